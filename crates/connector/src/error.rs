@@ -1,0 +1,130 @@
+//! What can go wrong between us and a platform, sorted by what may be done next.
+
+use std::time::Duration;
+
+/// What is known of a call that changes something (engine: outcome classes).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// Not a byte was sent: repeat freely.
+    NotSent,
+    /// The platform said no: it was not done.
+    Refused,
+    /// It may or may not have been done: observe before anything else.
+    Ambiguous,
+}
+
+/// Why a platform said no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Refusal {
+    /// Our own credential is not accepted (401).
+    Unauthorized,
+    /// Our own credential may not do this (403).
+    Forbidden,
+    /// No such object (404), under a parent that was readable.
+    NotFound,
+    /// It exists already, or somebody else changed it (409, 412, stale compare-and-set).
+    Conflict,
+    /// The request itself is wrong for this platform (400, 405, 415, 422).
+    Invalid,
+    /// Too many requests (429).
+    RateLimited,
+    /// A redirect on a call that changes something; never followed.
+    Redirect,
+    /// A layer of ours: the connection is read-only.
+    ReadOnly,
+}
+
+/// An error of a connector.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The platform said no.
+    #[error("{what}: {message}")]
+    Refused {
+        /// Method and path template of the call, no secrets.
+        what: String,
+        /// Why.
+        refusal: Refusal,
+        /// In our own words, with the status; never a body.
+        message: String,
+        /// How long to wait, where the platform says.
+        retry_after: Option<Duration>,
+    },
+    /// Not reachable: nothing was sent, or a read failed on the way.
+    #[error("{what}: {message}")]
+    Unreachable {
+        /// Method and path template of the call.
+        what: String,
+        /// What happened.
+        message: String,
+        /// Whether a change may have been done.
+        outcome: Outcome,
+    },
+    /// The answer was not what the platform documents.
+    #[error("{what}: unexpected answer: {message}")]
+    UnexpectedAnswer {
+        /// Method and path template of the call.
+        what: String,
+        /// What was expected, never the body.
+        message: String,
+    },
+    /// The object is not the one that was meant: somebody deleted and recreated it.
+    #[error("{what}: it was recreated: {found} instead of {expected}")]
+    Recreated {
+        /// The object.
+        what: String,
+        /// The vendor id that was expected.
+        expected: String,
+        /// The vendor id that is there.
+        found: String,
+    },
+    /// The connection shows another tenant than the one that is pinned.
+    #[error("connection {connection:?} shows tenant {found:?}, pinned is {expected:?}")]
+    Tenant {
+        /// The connection's name.
+        connection: String,
+        /// The tenant that is pinned.
+        expected: String,
+        /// The tenant that answered.
+        found: String,
+    },
+    /// The platform cannot do this; nothing was sent.
+    #[error("{platform} cannot {what}")]
+    Unsupported {
+        /// The platform.
+        platform: &'static str,
+        /// The deed.
+        what: &'static str,
+    },
+    /// The connection's configuration is not usable.
+    #[error("{0}")]
+    Configuration(String),
+    /// The sink that keeps this connection's management credentials.
+    #[error(transparent)]
+    Keyring(#[from] secrets::SinkError),
+}
+
+impl Error {
+    /// What is known of a change that ended in this error.
+    pub fn outcome(&self) -> Outcome {
+        match self {
+            Error::Refused { .. } | Error::Recreated { .. } | Error::Tenant { .. } => {
+                Outcome::Refused
+            }
+            Error::Unreachable { outcome, .. } => *outcome,
+            Error::UnexpectedAnswer { .. } | Error::Keyring(_) => Outcome::Ambiguous,
+            Error::Unsupported { .. } | Error::Configuration(_) => Outcome::NotSent,
+        }
+    }
+
+    /// Why the platform said no, if it did.
+    pub fn refusal(&self) -> Option<Refusal> {
+        match self {
+            Error::Refused { refusal, .. } => Some(*refusal),
+            _ => None,
+        }
+    }
+}
+
+/// What every connector call answers.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -1,0 +1,25 @@
+//! The port to platforms: what a connector promises, what it gets for free, and the suite that
+//! checks it.
+//!
+//! A [`Platform`] is what is known offline: kinds, settings, scope grammar, profiles. A
+//! [`Connector`] is one platform seen through one connection. Words are ours; each connector's
+//! `api.rs` holds the vendor's.
+
+pub mod clock;
+pub mod error;
+pub mod platform;
+pub mod port;
+pub mod profile;
+pub mod transport;
+
+pub use clock::{Clock, SystemClock};
+pub use error::{Error, Outcome, Refusal, Result};
+pub use platform::{
+    Absent, Capabilities, CredentialType, Default, Field, FieldType, Grows, Kind, MainField,
+    MarkerPlace, OnChange, Platform, ScopeError, Setup,
+};
+pub use port::{
+    Change, Children, Connection, Connector, CredentialListing, Directory, Ended, Freshness,
+    IssueRequest, Issued, Member, NewIntegration, ObjectRef, Probe, Promise, Want,
+};
+pub use profile::{Effect, Origin, Profile, ProbeBudget, VerifyCost};

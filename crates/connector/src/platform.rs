@@ -1,0 +1,281 @@
+//! What is known of a platform offline: compiled in, the same in every process.
+
+use std::{collections::BTreeSet, fmt, sync::Arc};
+
+use domain::{Action, Direction, Scope, Secret, Settings};
+use secrets::Sink;
+
+use crate::{Clock, Connection, Profile, Result, transport::Transport};
+
+/// A setting's type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FieldType {
+    /// Any text.
+    Text,
+    /// A duration as people write it (`1h`), compared by length, the prior spelling kept.
+    Span,
+    /// `YYYY-MM-DD`.
+    Date,
+    /// A switch.
+    Flag,
+    /// A count.
+    Count,
+    /// A set of texts.
+    Texts,
+    /// An address block in CIDR notation, as a set.
+    Cidrs,
+    /// URIs, as a set.
+    Uris,
+}
+
+/// A setting's default.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Default {
+    /// None: absent stays absent.
+    None,
+    /// Ours, as it would be written.
+    Ours(&'static str),
+    /// Ours, a set.
+    OursTexts(&'static [&'static str]),
+    /// The platform chooses; its choice is kept.
+    Vendor,
+}
+
+/// What a change of a setting does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnChange {
+    /// Changes the object in place.
+    InPlace,
+    /// Needs another object.
+    Replace,
+    /// Fixed at issue: needs a rotation.
+    Rotate,
+}
+
+/// When a change of a setting gives power.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grows {
+    /// Never.
+    Never,
+    /// When it becomes more, longer or larger, or gains a member.
+    More,
+    /// When it becomes less or loses a member.
+    Less,
+    /// When it becomes true.
+    True,
+    /// When it becomes false.
+    False,
+    /// With any change.
+    Any,
+}
+
+/// What an absent setting means for power.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absent {
+    /// Nothing special: absent and present compare as different, without direction.
+    Neutral,
+    /// Absent is the widest of all: unrestricted.
+    Widest,
+    /// Absent is the narrowest of all: nothing.
+    Narrowest,
+}
+
+/// One setting of a kind, of a credential type, or of a connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Field {
+    /// Its name in HCL.
+    pub name: &'static str,
+    /// Its type.
+    pub field_type: FieldType,
+    /// It must be set.
+    pub required: bool,
+    /// Its default.
+    pub default: Default,
+    /// What a change does.
+    pub on_change: OnChange,
+    /// When a change gives power.
+    pub grows: Grows,
+    /// What absence means.
+    pub absent: Absent,
+    /// One or two sentences for people: what it is, units, default.
+    pub doc: &'static str,
+}
+
+/// Where a marker can be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MarkerPlace {
+    /// On the credential, in the issuing call.
+    Credential,
+    /// The secret or its id is ours.
+    Ours,
+    /// On the parent, beforehand.
+    Parent,
+    /// Only in our keyring.
+    Keyring,
+    /// Nowhere.
+    None,
+}
+
+/// One field of the main document that consumers read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MainField {
+    /// The integration's vendor id (role id, client id).
+    VendorId,
+    /// The secret.
+    Secret,
+}
+
+/// A type of credential.
+#[derive(Debug)]
+pub struct CredentialType {
+    /// Its name in HCL, such as `openbao_secret_id`.
+    pub name: &'static str,
+    /// One sentence for people.
+    pub doc: &'static str,
+    /// Its settings.
+    pub fields: &'static [Field],
+    /// How it is issued, best first. Narrowed by the connection (see [`crate::Connector::profile`]).
+    pub profiles: &'static [Profile],
+    /// The default main document.
+    pub main: &'static [(&'static str, MainField)],
+}
+
+/// What a kind can do, published by `nhi doctor` and in the docs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capabilities {
+    /// All integrations can be listed.
+    pub lists: bool,
+    /// Integrations can be created and deleted.
+    pub creates: bool,
+    /// We choose the vendor's key, so the id is known at plan.
+    pub key_is_ours: bool,
+    /// The record can be kept on the object.
+    pub keeps_record: bool,
+    /// Every integration needs a document in the keyring (RFC 7592).
+    pub needs_keyring: bool,
+    /// Scopes can be changed in place.
+    pub changes_scopes: bool,
+    /// The platform ends a dated scope by itself.
+    pub ends_scopes: bool,
+    /// An integration can be switched off without deleting it.
+    pub disables: bool,
+    /// Switching off also stops tokens that were already issued.
+    pub disable_reaches_tokens: bool,
+    /// Credentials can be listed.
+    pub lists_credentials: bool,
+    /// Last use is told, per credential.
+    pub tells_last_use: bool,
+    /// Where a marker goes.
+    pub marker: MarkerPlace,
+    /// Tokens minted from a credential can be found and revoked.
+    pub sweeps_children: bool,
+    /// Revocation can be proven by use.
+    pub proves_by_use: bool,
+}
+
+/// One kind of platform object: one nested attribute of `nhi_integration`.
+#[derive(Debug)]
+pub struct Kind {
+    /// Its name in HCL and in ids: `<platform>_<object>`.
+    pub name: &'static str,
+    /// One or two sentences for people.
+    pub doc: &'static str,
+    /// Its settings.
+    pub fields: &'static [Field],
+    /// What it can do.
+    pub capabilities: Capabilities,
+    /// The types of credential it may have; the first is the default. Empty: none.
+    pub credential_types: &'static [&'static CredentialType],
+    /// Why a name is not usable as this kind's key; `None` if it is.
+    pub refuse_name: fn(&str) -> Option<String>,
+}
+
+/// Why a text is not a scope of a kind, and what may have been meant.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ScopeError {
+    /// What was expected.
+    pub message: String,
+    /// What may have been meant.
+    pub suggestion: Option<String>,
+}
+
+/// What a connection is made from.
+#[derive(Debug)]
+pub struct Setup {
+    /// The connection's name in `nhi.hcl`.
+    pub name: String,
+    /// Its settings, checked against [`Platform::connection_fields`].
+    pub settings: Settings,
+    /// Our own credential for it, read from where the configuration says. Absent where the source
+    /// is not set: such a connection can still be described.
+    pub credential: Option<Secret>,
+    /// The user part of our own credential where it has two parts (an AppRole's role id).
+    pub credential_id: Option<String>,
+    /// How it is reached.
+    pub transport: Arc<dyn Transport>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Where documents about single vendor objects are kept, with the folder they go into.
+    pub keyring: Option<(Arc<dyn Sink>, String)>,
+}
+
+/// One platform, offline. One line in `wiring` registers it.
+pub trait Platform: fmt::Debug + Send + Sync {
+    /// Its name in `nhi.hcl`: `openbao`, `oauth`, `scim`, `file`.
+    fn name(&self) -> &'static str;
+
+    /// One sentence for people.
+    fn doc(&self) -> &'static str;
+
+    /// The settings of a connection in `nhi.hcl`. Fields named `address` and `ca_file` are read by
+    /// wiring for the transport.
+    fn connection_fields(&self) -> &'static [Field];
+
+    /// The kinds it can hold; empty for a directory or a mere sink.
+    fn kinds(&self) -> &'static [Kind];
+
+    /// Whether its connections are sinks.
+    fn is_sink(&self) -> bool {
+        false
+    }
+
+    /// Whether its connections are directories of people and teams.
+    fn is_directory(&self) -> bool {
+        false
+    }
+
+    /// Reads a scope as people write it; sugar may give several. Pure.
+    ///
+    /// # Errors
+    ///
+    /// The text is outside the grammar. A scope that is merely unknown is none.
+    fn parse_scope(&self, kind: &str, text: &str) -> std::result::Result<Vec<Scope>, ScopeError> {
+        let _ = kind;
+        Err(ScopeError { message: format!("{text:?}: {} has no scopes", self.name()), suggestion: None })
+    }
+
+    /// Whether holding `a` adds everything that `b` gives. Used for echo, never to hide power.
+    fn implies(&self, kind: &str, a: &Scope, b: &Scope) -> bool {
+        let _ = kind;
+        a == b
+    }
+
+    /// What a scope lets its holder do, by the compiled-in table.
+    fn action(&self, kind: &str, scope: &Scope) -> Action {
+        let _ = (kind, scope);
+        Action::Unknown
+    }
+
+    /// Which way a change of scopes goes.
+    fn direction(&self, kind: &str, before: &BTreeSet<Scope>, after: &BTreeSet<Scope>) -> Direction {
+        Direction::by_difference(before, after, |a, b| self.implies(kind, a, b))
+    }
+
+    /// Opens a connection. Sends nothing.
+    ///
+    /// # Errors
+    ///
+    /// The settings are not usable.
+    fn connect(&'static self, setup: Setup) -> Result<Connection>;
+}

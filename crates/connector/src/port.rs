@@ -1,0 +1,307 @@
+//! One platform, as seen through one connection.
+
+use std::{collections::BTreeSet, fmt, sync::Arc};
+
+use async_trait::async_trait;
+use domain::{
+    GrantedScope, Observation, ObservedCredential, ObservedIntegration, Record, Secret, Settings,
+    Span,
+};
+use jiff::Timestamp;
+use secrets::Sink;
+
+use crate::{Error, Platform, Profile, Result};
+
+/// A connection offers what its platform is: a platform of integrations, a sink, a directory.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// Its platform.
+    pub platform: &'static dyn Platform,
+    /// Integrations, if it holds any.
+    pub connector: Option<Arc<dyn Connector>>,
+    /// A sink, if it is one.
+    pub sink: Option<Arc<dyn Sink>>,
+    /// A directory, if it is one.
+    pub directory: Option<Arc<dyn Directory>>,
+}
+
+/// Which vendor object is meant.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ObjectRef {
+    /// The kind's name.
+    pub kind: String,
+    /// The vendor's key.
+    pub key: String,
+    /// This incarnation, where it is known: another one found there is [`Error::Recreated`].
+    pub vendor_id: Option<String>,
+    /// The name people know it by: names its keyring document where the key is the vendor's.
+    pub name: String,
+}
+
+/// Whether an answer that this process already has will do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freshness {
+    /// A listing shared with concurrent readers will do (plan).
+    Shared,
+    /// It must be asked for after this call began (a deed decides on it).
+    Fresh,
+}
+
+/// What an observation should hold beside the objects themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Want {
+    /// Credentials too, where they cost further requests.
+    pub credentials: bool,
+    /// How fresh.
+    pub freshness: Freshness,
+}
+
+impl Want {
+    /// Everything, shared: what a plan or a scan wants.
+    pub const PLAN: Want = Want { credentials: true, freshness: Freshness::Shared };
+    /// Everything, fresh: what a deed wants.
+    pub const DEED: Want = Want { credentials: true, freshness: Freshness::Fresh };
+}
+
+/// An integration to make. It is born parked: no scope and no way to get a token.
+#[derive(Debug, Clone)]
+pub struct NewIntegration {
+    /// The kind's name.
+    pub kind: String,
+    /// The name people know it by; the key where [`crate::Capabilities::key_is_ours`].
+    pub name: String,
+    /// Settings, complete with our defaults.
+    pub settings: Settings,
+    /// The record, written in the same call where the platform can.
+    pub record: Record,
+}
+
+/// What to change of one integration. `None` leaves a part as it is.
+#[derive(Debug, Clone, Default)]
+pub struct Change {
+    /// All settings of the kind, complete.
+    pub settings: Option<Settings>,
+    /// The record.
+    pub record: Option<Record>,
+    /// All scopes, complete; empty is none at all.
+    pub scopes: Option<BTreeSet<GrantedScope>>,
+    /// The platform's own switch.
+    pub enabled: Option<bool>,
+}
+
+/// A complete or incomplete listing of one integration's credentials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CredentialListing {
+    /// What was listed.
+    pub credentials: Vec<ObservedCredential>,
+    /// Whether it is complete, so that absence means something.
+    pub complete: bool,
+    /// When it was asked for.
+    pub requested_at: Timestamp,
+}
+
+/// A credential to issue.
+#[derive(Debug)]
+pub struct IssueRequest<'a> {
+    /// The credential type's name.
+    pub credential_type: &'static str,
+    /// The profile that the engine follows.
+    pub profile: &'static str,
+    /// Our marker, written in the issuing call where the platform can.
+    pub marker: &'a str,
+    /// The secret, where we choose it; made by [`Connector::choose_secret`].
+    pub secret: Option<&'a Secret>,
+    /// Settings fixed at issue.
+    pub settings: &'a Settings,
+    /// When it should end by itself.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A credential that was issued.
+#[derive(Debug)]
+pub struct Issued {
+    /// The vendor's id of it.
+    pub key_id: String,
+    /// The secret, where the platform made it.
+    pub secret: Option<Secret>,
+    /// When, by the vendor.
+    pub issued_at: Option<Timestamp>,
+    /// When it ends.
+    pub expires_at: Option<Timestamp>,
+    /// It had been there: a repeat of the same call found its own earlier deed.
+    pub already_there: bool,
+}
+
+/// How a credential was ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The platform accepted it.
+    Now,
+    /// It was gone already, under a parent that was readable.
+    AlreadyGone,
+}
+
+/// What became of tokens minted from a credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Children {
+    /// There were none, or the platform has none.
+    None,
+    /// So many were found and revoked.
+    Swept(u32),
+    /// They may live until then.
+    Residual(Option<Timestamp>),
+    /// Nothing is known.
+    Unknown,
+}
+
+/// What a sign-in with a secret showed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Probe {
+    /// It authenticates. A token minted on the way was revoked, unless this says otherwise.
+    Accepted {
+        /// The minted token could not be revoked and lives until then.
+        residual: Option<Timestamp>,
+        /// What the platform says it may do, where it says.
+        scopes: Option<BTreeSet<String>>,
+    },
+    /// It is refused.
+    Refused {
+        /// How: status and error code, so that two refusals can be compared. No text of the body.
+        class: String,
+    },
+}
+
+/// What a way of issuing can promise on one connection, printed at plan.
+#[derive(Debug, Clone, Copy)]
+pub struct Promise {
+    /// The way.
+    pub profile: &'static Profile,
+    /// Why a better one of the type is not used here.
+    pub because: Option<&'static str>,
+}
+
+/// One platform, as seen through one connection.
+///
+/// A method whose capability is absent returns [`Error::Unsupported`] and sends nothing. Every
+/// changing call is sent once and never repeated by a layer.
+#[async_trait]
+pub trait Connector: fmt::Debug + Send + Sync {
+    /// The platform.
+    fn platform(&self) -> &'static dyn Platform;
+
+    /// The tenant's own id: cluster id, issuer, organisation. Stable over addresses and names.
+    async fn tenant(&self) -> Result<String>;
+
+    /// Lists the integrations that the connection can see.
+    ///
+    /// # Behavior
+    ///
+    /// - Integrations that nobody declared are included.
+    /// - A page or object that cannot be read is a gap in the observation, not an error.
+    /// - Nothing is changed.
+    async fn list(&self, want: Want) -> Result<Observation>;
+
+    /// One integration; `None` only where its absence is proven (a complete listing, or 404 under a
+    /// readable parent).
+    async fn read(&self, object: &ObjectRef, want: Want) -> Result<Option<ObservedIntegration>>;
+
+    /// Makes an integration, parked, with its record.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Refusal::Conflict`] if one of that key exists and its record does not say that our
+    /// own create of it is unfinished; such a one is resumed.
+    async fn create(&self, new: &NewIntegration) -> Result<ObservedIntegration>;
+
+    /// Changes parts of an integration and returns what is then in force, read back.
+    ///
+    /// # Behavior
+    ///
+    /// - Changes of one object are one after another in this process, and compare-and-set or
+    ///   checked by reading back across processes.
+    /// - Parts that are `None` stay as they are, those that we do not model too.
+    async fn modify(&self, object: &ObjectRef, change: &Change) -> Result<ObservedIntegration>;
+
+    /// Deletes an integration with everything that was made for it. Gone already is success.
+    async fn delete(&self, object: &ObjectRef) -> Result<Ended>;
+
+    /// Lists the credentials of one integration, asked for after this call began.
+    async fn credentials(&self, object: &ObjectRef) -> Result<CredentialListing>;
+
+    /// The ways of issuing a type on this connection, best first; empty with a reason where none.
+    async fn promises(&self, credential_type: &str) -> Result<Vec<Promise>>;
+
+    /// Makes a secret of ours for a type: what will be stored before the platform hears of it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unsupported`] where the platform makes its secrets itself.
+    fn choose_secret(&self, credential_type: &str, settings: &Settings, marker: &str) -> Result<Secret>;
+
+    /// Issues one credential. One attempt.
+    ///
+    /// # Behavior
+    ///
+    /// - With a secret of ours, a repeat finds the earlier deed and says so.
+    async fn issue(&self, object: &ObjectRef, request: IssueRequest<'_>) -> Result<Issued>;
+
+    /// The key id that a secret of ours will have or has, without sending the secret anywhere but
+    /// to the platform; `None` where it is not there.
+    async fn find(&self, object: &ObjectRef, credential_type: &str, secret: &Secret) -> Result<Option<ObservedCredential>>;
+
+    /// Ends one credential by its vendor id, never by name.
+    ///
+    /// # Behavior
+    ///
+    /// - Ending one that is gone succeeds; the others are untouched.
+    async fn end(&self, object: &ObjectRef, key_id: &str) -> Result<Ended>;
+
+    /// Finds and revokes tokens minted from a credential (`None`: from any of the integration's),
+    /// or tells how long they may live.
+    async fn sweep(&self, object: &ObjectRef, marker: Option<&str>) -> Result<Children>;
+
+    /// Signs in with a secret, once, over a fresh connection, and revokes what that minted.
+    async fn probe(&self, object: &ObjectRef, credential_type: &str, secret: &Secret) -> Result<Probe>;
+
+    /// A secret that looks like a real one and is none: the control of a proof.
+    fn random_like(&self, credential_type: &str, secret: &Secret) -> Result<Secret>;
+}
+
+/// A person or team as a directory shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// The directory's own id.
+    pub id: String,
+    /// `person`, `team` or `vendor` where the directory tells.
+    pub kind: Option<String>,
+    /// Whether the account is active.
+    pub active: bool,
+    /// The department, where the directory tells.
+    pub department: Option<String>,
+    /// Mail, where the directory tells.
+    pub email: Option<String>,
+    /// The name to show.
+    pub display_name: Option<String>,
+    /// When the directory last changed the entry.
+    pub changed_at: Option<Timestamp>,
+}
+
+/// A directory of people and teams, read only.
+#[async_trait]
+pub trait Directory: fmt::Debug + Send + Sync {
+    /// One member; `None` only where absence is proven (404 from a directory that answers).
+    async fn member(&self, id: &str) -> Result<Option<Member>>;
+
+    /// Whether the directory answers, and how many members it says it has.
+    async fn check(&self) -> Result<u64>;
+}
+
+/// The longest that anything minted here lives, for statements about what remains.
+pub fn residual(now: Timestamp, life: Span) -> Option<Timestamp> {
+    now.checked_add(jiff::SignedDuration::from_secs(life.as_signed_secs())).ok()
+}
+
+/// Convenience for methods that a platform does not have.
+pub fn unsupported<T>(platform: &'static str, what: &'static str) -> Result<T> {
+    Err(Error::Unsupported { platform, what })
+}

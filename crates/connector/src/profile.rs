@@ -1,0 +1,76 @@
+//! How a platform issues credentials (engine §3): what decides the order of a rotation's steps.
+
+use domain::Span;
+
+/// What happens to the credentials that are there when one more is issued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// They live on.
+    Adds {
+        /// How many may live at once; `None` without a limit.
+        max_live: Option<u8>,
+    },
+    /// The one that is there dies inside the call.
+    Replaces,
+}
+
+/// Who makes the secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// We choose it: it is durable before the platform hears of it.
+    Ours,
+    /// We hold a private key; the platform gets the public half.
+    OursPublicKey,
+    /// The platform makes it and shows it once.
+    VendorOnce,
+    /// The platform makes it and shows it to every reader.
+    VendorReadable,
+}
+
+/// What a positive sign-in costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VerifyCost {
+    /// It mints a token, which is revoked at once.
+    pub mints_child: bool,
+    /// It may use up one of a limited number of uses.
+    pub takes_use: bool,
+}
+
+/// How many refused sign-ins a platform stands before it locks the good secret out as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProbeBudget {
+    /// Refusals allowed between two successes; 0 forbids probing with an old secret.
+    pub between_successes: u8,
+    /// Refusals allowed in one window.
+    pub in_window: u8,
+    /// The window's length.
+    pub window: Span,
+}
+
+/// One way in which a platform issues a type of credential. A type lists them best first.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Profile {
+    /// `add-ours`, `add-marked`, `add-unmarked`, `slots`, `grace`, `replace-ours`, `replace-once`,
+    /// `replace-self`, or `first-only` where a first secret can be had and never another.
+    pub name: &'static str,
+    /// What happens to the ones that are there.
+    pub effect: Effect,
+    /// Who makes the secret.
+    pub origin: Origin,
+    /// A marker is written on the credential in the issuing call.
+    pub marks: bool,
+    /// The credentials of one integration can be listed completely.
+    pub lists: bool,
+    /// An end can be set at issue.
+    pub sets_expiry: bool,
+    /// What a sign-in costs.
+    pub verify: VerifyCost,
+    /// How many refusals it stands.
+    pub probe: ProbeBudget,
+    /// How long an ended credential may still be accepted, at most.
+    pub revocation_lag: Span,
+    /// How long a listing may lag behind a change, at most.
+    pub list_lag: Span,
+    /// The longest that one issuing call may take.
+    pub call_deadline: Span,
+}

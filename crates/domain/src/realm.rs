@@ -1,0 +1,131 @@
+//! One governing installation, and the key that makes its marks its own.
+
+use std::fmt;
+
+use data_encoding::{BASE32_NOPAD, HEXLOWER};
+use ring::{digest, hmac};
+
+use crate::Secret;
+
+/// A governing installation: its short random id and its key.
+#[derive(Debug)]
+pub struct Realm {
+    /// Six characters of lower-case base32.
+    pub id: String,
+    /// The key, where this process has it.
+    pub key: Option<RealmKey>,
+}
+
+/// The realm's key. It keys fingerprints and the MAC in markers, and nothing else.
+pub struct RealmKey {
+    id: String,
+    key: hmac::Key,
+}
+
+impl RealmKey {
+    /// Takes the key's text as `nhi init` made it: at least 32 characters.
+    ///
+    /// # Errors
+    ///
+    /// `None` if it is shorter: such a key could be guessed.
+    pub fn new(text: &Secret) -> Option<RealmKey> {
+        let material = text.expose().trim();
+        if material.len() < 32 {
+            return None;
+        }
+        let key = hmac::Key::new(hmac::HMAC_SHA256, material.as_bytes());
+        // The id names the key without telling it: fingerprints compare only under the same id.
+        let tag = hmac::sign(&key, b"nhi-key-id/1");
+        Some(RealmKey { id: format!("k{}", short(tag.as_ref(), 4)), key })
+    }
+
+    /// The key's id, as it stands before every fingerprint.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What a secret can be recognised by, under this key only.
+    pub fn fingerprint(&self, secret: &Secret) -> Fingerprint {
+        let mut context = hmac::Context::with_key(&self.key);
+        context.update(b"nhi-fingerprint/1\n");
+        context.update(secret.expose().as_bytes());
+        Fingerprint(format!("{}:{}", self.id, HEXLOWER.encode(&context.sign().as_ref()[..16])))
+    }
+
+    /// A MAC over parts that cannot run into each other.
+    pub fn mac(&self, purpose: &str, parts: &[&str]) -> [u8; 32] {
+        let mut context = hmac::Context::with_key(&self.key);
+        for part in [purpose].iter().chain(parts) {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part.as_bytes());
+        }
+        let mut tag = [0u8; 32];
+        tag.copy_from_slice(context.sign().as_ref());
+        tag
+    }
+}
+
+impl fmt::Debug for RealmKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RealmKey({})", self.id)
+    }
+}
+
+/// A keyed fingerprint of a secret: `k<key id>:<16 bytes in hex>`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Fingerprint(pub String);
+
+impl Fingerprint {
+    /// Whether two fingerprints name the same secret; `None` where they are under different keys,
+    /// which says nothing.
+    pub fn same_as(&self, other: &Fingerprint) -> Option<bool> {
+        let key = |print: &Fingerprint| print.0.split(':').next().map(str::to_owned);
+        (key(self) == key(other)).then(|| self == other)
+    }
+}
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The first characters of bytes in lower-case base32.
+pub fn short(bytes: &[u8], characters: usize) -> String {
+    BASE32_NOPAD.encode(bytes).to_lowercase().chars().take(characters).collect()
+}
+
+/// SHA-256 of parts that cannot run into each other: the unkeyed name of a slot or a document.
+pub fn digest_of(purpose: &str, parts: &[&str]) -> [u8; 32] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for part in [purpose].iter().chain(parts) {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part.as_bytes());
+    }
+    let mut out = [0u8; 32];
+    out.copy_from_slice(context.finish().as_ref());
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(c: char) -> RealmKey {
+        RealmKey::new(&Secret::new(c.to_string().repeat(40))).unwrap()
+    }
+
+    #[test]
+    fn fingerprints_under_different_keys_say_nothing() {
+        let secret = Secret::new("s");
+        let (a, b) = (key('a').fingerprint(&secret), key('b').fingerprint(&secret));
+        assert_eq!(a.same_as(&b), None);
+        assert_eq!(a.same_as(&key('a').fingerprint(&secret)), Some(true));
+        assert_eq!(a.same_as(&key('a').fingerprint(&Secret::new("t"))), Some(false));
+    }
+
+    #[test]
+    fn a_short_key_is_refused() {
+        assert!(RealmKey::new(&Secret::new("short")).is_none());
+    }
+}

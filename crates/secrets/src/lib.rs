@@ -1,0 +1,172 @@
+//! The port to sinks: where a newly issued secret is put so that the integration can pick it up.
+//!
+//! A sink keeps small documents under paths. What is written there under compare-and-set is the
+//! truth; the *mirror* beside it repeats the part that is no secret, so that plan and drift can
+//! judge a document without reading a secret.
+
+use std::{collections::BTreeMap, fmt};
+
+use async_trait::async_trait;
+use domain::Secret;
+use jiff::Timestamp;
+
+/// A document's fields. Every value is held as a secret, whether it is one or not.
+#[derive(Debug, Default)]
+pub struct Document(pub BTreeMap<String, Secret>);
+
+impl Document {
+    /// One field's text.
+    pub fn get(&self, field: &str) -> Option<&Secret> {
+        self.0.get(field)
+    }
+
+    /// Adds a field, for building a document in one expression.
+    #[must_use]
+    pub fn with(mut self, field: &str, value: Secret) -> Self {
+        self.0.insert(field.to_owned(), value);
+        self
+    }
+}
+
+/// The non-secret companion of a document: short texts under short keys.
+pub type Mirror = BTreeMap<String, String>;
+
+/// Which write of a document is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// The sink's version number of the document; grows with each write.
+    pub number: u64,
+    /// When the sink wrote it, by the sink's clock.
+    pub created_at: Option<Timestamp>,
+    /// When the *key* was first made. A document that was wiped and begun anew counts from one
+    /// again, and only this tells (engine: H21).
+    pub begun_at: Option<Timestamp>,
+}
+
+/// What may be known of a document without reading it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    /// The current version.
+    pub version: Version,
+    /// The mirror as it stands; it may lag behind the document.
+    pub mirror: Mirror,
+    /// The current version was deleted or destroyed: there is a history and no content.
+    pub deleted: bool,
+}
+
+/// A document with its version.
+#[derive(Debug)]
+pub struct Stored {
+    /// The content; `None` where the current version is deleted.
+    pub document: Option<Document>,
+    /// Its version.
+    pub version: Version,
+}
+
+/// What a write expects to find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expect {
+    /// Nothing was ever written there.
+    Nothing,
+    /// Exactly this version number is current.
+    Version(u64),
+}
+
+/// What a sink can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SinkCapabilities {
+    /// Writes may name the version that they replace.
+    pub compare_and_set: bool,
+    /// What was written can be read back.
+    pub readable: bool,
+    /// Earlier versions can be read until they are destroyed.
+    pub keeps_versions: bool,
+    /// The mirrors of a folder come in one request.
+    pub lists_mirrors: bool,
+    /// Only processes on this host see it.
+    pub this_host_only: bool,
+}
+
+/// Why a sink did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SinkError {
+    /// Somebody else wrote in between, or the document is there already.
+    #[error("{place}: another version is there than expected")]
+    Conflict {
+        /// The document.
+        place: String,
+    },
+    /// The sink refused: permission, wrong path, wrong kind of store.
+    #[error("{place}: {reason}")]
+    Refused {
+        /// The document or folder.
+        place: String,
+        /// What was refused and what to do about it.
+        reason: String,
+    },
+    /// The write may or may not have happened.
+    #[error("{place}: the answer was lost: {reason}")]
+    Ambiguous {
+        /// The document.
+        place: String,
+        /// What happened to the answer.
+        reason: String,
+    },
+    /// Nothing was sent, or only a read failed: it may be tried again freely.
+    #[error("{place}: {reason}")]
+    Unreachable {
+        /// The document or folder.
+        place: String,
+        /// What went wrong.
+        reason: String,
+    },
+    /// The sink cannot do this at all.
+    #[error("{place}: this sink cannot {what}")]
+    Unsupported {
+        /// The document or folder.
+        place: String,
+        /// The deed.
+        what: &'static str,
+    },
+}
+
+/// What every sink call answers.
+pub type Result<T> = std::result::Result<T, SinkError>;
+
+/// One sink, as seen through one connection. Paths are relative to the connection.
+#[async_trait]
+pub trait Sink: fmt::Debug + Send + Sync {
+    /// What it can do.
+    fn capabilities(&self) -> SinkCapabilities;
+
+    /// A document with its version; `None` where nothing was ever written.
+    async fn read(&self, path: &str) -> Result<Option<Stored>>;
+
+    /// An earlier version's content; `None` where it is destroyed or was never kept.
+    async fn read_version(&self, path: &str, number: u64) -> Result<Option<Document>>;
+
+    /// Version and mirror without the content. Sends nothing that a metadata reader may not.
+    async fn look(&self, path: &str) -> Result<Option<Look>>;
+
+    /// The looks of all documents directly in a folder, by name; empty where there is no folder.
+    /// Needs [`SinkCapabilities::lists_mirrors`] to be one request; works without.
+    async fn look_all(&self, folder: &str) -> Result<BTreeMap<String, Look>>;
+
+    /// Writes a new version.
+    ///
+    /// # Errors
+    ///
+    /// [`SinkError::Conflict`] if another version is current than expected; nothing was written.
+    async fn write(&self, path: &str, document: &Document, expect: Expect) -> Result<Version>;
+
+    /// Replaces the mirror. The content and its version stay as they are.
+    async fn write_mirror(&self, path: &str, mirror: &Mirror) -> Result<()>;
+
+    /// Makes one version unreadable for ever. Destroying it twice succeeds.
+    async fn destroy_version(&self, path: &str, number: u64) -> Result<()>;
+
+    /// Prepares a path for claims: one version kept, compare-and-set required where the sink has
+    /// such switches.
+    async fn prepare_claim(&self, path: &str) -> Result<()>;
+}
