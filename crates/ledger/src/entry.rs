@@ -1,0 +1,326 @@
+//! One line of the journal: who did what to which object, why, and with which outcome.
+
+use std::{collections::BTreeMap, ops::Deref};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{
+    canonical::{self, BODY_MAX, DOCUMENT_MAX},
+    chain::Hash,
+    error::{Error, Result},
+    inventory::Change,
+};
+
+/// The version of the body's shape that this program writes.
+pub const VERSION: u64 = 1;
+
+/// A document longer than this many bytes is kept beside the entry, which then names its hash.
+const INLINE_MAX: usize = 768;
+
+/// Who acted. Ids only: names and addresses belong into [`crate::Person`], which can be erased.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Actor {
+    /// The program and its version, such as `terraform-provider-nhi/0.1.0`.
+    pub program: String,
+    /// The run: one apply, one tick, one command.
+    pub run: String,
+    /// The person or machine behind it: `person:…`, a key's fingerprint, a CI job's id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub principal: Option<String>,
+}
+
+/// What made the actor act.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trigger {
+    /// `apply`, `tick`, `command`, `schedule`, `exposure`, ….
+    pub what: String,
+    /// The ticket of the change, if the configuration names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ticket: Option<String>,
+    /// Where the run can be looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Who asked, as an id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requester: Option<String>,
+}
+
+impl From<&str> for Trigger {
+    fn from(what: &str) -> Self {
+        Trigger { what: what.to_owned(), ..Trigger::default() }
+    }
+}
+
+/// Which clock said when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Clock {
+    /// `system`, or whose time it is when it is not ours.
+    pub source: String,
+    /// How far that clock was seen to be off, in milliseconds; positive is ahead.
+    pub skew_ms: i64,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Clock { source: "system".to_owned(), skew_ms: 0 }
+    }
+}
+
+/// An entry before the ledger has given it a number and a hash.
+///
+/// `realm` may be left `None`: a ledger that belongs to a realm fills it in.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct NewEntry {
+    /// When, in milliseconds UTC. Clocks go back; order is the number's business.
+    pub at: i64,
+    /// By which clock.
+    pub clock: Clock,
+    /// What happened, dotted: `declared`, `rotation.promoted`, `attempt.ended`.
+    pub kind: String,
+    /// The id of the object it happened to.
+    pub subject: String,
+    /// Who acted.
+    pub actor: Actor,
+    /// What made them act.
+    pub trigger: Trigger,
+    /// The realm.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub realm: Option<String>,
+    /// The rotation that it is a step of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<String>,
+    /// The slot's generation.
+    #[serde(default, rename = "gen", skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
+    /// The claim's epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
+    /// The step of the deed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
+    /// How it ended: `done`, `refused`, `ambiguous`, ….
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<String>,
+    /// The platform's own id of the request, for its support and audit log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// Digest of the object before, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest_before: Option<String>,
+    /// Digest of the object after, in hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest_after: Option<String>,
+    /// Who or what allowed it: `sha256:…` of an approval, `policy:schedule`, `policy:narrowing`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth: Option<String>,
+    /// What else is worth keeping. Never a secret, never a person's name or address.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub detail: Map<String, Value>,
+    /// What the entry does to the inventory, in the same transaction.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Change>,
+}
+
+impl NewEntry {
+    /// An entry of this kind about this object, at this moment (milliseconds UTC).
+    pub fn new(at: i64, kind: impl Into<String>, subject: impl Into<String>) -> Self {
+        NewEntry { at, kind: kind.into(), subject: subject.into(), ..NewEntry::default() }
+    }
+
+    /// By this actor, for this reason.
+    #[must_use]
+    pub fn by(mut self, actor: Actor, trigger: Trigger) -> Self {
+        self.actor = actor;
+        self.trigger = trigger;
+        self
+    }
+
+    /// With one more member of the free part; a null is left out.
+    #[must_use]
+    pub fn detail(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
+        let value = canonical::without_nulls(value.into());
+        if !value.is_null() {
+            self.detail.insert(name.into(), value);
+        }
+        self
+    }
+
+    /// With one more change of the inventory.
+    #[must_use]
+    pub fn change(mut self, change: Change) -> Self {
+        self.changes.push(change);
+        self
+    }
+
+    /// Checks what can be checked before there is a number, and moves long documents aside.
+    ///
+    /// Stores call this first, outside any lock, then [`Prepared::body`] under it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Body`] if the body has no canonical form or is longer than 4 KiB.
+    pub fn prepare(mut self, realm: Option<&str>) -> Result<Prepared> {
+        let kind = self.kind.clone();
+        let refuse = |source| Error::Body { kind: kind.clone(), source };
+        if self.realm.is_none() {
+            self.realm = realm.filter(|realm| !realm.is_empty()).map(str::to_owned);
+        }
+        let mut documents = BTreeMap::new();
+        for document in self.changes.iter_mut().flat_map(Change::documents_mut) {
+            *document = canonical::without_nulls(std::mem::take(document));
+            let bytes = canonical::encode_within(document, DOCUMENT_MAX).map_err(refuse)?;
+            if bytes.len() > INLINE_MAX || name_of(document).is_some() {
+                let hash = Hash::of(&bytes);
+                *document = named(&hash);
+                documents.insert(hash, bytes);
+            }
+        }
+        let not_json =
+            |error: serde_json::Error| refuse(canonical::Error::NotJson(error.to_string()));
+        let mut members = serde_json::to_value(&self).map_err(not_json)?;
+        members["v"] = VERSION.into();
+        members["seq"] = canonical::INTEGER_MAX.into();
+        let bytes = canonical::encode_within(&members, BODY_MAX).map_err(refuse)?;
+        // What was encoded counts, not what was given: text is in form NFC now.
+        let mut entry: NewEntry = serde_json::from_slice(&bytes).map_err(not_json)?;
+        for change in &mut entry.changes {
+            change.restore(|hash| serde_json::from_slice(documents.get(hash)?).ok());
+        }
+        Ok(Prepared { entry, members, documents: documents.into_iter().collect() })
+    }
+}
+
+/// An entry that can be kept as soon as it has a number.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// The entry, with its realm and with its documents whole.
+    pub entry: NewEntry,
+    /// Documents that are kept beside the entry, by hash.
+    pub documents: Vec<(Hash, Vec<u8>)>,
+    members: Value,
+}
+
+impl Prepared {
+    /// The body under this number.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Body`] if the number is beyond 2⁵³.
+    pub fn body(&mut self, seq: u64) -> Result<Vec<u8>> {
+        self.members["seq"] = seq.into();
+        canonical::encode(&self.members)
+            .map_err(|source| Error::Body { kind: self.entry.kind.clone(), source })
+    }
+}
+
+/// What stands in an entry for a document that is kept beside it.
+fn named(hash: &Hash) -> Value {
+    let mut members = Map::new();
+    members.insert(NAMED.to_owned(), hash.to_string().into());
+    Value::Object(members)
+}
+
+const NAMED: &str = "$sha256";
+
+/// The hash that stands for a document kept beside the entry, if `document` is such a name.
+pub fn name_of(document: &Value) -> Option<Hash> {
+    let members = document.as_object().filter(|members| members.len() == 1)?;
+    Hash::from_hex(members.get(NAMED)?.as_str()?)
+}
+
+/// A kept entry.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Entry {
+    /// Its number: 1 is the first.
+    pub seq: u64,
+    /// Its hash.
+    pub hash: Hash,
+    /// The bytes that were hashed: canonical JSON.
+    pub body: Vec<u8>,
+    said: NewEntry,
+}
+
+impl Entry {
+    /// Reads a kept body. Members that a later version added are ignored.
+    ///
+    /// # Errors
+    ///
+    /// A sentence part that says why the bytes are no entry.
+    pub fn read(seq: u64, hash: Hash, body: Vec<u8>) -> Result<Self, String> {
+        let said = serde_json::from_slice(&body)
+            .map_err(|error| format!("its body cannot be read: {error}"))?;
+        Ok(Entry { seq, hash, body, said })
+    }
+
+    /// The content without number and hash.
+    pub fn said(&self) -> &NewEntry {
+        &self.said
+    }
+}
+
+impl Deref for Entry {
+    type Target = NewEntry;
+
+    fn deref(&self) -> &NewEntry {
+        &self.said
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn entry() -> NewEntry {
+        NewEntry::new(1_764_000_000_000, "rotation.promoted", "bao/openbao_approle/invoice-sync")
+    }
+
+    #[test]
+    fn a_body_is_canonical_and_reads_back() {
+        let mut entry = entry().detail("sink", "bao:secret/apps/x").detail("nothing", Value::Null);
+        entry.generation = Some(7);
+        let mut prepared = entry.prepare(Some("k3x9q2")).expect("it is small");
+        let body = prepared.body(3).expect("it is small");
+        assert!(canonical::decode(&body).is_ok());
+        let read = Entry::read(3, Hash::ZERO, body).expect("it is an entry");
+        assert_eq!(read.said(), &prepared.entry);
+        assert_eq!(read.realm.as_deref(), Some("k3x9q2"));
+        assert_eq!(read.generation, Some(7));
+        assert!(!read.detail.contains_key("nothing"));
+    }
+
+    #[test]
+    fn a_body_over_four_kibibytes_is_refused() {
+        let error = entry().detail("text", "x".repeat(4096)).prepare(None).expect_err("it is long");
+        assert_eq!(error.code(), "E-LEDGER-BODY");
+        assert!(error.to_string().contains("rotation.promoted"), "{error}");
+    }
+
+    #[test]
+    fn a_fraction_is_refused_with_its_path() {
+        let error = entry().detail("rate", json!([0.5])).prepare(None).expect_err("a fraction");
+        assert!(error.to_string().contains("detail.rate[0]"), "{error}");
+    }
+
+    #[test]
+    fn a_long_document_is_kept_beside_the_entry() {
+        let document =
+            json!({"scopes": (0..500).map(|n| format!("scope-{n}")).collect::<Vec<_>>()});
+        let entry = entry().change(Change::Declared {
+            integration: "bao/openbao_approle/x".to_owned(),
+            facet: "scopes".to_owned(),
+            document: Some(document.clone()),
+        });
+        let mut prepared = entry.prepare(None).expect("the body is small");
+        let (hash, bytes) = prepared.documents.first().cloned().expect("the document is aside");
+        assert_eq!(hash, Hash::of(&bytes));
+        let read = Entry::read(1, Hash::ZERO, prepared.body(1).expect("small")).expect("an entry");
+        let Change::Declared { document: Some(kept), .. } = &read.changes[0] else {
+            panic!("another change")
+        };
+        assert_eq!(name_of(kept), Some(hash));
+        assert_eq!(name_of(&document), None);
+    }
+}

@@ -1,0 +1,207 @@
+//! What a ledger refuses, each with its code and the way out.
+
+use crate::canonical;
+
+/// Shorthand for what the port's verbs return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a ledger did not do what was asked.
+///
+/// The text says what happened; [`Error::remedy`] says what to do; [`Error::code`] is stable and
+/// what documentation and tests name.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The ledger was opened for reading, or its file or folder does not allow more.
+    #[error("the ledger {place} cannot be written: {why}")]
+    ReadOnly {
+        /// Where the ledger is.
+        place: String,
+        /// Who forbids it: `--read-only`, the file's mode, the folder.
+        why: String,
+    },
+    /// The operating system refuses even reading.
+    #[error("the ledger {place} cannot be opened: {why}")]
+    Unreadable {
+        /// Where the ledger is.
+        place: String,
+        /// What the operating system or the database said.
+        why: String,
+    },
+    /// No room left; what was acknowledged before is safe, this append is not in the ledger.
+    #[error("the disk below the ledger {place} is full; nothing of this append was kept")]
+    Full {
+        /// Where the ledger is.
+        place: String,
+    },
+    /// Another process held the write lock for longer than we wait.
+    #[error("another process kept the ledger {place} locked for more than {seconds} s")]
+    Busy {
+        /// Where the ledger is.
+        place: String,
+        /// How long we waited.
+        seconds: u64,
+    },
+    /// An entry, a row or the head does not agree with the chain.
+    #[error("the chain of the ledger {place} is broken at entry {seq}: {what}")]
+    Broken {
+        /// Where the ledger is.
+        place: String,
+        /// The first entry that does not agree.
+        seq: u64,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The file is damaged below the level of entries.
+    #[error("the ledger {place} is damaged: {what}")]
+    Damaged {
+        /// Where the ledger is.
+        place: String,
+        /// What the database said.
+        what: String,
+    },
+    /// The file is something else.
+    #[error("{place} is not a ledger: {what}")]
+    NotALedger {
+        /// The file.
+        place: String,
+        /// What it is instead, as far as we can tell.
+        what: String,
+    },
+    /// A later program has changed the tables.
+    #[error("the ledger {place} has tables of version {found}; this program knows up to {known}")]
+    Newer {
+        /// Where the ledger is.
+        place: String,
+        /// Version found.
+        found: u32,
+        /// Highest version known.
+        known: u32,
+    },
+    /// An older program made the tables, and they may not be changed now.
+    #[error(
+        "the ledger {place} has tables of version {found}, which this program must first bring to {known}, and it is open for reading only"
+    )]
+    Older {
+        /// Where the ledger is.
+        place: String,
+        /// Version found.
+        found: u32,
+        /// Version needed.
+        known: u32,
+    },
+    /// The ledger belongs to another realm.
+    #[error(
+        "the ledger {place} belongs to the realm {found:?}, the configuration says {expected:?}"
+    )]
+    OtherRealm {
+        /// Where the ledger is.
+        place: String,
+        /// The realm in the ledger.
+        found: String,
+        /// The realm in the configuration.
+        expected: String,
+    },
+    /// The database's locks do not hold on this file system.
+    #[error("the ledger {place} is on a network file system ({system}), where locks do not hold")]
+    NetworkFileSystem {
+        /// Where the ledger is.
+        place: String,
+        /// Its name, such as NFS.
+        system: &'static str,
+    },
+    /// An entry or a document cannot be written in canonical form.
+    #[error("an entry of kind {kind:?} cannot be kept: {source}")]
+    Body {
+        /// The entry's kind.
+        kind: String,
+        /// What is wrong with its body, with the path.
+        source: canonical::Error,
+    },
+    /// The caller asked for something that cannot be.
+    #[error("{0}")]
+    Usage(String),
+    /// The store stopped: its thread ended or the runtime is shutting down.
+    #[error("the ledger {place} was closed before it could answer")]
+    Closed {
+        /// Where the ledger is.
+        place: String,
+    },
+    /// Anything else the database said.
+    #[error("the ledger {place} failed to {step}: {why}")]
+    Failed {
+        /// Where the ledger is.
+        place: String,
+        /// What was being done, as a verb phrase.
+        step: &'static str,
+        /// What the database said.
+        why: String,
+    },
+}
+
+impl Error {
+    /// The stable code: `E-LEDGER-…`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Error::ReadOnly { .. } => "E-LEDGER-READ-ONLY",
+            Error::Unreadable { .. } => "E-LEDGER-UNREADABLE",
+            Error::Full { .. } => "E-LEDGER-FULL",
+            Error::Busy { .. } => "E-LEDGER-BUSY",
+            Error::Broken { .. } => "E-LEDGER-BROKEN",
+            Error::Damaged { .. } => "E-LEDGER-DAMAGED",
+            Error::NotALedger { .. } => "E-LEDGER-NOT-ONE",
+            Error::Newer { .. } => "E-LEDGER-NEWER",
+            Error::Older { .. } => "E-LEDGER-OLDER",
+            Error::OtherRealm { .. } => "E-LEDGER-REALM",
+            Error::NetworkFileSystem { .. } => "E-LEDGER-NETWORK",
+            Error::Body { .. } => "E-LEDGER-BODY",
+            Error::Usage(_) => "E-LEDGER-USAGE",
+            Error::Closed { .. } => "E-LEDGER-CLOSED",
+            Error::Failed { .. } => "E-LEDGER",
+        }
+    }
+
+    /// What to do about it, in a sentence or two.
+    pub fn remedy(&self) -> String {
+        match self {
+            Error::ReadOnly { place, .. } => format!(
+                "Reading goes on; to change something, run without --read-only, as a user who may write {place} and its folder."
+            ),
+            Error::Unreadable { place, .. } => format!(
+                "Check that this user may read {place} and enter its folder, and that its -wal and -shm files, if there are any, lie beside it."
+            ),
+            Error::Full { place } => format!(
+                "Free some space (64 MiB is plenty) on the disk of {place}, then run the same command again."
+            ),
+            Error::Busy { place, .. } => format!(
+                "Wait for the other run to finish, or find out who holds {place} open; then run the same command again."
+            ),
+            Error::Broken { place, seq, .. } => {
+                set_aside(place, &format!("The entries before {seq} can still be trusted."))
+            }
+            Error::Damaged { place, .. } => set_aside(place, ""),
+            Error::NotALedger { place, .. } => {
+                format!("Name another path in `ledger` of nhi.hcl, or move {place} away.")
+            }
+            Error::Newer { .. } => "Upgrade nhi and the provider; nothing was changed.".to_owned(),
+            Error::Older { place, .. } => format!(
+                "Run any command that may write (such as `nhi ledger verify` without --read-only) once, so that {place} is brought up to date."
+            ),
+            Error::OtherRealm { .. } => "Point `ledger` in nhi.hcl at this realm's own file, or correct `realm`; histories of two realms are not mixed.".to_owned(),
+            Error::NetworkFileSystem { .. } => "Put the ledger on a local disk: set `ledger = { sqlite = { path = … } }` in nhi.hcl. Plan and apply also work with no ledger at all.".to_owned(),
+            Error::Body { .. } => "This is a mistake in nhi: please report it with the kind and the path above.".to_owned(),
+            Error::Usage(_) => "Correct the request and run the command again.".to_owned(),
+            Error::Closed { .. } => "Run the same command again.".to_owned(),
+            Error::Failed { place, .. } => format!(
+                "Run `nhi ledger verify` to see whether {place} is sound, then run the same command again."
+            ),
+        }
+    }
+}
+
+fn set_aside(place: &str, trusted: &str) -> String {
+    let space = if trusted.is_empty() { "" } else { " " };
+    format!(
+        "{trusted}{space}Run `nhi ledger verify` for all of the damage. Then restore {place} from a backup, or move it aside (with its -wal and -shm files): the next run begins a new one, and only history is lost."
+    )
+}

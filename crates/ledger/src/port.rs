@@ -1,0 +1,341 @@
+//! The port: what every ledger can do.
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+use crate::{
+    chain::Hash,
+    entry::{Entry, NewEntry},
+    error::{Error, Result},
+    inventory::{
+        Credential, Integration, Obligation, Observed, Person, Scan, Selection, Slot, Tenant,
+    },
+    tree,
+};
+
+/// Whether an append waits for the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// The receipt comes when a power cut can no longer take the entry. Deeds.
+    Durable,
+    /// The receipt comes when a crash of the program can no longer take it. Findings, census.
+    RideAlong,
+}
+
+/// What an append gives back, one per entry, in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Receipt {
+    /// The entry's number; 0 if the ledger keeps nothing.
+    pub seq: u64,
+    /// The entry's hash.
+    pub hash: Hash,
+}
+
+/// Where the chain ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// The ledger's own id; empty if it keeps nothing or has not begun.
+    pub ledger: String,
+    /// The last entry's number; 0 if there is none.
+    pub seq: u64,
+    /// The last entry's hash; zero if there is none.
+    pub hash: Hash,
+}
+
+/// A statement of size, head and tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// How many entries.
+    pub size: u64,
+    /// When it was made, in milliseconds UTC.
+    pub at: i64,
+    /// The root of the tree over the bodies (RFC 6962).
+    pub root: Hash,
+    /// The hash of the last entry.
+    pub head: Hash,
+}
+
+/// Which subjects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// This id.
+    Is(String),
+    /// This id and what hangs below it (`<id>/…`): an integration with its scopes and slots.
+    Under(String),
+}
+
+/// Which entries.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only about these.
+    pub subject: Option<Subject>,
+    /// Only of these kinds; `rotation` also means `rotation.promoted`. Empty: all.
+    pub kinds: Vec<String>,
+    /// Only of this rotation.
+    pub rotation: Option<String>,
+    /// Only numbers above this.
+    pub after: u64,
+    /// Only numbers up to this.
+    pub through: Option<u64>,
+    /// Only at or after this moment, in milliseconds UTC.
+    pub since: Option<i64>,
+    /// Newest first.
+    pub newest_first: bool,
+    /// At most so many in a page; 0 means 1,000, which is also the most.
+    pub limit: usize,
+}
+
+/// The most entries in one page.
+pub const PAGE_MAX: usize = 1000;
+
+impl Filter {
+    /// All entries, oldest first.
+    pub fn all() -> Self {
+        Self::default()
+    }
+
+    /// All about one object and what hangs below it.
+    pub fn under(subject: impl Into<String>) -> Self {
+        Filter { subject: Some(Subject::Under(subject.into())), ..Self::default() }
+    }
+
+    /// All of one rotation.
+    pub fn rotation(rotation: impl Into<String>) -> Self {
+        Filter { rotation: Some(rotation.into()), ..Self::default() }
+    }
+
+    /// The page size that is meant.
+    pub fn page(&self) -> usize {
+        if self.limit == 0 { PAGE_MAX } else { self.limit.min(PAGE_MAX) }
+    }
+
+    /// The filter of the page after one that ended with this number.
+    #[must_use]
+    pub fn next(&self, last: u64) -> Self {
+        if self.newest_first {
+            Filter { through: Some(last.saturating_sub(1)), ..self.clone() }
+        } else {
+            Filter { after: last, ..self.clone() }
+        }
+    }
+
+    /// Whether it takes this entry; paging apart.
+    pub fn takes(&self, entry: &Entry) -> bool {
+        entry.seq > self.after
+            && self.through.is_none_or(|through| entry.seq <= through)
+            && self.since.is_none_or(|since| entry.at >= since)
+            && self.rotation.as_ref().is_none_or(|id| entry.rotation.as_ref() == Some(id))
+            && (self.kinds.is_empty()
+                || self.kinds.iter().any(|kind| below(kind, &entry.kind, '.')))
+            && match &self.subject {
+                None => true,
+                Some(Subject::Is(id)) => entry.subject == *id,
+                Some(Subject::Under(id)) => below(id, &entry.subject, '/'),
+            }
+    }
+}
+
+fn below(parent: &str, text: &str, separator: char) -> bool {
+    text.strip_prefix(parent).is_some_and(|rest| rest.is_empty() || rest.starts_with(separator))
+}
+
+/// Some entries, and how to get the next.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    /// The entries, in the order that was asked for.
+    pub entries: Vec<Entry>,
+    /// The filter of the next page; `None` if this was the last.
+    pub next: Option<Filter>,
+}
+
+/// Which numbers to verify; both ends belong to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Range {
+    /// From here; 1 is the first.
+    pub first: u64,
+    /// Up to here; `None` is the head.
+    pub last: Option<u64>,
+}
+
+impl Range {
+    /// All entries.
+    pub const ALL: Range = Range { first: 1, last: None };
+}
+
+/// An entry that does not agree with the chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadEntry {
+    /// Its number.
+    pub seq: u64,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// What verifying found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verification {
+    /// How many entries were read and hashed.
+    pub entries: u64,
+    /// The first that does not agree, if any.
+    pub first_bad: Option<BadEntry>,
+    /// The newest checkpoint that does agree and lies before the first bad entry.
+    pub last_good_checkpoint: Option<Checkpoint>,
+    /// What is wrong beside the chain: the file, documents, checkpoints, rows that folding does not
+    /// give. One sentence each.
+    pub problems: Vec<String>,
+    /// What to do, if anything is wrong.
+    pub remedy: Option<String>,
+}
+
+impl Verification {
+    /// Whether nothing at all is wrong.
+    pub fn is_sound(&self) -> bool {
+        self.first_bad.is_none() && self.problems.is_empty()
+    }
+}
+
+/// What rebuilding the inventory did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rebuilt {
+    /// How many entries were folded.
+    pub entries: u64,
+    /// How many changes they held.
+    pub changes: u64,
+}
+
+/// Memory: the journal that only grows and the inventory beside it.
+///
+/// # Guarantees
+///
+/// - The entries of one append get consecutive numbers and are kept all or none, with the changes
+///   that they make to the inventory.
+/// - A durable receipt means that neither a crash nor a power cut loses the entry.
+/// - Writers in several processes extend one chain.
+/// - Reading never creates anything; an absent ledger reads as an empty one.
+#[async_trait]
+pub trait Ledger: Send + Sync + fmt::Debug {
+    /// Where it is, for messages.
+    fn place(&self) -> String;
+
+    /// Whether what is appended is kept at all.
+    fn keeps(&self) -> bool {
+        true
+    }
+
+    /// Makes sure that the next append can work: called before a deed touches anything.
+    ///
+    /// # Errors
+    ///
+    /// What would stop the append: read-only, full, broken, newer, ….
+    async fn ready(&self) -> Result<()>;
+
+    /// Adds entries.
+    ///
+    /// # Errors
+    ///
+    /// Any; then none of the entries is kept.
+    async fn append(&self, entries: Vec<NewEntry>, durability: Durability) -> Result<Vec<Receipt>>;
+
+    /// Where the chain ends.
+    async fn head(&self) -> Result<Head>;
+
+    /// One page of entries.
+    async fn entries(&self, filter: &Filter) -> Result<Page>;
+
+    /// Checks hashes, order, columns and checkpoints of a range.
+    ///
+    /// # Errors
+    ///
+    /// Only if nothing could be read at all; damage is a finding, not an error.
+    async fn verify(&self, range: Range) -> Result<Verification>;
+
+    /// Makes a checkpoint of what there is, or returns the one that already says so.
+    ///
+    /// `at` is in milliseconds UTC. `None` if there is no entry.
+    async fn checkpoint(&self, at: i64) -> Result<Option<Checkpoint>>;
+
+    /// All checkpoints, oldest first.
+    async fn checkpoints(&self) -> Result<Vec<Checkpoint>>;
+
+    /// Proves that entry `seq` is in the tree of the first `size` entries.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] if there is no such entry or size.
+    async fn prove(&self, seq: u64, size: u64) -> Result<Vec<Hash>> {
+        let leaves: Vec<Hash> = all_entries(self, Filter { through: Some(size), ..Filter::all() })
+            .await?
+            .iter()
+            .map(|entry| tree::leaf(&entry.body))
+            .collect();
+        let index = seq.checked_sub(1).and_then(|index| usize::try_from(index).ok());
+        if leaves.len() as u64 != size {
+            return Err(Error::Usage(format!("there are fewer than {size} entries")));
+        }
+        index
+            .and_then(|index| tree::prove_inclusion(&leaves, index))
+            .ok_or_else(|| Error::Usage(format!("there is no entry {seq} among the first {size}")))
+    }
+
+    /// The tenants that connections were pinned to.
+    async fn tenants(&self) -> Result<Vec<Tenant>>;
+
+    /// Integrations, by id.
+    async fn integrations(&self, selection: &Selection) -> Result<Vec<Integration>>;
+
+    /// Slots, by integration and name.
+    async fn slots(&self, selection: &Selection) -> Result<Vec<Slot>>;
+
+    /// Credentials, by integration and vendor id.
+    async fn credentials(&self, selection: &Selection) -> Result<Vec<Credential>>;
+
+    /// Obligations that are open, by moment of the next try, then by id.
+    async fn open_obligations(&self) -> Result<Vec<Obligation>>;
+
+    /// Slots whose next rotation is due at or before `at` (milliseconds UTC), earliest first.
+    async fn due(&self, at: i64) -> Result<Vec<Slot>>;
+
+    /// Takes in what scans saw. Not journalled: it may be lost and seen again.
+    async fn observe(&self, seen: Vec<Observed>) -> Result<()>;
+
+    /// Notes how complete a scan was. Not journalled.
+    async fn record_scan(&self, scan: Scan) -> Result<()>;
+
+    /// The newest scan of each tenant and listing.
+    async fn scans(&self) -> Result<Vec<Scan>>;
+
+    /// Keeps a person's name and address beside their id.
+    async fn put_person(&self, person: Person) -> Result<()>;
+
+    /// A person by id.
+    async fn person(&self, id: &str) -> Result<Option<Person>>;
+
+    /// Erases a person's name and address; the id stays, and so does the chain. Journal the
+    /// `person.erased` entry as well.
+    async fn erase_person(&self, id: &str, at: i64) -> Result<()>;
+
+    /// Folds all entries into the inventory anew. What was observed stays.
+    async fn rebuild(&self) -> Result<Rebuilt>;
+
+    /// Waits until all that was appended is kept, then lets go of the store.
+    async fn close(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Collects all pages. For stories and tests; a long journal is better walked page by page.
+///
+/// # Errors
+///
+/// Those of [`Ledger::entries`].
+pub async fn all_entries<L: Ledger + ?Sized>(ledger: &L, filter: Filter) -> Result<Vec<Entry>> {
+    let mut entries = Vec::new();
+    let mut next = Some(filter);
+    while let Some(filter) = next {
+        let page = ledger.entries(&filter).await?;
+        entries.extend(page.entries);
+        next = page.next;
+    }
+    Ok(entries)
+}
