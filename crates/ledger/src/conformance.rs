@@ -1,4 +1,587 @@
 //! The suite that every store passes.
 //!
-//! A store's test gives a [`Store`] and calls [`run`]; a failure panics with the sentence that does
-//! not hold.
+//! A store's test gives a [`Store`] and calls [`run`]. What does not hold panics, naming the
+//! sentence: each function here is one.
+
+use async_trait::async_trait;
+use serde_json::json;
+
+use crate::{
+    chain::{self, Hash},
+    entry::{Actor, Entry, NewEntry},
+    inventory::{
+        Change, Credential, Integration, Inventory, Obligation, Observed, Origin, Person, Scan,
+        Selection, Slot, Tenant,
+    },
+    port::{Durability, Filter, Ledger, Range, all_entries},
+    tree,
+};
+
+/// The realm of the ledgers that the suite asks for.
+pub const REALM: &str = "k3x9q2";
+
+const ID: &str = "bao/openbao_approle/invoice-sync";
+const OTHER: &str = "gh/github_app/ci-bot";
+const T: i64 = 1_764_000_000_000;
+
+/// How a kept entry is damaged behind the chain's back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tampering {
+    /// One bit of its body.
+    Body,
+    /// A column beside the body, if the store has any.
+    Column,
+    /// It is taken away from the middle.
+    Missing,
+    /// It is the last, and it is taken away.
+    Tail,
+}
+
+/// A kind of store, as its own tests provide it.
+#[async_trait]
+pub trait Store: Sync {
+    /// The ledger it gives.
+    type Ledger: Ledger + 'static;
+
+    /// A new, empty ledger of the realm [`REALM`].
+    async fn fresh(&self) -> Self::Ledger;
+
+    /// A second, independent writer on the same ledger; `None` if the store cannot have one.
+    async fn another(&self, _ledger: &Self::Ledger) -> Option<Self::Ledger> {
+        None
+    }
+
+    /// Damages an entry; false if the store cannot be damaged in this way.
+    async fn tamper(&self, ledger: &Self::Ledger, seq: u64, how: Tampering) -> bool;
+}
+
+/// Runs all of it.
+pub async fn run<S: Store>(store: &S) {
+    an_empty_ledger_reads_as_empty(store).await;
+    entries_are_numbered_chained_and_read_back(store).await;
+    an_append_is_kept_whole_or_not_at_all(store).await;
+    entries_are_found_by_subject_kind_rotation_and_time(store).await;
+    pages_join_without_gap_or_overlap(store).await;
+    a_damaged_entry_is_named(store).await;
+    appends_at_once_make_one_chain(store).await;
+    two_writers_do_not_fork(store).await;
+    the_inventory_is_what_folding_the_entries_gives(store).await;
+    what_was_observed_survives_a_rebuild(store).await;
+    a_long_document_comes_back_whole(store).await;
+    what_is_due_comes_earliest_first(store).await;
+    the_newest_scan_of_each_listing_is_read(store).await;
+    a_checkpoint_proves_its_entries(store).await;
+    a_person_is_erased_and_the_chain_stays_whole(store).await;
+}
+
+fn entry(at: i64, kind: &str, subject: &str) -> NewEntry {
+    let actor = Actor {
+        program: "suite/1".to_owned(),
+        run: "run-1".to_owned(),
+        principal: Some("person:7".to_owned()),
+    };
+    NewEntry::new(at, kind, subject).by(actor, "command".into())
+}
+
+async fn keep<L: Ledger>(ledger: &L, entries: Vec<NewEntry>) -> Vec<u64> {
+    let receipts = ledger.append(entries, Durability::Durable).await.expect("the append is kept");
+    receipts.iter().map(|receipt| receipt.seq).collect()
+}
+
+async fn read<L: Ledger>(ledger: &L, filter: Filter) -> Vec<Entry> {
+    all_entries(ledger, filter).await.expect("the entries are read")
+}
+
+async fn sound<L: Ledger>(ledger: &L) {
+    let found = ledger.verify(Range::ALL).await.expect("it can be verified");
+    assert!(found.is_sound(), "the ledger is sound: {found:?}");
+    assert_eq!(found.remedy, None, "what is sound needs no remedy");
+    let head = ledger.head().await.expect("it has a head");
+    assert_eq!(found.entries, head.seq, "every entry was verified");
+}
+
+/// An absent ledger is an empty one: looking fails in nothing and makes nothing.
+pub async fn an_empty_ledger_reads_as_empty<S: Store>(store: &S) {
+    let ledger = store.fresh().await;
+    let head = ledger.head().await.expect("it has a head");
+    assert_eq!((head.seq, head.hash), (0, Hash::ZERO));
+    assert!(read(&ledger, Filter::all()).await.is_empty());
+    assert!(ledger.integrations(&Selection::all()).await.expect("read").is_empty());
+    assert!(ledger.slots(&Selection::all()).await.expect("read").is_empty());
+    assert!(ledger.credentials(&Selection::all()).await.expect("read").is_empty());
+    assert!(ledger.checkpoints().await.expect("read").is_empty());
+    assert_eq!(ledger.checkpoint(T).await.expect("there is nothing to state"), None);
+    assert_eq!(ledger.person("person:7").await.expect("read"), None);
+    sound(&ledger).await;
+    ledger.ready().await.expect("it can be written");
+}
+
+/// Numbers are consecutive, each hash covers the one before, and bodies read back as given.
+pub async fn entries_are_numbered_chained_and_read_back<S: Store>(store: &S) {
+    let ledger = store.fresh().await;
+    let mut given = entry(T, "rotation.promoted", ID).detail("note", "e\u{301} \" \\ \u{1}");
+    given.generation = Some(3);
+    given.rotation = Some("r1".to_owned());
+    given.auth = Some("policy:schedule".to_owned());
+    let first = keep(&ledger, vec![entry(T, "declared", ID), given]).await;
+    let second = keep(&ledger, vec![entry(T - 5000, "declared", OTHER)]).await;
+    assert_eq!(first[1], first[0] + 1, "numbers are consecutive");
+    assert_eq!(second[0], first[1] + 1, "numbers go on, even if the clock goes back");
+
+    let entries = read(&ledger, Filter::all()).await;
+    let mut previous = Hash::ZERO;
+    for (index, entry) in entries.iter().enumerate() {
+        assert_eq!(entry.seq, index as u64 + 1, "numbers begin at 1 and have no hole");
+        assert_eq!(entry.hash, chain::link(&previous, &entry.body), "the hash covers all before");
+        assert_eq!(entry.realm.as_deref(), Some(REALM), "the realm is filled in");
+        previous = entry.hash;
+    }
+    let head = ledger.head().await.expect("it has a head");
+    assert_eq!((head.seq, head.hash), (second[0], previous), "the head is the last entry");
+    let kept = entries.iter().find(|entry| entry.seq == first[1]).expect("it was kept");
+    assert_eq!(kept.generation, Some(3));
+    assert_eq!(kept.detail["note"], json!("\u{e9} \" \\ \u{1}"), "text is in form NFC");
+    sound(&ledger).await;
+}
+
+/// One bad entry, and none of its append is kept; the next append is not harmed.
+pub async fn an_append_is_kept_whole_or_not_at_all<S: Store>(store: &S) {
+    let ledger = store.fresh().await;
+    keep(&ledger, vec![entry(T, "declared", ID)]).await;
+    let before = ledger.head().await.expect("it has a head");
+    let long = entry(T, "declared", ID).detail("text", "x".repeat(5000));
+    let refused = ledger.append(vec![entry(T, "declared", ID), long], Durability::Durable).await;
+    assert_eq!(refused.expect_err("it is too long").code(), "E-LEDGER-BODY");
+    assert_eq!(ledger.head().await.expect("it has a head"), before, "nothing was kept");
+    assert!(keep(&ledger, Vec::new()).await.is_empty(), "nothing appended is no error");
+    assert_eq!(keep(&ledger, vec![entry(T, "declared", ID)]).await, [before.seq + 1]);
+    sound(&ledger).await;
+}
+
+/// Filters take what they say, and `a/b` does not take `a/bc`.
+pub async fn entries_are_found_by_subject_kind_rotation_and_time<S: Store>(store: &S) {
+    let ledger = store.fresh().await;
+    let slot = format!("{ID}/credential/main");
+    let near = format!("{ID}-2");
+    let mut step = entry(T + 1, "rotation.promoted", &slot);
+    step.rotation = Some("r1".to_owned());
+    let entries = vec![
+        entry(T, "declared", ID),
+        step,
+        entry(T + 2, "declared", &near),
+        entry(T + 3, "rotations", OTHER),
+    ];
+    let seqs = keep(&ledger, entries).await;
+    let found = async |filter: Filter| -> Vec<u64> {
+        let mut filter = filter;
+        filter.after = filter.after.max(seqs[0] - 1);
+        read(&ledger, filter).await.iter().map(|entry| entry.seq).collect()
+    };
+    assert_eq!(found(Filter::under(ID)).await, [seqs[0], seqs[1]]);
+    let only = Filter { subject: Some(crate::Subject::Is(ID.to_owned())), ..Filter::all() };
+    assert_eq!(found(only).await, [seqs[0]]);
+    let kinds = Filter { kinds: vec!["rotation".to_owned()], ..Filter::all() };
+    assert_eq!(found(kinds).await, [seqs[1]]);
+    let kinds = Filter {
+        kinds: vec!["rotation.promoted".to_owned(), "declared".to_owned()],
+        ..Filter::all()
+    };
+    assert_eq!(found(kinds).await, [seqs[0], seqs[1], seqs[2]]);
+    assert_eq!(found(Filter::rotation("r1")).await, [seqs[1]]);
+    let since = Filter { since: Some(T + 2), ..Filter::all() };
+    assert_eq!(found(since).await, [seqs[2], seqs[3]]);
+    let newest = Filter { newest_first: true, through: Some(seqs[2]), ..Filter::all() };
+    assert_eq!(found(newest).await, [seqs[2], seqs[1], seqs[0]]);
+}
+
+/// Pages of two, either way, hold each entry once.
+pub async fn pages_join_without_gap_or_overlap<S: Store>(store: &S) {
+    let ledger = store.fresh().await;
+    keep(&ledger, (0..7).map(|n| entry(T + n, "declared", ID)).collect()).await;
+    let head = ledger.head().await.expect("it has a head").seq;
+    for newest_first in [false, true] {
+        let filter = Filter { limit: 2, newest_first, ..Filter::all() };
+        let page = ledger.entries(&filter).await.expect("read");
+        assert_eq!(page.entries.len(), 2, "a page holds what was asked for");
+        let mut seqs: Vec<u64> = read(&ledger, filter).await.iter().map(|e| e.seq).collect();
+        if newest_first {
+            seqs.reverse();
+        }
+        assert_eq!(seqs, (1..=head).collect::<Vec<_>>());
+    }
+}
+
+/// Whatever is done to an entry, verifying names it.
+pub async fn a_damaged_entry_is_named<S: Store>(store: &S) {
+    for how in [Tampering::Body, Tampering::Column, Tampering::Missing, Tampering::Tail] {
+        let ledger = store.fresh().await;
+        keep(&ledger, (0..4).map(|n| entry(T + n, "declared", ID)).collect()).await;
+        let good = ledger.checkpoint(T).await.expect("made").expect("there are entries");
+        let seqs = keep(&ledger, (4..9).map(|n| entry(T + n, "declared", ID)).collect()).await;
+        ledger.checkpoint(T).await.expect("made");
+        let seq = if how == Tampering::Tail { seqs[4] } else { seqs[1] };
+        if !store.tamper(&ledger, seq, how).await {
+            continue;
+        }
+        let found = ledger.verify(Range::ALL).await.expect("damage is no error");
+        let bad = found.first_bad.clone().expect("damage is found");
+        assert_eq!(bad.seq, seq, "{how:?} is found where it is: {found:?}");
+        assert!(!found.is_sound());
+        assert_eq!(found.last_good_checkpoint, Some(good), "{how:?}: up to here it can be trusted");
+        let remedy = found.remedy.expect("there is a way out");
+        assert!(remedy.contains("backup"), "{remedy}");
+        if how != Tampering::Tail {
+            let range = Range { first: seq + 2, last: None };
+            let later = ledger.verify(range).await.expect("damage is no error");
+            assert_eq!(later.first_bad, None, "a range is verified alone: {later:?}");
+            let range = Range { first: 1, last: Some(seq - 1) };
+            let before = ledger.verify(range).await.expect("damage is no error");
+            assert!(before.is_sound(), "what lies before is sound: {before:?}");
+        }
+    }
+}
+
+/// Many appends at once get numbers of their own, each append's in a row.
+pub async fn appends_at_once_make_one_chain<S: Store>(store: &S) {
+    let ledger = store.fresh().await;
+    let appends = (0..40).map(|n| {
+        let pair = vec![entry(T + n, "attempt.started", ID), entry(T + n, "attempt.ended", ID)];
+        let durability = if n % 3 == 0 { Durability::RideAlong } else { Durability::Durable };
+        ledger.append(pair, durability)
+    });
+    let receipts = futures::future::join_all(appends).await;
+    let mut seqs = Vec::new();
+    for receipt in receipts {
+        let receipt = receipt.expect("it is kept");
+        assert_eq!(receipt[1].seq, receipt[0].seq + 1, "one append's entries are in a row");
+        seqs.extend(receipt.iter().map(|receipt| receipt.seq));
+    }
+    seqs.sort_unstable();
+    seqs.dedup();
+    assert_eq!(seqs.len(), 80, "no number is given twice");
+    sound(&ledger).await;
+}
+
+/// Two independent writers extend one chain and see each other's entries.
+pub async fn two_writers_do_not_fork<S: Store>(store: &S) {
+    let one = store.fresh().await;
+    let Some(other) = store.another(&one).await else { return };
+    let write = async |ledger: &S::Ledger, subject: &str| {
+        for n in 0..20 {
+            keep(ledger, vec![entry(T + n, "declared", subject)]).await;
+        }
+    };
+    futures::join!(write(&one, ID), write(&other, OTHER));
+    for ledger in [&one, &other] {
+        assert_eq!(read(ledger, Filter::under(ID)).await.len(), 20);
+        assert_eq!(read(ledger, Filter::under(OTHER)).await.len(), 20);
+        sound(ledger).await;
+    }
+    assert_eq!(one.head().await.expect("a head"), other.head().await.expect("a head"));
+}
+
+fn history() -> Vec<NewEntry> {
+    let slot = |name: &str, generation| Slot {
+        integration: ID.to_owned(),
+        name: name.to_owned(),
+        generation,
+        epoch: 9,
+        current: Some(format!("key-{generation}")),
+        promoted_at: Some(T),
+        schedule: Some(json!({"every": "30d"})),
+        sinks: Some(json!(["bao:secret/apps/x"])),
+        status: "scheduled".to_owned(),
+        next_due_at: Some(T + 1000),
+    };
+    let key = |vendor_id: &str, state: &str| Credential {
+        integration: ID.to_owned(),
+        slot: Some("main".to_owned()),
+        vendor_id: vendor_id.to_owned(),
+        kind: "secret_id".to_owned(),
+        marker: Some("nhi1-x".to_owned()),
+        created_at: Some(T),
+        state: state.to_owned(),
+        ..Credential::default()
+    };
+    let declared = |id: &str, facet: &str, document| Change::Declared {
+        integration: id.to_owned(),
+        facet: facet.to_owned(),
+        document,
+    };
+    let applied = |facet: &str, document| Change::Applied {
+        integration: ID.to_owned(),
+        facet: facet.to_owned(),
+        document,
+    };
+    let obligation = |state: &str| Obligation {
+        id: "retire:key-1".to_owned(),
+        subject: ID.to_owned(),
+        deed: "retire".to_owned(),
+        not_before: T,
+        due_by: T + 5000,
+        on_overdue: "finding".to_owned(),
+        state: state.to_owned(),
+        attempts: 1,
+        next_try_at: Some(T + 10),
+        detail: Some(json!({"key": "key-1", "left_out": null})),
+    };
+    let tenant = "openbao:c1".to_owned();
+    vec![
+        entry(T, "connection.pinned", "bao").change(Change::Tenant(Tenant {
+            key: tenant.clone(),
+            connection: "bao".to_owned(),
+            pinned_at: T,
+        })),
+        entry(T, "declared", ID)
+            .change(Change::Integration {
+                integration: ID.to_owned(),
+                tenant,
+                origin: Origin::Adopted,
+            })
+            .change(declared(ID, "settings", Some(json!({"ttl": "1h", "none": null}))))
+            .change(declared(ID, "scopes", Some(json!(["a:read", "b:write"])))),
+        entry(T, "declared", OTHER).change(declared(OTHER, "settings", Some(json!({"a": 1})))),
+        entry(T, "applied", ID)
+            .change(applied("settings", Some(json!({"ttl": "1h"}))))
+            .change(applied("gone", Some(json!(true))))
+            .change(applied("gone", None)),
+        entry(T, "rotation.promoted", ID)
+            .change(Change::Slot(slot("main", 1)))
+            .change(Change::Slot(slot("spare", 1)))
+            .change(Change::Credential(key("key-1", "current"))),
+        entry(T, "rotation.promoted", ID)
+            .change(Change::Slot(slot("main", 2)))
+            .change(Change::SlotEnded { integration: ID.to_owned(), name: "spare".to_owned() })
+            .change(Change::Credential(key("key-1", "previous")))
+            .change(Change::Credential(key("key-2", "current")))
+            .change(Change::Obligation(obligation("open"))),
+        entry(T, "destroyed", OTHER)
+            .change(Change::Slot(Slot { integration: OTHER.to_owned(), ..slot("main", 1) }))
+            .change(Change::Ended { integration: OTHER.to_owned() }),
+    ]
+}
+
+/// The rows are the fold of the entries, after appending and after rebuilding.
+pub async fn the_inventory_is_what_folding_the_entries_gives<S: Store>(store: &S) {
+    let ledger = store.fresh().await;
+    keep(&ledger, history()).await;
+    let entries = read(&ledger, Filter::all()).await;
+    let folded = Inventory::fold(&entries, |_| None);
+    for pass in ["appended", "rebuilt"] {
+        let all = Selection::all();
+        assert_eq!(
+            ledger.integrations(&all).await.expect("read"),
+            folded.integrations(&all),
+            "{pass}"
+        );
+        assert_eq!(ledger.slots(&all).await.expect("read"), folded.slots(&all), "{pass}");
+        assert_eq!(
+            ledger.credentials(&all).await.expect("read"),
+            folded.credentials(&all),
+            "{pass}"
+        );
+        let tenants: Vec<Tenant> = folded.tenants.values().cloned().collect();
+        assert_eq!(ledger.tenants().await.expect("read"), tenants, "{pass}");
+        let obligations: Vec<Obligation> = folded.obligations.values().cloned().collect();
+        assert_eq!(ledger.open_obligations().await.expect("read"), obligations, "{pass}");
+        let rebuilt = ledger.rebuild().await.expect("it can be rebuilt");
+        assert_eq!(rebuilt.entries, entries.len() as u64);
+        assert_eq!(rebuilt.changes, history().iter().map(|e| e.changes.len() as u64).sum::<u64>());
+    }
+    let of = async |selection: Selection| {
+        let rows = ledger.integrations(&selection).await.expect("read");
+        rows.into_iter().map(|row| row.id).collect::<Vec<String>>()
+    };
+    assert_eq!(of(Selection::all()).await, [ID, OTHER]);
+    assert_eq!(of(Selection::declared()).await, [ID], "what was destroyed is not declared");
+    assert_eq!(of(Selection::of(OTHER)).await, [OTHER]);
+    let connection = Selection { connection: Some("bao".to_owned()), ..Selection::all() };
+    assert_eq!(of(connection).await, [ID]);
+    let tenant = Selection { tenant: Some("openbao:c1".to_owned()), ..Selection::all() };
+    assert_eq!(of(tenant).await, [ID]);
+    assert_eq!(ledger.slots(&Selection::of(OTHER)).await.expect("read"), []);
+    sound(&ledger).await;
+}
+
+/// A rebuild folds what was journalled and leaves what was seen.
+pub async fn what_was_observed_survives_a_rebuild<S: Store>(store: &S) {
+    let ledger = store.fresh().await;
+    keep(&ledger, history()).await;
+    let seen = |id: &str, at, document| Observed {
+        integration: id.to_owned(),
+        tenant: "openbao:c1".to_owned(),
+        at,
+        document,
+        credentials: Vec::new(),
+    };
+    let mut first = seen(ID, T + 50, Some(json!({"scopes": ["a:read"], "nothing": null})));
+    let used = |vendor_id: &str| Credential {
+        vendor_id: vendor_id.to_owned(),
+        kind: "secret_id".to_owned(),
+        state: "unmanaged".to_owned(),
+        last_used_at: Some(T + 40),
+        ..Credential::default()
+    };
+    first.credentials = vec![used("key-2"), used("by-hand")];
+    let unmanaged = "bao/openbao_approle/by-hand";
+    let looks =
+        vec![first, seen(unmanaged, T + 50, Some(json!({}))), seen(unmanaged, T + 60, None)];
+    ledger.observe(looks).await.expect("it is kept");
+    let rows = async |ledger: S::Ledger| {
+        let integrations = ledger.integrations(&Selection::all()).await.expect("read");
+        let credentials = ledger.credentials(&Selection::all()).await.expect("read");
+        (ledger, integrations, credentials)
+    };
+    let (ledger, integrations, credentials) = rows(ledger).await;
+    let row = |id: &str| integrations.iter().find(|row| row.id == id).expect("it has a row");
+    let observed = row(ID).observed.as_ref().expect("it was seen");
+    assert_eq!(observed.value, json!({"scopes": ["a:read"]}));
+    assert!(row(ID).declared.is_some(), "what is declared stays");
+    let expected = Integration {
+        id: unmanaged.to_owned(),
+        tenant: "openbao:c1".to_owned(),
+        observed: row(unmanaged).observed.clone(),
+        first_seen_at: Some(T + 50),
+        last_seen_at: Some(T + 50),
+        absent_since: Some(T + 60),
+        ..Integration::default()
+    };
+    assert_eq!(*row(unmanaged), expected);
+    let key = |id: &str| credentials.iter().find(|row| row.vendor_id == id).expect("it has a row");
+    assert_eq!(key("key-2").state, "current", "a look does not change what is journalled");
+    assert_eq!(key("key-2").last_used_at, Some(T + 40));
+    assert_eq!(key("by-hand").state, "unmanaged");
+    ledger.rebuild().await.expect("it can be rebuilt");
+    let (_, again, keys_again) = rows(ledger).await;
+    assert_eq!(again, integrations);
+    assert_eq!(keys_again, credentials);
+}
+
+/// A document that is too long for an entry is kept beside it, and nobody notices.
+pub async fn a_long_document_comes_back_whole<S: Store>(store: &S) {
+    let ledger = store.fresh().await;
+    let scopes: Vec<String> = (0..2000).map(|n| format!("secret/data/app-{n}/*:read")).collect();
+    let document = json!({ "scopes": scopes, "weird": {"$sha256": "00"} });
+    let change = Change::Declared {
+        integration: ID.to_owned(),
+        facet: "scopes".to_owned(),
+        document: Some(document.clone()),
+    };
+    keep(&ledger, vec![entry(T, "declared", ID).change(change)]).await;
+    for _ in 0..2 {
+        let rows = ledger.integrations(&Selection::of(ID)).await.expect("read");
+        let declared = rows[0].declared.as_ref().expect("it is declared");
+        assert_eq!(declared.value["scopes"], document);
+        ledger.rebuild().await.expect("it can be rebuilt");
+    }
+    sound(&ledger).await;
+}
+
+/// Slots and obligations come in the order in which they want something done.
+pub async fn what_is_due_comes_earliest_first<S: Store>(store: &S) {
+    let ledger = store.fresh().await;
+    let slot = |name: &str, next_due_at| {
+        Change::Slot(Slot {
+            integration: ID.to_owned(),
+            name: name.to_owned(),
+            status: "scheduled".to_owned(),
+            next_due_at,
+            ..Slot::default()
+        })
+    };
+    let obligation = |id: &str, state: &str, next_try_at| {
+        Change::Obligation(Obligation {
+            id: id.to_owned(),
+            state: state.to_owned(),
+            next_try_at: Some(next_try_at),
+            ..Obligation::default()
+        })
+    };
+    let changes = vec![
+        slot("late", Some(T + 30)),
+        slot("never", None),
+        slot("early", Some(T + 10)),
+        slot("not-yet", Some(T + 31)),
+        obligation("b", "open", T + 2),
+        obligation("a", "open", T + 3),
+        obligation("c", "met", T + 1),
+    ];
+    keep(&ledger, vec![NewEntry { changes, ..entry(T, "declared", ID) }]).await;
+    let due = ledger.due(T + 30).await.expect("read");
+    assert_eq!(due.iter().map(|slot| &*slot.name).collect::<Vec<_>>(), ["early", "late"]);
+    let open = ledger.open_obligations().await.expect("read");
+    assert_eq!(open.iter().map(|row| &*row.id).collect::<Vec<_>>(), ["b", "a"]);
+}
+
+/// Scans are kept with their gaps; the newest of each listing is what counts.
+pub async fn the_newest_scan_of_each_listing_is_read<S: Store>(store: &S) {
+    let ledger = store.fresh().await;
+    let scan = |what: &str, started_at, read| Scan {
+        tenant: "openbao:c1".to_owned(),
+        what: what.to_owned(),
+        started_at,
+        finished_at: Some(started_at + 5),
+        expected: Some(10),
+        read,
+        failed: 10 - read,
+        gaps: Some(json!([{"extent": "page"}])),
+    };
+    for one in [scan("roles", T, 10), scan("roles", T + 9, 7), scan("policies", T, 10)] {
+        ledger.record_scan(one).await.expect("it is noted");
+    }
+    let scans = ledger.scans().await.expect("read");
+    assert_eq!(scans, [scan("policies", T, 10), scan("roles", T + 9, 7)]);
+}
+
+/// Who holds a checkpoint can check one entry without the others.
+pub async fn a_checkpoint_proves_its_entries<S: Store>(store: &S) {
+    let ledger = store.fresh().await;
+    keep(&ledger, (0..5).map(|n| entry(T + n, "declared", ID)).collect()).await;
+    let first = ledger.checkpoint(T).await.expect("made").expect("there are entries");
+    let same = ledger.checkpoint(T + 1).await.expect("made");
+    assert_eq!(same.as_ref(), Some(&first), "nothing new makes no checkpoint");
+    keep(&ledger, (0..6).map(|n| entry(T + n, "declared", ID)).collect()).await;
+    let second = ledger.checkpoint(T + 2).await.expect("made").expect("there are entries");
+    let entries = read(&ledger, Filter::all()).await;
+    let leaves: Vec<Hash> = entries.iter().map(|entry| tree::leaf(&entry.body)).collect();
+    assert_eq!(ledger.checkpoints().await.expect("read"), [first.clone(), second.clone()]);
+    for checkpoint in [&first, &second] {
+        let size = checkpoint.size as usize;
+        assert_eq!(checkpoint.root, tree::root(&leaves[..size]));
+        assert_eq!(checkpoint.head, entries[size - 1].hash);
+        for seq in [1, checkpoint.size] {
+            let proof = ledger.prove(seq, checkpoint.size).await.expect("it is there");
+            let leaf = &leaves[seq as usize - 1];
+            assert!(tree::verify_inclusion(
+                leaf,
+                seq - 1,
+                checkpoint.size,
+                &proof,
+                &checkpoint.root
+            ));
+        }
+    }
+    assert!(ledger.prove(first.size + 1, first.size).await.is_err());
+    assert!(ledger.prove(0, first.size).await.is_err());
+    assert!(ledger.prove(1, 99).await.is_err());
+    sound(&ledger).await;
+}
+
+/// A name goes; the entries that speak of its id, and their hashes, stay.
+pub async fn a_person_is_erased_and_the_chain_stays_whole<S: Store>(store: &S) {
+    let ledger = store.fresh().await;
+    let person = Person {
+        id: "person:7".to_owned(),
+        display: Some("Ada".to_owned()),
+        email: Some("ada@acme.example".to_owned()),
+        erased_at: None,
+    };
+    keep(&ledger, vec![entry(T, "declared", ID)]).await;
+    ledger.put_person(person.clone()).await.expect("it is kept");
+    assert_eq!(ledger.person("person:7").await.expect("read"), Some(person));
+    ledger.erase_person("person:7", T + 1).await.expect("it is erased");
+    keep(&ledger, vec![entry(T + 1, "person.erased", "person:7")]).await;
+    let erased = Person { id: "person:7".to_owned(), erased_at: Some(T + 1), ..Person::default() };
+    assert_eq!(ledger.person("person:7").await.expect("read"), Some(erased));
+    sound(&ledger).await;
+}

@@ -6,7 +6,6 @@
 
 pub mod canonical;
 pub mod chain;
-#[cfg(any())]
 pub mod conformance;
 pub mod entry;
 pub mod error;

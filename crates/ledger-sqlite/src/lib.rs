@@ -1,0 +1,371 @@
+//! The ledger on SQLite: one file, one writing thread a process, any number of processes.
+//!
+//! Opening costs nothing: the file is made by the first append, never by a look. Whoever deletes it
+//! loses history and nothing else; the next append begins a new one.
+
+mod checkpoints;
+mod connection;
+mod entries;
+mod fault;
+mod place;
+mod rows;
+mod verify;
+mod writer;
+
+pub mod bench;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError, mpsc},
+};
+
+use async_trait::async_trait;
+use ledger::{
+    Checkpoint, Credential, Durability, Error, Filter, Hash, Head, Integration, Ledger, NewEntry,
+    Obligation, Observed, Page, Person, Range, Rebuilt, Receipt, Result, Scan, Selection, Slot,
+    Tenant, Verification, inventory::Document, tree,
+};
+use rusqlite::{Connection, OptionalExtension};
+use tokio::sync::oneshot;
+
+use crate::{
+    fault::fault,
+    writer::{Append, Job, Writer},
+};
+
+/// Free space below which nothing new is begun, in bytes: 64 MiB, and twice the log.
+const ROOM: u64 = 64 * 1024 * 1024;
+
+/// A ledger in a file.
+#[derive(Debug)]
+pub struct SqliteLedger {
+    place: Arc<Place>,
+    writer: Mutex<Option<mpsc::Sender<Job>>>,
+}
+
+#[derive(Debug)]
+struct Place {
+    path: PathBuf,
+    realm: Option<String>,
+    read_only: bool,
+    max_pages: Option<u32>,
+    /// Connections for reading that nobody uses now, with the file that they lead to.
+    idle: Mutex<Vec<(Connection, Option<place::Identity>)>>,
+}
+
+impl SqliteLedger {
+    /// The ledger in this file, for reading and writing. Touches nothing yet.
+    ///
+    /// A realm is kept with the first entry; a ledger of another realm is refused.
+    pub fn open(path: impl Into<PathBuf>, realm: Option<&str>) -> Self {
+        Self::with(path.into(), realm, false, None)
+    }
+
+    /// The ledger in this file, for reading only. Touches nothing yet.
+    pub fn open_read_only(path: impl Into<PathBuf>, realm: Option<&str>) -> Self {
+        Self::with(path.into(), realm, true, None)
+    }
+
+    /// As [`SqliteLedger::open`], but the file may not grow beyond so many pages of 4 KiB: for
+    /// tests of a full disk.
+    #[doc(hidden)]
+    pub fn open_bounded(path: impl Into<PathBuf>, realm: Option<&str>, max_pages: u32) -> Self {
+        Self::with(path.into(), realm, false, Some(max_pages))
+    }
+
+    fn with(path: PathBuf, realm: Option<&str>, read_only: bool, max_pages: Option<u32>) -> Self {
+        let realm = realm.filter(|realm| !realm.is_empty()).map(str::to_owned);
+        let idle = Mutex::new(Vec::new());
+        let place = Arc::new(Place { path, realm, read_only, max_pages, idle });
+        SqliteLedger { place, writer: Mutex::new(None) }
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.place.path
+    }
+
+    fn closed(&self) -> Error {
+        Error::Closed { place: self.place() }
+    }
+
+    /// Hands a job to the writing thread, which is started now if it does not run.
+    fn ask(&self, job: Job) -> Result<()> {
+        if self.place.read_only {
+            let why = "it was opened for reading only".to_owned();
+            return Err(Error::ReadOnly { place: self.place(), why });
+        }
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let sender = match writer.take() {
+            Some(sender) => sender,
+            None => {
+                let place = &self.place;
+                writer::start(place.path.clone(), place.realm.clone(), place.max_pages).map_err(
+                    |error| Error::Failed {
+                        place: self.place(),
+                        step: "start its thread",
+                        why: error.to_string(),
+                    },
+                )?
+            }
+        };
+        sender.send(job).map_err(|_| self.closed())?;
+        *writer = Some(sender);
+        Ok(())
+    }
+
+    /// Does something that writes, on the writing thread.
+    async fn change<T: Send + 'static>(
+        &self,
+        deed: impl FnOnce(&mut Writer) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(Job::Other(Box::new(move |writer| {
+            let _ = reply.send(deed(writer));
+        })))?;
+        answer.await.map_err(|_| self.closed())?
+    }
+
+    /// Reads, off the runtime's threads; an absent ledger gives `T::default()`.
+    async fn read<T: Default + Send + 'static>(
+        &self,
+        step: &'static str,
+        look: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let place = Arc::clone(&self.place);
+        let reading = tokio::task::spawn_blocking(move || {
+            let found = place::look(&place.path)?.map(|(identity, _)| identity);
+            let mut idle = place.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            // What leads to a file that was replaced or deleted tells yesterday's story.
+            idle.retain(|(_, opened)| *opened == found);
+            let kept = idle.pop();
+            drop(idle);
+            let connection = match kept {
+                Some((connection, _)) => connection,
+                None => match connection::reader(&place.path, place.realm.as_deref())? {
+                    Some(connection) => connection,
+                    None => return Ok(T::default()),
+                },
+            };
+            let seen =
+                look(&connection).map_err(|error| fault(&place::shown(&place.path), step, &error));
+            let mut idle = place.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            idle.push((connection, found));
+            seen
+        });
+        reading.await.map_err(|_| self.closed())?
+    }
+}
+
+#[async_trait]
+impl Ledger for SqliteLedger {
+    fn place(&self) -> String {
+        place::shown(&self.place.path)
+    }
+
+    async fn ready(&self) -> Result<()> {
+        let path = self.place.path.clone();
+        self.change(move |writer| {
+            writer.transact("write", false, |_, _| Ok(()))?;
+            let free = rustix::fs::statvfs(place::folder(&path))
+                .map_or(u64::MAX, |about| about.f_bavail.saturating_mul(about.f_frsize));
+            let log = place::log_of(&path).metadata().map_or(0, |log| log.len());
+            if free < ROOM + 2 * log {
+                return Err(Error::Full { place: place::shown(&path) });
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn append(&self, entries: Vec<NewEntry>, durability: Durability) -> Result<Vec<Receipt>> {
+        let realm = self.place.realm.as_deref();
+        let prepared: Result<Vec<_>> =
+            entries.into_iter().map(|entry| entry.prepare(realm)).collect();
+        let (reply, answer) = oneshot::channel();
+        self.ask(Job::Append(Append { entries: prepared?, durability, reply }))?;
+        answer.await.map_err(|_| self.closed())?
+    }
+
+    async fn head(&self) -> Result<Head> {
+        let head = self
+            .read("read its head", |connection| {
+                connection
+                    .prepare_cached("SELECT id, head_seq, head_hash FROM ledger")?
+                    .query_row([], |row| {
+                        let hash = Hash(row.get(2)?);
+                        Ok(Head { ledger: row.get(0)?, seq: row.get(1)?, hash })
+                    })
+                    .optional()
+            })
+            .await?;
+        Ok(head.unwrap_or(Head { ledger: String::new(), seq: 0, hash: Hash::ZERO }))
+    }
+
+    async fn entries(&self, filter: &Filter) -> Result<Page> {
+        let wanted = filter.clone();
+        let rows = self
+            .read("read its entries", move |connection| entries::read(connection, &wanted))
+            .await?;
+        entries::page(&self.place(), rows, filter)
+    }
+
+    async fn verify(&self, range: Range) -> Result<Verification> {
+        let place = Arc::clone(&self.place);
+        tokio::task::spawn_blocking(move || {
+            verify::verify(&place.path, place.realm.as_deref(), range)
+        })
+        .await
+        .map_err(|_| self.closed())?
+    }
+
+    async fn checkpoint(&self, at: i64) -> Result<Option<Checkpoint>> {
+        // Nothing to state is no reason to make a file.
+        if self.head().await?.seq == 0 {
+            return Ok(None);
+        }
+        self.change(move |writer| {
+            writer.transact("make a checkpoint", true, |connection, place| {
+                checkpoints::make(connection, at)
+                    .map_err(|error| fault(place, "make a checkpoint", &error))
+            })
+        })
+        .await
+    }
+
+    async fn checkpoints(&self) -> Result<Vec<Checkpoint>> {
+        self.read("read its checkpoints", checkpoints::all).await
+    }
+
+    async fn prove(&self, seq: u64, size: u64) -> Result<Vec<Hash>> {
+        let leaves: Vec<Hash> = self
+            .read("read its entries", move |connection| {
+                connection
+                    .prepare_cached("SELECT body FROM entry WHERE seq <= ?1 ORDER BY seq")?
+                    .query_map([size], |row| Ok(tree::leaf(row.get_ref(0)?.as_blob()?)))?
+                    .collect()
+            })
+            .await?;
+        if leaves.len() as u64 != size {
+            return Err(Error::Usage(format!("there are fewer than {size} entries")));
+        }
+        seq.checked_sub(1)
+            .and_then(|index| usize::try_from(index).ok())
+            .and_then(|index| tree::prove_inclusion(&leaves, index))
+            .ok_or_else(|| Error::Usage(format!("there is no entry {seq} among the first {size}")))
+    }
+
+    async fn tenants(&self) -> Result<Vec<Tenant>> {
+        self.read("read its tenants", rows::tenants).await
+    }
+
+    async fn integrations(&self, selection: &Selection) -> Result<Vec<Integration>> {
+        let selection = selection.clone();
+        self.read("read its integrations", move |connection| {
+            rows::integrations(connection, &selection)
+        })
+        .await
+    }
+
+    async fn slots(&self, selection: &Selection) -> Result<Vec<Slot>> {
+        let selection = selection.clone();
+        self.read("read its slots", move |connection| rows::slots(connection, &selection)).await
+    }
+
+    async fn credentials(&self, selection: &Selection) -> Result<Vec<Credential>> {
+        let selection = selection.clone();
+        self.read("read its credentials", move |connection| {
+            rows::credentials(connection, &selection)
+        })
+        .await
+    }
+
+    async fn open_obligations(&self) -> Result<Vec<Obligation>> {
+        self.read("read its obligations", rows::open_obligations).await
+    }
+
+    async fn due(&self, at: i64) -> Result<Vec<Slot>> {
+        self.read("read what is due", move |connection| rows::due(connection, at)).await
+    }
+
+    async fn observe(&self, seen: Vec<Observed>) -> Result<()> {
+        for seen in &seen {
+            if let Some(value) = &seen.document {
+                Document::new(value.clone())
+                    .map_err(|source| Error::Body { kind: "observation".to_owned(), source })?;
+            }
+        }
+        self.change(move |writer| {
+            writer.transact("keep what was seen", false, |connection, place| {
+                seen.iter()
+                    .try_for_each(|seen| rows::observe(connection, seen))
+                    .map_err(|error| fault(place, "keep what was seen", &error))
+            })
+        })
+        .await
+    }
+
+    async fn record_scan(&self, scan: Scan) -> Result<()> {
+        self.change(move |writer| {
+            writer.transact("note a scan", false, |connection, place| {
+                rows::record_scan(connection, &scan)
+                    .map_err(|error| fault(place, "note a scan", &error))
+            })
+        })
+        .await
+    }
+
+    async fn scans(&self) -> Result<Vec<Scan>> {
+        self.read("read its scans", rows::scans).await
+    }
+
+    async fn put_person(&self, person: Person) -> Result<()> {
+        self.change(move |writer| {
+            writer.transact("keep a person", true, |connection, place| {
+                rows::put_person(connection, &person)
+                    .map_err(|error| fault(place, "keep a person", &error))
+            })
+        })
+        .await
+    }
+
+    async fn person(&self, id: &str) -> Result<Option<Person>> {
+        let id = id.to_owned();
+        self.read("read a person", move |connection| rows::person(connection, &id)).await
+    }
+
+    async fn erase_person(&self, id: &str, at: i64) -> Result<()> {
+        let id = id.to_owned();
+        self.change(move |writer| {
+            writer.connection()?.pragma_update(None, "secure_delete", true).ok();
+            writer.transact("erase a person", true, |connection, place| {
+                rows::erase_person(connection, &id, at)
+                    .map_err(|error| fault(place, "erase a person", &error))
+            })
+        })
+        .await
+    }
+
+    async fn rebuild(&self) -> Result<Rebuilt> {
+        self.change(|writer| {
+            writer.transact("rebuild its inventory", true, |connection, place| {
+                rows::rebuild(connection)
+                    .map_err(|error| fault(place, "rebuild its inventory", &error))?
+                    .map_err(|(seq, what)| Error::Broken { place: place.to_owned(), seq, what })
+            })
+        })
+        .await
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.place.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(writer) = writer else { return Ok(()) };
+        let (reply, answer) = oneshot::channel();
+        // A thread that has ended already has nothing left to close.
+        if writer.send(Job::Close(reply)).is_ok() {
+            let _ = answer.await;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,346 @@
+//! Checks the chain in pieces on all cores, then the checkpoints, the documents and the file.
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread,
+};
+
+use ledger::{
+    BadEntry, Checkpoint, Error, Hash, Range, Verification, canonical, chain,
+    tree::{Frontier, leaf},
+};
+use rusqlite::{Connection, OptionalExtension, Row};
+
+use crate::{checkpoints, connection, fault::fault, place};
+
+/// A piece is a complete subtree, so that roots of pieces make the root of all.
+const PIECE_HEIGHT: u32 = 13;
+const PIECE: u64 = 1 << PIECE_HEIGHT;
+
+/// More readers than this only wait for the disk.
+const READERS_MAX: usize = 8;
+
+/// What reading one piece gave.
+#[derive(Default)]
+struct Piece {
+    entries: u64,
+    bad: Option<BadEntry>,
+    frontier: Frontier,
+    /// At each checkpoint in the piece: the frontier of the piece so far and the entry's hash.
+    at_checkpoint: BTreeMap<u64, (Frontier, Hash)>,
+    fault: Option<Error>,
+}
+
+/// Verifies a range of the ledger in `path`.
+pub(crate) fn verify(
+    path: &Path,
+    realm: Option<&str>,
+    range: Range,
+) -> Result<Verification, Error> {
+    let shown = place::shown(path);
+    let failed = |error| fault(&shown, "verify it", &error);
+    let mut found = Verification {
+        entries: 0,
+        first_bad: None,
+        last_good_checkpoint: None,
+        problems: Vec::new(),
+        remedy: None,
+    };
+    let Some(reader) = connection::reader(path, realm)? else { return Ok(found) };
+    if range == Range::ALL {
+        check_file(&reader, &mut found.problems);
+    }
+    let head: Option<(u64, Hash)> = reader
+        .query_row("SELECT head_seq, head_hash FROM ledger", [], |row| {
+            Ok((row.get(0)?, Hash(row.get(1)?)))
+        })
+        .optional()
+        .map_err(failed)?;
+    let (head_seq, head_hash) = head.unwrap_or((0, Hash::ZERO));
+    let end: u64 = reader
+        .query_row("SELECT coalesce(max(seq), 0) FROM entry", [], |row| row.get(0))
+        .map_err(failed)?;
+    let checkpoints = match checkpoints::all(&reader) {
+        Ok(checkpoints) => checkpoints,
+        Err(error) => {
+            found.problems.push(format!("the checkpoints cannot be read: {error}"));
+            Vec::new()
+        }
+    };
+
+    let first = range.first.max(1);
+    let last = range.last.unwrap_or(u64::MAX).min(end.max(head_seq));
+    let pieces = read_pieces(path, realm, first, last, &checkpoints);
+    let mut whole = Frontier::new();
+    for piece in pieces {
+        if let Some(error) = piece.fault {
+            // Damage below the level of rows: it is found, and it is where this piece stopped.
+            found.problems.push(error.to_string());
+        }
+        found.entries += piece.entries;
+        if found.first_bad.is_none() {
+            found.first_bad = piece.bad;
+        }
+        for checkpoint in &checkpoints {
+            let Some((part, hash)) = piece.at_checkpoint.get(&checkpoint.size) else { continue };
+            let agrees = checkpoint.head == *hash
+                && (first > 1 || joined(&whole, part).root() == checkpoint.root);
+            if !agrees {
+                found
+                    .problems
+                    .push(format!("the checkpoint of size {} does not agree", checkpoint.size));
+            } else if found.first_bad.as_ref().is_none_or(|bad| bad.seq > checkpoint.size) {
+                found.last_good_checkpoint = Some(checkpoint.clone());
+            }
+        }
+        whole = joined(&whole, &piece.frontier);
+    }
+
+    if found.first_bad.is_none() && last == end.max(head_seq) {
+        found.first_bad = bad_end(&reader, head, end, head_hash).map_err(failed)?;
+    }
+    if range == Range::ALL {
+        if let Some(beyond) = checkpoints.iter().find(|checkpoint| checkpoint.size > end) {
+            let (size, what) = (beyond.size, "entries were taken away");
+            found.problems.push(format!("there is a checkpoint of size {size}, but {what}"));
+        }
+        check_documents(&reader, &mut found.problems);
+    }
+    found.remedy = match (&found.first_bad, found.problems.first()) {
+        (Some(BadEntry { seq, what }), _) => {
+            Some(Error::Broken { place: shown, seq: *seq, what: what.clone() }.remedy())
+        }
+        (None, Some(what)) => Some(Error::Damaged { place: shown, what: what.clone() }.remedy()),
+        (None, None) => None,
+    };
+    Ok(found)
+}
+
+/// The frontier of a whole number of pieces, then of a part of the next.
+fn joined(whole: &Frontier, part: &Frontier) -> Frontier {
+    let mut joined = whole.clone();
+    let mut rest = part.size();
+    for peak in part.peaks() {
+        let height = 63 - rest.leading_zeros();
+        // Fails only behind a hole, which is reported as such.
+        let _ = joined.push_subtree(*peak, height);
+        rest -= 1 << height;
+    }
+    joined
+}
+
+fn read_pieces(
+    path: &Path,
+    realm: Option<&str>,
+    first: u64,
+    last: u64,
+    checkpoints: &[Checkpoint],
+) -> Vec<Piece> {
+    if first > last {
+        return Vec::new();
+    }
+    let from = (first - 1) / PIECE;
+    let count = (last - 1) / PIECE - from + 1;
+    let next = AtomicU64::new(0);
+    let done = Mutex::new(BTreeMap::new());
+    let cores = thread::available_parallelism().map_or(1, usize::from).min(READERS_MAX);
+    let read = || {
+        let mut reader = None;
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            if index >= count {
+                return;
+            }
+            let start = ((from + index) * PIECE + 1).max(first);
+            let end = ((from + index + 1) * PIECE).min(last);
+            let mut piece = Piece::default();
+            let outcome = match reader.take() {
+                Some(opened) => Ok(Some(opened)),
+                None => connection::reader(path, realm),
+            };
+            match outcome {
+                Ok(Some(opened)) => {
+                    if let Err(error) = read_piece(&opened, start, end, checkpoints, &mut piece) {
+                        piece.fault = Some(fault(&place::shown(path), "read it", &error));
+                    }
+                    reader = Some(opened);
+                }
+                Ok(None) => piece.fault = Some(Error::Closed { place: place::shown(path) }),
+                Err(error) => piece.fault = Some(error),
+            }
+            done.lock().unwrap_or_else(PoisonError::into_inner).insert(index, piece);
+        }
+    };
+    thread::scope(|scope| {
+        let others = cores.min(usize::try_from(count).unwrap_or(usize::MAX)) - 1;
+        for _ in 0..others {
+            scope.spawn(read);
+        }
+        read();
+    });
+    done.into_inner().unwrap_or_else(PoisonError::into_inner).into_values().collect()
+}
+
+fn read_piece(
+    reader: &Connection,
+    first: u64,
+    last: u64,
+    checkpoints: &[Checkpoint],
+    piece: &mut Piece,
+) -> rusqlite::Result<()> {
+    let mut bad = |seq, what: String| {
+        piece.bad.get_or_insert(BadEntry { seq, what });
+    };
+    let mut previous = match first {
+        1 => Some(Hash::ZERO),
+        // If the entry before is missing, the piece before says so.
+        _ => reader
+            .query_row("SELECT hash FROM entry WHERE seq = ?1", [first - 1], |row| row.get(0))
+            .optional()?
+            .map(Hash),
+    };
+    let mut checkpoints = checkpoints.iter().filter(|one| one.size >= first).peekable();
+    let mut expected = first;
+    let mut select = reader.prepare_cached(
+        "SELECT seq, hash, body, at, kind, subject, rotation FROM entry
+         WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq",
+    )?;
+    let mut rows = select.query([first, last])?;
+    while let Some(row) = rows.next()? {
+        let seq: u64 = row.get(0)?;
+        if seq != expected {
+            bad(expected, "it is missing".to_owned());
+            previous = None;
+        }
+        expected = seq + 1;
+        let hash = Hash(row.get(1)?);
+        let body = row.get_ref(2)?.as_blob()?;
+        match previous {
+            Some(previous) if chain::link(&previous, body) != hash => {
+                bad(seq, "its hash does not cover its body and the hash before it".to_owned());
+            }
+            _ => {
+                if let Some(what) = column_astray(row, seq, body)? {
+                    bad(seq, what);
+                }
+            }
+        }
+        piece.entries += 1;
+        piece.frontier.push_leaf(leaf(body));
+        previous = Some(hash);
+        while checkpoints.next_if(|checkpoint| checkpoint.size < seq).is_some() {}
+        if checkpoints.next_if(|checkpoint| checkpoint.size == seq).is_some() {
+            piece.at_checkpoint.insert(seq, (piece.frontier.clone(), hash));
+        }
+    }
+    if expected <= last {
+        bad(expected, "it is missing".to_owned());
+    }
+    Ok(())
+}
+
+/// The first column that says something else than the body, if any.
+fn column_astray(row: &Row<'_>, seq: u64, body: &[u8]) -> rusqlite::Result<Option<String>> {
+    let mut seen = [false; 4];
+    let mut rotation = None;
+    for (name, value) in canonical::members(body) {
+        let column = match name {
+            b"at" => {
+                seen[0] = same_number(value, row.get(3)?);
+                continue;
+            }
+            b"seq" => {
+                seen[1] = same_number(value, i64::try_from(seq).unwrap_or(-1));
+                continue;
+            }
+            b"kind" => 2,
+            b"subject" => 3,
+            b"rotation" => {
+                rotation = Some(value);
+                continue;
+            }
+            _ => continue,
+        };
+        seen[column] = same_text(value, row.get_ref(column + 2)?.as_bytes()?);
+    }
+    let name = ["at", "seq", "kind", "subject"];
+    if let Some(astray) = seen.iter().position(|same| !same) {
+        return Ok(Some(format!("its body and its column {} differ", name[astray])));
+    }
+    let same = match (rotation, row.get_ref(6)?.as_bytes_or_null()?) {
+        (None, None) => true,
+        (Some(value), Some(column)) => same_text(value, column),
+        (Some(_), None) | (None, Some(_)) => false,
+    };
+    Ok((!same).then(|| "its body and its column rotation differ".to_owned()))
+}
+
+fn same_number(raw: &[u8], number: i64) -> bool {
+    std::str::from_utf8(raw).ok().and_then(|raw| raw.parse().ok()) == Some(number)
+}
+
+fn same_text(raw: &[u8], text: &[u8]) -> bool {
+    match raw {
+        [b'"', inner @ .., b'"'] if !inner.contains(&b'\\') => inner == text,
+        _ => serde_json::from_slice::<String>(raw).is_ok_and(|decoded| decoded.as_bytes() == text),
+    }
+}
+
+fn bad_end(
+    reader: &Connection,
+    head: Option<(u64, Hash)>,
+    end: u64,
+    head_hash: Hash,
+) -> rusqlite::Result<Option<BadEntry>> {
+    let bad = |seq, what: &str| Ok(Some(BadEntry { seq, what: what.to_owned() }));
+    let Some((head_seq, _)) = head else {
+        return if end == 0 { Ok(None) } else { bad(1, "there are entries but no head") };
+    };
+    if end > head_seq {
+        return bad(head_seq + 1, "it lies beyond the head");
+    }
+    if end < head_seq {
+        return bad(end + 1, "it is missing: the head says that there are more entries");
+    }
+    let hash: Option<[u8; 32]> = reader
+        .query_row("SELECT hash FROM entry WHERE seq = ?1", [end], |row| row.get(0))
+        .optional()?;
+    if end > 0 && hash != Some(head_hash.0) {
+        return bad(end, "its hash is not the head's");
+    }
+    Ok(None)
+}
+
+fn check_file(reader: &Connection, problems: &mut Vec<String>) {
+    let found: rusqlite::Result<Vec<String>> = reader
+        .prepare("PRAGMA quick_check(10)")
+        .and_then(|mut check| check.query_map([], |row| row.get(0))?.collect());
+    match found {
+        Ok(lines) => {
+            let lines = lines.into_iter().filter(|line| line != "ok");
+            problems.extend(lines.map(|line| format!("the file is damaged: {}", line.trim())));
+        }
+        Err(error) => problems.push(format!("the file is damaged: {error}")),
+    }
+}
+
+fn check_documents(reader: &Connection, problems: &mut Vec<String>) {
+    let checked = reader.prepare("SELECT hash, body FROM document").and_then(|mut select| {
+        let mut rows = select.query([])?;
+        while let Some(row) = rows.next()? {
+            let hash = Hash(row.get(0)?);
+            if Hash::of(row.get_ref(1)?.as_blob()?) != hash {
+                problems.push(format!("the document {hash} is not what its hash says"));
+            }
+        }
+        Ok(())
+    });
+    if let Err(error) = checked {
+        problems.push(format!("the documents cannot be read: {error}"));
+    }
+}

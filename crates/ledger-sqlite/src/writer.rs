@@ -1,0 +1,333 @@
+//! The one thread that writes: it takes what waits, keeps it in one transaction with one sync, and
+//! answers everybody.
+
+use std::{path::PathBuf, sync::mpsc, thread};
+
+use ledger::{Durability, Error, Hash, NewEntry, Receipt, chain, entry::Prepared};
+use ring::rand::{SecureRandom, SystemRandom};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
+use tokio::sync::oneshot;
+
+use crate::{
+    checkpoints, connection,
+    fault::fault,
+    place::{self, Identity},
+    rows,
+};
+
+/// The most appends in one transaction.
+const BATCH_MAX: usize = 512;
+
+/// A checkpoint is made at least every so many entries.
+const CHECKPOINT_EVERY: u64 = 1000;
+
+/// What the thread is asked.
+pub(crate) enum Job {
+    /// Keep these entries.
+    Append(Append),
+    /// Do something else that writes.
+    Other(Box<dyn FnOnce(&mut Writer) + Send>),
+    /// Stop, after all that was asked before.
+    Close(oneshot::Sender<()>),
+}
+
+pub(crate) struct Append {
+    pub(crate) entries: Vec<Prepared>,
+    pub(crate) durability: Durability,
+    pub(crate) reply: oneshot::Sender<Result<Vec<Receipt>, Error>>,
+}
+
+/// What the thread owns.
+pub(crate) struct Writer {
+    path: PathBuf,
+    realm: Option<String>,
+    max_pages: Option<u32>,
+    open: Option<(Connection, Option<Identity>)>,
+}
+
+/// Starts the thread. It opens the file when the first job comes.
+pub(crate) fn start(
+    path: PathBuf,
+    realm: Option<String>,
+    max_pages: Option<u32>,
+) -> std::io::Result<mpsc::Sender<Job>> {
+    let (sender, jobs) = mpsc::channel();
+    let mut writer = Writer { path, realm, max_pages, open: None };
+    thread::Builder::new().name("ledger".to_owned()).spawn(move || writer.run(&jobs))?;
+    Ok(sender)
+}
+
+impl Writer {
+    fn run(&mut self, jobs: &mpsc::Receiver<Job>) {
+        let mut left_over = None;
+        // While one batch is being synced, the next gathers by itself; waiting for more to come
+        // would only make a lone writer slower.
+        while let Some(job) = left_over.take().or_else(|| jobs.recv().ok()) {
+            match job {
+                Job::Append(first) => {
+                    let mut batch = vec![first];
+                    while batch.len() < BATCH_MAX {
+                        match jobs.try_recv() {
+                            Ok(Job::Append(next)) => batch.push(next),
+                            Ok(other) => {
+                                left_over = Some(other);
+                                break;
+                            }
+                            Err(_) => break,
+                        }
+                    }
+                    self.keep(batch);
+                }
+                Job::Other(deed) => deed(self),
+                Job::Close(reply) => {
+                    self.open = None;
+                    let _ = reply.send(());
+                    return;
+                }
+            }
+        }
+    }
+
+    fn keep(&mut self, mut batch: Vec<Append>) {
+        let durable = batch.iter().any(|append| append.durability == Durability::Durable);
+        match self.try_keep(&mut batch, durable) {
+            Ok(receipts) => {
+                for (append, receipts) in batch.into_iter().zip(receipts) {
+                    let _ = append.reply.send(Ok(receipts));
+                }
+            }
+            // One that cannot be kept must not take the others with it.
+            Err(_) if batch.len() > 1 => {
+                batch.into_iter().for_each(|append| self.keep(vec![append]));
+            }
+            Err(error) => {
+                if let Some(append) = batch.pop() {
+                    let _ = append.reply.send(Err(error));
+                }
+            }
+        }
+    }
+
+    fn try_keep(
+        &mut self,
+        batch: &mut [Append],
+        durable: bool,
+    ) -> Result<Vec<Vec<Receipt>>, Error> {
+        let realm = self.realm.clone().unwrap_or_default();
+        self.transact("append", durable, |connection, place| {
+            let failed = |error| fault(place, "append", &error);
+            let Some(about) = batch.iter().flat_map(|append| &append.entries).next() else {
+                return Ok(batch.iter().map(|_| Vec::new()).collect());
+            };
+            let mut chain = Chain::continued(connection, place, &realm, &about.entry)?;
+            let mut receipts = Vec::with_capacity(batch.len());
+            for append in batch.iter_mut() {
+                let mut of_append = Vec::with_capacity(append.entries.len());
+                for prepared in &mut append.entries {
+                    of_append.push(chain.extend(connection, place, prepared)?);
+                }
+                receipts.push(of_append);
+            }
+            chain.note(connection).map_err(failed)?;
+            let before = checkpoints::newest_size(connection).map_err(failed)?;
+            if chain.seq / CHECKPOINT_EVERY > before / CHECKPOINT_EVERY {
+                let at = batch
+                    .iter()
+                    .flat_map(|append| &append.entries)
+                    .next_back()
+                    .map_or(0, |prepared| prepared.entry.at);
+                checkpoints::make(connection, at).map_err(failed)?;
+            }
+            Ok(receipts)
+        })
+    }
+
+    /// Runs one transaction that takes the write lock at once.
+    pub(crate) fn transact<T>(
+        &mut self,
+        step: &'static str,
+        durable: bool,
+        deed: impl FnOnce(&Connection, &str) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let place = place::shown(&self.path);
+        let failed = |error| fault(&place, step, &error);
+        let connection = self.connection()?;
+        let synchronous = if durable { "full" } else { "normal" };
+        connection.pragma_update(None, "synchronous", synchronous).map_err(failed)?;
+        let transaction =
+            connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
+        // Dropped on an error, the transaction rolls back.
+        let done = deed(&transaction, &place)?;
+        transaction.commit().map_err(failed)?;
+        Ok(done)
+    }
+
+    /// The connection, opened now if it is not, and anew if the file was replaced or deleted.
+    pub(crate) fn connection(&mut self) -> Result<&mut Connection, Error> {
+        let found = place::look(&self.path)?.map(|(identity, _)| identity);
+        if self.open.as_ref().is_some_and(|(_, opened)| *opened != found) {
+            self.open = None;
+        }
+        if self.open.is_none() {
+            let connection = connection::writer(&self.path, self.realm.as_deref())?;
+            if let Some(pages) = self.max_pages {
+                connection
+                    .pragma_update(None, "max_page_count", pages)
+                    .map_err(|error| fault(&place::shown(&self.path), "open it", &error))?;
+            }
+            let identity = place::look(&self.path)?.map(|(identity, _)| identity);
+            self.open = Some((connection, identity));
+        }
+        match &mut self.open {
+            Some((connection, _)) => Ok(connection),
+            None => Err(Error::Closed { place: place::shown(&self.path) }),
+        }
+    }
+}
+
+/// The end of the chain while a transaction extends it.
+struct Chain {
+    seq: u64,
+    hash: Hash,
+}
+
+impl Chain {
+    /// Reads the head and makes sure that it is where the entries end; begins a ledger that has
+    /// none, with the moment and the actor of its first entry.
+    fn continued(
+        connection: &Connection,
+        place: &str,
+        realm: &str,
+        about: &NewEntry,
+    ) -> Result<Self, Error> {
+        let failed = |error| fault(place, "read its head", &error);
+        match head(connection).map_err(failed)? {
+            Some((_, found, head)) => {
+                if found.is_empty() && !realm.is_empty() {
+                    connection.execute("UPDATE ledger SET realm = ?1", [realm]).map_err(failed)?;
+                }
+                check_end(connection, place, &head)?;
+                Ok(head)
+            }
+            None => {
+                let mut chain = Chain { seq: 0, hash: Hash::ZERO };
+                let last: Option<u64> = connection
+                    .query_row("SELECT max(seq) FROM entry", [], |row| row.get(0))
+                    .map_err(failed)?;
+                if let Some(seq) = last {
+                    let what = "there are entries but no head".to_owned();
+                    return Err(Error::Broken { place: place.to_owned(), seq, what });
+                }
+                let id = new_id(place)?;
+                connection
+                    .execute(
+                        "INSERT INTO ledger (one, id, realm, created_at, head_seq, head_hash)
+                         VALUES (1, ?1, ?2, ?3, 0, ?4)",
+                        params![id, realm, about.at, Hash::ZERO.0],
+                    )
+                    .map_err(failed)?;
+                let created = NewEntry::new(about.at, "ledger.created", format!("ledger/{id}"))
+                    .by(about.actor.clone(), about.trigger.clone())
+                    .detail("tables", connection::TABLES);
+                let mut created = created.prepare(Some(realm))?;
+                chain.extend(connection, place, &mut created)?;
+                Ok(chain)
+            }
+        }
+    }
+
+    fn extend(
+        &mut self,
+        connection: &Connection,
+        place: &str,
+        prepared: &mut Prepared,
+    ) -> Result<Receipt, Error> {
+        let failed = |error| fault(place, "append", &error);
+        let seq = self.seq + 1;
+        let body = prepared.body(seq)?;
+        let hash = chain::link(&self.hash, &body);
+        for (hash, document) in &prepared.documents {
+            connection
+                .prepare_cached("INSERT OR IGNORE INTO document (hash, body) VALUES (?1, ?2)")
+                .and_then(|mut insert| insert.execute(params![hash.0, document]))
+                .map_err(failed)?;
+        }
+        let entry = &prepared.entry;
+        connection
+            .prepare_cached(
+                "INSERT INTO entry (seq, at, kind, subject, rotation, body, hash)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )
+            .and_then(|mut insert| {
+                insert.execute(params![
+                    seq,
+                    entry.at,
+                    entry.kind,
+                    entry.subject,
+                    entry.rotation,
+                    body,
+                    hash.0
+                ])
+            })
+            .map_err(failed)?;
+        for change in &entry.changes {
+            rows::apply(connection, change).map_err(failed)?;
+        }
+        self.seq = seq;
+        self.hash = hash;
+        Ok(Receipt { seq, hash })
+    }
+
+    fn note(&self, connection: &Connection) -> rusqlite::Result<()> {
+        connection
+            .prepare_cached("UPDATE ledger SET head_seq = ?1, head_hash = ?2 WHERE one = 1")?
+            .execute(params![self.seq, self.hash.0])?;
+        Ok(())
+    }
+}
+
+/// The ledger's id, its realm and its head; `None` before the first entry.
+fn head(connection: &Connection) -> rusqlite::Result<Option<(String, String, Chain)>> {
+    connection
+        .prepare_cached("SELECT id, realm, head_seq, head_hash FROM ledger")?
+        .query_row([], |row| {
+            let hash = Hash(row.get(3)?);
+            Ok((row.get(0)?, row.get(1)?, Chain { seq: row.get(2)?, hash }))
+        })
+        .optional()
+}
+
+/// Refuses to extend a chain whose end is not where its head says.
+fn check_end(connection: &Connection, place: &str, head: &Chain) -> Result<(), Error> {
+    let end: Option<(u64, [u8; 32])> = connection
+        .prepare_cached("SELECT seq, hash FROM entry ORDER BY seq DESC LIMIT 1")
+        .and_then(|mut select| {
+            select.query_row([], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+        })
+        .map_err(|error| fault(place, "read its last entry", &error))?;
+    let broken = |seq, what: &str| {
+        Err(Error::Broken { place: place.to_owned(), seq, what: what.to_owned() })
+    };
+    match end {
+        Some((seq, hash)) if seq == head.seq && hash == head.hash.0 => Ok(()),
+        Some((seq, _)) if seq < head.seq => {
+            broken(seq + 1, "it is missing: the head says that there are more entries")
+        }
+        Some((seq, _)) if seq > head.seq => broken(head.seq + 1, "it lies beyond the head"),
+        Some((seq, _)) => broken(seq, "its hash is not the head's"),
+        None if head.seq == 0 => Ok(()),
+        None => broken(1, "it is missing: the head says that there are entries"),
+    }
+}
+
+fn new_id(place: &str) -> Result<String, Error> {
+    let mut bytes = [0; 16];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| Error::Failed {
+        place: place.to_owned(),
+        step: "give it an id",
+        why: "the operating system gave no random bytes".to_owned(),
+    })?;
+    let mut id = ledger::Hash::of(&bytes).to_string();
+    id.truncate(26);
+    Ok(id)
+}

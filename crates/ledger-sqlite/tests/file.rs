@@ -1,0 +1,534 @@
+//! What can happen to the file: each a clear error with a way out, or nothing at all.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Seek, SeekFrom, Write},
+    os::unix::{
+        fs::{MetadataExt, PermissionsExt},
+        process::CommandExt,
+    },
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::Arc,
+};
+
+use ledger::{
+    Durability, Error, Filter, Ledger, NewEntry, Range, Result, Selection, Verification,
+    all_entries,
+};
+use ledger_sqlite::SqliteLedger;
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+const T: i64 = 1_764_000_000_000;
+
+struct Place {
+    folder: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        Place { folder: tempfile::tempdir().expect("a folder") }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("nhi.db")
+    }
+
+    fn open(&self) -> SqliteLedger {
+        SqliteLedger::open(self.path(), Some("k3x9q2"))
+    }
+
+    async fn filled(&self, entries: u64) -> SqliteLedger {
+        let ledger = self.open();
+        append(&ledger, entries).await.expect("it is kept");
+        ledger
+    }
+
+    /// Changes the file as whoever may write it can.
+    fn edit(&self, statements: &str) {
+        let connection = Connection::open(self.path()).expect("it opens");
+        connection.execute_batch(statements).expect("it is done");
+    }
+}
+
+async fn append(ledger: &SqliteLedger, entries: u64) -> Result<Vec<u64>> {
+    let mut seqs = Vec::new();
+    for n in 0..entries {
+        let entry = NewEntry::new(T + n as i64, "declared", format!("bao/openbao_approle/a{n}"));
+        let receipts = ledger.append(vec![entry], Durability::Durable).await?;
+        seqs.extend(receipts.iter().map(|receipt| receipt.seq));
+    }
+    Ok(seqs)
+}
+
+async fn verify(ledger: &SqliteLedger) -> Verification {
+    ledger.verify(Range::ALL).await.expect("damage is a finding, not an error")
+}
+
+fn refused<T: std::fmt::Debug>(result: Result<T>, code: &str) -> Error {
+    let error = result.expect_err("it is refused");
+    assert_eq!(error.code(), code, "{error}");
+    assert!(!error.remedy().is_empty());
+    error
+}
+
+#[tokio::test]
+async fn looking_makes_no_file() {
+    let place = Place::new();
+    let ledger = place.open();
+    assert_eq!(ledger.head().await.expect("it is empty").seq, 0);
+    assert!(verify(&ledger).await.is_sound());
+    assert_eq!(ledger.checkpoint(T).await.expect("nothing to state"), None);
+    assert_eq!(fs::read_dir(place.folder.path()).expect("the folder").count(), 0);
+}
+
+#[tokio::test]
+async fn the_first_entry_says_that_the_ledger_was_created() {
+    let place = Place::new();
+    let ledger = place.filled(1).await;
+    let entries = all_entries(&ledger, Filter::all()).await.expect("read");
+    assert_eq!(entries[0].kind, "ledger.created");
+    assert_eq!(entries[0].subject, format!("ledger/{}", ledger.head().await.expect("it").ledger));
+    assert_eq!(entries[1].kind, "declared");
+}
+
+#[tokio::test]
+async fn only_the_owner_may_read_the_file_and_its_log() {
+    let place = Place::new();
+    let _ledger = place.filled(1).await;
+    let mut seen = 0;
+    for file in fs::read_dir(place.folder.path()).expect("the folder") {
+        let about = file.expect("a file").metadata().expect("about it");
+        assert_eq!(about.permissions().mode() & 0o777, 0o600);
+        seen += 1;
+    }
+    assert_eq!(seen, 3, "the file, its -wal and its -shm");
+}
+
+#[tokio::test]
+async fn deleting_the_file_loses_history_and_nothing_else() {
+    let place = Place::new();
+    let ledger = place.filled(5).await;
+    let before = ledger.head().await.expect("a head");
+    // While it is open, as somebody who cleans up would.
+    for file in fs::read_dir(place.folder.path()).expect("the folder") {
+        fs::remove_file(file.expect("a file").path()).expect("removed");
+    }
+    assert_eq!(ledger.head().await.expect("it reads as empty").seq, 0);
+    assert!(ledger.integrations(&Selection::all()).await.expect("it reads as empty").is_empty());
+    assert_eq!(append(&ledger, 1).await.expect("a new one begins"), [2]);
+    let after = ledger.head().await.expect("a head");
+    assert_ne!(before.ledger, after.ledger, "it is another ledger, and says so");
+    let entries = all_entries(&ledger, Filter::all()).await.expect("read");
+    assert_eq!(entries[0].kind, "ledger.created");
+    assert!(verify(&ledger).await.is_sound());
+}
+
+#[tokio::test]
+async fn a_ledger_opened_for_reading_reads_and_refuses_to_write() {
+    let place = Place::new();
+    let _ledger = place.filled(3).await;
+    let reading = SqliteLedger::open_read_only(place.path(), Some("k3x9q2"));
+    assert_eq!(reading.head().await.expect("it reads").seq, 4);
+    refused(append(&reading, 1).await, "E-LEDGER-READ-ONLY");
+    refused(reading.ready().await, "E-LEDGER-READ-ONLY");
+    assert_eq!(reading.head().await.expect("it reads").seq, 4);
+}
+
+#[tokio::test]
+async fn another_realms_ledger_is_refused() {
+    let place = Place::new();
+    place.filled(1).await.close().await.expect("closed");
+    let other = SqliteLedger::open(place.path(), Some("zzzzzz"));
+    refused(append(&other, 1).await, "E-LEDGER-REALM");
+    refused(other.head().await, "E-LEDGER-REALM");
+    let unknown = SqliteLedger::open(place.path(), None);
+    assert_eq!(unknown.head().await.expect("whoever has no realm may look").seq, 2);
+}
+
+#[tokio::test]
+async fn a_ledger_that_began_without_a_realm_takes_the_first() {
+    let place = Place::new();
+    let ledger = SqliteLedger::open(place.path(), None);
+    append(&ledger, 1).await.expect("kept");
+    append(&place.open(), 1).await.expect("kept");
+    let other = SqliteLedger::open(place.path(), Some("zzzzzz"));
+    refused(append(&other, 1).await, "E-LEDGER-REALM");
+}
+
+#[tokio::test]
+async fn what_is_no_ledger_is_refused_and_left_alone() {
+    let place = Place::new();
+    let text =
+        "this is a text, and a rather long one, so that it has a header of its own. ".repeat(20);
+    fs::write(place.path(), &text).expect("written");
+    refused(append(&place.open(), 1).await, "E-LEDGER-NOT-ONE");
+    refused(place.open().head().await, "E-LEDGER-NOT-ONE");
+    assert_eq!(fs::read_to_string(place.path()).expect("read"), text);
+
+    let place = Place::new();
+    place.edit("CREATE TABLE customers (name TEXT); INSERT INTO customers VALUES ('Ada');");
+    refused(append(&place.open(), 1).await, "E-LEDGER-NOT-ONE");
+    refused(place.open().verify(Range::ALL).await, "E-LEDGER-NOT-ONE");
+
+    let place = Place::new();
+    fs::create_dir(place.path()).expect("made");
+    let error = refused(append(&place.open(), 1).await, "E-LEDGER-NOT-ONE");
+    assert!(error.to_string().contains("folder"), "{error}");
+}
+
+#[tokio::test]
+async fn a_missing_folder_is_named() {
+    let place = Place::new();
+    let ledger = SqliteLedger::open(place.folder.path().join("none/nhi.db"), None);
+    let error = refused(append(&ledger, 1).await, "E-LEDGER-UNREADABLE");
+    assert!(error.to_string().contains("none does not exist"), "{error}");
+    assert_eq!(ledger.head().await.expect("an absent ledger is empty").seq, 0);
+}
+
+#[tokio::test]
+async fn newer_tables_are_read_and_not_written() {
+    let place = Place::new();
+    place.filled(2).await.close().await.expect("closed");
+    place.edit(
+        "INSERT INTO refinery_schema_history VALUES (99, 'later', '2027-01-01T00:00:00Z', '0');
+         ALTER TABLE entry ADD COLUMN later TEXT;",
+    );
+    let ledger = place.open();
+    assert_eq!(ledger.head().await.expect("it reads").seq, 3);
+    assert!(verify(&ledger).await.is_sound());
+    let error = refused(append(&ledger, 1).await, "E-LEDGER-NEWER");
+    assert!(error.to_string().contains("99") && error.remedy().contains("Upgrade"), "{error}");
+    assert_eq!(ledger.head().await.expect("it reads").seq, 3);
+}
+
+#[tokio::test]
+async fn a_full_disk_keeps_what_was_acknowledged_and_refuses_the_rest() {
+    let place = Place::new();
+    let ledger = SqliteLedger::open_bounded(place.path(), Some("k3x9q2"), 60);
+    let mut acknowledged = Vec::new();
+    let error = loop {
+        match append(&ledger, 1).await {
+            Ok(seqs) => acknowledged.extend(seqs),
+            Err(error) => break error,
+        }
+        assert!(acknowledged.len() < 5000, "it never fills");
+    };
+    assert_eq!(error.code(), "E-LEDGER-FULL", "{error}");
+    assert!(acknowledged.len() > 10, "some fitted");
+    let last = acknowledged.last().copied();
+    assert_eq!(Some(ledger.head().await.expect("it reads").seq), last);
+    assert!(verify(&ledger).await.is_sound());
+    ledger.close().await.expect("closed");
+    let roomy = place.open();
+    assert_eq!(
+        append(&roomy, 1).await.expect("there is room again").first().copied(),
+        last.map(|n| n + 1)
+    );
+    assert!(verify(&roomy).await.is_sound());
+}
+
+#[tokio::test]
+async fn a_flipped_bit_in_a_body_is_found_and_named() {
+    let place = Place::new();
+    let ledger = place.filled(40).await;
+    ledger.checkpoint(T).await.expect("made");
+    append(&ledger, 40).await.expect("kept");
+    ledger.close().await.expect("closed");
+    let mut file =
+        fs::OpenOptions::new().read(true).write(true).open(place.path()).expect("it opens");
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).expect("read");
+    let needle = br#""kind":"declared","realm":"k3x9q2","seq":60,"#;
+    let at = bytes.windows(needle.len()).position(|window| window == needle).expect("it is there");
+    file.seek(SeekFrom::Start(at as u64 + 9)).expect("there");
+    file.write_all(b"D").expect("written");
+    drop(file);
+    let ledger = place.open();
+    let found = verify(&ledger).await;
+    assert_eq!(found.first_bad.as_ref().map(|bad| bad.seq), Some(60), "{found:?}");
+    let good = found.last_good_checkpoint.clone().expect("there is one before");
+    assert_eq!(good.size, 41);
+    let remedy = found.remedy.expect("there is a way out");
+    assert!(remedy.contains("before 60") && remedy.contains("move it aside"), "{remedy}");
+}
+
+#[tokio::test]
+async fn a_page_of_rubbish_is_damage_and_no_panic() {
+    let place = Place::new();
+    place.filled(200).await.close().await.expect("closed");
+    let size = fs::metadata(place.path()).expect("about it").len();
+    let mut file = fs::OpenOptions::new().write(true).open(place.path()).expect("it opens");
+    // Every page behind the first: tables and all.
+    file.seek(SeekFrom::Start(4096)).expect("there");
+    file.write_all(&vec![0xA5; size as usize - 4096]).expect("written");
+    drop(file);
+    let ledger = place.open();
+    match ledger.verify(Range::ALL).await {
+        Ok(found) => {
+            assert!(!found.is_sound() && found.remedy.is_some(), "{found:?}");
+        }
+        Err(error) => assert_eq!(error.code(), "E-LEDGER-DAMAGED", "{error}"),
+    }
+    refused(append(&ledger, 1).await, "E-LEDGER-DAMAGED");
+}
+
+#[tokio::test]
+async fn a_damaged_end_of_the_chain_is_not_built_upon() {
+    let place = Place::new();
+    place.filled(5).await.close().await.expect("closed");
+    place.edit("DROP TRIGGER entry_kept; DELETE FROM entry WHERE seq = 6;");
+    let error = refused(append(&place.open(), 1).await, "E-LEDGER-BROKEN");
+    assert!(error.to_string().contains("entry 6"), "{error}");
+}
+
+#[tokio::test]
+async fn entries_can_be_neither_changed_nor_deleted() {
+    let place = Place::new();
+    let _ledger = place.filled(1).await;
+    let connection = Connection::open(place.path()).expect("it opens");
+    for statement in ["DELETE FROM entry", "UPDATE entry SET kind = 'x'"] {
+        let error = connection.execute(statement, []).expect_err("it is refused");
+        assert!(error.to_string().contains("entries are kept"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_checkpoint_beyond_the_end_shows_that_entries_were_taken_away() {
+    let place = Place::new();
+    let ledger = place.filled(5).await;
+    ledger.checkpoint(T).await.expect("made");
+    ledger.close().await.expect("closed");
+    // A careful forger moves the head as well.
+    place.edit(
+        "DROP TRIGGER entry_kept; DELETE FROM entry WHERE seq > 4;
+         UPDATE ledger SET head_seq = 4, head_hash = (SELECT hash FROM entry WHERE seq = 4);",
+    );
+    let found = verify(&place.open()).await;
+    assert_eq!(found.first_bad, None, "the chain itself is whole");
+    assert!(found.problems.iter().any(|what| what.contains("taken away")), "{found:?}");
+}
+
+#[tokio::test]
+async fn a_torn_log_loses_no_more_than_its_torn_end() {
+    let place = Place::new();
+    let ledger = place.filled(50).await;
+    // A copy of file and log while both are in use, the log cut in the middle of a frame: what a
+    // machine leaves that lost power before the last sync.
+    let copy = Place::new();
+    let log = place.path().with_extension("db-wal");
+    fs::copy(place.path(), copy.path()).expect("copied");
+    let mut bytes = fs::read(&log).expect("there is a log");
+    bytes.truncate(bytes.len() - 6000);
+    fs::write(copy.path().with_extension("db-wal"), &bytes).expect("written");
+    let torn = copy.open();
+    let head = torn.head().await.expect("it reads").seq;
+    assert!((40..51).contains(&head), "only the end is gone: {head}");
+    assert!(verify(&torn).await.is_sound());
+    assert_eq!(append(&torn, 1).await.expect("it goes on"), [head + 1]);
+    assert!(verify(&torn).await.is_sound());
+    drop(ledger);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_checkpoint_is_made_every_thousand_entries_and_large_ledgers_verify_in_pieces() {
+    let place = Place::new();
+    let ledger = place.open();
+    for batch in 0..20i64 {
+        let entries = (0..1000)
+            .map(|n| NewEntry::new(T + batch, "declared", format!("bao/openbao_approle/a{n}")))
+            .collect();
+        ledger.append(entries, Durability::RideAlong).await.expect("kept");
+    }
+    let checkpoints = ledger.checkpoints().await.expect("read");
+    assert_eq!(checkpoints.len(), 20);
+    let found = verify(&ledger).await;
+    assert!(found.is_sound(), "{found:?}");
+    assert_eq!(found.entries, 20_001);
+    assert_eq!(found.last_good_checkpoint.as_ref(), checkpoints.last());
+    ledger.close().await.expect("closed");
+    // A root in the third piece that is not the tree's.
+    place.edit("UPDATE checkpoint SET root = zeroblob(32) WHERE size = 18001;");
+    let found = verify(&place.open()).await;
+    assert!(found.problems.iter().any(|what| what.contains("18001")), "{found:?}");
+    let range = Range { first: 9000, last: Some(9100) };
+    let part = place.open().verify(range).await.expect("verified");
+    assert_eq!((part.entries, part.first_bad), (101, None));
+}
+
+#[tokio::test]
+async fn an_observation_alone_is_no_reason_to_lose_anything() {
+    let place = Place::new();
+    let ledger = Arc::new(place.open());
+    let seen = ledger::Observed {
+        integration: "bao/openbao_approle/x".to_owned(),
+        at: T,
+        document: Some(serde_json::json!({"rate": 0.5})),
+        ..ledger::Observed::default()
+    };
+    let error = refused(ledger.observe(vec![seen]).await, "E-LEDGER-BODY");
+    assert!(error.to_string().contains("rate"), "{error}");
+    assert!(!place.path().exists(), "what is refused makes no file");
+}
+
+// What follows needs another process: this test binary, run again with a part to play.
+
+const PART: &str = "NHI_LEDGER_TEST_PART";
+const PLACE: &str = "NHI_LEDGER_TEST_PLACE";
+
+fn another(part: &str, path: &Path) -> Command {
+    let program = std::env::current_exe().expect("this program");
+    let mut command = Command::new(program);
+    command
+        .args(["--exact", "--nocapture", "plays_its_part_when_it_is_asked"])
+        .env(PART, part)
+        .env(PLACE, path)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped());
+    command
+}
+
+/// In this process it does nothing; in another it is the other process.
+#[tokio::test]
+async fn plays_its_part_when_it_is_asked() {
+    let (Ok(part), Some(path)) = (std::env::var(PART), std::env::var_os(PLACE)) else { return };
+    let ledger = SqliteLedger::open(PathBuf::from(path), Some("k3x9q2"));
+    match &*part {
+        "append 100" => {
+            append(&ledger, 100).await.expect("kept");
+        }
+        "append until killed" => loop {
+            let seqs = append(&ledger, 1).await.expect("kept");
+            println!("\nkept {}", seqs[0]);
+        },
+        "read, then write" => {
+            let head = ledger.head().await.map(|head| head.seq);
+            let sound = ledger.verify(Range::ALL).await.map(|found| found.is_sound());
+            println!("\nread {head:?} {sound:?}");
+            match append(&ledger, 1).await {
+                Ok(_) => println!("\nwrote"),
+                Err(error) => println!("\nrefused {} {error}", error.code()),
+            }
+        }
+        other => panic!("{other} is no part"),
+    }
+}
+
+/// The lines that the other process says, up to its end.
+fn said(mut child: Child) -> Vec<String> {
+    let out = child.stdout.take().expect("it is piped");
+    let lines = BufReader::new(out).lines().map_while(std::io::Result::ok).collect();
+    child.wait().expect("it ends");
+    lines
+}
+
+#[tokio::test]
+async fn two_processes_keep_one_chain() {
+    let place = Place::new();
+    // Both also race to make the file and its tables.
+    let children: Vec<Child> =
+        (0..2).map(|_| another("append 100", &place.path()).spawn().expect("it runs")).collect();
+    for mut child in children {
+        assert!(child.wait().expect("it ends").success());
+    }
+    let ledger = place.open();
+    let found = verify(&ledger).await;
+    assert!(found.is_sound(), "{found:?}");
+    assert_eq!(found.entries, 201, "one beginning and two hundred appends");
+}
+
+#[tokio::test]
+async fn a_kill_loses_nothing_that_was_acknowledged() {
+    let place = Place::new();
+    for _ in 0..3 {
+        let mut child = another("append until killed", &place.path()).spawn().expect("it runs");
+        let mut lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+        let mut kept = 0;
+        for _ in 0..60 {
+            if let Some(Ok(line)) = lines.next()
+                && let Some(seq) = line.strip_prefix("kept ")
+            {
+                kept = seq.parse().expect("a number");
+            }
+        }
+        assert!(kept > 0);
+        child.kill().expect("it is killed");
+        for line in lines.map_while(std::io::Result::ok) {
+            if let Some(seq) = line.strip_prefix("kept ") {
+                kept = seq.parse().unwrap_or(kept);
+            }
+        }
+        child.wait().expect("it ends");
+        let ledger = place.open();
+        let head = ledger.head().await.expect("it reads").seq;
+        assert!(head >= kept, "{kept} was acknowledged, the head is {head}");
+        let found = verify(&ledger).await;
+        assert!(found.is_sound(), "{found:?}");
+    }
+}
+
+/// Runs the reading part as somebody who may not write; root may write everything, so the other
+/// process is nobody.
+fn as_nobody(place: &Place) -> Vec<String> {
+    let mut command = another("read, then write", &place.path());
+    if fs::metadata("/proc/self").expect("about us").uid() == 0 {
+        let copy = tempfile::tempdir().expect("a folder");
+        let program = copy.path().join("test");
+        fs::copy(std::env::current_exe().expect("this program"), &program).expect("copied");
+        fs::set_permissions(copy.path(), fs::Permissions::from_mode(0o755)).expect("set");
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("set");
+        let mut as_nobody = Command::new(program);
+        as_nobody.args(command.get_args());
+        for (name, value) in command.get_envs() {
+            as_nobody.env(name, value.expect("it is set"));
+        }
+        as_nobody.uid(65534).gid(65534).current_dir("/").stdout(Stdio::piped());
+        return said(as_nobody.spawn().expect("it runs"));
+    }
+    said(command.spawn().expect("it runs"))
+}
+
+fn modes(place: &Place, folder: u32, file: u32) {
+    for entry in fs::read_dir(place.folder.path()).expect("the folder") {
+        let path = entry.expect("a file").path();
+        fs::set_permissions(path, fs::Permissions::from_mode(file)).expect("set");
+    }
+    fs::set_permissions(place.folder.path(), fs::Permissions::from_mode(folder)).expect("set");
+}
+
+#[tokio::test]
+async fn a_file_that_may_only_be_read_is_read() {
+    let place = Place::new();
+    place.filled(3).await.close().await.expect("closed");
+    modes(&place, 0o555, 0o444);
+    let lines = as_nobody(&place);
+    modes(&place, 0o755, 0o644);
+    assert!(lines.iter().any(|line| line == "read Ok(4) Ok(true)"), "{lines:?}");
+    assert!(lines.iter().any(|line| line.starts_with("refused E-LEDGER-READ-ONLY")), "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_file_in_a_folder_that_may_only_be_read_is_read() {
+    let place = Place::new();
+    place.filled(3).await.close().await.expect("closed");
+    modes(&place, 0o555, 0o666);
+    let lines = as_nobody(&place);
+    modes(&place, 0o755, 0o644);
+    assert!(lines.iter().any(|line| line == "read Ok(4) Ok(true)"), "{lines:?}");
+    assert!(lines.iter().any(|line| line.starts_with("refused E-LEDGER-READ-ONLY")), "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_file_that_may_not_be_read_says_so() {
+    let place = Place::new();
+    place.filled(3).await.close().await.expect("closed");
+    modes(&place, 0o755, 0o600);
+    let lines = as_nobody(&place);
+    // Root's file, nobody's process. Where we are not root the file is our own.
+    if fs::metadata("/proc/self").expect("about us").uid() == 0 {
+        assert!(lines.iter().any(|line| line.starts_with("read Err(Unreadable")), "{lines:?}");
+    } else {
+        assert!(lines.iter().any(|line| line == "wrote"), "{lines:?}");
+    }
+}
