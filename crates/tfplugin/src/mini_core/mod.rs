@@ -1,0 +1,1 @@
+//! A small core that launches a provider as Terraform does, for tests.

@@ -1,0 +1,362 @@
+//! From structs to objects and back: the traits that `#[derive(Model)]` implements.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{Attr, Attribute, Diagnostic, Kind, Nesting, Number, Object, Path, Type, Value};
+
+/// An ordered set.
+pub type Set<T> = BTreeSet<T>;
+
+/// Why a value cannot be read as a Rust type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Misread {
+    /// A part of it is unknown where the Rust type has no place for that.
+    Unknown,
+    /// It does not fit.
+    Wrong(Box<Diagnostic>),
+}
+
+impl Misread {
+    /// It does not fit, and here is why.
+    pub fn wrong(path: &Path, why: impl Into<String>) -> Self {
+        Self::Wrong(Box::new(
+            Diagnostic::error("Value has the wrong type", format!("At {path}: {}.", why.into()))
+                .at(path),
+        ))
+    }
+}
+
+impl From<Misread> for Diagnostic {
+    fn from(misread: Misread) -> Self {
+        match misread {
+            Misread::Wrong(diagnostic) => *diagnostic,
+            Misread::Unknown => Diagnostic::error(
+                "Unknown value",
+                "A value is not known yet, and this operation needs it.",
+            ),
+        }
+    }
+}
+
+/// Attributes of an object as a struct: `#[derive(Model)]`, or by hand for attributes that are
+/// made at run time (use such a part with `#[tf(flatten)]`).
+pub trait Model: Sized + Clone + Send + Sync + 'static {
+    /// The attributes in order.
+    fn attributes() -> Vec<Attribute>;
+
+    /// Markdown for the documentation.
+    fn description() -> &'static str {
+        ""
+    }
+
+    /// Takes its attributes out of an object; a missing one is null.
+    ///
+    /// # Errors
+    /// A value does not fit its field.
+    fn read(from: &mut Object, path: &Path) -> Result<Self, Misread>;
+
+    /// Puts its attributes into an object.
+    fn write(&self, into: &mut Object);
+}
+
+/// What an attribute can hold, never null nor unknown itself: that is [`Attr`]'s part.
+pub trait Data: Sized + Clone + Send + Sync + 'static {
+    /// What the attribute is in the schema.
+    fn kind() -> Kind;
+
+    /// Reads a value that is neither null nor unknown.
+    ///
+    /// # Errors
+    /// The value does not fit, or a part of it is unknown.
+    fn decode(value: Value, path: &Path) -> Result<Self, Misread>;
+
+    /// The value.
+    fn encode(&self) -> Value;
+}
+
+/// Takes one attribute out of an object. Used by the derive.
+///
+/// # Errors
+/// The value does not fit.
+pub fn take<T: Data>(from: &mut Object, name: &str, path: &Path) -> Result<Attr<T>, Misread> {
+    match from.remove(name) {
+        None => Ok(Attr::Null),
+        Some(value) => read_attr(value, || path.then(name)),
+    }
+}
+
+fn read_attr<T: Data>(value: Value, path: impl FnOnce() -> Path) -> Result<Attr<T>, Misread> {
+    match value {
+        Value::Null => Ok(Attr::Null),
+        Value::Unknown(promise) => Ok(Attr::Unknown(promise)),
+        value => match T::decode(value, &path()) {
+            Ok(value) => Ok(Attr::Value(value)),
+            Err(Misread::Unknown) => Ok(Attr::Unknown(None)),
+            Err(wrong) => Err(wrong),
+        },
+    }
+}
+
+/// The value of one attribute. Used by the derive.
+pub fn put<T: Data>(attr: &Attr<T>) -> Value {
+    match attr {
+        Attr::Null => Value::Null,
+        Attr::Unknown(promise) => Value::Unknown(promise.clone()),
+        Attr::Value(value) => value.encode(),
+    }
+}
+
+/// Reads a whole object.
+///
+/// # Errors
+/// It is no object, or a value does not fit its field.
+pub fn from_value<M: Model>(value: Value) -> Result<M, Diagnostic> {
+    match value {
+        Value::Object(mut object) => M::read(&mut object, &Path::root()).map_err(Diagnostic::from),
+        other => {
+            Err(Misread::wrong(&Path::root(), format!("{} is no object", other.noun())).into())
+        }
+    }
+}
+
+/// Reads a whole object; null is none.
+///
+/// # Errors
+/// It is neither null nor an object, or a value does not fit its field.
+pub fn from_nullable<M: Model>(value: Value) -> Result<Option<M>, Diagnostic> {
+    if value.is_null() { Ok(None) } else { from_value(value).map(Some) }
+}
+
+/// The whole object.
+pub fn to_value<M: Model>(model: &M) -> Value {
+    let mut object = Object::new();
+    model.write(&mut object);
+    Value::Object(object)
+}
+
+fn no_fit<T>(value: &Value, ty: &str, path: &Path) -> Result<T, Misread> {
+    Err(Misread::wrong(path, format!("{} is no {ty}", value.noun())))
+}
+
+/// Elements: null has no place in a collection of plain values.
+fn element<T: Data>(value: Value, path: &Path) -> Result<T, Misread> {
+    match value {
+        Value::Null => Err(Misread::wrong(path, "null cannot stand among the elements")),
+        Value::Unknown(_) => Err(Misread::Unknown),
+        value => T::decode(value, path),
+    }
+}
+
+impl Data for String {
+    fn kind() -> Kind {
+        Kind::Type(Type::String)
+    }
+
+    fn decode(value: Value, path: &Path) -> Result<Self, Misread> {
+        match value {
+            Value::String(text) => Ok(text),
+            other => no_fit(&other, "string", path),
+        }
+    }
+
+    fn encode(&self) -> Value {
+        Value::string(self.as_str())
+    }
+}
+
+impl Data for bool {
+    fn kind() -> Kind {
+        Kind::Type(Type::Bool)
+    }
+
+    fn decode(value: Value, path: &Path) -> Result<Self, Misread> {
+        match value {
+            Value::Bool(value) => Ok(value),
+            other => no_fit(&other, "bool", path),
+        }
+    }
+
+    fn encode(&self) -> Value {
+        Value::Bool(*self)
+    }
+}
+
+impl Data for i64 {
+    fn kind() -> Kind {
+        Kind::Type(Type::Number)
+    }
+
+    fn decode(value: Value, path: &Path) -> Result<Self, Misread> {
+        match value {
+            Value::Number(number) => number.as_i64().ok_or_else(|| {
+                Misread::wrong(
+                    path,
+                    format!("{number} is no whole number between {} and {}", i64::MIN, i64::MAX),
+                )
+            }),
+            other => no_fit(&other, "number", path),
+        }
+    }
+
+    fn encode(&self) -> Value {
+        Value::int(*self)
+    }
+}
+
+impl Data for Number {
+    fn kind() -> Kind {
+        Kind::Type(Type::Number)
+    }
+
+    fn decode(value: Value, path: &Path) -> Result<Self, Misread> {
+        match value {
+            Value::Number(number) => Ok(number),
+            other => no_fit(&other, "number", path),
+        }
+    }
+
+    fn encode(&self) -> Value {
+        Value::Number(self.clone())
+    }
+}
+
+/// A value that says its own type, for dynamic attributes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Dynamic {
+    /// The type of the value.
+    pub ty: Type,
+    /// The value.
+    pub value: Value,
+}
+
+impl Data for Dynamic {
+    fn kind() -> Kind {
+        Kind::Type(Type::Dynamic)
+    }
+
+    fn decode(value: Value, path: &Path) -> Result<Self, Misread> {
+        match value {
+            Value::Dynamic(inner) => Ok(Self { ty: inner.0, value: inner.1 }),
+            other => no_fit(&other, "dynamic value", path),
+        }
+    }
+
+    fn encode(&self) -> Value {
+        Value::Dynamic(Box::new((self.ty.clone(), self.value.clone())))
+    }
+}
+
+/// The kind of a collection of these.
+fn many(kind: Kind, nesting: Nesting, of: fn(Type) -> Type) -> Kind {
+    match kind {
+        Kind::Nested { nesting: Nesting::Single, attributes } => {
+            Kind::Nested { nesting, attributes }
+        }
+        other => Kind::Type(of(other.ty())),
+    }
+}
+
+impl<T: Data> Data for Vec<T> {
+    fn kind() -> Kind {
+        many(T::kind(), Nesting::List, Type::list)
+    }
+
+    fn decode(value: Value, path: &Path) -> Result<Self, Misread> {
+        match value {
+            Value::List(all) => {
+                all.into_iter().enumerate().map(|(i, v)| element(v, &path.index(i))).collect()
+            }
+            other => no_fit(&other, "list", path),
+        }
+    }
+
+    fn encode(&self) -> Value {
+        Value::List(self.iter().map(Data::encode).collect())
+    }
+}
+
+impl<T: Data + Ord> Data for BTreeSet<T> {
+    fn kind() -> Kind {
+        many(T::kind(), Nesting::Set, Type::set)
+    }
+
+    fn decode(value: Value, path: &Path) -> Result<Self, Misread> {
+        match value {
+            Value::Set(all) => all.into_iter().map(|v| element(v, path)).collect(),
+            other => no_fit(&other, "set", path),
+        }
+    }
+
+    fn encode(&self) -> Value {
+        Value::set(self.iter().map(Data::encode))
+    }
+}
+
+impl<T: Data> Data for BTreeMap<String, T> {
+    fn kind() -> Kind {
+        many(T::kind(), Nesting::Map, Type::map)
+    }
+
+    fn decode(value: Value, path: &Path) -> Result<Self, Misread> {
+        match value {
+            Value::Map(all) => all
+                .into_iter()
+                .map(|(key, v)| {
+                    let v = element(v, &path.key(&key))?;
+                    Ok((key, v))
+                })
+                .collect(),
+            other => no_fit(&other, "map", path),
+        }
+    }
+
+    fn encode(&self) -> Value {
+        Value::map(self.iter().map(|(key, value)| (key.as_str(), value.encode())))
+    }
+}
+
+/// Elements that may be null or unknown each.
+impl<T: Data> Data for Attr<T> {
+    fn kind() -> Kind {
+        T::kind()
+    }
+
+    fn decode(value: Value, path: &Path) -> Result<Self, Misread> {
+        read_attr(value, || path.clone())
+    }
+
+    fn encode(&self) -> Value {
+        put(self)
+    }
+}
+
+/// A nested object.
+impl<M: Model> Data for M {
+    fn kind() -> Kind {
+        Kind::Nested { nesting: Nesting::Single, attributes: M::attributes() }
+    }
+
+    fn decode(value: Value, path: &Path) -> Result<Self, Misread> {
+        match value {
+            Value::Object(mut object) => <M as Model>::read(&mut object, path),
+            other => no_fit(&other, "object", path),
+        }
+    }
+
+    fn encode(&self) -> Value {
+        to_value(self)
+    }
+}
+
+/// A part with no attributes: for resources without configuration, and actions without settings.
+impl Model for () {
+    fn attributes() -> Vec<Attribute> {
+        Vec::new()
+    }
+
+    fn read(_from: &mut Object, _path: &Path) -> Result<Self, Misread> {
+        Ok(())
+    }
+
+    fn write(&self, _into: &mut Object) {}
+}

@@ -1,0 +1,462 @@
+//! The plan pipeline: defaults, what stays, what becomes unknown, the hook, what needs a new
+//! object, identity.
+
+use crate::erased::{PlanRequest, PlanResponse};
+use crate::resource::{Plan, Registration, Resource};
+use crate::value::{all_null, without_write_only};
+use crate::{
+    Attribute, Diagnostic, Diagnostics, Kind, Model, Nesting, Object, Path, Stability, Value, laws,
+    model,
+};
+
+/// Fills in the defaults of a configuration where it is null, nested attributes included.
+pub fn with_defaults(config: Value, attributes: &[Attribute]) -> Value {
+    match config {
+        Value::Object(mut object) => {
+            fill_defaults(&mut object, attributes);
+            Value::Object(object)
+        }
+        other => other,
+    }
+}
+
+fn fill_defaults(object: &mut Object, attributes: &[Attribute]) {
+    for attribute in attributes {
+        let value = object.entry(attribute.name.clone()).or_default();
+        if let (true, Some(default)) = (value.is_null(), &attribute.default) {
+            *value = default.clone();
+        } else if let Kind::Nested { nesting, attributes } = &attribute.kind {
+            crate::value::for_each_object(value, *nesting, &Path::root(), &mut |inner, _| {
+                fill_defaults(inner, attributes);
+            });
+        }
+    }
+}
+
+/// What the engine plans by itself, before the hook.
+///
+/// `proposed` is the core's merge of configuration and prior. Nothing volatile is marked yet.
+pub fn settle(
+    attributes: &[Attribute],
+    config: &Object,
+    prior: Option<&Object>,
+    proposed: &Object,
+) -> Object {
+    attributes
+        .iter()
+        .map(|attribute| {
+            let name = &attribute.name;
+            let get = |object: &Object| object.get(name).cloned().unwrap_or_default();
+            let config = get(config);
+            let prior = prior.map(get);
+            let value = settle_one(attribute, config, prior, get(proposed));
+            (name.clone(), value)
+        })
+        .collect()
+}
+
+fn settle_one(
+    attribute: &Attribute,
+    config: Value,
+    prior: Option<Value>,
+    proposed: Value,
+) -> Value {
+    if attribute.write_only {
+        return Value::Null;
+    }
+    if config.is_null() {
+        if let Some(default) = &attribute.default {
+            return default.clone();
+        }
+        if !attribute.computed {
+            return Value::Null;
+        }
+        return match prior {
+            // A new object, or a nested one that was configured and is no more.
+            None => attribute.unknown(),
+            Some(prior) if proposed.is_null() && !prior.is_null() => attribute.unknown(),
+            // As before; an element of a collection that the core could not pair has no before.
+            Some(_) => proposed,
+        };
+    }
+    let Kind::Nested { nesting, attributes } = &attribute.kind else {
+        return config;
+    };
+    settle_nested(*nesting, attributes, config, prior, proposed)
+}
+
+fn settle_nested(
+    nesting: Nesting,
+    attributes: &[Attribute],
+    config: Value,
+    prior: Option<Value>,
+    proposed: Value,
+) -> Value {
+    let element = |config: Value, prior: Option<&Value>, proposed: Option<&Value>| match config {
+        Value::Object(config) => {
+            let prior = prior.and_then(Value::as_object);
+            let proposed = proposed.and_then(Value::as_object).unwrap_or(&config);
+            Value::Object(settle(attributes, &config, prior, proposed))
+        }
+        other => other,
+    };
+    let prior = prior.unwrap_or_default();
+    match (nesting, config) {
+        (Nesting::Single, config) => element(config, Some(&prior), Some(&proposed)),
+        (Nesting::List, Value::List(all)) => Value::List(
+            all.into_iter()
+                .enumerate()
+                .map(|(index, config)| {
+                    let step = crate::Step::Index(i64::try_from(index).unwrap_or(i64::MAX));
+                    element(config, prior.step(&step), proposed.step(&step))
+                })
+                .collect(),
+        ),
+        (Nesting::Map, Value::Map(all)) => Value::Map(
+            all.into_iter()
+                .map(|(key, config)| {
+                    let step = crate::Step::Key(key.clone());
+                    let value = element(config, prior.step(&step), proposed.step(&step));
+                    (key, value)
+                })
+                .collect(),
+        ),
+        (Nesting::Set, Value::Set(all)) => {
+            // Each planned element is built once from its configured one: to look elements up by
+            // their value while their values change is how other SDKs lose them.
+            let mut free: Vec<&Value> = match &prior {
+                Value::Set(all) => all.iter().collect(),
+                _ => Vec::new(),
+            };
+            Value::set(all.into_iter().map(|config| {
+                let twin = free.iter().position(|prior| agrees(attributes, &config, prior));
+                let prior = twin.map(|at| free.swap_remove(at));
+                element(config, prior, prior)
+            }))
+        }
+        (_, config) => config,
+    }
+}
+
+/// Whether a prior element of a set says all that a configured one says.
+fn agrees(attributes: &[Attribute], config: &Value, prior: &Value) -> bool {
+    let (Some(config), Some(prior)) = (config.as_object(), prior.as_object()) else {
+        return false;
+    };
+    attributes.iter().all(|attribute| {
+        let null = Value::Null;
+        let config = config.get(&attribute.name).unwrap_or(&null);
+        let prior = prior.get(&attribute.name).unwrap_or(&null);
+        if attribute.write_only {
+            return true;
+        }
+        match (&attribute.kind, config.is_null()) {
+            (_, true) => attribute.computed || prior.is_null(),
+            (Kind::Type(_), false) => config.same(prior),
+            (Kind::Nested { nesting, attributes }, false) => match (nesting, config, prior) {
+                (Nesting::Single, config, prior) => agrees(attributes, config, prior),
+                (Nesting::List, Value::List(a), Value::List(b)) => {
+                    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| agrees(attributes, a, b))
+                }
+                (Nesting::Map, Value::Map(a), Value::Map(b)) => {
+                    a.len() == b.len()
+                        && a.iter()
+                            .zip(b)
+                            .all(|((ka, a), (kb, b))| ka == kb && agrees(attributes, a, b))
+                }
+                (Nesting::Set, Value::Set(a), Value::Set(b)) => {
+                    a.len() == b.len()
+                        && a.iter().all(|a| b.iter().any(|b| agrees(attributes, a, b)))
+                }
+                _ => false,
+            },
+        }
+    })
+}
+
+/// Makes what is volatile unknown, where it still is as before and nobody configured it.
+fn mark_volatile(attributes: &[Attribute], config: &Object, prior: &Object, planned: &mut Object) {
+    let null = Value::Null;
+    for attribute in attributes {
+        let config = config.get(&attribute.name).unwrap_or(&null);
+        let Some(prior) = prior.get(&attribute.name) else { continue };
+        let Some(value) = planned.get_mut(&attribute.name) else { continue };
+        if attribute.stability == Stability::Volatile
+            && attribute.computed
+            && attribute.default.is_none()
+            && config.is_null()
+        {
+            if value.same(prior) {
+                *value = attribute.unknown();
+            }
+        } else if let Kind::Nested { nesting, attributes } = &attribute.kind {
+            match (nesting, config, prior, value) {
+                (
+                    Nesting::Single,
+                    Value::Object(config),
+                    Value::Object(prior),
+                    Value::Object(planned),
+                ) => mark_volatile(attributes, config, prior, planned),
+                (Nesting::List, Value::List(config), Value::List(prior), Value::List(planned)) => {
+                    for ((config, prior), planned) in config.iter().zip(prior).zip(planned) {
+                        if let (
+                            Value::Object(config),
+                            Value::Object(prior),
+                            Value::Object(planned),
+                        ) = (config, prior, planned)
+                        {
+                            mark_volatile(attributes, config, prior, planned);
+                        }
+                    }
+                }
+                (Nesting::Map, Value::Map(config), Value::Map(prior), Value::Map(planned)) => {
+                    for (key, planned) in planned {
+                        if let (
+                            Some(Value::Object(config)),
+                            Some(Value::Object(prior)),
+                            Value::Object(planned),
+                        ) = (config.get(key), prior.get(key), planned)
+                        {
+                            mark_volatile(attributes, config, prior, planned);
+                        }
+                    }
+                }
+                // Elements of sets keep what they have: to change one is to make another.
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The attributes declared `replace` whose value goes from something to something else.
+fn replacements(
+    attributes: &[Attribute],
+    prior: &Object,
+    planned: &Object,
+    at: &Path,
+    paths: &mut Vec<Path>,
+) {
+    for attribute in attributes {
+        let (Some(prior), Some(planned)) =
+            (prior.get(&attribute.name), planned.get(&attribute.name))
+        else {
+            continue;
+        };
+        // After an import much is null: to fill it in is no reason to replace.
+        if prior.is_null() || planned.same(prior) {
+            continue;
+        }
+        let path = at.then(&attribute.name);
+        if attribute.requires_replace {
+            paths.push(path);
+            continue;
+        }
+        let Kind::Nested { nesting, attributes } = &attribute.kind else { continue };
+        match (nesting, prior, planned) {
+            (Nesting::Single, Value::Object(prior), Value::Object(planned)) => {
+                replacements(attributes, prior, planned, &path, paths);
+            }
+            (Nesting::List, Value::List(prior), Value::List(planned)) => {
+                for (index, pair) in prior.iter().zip(planned).enumerate() {
+                    if let (Value::Object(prior), Value::Object(planned)) = pair {
+                        replacements(attributes, prior, planned, &path.index(index), paths);
+                    }
+                }
+            }
+            (Nesting::Map, Value::Map(prior), Value::Map(planned)) => {
+                for (key, prior) in prior {
+                    if let (Value::Object(prior), Some(Value::Object(planned))) =
+                        (prior, planned.get(key))
+                    {
+                        replacements(attributes, prior, planned, &path.key(key), paths);
+                    }
+                }
+            }
+            (Nesting::Set, ..) if set_replaces(attributes) => paths.push(path),
+            _ => {}
+        }
+    }
+}
+
+/// Whether anything inside a set's elements is declared `replace`: paths stop at the set.
+fn set_replaces(attributes: &[Attribute]) -> bool {
+    attributes.iter().any(|attribute| {
+        attribute.requires_replace
+            || match &attribute.kind {
+                Kind::Nested { attributes, .. } => set_replaces(attributes),
+                Kind::Type(_) => false,
+            }
+    })
+}
+
+/// Puts into `raw` what differs between two typed views of it. What nobody changed keeps its exact
+/// form, also where the typed view has no place for it (an unknown element in a list).
+pub(crate) fn merge_typed<M: Model>(raw: &mut Object, before: &M, after: &M) {
+    let mut old = Object::new();
+    before.write(&mut old);
+    let mut new = Object::new();
+    after.write(&mut new);
+    for (name, value) in new {
+        if old.get(&name) != Some(&value) {
+            raw.insert(name, value);
+        }
+    }
+}
+
+pub(crate) async fn plan<R: Resource>(
+    registration: &Registration<R>,
+    request: PlanRequest,
+) -> PlanResponse {
+    let mut response = PlanResponse {
+        planned: request.proposed.clone(),
+        private: request.prior_private.clone(),
+        identity: request.prior_identity.clone(),
+        ..PlanResponse::default()
+    };
+    match go(registration, &request, &mut response).await {
+        Ok(()) => {}
+        Err(wrong) => response.diagnostics.push(wrong),
+    }
+    response
+}
+
+async fn go<R: Resource>(
+    registration: &Registration<R>,
+    request: &PlanRequest,
+    response: &mut PlanResponse,
+) -> Result<(), Diagnostic> {
+    let attributes = &registration.schema.attributes;
+    let destroys = request.proposed.is_null();
+    let prior = request.prior.as_object();
+    let empty = all_null(attributes);
+    let config = request.config.as_object().unwrap_or(&empty);
+
+    let mut planned = match request.proposed.as_object() {
+        Some(proposed) => settle(attributes, config, prior, proposed),
+        None => Object::new(),
+    };
+    let mut changes = prior.is_some_and(|prior| !same(prior, &planned));
+    if let (true, Some(prior), false) = (changes, prior, destroys) {
+        mark_volatile(attributes, config, prior, &mut planned);
+    }
+
+    let typed = |object: &Object| model::from_value::<R::Model>(Value::Object(object.clone()));
+    let before = if destroys { None } else { Some(typed(&planned)?) };
+    let mut hook = Plan {
+        config: if destroys { None } else { Some(typed(config)?) },
+        prior: prior.map(typed).transpose()?,
+        planned: before.clone(),
+        prior_private: request.prior_private.clone(),
+        planned_private: request.prior_private.clone(),
+        first_private: request.planned_private.clone(),
+        prior_identity: request.prior_identity.clone(),
+        provider_meta: request.provider_meta.clone(),
+        call: request.call.clone(),
+        diagnostics: Diagnostics::new(),
+        deferred: None,
+        replace: Vec::new(),
+    };
+    registration.resource.plan(&mut hook).await;
+    response.private = hook.planned_private;
+    response.diagnostics.extend(hook.diagnostics);
+    response.deferred = hook.deferred;
+    if hook.deferred.is_some() && !request.call.capabilities.deferral_allowed {
+        response.deferred = None;
+        response.diagnostics.error(
+            "Deferral not allowed",
+            "The resource deferred its change and this core does not take that.",
+        );
+    }
+
+    if destroys {
+        response.planned = Value::Null;
+        return Ok(());
+    }
+    let (Some(before), Some(mut after)) = (before, hook.planned) else {
+        return Err(Diagnostic::error(
+            "Invalid plan",
+            "The resource planned to destroy an object that the configuration keeps. Report it \
+             to the provider's developers.",
+        ));
+    };
+    merge_typed(&mut planned, &before, &after);
+    if let (false, Some(prior)) = (changes, prior) {
+        changes = !same(prior, &planned);
+        if changes {
+            mark_volatile(attributes, config, prior, &mut planned);
+        }
+    }
+    let planned = without_write_only(Value::Object(planned), attributes);
+    if let (Some(prior), Some(planned)) = (prior, planned.as_object()) {
+        let mut paths = Vec::new();
+        replacements(attributes, prior, planned, &Path::root(), &mut paths);
+        paths.extend(hook.replace);
+        paths.sort();
+        paths.dedup();
+        response.requires_replace = paths;
+    }
+
+    if let Some(identities) = &registration.identity {
+        if changes || prior.is_none() {
+            after = model::from_value(planned.clone())?;
+        }
+        let identity = (identities.of)(&registration.resource, &after);
+        response.identity = match &request.prior_identity {
+            Some(stored) if prior.is_some() && !nothing(stored) => {
+                if !response.requires_replace.is_empty() || identities.mutable {
+                    Some(identity)
+                } else {
+                    if identity.is_wholly_known() && identity != *stored {
+                        response.diagnostics.push(changed_identity("plan"));
+                    }
+                    Some(stored.clone())
+                }
+            }
+            // An update may only promise what it knows.
+            _ if prior.is_some() && !identity.is_wholly_known() => request.prior_identity.clone(),
+            _ => Some(identity),
+        };
+    } else {
+        response.identity = None;
+    }
+    response.planned = planned;
+
+    if cfg!(debug_assertions) && response.deferred.is_none() && !response.diagnostics.has_errors() {
+        let mut breaches = laws::check_plan(
+            &registration.schema,
+            &request.config,
+            &request.prior,
+            &request.proposed,
+            &response.planned,
+        );
+        breaches.extend(laws::check_replace(
+            &request.prior,
+            &response.planned,
+            &response.requires_replace,
+        ));
+        response.diagnostics.extend(laws::diagnostics(breaches));
+    }
+    Ok(())
+}
+
+fn same(a: &Object, b: &Object) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|((ka, a), (kb, b))| ka == kb && a.same(b))
+}
+
+/// Whether an identity says nothing: absent, or all null.
+pub(crate) fn nothing(identity: &Value) -> bool {
+    match identity {
+        Value::Object(all) => all.values().all(Value::is_null),
+        other => other.is_null(),
+    }
+}
+
+pub(crate) fn changed_identity(step: &str) -> Diagnostic {
+    Diagnostic::error(
+        "Unexpected identity change",
+        format!(
+            "The identity of an object is for all time, and the {step} changed it. Report it to \
+             the provider's developers."
+        ),
+    )
+}

@@ -1,0 +1,273 @@
+//! A provider and its parts.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+
+use crate::action::{Action, ActionOf};
+use crate::data_source::{DataSource, DataSourceOf};
+use crate::ephemeral::{Ephemeral, EphemeralOf};
+use crate::erased::{
+    AnyAction, AnyDataSource, AnyEphemeral, AnyFunction, AnyList, AnyProvider, AnyResource,
+    BoxFuture, Call, ConfigureRequest,
+};
+use crate::function::{Function, FunctionOf};
+use crate::list::{ListOf, ListResource};
+use crate::resource::IntoResource;
+use crate::schema::Place;
+use crate::{Diagnostics, Model, Schema, Value, model, validate};
+
+/// A provider: its configuration and what it does with it.
+pub trait Provider: Send + Sync + 'static {
+    /// The attributes of the provider block.
+    type Model: Model;
+    /// The word that type names begin with, such as `nhi`.
+    const NAME: &'static str;
+
+    /// Judges a configuration beyond its attributes' own rules; values may be unknown.
+    fn validate(
+        &self,
+        config: &Self::Model,
+        call: &Call,
+    ) -> impl Future<Output = Diagnostics> + Send {
+        let _ = (config, call);
+        async { Diagnostics::new() }
+    }
+
+    /// Takes the configuration, which may be unknown in part during a plan. May be called again.
+    fn configure(
+        &self,
+        config: Self::Model,
+        request: Configure,
+    ) -> impl Future<Output = Diagnostics> + Send;
+}
+
+/// What comes with a configuration.
+#[derive(Clone, Debug)]
+pub struct Configure {
+    /// What the core says its version is. For logs only: OpenTofu pretends to be a Terraform.
+    pub terraform_version: String,
+    /// What every call carries.
+    pub call: Call,
+}
+
+/// A provider with all its parts, ready to be served.
+pub struct Server<P: Provider> {
+    provider: P,
+    schema: Schema,
+    resources: BTreeMap<String, Arc<dyn AnyResource>>,
+    data_sources: BTreeMap<String, Arc<dyn AnyDataSource>>,
+    ephemerals: BTreeMap<String, Arc<dyn AnyEphemeral>>,
+    functions: BTreeMap<String, Arc<dyn AnyFunction>>,
+    lists: BTreeMap<String, Arc<dyn AnyList>>,
+    actions: BTreeMap<String, Arc<dyn AnyAction>>,
+}
+
+impl<P: Provider> Server<P> {
+    /// The provider without parts.
+    pub fn new(provider: P) -> Self {
+        Self {
+            provider,
+            schema: schema_of::<P::Model>(None),
+            resources: BTreeMap::new(),
+            data_sources: BTreeMap::new(),
+            ephemerals: BTreeMap::new(),
+            functions: BTreeMap::new(),
+            lists: BTreeMap::new(),
+            actions: BTreeMap::new(),
+        }
+    }
+
+    /// With a managed resource.
+    #[must_use]
+    pub fn resource(mut self, resource: impl IntoResource) -> Self {
+        let resource = resource.into_any();
+        self.resources.insert(resource.type_name().to_owned(), resource);
+        self
+    }
+
+    /// With a data source.
+    #[must_use]
+    pub fn data_source<D: DataSource>(mut self, source: D) -> Self {
+        self.data_sources.insert(D::TYPE_NAME.to_owned(), Arc::new(DataSourceOf::new(source)));
+        self
+    }
+
+    /// With an ephemeral resource.
+    #[must_use]
+    pub fn ephemeral<E: Ephemeral>(mut self, ephemeral: E) -> Self {
+        self.ephemerals.insert(E::TYPE_NAME.to_owned(), Arc::new(EphemeralOf::new(ephemeral)));
+        self
+    }
+
+    /// With a function.
+    #[must_use]
+    pub fn function<F: Function>(mut self, function: F) -> Self {
+        self.functions.insert(F::NAME.to_owned(), Arc::new(FunctionOf::new(function)));
+        self
+    }
+
+    /// With a list resource.
+    #[must_use]
+    pub fn list<L: ListResource>(mut self, list: L) -> Self {
+        self.lists.insert(L::TYPE_NAME.to_owned(), Arc::new(ListOf::new(list)));
+        self
+    }
+
+    /// With an action.
+    #[must_use]
+    pub fn action<A: Action>(mut self, action: A) -> Self {
+        self.actions.insert(A::TYPE_NAME.to_owned(), Arc::new(ActionOf::new(action)));
+        self
+    }
+}
+
+/// The schema of a model without a version.
+pub(crate) fn schema_of<M: Model>(deprecated: Option<&str>) -> Schema {
+    Schema {
+        version: 0,
+        attributes: M::attributes(),
+        description: M::description().to_owned(),
+        deprecation: deprecated.map(str::to_owned),
+    }
+}
+
+impl<P: Provider> AnyProvider for Server<P> {
+    fn name(&self) -> &str {
+        P::NAME
+    }
+
+    fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    fn resources(&self) -> &BTreeMap<String, Arc<dyn AnyResource>> {
+        &self.resources
+    }
+
+    fn data_sources(&self) -> &BTreeMap<String, Arc<dyn AnyDataSource>> {
+        &self.data_sources
+    }
+
+    fn ephemerals(&self) -> &BTreeMap<String, Arc<dyn AnyEphemeral>> {
+        &self.ephemerals
+    }
+
+    fn functions(&self) -> &BTreeMap<String, Arc<dyn AnyFunction>> {
+        &self.functions
+    }
+
+    fn lists(&self) -> &BTreeMap<String, Arc<dyn AnyList>> {
+        &self.lists
+    }
+
+    fn actions(&self) -> &BTreeMap<String, Arc<dyn AnyAction>> {
+        &self.actions
+    }
+
+    fn faults(&self) -> Diagnostics {
+        let mut faults = Diagnostics::new();
+        let mut judge = |what: String, schema: &Schema, place: Place| {
+            for mut fault in schema.faults(place) {
+                fault.detail = format!("{what}: {}", fault.detail);
+                faults.push(fault);
+            }
+        };
+        judge("provider".to_owned(), &self.schema, Place::Provider);
+        for (name, resource) in &self.resources {
+            judge(format!("resource {name}"), resource.schema(), Place::Resource);
+            if let Some(identity) = resource.identity_schema() {
+                judge(format!("identity of {name}"), identity, Place::Identity);
+            }
+        }
+        for (name, source) in &self.data_sources {
+            judge(format!("data source {name}"), source.schema(), Place::Resource);
+        }
+        for (name, ephemeral) in &self.ephemerals {
+            judge(format!("ephemeral resource {name}"), ephemeral.schema(), Place::Resource);
+        }
+        for (name, list) in &self.lists {
+            judge(format!("list resource {name}"), list.schema(), Place::Resource);
+        }
+        for (name, action) in &self.actions {
+            judge(format!("action {name}"), action.schema(), Place::Resource);
+        }
+        for name in self.lists.keys() {
+            if self.resources.get(name).is_none_or(|r| r.identity_schema().is_none()) {
+                faults.error(
+                    "Invalid schema",
+                    format!(
+                        "list resource {name}: no managed resource of that name has an identity"
+                    ),
+                );
+            }
+        }
+        let prefix = format!("{}_", P::NAME);
+        for name in self
+            .resources
+            .keys()
+            .chain(self.data_sources.keys())
+            .chain(self.ephemerals.keys())
+            .chain(self.actions.keys())
+        {
+            if !name.starts_with(&prefix) && name != P::NAME {
+                faults.error(
+                    "Invalid schema",
+                    format!("{name}: cores look for this provider under names that begin {prefix}"),
+                );
+            }
+        }
+        for (name, function) in &self.functions {
+            for fault in crate::function::faults(function.signature()) {
+                faults.error("Invalid schema", format!("function {name}: {fault}"));
+            }
+        }
+        faults
+    }
+
+    fn validate<'a>(&'a self, config: Value, call: Call) -> BoxFuture<'a, Diagnostics> {
+        Box::pin(async move {
+            let mut diagnostics =
+                validate::attributes(&self.schema.attributes, &config, call.capabilities);
+            if diagnostics.has_errors() {
+                return diagnostics;
+            }
+            match model::from_value(whole(config, &self.schema)) {
+                Ok(config) => diagnostics.extend(self.provider.validate(&config, &call).await),
+                Err(wrong) => diagnostics.push(wrong),
+            }
+            diagnostics
+        })
+    }
+
+    fn configure<'a>(&'a self, request: ConfigureRequest) -> BoxFuture<'a, Diagnostics> {
+        Box::pin(async move {
+            let ConfigureRequest { terraform_version, config, call } = request;
+            match model::from_value(whole(config, &self.schema)) {
+                Ok(config) => {
+                    self.provider.configure(config, Configure { terraform_version, call }).await
+                }
+                Err(wrong) => wrong.into(),
+            }
+        })
+    }
+}
+
+/// A configuration that is absent altogether, as one whose attributes are all null.
+pub(crate) fn whole(config: Value, schema: &Schema) -> Value {
+    let mut object = match config {
+        Value::Null => crate::value::all_null(&schema.attributes),
+        Value::Object(object) => object,
+        other => return other,
+    };
+    // Defaults of the provider block: the core neither plans it nor stores it.
+    for attribute in &schema.attributes {
+        if let (Some(default), Some(value)) = (&attribute.default, object.get_mut(&attribute.name))
+        {
+            if value.is_null() {
+                *value = default.clone();
+            }
+        }
+    }
+    Value::Object(object)
+}

@@ -1,0 +1,1 @@
+//! Serving a provider: handshake, transport and life-cycle.

@@ -1,0 +1,93 @@
+//! Judges a configuration by its attributes' own rules.
+
+use crate::erased::ClientCapabilities;
+use crate::{Attribute, Diagnostics, Kind, Nesting, Object, Path, Value};
+
+/// What the attributes' own rules say of a configuration; unknown values pass.
+pub fn attributes(
+    attributes: &[Attribute],
+    config: &Value,
+    capabilities: ClientCapabilities,
+) -> Diagnostics {
+    let mut diagnostics = Diagnostics::new();
+    if let Value::Object(config) = config {
+        judge(attributes, config, &Path::root(), capabilities, &mut diagnostics);
+    }
+    diagnostics
+}
+
+fn judge(
+    attributes: &[Attribute],
+    config: &Object,
+    at: &Path,
+    capabilities: ClientCapabilities,
+    diagnostics: &mut Diagnostics,
+) {
+    for attribute in attributes {
+        let Some(value) = config.get(&attribute.name) else { continue };
+        if value.is_null() || value.is_unknown() {
+            continue;
+        }
+        let path = at.then(&attribute.name);
+        if attribute.write_only && !capabilities.write_only_attributes_allowed {
+            diagnostics.error_at(
+                &path,
+                "Write-only attribute not supported",
+                format!(
+                    "This core would store {path} in state, where it must never be. Write-only \
+                     attributes need Terraform 1.11 or OpenTofu 1.11, or later."
+                ),
+            );
+        }
+        for check in &attribute.checks {
+            if let Err(why) = check(value) {
+                let why = if attribute.sensitive || attribute.write_only {
+                    // A rule may quote the value.
+                    format!("{path} is not allowed. Its value is sensitive and not shown.")
+                } else {
+                    format!("{path}: {why}")
+                };
+                diagnostics.error_at(&path, "Invalid attribute value", why);
+            }
+        }
+        if let Kind::Nested { nesting, attributes } = &attribute.kind {
+            each_object(value, *nesting, &path, &mut |object, path| {
+                judge(attributes, object, path, capabilities, diagnostics);
+            });
+        }
+    }
+}
+
+/// Runs over the objects of a nested attribute's value.
+pub(crate) fn each_object(
+    value: &Value,
+    nesting: Nesting,
+    path: &Path,
+    visit: &mut dyn FnMut(&Object, &Path),
+) {
+    match (nesting, value) {
+        (Nesting::Single, Value::Object(object)) => visit(object, path),
+        (Nesting::List, Value::List(all)) => {
+            for (index, element) in all.iter().enumerate() {
+                if let Value::Object(object) = element {
+                    visit(object, &path.index(index));
+                }
+            }
+        }
+        (Nesting::Set, Value::Set(all)) => {
+            for element in all {
+                if let Value::Object(object) = element {
+                    visit(object, path);
+                }
+            }
+        }
+        (Nesting::Map, Value::Map(all)) => {
+            for (key, element) in all {
+                if let Value::Object(object) = element {
+                    visit(object, &path.key(key));
+                }
+            }
+        }
+        _ => {}
+    }
+}
