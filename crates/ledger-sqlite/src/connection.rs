@@ -220,12 +220,15 @@ impl From<rusqlite::Error> for Tables {
 
 /// The version of the tables; `None` in an empty database.
 fn tables(connection: &Connection, place: &str) -> Result<Option<u32>, Tables> {
+    // One look, since another process may be making the tables between two.
+    let look = connection.unchecked_transaction()?;
     let application: i64 =
         connection
             .query_row("SELECT application_id FROM pragma_application_id", [], |row| row.get(0))?;
     let version = version(connection)?;
     let tables: i64 =
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    look.commit()?;
     if application == APPLICATION {
         return Ok(version);
     }
