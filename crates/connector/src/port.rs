@@ -52,15 +52,24 @@ pub enum Freshness {
 pub struct Want {
     /// Credentials too, where they cost further requests.
     pub credentials: bool,
+    /// What is fixed of each credential (marker, times, settings) too, where that costs a request
+    /// a credential. Without, such a platform gives ids only: whoever knows an id already needs no
+    /// more, and asks [`Connector::credential`] about the others.
+    pub details: bool,
     /// How fresh.
     pub freshness: Freshness,
 }
 
 impl Want {
-    /// Everything, shared: what a plan or a scan wants.
-    pub const PLAN: Want = Want { credentials: true, freshness: Freshness::Shared };
+    /// Everything, shared: what a scan wants.
+    pub const PLAN: Want =
+        Want { credentials: true, details: true, freshness: Freshness::Shared };
+    /// Everything but what is fixed of credentials that the caller may know already, shared: the
+    /// fewest requests, for a plan that knows its own key ids from state or claims.
+    pub const LEAN: Want =
+        Want { credentials: true, details: false, freshness: Freshness::Shared };
     /// Everything, fresh: what a deed wants.
-    pub const DEED: Want = Want { credentials: true, freshness: Freshness::Fresh };
+    pub const DEED: Want = Want { credentials: true, details: true, freshness: Freshness::Fresh };
 }
 
 /// An integration to make. It is born parked: no scope and no way to get a token.
@@ -227,6 +236,23 @@ pub trait Connector: fmt::Debug + Send + Sync {
 
     /// Lists the credentials of one integration, asked for after this call began.
     async fn credentials(&self, object: &ObjectRef) -> Result<CredentialListing>;
+
+    /// One credential by its vendor id, with all that is fixed of it; `None` where it is gone. What
+    /// this process has learned of an id before will do, since it does not change.
+    async fn credential(
+        &self,
+        object: &ObjectRef,
+        key_id: &str,
+    ) -> Result<Option<ObservedCredential>> {
+        let listing = self.credentials(object).await?;
+        Ok(listing.credentials.into_iter().find(|one| one.key_id == key_id))
+    }
+
+    /// What is weaker on this connection than the platform's capabilities say, and why: whole
+    /// sentences for `nhi doctor`. What cannot be asked is said too.
+    async fn notes(&self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// The ways of issuing a type on this connection, best first; empty with a reason where none.
     async fn promises(&self, credential_type: &str) -> Result<Vec<Promise>>;

@@ -1,0 +1,620 @@
+//! Their words: requests to OpenBao's API and the shapes of its answers.
+//!
+//! Every answer becomes a typed value here, and what may be a live secret becomes a
+//! [`Secret`] while it is parsed. Nothing of a body reaches an error: refusals are told apart by
+//! [`Said`] and worded by us.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use connector::{
+    Error, Outcome, Refusal, Result,
+    transport::{Answer, Body, Request, Transport},
+};
+use domain::Secret;
+use jiff::Timestamp;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use crate::token::Token;
+
+/// What is escaped in a path. Slashes stay: names and mounts may have several segments.
+const PATH: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'`')
+    .add(b'{')
+    .add(b'}')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'|')
+    .add(b'+')
+    .add(b'[')
+    .add(b']');
+
+/// A path as it goes into a URL.
+pub(crate) fn encode(path: &str) -> String {
+    utf8_percent_encode(path, PATH).to_string()
+}
+
+/// One server in one namespace, signed in as ourselves.
+#[derive(Debug)]
+pub(crate) struct Api {
+    transport: Arc<dyn Transport>,
+    namespace: Option<String>,
+    token: Token,
+}
+
+/// What a refusal said, as far as anything hangs on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Said {
+    /// An empty list of errors: nothing is there.
+    Nothing,
+    /// `permission denied`.
+    PermissionDenied,
+    /// Role id or secret id are not accepted.
+    InvalidLogin,
+    /// This secret id is there already.
+    AlreadyRegistered,
+    /// No such accessor.
+    NoAccessor,
+    /// Compare-and-set failed.
+    Stale,
+    /// No such role, said with a status that means something else.
+    NoRole,
+    /// No such mount, or the mount does not know the path.
+    NoRoute,
+    /// A policy that the server's parser refuses.
+    BadPolicy,
+    /// Anything else.
+    Other,
+}
+
+impl Said {
+    /// Reads an error's body. Never kept, only compared.
+    pub(crate) fn read(body: &[u8]) -> Said {
+        #[derive(Deserialize)]
+        struct Errors {
+            errors: Option<Vec<String>>,
+            warnings: Option<Vec<String>>,
+            data: Option<Inner>,
+        }
+        #[derive(Deserialize)]
+        struct Inner {
+            error: Option<String>,
+        }
+        let Ok(said) = serde_json::from_slice::<Errors>(body) else {
+            return Said::Other;
+        };
+        let mut texts = said.errors.clone().unwrap_or_default();
+        texts.extend(said.data.and_then(|inner| inner.error));
+        if texts.is_empty() {
+            // A path that a KV v2 mount does not know is a 404 with a warning and no errors.
+            let warned = said.warnings.is_some_and(|warnings| !warnings.is_empty());
+            return if warned { Said::NoRoute } else { Said::Nothing };
+        }
+        let text = texts.join("\n").to_lowercase();
+        let any = |needles: &[&str]| needles.iter().any(|needle| text.contains(needle));
+        if any(&[
+            "invalid role or secret id",
+            "invalid secret id",
+            "invalid role id",
+            "invalid secret_id",
+        ]) {
+            Said::InvalidLogin
+        } else if any(&["already registered"]) {
+            Said::AlreadyRegistered
+        } else if any(&[
+            "failed to find accessor entry",
+            "invalid accessor",
+            "invalid secret_id_accessor",
+        ]) {
+            Said::NoAccessor
+        } else if any(&["check-and-set"]) {
+            Said::Stale
+        } else if text.contains("role") && text.contains("does not exist") {
+            Said::NoRole
+        } else if any(&["no handler for route", "unsupported path", "unsupported operation"]) {
+            Said::NoRoute
+        } else if any(&["failed to parse policy"]) {
+            Said::BadPolicy
+        } else if any(&["permission denied"]) {
+            Said::PermissionDenied
+        } else {
+            Said::Other
+        }
+    }
+
+    /// In our own words.
+    fn words(self) -> &'static str {
+        match self {
+            Said::Nothing => "nothing is there",
+            Said::PermissionDenied => "permission denied",
+            Said::InvalidLogin => "role id or secret id are not accepted",
+            Said::AlreadyRegistered => "this secret id is registered already",
+            Said::NoAccessor => "no such accessor",
+            Said::Stale => "somebody else changed it in between (check-and-set)",
+            Said::NoRole => "no such role",
+            Said::NoRoute => "the server has nothing at this path",
+            Said::BadPolicy => "the server's parser does not take the policy",
+            Said::Other => "refused",
+        }
+    }
+}
+
+/// How long a platform asks us to wait.
+fn retry_after(answer: &Answer) -> Option<std::time::Duration> {
+    answer.header("retry-after")?.trim().parse().ok().map(std::time::Duration::from_secs)
+}
+
+/// What an answer that is no success means.
+pub(crate) fn refused(what: &str, answer: &Answer, changes: bool) -> Error {
+    let said = Said::read(&answer.body);
+    let refusal = match (answer.status, said) {
+        (_, Said::Stale | Said::AlreadyRegistered) => Refusal::Conflict,
+        (_, Said::NoRole | Said::NoAccessor) => Refusal::NotFound,
+        (401, _) => Refusal::Unauthorized,
+        (403, _) => Refusal::Forbidden,
+        (404, _) => Refusal::NotFound,
+        (409 | 412, _) => Refusal::Conflict,
+        (429, _) => Refusal::RateLimited,
+        (300..=399, _) => Refusal::Redirect,
+        (400..=499, _) => Refusal::Invalid,
+        _ => {
+            // 5xx, and statuses nobody has seen: a change may have been done.
+            let outcome = if changes { Outcome::Ambiguous } else { Outcome::NotSent };
+            let message = match answer.status {
+                503 => "status 503: the server is sealed or not ready".to_owned(),
+                status => format!("status {status}"),
+            };
+            return Error::Unreachable { what: what.to_owned(), message, outcome };
+        }
+    };
+    let hint = match refusal {
+        Refusal::Forbidden | Refusal::Unauthorized => {
+            "; is the connection's own token valid, and does its policy allow this path?"
+        }
+        _ => "",
+    };
+    Error::Refused {
+        what: what.to_owned(),
+        refusal,
+        message: format!("status {}: {}{hint}", answer.status, said.words()),
+        retry_after: retry_after(answer),
+    }
+}
+
+/// A JSON body whose bytes are wiped.
+pub(crate) fn json(value: &impl Serialize) -> Result<Body> {
+    // Reserved ahead, so that growing leaves no copies of secrets behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(8 * 1024));
+    serde_json::to_writer(&mut *bytes, value)
+        .map_err(|error| Error::Configuration(format!("the request cannot be written: {error}")))?;
+    Ok(Body { content_type: "application/json", bytes })
+}
+
+/// The envelope of most answers.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Envelope<T> {
+    pub(crate) data: Option<T>,
+    #[serde(default)]
+    pub(crate) auth: Option<Auth>,
+}
+
+/// What a sign-in gives.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Auth {
+    #[serde(deserialize_with = "secret")]
+    pub(crate) client_token: Secret,
+    #[serde(default)]
+    pub(crate) accessor: String,
+    #[serde(default)]
+    pub(crate) lease_duration: u64,
+    #[serde(default)]
+    pub(crate) token_type: String,
+}
+
+/// Reads a text straight into a [`Secret`].
+pub(crate) fn secret<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Secret, D::Error> {
+    String::deserialize(deserializer).map(Secret::new)
+}
+
+/// Reads a list that the server writes as `null` when it is empty.
+fn list<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Vec<String>, D::Error> {
+    Ok(Option::<Vec<String>>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Reads a map of texts that the server writes as `null` when it is empty. Other values are left
+/// out: nothing of ours has another type.
+fn texts<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<BTreeMap<String, String>, D::Error> {
+    let map = Option::<BTreeMap<String, Value>>::deserialize(deserializer)?.unwrap_or_default();
+    Ok(map
+        .into_iter()
+        .filter_map(|(key, value)| match value {
+            Value::String(text) => Some((key, text)),
+            _ => None,
+        })
+        .collect())
+}
+
+/// Reads a time; the server's "never" (year one) and an empty text are none.
+fn time<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<Timestamp>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?.unwrap_or_default();
+    if text.is_empty() || text.starts_with("0001-") {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(serde::de::Error::custom)
+}
+
+/// `sys/health`.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Health {
+    #[serde(default)]
+    pub(crate) cluster_id: String,
+}
+
+/// The keys of a listing.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Keys {
+    #[serde(default, deserialize_with = "list")]
+    pub(crate) keys: Vec<String>,
+}
+
+/// A listing that tells about each key.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Detailed<T> {
+    #[serde(default = "BTreeMap::new")]
+    pub(crate) key_info: BTreeMap<String, T>,
+}
+
+/// An ACL policy.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct AclPolicy {
+    #[serde(default)]
+    pub(crate) policy: String,
+    /// Its version, where the server counts; without, it has no compare-and-set.
+    #[serde(default)]
+    pub(crate) version: Option<i64>,
+}
+
+/// An AppRole role.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Role {
+    #[serde(default = "yes")]
+    pub(crate) bind_secret_id: bool,
+    #[serde(default, deserialize_with = "list")]
+    pub(crate) token_policies: Vec<String>,
+    #[serde(default)]
+    pub(crate) token_no_default_policy: bool,
+    #[serde(default)]
+    pub(crate) token_ttl: u64,
+    #[serde(default)]
+    pub(crate) token_max_ttl: u64,
+    #[serde(default)]
+    pub(crate) token_explicit_max_ttl: u64,
+    #[serde(default)]
+    pub(crate) token_period: u64,
+    #[serde(default)]
+    pub(crate) token_num_uses: i64,
+    #[serde(default)]
+    pub(crate) token_type: String,
+    #[serde(default, deserialize_with = "list")]
+    pub(crate) token_bound_cidrs: Vec<String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// A role's own id.
+#[derive(Debug, Deserialize)]
+pub(crate) struct RoleId {
+    pub(crate) role_id: String,
+}
+
+/// A secret id as its lookup shows it: everything but the secret.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct SecretIdInfo {
+    pub(crate) secret_id_accessor: String,
+    #[serde(default, deserialize_with = "time")]
+    pub(crate) creation_time: Option<Timestamp>,
+    #[serde(default, deserialize_with = "time")]
+    pub(crate) expiration_time: Option<Timestamp>,
+    #[serde(default, deserialize_with = "texts")]
+    pub(crate) metadata: BTreeMap<String, String>,
+    #[serde(default, deserialize_with = "list")]
+    pub(crate) cidr_list: Vec<String>,
+    #[serde(default)]
+    pub(crate) secret_id_num_uses: i64,
+}
+
+/// A secret id that was just issued.
+#[derive(Debug, Deserialize)]
+pub(crate) struct SecretIdIssued {
+    #[serde(deserialize_with = "secret")]
+    pub(crate) secret_id: Secret,
+    pub(crate) secret_id_accessor: String,
+}
+
+/// An identity entity.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Entity {
+    pub(crate) id: String,
+    #[serde(default)]
+    pub(crate) disabled: bool,
+    #[serde(default, deserialize_with = "list")]
+    pub(crate) policies: Vec<String>,
+    #[serde(default, deserialize_with = "list")]
+    pub(crate) group_ids: Vec<String>,
+    #[serde(default)]
+    pub(crate) aliases: Option<Vec<Alias>>,
+}
+
+/// An alias of an entity: who signs in where.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Alias {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) mount_path: String,
+}
+
+/// An identity group: its policies reach its members.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Group {
+    #[serde(default)]
+    pub(crate) name: String,
+    #[serde(default, deserialize_with = "list")]
+    pub(crate) policies: Vec<String>,
+}
+
+/// A mount of an auth method or a secrets engine.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct Mount {
+    #[serde(default)]
+    pub(crate) accessor: String,
+    #[serde(default, rename = "type")]
+    pub(crate) mount_type: String,
+    #[serde(default)]
+    pub(crate) path: String,
+    #[serde(default, deserialize_with = "texts")]
+    pub(crate) options: BTreeMap<String, String>,
+}
+
+/// A mount's limits.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Tune {
+    #[serde(default)]
+    pub(crate) max_lease_ttl: u64,
+}
+
+/// A token as its accessor's lookup shows it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct TokenInfo {
+    #[serde(default)]
+    pub(crate) path: String,
+    #[serde(default, deserialize_with = "texts")]
+    pub(crate) meta: BTreeMap<String, String>,
+    #[serde(default, deserialize_with = "time")]
+    pub(crate) expire_time: Option<Timestamp>,
+}
+
+/// A KV version's own metadata.
+#[derive(Debug, Deserialize)]
+pub(crate) struct KvVersion {
+    #[serde(default)]
+    pub(crate) version: u64,
+    #[serde(default, deserialize_with = "time")]
+    pub(crate) created_time: Option<Timestamp>,
+    #[serde(default)]
+    pub(crate) destroyed: bool,
+    #[serde(default, deserialize_with = "time")]
+    pub(crate) deletion_time: Option<Timestamp>,
+}
+
+/// A KV document with its version's metadata.
+#[derive(Debug, Deserialize)]
+pub(crate) struct KvData {
+    #[serde(default)]
+    pub(crate) data: Option<KvFields>,
+    pub(crate) metadata: KvVersion,
+}
+
+/// The fields of a KV document, secrets from the first moment.
+#[derive(Debug)]
+pub(crate) struct KvFields(pub(crate) BTreeMap<String, Secret>);
+
+/// Stands before the JSON of a value that is no text, so that it goes back as it came.
+pub(crate) const RAW: char = '\u{0}';
+
+impl<'de> Deserialize<'de> for KvFields {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        let map = BTreeMap::<String, Value>::deserialize(deserializer)?;
+        let secret = |value| match value {
+            Value::String(text) => Secret::new(text),
+            other => Secret::new(format!("{RAW}{other}")),
+        };
+        Ok(KvFields(map.into_iter().map(|(key, value)| (key, secret(value))).collect()))
+    }
+}
+
+/// A KV key's metadata.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct KvMetadata {
+    #[serde(default)]
+    pub(crate) current_version: u64,
+    #[serde(default, deserialize_with = "time")]
+    pub(crate) created_time: Option<Timestamp>,
+    #[serde(default, deserialize_with = "texts")]
+    pub(crate) custom_metadata: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(crate) versions: BTreeMap<String, KvVersionInfo>,
+}
+
+/// One version in a KV key's metadata.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct KvVersionInfo {
+    #[serde(default, deserialize_with = "time")]
+    pub(crate) created_time: Option<Timestamp>,
+    #[serde(default, deserialize_with = "time")]
+    pub(crate) deletion_time: Option<Timestamp>,
+    #[serde(default)]
+    pub(crate) destroyed: bool,
+}
+
+/// Reads a body of a known shape.
+pub(crate) fn parse<T: DeserializeOwned>(what: &str, body: &[u8]) -> Result<T> {
+    serde_json::from_slice(body).map_err(|error| Error::UnexpectedAnswer {
+        what: what.to_owned(),
+        // The category and the place: serde's own text may quote the body.
+        message: format!(
+            "the body is not as documented ({:?} at line {}, column {})",
+            error.classify(),
+            error.line(),
+            error.column()
+        ),
+    })
+}
+
+/// Reads the `data` of an envelope.
+pub(crate) fn data<T: DeserializeOwned>(what: &str, body: &[u8]) -> Result<T> {
+    parse::<Envelope<T>>(what, body)?.data.ok_or_else(|| Error::UnexpectedAnswer {
+        what: what.to_owned(),
+        message: "the answer has no data".to_owned(),
+    })
+}
+
+impl Api {
+    pub(crate) fn new(
+        transport: Arc<dyn Transport>,
+        namespace: Option<String>,
+        token: Token,
+    ) -> Api {
+        Api { transport, namespace, token }
+    }
+
+    /// The namespace, without slashes around it.
+    pub(crate) fn namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
+    }
+
+    fn address(&self, mut request: Request) -> Request {
+        if let Some(namespace) = &self.namespace {
+            request = request.header("X-Vault-Namespace", Secret::new(namespace.clone()));
+        }
+        // Asks proxies in between to leave the header's owner alone, as the vendor's own clients do.
+        request.header("X-Vault-Request", Secret::new("true"))
+    }
+
+    /// Sends without our own token, in our namespace: sign-ins.
+    pub(crate) async fn send_anonymous(&self, request: Request) -> Result<Answer> {
+        self.transmit(self.address(request)).await
+    }
+
+    /// Sends with another token than ours.
+    pub(crate) async fn send_as(&self, token: &Secret, request: Request) -> Result<Answer> {
+        self.send_anonymous(request.header("X-Vault-Token", token.duplicate())).await
+    }
+
+    /// Sends outside of any namespace, without a token: `sys/health`.
+    pub(crate) async fn send_plain(&self, request: Request) -> Result<Answer> {
+        self.transmit(request).await
+    }
+
+    /// Sends as ourselves. Any status is an answer.
+    pub(crate) async fn send(&self, request: Request) -> Result<Answer> {
+        let token = self.token.get(self).await?;
+        self.send_as(&token, request).await
+    }
+
+    async fn transmit(&self, request: Request) -> Result<Answer> {
+        let what = request.what();
+        self.transport.send(request).await.map_err(|error| {
+            if error.read_only {
+                return Error::Refused {
+                    what,
+                    refusal: Refusal::ReadOnly,
+                    message: error.message,
+                    retry_after: None,
+                };
+            }
+            Error::Unreachable { what, message: error.message, outcome: error.outcome }
+        })
+    }
+
+    /// Reads something that must be there.
+    pub(crate) async fn need<T: DeserializeOwned>(&self, request: Request) -> Result<T> {
+        let what = request.what();
+        let answer = self.send(request).await?;
+        if answer.status != 200 {
+            return Err(refused(&what, &answer, false));
+        }
+        data(&what, &answer.body)
+    }
+
+    /// Reads something that may be absent: 404 with nothing said.
+    pub(crate) async fn maybe<T: DeserializeOwned>(&self, request: Request) -> Result<Option<T>> {
+        let what = request.what();
+        let answer = self.send(request).await?;
+        match answer.status {
+            200 => data(&what, &answer.body).map(Some),
+            404 if Said::read(&answer.body) == Said::Nothing => Ok(None),
+            _ => Err(refused(&what, &answer, false)),
+        }
+    }
+
+    /// Lists; an empty listing is 404 with nothing said.
+    pub(crate) async fn keys(
+        &self,
+        path: &str,
+        template: &'static str,
+        shared: bool,
+    ) -> Result<Vec<String>> {
+        let request = Request { method: "LIST", shared, ..Request::get(path, template) };
+        Ok(self.maybe::<Keys>(request).await?.map(|keys| keys.keys).unwrap_or_default())
+    }
+
+    /// Changes something; any success will do.
+    pub(crate) async fn change(&self, request: Request) -> Result<Answer> {
+        let what = request.what();
+        let answer = self.send(request).await?;
+        match answer.status {
+            200..=299 => Ok(answer),
+            _ => Err(refused(&what, &answer, true)),
+        }
+    }
+}
+
+/// A change with a JSON body.
+pub(crate) fn post(
+    path: impl Into<String>,
+    template: &'static str,
+    body: &impl Serialize,
+) -> Result<Request> {
+    let mut request = Request::change("POST", path, template);
+    request.body = Some(json(body)?);
+    Ok(request)
+}
+
+/// A look that the server wants as a POST.
+pub(crate) fn ask(
+    path: impl Into<String>,
+    template: &'static str,
+    body: &impl Serialize,
+) -> Result<Request> {
+    let mut request = Request { method: "POST", ..Request::get(path, template) };
+    request.body = Some(json(body)?);
+    Ok(request)
+}

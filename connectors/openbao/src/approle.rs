@@ -1,0 +1,1541 @@
+//! AppRole roles as integrations: role, policy, entity and secret ids, read and changed.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::{Arc, Mutex},
+};
+
+use async_trait::async_trait;
+use connector::{
+    Change, Children, Clock, Connector, CredentialListing, Ended, Error, Freshness, IssueRequest,
+    Issued, NewIntegration, ObjectRef, Platform, Probe, Promise, Refusal, Result, Want,
+    transport::Request,
+};
+use data_encoding::BASE32_NOPAD;
+use domain::{
+    Gap, GapExtent, GrantedScope, LastUsed, Observation, ObservedCredential, ObservedIntegration,
+    Record, Secret, Settings, Span, settings::Setting,
+};
+use futures::{
+    FutureExt, StreamExt, TryStreamExt,
+    future::{self, BoxFuture},
+    stream,
+};
+use jiff::{SignedDuration, Timestamp};
+use ring::rand::{SecureRandom, SystemRandom};
+use serde::Serialize;
+use serde_json::json;
+use tokio::sync::OnceCell;
+use zeroize::Zeroizing;
+
+use crate::{
+    api::{
+        AclPolicy, Api, Detailed, Entity, Group, Health, Mount, Role, RoleId, Said, SecretIdInfo,
+        SecretIdIssued, TokenInfo, Tune, ask, data, encode, parse, post, refused,
+    },
+    policy::Policy,
+    probe,
+    scope::{self, Form, ROLE_SETTINGS},
+    tables::{ADD_MARKED, ADD_OURS, APPROLE, MOUNT, PROFILES, SECRET_ID},
+};
+
+/// What stands before the names of policies and entities of ours.
+const OURS: &str = "nhi/";
+/// Where the marker stands in a secret id's metadata, and in its tokens'.
+const MARKER: &str = "nhi";
+/// Where the number of uses stands that a secret id was issued with: the server counts its own down.
+const USES: &str = "nhi_num_uses";
+/// Where the mount stands in a record.
+const RECORD_MOUNT: &str = "mount";
+/// How many token accessors one sweep looks up.
+const SWEEP_BUDGET: usize = 1_000;
+/// How many integrations are read at once in a listing.
+const AT_ONCE: usize = 8;
+
+/// AppRole through one connection.
+#[derive(Debug)]
+pub(crate) struct AppRole {
+    platform: &'static dyn Platform,
+    connection: String,
+    pinned: Option<String>,
+    api: Arc<Api>,
+    clock: Arc<dyn Clock>,
+    tenant: OnceCell<String>,
+    /// Whether policies can be listed with their texts; unknown until asked.
+    detailed: Mutex<Option<bool>>,
+    /// The last listing of policies, parsed, with the bytes that it was parsed from.
+    parsed: Mutex<Option<(Vec<u8>, Policies)>>,
+    /// What is fixed of secret ids, by mount, role and accessor.
+    facts: Mutex<HashMap<(String, String, String), SecretIdInfo>>,
+    /// Where tokens come from, by accessor; `None` for those of other sign-ins.
+    tokens: Mutex<HashMap<String, Option<Child>>>,
+    /// One at a time for each role.
+    locks: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+type Policies = Arc<BTreeMap<String, AclPolicy>>;
+
+/// A token minted by a role.
+#[derive(Debug, Clone)]
+struct Child {
+    mount: String,
+    role: String,
+    marker: Option<String>,
+}
+
+/// Which role a key means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Place {
+    key: String,
+    mount: String,
+    role: String,
+}
+
+impl Place {
+    /// `<role>`, with the mount from the record, or `<mount>:<role>`.
+    fn of(key: &str, policy: Option<&Policy>) -> Place {
+        if let Some((mount, role)) = key.rsplit_once(':') {
+            return Place { key: key.into(), mount: mount.into(), role: role.into() };
+        }
+        let recorded =
+            policy.and_then(record_of).and_then(|mut record| record.platform.remove(RECORD_MOUNT));
+        Place {
+            key: key.into(),
+            mount: recorded.unwrap_or_else(|| MOUNT.to_owned()),
+            role: key.into(),
+        }
+    }
+
+    /// The name of its policy and of its entity.
+    fn ours(&self) -> String {
+        format!("{OURS}{}", self.key)
+    }
+
+    fn path(&self, below: &str) -> String {
+        format!("v1/auth/{}/role/{}{below}", encode(&self.mount), encode(&self.role))
+    }
+}
+
+fn record_of(policy: &Policy) -> Option<Record> {
+    Record::from_json(policy.record.as_deref()?).ok()
+}
+
+/// A record as it is written: the mount is ours to remember.
+fn write_record(record: &Record, place: &Place) -> String {
+    let mut record = record.clone();
+    if place.mount == MOUNT || place.key.contains(':') {
+        record.platform.remove(RECORD_MOUNT);
+    } else {
+        record.platform.insert(RECORD_MOUNT.into(), place.mount.clone());
+    }
+    record.to_json()
+}
+
+/// Everything that was read of one role.
+struct Found {
+    place: Place,
+    role: Role,
+    role_id: String,
+    policy: Option<(AclPolicy, Policy)>,
+    /// The entity that its sign-ins belong to.
+    entity: Option<Entity>,
+    /// Policies that groups give.
+    through_groups: BTreeMap<String, String>,
+    accessors: Option<Vec<String>>,
+    gaps: Vec<Gap>,
+}
+
+impl Found {
+    fn scopes(&self, now: Timestamp) -> BTreeSet<GrantedScope> {
+        let ours = self.place.ours();
+        let mut scopes = BTreeSet::new();
+        for name in &self.role.token_policies {
+            if *name != ours {
+                scopes.insert(GrantedScope::standing(scope::attached(name)));
+            } else if let Some((_, policy)) = &self.policy {
+                // Rules of a policy that is not attached give nothing.
+                scopes.extend(policy.scopes(now));
+            }
+        }
+        let direct = self.entity.iter().flat_map(|entity| &entity.policies);
+        for name in direct.chain(self.through_groups.keys()) {
+            scopes.insert(GrantedScope::standing(scope::identity(name)));
+        }
+        let settings = [!self.role.bind_secret_id, self.role.token_period > 0];
+        for (setting, on) in ROLE_SETTINGS.into_iter().zip(settings) {
+            if on {
+                scopes.insert(GrantedScope::standing(scope::role(setting)));
+            }
+        }
+        scopes
+    }
+
+    fn settings(&self) -> Settings {
+        let role = &self.role;
+        let mut settings = Settings::default()
+            .with("mount", Setting::Text(self.place.mount.clone()))
+            .with("token_type", Setting::Text(role.token_type.clone()))
+            .with("no_default_policy", Setting::Flag(role.token_no_default_policy));
+        for (name, seconds) in
+            [("token_ttl", role.token_ttl), ("token_max_ttl", role.token_max_ttl)]
+        {
+            if seconds > 0 {
+                settings = settings.with(name, Setting::Text(Span::from_secs(seconds).to_string()));
+            }
+        }
+        if !role.token_bound_cidrs.is_empty() {
+            let cidrs = role.token_bound_cidrs.iter().cloned().collect();
+            settings = settings.with("token_bound_cidrs", Setting::Texts(cidrs));
+        }
+        if role.token_num_uses > 0 {
+            settings = settings.with("token_num_uses", Setting::Count(role.token_num_uses));
+        }
+        settings
+    }
+
+    fn observed(
+        &self,
+        now: Timestamp,
+        credentials: Option<Vec<ObservedCredential>>,
+    ) -> ObservedIntegration {
+        let scopes = self.scopes(now);
+        let record =
+            self.policy.as_ref().and_then(|(_, policy)| record_of(policy)).map(|mut record| {
+                record.platform.remove(RECORD_MOUNT);
+                record
+            });
+        ObservedIntegration {
+            kind: APPROLE.to_owned(),
+            key: self.place.key.clone(),
+            vendor_id: self.role_id.clone(),
+            name: self.place.role.clone(),
+            settings: self.settings(),
+            record,
+            parked: scopes.is_empty(),
+            scopes,
+            enabled: !self.entity.as_ref().is_some_and(|entity| entity.disabled),
+            builtin: false,
+            credentials,
+            gaps: self.gaps.clone(),
+        }
+    }
+}
+
+fn unexpected(what: &str, message: impl Into<String>) -> Error {
+    Error::UnexpectedAnswer { what: what.to_owned(), message: message.into() }
+}
+
+fn conflict(what: &str, message: impl Into<String>) -> Error {
+    Error::Refused {
+        what: what.to_owned(),
+        refusal: Refusal::Conflict,
+        message: message.into(),
+        retry_after: None,
+    }
+}
+
+fn invalid(what: &str, message: impl Into<String>) -> Error {
+    Error::Refused {
+        what: what.to_owned(),
+        refusal: Refusal::Invalid,
+        message: message.into(),
+        retry_after: None,
+    }
+}
+
+impl AppRole {
+    pub(crate) fn new(
+        platform: &'static dyn Platform,
+        connection: String,
+        pinned: Option<String>,
+        api: Arc<Api>,
+        clock: Arc<dyn Clock>,
+    ) -> AppRole {
+        AppRole {
+            platform,
+            connection,
+            pinned,
+            api,
+            clock,
+            tenant: OnceCell::new(),
+            detailed: Mutex::new(None),
+            parsed: Mutex::new(None),
+            facts: Mutex::new(HashMap::new()),
+            tokens: Mutex::new(HashMap::new()),
+            locks: Mutex::new(HashMap::new()),
+        }
+    }
+
+    async fn tenant_id(&self) -> Result<&str> {
+        let id = self
+            .tenant
+            .get_or_try_init(|| async {
+                // Standby and sealed nodes answer with statuses of their own and the same body.
+                let request =
+                    Request::get("v1/sys/health?standbyok=true&perfstandbyok=true", "sys/health");
+                let what = request.what();
+                let answer = self.api.send_plain(request).await?;
+                let health: Health = match parse(&what, &answer.body) {
+                    Ok(health) => health,
+                    Err(_) if answer.status != 200 => return Err(refused(&what, &answer, false)),
+                    Err(error) => return Err(error),
+                };
+                if health.cluster_id.is_empty() {
+                    return Err(unexpected(
+                        &what,
+                        "no cluster id: the server is sealed or not initialized",
+                    ));
+                }
+                Ok(match self.api.namespace() {
+                    Some(namespace) => format!("{}/{namespace}", health.cluster_id),
+                    None => health.cluster_id,
+                })
+            })
+            .await?;
+        match &self.pinned {
+            Some(pinned) if pinned != id => Err(Error::Tenant {
+                connection: self.connection.clone(),
+                expected: pinned.clone(),
+                found: id.clone(),
+            }),
+            _ => Ok(id),
+        }
+    }
+
+    /// Checked before anything is sent that matters, where a tenant is pinned.
+    async fn check_tenant(&self) -> Result<()> {
+        match self.pinned {
+            Some(_) => self.tenant_id().await.map(drop),
+            None => Ok(()),
+        }
+    }
+
+    fn lock(&self, key: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut locks = self.locks.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        locks.entry(key.to_owned()).or_default().clone()
+    }
+
+    // -- policies ---------------------------------------------------------------------------------
+
+    /// Every policy with its text in one request; `None` where the server has no such listing.
+    async fn all_policies(&self) -> Result<Option<Policies>> {
+        let known = *self.detailed.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if known == Some(false) {
+            return Ok(None);
+        }
+        let request = Request {
+            method: "LIST",
+            shared: true,
+            ..Request::get("v1/sys/policies/detailed/acl", "sys/policies/detailed/acl")
+        };
+        let what = request.what();
+        let answer = self.api.send(request).await?;
+        let has = |value| {
+            *self.detailed.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(value)
+        };
+        match answer.status {
+            200 => {}
+            // Vault has no such path, or reads it as a policy's name.
+            404 | 405 | 400 | 403 => {
+                has(false);
+                return Ok(None);
+            }
+            _ => return Err(refused(&what, &answer, false)),
+        }
+        has(true);
+        let mut parsed = self.parsed.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        // Many readers share one answer: it is parsed once.
+        if let Some((bytes, policies)) = &*parsed
+            && bytes[..] == answer.body[..]
+        {
+            return Ok(Some(policies.clone()));
+        }
+        let policies: Policies =
+            Arc::new(data::<Detailed<AclPolicy>>(&what, &answer.body)?.key_info);
+        *parsed = Some((answer.body.to_vec(), policies.clone()));
+        Ok(Some(policies))
+    }
+
+    async fn policy(
+        &self,
+        name: &str,
+        freshness: Freshness,
+    ) -> Result<Option<(AclPolicy, Policy)>> {
+        let shared = freshness == Freshness::Shared;
+        if shared && let Some(all) = self.all_policies().await? {
+            return Ok(all.get(name).map(|found| (found.clone(), Policy::parse(&found.policy))));
+        }
+        let request = Request {
+            shared,
+            ..Request::get(
+                format!("v1/sys/policies/acl/{}", encode(name)),
+                "sys/policies/acl/{name}",
+            )
+        };
+        let found: Option<AclPolicy> = self.api.maybe(request).await?;
+        Ok(found.map(|found| (found.clone(), Policy::parse(&found.policy))))
+    }
+
+    /// Writes a policy's text if nothing has changed since it was read.
+    async fn write_policy(&self, name: &str, before: Option<&AclPolicy>, text: &str) -> Result<()> {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            policy: &'a str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            cas: Option<i64>,
+        }
+        if before.is_some_and(|before| before.policy == text) {
+            return Ok(());
+        }
+        let path = || format!("v1/sys/policies/acl/{}", encode(name));
+        let what = "POST sys/policies/acl/{name}";
+        let counts = match before {
+            Some(before) => before.version.is_some(),
+            None => self.counts_policies().await?,
+        };
+        let cas = counts.then(|| before.and_then(|before| before.version).unwrap_or(-1));
+        if !counts {
+            // Without compare-and-set: look again, write, look at what stands there.
+            let now = self.policy(name, Freshness::Fresh).await?.map(|(found, _)| found.policy);
+            if now.as_deref() != before.map(|before| before.policy.as_str()) {
+                return Err(conflict(
+                    what,
+                    format!("policy {name:?} was changed by somebody else in between"),
+                ));
+            }
+        }
+        let request = post(path(), "sys/policies/acl/{name}", &Body { policy: text, cas })?;
+        self.api.change(request).await?;
+        if !counts {
+            let stands = self.policy(name, Freshness::Fresh).await?.map(|(found, _)| found.policy);
+            if stands.as_deref().map(str::trim) != Some(text.trim()) {
+                return Err(conflict(
+                    what,
+                    format!("policy {name:?} was overwritten by somebody else"),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the server counts versions of policies, and so has compare-and-set.
+    async fn counts_policies(&self) -> Result<bool> {
+        let request = Request {
+            shared: true,
+            ..Request::get("v1/sys/policies/acl/default", "sys/policies/acl/{name}")
+        };
+        Ok(self.api.maybe::<AclPolicy>(request).await?.is_some_and(|found| found.version.is_some()))
+    }
+
+    // -- reading one role -------------------------------------------------------------------------
+
+    async fn role(&self, place: &Place, shared: bool) -> Result<Option<Role>> {
+        let request =
+            Request { shared, ..Request::get(place.path(""), "auth/{mount}/role/{name}") };
+        self.api.maybe(request).await
+    }
+
+    async fn role_id(&self, place: &Place, shared: bool) -> Result<Option<String>> {
+        let request = Request {
+            shared,
+            ..Request::get(place.path("/role-id"), "auth/{mount}/role/{name}/role-id")
+        };
+        Ok(self.api.maybe::<RoleId>(request).await?.map(|found| found.role_id))
+    }
+
+    async fn entity_named(&self, name: &str, shared: bool) -> Result<Option<Entity>> {
+        let request = Request {
+            shared,
+            ..Request::get(
+                format!("v1/identity/entity/name/{}", encode(name)),
+                "identity/entity/name/{name}",
+            )
+        };
+        self.api.maybe(request).await
+    }
+
+    /// The entity that a role's sign-ins belong to: ours by name, else whichever has the alias.
+    async fn entity(&self, place: &Place, role_id: &str, shared: bool) -> Result<Option<Entity>> {
+        let bears = |entity: &Entity| {
+            entity.aliases.iter().flatten().any(|alias| {
+                alias.name == role_id
+                    && alias.mount_path.trim_matches('/') == format!("auth/{}", place.mount)
+            })
+        };
+        if let Some(entity) = self.entity_named(&place.ours(), shared).await?
+            && bears(&entity)
+        {
+            return Ok(Some(entity));
+        }
+        self.entity_by_alias(place, role_id, shared).await
+    }
+
+    async fn entity_by_alias(
+        &self,
+        place: &Place,
+        role_id: &str,
+        shared: bool,
+    ) -> Result<Option<Entity>> {
+        let accessor = self.accessor_of(&place.mount).await?;
+        let body = json!({ "alias_name": role_id, "alias_mount_accessor": accessor });
+        let mut request = ask("v1/identity/lookup/entity", "identity/lookup/entity", &body)?;
+        // Shared requests are told apart by path; this one is told apart by its body.
+        request.shared = false;
+        let _ = shared;
+        let what = request.what();
+        let answer = self.api.send(request).await?;
+        match answer.status {
+            200 => data(&what, &answer.body).map(Some),
+            204 => Ok(None),
+            _ => Err(refused(&what, &answer, false)),
+        }
+    }
+
+    /// The auth mounts that this token can see, with their accessors.
+    async fn mounts(&self) -> Result<BTreeMap<String, Mount>> {
+        #[derive(serde::Deserialize)]
+        struct Visible {
+            auth: BTreeMap<String, Mount>,
+        }
+        let request = Request { shared: true, ..Request::get("v1/sys/auth", "sys/auth") };
+        let what = request.what();
+        let answer = self.api.send(request).await?;
+        let mounts: BTreeMap<String, Mount> = match answer.status {
+            200 => data(&what, &answer.body)?,
+            403 => {
+                let request = Request {
+                    shared: true,
+                    ..Request::get("v1/sys/internal/ui/mounts", "sys/internal/ui/mounts")
+                };
+                self.api.need::<Visible>(request).await?.auth
+            }
+            _ => return Err(refused(&what, &answer, false)),
+        };
+        Ok(mounts
+            .into_iter()
+            .map(|(path, mount)| (path.trim_matches('/').to_owned(), mount))
+            .collect())
+    }
+
+    async fn accessor_of(&self, mount: &str) -> Result<String> {
+        let mounts = self.mounts().await?;
+        mounts.get(mount).map(|found| found.accessor.clone()).filter(|accessor| !accessor.is_empty()).ok_or_else(
+            || Error::Configuration(format!(
+                "connection {:?}: there is no auth mount {mount:?} that our token can see; enable it \
+                 with `bao auth enable -path={mount} approle`, or let our policy read sys/auth",
+                self.connection
+            )),
+        )
+    }
+
+    async fn accessors(&self, place: &Place, shared: bool) -> Result<Vec<String>> {
+        self.api.keys(&place.path("/secret-id"), "auth/{mount}/role/{name}/secret-id", shared).await
+    }
+
+    async fn find_role(&self, key: &str, want: Want) -> Result<Option<Found>> {
+        let shared = want.freshness == Freshness::Shared;
+        let policy = self.policy(&format!("{OURS}{key}"), want.freshness).await?;
+        let place = Place::of(key, policy.as_ref().map(|(_, policy)| policy));
+        let mut gaps = Vec::new();
+        let named = place.ours();
+        let (role, role_id, entity, accessors) = future::join4(
+            self.role(&place, shared),
+            self.role_id(&place, shared),
+            self.entity_named(&named, shared),
+            async {
+                if want.credentials {
+                    self.accessors(&place, shared).await.map(Some)
+                } else {
+                    Ok(None)
+                }
+            },
+        )
+        .await;
+        let (Some(role), Some(role_id)) = (role?, role_id?) else { return Ok(None) };
+        let mut gap = |facet: &'static str, error: &Error| {
+            gaps.push(Gap {
+                extent: GapExtent::Facet(key.to_owned(), facet),
+                cause: error.to_string(),
+            });
+        };
+        let accessors = accessors.unwrap_or_else(|error| {
+            gap("credentials", &error);
+            None
+        });
+        let bears =
+            |entity: &Entity| entity.aliases.iter().flatten().any(|alias| alias.name == role_id);
+        let entity = match entity {
+            Ok(Some(entity)) if bears(&entity) => Ok(Some(entity)),
+            Ok(_) => self.entity_by_alias(&place, &role_id, shared).await,
+            Err(error) => Err(error),
+        };
+        let entity = entity.unwrap_or_else(|error| {
+            gap("enabled", &error);
+            None
+        });
+        let mut through_groups = BTreeMap::new();
+        for id in entity.iter().flat_map(|entity| &entity.group_ids) {
+            let request = Request {
+                shared,
+                ..Request::get(
+                    format!("v1/identity/group/id/{}", encode(id)),
+                    "identity/group/id/{id}",
+                )
+            };
+            match self.api.need::<Group>(request).await {
+                Ok(group) => {
+                    let named =
+                        group.policies.into_iter().map(|policy| (policy, group.name.clone()));
+                    through_groups.extend(named);
+                }
+                Err(error) => gap("scopes", &error),
+            }
+        }
+        Ok(Some(Found { place, role, role_id, policy, entity, through_groups, accessors, gaps }))
+    }
+
+    fn check_incarnation(&self, object: &ObjectRef, found: &str) -> Result<()> {
+        match &object.vendor_id {
+            Some(expected) if expected != found => Err(Error::Recreated {
+                what: format!("{APPROLE} {:?}", object.key),
+                expected: expected.clone(),
+                found: found.to_owned(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// The role that is meant, or an error that it is not there.
+    async fn existing(&self, object: &ObjectRef, want: Want) -> Result<Found> {
+        let found = self.find_role(&object.key, want).await?.ok_or_else(|| not_found(object))?;
+        self.check_incarnation(object, &found.role_id)?;
+        Ok(found)
+    }
+
+    /// Mount and role of an object, without reading the role.
+    async fn place(&self, object: &ObjectRef) -> Result<Place> {
+        let policy = match object.key.contains(':') {
+            true => None,
+            false => self.policy(&format!("{OURS}{}", object.key), Freshness::Shared).await?,
+        };
+        Ok(Place::of(&object.key, policy.as_ref().map(|(_, policy)| policy)))
+    }
+
+    // -- credentials ------------------------------------------------------------------------------
+
+    fn known(&self, place: &Place, accessor: &str) -> Option<SecretIdInfo> {
+        let key = (place.mount.clone(), place.role.clone(), accessor.to_owned());
+        self.facts.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).get(&key).cloned()
+    }
+
+    fn learn(&self, place: &Place, info: &SecretIdInfo) {
+        let key = (place.mount.clone(), place.role.clone(), info.secret_id_accessor.clone());
+        self.facts
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
+            .insert(key, info.clone());
+    }
+
+    fn forget(&self, place: &Place, accessor: &str) {
+        let key = (place.mount.clone(), place.role.clone(), accessor.to_owned());
+        self.facts.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).remove(&key);
+    }
+
+    async fn look_up(&self, place: &Place, accessor: &str) -> Result<Option<SecretIdInfo>> {
+        let request = ask(
+            place.path("/secret-id-accessor/lookup"),
+            "auth/{mount}/role/{name}/secret-id-accessor/lookup",
+            &json!({ "secret_id_accessor": accessor }),
+        )?;
+        let what = request.what();
+        let answer = self.api.send(request).await?;
+        match (answer.status, Said::read(&answer.body)) {
+            (200, _) => {
+                let info = data(&what, &answer.body)?;
+                self.learn(place, &info);
+                Ok(Some(info))
+            }
+            (204, _) | (_, Said::NoAccessor) | (404, Said::Nothing) => {
+                self.forget(place, accessor);
+                Ok(None)
+            }
+            _ => Err(refused(&what, &answer, false)),
+        }
+    }
+
+    fn observed(&self, info: &SecretIdInfo) -> ObservedCredential {
+        let mut settings = Settings::default();
+        if !info.cidr_list.is_empty() {
+            let cidrs = info.cidr_list.iter().cloned().collect();
+            settings = settings.with("bound_cidrs", Setting::Texts(cidrs));
+        }
+        let issued_with = info.metadata.get(USES).and_then(|text| text.parse().ok());
+        let uses = issued_with.unwrap_or(info.secret_id_num_uses);
+        if uses > 0 {
+            settings = settings.with("num_uses", Setting::Count(uses));
+        }
+        ObservedCredential {
+            key_id: info.secret_id_accessor.clone(),
+            credential_type: SECRET_ID.to_owned(),
+            marker: info.metadata.get(MARKER).cloned(),
+            issued_at: info.creation_time,
+            expires_at: info.expiration_time,
+            last_used: LastUsed::Unknown,
+            live: info.expiration_time.is_none_or(|end| end > self.clock.now()),
+            settings,
+        }
+    }
+
+    async fn details(
+        &self,
+        place: &Place,
+        accessors: &[String],
+        details: bool,
+    ) -> Result<Vec<ObservedCredential>> {
+        let each = |accessor: &String| self.detail(place, accessor.clone(), details).boxed();
+        let looked: Vec<BoxFuture<'_, _>> = accessors.iter().map(each).collect();
+        let looked: Vec<Option<ObservedCredential>> =
+            stream::iter(looked).buffered(4).try_collect().await?;
+        let mut found: Vec<_> = looked.into_iter().flatten().collect();
+        found.sort_by(|a, b| a.key_id.cmp(&b.key_id));
+        Ok(found)
+    }
+
+    async fn detail(
+        &self,
+        place: &Place,
+        accessor: String,
+        details: bool,
+    ) -> Result<Option<ObservedCredential>> {
+        if let Some(info) = self.known(place, &accessor) {
+            return Ok(Some(self.observed(&info)));
+        }
+        if details {
+            let info = self.look_up(place, &accessor).await?;
+            return Ok(info.map(|info| self.observed(&info)));
+        }
+        Ok(Some(ObservedCredential {
+            key_id: accessor,
+            credential_type: SECRET_ID.to_owned(),
+            marker: None,
+            issued_at: None,
+            expires_at: None,
+            last_used: LastUsed::Unknown,
+            live: true,
+            settings: Settings::default(),
+        }))
+    }
+
+    async fn observe(
+        &self,
+        key: String,
+        want: Want,
+    ) -> (String, Result<Option<ObservedIntegration>>) {
+        let read = match self.find_role(&key, want).await {
+            Ok(Some(found)) => Ok(Some(self.finish(found, want).await)),
+            Ok(None) => Ok(None),
+            Err(error) => Err(error),
+        };
+        (key, read)
+    }
+
+    async fn finish(&self, mut found: Found, want: Want) -> ObservedIntegration {
+        let credentials = match &found.accessors {
+            None => None,
+            Some(accessors) => match self.details(&found.place, accessors, want.details).await {
+                Ok(credentials) => Some(credentials),
+                Err(error) => {
+                    let extent = GapExtent::Facet(found.place.key.clone(), "credentials");
+                    found.gaps.push(Gap { extent, cause: error.to_string() });
+                    None
+                }
+            },
+        };
+        found.observed(self.clock.now(), credentials)
+    }
+
+    // -- changing ---------------------------------------------------------------------------------
+
+    async fn write_role(
+        &self,
+        place: &Place,
+        body: &serde_json::Map<String, serde_json::Value>,
+    ) -> Result<()> {
+        if body.is_empty() {
+            return Ok(());
+        }
+        self.api.change(post(place.path(""), "auth/{mount}/role/{name}", body)?).await.map(drop)
+    }
+
+    /// Makes sure that the entity is there and that the role's sign-ins belong to it.
+    async fn ensure_entity(&self, place: &Place, role_id: &str) -> Result<Entity> {
+        let name = place.ours();
+        if self.entity_named(&name, false).await?.is_none() {
+            let body = json!({ "name": name, "metadata": { "made_by": "nhi" } });
+            self.api.change(post("v1/identity/entity", "identity/entity", &body)?).await?;
+        }
+        let what = "GET identity/entity/name/{name}";
+        let entity = self
+            .entity_named(&name, false)
+            .await?
+            .ok_or_else(|| unexpected(what, "the entity that was just made is not there"))?;
+        let mount_path = format!("auth/{}", place.mount);
+        let bears =
+            entity.aliases.iter().flatten().any(|alias| {
+                alias.name == role_id && alias.mount_path.trim_matches('/') == mount_path
+            });
+        if bears {
+            return Ok(entity);
+        }
+        // One alias for each mount: that of an earlier role of this name has to go.
+        for alias in entity.aliases.iter().flatten() {
+            if alias.mount_path.trim_matches('/') == mount_path {
+                self.delete_at(
+                    &format!("v1/identity/entity-alias/id/{}", encode(&alias.id)),
+                    "identity/entity-alias/id/{id}",
+                )
+                .await?;
+            }
+        }
+        let body = json!({
+            "name": role_id,
+            "canonical_id": entity.id,
+            "mount_accessor": self.accessor_of(&place.mount).await?,
+        });
+        self.api.change(post("v1/identity/entity-alias", "identity/entity-alias", &body)?).await?;
+        Ok(entity)
+    }
+
+    async fn delete_at(&self, path: &str, template: &'static str) -> Result<()> {
+        match self.api.change(Request::change("DELETE", path, template)).await {
+            Err(error) if error.refusal() == Some(Refusal::NotFound) => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
+    async fn apply(&self, found: &Found, change: &Change) -> Result<()> {
+        let place = &found.place;
+        let ours = place.ours();
+        let mut role = serde_json::Map::new();
+        if let Some(settings) = &change.settings {
+            role.extend(role_settings(settings, Some(place))?);
+        }
+        let before = found.policy.as_ref();
+        let mut policy = before.map(|(_, policy)| policy.clone()).unwrap_or_default();
+        if let Some(record) = &change.record {
+            policy = policy.with_record(&write_record(record, place));
+        }
+        if let Some(scopes) = &change.scopes {
+            let live = found.scopes(self.clock.now());
+            policy = policy.with_scopes(scopes).map_err(|scope| {
+                invalid("modify", format!("{scope} stands for a rule that is not there any more: it cannot be written again"))
+            })?;
+            let mut attached = vec![ours.clone()];
+            for granted in scopes {
+                match scope::form(granted.scope.as_str()) {
+                    Some(Form::Policy(name)) => attached.push(name),
+                    Some(Form::Role(_)) if !live.contains(granted) => {
+                        return Err(invalid(
+                            "modify",
+                            format!("{} is never granted, only taken away", granted.scope),
+                        ));
+                    }
+                    _ => {}
+                }
+                if granted.until.is_some()
+                    && !matches!(scope::form(granted.scope.as_str()), Some(Form::Rule { .. }))
+                {
+                    return Err(invalid("modify", format!("{} cannot have an end", granted.scope)));
+                }
+            }
+            attached.sort();
+            let mut held = found.role.token_policies.clone();
+            held.sort();
+            if attached != held {
+                role.insert("token_policies".into(), json!(attached));
+            }
+            let keeps = |setting: &str| scopes.iter().any(|one| one.scope == scope::role(setting));
+            if !found.role.bind_secret_id && !keeps(ROLE_SETTINGS[0]) {
+                role.insert("bind_secret_id".into(), json!(true));
+            }
+            if found.role.token_period > 0 && !keeps(ROLE_SETTINGS[1]) {
+                role.insert("token_period".into(), json!(0));
+            }
+        }
+        if change.record.is_some() || change.scopes.is_some() {
+            self.write_policy(&ours, before.map(|(policy, _)| policy), &policy.text()).await?;
+        }
+        self.write_role(place, &role).await?;
+        if let Some(scopes) = &change.scopes {
+            self.apply_identity(found, scopes).await?;
+        }
+        if let Some(enabled) = change.enabled {
+            self.switch(found, enabled).await?;
+        }
+        Ok(())
+    }
+
+    /// Policies that the entity gives. Those of groups are not ours to change.
+    async fn apply_identity(&self, found: &Found, scopes: &BTreeSet<GrantedScope>) -> Result<()> {
+        let wanted: BTreeSet<String> = scopes
+            .iter()
+            .filter_map(|granted| match scope::form(granted.scope.as_str()) {
+                Some(Form::IdentityPolicy(name)) => Some(name),
+                _ => None,
+            })
+            .collect();
+        if let Some((policy, group)) =
+            found.through_groups.iter().find(|(policy, _)| !wanted.contains(*policy))
+        {
+            return Err(invalid(
+                "modify",
+                format!(
+                    "policy {policy:?} comes through the identity group {group:?}: take the entity {:?} \
+                     out of that group by hand",
+                    found.place.ours()
+                ),
+            ));
+        }
+        let direct: BTreeSet<String> =
+            wanted.into_iter().filter(|name| !found.through_groups.contains_key(name)).collect();
+        let held: BTreeSet<String> =
+            found.entity.iter().flat_map(|entity| entity.policies.iter().cloned()).collect();
+        if direct == held {
+            return Ok(());
+        }
+        let entity = match &found.entity {
+            Some(entity) => entity.id.clone(),
+            None => self.ensure_entity(&found.place, &found.role_id).await?.id,
+        };
+        let path = format!("v1/identity/entity/id/{}", encode(&entity));
+        let body = json!({ "policies": direct });
+        self.api.change(post(path, "identity/entity/id/{id}", &body)?).await.map(drop)
+    }
+
+    async fn switch(&self, found: &Found, enabled: bool) -> Result<()> {
+        let entity = match &found.entity {
+            Some(entity) => entity.clone(),
+            None => self.ensure_entity(&found.place, &found.role_id).await?,
+        };
+        if entity.disabled != enabled {
+            return Ok(());
+        }
+        let path = format!("v1/identity/entity/id/{}", encode(&entity.id));
+        let body = json!({ "disabled": !enabled });
+        self.api.change(post(path, "identity/entity/id/{id}", &body)?).await.map(drop)
+    }
+
+    /// Reads back, and refuses to call done what is not in force.
+    async fn read_back(&self, object: &ObjectRef, change: &Change) -> Result<ObservedIntegration> {
+        let found = self.existing(object, Want::DEED).await?;
+        let observed = self.finish(found, Want::DEED).await;
+        let what = "modify";
+        if let Some(scopes) = &change.scopes {
+            let now = self.clock.now();
+            let wanted: BTreeSet<_> = scopes
+                .iter()
+                .filter(|one| one.until.is_none_or(|until| until > now))
+                .cloned()
+                .collect();
+            if wanted != observed.scopes {
+                let missing = wanted.difference(&observed.scopes).map(|one| one.scope.to_string());
+                let extra = observed.scopes.difference(&wanted).map(|one| one.scope.to_string());
+                return Err(unexpected(
+                    what,
+                    format!(
+                        "the server took the change and other scopes are in force: missing {:?}, too many {:?}",
+                        missing.collect::<Vec<_>>(),
+                        extra.collect::<Vec<_>>()
+                    ),
+                ));
+            }
+        }
+        if change.enabled.is_some_and(|enabled| enabled != observed.enabled) {
+            return Err(unexpected(what, "the server took the switch and it does not stand so"));
+        }
+        Ok(observed)
+    }
+
+    /// How long a token of a role may live with renewals, from now.
+    async fn residual(&self, place: &Place, role: &Role) -> Option<Timestamp> {
+        let own = [role.token_max_ttl, role.token_explicit_max_ttl]
+            .into_iter()
+            .filter(|one| *one > 0)
+            .min();
+        let limit = match (role.token_period, own) {
+            (1.., None) => return None,
+            (_, Some(own)) => own,
+            (0, None) => {
+                let path = format!("v1/sys/mounts/auth/{}/tune", encode(&place.mount));
+                let request =
+                    Request { shared: true, ..Request::get(path, "sys/mounts/auth/{mount}/tune") };
+                self.api.need::<Tune>(request).await.ok()?.max_lease_ttl
+            }
+        };
+        let limit =
+            SignedDuration::from_secs(i64::try_from(limit).ok().filter(|limit| *limit > 0)?);
+        self.clock.now().checked_add(limit).ok()
+    }
+
+    async fn child(&self, accessor: &str) -> Result<Option<Child>> {
+        let request = ask(
+            "v1/auth/token/lookup-accessor",
+            "auth/token/lookup-accessor",
+            &json!({ "accessor": accessor }),
+        )?;
+        let what = request.what();
+        let answer = self.api.send(request).await?;
+        let child = match (answer.status, Said::read(&answer.body)) {
+            (200, _) => {
+                let token: TokenInfo = data(&what, &answer.body)?;
+                let _ = token.expire_time;
+                let mount =
+                    token.path.strip_prefix("auth/").and_then(|rest| rest.strip_suffix("/login"));
+                mount.zip(token.meta.get("role_name")).map(|(mount, role)| Child {
+                    mount: mount.to_owned(),
+                    role: role.clone(),
+                    marker: token.meta.get(MARKER).cloned(),
+                })
+            }
+            // Gone in the meantime.
+            (404, _) | (_, Said::NoAccessor) => return Ok(None),
+            _ => return Err(refused(&what, &answer, false)),
+        };
+        let mut tokens = self.tokens.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        tokens.insert(accessor.to_owned(), child.clone());
+        Ok(child)
+    }
+
+    async fn sweep_role(
+        &self,
+        place: &Place,
+        role: &Role,
+        marker: Option<&str>,
+    ) -> Result<Children> {
+        if role.token_type == "batch" {
+            // Batch tokens have no accessor: nobody can find or revoke them.
+            return Ok(Children::Residual(self.residual(place, role).await));
+        }
+        let listed = self.api.keys("v1/auth/token/accessors", "auth/token/accessors", false).await;
+        let accessors = match listed {
+            Ok(accessors) => accessors,
+            Err(error) if error.refusal() == Some(Refusal::Forbidden) => {
+                return Ok(Children::Residual(self.residual(place, role).await));
+            }
+            Err(error) => return Err(error),
+        };
+        let (known, unknown): (Vec<_>, Vec<_>) = {
+            let mut tokens = self.tokens.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            let alive: BTreeSet<&String> = accessors.iter().collect();
+            tokens.retain(|accessor, _| alive.contains(accessor));
+            accessors.into_iter().partition(|accessor| tokens.contains_key(accessor))
+        };
+        let exhausted = unknown.len() > SWEEP_BUDGET;
+        let is_meant = |child: &Child| {
+            child.mount == place.mount
+                && child.role == place.role
+                && marker.is_none_or(|marker| child.marker.as_deref() == Some(marker))
+        };
+        let mut meant: Vec<String> = Vec::new();
+        {
+            let tokens = self.tokens.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            meant.extend(known.into_iter().filter(|accessor| {
+                tokens.get(accessor).and_then(Option::as_ref).is_some_and(is_meant)
+            }));
+        }
+        let unknown: Vec<BoxFuture<'_, _>> = unknown
+            .into_iter()
+            .take(SWEEP_BUDGET)
+            .map(|accessor| async move { (self.child(&accessor).await, accessor) }.boxed())
+            .collect();
+        let looked: Vec<(Result<Option<Child>>, String)> =
+            stream::iter(unknown).buffer_unordered(AT_ONCE).collect().await;
+        let mut unread = exhausted;
+        for (child, accessor) in looked {
+            match child {
+                Ok(child) if child.as_ref().is_some_and(is_meant) => meant.push(accessor),
+                Ok(_) => {}
+                Err(error) if error.refusal() == Some(Refusal::Forbidden) => unread = true,
+                Err(error) => return Err(error),
+            }
+        }
+        let mut swept = 0;
+        for accessor in meant {
+            let request = post(
+                "v1/auth/token/revoke-accessor",
+                "auth/token/revoke-accessor",
+                &json!({ "accessor": accessor }),
+            )?;
+            match self.api.change(request).await {
+                Ok(_) => swept += 1,
+                // It ended by itself in between.
+                Err(error) if error.refusal() == Some(Refusal::NotFound) => {}
+                Err(error) if error.refusal() == Some(Refusal::Forbidden) => unread = true,
+                Err(error) => return Err(error),
+            }
+        }
+        if unread {
+            return Ok(Children::Residual(self.residual(place, role).await));
+        }
+        Ok(if swept == 0 { Children::None } else { Children::Swept(swept) })
+    }
+}
+
+fn not_found(object: &ObjectRef) -> Error {
+    Error::Refused {
+        what: format!("{APPROLE} {:?}", object.key),
+        refusal: Refusal::NotFound,
+        message: "there is no such role".to_owned(),
+        retry_after: None,
+    }
+}
+
+/// A role's settings as the server takes them.
+fn role_settings(
+    settings: &Settings,
+    place: Option<&Place>,
+) -> Result<serde_json::Map<String, serde_json::Value>> {
+    let seconds = |name: &str| -> Result<u64> {
+        settings.text(name).map_or(Ok(0), |text| {
+            text.parse::<Span>()
+                .map(Span::as_secs)
+                .map_err(|error| Error::Configuration(format!("{APPROLE}.{name}: {error}")))
+        })
+    };
+    if let (Some(mount), Some(place)) = (settings.text("mount"), place)
+        && mount.trim_matches('/') != place.mount
+    {
+        return Err(Error::Configuration(format!(
+            "{APPROLE}.mount: a role cannot move from {:?} to {mount:?}",
+            place.mount
+        )));
+    }
+    let mut body = serde_json::Map::new();
+    body.insert("token_ttl".into(), json!(seconds("token_ttl")?));
+    body.insert("token_max_ttl".into(), json!(seconds("token_max_ttl")?));
+    body.insert("token_num_uses".into(), json!(settings.count("token_num_uses").unwrap_or(0)));
+    body.insert(
+        "token_bound_cidrs".into(),
+        json!(settings.texts("token_bound_cidrs").cloned().unwrap_or_default()),
+    );
+    let no_default = settings.flag("no_default_policy").unwrap_or(true);
+    body.insert("token_no_default_policy".into(), json!(no_default));
+    if let Some(token_type) = settings.text("token_type") {
+        body.insert("token_type".into(), json!(token_type));
+    }
+    Ok(body)
+}
+
+#[async_trait]
+impl Connector for AppRole {
+    fn platform(&self) -> &'static dyn Platform {
+        self.platform
+    }
+
+    async fn tenant(&self) -> Result<String> {
+        self.tenant_id().await.map(str::to_owned)
+    }
+
+    async fn list(&self, want: Want) -> Result<Observation> {
+        let requested_at = self.clock.now();
+        let tenant = self.tenant_id().await?.to_owned();
+        let mut gaps = Vec::new();
+        let mut mounts: BTreeSet<String> = BTreeSet::new();
+        match self.mounts().await {
+            Ok(all) => mounts.extend(
+                all.into_iter()
+                    .filter(|(_, mount)| mount.mount_type == "approle")
+                    .map(|(path, _)| path),
+            ),
+            Err(error) => {
+                mounts.insert(MOUNT.to_owned());
+                gaps.push(Gap {
+                    extent: GapExtent::Page("auth mounts".into()),
+                    cause: error.to_string(),
+                });
+            }
+        }
+        let shared = want.freshness == Freshness::Shared;
+        // Names that records claim for other mounts are not names of the usual one.
+        let all = self.all_policies().await?;
+        let mut keys = BTreeSet::new();
+        for mount in mounts {
+            let listed = self
+                .api
+                .keys(&format!("v1/auth/{}/role", encode(&mount)), "auth/{mount}/role", shared)
+                .await;
+            let roles = match listed {
+                Ok(roles) => roles,
+                Err(error) => {
+                    gaps.push(Gap {
+                        extent: GapExtent::Page(format!("auth/{mount}/role")),
+                        cause: error.to_string(),
+                    });
+                    continue;
+                }
+            };
+            for role in roles {
+                let recorded = match &all {
+                    Some(all) => {
+                        all.get(&format!("{OURS}{role}")).map(|found| Policy::parse(&found.policy))
+                    }
+                    None => self
+                        .policy(&format!("{OURS}{role}"), want.freshness)
+                        .await?
+                        .map(|(_, policy)| policy),
+                };
+                let place = Place::of(&role, recorded.as_ref());
+                keys.insert(if place.mount == mount { role } else { format!("{mount}:{role}") });
+            }
+        }
+        let read: Vec<BoxFuture<'_, _>> =
+            keys.into_iter().map(|key| self.observe(key, want).boxed()).collect();
+        let read: Vec<_> = stream::iter(read).buffered(AT_ONCE).collect().await;
+        let mut integrations = Vec::with_capacity(read.len());
+        for (key, read) in read {
+            match read {
+                Ok(Some(one)) => integrations.push(one),
+                // It was deleted while the listing was read.
+                Ok(None) => {}
+                Err(error) => {
+                    gaps.push(Gap { extent: GapExtent::Object(key), cause: error.to_string() })
+                }
+            }
+        }
+        integrations.sort_by(|a, b| (&a.kind, &a.key).cmp(&(&b.kind, &b.key)));
+        Ok(Observation { tenant, requested_at, integrations, gaps })
+    }
+
+    async fn read(&self, object: &ObjectRef, want: Want) -> Result<Option<ObservedIntegration>> {
+        self.check_tenant().await?;
+        let Some(found) = self.find_role(&object.key, want).await? else { return Ok(None) };
+        self.check_incarnation(object, &found.role_id)?;
+        Ok(Some(self.finish(found, want).await))
+    }
+
+    async fn create(&self, new: &NewIntegration) -> Result<ObservedIntegration> {
+        self.check_tenant().await?;
+        let mount = new.settings.text("mount").unwrap_or(MOUNT).trim_matches('/').to_owned();
+        let place = Place { key: new.name.clone(), mount, role: new.name.clone() };
+        let lock = self.lock(&place.key);
+        let _held = lock.lock().await;
+        let what = format!("{APPROLE} {:?}", new.name);
+        let exists = |what: &str| {
+            conflict(what, "it exists already, and no unfinished create of ours made it")
+        };
+        let ours = place.ours();
+        let policy = self.policy(&ours, Freshness::Fresh).await?;
+        let resumes =
+            policy.as_ref().and_then(|(_, policy)| record_of(policy)).is_some_and(|record| {
+                record.unfinished && record.realm.is_some() && record.realm == new.record.realm
+            });
+        if !resumes && (policy.is_some() || self.role(&place, false).await?.is_some()) {
+            return Err(exists(&what));
+        }
+        let started = Record { unfinished: true, ..new.record.clone() };
+        let text = Policy::default().with_record(&write_record(&started, &place)).text();
+        let before = policy.as_ref().map(|(policy, _)| policy);
+        match self.write_policy(&ours, before, &text).await {
+            // Somebody was faster by a moment.
+            Err(error) if error.refusal() == Some(Refusal::Conflict) => return Err(exists(&what)),
+            other => other?,
+        }
+        let mut body = role_settings(&new.settings, Some(&place))?;
+        body.insert("token_policies".into(), json!([ours]));
+        body.insert("bind_secret_id".into(), json!(true));
+        self.write_role(&place, &body).await?;
+        let role_id = self.role_id(&place, false).await?.ok_or_else(|| {
+            unexpected(
+                "GET auth/{mount}/role/{name}/role-id",
+                "the role that was just made is not there",
+            )
+        })?;
+        self.ensure_entity(&place, &role_id).await?;
+        let object = ObjectRef {
+            kind: APPROLE.to_owned(),
+            key: place.key.clone(),
+            vendor_id: Some(role_id),
+            name: new.name.clone(),
+        };
+        if !new.record.unfinished {
+            let found = self.existing(&object, Want { credentials: false, ..Want::DEED }).await?;
+            let change = Change { record: Some(new.record.clone()), ..Change::default() };
+            self.apply(&found, &change).await?;
+        }
+        let observed = self.read_back(&object, &Change::default()).await?;
+        if !observed.scopes.is_empty() {
+            return Err(unexpected(&what, "it was made without scopes and has some"));
+        }
+        Ok(observed)
+    }
+
+    async fn modify(&self, object: &ObjectRef, change: &Change) -> Result<ObservedIntegration> {
+        self.check_tenant().await?;
+        let lock = self.lock(&object.key);
+        let _held = lock.lock().await;
+        let found = self.existing(object, Want { credentials: false, ..Want::DEED }).await?;
+        if let Some(gap) = found.gaps.first() {
+            return Err(unexpected(
+                "modify",
+                format!("not everything that is changed can be read: {}", gap.cause),
+            ));
+        }
+        let object = ObjectRef { vendor_id: Some(found.role_id.clone()), ..object.clone() };
+        self.apply(&found, change).await?;
+        self.read_back(&object, change).await
+    }
+
+    async fn delete(&self, object: &ObjectRef) -> Result<Ended> {
+        self.check_tenant().await?;
+        let lock = self.lock(&object.key);
+        let _held = lock.lock().await;
+        let found = self.find_role(&object.key, Want::DEED).await?;
+        let place = match &found {
+            Some(found) => {
+                self.check_incarnation(object, &found.role_id)?;
+                found.place.clone()
+            }
+            None => self.place(object).await?,
+        };
+        if let Some(found) = &found {
+            // Off first: from here on neither the role nor its tokens do anything.
+            if found.entity.is_some() {
+                self.switch(found, false).await?;
+            }
+            for accessor in self.accessors(&place, false).await? {
+                self.end(object, &accessor).await?;
+            }
+            self.sweep_role(&place, &found.role, None).await?;
+            self.delete_at(&place.path(""), "auth/{mount}/role/{name}").await?;
+        }
+        let ours = place.ours();
+        if let Some(entity) = self.entity_named(&ours, false).await? {
+            for alias in entity.aliases.iter().flatten() {
+                let path = format!("v1/identity/entity-alias/id/{}", encode(&alias.id));
+                self.delete_at(&path, "identity/entity-alias/id/{id}").await?;
+            }
+            let path = format!("v1/identity/entity/id/{}", encode(&entity.id));
+            self.delete_at(&path, "identity/entity/id/{id}").await?;
+        }
+        if self.policy(&ours, Freshness::Fresh).await?.is_some() {
+            let path = format!("v1/sys/policies/acl/{}", encode(&ours));
+            self.delete_at(&path, "sys/policies/acl/{name}").await?;
+        }
+        Ok(if found.is_some() { Ended::Now } else { Ended::AlreadyGone })
+    }
+
+    async fn credentials(&self, object: &ObjectRef) -> Result<CredentialListing> {
+        self.check_tenant().await?;
+        let requested_at = self.clock.now();
+        let place = self.place(object).await?;
+        let accessors = self.accessors(&place, false).await?;
+        if accessors.is_empty() && self.role(&place, false).await?.is_none() {
+            return Err(not_found(object));
+        }
+        let credentials = self.details(&place, &accessors, true).await?;
+        Ok(CredentialListing { credentials, complete: true, requested_at })
+    }
+
+    async fn credential(
+        &self,
+        object: &ObjectRef,
+        key_id: &str,
+    ) -> Result<Option<ObservedCredential>> {
+        let place = self.place(object).await?;
+        if let Some(info) = self.known(&place, key_id) {
+            return Ok(Some(self.observed(&info)));
+        }
+        Ok(self.look_up(&place, key_id).await?.map(|info| self.observed(&info)))
+    }
+
+    async fn promises(&self, credential_type: &str) -> Result<Vec<Promise>> {
+        if credential_type != SECRET_ID {
+            return Ok(Vec::new());
+        }
+        Ok(PROFILES.iter().map(|profile| Promise { profile, because: None }).collect())
+    }
+
+    fn choose_secret(&self, credential_type: &str, _: &Settings, _: &str) -> Result<Secret> {
+        if credential_type != SECRET_ID {
+            return connector::port::unsupported("openbao", "choose such a secret");
+        }
+        random_secret()
+    }
+
+    async fn issue(&self, object: &ObjectRef, request: IssueRequest<'_>) -> Result<Issued> {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            #[serde(skip_serializing_if = "Option::is_none")]
+            secret_id: Option<&'a str>,
+            metadata: String,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            ttl: Option<i64>,
+            #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+            cidr_list: BTreeSet<String>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            num_uses: Option<i64>,
+        }
+        self.check_tenant().await?;
+        let place = self.place(object).await?;
+        let role_id = self.role_id(&place, false).await?.ok_or_else(|| not_found(object))?;
+        self.check_incarnation(object, &role_id)?;
+        let secret = match (request.profile, request.secret) {
+            (ADD_OURS, Some(secret)) => Some(secret),
+            (ADD_MARKED, None) => None,
+            (ADD_OURS, None) => {
+                return Err(Error::Configuration("add-ours needs a secret that we chose".into()));
+            }
+            (ADD_MARKED, Some(_)) => {
+                return Err(Error::Configuration("add-marked takes no secret of ours".into()));
+            }
+            _ => return connector::port::unsupported("openbao", "issue in this way"),
+        };
+        let ttl = match request.expires_at {
+            None => None,
+            Some(end) => {
+                let seconds = end.as_second() - self.clock.now().as_second();
+                if seconds <= 0 {
+                    return Err(Error::Configuration(format!(
+                        "a secret id cannot end in the past ({end})"
+                    )));
+                }
+                Some(seconds)
+            }
+        };
+        let num_uses = request.settings.count("num_uses").filter(|uses| *uses > 0);
+        let mut metadata = BTreeMap::from([(MARKER, request.marker.to_owned())]);
+        if let Some(uses) = num_uses {
+            metadata.insert(USES, uses.to_string());
+        }
+        let body = Body {
+            secret_id: secret.map(Secret::expose),
+            metadata: json!(metadata).to_string(),
+            ttl,
+            cidr_list: request.settings.texts("bound_cidrs").cloned().unwrap_or_default(),
+            num_uses,
+        };
+        let call = match secret {
+            Some(_) => post(
+                place.path("/custom-secret-id"),
+                "auth/{mount}/role/{name}/custom-secret-id",
+                &body,
+            )?,
+            None => post(place.path("/secret-id"), "auth/{mount}/role/{name}/secret-id", &body)?,
+        };
+        let what = call.what();
+        let answer = self.api.send(call).await?;
+        // The server says "already registered" with status 500.
+        if let Some(secret) = secret
+            && Said::read(&answer.body) == Said::AlreadyRegistered
+        {
+            let found = self.find(object, request.credential_type, secret).await?;
+            let found =
+                found.ok_or_else(|| unexpected(&what, "registered already and not to be found"))?;
+            return Ok(Issued {
+                key_id: found.key_id,
+                secret: None,
+                issued_at: found.issued_at,
+                expires_at: found.expires_at,
+                already_there: true,
+            });
+        }
+        if !(200..300).contains(&answer.status) {
+            return Err(refused(&what, &answer, true));
+        }
+        let issued: SecretIdIssued = data(&what, &answer.body)?;
+        // The answer has no times; not to know them is no reason to lose a credential.
+        let info = self.look_up(&place, &issued.secret_id_accessor).await.ok().flatten();
+        Ok(Issued {
+            key_id: issued.secret_id_accessor,
+            secret: secret.is_none().then_some(issued.secret_id),
+            issued_at: info.as_ref().and_then(|info| info.creation_time),
+            expires_at: info.as_ref().and_then(|info| info.expiration_time),
+            already_there: false,
+        })
+    }
+
+    async fn find(
+        &self,
+        object: &ObjectRef,
+        _: &str,
+        secret: &Secret,
+    ) -> Result<Option<ObservedCredential>> {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            secret_id: &'a str,
+        }
+        let place = self.place(object).await?;
+        let request = ask(
+            place.path("/secret-id/lookup"),
+            "auth/{mount}/role/{name}/secret-id/lookup",
+            &Body { secret_id: secret.expose() },
+        )?;
+        let what = request.what();
+        let answer = self.api.send(request).await?;
+        match (answer.status, Said::read(&answer.body)) {
+            (200, _) => {
+                let info: SecretIdInfo = data(&what, &answer.body)?;
+                self.learn(&place, &info);
+                Ok(Some(self.observed(&info)))
+            }
+            (204, _) | (404, Said::Nothing) => Ok(None),
+            _ => Err(refused(&what, &answer, false)),
+        }
+    }
+
+    async fn end(&self, object: &ObjectRef, key_id: &str) -> Result<Ended> {
+        self.check_tenant().await?;
+        let place = self.place(object).await?;
+        let request = post(
+            place.path("/secret-id-accessor/destroy"),
+            "auth/{mount}/role/{name}/secret-id-accessor/destroy",
+            &json!({ "secret_id_accessor": key_id }),
+        )?;
+        let ended = match self.api.change(request).await {
+            Ok(_) => Ended::Now,
+            Err(error) if error.refusal() == Some(Refusal::NotFound) => Ended::AlreadyGone,
+            Err(error) => return Err(error),
+        };
+        self.forget(&place, key_id);
+        Ok(ended)
+    }
+
+    async fn sweep(&self, object: &ObjectRef, marker: Option<&str>) -> Result<Children> {
+        self.check_tenant().await?;
+        let place = self.place(object).await?;
+        let Some(role) = self.role(&place, false).await? else { return Err(not_found(object)) };
+        self.sweep_role(&place, &role, marker).await
+    }
+
+    async fn probe(&self, object: &ObjectRef, _: &str, secret: &Secret) -> Result<Probe> {
+        let tenant = self.tenant_id().await?.to_owned();
+        let place = self.place(object).await?;
+        let role_id = match &object.vendor_id {
+            Some(role_id) => role_id.clone(),
+            None => self.role_id(&place, false).await?.ok_or_else(|| not_found(object))?,
+        };
+        probe::sign_in(
+            &self.api,
+            &*self.clock,
+            &tenant,
+            &place.mount,
+            &place.role,
+            &role_id,
+            secret,
+        )
+        .await
+    }
+
+    fn random_like(&self, _: &str, secret: &Secret) -> Result<Secret> {
+        probe::random_like(secret)
+    }
+}
+
+/// 256 bits in 52 characters.
+fn random_secret() -> Result<Secret> {
+    let mut bytes = Zeroizing::new([0u8; 32]);
+    SystemRandom::new()
+        .fill(&mut *bytes)
+        .map_err(|_| Error::Configuration("this machine gives no random numbers".into()))?;
+    Ok(Secret::new(BASE32_NOPAD.encode(&*bytes).to_lowercase()))
+}

@@ -1,0 +1,400 @@
+//! What a set of rules really lets its holder do, and which way a change of rules goes.
+//!
+//! The server lets the most specific rule decide alone: a narrower path with fewer capabilities
+//! takes power away, so removing it gives power. A set difference would call that a narrowing.
+//! Here both sets are asked about witness paths, one for every way in which a rule of the one set
+//! and a rule of the other can meet; [`direction`] says why those are enough.
+
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+};
+
+use domain::{Direction, Scope};
+
+use crate::scope::{self, Form};
+
+/// A segment that no rule names: it stands for every segment that is not named.
+const FRESH: &str = "\u{2}";
+
+/// How many comparisons a direction may cost before it is called unknown.
+const BUDGET: usize = 40_000_000;
+
+/// A rule's path.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Pattern {
+    text: String,
+    /// Ends in `*`: the last segment is a beginning.
+    glob: bool,
+    /// The server treats it as one with `+`.
+    plus: bool,
+}
+
+/// What a pattern wants of one segment.
+enum Wants<'a> {
+    Exactly(&'a str),
+    Beginning(&'a str),
+    Anything,
+}
+
+impl Pattern {
+    pub(crate) fn new(text: &str) -> Pattern {
+        let plus = text == "+" || text.starts_with("+/") || text.contains("/+");
+        Pattern { text: text.to_owned(), glob: text.ends_with('*'), plus }
+    }
+
+    fn stem(&self) -> &str {
+        if self.glob { &self.text[..self.text.len() - 1] } else { &self.text }
+    }
+
+    fn length(&self) -> usize {
+        self.stem().split('/').count()
+    }
+
+    fn is_exact(&self) -> bool {
+        !self.glob && !self.plus
+    }
+
+    /// Whether a concrete path is meant, as the server decides it.
+    fn matches(&self, path: &str) -> bool {
+        if !self.plus {
+            return if self.glob { path.starts_with(self.stem()) } else { path == self.text };
+        }
+        let (own, given): (Vec<_>, Vec<_>) =
+            (self.stem().split('/').collect(), path.split('/').collect());
+        if given.len() < own.len() || (!self.glob && given.len() != own.len()) {
+            return false;
+        }
+        let last = own.len() - 1;
+        own.iter().zip(&given).enumerate().all(|(i, (own, given))| {
+            *own == "+" || own == given || (self.glob && i == last && given.starts_with(own))
+        })
+    }
+
+    /// The server's order among rules that match the same path and are not exact.
+    fn rank(&self, other: &Pattern) -> Ordering {
+        let first = |one: &Pattern| {
+            if one.plus { one.text.find('+').unwrap_or(0) } else { one.stem().len() }
+        };
+        let wildcards = |one: &Pattern| one.stem().split('/').filter(|part| *part == "+").count();
+        first(self)
+            .cmp(&first(other))
+            .then_with(|| other.glob.cmp(&self.glob))
+            .then_with(|| wildcards(other).cmp(&wildcards(self)))
+            .then_with(|| self.stem().len().cmp(&other.stem().len()))
+            .then_with(|| self.stem().cmp(other.stem()))
+    }
+
+    /// What it wants of segment `at` in a path of `length`; `None` if it means no path so long.
+    fn wants(&self, at: usize, length: usize) -> Option<Wants<'_>> {
+        let own = self.length();
+        if length < own || (length > own && !self.glob) {
+            return None;
+        }
+        let Some(part) = self.stem().split('/').nth(at) else { return Some(Wants::Anything) };
+        Some(match part {
+            _ if self.glob && at == own - 1 => Wants::Beginning(part),
+            "+" if self.plus => Wants::Anything,
+            part => Wants::Exactly(part),
+        })
+    }
+
+    /// A path of `length` segments that both mean and that says no more than both demand.
+    fn witness(&self, other: &Pattern, length: usize, fresh: &str) -> Option<String> {
+        use Wants::{Anything, Beginning, Exactly};
+        let mut parts = Vec::with_capacity(length);
+        for at in 0..length {
+            parts.push(match (self.wants(at, length)?, other.wants(at, length)?) {
+                (Exactly(a), Exactly(b)) => (a == b).then(|| a.to_owned())?,
+                (Exactly(a), Beginning(b)) | (Beginning(b), Exactly(a)) => {
+                    a.starts_with(b).then(|| a.to_owned())?
+                }
+                (Exactly(a), Anything) | (Anything, Exactly(a)) => a.to_owned(),
+                (Beginning(a), Beginning(b)) => {
+                    let longer = if a.len() >= b.len() { a } else { b };
+                    (longer.starts_with(a) && longer.starts_with(b))
+                        .then(|| format!("{longer}{fresh}"))?
+                }
+                (Beginning(a), Anything) | (Anything, Beginning(a)) => format!("{a}{fresh}"),
+                (Anything, Anything) => fresh.to_owned(),
+            });
+        }
+        Some(parts.join("/"))
+    }
+
+    /// Every witness of two patterns: one for each length up to one more than anybody names.
+    fn witnesses(
+        &self,
+        other: &Pattern,
+        longest: usize,
+        fresh: &str,
+    ) -> impl Iterator<Item = String> {
+        (1..=longest + 1).filter_map(move |length| self.witness(other, length, fresh))
+    }
+
+    /// Whether some path is meant by both.
+    pub(crate) fn meets(&self, other: &Pattern) -> bool {
+        let longest = self.length().max(other.length());
+        self.witnesses(other, longest, FRESH).next().is_some()
+    }
+
+    /// Whether every path that the other means is meant by this one.
+    pub(crate) fn covers(&self, other: &Pattern) -> bool {
+        let longest = self.length().max(other.length());
+        other.witnesses(other, longest, FRESH).all(|path| self.matches(&path))
+    }
+}
+
+/// Rules by path, as the server joins them: capabilities of one path add up, `deny` takes all.
+#[derive(Debug, Default)]
+pub(crate) struct Rules(BTreeMap<Pattern, BTreeSet<&'static str>>);
+
+impl Rules {
+    /// The rules among scopes.
+    pub(crate) fn of<'a>(scopes: impl IntoIterator<Item = &'a Scope>) -> Rules {
+        let mut rules = Rules::default();
+        for scope in scopes {
+            if let Some(Form::Rule { path, capability }) = scope::form(scope.as_str()) {
+                rules.0.entry(Pattern::new(path)).or_default().insert(capability);
+            }
+        }
+        for capabilities in rules.0.values_mut() {
+            if capabilities.contains("deny") {
+                *capabilities = BTreeSet::from(["deny"]);
+            }
+        }
+        rules
+    }
+
+    fn deciding(&self, path: &str) -> Option<&BTreeSet<&'static str>> {
+        if let Some(exact) = self.0.iter().find(|(one, _)| one.is_exact() && one.text == path) {
+            return Some(exact.1);
+        }
+        let candidates = self.0.iter().filter(|(one, _)| !one.is_exact() && one.matches(path));
+        candidates.max_by(|a, b| a.0.rank(b.0)).map(|(_, capabilities)| capabilities)
+    }
+
+    /// What may be done on a concrete path.
+    pub(crate) fn effective(&self, path: &str) -> BTreeSet<&'static str> {
+        let exact = |path: &str| self.0.iter().find(|(one, _)| one.is_exact() && one.text == path);
+        let decided = self.deciding(path);
+        // Listing a folder asks for its path without the slash as well, before any pattern.
+        let folder = path.strip_suffix('/').and_then(exact).map(|(_, capabilities)| capabilities);
+        let lists = if exact(path).is_none() && folder.is_some() { folder } else { decided };
+        let given = |all: Option<&BTreeSet<&'static str>>, listing: bool| -> Vec<&'static str> {
+            let all = all.filter(|all| !all.contains("deny")).into_iter().flatten().copied();
+            all.filter(|one| matches!(*one, "list" | "scan") == listing).collect()
+        };
+        let mut held: BTreeSet<&'static str> = given(decided, false).into_iter().collect();
+        held.extend(given(lists, true));
+        held
+    }
+}
+
+/// Which way a change of scopes goes.
+///
+/// Let a path gain something. In the new set a rule A decides there, in the old one a rule B or
+/// none. Take the witness of A and B of that path's length: it names a segment only where A or B
+/// does. Whatever other rule means the witness cannot name a segment there that A and B leave open,
+/// so it means the path too, and neither A nor B let it decide there. So A and B decide on the
+/// witness as well, and it gains the same. At least one of A and B differs between the two sets:
+/// if neither did, both would decide alike in both.
+pub(crate) fn direction(before: &BTreeSet<Scope>, after: &BTreeSet<Scope>) -> Direction {
+    if before == after {
+        return Direction::None;
+    }
+    let hidden = |scopes: &BTreeSet<Scope>| -> BTreeSet<Scope> {
+        let rule = |one: &&Scope| matches!(scope::form(one.as_str()), Some(Form::Rule { .. }));
+        scopes.iter().filter(|one| !rule(one)).cloned().collect()
+    };
+    let role = |one: &Scope| matches!(scope::form(one.as_str()), Some(Form::Role(_)));
+    let (mut hidden_before, mut hidden_after) = (hidden(before), hidden(after));
+    // A setting of the role only ever adds, whatever the rules are.
+    let settings = Direction::by_difference(
+        &hidden_before.iter().filter(|one| role(one)).cloned().collect(),
+        &hidden_after.iter().filter(|one| role(one)).cloned().collect(),
+        |a, b| a == b,
+    );
+    hidden_before.retain(|one| !role(one));
+    hidden_after.retain(|one| !role(one));
+    let (old, new) = (Rules::of(before), Rules::of(after));
+    let visible = compare(&old, &new);
+    let visible = if hidden_before.is_empty() && hidden_after.is_empty() {
+        visible
+    } else if hidden_before == hidden_after {
+        // Rules that we cannot see lie under or over ours: where one of our paths comes or goes, it
+        // may hide or uncover what they give or deny. Where only capabilities of paths that stay
+        // change, ours decides before and after, or does not.
+        let same_paths = old.0.keys().eq(new.0.keys());
+        if same_paths || visible == Direction::None && old.0 == new.0 {
+            visible
+        } else {
+            Direction::Unknown
+        }
+    } else {
+        // What a policy of others gives, denies or hides is not told by its name.
+        Direction::Unknown
+    };
+    settings.and(visible)
+}
+
+fn compare(old: &Rules, new: &Rules) -> Direction {
+    if old.0 == new.0 {
+        return Direction::None;
+    }
+    let mut all: BTreeSet<Pattern> = old.0.keys().chain(new.0.keys()).cloned().collect();
+    let mut changed: BTreeSet<Pattern> =
+        all.iter().filter(|one| old.0.get(one) != new.0.get(one)).cloned().collect();
+    let folders = |patterns: &BTreeSet<Pattern>| -> Vec<Pattern> {
+        let exact = patterns.iter().filter(|one| one.is_exact() && !one.text.ends_with('/'));
+        exact.map(|one| Pattern::new(&format!("{}/", one.text))).collect()
+    };
+    changed.extend(folders(&changed));
+    all.extend(folders(&all));
+    let longest = all.iter().map(Pattern::length).max().unwrap_or(1);
+    let cost = changed
+        .len()
+        .saturating_mul(all.len())
+        .saturating_mul(longest + 1)
+        .saturating_mul(all.len());
+    if cost > BUDGET {
+        return Direction::Unknown;
+    }
+    let (mut gains, mut loses) = (false, false);
+    for one in &changed {
+        for other in &all {
+            for path in one.witnesses(other, longest, FRESH) {
+                let (was, is) = (old.effective(&path), new.effective(&path));
+                gains |= !is.is_subset(&was);
+                loses |= !was.is_subset(&is);
+            }
+            if gains && loses {
+                return Direction::Mixed;
+            }
+        }
+    }
+    match (gains, loses) {
+        (false, false) => Direction::None,
+        (true, false) => Direction::Widens,
+        (false, true) => Direction::Narrows,
+        (true, true) => Direction::Mixed,
+    }
+}
+
+/// Concrete paths that tell two sets of rules apart wherever they can be told apart.
+#[cfg(test)]
+pub(crate) fn witness_paths(rules: &Rules, fresh: &str) -> BTreeSet<String> {
+    let longest = rules.0.keys().map(Pattern::length).max().unwrap_or(1);
+    let pairs = rules.0.keys().flat_map(|a| rules.0.keys().map(move |b| (a, b)));
+    pairs.flat_map(|(a, b)| a.witnesses(b, longest, fresh)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn set(scopes: &[&str]) -> BTreeSet<Scope> {
+        scopes.iter().map(|one| Scope::canonical(*one)).collect()
+    }
+
+    fn goes(before: &[&str], after: &[&str]) -> Direction {
+        direction(&set(before), &set(after))
+    }
+
+    #[test]
+    fn removing_a_narrower_rule_widens() {
+        let wide = "secret/data/x/*:read";
+        assert_eq!(goes(&[wide, "secret/data/x/pay:list"], &[wide]), Direction::Mixed);
+        assert_eq!(goes(&[wide, "secret/data/x/pay:deny"], &[wide]), Direction::Widens);
+        assert_eq!(goes(&[wide], &[wide, "secret/data/x/pay:deny"]), Direction::Narrows);
+    }
+
+    #[test]
+    fn plain_additions_and_removals_go_the_way_they_look() {
+        assert_eq!(goes(&[], &["a:read"]), Direction::Widens);
+        assert_eq!(goes(&["a:read"], &[]), Direction::Narrows);
+        assert_eq!(goes(&["a:read"], &["b:read"]), Direction::Mixed);
+        assert_eq!(goes(&["a/*:read"], &["a/b:read"]), Direction::Narrows);
+        assert_eq!(goes(&["a/b:read", "a/*:read"], &["a/*:read"]), Direction::None);
+        assert_eq!(goes(&["a/+/c:read"], &["a/*:read"]), Direction::Widens);
+    }
+
+    #[test]
+    fn what_cannot_be_seen_makes_a_change_of_paths_unknown() {
+        assert_eq!(goes(&["policy/x"], &[]), Direction::Unknown);
+        assert_eq!(goes(&["policy/x"], &["policy/x", "a:read"]), Direction::Unknown);
+        assert_eq!(
+            goes(&["policy/x", "a:read", "a:list"], &["policy/x", "a:read"]),
+            Direction::Narrows
+        );
+        assert_eq!(goes(&["a:read"], &["a:read", "role/no-secret-needed"]), Direction::Widens);
+        assert_eq!(goes(&["a:read", "role/no-secret-needed"], &["a:read"]), Direction::Narrows);
+    }
+
+    fn pattern() -> impl Strategy<Value = String> {
+        (
+            prop::collection::vec(
+                prop_oneof!["[ab]", Just("+".to_owned()), Just(String::new())],
+                1..4,
+            ),
+            any::<bool>(),
+        )
+            .prop_map(|(parts, glob)| {
+                let text = parts.join("/");
+                let text = text.trim_start_matches('/').to_owned();
+                if glob && !text.ends_with('+') { format!("{text}*") } else { text }
+            })
+            .prop_filter("a path", |text| !text.is_empty())
+    }
+
+    fn scopes() -> impl Strategy<Value = BTreeSet<Scope>> {
+        prop::collection::btree_set((pattern(), prop_oneof!["read", "list", "deny"]), 0..5)
+            .prop_map(|all| all.iter().map(|(path, word)| scope::rule(path, word)).collect())
+    }
+
+    /// Every path over a small alphabet, so that the claim about witnesses can be checked.
+    fn every_path() -> Vec<String> {
+        let parts = ["a", "b", "ab", "z", ""];
+        let mut paths = vec![String::new()];
+        let mut all = Vec::new();
+        for _ in 0..4 {
+            paths = paths
+                .iter()
+                .flat_map(|path| parts.iter().map(move |part| format!("{path}/{part}")))
+                .collect();
+            all.extend(paths.iter().map(|path| path[1..].to_owned()));
+        }
+        all
+    }
+
+    proptest! {
+        #[test]
+        fn the_direction_is_that_of_every_single_path(before in scopes(), after in scopes()) {
+            let (old, new) = (Rules::of(&before), Rules::of(&after));
+            let (mut gains, mut loses) = (false, false);
+            for path in every_path() {
+                let (was, is) = (old.effective(&path), new.effective(&path));
+                gains |= !is.is_subset(&was);
+                loses |= !was.is_subset(&is);
+            }
+            let found = direction(&before, &after);
+            // The witnesses see every path that exists, these only a small world: what the small
+            // world shows must have been found.
+            if gains { prop_assert!(found.may_widen(), "{found:?}"); }
+            if loses { prop_assert!(matches!(found, Direction::Narrows | Direction::Mixed), "{found:?}"); }
+            if !gains && !loses { prop_assert!(matches!(found, Direction::None), "{found:?}"); }
+        }
+
+        #[test]
+        fn a_change_and_its_reverse_go_opposite_ways(before in scopes(), after in scopes()) {
+            let back = match direction(&before, &after) {
+                Direction::Widens => Direction::Narrows,
+                Direction::Narrows => Direction::Widens,
+                other => other,
+            };
+            prop_assert_eq!(direction(&after, &before), back);
+        }
+    }
+}

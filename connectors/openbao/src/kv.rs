@@ -1,0 +1,515 @@
+//! KV v2 as a sink: documents under compare-and-set, the mirror in `custom_metadata`.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+};
+
+use async_trait::async_trait;
+use connector::{
+    Clock, Error, Outcome, Refusal,
+    transport::{Answer, Request},
+};
+use futures::{StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
+use secrets::{
+    Document, Expect, Look, Mirror, Result, Sink, SinkCapabilities, SinkError, Stored, Version,
+};
+use serde::{Serialize, Serializer, ser::SerializeMap};
+
+use crate::api::{
+    Api, Detailed, Keys, KvData, KvMetadata, KvVersion, KvVersionInfo, Mount, RAW, Said, data,
+    encode, post, refused,
+};
+
+/// What stands before our keys in `custom_metadata`, so that other people's stay theirs.
+const OURS: &str = "nhi_";
+/// The longest value that `custom_metadata` takes, in bytes.
+const VALUE: usize = 512;
+/// How many keys it takes.
+const KEYS: usize = 64;
+/// Between a key and the number of a further piece of its value.
+const PIECE: char = '~';
+
+/// One connection's KV v2 mounts.
+#[derive(Debug)]
+pub(crate) struct Kv {
+    api: Arc<Api>,
+    clock: Arc<dyn Clock>,
+    /// Mount paths that are known to be KV v2, without a slash at the end.
+    mounts: Mutex<BTreeSet<String>>,
+}
+
+/// A path, taken apart at its mount.
+struct Place {
+    mount: String,
+    rest: String,
+    whole: String,
+}
+
+/// A document as a request body holds it.
+struct Fields<'a>(&'a Document);
+
+impl Serialize for Fields<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.0.len()))?;
+        for (field, secret) in &self.0.0 {
+            match secret.expose().strip_prefix(RAW) {
+                // What came as a number, a list or an object goes back as one.
+                Some(json) => {
+                    let value: serde_json::Value =
+                        serde_json::from_str(json).map_err(serde::ser::Error::custom)?;
+                    map.serialize_entry(field, &value)?;
+                }
+                None => map.serialize_entry(field, secret.expose())?,
+            }
+        }
+        map.end()
+    }
+}
+
+#[derive(Serialize)]
+struct Write<'a> {
+    options: Cas,
+    data: Fields<'a>,
+}
+
+#[derive(Serialize)]
+struct Cas {
+    cas: u64,
+}
+
+impl Kv {
+    pub(crate) fn new(api: Arc<Api>, clock: Arc<dyn Clock>) -> Kv {
+        Kv { api, clock, mounts: Mutex::new(BTreeSet::new()) }
+    }
+
+    /// Finds the mount that a path lies in, asking the server once per mount.
+    async fn place(&self, path: &str) -> Result<Place> {
+        let whole = path.trim_matches('/').to_owned();
+        let refuse =
+            |reason: &str| SinkError::Refused { place: whole.clone(), reason: reason.into() };
+        if whole.is_empty()
+            || whole.split('/').any(|part| part.is_empty() || part == "." || part == "..")
+        {
+            return Err(refuse(
+                "a path is <mount>/<folders>/<name>, such as \"secret/apps/invoice-sync\"",
+            ));
+        }
+        let known = |mounts: &BTreeSet<String>| {
+            mounts
+                .iter()
+                .filter(|mount| is_under(&whole, mount))
+                .max_by_key(|mount| mount.len())
+                .cloned()
+        };
+        let found = known(&self.mounts.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
+        let mount = match found {
+            Some(mount) => mount,
+            None => {
+                let mount = self.find_mount(&whole).await?;
+                let mut mounts =
+                    self.mounts.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+                mounts.insert(mount.clone());
+                mount
+            }
+        };
+        let rest = whole[mount.len()..].trim_start_matches('/').to_owned();
+        Ok(Place { mount, rest, whole })
+    }
+
+    async fn find_mount(&self, whole: &str) -> Result<String> {
+        let request = Request {
+            shared: true,
+            ..Request::get(
+                format!("v1/sys/internal/ui/mounts/{}", encode(whole)),
+                "sys/internal/ui/mounts/{path}",
+            )
+        };
+        let what = request.what();
+        let answer = self.api.send(request).await.map_err(|error| sink_error(whole, error))?;
+        let first = whole.split('/').next().unwrap_or(whole).to_owned();
+        match answer.status {
+            200 => {
+                let mount: Mount =
+                    data(&what, &answer.body).map_err(|error| sink_error(whole, error))?;
+                let refuse =
+                    |reason: String| Err(SinkError::Refused { place: whole.to_owned(), reason });
+                if !matches!(mount.mount_type.as_str(), "kv" | "generic") {
+                    return refuse(format!(
+                        "the mount {:?} is of type {:?}, and a sink needs a KV version 2 mount",
+                        mount.path, mount.mount_type
+                    ));
+                }
+                if mount.options.get("version").map(String::as_str) != Some("2") {
+                    return refuse(format!(
+                        "the mount {:?} is KV version 1, which has no compare-and-set: enable \
+                         versioning or name another mount",
+                        mount.path
+                    ));
+                }
+                Ok(mount.path.trim_matches('/').to_owned())
+            }
+            // Neither the mount nor a reason is told to a token that holds nothing below it yet: the
+            // next call says what is refused.
+            403 | 404 => Ok(first),
+            _ => Err(sink_error(whole, refused(&what, &answer, false))),
+        }
+    }
+
+    async fn metadata(&self, place: &Place) -> Result<Option<KvMetadata>> {
+        let request = Request::get(
+            format!("v1/{}/metadata/{}", encode(&place.mount), encode(&place.rest)),
+            "{mount}/metadata/{path}",
+        );
+        self.api.maybe(request).await.map_err(|error| sink_error(&place.whole, error))
+    }
+
+    async fn get(&self, place: &Place, version: Option<u64>) -> Result<Option<KvData>> {
+        let query = version.map(|number| format!("?version={number}")).unwrap_or_default();
+        let request = Request::get(
+            format!("v1/{}/data/{}{query}", encode(&place.mount), encode(&place.rest)),
+            "{mount}/data/{path}",
+        );
+        let what = request.what();
+        let fail = |error| sink_error(&place.whole, error);
+        let answer = self.api.send(request).await.map_err(fail)?;
+        match answer.status {
+            200 => data(&what, &answer.body).map(Some).map_err(fail),
+            // A deleted version is a 404 that still tells about the version.
+            404 => match data::<KvData>(&what, &answer.body) {
+                Ok(found) => Ok(Some(found)),
+                Err(_) if Said::read(&answer.body) == Said::Nothing => Ok(None),
+                Err(_) => Err(fail(refused(&what, &answer, false))),
+            },
+            _ => Err(fail(refused(&what, &answer, false))),
+        }
+    }
+
+    async fn change(&self, place: &Place, request: connector::Result<Request>) -> Result<Answer> {
+        let fail = |error| sink_error(&place.whole, error);
+        self.api.change(request.map_err(fail)?).await.map_err(fail)
+    }
+}
+
+/// Whether a path is a mount or lies below it.
+fn is_under(path: &str, mount: &str) -> bool {
+    path.strip_prefix(mount).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// A connector's error in a sink's words.
+fn sink_error(place: &str, error: Error) -> SinkError {
+    let place = place.to_owned();
+    match error {
+        Error::Refused { refusal: Refusal::Conflict, .. } => SinkError::Conflict { place },
+        Error::Refused { refusal: Refusal::RateLimited, what, message, .. } => {
+            SinkError::Unreachable { place, reason: format!("{what}: {message}") }
+        }
+        Error::Keyring(inner) => inner,
+        other => match other.outcome() {
+            Outcome::Ambiguous => SinkError::Ambiguous { place, reason: other.to_string() },
+            Outcome::NotSent if matches!(other, Error::Unreachable { .. }) => {
+                SinkError::Unreachable { place, reason: other.to_string() }
+            }
+            _ => SinkError::Refused { place, reason: other.to_string() },
+        },
+    }
+}
+
+fn version_of(version: &KvVersion, metadata: Option<&KvMetadata>) -> Version {
+    Version {
+        number: version.version,
+        created_at: version.created_time,
+        begun_at: metadata.and_then(|metadata| metadata.created_time),
+    }
+}
+
+/// A deletion time in the future is `delete_version_after`: still there.
+fn is_gone(version: &KvVersionInfo, now: Timestamp) -> bool {
+    version.destroyed || version.deletion_time.is_some_and(|at| at <= now)
+}
+
+fn look_of(metadata: &KvMetadata, now: Timestamp) -> Option<Look> {
+    let number = metadata.current_version;
+    if number == 0 {
+        return None;
+    }
+    let version = metadata.versions.get(&number.to_string());
+    Some(Look {
+        version: Version {
+            number,
+            created_at: version.and_then(|version| version.created_time),
+            begun_at: metadata.created_time,
+        },
+        mirror: unfold(&metadata.custom_metadata),
+        deleted: version.is_none_or(|version| is_gone(version, now)),
+    })
+}
+
+/// Our mirror out of `custom_metadata`: our keys, their pieces put together.
+fn unfold(custom: &BTreeMap<String, String>) -> Mirror {
+    let mut pieces: BTreeMap<(&str, usize), &str> = BTreeMap::new();
+    for (key, value) in custom {
+        let Some(key) = key.strip_prefix(OURS) else { continue };
+        let (name, number) = match key.rsplit_once(PIECE) {
+            Some((name, number)) => match number.parse() {
+                Ok(number) => (name, number),
+                Err(_) => (key, 0),
+            },
+            None => (key, 0),
+        };
+        pieces.insert((name, number), value);
+    }
+    let mut mirror = Mirror::new();
+    for ((name, _), piece) in pieces {
+        mirror.entry(name.to_owned()).or_default().push_str(piece);
+    }
+    mirror
+}
+
+/// A mirror as `custom_metadata` takes it: keys marked as ours, long values in pieces, empty values
+/// left out since the server refuses them.
+fn fold(mirror: &Mirror) -> BTreeMap<String, String> {
+    let mut custom = BTreeMap::new();
+    for (name, value) in mirror {
+        let mut rest = value.as_str();
+        let mut number = 0;
+        while !rest.is_empty() {
+            let mut end = rest.len().min(VALUE);
+            while !rest.is_char_boundary(end) {
+                end -= 1;
+            }
+            let (piece, after) = rest.split_at(end);
+            let key = match number {
+                0 => format!("{OURS}{name}"),
+                number => format!("{OURS}{name}{PIECE}{number}"),
+            };
+            custom.insert(key, piece.to_owned());
+            (rest, number) = (after, number + 1);
+        }
+    }
+    custom
+}
+
+#[async_trait]
+impl Sink for Kv {
+    fn capabilities(&self) -> SinkCapabilities {
+        SinkCapabilities {
+            compare_and_set: true,
+            readable: true,
+            keeps_versions: true,
+            lists_mirrors: true,
+            this_host_only: false,
+        }
+    }
+
+    async fn read(&self, path: &str) -> Result<Option<Stored>> {
+        let place = self.place(path).await?;
+        // Content and key metadata are two requests: a write in between shows as two versions.
+        for _ in 0..3 {
+            let Some(found) = self.get(&place, None).await? else { return Ok(None) };
+            let metadata = self.metadata(&place).await?;
+            let same = metadata.as_ref().is_some_and(|metadata| {
+                metadata.current_version == found.metadata.version
+                    && metadata
+                        .versions
+                        .get(&found.metadata.version.to_string())
+                        .is_none_or(|version| version.created_time == found.metadata.created_time)
+            });
+            if same {
+                let version = version_of(&found.metadata, metadata.as_ref());
+                let gone = found.metadata.destroyed || found.data.is_none();
+                let document = found.data.filter(|_| !gone).map(|fields| Document(fields.0));
+                return Ok(Some(Stored { document, version }));
+            }
+        }
+        Err(SinkError::Unreachable {
+            place: place.whole,
+            reason: "it is written faster than it can be read; try again".to_owned(),
+        })
+    }
+
+    async fn read_version(&self, path: &str, number: u64) -> Result<Option<Document>> {
+        let place = self.place(path).await?;
+        let found = self.get(&place, Some(number)).await?;
+        Ok(found
+            .filter(|found| found.metadata.version == number && !found.metadata.destroyed)
+            .and_then(|found| found.data)
+            .map(|fields| Document(fields.0)))
+    }
+
+    async fn look(&self, path: &str) -> Result<Option<Look>> {
+        let place = self.place(path).await?;
+        Ok(self.metadata(&place).await?.as_ref().and_then(|found| look_of(found, self.clock.now())))
+    }
+
+    async fn look_all(&self, folder: &str) -> Result<BTreeMap<String, Look>> {
+        let place = self.place(folder).await?;
+        let fail = |error| sink_error(&place.whole, error);
+        let (mount, rest) = (encode(&place.mount), encode(&place.rest));
+        let request = Request {
+            method: "LIST",
+            shared: true,
+            ..Request::get(
+                format!("v1/{mount}/detailed-metadata/{rest}"),
+                "{mount}/detailed-metadata/{folder}",
+            )
+        };
+        let what = request.what();
+        let answer = self.api.send(request).await.map_err(fail)?;
+        let now = self.clock.now();
+        let looks = |infos: BTreeMap<String, KvMetadata>| {
+            let documents = infos.into_iter().filter(|(name, _)| !name.ends_with('/'));
+            documents.filter_map(|(name, info)| Some((name, look_of(&info, now)?))).collect()
+        };
+        match (answer.status, Said::read(&answer.body)) {
+            (200, _) => {
+                let listed: Detailed<Option<KvMetadata>> =
+                    data(&what, &answer.body).map_err(fail)?;
+                let infos = listed.key_info.into_iter();
+                return Ok(looks(infos.filter_map(|(name, info)| Some((name, info?))).collect()));
+            }
+            (404, Said::Nothing) => return Ok(BTreeMap::new()),
+            // A KV without detailed listings (Vault), or a token that may not use them: one by one.
+            (404 | 405, _) | (403, _) => {}
+            _ => return Err(fail(refused(&what, &answer, false))),
+        }
+        let request = Request {
+            method: "LIST",
+            shared: true,
+            ..Request::get(format!("v1/{mount}/metadata/{rest}"), "{mount}/metadata/{folder}")
+        };
+        let names = self.api.maybe::<Keys>(request).await.map_err(fail)?.map(|keys| keys.keys);
+        let names = names.unwrap_or_default().into_iter().filter(|name| !name.ends_with('/'));
+        let infos: Vec<_> = stream::iter(names)
+            .map(|name| {
+                let below = match place.rest.as_str() {
+                    "" => name.clone(),
+                    rest => format!("{rest}/{name}"),
+                };
+                let place = Place {
+                    mount: place.mount.clone(),
+                    whole: format!("{}/{below}", place.mount),
+                    rest: below,
+                };
+                async move { Ok::<_, SinkError>((name, self.metadata(&place).await?)) }
+            })
+            .buffer_unordered(8)
+            .try_collect()
+            .await?;
+        Ok(looks(infos.into_iter().filter_map(|(name, info)| Some((name, info?))).collect()))
+    }
+
+    async fn write(&self, path: &str, document: &Document, expect: Expect) -> Result<Version> {
+        let place = self.place(path).await?;
+        let cas = match expect {
+            Expect::Nothing => 0,
+            Expect::Version(number) => number,
+        };
+        let request = post(
+            format!("v1/{}/data/{}", encode(&place.mount), encode(&place.rest)),
+            "{mount}/data/{path}",
+            &Write { options: Cas { cas }, data: Fields(document) },
+        );
+        let answer = self.change(&place, request).await?;
+        let written: KvVersion =
+            data("POST {mount}/data/{path}", &answer.body).map_err(|error| {
+                SinkError::Ambiguous { place: place.whole.clone(), reason: error.to_string() }
+            })?;
+        // The write is done: a key whose metadata cannot be read is still written.
+        let metadata = self.metadata(&place).await.ok().flatten();
+        Ok(version_of(&written, metadata.as_ref()))
+    }
+
+    async fn write_mirror(&self, path: &str, mirror: &Mirror) -> Result<()> {
+        #[derive(Serialize)]
+        struct Metadata {
+            custom_metadata: BTreeMap<String, String>,
+        }
+        let place = self.place(path).await?;
+        let before =
+            self.metadata(&place).await?.map(|found| found.custom_metadata).unwrap_or_default();
+        let mut custom_metadata: BTreeMap<_, _> =
+            before.into_iter().filter(|(key, _)| !key.starts_with(OURS)).collect();
+        custom_metadata.extend(fold(mirror));
+        if custom_metadata.len() > KEYS {
+            return Err(SinkError::Refused {
+                place: place.whole,
+                reason: format!(
+                    "its custom metadata would have {} keys, and KV takes {KEYS}: remove keys that \
+                     others wrote there",
+                    custom_metadata.len()
+                ),
+            });
+        }
+        let request = post(
+            format!("v1/{}/metadata/{}", encode(&place.mount), encode(&place.rest)),
+            "{mount}/metadata/{path}",
+            &Metadata { custom_metadata },
+        );
+        self.change(&place, request).await.map(drop)
+    }
+
+    async fn destroy_version(&self, path: &str, number: u64) -> Result<()> {
+        #[derive(Serialize)]
+        struct Destroy {
+            versions: [u64; 1],
+        }
+        let place = self.place(path).await?;
+        let request = post(
+            format!("v1/{}/destroy/{}", encode(&place.mount), encode(&place.rest)),
+            "{mount}/destroy/{path}",
+            &Destroy { versions: [number] },
+        );
+        self.change(&place, request).await.map(drop)
+    }
+
+    async fn prepare_claim(&self, path: &str) -> Result<()> {
+        #[derive(Serialize)]
+        struct Claim {
+            max_versions: u32,
+            cas_required: bool,
+        }
+        let place = self.place(path).await?;
+        let request = post(
+            format!("v1/{}/metadata/{}", encode(&place.mount), encode(&place.rest)),
+            "{mount}/metadata/{path}",
+            &Claim { max_versions: 1, cas_required: true },
+        );
+        self.change(&place, request).await.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_mirror_survives_its_place_and_its_limits(
+            mirror in prop::collection::btree_map("[a-z]{1,8}", "[a-zäß€]{1,900}", 0..6),
+        ) {
+            let custom = fold(&mirror);
+            prop_assert!(custom.values().all(|value| value.len() <= VALUE && !value.is_empty()));
+            prop_assert_eq!(unfold(&custom), mirror);
+        }
+    }
+
+    #[test]
+    fn keys_of_others_are_not_in_the_mirror() {
+        let custom = BTreeMap::from([
+            ("team".to_owned(), "x".to_owned()),
+            ("nhi_gen".to_owned(), "7".to_owned()),
+        ]);
+        assert_eq!(unfold(&custom), Mirror::from([("gen".to_owned(), "7".to_owned())]));
+    }
+
+    #[test]
+    fn a_mount_is_a_whole_prefix_of_its_paths() {
+        assert!(is_under("secret/a", "secret"));
+        assert!(!is_under("secrets/a", "secret"));
+        assert!(is_under("secret", "secret"));
+    }
+}

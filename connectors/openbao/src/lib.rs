@@ -1,0 +1,92 @@
+//! OpenBao and Vault: AppRole integrations, and KV v2 as a sink.
+//!
+//! `api` holds their words; the other files hold ours, one concern each: `tables` what is known
+//! offline, `scope` the grammar, `effective` which way a change goes, `policy` the policy's text,
+//! `approle` the integrations, `probe` sign-ins under test, `kv` the sink, `token` our own sign-in.
+
+mod api;
+mod approle;
+mod effective;
+mod kv;
+mod policy;
+mod probe;
+mod scope;
+mod tables;
+mod token;
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use connector::{Connection, Error, Field, Kind, Platform, Result, ScopeError, Setup};
+use domain::{Action, Direction, Scope};
+
+/// The platform: OpenBao, and HashiCorp Vault where its API is the same.
+#[derive(Debug)]
+pub struct OpenBao;
+
+/// The platform, for `wiring`.
+pub static PLATFORM: OpenBao = OpenBao;
+
+impl Platform for OpenBao {
+    fn name(&self) -> &'static str {
+        "openbao"
+    }
+
+    fn doc(&self) -> &'static str {
+        "OpenBao or HashiCorp Vault: AppRole roles as integrations, KV version 2 as a sink."
+    }
+
+    fn connection_fields(&self) -> &'static [Field] {
+        &tables::CONNECTION
+    }
+
+    fn kinds(&self) -> &'static [Kind] {
+        &tables::KINDS
+    }
+
+    fn is_sink(&self) -> bool {
+        true
+    }
+
+    fn parse_scope(&self, _: &str, text: &str) -> std::result::Result<Vec<Scope>, ScopeError> {
+        scope::parse(text)
+    }
+
+    fn action(&self, _: &str, scope: &Scope) -> Action {
+        scope::action(scope)
+    }
+
+    fn direction(&self, _: &str, before: &BTreeSet<Scope>, after: &BTreeSet<Scope>) -> Direction {
+        effective::direction(before, after)
+    }
+
+    fn connect(&'static self, setup: Setup) -> Result<Connection> {
+        let namespace = setup.settings.text("namespace").map(|text| text.trim_matches('/'));
+        let namespace = namespace.filter(|text| !text.is_empty() && *text != "root");
+        if let Some(namespace) = namespace
+            && !namespace.bytes().all(|b| b.is_ascii_graphic())
+        {
+            return Err(Error::Configuration(format!(
+                "connection {:?}: namespace {namespace:?} is no path of printable characters",
+                setup.name
+            )));
+        }
+        let mount = setup.settings.text("sign_in_mount").unwrap_or(tables::MOUNT).trim_matches('/');
+        let token = token::Token::new(
+            &setup.name,
+            setup.credential,
+            setup.credential_id,
+            mount,
+            setup.clock.clone(),
+        );
+        let api = Arc::new(api::Api::new(setup.transport, namespace.map(str::to_owned), token));
+        let pinned = setup.settings.text("tenant").map(str::to_owned);
+        let sink = kv::Kv::new(api.clone(), setup.clock.clone());
+        let connector = approle::AppRole::new(self, setup.name, pinned, api, setup.clock);
+        Ok(Connection {
+            platform: self,
+            connector: Some(Arc::new(connector)),
+            sink: Some(Arc::new(sink)),
+            directory: None,
+        })
+    }
+}

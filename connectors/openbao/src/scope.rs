@@ -1,0 +1,418 @@
+//! The grammar of scopes: `<api path>:<capability>`, and opaque forms for what it cannot say.
+//!
+//! | form | what it is |
+//! |---|---|
+//! | `secret/data/invoices/*:read` | a rule of the integration's own policy |
+//! | `policy/<name>` | another policy attached to the role |
+//! | `identity-policy/<name>` | a policy that its entity or a group gives |
+//! | `rule/<path>#<8 hex>` | a rule with parameters, templates or members that we do not model |
+//! | `role/<setting>` | a setting of the role that lets it sign in or stay with less than it should |
+
+use connector::ScopeError;
+use domain::{Action, Scope};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use unicode_normalization::UnicodeNormalization;
+
+use crate::effective::Pattern;
+
+/// Every capability, in the order in which a rule is written.
+pub(crate) const CAPABILITIES: [&str; 11] = [
+    "create",
+    "read",
+    "update",
+    "patch",
+    "delete",
+    "list",
+    "scan",
+    "sudo",
+    "subscribe",
+    "recover",
+    "deny",
+];
+
+/// A colon would end a name, so it is escaped in one.
+const NAME: &AsciiSet = &CONTROLS.add(b':').add(b'%').add(b' ');
+
+/// What a canonical scope is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Form<'a> {
+    /// A rule of our own policy.
+    Rule { path: &'a str, capability: &'static str },
+    /// A rule that we keep and do not understand.
+    OpaqueRule { path: &'a str },
+    /// Another policy on the role.
+    Policy(String),
+    /// A policy through entity or groups.
+    IdentityPolicy(String),
+    /// A setting of the role.
+    Role(&'a str),
+}
+
+/// The scope of one capability on one path.
+pub(crate) fn rule(path: &str, capability: &str) -> Scope {
+    Scope::canonical(format!("{path}:{capability}"))
+}
+
+/// The scope of a rule that we do not model.
+pub(crate) fn opaque_rule(path: &str, hash: &str) -> Scope {
+    Scope::canonical(format!("rule/{path}#{hash}"))
+}
+
+/// The scope of another policy on the role.
+pub(crate) fn attached(name: &str) -> Scope {
+    Scope::canonical(format!("policy/{}", utf8_percent_encode(name, NAME)))
+}
+
+/// The scope of a policy that identity gives.
+pub(crate) fn identity(name: &str) -> Scope {
+    Scope::canonical(format!("identity-policy/{}", utf8_percent_encode(name, NAME)))
+}
+
+/// The scope of a setting of the role.
+pub(crate) fn role(setting: &str) -> Scope {
+    Scope::canonical(format!("role/{setting}"))
+}
+
+/// The settings of a role that are scopes.
+pub(crate) const ROLE_SETTINGS: [&str; 2] = ["no-secret-needed", "periodic-tokens"];
+
+/// Whether a path can stand in a plain rule: no template, nothing that HCL reads as its own.
+pub(crate) fn is_plain_path(path: &str) -> bool {
+    !path.is_empty()
+        && !path.contains("{{")
+        && !path.contains("${")
+        && !path.contains("%{")
+        && !path.chars().any(char::is_control)
+}
+
+/// What a canonical scope is; `None` where it is none.
+pub(crate) fn form(text: &str) -> Option<Form<'_>> {
+    let name = |text: &str| {
+        let name = percent_decode_str(text).decode_utf8().ok()?.into_owned();
+        (!name.is_empty()).then_some(name)
+    };
+    if let Some(found) = opaque(text) {
+        return Some(found);
+    }
+    if let Some((path, word)) = text.rsplit_once(':') {
+        let capability = CAPABILITIES.iter().find(|one| **one == word)?;
+        return is_plain_path(path).then_some(Form::Rule { path, capability });
+    }
+    if let Some(rest) = text.strip_prefix("policy/") {
+        return Some(Form::Policy(name(rest)?));
+    }
+    if let Some(rest) = text.strip_prefix("identity-policy/") {
+        return Some(Form::IdentityPolicy(name(rest)?));
+    }
+    if let Some(setting) = text.strip_prefix("role/") {
+        return ROLE_SETTINGS.contains(&setting).then_some(Form::Role(setting));
+    }
+    None
+}
+
+fn opaque(text: &str) -> Option<Form<'_>> {
+    let (path, hash) = text.strip_prefix("rule/")?.rsplit_once('#')?;
+    let fits = hash.len() == 8 && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    (fits && !path.is_empty()).then_some(Form::OpaqueRule { path })
+}
+
+/// Reads a scope as people write it.
+pub(crate) fn parse(text: &str) -> Result<Vec<Scope>, ScopeError> {
+    let refuse =
+        |message: String, suggestion: Option<String>| Err(ScopeError { message, suggestion });
+    let text: String = text.trim().nfc().collect();
+    let is_form = |prefix: &str| text.starts_with(prefix) && !text.contains(':');
+    if is_form("policy/") || is_form("identity-policy/") || is_form("role/") {
+        return match form(&text) {
+            Some(_) => Ok(vec![Scope::canonical(text)]),
+            None => refuse(
+                format!(
+                    "{text:?} names nothing: expected policy/<name>, identity-policy/<name> or role/<setting>"
+                ),
+                None,
+            ),
+        };
+    }
+    if opaque(&text).is_some() {
+        return Ok(vec![Scope::canonical(text)]);
+    }
+    let Some((path, words)) = text.rsplit_once(':') else {
+        return refuse(
+            format!("{text:?} has no capability: expected <api path>:<capability>"),
+            Some(format!("{}:read", text.trim_start_matches('/'))),
+        );
+    };
+    let path = path.trim_start_matches('/');
+    let path = path.strip_prefix("v1/").unwrap_or(path);
+    if !is_plain_path(path) {
+        return refuse(
+            format!(
+                "{text:?}: a path is not empty and has no template, \"${{\" or control character"
+            ),
+            None,
+        );
+    }
+    if path.contains("+*") {
+        return refuse(
+            format!(
+                "{text:?}: the server refuses \"+*\": a whole segment is \"+\", the rest of a path \"*\""
+            ),
+            Some(format!("{}:{words}", path.replace("+*", "+/*"))),
+        );
+    }
+    if let Some(at) = path.find('*')
+        && at + 1 != path.len()
+    {
+        return refuse(
+            format!("{text:?}: \"*\" stands only at the end of a path; \"+\" is one whole segment"),
+            Some(format!("{}:{words}", path.replace("/*/", "/+/"))),
+        );
+    }
+    let mut scopes = Vec::new();
+    for word in words.split('+') {
+        let word = word.trim().to_lowercase();
+        let capabilities: &[&str] = match word.as_str() {
+            "write" => &["create", "update", "patch"],
+            word => match CAPABILITIES.iter().find(|one| **one == word) {
+                Some(known) => std::slice::from_ref(known),
+                None => {
+                    return refuse(
+                        format!(
+                            "{text:?}: {word:?} is no capability: expected {} or write (create, update and patch)",
+                            CAPABILITIES.join(", ")
+                        ),
+                        nearest(word).map(|known| format!("{path}:{known}")),
+                    );
+                }
+            },
+        };
+        for capability in capabilities {
+            let scope = rule(path, capability);
+            if !scopes.contains(&scope) {
+                scopes.push(scope);
+            }
+        }
+    }
+    Ok(scopes)
+}
+
+/// The capability that a slip of the pen most likely meant.
+fn nearest(word: &str) -> Option<&'static str> {
+    let distance = |other: &str| {
+        let (a, b): (Vec<char>, Vec<char>) = (word.chars().collect(), other.chars().collect());
+        let mut row: Vec<usize> = (0..=b.len()).collect();
+        for (i, x) in a.iter().enumerate() {
+            let mut corner = row[0];
+            row[0] = i + 1;
+            for (j, y) in b.iter().enumerate() {
+                let substitute = corner + usize::from(x != y);
+                corner = row[j + 1];
+                row[j + 1] = substitute.min(corner + 1).min(row[j] + 1);
+            }
+        }
+        row[b.len()]
+    };
+    let best = CAPABILITIES.iter().min_by_key(|one| distance(one))?;
+    (word.len() <= 20 && distance(best) <= 2).then_some(*best)
+}
+
+/// What a change on these paths is, highest first: reading there is looking, unless said otherwise.
+const PLACES: [(&str, Action); 33] = [
+    ("sys/policies/*", Action::Policy),
+    ("sys/policy", Action::Policy),
+    ("sys/policy/*", Action::Policy),
+    ("sys/audit*", Action::Suppress),
+    ("sys/config/auditing/*", Action::Suppress),
+    ("sys/auth", Action::Identity),
+    ("sys/auth/*", Action::Identity),
+    ("sys/leases/*", Action::Identity),
+    ("sys/revoke*", Action::Identity),
+    ("sys/locked-users*", Action::Identity),
+    ("identity/*", Action::Identity),
+    ("auth/*", Action::Identity),
+    ("sys/capabilities*", Action::Read),
+    ("sys/wrapping/*", Action::Read),
+    ("sys/tools/*", Action::Read),
+    ("sys/internal/ui/*", Action::Read),
+    ("sys/mounts", Action::Admin),
+    ("sys/mounts/*", Action::Admin),
+    ("sys/remount*", Action::Admin),
+    ("sys/namespaces*", Action::Admin),
+    ("sys/raw*", Action::Admin),
+    ("sys/seal", Action::Admin),
+    ("sys/rotate*", Action::Admin),
+    ("sys/generate-root/*", Action::Admin),
+    ("sys/rekey/*", Action::Admin),
+    ("sys/plugins/*", Action::Admin),
+    ("sys/quotas/*", Action::Suppress),
+    ("sys/storage/*", Action::Admin),
+    ("sys/config/*", Action::Admin),
+    ("sys/step-down", Action::Admin),
+    ("sys/*", Action::Admin),
+    ("+/issue/*", Action::Identity),
+    ("+/sign/*", Action::Identity),
+];
+
+/// Paths where reading shows credentials.
+const SECRETS: [&str; 8] = [
+    "+/data/*",
+    "+/+/data/*",
+    "+/+/+/data/*",
+    "cubbyhole/*",
+    "+/creds/*",
+    "+/static-creds/*",
+    "+/export/*",
+    "sys/raw*",
+];
+
+/// Paths of a KV v2 mount where a change is a change or removal of data.
+const KV: [(&str, Action); 5] = [
+    ("+/metadata/*", Action::Write),
+    ("+/delete/*", Action::Delete),
+    ("+/destroy/*", Action::Delete),
+    ("+/undelete/*", Action::Write),
+    ("+/subkeys/*", Action::Read),
+];
+
+/// What a scope lets its holder do.
+pub(crate) fn action(scope: &Scope) -> Action {
+    let (path, capability) = match form(scope.as_str()) {
+        Some(Form::Rule { path, capability }) => (path, capability),
+        _ => return Action::Unknown,
+    };
+    if capability == "deny" {
+        return Action::None;
+    }
+    if capability == "sudo" || matches!(path, "*" | "+" | "+/*") {
+        return Action::Admin;
+    }
+    let pattern = Pattern::new(path);
+    let meets = |place: &str| pattern.meets(&Pattern::new(place));
+    // A pattern that says less than the place (`sys/*`) reaches it as well: the highest counts. One
+    // that stays inside a place is judged by the most particular one.
+    let inside: Vec<Action> = PLACES
+        .iter()
+        .filter(|(place, _)| Pattern::new(place).covers(&pattern))
+        .map(|(_, action)| *action)
+        .take(1)
+        .collect();
+    let places = if inside.is_empty() {
+        PLACES.iter().filter(|(place, _)| meets(place)).map(|(_, action)| *action).collect()
+    } else {
+        inside
+    };
+    let place = places.into_iter().max();
+    let secret = SECRETS.iter().any(|place| meets(place));
+    let kv = KV.iter().filter(|(place, _)| meets(place)).map(|(_, action)| *action).max();
+    match capability {
+        "read" if secret => Action::Secret,
+        // Without knowing the engine behind a mount, nobody knows what a read there shows.
+        "read" | "subscribe" if place.is_none() && kv.is_none() => Action::Unknown,
+        "read" | "subscribe" | "list" => Action::Read,
+        "scan" => Action::Export,
+        _ if place.is_some() => place.unwrap_or(Action::Unknown),
+        "delete" if secret || kv.is_some() => Action::Delete,
+        "create" | "update" | "patch" | "recover" if kv.is_some() => kv.unwrap_or(Action::Unknown),
+        "create" | "update" | "patch" | "recover" if secret => Action::Write,
+        _ => Action::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn parsed(text: &str) -> Vec<String> {
+        parse(text).unwrap().iter().map(Scope::to_string).collect()
+    }
+
+    #[test]
+    fn scopes_are_brought_into_one_spelling() {
+        assert_eq!(parsed("/secret/data/x:READ"), ["secret/data/x:read"]);
+        assert_eq!(
+            parsed("v1/secret/data/x:read+list"),
+            ["secret/data/x:read", "secret/data/x:list"]
+        );
+        assert_eq!(parsed("a:write"), ["a:create", "a:update", "a:patch"]);
+        assert_eq!(parsed("a:b:read"), ["a:b:read"]);
+        assert_eq!(parsed("policy/admin"), ["policy/admin"]);
+        assert_eq!(parsed("rule/a/b#0011aabb"), ["rule/a/b#0011aabb"]);
+        assert_eq!(parsed("e\u{301}:read"), ["\u{e9}:read"]);
+    }
+
+    #[test]
+    fn what_is_no_scope_is_refused_with_what_may_have_been_meant() {
+        let suggestion = |text: &str| parse(text).unwrap_err().suggestion;
+        assert_eq!(suggestion("secret/data/x").as_deref(), Some("secret/data/x:read"));
+        assert_eq!(suggestion("secret/data/x:raed").as_deref(), Some("secret/data/x:read"));
+        assert_eq!(suggestion("secret/*/x:read").as_deref(), Some("secret/+/x:read"));
+        assert_eq!(suggestion("secret/+*:read").as_deref(), Some("secret/+/*:read"));
+        assert!(
+            parse(":read").is_err() && parse("policy/").is_err() && parse("a{{b}}:read").is_err()
+        );
+        assert!(parse("role/anything").is_err());
+    }
+
+    #[test]
+    fn actions_are_ranked_by_place_and_capability() {
+        let of = |text: &str| action(&Scope::canonical(text));
+        for (text, expected) in [
+            ("secret/data/invoices/*:read", Action::Secret),
+            ("secret/data/invoices/*:list", Action::Read),
+            ("secret/*:read", Action::Secret),
+            ("team/kv/data/x:read", Action::Secret),
+            ("secret/data/x:update", Action::Write),
+            ("secret/data/x:delete", Action::Delete),
+            ("secret/metadata/x:list", Action::Read),
+            ("secret/metadata/x:delete", Action::Delete),
+            ("secret/destroy/x:update", Action::Delete),
+            ("secret/data/x:deny", Action::None),
+            ("secret/data/x:sudo", Action::Admin),
+            ("database/creds/app:read", Action::Secret),
+            ("sys/policies/acl/x:update", Action::Policy),
+            ("sys/policies/acl/x:read", Action::Read),
+            ("sys/audit/file:update", Action::Suppress),
+            ("identity/entity:create", Action::Identity),
+            ("auth/approle/role/x/secret-id:update", Action::Identity),
+            ("sys/auth/x:update", Action::Identity),
+            ("sys/mounts/x:update", Action::Admin),
+            ("sys/*:update", Action::Admin),
+            ("+/policies/acl/x:update", Action::Admin),
+            ("sys/capabilities-self:update", Action::Read),
+            ("*:read", Action::Admin),
+            ("something/new:update", Action::Unknown),
+            ("something/new:read", Action::Unknown),
+            ("policy/legacy", Action::Unknown),
+            ("rule/a#00112233", Action::Unknown),
+        ] {
+            assert_eq!(of(text), expected, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_parsed_is_canonical(text in "[a-z/+:*]{1,20}|(policy|rule|role|identity-policy)/[a-z%:#0-9]{0,12}") {
+            if let Ok(scopes) = parse(&text) {
+                for scope in scopes {
+                    prop_assert!(form(scope.as_str()).is_some(), "{scope}");
+                    prop_assert_eq!(parse(scope.as_str()).unwrap(), vec![scope]);
+                }
+            }
+        }
+
+        #[test]
+        fn no_text_makes_the_parser_panic(text in ".*") {
+            if let Ok(scopes) = parse(&text) {
+                for scope in scopes { let _ = action(&scope); }
+            }
+        }
+
+        #[test]
+        fn a_policy_of_any_name_has_a_scope_of_its_own(name in "[^/]{1,12}") {
+            let scope = attached(&name);
+            prop_assert_eq!(form(scope.as_str()), Some(Form::Policy(name)));
+        }
+    }
+}

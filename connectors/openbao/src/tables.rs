@@ -1,0 +1,236 @@
+//! What is known offline: settings, kinds, ways of issuing.
+
+use connector::{
+    Absent, Capabilities, CredentialType, Default, Effect, Field, FieldType, Grows, Kind,
+    MainField, MarkerPlace, OnChange, Origin, ProbeBudget, Profile, VerifyCost,
+};
+use domain::Span;
+
+/// The one kind.
+pub(crate) const APPROLE: &str = "openbao_approle";
+/// Its one type of credential.
+pub(crate) const SECRET_ID: &str = "openbao_secret_id";
+/// We choose the secret.
+pub(crate) const ADD_OURS: &str = "add-ours";
+/// The server makes the secret, marked in the same call.
+pub(crate) const ADD_MARKED: &str = "add-marked";
+/// The mount where roles are unless told otherwise.
+pub(crate) const MOUNT: &str = "approle";
+
+/// Refusals that a role stands between two successes; five lock it.
+pub(crate) const BETWEEN_SUCCESSES: u8 = 2;
+/// Refusals in a window.
+pub(crate) const IN_WINDOW: u8 = 4;
+/// The server's own window.
+pub(crate) const WINDOW: Span = Span::from_secs(900);
+
+const TEXT: Field = Field {
+    name: "",
+    field_type: FieldType::Text,
+    required: false,
+    default: Default::None,
+    on_change: OnChange::InPlace,
+    grows: Grows::Never,
+    absent: Absent::Neutral,
+    doc: "",
+};
+
+/// The settings of a connection.
+pub(crate) static CONNECTION: [Field; 5] = [
+    Field {
+        name: "address",
+        required: true,
+        doc: "Where the server answers, such as `https://bao.acme.example:8200`.",
+        ..TEXT
+    },
+    Field {
+        name: "namespace",
+        doc: "The namespace that everything happens in; the root namespace unless set.",
+        ..TEXT
+    },
+    Field {
+        name: "ca_file",
+        doc: "A file of PEM certificates that sign the server's; the machine's own unless set.",
+        ..TEXT
+    },
+    Field {
+        name: "tenant",
+        doc: "The cluster id that must answer (with `/<namespace>` behind it, if any): protects \
+              against an address that points elsewhere.",
+        ..TEXT
+    },
+    Field {
+        name: "sign_in_mount",
+        default: Default::Ours(MOUNT),
+        doc: "The AppRole mount of our own sign-in, where the credential has a role id.",
+        ..TEXT
+    },
+];
+
+static ROLE: [Field; 7] = [
+    Field {
+        name: "mount",
+        default: Default::Ours(MOUNT),
+        on_change: OnChange::Replace,
+        doc: "The AppRole auth mount, `approle` unless set.",
+        ..TEXT
+    },
+    Field {
+        name: "token_ttl",
+        field_type: FieldType::Span,
+        default: Default::Ours("1h"),
+        grows: Grows::More,
+        absent: Absent::Widest,
+        doc: "How long a token lives before it must be renewed, `1h` unless set.",
+        ..TEXT
+    },
+    Field {
+        name: "token_max_ttl",
+        field_type: FieldType::Span,
+        grows: Grows::More,
+        absent: Absent::Widest,
+        doc: "How long a token may live with renewals; the mount's limit unless set.",
+        ..TEXT
+    },
+    Field {
+        name: "token_bound_cidrs",
+        field_type: FieldType::Cidrs,
+        grows: Grows::More,
+        absent: Absent::Widest,
+        doc: "Where a token may be used from; everywhere unless set.",
+        ..TEXT
+    },
+    Field {
+        name: "token_num_uses",
+        field_type: FieldType::Count,
+        grows: Grows::More,
+        absent: Absent::Widest,
+        doc: "How often a token may be used; without limit unless set.",
+        ..TEXT
+    },
+    Field {
+        name: "token_type",
+        default: Default::Vendor,
+        grows: Grows::Any,
+        doc: "`service` tokens can be revoked one by one, `batch` tokens cannot; the mount's default \
+              unless set.",
+        ..TEXT
+    },
+    Field {
+        name: "no_default_policy",
+        field_type: FieldType::Flag,
+        default: Default::Ours("true"),
+        grows: Grows::False,
+        doc: "Tokens do without the `default` policy, `true` unless set.",
+        ..TEXT
+    },
+];
+
+static SECRET_ID_FIELDS: [Field; 2] = [
+    Field {
+        name: "bound_cidrs",
+        field_type: FieldType::Cidrs,
+        on_change: OnChange::Rotate,
+        grows: Grows::More,
+        absent: Absent::Widest,
+        doc: "Where the secret id may be used from; everywhere unless set.",
+        ..TEXT
+    },
+    Field {
+        name: "num_uses",
+        field_type: FieldType::Count,
+        on_change: OnChange::Rotate,
+        grows: Grows::More,
+        absent: Absent::Widest,
+        doc: "How often the secret id may be used; without limit unless set. Verifying it takes one \
+              use.",
+        ..TEXT
+    },
+];
+
+const OURS: Profile = Profile {
+    name: ADD_OURS,
+    effect: Effect::Adds { max_live: None },
+    origin: Origin::Ours,
+    marks: true,
+    lists: true,
+    sets_expiry: true,
+    verify: VerifyCost { mints_child: true, takes_use: true },
+    probe: ProbeBudget {
+        between_successes: BETWEEN_SUCCESSES,
+        in_window: IN_WINDOW,
+        window: WINDOW,
+    },
+    revocation_lag: Span::ZERO,
+    list_lag: Span::ZERO,
+    call_deadline: Span::from_secs(30),
+};
+
+/// The ways of issuing, best first.
+pub(crate) static PROFILES: [Profile; 2] =
+    [OURS, Profile { name: ADD_MARKED, origin: Origin::VendorOnce, ..OURS }];
+
+static SECRET_ID_TYPE: CredentialType = CredentialType {
+    name: SECRET_ID,
+    doc: "A secret id of an AppRole role. Several live at once, each marked in its metadata.",
+    fields: &SECRET_ID_FIELDS,
+    profiles: &PROFILES,
+    main: &[("role_id", MainField::VendorId), ("secret_id", MainField::Secret)],
+};
+
+/// The kinds.
+pub(crate) static KINDS: [Kind; 1] = [Kind {
+    name: APPROLE,
+    doc: "A role of the AppRole auth method, with a policy `nhi/<name>` of its own and an identity \
+          entity that can be switched off.",
+    fields: &ROLE,
+    capabilities: Capabilities {
+        lists: true,
+        creates: true,
+        key_is_ours: true,
+        keeps_record: true,
+        needs_keyring: false,
+        changes_scopes: true,
+        ends_scopes: true,
+        disables: true,
+        disable_reaches_tokens: true,
+        lists_credentials: true,
+        tells_last_use: false,
+        marker: MarkerPlace::Credential,
+        sweeps_children: true,
+        proves_by_use: true,
+    },
+    credential_types: &[&SECRET_ID_TYPE],
+    refuse_name,
+}];
+
+/// Role names are letters, digits, `_`, `-` and `.`; the server lower-cases what it is given, so
+/// capitals would come back as another name.
+fn refuse_name(name: &str) -> Option<String> {
+    let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    let inside =
+        |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.');
+    let fits = edge(name.chars().next()) && edge(name.chars().last()) && name.chars().all(inside);
+    if fits && name.len() <= 100 {
+        return None;
+    }
+    Some(format!(
+        "{name:?} cannot name an AppRole role: lower-case letters, digits, \"-\", \"_\" and \".\", a \
+         letter or digit at both ends, at most 100"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_the_server_would_change_or_refuse_are_refused() {
+        for good in ["ci", "invoice-sync", "a.b_c", "7"] {
+            assert_eq!(refuse_name(good), None, "{good}");
+        }
+        for bad in ["", "CI", "-a", "a-", "a/b", "a b", "ä", "a:b"] {
+            assert!(refuse_name(bad).is_some(), "{bad}");
+        }
+    }
+}

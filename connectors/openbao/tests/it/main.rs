@@ -1,0 +1,6 @@
+//! The connector against a real OpenBao.
+
+mod life;
+mod server;
+mod wire;
+mod world;
