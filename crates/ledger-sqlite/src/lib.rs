@@ -26,6 +26,7 @@ use ledger::{
     Tenant, Verification, inventory::Document, tree,
 };
 use rusqlite::{Connection, OptionalExtension};
+use serde_json::Value;
 use tokio::sync::oneshot;
 
 use crate::{
@@ -255,6 +256,11 @@ impl Ledger for SqliteLedger {
             .ok_or_else(|| Error::Usage(format!("there is no entry {seq} among the first {size}")))
     }
 
+    async fn document(&self, hash: &Hash) -> Result<Option<Value>> {
+        let hash = *hash;
+        self.read("read a document", move |connection| rows::document_of(connection, &hash)).await
+    }
+
     async fn tenants(&self) -> Result<Vec<Tenant>> {
         self.read("read its tenants", rows::tenants).await
     }
@@ -335,13 +341,26 @@ impl Ledger for SqliteLedger {
     }
 
     async fn erase_person(&self, id: &str, at: i64) -> Result<()> {
-        let id = id.to_owned();
+        if self.person(id).await?.is_none() {
+            return Ok(());
+        }
+        let (id, place) = (id.to_owned(), self.place());
         self.change(move |writer| {
-            writer.connection()?.pragma_update(None, "secure_delete", true).ok();
+            // What is overwritten is zeroed, not only unlinked.
+            writer
+                .connection()?
+                .query_row("PRAGMA secure_delete = ON", [], |_| Ok(()))
+                .map_err(|error| fault(&place, "erase a person", &error))?;
             writer.transact("erase a person", true, |connection, place| {
                 rows::erase_person(connection, &id, at)
                     .map_err(|error| fault(place, "erase a person", &error))
-            })
+            })?;
+            // The log still holds the page as it was. Somebody who reads just now keeps it open;
+            // then the next turn of the log overwrites it.
+            writer
+                .connection()?
+                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+                .map_err(|error| fault(&place, "erase a person", &error))
         })
         .await
     }

@@ -251,16 +251,22 @@ pub(crate) fn rebuild(connection: &Connection) -> rusqlite::Result<Result<Rebuil
 pub(crate) fn restore(connection: &Connection, change: &mut Change) -> rusqlite::Result<()> {
     let mut found = std::collections::HashMap::new();
     for hash in change.names() {
-        let body: Option<Vec<u8>> = connection
-            .prepare_cached("SELECT body FROM document WHERE hash = ?1")?
-            .query_row([hash.0], |row| row.get(0))
-            .optional()?;
-        if let Some(value) = body.and_then(|body| canonical::decode(&body).ok()) {
+        if let Some(value) = document_of(connection, &hash)? {
             found.insert(hash, value);
         }
     }
     change.restore(|hash| found.get(hash).cloned());
     Ok(())
+}
+
+/// A document that is kept beside the entries; `None` if it is missing or not what its hash says.
+pub(crate) fn document_of(connection: &Connection, hash: &Hash) -> rusqlite::Result<Option<Value>> {
+    let body: Option<Vec<u8>> = connection
+        .prepare_cached("SELECT body FROM document WHERE hash = ?1")?
+        .query_row([hash.0], |row| row.get(0))
+        .optional()?;
+    let body = body.filter(|body| Hash::of(body) == *hash);
+    Ok(body.and_then(|body| canonical::decode(&body).ok()))
 }
 
 pub(crate) fn tenants(connection: &Connection) -> Rows<Tenant> {

@@ -13,8 +13,8 @@ use std::{
 };
 
 use ledger::{
-    Durability, Error, Filter, Ledger, NewEntry, Range, Result, Selection, Verification,
-    all_entries,
+    Change, Durability, Error, Filter, Ledger, NewEntry, Person, Range, Result, Selection, Slot,
+    Verification, all_entries,
 };
 use ledger_sqlite::SqliteLedger;
 use rusqlite::Connection;
@@ -372,6 +372,127 @@ async fn an_observation_alone_is_no_reason_to_lose_anything() {
     assert!(!place.path().exists(), "what is refused makes no file");
 }
 
+#[tokio::test]
+async fn a_row_changed_by_hand_is_found_and_a_rebuild_puts_it_right() {
+    let place = Place::new();
+    let ledger = place.open();
+    let declared = |id: &str| {
+        let change = Change::Declared {
+            integration: id.to_owned(),
+            facet: "scopes".to_owned(),
+            document: Some(serde_json::json!(["a:read"])),
+        };
+        NewEntry::new(T, "declared", id).change(change)
+    };
+    let entries = vec![declared("bao/x/one"), declared("bao/x/two")];
+    ledger.append(entries, Durability::Durable).await.expect("kept");
+    place.edit(
+        "UPDATE integration SET declared = CAST('{\"scopes\":[\"a:write\"]}' AS BLOB) WHERE key = 'bao/x/one';
+         DELETE FROM integration WHERE key = 'bao/x/two';
+         INSERT INTO integration (key, connection, origin) VALUES ('bao/x/three', 'bao', 'declared');",
+    );
+    let found = ledger.compare().await.expect("compared");
+    let expected = [
+        "the row of integration bao/x/one is not what the entries say",
+        "the row of integration bao/x/three comes from no entry",
+        "the row of integration bao/x/two is missing",
+    ];
+    assert_eq!(found, expected);
+    assert!(verify(&ledger).await.is_sound(), "the chain is not concerned");
+    ledger.rebuild().await.expect("it can be rebuilt");
+    assert_eq!(ledger.compare().await.expect("compared"), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_erased_address_is_nowhere_in_the_files() {
+    let place = Place::new();
+    let ledger = place.filled(3).await;
+    let person = Person {
+        id: "person:7".to_owned(),
+        display: Some("Ada Lovelace".to_owned()),
+        email: Some("ada@acme.example".to_owned()),
+        erased_at: None,
+    };
+    let holds = |needle: &str| {
+        fs::read_dir(place.folder.path()).expect("the folder").any(|file| {
+            let bytes = fs::read(file.expect("a file").path()).expect("read");
+            bytes.windows(needle.len()).any(|window| window == needle.as_bytes())
+        })
+    };
+    ledger.put_person(person).await.expect("kept");
+    assert!(holds("ada@acme.example"));
+    ledger.erase_person("person:7", T).await.expect("erased");
+    assert!(!holds("ada@acme.example") && !holds("Ada Lovelace"));
+    assert!(holds("person:7"), "the id stays");
+}
+
+#[tokio::test]
+async fn an_append_waits_for_another_writer() {
+    let place = Place::new();
+    let ledger = place.filled(1).await;
+    let other = Connection::open(place.path()).expect("it opens");
+    other.execute_batch("BEGIN IMMEDIATE").expect("it is locked");
+    let held = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        other.execute_batch("COMMIT").expect("it is free");
+    });
+    assert_eq!(append(&ledger, 1).await.expect("it waited"), [3]);
+    held.join().expect("it ended");
+}
+
+/// Ledgers of every landed version lie in `tests/golden`, made by the part "make golden" below.
+#[tokio::test]
+async fn the_ledger_of_every_landed_version_is_read_verified_and_extended() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let mut seen = 0;
+    for file in fs::read_dir(golden).expect("the folder") {
+        let place = Place::new();
+        fs::copy(file.expect("a file").path(), place.path()).expect("copied");
+        let ledger = place.open();
+        let found = verify(&ledger).await;
+        assert!(found.is_sound() && found.entries == 4, "{found:?}");
+        assert_eq!(ledger.compare().await.expect("compared"), Vec::<String>::new());
+        let rows = ledger.integrations(&Selection::declared()).await.expect("read");
+        assert_eq!(rows[0].id, "bao/openbao_approle/invoice-sync");
+        assert_eq!(ledger.slots(&Selection::all()).await.expect("read")[0].generation, 2);
+        assert_eq!(append(&ledger, 1).await.expect("it goes on"), [5]);
+        assert!(verify(&ledger).await.is_sound());
+        seen += 1;
+    }
+    assert!(seen > 0, "there is at least one");
+}
+
+async fn make_golden(ledger: &SqliteLedger) {
+    let id = "bao/openbao_approle/invoice-sync";
+    let long: Vec<String> = (0..100).map(|n| format!("secret/data/app-{n}/*:read")).collect();
+    let declared = Change::Declared {
+        integration: id.to_owned(),
+        facet: "scopes".to_owned(),
+        document: Some(serde_json::json!(long)),
+    };
+    let slot = |generation| {
+        Change::Slot(Slot {
+            integration: id.to_owned(),
+            name: "main".to_owned(),
+            generation,
+            epoch: generation,
+            status: "scheduled".to_owned(),
+            next_due_at: Some(T + 1000),
+            ..Slot::default()
+        })
+    };
+    let mut step = NewEntry::new(T + 2, "rotation.promoted", format!("{id}/credential/main"));
+    step.rotation = Some("r1".to_owned());
+    let entries = vec![
+        NewEntry::new(T, "declared", id).change(declared),
+        NewEntry::new(T + 1, "rotation.promoted", id).change(slot(1)),
+        step.change(slot(2)).detail("note", "\"e\u{301}\""),
+    ];
+    ledger.append(entries, Durability::Durable).await.expect("kept");
+    ledger.checkpoint(T + 3).await.expect("made");
+    ledger.close().await.expect("closed");
+}
+
 // What follows needs another process: this test binary, run again with a part to play.
 
 const PART: &str = "NHI_LEDGER_TEST_PART";
@@ -398,6 +519,7 @@ async fn plays_its_part_when_it_is_asked() {
         "append 100" => {
             append(&ledger, 100).await.expect("kept");
         }
+        "make golden" => make_golden(&ledger).await,
         "append until killed" => loop {
             let seqs = append(&ledger, 1).await.expect("kept");
             println!("\nkept {}", seqs[0]);
@@ -517,6 +639,25 @@ async fn a_file_in_a_folder_that_may_only_be_read_is_read() {
     modes(&place, 0o755, 0o644);
     assert!(lines.iter().any(|line| line == "read Ok(4) Ok(true)"), "{lines:?}");
     assert!(lines.iter().any(|line| line.starts_with("refused E-LEDGER-READ-ONLY")), "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_shared_is_never_passed_over() {
+    let place = Place::new();
+    let _open = place.filled(3).await;
+    let copy = Place::new();
+    // Nothing was moved from the log into the file yet; the -shm file is not copied.
+    fs::copy(place.path(), copy.path()).expect("copied");
+    fs::copy(place.path().with_extension("db-wal"), copy.path().with_extension("db-wal"))
+        .expect("copied");
+    modes(&copy, 0o555, 0o444);
+    let lines = as_nobody(&copy);
+    modes(&copy, 0o755, 0o644);
+    let refused = lines.iter().any(|line| {
+        line.starts_with("read Err(Unreadable") && line.contains("-wal file holds entries")
+    });
+    assert!(refused, "{lines:?}");
+    assert_eq!(copy.open().head().await.expect("whoever may write may read").seq, 4);
 }
 
 #[tokio::test]

@@ -98,6 +98,8 @@ async fn sound<L: Ledger>(ledger: &L) {
     assert_eq!(found.remedy, None, "what is sound needs no remedy");
     let head = ledger.head().await.expect("it has a head");
     assert_eq!(found.entries, head.seq, "every entry was verified");
+    let differences = ledger.compare().await.expect("it can be compared");
+    assert!(differences.is_empty(), "the rows are what the entries say: {differences:?}");
 }
 
 /// An absent ledger is an empty one: looking fails in nothing and makes nothing.
@@ -452,6 +454,7 @@ pub async fn what_was_observed_survives_a_rebuild<S: Store>(store: &S) {
     assert_eq!(key("key-2").last_used_at, Some(T + 40));
     assert_eq!(key("by-hand").state, "unmanaged");
     ledger.rebuild().await.expect("it can be rebuilt");
+    sound(&ledger).await;
     let (_, again, keys_again) = rows(ledger).await;
     assert_eq!(again, integrations);
     assert_eq!(keys_again, credentials);

@@ -193,6 +193,10 @@ impl Ledger for MemoryLedger {
         Ok(self.kept().checkpoints.clone())
     }
 
+    async fn document(&self, hash: &Hash) -> Result<Option<Value>> {
+        Ok(self.kept().document(hash))
+    }
+
     async fn tenants(&self) -> Result<Vec<Tenant>> {
         Ok(self.kept().inventory.tenants.values().cloned().collect())
     }

@@ -1,6 +1,7 @@
 //! No ledger: appends are accepted and dropped, and it says so.
 
 use async_trait::async_trait;
+use serde_json::Value;
 
 use crate::{
     chain::Hash,
@@ -66,6 +67,10 @@ impl Ledger for NullLedger {
 
     async fn checkpoints(&self) -> Result<Vec<Checkpoint>> {
         Ok(Vec::new())
+    }
+
+    async fn document(&self, _: &Hash) -> Result<Option<Value>> {
+        Ok(None)
     }
 
     async fn tenants(&self) -> Result<Vec<Tenant>> {

@@ -1,15 +1,20 @@
 //! The port: what every ledger can do.
 
-use std::fmt;
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+};
 
 use async_trait::async_trait;
+use serde_json::Value;
 
 use crate::{
     chain::Hash,
     entry::{Entry, NewEntry},
     error::{Error, Result},
     inventory::{
-        Credential, Integration, Obligation, Observed, Person, Scan, Selection, Slot, Tenant,
+        Credential, Integration, Inventory, Obligation, Observed, Origin, Person, Scan, Selection,
+        Slot, Tenant,
     },
     tree,
 };
@@ -181,8 +186,8 @@ pub struct Verification {
     pub first_bad: Option<BadEntry>,
     /// The newest checkpoint that does agree and lies before the first bad entry.
     pub last_good_checkpoint: Option<Checkpoint>,
-    /// What is wrong beside the chain: the file, documents, checkpoints, rows that folding does not
-    /// give. One sentence each.
+    /// What is wrong beside the chain: the file, documents, checkpoints. One sentence each. For the
+    /// inventory's rows see [`Ledger::compare`].
     pub problems: Vec<String>,
     /// What to do, if anything is wrong.
     pub remedy: Option<String>,
@@ -278,6 +283,19 @@ pub trait Ledger: Send + Sync + fmt::Debug {
             .ok_or_else(|| Error::Usage(format!("there is no entry {seq} among the first {size}")))
     }
 
+    /// A document that is kept beside the entries, by the hash that stands for it in one of them.
+    async fn document(&self, hash: &Hash) -> Result<Option<Value>>;
+
+    /// Folds the entries and says where the inventory's rows differ: one sentence each, none if
+    /// they are what they should be. [`Ledger::rebuild`] puts them right.
+    ///
+    /// # Errors
+    ///
+    /// Those of reading; [`Error::Broken`] if an entry cannot be read.
+    async fn compare(&self) -> Result<Vec<String>> {
+        compare(self).await
+    }
+
     /// The tenants that connections were pinned to.
     async fn tenants(&self) -> Result<Vec<Tenant>>;
 
@@ -322,6 +340,107 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     async fn close(&self) -> Result<()> {
         Ok(())
     }
+}
+
+async fn compare<L: Ledger + ?Sized>(ledger: &L) -> Result<Vec<String>> {
+    let mut folded = Inventory::default();
+    let mut next = Some(Filter::all());
+    while let Some(filter) = next {
+        let page = ledger.entries(&filter).await?;
+        for change in page.entries.iter().flat_map(|entry| &entry.changes) {
+            let mut documents = HashMap::new();
+            for hash in change.names() {
+                if let Some(document) = ledger.document(&hash).await? {
+                    documents.insert(hash, document);
+                }
+            }
+            let mut change = change.clone();
+            change.restore(|hash| documents.get(hash).cloned());
+            folded.apply(change);
+        }
+        next = page.next;
+    }
+
+    let all = Selection::all();
+    let mut differences = Vec::new();
+    // A row that only a scan made is in no entry, and rightly so.
+    let by_scan = |row: &Integration| {
+        row.declared.is_none() && row.applied.is_none() && row.origin == Origin::Discovered
+    };
+    let rows = ledger.integrations(&all).await?;
+    differ(
+        &mut differences,
+        "integration",
+        rows.iter().filter(|row| folded.integrations.contains_key(&row.id) || !by_scan(row)).map(
+            |row| {
+                // A scan may know the tenant better than an entry that names none.
+                let known = folded.integrations.get(&row.id).map(|row| row.tenant.clone());
+                let tenant = known.filter(|known| known.is_empty()).unwrap_or(row.tenant.clone());
+                (row.id.clone(), Integration { tenant, ..row.projected() })
+            },
+        ),
+        folded.integrations.clone().into_iter(),
+    );
+    differ(
+        &mut differences,
+        "slot",
+        ledger.slots(&all).await?.into_iter().map(|row| (named(&row.integration, &row.name), row)),
+        folded.slots.into_values().map(|row| (named(&row.integration, &row.name), row)),
+    );
+    let known = |row: &Credential| {
+        row.last_seen_at.is_none()
+            || folded.credentials.contains_key(&(row.integration.clone(), row.vendor_id.clone()))
+    };
+    let keys = ledger.credentials(&all).await?;
+    differ(
+        &mut differences,
+        "credential",
+        keys.iter()
+            .filter(|row| known(row))
+            .map(|row| (named(&row.integration, &row.vendor_id), row.projected())),
+        folded
+            .credentials
+            .values()
+            .map(|row| (named(&row.integration, &row.vendor_id), row.projected())),
+    );
+    differ(
+        &mut differences,
+        "obligation",
+        ledger.open_obligations().await?.into_iter().map(|row| (row.id.clone(), row)),
+        folded.obligations.into_iter().filter(|(_, row)| row.state == "open"),
+    );
+    differ(
+        &mut differences,
+        "tenant",
+        ledger.tenants().await?.into_iter().map(|row| (row.key.clone(), row)),
+        folded.tenants.into_iter(),
+    );
+    Ok(differences)
+}
+
+fn named(integration: &str, name: &str) -> String {
+    format!("{name} of {integration}")
+}
+
+/// Says which rows of one kind differ from what folding gives.
+fn differ<T: PartialEq>(
+    differences: &mut Vec<String>,
+    noun: &str,
+    rows: impl Iterator<Item = (String, T)>,
+    folded: impl Iterator<Item = (String, T)>,
+) {
+    let mut folded: BTreeMap<String, T> = folded.collect();
+    for (name, row) in rows {
+        match folded.remove(&name) {
+            Some(expected) if expected == row => (),
+            Some(_) => {
+                differences.push(format!("the row of {noun} {name} is not what the entries say"));
+            }
+            None => differences.push(format!("the row of {noun} {name} comes from no entry")),
+        }
+    }
+    let missing = folded.into_keys();
+    differences.extend(missing.map(|name| format!("the row of {noun} {name} is missing")));
 }
 
 /// Collects all pages. For stories and tests; a long journal is better walked page by page.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use serde_json::Value;
 
 use crate::{
     chain::Hash,
@@ -71,6 +72,10 @@ impl Ledger for ReadOnly {
 
     async fn prove(&self, seq: u64, size: u64) -> Result<Vec<Hash>> {
         self.0.prove(seq, size).await
+    }
+
+    async fn document(&self, hash: &Hash) -> Result<Option<Value>> {
+        self.0.document(hash).await
     }
 
     async fn tenants(&self) -> Result<Vec<Tenant>> {
