@@ -168,7 +168,11 @@ fn finish<R: Resource>(
     };
 
     if cfg!(debug_assertions) && !response.diagnostics.has_errors() {
-        let breaches = laws::check_apply(&registration.schema, &request.planned, &response.state);
+        let mut breaches =
+            laws::check_apply(&registration.schema, &request.planned, &response.state);
+        if let (Some(identities), Some(identity)) = (&registration.identity, &response.identity) {
+            breaches.extend(laws::check_identity(&identities.schema, None, identity, true, true));
+        }
         response.diagnostics.extend(laws::diagnostics(breaches));
     }
 }

@@ -72,10 +72,10 @@ fn settle_one(
             return Value::Null;
         }
         return match prior {
-            // A new object, or a nested one that was configured and is no more.
             None => attribute.unknown(),
-            Some(prior) if proposed.is_null() && !prior.is_null() => attribute.unknown(),
-            // As before; an element of a collection that the core could not pair has no before.
+            // Cores propose null for a nested one that holds what only a configuration can have
+            // put there. Stable is stable: else it would come and go with every plan.
+            Some(prior) if proposed.is_null() => prior,
             Some(_) => proposed,
         };
     }
@@ -124,18 +124,78 @@ fn settle_nested(
         (Nesting::Set, Value::Set(all)) => {
             // Each planned element is built once from its configured one: to look elements up by
             // their value while their values change is how other SDKs lose them.
-            let mut free: Vec<&Value> = match &prior {
-                Value::Set(all) => all.iter().collect(),
-                _ => Vec::new(),
+            let priors = match &prior {
+                Value::Set(all) => all.as_slice(),
+                _ => &[],
             };
-            Value::set(all.into_iter().map(|config| {
-                let twin = free.iter().position(|prior| agrees(attributes, &config, prior));
-                let prior = twin.map(|at| free.swap_remove(at));
+            let twins = pair(attributes, &all, priors);
+            Value::set(all.into_iter().zip(twins).map(|(config, twin)| {
+                let prior = twin.map(|at| &priors[at]);
                 element(config, prior, prior)
             }))
         }
         (_, config) => config,
     }
+}
+
+/// Which prior element of a set each configured one is: as many pairs as there can be, none twice.
+pub(crate) fn pair(
+    attributes: &[Attribute],
+    configs: &[Value],
+    priors: &[Value],
+) -> Vec<Option<usize>> {
+    /// Finds a prior for this one, moving others to another of theirs where that makes room.
+    fn seek(
+        config: usize,
+        kin: &[Vec<usize>],
+        owner: &mut [Option<usize>],
+        seen: &mut [bool],
+    ) -> bool {
+        for &prior in &kin[config] {
+            if std::mem::replace(&mut seen[prior], true) {
+                continue;
+            }
+            if owner[prior].is_none_or(|other| seek(other, kin, owner, seen)) {
+                owner[prior] = Some(config);
+                return true;
+            }
+        }
+        false
+    }
+    let kin: Vec<Vec<usize>> = configs
+        .iter()
+        .map(|config| {
+            (0..priors.len()).filter(|p| agrees(attributes, config, &priors[*p])).collect()
+        })
+        .collect();
+    let mut owner = vec![None; priors.len()];
+    for config in 0..configs.len() {
+        seek(config, &kin, &mut owner, &mut vec![false; priors.len()]);
+    }
+    let mut twins = vec![None; configs.len()];
+    for (prior, config) in owner.into_iter().enumerate() {
+        if let Some(config) = config {
+            twins[config] = Some(prior);
+        }
+    }
+    twins
+}
+
+/// All that the engine plans by itself for a create or update: defaults, what stays, what is
+/// unknown, nothing write-only.
+pub fn engine(
+    attributes: &[Attribute],
+    config: &Object,
+    prior: Option<&Object>,
+    proposed: &Object,
+) -> Object {
+    let mut planned = settle(attributes, config, prior, proposed);
+    if let Some(prior) = prior {
+        if !same(prior, &planned) {
+            mark_volatile(attributes, config, prior, &mut planned);
+        }
+    }
+    planned
 }
 
 /// Whether a prior element of a set says all that a configured one says.
@@ -332,13 +392,10 @@ async fn go<R: Resource>(
     let config = request.config.as_object().unwrap_or(&empty);
 
     let mut planned = match request.proposed.as_object() {
-        Some(proposed) => settle(attributes, config, prior, proposed),
+        Some(proposed) => engine(attributes, config, prior, proposed),
         None => Object::new(),
     };
     let mut changes = prior.is_some_and(|prior| !same(prior, &planned));
-    if let (true, Some(prior), false) = (changes, prior, destroys) {
-        mark_volatile(attributes, config, prior, &mut planned);
-    }
 
     let typed = |object: &Object| model::from_value::<R::Model>(Value::Object(object.clone()));
     let before = if destroys { None } else { Some(typed(&planned)?) };
@@ -430,10 +487,14 @@ async fn go<R: Resource>(
             &response.planned,
         );
         breaches.extend(laws::check_replace(
+            &registration.schema,
             &request.prior,
             &response.planned,
             &response.requires_replace,
         ));
+        if let (Some(identities), Some(identity)) = (&registration.identity, &response.identity) {
+            breaches.extend(laws::check_identity(&identities.schema, None, identity, false, true));
+        }
         response.diagnostics.extend(laws::diagnostics(breaches));
     }
     Ok(())

@@ -1,1 +1,628 @@
-//! The procedures of the protocol, one file each.
+//! The procedures of the wire, one file each, and the service that holds them.
+
+use std::future::Future;
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU64, Ordering},
+};
+use std::time::Instant;
+
+use tfplugin_proto::tfplugin6::{self as wire, provider_server};
+use tonic::{Request, Response, Status, Streaming};
+use tracing::Instrument;
+
+use crate::erased::{
+    AnyAction, AnyDataSource, AnyEphemeral, AnyList, AnyProvider, AnyResource, Call, Stop,
+};
+use crate::{Diagnostic, Diagnostics, Value};
+
+mod apply_resource_change;
+mod call_function;
+mod close_ephemeral_resource;
+mod configure_provider;
+mod configure_state_store;
+mod convert;
+mod delete_state;
+mod generate_resource_config;
+mod get_functions;
+mod get_metadata;
+mod get_provider_schema;
+mod get_resource_identity_schemas;
+mod get_states;
+mod import_resource_state;
+mod invoke_action;
+mod list_resource;
+mod lock_state;
+mod move_resource_state;
+mod open_ephemeral_resource;
+mod plan_action;
+mod plan_resource_change;
+mod read_data_source;
+mod read_resource;
+mod read_state_bytes;
+mod renew_ephemeral_resource;
+mod stop_provider;
+mod unlock_state;
+mod upgrade_resource_identity;
+mod upgrade_resource_state;
+mod validate_action_config;
+mod validate_data_resource_config;
+mod validate_ephemeral_resource_config;
+mod validate_list_resource_config;
+mod validate_provider_config;
+mod validate_resource_config;
+mod validate_state_store_config;
+mod write_state_bytes;
+
+/// What a procedure comes to: an answer, or why there is none.
+pub(crate) type Answered<T> = Result<T, Diagnostics>;
+
+/// A provider on the wire.
+#[derive(Clone)]
+pub(crate) struct Service(Arc<Inner>);
+
+struct Inner {
+    provider: Arc<dyn AnyProvider>,
+    stop: Mutex<Stop>,
+    calls: AtomicU64,
+}
+
+impl Service {
+    pub(crate) fn new(provider: Arc<dyn AnyProvider>) -> Service {
+        let stop = Mutex::new(Stop::new());
+        Service(Arc::new(Inner { provider, stop, calls: AtomicU64::new(0) }))
+    }
+
+    fn provider(&self) -> &dyn AnyProvider {
+        &*self.0.provider
+    }
+
+    /// What every call carries.
+    fn call(&self, capabilities: Option<wire::ClientCapabilities>) -> Call {
+        let stop = self.0.stop.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Call { stop, capabilities: convert::capabilities(capabilities) }
+    }
+
+    /// Tells all calls in flight to come to an end. Later ones begin afresh: a provider that is
+    /// being debugged outlives the core that stopped it.
+    pub(crate) fn stop(&self) {
+        let mut stop = self.0.stop.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *stop).cancel();
+    }
+
+    fn meta(&self, value: Option<wire::DynamicValue>) -> Result<Value, Diagnostic> {
+        match self.provider().meta_schema() {
+            Some(schema) => convert::decode(value, &schema.ty()),
+            None => Ok(Value::Null),
+        }
+    }
+
+    fn capabilities(&self) -> wire::ServerCapabilities {
+        wire::ServerCapabilities {
+            plan_destroy: true,
+            get_provider_schema_optional: true,
+            move_resource_state: self.provider().resources().values().any(|one| one.can_move()),
+            // The core's own generation leaves out what is computed; ours would do no better.
+            generate_resource_config: false,
+        }
+    }
+
+    fn resource(&self, name: &str) -> Result<Arc<dyn AnyResource>, Diagnostic> {
+        part(self.provider().resources().get(name), "resource", name)
+    }
+
+    fn data_source(&self, name: &str) -> Result<Arc<dyn AnyDataSource>, Diagnostic> {
+        part(self.provider().data_sources().get(name), "data source", name)
+    }
+
+    fn ephemeral(&self, name: &str) -> Result<Arc<dyn AnyEphemeral>, Diagnostic> {
+        part(self.provider().ephemerals().get(name), "ephemeral resource", name)
+    }
+
+    fn list(&self, name: &str) -> Result<Arc<dyn AnyList>, Diagnostic> {
+        part(self.provider().lists().get(name), "list resource", name)
+    }
+
+    fn action(&self, name: &str) -> Result<Arc<dyn AnyAction>, Diagnostic> {
+        part(self.provider().actions().get(name), "action", name)
+    }
+
+    /// Runs one procedure in a task of its own, so that it comes to its end though the core no
+    /// longer waits, and so that a fault in it is told as a diagnostic.
+    async fn run<A: Answer>(
+        &self,
+        procedure: &'static str,
+        type_name: String,
+        answer: impl Future<Output = Answered<A>> + Send + 'static,
+    ) -> Result<Response<A>, Status> {
+        let number = self.0.calls.fetch_add(1, Ordering::Relaxed);
+        let span = tracing::debug_span!(
+            "rpc",
+            tf_rpc = procedure,
+            tf_req_id = number,
+            tf_resource_type = %type_name
+        );
+        let begun = Instant::now();
+        let done = tokio::spawn(answer.instrument(span.clone())).await;
+        let _entered = span.enter();
+        let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let answer = match done {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(diagnostics)) => A::refuse(&diagnostics),
+            Err(_) => A::refuse(
+                &Diagnostic::error(
+                    "Provider failed",
+                    format!("{procedure} ended in a fault of the provider; its log says more."),
+                )
+                .into(),
+            ),
+        };
+        tracing::debug!(tf_req_duration_ms = milliseconds, "answered");
+        Ok(Response::new(answer))
+    }
+}
+
+fn part<T: ?Sized>(found: Option<&Arc<T>>, noun: &str, name: &str) -> Result<Arc<T>, Diagnostic> {
+    found.cloned().ok_or_else(|| {
+        Diagnostic::error(
+            format!("Unknown {noun}"),
+            format!("This version of the provider has no {noun} {name:?}."),
+        )
+    })
+}
+
+/// An answer that can say what went wrong.
+trait Answer: Default + Send + 'static {
+    fn refuse(diagnostics: &Diagnostics) -> Self;
+}
+
+macro_rules! answers {
+    ($($module:ident),* $(,)?) => {
+        $(impl Answer for wire::$module::Response {
+            fn refuse(diagnostics: &Diagnostics) -> Self {
+                Self { diagnostics: convert::diagnostics(diagnostics), ..Self::default() }
+            }
+        })*
+    };
+}
+
+answers! {
+    get_metadata,
+    get_provider_schema,
+    get_resource_identity_schemas,
+    validate_provider_config,
+    configure_provider,
+    validate_resource_config,
+    validate_data_resource_config,
+    validate_ephemeral_resource_config,
+    validate_list_resource_config,
+    validate_action_config,
+    upgrade_resource_state,
+    upgrade_resource_identity,
+    read_resource,
+    plan_resource_change,
+    apply_resource_change,
+    import_resource_state,
+    move_resource_state,
+    generate_resource_config,
+    read_data_source,
+    open_ephemeral_resource,
+    renew_ephemeral_resource,
+    close_ephemeral_resource,
+    get_functions,
+    plan_action,
+}
+
+impl Answer for wire::stop_provider::Response {
+    fn refuse(diagnostics: &Diagnostics) -> Self {
+        Self { error: first(diagnostics) }
+    }
+}
+
+impl Answer for wire::call_function::Response {
+    fn refuse(diagnostics: &Diagnostics) -> Self {
+        let text = first(diagnostics);
+        Self { result: None, error: Some(wire::FunctionError { text, function_argument: None }) }
+    }
+}
+
+fn first(diagnostics: &Diagnostics) -> String {
+    diagnostics.iter().next().map(ToString::to_string).unwrap_or_default()
+}
+
+#[tonic::async_trait]
+impl provider_server::Provider for Service {
+    type ListResourceStream = list_resource::Events;
+    type InvokeActionStream = invoke_action::Events;
+    type ReadStateBytesStream =
+        tokio_stream::Empty<Result<wire::read_state_bytes::Response, Status>>;
+
+    async fn get_metadata(
+        &self,
+        request: Request<wire::get_metadata::Request>,
+    ) -> Result<Response<wire::get_metadata::Response>, Status> {
+        let request = request.into_inner();
+        self.run("GetMetadata", String::new(), get_metadata::call(self.clone(), request)).await
+    }
+
+    async fn get_provider_schema(
+        &self,
+        request: Request<wire::get_provider_schema::Request>,
+    ) -> Result<Response<wire::get_provider_schema::Response>, Status> {
+        let request = request.into_inner();
+        self.run(
+            "GetProviderSchema",
+            String::new(),
+            get_provider_schema::call(self.clone(), request),
+        )
+        .await
+    }
+
+    async fn get_resource_identity_schemas(
+        &self,
+        request: Request<wire::get_resource_identity_schemas::Request>,
+    ) -> Result<Response<wire::get_resource_identity_schemas::Response>, Status> {
+        let request = request.into_inner();
+        self.run(
+            "GetResourceIdentitySchemas",
+            String::new(),
+            get_resource_identity_schemas::call(self.clone(), request),
+        )
+        .await
+    }
+
+    async fn validate_provider_config(
+        &self,
+        request: Request<wire::validate_provider_config::Request>,
+    ) -> Result<Response<wire::validate_provider_config::Response>, Status> {
+        let request = request.into_inner();
+        self.run(
+            "ValidateProviderConfig",
+            String::new(),
+            validate_provider_config::call(self.clone(), request),
+        )
+        .await
+    }
+
+    async fn configure_provider(
+        &self,
+        request: Request<wire::configure_provider::Request>,
+    ) -> Result<Response<wire::configure_provider::Response>, Status> {
+        let request = request.into_inner();
+        self.run(
+            "ConfigureProvider",
+            String::new(),
+            configure_provider::call(self.clone(), request),
+        )
+        .await
+    }
+
+    async fn stop_provider(
+        &self,
+        request: Request<wire::stop_provider::Request>,
+    ) -> Result<Response<wire::stop_provider::Response>, Status> {
+        let request = request.into_inner();
+        self.run("StopProvider", String::new(), stop_provider::call(self.clone(), request)).await
+    }
+
+    async fn validate_resource_config(
+        &self,
+        request: Request<wire::validate_resource_config::Request>,
+    ) -> Result<Response<wire::validate_resource_config::Response>, Status> {
+        let request = request.into_inner();
+        self.run(
+            "ValidateResourceConfig",
+            request.type_name.clone(),
+            validate_resource_config::call(self.clone(), request),
+        )
+        .await
+    }
+
+    async fn validate_data_resource_config(
+        &self,
+        request: Request<wire::validate_data_resource_config::Request>,
+    ) -> Result<Response<wire::validate_data_resource_config::Response>, Status> {
+        let request = request.into_inner();
+        self.run(
+            "ValidateDataResourceConfig",
+            request.type_name.clone(),
+            validate_data_resource_config::call(self.clone(), request),
+        )
+        .await
+    }
+
+    async fn validate_ephemeral_resource_config(
+        &self,
+        request: Request<wire::validate_ephemeral_resource_config::Request>,
+    ) -> Result<Response<wire::validate_ephemeral_resource_config::Response>, Status> {
+        let request = request.into_inner();
+        self.run(
+            "ValidateEphemeralResourceConfig",
+            request.type_name.clone(),
+            validate_ephemeral_resource_config::call(self.clone(), request),
+        )
+        .await
+    }
+
+    async fn validate_list_resource_config(
+        &self,
+        request: Request<wire::validate_list_resource_config::Request>,
+    ) -> Result<Response<wire::validate_list_resource_config::Response>, Status> {
+        let request = request.into_inner();
+        self.run(
+            "ValidateListResourceConfig",
+            request.type_name.clone(),
+            validate_list_resource_config::call(self.clone(), request),
+        )
+        .await
+    }
+
+    async fn validate_action_config(
+        &self,
+        request: Request<wire::validate_action_config::Request>,
+    ) -> Result<Response<wire::validate_action_config::Response>, Status> {
+        let request = request.into_inner();
+        self.run(
+            "ValidateActionConfig",
+            request.type_name.clone(),
+            validate_action_config::call(self.clone(), request),
+        )
+        .await
+    }
+
+    async fn upgrade_resource_state(
+        &self,
+        request: Request<wire::upgrade_resource_state::Request>,
+    ) -> Result<Response<wire::upgrade_resource_state::Response>, Status> {
+        let request = request.into_inner();
+        self.run(
+            "UpgradeResourceState",
+            request.type_name.clone(),
+            upgrade_resource_state::call(self.clone(), request),
+        )
+        .await
+    }
+
+    async fn upgrade_resource_identity(
+        &self,
+        request: Request<wire::upgrade_resource_identity::Request>,
+    ) -> Result<Response<wire::upgrade_resource_identity::Response>, Status> {
+        let request = request.into_inner();
+        self.run(
+            "UpgradeResourceIdentity",
+            request.type_name.clone(),
+            upgrade_resource_identity::call(self.clone(), request),
+        )
+        .await
+    }
+
+    async fn read_resource(
+        &self,
+        request: Request<wire::read_resource::Request>,
+    ) -> Result<Response<wire::read_resource::Response>, Status> {
+        let request = request.into_inner();
+        self.run(
+            "ReadResource",
+            request.type_name.clone(),
+            read_resource::call(self.clone(), request),
+        )
+        .await
+    }
+
+    async fn plan_resource_change(
+        &self,
+        request: Request<wire::plan_resource_change::Request>,
+    ) -> Result<Response<wire::plan_resource_change::Response>, Status> {
+        let request = request.into_inner();
+        self.run(
+            "PlanResourceChange",
+            request.type_name.clone(),
+            plan_resource_change::call(self.clone(), request),
+        )
+        .await
+    }
+
+    async fn apply_resource_change(
+        &self,
+        request: Request<wire::apply_resource_change::Request>,
+    ) -> Result<Response<wire::apply_resource_change::Response>, Status> {
+        let request = request.into_inner();
+        self.run(
+            "ApplyResourceChange",
+            request.type_name.clone(),
+            apply_resource_change::call(self.clone(), request),
+        )
+        .await
+    }
+
+    async fn import_resource_state(
+        &self,
+        request: Request<wire::import_resource_state::Request>,
+    ) -> Result<Response<wire::import_resource_state::Response>, Status> {
+        let request = request.into_inner();
+        self.run(
+            "ImportResourceState",
+            request.type_name.clone(),
+            import_resource_state::call(self.clone(), request),
+        )
+        .await
+    }
+
+    async fn move_resource_state(
+        &self,
+        request: Request<wire::move_resource_state::Request>,
+    ) -> Result<Response<wire::move_resource_state::Response>, Status> {
+        let request = request.into_inner();
+        self.run(
+            "MoveResourceState",
+            request.target_type_name.clone(),
+            move_resource_state::call(self.clone(), request),
+        )
+        .await
+    }
+
+    async fn generate_resource_config(
+        &self,
+        request: Request<wire::generate_resource_config::Request>,
+    ) -> Result<Response<wire::generate_resource_config::Response>, Status> {
+        let request = request.into_inner();
+        self.run(
+            "GenerateResourceConfig",
+            request.type_name.clone(),
+            generate_resource_config::call(self.clone(), request),
+        )
+        .await
+    }
+
+    async fn read_data_source(
+        &self,
+        request: Request<wire::read_data_source::Request>,
+    ) -> Result<Response<wire::read_data_source::Response>, Status> {
+        let request = request.into_inner();
+        self.run(
+            "ReadDataSource",
+            request.type_name.clone(),
+            read_data_source::call(self.clone(), request),
+        )
+        .await
+    }
+
+    async fn open_ephemeral_resource(
+        &self,
+        request: Request<wire::open_ephemeral_resource::Request>,
+    ) -> Result<Response<wire::open_ephemeral_resource::Response>, Status> {
+        let request = request.into_inner();
+        self.run(
+            "OpenEphemeralResource",
+            request.type_name.clone(),
+            open_ephemeral_resource::call(self.clone(), request),
+        )
+        .await
+    }
+
+    async fn renew_ephemeral_resource(
+        &self,
+        request: Request<wire::renew_ephemeral_resource::Request>,
+    ) -> Result<Response<wire::renew_ephemeral_resource::Response>, Status> {
+        let request = request.into_inner();
+        self.run(
+            "RenewEphemeralResource",
+            request.type_name.clone(),
+            renew_ephemeral_resource::call(self.clone(), request),
+        )
+        .await
+    }
+
+    async fn close_ephemeral_resource(
+        &self,
+        request: Request<wire::close_ephemeral_resource::Request>,
+    ) -> Result<Response<wire::close_ephemeral_resource::Response>, Status> {
+        let request = request.into_inner();
+        self.run(
+            "CloseEphemeralResource",
+            request.type_name.clone(),
+            close_ephemeral_resource::call(self.clone(), request),
+        )
+        .await
+    }
+
+    async fn get_functions(
+        &self,
+        request: Request<wire::get_functions::Request>,
+    ) -> Result<Response<wire::get_functions::Response>, Status> {
+        let request = request.into_inner();
+        self.run("GetFunctions", String::new(), get_functions::call(self.clone(), request)).await
+    }
+
+    async fn call_function(
+        &self,
+        request: Request<wire::call_function::Request>,
+    ) -> Result<Response<wire::call_function::Response>, Status> {
+        let request = request.into_inner();
+        self.run("CallFunction", request.name.clone(), call_function::call(self.clone(), request))
+            .await
+    }
+
+    async fn plan_action(
+        &self,
+        request: Request<wire::plan_action::Request>,
+    ) -> Result<Response<wire::plan_action::Response>, Status> {
+        let request = request.into_inner();
+        self.run(
+            "PlanAction",
+            request.action_type.clone(),
+            plan_action::call(self.clone(), request),
+        )
+        .await
+    }
+
+    async fn list_resource(
+        &self,
+        request: Request<wire::list_resource::Request>,
+    ) -> Result<Response<Self::ListResourceStream>, Status> {
+        Ok(Response::new(list_resource::call(self.clone(), request.into_inner())))
+    }
+
+    async fn invoke_action(
+        &self,
+        request: Request<wire::invoke_action::Request>,
+    ) -> Result<Response<Self::InvokeActionStream>, Status> {
+        Ok(Response::new(invoke_action::call(self.clone(), request.into_inner())))
+    }
+
+    async fn validate_state_store_config(
+        &self,
+        _request: Request<wire::validate_state_store::Request>,
+    ) -> Result<Response<wire::validate_state_store::Response>, Status> {
+        Err(validate_state_store_config::refuse())
+    }
+
+    async fn configure_state_store(
+        &self,
+        _request: Request<wire::configure_state_store::Request>,
+    ) -> Result<Response<wire::configure_state_store::Response>, Status> {
+        Err(configure_state_store::refuse())
+    }
+
+    async fn lock_state(
+        &self,
+        _request: Request<wire::lock_state::Request>,
+    ) -> Result<Response<wire::lock_state::Response>, Status> {
+        Err(lock_state::refuse())
+    }
+
+    async fn unlock_state(
+        &self,
+        _request: Request<wire::unlock_state::Request>,
+    ) -> Result<Response<wire::unlock_state::Response>, Status> {
+        Err(unlock_state::refuse())
+    }
+
+    async fn get_states(
+        &self,
+        _request: Request<wire::get_states::Request>,
+    ) -> Result<Response<wire::get_states::Response>, Status> {
+        Err(get_states::refuse())
+    }
+
+    async fn delete_state(
+        &self,
+        _request: Request<wire::delete_state::Request>,
+    ) -> Result<Response<wire::delete_state::Response>, Status> {
+        Err(delete_state::refuse())
+    }
+
+    async fn read_state_bytes(
+        &self,
+        _request: Request<wire::read_state_bytes::Request>,
+    ) -> Result<Response<Self::ReadStateBytesStream>, Status> {
+        Err(read_state_bytes::refuse())
+    }
+
+    async fn write_state_bytes(
+        &self,
+        _request: Request<Streaming<wire::write_state_bytes::RequestChunk>>,
+    ) -> Result<Response<wire::write_state_bytes::Response>, Status> {
+        Err(write_state_bytes::refuse())
+    }
+}

@@ -1,0 +1,7 @@
+//! `ConfigureStateStore`: this SDK offers no state stores, and no schema names one.
+
+use tonic::Status;
+
+pub(super) fn refuse() -> Status {
+    Status::unimplemented("ConfigureStateStore: this provider has no state stores")
+}

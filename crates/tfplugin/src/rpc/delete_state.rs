@@ -1,0 +1,7 @@
+//! `DeleteState`: this SDK offers no state stores, and no schema names one.
+
+use tonic::Status;
+
+pub(super) fn refuse() -> Status {
+    Status::unimplemented("DeleteState: this provider has no state stores")
+}

@@ -1,0 +1,30 @@
+//! `ImportResourceState`: finds an object that is in no state yet.
+
+use tfplugin_proto::tfplugin6::import_resource_state::{ImportedResource, Request, Response};
+
+use super::{Answered, Service, convert};
+use crate::erased::ImportRequest;
+
+pub(super) async fn call(service: Service, request: Request) -> Answered<Response> {
+    let resource = service.resource(&request.type_name)?;
+    let identity = resource.identity_schema();
+    let answer = resource
+        .import(ImportRequest {
+            id: request.id,
+            identity: convert::decode_identity(request.identity, identity)?,
+            call: service.call(request.client_capabilities),
+        })
+        .await;
+    let diagnostics = convert::diagnostics(&answer.diagnostics);
+    let imported_resources = if answer.diagnostics.has_errors() || answer.state.is_null() {
+        Vec::new()
+    } else {
+        vec![ImportedResource {
+            type_name: request.type_name,
+            state: convert::encode(&answer.state, &resource.schema().ty())?,
+            private: answer.private,
+            identity: convert::encode_identity(answer.identity.as_ref(), identity)?,
+        }]
+    };
+    Ok(Response { imported_resources, diagnostics, deferred: None })
+}

@@ -1,0 +1,81 @@
+//! `ListResource`: a stream of objects. The core stops reading at its limit; so do we.
+
+use tfplugin_proto::tfplugin6::list_resource::{Event, Request};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
+
+use super::{Service, convert};
+use crate::erased::{ListEvent, ListRequest, Outlet};
+use crate::{Diagnostic, Diagnostics};
+
+/// How many events may wait for the core.
+const AHEAD: usize = 16;
+
+pub(super) type Events = ReceiverStream<Result<Event, Status>>;
+
+pub(super) fn call(service: Service, request: Request) -> Events {
+    let (wire, events) = mpsc::channel(AHEAD);
+    tokio::spawn(async move {
+        if let Err(diagnostics) = list(&service, request, &wire).await {
+            let event =
+                Event { diagnostic: convert::diagnostics(&diagnostics), ..Event::default() };
+            // Nobody listening any more is no failure.
+            let _ = wire.send(Ok(event)).await;
+        }
+    });
+    ReceiverStream::new(events)
+}
+
+async fn list(
+    service: &Service,
+    request: Request,
+    wire: &mpsc::Sender<Result<Event, Status>>,
+) -> Result<(), Diagnostics> {
+    let list = service.list(&request.type_name)?;
+    let resource = service.resource(&request.type_name)?;
+    let identity = resource.identity_schema();
+    let ty = resource.schema().ty();
+    let config = convert::decode(request.config, &list.schema().ty())?;
+    let limit = if request.limit > 0 { request.limit } else { 100 };
+    let (outlet, mut found) = Outlet::<ListEvent>::new(AHEAD);
+    let wanted = ListRequest {
+        config,
+        include_object: request.include_resource_object,
+        limit,
+        call: service.call(None),
+    };
+    let lister = list.clone();
+    let listing = tokio::spawn(async move { lister.list(wanted, outlet).await });
+    let mut left = limit;
+    while left > 0
+        && let Some(event) = found.recv().await
+    {
+        let object = match (&event.object, request.include_resource_object) {
+            (Some(object), true) => convert::encode(object, &ty)?,
+            _ => None,
+        };
+        if event.identity.is_some() {
+            left -= 1;
+        }
+        let event = Event {
+            identity: convert::encode_identity(event.identity.as_ref(), identity)?,
+            display_name: event.display_name,
+            resource_object: object,
+            diagnostic: convert::diagnostics(&event.diagnostics),
+        };
+        if wire.send(Ok(event)).await.is_err() {
+            break;
+        }
+    }
+    // The outlet's other end goes, and with it the lister's reason to go on.
+    drop(found);
+    match listing.await {
+        Err(error) if error.is_panic() => Err(Diagnostic::error(
+            "Provider failed",
+            "Listing ended in a fault of the provider; its log says more.",
+        )
+        .into()),
+        _ => Ok(()),
+    }
+}

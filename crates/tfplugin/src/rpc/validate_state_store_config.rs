@@ -1,0 +1,7 @@
+//! `ValidateStateStoreConfig`: this SDK offers no state stores, and no schema names one.
+
+use tonic::Status;
+
+pub(super) fn refuse() -> Status {
+    Status::unimplemented("ValidateStateStoreConfig: this provider has no state stores")
+}

@@ -1,0 +1,44 @@
+//! The one line on standard output.
+
+use std::io::Write;
+
+use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
+
+use super::environment::Environment;
+use super::socket::Listener;
+
+/// `CORE|APP|NETWORK|ADDRESS|PROTOCOL|CERTIFICATE`, with a seventh field only where the host asks
+/// for it: old hosts split into six and no more.
+pub(super) fn line(
+    listener: &Listener,
+    certificate: Option<&[u8]>,
+    environment: &Environment,
+) -> String {
+    let certificate = certificate.map(|der| STANDARD_NO_PAD.encode(der)).unwrap_or_default();
+    let multiplex = if environment.multiplex { "|false" } else { "" };
+    format!("1|6|{}|{}|grpc|{certificate}{multiplex}", listener.network(), listener.address())
+}
+
+pub(super) fn print(line: &str) -> Result<(), String> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")
+        .and_then(|()| out.flush())
+        .map_err(|error| format!("the core cannot be told where to connect: {error}"))
+}
+
+/// What a person gives to the core so that it uses this process.
+pub(super) fn print_reattach(address: &str, listener: &Listener) -> Result<(), String> {
+    let config = serde_json::json!({
+        address: {
+            "Protocol": "grpc",
+            "ProtocolVersion": 6,
+            "Pid": std::process::id(),
+            "Test": true,
+            "Addr": { "Network": listener.network(), "String": listener.address() },
+        }
+    });
+    print(&format!(
+        "Provider started. Give this to the core, and end it with Ctrl-C:\n\n\
+         \x20   TF_REATTACH_PROVIDERS='{config}'\n"
+    ))
+}
