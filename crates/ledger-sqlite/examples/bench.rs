@@ -19,6 +19,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (rate, found) = bench::verifies(&path, 1_000_000).await?;
     println!("verify: {rate:>9.0} entries/s, sound: {}", found.is_sound());
     remove(&path);
+    let path = folder.join(format!("nhi-bench-{}-due.db", std::process::id()));
+    let (found, took) = bench::due(&path, 1_000_000).await?;
+    println!("due: {found} of 1,000,000 slots in {took:?}");
+    remove(&path);
     Ok(())
 }
 

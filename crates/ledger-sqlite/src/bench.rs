@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ledger::{Actor, Durability, Ledger, NewEntry, Range, Result, Verification};
+use ledger::{Actor, Change, Durability, Ledger, NewEntry, Range, Result, Slot, Verification};
 
 use crate::SqliteLedger;
 
@@ -77,4 +77,45 @@ pub async fn verifies(path: &Path, entries: u64) -> Result<(f64, Verification)> 
     let seconds = started.elapsed().as_secs_f64();
     ledger.close().await?;
     Ok((found.entries as f64 / seconds, found))
+}
+
+/// Fills a ledger with so many slots, one in a hundred of them due, and asks which are: the slots
+/// found and how long it took.
+///
+/// # Errors
+///
+/// Those of the ledger.
+pub async fn due(path: &Path, slots: u64) -> Result<(usize, Duration)> {
+    const NOW: i64 = 1_764_000_000_000;
+    let ledger = SqliteLedger::open(path, Some("bench0"));
+    let slot = |number: u64| {
+        Change::Slot(Slot {
+            integration: format!("bao/openbao_approle/app-{number:07}"),
+            name: "main".to_owned(),
+            generation: 1,
+            epoch: 1,
+            status: "scheduled".to_owned(),
+            next_due_at: Some(if number.is_multiple_of(100) { NOW - 1 } else { NOW + 1 }),
+            ..Slot::default()
+        })
+    };
+    let mut number = 0;
+    while number < slots {
+        let end = (number + 10_000).min(slots);
+        let numbers: Vec<u64> = (number..end).collect();
+        let entries = numbers
+            .chunks(10)
+            .map(|part| NewEntry {
+                changes: part.iter().copied().map(slot).collect(),
+                ..typical(part[0])
+            })
+            .collect();
+        ledger.append(entries, Durability::RideAlong).await?;
+        number = end;
+    }
+    let started = Instant::now();
+    let found = ledger.due(NOW).await?.len();
+    let took = started.elapsed();
+    ledger.close().await?;
+    Ok((found, took))
 }

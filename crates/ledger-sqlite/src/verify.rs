@@ -52,29 +52,12 @@ pub(crate) fn verify(
         remedy: None,
     };
     let Some(reader) = connection::reader(path, realm)? else { return Ok(found) };
-    if range == Range::ALL {
-        check_file(&reader, &mut found.problems);
-    }
-    let head: Option<(u64, Hash)> = reader
-        .query_row("SELECT head_seq, head_hash FROM ledger", [], |row| {
-            Ok((row.get(0)?, Hash(row.get(1)?)))
-        })
-        .optional()
-        .map_err(failed)?;
-    let (head_seq, head_hash) = head.unwrap_or((0, Hash::ZERO));
-    let end: u64 = reader
-        .query_row("SELECT coalesce(max(seq), 0) FROM entry", [], |row| row.get(0))
-        .map_err(failed)?;
-    let checkpoints = match checkpoints::all(&reader) {
-        Ok(checkpoints) => checkpoints,
-        Err(error) => {
-            found.problems.push(format!("the checkpoints cannot be read: {error}"));
-            Vec::new()
-        }
-    };
+    let Ends { head, end, checkpoints } =
+        Ends::read(&reader, &mut found.problems).map_err(failed)?;
+    let head_seq = head.map_or(0, |(seq, _)| seq);
 
     let first = range.first.max(1);
-    let last = range.last.unwrap_or(u64::MAX).min(end.max(head_seq));
+    let last = range.last.unwrap_or(u64::MAX).min(end.seq.max(head_seq));
     let pieces = read_pieces(path, realm, first, last, &checkpoints);
     let mut whole = Frontier::new();
     for piece in pieces {
@@ -101,11 +84,12 @@ pub(crate) fn verify(
         whole = joined(&whole, &piece.frontier);
     }
 
-    if found.first_bad.is_none() && last == end.max(head_seq) {
-        found.first_bad = bad_end(&reader, head, end, head_hash).map_err(failed)?;
+    if found.first_bad.is_none() && last == end.seq.max(head_seq) {
+        found.first_bad = bad_end(head, &end);
     }
     if range == Range::ALL {
-        if let Some(beyond) = checkpoints.iter().find(|checkpoint| checkpoint.size > end) {
+        check_file(&reader, found.entries, &mut found.problems);
+        if let Some(beyond) = checkpoints.iter().find(|checkpoint| checkpoint.size > end.seq) {
             let (size, what) = (beyond.size, "entries were taken away");
             found.problems.push(format!("there is a checkpoint of size {size}, but {what}"));
         }
@@ -291,41 +275,84 @@ fn same_text(raw: &[u8], text: &[u8]) -> bool {
     }
 }
 
-fn bad_end(
-    reader: &Connection,
-    head: Option<(u64, Hash)>,
-    end: u64,
-    head_hash: Hash,
-) -> rusqlite::Result<Option<BadEntry>> {
-    let bad = |seq, what: &str| Ok(Some(BadEntry { seq, what: what.to_owned() }));
-    let Some((head_seq, _)) = head else {
-        return if end == 0 { Ok(None) } else { bad(1, "there are entries but no head") };
-    };
-    if end > head_seq {
-        return bad(head_seq + 1, "it lies beyond the head");
-    }
-    if end < head_seq {
-        return bad(end + 1, "it is missing: the head says that there are more entries");
-    }
-    let hash: Option<[u8; 32]> = reader
-        .query_row("SELECT hash FROM entry WHERE seq = ?1", [end], |row| row.get(0))
-        .optional()?;
-    if end > 0 && hash != Some(head_hash.0) {
-        return bad(end, "its hash is not the head's");
-    }
-    Ok(None)
+/// The last entry there is.
+struct End {
+    seq: u64,
+    hash: Hash,
 }
 
-fn check_file(reader: &Connection, problems: &mut Vec<String>) {
-    let found: rusqlite::Result<Vec<String>> = reader
-        .prepare("PRAGMA quick_check(10)")
-        .and_then(|mut check| check.query_map([], |row| row.get(0))?.collect());
-    match found {
-        Ok(lines) => {
-            let lines = lines.into_iter().filter(|line| line != "ok");
-            problems.extend(lines.map(|line| format!("the file is damaged: {}", line.trim())));
+/// What the head says, where the entries end and the checkpoints: all of one moment, since other
+/// processes may be appending.
+struct Ends {
+    head: Option<(u64, Hash)>,
+    end: End,
+    checkpoints: Vec<Checkpoint>,
+}
+
+impl Ends {
+    fn read(reader: &Connection, problems: &mut Vec<String>) -> rusqlite::Result<Self> {
+        let moment = reader.unchecked_transaction()?;
+        let head = moment
+            .query_row("SELECT head_seq, head_hash FROM ledger", [], |row| {
+                Ok((row.get(0)?, Hash(row.get(1)?)))
+            })
+            .optional()?;
+        let end = moment
+            .query_row("SELECT seq, hash FROM entry ORDER BY seq DESC LIMIT 1", [], |row| {
+                Ok(End { seq: row.get(0)?, hash: Hash(row.get(1)?) })
+            })
+            .optional()?;
+        let checkpoints = checkpoints::all(&moment).unwrap_or_else(|error| {
+            problems.push(format!("the checkpoints cannot be read: {error}"));
+            Vec::new()
+        });
+        moment.commit()?;
+        let end = end.unwrap_or(End { seq: 0, hash: Hash::ZERO });
+        Ok(Ends { head, end, checkpoints })
+    }
+}
+
+/// What is wrong where the entries end, given that each follows from the one before.
+fn bad_end(head: Option<(u64, Hash)>, end: &End) -> Option<BadEntry> {
+    let bad = |seq, what: &str| Some(BadEntry { seq, what: what.to_owned() });
+    match head {
+        None if end.seq == 0 => None,
+        None => bad(1, "there are entries but no head"),
+        Some((seq, _)) if end.seq > seq => bad(seq + 1, "it lies beyond the head"),
+        Some((seq, _)) if end.seq < seq => {
+            bad(end.seq + 1, "it is missing: the head says that there are more entries")
         }
-        Err(error) => problems.push(format!("the file is damaged: {error}")),
+        Some((_, hash)) if end.hash != hash => bad(end.seq, "its hash is not the head's"),
+        Some(_) => None,
+    }
+}
+
+/// Checks the structure of everything but the entries, which are read one by one anyway, and of
+/// the index through which they are found.
+fn check_file(reader: &Connection, entries: u64, problems: &mut Vec<String>) {
+    let damage = |what: &str| format!("the file is damaged: {}", what.trim());
+    let checked = (|| {
+        let tables: rusqlite::Result<Vec<String>> = reader
+            .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'entry'")?
+            .query_map([], |row| row.get(0))?
+            .collect();
+        for table in tables? {
+            let mut check = reader.prepare("SELECT quick_check FROM pragma_quick_check(?1)")?;
+            let lines: rusqlite::Result<Vec<String>> =
+                check.query_map([table], |row| row.get(0))?.collect();
+            problems.extend(lines?.iter().filter(|line| *line != "ok").map(|line| damage(line)));
+        }
+        reader.query_row(
+            "SELECT count(*) FROM entry INDEXED BY entry_subject WHERE subject >= ''",
+            [],
+            |row| row.get::<_, u64>(0),
+        )
+    })();
+    match checked {
+        // Another process may have appended since.
+        Ok(indexed) if indexed >= entries => (),
+        Ok(_) => problems.push(damage("the index by subject does not hold every entry")),
+        Err(error) => problems.push(damage(&error.to_string())),
     }
 }
 

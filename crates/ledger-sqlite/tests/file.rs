@@ -283,6 +283,22 @@ async fn a_damaged_end_of_the_chain_is_not_built_upon() {
     assert!(error.to_string().contains("entry 6"), "{error}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn verifying_while_somebody_appends_finds_nothing() {
+    let place = Place::new();
+    let writing = Arc::new(place.filled(1).await);
+    let writer = Arc::clone(&writing);
+    let task = tokio::spawn(async move { append(&writer, 300).await });
+    let mut looks = 0;
+    while !task.is_finished() {
+        let found = verify(&place.open()).await;
+        assert!(found.is_sound(), "{found:?}");
+        looks += 1;
+    }
+    task.await.expect("it ends").expect("kept");
+    assert!(looks > 0);
+}
+
 #[tokio::test]
 async fn entries_can_be_neither_changed_nor_deleted() {
     let place = Place::new();
