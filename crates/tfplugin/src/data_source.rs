@@ -4,6 +4,7 @@ use std::future::Future;
 
 use crate::erased::{AnyDataSource, BoxFuture, Call, DataRequest, DataResponse, Deferred};
 use crate::provider::{schema_of, whole};
+use crate::value::without_write_only;
 use crate::{Diagnostics, Model, Schema, Value, laws, model, validate};
 
 /// A data source: takes arguments, gives values, changes nothing.
@@ -95,7 +96,7 @@ impl<D: DataSource> AnyDataSource for DataSourceOf<D> {
             };
             match found {
                 Ok(found) => {
-                    response.state = model::to_value(&found.state);
+                    response.state = without_write_only(model::to_value(&found.state), &self.schema.attributes);
                     response.diagnostics = found.diagnostics;
                     response.deferred = found.deferred;
                     if found.deferred.is_some() && !request.call.capabilities.deferral_allowed {

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use crate::erased::{AnyEphemeral, BoxFuture, Call, OpenResponse, RenewResponse};
 use crate::provider::{schema_of, whole};
+use crate::value::without_write_only;
 use crate::{Diagnostics, Model, Schema, Value, laws, model, validate};
 
 /// An ephemeral resource. It is opened in plan **and** in apply: never change in `open` what others
@@ -125,7 +126,7 @@ impl<E: Ephemeral> AnyEphemeral for EphemeralOf<E> {
             };
             match opened {
                 Ok(opened) => {
-                    response.result = model::to_value(&opened.result);
+                    response.result = without_write_only(model::to_value(&opened.result), &self.schema.attributes);
                     response.renew_at = opened.renew_at;
                     response.private = opened.private;
                     response.diagnostics = opened.diagnostics;

@@ -127,6 +127,14 @@ pub fn from_nullable<M: Model>(value: Value) -> Result<Option<M>, Diagnostic> {
     if value.is_null() { Ok(None) } else { from_value(value).map(Some) }
 }
 
+/// An object whose attributes are all null: where imports begin.
+///
+/// # Errors
+/// A part written by hand does not take null.
+pub fn empty<M: Model>() -> Result<M, Diagnostic> {
+    from_value(Value::Object(crate::value::all_null(&M::attributes())))
+}
+
 /// The whole object.
 pub fn to_value<M: Model>(model: &M) -> Value {
     let mut object = Object::new();

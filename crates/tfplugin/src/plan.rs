@@ -26,11 +26,16 @@ fn fill_defaults(object: &mut Object, attributes: &[Attribute]) {
         if let (true, Some(default)) = (value.is_null(), &attribute.default) {
             *value = default.clone();
         } else if let Kind::Nested { nesting, attributes } = &attribute.kind {
-            crate::value::for_each_object(value, *nesting, &Path::root(), &mut |inner, _| {
-                fill_defaults(inner, attributes);
-            });
+            fill_nested_defaults(value, *nesting, attributes);
         }
     }
+}
+
+/// The same for the objects of a nested attribute.
+pub(crate) fn fill_nested_defaults(value: &mut Value, nesting: Nesting, attributes: &[Attribute]) {
+    crate::value::for_each_object(value, nesting, &Path::root(), &mut |inner, _| {
+        fill_defaults(inner, attributes);
+    });
 }
 
 /// What the engine plans by itself, before the hook.

@@ -253,21 +253,12 @@ impl<P: Provider> AnyProvider for Server<P> {
     }
 }
 
-/// A configuration that is absent altogether, as one whose attributes are all null.
+/// A configuration that the core neither plans nor stores: where it is absent altogether its
+/// attributes are null, and defaults are filled in.
 pub(crate) fn whole(config: Value, schema: &Schema) -> Value {
-    let mut object = match config {
-        Value::Null => crate::value::all_null(&schema.attributes),
-        Value::Object(object) => object,
-        other => return other,
+    let config = match config {
+        Value::Null => Value::Object(crate::value::all_null(&schema.attributes)),
+        other => other,
     };
-    // Defaults of the provider block: the core neither plans it nor stores it.
-    for attribute in &schema.attributes {
-        if let (Some(default), Some(value)) = (&attribute.default, object.get_mut(&attribute.name))
-        {
-            if value.is_null() {
-                *value = default.clone();
-            }
-        }
-    }
-    Value::Object(object)
+    crate::plan::with_defaults(config, &schema.attributes)
 }

@@ -51,6 +51,21 @@ fn judge(
             }
         }
         if let Kind::Nested { nesting, attributes } = &attribute.kind {
+            if *nesting == Nesting::Set {
+                // Cores count the planned elements: two that become one would be our mistake.
+                let mut with_defaults = value.clone();
+                crate::plan::fill_nested_defaults(&mut with_defaults, *nesting, attributes);
+                if with_defaults.length() < value.length() {
+                    diagnostics.error_at(
+                        &path,
+                        "Equal elements in a set",
+                        format!(
+                            "Two elements of {path} are equal once their defaults are filled in. \
+                             Remove one of them."
+                        ),
+                    );
+                }
+            }
             each_object(value, *nesting, &path, &mut |object, path| {
                 judge(attributes, object, path, capabilities, diagnostics);
             });

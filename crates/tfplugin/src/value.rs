@@ -384,7 +384,7 @@ pub(crate) fn for_each_object(
     }
 }
 
-/// The same value with null in every write-only attribute.
+/// The same object as it is planned and stored: every attribute there, what is write-only null.
 pub fn without_write_only(value: Value, attributes: &[Attribute]) -> Value {
     let Value::Object(mut object) = value else { return value };
     blank_write_only(&mut object, attributes);
@@ -393,7 +393,7 @@ pub fn without_write_only(value: Value, attributes: &[Attribute]) -> Value {
 
 fn blank_write_only(object: &mut Object, attributes: &[Attribute]) {
     for attribute in attributes {
-        let Some(value) = object.get_mut(&attribute.name) else { continue };
+        let value = object.entry(attribute.name.clone()).or_default();
         if attribute.write_only {
             *value = Value::Null;
         } else if let Kind::Nested { nesting, attributes } = &attribute.kind {
