@@ -37,6 +37,9 @@ use crate::{
 /// Free space below which nothing new is begun, in bytes: 64 MiB, and twice the log.
 const ROOM: u64 = 64 * 1024 * 1024;
 
+/// How many entries at the end of the chain are checked before a deed.
+const END: u64 = 256;
+
 /// A ledger in a file.
 #[derive(Debug)]
 pub struct SqliteLedger {
@@ -176,7 +179,14 @@ impl Ledger for SqliteLedger {
             }
             Ok(())
         })
-        .await
+        .await?;
+        // The whole chain is `verify`'s business; nothing new is built on a damaged end.
+        let head = self.head().await?.seq;
+        let end = Range { first: head.saturating_sub(END - 1).max(1), last: None };
+        match self.verify(end).await?.first_bad {
+            Some(bad) => Err(Error::Broken { place: self.place(), seq: bad.seq, what: bad.what }),
+            None => Ok(()),
+        }
     }
 
     async fn append(&self, entries: Vec<NewEntry>, durability: Durability) -> Result<Vec<Receipt>> {

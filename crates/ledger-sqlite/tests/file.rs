@@ -281,6 +281,14 @@ async fn a_damaged_end_of_the_chain_is_not_built_upon() {
     place.edit("DROP TRIGGER entry_kept; DELETE FROM entry WHERE seq = 6;");
     let error = refused(append(&place.open(), 1).await, "E-LEDGER-BROKEN");
     assert!(error.to_string().contains("entry 6"), "{error}");
+
+    let place = Place::new();
+    let ledger = place.filled(5).await;
+    ledger.ready().await.expect("it is sound");
+    place.edit("DROP TRIGGER entry_fixed; UPDATE entry SET body = x'7b7d' WHERE seq = 4;");
+    let error = refused(ledger.ready().await, "E-LEDGER-BROKEN");
+    assert!(error.to_string().contains("entry 4"), "{error}");
+    refused(all_entries(&ledger, Filter::all()).await, "E-LEDGER-BROKEN");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
