@@ -13,6 +13,7 @@ use connector::{
 use domain::Secret;
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use secrets::Document;
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use zeroize::Zeroizing;
@@ -434,19 +435,12 @@ pub(crate) struct KvData {
 
 /// The fields of a KV document, secrets from the first moment.
 #[derive(Debug)]
-pub(crate) struct KvFields(pub(crate) BTreeMap<String, Secret>);
-
-/// Stands before the JSON of a value that is no text, so that it goes back as it came.
-pub(crate) const RAW: char = '\u{0}';
+pub(crate) struct KvFields(pub(crate) Document);
 
 impl<'de> Deserialize<'de> for KvFields {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        let map = BTreeMap::<String, Value>::deserialize(deserializer)?;
-        let secret = |value| match value {
-            Value::String(text) => Secret::new(text),
-            other => Secret::new(format!("{RAW}{other}")),
-        };
-        Ok(KvFields(map.into_iter().map(|(key, value)| (key, secret(value))).collect()))
+        BTreeMap::<String, Value>::deserialize(deserializer)
+            .map(|map| KvFields(Document::from_values(map)))
     }
 }
 

@@ -13,13 +13,14 @@ use connector::{
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use secrets::{
-    Document, Expect, Look, Mirror, Result, Sink, SinkCapabilities, SinkError, Stored, Version,
+    Document, Expect, Exposed, Look, Mirror, Result, Sink, SinkCapabilities, SinkError, Stored,
+    Version, segments,
 };
-use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde::Serialize;
 
 use crate::api::{
-    Api, Detailed, Keys, KvData, KvMetadata, KvVersion, KvVersionInfo, Mount, RAW, Said, data,
-    encode, post, refused,
+    Api, Detailed, Keys, KvData, KvMetadata, KvVersion, KvVersionInfo, Mount, Said, data, encode,
+    post, refused,
 };
 
 /// What stands before our keys in `custom_metadata`, so that other people's stay theirs.
@@ -47,31 +48,10 @@ struct Place {
     whole: String,
 }
 
-/// A document as a request body holds it.
-struct Fields<'a>(&'a Document);
-
-impl Serialize for Fields<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.0.0.len()))?;
-        for (field, secret) in &self.0.0 {
-            match secret.expose().strip_prefix(RAW) {
-                // What came as a number, a list or an object goes back as one.
-                Some(json) => {
-                    let value: serde_json::Value =
-                        serde_json::from_str(json).map_err(serde::ser::Error::custom)?;
-                    map.serialize_entry(field, &value)?;
-                }
-                None => map.serialize_entry(field, secret.expose())?,
-            }
-        }
-        map.end()
-    }
-}
-
 #[derive(Serialize)]
 struct Write<'a> {
     options: Cas,
-    data: Fields<'a>,
+    data: Exposed<'a>,
 }
 
 #[derive(Serialize)]
@@ -87,15 +67,7 @@ impl Kv {
     /// Finds the mount that a path lies in, asking the server once per mount.
     async fn place(&self, path: &str) -> Result<Place> {
         let whole = path.trim_matches('/').to_owned();
-        let refuse =
-            |reason: &str| SinkError::Refused { place: whole.clone(), reason: reason.into() };
-        if whole.is_empty()
-            || whole.split('/').any(|part| part.is_empty() || part == "." || part == "..")
-        {
-            return Err(refuse(
-                "a path is <mount>/<folders>/<name>, such as \"secret/apps/invoice-sync\"",
-            ));
-        }
+        segments(path)?;
         let known = |mounts: &BTreeSet<String>| {
             mounts
                 .iter()
@@ -319,7 +291,7 @@ impl Sink for Kv {
             if same {
                 let version = version_of(&found.metadata, metadata.as_ref());
                 let gone = found.metadata.destroyed || found.data.is_none();
-                let document = found.data.filter(|_| !gone).map(|fields| Document(fields.0));
+                let document = found.data.filter(|_| !gone).map(|fields| fields.0);
                 return Ok(Some(Stored { document, version }));
             }
         }
@@ -335,7 +307,7 @@ impl Sink for Kv {
         Ok(found
             .filter(|found| found.metadata.version == number && !found.metadata.destroyed)
             .and_then(|found| found.data)
-            .map(|fields| Document(fields.0)))
+            .map(|fields| fields.0))
     }
 
     async fn look(&self, path: &str) -> Result<Option<Look>> {
@@ -409,7 +381,7 @@ impl Sink for Kv {
         let request = post(
             format!("v1/{}/data/{}", encode(&place.mount), encode(&place.rest)),
             "{mount}/data/{path}",
-            &Write { options: Cas { cas }, data: Fields(document) },
+            &Write { options: Cas { cas }, data: Exposed(document) },
         );
         let answer = self.change(&place, request).await?;
         let written: KvVersion =

@@ -4,29 +4,18 @@
 //! truth; the *mirror* beside it repeats the part that is no secret, so that plan and drift can
 //! judge a document without reading a secret.
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
+pub mod document;
+pub mod memory;
+
 use std::{collections::BTreeMap, fmt};
 
 use async_trait::async_trait;
-use domain::Secret;
 use jiff::Timestamp;
 
-/// A document's fields. Every value is held as a secret, whether it is one or not.
-#[derive(Debug, Default)]
-pub struct Document(pub BTreeMap<String, Secret>);
-
-impl Document {
-    /// One field's text.
-    pub fn get(&self, field: &str) -> Option<&Secret> {
-        self.0.get(field)
-    }
-
-    /// Adds a field, for building a document in one expression.
-    #[must_use]
-    pub fn with(mut self, field: &str, value: Secret) -> Self {
-        self.0.insert(field.to_owned(), value);
-        self
-    }
-}
+pub use document::{Document, Exposed};
+pub use memory::{Fault, MemorySink};
 
 /// The non-secret companion of a document: short texts under short keys.
 pub type Mirror = BTreeMap<String, String>;
@@ -133,6 +122,25 @@ pub enum SinkError {
 
 /// What every sink call answers.
 pub type Result<T> = std::result::Result<T, SinkError>;
+
+/// A path's segments, after slashes at its ends.
+///
+/// # Errors
+///
+/// [`SinkError::Refused`] where it is empty, has an empty segment, `.` or `..`, or a control
+/// character: nothing that a sink is asked for climbs out of it.
+pub fn segments(path: &str) -> Result<Vec<&str>> {
+    let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+    let climbs =
+        |part: &&str| matches!(*part, "" | "." | "..") || part.chars().any(char::is_control);
+    if parts.iter().any(climbs) {
+        return Err(SinkError::Refused {
+            place: format!("{path:?}"),
+            reason: "a path is names with single slashes between, without \".\" and \"..\"".into(),
+        });
+    }
+    Ok(parts)
+}
 
 /// One sink, as seen through one connection. Paths are relative to the connection.
 #[async_trait]

@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 
 use connector::{
-    Change, Children, Ended, Freshness, IssueRequest, NewIntegration, ObjectRef, Platform, Probe,
-    Refusal, Want,
+    Change, Children, Ended, IssueRequest, NewIntegration, ObjectRef, Platform, Probe, Refusal,
+    Want,
 };
 use domain::{GrantedScope, OwnerRef, Record, Settings, settings::Setting};
-use secrets::{Document, Expect, Mirror};
 use serde_json::json;
 
 use crate::world::World;
@@ -114,27 +113,4 @@ async fn an_integration_lives_from_parked_to_gone() {
     for path in ["sys/policies/acl/nhi/life", "identity/entity/name/nhi/life"] {
         assert_eq!(world.call("GET", path, None).await.0, 404, "{path}");
     }
-}
-
-#[tokio::test]
-async fn a_document_is_written_once_per_version() {
-    let world = World::new().await;
-    let sink = world.sink();
-    let path = "secret/apps/it";
-    sink.prepare_claim(path).await.unwrap();
-    assert!(sink.read(path).await.unwrap().is_none());
-    assert!(sink.look(path).await.unwrap().is_none());
-    let document = Document::default().with("a", domain::Secret::new("1"));
-    let first = sink.write(path, &document, Expect::Nothing).await.unwrap();
-    assert_eq!(first.number, 1);
-    assert!(first.begun_at.is_some());
-    let again = sink.write(path, &document, Expect::Nothing).await.unwrap_err();
-    assert!(matches!(again, secrets::SinkError::Conflict { .. }), "{again}");
-    let mirror = Mirror::from([("gen".to_owned(), "7".to_owned())]);
-    sink.write_mirror(path, &mirror).await.unwrap();
-    let looks = sink.look_all("secret/apps").await.unwrap();
-    assert_eq!(looks["it"].mirror, mirror);
-    assert_eq!(looks["it"].version, first);
-    assert_eq!(sink.look(path).await.unwrap().unwrap(), looks["it"]);
-    let _ = Freshness::Shared;
 }

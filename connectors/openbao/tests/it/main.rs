@@ -2,5 +2,6 @@
 
 mod life;
 mod server;
+mod sink;
 mod wire;
 mod world;

@@ -1,0 +1,439 @@
+//! Documents in a folder: the file that a program reads, and beside it what a sink must know.
+//!
+//! `apps/x` is the document, JSON, replaced atomically. `.nhi/apps/x.json` is its sidecar: version,
+//! times, mirror, and by what the file itself is recognised. `.nhi/apps/x.v3` is version 3 while it
+//! is kept. A file that is not the one in the sidecar was written by somebody else, or by us just
+//! before we were killed: either way it is the next version.
+
+use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use rustix::fs::Stat;
+use secrets::{
+    Document, Expect, Look, Mirror, Result, Sink, SinkCapabilities, SinkError, Stored, Version,
+    segments,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::folder::{Fault, Folder};
+
+/// The folder of everything that is not a document.
+const ASIDE: &str = ".nhi";
+/// How many earlier versions are kept, as KV does.
+const KEPT: u64 = 10;
+
+/// A sink in a folder.
+#[derive(Clone)]
+pub(crate) struct Store {
+    root: Arc<PathBuf>,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Store({})", self.root.display())
+    }
+}
+
+/// What a file is recognised by.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Identity {
+    inode: u64,
+    size: u64,
+    seconds: i64,
+    nanoseconds: i64,
+}
+
+impl Identity {
+    #[allow(clippy::unnecessary_cast, clippy::useless_conversion)] // The types differ by platform.
+    fn of(stat: &Stat) -> Identity {
+        Identity {
+            inode: stat.st_ino as u64,
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            seconds: stat.st_mtime as i64,
+            nanoseconds: stat.st_mtime_nsec as i64,
+        }
+    }
+
+    fn written_at(&self) -> Option<Timestamp> {
+        Timestamp::new(self.seconds, i32::try_from(self.nanoseconds).ok()?).ok()
+    }
+}
+
+/// What is kept beside a document.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+struct Sidecar {
+    /// The current version; 0 before the first write.
+    version: u64,
+    #[serde(default, with = "time")]
+    begun_at: Option<Timestamp>,
+    #[serde(default, with = "time")]
+    written_at: Option<Timestamp>,
+    /// The current version's file; none where it was destroyed.
+    file: Option<Identity>,
+    #[serde(default)]
+    mirror: Mirror,
+    /// No earlier version is kept.
+    #[serde(default)]
+    keeps_one: bool,
+}
+
+/// Times as texts, the way people read them.
+mod time {
+    use jiff::Timestamp;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+
+    pub(super) fn serialize<S: Serializer>(
+        at: &Option<Timestamp>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        at.map(|at| at.to_string()).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Timestamp>, D::Error> {
+        let text = Option::<String>::deserialize(from)?;
+        text.map(|text| text.parse().map_err(D::Error::custom)).transpose()
+    }
+}
+
+/// A document's places.
+struct Place {
+    /// Where the document's file is.
+    folder: Folder,
+    /// Where its sidecar and versions are.
+    aside: Folder,
+    name: String,
+}
+
+impl Place {
+    fn sidecar(&self) -> String {
+        format!("{}.json", self.name)
+    }
+
+    fn version(&self, number: u64) -> String {
+        format!("{}.v{number}", self.name)
+    }
+
+    fn load(&self) -> std::result::Result<Sidecar, Fault> {
+        let known = match self.aside.read(&self.sidecar())? {
+            None => Sidecar::default(),
+            Some((bytes, _)) => serde_json::from_slice(&bytes).map_err(|error| {
+                Fault::Refused(format!(
+                    "its sidecar {ASIDE}/…/{} is damaged ({error}): remove it to begin anew at version 1",
+                    self.sidecar()
+                ))
+            })?,
+        };
+        let found = self.folder.stat(&self.name)?.map(|stat| Identity::of(&stat));
+        Ok(match found {
+            // Written past us.
+            Some(found) if known.file.as_ref() != Some(&found) => Sidecar {
+                version: known.version + 1,
+                written_at: found.written_at(),
+                begun_at: known.begun_at.or(found.written_at()),
+                file: Some(found),
+                ..known
+            },
+            // Taken away past us.
+            None => Sidecar { file: None, ..known },
+            Some(_) => known,
+        })
+    }
+
+    fn save(&self, sidecar: &Sidecar) -> std::result::Result<(), Fault> {
+        let bytes =
+            serde_json::to_vec_pretty(sidecar).map_err(|error| Fault::Machine(error.into()))?;
+        let part = format!("{}.part", self.sidecar());
+        self.aside.create(&part, &bytes)?;
+        self.aside.rename(&part, &self.aside, &self.sidecar())
+    }
+}
+
+impl Sidecar {
+    fn version(&self) -> Version {
+        Version { number: self.version, created_at: self.written_at, begun_at: self.begun_at }
+    }
+
+    fn look(self) -> Option<Look> {
+        (self.version > 0).then(|| Look {
+            version: self.version(),
+            deleted: self.file.is_none(),
+            mirror: self.mirror,
+        })
+    }
+}
+
+/// Whether the caller wants folders to be made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Find,
+    Make,
+}
+
+impl Store {
+    pub(crate) fn new(root: PathBuf) -> Store {
+        Store { root: Arc::new(root) }
+    }
+
+    fn say(&self, path: &str, fault: Fault, changes: bool) -> SinkError {
+        let place = format!("{}/{}", self.root.display(), path.trim_matches('/'));
+        match fault {
+            Fault::Refused(reason) => SinkError::Refused { place, reason },
+            // A full disk or a failed flush in the middle of a change: look before anything else.
+            Fault::Machine(error) if changes => {
+                SinkError::Ambiguous { place, reason: error.to_string() }
+            }
+            Fault::Machine(error) => SinkError::Unreachable { place, reason: error.to_string() },
+        }
+    }
+
+    /// Opens folder by folder, so that no link on the way is ever followed.
+    fn place(&self, path: &str, way: Way) -> std::result::Result<Option<Place>, Fault> {
+        let parts = segments(path).map_err(|error| Fault::Refused(error.to_string()))?;
+        if parts.iter().any(|part| part.starts_with('.')) {
+            return Err(Fault::Refused(
+                "a name that begins with a dot is not used for documents".into(),
+            ));
+        }
+        let Some((name, above)) = parts.split_last() else { return Ok(None) };
+        let Some(folder) = self.walk(&[], above, way)? else { return Ok(None) };
+        let Some(aside) = self.walk(&[ASIDE], above, Way::Make)? else { return Ok(None) };
+        Ok(Some(Place { folder, aside, name: (*name).to_owned() }))
+    }
+
+    fn walk(
+        &self,
+        first: &[&str],
+        then: &[&str],
+        way: Way,
+    ) -> std::result::Result<Option<Folder>, Fault> {
+        let mut folder = match way {
+            Way::Make => Folder::make(&self.root)?,
+            Way::Find => match Folder::open(&self.root)? {
+                Some(folder) => folder,
+                None => return Ok(None),
+            },
+        };
+        for part in first.iter().chain(then) {
+            folder = match way {
+                Way::Make => folder.enter_or_make(part)?,
+                Way::Find => match folder.enter(part)? {
+                    Some(folder) => folder,
+                    None => return Ok(None),
+                },
+            };
+        }
+        Ok(Some(folder))
+    }
+
+    /// Does something to one document while nobody else does anything in the folder.
+    async fn with<T: Send + 'static>(
+        &self,
+        path: &str,
+        way: Way,
+        act: impl FnOnce(&Place) -> std::result::Result<T, Fault> + Send + 'static,
+    ) -> Result<Option<T>> {
+        let (store, path) = (self.clone(), path.to_owned());
+        let changes = way == Way::Make;
+        let run = move || -> Result<Option<T>> {
+            let say = |fault, changes| store.say(&path, fault, changes);
+            let root = match way {
+                Way::Make => Some(Folder::make(&store.root)),
+                Way::Find => Folder::open(&store.root).transpose(),
+            };
+            let Some(root) = root else {
+                segments(&path)?;
+                return Ok(None);
+            };
+            let root = root.map_err(|fault| say(fault, false))?;
+            let aside = root.enter_or_make(ASIDE).map_err(|fault| say(fault, false))?;
+            let _lock = aside.lock("lock", false).map_err(|fault| say(fault, false))?;
+            let Some(place) = store.place(&path, way).map_err(|fault| say(fault, false))? else {
+                return Ok(None);
+            };
+            act(&place).map(Some).map_err(|fault| say(fault, changes))
+        };
+        // Locks and flushes block: not on the runtime's own threads.
+        match tokio::task::spawn_blocking(run).await {
+            Ok(done) => done,
+            Err(_) => Err(SinkError::Ambiguous {
+                place: self.root.display().to_string(),
+                reason: "the task was cut short".into(),
+            }),
+        }
+    }
+}
+
+fn write(
+    place: &Place,
+    document: &[u8],
+    expect: Expect,
+) -> std::result::Result<Option<Version>, Fault> {
+    let known = place.load()?;
+    let expected = match expect {
+        Expect::Nothing => 0,
+        Expect::Version(number) => number,
+    };
+    if known.version != expected {
+        return Ok(None);
+    }
+    // The current version gets a second name first: no moment without it.
+    if known.file.is_some() && !known.keeps_one {
+        place.folder.link(&place.name, &place.aside, &place.version(known.version))?;
+    }
+    let part = format!("{}.part", place.name);
+    let stat = place.aside.create(&part, document)?;
+    place.aside.rename(&part, &place.folder, &place.name)?;
+    let file = Identity::of(&stat);
+    let next = Sidecar {
+        version: known.version + 1,
+        written_at: file.written_at(),
+        begun_at: known.begun_at.or(file.written_at()),
+        file: Some(file),
+        ..known
+    };
+    place.save(&next)?;
+    if next.version > KEPT {
+        place.aside.remove(&place.version(next.version - KEPT))?;
+    }
+    Ok(Some(next.version()))
+}
+
+fn parse(bytes: &[u8]) -> std::result::Result<Document, Fault> {
+    Document::from_json(bytes).map_err(Fault::Refused)
+}
+
+#[async_trait]
+impl Sink for Store {
+    fn capabilities(&self) -> SinkCapabilities {
+        SinkCapabilities {
+            compare_and_set: true,
+            readable: true,
+            keeps_versions: true,
+            lists_mirrors: true,
+            this_host_only: true,
+        }
+    }
+
+    async fn read(&self, path: &str) -> Result<Option<Stored>> {
+        let read = |place: &Place| {
+            let known = place.load()?;
+            if known.version == 0 {
+                return Ok(None);
+            }
+            let document = match place.folder.read(&place.name)? {
+                Some((bytes, _)) => Some(parse(&bytes)?),
+                None => None,
+            };
+            Ok(Some(Stored { document, version: known.version() }))
+        };
+        Ok(self.with(path, Way::Find, read).await?.flatten())
+    }
+
+    async fn read_version(&self, path: &str, number: u64) -> Result<Option<Document>> {
+        let read = move |place: &Place| {
+            let found = if place.load()?.version == number {
+                place.folder.read(&place.name)?
+            } else {
+                place.aside.read(&place.version(number))?
+            };
+            found.map(|(bytes, _)| parse(&bytes)).transpose()
+        };
+        Ok(self.with(path, Way::Find, read).await?.flatten())
+    }
+
+    async fn look(&self, path: &str) -> Result<Option<Look>> {
+        Ok(self.with(path, Way::Find, |place| Ok(place.load()?.look())).await?.flatten())
+    }
+
+    async fn look_all(&self, folder: &str) -> Result<BTreeMap<String, Look>> {
+        // A folder is a document's place without the document: any name leads there.
+        let inside = format!("{}/x", folder.trim_end_matches('/'));
+        let look = |place: &Place| {
+            let mut names: Vec<String> =
+                place.folder.names()?.into_iter().filter(|name| !name.starts_with('.')).collect();
+            names.extend(
+                place
+                    .aside
+                    .names()?
+                    .iter()
+                    .filter_map(|name| name.strip_suffix(".json"))
+                    .map(str::to_owned),
+            );
+            let mut looks = BTreeMap::new();
+            for name in names {
+                let is_folder = place.folder.stat(&name)?.is_some_and(|stat| {
+                    rustix::fs::FileType::from_raw_mode(stat.st_mode)
+                        != rustix::fs::FileType::RegularFile
+                });
+                if is_folder || looks.contains_key(&name) {
+                    continue;
+                }
+                let (folder, aside) = (place.folder.again()?, place.aside.again()?);
+                let one = Place { folder, aside, name: name.clone() };
+                if let Some(look) = one.load()?.look() {
+                    looks.insert(name, look);
+                }
+            }
+            Ok(looks)
+        };
+        Ok(self.with(&inside, Way::Find, look).await?.unwrap_or_default())
+    }
+
+    async fn write(&self, path: &str, document: &Document, expect: Expect) -> Result<Version> {
+        let bytes = document
+            .to_json()
+            .map_err(|reason| SinkError::Refused { place: path.to_owned(), reason })?;
+        let written = self.with(path, Way::Make, move |place| write(place, &bytes, expect)).await?;
+        written.flatten().ok_or_else(|| SinkError::Conflict { place: path.to_owned() })
+    }
+
+    async fn write_mirror(&self, path: &str, mirror: &Mirror) -> Result<()> {
+        let mirror: Mirror = mirror
+            .iter()
+            .filter(|(_, v)| !v.is_empty())
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect();
+        let write = move |place: &Place| {
+            let known = place.load()?;
+            place.save(&Sidecar { mirror, ..known })
+        };
+        self.with(path, Way::Make, write).await.map(drop)
+    }
+
+    async fn destroy_version(&self, path: &str, number: u64) -> Result<()> {
+        let destroy = move |place: &Place| {
+            let known = place.load()?;
+            if known.version == number && known.file.is_some() {
+                place.folder.remove(&place.name)?;
+                place.save(&Sidecar { file: None, ..known })?;
+            }
+            place.aside.remove(&place.version(number))
+        };
+        self.with(path, Way::Find, destroy).await.map(drop)
+    }
+
+    async fn prepare_claim(&self, path: &str) -> Result<()> {
+        let prepare = |place: &Place| {
+            if place.folder.is_remote()? {
+                return Err(Fault::Refused(
+                    "it lies on another host's file system, where a lock cannot be relied on: keep \
+                     custody in a KV, or in a folder of this host"
+                        .into(),
+                ));
+            }
+            let known = place.load()?;
+            let prefix = format!("{}.v", place.name);
+            for name in place.aside.names()? {
+                let number = name.strip_prefix(&prefix);
+                if number.is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_digit())) {
+                    place.aside.remove(&name)?;
+                }
+            }
+            place.save(&Sidecar { keeps_one: true, ..known })
+        };
+        self.with(path, Way::Make, prepare).await.map(drop)
+    }
+}

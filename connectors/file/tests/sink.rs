@@ -1,0 +1,176 @@
+//! The sink in a folder, on the file system of this machine.
+#![cfg(unix)]
+
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt, PermissionsExt, symlink},
+    path::Path,
+    sync::Arc,
+};
+
+use connector::{
+    Platform, Setup, SystemClock,
+    transport::{Answer, Request, Transport, TransportError},
+};
+use domain::{Secret, Settings, settings::Setting};
+use secrets::{Document, Expect, Mirror, Sink, SinkError, conformance};
+
+/// A sink of files sends nothing.
+#[derive(Debug)]
+struct Nowhere;
+
+#[async_trait::async_trait]
+impl Transport for Nowhere {
+    async fn send(&self, request: Request) -> Result<Answer, TransportError> {
+        panic!("{request:?}")
+    }
+}
+
+fn sink(folder: &Path) -> Arc<dyn Sink> {
+    let settings = Settings::default().with("folder", Setting::Text(folder.display().to_string()));
+    let setup = Setup {
+        name: "vault".into(),
+        settings,
+        credential: None,
+        credential_id: None,
+        transport: Arc::new(Nowhere),
+        clock: Arc::new(SystemClock),
+        keyring: None,
+    };
+    file::PLATFORM.connect(setup).unwrap().sink.unwrap()
+}
+
+fn document(text: &str) -> Document {
+    Document::default().with("secret", Secret::new(text))
+}
+
+fn refused<T: std::fmt::Debug>(result: secrets::Result<T>) -> String {
+    match result {
+        Err(SinkError::Refused { place, reason }) => format!("{place}: {reason}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn the_sink_in_a_folder_conforms() {
+    let home = tempfile::tempdir().unwrap();
+    conformance::assert_conforms(&*sink(&home.path().join("new")), "run").await;
+}
+
+#[tokio::test]
+async fn everything_that_is_written_is_for_its_owner_only() {
+    let home = tempfile::tempdir().unwrap();
+    let root = home.path().join("vault");
+    let sink = sink(&root);
+    for version in 0..3 {
+        let expect = if version == 0 { Expect::Nothing } else { Expect::Version(version) };
+        sink.write("apps/x", &document("s"), expect).await.unwrap();
+    }
+    sink.write_mirror("apps/x", &Mirror::from([("gen".into(), "3".into())])).await.unwrap();
+    let mut seen = 0;
+    let mut folders = vec![root];
+    while let Some(folder) = folders.pop() {
+        assert_eq!(fs::metadata(&folder).unwrap().mode() & 0o777, 0o700, "{folder:?}");
+        for entry in fs::read_dir(folder).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_dir() {
+                folders.push(entry.path());
+            } else {
+                assert_eq!(entry.metadata().unwrap().mode() & 0o777, 0o600, "{entry:?}");
+                assert!(!entry.path().to_string_lossy().ends_with(".part"), "{entry:?}");
+                seen += 1;
+            }
+        }
+    }
+    assert_eq!(seen, 5, "document, sidecar, two earlier versions, lock");
+}
+
+#[tokio::test]
+async fn a_folder_that_others_may_look_into_is_refused() {
+    let home = tempfile::tempdir().unwrap();
+    let root = home.path().join("vault");
+    fs::create_dir(&root).unwrap();
+    for mode in [0o750, 0o701, 0o777] {
+        fs::set_permissions(&root, fs::Permissions::from_mode(mode)).unwrap();
+        let said = refused(sink(&root).write("x", &document("s"), Expect::Nothing).await);
+        assert!(said.contains("chmod go="), "{said}");
+        assert!(refused(sink(&root).look("x").await).contains("chmod go="));
+        assert_eq!(fs::read_dir(&root).unwrap().count(), 0);
+    }
+    fs::set_permissions(&root, fs::Permissions::from_mode(0o700)).unwrap();
+    fs::create_dir(root.join("apps")).unwrap();
+    fs::set_permissions(root.join("apps"), fs::Permissions::from_mode(0o755)).unwrap();
+    refused(sink(&root).write("apps/x", &document("s"), Expect::Nothing).await);
+}
+
+#[tokio::test]
+async fn links_are_never_followed() {
+    let home = tempfile::tempdir().unwrap();
+    let (root, outside) = (home.path().join("vault"), home.path().join("outside"));
+    let sink = sink(&root);
+    sink.write("here", &document("s"), Expect::Nothing).await.unwrap();
+    fs::create_dir(&outside).unwrap();
+    fs::set_permissions(&outside, fs::Permissions::from_mode(0o700)).unwrap();
+    symlink(&outside, root.join("apps")).unwrap();
+    refused(sink.write("apps/x", &document("s"), Expect::Nothing).await);
+    symlink(outside.join("file"), root.join("y")).unwrap();
+    refused(sink.read("y").await);
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+    let link = home.path().join("link");
+    symlink(&root, &link).unwrap();
+    refused(self::sink(&link).look("here").await);
+}
+
+#[tokio::test]
+async fn a_file_that_somebody_else_wrote_is_the_next_version() {
+    let home = tempfile::tempdir().unwrap();
+    let root = home.path().join("vault");
+    let sink = sink(&root);
+    sink.write("x", &document("one"), Expect::Nothing).await.unwrap();
+    fs::write(root.join("x"), "{\"secret\": \"by hand\", \"port\": 5432}").unwrap();
+    let stored = sink.read("x").await.unwrap().unwrap();
+    assert_eq!(stored.version.number, 2);
+    assert!(matches!(
+        sink.write("x", &document("two"), Expect::Version(1)).await,
+        Err(SinkError::Conflict { .. })
+    ));
+    // What is no text goes back as it was.
+    sink.write("x", &stored.document.unwrap(), Expect::Version(2)).await.unwrap();
+    let text = fs::read_to_string(root.join("x")).unwrap();
+    assert!(text.contains("\"port\": 5432"), "{text}");
+    fs::remove_file(root.join("x")).unwrap();
+    assert!(sink.look("x").await.unwrap().unwrap().deleted);
+    assert_eq!(sink.write("x", &document("three"), Expect::Version(3)).await.unwrap().number, 4);
+}
+
+#[tokio::test]
+async fn what_a_killed_run_left_behind_is_in_nobodys_way() {
+    let home = tempfile::tempdir().unwrap();
+    let root = home.path().join("vault");
+    let sink = sink(&root);
+    sink.write("x", &document("one"), Expect::Nothing).await.unwrap();
+    // Killed between the document's file and its sidecar.
+    let sidecar = fs::read(root.join(".nhi/x.json")).unwrap();
+    sink.write("x", &document("two"), Expect::Version(1)).await.unwrap();
+    fs::write(root.join(".nhi/x.json"), sidecar).unwrap();
+    fs::write(root.join(".nhi/x.part"), "half").unwrap();
+    let stored = sink.read("x").await.unwrap().unwrap();
+    assert_eq!(stored.version.number, 2);
+    assert_eq!(stored.document.unwrap().get("secret").unwrap().expose(), "two");
+    let earlier = sink.read_version("x", 1).await.unwrap().unwrap();
+    assert_eq!(earlier.get("secret").unwrap().expose(), "one");
+    assert_eq!(sink.write("x", &document("three"), Expect::Version(2)).await.unwrap().number, 3);
+}
+
+#[tokio::test]
+async fn a_damaged_sidecar_or_document_is_named_and_not_quoted() {
+    let home = tempfile::tempdir().unwrap();
+    let root = home.path().join("vault");
+    let sink = sink(&root);
+    sink.write("x", &document("one"), Expect::Nothing).await.unwrap();
+    fs::write(root.join(".nhi/x.json"), "{").unwrap();
+    assert!(refused(sink.read("x").await).contains("x.json"));
+    fs::remove_file(root.join(".nhi/x.json")).unwrap();
+    fs::write(root.join("x"), "topsecret").unwrap();
+    assert!(!refused(sink.read("x").await).contains("topsecret"));
+}

@@ -1,0 +1,82 @@
+//! KV v2 as a sink.
+
+use domain::Secret;
+use secrets::{Document, Expect, Mirror, SinkError, conformance};
+use serde_json::json;
+
+use crate::world::World;
+
+#[tokio::test]
+async fn kv_conforms() {
+    let world = World::new().await;
+    conformance::assert_conforms(&*world.sink(), "secret/conformance").await;
+}
+
+#[tokio::test]
+async fn a_mount_of_several_segments_is_found() {
+    let world = World::new().await;
+    let kv = json!({"type": "kv", "options": {"version": "2"}});
+    assert_eq!(world.call("POST", "sys/mounts/team/kv", Some(kv)).await.0, 204);
+    let document = Document::default().with("a", Secret::new("1"));
+    world.sink().write("team/kv/apps/x", &document, Expect::Nothing).await.unwrap();
+    assert_eq!(
+        world.call("GET", "team/kv/data/apps/x", None).await.1["data"]["data"],
+        json!({"a": "1"})
+    );
+}
+
+#[tokio::test]
+async fn a_mount_that_is_no_kv_of_version_2_is_refused_by_name() {
+    let world = World::new().await;
+    world
+        .call("POST", "sys/mounts/old", Some(json!({"type": "kv", "options": {"version": "1"}})))
+        .await;
+    world.call("POST", "sys/mounts/pki", Some(json!({"type": "pki"}))).await;
+    for (path, says) in [("old/x", "version 1"), ("pki/x", "type \"pki\"")] {
+        let refused = world.sink().read(path).await.unwrap_err();
+        assert!(matches!(&refused, SinkError::Refused { .. }), "{refused}");
+        assert!(refused.to_string().contains(says), "{refused}");
+    }
+    let missing =
+        world.sink().write("nowhere/x", &Document::default(), Expect::Nothing).await.unwrap_err();
+    assert!(matches!(&missing, SinkError::Refused { .. }), "{missing}");
+}
+
+#[tokio::test]
+async fn other_peoples_metadata_and_fields_stay_as_they_are() {
+    let world = World::new().await;
+    let (sink, path) = (world.sink(), "secret/shared/app");
+    let theirs = json!({"data": {"port": 5432, "hosts": ["a", "b"], "password": "p"}});
+    world.call("POST", "secret/data/shared/app", Some(theirs)).await;
+    world
+        .call("POST", "secret/metadata/shared/app", Some(json!({"custom_metadata": {"team": "x"}})))
+        .await;
+    let stored = sink.read(path).await.unwrap().unwrap();
+    let document = stored.document.unwrap().with("secret_id", Secret::new("s"));
+    sink.write(path, &document, Expect::Version(1)).await.unwrap();
+    sink.write_mirror(path, &Mirror::from([("gen".into(), "1".into())])).await.unwrap();
+    sink.write_mirror(path, &Mirror::new()).await.unwrap();
+    let (_, body) = world.call("GET", "secret/data/shared/app", None).await;
+    let whole = json!({"port": 5432, "hosts": ["a", "b"], "password": "p", "secret_id": "s"});
+    assert_eq!(body["data"]["data"], whole);
+    assert_eq!(body["data"]["metadata"]["custom_metadata"], json!({"team": "x"}));
+}
+
+#[tokio::test]
+async fn a_write_by_hand_moves_the_version_and_leaves_the_mirror() {
+    let world = World::new().await;
+    let (sink, path) = (world.sink(), "secret/hand/app");
+    sink.write(path, &Document::default().with("a", Secret::new("1")), Expect::Nothing)
+        .await
+        .unwrap();
+    let mirror = Mirror::from([("version".into(), "1".into())]);
+    sink.write_mirror(path, &mirror).await.unwrap();
+    world.call("POST", "secret/data/hand/app", Some(json!({"data": {"a": "2"}}))).await;
+    let look = sink.look(path).await.unwrap().unwrap();
+    assert_eq!((look.version.number, &look.mirror), (2, &mirror));
+    world.call("DELETE", "secret/data/hand/app", None).await;
+    assert!(sink.look(path).await.unwrap().unwrap().deleted);
+    assert!(sink.read(path).await.unwrap().unwrap().document.is_none());
+    world.call("DELETE", "secret/metadata/hand/app", None).await;
+    assert!(sink.look(path).await.unwrap().is_none(), "wiped: it begins anew");
+}
