@@ -18,7 +18,7 @@ use syn::{Data, DeriveInput, Expr, Field, Fields, GenericArgument, Lit, PathArgu
 /// | `replace` | a change needs a new object |
 /// | `stable` (the default), `volatile` | what an update promises of a computed attribute |
 /// | `not_null`, `prefix = "…"` | what plan promises of it while unknown |
-/// | `validate = path::to::function` | a rule, `fn(&T) -> Result<(), String>`; may be repeated |
+/// | `validate = path::to::function` | a rule, `fn(&T) -> Result<(), String>` (for text `&str` will do); may be repeated |
 /// | `name = "…"` | another name than the field's |
 /// | `deprecated = "…"` | what to use instead |
 /// | `flatten` | the field is a `Model` itself whose attributes stand beside the others |
@@ -145,7 +145,7 @@ impl<'a> Part<'a> {
                     "validate" => {
                         let inner = typed()?;
                         let rule: Expr = meta.value()?.parse()?;
-                        part.calls.push(quote!(.check::<#inner>(#rule)));
+                        part.calls.push(quote!(.check::<#inner>(|value: &#inner| (#rule)(value))));
                     }
                     "prefix" => {
                         let text: Expr = meta.value()?.parse()?;

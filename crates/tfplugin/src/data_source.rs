@@ -96,7 +96,8 @@ impl<D: DataSource> AnyDataSource for DataSourceOf<D> {
             };
             match found {
                 Ok(found) => {
-                    response.state = without_write_only(model::to_value(&found.state), &self.schema.attributes);
+                    response.state =
+                        without_write_only(model::to_value(&found.state), &self.schema.attributes);
                     response.diagnostics = found.diagnostics;
                     response.deferred = found.deferred;
                     if found.deferred.is_some() && !request.call.capabilities.deferral_allowed {

@@ -126,7 +126,10 @@ impl<E: Ephemeral> AnyEphemeral for EphemeralOf<E> {
             };
             match opened {
                 Ok(opened) => {
-                    response.result = without_write_only(model::to_value(&opened.result), &self.schema.attributes);
+                    response.result = without_write_only(
+                        model::to_value(&opened.result),
+                        &self.schema.attributes,
+                    );
                     response.renew_at = opened.renew_at;
                     response.private = opened.private;
                     response.diagnostics = opened.diagnostics;

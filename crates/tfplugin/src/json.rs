@@ -172,10 +172,10 @@ fn read(json: &Json, ty: &Type, at: &Trail<'_>, strict: Strictness) -> Result<Va
             .collect::<Result<_, _>>()
             .map(Value::Map),
         (Type::Object(types), Json::Object(all)) => {
-            if strict == Strictness::Exact {
-                if let Some(name) = all.keys().find(|name| !types.contains_key(*name)) {
-                    return at.attribute(name).wrong("there is no such attribute");
-                }
+            if strict == Strictness::Exact
+                && let Some(name) = all.keys().find(|name| !types.contains_key(*name))
+            {
+                return at.attribute(name).wrong("there is no such attribute");
             }
             types
                 .iter()

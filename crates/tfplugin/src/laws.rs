@@ -778,10 +778,12 @@ pub fn check_identity(
             court.accuse(Law::IdentityIsKnown, &Path::root(), "the identity is missing");
         }
     }
-    if let Some(prior) = prior {
-        if !may_change && !nothing(prior) && !prior.same(now) {
-            court.accuse(Law::IdentityIsStable, &Path::root(), "the identity changed");
-        }
+    if let Some(prior) = prior
+        && !may_change
+        && !nothing(prior)
+        && !prior.same(now)
+    {
+        court.accuse(Law::IdentityIsStable, &Path::root(), "the identity changed");
     }
     court.0
 }

@@ -4,6 +4,9 @@
 //! encoding, defaults, validation and documentation; one trait gives its life. See the README for
 //! a whole resource.
 
+// The derive names this crate from outside; this lets it name itself.
+extern crate self as tfplugin;
+
 pub mod action;
 pub mod apply;
 pub mod attr;

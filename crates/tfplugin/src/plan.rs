@@ -195,10 +195,10 @@ pub fn engine(
     proposed: &Object,
 ) -> Object {
     let mut planned = settle(attributes, config, prior, proposed);
-    if let Some(prior) = prior {
-        if !same(prior, &planned) {
-            mark_volatile(attributes, config, prior, &mut planned);
-        }
+    if let Some(prior) = prior
+        && !same(prior, &planned)
+    {
+        mark_volatile(attributes, config, prior, &mut planned);
     }
     planned
 }

@@ -518,9 +518,3 @@ mod tests {
         assert!(of(Attribute::new("id", Type::String).computed()).contains("either"));
     }
 }
-
-impl From<i32> for Value {
-    fn from(value: i32) -> Self {
-        Self::int(i64::from(value))
-    }
-}

@@ -80,21 +80,21 @@ impl Refinement {
             }
             _ => {}
         }
-        if let (Some(prefix), Value::String(text)) = (&self.prefix, value) {
-            if !text.starts_with(prefix.as_str()) {
-                return Some(format!("promised to begin with {prefix:?}"));
-            }
+        if let (Some(prefix), Value::String(text)) = (&self.prefix, value)
+            && !text.starts_with(prefix.as_str())
+        {
+            return Some(format!("promised to begin with {prefix:?}"));
         }
         if let Value::Number(number) = value {
-            if let Some((minimum, inclusive)) = &self.minimum {
-                if number < minimum || (number == minimum && !inclusive) {
-                    return Some(format!("promised to be at least {minimum}"));
-                }
+            if let Some((minimum, inclusive)) = &self.minimum
+                && (number < minimum || (number == minimum && !inclusive))
+            {
+                return Some(format!("promised to be at least {minimum}"));
             }
-            if let Some((maximum, inclusive)) = &self.maximum {
-                if number > maximum || (number == maximum && !inclusive) {
-                    return Some(format!("promised to be at most {maximum}"));
-                }
+            if let Some((maximum, inclusive)) = &self.maximum
+                && (number > maximum || (number == maximum && !inclusive))
+            {
+                return Some(format!("promised to be at most {maximum}"));
             }
         }
         if let Some(length) = value.length() {
@@ -413,6 +413,12 @@ impl From<bool> for Value {
 impl From<i64> for Value {
     fn from(value: i64) -> Self {
         Self::int(value)
+    }
+}
+
+impl From<i32> for Value {
+    fn from(value: i32) -> Self {
+        Self::int(i64::from(value))
     }
 }
 

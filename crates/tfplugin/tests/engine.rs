@@ -89,7 +89,7 @@ struct ThingIdentity {
     name: Attr<String>,
 }
 
-fn short(name: &String) -> Result<(), String> {
+fn short(name: &str) -> Result<(), String> {
     if name.len() > 8 { Err("at most 8 letters".to_owned()) } else { Ok(()) }
 }
 
@@ -157,20 +157,19 @@ impl Resource for Thing {
     }
 
     async fn plan(&self, plan: &mut Plan<ThingModel>) {
-        if self.slip == Slip::InventsKind {
-            if let Some(planned) = &mut plan.planned {
-                planned.tags = Attr::Value(Set::from(["invented".to_owned()]));
-            }
+        if let (Slip::InventsKind, Some(planned)) = (self.slip, &mut plan.planned) {
+            planned.tags = Attr::Value(Set::from(["invented".to_owned()]));
         }
         match plan.purpose() {
             Purpose::Create => plan.planned_private = b"create".to_vec(),
             Purpose::Destroy => plan.planned_private.extend(b"+destroy"),
             Purpose::Update => {}
         }
-        if let Some((_, prior, planned)) = plan.updating() {
-            if planned.kind == "reset" && prior.kind != planned.kind {
-                plan.require_replace("kind");
-            }
+        if let Some((_, prior, planned)) = plan.updating()
+            && planned.kind == "reset"
+            && prior.kind != planned.kind
+        {
+            plan.require_replace("kind");
         }
     }
 
