@@ -40,6 +40,35 @@ impl From<Misread> for Diagnostic {
 
 /// Attributes of an object as a struct: `#[derive(Model)]`, or by hand for attributes that are
 /// made at run time (use such a part with `#[tf(flatten)]`).
+///
+/// The derive refuses what says too little:
+///
+/// ```compile_fail
+/// #[derive(Clone, tfplugin::Model)]
+/// struct Thing {
+///     name: tfplugin::Attr<String>, // required, optional or computed?
+/// }
+/// ```
+///
+/// or what cannot be null or unknown:
+///
+/// ```compile_fail
+/// #[derive(Clone, tfplugin::Model)]
+/// struct Thing {
+///     #[tf(required)]
+///     name: String, // not an Attr
+/// }
+/// ```
+///
+/// or words that mean nothing:
+///
+/// ```compile_fail
+/// #[derive(Clone, tfplugin::Model)]
+/// struct Thing {
+///     #[tf(required, imutable)]
+///     name: tfplugin::Attr<String>,
+/// }
+/// ```
 pub trait Model: Sized + Clone + Send + Sync + 'static {
     /// The attributes in order.
     fn attributes() -> Vec<Attribute>;

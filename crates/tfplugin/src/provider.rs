@@ -187,10 +187,10 @@ impl<P: Provider> AnyProvider for Server<P> {
             judge(format!("ephemeral resource {name}"), ephemeral.schema(), Place::Resource);
         }
         for (name, list) in &self.lists {
-            judge(format!("list resource {name}"), list.schema(), Place::Resource);
+            judge(format!("list resource {name}"), list.schema(), Place::Config);
         }
         for (name, action) in &self.actions {
-            judge(format!("action {name}"), action.schema(), Place::Resource);
+            judge(format!("action {name}"), action.schema(), Place::Config);
         }
         for name in self.lists.keys() {
             if self.resources.get(name).is_none_or(|r| r.identity_schema().is_none()) {

@@ -302,8 +302,10 @@ pub fn implied(attributes: &[Attribute]) -> Type {
 pub enum Place {
     /// A provider block.
     Provider,
-    /// A resource, data source, ephemeral resource, list or action.
+    /// A resource, data source or ephemeral resource.
     Resource,
+    /// The `config` block of a list resource or an action, where cores reserve no name.
+    Config,
     /// An identity.
     Identity,
 }
@@ -347,7 +349,7 @@ impl Schema {
         let reserved = match place {
             Place::Provider => RESERVED_IN_PROVIDERS,
             Place::Resource => RESERVED_IN_RESOURCES,
-            Place::Identity => &[],
+            Place::Config | Place::Identity => &[],
         };
         for attribute in &self.attributes {
             if reserved.contains(&attribute.name.as_str()) {

@@ -11,52 +11,63 @@ pub fn attributes(
 ) -> Diagnostics {
     let mut diagnostics = Diagnostics::new();
     if let Value::Object(config) = config {
-        judge(attributes, config, &Path::root(), capabilities, &mut diagnostics);
+        let judging = Judging { capabilities, hidden: false };
+        judging.judge(attributes, config, &Path::root(), &mut diagnostics);
     }
     diagnostics
 }
 
-fn judge(
-    attributes: &[Attribute],
-    config: &Object,
-    at: &Path,
+/// What holds for all that stands below.
+#[derive(Clone, Copy)]
+struct Judging {
     capabilities: ClientCapabilities,
-    diagnostics: &mut Diagnostics,
-) {
-    for attribute in attributes {
-        let Some(value) = config.get(&attribute.name) else { continue };
-        if value.is_null() || value.is_unknown() {
-            continue;
-        }
-        let path = at.then(&attribute.name);
-        if attribute.write_only && !capabilities.write_only_attributes_allowed {
-            diagnostics.error_at(
-                &path,
-                "Write-only attribute not supported",
-                format!(
-                    "This core would store {path} in state, where it must never be. Write-only \
-                     attributes need Terraform 1.11 or OpenTofu 1.11, or later."
-                ),
-            );
-        }
-        for check in &attribute.checks {
-            if let Err(why) = check(value) {
-                let why = if attribute.sensitive || attribute.write_only {
-                    // A rule may quote the value.
-                    format!("{path} is not allowed. Its value is sensitive and not shown.")
-                } else {
-                    format!("{path}: {why}")
-                };
-                diagnostics.error_at(&path, "Invalid attribute value", why);
+    /// Something above is sensitive.
+    hidden: bool,
+}
+
+impl Judging {
+    fn judge(
+        self,
+        attributes: &[Attribute],
+        config: &Object,
+        at: &Path,
+        diagnostics: &mut Diagnostics,
+    ) {
+        for attribute in attributes {
+            let Some(value) = config.get(&attribute.name) else { continue };
+            if value.is_null() || value.is_unknown() {
+                continue;
             }
-        }
-        if let Kind::Nested { nesting, attributes } = &attribute.kind {
-            if *nesting == Nesting::Set {
-                // Cores count the planned elements: two that become one would be our mistake.
-                let mut with_defaults = value.clone();
-                crate::plan::fill_nested_defaults(&mut with_defaults, *nesting, attributes);
-                if with_defaults.length() < value.length() {
-                    diagnostics.error_at(
+            let path = at.then(&attribute.name);
+            if attribute.write_only && !self.capabilities.write_only_attributes_allowed {
+                diagnostics.error_at(
+                    &path,
+                    "Write-only attribute not supported",
+                    format!(
+                        "This core would store {path} in state, where it must never be. Write-only \
+                     attributes need Terraform 1.11 or OpenTofu 1.11, or later."
+                    ),
+                );
+            }
+            let hidden = self.hidden || attribute.sensitive || attribute.write_only;
+            for check in &attribute.checks {
+                if let Err(why) = check(value) {
+                    let why = if hidden {
+                        // A rule may quote the value.
+                        format!("{path} is not allowed. Its value is sensitive and not shown.")
+                    } else {
+                        format!("{path}: {why}")
+                    };
+                    diagnostics.error_at(&path, "Invalid attribute value", why);
+                }
+            }
+            if let Kind::Nested { nesting, attributes } = &attribute.kind {
+                if *nesting == Nesting::Set {
+                    // Cores count the planned elements: two that become one would be our mistake.
+                    let mut with_defaults = value.clone();
+                    crate::plan::fill_nested_defaults(&mut with_defaults, *nesting, attributes);
+                    if with_defaults.length() < value.length() {
+                        diagnostics.error_at(
                         &path,
                         "Equal elements in a set",
                         format!(
@@ -64,11 +75,12 @@ fn judge(
                              Remove one of them."
                         ),
                     );
+                    }
                 }
+                each_object(value, *nesting, &path, &mut |object, path| {
+                    Self { hidden, ..self }.judge(attributes, object, path, diagnostics);
+                });
             }
-            each_object(value, *nesting, &path, &mut |object, path| {
-                judge(attributes, object, path, capabilities, diagnostics);
-            });
         }
     }
 }

@@ -70,7 +70,7 @@ struct ThingModel {
     #[tf(computed, volatile)]
     revision: Attr<i64>,
     /// A secret.
-    #[tf(optional, write_only, sensitive)]
+    #[tf(optional, write_only, sensitive, validate = long)]
     password: Attr<String>,
     /// Words.
     #[tf(optional)]
@@ -91,6 +91,10 @@ struct ThingIdentity {
 
 fn short(name: &str) -> Result<(), String> {
     if name.len() > 8 { Err("at most 8 letters".to_owned()) } else { Ok(()) }
+}
+
+fn long(password: &str) -> Result<(), String> {
+    if password.len() < 4 { Err(format!("{password} is too short")) } else { Ok(()) }
 }
 
 /// What the sample shall do wrong.
@@ -589,6 +593,8 @@ async fn a_configuration_is_judged_attribute_by_attribute() {
     assert!(judge(config(&[("name", Value::unknown())]), call()).await.is_empty());
     let long = judge(config(&[("name", "much too long".into())]), call()).await;
     assert_eq!(long.to_string(), "error: Invalid attribute value at name: name: at most 8 letters");
+    let secret = judge(config(&[("password", "psw".into())]), call()).await.to_string();
+    assert!(secret.contains("password is not allowed") && !secret.contains("psw"), "{secret}");
     let both = config(&[("alpha_role", "a".into()), ("beta_client", "b".into())]);
     assert!(judge(both, call()).await.to_string().contains("Too many platforms"));
     let secret = judge(config(&[("password", "hush".into())]), Call::default()).await;
