@@ -14,9 +14,9 @@ pub mod transport;
 
 pub use clock::{Clock, SystemClock};
 pub use error::{Error, Outcome, Refusal, Result};
+pub use domain::field::{Absent, Default, Field, FieldType, Grows, OnChange};
 pub use platform::{
-    Absent, Capabilities, CredentialType, Default, Field, FieldType, Grows, Kind, MainField,
-    MarkerPlace, OnChange, Platform, ScopeError, Setup,
+    Capabilities, CredentialType, Kind, MainField, MarkerPlace, Platform, ScopeError, Setup,
 };
 pub use port::{
     Change, Children, Connection, Connector, CredentialListing, Directory, Ended, Freshness,

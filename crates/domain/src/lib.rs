@@ -4,6 +4,7 @@
 //! (Terraform model, ledger row, vendor JSON) has its own shape and converts by hand, so a renamed
 //! field breaks nothing that was stored.
 
+pub mod field;
 pub mod id;
 pub mod marker;
 pub mod observation;

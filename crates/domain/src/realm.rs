@@ -107,6 +107,16 @@ pub fn digest_of(purpose: &str, parts: &[&str]) -> [u8; 32] {
     out
 }
 
+/// The number that spreads slots over a schedule: the same for everybody, for ever.
+pub fn slot_number(credential_id: &str) -> u64 {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(b"nhi-slot-v1\0");
+    context.update(credential_id.as_bytes());
+    let mut first = [0u8; 8];
+    first.copy_from_slice(&context.finish().as_ref()[..8]);
+    u64::from_be_bytes(first)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

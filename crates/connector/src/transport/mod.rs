@@ -1,12 +1,79 @@
 //! How a connector reaches its platform: one request in, one answer out, layers in between.
 
-use std::{fmt, time::Duration};
+mod budget;
+mod coalesce;
+mod http;
+mod read_only;
+mod retry;
+mod trace;
+
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use domain::Secret;
+use jiff::Timestamp;
 use zeroize::Zeroizing;
 
-use crate::Outcome;
+pub use self::{
+    budget::Budget,
+    coalesce::Coalesce,
+    http::{HttpOptions, HttpTransport},
+    read_only::ReadOnly,
+    retry::Retry,
+    trace::Trace,
+};
+use crate::{Clock, Outcome};
+
+/// How a connection reaches its platform.
+#[derive(Debug, Clone)]
+pub struct Route {
+    /// The connection's name, for the log.
+    pub connection: String,
+    /// Scheme, host, port, perhaps a path.
+    pub address: String,
+    /// Certificates (PEM) to trust beside the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Requests a second, if limited.
+    pub budget: Option<u32>,
+    /// Nothing may be changed.
+    pub read_only: bool,
+    /// The time, for `Retry-After` as a date.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Requests a second where nothing else is said.
+const USUAL_BUDGET: u32 = 500;
+
+/// HTTP with all layers, outermost first: shared, read-only, retried, budgeted, traced.
+///
+/// # Errors
+///
+/// The address is not usable.
+pub fn connect(route: Route) -> Result<Arc<dyn Transport>, String> {
+    let Route { connection, address, ca_file, budget, read_only, clock } = route;
+    let http = HttpTransport::new(HttpOptions { address, ca_file })?;
+    let transport: Arc<dyn Transport> = Arc::new(Trace::new(Arc::new(http), connection));
+    let budget = budget.unwrap_or(USUAL_BUDGET);
+    let transport: Arc<dyn Transport> = Arc::new(Budget::new(transport, clock.clone(), budget));
+    let transport: Arc<dyn Transport> = Arc::new(Retry::new(transport, clock));
+    let transport: Arc<dyn Transport> =
+        if read_only { Arc::new(ReadOnly::new(transport)) } else { transport };
+    Ok(Arc::new(Coalesce::new(transport)))
+}
+
+/// How long an answer asks to wait: seconds, or an HTTP date against our clock; at most an hour.
+pub fn retry_after(answer: &Answer, now: Timestamp) -> Option<Duration> {
+    const LONGEST: u64 = 3600;
+    let text = answer.header("retry-after")?.trim();
+    let seconds = match text.parse::<u64>() {
+        Ok(seconds) => seconds,
+        Err(_) => {
+            let at = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+            u64::try_from(at.as_second() - now.as_second()).unwrap_or(0)
+        }
+    };
+    Some(Duration::from_secs(seconds.min(LONGEST)))
+}
 
 /// What a request does at the platform, which its method alone does not tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -81,6 +148,17 @@ impl Request {
         Request { method, effect: Effect::Change, ..Request::get(path, template) }
     }
 
+    /// The same request once more, for layers that repeat reads.
+    pub fn again(&self) -> Request {
+        let body = self.body.as_ref().map(|body| Body {
+            content_type: body.content_type,
+            bytes: Zeroizing::new(body.bytes.to_vec()),
+        });
+        let headers =
+            self.headers.iter().map(|(name, value)| (*name, value.duplicate())).collect();
+        Request { headers, body, path: self.path.clone(), ..*self }
+    }
+
     /// Adds a JSON body.
     #[must_use]
     pub fn json(mut self, value: &serde_json::Value) -> Request {
@@ -142,4 +220,90 @@ pub trait Transport: fmt::Debug + Send + Sync {
     ///
     /// No whole answer came.
     async fn send(&self, request: Request) -> Result<Answer, TransportError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::SystemClock;
+
+    /// Answers in order with these statuses, and counts.
+    #[derive(Debug)]
+    struct Script(Mutex<Vec<u16>>, Mutex<u32>);
+
+    #[async_trait]
+    impl Transport for Script {
+        async fn send(&self, _request: Request) -> Result<Answer, TransportError> {
+            *self.1.lock().unwrap() += 1;
+            let mut script = self.0.lock().unwrap();
+            let status = if script.len() > 1 { script.remove(0) } else { script[0] };
+            Ok(Answer { status, headers: Vec::new(), body: Zeroizing::default() })
+        }
+    }
+
+    fn script(statuses: &[u16]) -> Arc<Script> {
+        Arc::new(Script(Mutex::new(statuses.to_vec()), Mutex::new(0)))
+    }
+
+    fn shared() -> Request {
+        Request { shared: true, ..Request::get("a", "a") }
+    }
+
+    #[tokio::test]
+    async fn readers_share_an_answer_until_something_changes() {
+        let server = script(&[200]);
+        let transport = Coalesce::new(server.clone());
+        for _ in 0..5 {
+            transport.send(shared()).await.unwrap();
+        }
+        assert_eq!(*server.1.lock().unwrap(), 1);
+        transport.send(Request::change("PUT", "a", "a")).await.unwrap();
+        transport.send(shared()).await.unwrap();
+        assert_eq!(*server.1.lock().unwrap(), 3);
+    }
+
+    #[tokio::test]
+    async fn reads_are_repeated_and_changes_never() {
+        let server = script(&[503, 200]);
+        let transport = Retry::new(server.clone(), Arc::new(SystemClock));
+        assert_eq!(transport.send(Request::get("a", "a")).await.unwrap().status, 200);
+        let server = script(&[503]);
+        let transport = Retry::new(server.clone(), Arc::new(SystemClock));
+        transport.send(Request::change("PUT", "a", "a")).await.unwrap();
+        assert_eq!(*server.1.lock().unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_read_only_connection_sends_no_change() {
+        let server = script(&[200]);
+        let transport = ReadOnly::new(server.clone());
+        assert!(transport.send(Request::change("PUT", "a", "a")).await.unwrap_err().read_only);
+        assert_eq!(*server.1.lock().unwrap(), 0);
+    }
+
+    #[test]
+    fn patience_is_read_in_seconds_and_as_a_date_and_has_an_end() {
+        let now: Timestamp = "2026-11-22T09:00:00Z".parse().unwrap();
+        let wait = |text: &str| {
+            let headers = vec![("retry-after".to_owned(), text.to_owned())];
+            retry_after(&Answer { status: 429, headers, body: Zeroizing::default() }, now)
+        };
+        assert_eq!(wait("7"), Some(Duration::from_secs(7)));
+        assert_eq!(wait("Sun, 22 Nov 2026 09:00:30 GMT"), Some(Duration::from_secs(30)));
+        assert_eq!(wait("99999999"), Some(Duration::from_secs(3600)));
+        assert_eq!(wait("soon"), None);
+    }
+
+    #[test]
+    fn an_address_with_a_password_in_it_is_refused() {
+        let new = |address: &str| {
+            HttpTransport::new(HttpOptions { address: address.into(), ca_file: None }).err()
+        };
+        assert!(new("https://bao.example").is_none());
+        assert!(new("https://a:b@bao.example").is_some());
+        assert!(new("ftp://bao.example").is_some());
+        assert!(new("bao").is_some());
+    }
 }

@@ -1,0 +1,206 @@
+//! HTTP over reqwest: one attempt, no redirects, a total deadline, a bounded body.
+
+use std::{
+    fmt,
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use reqwest::{Client, Method, header::HeaderValue, redirect};
+use rustls::{ClientConfig, RootCertStore, pki_types::{CertificateDer, pem::PemObject}};
+use zeroize::Zeroizing;
+
+use super::{Answer, Request, Transport, TransportError};
+use crate::Outcome;
+
+/// The largest answer that is read.
+const LARGEST: usize = 16 << 20;
+
+/// How to reach a server.
+#[derive(Debug, Clone)]
+pub struct HttpOptions {
+    /// Scheme, host, port, and perhaps a path that everything is below.
+    pub address: String,
+    /// Certificates (PEM) to trust beside the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// A server reached over HTTP. The client is made when the first request needs it, so that a program
+/// that sends nothing pays nothing.
+pub struct HttpTransport {
+    options: HttpOptions,
+    client: OnceLock<Result<Client, String>>,
+}
+
+impl HttpTransport {
+    /// Checks the address; sends nothing.
+    ///
+    /// # Errors
+    ///
+    /// The address is no `http` or `https` URL.
+    pub fn new(options: HttpOptions) -> Result<HttpTransport, String> {
+        let url = reqwest::Url::parse(&options.address)
+            .map_err(|error| format!("{:?} is no address: {error}", options.address))?;
+        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+            return Err(format!("{:?} is no http or https address", options.address));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("an address must not hold a user or a password".into());
+        }
+        let address = options.address.trim_end_matches('/').to_owned();
+        let options = HttpOptions { address, ..options };
+        Ok(HttpTransport { options, client: OnceLock::new() })
+    }
+
+    fn client(&self) -> Result<Client, TransportError> {
+        self.client
+            .get_or_init(|| build(&self.options))
+            .clone()
+            .map_err(|message| not_sent(message))
+    }
+
+    /// A path below the address, or an absolute URL of the very same origin: credentials go nowhere
+    /// else.
+    fn url(&self, path: &str) -> Result<String, TransportError> {
+        if !path.contains("://") {
+            return Ok(format!("{}/{}", self.options.address, path.trim_start_matches('/')));
+        }
+        let origin = |text: &str| reqwest::Url::parse(text).ok().map(|url| url.origin());
+        if origin(path).is_some() && origin(path) == origin(&self.options.address) {
+            Ok(path.to_owned())
+        } else {
+            Err(not_sent("the platform named an address on another host, which is not followed".into()))
+        }
+    }
+}
+
+impl fmt::Debug for HttpTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HttpTransport({})", self.options.address)
+    }
+}
+
+fn build(options: &HttpOptions) -> Result<Client, String> {
+    let builder = Client::builder()
+        .redirect(redirect::Policy::none())
+        .connect_timeout(Duration::from_secs(10))
+        .pool_idle_timeout(Duration::from_secs(30))
+        .user_agent(concat!("nhi/", env!("CARGO_PKG_VERSION")))
+        .no_proxy();
+    // Plain HTTP needs no certificates, and reading the system's takes milliseconds.
+    let builder = if options.address.starts_with("https") {
+        builder.tls_backend_preconfigured(tls(options)?)
+    } else {
+        builder.tls_backend_preconfigured(bare_tls()?)
+    };
+    builder.build().map_err(|error| format!("the HTTP client cannot be made: {error}"))
+}
+
+fn bare_tls() -> Result<ClientConfig, String> {
+    config(RootCertStore::empty())
+}
+
+fn config(roots: RootCertStore) -> Result<ClientConfig, String> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map(|builder| builder.with_root_certificates(roots).with_no_client_auth())
+        .map_err(|error| format!("TLS cannot be set up: {error}"))
+}
+
+fn tls(options: &HttpOptions) -> Result<ClientConfig, String> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if let Some(path) = &options.ca_file {
+        let shown = path.display();
+        let pem = std::fs::read(path).map_err(|error| format!("{shown}: {error}"))?;
+        let mut any = false;
+        for certificate in CertificateDer::pem_slice_iter(&pem) {
+            let certificate = certificate.map_err(|error| format!("{shown}: {error}"))?;
+            roots.add(certificate).map_err(|error| format!("{shown}: {error}"))?;
+            any = true;
+        }
+        if !any {
+            return Err(format!("{shown} holds no certificate in PEM"));
+        }
+    }
+    config(roots)
+}
+
+fn not_sent(message: String) -> TransportError {
+    TransportError { message, outcome: Outcome::NotSent, read_only: false }
+}
+
+#[async_trait]
+impl Transport for HttpTransport {
+    async fn send(&self, request: Request) -> Result<Answer, TransportError> {
+        let client = if request.fresh_connection {
+            build(&self.options).map_err(not_sent)?
+        } else {
+            self.client()?
+        };
+        let url = self.url(&request.path)?;
+        let method = Method::from_bytes(request.method.as_bytes())
+            .map_err(|_| not_sent(format!("{} is no method", request.method)))?;
+        let mut sent = client.request(method, url).timeout(request.deadline);
+        for (name, value) in &request.headers {
+            let mut value = HeaderValue::from_str(value.expose()).map_err(|_| {
+                not_sent(format!("the value for header {name} has characters that no header may have"))
+            })?;
+            value.set_sensitive(true);
+            sent = sent.header(*name, value);
+        }
+        if let Some(body) = request.body {
+            // The client's own copy is beyond our reach; ours is wiped here.
+            sent = sent.header("content-type", body.content_type).body(body.bytes.to_vec());
+        }
+        let mut answer = sent.send().await.map_err(|error| failed(&error))?;
+        let status = answer.status().as_u16();
+        let headers = answer
+            .headers()
+            .iter()
+            .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
+            .collect();
+        let expected = answer.content_length().and_then(|length| usize::try_from(length).ok());
+        let mut body = Zeroizing::new(Vec::with_capacity(expected.unwrap_or(0).min(LARGEST)));
+        loop {
+            match answer.chunk().await {
+                Ok(Some(chunk)) if body.len() + chunk.len() <= LARGEST => {
+                    body.extend_from_slice(&chunk);
+                }
+                Ok(Some(_)) => {
+                    return Err(lost(format!("the answer is longer than {} MiB", LARGEST >> 20)));
+                }
+                Ok(None) => break,
+                Err(error) => return Err(lost(format!("the answer broke off: {}", cause(&error)))),
+            }
+        }
+        Ok(Answer { status, headers, body })
+    }
+}
+
+fn lost(message: String) -> TransportError {
+    TransportError { message, outcome: Outcome::Ambiguous, read_only: false }
+}
+
+fn failed(error: &reqwest::Error) -> TransportError {
+    let message = cause(error);
+    if error.is_connect() || error.is_builder() {
+        not_sent(message)
+    } else if error.is_timeout() {
+        lost("no answer within the deadline".into())
+    } else {
+        lost(message)
+    }
+}
+
+/// The innermost cause without URLs: a path may hold a secret.
+fn cause(error: &reqwest::Error) -> String {
+    let mut inner: &dyn std::error::Error = error;
+    while let Some(next) = inner.source() {
+        inner = next;
+    }
+    if std::ptr::addr_eq(inner, error) { "the request failed".into() } else { inner.to_string() }
+}

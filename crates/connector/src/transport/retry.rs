@@ -1,0 +1,65 @@
+//! Reads are tried again, a little; changes never.
+
+use std::{fmt, sync::Arc, time::{Duration, Instant}};
+
+use async_trait::async_trait;
+
+use super::{Answer, Effect, Request, Transport, TransportError, retry_after};
+use crate::{Clock, Outcome};
+
+/// How often a read is sent at most.
+const ATTEMPTS: u32 = 3;
+/// The longest that `Retry-After` is obeyed within one call.
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
+
+/// Repeats reads that were refused for the moment or did not arrive, inside their deadline.
+pub struct Retry {
+    inner: Arc<dyn Transport>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Retry {
+    /// Wraps a transport.
+    pub fn new(inner: Arc<dyn Transport>, clock: Arc<dyn Clock>) -> Retry {
+        Retry { inner, clock }
+    }
+}
+
+impl fmt::Debug for Retry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Retry({:?})", self.inner)
+    }
+}
+
+#[async_trait]
+impl Transport for Retry {
+    async fn send(&self, request: Request) -> Result<Answer, TransportError> {
+        if request.effect != Effect::Read {
+            return self.inner.send(request).await;
+        }
+        let begun = Instant::now();
+        let mut attempt = 1;
+        loop {
+            let answer = self.inner.send(request.again()).await;
+            let wait = match &answer {
+                Ok(answer) if matches!(answer.status, 429 | 502 | 503 | 504) => {
+                    retry_after(answer, self.clock.now()).unwrap_or_else(|| pause(attempt))
+                }
+                Err(error) if !error.read_only && error.outcome != Outcome::Refused => pause(attempt),
+                _ => return answer,
+            };
+            let left = request.deadline.saturating_sub(begun.elapsed());
+            if attempt >= ATTEMPTS || wait > LONGEST_WAIT.min(left) {
+                return answer;
+            }
+            attempt += 1;
+            tokio::time::sleep(wait).await;
+        }
+    }
+}
+
+/// Longer each time, and never the same for two processes that began together.
+fn pause(attempt: u32) -> Duration {
+    let jitter = u64::from(std::process::id() % 97) + u64::from(attempt) * 31;
+    Duration::from_millis(100 * u64::from(attempt * attempt) + jitter)
+}

@@ -1,0 +1,18 @@
+//! The judgments: pure functions of what is declared, what is observed, and the time.
+//!
+//! Nothing here waits, reads or writes; the time is a parameter. A judgment can be replayed from
+//! the ledger.
+
+pub mod drift;
+pub mod owner;
+pub mod proof;
+pub mod rotation;
+pub mod rules;
+pub mod schedule;
+pub mod scopes;
+pub mod settings;
+pub mod standing;
+pub mod status;
+
+pub use rules::Rules;
+pub use schedule::Schedule;

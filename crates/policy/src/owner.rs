@@ -1,0 +1,78 @@
+//! Whether an owner is still there.
+
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
+
+use crate::{Rules, rules::Verdict, schedule::later};
+
+/// What a directory says of an owner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// There, perhaps disabled.
+    There {
+        /// The account is active.
+        active: bool,
+        /// Its department, where the directory tells.
+        department: Option<String>,
+        /// When the entry last changed.
+        changed_at: Option<Timestamp>,
+    },
+    /// Proven gone.
+    Gone,
+}
+
+/// The status word, and the day since when they are inactive.
+pub fn status(
+    seen: &Seen,
+    department: Option<&str>,
+    known_since: Option<Date>,
+    rules: &Rules,
+    now: Timestamp,
+) -> (&'static str, Option<Date>) {
+    let day = |at: Timestamp| at.to_zoned_datetime(TimeZone::UTC).date();
+    let since = match seen {
+        Seen::There { active: true, department: theirs, .. } => {
+            let moved = department.is_some_and(|ours| {
+                theirs.as_deref().is_some_and(|theirs| !theirs.eq_ignore_ascii_case(ours))
+            });
+            return (if moved { "moved" } else { "active" }, None);
+        }
+        Seen::There { changed_at, .. } => changed_at.map(day).or(known_since),
+        Seen::Gone => known_since,
+    };
+    // Without a date from the directory the grace counts from when it was first seen, which the
+    // state remembers; never from "now" again and again.
+    let since = since.unwrap_or_else(|| day(now));
+    let began = since.to_zoned_datetime(TimeZone::UTC).map_or(now, |at| at.timestamp());
+    let over = now >= later(began, rules.owner_grace);
+    let left = over && rules.owner_left > Verdict::Warn;
+    (if left { "left" } else { "inactive" }, Some(since))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gone(since: &str, now: &str, rules: &Rules) -> &'static str {
+        let since = since.parse().ok();
+        status(&Seen::Gone, None, since, rules, now.parse().unwrap()).0
+    }
+
+    #[test]
+    fn an_owner_who_is_gone_has_left_only_after_the_grace_and_if_the_policy_acts() {
+        let rules = Rules::default();
+        assert_eq!(gone("2026-11-01", "2026-11-20T00:00:00Z", &rules), "inactive");
+        assert_eq!(gone("2026-11-01", "2026-12-01T00:00:00Z", &rules), "left");
+        let lenient = Rules { owner_left: Verdict::Warn, ..rules };
+        assert_eq!(gone("2026-11-01", "2026-12-01T00:00:00Z", &lenient), "inactive");
+    }
+
+    #[test]
+    fn another_department_is_moved() {
+        let seen = Seen::There { active: true, department: Some("Sales".into()), changed_at: None };
+        let rules = Rules::default();
+        let now = Timestamp::UNIX_EPOCH;
+        assert_eq!(status(&seen, Some("Payments"), None, &rules, now).0, "moved");
+        assert_eq!(status(&seen, Some("sales"), None, &rules, now).0, "active");
+        assert_eq!(status(&seen, None, None, &rules, now).0, "active");
+    }
+}

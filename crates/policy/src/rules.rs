@@ -1,0 +1,105 @@
+//! What our organization requires: every threshold, with a default.
+
+use std::collections::BTreeSet;
+
+use domain::{Action, Span};
+
+/// What follows from something that is out of order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// People are told.
+    Warn,
+    /// The integration is switched off.
+    Disable,
+    /// Everything that it holds is revoked.
+    Revoke,
+}
+
+impl Verdict {
+    /// The word that people see.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verdict::Warn => "warn",
+            Verdict::Disable => "disable",
+            Verdict::Revoke => "revoke",
+        }
+    }
+
+    /// Reads the word.
+    pub fn from_word(word: &str) -> Option<Verdict> {
+        [Verdict::Warn, Verdict::Disable, Verdict::Revoke]
+            .into_iter()
+            .find(|verdict| verdict.as_str() == word)
+    }
+}
+
+/// The rules, as `policy.hcl` changes them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    /// Environments that there are; empty allows any.
+    pub environments: BTreeSet<String>,
+    /// An end is required.
+    pub require_expires_on: bool,
+    /// A review interval is required.
+    pub require_review_every: bool,
+    /// A schedule is required of credentials.
+    pub require_schedule: bool,
+    /// A place of logs is required.
+    pub require_logs: bool,
+    /// Business and technical owner must differ from this action on; `None`: never.
+    pub two_owners_from: Option<Action>,
+    /// How long an owner may be inactive before they count as left.
+    pub owner_grace: Span,
+    /// What follows when an owner has left.
+    pub owner_left: Verdict,
+    /// What follows when the end has passed.
+    pub expired: Verdict,
+    /// How long after the end everything is revoked; `None`: never by itself.
+    pub expired_revoke_after: Option<Span>,
+    /// How late a review may be before the integration is switched off; `None`: only a warning.
+    pub review_grace: Option<Span>,
+    /// The longest that a temporary scope may last.
+    pub temporary_longest: Span,
+    /// How long a claim of somebody who is silent holds.
+    pub claim_ttl: Span,
+    /// How long to wait for somebody else's claim.
+    pub lock_timeout: Span,
+    /// The shortest interval of a schedule.
+    pub every_floor: Span,
+}
+
+impl Default for Rules {
+    fn default() -> Rules {
+        Rules {
+            environments: BTreeSet::new(),
+            require_expires_on: false,
+            require_review_every: false,
+            require_schedule: false,
+            require_logs: false,
+            two_owners_from: None,
+            owner_grace: Span::from_secs(30 * 86_400),
+            owner_left: Verdict::Disable,
+            expired: Verdict::Disable,
+            expired_revoke_after: None,
+            review_grace: Some(Span::from_secs(30 * 86_400)),
+            temporary_longest: Span::from_secs(30 * 86_400),
+            claim_ttl: Span::from_secs(120),
+            lock_timeout: Span::from_secs(120),
+            every_floor: Span::from_secs(15 * 60),
+        }
+    }
+}
+
+impl Rules {
+    /// With the floors of a demonstration: seconds in place of minutes.
+    #[must_use]
+    pub fn for_demo(self) -> Rules {
+        let seconds = Span::from_secs;
+        Rules {
+            every_floor: seconds(5),
+            claim_ttl: self.claim_ttl.min(seconds(10)),
+            lock_timeout: self.lock_timeout.min(seconds(30)),
+            ..self
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! When a credential is due, and when it may change: pure arithmetic, the same for everybody.
+//!
+//! `slot(k) = anchor + spread × H(credential id) + k × every`, with `k` running both ways. A late
+//! rotation moves nothing, an early one counts, and no clock in another time zone changes it.
+
+use domain::{Span, realm::slot_number};
+use jiff::{SignedDuration, Timestamp, civil::{Time, Weekday}, tz::TimeZone};
+
+/// When credentials change.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Schedule {
+    /// Its name.
+    pub name: String,
+    /// How often.
+    pub every: Span,
+    /// Where counting begins.
+    pub anchor: Timestamp,
+    /// How far credentials are spread out.
+    pub spread: Span,
+    /// How old a credential must be at least.
+    pub min_age: Span,
+    /// How long the old one keeps working.
+    pub overlap: Span,
+    /// How long after it fell due it is overdue.
+    pub overdue_after: Span,
+    /// How long a credential may live.
+    pub lifetime: Lifetime,
+    /// When rotations are allowed; empty is always.
+    pub windows: Vec<Window>,
+    /// The zone of windows.
+    pub timezone: TimeZone,
+    /// When they are not, whatever the windows say.
+    pub blackout: Vec<Blackout>,
+    /// A due credential does not wait for a window.
+    pub rotates_outside: bool,
+}
+
+/// How long a credential may live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lifetime {
+    /// Long enough that only a schedule that nobody carries out lets it end.
+    Derived,
+    /// Without an end.
+    Endless,
+    /// This long.
+    Fixed(Span),
+}
+
+/// A time of the week.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Window {
+    /// The days on which it begins.
+    pub days: Vec<Weekday>,
+    /// When it begins.
+    pub start: Time,
+    /// How long it lasts.
+    pub length: Span,
+}
+
+/// A time in which nothing rotates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blackout {
+    /// From when.
+    pub from: Timestamp,
+    /// Until when.
+    pub until: Timestamp,
+    /// Why.
+    pub reason: String,
+}
+
+/// How a credential stands against its schedule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// Not due before this.
+    NotYet(Timestamp),
+    /// Due, and must wait; until then, where that can be told.
+    Waiting(Option<Timestamp>),
+    /// Due, and may rotate.
+    Due,
+    /// Too late to wait for a window.
+    Overdue,
+}
+
+/// Adds a span, or stays at the end of time.
+pub fn later(at: Timestamp, by: Span) -> Timestamp {
+    at.checked_add(SignedDuration::from_secs(by.as_signed_secs())).unwrap_or(Timestamp::MAX)
+}
+
+/// Takes a span away, or stays at the beginning of time.
+pub fn earlier(at: Timestamp, by: Span) -> Timestamp {
+    at.checked_sub(SignedDuration::from_secs(by.as_signed_secs())).unwrap_or(Timestamp::MIN)
+}
+
+impl Schedule {
+    /// A schedule with defaults for all but its interval.
+    pub fn every(name: &str, every: Span) -> Schedule {
+        Schedule {
+            name: name.to_owned(),
+            every,
+            anchor: Timestamp::constant(1_767_225_600, 0),
+            spread: Span::ZERO,
+            min_age: every / 4,
+            overlap: Span::from_secs(86_400),
+            overdue_after: every / 4,
+            lifetime: Lifetime::Derived,
+            windows: Vec::new(),
+            timezone: TimeZone::UTC,
+            blackout: Vec::new(),
+            rotates_outside: false,
+        }
+    }
+
+    /// What contradicts itself in it, with the attribute at fault.
+    pub fn faults(&self, floor: Span) -> Vec<(&'static str, String)> {
+        let mut faults = Vec::new();
+        let mut say = |bad: bool, name, text: String| {
+            if bad {
+                faults.push((name, text));
+            }
+        };
+        say(self.every < floor, "every", format!("must be at least {floor}"));
+        say(self.spread >= self.every, "spread", format!("must be below every ({})", self.every));
+        say(self.min_age >= self.every, "min_age", format!("must be below every ({})", self.every));
+        let room = Span::from_secs(self.every.as_secs().saturating_sub(self.spread.as_secs()));
+        say(self.overlap >= room, "overlap", format!("must be below every minus spread ({room})"));
+        if let Lifetime::Fixed(lifetime) = self.lifetime {
+            let least = self.every + self.min_age + self.overlap;
+            say(
+                lifetime <= least,
+                "lifetime",
+                format!("must be above every + min_age + overlap ({least}), or \"none\""),
+            );
+        }
+        say(self.blackout.len() > 16, "blackout", "at most 16".into());
+        say(
+            self.blackout.iter().any(|one| one.from >= one.until),
+            "blackout",
+            "each must end after it begins".into(),
+        );
+        let shortest = floor.min(Span::from_secs(900));
+        say(
+            self.windows.iter().any(|one| one.length < shortest),
+            "windows",
+            format!("each must last at least {shortest}"),
+        );
+        say(
+            self.windows.iter().any(|one| one.length > Span::from_secs(7 * 86_400)),
+            "windows",
+            "none may last longer than a week".into(),
+        );
+        faults
+    }
+
+    /// The first moment at which a credential of this age is due.
+    pub fn first_due(&self, credential_id: &str, issued_at: Timestamp) -> Timestamp {
+        let every = i128::from(self.every.as_secs().max(1));
+        let offset = u128::from(self.spread.as_secs()) * u128::from(slot_number(credential_id)) >> 64;
+        let base = i128::from(self.anchor.as_second()) + i128::try_from(offset).unwrap_or(0);
+        let least = i128::from(later(issued_at, self.min_age).as_second());
+        // The smallest k with base + k × every ≥ least; k may be negative.
+        let k = (least - base).div_euclid(every) + i128::from((least - base).rem_euclid(every) != 0);
+        i64::try_from(base + k * every)
+            .ok()
+            .and_then(|second| Timestamp::from_second(second).ok())
+            .unwrap_or(Timestamp::MAX)
+    }
+
+    /// When a credential that is due can no longer wait.
+    pub fn overdue_at(
+        &self,
+        credential_id: &str,
+        issued_at: Timestamp,
+        expires_at: Option<Timestamp>,
+    ) -> Timestamp {
+        let late = later(self.first_due(credential_id, issued_at), self.overdue_after);
+        expires_at.map_or(late, |end| late.min(earlier(end, self.overlap)))
+    }
+
+    /// How a credential stands now.
+    pub fn due(
+        &self,
+        credential_id: &str,
+        issued_at: Timestamp,
+        expires_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Due {
+        let first = self.first_due(credential_id, issued_at);
+        if now >= self.overdue_at(credential_id, issued_at, expires_at) {
+            Due::Overdue
+        } else if now < first {
+            Due::NotYet(first)
+        } else if self.may_rotate(now) {
+            Due::Due
+        } else {
+            Due::Waiting(self.next_opening(now))
+        }
+    }
+
+    /// Whether a due credential may rotate now.
+    pub fn may_rotate(&self, now: Timestamp) -> bool {
+        !self.in_blackout(now) && (self.rotates_outside || self.in_window(now))
+    }
+
+    /// Whether a blackout holds.
+    pub fn in_blackout(&self, now: Timestamp) -> bool {
+        self.blackout.iter().any(|one| one.from <= now && now < one.until)
+    }
+
+    fn in_window(&self, now: Timestamp) -> bool {
+        self.windows.is_empty()
+            || self.openings(now, -8, 1).any(|(from, until)| from <= now && now < until)
+    }
+
+    /// The next moment at which it may rotate, if there is one within five weeks.
+    pub fn next_opening(&self, now: Timestamp) -> Option<Timestamp> {
+        let ends = self.blackout.iter().map(|one| one.until);
+        let mut candidates: Vec<Timestamp> =
+            self.openings(now, 0, 36).map(|(from, _)| from).chain(ends).filter(|at| *at > now).collect();
+        candidates.sort();
+        candidates.into_iter().find(|at| self.may_rotate(*at))
+    }
+
+    /// Windows that begin on days around now, as intervals.
+    fn openings(
+        &self,
+        now: Timestamp,
+        first_day: i64,
+        last_day: i64,
+    ) -> impl Iterator<Item = (Timestamp, Timestamp)> {
+        let today = now.to_zoned_datetime(self.timezone.clone()).date();
+        (first_day..=last_day).flat_map(move |day| {
+            let date = today.checked_add(jiff::Span::new().days(day)).ok();
+            self.windows.iter().filter_map(move |window| {
+                let date = date?;
+                if !window.days.contains(&date.weekday()) {
+                    return None;
+                }
+                // A start that a clock change skips begins when the clock has moved on.
+                let from =
+                    date.to_datetime(window.start).to_zoned_datetime(self.timezone.clone()).ok()?.timestamp();
+                Some((from, later(from, window.length)))
+            })
+        })
+    }
+
+    /// When a credential issued now should end by itself, if the platform can do that.
+    pub fn expiry(&self, issued_at: Timestamp, integration_ends: Option<Timestamp>) -> Option<Timestamp> {
+        let own = match self.lifetime {
+            Lifetime::Endless => None,
+            Lifetime::Fixed(lifetime) => Some(later(issued_at, lifetime)),
+            Lifetime::Derived => Some(later(
+                issued_at,
+                self.every + self.min_age + self.overdue_after + self.overlap,
+            )),
+        };
+        match (own, integration_ends) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (one, None) | (None, one) => one,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ID: &str = "bao/openbao_approle/invoice-sync/credential/default";
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn monthly() -> Schedule {
+        Schedule::every("monthly", Span::from_secs(30 * 86_400))
+    }
+
+    #[test]
+    fn a_window_says_when_and_the_schedule_says_that() {
+        let zurich = Schedule {
+            windows: vec![Window {
+                days: vec![Weekday::Saturday],
+                start: jiff::civil::time(2, 0, 0, 0),
+                length: Span::from_secs(4 * 3600),
+            }],
+            timezone: TimeZone::get("Europe/Zurich").unwrap(),
+            ..monthly()
+        };
+        // Saturday 02:30 in Zurich, in winter.
+        assert!(zurich.may_rotate(at("2026-11-21T01:30:00Z")));
+        assert!(!zurich.may_rotate(at("2026-11-21T06:12:00Z")));
+        assert_eq!(
+            zurich.next_opening(at("2026-11-21T06:12:00Z")),
+            Some(at("2026-11-28T01:00:00Z"))
+        );
+    }
+
+    #[test]
+    fn a_blackout_outranks_a_window() {
+        let (from, until) = (at("2026-12-20T00:00:00Z"), at("2027-01-04T00:00:00Z"));
+        let frozen = Schedule {
+            blackout: vec![Blackout { from, until, reason: "freeze".into() }],
+            ..monthly()
+        };
+        assert!(!frozen.may_rotate(at("2026-12-24T00:00:00Z")));
+        assert_eq!(frozen.next_opening(at("2026-12-24T00:00:00Z")), Some(until));
+    }
+
+    #[test]
+    fn contradictions_are_named_with_their_attribute() {
+        let wrong = Schedule { overlap: Span::from_secs(40 * 86_400), ..monthly() };
+        let faults = wrong.faults(Span::from_secs(900));
+        assert_eq!(faults.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["overlap"]);
+        assert!(monthly().faults(Span::from_secs(900)).is_empty());
+    }
+
+    #[test]
+    fn a_fresh_credential_is_not_rotated_the_day_after() {
+        // Issued just before a slot: too young for it.
+        let schedule = monthly();
+        let slot = schedule.first_due(ID, at("2026-06-01T00:00:00Z"));
+        let issued = earlier(slot, Span::from_secs(60));
+        assert!(schedule.first_due(ID, issued) >= later(issued, schedule.min_age));
+    }
+
+    proptest! {
+        #[test]
+        fn being_late_moves_nothing(every in 900u64..10_000_000, late in 0u64..5_000_000, issued in 0i64..4_000_000_000) {
+            let schedule = Schedule::every("x", Span::from_secs(every));
+            let issued = Timestamp::from_second(issued).unwrap();
+            let first = schedule.first_due(ID, issued);
+            // Rotated late, but within the same interval: the next slot is on the same grid.
+            let again = later(first, Span::from_secs(late));
+            let next = schedule.first_due(ID, again);
+            prop_assert_eq!((next.as_second() - first.as_second()).rem_euclid(every as i64), 0);
+        }
+
+        #[test]
+        fn a_rotation_just_done_is_never_due(every in 900u64..10_000_000, spread in 0u64..800, now in 0i64..4_000_000_000) {
+            let schedule = Schedule { spread: Span::from_secs(spread), ..Schedule::every("x", Span::from_secs(every)) };
+            let now = Timestamp::from_second(now).unwrap();
+            prop_assert!(matches!(schedule.due(ID, now, None, now), Due::NotYet(_)));
+        }
+
+        #[test]
+        fn an_anchor_in_the_future_is_no_reason_to_rotate_without_end(anchor in 0i64..8_000_000_000, now in 0i64..4_000_000_000) {
+            let schedule = Schedule { anchor: Timestamp::from_second(anchor).unwrap(), ..monthly() };
+            let now = Timestamp::from_second(now).unwrap();
+            let first = schedule.first_due(ID, now);
+            let most = later(later(now, schedule.every), schedule.min_age);
+            prop_assert!(first <= most && first >= now);
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! Settings compared: the same, narrower, or wider, by what the connector's table declares.
+
+use std::collections::BTreeSet;
+
+use domain::{
+    Direction, Setting, Settings, Span,
+    field::{Absent, Field, FieldType, Grows, OnChange},
+};
+
+/// Whether two values of a field mean the same.
+pub fn same(field: &Field, a: Option<&Setting>, b: Option<&Setting>) -> bool {
+    match (field.field_type, a, b) {
+        (FieldType::Span, Some(Setting::Text(a)), Some(Setting::Text(b))) => {
+            a == b || matches!((a.parse::<Span>(), b.parse::<Span>()), (Ok(a), Ok(b)) if a == b)
+        }
+        (_, a, b) => a == b,
+    }
+}
+
+/// Live settings in the spelling of known ones wherever they mean the same.
+pub fn spelled_as(fields: &[Field], live: &Settings, known: &Settings) -> Settings {
+    let mut out = live.clone();
+    for field in fields {
+        let (a, b) = (live.0.get(field.name), known.0.get(field.name));
+        if let Some(b) = b
+            && a.is_some()
+            && same(field, a, Some(b))
+        {
+            out.0.insert(field.name.to_owned(), b.clone());
+        }
+    }
+    out
+}
+
+/// The fields that differ.
+pub fn changed<'a>(fields: &'a [Field], before: &Settings, after: &Settings) -> Vec<&'a Field> {
+    fields
+        .iter()
+        .filter(|field| !same(field, before.0.get(field.name), after.0.get(field.name)))
+        .collect()
+}
+
+/// Whether a change of settings that are fixed at issue needs another credential.
+pub fn needs_rotation(fields: &[Field], before: &Settings, after: &Settings) -> bool {
+    changed(fields, before, after).iter().any(|field| field.on_change == OnChange::Rotate)
+}
+
+/// Which way a change of settings goes.
+pub fn direction(fields: &[Field], before: &Settings, after: &Settings) -> Direction {
+    changed(fields, before, after).into_iter().fold(Direction::None, |so_far, field| {
+        so_far.and(of_field(field, before.0.get(field.name), after.0.get(field.name)))
+    })
+}
+
+fn of_field(field: &Field, before: Option<&Setting>, after: Option<&Setting>) -> Direction {
+    if field.grows == Grows::Never {
+        return Direction::None;
+    }
+    if field.grows == Grows::Any {
+        return Direction::Unknown;
+    }
+    let (Some(before), Some(after)) = (before, after) else {
+        let appears = after.is_some();
+        return match (field.absent, appears) {
+            (Absent::Widest, true) | (Absent::Narrowest, false) => Direction::Narrows,
+            (Absent::Widest, false) | (Absent::Narrowest, true) => Direction::Widens,
+            (Absent::Neutral, _) => Direction::Unknown,
+        };
+    };
+    let (grows, shrinks) = match (before, after) {
+        (Setting::Flag(_), Setting::Flag(after)) => (*after, !*after),
+        (Setting::Count(before), Setting::Count(after)) => (after > before, after < before),
+        (Setting::Texts(before), Setting::Texts(after)) => {
+            let more = |a: &BTreeSet<String>, b: &BTreeSet<String>| a.difference(b).next().is_some();
+            (more(after, before), more(before, after))
+        }
+        (Setting::Text(before), Setting::Text(after)) => {
+            match (before.parse::<Span>(), after.parse::<Span>()) {
+                (Ok(before), Ok(after)) if field.field_type == FieldType::Span => {
+                    (after > before, after < before)
+                }
+                _ if field.field_type == FieldType::Date => (after > before, after < before),
+                _ => return Direction::Unknown,
+            }
+        }
+        _ => return Direction::Unknown,
+    };
+    let (widens, narrows) = match field.grows {
+        Grows::More | Grows::True => (grows, shrinks),
+        Grows::Less | Grows::False => (shrinks, grows),
+        Grows::Never | Grows::Any => (false, false),
+    };
+    match (widens, narrows) {
+        (true, true) => Direction::Mixed,
+        (true, false) => Direction::Widens,
+        (false, true) => Direction::Narrows,
+        (false, false) => Direction::None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::field::Default;
+
+    use super::*;
+
+    const fn field(name: &'static str, field_type: FieldType, grows: Grows, absent: Absent) -> Field {
+        Field {
+            name,
+            field_type,
+            required: false,
+            default: Default::None,
+            on_change: OnChange::InPlace,
+            grows,
+            absent,
+            doc: "",
+        }
+    }
+
+    const FIELDS: &[Field] = &[
+        field("ttl", FieldType::Span, Grows::More, Absent::Widest),
+        field("cidrs", FieldType::Cidrs, Grows::More, Absent::Widest),
+        field("no_default", FieldType::Flag, Grows::False, Absent::Neutral),
+    ];
+
+    fn ttl(text: &str) -> Settings {
+        Settings::default().with("ttl", Setting::Text(text.into()))
+    }
+
+    #[test]
+    fn the_same_length_in_another_spelling_is_no_change() {
+        assert_eq!(direction(FIELDS, &ttl("1h"), &ttl("60m")), Direction::None);
+        assert_eq!(spelled_as(FIELDS, &ttl("3600s"), &ttl("1h")), ttl("1h"));
+    }
+
+    #[test]
+    fn a_missing_restriction_is_the_widest_of_all() {
+        let none = Settings::default();
+        let some =
+            none.clone().with("cidrs", Setting::Texts(BTreeSet::from(["127.0.0.1/32".into()])));
+        assert_eq!(direction(FIELDS, &some, &none), Direction::Widens);
+        assert_eq!(direction(FIELDS, &none, &some), Direction::Narrows);
+        assert_eq!(direction(FIELDS, &ttl("1h"), &ttl("24h")), Direction::Widens);
+        let flag = |on| none.clone().with("no_default", Setting::Flag(on));
+        assert_eq!(direction(FIELDS, &flag(true), &flag(false)), Direction::Widens);
+    }
+}

@@ -1,0 +1,115 @@
+//! What is wrong with an integration by the policy, and what follows.
+
+use std::collections::BTreeMap;
+
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
+
+use crate::{Rules, rules::Verdict, schedule::later};
+
+/// What is known of one integration.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    /// The last day it may live.
+    pub expires_on: Option<Date>,
+    /// How often it is to be reviewed.
+    pub review_every: Option<domain::Span>,
+    /// The newest valid review, or the day on which it was made.
+    pub reviewed_or_created_on: Option<Date>,
+    /// Its vendor id is another than the one that is known.
+    pub recreated: bool,
+    /// A credential carries a marker that is not genuine.
+    pub marker_forged: bool,
+    /// Live credentials that nobody declared.
+    pub unmanaged: usize,
+}
+
+/// Problem to verdict. Timings are the policy's; only the verdicts are kept.
+pub fn standing(facts: &Facts, rules: &Rules, now: Timestamp) -> BTreeMap<&'static str, Verdict> {
+    let mut standing = BTreeMap::new();
+    if let Some(last) = facts.expires_on {
+        // Valid through the end of that day.
+        let end = last
+            .tomorrow()
+            .and_then(|day| day.to_zoned_datetime(TimeZone::UTC))
+            .map_or(Timestamp::MAX, |at| at.timestamp());
+        if now >= end {
+            let revoke = rules.expired_revoke_after.is_some_and(|after| now >= later(end, after));
+            standing.insert("expired", if revoke { Verdict::Revoke } else { rules.expired });
+        }
+    }
+    if let (Some(every), Some(last)) = (facts.review_every, facts.reviewed_or_created_on) {
+        let last = last.to_zoned_datetime(TimeZone::UTC).map_or(now, |at| at.timestamp());
+        let due = later(last, every);
+        if now >= due {
+            let late = rules.review_grace.is_some_and(|grace| now >= later(due, grace));
+            standing
+                .insert("review_overdue", if late { Verdict::Disable } else { Verdict::Warn });
+        }
+    }
+    if facts.recreated {
+        standing.insert("recreated", Verdict::Warn);
+    }
+    if facts.marker_forged {
+        standing.insert("marker_forged", Verdict::Warn);
+    }
+    if facts.unmanaged > 0 {
+        standing.insert("unmanaged_credentials", Verdict::Warn);
+    }
+    standing
+}
+
+/// The state that an integration should have (resource model §4.2, plan order 3).
+pub fn wanted_state<'a>(
+    quarantined: bool,
+    enabled: bool,
+    an_owner_left: bool,
+    standing: impl IntoIterator<Item = &'a Verdict>,
+) -> &'static str {
+    let worst = standing.into_iter().max().copied();
+    if quarantined {
+        "quarantined"
+    } else if worst == Some(Verdict::Revoke) {
+        "revoked"
+    } else if !enabled || an_owner_left || worst == Some(Verdict::Disable) {
+        "disabled"
+    } else {
+        "active"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_lives_through_its_last_day_and_no_longer() {
+        let facts = Facts { expires_on: "2027-06-30".parse().ok(), ..Facts::default() };
+        let at = |text: &str| standing(&facts, &Rules::default(), text.parse().unwrap());
+        assert!(at("2027-06-30T23:59:59Z").is_empty());
+        assert_eq!(at("2027-07-01T00:00:00Z").get("expired"), Some(&Verdict::Disable));
+    }
+
+    #[test]
+    fn a_review_is_asked_for_before_anything_follows() {
+        let facts = Facts {
+            review_every: "90d".parse().ok(),
+            reviewed_or_created_on: "2026-01-01".parse().ok(),
+            ..Facts::default()
+        };
+        let at = |text: &str| {
+            standing(&facts, &Rules::default(), text.parse().unwrap()).get("review_overdue").copied()
+        };
+        assert_eq!(at("2026-03-01T00:00:00Z"), None);
+        assert_eq!(at("2026-04-02T00:00:00Z"), Some(Verdict::Warn));
+        assert_eq!(at("2026-05-10T00:00:00Z"), Some(Verdict::Disable));
+    }
+
+    #[test]
+    fn quarantine_outranks_and_revoked_outranks_disabled() {
+        let none: [&Verdict; 0] = [];
+        assert_eq!(wanted_state(true, true, false, none), "quarantined");
+        assert_eq!(wanted_state(false, false, false, [&Verdict::Revoke]), "revoked");
+        assert_eq!(wanted_state(false, true, true, none), "disabled");
+        assert_eq!(wanted_state(false, true, false, [&Verdict::Warn]), "active");
+    }
+}

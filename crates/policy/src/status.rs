@@ -1,0 +1,106 @@
+//! The one word that says what is to be done with a credential slot: the first that fits.
+
+use crate::schedule::Due;
+
+/// What was sampled of a slot.
+#[derive(Debug, Clone, Default)]
+pub struct Facts {
+    /// Somebody else is at work on it now.
+    pub claimed_by_other: bool,
+    /// It waits for a person.
+    pub held: bool,
+    /// It is known to be exposed.
+    pub exposed: bool,
+    /// Its key is not there, under a parent that was readable.
+    pub missing: bool,
+    /// Its key has ended by itself.
+    pub expired: bool,
+    /// A deed on it was begun and not finished.
+    pub unfinished: bool,
+    /// A copy is missing or changed, and no other holds this generation.
+    pub undelivered: bool,
+    /// A copy is missing or changed, and another holds this generation.
+    pub stale_copy: bool,
+    /// A platform with one secret shows one that is not ours.
+    pub foreign: bool,
+    /// How it stands against its schedule.
+    pub due: Option<Due>,
+    /// An earlier key's overlap is over.
+    pub retire_due: bool,
+    /// A sink of ours holds the secret.
+    pub held_secret: bool,
+}
+
+/// The status word (resource model §8.2).
+pub fn status(facts: &Facts) -> &'static str {
+    let table = [
+        (facts.claimed_by_other, "rotating"),
+        (facts.held, "held"),
+        (facts.exposed, "exposed"),
+        (facts.missing, "missing"),
+        (facts.expired, "expired"),
+        (facts.unfinished, "unfinished"),
+        (facts.undelivered, "undelivered"),
+        (facts.stale_copy, "stale_copy"),
+        (facts.foreign, "foreign"),
+        (facts.due == Some(Due::Overdue), "overdue"),
+        (facts.due == Some(Due::Due), "due"),
+        (facts.retire_due, "retire_due"),
+        (matches!(facts.due, Some(Due::Waiting(_))), "waiting"),
+        (!facts.held_secret, "unheld"),
+    ];
+    table.into_iter().find(|(fits, _)| *fits).map_or("current", |(_, word)| word)
+}
+
+/// What plan does about a status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Consequence {
+    /// Nothing.
+    Nothing,
+    /// A new generation with overlap.
+    Rotate,
+    /// A new generation, nothing kept.
+    RotateAtOnce,
+    /// The earlier ones end.
+    Retire,
+    /// A copy is made again, same generation.
+    Copy,
+    /// What was begun is finished.
+    Resume,
+}
+
+/// What plan does about a status word.
+pub fn consequence(status: &str) -> Consequence {
+    match status {
+        "exposed" | "expired" => Consequence::RotateAtOnce,
+        "missing" | "undelivered" | "foreign" | "overdue" | "due" => Consequence::Rotate,
+        "unfinished" => Consequence::Resume,
+        "stale_copy" => Consequence::Copy,
+        "retire_due" => Consequence::Retire,
+        _ => Consequence::Nothing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_that_fits_is_said() {
+        let held = Facts { held_secret: true, ..Facts::default() };
+        assert_eq!(status(&held), "current");
+        assert_eq!(status(&Facts::default()), "unheld");
+        let both = Facts { retire_due: true, due: Some(Due::Overdue), ..held.clone() };
+        assert_eq!(status(&both), "overdue");
+        assert_eq!(status(&Facts { missing: true, ..both }), "missing");
+    }
+
+    #[test]
+    fn every_word_has_a_consequence_or_is_told_as_a_warning() {
+        for word in ["rotating", "held", "waiting", "unheld", "current"] {
+            assert_eq!(consequence(word), Consequence::Nothing);
+        }
+        assert_eq!(consequence("exposed"), Consequence::RotateAtOnce);
+        assert_eq!(consequence("retire_due"), Consequence::Retire);
+    }
+}
