@@ -408,8 +408,6 @@ pub(crate) struct TokenInfo {
     pub(crate) path: String,
     #[serde(default, deserialize_with = "texts")]
     pub(crate) meta: BTreeMap<String, String>,
-    #[serde(default, deserialize_with = "time")]
-    pub(crate) expire_time: Option<Timestamp>,
 }
 
 /// A KV version's own metadata.
@@ -421,8 +419,6 @@ pub(crate) struct KvVersion {
     pub(crate) created_time: Option<Timestamp>,
     #[serde(default)]
     pub(crate) destroyed: bool,
-    #[serde(default, deserialize_with = "time")]
-    pub(crate) deletion_time: Option<Timestamp>,
 }
 
 /// A KV document with its version's metadata.

@@ -73,7 +73,7 @@ pub(crate) struct AppRole {
     locks: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
-type Policies = Arc<BTreeMap<String, AclPolicy>>;
+pub(crate) type Policies = Arc<BTreeMap<String, AclPolicy>>;
 
 /// A token minted by a role.
 #[derive(Debug, Clone)]
@@ -266,6 +266,10 @@ impl AppRole {
         }
     }
 
+    pub(crate) fn api(&self) -> &Api {
+        &self.api
+    }
+
     async fn tenant_id(&self) -> Result<&str> {
         let id = self
             .tenant
@@ -318,7 +322,7 @@ impl AppRole {
     // -- policies ---------------------------------------------------------------------------------
 
     /// Every policy with its text in one request; `None` where the server has no such listing.
-    async fn all_policies(&self) -> Result<Option<Policies>> {
+    pub(crate) async fn all_policies(&self) -> Result<Option<Policies>> {
         let known = *self.detailed.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if known == Some(false) {
             return Ok(None);
@@ -419,7 +423,7 @@ impl AppRole {
     }
 
     /// Whether the server counts versions of policies, and so has compare-and-set.
-    async fn counts_policies(&self) -> Result<bool> {
+    pub(crate) async fn counts_policies(&self) -> Result<bool> {
         let request = Request {
             shared: true,
             ..Request::get("v1/sys/policies/acl/default", "sys/policies/acl/{name}")
@@ -454,22 +458,7 @@ impl AppRole {
         self.api.maybe(request).await
     }
 
-    /// The entity that a role's sign-ins belong to: ours by name, else whichever has the alias.
-    async fn entity(&self, place: &Place, role_id: &str, shared: bool) -> Result<Option<Entity>> {
-        let bears = |entity: &Entity| {
-            entity.aliases.iter().flatten().any(|alias| {
-                alias.name == role_id
-                    && alias.mount_path.trim_matches('/') == format!("auth/{}", place.mount)
-            })
-        };
-        if let Some(entity) = self.entity_named(&place.ours(), shared).await?
-            && bears(&entity)
-        {
-            return Ok(Some(entity));
-        }
-        self.entity_by_alias(place, role_id, shared).await
-    }
-
+    /// Whichever entity has the alias of a role's sign-ins.
     async fn entity_by_alias(
         &self,
         place: &Place,
@@ -479,9 +468,7 @@ impl AppRole {
         let accessor = self.accessor_of(&place.mount).await?;
         let body = json!({ "alias_name": role_id, "alias_mount_accessor": accessor });
         let mut request = ask("v1/identity/lookup/entity", "identity/lookup/entity", &body)?;
-        // Shared requests are told apart by path; this one is told apart by its body.
-        request.shared = false;
-        let _ = shared;
+        request.shared = shared;
         let what = request.what();
         let answer = self.api.send(request).await?;
         match answer.status {
@@ -491,8 +478,9 @@ impl AppRole {
         }
     }
 
-    /// The auth mounts that this token can see, with their accessors.
-    async fn mounts(&self) -> Result<BTreeMap<String, Mount>> {
+    /// The auth mounts with their accessors, and whether these are all of them: without permission
+    /// to list them only those show that our token may use.
+    async fn mounts(&self) -> Result<(BTreeMap<String, Mount>, bool)> {
         #[derive(serde::Deserialize)]
         struct Visible {
             auth: BTreeMap<String, Mount>,
@@ -500,6 +488,7 @@ impl AppRole {
         let request = Request { shared: true, ..Request::get("v1/sys/auth", "sys/auth") };
         let what = request.what();
         let answer = self.api.send(request).await?;
+        let all = answer.status == 200;
         let mounts: BTreeMap<String, Mount> = match answer.status {
             200 => data(&what, &answer.body)?,
             403 => {
@@ -511,14 +500,12 @@ impl AppRole {
             }
             _ => return Err(refused(&what, &answer, false)),
         };
-        Ok(mounts
-            .into_iter()
-            .map(|(path, mount)| (path.trim_matches('/').to_owned(), mount))
-            .collect())
+        let bare = |(path, mount): (String, Mount)| (path.trim_matches('/').to_owned(), mount);
+        Ok((mounts.into_iter().map(bare).collect(), all))
     }
 
     async fn accessor_of(&self, mount: &str) -> Result<String> {
-        let mounts = self.mounts().await?;
+        let (mounts, _) = self.mounts().await?;
         mounts.get(mount).map(|found| found.accessor.clone()).filter(|accessor| !accessor.is_empty()).ok_or_else(
             || Error::Configuration(format!(
                 "connection {:?}: there is no auth mount {mount:?} that our token can see; enable it \
@@ -988,7 +975,6 @@ impl AppRole {
         let child = match (answer.status, Said::read(&answer.body)) {
             (200, _) => {
                 let token: TokenInfo = data(&what, &answer.body)?;
-                let _ = token.expire_time;
                 let mount =
                     token.path.strip_prefix("auth/").and_then(|rest| rest.strip_suffix("/login"));
                 mount.zip(token.meta.get("role_name")).map(|(mount, role)| Child {
@@ -1141,23 +1127,27 @@ impl Connector for AppRole {
         let tenant = self.tenant_id().await?.to_owned();
         let mut gaps = Vec::new();
         let mut mounts: BTreeSet<String> = BTreeSet::new();
+        let page = |cause: String| Gap { extent: GapExtent::Page("auth mounts".into()), cause };
         match self.mounts().await {
-            Ok(all) => mounts.extend(
-                all.into_iter()
-                    .filter(|(_, mount)| mount.mount_type == "approle")
-                    .map(|(path, _)| path),
-            ),
+            Ok((found, all)) => {
+                let roles = found.into_iter().filter(|(_, mount)| mount.mount_type == "approle");
+                mounts.extend(roles.map(|(path, _)| path));
+                if !all {
+                    mounts.insert(MOUNT.to_owned());
+                    gaps.push(page(
+                        "GET sys/auth: status 403: only mounts that our own token may use are seen"
+                            .into(),
+                    ));
+                }
+            }
             Err(error) => {
                 mounts.insert(MOUNT.to_owned());
-                gaps.push(Gap {
-                    extent: GapExtent::Page("auth mounts".into()),
-                    cause: error.to_string(),
-                });
+                gaps.push(page(error.to_string()));
             }
         }
         let shared = want.freshness == Freshness::Shared;
         // Names that records claim for other mounts are not names of the usual one.
-        let all = self.all_policies().await?;
+        let all = self.all_policies().await.unwrap_or_default();
         let mut keys = BTreeSet::new();
         for mount in mounts {
             let listed = self
@@ -1175,14 +1165,14 @@ impl Connector for AppRole {
                 }
             };
             for role in roles {
+                let named = format!("{OURS}{role}");
                 let recorded = match &all {
-                    Some(all) => {
-                        all.get(&format!("{OURS}{role}")).map(|found| Policy::parse(&found.policy))
+                    Some(all) => all.get(&named).map(|found| Policy::parse(&found.policy)),
+                    // A policy that cannot be read is a gap of the role's own, below.
+                    None => {
+                        let found = self.policy(&named, want.freshness).await;
+                        found.unwrap_or_default().map(|(_, policy)| policy)
                     }
-                    None => self
-                        .policy(&format!("{OURS}{role}"), want.freshness)
-                        .await?
-                        .map(|(_, policy)| policy),
                 };
                 let place = Place::of(&role, recorded.as_ref());
                 keys.insert(if place.mount == mount { role } else { format!("{mount}:{role}") });
@@ -1346,6 +1336,10 @@ impl Connector for AppRole {
             return Ok(Some(self.observed(&info)));
         }
         Ok(self.look_up(&place, key_id).await?.map(|info| self.observed(&info)))
+    }
+
+    async fn notes(&self) -> Vec<String> {
+        self.weaknesses().await
     }
 
     async fn promises(&self, credential_type: &str) -> Result<Vec<Promise>> {

@@ -2,12 +2,14 @@
 //!
 //! `api` holds their words; the other files hold ours, one concern each: `tables` what is known
 //! offline, `scope` the grammar, `effective` which way a change goes, `policy` the policy's text,
-//! `approle` the integrations, `probe` sign-ins under test, `kv` the sink, `token` our own sign-in.
+//! `approle` the integrations, `probe` sign-ins under test, `kv` the sink, `notes` what
+//! is weaker on a connection, `token` our own sign-in.
 
 mod api;
 mod approle;
 mod effective;
 mod kv;
+mod notes;
 mod policy;
 mod probe;
 mod scope;

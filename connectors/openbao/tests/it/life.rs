@@ -1,67 +1,49 @@
 //! The life of an integration, from parked to gone.
 
-use std::collections::BTreeSet;
-
 use connector::{
-    Change, Children, Ended, IssueRequest, NewIntegration, ObjectRef, Platform, Probe, Refusal,
-    Want,
+    Change, Children, Ended, Freshness, IssueRequest, NewIntegration, Probe, Refusal, Want,
 };
-use domain::{GrantedScope, OwnerRef, Record, Settings, settings::Setting};
+use domain::{Record, Secret, Settings, settings::Setting};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use crate::world::World;
+use crate::world::{MARKER, TYPE, World, names, new, object, record, scopes};
 
-const KIND: &str = "openbao_approle";
-const TYPE: &str = "openbao_secret_id";
-const MARKER: &str = "nhi1-k3x9q2-abcdefgh-g1-e1-mabcdefghijklm";
-
-fn record() -> Record {
-    Record {
-        realm: Some("k3x9q2".into()),
-        purpose: Some("Copies paid invoices to the ledger".into()),
-        technical_owner: Some(OwnerRef { id: "owner/payments".into(), email: None }),
-        ..Record::default()
-    }
-}
-
-fn new(name: &str) -> NewIntegration {
-    let settings = Settings::default().with("token_ttl", Setting::Text("1h".into()));
-    NewIntegration { kind: KIND.into(), name: name.into(), settings, record: record() }
-}
-
-fn object(name: &str, vendor_id: Option<&str>) -> ObjectRef {
-    ObjectRef {
-        kind: KIND.into(),
-        key: name.into(),
-        vendor_id: vendor_id.map(str::to_owned),
-        name: name.into(),
-    }
-}
-
-fn scopes(texts: &[&str]) -> BTreeSet<GrantedScope> {
-    let parse = |text: &&str| openbao::PLATFORM.parse_scope(KIND, text).unwrap();
-    texts.iter().flat_map(parse).map(GrantedScope::standing).collect()
-}
+const ACCEPTED: Probe = Probe::Accepted { residual: None, scopes: None };
 
 #[tokio::test]
 async fn an_integration_lives_from_parked_to_gone() {
     let world = World::new().await;
+    live(&world, "life").await;
+}
+
+#[tokio::test]
+async fn it_lives_the_same_life_on_a_server_without_listings_and_compare_and_set() {
+    let world = World::vaultish().await;
+    live(&world, "vaultish").await;
+    let notes = world.connector().notes().await;
+    assert_eq!(notes.len(), 2, "{notes:#?}");
+    assert!(notes[0].contains("listed") && notes[1].contains("compare-and-set"), "{notes:#?}");
+    secrets::conformance::assert_conforms(&*world.sink(), "secret/vaultish").await;
+}
+
+async fn live(world: &World, name: &str) {
     let bao = world.connector();
-    let made = bao.create(&new("life")).await.unwrap();
+    let made = bao.create(&new(name)).await.unwrap();
     assert!(made.parked && made.enabled && made.scopes.is_empty(), "{made:?}");
     assert_eq!(made.record, Some(record()));
-    let id = object("life", Some(&made.vendor_id));
+    let id = object(name, Some(&made.vendor_id));
 
-    let again = bao.create(&new("life")).await.unwrap_err();
+    let again = bao.create(&new(name)).await.unwrap_err();
     assert_eq!(again.refusal(), Some(Refusal::Conflict), "{again}");
 
-    let wanted = scopes(&["secret/data/invoices/*:read+list", "secret/metadata/invoices/*:list"]);
-    let change = Change { scopes: Some(wanted.clone()), ..Change::default() };
-    assert_eq!(bao.modify(&id, &change).await.unwrap().scopes, wanted);
+    let wanted = ["secret/data/invoices/*:read+list", "secret/metadata/invoices/*:list"];
+    assert_eq!(world.scope(&id, &wanted).await.unwrap().scopes, scopes(&wanted));
 
-    let secret = bao.choose_secret(TYPE, &Settings::default(), MARKER).unwrap();
+    let (secret, issued) = world.issue(&id, &Settings::default()).await;
+    assert!(!issued.already_there && issued.secret.is_none() && issued.issued_at.is_some());
     let settings = Settings::default();
-    let request = || IssueRequest {
+    let request = IssueRequest {
         credential_type: TYPE,
         profile: "add-ours",
         marker: MARKER,
@@ -69,24 +51,17 @@ async fn an_integration_lives_from_parked_to_gone() {
         settings: &settings,
         expires_at: None,
     };
-    let issued = bao.issue(&id, request()).await.unwrap();
-    assert!(!issued.already_there && issued.secret.is_none());
-    let repeated = bao.issue(&id, request()).await.unwrap();
+    let repeated = bao.issue(&id, request).await.unwrap();
     assert!(repeated.already_there && repeated.key_id == issued.key_id);
     let found = bao.find(&id, TYPE, &secret).await.unwrap().unwrap();
-    assert_eq!(
-        (found.key_id.as_str(), found.marker.as_deref()),
-        (issued.key_id.as_str(), Some(MARKER))
-    );
+    assert_eq!((&found.key_id, found.marker.as_deref()), (&issued.key_id, Some(MARKER)));
 
-    let accepted = Probe::Accepted { residual: None, scopes: None };
-    assert_eq!(bao.probe(&id, TYPE, &secret).await.unwrap(), accepted);
+    assert_eq!(bao.probe(&id, TYPE, &secret).await.unwrap(), ACCEPTED);
 
     // A token that the app keeps.
     let login = json!({"role_id": made.vendor_id, "secret_id": secret.expose()});
-    let (status, body) = world.call("POST", "auth/approle/login", Some(login)).await;
-    assert_eq!(status, 200);
-    assert_eq!(body["auth"]["policies"], json!(["nhi/life"]));
+    let body = world.by_hand("POST", "auth/approle/login", login).await;
+    assert_eq!(body["auth"]["policies"], json!([format!("nhi/{name}")]));
     assert_eq!(bao.sweep(&id, Some("other")).await.unwrap(), Children::None);
     assert_eq!(bao.sweep(&id, Some(MARKER)).await.unwrap(), Children::Swept(1));
 
@@ -94,7 +69,7 @@ async fn an_integration_lives_from_parked_to_gone() {
     assert!(!off.enabled);
     assert!(matches!(bao.probe(&id, TYPE, &secret).await.unwrap(), Probe::Refused { .. }));
     bao.modify(&id, &Change { enabled: Some(true), ..Change::default() }).await.unwrap();
-    assert_eq!(bao.probe(&id, TYPE, &secret).await.unwrap(), accepted);
+    assert_eq!(bao.probe(&id, TYPE, &secret).await.unwrap(), ACCEPTED);
 
     assert_eq!(bao.end(&id, &issued.key_id).await.unwrap(), Ended::Now);
     assert_eq!(bao.end(&id, &issued.key_id).await.unwrap(), Ended::AlreadyGone);
@@ -110,7 +85,164 @@ async fn an_integration_lives_from_parked_to_gone() {
     assert_eq!(bao.delete(&id).await.unwrap(), Ended::Now);
     assert_eq!(bao.delete(&id).await.unwrap(), Ended::AlreadyGone);
     assert_eq!(bao.read(&id, Want::DEED).await.unwrap(), None);
-    for path in ["sys/policies/acl/nhi/life", "identity/entity/name/nhi/life"] {
-        assert_eq!(world.call("GET", path, None).await.0, 404, "{path}");
+    for path in [format!("sys/policies/acl/nhi/{name}"), format!("identity/entity/name/nhi/{name}")]
+    {
+        assert_eq!(world.call("GET", &path, None).await.0, 404, "{path}");
     }
+}
+
+#[tokio::test]
+async fn deleting_ends_credentials_and_tokens_of_others_too() {
+    let world = World::new().await;
+    let (id, made) = world.integration("leftovers").await;
+    let by_hand = world.by_hand("POST", "auth/approle/role/leftovers/secret-id", json!({})).await;
+    let login = json!({"role_id": made.vendor_id, "secret_id": by_hand["data"]["secret_id"]});
+    let signed_in = world.by_hand("POST", "auth/approle/login", login).await;
+    assert_eq!(world.connector().delete(&id).await.unwrap(), Ended::Now);
+    let accessor = json!({"accessor": signed_in["auth"]["accessor"]});
+    assert_ne!(world.call("POST", "auth/token/lookup-accessor", Some(accessor)).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_create_that_was_cut_short_is_resumed_by_its_own_realm_only() {
+    let world = World::new().await;
+    let bao = world.connector();
+    let unfinished = Record { unfinished: true, ..record() };
+    let text = format!("# nhi: {}\n", unfinished.to_json());
+    world.by_hand("POST", "sys/policies/acl/nhi/cut", json!({"policy": text})).await;
+    let mut foreign = new("cut");
+    foreign.record.realm = Some("zzzzzz".into());
+    assert_eq!(bao.create(&foreign).await.unwrap_err().refusal(), Some(Refusal::Conflict));
+    let made = bao.create(&new("cut")).await.unwrap();
+    assert_eq!(made.record, Some(record()), "and it is finished now");
+    assert_eq!(bao.create(&new("cut")).await.unwrap_err().refusal(), Some(Refusal::Conflict));
+}
+
+#[tokio::test]
+async fn a_role_that_somebody_made_by_hand_is_not_taken_over_by_a_create() {
+    let world = World::new().await;
+    world.by_hand("POST", "auth/approle/role/theirs", json!({"token_policies": ["default"]})).await;
+    let refused = world.connector().create(&new("theirs")).await.unwrap_err();
+    assert_eq!(refused.refusal(), Some(Refusal::Conflict), "{refused}");
+    assert_eq!(
+        world.call("GET", "sys/policies/acl/nhi/theirs", None).await.0,
+        404,
+        "nothing was begun"
+    );
+}
+
+#[tokio::test]
+async fn a_role_made_by_hand_can_be_adopted_and_then_governed() {
+    let world = World::new().await;
+    let bao = world.connector();
+    world.by_hand("POST", "auth/approle/role/adopted", json!({"token_policies": ["legacy"]})).await;
+    let id = object("adopted", None);
+    let found = bao.read(&id, Want::PLAN).await.unwrap().unwrap();
+    assert_eq!((names(&found), &found.record), (vec!["policy/legacy".to_owned()], &None));
+    let change = Change { record: Some(record()), ..Change::default() };
+    let kept = bao.modify(&id, &change).await.unwrap();
+    assert_eq!((names(&kept), kept.record), (vec!["policy/legacy".to_owned()], Some(record())));
+    let governed = world.scope(&id, &["secret/data/a:read"]).await.unwrap();
+    assert_eq!(names(&governed), ["secret/data/a:read"]);
+    let off = bao.modify(&id, &Change { enabled: Some(false), ..Change::default() }).await.unwrap();
+    assert!(!off.enabled);
+}
+
+#[tokio::test]
+async fn a_credential_ends_when_it_was_told_to_and_keeps_to_its_bounds() {
+    let world = World::new().await;
+    let bao = world.connector();
+    let (id, _) = world.integration("bounds").await;
+    let settings = Settings::default()
+        .with("bound_cidrs", Setting::Texts(["127.0.0.0/8".to_owned()].into()))
+        .with("num_uses", Setting::Count(5));
+    let end = Timestamp::now() + SignedDuration::from_hours(2);
+    let request = IssueRequest {
+        credential_type: TYPE,
+        profile: "add-marked",
+        marker: MARKER,
+        secret: None,
+        settings: &settings,
+        expires_at: Some(end),
+    };
+    let issued = bao.issue(&id, request).await.unwrap();
+    let secret = issued.secret.unwrap();
+    let ends = issued.expires_at.unwrap();
+    assert!((ends.as_second() - end.as_second()).abs() <= 5, "{ends} for {end}");
+    assert_eq!(bao.probe(&id, TYPE, &secret).await.unwrap(), ACCEPTED);
+    // Another process: nothing is known from before, and a use is gone.
+    let listing = World::new().await.connector().credentials(&id).await.unwrap();
+    assert!(listing.complete);
+    let [one] = &listing.credentials[..] else { panic!("{listing:?}") };
+    assert_eq!(
+        (&one.key_id, one.marker.as_deref(), &one.settings),
+        (&issued.key_id, Some(MARKER), &settings)
+    );
+    assert!(one.live && one.expires_at == Some(ends));
+}
+
+#[tokio::test]
+async fn a_token_that_is_bound_to_other_addresses_is_revoked_all_the_same() {
+    let world = World::new().await;
+    let bao = world.connector();
+    let (id, _) = world.integration("elsewhere").await;
+    let settings = Settings::default()
+        .with("token_ttl", Setting::Text("30m".into()))
+        .with("token_bound_cidrs", Setting::Texts(["10.1.0.0/16".to_owned()].into()));
+    let changed =
+        bao.modify(&id, &Change { settings: Some(settings), ..Change::default() }).await.unwrap();
+    assert_eq!(changed.settings.text("token_ttl"), Some("30m"));
+    let (secret, _) = world.issue(&id, &Settings::default()).await;
+    let probed = bao.probe(&id, TYPE, &secret).await.unwrap();
+    assert!(!matches!(probed, Probe::Accepted { residual: Some(_), .. }), "{probed:?}");
+    assert_eq!(bao.sweep(&id, None).await.unwrap(), Children::None, "nothing is left");
+}
+
+#[tokio::test]
+async fn a_role_is_never_locked_by_proofs() {
+    let world = World::new().await;
+    let bao = world.connector();
+    let (id, made) = world.integration("locked").await;
+    let (secret, _) = world.issue(&id, &Settings::default()).await;
+    let mut sent = 0;
+    for _ in 0..9 {
+        match bao.probe(&id, TYPE, &bao.random_like(TYPE, &secret).unwrap()).await {
+            Ok(Probe::Refused { .. }) => sent += 1,
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => assert!(error.to_string().contains("five lock the role"), "{error}"),
+        }
+    }
+    assert_eq!(sent, 2);
+    let login = json!({"role_id": made.vendor_id, "secret_id": secret.expose()});
+    world.by_hand("POST", "auth/approle/login", login).await;
+}
+
+#[tokio::test]
+async fn an_integration_can_live_on_another_mount() {
+    let world = World::new().await;
+    let bao = world.connector();
+    world.by_hand("POST", "sys/auth/team/roles", json!({"type": "approle"})).await;
+    let one = new("moved");
+    let settings = one.settings.clone().with("mount", Setting::Text("team/roles".into()));
+    let made = bao.create(&NewIntegration { settings, ..one }).await.unwrap();
+    assert_eq!((made.key.as_str(), made.settings.text("mount")), ("moved", Some("team/roles")));
+    assert_eq!(made.record, Some(record()));
+    let id = object("moved", Some(&made.vendor_id));
+    let (secret, _) = world.issue(&id, &Settings::default()).await;
+    assert_eq!(bao.probe(&id, TYPE, &secret).await.unwrap(), ACCEPTED);
+    world.by_hand("POST", "auth/team/roles/role/stray", json!({})).await;
+    let listed = bao.list(Want { freshness: Freshness::Fresh, ..Want::LEAN }).await.unwrap();
+    let keys: Vec<&str> = listed.integrations.iter().map(|one| one.key.as_str()).collect();
+    assert!(keys.contains(&"moved") && keys.contains(&"team/roles:stray"), "{keys:?}");
+    let stray = bao.read(&object("team/roles:stray", None), Want::PLAN).await.unwrap().unwrap();
+    assert_eq!(stray.settings.text("mount"), Some("team/roles"));
+    assert_eq!(bao.delete(&id).await.unwrap(), Ended::Now);
+    assert_eq!(world.call("GET", "auth/team/roles/role/moved", None).await.0, 404);
+}
+
+#[tokio::test]
+async fn a_secret_that_nobody_registered_is_not_found() {
+    let world = World::new().await;
+    let (id, _) = world.integration("lookup").await;
+    assert_eq!(world.connector().find(&id, TYPE, &Secret::new("nobody")).await.unwrap(), None);
 }

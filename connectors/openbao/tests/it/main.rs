@@ -1,6 +1,8 @@
 //! The connector against a real OpenBao.
 
+mod drift;
 mod life;
+mod reach;
 mod server;
 mod sink;
 mod wire;

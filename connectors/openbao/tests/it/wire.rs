@@ -1,79 +1,78 @@
-//! A way to the server for tests: counts requests, and sends them over plain HTTP.
+//! Ways to the server for tests: one that counts, and one that makes it look like Vault.
 
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use connector::{
-    Outcome,
-    transport::{Answer, Request, Transport, TransportError},
+use connector::transport::{
+    Answer, Coalesce, HttpOptions, HttpTransport, Request, Transport, TransportError,
 };
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
+use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-/// Plain HTTP/1.1, one connection a request.
+/// Real HTTP, every request noted by method and template.
 #[derive(Debug)]
-pub(crate) struct Plain {
-    authority: String,
-    pub(crate) sent: Arc<Mutex<Vec<String>>>,
+pub(crate) struct Counted {
+    inner: HttpTransport,
+    sent: Mutex<Vec<String>>,
 }
 
-impl Plain {
-    pub(crate) fn to(address: &str) -> Plain {
-        let authority = address.strip_prefix("http://").unwrap().to_owned();
-        Plain { authority, sent: Arc::default() }
+impl Counted {
+    pub(crate) fn to(address: &str) -> Arc<Counted> {
+        let options = HttpOptions { address: address.to_owned(), ca_file: None };
+        Arc::new(Counted { inner: HttpTransport::new(options).unwrap(), sent: Mutex::default() })
+    }
+
+    /// What was sent since this was last asked.
+    pub(crate) fn sent(&self) -> Vec<String> {
+        std::mem::take(&mut self.sent.lock().unwrap())
     }
 }
 
 #[async_trait]
-impl Transport for Plain {
+impl Transport for Counted {
     async fn send(&self, request: Request) -> Result<Answer, TransportError> {
         self.sent.lock().unwrap().push(request.what());
-        let fail = |error: std::io::Error| TransportError {
-            message: error.to_string(),
-            outcome: Outcome::Ambiguous,
-            read_only: false,
-        };
-        let mut head = format!(
-            "{} /{} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n",
-            request.method, request.path, self.authority
-        );
-        for (name, value) in &request.headers {
-            head += &format!("{name}: {}\r\n", value.expose());
-        }
-        let body = request.body.map(|body| body.bytes).unwrap_or_default();
-        head += &format!("Content-Length: {}\r\n\r\n", body.len());
-        let mut stream = TcpStream::connect(&self.authority).await.map_err(fail)?;
-        stream.write_all(head.as_bytes()).await.map_err(fail)?;
-        stream.write_all(&body).await.map_err(fail)?;
-        let mut all = Vec::new();
-        stream.read_to_end(&mut all).await.map_err(fail)?;
-        let end = all.windows(4).position(|four| four == b"\r\n\r\n").unwrap();
-        let head = String::from_utf8_lossy(&all[..end]).into_owned();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        let headers: Vec<(String, String)> = head
-            .lines()
-            .skip(1)
-            .filter_map(|line| line.split_once(": "))
-            .map(|(name, value)| (name.to_lowercase(), value.to_owned()))
-            .collect();
-        let mut body = all[end + 4..].to_vec();
-        if headers.iter().any(|(name, value)| name == "transfer-encoding" && value == "chunked") {
-            let (mut rest, mut whole) = (&body[..], Vec::new());
-            loop {
-                let line = rest.windows(2).position(|two| two == b"\r\n").unwrap();
-                let size =
-                    usize::from_str_radix(std::str::from_utf8(&rest[..line]).unwrap(), 16).unwrap();
-                if size == 0 {
-                    break;
-                }
-                whole.extend_from_slice(&rest[line + 2..line + 2 + size]);
-                rest = &rest[line + 4 + size..];
-            }
-            body = whole;
-        }
-        Ok(Answer { status, headers, body: Zeroizing::new(body) })
+        self.inner.send(request).await
     }
+}
+
+/// Readers share what they may share, as in a real connection.
+pub(crate) fn shared(inner: Arc<dyn Transport>) -> Arc<dyn Transport> {
+    Arc::new(Coalesce::new(inner))
+}
+
+/// The server as HashiCorp Vault would show itself: no listings with content, no versions of
+/// policies, and a `cas` that nobody looks at.
+#[derive(Debug)]
+pub(crate) struct Vaultish(pub(crate) Arc<dyn Transport>);
+
+#[async_trait]
+impl Transport for Vaultish {
+    async fn send(&self, mut request: Request) -> Result<Answer, TransportError> {
+        let policy = request.path.starts_with("v1/sys/policies/acl/");
+        if request.method == "LIST"
+            && (request.path.contains("sys/policies/detailed/")
+                || request.path.contains("/detailed-metadata/"))
+        {
+            let body = json!({"errors": ["1 error occurred:\n\t* unsupported path\n\n"]});
+            return Ok(Answer { status: 404, headers: Vec::new(), body: bytes(&body) });
+        }
+        if policy && let Some(body) = &mut request.body {
+            let mut value: Value = serde_json::from_slice(&body.bytes).unwrap();
+            value.as_object_mut().unwrap().remove("cas");
+            body.bytes = bytes(&value);
+        }
+        let mut answer = self.0.send(request).await?;
+        if policy && answer.status == 200 {
+            let mut value: Value = serde_json::from_slice(&answer.body).unwrap();
+            let data = value["data"].as_object_mut().unwrap();
+            data.retain(|key, _| key == "name" || key == "policy");
+            answer.body = bytes(&value);
+        }
+        Ok(answer)
+    }
+}
+
+fn bytes(value: &Value) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(value.to_string().into_bytes())
 }

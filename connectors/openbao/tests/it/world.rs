@@ -1,38 +1,66 @@
 //! One server for the whole binary, and connections to it.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, LazyLock},
+};
 
 use connector::{
-    Connection, Connector, Platform, Setup, SystemClock,
+    Change, Connection, Connector, IssueRequest, Issued, NewIntegration, ObjectRef, Platform,
+    Setup, SystemClock,
     transport::{Request, Transport},
 };
-use domain::{Secret, Settings};
+use domain::{
+    GrantedScope, ObservedIntegration, OwnerRef, Record, Secret, Settings, settings::Setting,
+};
 use secrets::Sink;
 use serde_json::{Value, json};
 
-use crate::{server::Server, wire::Plain};
+use crate::{
+    server::Server,
+    wire::{Counted, Vaultish, shared},
+};
+
+pub(crate) const KIND: &str = "openbao_approle";
+pub(crate) const TYPE: &str = "openbao_secret_id";
+pub(crate) const MARKER: &str = "nhi1-k3x9q2-abcdefgh-g1-e1-mabcdefghijklm";
 
 static SERVER: LazyLock<Server> = LazyLock::new(Server::start);
 
 /// The address of the shared server.
-pub(crate) fn address() -> String {
-    SERVER.address.clone()
+pub(crate) fn address() -> &'static str {
+    &SERVER.address
 }
 
-/// A connection as root, and the way it sends.
+/// A connection, and the way it sends.
 pub(crate) struct World {
     pub(crate) connection: Connection,
-    pub(crate) wire: Arc<Plain>,
+    pub(crate) wire: Arc<Counted>,
 }
 
 impl World {
+    /// As root.
     pub(crate) async fn new() -> World {
-        let wire = Arc::new(Plain::to(&address()));
-        let setup = setup(wire.clone(), Settings::default(), Some("root"), None);
+        World::with("root", Settings::default()).await
+    }
+
+    /// With a token and settings.
+    pub(crate) async fn with(token: &str, settings: Settings) -> World {
+        let wire = Counted::to(address());
+        let setup = setup(shared(wire.clone()), settings, Some(token), None);
         let world = World { connection: openbao::PLATFORM.connect(setup).unwrap(), wire };
         // Enabling twice is refused: whoever is first does it.
         let _ = world.call("POST", "sys/auth/approle", Some(json!({"type": "approle"}))).await;
         world
+    }
+
+    /// As root, on a server that looks like Vault.
+    pub(crate) async fn vaultish() -> World {
+        World::new().await;
+        let wire = Counted::to(address());
+        let vaultish: Arc<dyn Transport> = Arc::new(Vaultish(wire.clone()));
+        let setup = setup(shared(vaultish), Settings::default(), Some("root"), None);
+        World { connection: openbao::PLATFORM.connect(setup).unwrap(), wire }
     }
 
     pub(crate) fn connector(&self) -> Arc<dyn Connector> {
@@ -43,14 +71,53 @@ impl World {
         self.connection.sink.clone().unwrap()
     }
 
-    /// Somebody's hand: a call past the connector.
+    /// Makes an integration.
+    pub(crate) async fn integration(&self, name: &str) -> (ObjectRef, ObservedIntegration) {
+        let made = self.connector().create(&new(name)).await.unwrap();
+        (object(name, Some(&made.vendor_id)), made)
+    }
+
+    /// Gives it scopes.
+    pub(crate) async fn scope(
+        &self,
+        id: &ObjectRef,
+        texts: &[&str],
+    ) -> connector::Result<ObservedIntegration> {
+        let change = Change { scopes: Some(scopes(texts)), ..Change::default() };
+        self.connector().modify(id, &change).await
+    }
+
+    /// Issues a credential whose secret we chose.
+    pub(crate) async fn issue(&self, id: &ObjectRef, settings: &Settings) -> (Secret, Issued) {
+        let bao = self.connector();
+        let secret = bao.choose_secret(TYPE, settings, MARKER).unwrap();
+        let request = IssueRequest {
+            credential_type: TYPE,
+            profile: "add-ours",
+            marker: MARKER,
+            secret: Some(&secret),
+            settings,
+            expires_at: None,
+        };
+        let issued = bao.issue(id, request).await.unwrap();
+        (secret, issued)
+    }
+
+    /// Somebody's hand: a call past the connector, as root.
     pub(crate) async fn call(
         &self,
         method: &'static str,
         path: &str,
         body: Option<Value>,
     ) -> (u16, Value) {
-        call(&Plain::to(&address()), "root", method, path, body).await
+        call(&*Counted::to(address()), "root", method, path, body).await
+    }
+
+    /// A call by hand that must succeed.
+    pub(crate) async fn by_hand(&self, method: &'static str, path: &str, body: Value) -> Value {
+        let (status, answer) = self.call(method, path, Some(body)).await;
+        assert!((200..300).contains(&status), "{method} {path}: {status} {answer}");
+        answer
     }
 }
 
@@ -61,7 +128,7 @@ pub(crate) async fn call(
     path: &str,
     body: Option<Value>,
 ) -> (u16, Value) {
-    let mut request = Request { method, ..Request::get(format!("v1/{path}"), "hand") };
+    let mut request = Request { method, ..Request::get(format!("v1/{path}"), "by hand") };
     request = request.header("X-Vault-Token", Secret::new(token));
     if let Some(body) = body {
         request = request.json(&body);
@@ -85,4 +152,32 @@ pub(crate) fn setup(
         clock: Arc::new(SystemClock),
         keyring: None,
     }
+}
+
+pub(crate) fn record() -> Record {
+    Record {
+        realm: Some("k3x9q2".into()),
+        purpose: Some("Copies paid invoices to the ledger".into()),
+        technical_owner: Some(OwnerRef { id: "owner/payments".into(), email: None }),
+        ..Record::default()
+    }
+}
+
+pub(crate) fn new(name: &str) -> NewIntegration {
+    let settings = Settings::default().with("token_ttl", Setting::Text("1h".into()));
+    NewIntegration { kind: KIND.into(), name: name.into(), settings, record: record() }
+}
+
+pub(crate) fn object(key: &str, vendor_id: Option<&str>) -> ObjectRef {
+    let vendor_id = vendor_id.map(str::to_owned);
+    ObjectRef { kind: KIND.into(), key: key.into(), vendor_id, name: key.into() }
+}
+
+pub(crate) fn scopes(texts: &[&str]) -> BTreeSet<GrantedScope> {
+    let parse = |text: &&str| openbao::PLATFORM.parse_scope(KIND, text).unwrap();
+    texts.iter().flat_map(parse).map(GrantedScope::standing).collect()
+}
+
+pub(crate) fn names(one: &ObservedIntegration) -> Vec<String> {
+    one.scopes.iter().map(|granted| granted.scope.to_string()).collect()
 }

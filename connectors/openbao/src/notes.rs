@@ -1,0 +1,114 @@
+//! What is weaker on one connection than on a current OpenBao with the full permissions, for `nhi
+//! doctor`. Features are asked for, never versions.
+
+use std::collections::BTreeMap;
+
+use connector::Result;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::{api::ask, approle::AppRole, tables::MOUNT};
+
+/// What a deed needs of our own token: path, capabilities, and what goes missing without.
+const NEEDS: [(&str, &[&str], &str); 11] = [
+    ("auth/{mount}/role", &["list"], "integrations that nobody declared are not found"),
+    (
+        "auth/{mount}/role/nhi-probe",
+        &["create", "read", "update", "delete"],
+        "integrations can be neither made nor changed",
+    ),
+    (
+        "auth/{mount}/role/nhi-probe/secret-id",
+        &["list", "update"],
+        "credentials can be neither listed nor issued",
+    ),
+    (
+        "auth/{mount}/role/nhi-probe/custom-secret-id",
+        &["update"],
+        "secrets of our own choice cannot be issued",
+    ),
+    (
+        "sys/policies/acl/nhi/probe",
+        &["create", "read", "update", "delete"],
+        "scopes and records can be neither read nor written",
+    ),
+    ("identity/entity", &["create", "update"], "integrations cannot be switched off"),
+    (
+        "identity/entity/name/nhi/probe",
+        &["read"],
+        "whether an integration is switched off is not seen",
+    ),
+    (
+        "identity/lookup/entity",
+        &["update"],
+        "policies that identity gives are not seen where the entity is not ours",
+    ),
+    (
+        "auth/token/accessors",
+        &["list", "sudo"],
+        "tokens minted from a credential cannot be found: after a revocation they live until their own end",
+    ),
+    (
+        "auth/token/revoke-accessor",
+        &["update"],
+        "tokens minted from a credential cannot be revoked",
+    ),
+    ("sys/auth", &["read"], "AppRole mounts are seen only where our token may use them"),
+];
+
+impl AppRole {
+    /// Whole sentences, one for each weakness.
+    pub(crate) async fn weaknesses(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        match self.all_policies().await {
+            Ok(Some(_)) => {}
+            Ok(None) => notes.push(
+                "Policies cannot be listed with their texts here: every integration costs one request \
+                 more."
+                    .to_owned(),
+            ),
+            Err(error) => notes.push(format!("Whether policies can be listed cannot be told: {error}.")),
+        }
+        match self.counts_policies().await {
+            Ok(true) => {}
+            Ok(false) => notes.push(
+                "Policies have no compare-and-set here (or the policy \"default\" is not readable): a \
+                 change is checked by reading before and after, and somebody who writes the same policy \
+                 in the same moment may be overwritten. Scopes with an end are refused where the server \
+                 does not know `expiration`."
+                    .to_owned(),
+            ),
+            Err(error) => notes.push(format!("Whether policies have compare-and-set cannot be told: {error}.")),
+        }
+        match self.missing().await {
+            Ok(missing) => notes.extend(missing),
+            Err(error) => notes.push(format!("What our own token may do cannot be told: {error}.")),
+        }
+        notes
+    }
+
+    async fn missing(&self) -> Result<Vec<String>> {
+        #[derive(Deserialize)]
+        struct Held(BTreeMap<String, serde_json::Value>);
+        let path = |need: &str| need.replace("{mount}", MOUNT);
+        let paths: Vec<String> = NEEDS.iter().map(|(need, _, _)| path(need)).collect();
+        let request =
+            ask("v1/sys/capabilities-self", "sys/capabilities-self", &json!({ "paths": paths }))?;
+        let held: Held = self.api().need(request).await?;
+        let mut notes = Vec::new();
+        for (need, wanted, without) in NEEDS {
+            let need = path(need);
+            let has = |capability: &str| {
+                held.0
+                    .get(&need)
+                    .and_then(serde_json::Value::as_array)
+                    .is_some_and(|all| all.iter().any(|one| one == capability || one == "root"))
+            };
+            let lacking: Vec<&str> = wanted.iter().copied().filter(|one| !has(one)).collect();
+            if !lacking.is_empty() {
+                notes.push(format!("Our token lacks {} on {need}: {without}.", lacking.join(", ")));
+            }
+        }
+        Ok(notes)
+    }
+}

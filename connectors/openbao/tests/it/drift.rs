@@ -1,0 +1,180 @@
+//! What others change behind our back is seen, in every place where power can come from.
+
+use std::collections::BTreeSet;
+
+use connector::{Change, Error, Freshness, Refusal, Want};
+use domain::{GrantedScope, Scope};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use crate::world::{World, names, object, record, scopes};
+
+const FRESH: Want = Want { freshness: Freshness::Fresh, ..Want::LEAN };
+
+#[tokio::test]
+async fn a_scope_is_seen_wherever_it_comes_from_and_taken_away_again() {
+    let world = World::new().await;
+    let (id, made) = world.integration("drift").await;
+    let declared = ["secret/data/a:read"];
+    world.scope(&id, &declared).await.unwrap();
+
+    let (_, policy) = world.call("GET", "sys/policies/acl/nhi/drift", None).await;
+    let text = policy["data"]["policy"].as_str().unwrap();
+    let text = format!(
+        "{text}\npath \"sys/mounts\" {{ capabilities = [\"read\"] }}\npath \"kv/+/x\" {{\n  capabilities = [\"read\"]\n  min_wrapping_ttl = \"1h\"\n}}\n"
+    );
+    world.by_hand("POST", "sys/policies/acl/nhi/drift", json!({"policy": text})).await;
+    let role = json!({
+        "token_policies": ["nhi/drift", "admin"], "bind_secret_id": false, "token_period": "1h",
+        "token_bound_cidrs": "127.0.0.1/32",
+    });
+    world.by_hand("POST", "auth/approle/role/drift", role).await;
+    world.by_hand("POST", "identity/entity/name/nhi/drift", json!({"policies": ["extra"]})).await;
+
+    let seen = world.connector().read(&id, FRESH).await.unwrap().unwrap();
+    let all = names(&seen);
+    assert!(seen.gaps.is_empty(), "{:?}", seen.gaps);
+    let opaque = all.iter().find(|one| one.starts_with("rule/kv/+/x#")).unwrap().clone();
+    let expected = BTreeSet::from([
+        "identity-policy/extra".to_owned(),
+        "policy/admin".to_owned(),
+        "role/no-secret-needed".to_owned(),
+        "role/periodic-tokens".to_owned(),
+        "secret/data/a:read".to_owned(),
+        "sys/mounts:read".to_owned(),
+        opaque,
+    ]);
+    assert_eq!(all.into_iter().collect::<BTreeSet<_>>(), expected);
+
+    // What is tolerated stays as it is, the opaque rule too.
+    let kept: BTreeSet<GrantedScope> = seen
+        .scopes
+        .iter()
+        .filter(|one| !one.scope.as_str().starts_with("role/"))
+        .cloned()
+        .collect();
+    let change = Change { scopes: Some(kept.clone()), ..Change::default() };
+    assert_eq!(world.connector().modify(&id, &change).await.unwrap().scopes, kept);
+
+    let clean = world.scope(&id, &declared).await.unwrap();
+    assert_eq!(clean.scopes, scopes(&declared));
+    assert_eq!(clean.record, made.record, "the record stays");
+    assert!(clean.settings.texts("token_bound_cidrs").is_some(), "what was not asked for stays");
+}
+
+#[tokio::test]
+async fn a_policy_that_comes_through_a_group_is_seen_and_named() {
+    let world = World::new().await;
+    let (id, _) = world.integration("grouped").await;
+    let (_, entity) = world.call("GET", "identity/entity/name/nhi/grouped", None).await;
+    let group = json!({"name": "payments", "policies": ["pay"], "member_entity_ids": [entity["data"]["id"]]});
+    world.by_hand("POST", "identity/group", group).await;
+    let seen = world.connector().read(&id, FRESH).await.unwrap().unwrap();
+    assert_eq!(names(&seen), ["identity-policy/pay"]);
+    assert!(!seen.parked);
+    let refused = world.scope(&id, &[]).await.unwrap_err();
+    assert!(refused.to_string().contains("\"payments\""), "{refused}");
+}
+
+#[tokio::test]
+async fn a_policy_that_is_not_attached_gives_nothing_and_one_that_is_gone_is_made_again() {
+    let world = World::new().await;
+    let (id, _) = world.integration("detached").await;
+    world.scope(&id, &["secret/data/a:read"]).await.unwrap();
+    world.by_hand("POST", "auth/approle/role/detached", json!({"token_policies": []})).await;
+    let seen = world.connector().read(&id, FRESH).await.unwrap().unwrap();
+    assert!(seen.scopes.is_empty() && seen.parked);
+    assert_eq!(world.call("DELETE", "sys/policies/acl/nhi/detached", None).await.0, 204);
+    let seen = world.connector().read(&id, FRESH).await.unwrap().unwrap();
+    assert_eq!(seen.record, None);
+    let change = Change {
+        record: Some(record()),
+        scopes: Some(scopes(&["secret/data/a:read"])),
+        ..Change::default()
+    };
+    let healed = world.connector().modify(&id, &change).await.unwrap();
+    assert_eq!(
+        (names(&healed), healed.record),
+        (vec!["secret/data/a:read".into()], Some(record()))
+    );
+}
+
+#[tokio::test]
+async fn a_record_that_was_wiped_is_absent_and_the_rules_stay() {
+    let world = World::new().await;
+    let (id, _) = world.integration("wiped").await;
+    let text = "# by hand\npath \"secret/data/a\" { capabilities = [\"read\"] } # note\n";
+    world.by_hand("POST", "sys/policies/acl/nhi/wiped", json!({"policy": text})).await;
+    let seen = world.connector().read(&id, FRESH).await.unwrap().unwrap();
+    assert_eq!((seen.record.as_ref(), names(&seen)), (None, vec!["secret/data/a:read".to_owned()]));
+    let change = Change { record: Some(record()), ..Change::default() };
+    world.connector().modify(&id, &change).await.unwrap();
+    let (_, policy) = world.call("GET", "sys/policies/acl/nhi/wiped", None).await;
+    let written = policy["data"]["policy"].as_str().unwrap();
+    assert!(written.contains("# by hand\n") && written.contains("} # note"), "{written}");
+}
+
+#[tokio::test]
+async fn a_role_that_was_recreated_is_another_one() {
+    let world = World::new().await;
+    let (id, made) = world.integration("again").await;
+    assert_eq!(world.call("DELETE", "auth/approle/role/again", None).await.0, 204);
+    assert_eq!(world.connector().read(&id, FRESH).await.unwrap(), None);
+    world
+        .by_hand("POST", "auth/approle/role/again", json!({"token_policies": ["nhi/again"]}))
+        .await;
+    for refused in [
+        world.connector().read(&id, FRESH).await.unwrap_err(),
+        world.scope(&id, &[]).await.unwrap_err(),
+        world.connector().delete(&id).await.unwrap_err(),
+    ] {
+        assert!(matches!(refused, Error::Recreated { .. }), "{refused}");
+    }
+    let anew = world.connector().read(&object("again", None), FRESH).await.unwrap().unwrap();
+    assert_ne!(anew.vendor_id, made.vendor_id);
+    // Its sign-ins belong to no entity of ours yet; switching it off makes that so.
+    let off = Change { enabled: Some(false), ..Change::default() };
+    assert!(!world.connector().modify(&object("again", None), &off).await.unwrap().enabled);
+}
+
+#[tokio::test]
+async fn a_scope_with_an_end_is_ended_by_the_server() {
+    let world = World::new().await;
+    let (id, _) = world.integration("dated").await;
+    let until = Timestamp::now() + SignedDuration::from_secs(2);
+    let until = Timestamp::from_second(until.as_second()).unwrap();
+    let dated = GrantedScope { scope: Scope::canonical("secret/data/b:read"), until: Some(until) };
+    let mut wanted = scopes(&["secret/data/a:read", "secret/data/b:list"]);
+    wanted.insert(dated);
+    let change = Change { scopes: Some(wanted.clone()), ..Change::default() };
+    assert_eq!(world.connector().modify(&id, &change).await.unwrap().scopes, wanted);
+    let token = json!({"policies": ["nhi/dated"], "no_default_policy": true});
+    let token = world.by_hand("POST", "auth/token/create", token).await;
+    let ask = json!({"token": token["auth"]["client_token"], "paths": ["secret/data/b"]});
+    let may = world.by_hand("POST", "sys/capabilities", ask.clone()).await;
+    assert_eq!(may["data"]["secret/data/b"], json!(["list", "read"]));
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    let may = world.by_hand("POST", "sys/capabilities", ask).await;
+    assert_eq!(may["data"]["secret/data/b"], json!(["list"]));
+    let seen = world.connector().read(&id, FRESH).await.unwrap().unwrap();
+    assert_eq!(names(&seen), ["secret/data/a:read", "secret/data/b:list"]);
+}
+
+#[tokio::test]
+async fn two_writers_of_one_integration_do_not_overwrite_each_other() {
+    let (one, two) = (World::new().await, World::new().await);
+    let (id, _) = one.integration("contended").await;
+    let (a, b) = tokio::join!(
+        one.scope(&id, &["secret/data/a:read"]),
+        two.scope(&id, &["secret/data/b:read"])
+    );
+    let done = [&a, &b].iter().filter(|one| one.is_ok()).count();
+    assert!(done >= 1, "{a:?} {b:?}");
+    for refused in [a, b].into_iter().filter_map(Result::err) {
+        let fits = refused.refusal() == Some(Refusal::Conflict)
+            || matches!(refused, Error::UnexpectedAnswer { .. });
+        assert!(fits, "{refused}");
+    }
+    let seen = one.connector().read(&id, FRESH).await.unwrap().unwrap();
+    assert_eq!(seen.scopes.len(), 1, "{:?}", names(&seen));
+}

@@ -1,0 +1,209 @@
+//! How we sign in, what we may, how much we ask.
+
+use std::sync::Arc;
+
+use connector::{
+    Change, Error, Platform, Refusal, Want,
+    transport::{HttpOptions, HttpTransport},
+};
+use domain::{GapExtent, Settings, settings::Setting};
+use secrets::{Document, Expect};
+use serde_json::json;
+
+use crate::{
+    server::Server,
+    wire::{Counted, shared},
+    world::{TYPE, World, address, call, new, object, setup},
+};
+
+#[tokio::test]
+async fn an_unchanged_integration_costs_four_requests_and_the_policies_one_for_all() {
+    let world = World::new().await;
+    let ids = [world.integration("four-a").await.0, world.integration("four-b").await.0];
+    for id in &ids {
+        world.scope(id, &["secret/data/a:read"]).await.unwrap();
+        world.issue(id, &Settings::default()).await;
+    }
+    // Another process: nothing is known from before.
+    let world = World::new().await;
+    world.wire.sent();
+    // Three resources read each integration.
+    for _ in 0..3 {
+        for id in &ids {
+            let seen = world.connector().read(id, Want::LEAN).await.unwrap().unwrap();
+            assert_eq!((seen.scopes.len(), seen.credentials.unwrap().len()), (1, 1));
+        }
+    }
+    let sent = world.wire.sent();
+    assert_eq!(sent.len(), 1 + 2 * 4, "{sent:#?}");
+    let one = world
+        .connector()
+        .read(&ids[0], Want::LEAN)
+        .await
+        .unwrap()
+        .unwrap()
+        .credentials
+        .unwrap()
+        .remove(0);
+    assert_eq!(one.marker, None, "not asked for");
+    let told = world.connector().credential(&ids[0], &one.key_id).await.unwrap().unwrap();
+    assert!(told.marker.is_some());
+    world.connector().credential(&ids[0], &one.key_id).await.unwrap();
+    assert_eq!(world.wire.sent().len(), 1, "what is fixed is asked once");
+}
+
+#[tokio::test]
+async fn a_role_of_our_own_signs_in_once_and_never_again_when_refused() {
+    let world = World::new().await;
+    let policy = json!({"policy": "path \"auth/approle/role\" { capabilities = [\"list\"] }\npath \"sys/auth\" { capabilities = [\"read\"] }"});
+    world.by_hand("POST", "sys/policies/acl/hand", policy).await;
+    world.by_hand("POST", "sys/auth/ours", json!({"type": "approle"})).await;
+    world.by_hand("POST", "auth/ours/role/nhi", json!({"token_policies": ["hand"]})).await;
+    let (_, role_id) = world.call("GET", "auth/ours/role/nhi/role-id", None).await;
+    let role_id = role_id["data"]["role_id"].as_str().unwrap().to_owned();
+    let secret_id = world.by_hand("POST", "auth/ours/role/nhi/secret-id", json!({})).await;
+    let secret_id = secret_id["data"]["secret_id"].as_str().unwrap().to_owned();
+    let mount = Settings::default().with("sign_in_mount", Setting::Text("ours".into()));
+    let connect = |secret: &str| {
+        let wire = Counted::to(address());
+        let setup = setup(shared(wire.clone()), mount.clone(), Some(secret), Some(&role_id));
+        (openbao::PLATFORM.connect(setup).unwrap().connector.unwrap(), wire)
+    };
+    let (good, wire) = connect(&format!("{secret_id}\n"));
+    good.list(Want::LEAN).await.unwrap();
+    let sign_ins =
+        |wire: &Counted| wire.sent().iter().filter(|one| one.ends_with("/login")).count();
+    assert_eq!(sign_ins(&wire), 1);
+    let (bad, wire) = connect("wrong");
+    for _ in 0..9 {
+        assert!(bad.read(&object("x", None), Want::LEAN).await.is_err());
+    }
+    assert_eq!(sign_ins(&wire), 1);
+}
+
+#[tokio::test]
+async fn without_a_credential_the_error_says_what_to_set() {
+    let setup = setup(shared(Counted::to(address())), Settings::default(), None, None);
+    let bao = openbao::PLATFORM.connect(setup).unwrap().connector.unwrap();
+    let error = bao.read(&object("x", None), Want::LEAN).await.unwrap_err();
+    assert!(
+        matches!(&error, Error::Configuration(text) if text.contains("`credential`")),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn what_we_may_not_read_is_an_error_and_never_absence() {
+    let world = World::new().await;
+    world.integration("hidden").await;
+    let token = world.by_hand("POST", "auth/token/create", json!({"policies": ["default"]})).await;
+    let blind =
+        World::with(token["auth"]["client_token"].as_str().unwrap(), Settings::default()).await;
+    let refused = blind.connector().read(&object("hidden", None), Want::LEAN).await.unwrap_err();
+    assert_eq!(refused.refusal(), Some(Refusal::Forbidden), "{refused}");
+    let listed = blind.connector().list(Want::LEAN).await.unwrap();
+    assert!(!listed.is_complete() && listed.integrations.is_empty(), "{listed:?}");
+    let notes = blind.connector().notes().await;
+    assert!(notes.iter().any(|note| note.contains("auth/token/accessors")), "{notes:#?}");
+    assert!(world.connector().notes().await.is_empty());
+}
+
+#[tokio::test]
+async fn the_permissions_of_the_readme_are_enough() {
+    let world = World::new().await;
+    let readme = include_str!("../../README.md");
+    let policy =
+        readme.split("```hcl\n").find(|part| part.contains("sys/policies/acl/nhi/*")).unwrap();
+    let policy = policy.split("```").next().unwrap();
+    world.by_hand("POST", "sys/policies/acl/readme", json!({"policy": policy})).await;
+    let token = json!({"policies": ["readme"], "no_default_policy": true});
+    let token = world.by_hand("POST", "auth/token/create", token).await;
+    let ours =
+        World::with(token["auth"]["client_token"].as_str().unwrap(), Settings::default()).await;
+    let bao = ours.connector();
+    assert_eq!(bao.notes().await, Vec::<String>::new());
+    let (id, _) = ours.integration("permitted").await;
+    ours.scope(&id, &["secret/data/a:read"]).await.unwrap();
+    let (secret, issued) = ours.issue(&id, &Settings::default()).await;
+    bao.probe(&id, TYPE, &secret).await.unwrap();
+    bao.modify(&id, &Change { enabled: Some(false), ..Change::default() }).await.unwrap();
+    let listed = bao.list(Want::PLAN).await.unwrap();
+    // Mounts that other tests made are none of this policy's.
+    let of_ours = |gap: &&domain::Gap| !matches!(&gap.extent, GapExtent::Page(page) if page != "auth/approle/role");
+    assert_eq!(listed.gaps.iter().filter(of_ours).collect::<Vec<_>>(), Vec::<&domain::Gap>::new());
+    assert!(listed.integrations.iter().any(|one| one.key == "permitted" && one.gaps.is_empty()));
+    bao.end(&id, &issued.key_id).await.unwrap();
+    bao.sweep(&id, None).await.unwrap();
+    bao.delete(&id).await.unwrap();
+    secrets::conformance::assert_conforms(&*ours.sink(), "secret/apps/readme").await;
+}
+
+#[tokio::test]
+async fn a_pinned_tenant_keeps_us_off_another_one() {
+    let world = World::new().await;
+    let id = world.connector().tenant().await.unwrap();
+    let pinned = |id: &str| Settings::default().with("tenant", Setting::Text(id.to_owned()));
+    let right = World::with("root", pinned(&id)).await;
+    assert_eq!(right.connector().tenant().await.unwrap(), id);
+    let wrong = World::with("root", pinned("another")).await;
+    wrong.wire.sent();
+    for refused in [
+        wrong.connector().create(&new("pinned")).await.unwrap_err(),
+        wrong.connector().read(&object("pinned", None), Want::LEAN).await.unwrap_err(),
+    ] {
+        assert!(matches!(refused, Error::Tenant { .. }), "{refused}");
+    }
+    assert_eq!(wrong.wire.sent(), ["GET sys/health"], "asked once, and nothing else");
+}
+
+#[tokio::test]
+async fn a_namespace_holds_its_own_integrations() {
+    let world = World::new().await;
+    world.by_hand("POST", "sys/namespaces/team-n", json!({})).await;
+    world.by_hand("POST", "team-n/sys/auth/approle", json!({"type": "approle"})).await;
+    world
+        .by_hand("POST", "team-n/sys/mounts/kv", json!({"type": "kv", "options": {"version": "2"}}))
+        .await;
+    let settings = Settings::default().with("namespace", Setting::Text("team-n/".into()));
+    let inside = World::with("root", settings).await;
+    let tenant = inside.connector().tenant().await.unwrap();
+    assert_eq!(tenant, format!("{}/team-n", world.connector().tenant().await.unwrap()));
+    let (id, _) = inside.integration("inside").await;
+    inside.scope(&id, &["kv/data/a:read"]).await.unwrap();
+    let (secret, _) = inside.issue(&id, &Settings::default()).await;
+    inside.connector().probe(&id, TYPE, &secret).await.unwrap();
+    let document = Document::default().with("a", domain::Secret::new("1"));
+    inside.sink().write("kv/apps/x", &document, Expect::Nothing).await.unwrap();
+    assert_eq!(world.connector().read(&object("inside", None), Want::DEED).await.unwrap(), None);
+    assert_eq!(world.call("GET", "team-n/auth/approle/role/inside", None).await.0, 200);
+    inside.connector().delete(&id).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_with_a_private_authority_is_trusted_by_its_file_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start_tls(folder.path());
+    let to = |ca_file| {
+        let address = server.address.clone();
+        Arc::new(HttpTransport::new(HttpOptions { address, ca_file }).unwrap())
+    };
+    let trusted = to(Some(folder.path().join("vault-ca.pem")));
+    let (status, _) =
+        call(&*trusted, "root", "POST", "sys/auth/approle", Some(json!({"type": "approle"}))).await;
+    assert_eq!(status, 204);
+    let connect = |transport: Arc<HttpTransport>| {
+        let setup = setup(transport, Settings::default(), Some("root"), None);
+        openbao::PLATFORM.connect(setup).unwrap().connector.unwrap()
+    };
+    let bao = connect(trusted);
+    let made = bao.create(&new("private")).await.unwrap();
+    let id = object("private", Some(&made.vendor_id));
+    let secret = bao.choose_secret(TYPE, &Settings::default(), "m").unwrap();
+    // The probe's connection of its own trusts the same file.
+    assert!(matches!(
+        bao.probe(&id, TYPE, &secret).await.unwrap(),
+        connector::Probe::Refused { .. }
+    ));
+    let refused = connect(to(None)).tenant().await.unwrap_err();
+    assert!(matches!(refused, Error::Unreachable { .. }), "{refused}");
+}
