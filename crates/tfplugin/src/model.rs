@@ -99,6 +99,19 @@ pub trait Data: Sized + Clone + Send + Sync + 'static {
     /// The value does not fit, or a part of it is unknown.
     fn decode(value: Value, path: &Path) -> Result<Self, Misread>;
 
+    /// Reads an element of a collection, which may be null or unknown: only [`Attr`] has a place
+    /// for that.
+    ///
+    /// # Errors
+    /// The element does not fit, or a part of it is unknown.
+    fn decode_element(value: Value, path: &Path) -> Result<Self, Misread> {
+        match value {
+            Value::Null => Err(Misread::wrong(path, "null cannot stand among the elements")),
+            Value::Unknown(_) => Err(Misread::Unknown),
+            value => Self::decode(value, path),
+        }
+    }
+
     /// The value.
     fn encode(&self) -> Value;
 }
@@ -173,15 +186,6 @@ pub fn to_value<M: Model>(model: &M) -> Value {
 
 fn no_fit<T>(value: &Value, ty: &str, path: &Path) -> Result<T, Misread> {
     Err(Misread::wrong(path, format!("{} is no {ty}", value.noun())))
-}
-
-/// Elements: null has no place in a collection of plain values.
-fn element<T: Data>(value: Value, path: &Path) -> Result<T, Misread> {
-    match value {
-        Value::Null => Err(Misread::wrong(path, "null cannot stand among the elements")),
-        Value::Unknown(_) => Err(Misread::Unknown),
-        value => T::decode(value, path),
-    }
 }
 
 impl Data for String {
@@ -300,9 +304,11 @@ impl<T: Data> Data for Vec<T> {
 
     fn decode(value: Value, path: &Path) -> Result<Self, Misread> {
         match value {
-            Value::List(all) => {
-                all.into_iter().enumerate().map(|(i, v)| element(v, &path.index(i))).collect()
-            }
+            Value::List(all) => all
+                .into_iter()
+                .enumerate()
+                .map(|(i, v)| T::decode_element(v, &path.index(i)))
+                .collect(),
             other => no_fit(&other, "list", path),
         }
     }
@@ -319,7 +325,7 @@ impl<T: Data + Ord> Data for BTreeSet<T> {
 
     fn decode(value: Value, path: &Path) -> Result<Self, Misread> {
         match value {
-            Value::Set(all) => all.into_iter().map(|v| element(v, path)).collect(),
+            Value::Set(all) => all.into_iter().map(|v| T::decode_element(v, path)).collect(),
             other => no_fit(&other, "set", path),
         }
     }
@@ -339,7 +345,7 @@ impl<T: Data> Data for BTreeMap<String, T> {
             Value::Map(all) => all
                 .into_iter()
                 .map(|(key, v)| {
-                    let v = element(v, &path.key(&key))?;
+                    let v = T::decode_element(v, &path.key(&key))?;
                     Ok((key, v))
                 })
                 .collect(),
@@ -360,6 +366,10 @@ impl<T: Data> Data for Attr<T> {
 
     fn decode(value: Value, path: &Path) -> Result<Self, Misread> {
         read_attr(value, || path.clone())
+    }
+
+    fn decode_element(value: Value, path: &Path) -> Result<Self, Misread> {
+        Self::decode(value, path)
     }
 
     fn encode(&self) -> Value {
