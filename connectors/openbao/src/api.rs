@@ -608,3 +608,137 @@ pub(crate) fn ask(
     request.body = Some(json(body)?);
     Ok(request)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Recorded {
+        status: u16,
+        body: Value,
+    }
+
+    /// An answer as the real server gave it.
+    macro_rules! recorded {
+        ($name:literal) => {{
+            let text = include_str!(concat!("../fixtures/", $name, ".json"));
+            let recorded: Recorded = serde_json::from_str(text).unwrap();
+            let body = Zeroizing::new(recorded.body.to_string().into_bytes());
+            Answer { status: recorded.status, headers: Vec::new(), body }
+        }};
+    }
+
+    fn read<T: DeserializeOwned>(answer: Answer) -> T {
+        assert_eq!(answer.status, 200);
+        data("test", &answer.body).unwrap()
+    }
+
+    #[test]
+    fn recorded_answers_are_read() {
+        let health: Health = parse("test", &recorded!("health").body).unwrap();
+        assert_eq!(health.cluster_id.len(), 36);
+        let policies: Detailed<AclPolicy> = read(recorded!("policies"));
+        assert!(policies.key_info["nhi/ci"].policy.starts_with("# nhi: "));
+        assert_eq!(read::<AclPolicy>(recorded!("policy")).version, Some(1));
+        let role: Role = read(recorded!("role"));
+        assert_eq!((role.token_ttl, role.token_policies), (3600, vec!["nhi/ci".to_owned()]));
+        assert!(role.bind_secret_id && role.token_no_default_policy);
+        assert_eq!(role.token_bound_cidrs.len(), 2);
+        assert_eq!(read::<RoleId>(recorded!("role-id")).role_id.len(), 36);
+        assert_eq!(read::<Keys>(recorded!("secret-ids")).keys.len(), 2);
+        let issued: SecretIdIssued = read(recorded!("secret-id-issued"));
+        let info: SecretIdInfo = read(recorded!("secret-id-info"));
+        assert_eq!(info.secret_id_accessor, issued.secret_id_accessor);
+        assert_eq!(info.metadata["nhi"], "marker");
+        assert_eq!(info.secret_id_num_uses, 5);
+        let life = info.expiration_time.unwrap().duration_since(info.creation_time.unwrap());
+        assert_eq!(life.as_hours(), 2);
+        let login: Envelope<serde::de::IgnoredAny> =
+            parse("test", &recorded!("login").body).unwrap();
+        let login = login.auth.unwrap();
+        assert_eq!((login.client_token.expose(), login.lease_duration), ("s.recorded", 3600));
+        let entity: Entity = read(recorded!("entity"));
+        assert_eq!(entity.aliases.unwrap()[0].mount_path, "auth/approle/");
+        let mounts: BTreeMap<String, Mount> = read(recorded!("auth-mounts"));
+        assert_eq!(mounts["approle/"].mount_type, "approle");
+        let kv: KvData = read(recorded!("kv-data"));
+        assert_eq!(kv.data.unwrap().0.get("password").unwrap().expose(), "p");
+        let metadata: KvMetadata = read(recorded!("kv-metadata"));
+        assert_eq!(
+            (metadata.current_version, metadata.custom_metadata["nhi_gen"].as_str()),
+            (1, "1")
+        );
+        let listing: Detailed<Option<KvMetadata>> = read(recorded!("kv-listing"));
+        assert_eq!(listing.key_info["a"].as_ref().unwrap().current_version, 1);
+        let gone: KvData = data("test", &recorded!("kv-destroyed").body).unwrap();
+        assert!(gone.metadata.destroyed && gone.data.is_none());
+    }
+
+    #[test]
+    fn every_recorded_refusal_means_one_thing() {
+        let cases = [
+            (recorded!("role-absent"), Said::Nothing, Some(Refusal::NotFound)),
+            (recorded!("secret-ids-of-absent-role"), Said::NoRole, Some(Refusal::NotFound)),
+            (recorded!("no-secret-ids"), Said::Nothing, Some(Refusal::NotFound)),
+            (recorded!("policy-exists"), Said::Stale, Some(Refusal::Conflict)),
+            (recorded!("policy-stale"), Said::Stale, Some(Refusal::Conflict)),
+            (recorded!("policy-bad"), Said::BadPolicy, Some(Refusal::Invalid)),
+            (
+                recorded!("secret-id-registered-already"),
+                Said::AlreadyRegistered,
+                Some(Refusal::Conflict),
+            ),
+            (recorded!("accessor-absent"), Said::NoAccessor, Some(Refusal::NotFound)),
+            (recorded!("accessor-absent-destroy"), Said::NoAccessor, Some(Refusal::NotFound)),
+            (recorded!("token-accessor-absent"), Said::NoAccessor, Some(Refusal::NotFound)),
+            (recorded!("login-refused"), Said::InvalidLogin, Some(Refusal::Invalid)),
+            (recorded!("kv-stale"), Said::Stale, Some(Refusal::Conflict)),
+            (recorded!("kv-absent"), Said::Nothing, Some(Refusal::NotFound)),
+            (recorded!("kv-unknown-path"), Said::NoRoute, Some(Refusal::NotFound)),
+            (recorded!("mount-absent"), Said::NoRoute, Some(Refusal::NotFound)),
+            (recorded!("denied"), Said::PermissionDenied, Some(Refusal::Forbidden)),
+        ];
+        for (answer, said, refusal) in cases {
+            assert_eq!(Said::read(&answer.body), said);
+            assert_eq!(refused("test", &answer, true).refusal(), refusal, "{said:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_judgment_is_ambiguous_for_a_change_and_free_for_a_look() {
+        let answer = |status| Answer { status, headers: Vec::new(), body: Zeroizing::default() };
+        for status in [500, 502, 503, 504, 599, 100] {
+            assert_eq!(refused("test", &answer(status), true).outcome(), Outcome::Ambiguous);
+            assert_eq!(refused("test", &answer(status), false).outcome(), Outcome::NotSent);
+        }
+        assert_eq!(refused("test", &answer(302), true).refusal(), Some(Refusal::Redirect));
+        assert_eq!(refused("test", &answer(429), true).refusal(), Some(Refusal::RateLimited));
+    }
+
+    #[test]
+    fn no_error_quotes_a_body() {
+        let secret = "s.verysecret";
+        let body = format!(
+            "{{\"errors\": [\"{secret}\"], \"data\": {{\"role_id\": {{\"x\": \"{secret}\"}}}}}}"
+        );
+        let answer = Answer {
+            status: 400,
+            headers: Vec::new(),
+            body: Zeroizing::new(body.clone().into_bytes()),
+        };
+        for text in [
+            refused("test", &answer, true).to_string(),
+            data::<RoleId>("test", body.as_bytes()).unwrap_err().to_string(),
+            parse::<Envelope<RoleId>>("test", secret.as_bytes()).unwrap_err().to_string(),
+            format!("{answer:?}"),
+        ] {
+            assert!(!text.contains("verysecret"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_escaped_segment_by_segment() {
+        assert_eq!(encode("a/b c?#%ä"), "a/b%20c%3F%23%25%C3%A4");
+    }
+}

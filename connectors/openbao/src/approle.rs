@@ -904,11 +904,15 @@ impl AppRole {
             Some(entity) => entity.clone(),
             None => self.ensure_entity(&found.place, &found.role_id).await?,
         };
-        if entity.disabled != enabled {
-            return Ok(());
+        match entity.disabled == enabled {
+            true => self.set_disabled(&entity, !enabled).await,
+            false => Ok(()),
         }
+    }
+
+    async fn set_disabled(&self, entity: &Entity, disabled: bool) -> Result<()> {
         let path = format!("v1/identity/entity/id/{}", encode(&entity.id));
-        let body = json!({ "disabled": !enabled });
+        let body = json!({ "disabled": disabled });
         self.api.change(post(path, "identity/entity/id/{id}", &body)?).await.map(drop)
     }
 
@@ -1240,7 +1244,11 @@ impl Connector for AppRole {
                 "the role that was just made is not there",
             )
         })?;
-        self.ensure_entity(&place, &role_id).await?;
+        let entity = self.ensure_entity(&place, &role_id).await?;
+        if entity.disabled {
+            // Left over from an integration of this name that was switched off.
+            self.set_disabled(&entity, false).await?;
+        }
         let object = ObjectRef {
             kind: APPROLE.to_owned(),
             key: place.key.clone(),

@@ -145,6 +145,19 @@ impl Pattern {
     }
 }
 
+/// Whose order of asking: they differ where a folder is listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Server {
+    /// Patterns that mean the slash first.
+    OpenBao,
+    /// Patterns that mean the path without it first, and never those for `scan`.
+    Vault,
+}
+
+impl Server {
+    const BOTH: [Server; 2] = [Server::OpenBao, Server::Vault];
+}
+
 /// Rules by path, as the server joins them: capabilities of one path add up, `deny` takes all.
 #[derive(Debug, Default)]
 pub(crate) struct Rules(BTreeMap<Pattern, BTreeSet<&'static str>>);
@@ -166,27 +179,38 @@ impl Rules {
         rules
     }
 
+    fn exact(&self, path: &str) -> Option<&BTreeSet<&'static str>> {
+        self.0.iter().find(|(one, _)| one.is_exact() && one.text == path).map(|(_, given)| given)
+    }
+
     fn deciding(&self, path: &str) -> Option<&BTreeSet<&'static str>> {
-        if let Some(exact) = self.0.iter().find(|(one, _)| one.is_exact() && one.text == path) {
-            return Some(exact.1);
+        if let Some(exact) = self.exact(path) {
+            return Some(exact);
         }
         let candidates = self.0.iter().filter(|(one, _)| !one.is_exact() && one.matches(path));
         candidates.max_by(|a, b| a.0.rank(b.0)).map(|(_, capabilities)| capabilities)
     }
 
     /// What may be done on a concrete path.
-    pub(crate) fn effective(&self, path: &str) -> BTreeSet<&'static str> {
-        let exact = |path: &str| self.0.iter().find(|(one, _)| one.is_exact() && one.text == path);
+    pub(crate) fn effective(&self, path: &str, server: Server) -> BTreeSet<&'static str> {
         let decided = self.deciding(path);
-        // Listing a folder asks for its path without the slash as well, before any pattern.
-        let folder = path.strip_suffix('/').and_then(exact).map(|(_, capabilities)| capabilities);
-        let lists = if exact(path).is_none() && folder.is_some() { folder } else { decided };
-        let given = |all: Option<&BTreeSet<&'static str>>, listing: bool| -> Vec<&'static str> {
-            let all = all.filter(|all| !all.contains("deny")).into_iter().flatten().copied();
-            all.filter(|one| matches!(*one, "list" | "scan") == listing).collect()
+        // Listing a folder also asks for its path without the slash: for an exact rule before any
+        // pattern, and for a pattern before or after those that mean the slash.
+        let bare = path.strip_suffix('/').filter(|_| self.exact(path).is_none());
+        let exact = bare.and_then(|bare| self.exact(bare));
+        let bare = || bare.and_then(|bare| self.deciding(bare));
+        let (lists, scans) = match server {
+            Server::OpenBao => (exact.or(decided).or_else(bare), exact.or(decided).or_else(bare)),
+            Server::Vault => (exact.or_else(bare).or(decided), exact.or(decided)),
         };
-        let mut held: BTreeSet<&'static str> = given(decided, false).into_iter().collect();
-        held.extend(given(lists, true));
+        let given = |all: Option<&BTreeSet<&'static str>>, wanted: fn(&str) -> bool| {
+            let all = all.filter(|all| !all.contains("deny")).into_iter().flatten().copied();
+            all.filter(|one| wanted(one)).collect::<Vec<_>>()
+        };
+        let mut held: BTreeSet<&'static str> = BTreeSet::new();
+        held.extend(given(decided, |one| !matches!(one, "list" | "scan")));
+        held.extend(given(lists, |one| one == "list"));
+        held.extend(given(scans, |one| one == "scan"));
         held
     }
 }
@@ -199,6 +223,11 @@ impl Rules {
 /// so it means the path too, and neither A nor B let it decide there. So A and B decide on the
 /// witness as well, and it gains the same. At least one of A and B differs between the two sets:
 /// if neither did, both would decide alike in both.
+///
+/// A listing of a folder is decided by what means its path without the slash or with it. A rule that
+/// means only the latter (`a/+` for `a/`) counts as one more pattern without its last segment, and
+/// every witness is asked about as a folder too. Both servers' orders are asked, since a connection's
+/// direction is told without asking which it is.
 pub(crate) fn direction(before: &BTreeSet<Scope>, after: &BTreeSet<Scope>) -> Direction {
     if before == after {
         return Direction::None;
@@ -246,8 +275,11 @@ fn compare(old: &Rules, new: &Rules) -> Direction {
     let mut changed: BTreeSet<Pattern> =
         all.iter().filter(|one| old.0.get(one) != new.0.get(one)).cloned().collect();
     let folders = |patterns: &BTreeSet<Pattern>| -> Vec<Pattern> {
-        let exact = patterns.iter().filter(|one| one.is_exact() && !one.text.ends_with('/'));
-        exact.map(|one| Pattern::new(&format!("{}/", one.text))).collect()
+        let last = |one: &Pattern| match one.stem().rsplit_once('/') {
+            Some((above, "" | "+")) => Some(Pattern::new(above)),
+            _ => None,
+        };
+        patterns.iter().filter_map(last).collect()
     };
     changed.extend(folders(&changed));
     all.extend(folders(&all));
@@ -264,9 +296,15 @@ fn compare(old: &Rules, new: &Rules) -> Direction {
     for one in &changed {
         for other in &all {
             for path in one.witnesses(other, longest, FRESH) {
-                let (was, is) = (old.effective(&path), new.effective(&path));
-                gains |= !is.is_subset(&was);
-                loses |= !was.is_subset(&is);
+                let folder = (!path.ends_with('/')).then(|| format!("{path}/"));
+                for path in [Some(path), folder].into_iter().flatten() {
+                    for server in Server::BOTH {
+                        let was = old.effective(&path, server);
+                        let is = new.effective(&path, server);
+                        gains |= !is.is_subset(&was);
+                        loses |= !was.is_subset(&is);
+                    }
+                }
             }
             if gains && loses {
                 return Direction::Mixed;
@@ -279,14 +317,6 @@ fn compare(old: &Rules, new: &Rules) -> Direction {
         (false, true) => Direction::Narrows,
         (true, true) => Direction::Mixed,
     }
-}
-
-/// Concrete paths that tell two sets of rules apart wherever they can be told apart.
-#[cfg(test)]
-pub(crate) fn witness_paths(rules: &Rules, fresh: &str) -> BTreeSet<String> {
-    let longest = rules.0.keys().map(Pattern::length).max().unwrap_or(1);
-    let pairs = rules.0.keys().flat_map(|a| rules.0.keys().map(move |b| (a, b)));
-    pairs.flat_map(|(a, b)| a.witnesses(b, longest, fresh)).collect()
 }
 
 #[cfg(test)]
@@ -375,9 +405,11 @@ mod tests {
             let (old, new) = (Rules::of(&before), Rules::of(&after));
             let (mut gains, mut loses) = (false, false);
             for path in every_path() {
-                let (was, is) = (old.effective(&path), new.effective(&path));
-                gains |= !is.is_subset(&was);
-                loses |= !was.is_subset(&is);
+                for server in Server::BOTH {
+                    let (was, is) = (old.effective(&path, server), new.effective(&path, server));
+                    gains |= !is.is_subset(&was);
+                    loses |= !was.is_subset(&is);
+                }
             }
             let found = direction(&before, &after);
             // The witnesses see every path that exists, these only a small world: what the small

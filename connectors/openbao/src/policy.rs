@@ -162,6 +162,10 @@ impl Policy {
             text.push_str(&self.body);
             text.push('\n');
         }
+        if text.is_empty() {
+            // The server refuses a policy without any text.
+            text.push_str("# no rules\n");
+        }
         text
     }
 }
