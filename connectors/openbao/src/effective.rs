@@ -296,8 +296,8 @@ fn compare(old: &Rules, new: &Rules) -> Direction {
     for one in &changed {
         for other in &all {
             for path in one.witnesses(other, longest, FRESH) {
-                let folder = (!path.ends_with('/')).then(|| format!("{path}/"));
-                for path in [Some(path), folder].into_iter().flatten() {
+                let folder = format!("{path}/");
+                for path in [path, folder] {
                     for server in Server::BOTH {
                         let was = old.effective(&path, server);
                         let is = new.effective(&path, server);
@@ -400,6 +400,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+
         #[test]
         fn the_direction_is_that_of_every_single_path(before in scopes(), after in scopes()) {
             let (old, new) = (Rules::of(&before), Rules::of(&after));
