@@ -1,0 +1,187 @@
+//! What every deed gets: connections, realm, custody, rules, memory, time.
+
+use std::{fmt, sync::Arc};
+
+use async_trait::async_trait;
+use connector::{Clock, Connection, Connector, Directory, Platform};
+use domain::{Realm, RealmKey};
+use jiff::Timestamp;
+use ledger::Ledger;
+use policy::Rules;
+use secrets::Sink;
+
+use crate::{Gate, Problem};
+
+/// The configured connections, opened when they are needed.
+#[async_trait]
+pub trait Connections: fmt::Debug + Send + Sync {
+    /// Their names.
+    fn names(&self) -> Vec<String>;
+
+    /// A connection's platform, offline.
+    ///
+    /// # Errors
+    ///
+    /// `E-CONNECTION-UNKNOWN`.
+    fn platform(&self, name: &str) -> Result<&'static dyn Platform, Problem>;
+
+    /// Opens a connection, once.
+    ///
+    /// # Errors
+    ///
+    /// There is none of that name, its credential is missing, or a part of it is not known yet.
+    async fn get(&self, name: &str) -> Result<Connection, Problem>;
+
+    /// The tenant that a connection is pinned to.
+    fn pinned_tenant(&self, name: &str) -> Option<String>;
+}
+
+/// Where documents about slots are kept.
+#[derive(Debug, Clone)]
+pub struct Custody {
+    /// The connection that is the sink.
+    pub connection: String,
+    /// The folder in it.
+    pub path: String,
+}
+
+/// Who acts, and on whose behalf.
+#[derive(Debug, Clone, Default)]
+pub struct Run {
+    /// The program and its version.
+    pub program: String,
+    /// This run's id: the owner of claims.
+    pub id: String,
+    /// What started it: `apply`, `command`.
+    pub trigger: String,
+    /// A ticket.
+    pub ticket: Option<String>,
+    /// Where the run can be seen.
+    pub url: Option<String>,
+    /// Who asked.
+    pub requester: Option<String>,
+}
+
+/// Everything a deed needs.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The connections.
+    pub connections: Arc<dyn Connections>,
+    /// The realm, if configured.
+    pub realm: Option<Arc<Realm>>,
+    /// Custody, if configured.
+    pub custody: Option<Custody>,
+    /// The rules.
+    pub rules: Arc<Rules>,
+    /// The ledger.
+    pub ledger: Arc<dyn Ledger>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Who acts.
+    pub run: Run,
+    /// Decides what may be done.
+    pub gate: Arc<dyn Gate>,
+    /// Nothing may be changed.
+    pub read_only: bool,
+}
+
+impl Context {
+    /// The present.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// A connection that holds integrations.
+    pub(crate) async fn connector(&self, name: &str) -> Result<Arc<dyn Connector>, Problem> {
+        self.connections.get(name).await?.connector.ok_or_else(|| {
+            Problem::new("E-KIND", "This connection holds no integrations")
+                .detail(format!("{name:?} is a sink or a directory only."))
+                .at(&["connection_name"])
+        })
+    }
+
+    /// A connection that is a sink.
+    pub(crate) async fn sink(&self, name: &str) -> Result<Arc<dyn Sink>, Problem> {
+        self.connections.get(name).await?.sink.ok_or_else(|| {
+            Problem::new("E-SINK-KIND", "This connection is no sink")
+                .detail(format!("{name:?} cannot hold secrets."))
+                .at(&["deliver_to"])
+        })
+    }
+
+    /// A connection that is a directory.
+    pub(crate) async fn directory(&self, name: &str) -> Result<Arc<dyn Directory>, Problem> {
+        self.connections.get(name).await?.directory.ok_or_else(|| {
+            Problem::new("E-DIRECTORY", "This connection is no directory")
+                .detail(format!("{name:?} knows no people."))
+                .at(&["directory", "connection"])
+        })
+    }
+
+    /// The realm with its key.
+    pub(crate) fn realm_key(&self) -> Result<(&str, &RealmKey), Problem> {
+        match self.realm.as_deref() {
+            Some(Realm { id, key: Some(key) }) => Ok((id, key)),
+            Some(Realm { id, key: None }) => Err(Problem::new("E-REALM", "The realm's key is missing")
+                .detail(format!(
+                    "Realm {id} is configured and its key is not readable here, so no mark of ours \
+                     could be made or checked."
+                ))
+                .next("give this run the key that realm.key in nhi.hcl names")),
+            None => Err(Problem::new("E-REALM", "A realm is needed")
+                .detail(
+                    "A credential carries a mark that says whose it is, and no realm is configured \
+                     to make it with.",
+                )
+                .next("nhi init")),
+        }
+    }
+
+    /// Custody's sink and folder.
+    pub(crate) async fn custody(&self) -> Result<(Arc<dyn Sink>, String), Problem> {
+        let Some(custody) = &self.custody else {
+            return Err(Problem::new("E-CUSTODY", "Custody is needed")
+                .detail(
+                    "A rotation that is interrupted must find its secret again, and nhi.hcl names \
+                     no place to keep it (custody).",
+                )
+                .next("nhi init, or add custody = { connection = \"…\", path = \"…\" } to nhi.hcl"));
+        };
+        let sink = self.sink(&custody.connection).await?;
+        let able = sink.capabilities();
+        if !(able.compare_and_set && able.readable) {
+            return Err(Problem::new("E-CUSTODY", "Custody needs compare-and-set")
+                .detail(format!("{:?} cannot say which version a write replaces.", custody.connection))
+                .next("name a sink that can, such as OpenBao KV v2"));
+        }
+        Ok((sink, custody.path.clone()))
+    }
+
+    /// Before a deed: it may change something, and it can be journalled.
+    pub(crate) async fn ready(&self) -> Result<(), Problem> {
+        if self.read_only {
+            return Err(Problem::new("E-READ-ONLY", "This configuration is read-only")
+                .detail("read_only = true: plan works, apply changes nothing.")
+                .next("apply with a configuration that may change things"));
+        }
+        if self.ledger.keeps() {
+            self.ledger.ready().await?;
+        }
+        Ok(())
+    }
+
+    /// The tenant's own id, checked against the pin. Asked once a connection and process by the
+    /// connector itself.
+    pub(crate) async fn tenant(&self, name: &str) -> Result<String, Problem> {
+        let connector = self.connector(name).await?;
+        let found =
+            connector.tenant().await.map_err(|error| Problem::unreadable(name, &error))?;
+        match self.connections.pinned_tenant(name) {
+            Some(expected) if expected != found => Err(Problem::unreadable(
+                name,
+                &connector::Error::Tenant { connection: name.to_owned(), expected, found },
+            )),
+            _ => Ok(found),
+        }
+    }
+}

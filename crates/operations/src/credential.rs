@@ -1,0 +1,166 @@
+//! Carrying out what a slot needs: a rotation, an ending, a copy.
+
+use domain::Fingerprint;
+use jiff::Timestamp;
+use policy::{proof::Grade, rotation::Goal};
+use secrets::Expect;
+
+use crate::{
+    Context, Problem,
+    document::{Meta, compose, matches, secret_in},
+    observe::object_of,
+    rotate::Machine,
+    slot::{PreviousKey, SeenDelivery, Sinks, SlotSpec, observe_slot},
+};
+
+/// A key that was ended, and how far that was shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revoked {
+    /// The vendor's id.
+    pub key_id: String,
+    /// How far it was proven.
+    pub grade: Grade,
+    /// Until when something that was minted from it may live.
+    pub residual_until: Option<Timestamp>,
+}
+
+/// What a slot came to.
+#[derive(Debug, Clone)]
+pub struct Outcome {
+    /// The current key; `None` after an ending.
+    pub key_id: Option<String>,
+    /// Its generation.
+    pub generation: u64,
+    /// What its secret can be recognised by.
+    pub fingerprint: Option<String>,
+    /// When the vendor issued it.
+    pub issued_at: Option<Timestamp>,
+    /// When it ends by itself.
+    pub expires_at: Option<Timestamp>,
+    /// Earlier keys that still work.
+    pub previous: Vec<PreviousKey>,
+    /// The sinks, by name.
+    pub deliveries: std::collections::BTreeMap<String, SeenDelivery>,
+    /// Keys that were ended on the way, newest last.
+    pub revoked: Vec<Revoked>,
+    /// The goal was reached by somebody else, who is named.
+    pub done_by: Option<String>,
+}
+
+/// Brings a slot to a goal, and tells what is then true.
+///
+/// # Errors
+///
+/// Why it stopped. What was begun is in the claim, and the next run goes on from there.
+pub async fn carry_out(
+    context: &Context,
+    spec: &SlotSpec,
+    goal: Goal,
+    reason: &str,
+) -> Result<Outcome, Problem> {
+    context.ready().await?;
+    let mut machine = Machine::open(context, spec, goal, reason).await?;
+    machine.run().await?;
+    let (revoked, done_by) = machine.done();
+    if goal == Goal::Revoke {
+        return Ok(Outcome {
+            key_id: None,
+            generation: 0,
+            fingerprint: None,
+            issued_at: None,
+            expires_at: None,
+            previous: Vec::new(),
+            deliveries: Default::default(),
+            revoked,
+            done_by,
+        });
+    }
+    repair_copies(context, spec).await?;
+    let seen = observe_slot(context, spec).await?.ok_or_else(|| {
+        Problem::new("E-GONE", "The integration is not there")
+            .detail(format!("{}: somebody deleted the integration meanwhile.", spec.id))
+            .next("plan again")
+    })?;
+    Ok(Outcome {
+        key_id: seen.key_id,
+        generation: seen.generation,
+        fingerprint: seen.fingerprint,
+        issued_at: seen.issued_at,
+        expires_at: seen.expires_at,
+        previous: seen.previous,
+        deliveries: seen.deliveries,
+        revoked,
+        done_by,
+    })
+}
+
+/// Writes copies that are missing, changed or new again, from one that still holds this generation.
+async fn repair_copies(context: &Context, spec: &SlotSpec) -> Result<(), Problem> {
+    let sinks = Sinks::open(context, spec).await?;
+    let (_, key) = context.realm_key()?;
+    let what = spec.id.to_string();
+    // Which document is good, and which must be written?
+    let mut good: Option<(domain::Secret, Meta)> = None;
+    let mut bad = Vec::new();
+    for (delivery, sink) in &sinks.0 {
+        let look = sink.look(&delivery.path).await?;
+        let mirror = look.as_ref().and_then(|look| Meta::from_mirror(&look.mirror));
+        let ours = mirror.filter(|(meta, _)| meta.slot == what && !meta.revoked);
+        let current = look.as_ref().filter(|look| !look.deleted).map(|look| look.version.number);
+        let is_good = ours.as_ref().is_some_and(|(_, version)| Some(*version) == current);
+        if !is_good {
+            bad.push((delivery, sink, look.as_ref().map(|look| look.version.number), current));
+        }
+        if let Some((meta, version)) = ours
+            && good.as_ref().is_none_or(|(_, have)| have.generation < meta.generation)
+            && let Some(document) = sink.read_version(&delivery.path, version).await?
+            && let Some(secret) = secret_in(spec.credential_type, &delivery.fields, &document)
+        {
+            let print: Fingerprint = key.fingerprint(&secret);
+            if matches(&print, &meta.fingerprint) == Some(true) {
+                good = Some((secret, meta));
+            }
+        }
+    }
+    if bad.is_empty() {
+        return Ok(());
+    }
+    let Some((secret, meta)) = good else {
+        return Err(Problem::new("E-SINK-COPY", "No readable copy is left")
+            .detail(format!(
+                "{what}: a sink is to get the current secret, and no sink that can be read still \
+                 holds it."
+            ))
+            .next("change a value in triggers as well: a new credential is then delivered to all")
+            .at(&["deliver_to"]));
+    };
+    for (delivery, sink, version, current) in bad {
+        let expect = version.map_or(Expect::Nothing, Expect::Version);
+        let keep = match current {
+            Some(_) => sink.read(&delivery.path).await?.and_then(|stored| stored.document),
+            None => None,
+        };
+        let foreign = keep.as_ref().is_some_and(|document| Meta::of(document).is_none())
+            && !delivery.merge
+            && !crate::rotate::was_ours(sink.look(&delivery.path).await?.as_ref(), &what);
+        if foreign {
+            return Err(crate::rotate::occupied(delivery));
+        }
+        let keep = keep.filter(|_| delivery.merge);
+        let document =
+            compose(spec.credential_type, &delivery.fields, &spec.vendor_id, &secret, &meta, keep);
+        let written = sink.write(&delivery.path, &document, expect).await?;
+        sink.write_mirror(&delivery.path, &meta.mirror(written.number)).await?;
+        let entry = context
+            .entry("rotation.copied", &what)
+            .detail("sink", delivery.place())
+            .detail("version", written.number);
+        context.note(entry).await;
+    }
+    Ok(())
+}
+
+/// The object that a slot's calls are about.
+pub(crate) fn object(spec: &SlotSpec) -> connector::ObjectRef {
+    object_of(&spec.id.integration, None, Some(&spec.vendor_id))
+}

@@ -1,0 +1,154 @@
+//! The document that consumers read, and what of us stands in it.
+
+use std::collections::BTreeMap;
+
+use connector::{CredentialType, MainField};
+use domain::{Fingerprint, Secret};
+use jiff::Timestamp;
+use policy::rotation::Previous;
+use secrets::{Document, Mirror};
+use serde_json::{Value, json};
+
+use crate::{
+    claim::{previous_from, previous_text},
+    journal::moment,
+};
+
+/// The field in which our own facts stand.
+pub(crate) const META: &str = "_nhi";
+
+/// What we say of a document: in the document itself, where it is one write with the secret, and
+/// again in the mirror, where plan may read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Meta {
+    pub(crate) realm: String,
+    pub(crate) slot: String,
+    pub(crate) generation: u64,
+    pub(crate) epoch: u64,
+    pub(crate) key_id: String,
+    pub(crate) fingerprint: String,
+    pub(crate) promoted_at: Option<Timestamp>,
+    pub(crate) previous: Vec<Previous>,
+    pub(crate) revoked: bool,
+}
+
+impl Meta {
+    fn to_json(&self) -> String {
+        json!({
+            "v": 1,
+            "realm": self.realm,
+            "slot": self.slot,
+            "gen": self.generation,
+            "epoch": self.epoch,
+            "key": self.key_id,
+            "fingerprint": self.fingerprint,
+            "promoted_at": self.promoted_at.map(moment).unwrap_or_default(),
+            "previous": previous_text(&self.previous),
+            "revoked": self.revoked,
+        })
+        .to_string()
+    }
+
+    /// What a document says of itself; `None` where it is not ours.
+    pub(crate) fn of(document: &Document) -> Option<Meta> {
+        let value: Value = serde_json::from_str(document.get(META)?.expose()).ok()?;
+        let word = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
+        let number = |name: &str| value.get(name).and_then(Value::as_u64);
+        Some(Meta {
+            realm: word("realm")?,
+            slot: word("slot")?,
+            generation: number("gen")?,
+            epoch: number("epoch")?,
+            key_id: word("key")?,
+            fingerprint: word("fingerprint")?,
+            promoted_at: word("promoted_at").and_then(|text| text.parse().ok()),
+            previous: previous_from(&word("previous").unwrap_or_default()),
+            revoked: value.get("revoked").and_then(Value::as_bool).unwrap_or(false),
+        })
+    }
+
+    /// The mirror of one version.
+    pub(crate) fn mirror(&self, version: u64) -> Mirror {
+        Mirror::from([
+            ("realm".to_owned(), self.realm.clone()),
+            ("slot".to_owned(), self.slot.clone()),
+            ("gen".to_owned(), self.generation.to_string()),
+            ("epoch".to_owned(), self.epoch.to_string()),
+            ("key".to_owned(), self.key_id.clone()),
+            ("fingerprint".to_owned(), self.fingerprint.clone()),
+            ("promoted_at".to_owned(), self.promoted_at.map(moment).unwrap_or_default()),
+            ("previous".to_owned(), previous_text(&self.previous)),
+            ("revoked".to_owned(), self.revoked.to_string()),
+            ("version".to_owned(), version.to_string()),
+        ])
+    }
+
+    /// What a mirror says, with the version that it belongs to; `None` where it is not ours.
+    pub(crate) fn from_mirror(mirror: &Mirror) -> Option<(Meta, u64)> {
+        let word = |name: &str| mirror.get(name).cloned();
+        let meta = Meta {
+            realm: word("realm")?,
+            slot: word("slot")?,
+            generation: word("gen")?.parse().ok()?,
+            epoch: word("epoch")?.parse().ok()?,
+            key_id: word("key")?,
+            fingerprint: word("fingerprint")?,
+            promoted_at: word("promoted_at").and_then(|text| text.parse().ok()),
+            previous: previous_from(&word("previous").unwrap_or_default()),
+            revoked: word("revoked").as_deref() == Some("true"),
+        };
+        Some((meta, word("version")?.parse().ok()?))
+    }
+}
+
+/// Makes the document of a credential: the consumer's fields and our facts.
+pub(crate) fn compose(
+    kind: &CredentialType,
+    fields: &BTreeMap<String, String>,
+    vendor_id: &str,
+    secret: &Secret,
+    meta: &Meta,
+    keep: Option<Document>,
+) -> Document {
+    // Fields of others that were there stay, byte for byte.
+    let mut document = keep.unwrap_or_default();
+    if fields.is_empty() {
+        for (name, field) in kind.main {
+            let value = match field {
+                MainField::VendorId => Secret::new(vendor_id),
+                MainField::Secret => secret.duplicate(),
+            };
+            document = document.with(name, value);
+        }
+    } else {
+        for (name, what) in fields {
+            let value = match what.as_str() {
+                "id" => Secret::new(vendor_id),
+                "secret" => secret.duplicate(),
+                fixed => Secret::new(fixed),
+            };
+            document = document.with(name, value);
+        }
+    }
+    document.with(META, Secret::new(meta.to_json()))
+}
+
+/// The secret in a document that [`compose`] made.
+pub(crate) fn secret_in(
+    kind: &CredentialType,
+    fields: &BTreeMap<String, String>,
+    document: &Document,
+) -> Option<Secret> {
+    let name = if fields.is_empty() {
+        kind.main.iter().find(|(_, field)| *field == MainField::Secret).map(|(name, _)| *name)?
+    } else {
+        fields.iter().find(|(_, what)| *what == "secret").map(|(name, _)| name.as_str())?
+    };
+    document.get(name).map(Secret::duplicate)
+}
+
+/// Whether a document's secret is the one that a fingerprint names; `None` where that cannot be
+/// told.
+pub(crate) fn matches(print: &Fingerprint, known: &str) -> Option<bool> {
+    print.same_as(&Fingerprint(known.to_owned()))
+}

@@ -1,0 +1,102 @@
+//! What may be done: one question, asked once before each deed.
+//!
+//! Today's answer comes from the rules: ending and narrowing are always open, and widening is
+//! journalled as such. Approvals by signature will answer the same question.
+
+use std::fmt;
+
+use data_encoding::HEXLOWER;
+use domain::{Direction, realm::digest_of};
+
+use crate::Problem;
+
+/// What somebody is about to do to one object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deed {
+    /// The object's id.
+    pub object: String,
+    /// The tenant's own id.
+    pub tenant: String,
+    /// `create`, `widen`, `narrow`, `rotate`, `revoke`, ….
+    pub action: &'static str,
+    /// What is there, canonical.
+    pub before: String,
+    /// What is wanted, canonical.
+    pub after: String,
+    /// Which way it goes.
+    pub direction: Direction,
+}
+
+impl Deed {
+    /// The digest that an approval would be bound to.
+    pub fn digest(&self) -> String {
+        let parts =
+            [self.tenant.as_str(), &self.object, self.action, &self.before, &self.after];
+        format!("sha256:{}", HEXLOWER.encode(&digest_of("nhi-change/v1", &parts)))
+    }
+}
+
+/// Leave to do one deed. Only a gate makes one.
+#[derive(Debug)]
+pub struct Authorization {
+    auth: String,
+}
+
+impl Authorization {
+    /// What allowed it, for the journal.
+    pub fn auth(&self) -> &str {
+        &self.auth
+    }
+}
+
+/// Decides.
+pub trait Gate: fmt::Debug + Send + Sync {
+    /// Asks for leave.
+    ///
+    /// # Errors
+    ///
+    /// The deed is not allowed; nothing was done.
+    fn authorize(&self, deed: &Deed) -> Result<Authorization, Problem>;
+}
+
+/// Decides by the rules alone.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RulesGate;
+
+impl Gate for RulesGate {
+    fn authorize(&self, deed: &Deed) -> Result<Authorization, Problem> {
+        let auth = match (deed.action, deed.direction.may_widen()) {
+            ("rotate", _) => "policy:rotation",
+            (_, true) => "policy:widening",
+            (_, false) => "policy:narrowing",
+        };
+        Ok(Authorization { auth: auth.to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_is_bound_to_every_part_of_the_deed() {
+        let deed = Deed {
+            object: "bao/openbao_approle/x/scope".into(),
+            tenant: "cluster-1".into(),
+            action: "widen",
+            before: "a".into(),
+            after: "a b".into(),
+            direction: Direction::Widens,
+        };
+        let digest = deed.digest();
+        for other in [
+            Deed { object: "y".into(), ..deed.clone() },
+            Deed { tenant: "cluster-2".into(), ..deed.clone() },
+            Deed { before: String::new(), ..deed.clone() },
+            Deed { after: "a b c".into(), ..deed.clone() },
+        ] {
+            assert_ne!(other.digest(), digest);
+        }
+        assert_eq!(RulesGate.authorize(&deed).unwrap().auth(), "policy:widening");
+    }
+}

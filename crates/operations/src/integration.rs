@@ -1,0 +1,335 @@
+//! Making, changing and ending an integration.
+
+use std::collections::BTreeSet;
+
+use connector::{Change, Ended, Kind, NewIntegration, Refusal};
+use domain::{Direction, IntegrationId, ObservedIntegration, Record, Settings};
+use ledger::Change as Row;
+use policy::proof::{Grade, Shown, grade};
+use serde_json::json;
+
+use crate::{
+    Context, Deed, Problem,
+    observe::object_of,
+    proof::gone_from_listing,
+};
+
+/// An integration as it is declared.
+#[derive(Debug, Clone)]
+pub struct DeclaredIntegration {
+    /// The connection's name.
+    pub connection: String,
+    /// The kind.
+    pub kind: &'static Kind,
+    /// The name people know it by.
+    pub name: String,
+    /// Settings, complete with defaults.
+    pub settings: Settings,
+    /// The governance fields.
+    pub record: Record,
+    /// Whether the platform's own switch is to be on.
+    pub enabled: bool,
+}
+
+/// Settings as the ledger keeps them.
+pub(crate) fn settings_json(settings: &Settings) -> serde_json::Value {
+    use domain::Setting::{Count, Flag, Text, Texts};
+    settings
+        .0
+        .iter()
+        .map(|(name, value)| {
+            let value = match value {
+                Text(text) => json!(text),
+                Flag(flag) => json!(flag),
+                Count(count) => json!(count),
+                Texts(texts) => json!(texts),
+            };
+            (name.clone(), value)
+        })
+        .collect::<serde_json::Map<_, _>>()
+        .into()
+}
+
+/// Members of a record that governance compares.
+pub(crate) fn record_json(record: &Record) -> serde_json::Value {
+    let plain = Record { realm: None, unfinished: false, platform: Default::default(), ..record.clone() };
+    serde_json::from_str(&plain.to_json()).unwrap_or_default()
+}
+
+fn declared_rows(id: &str, tenant: &str, declared: &DeclaredIntegration) -> Vec<Row> {
+    let facet = |facet: &str, document: serde_json::Value| {
+        [
+            Row::Declared {
+                integration: id.to_owned(),
+                facet: facet.to_owned(),
+                document: Some(document.clone()),
+            },
+            Row::Applied {
+                integration: id.to_owned(),
+                facet: facet.to_owned(),
+                document: Some(document),
+            },
+        ]
+    };
+    let mut rows = vec![Row::Integration {
+        integration: id.to_owned(),
+        tenant: tenant.to_owned(),
+        origin: ledger::inventory::Origin::Declared,
+    }];
+    rows.extend(facet("settings", settings_json(&declared.settings)));
+    rows.extend(facet("record", record_json(&declared.record)));
+    rows.extend(facet("enabled", json!({ "enabled": declared.enabled })));
+    rows
+}
+
+/// Makes an integration, parked: no scope, and no way to get a token.
+///
+/// # Errors
+///
+/// `E-EXISTS` if one of that name is there and was not left unfinished by a create of ours. After
+/// any error nothing is in state, and the next create goes on from what is there.
+pub async fn create_integration(
+    context: &Context,
+    declared: &DeclaredIntegration,
+) -> Result<ObservedIntegration, Problem> {
+    let DeclaredIntegration { connection, kind, name, settings, record, .. } = declared;
+    context.ready().await?;
+    let tenant = context.tenant(connection).await?;
+    let connector = context.connector(connection).await?;
+    let id = IntegrationId::new(connection.clone(), kind.name, name.clone());
+    let what = id.to_string();
+    let deed = Deed {
+        object: what.clone(),
+        tenant: tenant.clone(),
+        action: "create",
+        before: String::new(),
+        after: settings_json(settings).to_string(),
+        direction: Direction::Widens,
+    };
+    let leave = context.gate.authorize(&deed)?;
+    let realm = context.realm.as_ref().map(|realm| realm.id.clone());
+    let record = Record { realm, ..record.clone() };
+    let new = NewIntegration {
+        kind: kind.name.to_owned(),
+        name: name.clone(),
+        settings: settings.clone(),
+        record,
+    };
+    let made = context
+        .attempt(&what, "create", leave.auth(), async {
+            connector.create(&new).await.map_err(|error| match error.refusal() {
+                Some(Refusal::Conflict) => exists(&what, name, connection),
+                _ => Problem::not_done(&what, "create", &error),
+            })
+        })
+        .await?;
+    let id = IntegrationId::new(connection.clone(), kind.name, made.key.clone()).to_string();
+    let made = if declared.enabled {
+        made
+    } else {
+        let object = object_of(
+            &IntegrationId::new(connection.clone(), kind.name, made.key.clone()),
+            Some(name),
+            Some(&made.vendor_id),
+        );
+        let change = Change { enabled: Some(false), ..Change::default() };
+        connector
+            .modify(&object, &change)
+            .await
+            .map_err(|error| Problem::not_done(&id, "disable", &error))?
+    };
+    let mut entry = context.entry("declared", &id);
+    entry.digest_after = Some(deed.digest());
+    entry.auth = Some(leave.auth().to_owned());
+    for row in declared_rows(&id, &tenant, declared) {
+        entry = entry.change(row);
+    }
+    context.note(entry).await;
+    Ok(made)
+}
+
+fn exists(what: &str, name: &str, connection: &str) -> Problem {
+    Problem::new("E-EXISTS", "There is one of that name already")
+        .detail(format!(
+            "{what} exists on connection {connection:?} and no create of ours left it unfinished."
+        ))
+        .next(format!(
+            "terraform import nhi_integration.{} '{what}'",
+            name.replace(|c: char| !c.is_ascii_alphanumeric(), "_")
+        ))
+}
+
+/// Brings settings, record and switch of an integration to what is declared.
+///
+/// # Errors
+///
+/// What the platform said, and what is then true is for the next Read to see.
+pub async fn update_integration(
+    context: &Context,
+    id: &IntegrationId,
+    vendor_id: &str,
+    declared: &DeclaredIntegration,
+    direction: Direction,
+) -> Result<ObservedIntegration, Problem> {
+    context.ready().await?;
+    let tenant = context.tenant(&id.connection).await?;
+    let connector = context.connector(&id.connection).await?;
+    let what = id.to_string();
+    let object = object_of(id, Some(&declared.name), Some(vendor_id));
+    let deed = Deed {
+        object: what.clone(),
+        tenant: tenant.clone(),
+        action: if direction.may_widen() { "widen" } else { "narrow" },
+        before: String::new(),
+        after: settings_json(&declared.settings).to_string(),
+        direction,
+    };
+    let leave = context.gate.authorize(&deed)?;
+    let found = connector
+        .read(&object, connector::Want { credentials: false, ..connector::Want::DEED })
+        .await
+        .map_err(|error| Problem::unreadable(&what, &error))?;
+    // Members that another resource or the connector keeps in the record are theirs.
+    let record = match found.and_then(|found| found.record) {
+        Some(have) => Record {
+            realm: context.realm.as_ref().map(|realm| realm.id.clone()).or(have.realm),
+            justification: have.justification,
+            scopes_governed: have.scopes_governed,
+            quarantined: have.quarantined,
+            unfinished: false,
+            platform: have.platform,
+            other: have.other,
+            ..declared.record.clone()
+        },
+        None => Record {
+            realm: context.realm.as_ref().map(|realm| realm.id.clone()),
+            ..declared.record.clone()
+        },
+    };
+    let change = Change {
+        settings: Some(declared.settings.clone()),
+        record: Some(record),
+        scopes: None,
+        enabled: Some(declared.enabled),
+    };
+    let now = context
+        .attempt(&what, "update", leave.auth(), async {
+            connector
+                .modify(&object, &change)
+                .await
+                .map_err(|error| Problem::not_done(&what, "update", &error))
+        })
+        .await?;
+    let mut entry = context.entry("declared", &what);
+    entry.digest_after = Some(deed.digest());
+    entry.auth = Some(leave.auth().to_owned());
+    for row in declared_rows(&what, &tenant, declared) {
+        entry = entry.change(row);
+    }
+    context.note(entry).await;
+    Ok(now)
+}
+
+/// Ends credentials that nobody declared, each by its id, and shows that they are gone.
+///
+/// # Errors
+///
+/// One of them is still alive: which.
+pub async fn revoke_unmanaged(
+    context: &Context,
+    id: &IntegrationId,
+    vendor_id: &str,
+    name: &str,
+    keys: &BTreeSet<String>,
+) -> Result<Vec<(String, Grade)>, Problem> {
+    context.ready().await?;
+    let connector = context.connector(&id.connection).await?;
+    let object = object_of(id, Some(name), Some(vendor_id));
+    let what = id.to_string();
+    let mut graded = Vec::new();
+    for key_id in keys {
+        let ended = context
+            .attempt(&what, "revoke", "policy:narrowing", async {
+                connector
+                    .end(&object, key_id)
+                    .await
+                    .map_err(|error| Problem::not_done(&what, "revoke", &error))
+            })
+            .await?;
+        let gone = gone_from_listing(&*connector, &object, key_id).await;
+        let grade = grade(Shown { refused: false, gone, accepted: ended == Ended::Now });
+        let entry = context
+            .entry("credential.revoked", &what)
+            .detail("key", key_id.clone())
+            .detail("grade", grade.as_str())
+            .detail("managed", false);
+        context.note(entry).await;
+        if !gone && grade < Grade::C {
+            return Err(Problem::new("E-STILL-LIVE", "A credential is still alive")
+                .detail(format!("{what}: {key_id} was ended and is still listed."))
+                .next("apply again"));
+        }
+        graded.push((key_id.clone(), grade));
+    }
+    Ok(graded)
+}
+
+/// Ends an integration: every live credential, unmanaged ones too, what was minted from them, then
+/// the object itself (or, with `keep`, only its switch).
+///
+/// # Errors
+///
+/// What is still alive.
+pub async fn delete_integration(
+    context: &Context,
+    id: &IntegrationId,
+    vendor_id: &str,
+    name: &str,
+    keep: bool,
+) -> Result<(), Problem> {
+    context.ready().await?;
+    context.tenant(&id.connection).await?;
+    let connector = context.connector(&id.connection).await?;
+    let object = object_of(id, Some(name), Some(vendor_id));
+    let what = id.to_string();
+    let found = connector
+        .read(&object, connector::Want::DEED)
+        .await
+        .or_else(|error| match error {
+            // Another incarnation is not ours to end.
+            connector::Error::Recreated { .. } => Ok(None),
+            other => Err(Problem::unreadable(&what, &other)),
+        })?;
+    if let Some(found) = found {
+        let live: BTreeSet<String> = found
+            .credentials
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|one| one.live)
+            .map(|one| one.key_id)
+            .collect();
+        revoke_unmanaged(context, id, vendor_id, name, &live).await?;
+        let children = connector
+            .sweep(&object, None)
+            .await
+            .map_err(|error| Problem::not_done(&what, "sweep", &error))?;
+        let swept = context.entry("credential.swept", &what).detail("children", format!("{children:?}"));
+        context.note(swept).await;
+        context
+            .attempt(&what, if keep { "disable" } else { "delete" }, "policy:narrowing", async {
+                let done = if keep {
+                    let change =
+                        Change { scopes: Some(BTreeSet::new()), enabled: Some(false), ..Change::default() };
+                    connector.modify(&object, &change).await.map(|_| ())
+                } else {
+                    connector.delete(&object).await.map(|_| ())
+                };
+                done.map_err(|error| Problem::not_done(&what, "delete", &error))
+            })
+            .await?;
+    }
+    let mut entry = context.entry("integration.ended", &what);
+    entry = entry.change(Row::Ended { integration: what.clone() });
+    context.note(entry).await;
+    Ok(())
+}

@@ -1,0 +1,57 @@
+//! Everything that connections can see, with what they could not.
+
+use std::collections::BTreeMap;
+
+use connector::Want;
+use domain::Observation;
+
+use crate::{Context, Problem};
+
+/// What each connection saw.
+#[derive(Debug, Default)]
+pub struct Inventory {
+    /// What was seen, by connection.
+    pub observations: BTreeMap<String, Observation>,
+    /// Connections that showed nothing, and why.
+    pub unreadable: BTreeMap<String, Problem>,
+}
+
+impl Inventory {
+    /// Whether everything that exists was seen.
+    pub fn is_complete(&self) -> bool {
+        self.unreadable.is_empty() && self.observations.values().all(Observation::is_complete)
+    }
+}
+
+/// Lists the integrations of these connections, or of all that hold any. A connection that cannot be
+/// read is a gap of its own and stops no other.
+///
+/// # Errors
+///
+/// A name is no connection.
+pub async fn take_inventory(
+    context: &Context,
+    connections: &[String],
+) -> Result<Inventory, Problem> {
+    let names = if connections.is_empty() { context.connections.names() } else { connections.to_vec() };
+    let mut inventory = Inventory::default();
+    for name in names {
+        if context.connections.platform(&name)?.kinds().is_empty() {
+            continue;
+        }
+        let seen = async {
+            context.tenant(&name).await?;
+            let connector = context.connector(&name).await?;
+            connector.list(Want::PLAN).await.map_err(|error| Problem::unreadable(&name, &error))
+        };
+        match seen.await {
+            Ok(observation) => {
+                inventory.observations.insert(name, observation);
+            }
+            Err(problem) => {
+                inventory.unreadable.insert(name, problem);
+            }
+        }
+    }
+    Ok(inventory)
+}

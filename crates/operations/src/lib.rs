@@ -1,0 +1,35 @@
+//! The deeds: the one code path of each change, whoever asks for it.
+//!
+//! A deed looks, lets `policy` judge, journals, acts, and looks again. It chooses nothing itself
+//! and never guesses: after anything but a clean success it observes anew.
+
+mod claim;
+mod context;
+mod credential;
+mod document;
+mod gate;
+mod integration;
+mod inventory;
+mod journal;
+mod observe;
+mod owner;
+mod problem;
+mod proof;
+mod rotate;
+mod scopes;
+mod slot;
+
+pub use claim::{ClaimDocument, ClaimStore};
+pub use context::{Connections, Context, Custody, Run};
+pub use credential::{Outcome, Revoked, carry_out};
+pub use gate::{Authorization, Deed, Gate, RulesGate};
+pub use integration::{
+    DeclaredIntegration, create_integration, delete_integration, revoke_unmanaged,
+    update_integration,
+};
+pub use inventory::{Inventory, take_inventory};
+pub use observe::{SeenIntegration, observe_integration, object_of};
+pub use owner::look_up_owner;
+pub use problem::Problem;
+pub use scopes::{DeclaredScopes, KindLattice, park_scopes, set_scopes};
+pub use slot::{Delivery, PreviousKey, SeenDelivery, SeenSlot, Sinks, SlotSpec, observe_slot};

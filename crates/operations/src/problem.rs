@@ -1,0 +1,149 @@
+//! What went wrong, in the form in which people read it: what, where and why, what to do, a code.
+
+use std::fmt;
+
+use connector::Refusal;
+
+/// An error for people. Its first line is a fixed phrase.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The code to search for, such as `E-TENANT`.
+    pub code: &'static str,
+    /// A fixed phrase.
+    pub summary: &'static str,
+    /// What, where, and why.
+    pub detail: String,
+    /// What to do: a line to paste where there is one.
+    pub next: Option<String>,
+    /// The attribute that it is about, outermost first.
+    pub attribute: Vec<String>,
+}
+
+impl Problem {
+    /// A problem with a code and a fixed phrase.
+    pub fn new(code: &'static str, summary: &'static str) -> Problem {
+        Problem { code, summary, detail: String::new(), next: None, attribute: Vec::new() }
+    }
+
+    /// With what, where, and why.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Problem {
+        self.detail = detail.into();
+        self
+    }
+
+    /// With what to do.
+    #[must_use]
+    pub fn next(mut self, next: impl Into<String>) -> Problem {
+        self.next = Some(next.into());
+        self
+    }
+
+    /// At an attribute.
+    #[must_use]
+    pub fn at(mut self, attribute: &[&str]) -> Problem {
+        self.attribute = attribute.iter().map(|step| (*step).to_owned()).collect();
+        self
+    }
+
+    /// Everything below the first line.
+    pub fn body(&self) -> String {
+        let mut text = self.detail.clone();
+        if let Some(next) = &self.next {
+            text.push_str(&format!("\nNext: {next}"));
+        }
+        if text.is_empty() { format!("({})", self.code) } else { format!("{text}\n({})", self.code) }
+    }
+
+    /// Something could not be read. That is never taken for an absence.
+    pub fn unreadable(what: &str, error: &connector::Error) -> Problem {
+        if let connector::Error::Tenant { connection, expected, found } = error {
+            return Problem::new("E-TENANT", "Another tenant answers")
+                .detail(format!(
+                    "Connection {connection:?} is pinned to tenant {expected} and shows {found}. \
+                     Nothing was compared and nothing was changed."
+                ))
+                .next("correct the address, or the tenant in nhi.hcl if the move is meant");
+        }
+        let refused = matches!(
+            error.refusal(),
+            Some(Refusal::Unauthorized | Refusal::Forbidden)
+        );
+        let why = if refused {
+            "\nA refusal is not an absence: nothing is planned for this object, and it is not called gone."
+        } else {
+            ""
+        };
+        let connection = what.split('/').next().unwrap_or(what);
+        Problem::new("E-UNREADABLE", "Cannot read an object")
+            .detail(format!("{what}: {error}.{why}"))
+            .next(format!("nhi doctor {connection}"))
+    }
+
+    /// A change was not done, or nobody knows.
+    pub fn not_done(what: &str, deed: &str, error: &connector::Error) -> Problem {
+        match error {
+            connector::Error::Recreated { expected, found, .. } => {
+                Problem::new("E-RECREATED", "Somebody recreated the object")
+                    .detail(format!(
+                        "{what} was {expected} when it was read and is {found} now. Nothing was changed."
+                    ))
+                    .next("terraform plan; the new plan starts from what is there")
+            }
+            connector::Error::Tenant { .. } => Problem::unreadable(what, error),
+            _ => {
+                let known = match error.outcome() {
+                    connector::Outcome::NotSent => "Nothing was sent.",
+                    connector::Outcome::Refused => "The platform did not do it.",
+                    connector::Outcome::Ambiguous => {
+                        "Whether it was done is not known; the next run looks before it acts."
+                    }
+                };
+                let read_only = error.refusal() == Some(Refusal::ReadOnly);
+                let problem = Problem::new("E-NOT-DONE", "The platform was not changed as planned")
+                    .detail(format!("{what}: {deed}: {error}. {known}"));
+                if read_only {
+                    problem.next("remove read_only = true where changes are meant")
+                } else {
+                    problem.next("apply again")
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n{}", self.summary, self.body())
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl From<ledger::Error> for Problem {
+    fn from(error: ledger::Error) -> Problem {
+        let problem = Problem::new("E-LEDGER", "The ledger cannot be used")
+            .detail(format!("{error} [{}]", error.code()));
+        let remedy = error.remedy();
+        problem.next(remedy.to_string())
+    }
+}
+
+impl From<secrets::SinkError> for Problem {
+    fn from(error: secrets::SinkError) -> Problem {
+        use secrets::SinkError::{Ambiguous, Conflict, Refused, Unreachable, Unsupported};
+        let (code, summary, next) = match &error {
+            Conflict { .. } => {
+                ("E-SINK-CONFLICT", "Somebody else wrote to the sink", "apply again")
+            }
+            Refused { .. } | Unsupported { .. } => {
+                ("E-SINK", "The sink refused", "give our credential what it needs there")
+            }
+            Ambiguous { .. } | Unreachable { .. } => {
+                ("E-SINK", "The sink did not answer", "apply again")
+            }
+            _ => ("E-SINK", "The sink failed", "apply again"),
+        };
+        Problem::new(code, summary).detail(format!("{error}.")).next(next)
+    }
+}

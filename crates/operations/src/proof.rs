@@ -1,0 +1,90 @@
+//! Showing that a credential is ended: rounds of sign-ins within the platform's patience, and the
+//! listing.
+
+use std::time::Duration;
+
+use connector::{Connector, ObjectRef, Probe, Profile};
+use domain::Secret;
+use policy::proof::{Answer, Round, RoundSays, judge};
+
+/// Whether a complete listing, asked for now, no longer shows a key.
+pub(crate) async fn gone_from_listing(
+    connector: &dyn Connector,
+    object: &ObjectRef,
+    key_id: &str,
+) -> bool {
+    match connector.credentials(object).await {
+        Ok(listing) => {
+            listing.complete
+                && !listing.credentials.iter().any(|one| one.key_id == key_id && one.live)
+        }
+        Err(_) => false,
+    }
+}
+
+/// What rounds of sign-ins came to.
+pub(crate) struct Rounds {
+    /// The old one is refused as a random one is, while the new one works.
+    pub(crate) refused: bool,
+    /// In words, for the journal.
+    pub(crate) says: String,
+    /// How many rounds were sent.
+    pub(crate) sent: u32,
+}
+
+/// Sends rounds until one tells, the platform's lag is over, or its patience is used up.
+pub(crate) async fn rounds(
+    connector: &dyn Connector,
+    object: &ObjectRef,
+    credential_type: &str,
+    profile: &Profile,
+    new: &Secret,
+    old: &Secret,
+) -> Rounds {
+    let budget = profile.probe;
+    // A round refuses twice: a random one and the old one.
+    let most = u32::from(budget.in_window / 2).max(u32::from(budget.between_successes >= 2));
+    if budget.between_successes < 2 {
+        let says = "the platform stands no refused sign-in".to_owned();
+        return Rounds { refused: false, says, sent: 0 };
+    }
+    let Ok(random) = connector.random_like(credential_type, old) else {
+        let says = "no random secret can be made".to_owned();
+        return Rounds { refused: false, says, sent: 0 };
+    };
+    let lag = profile.revocation_lag.to_std();
+    let mut waited = Duration::ZERO;
+    let mut sent = 0;
+    loop {
+        let ask = async |secret: &Secret| match connector.probe(object, credential_type, secret).await {
+            Ok(Probe::Accepted { .. }) => Answer::Accepted,
+            Ok(Probe::Refused { class }) => Answer::Refused(class),
+            Err(error) => Answer::Void(error.to_string()),
+        };
+        let new_before = ask(new).await;
+        let (random_answer, old_answer) = if new_before == Answer::Accepted {
+            (ask(&random).await, ask(old).await)
+        } else {
+            (Answer::Void("not asked".into()), Answer::Void("not asked".into()))
+        };
+        let new_after = ask(new).await;
+        sent += 1;
+        let round = Round { new_before, random: random_answer, old: old_answer, new_after };
+        let says = judge(&round);
+        let done = |refused: bool, says: &str| Rounds { refused, says: says.to_owned(), sent };
+        match says {
+            RoundSays::Refused if waited >= lag => {
+                return done(true, "old refused as a random one is, new accepted");
+            }
+            RoundSays::Locked => return done(false, "the new one stopped working: no more probes"),
+            RoundSays::Nothing(why) => return done(false, why),
+            RoundSays::Refused | RoundSays::StillAccepted => {}
+        }
+        if sent >= most || waited >= lag {
+            return done(false, "the old one was still accepted when the platform's time was over");
+        }
+        let pause = lag.saturating_sub(waited).min(Duration::from_secs(60)).max(Duration::from_secs(1));
+        tokio::time::sleep(pause).await;
+        waited += pause;
+    }
+}

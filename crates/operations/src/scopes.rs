@@ -1,0 +1,222 @@
+//! Giving and taking what an integration may do.
+
+use std::collections::BTreeSet;
+
+use connector::{Change, Platform};
+use domain::{Action, Direction, GrantedScope, IntegrationId, ObservedIntegration, Record, Scope};
+use ledger::Change as Row;
+use policy::scopes::{Declared, Enforcement, Lattice, wanted};
+use serde_json::json;
+
+use crate::{Context, Deed, Problem, observe::object_of};
+
+/// A platform's scopes of one kind, as the judgments need them.
+#[derive(Debug, Clone, Copy)]
+pub struct KindLattice {
+    /// The platform.
+    pub platform: &'static dyn Platform,
+    /// The kind's name.
+    pub kind: &'static str,
+}
+
+impl Lattice for KindLattice {
+    fn parse(&self, text: &str) -> Option<Vec<Scope>> {
+        self.platform.parse_scope(self.kind, text).ok()
+    }
+
+    fn implies(&self, a: &Scope, b: &Scope) -> bool {
+        self.platform.implies(self.kind, a, b)
+    }
+
+    fn action(&self, scope: &Scope) -> Action {
+        self.platform.action(self.kind, scope)
+    }
+
+    fn direction(&self, before: &BTreeSet<Scope>, after: &BTreeSet<Scope>) -> Direction {
+        self.platform.direction(self.kind, before, after)
+    }
+}
+
+/// Scopes as they are declared.
+#[derive(Debug, Clone)]
+pub struct DeclaredScopes {
+    /// Standing and temporary ones.
+    pub declared: Declared,
+    /// Which differences are drift.
+    pub enforcement: Enforcement,
+    /// Why it needs them.
+    pub justification: Option<String>,
+    /// This is the first declaration: another one's must not be there.
+    pub first: bool,
+}
+
+/// Brings an integration's scopes to what is declared, and reads back what is then in force.
+///
+/// # Errors
+///
+/// `E-SLOT-EXISTS` if somebody else governs them, or what the platform said.
+pub async fn set_scopes(
+    context: &Context,
+    id: &IntegrationId,
+    vendor_id: Option<&str>,
+    lattice: KindLattice,
+    wish: &DeclaredScopes,
+) -> Result<ObservedIntegration, Problem> {
+    context.ready().await?;
+    let tenant = context.tenant(&id.connection).await?;
+    let connector = context.connector(&id.connection).await?;
+    let what = format!("{id}/scope");
+    let object = object_of(id, None, vendor_id);
+    let found = connector
+        .read(&object, connector::Want { credentials: false, ..connector::Want::DEED })
+        .await
+        .map_err(|error| Problem::unreadable(&what, &error))?
+        .ok_or_else(|| gone(&what))?;
+    let have = found.record.clone().unwrap_or_default();
+    if wish.first && have.scopes_governed {
+        return Err(Problem::new("E-SLOT-EXISTS", "Its scopes are governed already")
+            .detail(format!(
+                "The record on {id} says that another nhi_scope governs its scopes. Two would undo \
+                 each other's work."
+            ))
+            .next(format!("terraform import nhi_scope.<NAME> '{what}'")));
+    }
+    let live: BTreeSet<Scope> = found.scopes.iter().map(|granted| granted.scope.clone()).collect();
+    let now = context.now();
+    let wanted = wanted(&lattice, &wish.declared, &live, wish.enforcement, now);
+    let after: BTreeSet<Scope> = wanted.keys().cloned().collect();
+    let direction = lattice.direction(&live, &after);
+    let join = |set: &BTreeSet<Scope>| {
+        set.iter().map(Scope::as_str).collect::<Vec<_>>().join("\n")
+    };
+    let deed = Deed {
+        object: what.clone(),
+        tenant,
+        action: if direction.may_widen() { "widen" } else { "narrow" },
+        before: join(&live),
+        after: join(&after),
+        direction,
+    };
+    let leave = context.gate.authorize(&deed)?;
+    let ends = kind_ends_scopes(lattice);
+    let granted: BTreeSet<GrantedScope> = wanted
+        .into_iter()
+        .map(|(scope, until)| GrantedScope { scope, until: until.filter(|_| ends) })
+        .collect();
+    let record = Record {
+        scopes_governed: true,
+        justification: wish.justification.clone(),
+        ..have
+    };
+    let change =
+        Change { scopes: Some(granted.clone()), record: Some(record), ..Change::default() };
+    let read_back = context
+        .attempt(&what, deed.action, leave.auth(), async {
+            connector
+                .modify(&object, &change)
+                .await
+                .map_err(|error| Problem::not_done(&what, deed.action, &error))
+        })
+        .await?;
+    let in_force: BTreeSet<Scope> =
+        read_back.scopes.iter().map(|granted| granted.scope.clone()).collect();
+    let missing = after.iter().any(|scope| !in_force.contains(scope));
+    let more = in_force.iter().any(|scope| {
+        !after.iter().any(|held| held == scope || lattice.implies(held, scope))
+    });
+    if missing || more {
+        return Err(Problem::new("E-SCOPES-NOT-ENFORCED", "The platform took the scopes otherwise")
+            .detail(format!("{what}: asked for {after:?}, in force are {in_force:?}."))
+            .next("nhi scan, and compare what the platform says"));
+    }
+    let mut entry = context.entry("scopes.set", &what);
+    entry.digest_after = Some(deed.digest());
+    entry.auth = Some(leave.auth().to_owned());
+    let document = json!({
+        "scopes": wish.declared.scopes,
+        "temporary": wish.declared.temporary.keys().collect::<Vec<_>>(),
+        "enforcement": match wish.enforcement {
+            Enforcement::Exact => "exact",
+            Enforcement::AtMost => "at_most",
+            Enforcement::AtLeast => "at_least",
+        },
+    });
+    let integration = id.to_string();
+    let facet = "scopes".to_owned();
+    entry = entry
+        .detail("direction", direction.to_string())
+        .change(Row::Declared {
+            integration: integration.clone(),
+            facet: facet.clone(),
+            document: Some(document.clone()),
+        })
+        .change(Row::Applied { integration, facet, document: Some(document) });
+    context.note(entry).await;
+    Ok(read_back)
+}
+
+fn kind_ends_scopes(lattice: KindLattice) -> bool {
+    lattice
+        .platform
+        .kinds()
+        .iter()
+        .any(|kind| kind.name == lattice.kind && kind.capabilities.ends_scopes)
+}
+
+fn gone(what: &str) -> Problem {
+    Problem::new("E-GONE", "The integration is not there")
+        .detail(format!("{what}: somebody deleted the integration."))
+        .next("plan again; the new plan makes it anew")
+}
+
+/// Takes every scope away. What cannot hold "none" is parked, never left open.
+///
+/// # Errors
+///
+/// What the platform said. Gone already is success.
+pub async fn park_scopes(
+    context: &Context,
+    id: &IntegrationId,
+    vendor_id: Option<&str>,
+) -> Result<(), Problem> {
+    context.ready().await?;
+    context.tenant(&id.connection).await?;
+    let connector = context.connector(&id.connection).await?;
+    let what = format!("{id}/scope");
+    let object = object_of(id, None, vendor_id);
+    let found = connector
+        .read(&object, connector::Want { credentials: false, ..connector::Want::DEED })
+        .await
+        .or_else(|error| match error {
+            connector::Error::Recreated { .. } => Ok(None),
+            other => Err(Problem::unreadable(&what, &other)),
+        })?;
+    let Some(found) = found else { return Ok(()) };
+    let record = found.record.map(|record| Record {
+        scopes_governed: false,
+        justification: None,
+        ..record
+    });
+    let change = Change { scopes: Some(BTreeSet::new()), record, ..Change::default() };
+    context
+        .attempt(&what, "narrow", "policy:narrowing", async {
+            connector
+                .modify(&object, &change)
+                .await
+                .map_err(|error| Problem::not_done(&what, "remove all scopes", &error))
+        })
+        .await?;
+    let facet = "scopes".to_owned();
+    let integration = id.to_string();
+    let entry = context
+        .entry("scopes.removed", &what)
+        .change(Row::Declared {
+            integration: integration.clone(),
+            facet: facet.clone(),
+            document: None,
+        })
+        .change(Row::Applied { integration, facet, document: None });
+    context.note(entry).await;
+    Ok(())
+}
+

@@ -1,0 +1,317 @@
+//! Looking at one credential slot, without reading a secret.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use connector::{CredentialType, Kind, Want};
+use domain::{CredentialId, Settings};
+use jiff::Timestamp;
+use policy::{
+    Schedule,
+    rotation::Phase,
+    schedule::later,
+    status::{self, Facts},
+};
+use secrets::{Look, Sink};
+
+use crate::{
+    Context, Problem,
+    claim::{ClaimMirror, ClaimStore},
+    document::Meta,
+    observe::object_of,
+};
+
+/// A place where a slot's secret is delivered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// The name that people gave it.
+    pub name: String,
+    /// The connection that is the sink.
+    pub connection: String,
+    /// The document in it.
+    pub path: String,
+    /// Document field to `id`, `secret` or a fixed text; empty is the type's own form.
+    pub fields: BTreeMap<String, String>,
+    /// Other fields that are there already are kept.
+    pub merge: bool,
+}
+
+impl Delivery {
+    /// `<connection>:<path>`.
+    pub fn place(&self) -> String {
+        format!("{}:{}", self.connection, self.path)
+    }
+}
+
+/// A slot as it is declared.
+#[derive(Debug, Clone)]
+pub struct SlotSpec {
+    /// The slot.
+    pub id: CredentialId,
+    /// The integration's incarnation.
+    pub vendor_id: String,
+    /// The integration's kind.
+    pub kind: &'static Kind,
+    /// The type of credential.
+    pub credential_type: &'static CredentialType,
+    /// Settings fixed at issue.
+    pub settings: Settings,
+    /// When it rotates.
+    pub schedule: Option<Schedule>,
+    /// Where the secret goes, sorted by name. The first is the anchor: it is promoted last, and its
+    /// document says which key is current.
+    pub deliveries: Vec<Delivery>,
+    /// When the integration itself ends.
+    pub integration_ends: Option<Timestamp>,
+    /// The key that the caller knows as current: id, generation, when issued, when it ends.
+    pub known: Option<(String, u64, Option<Timestamp>, Option<Timestamp>)>,
+}
+
+/// An earlier key that still works.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreviousKey {
+    /// The vendor's id.
+    pub key_id: String,
+    /// Its generation.
+    pub generation: u64,
+    /// When its overlap is over.
+    pub retire_after: Option<Timestamp>,
+}
+
+/// How a sink's document stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenDelivery {
+    /// The sink's version.
+    pub version: Option<u64>,
+    /// `delivered`, `changed`, `missing` or `unchecked`.
+    pub status: &'static str,
+}
+
+/// A slot as it is.
+#[derive(Debug, Clone)]
+pub struct SeenSlot {
+    /// The status word.
+    pub status: &'static str,
+    /// The current key, if any is known.
+    pub key_id: Option<String>,
+    /// Its generation.
+    pub generation: u64,
+    /// What its secret can be recognised by.
+    pub fingerprint: Option<String>,
+    /// When the vendor issued it.
+    pub issued_at: Option<Timestamp>,
+    /// When it ends by itself.
+    pub expires_at: Option<Timestamp>,
+    /// Earlier keys that still work.
+    pub previous: Vec<PreviousKey>,
+    /// The sinks, by name.
+    pub deliveries: BTreeMap<String, SeenDelivery>,
+    /// A sink of ours holds the current secret.
+    pub secret_held: bool,
+    /// Who is at work on it, or why it is held.
+    pub note: Option<String>,
+    /// When a waiting credential may rotate.
+    pub next_opening: Option<Timestamp>,
+    /// The integration is another incarnation than the one that is declared.
+    pub recreated: bool,
+    /// Where the key was found listed and by whom it is marked is known: it is ours.
+    pub listed: bool,
+}
+
+/// The opened sinks of a slot.
+pub struct Sinks(pub(crate) Vec<(Delivery, Arc<dyn Sink>)>);
+
+impl std::fmt::Debug for Sinks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(delivery, _)| delivery.place())).finish()
+    }
+}
+
+impl Sinks {
+    /// Opens all of them.
+    pub(crate) async fn open(context: &Context, spec: &SlotSpec) -> Result<Sinks, Problem> {
+        let mut sinks = Vec::with_capacity(spec.deliveries.len());
+        for delivery in &spec.deliveries {
+            let sink = context
+                .sink(&delivery.connection)
+                .await
+                .map_err(|problem| problem.at(&["deliver_to", &delivery.name, "connection"]))?;
+            sinks.push((delivery.clone(), sink));
+        }
+        Ok(Sinks(sinks))
+    }
+}
+
+/// A look at one document through its folder, so that a folder costs one request.
+async fn look(sink: &dyn Sink, path: &str) -> Result<Option<Look>, Problem> {
+    if !sink.capabilities().lists_mirrors {
+        return Ok(sink.look(path).await?);
+    }
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    Ok(sink.look_all(folder).await?.remove(name))
+}
+
+/// Looks at a slot; `None` where the integration itself is proven gone.
+///
+/// # Errors
+///
+/// Something could not be read.
+pub async fn observe_slot(context: &Context, spec: &SlotSpec) -> Result<Option<SeenSlot>, Problem> {
+    let what = spec.id.to_string();
+    let integration = &spec.id.integration;
+    let tenant = context.tenant(&integration.connection).await?;
+    let connector = context.connector(&integration.connection).await?;
+    let object = object_of(integration, None, None);
+    let observed = connector
+        .read(&object, Want::LEAN)
+        .await
+        .map_err(|error| Problem::unreadable(&what, &error))?;
+    let Some(observed) = observed else { return Ok(None) };
+    let recreated = observed.vendor_id != spec.vendor_id;
+    let live: Option<Vec<&str>> = observed
+        .credentials
+        .as_ref()
+        .map(|all| all.iter().filter(|one| one.live).map(|one| one.key_id.as_str()).collect());
+    let store = ClaimStore::open(context, &tenant, &spec.vendor_id, &spec.id).await?;
+    let claim = ClaimStore::mirrors(context).await?.remove(store.name());
+    let sinks = Sinks::open(context, spec).await?;
+    let now = context.now();
+
+    let mut deliveries = BTreeMap::new();
+    let mut anchor: Option<Meta> = None;
+    let mut restorable = false;
+    for (index, (delivery, sink)) in sinks.0.iter().enumerate() {
+        let look = look(&**sink, &delivery.path).await?;
+        let meta = look.as_ref().and_then(|look| Meta::from_mirror(&look.mirror));
+        let ours = meta.filter(|(meta, _)| meta.slot == what && !meta.revoked);
+        let seen = match (&look, &ours) {
+            (None, _) => SeenDelivery { version: None, status: "missing" },
+            (Some(look), _) if look.deleted => {
+                SeenDelivery { version: Some(look.version.number), status: "missing" }
+            }
+            (Some(look), Some((_, version))) if *version == look.version.number => {
+                SeenDelivery { version: Some(*version), status: "delivered" }
+            }
+            (Some(look), ours) => {
+                restorable |= ours.is_some() && sink.capabilities().keeps_versions;
+                SeenDelivery { version: Some(look.version.number), status: "changed" }
+            }
+        };
+        if let Some((meta, _)) = ours
+            && (index == 0 || anchor.is_none())
+        {
+            anchor = Some(meta);
+        }
+        deliveries.insert(delivery.name.clone(), seen);
+    }
+    let delivered = deliveries.values().filter(|one| one.status == "delivered").count();
+    let all_delivered = delivered == deliveries.len();
+
+    let settled = claim.as_ref().filter(|claim| !claim.is_open());
+    let key_id = settled
+        .and_then(|claim| claim.current.clone())
+        .or_else(|| anchor.as_ref().map(|meta| meta.key_id.clone()))
+        .or_else(|| spec.known.as_ref().map(|(key_id, ..)| key_id.clone()));
+    let known = spec.known.as_ref().filter(|(known, ..)| Some(known) == key_id.as_ref());
+    let generation = settled
+        .map(|claim| claim.generation)
+        .or_else(|| anchor.as_ref().map(|meta| meta.generation))
+        .or_else(|| known.map(|(_, generation, ..)| *generation))
+        .unwrap_or(0);
+    let is_live = |key_id: &str| live.as_ref().is_none_or(|live| live.contains(&key_id));
+    let listed = key_id.as_deref().is_some_and(is_live) && !recreated;
+
+    let (mut issued_at, mut expires_at) =
+        known.map_or((None, None), |(_, _, issued, expires)| (*issued, *expires));
+    if let Some(key_id) = key_id.as_deref().filter(|_| listed && issued_at.is_none()) {
+        let found = connector
+            .credential(&object, key_id)
+            .await
+            .map_err(|error| Problem::unreadable(&what, &error))?;
+        if let Some(found) = found {
+            (issued_at, expires_at) = (found.issued_at, found.expires_at);
+        }
+    }
+    let previous: Vec<PreviousKey> = claim
+        .as_ref()
+        .map(|claim| claim.previous.clone())
+        .or_else(|| anchor.as_ref().map(|meta| meta.previous.clone()))
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|one| is_live(&one.key_id) && Some(&one.key_id) != key_id.as_ref())
+        .map(|one| PreviousKey {
+            key_id: one.key_id,
+            generation: one.generation,
+            retire_after: one.retire_not_before,
+        })
+        .collect();
+
+    let (claimed_by_other, unfinished, held) = claim_facts(context, claim.as_ref(), now);
+    let due = spec
+        .schedule
+        .as_ref()
+        .zip(issued_at)
+        .map(|(schedule, issued)| schedule.due(&what, issued, expires_at, now));
+    let next_opening = match due {
+        Some(policy::schedule::Due::Waiting(at)) => at,
+        _ => None,
+    };
+    let facts = Facts {
+        claimed_by_other,
+        held,
+        exposed: false,
+        missing: key_id.is_some() && !listed,
+        expired: expires_at.is_some_and(|end| now >= end),
+        unfinished,
+        undelivered: !all_delivered && delivered == 0 && !restorable && anchor.is_some(),
+        stale_copy: !all_delivered && (delivered > 0 || restorable),
+        foreign: false,
+        due,
+        retire_due: !previous.is_empty()
+            && previous.iter().any(|one| one.retire_after.is_none_or(|at| now >= at)),
+        held_secret: delivered > 0,
+    };
+    // Copies that are gone altogether leave nothing that says what was there; the state does.
+    let facts = Facts {
+        undelivered: facts.undelivered
+            || (spec.known.is_some() && !spec.deliveries.is_empty() && delivered == 0 && !restorable
+                && settled.is_some_and(|claim| claim.current.is_some())),
+        ..facts
+    };
+    let note = claim.as_ref().filter(|claim| claim.is_open()).map(|claim| {
+        claim.hold.clone().unwrap_or_else(|| format!("{} is at work on it", claim.owner))
+    });
+    Ok(Some(SeenSlot {
+        status: status::status(&facts),
+        fingerprint: anchor
+            .as_ref()
+            .filter(|meta| Some(&meta.key_id) == key_id.as_ref())
+            .map(|meta| meta.fingerprint.clone()),
+        key_id,
+        generation,
+        issued_at,
+        expires_at,
+        previous,
+        deliveries,
+        secret_held: delivered > 0,
+        note,
+        next_opening,
+        recreated,
+        listed,
+    }))
+}
+
+fn claim_facts(
+    context: &Context,
+    claim: Option<&ClaimMirror>,
+    now: Timestamp,
+) -> (bool, bool, bool) {
+    let Some(claim) = claim.filter(|claim| claim.is_open()) else { return (false, false, false) };
+    if Phase::from_word(&claim.phase) == Some(Phase::Held) {
+        return (false, false, true);
+    }
+    let fresh = claim
+        .written_at
+        .is_some_and(|at| now < later(at, context.rules.claim_ttl));
+    let other = claim.owner != context.run.id;
+    (other && fresh, !(other && fresh), false)
+}
