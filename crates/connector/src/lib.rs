@@ -6,6 +6,8 @@
 //! `api.rs` holds the vendor's.
 
 pub mod clock;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod error;
 pub mod platform;
 pub mod port;

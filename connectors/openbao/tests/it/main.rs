@@ -1,5 +1,6 @@
 //! The connector against a real OpenBao.
 
+mod conformance;
 mod direction;
 mod drift;
 mod life;

@@ -1,0 +1,344 @@
+//! Credentials: issued, found, proven, ended. Every way that the connection promises is run.
+
+use domain::{ObservedCredential, Settings};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    Change, Children, Connector, Ended, Error, IssueRequest, ObjectRef, Origin, Probe, Profile, Want,
+    profile::Effect,
+};
+
+use super::{
+    Fixture, Held, Stop, can, claims, ensure,
+    fixture::{Credential, connect, issue, made, open},
+    kind,
+};
+
+type Way = (&'static str, &'static Profile);
+
+/// Every type with every way that the connection promises.
+async fn ways(fixture: &dyn Fixture) -> Result<Vec<Way>, Stop> {
+    let connector = connect(fixture).await;
+    let mut ways = Vec::new();
+    for one in kind(fixture)?.credential_types {
+        for promise in connector.promises(one.name).await? {
+            ways.push((one.name, promise.profile));
+        }
+    }
+    claims(!ways.is_empty(), "no credential can be issued")?;
+    Ok(ways)
+}
+
+/// Those for which something holds.
+async fn ways_that(
+    fixture: &dyn Fixture,
+    holds: impl Fn(&Profile) -> bool,
+    why: &str,
+) -> Result<Vec<Way>, Stop> {
+    let ways: Vec<Way> = ways(fixture).await?.into_iter().filter(|(_, way)| holds(way)).collect();
+    claims(!ways.is_empty(), why)?;
+    Ok(ways)
+}
+
+async fn listed(fixture: &dyn Fixture, object: &ObjectRef) -> Result<Vec<ObservedCredential>, Stop> {
+    let listing = connect(fixture).await.credentials(object).await?;
+    ensure(listing.complete, || "the listing is not complete".into())?;
+    Ok(listing.credentials)
+}
+
+fn adds(way: &Profile) -> bool {
+    matches!(way.effect, Effect::Adds { max_live } if max_live.is_none_or(|most| most >= 2))
+}
+
+/// A short name for an integration of one way.
+fn case(case: &str, way: &Way) -> String {
+    let short: String = way.1.name.split('-').filter_map(|part| part.chars().next()).collect();
+    let of: String = way.0.rsplit('_').take(2).filter_map(|part| part.chars().next()).collect();
+    format!("{case}-{short}{of}")
+}
+
+fn told(way: &Way, how: impl std::fmt::Display) -> String {
+    format!("{} {}: {how}", way.0, way.1.name)
+}
+
+async fn accepted(connector: &dyn Connector, object: &ObjectRef, way: &Way, one: &Credential) -> Held {
+    let probed = connector.probe(object, way.0, &one.secret).await?;
+    ensure(matches!(probed, Probe::Accepted { residual: None, .. }), || told(way, format!("{probed:?}")))
+}
+
+pub(super) async fn every_way_of_issuing_is_published_and_promised(fixture: &dyn Fixture) -> Held {
+    let connector = connect(fixture).await;
+    for one in kind(fixture)?.credential_types {
+        let promises = connector.promises(one.name).await?;
+        for promise in &promises {
+            let published = one.profiles.iter().any(|profile| profile == promise.profile);
+            ensure(published, || format!("{} is promised and not published", promise.profile.name))?;
+        }
+        let best = promises.first().map(|promise| promise.profile.name);
+        let because = promises.first().and_then(|promise| promise.because);
+        let first = one.profiles.first().map(|profile| profile.name);
+        ensure(best == first || because.is_some(), || {
+            format!("{}: {best:?} is used and not {first:?}, without a reason", one.name)
+        })?;
+        for profile in one.profiles {
+            let ranked = rank(profile.name);
+            ensure(ranked.is_some(), || format!("{} is no way of issuing", profile.name))?;
+        }
+        let ranks = one.profiles.iter().map(|profile| rank(profile.name));
+        ensure(ranks.is_sorted(), || format!("{}: not best first", one.name))?;
+    }
+    Ok(())
+}
+
+/// The order of preference (engine §3).
+fn rank(name: &str) -> Option<usize> {
+    const ORDER: [&str; 9] = [
+        "add-ours", "add-marked", "slots", "add-unmarked", "grace", "replace-ours", "replace-once",
+        "replace-self", "first-only",
+    ];
+    ORDER.iter().position(|known| *known == name)
+}
+
+pub(super) async fn a_credential_is_issued_marked_and_listed(fixture: &dyn Fixture) -> Held {
+    for way in ways(fixture).await? {
+        let connector = connect(fixture).await;
+        let object = made(fixture, &*connector, &case("issue", &way)).await?;
+        open(fixture, &*connector, &object).await?;
+        let one = issue(&*connector, &object, way.0, way.1, 7, None).await?;
+        ensure(!one.issued.already_there, || told(&way, "it had been there"))?;
+        if way.1.lists {
+            let all = listed(fixture, &object).await?;
+            let found: Vec<_> = all.iter().filter(|known| known.key_id == one.issued.key_id).collect();
+            let [found] = found[..] else { return Err(Stop::Broken(told(&way, format!("{all:?}")))) };
+            ensure(found.live && found.credential_type == way.0, || told(&way, format!("{found:?}")))?;
+            let marked = found.marker.as_deref() == Some(one.marker.as_str());
+            ensure(marked || !way.1.marks, || told(&way, format!("marker {:?}", found.marker)))?;
+        }
+        if can(fixture)?.proves_by_use {
+            accepted(&*connector, &object, &way, &one).await?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn a_repeated_issue_finds_the_earlier_deed(fixture: &dyn Fixture) -> Held {
+    let ours = |way: &Profile| matches!(way.origin, Origin::Ours | Origin::OursPublicKey);
+    for way in ways_that(fixture, ours, "the platform makes every secret").await? {
+        let connector = connect(fixture).await;
+        let object = made(fixture, &*connector, &case("repeat", &way)).await?;
+        let one = issue(&*connector, &object, way.0, way.1, 1, None).await?;
+        let settings = Settings::default();
+        let request = IssueRequest {
+            credential_type: way.0,
+            profile: way.1.name,
+            marker: &one.marker,
+            secret: Some(&one.secret),
+            settings: &settings,
+            expires_at: None,
+        };
+        let again = connect(fixture).await.issue(&object, request).await?;
+        let same = again.already_there && again.key_id == one.issued.key_id;
+        ensure(same, || told(&way, format!("{again:?}")))?;
+        let found = connect(fixture).await.find(&object, way.0, &one.secret).await?;
+        let found = found.map(|found| found.key_id);
+        ensure(found.as_ref() == Some(&one.issued.key_id), || told(&way, format!("found {found:?}")))?;
+        let other = connector.choose_secret(way.0, &settings, &one.marker)?;
+        let none = connector.find(&object, way.0, &other).await?;
+        ensure(none.is_none(), || told(&way, "a secret that nobody registered is found"))?;
+    }
+    Ok(())
+}
+
+pub(super) async fn two_credentials_live_at_once(fixture: &dyn Fixture) -> Held {
+    claims(can(fixture)?.proves_by_use, "nothing can be proven by use")?;
+    for way in ways_that(fixture, adds, "only one credential lives at a time").await? {
+        let connector = connect(fixture).await;
+        let object = made(fixture, &*connector, &case("two", &way)).await?;
+        open(fixture, &*connector, &object).await?;
+        let old = issue(&*connector, &object, way.0, way.1, 1, None).await?;
+        let new = issue(&*connector, &object, way.0, way.1, 2, None).await?;
+        ensure(old.issued.key_id != new.issued.key_id, || told(&way, "one key id for two"))?;
+        accepted(&*connector, &object, &way, &old).await?;
+        accepted(&*connector, &object, &way, &new).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn ending_one_leaves_the_others(fixture: &dyn Fixture) -> Held {
+    for way in ways_that(fixture, adds, "only one credential lives at a time").await? {
+        let connector = connect(fixture).await;
+        let object = made(fixture, &*connector, &case("end", &way)).await?;
+        let old = issue(&*connector, &object, way.0, way.1, 1, None).await?;
+        let new = issue(&*connector, &object, way.0, way.1, 2, None).await?;
+        let ended = connector.end(&object, &old.issued.key_id).await?;
+        ensure(ended == Ended::Now, || told(&way, format!("{ended:?}")))?;
+        let again = connect(fixture).await.end(&object, &old.issued.key_id).await?;
+        ensure(again == Ended::AlreadyGone, || told(&way, format!("again: {again:?}")))?;
+        if way.1.lists {
+            let keys: Vec<_> = listed(fixture, &object).await?.into_iter().map(|one| one.key_id).collect();
+            ensure(keys == [new.issued.key_id], || told(&way, format!("left: {keys:?}")))?;
+        }
+        let never = connector.end(&object, "nhi-never-was").await;
+        let fine = matches!(&never, Ok(Ended::AlreadyGone) | Err(Error::Refused { .. }));
+        ensure(fine, || told(&way, format!("ending nothing: {never:?}")))?;
+    }
+    Ok(())
+}
+
+pub(super) async fn an_end_that_was_set_is_told(fixture: &dyn Fixture) -> Held {
+    let why = "no end can be set at issue";
+    for way in ways_that(fixture, |way| way.sets_expiry && way.lists, why).await? {
+        let connector = connect(fixture).await;
+        let object = made(fixture, &*connector, &case("expiry", &way)).await?;
+        let end = Timestamp::now() + SignedDuration::from_hours(2);
+        let one = issue(&*connector, &object, way.0, way.1, 1, Some(end)).await?;
+        let all = listed(fixture, &object).await?;
+        let found = all.iter().find(|known| known.key_id == one.issued.key_id);
+        let told_end = found.and_then(|found| found.expires_at);
+        let near = told_end.is_some_and(|at| (at.as_second() - end.as_second()).abs() < 60);
+        ensure(near, || told(&way, format!("{told_end:?}, asked for {end}")))?;
+        let past = Timestamp::now() - SignedDuration::from_hours(1);
+        let refused = issue(&*connector, &object, way.0, way.1, 2, Some(past)).await;
+        ensure(refused.is_err(), || told(&way, "an end in the past was taken"))?;
+    }
+    Ok(())
+}
+
+pub(super) async fn revocation_is_proven_by_use(fixture: &dyn Fixture) -> Held {
+    claims(can(fixture)?.proves_by_use, "nothing can be proven by use")?;
+    let proves = |way: &Profile| adds(way) && way.probe.between_successes >= 2;
+    for way in ways_that(fixture, proves, "an old secret must not be tried").await? {
+        let connector = connect(fixture).await;
+        let object = made(fixture, &*connector, &case("proof", &way)).await?;
+        open(fixture, &*connector, &object).await?;
+        let old = issue(&*connector, &object, way.0, way.1, 1, None).await?;
+        let new = issue(&*connector, &object, way.0, way.1, 2, None).await?;
+        connector.end(&object, &old.issued.key_id).await?;
+        let random = connector.random_like(way.0, &old.secret)?;
+        accepted(&*connector, &object, &way, &new).await?;
+        let random = connector.probe(&object, way.0, &random).await?;
+        let refused = connector.probe(&object, way.0, &old.secret).await?;
+        accepted(&*connector, &object, &way, &new).await?;
+        ensure(matches!(refused, Probe::Refused { .. }) && refused == random, || {
+            told(&way, format!("old {refused:?}, random {random:?}"))
+        })?;
+    }
+    Ok(())
+}
+
+pub(super) async fn switched_off_means_no_sign_in(fixture: &dyn Fixture) -> Held {
+    let can = can(fixture)?;
+    claims(can.disables, "integrations cannot be switched off")?;
+    claims(can.proves_by_use, "nothing can be proven by use")?;
+    let way = ways(fixture).await?.remove(0);
+    let connector = connect(fixture).await;
+    let object = made(fixture, &*connector, &case("off", &way)).await?;
+    open(fixture, &*connector, &object).await?;
+    let one = issue(&*connector, &object, way.0, way.1, 1, None).await?;
+    let token = fixture.sign_in(&object, &one.secret).await;
+    let off = Change { enabled: Some(false), ..Change::default() };
+    connector.modify(&object, &off).await?;
+    let probed = connector.probe(&object, way.0, &one.secret).await?;
+    ensure(matches!(probed, Probe::Refused { .. }), || format!("{probed:?}"))?;
+    if let Some(token) = token
+        && can.disable_reaches_tokens
+    {
+        ensure(!token.works().await, || "a token issued before still works".into())?;
+    }
+    let on = Change { enabled: Some(true), ..Change::default() };
+    connector.modify(&object, &on).await?;
+    accepted(&*connector, &object, &way, &one).await
+}
+
+pub(super) async fn children_are_found_and_revoked(fixture: &dyn Fixture) -> Held {
+    let can = can(fixture)?;
+    let way = ways(fixture).await?.remove(0);
+    let connector = connect(fixture).await;
+    let object = made(fixture, &*connector, &case("sweep", &way)).await?;
+    open(fixture, &*connector, &object).await?;
+    let old = issue(&*connector, &object, way.0, way.1, 1, None).await?;
+    let nothing = connector.sweep(&object, Some(&old.marker)).await;
+    if !can.sweeps_children {
+        let honest = !matches!(nothing, Ok(Children::Swept(_) | Children::None));
+        ensure(honest, || format!("it cannot sweep, and says {nothing:?}"))?;
+        return Err(Stop::Absent("tokens minted from a credential cannot be found".into()));
+    }
+    let nothing = nothing?;
+    ensure(nothing == Children::None, || format!("{nothing:?} before any sign-in"))?;
+    let new = issue(&*connector, &object, way.0, way.1, 2, None).await?;
+    let (Some(of_old), Some(of_new)) =
+        (fixture.sign_in(&object, &old.secret).await, fixture.sign_in(&object, &new.secret).await)
+    else {
+        return Err(Stop::Absent("the fixture cannot sign in".into()));
+    };
+    ensure(of_old.works().await && of_new.works().await, || "the tokens do not work at all".into())?;
+    let swept = connector.sweep(&object, Some(&old.marker)).await?;
+    ensure(swept == Children::Swept(1), || format!("{swept:?}"))?;
+    ensure(!of_old.works().await, || "it still works".into())?;
+    ensure(of_new.works().await, || "the other generation's was swept too".into())?;
+    let rest = connect(fixture).await.sweep(&object, None).await?;
+    ensure(rest == Children::Swept(1) && !of_new.works().await, || format!("the rest: {rest:?}"))
+}
+
+pub(super) async fn a_credential_issued_by_hand_is_listed_and_can_be_ended(
+    fixture: &dyn Fixture,
+) -> Held {
+    claims(can(fixture)?.lists_credentials, "credentials cannot be listed")?;
+    let connector = connect(fixture).await;
+    let object = made(fixture, &*connector, "unmanaged").await?;
+    let Some(key_id) = fixture.issue_by_hand(&object).await else {
+        return Err(Stop::Absent("the fixture's hand cannot issue".into()));
+    };
+    let all = listed(fixture, &object).await?;
+    let found = all.iter().find(|one| one.key_id == key_id);
+    ensure(found.is_some_and(|one| one.marker.is_none() && one.live), || format!("{all:?}"))?;
+    connector.end(&object, &key_id).await?;
+    ensure(listed(fixture, &object).await?.is_empty(), || "it is still listed".into())
+}
+
+pub(super) async fn a_lean_read_tells_ids_and_the_rest_on_request(fixture: &dyn Fixture) -> Held {
+    claims(can(fixture)?.lists_credentials, "credentials cannot be listed")?;
+    let way = ways(fixture).await?.remove(0);
+    let connector = connect(fixture).await;
+    let object = made(fixture, &*connector, &case("lean", &way)).await?;
+    let one = issue(&*connector, &object, way.0, way.1, 3, None).await?;
+    let connector = connect(fixture).await;
+    let lean = connector.read(&object, Want::LEAN).await?;
+    let lean = lean.and_then(|one| one.credentials).unwrap_or_default();
+    ensure(lean.len() == 1 && lean[0].key_id == one.issued.key_id, || format!("{lean:?}"))?;
+    let told = connector.credential(&object, &one.issued.key_id).await?;
+    let whole = listed(fixture, &object).await?;
+    ensure(told.as_ref() == whole.first(), || format!("{told:?}, listed {whole:?}"))?;
+    let none = connector.credential(&object, "nhi-never-was").await?;
+    ensure(none.is_none(), || format!("{none:?}"))
+}
+
+pub(super) async fn a_random_secret_looks_like_a_real_one(fixture: &dyn Fixture) -> Held {
+    claims(can(fixture)?.proves_by_use, "nothing can be proven by use")?;
+    for way in ways(fixture).await? {
+        let connector = connect(fixture).await;
+        let object = made(fixture, &*connector, &case("random", &way)).await?;
+        let one = issue(&*connector, &object, way.0, way.1, 1, None).await?;
+        let random = connector.random_like(way.0, &one.secret)?;
+        let again = connector.random_like(way.0, &one.secret)?;
+        ensure(random != one.secret && random != again, || told(&way, "it is no random one"))?;
+        if way.1.origin != Origin::OursPublicKey {
+            let same = random.expose().len() == one.secret.expose().len();
+            ensure(same, || told(&way, "it has another length"))?;
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn a_secret_of_ours_is_another_every_time(fixture: &dyn Fixture) -> Held {
+    let connector = connect(fixture).await;
+    for way in ways(fixture).await? {
+        let settings = Settings::default();
+        let choose = || connector.choose_secret(way.0, &settings, "nhi1-x");
+        if matches!(way.1.origin, Origin::Ours | Origin::OursPublicKey) {
+            let (one, two) = (choose()?, choose()?);
+            ensure(one != two && one.expose().len() >= 32, || told(&way, "it can be guessed"))?;
+        }
+    }
+    Ok(())
+}
