@@ -21,6 +21,7 @@ pub mod json;
 pub mod laws;
 pub mod list;
 pub mod log;
+#[cfg(feature = "mini-core")]
 pub mod mini_core;
 pub mod model;
 pub mod msgpack;

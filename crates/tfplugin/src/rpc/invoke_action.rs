@@ -39,7 +39,11 @@ async fn invoke(
     let config = convert::decode(request.config, &action.schema().ty())?;
     let (outlet, mut said) = Outlet::<String>::new(AHEAD);
     let call = service.call(request.client_capabilities);
-    let deed = tokio::spawn(async move { action.invoke(config, outlet, call).await });
+    let busy = service.busy();
+    let deed = tokio::spawn(async move {
+        let _busy = busy;
+        action.invoke(config, outlet, call).await
+    });
     while let Some(message) = said.recv().await {
         let event = Event { r#type: Some(Kind::Progress(Progress { message })) };
         // Without a listener the deed still goes on to its end.

@@ -8,6 +8,7 @@ use std::sync::{
 use std::time::Instant;
 
 use tfplugin_proto::tfplugin6::{self as wire, provider_server};
+use tokio::sync::watch;
 use tonic::{Request, Response, Status, Streaming};
 use tracing::Instrument;
 
@@ -65,12 +66,24 @@ struct Inner {
     provider: Arc<dyn AnyProvider>,
     stop: Mutex<Stop>,
     calls: AtomicU64,
+    /// How many calls are being worked on, whether or not anybody still waits for them.
+    busy: watch::Sender<usize>,
+}
+
+/// One call that is being worked on.
+struct Busy(Arc<Inner>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.busy.send_modify(|calls| *calls -= 1);
+    }
 }
 
 impl Service {
     pub(crate) fn new(provider: Arc<dyn AnyProvider>) -> Service {
         let stop = Mutex::new(Stop::new());
-        Service(Arc::new(Inner { provider, stop, calls: AtomicU64::new(0) }))
+        let busy = watch::Sender::new(0);
+        Service(Arc::new(Inner { provider, stop, calls: AtomicU64::new(0), busy }))
     }
 
     fn provider(&self) -> &dyn AnyProvider {
@@ -88,6 +101,18 @@ impl Service {
     pub(crate) fn stop(&self) {
         let mut stop = self.0.stop.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut *stop).cancel();
+    }
+
+    /// Held for as long as a call is being worked on.
+    fn busy(&self) -> Busy {
+        self.0.busy.send_modify(|calls| *calls += 1);
+        Busy(self.0.clone())
+    }
+
+    /// Comes when no call is being worked on any more.
+    pub(crate) async fn idle(&self) {
+        // The sender lives in `self`, so the wait cannot fail.
+        let _ = self.0.busy.subscribe().wait_for(|calls| *calls == 0).await;
     }
 
     fn meta(&self, value: Option<wire::DynamicValue>) -> Result<Value, Diagnostic> {
@@ -143,7 +168,12 @@ impl Service {
             tf_resource_type = %type_name
         );
         let begun = Instant::now();
-        let done = tokio::spawn(answer.instrument(span.clone())).await;
+        let busy = self.busy();
+        let work = async move {
+            let _busy = busy;
+            answer.await
+        };
+        let done = tokio::spawn(work.instrument(span.clone())).await;
         let _entered = span.enter();
         let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         let answer = match done {

@@ -35,8 +35,12 @@ use environment::Environment;
 /// The largest message in either direction, as Go providers have it.
 const LARGEST: usize = 256 << 20;
 
-/// How long open streams may hold up the end. Cores kill after two seconds.
+/// How long open streams and work in hand may hold up the end. Cores kill after two seconds.
 const LAST_WORDS: Duration = Duration::from_millis(1500);
+
+/// How long work in hand may hold up the end where the core is gone and nobody kills: what was
+/// begun on a platform should come to an end that is written down.
+const ORPHANED: Duration = Duration::from_secs(30);
 
 /// What a program says of itself.
 #[derive(Clone, Copy, Debug)]
@@ -95,13 +99,20 @@ async fn run(
     let listener = socket::Listener::bind(environment)?;
     let (end, service) = (CancellationToken::new(), Service::new(provider));
     let line = handshake::line(&listener, tls.as_ref().map(tls::Tls::certificate), environment);
+    // Before the core learns of us: its user may interrupt it at once.
+    let guard = SignalGuard::install(end.clone(), debug)?;
     if debug {
         handshake::print_reattach(options.address, &listener)?;
     } else {
         handshake::print(&line)?;
     }
-    let guard = SignalGuard::install(end.clone(), debug)?;
-    let owned = tls.is_some() && !debug;
+    let orphaned = CancellationToken::new();
+    // Whoever started us with the cookie owns us, with TLS or without.
+    let owner = (!debug).then(|| services::Owner::new(&orphaned));
+    #[cfg(unix)]
+    if let Some(owner) = &owner {
+        tokio::spawn(leave_with_parent(owner.clone(), end.clone()));
+    }
     let incoming = connection::incoming(listener, tls.map(|tls| tls.acceptor()), end.clone());
     let router = tonic::transport::Server::builder()
         .add_service(
@@ -110,21 +121,40 @@ async fn run(
                 .max_encoding_message_size(LARGEST),
         )
         .add_service(GrpcControllerServer::new(services::Controller::new(end.clone(), debug)))
-        .add_service(GrpcStdioServer::new(services::Stdio::new(end.clone(), owned)))
+        .add_service(GrpcStdioServer::new(services::Stdio::new(end.clone(), owner)))
         .add_service(GrpcBrokerServer::new(services::Broker::new(end.clone())))
         .add_service(HealthServer::new(services::Ready));
     let served = router.serve_with_incoming_shutdown(incoming, end.clone().cancelled_owned());
-    let ended = async {
+    let overdue = async {
         end.cancelled().await;
         service.stop();
         tokio::time::sleep(LAST_WORDS).await;
     };
     let done = tokio::select! {
         served = served => served.map_err(|error| format!("serving ended: {error}")),
-        () = ended => Ok(()),
+        () = overdue => Ok(()),
     };
+    service.stop();
+    let patience = if orphaned.is_cancelled() { ORPHANED } else { LAST_WORDS / 3 };
+    if tokio::time::timeout(patience, service.idle()).await.is_err() {
+        tracing::warn!("work in hand did not come to an end, and is left");
+    }
     drop(guard);
     done
+}
+
+/// Ends us where the core goes before it ever spoke to us; later its streams tell.
+#[cfg(unix)]
+async fn leave_with_parent(owner: services::Owner, end: CancellationToken) {
+    let parent = std::os::unix::process::parent_id();
+    while !owner.spoke() && !end.is_cancelled() {
+        if std::os::unix::process::parent_id() != parent {
+            tracing::debug!("the core is gone before it spoke");
+            owner.gone();
+            end.cancel();
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
 }
 
 /// What signals do: an interrupt goes to the whole process group, and it is for the core to decide

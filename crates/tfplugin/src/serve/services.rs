@@ -36,23 +36,50 @@ impl grpc_controller_server::GrpcController for Controller {
     }
 }
 
+/// The core that started us.
+#[derive(Clone)]
+pub(super) struct Owner {
+    orphaned: CancellationToken,
+    spoke: CancellationToken,
+}
+
+impl Owner {
+    /// `orphaned` is told when it is gone without a word.
+    pub(super) fn new(orphaned: &CancellationToken) -> Owner {
+        Owner { orphaned: orphaned.clone(), spoke: CancellationToken::new() }
+    }
+
+    #[cfg_attr(not(unix), allow(dead_code))]
+    pub(super) fn spoke(&self) -> bool {
+        self.spoke.is_cancelled()
+    }
+
+    pub(super) fn gone(&self) {
+        self.orphaned.cancel();
+    }
+}
+
 /// A stream that says nothing until the end.
 pub(super) struct Silence {
     end: Pin<Box<WaitForCancellationFutureOwned>>,
-    // What its loss means: where the core owns us, nobody is left.
-    last: Option<CancellationToken>,
+    // Told of its loss before the end: where the core owns us, nobody is left then.
+    owner: Option<Owner>,
+    all: CancellationToken,
 }
 
 impl Silence {
-    fn until(end: &CancellationToken, owned: bool) -> Silence {
-        Silence { end: Box::pin(end.clone().cancelled_owned()), last: owned.then(|| end.clone()) }
+    fn until(end: &CancellationToken, owner: Option<Owner>) -> Silence {
+        Silence { end: Box::pin(end.clone().cancelled_owned()), owner, all: end.clone() }
     }
 }
 
 impl Drop for Silence {
     fn drop(&mut self) {
-        if let Some(end) = &self.last {
-            end.cancel();
+        if let Some(owner) = &self.owner
+            && !self.all.is_cancelled()
+        {
+            owner.gone();
+            self.all.cancel();
         }
     }
 }
@@ -61,12 +88,12 @@ impl Drop for Silence {
 /// for as long as it lives, so its loss tells that the core is gone, however it went.
 pub(super) struct Stdio {
     end: CancellationToken,
-    owned: bool,
+    owner: Option<Owner>,
 }
 
 impl Stdio {
-    pub(super) fn new(end: CancellationToken, owned: bool) -> Stdio {
-        Stdio { end, owned }
+    pub(super) fn new(end: CancellationToken, owner: Option<Owner>) -> Stdio {
+        Stdio { end, owner }
     }
 }
 
@@ -86,7 +113,10 @@ impl grpc_stdio_server::GrpcStdio for Stdio {
     type StreamStdioStream = SilentOutput;
 
     async fn stream_stdio(&self, _request: Request<()>) -> Result<Response<SilentOutput>, Status> {
-        Ok(Response::new(SilentOutput(Silence::until(&self.end, self.owned))))
+        if let Some(owner) = &self.owner {
+            owner.spoke.cancel();
+        }
+        Ok(Response::new(SilentOutput(Silence::until(&self.end, self.owner.clone()))))
     }
 }
 
@@ -128,7 +158,7 @@ impl grpc_broker_server::GrpcBroker for Broker {
                 offer = offers.next() => offer,
             } {}
         });
-        Ok(Response::new(SilentBroker(Silence::until(&self.end, false))))
+        Ok(Response::new(SilentBroker(Silence::until(&self.end, None))))
     }
 }
 

@@ -1,0 +1,230 @@
+//! Handshake, strangers, ends, logs: what happens around the procedures.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+use tfplugin::mini_core::{MiniCore, Refusal, Stranger};
+use tokio::io::{AsyncBufReadExt, BufReader};
+
+use crate::program::{World, example};
+
+fn signal(process: u32, name: &str) {
+    let sent = Command::new("kill").args([format!("-{name}"), process.to_string()]).status();
+    assert!(sent.unwrap().success());
+}
+
+#[tokio::test]
+async fn strangers_are_refused_and_the_core_is_not_disturbed() {
+    let world = World::new();
+    let core = world.core().await;
+    core.knock(Stranger::Nobody).await.unwrap();
+    let bare = core.knock(Stranger::Bare).await.unwrap_err().to_string();
+    assert!(bare.to_lowercase().contains("certificaterequired"), "{bare}");
+    let disguised = core.knock(Stranger::Disguised).await.unwrap_err().to_string();
+    assert!(disguised.to_lowercase().contains("accessdenied"), "{disguised}");
+    core.create("sample_note", json!({"name": "one"})).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_shutdown_ends_the_program_well_within_the_core_s_patience() {
+    let world = World::new();
+    let core = world.core().await;
+    let begun = std::time::Instant::now();
+    let status = core.shutdown().await.unwrap().unwrap();
+    assert!(status.success(), "{status}");
+    assert!(begun.elapsed() < Duration::from_millis(1800), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_core_that_is_killed_leaves_no_orphan() {
+    World::new().core().await.vanish().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_core_without_tls_that_is_killed_leaves_no_orphan_either() {
+    let core = MiniCore::launch_plain(example("sample"), &[]).await.unwrap();
+    core.vanish().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_core_that_goes_before_it_spoke_leaves_no_orphan() {
+    let world = World::new();
+    let script = format!("{} & sleep 0.3; echo $! >&2", example("sample").display());
+    let cookie = "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2";
+    let out = std::fs::File::create(std::path::Path::new(world.folder()).join("out")).unwrap();
+    let told = std::path::Path::new(world.folder()).join("told");
+    let core = Command::new("sh")
+        .args(["-c", &script])
+        .env("TF_PLUGIN_MAGIC_COOKIE", cookie)
+        .stdout(out)
+        .stderr(std::fs::File::create(&told).unwrap())
+        .status();
+    assert!(core.unwrap().success());
+    let process = std::fs::read_to_string(&told).unwrap().trim().to_owned();
+    let mut alive = true;
+    for _ in 0..40 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let asked = Command::new("kill").args(["-0", &process]).stderr(Stdio::null()).status();
+        // Where nobody reaps it, what has ended is still listed.
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        alive = asked.unwrap().success() && !stat.contains(") Z ");
+        if !alive {
+            break;
+        }
+    }
+    assert!(!alive, "process {process} lives on");
+}
+
+#[tokio::test]
+async fn work_in_hand_is_stopped_when_the_core_is_killed_and_then_the_program_ends() {
+    let world = World::new();
+    let core = world.core().await;
+    let config = json!({"name": "slow", "seconds": 60});
+    let plan = core.plan_create("sample_note", config).await.unwrap();
+    let applying = tokio::time::timeout(Duration::from_millis(200), core.apply(plan)).await;
+    assert!(applying.is_err());
+    core.vanish().await.unwrap();
+    assert!(world.has("slow"), "the deed came to its end though nobody waited");
+}
+
+#[tokio::test]
+async fn an_interrupt_is_for_the_core_to_judge_and_a_termination_ends_the_program() {
+    let world = World::new();
+    let core = world.core().await;
+    let process = core.process_id().unwrap();
+    signal(process, "INT");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    core.create("sample_note", json!({"name": "one"})).await.unwrap();
+    signal(process, "TERM");
+    tokio::time::sleep(Duration::from_millis(1700)).await;
+    let after = core.create("sample_note", json!({"name": "two"})).await;
+    assert!(matches!(after, Err(Refusal::Wire(_))), "{after:?}");
+}
+
+#[tokio::test]
+async fn a_person_who_runs_it_by_hand_is_told_what_it_is() {
+    let program = example("sample");
+    let run = |words: &[&str]| {
+        Command::new(&program).args(words).env_remove("TF_PLUGIN_MAGIC_COOKIE").output().unwrap()
+    };
+    let bare = run(&[]);
+    assert_eq!(bare.status.code(), Some(1));
+    assert!(bare.stdout.is_empty());
+    assert!(String::from_utf8_lossy(&bare.stderr).contains("source = \"acme/sample\""));
+    let version = run(&["--version"]);
+    assert!(version.status.success());
+    assert!(String::from_utf8_lossy(&version.stdout).contains("acme/sample 0.1.0"));
+    assert!(run(&["--help"]).status.success());
+    assert_eq!(run(&["--nonsense"]).status.code(), Some(2));
+}
+
+#[tokio::test]
+async fn under_a_debugger_it_serves_one_core_after_another_until_it_is_interrupted() {
+    let world = World::new();
+    let mut child = tokio::process::Command::new(example("sample"))
+        .arg("-debug")
+        .stdout(Stdio::piped())
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let reattach = loop {
+        let line = lines.next_line().await.unwrap().expect("a line to give to the core");
+        if let Some(found) = line.trim().strip_prefix("TF_REATTACH_PROVIDERS='") {
+            break found.trim_end_matches('\'').to_owned();
+        }
+    };
+    let reattach: Json = serde_json::from_str(&reattach).unwrap();
+    let ours = &reattach["registry.terraform.io/acme/sample"];
+    assert_eq!(ours["ProtocolVersion"], 6);
+    assert_eq!(ours["Test"], true);
+    let socket = ours["Addr"]["String"].as_str().unwrap();
+    for name in ["one", "two"] {
+        let core = MiniCore::attach(socket).await.unwrap();
+        core.configure(json!({"folder": world.folder()})).await.unwrap();
+        core.create("sample_note", json!({"name": name})).await.unwrap();
+    }
+    signal(child.id().unwrap(), "INT");
+    let ended = tokio::time::timeout(Duration::from_secs(3), child.wait()).await;
+    assert!(ended.unwrap().unwrap().success());
+    assert!(!std::path::Path::new(socket).exists(), "the socket is taken away");
+}
+
+#[tokio::test]
+async fn each_line_of_the_log_is_what_cores_read() {
+    let world = World::new();
+    let core = world.core_with(&[("TF_LOG", "error"), ("TF_LOG_PROVIDER_SAMPLE", "debug")]).await;
+    core.create("sample_note", json!({"name": "one"})).await.unwrap();
+    let log = core.log();
+    assert!(!log.is_empty());
+    let mut procedures = std::collections::BTreeSet::new();
+    for line in log {
+        let line: Json =
+            serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        for field in ["@level", "@message", "@module", "@timestamp"] {
+            assert!(line[field].is_string(), "{line}");
+        }
+        assert_eq!(line["@timestamp"].as_str().unwrap().len(), "2006-01-02T15:04:05.000000Z".len());
+        if let Some(procedure) = line["tf_rpc"].as_str() {
+            procedures.insert(procedure.to_owned());
+        }
+        if line["@message"] == "answered" {
+            assert!(line["tf_req_duration_ms"].is_number(), "{line}");
+        }
+    }
+    assert!(procedures.contains("ApplyResourceChange"), "{procedures:?}");
+}
+
+#[tokio::test]
+async fn without_a_wish_nothing_is_logged() {
+    let world = World::new();
+    let core = world.core().await;
+    core.create("sample_note", json!({"name": "one"})).await.unwrap();
+    assert_eq!(core.log(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_fault_of_the_provider_is_an_error_and_what_it_carries_is_not_shown() {
+    let world = World::new();
+    let core = world.core().await;
+    let plan = core
+        .plan_create("sample_note", json!({"name": "a", "text": "panic", "secret": "hunter2"}))
+        .await
+        .unwrap();
+    let refused = core.apply(plan).await.unwrap_err();
+    assert!(refused.to_string().contains("Provider failed"), "{refused}");
+    let mut log = core.log();
+    for _ in 0..50 {
+        if !log.is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        log = core.log();
+    }
+    assert!(log[0].starts_with("panic: ") && log[0].contains("sample.rs"), "{log:?}");
+    assert!(!log.join("\n").contains("hunter2"), "{log:?}");
+    // The others go on.
+    core.create("sample_note", json!({"name": "b"})).await.unwrap();
+}
+
+#[tokio::test]
+async fn several_calls_run_at_once() {
+    let world = World::new();
+    let core = std::sync::Arc::new(world.core().await);
+    let begun = std::time::Instant::now();
+    let mut all = tokio::task::JoinSet::new();
+    for index in 0..10 {
+        let core = core.clone();
+        all.spawn(async move {
+            let config = json!({"name": format!("n{index}"), "seconds": 1});
+            let plan = core.plan_create("sample_note", config).await?;
+            core.apply(plan).await
+        });
+    }
+    while let Some(done) = all.join_next().await {
+        done.unwrap().unwrap();
+    }
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
