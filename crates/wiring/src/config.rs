@@ -1,0 +1,664 @@
+//! The body of `nhi.hcl` and of the provider block, read into types.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
+
+use connector::{Field, FieldType, Platform};
+use domain::{Setting, Settings, Span};
+
+use crate::{
+    platforms,
+    tree::{ConfigError, Node, Place, wrong},
+};
+
+/// Where a secret of our own comes from. Never the secret itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// An environment variable.
+    Env(String),
+    /// A file, relative to the configuration's folder.
+    File(PathBuf),
+    /// A field of a document in a sink: connection, path, field.
+    Path {
+        /// The connection that is the sink.
+        connection: String,
+        /// The document.
+        path: String,
+        /// The field in it.
+        field: String,
+    },
+}
+
+/// How we sign in to a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credential {
+    /// The secret's source.
+    pub secret: Source,
+    /// The other half, where signing in needs two (an AppRole's role id).
+    pub id: Option<String>,
+}
+
+/// One connection.
+#[derive(Debug, Clone)]
+pub struct ConnectionConfig {
+    /// Its platform.
+    pub platform: &'static dyn Platform,
+    /// Its settings, in the platform's fields.
+    pub settings: Settings,
+    /// Our own credential for it.
+    pub credential: Option<Credential>,
+    /// The tenant's own id that it must show.
+    pub tenant: Option<String>,
+    /// Requests a second that this connection may send, if limited here.
+    pub budget: Option<u32>,
+    /// A part of it is not known before apply: which.
+    pub unknown: Option<String>,
+}
+
+/// Where documents about single vendor objects are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CustodyConfig {
+    /// The connection that is the sink.
+    pub connection: String,
+    /// The folder in it.
+    pub path: String,
+}
+
+/// The realm: its id and where its key comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RealmConfig {
+    /// Six characters of lower-case base32.
+    pub id: String,
+    /// The key's source.
+    pub key: Source,
+}
+
+/// Where the ledger is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LedgerConfig {
+    /// A SQLite file, relative to the configuration's folder.
+    Sqlite(PathBuf),
+    /// None is kept.
+    None,
+}
+
+/// Who asked for a run, from the configuration; CI's variables fill what is absent.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RunConfig {
+    /// A ticket.
+    pub ticket: Option<String>,
+    /// Where the run can be seen.
+    pub url: Option<String>,
+    /// Who asked for it.
+    pub requester: Option<String>,
+}
+
+/// The whole configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Connections by name.
+    pub connections: BTreeMap<String, ConnectionConfig>,
+    /// Custody, if configured.
+    pub custody: Option<CustodyConfig>,
+    /// The realm, if configured.
+    pub realm: Option<RealmConfig>,
+    /// The ledger.
+    pub ledger: LedgerConfig,
+    /// The policy file, if any.
+    pub policy: Option<PathBuf>,
+    /// The digest that the policy file must have, `sha256:<hex>`.
+    pub policy_pin: Option<String>,
+    /// Who asked.
+    pub run: RunConfig,
+    /// Nothing may be changed.
+    pub read_only: bool,
+    /// Floors of durations drop to seconds; every connection must be on loopback.
+    pub demo: bool,
+    /// The first part of the rest (custody, realm, …) that is not known before apply.
+    pub unknown: Option<String>,
+}
+
+const MEMBERS: [&str; 9] =
+    ["config_file", "connections", "custody", "realm", "ledger", "policy", "run", "read_only", "demo"];
+
+/// Reads one object's members one by one and refuses what is left over.
+struct Reader<'a> {
+    map: BTreeMap<&'a str, &'a Node>,
+    place: Place,
+}
+
+impl<'a> Reader<'a> {
+    fn new(node: &'a Node, place: &Place) -> Result<Reader<'a>, ConfigError> {
+        match node {
+            Node::Map(map) => Ok(Reader {
+                map: map.iter().map(|(name, node)| (name.as_str(), node)).collect(),
+                place: place.clone(),
+            }),
+            _ => Err(wrong(place, "expected an object: { … }")),
+        }
+    }
+
+    fn take(&mut self, name: &str) -> Option<&'a Node> {
+        self.map.remove(name).filter(|node| !matches!(node, Node::Null))
+    }
+
+    fn text(&mut self, name: &str) -> Result<Option<String>, ConfigError> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Node::Text(text)) => Ok(Some(text.clone())),
+            Some(_) => Err(wrong(&self.place.join(name), "expected a text in quotes")),
+        }
+    }
+
+    fn required(&mut self, name: &str) -> Result<String, ConfigError> {
+        let missing = wrong(&self.place, format!("{name} is missing"));
+        self.text(name)?.ok_or(missing)
+    }
+
+    fn flag(&mut self, name: &str) -> Result<Option<bool>, ConfigError> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Node::Flag(flag)) => Ok(Some(*flag)),
+            Some(_) => Err(wrong(&self.place.join(name), "expected true or false")),
+        }
+    }
+
+    fn done(self, known: &[&str]) -> Result<(), ConfigError> {
+        match self.map.keys().next() {
+            None => Ok(()),
+            Some(name) => Err(wrong(
+                &self.place.join(name),
+                format!("nothing of this name is read here. Known: {}", known.join(", ")),
+            )),
+        }
+    }
+}
+
+impl Config {
+    /// Reads the body.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that is wrong, with its place and what to do.
+    pub fn read(body: &Node) -> Result<Config, ConfigError> {
+        let root = Place::default();
+        let mut reader = Reader::new(body, &root)?;
+        reader.take("config_file");
+        let unknown = body_unknown(body);
+        let demo = reader.flag("demo").or_else(unknown_is_absent)?.unwrap_or(false);
+        let mut connections = BTreeMap::new();
+        match reader.take("connections") {
+            None | Some(Node::Unknown) => {}
+            Some(Node::Map(map)) => {
+                for (name, node) in map {
+                    let place = root.join("connections").join(name);
+                    connections.insert(name.clone(), connection(name, node, &place)?);
+                }
+            }
+            Some(_) => return Err(wrong(&root.join("connections"), "expected an object: { … }")),
+        }
+        let custody = known(reader.take("custody"))
+            .map(|node| {
+                let place = root.join("custody");
+                let mut reader = Reader::new(node, &place)?;
+                let custody = CustodyConfig {
+                    connection: reader.required("connection")?,
+                    path: reader.required("path")?,
+                };
+                reader.done(&["connection", "path"])?;
+                match connections.get(&custody.connection) {
+                    None => Err(wrong(
+                        &place.join("connection"),
+                        no_connection(&custody.connection, connections.keys()),
+                    )),
+                    Some(config) if !config.platform.is_sink() => Err(wrong(
+                        &place.join("connection"),
+                        format!("{:?} is no sink", custody.connection),
+                    )),
+                    Some(_) => Ok(custody),
+                }
+            })
+            .transpose()?;
+        let realm = known(reader.take("realm"))
+            .map(|node| {
+                let place = root.join("realm");
+                let mut reader = Reader::new(node, &place)?;
+                let id = reader.required("id")?;
+                if id.len() != 6
+                    || !id.bytes().all(|b| b.is_ascii_lowercase() || (b'2'..=b'7').contains(&b))
+                        && !id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+                {
+                    return Err(wrong(
+                        &place.join("id"),
+                        "expected six characters of a-z and 0-9, as `nhi init` makes them",
+                    ));
+                }
+                let key = reader
+                    .take("key")
+                    .ok_or_else(|| wrong(&place, "key is missing: { env = \"NHI_REALM_KEY\" }"))?;
+                let key = source(key, &place.join("key"))?.secret;
+                reader.done(&["id", "key"])?;
+                Ok(RealmConfig { id, key })
+            })
+            .transpose()?;
+        let ledger = match known(reader.take("ledger")) {
+            None => LedgerConfig::Sqlite(PathBuf::from("nhi.db")),
+            Some(node) => {
+                let place = root.join("ledger");
+                let mut reader = Reader::new(node, &place)?;
+                let sqlite = reader.take("sqlite");
+                let none = reader.flag("none")?;
+                reader.done(&["sqlite", "none"])?;
+                match (sqlite, none) {
+                    (None, Some(true)) => LedgerConfig::None,
+                    (Some(node), None | Some(false)) => {
+                        let place = place.join("sqlite");
+                        let mut reader = Reader::new(node, &place)?;
+                        let path = reader.text("path")?.unwrap_or_else(|| "nhi.db".into());
+                        reader.done(&["path"])?;
+                        LedgerConfig::Sqlite(PathBuf::from(path))
+                    }
+                    _ => {
+                        return Err(wrong(
+                            &place,
+                            "set one: sqlite = { path = \"nhi.db\" } or none = true",
+                        ));
+                    }
+                }
+            }
+        };
+        let (policy, policy_pin) = match known(reader.take("policy")) {
+            None => (None, None),
+            Some(node) => {
+                let mut reader = Reader::new(node, &root.join("policy"))?;
+                let file = reader.required("file")?;
+                let pin = reader.text("pin")?;
+                reader.done(&["file", "pin"])?;
+                (Some(PathBuf::from(file)), pin)
+            }
+        };
+        let run = match known(reader.take("run")) {
+            None => RunConfig::default(),
+            Some(node) => {
+                let mut reader = Reader::new(node, &root.join("run"))?;
+                let run = RunConfig {
+                    ticket: reader.text("ticket")?,
+                    url: reader.text("url")?,
+                    requester: reader.text("requester")?,
+                };
+                reader.done(&["ticket", "url", "requester"])?;
+                run
+            }
+        };
+        let read_only = reader.flag("read_only").or_else(unknown_is_absent)?.unwrap_or(false);
+        reader.done(&MEMBERS)?;
+        let config = Config {
+            connections,
+            custody,
+            realm,
+            ledger,
+            policy,
+            policy_pin,
+            run,
+            read_only,
+            demo,
+            unknown,
+        };
+        config.check_sources()?;
+        config.check_demo()?;
+        Ok(config)
+    }
+
+    /// A credential that is kept in a sink names a connection that is one, and no circle.
+    fn check_sources(&self) -> Result<(), ConfigError> {
+        for (name, config) in &self.connections {
+            let place = Place::default().join("connections").join(name);
+            let mut seen = BTreeSet::from([name.as_str()]);
+            let mut current = config;
+            while let Some(Credential { secret: Source::Path { connection, .. }, .. }) =
+                &current.credential
+            {
+                let place = place.join("credential").join("path");
+                let Some(next) = self.connections.get(connection) else {
+                    return Err(wrong(&place, no_connection(connection, self.connections.keys())));
+                };
+                if !next.platform.is_sink() {
+                    return Err(wrong(&place, format!("{connection:?} is no sink")));
+                }
+                if !seen.insert(connection) {
+                    return Err(wrong(&place, "this connection's credential is kept behind itself"));
+                }
+                current = next;
+            }
+        }
+        Ok(())
+    }
+
+    /// A demonstration never leaves this machine.
+    fn check_demo(&self) -> Result<(), ConfigError> {
+        if !self.demo {
+            return Ok(());
+        }
+        for (name, config) in &self.connections {
+            let Some(address) = config.settings.text("address") else { continue };
+            let host = address.split("://").nth(1).unwrap_or(address);
+            let host = host.split('/').next().unwrap_or(host);
+            let host = match host.strip_prefix('[') {
+                Some(six) => six.split(']').next().unwrap_or(six),
+                None => host.split(':').next().unwrap_or(host),
+            };
+            let loopback = host == "localhost"
+                || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+            if !loopback {
+                let place = Place::default().join("connections").join(name);
+                return Err(wrong(
+                    &place.join(config.platform.name()).join("address"),
+                    "with demo = true every connection must be on this machine (127.0.0.1, ::1 or \
+                     localhost). Next: remove demo = true",
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Unknown parts outside connections: the first one's name.
+fn body_unknown(body: &Node) -> Option<String> {
+    let Node::Map(map) = body else { return None };
+    map.iter()
+        .find(|(name, node)| {
+            if name.as_str() == "connections" {
+                matches!(node, Node::Unknown)
+            } else {
+                node.has_unknown()
+            }
+        })
+        .map(|(name, _)| name.clone())
+}
+
+/// A part that is unknown is read as absent here; [`Config::unknown`] says so.
+fn known(node: Option<&Node>) -> Option<&Node> {
+    node.filter(|node| !node.has_unknown())
+}
+
+fn unknown_is_absent(error: ConfigError) -> Result<Option<bool>, ConfigError> {
+    Err(error)
+}
+
+fn no_connection<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> String {
+    let known: Vec<&str> = known.map(String::as_str).collect();
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    format!("no connection named {name:?}. Known: {known}")
+}
+
+fn connection(name: &str, node: &Node, place: &Place) -> Result<ConnectionConfig, ConfigError> {
+    if name.is_empty() || name == "none" || name.contains(['/', ' ']) {
+        return Err(wrong(place, "a connection's name has no blank and no slash, and is not \"none\""));
+    }
+    let known: Vec<&str> = platforms::platforms().iter().map(|platform| platform.name()).collect();
+    let mut reader = Reader::new(node, place)?;
+    let present: Vec<&str> =
+        known.iter().copied().filter(|name| reader.map.get(name).is_some_and(|n| **n != Node::Null)).collect();
+    let [platform_name] = present[..] else {
+        let others: Vec<&str> = reader.map.keys().copied().collect();
+        return Err(wrong(
+            place,
+            format!(
+                "set exactly one platform: {}{}",
+                known.join(", "),
+                if others.is_empty() { String::new() } else { format!(" (found: {})", others.join(", ")) }
+            ),
+        ));
+    };
+    let Some(platform) = platforms::platform(platform_name) else {
+        return Err(wrong(place, "unknown platform"));
+    };
+    let body = reader.take(platform_name).unwrap_or(&Node::Null);
+    for name in &known {
+        reader.take(name);
+    }
+    reader.done(&known)?;
+    let place = place.join(platform_name);
+    let unknown = first_unknown(body, &place);
+    if *body == Node::Unknown {
+        return Ok(ConnectionConfig {
+            platform,
+            settings: Settings::default(),
+            credential: None,
+            tenant: None,
+            budget: None,
+            unknown,
+        });
+    }
+    let mut reader = Reader::new(body, &place)?;
+    let credential = match reader.take("credential") {
+        None => None,
+        Some(node) if node.has_unknown() => None,
+        Some(node) => Some(source(node, &place.join("credential"))?),
+    };
+    let tenant = match reader.take("tenant") {
+        Some(Node::Unknown) | None => None,
+        Some(Node::Text(text)) => Some(text.clone()),
+        Some(_) => return Err(wrong(&place.join("tenant"), "expected a text in quotes")),
+    };
+    let budget = match reader.take("budget") {
+        Some(Node::Unknown) | None => None,
+        Some(Node::Count(count)) if (1..=100_000).contains(count) => u32::try_from(*count).ok(),
+        Some(_) => return Err(wrong(&place.join("budget"), "expected requests a second, 1 or more")),
+    };
+    let mut settings = Settings::default();
+    let mut names = vec!["credential", "tenant", "budget"];
+    for field in platform.connection_fields().iter().filter(|field| field.name != "tenant") {
+        names.push(field.name);
+        match reader.take(field.name) {
+            Some(Node::Unknown) => {}
+            Some(node) => {
+                let value = setting(field, node, &place.join(field.name))?;
+                settings.0.insert(field.name.to_owned(), value);
+            }
+            None if field.required => {
+                return Err(wrong(&place, format!("{} is missing: {}", field.name, field.doc)));
+            }
+            None => {}
+        }
+    }
+    reader.done(&names)?;
+    Ok(ConnectionConfig { platform, settings, credential, tenant, budget, unknown })
+}
+
+fn first_unknown(node: &Node, place: &Place) -> Option<String> {
+    match node {
+        Node::Unknown => Some(place.to_string()),
+        Node::Map(map) => map.iter().find_map(|(name, node)| first_unknown(node, &place.join(name))),
+        Node::List(items) => {
+            items.iter().enumerate().find_map(|(i, node)| first_unknown(node, &place.join(i)))
+        }
+        _ => None,
+    }
+}
+
+/// Reads one value by a field's declared type.
+///
+/// # Errors
+///
+/// The value has another type or is outside the type's form.
+pub fn setting(field: &Field, node: &Node, place: &Place) -> Result<Setting, ConfigError> {
+    let texts = |node: &Node| match node {
+        Node::List(items) => items
+            .iter()
+            .map(|item| match item {
+                Node::Text(text) => Ok(text.clone()),
+                _ => Err(wrong(place, "expected a list of texts")),
+            })
+            .collect::<Result<BTreeSet<String>, _>>(),
+        _ => Err(wrong(place, "expected a list of texts")),
+    };
+    match (field.field_type, node) {
+        (FieldType::Text | FieldType::Date, Node::Text(text)) => Ok(Setting::Text(text.clone())),
+        (FieldType::Span, Node::Text(text)) => match text.parse::<Span>() {
+            Ok(_) => Ok(Setting::Text(text.clone())),
+            Err(error) => Err(wrong(place, error.to_string())),
+        },
+        (FieldType::Flag, Node::Flag(flag)) => Ok(Setting::Flag(*flag)),
+        (FieldType::Count, Node::Count(count)) => Ok(Setting::Count(*count)),
+        (FieldType::Texts | FieldType::Cidrs | FieldType::Uris, node) => {
+            texts(node).map(Setting::Texts)
+        }
+        (FieldType::Flag, _) => Err(wrong(place, "expected true or false")),
+        (FieldType::Count, _) => Err(wrong(place, "expected a whole number")),
+        _ => Err(wrong(place, "expected a text in quotes")),
+    }
+}
+
+fn source(node: &Node, place: &Place) -> Result<Credential, ConfigError> {
+    const FORMS: &str = "set exactly one: { env = \"NAME\" }, { file = \"…\" }, \
+                         { path = \"<connection>:<path>#<field>\" } or { approle = { … } }";
+    if let Node::Text(_) = node {
+        return Err(wrong(
+            place,
+            format!("this must say where the secret is, never the secret itself: {FORMS}"),
+        ));
+    }
+    let mut reader = Reader::new(node, place)?;
+    let env = reader.text("env")?;
+    let file = reader.text("file")?;
+    let path = reader.text("path")?;
+    let approle = reader.take("approle");
+    reader.done(&["env", "file", "path", "approle"])?;
+    let plain = |secret| Ok(Credential { secret, id: None });
+    match (env, file, path, approle) {
+        (Some(name), None, None, None) => plain(Source::Env(name)),
+        (None, Some(file), None, None) => plain(Source::File(PathBuf::from(file))),
+        (None, None, Some(path), None) => plain(sink_path(&path, &place.join("path"))?),
+        (None, None, None, Some(node)) => {
+            let place = place.join("approle");
+            let mut reader = Reader::new(node, &place)?;
+            let id = reader.required("role_id")?;
+            let secret = reader
+                .take("secret_id")
+                .ok_or_else(|| wrong(&place, "secret_id is missing: { env = \"NAME\" }"))?;
+            let secret = source(secret, &place.join("secret_id"))?;
+            reader.done(&["role_id", "secret_id"])?;
+            if secret.id.is_some() {
+                return Err(wrong(&place.join("secret_id"), "set env, file or path here"));
+            }
+            Ok(Credential { secret: secret.secret, id: Some(id) })
+        }
+        _ => Err(wrong(place, FORMS)),
+    }
+}
+
+fn sink_path(text: &str, place: &Place) -> Result<Source, ConfigError> {
+    let parts = text
+        .split_once(':')
+        .and_then(|(connection, rest)| rest.split_once('#').map(|(path, field)| (connection, path, field)))
+        .filter(|(connection, path, field)| {
+            !connection.is_empty() && !path.is_empty() && !field.is_empty()
+        });
+    match parts {
+        Some((connection, path, field)) => Ok(Source::Path {
+            connection: connection.to_owned(),
+            path: path.to_owned(),
+            field: field.to_owned(),
+        }),
+        None => Err(wrong(place, "expected <connection>:<path>#<field>")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Config, ConfigError> {
+        Config::read(&Node::parse_hcl(text)?)
+    }
+
+    fn refused(text: &str) -> String {
+        match read(text) {
+            Ok(_) => panic!("accepted: {text}"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    const WHOLE: &str = r#"
+        connections = {
+          bao = { openbao = { address = "https://bao.acme.example", credential = { env = "BAO_TOKEN" } } }
+          as  = { openbao = { address = "https://as.acme.example", credential = { path = "bao:secret/as#token" } } }
+        }
+        realm   = { id = "k3x9q2", key = { env = "NHI_REALM_KEY" } }
+        custody = { connection = "bao", path = "secret/nhi" }
+        ledger  = { sqlite = { path = "nhi.db" } }
+        policy  = { file = "policy.hcl" }
+    "#;
+
+    #[test]
+    fn the_documented_body_is_read_whole() {
+        let config = read(WHOLE).unwrap();
+        assert_eq!(config.connections.len(), 2);
+        assert_eq!(config.connections["bao"].platform.name(), "openbao");
+        assert_eq!(config.ledger, LedgerConfig::Sqlite("nhi.db".into()));
+        assert_eq!(config.custody.unwrap().path, "secret/nhi");
+        assert_eq!(config.unknown, None);
+    }
+
+    #[test]
+    fn a_secret_in_the_file_is_refused_with_the_form() {
+        let error = refused(
+            r#"connections = { bao = { openbao = { address = "http://x", credential = "s.123" } } }"#,
+        );
+        assert!(error.starts_with("connections.bao.openbao.credential"), "{error}");
+        assert!(error.contains("never the secret itself"), "{error}");
+        assert!(!error.contains("s.123"), "the secret is not repeated: {error}");
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused_by_name_with_what_is() {
+        assert!(refused("conections = {}").contains("Known: config_file, connections"));
+        let error = refused(r#"connections = { bao = { vualt = {} } }"#);
+        assert!(error.contains("set exactly one platform: openbao"), "{error}");
+        assert!(error.contains("found: vualt"), "{error}");
+        let error = refused(r#"custody = { connection = "boa", path = "x" }"#);
+        assert!(error.contains("no connection named \"boa\""), "{error}");
+    }
+
+    #[test]
+    fn a_credential_kept_behind_itself_is_refused() {
+        let error = refused(
+            r#"connections = { bao = { openbao = { address = "http://x", credential = { path = "bao:a#b" } } } }"#,
+        );
+        assert!(error.contains("behind itself"), "{error}");
+    }
+
+    #[test]
+    fn a_demonstration_stays_on_this_machine() {
+        let body = |address: &str| {
+            format!(
+                "demo = true\nconnections = {{ bao = {{ openbao = {{ address = \"{address}\" }} }} }}"
+            )
+        };
+        for address in ["http://127.0.0.1:8200", "https://localhost", "http://[::1]:8200/x"] {
+            read(&body(address)).unwrap();
+        }
+        for address in ["https://bao.acme.example", "http://10.0.0.1:8200", "http://127.0.0.1.evil"] {
+            assert!(refused(&body(address)).contains("on this machine"), "{address}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_part_makes_its_connection_unknown_and_nothing_else() {
+        let mut node = Node::parse_hcl(WHOLE).unwrap();
+        if let Node::Map(body) = &mut node
+            && let Some(Node::Map(connections)) = body.get_mut("connections")
+            && let Some(Node::Map(bao)) = connections.get_mut("bao")
+            && let Some(Node::Map(openbao)) = bao.get_mut("openbao")
+        {
+            openbao.insert("address".into(), Node::Unknown);
+        }
+        let config = Config::read(&node).unwrap();
+        let unknown = config.connections["bao"].unknown.as_deref();
+        assert_eq!(unknown, Some("connections.bao.openbao.address"));
+        assert_eq!(config.connections["as"].unknown, None);
+    }
+}

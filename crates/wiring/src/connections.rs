@@ -1,0 +1,251 @@
+//! Connections, opened once each and only when something needs them.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use connector::{Clock, Connection, Platform, Setup, transport};
+use domain::Secret;
+use operations::{Connections, Problem};
+
+use crate::{
+    config::{Config, ConnectionConfig, Source},
+    context::Environment,
+};
+
+/// The connections of one configuration.
+pub(crate) struct Configured {
+    config: Arc<Config>,
+    folder: PathBuf,
+    environment: Environment,
+    clock: Arc<dyn Clock>,
+    place: String,
+    open: Mutex<BTreeMap<String, Connection>>,
+}
+
+impl Configured {
+    pub(crate) fn new(
+        config: Arc<Config>,
+        folder: PathBuf,
+        environment: Environment,
+        clock: Arc<dyn Clock>,
+        place: String,
+    ) -> Configured {
+        Configured { config, folder, environment, clock, place, open: Mutex::default() }
+    }
+
+    fn find(&self, name: &str) -> Result<&ConnectionConfig, Problem> {
+        self.config.connections.get(name).ok_or_else(|| {
+            let known: Vec<&str> = self.config.connections.keys().map(String::as_str).collect();
+            let close = known
+                .iter()
+                .filter(|known| distance(known, name) <= 2)
+                .min_by_key(|known| distance(known, name));
+            let meant = close.map(|close| format!(" Did you mean {close:?}?")).unwrap_or_default();
+            let listed = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            Problem::new("E-CONNECTION-UNKNOWN", "There is no connection of that name")
+                .detail(format!("{name:?} is not configured. Known: {listed} ({}).{meant}", self.place))
+                .next(format!("correct the name, or add {name:?} under connections in {}", self.place))
+                .at(&["connection_name"])
+        })
+    }
+
+    /// Reads our own credential from where the configuration says.
+    fn secret<'a>(
+        &'a self,
+        name: &'a str,
+        source: &'a Source,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<Secret, Problem>> + Send + 'a>> {
+        Box::pin(async move {
+            let missing = |detail: String, next: String| {
+                Problem::new("E-CREDENTIAL", "Our own credential is missing")
+                    .detail(format!("Connection {name:?}: {detail}"))
+                    .next(next)
+            };
+            match source {
+                Source::Env(variable) => match self.environment.get(variable) {
+                    Some(text) if !text.is_empty() => Ok(Secret::new(text)),
+                    _ => Err(missing(
+                        format!("the environment variable {variable} is not set."),
+                        format!("export {variable}=…"),
+                    )),
+                },
+                Source::File(path) => {
+                    let path = self.folder.join(path);
+                    let shown = path.display().to_string();
+                    read_secret_file(&path)
+                        .map_err(|why| missing(format!("{shown}: {why}."), format!("chmod 600 {shown}")))
+                }
+                Source::Path { connection, path, field } => {
+                    let sink = self.get(connection).await?.sink.ok_or_else(|| {
+                        missing(format!("{connection:?} is no sink."), "name a sink".into())
+                    })?;
+                    let stored = sink.read(path).await?;
+                    stored
+                        .and_then(|stored| stored.document)
+                        .and_then(|document| document.get(field).map(Secret::duplicate))
+                        .ok_or_else(|| {
+                            missing(
+                                format!("{connection}:{path} has no field {field:?}."),
+                                "put the credential there".into(),
+                            )
+                        })
+                }
+            }
+        })
+    }
+
+    async fn connect(&self, name: &str) -> Result<Connection, Problem> {
+        let config = self.find(name)?;
+        if let Some(part) = &config.unknown {
+            return Err(Problem::new("E-UNKNOWN-CONNECTION", "A connection is not known yet")
+                .detail(format!(
+                    "{part} becomes known during apply, so nothing can be read through {name:?} now."
+                ))
+                .next("apply what it depends on first, with -target"));
+        }
+        let (credential, credential_id) = match &config.credential {
+            Some(credential) => {
+                (Some(self.secret(name, &credential.secret).await?), credential.id.clone())
+            }
+            None => (None, None),
+        };
+        let unusable = |why: String| {
+            Problem::new("E-CONNECTION", "A connection cannot be used")
+                .detail(format!("{name:?}: {why}."))
+                .next(format!("correct it in {}", self.place))
+        };
+        let address = config.settings.text("address").unwrap_or("http://127.0.0.1:9").to_owned();
+        let transport = transport::connect(transport::Route {
+            connection: name.to_owned(),
+            address,
+            ca_file: config.settings.text("ca_file").map(|path| self.folder.join(path)),
+            budget: config.budget,
+            read_only: self.config.read_only,
+            clock: self.clock.clone(),
+        })
+        .map_err(unusable)?;
+        let mut settings = config.settings.clone();
+        if let Some(tenant) = &config.tenant {
+            settings.0.insert("tenant".into(), domain::Setting::Text(tenant.clone()));
+        }
+        // Relative folders are relative to the configuration.
+        if let Some(folder) = settings.text("folder").map(|folder| self.folder.join(folder)) {
+            let folder = domain::Setting::Text(folder.display().to_string());
+            settings.0.insert("folder".into(), folder);
+        }
+        let keyring = self.keyring(name).await?;
+        config
+            .platform
+            .connect(Setup {
+                name: name.to_owned(),
+                settings,
+                credential,
+                credential_id,
+                transport,
+                clock: self.clock.clone(),
+                keyring,
+            })
+            .map_err(|error| unusable(error.to_string()))
+    }
+
+    /// Custody's folder for documents about single objects, where a platform needs one.
+    async fn keyring(
+        &self,
+        name: &str,
+    ) -> Result<Option<(Arc<dyn secrets::Sink>, String)>, Problem> {
+        let config = self.find(name)?;
+        let needs = config.platform.kinds().iter().any(|kind| kind.capabilities.needs_keyring);
+        let (Some(custody), Some(realm), true) = (&self.config.custody, &self.config.realm, needs)
+        else {
+            return Ok(None);
+        };
+        let sink = self.get(&custody.connection).await?.sink;
+        Ok(sink.map(|sink| (sink, format!("{}/{}-keyring", custody.path, realm.id))))
+    }
+}
+
+impl fmt::Debug for Configured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.config.connections.keys()).finish()
+    }
+}
+
+#[async_trait]
+impl Connections for Configured {
+    fn names(&self) -> Vec<String> {
+        self.config.connections.keys().cloned().collect()
+    }
+
+    fn platform(&self, name: &str) -> Result<&'static dyn Platform, Problem> {
+        Ok(self.find(name)?.platform)
+    }
+
+    async fn get(&self, name: &str) -> Result<Connection, Problem> {
+        if let Some(open) = self.open.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
+            return Ok(open.clone());
+        }
+        let made = self.connect(name).await?;
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        // Two that connect at once share the first: one budget and one listing a connection.
+        Ok(open.entry(name.to_owned()).or_insert(made).clone())
+    }
+
+    fn pinned_tenant(&self, name: &str) -> Option<String> {
+        self.config.connections.get(name)?.tenant.clone()
+    }
+}
+
+/// A secret in a file that only its owner may read.
+pub(crate) fn read_secret_file(path: &std::path::Path) -> Result<Secret, String> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        let mode = std::fs::metadata(path).map_err(|error| error.to_string())?.permissions().mode();
+        if mode & 0o077 != 0 {
+            return Err(format!("others may read it (mode {:o})", mode & 0o777));
+        }
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let trimmed = text.trim();
+    if trimmed.is_empty() { Err("it is empty".into()) } else { Ok(Secret::new(trimmed)) }
+}
+
+/// How many letters apart two names are.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut before = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let cost = before + usize::from(x != *y);
+            before = row[j + 1];
+            row[j + 1] = cost.min(row[j] + 1).min(before + 1);
+        }
+    }
+    // Swapped neighbours are one slip, not two.
+    let sorted = |text: &[char]| {
+        let mut text = text.to_vec();
+        text.sort_unstable();
+        text
+    };
+    let a: Vec<char> = a.chars().collect();
+    if row[b.len()] == 2 && sorted(&a) == sorted(&b) { 1 } else { row[b.len()] }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_is_close_to_what_was_meant() {
+        assert_eq!(distance("bao", "boa"), 1);
+        assert_eq!(distance("bao", "bao"), 0);
+        assert!(distance("bao", "people") > 2);
+    }
+}

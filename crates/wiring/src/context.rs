@@ -1,0 +1,294 @@
+//! From a configuration to what deeds need.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use connector::{Clock, SystemClock};
+use domain::{Realm, RealmKey, Secret};
+use ledger::{Ledger, NullLedger};
+use ledger_sqlite::SqliteLedger;
+use operations::{Connections, Context, Custody, Problem, RulesGate, Run};
+use policy::Rules;
+
+use crate::{
+    config::{Config, LedgerConfig, Source},
+    connections::{Configured, read_secret_file},
+    discover,
+    policy_file::read_rules,
+    tree::{ConfigError, Node},
+};
+
+/// The environment as it was when the program began.
+#[derive(Clone, Default)]
+pub struct Environment(Arc<BTreeMap<String, String>>);
+
+impl std::fmt::Debug for Environment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Values may be credentials.
+        write!(f, "Environment({} variables)", self.0.len())
+    }
+}
+
+impl Environment {
+    /// This process' own.
+    pub fn of_process() -> Environment {
+        Environment(Arc::new(std::env::vars().collect()))
+    }
+
+    /// These and no others: for tests.
+    pub fn of(variables: &[(&str, &str)]) -> Environment {
+        let owned = variables.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned()));
+        Environment(Arc::new(owned.collect()))
+    }
+
+    /// One variable.
+    pub fn get(&self, name: &str) -> Option<String> {
+        self.0.get(name).cloned()
+    }
+}
+
+/// A configuration with the folder that its paths are relative to.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The folder.
+    pub folder: PathBuf,
+    /// The file that it was read from; `None` for a provider block.
+    pub file: Option<PathBuf>,
+    /// The environment.
+    pub environment: Environment,
+}
+
+fn config_problem(place: &str, error: &ConfigError) -> Problem {
+    Problem::new("E-CONFIG", "The configuration is not right")
+        .detail(format!("{place}: {error}"))
+        .next("correct it there")
+}
+
+impl Loaded {
+    /// Reads the text of a configuration.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong in it, and where.
+    pub fn from_text(
+        text: &str,
+        folder: &Path,
+        file: Option<PathBuf>,
+        environment: Environment,
+    ) -> Result<Loaded, Problem> {
+        let place = file.as_ref().map_or("nhi.hcl".to_owned(), |file| file.display().to_string());
+        let config = Node::parse_hcl(text)
+            .and_then(|node| Config::read(&node))
+            .map_err(|error| config_problem(&place, &error))?;
+        Ok(Loaded { config: Arc::new(config), folder: folder.to_owned(), file, environment })
+    }
+
+    /// Takes the body of a provider block.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong in it, and where.
+    pub fn from_block(
+        body: &Node,
+        folder: &Path,
+        environment: Environment,
+    ) -> Result<Loaded, ConfigError> {
+        let config = Arc::new(Config::read(body)?);
+        Ok(Loaded { config, folder: folder.to_owned(), file: None, environment })
+    }
+
+    fn place(&self) -> String {
+        self.file.as_ref().map_or("the provider block".to_owned(), |file| file.display().to_string())
+    }
+
+    /// The rules: the policy file's, or the defaults.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, is not right, or has another digest than the pinned one.
+    pub fn rules(&self) -> Result<Rules, Problem> {
+        let rules = match &self.config.policy {
+            None => Rules::default(),
+            Some(file) => {
+                let path = self.folder.join(file);
+                let shown = path.display().to_string();
+                let text = discover::read(&path).map_err(|error| {
+                    Problem::new("E-POLICY", "The policy cannot be read").detail(error.to_string())
+                })?;
+                if let Some(pin) = &self.config.policy_pin {
+                    let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+                    let found = format!("sha256:{}", data_encoding::HEXLOWER.encode(digest.as_ref()));
+                    if found != *pin {
+                        return Err(Problem::new("E-POLICY-PIN", "The policy is another one")
+                            .detail(format!("{shown} has digest {found}, pinned is {pin}."))
+                            .next("restore the file, or change the pin where the change is meant"));
+                    }
+                }
+                Node::parse_hcl(&text)
+                    .and_then(|node| read_rules(&node))
+                    .map_err(|error| config_problem(&shown, &error))?
+            }
+        };
+        Ok(if self.config.demo { rules.for_demo() } else { rules })
+    }
+
+    /// The realm. A key that is not there is noticed by the first thing that needs it.
+    fn realm(&self) -> Result<Option<Arc<Realm>>, Problem> {
+        let Some(realm) = &self.config.realm else { return Ok(None) };
+        let text = match &realm.key {
+            Source::Env(variable) => self.environment.get(variable).map(Secret::new),
+            Source::File(path) => {
+                let path = self.folder.join(path);
+                if path.exists() {
+                    let key = read_secret_file(&path).map_err(|why| {
+                        Problem::new("E-REALM", "The realm's key cannot be read")
+                            .detail(format!("{}: {why}.", path.display()))
+                            .next(format!("chmod 600 {}", path.display()))
+                    })?;
+                    Some(key)
+                } else {
+                    None
+                }
+            }
+            Source::Path { .. } => {
+                return Err(Problem::new("E-REALM", "The realm's key must be near")
+                    .detail("It is needed before any connection is open, so it cannot be behind one.")
+                    .next("name an environment variable or a file"));
+            }
+        };
+        let key = match text {
+            None => None,
+            Some(text) => Some(RealmKey::new(&text).ok_or_else(|| {
+                Problem::new("E-REALM", "The realm's key is too short")
+                    .detail("A key of fewer than 32 characters could be guessed.")
+                    .next("nhi init makes one")
+            })?),
+        };
+        Ok(Some(Arc::new(Realm { id: realm.id.clone(), key })))
+    }
+
+    /// The ledger; nothing is opened before it is used.
+    ///
+    /// # Errors
+    ///
+    /// None today; a place may become unusable by its form.
+    pub fn ledger(&self, read_only: bool) -> Result<Arc<dyn Ledger>, Problem> {
+        Ok(match &self.config.ledger {
+            LedgerConfig::None => Arc::new(NullLedger),
+            LedgerConfig::Sqlite(path) => {
+                let path = self.folder.join(path);
+                let realm = self.config.realm.as_ref().map(|realm| realm.id.as_str());
+                if read_only {
+                    Arc::new(SqliteLedger::open_read_only(path, realm))
+                } else {
+                    Arc::new(SqliteLedger::open(path, realm))
+                }
+            }
+        })
+    }
+
+    /// Everything that deeds need.
+    ///
+    /// # Errors
+    ///
+    /// The realm or the policy is not usable.
+    pub fn context(&self, program: &str, trigger: &str) -> Result<Context, Problem> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let connections: Arc<dyn Connections> = Arc::new(Configured::new(
+            self.config.clone(),
+            self.folder.clone(),
+            self.environment.clone(),
+            clock.clone(),
+            self.place(),
+        ));
+        Ok(Context {
+            connections,
+            realm: self.realm()?,
+            custody: self.config.custody.as_ref().map(|custody| Custody {
+                connection: custody.connection.clone(),
+                path: custody.path.clone(),
+            }),
+            rules: Arc::new(self.rules()?),
+            ledger: self.ledger(self.config.read_only)?,
+            clock,
+            run: self.run(program, trigger),
+            gate: Arc::new(RulesGate),
+            read_only: self.config.read_only,
+        })
+    }
+
+    /// Who acts: what the configuration says, else what CI's variables say.
+    fn run(&self, program: &str, trigger: &str) -> Run {
+        let first = |names: &[&str]| {
+            names.iter().find_map(|name| self.environment.get(name).filter(|text| !text.is_empty()))
+        };
+        let run = &self.config.run;
+        let github = first(&["GITHUB_RUN_ID"]).and_then(|id| {
+            Some(format!(
+                "{}/{}/actions/runs/{id}",
+                first(&["GITHUB_SERVER_URL"])?,
+                first(&["GITHUB_REPOSITORY"])?
+            ))
+        });
+        // Unique to this process: it is also the owner of claims.
+        let id = format!("{trigger}:{}-{}", std::process::id(), SystemClock.now().as_microsecond());
+        Run {
+            program: program.to_owned(),
+            id,
+            trigger: trigger.to_owned(),
+            ticket: run.ticket.clone(),
+            url: run.url.clone().or_else(|| first(&["CI_JOB_URL", "BUILD_URL"])).or(github),
+            requester: run
+                .requester
+                .clone()
+                .or_else(|| first(&["GITHUB_ACTOR", "GITLAB_USER_LOGIN", "BUILD_USER_ID"])),
+        }
+    }
+}
+
+/// Finds and reads `nhi.hcl` for a program.
+///
+/// # Errors
+///
+/// There is none (with the places that were looked at), or it is not right.
+pub fn load(named: Option<&str>) -> Result<Loaded, Problem> {
+    let environment = Environment::of_process();
+    let here = std::env::current_dir().map_err(|error| {
+        Problem::new("E-CONFIG", "The working directory is gone").detail(error.to_string())
+    })?;
+    let found = discover::discover(named, environment.get("NHI_CONFIG").as_deref(), &here);
+    let Some(file) = found.file else {
+        let looked: Vec<String> =
+            found.looked.iter().map(|path| path.display().to_string()).collect();
+        return Err(Problem::new("E-CONFIG-MISSING", "There is no nhi.hcl")
+            .detail(format!("Looked for: {}.", looked.join(", ")))
+            .next("nhi init"));
+    };
+    let text = discover::read(&file).map_err(|error| {
+        Problem::new("E-CONFIG", "The configuration cannot be read").detail(error.to_string())
+    })?;
+    let folder = file.parent().map_or_else(|| here.clone(), Path::to_owned);
+    Loaded::from_text(&text, &folder, Some(file), environment)
+}
+
+/// Asks one connection of a configuration that is not written yet who it is.
+///
+/// # Errors
+///
+/// It cannot be reached, or our credential is missing.
+pub async fn tenant_of(text: &str, folder: &Path, connection: &str) -> Result<String, Problem> {
+    let loaded = Loaded::from_text(text, folder, None, Environment::of_process())?;
+    let context = loaded.context("nhi", "command")?;
+    let opened = context.connections.get(connection).await?;
+    match opened.connector {
+        Some(connector) => {
+            connector.tenant().await.map_err(|error| Problem::unreadable(connection, &error))
+        }
+        None => Err(Problem::new("E-KIND", "This connection holds no integrations")),
+    }
+}

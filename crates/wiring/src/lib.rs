@@ -1,0 +1,19 @@
+//! Configuration in, a ready context out; the only crate that names adapters.
+
+mod config;
+mod connections;
+mod context;
+mod discover;
+mod platforms;
+mod policy_file;
+mod tree;
+
+pub use config::{
+    Config, ConnectionConfig, Credential, CustodyConfig, LedgerConfig, RealmConfig, RunConfig,
+    Source, setting,
+};
+pub use context::{Environment, Loaded, load, tenant_of};
+pub use discover::{FILE_NAME, FileError, Found, discover, read};
+pub use platforms::{kind, platform, platforms, third_party};
+pub use policy_file::read_rules;
+pub use tree::{ConfigError, Node, Place};

@@ -1,0 +1,141 @@
+//! `policy.hcl` in its first form: thresholds and required fields, typed, each with a default.
+
+use domain::{Action, Span};
+use policy::{Rules, rules::Verdict};
+
+use crate::tree::{ConfigError, Node, Place, wrong};
+
+/// The members and what they hold, as errors list them.
+const MEMBERS: &[&str] = &[
+    "environments",
+    "require_expires_on",
+    "require_review_every",
+    "require_schedule",
+    "require_logs",
+    "two_owners_from",
+    "owner_grace",
+    "owner_left",
+    "expired",
+    "expired_revoke_after",
+    "review_grace",
+    "temporary_longest",
+    "claim_ttl",
+    "lock_timeout",
+];
+
+/// Reads the rules.
+///
+/// # Errors
+///
+/// The first thing that is wrong, with its place and what is expected.
+pub fn read_rules(body: &Node) -> Result<Rules, ConfigError> {
+    let root = Place::default();
+    let Node::Map(map) = body else { return Err(wrong(&root, "expected attributes")) };
+    let mut rules = Rules::default();
+    for (name, node) in map {
+        let place = root.join(name);
+        match name.as_str() {
+            "environments" => {
+                rules.environments = match node {
+                    Node::List(items) => items
+                        .iter()
+                        .map(|item| match item {
+                            Node::Text(text) => Ok(text.clone()),
+                            _ => Err(wrong(&place, "expected a list of texts")),
+                        })
+                        .collect::<Result<_, _>>()?,
+                    _ => return Err(wrong(&place, "expected a list of texts")),
+                };
+            }
+            "require_expires_on" => rules.require_expires_on = flag(node, &place)?,
+            "require_review_every" => rules.require_review_every = flag(node, &place)?,
+            "require_schedule" => rules.require_schedule = flag(node, &place)?,
+            "require_logs" => rules.require_logs = flag(node, &place)?,
+            "two_owners_from" => {
+                rules.two_owners_from = optional(node, &place, |text| {
+                    text.parse::<Action>().map_err(|error| error.to_string())
+                })?;
+            }
+            "owner_grace" => rules.owner_grace = span(node, &place)?,
+            "owner_left" => rules.owner_left = verdict(node, &place)?,
+            "expired" => rules.expired = verdict(node, &place)?,
+            "expired_revoke_after" => {
+                rules.expired_revoke_after = optional(node, &place, parse_span)?;
+            }
+            "review_grace" => rules.review_grace = optional(node, &place, parse_span)?,
+            "temporary_longest" => rules.temporary_longest = span(node, &place)?,
+            "claim_ttl" => rules.claim_ttl = at_least(span(node, &place)?, 30, &place)?,
+            "lock_timeout" => rules.lock_timeout = span(node, &place)?,
+            _ => {
+                let text = format!("nothing of this name is read here. Known: {}", MEMBERS.join(", "));
+                return Err(wrong(&place, text));
+            }
+        }
+    }
+    Ok(rules)
+}
+
+fn text<'a>(node: &'a Node, place: &Place) -> Result<&'a str, ConfigError> {
+    match node {
+        Node::Text(text) => Ok(text),
+        _ => Err(wrong(place, "expected a text in quotes")),
+    }
+}
+
+fn flag(node: &Node, place: &Place) -> Result<bool, ConfigError> {
+    match node {
+        Node::Flag(flag) => Ok(*flag),
+        _ => Err(wrong(place, "expected true or false")),
+    }
+}
+
+fn parse_span(text: &str) -> Result<Span, String> {
+    text.parse().map_err(|error: domain::span::SpanError| error.to_string())
+}
+
+fn span(node: &Node, place: &Place) -> Result<Span, ConfigError> {
+    parse_span(text(node, place)?).map_err(|message| wrong(place, message))
+}
+
+/// `"none"` or null is none at all.
+fn optional<T>(
+    node: &Node,
+    place: &Place,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<Option<T>, ConfigError> {
+    match node {
+        Node::Null => Ok(None),
+        Node::Text(text) if text == "never" => Ok(None),
+        node => parse(text(node, place)?).map(Some).map_err(|message| wrong(place, message)),
+    }
+}
+
+fn verdict(node: &Node, place: &Place) -> Result<Verdict, ConfigError> {
+    Verdict::from_word(text(node, place)?)
+        .ok_or_else(|| wrong(place, "expected \"warn\", \"disable\" or \"revoke\""))
+}
+
+fn at_least(span: Span, seconds: u64, place: &Place) -> Result<Span, ConfigError> {
+    if span.as_secs() < seconds {
+        return Err(wrong(place, format!("must be at least {seconds}s")));
+    }
+    Ok(span)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thresholds_are_read_and_slips_are_named() {
+        let read = |text: &str| read_rules(&Node::parse_hcl(text).unwrap());
+        let rules =
+            read("owner_grace = \"7d\"\nexpired = \"revoke\"\nreview_grace = \"never\"").unwrap();
+        assert_eq!(rules.owner_grace, Span::from_secs(7 * 86_400));
+        assert_eq!(rules.expired, Verdict::Revoke);
+        assert_eq!(rules.review_grace, None);
+        assert!(read("owner_gracee = \"7d\"").unwrap_err().message.contains("Known: "));
+        assert!(read("expired = \"stop\"").unwrap_err().message.contains("disable"));
+        assert!(read("claim_ttl = \"1s\"").unwrap_err().message.contains("at least"));
+    }
+}
