@@ -9,6 +9,8 @@ pub mod clock;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod error;
+#[cfg(feature = "fake")]
+pub mod fake;
 pub mod platform;
 pub mod port;
 pub mod profile;

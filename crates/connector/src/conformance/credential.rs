@@ -4,8 +4,8 @@ use domain::{ObservedCredential, Settings};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    Change, Children, Connector, Ended, Error, IssueRequest, ObjectRef, Origin, Probe, Profile, Want,
-    profile::Effect,
+    Change, Children, Connector, Ended, Error, IssueRequest, ObjectRef, Origin, Probe, Profile,
+    Want, profile::Effect,
 };
 
 use super::{
@@ -40,7 +40,10 @@ async fn ways_that(
     Ok(ways)
 }
 
-async fn listed(fixture: &dyn Fixture, object: &ObjectRef) -> Result<Vec<ObservedCredential>, Stop> {
+async fn listed(
+    fixture: &dyn Fixture,
+    object: &ObjectRef,
+) -> Result<Vec<ObservedCredential>, Stop> {
     let listing = connect(fixture).await.credentials(object).await?;
     ensure(listing.complete, || "the listing is not complete".into())?;
     Ok(listing.credentials)
@@ -61,9 +64,16 @@ fn told(way: &Way, how: impl std::fmt::Display) -> String {
     format!("{} {}: {how}", way.0, way.1.name)
 }
 
-async fn accepted(connector: &dyn Connector, object: &ObjectRef, way: &Way, one: &Credential) -> Held {
+async fn accepted(
+    connector: &dyn Connector,
+    object: &ObjectRef,
+    way: &Way,
+    one: &Credential,
+) -> Held {
     let probed = connector.probe(object, way.0, &one.secret).await?;
-    ensure(matches!(probed, Probe::Accepted { residual: None, .. }), || told(way, format!("{probed:?}")))
+    ensure(matches!(probed, Probe::Accepted { residual: None, .. }), || {
+        told(way, format!("{probed:?}"))
+    })
 }
 
 pub(super) async fn every_way_of_issuing_is_published_and_promised(fixture: &dyn Fixture) -> Held {
@@ -72,7 +82,9 @@ pub(super) async fn every_way_of_issuing_is_published_and_promised(fixture: &dyn
         let promises = connector.promises(one.name).await?;
         for promise in &promises {
             let published = one.profiles.iter().any(|profile| profile == promise.profile);
-            ensure(published, || format!("{} is promised and not published", promise.profile.name))?;
+            ensure(published, || {
+                format!("{} is promised and not published", promise.profile.name)
+            })?;
         }
         let best = promises.first().map(|promise| promise.profile.name);
         let because = promises.first().and_then(|promise| promise.because);
@@ -93,8 +105,15 @@ pub(super) async fn every_way_of_issuing_is_published_and_promised(fixture: &dyn
 /// The order of preference (engine §3).
 fn rank(name: &str) -> Option<usize> {
     const ORDER: [&str; 9] = [
-        "add-ours", "add-marked", "slots", "add-unmarked", "grace", "replace-ours", "replace-once",
-        "replace-self", "first-only",
+        "add-ours",
+        "add-marked",
+        "slots",
+        "add-unmarked",
+        "grace",
+        "replace-ours",
+        "replace-once",
+        "replace-self",
+        "first-only",
     ];
     ORDER.iter().position(|known| *known == name)
 }
@@ -108,9 +127,14 @@ pub(super) async fn a_credential_is_issued_marked_and_listed(fixture: &dyn Fixtu
         ensure(!one.issued.already_there, || told(&way, "it had been there"))?;
         if way.1.lists {
             let all = listed(fixture, &object).await?;
-            let found: Vec<_> = all.iter().filter(|known| known.key_id == one.issued.key_id).collect();
-            let [found] = found[..] else { return Err(Stop::Broken(told(&way, format!("{all:?}")))) };
-            ensure(found.live && found.credential_type == way.0, || told(&way, format!("{found:?}")))?;
+            let found: Vec<_> =
+                all.iter().filter(|known| known.key_id == one.issued.key_id).collect();
+            let [found] = found[..] else {
+                return Err(Stop::Broken(told(&way, format!("{all:?}"))));
+            };
+            ensure(found.live && found.credential_type == way.0, || {
+                told(&way, format!("{found:?}"))
+            })?;
             let marked = found.marker.as_deref() == Some(one.marker.as_str());
             ensure(marked || !way.1.marks, || told(&way, format!("marker {:?}", found.marker)))?;
         }
@@ -141,7 +165,9 @@ pub(super) async fn a_repeated_issue_finds_the_earlier_deed(fixture: &dyn Fixtur
         ensure(same, || told(&way, format!("{again:?}")))?;
         let found = connect(fixture).await.find(&object, way.0, &one.secret).await?;
         let found = found.map(|found| found.key_id);
-        ensure(found.as_ref() == Some(&one.issued.key_id), || told(&way, format!("found {found:?}")))?;
+        ensure(found.as_ref() == Some(&one.issued.key_id), || {
+            told(&way, format!("found {found:?}"))
+        })?;
         let other = connector.choose_secret(way.0, &settings, &one.marker)?;
         let none = connector.find(&object, way.0, &other).await?;
         ensure(none.is_none(), || told(&way, "a secret that nobody registered is found"))?;
@@ -164,6 +190,24 @@ pub(super) async fn two_credentials_live_at_once(fixture: &dyn Fixture) -> Held 
     Ok(())
 }
 
+pub(super) async fn a_replaced_credential_is_refused(fixture: &dyn Fixture) -> Held {
+    claims(can(fixture)?.proves_by_use, "nothing can be proven by use")?;
+    let replaces = |way: &Profile| way.effect == Effect::Replaces;
+    for way in ways_that(fixture, replaces, "no way of issuing replaces").await? {
+        let connector = connect(fixture).await;
+        let object = made(fixture, &*connector, &case("replace", &way)).await?;
+        open(fixture, &*connector, &object).await?;
+        let old = issue(&*connector, &object, way.0, way.1, 1, None).await?;
+        accepted(&*connector, &object, &way, &old).await?;
+        let new = issue(&*connector, &object, way.0, way.1, 2, None).await?;
+        let refused = connector.probe(&object, way.0, &old.secret).await?;
+        let is_refused = matches!(refused, Probe::Refused { .. });
+        ensure(is_refused, || told(&way, format!("the old one: {refused:?}")))?;
+        accepted(&*connector, &object, &way, &new).await?;
+    }
+    Ok(())
+}
+
 pub(super) async fn ending_one_leaves_the_others(fixture: &dyn Fixture) -> Held {
     for way in ways_that(fixture, adds, "only one credential lives at a time").await? {
         let connector = connect(fixture).await;
@@ -175,7 +219,8 @@ pub(super) async fn ending_one_leaves_the_others(fixture: &dyn Fixture) -> Held 
         let again = connect(fixture).await.end(&object, &old.issued.key_id).await?;
         ensure(again == Ended::AlreadyGone, || told(&way, format!("again: {again:?}")))?;
         if way.1.lists {
-            let keys: Vec<_> = listed(fixture, &object).await?.into_iter().map(|one| one.key_id).collect();
+            let keys: Vec<_> =
+                listed(fixture, &object).await?.into_iter().map(|one| one.key_id).collect();
             ensure(keys == [new.issued.key_id], || told(&way, format!("left: {keys:?}")))?;
         }
         let never = connector.end(&object, "nhi-never-was").await;
@@ -271,7 +316,9 @@ pub(super) async fn children_are_found_and_revoked(fixture: &dyn Fixture) -> Hel
     else {
         return Err(Stop::Absent("the fixture cannot sign in".into()));
     };
-    ensure(of_old.works().await && of_new.works().await, || "the tokens do not work at all".into())?;
+    ensure(of_old.works().await && of_new.works().await, || {
+        "the tokens do not work at all".into()
+    })?;
     let swept = connector.sweep(&object, Some(&old.marker)).await?;
     ensure(swept == Children::Swept(1), || format!("{swept:?}"))?;
     ensure(!of_old.works().await, || "it still works".into())?;

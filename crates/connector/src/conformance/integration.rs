@@ -9,7 +9,7 @@ use crate::{Change, Ended, Error, Freshness, NewIntegration, ObjectRef, Refusal,
 
 use super::{
     Fixture, Held, Stop, can, claims, ensure,
-    fixture::{connect, made, name, new, record, standing},
+    fixture::{connect, made, name, new, open, record, standing},
 };
 
 const FRESH: Want = Want { credentials: false, details: false, freshness: Freshness::Fresh };
@@ -23,7 +23,8 @@ async fn seen(fixture: &dyn Fixture, object: &ObjectRef) -> Result<ObservedInteg
 }
 
 pub(super) async fn the_tenant_is_the_same_in_every_process(fixture: &dyn Fixture) -> Held {
-    let (one, two) = (connect(fixture).await.tenant().await?, connect(fixture).await.tenant().await?);
+    let (one, two) =
+        (connect(fixture).await.tenant().await?, connect(fixture).await.tenant().await?);
     ensure(one == two && !one.is_empty(), || format!("{one:?} and {two:?}"))
 }
 
@@ -33,7 +34,9 @@ pub(super) async fn an_integration_is_born_parked_with_its_record(fixture: &dyn 
     let wanted = new(fixture, "born");
     let made = connector.create(&wanted).await?;
     ensure(made.parked && made.scopes.is_empty() && made.enabled, || format!("{made:?}"))?;
-    ensure(!can(fixture)?.key_is_ours || made.key == wanted.name, || format!("its key is {:?}", made.key))?;
+    ensure(!can(fixture)?.key_is_ours || made.key == wanted.name, || {
+        format!("its key is {:?}", made.key)
+    })?;
     let object = ObjectRef {
         kind: made.kind.clone(),
         key: made.key.clone(),
@@ -43,7 +46,9 @@ pub(super) async fn an_integration_is_born_parked_with_its_record(fixture: &dyn 
     let seen = seen(fixture, &object).await?;
     let bare = |one: &ObservedIntegration| ObservedIntegration { credentials: None, ..one.clone() };
     ensure(bare(&seen) == bare(&made), || format!("seen {seen:?}, made {made:?}"))?;
-    ensure(seen.credentials.is_none_or(|all| all.is_empty()), || "it was born with a credential".into())?;
+    ensure(seen.credentials.is_none_or(|all| all.is_empty()), || {
+        "it was born with a credential".into()
+    })?;
     if can(fixture)?.keeps_record {
         ensure(made.record == Some(wanted.record), || format!("{:?}", made.record))?;
     }
@@ -59,7 +64,9 @@ pub(super) async fn a_second_create_is_refused(fixture: &dyn Fixture) -> Held {
     ensure(refused, || format!("{again:?}"))
 }
 
-pub(super) async fn an_unfinished_create_is_resumed_by_its_own_realm(fixture: &dyn Fixture) -> Held {
+pub(super) async fn an_unfinished_create_is_resumed_by_its_own_realm(
+    fixture: &dyn Fixture,
+) -> Held {
     let can = can(fixture)?;
     claims(can.key_is_ours && can.keeps_record, "no key and record of ours on the object")?;
     let unfinished = Record { unfinished: true, ..record() };
@@ -72,7 +79,9 @@ pub(super) async fn an_unfinished_create_is_resumed_by_its_own_realm(fixture: &d
     let refused = connect(fixture).await.create(&foreign).await;
     ensure(refused.is_err(), || "another realm took it over".into())?;
     let done = connect(fixture).await.create(&new(fixture, "unfinished")).await?;
-    ensure(done.vendor_id == first.vendor_id && done.record == Some(record()), || format!("{done:?}"))
+    ensure(done.vendor_id == first.vendor_id && done.record == Some(record()), || {
+        format!("{done:?}")
+    })
 }
 
 pub(super) async fn what_is_not_there_is_none(fixture: &dyn Fixture) -> Held {
@@ -136,7 +145,9 @@ pub(super) async fn settings_are_what_was_asked_for(fixture: &dyn Fixture) -> He
     let changed = connector.modify(&object, &change).await?;
     let now = seen(fixture, &object).await?;
     ensure(has(&changed, &other) && has(&now, &other), || format!("{:?}", now.settings))?;
-    ensure((&now.record, &now.scopes) == (&born.record, &born.scopes), || "more than that changed".into())
+    ensure((&now.record, &now.scopes) == (&born.record, &born.scopes), || {
+        "more than that changed".into()
+    })
 }
 
 pub(super) async fn a_record_changes_alone(fixture: &dyn Fixture) -> Held {
@@ -177,7 +188,9 @@ pub(super) async fn scopes_are_replaced_and_emptied(fixture: &dyn Fixture) -> He
             format!("{:?}, wanted {wanted:?}", now.scopes)
         })?;
         ensure(!wanted.is_empty() || now.parked, || "without scopes it is not parked".into())?;
-        ensure(!can(fixture)?.keeps_record || now.record == Some(record()), || "the record went".into())?;
+        ensure(!can(fixture)?.keeps_record || now.record == Some(record()), || {
+            "the record went".into()
+        })?;
     }
     Ok(())
 }
@@ -225,6 +238,7 @@ pub(super) async fn switching_off_and_on_changes_nothing_else(fixture: &dyn Fixt
         ensure(says, || format!("it cannot be switched off, and says {refused:?}"))?;
         return Err(Stop::Absent("integrations cannot be switched off".into()));
     }
+    open(fixture, &*connector, &object).await?;
     let before = seen(fixture, &object).await?;
     for enabled in [false, false, true, true] {
         let change = Change { enabled: Some(enabled), ..Change::default() };
@@ -253,7 +267,9 @@ pub(super) async fn deleting_twice_succeeds(fixture: &dyn Fixture) -> Held {
     if can.key_is_ours {
         let again = connector.create(&new(fixture, "deleted")).await?;
         ensure(again.scopes.is_empty() && again.enabled, || format!("{again:?}"))?;
-        ensure(Some(&again.vendor_id) != object.vendor_id.as_ref(), || "the same incarnation".into())?;
+        ensure(Some(&again.vendor_id) != object.vendor_id.as_ref(), || {
+            "the same incarnation".into()
+        })?;
     }
     Ok(())
 }

@@ -86,6 +86,7 @@ pub async fn run(fixture: &dyn Fixture) -> Report {
         credential::a_credential_is_issued_marked_and_listed,
         credential::a_repeated_issue_finds_the_earlier_deed,
         credential::two_credentials_live_at_once,
+        credential::a_replaced_credential_is_refused,
         credential::ending_one_leaves_the_others,
         credential::an_end_that_was_set_is_told,
         credential::revocation_is_proven_by_use,

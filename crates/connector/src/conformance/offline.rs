@@ -47,8 +47,10 @@ pub(super) async fn every_field_has_a_default_that_fits_its_type(fixture: &dyn F
 }
 
 fn fits(field: &Field) -> Held {
-    ensure(!field.doc.is_empty() && !field.name.is_empty(), || format!("{field:?} is not described"))?;
-    ensure(!(field.required && !matches!(field.default, Default::None)), || {
+    ensure(!field.doc.is_empty() && !field.name.is_empty(), || {
+        format!("{field:?} is not described")
+    })?;
+    ensure(!field.required || matches!(field.default, Default::None), || {
         format!("{} must be set and has a default", field.name)
     })?;
     let good = match (field.default, field.field_type) {
@@ -67,8 +69,12 @@ pub(super) async fn a_scope_is_parsed_into_itself(fixture: &dyn Fixture) -> Held
     let platform = fixture.platform();
     for scope in fixture.scopes() {
         let parsed = platform.parse_scope(fixture.kind(), scope.as_str());
-        ensure(parsed.as_deref() == Ok(std::slice::from_ref(&scope)), || format!("{scope}: {parsed:?}"))?;
-        ensure(platform.implies(fixture.kind(), &scope, &scope), || format!("{scope} does not imply itself"))?;
+        ensure(parsed.as_deref() == Ok(std::slice::from_ref(&scope)), || {
+            format!("{scope}: {parsed:?}")
+        })?;
+        ensure(platform.implies(fixture.kind(), &scope, &scope), || {
+            format!("{scope} does not imply itself")
+        })?;
         let _ = platform.action(fixture.kind(), &scope);
     }
     Ok(())
@@ -101,7 +107,23 @@ pub(super) async fn a_change_of_scopes_has_a_direction_and_its_reverse_the_other
 
 pub(super) async fn no_text_makes_the_scope_parser_panic(fixture: &dyn Fixture) -> Held {
     let platform = fixture.platform();
-    let odd = ["", " ", ":", "/", "a:", ":a", "\u{0}", "ä", "*", "a b", "{{x}}", "a\nb", "\u{202e}x", "#", "%"];
+    let odd = [
+        "",
+        " ",
+        ":",
+        "/",
+        "a:",
+        ":a",
+        "\u{0}",
+        "ä",
+        "*",
+        "a b",
+        "{{x}}",
+        "a\nb",
+        "\u{202e}x",
+        "#",
+        "%",
+    ];
     let long = "x".repeat(100_000);
     for text in odd.iter().copied().chain([long.as_str()]) {
         if let Ok(scopes) = platform.parse_scope(fixture.kind(), text) {

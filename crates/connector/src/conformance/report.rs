@@ -63,7 +63,8 @@ impl Report {
             self.rows.iter().filter(|(_, verdict)| matches!(verdict, Verdict::Broken(_))).collect();
         assert!(broken.is_empty(), "{broken:#?}");
         if std::env::var_os("NHI_ACCEPT").is_some() {
-            fs::write(committed, &table).unwrap_or_else(|error| panic!("{}: {error}", committed.display()));
+            fs::write(committed, &table)
+                .unwrap_or_else(|error| panic!("{}: {error}", committed.display()));
         }
         let known = fs::read_to_string(committed).unwrap_or_default();
         assert_eq!(

@@ -79,7 +79,9 @@ fn sends(fixture: &dyn Fixture) -> Held {
     claims(fixture.sends(), "it sends nothing")
 }
 
-pub(super) async fn what_cannot_be_read_is_an_error_and_never_absence(fixture: &dyn Fixture) -> Held {
+pub(super) async fn what_cannot_be_read_is_an_error_and_never_absence(
+    fixture: &dyn Fixture,
+) -> Held {
     sends(fixture)?;
     let object = made(fixture, &*connect(fixture).await, "unread").await?;
     const PAGE: &str = "<html>Not found</html>";
@@ -96,12 +98,11 @@ pub(super) async fn what_cannot_be_read_is_an_error_and_never_absence(fixture: &
         (200, "[]"),
         (302, ""),
     ] {
-        let connector =
-            fated(fixture, move |request| match request.effect {
-                Effect::Read => Fate::Instead(status, body),
-                _ => Fate::Through,
-            })
-            .await;
+        let connector = fated(fixture, move |request| match request.effect {
+            Effect::Read => Fate::Instead(status, body),
+            _ => Fate::Through,
+        })
+        .await;
         let read = connector.read(&object, Want::DEED).await;
         let honest = match &read {
             Ok(Some(found)) => !found.gaps.is_empty(),
@@ -145,10 +146,14 @@ pub(super) async fn a_change_whose_answer_is_lost_is_ambiguous(fixture: &dyn Fix
     claims(can(fixture)?.changes_scopes, "scopes cannot be changed")?;
     let object = made(fixture, &*connect(fixture).await, "lost").await?;
     let is_first = first();
-    let connector = fated(fixture, move |request| {
-        if is_first(request) { Fate::AnswerLost } else { Fate::Through }
-    })
-    .await;
+    let connector =
+        fated(
+            fixture,
+            move |request| {
+                if is_first(request) { Fate::AnswerLost } else { Fate::Through }
+            },
+        )
+        .await;
     let scopes = Some(standing(&fixture.scopes()[..1]));
     let change = Change { scopes, ..Change::default() };
     let lost = connector.modify(&object, &change).await;
@@ -194,7 +199,8 @@ pub(super) async fn no_error_quotes_an_answer(fixture: &dyn Fixture) -> Held {
         "verysecretindeed",
     ];
     let key = super::fixture::name("leak");
-    let object = ObjectRef { kind: fixture.kind().into(), key: key.clone(), vendor_id: None, name: key };
+    let object =
+        ObjectRef { kind: fixture.kind().into(), key: key.clone(), vendor_id: None, name: key };
     for body in BODIES {
         for status in [200, 400, 403, 500] {
             let connector = fated(fixture, move |_| Fate::Instead(status, body)).await;

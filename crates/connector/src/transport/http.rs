@@ -58,7 +58,7 @@ impl HttpTransport {
         self.client
             .get_or_init(|| build(&self.options))
             .clone()
-            .map_err(|message| not_sent(message))
+            .map_err(not_sent)
     }
 
     /// A path below the address, or an absolute URL of the very same origin: credentials go nowhere

@@ -1,0 +1,816 @@
+//! A platform in memory, for tests of whatever acts on platforms: complete by the suite's own
+//! measure, dated by an injected clock, with faults on request and somebody else's hand.
+//!
+//! It has two kinds. `fake_app` can do everything; its credentials add to one another. `fake_bot`
+//! can do little: it keeps no record and cannot be switched off, and its one secret is replaced in
+//! place by a call that shows the new one once.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    fmt,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use async_trait::async_trait;
+use domain::{
+    Action, Gap, GapExtent, GrantedScope, LastUsed, Observation, ObservedCredential,
+    ObservedIntegration, Record, Scope, Secret, Settings, Span, settings::Setting,
+};
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    Absent, Capabilities, Change, Children, Clock, Connection, Connector, CredentialListing,
+    CredentialType, Default as FieldDefault, Ended, Error, Field, FieldType, Grows, IssueRequest,
+    Issued, Kind, MainField, MarkerPlace, NewIntegration, ObjectRef, OnChange, Origin, Outcome,
+    Platform, Probe, ProbeBudget, Profile, Promise, Refusal, Result, ScopeError, Setup, VerifyCost,
+    Want, profile::Effect,
+};
+
+/// The kind that can do everything.
+pub const APP: &str = "fake_app";
+/// The kind that can do little.
+pub const BOT: &str = "fake_bot";
+/// Keys that add to one another, on [`APP`].
+pub const KEY: &str = "fake_key";
+/// The one secret, replaced in place, on [`BOT`].
+pub const SECRET: &str = "fake_secret";
+
+/// The platform offline.
+#[derive(Debug)]
+pub struct FakePlatform;
+
+/// The platform offline.
+pub static PLATFORM: FakePlatform = FakePlatform;
+
+const TTL: Field = Field {
+    name: "token_ttl",
+    field_type: FieldType::Span,
+    required: false,
+    default: FieldDefault::Ours("1h"),
+    on_change: OnChange::InPlace,
+    grows: Grows::More,
+    absent: Absent::Widest,
+    doc: "How long a token lives.",
+};
+
+static FIELDS: [Field; 2] = [
+    TTL,
+    Field {
+        name: "callbacks",
+        field_type: FieldType::Uris,
+        default: FieldDefault::None,
+        absent: Absent::Narrowest,
+        doc: "Where answers may be sent.",
+        ..TTL
+    },
+];
+
+const ADD_OURS: Profile = Profile {
+    name: "add-ours",
+    effect: Effect::Adds { max_live: None },
+    origin: Origin::Ours,
+    marks: true,
+    lists: true,
+    sets_expiry: true,
+    verify: VerifyCost { mints_child: true, takes_use: false },
+    probe: ProbeBudget { between_successes: 2, in_window: 4, window: Span::from_secs(900) },
+    revocation_lag: Span::ZERO,
+    list_lag: Span::ZERO,
+    call_deadline: Span::from_secs(30),
+};
+
+static ADDS: [Profile; 2] =
+    [ADD_OURS, Profile { name: "add-marked", origin: Origin::VendorOnce, ..ADD_OURS }];
+
+static REPLACES: [Profile; 1] = [Profile {
+    name: "replace-once",
+    effect: Effect::Replaces,
+    origin: Origin::VendorOnce,
+    marks: false,
+    sets_expiry: false,
+    ..ADD_OURS
+}];
+
+static KEY_TYPE: CredentialType = CredentialType {
+    name: KEY,
+    doc: "A key beside others.",
+    fields: &[],
+    profiles: &ADDS,
+    main: &[("app", MainField::VendorId), ("key", MainField::Secret)],
+};
+
+static SECRET_TYPE: CredentialType = CredentialType {
+    name: SECRET,
+    doc: "The one secret.",
+    fields: &[],
+    profiles: &REPLACES,
+    main: &[("bot", MainField::VendorId), ("secret", MainField::Secret)],
+};
+
+const EVERYTHING: Capabilities = Capabilities {
+    lists: true,
+    creates: true,
+    key_is_ours: true,
+    keeps_record: true,
+    needs_keyring: false,
+    changes_scopes: true,
+    ends_scopes: true,
+    disables: true,
+    disable_reaches_tokens: true,
+    lists_credentials: true,
+    tells_last_use: true,
+    marker: MarkerPlace::Credential,
+    sweeps_children: true,
+    proves_by_use: true,
+};
+
+fn refuse_name(name: &str) -> Option<String> {
+    let fits = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    (!fits).then(|| format!("{name:?} cannot name a fake: letters, digits and \"-\""))
+}
+
+static KINDS: [Kind; 2] = [
+    Kind {
+        name: APP,
+        doc: "An app that can do everything.",
+        fields: &FIELDS,
+        capabilities: EVERYTHING,
+        credential_types: &[&KEY_TYPE],
+        refuse_name,
+    },
+    Kind {
+        name: BOT,
+        doc: "A bot that can do little.",
+        fields: &FIELDS,
+        capabilities: Capabilities {
+            key_is_ours: false,
+            keeps_record: false,
+            ends_scopes: false,
+            disables: false,
+            disable_reaches_tokens: false,
+            tells_last_use: false,
+            marker: MarkerPlace::Keyring,
+            sweeps_children: false,
+            ..EVERYTHING
+        },
+        credential_types: &[&SECRET_TYPE],
+        refuse_name,
+    },
+];
+
+impl Platform for FakePlatform {
+    fn name(&self) -> &'static str {
+        "fake"
+    }
+
+    fn doc(&self) -> &'static str {
+        "A platform in memory."
+    }
+
+    fn connection_fields(&self) -> &'static [Field] {
+        &[]
+    }
+
+    fn kinds(&self) -> &'static [Kind] {
+        &KINDS
+    }
+
+    fn parse_scope(&self, _: &str, text: &str) -> std::result::Result<Vec<Scope>, ScopeError> {
+        let text = text.trim();
+        let word = |part: &str| {
+            !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+        };
+        match text.split_once(':') {
+            Some((thing, verb)) if word(thing) && word(verb) => Ok(vec![Scope::canonical(text)]),
+            _ => Err(ScopeError {
+                message: format!("{text:?} is no scope: expected <thing>:<verb> in small letters"),
+                suggestion: None,
+            }),
+        }
+    }
+
+    fn implies(&self, _: &str, a: &Scope, b: &Scope) -> bool {
+        let all = |scope: &Scope| scope.as_str().strip_suffix(":all").map(str::to_owned);
+        let thing = |scope: &Scope| scope.as_str().split(':').next().map(str::to_owned);
+        a == b || (all(a).is_some() && all(a) == thing(b))
+    }
+
+    fn action(&self, _: &str, scope: &Scope) -> Action {
+        match scope.as_str().split_once(':') {
+            Some((_, "read")) => Action::Read,
+            Some((_, "write")) => Action::Write,
+            Some((_, "delete")) => Action::Delete,
+            Some((_, "all")) => Action::Admin,
+            Some((_, "secrets")) => Action::Secret,
+            _ => Action::Unknown,
+        }
+    }
+
+    fn connect(&'static self, setup: Setup) -> Result<Connection> {
+        let fake = Fake::new(setup.clock);
+        Ok(Connection {
+            platform: self,
+            connector: Some(Arc::new(fake)),
+            sink: None,
+            directory: None,
+        })
+    }
+}
+
+/// A method of [`Connector`] that faults can be put on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs)] // Their names are the methods'.
+pub enum Verb {
+    Tenant,
+    List,
+    Read,
+    Create,
+    Modify,
+    Delete,
+    Credentials,
+    Issue,
+    Find,
+    End,
+    Sweep,
+    Probe,
+}
+
+/// What goes wrong with one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing is sent.
+    NotSent,
+    /// It is done, and the answer is lost.
+    AnswerLost,
+    /// It is not done, and nobody knows.
+    RequestLost,
+    /// The platform says no.
+    Refused(Refusal),
+    /// It goes through: for putting a fault behind calls that shall work.
+    None,
+}
+
+/// A connection to a platform in memory. Clones share the platform, as processes share a server.
+#[derive(Clone)]
+pub struct Fake {
+    clock: Arc<dyn Clock>,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    tenant: String,
+    objects: BTreeMap<(String, String), Object>,
+    faults: BTreeMap<Verb, VecDeque<Fault>>,
+    calls: Vec<(Verb, String)>,
+    gaps: Vec<Gap>,
+    counter: u64,
+    tokens: BTreeMap<u64, Token>,
+}
+
+struct Object {
+    vendor_id: String,
+    name: String,
+    settings: Settings,
+    record: Option<Record>,
+    scopes: BTreeSet<GrantedScope>,
+    enabled: bool,
+    keys: Vec<Key>,
+}
+
+struct Key {
+    id: String,
+    secret: Secret,
+    marker: Option<String>,
+    issued_at: Timestamp,
+    expires_at: Option<Timestamp>,
+    used_at: Option<Timestamp>,
+}
+
+struct Token {
+    kind: String,
+    key: String,
+    marker: Option<String>,
+}
+
+impl fmt::Debug for Fake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Fake")
+    }
+}
+
+fn refused(what: &str, refusal: Refusal) -> Error {
+    let message = format!("{refusal:?}, on request or by the rules of the fake");
+    Error::Refused { what: what.to_owned(), refusal, message, retry_after: None }
+}
+
+impl Fake {
+    /// An empty platform.
+    pub fn new(clock: Arc<dyn Clock>) -> Fake {
+        let state = State { tenant: "fake-1".into(), ..State::default() };
+        Fake { clock, state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// The next calls of a method end so, in this order; later ones go through.
+    pub fn fail(&self, verb: Verb, faults: impl IntoIterator<Item = Fault>) {
+        self.lock().faults.entry(verb).or_default().extend(faults);
+    }
+
+    /// Every call since this was last asked, with the key it was about.
+    pub fn calls(&self) -> Vec<(Verb, String)> {
+        std::mem::take(&mut self.lock().calls)
+    }
+
+    /// From now on it is another tenant.
+    pub fn set_tenant(&self, tenant: &str) {
+        self.lock().tenant = tenant.to_owned();
+    }
+
+    /// From now on listings have these gaps.
+    pub fn set_gaps(&self, gaps: Vec<Gap>) {
+        self.lock().gaps = gaps;
+    }
+
+    /// Somebody's hand: changes an object; `false` where it is not there.
+    pub fn by_hand(&self, kind: &str, key: &str, act: impl FnOnce(&mut Hand<'_>)) -> bool {
+        let mut state = self.lock();
+        let State { objects, counter, .. } = &mut *state;
+        let Some(object) = objects.get_mut(&(kind.to_owned(), key.to_owned())) else {
+            return false;
+        };
+        act(&mut Hand { object, counter, now: self.clock.now() });
+        true
+    }
+
+    /// Somebody's hand: makes an object with full power over one thing.
+    pub fn create_by_hand(&self, kind: &str, key: &str) {
+        let mut state = self.lock();
+        state.counter += 1;
+        let scopes = BTreeSet::from([GrantedScope::standing(Scope::canonical("stray:all"))]);
+        let object = Object {
+            vendor_id: format!("v{}", state.counter),
+            name: key.to_owned(),
+            settings: Settings::default(),
+            record: None,
+            scopes,
+            enabled: true,
+            keys: Vec::new(),
+        };
+        state.objects.insert((kind.to_owned(), key.to_owned()), object);
+    }
+
+    /// Somebody's hand: deletes an object; `false` where it is not there.
+    pub fn delete_by_hand(&self, kind: &str, key: &str) -> bool {
+        self.lock().objects.remove(&(kind.to_owned(), key.to_owned())).is_some()
+    }
+
+    /// Signs in as an app would and keeps the token; `None` where the secret is refused.
+    pub fn sign_in(&self, kind: &str, key: &str, secret: &Secret) -> Option<u64> {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        let object = state.objects.get_mut(&(kind.to_owned(), key.to_owned()))?;
+        if !object.enabled {
+            return None;
+        }
+        let found = object.keys.iter_mut().find(|one| one.secret == *secret && one.lives(now))?;
+        found.used_at = Some(now);
+        let token = Token { kind: kind.into(), key: key.into(), marker: found.marker.clone() };
+        state.counter += 1;
+        let id = state.counter;
+        state.tokens.insert(id, token);
+        Some(id)
+    }
+
+    /// Whether a token still works.
+    pub fn works(&self, token: u64) -> bool {
+        let state = self.lock();
+        state.tokens.get(&token).is_some_and(|token| {
+            let object = state.objects.get(&(token.kind.clone(), token.key.clone()));
+            object.is_some_and(|object| object.enabled)
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Notes a call and lets it come to what was asked for it.
+    fn call<T>(
+        &self,
+        verb: Verb,
+        key: &str,
+        act: impl FnOnce(&mut State) -> Result<T>,
+    ) -> Result<T> {
+        let mut state = self.lock();
+        state.calls.push((verb, key.to_owned()));
+        let fault = state.faults.get_mut(&verb).and_then(VecDeque::pop_front);
+        let what = format!("{verb:?} {key:?}");
+        let lost = |outcome| Error::Unreachable {
+            what: what.clone(),
+            message: "a fault on request".into(),
+            outcome,
+        };
+        match fault {
+            None | Some(Fault::None) => act(&mut state),
+            Some(Fault::NotSent) => Err(lost(Outcome::NotSent)),
+            Some(Fault::RequestLost) => Err(lost(Outcome::Ambiguous)),
+            Some(Fault::Refused(refusal)) => Err(refused(&what, refusal)),
+            Some(Fault::AnswerLost) => {
+                act(&mut state)?;
+                Err(lost(Outcome::Ambiguous))
+            }
+        }
+    }
+}
+
+/// Somebody's hand on one object.
+pub struct Hand<'a> {
+    object: &'a mut Object,
+    counter: &'a mut u64,
+    now: Timestamp,
+}
+
+impl Hand<'_> {
+    /// Gives a scope.
+    pub fn grant(&mut self, scope: &str) {
+        self.object.scopes.insert(GrantedScope::standing(Scope::canonical(scope)));
+    }
+
+    /// Takes a scope.
+    pub fn withdraw(&mut self, scope: &str) {
+        self.object.scopes.retain(|one| one.scope.as_str() != scope);
+    }
+
+    /// Changes a setting.
+    pub fn set(&mut self, name: &str, value: Setting) {
+        self.object.settings.0.insert(name.to_owned(), value);
+    }
+
+    /// Flips the switch.
+    pub fn enable(&mut self, enabled: bool) {
+        self.object.enabled = enabled;
+    }
+
+    /// Writes or wipes the record.
+    pub fn write_record(&mut self, record: Option<Record>) {
+        self.object.record = record;
+    }
+
+    /// Issues a credential without a marker of ours, or with a copied one.
+    pub fn issue(&mut self, secret: &str, marker: Option<&str>) -> String {
+        *self.counter += 1;
+        let id = format!("k{}", self.counter);
+        self.object.keys.push(Key {
+            id: id.clone(),
+            secret: Secret::new(secret),
+            marker: marker.map(str::to_owned),
+            issued_at: self.now,
+            expires_at: None,
+            used_at: None,
+        });
+        id
+    }
+
+    /// Ends a credential.
+    pub fn end(&mut self, key_id: &str) {
+        self.object.keys.retain(|one| one.id != key_id);
+    }
+
+    /// Deletes and recreates the object: another vendor id, and no credential.
+    pub fn recreate(&mut self) {
+        *self.counter += 1;
+        self.object.vendor_id = format!("v{}", self.counter);
+        self.object.keys.clear();
+    }
+}
+
+impl Key {
+    fn lives(&self, now: Timestamp) -> bool {
+        self.expires_at.is_none_or(|end| end > now)
+    }
+
+    fn observed(&self, kind: &str, now: Timestamp) -> ObservedCredential {
+        let last_used = match self.used_at {
+            Some(at) if kind == APP => LastUsed::At(at),
+            _ => LastUsed::Unknown,
+        };
+        ObservedCredential {
+            key_id: self.id.clone(),
+            credential_type: type_of(kind).to_owned(),
+            marker: self.marker.clone(),
+            issued_at: Some(self.issued_at),
+            expires_at: self.expires_at,
+            last_used,
+            live: self.lives(now),
+            settings: Settings::default(),
+        }
+    }
+}
+
+fn type_of(kind: &str) -> &'static str {
+    if kind == BOT { SECRET } else { KEY }
+}
+
+impl Object {
+    fn observed(
+        &self,
+        kind: &str,
+        key: &str,
+        credentials: bool,
+        now: Timestamp,
+    ) -> ObservedIntegration {
+        let lives = |one: &&GrantedScope| one.until.is_none_or(|until| until > now);
+        let scopes: BTreeSet<GrantedScope> = self.scopes.iter().filter(lives).cloned().collect();
+        ObservedIntegration {
+            kind: kind.to_owned(),
+            key: key.to_owned(),
+            vendor_id: self.vendor_id.clone(),
+            name: self.name.clone(),
+            settings: self.settings.clone(),
+            record: self.record.clone().filter(|_| kind == APP),
+            parked: scopes.is_empty(),
+            scopes,
+            enabled: self.enabled,
+            builtin: false,
+            credentials: credentials
+                .then(|| self.keys.iter().map(|one| one.observed(kind, now)).collect()),
+            gaps: Vec::new(),
+        }
+    }
+}
+
+impl State {
+    /// The object that is meant.
+    fn object(&mut self, object: &ObjectRef) -> Result<&mut Object> {
+        let what = format!("{} {:?}", object.kind, object.key);
+        let found = self.objects.get_mut(&(object.kind.clone(), object.key.clone()));
+        let found = found.ok_or_else(|| refused(&what, Refusal::NotFound))?;
+        match &object.vendor_id {
+            Some(expected) if *expected != found.vendor_id => Err(Error::Recreated {
+                what,
+                expected: expected.clone(),
+                found: found.vendor_id.clone(),
+            }),
+            _ => Ok(found),
+        }
+    }
+}
+
+fn unsupported<T>(what: &'static str) -> Result<T> {
+    crate::port::unsupported("fake", what)
+}
+
+fn capabilities(kind: &str) -> Result<&'static Capabilities> {
+    let found = KINDS.iter().find(|one| one.name == kind);
+    found
+        .map(|kind| &kind.capabilities)
+        .ok_or_else(|| Error::Configuration(format!("no kind {kind:?}")))
+}
+
+#[async_trait]
+impl Connector for Fake {
+    fn platform(&self) -> &'static dyn Platform {
+        &PLATFORM
+    }
+
+    async fn tenant(&self) -> Result<String> {
+        self.call(Verb::Tenant, "", |state| Ok(state.tenant.clone()))
+    }
+
+    async fn list(&self, want: Want) -> Result<Observation> {
+        let now = self.clock.now();
+        self.call(Verb::List, "", |state| {
+            let objects = state.objects.iter();
+            Ok(Observation {
+                tenant: state.tenant.clone(),
+                requested_at: now,
+                integrations: objects
+                    .filter(|((_, key), _)| {
+                        let hides = |gap: &Gap| matches!(&gap.extent, GapExtent::Object(hidden) if hidden == key);
+                        !state.gaps.iter().any(hides)
+                    })
+                    .map(|((kind, key), object)| object.observed(kind, key, want.credentials, now))
+                    .collect(),
+                gaps: state.gaps.clone(),
+            })
+        })
+    }
+
+    async fn read(&self, object: &ObjectRef, want: Want) -> Result<Option<ObservedIntegration>> {
+        let now = self.clock.now();
+        self.call(Verb::Read, &object.key, |state| match state.object(object) {
+            Ok(found) => Ok(Some(found.observed(&object.kind, &object.key, want.credentials, now))),
+            Err(error) if error.refusal() == Some(Refusal::NotFound) => Ok(None),
+            Err(error) => Err(error),
+        })
+    }
+
+    async fn create(&self, new: &NewIntegration) -> Result<ObservedIntegration> {
+        let now = self.clock.now();
+        let can = capabilities(&new.kind)?;
+        self.call(Verb::Create, &new.name, |state| {
+            state.counter += 1;
+            let key =
+                if can.key_is_ours { new.name.clone() } else { format!("b{}", state.counter) };
+            let place = (new.kind.clone(), key.clone());
+            if let Some(there) = state.objects.get_mut(&place) {
+                let ours = there.record.as_ref().is_some_and(|record| {
+                    record.unfinished && record.realm.is_some() && record.realm == new.record.realm
+                });
+                if !ours {
+                    return Err(refused("create", Refusal::Conflict));
+                }
+                there.settings = new.settings.clone();
+                there.record = Some(new.record.clone());
+                return Ok(there.observed(&new.kind, &key, true, now));
+            }
+            let object = Object {
+                vendor_id: format!("v{}", state.counter),
+                name: new.name.clone(),
+                settings: new.settings.clone(),
+                record: can.keeps_record.then(|| new.record.clone()),
+                scopes: BTreeSet::new(),
+                enabled: true,
+                keys: Vec::new(),
+            };
+            let observed = object.observed(&new.kind, &key, true, now);
+            state.objects.insert(place, object);
+            Ok(observed)
+        })
+    }
+
+    async fn modify(&self, object: &ObjectRef, change: &Change) -> Result<ObservedIntegration> {
+        let now = self.clock.now();
+        let can = capabilities(&object.kind)?;
+        if change.enabled.is_some() && !can.disables {
+            return unsupported("be switched off");
+        }
+        let dated = change.scopes.iter().flatten().any(|one| one.until.is_some());
+        if dated && !can.ends_scopes {
+            return unsupported("end a scope by itself");
+        }
+        self.call(Verb::Modify, &object.key, |state| {
+            let found = state.object(object)?;
+            let change = change.clone();
+            found.settings = change.settings.unwrap_or_else(|| found.settings.clone());
+            found.scopes = change.scopes.unwrap_or_else(|| found.scopes.clone());
+            found.enabled = change.enabled.unwrap_or(found.enabled);
+            if can.keeps_record && change.record.is_some() {
+                found.record = change.record;
+            }
+            Ok(found.observed(&object.kind, &object.key, true, now))
+        })
+    }
+
+    async fn delete(&self, object: &ObjectRef) -> Result<Ended> {
+        self.call(Verb::Delete, &object.key, |state| match state.object(object) {
+            Ok(_) => {
+                state.objects.remove(&(object.kind.clone(), object.key.clone()));
+                Ok(Ended::Now)
+            }
+            Err(error) if error.refusal() == Some(Refusal::NotFound) => Ok(Ended::AlreadyGone),
+            Err(error) => Err(error),
+        })
+    }
+
+    async fn credentials(&self, object: &ObjectRef) -> Result<CredentialListing> {
+        let now = self.clock.now();
+        self.call(Verb::Credentials, &object.key, |state| {
+            let found = state.object(object)?;
+            let credentials =
+                found.keys.iter().map(|one| one.observed(&object.kind, now)).collect();
+            Ok(CredentialListing { credentials, complete: true, requested_at: now })
+        })
+    }
+
+    async fn promises(&self, credential_type: &str) -> Result<Vec<Promise>> {
+        let types = KINDS.iter().flat_map(|kind| kind.credential_types);
+        let found = types.filter(|one| one.name == credential_type).flat_map(|one| one.profiles);
+        Ok(found.map(|profile| Promise { profile, because: None }).collect())
+    }
+
+    fn choose_secret(&self, credential_type: &str, _: &Settings, _: &str) -> Result<Secret> {
+        if credential_type != KEY {
+            return unsupported("take a secret of ours");
+        }
+        Ok(self.secret())
+    }
+
+    async fn issue(&self, object: &ObjectRef, request: IssueRequest<'_>) -> Result<Issued> {
+        let now = self.clock.now();
+        let made = self.secret();
+        self.call(Verb::Issue, &object.key, |state| {
+            state.counter += 1;
+            let id = format!("k{}", state.counter);
+            let found = state.object(object)?;
+            if request.expires_at.is_some_and(|end| end <= now) {
+                return Err(refused("issue", Refusal::Invalid));
+            }
+            let secret = match (request.profile, request.secret) {
+                ("add-ours", Some(ours)) => {
+                    if let Some(there) = found.keys.iter().find(|one| one.secret == *ours) {
+                        return Ok(Issued {
+                            key_id: there.id.clone(),
+                            secret: None,
+                            issued_at: Some(there.issued_at),
+                            expires_at: there.expires_at,
+                            already_there: true,
+                        });
+                    }
+                    ours.duplicate()
+                }
+                ("add-marked", None) => made,
+                ("replace-once", None) => {
+                    found.keys.clear();
+                    made
+                }
+                _ => return unsupported("issue in this way"),
+            };
+            let key = Key {
+                id: id.clone(),
+                secret: secret.duplicate(),
+                marker: (request.profile != "replace-once").then(|| request.marker.to_owned()),
+                issued_at: now,
+                expires_at: request.expires_at,
+                used_at: None,
+            };
+            found.keys.push(key);
+            Ok(Issued {
+                key_id: id,
+                secret: request.secret.is_none().then_some(secret),
+                issued_at: Some(now),
+                expires_at: request.expires_at,
+                already_there: false,
+            })
+        })
+    }
+
+    async fn find(
+        &self,
+        object: &ObjectRef,
+        _: &str,
+        secret: &Secret,
+    ) -> Result<Option<ObservedCredential>> {
+        let now = self.clock.now();
+        self.call(Verb::Find, &object.key, |state| {
+            let found = state.object(object)?.keys.iter().find(|one| one.secret == *secret);
+            Ok(found.map(|one| one.observed(&object.kind, now)))
+        })
+    }
+
+    async fn end(&self, object: &ObjectRef, key_id: &str) -> Result<Ended> {
+        self.call(Verb::End, &object.key, |state| {
+            let found = state.object(object)?;
+            let before = found.keys.len();
+            found.keys.retain(|one| one.id != key_id);
+            Ok(if found.keys.len() < before { Ended::Now } else { Ended::AlreadyGone })
+        })
+    }
+
+    async fn sweep(&self, object: &ObjectRef, marker: Option<&str>) -> Result<Children> {
+        let now = self.clock.now();
+        let can = capabilities(&object.kind)?;
+        self.call(Verb::Sweep, &object.key, |state| {
+            if !can.sweeps_children {
+                return Ok(Children::Residual(now.checked_add(SignedDuration::from_hours(1)).ok()));
+            }
+            let before = state.tokens.len();
+            state.tokens.retain(|_, token| {
+                let of_it = token.kind == object.kind && token.key == object.key;
+                !(of_it && marker.is_none_or(|marker| token.marker.as_deref() == Some(marker)))
+            });
+            let swept = u32::try_from(before - state.tokens.len()).unwrap_or(u32::MAX);
+            Ok(if swept == 0 { Children::None } else { Children::Swept(swept) })
+        })
+    }
+
+    async fn probe(&self, object: &ObjectRef, _: &str, secret: &Secret) -> Result<Probe> {
+        let now = self.clock.now();
+        self.call(Verb::Probe, &object.key, |state| {
+            let found = state.object(object)?;
+            let enabled = found.enabled;
+            let key = found.keys.iter_mut().find(|one| one.secret == *secret && one.lives(now));
+            Ok(match key {
+                Some(_) if !enabled => Probe::Refused { class: "403 denied".into() },
+                Some(key) => {
+                    key.used_at = Some(now);
+                    Probe::Accepted { residual: None, scopes: None }
+                }
+                None => Probe::Refused { class: "400 invalid-credential".into() },
+            })
+        })
+    }
+
+    fn random_like(&self, _: &str, _: &Secret) -> Result<Secret> {
+        Ok(self.secret())
+    }
+}
+
+impl Fake {
+    /// No secret of anything real: another one every time, always of one length.
+    fn secret(&self) -> Secret {
+        let mut state = self.lock();
+        state.counter += 1;
+        Secret::new(format!("fake-secret-of-nothing-{:016}", state.counter))
+    }
+}
