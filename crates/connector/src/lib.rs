@@ -11,6 +11,8 @@ pub mod conformance;
 pub mod error;
 #[cfg(feature = "fake")]
 pub mod fake;
+#[cfg(feature = "fault-proxy")]
+pub mod fault_proxy;
 pub mod platform;
 pub mod port;
 pub mod profile;

@@ -1,0 +1,342 @@
+//! A proxy that makes things go wrong between a program and a real server, for tests that start
+//! whole processes: it answers in the server's place, loses requests or answers, cuts, delays, and
+//! holds a request at a known point while the test kills somebody.
+//!
+//! Plain HTTP/1.1 on both sides, one request a connection, loopback only.
+
+use std::{
+    fmt, io,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::Notify,
+    task::JoinHandle,
+};
+
+/// What happens to a request.
+#[derive(Debug, Clone)]
+pub enum Effect {
+    /// It is answered in the server's place.
+    Answer {
+        /// The status.
+        status: u16,
+        /// Further headers.
+        headers: Vec<(String, String)>,
+        /// The body.
+        body: String,
+    },
+    /// The connection ends before the server hears of it.
+    LoseRequest,
+    /// The server does it, and the answer is lost.
+    LoseAnswer,
+    /// The server does it, and half of the answer's body arrives.
+    CutAnswer,
+    /// It waits before it is forwarded.
+    Delay(Duration),
+    /// It is held before the server hears of it.
+    HoldRequest(Hold),
+    /// The server does it, and the answer is held.
+    HoldAnswer(Hold),
+}
+
+/// Which requests something happens to.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// Only this method.
+    pub method: Option<String>,
+    /// Only paths (with query) that contain this.
+    pub path: String,
+    /// The first match that is meant, from 1.
+    pub nth: u32,
+    /// How many matches are meant from there on.
+    pub times: u32,
+    /// What happens.
+    pub effect: Effect,
+}
+
+impl Rule {
+    /// Something that happens once, to the first request whose path contains a text.
+    pub fn once(method: &str, path: &str, effect: Effect) -> Rule {
+        let method = Some(method.to_owned());
+        Rule { method, path: path.to_owned(), nth: 1, times: 1, effect }
+    }
+
+    /// Something that happens to every request whose path contains a text.
+    pub fn always(path: &str, effect: Effect) -> Rule {
+        Rule { method: None, path: path.to_owned(), nth: 1, times: u32::MAX, effect }
+    }
+}
+
+/// A point that a request is held at.
+#[derive(Clone, Default)]
+pub struct Hold(Arc<(Notify, Notify)>);
+
+impl fmt::Debug for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hold")
+    }
+}
+
+impl Hold {
+    /// Waits until a request has come there.
+    pub async fn reached(&self) {
+        self.0.0.notified().await;
+    }
+
+    /// Lets the request go on.
+    pub fn release(&self) {
+        self.0.1.notify_one();
+    }
+
+    async fn hold(&self) {
+        self.0.0.notify_one();
+        self.0.1.notified().await;
+    }
+}
+
+/// One request that came through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// The method.
+    pub method: String,
+    /// Path and query.
+    pub path: String,
+    /// What the program got to see; `None` where nothing whole came back.
+    pub status: Option<u16>,
+}
+
+/// A running proxy; it ends with this value.
+#[derive(Debug)]
+pub struct FaultProxy {
+    address: String,
+    shared: Arc<Shared>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    upstream: String,
+    rules: Mutex<Vec<(Rule, u32)>>,
+    seen: Mutex<Vec<Seen>>,
+}
+
+impl Drop for FaultProxy {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+impl FaultProxy {
+    /// Starts one before a server, such as `http://127.0.0.1:8200`. Needs a running tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// No port is free, or the server's address is not plain HTTP.
+    pub async fn start(upstream: &str) -> io::Result<FaultProxy> {
+        let upstream = upstream.strip_prefix("http://").ok_or_else(|| {
+            io::Error::new(io::ErrorKind::InvalidInput, format!("{upstream:?} is not http://…"))
+        })?;
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let address = format!("http://{}", listener.local_addr()?);
+        let upstream = upstream.trim_end_matches('/').to_owned();
+        let shared = Arc::new(Shared { upstream, ..Shared::default() });
+        let serving = shared.clone();
+        let task = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let shared = serving.clone();
+                tokio::spawn(async move {
+                    // A broken connection is what the proxy is for.
+                    let _ = shared.serve(stream).await;
+                });
+            }
+        });
+        Ok(FaultProxy { address, shared, task })
+    }
+
+    /// Where to send requests.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Adds a rule. The first that matches decides.
+    pub fn add(&self, rule: Rule) {
+        locked(&self.shared.rules).push((rule, 0));
+    }
+
+    /// Forgets all rules: everything goes through.
+    pub fn clear(&self) {
+        locked(&self.shared.rules).clear();
+    }
+
+    /// What came through since this was last asked.
+    pub fn seen(&self) -> Vec<Seen> {
+        std::mem::take(&mut *locked(&self.shared.seen))
+    }
+}
+
+struct Message {
+    head: String,
+    body: Vec<u8>,
+}
+
+/// Reads one message. The body's length is declared, chunked, or up to the end of the stream.
+async fn read(stream: &mut TcpStream, to_end: bool) -> io::Result<Option<Message>> {
+    let mut bytes = Vec::new();
+    let end = loop {
+        if let Some(at) = bytes.windows(4).position(|four| four == b"\r\n\r\n") {
+            break at;
+        }
+        if bytes.len() > 1 << 20 || stream.read_buf(&mut bytes).await? == 0 {
+            return Ok(None);
+        }
+    };
+    let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
+    let mut body = bytes.split_off(end + 4);
+    let field = |name: &str| {
+        let fields = head.lines().skip(1).filter_map(|line| line.split_once(':'));
+        fields
+            .filter(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.trim().to_owned())
+            .last()
+    };
+    if field("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case("chunked")) {
+        while !body.ends_with(b"0\r\n\r\n") {
+            if stream.read_buf(&mut body).await? == 0 {
+                return Ok(None);
+            }
+        }
+        return Ok(Some(Message { head, body: unchunk(&body) }));
+    }
+    match field("content-length").and_then(|value| value.parse::<usize>().ok()) {
+        Some(length) => {
+            while body.len() < length {
+                if stream.read_buf(&mut body).await? == 0 {
+                    return Ok(None);
+                }
+            }
+        }
+        None if to_end => while stream.read_buf(&mut body).await? > 0 {},
+        None => {}
+    }
+    Ok(Some(Message { head, body }))
+}
+
+fn unchunk(mut rest: &[u8]) -> Vec<u8> {
+    let mut whole = Vec::new();
+    while let Some(line) = rest.windows(2).position(|two| two == b"\r\n") {
+        let size = std::str::from_utf8(&rest[..line])
+            .ok()
+            .and_then(|hex| usize::from_str_radix(hex, 16).ok());
+        let Some(size) = size.filter(|size| *size > 0) else { break };
+        let Some(chunk) = rest.get(line + 2..line + 2 + size) else { break };
+        whole.extend_from_slice(chunk);
+        rest = rest.get(line + 4 + size..).unwrap_or_default();
+    }
+    whole
+}
+
+/// A head without what speaks of the connection, with a length of ours.
+fn head(first: &str, message: &Message, length: usize) -> String {
+    let mut text = format!("{first}\r\n");
+    for line in message.head.lines().skip(1) {
+        let name = line.split(':').next().unwrap_or_default().to_lowercase();
+        if !matches!(
+            name.as_str(),
+            "connection" | "content-length" | "transfer-encoding" | "keep-alive"
+        ) {
+            text.push_str(line);
+            text.push_str("\r\n");
+        }
+    }
+    text + &format!("Content-Length: {length}\r\nConnection: close\r\n\r\n")
+}
+
+impl Shared {
+    fn effect(&self, method: &str, path: &str) -> Option<Effect> {
+        let mut rules = locked(&self.rules);
+        for (rule, matched) in rules.iter_mut() {
+            let of_method =
+                rule.method.as_deref().is_none_or(|one| one.eq_ignore_ascii_case(method));
+            if !of_method || !path.contains(&rule.path) {
+                continue;
+            }
+            *matched += 1;
+            let past = matched.saturating_sub(rule.nth);
+            if *matched >= rule.nth && past < rule.times {
+                return Some(rule.effect.clone());
+            }
+        }
+        None
+    }
+
+    async fn forward(&self, request: &Message) -> io::Result<Message> {
+        let mut server = TcpStream::connect(&self.upstream).await?;
+        let first = request.head.lines().next().unwrap_or_default();
+        server.write_all(head(first, request, request.body.len()).as_bytes()).await?;
+        server.write_all(&request.body).await?;
+        read(&mut server, true).await?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+
+    async fn serve(&self, mut client: TcpStream) -> io::Result<()> {
+        let Some(request) = read(&mut client, false).await? else { return Ok(()) };
+        let mut words = request.head.split(' ');
+        let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let effect = self.effect(method, path);
+        let at = {
+            let mut seen = locked(&self.seen);
+            seen.push(Seen { method: method.to_owned(), path: path.to_owned(), status: None });
+            seen.len() - 1
+        };
+        let answered = |status: u16| {
+            if let Some(one) = locked(&self.seen).get_mut(at) {
+                one.status = Some(status);
+            }
+        };
+        match &effect {
+            Some(Effect::LoseRequest) => return Ok(()),
+            Some(Effect::Delay(time)) => tokio::time::sleep(*time).await,
+            Some(Effect::HoldRequest(hold)) => hold.hold().await,
+            Some(Effect::Answer { status, headers, body }) => {
+                let mut text = format!("HTTP/1.1 {status} Fault\r\n");
+                for (name, value) in headers {
+                    text.push_str(&format!("{name}: {value}\r\n"));
+                }
+                text.push_str(&format!(
+                    "Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                    body.len()
+                ));
+                client.write_all(text.as_bytes()).await?;
+                answered(*status);
+                return client.shutdown().await;
+            }
+            _ => {}
+        }
+        let answer = self.forward(&request).await?;
+        let first = answer.head.lines().next().unwrap_or_default();
+        let status = first.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
+        // Said to be whole in any case: a cut answer is one that breaks its word.
+        let text = head(first, &answer, answer.body.len());
+        match &effect {
+            Some(Effect::LoseAnswer) => return Ok(()),
+            Some(Effect::HoldAnswer(hold)) => hold.hold().await,
+            Some(Effect::CutAnswer) => {
+                client.write_all(text.as_bytes()).await?;
+                client.write_all(&answer.body[..answer.body.len() / 2]).await?;
+                return client.shutdown().await;
+            }
+            _ => {}
+        }
+        client.write_all(text.as_bytes()).await?;
+        client.write_all(&answer.body).await?;
+        answered(status);
+        client.shutdown().await
+    }
+}
