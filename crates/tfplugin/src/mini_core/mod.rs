@@ -291,6 +291,16 @@ impl MiniCore {
         self.schemas.resources.get(type_name)
     }
 
+    /// The bare procedures, for tests of what this core would never ask.
+    pub fn procedures(&self) -> ProviderClient<Channel> {
+        self.client.clone()
+    }
+
+    /// The connection, for tests of the services beside the provider's.
+    pub fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
     /// The type names of all managed resources.
     pub fn resources(&self) -> impl Iterator<Item = &str> {
         self.schemas.resources.keys().map(String::as_str)

@@ -15,8 +15,19 @@ pub(super) async fn call(service: Service, request: Request) -> Answered<Respons
             call: service.call(request.client_capabilities),
         })
         .await;
-    let diagnostics = convert::diagnostics(&answer.diagnostics);
-    let imported_resources = if answer.diagnostics.has_errors() || answer.state.is_null() {
+    let mut told = answer.diagnostics;
+    if answer.state.is_null() && !told.has_errors() {
+        // `terraform import` takes an answer without an object for a success.
+        told.error(
+            "Nothing imported",
+            format!(
+                "There is no {} of that id, and the provider did not say so.",
+                request.type_name
+            ),
+        );
+    }
+    let diagnostics = convert::diagnostics(&told);
+    let imported_resources = if told.has_errors() {
         Vec::new()
     } else {
         vec![ImportedResource {

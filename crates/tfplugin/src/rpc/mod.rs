@@ -209,6 +209,8 @@ trait Answer: Default + Send + 'static {
 macro_rules! answers {
     ($($module:ident),* $(,)?) => {
         $(impl Answer for wire::$module::Response {
+            // Some of them have no more than diagnostics.
+            #[allow(clippy::needless_update)]
             fn refuse(diagnostics: &Diagnostics) -> Self {
                 Self { diagnostics: convert::diagnostics(diagnostics), ..Self::default() }
             }

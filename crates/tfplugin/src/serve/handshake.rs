@@ -27,7 +27,7 @@ pub(super) fn print(line: &str) -> Result<(), String> {
 }
 
 /// What a person gives to the core so that it uses this process.
-pub(super) fn print_reattach(address: &str, listener: &Listener) -> Result<(), String> {
+pub(super) fn print_reattach(address: &str, listener: &Listener) {
     let config = serde_json::json!({
         address: {
             "Protocol": "grpc",
@@ -37,8 +37,9 @@ pub(super) fn print_reattach(address: &str, listener: &Listener) -> Result<(), S
             "Addr": { "Network": listener.network(), "String": listener.address() },
         }
     });
-    print(&format!(
+    // Who reads may stop after the line that matters.
+    let _ = print(&format!(
         "Provider started. Give this to the core, and end it with Ctrl-C:\n\n\
          \x20   TF_REATTACH_PROVIDERS='{config}'\n"
-    ))
+    ));
 }

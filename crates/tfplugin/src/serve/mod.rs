@@ -102,7 +102,7 @@ async fn run(
     // Before the core learns of us: its user may interrupt it at once.
     let guard = SignalGuard::install(end.clone(), debug)?;
     if debug {
-        handshake::print_reattach(options.address, &listener)?;
+        handshake::print_reattach(options.address, &listener);
     } else {
         handshake::print(&line)?;
     }

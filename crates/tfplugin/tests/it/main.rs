@@ -6,6 +6,7 @@
 mod laws;
 mod life;
 mod parts;
+mod procedures;
 mod program;
 mod real;
 mod serving;
