@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use async_trait::async_trait;
@@ -65,6 +65,12 @@ pub(crate) struct AppRole {
     detailed: Mutex<Option<bool>>,
     /// The last listing of policies, parsed, with the bytes that it was parsed from.
     parsed: Mutex<Option<(Vec<u8>, Policies)>>,
+    /// Whether policies have versions, once that was seen.
+    counted: Mutex<bool>,
+    /// Where roles are, by key: a role never moves.
+    places: Mutex<HashMap<String, Place>>,
+    /// Accessors of auth mounts, by path.
+    mount_accessors: Mutex<HashMap<String, String>>,
     /// What is fixed of secret ids, by mount, role and accessor.
     facts: Mutex<HashMap<(String, String, String), SecretIdInfo>>,
     /// Where tokens come from, by accessor; `None` for those of other sign-ins.
@@ -221,6 +227,10 @@ impl Found {
     }
 }
 
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
 fn unexpected(what: &str, message: impl Into<String>) -> Error {
     Error::UnexpectedAnswer { what: what.to_owned(), message: message.into() }
 }
@@ -260,6 +270,9 @@ impl AppRole {
             tenant: OnceCell::new(),
             detailed: Mutex::new(None),
             parsed: Mutex::new(None),
+            counted: Mutex::new(false),
+            places: Mutex::new(HashMap::new()),
+            mount_accessors: Mutex::new(HashMap::new()),
             facts: Mutex::new(HashMap::new()),
             tokens: Mutex::new(HashMap::new()),
             locks: Mutex::new(HashMap::new()),
@@ -315,7 +328,7 @@ impl AppRole {
     }
 
     fn lock(&self, key: &str) -> Arc<tokio::sync::Mutex<()>> {
-        let mut locks = self.locks.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut locks = locked(&self.locks);
         locks.entry(key.to_owned()).or_default().clone()
     }
 
@@ -323,7 +336,7 @@ impl AppRole {
 
     /// Every policy with its text in one request; `None` where the server has no such listing.
     pub(crate) async fn all_policies(&self) -> Result<Option<Policies>> {
-        let known = *self.detailed.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let known = *locked(&self.detailed);
         if known == Some(false) {
             return Ok(None);
         }
@@ -334,9 +347,7 @@ impl AppRole {
         };
         let what = request.what();
         let answer = self.api.send(request).await?;
-        let has = |value| {
-            *self.detailed.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(value)
-        };
+        let has = |value| *locked(&self.detailed) = Some(value);
         match answer.status {
             200 => {}
             // Vault has no such path, or reads it as a policy's name.
@@ -347,7 +358,7 @@ impl AppRole {
             _ => return Err(refused(&what, &answer, false)),
         }
         has(true);
-        let mut parsed = self.parsed.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut parsed = locked(&self.parsed);
         // Many readers share one answer: it is parsed once.
         if let Some((bytes, policies)) = &*parsed
             && bytes[..] == answer.body[..]
@@ -424,11 +435,17 @@ impl AppRole {
 
     /// Whether the server counts versions of policies, and so has compare-and-set.
     pub(crate) async fn counts_policies(&self) -> Result<bool> {
+        if *locked(&self.counted) {
+            return Ok(true);
+        }
         let request = Request {
             shared: true,
             ..Request::get("v1/sys/policies/acl/default", "sys/policies/acl/{name}")
         };
-        Ok(self.api.maybe::<AclPolicy>(request).await?.is_some_and(|found| found.version.is_some()))
+        let found = self.api.maybe::<AclPolicy>(request).await?;
+        let counted = found.is_some_and(|found| found.version.is_some());
+        *locked(&self.counted) = counted;
+        Ok(counted)
     }
 
     // -- reading one role -------------------------------------------------------------------------
@@ -505,14 +522,20 @@ impl AppRole {
     }
 
     async fn accessor_of(&self, mount: &str) -> Result<String> {
+        if let Some(known) = locked(&self.mount_accessors).get(mount) {
+            return Ok(known.clone());
+        }
         let (mounts, _) = self.mounts().await?;
-        mounts.get(mount).map(|found| found.accessor.clone()).filter(|accessor| !accessor.is_empty()).ok_or_else(
-            || Error::Configuration(format!(
+        let found = mounts.get(mount).map(|found| found.accessor.clone());
+        let accessor = found.filter(|accessor| !accessor.is_empty()).ok_or_else(|| {
+            Error::Configuration(format!(
                 "connection {:?}: there is no auth mount {mount:?} that our token can see; enable it \
                  with `bao auth enable -path={mount} approle`, or let our policy read sys/auth",
                 self.connection
-            )),
-        )
+            ))
+        })?;
+        locked(&self.mount_accessors).insert(mount.to_owned(), accessor.clone());
+        Ok(accessor)
     }
 
     async fn accessors(&self, place: &Place, shared: bool) -> Result<Vec<String>> {
@@ -523,6 +546,7 @@ impl AppRole {
         let shared = want.freshness == Freshness::Shared;
         let policy = self.policy(&format!("{OURS}{key}"), want.freshness).await?;
         let place = Place::of(key, policy.as_ref().map(|(_, policy)| policy));
+        self.remember(&place, policy.is_some());
         let mut gaps = Vec::new();
         let named = place.ours();
         let (role, role_id, entity, accessors) = future::join4(
@@ -601,31 +625,40 @@ impl AppRole {
 
     /// Mount and role of an object, without reading the role.
     async fn place(&self, object: &ObjectRef) -> Result<Place> {
-        let policy = match object.key.contains(':') {
-            true => None,
-            false => self.policy(&format!("{OURS}{}", object.key), Freshness::Shared).await?,
-        };
-        Ok(Place::of(&object.key, policy.as_ref().map(|(_, policy)| policy)))
+        if object.key.contains(':') {
+            return Ok(Place::of(&object.key, None));
+        }
+        if let Some(known) = locked(&self.places).get(&object.key) {
+            return Ok(known.clone());
+        }
+        let policy = self.policy(&format!("{OURS}{}", object.key), Freshness::Fresh).await?;
+        let place = Place::of(&object.key, policy.as_ref().map(|(_, policy)| policy));
+        self.remember(&place, policy.is_some());
+        Ok(place)
+    }
+
+    /// A role with a policy of ours stays where that says; one without may get such a policy.
+    fn remember(&self, place: &Place, recorded: bool) {
+        if recorded {
+            locked(&self.places).insert(place.key.clone(), place.clone());
+        }
     }
 
     // -- credentials ------------------------------------------------------------------------------
 
     fn known(&self, place: &Place, accessor: &str) -> Option<SecretIdInfo> {
         let key = (place.mount.clone(), place.role.clone(), accessor.to_owned());
-        self.facts.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).get(&key).cloned()
+        locked(&self.facts).get(&key).cloned()
     }
 
     fn learn(&self, place: &Place, info: &SecretIdInfo) {
         let key = (place.mount.clone(), place.role.clone(), info.secret_id_accessor.clone());
-        self.facts
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-            .insert(key, info.clone());
+        locked(&self.facts).insert(key, info.clone());
     }
 
     fn forget(&self, place: &Place, accessor: &str) {
         let key = (place.mount.clone(), place.role.clone(), accessor.to_owned());
-        self.facts.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).remove(&key);
+        locked(&self.facts).remove(&key);
     }
 
     async fn look_up(&self, place: &Place, accessor: &str) -> Result<Option<SecretIdInfo>> {
@@ -757,15 +790,16 @@ impl AppRole {
     /// Makes sure that the entity is there and that the role's sign-ins belong to it.
     async fn ensure_entity(&self, place: &Place, role_id: &str) -> Result<Entity> {
         let name = place.ours();
-        if self.entity_named(&name, false).await?.is_none() {
-            let body = json!({ "name": name, "metadata": { "made_by": "nhi" } });
-            self.api.change(post("v1/identity/entity", "identity/entity", &body)?).await?;
-        }
-        let what = "GET identity/entity/name/{name}";
-        let entity = self
-            .entity_named(&name, false)
-            .await?
-            .ok_or_else(|| unexpected(what, "the entity that was just made is not there"))?;
+        let entity = match self.entity_named(&name, false).await? {
+            Some(entity) => entity,
+            None => {
+                let body = json!({ "name": name, "metadata": { "made_by": "nhi" } });
+                let request = post("v1/identity/entity", "identity/entity", &body)?;
+                let what = request.what();
+                let answer = self.api.change(request).await?;
+                data(&what, &answer.body)?
+            }
+        };
         let mount_path = format!("auth/{}", place.mount);
         let bears =
             entity.aliases.iter().flatten().any(|alias| {
@@ -917,9 +951,14 @@ impl AppRole {
     }
 
     /// Reads back, and refuses to call done what is not in force.
-    async fn read_back(&self, object: &ObjectRef, change: &Change) -> Result<ObservedIntegration> {
-        let found = self.existing(object, Want::DEED).await?;
-        let observed = self.finish(found, Want::DEED).await;
+    async fn read_back(
+        &self,
+        object: &ObjectRef,
+        change: &Change,
+        want: Want,
+    ) -> Result<ObservedIntegration> {
+        let found = self.existing(object, want).await?;
+        let observed = self.finish(found, want).await;
         let what = "modify";
         if let Some(scopes) = &change.scopes {
             let now = self.clock.now();
@@ -991,7 +1030,7 @@ impl AppRole {
             (404, _) | (_, Said::NoAccessor) => return Ok(None),
             _ => return Err(refused(&what, &answer, false)),
         };
-        let mut tokens = self.tokens.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut tokens = locked(&self.tokens);
         tokens.insert(accessor.to_owned(), child.clone());
         Ok(child)
     }
@@ -1015,7 +1054,7 @@ impl AppRole {
             Err(error) => return Err(error),
         };
         let (known, unknown): (Vec<_>, Vec<_>) = {
-            let mut tokens = self.tokens.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            let mut tokens = locked(&self.tokens);
             let alive: BTreeSet<&String> = accessors.iter().collect();
             tokens.retain(|accessor, _| alive.contains(accessor));
             accessors.into_iter().partition(|accessor| tokens.contains_key(accessor))
@@ -1028,7 +1067,7 @@ impl AppRole {
         };
         let mut meant: Vec<String> = Vec::new();
         {
-            let tokens = self.tokens.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            let tokens = locked(&self.tokens);
             meant.extend(known.into_iter().filter(|accessor| {
                 tokens.get(accessor).and_then(Option::as_ref).is_some_and(is_meant)
             }));
@@ -1211,6 +1250,7 @@ impl Connector for AppRole {
         self.check_tenant().await?;
         let mount = new.settings.text("mount").unwrap_or(MOUNT).trim_matches('/').to_owned();
         let place = Place { key: new.name.clone(), mount, role: new.name.clone() };
+        locked(&self.places).remove(&place.key);
         let lock = self.lock(&place.key);
         let _held = lock.lock().await;
         let what = format!("{APPROLE} {:?}", new.name);
@@ -1256,11 +1296,13 @@ impl Connector for AppRole {
             name: new.name.clone(),
         };
         if !new.record.unfinished {
-            let found = self.existing(&object, Want { credentials: false, ..Want::DEED }).await?;
-            let change = Change { record: Some(new.record.clone()), ..Change::default() };
-            self.apply(&found, &change).await?;
+            let Some((stands, policy)) = self.policy(&ours, Freshness::Fresh).await? else {
+                return Err(conflict(&what, "its policy was deleted while it was made"));
+            };
+            let text = policy.with_record(&write_record(&new.record, &place)).text();
+            self.write_policy(&ours, Some(&stands), &text).await?;
         }
-        let observed = self.read_back(&object, &Change::default()).await?;
+        let observed = self.read_back(&object, &Change::default(), Want::DEED).await?;
         if !observed.scopes.is_empty() {
             return Err(unexpected(&what, "it was made without scopes and has some"));
         }
@@ -1280,7 +1322,7 @@ impl Connector for AppRole {
         }
         let object = ObjectRef { vendor_id: Some(found.role_id.clone()), ..object.clone() };
         self.apply(&found, change).await?;
-        self.read_back(&object, change).await
+        self.read_back(&object, change, Want { credentials: false, ..Want::DEED }).await
     }
 
     async fn delete(&self, object: &ObjectRef) -> Result<Ended> {
@@ -1319,6 +1361,7 @@ impl Connector for AppRole {
             let path = format!("v1/sys/policies/acl/{}", encode(&ours));
             self.delete_at(&path, "sys/policies/acl/{name}").await?;
         }
+        locked(&self.places).remove(&object.key);
         Ok(if found.is_some() { Ended::Now } else { Ended::AlreadyGone })
     }
 

@@ -386,7 +386,7 @@ mod tests {
 
     /// Every path over a small alphabet, so that the claim about witnesses can be checked.
     fn every_path() -> Vec<String> {
-        let parts = ["a", "b", "ab", "z", ""];
+        let parts = ["a", "b", "ab", "bz", "z", ""];
         let mut paths = vec![String::new()];
         let mut all = Vec::new();
         for _ in 0..4 {
@@ -400,7 +400,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(400))]
+        #![proptest_config(ProptestConfig::with_cases(256))]
 
         #[test]
         fn the_direction_is_that_of_every_single_path(before in scopes(), after in scopes()) {
