@@ -164,3 +164,87 @@ async fn repair_copies(context: &Context, spec: &SlotSpec) -> Result<(), Problem
 pub(crate) fn object(spec: &SlotSpec) -> connector::ObjectRef {
     object_of(&spec.id.integration, None, Some(&spec.vendor_id))
 }
+
+/// The goal of a create: a first generation, the rest of one that was begun, or the successor of one
+/// that was parked for its replacement.
+///
+/// # Errors
+///
+/// `E-SLOT-EXISTS`: a finished generation is there, and nobody parked it.
+pub async fn goal_of_create(context: &Context, spec: &SlotSpec) -> Result<Goal, Problem> {
+    let tenant = context.tenant(&spec.id.integration.connection).await?;
+    let store =
+        crate::claim::ClaimStore::open(context, &tenant, &spec.vendor_id, &spec.id).await?;
+    let Some(document) = store.read().await? else {
+        return Ok(Goal::Rotate { to: 1, at_once: false });
+    };
+    let claim = document.claim;
+    let next = Goal::Rotate { to: claim.generation + 1, at_once: claim.parked_for_replace };
+    if claim.parked_for_replace || claim.current.is_none() && !claim.phase.is_open() {
+        return Ok(next);
+    }
+    if claim.phase.is_open() {
+        let ending = matches!(
+            claim.phase,
+            policy::rotation::Phase::Retiring | policy::rotation::Phase::Proving
+        );
+        // What was begun is finished first; an ending that was begun is followed by a new one.
+        return Ok(if ending { next } else { Goal::Rotate { to: claim.generation, at_once: false } });
+    }
+    let key_id = claim.current.unwrap_or_default();
+    let listing = context
+        .connector(&spec.id.integration.connection)
+        .await?
+        .credentials(&object(spec))
+        .await
+        .map_err(|error| Problem::unreadable(&spec.id.to_string(), &error))?;
+    if listing.complete && !listing.credentials.iter().any(|one| one.key_id == key_id && one.live) {
+        return Ok(next);
+    }
+    let places: Vec<String> = spec.deliveries.iter().map(crate::Delivery::place).collect();
+    Err(Problem::new("E-SLOT-EXISTS", "This slot already has a live credential")
+        .detail(format!(
+            "{}, generation {}, delivered to {}.\nIt carries this realm's mark and is in no state \
+             that this run has. A second one would leave two owners of one slot.",
+            spec.id,
+            claim.generation,
+            places.join(", ")
+        ))
+        .next(format!(
+            "terraform import nhi_credential.<NAME> '{}'\n      or, if it should be a second \
+             credential, give this resource another name.",
+            spec.id
+        )))
+}
+
+/// The goal of finishing what was begun.
+///
+/// # Errors
+///
+/// Custody cannot be read.
+pub async fn goal_of_resume(context: &Context, spec: &SlotSpec, at: u64) -> Result<Goal, Problem> {
+    let tenant = context.tenant(&spec.id.integration.connection).await?;
+    let store =
+        crate::claim::ClaimStore::open(context, &tenant, &spec.vendor_id, &spec.id).await?;
+    let to = store.read().await?.map_or(at.max(1), |document| document.claim.generation);
+    Ok(Goal::Rotate { to, at_once: false })
+}
+
+/// Keeps what a replacement would end, until its successor works.
+///
+/// # Errors
+///
+/// Custody cannot be written: then the caller ends it first, and says so.
+pub async fn park_for_replacement(context: &Context, spec: &SlotSpec) -> Result<(), Problem> {
+    context.ready().await?;
+    let tenant = context.tenant(&spec.id.integration.connection).await?;
+    let store =
+        crate::claim::ClaimStore::open(context, &tenant, &spec.vendor_id, &spec.id).await?;
+    let Some(document) = store.read().await? else { return Ok(()) };
+    let claim =
+        policy::rotation::Claim { parked_for_replace: true, ..document.claim };
+    store.write(&claim, document.pending.as_ref(), Some(document.version)).await?;
+    let entry = context.entry("rotation.parked_for_replacement", &spec.id.to_string());
+    context.note(entry).await;
+    Ok(())
+}

@@ -21,7 +21,9 @@ mod slot;
 
 pub use claim::{ClaimDocument, ClaimStore};
 pub use context::{Connections, Context, Custody, Run};
-pub use credential::{Outcome, Revoked, carry_out};
+pub use credential::{
+    Outcome, Revoked, carry_out, goal_of_create, goal_of_resume, park_for_replacement,
+};
 pub use gate::{Authorization, Deed, Gate, RulesGate};
 pub use integration::{
     DeclaredIntegration, create_integration, delete_integration, revoke_unmanaged,

@@ -1,0 +1,3 @@
+//! One file a data source.
+
+pub(crate) mod integrations;

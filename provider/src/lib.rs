@@ -1,0 +1,68 @@
+//! The Terraform provider: what people write in HCL.
+//!
+//! One file a resource. A resource reads through `operations`, judges through `policy`, and says in
+//! Terraform's words what that means; it decides nothing about platforms itself.
+
+mod diagnostics;
+mod provider;
+mod resources;
+mod rules;
+mod shared;
+mod values;
+
+mod data_sources;
+
+use tfplugin::{provider::Server, resource::Register};
+
+pub use self::provider::Nhi;
+
+/// The provider with all its parts. Adding a resource is its file and a line here.
+pub fn provider() -> Server<Nhi> {
+    let shared = shared::Shared::default();
+    Server::new(Nhi::new(shared.clone()))
+        .resource(resources::owner::Owner::new(shared.clone()).with_import().with_identity())
+        .resource(
+            resources::integration::Integration::new(shared.clone()).with_import().with_identity(),
+        )
+        .resource(resources::scope::Scope::new(shared.clone()).with_import().with_identity())
+        .resource(resources::rotation_schedule::RotationSchedule::new(shared.clone()).with_move())
+        .resource(
+            resources::credential::Credential::new(shared.clone()).with_import().with_identity(),
+        )
+        .data_source(data_sources::integrations::Integrations::new(shared))
+}
+
+#[cfg(test)]
+mod tests {
+    use tfplugin::{Attribute, Kind, erased::AnyProvider};
+
+    #[test]
+    fn cores_accept_the_schemas() {
+        let faults = super::provider().faults();
+        assert!(faults.is_empty(), "{faults:?}");
+    }
+
+    #[test]
+    fn no_schema_has_a_place_for_a_secret() {
+        fn check(place: &str, attributes: &[Attribute]) {
+            for attribute in attributes {
+                let name = format!("{place}.{}", attribute.name);
+                assert!(!attribute.sensitive || !attribute.computed, "{name} is sensitive and stored");
+                let telling = ["secret", "password", "token", "private_key", "api_key"];
+                let bare = telling.contains(&attribute.name.as_str());
+                let nested = matches!(attribute.kind, Kind::Nested { .. });
+                assert!(!bare || nested, "{name} looks like a secret");
+                if let Kind::Nested { attributes, .. } = &attribute.kind {
+                    check(&name, attributes);
+                }
+            }
+        }
+        let provider = super::provider();
+        for (name, resource) in provider.resources() {
+            check(name, &resource.schema().attributes);
+        }
+        for (name, source) in provider.data_sources() {
+            check(name, &source.schema().attributes);
+        }
+    }
+}

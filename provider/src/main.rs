@@ -1,0 +1,14 @@
+//! The provider's program: served to the core, which starts it.
+
+use std::process::ExitCode;
+
+use tfplugin::serve::{ServeOptions, serve};
+
+fn main() -> ExitCode {
+    let options = ServeOptions {
+        address: "registry.terraform.io/open-nhi/nhi",
+        version: env!("CARGO_PKG_VERSION"),
+        redact: None,
+    };
+    serve(provider::provider(), options)
+}

@@ -1,0 +1,251 @@
+//! The provider block: empty with an `nhi.hcl` beside the configuration, or its body inline.
+
+use std::path::PathBuf;
+
+use connector::{Field, FieldType};
+use operations::Problem;
+use tfplugin::{
+    Attribute, Diagnostics, Model, Nesting, Object, Path, Type, Value,
+    model::Misread,
+    provider::{Configure, Provider},
+};
+use wiring::{Environment, Loaded};
+
+use crate::{diagnostics, shared::Shared, values::node};
+
+/// The provider.
+#[derive(Debug)]
+pub struct Nhi {
+    shared: Shared,
+}
+
+impl Nhi {
+    pub(crate) fn new(shared: Shared) -> Nhi {
+        Nhi { shared }
+    }
+}
+
+/// The provider block as it came over the wire; its form is made from the platforms' tables.
+#[derive(Debug, Clone)]
+pub struct Block(Object);
+
+/// Governs SaaS integrations.
+impl Model for Block {
+    fn attributes() -> Vec<Attribute> {
+        attributes()
+    }
+
+    fn description() -> &'static str {
+        "Puts every SaaS integration under Terraform: who owns it, what it may do, which credentials \
+         it holds and when they change.\n\nThe block is usually empty: connections, realm, custody, \
+         policy and ledger stand in `nhi.hcl` beside the configuration, where the `nhi` command reads \
+         them too (`nhi init` writes a first one). The same body may stand in the block instead; a \
+         file and an inline body together are an error. No secret stands in either: they say where \
+         each one is."
+    }
+
+    fn read(from: &mut Object, _path: &Path) -> Result<Self, Misread> {
+        let names: Vec<String> = attributes().into_iter().map(|one| one.name).collect();
+        Ok(Block(
+            names.into_iter().filter_map(|name| Some((name.clone(), from.remove(&name)?))).collect(),
+        ))
+    }
+
+    fn write(&self, into: &mut Object) {
+        for attribute in attributes() {
+            let value = self.0.get(&attribute.name).cloned().unwrap_or(Value::Null);
+            into.insert(attribute.name, value);
+        }
+    }
+}
+
+fn text(name: &str, doc: &str) -> Attribute {
+    Attribute::new(name, Type::String).optional().describe(doc)
+}
+
+fn object(name: &str, doc: &str, attributes: Vec<Attribute>) -> Attribute {
+    Attribute::nested(name, Nesting::Single, attributes).optional().describe(doc)
+}
+
+fn source(name: &str, doc: &str) -> Attribute {
+    object(
+        name,
+        doc,
+        vec![
+            text("env", "The environment variable that holds it."),
+            text("file", "The file that holds it, readable for its owner only."),
+            text("path", "Where a sink holds it: `<connection>:<path>#<field>`."),
+        ],
+    )
+}
+
+fn credential() -> Attribute {
+    object(
+        "credential",
+        "Where our own credential for it is; never the credential itself.",
+        vec![
+            text("env", "The environment variable that holds it."),
+            text("file", "The file that holds it, readable for its owner only."),
+            text("path", "Where a sink holds it: `<connection>:<path>#<field>`."),
+            object(
+                "approle",
+                "An AppRole of our own to sign in with.",
+                vec![
+                    text("role_id", "Its role id."),
+                    source("secret_id", "Where its secret id is."),
+                ],
+            ),
+        ],
+    )
+}
+
+fn field(field: &Field) -> Attribute {
+    let ty = match field.field_type {
+        FieldType::Text | FieldType::Span | FieldType::Date => Type::String,
+        FieldType::Flag => Type::Bool,
+        FieldType::Count => Type::Number,
+        FieldType::Texts | FieldType::Cidrs | FieldType::Uris => Type::set(Type::String),
+    };
+    Attribute::new(field.name, ty).optional().describe(field.doc)
+}
+
+fn attributes() -> Vec<Attribute> {
+    let platforms = wiring::platforms()
+        .into_iter()
+        .map(|platform| {
+            let mut all: Vec<Attribute> = platform
+                .connection_fields()
+                .iter()
+                .filter(|one| one.name != "tenant")
+                .map(field)
+                .collect();
+            all.push(credential());
+            all.push(text(
+                "tenant",
+                "The tenant's own id that must answer, as `nhi init` wrote it: protects against an \
+                 address that points elsewhere.",
+            ));
+            all.push(
+                Attribute::new("budget", Type::Number)
+                    .optional()
+                    .describe("Requests a second that it may be sent."),
+            );
+            object(platform.name(), platform.doc(), all)
+        })
+        .collect();
+    vec![
+        text("config_file", "The configuration file, if it is not the nearest `nhi.hcl` upwards."),
+        Attribute::nested("connections", Nesting::Map, platforms)
+            .optional()
+            .describe("What to connect to, by a name of your own. Exactly one platform in each."),
+        object(
+            "custody",
+            "Where claims, pending secrets and management credentials are kept.",
+            vec![
+                text("connection", "The connection that is the sink."),
+                text("path", "The folder in it."),
+            ],
+        ),
+        object(
+            "realm",
+            "The governing installation whose marks are ours.",
+            vec![
+                text("id", "Its id, as `nhi init` made it."),
+                source("key", "Where its key is."),
+            ],
+        ),
+        object(
+            "ledger",
+            "Where the history is kept: `nhi.db` beside the configuration unless set.",
+            vec![
+                object("sqlite", "A SQLite file.", vec![text("path", "The file.")]),
+                Attribute::new("none", Type::Bool).optional().describe("No history is kept."),
+            ],
+        ),
+        object(
+            "policy",
+            "The organization's rules.",
+            vec![
+                text("file", "The file."),
+                text("pin", "The digest that it must have: `sha256:<hex>`."),
+            ],
+        ),
+        object(
+            "run",
+            "Who asked for this run; CI's own variables unless set.",
+            vec![
+                text("ticket", "A ticket."),
+                text("url", "Where the run can be seen."),
+                text("requester", "Who asked."),
+            ],
+        ),
+        Attribute::new("read_only", Type::Bool)
+            .optional()
+            .describe("Plan works, apply changes nothing: for pull requests."),
+        Attribute::new("demo", Type::Bool).optional().describe(
+            "Floors of durations drop to seconds; every connection must be on this machine.",
+        ),
+    ]
+}
+
+impl Provider for Nhi {
+    type Model = Block;
+    const NAME: &'static str = "nhi";
+
+    async fn configure(&self, block: Block, request: Configure) -> Diagnostics {
+        let _ = request;
+        match load(&block) {
+            Ok(made) => {
+                self.shared.configure(made);
+                Diagnostics::new()
+            }
+            Err(problem) => diagnostics::errors(problem),
+        }
+    }
+}
+
+/// What is in the way of everything is an error at once; what is in the way of some is kept for
+/// those that need it.
+fn load(block: &Block) -> Result<Result<operations::Context, Problem>, Problem> {
+    let program = concat!("terraform-provider-nhi/", env!("CARGO_PKG_VERSION"));
+    let inline: Vec<&String> =
+        block.0.iter().filter(|(name, value)| *name != "config_file" && !value.is_null()).map(|(name, _)| name).collect();
+    let named = match block.0.get("config_file") {
+        Some(Value::String(text)) => Some(text.as_str()),
+        Some(Value::Unknown(_)) => {
+            return Ok(Err(Problem::new("E-UNKNOWN-CONNECTION", "The configuration is not known yet")
+                .detail("config_file becomes known during apply, so nothing can be read now.")
+                .next("apply what it depends on first, with -target")));
+        }
+        _ => None,
+    };
+    if inline.is_empty() {
+        let loaded = match wiring::load(named) {
+            Ok(loaded) => loaded,
+            Err(problem) if problem.code == "E-CONFIG-MISSING" => return Ok(Err(problem)),
+            Err(problem) => return Err(problem),
+        };
+        return loaded.context(program, "apply").map(Ok);
+    }
+    if named.is_some() {
+        return Err(Problem::new("E-CONFIG-TWICE", "A file and an inline body together")
+            .detail("config_file is set, and the provider block has a body of its own.")
+            .next("keep one of them")
+            .at(&["config_file"]));
+    }
+    let folder = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
+    let body = node(&Value::Object(block.0.clone()));
+    let loaded = Loaded::from_block(&body, &folder, Environment::of_process()).map_err(|error| {
+        let steps: Vec<&str> = error.place.steps().iter().map(String::as_str).collect();
+        Problem::new("E-CONFIG", "The provider block is not right")
+            .detail(error.to_string())
+            .next("correct it there")
+            .at(&steps)
+    })?;
+    if let Some(part) = &loaded.config.unknown {
+        return Ok(Err(Problem::new("E-UNKNOWN-CONNECTION", "The configuration is not known yet")
+            .detail(format!("{part} becomes known during apply, so nothing can be read now."))
+            .next("apply what it depends on first, with -target")));
+    }
+    loaded.context(program, "apply").map(Ok)
+}

@@ -1,0 +1,988 @@
+//! `nhi_credential`: one slot of one integration, whose credential changes inside it.
+
+use std::collections::BTreeMap;
+
+use connector::{CredentialType, Kind};
+use domain::{CredentialId, IntegrationId};
+use jiff::Timestamp;
+use operations::{
+    Outcome, Problem, SlotSpec, carry_out, goal_of_create, goal_of_resume, observe_integration,
+    observe_slot, park_for_replacement,
+};
+use policy::{
+    Schedule,
+    proof::Grade,
+    rotation::Goal,
+    status::{Consequence, consequence},
+};
+use tfplugin::{
+    Attr, Diagnostic, Diagnostics, Model, Path,
+    erased::Call,
+    resource::{
+        By, Create, Delete, Done, Failure, Identity, Import, ImportState, Plan, Read, Resource,
+        Update,
+    },
+};
+
+use super::{
+    credential_types::CredentialTypes,
+    platform_objects::kind,
+    references::CredentialedIntegration,
+    rotation_schedule::{Blackout, Parts, Window, schedule},
+};
+use crate::{
+    diagnostics::{error, errors},
+    rules,
+    shared::Shared,
+    values::{instant, moment, optional},
+};
+
+/// A credential slot of an integration. The slot stays; what is inside it rotates in place.
+///
+/// Integration and schedule are handed over as whole objects: `integration = nhi_integration.x`,
+/// `schedule = nhi_rotation_schedule.y`. The secret goes from the platform to the sinks of
+/// `deliver_to` and is never in state.
+#[derive(Debug, Clone, PartialEq, Default, Model)]
+pub(crate) struct CredentialModel {
+    /// `<integration id>/credential/<name>`.
+    #[tf(computed, not_null)]
+    pub id: Attr<String>,
+
+    /// The integration: a whole `nhi_integration`.
+    #[tf(required)]
+    pub integration: Attr<CredentialedIntegration>,
+
+    /// The slot's name; an integration may have several.
+    #[tf(default = "default", replace, validate = rules::short_name)]
+    pub name: Attr<String>,
+
+    /// What it is used for, where an integration has several. Another one rotates it.
+    #[tf(optional)]
+    pub function: Attr<String>,
+
+    /// When it rotates: a whole `nhi_rotation_schedule`. Unset: only when asked.
+    #[tf(optional)]
+    pub schedule: Attr<ScheduleReference>,
+
+    /// Change a value to rotate now, with overlap. The first setting of the map does nothing.
+    #[tf(optional)]
+    pub triggers: Attr<BTreeMap<String, String>>,
+
+    /// Set or change it when the credential is exposed: rotates now, without overlap.
+    #[tf(optional)]
+    pub incident: Attr<String>,
+
+    /// In an incident: `issue_first`, or `revoke_first` (an outage is accepted).
+    #[tf(default = "issue_first", validate = rules::on_incident)]
+    pub on_incident: Attr<String>,
+
+    /// Where the secret is delivered, by a name of your own. At least one, or `secret_source`.
+    #[tf(optional)]
+    pub deliver_to: Attr<BTreeMap<String, Delivery>>,
+
+    /// Where the secret is documented to be, if we never hold it.
+    #[tf(optional)]
+    pub secret_source: Attr<String>,
+
+    /// What counts as the consumer having picked up the new one: `used`, `read` or `timer`. The
+    /// connector's best unless set.
+    #[tf(optional, computed, validate = rules::confirm)]
+    pub confirm: Attr<String>,
+
+    /// The vendor's id of the current credential.
+    #[tf(computed, not_null)]
+    pub key_id: Attr<String>,
+
+    /// Counts the slot's credentials. Known at plan, so consumers can be restarted by it.
+    #[tf(computed, not_null)]
+    pub generation: Attr<i64>,
+
+    /// What the current secret can be recognised by, under the realm's key only.
+    #[tf(computed)]
+    pub fingerprint: Attr<String>,
+
+    /// When the vendor issued it.
+    #[tf(computed)]
+    pub issued_at: Attr<String>,
+
+    /// When it ends by itself.
+    #[tf(computed)]
+    pub expires_at: Attr<String>,
+
+    /// Whether a sink of ours holds the current secret.
+    #[tf(computed)]
+    pub secret_held: Attr<bool>,
+
+    /// What is to be done, if anything: `current`, `due`, `overdue`, `expired`, `exposed`,
+    /// `missing`, `unfinished`, `undelivered`, `stale_copy`, `foreign`, `retire_due`, `waiting`,
+    /// `unheld`, `rotating` or `held`.
+    #[tf(computed, not_null)]
+    pub status: Attr<String>,
+
+    /// Earlier credentials of the slot that still work.
+    #[tf(computed)]
+    pub previous: Attr<Vec<Previous>>,
+
+    /// The newest revocation of this slot, and how far it was proven.
+    #[tf(computed)]
+    pub last_revocation: Attr<Revocation>,
+
+    /// The type of credential: at most one; the kind's own default unless set.
+    #[tf(flatten)]
+    pub credential_type: CredentialTypes,
+}
+
+/// A schedule, as a credential takes it.
+#[derive(Debug, Clone, PartialEq, Default, Model)]
+pub(crate) struct ScheduleReference {
+    /// Its name.
+    #[tf(required)]
+    pub name: Attr<String>,
+    /// How often.
+    #[tf(required)]
+    pub every: Attr<String>,
+    /// The moment that times are counted from.
+    #[tf(optional)]
+    pub anchor: Attr<String>,
+    /// How far credentials are spread out.
+    #[tf(optional)]
+    pub spread: Attr<String>,
+    /// How old a credential must be at least.
+    #[tf(optional)]
+    pub min_age: Attr<String>,
+    /// How long the old one keeps working.
+    #[tf(optional)]
+    pub overlap: Attr<String>,
+    /// How long after it fell due it is overdue.
+    #[tf(optional)]
+    pub overdue_after: Attr<String>,
+    /// How long a credential may live.
+    #[tf(optional)]
+    pub lifetime: Attr<String>,
+    /// When rotations are allowed.
+    #[tf(optional)]
+    pub windows: Attr<Vec<Window>>,
+    /// The time zone of windows.
+    #[tf(optional)]
+    pub timezone: Attr<String>,
+    /// When rotations are not allowed.
+    #[tf(optional)]
+    pub blackout: Attr<Vec<Blackout>>,
+    /// What a due credential does outside its windows.
+    #[tf(optional)]
+    pub outside_window: Attr<String>,
+}
+
+/// A place where the secret is delivered.
+#[derive(Debug, Clone, PartialEq, Default, Model)]
+pub(crate) struct Delivery {
+    /// The connection's name; it must be a sink.
+    #[tf(required)]
+    pub connection: Attr<String>,
+    /// The document in it.
+    #[tf(required)]
+    pub path: Attr<String>,
+    /// The document's fields: `id`, `secret`, or any fixed text. The type's own form unless set.
+    #[tf(optional)]
+    pub fields: Attr<BTreeMap<String, String>>,
+    /// Whether other fields that are there already are kept.
+    #[tf(optional)]
+    pub merge: Attr<bool>,
+    /// The sink's version of the document.
+    #[tf(computed, volatile)]
+    pub version: Attr<String>,
+    /// `delivered`, `changed` (somebody wrote over it), `missing` or `unchecked`.
+    #[tf(computed)]
+    pub status: Attr<String>,
+}
+
+/// An earlier credential of a slot.
+#[derive(Debug, Clone, PartialEq, Default, Model)]
+pub(crate) struct Previous {
+    /// The vendor's id.
+    #[tf(computed)]
+    pub key_id: Attr<String>,
+    /// Its generation.
+    #[tf(computed)]
+    pub generation: Attr<i64>,
+    /// When its overlap is over.
+    #[tf(computed)]
+    pub retire_after: Attr<String>,
+}
+
+/// A revocation and its proof.
+#[derive(Debug, Clone, PartialEq, Default, Model)]
+pub(crate) struct Revocation {
+    /// What was revoked.
+    #[tf(computed)]
+    pub key_id: Attr<String>,
+    /// How far it was proven: `A` refused by use, `B` listed as gone, `C` accepted by the platform,
+    /// `D` not provable.
+    #[tf(computed)]
+    pub grade: Attr<String>,
+    /// Until when a token that was minted from it may live.
+    #[tf(computed)]
+    pub residual_until: Attr<String>,
+}
+
+/// The identity: the slot.
+#[derive(Debug, Clone, PartialEq, Model)]
+pub(crate) struct CredentialIdentity {
+    /// The connection's name.
+    #[tf(required)]
+    pub connection: Attr<String>,
+    /// The platform object's name.
+    #[tf(required)]
+    pub kind: Attr<String>,
+    /// The vendor's key.
+    #[tf(required)]
+    pub key: Attr<String>,
+    /// The slot's name.
+    #[tf(required)]
+    pub name: Attr<String>,
+}
+
+/// `nhi_credential`.
+#[derive(Debug)]
+pub(crate) struct Credential {
+    shared: Shared,
+}
+
+impl Credential {
+    pub(crate) fn new(shared: Shared) -> Credential {
+        Credential { shared }
+    }
+}
+
+/// What a plan is to do with the slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Work {
+    /// Nothing beyond the record.
+    Nothing,
+    /// A new generation.
+    Rotate { at_once: bool },
+    /// Earlier ones end.
+    Retire,
+    /// Copies are made.
+    Copy,
+    /// What was begun is finished.
+    Resume,
+}
+
+fn schedule_of(reference: &Attr<ScheduleReference>) -> Option<Schedule> {
+    let one = reference.value()?;
+    schedule(&Parts {
+        name: &one.name,
+        every: &one.every,
+        anchor: &one.anchor,
+        spread: &one.spread,
+        min_age: &one.min_age,
+        overlap: &one.overlap,
+        overdue_after: &one.overdue_after,
+        lifetime: &one.lifetime,
+        windows: &one.windows,
+        timezone: &one.timezone,
+        blackout: &one.blackout,
+        outside_window: &one.outside_window,
+    })
+}
+
+/// The type that is set, or the kind's own.
+fn type_of(model: &CredentialModel, kind: &'static Kind) -> Option<&'static CredentialType> {
+    match model.credential_type.chosen() {
+        Some((one, _)) => Some(one),
+        None => kind.credential_types.first().copied(),
+    }
+}
+
+fn spec_of(model: &CredentialModel, known: Option<&CredentialModel>) -> Option<SlotSpec> {
+    let reference = model.integration.value()?;
+    let integration: IntegrationId = reference.id.as_deref()?.parse().ok()?;
+    let (_, kind) = kind(&integration.kind)?;
+    let known = known.unwrap_or(model);
+    Some(SlotSpec {
+        id: CredentialId { integration, name: model.name.as_deref().unwrap_or("default").to_owned() },
+        vendor_id: reference.vendor_id.as_deref()?.to_owned(),
+        kind,
+        credential_type: type_of(model, kind)?,
+        settings: model.credential_type.settings(),
+        schedule: schedule_of(&model.schedule),
+        deliveries: model
+            .deliver_to
+            .value()
+            .into_iter()
+            .flatten()
+            .map(|(name, one)| operations::Delivery {
+                name: name.clone(),
+                connection: one.connection.text().to_owned(),
+                path: one.path.text().trim_matches('/').to_owned(),
+                fields: one.fields.value().cloned().unwrap_or_default(),
+                merge: one.merge.value().copied().unwrap_or(false),
+            })
+            .collect(),
+        integration_ends: reference.expires_on.as_deref().and_then(end_of_day),
+        known: known.key_id.as_deref().map(|key_id| {
+            let generation = known.generation.value().copied().unwrap_or(0);
+            (
+                key_id.to_owned(),
+                u64::try_from(generation).unwrap_or(0),
+                instant(&known.issued_at),
+                instant(&known.expires_at),
+            )
+        }),
+    })
+}
+
+fn end_of_day(day: &str) -> Option<Timestamp> {
+    let next = day.parse::<jiff::civil::Date>().ok()?.tomorrow().ok()?;
+    Some(next.to_zoned_datetime(jiff::tz::TimeZone::UTC).ok()?.timestamp())
+}
+
+/// Known before, known now, and another.
+fn changed<T: PartialEq>(before: &Attr<T>, after: &Attr<T>) -> bool {
+    matches!((before, after), (Attr::Value(a), Attr::Value(b)) if a != b)
+}
+
+/// What asks for a new generation, as a reason in rank.
+fn asked(prior: &CredentialModel, planned: &CredentialModel) -> Option<(&'static str, bool)> {
+    let before = prior.integration.value().cloned().unwrap_or_default();
+    let after = planned.integration.value().cloned().unwrap_or_default();
+    let new_incident = |before: &Attr<String>, after: &Attr<String>| {
+        after.is_value() && before != after
+    };
+    if new_incident(&prior.incident, &planned.incident)
+        || new_incident(&before.incident, &after.incident)
+    {
+        return Some(("exposed", true));
+    }
+    let owner = |one: &CredentialedIntegration| {
+        one.technical_owner.value().map(|owner| owner.id.clone()).unwrap_or_default()
+    };
+    if changed(&owner(&before), &owner(&after)) {
+        return Some(("owner_changed", false));
+    }
+    if changed(&before.environment, &after.environment) {
+        return Some(("environment_changed", false));
+    }
+    if changed(&prior.function, &planned.function) {
+        return Some(("function_changed", false));
+    }
+    // The first setting of the map does nothing.
+    if prior.triggers.is_value() && prior.triggers != planned.triggers && !planned.triggers.is_unknown() {
+        return Some(("asked", false));
+    }
+    if let (Some((one, _)), Some((two, _))) = (prior.credential_type.chosen(), planned.credential_type.chosen())
+        && one.name == two.name
+        && policy::settings::needs_rotation(
+            one.fields,
+            &prior.credential_type.settings(),
+            &planned.credential_type.settings(),
+        )
+    {
+        return Some(("settings_changed", false));
+    }
+    None
+}
+
+fn work_of(prior: &CredentialModel, planned: &CredentialModel) -> (Work, &'static str) {
+    let state = planned.integration.value().map(|one| one.state.clone()).unwrap_or_default();
+    let active = state.as_deref().is_none_or(|state| state == "active");
+    let status = prior.status.text();
+    let consequence = consequence(status);
+    if !active {
+        // Ending is always open; nothing is issued to what may not act.
+        return match consequence {
+            Consequence::Retire => (Work::Retire, "schedule"),
+            _ => (Work::Nothing, ""),
+        };
+    }
+    if let Some((reason, at_once)) = asked(prior, planned) {
+        return (Work::Rotate { at_once }, reason);
+    }
+    match consequence {
+        Consequence::RotateAtOnce => (Work::Rotate { at_once: true }, "expiring"),
+        Consequence::Rotate => (Work::Rotate { at_once: false }, "schedule"),
+        Consequence::Resume => (Work::Resume, "schedule"),
+        Consequence::Retire => (Work::Retire, "schedule"),
+        Consequence::Copy => (Work::Copy, "schedule"),
+        Consequence::Nothing => {
+            let new = planned.deliver_to.value().into_iter().flatten().any(|(name, one)| {
+                prior
+                    .deliver_to
+                    .value()
+                    .and_then(|before| before.get(name))
+                    .is_none_or(|before| before.connection != one.connection || before.path != one.path)
+            });
+            if new && prior.secret_held == true { (Work::Copy, "schedule") } else { (Work::Nothing, "") }
+        }
+    }
+}
+
+/// What the create half of a replacement leaves for its delete half.
+fn half(id: &str) -> Vec<u8> {
+    serde_json::json!({ "half": "create", "slot": id }).to_string().into_bytes()
+}
+
+fn is_half_of(private: &[u8], id: &str) -> bool {
+    serde_json::from_slice::<serde_json::Value>(private).is_ok_and(|value| {
+        value.get("half").and_then(|half| half.as_str()) == Some("create")
+            && value.get("slot").and_then(|slot| slot.as_str()) == Some(id)
+    })
+}
+
+fn none_overlap(model: &CredentialModel) -> bool {
+    schedule_of(&model.schedule).is_some_and(|one| one.overlap == domain::Span::ZERO)
+}
+
+impl Resource for Credential {
+    type Model = CredentialModel;
+    const TYPE_NAME: &'static str = "nhi_credential";
+
+    async fn validate(&self, config: &CredentialModel, _call: &Call) -> Diagnostics {
+        let mut found = Diagnostics::new();
+        let empty = config.deliver_to.value().is_some_and(BTreeMap::is_empty);
+        if (config.deliver_to.is_null() || empty) && config.secret_source.is_null() {
+            found.error_at(
+                "deliver_to",
+                "The secret needs a place",
+                "Name at least one sink, or say in secret_source where a secret is documented to be that we never hold.",
+            );
+        }
+        if let [_, second, ..] = config.credential_type.present()[..] {
+            found.error_at(second, "More than one type of credential", "Set at most one.");
+        }
+        let id = config.integration.value().map(|one| one.id.clone()).unwrap_or_default();
+        if let (Some(id), [name]) = (id.as_deref(), &config.credential_type.present()[..])
+            && let Ok(id) = id.parse::<IntegrationId>()
+            && let Some((_, kind)) = kind(&id.kind)
+            && !kind.credential_types.iter().any(|one| one.name == *name)
+        {
+            let can: Vec<&str> = kind.credential_types.iter().map(|one| one.name).collect();
+            found.error_at(
+                *name,
+                "This kind has no such credential",
+                format!("{} may have: {}.", kind.name, can.join(", ")),
+            );
+        }
+        for (name, one) in config.deliver_to.value().into_iter().flatten() {
+            for (field, what) in one.fields.value().into_iter().flatten() {
+                if field == "_nhi" {
+                    found.error_at(
+                        Path::attribute("deliver_to").key(name).then("fields"),
+                        "This field is taken",
+                        "_nhi holds what nhi itself must find again.",
+                    );
+                }
+                let _ = what;
+            }
+            let has_secret = one.fields.value().is_none_or(|all| all.values().any(|what| what == "secret"));
+            if !has_secret {
+                found.error_at(
+                    Path::attribute("deliver_to").key(name).then("fields"),
+                    "The document would not hold the secret",
+                    "One field must be \"secret\".",
+                );
+            }
+        }
+        found
+    }
+
+    async fn plan(&self, plan: &mut Plan<CredentialModel>) {
+        let rules = self.shared.rules();
+        let context = self.shared.context_if_ready();
+        if plan.planned.is_none() {
+            // A delete that is not half of a replacement finds nothing of one here.
+            plan.planned_private = Vec::new();
+            if let Some(prior) = &plan.prior {
+                plan.diagnostics.warning(
+                    "This ends a credential",
+                    format!("{}: whoever still uses it can no longer sign in.", prior.id.text()),
+                );
+            }
+            return;
+        }
+        let mut told = Diagnostics::new();
+        let mut replace = false;
+        let mut private = None;
+        if let Some((config, prior, planned)) = plan.changing() {
+            let reference = planned.integration.value().cloned().unwrap_or_default();
+            planned.id = match (&reference.id, planned.name.as_deref()) {
+                (Attr::Value(id), Some(name)) => Attr::Value(match id.parse::<IntegrationId>() {
+                    Ok(integration) => {
+                        CredentialId { integration, name: name.to_owned() }.to_string()
+                    }
+                    Err(_) => format!("{id}/credential/{name}"),
+                }),
+                (Attr::Unknown(Some(promise)), _) => match &promise.prefix {
+                    Some(prefix) => Attr::unknown_with_prefix(prefix.clone()),
+                    None => Attr::unknown_not_null(),
+                },
+                _ => Attr::unknown_not_null(),
+            };
+            if config.confirm.is_null() && prior.is_none_or(|prior| prior.confirm.is_null()) {
+                planned.confirm = "timer".into();
+            }
+            if reference.vendor_id.is_null() || reference.technical_owner.is_null() {
+                told.warning_at(
+                    "integration",
+                    "The integration was passed without some of its facts",
+                    "Without vendor_id and technical_owner, a recreated integration or another owner does not rotate this credential.\nNext: pass the whole object.",
+                );
+            }
+            if rules.require_schedule && config.schedule.is_null() {
+                told.error_at("schedule", "The policy asks for more", "A schedule is required here.\n(E-POLICY-REQUIRED)");
+            }
+            if let Some(faults) = schedule_of(&planned.schedule).map(|one| one.faults(rules.every_floor)) {
+                for (name, text) in faults {
+                    told.error_at(
+                        Path::attribute("schedule").then(name),
+                        "This schedule contradicts itself",
+                        format!("{name} {text}.\n(E-SCHEDULE)"),
+                    );
+                }
+            }
+            if let Some(context) = &context {
+                for (name, one) in planned.deliver_to.value().into_iter().flatten() {
+                    let Some(connection) = one.connection.as_deref() else { continue };
+                    match context.connections.platform(connection) {
+                        Ok(platform) if platform.is_sink() => {}
+                        Ok(platform) => told.push(error(
+                            &Problem::new("E-SINK-KIND", "This connection is no sink")
+                                .detail(format!("{connection:?} is {}, which cannot hold secrets.", platform.name()))
+                                .at(&["deliver_to", name, "connection"]),
+                        )),
+                        Err(problem) => {
+                            told.push(error(&problem.at(&["deliver_to", name, "connection"])));
+                        }
+                    }
+                }
+            }
+            match prior {
+                None => {
+                    plan_create(planned);
+                    private = planned.id.as_deref().map(half);
+                }
+                Some(prior) => {
+                    let before = prior.integration.value().cloned().unwrap_or_default();
+                    replace = before.id.is_value() && before.id != reference.id
+                        || before.vendor_id.is_value()
+                            && !reference.vendor_id.is_null()
+                            && before.vendor_id != reference.vendor_id;
+                    let (work, reason) = work_of(prior, planned);
+                    if !replace {
+                        plan_update(prior, planned, work);
+                        tell(prior, work, reason, &mut told);
+                    }
+                }
+            }
+        }
+        plan.diagnostics.extend(told);
+        if replace {
+            plan.require_replace(Path::attribute("integration"));
+        }
+        if let Some(private) = private {
+            plan.planned_private = private;
+        }
+    }
+
+    async fn create(
+        &self,
+        request: Create<CredentialModel>,
+    ) -> Result<Done<CredentialModel>, Failure<CredentialModel>> {
+        let mut model = request.planned;
+        let context = self.shared.context().map_err(errors)?;
+        let spec = spec_of(&model, None).ok_or_else(not_whole)?;
+        if spec.deliveries.is_empty() {
+            return Err(Diagnostic::error(
+                "There is no place for the secret",
+                "A new credential has nowhere to go.\nNext: name a sink in deliver_to, or import one that exists.\n(E-NO-SINK)",
+            )
+            .at("deliver_to")
+            .into());
+        }
+        let spec = SlotSpec { known: None, ..spec };
+        let goal = goal_of_create(&context, &spec).await.map_err(errors)?;
+        let outcome = carry_out(&context, &spec, goal, "custody").await.map_err(errors)?;
+        let told = take_outcome(&mut model, &spec, &outcome);
+        Ok(Done::new(model).private(Vec::new()).tell(told))
+    }
+
+    async fn read(
+        &self,
+        request: Read<CredentialModel>,
+    ) -> Result<Option<Done<CredentialModel>>, Diagnostics> {
+        let mut model = request.state;
+        let context = self.shared.context().map_err(errors)?;
+        let Some(id) = model.id.as_deref().and_then(|id| id.parse::<CredentialId>().ok()) else {
+            return Err(Diagnostic::error("The id in state is not one of ours", format!("{:?}", model.id.text())).into());
+        };
+        if model.integration.is_null() {
+            let seen = observe_integration(&context, &id.integration, None, None)
+                .await
+                .map_err(errors)?;
+            let Some(seen) = seen else { return Ok(None) };
+            model.integration = Attr::Value(CredentialedIntegration {
+                id: Attr::Value(id.integration.to_string()),
+                vendor_id: Attr::Value(seen.observed.vendor_id),
+                ..CredentialedIntegration::default()
+            });
+            model.name = Attr::Value(id.name.clone());
+            model.on_incident = "issue_first".into();
+        }
+        let Some(spec) = spec_of(&model, None) else {
+            return Err(Diagnostic::error("Unknown kind", format!("{id}: this version cannot read it.")).into());
+        };
+        let seen = observe_slot(&context, &spec).await.map_err(errors)?;
+        let Some(seen) = seen else { return Ok(None) };
+        let mut told = Diagnostics::new();
+        if seen.key_id.is_none() && model.key_id.is_null() {
+            // An import of a slot that never was.
+            return Ok(None);
+        }
+        model.key_id = optional(seen.key_id.clone().or_else(|| model.key_id.as_deref().map(str::to_owned)));
+        model.generation = Attr::Value(i64::try_from(seen.generation).unwrap_or(0));
+        model.fingerprint = optional(seen.fingerprint.clone());
+        model.issued_at = optional(seen.issued_at.map(moment));
+        model.expires_at = optional(seen.expires_at.map(moment));
+        model.secret_held = Attr::Value(seen.secret_held);
+        model.previous = Attr::Value(previous_of(&seen.previous));
+        if let Some(deliveries) = model.deliver_to.value_mut() {
+            for (name, one) in deliveries.iter_mut() {
+                if let Some(seen) = seen.deliveries.get(name) {
+                    one.version = optional(seen.version.map(|version| version.to_string()));
+                    one.status = seen.status.into();
+                }
+            }
+        }
+        if model.confirm.is_null() {
+            model.confirm = "timer".into();
+        }
+        model.status = seen.status.into();
+        let note = seen.note.clone().unwrap_or_default();
+        match seen.status {
+            "rotating" => told.warning_at("status", "Somebody else is at work on this credential", format!("{id}: {note}.")),
+            "held" => told.warning_at(
+                "status",
+                "This credential waits for a person",
+                format!("{id}: {note}.\nNext: nhi ledger show {id}"),
+            ),
+            "waiting" => told.warning_at(
+                "status",
+                "This credential is due and waits for its window",
+                format!(
+                    "{id}: next opening {}.",
+                    seen.next_opening.map_or_else(|| "unknown".to_owned(), moment)
+                ),
+            ),
+            "unheld" => told.warning_at(
+                "status",
+                "This secret is in no sink of ours",
+                format!("{id}: nobody can deliver it again.\nNext: take it into custody: set deliver_to, and change a value in triggers."),
+            ),
+            _ => {}
+        }
+        Ok(Some(Done::new(model).tell(told)))
+    }
+
+    async fn update(
+        &self,
+        request: Update<CredentialModel>,
+    ) -> Result<Done<CredentialModel>, Failure<CredentialModel>> {
+        let (prior, mut model) = (request.prior, request.planned);
+        let context = self.shared.context().map_err(errors)?;
+        let spec = spec_of(&model, Some(&prior)).ok_or_else(not_whole)?;
+        let (work, reason) = work_of(&prior, &model);
+        let at = u64::try_from(prior.generation.value().copied().unwrap_or(0)).unwrap_or(0);
+        let goal = match work {
+            Work::Nothing => {
+                return Ok(Done::new(model).private(Vec::new()));
+            }
+            Work::Rotate { at_once } => {
+                window_is_open(&prior, &spec, reason, context.now())?;
+                Goal::Rotate { to: at + 1, at_once: at_once || none_overlap(&model) }
+            }
+            Work::Retire => Goal::Retire,
+            Work::Copy => Goal::Rotate { to: at, at_once: false },
+            Work::Resume => goal_of_resume(&context, &spec, at).await.map_err(errors)?,
+        };
+        let outcome = carry_out(&context, &spec, goal, reason).await.map_err(errors)?;
+        let told = take_outcome(&mut model, &spec, &outcome);
+        Ok(Done::new(model).private(Vec::new()).tell(told))
+    }
+
+    async fn delete(
+        &self,
+        request: Delete<CredentialModel>,
+    ) -> Result<Diagnostics, Failure<CredentialModel>> {
+        let model = request.prior;
+        let context = self.shared.context().map_err(errors)?;
+        let Some(spec) = spec_of(&model, None) else { return Ok(Diagnostics::new()) };
+        if is_half_of(&request.planned_private, model.id.text()) {
+            park_for_replacement(&context, &spec).await.map_err(errors)?;
+            let mut told = Diagnostics::new();
+            told.warning(
+                "Kept alive until its replacement works",
+                format!("{}: a replacement of a credential is a rotation without overlap.", spec.id),
+            );
+            return Ok(told);
+        }
+        let outcome = carry_out(&context, &spec, Goal::Revoke, "destroyed").await.map_err(errors)?;
+        let mut told = Diagnostics::new();
+        for one in outcome.revoked.iter().filter(|one| one.grade < Grade::B) {
+            told.warning(
+                "A revocation could not be proven",
+                format!("{}: {} to grade {}.", spec.id, one.key_id, one.grade.as_str()),
+            );
+        }
+        Ok(told)
+    }
+}
+
+fn not_whole() -> Diagnostics {
+    Diagnostic::error(
+        "This integration has no credentials that can be governed here",
+        "Its kind has none, or the reference lacks id and vendor_id.\nNext: pass the whole nhi_integration.",
+    )
+    .at("integration")
+    .into()
+}
+
+fn plan_create(planned: &mut CredentialModel) {
+    planned.key_id = Attr::unknown_not_null();
+    planned.fingerprint = Attr::unknown_not_null();
+    planned.issued_at = Attr::unknown();
+    planned.expires_at = Attr::unknown();
+    planned.generation = Attr::unknown_not_null();
+    planned.status = "current".into();
+    planned.secret_held = Attr::Value(true);
+    planned.previous = Attr::unknown();
+    planned.last_revocation = Attr::unknown();
+    for one in planned.deliver_to.value_mut().into_iter().flat_map(BTreeMap::values_mut) {
+        one.version = Attr::unknown_not_null();
+        one.status = "delivered".into();
+    }
+}
+
+/// Planned values (resource model §8.3): `generation` is known, so consumers can be restarted by it.
+fn plan_update(prior: &CredentialModel, planned: &mut CredentialModel, work: Work) {
+    // The engine's own unknowns (volatile versions) are decided here, one by one.
+    let before = prior.deliver_to.value().cloned().unwrap_or_default();
+    let written = matches!(work, Work::Rotate { .. } | Work::Resume);
+    let copied = work == Work::Copy;
+    for (name, one) in planned.deliver_to.value_mut().into_iter().flatten() {
+        let known = before.get(name);
+        let same = known.filter(|known| known.connection == one.connection && known.path == one.path);
+        match same {
+            Some(known) if !written && !(copied && known.status != "delivered") => {
+                one.version = known.version.clone();
+                one.status = known.status.clone();
+            }
+            None if work == Work::Nothing || work == Work::Retire => {
+                one.version = Attr::Null;
+                one.status = "unchecked".into();
+            }
+            _ => {
+                one.version = Attr::unknown_not_null();
+                one.status = "delivered".into();
+            }
+        }
+    }
+    match work {
+        Work::Nothing => {}
+        Work::Copy => {
+            planned.status = "current".into();
+            planned.secret_held = Attr::Value(true);
+            planned.fingerprint = Attr::unknown();
+        }
+        Work::Retire => {
+            planned.status = "current".into();
+            planned.previous = Attr::Value(Vec::new());
+            planned.last_revocation = Attr::unknown();
+        }
+        Work::Resume => {
+            planned.status = "current".into();
+            planned.secret_held = Attr::Value(true);
+            planned.key_id = Attr::unknown_not_null();
+            planned.generation = Attr::unknown_not_null();
+            planned.fingerprint = Attr::unknown();
+            planned.issued_at = Attr::unknown();
+            planned.expires_at = Attr::unknown();
+            planned.previous = Attr::unknown();
+            planned.last_revocation = Attr::unknown();
+        }
+        Work::Rotate { at_once } => {
+            let generation = prior.generation.value().copied().unwrap_or(0);
+            planned.status = "current".into();
+            planned.secret_held = Attr::Value(true);
+            planned.key_id = Attr::unknown_not_null();
+            planned.fingerprint = Attr::unknown_not_null();
+            planned.issued_at = Attr::unknown();
+            planned.expires_at = Attr::unknown();
+            planned.generation = Attr::Value(generation + 1);
+            let nothing_kept = at_once || none_overlap(planned) || prior.status == "missing";
+            planned.previous = if nothing_kept {
+                Attr::Value(Vec::new())
+            } else if prior.key_id.is_value() {
+                Attr::Value(vec![Previous {
+                    key_id: prior.key_id.clone(),
+                    generation: Attr::Value(generation),
+                    retire_after: Attr::unknown(),
+                }])
+            } else {
+                Attr::unknown()
+            };
+            let ends = nothing_kept || prior.previous.value().is_some_and(|all| !all.is_empty());
+            planned.last_revocation = if ends { Attr::unknown() } else { prior.last_revocation.clone() };
+        }
+    }
+}
+
+fn tell(prior: &CredentialModel, work: Work, reason: &str, told: &mut Diagnostics) {
+    let id = prior.id.text();
+    match work {
+        Work::Rotate { at_once: true } => told.warning_at(
+            "status",
+            "Rotates without overlap",
+            format!("{id} ({reason}): the old credential ends in the same apply; what still holds it stops working."),
+        ),
+        Work::Rotate { at_once: false } if prior.previous.value().is_some_and(|all| !all.is_empty()) => {
+            told.warning_at(
+                "previous",
+                "The earlier credential ends first",
+                format!("{id} ({reason}): never three generations at once."),
+            );
+        }
+        _ => {}
+    }
+}
+
+/// A plan that was made inside a window does not act outside of it, unless a person decided so.
+fn window_is_open(
+    prior: &CredentialModel,
+    spec: &SlotSpec,
+    reason: &str,
+    now: Timestamp,
+) -> Result<(), Diagnostics> {
+    let Some(schedule) = &spec.schedule else { return Ok(()) };
+    let grace = policy::schedule::earlier(now, domain::Span::from_secs(900));
+    let by_clock = reason == "schedule" && prior.status == "due";
+    if !by_clock || schedule.may_rotate(now) || schedule.may_rotate(grace) {
+        return Ok(());
+    }
+    let next = schedule.next_opening(now).map_or_else(|| "unknown".to_owned(), moment);
+    Err(Diagnostic::error(
+        "The rotation window has closed",
+        format!(
+            "{}: it was planned inside a window and it is now {}. Nothing was changed. Next opening: {next}.\nNext: plan again then, or rotate now by changing triggers (a person's decision).\n(E-WINDOW-CLOSED)",
+            spec.id,
+            moment(now)
+        ),
+    )
+    .into())
+}
+
+fn previous_of(all: &[operations::PreviousKey]) -> Vec<Previous> {
+    all.iter()
+        .map(|one| Previous {
+            key_id: Attr::Value(one.key_id.clone()),
+            generation: Attr::Value(i64::try_from(one.generation).unwrap_or(0)),
+            retire_after: optional(one.retire_after.map(moment)),
+        })
+        .collect()
+}
+
+/// Fills in what was unknown; what was planned known is what was done, or an error came before.
+fn take_outcome(model: &mut CredentialModel, spec: &SlotSpec, outcome: &Outcome) -> Diagnostics {
+    let mut told = Diagnostics::new();
+    model.id = Attr::Value(spec.id.to_string());
+    let fill = |attr: &mut Attr<String>, value: Option<String>| {
+        if !attr.is_value() || attr.is_unknown() {
+            *attr = optional(value);
+        }
+    };
+    if model.key_id.is_unknown() {
+        model.key_id = optional(outcome.key_id.clone());
+    }
+    if model.generation.is_unknown() {
+        model.generation = Attr::Value(i64::try_from(outcome.generation).unwrap_or(0));
+    }
+    if model.fingerprint.is_unknown() {
+        fill(&mut model.fingerprint, outcome.fingerprint.clone());
+    }
+    if model.issued_at.is_unknown() {
+        fill(&mut model.issued_at, outcome.issued_at.map(moment));
+    }
+    if model.expires_at.is_unknown() {
+        fill(&mut model.expires_at, outcome.expires_at.map(moment));
+    }
+    if model.previous.is_unknown() {
+        model.previous = Attr::Value(previous_of(&outcome.previous));
+    }
+    for one in model.previous.value_mut().into_iter().flatten() {
+        let done = outcome.previous.iter().find(|done| one.key_id == done.key_id);
+        if one.retire_after.is_unknown() {
+            one.retire_after = optional(done.and_then(|done| done.retire_after).map(moment));
+        }
+    }
+    for (name, one) in model.deliver_to.value_mut().into_iter().flatten() {
+        if one.version.is_unknown() {
+            let version = outcome.deliveries.get(name).and_then(|seen| seen.version);
+            one.version = optional(version.map(|version| version.to_string()));
+        }
+    }
+    if model.last_revocation.is_unknown() {
+        model.last_revocation = Attr::from(outcome.revoked.last().map(|one| Revocation {
+            key_id: Attr::Value(one.key_id.clone()),
+            grade: one.grade.as_str().into(),
+            residual_until: optional(one.residual_until.map(moment)),
+        }));
+    }
+    if let Some(by) = &outcome.done_by
+        && outcome.revoked.is_empty()
+        && !by.starts_with("apply:")
+    {
+        told.warning("This was done already", format!("{}: {by} had rotated it.", spec.id));
+    }
+    told
+}
+
+impl Identity for Credential {
+    type Identity = CredentialIdentity;
+
+    fn identity(&self, state: &CredentialModel) -> CredentialIdentity {
+        match state.id.as_deref().and_then(|id| id.parse::<CredentialId>().ok()) {
+            Some(CredentialId { integration, name }) => CredentialIdentity {
+                connection: integration.connection.into(),
+                kind: integration.kind.into(),
+                key: integration.key.into(),
+                name: name.into(),
+            },
+            None => CredentialIdentity {
+                connection: Attr::unknown(),
+                kind: Attr::unknown(),
+                key: Attr::unknown(),
+                name: Attr::unknown(),
+            },
+        }
+    }
+}
+
+impl ImportState for Credential {
+    async fn import(&self, request: Import) -> Result<Done<CredentialModel>, Diagnostics> {
+        let id = match (&request.by, request.by.identity::<CredentialIdentity>()?) {
+            (By::Id(id), _) => id
+                .parse::<CredentialId>()
+                .map_err(|error| Diagnostic::error("This is no credential's id", format!("{error}.")))?,
+            (_, Some(identity)) => CredentialId {
+                integration: IntegrationId::new(
+                    identity.connection.need("connection")?.clone(),
+                    identity.kind.need("kind")?.clone(),
+                    identity.key.need("key")?.clone(),
+                ),
+                name: identity.name.need("name")?.clone(),
+            },
+            (_, None) => return Err(Diagnostic::error("No id", "Give an id or an identity.").into()),
+        };
+        Ok(CredentialModel { id: Attr::Value(id.to_string()), ..CredentialModel::default() }.into())
+    }
+}

@@ -1,0 +1,84 @@
+//! What a resource takes of another one that it names as a whole object.
+//!
+//! A reference declares only what the plan of its holder needs. The core converts the larger object
+//! and drops the rest, so an unrelated change of the other resource is no diff here.
+
+use tfplugin::{Attr, Model};
+
+/// An owner, as an integration names one.
+#[derive(Debug, Clone, PartialEq, Default, Model)]
+pub(crate) struct OwnerReference {
+    /// `owner/<name>`.
+    #[tf(required)]
+    pub id: Attr<String>,
+    /// Where to reach them.
+    #[tf(optional)]
+    pub email: Attr<String>,
+    /// Whether they are still there, as the directory says: `unchecked`, `active`, `moved`,
+    /// `inactive` or `left`.
+    #[tf(optional)]
+    pub status: Attr<String>,
+}
+
+/// The owner's id alone: a change of owner is what the holder must see.
+#[derive(Debug, Clone, PartialEq, Default, Model)]
+pub(crate) struct OwnerIdReference {
+    /// `owner/<name>`.
+    #[tf(optional)]
+    pub id: Attr<String>,
+}
+
+/// The limit on what an integration may hold.
+#[derive(Debug, Clone, PartialEq, Default, Model)]
+pub(crate) struct Ceiling {
+    /// The highest action that a scope may have: `none`, `read`, `export`, `write`, `delete`,
+    /// `execute`, `close`, `suppress`, `secret`, `policy`, `identity` or `admin`.
+    #[tf(optional)]
+    pub highest_action: Attr<String>,
+    /// Scopes that must cover every scope.
+    #[tf(optional)]
+    pub scopes: Attr<tfplugin::Set<String>>,
+}
+
+/// An integration, as `nhi_scope` names it.
+#[derive(Debug, Clone, PartialEq, Default, Model)]
+pub(crate) struct ScopedIntegration {
+    /// `<connection>/<kind>/<vendor key>`.
+    #[tf(required)]
+    pub id: Attr<String>,
+    /// This incarnation of the object on its platform.
+    #[tf(optional)]
+    pub vendor_id: Attr<String>,
+    /// Which environment it belongs to.
+    #[tf(optional)]
+    pub environment: Attr<String>,
+    /// The limit on what it may hold.
+    #[tf(optional)]
+    pub ceiling: Attr<Ceiling>,
+}
+
+/// An integration, as `nhi_credential` names it.
+#[derive(Debug, Clone, PartialEq, Default, Model)]
+pub(crate) struct CredentialedIntegration {
+    /// `<connection>/<kind>/<vendor key>`.
+    #[tf(required)]
+    pub id: Attr<String>,
+    /// This incarnation of the object on its platform.
+    #[tf(optional)]
+    pub vendor_id: Attr<String>,
+    /// Which environment it belongs to. Another one rotates the credential.
+    #[tf(optional)]
+    pub environment: Attr<String>,
+    /// Who is accountable for the technology. Another one rotates the credential.
+    #[tf(optional)]
+    pub technical_owner: Attr<OwnerIdReference>,
+    /// The last day it may live.
+    #[tf(optional)]
+    pub expires_on: Attr<String>,
+    /// `active`, `disabled`, `quarantined` or `revoked`.
+    #[tf(optional)]
+    pub state: Attr<String>,
+    /// An incident that all its credentials are exposed by. A new one rotates at once.
+    #[tf(optional)]
+    pub incident: Attr<String>,
+}

@@ -1,0 +1,168 @@
+//! Rules over single attributes, checked offline. Each says what is expected.
+
+use domain::{Action, Span};
+
+/// An owner's name.
+pub(crate) fn owner_name(text: &str) -> Result<(), String> {
+    let fits = (2..=63).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit())
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+    expect(fits, "2 to 63 lower-case letters, digits and \"-\", not beginning with \"-\"")
+}
+
+/// The name of a schedule or of a credential.
+pub(crate) fn short_name(text: &str) -> Result<(), String> {
+    let fits = (1..=63).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+    expect(fits, "1 to 63 letters, digits, \"-\", \"_\" and \".\", beginning with a letter or digit")
+}
+
+/// What an owner is.
+pub(crate) fn owner_kind(text: &str) -> Result<(), String> {
+    one_of(text, &["person", "team", "vendor"])
+}
+
+/// A mail address, as far as can be told offline.
+pub(crate) fn email(text: &str) -> Result<(), String> {
+    let fits = text.split_once('@').is_some_and(|(local, host)| {
+        !local.is_empty()
+            && host.contains('.')
+            && !host.starts_with('.')
+            && !host.ends_with('.')
+            && !host.contains('@')
+    }) && !text.contains(char::is_whitespace)
+        && text.len() <= 254;
+    expect(fits, "a mail address, such as \"payments@acme.example\"")
+}
+
+/// A reason that says something.
+pub(crate) fn reason(text: &str) -> Result<(), String> {
+    expect(text.trim().chars().count() >= 20, "at least 20 characters that say why")
+}
+
+/// A calendar day.
+pub(crate) fn date(text: &str) -> Result<(), String> {
+    let fits = text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok();
+    expect(fits, "a day as YYYY-MM-DD")
+}
+
+/// A duration.
+pub(crate) fn span(text: &str) -> Result<(), String> {
+    text.parse::<Span>().map(|_| ()).map_err(|error| error.to_string())
+}
+
+/// A duration, or the word that asks for none.
+pub(crate) fn span_or_none(text: &str) -> Result<(), String> {
+    if text == "none" { Ok(()) } else { span(text) }
+}
+
+/// How an integration runs.
+pub(crate) fn execution_mode(text: &str) -> Result<(), String> {
+    one_of(text, &["batch", "human_in_the_loop", "autonomous", "agent"])
+}
+
+/// What an integration is for, in one word of the field.
+pub(crate) fn category(text: &str) -> Result<(), String> {
+    one_of(
+        text,
+        &[
+            "ipaas",
+            "etl_job",
+            "workflow_engine",
+            "ci_cd",
+            "low_code",
+            "rpa_bot",
+            "scheduled_job",
+            "saas_app",
+            "api",
+            "service_account",
+            "automation_tool",
+            "partner",
+        ],
+    )
+}
+
+/// What destroying an integration does at its platform.
+pub(crate) fn on_destroy(text: &str) -> Result<(), String> {
+    one_of(text, &["delete", "disable"])
+}
+
+/// Which differences of scopes are drift.
+pub(crate) fn enforcement(text: &str) -> Result<(), String> {
+    one_of(text, &["exact", "at_most", "at_least"])
+}
+
+/// An action.
+pub(crate) fn action(text: &str) -> Result<(), String> {
+    text.parse::<Action>().map(|_| ()).map_err(|error| error.to_string())
+}
+
+/// A moment with its zone.
+pub(crate) fn moment(text: &str) -> Result<(), String> {
+    expect(text.parse::<jiff::Timestamp>().is_ok(), "a moment with its zone, such as \"2026-12-05T18:00:00Z\"")
+}
+
+/// A time zone by its name.
+pub(crate) fn timezone(text: &str) -> Result<(), String> {
+    expect(jiff::tz::TimeZone::get(text).is_ok(), "a time zone by its name, such as \"Europe/Zurich\"")
+}
+
+/// What happens to a due credential outside its windows.
+pub(crate) fn outside_window(text: &str) -> Result<(), String> {
+    one_of(text, &["wait", "rotate"])
+}
+
+/// The order of steps in an incident.
+pub(crate) fn on_incident(text: &str) -> Result<(), String> {
+    one_of(text, &["issue_first", "revoke_first"])
+}
+
+/// What counts as a consumer having picked up the new credential.
+pub(crate) fn confirm(text: &str) -> Result<(), String> {
+    one_of(text, &["used", "read", "timer"])
+}
+
+/// Where logs of an integration are.
+pub(crate) fn place(text: &str) -> Result<(), String> {
+    let fits = text.contains("://")
+        || text.split_once('/').is_some_and(|(first, rest)| !first.is_empty() && !rest.is_empty());
+    expect(fits, "a URL or <connection>/<path>")
+}
+
+fn one_of(text: &str, words: &[&str]) -> Result<(), String> {
+    expect(words.contains(&text), &format!("one of {}", words.join(", ")))
+}
+
+fn expect(fits: bool, what: &str) -> Result<(), String> {
+    if fits { Ok(()) } else { Err(format!("expected {what}")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fits(rule: fn(&str) -> Result<(), String>, text: &str) -> bool {
+        rule(text).is_ok()
+    }
+
+    #[test]
+    fn rules_take_what_they_say_and_nothing_else() {
+        for (rule, good, bad) in [
+            (owner_name as fn(&str) -> _, "payments-platform", "Payments"),
+            (email, "a@b.example", "a@b"),
+            (date, "2027-06-30", "2027-6-30"),
+            (span, "30d", "1 month"),
+            (span_or_none, "none", "never"),
+            (moment, "2026-12-05T18:00:00Z", "2026-12-05 18:00"),
+            (timezone, "UTC", "Mars/Olympus"),
+            (action, "write", "writes"),
+            (place, "siem/openbao-audit", "siem"),
+            (reason, "Reads tonight's invoices and nothing else", "because"),
+            (short_name, "default", "a/b"),
+        ] {
+            assert!(fits(rule, good), "{good:?}");
+            assert!(!fits(rule, bad), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! What the provider's configuration came to, shared by its resources.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use operations::{Context, Problem};
+use policy::Rules;
+
+/// The configured provider, as far as it is.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Shared(Arc<RwLock<State>>);
+
+#[derive(Debug, Clone, Default)]
+enum State {
+    /// The core has not configured us: validation, and state that is only read or moved.
+    #[default]
+    Unconfigured,
+    /// There is something in the way, which matters only to what needs it.
+    Missing(Problem),
+    /// Ready.
+    Ready(Context),
+}
+
+impl Shared {
+    /// Takes what the configuration came to; may be called again.
+    pub(crate) fn configure(&self, made: Result<Context, Problem>) {
+        let state = match made {
+            Ok(context) => State::Ready(context),
+            Err(problem) => State::Missing(problem),
+        };
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+
+    fn state(&self) -> State {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What deeds need.
+    ///
+    /// # Errors
+    ///
+    /// What is in the way.
+    pub(crate) fn context(&self) -> Result<Context, Problem> {
+        match self.state() {
+            State::Ready(context) => Ok(context),
+            State::Missing(problem) => Err(problem),
+            State::Unconfigured => Err(Problem::new("E-CONFIG", "The provider is not configured")
+                .detail("The core asked for something that needs a connection before it configured one.")),
+        }
+    }
+
+    /// What deeds need, where it is there: a plan judges by it and plans no value by it.
+    pub(crate) fn context_if_ready(&self) -> Option<Context> {
+        match self.state() {
+            State::Ready(context) => Some(context),
+            _ => None,
+        }
+    }
+
+    /// The rules, as far as they are known.
+    pub(crate) fn rules(&self) -> Rules {
+        self.context_if_ready().map_or_else(Rules::default, |context| (*context.rules).clone())
+    }
+}

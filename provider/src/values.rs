@@ -1,0 +1,42 @@
+//! Small conversions between attributes and the words below.
+
+use jiff::Timestamp;
+use tfplugin::{Attr, Value};
+use wiring::Node;
+
+/// A moment as state has it.
+pub(crate) fn moment(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// A moment out of state.
+pub(crate) fn instant(text: &Attr<String>) -> Option<Timestamp> {
+    text.as_deref().and_then(|text| text.parse().ok())
+}
+
+/// A value that may be absent.
+pub(crate) fn optional(text: Option<String>) -> Attr<String> {
+    Attr::from(text)
+}
+
+/// The provider block as configuration.
+pub(crate) fn node(value: &Value) -> Node {
+    match value {
+        Value::Null => Node::Null,
+        Value::Unknown(_) => Node::Unknown,
+        Value::Bool(flag) => Node::Flag(*flag),
+        Value::Number(number) => number.as_i64().map_or(Node::Null, Node::Count),
+        Value::String(text) => Node::Text(text.clone()),
+        Value::List(items) | Value::Set(items) | Value::Tuple(items) => {
+            Node::List(items.iter().map(node).collect())
+        }
+        Value::Map(members) | Value::Object(members) => Node::Map(
+            members
+                .iter()
+                .filter(|(_, value)| !value.is_null())
+                .map(|(name, value)| (name.clone(), node(value)))
+                .collect(),
+        ),
+        Value::Dynamic(inner) => node(&inner.1),
+    }
+}
