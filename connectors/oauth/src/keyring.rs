@@ -1,0 +1,226 @@
+//! The document of one client in the keyring: where it is managed, with which token, and what we
+//! want of it. The registration token changes with every change and stands nowhere else.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use connector::{Error, Result};
+use domain::{
+    Record, Secret,
+    realm::{digest_of, short},
+};
+use secrets::{Document, Expect, Mirror, Sink, SinkError};
+use serde_json::{Value, json};
+
+/// How often the new token is written before we give up: it must not be lost.
+const TRIES: u32 = 12;
+
+/// How far a deed has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// A registration was begun; whether the server has one is not known.
+    Creating,
+    /// A change was begun; the token may be an old one.
+    Changing,
+    /// Nothing is open.
+    Settled,
+    /// We deleted it, and the server said so.
+    Deleted,
+}
+
+impl Phase {
+    fn as_str(self) -> &'static str {
+        match self {
+            Phase::Creating => "creating",
+            Phase::Changing => "changing",
+            Phase::Settled => "settled",
+            Phase::Deleted => "deleted",
+        }
+    }
+}
+
+/// One client's document.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) phase: Phase,
+    pub(crate) name: String,
+    pub(crate) client_id: String,
+    pub(crate) uri: String,
+    pub(crate) token: Secret,
+    /// The grant types that it has when it is open.
+    pub(crate) grants: BTreeSet<String>,
+    pub(crate) enabled: bool,
+    pub(crate) record: Record,
+    /// The version that was read or written; 0 before the first.
+    version: u64,
+}
+
+impl Entry {
+    pub(crate) fn new(name: &str, grants: BTreeSet<String>, record: Record) -> Entry {
+        Entry {
+            phase: Phase::Creating,
+            name: name.to_owned(),
+            client_id: String::new(),
+            uri: String::new(),
+            token: Secret::new(""),
+            grants,
+            enabled: true,
+            record,
+            version: 0,
+        }
+    }
+
+    /// Takes the place of an earlier client's document, which is deleted or never was.
+    pub(crate) fn over(self, earlier: &Entry) -> Entry {
+        Entry { version: earlier.version, ..self }
+    }
+
+    fn document(&self) -> Document {
+        let state = json!({
+            "v": 1,
+            "phase": self.phase.as_str(),
+            "name": self.name,
+            "client_id": self.client_id,
+            "uri": self.uri,
+            "grants": self.grants,
+            "enabled": self.enabled,
+        });
+        Document::default()
+            .with("state", Secret::new(state.to_string()))
+            .with("record", Secret::new(self.record.to_json()))
+            .with("registration_token", self.token.duplicate())
+    }
+
+    fn read(document: &Document, version: u64) -> Option<Entry> {
+        let state: Value = serde_json::from_str(document.get("state")?.expose()).ok()?;
+        let text = |name: &str| state.get(name).and_then(Value::as_str).map(str::to_owned);
+        let phase = match text("phase")?.as_str() {
+            "creating" => Phase::Creating,
+            "changing" => Phase::Changing,
+            "settled" => Phase::Settled,
+            "deleted" => Phase::Deleted,
+            _ => return None,
+        };
+        let grants = state.get("grants")?.as_array()?.iter();
+        Some(Entry {
+            phase,
+            name: text("name")?,
+            client_id: text("client_id")?,
+            uri: text("uri")?,
+            token: document.get("registration_token")?.duplicate(),
+            grants: grants.filter_map(Value::as_str).map(str::to_owned).collect(),
+            enabled: state.get("enabled")?.as_bool()?,
+            record: Record::from_json(document.get("record")?.expose()).ok()?,
+            version,
+        })
+    }
+}
+
+/// The keyring of one connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Keyring {
+    sink: Arc<dyn Sink>,
+    folder: String,
+}
+
+impl Keyring {
+    pub(crate) fn new(sink: Arc<dyn Sink>, folder: &str) -> Keyring {
+        Keyring { sink, folder: folder.trim_end_matches('/').to_owned() }
+    }
+
+    /// Named by tenant and name, since both are known before the client is.
+    fn path(&self, tenant: &str, name: &str) -> String {
+        format!("{}/oauth-{}", self.folder, short(&digest_of("nhi-keyring/1", &[tenant, name]), 20))
+    }
+
+    /// A client's document; `None` where there never was one.
+    pub(crate) async fn read(&self, tenant: &str, name: &str) -> Result<Option<Entry>> {
+        self.read_at(&self.path(tenant, name)).await
+    }
+
+    async fn read_at(&self, path: &str) -> Result<Option<Entry>> {
+        let Some(stored) = self.sink.read(path).await? else { return Ok(None) };
+        let entry =
+            stored.document.as_ref().and_then(|one| Entry::read(one, stored.version.number));
+        entry.map(Some).ok_or_else(|| {
+            Error::Keyring(SinkError::Refused {
+                place: path.to_owned(),
+                reason: "it is deleted or damaged, and held the only token that manages this client: ask the \
+                         server's administrator for a new registration token, or register a successor"
+                    .into(),
+            })
+        })
+    }
+
+    /// The document of a client whose name is not known.
+    pub(crate) async fn find(&self, client_id: &str) -> Result<Option<Entry>> {
+        let looks = self.sink.look_all(&self.folder).await?;
+        let found = looks
+            .into_iter()
+            .find(|(_, look)| look.mirror.get("client").map(String::as_str) == Some(client_id));
+        match found {
+            Some((name, _)) => self.read_at(&format!("{}/{name}", self.folder)).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Every document that is readable, and how many are not.
+    pub(crate) async fn all(&self) -> Result<(Vec<Entry>, Vec<String>)> {
+        let (mut entries, mut broken) = (Vec::new(), Vec::new());
+        for name in self.sink.look_all(&self.folder).await?.into_keys() {
+            if !name.starts_with("oauth-") {
+                continue;
+            }
+            match self.read_at(&format!("{}/{name}", self.folder)).await {
+                Ok(Some(entry)) => entries.push(entry),
+                Ok(None) => {}
+                Err(error) => broken.push(error.to_string()),
+            }
+        }
+        Ok((entries, broken))
+    }
+
+    /// Writes over exactly what was read: two who act on one client meet here.
+    pub(crate) async fn write(&self, tenant: &str, entry: &mut Entry) -> Result<()> {
+        let path = self.path(tenant, &entry.name);
+        if entry.version == 0 {
+            // Old tokens are of no use to anybody, and blanked by the server at once.
+            self.sink.prepare_claim(&path).await?;
+        }
+        let expect = match entry.version {
+            0 => Expect::Nothing,
+            number => Expect::Version(number),
+        };
+        entry.version = self.sink.write(&path, &entry.document(), expect).await?.number;
+        let mirror = Mirror::from([
+            ("client".to_owned(), entry.client_id.clone()),
+            ("phase".to_owned(), entry.phase.as_str().to_owned()),
+        ]);
+        // The mirror may lag; the document is what counts.
+        let _ = self.sink.write_mirror(&path, &mirror).await;
+        Ok(())
+    }
+
+    /// Writes what must not be lost, for as long as there is any hope.
+    pub(crate) async fn keep(&self, tenant: &str, entry: &mut Entry) -> Result<()> {
+        let mut wait = Duration::from_millis(50);
+        for _ in 1..TRIES {
+            match self.write(tenant, entry).await {
+                Ok(()) => return Ok(()),
+                Err(Error::Keyring(SinkError::Conflict { .. } | SinkError::Ambiguous { .. })) => {
+                    // Our own lost write, or somebody's hand: ours is the newer token in any case.
+                    if let Ok(Some(there)) = self.read(tenant, &entry.name).await {
+                        if there.token == entry.token && there.phase == entry.phase {
+                            entry.version = there.version;
+                            return Ok(());
+                        }
+                        entry.version = there.version;
+                    }
+                }
+                Err(_) => {}
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(Duration::from_secs(5));
+        }
+        self.write(tenant, entry).await
+    }
+}

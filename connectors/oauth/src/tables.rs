@@ -1,0 +1,142 @@
+//! What is known offline: settings, kinds, ways of issuing.
+
+use connector::{
+    Absent, Capabilities, CredentialType, Default, Effect, Field, FieldType, Grows, Kind,
+    MainField, MarkerPlace, OnChange, Origin, ProbeBudget, Profile, VerifyCost,
+};
+use domain::Span;
+
+/// The one kind.
+pub(crate) const CLIENT: &str = "oauth_client";
+/// Our key, the server has its public half.
+pub(crate) const PRIVATE_KEY: &str = "oauth_private_key";
+/// The secret that the server makes.
+pub(crate) const CLIENT_SECRET: &str = "oauth_client_secret";
+/// The one way of issuing a key.
+pub(crate) const ADD_OURS: &str = "add-ours";
+/// The one way of issuing a secret: once.
+pub(crate) const FIRST_ONLY: &str = "first-only";
+
+const TEXT: Field = Field {
+    name: "address",
+    field_type: FieldType::Text,
+    required: true,
+    default: Default::None,
+    on_change: OnChange::InPlace,
+    grows: Grows::Never,
+    absent: Absent::Neutral,
+    doc: "The issuer, such as `https://login.acme.example`: its metadata says where everything is.",
+};
+
+/// The settings of a connection.
+pub(crate) static CONNECTION: [Field; 2] = [
+    TEXT,
+    Field {
+        name: "ca_file",
+        required: false,
+        doc: "A file of PEM certificates that sign the server's; the machine's own unless set.",
+        ..TEXT
+    },
+];
+
+static FIELDS: [Field; 3] = [
+    Field {
+        name: "grant_types",
+        field_type: FieldType::Texts,
+        required: false,
+        default: Default::OursTexts(&["client_credentials"]),
+        grows: Grows::More,
+        absent: Absent::Narrowest,
+        doc: "The ways in which the client may get a token, `client_credentials` unless set.",
+        ..TEXT
+    },
+    Field {
+        name: "redirect_uris",
+        field_type: FieldType::Uris,
+        required: false,
+        grows: Grows::More,
+        absent: Absent::Narrowest,
+        doc: "Where the server may send people back to.",
+        ..TEXT
+    },
+    Field {
+        name: "post_logout_redirect_uris",
+        field_type: FieldType::Uris,
+        required: false,
+        grows: Grows::More,
+        absent: Absent::Narrowest,
+        doc: "Where the server may send people after they signed out.",
+        ..TEXT
+    },
+];
+
+const KEYS: Profile = Profile {
+    name: ADD_OURS,
+    effect: Effect::Adds { max_live: None },
+    origin: Origin::OursPublicKey,
+    marks: true,
+    lists: true,
+    sets_expiry: false,
+    verify: VerifyCost { mints_child: true, takes_use: false },
+    // Nothing is known of how this server counts: two refusals, ended by a success, as elsewhere.
+    probe: ProbeBudget { between_successes: 2, in_window: 8, window: Span::from_secs(900) },
+    revocation_lag: Span::ZERO,
+    list_lag: Span::ZERO,
+    call_deadline: Span::from_secs(30),
+};
+
+/// The ways of issuing a key.
+pub(crate) static KEY_PROFILES: [Profile; 1] = [KEYS];
+/// The ways of issuing a secret.
+pub(crate) static SECRET_PROFILES: [Profile; 1] = [Profile {
+    name: FIRST_ONLY,
+    effect: Effect::Adds { max_live: Some(1) },
+    origin: Origin::VendorReadable,
+    marks: false,
+    ..KEYS
+}];
+
+static KEY_TYPE: CredentialType = CredentialType {
+    name: PRIVATE_KEY,
+    doc: "An ES256 key of ours. The server holds the public half; several live at once.",
+    fields: &[],
+    profiles: &KEY_PROFILES,
+    main: &[("client_id", MainField::VendorId), ("private_key", MainField::Secret)],
+};
+
+static SECRET_TYPE: CredentialType = CredentialType {
+    name: CLIENT_SECRET,
+    doc: "The client secret that the server makes. There is one, and most servers never make another: \
+          prefer a private key.",
+    fields: &[],
+    profiles: &SECRET_PROFILES,
+    main: &[("client_id", MainField::VendorId), ("client_secret", MainField::Secret)],
+};
+
+/// The kinds.
+pub(crate) static KINDS: [Kind; 1] = [Kind {
+    name: CLIENT,
+    doc: "A client of an OAuth 2.0 authorization server, registered dynamically (RFC 7591, 7592).",
+    fields: &FIELDS,
+    capabilities: Capabilities {
+        lists: false,
+        creates: true,
+        key_is_ours: false,
+        keeps_record: true,
+        needs_keyring: true,
+        changes_scopes: true,
+        ends_scopes: false,
+        disables: true,
+        disable_reaches_tokens: false,
+        lists_credentials: true,
+        tells_last_use: false,
+        marker: MarkerPlace::Ours,
+        sweeps_children: false,
+        proves_by_use: true,
+    },
+    credential_types: &[&KEY_TYPE, &SECRET_TYPE],
+    refuse_name: |name| {
+        let fits = !name.is_empty() && name.len() <= 200 && !name.chars().any(char::is_control);
+        (!fits).then(|| format!("{name:?} cannot name a client: 1 to 200 printable characters"))
+    },
+}];

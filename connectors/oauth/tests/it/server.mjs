@@ -1,0 +1,29 @@
+// Hosts a real oidc-provider for the tests: node server.mjs <folder with node_modules> <port>
+import { createRequire } from 'node:module';
+import { pathToFileURL } from 'node:url';
+import { join } from 'node:path';
+
+const [folder, port] = process.argv.slice(2);
+const require = createRequire(pathToFileURL(join(folder, 'x.js')));
+const { default: Provider } = await import(pathToFileURL(require.resolve('oidc-provider')));
+const issuer = `http://127.0.0.1:${port}`;
+
+const provider = new Provider(issuer, {
+  scopes: ['tickets:read', 'tickets:write', 'reports:read', 'admin'],
+  clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt'],
+  enabledJWA: { clientAuthSigningAlgValues: ['ES256', 'RS256'] },
+  features: {
+    devInteractions: { enabled: false },
+    clientCredentials: { enabled: true },
+    introspection: { enabled: true },
+    revocation: { enabled: true },
+    registration: { enabled: true, initialAccessToken: 'initial' },
+    registrationManagement: { enabled: true, rotateRegistrationAccessToken: true },
+  },
+});
+provider.on('server_error', (_, error) => console.error(error));
+provider.listen(Number(port), '127.0.0.1', () => console.log('ready'));
+
+// Ends with whoever started it.
+process.stdin.resume();
+process.stdin.on('end', () => process.exit(0));
