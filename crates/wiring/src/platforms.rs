@@ -6,6 +6,7 @@ use connector::{Absent, Capabilities, Field, FieldType, Grows, Kind, MarkerPlace
 pub fn platforms() -> Vec<&'static dyn Platform> {
     vec![
         &openbao::PLATFORM,
+        &scim::PLATFORM,
         &file::PLATFORM,
     ]
 }
