@@ -24,7 +24,11 @@ fn at(diagnostic: Diagnostic, attribute: &[String]) -> Diagnostic {
     let mut path = Path::root();
     let mut key_next = false;
     for step in attribute {
-        path = path.with(if key_next { Step::Key(step.clone()) } else { Step::Attribute(step.clone()) });
+        path = path.with(if key_next {
+            Step::Key(step.clone())
+        } else {
+            Step::Attribute(step.clone())
+        });
         key_next = !key_next && MAPS.contains(&step.as_str());
     }
     diagnostic.at(path)

@@ -16,6 +16,9 @@ use tfplugin::{provider::Server, resource::Register};
 
 pub use self::provider::Nhi;
 
+/// The version of this provider.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// The provider with all its parts. Adding a resource is its file and a line here.
 pub fn provider() -> Server<Nhi> {
     let shared = shared::Shared::default();
@@ -47,7 +50,10 @@ mod tests {
         fn check(place: &str, attributes: &[Attribute]) {
             for attribute in attributes {
                 let name = format!("{place}.{}", attribute.name);
-                assert!(!attribute.sensitive || !attribute.computed, "{name} is sensitive and stored");
+                assert!(
+                    !attribute.sensitive || !attribute.computed,
+                    "{name} is sensitive and stored"
+                );
                 let telling = ["secret", "password", "token", "private_key", "api_key"];
                 let bare = telling.contains(&attribute.name.as_str());
                 let nested = matches!(attribute.kind, Kind::Nested { .. });

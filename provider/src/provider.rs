@@ -47,7 +47,10 @@ impl Model for Block {
     fn read(from: &mut Object, _path: &Path) -> Result<Self, Misread> {
         let names: Vec<String> = attributes().into_iter().map(|one| one.name).collect();
         Ok(Block(
-            names.into_iter().filter_map(|name| Some((name.clone(), from.remove(&name)?))).collect(),
+            names
+                .into_iter()
+                .filter_map(|name| Some((name.clone(), from.remove(&name)?)))
+                .collect(),
         ))
     }
 
@@ -149,10 +152,7 @@ fn attributes() -> Vec<Attribute> {
         object(
             "realm",
             "The governing installation whose marks are ours.",
-            vec![
-                text("id", "Its id, as `nhi init` made it."),
-                source("key", "Where its key is."),
-            ],
+            vec![text("id", "Its id, as `nhi init` made it."), source("key", "Where its key is.")],
         ),
         object(
             "ledger",
@@ -208,14 +208,21 @@ impl Provider for Nhi {
 /// those that need it.
 fn load(block: &Block) -> Result<Result<operations::Context, Problem>, Problem> {
     let program = concat!("terraform-provider-nhi/", env!("CARGO_PKG_VERSION"));
-    let inline: Vec<&String> =
-        block.0.iter().filter(|(name, value)| *name != "config_file" && !value.is_null()).map(|(name, _)| name).collect();
+    let inline: Vec<&String> = block
+        .0
+        .iter()
+        .filter(|(name, value)| *name != "config_file" && !value.is_null())
+        .map(|(name, _)| name)
+        .collect();
     let named = match block.0.get("config_file") {
         Some(Value::String(text)) => Some(text.as_str()),
         Some(Value::Unknown(_)) => {
-            return Ok(Err(Problem::new("E-UNKNOWN-CONNECTION", "The configuration is not known yet")
-                .detail("config_file becomes known during apply, so nothing can be read now.")
-                .next("apply what it depends on first, with -target")));
+            return Ok(Err(Problem::new(
+                "E-UNKNOWN-CONNECTION",
+                "The configuration is not known yet",
+            )
+            .detail("config_file becomes known during apply, so nothing can be read now.")
+            .next("apply what it depends on first, with -target")));
         }
         _ => None,
     };
@@ -235,13 +242,14 @@ fn load(block: &Block) -> Result<Result<operations::Context, Problem>, Problem> 
     }
     let folder = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
     let body = node(&Value::Object(block.0.clone()));
-    let loaded = Loaded::from_block(&body, &folder, Environment::of_process()).map_err(|error| {
-        let steps: Vec<&str> = error.place.steps().iter().map(String::as_str).collect();
-        Problem::new("E-CONFIG", "The provider block is not right")
-            .detail(error.to_string())
-            .next("correct it there")
-            .at(&steps)
-    })?;
+    let loaded =
+        Loaded::from_block(&body, &folder, Environment::of_process()).map_err(|error| {
+            let steps: Vec<&str> = error.place.steps().iter().map(String::as_str).collect();
+            Problem::new("E-CONFIG", "The provider block is not right")
+                .detail(error.to_string())
+                .next("correct it there")
+                .at(&steps)
+        })?;
     if let Some(part) = &loaded.config.unknown {
         return Ok(Err(Problem::new("E-UNKNOWN-CONNECTION", "The configuration is not known yet")
             .detail(format!("{part} becomes known during apply, so nothing can be read now."))

@@ -15,7 +15,10 @@ pub(crate) fn short_name(text: &str) -> Result<(), String> {
     let fits = (1..=63).contains(&text.len())
         && text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
-    expect(fits, "1 to 63 letters, digits, \"-\", \"_\" and \".\", beginning with a letter or digit")
+    expect(
+        fits,
+        "1 to 63 letters, digits, \"-\", \"_\" and \".\", beginning with a letter or digit",
+    )
 }
 
 /// What an owner is.
@@ -100,12 +103,18 @@ pub(crate) fn action(text: &str) -> Result<(), String> {
 
 /// A moment with its zone.
 pub(crate) fn moment(text: &str) -> Result<(), String> {
-    expect(text.parse::<jiff::Timestamp>().is_ok(), "a moment with its zone, such as \"2026-12-05T18:00:00Z\"")
+    expect(
+        text.parse::<jiff::Timestamp>().is_ok(),
+        "a moment with its zone, such as \"2026-12-05T18:00:00Z\"",
+    )
 }
 
 /// A time zone by its name.
 pub(crate) fn timezone(text: &str) -> Result<(), String> {
-    expect(jiff::tz::TimeZone::get(text).is_ok(), "a time zone by its name, such as \"Europe/Zurich\"")
+    expect(
+        jiff::tz::TimeZone::get(text).is_ok(),
+        "a time zone by its name, such as \"Europe/Zurich\"",
+    )
 }
 
 /// What happens to a due credential outside its windows.

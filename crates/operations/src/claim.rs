@@ -5,7 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use domain::{CredentialId, Secret, realm::{digest_of, short}};
+use domain::{
+    CredentialId, Secret,
+    realm::{digest_of, short},
+};
 use jiff::Timestamp;
 use policy::rotation::{Claim, Phase, Previous};
 use secrets::{Document, Expect, Mirror, Sink, SinkError};

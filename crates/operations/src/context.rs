@@ -122,12 +122,15 @@ impl Context {
     pub(crate) fn realm_key(&self) -> Result<(&str, &RealmKey), Problem> {
         match self.realm.as_deref() {
             Some(Realm { id, key: Some(key) }) => Ok((id, key)),
-            Some(Realm { id, key: None }) => Err(Problem::new("E-REALM", "The realm's key is missing")
-                .detail(format!(
-                    "Realm {id} is configured and its key is not readable here, so no mark of ours \
+            Some(Realm { id, key: None }) => Err(Problem::new(
+                "E-REALM",
+                "The realm's key is missing",
+            )
+            .detail(format!(
+                "Realm {id} is configured and its key is not readable here, so no mark of ours \
                      could be made or checked."
-                ))
-                .next("give this run the key that realm.key in nhi.hcl names")),
+            ))
+            .next("give this run the key that realm.key in nhi.hcl names")),
             None => Err(Problem::new("E-REALM", "A realm is needed")
                 .detail(
                     "A credential carries a mark that says whose it is, and no realm is configured \
@@ -145,13 +148,18 @@ impl Context {
                     "A rotation that is interrupted must find its secret again, and nhi.hcl names \
                      no place to keep it (custody).",
                 )
-                .next("nhi init, or add custody = { connection = \"…\", path = \"…\" } to nhi.hcl"));
+                .next(
+                    "nhi init, or add custody = { connection = \"…\", path = \"…\" } to nhi.hcl",
+                ));
         };
         let sink = self.sink(&custody.connection).await?;
         let able = sink.capabilities();
         if !(able.compare_and_set && able.readable) {
             return Err(Problem::new("E-CUSTODY", "Custody needs compare-and-set")
-                .detail(format!("{:?} cannot say which version a write replaces.", custody.connection))
+                .detail(format!(
+                    "{:?} cannot say which version a write replaces.",
+                    custody.connection
+                ))
                 .next("name a sink that can, such as OpenBao KV v2"));
         }
         Ok((sink, custody.path.clone()))
@@ -174,8 +182,7 @@ impl Context {
     /// connector itself.
     pub(crate) async fn tenant(&self, name: &str) -> Result<String, Problem> {
         let connector = self.connector(name).await?;
-        let found =
-            connector.tenant().await.map_err(|error| Problem::unreadable(name, &error))?;
+        let found = connector.tenant().await.map_err(|error| Problem::unreadable(name, &error))?;
         match self.connections.pinned_tenant(name) {
             Some(expected) if expected != found => Err(Problem::unreadable(
                 name,

@@ -173,8 +173,7 @@ pub(crate) fn object(spec: &SlotSpec) -> connector::ObjectRef {
 /// `E-SLOT-EXISTS`: a finished generation is there, and nobody parked it.
 pub async fn goal_of_create(context: &Context, spec: &SlotSpec) -> Result<Goal, Problem> {
     let tenant = context.tenant(&spec.id.integration.connection).await?;
-    let store =
-        crate::claim::ClaimStore::open(context, &tenant, &spec.vendor_id, &spec.id).await?;
+    let store = crate::claim::ClaimStore::open(context, &tenant, &spec.vendor_id, &spec.id).await?;
     let Some(document) = store.read().await? else {
         return Ok(Goal::Rotate { to: 1, at_once: false });
     };
@@ -189,7 +188,11 @@ pub async fn goal_of_create(context: &Context, spec: &SlotSpec) -> Result<Goal, 
             policy::rotation::Phase::Retiring | policy::rotation::Phase::Proving
         );
         // What was begun is finished first; an ending that was begun is followed by a new one.
-        return Ok(if ending { next } else { Goal::Rotate { to: claim.generation, at_once: false } });
+        return Ok(if ending {
+            next
+        } else {
+            Goal::Rotate { to: claim.generation, at_once: false }
+        });
     }
     let key_id = claim.current.unwrap_or_default();
     let listing = context
@@ -224,8 +227,7 @@ pub async fn goal_of_create(context: &Context, spec: &SlotSpec) -> Result<Goal, 
 /// Custody cannot be read.
 pub async fn goal_of_resume(context: &Context, spec: &SlotSpec, at: u64) -> Result<Goal, Problem> {
     let tenant = context.tenant(&spec.id.integration.connection).await?;
-    let store =
-        crate::claim::ClaimStore::open(context, &tenant, &spec.vendor_id, &spec.id).await?;
+    let store = crate::claim::ClaimStore::open(context, &tenant, &spec.vendor_id, &spec.id).await?;
     let to = store.read().await?.map_or(at.max(1), |document| document.claim.generation);
     Ok(Goal::Rotate { to, at_once: false })
 }
@@ -238,11 +240,9 @@ pub async fn goal_of_resume(context: &Context, spec: &SlotSpec, at: u64) -> Resu
 pub async fn park_for_replacement(context: &Context, spec: &SlotSpec) -> Result<(), Problem> {
     context.ready().await?;
     let tenant = context.tenant(&spec.id.integration.connection).await?;
-    let store =
-        crate::claim::ClaimStore::open(context, &tenant, &spec.vendor_id, &spec.id).await?;
+    let store = crate::claim::ClaimStore::open(context, &tenant, &spec.vendor_id, &spec.id).await?;
     let Some(document) = store.read().await? else { return Ok(()) };
-    let claim =
-        policy::rotation::Claim { parked_for_replace: true, ..document.claim };
+    let claim = policy::rotation::Claim { parked_for_replace: true, ..document.claim };
     store.write(&claim, document.pending.as_ref(), Some(document.version)).await?;
     let entry = context.entry("rotation.parked_for_replacement", &spec.id.to_string());
     context.note(entry).await;

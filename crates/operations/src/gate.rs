@@ -30,8 +30,7 @@ pub struct Deed {
 impl Deed {
     /// The digest that an approval would be bound to.
     pub fn digest(&self) -> String {
-        let parts =
-            [self.tenant.as_str(), &self.object, self.action, &self.before, &self.after];
+        let parts = [self.tenant.as_str(), &self.object, self.action, &self.before, &self.after];
         format!("sha256:{}", HEXLOWER.encode(&digest_of("nhi-change/v1", &parts)))
     }
 }

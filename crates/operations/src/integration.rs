@@ -8,11 +8,7 @@ use ledger::Change as Row;
 use policy::proof::{Grade, Shown, grade};
 use serde_json::json;
 
-use crate::{
-    Context, Deed, Problem,
-    observe::object_of,
-    proof::gone_from_listing,
-};
+use crate::{Context, Deed, Problem, observe::object_of, proof::gone_from_listing};
 
 /// An integration as it is declared.
 #[derive(Debug, Clone)]
@@ -52,7 +48,8 @@ pub(crate) fn settings_json(settings: &Settings) -> serde_json::Value {
 
 /// Members of a record that governance compares.
 pub(crate) fn record_json(record: &Record) -> serde_json::Value {
-    let plain = Record { realm: None, unfinished: false, platform: Default::default(), ..record.clone() };
+    let plain =
+        Record { realm: None, unfinished: false, platform: Default::default(), ..record.clone() };
     serde_json::from_str(&plain.to_json()).unwrap_or_default()
 }
 
@@ -292,10 +289,8 @@ pub async fn delete_integration(
     let connector = context.connector(&id.connection).await?;
     let object = object_of(id, Some(name), Some(vendor_id));
     let what = id.to_string();
-    let found = connector
-        .read(&object, connector::Want::DEED)
-        .await
-        .or_else(|error| match error {
+    let found =
+        connector.read(&object, connector::Want::DEED).await.or_else(|error| match error {
             // Another incarnation is not ours to end.
             connector::Error::Recreated { .. } => Ok(None),
             other => Err(Problem::unreadable(&what, &other)),
@@ -313,13 +308,17 @@ pub async fn delete_integration(
             .sweep(&object, None)
             .await
             .map_err(|error| Problem::not_done(&what, "sweep", &error))?;
-        let swept = context.entry("credential.swept", &what).detail("children", format!("{children:?}"));
+        let swept =
+            context.entry("credential.swept", &what).detail("children", format!("{children:?}"));
         context.note(swept).await;
         context
             .attempt(&what, if keep { "disable" } else { "delete" }, "policy:narrowing", async {
                 let done = if keep {
-                    let change =
-                        Change { scopes: Some(BTreeSet::new()), enabled: Some(false), ..Change::default() };
+                    let change = Change {
+                        scopes: Some(BTreeSet::new()),
+                        enabled: Some(false),
+                        ..Change::default()
+                    };
                     connector.modify(&object, &change).await.map(|_| ())
                 } else {
                     connector.delete(&object).await.map(|_| ())

@@ -33,7 +33,8 @@ pub async fn take_inventory(
     context: &Context,
     connections: &[String],
 ) -> Result<Inventory, Problem> {
-    let names = if connections.is_empty() { context.connections.names() } else { connections.to_vec() };
+    let names =
+        if connections.is_empty() { context.connections.names() } else { connections.to_vec() };
     let mut inventory = Inventory::default();
     for name in names {
         if context.connections.platform(&name)?.kinds().is_empty() {

@@ -30,7 +30,7 @@ pub use integration::{
     update_integration,
 };
 pub use inventory::{Inventory, take_inventory};
-pub use observe::{SeenIntegration, observe_integration, object_of};
+pub use observe::{SeenIntegration, object_of, observe_integration};
 pub use owner::look_up_owner;
 pub use problem::Problem;
 pub use scopes::{DeclaredScopes, KindLattice, park_scopes, set_scopes};

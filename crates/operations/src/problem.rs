@@ -52,7 +52,11 @@ impl Problem {
         if let Some(next) = &self.next {
             text.push_str(&format!("\nNext: {next}"));
         }
-        if text.is_empty() { format!("({})", self.code) } else { format!("{text}\n({})", self.code) }
+        if text.is_empty() {
+            format!("({})", self.code)
+        } else {
+            format!("{text}\n({})", self.code)
+        }
     }
 
     /// Something could not be read. That is never taken for an absence.
@@ -65,10 +69,7 @@ impl Problem {
                 ))
                 .next("correct the address, or the tenant in nhi.hcl if the move is meant");
         }
-        let refused = matches!(
-            error.refusal(),
-            Some(Refusal::Unauthorized | Refusal::Forbidden)
-        );
+        let refused = matches!(error.refusal(), Some(Refusal::Unauthorized | Refusal::Forbidden));
         let why = if refused {
             "\nA refusal is not an absence: nothing is planned for this object, and it is not called gone."
         } else {
@@ -83,13 +84,14 @@ impl Problem {
     /// A change was not done, or nobody knows.
     pub fn not_done(what: &str, deed: &str, error: &connector::Error) -> Problem {
         match error {
-            connector::Error::Recreated { expected, found, .. } => {
-                Problem::new("E-RECREATED", "Somebody recreated the object")
-                    .detail(format!(
-                        "{what} was {expected} when it was read and is {found} now. Nothing was changed."
-                    ))
-                    .next("terraform plan; the new plan starts from what is there")
-            }
+            connector::Error::Recreated { expected, found, .. } => Problem::new(
+                "E-RECREATED",
+                "Somebody recreated the object",
+            )
+            .detail(format!(
+                "{what} was {expected} when it was read and is {found} now. Nothing was changed."
+            ))
+            .next("terraform plan; the new plan starts from what is there"),
             connector::Error::Tenant { .. } => Problem::unreadable(what, error),
             _ => {
                 let known = match error.outcome() {

@@ -56,11 +56,12 @@ pub(crate) async fn rounds(
     let mut waited = Duration::ZERO;
     let mut sent = 0;
     loop {
-        let ask = async |secret: &Secret| match connector.probe(object, credential_type, secret).await {
-            Ok(Probe::Accepted { .. }) => Answer::Accepted,
-            Ok(Probe::Refused { class }) => Answer::Refused(class),
-            Err(error) => Answer::Void(error.to_string()),
-        };
+        let ask =
+            async |secret: &Secret| match connector.probe(object, credential_type, secret).await {
+                Ok(Probe::Accepted { .. }) => Answer::Accepted,
+                Ok(Probe::Refused { class }) => Answer::Refused(class),
+                Err(error) => Answer::Void(error.to_string()),
+            };
         let new_before = ask(new).await;
         let (random_answer, old_answer) = if new_before == Answer::Accepted {
             (ask(&random).await, ask(old).await)
@@ -83,7 +84,8 @@ pub(crate) async fn rounds(
         if sent >= most || waited >= lag {
             return done(false, "the old one was still accepted when the platform's time was over");
         }
-        let pause = lag.saturating_sub(waited).min(Duration::from_secs(60)).max(Duration::from_secs(1));
+        let pause =
+            lag.saturating_sub(waited).min(Duration::from_secs(60)).max(Duration::from_secs(1));
         tokio::time::sleep(pause).await;
         waited += pause;
     }

@@ -174,18 +174,16 @@ impl<'a> Machine<'a> {
                 occupied: foreign,
             });
         }
-        let listing = self
-            .connector
-            .credentials(&self.object)
-            .await
-            .or_else(|error| match (&error, self.goal) {
+        let listing = self.connector.credentials(&self.object).await.or_else(|error| {
+            match (&error, self.goal) {
                 // Ended together with its integration, or recreated: none of ours is left there.
                 (connector::Error::Recreated { .. }, Goal::Revoke) => Ok(empty(self.context.now())),
                 (error, Goal::Revoke) if error.refusal() == Some(Refusal::NotFound) => {
                     Ok(empty(self.context.now()))
                 }
                 _ => Err(Problem::unreadable(&self.what, &error)),
-            })?;
+            }
+        })?;
         let slot = Marker::slot_of(&self.spec.vendor_id, &self.spec.id.name);
         self.listed = listing
             .credentials
@@ -508,8 +506,10 @@ impl<'a> Machine<'a> {
     /// S4: the new key's id, and its secret where the platform made it, before anything else.
     async fn store_key(&mut self, key_id: String) -> Result<(), Problem> {
         let document = self.claimed()?;
-        let claim = Claim { phase: Phase::Stored, new: Some(key_id.clone()), ..document.claim.clone() };
-        let held = self.memory.as_ref().filter(|(held, ..)| *held == key_id).map(|(_, _, secret)| secret);
+        let claim =
+            Claim { phase: Phase::Stored, new: Some(key_id.clone()), ..document.claim.clone() };
+        let held =
+            self.memory.as_ref().filter(|(held, ..)| *held == key_id).map(|(_, _, secret)| secret);
         let pending = held.or(document.pending.as_ref());
         if self.write_claim(&claim, pending, Some(document.version)).await? {
             self.memory = None;
@@ -529,7 +529,8 @@ impl<'a> Machine<'a> {
             return Ok(());
         };
         let kind = self.spec.credential_type.name;
-        let takes_use = self.profile.verify.takes_use && self.spec.settings.count("num_uses").is_some();
+        let takes_use =
+            self.profile.verify.takes_use && self.spec.settings.count("num_uses").is_some();
         let surface = if takes_use {
             // A sign-in would use up what is not ours to use.
             let found = self.connector.find(&self.object, kind, pending).await;
@@ -542,7 +543,13 @@ impl<'a> Machine<'a> {
                     tracing::warn!(slot = self.what, class, "the new credential is refused");
                     self.verified = Some(false);
                 }
-                Err(error) => return Err(Problem::not_done(&self.what, "sign in with the new credential", &error)),
+                Err(error) => {
+                    return Err(Problem::not_done(
+                        &self.what,
+                        "sign in with the new credential",
+                        &error,
+                    ));
+                }
             }
             "sign-in"
         };
@@ -558,7 +565,8 @@ impl<'a> Machine<'a> {
         let document = self.claimed()?;
         let claim = document.claim.clone();
         let (Some(pending), Some(key_id)) = (&document.pending, &claim.new) else { return Ok(()) };
-        let Some((delivery, sink)) = self.sinks.0.iter().find(|(one, _)| one.place() == place) else {
+        let Some((delivery, sink)) = self.sinks.0.iter().find(|(one, _)| one.place() == place)
+        else {
             return Ok(());
         };
         let (realm, key) = self.context.realm_key()?;
@@ -641,9 +649,11 @@ impl<'a> Machine<'a> {
         claim.phase = if claim.previous.is_empty() { Phase::Free } else { Phase::Parked };
         claim.known.clear();
         if self.write_claim(&claim, None, Some(document.version)).await? {
-            let kind = if claim.phase == Phase::Free { "rotation.closed" } else { "rotation.overlapping" };
+            let kind =
+                if claim.phase == Phase::Free { "rotation.closed" } else { "rotation.overlapping" };
             let mut entry = self.entry(kind, &claim);
-            if let Some(until) = claim.previous.iter().filter_map(|one| one.retire_not_before).max() {
+            if let Some(until) = claim.previous.iter().filter_map(|one| one.retire_not_before).max()
+            {
                 entry = entry.detail("retire_not_before", moment(until));
             }
             let entry = self.rows(entry, &claim, "current");
@@ -702,7 +712,8 @@ impl<'a> Machine<'a> {
     }
 
     async fn rewrite(&self, place: &str, change: impl FnOnce(Meta) -> Meta) -> Result<(), Problem> {
-        let Some((delivery, sink)) = self.sinks.0.iter().find(|(one, _)| one.place() == place) else {
+        let Some((delivery, sink)) = self.sinks.0.iter().find(|(one, _)| one.place() == place)
+        else {
             return Ok(());
         };
         let Some(stored) = sink.read(&delivery.path).await? else { return Ok(()) };
@@ -810,7 +821,8 @@ impl<'a> Machine<'a> {
             })
             .await?;
         let ended = self.connector.end(&self.object, key_id).await;
-        let mut entry = self.entry("rotation.retired", &claim).detail("key", key_id).detail("why", why);
+        let mut entry =
+            self.entry("rotation.retired", &claim).detail("key", key_id).detail("why", why);
         match ended {
             Ok(_) => {
                 entry.outcome = Some("done".into());
@@ -875,7 +887,9 @@ impl<'a> Machine<'a> {
             let children = match self.children.get(&one.key_id) {
                 Some(Children::None) => "none".to_owned(),
                 Some(Children::Swept(count)) => format!("swept {count}"),
-                Some(Children::Residual(Some(until))) => format!("residual until {}", moment(*until)),
+                Some(Children::Residual(Some(until))) => {
+                    format!("residual until {}", moment(*until))
+                }
                 _ => "unknown".to_owned(),
             };
             let entry = self
@@ -904,19 +918,18 @@ impl<'a> Machine<'a> {
         }
         let Some((delivery, sink)) = self.sinks.0.last() else { return Ok(None) };
         let stored = sink.read(&delivery.path).await?.and_then(|stored| stored.document);
-        Ok(stored.and_then(|document| {
-            secret_in(self.spec.credential_type, &delivery.fields, &document)
-        }))
+        Ok(stored
+            .and_then(|document| secret_in(self.spec.credential_type, &delivery.fields, &document)))
     }
 
     async fn old_secret(&self, one: &Previous) -> Result<Option<Secret>, Problem> {
-        let (Some(version), Some((delivery, sink))) = (one.held_version, self.sinks.0.last()) else {
+        let (Some(version), Some((delivery, sink))) = (one.held_version, self.sinks.0.last())
+        else {
             return Ok(None);
         };
         let document = sink.read_version(&delivery.path, version).await?;
-        Ok(document.and_then(|document| {
-            secret_in(self.spec.credential_type, &delivery.fields, &document)
-        }))
+        Ok(document
+            .and_then(|document| secret_in(self.spec.credential_type, &delivery.fields, &document)))
     }
 
     /// S13: the sink forgets what no longer opens anything.
@@ -925,7 +938,8 @@ impl<'a> Machine<'a> {
         if let Some((delivery, sink)) = self.sinks.0.last() {
             for version in claim.previous.iter().filter_map(|one| one.held_version) {
                 sink.destroy_version(&delivery.path, version).await?;
-                let entry = self.entry("rotation.previous_destroyed", &claim).detail("version", version);
+                let entry =
+                    self.entry("rotation.previous_destroyed", &claim).detail("version", version);
                 self.context.note(entry).await;
             }
         }
@@ -986,12 +1000,14 @@ impl<'a> Machine<'a> {
     }
 
     async fn hold(&mut self, why: &'static str) -> Problem {
-        let mine = self.claim.as_ref().filter(|document| document.claim.owner == self.context.run.id);
+        let mine =
+            self.claim.as_ref().filter(|document| document.claim.owner == self.context.run.id);
         if let Some(document) = mine
             && document.claim.phase.is_open()
             && document.claim.phase != Phase::Held
         {
-            let held = Claim { phase: Phase::Held, hold: Some(why.into()), ..document.claim.clone() };
+            let held =
+                Claim { phase: Phase::Held, hold: Some(why.into()), ..document.claim.clone() };
             let pending = document.pending.as_ref();
             if let Err(problem) = self.write_claim(&held, pending, Some(document.version)).await {
                 tracing::warn!(%problem, "the hold was not written");

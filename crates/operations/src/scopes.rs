@@ -86,9 +86,7 @@ pub async fn set_scopes(
     let wanted = wanted(&lattice, &wish.declared, &live, wish.enforcement, now);
     let after: BTreeSet<Scope> = wanted.keys().cloned().collect();
     let direction = lattice.direction(&live, &after);
-    let join = |set: &BTreeSet<Scope>| {
-        set.iter().map(Scope::as_str).collect::<Vec<_>>().join("\n")
-    };
+    let join = |set: &BTreeSet<Scope>| set.iter().map(Scope::as_str).collect::<Vec<_>>().join("\n");
     let deed = Deed {
         object: what.clone(),
         tenant,
@@ -103,11 +101,8 @@ pub async fn set_scopes(
         .into_iter()
         .map(|(scope, until)| GrantedScope { scope, until: until.filter(|_| ends) })
         .collect();
-    let record = Record {
-        scopes_governed: true,
-        justification: wish.justification.clone(),
-        ..have
-    };
+    let record =
+        Record { scopes_governed: true, justification: wish.justification.clone(), ..have };
     let change =
         Change { scopes: Some(granted.clone()), record: Some(record), ..Change::default() };
     let read_back = context
@@ -121,13 +116,16 @@ pub async fn set_scopes(
     let in_force: BTreeSet<Scope> =
         read_back.scopes.iter().map(|granted| granted.scope.clone()).collect();
     let missing = after.iter().any(|scope| !in_force.contains(scope));
-    let more = in_force.iter().any(|scope| {
-        !after.iter().any(|held| held == scope || lattice.implies(held, scope))
-    });
+    let more = in_force
+        .iter()
+        .any(|scope| !after.iter().any(|held| held == scope || lattice.implies(held, scope)));
     if missing || more {
-        return Err(Problem::new("E-SCOPES-NOT-ENFORCED", "The platform took the scopes otherwise")
-            .detail(format!("{what}: asked for {after:?}, in force are {in_force:?}."))
-            .next("nhi scan, and compare what the platform says"));
+        return Err(Problem::new(
+            "E-SCOPES-NOT-ENFORCED",
+            "The platform took the scopes otherwise",
+        )
+        .detail(format!("{what}: asked for {after:?}, in force are {in_force:?}."))
+        .next("nhi scan, and compare what the platform says"));
     }
     let mut entry = context.entry("scopes.set", &what);
     entry.digest_after = Some(deed.digest());
@@ -192,11 +190,8 @@ pub async fn park_scopes(
             other => Err(Problem::unreadable(&what, &other)),
         })?;
     let Some(found) = found else { return Ok(()) };
-    let record = found.record.map(|record| Record {
-        scopes_governed: false,
-        justification: None,
-        ..record
-    });
+    let record =
+        found.record.map(|record| Record { scopes_governed: false, justification: None, ..record });
     let change = Change { scopes: Some(BTreeSet::new()), record, ..Change::default() };
     context
         .attempt(&what, "narrow", "policy:narrowing", async {
@@ -219,4 +214,3 @@ pub async fn park_scopes(
     context.note(entry).await;
     Ok(())
 }
-

@@ -273,7 +273,10 @@ pub async fn observe_slot(context: &Context, spec: &SlotSpec) -> Result<Option<S
     // Copies that are gone altogether leave nothing that says what was there; the state does.
     let facts = Facts {
         undelivered: facts.undelivered
-            || (spec.known.is_some() && !spec.deliveries.is_empty() && delivered == 0 && !restorable
+            || (spec.known.is_some()
+                && !spec.deliveries.is_empty()
+                && delivered == 0
+                && !restorable
                 && settled.is_some_and(|claim| claim.current.is_some())),
         ..facts
     };
@@ -309,9 +312,7 @@ fn claim_facts(
     if Phase::from_word(&claim.phase) == Some(Phase::Held) {
         return (false, false, true);
     }
-    let fresh = claim
-        .written_at
-        .is_some_and(|at| now < later(at, context.rules.claim_ttl));
+    let fresh = claim.written_at.is_some_and(|at| now < later(at, context.rules.claim_ttl));
     let other = claim.owner != context.run.id;
     (other && fresh, !(other && fresh), false)
 }

@@ -107,7 +107,12 @@ mod tests {
     use super::*;
 
     fn round(new: Answer, random: &str, old: Answer, after: Answer) -> RoundSays {
-        judge(&Round { new_before: new, random: Answer::Refused(random.into()), old, new_after: after })
+        judge(&Round {
+            new_before: new,
+            random: Answer::Refused(random.into()),
+            old,
+            new_after: after,
+        })
     }
 
     #[test]
@@ -117,7 +122,10 @@ mod tests {
         assert_eq!(round(Accepted, "400", refused("400"), Accepted), RoundSays::Refused);
         assert_eq!(round(Accepted, "400", Accepted, Accepted), RoundSays::StillAccepted);
         assert!(matches!(round(Accepted, "400", refused("429"), Accepted), RoundSays::Nothing(_)));
-        assert!(matches!(round(refused("400"), "400", refused("400"), Accepted), RoundSays::Nothing(_)));
+        assert!(matches!(
+            round(refused("400"), "400", refused("400"), Accepted),
+            RoundSays::Nothing(_)
+        ));
         assert_eq!(round(Accepted, "400", refused("400"), refused("403")), RoundSays::Locked);
     }
 

@@ -257,7 +257,9 @@ pub fn next_step(view: &View, goal: Goal, origin: Origin) -> Step {
         Some(claim) if claim.phase.is_open() => go_on(view, claim, goal, origin),
         Some(claim) => at_rest(view, claim, goal),
         None => match goal {
-            Goal::Rotate { to, .. } if anchor(view).is_some_and(|main| main.generation >= Some(to)) => {
+            Goal::Rotate { to, .. }
+                if anchor(view).is_some_and(|main| main.generation >= Some(to)) =>
+            {
                 Step::Done
             }
             Goal::Rotate { .. } if view.mains.iter().any(|main| main.occupied) => {
@@ -300,14 +302,13 @@ fn marked(view: &View) -> Vec<Previous> {
 fn all_keys(view: &View, claim: &Claim) -> Vec<Previous> {
     let mut keys: Vec<Previous> =
         claim.previous.iter().filter(|one| is_live(view, &one.key_id)).cloned().collect();
-    let named = claim.current.iter().chain(&claim.new).filter(|id| is_live(view, id)).map(|id| {
-        Previous {
+    let named =
+        claim.current.iter().chain(&claim.new).filter(|id| is_live(view, id)).map(|id| Previous {
             key_id: id.clone(),
             generation: claim.generation,
             retire_not_before: None,
             held_version: None,
-        }
-    });
+        });
     for one in named.chain(marked(view)) {
         if !keys.iter().any(|have| have.key_id == one.key_id) {
             keys.push(one);
@@ -583,7 +584,9 @@ mod tests {
     fn revoking_ends_all_keys_of_the_slot_and_no_other() {
         let keys = vec![key("k1", Some((1, 1))), key("human", None), key("k2", Some((2, 5)))];
         let seen = view(Some(Claim { phase: Phase::Free, ..claim(Phase::Free) }), keys);
-        let Step::BeginEnding(named) = next_step(&seen, Goal::Revoke, Origin::Ours) else { panic!() };
+        let Step::BeginEnding(named) = next_step(&seen, Goal::Revoke, Origin::Ours) else {
+            panic!()
+        };
         let ids: Vec<&str> = named.iter().map(|one| one.key_id.as_str()).collect();
         assert_eq!(ids, ["k1", "k2"]);
     }

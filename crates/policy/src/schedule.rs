@@ -4,7 +4,11 @@
 //! rotation moves nothing, an early one counts, and no clock in another time zone changes it.
 
 use domain::{Span, realm::slot_number};
-use jiff::{SignedDuration, Timestamp, civil::{Time, Weekday}, tz::TimeZone};
+use jiff::{
+    SignedDuration, Timestamp,
+    civil::{Time, Weekday},
+    tz::TimeZone,
+};
 
 /// When credentials change.
 #[derive(Debug, Clone, PartialEq)]
@@ -154,11 +158,13 @@ impl Schedule {
     /// The first moment at which a credential of this age is due.
     pub fn first_due(&self, credential_id: &str, issued_at: Timestamp) -> Timestamp {
         let every = i128::from(self.every.as_secs().max(1));
-        let offset = u128::from(self.spread.as_secs()) * u128::from(slot_number(credential_id)) >> 64;
+        let offset =
+            u128::from(self.spread.as_secs()) * u128::from(slot_number(credential_id)) >> 64;
         let base = i128::from(self.anchor.as_second()) + i128::try_from(offset).unwrap_or(0);
         let least = i128::from(later(issued_at, self.min_age).as_second());
         // The smallest k with base + k × every ≥ least; k may be negative.
-        let k = (least - base).div_euclid(every) + i128::from((least - base).rem_euclid(every) != 0);
+        let k =
+            (least - base).div_euclid(every) + i128::from((least - base).rem_euclid(every) != 0);
         i64::try_from(base + k * every)
             .ok()
             .and_then(|second| Timestamp::from_second(second).ok())
@@ -214,8 +220,12 @@ impl Schedule {
     /// The next moment at which it may rotate, if there is one within five weeks.
     pub fn next_opening(&self, now: Timestamp) -> Option<Timestamp> {
         let ends = self.blackout.iter().map(|one| one.until);
-        let mut candidates: Vec<Timestamp> =
-            self.openings(now, 0, 36).map(|(from, _)| from).chain(ends).filter(|at| *at > now).collect();
+        let mut candidates: Vec<Timestamp> = self
+            .openings(now, 0, 36)
+            .map(|(from, _)| from)
+            .chain(ends)
+            .filter(|at| *at > now)
+            .collect();
         candidates.sort();
         candidates.into_iter().find(|at| self.may_rotate(*at))
     }
@@ -236,15 +246,22 @@ impl Schedule {
                     return None;
                 }
                 // A start that a clock change skips begins when the clock has moved on.
-                let from =
-                    date.to_datetime(window.start).to_zoned_datetime(self.timezone.clone()).ok()?.timestamp();
+                let from = date
+                    .to_datetime(window.start)
+                    .to_zoned_datetime(self.timezone.clone())
+                    .ok()?
+                    .timestamp();
                 Some((from, later(from, window.length)))
             })
         })
     }
 
     /// When a credential issued now should end by itself, if the platform can do that.
-    pub fn expiry(&self, issued_at: Timestamp, integration_ends: Option<Timestamp>) -> Option<Timestamp> {
+    pub fn expiry(
+        &self,
+        issued_at: Timestamp,
+        integration_ends: Option<Timestamp>,
+    ) -> Option<Timestamp> {
         let own = match self.lifetime {
             Lifetime::Endless => None,
             Lifetime::Fixed(lifetime) => Some(later(issued_at, lifetime)),

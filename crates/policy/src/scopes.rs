@@ -115,7 +115,8 @@ pub fn echo(
     let covered = |by: &BTreeSet<Scope>, scope: &Scope| {
         by.iter().any(|held| held == scope || lattice.implies(held, scope))
     };
-    let all_live = |text: &String| canonical(lattice, text).iter().all(|scope| covered(live, scope));
+    let all_live =
+        |text: &String| canonical(lattice, text).iter().all(|scope| covered(live, scope));
     let standing = canonical_set(lattice, &declared.scopes);
     let dated = canonical_set(lattice, declared.temporary.keys());
     let extra: BTreeSet<String> = live
@@ -273,7 +274,8 @@ mod tests {
     #[test]
     fn a_temporary_scope_ends_and_says_so() {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
-        let one = Temporary { from: Some(at("2026-12-01T00:00:00Z")), until: at("2026-12-05T00:00:00Z") };
+        let one =
+            Temporary { from: Some(at("2026-12-01T00:00:00Z")), until: at("2026-12-05T00:00:00Z") };
         assert_eq!(one.status(false, at("2026-11-30T00:00:00Z")), "scheduled");
         assert_eq!(one.status(false, at("2026-12-01T00:00:00Z")), "starting");
         assert_eq!(one.status(true, at("2026-12-02T00:00:00Z")), "active");

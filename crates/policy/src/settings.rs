@@ -71,7 +71,8 @@ fn of_field(field: &Field, before: Option<&Setting>, after: Option<&Setting>) ->
         (Setting::Flag(_), Setting::Flag(after)) => (*after, !*after),
         (Setting::Count(before), Setting::Count(after)) => (after > before, after < before),
         (Setting::Texts(before), Setting::Texts(after)) => {
-            let more = |a: &BTreeSet<String>, b: &BTreeSet<String>| a.difference(b).next().is_some();
+            let more =
+                |a: &BTreeSet<String>, b: &BTreeSet<String>| a.difference(b).next().is_some();
             (more(after, before), more(before, after))
         }
         (Setting::Text(before), Setting::Text(after)) => {
@@ -104,7 +105,12 @@ mod tests {
 
     use super::*;
 
-    const fn field(name: &'static str, field_type: FieldType, grows: Grows, absent: Absent) -> Field {
+    const fn field(
+        name: &'static str,
+        field_type: FieldType,
+        grows: Grows,
+        absent: Absent,
+    ) -> Field {
         Field {
             name,
             field_type,

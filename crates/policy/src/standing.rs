@@ -42,8 +42,7 @@ pub fn standing(facts: &Facts, rules: &Rules, now: Timestamp) -> BTreeMap<&'stat
         let due = later(last, every);
         if now >= due {
             let late = rules.review_grace.is_some_and(|grace| now >= later(due, grace));
-            standing
-                .insert("review_overdue", if late { Verdict::Disable } else { Verdict::Warn });
+            standing.insert("review_overdue", if late { Verdict::Disable } else { Verdict::Warn });
         }
     }
     if facts.recreated {
@@ -97,7 +96,9 @@ mod tests {
             ..Facts::default()
         };
         let at = |text: &str| {
-            standing(&facts, &Rules::default(), text.parse().unwrap()).get("review_overdue").copied()
+            standing(&facts, &Rules::default(), text.parse().unwrap())
+                .get("review_overdue")
+                .copied()
         };
         assert_eq!(at("2026-03-01T00:00:00Z"), None);
         assert_eq!(at("2026-04-02T00:00:00Z"), Some(Verdict::Warn));

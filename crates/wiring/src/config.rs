@@ -120,8 +120,17 @@ pub struct Config {
     pub unknown: Option<String>,
 }
 
-const MEMBERS: [&str; 9] =
-    ["config_file", "connections", "custody", "realm", "ledger", "policy", "run", "read_only", "demo"];
+const MEMBERS: [&str; 9] = [
+    "config_file",
+    "connections",
+    "custody",
+    "realm",
+    "ledger",
+    "policy",
+    "run",
+    "read_only",
+    "demo",
+];
 
 /// Reads one object's members one by one and refuses what is left over.
 struct Reader<'a> {
@@ -328,7 +337,10 @@ impl Config {
                     return Err(wrong(&place, format!("{connection:?} is no sink")));
                 }
                 if !seen.insert(connection) {
-                    return Err(wrong(&place, "this connection's credential is kept behind itself"));
+                    return Err(wrong(
+                        &place,
+                        "this connection's credential is kept behind itself",
+                    ));
                 }
                 current = next;
             }
@@ -395,12 +407,18 @@ fn no_connection<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> Str
 
 fn connection(name: &str, node: &Node, place: &Place) -> Result<ConnectionConfig, ConfigError> {
     if name.is_empty() || name == "none" || name.contains(['/', ' ']) {
-        return Err(wrong(place, "a connection's name has no blank and no slash, and is not \"none\""));
+        return Err(wrong(
+            place,
+            "a connection's name has no blank and no slash, and is not \"none\"",
+        ));
     }
     let known: Vec<&str> = platforms::platforms().iter().map(|platform| platform.name()).collect();
     let mut reader = Reader::new(node, place)?;
-    let present: Vec<&str> =
-        known.iter().copied().filter(|name| reader.map.get(name).is_some_and(|n| **n != Node::Null)).collect();
+    let present: Vec<&str> = known
+        .iter()
+        .copied()
+        .filter(|name| reader.map.get(name).is_some_and(|n| **n != Node::Null))
+        .collect();
     let [platform_name] = present[..] else {
         let others: Vec<&str> = reader.map.keys().copied().collect();
         return Err(wrong(
@@ -408,7 +426,11 @@ fn connection(name: &str, node: &Node, place: &Place) -> Result<ConnectionConfig
             format!(
                 "set exactly one platform: {}{}",
                 known.join(", "),
-                if others.is_empty() { String::new() } else { format!(" (found: {})", others.join(", ")) }
+                if others.is_empty() {
+                    String::new()
+                } else {
+                    format!(" (found: {})", others.join(", "))
+                }
             ),
         ));
     };
@@ -446,7 +468,9 @@ fn connection(name: &str, node: &Node, place: &Place) -> Result<ConnectionConfig
     let budget = match reader.take("budget") {
         Some(Node::Unknown) | None => None,
         Some(Node::Count(count)) if (1..=100_000).contains(count) => u32::try_from(*count).ok(),
-        Some(_) => return Err(wrong(&place.join("budget"), "expected requests a second, 1 or more")),
+        Some(_) => {
+            return Err(wrong(&place.join("budget"), "expected requests a second, 1 or more"));
+        }
     };
     let mut settings = Settings::default();
     let mut names = vec!["credential", "tenant", "budget"];
@@ -471,7 +495,9 @@ fn connection(name: &str, node: &Node, place: &Place) -> Result<ConnectionConfig
 fn first_unknown(node: &Node, place: &Place) -> Option<String> {
     match node {
         Node::Unknown => Some(place.to_string()),
-        Node::Map(map) => map.iter().find_map(|(name, node)| first_unknown(node, &place.join(name))),
+        Node::Map(map) => {
+            map.iter().find_map(|(name, node)| first_unknown(node, &place.join(name)))
+        }
         Node::List(items) => {
             items.iter().enumerate().find_map(|(i, node)| first_unknown(node, &place.join(i)))
         }
@@ -553,7 +579,9 @@ fn source(node: &Node, place: &Place) -> Result<Credential, ConfigError> {
 fn sink_path(text: &str, place: &Place) -> Result<Source, ConfigError> {
     let parts = text
         .split_once(':')
-        .and_then(|(connection, rest)| rest.split_once('#').map(|(path, field)| (connection, path, field)))
+        .and_then(|(connection, rest)| {
+            rest.split_once('#').map(|(path, field)| (connection, path, field))
+        })
         .filter(|(connection, path, field)| {
             !connection.is_empty() && !path.is_empty() && !field.is_empty()
         });
@@ -641,7 +669,8 @@ mod tests {
         for address in ["http://127.0.0.1:8200", "https://localhost", "http://[::1]:8200/x"] {
             read(&body(address)).unwrap();
         }
-        for address in ["https://bao.acme.example", "http://10.0.0.1:8200", "http://127.0.0.1.evil"] {
+        for address in ["https://bao.acme.example", "http://10.0.0.1:8200", "http://127.0.0.1.evil"]
+        {
             assert!(refused(&body(address)).contains("on this machine"), "{address}");
         }
     }

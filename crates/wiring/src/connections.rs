@@ -48,8 +48,14 @@ impl Configured {
             let meant = close.map(|close| format!(" Did you mean {close:?}?")).unwrap_or_default();
             let listed = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
             Problem::new("E-CONNECTION-UNKNOWN", "There is no connection of that name")
-                .detail(format!("{name:?} is not configured. Known: {listed} ({}).{meant}", self.place))
-                .next(format!("correct the name, or add {name:?} under connections in {}", self.place))
+                .detail(format!(
+                    "{name:?} is not configured. Known: {listed} ({}).{meant}",
+                    self.place
+                ))
+                .next(format!(
+                    "correct the name, or add {name:?} under connections in {}",
+                    self.place
+                ))
                 .at(&["connection_name"])
         })
     }
@@ -77,8 +83,9 @@ impl Configured {
                 Source::File(path) => {
                     let path = self.folder.join(path);
                     let shown = path.display().to_string();
-                    read_secret_file(&path)
-                        .map_err(|why| missing(format!("{shown}: {why}."), format!("chmod 600 {shown}")))
+                    read_secret_file(&path).map_err(|why| {
+                        missing(format!("{shown}: {why}."), format!("chmod 600 {shown}"))
+                    })
                 }
                 Source::Path { connection, path, field } => {
                     let sink = self.get(connection).await?.sink.ok_or_else(|| {

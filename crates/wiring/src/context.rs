@@ -102,8 +102,17 @@ impl Loaded {
         Ok(Loaded { config, folder: folder.to_owned(), file: None, environment })
     }
 
+    /// The same, unable to change anything.
+    #[must_use]
+    pub fn read_only(&self) -> Loaded {
+        let config = Arc::new(Config { read_only: true, ..(*self.config).clone() });
+        Loaded { config, ..self.clone() }
+    }
+
     fn place(&self) -> String {
-        self.file.as_ref().map_or("the provider block".to_owned(), |file| file.display().to_string())
+        self.file
+            .as_ref()
+            .map_or("the provider block".to_owned(), |file| file.display().to_string())
     }
 
     /// The rules: the policy file's, or the defaults.
@@ -122,11 +131,14 @@ impl Loaded {
                 })?;
                 if let Some(pin) = &self.config.policy_pin {
                     let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
-                    let found = format!("sha256:{}", data_encoding::HEXLOWER.encode(digest.as_ref()));
+                    let found =
+                        format!("sha256:{}", data_encoding::HEXLOWER.encode(digest.as_ref()));
                     if found != *pin {
                         return Err(Problem::new("E-POLICY-PIN", "The policy is another one")
                             .detail(format!("{shown} has digest {found}, pinned is {pin}."))
-                            .next("restore the file, or change the pin where the change is meant"));
+                            .next(
+                                "restore the file, or change the pin where the change is meant",
+                            ));
                     }
                 }
                 Node::parse_hcl(&text)
@@ -157,7 +169,9 @@ impl Loaded {
             }
             Source::Path { .. } => {
                 return Err(Problem::new("E-REALM", "The realm's key must be near")
-                    .detail("It is needed before any connection is open, so it cannot be behind one.")
+                    .detail(
+                        "It is needed before any connection is open, so it cannot be behind one.",
+                    )
                     .next("name an environment variable or a file"));
             }
         };

@@ -1,14 +1,12 @@
 //! The platforms that there are. Adding one is its folder, a line here, and a line in `Cargo.toml`.
 
-use connector::{Absent, Capabilities, Field, FieldType, Grows, Kind, MarkerPlace, OnChange, Platform};
+use connector::{
+    Absent, Capabilities, Field, FieldType, Grows, Kind, MarkerPlace, OnChange, Platform,
+};
 
 /// Every platform, in the order in which documentation and errors list them.
 pub fn platforms() -> Vec<&'static dyn Platform> {
-    vec![
-        &openbao::PLATFORM,
-        &scim::PLATFORM,
-        &file::PLATFORM,
-    ]
+    vec![&openbao::PLATFORM, &scim::PLATFORM, &file::PLATFORM]
 }
 
 /// The platform of that name in `nhi.hcl`.
@@ -53,11 +51,41 @@ static THIRD_PARTY: Kind = Kind {
     fields: &[
         field("vendor", FieldType::Text, true, Grows::Any, "Who runs it."),
         field("contract", FieldType::Text, true, Grows::Any, "Where the contract is."),
-        field("contract_ends_on", FieldType::Date, true, Grows::More, "The last day of the contract."),
-        field("telemetry", FieldType::Text, true, Grows::Any, "Where its activity can be seen: a URL or <connection>/<path>."),
-        field("disable_path", FieldType::Text, true, Grows::Any, "How it is stopped: a runbook's URL or a telephone number."),
-        field("disable_tested_on", FieldType::Date, false, Grows::Never, "The day on which stopping it was last tried."),
-        field("admin_review_every", FieldType::Span, true, Grows::More, "How often the vendor's administrative access is reviewed, such as 90d."),
+        field(
+            "contract_ends_on",
+            FieldType::Date,
+            true,
+            Grows::More,
+            "The last day of the contract.",
+        ),
+        field(
+            "telemetry",
+            FieldType::Text,
+            true,
+            Grows::Any,
+            "Where its activity can be seen: a URL or <connection>/<path>.",
+        ),
+        field(
+            "disable_path",
+            FieldType::Text,
+            true,
+            Grows::Any,
+            "How it is stopped: a runbook's URL or a telephone number.",
+        ),
+        field(
+            "disable_tested_on",
+            FieldType::Date,
+            false,
+            Grows::Never,
+            "The day on which stopping it was last tried.",
+        ),
+        field(
+            "admin_review_every",
+            FieldType::Span,
+            true,
+            Grows::More,
+            "How often the vendor's administrative access is reviewed, such as 90d.",
+        ),
     ],
     capabilities: Capabilities {
         lists: false,

@@ -67,7 +67,8 @@ pub fn read_rules(body: &Node) -> Result<Rules, ConfigError> {
             "claim_ttl" => rules.claim_ttl = at_least(span(node, &place)?, 30, &place)?,
             "lock_timeout" => rules.lock_timeout = span(node, &place)?,
             _ => {
-                let text = format!("nothing of this name is read here. Known: {}", MEMBERS.join(", "));
+                let text =
+                    format!("nothing of this name is read here. Known: {}", MEMBERS.join(", "));
                 return Err(wrong(&place, text));
             }
         }

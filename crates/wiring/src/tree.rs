@@ -5,7 +5,10 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use hcl_edit::{expr::{Expression, ObjectKey}, structure::Body};
+use hcl_edit::{
+    expr::{Expression, ObjectKey},
+    structure::Body,
+};
 
 /// One value.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,7 +50,11 @@ impl Place {
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() { f.write_str("the configuration") } else { f.write_str(&self.0.join(".")) }
+        if self.0.is_empty() {
+            f.write_str("the configuration")
+        } else {
+            f.write_str(&self.0.join("."))
+        }
     }
 }
 

@@ -55,7 +55,7 @@ resource "nhi_credential" "invoice_sync" {
 # A demonstration has minutes, not months.
 variable "every" {
   type    = string
-  default = "45s"
+  default = "40s"
 }
 
 variable "min_age" {

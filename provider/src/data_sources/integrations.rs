@@ -15,7 +15,10 @@ use tfplugin::{
 };
 
 use crate::{
-    diagnostics::errors, resources::platform_objects::kind, rules, shared::Shared,
+    diagnostics::errors,
+    resources::platform_objects::kind,
+    rules,
+    shared::Shared,
     values::{moment, optional},
 };
 
@@ -179,8 +182,7 @@ impl DataSource for Integrations {
     ) -> Result<Found<IntegrationsModel>, Diagnostics> {
         let mut model = config;
         let context = self.shared.context().map_err(errors)?;
-        let names: Vec<String> =
-            model.connections.value().into_iter().flatten().cloned().collect();
+        let names: Vec<String> = model.connections.value().into_iter().flatten().cloned().collect();
         let inventory = take_inventory(&context, &names).await.map_err(errors)?;
         let mut gaps: Vec<SeenGap> = Vec::new();
         let gap = |connection: &str, what: String, why: &str| SeenGap {
@@ -194,12 +196,16 @@ impl DataSource for Integrations {
         for (name, observation) in &inventory.observations {
             let own = observation.gaps.iter();
             let inner = observation.integrations.iter().flat_map(|one| &one.gaps);
-            gaps.extend(own.chain(inner).map(|one| gap(name, format!("{:?}", one.extent), &one.cause)));
+            gaps.extend(
+                own.chain(inner).map(|one| gap(name, format!("{:?}", one.extent), &one.cause)),
+            );
         }
         if !gaps.is_empty() && model.allow_incomplete != true {
             let listed: Vec<String> = gaps
                 .iter()
-                .map(|gap| format!("{}: {} ({})", gap.connection.text(), gap.what.text(), gap.why.text()))
+                .map(|gap| {
+                    format!("{}: {} ({})", gap.connection.text(), gap.what.text(), gap.why.text())
+                })
                 .collect();
             return Err(Diagnostic::error(
                 "The inventory is not complete",
@@ -295,7 +301,11 @@ fn entry(
     let highest = kind(&one.kind)
         .and_then(|(platform, kind)| Some(KindLattice { platform: platform?, kind: kind.name }))
         .map_or(Action::Unknown, |lattice| {
-            one.scopes.iter().map(|granted| lattice.action(&granted.scope)).max().unwrap_or(Action::None)
+            one.scopes
+                .iter()
+                .map(|granted| lattice.action(&granted.scope))
+                .max()
+                .unwrap_or(Action::None)
         });
     Entry {
         id: Attr::Value(id.to_string()),

@@ -189,7 +189,7 @@ pub(crate) struct Delivery {
     #[tf(optional)]
     pub merge: Attr<bool>,
     /// The sink's version of the document.
-    #[tf(computed, volatile)]
+    #[tf(computed)]
     pub version: Attr<String>,
     /// `delivered`, `changed` (somebody wrote over it), `missing` or `unchecked`.
     #[tf(computed)]
@@ -301,7 +301,10 @@ fn spec_of(model: &CredentialModel, known: Option<&CredentialModel>) -> Option<S
     let (_, kind) = kind(&integration.kind)?;
     let known = known.unwrap_or(model);
     Some(SlotSpec {
-        id: CredentialId { integration, name: model.name.as_deref().unwrap_or("default").to_owned() },
+        id: CredentialId {
+            integration,
+            name: model.name.as_deref().unwrap_or("default").to_owned(),
+        },
         vendor_id: reference.vendor_id.as_deref()?.to_owned(),
         kind,
         credential_type: type_of(model, kind)?,
@@ -347,9 +350,8 @@ fn changed<T: PartialEq>(before: &Attr<T>, after: &Attr<T>) -> bool {
 fn asked(prior: &CredentialModel, planned: &CredentialModel) -> Option<(&'static str, bool)> {
     let before = prior.integration.value().cloned().unwrap_or_default();
     let after = planned.integration.value().cloned().unwrap_or_default();
-    let new_incident = |before: &Attr<String>, after: &Attr<String>| {
-        after.is_value() && before != after
-    };
+    let new_incident =
+        |before: &Attr<String>, after: &Attr<String>| after.is_value() && before != after;
     if new_incident(&prior.incident, &planned.incident)
         || new_incident(&before.incident, &after.incident)
     {
@@ -368,10 +370,14 @@ fn asked(prior: &CredentialModel, planned: &CredentialModel) -> Option<(&'static
         return Some(("function_changed", false));
     }
     // The first setting of the map does nothing.
-    if prior.triggers.is_value() && prior.triggers != planned.triggers && !planned.triggers.is_unknown() {
+    if prior.triggers.is_value()
+        && prior.triggers != planned.triggers
+        && !planned.triggers.is_unknown()
+    {
         return Some(("asked", false));
     }
-    if let (Some((one, _)), Some((two, _))) = (prior.credential_type.chosen(), planned.credential_type.chosen())
+    if let (Some((one, _)), Some((two, _))) =
+        (prior.credential_type.chosen(), planned.credential_type.chosen())
         && one.name == two.name
         && policy::settings::needs_rotation(
             one.fields,
@@ -407,13 +413,15 @@ fn work_of(prior: &CredentialModel, planned: &CredentialModel) -> (Work, &'stati
         Consequence::Copy => (Work::Copy, "schedule"),
         Consequence::Nothing => {
             let new = planned.deliver_to.value().into_iter().flatten().any(|(name, one)| {
-                prior
-                    .deliver_to
-                    .value()
-                    .and_then(|before| before.get(name))
-                    .is_none_or(|before| before.connection != one.connection || before.path != one.path)
+                prior.deliver_to.value().and_then(|before| before.get(name)).is_none_or(|before| {
+                    before.connection != one.connection || before.path != one.path
+                })
             });
-            if new && prior.secret_held == true { (Work::Copy, "schedule") } else { (Work::Nothing, "") }
+            if new && prior.secret_held == true {
+                (Work::Copy, "schedule")
+            } else {
+                (Work::Nothing, "")
+            }
         }
     }
 }
@@ -475,7 +483,8 @@ impl Resource for Credential {
                 }
                 let _ = what;
             }
-            let has_secret = one.fields.value().is_none_or(|all| all.values().any(|what| what == "secret"));
+            let has_secret =
+                one.fields.value().is_none_or(|all| all.values().any(|what| what == "secret"));
             if !has_secret {
                 found.error_at(
                     Path::attribute("deliver_to").key(name).then("fields"),
@@ -530,9 +539,15 @@ impl Resource for Credential {
                 );
             }
             if rules.require_schedule && config.schedule.is_null() {
-                told.error_at("schedule", "The policy asks for more", "A schedule is required here.\n(E-POLICY-REQUIRED)");
+                told.error_at(
+                    "schedule",
+                    "The policy asks for more",
+                    "A schedule is required here.\n(E-POLICY-REQUIRED)",
+                );
             }
-            if let Some(faults) = schedule_of(&planned.schedule).map(|one| one.faults(rules.every_floor)) {
+            if let Some(faults) =
+                schedule_of(&planned.schedule).map(|one| one.faults(rules.every_floor))
+            {
                 for (name, text) in faults {
                     told.error_at(
                         Path::attribute("schedule").then(name),
@@ -548,7 +563,10 @@ impl Resource for Credential {
                         Ok(platform) if platform.is_sink() => {}
                         Ok(platform) => told.push(error(
                             &Problem::new("E-SINK-KIND", "This connection is no sink")
-                                .detail(format!("{connection:?} is {}, which cannot hold secrets.", platform.name()))
+                                .detail(format!(
+                                    "{connection:?} is {}, which cannot hold secrets.",
+                                    platform.name()
+                                ))
                                 .at(&["deliver_to", name, "connection"]),
                         )),
                         Err(problem) => {
@@ -614,12 +632,15 @@ impl Resource for Credential {
         let mut model = request.state;
         let context = self.shared.context().map_err(errors)?;
         let Some(id) = model.id.as_deref().and_then(|id| id.parse::<CredentialId>().ok()) else {
-            return Err(Diagnostic::error("The id in state is not one of ours", format!("{:?}", model.id.text())).into());
+            return Err(Diagnostic::error(
+                "The id in state is not one of ours",
+                format!("{:?}", model.id.text()),
+            )
+            .into());
         };
         if model.integration.is_null() {
-            let seen = observe_integration(&context, &id.integration, None, None)
-                .await
-                .map_err(errors)?;
+            let seen =
+                observe_integration(&context, &id.integration, None, None).await.map_err(errors)?;
             let Some(seen) = seen else { return Ok(None) };
             model.integration = Attr::Value(CredentialedIntegration {
                 id: Attr::Value(id.integration.to_string()),
@@ -630,7 +651,11 @@ impl Resource for Credential {
             model.on_incident = "issue_first".into();
         }
         let Some(spec) = spec_of(&model, None) else {
-            return Err(Diagnostic::error("Unknown kind", format!("{id}: this version cannot read it.")).into());
+            return Err(Diagnostic::error(
+                "Unknown kind",
+                format!("{id}: this version cannot read it."),
+            )
+            .into());
         };
         let seen = observe_slot(&context, &spec).await.map_err(errors)?;
         let Some(seen) = seen else { return Ok(None) };
@@ -639,7 +664,8 @@ impl Resource for Credential {
             // An import of a slot that never was.
             return Ok(None);
         }
-        model.key_id = optional(seen.key_id.clone().or_else(|| model.key_id.as_deref().map(str::to_owned)));
+        model.key_id =
+            optional(seen.key_id.clone().or_else(|| model.key_id.as_deref().map(str::to_owned)));
         model.generation = Attr::Value(i64::try_from(seen.generation).unwrap_or(0));
         model.fingerprint = optional(seen.fingerprint.clone());
         model.issued_at = optional(seen.issued_at.map(moment));
@@ -722,11 +748,15 @@ impl Resource for Credential {
             let mut told = Diagnostics::new();
             told.warning(
                 "Kept alive until its replacement works",
-                format!("{}: a replacement of a credential is a rotation without overlap.", spec.id),
+                format!(
+                    "{}: a replacement of a credential is a rotation without overlap.",
+                    spec.id
+                ),
             );
             return Ok(told);
         }
-        let outcome = carry_out(&context, &spec, Goal::Revoke, "destroyed").await.map_err(errors)?;
+        let outcome =
+            carry_out(&context, &spec, Goal::Revoke, "destroyed").await.map_err(errors)?;
         let mut told = Diagnostics::new();
         for one in outcome.revoked.iter().filter(|one| one.grade < Grade::B) {
             told.warning(
@@ -771,7 +801,8 @@ fn plan_update(prior: &CredentialModel, planned: &mut CredentialModel, work: Wor
     let copied = work == Work::Copy;
     for (name, one) in planned.deliver_to.value_mut().into_iter().flatten() {
         let known = before.get(name);
-        let same = known.filter(|known| known.connection == one.connection && known.path == one.path);
+        let same =
+            known.filter(|known| known.connection == one.connection && known.path == one.path);
         match same {
             Some(known) if !written && !(copied && known.status != "delivered") => {
                 one.version = known.version.clone();
@@ -832,7 +863,8 @@ fn plan_update(prior: &CredentialModel, planned: &mut CredentialModel, work: Wor
                 Attr::unknown()
             };
             let ends = nothing_kept || prior.previous.value().is_some_and(|all| !all.is_empty());
-            planned.last_revocation = if ends { Attr::unknown() } else { prior.last_revocation.clone() };
+            planned.last_revocation =
+                if ends { Attr::unknown() } else { prior.last_revocation.clone() };
         }
     }
 }
@@ -970,9 +1002,9 @@ impl Identity for Credential {
 impl ImportState for Credential {
     async fn import(&self, request: Import) -> Result<Done<CredentialModel>, Diagnostics> {
         let id = match (&request.by, request.by.identity::<CredentialIdentity>()?) {
-            (By::Id(id), _) => id
-                .parse::<CredentialId>()
-                .map_err(|error| Diagnostic::error("This is no credential's id", format!("{error}.")))?,
+            (By::Id(id), _) => id.parse::<CredentialId>().map_err(|error| {
+                Diagnostic::error("This is no credential's id", format!("{error}."))
+            })?,
             (_, Some(identity)) => CredentialId {
                 integration: IntegrationId::new(
                     identity.connection.need("connection")?.clone(),
@@ -981,7 +1013,9 @@ impl ImportState for Credential {
                 ),
                 name: identity.name.need("name")?.clone(),
             },
-            (_, None) => return Err(Diagnostic::error("No id", "Give an id or an identity.").into()),
+            (_, None) => {
+                return Err(Diagnostic::error("No id", "Give an id or an identity.").into());
+            }
         };
         Ok(CredentialModel { id: Attr::Value(id.to_string()), ..CredentialModel::default() }.into())
     }

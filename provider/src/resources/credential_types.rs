@@ -4,9 +4,7 @@ use connector::CredentialType;
 use domain::Settings;
 use tfplugin::{Attribute, Object, Path, Value, model::Misread};
 
-use super::platform_objects::{
-    Nested, kinds, nested, read_nested, settings_of, write_nested,
-};
+use super::platform_objects::{Nested, kinds, nested, read_nested, settings_of, write_nested};
 
 /// The nested attributes of all types; at most one is set.
 #[derive(Debug, Clone, PartialEq, Default)]

@@ -237,7 +237,9 @@ fn keep_spelling(kind: &'static Kind, planned: &Value, prior: &Value) -> Value {
     let mut object = object.clone();
     for field in kind.fields {
         let (a, b) = (after.0.get(field.name), known.0.get(field.name));
-        if a.is_some() && b.is_some() && settings::same(field, a, b)
+        if a.is_some()
+            && b.is_some()
+            && settings::same(field, a, b)
             && let Some(value) = before.get(field.name)
         {
             object.insert(field.name.to_owned(), value.clone());
@@ -298,7 +300,11 @@ fn direction(prior: &IntegrationModel, planned: &IntegrationModel) -> (Direction
             ceiling.highest_action.as_deref()?.parse::<Action>().ok()
         };
         let way = match (action(prior), action(planned)) {
-            (Some(a), Some(b)) if b <= a && prior.ceiling.value().map(|one| &one.scopes) == planned.ceiling.value().map(|one| &one.scopes) => {
+            (Some(a), Some(b))
+                if b <= a
+                    && prior.ceiling.value().map(|one| &one.scopes)
+                        == planned.ceiling.value().map(|one| &one.scopes) =>
+            {
                 Direction::Narrows
             }
             (None, Some(_)) if prior.ceiling.is_null() => Direction::Narrows,
@@ -333,15 +339,23 @@ impl Resource for Integration {
                         "Its vendor runs it.\nNext: remove connection_name.",
                     );
                 }
-                if let Some((kind, text)) = kind(name).map(|(_, kind)| kind).zip(config.name.as_deref())
+                if let Some((kind, text)) =
+                    kind(name).map(|(_, kind)| kind).zip(config.name.as_deref())
                     && let Some(why) = (kind.refuse_name)(text)
                 {
-                    found.error_at("name", "This name is not usable there", format!("{text:?}: {why}."));
+                    found.error_at(
+                        "name",
+                        "This name is not usable there",
+                        format!("{text:?}: {why}."),
+                    );
                 }
             }
             [] => found.error(
                 "A platform object is needed",
-                format!("Set exactly one of: {}.\nNext: for example openbao_approle = {{}}.", names()),
+                format!(
+                    "Set exactly one of: {}.\nNext: for example openbao_approle = {{}}.",
+                    names()
+                ),
             ),
             [_, second, ..] => found.error_at(
                 second,
@@ -399,13 +413,15 @@ impl Resource for Integration {
                     _ => Attr::unknown_not_null(),
                 };
                 if kind.capabilities.key_is_ours
-                    && prior.is_some_and(|prior| prior.name.is_value() && prior.name != planned.name)
+                    && prior
+                        .is_some_and(|prior| prior.name.is_value() && prior.name != planned.name)
                 {
                     replace.push("name");
                 }
                 if let Some((_, planned_value)) = planned.platform.chosen() {
                     let before = prior.and_then(|prior| prior.platform.chosen());
-                    if let Some((_, before)) = before.filter(|(before, _)| before.name == kind.name) {
+                    if let Some((_, before)) = before.filter(|(before, _)| before.name == kind.name)
+                    {
                         let kept = keep_spelling(kind, planned_value, before);
                         planned.platform.set_value(kind, kept);
                     }
@@ -495,11 +511,15 @@ impl Resource for Integration {
                 told.error_at(
                     "environment",
                     "There is no such environment",
-                    format!("{environment:?}. The policy knows: {}.\n(E-ENVIRONMENT)", known.join(", ")),
+                    format!(
+                        "{environment:?}. The policy knows: {}.\n(E-ENVIRONMENT)",
+                        known.join(", ")
+                    ),
                 );
             }
-            let same_owner = config.business_owner.value().map(|one| &one.id).filter(|id| id.is_value())
-                == config.technical_owner.value().map(|one| &one.id).filter(|id| id.is_value());
+            let same_owner =
+                config.business_owner.value().map(|one| &one.id).filter(|id| id.is_value())
+                    == config.technical_owner.value().map(|one| &one.id).filter(|id| id.is_value());
             let high = config
                 .ceiling
                 .value()
@@ -520,7 +540,11 @@ impl Resource for Integration {
                     Err(problem) => told.push(error(&problem)),
                     Ok(platform) if !platform.kinds().iter().any(|one| one.name == kind.name) => {
                         let can: Vec<&str> = platform.kinds().iter().map(|one| one.name).collect();
-                        let can = if can.is_empty() { "no integrations".to_owned() } else { can.join(", ") };
+                        let can = if can.is_empty() {
+                            "no integrations".to_owned()
+                        } else {
+                            can.join(", ")
+                        };
                         told.push(error(
                             &Problem::new("E-KIND", "This connection cannot hold it")
                                 .detail(format!(
@@ -561,7 +585,12 @@ impl Resource for Integration {
         }
         let context = self.shared.context().map_err(errors)?;
         if let Some(name) = left(&model) {
-            return Err(Diagnostic::error("This owner is not there any more", "Name somebody else.\n(E-OWNER-LEFT)").at(name).into());
+            return Err(Diagnostic::error(
+                "This owner is not there any more",
+                "Name somebody else.\n(E-OWNER-LEFT)",
+            )
+            .at(name)
+            .into());
         }
         let declared = declared(&model).ok_or_else(incomplete)?;
         let made = create_integration(&context, &declared).await.map_err(errors)?;
@@ -579,7 +608,13 @@ impl Resource for Integration {
         let mut model = request.state;
         let id: IntegrationId = match model.id.as_deref().map(str::parse) {
             Some(Ok(id)) => id,
-            _ => return Err(Diagnostic::error("The id in state is not one of ours", format!("{:?}", model.id.text())).into()),
+            _ => {
+                return Err(Diagnostic::error(
+                    "The id in state is not one of ours",
+                    format!("{:?}", model.id.text()),
+                )
+                .into());
+            }
         };
         let rules = self.shared.rules();
         if id.connection == NO_CONNECTION {
@@ -588,14 +623,17 @@ impl Resource for Integration {
         }
         let context = self.shared.context().map_err(errors)?;
         let known = model.vendor_id.as_deref().map(str::to_owned);
-        let seen =
-            observe_integration(&context, &id, model.name.as_deref(), known.as_deref())
-                .await
-                .map_err(errors)?;
+        let seen = observe_integration(&context, &id, model.name.as_deref(), known.as_deref())
+            .await
+            .map_err(errors)?;
         let Some(seen) = seen else { return Ok(None) };
         let mut told = Diagnostics::new();
         let Some((_, kind)) = kind(&id.kind) else {
-            return Err(Diagnostic::error("Unknown kind", format!("{}: this version has no {:?}.", id, id.kind)).into());
+            return Err(Diagnostic::error(
+                "Unknown kind",
+                format!("{}: this version has no {:?}.", id, id.kind),
+            )
+            .into());
         };
         model.kind = kind.name.into();
         model.connection_name = Attr::Value(id.connection.clone());
@@ -617,7 +655,8 @@ impl Resource for Integration {
             model.on_destroy = "delete".into();
         }
         model.reviewed_on = Attr::Null;
-        let quarantined = seen.observed.record.as_ref().and_then(|record| record.quarantined.clone());
+        let quarantined =
+            seen.observed.record.as_ref().and_then(|record| record.quarantined.clone());
         let state = match (seen.observed.enabled, &quarantined) {
             (true, _) => "active",
             (false, Some(_)) => "quarantined",
@@ -634,12 +673,17 @@ impl Resource for Integration {
             unmanaged: seen.unmanaged.len(),
         };
         let standing = standing(&facts, &rules, context.now());
-        let words =
-            standing.iter().map(|(name, verdict)| ((*name).to_owned(), verdict.as_str().to_owned()));
+        let words = standing
+            .iter()
+            .map(|(name, verdict)| ((*name).to_owned(), verdict.as_str().to_owned()));
         model.standing = Attr::Value(words.collect());
         model.unmanaged_credentials = Attr::Value(seen.unmanaged.clone());
         if let Some(why) = quarantined {
-            told.warning_at("state", "This integration is quarantined", format!("{id}: {why}. Only lifting it ends that."));
+            told.warning_at(
+                "state",
+                "This integration is quarantined",
+                format!("{id}: {why}. Only lifting it ends that."),
+            );
         }
         if !seen.unmanaged.is_empty() {
             let keys: Vec<&str> = seen.unmanaged.iter().map(String::as_str).collect();
@@ -680,8 +724,7 @@ impl Resource for Integration {
             return Ok(model.into());
         }
         let context = self.shared.context().map_err(errors)?;
-        let id: IntegrationId =
-            model.id.text().parse().map_err(|_| Failure::from(incomplete()))?;
+        let id: IntegrationId = model.id.text().parse().map_err(|_| Failure::from(incomplete()))?;
         let declared = declared(&model).ok_or_else(incomplete)?;
         let (way, _) = direction(&prior, &model);
         let now = update_integration(&context, &id, model.vendor_id.text(), &declared, way)
@@ -690,16 +733,19 @@ impl Resource for Integration {
         fill_vendor_defaults(&mut model, declared.kind, &now.settings);
         let emptied = model.unmanaged_credentials.value().is_some_and(Set::is_empty);
         let mut told = Diagnostics::new();
-        if let Some(keys) = prior.unmanaged_credentials.value().filter(|keys| emptied && !keys.is_empty()) {
-            let graded = revoke_unmanaged(&context, &id, model.vendor_id.text(), &declared.name, keys)
-                .await
-                .map_err(|problem| {
-                    // What is true: the rest is done, these are still there.
-                    let mut partly = model.clone();
-                    partly.unmanaged_credentials = prior.unmanaged_credentials.clone();
-                    partly.standing = prior.standing.clone();
-                    Failure::keeping(partly, errors(problem))
-                })?;
+        if let Some(keys) =
+            prior.unmanaged_credentials.value().filter(|keys| emptied && !keys.is_empty())
+        {
+            let graded =
+                revoke_unmanaged(&context, &id, model.vendor_id.text(), &declared.name, keys)
+                    .await
+                    .map_err(|problem| {
+                        // What is true: the rest is done, these are still there.
+                        let mut partly = model.clone();
+                        partly.unmanaged_credentials = prior.unmanaged_credentials.clone();
+                        partly.standing = prior.standing.clone();
+                        Failure::keeping(partly, errors(problem))
+                    })?;
             for (key, grade) in graded {
                 told.warning(
                     "A credential that nobody declared was revoked",
@@ -715,7 +761,9 @@ impl Resource for Integration {
         request: Delete<IntegrationModel>,
     ) -> Result<Diagnostics, Failure<IntegrationModel>> {
         let model = request.prior;
-        let Ok(id) = model.id.text().parse::<IntegrationId>() else { return Ok(Diagnostics::new()) };
+        let Ok(id) = model.id.text().parse::<IntegrationId>() else {
+            return Ok(Diagnostics::new());
+        };
         if id.connection == NO_CONNECTION {
             return Ok(Diagnostics::new());
         }
@@ -755,7 +803,9 @@ fn take_record(model: &mut IntegrationModel, record: &Record) {
         None => Attr::Null,
         Some(live) => match known.value() {
             // The reference is configuration; its status came with it.
-            Some(known) if known.id == live.id && known.email.as_deref() == live.email.as_deref() => {
+            Some(known)
+                if known.id == live.id && known.email.as_deref() == live.email.as_deref() =>
+            {
                 Attr::Value(known.clone())
             }
             _ => Attr::Value(OwnerReference {
@@ -815,14 +865,19 @@ impl ImportState for Integration {
     async fn import(&self, request: Import) -> Result<Done<IntegrationModel>, Diagnostics> {
         let id = match (&request.by, request.by.identity::<IntegrationIdentity>()?) {
             (By::Id(id), _) => id.parse::<IntegrationId>().map_err(|error| {
-                Diagnostic::error("This is no integration's id", format!("{error}.\nNext: nhi scan prints them."))
+                Diagnostic::error(
+                    "This is no integration's id",
+                    format!("{error}.\nNext: nhi scan prints them."),
+                )
             })?,
             (_, Some(identity)) => IntegrationId::new(
                 identity.connection.need("connection")?.clone(),
                 identity.kind.need("kind")?.clone(),
                 identity.key.need("key")?.clone(),
             ),
-            (_, None) => return Err(Diagnostic::error("No id", "Give an id or an identity.").into()),
+            (_, None) => {
+                return Err(Diagnostic::error("No id", "Give an id or an identity.").into());
+            }
         };
         if kind(&id.kind).is_none() {
             let known: Vec<&str> = kinds().map(|(_, kind)| kind.name).collect();
@@ -832,6 +887,7 @@ impl ImportState for Integration {
             )
             .into());
         }
-        Ok(IntegrationModel { id: Attr::Value(id.to_string()), ..IntegrationModel::default() }.into())
+        Ok(IntegrationModel { id: Attr::Value(id.to_string()), ..IntegrationModel::default() }
+            .into())
     }
 }

@@ -105,8 +105,7 @@ impl Owner {
     async fn ask(&self, owner: &OwnerModel) -> Result<Option<Asked>, Problem> {
         let Some(entry) = owner.directory.value() else { return Ok(None) };
         let context = self.shared.context()?;
-        let (seen, _) =
-            look_up_owner(&context, entry.connection.text(), entry.id.text()).await?;
+        let (seen, _) = look_up_owner(&context, entry.connection.text(), entry.id.text()).await?;
         let known = owner.inactive_since.as_deref().and_then(|text| text.parse().ok());
         let (status, since) =
             status(&seen, owner.department.as_deref(), known, &context.rules, context.now());
@@ -166,8 +165,7 @@ impl Resource for Owner {
                 prior.directory != planned.directory || prior.department != planned.department
             });
             if asks {
-                planned.status =
-                    if bound { Attr::unknown_not_null() } else { "unchecked".into() };
+                planned.status = if bound { Attr::unknown_not_null() } else { "unchecked".into() };
                 planned.inactive_since = Attr::Null;
             }
         }
@@ -190,13 +188,19 @@ impl Resource for Owner {
         }
     }
 
-    async fn create(&self, request: Create<OwnerModel>) -> Result<Done<OwnerModel>, Failure<OwnerModel>> {
+    async fn create(
+        &self,
+        request: Create<OwnerModel>,
+    ) -> Result<Done<OwnerModel>, Failure<OwnerModel>> {
         let mut owner = request.planned;
         self.bind(&mut owner).await.map_err(errors)?;
         Ok(owner.into())
     }
 
-    async fn read(&self, request: Read<OwnerModel>) -> Result<Option<Done<OwnerModel>>, Diagnostics> {
+    async fn read(
+        &self,
+        request: Read<OwnerModel>,
+    ) -> Result<Option<Done<OwnerModel>>, Diagnostics> {
         let mut owner = request.state;
         if owner.name.is_null() {
             return Ok(Some(owner.into()));
@@ -240,7 +244,10 @@ impl Resource for Owner {
         }
     }
 
-    async fn update(&self, request: Update<OwnerModel>) -> Result<Done<OwnerModel>, Failure<OwnerModel>> {
+    async fn update(
+        &self,
+        request: Update<OwnerModel>,
+    ) -> Result<Done<OwnerModel>, Failure<OwnerModel>> {
         let mut owner = request.planned;
         if owner.status.is_unknown() {
             self.bind(&mut owner).await.map_err(errors)?;
@@ -248,7 +255,10 @@ impl Resource for Owner {
         Ok(owner.into())
     }
 
-    async fn delete(&self, _request: Delete<OwnerModel>) -> Result<Diagnostics, Failure<OwnerModel>> {
+    async fn delete(
+        &self,
+        _request: Delete<OwnerModel>,
+    ) -> Result<Diagnostics, Failure<OwnerModel>> {
         // What it owned went first, by the graph.
         Ok(Diagnostics::new())
     }

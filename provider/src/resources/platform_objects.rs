@@ -172,9 +172,9 @@ pub(crate) fn settings_of(fields: &[Field], value: &Value) -> Settings {
                 Some(count) => Setting::Count(count),
                 None => continue,
             },
-            Some(Value::Set(texts)) => Setting::Texts(
-                texts.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-            ),
+            Some(Value::Set(texts)) => {
+                Setting::Texts(texts.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+            }
             _ => continue,
         };
         settings.0.insert(field.name.to_owned(), setting);

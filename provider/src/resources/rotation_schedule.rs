@@ -9,9 +9,7 @@ use policy::{Schedule, schedule::Lifetime};
 use tfplugin::{
     Attr, Diagnostic, Diagnostics, Model, Path,
     erased::Call,
-    resource::{
-        Create, Delete, Done, Failure, MoveState, Plan, Read, Resource, Source, Update,
-    },
+    resource::{Create, Delete, Done, Failure, MoveState, Plan, Read, Resource, Source, Update},
 };
 
 use crate::{rules, shared::Shared, values::instant};
@@ -287,7 +285,8 @@ impl Resource for RotationSchedule {
                 planned.overdue_after = quarter;
             }
             let changed = prior.is_some_and(|prior| prior != &*planned);
-            let faults = schedule(&planned.parts()).map(|one| one.faults(floor)).unwrap_or_default();
+            let faults =
+                schedule(&planned.parts()).map(|one| one.faults(floor)).unwrap_or_default();
             for (name, text) in faults {
                 plan.diagnostics.error_at(
                     name,
@@ -355,7 +354,8 @@ impl MoveState for RotationSchedule {
         if !theirs {
             return Ok(None);
         }
-        let number = |name: &str| source.state.get(name).and_then(serde_json::Value::as_u64).unwrap_or(0);
+        let number =
+            |name: &str| source.state.get(name).and_then(serde_json::Value::as_u64).unwrap_or(0);
         let seconds = number("rotation_days") * 86_400
             + number("rotation_hours") * 3_600
             + number("rotation_minutes") * 60;

@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{Action, Direction, IntegrationId, ScopeId};
 use operations::{DeclaredScopes, KindLattice, observe_integration, park_scopes, set_scopes};
-use policy::scopes::{
-    Declared, Enforcement, above_ceiling, canonical_set, echo, highest_action,
-};
+use policy::scopes::{Declared, Enforcement, above_ceiling, canonical_set, echo, highest_action};
 use tfplugin::{
     Attr, Diagnostic, Diagnostics, Model, Path, Set,
     erased::Call,
@@ -202,7 +200,11 @@ impl Resource for Scope {
         }
         for (scope, word) in config.classify.value().into_iter().flatten() {
             if let Err(expected) = crate::rules::action(word) {
-                found.error_at(Path::attribute("classify").key(scope), "This is no action", expected);
+                found.error_at(
+                    Path::attribute("classify").key(scope),
+                    "This is no action",
+                    expected,
+                );
             }
         }
         found
@@ -247,7 +249,8 @@ impl Resource for Scope {
                 check_grammar(lattice, config, &mut told);
                 // The same set in another spelling is no change.
                 if let Some(prior) = prior
-                    && let (Some(before), Some(after)) = (prior.scopes.value(), planned.scopes.value())
+                    && let (Some(before), Some(after)) =
+                        (prior.scopes.value(), planned.scopes.value())
                     && before != after
                     && canonical_set(&lattice, before) == canonical_set(&lattice, after)
                 {
@@ -268,7 +271,13 @@ impl Resource for Scope {
                     .chain(planned.temporary.value().into_iter().flatten().map(|(scope, _)| scope))
                     .cloned()
                     .collect();
-                let over = above_ceiling(&lattice, &wanted, &classify_of(planned), most, ceiling.scopes.value());
+                let over = above_ceiling(
+                    &lattice,
+                    &wanted,
+                    &classify_of(planned),
+                    most,
+                    ceiling.scopes.value(),
+                );
                 for (scope, action) in over {
                     told.error_at(
                         "scopes",
@@ -301,7 +310,8 @@ impl Resource for Scope {
                     }
                 }
                 if let Some(prior) = prior
-                    && let (Some(before), Some(after)) = (prior.scopes.value(), planned.scopes.value())
+                    && let (Some(before), Some(after)) =
+                        (prior.scopes.value(), planned.scopes.value())
                 {
                     let way = lattice.platform.direction(
                         lattice.kind,
@@ -310,18 +320,36 @@ impl Resource for Scope {
                     );
                     let gained: Vec<String> = after
                         .difference(before)
-                        .map(|scope| format!("+ {scope} ({})", highest_action(&lattice, [scope], &classify_of(planned))))
+                        .map(|scope| {
+                            format!(
+                                "+ {scope} ({})",
+                                highest_action(&lattice, [scope], &classify_of(planned))
+                            )
+                        })
                         .collect();
                     let lost: Vec<String> = before
                         .difference(after)
-                        .map(|scope| format!("- {scope} ({})", highest_action(&lattice, [scope], &classify_of(planned))))
+                        .map(|scope| {
+                            format!(
+                                "- {scope} ({})",
+                                highest_action(&lattice, [scope], &classify_of(planned))
+                            )
+                        })
                         .collect();
                     if way != Direction::None {
-                        let title = if way.may_widen() { "This change gives power" } else { "This change takes power away" };
+                        let title = if way.may_widen() {
+                            "This change gives power"
+                        } else {
+                            "This change takes power away"
+                        };
                         told.warning_at(
                             "scopes",
                             title,
-                            format!("{} {way}: {}.", planned.id.text(), [gained, lost].concat().join(", ")),
+                            format!(
+                                "{} {way}: {}.",
+                                planned.id.text(),
+                                [gained, lost].concat().join(", ")
+                            ),
                         );
                     }
                 }
@@ -333,17 +361,27 @@ impl Resource for Scope {
         }
     }
 
-    async fn create(&self, request: Create<ScopeModel>) -> Result<Done<ScopeModel>, Failure<ScopeModel>> {
+    async fn create(
+        &self,
+        request: Create<ScopeModel>,
+    ) -> Result<Done<ScopeModel>, Failure<ScopeModel>> {
         self.set(request.planned, true).await
     }
 
-    async fn read(&self, request: Read<ScopeModel>) -> Result<Option<Done<ScopeModel>>, Diagnostics> {
+    async fn read(
+        &self,
+        request: Read<ScopeModel>,
+    ) -> Result<Option<Done<ScopeModel>>, Diagnostics> {
         let mut model = request.state;
         let id = model.id.as_deref().and_then(|id| id.parse::<ScopeId>().ok()).map(|id| id.0);
         let (Some(id), Some(lattice)) =
             (id.clone(), lattice_of(&id.map(|id| id.to_string()).into()))
         else {
-            return Err(Diagnostic::error("The id in state is not one of ours", format!("{:?}", model.id.text())).into());
+            return Err(Diagnostic::error(
+                "The id in state is not one of ours",
+                format!("{:?}", model.id.text()),
+            )
+            .into());
         };
         let context = self.shared.context().map_err(errors)?;
         let seen = observe_integration(&context, &id, None, None).await.map_err(errors)?;
@@ -356,8 +394,9 @@ impl Resource for Scope {
                 ..ScopedIntegration::default()
             });
             model.enforcement = "exact".into();
-            model.justification =
-                Attr::from(seen.observed.record.as_ref().and_then(|record| record.justification.clone()));
+            model.justification = Attr::from(
+                seen.observed.record.as_ref().and_then(|record| record.justification.clone()),
+            );
         }
         let live: BTreeSet<domain::Scope> =
             seen.observed.scopes.iter().map(|granted| granted.scope.clone()).collect();
@@ -396,11 +435,17 @@ impl Resource for Scope {
         Ok(Some(Done::new(model).tell(told)))
     }
 
-    async fn update(&self, request: Update<ScopeModel>) -> Result<Done<ScopeModel>, Failure<ScopeModel>> {
+    async fn update(
+        &self,
+        request: Update<ScopeModel>,
+    ) -> Result<Done<ScopeModel>, Failure<ScopeModel>> {
         self.set(request.planned, false).await
     }
 
-    async fn delete(&self, request: Delete<ScopeModel>) -> Result<Diagnostics, Failure<ScopeModel>> {
+    async fn delete(
+        &self,
+        request: Delete<ScopeModel>,
+    ) -> Result<Diagnostics, Failure<ScopeModel>> {
         let model = request.prior;
         let reference = model.integration.value().cloned().unwrap_or_default();
         let Some(id) = integration_of(&reference.id) else { return Ok(Diagnostics::new()) };
@@ -411,10 +456,15 @@ impl Resource for Scope {
 }
 
 impl Scope {
-    async fn set(&self, mut model: ScopeModel, first: bool) -> Result<Done<ScopeModel>, Failure<ScopeModel>> {
+    async fn set(
+        &self,
+        mut model: ScopeModel,
+        first: bool,
+    ) -> Result<Done<ScopeModel>, Failure<ScopeModel>> {
         let context = self.shared.context().map_err(errors)?;
         let reference = model.integration.value().cloned().unwrap_or_default();
-        let (Some(id), Some(lattice)) = (integration_of(&reference.id), lattice_of(&reference.id)) else {
+        let (Some(id), Some(lattice)) = (integration_of(&reference.id), lattice_of(&reference.id))
+        else {
             return Err(Diagnostic::error(
                 "This integration has no scopes",
                 format!("{}: nothing is known of its scopes here.", reference.id.text()),
@@ -465,7 +515,9 @@ fn plan_temporary(prior: Option<&ScopeModel>, planned: &mut ScopeModel) {
     let mut open = false;
     if let Some(dated) = planned.temporary.value_mut() {
         for (scope, one) in dated.iter_mut() {
-            let same = before.get(scope).filter(|known| known.from == one.from && known.until == one.until);
+            let same = before
+                .get(scope)
+                .filter(|known| known.from == one.from && known.until == one.until);
             one.status = match same.and_then(|known| known.status.as_deref()) {
                 Some("starting") => {
                     open = true;
@@ -494,7 +546,8 @@ fn plan_temporary(prior: Option<&ScopeModel>, planned: &mut ScopeModel) {
 }
 
 fn check_grammar(lattice: KindLattice, config: &ScopeModel, found: &mut Diagnostics) {
-    let dated = config.temporary.value().into_iter().flatten().map(|(scope, _)| (scope, "temporary"));
+    let dated =
+        config.temporary.value().into_iter().flatten().map(|(scope, _)| (scope, "temporary"));
     let standing = config.scopes.value().into_iter().flatten().map(|scope| (scope, "scopes"));
     for (scope, attribute) in standing.chain(dated) {
         if let Err(error) = lattice.platform.parse_scope(lattice.kind, scope) {
@@ -546,7 +599,9 @@ impl ImportState for Scope {
                 identity.kind.need("kind")?.clone(),
                 identity.key.need("key")?.clone(),
             )),
-            (_, None) => return Err(Diagnostic::error("No id", "Give an id or an identity.").into()),
+            (_, None) => {
+                return Err(Diagnostic::error("No id", "Give an id or an identity.").into());
+            }
         };
         Ok(ScopeModel { id: Attr::Value(id.to_string()), ..ScopeModel::default() }.into())
     }

@@ -1,0 +1,112 @@
+//! A real core: terraform or tofu, each with a home and a configuration of its own.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use crate::{Result, tools};
+
+/// A core's program.
+#[derive(Debug, Clone)]
+pub struct Core {
+    /// Where it is.
+    pub path: PathBuf,
+}
+
+/// A run that ended.
+#[derive(Debug)]
+pub struct Ran {
+    /// The exit code.
+    pub code: i32,
+    /// Everything that it said, without colors.
+    pub said: String,
+}
+
+impl Ran {
+    /// The output, if the exit code is this.
+    ///
+    /// # Errors
+    ///
+    /// Another one, with all that was said.
+    pub fn expect(self, code: i32) -> Result<String> {
+        if self.code == code {
+            Ok(self.said)
+        } else {
+            Err(format!("exit code {} where {code} was expected:\n{}", self.code, self.said))
+        }
+    }
+}
+
+impl Core {
+    /// The one that is named, else the first on the PATH.
+    ///
+    /// # Errors
+    ///
+    /// There is none.
+    pub fn find(named: Option<&Path>) -> Result<Core> {
+        if let Some(path) = named {
+            return Ok(Core { path: path.to_owned() });
+        }
+        let path = tools::find("terraform").or_else(|| tools::find("tofu"));
+        Ok(Core { path: path.map_or_else(|| tools::need("terraform"), Ok)? })
+    }
+
+    /// All that tests should run: those on the PATH and those in `NHI_TEST_CORES`.
+    ///
+    /// # Errors
+    ///
+    /// There is none.
+    pub fn all() -> Result<Vec<Core>> {
+        let named = std::env::var_os("NHI_TEST_CORES").unwrap_or_default();
+        let mut cores: Vec<Core> = std::env::split_paths(&named)
+            .filter(|path| !path.as_os_str().is_empty())
+            .map(|path| Core { path })
+            .collect();
+        let here = ["terraform", "tofu"].into_iter().filter_map(tools::find);
+        cores.extend(here.map(|path| Core { path }));
+        cores.dedup_by(|a, b| a.path == b.path);
+        if cores.is_empty() { Err(tools::need("terraform").unwrap_err()) } else { Ok(cores) }
+    }
+
+    /// A command in a folder. Inherited `TF_*` variables and the user's own configuration are kept
+    /// out.
+    pub fn command(&self, folder: &Path, home: &Path) -> Command {
+        let mut command = Command::new(&self.path);
+        command.current_dir(folder).stdin(Stdio::null());
+        clean(&mut command);
+        command
+            .env("HOME", home)
+            .env("TF_CLI_CONFIG_FILE", home.join("cli.rc"))
+            .env("CHECKPOINT_DISABLE", "1")
+            .env("TF_IN_AUTOMATION", "1")
+            .env("TF_INPUT", "0");
+        command
+    }
+}
+
+/// Keeps inherited `TF_*` variables out.
+pub fn clean(command: &mut Command) {
+    let inherited: Vec<OsString> = std::env::vars_os()
+        .map(|(name, _)| name)
+        .filter(|name| name.to_string_lossy().starts_with("TF_"))
+        .collect();
+    for name in inherited {
+        command.env_remove(name);
+    }
+}
+
+/// Runs a command to its end and takes what it said, both streams in one.
+///
+/// # Errors
+///
+/// It did not start.
+pub fn ran(command: &mut Command) -> Result<Ran> {
+    let done = command.output().map_err(|error| format!("{command:?}: {error}"))?;
+    let said = [done.stdout, done.stderr].concat();
+    Ok(Ran {
+        code: done.status.code().unwrap_or(-1),
+        said: String::from_utf8_lossy(&said).into_owned(),
+    })
+}

@@ -1,0 +1,45 @@
+//! Our two programs, built if they are not fresh.
+
+use std::{path::PathBuf, process::Command, sync::OnceLock};
+
+use crate::{Result, tools};
+
+/// Where the two programs are.
+#[derive(Debug, Clone)]
+pub struct Programs {
+    /// `terraform-provider-nhi`.
+    pub provider: PathBuf,
+    /// `nhi`.
+    pub nhi: PathBuf,
+}
+
+/// Builds both, once a process.
+///
+/// # Errors
+///
+/// They do not build.
+pub fn built() -> Result<Programs> {
+    static BUILT: OnceLock<Result<Programs>> = OnceLock::new();
+    BUILT
+        .get_or_init(|| {
+            let folder = tools::build_folder()?;
+            let release = folder.file_name().is_some_and(|name| name == "release");
+            let mut cargo =
+                Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+            cargo
+                .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+                .args(["build", "--quiet", "-p", "provider", "-p", "nhi"]);
+            if release {
+                cargo.arg("--release");
+            }
+            if let Some(target) = folder.parent() {
+                cargo.arg("--target-dir").arg(target);
+            }
+            tools::run(&mut cargo)?;
+            Ok(Programs {
+                provider: folder.join("terraform-provider-nhi"),
+                nhi: folder.join("nhi"),
+            })
+        })
+        .clone()
+}

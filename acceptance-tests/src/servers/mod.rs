@@ -1,0 +1,5 @@
+//! Real servers, fetched by the ordinary package clients and run on loopback. One file a server.
+
+pub mod openbao;
+
+pub use openbao::OpenBao;

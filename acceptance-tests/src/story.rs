@@ -1,0 +1,182 @@
+//! The story that the demonstration tells and a test runs: from HCL to proof.
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use crate::{Core, Result, World};
+
+/// What people copy, and what is run here.
+pub const MAIN: &str = include_str!("../../examples/scenarios/demo/main.tf");
+
+/// Hears what happens.
+pub trait Listener {
+    /// A new step.
+    fn step(&mut self, title: &str);
+    /// What a program really said, with the command that made it.
+    fn said(&mut self, command: &str, output: &str);
+    /// Something that was checked and holds.
+    fn holds(&mut self, fact: &str);
+    /// Waiting: for what, and how long yet.
+    fn waiting(&mut self, what: &str, left: Duration);
+}
+
+fn check(holds: bool, fact: &str, listener: &mut dyn Listener) -> Result<()> {
+    if holds {
+        listener.holds(fact);
+        Ok(())
+    } else {
+        Err(format!("this does not hold: {fact}"))
+    }
+}
+
+fn plan(world: &World, code: i32, listener: &mut dyn Listener) -> Result<String> {
+    let said = world.plan()?.expect(code)?;
+    listener.said("terraform plan -detailed-exitcode", &changes(&said));
+    Ok(said)
+}
+
+fn apply(world: &World, listener: &mut dyn Listener) -> Result<String> {
+    let said = world.apply()?;
+    let told = said.lines().filter(|line| {
+        line.contains(": Creat")
+            || line.contains(": Modif")
+            || line.contains(": Destr")
+            || line.starts_with("Apply complete")
+    });
+    listener.said("terraform apply", &told.collect::<Vec<_>>().join("\n"));
+    Ok(said)
+}
+
+/// The part of a plan that tells what would be done, without the core's advice around it.
+fn changes(said: &str) -> String {
+    let begin = said
+        .find("Terraform will perform")
+        .or_else(|| said.find("OpenTofu will perform"))
+        .or_else(|| said.find("No changes."))
+        .unwrap_or(0);
+    let rest = &said[begin..];
+    let end = rest.find("\n─").unwrap_or(rest.len());
+    rest[..end].trim_end().to_owned()
+}
+
+/// Tells the whole story and returns the world as it is at the end.
+///
+/// # Errors
+///
+/// What did not hold, with what was said.
+pub fn tell(core: Core, folder: Option<&Path>, listener: &mut dyn Listener) -> Result<World> {
+    let world = match folder {
+        Some(folder) => World::at(core, MAIN, folder, None)?,
+        None => World::new(core, MAIN)?,
+    };
+    let bao = &world.bao;
+    let document = |world: &World| world.bao.document("apps/invoice-sync");
+
+    listener.step("An integration, what it may do, and its first credential");
+    plan(&world, 2, listener)?;
+    apply(&world, listener)?;
+    let first = document(&world)?;
+    check(bao.signs_in(&first)?, "the application signs in with what the sink holds", listener)?;
+    let mut secrets = vec![secret_of(&first)];
+    world.no_secret_leaked(&secrets)?;
+    listener.holds("state, plan, log, ledger and output were searched for the secret: nothing");
+    plan(&world, 0, listener)?;
+
+    listener.step("Behind Terraform's back: a wider policy, and a second secret-id");
+    bao.widen("nhi/invoice-sync", "secret/data/payroll/*")?;
+    let stray = bao.add_secret_id("invoice-sync")?;
+    let said = plan(&world, 2, listener)?;
+    check(
+        said.contains("secret/data/payroll/*:read"),
+        "plan names the scope that was added",
+        listener,
+    )?;
+    check(said.contains("(secret)"), "and what it lets its holder do", listener)?;
+    check(said.contains(&stray), "and the credential that nobody declared", listener)?;
+    let drift = world.nhi(&["drift"])?.expect(2)?;
+    listener.said("nhi drift   (exit code 2)", drift.trim_end());
+    check(
+        drift.contains("secret/data/payroll/*:read") && drift.contains(&stray),
+        "nhi drift says the same without Terraform",
+        listener,
+    )?;
+
+    listener.step("Apply narrows and revokes");
+    apply(&world, listener)?;
+    check(
+        !bao.accessors("invoice-sync")?.contains(&stray),
+        "the stray secret-id is gone",
+        listener,
+    )?;
+    plan(&world, 0, listener)?;
+
+    listener.step("The credential falls due, by the real clock");
+    let said = wait_for_plan(&world, Duration::from_secs(120), "the schedule", listener)?;
+    listener.said("terraform plan -detailed-exitcode", &changes(&said));
+    check(said.contains("\"due\" -> \"current\""), "plan shows the rotation", listener)?;
+    apply(&world, listener)?;
+    let second = document(&world)?;
+    check(second["secret_id"] != first["secret_id"], "the sink holds a new secret", listener)?;
+    check(bao.signs_in(&second)?, "the application signs in with the new one", listener)?;
+    check(bao.signs_in(&first)?, "the old one still works: its overlap is not over", listener)?;
+    secrets.push(secret_of(&second));
+    let said = wait_for_plan(&world, Duration::from_secs(60), "the overlap", listener)?;
+    check(said.contains("retire_due"), "plan shows that the old one is to go", listener)?;
+    apply(&world, listener)?;
+    check(!bao.signs_in(&first)?, "the old one is refused", listener)?;
+    check(bao.signs_in(&second)?, "the new one works", listener)?;
+    let credential = world.state("nhi_credential.invoice_sync")?;
+    check(credential["last_revocation"]["grade"] == "A", "proven to grade A", listener)?;
+    let proof = world
+        .nhi(&["ledger", "show", "--kind", "rotation.proven", "--kind", "probe.round"])?
+        .expect(0)?;
+    listener.said("nhi ledger show --kind rotation.proven --kind probe.round", proof.trim_end());
+
+    listener.step("Destroy revokes everything");
+    let said = world.terraform(&["destroy", "-auto-approve"])?.expect(0)?;
+    let told: Vec<&str> = said
+        .lines()
+        .filter(|line| line.contains(": Destr") || line.starts_with("Destroy complete"))
+        .collect();
+    listener.said("terraform destroy", &told.join("\n"));
+    check(bao.roles()?.is_empty(), "the platform is empty", listener)?;
+    check(!bao.signs_in(&second)?, "the last credential is refused", listener)?;
+    let history = world.nhi(&["ledger", "show"])?.expect(0)?;
+    listener.said("nhi ledger show", history.trim_end());
+    let verified = world.nhi(&["ledger", "verify"])?.expect(0)?;
+    listener.said("nhi ledger verify", verified.trim_end());
+    world.no_secret_leaked(&secrets)?;
+    listener.holds("everything that was written and said was searched for both secrets: nothing");
+    Ok(world)
+}
+
+fn secret_of(document: &Value) -> String {
+    document["secret_id"].as_str().unwrap_or_default().to_owned()
+}
+
+/// Plans until there is something to do.
+fn wait_for_plan(
+    world: &World,
+    most: Duration,
+    what: &str,
+    listener: &mut dyn Listener,
+) -> Result<String> {
+    let until = Instant::now() + most;
+    loop {
+        let ran = world.plan()?;
+        if ran.code == 2 {
+            return Ok(ran.said);
+        }
+        ran.expect(0)?;
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(format!("{what} did not show within {} seconds", most.as_secs()));
+        }
+        listener.waiting(what, left);
+        std::thread::sleep(Duration::from_secs(3));
+    }
+}

@@ -1,0 +1,98 @@
+//! Programs that must be on the machine, each with one clear line when it is not.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use crate::Result;
+
+/// How to get a tool.
+fn remedy(tool: &str) -> &'static str {
+    match tool {
+        "python3" => "install Python 3 with pip (Debian: apt-get install python3 python3-pip)",
+        "node" | "npm" => "install Node.js with npm (Debian: apt-get install nodejs npm)",
+        "terraform" | "tofu" => {
+            "install Terraform or OpenTofu and put it on the PATH, or name it with --core PATH"
+        }
+        "cc" => "install a C compiler (Debian: apt-get install gcc)",
+        _ => "install it and put it on the PATH",
+    }
+}
+
+/// Finds a program on the PATH.
+pub fn find(tool: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(tool)).find(|file| file.is_file())
+}
+
+/// Finds a program that is needed.
+///
+/// # Errors
+///
+/// One line that names it and how to get it.
+pub fn need(tool: &str) -> Result<PathBuf> {
+    find(tool).ok_or_else(|| format!("{tool} is needed and is not here: {}", remedy(tool)))
+}
+
+/// Runs a program to its end, quietly.
+///
+/// # Errors
+///
+/// It failed; the end of what it said.
+pub fn run(command: &mut Command) -> Result<()> {
+    let shown = format!("{command:?}");
+    let done =
+        command.stdin(Stdio::null()).output().map_err(|error| format!("{shown}: {error}"))?;
+    if done.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&done.stderr);
+    let end: String = said
+        .lines()
+        .rev()
+        .take(6)
+        .collect::<Vec<_>>()
+        .into_iter()
+        .rev()
+        .collect::<Vec<_>>()
+        .join("\n");
+    Err(format!("{shown} failed:\n{end}"))
+}
+
+/// Where built programs are: beside whatever runs now.
+///
+/// # Errors
+///
+/// This program is nowhere that can be told.
+pub fn build_folder() -> Result<PathBuf> {
+    let exe = std::env::current_exe().map_err(|error| format!("this program's place: {error}"))?;
+    let folder = exe.parent().unwrap_or(Path::new("."));
+    // Tests run from `deps` inside it.
+    let folder = if folder.ends_with("deps") { folder.parent().unwrap_or(folder) } else { folder };
+    Ok(folder.to_owned())
+}
+
+/// Where fetched servers are kept.
+///
+/// # Errors
+///
+/// As [`build_folder`].
+pub fn server_folder() -> Result<PathBuf> {
+    if let Some(folder) = std::env::var_os("NHI_SERVERS_DIR") {
+        return Ok(folder.into());
+    }
+    Ok(build_folder()?.parent().unwrap_or(Path::new("target")).join("servers"))
+}
+
+/// A free port on loopback.
+///
+/// # Errors
+///
+/// There is none.
+pub fn free_port() -> Result<u16> {
+    std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .map(|address| address.port())
+        .map_err(|error| format!("no free port on 127.0.0.1: {error}"))
+}

@@ -1,0 +1,253 @@
+//! One world: a folder, a core, our programs, a server.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::{
+    Core, Ran, Result,
+    core::{clean, ran},
+    programs::{self, Programs},
+    secrets,
+    servers::{OpenBao, openbao::ROOT},
+};
+
+/// The realm's key of every world. It protects nothing.
+pub const REALM_KEY: &str = "a-realm-key-for-tests-only-0123456789";
+
+/// A folder with everything in it.
+#[derive(Debug)]
+pub struct World {
+    /// The core.
+    pub core: Core,
+    /// Our programs.
+    pub programs: Programs,
+    /// The server.
+    pub bao: OpenBao,
+    /// Where the configuration is.
+    pub folder: PathBuf,
+    home: PathBuf,
+    root: Option<tempfile::TempDir>,
+    transcript: std::sync::Mutex<String>,
+    extra: Vec<(String, String)>,
+}
+
+/// `nhi.hcl` of a world.
+pub fn nhi_hcl(address: &str) -> String {
+    include_str!("../../examples/scenarios/demo/nhi.hcl").replace("http://127.0.0.1:8200", address)
+}
+
+impl World {
+    /// A new world in a temporary folder, with `main.tf` as given and the usual `nhi.hcl`.
+    ///
+    /// # Errors
+    ///
+    /// Something that it needs cannot be had.
+    pub fn new(core: Core, main: &str) -> Result<World> {
+        let root = tempfile::Builder::new()
+            .prefix("nhi-")
+            .tempdir()
+            .map_err(|error| format!("no temporary folder: {error}"))?;
+        let path = root.path().to_owned();
+        World::at(core, main, &path, Some(root))
+    }
+
+    /// A new world in a folder that stays.
+    ///
+    /// # Errors
+    ///
+    /// Something that it needs cannot be had.
+    pub fn at(
+        core: Core,
+        main: &str,
+        path: &Path,
+        root: Option<tempfile::TempDir>,
+    ) -> Result<World> {
+        let programs = programs::built()?;
+        let bao = OpenBao::start()?;
+        let (folder, home) = (path.join("work"), path.join("home"));
+        for one in [&folder, &home] {
+            fs::create_dir_all(one).map_err(|error| format!("{}: {error}", one.display()))?;
+        }
+        let world = World {
+            core,
+            programs,
+            bao,
+            folder,
+            home,
+            root,
+            transcript: std::sync::Mutex::default(),
+            extra: Vec::new(),
+        };
+        world.write("main.tf", main)?;
+        world.write("nhi.hcl", &nhi_hcl(&world.bao.address()))?;
+        let bin = world.programs.provider.parent().unwrap_or(Path::new(".")).to_owned();
+        world.use_provider(&bin)?;
+        Ok(world)
+    }
+
+    /// Takes the provider that stands in this folder.
+    ///
+    /// # Errors
+    ///
+    /// The core's configuration cannot be written.
+    pub fn use_provider(&self, folder: &Path) -> Result<()> {
+        let bin =
+            fs::canonicalize(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        let rc = format!(
+            "provider_installation {{\n  dev_overrides {{\n    \"open-nhi/nhi\" = \"{}\"\n  }}\n  \
+             direct {{}}\n}}\n",
+            bin.display()
+        );
+        fs::write(self.home.join("cli.rc"), rc).map_err(|error| error.to_string())
+    }
+
+    /// Sets a variable for every program of this world.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> World {
+        self.extra.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Where everything is.
+    pub fn root(&self) -> &Path {
+        self.folder.parent().unwrap_or(&self.folder)
+    }
+
+    /// Lets the folder stay.
+    pub fn keep(&mut self) {
+        if let Some(root) = self.root.take() {
+            let _ = root.keep();
+        }
+    }
+
+    /// Writes a file of the configuration.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be written.
+    pub fn write(&self, name: &str, text: &str) -> Result<()> {
+        let path = self.folder.join(name);
+        fs::write(&path, text).map_err(|error| format!("{}: {error}", path.display()))
+    }
+
+    /// Reads a file of the configuration.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read.
+    pub fn read(&self, name: &str) -> Result<String> {
+        let path = self.folder.join(name);
+        fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))
+    }
+
+    fn prepare(&self, command: &mut Command) {
+        command.env("BAO_TOKEN", ROOT).env("NHI_REALM_KEY", REALM_KEY).env_remove("NHI_CONFIG");
+        for (name, value) in &self.extra {
+            command.env(name, value);
+        }
+    }
+
+    /// Runs the core.
+    ///
+    /// # Errors
+    ///
+    /// It did not start.
+    pub fn terraform(&self, words: &[&str]) -> Result<Ran> {
+        let mut command = self.core_command();
+        command.args(words).arg("-no-color");
+        self.take(ran(&mut command)?)
+    }
+
+    /// A command of the core, prepared and not run.
+    pub fn core_command(&self) -> Command {
+        let mut command = self.core.command(&self.folder, &self.home);
+        self.prepare(&mut command);
+        command.env("TF_LOG_PROVIDER", "trace").env("TF_LOG_PATH", self.folder.join("trace.log"));
+        command
+    }
+
+    /// Runs `nhi`.
+    ///
+    /// # Errors
+    ///
+    /// It did not start.
+    pub fn nhi(&self, words: &[&str]) -> Result<Ran> {
+        let mut command = Command::new(&self.programs.nhi);
+        command.current_dir(&self.folder).args(words).env("NO_COLOR", "1");
+        clean(&mut command);
+        self.prepare(&mut command);
+        self.take(ran(&mut command)?)
+    }
+
+    fn take(&self, ran: Ran) -> Result<Ran> {
+        if let Ok(mut transcript) = self.transcript.lock() {
+            transcript.push_str(&ran.said);
+        }
+        Ok(ran)
+    }
+
+    /// `apply -auto-approve`, which must succeed.
+    ///
+    /// # Errors
+    ///
+    /// It failed.
+    pub fn apply(&self) -> Result<String> {
+        self.terraform(&["apply", "-auto-approve"])?.expect(0)
+    }
+
+    /// `plan -detailed-exitcode`: 0 nothing, 2 something.
+    ///
+    /// # Errors
+    ///
+    /// It did not start.
+    pub fn plan(&self) -> Result<Ran> {
+        self.terraform(&["plan", "-detailed-exitcode"])
+    }
+
+    /// A plan that must find nothing to do.
+    ///
+    /// # Errors
+    ///
+    /// It found something.
+    pub fn plan_is_empty(&self) -> Result<()> {
+        self.plan()?.expect(0).map(|_| ())
+    }
+
+    /// The attributes of one resource in state.
+    ///
+    /// # Errors
+    ///
+    /// It is not there.
+    pub fn state(&self, address: &str) -> Result<serde_json::Value> {
+        let mut command = self.core_command();
+        let shown = command.args(["show", "-json"]).output().map_err(|error| error.to_string())?;
+        let json: serde_json::Value = serde_json::from_slice(&shown.stdout)
+            .map_err(|error| format!("show -json: {error}"))?;
+        let all =
+            json["values"]["root_module"]["resources"].as_array().cloned().unwrap_or_default();
+        all.into_iter()
+            .find(|one| one["address"] == address)
+            .map(|one| one["values"].clone())
+            .ok_or_else(|| format!("{address} is not in state"))
+    }
+
+    /// Searches everything that this world wrote and said for secrets that the server holds or held.
+    ///
+    /// # Errors
+    ///
+    /// One was found: where.
+    pub fn no_secret_leaked(&self, secrets: &[String]) -> Result<()> {
+        let places = secrets::found_in(&self.folder, secrets)?;
+        if !places.is_empty() {
+            return Err(format!("a secret stands in {places:?}"));
+        }
+        let transcript = self.transcript.lock().map_err(|_| "the transcript is lost")?;
+        if secrets::told(&transcript, secrets) {
+            return Err("a secret was printed".into());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,281 @@
+//! `nhi doctor`: is everything reachable, what can each connection do, what is missing?
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use operations::{Context, Problem};
+use serde_json::{Value, json};
+use wiring::Loaded;
+
+use crate::{
+    exit::Exit,
+    output::{BOLD, GREEN, Output, RED, YELLOW, styled},
+    slips,
+};
+
+/// Check connections, realm, custody, policy and ledger, and say how to get what is missing.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  nhi doctor
+  nhi doctor bao
+  nhi doctor --hcl .      find `.id` where the whole object is wanted, and print the corrected line
+
+Exit codes: 0 nothing is missing · 1 something is")]
+pub(crate) struct Doctor {
+    /// Only this connection.
+    #[arg(value_name = "CONNECTION")]
+    connection: Option<String>,
+
+    /// Look through the .tf files of a folder for the slip that the core cannot word.
+    #[arg(long, value_name = "DIR")]
+    hcl: Option<PathBuf>,
+
+    /// Text or JSON.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// How one thing is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Health {
+    Good,
+    Weak,
+    Bad,
+}
+
+impl Health {
+    fn word(self) -> &'static str {
+        match self {
+            Health::Good => "ok",
+            Health::Weak => "note",
+            Health::Bad => "missing",
+        }
+    }
+}
+
+/// One thing that was looked at.
+#[derive(Debug)]
+struct Look {
+    what: String,
+    health: Health,
+    text: String,
+}
+
+fn look(what: impl Into<String>, health: Health, text: impl Into<String>) -> Look {
+    Look { what: what.into(), health, text: text.into() }
+}
+
+fn bad(what: impl Into<String>, problem: &Problem) -> Look {
+    look(what, Health::Bad, problem.to_string())
+}
+
+impl Doctor {
+    pub(crate) async fn run(self, config: Option<&str>, output: &Output) -> Result<Exit, Problem> {
+        if let Some(folder) = &self.hcl {
+            return slips_in(folder, output);
+        }
+        let loaded = wiring::load(config)?;
+        let mut looks = Vec::new();
+        let progress = output.progress("asking");
+        match loaded.read_only().context("nhi", "command") {
+            Ok(context) => {
+                let names = match &self.connection {
+                    Some(name) => vec![name.clone()],
+                    None => context.connections.names(),
+                };
+                for name in names {
+                    progress.say(&format!("asking {name}"));
+                    looks.extend(connection(&context, &name).await);
+                }
+                if self.connection.is_none() {
+                    looks.extend(rest(&loaded, &context).await);
+                }
+            }
+            Err(problem) => looks.push(bad("configuration", &problem)),
+        }
+        drop(progress);
+        match self.format {
+            Format::Text => print(&looks, output),
+            Format::Json => {
+                let all: Vec<Value> = looks
+                    .iter()
+                    .map(|one| json!({ "what": one.what, "health": one.health.word(), "text": one.text }))
+                    .collect();
+                output.line(&json!({ "looks": all }).to_string());
+            }
+        }
+        Ok(if looks.iter().any(|one| one.health == Health::Bad) {
+            Exit::Failed
+        } else {
+            Exit::Clean
+        })
+    }
+}
+
+async fn connection(context: &Context, name: &str) -> Vec<Look> {
+    let what = format!("connection {name}");
+    let opened = match context.connections.get(name).await {
+        Ok(opened) => opened,
+        Err(problem) => return vec![bad(what, &problem)],
+    };
+    let mut looks = Vec::new();
+    if let Some(connector) = &opened.connector {
+        match connector.tenant().await {
+            Ok(tenant) => match context.connections.pinned_tenant(name) {
+                Some(pin) if pin != tenant => looks.push(look(
+                    what.clone(),
+                    Health::Bad,
+                    format!("it answers as tenant {tenant}, and {pin} is pinned.\nNext: correct the address, or tenant in nhi.hcl"),
+                )),
+                Some(_) => looks.push(look(what.clone(), Health::Good, format!("answers as tenant {tenant}, as pinned"))),
+                None => looks.push(look(
+                    what.clone(),
+                    Health::Weak,
+                    format!("answers as tenant {tenant}, which is not pinned.\nNext: add tenant = \"{tenant}\" to it, so that another address is noticed"),
+                )),
+            },
+            Err(error) => looks.push(bad(what.clone(), &Problem::unreadable(name, &error))),
+        }
+        for kind in opened.platform.kinds() {
+            let able = kind.capabilities;
+            let words: Vec<&str> = [
+                (able.lists, "lists"),
+                (able.creates, "creates"),
+                (able.changes_scopes, "changes scopes"),
+                (able.ends_scopes, "ends dated scopes by itself"),
+                (able.disables, "disables"),
+                (able.disable_reaches_tokens, "stops issued tokens"),
+                (able.lists_credentials, "lists credentials"),
+                (able.tells_last_use, "tells last use"),
+                (able.sweeps_children, "finds minted tokens"),
+                (able.proves_by_use, "proves revocation by use"),
+            ]
+            .into_iter()
+            .filter_map(|(can, word)| can.then_some(word))
+            .collect();
+            looks.push(look(format!("  {}", kind.name), Health::Good, words.join(", ")));
+        }
+        for note in connector.notes().await {
+            looks.push(look(what.clone(), Health::Weak, note));
+        }
+    }
+    if let Some(directory) = &opened.directory {
+        match directory.check().await {
+            Ok(members) => looks.push(look(
+                what.clone(),
+                Health::Good,
+                format!("a directory of {members} members"),
+            )),
+            Err(error) => looks.push(bad(what.clone(), &Problem::unreadable(name, &error))),
+        }
+    }
+    if opened.sink.is_some() && opened.connector.is_none() {
+        looks.push(look(what, Health::Good, "a sink"));
+    }
+    looks
+}
+
+async fn rest(loaded: &Loaded, context: &Context) -> Vec<Look> {
+    let mut looks = Vec::new();
+    match context.realm.as_deref() {
+        Some(realm) if realm.key.is_some() => {
+            looks.push(look("realm", Health::Good, format!("{}, with its key", realm.id)));
+        }
+        Some(realm) => looks.push(look(
+            "realm",
+            Health::Bad,
+            format!("{}: its key is not readable here.\nNext: give this run the key that realm.key in nhi.hcl names", realm.id),
+        )),
+        None => looks.push(look(
+            "realm",
+            Health::Weak,
+            "none: no credential can be issued.\nNext: nhi init makes one",
+        )),
+    }
+    match &context.custody {
+        None => looks.push(look(
+            "custody",
+            Health::Weak,
+            "none: no credential can be issued.\nNext: add custody = { connection = \"…\", path = \"…\" } to nhi.hcl",
+        )),
+        Some(custody) => match context.connections.get(&custody.connection).await {
+            Err(problem) => looks.push(bad("custody", &problem)),
+            Ok(opened) => match opened.sink {
+                None => looks.push(look("custody", Health::Bad, format!("{:?} is no sink", custody.connection))),
+                Some(sink) => match sink.look_all(&custody.path).await {
+                    Err(error) => looks.push(bad("custody", &Problem::from(error))),
+                    Ok(_) => {
+                        let able = sink.capabilities();
+                        let health = if able.this_host_only { Health::Weak } else { Health::Good };
+                        let note = if able.this_host_only { ", seen by runs on this host only" } else { "" };
+                        looks.push(look("custody", health, format!("{}:{}{note}", custody.connection, custody.path)));
+                    }
+                },
+            },
+        },
+    }
+    match loaded.rules() {
+        Ok(_) if loaded.config.policy.is_some() => looks.push(look("policy", Health::Good, "read")),
+        Ok(_) => looks.push(look("policy", Health::Weak, "none: the defaults hold")),
+        Err(problem) => looks.push(bad("policy", &problem)),
+    }
+    match context.ledger.head().await {
+        Ok(head) if context.ledger.keeps() => {
+            looks.push(look(
+                "ledger",
+                Health::Good,
+                format!("{}, {} entries", context.ledger.place(), head.seq),
+            ));
+        }
+        Ok(_) => looks.push(look("ledger", Health::Weak, "none: no history is kept")),
+        Err(error) => looks.push(bad("ledger", &Problem::from(error))),
+    }
+    if loaded.config.demo {
+        looks.push(look(
+            "demo",
+            Health::Weak,
+            "demo = true: floors of durations are seconds; every connection is on this machine",
+        ));
+    }
+    looks
+}
+
+fn print(looks: &[Look], output: &Output) {
+    for one in looks {
+        let (style, sign) = match one.health {
+            Health::Good => (GREEN, "✓"),
+            Health::Weak => (YELLOW, "!"),
+            Health::Bad => (RED, "✗"),
+        };
+        let text = one.text.replace('\n', "\n    ");
+        output.line(&format!("{} {}: {text}", styled(style, sign), styled(BOLD, &one.what)));
+    }
+}
+
+fn slips_in(folder: &std::path::Path, output: &Output) -> Result<Exit, Problem> {
+    let (found, unread) = slips::find(folder).map_err(|error| {
+        Problem::new("E-HCL", "The folder cannot be read")
+            .detail(format!("{}: {error}", folder.display()))
+            .next("name a folder with .tf files")
+    })?;
+    for text in unread {
+        output.warning(&format!("not read: {text}"));
+    }
+    for slip in &found {
+        output.line(&format!("{}:{}: in {}", slip.file.display(), slip.line, slip.address));
+        output.line(&styled(RED, &format!("  - {}", slip.found)));
+        output.line(&styled(GREEN, &format!("  + {}", slip.corrected)));
+    }
+    if found.is_empty() {
+        output.line("No slip: references are whole objects.");
+    }
+    Ok(if found.is_empty() { Exit::Clean } else { Exit::Failed })
+}

@@ -1,0 +1,255 @@
+//! `nhi ledger`: what happened, in order, and whether anybody rewrote it.
+
+use clap::{Args, Subcommand, ValueEnum};
+use jiff::Timestamp;
+use ledger::{Entry, Filter, Range, Story, Subject, Verification, all_entries};
+use operations::Problem;
+use serde_json::{Value, json};
+
+use crate::{
+    exit::Exit,
+    output::{BOLD, DIM, GREEN, Output, RED, styled},
+};
+
+/// Read the ledger: what happened, in order.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Ledger {
+    Show(Show),
+    Verify(Verify),
+}
+
+/// How a result is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Show what happened, each rotation with its steps together.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  nhi ledger show --last 20
+  nhi ledger show bao/openbao_approle/invoice-sync
+  nhi ledger show --kind rotation.proven --format json | jq .detail")]
+pub(crate) struct Show {
+    /// Only this object and what hangs below it.
+    #[arg(value_name = "ID")]
+    subject: Option<String>,
+
+    /// Only entries of this kind; `rotation` means all its steps. May be repeated.
+    #[arg(long, value_name = "KIND")]
+    kind: Vec<String>,
+
+    /// Only one rotation.
+    #[arg(long, value_name = "ROTATION")]
+    rotation: Option<String>,
+
+    /// Only the newest entries.
+    #[arg(long, value_name = "N")]
+    last: Option<usize>,
+
+    /// Only entries at or after this moment, such as 2026-11-22T00:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    since: Option<Timestamp>,
+
+    /// Text, or one JSON object a line.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+/// Check every hash, and that nothing is missing.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  nhi ledger verify --format json
+
+Exit codes: 0 sound · 1 could not be read · 4 somebody changed it")]
+pub(crate) struct Verify {
+    /// Text or JSON.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+impl Ledger {
+    pub(crate) async fn run(self, config: Option<&str>, output: &Output) -> Result<Exit, Problem> {
+        let ledger = wiring::load(config)?.ledger(true)?;
+        match self {
+            Ledger::Show(show) => show.run(&*ledger, output).await,
+            Ledger::Verify(verify) => verify.run(&*ledger, output).await,
+        }
+    }
+}
+
+impl Show {
+    async fn run(self, ledger: &dyn ledger::Ledger, output: &Output) -> Result<Exit, Problem> {
+        let filter = Filter {
+            subject: self.subject.clone().map(Subject::Under),
+            kinds: self.kind.clone(),
+            rotation: self.rotation.clone(),
+            since: self.since.map(Timestamp::as_millisecond),
+            newest_first: self.last.is_some(),
+            limit: self.last.unwrap_or(0),
+            ..Filter::all()
+        };
+        let entries = match self.last {
+            // The newest page alone, turned around so that it reads forward.
+            Some(last) if last <= ledger::port::PAGE_MAX => {
+                let mut page = ledger.entries(&filter).await?.entries;
+                page.reverse();
+                page
+            }
+            Some(last) => {
+                let mut all = all_entries(ledger, Filter { limit: 0, ..filter }).await?;
+                all.truncate(last);
+                all.reverse();
+                all
+            }
+            None => all_entries(ledger, filter).await?,
+        };
+        match self.format {
+            Format::Json => entries.iter().for_each(|entry| output.line(&line_of(entry))),
+            Format::Text => {
+                if entries.is_empty() {
+                    output.hint(&format!("nothing of this is in {}", ledger.place()));
+                }
+                for story in Story::tell(entries) {
+                    tell(&story, output);
+                }
+            }
+        }
+        Ok(Exit::Clean)
+    }
+}
+
+/// One entry as a line of JSON: the very body that was hashed, with its hash.
+fn line_of(entry: &Entry) -> String {
+    match serde_json::from_slice::<Value>(&entry.body) {
+        Ok(Value::Object(mut members)) => {
+            members.insert("hash".into(), entry.hash.to_string().into());
+            Value::Object(members).to_string()
+        }
+        _ => json!({ "seq": entry.seq, "unreadable": true }).to_string(),
+    }
+}
+
+fn tell(story: &Story, output: &Output) {
+    let Some(first) = story.began() else { return };
+    if story.rotation.is_none() {
+        output.line(&format!(
+            "{} {} {}{}",
+            when(first),
+            styled(BOLD, &first.kind),
+            first.subject,
+            more(first)
+        ));
+        return;
+    }
+    let generation = first.generation.map(|g| format!(" generation {g}")).unwrap_or_default();
+    let open =
+        if story.is_finished() { String::new() } else { format!(" {}", styled(RED, "open")) };
+    output.line(&format!(
+        "{} {} {}{generation}{open}",
+        when(first),
+        styled(BOLD, "rotation"),
+        first.subject
+    ));
+    for entry in &story.entries {
+        let step = entry.kind.strip_prefix("rotation.").unwrap_or(&entry.kind);
+        let step = match step {
+            "proven" | "closed" => styled(GREEN, step),
+            _ => step.to_owned(),
+        };
+        output.line(&format!("    {} {step}{}", when(entry), more(entry)));
+    }
+}
+
+fn when(entry: &Entry) -> String {
+    let text = Timestamp::from_millisecond(entry.at)
+        .map_or_else(|_| entry.at.to_string(), |at| at.strftime("%Y-%m-%d %H:%M:%S").to_string());
+    styled(DIM, &format!("{:>5} {text}", entry.seq))
+}
+
+/// What else an entry says, in `name=value` pairs.
+fn more(entry: &Entry) -> String {
+    let mut parts = Vec::new();
+    for (name, value) in [
+        ("step", &entry.step),
+        ("outcome", &entry.outcome),
+        ("auth", &entry.auth),
+        ("by", &entry.actor.principal),
+    ] {
+        if let Some(value) = value {
+            parts.push(format!("{name}={value}"));
+        }
+    }
+    for (name, value) in &entry.detail {
+        parts.push(match value {
+            Value::String(text) => format!("{name}={text}"),
+            other => format!("{name}={other}"),
+        });
+    }
+    if parts.is_empty() { String::new() } else { format!(" {}", styled(DIM, &parts.join(" "))) }
+}
+
+impl Verify {
+    async fn run(self, ledger: &dyn ledger::Ledger, output: &Output) -> Result<Exit, Problem> {
+        let progress = output.progress("hashing");
+        let mut found = ledger.verify(Range::ALL).await?;
+        // Rows that were edited by hand beside the chain.
+        found.problems.extend(ledger.compare().await?);
+        let head = ledger.head().await?;
+        drop(progress);
+        match self.format {
+            Format::Json => output.line(&report(&found, &head).to_string()),
+            Format::Text => print(&found, &head, &ledger.place(), output),
+        }
+        Ok(if found.is_sound() { Exit::Clean } else { Exit::Policy })
+    }
+}
+
+fn report(found: &Verification, head: &ledger::Head) -> Value {
+    json!({
+        "sound": found.is_sound(),
+        "entries": found.entries,
+        "head": { "ledger": head.ledger, "seq": head.seq, "hash": head.hash.to_string() },
+        "first_bad": found.first_bad.as_ref().map(|bad| json!({ "seq": bad.seq, "what": bad.what })),
+        "last_good_checkpoint": found.last_good_checkpoint.as_ref().map(|point| json!({
+            "size": point.size, "root": point.root.to_string(), "head": point.head.to_string(),
+        })),
+        "problems": found.problems,
+        "remedy": found.remedy,
+    })
+}
+
+fn print(found: &Verification, head: &ledger::Head, place: &str, output: &Output) {
+    if found.is_sound() {
+        output.line(&format!(
+            "{} {} entries, chain whole, head {} ({place})",
+            styled(GREEN, "Sound:"),
+            found.entries,
+            short(&head.hash.to_string()),
+        ));
+        return;
+    }
+    output.line(&format!("{} {place}", styled(RED, "Not sound:")));
+    if let Some(bad) = &found.first_bad {
+        output.line(&format!("  entry {}: {}", bad.seq, bad.what));
+    }
+    for problem in &found.problems {
+        output.line(&format!("  {problem}"));
+    }
+    match &found.last_good_checkpoint {
+        Some(point) => {
+            output.line(&format!("  good up to entry {} (a checkpoint says so)", point.size))
+        }
+        None => output.line("  no checkpoint vouches for any part"),
+    }
+    if let Some(remedy) = &found.remedy {
+        output.line(&format!("  Next: {remedy}"));
+    }
+}
+
+fn short(hash: &str) -> &str {
+    hash.get(..12).unwrap_or(hash)
+}

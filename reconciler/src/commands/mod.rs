@@ -1,0 +1,8 @@
+//! One file a command.
+
+pub(crate) mod completion;
+pub(crate) mod doctor;
+pub(crate) mod drift;
+pub(crate) mod init;
+pub(crate) mod ledger;
+pub(crate) mod scan;

@@ -1,0 +1,248 @@
+//! `nhi scan`: what is there, managed or not.
+
+use std::collections::BTreeSet;
+
+use clap::{Args, ValueEnum};
+use domain::{Action, IntegrationId, Observation, ObservedIntegration};
+use operations::{Inventory, KindLattice, Problem, take_inventory};
+use policy::scopes::Lattice;
+use serde_json::{Value, json};
+
+use crate::{
+    exit::Exit,
+    output::{BOLD, DIM, Output, RED, YELLOW, styled},
+};
+
+/// List every integration that connections can see, managed or not.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  nhi scan
+  nhi scan bao --format json | jq '.integrations[] | select(.managed | not)'
+  nhi scan bao --format import > imports.tf
+
+Exit codes: 0 everything was read · 1 nothing could be read · 3 something could not")]
+pub(crate) struct Scan {
+    /// Only these connections; all that hold integrations unless named.
+    #[arg(value_name = "CONNECTION")]
+    connections: Vec<String>,
+
+    /// Table, JSON, or import blocks.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+    /// Import blocks for Terraform and OpenTofu.
+    Import,
+}
+
+impl Scan {
+    pub(crate) async fn run(self, config: Option<&str>, output: &Output) -> Result<Exit, Problem> {
+        let context = wiring::load(config)?.read_only().context("nhi", "command")?;
+        let progress = output.progress("listing");
+        let inventory = take_inventory(&context, &self.connections).await?;
+        drop(progress);
+        match self.format {
+            Format::Table => table(&inventory, output),
+            Format::Json => output.line(&report(&inventory).to_string()),
+            Format::Import => imports(&inventory, output),
+        }
+        for (name, problem) in &inventory.unreadable {
+            output.warning(&format!("{name}: {problem}"));
+        }
+        Ok(if inventory.observations.is_empty() && !inventory.unreadable.is_empty() {
+            Exit::Failed
+        } else if inventory.is_complete() {
+            Exit::Clean
+        } else {
+            Exit::Partial
+        })
+    }
+}
+
+/// The highest action of what is held.
+fn highest(one: &ObservedIntegration) -> Action {
+    let Some((platform, kind)) = wiring::kind(&one.kind) else { return Action::Unknown };
+    let lattice = KindLattice { platform, kind: kind.name };
+    one.scopes.iter().map(|held| lattice.action(&held.scope)).max().unwrap_or(Action::None)
+}
+
+fn owner(one: &ObservedIntegration) -> String {
+    let owner = one.record.as_ref().and_then(|record| record.technical_owner.as_ref());
+    owner.map_or_else(|| "-".to_owned(), |owner| owner.id.trim_start_matches("owner/").to_owned())
+}
+
+fn gaps(observation: &Observation) -> impl Iterator<Item = String> {
+    observation
+        .gaps
+        .iter()
+        .chain(observation.integrations.iter().flat_map(|one| &one.gaps))
+        .map(|gap| format!("{:?}: {}", gap.extent, gap.cause))
+}
+
+fn table(inventory: &Inventory, output: &Output) {
+    let mut rows =
+        vec![["ID", "OWNER", "STATE", "SCOPES", "HIGHEST", "CREDENTIALS"].map(str::to_owned)];
+    for (name, observation) in &inventory.observations {
+        for one in &observation.integrations {
+            let managed = if one.builtin {
+                "built in"
+            } else if one.record.is_none() {
+                "unmanaged"
+            } else if one.enabled {
+                "active"
+            } else {
+                "disabled"
+            };
+            rows.push([
+                IntegrationId::new(name.clone(), one.kind.clone(), one.key.clone()).to_string(),
+                owner(one),
+                managed.to_owned(),
+                one.scopes.len().to_string(),
+                highest(one).to_string(),
+                one.credentials
+                    .as_ref()
+                    .map_or_else(|| "?".to_owned(), |all| all.len().to_string()),
+            ]);
+        }
+    }
+    let widths: Vec<usize> = (0..6)
+        .map(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0))
+        .collect();
+    for (index, row) in rows.iter().enumerate() {
+        let line: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let line = line.join("  ");
+        let line = line.trim_end();
+        let style = match (index, row[2].as_str(), row[4].as_str()) {
+            (0, ..) => BOLD,
+            (_, "unmanaged", _) => YELLOW,
+            (_, _, "admin" | "unknown") => RED,
+            (_, "built in", _) => DIM,
+            _ => {
+                output.line(line);
+                continue;
+            }
+        };
+        output.line(&styled(style, line));
+    }
+    for (name, observation) in &inventory.observations {
+        for gap in gaps(observation) {
+            output.warning(&format!("{name}: not read: {gap}"));
+        }
+    }
+}
+
+fn report(inventory: &Inventory) -> Value {
+    let mut integrations = Vec::new();
+    let mut all_gaps = Vec::new();
+    for (name, observation) in &inventory.observations {
+        all_gaps.extend(gaps(observation).map(|gap| json!({ "connection": name, "what": gap })));
+        for one in &observation.integrations {
+            let record = one.record.clone().unwrap_or_default();
+            integrations.push(json!({
+                "id": IntegrationId::new(name.clone(), one.kind.clone(), one.key.clone()).to_string(),
+                "vendor_id": one.vendor_id,
+                "kind": one.kind,
+                "name": one.name,
+                "managed": one.record.is_some(),
+                "builtin": one.builtin,
+                "enabled": one.enabled,
+                "environment": record.environment,
+                "purpose": record.purpose,
+                "business_owner": record.business_owner.map(|owner| owner.id),
+                "technical_owner": record.technical_owner.map(|owner| owner.id),
+                "expires_on": record.expires_on,
+                "scopes": one.scopes.iter().map(|held| held.scope.as_str()).collect::<Vec<_>>(),
+                "highest_action": highest(one).as_str(),
+                "credentials": one.credentials.as_ref().map(|all| {
+                    all.iter().map(|key| json!({
+                        "key_id": key.key_id,
+                        "type": key.credential_type,
+                        "marker": key.marker,
+                        "issued_at": key.issued_at.map(|at| at.to_string()),
+                        "expires_at": key.expires_at.map(|at| at.to_string()),
+                    })).collect::<Vec<_>>()
+                }),
+            }));
+        }
+    }
+    for (name, problem) in &inventory.unreadable {
+        all_gaps.push(json!({ "connection": name, "what": "everything", "why": problem.detail }));
+    }
+    json!({ "complete": inventory.is_complete(), "integrations": integrations, "gaps": all_gaps })
+}
+
+/// Import blocks. What vendors named is data: it is escaped, and never a name in HCL as it stands.
+fn imports(inventory: &Inventory, output: &Output) {
+    let mut taken = BTreeSet::new();
+    for (connection, observation) in &inventory.observations {
+        for one in observation.integrations.iter().filter(|one| !one.builtin) {
+            let id = IntegrationId::new(connection.clone(), one.kind.clone(), one.key.clone());
+            let name = identifier(&one.name, &mut taken);
+            output.line(&block("nhi_integration", &name, &id.to_string()));
+            output.line(&block("nhi_scope", &name, &format!("{id}/scope")));
+        }
+        for gap in gaps(observation) {
+            output.hint(&format!("not read: {gap}"));
+        }
+    }
+}
+
+fn block(resource: &str, name: &str, id: &str) -> String {
+    format!("import {{\n  to = {resource}.{name}\n  id = {}\n}}\n", quoted(id))
+}
+
+/// A text as an HCL literal that nothing can break out of.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c if c.is_control() => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out.replace("${", "$${").replace("%{", "%%{")
+}
+
+/// A name for HCL, unlike all before it.
+fn identifier(name: &str, taken: &mut BTreeSet<String>) -> String {
+    let mut made: String = name
+        .to_lowercase()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
+        .collect();
+    if made.is_empty() || made.starts_with(|c: char| c.is_ascii_digit()) {
+        made.insert(0, '_');
+    }
+    let mut unique = made.clone();
+    let mut number = 2;
+    while !taken.insert(unique.clone()) {
+        unique = format!("{made}_{number}");
+        number += 1;
+    }
+    unique
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vendor_s_name_cannot_break_out_of_an_import_block() {
+        let mut taken = BTreeSet::new();
+        assert_eq!(identifier("Invoice Sync", &mut taken), "invoice_sync");
+        assert_eq!(identifier("invoice-sync", &mut taken), "invoice_sync_2");
+        assert_eq!(identifier("1\" } resource", &mut taken), "_1____resource");
+        let text = block("nhi_integration", "x", "a\"\n}\n${b}");
+        let body: hcl_edit::structure::Body = text.parse().unwrap();
+        assert_eq!(body.iter().count(), 1, "{text}");
+    }
+}

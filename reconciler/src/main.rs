@@ -1,0 +1,98 @@
+//! `nhi`: the reconciler and the operator's commands.
+//!
+//! One file a command under `commands/`. A command reads the configuration through `wiring`, lets
+//! `operations` look or act, and prints; it judges nothing itself.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod commands;
+mod exit;
+mod output;
+mod slips;
+
+use exit::Exit;
+use output::Output;
+
+/// Governs SaaS integrations between Terraform runs: who owns them, what they may do, which
+/// credentials they hold and when those change.
+#[derive(Debug, Parser)]
+#[command(name = "nhi", version, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = "Examples:
+  nhi init                      write a first nhi.hcl and make the realm's key
+  nhi doctor                    is everything reachable, and what can each connection do?
+  nhi scan bao                  what integrations are there, managed or not?
+  nhi drift --state FILE        does the world still look as declared? exit 2 if not
+  nhi ledger show --last 20     what happened, in order
+
+Exit codes: 0 in sync · 1 could not do it · 2 drift · 3 partly unread · 4 out of policy · 5 unfinished")]
+struct Cli {
+    /// The configuration file; else NHI_CONFIG, else the nearest nhi.hcl upwards.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<String>,
+
+    /// Print only what was asked for: no progress, no hints.
+    #[arg(long, short, global = true)]
+    quiet: bool,
+
+    /// When to use color; NO_COLOR is obeyed.
+    #[arg(long, global = true, value_enum, default_value_t = clap::ColorChoice::Auto)]
+    color: clap::ColorChoice,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Init(commands::init::Init),
+    Scan(commands::scan::Scan),
+    Drift(commands::drift::Drift),
+    #[command(subcommand)]
+    Ledger(commands::ledger::Ledger),
+    Doctor(commands::doctor::Doctor),
+    Completion(commands::completion::Completion),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let output = Output::new(cli.color, cli.quiet);
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            output.error(&format!("the asynchronous runtime did not start: {error}"));
+            return Exit::Failed.into();
+        }
+    };
+    let config = cli.config.as_deref();
+    let done = runtime.block_on(async {
+        match cli.command {
+            Command::Init(command) => command.run(&output).await,
+            Command::Scan(command) => command.run(config, &output).await,
+            Command::Drift(command) => command.run(config, &output).await,
+            Command::Ledger(command) => command.run(config, &output).await,
+            Command::Doctor(command) => command.run(config, &output).await,
+            Command::Completion(command) => command.run::<Cli>(),
+        }
+    });
+    match done {
+        Ok(exit) => exit.into(),
+        Err(problem) => {
+            output.problem(&problem);
+            Exit::Failed.into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,116 @@
+//! What a person or a pipeline sees: results on standard output, everything else on standard error.
+
+use std::{
+    io::{IsTerminal, Write},
+    time::Duration,
+};
+
+use anstyle::{AnsiColor, Style};
+use clap::ColorChoice;
+use indicatif::{ProgressBar, ProgressStyle};
+use operations::Problem;
+
+/// Where and how to print.
+#[derive(Debug)]
+pub(crate) struct Output {
+    quiet: bool,
+}
+
+/// Added, or good.
+pub(crate) const GREEN: Style = AnsiColor::Green.on_default();
+/// Taken away, or wrong.
+pub(crate) const RED: Style = AnsiColor::Red.on_default();
+/// Changed, or to be looked at.
+pub(crate) const YELLOW: Style = AnsiColor::Yellow.on_default();
+/// A heading.
+pub(crate) const BOLD: Style = Style::new().bold();
+/// Beside the point.
+pub(crate) const DIM: Style = Style::new().dimmed();
+
+/// A text in a style; the stream drops the style where color is not wanted.
+pub(crate) fn styled(style: Style, text: &str) -> String {
+    format!("{style}{text}{style:#}")
+}
+
+impl Output {
+    pub(crate) fn new(color: ColorChoice, quiet: bool) -> Output {
+        color_choice(color).write_global();
+        Output { quiet }
+    }
+
+    /// A line of the result.
+    pub(crate) fn line(&self, text: &str) {
+        // A reader that went away (`| head`) is no failure of ours.
+        let _ = writeln!(anstream::stdout(), "{text}");
+    }
+
+    /// A hint beside the result.
+    pub(crate) fn hint(&self, text: &str) {
+        if !self.quiet {
+            let _ = writeln!(anstream::stderr(), "{}", styled(DIM, text));
+        }
+    }
+
+    /// A warning.
+    pub(crate) fn warning(&self, text: &str) {
+        let _ = writeln!(anstream::stderr(), "{} {text}", styled(YELLOW, "Warning:"));
+    }
+
+    /// An error in one line.
+    pub(crate) fn error(&self, text: &str) {
+        let _ = writeln!(anstream::stderr(), "{} {text}", styled(RED, "Error:"));
+    }
+
+    /// An error with what to do next.
+    pub(crate) fn problem(&self, problem: &Problem) {
+        let text = problem.to_string();
+        let (first, rest) = text.split_once('\n').unwrap_or((&text, ""));
+        self.error(first);
+        if !rest.is_empty() {
+            let _ = writeln!(anstream::stderr(), "{rest}");
+        }
+    }
+
+    /// A line that says what is being waited for, gone when the result comes.
+    pub(crate) fn progress(&self, text: &str) -> Progress {
+        if self.quiet || !std::io::stderr().is_terminal() {
+            return Progress(None);
+        }
+        let bar = ProgressBar::new_spinner();
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed:.dim}") {
+            bar.set_style(style);
+        }
+        bar.set_message(text.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(120));
+        Progress(Some(bar))
+    }
+}
+
+fn color_choice(color: ColorChoice) -> anstream::ColorChoice {
+    match color {
+        ColorChoice::Auto => anstream::ColorChoice::Auto,
+        ColorChoice::Always => anstream::ColorChoice::Always,
+        ColorChoice::Never => anstream::ColorChoice::Never,
+    }
+}
+
+/// A progress line; dropping it clears it.
+#[derive(Debug)]
+pub(crate) struct Progress(Option<ProgressBar>);
+
+impl Progress {
+    /// Says what is waited for now.
+    pub(crate) fn say(&self, text: &str) {
+        if let Some(bar) = &self.0 {
+            bar.set_message(text.to_owned());
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}

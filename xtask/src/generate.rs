@@ -1,0 +1,29 @@
+//! `cargo xtask generate`: the Registry's pages, from schemas and examples.
+
+use std::fs;
+
+use clap::Args;
+use tfplugin::docs;
+
+use crate::shell::{Result, root};
+
+/// Write the Registry's pages under docs/ from the schemas and examples/.
+#[derive(Debug, Args)]
+pub(crate) struct Generate {}
+
+impl Generate {
+    pub(crate) fn run(self) -> Result<()> {
+        let examples =
+            docs::read_files(&root().join("examples")).map_err(|error| error.to_string())?;
+        let pages = docs::generate(&provider::provider(), &examples);
+        for (path, text) in &pages {
+            let file = root().join("docs").join(path);
+            if let Some(folder) = file.parent() {
+                fs::create_dir_all(folder).map_err(|error| error.to_string())?;
+            }
+            fs::write(&file, text).map_err(|error| format!("{}: {error}", file.display()))?;
+        }
+        println!("{} pages written.", pages.len());
+        Ok(())
+    }
+}
