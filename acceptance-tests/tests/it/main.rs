@@ -5,3 +5,84 @@ mod drift;
 mod hostile;
 mod import;
 mod life;
+
+use acceptance_tests::{Core, World};
+
+/// One integration with scopes, schedule and credential, in the usual form.
+const BASE: &str = r#"
+terraform {
+  required_providers {
+    nhi = { source = "open-nhi/nhi" }
+  }
+}
+
+provider "nhi" {}
+
+resource "nhi_owner" "finance" {
+  name  = "finance-operations"
+  email = "finance-ops@acme.example"
+}
+
+resource "nhi_owner" "payments" {
+  name  = "payments-platform"
+  email = "payments@acme.example"
+}
+
+resource "nhi_integration" "it" {
+  connection_name = "bao"
+  name            = "invoice-sync"
+  purpose         = "Copies paid invoices from billing to the general ledger every night"
+  environment     = "production"
+  business_owner  = nhi_owner.finance
+  technical_owner = nhi_owner.payments
+  openbao_approle = { token_ttl = "1h" }
+}
+
+resource "nhi_scope" "it" {
+  integration   = nhi_integration.it
+  scopes        = ["secret/data/invoices/*:read"]
+  justification = "Reads tonight's invoices and nothing else"
+}
+
+resource "nhi_rotation_schedule" "monthly" {
+  name    = "monthly"
+  every   = "30d"
+  overlap = "24h"
+}
+
+resource "nhi_credential" "it" {
+  integration = nhi_integration.it
+  schedule    = nhi_rotation_schedule.monthly
+  deliver_to  = { app = { connection = "bao", path = "secret/apps/invoice-sync" } }
+}
+"#;
+
+/// Runs a story on every core, each in a world of its own that was applied once.
+fn applied(story: impl Fn(&World) -> acceptance_tests::Result<()>) {
+    in_world(BASE, |world| {
+        world.apply()?;
+        world.plan_is_empty()?;
+        story(world)
+    });
+}
+
+/// Runs a story on every core, each in a new world.
+fn in_world(main: &str, story: impl Fn(&World) -> acceptance_tests::Result<()>) {
+    for core in Core::all().unwrap() {
+        let path = core.path.display().to_string();
+        let world = World::new(core, main).unwrap();
+        if let Err(error) = story(&world) {
+            panic!("{path}: {error}");
+        }
+    }
+}
+
+/// The claim, with what was said where it does not hold.
+fn holds(claim: bool, what: &str, said: &str) -> acceptance_tests::Result<()> {
+    if claim { Ok(()) } else { Err(format!("this does not hold: {what}\n{said}")) }
+}
+
+/// A text with every run of blanks as one, so that columns do not matter.
+fn flat(said: &str) -> String {
+    said.split_whitespace().collect::<Vec<_>>().join(" ")
+}

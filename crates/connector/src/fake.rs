@@ -266,6 +266,7 @@ struct State {
     gaps: Vec<Gap>,
     counter: u64,
     tokens: BTreeMap<u64, Token>,
+    only: Option<&'static str>,
 }
 
 struct Object {
@@ -316,9 +317,19 @@ impl Fake {
         self.lock().faults.entry(verb).or_default().extend(faults);
     }
 
+    /// Forgets faults that nothing has met yet.
+    pub fn heal(&self) {
+        self.lock().faults.clear();
+    }
+
     /// Every call since this was last asked, with the key it was about.
     pub fn calls(&self) -> Vec<(Verb, String)> {
         std::mem::take(&mut self.lock().calls)
+    }
+
+    /// From now on credentials are promised in this way only.
+    pub fn promise_only(&self, profile: &'static str) {
+        self.lock().only = Some(profile);
     }
 
     /// From now on it is another tenant.
@@ -685,7 +696,11 @@ impl Connector for Fake {
 
     async fn promises(&self, credential_type: &str) -> Result<Vec<Promise>> {
         let types = KINDS.iter().flat_map(|kind| kind.credential_types);
-        let found = types.filter(|one| one.name == credential_type).flat_map(|one| one.profiles);
+        let only = self.lock().only;
+        let found = types
+            .filter(|one| one.name == credential_type)
+            .flat_map(|one| one.profiles)
+            .filter(|profile| only.is_none_or(|only| only == profile.name));
         Ok(found.map(|profile| Promise { profile, because: None }).collect())
     }
 

@@ -19,8 +19,8 @@ pub mod profile;
 pub mod transport;
 
 pub use clock::{Clock, SystemClock};
-pub use error::{Error, Outcome, Refusal, Result};
 pub use domain::field::{Absent, Default, Field, FieldType, Grows, OnChange};
+pub use error::{Error, Outcome, Refusal, Result};
 pub use platform::{
     Capabilities, CredentialType, Kind, MainField, MarkerPlace, Platform, ScopeError, Setup,
 };
@@ -28,4 +28,4 @@ pub use port::{
     Change, Children, Connection, Connector, CredentialListing, Directory, Ended, Freshness,
     IssueRequest, Issued, Member, NewIntegration, ObjectRef, Probe, Promise, Want,
 };
-pub use profile::{Effect, Origin, Profile, ProbeBudget, VerifyCost};
+pub use profile::{Effect, Origin, ProbeBudget, Profile, VerifyCost};

@@ -158,7 +158,10 @@ pub trait Platform: fmt::Debug + Send + Sync {
     /// The text is outside the grammar. A scope that is merely unknown is none.
     fn parse_scope(&self, kind: &str, text: &str) -> std::result::Result<Vec<Scope>, ScopeError> {
         let _ = kind;
-        Err(ScopeError { message: format!("{text:?}: {} has no scopes", self.name()), suggestion: None })
+        Err(ScopeError {
+            message: format!("{text:?}: {} has no scopes", self.name()),
+            suggestion: None,
+        })
     }
 
     /// Whether holding `a` adds everything that `b` gives. Used for echo, never to hide power.
@@ -174,7 +177,12 @@ pub trait Platform: fmt::Debug + Send + Sync {
     }
 
     /// Which way a change of scopes goes.
-    fn direction(&self, kind: &str, before: &BTreeSet<Scope>, after: &BTreeSet<Scope>) -> Direction {
+    fn direction(
+        &self,
+        kind: &str,
+        before: &BTreeSet<Scope>,
+        after: &BTreeSet<Scope>,
+    ) -> Direction {
         Direction::by_difference(before, after, |a, b| self.implies(kind, a, b))
     }
 

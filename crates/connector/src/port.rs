@@ -62,12 +62,10 @@ pub struct Want {
 
 impl Want {
     /// Everything, shared: what a scan wants.
-    pub const PLAN: Want =
-        Want { credentials: true, details: true, freshness: Freshness::Shared };
+    pub const PLAN: Want = Want { credentials: true, details: true, freshness: Freshness::Shared };
     /// Everything but what is fixed of credentials that the caller may know already, shared: the
     /// fewest requests, for a plan that knows its own key ids from state or claims.
-    pub const LEAN: Want =
-        Want { credentials: true, details: false, freshness: Freshness::Shared };
+    pub const LEAN: Want = Want { credentials: true, details: false, freshness: Freshness::Shared };
     /// Everything, fresh: what a deed wants.
     pub const DEED: Want = Want { credentials: true, details: true, freshness: Freshness::Fresh };
 }
@@ -262,7 +260,12 @@ pub trait Connector: fmt::Debug + Send + Sync {
     /// # Errors
     ///
     /// [`Error::Unsupported`] where the platform makes its secrets itself.
-    fn choose_secret(&self, credential_type: &str, settings: &Settings, marker: &str) -> Result<Secret>;
+    fn choose_secret(
+        &self,
+        credential_type: &str,
+        settings: &Settings,
+        marker: &str,
+    ) -> Result<Secret>;
 
     /// Issues one credential. One attempt.
     ///
@@ -273,7 +276,12 @@ pub trait Connector: fmt::Debug + Send + Sync {
 
     /// The key id that a secret of ours will have or has, without sending the secret anywhere but
     /// to the platform; `None` where it is not there.
-    async fn find(&self, object: &ObjectRef, credential_type: &str, secret: &Secret) -> Result<Option<ObservedCredential>>;
+    async fn find(
+        &self,
+        object: &ObjectRef,
+        credential_type: &str,
+        secret: &Secret,
+    ) -> Result<Option<ObservedCredential>>;
 
     /// Ends one credential by its vendor id, never by name.
     ///
@@ -287,7 +295,12 @@ pub trait Connector: fmt::Debug + Send + Sync {
     async fn sweep(&self, object: &ObjectRef, marker: Option<&str>) -> Result<Children>;
 
     /// Signs in with a secret, once, over a fresh connection, and revokes what that minted.
-    async fn probe(&self, object: &ObjectRef, credential_type: &str, secret: &Secret) -> Result<Probe>;
+    async fn probe(
+        &self,
+        object: &ObjectRef,
+        credential_type: &str,
+        secret: &Secret,
+    ) -> Result<Probe>;
 
     /// A secret that looks like a real one and is none: the control of a proof.
     fn random_like(&self, credential_type: &str, secret: &Secret) -> Result<Secret>;

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use crate::{CredentialId, RealmKey, realm::{digest_of, short}};
+use crate::{
+    CredentialId, RealmKey,
+    realm::{digest_of, short},
+};
 
 /// A marker as it stands on a credential. A valid MAC is what makes it ours; the rest is a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,8 +67,7 @@ impl Marker {
         generation: u64,
         epoch: u64,
     ) -> String {
-        let parts =
-            [realm, tenant, vendor_id, slot, &generation.to_string(), &epoch.to_string()];
+        let parts = [realm, tenant, vendor_id, slot, &generation.to_string(), &epoch.to_string()];
         short(&key.mac("nhi-marker/1", &parts), 13)
     }
 

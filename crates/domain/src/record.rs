@@ -94,7 +94,10 @@ impl Record {
             }
         }
         if let Some(scopes) = &self.ceiling_scopes {
-            map.insert("ceiling_scopes".into(), scopes.iter().cloned().map(Value::String).collect());
+            map.insert(
+                "ceiling_scopes".into(),
+                scopes.iter().cloned().map(Value::String).collect(),
+            );
         }
         for (name, texts) in [("labels", &self.labels), ("platform", &self.platform)] {
             if !texts.is_empty() {

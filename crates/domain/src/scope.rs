@@ -124,7 +124,9 @@ impl fmt::Display for Action {
 
 /// A word that is no action.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not an action: none, read, export, write, delete, execute, close, suppress, secret, policy, identity or admin")]
+#[error(
+    "{0:?} is not an action: none, read, export, write, delete, execute, close, suppress, secret, policy, identity or admin"
+)]
 pub struct UnknownAction(String);
 
 impl FromStr for Action {
@@ -178,7 +180,8 @@ impl Direction {
         implies: impl Fn(&Scope, &Scope) -> bool,
     ) -> Direction {
         let uncovered = |of: &BTreeSet<Scope>, by: &BTreeSet<Scope>| {
-            of.iter().any(|scope| !by.iter().any(|holder| holder == scope || implies(holder, scope)))
+            of.iter()
+                .any(|scope| !by.iter().any(|holder| holder == scope || implies(holder, scope)))
         };
         match (uncovered(after, before), uncovered(before, after)) {
             (false, false) => Direction::None,

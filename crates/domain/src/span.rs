@@ -11,7 +11,9 @@ const LONGEST: u64 = 100 * 366 * 86_400;
 
 /// Why a text is not a span.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is not a duration: whole numbers with w, d, h, m or s, such as \"30d\" or \"1h30m\", at most a hundred years")]
+#[error(
+    "{0:?} is not a duration: whole numbers with w, d, h, m or s, such as \"30d\" or \"1h30m\", at most a hundred years"
+)]
 pub struct SpanError(String);
 
 const UNITS: [(char, u64); 5] = [('w', 604_800), ('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];

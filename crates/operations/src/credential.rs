@@ -105,7 +105,9 @@ async fn repair_copies(context: &Context, spec: &SlotSpec) -> Result<(), Problem
     for (delivery, sink) in &sinks.0 {
         let look = sink.look(&delivery.path).await?;
         let mirror = look.as_ref().and_then(|look| Meta::from_mirror(&look.mirror));
-        let ours = mirror.filter(|(meta, _)| meta.slot == what && !meta.revoked);
+        let ours = mirror.filter(|(meta, _)| {
+            meta.slot == what && meta.vendor_id == spec.vendor_id && !meta.revoked
+        });
         let current = look.as_ref().filter(|look| !look.deleted).map(|look| look.version.number);
         let is_good = ours.as_ref().is_some_and(|(_, version)| Some(*version) == current);
         if !is_good {

@@ -23,6 +23,8 @@ pub(crate) const META: &str = "_nhi";
 pub(crate) struct Meta {
     pub(crate) realm: String,
     pub(crate) slot: String,
+    /// The integration's incarnation: another one's document holds nothing of this slot.
+    pub(crate) vendor_id: String,
     pub(crate) generation: u64,
     pub(crate) epoch: u64,
     pub(crate) key_id: String,
@@ -38,6 +40,7 @@ impl Meta {
             "v": 1,
             "realm": self.realm,
             "slot": self.slot,
+            "vendor_id": self.vendor_id,
             "gen": self.generation,
             "epoch": self.epoch,
             "key": self.key_id,
@@ -57,6 +60,7 @@ impl Meta {
         Some(Meta {
             realm: word("realm")?,
             slot: word("slot")?,
+            vendor_id: word("vendor_id")?,
             generation: number("gen")?,
             epoch: number("epoch")?,
             key_id: word("key")?,
@@ -72,6 +76,7 @@ impl Meta {
         Mirror::from([
             ("realm".to_owned(), self.realm.clone()),
             ("slot".to_owned(), self.slot.clone()),
+            ("vendor_id".to_owned(), self.vendor_id.clone()),
             ("gen".to_owned(), self.generation.to_string()),
             ("epoch".to_owned(), self.epoch.to_string()),
             ("key".to_owned(), self.key_id.clone()),
@@ -89,6 +94,7 @@ impl Meta {
         let meta = Meta {
             realm: word("realm")?,
             slot: word("slot")?,
+            vendor_id: word("vendor_id")?,
             generation: word("gen")?.parse().ok()?,
             epoch: word("epoch")?.parse().ok()?,
             key_id: word("key")?,

@@ -166,11 +166,13 @@ impl<'a> Machine<'a> {
                 && meta.is_none()
                 && !delivery.merge
                 && !was_ours(sink.look(&delivery.path).await?.as_ref(), &self.what);
+            // What another incarnation of the integration left is ours to write over, and no more.
+            let now = meta.as_ref().filter(|meta| meta.vendor_id == self.spec.vendor_id);
             mains.push(Main {
                 place: delivery.place(),
                 version,
-                generation: meta.as_ref().filter(|meta| !meta.revoked).map(|meta| meta.generation),
-                key_id: meta.map(|meta| meta.key_id),
+                generation: now.filter(|meta| !meta.revoked).map(|meta| meta.generation),
+                key_id: now.map(|meta| meta.key_id.clone()),
                 occupied: foreign,
             });
         }
@@ -574,6 +576,7 @@ impl<'a> Machine<'a> {
         let meta = Meta {
             realm: realm.to_owned(),
             slot: self.what.clone(),
+            vendor_id: self.spec.vendor_id.clone(),
             generation: claim.generation,
             epoch: claim.epoch,
             key_id: key_id.clone(),

@@ -182,7 +182,9 @@ pub async fn observe_slot(context: &Context, spec: &SlotSpec) -> Result<Option<S
     for (index, (delivery, sink)) in sinks.0.iter().enumerate() {
         let look = look(&**sink, &delivery.path).await?;
         let meta = look.as_ref().and_then(|look| Meta::from_mirror(&look.mirror));
-        let ours = meta.filter(|(meta, _)| meta.slot == what && !meta.revoked);
+        let ours = meta.filter(|(meta, _)| {
+            meta.slot == what && meta.vendor_id == spec.vendor_id && !meta.revoked
+        });
         let seen = match (&look, &ours) {
             (None, _) => SeenDelivery { version: None, status: "missing" },
             (Some(look), _) if look.deleted => {

@@ -321,9 +321,28 @@ fn begin_ending(view: &View, keys: Vec<Previous>) -> Step {
     if keys.is_empty() && view.complete { Step::Close } else { Step::BeginEnding(keys) }
 }
 
+/// A key that somebody issued who had lost the claim by then: it carries a genuine marker of this
+/// slot, its epoch is not newer than the claim's, and the claim does not name it. While nobody is at
+/// work its secret is in nobody's hand, or in one that may not store it any more.
+fn late_orphan<'a>(view: &'a View, claim: &Claim) -> Option<&'a Key> {
+    let named = |key_id: &str| {
+        claim.current.iter().chain(&claim.new).any(|one| one == key_id)
+            || claim.previous.iter().any(|one| one.key_id == key_id)
+    };
+    let late = |key: &&Key| {
+        key.live && key.ours.is_some_and(|(_, epoch)| epoch <= claim.epoch) && !named(&key.key_id)
+    };
+    view.keys.iter().find(late)
+}
+
 /// Free or parked: nobody is at work.
 fn at_rest(view: &View, claim: &Claim, goal: Goal) -> Step {
     let parked = claim.phase == Phase::Parked;
+    if goal != Goal::Revoke
+        && let Some(key) = late_orphan(view, claim)
+    {
+        return Step::EndOrphan(key.key_id.clone());
+    }
     match goal {
         Goal::Revoke => match all_keys(view, claim) {
             keys if keys.is_empty() && !parked => Step::Done,
@@ -526,6 +545,20 @@ mod tests {
         assert_eq!(step(mine), Step::EndOrphan("k2".into()));
         assert_eq!(step(newer), Step::Issue);
         assert_eq!(step(human), Step::Issue);
+    }
+
+    #[test]
+    fn what_arrived_late_is_ended_by_whoever_looks_next() {
+        let at_rest = Claim { current: Some("k2".into()), ..claim(Phase::Free) };
+        let step = |late: Key| {
+            let keys = vec![key("k2", Some((2, 5))), key("human", None), late];
+            let mut view = view(Some(at_rest.clone()), keys);
+            view.mains[0].generation = Some(2);
+            next_step(&view, TO_TWO, Origin::VendorMarked)
+        };
+        assert_eq!(step(key("k3", Some((2, 4)))), Step::EndOrphan("k3".into()));
+        assert_eq!(step(key("k3", Some((3, 6)))), Step::Done, "somebody has just begun");
+        assert_eq!(step(key("k3", None)), Step::Done, "and a human's is a human's");
     }
 
     #[test]

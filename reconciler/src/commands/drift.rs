@@ -6,7 +6,10 @@ use std::{
 };
 
 use clap::{Args, ValueEnum};
-use domain::{IntegrationId, Setting, Settings, field::Field};
+use domain::{
+    IntegrationId, Setting, Settings,
+    field::{Default::Vendor as VendorChooses, Field},
+};
 use ledger::Selection;
 use operations::{Context, KindLattice, Problem, observe_integration};
 use policy::{
@@ -117,7 +120,13 @@ async fn look(context: &Context, id: &str, wish: &Wish) -> Result<Vec<(Found, St
     };
     if let Some(raw) = &wish.raw_settings {
         let known = settings_from(kind.fields, raw);
-        let live = spelled_as(kind.fields, &seen.observed.settings, &known);
+        let mut live = spelled_as(kind.fields, &seen.observed.settings, &known);
+        // What the platform chose where nobody said anything is no difference.
+        for field in kind.fields.iter().filter(|field| field.default == VendorChooses) {
+            if !known.0.contains_key(field.name) {
+                live.0.remove(field.name);
+            }
+        }
         declared.settings = Some(in_words(&known));
         observed.settings = in_words(&live);
     }

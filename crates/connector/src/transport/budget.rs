@@ -1,6 +1,10 @@
 //! No more requests than a tenant may be sent, and none while it asked for patience.
 
-use std::{fmt, sync::Arc, time::{Duration, Instant}};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use tokio::sync::Mutex;
@@ -52,7 +56,10 @@ impl Budget {
             drop(bucket);
             if begun.elapsed() + wait > deadline {
                 return Err(TransportError {
-                    message: format!("the platform asked to wait {} more seconds", wait.as_secs() + 1),
+                    message: format!(
+                        "the platform asked to wait {} more seconds",
+                        wait.as_secs() + 1
+                    ),
                     outcome: Outcome::NotSent,
                     read_only: false,
                 });

@@ -61,7 +61,8 @@ fn key(request: &Request) -> String {
         .iter()
         .find(|(name, _)| name.eq_ignore_ascii_case("x-vault-namespace"))
         .map_or("", |(_, value)| value.expose());
-    let body = request.body.as_ref().map_or("", |body| std::str::from_utf8(&body.bytes).unwrap_or(""));
+    let body =
+        request.body.as_ref().map_or("", |body| std::str::from_utf8(&body.bytes).unwrap_or(""));
     format!("{} {} {namespace} {body}", request.method, request.path)
 }
 

@@ -9,7 +9,10 @@ use std::{
 
 use async_trait::async_trait;
 use reqwest::{Client, Method, header::HeaderValue, redirect};
-use rustls::{ClientConfig, RootCertStore, pki_types::{CertificateDer, pem::PemObject}};
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject},
+};
 use zeroize::Zeroizing;
 
 use super::{Answer, Request, Transport, TransportError};
@@ -55,10 +58,7 @@ impl HttpTransport {
     }
 
     fn client(&self) -> Result<Client, TransportError> {
-        self.client
-            .get_or_init(|| build(&self.options))
-            .clone()
-            .map_err(not_sent)
+        self.client.get_or_init(|| build(&self.options)).clone().map_err(not_sent)
     }
 
     /// A path below the address, or an absolute URL of the very same origin: credentials go nowhere
@@ -71,7 +71,9 @@ impl HttpTransport {
         if origin(path).is_some() && origin(path) == origin(&self.options.address) {
             Ok(path.to_owned())
         } else {
-            Err(not_sent("the platform named an address on another host, which is not followed".into()))
+            Err(not_sent(
+                "the platform named an address on another host, which is not followed".into(),
+            ))
         }
     }
 }
@@ -147,7 +149,9 @@ impl Transport for HttpTransport {
         let mut sent = client.request(method, url).timeout(request.deadline);
         for (name, value) in &request.headers {
             let mut value = HeaderValue::from_str(value.expose()).map_err(|_| {
-                not_sent(format!("the value for header {name} has characters that no header may have"))
+                not_sent(format!(
+                    "the value for header {name} has characters that no header may have"
+                ))
             })?;
             value.set_sensitive(true);
             sent = sent.header(*name, value);
@@ -161,7 +165,9 @@ impl Transport for HttpTransport {
         let headers = answer
             .headers()
             .iter()
-            .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
+            .filter_map(|(name, value)| {
+                Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+            })
             .collect();
         let expected = answer.content_length().and_then(|length| usize::try_from(length).ok());
         let mut body = Zeroizing::new(Vec::with_capacity(expected.unwrap_or(0).min(LARGEST)));

@@ -144,7 +144,11 @@ impl Request {
     }
 
     /// A change.
-    pub fn change(method: &'static str, path: impl Into<String>, template: &'static str) -> Request {
+    pub fn change(
+        method: &'static str,
+        path: impl Into<String>,
+        template: &'static str,
+    ) -> Request {
         Request { method, effect: Effect::Change, ..Request::get(path, template) }
     }
 
@@ -154,8 +158,7 @@ impl Request {
             content_type: body.content_type,
             bytes: Zeroizing::new(body.bytes.to_vec()),
         });
-        let headers =
-            self.headers.iter().map(|(name, value)| (*name, value.duplicate())).collect();
+        let headers = self.headers.iter().map(|(name, value)| (*name, value.duplicate())).collect();
         Request { headers, body, path: self.path.clone(), ..*self }
     }
 

@@ -30,7 +30,10 @@ impl Transport for ReadOnly {
     async fn send(&self, request: Request) -> Result<Answer, TransportError> {
         if request.effect == Effect::Change {
             return Err(TransportError {
-                message: format!("{}: this connection is read-only, nothing was sent", request.what()),
+                message: format!(
+                    "{}: this connection is read-only, nothing was sent",
+                    request.what()
+                ),
                 outcome: Outcome::Refused,
                 read_only: true,
             });

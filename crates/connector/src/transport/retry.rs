@@ -1,6 +1,10 @@
 //! Reads are tried again, a little; changes never.
 
-use std::{fmt, sync::Arc, time::{Duration, Instant}};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 
@@ -45,7 +49,9 @@ impl Transport for Retry {
                 Ok(answer) if matches!(answer.status, 429 | 502 | 503 | 504) => {
                     retry_after(answer, self.clock.now()).unwrap_or_else(|| pause(attempt))
                 }
-                Err(error) if !error.read_only && error.outcome != Outcome::Refused => pause(attempt),
+                Err(error) if !error.read_only && error.outcome != Outcome::Refused => {
+                    pause(attempt)
+                }
                 _ => return answer,
             };
             let left = request.deadline.saturating_sub(begun.elapsed());

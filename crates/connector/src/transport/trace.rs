@@ -33,7 +33,12 @@ impl Transport for Trace {
         let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         match &answer {
             Ok(answer) => tracing::debug!(
-                connection = self.connection, method, template, status = answer.status, ms, "request"
+                connection = self.connection,
+                method,
+                template,
+                status = answer.status,
+                ms,
+                "request"
             ),
             Err(error) => tracing::debug!(
                 connection = self.connection, method, template, outcome = ?error.outcome, ms,

@@ -1,0 +1,114 @@
+//! Killed before and after every single call: the next run finishes, and nothing is lost or left.
+
+use policy::{proof::Grade, rotation::Goal};
+use secrets::Sink;
+
+use crate::world::{Ending, Fuse, Moment, OVERLAP, World};
+
+const FIRST: Goal = Goal::Rotate { to: 1, at_once: false };
+const SECOND: Goal = Goal::Rotate { to: 2, at_once: false };
+const AT_ONCE: Goal = Goal::Rotate { to: 2, at_once: true };
+const WAYS: [&str; 2] = ["add-ours", "add-marked"];
+
+/// What was there before, what is done, and what must be true after.
+#[derive(Debug, Clone, Copy)]
+struct Story {
+    before: &'static [Goal],
+    /// The overlap is over.
+    late: bool,
+    goal: Goal,
+    generation: u64,
+    previous: usize,
+}
+
+/// Tells a story with every possible interruption.
+async fn tell(story: Story) {
+    for way in WAYS {
+        let mut interrupted = 0;
+        'calls: for call in 1..200 {
+            for moment in [Moment::Before, Moment::After] {
+                let world = World::new(way).await;
+                for goal in story.before {
+                    world.whole("before", *goal).await;
+                }
+                if story.late {
+                    world.clock.advance(OVERLAP);
+                }
+                let fuse = Fuse::at(call, moment);
+                let ending = world.run("killed", &fuse, story.goal).await;
+                let log = fuse.log();
+                let how =
+                    format!("{way} {:?}, killed {moment:?} call {call} of {log:?}", story.goal);
+                match ending {
+                    Ending::Killed => interrupted += 1,
+                    Ending::Done(Ok(_)) => break 'calls,
+                    Ending::Done(Err(problem)) => panic!("{how}: {problem:?}"),
+                }
+                if !story.before.is_empty() && story.goal != Goal::Revoke {
+                    assert!(world.works().await, "{how}: nothing works right after");
+                }
+                let outcome = world.recover(story.goal).await;
+                if story.goal == Goal::Revoke {
+                    assert!(world.live().await.is_empty(), "{how}: something is alive");
+                    assert_eq!(world.pending().await, 0, "{how}");
+                    continue;
+                }
+                world.assert_at(&outcome, story.generation, &how).await;
+                assert_eq!(outcome.previous.len(), story.previous, "{how}");
+                // And once more, by anybody: nothing is left to do.
+                let again = world.whole("again", story.goal).await;
+                world.assert_at(&again, story.generation, &format!("{how}, again")).await;
+                assert_eq!(again.key_id, outcome.key_id, "{how}: a second run changed it");
+            }
+        }
+        assert!(interrupted >= 8, "{way} {:?}: only {interrupted} interruptions", story.goal);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_credential() {
+    tell(Story { before: &[], late: false, goal: FIRST, generation: 1, previous: 0 }).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rotation_with_overlap() {
+    tell(Story { before: &[FIRST], late: false, goal: SECOND, generation: 2, previous: 1 }).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rotation_without_overlap() {
+    tell(Story { before: &[FIRST], late: false, goal: AT_ONCE, generation: 2, previous: 0 }).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_third_generation_while_the_first_still_lives() {
+    let third = Goal::Rotate { to: 3, at_once: false };
+    tell(Story { before: &[FIRST, SECOND], late: false, goal: third, generation: 3, previous: 1 })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn retiring_when_the_overlap_is_over() {
+    let before = &[FIRST, SECOND];
+    tell(Story { before, late: true, goal: Goal::Retire, generation: 2, previous: 0 }).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn ending_everything() {
+    let before = &[FIRST, SECOND];
+    tell(Story { before, late: false, goal: Goal::Revoke, generation: 0, previous: 0 }).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ending_is_proven_by_use_within_the_platforms_patience() {
+    for way in WAYS {
+        let world = World::new(way).await;
+        world.whole("a", FIRST).await;
+        let outcome = world.whole("b", AT_ONCE).await;
+        assert_eq!(outcome.revoked.len(), 1, "{way}");
+        assert_eq!(outcome.revoked[0].grade, Grade::A, "{way}");
+        world.assert_at(&outcome, 2, way).await;
+        let old = world.apps.read_version("apps/a", 1).await.unwrap();
+        assert!(old.is_none(), "{way}: the old secret is still in the anchor");
+    }
+}

@@ -1,0 +1,66 @@
+//! Several runs at once on one slot, in many orders.
+
+use policy::rotation::Goal;
+
+use crate::world::{Ending, Fuse, World};
+
+const FIRST: Goal = Goal::Rotate { to: 1, at_once: false };
+const AT_ONCE: Goal = Goal::Rotate { to: 2, at_once: true };
+
+async fn race(world: &World, seed: u64, goals: [Goal; 2]) -> [Ending; 2] {
+    let fuses = [Fuse::uneven(seed * 2 + 1), Fuse::uneven(seed * 2 + 2)];
+    let (a, b) =
+        tokio::join!(world.run("a", &fuses[0], goals[0]), world.run("b", &fuses[1], goals[1]),);
+    [a, b]
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_runs_of_one_rotation_make_one_generation() {
+    for way in ["add-ours", "add-marked"] {
+        for seed in 0..60 {
+            let how = format!("{way} {seed}");
+            let world = World::new(way).await;
+            world.whole("before", FIRST).await;
+            let endings = race(&world, seed, [AT_ONCE, AT_ONCE]).await;
+            let done = endings.iter().filter(|one| matches!(one, Ending::Done(Ok(_)))).count();
+            assert!(done >= 1, "{how}: {endings:?}");
+            assert!(world.works().await, "{how}: nothing works right after");
+            let outcome = world.recover(AT_ONCE).await;
+            world.assert_at(&outcome, 2, &how).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn runs_that_take_over_at_any_moment_still_lose_nothing() {
+    for way in ["add-ours", "add-marked"] {
+        for seed in 0..120 {
+            let how = format!("{way} {seed}");
+            let mut world = World::new(way).await;
+            // Nobody's claim holds: everybody believes that the others are dead.
+            world.claim_ttl = domain::Span::ZERO;
+            // Two who prove at once; the fifth would lock the role.
+            world.patience = 4;
+            world.whole("before", FIRST).await;
+            let endings = race(&world, seed, [AT_ONCE, AT_ONCE]).await;
+            assert!(world.works().await, "{how}: nothing works right after: {endings:?}");
+            let outcome = world.recover(AT_ONCE).await;
+            world.assert_at(&outcome, 2, &how).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revocation_wins_over_a_rotation_that_is_under_way() {
+    for way in ["add-ours", "add-marked"] {
+        for seed in 0..60 {
+            let how = format!("{way} {seed}");
+            let world = World::new(way).await;
+            world.whole("before", FIRST).await;
+            race(&world, seed, [AT_ONCE, Goal::Revoke]).await;
+            world.recover(Goal::Revoke).await;
+            assert!(world.live().await.is_empty(), "{how}: {:?}", world.live().await);
+            assert_eq!(world.pending().await, 0, "{how}");
+        }
+    }
+}
