@@ -15,8 +15,6 @@ pub(crate) enum Exit {
     Partial,
     /// Out of policy.
     Policy,
-    /// A deed was left unfinished.
-    Unfinished,
 }
 
 impl Exit {
@@ -28,7 +26,6 @@ impl Exit {
             Exit::Drift => 2,
             Exit::Partial => 3,
             Exit::Policy => 4,
-            Exit::Unfinished => 5,
         }
     }
 
@@ -36,14 +33,13 @@ impl Exit {
         match self {
             Exit::Failed => 5,
             Exit::Policy => 4,
-            Exit::Unfinished => 3,
             Exit::Drift => 2,
             Exit::Partial => 1,
             Exit::Clean => 0,
         }
     }
 
-    /// The one that is shown when both hold: 1 > 4 > 5 > 2 > 3 > 0.
+    /// The one that is shown when both hold: 1 > 4 > 2 > 3 > 0.
     pub(crate) fn worst(self, other: Exit) -> Exit {
         if other.rank() > self.rank() { other } else { self }
     }
@@ -56,7 +52,6 @@ impl Exit {
             Exit::Drift => "drift",
             Exit::Partial => "partial",
             Exit::Policy => "policy",
-            Exit::Unfinished => "unfinished",
         }
     }
 }
@@ -73,12 +68,11 @@ mod tests {
 
     #[test]
     fn what_is_certain_wins_over_what_is_unknown() {
-        let order =
-            [Exit::Clean, Exit::Partial, Exit::Drift, Exit::Unfinished, Exit::Policy, Exit::Failed];
+        let order = [Exit::Clean, Exit::Partial, Exit::Drift, Exit::Policy, Exit::Failed];
         for pair in order.windows(2) {
             assert_eq!(pair[0].worst(pair[1]), pair[1]);
             assert_eq!(pair[1].worst(pair[0]), pair[1]);
         }
-        assert_eq!(order.map(Exit::code), [0, 3, 2, 5, 4, 1]);
+        assert_eq!(order.map(Exit::code), [0, 3, 2, 4, 1]);
     }
 }

@@ -26,7 +26,7 @@ use output::Output;
   nhi drift --state FILE        does the world still look as declared? exit 2 if not
   nhi ledger show --last 20     what happened, in order
 
-Exit codes: 0 in sync · 1 could not do it · 2 drift · 3 partly unread · 4 out of policy · 5 unfinished")]
+Exit codes: 0 in sync · 1 could not do it · 2 drift · 3 partly unread · 4 out of policy")]
 struct Cli {
     /// The configuration file; else NHI_CONFIG, else the nearest nhi.hcl upwards.
     #[arg(long, global = true, value_name = "FILE")]

@@ -40,7 +40,7 @@ pub struct CredentialType {
     pub doc: &'static str,
     /// Its settings.
     pub fields: &'static [Field],
-    /// How it is issued, best first. Narrowed by the connection (see [`crate::Connector::profile`]).
+    /// How it is issued, best first. Narrowed by the connection (see [`crate::Connector::promises`]).
     pub profiles: &'static [Profile],
     /// The default main document.
     pub main: &'static [(&'static str, MainField)],

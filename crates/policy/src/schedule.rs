@@ -159,7 +159,7 @@ impl Schedule {
     pub fn first_due(&self, credential_id: &str, issued_at: Timestamp) -> Timestamp {
         let every = i128::from(self.every.as_secs().max(1));
         let offset =
-            u128::from(self.spread.as_secs()) * u128::from(slot_number(credential_id)) >> 64;
+            (u128::from(self.spread.as_secs()) * u128::from(slot_number(credential_id))) >> 64;
         let base = i128::from(self.anchor.as_second()) + i128::try_from(offset).unwrap_or(0);
         let least = i128::from(later(issued_at, self.min_age).as_second());
         // The smallest k with base + k × every ≥ least; k may be negative.

@@ -804,7 +804,7 @@ fn plan_update(prior: &CredentialModel, planned: &mut CredentialModel, work: Wor
         let same =
             known.filter(|known| known.connection == one.connection && known.path == one.path);
         match same {
-            Some(known) if !written && !(copied && known.status != "delivered") => {
+            Some(known) if !(written || copied && known.status != "delivered") => {
                 one.version = known.version.clone();
                 one.status = known.status.clone();
             }

@@ -29,12 +29,12 @@ fn names() -> impl Iterator<Item = &'static str> {
 
 impl CredentialTypes {
     /// The types that are set.
-    pub fn present(&self) -> Vec<&'static str> {
+    pub(crate) fn present(&self) -> Vec<&'static str> {
         self.0.present()
     }
 
     /// The one type that is set, with its value.
-    pub fn chosen(&self) -> Option<(&'static CredentialType, &Value)> {
+    pub(crate) fn chosen(&self) -> Option<(&'static CredentialType, &Value)> {
         match self.0.present()[..] {
             [name] => {
                 types().into_iter().find(|one| one.name == name).map(|one| (one, self.0.get(name)))
@@ -44,7 +44,7 @@ impl CredentialTypes {
     }
 
     /// The settings of the chosen type, or none.
-    pub fn settings(&self) -> Settings {
+    pub(crate) fn settings(&self) -> Settings {
         self.chosen().map_or_else(Settings::default, |(one, value)| settings_of(one.fields, value))
     }
 }

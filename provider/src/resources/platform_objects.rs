@@ -16,17 +16,17 @@ pub(crate) struct Nested(BTreeMap<&'static str, Value>);
 
 impl Nested {
     /// The names that are set (known or not).
-    pub fn present(&self) -> Vec<&'static str> {
+    pub(crate) fn present(&self) -> Vec<&'static str> {
         self.0.iter().filter(|(_, value)| !value.is_null()).map(|(name, _)| *name).collect()
     }
 
     /// The value under a name; null where it is not set.
-    pub fn get(&self, name: &str) -> &Value {
+    pub(crate) fn get(&self, name: &str) -> &Value {
         self.0.get(name).unwrap_or(&Value::Null)
     }
 
     /// Sets the value under a name and clears all others.
-    pub fn put(&mut self, name: &'static str, value: Value) {
+    pub(crate) fn put(&mut self, name: &'static str, value: Value) {
         self.0.clear();
         self.0.insert(name, value);
     }
@@ -66,12 +66,12 @@ fn kind_names() -> impl Iterator<Item = &'static str> {
 
 impl PlatformObjects {
     /// The kinds that are set.
-    pub fn present(&self) -> Vec<&'static str> {
+    pub(crate) fn present(&self) -> Vec<&'static str> {
         self.0.present()
     }
 
     /// The one kind that is set, with its value; `None` unless exactly one is.
-    pub fn chosen(&self) -> Option<(&'static Kind, &Value)> {
+    pub(crate) fn chosen(&self) -> Option<(&'static Kind, &Value)> {
         match self.0.present()[..] {
             [name] => kind(name).map(|(_, kind)| (kind, self.0.get(name))),
             _ => None,
@@ -79,12 +79,12 @@ impl PlatformObjects {
     }
 
     /// Sets one kind's object.
-    pub fn set(&mut self, kind: &'static Kind, settings: &Settings) {
+    pub(crate) fn set(&mut self, kind: &'static Kind, settings: &Settings) {
         self.0.put(kind.name, object_of(kind.fields, settings));
     }
 
     /// Sets one kind's object as it stands in a plan.
-    pub fn set_value(&mut self, kind: &'static Kind, value: Value) {
+    pub(crate) fn set_value(&mut self, kind: &'static Kind, value: Value) {
         self.0.put(kind.name, value);
     }
 }

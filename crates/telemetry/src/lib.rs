@@ -1,0 +1,1 @@
+//! Every span, field and metric name, once.

@@ -1,0 +1,1 @@
+terraform import nhi_integration.invoice_sync bao/openbao_approle/invoice-sync

@@ -1,0 +1,1 @@
+terraform import nhi_owner.payments owner/payments-platform

@@ -1,0 +1,4 @@
+resource "nhi_owner" "payments" {
+  name  = "payments-platform"
+  email = "payments@acme.example"
+}

@@ -1,0 +1,13 @@
+resource "nhi_scope" "invoice_sync" {
+  integration   = nhi_integration.invoice_sync # the whole object, not its id
+  scopes        = ["secret/data/invoices/*:read"]
+  justification = "Reads tonight's invoices and nothing else"
+
+  temporary = {
+    "secret/data/invoices-2025/*:read" = {
+      until         = "2026-12-05T18:00:00Z"
+      justification = "Re-run of the 2025 closing"
+      ticket        = "CHG-2201"
+    }
+  }
+}

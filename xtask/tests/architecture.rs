@@ -1,0 +1,71 @@
+//! The arrows between our crates: what may depend on what, and nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use cargo_metadata::{DependencyKind, MetadataCommand};
+
+/// Each crate, and those of ours that it may depend on.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("tfplugin-proto", &[]),
+    ("tfplugin-derive", &[]),
+    ("tfplugin", &["tfplugin-proto", "tfplugin-derive"]),
+    ("domain", &[]),
+    ("telemetry", &[]),
+    ("policy", &["domain"]),
+    ("secrets", &["domain"]),
+    ("ledger", &[]),
+    ("ledger-sqlite", &["ledger"]),
+    ("connector", &["domain", "secrets"]),
+    ("openbao", &["domain", "connector", "secrets"]),
+    ("oauth", &["domain", "connector", "secrets"]),
+    ("scim", &["domain", "connector", "secrets"]),
+    ("file", &["domain", "connector", "secrets"]),
+    ("operations", &["domain", "policy", "connector", "secrets", "ledger", "telemetry"]),
+    (
+        "wiring",
+        &[
+            "domain",
+            "policy",
+            "connector",
+            "secrets",
+            "ledger",
+            "ledger-sqlite",
+            "operations",
+            "openbao",
+            "oauth",
+            "scim",
+            "file",
+        ],
+    ),
+    ("provider", &["tfplugin", "domain", "policy", "connector", "operations", "wiring"]),
+    ("nhi", &["domain", "policy", "connector", "ledger", "operations", "wiring"]),
+    ("acceptance-tests", &[]),
+    ("xtask", &["acceptance-tests", "provider", "tfplugin"]),
+];
+
+#[test]
+fn no_crate_depends_on_what_it_should_not_know() {
+    let metadata = MetadataCommand::new().no_deps().exec().expect("cargo metadata");
+    let allowed: BTreeMap<&str, BTreeSet<&str>> =
+        ARROWS.iter().map(|(name, all)| (*name, all.iter().copied().collect())).collect();
+    let ours: BTreeSet<String> =
+        metadata.packages.iter().map(|package| package.name.to_string()).collect();
+    let mut wrong = Vec::new();
+    for package in &metadata.packages {
+        let name = package.name.to_string();
+        let Some(may) = allowed.get(name.as_str()) else {
+            wrong.push(format!("{name} is not in the table"));
+            continue;
+        };
+        for dependency in &package.dependencies {
+            // What only tests use may point anywhere.
+            if dependency.kind == DependencyKind::Normal
+                && ours.contains(&dependency.name)
+                && !may.contains(dependency.name.as_str())
+            {
+                wrong.push(format!("{name} -> {}", dependency.name));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "arrows that are not in the architecture: {wrong:#?}");
+}

@@ -1,0 +1,64 @@
+//! What a newcomer relies on: a connector is a folder and two lines, and generated pages are fresh.
+
+use std::{fs, path::PathBuf};
+
+fn root() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+#[test]
+fn each_connector_is_a_folder_and_two_lines() {
+    let wiring = fs::read_to_string(root().join("crates/wiring/Cargo.toml")).unwrap();
+    let platforms = fs::read_to_string(root().join("crates/wiring/src/platforms.rs")).unwrap();
+    for entry in fs::read_dir(root().join("connectors")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let lib = fs::read_to_string(root().join(format!("connectors/{name}/src/lib.rs"))).unwrap();
+        if !lib.contains("PLATFORM") {
+            continue; // Not begun: nothing to register.
+        }
+        assert!(
+            wiring.contains(&format!("{name}.workspace = true")),
+            "{name} is not in wiring's Cargo.toml"
+        );
+        assert!(platforms.contains(&format!("{name}::PLATFORM")), "{name} is not in platforms.rs");
+    }
+    // And nobody else names one.
+    for folder in ["provider/src", "reconciler/src", "crates/operations/src", "crates/policy/src"] {
+        let mut folders = vec![root().join(folder)];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(&folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let text = fs::read_to_string(&path).unwrap();
+                assert!(!text.contains("openbao::"), "{} names a connector", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn the_registry_s_pages_are_what_would_be_generated() {
+    let examples = tfplugin::docs::read_files(&root().join("examples")).unwrap();
+    let pages = tfplugin::docs::generate(&provider::provider(), &examples);
+    for (path, text) in pages {
+        let have = fs::read_to_string(root().join("docs").join(&path)).unwrap_or_default();
+        assert!(have == text, "docs/{path} is stale. Next: cargo xtask generate");
+    }
+}
+
+#[test]
+fn diagnostics_and_guides_keep_to_the_words_that_people_know() {
+    // Words of the inside, which only the operator's page on rotation explains.
+    const INSIDE: [&str; 5] = ["epoch", "anchor sink", "keyring", "fencing", "write-ahead"];
+    for entry in fs::read_dir(root().join("docs/guides")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap().to_lowercase();
+        for word in INSIDE {
+            let allowed = path.ends_with("security-model.md");
+            assert!(allowed || !text.contains(word), "{} says {word:?}", path.display());
+        }
+    }
+}
