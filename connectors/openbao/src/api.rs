@@ -625,7 +625,7 @@ mod tests {
             let text = include_str!(concat!("../fixtures/", $name, ".json"));
             let recorded: Recorded = serde_json::from_str(text).unwrap();
             let body = Zeroizing::new(recorded.body.to_string().into_bytes());
-            Answer { status: recorded.status, headers: Vec::new(), body }
+            Answer { status: recorded.status, headers: Vec::new(), body: Arc::new(body) }
         }};
     }
 
@@ -707,7 +707,7 @@ mod tests {
 
     #[test]
     fn what_is_no_judgment_is_ambiguous_for_a_change_and_free_for_a_look() {
-        let answer = |status| Answer { status, headers: Vec::new(), body: Zeroizing::default() };
+        let answer = |status| Answer { status, headers: Vec::new(), body: Arc::default() };
         for status in [500, 502, 503, 504, 599, 100] {
             assert_eq!(refused("test", &answer(status), true).outcome(), Outcome::Ambiguous);
             assert_eq!(refused("test", &answer(status), false).outcome(), Outcome::NotSent);
@@ -725,7 +725,7 @@ mod tests {
         let answer = Answer {
             status: 400,
             headers: Vec::new(),
-            body: Zeroizing::new(body.clone().into_bytes()),
+            body: Arc::new(Zeroizing::new(body.clone().into_bytes())),
         };
         for text in [
             refused("test", &answer, true).to_string(),

@@ -64,7 +64,7 @@ pub(crate) struct AppRole {
     /// Whether policies can be listed with their texts; unknown until asked.
     detailed: Mutex<Option<bool>>,
     /// The last listing of policies, parsed, with the bytes that it was parsed from.
-    parsed: Mutex<Option<(Vec<u8>, Policies)>>,
+    parsed: Mutex<Option<(Bytes, Policies)>>,
     /// Whether policies have versions, once that was seen.
     counted: Mutex<bool>,
     /// Where roles are, by key: a role never moves.
@@ -78,6 +78,9 @@ pub(crate) struct AppRole {
     /// One at a time for each role.
     locks: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
+
+/// An answer's bytes, shared by everybody who asked.
+type Bytes = Arc<Zeroizing<Vec<u8>>>;
 
 pub(crate) type Policies = Arc<BTreeMap<String, AclPolicy>>;
 
@@ -361,13 +364,13 @@ impl AppRole {
         let mut parsed = locked(&self.parsed);
         // Many readers share one answer: it is parsed once.
         if let Some((bytes, policies)) = &*parsed
-            && bytes[..] == answer.body[..]
+            && Arc::ptr_eq(bytes, &answer.body)
         {
             return Ok(Some(policies.clone()));
         }
         let policies: Policies =
             Arc::new(data::<Detailed<AclPolicy>>(&what, &answer.body)?.key_info);
-        *parsed = Some((answer.body.to_vec(), policies.clone()));
+        *parsed = Some((answer.body.clone(), policies.clone()));
         Ok(Some(policies))
     }
 

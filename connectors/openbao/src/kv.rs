@@ -1,8 +1,8 @@
 //! KV v2 as a sink: documents under compare-and-set, the mirror in `custom_metadata`.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex},
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use async_trait::async_trait;
@@ -17,6 +17,7 @@ use secrets::{
     Version, segments,
 };
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use crate::api::{
     Api, Detailed, Keys, KvData, KvMetadata, KvVersion, KvVersionInfo, Mount, Said, data, encode,
@@ -37,9 +38,14 @@ const PIECE: char = '~';
 pub(crate) struct Kv {
     api: Arc<Api>,
     clock: Arc<dyn Clock>,
+    /// Listings of folders, parsed, with the bytes that they were parsed from.
+    parsed: Mutex<HashMap<String, Parsed>>,
     /// Mount paths that are known to be KV v2, without a slash at the end.
     mounts: Mutex<BTreeSet<String>>,
 }
+
+/// One listing and the bytes that it was parsed from.
+type Parsed = (Arc<Zeroizing<Vec<u8>>>, Arc<BTreeMap<String, Look>>);
 
 /// A path, taken apart at its mount.
 struct Place {
@@ -61,7 +67,7 @@ struct Cas {
 
 impl Kv {
     pub(crate) fn new(api: Arc<Api>, clock: Arc<dyn Clock>) -> Kv {
-        Kv { api, clock, mounts: Mutex::new(BTreeSet::new()) }
+        Kv { api, clock, parsed: Mutex::default(), mounts: Mutex::default() }
     }
 
     /// Finds the mount that a path lies in, asking the server once per mount.
@@ -75,13 +81,12 @@ impl Kv {
                 .max_by_key(|mount| mount.len())
                 .cloned()
         };
-        let found = known(&self.mounts.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
+        let found = known(&lock(&self.mounts));
         let mount = match found {
             Some(mount) => mount,
             None => {
                 let mount = self.find_mount(&whole).await?;
-                let mut mounts =
-                    self.mounts.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+                let mut mounts = lock(&self.mounts);
                 mounts.insert(mount.clone());
                 mount
             }
@@ -162,6 +167,10 @@ impl Kv {
         let fail = |error| sink_error(&place.whole, error);
         self.api.change(request.map_err(fail)?).await.map_err(fail)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 /// Whether a path is a mount or lies below it.
@@ -316,6 +325,10 @@ impl Sink for Kv {
     }
 
     async fn look_all(&self, folder: &str) -> Result<BTreeMap<String, Look>> {
+        Ok(BTreeMap::clone(&*self.look_all_shared(folder).await?))
+    }
+
+    async fn look_all_shared(&self, folder: &str) -> Result<Arc<BTreeMap<String, Look>>> {
         let place = self.place(folder).await?;
         let fail = |error| sink_error(&place.whole, error);
         let (mount, rest) = (encode(&place.mount), encode(&place.rest));
@@ -334,14 +347,25 @@ impl Sink for Kv {
             let documents = infos.into_iter().filter(|(name, _)| !name.ends_with('/'));
             documents.filter_map(|(name, info)| Some((name, look_of(&info, now)?))).collect()
         };
-        match (answer.status, Said::read(&answer.body)) {
+        // Only what is no success is read for what it says: a listing may be long.
+        let said = if answer.status == 200 { Said::Other } else { Said::read(&answer.body) };
+        match (answer.status, said) {
             (200, _) => {
+                let known = lock(&self.parsed).get(&place.whole).cloned();
+                if let Some((bytes, looks)) = known
+                    && Arc::ptr_eq(&bytes, &answer.body)
+                {
+                    return Ok(looks);
+                }
                 let listed: Detailed<Option<KvMetadata>> =
                     data(&what, &answer.body).map_err(fail)?;
                 let infos = listed.key_info.into_iter();
-                return Ok(looks(infos.filter_map(|(name, info)| Some((name, info?))).collect()));
+                let infos = infos.filter_map(|(name, info)| Some((name, info?))).collect();
+                let looks: Arc<BTreeMap<String, Look>> = Arc::new(looks(infos));
+                lock(&self.parsed).insert(place.whole.clone(), (answer.body, looks.clone()));
+                return Ok(looks);
             }
-            (404, Said::Nothing) => return Ok(BTreeMap::new()),
+            (404, Said::Nothing) => return Ok(Arc::default()),
             // A KV without detailed listings (Vault), or a token that may not use them: one by one.
             (404 | 405, _) | (403, _) => {}
             _ => return Err(fail(refused(&what, &answer, false))),
@@ -369,7 +393,9 @@ impl Sink for Kv {
             .buffer_unordered(8)
             .try_collect()
             .await?;
-        Ok(looks(infos.into_iter().filter_map(|(name, info)| Some((name, info?))).collect()))
+        Ok(Arc::new(looks(
+            infos.into_iter().filter_map(|(name, info)| Some((name, info?))).collect(),
+        )))
     }
 
     async fn write(&self, path: &str, document: &Document, expect: Expect) -> Result<Version> {

@@ -11,7 +11,7 @@ use domain::{
 };
 use jiff::Timestamp;
 use policy::rotation::{Claim, Phase, Previous};
-use secrets::{Document, Expect, Mirror, Sink, SinkError};
+use secrets::{Document, Expect, Look, Mirror, Sink, SinkError};
 use serde_json::{Map, Value, json};
 
 use crate::{Context, Problem, journal::moment};
@@ -67,22 +67,31 @@ impl ClaimStore {
         format!("{}/{}", self.folder, self.name)
     }
 
-    /// The mirrors of all claims of the realm, by name: one request where the sink lists them.
-    pub(crate) async fn mirrors(
-        context: &Context,
-    ) -> Result<BTreeMap<String, ClaimMirror>, Problem> {
+    /// What claims of the realm look like, by name: one request where the sink lists them, and one
+    /// map for all who read at once.
+    async fn looks(context: &Context) -> Result<Arc<BTreeMap<String, Look>>, Problem> {
         let (realm, _) = context.realm_key()?;
         let (sink, path) = context.custody().await?;
-        let looks = sink.look_all(&format!("{path}/{realm}")).await?;
-        Ok(looks
-            .into_iter()
-            .map(|(name, look)| (name, ClaimMirror::read(&look.mirror, look.version.created_at)))
-            .collect())
+        Ok(sink.look_all_shared(&format!("{path}/{realm}")).await?)
     }
 
-    /// This slot's own name among [`ClaimStore::mirrors`].
-    pub(crate) fn name(&self) -> &str {
-        &self.name
+    /// The mirror of this slot's claim.
+    pub(crate) async fn mirror(&self, context: &Context) -> Result<Option<ClaimMirror>, Problem> {
+        let looks = ClaimStore::looks(context).await?;
+        let look = looks.get(&self.name);
+        Ok(look.map(|look| ClaimMirror::read(&look.mirror, look.version.created_at)))
+    }
+
+    /// The mirrors of all claims of one integration.
+    pub(crate) async fn mirrors_of(
+        context: &Context,
+        vendor_id: &str,
+    ) -> Result<Vec<ClaimMirror>, Problem> {
+        let looks = ClaimStore::looks(context).await?;
+        let of_it = looks.values().filter(|look| {
+            look.mirror.get("vendor_id").map(String::as_str) == Some(vendor_id)
+        });
+        Ok(of_it.map(|look| ClaimMirror::read(&look.mirror, look.version.created_at)).collect())
     }
 
     /// The claim, if there ever was one.

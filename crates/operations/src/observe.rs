@@ -115,10 +115,9 @@ pub(crate) async fn known_keys(
     if context.custody.is_none() {
         return Ok(BTreeSet::new());
     }
-    let mirrors = ClaimStore::mirrors(context).await?;
+    let mirrors = ClaimStore::mirrors_of(context, vendor_id).await?;
     Ok(mirrors
-        .values()
-        .filter(|claim| claim.vendor_id == vendor_id)
+        .iter()
         .flat_map(|claim| claim.keys().map(str::to_owned).collect::<Vec<_>>())
         .collect())
 }

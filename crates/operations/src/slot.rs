@@ -147,7 +147,7 @@ async fn look(sink: &dyn Sink, path: &str) -> Result<Option<Look>, Problem> {
         return Ok(sink.look(path).await?);
     }
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-    Ok(sink.look_all(folder).await?.remove(name))
+    Ok(sink.look_all_shared(folder).await?.get(name).cloned())
 }
 
 /// Looks at a slot; `None` where the integration itself is proven gone.
@@ -172,7 +172,7 @@ pub async fn observe_slot(context: &Context, spec: &SlotSpec) -> Result<Option<S
         .as_ref()
         .map(|all| all.iter().filter(|one| one.live).map(|one| one.key_id.as_str()).collect());
     let store = ClaimStore::open(context, &tenant, &spec.vendor_id, &spec.id).await?;
-    let claim = ClaimStore::mirrors(context).await?.remove(store.name());
+    let claim = store.mirror(context).await?;
     let sinks = Sinks::open(context, spec).await?;
     let now = context.now();
 

@@ -9,7 +9,7 @@ pub mod conformance;
 pub mod document;
 pub mod memory;
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -160,6 +160,12 @@ pub trait Sink: fmt::Debug + Send + Sync {
     /// The looks of all documents directly in a folder, by name; empty where there is no folder.
     /// Needs [`SinkCapabilities::lists_mirrors`] to be one request; works without.
     async fn look_all(&self, folder: &str) -> Result<BTreeMap<String, Look>>;
+
+    /// The same, to be shared by many readers of one folder: what this process has just read will
+    /// do, and is not copied for each.
+    async fn look_all_shared(&self, folder: &str) -> Result<Arc<BTreeMap<String, Look>>> {
+        Ok(Arc::new(self.look_all(folder).await?))
+    }
 
     /// Writes a new version.
     ///

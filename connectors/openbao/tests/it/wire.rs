@@ -55,7 +55,7 @@ impl Transport for Vaultish {
                 || request.path.contains("/detailed-metadata/"))
         {
             let body = json!({"errors": ["1 error occurred:\n\t* unsupported path\n\n"]});
-            return Ok(Answer { status: 404, headers: Vec::new(), body: bytes(&body) });
+            return Ok(Answer { status: 404, headers: Vec::new(), body: Arc::new(bytes(&body)) });
         }
         if policy && let Some(body) = &mut request.body {
             let mut value: Value = serde_json::from_slice(&body.bytes).unwrap();
@@ -67,7 +67,7 @@ impl Transport for Vaultish {
             let mut value: Value = serde_json::from_slice(&answer.body).unwrap();
             let data = value["data"].as_object_mut().unwrap();
             data.retain(|key, _| key == "name" || key == "policy");
-            answer.body = bytes(&value);
+            answer.body = Arc::new(bytes(&value));
         }
         Ok(answer)
     }

@@ -51,7 +51,7 @@ impl Transport for Fateful {
             Fate::Instead(status, body) => Ok(Answer {
                 status,
                 headers: Vec::new(),
-                body: Zeroizing::new(body.as_bytes().to_vec()),
+                body: Arc::new(Zeroizing::new(body.as_bytes().to_vec())),
             }),
             Fate::AnswerLost => {
                 let _ = self.inner.send(request).await;

@@ -183,7 +183,7 @@ impl Transport for HttpTransport {
                 Err(error) => return Err(lost(format!("the answer broke off: {}", cause(&error)))),
             }
         }
-        Ok(Answer { status, headers, body })
+        Ok(Answer { status, headers, body: Arc::new(body) })
     }
 }
 

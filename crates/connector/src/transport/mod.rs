@@ -123,8 +123,9 @@ pub struct Answer {
     pub status: u16,
     /// Headers, names in lower case.
     pub headers: Vec<(String, String)>,
-    /// The body, wiped when dropped; it may carry live secrets.
-    pub body: Zeroizing<Vec<u8>>,
+    /// The body, wiped when its last holder is dropped; it may carry live secrets. Readers of one
+    /// listing hold the same bytes: whoever has parsed them once need not do it again.
+    pub body: Arc<Zeroizing<Vec<u8>>>,
 }
 
 impl Request {
@@ -242,7 +243,7 @@ mod tests {
             *self.1.lock().unwrap() += 1;
             let mut script = self.0.lock().unwrap();
             let status = if script.len() > 1 { script.remove(0) } else { script[0] };
-            Ok(Answer { status, headers: Vec::new(), body: Zeroizing::default() })
+            Ok(Answer { status, headers: Vec::new(), body: Arc::default() })
         }
     }
 
@@ -291,7 +292,7 @@ mod tests {
         let now: Timestamp = "2026-11-22T09:00:00Z".parse().unwrap();
         let wait = |text: &str| {
             let headers = vec![("retry-after".to_owned(), text.to_owned())];
-            retry_after(&Answer { status: 429, headers, body: Zeroizing::default() }, now)
+            retry_after(&Answer { status: 429, headers, body: Arc::default() }, now)
         };
         assert_eq!(wait("7"), Some(Duration::from_secs(7)));
         assert_eq!(wait("Sun, 22 Nov 2026 09:00:30 GMT"), Some(Duration::from_secs(30)));
