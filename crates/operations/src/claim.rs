@@ -88,9 +88,9 @@ impl ClaimStore {
         vendor_id: &str,
     ) -> Result<Vec<ClaimMirror>, Problem> {
         let looks = ClaimStore::looks(context).await?;
-        let of_it = looks.values().filter(|look| {
-            look.mirror.get("vendor_id").map(String::as_str) == Some(vendor_id)
-        });
+        let of_it = looks
+            .values()
+            .filter(|look| look.mirror.get("vendor_id").map(String::as_str) == Some(vendor_id));
         Ok(of_it.map(|look| ClaimMirror::read(&look.mirror, look.version.created_at)).collect())
     }
 
