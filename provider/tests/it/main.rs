@@ -1,0 +1,184 @@
+//! The provider's binary driven as a core drives it, without a core and without a platform.
+
+use serde_json::{Value, json};
+use tfplugin::mini_core::{MiniCore, Refusal};
+
+/// The provider in a folder without any configuration.
+async fn core(folder: &tempfile::TempDir) -> MiniCore {
+    let file = folder.path().join("nhi.hcl");
+    std::fs::write(&file, "ledger = { none = true }\n").unwrap();
+    let file = file.display().to_string();
+    let program = env!("CARGO_BIN_EXE_terraform-provider-nhi");
+    let core = MiniCore::launch(program, &[("NHI_CONFIG", &file)]).await.unwrap();
+    core.configure(json!({})).await.unwrap();
+    core
+}
+
+/// What is said when a configuration is refused.
+async fn refusal(core: &MiniCore, kind: &str, config: Value) -> String {
+    match core.plan_create(kind, config.clone()).await {
+        Ok(_) => panic!("{kind} was accepted: {config}"),
+        Err(refusal @ (Refusal::Broken(_) | Refusal::Wire(_))) => panic!("{kind}: {refusal}"),
+        Err(refusal) => refusal.to_string(),
+    }
+}
+
+#[tokio::test]
+async fn owners_live_a_whole_life_within_the_laws() {
+    let folder = tempfile::tempdir().unwrap();
+    let core = core(&folder).await;
+    let config = json!({ "name": "payments-platform", "email": "payments@acme.example" });
+    let owner = core.create("nhi_owner", config).await.unwrap();
+    assert_eq!(owner.json()["id"], "owner/payments-platform");
+    assert_eq!(owner.json()["status"], "unchecked");
+    let config =
+        json!({ "name": "payments-platform", "email": "other@acme.example", "kind": "vendor" });
+    let owner = core.update(&owner, config).await.unwrap();
+    assert_eq!(owner.json()["kind"], "vendor");
+    let renamed = json!({ "name": "somebody-else", "email": "other@acme.example" });
+    let plan = core.plan(&owner, renamed).await.unwrap();
+    assert!(!plan.replace.is_empty(), "another name is another owner");
+    let imported = core.import("nhi_owner", "owner/payments-platform").await.unwrap();
+    assert_eq!(imported.json()["name"], "payments-platform");
+    core.destroy(owner).await.unwrap();
+    core.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_schedule_derives_what_is_not_said_and_refuses_contradictions() {
+    let folder = tempfile::tempdir().unwrap();
+    let core = core(&folder).await;
+    let config = json!({ "name": "monthly", "every": "30d" });
+    let schedule = core.create("nhi_rotation_schedule", config).await.unwrap();
+    assert_eq!(schedule.json()["min_age"], "7d12h");
+    assert_eq!(schedule.json()["overlap"], "24h");
+    core.destroy(schedule).await.unwrap();
+    for (config, expected) in [
+        (json!({ "name": "x", "every": "1mo" }), "duration"),
+        (json!({ "name": "x", "every": "5s" }), "at least 15m"),
+        (json!({ "name": "x", "every": "1d", "overlap": "2d" }), "overlap must be below"),
+        (json!({ "name": "x", "every": "30d", "lifetime": "31d" }), "lifetime must be above"),
+        (
+            json!({ "name": "x", "every": "30d", "windows": [{ "days": ["someday"], "start": "02:00", "length": "4h" }] }),
+            "someday",
+        ),
+        (
+            json!({ "name": "x", "every": "30d", "windows": [{ "days": ["sat"], "start": "2 am", "length": "4h" }] }),
+            "HH:MM",
+        ),
+        (json!({ "name": "x", "every": "30d", "timezone": "Mars/Olympus" }), "time zone"),
+    ] {
+        let said = refusal(&core, "nhi_rotation_schedule", config).await;
+        assert!(said.contains(expected), "{expected:?} in {said}");
+    }
+    core.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_told_offline_with_its_attribute() {
+    let folder = tempfile::tempdir().unwrap();
+    let core = core(&folder).await;
+    let owner = json!({ "id": "owner/a-team", "email": "a@acme.example", "status": "unchecked" });
+    let integration = |more: Value| {
+        let mut config = json!({
+            "connection_name": "bao",
+            "name": "invoice-sync",
+            "purpose": "Copies paid invoices to the general ledger every night",
+            "environment": "production",
+            "business_owner": owner,
+            "technical_owner": owner,
+        });
+        config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        config
+    };
+    for (config, expected) in [
+        (integration(json!({})), "A platform object is needed"),
+        (
+            integration(json!({ "openbao_approle": {}, "purpose": "because" })),
+            "at least 20 characters",
+        ),
+        (integration(json!({ "openbao_approle": {}, "expires_on": "soon" })), "YYYY-MM-DD"),
+        (
+            integration(json!({ "openbao_approle": {}, "execution_mode": "sometimes" })),
+            "one of batch",
+        ),
+        (
+            integration(json!({ "openbao_approle": {}, "connection_name": null })),
+            "A connection is needed",
+        ),
+        (integration(json!({ "openbao_approle": {} })), "no connection of that name"),
+        (
+            integration(json!({ "third_party": { "vendor": "Acme" }, "connection_name": null })),
+            "contract",
+        ),
+    ] {
+        let said = refusal(&core, "nhi_integration", config).await;
+        assert!(said.contains(expected), "{expected:?} in {said}");
+    }
+    let scope = |scopes: Value, more: Value| {
+        let mut config = json!({
+            "integration": { "id": "bao/openbao_approle/x", "vendor_id": "v", "environment": "production" },
+            "scopes": scopes,
+            "justification": "Reads tonight's invoices and nothing else",
+        });
+        config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        config
+    };
+    for (config, expected) in [
+        (scope(json!(["secret/data/x:raed"]), json!({})), "E-SCOPE-GRAMMAR"),
+        (scope(json!(["a:read"]), json!({ "justification": "because" })), "at least 20 characters"),
+        (scope(json!(["a:read"]), json!({ "enforcement": "loosely" })), "one of exact"),
+        (
+            scope(json!(["a:read"]), json!({ "classify": { "a:read": "harmless" } })),
+            "not an action",
+        ),
+        (
+            scope(
+                json!(["a:read"]),
+                json!({ "temporary": { "a:read": {
+                "until": "2030-01-01T00:00:00Z", "justification": "A re-run of last year's closing" } } }),
+            ),
+            "standing as well",
+        ),
+        (
+            scope(
+                json!(["sys/policies/acl/*:update"]),
+                json!({ "integration": {
+                "id": "bao/openbao_approle/x", "vendor_id": "v", "environment": "production",
+                "ceiling": { "highest_action": "write" } } }),
+            ),
+            "E-CEILING",
+        ),
+    ] {
+        let said = refusal(&core, "nhi_scope", config).await;
+        assert!(said.contains(expected), "{expected:?} in {said}");
+    }
+    core.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_third_party_s_integration_lives_without_a_connection() {
+    let folder = tempfile::tempdir().unwrap();
+    let core = core(&folder).await;
+    let owner = json!({ "id": "owner/a-team", "email": "a@acme.example", "status": "unchecked" });
+    let config = json!({
+        "name": "payroll-bureau",
+        "purpose": "The bureau computes salaries from our time sheets",
+        "environment": "production",
+        "business_owner": owner,
+        "technical_owner": owner,
+        "third_party": {
+            "vendor": "Salaries Ltd",
+            "contract": "https://contracts.acme.example/4711",
+            "contract_ends_on": "2030-12-31",
+            "telemetry": "siem/payroll-bureau",
+            "disable_path": "https://runbooks.acme.example/payroll-bureau",
+            "admin_review_every": "90d",
+        },
+    });
+    let made = core.create("nhi_integration", config).await.unwrap();
+    assert_eq!(made.json()["id"], "none/third_party/payroll-bureau");
+    assert_eq!(made.json()["state"], "active");
+    core.destroy(made).await.unwrap();
+    core.shutdown().await.unwrap();
+}
