@@ -146,7 +146,7 @@ impl Found {
             settings,
             record: Some(self.entry.record.clone()),
             enabled: if should_be_open { !live.is_empty() } else { self.entry.enabled },
-            parked: scopes.is_empty() || live.is_empty() && self.entry.enabled,
+            parked: !should_be_open,
             scopes,
             builtin: false,
             credentials: Some(self.credentials()),
@@ -867,7 +867,12 @@ impl Connector for Clients {
             (200, _) => {}
             (
                 400 | 401,
-                Some(said @ ("invalid_client" | "unauthorized_client" | "invalid_grant")),
+                Some(
+                    said @ ("invalid_client"
+                    | "unauthorized_client"
+                    | "invalid_grant"
+                    | "invalid_request"),
+                ),
             ) => {
                 return Ok(Probe::Refused { class: format!("{} {said}", answer.status) });
             }

@@ -159,6 +159,8 @@ pub(super) async fn a_change_whose_answer_is_lost_is_ambiguous(fixture: &dyn Fix
     let lost = connector.modify(&object, &change).await;
     let ambiguous = lost.as_ref().is_err_and(|error| error.outcome() == Outcome::Ambiguous);
     ensure(ambiguous, || format!("{lost:?}"))?;
+    let alone = "the answer may carry the only token that manages the object";
+    claims(!can(fixture)?.needs_keyring, alone)?;
     // Again, by somebody who knows nothing of it.
     let now = connect(fixture).await.modify(&object, &change).await?;
     ensure(Some(&now.scopes) == change.scopes.as_ref(), || format!("{:?}", now.scopes))

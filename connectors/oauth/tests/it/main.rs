@@ -1,0 +1,163 @@
+//! The connector against a real authorization server.
+
+mod server;
+
+use std::{path::Path, sync::Arc};
+
+use async_trait::async_trait;
+use connector::{
+    Change, Connector, Error, IssueRequest, NewIntegration, ObjectRef, Platform, Setup,
+    SystemClock, Want,
+    conformance::{self, Fixture, Wrap},
+    transport::{Coalesce, HttpOptions, HttpTransport, Transport},
+};
+use domain::{Record, Scope, Settings, settings::Setting};
+use secrets::{Fault, MemorySink};
+use server::Server;
+
+const KIND: &str = "oauth_client";
+
+struct Host {
+    server: Server,
+    keyring: Arc<MemorySink>,
+}
+
+impl Host {
+    fn start() -> Host {
+        Host { server: Server::start(), keyring: Arc::new(MemorySink::new()) }
+    }
+}
+
+fn texts(all: &[&str]) -> Setting {
+    Setting::Texts(all.iter().map(|one| (*one).to_owned()).collect())
+}
+
+#[async_trait]
+impl Fixture for Host {
+    fn platform(&self) -> &'static dyn Platform {
+        &oauth::PLATFORM
+    }
+
+    fn kind(&self) -> &'static str {
+        KIND
+    }
+
+    async fn connect(&self, wrap: Wrap<'_>) -> Arc<dyn Connector> {
+        let address = self.server.address.clone();
+        let options = HttpOptions { address: address.clone(), ca_file: None };
+        let http: Arc<dyn Transport> = Arc::new(HttpTransport::new(options).unwrap());
+        let setup = Setup {
+            name: "login".into(),
+            settings: Settings::default().with("address", Setting::Text(address)),
+            credential: Some(domain::Secret::new("initial")),
+            credential_id: None,
+            transport: Arc::new(Coalesce::new(wrap(http))),
+            clock: Arc::new(SystemClock),
+            keyring: Some((self.keyring.clone(), "nhi/keyring".into())),
+        };
+        oauth::PLATFORM.connect(setup).unwrap().connector.unwrap()
+    }
+
+    fn settings(&self) -> Settings {
+        Settings::default().with("grant_types", texts(&["client_credentials"]))
+    }
+
+    fn other_settings(&self) -> Option<Settings> {
+        let uris = texts(&["https://app.acme.example/callback"]);
+        let grants = texts(&["client_credentials", "authorization_code"]);
+        Some(Settings::default().with("grant_types", grants).with("redirect_uris", uris))
+    }
+
+    fn scopes(&self) -> Vec<Scope> {
+        ["reports:read", "tickets:read", "tickets:write"].map(Scope::canonical).to_vec()
+    }
+}
+
+#[tokio::test]
+async fn it_does_as_every_connector_must() {
+    let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join("conformance.txt");
+    conformance::run(&Host::start()).await.hold(&committed);
+}
+
+async fn client(host: &Host, name: &str) -> (Arc<dyn Connector>, ObjectRef) {
+    let connector = host.connect(&|transport| transport).await;
+    let new = NewIntegration {
+        kind: KIND.into(),
+        name: name.into(),
+        settings: host.settings(),
+        record: Record::default(),
+    };
+    let made = connector.create(&new).await.unwrap();
+    let vendor_id = Some(made.vendor_id);
+    (connector, ObjectRef { kind: KIND.into(), key: made.key, vendor_id, name: name.into() })
+}
+
+#[tokio::test]
+async fn the_registration_token_survives_a_keyring_that_fails_for_a_while() {
+    let host = Host::start();
+    let (connector, object) = client(&host, "token").await;
+    // The intent goes through; the write of the new token, right after the server changed it, fails
+    // in every way that there is before it succeeds.
+    host.keyring.fail([
+        Fault::None,
+        Fault::None,
+        Fault::Unreachable,
+        Fault::RequestLost,
+        Fault::AnswerLost,
+        Fault::Refused,
+    ]);
+    let scopes = [domain::GrantedScope::standing(Scope::canonical("tickets:read"))].into();
+    let change = Change { scopes: Some(scopes), ..Change::default() };
+    connector.modify(&object, &change).await.unwrap();
+    let again = host.connect(&|transport| transport).await;
+    assert!(
+        again.read(&object, Want::DEED).await.unwrap().is_some(),
+        "and it still can be managed"
+    );
+}
+
+#[tokio::test]
+async fn a_second_client_secret_is_refused_with_the_way_out() {
+    let host = Host::start();
+    let (connector, object) = client(&host, "second").await;
+    let settings = Settings::default();
+    let request = || IssueRequest {
+        credential_type: "oauth_client_secret",
+        profile: "first-only",
+        marker: "m",
+        secret: None,
+        settings: &settings,
+        expires_at: None,
+    };
+    assert!(connector.issue(&object, request()).await.unwrap().secret.is_some());
+    let second = connector.issue(&object, request()).await.unwrap_err();
+    assert!(
+        matches!(&second, Error::Unsupported { .. }) && second.to_string().contains("private key"),
+        "{second}"
+    );
+}
+
+#[tokio::test]
+async fn without_a_keyring_nothing_is_registered() {
+    let host = Host::start();
+    let address = host.server.address.clone();
+    let options = HttpOptions { address: address.clone(), ca_file: None };
+    let setup = Setup {
+        name: "login".into(),
+        settings: Settings::default().with("address", Setting::Text(address)),
+        credential: Some(domain::Secret::new("initial")),
+        credential_id: None,
+        transport: Arc::new(HttpTransport::new(options).unwrap()),
+        clock: Arc::new(SystemClock),
+        keyring: None,
+    };
+    let connector = oauth::PLATFORM.connect(setup).unwrap().connector.unwrap();
+    let new = NewIntegration {
+        kind: KIND.into(),
+        name: "x".into(),
+        settings: host.settings(),
+        record: Record::default(),
+    };
+    let error = connector.create(&new).await.unwrap_err();
+    assert!(error.to_string().contains("nhi init"), "{error}");
+}
