@@ -128,11 +128,11 @@ fn attributes() -> Vec<Attribute> {
                 "The tenant's own id that must answer, as `nhi init` wrote it: protects against an \
                  address that points elsewhere.",
             ));
-            all.push(
-                Attribute::new("budget", Type::Number)
-                    .optional()
-                    .describe("Requests a second that it may be sent."),
-            );
+            all.push(Attribute::new("budget", Type::Number).optional().describe(format!(
+                "Requests a second that it may be sent; {} where this is not set. A 429 is \
+                         always obeyed.",
+                platform.usual_budget()
+            )));
             object(platform.name(), platform.doc(), all)
         })
         .collect();

@@ -40,7 +40,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("provider", &["tfplugin", "domain", "policy", "connector", "operations", "wiring"]),
     ("nhi", &["domain", "policy", "connector", "ledger", "operations", "wiring"]),
     ("acceptance-tests", &[]),
-    ("xtask", &["acceptance-tests", "provider", "tfplugin"]),
+    ("xtask", &["acceptance-tests", "connector", "provider", "tfplugin"]),
 ];
 
 #[test]

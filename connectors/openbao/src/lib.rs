@@ -49,6 +49,11 @@ impl Platform for OpenBao {
         true
     }
 
+    /// A server of one's own; one that has quotas says 429, which is obeyed.
+    fn usual_budget(&self) -> u32 {
+        5_000
+    }
+
     fn parse_scope(&self, _: &str, text: &str) -> std::result::Result<Vec<Scope>, ScopeError> {
         scope::parse(text)
     }

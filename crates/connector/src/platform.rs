@@ -151,6 +151,12 @@ pub trait Platform: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Requests a second that a connection sends at most where `budget` says nothing else. A
+    /// service that others run is asked gently; a server that people run themselves may say more.
+    fn usual_budget(&self) -> u32 {
+        50
+    }
+
     /// Reads a scope as people write it; sugar may give several. Pure.
     ///
     /// # Errors

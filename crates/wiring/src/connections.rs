@@ -131,7 +131,7 @@ impl Configured {
             connection: name.to_owned(),
             address,
             ca_file: config.settings.text("ca_file").map(|path| self.folder.join(path)),
-            budget: config.budget,
+            budget: config.budget.unwrap_or_else(|| config.platform.usual_budget()),
             read_only: self.config.read_only,
             clock: self.clock.clone(),
         })

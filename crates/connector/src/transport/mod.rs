@@ -33,16 +33,13 @@ pub struct Route {
     pub address: String,
     /// Certificates (PEM) to trust beside the system's.
     pub ca_file: Option<PathBuf>,
-    /// Requests a second, if limited.
-    pub budget: Option<u32>,
+    /// Requests a second, at most.
+    pub budget: u32,
     /// Nothing may be changed.
     pub read_only: bool,
     /// The time, for `Retry-After` as a date.
     pub clock: Arc<dyn Clock>,
 }
-
-/// Requests a second where nothing else is said.
-const USUAL_BUDGET: u32 = 500;
 
 /// HTTP with all layers, outermost first: shared, read-only, retried, budgeted, traced.
 ///
@@ -53,7 +50,6 @@ pub fn connect(route: Route) -> Result<Arc<dyn Transport>, String> {
     let Route { connection, address, ca_file, budget, read_only, clock } = route;
     let http = HttpTransport::new(HttpOptions { address, ca_file })?;
     let transport: Arc<dyn Transport> = Arc::new(Trace::new(Arc::new(http), connection));
-    let budget = budget.unwrap_or(USUAL_BUDGET);
     let transport: Arc<dyn Transport> = Arc::new(Budget::new(transport, clock.clone(), budget));
     let transport: Arc<dyn Transport> = Arc::new(Retry::new(transport, clock));
     let transport: Arc<dyn Transport> =
