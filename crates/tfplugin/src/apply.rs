@@ -73,7 +73,7 @@ async fn go<R: Resource>(
         }
     };
     match result {
-        Ok(Done { state, private, diagnostics }) => {
+        Ok(Done { state, private, diagnostics, .. }) => {
             response.state = stored(&request.planned, &planned, &state);
             if let Some(private) = private {
                 response.private = private;

@@ -62,7 +62,7 @@ impl<R: Resource> Registration<R> {
             private: request.private,
             identity: request.identity.clone(),
             provider_meta: request.provider_meta,
-            call: request.call,
+            call: request.call.clone(),
         };
         match self.resource.read(read).await {
             Err(diagnostics) => {
@@ -77,7 +77,19 @@ impl<R: Resource> Registration<R> {
                 return response;
             }
             Ok(None) => response.state = Value::Null,
-            Ok(Some(Done { state: now, private, diagnostics })) => {
+            Ok(Some(Done { deferred: Some(why), diagnostics, .. })) => {
+                response.diagnostics = diagnostics;
+                if request.call.capabilities.deferral_allowed {
+                    response.deferred = Some(why);
+                } else {
+                    response.diagnostics.error(
+                        "Deferral not allowed",
+                        "The resource deferred its observation and this core does not take that.",
+                    );
+                }
+                return response;
+            }
+            Ok(Some(Done { state: now, private, diagnostics, deferred: None })) => {
                 let mut object = request.state.as_object().cloned().unwrap_or_default();
                 merge_typed(&mut object, &state, &now);
                 response.diagnostics = diagnostics;
@@ -135,7 +147,7 @@ impl<R: Resource> Registration<R> {
             }
         };
         match import(&self.resource, Import { by, call: request.call }).await {
-            Ok(Done { state, private, diagnostics }) => {
+            Ok(Done { state, private, diagnostics, .. }) => {
                 response.diagnostics = diagnostics;
                 response.state =
                     self.observed(model::to_value(&state), "import", &mut response.diagnostics);
@@ -231,7 +243,7 @@ impl<R: Resource> Registration<R> {
             }
         };
         match moved {
-            Ok(Some(Done { state, private, diagnostics })) => {
+            Ok(Some(Done { state, private, diagnostics, .. })) => {
                 response.diagnostics = diagnostics;
                 response.state =
                     self.observed(model::to_value(&state), "move", &mut response.diagnostics);

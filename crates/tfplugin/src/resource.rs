@@ -221,18 +221,28 @@ pub struct Done<M> {
     pub private: Option<Vec<u8>>,
     /// Warnings.
     pub diagnostics: Diagnostics,
+    /// The object waits for a later run: only for `read`, and only where
+    /// `call.capabilities.deferral_allowed`. The core then plans nothing for it.
+    pub deferred: Option<Deferred>,
 }
 
 impl<M> Done<M> {
     /// The object; private bytes as they were, no warnings.
     pub fn new(state: M) -> Self {
-        Self { state, private: None, diagnostics: Diagnostics::new() }
+        Self { state, private: None, diagnostics: Diagnostics::new(), deferred: None }
     }
 
     /// With private bytes to store.
     #[must_use]
     pub fn private(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.private = Some(bytes.into());
+        self
+    }
+
+    /// Could not be observed yet, and is left as it is in state. See [`Done::deferred`].
+    #[must_use]
+    pub fn defer(mut self, why: Deferred) -> Self {
+        self.deferred = Some(why);
         self
     }
 
