@@ -1,7 +1,11 @@
 //! Problems in Terraform's words: a summary, what and why, what to do, at an attribute.
 
 use operations::Problem;
-use tfplugin::{Diagnostic, Diagnostics, Path, Step};
+use tfplugin::{
+    Diagnostic, Diagnostics, Path, Step,
+    erased::{Call, Deferred},
+    resource::Done,
+};
 
 /// Attributes whose members have names that people chose.
 const MAPS: [&str; 4] = ["deliver_to", "temporary", "connections", "labels"];
@@ -32,6 +36,47 @@ fn at(diagnostic: Diagnostic, attribute: &[String]) -> Diagnostic {
         key_next = !key_next && MAPS.contains(&step.as_str());
     }
     diagnostic.at(path)
+}
+
+/// Why something could not be observed.
+#[derive(Debug)]
+pub(crate) enum Unseen {
+    /// In the words of deeds; a connection that is not known yet may be waited for.
+    Problem(Problem),
+    /// In the core's words.
+    Told(Diagnostics),
+}
+
+impl From<Problem> for Unseen {
+    fn from(problem: Problem) -> Unseen {
+        Unseen::Problem(problem)
+    }
+}
+
+impl From<Diagnostic> for Unseen {
+    fn from(diagnostic: Diagnostic) -> Unseen {
+        Unseen::Told(diagnostic.into())
+    }
+}
+
+/// The answer of a Read. What hangs on a connection that becomes known only in apply is deferred
+/// where the core takes that, and is an error elsewhere: never "as it was", which would be clean by
+/// silence.
+pub(crate) fn observed<M>(
+    seen: Result<Option<Done<M>>, Unseen>,
+    state: M,
+    call: &Call,
+) -> Result<Option<Done<M>>, Diagnostics> {
+    match seen {
+        Ok(done) => Ok(done),
+        Err(Unseen::Told(diagnostics)) => Err(diagnostics),
+        Err(Unseen::Problem(problem))
+            if problem.code == "E-UNKNOWN-CONNECTION" && call.capabilities.deferral_allowed =>
+        {
+            Ok(Some(Done::new(state).defer(Deferred::ProviderConfigUnknown)))
+        }
+        Err(Unseen::Problem(problem)) => Err(errors(problem)),
+    }
 }
 
 /// A problem as the only thing to say.

@@ -25,12 +25,18 @@ pub fn provider() -> Server<Nhi> {
     Server::new(Nhi::new(shared.clone()))
         .resource(resources::owner::Owner::new(shared.clone()).with_import().with_identity())
         .resource(
-            resources::integration::Integration::new(shared.clone()).with_import().with_identity(),
+            resources::integration::Integration::new(shared.clone())
+                .with_import()
+                .with_identity()
+                .with_move(),
         )
         .resource(resources::scope::Scope::new(shared.clone()).with_import().with_identity())
         .resource(resources::rotation_schedule::RotationSchedule::new(shared.clone()).with_move())
         .resource(
-            resources::credential::Credential::new(shared.clone()).with_import().with_identity(),
+            resources::credential::Credential::new(shared.clone())
+                .with_import()
+                .with_identity()
+                .with_move(),
         )
         .data_source(data_sources::integrations::Integrations::new(shared))
 }

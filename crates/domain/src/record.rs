@@ -35,6 +35,8 @@ pub struct Record {
     pub expires_on: Option<String>,
     /// How often it is reviewed, as written.
     pub review_every: Option<String>,
+    /// The day on which it was first governed here, `YYYY-MM-DD`, UTC: reviews count from it.
+    pub governed_since: Option<String>,
     /// The highest action that its scopes may have.
     pub ceiling_action: Option<String>,
     /// Scopes that cover everything it may hold.
@@ -79,6 +81,7 @@ impl Record {
         text("category", &self.category);
         text("expires_on", &self.expires_on);
         text("review_every", &self.review_every);
+        text("governed_since", &self.governed_since);
         text("ceiling_action", &self.ceiling_action);
         text("justification", &self.justification);
         text("quarantined", &self.quarantined);
@@ -139,6 +142,7 @@ impl Record {
             category: take_text(&mut map, "category")?,
             expires_on: take_text(&mut map, "expires_on")?,
             review_every: take_text(&mut map, "review_every")?,
+            governed_since: take_text(&mut map, "governed_since")?,
             ceiling_action: take_text(&mut map, "ceiling_action")?,
             ceiling_scopes: take_texts(&mut map, "ceiling_scopes")?,
             labels: take_map(&mut map, "labels")?,

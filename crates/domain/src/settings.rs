@@ -1,6 +1,9 @@
 //! Settings of a platform object or of a credential type, as a connector's table declares them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 /// One setting's value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +16,21 @@ pub enum Setting {
     Count(i64),
     /// A set of texts.
     Texts(BTreeSet<String>),
+}
+
+/// In words, for people and for comparing.
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Setting::Text(text) => f.write_str(text),
+            Setting::Flag(flag) => flag.fmt(f),
+            Setting::Count(count) => count.fmt(f),
+            Setting::Texts(texts) => {
+                let all: Vec<&str> = texts.iter().map(String::as_str).collect();
+                f.write_str(&all.join(", "))
+            }
+        }
+    }
 }
 
 /// The settings that are present, by field name. An absent one is null: what that means is said by

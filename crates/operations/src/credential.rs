@@ -222,6 +222,52 @@ pub async fn goal_of_create(context: &Context, spec: &SlotSpec) -> Result<Goal, 
         )))
 }
 
+/// Takes a key that was imported, or moved here from another provider, into custody's books: from
+/// then on it is a slot's and no longer nobody's. Its secret stays where it is.
+///
+/// # Errors
+///
+/// Custody cannot be written.
+pub async fn take_over(context: &Context, spec: &SlotSpec) -> Result<(), Problem> {
+    let Some((key_id, generation, ..)) = &spec.known else { return Ok(()) };
+    if context.custody.is_none() || context.realm.is_none() {
+        return Ok(());
+    }
+    context.ready().await?;
+    let tenant = context.tenant(&spec.id.integration.connection).await?;
+    let store = crate::claim::ClaimStore::open(context, &tenant, &spec.vendor_id, &spec.id).await?;
+    if store.read().await?.is_some() {
+        return Ok(());
+    }
+    let claim = policy::rotation::Claim {
+        generation: *generation,
+        epoch: 0,
+        phase: policy::rotation::Phase::Free,
+        owner: context.run.id.clone(),
+        attempt: 0,
+        known: Default::default(),
+        current: Some(key_id.clone()),
+        new: None,
+        mains: Default::default(),
+        previous: Vec::new(),
+        reason: "custody".to_owned(),
+        auth: "policy:custody".to_owned(),
+        hold: None,
+        parked_for_replace: false,
+    };
+    match store.write(&claim, None, None).await {
+        Ok(_) => {
+            let what = spec.id.to_string();
+            let entry = context.entry("rotation.taken_over", &what).detail("key", key_id.clone());
+            context.note(entry).await;
+            Ok(())
+        }
+        // Somebody else was faster: then it is in the books.
+        Err(secrets::SinkError::Conflict { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// The goal of finishing what was begun.
 ///
 /// # Errors

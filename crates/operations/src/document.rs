@@ -35,7 +35,7 @@ pub(crate) struct Meta {
 }
 
 impl Meta {
-    fn to_json(&self) -> String {
+    pub(crate) fn to_json(&self) -> String {
         json!({
             "v": 1,
             "realm": self.realm,

@@ -48,8 +48,13 @@ pub(crate) fn settings_json(settings: &Settings) -> serde_json::Value {
 
 /// Members of a record that governance compares.
 pub(crate) fn record_json(record: &Record) -> serde_json::Value {
-    let plain =
-        Record { realm: None, unfinished: false, platform: Default::default(), ..record.clone() };
+    let plain = Record {
+        realm: None,
+        governed_since: None,
+        unfinished: false,
+        platform: Default::default(),
+        ..record.clone()
+    };
     serde_json::from_str(&plain.to_json()).unwrap_or_default()
 }
 
@@ -105,7 +110,7 @@ pub async fn create_integration(
     };
     let leave = context.gate.authorize(&deed)?;
     let realm = context.realm.as_ref().map(|realm| realm.id.clone());
-    let record = Record { realm, ..record.clone() };
+    let record = Record { realm, governed_since: Some(today(context)), ..record.clone() };
     let new = NewIntegration {
         kind: kind.name.to_owned(),
         name: name.clone(),
@@ -143,6 +148,10 @@ pub async fn create_integration(
     }
     context.note(entry).await;
     Ok(made)
+}
+
+fn today(context: &Context) -> String {
+    context.now().strftime("%Y-%m-%d").to_string()
 }
 
 fn exists(what: &str, name: &str, connection: &str) -> Problem {
@@ -190,6 +199,7 @@ pub async fn update_integration(
     let record = match found.and_then(|found| found.record) {
         Some(have) => Record {
             realm: context.realm.as_ref().map(|realm| realm.id.clone()).or(have.realm),
+            governed_since: have.governed_since.or_else(|| Some(today(context))),
             justification: have.justification,
             scopes_governed: have.scopes_governed,
             quarantined: have.quarantined,
@@ -200,6 +210,7 @@ pub async fn update_integration(
         },
         None => Record {
             realm: context.realm.as_ref().map(|realm| realm.id.clone()),
+            governed_since: Some(today(context)),
             ..declared.record.clone()
         },
     };
@@ -271,6 +282,48 @@ pub async fn revoke_unmanaged(
     Ok(graded)
 }
 
+/// Ends every live credential of an integration, those that nobody declared too, and what was minted
+/// from them. Gone already is success.
+///
+/// # Errors
+///
+/// What is still alive.
+pub async fn revoke_everything(
+    context: &Context,
+    id: &IntegrationId,
+    vendor_id: &str,
+    name: &str,
+) -> Result<Vec<(String, Grade)>, Problem> {
+    context.ready().await?;
+    context.tenant(&id.connection).await?;
+    let connector = context.connector(&id.connection).await?;
+    let object = object_of(id, Some(name), Some(vendor_id));
+    let what = id.to_string();
+    let found =
+        connector.read(&object, connector::Want::DEED).await.or_else(|error| match error {
+            // Another incarnation is not ours to end.
+            connector::Error::Recreated { .. } => Ok(None),
+            other => Err(Problem::unreadable(&what, &other)),
+        })?;
+    let Some(found) = found else { return Ok(Vec::new()) };
+    let live: BTreeSet<String> = found
+        .credentials
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|one| one.live)
+        .map(|one| one.key_id)
+        .collect();
+    let graded = revoke_unmanaged(context, id, vendor_id, name, &live).await?;
+    let children = connector
+        .sweep(&object, None)
+        .await
+        .map_err(|error| Problem::not_done(&what, "sweep", &error))?;
+    let swept =
+        context.entry("credential.swept", &what).detail("children", format!("{children:?}"));
+    context.note(swept).await;
+    Ok(graded)
+}
+
 /// Ends an integration: every live credential, unmanaged ones too, what was minted from them, then
 /// the object itself (or, with `keep`, only its switch).
 ///
@@ -289,28 +342,14 @@ pub async fn delete_integration(
     let connector = context.connector(&id.connection).await?;
     let object = object_of(id, Some(name), Some(vendor_id));
     let what = id.to_string();
-    let found =
-        connector.read(&object, connector::Want::DEED).await.or_else(|error| match error {
+    let there =
+        connector.read(&object, connector::Want::LEAN).await.or_else(|error| match error {
             // Another incarnation is not ours to end.
             connector::Error::Recreated { .. } => Ok(None),
             other => Err(Problem::unreadable(&what, &other)),
         })?;
-    if let Some(found) = found {
-        let live: BTreeSet<String> = found
-            .credentials
-            .unwrap_or_default()
-            .into_iter()
-            .filter(|one| one.live)
-            .map(|one| one.key_id)
-            .collect();
-        revoke_unmanaged(context, id, vendor_id, name, &live).await?;
-        let children = connector
-            .sweep(&object, None)
-            .await
-            .map_err(|error| Problem::not_done(&what, "sweep", &error))?;
-        let swept =
-            context.entry("credential.swept", &what).detail("children", format!("{children:?}"));
-        context.note(swept).await;
+    if there.is_some() {
+        revoke_everything(context, id, vendor_id, name).await?;
         context
             .attempt(&what, if keep { "disable" } else { "delete" }, "policy:narrowing", async {
                 let done = if keep {

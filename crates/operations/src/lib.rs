@@ -18,20 +18,26 @@ mod proof;
 mod rotate;
 mod scopes;
 mod slot;
+mod withdraw;
 
 pub use claim::{ClaimDocument, ClaimStore};
 pub use context::{Connections, Context, Custody, Run};
 pub use credential::{
-    Outcome, Revoked, carry_out, goal_of_create, goal_of_resume, park_for_replacement,
+    Outcome, Revoked, carry_out, goal_of_create, goal_of_resume, park_for_replacement, take_over,
 };
 pub use gate::{Authorization, Deed, Gate, RulesGate};
 pub use integration::{
-    DeclaredIntegration, create_integration, delete_integration, revoke_unmanaged,
-    update_integration,
+    DeclaredIntegration, create_integration, delete_integration, revoke_everything,
+    revoke_unmanaged, update_integration,
 };
 pub use inventory::{Inventory, take_inventory};
-pub use observe::{SeenIntegration, object_of, observe_integration};
+pub use observe::{
+    SeenIntegration, UNKNOWN_CONNECTION, find_connection, object_of, observe_integration,
+};
 pub use owner::look_up_owner;
 pub use problem::Problem;
-pub use scopes::{DeclaredScopes, KindLattice, park_scopes, set_scopes};
+pub use scopes::{
+    DeclaredScopes, KindLattice, above as above_the_ceiling, park_scopes, set_scopes,
+};
 pub use slot::{Delivery, PreviousKey, SeenDelivery, SeenSlot, Sinks, SlotSpec, observe_slot};
+pub use withdraw::withdraw;

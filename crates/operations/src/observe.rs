@@ -1,9 +1,9 @@
 //! Looking at one integration. Changes nothing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use connector::{ObjectRef, Want};
-use domain::{IntegrationId, Marker, ObservedIntegration};
+use domain::{IntegrationId, LastUsed, Marker, ObservedCredential, ObservedIntegration};
 
 use crate::{Context, Problem, claim::ClaimStore};
 
@@ -16,10 +16,28 @@ pub struct SeenIntegration {
     pub observed: ObservedIntegration,
     /// Ids of live credentials that are in no slot and carry no genuine marker of ours.
     pub unmanaged: BTreeSet<String>,
+    /// What could be learned of those, by id.
+    pub unmanaged_known: BTreeMap<String, ObservedCredential>,
     /// A credential carries a marker that was copied or forged.
     pub marker_forged: bool,
     /// It is another incarnation than the one that is known.
     pub recreated: bool,
+}
+
+impl SeenIntegration {
+    /// A credential that nobody declared, with its age and last use as far as they are known.
+    pub fn tell(&self, key_id: &str) -> String {
+        let Some(known) = self.unmanaged_known.get(key_id) else { return key_id.to_owned() };
+        let issued = known.issued_at.map_or_else(
+            || "age unknown".to_owned(),
+            |at| format!("issued {}", at.strftime("%Y-%m-%d")),
+        );
+        let used = match known.last_used {
+            LastUsed::At(at) => format!("last used {}", at.strftime("%Y-%m-%d")),
+            _ => "last use unknown".to_owned(),
+        };
+        format!("{key_id} ({issued}, {used})")
+    }
 }
 
 /// How an integration is named to its connector.
@@ -29,6 +47,66 @@ pub fn object_of(id: &IntegrationId, name: Option<&str>, vendor_id: Option<&str>
         key: id.key.clone(),
         vendor_id: vendor_id.map(str::to_owned),
         name: name.unwrap_or(&id.key).to_owned(),
+    }
+}
+
+/// The place of a connection in the id of an object that came from another provider: nobody has
+/// said yet through which connection it is reached.
+pub const UNKNOWN_CONNECTION: &str = "?";
+
+/// Finds through which connection an object is reached: the only one that has it, in the very
+/// incarnation that is known.
+///
+/// # Errors
+///
+/// `E-MOVED`: none has it, or several do.
+pub async fn find_connection(
+    context: &Context,
+    id: &IntegrationId,
+    known_vendor_id: Option<&str>,
+) -> Result<IntegrationId, Problem> {
+    let mut found = Vec::new();
+    let mut unreadable = Vec::new();
+    for name in context.connections.names() {
+        let has_kind = |one: &connector::Kind| one.name == id.kind;
+        if !context.connections.platform(&name)?.kinds().iter().any(has_kind) {
+            continue;
+        }
+        let here = IntegrationId::new(name.clone(), id.kind.clone(), id.key.clone());
+        let seen = async {
+            context.tenant(&name).await?;
+            let connector = context.connector(&name).await?;
+            let want = Want { credentials: false, ..Want::LEAN };
+            let read = connector.read(&object_of(&here, None, None), want).await;
+            read.map_err(|error| Problem::unreadable(&here.to_string(), &error))
+        };
+        match seen.await {
+            Ok(Some(one)) if known_vendor_id.is_none_or(|known| known == one.vendor_id) => {
+                found.push(here);
+            }
+            Ok(_) => {}
+            Err(problem) => unreadable.push(format!("{name}: {}", problem.summary)),
+        }
+    }
+    let problem = |detail: String| {
+        Problem::new("E-MOVED", "It is not known where this object is")
+            .detail(detail)
+            .next("remove the moved block and import it by its id; nhi scan prints them")
+    };
+    match (&found[..], unreadable.is_empty()) {
+        ([one], _) => Ok(one.clone()),
+        ([], true) => {
+            Err(problem(format!("{}: no connection has a {} of that name.", id.key, id.kind)))
+        }
+        ([], false) => Err(problem(format!(
+            "{}: no connection that could be read has it ({}).",
+            id.key,
+            unreadable.join("; ")
+        ))),
+        _ => {
+            let names: Vec<&str> = found.iter().map(|one| one.connection.as_str()).collect();
+            Err(problem(format!("{}: several connections have it: {}.", id.key, names.join(", "))))
+        }
     }
 }
 
@@ -57,6 +135,7 @@ pub async fn observe_integration(
     let mut seen = SeenIntegration {
         tenant,
         unmanaged: BTreeSet::new(),
+        unmanaged_known: BTreeMap::new(),
         marker_forged: false,
         recreated,
         observed,
@@ -81,15 +160,17 @@ async fn judge_credentials(
     let known = known_keys(context, &seen.observed.vendor_id).await?;
     let connector = context.connector(&id.connection).await?;
     for credential in live.filter(|one| !known.contains(&one.key_id)) {
-        let marker = match &credential.marker {
-            Some(marker) => Some(marker.clone()),
+        let whole = match &credential.marker {
+            Some(_) => Some(credential.clone()),
             None => connector
                 .credential(object, &credential.key_id)
                 .await
-                .map_err(|error| Problem::unreadable(&id.to_string(), &error))?
-                .and_then(|one| one.marker),
+                .map_err(|error| Problem::unreadable(&id.to_string(), &error))?,
         };
-        let marker = marker.as_deref().and_then(Marker::parse);
+        let marker = whole.as_ref().and_then(|one| one.marker.as_deref()).and_then(Marker::parse);
+        if let Some(whole) = whole {
+            seen.unmanaged_known.insert(credential.key_id.clone(), whole);
+        }
         let vendor_id = &seen.observed.vendor_id;
         match marker {
             // Another realm's key cannot be checked here; it is somebody's, and not ours.

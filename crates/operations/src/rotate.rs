@@ -926,20 +926,32 @@ impl<'a> Machine<'a> {
     }
 
     async fn old_secret(&self, one: &Previous) -> Result<Option<Secret>, Problem> {
+        let Some((delivery, sink)) = self.sinks.0.last() else { return Ok(None) };
+        let Some(version) = self.version_of(one).await? else { return Ok(None) };
+        let document = sink.read_version(&delivery.path, version).await?;
+        Ok(document
+            .and_then(|document| secret_in(self.spec.credential_type, &delivery.fields, &document)))
+    }
+
+    /// The anchor's version that holds an earlier key's secret. The claim's word is checked against
+    /// the version itself: the anchor may be another sink than it was when the claim was written.
+    async fn version_of(&self, one: &Previous) -> Result<Option<u64>, Problem> {
         let (Some(version), Some((delivery, sink))) = (one.held_version, self.sinks.0.last())
         else {
             return Ok(None);
         };
         let document = sink.read_version(&delivery.path, version).await?;
-        Ok(document
-            .and_then(|document| secret_in(self.spec.credential_type, &delivery.fields, &document)))
+        let meta = document.as_ref().and_then(Meta::of);
+        let holds = meta.is_some_and(|meta| meta.slot == self.what && meta.key_id == one.key_id);
+        Ok(holds.then_some(version))
     }
 
     /// S13: the sink forgets what no longer opens anything.
     async fn destroy_previous(&mut self) -> Result<(), Problem> {
         let claim = self.claimed()?.claim.clone();
         if let Some((delivery, sink)) = self.sinks.0.last() {
-            for version in claim.previous.iter().filter_map(|one| one.held_version) {
+            for one in &claim.previous {
+                let Some(version) = self.version_of(one).await? else { continue };
                 sink.destroy_version(&delivery.path, version).await?;
                 let entry =
                     self.entry("rotation.previous_destroyed", &claim).detail("version", version);

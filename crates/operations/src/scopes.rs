@@ -1,11 +1,11 @@
 //! Giving and taking what an integration may do.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use connector::{Change, Platform};
 use domain::{Action, Direction, GrantedScope, IntegrationId, ObservedIntegration, Record, Scope};
 use ledger::Change as Row;
-use policy::scopes::{Declared, Enforcement, Lattice, wanted};
+use policy::scopes::{Declared, Enforcement, Lattice, above_ceiling, wanted};
 use serde_json::json;
 
 use crate::{Context, Deed, Problem, observe::object_of};
@@ -44,6 +44,8 @@ pub struct DeclaredScopes {
     pub declared: Declared,
     /// Which differences are drift.
     pub enforcement: Enforcement,
+    /// What single scopes really let their holder do, as a person said.
+    pub classify: BTreeMap<String, Action>,
     /// Why it needs them.
     pub justification: Option<String>,
     /// This is the first declaration: another one's must not be there.
@@ -81,8 +83,25 @@ pub async fn set_scopes(
             ))
             .next(format!("terraform import nhi_scope.<NAME> '{what}'")));
     }
+    // The ceiling in the record has a review of its own; the plan may have been made under another.
+    let most = have.ceiling_action.as_deref().and_then(|word| word.parse().ok());
+    let texts: BTreeSet<String> =
+        wish.declared.scopes.iter().chain(wish.declared.temporary.keys()).cloned().collect();
+    let over = above_ceiling(&lattice, &texts, &wish.classify, most, have.ceiling_scopes.as_ref());
+    if let Some((scope, action)) = over.first() {
+        return Err(above(&what, scope, *action, have.ceiling_action.as_deref()));
+    }
     let live: BTreeSet<Scope> = found.scopes.iter().map(|granted| granted.scope.clone()).collect();
     let now = context.now();
+    for (scope, one) in &wish.declared.temporary {
+        let longest = context.rules.temporary_longest;
+        if one.from.is_none() && one.until > policy::schedule::later(now, longest) {
+            return Err(Problem::new("E-TOO-LONG", "This is too long to be temporary")
+                .detail(format!("{scope:?}: the policy allows {longest} at most, from now on."))
+                .next("choose an earlier until")
+                .at(&["temporary", scope, "until"]));
+        }
+    }
     let wanted = wanted(&lattice, &wish.declared, &live, wish.enforcement, now);
     let after: BTreeSet<Scope> = wanted.keys().cloned().collect();
     let direction = lattice.direction(&live, &after);
@@ -159,6 +178,18 @@ fn kind_ends_scopes(lattice: KindLattice) -> bool {
         .kinds()
         .iter()
         .any(|kind| kind.name == lattice.kind && kind.capabilities.ends_scopes)
+}
+
+/// A scope over the limit that the integration has.
+pub fn above(what: &str, scope: &str, action: Action, ceiling: Option<&str>) -> Problem {
+    Problem::new("E-CEILING", "Scope above this integration's ceiling")
+        .detail(format!(
+            "{what}: {scope:?} lets it act as: {action}. Its ceiling: {}.\nThe ceiling is set on the \
+             nhi_integration, so that scopes and their limit have separate reviews.",
+            ceiling.unwrap_or("the scopes that it lists")
+        ))
+        .next("drop the scope, or raise ceiling.highest_action there")
+        .at(&["scopes"])
 }
 
 fn gone(what: &str) -> Problem {

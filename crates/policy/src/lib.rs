@@ -6,6 +6,7 @@
 pub mod drift;
 pub mod owner;
 pub mod proof;
+pub mod purpose;
 pub mod rotation;
 pub mod rules;
 pub mod schedule;

@@ -6,8 +6,8 @@ use connector::{CredentialType, Kind};
 use domain::{CredentialId, IntegrationId};
 use jiff::Timestamp;
 use operations::{
-    Outcome, Problem, SlotSpec, carry_out, goal_of_create, goal_of_resume, observe_integration,
-    observe_slot, park_for_replacement,
+    Outcome, Problem, SlotSpec, UNKNOWN_CONNECTION, carry_out, find_connection, goal_of_create,
+    goal_of_resume, observe_integration, observe_slot, park_for_replacement, take_over, withdraw,
 };
 use policy::{
     Schedule,
@@ -19,19 +19,20 @@ use tfplugin::{
     Attr, Diagnostic, Diagnostics, Model, Path,
     erased::Call,
     resource::{
-        By, Create, Delete, Done, Failure, Identity, Import, ImportState, Plan, Read, Resource,
-        Update,
+        By, Create, Delete, Done, Failure, Identity, Import, ImportState, MoveState, Plan, Read,
+        Resource, Source, Update,
     },
 };
 
 use super::{
     credential_types::CredentialTypes,
+    moved,
     platform_objects::kind,
     references::CredentialedIntegration,
     rotation_schedule::{Blackout, Parts, Window, schedule},
 };
 use crate::{
-    diagnostics::{error, errors},
+    diagnostics::{Unseen, error, errors, observed},
     rules,
     shared::Shared,
     values::{instant, moment, optional},
@@ -336,6 +337,13 @@ fn spec_of(model: &CredentialModel, known: Option<&CredentialModel>) -> Option<S
     })
 }
 
+/// Places that state still has and the plan has not.
+fn no_longer_delivered(prior: &CredentialModel, spec: &SlotSpec) -> Vec<operations::Delivery> {
+    let before = spec_of(prior, None).map(|before| before.deliveries).unwrap_or_default();
+    let kept: Vec<String> = spec.deliveries.iter().map(operations::Delivery::place).collect();
+    before.into_iter().filter(|one| !kept.contains(&one.place())).collect()
+}
+
 fn end_of_day(day: &str) -> Option<Timestamp> {
     let next = day.parse::<jiff::civil::Date>().ok()?.tomorrow().ok()?;
     Some(next.to_zoned_datetime(jiff::tz::TimeZone::UTC).ok()?.timestamp())
@@ -438,8 +446,158 @@ fn is_half_of(private: &[u8], id: &str) -> bool {
     })
 }
 
+/// What every plan of an existing slot leaves, so that the other half of a replacement knows itself.
+fn slot_note(id: &str) -> Vec<u8> {
+    serde_json::json!({ "slot": id }).to_string().into_bytes()
+}
+
+fn is_slot_note(private: &[u8]) -> bool {
+    serde_json::from_slice::<serde_json::Value>(private)
+        .is_ok_and(|value| value.get("slot").is_some() && value.get("half").is_none())
+}
+
+/// The kind of an id; from one whose key is unknown yet the kind still shows.
+fn kind_of(id: &Attr<String>) -> Option<&'static Kind> {
+    let name = match id {
+        Attr::Value(id) => id.parse::<IntegrationId>().ok()?.kind,
+        Attr::Unknown(Some(promise)) => promise.prefix.as_deref()?.split('/').nth(1)?.to_owned(),
+        _ => return None,
+    };
+    kind(&name).map(|(_, kind)| kind)
+}
+
+/// What a type of credential cannot do and this declaration asks of it.
+fn cannot_rotate(
+    wanted: &CredentialType,
+    config: &CredentialModel,
+    planned: &CredentialModel,
+) -> Diagnostics {
+    let mut found = Diagnostics::new();
+    let overlaps = |one: &connector::Profile| matches!(one.effect, connector::Effect::Adds { max_live } if max_live.is_none_or(|most| most > 1));
+    if config.schedule.is_null() || wanted.profiles.iter().any(overlaps) {
+        return found;
+    }
+    if wanted.profiles.iter().all(|one| one.name == "first-only") {
+        found.error_at(
+            "schedule",
+            "This credential cannot be rotated",
+            format!(
+                "The platform makes one {} and never another, so no schedule can be kept.\nNext: choose \
+                 another type of credential, or remove the schedule.\n(E-ROTATE)",
+                wanted.name
+            ),
+        );
+    } else if !none_overlap(planned) {
+        found.error_at(
+            Path::attribute("schedule").then("overlap"),
+            "This credential cannot overlap",
+            format!(
+                "The platform holds one {} at a time: the old one dies when the new one is made.\nNext: \
+                 set overlap = \"0\" in the schedule, or choose another type of credential.\n(E-OVERLAP)",
+                wanted.name
+            ),
+        );
+    }
+    found
+}
+
 fn none_overlap(model: &CredentialModel) -> bool {
     schedule_of(&model.schedule).is_some_and(|one| one.overlap == domain::Span::ZERO)
+}
+
+impl Credential {
+    /// Looks at the world and says what state should hold.
+    async fn observe(
+        &self,
+        request: Read<CredentialModel>,
+    ) -> Result<Option<Done<CredentialModel>>, Unseen> {
+        let mut model = request.state;
+        let context = self.shared.context()?;
+        let Some(id) = model.id.as_deref().and_then(|id| id.parse::<CredentialId>().ok()) else {
+            return Err(Diagnostic::error(
+                "The id in state is not one of ours",
+                format!("{:?}", model.id.text()),
+            )
+            .into());
+        };
+        let id = match id.integration.connection.as_str() {
+            UNKNOWN_CONNECTION => CredentialId {
+                integration: find_connection(&context, &id.integration, None).await?,
+                ..id
+            },
+            _ => id,
+        };
+        model.id = Attr::Value(id.to_string());
+        if model.integration.is_null() {
+            let seen = observe_integration(&context, &id.integration, None, None).await?;
+            let Some(seen) = seen else { return Ok(None) };
+            model.integration = Attr::Value(CredentialedIntegration {
+                id: Attr::Value(id.integration.to_string()),
+                vendor_id: Attr::Value(seen.observed.vendor_id),
+                ..CredentialedIntegration::default()
+            });
+            model.name = Attr::Value(id.name.clone());
+            model.on_incident = "issue_first".into();
+        }
+        let Some(spec) = spec_of(&model, None) else {
+            return Err(Diagnostic::error(
+                "Unknown kind",
+                format!("{id}: this version cannot read it."),
+            )
+            .into());
+        };
+        let seen = observe_slot(&context, &spec).await?;
+        let Some(seen) = seen else { return Ok(None) };
+        let mut told = Diagnostics::new();
+        if seen.key_id.is_none() && model.key_id.is_null() {
+            // An import of a slot that never was.
+            return Ok(None);
+        }
+        model.key_id =
+            optional(seen.key_id.clone().or_else(|| model.key_id.as_deref().map(str::to_owned)));
+        model.generation = Attr::Value(i64::try_from(seen.generation).unwrap_or(0));
+        model.fingerprint = optional(seen.fingerprint.clone());
+        model.issued_at = optional(seen.issued_at.map(moment));
+        model.expires_at = optional(seen.expires_at.map(moment));
+        model.secret_held = Attr::Value(seen.secret_held);
+        model.previous = Attr::Value(previous_of(&seen.previous));
+        if let Some(deliveries) = model.deliver_to.value_mut() {
+            for (name, one) in deliveries.iter_mut() {
+                if let Some(seen) = seen.deliveries.get(name) {
+                    one.version = optional(seen.version.map(|version| version.to_string()));
+                    one.status = seen.status.into();
+                }
+            }
+        }
+        if model.confirm.is_null() {
+            model.confirm = "timer".into();
+        }
+        model.status = seen.status.into();
+        let note = seen.note.clone().unwrap_or_default();
+        match seen.status {
+            "rotating" => told.warning_at("status", "Somebody else is at work on this credential", format!("{id}: {note}.")),
+            "held" => told.warning_at(
+                "status",
+                "This credential waits for a person",
+                format!("{id}: {note}.\nNext: nhi ledger show {id}"),
+            ),
+            "waiting" => told.warning_at(
+                "status",
+                "This credential is due and waits for its window",
+                format!(
+                    "{id}: next opening {}.",
+                    seen.next_opening.map_or_else(|| "unknown".to_owned(), moment)
+                ),
+            ),
+            "unheld" => told.warning_at(
+                "status",
+                "This secret is in no sink of ours",
+                format!("{id}: nobody can deliver it again.\nNext: take it into custody: set deliver_to, and change a value in triggers."),
+            ),
+            _ => {}
+        }
+        Ok(Some(Done::new(model).tell(told)))
+    }
 }
 
 impl Resource for Credential {
@@ -513,6 +671,14 @@ impl Resource for Credential {
         let mut told = Diagnostics::new();
         let mut replace = false;
         let mut private = None;
+        if plan.prior.is_none() && is_slot_note(&plan.prior_private) {
+            // No plan is asked for the delete half of a replacement, so this half speaks for both.
+            told.warning(
+                "A replacement is a rotation without overlap",
+                "The new credential is issued, delivered and tried first; the old one then ends in \
+                 the same apply.\nNext: to rotate with overlap change a value in triggers instead.",
+            );
+        }
         if let Some((config, prior, planned)) = plan.changing() {
             let reference = planned.integration.value().cloned().unwrap_or_default();
             planned.id = match (&reference.id, planned.name.as_deref()) {
@@ -575,6 +741,11 @@ impl Resource for Credential {
                     }
                 }
             }
+            if let Some(kind) = kind_of(&reference.id)
+                && let Some(wanted) = type_of(config, kind)
+            {
+                told.extend(cannot_rotate(wanted, config, planned));
+            }
             match prior {
                 None => {
                     plan_create(planned);
@@ -591,6 +762,8 @@ impl Resource for Credential {
                         plan_update(prior, planned, work);
                         tell(prior, work, reason, &mut told);
                     }
+                    // The second half of a replacement finds it, and says what happens.
+                    private = prior.id.as_deref().map(slot_note);
                 }
             }
         }
@@ -629,85 +802,8 @@ impl Resource for Credential {
         &self,
         request: Read<CredentialModel>,
     ) -> Result<Option<Done<CredentialModel>>, Diagnostics> {
-        let mut model = request.state;
-        let context = self.shared.context().map_err(errors)?;
-        let Some(id) = model.id.as_deref().and_then(|id| id.parse::<CredentialId>().ok()) else {
-            return Err(Diagnostic::error(
-                "The id in state is not one of ours",
-                format!("{:?}", model.id.text()),
-            )
-            .into());
-        };
-        if model.integration.is_null() {
-            let seen =
-                observe_integration(&context, &id.integration, None, None).await.map_err(errors)?;
-            let Some(seen) = seen else { return Ok(None) };
-            model.integration = Attr::Value(CredentialedIntegration {
-                id: Attr::Value(id.integration.to_string()),
-                vendor_id: Attr::Value(seen.observed.vendor_id),
-                ..CredentialedIntegration::default()
-            });
-            model.name = Attr::Value(id.name.clone());
-            model.on_incident = "issue_first".into();
-        }
-        let Some(spec) = spec_of(&model, None) else {
-            return Err(Diagnostic::error(
-                "Unknown kind",
-                format!("{id}: this version cannot read it."),
-            )
-            .into());
-        };
-        let seen = observe_slot(&context, &spec).await.map_err(errors)?;
-        let Some(seen) = seen else { return Ok(None) };
-        let mut told = Diagnostics::new();
-        if seen.key_id.is_none() && model.key_id.is_null() {
-            // An import of a slot that never was.
-            return Ok(None);
-        }
-        model.key_id =
-            optional(seen.key_id.clone().or_else(|| model.key_id.as_deref().map(str::to_owned)));
-        model.generation = Attr::Value(i64::try_from(seen.generation).unwrap_or(0));
-        model.fingerprint = optional(seen.fingerprint.clone());
-        model.issued_at = optional(seen.issued_at.map(moment));
-        model.expires_at = optional(seen.expires_at.map(moment));
-        model.secret_held = Attr::Value(seen.secret_held);
-        model.previous = Attr::Value(previous_of(&seen.previous));
-        if let Some(deliveries) = model.deliver_to.value_mut() {
-            for (name, one) in deliveries.iter_mut() {
-                if let Some(seen) = seen.deliveries.get(name) {
-                    one.version = optional(seen.version.map(|version| version.to_string()));
-                    one.status = seen.status.into();
-                }
-            }
-        }
-        if model.confirm.is_null() {
-            model.confirm = "timer".into();
-        }
-        model.status = seen.status.into();
-        let note = seen.note.clone().unwrap_or_default();
-        match seen.status {
-            "rotating" => told.warning_at("status", "Somebody else is at work on this credential", format!("{id}: {note}.")),
-            "held" => told.warning_at(
-                "status",
-                "This credential waits for a person",
-                format!("{id}: {note}.\nNext: nhi ledger show {id}"),
-            ),
-            "waiting" => told.warning_at(
-                "status",
-                "This credential is due and waits for its window",
-                format!(
-                    "{id}: next opening {}.",
-                    seen.next_opening.map_or_else(|| "unknown".to_owned(), moment)
-                ),
-            ),
-            "unheld" => told.warning_at(
-                "status",
-                "This secret is in no sink of ours",
-                format!("{id}: nobody can deliver it again.\nNext: take it into custody: set deliver_to, and change a value in triggers."),
-            ),
-            _ => {}
-        }
-        Ok(Some(Done::new(model).tell(told)))
+        let (state, call) = (request.state.clone(), request.call.clone());
+        observed(self.observe(request).await, state, &call)
     }
 
     async fn update(
@@ -720,19 +816,44 @@ impl Resource for Credential {
         let (work, reason) = work_of(&prior, &model);
         let at = u64::try_from(prior.generation.value().copied().unwrap_or(0)).unwrap_or(0);
         let goal = match work {
-            Work::Nothing => {
-                return Ok(Done::new(model).private(Vec::new()));
-            }
+            Work::Nothing => None,
             Work::Rotate { at_once } => {
                 window_is_open(&prior, &spec, reason, context.now())?;
-                Goal::Rotate { to: at + 1, at_once: at_once || none_overlap(&model) }
+                Some(Goal::Rotate { to: at + 1, at_once: at_once || none_overlap(&model) })
             }
-            Work::Retire => Goal::Retire,
-            Work::Copy => Goal::Rotate { to: at, at_once: false },
-            Work::Resume => goal_of_resume(&context, &spec, at).await.map_err(errors)?,
+            Work::Retire => Some(Goal::Retire),
+            Work::Copy => Some(Goal::Rotate { to: at, at_once: false }),
+            Work::Resume => Some(goal_of_resume(&context, &spec, at).await.map_err(errors)?),
         };
-        let outcome = carry_out(&context, &spec, goal, reason).await.map_err(errors)?;
-        let told = take_outcome(&mut model, &spec, &outcome);
+        let mut told = Diagnostics::new();
+        match goal {
+            Some(goal) => {
+                let outcome = carry_out(&context, &spec, goal, reason).await.map_err(errors)?;
+                told = take_outcome(&mut model, &spec, &outcome);
+            }
+            // A key that was imported or moved here is in no claim of ours yet.
+            None => take_over(&context, &spec).await.map_err(errors)?,
+        }
+        let gone = no_longer_delivered(&prior, &spec);
+        if !gone.is_empty() {
+            let left = withdraw(&context, &spec, &gone).await.map_err(|problem| {
+                // The rest is done; the next apply takes it out again.
+                let mut partly = model.clone();
+                partly.deliver_to = prior.deliver_to.clone();
+                Failure::keeping(partly, errors(problem))
+            })?;
+            if !left.is_empty() {
+                told.warning_at(
+                    "deliver_to",
+                    "A document was left where it is",
+                    format!(
+                        "{}: somebody wrote over what was delivered to {}; it is not ours to remove.",
+                        spec.id,
+                        left.join(", ")
+                    ),
+                );
+            }
+        }
         Ok(Done::new(model).private(Vec::new()).tell(told))
     }
 
@@ -1018,5 +1139,43 @@ impl ImportState for Credential {
             }
         };
         Ok(CredentialModel { id: Attr::Value(id.to_string()), ..CredentialModel::default() }.into())
+    }
+}
+
+impl MoveState for Credential {
+    /// Takes over a `vault_approle_auth_backend_role_secret_id`. The secret in its state is left
+    /// behind: it never was a secret any more.
+    async fn move_state(
+        &self,
+        source: Source,
+    ) -> Result<Option<Done<CredentialModel>>, Diagnostics> {
+        let type_name = "vault_approle_auth_backend_role_secret_id";
+        let Some(integration) = moved::role(&source, type_name, "role_name")? else {
+            return Ok(None);
+        };
+        let Some(accessor) = source.state.get("accessor").and_then(serde_json::Value::as_str)
+        else {
+            return Err(Diagnostic::error(
+                "The state of the source has no accessor",
+                "A secret-id is known by its accessor.\nNext: remove the moved block and make a new nhi_credential.",
+            )
+            .into());
+        };
+        let mut told = Diagnostics::new();
+        told.warning(
+            "The secret stands in old versions of this state",
+            format!(
+                "{integration}: the other provider wrote the secret-id into state in clear, and every \
+                 stored version of that state still has it. It is left out from now on.\nNext: deliver \
+                 it to a sink, and rotate it by changing a value in triggers."
+            ),
+        );
+        let id = CredentialId { integration, name: "default".to_owned() };
+        let model = CredentialModel {
+            id: Attr::Value(id.to_string()),
+            key_id: Attr::Value(accessor.to_owned()),
+            ..CredentialModel::default()
+        };
+        Ok(Some(Done::new(model).tell(told)))
     }
 }

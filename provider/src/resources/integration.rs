@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use connector::Kind;
 use domain::{Action, Direction, IntegrationId, OwnerRef, Record, Settings, Span};
 use operations::{
-    DeclaredIntegration, Problem, create_integration, delete_integration, observe_integration,
-    revoke_unmanaged, update_integration,
+    DeclaredIntegration, Problem, SeenIntegration, UNKNOWN_CONNECTION, create_integration,
+    delete_integration, find_connection, observe_integration, revoke_everything, revoke_unmanaged,
+    update_integration,
 };
 use policy::{
+    Rules,
     rules::Verdict,
     settings,
     standing::{Facts, standing, wanted_state},
@@ -17,17 +19,19 @@ use tfplugin::{
     Attr, Diagnostic, Diagnostics, Model, Set, Value,
     erased::Call,
     resource::{
-        By, Create, Delete, Done, Failure, Identity, Import, ImportState, Plan, Read, Resource,
-        Update,
+        By, Create, Delete, Done, Failure, Identity, Import, ImportState, MoveState, Plan, Read,
+        Resource, Source, Update,
     },
 };
 
 use super::{
+    applied::Applied,
+    moved,
     platform_objects::{PlatformObjects, kind, kinds, object_of, settings_of},
     references::{Ceiling, OwnerReference},
 };
 use crate::{
-    diagnostics::{error, errors},
+    diagnostics::{Unseen, error, errors, observed},
     rules,
     shared::Shared,
 };
@@ -220,6 +224,12 @@ fn declared(model: &IntegrationModel) -> Option<DeclaredIntegration> {
     })
 }
 
+/// Settings in words, as they are kept in private state.
+fn applied(kind: &Kind, settings: &Settings) -> Applied {
+    let words = settings.0.iter().map(|(name, value)| (format!("{}.{name}", kind.name), value));
+    Applied(words.map(|(name, value)| (name, value.to_string())).collect())
+}
+
 /// Whether an owner of the object has left, by what the references say.
 fn left(model: &IntegrationModel) -> Option<&'static str> {
     [("business_owner", &model.business_owner), ("technical_owner", &model.technical_owner)]
@@ -315,6 +325,159 @@ fn direction(prior: &IntegrationModel, planned: &IntegrationModel) -> (Direction
     (total, why)
 }
 
+impl Integration {
+    /// Looks at the world and says what state should hold.
+    async fn observe(
+        &self,
+        request: Read<IntegrationModel>,
+    ) -> Result<Option<Done<IntegrationModel>>, Unseen> {
+        let mut model = request.state;
+        let id: IntegrationId = match model.id.as_deref().map(str::parse) {
+            Some(Ok(id)) => id,
+            _ => {
+                return Err(Diagnostic::error(
+                    "The id in state is not one of ours",
+                    format!("{:?}", model.id.text()),
+                )
+                .into());
+            }
+        };
+        let rules = self.shared.rules();
+        if id.connection == NO_CONNECTION {
+            // It needs no connection; the clock is the configuration's, where there is one.
+            let standing = self
+                .shared
+                .context_if_ready()
+                .map(|context| third_party_standing(&model, &rules, context.now()));
+            model.standing = Attr::Value(standing.unwrap_or_default());
+            return Ok(Some(model.into()));
+        }
+        let context = self.shared.context()?;
+        let id = match id.connection.as_str() {
+            UNKNOWN_CONNECTION => {
+                find_connection(&context, &id, model.vendor_id.as_deref()).await?
+            }
+            _ => id,
+        };
+        model.id = Attr::Value(id.to_string());
+        let known = model.vendor_id.as_deref().map(str::to_owned);
+        let seen =
+            observe_integration(&context, &id, model.name.as_deref(), known.as_deref()).await?;
+        let Some(seen) = seen else { return Ok(None) };
+        let mut told = Diagnostics::new();
+        let now = applied_now(&id, &seen);
+        if let Some(before) = Applied::from_bytes(&request.private)
+            && let Some(now) = &now
+        {
+            let moved = before.differs_from(now);
+            if !moved.is_empty() {
+                told.warning(
+                    "Changed outside of Terraform",
+                    format!("{id}: {}, by somebody else than the last apply.", moved.join("; ")),
+                );
+            }
+        }
+        let Some((_, kind)) = kind(&id.kind) else {
+            return Err(Diagnostic::error(
+                "Unknown kind",
+                format!("{}: this version has no {:?}.", id, id.kind),
+            )
+            .into());
+        };
+        model.kind = kind.name.into();
+        model.connection_name = Attr::Value(id.connection.clone());
+        model.name = Attr::Value(seen.observed.name.clone());
+        model.vendor_id = Attr::Value(seen.observed.vendor_id.clone());
+        let before = match model.platform.chosen() {
+            Some((_, value)) => settings_of(kind.fields, value),
+            None => Settings::default(),
+        };
+        let live = settings::spelled_as(kind.fields, &seen.observed.settings, &before);
+        model.platform.set(kind, &live);
+        if let Some(record) = &seen.observed.record {
+            take_record(&mut model, record);
+        } else {
+            // Somebody wiped it: apply writes it anew.
+            take_record(&mut model, &Record::default());
+        }
+        if model.on_destroy.is_null() {
+            model.on_destroy = "delete".into();
+        }
+        model.reviewed_on = Attr::Null;
+        let quarantined =
+            seen.observed.record.as_ref().and_then(|record| record.quarantined.clone());
+        let state = match (seen.observed.enabled, &quarantined) {
+            (true, _) => "active",
+            (false, Some(_)) => "quarantined",
+            (false, None)
+                if model.state == "revoked"
+                    && seen
+                        .observed
+                        .credentials
+                        .as_ref()
+                        .is_none_or(|all| !all.iter().any(|one| one.live)) =>
+            {
+                "revoked"
+            }
+            (false, None) => "disabled",
+        };
+        model.state = state.into();
+        let facts = Facts {
+            expires_on: model.expires_on.as_deref().and_then(|day| day.parse().ok()),
+            review_every: model.review_every.as_deref().and_then(|text| text.parse().ok()),
+            reviewed_or_created_on: seen
+                .observed
+                .record
+                .as_ref()
+                .and_then(|record| record.governed_since.as_deref()?.parse().ok()),
+            recreated: seen.recreated,
+            marker_forged: seen.marker_forged,
+            unmanaged: seen.unmanaged.len(),
+        };
+        let standing = standing(&facts, &rules, context.now());
+        let words = standing
+            .iter()
+            .map(|(name, verdict)| ((*name).to_owned(), verdict.as_str().to_owned()));
+        model.standing = Attr::Value(words.collect());
+        model.unmanaged_credentials = Attr::Value(seen.unmanaged.clone());
+        if let Some(why) = quarantined {
+            told.warning_at(
+                "state",
+                "This integration is quarantined",
+                format!("{id}: {why}. Only lifting it ends that."),
+            );
+        }
+        if !seen.unmanaged.is_empty() {
+            let keys: Vec<String> = seen.unmanaged.iter().map(|key| seen.tell(key)).collect();
+            told.warning_at(
+                "unmanaged_credentials",
+                "Credentials that nobody declared",
+                format!(
+                    "{id} has {} live credential(s) that are in no slot of ours: {}. Somebody may be \
+                     using them.\nNext: find out who; then set revoke_unmanaged = true, or adopt them.",
+                    keys.len(),
+                    keys.join(", ")
+                ),
+            );
+        }
+        if seen.marker_forged {
+            told.warning_at(
+                "unmanaged_credentials",
+                "A credential carries a copied or forged mark",
+                format!("{id}: its mark was not made by this realm for this integration. It is never taken for ours."),
+            );
+        }
+        if seen.recreated {
+            told.warning_at(
+                "vendor_id",
+                "Somebody recreated this integration",
+                format!("{id}: it is another object of the same name. Its scopes and credentials are made anew."),
+            );
+        }
+        Ok(Some(Done::new(model).tell(told)))
+    }
+}
+
 impl Resource for Integration {
     type Model = IntegrationModel;
     const TYPE_NAME: &'static str = "nhi_integration";
@@ -388,6 +551,14 @@ impl Resource for Integration {
         }
         let mut told = Diagnostics::new();
         let mut replace = Vec::new();
+        if plan.prior.is_none() && Applied::is_in(&plan.prior_private) {
+            // No plan is asked for the delete half of a replacement, so this half speaks for both.
+            told.warning(
+                "This replaces an integration",
+                "The old one ends first: every credential of it is revoked, those that nobody \
+                 declared too. The new one is another object, with new credentials.",
+            );
+        }
         if let Some((config, prior, planned)) = plan.changing() {
             let chosen = config.platform.chosen();
             if let Some((kind, _)) = chosen {
@@ -487,6 +658,32 @@ impl Resource for Integration {
             let enabled = config.enabled.value().copied().unwrap_or(true);
             let state = wanted_state(quarantined, enabled, left(planned).is_some(), &verdicts);
             planned.state = state.into();
+            if state == "revoked" {
+                // Every credential ends with it.
+                planned.unmanaged_credentials = Attr::Value(Set::new());
+                if let Some(standing) = planned.standing.value_mut() {
+                    standing.remove("unmanaged_credentials");
+                }
+                if prior.is_some_and(|prior| prior.state != "revoked") {
+                    told.warning_at(
+                        "state",
+                        "This revokes an integration",
+                        format!(
+                            "{}: the policy has every credential of it ended, and it is switched off.",
+                            planned.id.text()
+                        ),
+                    );
+                }
+            }
+            if let Some(purpose) = config.purpose.as_deref()
+                && policy::purpose::says_nothing(purpose, config.name.as_deref().unwrap_or(""))
+            {
+                told.warning_at(
+                    "purpose",
+                    "This purpose says nothing",
+                    format!("{purpose:?}: a reviewer cannot tell from it whether the integration is still needed.\nNext: say what it does, for whom, and how often."),
+                );
+            }
 
             // What the rules ask of the declaration itself.
             let missing = |attr: &Attr<String>, asked: bool| asked && attr.is_null();
@@ -598,121 +795,16 @@ impl Resource for Integration {
         model.id = Attr::Value(id.to_string());
         model.vendor_id = Attr::Value(made.vendor_id);
         fill_vendor_defaults(&mut model, declared.kind, &made.settings);
-        Ok(model.into())
+        let applied = applied(declared.kind, &made.settings);
+        Ok(Done::new(model).private(applied.to_bytes()))
     }
 
     async fn read(
         &self,
         request: Read<IntegrationModel>,
     ) -> Result<Option<Done<IntegrationModel>>, Diagnostics> {
-        let mut model = request.state;
-        let id: IntegrationId = match model.id.as_deref().map(str::parse) {
-            Some(Ok(id)) => id,
-            _ => {
-                return Err(Diagnostic::error(
-                    "The id in state is not one of ours",
-                    format!("{:?}", model.id.text()),
-                )
-                .into());
-            }
-        };
-        let rules = self.shared.rules();
-        if id.connection == NO_CONNECTION {
-            model.standing = Attr::Value(BTreeMap::new());
-            return Ok(Some(model.into()));
-        }
-        let context = self.shared.context().map_err(errors)?;
-        let known = model.vendor_id.as_deref().map(str::to_owned);
-        let seen = observe_integration(&context, &id, model.name.as_deref(), known.as_deref())
-            .await
-            .map_err(errors)?;
-        let Some(seen) = seen else { return Ok(None) };
-        let mut told = Diagnostics::new();
-        let Some((_, kind)) = kind(&id.kind) else {
-            return Err(Diagnostic::error(
-                "Unknown kind",
-                format!("{}: this version has no {:?}.", id, id.kind),
-            )
-            .into());
-        };
-        model.kind = kind.name.into();
-        model.connection_name = Attr::Value(id.connection.clone());
-        model.name = Attr::Value(seen.observed.name.clone());
-        model.vendor_id = Attr::Value(seen.observed.vendor_id.clone());
-        let before = match model.platform.chosen() {
-            Some((_, value)) => settings_of(kind.fields, value),
-            None => Settings::default(),
-        };
-        let live = settings::spelled_as(kind.fields, &seen.observed.settings, &before);
-        model.platform.set(kind, &live);
-        if let Some(record) = &seen.observed.record {
-            take_record(&mut model, record);
-        } else {
-            // Somebody wiped it: apply writes it anew.
-            take_record(&mut model, &Record::default());
-        }
-        if model.on_destroy.is_null() {
-            model.on_destroy = "delete".into();
-        }
-        model.reviewed_on = Attr::Null;
-        let quarantined =
-            seen.observed.record.as_ref().and_then(|record| record.quarantined.clone());
-        let state = match (seen.observed.enabled, &quarantined) {
-            (true, _) => "active",
-            (false, Some(_)) => "quarantined",
-            (false, None) if model.state == "revoked" => "revoked",
-            (false, None) => "disabled",
-        };
-        model.state = state.into();
-        let facts = Facts {
-            expires_on: model.expires_on.as_deref().and_then(|day| day.parse().ok()),
-            review_every: model.review_every.as_deref().and_then(|text| text.parse().ok()),
-            reviewed_or_created_on: None,
-            recreated: seen.recreated,
-            marker_forged: seen.marker_forged,
-            unmanaged: seen.unmanaged.len(),
-        };
-        let standing = standing(&facts, &rules, context.now());
-        let words = standing
-            .iter()
-            .map(|(name, verdict)| ((*name).to_owned(), verdict.as_str().to_owned()));
-        model.standing = Attr::Value(words.collect());
-        model.unmanaged_credentials = Attr::Value(seen.unmanaged.clone());
-        if let Some(why) = quarantined {
-            told.warning_at(
-                "state",
-                "This integration is quarantined",
-                format!("{id}: {why}. Only lifting it ends that."),
-            );
-        }
-        if !seen.unmanaged.is_empty() {
-            let keys: Vec<&str> = seen.unmanaged.iter().map(String::as_str).collect();
-            told.warning_at(
-                "unmanaged_credentials",
-                "Credentials that nobody declared",
-                format!(
-                    "{id} has {} live credential(s) that are in no slot of ours: {}. Somebody may be \
-                     using them.\nNext: find out who; then set revoke_unmanaged = true, or adopt them.",
-                    keys.len(),
-                    keys.join(", ")
-                ),
-            );
-        }
-        if seen.marker_forged {
-            told.warning_at(
-                "unmanaged_credentials",
-                "A credential carries a copied or forged mark",
-                format!("{id}: its mark was not made by this realm for this integration. It is never taken for ours."),
-            );
-        }
-        if seen.recreated {
-            told.warning_at(
-                "vendor_id",
-                "Somebody recreated this integration",
-                format!("{id}: it is another object of the same name. Its scopes and credentials are made anew."),
-            );
-        }
-        Ok(Some(Done::new(model).tell(told)))
+        let (state, call) = (request.state.clone(), request.call.clone());
+        observed(self.observe(request).await, state, &call)
     }
 
     async fn update(
@@ -731,29 +823,37 @@ impl Resource for Integration {
             .await
             .map_err(errors)?;
         fill_vendor_defaults(&mut model, declared.kind, &now.settings);
+        let applied = applied(declared.kind, &now.settings).to_bytes();
+        let revoking = model.state == "revoked" && prior.state != "revoked";
         let emptied = model.unmanaged_credentials.value().is_some_and(Set::is_empty);
         let mut told = Diagnostics::new();
-        if let Some(keys) =
-            prior.unmanaged_credentials.value().filter(|keys| emptied && !keys.is_empty())
-        {
-            let graded =
-                revoke_unmanaged(&context, &id, model.vendor_id.text(), &declared.name, keys)
-                    .await
-                    .map_err(|problem| {
-                        // What is true: the rest is done, these are still there.
-                        let mut partly = model.clone();
-                        partly.unmanaged_credentials = prior.unmanaged_credentials.clone();
-                        partly.standing = prior.standing.clone();
-                        Failure::keeping(partly, errors(problem))
-                    })?;
-            for (key, grade) in graded {
-                told.warning(
-                    "A credential that nobody declared was revoked",
-                    format!("{id}: {key} is ended, proven to grade {}.", grade.as_str()),
-                );
+        let unmanaged =
+            prior.unmanaged_credentials.value().filter(|keys| emptied && !keys.is_empty());
+        let (vendor_id, name) = (model.vendor_id.text(), declared.name.as_str());
+        let ended = if revoking {
+            revoke_everything(&context, &id, vendor_id, name).await
+        } else if let Some(keys) = unmanaged {
+            revoke_unmanaged(&context, &id, vendor_id, name, keys).await
+        } else {
+            Ok(Vec::new())
+        };
+        let graded = ended.map_err(|problem| {
+            // What is true: the rest is done, these are still there.
+            let mut partly = model.clone();
+            partly.unmanaged_credentials = prior.unmanaged_credentials.clone();
+            partly.standing = prior.standing.clone();
+            if revoking {
+                partly.state = "disabled".into();
             }
+            Failure::keeping(partly, errors(problem))
+        })?;
+        for (key, grade) in graded {
+            told.warning(
+                "A credential was revoked",
+                format!("{id}: {key} is ended, proven to grade {}.", grade.as_str()),
+            );
         }
-        Ok(Done::new(model).tell(told))
+        Ok(Done::new(model).private(applied).tell(told))
     }
 
     async fn delete(
@@ -774,6 +874,39 @@ impl Resource for Integration {
             .map_err(errors)?;
         Ok(Diagnostics::new())
     }
+}
+
+/// What the world shows of the parts that [`applied`] keeps.
+fn applied_now(id: &IntegrationId, seen: &SeenIntegration) -> Option<Applied> {
+    kind(&id.kind).map(|(_, kind)| applied(kind, &seen.observed.settings))
+}
+
+/// What is wrong with an integration that its vendor runs. We hold none of its switches, so nothing
+/// follows by itself but a warning.
+fn third_party_standing(
+    model: &IntegrationModel,
+    rules: &Rules,
+    now: jiff::Timestamp,
+) -> BTreeMap<String, String> {
+    let day = |text: Option<&str>| text.and_then(|day| day.parse().ok());
+    let settings = match model.platform.chosen() {
+        Some((kind, value)) => settings_of(kind.fields, value),
+        None => Settings::default(),
+    };
+    let ends = |last| {
+        let facts = Facts { expires_on: last, ..Facts::default() };
+        standing(&facts, rules, now).contains_key("expired")
+    };
+    let mut found = BTreeMap::new();
+    for (name, over) in [
+        ("expired", ends(day(model.expires_on.as_deref()))),
+        ("contract_ended", ends(day(settings.text("contract_ends_on")))),
+    ] {
+        if over {
+            found.insert(name.to_owned(), Verdict::Warn.as_str().to_owned());
+        }
+    }
+    found
 }
 
 fn incomplete() -> Diagnostics {
@@ -889,5 +1022,28 @@ impl ImportState for Integration {
         }
         Ok(IntegrationModel { id: Attr::Value(id.to_string()), ..IntegrationModel::default() }
             .into())
+    }
+}
+
+impl MoveState for Integration {
+    /// Takes over a `vault_approle_auth_backend_role`: Read finds the connection that has it.
+    async fn move_state(
+        &self,
+        source: Source,
+    ) -> Result<Option<Done<IntegrationModel>>, Diagnostics> {
+        let Some(role) = moved::role(&source, "vault_approle_auth_backend_role", "role_name")?
+        else {
+            return Ok(None);
+        };
+        let vendor_id = source.state.get("role_id").and_then(serde_json::Value::as_str);
+        Ok(Some(
+            IntegrationModel {
+                id: Attr::Value(role.to_string()),
+                name: Attr::Value(role.key),
+                vendor_id: Attr::from(vendor_id.map(str::to_owned)),
+                ..IntegrationModel::default()
+            }
+            .into(),
+        ))
     }
 }

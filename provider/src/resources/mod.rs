@@ -1,8 +1,10 @@
 //! One file a resource, and what several share.
 
+pub(crate) mod applied;
 pub(crate) mod credential;
 pub(crate) mod credential_types;
 pub(crate) mod integration;
+pub(crate) mod moved;
 pub(crate) mod owner;
 pub(crate) mod platform_objects;
 pub(crate) mod references;

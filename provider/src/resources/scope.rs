@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{Action, Direction, IntegrationId, ScopeId};
+use domain::{Action, Direction, IntegrationId, ObservedIntegration, ScopeId};
 use operations::{DeclaredScopes, KindLattice, observe_integration, park_scopes, set_scopes};
 use policy::scopes::{Declared, Enforcement, above_ceiling, canonical_set, echo, highest_action};
 use tfplugin::{
@@ -14,8 +14,13 @@ use tfplugin::{
     },
 };
 
-use super::{platform_objects::kind, references::ScopedIntegration};
-use crate::{diagnostics::errors, rules, shared::Shared, values::instant};
+use super::{applied::Applied, platform_objects::kind, references::ScopedIntegration};
+use crate::{
+    diagnostics::{Unseen, errors, observed},
+    rules,
+    shared::Shared,
+    values::instant,
+};
 
 /// Everything that one integration may do.
 ///
@@ -170,6 +175,84 @@ fn highest(lattice: KindLattice, model: &ScopeModel) -> Attr<String> {
     highest_action(&lattice, &all, &classify_of(model)).as_str().into()
 }
 
+impl Scope {
+    /// Looks at the world and says what state should hold.
+    async fn observe(&self, request: Read<ScopeModel>) -> Result<Option<Done<ScopeModel>>, Unseen> {
+        let mut model = request.state;
+        let id = model.id.as_deref().and_then(|id| id.parse::<ScopeId>().ok()).map(|id| id.0);
+        let (Some(id), Some(lattice)) =
+            (id.clone(), lattice_of(&id.map(|id| id.to_string()).into()))
+        else {
+            return Err(Diagnostic::error(
+                "The id in state is not one of ours",
+                format!("{:?}", model.id.text()),
+            )
+            .into());
+        };
+        let context = self.shared.context()?;
+        let seen = observe_integration(&context, &id, None, None).await?;
+        let Some(seen) = seen else { return Ok(None) };
+        let imported = model.integration.is_null();
+        if imported {
+            model.integration = Attr::Value(ScopedIntegration {
+                id: Attr::Value(id.to_string()),
+                vendor_id: Attr::Value(seen.observed.vendor_id.clone()),
+                ..ScopedIntegration::default()
+            });
+            model.enforcement = "exact".into();
+            model.justification = Attr::from(
+                seen.observed.record.as_ref().and_then(|record| record.justification.clone()),
+            );
+        }
+        let live: BTreeSet<domain::Scope> =
+            seen.observed.scopes.iter().map(|granted| granted.scope.clone()).collect();
+        let declared = declared_of(&model);
+        let enforcement = Enforcement::from_word(model.enforcement.text());
+        let echo = echo(&lattice, &declared, &live, enforcement);
+        let now = context.now();
+        let mut told = Diagnostics::new();
+        if let Some(dated) = model.temporary.value_mut() {
+            for (scope, one) in dated.iter_mut() {
+                if let Some(temporary) = declared.temporary.get(scope) {
+                    let status = temporary.status(echo.elevated.contains(scope), now);
+                    one.status = status.into();
+                    if status == "ended" {
+                        told.warning_at(
+                            Path::attribute("temporary").key(scope),
+                            "A temporary scope is over",
+                            format!("{scope:?} ended.\nNext: delete these lines."),
+                        );
+                    }
+                }
+            }
+        }
+        if !echo.extra.is_empty() && enforcement == Enforcement::AtLeast {
+            let extra: Vec<&str> = echo.extra.iter().map(String::as_str).collect();
+            told.warning_at(
+                "undeclared",
+                "Scopes that nobody declared",
+                format!("{id}: {}. They are left alone under at_least.", extra.join(", ")),
+            );
+        }
+        let now_live = applied(lattice, &model, &seen.observed);
+        if let Some(before) = Applied::from_bytes(&request.private) {
+            let moved = moved(&before, &now_live);
+            if !moved.is_empty() {
+                told.warning_at(
+                    "scopes",
+                    "Changed outside of Terraform",
+                    format!("{id}: {}, by somebody else than the last apply.", moved.join(", ")),
+                );
+            }
+        }
+        model.scopes = Attr::Value(echo.scopes);
+        model.undeclared = Attr::Value(echo.undeclared);
+        model.elevated = Attr::Value(echo.elevated);
+        model.highest_action = highest(lattice, &model);
+        Ok(Some(Done::new(model).tell(told)))
+    }
+}
+
 impl Resource for Scope {
     type Model = ScopeModel;
     const TYPE_NAME: &'static str = "nhi_scope";
@@ -198,6 +281,27 @@ impl Resource for Scope {
                 );
             }
         }
+        let known = |scope: &String| {
+            let standing = config.scopes.value().map(|all| all.contains(scope));
+            let dated = config.temporary.value().map(|all| all.contains_key(scope));
+            // What becomes known later may still name it.
+            config.scopes.is_unknown()
+                || config.temporary.is_unknown()
+                || standing == Some(true)
+                || dated == Some(true)
+        };
+        let named = [("classify", &config.classify), ("justifications", &config.justifications)];
+        for (attribute, map) in named {
+            for scope in map.value().into_iter().flat_map(BTreeMap::keys) {
+                if !known(scope) {
+                    found.error_at(
+                        Path::attribute(attribute).key(scope),
+                        "This scope is not declared here",
+                        format!("{scope:?} is neither in scopes nor in temporary.\nNext: spell it as it stands there, or remove this line."),
+                    );
+                }
+            }
+        }
         for (scope, word) in config.classify.value().into_iter().flatten() {
             if let Err(expected) = crate::rules::action(word) {
                 found.error_at(
@@ -214,6 +318,13 @@ impl Resource for Scope {
         let rules = self.shared.rules();
         let mut told = Diagnostics::new();
         let mut replace = false;
+        if plan.prior.is_none() && Applied::is_in(&plan.prior_private) {
+            told.warning(
+                "This replaces what an integration may do",
+                "All its scopes are taken away first, and those that are declared are then given to \
+                 the integration that is there.",
+            );
+        }
         if let Some((config, prior, planned)) = plan.changing() {
             let reference = planned.integration.value().cloned().unwrap_or_default();
             planned.id = match &reference.id {
@@ -318,6 +429,8 @@ impl Resource for Scope {
                         &canonical_set(&lattice, before),
                         &canonical_set(&lattice, after),
                     );
+                    let (others, why) = other_directions(lattice, prior, planned);
+                    let way = way.and(others);
                     let gained: Vec<String> = after
                         .difference(before)
                         .map(|scope| {
@@ -348,7 +461,7 @@ impl Resource for Scope {
                             format!(
                                 "{} {way}: {}.",
                                 planned.id.text(),
-                                [gained, lost].concat().join(", ")
+                                [gained, lost, why].concat().join(", ")
                             ),
                         );
                     }
@@ -372,67 +485,8 @@ impl Resource for Scope {
         &self,
         request: Read<ScopeModel>,
     ) -> Result<Option<Done<ScopeModel>>, Diagnostics> {
-        let mut model = request.state;
-        let id = model.id.as_deref().and_then(|id| id.parse::<ScopeId>().ok()).map(|id| id.0);
-        let (Some(id), Some(lattice)) =
-            (id.clone(), lattice_of(&id.map(|id| id.to_string()).into()))
-        else {
-            return Err(Diagnostic::error(
-                "The id in state is not one of ours",
-                format!("{:?}", model.id.text()),
-            )
-            .into());
-        };
-        let context = self.shared.context().map_err(errors)?;
-        let seen = observe_integration(&context, &id, None, None).await.map_err(errors)?;
-        let Some(seen) = seen else { return Ok(None) };
-        let imported = model.integration.is_null();
-        if imported {
-            model.integration = Attr::Value(ScopedIntegration {
-                id: Attr::Value(id.to_string()),
-                vendor_id: Attr::Value(seen.observed.vendor_id.clone()),
-                ..ScopedIntegration::default()
-            });
-            model.enforcement = "exact".into();
-            model.justification = Attr::from(
-                seen.observed.record.as_ref().and_then(|record| record.justification.clone()),
-            );
-        }
-        let live: BTreeSet<domain::Scope> =
-            seen.observed.scopes.iter().map(|granted| granted.scope.clone()).collect();
-        let declared = declared_of(&model);
-        let enforcement = Enforcement::from_word(model.enforcement.text());
-        let echo = echo(&lattice, &declared, &live, enforcement);
-        let now = context.now();
-        let mut told = Diagnostics::new();
-        if let Some(dated) = model.temporary.value_mut() {
-            for (scope, one) in dated.iter_mut() {
-                if let Some(temporary) = declared.temporary.get(scope) {
-                    let status = temporary.status(echo.elevated.contains(scope), now);
-                    one.status = status.into();
-                    if status == "ended" {
-                        told.warning_at(
-                            Path::attribute("temporary").key(scope),
-                            "A temporary scope is over",
-                            format!("{scope:?} ended.\nNext: delete these lines."),
-                        );
-                    }
-                }
-            }
-        }
-        if !echo.extra.is_empty() && enforcement == Enforcement::AtLeast {
-            let extra: Vec<&str> = echo.extra.iter().map(String::as_str).collect();
-            told.warning_at(
-                "undeclared",
-                "Scopes that nobody declared",
-                format!("{id}: {}. They are left alone under at_least.", extra.join(", ")),
-            );
-        }
-        model.scopes = Attr::Value(echo.scopes);
-        model.undeclared = Attr::Value(echo.undeclared);
-        model.elevated = Attr::Value(echo.elevated);
-        model.highest_action = highest(lattice, &model);
-        Ok(Some(Done::new(model).tell(told)))
+        let (state, call) = (request.state.clone(), request.call.clone());
+        observed(self.observe(request).await, state, &call)
     }
 
     async fn update(
@@ -475,6 +529,7 @@ impl Scope {
         let wish = DeclaredScopes {
             declared: declared_of(&model),
             enforcement: Enforcement::from_word(model.enforcement.text()),
+            classify: classify_of(&model),
             justification: model.justification.as_deref().map(str::to_owned),
             first,
         };
@@ -501,8 +556,83 @@ impl Scope {
             model.undeclared = Attr::Value(echo.undeclared);
         }
         model.id = Attr::Value(ScopeId(id).to_string());
-        Ok(model.into())
+        let applied = applied(lattice, &model, &now);
+        Ok(Done::new(model).private(applied.to_bytes()))
     }
+}
+
+/// What is live and not for a time, by scope: as it is kept in private state.
+fn applied(lattice: KindLattice, model: &ScopeModel, now: &ObservedIntegration) -> Applied {
+    let none = BTreeMap::new();
+    let dated = canonical_set(&lattice, model.temporary.value().unwrap_or(&none).keys());
+    let live = now.scopes.iter().map(|granted| &granted.scope);
+    let standing = live.filter(|scope| !dated.contains(*scope));
+    Applied(standing.map(|scope| (scope.as_str().to_owned(), "live".to_owned())).collect())
+}
+
+/// What changed since the last apply, by scope: `+` was added, `-` was taken away.
+fn moved(before: &Applied, now: &Applied) -> Vec<String> {
+    let only = |a: &Applied, b: &Applied, sign: char| {
+        let gone = a.0.keys().filter(|scope| !b.0.contains_key(*scope));
+        gone.map(|scope| format!("{sign} {scope}")).collect::<Vec<_>>()
+    };
+    [only(now, before, '+'), only(before, now, '-')].concat()
+}
+
+/// Everything of a change that gives or takes power beside the scopes themselves.
+fn other_directions(
+    lattice: KindLattice,
+    prior: &ScopeModel,
+    planned: &ScopeModel,
+) -> (Direction, Vec<String>) {
+    let mut total = Direction::None;
+    let mut why = Vec::new();
+    let mut add = |way: Direction, text: String| {
+        if way != Direction::None {
+            why.push(text);
+            total = total.and(way);
+        }
+    };
+    // at_least tolerates what others add; exact and at_most end it.
+    let tolerates = |model: &ScopeModel| model.enforcement == "at_least";
+    match (tolerates(prior), tolerates(planned)) {
+        (false, true) => add(Direction::Widens, "enforcement = \"at_least\"".to_owned()),
+        (true, false) => {
+            add(Direction::Narrows, format!("enforcement = {:?}", planned.enforcement.text()));
+        }
+        _ => {}
+    }
+    let (before, after) = (classify_of(prior), classify_of(planned));
+    for (scope, action) in &after {
+        let was = before
+            .get(scope)
+            .copied()
+            .unwrap_or_else(|| highest_action(&lattice, [scope], &BTreeMap::new()));
+        // What a person calls lower than it was counts for less from now on.
+        if *action < was {
+            add(Direction::Widens, format!("classify {scope:?} as {action}"));
+        }
+    }
+    let none = BTreeMap::new();
+    let (before, after) =
+        (prior.temporary.value().unwrap_or(&none), planned.temporary.value().unwrap_or(&none));
+    for (scope, one) in after {
+        match (before.get(scope), instant(&one.until)) {
+            (None, _) if one.status != "ended" => {
+                add(Direction::Widens, format!("+ {scope} until {}", one.until.text()));
+            }
+            (Some(known), Some(until)) if instant(&known.until).is_some_and(|was| until > was) => {
+                add(Direction::Widens, format!("{scope} until {}", one.until.text()));
+            }
+            _ => {}
+        }
+    }
+    for (scope, one) in before {
+        if !after.contains_key(scope) && one.status != "ended" {
+            add(Direction::Narrows, format!("- {scope} (temporary)"));
+        }
+    }
+    (total, why)
 }
 
 /// Statuses and what is elevated, by fixed rules over what Read sampled.

@@ -1,0 +1,80 @@
+//! Taking a secret back out of a sink that a slot no longer delivers to: compare and delete.
+
+use std::collections::BTreeMap;
+
+use domain::Secret;
+use secrets::{Document, Expect, SinkError};
+
+use crate::{
+    Context, Delivery, Problem, SlotSpec,
+    document::{META, Meta},
+};
+
+/// Removes what a slot wrote to places that it no longer delivers to, where that still stands
+/// there, and tells which places were left alone because somebody wrote over them.
+///
+/// The document stays with our own facts, marked as revoked, and without the secret; fields of
+/// others stay where the delivery was merged. The version that held the secret is destroyed.
+///
+/// # Errors
+///
+/// A sink refused or did not answer; the next apply tries again.
+pub async fn withdraw(
+    context: &Context,
+    spec: &SlotSpec,
+    gone: &[Delivery],
+) -> Result<Vec<String>, Problem> {
+    context.ready().await?;
+    let what = spec.id.to_string();
+    let mut left = Vec::new();
+    for delivery in gone {
+        let sink = context.sink(&delivery.connection).await?;
+        let Some(stored) = sink.read(&delivery.path).await? else { continue };
+        let Some(document) = stored.document else { continue };
+        let ours = Meta::of(&document)
+            .filter(|meta| meta.slot == what && meta.vendor_id == spec.vendor_id);
+        let Some(meta) = ours else {
+            left.push(delivery.place());
+            continue;
+        };
+        let meta = Meta { revoked: true, ..meta };
+        let bare = without_secret(spec, delivery, document, &meta);
+        let number = stored.version.number;
+        match sink.write(&delivery.path, &bare, Expect::Version(number)).await {
+            Ok(written) => {
+                sink.write_mirror(&delivery.path, &meta.mirror(written.number)).await?;
+                if sink.capabilities().keeps_versions {
+                    sink.destroy_version(&delivery.path, number).await?;
+                }
+                let entry = context
+                    .entry("rotation.withdrawn", &what)
+                    .detail("sink", delivery.place())
+                    .detail("version", written.number);
+                context.note(entry).await;
+            }
+            Err(SinkError::Conflict { .. }) => left.push(delivery.place()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(left)
+}
+
+/// What is left of a document: the fields of others where they were kept, and our facts.
+fn without_secret(
+    spec: &SlotSpec,
+    delivery: &Delivery,
+    document: Document,
+    meta: &Meta,
+) -> Document {
+    let mut rest: BTreeMap<String, Secret> =
+        if delivery.merge { document.0 } else { BTreeMap::new() };
+    if delivery.fields.is_empty() {
+        for (name, _) in spec.credential_type.main {
+            rest.remove(*name);
+        }
+    } else {
+        rest.retain(|name, _| !delivery.fields.contains_key(name));
+    }
+    rest.insert(META.to_owned(), Secret::new(meta.to_json()));
+    Document(rest)
+}
