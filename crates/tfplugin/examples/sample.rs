@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 use tfplugin::action::Action;
 use tfplugin::data_source::{DataSource, Found};
 use tfplugin::ephemeral::{Ephemeral, Opened, Renewed};
-use tfplugin::erased::{Call, FunctionError, ListEvent, Outlet};
+use tfplugin::erased::{Call, Deferred, FunctionError, ListEvent, Outlet};
 use tfplugin::function::Function;
 use tfplugin::list::{List, ListResource};
 use tfplugin::provider::{Configure, Provider, Server};
@@ -33,7 +33,7 @@ struct SampleModel {
 
 /// The folder, once it is known. All parts share it.
 #[derive(Clone, Default)]
-struct Folder(Arc<RwLock<Option<PathBuf>>>);
+struct Folder(Arc<RwLock<Attr<PathBuf>>>);
 
 impl Folder {
     fn file(&self, name: &str) -> Result<PathBuf, Diagnostic> {
@@ -41,11 +41,26 @@ impl Folder {
     }
 
     fn path(&self) -> Result<PathBuf, Diagnostic> {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
-        known.or_else(|| std::env::var_os("SAMPLE_FOLDER").map(PathBuf::from)).ok_or_else(|| {
-            Diagnostic::error("No folder", "Set folder in the provider block, or SAMPLE_FOLDER.")
+        match self.0.read().unwrap_or_else(PoisonError::into_inner).clone() {
+            Attr::Value(folder) => Ok(folder),
+            Attr::Unknown(_) => Err(Diagnostic::error(
+                "Folder not known yet",
+                "Apply what the folder in the provider block comes from first (-target).",
+            )),
+            Attr::Null => std::env::var_os("SAMPLE_FOLDER").map(PathBuf::from).ok_or_else(|| {
+                Diagnostic::error(
+                    "No folder",
+                    "Set folder in the provider block, or SAMPLE_FOLDER.",
+                )
                 .at("folder")
-        })
+            }),
+        }
+    }
+
+    /// Why a call waits for a later run, where it may.
+    fn waits(&self, call: &Call) -> Option<Deferred> {
+        let unknown = self.0.read().unwrap_or_else(PoisonError::into_inner).is_unknown();
+        (unknown && call.capabilities.deferral_allowed).then_some(Deferred::ProviderConfigUnknown)
     }
 
     fn load(&self, name: &str) -> Result<Option<Json>, Diagnostic> {
@@ -87,9 +102,13 @@ impl Provider for Sample {
     const NAME: &'static str = "sample";
 
     async fn configure(&self, config: SampleModel, request: Configure) -> Diagnostics {
-        tracing::info!(core = %request.terraform_version, "configured");
+        tracing::info!(
+            core = %request.terraform_version,
+            unknown = request.unknown.len(),
+            "configured"
+        );
         let mut folder = self.0.0.write().unwrap_or_else(PoisonError::into_inner);
-        *folder = config.folder.into_value().map(PathBuf::from);
+        *folder = config.folder.map(PathBuf::from);
         Diagnostics::new()
     }
 }
@@ -200,6 +219,7 @@ impl Resource for Note {
     }
 
     async fn plan(&self, plan: &mut Plan<NoteModel>) {
+        plan.deferred = self.0.waits(&plan.call);
         if plan.prior.as_ref().is_some_and(|prior| prior.text == "keep") && plan.planned.is_none() {
             plan.diagnostics.error("Note is kept", "A note that says keep is not deleted.");
         }
@@ -220,6 +240,9 @@ impl Resource for Note {
 
     async fn read(&self, request: Read<NoteModel>) -> Result<Option<Done<NoteModel>>, Diagnostics> {
         let mut note = request.state;
+        if let Some(why) = self.0.waits(&request.call) {
+            return Ok(Some(Done::new(note).defer(why)));
+        }
         let Some(now) = self.0.load(note.name.need("name")?)? else { return Ok(None) };
         let text = now["text"].as_str().unwrap_or_default();
         if note.text != *text {
@@ -278,6 +301,9 @@ impl ImportState for Note {
             (_, Some(identity)) => identity.name.need("name")?.clone(),
             (_, None) => return Err(Diagnostic::error("No id", "Give one.").into()),
         };
+        if let Some(why) = self.0.waits(&request.call) {
+            return Ok(Done::new(bare(&name)).defer(why));
+        }
         if self.0.load(&name)?.is_none() {
             let text = format!("There is no note {name:?} in the folder.");
             return Err(Diagnostic::error("No such note", text).into());
@@ -300,13 +326,25 @@ impl UpgradeState for Note {
     }
 }
 
+/// What matters of a note of another provider.
+#[derive(Clone, Debug, Model)]
+struct OldNoteModel {
+    /// What is the name here.
+    #[tf(required)]
+    title: Attr<String>,
+}
+
 impl MoveState for Note {
     async fn move_state(&self, source: Source) -> Result<Option<Done<NoteModel>>, Diagnostics> {
-        if source.type_name != "terraform_data" {
-            return Ok(None);
+        if source.is("acme/old", "old_note") {
+            let old: OldNoteModel = source.typed()?;
+            return Ok(Some(bare(old.title.need("title")?).into()));
         }
-        let name = source.state["input"]["value"].as_str().unwrap_or("moved");
-        Ok(Some(bare(name).into()))
+        if source.is("builtin/terraform", "terraform_data") {
+            let name = source.state["input"]["value"].as_str().unwrap_or("moved");
+            return Ok(Some(bare(name).into()));
+        }
+        Ok(None)
     }
 }
 
@@ -330,8 +368,11 @@ impl DataSource for Notes {
     async fn read(
         &self,
         mut config: NotesModel,
-        _call: &Call,
+        call: &Call,
     ) -> Result<Found<NotesModel>, Diagnostics> {
+        if let Some(why) = self.0.waits(call) {
+            return Ok(Found::from(config).defer(why));
+        }
         let prefix = config.prefix.text().to_owned();
         let names = self.0.names()?.into_iter().filter(|name| name.starts_with(&prefix));
         config.names = Attr::Value(names.collect());

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use crate::erased::{ActionPlan, AnyAction, BoxFuture, Call, Outlet};
+use crate::erased::{ActionPlan, AnyAction, BoxFuture, Call, Deferred, Outlet};
 use crate::provider::{schema_of, whole};
 use crate::{Diagnostics, Model, Schema, Value, model, validate};
 
@@ -78,7 +78,15 @@ impl<A: Action> AnyAction for ActionOf<A> {
     fn plan<'a>(&'a self, config: Value, call: Call) -> BoxFuture<'a, ActionPlan> {
         Box::pin(async move {
             match model::from_value(whole(config, &self.schema)) {
-                Ok(config) => self.action.plan(&config, &call).await,
+                Ok(config) => {
+                    let mut answer = self.action.plan(&config, &call).await;
+                    answer.deferred = Deferred::granted(
+                        answer.deferred,
+                        call.capabilities.deferral_allowed,
+                        &mut answer.diagnostics,
+                    );
+                    answer
+                }
                 Err(wrong) => ActionPlan { deferred: None, diagnostics: wrong.into() },
             }
         })

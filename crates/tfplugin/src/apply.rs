@@ -1,6 +1,6 @@
 //! Carries out a planned change, and never loses what is true.
 
-use crate::erased::{ApplyRequest, ApplyResponse};
+use crate::erased::{ApplyRequest, ApplyResponse, Deferred};
 use crate::plan::{merge_typed, nothing};
 use crate::resource::{Create, Delete, Done, Failure, Kept, Registration, Resource, Update};
 use crate::value::without_write_only;
@@ -73,7 +73,9 @@ async fn go<R: Resource>(
         }
     };
     match result {
-        Ok(Done { state, private, diagnostics, .. }) => {
+        Ok(Done { state, private, diagnostics, deferred }) => {
+            // The change was carried out: it is too late to wait.
+            Deferred::granted(deferred, false, &mut response.diagnostics);
             response.state = stored(&request.planned, &planned, &state);
             if let Some(private) = private {
                 response.private = private;
@@ -126,7 +128,7 @@ fn finish<R: Resource>(
         empty_as_planned(attributes, planned, state);
     }
     if !state.is_wholly_known() {
-        for path in unknown_paths(&state) {
+        for path in state.unknown_paths() {
             response.diagnostics.push(
                 Diagnostic::error(
                     "Value unknown after apply",
@@ -218,35 +220,4 @@ fn empty_as_planned(attributes: &[Attribute], planned: &Object, state: &mut Obje
             _ => {}
         }
     }
-}
-
-/// Where a value is unknown; inside sets the path of the set.
-pub(crate) fn unknown_paths(value: &Value) -> Vec<crate::Path> {
-    fn walk(value: &Value, at: &crate::Path, paths: &mut Vec<crate::Path>) {
-        match value {
-            Value::Unknown(_) => paths.push(at.clone()),
-            Value::List(all) | Value::Tuple(all) => {
-                for (index, value) in all.iter().enumerate() {
-                    walk(value, &at.index(index), paths);
-                }
-            }
-            Value::Set(all) => all.iter().for_each(|value| walk(value, at, paths)),
-            Value::Map(all) => {
-                for (key, value) in all {
-                    walk(value, &at.key(key), paths);
-                }
-            }
-            Value::Object(all) => {
-                for (name, value) in all {
-                    walk(value, &at.then(name), paths);
-                }
-            }
-            Value::Dynamic(inner) => walk(&inner.1, at, paths),
-            _ => {}
-        }
-    }
-    let mut paths = Vec::new();
-    walk(value, &crate::Path::root(), &mut paths);
-    paths.dedup();
-    paths
 }

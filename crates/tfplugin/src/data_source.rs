@@ -45,6 +45,15 @@ pub struct Found<M> {
     pub diagnostics: Diagnostics,
 }
 
+impl<M> Found<M> {
+    /// Could not be read yet: the answer waits for a later run. See [`Found::deferred`].
+    #[must_use]
+    pub fn defer(mut self, why: Deferred) -> Self {
+        self.deferred = Some(why);
+        self
+    }
+}
+
 impl<M> From<M> for Found<M> {
     fn from(state: M) -> Self {
         Self { state, deferred: None, diagnostics: Diagnostics::new() }
@@ -99,15 +108,13 @@ impl<D: DataSource> AnyDataSource for DataSourceOf<D> {
                     response.state =
                         without_write_only(model::to_value(&found.state), &self.schema.attributes);
                     response.diagnostics = found.diagnostics;
-                    response.deferred = found.deferred;
-                    if found.deferred.is_some() && !request.call.capabilities.deferral_allowed {
-                        response.deferred = None;
-                        response.diagnostics.error(
-                            "Deferral not allowed",
-                            "The data source deferred its answer and this core does not take that.",
-                        );
-                    }
-                    if cfg!(debug_assertions) && !response.diagnostics.has_errors() {
+                    response.deferred = Deferred::granted(
+                        found.deferred,
+                        request.call.capabilities.deferral_allowed,
+                        &mut response.diagnostics,
+                    );
+                    let judged = response.deferred.is_none() && !response.diagnostics.has_errors();
+                    if cfg!(debug_assertions) && judged {
                         let breaches =
                             laws::check_data(&self.schema, &request.config, &response.state);
                         response.diagnostics.extend(laws::diagnostics(breaches));

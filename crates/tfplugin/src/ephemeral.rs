@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::SystemTime;
 
-use crate::erased::{AnyEphemeral, BoxFuture, Call, OpenResponse, RenewResponse};
+use crate::erased::{AnyEphemeral, BoxFuture, Call, Deferred, OpenResponse, RenewResponse};
 use crate::provider::{schema_of, whole};
 use crate::value::without_write_only;
 use crate::{Diagnostics, Model, Schema, Value, laws, model, validate};
@@ -61,13 +61,21 @@ pub struct Opened<M> {
     pub renew_at: Option<SystemTime>,
     /// Bytes for renew and close.
     pub private: Vec<u8>,
+    /// Waits for a later run; only where `call.capabilities.deferral_allowed`.
+    pub deferred: Option<Deferred>,
     /// Warnings.
     pub diagnostics: Diagnostics,
 }
 
 impl<M> From<M> for Opened<M> {
     fn from(result: M) -> Self {
-        Self { result, renew_at: None, private: Vec::new(), diagnostics: Diagnostics::new() }
+        Self {
+            result,
+            renew_at: None,
+            private: Vec::new(),
+            deferred: None,
+            diagnostics: Diagnostics::new(),
+        }
     }
 }
 
@@ -133,7 +141,13 @@ impl<E: Ephemeral> AnyEphemeral for EphemeralOf<E> {
                     response.renew_at = opened.renew_at;
                     response.private = opened.private;
                     response.diagnostics = opened.diagnostics;
-                    if cfg!(debug_assertions) && !response.diagnostics.has_errors() {
+                    response.deferred = Deferred::granted(
+                        opened.deferred,
+                        call.capabilities.deferral_allowed,
+                        &mut response.diagnostics,
+                    );
+                    let judged = response.deferred.is_none() && !response.diagnostics.has_errors();
+                    if cfg!(debug_assertions) && judged {
                         let breaches = laws::check_data(&self.schema, &config, &response.result);
                         response.diagnostics.extend(laws::diagnostics(breaches));
                     }

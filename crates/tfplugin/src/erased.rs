@@ -51,6 +51,26 @@ pub enum Deferred {
     AbsentPrerequisite,
 }
 
+impl Deferred {
+    /// The wish to wait, where this very call takes it; an error elsewhere, for a core that never
+    /// allowed it would take the answer for the truth.
+    pub(crate) fn granted(
+        wish: Option<Self>,
+        allowed: bool,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Self> {
+        if wish.is_some() && !allowed {
+            diagnostics.error(
+                "Deferral not allowed",
+                "The provider would answer in a later run, and this call does not take that. \
+                 Report it to the provider's developers.",
+            );
+            return None;
+        }
+        wish
+    }
+}
+
 /// A provider with all its parts.
 pub trait AnyProvider: Send + Sync {
     /// The word that type names begin with, such as `nhi`.
@@ -255,6 +275,8 @@ pub struct ImportResponse {
     pub private: Vec<u8>,
     /// The identity to store.
     pub identity: Option<Value>,
+    /// Whether the answer waits for a later run; nothing is imported then.
+    pub deferred: Option<Deferred>,
     /// What the user should know.
     pub diagnostics: Diagnostics,
 }

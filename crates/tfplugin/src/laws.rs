@@ -703,7 +703,7 @@ fn check_stored(schema: &Schema, state: &Value) -> Vec<Breach> {
     if state.is_null() || !court.fits(state, &schema.ty()) {
         return court.0;
     }
-    for path in crate::apply::unknown_paths(state) {
+    for path in state.unknown_paths() {
         court.accuse(Law::StateIsKnown, &path, "the value is unknown");
     }
     if let Value::Object(object) = state {
@@ -771,7 +771,7 @@ pub fn check_identity(
         return court.0;
     }
     if must_be_known {
-        for path in crate::apply::unknown_paths(now) {
+        for path in now.unknown_paths() {
             court.accuse(Law::IdentityIsKnown, &path, "a part of the identity is unknown");
         }
         if now.is_null() {

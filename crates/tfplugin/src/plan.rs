@@ -1,7 +1,7 @@
 //! The plan pipeline: defaults, what stays, what becomes unknown, the hook, what needs a new
 //! object, identity.
 
-use crate::erased::{PlanRequest, PlanResponse};
+use crate::erased::{Deferred, PlanRequest, PlanResponse};
 use crate::resource::{Plan, Registration, Resource};
 use crate::value::{all_null, without_write_only};
 use crate::{
@@ -421,14 +421,8 @@ async fn go<R: Resource>(
     registration.resource.plan(&mut hook).await;
     response.private = hook.planned_private;
     response.diagnostics.extend(hook.diagnostics);
-    response.deferred = hook.deferred;
-    if hook.deferred.is_some() && !request.call.capabilities.deferral_allowed {
-        response.deferred = None;
-        response.diagnostics.error(
-            "Deferral not allowed",
-            "The resource deferred its change and this core does not take that.",
-        );
-    }
+    let allowed = request.call.capabilities.deferral_allowed;
+    response.deferred = Deferred::granted(hook.deferred, allowed, &mut response.diagnostics);
 
     if destroys {
         response.planned = Value::Null;

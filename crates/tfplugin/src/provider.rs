@@ -15,7 +15,7 @@ use crate::function::{Function, FunctionOf};
 use crate::list::{ListOf, ListResource};
 use crate::resource::IntoResource;
 use crate::schema::Place;
-use crate::{Diagnostics, Model, Schema, Value, model, validate};
+use crate::{Diagnostics, Model, Path, Schema, Value, model, validate};
 
 /// A provider: its configuration and what it does with it.
 pub trait Provider: Send + Sync + 'static {
@@ -47,7 +47,11 @@ pub trait Provider: Send + Sync + 'static {
 pub struct Configure {
     /// What the core says its version is. For logs only: OpenTofu pretends to be a Terraform.
     pub terraform_version: String,
-    /// What every call carries.
+    /// Where the provider block is unknown until apply; nowhere in most runs. What cannot be
+    /// answered without it is deferred by the procedures that come after, each where its own
+    /// `call.capabilities.deferral_allowed`, or is an error there.
+    pub unknown: Vec<Path>,
+    /// What every call carries. Never allows a deferral: cores say so at the wrong time here.
     pub call: Call,
 }
 
@@ -243,9 +247,12 @@ impl<P: Provider> AnyProvider for Server<P> {
     fn configure<'a>(&'a self, request: ConfigureRequest) -> BoxFuture<'a, Diagnostics> {
         Box::pin(async move {
             let ConfigureRequest { terraform_version, config, call } = request;
-            match model::from_value(whole(config, &self.schema)) {
+            let config = whole(config, &self.schema);
+            let unknown = config.unknown_paths();
+            match model::from_value(config) {
                 Ok(config) => {
-                    self.provider.configure(config, Configure { terraform_version, call }).await
+                    let request = Configure { terraform_version, unknown, call };
+                    self.provider.configure(config, request).await
                 }
                 Err(wrong) => wrong.into(),
             }
@@ -258,6 +265,10 @@ impl<P: Provider> AnyProvider for Server<P> {
 pub(crate) fn whole(config: Value, schema: &Schema) -> Value {
     let config = match config {
         Value::Null => Value::Object(crate::value::all_null(&schema.attributes)),
+        Value::Unknown(_) => {
+            let all = schema.attributes.iter().map(|one| (one.name.clone(), Value::unknown()));
+            Value::Object(all.collect())
+        }
         other => other,
     };
     crate::plan::with_defaults(config, &schema.attributes)

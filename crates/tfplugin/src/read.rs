@@ -3,8 +3,9 @@
 use serde_json::Value as Json;
 
 use crate::erased::{
-    AnyResource, ApplyRequest, ApplyResponse, BoxFuture, Call, ImportRequest, ImportResponse,
-    MoveRequest, MoveResponse, PlanRequest, PlanResponse, ReadRequest, ReadResponse, StateResponse,
+    AnyResource, ApplyRequest, ApplyResponse, BoxFuture, Call, Deferred, ImportRequest,
+    ImportResponse, MoveRequest, MoveResponse, PlanRequest, PlanResponse, ReadRequest,
+    ReadResponse, StateResponse,
 };
 use crate::plan::{changed_identity, merge_typed, nothing};
 use crate::resource::{By, Done, Import, Read, Registration, Resource, Source};
@@ -21,7 +22,7 @@ impl<R: Resource> Registration<R> {
         if state.is_wholly_known() {
             return state;
         }
-        for path in apply::unknown_paths(&state) {
+        for path in state.unknown_paths() {
             diagnostics.push(
                 Diagnostic::error(
                     "Value unknown in state",
@@ -79,14 +80,9 @@ impl<R: Resource> Registration<R> {
             Ok(None) => response.state = Value::Null,
             Ok(Some(Done { deferred: Some(why), diagnostics, .. })) => {
                 response.diagnostics = diagnostics;
-                if request.call.capabilities.deferral_allowed {
-                    response.deferred = Some(why);
-                } else {
-                    response.diagnostics.error(
-                        "Deferral not allowed",
-                        "The resource deferred its observation and this core does not take that.",
-                    );
-                }
+                let allowed = request.call.capabilities.deferral_allowed;
+                response.deferred =
+                    Deferred::granted(Some(why), allowed, &mut response.diagnostics);
                 return response;
             }
             Ok(Some(Done { state: now, private, diagnostics, deferred: None })) => {
@@ -146,8 +142,14 @@ impl<R: Resource> Registration<R> {
                 return response;
             }
         };
+        let allowed = request.call.capabilities.deferral_allowed;
         match import(&self.resource, Import { by, call: request.call }).await {
-            Ok(Done { state, private, diagnostics, .. }) => {
+            Ok(Done { deferred: Some(why), diagnostics, .. }) => {
+                response.diagnostics = diagnostics;
+                response.deferred =
+                    Deferred::granted(Some(why), allowed, &mut response.diagnostics);
+            }
+            Ok(Done { state, private, diagnostics, deferred: None }) => {
                 response.diagnostics = diagnostics;
                 response.state =
                     self.observed(model::to_value(&state), "import", &mut response.diagnostics);
@@ -243,8 +245,10 @@ impl<R: Resource> Registration<R> {
             }
         };
         match moved {
-            Ok(Some(Done { state, private, diagnostics, .. })) => {
+            Ok(Some(Done { state, private, diagnostics, deferred })) => {
                 response.diagnostics = diagnostics;
+                // The procedure has no such answer.
+                Deferred::granted(deferred, false, &mut response.diagnostics);
                 response.state =
                     self.observed(model::to_value(&state), "move", &mut response.diagnostics);
                 response.private = private.unwrap_or_default();

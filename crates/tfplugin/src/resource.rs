@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::Value as Json;
 
 use crate::erased::{AnyResource, BoxFuture, Call, Deferred};
-use crate::{Diagnostic, Diagnostics, Model, Object, Path, Schema, Value, model};
+use crate::{Diagnostic, Diagnostics, Model, Object, Path, Schema, Value, json, model};
 
 /// A managed resource. Write its methods as `async fn`.
 pub trait Resource: Send + Sync + Sized + 'static {
@@ -221,7 +221,7 @@ pub struct Done<M> {
     pub private: Option<Vec<u8>>,
     /// Warnings.
     pub diagnostics: Diagnostics,
-    /// The object waits for a later run: only for `read`, and only where
+    /// The object waits for a later run: only for `read` and `import`, and only where
     /// `call.capabilities.deferral_allowed`. The core then plans nothing for it.
     pub deferred: Option<Deferred>,
 }
@@ -239,7 +239,8 @@ impl<M> Done<M> {
         self
     }
 
-    /// Could not be observed yet, and is left as it is in state. See [`Done::deferred`].
+    /// Could not be observed yet: a read leaves it as it is in state, an import takes nothing in.
+    /// See [`Done::deferred`].
     #[must_use]
     pub fn defer(mut self, why: Deferred) -> Self {
         self.deferred = Some(why);
@@ -406,6 +407,33 @@ pub struct Source {
     pub identity: Option<Json>,
     /// What every call carries.
     pub call: Call,
+}
+
+impl Source {
+    /// Whether the source is this type of this provider, by namespace and name
+    /// (`hashicorp/vault`): each registry has the same provider under a host name of its own.
+    pub fn is(&self, provider: &str, type_name: &str) -> bool {
+        let named = self.provider_address.strip_suffix(provider);
+        self.type_name == type_name
+            && named.is_some_and(|host| host.is_empty() || host.ends_with('/'))
+    }
+
+    /// What of the state a struct names, as typed attributes; the rest is left out, what is not
+    /// there is null.
+    ///
+    /// # Errors
+    /// An attribute is of another type there.
+    pub fn typed<M: Model>(&self) -> Result<M, Diagnostics> {
+        let schema = Schema { attributes: M::attributes(), ..Schema::default() };
+        let value = json::decode_state(&self.state, &schema).map_err(|wrong| {
+            let found = Diagnostic::from(wrong);
+            Diagnostic::error(
+                "Source state cannot be read",
+                format!("The state of the {} to move: {}", self.type_name, found.detail),
+            )
+        })?;
+        Ok(model::from_value(value)?)
+    }
 }
 
 /// A resource that takes over objects of other types.

@@ -178,6 +178,37 @@ impl Value {
         }
     }
 
+    /// Where it is unknown; inside sets the path of the set.
+    pub fn unknown_paths(&self) -> Vec<Path> {
+        fn walk(value: &Value, at: &Path, paths: &mut Vec<Path>) {
+            match value {
+                Value::Unknown(_) => paths.push(at.clone()),
+                Value::List(all) | Value::Tuple(all) => {
+                    for (index, value) in all.iter().enumerate() {
+                        walk(value, &at.index(index), paths);
+                    }
+                }
+                Value::Set(all) => all.iter().for_each(|value| walk(value, at, paths)),
+                Value::Map(all) => {
+                    for (key, value) in all {
+                        walk(value, &at.key(key), paths);
+                    }
+                }
+                Value::Object(all) => {
+                    for (name, value) in all {
+                        walk(value, &at.then(name), paths);
+                    }
+                }
+                Value::Dynamic(inner) => walk(&inner.1, at, paths),
+                _ => {}
+            }
+        }
+        let mut paths = Vec::new();
+        walk(self, &Path::root(), &mut paths);
+        paths.dedup();
+        paths
+    }
+
     /// How many elements a collection has.
     pub fn length(&self) -> Option<usize> {
         match self {

@@ -8,8 +8,8 @@ use serde_json::json;
 use tfplugin::data_source::{DataSource, Found};
 use tfplugin::erased::{
     AnyDataSource, AnyFunction, AnyProvider, AnyResource, ApplyRequest, ApplyResponse, Call,
-    ClientCapabilities, DataRequest, FunctionError, ImportRequest, MoveRequest, PlanRequest,
-    PlanResponse, ReadRequest,
+    ClientCapabilities, ConfigureRequest, DataRequest, Deferred, FunctionError, ImportRequest,
+    MoveRequest, PlanRequest, PlanResponse, ReadRequest,
 };
 use tfplugin::function::Function;
 use tfplugin::provider::{Configure, Provider, Server};
@@ -692,4 +692,140 @@ async fn a_provider_serves_its_parts() {
     assert!(sum.call(vec![], call()).await.unwrap_err().text.contains("takes 1"));
     let null = sum.call(vec![Value::Null], call()).await.unwrap_err();
     assert_eq!(null.argument, Some(0));
+}
+
+/// A resource that waits wherever it is asked.
+struct Waits;
+
+impl Resource for Waits {
+    type Model = Numbers;
+    const TYPE_NAME: &'static str = "sample_waits";
+
+    async fn plan(&self, plan: &mut Plan<Numbers>) {
+        plan.deferred = Some(Deferred::ResourceConfigUnknown);
+    }
+
+    async fn create(&self, request: Create<Numbers>) -> Result<Done<Numbers>, Failure<Numbers>> {
+        let all = Attr::Value(Vec::new());
+        Ok(Done::new(Numbers { all, ..request.planned }).defer(Deferred::AbsentPrerequisite))
+    }
+
+    async fn read(&self, request: Read<Numbers>) -> Result<Option<Done<Numbers>>, Diagnostics> {
+        Ok(Some(Done::new(request.state).defer(Deferred::ProviderConfigUnknown)))
+    }
+
+    async fn update(&self, request: Update<Numbers>) -> Result<Done<Numbers>, Failure<Numbers>> {
+        Ok(request.planned.into())
+    }
+
+    async fn delete(&self, _request: Delete<Numbers>) -> Result<Diagnostics, Failure<Numbers>> {
+        Ok(Diagnostics::new())
+    }
+}
+
+#[tokio::test]
+async fn a_deferral_goes_out_only_where_that_very_call_allows_it() {
+    let waits = Registration::new(Waits);
+    let schema = AnyResource::schema(&waits).clone();
+    let config = model::to_value(&Numbers { limit: Attr::Value(1), all: Attr::Null });
+    for allowed in [false, true] {
+        let mut call = call();
+        call.capabilities.deferral_allowed = allowed;
+        let planned = waits
+            .plan(PlanRequest {
+                prior: Value::Null,
+                proposed: laws::proposed_new(&schema, &Value::Null, &config),
+                config: config.clone(),
+                prior_private: Vec::new(),
+                planned_private: None,
+                prior_identity: None,
+                provider_meta: Value::Null,
+                call: call.clone(),
+            })
+            .await;
+        let read = waits
+            .read(ReadRequest {
+                state: config.clone(),
+                private: Vec::new(),
+                identity: None,
+                provider_meta: Value::Null,
+                call,
+            })
+            .await;
+        assert_eq!(planned.deferred.is_some(), allowed);
+        assert_eq!(read.deferred.is_some(), allowed);
+        for told in [planned.diagnostics, read.diagnostics] {
+            assert_eq!(told.to_string().contains("Deferral not allowed"), !allowed, "{told}");
+        }
+        assert_eq!(read.state, config, "what was in state stays");
+    }
+    // What is carried out cannot wait any more, and is stored all the same.
+    let planned = model::to_value(&Numbers { limit: Attr::Value(1), all: Attr::unknown() });
+    let made = PlanResponse { planned, ..PlanResponse::default() };
+    let mut call = call();
+    call.capabilities.deferral_allowed = true;
+    let made = waits
+        .apply(ApplyRequest {
+            prior: Value::Null,
+            planned: made.planned,
+            config,
+            planned_private: Vec::new(),
+            planned_identity: None,
+            provider_meta: Value::Null,
+            call,
+        })
+        .await;
+    assert!(made.diagnostics.to_string().contains("Deferral not allowed"), "{}", made.diagnostics);
+    assert!(!made.state.is_null());
+}
+
+#[tokio::test]
+async fn a_provider_sees_where_its_configuration_is_unknown() {
+    /// Keeps what it saw.
+    #[derive(Default)]
+    struct Looks(Mutex<Vec<Path>>);
+
+    /// A place.
+    #[derive(Clone, Debug, Model)]
+    struct PlaceModel {
+        /// Where.
+        #[tf(optional)]
+        address: Attr<String>,
+        /// More.
+        #[tf(optional)]
+        headers: Attr<BTreeMap<String, Attr<String>>>,
+    }
+
+    impl Provider for &'static Looks {
+        type Model = PlaceModel;
+        const NAME: &'static str = "sample";
+
+        async fn configure(&self, _config: PlaceModel, request: Configure) -> Diagnostics {
+            assert!(!request.call.capabilities.deferral_allowed);
+            *self.0.lock().unwrap() = request.unknown;
+            Diagnostics::new()
+        }
+    }
+
+    let looks: &'static Looks = Box::leak(Box::default());
+    let server = Server::new(looks);
+    let headers = Value::map([("a", Value::unknown()), ("b", "known".into())]);
+    for (config, unknown) in [
+        (Value::Null, vec![]),
+        (Value::object([("address", "here".into()), ("headers", Value::Null)]), vec![]),
+        (
+            Value::object([("address", Value::unknown()), ("headers", headers)]),
+            vec![Path::attribute("address"), Path::attribute("headers").key("a")],
+        ),
+        (Value::unknown(), vec![Path::attribute("address"), Path::attribute("headers")]),
+    ] {
+        let request = ConfigureRequest {
+            terraform_version: "1.12.0".to_owned(),
+            config,
+            call: Call::default(),
+        };
+        let told = server.configure(request).await;
+        assert!(told.is_empty(), "{told}");
+        assert_eq!(*looks.0.lock().unwrap(), unknown);
+    }
 }

@@ -255,6 +255,17 @@ impl MiniCore {
         }
     }
 
+    /// A deferred answer ends what was asked, and is a fault where this core allows none.
+    fn deferral(&self, deferred: Option<proto::Deferred>) -> Result<(), Refusal> {
+        match deferred {
+            None => Ok(()),
+            Some(why) if self.capabilities.deferral_allowed => {
+                Err(Refusal::Deferred(wire::deferred(&why)?))
+            }
+            Some(_) => Err(Refusal::wire("the provider deferred its answer and may not")),
+        }
+    }
+
     fn wire_capabilities(&self) -> Option<proto::ClientCapabilities> {
         Some(proto::ClientCapabilities {
             deferral_allowed: self.capabilities.deferral_allowed,

@@ -63,6 +63,7 @@ impl MiniCore {
         };
         let answer = self.patiently(client.read_data_source(request)).await?;
         wire::check(answer.diagnostics)?;
+        self.deferral(answer.deferred)?;
         let state = wire::decode(answer.state, &ty)?;
         let breaches = laws::check_data(schema, &config, &state);
         if !breaches.is_empty() {
@@ -94,6 +95,7 @@ impl MiniCore {
         };
         let answer = self.patiently(client.open_ephemeral_resource(request)).await?;
         wire::check(answer.diagnostics)?;
+        self.deferral(answer.deferred)?;
         let value = wire::decode(answer.result, &ty)?;
         let breaches = laws::check_data(schema, &config, &value);
         if !breaches.is_empty() {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::erased::Deferred;
 use crate::laws::{Breach, Law};
 use crate::mini_core::State;
 use crate::{Diagnostics, Path};
@@ -20,6 +21,8 @@ pub enum Refusal {
         /// What the provider said.
         diagnostics: Diagnostics,
     },
+    /// The provider answers in a later run, and may.
+    Deferred(Deferred),
     /// The provider's answer broke laws.
     Broken(Vec<Breach>),
     /// The provider did not start, or did not answer.
@@ -57,6 +60,7 @@ impl fmt::Display for Refusal {
         let lines: Vec<String> = match self {
             Self::Config(text) => vec![format!("the configuration is wrong: {text}")],
             Self::Wire(text) => vec![text.clone()],
+            Self::Deferred(why) => vec![format!("the provider waits for a later run: {why:?}")],
             Self::Broken(breaches) => breaches.iter().map(ToString::to_string).collect(),
             Self::Provider(diagnostics) | Self::Failed { diagnostics, .. } => {
                 diagnostics.iter().map(ToString::to_string).collect()

@@ -287,30 +287,20 @@ impl MiniCore {
         };
         let answer = self.patiently(self.client.clone().plan_resource_change(request)).await?;
         let diagnostics = wire::check(answer.diagnostics)?;
-        if answer.deferred.is_some() && !self.capabilities.deferral_allowed {
-            return Err(Refusal::wire("the provider deferred a change and may not"));
-        }
+        self.deferral(answer.deferred)?;
         if answer.legacy_type_system {
             return Err(Refusal::wire("the provider asks for the old type system's leniency"));
         }
         let planned = wire::decode(answer.planned_state, &ty)?;
         let identity = wire::decode_identity(answer.planned_identity, identity_schema)?;
         let replace: Vec<Path> = answer.requires_replace.into_iter().map(wire::path).collect();
-        if answer.deferred.is_none() {
-            lawful(laws::check_plan(schema, question.config, question.prior, &proposed, &planned))?;
-            lawful(laws::check_replace(schema, question.prior, &planned, &replace))?;
-            if let (Some(schema), Some(identity)) = (identity_schema, &identity) {
-                let settled = !question.prior.is_null() && !question.replaces;
-                let known = settled && replace.is_empty();
-                let may_change = !known || self.identities_may_change;
-                lawful(laws::check_identity(
-                    schema,
-                    question.identity,
-                    identity,
-                    known,
-                    may_change,
-                ))?;
-            }
+        lawful(laws::check_plan(schema, question.config, question.prior, &proposed, &planned))?;
+        lawful(laws::check_replace(schema, question.prior, &planned, &replace))?;
+        if let (Some(schema), Some(identity)) = (identity_schema, &identity) {
+            let settled = !question.prior.is_null() && !question.replaces;
+            let known = settled && replace.is_empty();
+            let may_change = !known || self.identities_may_change;
+            lawful(laws::check_identity(schema, question.identity, identity, known, may_change))?;
         }
         Ok(Answer { planned, private: answer.planned_private, identity, replace, diagnostics })
     }
@@ -572,9 +562,7 @@ impl MiniCore {
         };
         let answer = self.patiently(self.client.clone().read_resource(request)).await?;
         wire::check(answer.diagnostics)?;
-        if answer.deferred.is_some() && !self.capabilities.deferral_allowed {
-            return Err(Refusal::wire("the provider deferred an observation and may not"));
-        }
+        self.deferral(answer.deferred)?;
         let value = wire::decode(answer.new_state, &state.ty)?;
         if value.is_null() {
             return Ok(None);
@@ -632,6 +620,7 @@ impl MiniCore {
         };
         let answer = self.patiently(self.client.clone().import_resource_state(request)).await?;
         wire::check(answer.diagnostics)?;
+        self.deferral(answer.deferred)?;
         let found = match <[_; 1]>::try_from(answer.imported_resources) {
             Ok([found]) if found.type_name == type_name => found,
             Ok([found]) => {

@@ -3,6 +3,7 @@
 use tfplugin_proto::tfplugin6 as wire;
 
 use super::Refusal;
+use crate::erased::Deferred;
 use crate::laws::Law;
 use crate::{
     Attribute, Diagnostic, Diagnostics, Nesting, Path, Schema, Severity, Step, Type, Value, msgpack,
@@ -53,6 +54,17 @@ pub(super) fn decode_identity(
             let value = decode(data.identity_data, &schema.ty())?;
             Ok((!value.is_null()).then_some(value))
         }
+    }
+}
+
+/// Why an answer waits. Cores take a reason that they do not know for no reason at all.
+pub(super) fn deferred(deferred: &wire::Deferred) -> Result<Deferred, Refusal> {
+    use wire::deferred::Reason;
+    match deferred.reason() {
+        Reason::ResourceConfigUnknown => Ok(Deferred::ResourceConfigUnknown),
+        Reason::ProviderConfigUnknown => Ok(Deferred::ProviderConfigUnknown),
+        Reason::AbsentPrereq => Ok(Deferred::AbsentPrerequisite),
+        Reason::Unknown => Err(Refusal::wire("the provider deferred its answer for no reason")),
     }
 }
 

@@ -16,7 +16,7 @@ pub(super) async fn call(service: Service, request: Request) -> Answered<Respons
         })
         .await;
     let mut told = answer.diagnostics;
-    if answer.state.is_null() && !told.has_errors() {
+    if answer.state.is_null() && answer.deferred.is_none() && !told.has_errors() {
         // `terraform import` takes an answer without an object for a success.
         told.error(
             "Nothing imported",
@@ -27,7 +27,7 @@ pub(super) async fn call(service: Service, request: Request) -> Answered<Respons
         );
     }
     let diagnostics = convert::diagnostics(&told);
-    let imported_resources = if told.has_errors() {
+    let imported_resources = if told.has_errors() || answer.deferred.is_some() {
         Vec::new()
     } else {
         vec![ImportedResource {
@@ -37,5 +37,5 @@ pub(super) async fn call(service: Service, request: Request) -> Answered<Respons
             identity: convert::encode_identity(answer.identity.as_ref(), identity)?,
         }]
     };
-    Ok(Response { imported_resources, diagnostics, deferred: None })
+    Ok(Response { imported_resources, diagnostics, deferred: convert::deferred(answer.deferred) })
 }

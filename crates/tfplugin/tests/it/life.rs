@@ -1,10 +1,11 @@
 //! Whole lives of the sample's notes, through the small core.
 
 use serde_json::json;
-use tfplugin::mini_core::{Action, Refusal, unknown};
+use tfplugin::erased::Deferred;
+use tfplugin::mini_core::{Action, MiniCore, Refusal, unknown};
 use tfplugin::{Path, Value};
 
-use crate::program::World;
+use crate::program::{World, example};
 
 #[tokio::test]
 async fn a_note_is_made_changed_in_place_replaced_and_deleted() {
@@ -120,6 +121,18 @@ async fn state_of_an_older_version_and_of_another_type_is_taken_over() {
     let refused =
         core.take_over("sample_note", from, "null_resource", 0, source).await.unwrap_err();
     assert!(refused.diagnostics().is_some(), "{refused}");
+
+    // A typed source: what is named of it, whatever else it has, from any registry.
+    let move_old =
+        async |from: &str, state| core.take_over("sample_note", from, "old_note", 3, state).await;
+    let source = json!({"title": "taken", "pages": 7});
+    let note = move_old("registry.opentofu.org/acme/old", source.clone()).await.unwrap();
+    assert_eq!(note.json()["id"], "note/taken");
+    let refused = move_old("registry.terraform.io/badacme/old", source).await.unwrap_err();
+    assert!(refused.to_string().contains("Move not supported"), "{refused}");
+    let source = json!({"title": ["no", "name"]});
+    let refused = move_old("registry.terraform.io/acme/old", source).await.unwrap_err();
+    assert!(refused.to_string().contains("title"), "{refused}");
 }
 
 #[tokio::test]
@@ -191,4 +204,47 @@ async fn twenty_megabytes_travel_both_ways() {
         .unwrap();
     let note = core.apply(plan).await.unwrap().unwrap();
     assert_eq!(note.json()["size"], text.len());
+}
+
+/// The sample provider with a folder that only apply will bring, and a note from before.
+async fn unknown_folder(world: &World, deferral: bool) -> (MiniCore, tfplugin::mini_core::State) {
+    let note = world.core().await.create("sample_note", json!({"name": "old"})).await.unwrap();
+    let mut core = MiniCore::launch(example("sample"), &[]).await.unwrap();
+    core.capabilities.deferral_allowed = deferral;
+    core.configure(json!({ "folder": unknown() })).await.unwrap();
+    (core, note)
+}
+
+#[tokio::test]
+async fn what_hangs_on_an_unknown_provider_configuration_waits_where_the_core_allows_it() {
+    let world = World::new();
+    let (core, note) = unknown_folder(&world, true).await;
+    for answer in [
+        core.plan_create("sample_note", json!({"name": "new"})).await.map(drop),
+        core.refresh(&note).await.map(drop),
+        core.import("sample_note", "note/old").await.map(drop),
+        core.read_data("sample_notes", json!({})).await.map(drop),
+    ] {
+        let refused = answer.unwrap_err();
+        assert!(
+            matches!(refused, Refusal::Deferred(Deferred::ProviderConfigUnknown)),
+            "{refused:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_hangs_on_an_unknown_provider_configuration_is_an_error_elsewhere() {
+    let world = World::new();
+    let (core, note) = unknown_folder(&world, false).await;
+    // A plan needs no folder; what would look into it says what is missing.
+    core.plan_create("sample_note", json!({"name": "new"})).await.unwrap();
+    for answer in [
+        core.refresh(&note).await.map(drop),
+        core.import("sample_note", "note/old").await.map(drop),
+        core.read_data("sample_notes", json!({})).await.map(drop),
+    ] {
+        let refused = answer.unwrap_err();
+        assert!(refused.to_string().contains("Folder not known yet"), "{refused}");
+    }
 }
