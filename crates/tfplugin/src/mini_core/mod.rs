@@ -31,6 +31,7 @@ mod process;
 mod refusal;
 mod resource;
 mod wire;
+mod within;
 
 use std::collections::BTreeMap;
 use std::path::Path as File;

@@ -550,6 +550,14 @@ impl MiniCore {
     /// # Errors
     /// The provider cannot observe it, or its answer breaks laws.
     pub async fn refresh(&self, state: &State) -> Result<Option<State>, Refusal> {
+        self.observe(state).await.map(|(state, _)| state)
+    }
+
+    /// The same, with the warnings that people would see.
+    ///
+    /// # Errors
+    /// As [`MiniCore::refresh`].
+    pub async fn observe(&self, state: &State) -> Result<(Option<State>, Diagnostics), Refusal> {
         let schema = self.resource_schema(&state.type_name)?;
         let identity_schema = self.identity_schema(&state.type_name);
         let request = proto::read_resource::Request {
@@ -561,17 +569,17 @@ impl MiniCore {
             ..proto::read_resource::Request::default()
         };
         let answer = self.patiently(self.client.clone().read_resource(request)).await?;
-        wire::check(answer.diagnostics)?;
+        let told = wire::check(answer.diagnostics)?;
         self.deferral(answer.deferred)?;
         let value = wire::decode(answer.new_state, &state.ty)?;
         if value.is_null() {
-            return Ok(None);
+            return Ok((None, told));
         }
         lawful(laws::check_read(schema, &value))?;
         let identity = wire::decode_identity(answer.new_identity, identity_schema)?;
         let read = State { value, private: answer.private, identity, ..state.clone() };
         self.check_identity(&read, state.identity.as_ref())?;
-        Ok(Some(read))
+        Ok((Some(read), told))
     }
 
     /// Ends an object: refresh, plan, apply. Gone already is success.
