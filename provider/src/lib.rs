@@ -19,10 +19,23 @@ pub use self::provider::Nhi;
 /// The version of this provider.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The provider with all its parts. Adding a resource is its file and a line here.
+/// The provider as a core starts it: its block, or `nhi.hcl`, says what it acts on.
 pub fn provider() -> Server<Nhi> {
     let shared = shared::Shared::default();
-    Server::new(Nhi::new(shared.clone()))
+    parts(Nhi::new(shared.clone()), shared)
+}
+
+/// The provider over what it is to act on, whatever the block says: for tests that bring a
+/// platform, sinks and a clock of their own. No program that is released is made so.
+pub fn provider_over(context: operations::Context) -> Server<Nhi> {
+    let shared = shared::Shared::default();
+    shared.configure(Ok(context));
+    parts(Nhi::ready(shared.clone()), shared)
+}
+
+/// All its parts. Adding a resource is its file and a line here.
+fn parts(nhi: Nhi, shared: shared::Shared) -> Server<Nhi> {
+    Server::new(nhi)
         .resource(resources::owner::Owner::new(shared.clone()).with_import().with_identity())
         .resource(
             resources::integration::Integration::new(shared.clone())

@@ -17,11 +17,18 @@ use crate::{diagnostics, shared::Shared, values::node};
 #[derive(Debug)]
 pub struct Nhi {
     shared: Shared,
+    /// What it acts on was given to it, and the block is not asked.
+    ready: bool,
 }
 
 impl Nhi {
     pub(crate) fn new(shared: Shared) -> Nhi {
-        Nhi { shared }
+        Nhi { shared, ready: false }
+    }
+
+    /// Over what is configured already.
+    pub(crate) fn ready(shared: Shared) -> Nhi {
+        Nhi { shared, ready: true }
     }
 }
 
@@ -194,6 +201,9 @@ impl Provider for Nhi {
 
     async fn configure(&self, block: Block, request: Configure) -> Diagnostics {
         let _ = request;
+        if self.ready {
+            return Diagnostics::new();
+        }
         match load(&block) {
             Ok(made) => {
                 self.shared.configure(made);

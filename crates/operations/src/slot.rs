@@ -257,12 +257,14 @@ pub async fn observe_slot(context: &Context, spec: &SlotSpec) -> Result<Option<S
         Some(policy::schedule::Due::Waiting(at)) => at,
         _ => None,
     };
+    // A platform drops what has ended by itself; that is not somebody's hand.
+    let expired = expires_at.is_some_and(|end| now >= end) && !recreated;
     let facts = Facts {
         claimed_by_other,
         held,
         exposed: false,
-        missing: key_id.is_some() && !listed,
-        expired: expires_at.is_some_and(|end| now >= end),
+        missing: key_id.is_some() && !listed && !expired,
+        expired,
         unfinished,
         undelivered: !all_delivered && delivered == 0 && !restorable && anchor.is_some(),
         stale_copy: !all_delivered && (delivered > 0 || restorable),

@@ -191,10 +191,12 @@ impl Schedule {
         now: Timestamp,
     ) -> Due {
         let first = self.first_due(credential_id, issued_at);
-        if now >= self.overdue_at(credential_id, issued_at, expires_at) {
-            Due::Overdue
-        } else if now < first {
+        let overdue = now >= self.overdue_at(credential_id, issued_at, expires_at);
+        if now < first && !overdue {
             Due::NotYet(first)
+        } else if overdue {
+            // Too late for windows; a blackout is meant for everything.
+            if self.in_blackout(now) { Due::Waiting(self.blackout_ends(now)) } else { Due::Overdue }
         } else if self.may_rotate(now) {
             Due::Due
         } else {
@@ -210,6 +212,12 @@ impl Schedule {
     /// Whether a blackout holds.
     pub fn in_blackout(&self, now: Timestamp) -> bool {
         self.blackout.iter().any(|one| one.from <= now && now < one.until)
+    }
+
+    /// When no blackout holds any more.
+    fn blackout_ends(&self, now: Timestamp) -> Option<Timestamp> {
+        let ends = self.blackout.iter().map(|one| one.until);
+        ends.filter(|end| *end > now && !self.in_blackout(*end)).min()
     }
 
     fn in_window(&self, now: Timestamp) -> bool {
@@ -322,6 +330,27 @@ mod tests {
         };
         assert!(!frozen.may_rotate(at("2026-12-24T00:00:00Z")));
         assert_eq!(frozen.next_opening(at("2026-12-24T00:00:00Z")), Some(until));
+    }
+
+    #[test]
+    fn a_blackout_holds_what_is_overdue_until_the_last_of_them_ends() {
+        let one = |from: &str, until: &str| Blackout {
+            from: at(from),
+            until: at(until),
+            reason: "freeze".into(),
+        };
+        let frozen = Schedule {
+            blackout: vec![
+                one("2026-12-20T00:00:00Z", "2026-12-27T00:00:00Z"),
+                one("2026-12-26T00:00:00Z", "2027-01-04T00:00:00Z"),
+            ],
+            ..monthly()
+        };
+        let stands = |now: &str| frozen.due(ID, at("2026-01-01T00:00:00Z"), None, at(now));
+        assert_eq!(stands("2026-12-19T23:59:59Z"), Due::Overdue);
+        let end = Some(at("2027-01-04T00:00:00Z"));
+        assert_eq!(stands("2026-12-21T00:00:00Z"), Due::Waiting(end));
+        assert_eq!(stands("2027-01-04T00:00:00Z"), Due::Overdue);
     }
 
     #[test]

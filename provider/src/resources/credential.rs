@@ -818,7 +818,7 @@ impl Resource for Credential {
         let goal = match work {
             Work::Nothing => None,
             Work::Rotate { at_once } => {
-                window_is_open(&prior, &spec, reason, context.now())?;
+                window_is_open(&prior, &spec, reason, at_once, context.now())?;
                 Some(Goal::Rotate { to: at + 1, at_once: at_once || none_overlap(&model) })
             }
             Work::Retire => Some(Goal::Retire),
@@ -1014,9 +1014,29 @@ fn window_is_open(
     prior: &CredentialModel,
     spec: &SlotSpec,
     reason: &str,
+    at_once: bool,
     now: Timestamp,
 ) -> Result<(), Diagnostics> {
     let Some(schedule) = &spec.schedule else { return Ok(()) };
+    // What works for nobody is not held back any longer.
+    let broken = reason == "schedule" && matches!(prior.status.text(), "missing" | "undelivered");
+    if !at_once && !broken && schedule.in_blackout(now) {
+        let held = schedule.blackout.iter().find(|one| one.from <= now && now < one.until);
+        return Err(Diagnostic::error(
+            "Nothing rotates during a blackout",
+            format!(
+                "{}: {}. Nothing was changed. Only what is exposed or has ended is not held back.\nNext: apply \
+                 after it, or set incident if the credential is exposed.\n(E-BLACKOUT)",
+                spec.id,
+                held.map_or_else(String::new, |one| format!(
+                    "{} until {}",
+                    one.reason,
+                    moment(one.until)
+                ))
+            ),
+        )
+        .into());
+    }
     let grace = policy::schedule::earlier(now, domain::Span::from_secs(900));
     let by_clock = reason == "schedule" && prior.status == "due";
     if !by_clock || schedule.may_rotate(now) || schedule.may_rotate(grace) {

@@ -467,6 +467,7 @@ impl Integration {
                 format!("{id}: its mark was not made by this realm for this integration. It is never taken for ours."),
             );
         }
+        tell_standing(&id, &standing, &mut told);
         if seen.recreated {
             told.warning_at(
                 "vendor_id",
@@ -873,6 +874,42 @@ impl Resource for Integration {
             .await
             .map_err(errors)?;
         Ok(Diagnostics::new())
+    }
+}
+
+/// Problems that only people can answer: without a word from us the plan would look clean until the
+/// day on which something follows.
+fn tell_standing(
+    id: &IntegrationId,
+    standing: &BTreeMap<&'static str, Verdict>,
+    told: &mut Diagnostics,
+) {
+    for (name, verdict) in standing {
+        let (attribute, summary, next) = match *name {
+            "expired" => (
+                "expires_on",
+                "This integration has outlived its day",
+                "destroy it, or set a later expires_on",
+            ),
+            "contract_ended" => (
+                "expires_on",
+                "The contract of this integration has ended",
+                "destroy it, or write the new contract's end",
+            ),
+            "review_overdue" => (
+                "review_every",
+                "A review is overdue",
+                "review whether it is still needed, and as what",
+            ),
+            // The others have words of their own.
+            _ => continue,
+        };
+        let follows = match verdict {
+            Verdict::Warn => "Nothing follows yet",
+            Verdict::Disable => "The policy has it switched off",
+            Verdict::Revoke => "The policy has everything that it holds revoked",
+        };
+        told.warning_at(attribute, summary, format!("{id}: {follows}.\nNext: {next}."));
     }
 }
 

@@ -1,5 +1,8 @@
 //! The provider's binary driven as a core drives it, without a core and without a platform.
 
+mod clock;
+mod world;
+
 use serde_json::{Value, json};
 use tfplugin::mini_core::{MiniCore, Refusal};
 
