@@ -10,7 +10,6 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("tfplugin-derive", &[]),
     ("tfplugin", &["tfplugin-proto", "tfplugin-derive"]),
     ("domain", &[]),
-    ("telemetry", &[]),
     ("policy", &["domain"]),
     ("secrets", &["domain"]),
     ("ledger", &[]),
@@ -20,7 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("oauth", &["domain", "connector", "secrets"]),
     ("scim", &["domain", "connector", "secrets"]),
     ("file", &["domain", "connector", "secrets"]),
-    ("operations", &["domain", "policy", "connector", "secrets", "ledger", "telemetry"]),
+    ("operations", &["domain", "policy", "connector", "secrets", "ledger"]),
     (
         "wiring",
         &[

@@ -1,1 +1,0 @@
-//! Every span, field and metric name, once.
