@@ -15,10 +15,16 @@ pub(crate) enum Exit {
     Partial,
     /// Out of policy.
     Policy,
+    /// Work was begun and not finished, or is overdue.
+    Unfinished,
 }
 
+/// The codes, for help texts.
+pub(crate) const CODES: &str = "Exit codes: 0 in sync · 1 could not do it · 2 drift · 3 partly unread · 4 out of policy ·\n\
+     5 unfinished or overdue; of several the first of 1, 4, 5, 2, 3";
+
 impl Exit {
-    /// The code: what is certain and needs somebody to act wins over what is unknown.
+    /// The code.
     pub(crate) fn code(self) -> u8 {
         match self {
             Exit::Clean => 0,
@@ -26,6 +32,7 @@ impl Exit {
             Exit::Drift => 2,
             Exit::Partial => 3,
             Exit::Policy => 4,
+            Exit::Unfinished => 5,
         }
     }
 
@@ -33,13 +40,15 @@ impl Exit {
         match self {
             Exit::Failed => 5,
             Exit::Policy => 4,
+            Exit::Unfinished => 3,
             Exit::Drift => 2,
             Exit::Partial => 1,
             Exit::Clean => 0,
         }
     }
 
-    /// The one that is shown when both hold: 1 > 4 > 2 > 3 > 0.
+    /// The one that is shown when both hold: 1 > 4 > 5 > 2 > 3 > 0. What is certain and needs
+    /// somebody to act wins over what is unknown, so an unreadable page cannot hide drift.
     pub(crate) fn worst(self, other: Exit) -> Exit {
         if other.rank() > self.rank() { other } else { self }
     }
@@ -52,6 +61,7 @@ impl Exit {
             Exit::Drift => "drift",
             Exit::Partial => "partial",
             Exit::Policy => "policy",
+            Exit::Unfinished => "unfinished",
         }
     }
 }
@@ -68,11 +78,12 @@ mod tests {
 
     #[test]
     fn what_is_certain_wins_over_what_is_unknown() {
-        let order = [Exit::Clean, Exit::Partial, Exit::Drift, Exit::Policy, Exit::Failed];
+        let order =
+            [Exit::Clean, Exit::Partial, Exit::Drift, Exit::Unfinished, Exit::Policy, Exit::Failed];
         for pair in order.windows(2) {
             assert_eq!(pair[0].worst(pair[1]), pair[1]);
             assert_eq!(pair[1].worst(pair[0]), pair[1]);
         }
-        assert_eq!(order.map(Exit::code), [0, 3, 2, 4, 1]);
+        assert_eq!(order.map(Exit::code), [0, 3, 2, 5, 4, 1]);
     }
 }

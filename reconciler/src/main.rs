@@ -11,6 +11,7 @@ mod commands;
 mod exit;
 mod output;
 mod slips;
+mod state;
 
 use exit::Exit;
 use output::Output;
@@ -19,14 +20,14 @@ use output::Output;
 /// credentials they hold and when those change.
 #[derive(Debug, Parser)]
 #[command(name = "nhi", version, propagate_version = true, arg_required_else_help = true)]
-#[command(after_help = "Examples:
+#[command(after_help = format!("Examples:
   nhi init                      write a first nhi.hcl and make the realm's key
   nhi doctor                    is everything reachable, and what can each connection do?
   nhi scan bao                  what integrations are there, managed or not?
   nhi drift --state FILE        does the world still look as declared? exit 2 if not
   nhi ledger show --last 20     what happened, in order
 
-Exit codes: 0 in sync · 1 could not do it · 2 drift · 3 partly unread · 4 out of policy")]
+{}", exit::CODES))]
 struct Cli {
     /// The configuration file; else NHI_CONFIG, else the nearest nhi.hcl upwards.
     #[arg(long, global = true, value_name = "FILE")]

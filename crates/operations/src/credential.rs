@@ -8,6 +8,7 @@ use secrets::Expect;
 use crate::{
     Context, Problem,
     document::{Meta, compose, matches, secret_in},
+    drift::schedule_json,
     observe::object_of,
     rotate::Machine,
     slot::{PreviousKey, SeenDelivery, Sinks, SlotSpec, observe_slot},
@@ -266,6 +267,40 @@ pub async fn take_over(context: &Context, spec: &SlotSpec) -> Result<(), Problem
         Err(secrets::SinkError::Conflict { .. }) => Ok(()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Keeps the ledger's row of a slot true to its declaration where no rotation wrote it: another
+/// schedule, another sink, or a ledger that began anew. Its loss is a gap in the history only.
+///
+/// # Errors
+///
+/// The ledger cannot be read.
+pub async fn declare_slot(context: &Context, spec: &SlotSpec) -> Result<(), Problem> {
+    if context.read_only || !context.ledger.keeps() {
+        return Ok(());
+    }
+    let integration = spec.id.integration.to_string();
+    let rows = context.ledger.slots(&ledger::Selection::of(&integration)).await?;
+    let have = rows.into_iter().find(|row| row.name == spec.id.name);
+    let schedule = spec.schedule.as_ref().map(schedule_json);
+    let sinks: std::collections::BTreeMap<&str, String> =
+        spec.deliveries.iter().map(|one| (one.name.as_str(), one.place())).collect();
+    let known = spec.known.as_ref();
+    let base = have.clone().unwrap_or_else(|| ledger::Slot {
+        integration,
+        name: spec.id.name.clone(),
+        generation: known.map_or(0, |(_, generation, ..)| *generation),
+        current: known.map(|(key_id, ..)| key_id.clone()),
+        status: "current".to_owned(),
+        ..ledger::Slot::default()
+    });
+    let schedule = schedule.map(ledger::canonical::without_nulls);
+    let row = ledger::Slot { schedule, sinks: Some(serde_json::json!(sinks)), ..base };
+    if have.as_ref() != Some(&row) {
+        let entry = context.entry("slot.declared", &spec.id.to_string());
+        context.note(entry.change(ledger::Change::Slot(row))).await;
+    }
+    Ok(())
 }
 
 /// The goal of finishing what was begun.

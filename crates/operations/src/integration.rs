@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use connector::{Change, Ended, Kind, NewIntegration, Refusal};
-use domain::{Direction, IntegrationId, ObservedIntegration, Record, Settings};
+use domain::{Direction, IntegrationId, ObservedIntegration, OwnerRef, Record, Settings};
 use ledger::Change as Row;
 use policy::proof::{Grade, Shown, grade};
 use serde_json::json;
@@ -46,9 +46,15 @@ pub(crate) fn settings_json(settings: &Settings) -> serde_json::Value {
         .into()
 }
 
-/// Members of a record that governance compares.
+/// Members of a record that governance compares. Addresses stay out: entries are kept for ever, and
+/// a person may ask to be erased.
 pub(crate) fn record_json(record: &Record) -> serde_json::Value {
+    let by_id = |owner: &Option<OwnerRef>| {
+        owner.as_ref().map(|owner| OwnerRef { id: owner.id.clone(), email: None })
+    };
     let plain = Record {
+        business_owner: by_id(&record.business_owner),
+        technical_owner: by_id(&record.technical_owner),
         realm: None,
         governed_since: None,
         unfinished: false,
@@ -58,7 +64,12 @@ pub(crate) fn record_json(record: &Record) -> serde_json::Value {
     serde_json::from_str(&plain.to_json()).unwrap_or_default()
 }
 
-fn declared_rows(id: &str, tenant: &str, declared: &DeclaredIntegration) -> Vec<Row> {
+fn declared_rows(
+    id: &str,
+    tenant: &str,
+    vendor_id: &str,
+    declared: &DeclaredIntegration,
+) -> Vec<Row> {
     let facet = |facet: &str, document: serde_json::Value| {
         [
             Row::Declared {
@@ -78,6 +89,11 @@ fn declared_rows(id: &str, tenant: &str, declared: &DeclaredIntegration) -> Vec<
         tenant: tenant.to_owned(),
         origin: ledger::inventory::Origin::Declared,
     }];
+    rows.push(Row::Applied {
+        integration: id.to_owned(),
+        facet: "object".to_owned(),
+        document: Some(json!({ "vendor_id": vendor_id })),
+    });
     rows.extend(facet("settings", settings_json(&declared.settings)));
     rows.extend(facet("record", record_json(&declared.record)));
     rows.extend(facet("enabled", json!({ "enabled": declared.enabled })));
@@ -143,7 +159,7 @@ pub async fn create_integration(
     let mut entry = context.entry("declared", &id);
     entry.digest_after = Some(deed.digest());
     entry.auth = Some(leave.auth().to_owned());
-    for row in declared_rows(&id, &tenant, declared) {
+    for row in declared_rows(&id, &tenant, &made.vendor_id, declared) {
         entry = entry.change(row);
     }
     context.note(entry).await;
@@ -231,7 +247,7 @@ pub async fn update_integration(
     let mut entry = context.entry("declared", &what);
     entry.digest_after = Some(deed.digest());
     entry.auth = Some(leave.auth().to_owned());
-    for row in declared_rows(&what, &tenant, declared) {
+    for row in declared_rows(&what, &tenant, &now.vendor_id, declared) {
         entry = entry.change(row);
     }
     context.note(entry).await;

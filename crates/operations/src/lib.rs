@@ -7,6 +7,7 @@ mod claim;
 mod context;
 mod credential;
 mod document;
+mod drift;
 mod gate;
 mod integration;
 mod inventory;
@@ -23,7 +24,13 @@ mod withdraw;
 pub use claim::{ClaimDocument, ClaimStore};
 pub use context::{Connections, Context, Custody, Run};
 pub use credential::{
-    Outcome, Revoked, carry_out, goal_of_create, goal_of_resume, park_for_replacement, take_over,
+    Outcome, Revoked, carry_out, declare_slot, goal_of_create, goal_of_resume,
+    park_for_replacement, take_over,
+};
+pub use drift::{
+    Judged, Wish, WishedOwner, WishedScopes, WishedSlot, WishedThirdParty, Wishes,
+    declared_in_ledger, delivery, judge_integration, judge_owner, judge_third_party,
+    schedule_written,
 };
 pub use gate::{Authorization, Deed, Gate, RulesGate};
 pub use integration::{

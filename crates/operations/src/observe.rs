@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use connector::{ObjectRef, Want};
 use domain::{IntegrationId, LastUsed, Marker, ObservedCredential, ObservedIntegration};
+use policy::standing::Facts;
 
 use crate::{Context, Problem, claim::ClaimStore};
 
@@ -25,6 +26,36 @@ pub struct SeenIntegration {
 }
 
 impl SeenIntegration {
+    /// What the policy judges it by, with the end and the review interval that are declared.
+    pub fn facts(&self, expires_on: Option<&str>, review_every: Option<&str>) -> Facts {
+        let record = self.observed.record.as_ref();
+        Facts {
+            expires_on: expires_on.and_then(|day| day.parse().ok()),
+            review_every: review_every.and_then(|text| text.parse().ok()),
+            reviewed_or_created_on: record
+                .and_then(|record| record.governed_since.as_deref()?.parse().ok()),
+            recreated: self.recreated,
+            marker_forged: self.marker_forged,
+            unmanaged: self.unmanaged.len(),
+        }
+    }
+
+    /// `active`, `disabled`, `quarantined`, or `revoked` where it was and nothing of it lives.
+    pub fn state(&self, was_revoked: bool) -> &'static str {
+        let quarantined =
+            self.observed.record.as_ref().is_some_and(|record| record.quarantined.is_some());
+        let lives = |all: &Vec<ObservedCredential>| all.iter().any(|one| one.live);
+        if self.observed.enabled {
+            "active"
+        } else if quarantined {
+            "quarantined"
+        } else if was_revoked && !self.observed.credentials.as_ref().is_some_and(lives) {
+            "revoked"
+        } else {
+            "disabled"
+        }
+    }
+
     /// A credential that nobody declared, with its age and last use as far as they are known.
     pub fn tell(&self, key_id: &str) -> String {
         let Some(known) = self.unmanaged_known.get(key_id) else { return key_id.to_owned() };

@@ -24,6 +24,7 @@ use crate::{
     claim::{ClaimDocument, ClaimStore},
     credential,
     document::{Meta, compose, secret_in},
+    drift::schedule_json,
     journal::moment,
     proof::{gone_from_listing, rounds},
     slot::{Delivery, Sinks, SlotSpec},
@@ -678,9 +679,7 @@ impl<'a> Machine<'a> {
             epoch: claim.epoch,
             current: claim.current.clone(),
             promoted_at: Some(now.as_millisecond()),
-            schedule: self.spec.schedule.as_ref().map(|one| {
-                json!({ "name": one.name, "every": one.every.to_string(), "overlap": one.overlap.to_string() })
-            }),
+            schedule: self.spec.schedule.as_ref().map(schedule_json),
             sinks: Some(json!(sinks)),
             status: status.to_owned(),
             next_due_at: self

@@ -6,9 +6,8 @@ use connector::{Change, Platform};
 use domain::{Action, Direction, GrantedScope, IntegrationId, ObservedIntegration, Record, Scope};
 use ledger::Change as Row;
 use policy::scopes::{Declared, Enforcement, Lattice, above_ceiling, wanted};
-use serde_json::json;
 
-use crate::{Context, Deed, Problem, observe::object_of};
+use crate::{Context, Deed, Problem, drift::scopes_json, observe::object_of};
 
 /// A platform's scopes of one kind, as the judgments need them.
 #[derive(Debug, Clone, Copy)]
@@ -149,15 +148,7 @@ pub async fn set_scopes(
     let mut entry = context.entry("scopes.set", &what);
     entry.digest_after = Some(deed.digest());
     entry.auth = Some(leave.auth().to_owned());
-    let document = json!({
-        "scopes": wish.declared.scopes,
-        "temporary": wish.declared.temporary.keys().collect::<Vec<_>>(),
-        "enforcement": match wish.enforcement {
-            Enforcement::Exact => "exact",
-            Enforcement::AtMost => "at_most",
-            Enforcement::AtLeast => "at_least",
-        },
-    });
+    let document = scopes_json(&wish.declared, wish.enforcement);
     let integration = id.to_string();
     let facet = "scopes".to_owned();
     entry = entry

@@ -1,13 +1,24 @@
-//! The world against what is declared, facet by facet.
+//! The world against what is declared, facet by facet: what a plan would show, said without a core.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// One difference.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Drift {
+use domain::{Action, realm::digest_of};
+use jiff::Timestamp;
+
+use crate::{
+    rules::Verdict as Follows,
+    status::{Consequence, consequence_for},
+};
+
+/// One thing that is not as declared, or that somebody must look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Which rule found it, such as `scope-added`.
+    pub rule: &'static str,
     /// The object's id.
     pub subject: String,
-    /// `scopes`, `settings.token_ttl`, `record.purpose`, `enabled`, `credentials`, `object`.
+    /// `scopes`, `settings.token_ttl`, `record.purpose`, `enabled`, `credentials`, `sinks.app`,
+    /// `status`, `standing`, `object`.
     pub facet: String,
     /// What happened to it.
     pub verdict: Verdict,
@@ -15,6 +26,14 @@ pub struct Drift {
     pub expected: String,
     /// What is there, in words; empty where nothing is.
     pub actual: String,
+    /// What a scope lets its holder do.
+    pub action: Option<Action>,
+    /// How much it matters.
+    pub severity: Severity,
+    /// What a pipeline concludes from it.
+    pub condition: Condition,
+    /// What it means, or what to do; may be empty.
+    pub why: String,
 }
 
 /// What a difference means.
@@ -54,6 +73,78 @@ impl Verdict {
     }
 }
 
+/// How much a finding matters, least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Severity {
+    /// Somebody may want to know.
+    Info,
+    /// Nothing is lost by waiting.
+    Low,
+    /// It should be looked at.
+    Medium,
+    /// It gives power, or takes something away that is in use.
+    High,
+    /// It gives everything, or nobody knows what.
+    Critical,
+}
+
+impl Severity {
+    /// All, least first.
+    pub const ALL: [Severity; 5] =
+        [Severity::Info, Severity::Low, Severity::Medium, Severity::High, Severity::Critical];
+
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Severity::Info => "info",
+            Severity::Low => "low",
+            Severity::Medium => "medium",
+            Severity::High => "high",
+            Severity::Critical => "critical",
+        }
+    }
+}
+
+/// What a pipeline concludes from a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Condition {
+    /// Nothing: it is only said.
+    Note,
+    /// The world differs from what is declared.
+    Drift,
+    /// Work was begun, or is overdue.
+    Unfinished,
+    /// Out of policy.
+    Policy,
+}
+
+impl Condition {
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Condition::Note => "note",
+            Condition::Drift => "drift",
+            Condition::Unfinished => "unfinished",
+            Condition::Policy => "policy",
+        }
+    }
+}
+
+impl Finding {
+    /// What stays the same while the same thing is wrong with the same object: not its values, not
+    /// the connection's name, not the time. `stable` names the object at its tenant.
+    pub fn fingerprint(&self, tenant: &str, stable: &str) -> [u8; 16] {
+        // Two scopes that were added are two findings, and so are two stray keys.
+        let told = matches!(self.facet.as_str(), "scopes" | "credentials" | "previous");
+        let discriminator =
+            if told { format!("{}{}", self.expected, self.actual) } else { String::new() };
+        let parts = [tenant, self.rule, stable, &self.facet, &discriminator];
+        let mut out = [0u8; 16];
+        out.copy_from_slice(&digest_of("nhi-finding/1", &parts)[..16]);
+        out
+    }
+}
+
 /// What is declared of one integration, as far as anybody said.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Declared {
@@ -65,8 +156,6 @@ pub struct Declared {
     pub record: Option<BTreeMap<String, String>>,
     /// Whether it is to be active.
     pub enabled: Option<bool>,
-    /// Slots and the key that is known as current in each.
-    pub slots: BTreeMap<String, Option<String>>,
 }
 
 /// What is there of one integration.
@@ -78,76 +167,285 @@ pub struct Observed {
     pub record: BTreeMap<String, String>,
     /// Whether it is active.
     pub enabled: bool,
-    /// Live credentials that nobody declared.
-    pub unmanaged: BTreeSet<String>,
+    /// Live credentials that nobody declared: id to what is known of each.
+    pub unmanaged: BTreeMap<String, String>,
 }
 
-/// Compares everything but scopes, whose comparison needs their platform (see
-/// [`crate::scopes::echo`]).
-pub fn compare(declared: &Declared, observed: &Observed) -> Vec<Drift> {
-    let mut found = Vec::new();
+fn found(rule: &'static str, subject: &str, facet: &str, verdict: Verdict) -> Finding {
+    Finding {
+        rule,
+        subject: subject.to_owned(),
+        facet: facet.to_owned(),
+        verdict,
+        expected: String::new(),
+        actual: String::new(),
+        action: None,
+        severity: Severity::Medium,
+        condition: Condition::Drift,
+        why: String::new(),
+    }
+}
+
+/// Compares settings, record, switch and stray credentials. Scopes need their platform (see
+/// [`scopes`]), slots their sinks (see [`slot`]).
+pub fn compare(declared: &Declared, observed: &Observed) -> Vec<Finding> {
+    let mut all = Vec::new();
+    let id = declared.id.as_str();
     let mut facet =
-        |name: &str, wish: &BTreeMap<String, String>, have: &BTreeMap<String, String>| {
+        |rule, name: &str, wish: &BTreeMap<String, String>, have: &BTreeMap<String, String>| {
             let names: BTreeSet<&String> = wish.keys().chain(have.keys()).collect();
             for key in names {
                 let (expected, actual) = (wish.get(key), have.get(key));
                 if expected != actual {
-                    found.push(Drift {
-                        subject: declared.id.clone(),
-                        facet: format!("{name}.{key}"),
-                        verdict: match (expected, actual) {
-                            (None, _) => Verdict::Added,
-                            (_, None) => Verdict::Removed,
-                            _ => Verdict::Changed,
-                        },
+                    let verdict = match (expected, actual) {
+                        (None, _) => Verdict::Added,
+                        (_, None) => Verdict::Removed,
+                        _ => Verdict::Changed,
+                    };
+                    all.push(Finding {
                         expected: expected.cloned().unwrap_or_default(),
                         actual: actual.cloned().unwrap_or_default(),
+                        ..found(rule, id, &format!("{name}.{key}"), verdict)
                     });
                 }
             }
         };
     if let Some(settings) = &declared.settings {
-        facet("settings", settings, &observed.settings);
+        facet("setting-changed", "settings", settings, &observed.settings);
     }
     if let Some(record) = &declared.record {
-        facet("record", record, &observed.record);
+        facet("record-edited", "record", record, &observed.record);
     }
     if let Some(enabled) = declared.enabled.filter(|enabled| *enabled != observed.enabled) {
         let word = |on: bool| if on { "active" } else { "disabled" }.to_owned();
-        found.push(Drift {
-            subject: declared.id.clone(),
-            facet: "enabled".into(),
-            verdict: Verdict::Changed,
+        all.push(Finding {
             expected: word(enabled),
             actual: word(observed.enabled),
+            severity: Severity::High,
+            ..found("switch-changed", id, "enabled", Verdict::Changed)
         });
     }
-    for key in &observed.unmanaged {
-        found.push(Drift {
-            subject: declared.id.clone(),
-            facet: "credentials".into(),
-            verdict: Verdict::Unmanaged,
-            expected: String::new(),
+    for (key, known) in &observed.unmanaged {
+        all.push(Finding {
             actual: key.clone(),
+            severity: Severity::High,
+            why: known.clone(),
+            ..found("credential-unmanaged", id, "credentials", Verdict::Unmanaged)
         });
     }
-    found
+    all
+}
+
+/// Scopes that were added or are gone; each with what it lets its holder do.
+pub fn scopes<'a>(
+    id: &str,
+    added: impl IntoIterator<Item = (&'a String, Action)>,
+    gone: impl IntoIterator<Item = (&'a String, Action)>,
+) -> Vec<Finding> {
+    let subject = format!("{id}/scope");
+    let added = added.into_iter().map(|(scope, action)| Finding {
+        actual: scope.clone(),
+        action: Some(action),
+        severity: match action {
+            Action::Policy | Action::Identity | Action::Admin | Action::Unknown => {
+                Severity::Critical
+            }
+            Action::None | Action::Read => Severity::Medium,
+            _ => Severity::High,
+        },
+        ..found("scope-added", &subject, "scopes", Verdict::Added)
+    });
+    let gone = gone.into_iter().map(|(scope, action)| Finding {
+        expected: scope.clone(),
+        action: Some(action),
+        why: "giving it back is a change that gives power".into(),
+        ..found("scope-removed", &subject, "scopes", Verdict::Removed)
+    });
+    added.chain(gone).collect()
+}
+
+/// A temporary scope that is still live after its time.
+pub fn scope_outlived(id: &str, scope: &str, until: Timestamp, action: Action) -> Finding {
+    Finding {
+        expected: format!("ended at {until}"),
+        actual: scope.to_owned(),
+        action: Some(action),
+        severity: Severity::High,
+        condition: Condition::Unfinished,
+        why: "its time is over and it is still live; apply takes it away".into(),
+        ..found("scope-outlived", &format!("{id}/scope"), "scopes", Verdict::Added)
+    }
+}
+
+/// What is known of one slot, as [`slot`] judges it.
+#[derive(Debug, Clone, Default)]
+pub struct SlotFacts<'a> {
+    /// The slot's id.
+    pub id: &'a str,
+    /// Its status word.
+    pub status: &'a str,
+    /// The current key, if any is known.
+    pub key_id: Option<&'a str>,
+    /// Who is at work on it, or why it is held.
+    pub note: Option<&'a str>,
+    /// Sinks by name: where, and `delivered`, `changed`, `missing` or `unchecked`.
+    pub sinks: Vec<(&'a str, String, &'a str)>,
+    /// Earlier keys that outlived their overlap.
+    pub outlived: Vec<&'a str>,
+    /// The integration may act.
+    pub active: bool,
+}
+
+/// Judges one credential slot by the same status word, and the same consequence, as a plan.
+pub fn slot(facts: &SlotFacts<'_>) -> Vec<Finding> {
+    let mut all = Vec::new();
+    let consequence = consequence_for(facts.status, facts.active);
+    let key = facts.key_id.unwrap_or_default().to_owned();
+    let (rule, condition, severity, why) = match facts.status {
+        "rotating" => ("rotating", Condition::Note, Severity::Info, "somebody is at work on it"),
+        "held" => ("held", Condition::Unfinished, Severity::High, "it waits for a person"),
+        "exposed" => ("exposed", Condition::Policy, Severity::Critical, "rotate it now"),
+        "missing" => {
+            ("credential-missing", Condition::Drift, Severity::High, "apply issues another one")
+        }
+        "expired" => ("expired", Condition::Policy, Severity::High, "apply issues another one"),
+        "unfinished" => {
+            ("unfinished", Condition::Unfinished, Severity::High, "apply finishes what was begun")
+        }
+        "undelivered" => {
+            ("undelivered", Condition::Drift, Severity::High, "no sink holds it; apply rotates")
+        }
+        "stale_copy" => ("stale-copy", Condition::Drift, Severity::Medium, "apply copies it again"),
+        "foreign" => ("foreign", Condition::Drift, Severity::High, "the secret there is not ours"),
+        "overdue" => ("overdue", Condition::Unfinished, Severity::High, "apply rotates it"),
+        "due" => ("due", Condition::Drift, Severity::Low, "apply rotates it"),
+        "retire_due" => {
+            ("retire-due", Condition::Unfinished, Severity::Medium, "apply ends the earlier one")
+        }
+        "waiting" => ("waiting", Condition::Note, Severity::Info, "due, and outside its windows"),
+        "unheld" => ("unheld", Condition::Note, Severity::Info, "no sink of ours holds the secret"),
+        _ => ("", Condition::Note, Severity::Info, ""),
+    };
+    let idle = consequence == Consequence::Nothing
+        && !matches!(facts.status, "rotating" | "held" | "waiting" | "unheld");
+    // Copies are named one by one below.
+    let by_copy = matches!(facts.status, "stale_copy" | "undelivered");
+    if !rule.is_empty() && !idle && facts.outlived.is_empty() && !by_copy {
+        let why = facts.note.map_or_else(|| why.to_owned(), |note| format!("{why}: {note}"));
+        let missing = facts.status == "missing";
+        all.push(Finding {
+            expected: if missing { key.clone() } else { "current".into() },
+            actual: if missing { String::new() } else { facts.status.to_owned() },
+            severity,
+            condition,
+            why,
+            ..found(
+                rule,
+                facts.id,
+                "status",
+                if missing { Verdict::Missing } else { Verdict::Changed },
+            )
+        });
+    }
+    for key in &facts.outlived {
+        all.push(Finding {
+            actual: (*key).to_owned(),
+            severity: Severity::Medium,
+            condition: Condition::Unfinished,
+            why: "an earlier credential whose overlap is over still works; apply ends it".into(),
+            ..found("retire-due", facts.id, "previous", Verdict::Added)
+        });
+    }
+    for (name, place, status) in &facts.sinks {
+        let (rule, verdict) = match *status {
+            "changed" => ("sink-changed", Verdict::Changed),
+            "missing" => ("sink-missing", Verdict::Removed),
+            _ => continue,
+        };
+        if !facts.active || consequence == Consequence::Nothing {
+            continue;
+        }
+        all.push(Finding {
+            expected: place.clone(),
+            actual: if verdict == Verdict::Changed {
+                "written over by somebody else".into()
+            } else {
+                String::new()
+            },
+            severity: if by_copy { severity } else { Severity::Medium },
+            why: if by_copy { why.to_owned() } else { String::new() },
+            ..found(rule, facts.id, &format!("sinks.{name}"), verdict)
+        });
+    }
+    all
+}
+
+/// What the policy says is wrong with an integration. Stray credentials are named one by one by
+/// [`compare`].
+pub fn standing(id: &str, standing: &BTreeMap<&'static str, Follows>) -> Vec<Finding> {
+    let problems = standing.iter().filter(|(problem, _)| **problem != "unmanaged_credentials");
+    problems
+        .map(|(problem, follows)| {
+            let (rule, condition, severity) = match *problem {
+                "expired" => ("expired", Condition::Policy, Severity::High),
+                "contract_ended" => ("contract-ended", Condition::Policy, Severity::High),
+                "review_overdue" => ("review-overdue", Condition::Policy, Severity::Medium),
+                "marker_forged" => ("marker-forged", Condition::Policy, Severity::Critical),
+                "recreated" => ("recreated", Condition::Drift, Severity::High),
+                _ => ("standing", Condition::Policy, Severity::Medium),
+            };
+            Finding {
+                actual: (*problem).to_owned(),
+                severity,
+                condition,
+                why: match follows {
+                    Follows::Warn => String::new(),
+                    Follows::Disable => "the policy has it switched off by the next apply".into(),
+                    Follows::Revoke => "the policy has it revoked by the next apply".into(),
+                },
+                ..found(rule, id, &format!("standing.{problem}"), Verdict::Added)
+            }
+        })
+        .collect()
+}
+
+/// What a directory's word on an owner means; `owns` are integrations that name them.
+pub fn owner(id: &str, status: &str, since: Option<&str>, owns: &[String]) -> Option<Finding> {
+    let (rule, condition, severity) = match status {
+        "left" => ("owner-left", Condition::Policy, Severity::High),
+        "inactive" => ("owner-inactive", Condition::Drift, Severity::Medium),
+        "moved" => ("owner-moved", Condition::Drift, Severity::Low),
+        _ => return None,
+    };
+    let since = since.map(|day| format!(" since {day}")).unwrap_or_default();
+    let owns = if owns.is_empty() {
+        "name another owner".to_owned()
+    } else {
+        format!("name another owner of {}", owns.join(", "))
+    };
+    Some(Finding {
+        expected: "active".into(),
+        actual: format!("{status}{since}"),
+        severity,
+        condition,
+        why: owns,
+        ..found(rule, id, "status", Verdict::Changed)
+    })
 }
 
 /// A declared integration that is proven absent.
-pub fn missing(id: &str) -> Drift {
-    Drift {
-        subject: id.to_owned(),
-        facet: "object".into(),
-        verdict: Verdict::Missing,
+pub fn missing(id: &str) -> Finding {
+    Finding {
         expected: "it exists".into(),
-        actual: String::new(),
+        severity: Severity::High,
+        ..found("integration-missing", id, "object", Verdict::Missing)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::status::{WORDS, consequence};
 
     fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect()
@@ -173,7 +471,7 @@ mod tests {
         };
         let observed = Observed {
             settings: map(&[("token_ttl", "24h")]),
-            unmanaged: BTreeSet::from(["k9".into()]),
+            unmanaged: map(&[("k9", "")]),
             ..Observed::default()
         };
         let told: Vec<String> = compare(&declared, &observed)
@@ -191,5 +489,63 @@ mod tests {
                 "+credentials ->k9"
             ]
         );
+    }
+
+    fn slot_in(status: &str, active: bool) -> Vec<Finding> {
+        let outlived = if status == "retire_due" { vec!["k1"] } else { Vec::new() };
+        let copy =
+            if matches!(status, "stale_copy" | "undelivered") { "changed" } else { "delivered" };
+        slot(&SlotFacts {
+            id: "bao/openbao_approle/x/credential/default",
+            status,
+            key_id: Some("k2"),
+            sinks: vec![("app", "bao:secret/apps/x".into(), copy)],
+            outlived,
+            active,
+            ..SlotFacts::default()
+        })
+    }
+
+    #[test]
+    fn a_slot_that_plan_would_change_is_never_in_sync_and_one_that_it_would_not_change_is() {
+        for word in WORDS {
+            let counts =
+                |active| slot_in(word, active).iter().any(|one| one.condition > Condition::Note);
+            let acts = consequence(word) != Consequence::Nothing || word == "held";
+            assert_eq!(counts(true), acts, "{word}");
+            let acts = consequence_for(word, false) != Consequence::Nothing || word == "held";
+            assert_eq!(counts(false), acts, "{word} of what may not act");
+        }
+    }
+
+    #[test]
+    fn an_overlap_that_is_over_is_unfinished_and_names_the_key() {
+        let all = slot_in("retire_due", true);
+        assert_eq!(all.len(), 1);
+        assert_eq!((all[0].actual.as_str(), all[0].condition), ("k1", Condition::Unfinished));
+    }
+
+    #[test]
+    fn a_fingerprint_tells_two_scopes_apart_and_not_two_values() {
+        let scope = |text: &str| scopes("x", [(&text.to_owned(), Action::Read)], [])[0].clone();
+        let print = |one: &Finding| one.fingerprint("t", "v");
+        assert_ne!(print(&scope("a")), print(&scope("b")));
+        let setting = |live: &str| {
+            let declared =
+                Declared { settings: Some(map(&[("ttl", "1h")])), ..Declared::default() };
+            let observed = Observed { settings: map(&[("ttl", live)]), ..Observed::default() };
+            compare(&declared, &observed)[0].clone()
+        };
+        assert_eq!(print(&setting("2h")), print(&setting("3h")));
+        assert_ne!(print(&scope("a")), scope("a").fingerprint("other", "v"));
+    }
+
+    #[test]
+    fn who_left_is_out_of_policy_and_names_what_is_left_without_an_owner() {
+        let owns = ["bao/openbao_approle/x".to_owned()];
+        let one = owner("owner/ann", "left", Some("2026-11-01"), &owns).unwrap();
+        assert_eq!((one.condition, one.rule), (Condition::Policy, "owner-left"));
+        assert!(one.why.contains("bao/openbao_approle/x"));
+        assert_eq!(owner("owner/ann", "active", None, &owns), None);
     }
 }

@@ -72,6 +72,138 @@ pub struct Blackout {
     pub reason: String,
 }
 
+/// A schedule as people write it: every member a text, absent where nobody said. What a resource, a
+/// state and the ledger hold, and the one reading of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Written {
+    /// Its name.
+    pub name: String,
+    /// How often, such as `30d`.
+    pub every: String,
+    /// The moment that times are counted from.
+    pub anchor: Option<String>,
+    /// How far credentials are spread out.
+    pub spread: Option<String>,
+    /// How old a credential must be at least.
+    pub min_age: Option<String>,
+    /// How long the old one keeps working.
+    pub overlap: Option<String>,
+    /// How long after it fell due it is overdue.
+    pub overdue_after: Option<String>,
+    /// How long a credential may live, or `none`.
+    pub lifetime: Option<String>,
+    /// When rotations are allowed: days (`mon` to `sun`), start (`HH:MM`), length.
+    pub windows: Vec<(Vec<String>, String, String)>,
+    /// The time zone of windows.
+    pub timezone: Option<String>,
+    /// When they are not: from, until, why.
+    pub blackout: Vec<(String, String, String)>,
+    /// `wait` or `rotate`.
+    pub outside_window: Option<String>,
+}
+
+const DAYS: [(&str, Weekday); 7] = [
+    ("mon", Weekday::Monday),
+    ("tue", Weekday::Tuesday),
+    ("wed", Weekday::Wednesday),
+    ("thu", Weekday::Thursday),
+    ("fri", Weekday::Friday),
+    ("sat", Weekday::Saturday),
+    ("sun", Weekday::Sunday),
+];
+
+/// The day of a word, `mon` to `sun`.
+pub fn weekday(word: &str) -> Option<Weekday> {
+    DAYS.into_iter().find(|(known, _)| *known == word).map(|(_, day)| day)
+}
+
+impl Written {
+    /// What it says; `None` where a member is outside its form.
+    pub fn read(&self) -> Option<Schedule> {
+        let span = |text: &Option<String>, usual: Span| match text {
+            None => Some(usual),
+            Some(text) => text.parse::<Span>().ok(),
+        };
+        let every = self.every.parse::<Span>().ok().filter(|every| *every > Span::ZERO)?;
+        let usual = Schedule::every(&self.name, every);
+        Some(Schedule {
+            anchor: match &self.anchor {
+                None => usual.anchor,
+                Some(text) => text.parse().ok()?,
+            },
+            spread: span(&self.spread, usual.spread)?,
+            min_age: span(&self.min_age, usual.min_age)?,
+            overlap: span(&self.overlap, usual.overlap)?,
+            overdue_after: span(&self.overdue_after, usual.overdue_after)?,
+            lifetime: match self.lifetime.as_deref() {
+                None => Lifetime::Derived,
+                Some("none") => Lifetime::Endless,
+                Some(text) => Lifetime::Fixed(text.parse().ok()?),
+            },
+            windows: self
+                .windows
+                .iter()
+                .map(|(days, start, length)| {
+                    let days = days.iter().map(|day| weekday(day)).collect::<Option<_>>()?;
+                    Some(Window { days, start: start.parse().ok()?, length: length.parse().ok()? })
+                })
+                .collect::<Option<_>>()?,
+            timezone: match &self.timezone {
+                None => TimeZone::UTC,
+                Some(name) => TimeZone::get(name).ok()?,
+            },
+            blackout: self
+                .blackout
+                .iter()
+                .map(|(from, until, reason)| {
+                    let reason = reason.clone();
+                    Some(Blackout { from: from.parse().ok()?, until: until.parse().ok()?, reason })
+                })
+                .collect::<Option<_>>()?,
+            rotates_outside: self.outside_window.as_deref() == Some("rotate"),
+            ..usual
+        })
+    }
+}
+
+impl Schedule {
+    /// The same as people would write it, every member said.
+    pub fn written(&self) -> Written {
+        let day = |day: &Weekday| {
+            DAYS.iter().find(|(_, known)| known == day).map_or("mon", |(word, _)| *word).to_owned()
+        };
+        Written {
+            name: self.name.clone(),
+            every: self.every.to_string(),
+            anchor: Some(self.anchor.to_string()),
+            spread: Some(self.spread.to_string()),
+            min_age: Some(self.min_age.to_string()),
+            overlap: Some(self.overlap.to_string()),
+            overdue_after: Some(self.overdue_after.to_string()),
+            lifetime: match self.lifetime {
+                Lifetime::Derived => None,
+                Lifetime::Endless => Some("none".to_owned()),
+                Lifetime::Fixed(lifetime) => Some(lifetime.to_string()),
+            },
+            windows: self
+                .windows
+                .iter()
+                .map(|one| {
+                    let start = one.start.strftime("%H:%M:%S").to_string();
+                    (one.days.iter().map(day).collect(), start, one.length.to_string())
+                })
+                .collect(),
+            timezone: self.timezone.iana_name().map(str::to_owned),
+            blackout: self
+                .blackout
+                .iter()
+                .map(|one| (one.from.to_string(), one.until.to_string(), one.reason.clone()))
+                .collect(),
+            outside_window: self.rotates_outside.then(|| "rotate".to_owned()),
+        }
+    }
+}
+
 /// How a credential stands against its schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Due {
@@ -371,6 +503,32 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_written_down_reads_back(
+            every in 1u64..10_000_000, spread in 0u64..9_000_000, anchor in -4_000_000_000i64..4_000_000_000,
+            day in 0usize..7, minute in 0i8..60, outside: bool, lifetime in proptest::option::of(1u64..90_000_000)
+        ) {
+            let schedule = Schedule {
+                spread: Span::from_secs(spread),
+                anchor: Timestamp::from_second(anchor).unwrap(),
+                windows: vec![Window {
+                    days: vec![DAYS[day].1],
+                    start: jiff::civil::time(2, minute, 0, 0),
+                    length: Span::from_secs(every),
+                }],
+                timezone: TimeZone::get("Europe/Zurich").unwrap(),
+                blackout: vec![Blackout {
+                    from: Timestamp::from_second(anchor).unwrap(),
+                    until: Timestamp::MAX,
+                    reason: "freeze".into(),
+                }],
+                rotates_outside: outside,
+                lifetime: lifetime.map_or(Lifetime::Derived, |one| Lifetime::Fixed(Span::from_secs(one))),
+                ..Schedule::every("x", Span::from_secs(every))
+            };
+            prop_assert_eq!(schedule.written().read(), Some(schedule));
+        }
+
         #[test]
         fn being_late_moves_nothing(every in 900u64..10_000_000, late in 0u64..5_000_000, issued in 0i64..4_000_000_000) {
             let schedule = Schedule::every("x", Span::from_secs(every));

@@ -29,6 +29,15 @@ pub enum Enforcement {
 }
 
 impl Enforcement {
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Enforcement::Exact => "exact",
+            Enforcement::AtMost => "at_most",
+            Enforcement::AtLeast => "at_least",
+        }
+    }
+
     /// Reads the word; anything else is `exact`.
     pub fn from_word(word: &str) -> Enforcement {
         match word {

@@ -57,6 +57,24 @@ pub fn standing(facts: &Facts, rules: &Rules, now: Timestamp) -> BTreeMap<&'stat
     standing
 }
 
+/// Problem to verdict of an integration that its vendor runs. We hold none of its switches, so
+/// nothing follows by itself but a warning.
+pub fn third_party(
+    expires_on: Option<Date>,
+    contract_ends_on: Option<Date>,
+    rules: &Rules,
+    now: Timestamp,
+) -> BTreeMap<&'static str, Verdict> {
+    let over = |last| {
+        let facts = Facts { expires_on: last, ..Facts::default() };
+        standing(&facts, rules, now).contains_key("expired")
+    };
+    [("expired", over(expires_on)), ("contract_ended", over(contract_ends_on))]
+        .into_iter()
+        .filter_map(|(name, over)| over.then_some((name, Verdict::Warn)))
+        .collect()
+}
+
 /// The state that an integration should have (resource model §4.2, plan order 3).
 pub fn wanted_state<'a>(
     quarantined: bool,

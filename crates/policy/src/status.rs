@@ -69,6 +69,16 @@ pub enum Consequence {
     Resume,
 }
 
+/// What plan does about a status word where the integration may act, and where it may not: ending
+/// is always open, and nothing is issued to what may not act.
+pub fn consequence_for(status: &str, integration_is_active: bool) -> Consequence {
+    match consequence(status) {
+        one if integration_is_active => one,
+        Consequence::Retire => Consequence::Retire,
+        _ => Consequence::Nothing,
+    }
+}
+
 /// What plan does about a status word.
 pub fn consequence(status: &str) -> Consequence {
     match status {
@@ -81,9 +91,38 @@ pub fn consequence(status: &str) -> Consequence {
     }
 }
 
+/// Every status word, in the order in which they are judged.
+pub const WORDS: [&str; 15] = [
+    "rotating",
+    "held",
+    "exposed",
+    "missing",
+    "expired",
+    "unfinished",
+    "undelivered",
+    "stale_copy",
+    "foreign",
+    "overdue",
+    "due",
+    "retire_due",
+    "waiting",
+    "unheld",
+    "current",
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_is_issued_to_what_may_not_act_and_ending_is_open() {
+        for word in WORDS {
+            let one = consequence_for(word, false);
+            assert!(matches!(one, Consequence::Nothing | Consequence::Retire), "{word}");
+            assert_eq!(consequence_for(word, true), consequence(word));
+        }
+        assert_eq!(consequence_for("retire_due", false), Consequence::Retire);
+    }
 
     #[test]
     fn the_first_that_fits_is_said() {

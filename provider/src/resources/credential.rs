@@ -6,14 +6,15 @@ use connector::{CredentialType, Kind};
 use domain::{CredentialId, IntegrationId};
 use jiff::Timestamp;
 use operations::{
-    Outcome, Problem, SlotSpec, UNKNOWN_CONNECTION, carry_out, find_connection, goal_of_create,
-    goal_of_resume, observe_integration, observe_slot, park_for_replacement, take_over, withdraw,
+    Outcome, Problem, SlotSpec, UNKNOWN_CONNECTION, carry_out, declare_slot, find_connection,
+    goal_of_create, goal_of_resume, observe_integration, observe_slot, park_for_replacement,
+    take_over, withdraw,
 };
 use policy::{
     Schedule,
     proof::Grade,
     rotation::Goal,
-    status::{Consequence, consequence},
+    status::{Consequence, consequence_for},
 };
 use tfplugin::{
     Attr, Diagnostic, Diagnostics, Model, Path,
@@ -402,9 +403,8 @@ fn work_of(prior: &CredentialModel, planned: &CredentialModel) -> (Work, &'stati
     let state = planned.integration.value().map(|one| one.state.clone()).unwrap_or_default();
     let active = state.as_deref().is_none_or(|state| state == "active");
     let status = prior.status.text();
-    let consequence = consequence(status);
+    let consequence = consequence_for(status, active);
     if !active {
-        // Ending is always open; nothing is issued to what may not act.
         return match consequence {
             Consequence::Retire => (Work::Retire, "schedule"),
             _ => (Work::Nothing, ""),
@@ -834,6 +834,8 @@ impl Resource for Credential {
             // A key that was imported or moved here is in no claim of ours yet.
             None => take_over(&context, &spec).await.map_err(errors)?,
         }
+        // The next deed writes it if the ledger cannot be read now.
+        let _ = declare_slot(&context, &spec).await;
         let gone = no_longer_delivered(&prior, &spec);
         if !gone.is_empty() {
             let left = withdraw(&context, &spec, &gone).await.map_err(|problem| {

@@ -13,7 +13,7 @@ use policy::{
     Rules,
     rules::Verdict,
     settings,
-    standing::{Facts, standing, wanted_state},
+    standing::{standing, third_party, wanted_state},
 };
 use tfplugin::{
     Attr, Diagnostic, Diagnostics, Model, Set, Value,
@@ -406,34 +406,8 @@ impl Integration {
         model.reviewed_on = Attr::Null;
         let quarantined =
             seen.observed.record.as_ref().and_then(|record| record.quarantined.clone());
-        let state = match (seen.observed.enabled, &quarantined) {
-            (true, _) => "active",
-            (false, Some(_)) => "quarantined",
-            (false, None)
-                if model.state == "revoked"
-                    && seen
-                        .observed
-                        .credentials
-                        .as_ref()
-                        .is_none_or(|all| !all.iter().any(|one| one.live)) =>
-            {
-                "revoked"
-            }
-            (false, None) => "disabled",
-        };
-        model.state = state.into();
-        let facts = Facts {
-            expires_on: model.expires_on.as_deref().and_then(|day| day.parse().ok()),
-            review_every: model.review_every.as_deref().and_then(|text| text.parse().ok()),
-            reviewed_or_created_on: seen
-                .observed
-                .record
-                .as_ref()
-                .and_then(|record| record.governed_since.as_deref()?.parse().ok()),
-            recreated: seen.recreated,
-            marker_forged: seen.marker_forged,
-            unmanaged: seen.unmanaged.len(),
-        };
+        model.state = seen.state(model.state == "revoked").into();
+        let facts = seen.facts(model.expires_on.as_deref(), model.review_every.as_deref());
         let standing = standing(&facts, &rules, context.now());
         let words = standing
             .iter()
@@ -930,20 +904,16 @@ fn third_party_standing(
         Some((kind, value)) => settings_of(kind.fields, value),
         None => Settings::default(),
     };
-    let ends = |last| {
-        let facts = Facts { expires_on: last, ..Facts::default() };
-        standing(&facts, rules, now).contains_key("expired")
-    };
-    let mut found = BTreeMap::new();
-    for (name, over) in [
-        ("expired", ends(day(model.expires_on.as_deref()))),
-        ("contract_ended", ends(day(settings.text("contract_ends_on")))),
-    ] {
-        if over {
-            found.insert(name.to_owned(), Verdict::Warn.as_str().to_owned());
-        }
-    }
+    let found = third_party(
+        day(model.expires_on.as_deref()),
+        day(settings.text("contract_ends_on")),
+        rules,
+        now,
+    );
     found
+        .into_iter()
+        .map(|(name, verdict)| (name.to_owned(), verdict.as_str().to_owned()))
+        .collect()
 }
 
 fn incomplete() -> Diagnostics {

@@ -1,18 +1,18 @@
 //! `nhi_rotation_schedule`: when credentials change. It has no object anywhere but in state.
 
 use domain::{ScheduleId, Span};
-use jiff::{
-    civil::{Time, Weekday},
-    tz::TimeZone,
+use jiff::civil::Time;
+use policy::{
+    Schedule,
+    schedule::{Written, weekday},
 };
-use policy::{Schedule, schedule::Lifetime};
 use tfplugin::{
     Attr, Diagnostic, Diagnostics, Model, Path,
     erased::Call,
     resource::{Create, Delete, Done, Failure, MoveState, Plan, Read, Resource, Source, Update},
 };
 
-use crate::{rules, shared::Shared, values::instant};
+use crate::{rules, shared::Shared};
 
 /// When credentials change, and how long the old one keeps working.
 ///
@@ -136,85 +136,47 @@ pub(crate) struct Parts<'a> {
 /// The schedule that the members say; `None` while one of them is unknown or outside its form,
 /// which the attribute's own rule has said.
 pub(crate) fn schedule(parts: &Parts<'_>) -> Option<Schedule> {
-    let span = |attr: &Attr<String>, usual: Span| match attr {
-        Attr::Null => Some(usual),
-        Attr::Value(text) => text.parse::<Span>().ok(),
+    let text = |attr: &Attr<String>| match attr {
         Attr::Unknown(_) => None,
+        other => Some(other.as_deref().map(str::to_owned)),
     };
-    let every = span(parts.every, Span::ZERO).filter(|every| *every > Span::ZERO)?;
-    let usual = Schedule::every(parts.name.text(), every);
+    let said = |attr: &Attr<String>| attr.as_deref().map(str::to_owned);
     let windows = match parts.windows {
-        Attr::Null => Vec::new(),
         Attr::Unknown(_) => return None,
-        Attr::Value(all) => all
-            .iter()
-            .map(|one| {
-                Some(policy::schedule::Window {
-                    days: one
-                        .days
-                        .value()?
-                        .iter()
-                        .map(|day| weekday(day))
-                        .collect::<Option<Vec<Weekday>>>()?,
-                    start: one.start.as_deref()?.parse().ok()?,
-                    length: one.length.as_deref()?.parse().ok()?,
-                })
-            })
+        other => other
+            .value()
+            .into_iter()
+            .flatten()
+            .map(|one| Some((one.days.value()?.clone(), said(&one.start)?, said(&one.length)?)))
             .collect::<Option<_>>()?,
     };
     let blackout = match parts.blackout {
-        Attr::Null => Vec::new(),
         Attr::Unknown(_) => return None,
-        Attr::Value(all) => all
-            .iter()
+        other => other
+            .value()
+            .into_iter()
+            .flatten()
             .map(|one| {
-                Some(policy::schedule::Blackout {
-                    from: instant(&one.from)?,
-                    until: instant(&one.until)?,
-                    reason: one.reason.text().to_owned(),
-                })
+                let reason = one.reason.text().to_owned();
+                Some((said(&one.from)?, said(&one.until)?, reason))
             })
             .collect::<Option<_>>()?,
     };
-    Some(Schedule {
-        anchor: match parts.anchor {
-            Attr::Null => usual.anchor,
-            Attr::Value(text) => text.parse().ok()?,
-            Attr::Unknown(_) => return None,
-        },
-        spread: span(parts.spread, usual.spread)?,
-        min_age: span(parts.min_age, usual.min_age)?,
-        overlap: span(parts.overlap, usual.overlap)?,
-        overdue_after: span(parts.overdue_after, usual.overdue_after)?,
-        lifetime: match parts.lifetime {
-            Attr::Null => Lifetime::Derived,
-            Attr::Value(text) if text == "none" => Lifetime::Endless,
-            Attr::Value(text) => Lifetime::Fixed(text.parse().ok()?),
-            Attr::Unknown(_) => return None,
-        },
+    Written {
+        name: parts.name.text().to_owned(),
+        every: said(parts.every)?,
+        anchor: text(parts.anchor)?,
+        spread: text(parts.spread)?,
+        min_age: text(parts.min_age)?,
+        overlap: text(parts.overlap)?,
+        overdue_after: text(parts.overdue_after)?,
+        lifetime: text(parts.lifetime)?,
         windows,
-        timezone: match parts.timezone {
-            Attr::Null => TimeZone::UTC,
-            Attr::Value(text) => TimeZone::get(text).ok()?,
-            Attr::Unknown(_) => return None,
-        },
+        timezone: text(parts.timezone)?,
         blackout,
-        rotates_outside: *parts.outside_window == "rotate",
-        ..usual
-    })
-}
-
-fn weekday(day: &str) -> Option<Weekday> {
-    Some(match day {
-        "mon" => Weekday::Monday,
-        "tue" => Weekday::Tuesday,
-        "wed" => Weekday::Wednesday,
-        "thu" => Weekday::Thursday,
-        "fri" => Weekday::Friday,
-        "sat" => Weekday::Saturday,
-        "sun" => Weekday::Sunday,
-        _ => return None,
-    })
+        outside_window: said(parts.outside_window),
+    }
+    .read()
 }
 
 impl RotationScheduleModel {

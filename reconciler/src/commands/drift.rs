@@ -1,27 +1,21 @@
 //! `nhi drift`: does the world still look as declared?
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    io::Read,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use clap::{Args, ValueEnum};
-use domain::{
-    IntegrationId, Setting, Settings,
-    field::{Default::Vendor as VendorChooses, Field},
+use data_encoding::HEXLOWER;
+use operations::{
+    Context, Judged, Problem, Wishes, declared_in_ledger, judge_integration, judge_owner,
+    judge_third_party,
 };
-use ledger::Selection;
-use operations::{Context, KindLattice, Problem, observe_integration};
-use policy::{
-    drift::{Declared, Drift as Found, Observed, Verdict, compare, missing},
-    scopes::{Declared as DeclaredScopes, Enforcement, echo, highest_action},
-    settings::spelled_as,
-};
-use serde_json::{Map, Value, json};
+use policy::drift::{Condition, Finding, Severity, Verdict};
+use serde_json::{Value, json};
+use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
     exit::Exit,
-    output::{BOLD, GREEN, Output, RED, YELLOW, styled},
+    output::{BOLD, DIM, GREEN, Output, RED, YELLOW, styled},
+    state,
 };
 
 /// Compare the world with what is declared, without Terraform and without changing anything.
@@ -30,13 +24,24 @@ use crate::{
   nhi drift                                  declared: what the ledger says was applied
   terraform show -json | nhi drift --state -
   nhi drift --state terraform.tfstate --format json
+  nhi drift --fail-on high                   list everything, fail on what gives power
 
-Exit codes: 0 in sync · 1 could not do it · 2 drift · 3 something could not be read")]
+Exit codes: 0 in sync · 1 could not do it · 2 drift · 3 something could not be read ·
+4 out of policy (expired, owner left, review overdue) · 5 unfinished or overdue work (held, an
+overlap that is over); of several the first of 1, 4, 5, 2, 3")]
 pub(crate) struct Drift {
     /// Declared is what this state says (`terraform show -json`, or a state file); `-` is standard
     /// input. Else the ledger says.
     #[arg(long, value_name = "FILE")]
     state: Option<String>,
+
+    /// The least severity that counts for the exit code; all are listed.
+    #[arg(long, value_enum, value_name = "SEVERITY", default_value_t = FailOn::Low)]
+    fail_on: FailOn,
+
+    /// Do not fail for what could not be read, as long as something was.
+    #[arg(long)]
+    allow_partial: bool,
 
     /// Text or JSON.
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -51,457 +56,369 @@ enum Format {
     Json,
 }
 
-/// One integration as it is declared, with its scopes.
-#[derive(Debug, Default)]
-struct Wish {
-    declared: Declared,
-    raw_settings: Option<Value>,
-    scopes: Option<(BTreeSet<String>, BTreeSet<String>, Enforcement)>,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum FailOn {
+    Low,
+    Medium,
+    High,
+    Critical,
 }
 
+impl FailOn {
+    fn severity(self) -> Severity {
+        match self {
+            FailOn::Low => Severity::Low,
+            FailOn::Medium => Severity::Medium,
+            FailOn::High => Severity::High,
+            FailOn::Critical => Severity::Critical,
+        }
+    }
+}
+
+/// How many things are looked at at once; the connection's own budget limits requests.
+const AT_ONCE: usize = 16;
+
 /// What the comparison came to.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Report {
-    found: Vec<(Found, String)>,
+    from: String,
+    demo: bool,
+    found: Vec<([u8; 16], Finding)>,
     expected: usize,
     read: usize,
     failed: Vec<(String, Problem)>,
+    fail_on: Severity,
+    allow_partial: bool,
 }
 
 impl Drift {
     pub(crate) async fn run(self, config: Option<&str>, output: &Output) -> Result<Exit, Problem> {
-        let context = wiring::load(config)?.read_only().context("nhi", "command")?;
+        let loaded = wiring::load(config)?;
+        let context = loaded.read_only().context("nhi", "command")?;
         let (wishes, from) = match &self.state {
-            Some(place) => (from_state(&read_state(place)?)?, format!("state {place}")),
-            None => (from_ledger(&context).await?, context.ledger.place()),
+            Some(place) => (state::read(place)?, format!("state {place}")),
+            None => (declared_in_ledger(&context).await?, context.ledger.place()),
         };
-        if wishes.is_empty() {
+        if self.state.is_none() && context.ledger.head().await?.seq == 0 {
+            return Err(Problem::new("E-DRIFT-NOTHING", "Nothing says what is declared")
+                .detail(format!(
+                    "{from} has no entry yet, so there is nothing to compare the world with."
+                ))
+                .next("terraform show -json | nhi drift --state -"));
+        }
+        if wishes.count() == 0 {
             output.hint(&format!(
                 "Nothing is declared in {from}, so nothing can be compared. What is there: nhi scan"
             ));
         }
-        let progress = output.progress("comparing");
-        let mut report = Report { expected: wishes.len(), ..Report::default() };
-        for (id, wish) in &wishes {
-            progress.say(&format!("comparing {id}"));
-            match look(&context, id, wish).await {
-                Ok(found) => {
-                    report.read += 1;
-                    report.found.extend(found);
-                }
-                Err(problem) => report.failed.push((id.clone(), problem)),
-            }
-        }
-        drop(progress);
+        let mut report = Report {
+            from,
+            demo: loaded.config.demo,
+            found: Vec::new(),
+            expected: wishes.count(),
+            read: 0,
+            failed: Vec::new(),
+            fail_on: self.fail_on.severity(),
+            allow_partial: self.allow_partial,
+        };
+        look(&context, wishes, &mut report, output).await;
         let exit = report.exit();
         match self.format {
-            Format::Text => report.print(&from, exit, output),
-            Format::Json => output.line(&report.json(&from, exit).to_string()),
+            Format::Text => report.print(exit, output),
+            Format::Json => output.line(&report.json(exit).to_string()),
         }
         Ok(exit)
     }
 }
 
-async fn look(context: &Context, id: &str, wish: &Wish) -> Result<Vec<(Found, String)>, Problem> {
-    let parsed: IntegrationId = id.parse().map_err(|error: domain::id::IdError| {
-        Problem::new("E-ID", "A declared id is not one of ours").detail(error.to_string())
-    })?;
-    let seen = observe_integration(context, &parsed, None, None).await?;
-    let Some(seen) = seen else { return Ok(vec![(missing(id), String::new())]) };
-    let Some((platform, kind)) = wiring::kind(&parsed.kind) else {
-        return Err(Problem::new("E-KIND", "This version does not know the kind")
-            .detail(format!("{id}: {:?}", parsed.kind)));
-    };
-    let mut declared = wish.declared.clone();
-    let mut observed = Observed {
-        enabled: seen.observed.enabled,
-        unmanaged: seen.unmanaged.clone(),
-        ..Observed::default()
-    };
-    if let Some(raw) = &wish.raw_settings {
-        let known = settings_from(kind.fields, raw);
-        let mut live = spelled_as(kind.fields, &seen.observed.settings, &known);
-        // What the platform chose where nobody said anything is no difference.
-        for field in kind.fields.iter().filter(|field| field.default == VendorChooses) {
-            if !known.0.contains_key(field.name) {
-                live.0.remove(field.name);
-            }
-        }
-        declared.settings = Some(in_words(&known));
-        observed.settings = in_words(&live);
+/// Looks at everything that is declared, several at once, and sorts what was found.
+async fn look(context: &Context, wishes: Wishes, report: &mut Report, output: &Output) {
+    let progress = output.progress("comparing");
+    for wish in &wishes.third_parties {
+        report.take(&wish.id, Ok(judge_third_party(context, wish)));
     }
-    if let Some(record) = &mut declared.record {
-        let live = seen.observed.record.clone().unwrap_or_default();
-        observed.record = flat(&serde_json::from_str(&live.to_json()).unwrap_or_default());
-        observed.record.retain(|name, _| is_governance(name));
-        record.retain(|name, _| is_governance(name));
-    }
-    let mut found: Vec<(Found, String)> =
-        compare(&declared, &observed).into_iter().map(|one| (one, String::new())).collect();
-    if let Some((scopes, temporary, enforcement)) = &wish.scopes {
-        let lattice = KindLattice { platform, kind: kind.name };
-        let live = seen.observed.scopes.iter().map(|held| held.scope.clone()).collect();
-        let mut standing = scopes.clone();
-        // A temporary scope that is live is declared too; whether its time is over is plan's to say.
-        standing.extend(temporary.iter().cloned());
-        let compared = echo(
-            &lattice,
-            &DeclaredScopes { scopes: standing, ..DeclaredScopes::default() },
-            &live,
-            *enforcement,
-        );
-        let entry = |text: &String, verdict: Verdict| {
-            let action = highest_action(&lattice, [text], &BTreeMap::new());
-            let (expected, actual) = match verdict {
-                Verdict::Removed => (text.clone(), String::new()),
-                _ => (String::new(), text.clone()),
-            };
-            let found = Found {
-                subject: format!("{id}/scope"),
-                facet: "scopes".into(),
-                verdict,
-                expected,
-                actual,
-            };
-            (found, action.to_string())
-        };
-        if *enforcement != Enforcement::AtLeast {
-            found.extend(compared.extra.iter().map(|text| entry(text, Verdict::Added)));
-        }
-        if *enforcement != Enforcement::AtMost {
-            let gone = compared.gone.iter().filter(|text| !temporary.contains(*text));
-            found.extend(gone.map(|text| entry(text, Verdict::Removed)));
-        }
-    }
-    Ok(found)
-}
-
-/// Members of a record that people declare.
-fn is_governance(name: &str) -> bool {
-    const NAMES: [&str; 9] = [
-        "purpose",
-        "environment",
-        "execution_mode",
-        "category",
-        "expires_on",
-        "review_every",
-        "ceiling_action",
-        "business_owner.id",
-        "technical_owner.id",
-    ];
-    NAMES.contains(&name) || name.starts_with("labels.")
-}
-
-fn settings_from(fields: &[Field], raw: &Value) -> Settings {
-    let mut settings = Settings::default();
-    for field in fields {
-        let setting = match raw.get(field.name) {
-            Some(Value::String(text)) => Setting::Text(text.clone()),
-            Some(Value::Bool(flag)) => Setting::Flag(*flag),
-            Some(Value::Number(number)) => match number.as_i64() {
-                Some(count) => Setting::Count(count),
-                None => continue,
-            },
-            Some(Value::Array(items)) => {
-                Setting::Texts(items.iter().filter_map(Value::as_str).map(str::to_owned).collect())
-            }
-            _ => continue,
-        };
-        settings.0.insert(field.name.to_owned(), setting);
-    }
-    settings
-}
-
-fn in_words(settings: &Settings) -> BTreeMap<String, String> {
-    let word = |setting: &Setting| match setting {
-        Setting::Text(text) => text.clone(),
-        Setting::Flag(flag) => flag.to_string(),
-        Setting::Count(count) => count.to_string(),
-        Setting::Texts(texts) => texts.iter().cloned().collect::<Vec<_>>().join(", "),
-    };
-    settings.0.iter().map(|(name, setting)| (name.clone(), word(setting))).collect()
-}
-
-/// A record's members by dotted name.
-fn flat(value: &Value) -> BTreeMap<String, String> {
-    let mut out = BTreeMap::new();
-    let Value::Object(map) = value else { return out };
-    for (name, value) in map {
-        match value {
-            Value::String(text) => {
-                out.insert(name.clone(), text.clone());
-            }
-            Value::Object(inner) => {
-                for (member, value) in inner {
-                    if let Value::String(text) = value {
-                        out.insert(format!("{name}.{member}"), text.clone());
-                    }
+    let mut owns: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for wish in wishes.integrations.values() {
+        for member in ["business_owner.id", "technical_owner.id"] {
+            if let Some(owner) = wish.record.as_ref().and_then(|record| record.get(member)) {
+                let names = owns.entry(owner.clone()).or_default();
+                if !names.contains(&wish.id) {
+                    names.push(wish.id.clone());
                 }
             }
-            _ => {}
         }
     }
-    out
-}
-
-/// What the ledger says was declared last.
-async fn from_ledger(context: &Context) -> Result<BTreeMap<String, Wish>, Problem> {
-    let mut wishes = BTreeMap::new();
-    for row in context.ledger.integrations(&Selection::declared()).await? {
-        let Some(document) = row.declared else { continue };
-        let facet = |name: &str| document.value.get(name).cloned();
-        let record = facet("record").map(|record| flat(&record));
-        let scopes = facet("scopes").map(|facet| {
-            let texts = |name: &str| {
-                let all = facet.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
-                all.iter().filter_map(Value::as_str).map(str::to_owned).collect()
-            };
-            let word = facet.get("enforcement").and_then(Value::as_str).unwrap_or("exact");
-            (texts("scopes"), texts("temporary"), Enforcement::from_word(word))
+    let gate = Arc::new(Semaphore::new(AT_ONCE));
+    let mut running: JoinSet<(String, Result<Judged, Problem>)> = JoinSet::new();
+    for (id, wish) in wishes.integrations {
+        let (context, gate) = (context.clone(), gate.clone());
+        running.spawn(async move {
+            let _turn = gate.acquire().await;
+            (id, judge_integration(&context, &wish).await)
         });
-        let enabled = facet("enabled").and_then(|facet| facet.get("enabled")?.as_bool());
-        let declared = Declared { id: row.id.clone(), record, enabled, ..Declared::default() };
-        wishes.insert(row.id, Wish { declared, raw_settings: facet("settings"), scopes });
     }
-    Ok(wishes)
-}
-
-fn read_state(place: &str) -> Result<Value, Problem> {
-    let unreadable = |why: String| {
-        Problem::new("E-STATE", "The state cannot be read")
-            .detail(format!("{place}: {why}"))
-            .next("terraform show -json | nhi drift --state -")
-    };
-    const LONGEST: u64 = 256 << 20;
-    let mut text = String::new();
-    let read = if place == "-" {
-        std::io::stdin().take(LONGEST).read_to_string(&mut text)
-    } else {
-        std::fs::File::open(place).and_then(|file| file.take(LONGEST).read_to_string(&mut text))
-    };
-    read.map_err(|error| unreadable(error.to_string()))?;
-    serde_json::from_str(&text).map_err(|error| unreadable(format!("it is no JSON: {error}")))
-}
-
-/// Attributes of our resources, by type, out of `show -json` or a state file. All others are
-/// dropped unread.
-fn resources(state: &Value) -> Vec<(String, Map<String, Value>)> {
-    let mut all = Vec::new();
-    let mut modules: Vec<&Value> = vec![&state["values"]["root_module"]];
-    while let Some(module) = modules.pop() {
-        modules.extend(module["child_modules"].as_array().into_iter().flatten());
-        for one in module["resources"].as_array().into_iter().flatten() {
-            push(&mut all, &one["type"], one["mode"].as_str(), &one["values"]);
+    for (id, wish) in wishes.owners {
+        let (context, gate) = (context.clone(), gate.clone());
+        let owns = owns.remove(&id).unwrap_or_default();
+        running.spawn(async move {
+            let _turn = gate.acquire().await;
+            (id, judge_owner(&context, &wish, &owns).await)
+        });
+    }
+    let mut done = report.read;
+    while let Some(ended) = running.join_next().await {
+        done += 1;
+        progress.say(&format!("compared {done} of {}", report.expected));
+        // A look that did not come back is in `expected` and in neither of the others.
+        if let Ok((id, judged)) = ended {
+            report.take(&id, judged);
         }
     }
-    for one in state["resources"].as_array().into_iter().flatten() {
-        for instance in one["instances"].as_array().into_iter().flatten() {
-            push(&mut all, &one["type"], one["mode"].as_str(), &instance["attributes"]);
-        }
-    }
-    all
-}
-
-fn push(
-    all: &mut Vec<(String, Map<String, Value>)>,
-    kind: &Value,
-    mode: Option<&str>,
-    values: &Value,
-) {
-    if let (Some(kind), Some("managed"), Some(values)) = (kind.as_str(), mode, values.as_object())
-        && kind.starts_with("nhi_")
-    {
-        all.push((kind.to_owned(), values.clone()));
-    }
-}
-
-/// What a state says.
-fn from_state(state: &Value) -> Result<BTreeMap<String, Wish>, Problem> {
-    if state.get("values").is_none() && state.get("resources").is_none() {
-        return Err(Problem::new("E-STATE", "This is no state")
-            .detail("It has neither values (terraform show -json) nor resources (a state file).")
-            .next("terraform show -json | nhi drift --state -"));
-    }
-    let mut wishes: BTreeMap<String, Wish> = BTreeMap::new();
-    for (kind, values) in resources(state) {
-        let text = |name: &str| values.get(name).and_then(Value::as_str).map(str::to_owned);
-        match kind.as_str() {
-            "nhi_integration" => {
-                let (Some(id), Some(object)) = (text("id"), text("kind")) else { continue };
-                if object == wiring::third_party().name {
-                    continue;
-                }
-                let mut record = BTreeMap::new();
-                for name in [
-                    "purpose",
-                    "environment",
-                    "execution_mode",
-                    "category",
-                    "expires_on",
-                    "review_every",
-                ] {
-                    if let Some(value) = text(name) {
-                        record.insert(name.to_owned(), value);
-                    }
-                }
-                for name in ["business_owner", "technical_owner"] {
-                    if let Some(owner) = values.get(name).and_then(|owner| owner["id"].as_str()) {
-                        record.insert(format!("{name}.id"), owner.to_owned());
-                    }
-                }
-                if let Some(action) =
-                    values.get("ceiling").and_then(|one| one["highest_action"].as_str())
-                {
-                    record.insert("ceiling_action".into(), action.to_owned());
-                }
-                for (label, value) in
-                    values.get("labels").and_then(Value::as_object).into_iter().flatten()
-                {
-                    record.insert(
-                        format!("labels.{label}"),
-                        value.as_str().unwrap_or_default().to_owned(),
-                    );
-                }
-                let wish = wishes.entry(id.clone()).or_default();
-                wish.declared.id = id;
-                wish.declared.record = Some(record);
-                wish.declared.enabled = text("state").map(|state| state == "active");
-                wish.raw_settings = values.get(&object).cloned();
-            }
-            "nhi_scope" => {
-                let Some(id) =
-                    text("id").and_then(|id| id.strip_suffix("/scope").map(str::to_owned))
-                else {
-                    continue;
-                };
-                let texts =
-                    values.get("scopes").and_then(Value::as_array).cloned().unwrap_or_default();
-                let scopes = texts.iter().filter_map(Value::as_str).map(str::to_owned).collect();
-                let dated =
-                    values.get("temporary").and_then(Value::as_object).cloned().unwrap_or_default();
-                let temporary = dated.keys().cloned().collect();
-                let enforcement = Enforcement::from_word(&text("enforcement").unwrap_or_default());
-                let wish = wishes.entry(id.clone()).or_default();
-                wish.declared.id = id;
-                wish.scopes = Some((scopes, temporary, enforcement));
-            }
-            _ => {}
-        }
-    }
-    Ok(wishes)
+    report.found.sort_by(|(_, a), (_, b)| {
+        (&a.subject, &a.facet, a.verdict, &a.actual, &a.expected).cmp(&(
+            &b.subject,
+            &b.facet,
+            b.verdict,
+            &b.actual,
+            &b.expected,
+        ))
+    });
+    report.failed.sort_by(|(a, _), (b, _)| a.cmp(b));
 }
 
 impl Report {
-    fn exit(&self) -> Exit {
-        let mut exit = Exit::Clean;
-        if !self.failed.is_empty() {
-            exit = exit.worst(if self.read == 0 { Exit::Failed } else { Exit::Partial });
+    fn take(&mut self, id: &str, judged: Result<Judged, Problem>) {
+        match judged {
+            Ok(judged) => {
+                self.read += 1;
+                self.found.extend(judged.findings);
+                self.failed.extend(judged.gaps);
+            }
+            Err(problem) => self.failed.push((id.to_owned(), problem)),
         }
-        if !self.found.is_empty() {
-            exit = exit.worst(Exit::Drift);
-        }
-        exit
     }
 
-    fn print(&self, from: &str, exit: Exit, output: &Output) {
+    fn is_partial(&self) -> bool {
+        !self.failed.is_empty() || self.read < self.expected
+    }
+
+    /// Every condition that holds, worst first.
+    fn conditions(&self) -> Vec<Exit> {
+        let has = |condition: Condition| {
+            self.found
+                .iter()
+                .any(|(_, one)| one.condition == condition && one.severity >= self.fail_on)
+        };
+        let nothing_read = self.read == 0 && self.expected > 0;
+        [
+            (nothing_read, Exit::Failed),
+            (has(Condition::Policy), Exit::Policy),
+            (has(Condition::Unfinished), Exit::Unfinished),
+            (has(Condition::Drift), Exit::Drift),
+            (self.is_partial() && !self.allow_partial, Exit::Partial),
+        ]
+        .into_iter()
+        .filter_map(|(holds, exit)| holds.then_some(exit))
+        .collect()
+    }
+
+    fn exit(&self) -> Exit {
+        self.conditions().into_iter().fold(Exit::Clean, Exit::worst)
+    }
+
+    fn print(&self, exit: Exit, output: &Output) {
         let mut last = "";
-        for (one, action) in &self.found {
+        for (_, one) in &self.found {
             if one.subject != last {
                 output.line(&styled(BOLD, &one.subject));
                 last = &one.subject;
             }
-            output.line(&line(one, action));
+            output.line(&line(one));
         }
         for (id, problem) in &self.failed {
             output.warning(&format!("{id}: not read: {problem}"));
         }
         let percent = (self.read * 100).checked_div(self.expected).unwrap_or(100);
+        let told = self.found.iter().filter(|(_, one)| one.condition > Condition::Note).count();
         let (style, verdict) = match exit {
-            Exit::Clean => (GREEN, "In sync".to_owned()),
-            Exit::Drift => (RED, format!("{} difference(s)", self.found.len())),
-            _ => (YELLOW, "Not everything could be read".to_owned()),
+            Exit::Clean if told == 0 => (GREEN, "In sync".to_owned()),
+            Exit::Clean => (GREEN, format!("{told} difference(s), none that counts here")),
+            Exit::Failed | Exit::Partial => (YELLOW, "Not everything could be read".to_owned()),
+            _ => (RED, format!("{told} difference(s)")),
         };
         output.line(&format!(
-            "{}: {} integration(s) declared in {from}, {} read ({percent} %), {} not read.",
+            "{}: {} declared in {}, {} read ({percent} %), {} gap(s).",
             styled(style, &verdict),
             self.expected,
+            self.from,
             self.read,
             self.failed.len()
         ));
+        let words: Vec<&str> = self.conditions().into_iter().map(Exit::word).collect();
+        if words.len() > 1 {
+            output.line(&format!("Holds: {} (exit {}).", words.join(", "), exit.code()));
+        }
+        if self.demo {
+            output.hint("demo = true: floors of durations are seconds.");
+        }
     }
 
-    fn json(&self, from: &str, exit: Exit) -> Value {
-        let mut conditions = Vec::new();
-        if !self.found.is_empty() {
-            conditions.push(Exit::Drift.word());
-        }
-        if !self.failed.is_empty() {
-            conditions.push(Exit::Partial.word());
-        }
+    fn json(&self, exit: Exit) -> Value {
+        let words: Vec<&str> = self.conditions().into_iter().map(Exit::word).collect();
+        let text = |text: &str| if text.is_empty() { Value::Null } else { json!(text) };
         json!({
-            "declared": from,
-            "coverage": { "expected": self.expected, "read": self.read, "failed": self.failed.len() },
-            "drift": self.found.iter().map(|(one, action)| json!({
+            "format": "nhi-drift/1",
+            "declared": self.from,
+            "demo": self.demo,
+            "coverage": { "expected": self.expected, "read": self.read, "gaps": self.failed.len() },
+            "findings": self.found.iter().map(|(print, one)| json!({
+                "fingerprint": HEXLOWER.encode(print),
+                "rule": one.rule,
+                "severity": one.severity.as_str(),
+                "condition": one.condition.as_str(),
+                "counts": one.condition > Condition::Note && one.severity >= self.fail_on,
                 "subject": one.subject,
                 "facet": one.facet,
                 "verdict": one.verdict.as_str(),
-                "expected": one.expected,
-                "actual": one.actual,
-                "action": if action.is_empty() { Value::Null } else { json!(action) },
+                "expected": text(&one.expected),
+                "actual": text(&one.actual),
+                "action": one.action.map(|action| action.as_str()),
+                "why": text(&one.why),
             })).collect::<Vec<_>>(),
             "not_read": self.failed.iter().map(|(id, problem)| json!({
-                "subject": id, "code": problem.code, "why": problem.detail,
+                "subject": id, "code": problem.code, "why": problem.detail, "next": problem.next,
             })).collect::<Vec<_>>(),
-            "outcome": { "code": exit.code(), "word": exit.word(), "conditions": conditions },
+            "outcome": { "code": exit.code(), "word": exit.word(), "conditions": words },
         })
     }
 }
 
-fn line(one: &Found, action: &str) -> String {
-    let action = if action.is_empty() { String::new() } else { format!(" ({action})") };
+fn line(one: &Finding) -> String {
+    let action = one.action.map(|action| format!(" ({action})")).unwrap_or_default();
     let text = match one.verdict {
-        Verdict::Added => format!("+ {}: {}{action}", one.facet, one.actual),
         Verdict::Unmanaged => format!("+ credential that nobody declared: {}", one.actual),
+        Verdict::Added => format!("+ {}: {}{action}", one.facet, one.actual),
         Verdict::Removed => format!("- {}: {}{action}", one.facet, one.expected),
-        Verdict::Missing => "- it is not there any more".to_owned(),
+        Verdict::Missing if one.facet == "object" => "- it is not there any more".to_owned(),
+        Verdict::Missing => format!("- {}: {} is not there any more", one.facet, one.expected),
         Verdict::Changed => format!("~ {}: {:?} -> {:?}", one.facet, one.expected, one.actual),
     };
-    let style = match one.verdict {
-        Verdict::Added | Verdict::Unmanaged => GREEN,
-        Verdict::Removed | Verdict::Missing => RED,
-        Verdict::Changed => YELLOW,
+    let style = match (one.condition, one.verdict) {
+        (Condition::Note, _) => DIM,
+        (_, Verdict::Added | Verdict::Unmanaged) => GREEN,
+        (_, Verdict::Removed | Verdict::Missing) => RED,
+        (_, Verdict::Changed) => YELLOW,
     };
-    format!("  {}", styled(style, &text))
+    let why = if one.why.is_empty() { String::new() } else { format!("  # {}", one.why) };
+    format!("  {}{}", styled(style, &text), styled(DIM, &why))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use domain::Action;
+    use policy::drift;
+
     use super::*;
 
-    #[test]
-    fn only_our_resources_are_taken_from_a_state() {
-        let state = json!({ "format_version": "1.0", "values": { "root_module": {
-            "resources": [
-                { "type": "aws_iam_access_key", "mode": "managed", "values": { "secret": "s" } },
-                { "type": "nhi_scope", "mode": "managed", "values": {
-                    "id": "bao/openbao_approle/x/scope", "scopes": ["a:read"], "enforcement": "exact" } },
-            ],
-            "child_modules": [{ "resources": [
-                { "type": "nhi_integration", "mode": "managed", "values": {
-                    "id": "bao/openbao_approle/x", "kind": "openbao_approle", "purpose": "p",
-                    "state": "active", "openbao_approle": { "token_ttl": "1h" } } },
-            ] }],
-        } } });
-        let wishes = from_state(&state).unwrap();
-        let wish = &wishes["bao/openbao_approle/x"];
-        assert_eq!(wishes.len(), 1);
-        assert_eq!(wish.declared.enabled, Some(true));
-        assert!(wish.scopes.as_ref().unwrap().0.contains("a:read"));
-        assert!(!format!("{wishes:?}").contains("\"s\""));
+    const ID: &str = "bao/openbao_approle/invoice-sync";
+
+    fn report() -> Report {
+        let scopes = drift::scopes(
+            ID,
+            [(&"secret/data/payroll/*:read".to_owned(), Action::Secret)],
+            [(&"secret/data/invoices/*:read".to_owned(), Action::Secret)],
+        );
+        let declared = drift::Declared {
+            id: ID.into(),
+            settings: Some(BTreeMap::from([("token_ttl".into(), "1h".into())])),
+            record: Some(BTreeMap::from([("purpose".into(), "Copies invoices".into())])),
+            enabled: Some(true),
+        };
+        let observed = drift::Observed {
+            settings: BTreeMap::from([("token_ttl".into(), "24h".into())]),
+            unmanaged: BTreeMap::from([(
+                "0e8c".into(),
+                "(issued 2026-11-20, last use unknown)".into(),
+            )]),
+            ..drift::Observed::default()
+        };
+        let slot = format!("{ID}/credential/default");
+        let sinks = |status| vec![("app", "bao:secret/apps/x".to_owned(), status)];
+        let facts = drift::SlotFacts {
+            id: &slot,
+            status: "retire_due",
+            key_id: Some("k2"),
+            sinks: sinks("changed"),
+            outlived: vec!["k1"],
+            active: true,
+            ..Default::default()
+        };
+        let other = drift::SlotFacts {
+            id: "bao/openbao_approle/other/credential/default",
+            status: "held",
+            note: Some("sink-changed-by-others"),
+            active: true,
+            ..Default::default()
+        };
+        let standing = BTreeMap::from([("expired", policy::rules::Verdict::Disable)]);
+        let owns = [ID.to_owned()];
+        let mut all = scopes;
+        all.extend(drift::compare(&declared, &observed));
+        all.extend(drift::slot(&facts));
+        all.extend(drift::slot(&other));
+        all.extend(drift::standing(ID, &standing));
+        all.extend(drift::owner("owner/ann", "left", Some("2026-11-01"), &owns));
+        all.push(drift::missing("bao/openbao_approle/gone"));
+        let gap = Problem::new("E-UNREADABLE", "Cannot read an object")
+            .detail("bao/openbao_approle/dark: 403.")
+            .next("nhi doctor bao");
+        Report {
+            from: "nhi.db".into(),
+            demo: false,
+            found: all.into_iter().map(|one| (one.fingerprint("cluster", "role"), one)).collect(),
+            expected: 4,
+            read: 3,
+            failed: vec![("bao/openbao_approle/dark".into(), gap)],
+            fail_on: Severity::Low,
+            allow_partial: false,
+        }
     }
 
     #[test]
-    fn what_is_no_state_is_refused_with_the_command_that_makes_one() {
-        assert!(from_state(&json!({})).unwrap_err().to_string().contains("terraform show -json"));
+    fn the_report_for_programs_keeps_its_shape() {
+        let report = report();
+        let text = serde_json::to_string_pretty(&report.json(report.exit())).unwrap();
+        insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn the_report_for_people_keeps_its_shape() {
+        let report = report();
+        let lines: Vec<String> = report.found.iter().map(|(_, one)| line(one)).collect();
+        let plain = anstream::adapter::strip_str(&lines.join("\n")).to_string();
+        insta::assert_snapshot!(plain);
+    }
+
+    #[test]
+    fn of_several_conditions_the_worst_is_the_exit_code_and_all_are_said() {
+        let mut report = report();
+        let words = |report: &Report| {
+            report.conditions().into_iter().map(Exit::word).collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(words(&report), "policy unfinished drift partial");
+        assert_eq!(report.exit(), Exit::Policy);
+        report.found.retain(|(_, one)| one.condition != Condition::Policy);
+        assert_eq!(report.exit(), Exit::Unfinished);
+        report.found.retain(|(_, one)| one.condition != Condition::Unfinished);
+        assert_eq!(report.exit(), Exit::Drift);
+        report.fail_on = Severity::Critical;
+        assert_eq!(report.exit(), Exit::Partial);
+        report.allow_partial = true;
+        assert_eq!(report.exit(), Exit::Clean);
+        // Nothing read is never clean, whatever is allowed.
+        report.read = 0;
+        assert_eq!(report.exit(), Exit::Failed);
     }
 }

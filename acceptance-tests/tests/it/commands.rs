@@ -1,0 +1,143 @@
+//! What people type between two runs of the core: `nhi`, the real program, on a real server.
+
+use serde_json::{Value, json};
+
+use crate::{BASE, applied, holds, in_world};
+
+fn parsed(text: &str) -> acceptance_tests::Result<Value> {
+    serde_json::from_str(text).map_err(|error| format!("{error}: {text}"))
+}
+
+fn told(report: &Value, rule: &str) -> bool {
+    report["findings"].as_array().into_iter().flatten().any(|one| one["rule"] == rule)
+}
+
+#[test]
+fn drift_names_credentials_sinks_settings_and_records_from_the_ledger_and_from_a_state() {
+    applied(|world| {
+        for words in [&["drift"][..], &["drift", "--state", "terraform.tfstate"]] {
+            world.nhi(words)?.expect(0)?;
+        }
+        let key = world.bao.accessors("invoice-sync")?.remove(0);
+        let stray = world.bao.add_secret_id("invoice-sync")?;
+        world.bao.post(
+            "/v1/auth/approle/role/invoice-sync/secret-id-accessor/destroy",
+            json!({ "secret_id_accessor": key }),
+        )?;
+        world.bao.post(
+            "/v1/secret/data/apps/invoice-sync",
+            json!({ "data": { "secret_id": "wrong" } }),
+        )?;
+        world.bao.post("/v1/auth/approle/role/invoice-sync", json!({ "token_ttl": "24h" }))?;
+        for words in [
+            &["drift", "--format", "json"][..],
+            &["drift", "--format", "json", "--state", "terraform.tfstate"],
+        ] {
+            let said = world.nhi(words)?.expect(2)?;
+            let report = parsed(&said)?;
+            for rule in
+                ["credential-missing", "credential-unmanaged", "sink-changed", "setting-changed"]
+            {
+                holds(told(&report, rule), rule, &said)?;
+            }
+            holds(said.contains(&stray) && said.contains(&key), "both keys are named", &said)?;
+        }
+        // What somebody may still be using is high; nothing here is critical.
+        world.nhi(&["drift", "--fail-on", "critical"])?.expect(0)?;
+        world.apply()?;
+        world
+            .bao
+            .ask("DELETE", "/v1/secret/metadata/apps/invoice-sync", None)
+            .map_err(|error| error.to_string())?;
+        let said = world.nhi(&["drift"])?.expect(2)?;
+        holds(said.contains("- sinks.app: bao:secret/apps/invoice-sync"), "the sink", &said)
+    });
+}
+
+#[test]
+fn drift_says_that_an_integration_is_gone_or_another_one() {
+    applied(|world| {
+        world.bao.ask("DELETE", "/v1/auth/approle/role/invoice-sync", None)?;
+        let said = world.nhi(&["drift"])?.expect(2)?;
+        holds(said.contains("it is not there any more"), "it is gone", &said)?;
+        world.bao.post(
+            "/v1/auth/approle/role/invoice-sync",
+            json!({ "token_policies": ["nhi/invoice-sync"] }),
+        )?;
+        let said = world.nhi(&["drift"])?.expect(2)?;
+        holds(said.contains("standing.recreated"), "it is another one", &said)
+    });
+}
+
+#[test]
+fn an_end_that_passed_is_out_of_policy_and_outranks_drift() {
+    // Nothing is issued to what has ended, so it has no credential.
+    let (main, _) = BASE.split_once("resource \"nhi_rotation_schedule\"").unwrap();
+    let ended = main.replace(
+        "  environment     = \"production\"\n",
+        "  environment     = \"production\"\n  expires_on      = \"2020-01-01\"\n",
+    );
+    in_world(&ended, |world| {
+        world.apply()?;
+        world.bao.widen("nhi/invoice-sync", "secret/data/payroll/*")?;
+        let said = world.nhi(&["drift"])?.expect(4)?;
+        holds(said.contains("standing.expired"), "the end is named", &said)?;
+        holds(said.contains("Holds: policy, drift"), "and the rest is not hidden", &said)
+    });
+}
+
+#[test]
+fn what_was_not_read_is_never_in_sync() {
+    applied(|world| {
+        let hcl = world.read("nhi.hcl")?;
+        world.write("nhi.hcl", &hcl.replace("127.0.0.1:", "127.0.0.2:1"))?;
+        let said = world.nhi(&["drift"])?.expect(1)?;
+        holds(said.contains("0 read (0 %)"), "nothing was read", &said)?;
+        let said = world.nhi(&["drift", "--allow-partial"])?.expect(1)?;
+        holds(said.contains("not read"), "and allowing it changes nothing", &said)?;
+        // The realm's key is not here: what is ours cannot be told.
+        world.write("nhi.hcl", &hcl.replace("NHI_REALM_KEY", "NHI_NO_SUCH_KEY"))?;
+        let said = world.nhi(&["drift", "--state", "terraform.tfstate"])?;
+        holds(said.code != 0 && said.said.contains("E-REALM"), "the slot is a gap", &said.said)
+    });
+}
+
+#[test]
+fn a_state_that_is_not_understood_is_refused() {
+    applied(|world| {
+        for (text, why) in [
+            ("", "it is empty"),
+            ("{", "no JSON"),
+            ("{\"encrypted_data\":\"x\",\"serial\":1}", "encrypted"),
+            ("{\"format_version\":\"1.2\",\"planned_values\":{}}", "a plan"),
+        ] {
+            world.write("odd.json", text)?;
+            let said = world.nhi(&["drift", "--state", "odd.json"])?.expect(1)?;
+            holds(said.contains(why) && said.contains("Next:"), why, &said)?;
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn a_deleted_ledger_takes_history_and_nothing_else() {
+    applied(|world| {
+        for name in ["nhi.db", "nhi.db-wal", "nhi.db-shm"] {
+            let _ = std::fs::remove_file(world.folder.join(name));
+        }
+        world.plan_is_empty()?;
+        let said = world.nhi(&["drift"])?.expect(1)?;
+        holds(said.contains("nhi drift --state -"), "what to do instead is said", &said)?;
+        world.nhi(&["drift", "--state", "terraform.tfstate"])?.expect(0)?;
+        world.nhi(&["ledger", "verify"])?.expect(0)?;
+        // The next deeds begin a new one, which knows the slot again.
+        let changed = BASE.replace("\"30d\"", "\"60d\"");
+        world.write("main.tf", &changed.replace("every night", "every single night"))?;
+        world.apply()?;
+        world.plan_is_empty()?;
+        let said = world.nhi(&["drift", "--format", "json"])?.expect(0)?;
+        holds(parsed(&said)?["coverage"]["read"] == 1, "it is compared again", &said)?;
+        world.nhi(&["ledger", "verify"])?.expect(0)?;
+        Ok(())
+    });
+}

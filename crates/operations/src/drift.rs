@@ -1,0 +1,606 @@
+//! The world against what a ledger or a state says is declared, by the very looks and judgments
+//! that a plan takes. Changes nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use connector::Kind;
+use domain::{
+    Action, CredentialId, IntegrationId, Setting, Settings,
+    field::{Default::Vendor as VendorChooses, Field},
+};
+use jiff::{Timestamp, civil::Date};
+use ledger::Selection;
+use policy::{
+    Schedule,
+    drift::{self, Declared, Finding, Observed, SlotFacts, compare},
+    schedule::Written,
+    scopes::{Declared as Standing, Enforcement, echo, highest_action},
+    settings::spelled_as,
+    standing::standing,
+};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    Context, Delivery, KindLattice, Problem, SlotSpec, look_up_owner, observe_integration,
+    observe_slot,
+};
+
+/// Scopes as they are declared.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WishedScopes {
+    /// Standing ones.
+    pub standing: BTreeSet<String>,
+    /// Temporary ones, with their end where it is known.
+    pub temporary: BTreeMap<String, Option<Timestamp>>,
+    /// Which differences are drift.
+    pub enforcement: Enforcement,
+    /// What single scopes really let their holder do, as a person said.
+    pub classify: BTreeMap<String, Action>,
+}
+
+/// A credential slot as it is declared.
+#[derive(Debug, Clone, Default)]
+pub struct WishedSlot {
+    /// Its name in the integration.
+    pub name: String,
+    /// The type of credential; the kind's own where nobody said.
+    pub credential_type: Option<String>,
+    /// When it rotates.
+    pub schedule: Option<Schedule>,
+    /// Where its secret goes.
+    pub deliveries: Vec<Delivery>,
+    /// The key that is known as current: id, generation, when issued, when it ends.
+    pub known: Option<(String, u64, Option<Timestamp>, Option<Timestamp>)>,
+}
+
+/// One integration as it is declared, as far as anybody said.
+#[derive(Debug, Clone, Default)]
+pub struct Wish {
+    /// Its id.
+    pub id: String,
+    /// The incarnation that is known.
+    pub vendor_id: Option<String>,
+    /// Governance fields by dotted name.
+    pub record: Option<BTreeMap<String, String>>,
+    /// Settings by name.
+    pub settings: Option<Value>,
+    /// Whether it is to be active.
+    pub enabled: Option<bool>,
+    /// Its scopes.
+    pub scopes: Option<WishedScopes>,
+    /// Its slots.
+    pub slots: Vec<WishedSlot>,
+}
+
+/// An owner who is bound to a directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WishedOwner {
+    /// `owner/<name>`.
+    pub id: String,
+    /// The connection that is the directory, and the entry in it.
+    pub entry: (String, String),
+    /// The department that is declared.
+    pub department: Option<String>,
+    /// Since when they were known to be inactive.
+    pub inactive_since: Option<Date>,
+}
+
+/// An integration that its vendor runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WishedThirdParty {
+    /// Its id.
+    pub id: String,
+    /// The last day it may live.
+    pub expires_on: Option<Date>,
+    /// The last day of its contract.
+    pub contract_ends_on: Option<Date>,
+}
+
+/// Everything that is declared.
+#[derive(Debug, Clone, Default)]
+pub struct Wishes {
+    /// Integrations by id.
+    pub integrations: BTreeMap<String, Wish>,
+    /// Owners with a directory, by id.
+    pub owners: BTreeMap<String, WishedOwner>,
+    /// What vendors run.
+    pub third_parties: Vec<WishedThirdParty>,
+}
+
+impl Wishes {
+    /// How many things there are to look at.
+    pub fn count(&self) -> usize {
+        self.integrations.len() + self.owners.len() + self.third_parties.len()
+    }
+}
+
+/// What a look at one declared thing came to.
+#[derive(Debug, Clone, Default)]
+pub struct Judged {
+    /// What was found, each with its fingerprint.
+    pub findings: Vec<([u8; 16], Finding)>,
+    /// Parts that could not be read: what, and why.
+    pub gaps: Vec<(String, Problem)>,
+}
+
+impl Judged {
+    fn found(&mut self, tenant: &str, stable: &str, all: impl IntoIterator<Item = Finding>) {
+        let printed = all.into_iter().map(|one| (one.fingerprint(tenant, stable), one));
+        self.findings.extend(printed);
+    }
+}
+
+/// Looks at one integration with its scopes and slots.
+///
+/// # Errors
+///
+/// It could not be read. That is never an absence.
+pub async fn judge_integration(context: &Context, wish: &Wish) -> Result<Judged, Problem> {
+    let id: IntegrationId = wish.id.parse().map_err(|error: domain::id::IdError| {
+        Problem::new("E-ID", "A declared id is not one of ours").detail(error.to_string())
+    })?;
+    let platform = context.connections.platform(&id.connection)?;
+    let Some(kind) = platform.kinds().iter().find(|kind| kind.name == id.kind) else {
+        return Err(Problem::new("E-KIND", "This connection cannot hold it").detail(format!(
+            "{id}: connection {:?} is {}, which has no {}.",
+            id.connection,
+            platform.name(),
+            id.kind
+        )));
+    };
+    let lattice = KindLattice { platform, kind: kind.name };
+    let mut judged = Judged::default();
+    let seen = observe_integration(context, &id, None, wish.vendor_id.as_deref()).await?;
+    let Some(seen) = seen else {
+        let tenant = context.tenant(&id.connection).await?;
+        let stable = wish.vendor_id.clone().unwrap_or_else(|| id.key.clone());
+        judged.found(&tenant, &stable, [drift::missing(&wish.id)]);
+        return Ok(judged);
+    };
+    let (tenant, live) = (&seen.tenant, &seen.observed);
+    let stable = wish.vendor_id.as_deref().unwrap_or(&live.vendor_id);
+    for gap in &live.gaps {
+        let problem = Problem::new("E-UNREADABLE", "A part of an object cannot be read")
+            .detail(format!("{:?}: {}", gap.extent, gap.cause))
+            .next(format!("nhi doctor {}", id.connection));
+        judged.gaps.push((wish.id.clone(), problem));
+    }
+
+    let mut declared =
+        Declared { id: wish.id.clone(), enabled: wish.enabled, ..Declared::default() };
+    let known = |key: &String| seen.tell(key).trim_start_matches(key.as_str()).trim().to_owned();
+    let unmanaged = seen.unmanaged.iter().map(|key| (key.clone(), known(key))).collect();
+    let mut observed = Observed { enabled: live.enabled, unmanaged, ..Observed::default() };
+    if let Some(raw) = &wish.settings {
+        let known = settings_from(kind.fields, raw);
+        let mut now = spelled_as(kind.fields, &live.settings, &known);
+        // What the platform chose where nobody said anything is no difference.
+        for field in kind.fields.iter().filter(|field| field.default == VendorChooses) {
+            if !known.0.contains_key(field.name) {
+                now.0.remove(field.name);
+            }
+        }
+        declared.settings = Some(in_words(&known));
+        observed.settings = in_words(&now);
+    }
+    if let Some(record) = &wish.record {
+        let now = live.record.clone().unwrap_or_default();
+        let now = record_words(&serde_json::from_str(&now.to_json()).unwrap_or_default());
+        let compared = |name: &String| is_governance(name) || record.contains_key(name);
+        observed.record = now.into_iter().filter(|(name, _)| compared(name)).collect();
+        declared.record = Some(record.clone());
+    }
+    judged.found(tenant, stable, compare(&declared, &observed));
+
+    let said = |name: &str| wish.record.as_ref().and_then(|record| record.get(name));
+    let facts = seen
+        .facts(said("expires_on").map(String::as_str), said("review_every").map(String::as_str));
+    let verdicts = standing(&facts, &context.rules, context.now());
+    judged.found(tenant, stable, drift::standing(&wish.id, &verdicts));
+
+    if let Some(scopes) = &wish.scopes {
+        let live = live.scopes.iter().map(|held| held.scope.clone()).collect();
+        judged.found(tenant, stable, judge_scopes(&wish.id, scopes, &live, lattice, context.now()));
+    }
+    for slot in &wish.slots {
+        let slot_id = CredentialId { integration: id.clone(), name: slot.name.clone() };
+        let spec = spec_of(&slot_id, slot, kind, stable);
+        let stable = format!("{stable}/{}", slot.name);
+        match judge_slot(context, spec, live.enabled).await {
+            Ok(found) => judged.found(tenant, &stable, found),
+            Err(problem) => judged.gaps.push((slot_id.to_string(), problem)),
+        }
+    }
+    Ok(judged)
+}
+
+fn judge_scopes(
+    id: &str,
+    wish: &WishedScopes,
+    live: &BTreeSet<domain::Scope>,
+    lattice: KindLattice,
+    now: Timestamp,
+) -> Vec<Finding> {
+    let mut scopes = wish.standing.clone();
+    // A temporary scope that is live is declared too.
+    scopes.extend(wish.temporary.keys().cloned());
+    let compared =
+        echo(&lattice, &Standing { scopes, ..Standing::default() }, live, wish.enforcement);
+    let action = |text: &String| highest_action(&lattice, [text], &wish.classify);
+    let with_action = |text| (text, action(text));
+    let added = compared.extra.iter().filter(|_| wish.enforcement != Enforcement::AtLeast);
+    let gone = compared.gone.iter().filter(|text| {
+        wish.enforcement != Enforcement::AtMost && !wish.temporary.contains_key(*text)
+    });
+    let mut found = drift::scopes(id, added.map(with_action), gone.map(with_action));
+    for (scope, until) in &wish.temporary {
+        if let Some(until) = until.filter(|until| now >= *until)
+            && !compared.gone.contains(scope)
+        {
+            found.push(drift::scope_outlived(id, scope, until, action(scope)));
+        }
+    }
+    found
+}
+
+fn spec_of(
+    id: &CredentialId,
+    slot: &WishedSlot,
+    kind: &'static Kind,
+    vendor_id: &str,
+) -> Option<SlotSpec> {
+    let credential_type = kind
+        .credential_types
+        .iter()
+        .find(|one| slot.credential_type.as_deref() == Some(one.name))
+        .or(kind.credential_types.first())?;
+    Some(SlotSpec {
+        id: id.clone(),
+        vendor_id: vendor_id.to_owned(),
+        kind,
+        credential_type,
+        settings: Settings::default(),
+        schedule: slot.schedule.clone(),
+        deliveries: slot.deliveries.clone(),
+        integration_ends: None,
+        known: slot.known.clone(),
+    })
+}
+
+async fn judge_slot(
+    context: &Context,
+    spec: Option<SlotSpec>,
+    active: bool,
+) -> Result<Vec<Finding>, Problem> {
+    let Some(spec) = spec else {
+        return Err(Problem::new("E-KIND", "This kind has no credentials")
+            .detail("A slot is declared on an integration that cannot have one."));
+    };
+    let Some(seen) = observe_slot(context, &spec).await? else { return Ok(Vec::new()) };
+    let now = context.now();
+    let id = spec.id.to_string();
+    let outlived = seen.previous.iter().filter(|one| one.retire_after.is_none_or(|at| now >= at));
+    let sinks = spec.deliveries.iter().filter_map(|delivery| {
+        let seen = seen.deliveries.get(&delivery.name)?;
+        Some((delivery.name.as_str(), delivery.place(), seen.status))
+    });
+    Ok(drift::slot(&SlotFacts {
+        id: &id,
+        status: seen.status,
+        key_id: seen.key_id.as_deref(),
+        note: seen.note.as_deref(),
+        sinks: sinks.collect(),
+        outlived: outlived.map(|one| one.key_id.as_str()).collect(),
+        active,
+    }))
+}
+
+/// Asks a directory whether an owner is still there; `owns` are integrations that name them.
+///
+/// # Errors
+///
+/// The directory could not be read. That is no sign that somebody left.
+pub async fn judge_owner(
+    context: &Context,
+    wish: &WishedOwner,
+    owns: &[String],
+) -> Result<Judged, Problem> {
+    let (connection, entry) = &wish.entry;
+    let (seen, _) = look_up_owner(context, connection, entry).await?;
+    let (status, since) = policy::owner::status(
+        &seen,
+        wish.department.as_deref(),
+        wish.inactive_since,
+        &context.rules,
+        context.now(),
+    );
+    let since = since.map(|day| day.to_string());
+    let mut judged = Judged::default();
+    judged.found(connection, entry, drift::owner(&wish.id, status, since.as_deref(), owns));
+    Ok(judged)
+}
+
+/// Judges what a vendor runs by its dates alone: nothing of it can be read.
+pub fn judge_third_party(context: &Context, wish: &WishedThirdParty) -> Judged {
+    let verdicts = policy::standing::third_party(
+        wish.expires_on,
+        wish.contract_ends_on,
+        &context.rules,
+        context.now(),
+    );
+    let mut judged = Judged::default();
+    judged.found("none", &wish.id, drift::standing(&wish.id, &verdicts));
+    judged
+}
+
+/// What the ledger says was declared last.
+///
+/// # Errors
+///
+/// It cannot be read.
+pub async fn declared_in_ledger(context: &Context) -> Result<Wishes, Problem> {
+    let ledger = &context.ledger;
+    let mut wishes = Wishes::default();
+    for row in ledger.integrations(&Selection::declared()).await? {
+        let Some(document) = row.declared else { continue };
+        let facet = |name: &str| document.value.get(name).cloned();
+        let scopes = facet("scopes").map(|facet| wished_scopes(&facet));
+        let enabled = facet("enabled").and_then(|facet| facet.get("enabled")?.as_bool());
+        let vendor_id = row
+            .applied
+            .as_ref()
+            .and_then(|applied| applied.value.get("object")?.get("vendor_id")?.as_str())
+            .map(str::to_owned);
+        wishes.integrations.insert(
+            row.id.clone(),
+            Wish {
+                id: row.id,
+                vendor_id,
+                record: facet("record").map(|record| {
+                    let mut words = record_words(&record);
+                    words.retain(|name, _| is_governance(name));
+                    words
+                }),
+                settings: facet("settings"),
+                enabled,
+                scopes,
+                slots: Vec::new(),
+            },
+        );
+    }
+    let keys = ledger.credentials(&Selection::declared()).await?;
+    for slot in ledger.slots(&Selection::declared()).await? {
+        let Some(wish) = wishes.integrations.get_mut(&slot.integration) else { continue };
+        let key = keys.iter().find(|key| {
+            key.integration == slot.integration && Some(&key.vendor_id) == slot.current.as_ref()
+        });
+        let sinks = slot.sinks.as_ref().and_then(Value::as_object).into_iter().flatten();
+        wish.slots.push(WishedSlot {
+            name: slot.name,
+            credential_type: key.map(|key| key.kind.clone()),
+            schedule: slot.schedule.as_ref().and_then(|value| schedule_written(value).read()),
+            deliveries: sinks
+                .filter_map(|(name, place)| {
+                    let (connection, path) = place.as_str()?.split_once(':')?;
+                    Some(delivery(name, connection, path))
+                })
+                .collect(),
+            known: slot.current.map(|current| (current, slot.generation, None, None)),
+        });
+    }
+    Ok(wishes)
+}
+
+/// A delivery of which only its place is known: all that a look needs.
+pub fn delivery(name: &str, connection: &str, path: &str) -> Delivery {
+    Delivery {
+        name: name.to_owned(),
+        connection: connection.to_owned(),
+        path: path.trim_matches('/').to_owned(),
+        fields: BTreeMap::new(),
+        merge: false,
+    }
+}
+
+/// Scopes as the ledger keeps them.
+pub(crate) fn scopes_json(wish: &Standing, enforcement: Enforcement) -> Value {
+    let until: Map<String, Value> = wish
+        .temporary
+        .iter()
+        .map(|(scope, one)| (scope.clone(), json!(one.until.to_string())))
+        .collect();
+    json!({ "scopes": wish.scopes, "temporary": until, "enforcement": enforcement.as_str() })
+}
+
+/// Reads [`scopes_json`], and the form of the first version, which had no ends.
+fn wished_scopes(facet: &Value) -> WishedScopes {
+    let texts = |value: Option<&Value>| -> Vec<String> {
+        let all = value.and_then(Value::as_array).cloned().unwrap_or_default();
+        all.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    let temporary = match facet.get("temporary") {
+        Some(Value::Object(dated)) => dated
+            .iter()
+            .map(|(scope, until)| {
+                (scope.clone(), until.as_str().and_then(|until| until.parse().ok()))
+            })
+            .collect(),
+        list => texts(list).into_iter().map(|scope| (scope, None)).collect(),
+    };
+    let word = facet.get("enforcement").and_then(Value::as_str).unwrap_or("exact");
+    WishedScopes {
+        standing: texts(facet.get("scopes")).into_iter().collect(),
+        temporary,
+        enforcement: Enforcement::from_word(word),
+        classify: BTreeMap::new(),
+    }
+}
+
+/// A schedule as the ledger keeps it: members as in HCL.
+pub(crate) fn schedule_json(schedule: &Schedule) -> Value {
+    let Written {
+        name,
+        every,
+        anchor,
+        spread,
+        min_age,
+        overlap,
+        overdue_after,
+        lifetime,
+        windows,
+        timezone,
+        blackout,
+        outside_window,
+    } = schedule.written();
+    let windows: Vec<Value> = windows
+        .into_iter()
+        .map(|(days, start, length)| json!({ "days": days, "start": start, "length": length }))
+        .collect();
+    let blackout: Vec<Value> = blackout
+        .into_iter()
+        .map(|(from, until, reason)| json!({ "from": from, "until": until, "reason": reason }))
+        .collect();
+    json!({
+        "name": name, "every": every, "anchor": anchor, "spread": spread, "min_age": min_age,
+        "overlap": overlap, "overdue_after": overdue_after, "lifetime": lifetime,
+        "windows": windows, "timezone": timezone, "blackout": blackout,
+        "outside_window": outside_window,
+    })
+}
+
+/// Reads a schedule out of a state or the ledger: members as in HCL.
+pub fn schedule_written(value: &Value) -> Written {
+    let text = |value: &Value, name: &str| value[name].as_str().map(str::to_owned);
+    let list = |name: &str| value[name].as_array().cloned().unwrap_or_default();
+    let must = |value: &Value, name: &str| text(value, name).unwrap_or_default();
+    Written {
+        name: must(value, "name"),
+        every: must(value, "every"),
+        anchor: text(value, "anchor"),
+        spread: text(value, "spread"),
+        min_age: text(value, "min_age"),
+        overlap: text(value, "overlap"),
+        overdue_after: text(value, "overdue_after"),
+        lifetime: text(value, "lifetime"),
+        windows: list("windows")
+            .iter()
+            .map(|one| {
+                let days = one["days"].as_array().cloned().unwrap_or_default();
+                let days = days.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+                (days, must(one, "start"), must(one, "length"))
+            })
+            .collect(),
+        timezone: text(value, "timezone"),
+        blackout: list("blackout")
+            .iter()
+            .map(|one| (must(one, "from"), must(one, "until"), must(one, "reason")))
+            .collect(),
+        outside_window: text(value, "outside_window"),
+    }
+}
+
+/// Members of a record that people declare. Addresses are no part of the ledger, so they are
+/// compared only where a state names them.
+fn is_governance(name: &str) -> bool {
+    const NAMES: [&str; 10] = [
+        "purpose",
+        "environment",
+        "execution_mode",
+        "category",
+        "expires_on",
+        "review_every",
+        "ceiling_action",
+        "ceiling_scopes",
+        "business_owner.id",
+        "technical_owner.id",
+    ];
+    NAMES.contains(&name) || name.starts_with("labels.")
+}
+
+fn settings_from(fields: &[Field], raw: &Value) -> Settings {
+    let mut settings = Settings::default();
+    for field in fields {
+        let setting = match raw.get(field.name) {
+            Some(Value::String(text)) => Setting::Text(text.clone()),
+            Some(Value::Bool(flag)) => Setting::Flag(*flag),
+            Some(Value::Number(number)) => match number.as_i64() {
+                Some(count) => Setting::Count(count),
+                None => continue,
+            },
+            Some(Value::Array(items)) => {
+                Setting::Texts(items.iter().filter_map(Value::as_str).map(str::to_owned).collect())
+            }
+            _ => continue,
+        };
+        settings.0.insert(field.name.to_owned(), setting);
+    }
+    settings
+}
+
+fn in_words(settings: &Settings) -> BTreeMap<String, String> {
+    let word = |setting: &Setting| match setting {
+        Setting::Text(text) => text.clone(),
+        Setting::Flag(flag) => flag.to_string(),
+        Setting::Count(count) => count.to_string(),
+        Setting::Texts(texts) => texts.iter().cloned().collect::<Vec<_>>().join(", "),
+    };
+    settings.0.iter().map(|(name, setting)| (name.clone(), word(setting))).collect()
+}
+
+/// A record's members by dotted name.
+fn record_words(record: &Value) -> BTreeMap<String, String> {
+    let mut out = BTreeMap::new();
+    for (name, value) in record.as_object().into_iter().flatten() {
+        match value {
+            Value::String(text) => {
+                out.insert(name.clone(), text.clone());
+            }
+            Value::Array(items) => {
+                let texts: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
+                out.insert(name.clone(), texts.join(", "));
+            }
+            Value::Object(inner) => {
+                for (member, value) in inner {
+                    if let Value::String(text) = value {
+                        out.insert(format!("{name}.{member}"), text.clone());
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schedule_in_the_ledger_reads_back_whole() {
+        let written = Written {
+            name: "monthly".into(),
+            every: "30d".into(),
+            spread: Some("3d".into()),
+            lifetime: Some("none".into()),
+            windows: vec![(vec!["sat".into()], "02:00".into(), "4h".into())],
+            timezone: Some("Europe/Zurich".into()),
+            blackout: vec![(
+                "2026-12-20T00:00:00Z".into(),
+                "2027-01-04T00:00:00Z".into(),
+                "freeze".into(),
+            )],
+            ..Written::default()
+        };
+        let schedule = written.read().unwrap();
+        assert_eq!(schedule_written(&schedule_json(&schedule)).read(), Some(schedule));
+    }
+
+    #[test]
+    fn scopes_of_an_older_ledger_have_no_ends_and_are_read() {
+        let old = json!({ "scopes": ["a"], "temporary": ["b"], "enforcement": "at_least" });
+        let read = wished_scopes(&old);
+        assert_eq!(read.temporary, BTreeMap::from([("b".to_owned(), None)]));
+        assert_eq!(read.enforcement, Enforcement::AtLeast);
+    }
+}

@@ -1,0 +1,339 @@
+//! What a Terraform or OpenTofu state says is declared. A form that is not known is refused: what
+//! is not understood is never taken for nothing.
+
+use std::{collections::BTreeMap, io::Read};
+
+use operations::{
+    Delivery, Problem, Wish, WishedOwner, WishedScopes, WishedSlot, WishedThirdParty, Wishes,
+    delivery, schedule_written,
+};
+use policy::scopes::Enforcement;
+use serde_json::{Map, Value};
+
+/// The command that makes what can be read.
+const MAKE: &str = "terraform show -json | nhi drift --state -";
+
+/// The longest state that is read.
+const LONGEST: u64 = 256 << 20;
+
+fn refused(place: &str, why: impl Into<String>) -> Problem {
+    Problem::new("E-STATE", "The state cannot be read")
+        .detail(format!("{place}: {}", why.into()))
+        .next(MAKE)
+}
+
+/// Reads a state from a file or, for `-`, from standard input.
+///
+/// # Errors
+///
+/// It is absent, too long, or no state in a form that is known.
+pub(crate) fn read(place: &str) -> Result<Wishes, Problem> {
+    let mut text = String::new();
+    let read = if place == "-" {
+        std::io::stdin().take(LONGEST + 1).read_to_string(&mut text)
+    } else {
+        std::fs::File::open(place).and_then(|file| file.take(LONGEST + 1).read_to_string(&mut text))
+    };
+    let shown = if place == "-" { "standard input" } else { place };
+    let length = read.map_err(|error| refused(shown, error.to_string()))?;
+    if length as u64 > LONGEST {
+        return Err(refused(shown, "it is longer than 256 MiB."));
+    }
+    if text.trim().is_empty() {
+        return Err(refused(shown, "it is empty."));
+    }
+    let state = serde_json::from_str(&text)
+        .map_err(|error| refused(shown, format!("it is no JSON: {error}.")))?;
+    wishes(&state).map_err(|why| refused(shown, why))
+}
+
+/// What a state declares, or why it cannot be told.
+fn wishes(state: &Value) -> Result<Wishes, String> {
+    let mut wishes = Wishes::default();
+    for (address, kind, values) in resources(state)? {
+        let text = |name: &str| values.get(name).and_then(Value::as_str).map(str::to_owned);
+        let need = |name: &str| text(name).ok_or_else(|| format!("{address} has no {name}."));
+        match kind.as_str() {
+            "nhi_owner" => {
+                let Some(entry) = values.get("directory").filter(|entry| !entry.is_null()) else {
+                    continue;
+                };
+                let part = |name: &str| {
+                    let text = entry[name].as_str().map(str::to_owned);
+                    text.ok_or_else(|| format!("{address}.directory has no {name}."))
+                };
+                let owner = WishedOwner {
+                    id: need("id")?,
+                    entry: (part("connection")?, part("id")?),
+                    department: text("department"),
+                    inactive_since: text("inactive_since").and_then(|day| day.parse().ok()),
+                };
+                wishes.owners.insert(owner.id.clone(), owner);
+            }
+            "nhi_integration" => integration(&mut wishes, &need("id")?, &need("kind")?, &values),
+            "nhi_scope" => {
+                let id = need("id")?;
+                let id = id
+                    .strip_suffix("/scope")
+                    .ok_or_else(|| format!("{address}: {id:?} is no scope's id."))?;
+                wish(&mut wishes, id).scopes = Some(scopes(&values));
+            }
+            "nhi_credential" => {
+                let id = need("id")?;
+                let (parent, _) = id
+                    .split_once("/credential/")
+                    .ok_or_else(|| format!("{address}: {id:?} is no credential's id."))?;
+                let slot = slot(&values, need("name")?);
+                wish(&mut wishes, parent).slots.push(slot);
+            }
+            _ => {}
+        }
+    }
+    Ok(wishes)
+}
+
+fn wish<'a>(wishes: &'a mut Wishes, id: &str) -> &'a mut Wish {
+    wishes
+        .integrations
+        .entry(id.to_owned())
+        .or_insert_with(|| Wish { id: id.to_owned(), ..Wish::default() })
+}
+
+fn integration(wishes: &mut Wishes, id: &str, object: &str, values: &Map<String, Value>) {
+    let text = |name: &str| values.get(name).and_then(Value::as_str).map(str::to_owned);
+    let day = |text: Option<&str>| text.and_then(|day| day.parse().ok());
+    let settings = values.get(object);
+    if object == wiring::third_party().name {
+        let ends = settings.and_then(|one| one["contract_ends_on"].as_str());
+        wishes.third_parties.push(WishedThirdParty {
+            id: id.to_owned(),
+            expires_on: day(text("expires_on").as_deref()),
+            contract_ends_on: day(ends),
+        });
+        return;
+    }
+    let mut record = BTreeMap::new();
+    let mut put = |name: &str, value: Option<&str>| {
+        if let Some(value) = value {
+            record.insert(name.to_owned(), value.to_owned());
+        }
+    };
+    for name in
+        ["purpose", "environment", "execution_mode", "category", "expires_on", "review_every"]
+    {
+        put(name, values.get(name).and_then(Value::as_str));
+    }
+    for name in ["business_owner", "technical_owner"] {
+        for member in ["id", "email"] {
+            let value = values.get(name).and_then(|owner| owner[member].as_str());
+            put(&format!("{name}.{member}"), value);
+        }
+    }
+    if let Some(ceiling) = values.get("ceiling") {
+        put("ceiling_action", ceiling["highest_action"].as_str());
+        if let Some(all) = ceiling["scopes"].as_array() {
+            let mut all: Vec<&str> = all.iter().filter_map(Value::as_str).collect();
+            all.sort_unstable();
+            put("ceiling_scopes", Some(&all.join(", ")));
+        }
+    }
+    for (label, value) in values.get("labels").and_then(Value::as_object).into_iter().flatten() {
+        put(&format!("labels.{label}"), value.as_str());
+    }
+    let wish = wish(wishes, id);
+    wish.vendor_id = text("vendor_id");
+    wish.record = Some(record);
+    wish.enabled = text("state").map(|state| state == "active");
+    wish.settings = settings.cloned();
+}
+
+fn scopes(values: &Map<String, Value>) -> WishedScopes {
+    let texts = values.get("scopes").and_then(Value::as_array).cloned().unwrap_or_default();
+    let members = |name: &str| values.get(name).and_then(Value::as_object).cloned();
+    let word = values.get("enforcement").and_then(Value::as_str).unwrap_or_default();
+    WishedScopes {
+        standing: texts.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        temporary: members("temporary")
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(scope, one)| (scope, one["until"].as_str().and_then(|at| at.parse().ok())))
+            .collect(),
+        enforcement: Enforcement::from_word(word),
+        classify: members("classify")
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|(scope, word)| Some((scope, word.as_str()?.parse().ok()?)))
+            .collect(),
+    }
+}
+
+fn slot(values: &Map<String, Value>, name: String) -> WishedSlot {
+    let text = |name: &str| values.get(name).and_then(Value::as_str);
+    let moment = |name: &str| text(name).and_then(|at| at.parse().ok());
+    let deliveries: Vec<Delivery> = values
+        .get("deliver_to")
+        .and_then(Value::as_object)
+        .into_iter()
+        .flatten()
+        .filter_map(|(name, one)| {
+            Some(delivery(name, one["connection"].as_str()?, one["path"].as_str()?))
+        })
+        .collect();
+    let set = wiring::platforms()
+        .into_iter()
+        .flat_map(|platform| platform.kinds())
+        .flat_map(|kind| kind.credential_types)
+        .find(|one| values.get(one.name).is_some_and(|value| !value.is_null()));
+    let generation = values.get("generation").and_then(Value::as_u64).unwrap_or(0);
+    let schedule = values.get("schedule").filter(|one| !one.is_null());
+    WishedSlot {
+        name,
+        credential_type: set.map(|one| one.name.to_owned()),
+        schedule: schedule.and_then(|one| schedule_written(one).read()),
+        deliveries,
+        known: text("key_id")
+            .map(|key| (key.to_owned(), generation, moment("issued_at"), moment("expires_at"))),
+    }
+}
+
+/// Address, type and attributes of one resource.
+type Resource = (String, String, Map<String, Value>);
+
+/// Attributes of our managed resources, with address and type, out of `show -json` or a state file.
+/// All others are dropped unread.
+fn resources(state: &Value) -> Result<Vec<Resource>, String> {
+    if state.get("encrypted_data").is_some() {
+        return Err("it is encrypted.".into());
+    }
+    if state.get("planned_values").is_some() || state.get("resource_changes").is_some() {
+        return Err("it is a plan, and what is planned is not yet declared anywhere.".into());
+    }
+    let mut all = Vec::new();
+    if let Some(version) = state.get("format_version") {
+        let known = version.as_str().is_some_and(|text| text.starts_with("1.") || text == "0.2");
+        if !known {
+            return Err(format!("its format_version is {version}, and 1.x is known here."));
+        }
+        // A state of nothing has no values at all.
+        let mut modules: Vec<&Value> = Vec::new();
+        modules.extend(state.get("values").map(|values| &values["root_module"]));
+        while let Some(module) = modules.pop() {
+            modules.extend(module["child_modules"].as_array().into_iter().flatten());
+            for one in module["resources"].as_array().into_iter().flatten() {
+                push(&mut all, one, one["address"].as_str(), &one["values"])?;
+            }
+        }
+    } else if let (Some(version), true) = (state.get("version"), state.get("serial").is_some()) {
+        if version.as_u64() != Some(4) {
+            return Err(format!("it is a state file of version {version}, and 4 is known here."));
+        }
+        for one in state["resources"].as_array().into_iter().flatten() {
+            let name = one["name"].as_str().unwrap_or("?");
+            let module = one["module"].as_str().map(|module| format!("{module}."));
+            let address = format!(
+                "{}{}.{name}",
+                module.unwrap_or_default(),
+                one["type"].as_str().unwrap_or("?")
+            );
+            for instance in one["instances"].as_array().into_iter().flatten() {
+                // What a create_before_destroy has yet to destroy is declared no more.
+                if instance.get("deposed").is_none() {
+                    push(&mut all, one, Some(&address), &instance["attributes"])?;
+                }
+            }
+        }
+    } else {
+        return Err("it is neither what show -json prints nor a state file.".into());
+    }
+    Ok(all)
+}
+
+fn push(
+    all: &mut Vec<Resource>,
+    resource: &Value,
+    address: Option<&str>,
+    values: &Value,
+) -> Result<(), String> {
+    let (Some(kind), Some("managed")) = (resource["type"].as_str(), resource["mode"].as_str())
+    else {
+        return Ok(());
+    };
+    if !kind.starts_with("nhi_") || resource.get("deposed_key").is_some() {
+        return Ok(());
+    }
+    let address = address.unwrap_or(kind);
+    let values = values
+        .as_object()
+        .ok_or_else(|| format!("{address} has no attributes that can be read."))?;
+    all.push((address.to_owned(), kind.to_owned(), values.clone()));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn shown() -> Value {
+        json!({ "format_version": "1.0", "values": { "root_module": {
+            "resources": [
+                { "address": "a", "type": "aws_iam_access_key", "mode": "managed", "values": { "secret": "s" } },
+                { "address": "nhi_scope.x", "type": "nhi_scope", "mode": "managed", "values": {
+                    "id": "bao/openbao_approle/x/scope", "scopes": ["a:read"], "enforcement": "exact",
+                    "temporary": { "b:read": { "until": "2026-12-05T18:00:00Z" } } } },
+                { "address": "nhi_owner.x", "type": "nhi_owner", "mode": "managed", "values": {
+                    "id": "owner/x", "directory": { "connection": "people", "id": "28" } } },
+            ],
+            "child_modules": [{ "resources": [
+                { "address": "module.m.nhi_integration.x", "type": "nhi_integration", "mode": "managed", "values": {
+                    "id": "bao/openbao_approle/x", "kind": "openbao_approle", "purpose": "p",
+                    "vendor_id": "r1", "state": "active", "openbao_approle": { "token_ttl": "1h" },
+                    "ceiling": { "highest_action": "read", "scopes": ["b", "a"] } } },
+                { "address": "module.m.nhi_credential.x", "type": "nhi_credential", "mode": "managed", "values": {
+                    "id": "bao/openbao_approle/x/credential/default", "name": "default", "key_id": "k1",
+                    "generation": 3, "schedule": { "name": "m", "every": "30d" },
+                    "deliver_to": { "app": { "connection": "bao", "path": "/secret/x/" } } } },
+            ] }],
+        } } })
+    }
+
+    #[test]
+    fn only_our_resources_are_taken_from_a_state_and_modules_are_read() {
+        let wishes = wishes(&shown()).unwrap();
+        let wish = &wishes.integrations["bao/openbao_approle/x"];
+        assert_eq!(wishes.count(), 2);
+        assert_eq!((wish.enabled, wish.vendor_id.as_deref()), (Some(true), Some("r1")));
+        assert_eq!(wish.record.as_ref().unwrap()["ceiling_scopes"], "a, b");
+        let scopes = wish.scopes.as_ref().unwrap();
+        assert!(scopes.standing.contains("a:read"));
+        assert!(scopes.temporary["b:read"].is_some());
+        let slot = &wish.slots[0];
+        assert_eq!(slot.deliveries[0].place(), "bao:secret/x");
+        assert_eq!(slot.known.as_ref().map(|one| one.1), Some(3));
+        assert_eq!(slot.schedule.as_ref().unwrap().every.to_string(), "30d");
+        assert_eq!(wishes.owners["owner/x"].entry, ("people".to_owned(), "28".to_owned()));
+        assert!(!format!("{wishes:?}").contains("\"s\""));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused_and_never_taken_for_nothing() {
+        let mut nameless = shown();
+        nameless["values"]["root_module"]["resources"][1]["values"] = json!({});
+        let cases = [
+            (json!({}), "neither"),
+            (json!([]), "neither"),
+            (json!({ "format_version": "2.0", "values": {} }), "format_version"),
+            (json!({ "version": 3, "serial": 1, "resources": [] }), "version 3"),
+            (json!({ "encrypted_data": "…", "serial": 1 }), "encrypted"),
+            (json!({ "format_version": "1.2", "resource_changes": [] }), "a plan"),
+            (nameless, "nhi_scope.x has no id"),
+        ];
+        for (state, why) in cases {
+            let said = wishes(&state).unwrap_err();
+            assert!(said.contains(why), "{why}: {said}");
+        }
+        assert!(read("/nowhere").unwrap_err().to_string().contains(MAKE));
+        assert_eq!(wishes(&json!({ "format_version": "1.0" })).unwrap().count(), 0);
+    }
+}
