@@ -15,6 +15,7 @@ mod journal;
 mod observe;
 mod owner;
 mod problem;
+mod promise;
 mod proof;
 mod rotate;
 mod scopes;
@@ -43,6 +44,7 @@ pub use observe::{
 };
 pub use owner::look_up_owner;
 pub use problem::Problem;
+pub use promise::{best_grade, limits, ways};
 pub use scopes::{
     DeclaredScopes, KindLattice, above as above_the_ceiling, park_scopes, set_scopes,
 };

@@ -4,6 +4,7 @@
 //! the ledger.
 
 pub mod drift;
+pub mod environment;
 pub mod owner;
 pub mod proof;
 pub mod purpose;

@@ -1,6 +1,6 @@
 //! What our organization requires: every threshold, with a default.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{Action, Span};
 
@@ -38,6 +38,8 @@ impl Verdict {
 pub struct Rules {
     /// Environments that there are; empty allows any.
     pub environments: BTreeSet<String>,
+    /// Words in scopes that name an environment, in small letters, by environment.
+    pub environment_words: BTreeMap<String, BTreeSet<String>>,
     /// An end is required.
     pub require_expires_on: bool,
     /// A review interval is required.
@@ -72,6 +74,7 @@ impl Default for Rules {
     fn default() -> Rules {
         Rules {
             environments: BTreeSet::new(),
+            environment_words: BTreeMap::new(),
             require_expires_on: false,
             require_review_every: false,
             require_schedule: false,

@@ -1,5 +1,7 @@
 //! `policy.hcl` in its first form: thresholds and required fields, typed, each with a default.
 
+use std::collections::BTreeSet;
+
 use domain::{Action, Span};
 use policy::{Rules, rules::Verdict};
 
@@ -8,6 +10,7 @@ use crate::tree::{ConfigError, Node, Place, wrong};
 /// The members and what they hold, as errors list them.
 const MEMBERS: &[&str] = &[
     "environments",
+    "environment_words",
     "require_expires_on",
     "require_review_every",
     "require_schedule",
@@ -35,17 +38,16 @@ pub fn read_rules(body: &Node) -> Result<Rules, ConfigError> {
     for (name, node) in map {
         let place = root.join(name);
         match name.as_str() {
-            "environments" => {
-                rules.environments = match node {
-                    Node::List(items) => items
-                        .iter()
-                        .map(|item| match item {
-                            Node::Text(text) => Ok(text.clone()),
-                            _ => Err(wrong(&place, "expected a list of texts")),
-                        })
-                        .collect::<Result<_, _>>()?,
-                    _ => return Err(wrong(&place, "expected a list of texts")),
+            "environments" => rules.environments = texts(node, &place)?,
+            "environment_words" => {
+                let Node::Map(all) = node else {
+                    return Err(wrong(&place, "expected { environment = [\"word\"] }"));
                 };
+                for (environment, words) in all {
+                    let words = texts(words, &place.join(environment))?;
+                    let words = words.into_iter().map(|word| word.to_lowercase()).collect();
+                    rules.environment_words.insert(environment.clone(), words);
+                }
             }
             "require_expires_on" => rules.require_expires_on = flag(node, &place)?,
             "require_review_every" => rules.require_review_every = flag(node, &place)?,
@@ -81,6 +83,11 @@ fn text<'a>(node: &'a Node, place: &Place) -> Result<&'a str, ConfigError> {
         Node::Text(text) => Ok(text),
         _ => Err(wrong(place, "expected a text in quotes")),
     }
+}
+
+fn texts(node: &Node, place: &Place) -> Result<BTreeSet<String>, ConfigError> {
+    let Node::List(items) = node else { return Err(wrong(place, "expected a list of texts")) };
+    items.iter().map(|item| text(item, place).map(str::to_owned)).collect()
 }
 
 fn flag(node: &Node, place: &Place) -> Result<bool, ConfigError> {
@@ -135,6 +142,10 @@ mod tests {
         assert_eq!(rules.owner_grace, Span::from_secs(7 * 86_400));
         assert_eq!(rules.expired, Verdict::Revoke);
         assert_eq!(rules.review_grace, None);
+        let rules = read("environment_words = { production = [\"Prod\"] }").unwrap();
+        assert!(rules.environment_words["production"].contains("prod"));
+        let slip = read("environment_words = { production = \"prod\" }").unwrap_err();
+        assert!(slip.to_string().contains("environment_words.production"), "{slip}");
         assert!(read("owner_gracee = \"7d\"").unwrap_err().message.contains("Known: "));
         assert!(read("expired = \"stop\"").unwrap_err().message.contains("disable"));
         assert!(read("claim_ttl = \"1s\"").unwrap_err().message.contains("at least"));

@@ -2,18 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use connector::{CredentialType, Kind};
+use connector::{CredentialType, Kind, Profile};
 use domain::{CredentialId, IntegrationId};
 use jiff::Timestamp;
 use operations::{
-    Outcome, Problem, SlotSpec, UNKNOWN_CONNECTION, carry_out, declare_slot, find_connection,
-    goal_of_create, goal_of_resume, observe_integration, observe_slot, park_for_replacement,
-    take_over, withdraw,
+    Context, Outcome, Problem, SlotSpec, UNKNOWN_CONNECTION, best_grade, carry_out, declare_slot,
+    find_connection, goal_of_create, goal_of_resume, limits, observe_integration, observe_slot,
+    park_for_replacement, take_over, ways, withdraw,
 };
 use policy::{
     Schedule,
     proof::Grade,
     rotation::Goal,
+    schedule::Lifetime,
     status::{Consequence, consequence_for},
 };
 use tfplugin::{
@@ -746,8 +747,17 @@ impl Resource for Credential {
             {
                 told.extend(cannot_rotate(wanted, config, planned));
             }
+            let issued_as = match (&context, kind_of(&reference.id)) {
+                (Some(context), Some(kind)) => way_of(context, &reference.id, config, kind).await,
+                _ => None,
+            };
+            if let Some(Err(none)) = &issued_as {
+                told.extend(none.clone());
+            }
+            let profile = issued_as.and_then(Result::ok);
             match prior {
                 None => {
+                    tell_limits(profile, &mut told);
                     plan_create(planned);
                     private = planned.id.as_deref().map(half);
                 }
@@ -761,6 +771,10 @@ impl Resource for Credential {
                     if !replace {
                         plan_update(prior, planned, work);
                         tell(prior, work, reason, &mut told);
+                        if let (Work::Rotate { at_once: false }, Some(profile)) = (work, profile) {
+                            tell_end(prior, planned, profile, &mut told);
+                        }
+                        tell_direction(prior, planned, &mut told);
                     }
                     // The second half of a replacement finds it, and says what happens.
                     private = prior.id.as_deref().map(slot_note);
@@ -1008,6 +1022,126 @@ fn tell(prior: &CredentialModel, work: Work, reason: &str, told: &mut Diagnostic
             );
         }
         _ => {}
+    }
+}
+
+/// How a new credential would be issued; an error where the connection has no way. `None` where it
+/// cannot be asked.
+async fn way_of(
+    context: &Context,
+    integration: &Attr<String>,
+    config: &CredentialModel,
+    kind: &'static Kind,
+) -> Option<Result<&'static Profile, Diagnostics>> {
+    let text = match integration {
+        Attr::Value(id) => id.as_str(),
+        Attr::Unknown(Some(promise)) => promise.prefix.as_deref()?,
+        _ => return None,
+    };
+    let connection = text.split('/').next()?;
+    let wanted = type_of(config, kind)?;
+    let ways = ways(context, connection, wanted).await?;
+    Some(ways.first().map(|way| way.profile).ok_or_else(|| {
+        error(
+            &Problem::new("E-ISSUE", "This connection cannot issue such a credential")
+                .detail(format!("{connection:?} has no way to make a {}.", wanted.name))
+                .next("choose another type of credential")
+                .at(&["integration"]),
+        )
+        .into()
+    }))
+}
+
+/// Says before anything is issued what that way cannot do.
+fn tell_limits(profile: Option<&'static Profile>, told: &mut Diagnostics) {
+    let Some(profile) = profile else { return };
+    let limits = limits(profile);
+    if !limits.is_empty() {
+        told.warning_at(
+            "integration",
+            "What this credential cannot do",
+            format!("It is issued as {}: {}.", profile.name, limits.join("; ")),
+        );
+    }
+}
+
+/// Says who ends the old credential when its overlap is over.
+fn tell_end(
+    prior: &CredentialModel,
+    planned: &CredentialModel,
+    profile: &'static Profile,
+    told: &mut Diagnostics,
+) {
+    let keeps = planned.previous.value().is_some_and(|all| !all.is_empty());
+    let Some(overlap) = schedule_of(&planned.schedule).map(|one| one.overlap).filter(|_| keeps)
+    else {
+        return;
+    };
+    let alone = match prior.expires_at.as_deref() {
+        Some(end) => format!("ends by itself at {end}"),
+        None => "lives on".to_owned(),
+    };
+    told.warning_at(
+        "previous",
+        "A later run ends the old credential",
+        format!(
+            "{}: issued as {}. The old one works for another {overlap} and is ended by the first apply \
+             after that, with proof to grade {} at best. If nobody runs anything again, it {alone}.",
+            prior.id.text(),
+            profile.name,
+            best_grade(profile).as_str()
+        ),
+    );
+}
+
+/// Says what of a change lets the secret reach further or live longer.
+fn tell_direction(prior: &CredentialModel, planned: &CredentialModel, told: &mut Diagnostics) {
+    let mut why = Vec::new();
+    // After an import nothing is known of where it went.
+    if let (Some(before), Some(after)) = (prior.deliver_to.value(), planned.deliver_to.value()) {
+        for (name, one) in after {
+            let same = |was: &Delivery| was.connection == one.connection && was.path == one.path;
+            if !before.values().any(same) {
+                why.push(format!(
+                    "+ deliver_to.{name} ({}:{})",
+                    one.connection.text(),
+                    one.path.text()
+                ));
+            }
+        }
+    }
+    if let Some(before) = schedule_of(&prior.schedule) {
+        match schedule_of(&planned.schedule) {
+            None if planned.schedule.is_null() => why.push("- schedule".to_owned()),
+            None => {}
+            Some(after) => {
+                if after.every > before.every {
+                    why.push(format!("schedule.every {} -> {}", before.every, after.every));
+                }
+                if after.overlap > before.overlap {
+                    why.push(format!("schedule.overlap {} -> {}", before.overlap, after.overlap));
+                }
+                if lives_longer(before.lifetime, after.lifetime) {
+                    why.push("schedule.lifetime".to_owned());
+                }
+            }
+        }
+    }
+    if !why.is_empty() {
+        told.warning(
+            "This change gives power",
+            format!("{} widens: {}.", prior.id.text(), why.join(", ")),
+        );
+    }
+}
+
+fn lives_longer(before: Lifetime, after: Lifetime) -> bool {
+    match (before, after) {
+        (Lifetime::Endless, _) => false,
+        (_, Lifetime::Endless) => true,
+        (Lifetime::Fixed(before), Lifetime::Fixed(after)) => after > before,
+        // Derived of the interval, which is judged by itself.
+        _ => false,
     }
 }
 

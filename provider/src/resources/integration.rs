@@ -300,6 +300,24 @@ fn direction(prior: &IntegrationModel, planned: &IntegrationModel) -> (Direction
     ] {
         add(way, name);
     }
+    // Another environment, another way of running: what the same power means is another thing.
+    let other = |before: &Attr<String>, after: &Attr<String>| {
+        if before.is_value() && before != after { Direction::Mixed } else { Direction::None }
+    };
+    for (way, name) in [
+        (other(&prior.environment, &planned.environment), "environment"),
+        (other(&prior.execution_mode, &planned.execution_mode), "execution_mode"),
+        (
+            // Power that nobody can watch any more.
+            match (&prior.logs, &planned.logs) {
+                (Attr::Value(_), Attr::Null) => Direction::Widens,
+                _ => Direction::None,
+            },
+            "logs",
+        ),
+    ] {
+        add(way, name.to_owned());
+    }
     if prior.state.is_value() && prior.state != planned.state {
         let opens = planned.state == "active";
         add(if opens { Direction::Widens } else { Direction::Narrows }, "state".to_owned());
@@ -345,12 +363,15 @@ impl Integration {
         let rules = self.shared.rules();
         if id.connection == NO_CONNECTION {
             // It needs no connection; the clock is the configuration's, where there is one.
+            let mut told = Diagnostics::new();
             let standing = self
                 .shared
                 .context_if_ready()
-                .map(|context| third_party_standing(&model, &rules, context.now()));
-            model.standing = Attr::Value(standing.unwrap_or_default());
-            return Ok(Some(model.into()));
+                .map(|context| third_party_standing(&model, &rules, context.now()))
+                .unwrap_or_default();
+            tell_standing(&id, &standing, &mut told);
+            model.standing = Attr::Value(in_words(&standing));
+            return Ok(Some(Done::new(model).tell(told)));
         }
         let context = self.shared.context()?;
         let id = match id.connection.as_str() {
@@ -409,10 +430,7 @@ impl Integration {
         model.state = seen.state(model.state == "revoked").into();
         let facts = seen.facts(model.expires_on.as_deref(), model.review_every.as_deref());
         let standing = standing(&facts, &rules, context.now());
-        let words = standing
-            .iter()
-            .map(|(name, verdict)| ((*name).to_owned(), verdict.as_str().to_owned()));
-        model.standing = Attr::Value(words.collect());
+        model.standing = Attr::Value(in_words(&standing));
         model.unmanaged_credentials = Attr::Value(seen.unmanaged.clone());
         if let Some(why) = quarantined {
             told.warning_at(
@@ -604,6 +622,31 @@ impl Resource for Integration {
                     if prior.standing.is_value() || !standing.is_empty() {
                         planned.standing = Attr::Value(standing);
                     }
+                }
+            }
+            // What is unknown cannot be reviewed; what the platform fills in is null here.
+            if let Some((kind, value)) = chosen
+                && !value.is_wholly_known()
+            {
+                told.error_at(
+                    kind.name,
+                    "Settings must be known to be reviewed",
+                    "A part of them becomes known during apply, so this plan cannot say what it would give.\nNext: write it out, or apply what it comes from first.\n(E-UNKNOWN-GOVERNED)",
+                );
+            }
+            let owners = [
+                ("business_owner", &planned.business_owner),
+                ("technical_owner", &planned.technical_owner),
+            ];
+            for (name, owner) in owners {
+                let unknown =
+                    owner.is_unknown() || owner.value().is_some_and(|one| one.id.is_unknown());
+                if prior.is_some() && unknown {
+                    told.error_at(
+                        name,
+                        "An owner must be known to be reviewed",
+                        "Who it is becomes known during apply.\nNext: apply what it comes from first, with -target.\n(E-UNKNOWN-GOVERNED)",
+                    );
                 }
             }
             let newly = |name: &str| {
@@ -851,6 +894,12 @@ impl Resource for Integration {
     }
 }
 
+fn in_words(standing: &BTreeMap<&'static str, Verdict>) -> BTreeMap<String, String> {
+    let words =
+        standing.iter().map(|(name, verdict)| ((*name).to_owned(), verdict.as_str().to_owned()));
+    words.collect()
+}
+
 /// Problems that only people can answer: without a word from us the plan would look clean until the
 /// day on which something follows.
 fn tell_standing(
@@ -898,22 +947,18 @@ fn third_party_standing(
     model: &IntegrationModel,
     rules: &Rules,
     now: jiff::Timestamp,
-) -> BTreeMap<String, String> {
+) -> BTreeMap<&'static str, Verdict> {
     let day = |text: Option<&str>| text.and_then(|day| day.parse().ok());
     let settings = match model.platform.chosen() {
         Some((kind, value)) => settings_of(kind.fields, value),
         None => Settings::default(),
     };
-    let found = third_party(
+    third_party(
         day(model.expires_on.as_deref()),
         day(settings.text("contract_ends_on")),
         rules,
         now,
-    );
-    found
-        .into_iter()
-        .map(|(name, verdict)| (name.to_owned(), verdict.as_str().to_owned()))
-        .collect()
+    )
 }
 
 fn incomplete() -> Diagnostics {

@@ -400,6 +400,20 @@ impl Resource for Scope {
                         ),
                     );
                 }
+                let environment = reference.environment.as_deref().unwrap_or_default();
+                for scope in &wanted {
+                    if let Some(other) = policy::environment::names_another(
+                        scope,
+                        environment,
+                        &rules.environment_words,
+                    ) {
+                        told.error_at(
+                            "scopes",
+                            "This scope is another environment's",
+                            format!("{scope:?} names {other:?}, and the integration is of {environment:?}.\nNext: drop the scope, or make an integration of that environment.\n(ENV01)"),
+                        );
+                    }
+                }
                 for (scope, one) in planned.temporary.value().into_iter().flatten() {
                     if let (Some(from), Some(until)) = (instant(&one.from), instant(&one.until))
                         && until > policy::schedule::later(from, rules.temporary_longest)

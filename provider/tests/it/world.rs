@@ -161,6 +161,7 @@ struct Wired {
     vault: Arc<dyn Sink>,
     apps: Arc<dyn Sink>,
     people: Arc<People>,
+    pinned: Option<String>,
 }
 
 impl fmt::Debug for Wired {
@@ -190,8 +191,8 @@ impl Connections for Wired {
             _ => Connection { sink: Some(self.apps.clone()), ..none },
         })
     }
-    fn pinned_tenant(&self, _: &str) -> Option<String> {
-        None
+    fn pinned_tenant(&self, name: &str) -> Option<String> {
+        self.pinned.clone().filter(|_| name == "bao")
     }
 }
 
@@ -204,6 +205,8 @@ pub(crate) struct World {
     people: Arc<People>,
     ledger: Arc<dyn Ledger>,
     pub(crate) rules: Rules,
+    /// The tenant that the connection must lead to.
+    pub(crate) pinned: Option<String>,
     runs: AtomicU32,
 }
 
@@ -224,6 +227,7 @@ impl World {
             people: Arc::default(),
             ledger: Arc::new(MemoryLedger::new()),
             rules: Rules::default(),
+            pinned: None,
             runs: AtomicU32::new(0),
             clock,
         }
@@ -248,6 +252,7 @@ impl World {
             vault: self.vault.clone(),
             apps: self.apps.clone(),
             people: self.people.clone(),
+            pinned: self.pinned.clone(),
         };
         let key = RealmKey::new(&Secret::new("k".repeat(40)));
         let context = Context {
@@ -296,8 +301,13 @@ impl World {
 
     /// The secret that the app reads.
     pub(crate) async fn delivered(&self) -> Secret {
-        let stored = self.apps.read("apps/invoice-sync").await.unwrap().unwrap();
-        stored.document.unwrap().get("secret_id").map(Secret::duplicate).unwrap()
+        self.stored("apps/invoice-sync").await.unwrap()
+    }
+
+    /// The secret at one place.
+    pub(crate) async fn stored(&self, path: &str) -> Option<Secret> {
+        let stored = self.apps.read(path).await.unwrap()?;
+        stored.document?.get("secret_id").map(Secret::duplicate)
     }
 
     /// Whether a secret signs in.

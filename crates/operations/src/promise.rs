@@ -1,0 +1,106 @@
+//! How a credential would be issued, and what that way cannot do: told at plan, before anything is
+//! issued.
+
+use connector::{CredentialType, Effect, Profile, Promise};
+use policy::proof::Grade;
+
+use crate::Context;
+
+/// The ways in which a connection issues a type, best first; `None` where that cannot be asked now.
+/// A plan is told by it and plans no value by it.
+pub async fn ways(
+    context: &Context,
+    connection: &str,
+    credential_type: &CredentialType,
+) -> Option<Vec<Promise>> {
+    let connector = context.connector(connection).await.ok()?;
+    connector.promises(credential_type.name).await.ok()
+}
+
+/// How far an end can be shown at best.
+pub fn best_grade(profile: &Profile) -> Grade {
+    if profile.probe.between_successes > 0 {
+        Grade::A
+    } else if profile.lists {
+        Grade::B
+    } else {
+        Grade::C
+    }
+}
+
+/// What a way of issuing cannot do, a clause each; empty where it can do everything.
+pub fn limits(profile: &Profile) -> Vec<String> {
+    let mut limits = Vec::new();
+    match profile.effect {
+        Effect::Replaces => {
+            limits.push("without overlap: the old one dies when the new one is made".to_owned());
+        }
+        Effect::Adds { max_live: Some(1) } => {
+            limits.push("without overlap: one may live at a time".to_owned());
+        }
+        Effect::Adds { .. } => {}
+    }
+    if !profile.marks {
+        limits
+            .push("no mark of ours stands on it: only custody knows which one is ours".to_owned());
+    }
+    if !profile.lists {
+        limits.push("what nobody declared cannot be seen".to_owned());
+    }
+    if !profile.sets_expiry {
+        limits.push(
+            "it does not end by itself: if nobody runs anything again, it lives on".to_owned(),
+        );
+    }
+    match best_grade(profile) {
+        Grade::A => {}
+        grade => limits.push(format!("its end can be shown to grade {} at best", grade.as_str())),
+    }
+    limits
+}
+
+#[cfg(test)]
+mod tests {
+    use connector::{Origin, ProbeBudget, VerifyCost};
+    use domain::Span;
+
+    use super::*;
+
+    const WHOLE: Profile = Profile {
+        name: "add-ours",
+        effect: Effect::Adds { max_live: None },
+        origin: Origin::Ours,
+        marks: true,
+        lists: true,
+        sets_expiry: true,
+        verify: VerifyCost { mints_child: false, takes_use: false },
+        probe: ProbeBudget { between_successes: 2, in_window: 4, window: Span::from_secs(900) },
+        revocation_lag: Span::ZERO,
+        list_lag: Span::ZERO,
+        call_deadline: Span::from_secs(30),
+    };
+
+    #[test]
+    fn a_way_that_can_do_everything_has_no_limits() {
+        assert!(limits(&WHOLE).is_empty());
+        assert_eq!(best_grade(&WHOLE), Grade::A);
+    }
+
+    #[test]
+    fn each_thing_that_a_way_cannot_do_is_said_once() {
+        let blind = ProbeBudget { between_successes: 0, ..WHOLE.probe };
+        for (profile, expected) in [
+            (Profile { effect: Effect::Replaces, ..WHOLE }, "overlap"),
+            (Profile { effect: Effect::Adds { max_live: Some(1) }, ..WHOLE }, "one may live"),
+            (Profile { marks: false, ..WHOLE }, "custody"),
+            (Profile { lists: false, ..WHOLE }, "nobody declared"),
+            (Profile { sets_expiry: false, ..WHOLE }, "lives on"),
+            (Profile { probe: blind, ..WHOLE }, "grade B"),
+        ] {
+            let said = limits(&profile);
+            assert_eq!(said.len(), 1, "{said:?}");
+            assert!(said[0].contains(expected), "{said:?}");
+        }
+        assert_eq!(best_grade(&Profile { probe: blind, lists: false, ..WHOLE }), Grade::C);
+    }
+}

@@ -1,0 +1,298 @@
+//! What resources promise beyond single attributes: imports that change nothing, one slot for two
+//! workspaces, a policy that moves no planned value, drift that cannot hide, and plans that say
+//! beforehand what they will not be able to do.
+
+use serde_json::{Value, json};
+use tfplugin::mini_core::{Action, MiniCore, Plan, State, unknown};
+
+use crate::world::{World, credential, integration, monthly, scope, with};
+
+fn told(plan: &Plan) -> String {
+    plan.diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// Integration, scope and credential, with the configurations that made the last two.
+async fn all(core: &MiniCore) -> (State, (State, Value), (State, Value)) {
+    let made = core.create("nhi_integration", integration()).await.unwrap();
+    let scopes = scope(&made, json!(["secret/data/new/*:read"]), Value::Null);
+    let scoped = core.create("nhi_scope", scopes.clone()).await.unwrap();
+    let config = credential(&made, monthly());
+    let key = core.create("nhi_credential", config.clone()).await.unwrap();
+    (made, (scoped, scopes), (key, config))
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_imported_is_neither_replaced_nor_rotated() {
+    let world = World::new();
+    let core = world.run().await;
+    let (made, (_, scopes), (key, config)) = all(&core).await;
+    let secret = world.delivered().await;
+    let core = world.run().await;
+    let id = "bao/openbao_approle/invoice-sync";
+    for (kind, id, config) in [
+        ("nhi_integration", id.to_owned(), integration()),
+        ("nhi_scope", format!("{id}/scope"), scopes),
+        ("nhi_credential", format!("{id}/credential/default"), config),
+    ] {
+        let imported = core.import(kind, &id).await.unwrap();
+        let plan = core.plan(&imported, config.clone()).await.unwrap();
+        assert!(plan.replace.is_empty(), "{kind} would be replaced");
+        let state = match plan.action {
+            Action::Nothing => imported,
+            _ => core.apply(plan).await.unwrap().unwrap(),
+        };
+        let (again, _) = core.observe(&state).await.unwrap();
+        let plan = core.plan(&again.unwrap(), config).await.unwrap();
+        assert_eq!(plan.action, Action::Nothing, "{kind} is not settled by the first apply");
+        if kind == "nhi_credential" {
+            assert_eq!(state.json()["generation"], 1);
+            assert_eq!(state.json()["key_id"], key.json()["key_id"]);
+        }
+        if kind == "nhi_integration" {
+            assert_eq!(state.json()["vendor_id"], made.json()["vendor_id"]);
+        }
+    }
+    assert!(world.works(&secret));
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_workspaces_cannot_own_one_slot() {
+    let world = World::new();
+    let core = world.run().await;
+    let made = core.create("nhi_integration", integration()).await.unwrap();
+    let config = credential(&made, monthly());
+    let (one, two) = (world.run().await, world.run().await);
+    let first = one.plan_create("nhi_credential", config.clone()).await.unwrap();
+    let second = two.plan_create("nhi_credential", config.clone()).await.unwrap();
+    one.apply(first).await.unwrap();
+    let refusal = two.apply(second).await.unwrap_err().to_string();
+    assert!(refusal.contains("E-SLOT-EXISTS"), "{refusal}");
+    assert!(refusal.contains("terraform import nhi_credential."), "{refusal}");
+    let scopes = scope(&made, json!([]), Value::Null);
+    let second = two.plan_create("nhi_scope", scopes.clone()).await.unwrap();
+    one.create("nhi_scope", scopes).await.unwrap();
+    let refusal = two.apply(second).await.unwrap_err().to_string();
+    assert!(refusal.contains("E-SLOT-EXISTS"), "{refusal}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_that_is_edited_between_plan_and_apply_moves_no_planned_value() {
+    let mut world = World::new();
+    let core = world.run().await;
+    let made = core.create("nhi_integration", integration()).await.unwrap();
+    let config = with(integration(), json!({ "review_every": "90d", "expires_on": "2027-06-30" }));
+    let plan = core.plan(&made, config).await.unwrap();
+    world.rules.expired = policy::rules::Verdict::Revoke;
+    world.rules.review_grace = None;
+    world.rules.owner_left = policy::rules::Verdict::Warn;
+    // The laws are held to at apply: a value that moved would be refused.
+    let made = world.run().await.apply(plan).await.unwrap().unwrap();
+    assert_eq!(made.json()["state"], "active");
+}
+
+#[tokio::test(start_paused = true)]
+async fn drift_is_told_where_the_configuration_ignores_changes() {
+    let world = World::new();
+    let core = world.run().await;
+    let (_, (scoped, scopes), _) = all(&core).await;
+    world.by_hand(|hand| hand.grant("secret/data/payroll/*:read"));
+    let core = world.run().await;
+    let (seen, warned) = core.observe(&scoped).await.unwrap();
+    let seen = seen.unwrap();
+    // As `ignore_changes = [scopes]` has it: the live value is the wish.
+    let ignoring = with(scopes, json!({ "scopes": seen.json()["scopes"] }));
+    let plan = core.plan(&seen, ignoring).await.unwrap();
+    assert_eq!(plan.action, Action::Nothing);
+    let warned: Vec<String> = warned.iter().map(ToString::to_string).collect();
+    assert!(warned.join("\n").contains("+ secret/data/payroll/*:read"), "{warned:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_incarnation_replaces_what_hangs_on_it_and_no_update_moves_the_vendor_id() {
+    let world = World::new();
+    let core = world.run().await;
+    let (made, (scoped, _), (key, _)) = all(&core).await;
+    let plan = core
+        .plan(&made, with(integration(), json!({ "labels": { "team": "payments" } })))
+        .await
+        .unwrap();
+    assert_eq!(*plan.planned("vendor_id"), made.json()["vendor_id"].as_str().unwrap().into());
+    world.by_hand(|hand| hand.recreate());
+    let core = world.run().await;
+    let (seen, warned) = core.observe(&made).await.unwrap();
+    let seen = seen.unwrap();
+    assert_ne!(seen.json()["vendor_id"], made.json()["vendor_id"]);
+    assert!(warned.iter().any(|one| one.summary.contains("recreated")));
+    let scopes = scope(&seen, json!(["secret/data/new/*:read"]), Value::Null);
+    let (scoped, _) = core.observe(&scoped).await.unwrap();
+    assert_eq!(core.plan(&scoped.unwrap(), scopes).await.unwrap().action, Action::Replace);
+    let (key, _) = core.observe(&key).await.unwrap();
+    let plan = core.plan(&key.unwrap(), credential(&seen, monthly())).await.unwrap();
+    assert_eq!(plan.action, Action::Replace);
+    let key = core.apply(plan).await.unwrap().unwrap();
+    assert_eq!(key.json()["generation"], 1);
+    assert!(world.works(&world.delivered().await));
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_tenant_behind_the_same_name_is_never_written_to() {
+    let mut world = World::new();
+    world.pinned = Some("fake-1".to_owned());
+    let core = world.run().await;
+    let (made, (scoped, _), (key, config)) = all(&core).await;
+    let scopes = scope(&made, json!([]), Value::Null);
+    let saved = [
+        core.plan(&scoped, scopes).await.unwrap(),
+        core.plan(&key, with(config, json!({ "incident": "INC-4711" }))).await.unwrap(),
+        core.plan(&made, with(integration(), json!({ "enabled": false }))).await.unwrap(),
+        core.plan_destroy(&made).await.unwrap(),
+    ];
+    world.fake.set_tenant("fake-2");
+    world.fake.calls();
+    let core = world.run().await;
+    for plan in saved {
+        let kind = plan.type_name.clone();
+        let refusal = core.apply(plan).await.unwrap_err().to_string();
+        assert!(refusal.contains("E-TENANT"), "{kind}: {refusal}");
+    }
+    let refusal = core.observe(&made).await.unwrap_err().to_string();
+    assert!(refusal.contains("E-TENANT"), "{refusal}");
+    use connector::fake::Verb;
+    let wrote = |verb: &Verb| {
+        matches!(verb, Verb::Create | Verb::Modify | Verb::Delete | Verb::Issue | Verb::End)
+    };
+    assert!(!world.fake.calls().iter().any(|(verb, _)| wrote(verb)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tainted_credential_is_replaced_without_a_moment_without_one() {
+    let world = World::new();
+    let core = world.run().await;
+    let (_, _, (key, config)) = all(&core).await;
+    let old = world.delivered().await;
+    let mut tainted = key;
+    tainted.tainted = true;
+    let plan = core.plan(&tainted, config.clone()).await.unwrap();
+    assert_eq!(plan.action, Action::Replace);
+    let made = core.apply(plan).await.unwrap().unwrap();
+    assert_eq!(made.json()["generation"], 2);
+    assert_eq!(made.json()["previous"], json!([]));
+    assert!(!world.works(&old) && world.works(&world.delivered().await));
+    let core = world.run().await;
+    let (again, _) = core.observe(&made).await.unwrap();
+    assert_eq!(core.plan(&again.unwrap(), config).await.unwrap().action, Action::Nothing);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_says_who_ends_the_old_credential_and_what_its_way_cannot_do() {
+    let world = World::new();
+    let core = world.run().await;
+    let (made, _, (key, config)) = all(&core).await;
+    world.at("2026-12-01T08:00:00Z");
+    let core = world.run().await;
+    let (due, _) = core.observe(&key).await.unwrap();
+    let plan = core.plan(&due.unwrap(), config).await.unwrap();
+    let said = told(&plan);
+    assert!(said.contains("issued as add-ours"), "{said}");
+    assert!(said.contains("grade A"), "{said}");
+    assert!(said.contains("ends by itself at 2027-01-01T11:00:00Z"), "{said}");
+    // A connection that has no way to make one says so before anything is done.
+    world.fake.promise_only("none of them");
+    let other = with(credential(&made, monthly()), json!({ "name": "second" }));
+    let refusal = world.run().await.plan_create("nhi_credential", other).await.unwrap_err();
+    assert!(refusal.to_string().contains("E-ISSUE"), "{refusal}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_lets_a_secret_reach_further_is_called_a_widening() {
+    let world = World::new();
+    let core = world.run().await;
+    let (_, _, (key, config)) = all(&core).await;
+    let more = json!({ "deliver_to": {
+        "app": { "connection": "apps", "path": "apps/invoice-sync" },
+        "copy": { "connection": "apps", "path": "apps/copy" },
+    } });
+    let plan = core.plan(&key, with(config.clone(), more)).await.unwrap();
+    assert!(told(&plan).contains("+ deliver_to.copy (apps:apps/copy)"), "{}", told(&plan));
+    let rarely = credential_schedule(&config, json!({ "every": "90d" }));
+    let plan = core.plan(&key, rarely).await.unwrap();
+    assert!(told(&plan).contains("schedule.every 30d -> 90d"), "{}", told(&plan));
+    let plan = core.plan(&key, with(config.clone(), json!({ "schedule": null }))).await.unwrap();
+    assert!(told(&plan).contains("- schedule"), "{}", told(&plan));
+    let often = credential_schedule(&config, json!({ "every": "15d" }));
+    let plan = core.plan(&key, often).await.unwrap();
+    assert!(!told(&plan).contains("gives power"), "{}", told(&plan));
+}
+
+fn credential_schedule(config: &Value, more: Value) -> Value {
+    with(config.clone(), json!({ "schedule": with(config["schedule"].clone(), more) }))
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_reviewed_is_refused_at_plan() {
+    let mut world = World::new();
+    let words = [("production", "prod"), ("staging", "staging")];
+    world.rules.environment_words =
+        words.map(|(name, word)| (name.to_owned(), [word.to_owned()].into())).into();
+    let core = world.run().await;
+    let hidden =
+        with(integration(), json!({ "openbao_approle": { "token_bound_cidrs": unknown() } }));
+    let refusal = core.plan_create("nhi_integration", hidden).await.unwrap_err().to_string();
+    assert!(refusal.contains("E-UNKNOWN-GOVERNED"), "{refusal}");
+    let made = core.create("nhi_integration", integration()).await.unwrap();
+    let owner = json!({ "id": unknown(), "email": null, "status": null });
+    let somebody = with(integration(), json!({ "technical_owner": owner }));
+    let refusal = core.plan(&made, somebody).await.unwrap_err().to_string();
+    assert!(refusal.contains("E-UNKNOWN-GOVERNED"), "{refusal}");
+    let hidden = scope(&made, unknown(), Value::Null);
+    let refusal = core.plan_create("nhi_scope", hidden).await.unwrap_err().to_string();
+    assert!(refusal.contains("E-UNKNOWN-GOVERNED"), "{refusal}");
+    let foreign = scope(&made, json!(["secret/data/staging/db:read"]), Value::Null);
+    let refusal = core.plan_create("nhi_scope", foreign).await.unwrap_err().to_string();
+    assert!(refusal.contains("ENV01"), "{refusal}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_follows_deliver_to_both_ways() {
+    let world = World::new();
+    let core = world.run().await;
+    let (_, _, (key, config)) = all(&core).await;
+    let both = with(
+        config.clone(),
+        json!({ "deliver_to": {
+            "app": { "connection": "apps", "path": "apps/invoice-sync" },
+            "copy": { "connection": "apps", "path": "apps/copy" },
+        } }),
+    );
+    let copied = core.update(&key, both).await.unwrap();
+    assert_eq!(copied.json()["generation"], 1, "a copy is no rotation");
+    let copy = world.stored("apps/copy").await.expect("a copy is there");
+    assert!(world.works(&copy));
+    let kept = core.update(&copied, config).await.unwrap();
+    assert_eq!(kept.json()["generation"], 1);
+    assert!(world.stored("apps/copy").await.is_none(), "the copy is taken out again");
+    assert!(world.works(&world.delivered().await));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_contract_that_ended_is_told_in_every_plan() {
+    let world = World::new();
+    let core = world.run().await;
+    let mut config = with(
+        integration(),
+        json!({ "connection_name": null, "third_party": {
+            "vendor": "Salaries Ltd",
+            "contract": "https://contracts.acme.example/4711",
+            "contract_ends_on": "2026-12-31",
+            "telemetry": "siem/payroll-bureau",
+            "disable_path": "https://runbooks.acme.example/payroll-bureau",
+            "admin_review_every": "90d",
+        } }),
+    );
+    config.as_object_mut().unwrap().remove("openbao_approle");
+    let made = core.create("nhi_integration", config).await.unwrap();
+    world.at("2027-01-01T00:00:00Z");
+    let (seen, warned) = world.run().await.observe(&made).await.unwrap();
+    assert_eq!(seen.unwrap().json()["standing"]["contract_ended"], "warn");
+    assert!(warned.iter().any(|one| one.summary.contains("contract")));
+}
