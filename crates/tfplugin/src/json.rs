@@ -313,6 +313,15 @@ mod tests {
     }
 
     #[test]
+    fn an_exponent_without_an_absolute_value_is_an_error() {
+        for text in ["1e-2147483648", "\"1e-2147483648\""] {
+            assert!(decode_bytes(text.as_bytes(), &Type::Number).is_err());
+            // As text a number is read too, in whatever spelling.
+            let _ = decode_bytes(text.as_bytes(), &Type::String);
+        }
+    }
+
+    #[test]
     fn numbers_keep_all_digits() {
         let long = "12345678901234567890123.25";
         let value = decode(&json(long), &Type::Number).unwrap();

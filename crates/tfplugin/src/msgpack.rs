@@ -627,6 +627,11 @@ mod tests {
     }
 
     #[test]
+    fn an_exponent_without_an_absolute_value_is_an_error() {
+        assert!(decode(b"\xad1e-2147483648", &Type::Number).is_err());
+    }
+
+    #[test]
     fn bad_bytes_give_an_error_with_a_path() {
         let ty = Type::object([("a", Type::list(Type::Bool))]);
         for (bytes, text) in [

@@ -7,7 +7,7 @@ use std::str::FromStr;
 /// How many digits a number may have. (Cores keep 512 bits, about 154 digits.)
 const MAX_DIGITS: usize = 4096;
 /// How far the decimal point may be from the digits.
-const MAX_EXPONENT: i32 = 100_000;
+const MAX_EXPONENT: u32 = 100_000;
 /// How many zeros are written out before the text turns to an exponent.
 const MAX_ZEROS: i32 = 400;
 
@@ -109,8 +109,10 @@ impl FromStr for Number {
         {
             return Err(wrong());
         }
-        if whole.len() + fraction.len() > MAX_DIGITS {
-            return Err(NotANumber(format!("{shown:?}… has more than {MAX_DIGITS} digits")));
+        let too_long = || NotANumber(format!("{shown:?}… has more than {MAX_DIGITS} digits"));
+        // With the zeros that we write out ourselves: what is written is read again.
+        if whole.len() + fraction.len() > MAX_DIGITS + MAX_ZEROS as usize + 1 {
+            return Err(too_long());
         }
         let all = format!("{whole}{fraction}");
         let leading = all.trim_start_matches('0');
@@ -118,10 +120,14 @@ impl FromStr for Number {
         if digits.is_empty() {
             return Ok(Self(Form::Int(0)));
         }
+        if digits.len() > MAX_DIGITS {
+            return Err(too_long());
+        }
         let shift = i32::try_from(leading.len() - digits.len()).unwrap_or(0)
             - i32::try_from(fraction.len()).unwrap_or(0);
         let exponent = exponent.saturating_add(shift);
-        if exponent.abs() > MAX_EXPONENT {
+        // The absolute value of the smallest i32 is no i32.
+        if exponent.unsigned_abs() > MAX_EXPONENT {
             return Err(NotANumber(format!("{shown:?} has an exponent beyond {MAX_EXPONENT}")));
         }
         if (0..=19).contains(&exponent) && digits.len() <= 19 {
@@ -285,6 +291,29 @@ mod tests {
     }
 
     #[test]
+    fn an_exponent_of_any_size_is_judged_and_no_more() {
+        for text in [
+            "1e-2147483648",
+            "1.5e-2147483648",
+            "10e2147483647",
+            "1e2147483647",
+            "1e-100001",
+            "1e99999999999999999999",
+        ] {
+            assert!(text.parse::<Number>().is_err(), "{text}");
+        }
+        for digits in [1, 40, MAX_DIGITS] {
+            for exponent in [-100_000, -4497, -4496, -401, -1, 0, 1, 399, 400, 401, 100_000] {
+                let number = n(&format!("{}e{exponent}", "7".repeat(digits)));
+                assert_eq!(n(&number.to_string()), number, "{digits} digits, {exponent}");
+            }
+        }
+        for text in ["1e100000", "1e-100000", "0e-2147483648", "0.0e2147483647"] {
+            assert!(text.parse::<Number>().is_ok(), "{text}");
+        }
+    }
+
+    #[test]
     fn a_float_from_the_wire_keeps_all_its_digits() {
         assert_eq!(Number::from_f64_exactly(1.5).unwrap(), n("1.5"));
         assert_eq!(
@@ -305,6 +334,35 @@ mod tests {
         fn text_round_trips(text in "-?[0-9]{1,40}(\\.[0-9]{1,40})?(e-?[0-9]{1,3})?") {
             let number = n(&text);
             prop_assert_eq!(&n(&number.to_string()), &number);
+        }
+
+        #[test]
+        fn any_exponent_is_read_or_refused(
+            digits in "-?[0-9]{1,30}(\\.[0-9]{0,30})?",
+            exponent in prop_oneof![
+                any::<i32>(),
+                -100_100i32..100_100,
+                Just(i32::MIN),
+                Just(i32::MAX),
+            ],
+        ) {
+            if let Ok(number) = format!("{digits}e{exponent}").parse::<Number>() {
+                prop_assert_eq!(&n(&number.to_string()), &number);
+                let _ = (number.to_f64(), number.cmp(&Number::from(1)));
+            }
+        }
+
+        #[test]
+        fn any_float_is_a_number_or_refused(value: f64) {
+            match Number::from_f64_exactly(value) {
+                Ok(number) => prop_assert_eq!(number.to_f64(), value),
+                Err(_) => prop_assert!(!value.is_finite()),
+            }
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text: String) {
+            let _ = text.parse::<Number>();
         }
     }
 }
