@@ -552,20 +552,19 @@ impl AppRole {
         self.remember(&place, policy.is_some());
         let mut gaps = Vec::new();
         let named = place.ours();
-        let (role, role_id, entity, accessors) = future::join4(
-            self.role(&place, shared),
-            self.role_id(&place, shared),
-            self.entity_named(&named, shared),
-            async {
+        // Alone and first: the server may write when a role is read for the first time, and fails one
+        // of two reads that do so at once.
+        let Some(role) = self.role(&place, shared).await? else { return Ok(None) };
+        let (role_id, entity, accessors) =
+            future::join3(self.role_id(&place, shared), self.entity_named(&named, shared), async {
                 if want.credentials {
                     self.accessors(&place, shared).await.map(Some)
                 } else {
                     Ok(None)
                 }
-            },
-        )
-        .await;
-        let (Some(role), Some(role_id)) = (role?, role_id?) else { return Ok(None) };
+            })
+            .await;
+        let Some(role_id) = role_id? else { return Ok(None) };
         let mut gap = |facet: &'static str, error: &Error| {
             gaps.push(Gap {
                 extent: GapExtent::Facet(key.to_owned(), facet),

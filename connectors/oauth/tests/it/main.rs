@@ -9,7 +9,7 @@ use connector::{
     Change, Connector, Error, IssueRequest, NewIntegration, ObjectRef, Platform, Setup,
     SystemClock, Want,
     conformance::{self, Fixture, Wrap},
-    transport::{Coalesce, HttpOptions, HttpTransport, Transport},
+    transport::{Coalesce, HttpOptions, HttpTransport, Retry, Transport},
 };
 use domain::{Record, Scope, Settings, settings::Setting};
 use secrets::{Fault, MemorySink};
@@ -26,6 +26,11 @@ impl Host {
     fn start() -> Host {
         Host { server: Server::start(), keyring: Arc::new(MemorySink::new()) }
     }
+}
+
+/// Readers share what they may share, and a look that fails is repeated, as in a real connection.
+fn shared(inner: Arc<dyn Transport>) -> Arc<dyn Transport> {
+    Arc::new(Coalesce::new(Arc::new(Retry::new(inner, Arc::new(SystemClock)))))
 }
 
 fn texts(all: &[&str]) -> Setting {
@@ -51,7 +56,7 @@ impl Fixture for Host {
             settings: Settings::default().with("address", Setting::Text(address)),
             credential: Some(domain::Secret::new("initial")),
             credential_id: None,
-            transport: Arc::new(Coalesce::new(wrap(http))),
+            transport: shared(wrap(http)),
             clock: Arc::new(SystemClock),
             keyring: Some((self.keyring.clone(), "nhi/keyring".into())),
         };

@@ -6,14 +6,14 @@ use async_trait::async_trait;
 use connector::{
     Connector, ObjectRef, Platform,
     conformance::{self, Fixture, Token, Wrap},
-    transport::{Coalesce, HttpOptions, HttpTransport, Transport},
+    transport::{HttpOptions, HttpTransport, Transport},
 };
 use domain::{Scope, Secret, Settings, settings::Setting};
 use serde_json::{Value, json};
 
 use crate::{
     server::Server,
-    wire::Vaultish,
+    wire::{Vaultish, shared},
     world::{KIND, call, setup},
 };
 
@@ -69,8 +69,7 @@ impl Fixture for Bao {
     async fn connect(&self, wrap: Wrap<'_>) -> Arc<dyn Connector> {
         let http: Arc<dyn Transport> = Arc::new(self.http());
         let http: Arc<dyn Transport> = if self.1 { Arc::new(Vaultish(http)) } else { http };
-        let transport = Arc::new(Coalesce::new(wrap(http)));
-        let setup = setup(transport, Settings::default(), Some("root"), None);
+        let setup = setup(shared(wrap(http)), Settings::default(), Some("root"), None);
         openbao::PLATFORM.connect(setup).unwrap().connector.unwrap()
     }
 

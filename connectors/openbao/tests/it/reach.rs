@@ -207,3 +207,27 @@ async fn a_server_with_a_private_authority_is_trusted_by_its_file_only() {
     let refused = connect(to(None)).tenant().await.unwrap_err();
     assert!(matches!(refused, Error::Unreachable { .. }), "{refused}");
 }
+
+#[tokio::test]
+async fn a_role_that_nobody_has_read_yet_is_read_at_once() {
+    const ROLES: usize = 200;
+    let world = World::new().await;
+    world.by_hand("POST", "sys/namespaces/unread", json!({})).await;
+    world.by_hand("POST", "unread/sys/auth/approle", json!({"type": "approle"})).await;
+    for n in 0..ROLES {
+        let path = format!("unread/auth/approle/role/unread-{n}");
+        world.by_hand("POST", &path, json!({"token_ttl": "1h"})).await;
+    }
+    let settings = Settings::default().with("namespace", Setting::Text("unread".into()));
+    let inside = World::with("root", settings).await;
+    inside.wire.sent();
+    let listed = inside.connector().list(Want::LEAN).await.unwrap();
+    assert!(listed.is_complete(), "{:?}", listed.gaps);
+    assert_eq!(listed.integrations.len(), ROLES);
+    assert!(listed.integrations.iter().all(|one| one.gaps.is_empty()));
+    // The server fails one of two first reads of a role: healed by asking again, never provoked.
+    let sent = inside.wire.sent();
+    for look in ["", "/role-id"].map(|below| format!("GET auth/{{mount}}/role/{{name}}{below}")) {
+        assert_eq!(sent.iter().filter(|one| **one == look).count(), ROLES, "{look}");
+    }
+}

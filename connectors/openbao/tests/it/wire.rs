@@ -3,8 +3,11 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use connector::transport::{
-    Answer, Coalesce, HttpOptions, HttpTransport, Request, Transport, TransportError,
+use connector::{
+    SystemClock,
+    transport::{
+        Answer, Coalesce, HttpOptions, HttpTransport, Request, Retry, Transport, TransportError,
+    },
 };
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
@@ -36,9 +39,9 @@ impl Transport for Counted {
     }
 }
 
-/// Readers share what they may share, as in a real connection.
+/// Readers share what they may share, and a look that fails is repeated, as in a real connection.
 pub(crate) fn shared(inner: Arc<dyn Transport>) -> Arc<dyn Transport> {
-    Arc::new(Coalesce::new(inner))
+    Arc::new(Coalesce::new(Arc::new(Retry::new(inner, Arc::new(SystemClock)))))
 }
 
 /// The server as HashiCorp Vault would show itself: no listings with content, no versions of

@@ -46,7 +46,9 @@ impl Transport for Retry {
         loop {
             let answer = self.inner.send(request.again()).await;
             let wait = match &answer {
-                Ok(answer) if matches!(answer.status, 429 | 502 | 503 | 504) => {
+                // A failing look (500) too: OpenBao writes on a role's first read, and of two such
+                // reads at once one fails and then never again.
+                Ok(answer) if matches!(answer.status, 429 | 500 | 502 | 503 | 504) => {
                     retry_after(answer, self.clock.now()).unwrap_or_else(|| pause(attempt))
                 }
                 Err(error) if !error.read_only && error.outcome != Outcome::Refused => {
