@@ -79,6 +79,16 @@ pub(crate) fn observed<M>(
     }
 }
 
+/// A value that decides over power or secrets and becomes known only during apply.
+pub(crate) fn unknown_governed(at: impl Into<Path>) -> Diagnostic {
+    Diagnostic::error(
+        "This must be known to be reviewed",
+        "It becomes known during apply, so this plan cannot say what it would do.\nNext: write it out, \
+         or apply what it comes from first, with -target.\n(E-UNKNOWN-GOVERNED)",
+    )
+    .at(at)
+}
+
 /// A problem as the only thing to say.
 pub(crate) fn errors(problem: Problem) -> Diagnostics {
     error(&problem).into()

@@ -101,6 +101,13 @@ pub(crate) fn action(text: &str) -> Result<(), String> {
     text.parse::<Action>().map(|_| ()).map_err(|error| error.to_string())
 }
 
+/// The highest action that a ceiling allows. `unknown` is above all of them, so it is none.
+pub(crate) fn limit(text: &str) -> Result<(), String> {
+    let words: Vec<&str> =
+        Action::ALL.into_iter().filter(|one| *one != Action::Unknown).map(Action::as_str).collect();
+    one_of(text, &words)
+}
+
 /// A moment with its zone.
 pub(crate) fn moment(text: &str) -> Result<(), String> {
     expect(
@@ -166,6 +173,8 @@ mod tests {
             (moment, "2026-12-05T18:00:00Z", "2026-12-05 18:00"),
             (timezone, "UTC", "Mars/Olympus"),
             (action, "write", "writes"),
+            (limit, "write", "wirte"),
+            (limit, "admin", "unknown"),
             (place, "siem/openbao-audit", "siem"),
             (reason, "Reads tonight's invoices and nothing else", "because"),
             (short_name, "default", "a/b"),

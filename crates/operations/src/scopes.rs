@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use connector::{Change, Platform};
 use domain::{Action, Direction, GrantedScope, IntegrationId, ObservedIntegration, Record, Scope};
 use ledger::Change as Row;
-use policy::scopes::{Declared, Enforcement, Lattice, above_ceiling, wanted};
+use policy::scopes::{Declared, Enforcement, Lattice, above_ceiling, limit, wanted};
 
 use crate::{Context, Deed, Problem, drift::scopes_json, observe::object_of};
 
@@ -83,7 +83,15 @@ pub async fn set_scopes(
             .next(format!("terraform import nhi_scope.<NAME> '{what}'")));
     }
     // The ceiling in the record has a review of its own; the plan may have been made under another.
-    let most = have.ceiling_action.as_deref().and_then(|word| word.parse().ok());
+    let most = limit(have.ceiling_action.as_deref()).map_err(|word| {
+        Problem::new("E-CEILING", "This ceiling cannot be read")
+            .detail(format!(
+                "{what}: the record on {id} says {word:?}, which is no action. What cannot be read \
+                 limits nothing, so nothing is given under it."
+            ))
+            .next("apply the nhi_integration first; that writes its record anew")
+            .at(&["integration"])
+    })?;
     let texts: BTreeSet<String> =
         wish.declared.scopes.iter().chain(wish.declared.temporary.keys()).cloned().collect();
     let over = above_ceiling(&lattice, &texts, &wish.classify, most, have.ceiling_scopes.as_ref());

@@ -170,6 +170,20 @@ pub fn highest_action<'a>(
         .unwrap_or(Action::None)
 }
 
+/// The action of a ceiling. A word that is none limits nothing, so it is an error and never "no
+/// limit"; `unknown` ranks above everything and would limit nothing either.
+///
+/// # Errors
+///
+/// The word, where it is no action that can be a limit.
+pub fn limit(word: Option<&str>) -> Result<Option<Action>, &str> {
+    let Some(word) = word else { return Ok(None) };
+    match word.parse() {
+        Ok(Action::Unknown) | Err(_) => Err(word),
+        Ok(action) => Ok(Some(action)),
+    }
+}
+
 /// The scopes that a ceiling does not cover, with the reason.
 pub fn above_ceiling(
     lattice: &dyn Lattice,
@@ -302,6 +316,14 @@ mod tests {
             None,
         );
         assert_eq!(over, [("policy".to_owned(), Action::Policy)]);
+    }
+
+    #[test]
+    fn a_word_that_is_no_action_is_never_no_limit() {
+        assert_eq!(limit(None), Ok(None));
+        assert_eq!(limit(Some("write")), Ok(Some(Action::Write)));
+        assert_eq!(limit(Some("wirte")), Err("wirte"));
+        assert_eq!(limit(Some("unknown")), Err("unknown"));
     }
 
     proptest! {

@@ -16,7 +16,7 @@ use policy::{
     standing::{standing, third_party, wanted_state},
 };
 use tfplugin::{
-    Attr, Diagnostic, Diagnostics, Model, Set, Value,
+    Attr, Diagnostic, Diagnostics, Model, Path, Set, Value,
     erased::Call,
     resource::{
         By, Create, Delete, Done, Failure, Identity, Import, ImportState, MoveState, Plan, Read,
@@ -31,7 +31,7 @@ use super::{
     references::{Ceiling, OwnerReference},
 };
 use crate::{
-    diagnostics::{Unseen, error, errors, observed},
+    diagnostics::{Unseen, error, errors, observed, unknown_governed},
     rules,
     shared::Shared,
 };
@@ -522,6 +522,7 @@ impl Resource for Integration {
         if config.name.as_deref().is_some_and(str::is_empty) {
             found.error_at("name", "A name is needed", "It is empty.");
         }
+        check_ceiling(config, &mut found);
         found
     }
 
@@ -623,6 +624,9 @@ impl Resource for Integration {
                         planned.standing = Attr::Value(standing);
                     }
                 }
+            }
+            for at in hidden(prior.is_some(), planned) {
+                told.push(unknown_governed(at));
             }
             // What is unknown cannot be reviewed; what the platform fills in is null here.
             if let Some((kind, value)) = chosen
@@ -891,6 +895,49 @@ impl Resource for Integration {
             .await
             .map_err(errors)?;
         Ok(Diagnostics::new())
+    }
+}
+
+/// What decides over power here and is not known yet, beside owners and settings.
+fn hidden(exists: bool, planned: &IntegrationModel) -> Vec<Path> {
+    let mut hidden = Vec::new();
+    let mut say = |unknown: bool, at: Path| {
+        if unknown {
+            hidden.push(at);
+        }
+    };
+    say(planned.ceiling.is_unknown(), Path::attribute("ceiling"));
+    if let Some(ceiling) = planned.ceiling.value() {
+        say(ceiling.highest_action.is_unknown(), Path::attribute("ceiling").then("highest_action"));
+        say(ceiling.scopes.is_unknown(), Path::attribute("ceiling").then("scopes"));
+    }
+    say(planned.expires_on.is_unknown(), Path::attribute("expires_on"));
+    // State and what is revoked are planned from these.
+    say(planned.enabled.is_unknown(), Path::attribute("enabled"));
+    say(planned.revoke_unmanaged.is_unknown(), Path::attribute("revoke_unmanaged"));
+    // Another one rotates every credential below.
+    say(exists && planned.environment.is_unknown(), Path::attribute("environment"));
+    hidden
+}
+
+/// A limit that is outside the platform's grammar would cover nothing that anybody means.
+fn check_ceiling(config: &IntegrationModel, found: &mut Diagnostics) {
+    let ([name], Some(ceiling)) = (&config.platform.present()[..], config.ceiling.value()) else {
+        return;
+    };
+    let Some((Some(platform), kind)) = kind(name) else { return };
+    for scope in ceiling.scopes.value().into_iter().flatten() {
+        if let Err(error) = platform.parse_scope(kind.name, scope) {
+            let next = match &error.suggestion {
+                Some(meant) => format!("did you mean {meant:?}?"),
+                None => "write it as it would stand in nhi_scope".to_owned(),
+            };
+            found.error_at(
+                Path::attribute("ceiling").then("scopes"),
+                "This is no scope of this platform",
+                format!("{}\nNext: {next}\n(E-SCOPE-GRAMMAR)", error.message),
+            );
+        }
     }
 }
 

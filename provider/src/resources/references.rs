@@ -5,6 +5,8 @@
 
 use tfplugin::{Attr, Model};
 
+use crate::rules;
+
 /// An owner, as an integration names one.
 #[derive(Debug, Clone, PartialEq, Default, Model)]
 pub(crate) struct OwnerReference {
@@ -33,7 +35,7 @@ pub(crate) struct OwnerIdReference {
 pub(crate) struct Ceiling {
     /// The highest action that a scope may have: `none`, `read`, `export`, `write`, `delete`,
     /// `execute`, `close`, `suppress`, `secret`, `policy`, `identity` or `admin`.
-    #[tf(optional)]
+    #[tf(optional, validate = rules::limit)]
     pub highest_action: Attr<String>,
     /// Scopes that must cover every scope.
     #[tf(optional)]

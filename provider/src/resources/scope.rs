@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{Action, Direction, IntegrationId, ObservedIntegration, ScopeId};
 use operations::{DeclaredScopes, KindLattice, observe_integration, park_scopes, set_scopes};
-use policy::scopes::{Declared, Enforcement, above_ceiling, canonical_set, echo, highest_action};
+use policy::scopes::{
+    Declared, Enforcement, above_ceiling, canonical_set, echo, highest_action, limit,
+};
 use tfplugin::{
     Attr, Diagnostic, Diagnostics, Model, Path, Set,
     erased::Call,
@@ -16,7 +18,7 @@ use tfplugin::{
 
 use super::{applied::Applied, platform_objects::kind, references::ScopedIntegration};
 use crate::{
-    diagnostics::{Unseen, errors, observed},
+    diagnostics::{Unseen, errors, observed, unknown_governed},
     rules,
     shared::Shared,
     values::instant,
@@ -348,15 +350,13 @@ impl Resource for Scope {
                     "If somebody recreates it, this plan cannot see that.\nNext: pass the whole object, or declare vendor_id in the variable's type.",
                 );
             }
-            if planned.scopes.is_unknown() {
-                told.error_at(
-                    "scopes",
-                    "Scopes must be known to be reviewed",
-                    "They become known during apply, so this plan cannot say what it would give.\nNext: write them out, or apply what they come from first.\n(E-UNKNOWN-GOVERNED)",
-                );
+            let hidden = hidden(prior.is_some(), planned, &rules);
+            let reviewable = hidden.is_empty();
+            for at in hidden {
+                told.push(unknown_governed(at));
             }
             let lattice = lattice_of(&reference.id);
-            if let (Some(lattice), false) = (lattice, planned.scopes.is_unknown()) {
+            if let (Some(lattice), true) = (lattice, reviewable) {
                 check_grammar(lattice, config, &mut told);
                 // The same set in another spelling is no change.
                 if let Some(prior) = prior
@@ -368,12 +368,21 @@ impl Resource for Scope {
                     planned.scopes = prior.scopes.clone();
                 }
                 plan_temporary(prior, planned);
-                if planned.enforcement != "at_least" || prior.is_none() {
-                    planned.undeclared = Attr::Value(Set::new());
-                }
-                planned.highest_action = highest(lattice, planned);
+                planned.undeclared = plan_undeclared(prior, planned);
+                planned.highest_action = if planned.undeclared.is_unknown() {
+                    Attr::unknown_not_null()
+                } else {
+                    highest(lattice, planned)
+                };
                 let ceiling = reference.ceiling.value().cloned().unwrap_or_default();
-                let most = ceiling.highest_action.as_deref().and_then(|text| text.parse().ok());
+                let most = limit(ceiling.highest_action.as_deref()).unwrap_or_else(|word| {
+                    told.error_at(
+                        Path::attribute("integration").then("ceiling").then("highest_action"),
+                        "This ceiling cannot be read",
+                        format!("{word:?} is no action. What cannot be read limits nothing, so nothing is given under it.\nNext: correct ceiling.highest_action on the nhi_integration.\n(E-CEILING)"),
+                    );
+                    None
+                });
                 let wanted: Set<String> = planned
                     .scopes
                     .value()
@@ -569,6 +578,9 @@ impl Scope {
         if !model.undeclared.is_value() {
             model.undeclared = Attr::Value(echo.undeclared);
         }
+        if model.highest_action.is_unknown() {
+            model.highest_action = highest(lattice, &model);
+        }
         model.id = Attr::Value(ScopeId(id).to_string());
         let applied = applied(lattice, &model, &now);
         Ok(Done::new(model).private(applied.to_bytes()))
@@ -647,6 +659,53 @@ fn other_directions(
         }
     }
     (total, why)
+}
+
+/// What decides over power here and is not known yet.
+fn hidden(exists: bool, planned: &ScopeModel, rules: &policy::Rules) -> Vec<Path> {
+    let mut hidden = Vec::new();
+    let mut say = |unknown: bool, at: Path| {
+        if unknown {
+            hidden.push(at);
+        }
+    };
+    say(planned.scopes.is_unknown(), Path::attribute("scopes"));
+    say(planned.enforcement.is_unknown(), Path::attribute("enforcement"));
+    say(planned.classify.is_unknown(), Path::attribute("classify"));
+    say(planned.temporary.is_unknown(), Path::attribute("temporary"));
+    for (scope, one) in planned.temporary.value().into_iter().flatten() {
+        let at = Path::attribute("temporary").key(scope);
+        say(one.from.is_unknown(), at.then("from"));
+        say(one.until.is_unknown(), at.then("until"));
+    }
+    let at = Path::attribute("integration");
+    say(exists && planned.integration.is_unknown(), at.clone());
+    if let Some(reference) = planned.integration.value() {
+        let ceiling = reference.ceiling.value();
+        let part =
+            ceiling.is_some_and(|one| one.highest_action.is_unknown() || one.scopes.is_unknown());
+        say(part || reference.ceiling.is_unknown(), at.then("ceiling"));
+        let asked = !rules.environment_words.is_empty();
+        say(asked && reference.environment.is_unknown(), at.then("environment"));
+    }
+    hidden
+}
+
+/// What others added and is tolerated. Which of it that is after a change, only apply sees.
+fn plan_undeclared(prior: Option<&ScopeModel>, planned: &ScopeModel) -> Attr<Set<String>> {
+    if planned.enforcement != "at_least" {
+        return Attr::Value(Set::new());
+    }
+    let same = prior.filter(|prior| {
+        let spans = |model: &ScopeModel| {
+            let dated = model.temporary.value().into_iter().flatten();
+            dated.map(|(scope, _)| scope.clone()).collect::<Set<String>>()
+        };
+        prior.enforcement == planned.enforcement
+            && prior.scopes == planned.scopes
+            && spans(prior) == spans(planned)
+    });
+    same.map_or_else(Attr::unknown_not_null, |prior| prior.undeclared.clone())
 }
 
 /// Statuses and what is elevated, by fixed rules over what Read sampled.

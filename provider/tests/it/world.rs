@@ -16,7 +16,9 @@ use connector::{
     IssueRequest, Issued, Member, NewIntegration, ObjectRef, Platform, Probe, Promise, Want,
     fake::{APP, Fake, Hand, KEY},
 };
-use domain::{Observation, ObservedCredential, ObservedIntegration, Realm, RealmKey, Secret};
+use domain::{
+    Observation, ObservedCredential, ObservedIntegration, Realm, RealmKey, Record, Secret,
+};
 use jiff::{Span, Timestamp};
 use ledger::{Ledger, MemoryLedger};
 use operations::{Connections, Context, Custody, Problem, RulesGate, Run};
@@ -315,16 +317,28 @@ impl World {
         self.fake.sign_in(APP, "invoice-sync", secret).is_some()
     }
 
-    /// Scopes that are live, in order.
-    pub(crate) async fn scopes(&self) -> Vec<String> {
+    /// The integration as its platform shows it.
+    pub(crate) async fn shown(&self) -> ObservedIntegration {
         let object = ObjectRef {
             kind: APP.into(),
             key: "invoice-sync".into(),
             vendor_id: None,
             name: "invoice-sync".into(),
         };
-        let seen = self.fake.read(&object, Want::LEAN).await.unwrap().unwrap();
+        self.fake.read(&object, Want::LEAN).await.unwrap().unwrap()
+    }
+
+    /// Scopes that are live, in order.
+    pub(crate) async fn scopes(&self) -> Vec<String> {
+        let seen = self.shown().await;
         seen.scopes.iter().map(|one| one.scope.as_str().to_owned()).collect()
+    }
+
+    /// Somebody's hand on the record.
+    pub(crate) async fn edit_record(&self, edit: impl FnOnce(&mut Record)) {
+        let mut record = self.shown().await.record.unwrap();
+        edit(&mut record);
+        self.by_hand(|hand| hand.write_record(Some(record)));
     }
 }
 
