@@ -198,6 +198,9 @@ impl Note {
     /// Waits as long as the note says; false when a stop comes first.
     async fn linger(note: &NoteModel, call: &Call) -> bool {
         let seconds = note.seconds.value().copied().and_then(|s| u64::try_from(s).ok());
+        if seconds.is_some() {
+            tracing::info!("this note takes long");
+        }
         tokio::select! {
             () = tokio::time::sleep(Duration::from_secs(seconds.unwrap_or(0))) => true,
             () = call.stop.cancelled() => false,

@@ -58,8 +58,9 @@ pub use resource::{Action, Plan, State};
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long cores wait for the end before they kill.
-const END: Duration = Duration::from_secs(2);
+/// How long to wait for the end. Cores kill after two seconds; a machine that runs tests may be
+/// busy, and that we keep within the two is for [`crate::serve`] to hold.
+const END: Duration = Duration::from_secs(20);
 
 /// A core that runs one provider.
 pub struct MiniCore {
@@ -361,7 +362,7 @@ impl MiniCore {
     /// Ends the provider as a core does at the end of a phase, and waits for it.
     ///
     /// # Errors
-    /// It does not end within the time that cores give it (they kill it then, as this does).
+    /// It does not end (it is killed then, as cores do, who wait less long).
     pub async fn shutdown(mut self) -> Result<Option<ExitStatus>, Refusal> {
         let mut controller = GrpcControllerClient::new(self.channel.clone());
         // It may be gone before it answers.
@@ -369,6 +370,14 @@ impl MiniCore {
         let process = self.process.take();
         drop(self);
         wait(process).await
+    }
+
+    /// Waits for the provider to end by itself, and says nothing to it.
+    ///
+    /// # Errors
+    /// It does not end (it is killed then).
+    pub async fn ended(mut self) -> Result<Option<ExitStatus>, Refusal> {
+        wait(self.process.take()).await
     }
 
     /// Vanishes like a core that was killed: connections break, nothing is said. Waits for the

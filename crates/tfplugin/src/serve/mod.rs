@@ -35,8 +35,17 @@ use environment::Environment;
 /// The largest message in either direction, as Go providers have it.
 const LARGEST: usize = 256 << 20;
 
-/// How long open streams and work in hand may hold up the end. Cores kill after two seconds.
-const LAST_WORDS: Duration = Duration::from_millis(1500);
+/// How long open streams and work in hand may hold up the end.
+const LAST_WORDS: Duration = Duration::from_millis(1200);
+
+/// How long work in hand may go on after that, when nobody hears of it any more.
+const UNHEARD: Duration = Duration::from_millis(400);
+
+/// How long the runtime may take to let go of what ignores its end.
+const LETTING_GO: Duration = Duration::from_millis(100);
+
+// Cores kill after two seconds.
+const _: () = assert!(LAST_WORDS.as_millis() + UNHEARD.as_millis() + LETTING_GO.as_millis() < 1800);
 
 /// How long work in hand may hold up the end where the core is gone and nobody kills: what was
 /// begun on a platform should come to an end that is written down.
@@ -55,6 +64,11 @@ pub struct ServeOptions {
 
 /// Serves a provider until the core is done with it. Call it from `main` and return its code.
 pub fn serve(provider: impl AnyProvider + 'static, options: ServeOptions) -> ExitCode {
+    // Before anything else: a core may go at any time.
+    #[cfg(unix)]
+    let parent = std::os::unix::process::parent_id();
+    #[cfg(not(unix))]
+    let parent = 0;
     let arguments = match Arguments::read(std::env::args().skip(1)) {
         Ok(arguments) => arguments,
         Err(text) => return say(&text, 2),
@@ -75,9 +89,10 @@ pub fn serve(provider: impl AnyProvider + 'static, options: ServeOptions) -> Exi
         Ok(runtime) => runtime,
         Err(error) => return say(&format!("the runtime did not start: {error}"), 1),
     };
-    let done = runtime.block_on(run(Arc::new(provider), options, &environment, arguments.debug));
+    let provider: Arc<dyn AnyProvider> = Arc::new(provider);
+    let done = runtime.block_on(run(provider, options, &environment, arguments.debug, parent));
     // Work that ignores the stop must not keep the process: the core would kill it anyway.
-    runtime.shutdown_timeout(Duration::from_millis(100));
+    runtime.shutdown_timeout(LETTING_GO);
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(text) => say(&text, 1),
@@ -89,6 +104,7 @@ async fn run(
     options: ServeOptions,
     environment: &Environment,
     debug: bool,
+    #[cfg_attr(not(unix), allow(unused_variables))] parent: u32,
 ) -> Result<(), String> {
     // Under a debugger there is no handshake that could carry certificates, and no core that owns
     // this process.
@@ -111,7 +127,7 @@ async fn run(
     let owner = (!debug).then(|| services::Owner::new(&orphaned));
     #[cfg(unix)]
     if let Some(owner) = &owner {
-        tokio::spawn(leave_with_parent(owner.clone(), end.clone()));
+        tokio::spawn(leave_with_parent(parent, owner.clone(), end.clone()));
     }
     let incoming = connection::incoming(listener, tls.map(|tls| tls.acceptor()), end.clone());
     let router = tonic::transport::Server::builder()
@@ -135,7 +151,7 @@ async fn run(
         () = overdue => Ok(()),
     };
     service.stop();
-    let patience = if orphaned.is_cancelled() { ORPHANED } else { LAST_WORDS / 3 };
+    let patience = if orphaned.is_cancelled() { ORPHANED } else { UNHEARD };
     if tokio::time::timeout(patience, service.idle()).await.is_err() {
         tracing::warn!("work in hand did not come to an end, and is left");
     }
@@ -145,8 +161,7 @@ async fn run(
 
 /// Ends us where the core goes before it ever spoke to us; later its streams tell.
 #[cfg(unix)]
-async fn leave_with_parent(owner: services::Owner, end: CancellationToken) {
-    let parent = std::os::unix::process::parent_id();
+async fn leave_with_parent(parent: u32, owner: services::Owner, end: CancellationToken) {
     while !owner.spoke() && !end.is_cancelled() {
         if std::os::unix::process::parent_id() != parent {
             tracing::debug!("the core is gone before it spoke");

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use tempfile::TempDir;
 use tfplugin::mini_core::MiniCore;
@@ -40,6 +40,29 @@ fn newest(folder: &Path) -> Option<SystemTime> {
         .flatten()
 }
 
+/// How long anything may take on a machine that has much else to do.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Waits until something is so.
+pub(crate) async fn until(what: &str, mut check: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !check() {
+        assert!(begun.elapsed() < PATIENCE, "it never came that {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// How many notes the provider has in hand that take long: it says so when it begins one.
+pub(crate) fn in_hand(core: &MiniCore) -> usize {
+    core.log().iter().filter(|line| line.contains("this note takes long")).count()
+}
+
+/// Whether a process runs. What has ended and nobody reaped is still listed.
+pub(crate) fn is_alive(process: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"));
+    stat.is_ok_and(|stat| !stat.contains(") Z "))
+}
+
 /// The sample provider's world: a folder of notes.
 pub(crate) struct World(TempDir);
 
@@ -72,6 +95,11 @@ impl World {
     /// The sample provider, started and configured for this folder.
     pub(crate) async fn core(&self) -> MiniCore {
         self.core_with(&[]).await
+    }
+
+    /// The same, telling when it begins what takes long: see [`in_hand`].
+    pub(crate) async fn talking_core(&self) -> MiniCore {
+        self.core_with(&[("TF_LOG_PROVIDER", "info")]).await
     }
 
     pub(crate) async fn core_with(&self, environment: &[(&str, &str)]) -> MiniCore {
