@@ -5,7 +5,7 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, error::ErrorKind};
 
 mod commands;
 mod exit;
@@ -57,7 +57,10 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(told) => return answer(&told).into(),
+    };
     let output = Output::new(cli.color, cli.quiet);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -74,15 +77,26 @@ fn main() -> ExitCode {
             Command::Drift(command) => command.run(config, &output).await,
             Command::Ledger(command) => command.run(config, &output).await,
             Command::Doctor(command) => command.run(config, &output).await,
-            Command::Completion(command) => command.run::<Cli>(),
+            Command::Completion(command) => command.run::<Cli>(&output),
         }
     });
     match done {
-        Ok(exit) => exit.into(),
+        Ok(exit) => output.ended(exit).into(),
         Err(problem) => {
             output.problem(&problem);
             Exit::Failed.into()
         }
+    }
+}
+
+/// Help, the version, or what is wrong with the command line. The parser's own code for a slip is 2,
+/// which would read as drift.
+fn answer(told: &clap::Error) -> Exit {
+    let asked = matches!(told.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    match told.print() {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Exit::Failed,
+        _ if asked => Exit::Clean,
+        _ => Exit::Failed,
     }
 }
 

@@ -1,7 +1,8 @@
 //! What a person or a pipeline sees: results on standard output, everything else on standard error.
 
 use std::{
-    io::{IsTerminal, Write},
+    io::{ErrorKind, IsTerminal, Write},
+    sync::OnceLock,
     time::Duration,
 };
 
@@ -10,10 +11,14 @@ use clap::ColorChoice;
 use indicatif::{ProgressBar, ProgressStyle};
 use operations::Problem;
 
+use crate::exit::Exit;
+
 /// Where and how to print.
 #[derive(Debug)]
 pub(crate) struct Output {
     quiet: bool,
+    /// Why a line of the result did not get out.
+    lost: OnceLock<String>,
 }
 
 /// Added, or good.
@@ -35,13 +40,24 @@ pub(crate) fn styled(style: Style, text: &str) -> String {
 impl Output {
     pub(crate) fn new(color: ColorChoice, quiet: bool) -> Output {
         color_choice(color).write_global();
-        Output { quiet }
+        Output { quiet, lost: OnceLock::new() }
     }
 
     /// A line of the result.
     pub(crate) fn line(&self, text: &str) {
-        // A reader that went away (`| head`) is no failure of ours.
-        let _ = writeln!(anstream::stdout(), "{text}");
+        if let Err(error) = writeln!(anstream::stdout(), "{text}") {
+            // A reader that went away (`| head`) has what it wanted.
+            if error.kind() != ErrorKind::BrokenPipe {
+                let _ = self.lost.set(error.to_string());
+            }
+        }
+    }
+
+    /// How a run ended, unless its result did not get out: then nobody may conclude anything.
+    pub(crate) fn ended(&self, exit: Exit) -> Exit {
+        let Some(why) = self.lost.get() else { return exit };
+        self.error(&format!("the result could not be written: {why}"));
+        Exit::Failed
     }
 
     /// A hint beside the result.

@@ -4,7 +4,7 @@ use clap::{Args, CommandFactory};
 use clap_complete::Shell;
 use operations::Problem;
 
-use crate::exit::Exit;
+use crate::{exit::Exit, output::Output};
 
 /// Print the completion script of a shell.
 #[derive(Debug, Args)]
@@ -18,8 +18,11 @@ pub(crate) struct Completion {
 }
 
 impl Completion {
-    pub(crate) fn run<C: CommandFactory>(self) -> Result<Exit, Problem> {
-        clap_complete::generate(self.shell, &mut C::command(), "nhi", &mut std::io::stdout());
+    pub(crate) fn run<C: CommandFactory>(self, output: &Output) -> Result<Exit, Problem> {
+        // Into memory first: the generator panics where it cannot write.
+        let mut script = Vec::new();
+        clap_complete::generate(self.shell, &mut C::command(), "nhi", &mut script);
+        output.line(String::from_utf8_lossy(&script).trim_end());
         Ok(Exit::Clean)
     }
 }

@@ -1,0 +1,60 @@
+//! The real program, as a shell and a pipeline see it.
+
+use std::{
+    fs::File,
+    io::Read,
+    process::{Command, Stdio},
+};
+
+fn nhi(words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nhi"));
+    command.args(words).env_remove("NHI_CONFIG").env("NO_COLOR", "1").stdin(Stdio::null());
+    command
+}
+
+fn code(words: &[&str]) -> Option<i32> {
+    nhi(words).output().unwrap().status.code()
+}
+
+#[test]
+fn a_slip_on_the_command_line_is_never_taken_for_drift() {
+    for words in [
+        &[][..],
+        &["drift", "--no-such-flag"],
+        &["drfit"],
+        &["drift", "--fail-on", "huge"],
+        &["ledger"],
+        &["completion"],
+    ] {
+        let done = nhi(words).output().unwrap();
+        assert_eq!(done.status.code(), Some(1), "{words:?}");
+        assert!(!done.stderr.is_empty(), "{words:?} says why");
+    }
+}
+
+#[test]
+fn help_and_the_version_are_no_failure() {
+    for words in [&["--help"][..], &["drift", "--help"], &["--version"], &["help", "scan"]] {
+        assert_eq!(code(words), Some(0), "{words:?}");
+    }
+}
+
+#[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let mut child =
+        nhi(&["completion", "bash"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!((child.wait().unwrap().code(), said.as_str()), (Some(0), ""));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_result_that_could_not_be_written_is_a_failure() {
+    for words in [&["completion", "bash"][..], &["--help"]] {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let status = nhi(words).stdout(full).stderr(Stdio::null()).status().unwrap();
+        assert_eq!(status.code(), Some(1), "{words:?}");
+    }
+}
