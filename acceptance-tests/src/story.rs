@@ -24,6 +24,38 @@ pub trait Listener {
     fn waiting(&mut self, what: &str, left: Duration);
 }
 
+/// How long the schedule of a story is. Its steps before the first rotation must be through before
+/// the credential falls due, on a slow machine as well.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    min_age: Duration,
+    every: Duration,
+}
+
+impl Pace {
+    /// The pace of a machine that needs this long for a plan. Between the first apply and the first
+    /// rotation there are six runs, none of them longer than an apply, which is about two plans.
+    fn of(plan: Duration) -> Pace {
+        let min_age = Duration::from_secs(30).max(plan * 16);
+        Pace { min_age, every: min_age + Duration::from_secs(10) }
+    }
+
+    /// For `terraform.tfvars`.
+    fn variables(self) -> String {
+        format!(
+            "every   = \"{}s\"\nmin_age = \"{}s\"\n",
+            self.every.as_secs(),
+            self.min_age.as_secs()
+        )
+    }
+
+    /// The longest that something may take to fall due, with room for a machine that has become
+    /// slower since.
+    fn at_most(self, due: Duration) -> Duration {
+        due + Duration::from_secs(60) + self.min_age
+    }
+}
+
 fn check(holds: bool, fact: &str, listener: &mut dyn Listener) -> Result<()> {
     if holds {
         listener.holds(fact);
@@ -77,7 +109,10 @@ pub fn tell(core: Core, folder: Option<&Path>, listener: &mut dyn Listener) -> R
     let document = |world: &World| world.bao.document("apps/invoice-sync");
 
     listener.step("An integration, what it may do, and its first credential");
+    let begun = Instant::now();
     plan(&world, 2, listener)?;
+    let pace = Pace::of(begun.elapsed());
+    world.write("terraform.tfvars", &pace.variables())?;
     apply(&world, listener)?;
     let first = document(&world)?;
     check(bao.signs_in(&first)?, "the application signs in with what the sink holds", listener)?;
@@ -115,7 +150,8 @@ pub fn tell(core: Core, folder: Option<&Path>, listener: &mut dyn Listener) -> R
     plan(&world, 0, listener)?;
 
     listener.step("The credential falls due, by the real clock");
-    let said = wait_for_plan(&world, Duration::from_secs(120), "the schedule", listener)?;
+    let said =
+        wait_for_plan(&world, pace.at_most(pace.min_age + pace.every), "the schedule", listener)?;
     listener.said("terraform plan -detailed-exitcode", &changes(&said));
     check(said.contains("\"due\" -> \"current\""), "plan shows the rotation", listener)?;
     apply(&world, listener)?;
@@ -124,7 +160,7 @@ pub fn tell(core: Core, folder: Option<&Path>, listener: &mut dyn Listener) -> R
     check(bao.signs_in(&second)?, "the application signs in with the new one", listener)?;
     check(bao.signs_in(&first)?, "the old one still works: its overlap is not over", listener)?;
     secrets.push(secret_of(&second));
-    let said = wait_for_plan(&world, Duration::from_secs(60), "the overlap", listener)?;
+    let said = wait_for_plan(&world, pace.at_most(Duration::ZERO), "the overlap", listener)?;
     check(said.contains("retire_due"), "plan shows that the old one is to go", listener)?;
     apply(&world, listener)?;
     check(!bao.signs_in(&first)?, "the old one is refused", listener)?;

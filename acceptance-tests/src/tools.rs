@@ -35,6 +35,33 @@ pub fn need(tool: &str) -> Result<PathBuf> {
     find(tool).ok_or_else(|| format!("{tool} is needed and is not here: {}", remedy(tool)))
 }
 
+/// A pip that fetches, also where it is told to work in virtual environments alone: nothing is
+/// installed.
+///
+/// # Errors
+///
+/// One line that says what is missing and how to get it.
+pub fn pip() -> Result<Command> {
+    let python = need("python3")?;
+    let pip = || {
+        let mut pip = Command::new(&python);
+        pip.args(["-m", "pip"])
+            .env("PIP_REQUIRE_VIRTUALENV", "0")
+            .env("PIP_NO_INPUT", "1")
+            .env("PIP_DISABLE_PIP_VERSION_CHECK", "1");
+        pip
+    };
+    let works = pip().arg("--version").stdin(Stdio::null()).output();
+    if works.is_ok_and(|done| done.status.success()) {
+        Ok(pip())
+    } else {
+        Err(format!(
+            "{} has no pip: install it (Debian: apt-get install python3-pip; elsewhere: python3 -m ensurepip)",
+            python.display()
+        ))
+    }
+}
+
 /// Runs a program to its end, quietly.
 ///
 /// # Errors

@@ -11,7 +11,7 @@ use crate::{
     core::{clean, ran},
     programs::{self, Programs},
     secrets,
-    servers::{OpenBao, openbao::ROOT},
+    servers::OpenBao,
 };
 
 /// The realm's key of every world. It protects nothing.
@@ -144,7 +144,10 @@ impl World {
     }
 
     fn prepare(&self, command: &mut Command) {
-        command.env("BAO_TOKEN", ROOT).env("NHI_REALM_KEY", REALM_KEY).env_remove("NHI_CONFIG");
+        command
+            .env("BAO_TOKEN", &self.bao.token)
+            .env("NHI_REALM_KEY", REALM_KEY)
+            .env_remove("NHI_CONFIG");
         for (name, value) in &self.extra {
             command.env(name, value);
         }

