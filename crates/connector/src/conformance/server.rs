@@ -1,0 +1,234 @@
+//! A real server for tests: fetched once, started on a port of its own, ended with whoever uses it.
+//!
+//! Nothing here is an error to handle: a server that cannot be had fails the test, with the reason.
+
+use std::{
+    collections::VecDeque,
+    fs,
+    io::{BufRead, BufReader, Read},
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+        mpsc::{self, RecvTimeoutError, Sender},
+    },
+    time::Duration,
+};
+
+/// How long a server may take until it says that it is ready.
+const START: Duration = Duration::from_secs(60);
+/// How many ports are tried: between finding a free one and using it, somebody else may take it.
+const PORTS: u32 = 5;
+/// How many of a server's last lines are shown when it does not start.
+const LAST_WORDS: usize = 20;
+
+/// A running server. It ends with this value, or with the process, however that comes about.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    /// Its port on 127.0.0.1.
+    pub port: u16,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+/// What was fetched into `place` below the folder of servers: `NHI_SERVERS_DIR`, else
+/// `target/servers`. What is not there yet (`proof` inside it tells) is fetched into a path of its
+/// own and moved in place whole: two tests may come at once, in one process or two, and be stopped.
+///
+/// # Panics
+///
+/// It cannot be fetched.
+pub fn fetched(
+    place: &str,
+    proof: &str,
+    fetch: impl FnOnce(&Path) -> Result<(), String>,
+) -> PathBuf {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    static PARTS: AtomicU32 = AtomicU32::new(0);
+    let _held = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let folder = std::env::var_os("NHI_SERVERS_DIR").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/servers"),
+        PathBuf::from,
+    );
+    let there = folder.join(place);
+    let is_there = || if proof.is_empty() { there.exists() } else { there.join(proof).exists() };
+    if is_there() {
+        return there;
+    }
+    let number = PARTS.fetch_add(1, Ordering::Relaxed);
+    let parts = folder.join(format!("part-{}-{number}", std::process::id()));
+    let part = parts.join("it");
+    let begun = there.parent().map_or(Ok(()), fs::create_dir_all);
+    let begun = begun.and_then(|()| fs::create_dir_all(&parts)).map_err(|error| error.to_string());
+    let done = begun.and_then(|()| fetch(&part)).and_then(|()| match fs::rename(&part, &there) {
+        // Another process was faster.
+        Err(_) if is_there() => Ok(()),
+        other => other.map_err(|error| format!("{}: {error}; remove it", there.display())),
+    });
+    // A leftover costs disk and nothing else.
+    let _ = fs::remove_dir_all(parts);
+    match done {
+        Ok(()) => there,
+        Err(error) => panic!("{place} cannot be fetched: {error}"),
+    }
+}
+
+/// Runs a step of fetching.
+///
+/// # Errors
+///
+/// It failed: with the last line that it said.
+pub fn run(command: &mut Command) -> Result<(), String> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let done =
+        command.stdin(Stdio::null()).output().map_err(|error| format!("{program}: {error}"))?;
+    if done.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&done.stderr);
+    Err(format!("{program}: {}: {}", done.status, said.trim().lines().last().unwrap_or_default()))
+}
+
+impl Server {
+    /// Starts what `command` makes for a free port, and waits until it says `ready`.
+    ///
+    /// # Panics
+    ///
+    /// It does not get ready: with its last words.
+    pub fn start(ready: &'static str, command: impl Fn(u16) -> Command) -> Server {
+        let mut said = String::new();
+        for _ in 0..PORTS {
+            let port = TcpListener::bind("127.0.0.1:0")
+                .and_then(|listener| listener.local_addr())
+                .unwrap_or_else(|error| panic!("no free port on 127.0.0.1: {error}"))
+                .port();
+            match start(port, ready, &command(port)) {
+                Ok(server) => return server,
+                Err(Failed::Ended(status, words)) => said = format!("{status}\n{words}"),
+                Err(Failed::Late(words)) => panic!("not ready after {START:?}:\n{words}"),
+            }
+        }
+        panic!("it ended {PORTS} times instead of starting, at last with {said}");
+    }
+}
+
+enum Failed {
+    /// It ended: the port was taken, or it cannot work at all.
+    Ended(ExitStatus, String),
+    Late(String),
+}
+
+fn start(port: u16, ready: &'static str, command: &Command) -> Result<Server, Failed> {
+    // A static is never dropped: the shell ends the server when this process, and with it the pipe,
+    // is gone; and it ends itself when the server does.
+    const GUARD: &str = "exec 3<&0; \"$@\" </dev/null 3<&- & server=$!
+        { read -r _ <&3; kill $server; } & pipe=$!
+        wait $server; code=$?; kill $pipe; exit $code";
+    let mut guard = Command::new("sh");
+    guard.args(["-c", GUARD, "sh"]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => guard.env(name, value),
+            None => guard.env_remove(name),
+        };
+    }
+    let mut child = guard
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("sh: {error}"));
+    let words = Words::default();
+    let (says, heard) = mpsc::channel();
+    words.hear(child.stdout.take(), ready, says.clone());
+    words.hear(child.stderr.take(), ready, says);
+    let waited = heard.recv_timeout(START);
+    let mut server = Server { child, port };
+    // Ready, and still there: another's answer on this port would be none of ours.
+    match (waited, server.child.try_wait()) {
+        (Ok(()), Ok(None)) => Ok(server),
+        (Err(RecvTimeoutError::Timeout), Ok(None)) => Err(Failed::Late(words.text())),
+        _ => {
+            let status = server.child.wait().unwrap_or_default();
+            Err(Failed::Ended(status, words.text()))
+        }
+    }
+}
+
+/// The last lines that a server said.
+#[derive(Clone, Default)]
+struct Words(Arc<Mutex<VecDeque<String>>>);
+
+impl Words {
+    fn hear(
+        &self,
+        output: Option<impl Read + Send + 'static>,
+        ready: &'static str,
+        says: Sender<()>,
+    ) {
+        let (words, Some(output)) = (self.clone(), output) else { return };
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                let is_ready = line.contains(ready);
+                let mut words = words.0.lock().unwrap_or_else(PoisonError::into_inner);
+                if words.len() == LAST_WORDS {
+                    words.pop_front();
+                }
+                words.push_back(line);
+                drop(words);
+                if is_ready {
+                    let _ = says.send(());
+                }
+            }
+        });
+    }
+
+    fn text(&self) -> String {
+        let words = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        words.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sh(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn a_server_that_ends_is_tried_on_other_ports_and_its_last_words_are_told() {
+        let tried = AtomicU32::new(0);
+        let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            Server::start("ready", |_| {
+                tried.fetch_add(1, Ordering::Relaxed);
+                sh("echo address in use >&2; exit 3")
+            })
+        }));
+        let said = failed.unwrap_err().downcast::<String>().unwrap();
+        assert!(said.contains("address in use") && said.contains('3'), "{said}");
+        assert_eq!(tried.load(Ordering::Relaxed), PORTS);
+    }
+
+    #[test]
+    fn a_server_that_starts_on_the_second_port_is_taken() {
+        let tried = AtomicU32::new(0);
+        let server = Server::start("ready", |_| match tried.fetch_add(1, Ordering::Relaxed) {
+            0 => sh("exit 1"),
+            _ => sh("echo ready; exec sleep 60"),
+        });
+        assert_ne!(server.port, 0);
+        assert_eq!(tried.load(Ordering::Relaxed), 2);
+    }
+}
