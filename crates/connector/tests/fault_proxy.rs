@@ -90,5 +90,5 @@ async fn a_slow_answer_ends_with_the_deadline() {
     let request = Request { deadline: Duration::from_millis(200), ..Request::get("a", "a") };
     let lost = http(&proxy).send(request).await.unwrap_err();
     assert_eq!(lost.outcome, Outcome::Ambiguous);
-    assert!(begun.elapsed() < Duration::from_secs(5));
+    assert!(begun.elapsed() < Duration::from_secs(15));
 }
