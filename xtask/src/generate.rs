@@ -23,6 +23,12 @@ impl Generate {
             }
             fs::write(&file, text).map_err(|error| format!("{}: {error}", file.display()))?;
         }
+        // What is left over is of parts that no longer exist.
+        let there = docs::read_files(&root().join("docs")).map_err(|error| error.to_string())?;
+        for path in docs::stale(&there, &pages) {
+            let file = root().join("docs").join(path);
+            fs::remove_file(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+        }
         println!("{} pages written.", pages.len());
         Ok(())
     }
