@@ -51,6 +51,16 @@ fn the_registry_s_pages_are_what_would_be_generated() {
 }
 
 #[test]
+fn a_fault_in_one_call_of_the_released_program_does_not_end_the_others() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let aborts = manifest
+        .lines()
+        .map(|line| line.split('#').next().unwrap_or_default())
+        .any(|line| line.replace(' ', "").contains("panic=\"abort\""));
+    assert!(!aborts, "a profile aborts on a panic: the SDK tells a fault of one call and goes on");
+}
+
+#[test]
 fn diagnostics_and_guides_keep_to_the_words_that_people_know() {
     // Words of the inside, which only the operator's page on rotation explains.
     const INSIDE: [&str; 5] = ["epoch", "anchor sink", "keyring", "fencing", "write-ahead"];
