@@ -160,7 +160,14 @@ pub(crate) fn refused(what: &str, answer: &Answer, changes: bool) -> Error {
     let refusal = match answer.status {
         401 => Refusal::Unauthorized,
         403 => Refusal::Forbidden,
-        404 => Refusal::NotFound,
+        // A client that is gone is a 401 (RFC 7592 §2.1): a 404 is a gateway's, or a wrong address.
+        404 => {
+            return unexpected(
+                what,
+                "status 404, which no standard has here: is something else in between, and is the address \
+                 right?",
+            );
+        }
         409 | 412 => Refusal::Conflict,
         429 => Refusal::RateLimited,
         300..=399 => Refusal::Redirect,

@@ -55,7 +55,7 @@ pub(crate) struct Api {
 /// What a refusal said, as far as anything hangs on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Said {
-    /// An empty list of errors: nothing is there.
+    /// An empty list of errors, which is how the server says that nothing is there.
     Nothing,
     /// `permission denied`.
     PermissionDenied,
@@ -93,12 +93,17 @@ impl Said {
         let Ok(said) = serde_json::from_slice::<Errors>(body) else {
             return Said::Other;
         };
-        let mut texts = said.errors.clone().unwrap_or_default();
+        let lists_errors = said.errors.is_some();
+        let mut texts = said.errors.unwrap_or_default();
         texts.extend(said.data.and_then(|inner| inner.error));
         if texts.is_empty() {
             // A path that a KV v2 mount does not know is a 404 with a warning and no errors.
             let warned = said.warnings.is_some_and(|warnings| !warnings.is_empty());
-            return if warned { Said::NoRoute } else { Said::Nothing };
+            return match (warned, lists_errors) {
+                (true, _) => Said::NoRoute,
+                (false, true) => Said::Nothing,
+                (false, false) => Said::Other,
+            };
         }
         let text = texts.join("\n").to_lowercase();
         let any = |needles: &[&str]| needles.iter().any(|needle| text.contains(needle));
@@ -162,7 +167,17 @@ pub(crate) fn refused(what: &str, answer: &Answer, changes: bool) -> Error {
         (_, Said::NoRole | Said::NoAccessor) => Refusal::NotFound,
         (401, _) => Refusal::Unauthorized,
         (403, _) => Refusal::Forbidden,
-        (404, _) => Refusal::NotFound,
+        (404, Said::Nothing | Said::NoRoute) => Refusal::NotFound,
+        // A gateway's, or another program's: it says nothing about what is at the server.
+        (404, _) => {
+            return Error::UnexpectedAnswer {
+                what: what.to_owned(),
+                message:
+                    "status 404, and not as the server says it: is something else in between, and \
+                          is the address right?"
+                        .to_owned(),
+            };
+        }
         (409 | 412, _) => Refusal::Conflict,
         (429, _) => Refusal::RateLimited,
         (300..=399, _) => Refusal::Redirect,
@@ -702,6 +717,16 @@ mod tests {
         for (answer, said, refusal) in cases {
             assert_eq!(Said::read(&answer.body), said);
             assert_eq!(refused("test", &answer, true).refusal(), refusal, "{said:?}");
+        }
+    }
+
+    #[test]
+    fn a_404_that_is_not_the_servers_own_is_no_absence() {
+        for body in ["<html>Not found</html>", "", "{}", "{\"error\":\"not found\"}"] {
+            let body = Arc::new(Zeroizing::new(body.as_bytes().to_vec()));
+            let answer = Answer { status: 404, headers: Vec::new(), body };
+            let error = refused("test", &answer, true);
+            assert_eq!((error.refusal(), error.outcome()), (None, Outcome::Ambiguous), "{error}");
         }
     }
 

@@ -1029,7 +1029,7 @@ impl AppRole {
                 })
             }
             // Gone in the meantime.
-            (404, _) | (_, Said::NoAccessor) => return Ok(None),
+            (404, Said::Nothing) | (_, Said::NoAccessor) => return Ok(None),
             _ => return Err(refused(&what, &answer, false)),
         };
         let mut tokens = locked(&self.tokens);

@@ -98,6 +98,7 @@ pub async fn run(fixture: &dyn Fixture) -> Report {
         credential::a_random_secret_looks_like_a_real_one,
         credential::a_secret_of_ours_is_another_every_time,
         route::what_cannot_be_read_is_an_error_and_never_absence,
+        route::a_404_that_is_not_the_platforms_own_ends_nothing,
         route::a_read_only_connection_changes_nothing,
         route::a_change_whose_answer_is_lost_is_ambiguous,
         route::a_failing_server_leaves_a_change_ambiguous_and_a_refusing_one_undone,

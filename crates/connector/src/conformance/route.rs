@@ -12,13 +12,14 @@ use async_trait::async_trait;
 use zeroize::Zeroizing;
 
 use crate::{
-    Change, Error, ObjectRef, Outcome, Refusal, Want,
+    Change, Children, Error, ObjectRef, Outcome, Profile, Refusal, Want,
     transport::{Answer, Effect, ReadOnly, Request, Transport, TransportError},
 };
 
 use super::{
-    Fixture, Held, can, claims, ensure,
-    fixture::{connect, made, new, standing},
+    Fixture, Held, Stop, can, claims, ensure,
+    fixture::{connect, issue, made, new, open, standing},
+    kind,
 };
 
 /// What happens to a request.
@@ -116,6 +117,61 @@ pub(super) async fn what_cannot_be_read_is_an_error_and_never_absence(
         })?;
     }
     Ok(())
+}
+
+pub(super) async fn a_404_that_is_not_the_platforms_own_ends_nothing(
+    fixture: &dyn Fixture,
+) -> Held {
+    sends(fixture)?;
+    let straight = connect(fixture).await;
+    let object = made(fixture, &*straight, "foreign404").await?;
+    open(fixture, &*straight, &object).await?;
+    let Some((credential_type, way)) = first_way(fixture, &*straight).await? else {
+        return Err(Stop::Absent("no credential can be issued".into()));
+    };
+    let one = issue(&*straight, &object, credential_type, way, 1, None).await?;
+    let token = match can(fixture)?.sweeps_children {
+        true => fixture.sign_in(&object, &one.secret).await,
+        false => None,
+    };
+    for everything in [false, true] {
+        for page in ["<html>Not found</html>", "", "{}"] {
+            let connector = fated(fixture, move |request| match request.effect {
+                Effect::Change => Fate::Instead(404, page),
+                _ if everything => Fate::Instead(404, page),
+                _ => Fate::Through,
+            })
+            .await;
+            let ended = connector.end(&object, &one.issued.key_id).await;
+            ensure(ended.is_err(), || format!("end, {page:?}: {ended:?}"))?;
+            let swept = connector.sweep(&object, None).await;
+            let honest = match &swept {
+                Ok(children) => matches!(children, Children::Unknown | Children::Residual(_)),
+                Err(_) => true,
+            };
+            ensure(honest || token.is_none(), || format!("sweep, {page:?}: {swept:?}"))?;
+            let deleted = connector.delete(&object).await;
+            ensure(deleted.is_err(), || format!("delete, {page:?}: {deleted:?}"))?;
+        }
+    }
+    if let Some(token) = token {
+        ensure(token.works().await, || "the token is gone".into())?;
+    }
+    let still = connect(fixture).await.credentials(&object).await?.credentials;
+    ensure(still.iter().any(|known| known.key_id == one.issued.key_id), || "it is gone".into())
+}
+
+/// Some way of issuing, if there is one.
+async fn first_way(
+    fixture: &dyn Fixture,
+    connector: &dyn crate::Connector,
+) -> Result<Option<(&'static str, &'static Profile)>, Stop> {
+    for one in kind(fixture)?.credential_types {
+        if let Some(promise) = connector.promises(one.name).await?.first() {
+            return Ok(Some((one.name, promise.profile)));
+        }
+    }
+    Ok(None)
 }
 
 pub(super) async fn a_read_only_connection_changes_nothing(fixture: &dyn Fixture) -> Held {
