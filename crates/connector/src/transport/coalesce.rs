@@ -38,6 +38,14 @@ impl Coalesce {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
+    /// Forgets one answer, unless another has taken its place.
+    fn forget(&self, key: &str, answer: &Arc<OnceCell<Arc<Answer>>>) {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.get(key).is_some_and(|one| Arc::ptr_eq(&one.answer, answer)) {
+            kept.remove(key);
+        }
+    }
+
     fn entry(&self, key: String) -> Kept {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|_, one| one.begun.elapsed() < KEPT);
@@ -65,6 +73,11 @@ fn key(request: &Request) -> String {
     format!("{} {} {namespace} {body}", request.method, request.path)
 }
 
+/// Whether a refusal may be over at the next look: readers in flight share it, nobody after them.
+fn passes(status: u16) -> bool {
+    matches!(status, 401 | 429 | 500..)
+}
+
 fn copy(answer: &Answer) -> Answer {
     Answer { status: answer.status, headers: answer.headers.clone(), body: answer.body.clone() }
 }
@@ -82,11 +95,15 @@ impl Transport for Coalesce {
         if !(request.shared && request.effect == Effect::Read) {
             return self.inner.send(request).await;
         }
-        let kept = self.entry(key(&request));
+        let key = key(&request);
+        let kept = self.entry(key.clone());
         let answer = kept
             .answer
             .get_or_try_init(|| async { self.inner.send(request).await.map(Arc::new) })
             .await?;
+        if passes(answer.status) {
+            self.forget(&key, &kept.answer);
+        }
         Ok(copy(answer))
     }
 }

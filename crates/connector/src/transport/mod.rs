@@ -265,6 +265,20 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_failure_that_may_pass_is_not_kept_for_later_readers() {
+        for (status, asked) in
+            [(200, 1), (403, 1), (404, 1), (401, 2), (429, 2), (500, 2), (503, 2)]
+        {
+            let server = script(&[status]);
+            let transport = Coalesce::new(server.clone());
+            for _ in 0..2 {
+                assert_eq!(transport.send(shared()).await.unwrap().status, status);
+            }
+            assert_eq!(*server.1.lock().unwrap(), asked, "{status}");
+        }
+    }
+
+    #[tokio::test]
     async fn reads_are_repeated_and_changes_never() {
         for passing in [429, 500, 502, 503, 504] {
             let transport = Retry::new(script(&[passing, 200]), Arc::new(SystemClock));
