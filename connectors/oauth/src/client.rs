@@ -81,6 +81,10 @@ impl Found {
         }
     }
 
+    fn is_closed(&self) -> bool {
+        self.there.texts("grant_types").is_empty()
+    }
+
     fn scopes(&self) -> BTreeSet<GrantedScope> {
         match self.there.text("scope") {
             Some(text) => text
@@ -865,6 +869,21 @@ impl Connector for Clients {
         }
         match (answer.status, code(&answer.body)) {
             (200, _) => {}
+            // Closed for want of a scope, the client gets no token whoever asks. Where one that nobody
+            // issued is refused in another way, this one did sign in (RFC 6749 §5.2).
+            (400 | 401, Some(said))
+                if said != "invalid_client" && found.entry.enabled && found.is_closed() =>
+            {
+                let random = self.random_like(credential_type, secret)?;
+                let (_, control) =
+                    self.token_request(object, credential_type, &random, scope, &kid).await?;
+                return Ok(match code(&control.body) {
+                    Some(other) if other != said => {
+                        Probe::Accepted { residual: None, scopes: None }
+                    }
+                    _ => Probe::Refused { class: format!("{} {said}", answer.status) },
+                });
+            }
             (
                 400 | 401,
                 Some(
