@@ -436,14 +436,21 @@ fn work_of(prior: &CredentialModel, planned: &CredentialModel) -> (Work, &'stati
 }
 
 /// What the create half of a replacement leaves for its delete half.
-fn half(id: &str) -> Vec<u8> {
-    serde_json::json!({ "half": "create", "slot": id }).to_string().into_bytes()
+fn half(id: &str, credential_type: Option<&CredentialType>) -> Vec<u8> {
+    let credential_type = credential_type.map(|one| one.name);
+    serde_json::json!({ "half": "create", "slot": id, "type": credential_type })
+        .to_string()
+        .into_bytes()
 }
 
-fn is_half_of(private: &[u8], id: &str) -> bool {
+/// Whether the note is of a replacement of this slot by the same type. Two types need not live
+/// side by side: a client that signs in with a secret takes no keys.
+fn is_half_of(private: &[u8], spec: &SlotSpec) -> bool {
     serde_json::from_slice::<serde_json::Value>(private).is_ok_and(|value| {
-        value.get("half").and_then(|half| half.as_str()) == Some("create")
-            && value.get("slot").and_then(|slot| slot.as_str()) == Some(id)
+        let word = |name: &str| value.get(name).and_then(|word| word.as_str());
+        word("half") == Some("create")
+            && word("slot") == Some(&spec.id.to_string())
+            && word("type").is_none_or(|one| one == spec.credential_type.name)
     })
 }
 
@@ -496,6 +503,24 @@ fn cannot_rotate(
                 "The platform holds one {} at a time: the old one dies when the new one is made.\nNext: \
                  set overlap = \"0\" in the schedule, or choose another type of credential.\n(E-OVERLAP)",
                 wanted.name
+            ),
+        );
+    }
+    found
+}
+
+/// Whoever asks for another one of what a platform makes once.
+fn never_another(wanted: &CredentialType) -> Diagnostics {
+    let mut found = Diagnostics::new();
+    if wanted.profiles.iter().all(|one| one.name == "first-only") {
+        found.error_at(
+            wanted.name,
+            "This credential cannot be rotated",
+            format!(
+                "The platform makes one {} and never another.\nNext: choose another type of \
+                 credential{}, or replace the integration.\n(E-ROTATE)",
+                wanted.name,
+                if wanted.name == "oauth_client_secret" { " (oauth_private_key = {})" } else { "" },
             ),
         );
     }
@@ -671,6 +696,7 @@ impl Resource for Credential {
         }
         let mut told = Diagnostics::new();
         let mut replace = false;
+        let mut other_type = None;
         let mut private = None;
         if plan.prior.is_none() && is_slot_note(&plan.prior_private) {
             // No plan is asked for the delete half of a replacement, so this half speaks for both.
@@ -759,7 +785,8 @@ impl Resource for Credential {
                 None => {
                     tell_limits(profile, &mut told);
                     plan_create(planned);
-                    private = planned.id.as_deref().map(half);
+                    let wanted = kind_of(&reference.id).and_then(|kind| type_of(config, kind));
+                    private = planned.id.as_deref().map(|id| half(id, wanted));
                 }
                 Some(prior) => {
                     let before = prior.integration.value().cloned().unwrap_or_default();
@@ -768,7 +795,19 @@ impl Resource for Credential {
                             && !reference.vendor_id.is_null()
                             && before.vendor_id != reference.vendor_id;
                     let (work, reason) = work_of(prior, planned);
-                    if !replace {
+                    other_type = kind_of(&reference.id).and_then(|kind| {
+                        // What an import could not tell is null, and replaces nothing.
+                        let (before, _) = prior.credential_type.chosen()?;
+                        let after = type_of(config, kind)?;
+                        (before.name != after.name).then_some([before.name, after.name])
+                    });
+                    if !replace && other_type.is_none() {
+                        if let (Work::Rotate { .. }, Some(kind)) = (work, kind_of(&reference.id))
+                            && prior.status != "missing"
+                            && let Some(wanted) = type_of(config, kind)
+                        {
+                            told.extend(never_another(wanted));
+                        }
                         plan_update(prior, planned, work);
                         tell(prior, work, reason, &mut told);
                         if let (Work::Rotate { at_once: false }, Some(profile)) = (work, profile) {
@@ -784,6 +823,9 @@ impl Resource for Credential {
         plan.diagnostics.extend(told);
         if replace {
             plan.require_replace(Path::attribute("integration"));
+        }
+        for name in other_type.into_iter().flatten() {
+            plan.require_replace(Path::attribute(name));
         }
         if let Some(private) = private {
             plan.planned_private = private;
@@ -880,7 +922,7 @@ impl Resource for Credential {
         let model = request.prior;
         let context = self.shared.context().map_err(errors)?;
         let Some(spec) = spec_of(&model, None) else { return Ok(Diagnostics::new()) };
-        if is_half_of(&request.planned_private, model.id.text()) {
+        if is_half_of(&request.planned_private, &spec) {
             park_for_replacement(&context, &spec).await.map_err(errors)?;
             let mut told = Diagnostics::new();
             told.warning(
