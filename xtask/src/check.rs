@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::Command};
 use acceptance_tests::tools;
 use clap::Args;
 
-use crate::shell::{Result, cargo, root, run};
+use xtask::shell::{Result, cargo, root, run};
 
 /// Check format, lints, documentation, and what we depend on.
 #[derive(Debug, Args)]

@@ -9,7 +9,7 @@ use std::{
 use acceptance_tests::{Core, story, story::Listener, tools};
 use clap::Args;
 
-use crate::shell::{Result, cargo, run};
+use xtask::shell::{Result, cargo, run};
 
 /// Run the whole story on a real OpenBao on this machine: plan, drift, apply, rotation, proof.
 #[derive(Debug, Args)]

@@ -1,64 +1,52 @@
-//! `cargo xtask install`: a filesystem mirror, so that `terraform init` finds what was built here.
+//! `cargo xtask install`: our two programs where cores and people find them.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
+use xtask::{
+    mirror,
+    shell::{Result, programs},
+};
 
-use crate::shell::{Result, cargo, root, run};
-
-/// Build the provider and put it into a filesystem mirror, for both registries' host names.
+/// Build both programs; put the provider into a filesystem mirror and nhi into a folder of programs.
 #[derive(Debug, Args)]
 pub(crate) struct Install {
     /// The mirror's folder; else the user's own plugin folder.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
-}
 
-/// The host names under which cores look for it.
-const HOSTS: [&str; 2] = ["registry.terraform.io", "registry.opentofu.org"];
-const VERSION: &str = provider::VERSION;
+    /// Where nhi goes; else ~/.local/bin.
+    #[arg(long, value_name = "DIR")]
+    bin: Option<PathBuf>,
+}
 
 impl Install {
     pub(crate) fn run(self) -> Result<()> {
-        let folder = match self.dir {
-            Some(folder) => folder,
-            None => PathBuf::from(std::env::var_os("HOME").ok_or("HOME is not set: pass --dir")?)
-                .join(".local/share/terraform/plugins"),
-        };
-        println!("Building the provider for release (about 4 minutes the first time) …");
-        run(&mut cargo(&["build", "--release", "-p", "provider"]))?;
-        let built = root().join("target/release/terraform-provider-nhi");
-        let system = format!("{}_{}", os(), arch());
-        for host in HOSTS {
-            let place = folder.join(host).join("open-nhi/nhi").join(VERSION).join(&system);
-            fs::create_dir_all(&place).map_err(|error| format!("{}: {error}", place.display()))?;
-            let file = place.join(format!("terraform-provider-nhi_v{VERSION}"));
-            fs::copy(&built, &file).map_err(|error| format!("{}: {error}", file.display()))?;
+        let folder = at_home(self.dir, "--dir", ".local/share/terraform/plugins")?;
+        let bin = at_home(self.bin, "--bin", ".local/bin")?;
+        println!("Building both programs for release (minutes the first time) …");
+        let programs = programs(true)?;
+        let provider = programs.get("terraform-provider-nhi")?;
+        let folder = mirror::fill(&folder, &provider.path, &provider.version)?;
+        let nhi = bin.join("nhi");
+        mirror::put(&programs.get("nhi")?.path, &nhi)?;
+        println!("Installed {}: {}", provider.version, nhi.display());
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        if !std::env::split_paths(&path).any(|one| one == bin) {
+            println!("{} is not on the PATH: add it.", bin.display());
         }
-        let folder = fs::canonicalize(&folder).map_err(|error| error.to_string())?;
         println!(
-            "Installed {VERSION}. Put this into ~/.terraformrc (or ~/.tofurc), then run init:\n\n\
-             provider_installation {{\n  filesystem_mirror {{\n    path    = \"{}\"\n    include = \
-             [\"registry.terraform.io/open-nhi/nhi\", \"registry.opentofu.org/open-nhi/nhi\"]\n  }}\n  \
-             direct {{\n    exclude = [\"registry.terraform.io/open-nhi/nhi\", \
-             \"registry.opentofu.org/open-nhi/nhi\"]\n  }}\n}}",
-            folder.display()
+            "Put this into ~/.terraformrc (or ~/.tofurc), then run init:\n\n{}",
+            mirror::cli_configuration(&folder)
         );
         Ok(())
     }
 }
 
-fn os() -> &'static str {
-    match std::env::consts::OS {
-        "macos" => "darwin",
-        other => other,
-    }
-}
-
-fn arch() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
+fn at_home(given: Option<PathBuf>, flag: &str, usual: &str) -> Result<PathBuf> {
+    match (given, std::env::home_dir()) {
+        (Some(given), _) => Ok(given),
+        (None, Some(home)) => Ok(home.join(usual)),
+        (None, None) => Err(format!("there is no home folder here: pass {flag}")),
     }
 }

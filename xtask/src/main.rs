@@ -4,12 +4,10 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-mod bench;
 mod check;
 mod demo;
-mod generate;
 mod install;
-mod shell;
+mod pass_on;
 mod test;
 
 /// Chores of this repository.
@@ -25,26 +23,22 @@ enum Chore {
     Demo(demo::Demo),
     Test(test::Test),
     Check(check::Check),
-    Generate(generate::Generate),
+    /// Write the Registry's pages under docs/ from the schemas and examples/.
+    #[command(disable_help_flag = true)]
+    Generate(pass_on::PassOn),
     Install(install::Install),
-    #[command(subcommand)]
-    Bench(bench::Bench),
+    /// Measure, in release builds.
+    #[command(disable_help_flag = true)]
+    Bench(pass_on::PassOn),
 }
 
 fn main() -> ExitCode {
-    let done = match Cli::parse().chore {
+    xtask::ended(match Cli::parse().chore {
         Chore::Demo(chore) => chore.run(),
         Chore::Test(chore) => chore.run(),
         Chore::Check(chore) => chore.run(),
-        Chore::Generate(chore) => chore.run(),
+        Chore::Generate(chore) => chore.run("generate"),
         Chore::Install(chore) => chore.run(),
-        Chore::Bench(chore) => chore.run(),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
-        }
-    }
+        Chore::Bench(chore) => chore.run("bench"),
+    })
 }

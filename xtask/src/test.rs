@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::shell::{Result, cargo, run};
+use xtask::shell::{Result, cargo, run};
 
 /// Run all tests: unit, property, conformance on real servers, whole stories with the real core.
 #[derive(Debug, Args)]

@@ -39,7 +39,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("provider", &["tfplugin", "domain", "policy", "connector", "operations", "wiring"]),
     ("nhi", &["domain", "policy", "connector", "ledger", "operations", "wiring"]),
     ("acceptance-tests", &[]),
-    ("xtask", &["acceptance-tests", "connector", "provider", "tfplugin"]),
+    ("xtask", &["acceptance-tests"]),
+    ("chores", &["acceptance-tests", "connector", "provider", "tfplugin", "xtask"]),
 ];
 
 #[test]

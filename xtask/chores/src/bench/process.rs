@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::shell::Result;
+use xtask::shell::Result;
 
 /// The kernel's clock ticks a second, as `/proc` counts them on Linux.
 const TICKS: u64 = 100;

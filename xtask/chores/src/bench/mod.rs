@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::Subcommand;
 
-use crate::shell::{Result, cargo, run};
+use xtask::shell::{Result, cargo, run};
 
 /// Measure, in release builds.
 #[derive(Debug, Subcommand)]

@@ -10,7 +10,7 @@ use super::{
     median,
     process::{Cost, Measured, measure},
 };
-use crate::shell::{Result, root};
+use xtask::shell::{Result, root};
 
 /// Plans and applies them on OpenBao, and as many `terraform_data` beside them.
 #[derive(Debug, Args)]

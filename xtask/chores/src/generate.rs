@@ -5,7 +5,7 @@ use std::fs;
 use clap::Args;
 use tfplugin::docs;
 
-use crate::shell::{Result, root};
+use xtask::shell::{Result, root};
 
 /// Write the Registry's pages under docs/ from the schemas and examples/.
 #[derive(Debug, Args)]

@@ -10,7 +10,7 @@ use std::{
 use tfplugin::mini_core::MiniCore;
 
 use super::{median, process::status_kib};
-use crate::shell::{Result, root};
+use xtask::shell::{Result, root};
 
 const COOKIE: &str = "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2";
 const RUNS: usize = 31;
