@@ -2,6 +2,7 @@
 
 use std::{
     path::Path,
+    rc::Rc,
     time::{Duration, Instant},
 };
 
@@ -95,16 +96,24 @@ fn changes(said: &str) -> String {
     rest[..end].trim_end().to_owned()
 }
 
-/// Tells the whole story and returns the world as it is at the end.
+/// The world in which the story is told: in this folder, which stays, or in a temporary one.
+///
+/// # Errors
+///
+/// Something that it needs cannot be had.
+pub fn world(core: Core, folder: Option<&Path>) -> Result<World> {
+    match folder {
+        Some(folder) => World::at(core, MAIN, folder, None),
+        None => World::new(core, MAIN),
+    }
+}
+
+/// Tells the whole story. The world is the caller's, whose it stays where the story fails.
 ///
 /// # Errors
 ///
 /// What did not hold, with what was said.
-pub fn tell(core: Core, folder: Option<&Path>, listener: &mut dyn Listener) -> Result<World> {
-    let world = match folder {
-        Some(folder) => World::at(core, MAIN, folder, None)?,
-        None => World::new(core, MAIN)?,
-    };
+pub fn tell(world: Rc<World>, listener: &mut dyn Listener) -> Result<()> {
     let bao = &world.bao;
     let document = |world: &World| world.bao.document("apps/invoice-sync");
 
@@ -187,7 +196,7 @@ pub fn tell(core: Core, folder: Option<&Path>, listener: &mut dyn Listener) -> R
     listener.said("nhi ledger verify", verified.trim_end());
     world.no_secret_leaked(&secrets)?;
     listener.holds("everything that was written and said was searched for both secrets: nothing");
-    Ok(world)
+    Ok(())
 }
 
 fn secret_of(document: &Value) -> String {

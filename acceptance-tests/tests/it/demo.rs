@@ -1,6 +1,6 @@
 //! The demonstration is a test as well.
 
-use std::time::Duration;
+use std::{rc::Rc, time::Duration};
 
 use acceptance_tests::{Core, story};
 
@@ -16,7 +16,8 @@ impl story::Listener for Silent {
 #[test]
 fn the_story_holds_from_hcl_to_proof() {
     for core in Core::all().unwrap() {
-        if let Err(error) = story::tell(core.clone(), None, &mut Silent) {
+        let world = story::world(core.clone(), None).unwrap();
+        if let Err(error) = story::tell(Rc::new(world), &mut Silent) {
             panic!("{}: {error}", core.path.display());
         }
     }
