@@ -921,7 +921,21 @@ impl Resource for Credential {
     ) -> Result<Diagnostics, Failure<CredentialModel>> {
         let model = request.prior;
         let context = self.shared.context().map_err(errors)?;
-        let Some(spec) = spec_of(&model, None) else { return Ok(Diagnostics::new()) };
+        // Dropped from state it would work on, known to nobody.
+        let spec = spec_of(&model, None).ok_or_else(|| {
+            errors(
+                Problem::new("E-STATE", "This credential cannot be ended from here")
+                    .detail(format!(
+                        "{:?}: its state does not say of which integration, in a kind that this \
+                         version knows, it is. Nothing was revoked, and it stays in state.",
+                        model.id.text()
+                    ))
+                    .next(
+                        "use the version of the provider that made it, or end it at its platform \
+                         and then: terraform state rm",
+                    ),
+            )
+        })?;
         if is_half_of(&request.planned_private, &spec) {
             park_for_replacement(&context, &spec).await.map_err(errors)?;
             let mut told = Diagnostics::new();

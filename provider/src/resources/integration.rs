@@ -883,9 +883,18 @@ impl Resource for Integration {
         request: Delete<IntegrationModel>,
     ) -> Result<Diagnostics, Failure<IntegrationModel>> {
         let model = request.prior;
-        let Ok(id) = model.id.text().parse::<IntegrationId>() else {
-            return Ok(Diagnostics::new());
-        };
+        // Dropped from state it would work on, known to nobody.
+        let id = model.id.text().parse::<IntegrationId>().map_err(|error| {
+            errors(
+                Problem::new("E-STATE", "This integration cannot be ended from here")
+                    .detail(format!(
+                        "The id in state, {:?}, cannot be read: {error}. Nothing was revoked, and it \
+                         stays in state.",
+                        model.id.text()
+                    ))
+                    .next("end it at its platform and then: terraform state rm"),
+            )
+        })?;
         if id.connection == NO_CONNECTION {
             return Ok(Diagnostics::new());
         }

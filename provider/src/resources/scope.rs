@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{Action, Direction, IntegrationId, ObservedIntegration, ScopeId};
-use operations::{DeclaredScopes, KindLattice, observe_integration, park_scopes, set_scopes};
+use operations::{
+    DeclaredScopes, KindLattice, Problem, observe_integration, park_scopes, set_scopes,
+};
 use policy::scopes::{
     Declared, Enforcement, above_ceiling, canonical_set, echo, highest_action, limit,
 };
@@ -525,7 +527,18 @@ impl Resource for Scope {
     ) -> Result<Diagnostics, Failure<ScopeModel>> {
         let model = request.prior;
         let reference = model.integration.value().cloned().unwrap_or_default();
-        let Some(id) = integration_of(&reference.id) else { return Ok(Diagnostics::new()) };
+        // Dropped from state it would be held on, known to nobody.
+        let id = integration_of(&reference.id).ok_or_else(|| {
+            errors(
+                Problem::new("E-STATE", "These scopes cannot be taken away from here")
+                    .detail(format!(
+                        "The integration in state, {:?}, cannot be read. Nothing was changed, and it \
+                         stays in state.",
+                        reference.id.text()
+                    ))
+                    .next("take them away at the platform and then: terraform state rm"),
+            )
+        })?;
         let context = self.shared.context().map_err(errors)?;
         park_scopes(&context, &id, reference.vendor_id.as_deref()).await.map_err(errors)?;
         Ok(Diagnostics::new())
