@@ -87,8 +87,8 @@ pub(crate) struct CredentialModel {
     #[tf(optional)]
     pub secret_source: Attr<String>,
 
-    /// What counts as the consumer having picked up the new one: `used`, `read` or `timer`. The
-    /// connector's best unless set.
+    /// What counts as the consumer having picked up the new one: `timer`, the end of the overlap.
+    /// No other sign is listened to yet.
     #[tf(optional, computed, validate = rules::confirm)]
     pub confirm: Attr<String>,
 
