@@ -8,6 +8,7 @@ mod context;
 mod credential;
 mod document;
 mod drift;
+mod ends;
 mod gate;
 mod integration;
 mod inventory;
@@ -33,6 +34,7 @@ pub use drift::{
     declared_in_ledger, delivery, judge_integration, judge_owner, judge_third_party,
     schedule_written,
 };
+pub use ends::set_ends;
 pub use gate::{Authorization, Deed, Gate, RulesGate};
 pub use integration::{
     DeclaredIntegration, create_integration, delete_integration, revoke_everything,

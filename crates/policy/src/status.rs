@@ -67,13 +67,17 @@ pub enum Consequence {
     Copy,
     /// What was begun is finished.
     Resume,
+    /// Everything in the slot ends, and nothing new is made.
+    End,
 }
 
 /// What plan does about a status word where the integration may act, and where it may not: ending
-/// is always open, and nothing is issued to what may not act.
+/// is always open, and nothing is issued to what may not act. What is exposed ends there too: the
+/// switch may be turned on again while the secret is still in wrong hands.
 pub fn consequence_for(status: &str, integration_is_active: bool) -> Consequence {
     match consequence(status) {
         one if integration_is_active => one,
+        _ if status == "exposed" => Consequence::End,
         Consequence::Retire => Consequence::Retire,
         _ => Consequence::Nothing,
     }
@@ -118,10 +122,13 @@ mod tests {
     fn nothing_is_issued_to_what_may_not_act_and_ending_is_open() {
         for word in WORDS {
             let one = consequence_for(word, false);
-            assert!(matches!(one, Consequence::Nothing | Consequence::Retire), "{word}");
+            let ends = matches!(one, Consequence::Retire | Consequence::End);
+            assert!(ends || one == Consequence::Nothing, "{word}");
             assert_eq!(consequence_for(word, true), consequence(word));
         }
         assert_eq!(consequence_for("retire_due", false), Consequence::Retire);
+        assert_eq!(consequence_for("exposed", false), Consequence::End);
+        assert_eq!(consequence_for("missing", false), Consequence::Nothing);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use operations::{
     Context, Outcome, Problem, SlotSpec, UNKNOWN_CONNECTION, best_grade, carry_out, declare_slot,
     find_connection, goal_of_create, goal_of_resume, limits, observe_integration, observe_slot,
-    park_for_replacement, take_over, ways, withdraw,
+    park_for_replacement, set_ends, take_over, ways, withdraw,
 };
 use policy::{
     Schedule,
@@ -34,7 +34,7 @@ use super::{
     rotation_schedule::{Blackout, Parts, Window, schedule},
 };
 use crate::{
-    diagnostics::{Unseen, error, errors, observed},
+    diagnostics::{Unseen, error, errors, observed, unknown_governed},
     rules,
     shared::Shared,
     values::{instant, moment, optional},
@@ -67,7 +67,8 @@ pub(crate) struct CredentialModel {
     #[tf(optional)]
     pub schedule: Attr<ScheduleReference>,
 
-    /// Change a value to rotate now, with overlap. The first setting of the map does nothing.
+    /// Change a value to rotate now, with overlap. The first setting of the map does nothing, nor
+    /// does its removal. Where a value becomes known only during apply, so does whether it rotates.
     #[tf(optional)]
     pub triggers: Attr<BTreeMap<String, String>>,
 
@@ -270,6 +271,10 @@ enum Work {
     Copy,
     /// What was begun is finished.
     Resume,
+    /// Everything in the slot ends.
+    End,
+    /// Apply knows whether a new generation is asked for.
+    Open,
 }
 
 fn schedule_of(reference: &Attr<ScheduleReference>) -> Option<Schedule> {
@@ -356,12 +361,20 @@ fn changed<T: PartialEq>(before: &Attr<T>, after: &Attr<T>) -> bool {
     matches!((before, after), (Attr::Value(a), Attr::Value(b)) if a != b)
 }
 
+/// What came from an import or a move: nothing is known yet of what was asked of it before, so
+/// nothing that is said for the first time is new.
+fn is_taken_in(model: &CredentialModel) -> bool {
+    model.deliver_to.is_null() && model.secret_source.is_null()
+}
+
 /// What asks for a new generation, as a reason in rank.
 fn asked(prior: &CredentialModel, planned: &CredentialModel) -> Option<(&'static str, bool)> {
     let before = prior.integration.value().cloned().unwrap_or_default();
     let after = planned.integration.value().cloned().unwrap_or_default();
-    let new_incident =
-        |before: &Attr<String>, after: &Attr<String>| after.is_value() && before != after;
+    let first = is_taken_in(prior);
+    let new_incident = |before: &Attr<String>, after: &Attr<String>| {
+        after.is_value() && before != after && (before.is_value() || !first)
+    };
     if new_incident(&prior.incident, &planned.incident)
         || new_incident(&before.incident, &after.incident)
     {
@@ -379,11 +392,8 @@ fn asked(prior: &CredentialModel, planned: &CredentialModel) -> Option<(&'static
     if changed(&prior.function, &planned.function) {
         return Some(("function_changed", false));
     }
-    // The first setting of the map does nothing.
-    if prior.triggers.is_value()
-        && prior.triggers != planned.triggers
-        && !planned.triggers.is_unknown()
-    {
+    // The first setting of the map does nothing, nor does its removal.
+    if changed(&prior.triggers, &planned.triggers) {
         return Some(("asked", false));
     }
     if let (Some((one, _)), Some((two, _))) =
@@ -405,14 +415,26 @@ fn work_of(prior: &CredentialModel, planned: &CredentialModel) -> (Work, &'stati
     let active = state.as_deref().is_none_or(|state| state == "active");
     let status = prior.status.text();
     let consequence = consequence_for(status, active);
+    let asked = asked(prior, planned);
     if !active {
-        return match consequence {
-            Consequence::Retire => (Work::Retire, "schedule"),
+        return match (consequence, asked) {
+            (Consequence::End, _) | (_, Some(("exposed", _))) => (Work::End, "exposed"),
+            (Consequence::Retire, _) => (Work::Retire, "schedule"),
             _ => (Work::Nothing, ""),
         };
     }
-    if let Some((reason, at_once)) = asked(prior, planned) {
-        return (Work::Rotate { at_once }, reason);
+    if let Some((reason, at_once)) = asked {
+        return (
+            Work::Rotate { at_once: at_once || consequence == Consequence::RotateAtOnce },
+            reason,
+        );
+    }
+    let rotates = matches!(
+        consequence,
+        Consequence::Rotate | Consequence::RotateAtOnce | Consequence::Resume
+    );
+    if planned.triggers.is_unknown() && prior.triggers.is_value() && !rotates {
+        return (Work::Open, "asked");
     }
     match consequence {
         Consequence::RotateAtOnce => (Work::Rotate { at_once: true }, "expiring"),
@@ -420,6 +442,7 @@ fn work_of(prior: &CredentialModel, planned: &CredentialModel) -> (Work, &'stati
         Consequence::Resume => (Work::Resume, "schedule"),
         Consequence::Retire => (Work::Retire, "schedule"),
         Consequence::Copy => (Work::Copy, "schedule"),
+        Consequence::End => (Work::End, "exposed"),
         Consequence::Nothing => {
             let new = planned.deliver_to.value().into_iter().flatten().any(|(name, one)| {
                 prior.deliver_to.value().and_then(|before| before.get(name)).is_none_or(|before| {
@@ -781,6 +804,11 @@ impl Resource for Credential {
                 told.extend(none.clone());
             }
             let profile = issued_as.and_then(Result::ok);
+            if let Some(prior) = prior {
+                for at in hidden(prior, config, planned) {
+                    told.push(unknown_governed(at));
+                }
+            }
             match prior {
                 None => {
                     tell_limits(profile, &mut told);
@@ -809,7 +837,7 @@ impl Resource for Credential {
                             told.extend(never_another(wanted));
                         }
                         plan_update(prior, planned, work);
-                        tell(prior, work, reason, &mut told);
+                        tell(prior, planned, work, reason, &mut told);
                         if let (Work::Rotate { at_once: false }, Some(profile)) = (work, profile) {
                             tell_end(prior, planned, profile, &mut told);
                         }
@@ -878,17 +906,29 @@ impl Resource for Credential {
                 Some(Goal::Rotate { to: at + 1, at_once: at_once || none_overlap(&model) })
             }
             Work::Retire => Some(Goal::Retire),
+            Work::End => Some(Goal::Revoke),
+            Work::Open => return Err(not_whole().into()),
             Work::Copy => Some(Goal::Rotate { to: at, at_once: false }),
             Work::Resume => Some(goal_of_resume(&context, &spec, at).await.map_err(errors)?),
         };
         let mut told = Diagnostics::new();
         match goal {
             Some(goal) => {
-                let outcome = carry_out(&context, &spec, goal, reason).await.map_err(errors)?;
+                let mut outcome = carry_out(&context, &spec, goal, reason).await.map_err(errors)?;
+                if goal == Goal::Revoke
+                    && let Some(seen) = observe_slot(&context, &spec).await.map_err(errors)?
+                {
+                    outcome.deliveries = seen.deliveries;
+                }
                 told = take_outcome(&mut model, &spec, &outcome);
             }
-            // A key that was imported or moved here is in no claim of ours yet.
-            None => take_over(&context, &spec).await.map_err(errors)?,
+            None => {
+                // A key that was imported or moved here is in no claim of ours yet.
+                take_over(&context, &spec).await.map_err(errors)?;
+                if let Some(ends) = moved_ends(&prior, &model) {
+                    set_ends(&context, &spec, &ends).await.map_err(errors)?;
+                }
+            }
         }
         // The next deed writes it if the ledger cannot be read now.
         let _ = declare_slot(&context, &spec).await;
@@ -1012,8 +1052,44 @@ fn plan_update(prior: &CredentialModel, planned: &mut CredentialModel, work: Wor
         }
     }
     match work {
-        Work::Nothing => {}
+        Work::Nothing => planned.previous = with_ends(prior, planned),
+        Work::Open => {
+            // A word that calls for nothing is kept where nothing turns out to be asked for.
+            if !matches!(prior.status.text(), "current" | "retire_due" | "stale_copy") {
+                planned.status = Attr::unknown_not_null();
+            } else {
+                planned.status = "current".into();
+            }
+            if prior.secret_held != true {
+                planned.secret_held = Attr::unknown_not_null();
+            }
+            planned.key_id = Attr::unknown_not_null();
+            planned.generation = Attr::unknown_not_null();
+            planned.fingerprint = Attr::unknown();
+            planned.issued_at = Attr::unknown();
+            planned.expires_at = Attr::unknown();
+            planned.previous = Attr::unknown();
+            planned.last_revocation = Attr::unknown();
+            for one in planned.deliver_to.value_mut().into_iter().flat_map(BTreeMap::values_mut) {
+                one.version = Attr::unknown();
+                if one.status != "delivered" {
+                    one.status = Attr::unknown_not_null();
+                }
+            }
+        }
+        Work::End => {
+            planned.status = "missing".into();
+            planned.secret_held = Attr::Value(false);
+            planned.fingerprint = Attr::Null;
+            planned.previous = Attr::Value(Vec::new());
+            planned.last_revocation = Attr::unknown();
+            for one in planned.deliver_to.value_mut().into_iter().flat_map(BTreeMap::values_mut) {
+                one.version = Attr::unknown();
+                one.status = Attr::unknown_not_null();
+            }
+        }
         Work::Copy => {
+            planned.previous = with_ends(prior, planned);
             planned.status = "current".into();
             planned.secret_held = Attr::Value(true);
             planned.fingerprint = Attr::unknown();
@@ -1044,7 +1120,12 @@ fn plan_update(prior: &CredentialModel, planned: &mut CredentialModel, work: Wor
             planned.expires_at = Attr::unknown();
             planned.generation = Attr::Value(generation + 1);
             let nothing_kept = at_once || none_overlap(planned) || prior.status == "missing";
-            planned.previous = if nothing_kept {
+            let schedule = &planned.schedule;
+            let overlap_unknown = schedule.is_unknown()
+                || schedule.value().is_some_and(|one| one.overlap.is_unknown());
+            planned.previous = if overlap_unknown && !nothing_kept {
+                Attr::unknown()
+            } else if nothing_kept {
                 Attr::Value(Vec::new())
             } else if prior.key_id.is_value() {
                 Attr::Value(vec![Previous {
@@ -1056,15 +1137,111 @@ fn plan_update(prior: &CredentialModel, planned: &mut CredentialModel, work: Wor
                 Attr::unknown()
             };
             let ends = nothing_kept || prior.previous.value().is_some_and(|all| !all.is_empty());
-            planned.last_revocation =
-                if ends { Attr::unknown() } else { prior.last_revocation.clone() };
+            planned.last_revocation = if ends || overlap_unknown {
+                Attr::unknown()
+            } else {
+                prior.last_revocation.clone()
+            };
         }
     }
 }
 
-fn tell(prior: &CredentialModel, work: Work, reason: &str, told: &mut Diagnostics) {
+/// What decides over a secret here, is known of what is there, and is not known any more.
+fn hidden(
+    prior: &CredentialModel,
+    config: &CredentialModel,
+    planned: &CredentialModel,
+) -> Vec<Path> {
+    let mut hidden = Vec::new();
+    let mut say = |unknown: bool, at: Path| {
+        if unknown {
+            hidden.push(at);
+        }
+    };
+    let was = |before: &Attr<String>, after: &Attr<String>| before.is_value() && after.is_unknown();
+    say(planned.incident.is_unknown(), Path::attribute("incident"));
+    say(was(&prior.function, &planned.function), Path::attribute("function"));
+    say(planned.deliver_to.is_unknown(), Path::attribute("deliver_to"));
+    for (name, one) in planned.deliver_to.value().into_iter().flatten() {
+        let known = prior.deliver_to.value().and_then(|before| before.get(name));
+        let at = Path::attribute("deliver_to").key(name);
+        if let Some(known) = known {
+            say(was(&known.connection, &one.connection), at.then("connection"));
+            say(was(&known.path, &one.path), at.then("path"));
+        }
+    }
+    // What the platform fills in is null in the configuration.
+    if let Some((one, value)) = config.credential_type.chosen() {
+        say(!value.is_wholly_known(), Path::attribute(one.name));
+    }
+    let at = Path::attribute("integration");
+    say(planned.integration.is_unknown(), at.clone());
+    let before = prior.integration.value().cloned().unwrap_or_default();
+    if let Some(after) = planned.integration.value() {
+        let owner = after.technical_owner.value();
+        let unknown =
+            after.technical_owner.is_unknown() || owner.is_some_and(|one| one.id.is_unknown());
+        say(unknown && before.technical_owner.is_value(), at.then("technical_owner").then("id"));
+        say(was(&before.environment, &after.environment), at.then("environment"));
+        say(after.incident.is_unknown(), at.then("incident"));
+        say(after.state.is_unknown(), at.then("state"));
+    }
+    hidden
+}
+
+/// The moments at which earlier credentials end, where another overlap moves them. Pure: the same at
+/// plan and at apply.
+fn moved_ends(
+    prior: &CredentialModel,
+    planned: &CredentialModel,
+) -> Option<BTreeMap<String, Timestamp>> {
+    let (before, after) = (schedule_of(&prior.schedule)?, schedule_of(&planned.schedule)?);
+    if before.overlap == after.overlap {
+        return None;
+    }
+    let ends = prior.previous.value()?.iter().filter_map(|one| {
+        let end = policy::schedule::earlier(instant(&one.retire_after)?, before.overlap);
+        Some((one.key_id.as_deref()?.to_owned(), policy::schedule::later(end, after.overlap)))
+    });
+    Some(ends.collect())
+}
+
+/// Earlier credentials as state has them, with the ends that another overlap gives them.
+fn with_ends(prior: &CredentialModel, planned: &CredentialModel) -> Attr<Vec<Previous>> {
+    let mut previous = prior.previous.clone();
+    let ends = moved_ends(prior, planned).unwrap_or_default();
+    for one in previous.value_mut().into_iter().flatten() {
+        if let Some(end) = one.key_id.as_deref().and_then(|key_id| ends.get(key_id)) {
+            one.retire_after = Attr::Value(moment(*end));
+        }
+    }
+    previous
+}
+
+fn tell(
+    prior: &CredentialModel,
+    planned: &CredentialModel,
+    work: Work,
+    reason: &str,
+    told: &mut Diagnostics,
+) {
     let id = prior.id.text();
     match work {
+        Work::End => told.warning_at(
+            "status",
+            "Ends without a successor",
+            format!("{id} (exposed): its integration may not act, so nothing is issued. Whoever still holds it can no longer sign in; a new one is issued when the integration is active again."),
+        ),
+        Work::Open => told.warning_at(
+            "triggers",
+            "Whether this rotates becomes known during apply",
+            format!("{id}: a value in triggers is not known yet. If it is another one then, the credential rotates with overlap, and generation is the next."),
+        ),
+        Work::Nothing if asked(prior, planned).is_some() => told.warning_at(
+            "integration",
+            "Nothing is issued while the integration may not act",
+            format!("{id}: what would rotate it is recorded and rotates nothing, now or later.\nNext: when the integration is active again, change a value in triggers."),
+        ),
         Work::Rotate { at_once: true } => told.warning_at(
             "status",
             "Rotates without overlap",
@@ -1290,9 +1467,13 @@ fn take_outcome(model: &mut CredentialModel, spec: &SlotSpec, outcome: &Outcome)
         }
     }
     for (name, one) in model.deliver_to.value_mut().into_iter().flatten() {
+        let seen = outcome.deliveries.get(name);
         if one.version.is_unknown() {
-            let version = outcome.deliveries.get(name).and_then(|seen| seen.version);
+            let version = seen.and_then(|seen| seen.version);
             one.version = optional(version.map(|version| version.to_string()));
+        }
+        if one.status.is_unknown() {
+            one.status = seen.map_or("unchecked", |seen| seen.status).into();
         }
     }
     if model.last_revocation.is_unknown() {

@@ -3,6 +3,7 @@
 mod clock;
 mod governed;
 mod promises;
+mod slots;
 mod world;
 
 use serde_json::{Value, json};

@@ -1,0 +1,43 @@
+//! Moving the end of an overlap that is running.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::{Context, Problem, SlotSpec, claim::ClaimStore};
+
+/// Sets when earlier keys of a slot are to end, by key id. Nothing is ended here: the next look finds
+/// what is over. Where nobody keeps earlier keys, or somebody is at work, nothing is changed.
+///
+/// # Errors
+///
+/// Custody cannot be read or written.
+pub async fn set_ends(
+    context: &Context,
+    spec: &SlotSpec,
+    ends: &BTreeMap<String, Timestamp>,
+) -> Result<(), Problem> {
+    if ends.is_empty() || context.custody.is_none() || context.realm.is_none() {
+        return Ok(());
+    }
+    context.ready().await?;
+    let tenant = context.tenant(&spec.id.integration.connection).await?;
+    let store = ClaimStore::open(context, &tenant, &spec.vendor_id, &spec.id).await?;
+    let Some(document) = store.read().await? else { return Ok(()) };
+    if document.claim.phase.is_open() {
+        return Ok(());
+    }
+    let mut claim = document.claim.clone();
+    for one in &mut claim.previous {
+        if let Some(end) = ends.get(&one.key_id) {
+            one.retire_not_before = Some(*end);
+        }
+    }
+    if claim == document.claim {
+        return Ok(());
+    }
+    store.write(&claim, document.pending.as_ref(), Some(document.version)).await?;
+    let entry = context.entry("rotation.overlap_moved", &spec.id.to_string());
+    context.note(entry).await;
+    Ok(())
+}

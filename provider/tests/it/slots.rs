@@ -1,0 +1,251 @@
+//! What rotates a slot, what does not, and what ends in it: imports, incidents, values that become
+//! known only during apply, integrations that may not act, overlaps that change while they run.
+
+use serde_json::{Value, json};
+use tfplugin::mini_core::{Action, MiniCore, Plan, State, unknown};
+
+use crate::world::{World, credential, integration, monthly, with};
+
+fn told(plan: &Plan) -> String {
+    plan.diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+/// The integration, its credential and what declared the latter.
+async fn made(core: &MiniCore) -> (State, State, Value) {
+    let made = core.create("nhi_integration", integration()).await.unwrap();
+    let config = credential(&made, monthly());
+    let key = core.create("nhi_credential", config.clone()).await.unwrap();
+    (made, key, config)
+}
+
+async fn apply(core: &MiniCore, state: &State, config: &Value) -> State {
+    let plan = core.plan(state, config.clone()).await.unwrap();
+    core.apply(plan).await.unwrap().unwrap()
+}
+
+async fn seen(core: &MiniCore, state: &State) -> State {
+    core.observe(state).await.unwrap().0.unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_import_is_not_rotated_by_an_incident_that_is_older_than_it() {
+    let world = World::new();
+    let core = world.run().await;
+    let (_, _, config) = made(&core).await;
+    let secret = world.delivered().await;
+    let id = "bao/openbao_approle/invoice-sync/credential/default";
+    let mut old = with(config, json!({ "incident": "INC-1", "triggers": { "n": "1" } }));
+    old["integration"]["incident"] = json!("INC-1");
+    let core = world.run().await;
+    let imported = core.import("nhi_credential", id).await.unwrap();
+    let taken = apply(&core, &imported, &old).await;
+    assert_eq!(taken.json()["generation"], 1);
+    assert!(world.works(&secret));
+    // From then on it is known, and another one is new.
+    let taken = seen(&core, &taken).await;
+    let exposed = apply(&core, &taken, &with(old, json!({ "incident": "INC-2" }))).await;
+    assert_eq!(exposed.json()["generation"], 2);
+    assert!(!world.works(&secret));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trigger_that_becomes_known_during_apply_rotates_if_it_is_another_one() {
+    let world = World::new();
+    let core = world.run().await;
+    let (_, key, config) = made(&core).await;
+    let one = with(config.clone(), json!({ "triggers": { "release": "1" } }));
+    let key = core.update(&key, one.clone()).await.unwrap();
+    let open = with(config.clone(), json!({ "triggers": { "release": unknown() } }));
+    let plan = core.plan(&key, open.clone()).await.unwrap();
+    assert!(plan.planned("generation").is_unknown());
+    assert!(told(&plan).contains("known during apply"), "{}", told(&plan));
+    let same = core.apply_with(plan.clone(), one.clone()).await.unwrap().unwrap();
+    assert_eq!(same.json()["generation"], 1, "the value is what it was");
+    let two = with(config.clone(), json!({ "triggers": { "release": "2" } }));
+    let other = core.apply_with(plan, two.clone()).await.unwrap().unwrap();
+    assert_eq!(other.json()["generation"], 2);
+    assert_eq!(other.json()["previous"].as_array().unwrap().len(), 1);
+    // Whatever else is asked for at the same time is consistent, too.
+    let plan = core.plan(&other, with(open, json!({ "incident": "INC-1" }))).await.unwrap();
+    let done = core.apply_with(plan, with(two, json!({ "incident": "INC-1" }))).await;
+    assert_eq!(done.unwrap().unwrap().json()["generation"], 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn triggers_that_are_removed_rotate_nothing() {
+    let world = World::new();
+    let core = world.run().await;
+    let (_, key, config) = made(&core).await;
+    let set = with(config.clone(), json!({ "triggers": { "n": "1" } }));
+    let key = core.update(&key, set).await.unwrap();
+    let key = core.update(&key, config).await.unwrap();
+    assert_eq!(key.json()["generation"], 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_would_rotate_an_existing_credential_is_known_at_plan_or_refused() {
+    let world = World::new();
+    let core = world.run().await;
+    let (_, key, config) = made(&core).await;
+    let key =
+        core.update(&key, with(config.clone(), json!({ "function": "billing" }))).await.unwrap();
+    let within = |name: &str, value: Value| {
+        let mut config = with(config.clone(), json!({ "function": "billing" }));
+        config["integration"][name] = value;
+        config
+    };
+    for (name, hidden) in [
+        ("incident", with(config.clone(), json!({ "incident": unknown() }))),
+        ("function", with(config.clone(), json!({ "function": unknown() }))),
+        ("deliver_to", with(config.clone(), json!({ "deliver_to": unknown() }))),
+        (
+            "path",
+            with(
+                config.clone(),
+                json!({ "deliver_to": {
+            "app": { "connection": "apps", "path": unknown() } } }),
+            ),
+        ),
+        (
+            "openbao_secret_id",
+            with(
+                config.clone(),
+                json!({
+            "openbao_secret_id": { "num_uses": unknown() } }),
+            ),
+        ),
+        ("environment", within("environment", unknown())),
+        ("technical_owner", within("technical_owner", json!({ "id": unknown() }))),
+        ("incident", within("incident", unknown())),
+        ("integration", with(config.clone(), json!({ "integration": unknown() }))),
+    ] {
+        let said = core.plan(&key, hidden).await.expect_err(name).to_string();
+        assert!(said.contains("E-UNKNOWN-GOVERNED") && said.contains(name), "{name}: {said}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_overlap_that_is_not_known_yet_promises_nothing_of_the_old_one() {
+    let world = World::new();
+    let core = world.run().await;
+    let (_, key, config) = made(&core).await;
+    world.at("2026-12-01T08:00:00Z");
+    let core = world.run().await;
+    let due = seen(&core, &key).await;
+    let schedule = |overlap: Value| {
+        with(config.clone(), json!({ "schedule": with(monthly(), json!({ "overlap": overlap })) }))
+    };
+    let plan = core.plan(&due, schedule(unknown())).await.unwrap();
+    let done = core.apply_with(plan, schedule(json!("0"))).await.unwrap().unwrap();
+    assert_eq!(done.json()["previous"], json!([]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_state_cannot_name_is_not_dropped_unrevoked() {
+    let world = World::new();
+    let core = world.run().await;
+    let (made, key, _) = made(&core).await;
+    let scopes = crate::world::scope(&made, json!([]), Value::Null);
+    let scoped = core.create("nhi_scope", scopes).await.unwrap();
+    let secret = world.delivered().await;
+    let mut strange = key.json();
+    strange["integration"]["id"] = json!("bao/openbao_newer_thing/invoice-sync");
+    let mut nameless = made.json();
+    nameless["id"] = json!("invoice-sync");
+    let mut scopeless = scoped.json();
+    scopeless["integration"]["id"] = json!("invoice-sync");
+    for (kind, state) in
+        [("nhi_credential", strange), ("nhi_integration", nameless), ("nhi_scope", scopeless)]
+    {
+        let state = core.adopt(kind, 0, state).await.unwrap();
+        let plan = core.plan_destroy(&state).await.unwrap();
+        let refusal = core.apply(plan).await.unwrap_err().to_string();
+        assert!(refusal.contains("E-STATE"), "{kind}: {refusal}");
+    }
+    assert!(world.works(&secret));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_exposure_ends_the_credential_of_what_may_not_act_and_turning_it_on_issues_another() {
+    let world = World::new();
+    let core = world.run().await;
+    let (made, key, config) = made(&core).await;
+    let secret = world.delivered().await;
+    let off = with(integration(), json!({ "enabled": false, "incident": "INC-4711" }));
+    let made = core.update(&made, off.clone()).await.unwrap();
+    let exposed = credential(&made, monthly());
+    let plan = core.plan(&key, exposed.clone()).await.unwrap();
+    assert_eq!(*plan.planned("status"), "missing".into());
+    assert!(told(&plan).contains("without a successor"), "{}", told(&plan));
+    let ended = core.apply(plan).await.unwrap().unwrap();
+    assert_eq!(ended.json()["secret_held"], false);
+    assert_eq!(ended.json()["previous"], json!([]));
+    assert_eq!(ended.json()["generation"], 1);
+    assert!(ended.json()["last_revocation"]["grade"].is_string());
+    let core = world.run().await;
+    let ended = seen(&core, &ended).await;
+    assert_eq!(ended.json()["status"], "missing");
+    let plan = core.plan(&ended, exposed).await.unwrap();
+    assert_eq!(plan.action, Action::Nothing, "{}", told(&plan));
+    let made = core.update(&made, with(off, json!({ "enabled": true }))).await.unwrap();
+    assert!(!world.works(&secret), "the switch brings nothing exposed back");
+    let on = credential(&made, monthly());
+    let fresh = core.update(&ended, on).await.unwrap();
+    assert_eq!(fresh.json()["generation"], 2);
+    assert!(world.works(&world.delivered().await));
+    let _ = config;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_asked_of_a_credential_that_may_not_act_is_told_to_do_nothing() {
+    let world = World::new();
+    let core = world.run().await;
+    let (made, key, config) = made(&core).await;
+    let key = core.update(&key, with(config, json!({ "triggers": { "n": "1" } }))).await.unwrap();
+    let off = core.update(&made, with(integration(), json!({ "enabled": false }))).await.unwrap();
+    let asked = with(credential(&off, monthly()), json!({ "triggers": { "n": "2" } }));
+    let plan = core.plan(&key, asked).await.unwrap();
+    assert!(told(&plan).contains("Nothing is issued"), "{}", told(&plan));
+    assert_eq!(core.apply(plan).await.unwrap().unwrap().json()["generation"], 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shorter_overlap_shortens_the_one_that_is_running() {
+    let world = World::new();
+    let core = world.run().await;
+    let (_, key, config) = made(&core).await;
+    let old = world.delivered().await;
+    world.at("2026-12-01T08:00:00Z");
+    let core = world.run().await;
+    let second = core.update(&seen(&core, &key).await, config.clone()).await.unwrap();
+    assert_eq!(second.json()["previous"][0]["retire_after"], "2026-12-02T08:00:00Z");
+    let schedule = |overlap: &str| {
+        with(config.clone(), json!({ "schedule": with(monthly(), json!({ "overlap": overlap })) }))
+    };
+    let plan = core.plan(&second, schedule("2h")).await.unwrap();
+    let shorter = core.apply(plan).await.unwrap().unwrap();
+    assert_eq!(shorter.json()["previous"][0]["retire_after"], "2026-12-01T10:00:00Z");
+    let core = world.run().await;
+    let again = seen(&core, &shorter).await;
+    assert_eq!(again.json()["previous"][0]["retire_after"], "2026-12-01T10:00:00Z");
+    world.at("2026-12-01T10:00:00Z");
+    let core = world.run().await;
+    let over = seen(&core, &again).await;
+    assert_eq!(over.json()["status"], "retire_due");
+    let done = core.update(&over, schedule("2h")).await.unwrap();
+    assert_eq!(done.json()["previous"], json!([]));
+    assert!(!world.works(&old) && world.works(&world.delivered().await));
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_confirmation_that_has_an_effect_is_taken() {
+    let world = World::new();
+    let core = world.run().await;
+    let (_, key, config) = made(&core).await;
+    for word in ["used", "read"] {
+        let said = core.plan(&key, with(config.clone(), json!({ "confirm": word }))).await;
+        let said = said.unwrap_err().to_string();
+        assert!(said.contains("confirm") && said.contains("timer"), "{said}");
+    }
+    core.update(&key, with(config, json!({ "confirm": "timer" }))).await.unwrap();
+}
