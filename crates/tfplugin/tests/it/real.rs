@@ -1,8 +1,10 @@
-//! The examples under a real core: Terraform or OpenTofu from the PATH, or `TFPLUGIN_CORE`.
+//! The examples under real cores: Terraform and OpenTofu from the PATH, and those whose paths are in
+//! `NHI_TEST_CORES`.
 //!
-//! No registry is asked: the core takes the programs from a folder. Each test has a home, a
+//! No registry is asked: a core takes the programs from a folder. Each test has a home, a
 //! configuration and a state of its own.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Instant;
@@ -14,26 +16,51 @@ use tfplugin::laws::Law;
 use crate::laws::type_name;
 use crate::program::{PATIENCE, World, example, is_alive};
 
-fn core_program() -> PathBuf {
-    if let Some(given) = std::env::var_os("TFPLUGIN_CORE") {
-        return given.into();
+/// Every core that there is, each once however many paths lead to it.
+fn programs() -> Vec<PathBuf> {
+    let here = std::env::var_os("PATH").unwrap_or_default();
+    let here = ["terraform", "tofu"].into_iter().filter_map(|name| {
+        let all = std::env::split_paths(&here).map(|folder| folder.join(name));
+        all.into_iter().find(|program| program.is_file())
+    });
+    let named = std::env::var_os("NHI_TEST_CORES").unwrap_or_default();
+    let named = std::env::split_paths(&named).filter(|path| !path.as_os_str().is_empty());
+    let mut seen = BTreeSet::new();
+    let mut all = Vec::new();
+    for program in here.chain(named) {
+        let real = program
+            .canonicalize()
+            .unwrap_or_else(|error| panic!("NHI_TEST_CORES: {}: {error}", program.display()));
+        if seen.insert(real) {
+            all.push(program);
+        }
     }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .flat_map(|folder| [folder.join("terraform"), folder.join("tofu")])
-        .find(|program| program.is_file())
-        .expect("these tests need a core: put terraform or tofu on the PATH, or set TFPLUGIN_CORE")
+    assert!(
+        !all.is_empty(),
+        "these tests need a core: put terraform or tofu on the PATH, or name some in NHI_TEST_CORES"
+    );
+    all
 }
 
 /// A folder with a configuration and a core to run in it.
 struct Core {
+    program: PathBuf,
     folder: TempDir,
     world: World,
     provider: &'static str,
 }
 
 impl Core {
-    fn new(provider: &'static str) -> Core {
+    /// One for every core that there is.
+    fn all(provider: &'static str) -> impl Iterator<Item = Core> {
+        programs().into_iter().map(move |program| {
+            // Shown where a test fails.
+            println!("under {}", program.display());
+            Core::new(program, provider)
+        })
+    }
+
+    fn new(core: PathBuf, provider: &'static str) -> Core {
         let folder = tempfile::tempdir().unwrap();
         let programs = folder.path().join("programs");
         std::fs::create_dir(&programs).unwrap();
@@ -50,7 +77,7 @@ impl Core {
             ),
         )
         .unwrap();
-        Core { folder, world: World::new(), provider }
+        Core { program: core, folder, world: World::new(), provider }
     }
 
     fn write(&self, body: &str) {
@@ -63,7 +90,7 @@ impl Core {
     }
 
     fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(core_program());
+        let mut command = Command::new(&self.program);
         command
             .args(words)
             .current_dir(self.folder.path())
@@ -76,6 +103,15 @@ impl Core {
             .env("SAMPLE_FOLDER", self.world.folder())
             .stdin(Stdio::null());
         command
+    }
+
+    /// Whether it is of this version or later. (Both lines count alike in what is asked here.)
+    fn is_at_least(&self, major: u64, minor: u64) -> bool {
+        let output = self.run(&["version", "-json"]);
+        let told: Json = serde_json::from_slice(&output.stdout).unwrap();
+        let version = told["terraform_version"].as_str().unwrap();
+        let mut parts = version.split(['.', '-']).map(|part| part.parse::<u64>().unwrap_or(0));
+        (parts.next().unwrap(), parts.next().unwrap()) >= (major, minor)
     }
 
     fn run(&self, words: &[&str]) -> Output {
@@ -121,9 +157,9 @@ fn said(output: &Output) -> String {
 
 #[test]
 fn a_note_lives_under_a_real_core() {
-    let core = Core::new("sample");
-    let note = |name: &str, text: &str| {
-        core.write(&format!(
+    for core in Core::all("sample") {
+        let note = |name: &str, text: &str| {
+            core.write(&format!(
             "resource \"sample_note\" \"n\" {{\n  name = \"{name}\"\n  text = \"{text}\"\n  \
              amount = 12345678901234567890.25\n  tags = [\"b\", \"a\"]\n  labels = {{ k = \"v\" }}\n  \
              parts = [{{ text = \"x\" }}, {{ text = \"y\", weight = 2 }}]\n  secret = \"hush\"\n}}\n\
@@ -131,72 +167,78 @@ fn a_note_lives_under_a_real_core() {
              output \"joined\" {{ value = provider::sample::join(\"-\", \"a\", \"b\") }}\n\
              ephemeral \"sample_key\" \"k\" {{ note = sample_note.n.name }}\n"
         ));
-    };
-    note("one", "hello");
-    core.ok(&["validate"]);
-    let planned = core.ok(&["plan", "-no-color", "-out=saved"]);
-    assert!(planned.contains("1 to add, 0 to change, 0 to destroy"), "{planned}");
-    core.ok(&["apply", "-no-color", "saved"]);
-    assert_eq!(core.plan_code(), 0);
-    let state = core.state();
-    assert_eq!(state["values"]["id"], "note/one");
-    assert_eq!(state["values"]["size"], 5);
-    assert_eq!(state["values"]["secret_length"], 4);
-    assert_eq!(state["values"]["secret"], Json::Null);
-    assert!(core.world.has("closed-one"), "the ephemeral resource was closed");
-    let raw = std::fs::read_to_string(core.folder.path().join("terraform.tfstate")).unwrap();
-    assert!(!raw.contains("hush"));
+        };
+        note("one", "hello");
+        core.ok(&["validate"]);
+        let planned = core.ok(&["plan", "-no-color", "-out=saved"]);
+        assert!(planned.contains("1 to add, 0 to change, 0 to destroy"), "{planned}");
+        core.ok(&["apply", "-no-color", "saved"]);
+        assert_eq!(core.plan_code(), 0);
+        let state = core.state();
+        assert_eq!(state["values"]["id"], "note/one");
+        assert_eq!(state["values"]["size"], 5);
+        assert_eq!(state["values"]["secret_length"], 4);
+        assert_eq!(state["values"]["secret"], Json::Null);
+        assert!(core.world.has("closed-one"), "the ephemeral resource was closed");
+        let raw = std::fs::read_to_string(core.folder.path().join("terraform.tfstate")).unwrap();
+        assert!(!raw.contains("hush"));
 
-    core.world.write("one", "theirs");
-    assert_eq!(core.plan_code(), 2);
-    core.apply();
-    assert_eq!(core.state()["values"]["text"], "hello");
+        core.world.write("one", "theirs");
+        assert_eq!(core.plan_code(), 2);
+        core.apply();
+        assert_eq!(core.state()["values"]["text"], "hello");
 
-    note("one", "changed");
-    let changed = core.apply();
-    assert!(changed.contains("0 added, 1 changed, 0 destroyed"), "{changed}");
+        note("one", "changed");
+        let changed = core.apply();
+        assert!(changed.contains("0 added, 1 changed, 0 destroyed"), "{changed}");
 
-    note("two", "changed");
-    let replaced = core.apply();
-    assert!(replaced.contains("1 added, 0 changed, 1 destroyed"), "{replaced}");
-    assert!(core.world.has("two") && !core.world.has("one"));
-    assert_eq!(core.plan_code(), 0);
+        note("two", "changed");
+        let replaced = core.apply();
+        assert!(replaced.contains("1 added, 0 changed, 1 destroyed"), "{replaced}");
+        assert!(core.world.has("two") && !core.world.has("one"));
+        assert_eq!(core.plan_code(), 0);
 
-    core.ok(&["destroy", "-auto-approve", "-no-color"]);
-    assert!(!core.world.has("two"));
+        core.ok(&["destroy", "-auto-approve", "-no-color"]);
+        assert!(!core.world.has("two"));
+    }
 }
 
 #[test]
 fn an_existing_note_is_imported_and_then_nothing_is_planned() {
-    let core = Core::new("sample");
-    core.world.write("old", "was here");
-    core.write("resource \"sample_note\" \"n\" {\n  name = \"old\"\n  text = \"was here\"\n}\n");
-    core.ok(&["import", "-no-color", "sample_note.n", "note/old"]);
-    assert_eq!(core.plan_code(), 0);
+    for core in Core::all("sample") {
+        core.world.write("old", "was here");
+        core.write(
+            "resource \"sample_note\" \"n\" {\n  name = \"old\"\n  text = \"was here\"\n}\n",
+        );
+        core.ok(&["import", "-no-color", "sample_note.n", "note/old"]);
+        assert_eq!(core.plan_code(), 0);
+    }
 }
 
 #[test]
 fn a_moved_block_takes_over_an_object_of_another_type() {
-    let core = Core::new("sample");
-    core.write("resource \"terraform_data\" \"d\" { input = \"taken\" }");
-    core.apply();
-    core.world.write("taken", "over");
-    core.write(
-        "moved {\n  from = terraform_data.d\n  to = sample_note.n\n}\n\
+    for core in Core::all("sample") {
+        core.write("resource \"terraform_data\" \"d\" { input = \"taken\" }");
+        core.apply();
+        core.world.write("taken", "over");
+        core.write(
+            "moved {\n  from = terraform_data.d\n  to = sample_note.n\n}\n\
          resource \"sample_note\" \"n\" {\n  name = \"taken\"\n  text = \"over\"\n}\n",
-    );
-    let applied = core.apply();
-    assert!(applied.contains("0 added, ") && applied.contains(" 0 destroyed"), "{applied}");
-    assert_eq!(core.state()["values"]["id"], "note/taken");
+        );
+        let applied = core.apply();
+        assert!(applied.contains("0 added, ") && applied.contains(" 0 destroyed"), "{applied}");
+        assert_eq!(core.state()["values"]["id"], "note/taken");
+    }
 }
 
 #[test]
 fn an_error_points_into_the_user_s_file() {
-    let core = Core::new("sample");
-    core.write("resource \"sample_note\" \"n\" {\n  name = \"a\"\n  text = \"nonsense\"\n}\n");
-    let output = core.run(&["plan", "-no-color"]);
-    let said = said(&output);
-    assert!(said.contains("on main.tf line 8") && said.contains("Nonsense"), "{said}");
+    for core in Core::all("sample") {
+        core.write("resource \"sample_note\" \"n\" {\n  name = \"a\"\n  text = \"nonsense\"\n}\n");
+        let output = core.run(&["plan", "-no-color"]);
+        let said = said(&output);
+        assert!(said.contains("on main.tf line 8") && said.contains("Nonsense"), "{said}");
+    }
 }
 
 fn wait_for(what: &str, mut check: impl FnMut() -> bool) {
@@ -248,88 +290,97 @@ fn signal(process: u32, name: &str) {
 
 #[test]
 fn an_interrupted_apply_keeps_what_exists_and_ends_soon() {
-    let core = Core::new("sample");
-    let (child, provider) = applying(&core);
-    // A terminal interrupts the whole group.
-    signal(provider, "INT");
-    signal(child.id(), "INT");
-    let output = child.wait_with_output().unwrap();
-    assert!(said(&output).contains("Stopped"), "{}", said(&output));
-    assert_eq!(core.state()["tainted"], true, "{}", core.state());
-    assert!(!is_alive(provider));
+    for core in Core::all("sample") {
+        let (child, provider) = applying(&core);
+        // A terminal interrupts the whole group.
+        signal(provider, "INT");
+        signal(child.id(), "INT");
+        let output = child.wait_with_output().unwrap();
+        assert!(said(&output).contains("Stopped"), "{}", said(&output));
+        assert_eq!(core.state()["tainted"], true, "{}", core.state());
+        assert!(!is_alive(provider));
+    }
 }
 
 #[test]
 fn a_core_that_is_killed_leaves_no_orphan() {
-    let core = Core::new("sample");
-    let (mut child, provider) = applying(&core);
-    child.kill().unwrap();
-    child.wait().unwrap();
-    wait_for("the provider ends", || !is_alive(provider));
-    assert!(core.world.has("slow"), "what was begun came to its end");
+    for core in Core::all("sample") {
+        let (mut child, provider) = applying(&core);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        wait_for("the provider ends", || !is_alive(provider));
+        assert!(core.world.has("slow"), "what was begun came to its end");
+    }
 }
 
 #[test]
 fn a_real_core_refuses_the_laws_that_it_is_said_to_enforce() {
-    let core = Core::new("wrong");
-    for law in Law::ALL {
-        let kind = type_name(law);
-        let write = |note: &str| {
-            core.write(&format!(
+    for core in Core::all("wrong") {
+        // Older ones do not look at identities.
+        let identities = core.is_at_least(1, 12);
+        for law in Law::ALL {
+            let kind = type_name(law);
+            let write = |note: &str| {
+                core.write(&format!(
                 "resource \"{kind}\" \"t\" {{\n  name = \"one\"\n  note = {note}\n  \
                  secret = \"hush\"\n  parts = [{{ text = \"first\" }}, {{ text = \"second\" }}]\n}}\n"
             ));
-        };
-        write("null");
-        let mut outputs = Vec::new();
-        if law == Law::ImportFinds {
-            // Without the SDK's guard this very command would take it for a success.
-            outputs.push(core.run(&["import", "-no-color", &format!("{kind}.t"), "x"]));
-        } else {
-            outputs.push(core.run(&["apply", "-auto-approve", "-no-color"]));
-            write("\"more\"");
-            outputs.push(core.run(&["apply", "-auto-approve", "-no-color"]));
-        }
-        let refused = outputs.iter().any(|output| !output.status.success());
-        let text: String = outputs.iter().map(said).collect();
-        match law {
-            // Identities came with Terraform 1.12; data sources are not broken here.
-            Law::IdentityIsKnown | Law::IdentityIsStable | Law::AnswerKeepsConfig => {}
-            // The SDK does not put these two on the wire.
-            Law::FitsSchema | Law::ImportFinds => assert!(refused, "{text}"),
-            law => {
-                assert_eq!(refused, law.enforced_by_core(), "{law}: {text}");
-                assert_eq!(text.contains("bug in the provider"), refused, "{law}: {text}");
+            };
+            write("null");
+            let mut outputs = Vec::new();
+            if law == Law::ImportFinds {
+                // Without the SDK's guard this very command would take it for a success.
+                outputs.push(core.run(&["import", "-no-color", &format!("{kind}.t"), "x"]));
+            } else {
+                outputs.push(core.run(&["apply", "-auto-approve", "-no-color"]));
+                write("\"more\"");
+                outputs.push(core.run(&["apply", "-auto-approve", "-no-color"]));
             }
+            let refused = outputs.iter().any(|output| !output.status.success());
+            let text: String = outputs.iter().map(said).collect();
+            match law {
+                // Data sources are not broken here.
+                Law::AnswerKeepsConfig => {}
+                Law::IdentityIsKnown if !identities => assert!(!refused, "{text}"),
+                // The SDK does not put these two on the wire.
+                Law::FitsSchema | Law::ImportFinds => assert!(refused, "{text}"),
+                law => {
+                    assert_eq!(refused, law.enforced_by_core(), "{law}: {text}");
+                    assert_eq!(text.contains("bug in the provider"), refused, "{law}: {text}");
+                }
+            }
+            let _ = std::fs::remove_file(core.folder.path().join("terraform.tfstate"));
         }
-        let _ = std::fs::remove_file(core.folder.path().join("terraform.tfstate"));
     }
 }
 
 #[test]
 fn a_provider_under_a_debugger_serves_a_real_core() {
     use std::io::{BufRead, BufReader};
-    let core = Core::new("sample");
-    core.write("resource \"sample_note\" \"n\" {\n  name = \"one\"\n}\n");
-    let mut provider = Command::new(example("sample"))
-        .arg("-debug")
-        .env("SAMPLE_FOLDER", core.world.folder())
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let line = BufReader::new(provider.stdout.take().unwrap())
-        .lines()
-        .map(Result::unwrap)
-        .find(|line| line.contains("TF_REATTACH_PROVIDERS="))
-        .unwrap();
-    let reattach = line.trim().trim_start_matches("TF_REATTACH_PROVIDERS='").trim_end_matches('\'');
-    for words in [["apply", "-auto-approve"], ["destroy", "-auto-approve"]] {
-        let output = core.command(&words).env("TF_REATTACH_PROVIDERS", reattach).output().unwrap();
-        assert!(output.status.success(), "{}", said(&output));
+    for core in Core::all("sample") {
+        core.write("resource \"sample_note\" \"n\" {\n  name = \"one\"\n}\n");
+        let mut provider = Command::new(example("sample"))
+            .arg("-debug")
+            .env("SAMPLE_FOLDER", core.world.folder())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let line = BufReader::new(provider.stdout.take().unwrap())
+            .lines()
+            .map(Result::unwrap)
+            .find(|line| line.contains("TF_REATTACH_PROVIDERS="))
+            .unwrap();
+        let reattach =
+            line.trim().trim_start_matches("TF_REATTACH_PROVIDERS='").trim_end_matches('\'');
+        for words in [["apply", "-auto-approve"], ["destroy", "-auto-approve"]] {
+            let output =
+                core.command(&words).env("TF_REATTACH_PROVIDERS", reattach).output().unwrap();
+            assert!(output.status.success(), "{}", said(&output));
+        }
+        assert!(is_alive(provider.id()));
+        signal(provider.id(), "TERM");
+        assert!(provider.wait().unwrap().success());
+        assert!(Path::new(core.world.folder()).exists());
     }
-    assert!(is_alive(provider.id()));
-    signal(provider.id(), "TERM");
-    assert!(provider.wait().unwrap().success());
-    assert!(Path::new(core.world.folder()).exists());
 }
