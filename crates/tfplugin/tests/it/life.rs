@@ -47,6 +47,45 @@ async fn a_note_is_made_changed_in_place_replaced_and_deleted() {
 }
 
 #[tokio::test]
+async fn every_kind_of_attribute_lives_and_a_plan_in_between_is_quiet() {
+    let core = MiniCore::launch(example("corner"), &[]).await.unwrap();
+    core.configure(json!({})).await.unwrap();
+    let number: serde_json::Value = serde_json::from_str("12345678901234567890123.25").unwrap();
+    let big: serde_json::Value = serde_json::from_str("9223372036854775808").unwrap();
+    let dynamic = json!({
+        "type": ["object", {"a": ["tuple", ["number", "string"]], "c": "number"}],
+        "value": {"a": [0.1, "x"], "c": big},
+    });
+    let config = |name: &str, integer: i64| {
+        json!({
+            "name": name, "integer": integer, "number": number, "anything": dynamic,
+            "table": [["a", "b"], []], "one": {"name": "p"},
+            "listed": [{"name": "a"}, {"name": "b", "mode": "odd", "words": ["y", "x"]}],
+            "distinct": [{"name": "d"}, {"name": "e", "words": ["z"]}],
+            "keyed": {"k": {"name": "k-k"}}, "secret": "hush",
+        })
+    };
+    // Each of these ends with a run that finds nothing to do.
+    let thing = core.create("corner_thing", config("one", 1)).await.unwrap();
+    assert_eq!(thing.json()["number"], number);
+    assert_eq!(thing.json()["anything"], dynamic);
+    assert_eq!(thing.json()["keyed"]["k"]["serial"], 3);
+    let thing = core.update(&thing, config("one", 2)).await.unwrap();
+    assert_eq!(thing.json()["generation"], 2);
+
+    let plan = core.plan(&thing, config("two", 2)).await.unwrap();
+    assert_eq!(plan.action, Action::Replace);
+    let thing = core.update(&thing, config("two", 2)).await.unwrap();
+    assert_eq!(thing.json()["id"], "corner/two");
+
+    let imported = core.import("corner_thing", "two").await.unwrap();
+    let plan = core.plan(&imported, config("two", 2)).await.unwrap();
+    assert_eq!(plan.action, Action::Update, "{:?}", plan.replace);
+    let thing = core.update(&imported, config("two", 2)).await.unwrap();
+    core.destroy(thing).await.unwrap();
+}
+
+#[tokio::test]
 async fn what_is_changed_behind_the_core_s_back_is_seen_and_put_right() {
     let world = World::new();
     let core = world.core().await;

@@ -203,6 +203,64 @@ fn a_note_lives_under_a_real_core() {
     }
 }
 
+/// Every kind of attribute at once; what is given here differs from life to life.
+fn corner(name: &str, integer: u8) -> String {
+    format!(
+        "resource \"corner_thing\" \"t\" {{\n  name = \"{name}\"\n  integer = {integer}\n  \
+         number = 12345678901234567890123.25\n  \
+         anything = {{ a = [1, 0.1, \"x\"], b = null, c = 9223372036854775808 }}\n  \
+         table = [[\"a\", \"b\"], []]\n  one = {{ name = \"p\" }}\n  \
+         listed = [{{ name = \"a\" }}, {{ name = \"b\", mode = \"odd\", words = [\"y\", \"x\"] }}]\n  \
+         distinct = [{{ name = \"d\" }}, {{ name = \"e\", words = [\"z\"] }}]\n  \
+         keyed = {{ k = {{ name = \"k-k\" }} }}\n  secret = \"hush\"\n}}\n"
+    )
+}
+
+#[test]
+fn every_kind_of_attribute_lives_under_a_real_core_and_a_plan_in_between_is_quiet() {
+    for core in Core::all("corner") {
+        let quiet = |core: &Core| {
+            assert_eq!(core.plan_code(), 0, "nothing has changed");
+            // A refresh compares the stored numbers with those that come back.
+            let words = ["plan", "-refresh-only", "-detailed-exitcode", "-no-color"];
+            core.ok(&words);
+        };
+        core.write(&corner("one", 1));
+        core.apply();
+        quiet(&core);
+        let state = core.state();
+        let values = &state["values"];
+        assert_eq!(values["number"].to_string(), "12345678901234567890123.25");
+        assert_eq!(values["anything"]["a"][1].to_string(), "0.1");
+        assert_eq!(values["anything"]["c"].to_string(), "9223372036854775808");
+        assert_eq!(values["listed"][1]["mode"], "odd");
+        assert_eq!(values["distinct"][1]["serial"], 1);
+        assert_eq!(values["keyed"]["k"]["serial"], 3);
+        assert_eq!((&values["secret"], &values["had_secret"]), (&Json::Null, &Json::Bool(true)));
+
+        core.write(&corner("one", 2));
+        let changed = core.apply();
+        assert!(changed.contains("0 added, 1 changed, 0 destroyed"), "{changed}");
+        assert_eq!(core.state()["values"]["generation"], 2);
+        quiet(&core);
+
+        core.write(&corner("two", 2));
+        let replaced = core.apply();
+        assert!(replaced.contains("1 added, 0 changed, 1 destroyed"), "{replaced}");
+        assert_eq!(core.state()["values"]["id"], "corner/two");
+        quiet(&core);
+
+        core.ok(&["state", "rm", "corner_thing.t"]);
+        core.ok(&["import", "-no-color", "corner_thing.t", "two"]);
+        let changed = core.apply();
+        assert!(changed.contains("0 added, 1 changed, 0 destroyed"), "{changed}");
+        quiet(&core);
+
+        core.ok(&["destroy", "-auto-approve", "-no-color"]);
+        assert_eq!(core.state(), Json::Null);
+    }
+}
+
 #[test]
 fn an_existing_note_is_imported_and_then_nothing_is_planned() {
     for core in Core::all("sample") {
