@@ -500,6 +500,9 @@ struct WriteModel {
     /// What it shall say.
     #[tf(required)]
     text: Attr<String>,
+    /// A word that must be right where the note has one; it is nowhere after.
+    #[tf(optional, write_only, sensitive)]
+    password: Attr<String>,
 }
 
 struct Write(Folder);
@@ -515,6 +518,10 @@ impl Action for Write {
         _call: &Call,
     ) -> Diagnostics {
         assert!(config.text != "panic", "the action fails");
+        if config.password.is_value() && config.password != "open sesame" {
+            let text = "The password is not the right one.";
+            return Diagnostic::error("Wrong password", text).at("password").into();
+        }
         progress.send(format!("writing {}", config.note.text())).await;
         match self.0.save(config.note.text(), &json!({ "text": config.text.text() })) {
             Ok(()) => {

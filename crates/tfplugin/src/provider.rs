@@ -185,16 +185,16 @@ impl<P: Provider> AnyProvider for Server<P> {
             }
         }
         for (name, source) in &self.data_sources {
-            judge(format!("data source {name}"), source.schema(), Place::Resource);
+            judge(format!("data source {name}"), source.schema(), Place::Data);
         }
         for (name, ephemeral) in &self.ephemerals {
-            judge(format!("ephemeral resource {name}"), ephemeral.schema(), Place::Resource);
+            judge(format!("ephemeral resource {name}"), ephemeral.schema(), Place::Data);
         }
         for (name, list) in &self.lists {
-            judge(format!("list resource {name}"), list.schema(), Place::Config);
+            judge(format!("list resource {name}"), list.schema(), Place::List);
         }
         for (name, action) in &self.actions {
-            judge(format!("action {name}"), action.schema(), Place::Config);
+            judge(format!("action {name}"), action.schema(), Place::Action);
         }
         for name in self.lists.keys() {
             if self.resources.get(name).is_none_or(|r| r.identity_schema().is_none()) {

@@ -302,10 +302,14 @@ pub fn implied(attributes: &[Attribute]) -> Type {
 pub enum Place {
     /// A provider block.
     Provider,
-    /// A resource, data source or ephemeral resource.
+    /// A managed resource.
     Resource,
-    /// The `config` block of a list resource or an action, where cores reserve no name.
-    Config,
+    /// A data source or an ephemeral resource.
+    Data,
+    /// The `config` block of a list resource, where cores reserve no name.
+    List,
+    /// The `config` block of an action, where cores reserve no name either.
+    Action,
     /// An identity.
     Identity,
 }
@@ -348,8 +352,8 @@ impl Schema {
         }
         let reserved = match place {
             Place::Provider => RESERVED_IN_PROVIDERS,
-            Place::Resource => RESERVED_IN_RESOURCES,
-            Place::Config | Place::Identity => &[],
+            Place::Resource | Place::Data => RESERVED_IN_RESOURCES,
+            Place::List | Place::Action | Place::Identity => &[],
         };
         for attribute in &self.attributes {
             if reserved.contains(&attribute.name.as_str()) {
@@ -364,7 +368,11 @@ impl Schema {
                 identity_faults(attribute, &mut faults);
             }
         } else {
-            attribute_faults(&self.attributes, &Path::root(), Inside::default(), &mut faults);
+            let inside = Inside {
+                no_write_only: !matches!(place, Place::Resource | Place::Action),
+                ..Inside::default()
+            };
+            attribute_faults(&self.attributes, &Path::root(), inside, &mut faults);
         }
         faults
     }
@@ -381,6 +389,8 @@ fn fault(path: &Path, why: impl fmt::Display) -> Diagnostic {
 #[derive(Clone, Copy, Default)]
 struct Inside {
     set: bool,
+    /// Cores take write-only values for managed resources and actions only.
+    no_write_only: bool,
     computed_only: bool,
 }
 
@@ -441,6 +451,9 @@ fn attribute_faults(attributes: &[Attribute], at: &Path, inside: Inside, faults:
             }
         }
         if attribute.write_only {
+            if inside.no_write_only {
+                wrong("only resources and actions have what is write-only");
+            }
             if attribute.computed {
                 wrong("it is write-only and computed");
             }
@@ -472,6 +485,7 @@ fn attribute_faults(attributes: &[Attribute], at: &Path, inside: Inside, faults:
                 let inside = Inside {
                     set: inside.set || *nesting == Nesting::Set,
                     computed_only: attribute.computed && !attribute.optional,
+                    ..inside
                 };
                 attribute_faults(attributes, &path, inside, faults);
             }
@@ -510,6 +524,21 @@ mod tests {
                 .contains("nobody can set it")
         );
         assert_eq!(faults(string("a").required()), "");
+    }
+
+    #[test]
+    fn what_is_write_only_belongs_to_resources_and_actions() {
+        let secret = || Attribute::new("s", Type::String).optional().write_only();
+        let outer = Attribute::nested("n", Nesting::Single, vec![secret()]).optional();
+        for attribute in [secret(), outer] {
+            let schema = Schema::new(vec![attribute]);
+            for place in [Place::Resource, Place::Action] {
+                assert_eq!(schema.faults(place).to_string(), "", "{place:?}");
+            }
+            for place in [Place::Provider, Place::Data, Place::List] {
+                assert!(schema.faults(place).to_string().contains("write-only"), "{place:?}");
+            }
+        }
     }
 
     #[test]

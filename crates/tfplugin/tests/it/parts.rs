@@ -68,3 +68,16 @@ async fn an_action_tells_its_progress_and_then_its_end() {
     let refused = core.invoke("sample_write", json!({"note": "a", "text": "panic"})).await;
     assert!(matches!(refused, Err(Refusal::Provider(_))), "{refused:?}");
 }
+
+#[tokio::test]
+async fn an_action_takes_a_write_only_value() {
+    let world = World::new();
+    let core = world.core().await;
+    let config =
+        |password: &str| json!({"note": "one", "text": "hi", "password": password.to_owned()});
+    core.invoke("sample_write", config("open sesame")).await.unwrap();
+    assert!(world.has("one"));
+    let refused = core.invoke("sample_write", config("mellon")).await.unwrap_err();
+    let told = refused.to_string();
+    assert!(told.contains("Wrong password") && !told.contains("mellon"), "{told}");
+}
