@@ -62,6 +62,7 @@ pub(crate) struct Machine<'a> {
     revoked: Vec<Revoked>,
     began: bool,
     waited: Duration,
+    was_held: Option<bool>,
 }
 
 impl<'a> Machine<'a> {
@@ -120,6 +121,7 @@ impl<'a> Machine<'a> {
             revoked: Vec::new(),
             began: false,
             waited: Duration::ZERO,
+            was_held: None,
         })
     }
 
@@ -132,6 +134,7 @@ impl<'a> Machine<'a> {
             match step {
                 Step::Done => return self.settle(&view).await,
                 Step::Hold(why) => return Err(self.hold(why).await),
+                Step::Refuse(why) => return Err(self.refuse(why)),
                 Step::Wait => self.wait().await?,
                 step => self.execute(&view, step).await?,
             }
@@ -216,12 +219,18 @@ impl<'a> Machine<'a> {
             .as_ref()
             .and_then(|document| document.written_at)
             .is_some_and(|at| self.context.now() >= later(at, self.context.rules.claim_ttl));
+        let held = claim.as_ref().is_some_and(|claim| claim.phase == Phase::Held);
+        let was_held = *self.was_held.get_or_insert(held);
+        let known = self.spec.known.as_ref();
         Ok(View {
+            now: self.context.now(),
             claim,
             mine,
             stale,
             mains,
             keys: self.keys.clone(),
+            known: known.map(|(key_id, generation, ..)| (key_id.clone(), *generation)),
+            was_held,
             complete: self.complete,
             memory: self.memory.as_ref().map(|(key_id, epoch, _)| (key_id.clone(), *epoch)),
             verified: self.verified,
@@ -249,7 +258,7 @@ impl<'a> Machine<'a> {
     async fn execute(&mut self, view: &View, step: Step) -> Result<(), Problem> {
         match step {
             Step::Begin => self.begin(view).await,
-            Step::TakeOver => self.take_over().await,
+            Step::TakeOver => self.take_over(view).await,
             Step::BeginEnding(keys) => self.begin_ending(view, keys).await,
             Step::Issue => self.issue().await,
             Step::Store(key_id) => self.store_key(key_id).await,
@@ -265,7 +274,7 @@ impl<'a> Machine<'a> {
             Step::Prove => self.prove().await,
             Step::DestroyPrevious => self.destroy_previous().await,
             Step::Close => self.close(view).await,
-            Step::Wait | Step::Hold(_) | Step::Done => Ok(()),
+            Step::Wait | Step::Hold(_) | Step::Refuse(_) | Step::Done => Ok(()),
         }
     }
 
@@ -391,7 +400,7 @@ impl<'a> Machine<'a> {
             known: view.keys.iter().map(|key| key.key_id.clone()).collect(),
             current,
             new: None,
-            mains: view.mains.iter().map(|main| (main.place.clone(), main.version)).collect(),
+            mains: versions(view),
             previous,
             reason: self.reason.to_owned(),
             auth: leave.auth().to_owned(),
@@ -419,11 +428,17 @@ impl<'a> Machine<'a> {
         self.destroyed = false;
     }
 
-    async fn take_over(&mut self) -> Result<(), Problem> {
+    async fn take_over(&mut self, view: &View) -> Result<(), Problem> {
         let document = self.claimed()?;
         let mut claim = document.claim.clone();
         let from = std::mem::replace(&mut claim.owner, self.context.run.id.clone());
         claim.epoch = self.highest_epoch() + 1;
+        if claim.phase == Phase::Held {
+            // Who decided has seen what stands in the sinks now.
+            claim.phase = Phase::Stored;
+            claim.hold = None;
+            claim.mains = versions(view);
+        }
         let pending = document.pending.as_ref();
         if self.write_claim(&claim, pending, Some(document.version)).await? {
             let entry = self.entry("claim.taken_over", &claim).detail("from", from);
@@ -748,16 +763,18 @@ impl<'a> Machine<'a> {
 
     async fn begin_again(&mut self, view: &View) -> Result<(), Problem> {
         let document = self.claimed()?;
+        let held = document.claim.phase == Phase::Held;
         let epoch = self.highest_epoch() + 1;
         let pending = self.choose(document.claim.generation, epoch)?;
         let claim = Claim {
             epoch,
             phase: if pending.is_some() { Phase::Stored } else { Phase::Intent },
             owner: self.context.run.id.clone(),
-            attempt: document.claim.attempt + 1,
+            attempt: if held { 0 } else { document.claim.attempt + 1 },
             known: view.keys.iter().map(|key| key.key_id.clone()).collect(),
             new: None,
-            mains: view.mains.iter().map(|main| (main.place.clone(), main.version)).collect(),
+            mains: versions(view),
+            hold: None,
             ..document.claim.clone()
         };
         if self.write_claim(&claim, pending.as_ref(), Some(document.version)).await? {
@@ -786,7 +803,7 @@ impl<'a> Machine<'a> {
             known: Default::default(),
             current: current.filter(|_| !revoking),
             new: None,
-            mains: view.mains.iter().map(|main| (main.place.clone(), main.version)).collect(),
+            mains: versions(view),
             previous: keys,
             reason: self.reason.to_owned(),
             auth: "policy:narrowing".to_owned(),
@@ -1003,14 +1020,55 @@ impl<'a> Machine<'a> {
 
     /// The goal is reached.
     async fn settle(&mut self, view: &View) -> Result<(), Problem> {
-        let Goal::Rotate { to, .. } = self.goal else { return Ok(()) };
-        let at = view.mains.last().and_then(|main| main.generation).unwrap_or(to);
-        if at > to {
+        let planned = match self.goal {
+            Goal::Rotate { to, .. } => to,
+            Goal::Retire { at } => at,
+            Goal::Revoke => return Ok(()),
+        };
+        let delivered = view.mains.last().and_then(|main| main.generation);
+        let settled = view.claim.as_ref().filter(|claim| !claim.phase.is_open());
+        let at = delivered.max(settled.map(|claim| claim.generation)).unwrap_or(planned);
+        if at > planned {
             return Err(Problem::new("E-FURTHER", "It was rotated further meanwhile")
-                .detail(format!("{}: generation {to} was planned and {at} is current.", self.what))
+                .detail(format!(
+                    "{}: generation {planned} was planned and {at} is current. Nothing was changed.",
+                    self.what
+                ))
                 .next("plan again"));
         }
         Ok(())
+    }
+
+    /// It is not done, and everything stays as it is.
+    fn refuse(&self, why: &'static str) -> Problem {
+        match why {
+            "old-in-use" => {
+                let previous = self.claim.iter().flat_map(|document| &document.claim.previous);
+                let until = previous.filter_map(|one| one.retire_not_before).max();
+                let until = until.map_or_else(|| "its overlap is over".to_owned(), moment);
+                Problem::new("E-OLD-IN-USE", "The earlier credential is still in its overlap")
+                    .detail(format!(
+                        "{}: a third one would cut off whoever still holds the first, which is kept \
+                         until {until}. Nothing was changed.",
+                        self.what
+                    ))
+                    .next(format!(
+                        "apply again after {until}; or set incident: an exposed credential is rotated \
+                         at once and keeps none"
+                    ))
+            }
+            "listing-incomplete" => Problem::new(
+                "E-UNREADABLE",
+                "Not all credentials could be listed",
+            )
+            .detail(format!(
+                "{}: a part of the listing is missing, and what cannot be seen is not taken \
+                         for absent. What was begun waits.",
+                self.what
+            ))
+            .next("apply again"),
+            other => held_problem(&self.what, other, &self.sinks),
+        }
     }
 
     async fn hold(&mut self, why: &'static str) -> Problem {
@@ -1039,6 +1097,10 @@ impl<'a> Machine<'a> {
     }
 }
 
+fn versions(view: &View) -> BTreeMap<String, u64> {
+    view.mains.iter().map(|main| (main.place.clone(), main.version)).collect()
+}
+
 fn empty(now: Timestamp) -> connector::CredentialListing {
     connector::CredentialListing { credentials: Vec::new(), complete: true, requested_at: now }
 }
@@ -1054,16 +1116,21 @@ fn held_problem(what: &str, why: &str, sinks: &Sinks) -> Problem {
                 "{what}: the sink's document is at another version than when this rotation began. \
                  Both credentials still work; nothing was overwritten."
             ))
-            .next("see who wrote it, then change a value in triggers to rotate anew"),
+            .next(
+                "see who wrote it; then change a value in triggers: the new credential is written over it",
+            ),
         "verify-failed" => Problem::new("E-VERIFY", "New credentials are refused")
             .detail(format!(
-                "{what}: three were issued, none could sign in, and all were ended. The old one was \
-                 kept and still works."
+                "{what}: none that was issued could sign in, and all of them were ended. What was \
+                 there before was kept."
             ))
-            .next("nhi doctor: is the integration disabled, or bound to other addresses?"),
+            .next(
+                "nhi doctor: is the integration disabled, or bound to other addresses? Then change a \
+                 value in triggers, or apply again if it is new: others are issued",
+            ),
         other => Problem::new("E-HELD", "This slot waits for a person")
             .detail(format!("{what}: {other}."))
-            .next("nhi ledger show, then decide"),
+            .next("nhi ledger show; then change a value in triggers: it goes on from there"),
     }
 }
 

@@ -142,6 +142,8 @@ pub struct Key {
 /// Everything that a decision rests on. Joined anew after anything but a clean success.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct View {
+    /// The present.
+    pub now: Timestamp,
     /// The claim, if there ever was one.
     pub claim: Option<Claim>,
     /// The claim is this runner's.
@@ -152,6 +154,10 @@ pub struct View {
     pub mains: Vec<Main>,
     /// The keys of the whole integration.
     pub keys: Vec<Key>,
+    /// The key that the caller's own books name as current, with its generation.
+    pub known: Option<(String, u64)>,
+    /// The slot was held already when this run began: whoever wants a rotation has seen that.
+    pub was_held: bool,
     /// The listing of keys is complete.
     pub complete: bool,
     /// A secret in this process' memory: its key and the epoch under which it was issued.
@@ -176,8 +182,11 @@ pub enum Goal {
         /// Nothing earlier is kept.
         at_once: bool,
     },
-    /// Earlier keys whose time is over are ended.
-    Retire,
+    /// Earlier keys whose time is over are ended, at the generation that this was planned at.
+    Retire {
+        /// The generation.
+        at: u64,
+    },
     /// All keys of the slot are ended.
     Revoke,
 }
@@ -232,8 +241,10 @@ pub enum Step {
     Close,
     /// Somebody else is at work.
     Wait,
-    /// A person must decide.
+    /// A person must decide, and the claim says so.
     Hold(&'static str),
+    /// It is not done, and everything stays as it is.
+    Refuse(&'static str),
     /// The goal is reached.
     Done,
 }
@@ -244,11 +255,7 @@ const ATTEMPTS: u32 = 3;
 /// Decides the next step.
 pub fn next_step(view: &View, goal: Goal, origin: Origin) -> Step {
     match &view.claim {
-        Some(claim) if claim.phase == Phase::Held => match goal {
-            // Ending is always open.
-            Goal::Revoke => begin_ending(view, all_keys(view, claim)),
-            _ => Step::Hold("held"),
-        },
+        Some(claim) if claim.phase == Phase::Held => held(view, claim, goal),
         Some(claim) if claim.phase.is_open() && !view.mine => match goal {
             Goal::Revoke => Step::TakeOver,
             _ if view.stale => Step::TakeOver,
@@ -258,15 +265,13 @@ pub fn next_step(view: &View, goal: Goal, origin: Origin) -> Step {
         Some(claim) => at_rest(view, claim, goal),
         None => match goal {
             Goal::Rotate { to, .. }
-                if anchor(view).is_some_and(|main| main.generation >= Some(to)) =>
+                if anchor(view).is_some_and(|main| main.generation >= Some(to))
+                    || view.known.as_ref().is_some_and(|(_, generation)| *generation >= to) =>
             {
                 Step::Done
             }
-            Goal::Rotate { .. } if view.mains.iter().any(|main| main.occupied) => {
-                Step::Hold("sink-occupied")
-            }
-            Goal::Rotate { .. } => Step::Begin,
-            Goal::Retire => Step::Done,
+            Goal::Rotate { .. } => begin(view),
+            Goal::Retire { .. } => Step::Done,
             Goal::Revoke => match marked(view) {
                 keys if keys.is_empty() => Step::Done,
                 keys => Step::BeginEnding(keys),
@@ -335,6 +340,41 @@ fn late_orphan<'a>(view: &'a View, claim: &Claim) -> Option<&'a Key> {
     view.keys.iter().find(late)
 }
 
+/// Nothing is issued that has nowhere to go.
+fn begin(view: &View) -> Step {
+    if view.mains.iter().any(|main| main.occupied) {
+        Step::Refuse("sink-occupied")
+    } else {
+        Step::Begin
+    }
+}
+
+/// A person had to decide. Whoever asks for a rotation now, and knew, has decided: what works is
+/// taken up where it was left, and what does not is begun again.
+fn held(view: &View, claim: &Claim, goal: Goal) -> Step {
+    match goal {
+        // Ending is always open.
+        Goal::Revoke => begin_ending(view, all_keys(view, claim)),
+        Goal::Rotate { to, .. } if view.was_held && to >= claim.generation => match &claim.new {
+            Some(key_id) if is_live(view, key_id) => Step::TakeOver,
+            _ if view.complete => Step::BeginAgain,
+            _ => Step::Refuse("listing-incomplete"),
+        },
+        _ => Step::Hold("held"),
+    }
+}
+
+/// The time of all earlier keys is over. They were kept together, from one promote on.
+fn overlap_is_over(view: &View, claim: &Claim) -> bool {
+    claim.previous.iter().all(|one| one.retire_not_before.is_none_or(|at| at <= view.now))
+}
+
+/// What consumers are to read is there, and works as far as the listing tells.
+fn current_serves(view: &View, claim: &Claim) -> bool {
+    anchor(view).is_some_and(|main| main.generation == Some(claim.generation))
+        && claim.current.as_ref().is_some_and(|key_id| is_live(view, key_id))
+}
+
 /// Free or parked: nobody is at work.
 fn at_rest(view: &View, claim: &Claim, goal: Goal) -> Step {
     let parked = claim.phase == Phase::Parked;
@@ -348,32 +388,31 @@ fn at_rest(view: &View, claim: &Claim, goal: Goal) -> Step {
             keys if keys.is_empty() && !parked => Step::Done,
             keys => begin_ending(view, keys),
         },
-        Goal::Retire if parked => match claim.previous.clone() {
-            keys if keys.is_empty() => Step::Close,
-            keys => Step::BeginEnding(keys),
-        },
-        Goal::Retire => Step::Done,
-        Goal::Rotate { to, at_once } if claim.generation >= to && anchor_at(view, to) => {
-            if parked && at_once && !claim.previous.is_empty() {
+        // Planned at another generation: what was earlier then is not what is earlier now.
+        Goal::Retire { at } if claim.generation > at => Step::Done,
+        Goal::Retire { .. } if parked && overlap_is_over(view, claim) => {
+            Step::BeginEnding(claim.previous.clone())
+        }
+        Goal::Retire { .. } => Step::Done,
+        // A generation is never issued twice: what is missing in a sink is copied there.
+        Goal::Rotate { to, at_once } if claim.generation >= to => {
+            if parked && at_once {
                 Step::BeginEnding(claim.previous.clone())
             } else {
                 Step::Done
             }
         }
-        // Never three generations: the older one goes first.
-        Goal::Rotate { .. } if parked && !claim.previous.is_empty() => {
-            Step::BeginEnding(claim.previous.clone())
+        // Never three generations: the older one goes first, when its time is over.
+        Goal::Rotate { at_once, .. } if parked => {
+            let theirs = claim.previous.iter().any(|one| is_live(view, &one.key_id));
+            if theirs && !at_once && !overlap_is_over(view, claim) && current_serves(view, claim) {
+                Step::Refuse("old-in-use")
+            } else {
+                Step::BeginEnding(claim.previous.clone())
+            }
         }
-        Goal::Rotate { .. } if view.mains.iter().any(|main| main.occupied) => {
-            Step::Hold("sink-occupied")
-        }
-        Goal::Rotate { .. } => Step::Begin,
+        Goal::Rotate { .. } => begin(view),
     }
-}
-
-/// No sink at all counts as reached: there is nothing to hold the secret.
-fn anchor_at(view: &View, generation: u64) -> bool {
-    anchor(view).is_none_or(|main| main.generation >= Some(generation))
 }
 
 fn go_on(view: &View, claim: &Claim, goal: Goal, origin: Origin) -> Step {
@@ -413,7 +452,7 @@ fn intent(view: &View, claim: &Claim, origin: Origin) -> Step {
     match orphan {
         Some(key) => Step::EndOrphan(key.key_id.clone()),
         None if view.complete => Step::Issue,
-        None => Step::Hold("listing-incomplete"),
+        None => Step::Refuse("listing-incomplete"),
     }
 }
 
@@ -492,6 +531,7 @@ mod tests {
 
     fn view(claim: Option<Claim>, keys: Vec<Key>) -> View {
         View {
+            now: NOW,
             claim,
             mine: true,
             stale: false,
@@ -503,6 +543,8 @@ mod tests {
                 occupied: false,
             }],
             keys,
+            known: None,
+            was_held: false,
             complete: true,
             memory: None,
             verified: None,
@@ -530,6 +572,8 @@ mod tests {
             parked_for_replace: false,
         }
     }
+
+    const NOW: Timestamp = Timestamp::constant(1_795_500_000, 0);
 
     const TO_TWO: Goal = Goal::Rotate { to: 2, at_once: false };
 
@@ -624,17 +668,67 @@ mod tests {
         assert_eq!(ids, ["k1", "k2"]);
     }
 
+    fn old(retire_not_before: Option<Timestamp>) -> Previous {
+        Previous { key_id: "k0".into(), generation: 1, retire_not_before, held_version: None }
+    }
+
+    /// Generation 2 is current, generation 1 is in its overlap until then.
+    fn in_overlap(until: Timestamp) -> View {
+        let current = Some("k1".to_owned());
+        let parked = Claim { previous: vec![old(Some(until))], current, ..claim(Phase::Parked) };
+        let mut seen = view(Some(parked), vec![key("k0", None), key("k1", Some((2, 5)))]);
+        seen.mains[0].generation = Some(2);
+        seen
+    }
+
+    const LATER: Timestamp = Timestamp::constant(1_795_500_001, 0);
+
+    #[test]
+    fn an_earlier_key_is_ended_only_when_its_time_is_over() {
+        let retire = Goal::Retire { at: 2 };
+        assert_eq!(next_step(&in_overlap(LATER), retire, Origin::Ours), Step::Done);
+        let over = next_step(&in_overlap(NOW), retire, Origin::Ours);
+        assert_eq!(over, Step::BeginEnding(vec![old(Some(NOW))]));
+        let planned_before = Goal::Retire { at: 1 };
+        assert_eq!(next_step(&in_overlap(NOW), planned_before, Origin::Ours), Step::Done);
+    }
+
     #[test]
     fn a_third_generation_waits_for_the_oldest_to_go() {
-        let old = Previous {
-            key_id: "k0".into(),
-            generation: 0,
-            retire_not_before: None,
-            held_version: None,
-        };
-        let parked = Claim { previous: vec![old.clone()], ..claim(Phase::Parked) };
-        let seen = view(Some(parked), vec![key("k0", None), key("k1", Some((2, 5)))]);
-        let to_three = Goal::Rotate { to: 3, at_once: false };
-        assert_eq!(next_step(&seen, to_three, Origin::Ours), Step::BeginEnding(vec![old]));
+        let to_three = |at_once| Goal::Rotate { to: 3, at_once };
+        let ends = Step::BeginEnding(vec![old(Some(LATER))]);
+        let step = |seen: &View, at_once| next_step(seen, to_three(at_once), Origin::Ours);
+        let mut seen = in_overlap(LATER);
+        assert_eq!(step(&seen, false), Step::Refuse("old-in-use"));
+        assert_eq!(step(&seen, true), ends);
+        assert_eq!(step(&in_overlap(NOW), false), Step::BeginEnding(vec![old(Some(NOW))]));
+        seen.keys.retain(|one| one.key_id != "k1");
+        assert_eq!(step(&seen, false), ends, "the current one is gone");
+    }
+
+    #[test]
+    fn a_generation_is_never_issued_twice() {
+        let settled = Claim { current: Some("k1".into()), ..claim(Phase::Free) };
+        let mut seen = view(Some(settled), vec![key("k1", Some((2, 5)))]);
+        seen.mains[0].generation = None;
+        assert_eq!(next_step(&seen, TO_TWO, Origin::Ours), Step::Done);
+        seen.claim = None;
+        seen.known = Some(("k1".into(), 2));
+        assert_eq!(next_step(&seen, TO_TWO, Origin::Ours), Step::Done);
+    }
+
+    #[test]
+    fn a_hold_ends_by_who_wants_the_rotation_and_knew_of_it() {
+        let new = Claim { new: Some("k2".into()), ..claim(Phase::Held) };
+        let mut seen = view(Some(new), vec![key("k1", Some((1, 1))), key("k2", Some((2, 5)))]);
+        seen.mine = false;
+        assert_eq!(next_step(&seen, TO_TWO, Origin::Ours), Step::Hold("held"));
+        seen.was_held = true;
+        assert_eq!(next_step(&seen, TO_TWO, Origin::Ours), Step::TakeOver);
+        let copy = Goal::Rotate { to: 1, at_once: false };
+        assert_eq!(next_step(&seen, copy, Origin::Ours), Step::Hold("held"));
+        seen.keys.pop();
+        assert_eq!(next_step(&seen, TO_TWO, Origin::Ours), Step::BeginAgain);
+        assert!(matches!(next_step(&seen, Goal::Revoke, Origin::Ours), Step::BeginEnding(_)));
     }
 }

@@ -903,9 +903,11 @@ impl Resource for Credential {
             Work::Nothing => None,
             Work::Rotate { at_once } => {
                 window_is_open(&prior, &spec, reason, at_once, context.now())?;
-                Some(Goal::Rotate { to: at + 1, at_once: at_once || none_overlap(&model) })
+                // Where the current one is gone, the plan says that nothing earlier is kept.
+                let none_kept = at_once || none_overlap(&model) || prior.status == "missing";
+                Some(Goal::Rotate { to: at + 1, at_once: none_kept })
             }
-            Work::Retire => Some(Goal::Retire),
+            Work::Retire => Some(Goal::Retire { at }),
             Work::End => Some(Goal::Revoke),
             Work::Open => return Err(not_whole().into()),
             Work::Copy => Some(Goal::Rotate { to: at, at_once: false }),

@@ -83,14 +83,24 @@ async fn a_rotation_without_overlap() {
 #[tokio::test(start_paused = true)]
 async fn a_third_generation_while_the_first_still_lives() {
     let third = Goal::Rotate { to: 3, at_once: false };
-    tell(Story { before: &[FIRST, SECOND], late: false, goal: third, generation: 3, previous: 1 })
+    tell(Story { before: &[FIRST, SECOND], late: true, goal: third, generation: 3, previous: 1 })
         .await;
+    let exposed = Goal::Rotate { to: 3, at_once: true };
+    tell(Story {
+        before: &[FIRST, SECOND],
+        late: false,
+        goal: exposed,
+        generation: 3,
+        previous: 0,
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn retiring_when_the_overlap_is_over() {
     let before = &[FIRST, SECOND];
-    tell(Story { before, late: true, goal: Goal::Retire, generation: 2, previous: 0 }).await;
+    tell(Story { before, late: true, goal: Goal::Retire { at: 2 }, generation: 2, previous: 0 })
+        .await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,8 @@
 //! Deeds on slots, interrupted wherever that is possible.
 
 mod crash;
+mod decided;
+mod hands;
 mod lost;
 mod race;
 mod world;

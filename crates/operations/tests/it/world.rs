@@ -297,6 +297,7 @@ impl Connections for Wired {
 
 /// Everything that outlives a run.
 pub(crate) struct World {
+    pub(crate) way: &'static str,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) fake: Fake,
     pub(crate) vault: Arc<MemorySink>,
@@ -337,6 +338,7 @@ impl World {
         };
         let made = fake.create(&new).await.unwrap();
         World {
+            way,
             vault: sink(),
             apps: sink(),
             ledger: Mutex::new(Arc::new(MemoryLedger::new())),
@@ -448,6 +450,12 @@ impl World {
             }
         }
         true
+    }
+
+    /// How often consumers' sinks were written to.
+    pub(crate) async fn apps_versions(&self) -> u64 {
+        let looks = self.apps.look_all("apps").await.unwrap();
+        looks.values().map(|look| look.version.number).sum()
     }
 
     /// Live keys on the platform.

@@ -1,0 +1,97 @@
+//! Somebody's hand on what was delivered.
+
+use std::collections::BTreeSet;
+
+use domain::Secret;
+use policy::rotation::Goal;
+use secrets::{Document, Expect, Sink};
+
+use crate::world::{Ending, Fuse, OVERLAP, World};
+
+const FIRST: Goal = Goal::Rotate { to: 1, at_once: false };
+const SECOND: Goal = Goal::Rotate { to: 2, at_once: false };
+
+/// Writes over a document, as a person at a console would.
+async fn overwrite(world: &World, path: &str) {
+    let version = world.apps.read(path).await.unwrap().unwrap().version.number;
+    let hand = Document::default().with("key", Secret::new("by hand"));
+    world.apps.write(path, &hand, Expect::Version(version)).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_document_that_somebody_wrote_over_is_written_again_without_a_new_key() {
+    let sinks: [&[&'static str]; 2] = [&["apps/a"], &["apps/a", "apps/b"]];
+    for (places, parked) in sinks.into_iter().flat_map(|places| [(places, false), (places, true)]) {
+        let mut world = World::new("add-ours").await;
+        world.places = places.to_vec();
+        let mut before = world.whole("a", FIRST).await;
+        let mut at = FIRST;
+        if parked {
+            before = world.whole("b", SECOND).await;
+            at = SECOND;
+        }
+        let live = world.live().await;
+        for path in places {
+            let how = format!("{path} of {places:?}, parked {parked}");
+            overwrite(&world, path).await;
+            assert!(!world.works().await, "{how}");
+            let after = world.whole("copy", at).await;
+            assert!(world.works().await, "{how}");
+            assert_eq!(after.key_id, before.key_id, "{how}");
+            assert_eq!(after.generation, before.generation, "{how}");
+            assert_eq!(after.previous, before.previous, "{how}: the overlap goes on");
+            assert_eq!(world.live().await, live, "{how}: nothing was issued or ended");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_sink_holds_any_more_is_told_and_the_next_generation_heals_it() {
+    let mut world = World::new("add-ours").await;
+    world.places = vec!["apps/a"];
+    world.whole("a", FIRST).await;
+    world.whole("b", SECOND).await;
+    overwrite(&world, "apps/a").await;
+    world.apps.destroy_version("apps/a", 2).await.unwrap();
+    let Ending::Done(Err(problem)) = world.run("c", &Fuse::none(), SECOND).await else { panic!() };
+    assert_eq!(problem.code, "E-SINK-COPY");
+    assert!(problem.next.unwrap().contains("triggers"));
+    let third = Goal::Rotate { to: 3, at_once: false };
+    let outcome = world.whole("d", third).await;
+    world.assert_at(&outcome, 3, "healed").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_retired_early_nor_at_another_generation_than_planned() {
+    let world = World::new("add-ours").await;
+    world.whole("a", FIRST).await;
+    world.whole("b", SECOND).await;
+    let outcome = world.whole("early", Goal::Retire { at: 2 }).await;
+    assert_eq!(outcome.previous.len(), 1, "its overlap is not over");
+    world.assert_at(&outcome, 2, "early").await;
+    world.clock.advance(OVERLAP);
+    let planned_before = world.run("old plan", &Fuse::none(), Goal::Retire { at: 1 }).await;
+    let Ending::Done(Err(problem)) = planned_before else { panic!("{planned_before:?}") };
+    assert_eq!(problem.code, "E-FURTHER");
+    assert_eq!(world.live().await.len(), 2);
+    let outcome = world.whole("late", Goal::Retire { at: 2 }).await;
+    assert_eq!(world.live().await, BTreeSet::from([outcome.key_id.clone().unwrap()]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_third_generation_within_the_overlap_is_refused_and_told_when() {
+    let world = World::new("add-ours").await;
+    world.whole("a", FIRST).await;
+    let second = world.whole("b", SECOND).await;
+    let third = |at_once| Goal::Rotate { to: 3, at_once };
+    let refused = world.run("c", &Fuse::none(), third(false)).await;
+    let Ending::Done(Err(problem)) = refused else { panic!("{refused:?}") };
+    assert_eq!(problem.code, "E-OLD-IN-USE");
+    let until = second.previous[0].retire_after.unwrap().strftime("%Y-%m-%dT%H:%M:%SZ");
+    let next = problem.next.unwrap();
+    assert!(next.contains(&until.to_string()) && next.contains("incident"), "{next}");
+    assert_eq!(world.live().await.len(), 2, "nothing was changed");
+    let outcome = world.whole("exposed", third(true)).await;
+    world.assert_at(&outcome, 3, "at once").await;
+    assert!(outcome.previous.is_empty());
+}
