@@ -1498,7 +1498,8 @@ impl Identity for Credential {
     type Identity = CredentialIdentity;
 
     fn identity(&self, state: &CredentialModel) -> CredentialIdentity {
-        match state.id.as_deref().and_then(|id| id.parse::<CredentialId>().ok()) {
+        let id = state.id.as_deref().and_then(|id| id.parse::<CredentialId>().ok());
+        match id.filter(|id| moved::is_found(&id.integration)) {
             Some(CredentialId { integration, name }) => CredentialIdentity {
                 connection: integration.connection.into(),
                 kind: integration.kind.into(),
@@ -1552,7 +1553,7 @@ impl MoveState for Credential {
         else {
             return Err(Diagnostic::error(
                 "The state of the source has no accessor",
-                "A secret-id is known by its accessor.\nNext: remove the moved block and make a new nhi_credential.",
+                "A secret-id is known by its accessor.\nNext: remove the moved block and make a new nhi_credential.\n(E-MOVED)",
             )
             .into());
         };
@@ -1569,6 +1570,7 @@ impl MoveState for Credential {
         let model = CredentialModel {
             id: Attr::Value(id.to_string()),
             key_id: Attr::Value(accessor.to_owned()),
+            secret_held: Attr::Value(false),
             ..CredentialModel::default()
         };
         Ok(Some(Done::new(model).tell(told)))

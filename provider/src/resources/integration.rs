@@ -565,7 +565,15 @@ impl Resource for Integration {
                 } else {
                     config.connection_name.clone()
                 };
+                // An object that stays keeps its id: one on another mount is known by that too.
+                let stays = prior.filter(|prior| {
+                    prior.id.is_value()
+                        && prior.kind == kind.name
+                        && prior.name == planned.name
+                        && prior.connection_name == planned.connection_name
+                });
                 planned.id = match (&connection, &config.name, kind.capabilities.key_is_ours) {
+                    _ if stays.is_some() => stays.map(|one| one.id.clone()).unwrap_or_default(),
                     (Attr::Value(connection), Attr::Value(name), true) => Attr::Value(
                         IntegrationId::new(connection.clone(), kind.name, name.clone()).to_string(),
                     ),
@@ -1087,7 +1095,8 @@ impl Identity for Integration {
     type Identity = IntegrationIdentity;
 
     fn identity(&self, state: &IntegrationModel) -> IntegrationIdentity {
-        match state.id.as_deref().and_then(|id| id.parse::<IntegrationId>().ok()) {
+        let id = state.id.as_deref().and_then(|id| id.parse::<IntegrationId>().ok());
+        match id.filter(moved::is_found) {
             Some(id) => IntegrationIdentity {
                 connection: id.connection.into(),
                 kind: id.kind.into(),
@@ -1147,7 +1156,7 @@ impl MoveState for Integration {
         Ok(Some(
             IntegrationModel {
                 id: Attr::Value(role.to_string()),
-                name: Attr::Value(role.key),
+                name: Attr::Value(role.key.rsplit(':').next().unwrap_or_default().to_owned()),
                 vendor_id: Attr::from(vendor_id.map(str::to_owned)),
                 ..IntegrationModel::default()
             }

@@ -27,20 +27,21 @@ pub(crate) fn role(
         return Err(Diagnostic::error(
             "The state of the source has no role",
             format!(
-                "{type_name}: {name} is empty.\nNext: import it by its id; nhi scan prints them."
+                "{type_name}: {name} is empty.\nNext: import it by its id; nhi scan prints them.\n(E-MOVED)"
             ),
         )
         .into());
     }
-    if !matches!(mount, "" | "approle") {
-        return Err(Diagnostic::error(
-            "This role is on another mount",
-            format!(
-                "{key:?} is on auth/{mount}, which its id does not say.\nNext: remove the moved block \
-                 and import it by the id that nhi scan prints."
-            ),
-        )
-        .into());
-    }
+    // A role on another mount than the usual one is known by both.
+    let key = match mount.trim_matches('/') {
+        "" | "approle" => key.to_owned(),
+        mount => format!("{mount}:{key}"),
+    };
     Ok(Some(IntegrationId::new(UNKNOWN_CONNECTION, "openbao_approle", key)))
+}
+
+/// Whether it is known where the object is. An identity is for all time, so there is none before:
+/// the first Read finds the connection, and the identity with it.
+pub(crate) fn is_found(id: &IntegrationId) -> bool {
+    id.connection != UNKNOWN_CONNECTION
 }

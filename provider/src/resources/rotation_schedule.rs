@@ -325,7 +325,7 @@ impl MoveState for RotationSchedule {
             return Err(Diagnostic::error(
                 "This rotation has no interval that can be taken over",
                 "Only days, hours and minutes are durations; months and years are not.\nNext: write \
-                 an nhi_rotation_schedule, and remove the other with a removed block.",
+                 an nhi_rotation_schedule, and remove the other with a removed block.\n(E-MOVED)",
             )
             .into());
         }

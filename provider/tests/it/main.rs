@@ -2,6 +2,7 @@
 
 mod clock;
 mod governed;
+mod moved;
 mod promises;
 mod slots;
 mod world;

@@ -53,7 +53,9 @@ fn bare(object: &ObjectRef) -> ObjectRef {
 }
 
 fn dressed(one: ObservedIntegration) -> ObservedIntegration {
-    ObservedIntegration { kind: KIND.to_owned(), ..one }
+    // A key on another mount is `<mount>:<role>`, and people know it by the role.
+    let name = one.name.rsplit(':').next().unwrap_or_default().to_owned();
+    ObservedIntegration { kind: KIND.to_owned(), name, ..one }
 }
 
 impl fmt::Debug for Dressed {
