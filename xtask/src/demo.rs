@@ -167,7 +167,7 @@ fn keep(world: &World, told: Result<()>) -> Result<()> {
         "export BAO_ADDR={:?} BAO_TOKEN={:?} NHI_REALM_KEY={:?}\nexport TF_CLI_CONFIG_FILE={:?}\n\
          export PATH={:?}:\"$PATH\"\n",
         world.bao.address(),
-        servers::openbao::ROOT,
+        world.bao.token,
         acceptance_tests::world::REALM_KEY,
         root.join("home/cli.rc"),
         bin,
