@@ -7,6 +7,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex, OnceLock},
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
@@ -23,6 +24,7 @@ const VERSION: &str = "2.7.2";
 pub struct OpenBao {
     child: Child,
     said: Arc<Mutex<VecDeque<String>>>,
+    listener: Option<JoinHandle<()>>,
     /// Its port on 127.0.0.1.
     pub port: u16,
     /// Its root token: another one for each server, and it opens nothing but that one.
@@ -122,7 +124,7 @@ impl OpenBao {
         // The shell ends the server when the pipe to it ends, and with it this process, however
         // that comes about; and it ends when the server does.
         const GUARD: &str = r#"exec 3<&0
-"$@" </dev/null 3<&- &
+"$@" </dev/null >&2 3<&- &
 server=$!
 { read -r _ <&3; kill -9 "$server"; } &
 reader=$!
@@ -145,7 +147,7 @@ exit "$code""#;
         let mut child =
             command.spawn().map_err(|error| format!("{}: {error}", program.display()))?;
         let said = Arc::new(Mutex::new(VecDeque::new()));
-        if let Some(stderr) = child.stderr.take() {
+        let listener = child.stderr.take().map(|stderr| {
             let said = said.clone();
             std::thread::spawn(move || {
                 for line in BufReader::new(stderr).lines().map_while(std::io::Result::ok) {
@@ -155,9 +157,9 @@ exit "$code""#;
                     }
                     said.push_back(line);
                 }
-            });
-        }
-        Ok(OpenBao { child, said, port, token })
+            })
+        });
+        Ok(OpenBao { child, said, listener, port, token })
     }
 
     /// Waits until this very server answers: nobody else knows its token.
@@ -166,6 +168,8 @@ exit "$code""#;
         while Instant::now() < until {
             let ended = self.child.try_wait().map_err(|error| error.to_string())?;
             if let Some(status) = ended {
+                // All that it said has been heard when its end of the pipe is gone.
+                let _ = self.listener.take().map(JoinHandle::join);
                 return Err(format!("it ended with {status}:\n{}", self.last_words()));
             }
             if self
