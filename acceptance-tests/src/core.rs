@@ -47,27 +47,51 @@ impl Core {
     /// There is none.
     pub fn find(named: Option<&Path>) -> Result<Core> {
         if let Some(path) = named {
-            return Ok(Core { path: path.to_owned() });
+            return Core::at(path);
         }
         let path = tools::find("terraform").or_else(|| tools::find("tofu"));
-        Ok(Core { path: path.map_or_else(|| tools::need("terraform"), Ok)? })
+        Core::at(&path.map_or_else(|| tools::need("terraform"), Ok)?)
+    }
+
+    /// The one at a path, which may be relative: commands run in other folders.
+    ///
+    /// # Errors
+    ///
+    /// There is no program at it.
+    fn at(path: &Path) -> Result<Core> {
+        let told = |why: &str| {
+            format!("{} is no core: {why}. Name the file of a terraform or tofu.", path.display())
+        };
+        let whole = std::fs::canonicalize(path).map_err(|error| told(&error.to_string()))?;
+        if tools::is_program(&whole) {
+            Ok(Core { path: whole })
+        } else {
+            Err(told("it cannot be run"))
+        }
     }
 
     /// All that tests should run: those on the PATH and those in `NHI_TEST_CORES`.
     ///
     /// # Errors
     ///
-    /// There is none.
+    /// There is none, or one that is named is not there.
     pub fn all() -> Result<Vec<Core>> {
         let named = std::env::var_os("NHI_TEST_CORES").unwrap_or_default();
-        let mut cores: Vec<Core> = std::env::split_paths(&named)
-            .filter(|path| !path.as_os_str().is_empty())
-            .map(|path| Core { path })
-            .collect();
         let here = ["terraform", "tofu"].into_iter().filter_map(tools::find);
-        cores.extend(here.map(|path| Core { path }));
-        cores.dedup_by(|a, b| a.path == b.path);
+        let cores = Core::each(std::env::split_paths(&named).chain(here))?;
         if cores.is_empty() { Err(tools::need("terraform").unwrap_err()) } else { Ok(cores) }
+    }
+
+    /// Each once, whatever it is called.
+    fn each(paths: impl Iterator<Item = PathBuf>) -> Result<Vec<Core>> {
+        let mut cores: Vec<Core> = Vec::new();
+        for path in paths.filter(|path| !path.as_os_str().is_empty()) {
+            let core = Core::at(&path)?;
+            if cores.iter().all(|one| one.path != core.path) {
+                cores.push(core);
+            }
+        }
+        Ok(cores)
     }
 
     /// A command in a folder. Inherited `TF_*` variables and the user's own configuration are kept
@@ -109,4 +133,34 @@ pub fn ran(command: &mut Command) -> Result<Ran> {
         code: done.status.code().unwrap_or(-1),
         said: String::from_utf8_lossy(&said).into_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_core_is_found_by_a_relative_path_and_taken_once_under_all_its_names() {
+        let folder = tempfile::tempdir_in(".").unwrap();
+        let real = folder.path().join("real");
+        std::fs::copy("/bin/sh", &real).unwrap();
+        let other = folder.path().join("other");
+        std::os::unix::fs::symlink("real", &other).unwrap();
+        let relative = PathBuf::from(folder.path().file_name().unwrap()).join("real");
+        assert!(relative.is_relative());
+        let cores = Core::each([real, other, relative, PathBuf::new()].into_iter()).unwrap();
+        assert_eq!(cores.len(), 1);
+        assert!(cores[0].path.is_absolute());
+    }
+
+    #[test]
+    fn what_is_no_program_is_refused_in_one_line() {
+        for (path, why) in [("no/such", "No such file"), ("Cargo.toml", "cannot be run")] {
+            let said = Core::find(Some(Path::new(path))).unwrap_err();
+            assert!(
+                said.contains(path) && said.contains(why) && said.lines().count() == 1,
+                "{said}"
+            );
+        }
+    }
 }

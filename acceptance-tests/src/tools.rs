@@ -23,7 +23,13 @@ fn remedy(tool: &str) -> &'static str {
 /// Finds a program on the PATH.
 pub fn find(tool: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(tool)).find(|file| file.is_file())
+    std::env::split_paths(&path).map(|folder| folder.join(tool)).find(|file| is_program(file))
+}
+
+/// Whether a file can be run.
+pub(crate) fn is_program(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    path.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
 }
 
 /// Finds a program that is needed.

@@ -90,3 +90,23 @@ fn an_inline_body_works_like_the_file() {
         world.plan_is_empty()
     });
 }
+
+#[test]
+fn the_caller_s_own_settings_of_the_core_do_not_matter() {
+    // Variables are a process's own, so a story runs in another one.
+    let story = "life::a_plan_that_was_saved_is_applied_as_it_was_reviewed";
+    let done = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", story])
+        .env("TF_CLI_CONFIG_FILE", "/no/such/cli.rc")
+        .env("TF_DATA_DIR", "/no/such/folder")
+        .env("TF_CLI_ARGS", "-no-such-flag")
+        .env("TF_CLI_ARGS_plan", "-destroy")
+        .env("TF_WORKSPACE", "another")
+        .env("TF_VAR_every", "1s")
+        .env("TF_REATTACH_PROVIDERS", "{}")
+        .env("NHI_CONFIG", "/no/such/nhi.hcl")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success() && said.contains("1 passed"), "{said}");
+}
