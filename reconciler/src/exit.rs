@@ -53,6 +53,15 @@ impl Exit {
         if other.rank() > self.rank() { other } else { self }
     }
 
+    /// The same for who knows Terraform's codes alone: 1 could not, 2 there is something.
+    pub(crate) fn as_terraform(self) -> Exit {
+        match self {
+            Exit::Clean => Exit::Clean,
+            Exit::Failed | Exit::Partial => Exit::Failed,
+            Exit::Drift | Exit::Policy | Exit::Unfinished => Exit::Drift,
+        }
+    }
+
     /// In one word, for machines.
     pub(crate) fn word(self) -> &'static str {
         match self {

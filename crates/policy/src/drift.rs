@@ -442,6 +442,18 @@ pub fn missing(id: &str) -> Finding {
     }
 }
 
+/// A ledger whose chain does not hold: what it says is declared may be what somebody wrote into it.
+pub fn chain_broken(what: &str) -> Finding {
+    Finding {
+        expected: "as it was written".into(),
+        actual: what.to_owned(),
+        severity: Severity::Critical,
+        condition: Condition::Policy,
+        why: "nhi ledger verify says which part can be trusted".into(),
+        ..found("ledger-changed", "ledger", "chain", Verdict::Changed)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

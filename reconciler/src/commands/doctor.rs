@@ -91,9 +91,9 @@ impl Doctor {
                     Some(name) => vec![name.clone()],
                     None => context.connections.names(),
                 };
-                for name in names {
-                    progress.say(&format!("asking {name}"));
-                    looks.extend(connection(&context, &name).await);
+                for (at, name) in names.iter().enumerate() {
+                    progress.say(&format!("asking {name} ({} of {})", at + 1, names.len()));
+                    looks.extend(connection(&context, name).await);
                 }
                 if self.connection.is_none() {
                     looks.extend(rest(&loaded, &context).await);

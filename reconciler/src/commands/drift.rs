@@ -4,11 +4,12 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use clap::{Args, ValueEnum};
 use data_encoding::HEXLOWER;
+use ledger::{Ledger, Range};
 use operations::{
     Context, Judged, Problem, Wishes, declared_in_ledger, judge_integration, judge_owner,
     judge_third_party,
 };
-use policy::drift::{Condition, Finding, Severity, Verdict};
+use policy::drift::{self, Condition, Finding, Severity, Verdict};
 use serde_json::{Value, json};
 use tokio::{sync::Semaphore, task::JoinSet};
 
@@ -27,7 +28,7 @@ use crate::{
   nhi drift --fail-on high                   list everything, fail on what gives power
 
 Exit codes: 0 in sync · 1 could not do it · 2 drift · 3 something could not be read ·
-4 out of policy (expired, owner left, review overdue) · 5 unfinished or overdue work (held, an
+4 out of policy (expired, owner left, review overdue, a ledger that was changed) · 5 unfinished or overdue work (held, an
 overlap that is over); of several the first of 1, 4, 5, 2, 3")]
 pub(crate) struct Drift {
     /// Declared is what this state says (`terraform show -json`, or a state file); `-` is standard
@@ -43,9 +44,24 @@ pub(crate) struct Drift {
     #[arg(long)]
     allow_partial: bool,
 
+    /// Do not fail for what is out of policy; it is listed all the same.
+    #[arg(long)]
+    ignore_policy: bool,
+
+    /// Whose exit codes: `terraform` knows 0, 1 (could not, or not everything) and 2 (there is
+    /// something).
+    #[arg(long, value_enum, default_value_t = Codes::Nhi)]
+    exit: Codes,
+
     /// Text or JSON.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Codes {
+    Nhi,
+    Terraform,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -89,6 +105,8 @@ struct Report {
     failed: Vec<(String, Problem)>,
     fail_on: Severity,
     allow_partial: bool,
+    ignore_policy: bool,
+    codes: Codes,
 }
 
 impl Drift {
@@ -120,7 +138,10 @@ impl Drift {
             failed: Vec::new(),
             fail_on: self.fail_on.severity(),
             allow_partial: self.allow_partial,
+            ignore_policy: self.ignore_policy,
+            codes: self.exit,
         };
+        check_chain(&*context.ledger, &mut report).await;
         look(&context, wishes, &mut report, output).await;
         let exit = report.exit();
         match self.format {
@@ -128,6 +149,20 @@ impl Drift {
             Format::Json => output.line(&report.json(exit).to_string()),
         }
         Ok(exit)
+    }
+}
+
+/// Whether the ledger is what it was: what somebody rewrote is no ground to judge from.
+async fn check_chain(ledger: &dyn Ledger, report: &mut Report) {
+    match ledger.verify(Range::ALL).await {
+        Ok(found) => {
+            if let Some(bad) = found.first_bad {
+                let one = drift::chain_broken(&format!("entry {}: {}", bad.seq, bad.what));
+                let id = ledger.head().await.map(|head| head.ledger).unwrap_or_default();
+                report.found.push((one.fingerprint("", &id), one));
+            }
+        }
+        Err(error) => report.failed.push(("ledger".to_owned(), Problem::from(error))),
     }
 }
 
@@ -212,7 +247,7 @@ impl Report {
         let nothing_read = self.read == 0 && self.expected > 0;
         [
             (nothing_read, Exit::Failed),
-            (has(Condition::Policy), Exit::Policy),
+            (has(Condition::Policy) && !self.ignore_policy, Exit::Policy),
             (has(Condition::Unfinished), Exit::Unfinished),
             (has(Condition::Drift), Exit::Drift),
             (self.is_partial() && !self.allow_partial, Exit::Partial),
@@ -223,7 +258,18 @@ impl Report {
     }
 
     fn exit(&self) -> Exit {
-        self.conditions().into_iter().fold(Exit::Clean, Exit::worst)
+        let exit = self.conditions().into_iter().fold(Exit::Clean, Exit::worst);
+        match self.codes {
+            Codes::Nhi => exit,
+            Codes::Terraform => exit.as_terraform(),
+        }
+    }
+
+    /// Whether a finding has a part in the exit code.
+    fn counts(&self, one: &Finding) -> bool {
+        one.condition > Condition::Note
+            && one.severity >= self.fail_on
+            && !(self.ignore_policy && one.condition == Condition::Policy)
     }
 
     fn print(&self, exit: Exit, output: &Output) {
@@ -254,10 +300,11 @@ impl Report {
             self.read,
             self.failed.len()
         ));
-        let words: Vec<&str> = self.conditions().into_iter().map(Exit::word).collect();
-        if words.len() > 1 {
-            output.line(&format!("Holds: {} (exit {}).", words.join(", "), exit.code()));
+        let mut words: Vec<&str> = self.conditions().into_iter().map(Exit::word).collect();
+        if words.is_empty() {
+            words.push(Exit::Clean.word());
         }
+        output.line(&format!("Holds: {} (exit {}).", words.join(", "), exit.code()));
         if self.demo {
             output.hint("demo = true: floors of durations are seconds.");
         }
@@ -276,7 +323,7 @@ impl Report {
                 "rule": one.rule,
                 "severity": one.severity.as_str(),
                 "condition": one.condition.as_str(),
-                "counts": one.condition > Condition::Note && one.severity >= self.fail_on,
+                "counts": self.counts(one),
                 "subject": one.subject,
                 "facet": one.facet,
                 "verdict": one.verdict.as_str(),
@@ -318,7 +365,6 @@ mod tests {
     use std::collections::BTreeMap;
 
     use domain::Action;
-    use policy::drift;
 
     use super::*;
 
@@ -383,6 +429,8 @@ mod tests {
             failed: vec![("bao/openbao_approle/dark".into(), gap)],
             fail_on: Severity::Low,
             allow_partial: false,
+            ignore_policy: false,
+            codes: Codes::Nhi,
         }
     }
 
@@ -409,6 +457,9 @@ mod tests {
         };
         assert_eq!(words(&report), "policy unfinished drift partial");
         assert_eq!(report.exit(), Exit::Policy);
+        report.ignore_policy = true;
+        assert_eq!(words(&report), "unfinished drift partial");
+        report.ignore_policy = false;
         report.found.retain(|(_, one)| one.condition != Condition::Policy);
         assert_eq!(report.exit(), Exit::Unfinished);
         report.found.retain(|(_, one)| one.condition != Condition::Unfinished);
@@ -420,5 +471,16 @@ mod tests {
         // Nothing read is never clean, whatever is allowed.
         report.read = 0;
         assert_eq!(report.exit(), Exit::Failed);
+    }
+
+    #[test]
+    fn for_a_pipeline_that_knows_terraform_there_are_three_codes() {
+        let mut report = report();
+        report.codes = Codes::Terraform;
+        assert_eq!(report.exit(), Exit::Drift, "out of policy is something");
+        report.found.clear();
+        assert_eq!(report.exit(), Exit::Failed, "partly unread is not nothing");
+        report.allow_partial = true;
+        assert_eq!(report.exit(), Exit::Clean);
     }
 }

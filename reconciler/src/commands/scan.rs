@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use clap::{Args, ValueEnum};
-use domain::{Action, IntegrationId, Observation, ObservedIntegration};
-use operations::{Inventory, KindLattice, Problem, take_inventory};
+use domain::{Action, GapExtent, IntegrationId, Marker, Observation, ObservedIntegration};
+use ledger::{Selection, Slot};
+use operations::{Context, Inventory, KindLattice, Problem, take_inventory};
 use policy::scopes::Lattice;
 use serde_json::{Value, json};
 
@@ -44,13 +45,14 @@ enum Format {
 impl Scan {
     pub(crate) async fn run(self, config: Option<&str>, output: &Output) -> Result<Exit, Problem> {
         let context = wiring::load(config)?.read_only().context("nhi", "command")?;
-        let progress = output.progress("listing");
-        let inventory = take_inventory(&context, &self.connections).await?;
-        drop(progress);
+        let inventory = list(&context, &self.connections, output).await?;
         match self.format {
             Format::Table => table(&inventory, output),
             Format::Json => output.line(&report(&inventory).to_string()),
-            Format::Import => imports(&inventory, output),
+            Format::Import => {
+                let slots = context.ledger.slots(&Selection::all()).await.unwrap_or_default();
+                imports(&inventory, &slots, output);
+            }
         }
         for (name, problem) in &inventory.unreadable {
             output.warning(&format!("{name}: {problem}"));
@@ -63,6 +65,20 @@ impl Scan {
             Exit::Partial
         })
     }
+}
+
+/// Lists one connection after the other, and says which.
+async fn list(context: &Context, named: &[String], output: &Output) -> Result<Inventory, Problem> {
+    let names = if named.is_empty() { context.connections.names() } else { named.to_vec() };
+    let progress = output.progress("listing");
+    let mut all = Inventory::default();
+    for (at, name) in names.iter().enumerate() {
+        progress.say(&format!("listing {name} ({} of {})", at + 1, names.len()));
+        let one = take_inventory(context, std::slice::from_ref(name)).await?;
+        all.observations.extend(one.observations);
+        all.unreadable.extend(one.unreadable);
+    }
+    Ok(all)
 }
 
 /// The highest action of what is held.
@@ -82,7 +98,18 @@ fn gaps(observation: &Observation) -> impl Iterator<Item = String> {
         .gaps
         .iter()
         .chain(observation.integrations.iter().flat_map(|one| &one.gaps))
-        .map(|gap| format!("{:?}: {}", gap.extent, gap.cause))
+        .map(|gap| format!("{}: {}", extent(&gap.extent), gap.cause))
+}
+
+/// How far a gap reaches, in words.
+fn extent(extent: &GapExtent) -> String {
+    match extent {
+        GapExtent::Page(from) => format!("the listing from {from} on"),
+        GapExtent::Object(object) => object.clone(),
+        GapExtent::Facet(object, facet) => format!("{facet} of {object}"),
+        GapExtent::Unlistable => "what there is (the platform has no listing)".to_owned(),
+        GapExtent::Connection => "anything".to_owned(),
+    }
 }
 
 fn table(inventory: &Inventory, output: &Output) {
@@ -175,11 +202,11 @@ fn report(inventory: &Inventory) -> Value {
     for (name, problem) in &inventory.unreadable {
         all_gaps.push(json!({ "connection": name, "what": "everything", "why": problem.detail }));
     }
-    json!({ "complete": inventory.is_complete(), "integrations": integrations, "gaps": all_gaps })
+    json!({ "format": "nhi-scan/1", "complete": inventory.is_complete(), "integrations": integrations, "gaps": all_gaps })
 }
 
 /// Import blocks. What vendors named is data: it is escaped, and never a name in HCL as it stands.
-fn imports(inventory: &Inventory, output: &Output) {
+fn imports(inventory: &Inventory, slots: &[Slot], output: &Output) {
     let mut taken = BTreeSet::new();
     for (connection, observation) in &inventory.observations {
         for one in observation.integrations.iter().filter(|one| !one.builtin) {
@@ -187,11 +214,57 @@ fn imports(inventory: &Inventory, output: &Output) {
             let name = identifier(&one.name, &mut taken);
             output.line(&block("nhi_integration", &name, &id.to_string()));
             output.line(&block("nhi_scope", &name, &format!("{id}/scope")));
+            let (names, nameless) = credentials(one, &id.to_string(), slots);
+            for slot in names {
+                let name = if slot == "default" {
+                    name.clone()
+                } else {
+                    identifier(&format!("{}_{slot}", one.name), &mut taken)
+                };
+                output.line(&block("nhi_credential", &name, &format!("{id}/credential/{slot}")));
+            }
+            if nameless > 0 {
+                output.line(&comment(&format!(
+                    "{id}: {nameless} more credential(s), whose names are in the states that declare them"
+                )));
+            }
         }
         for gap in gaps(observation) {
-            output.hint(&format!("not read: {gap}"));
+            output.line(&comment(&format!("not read: {connection}: {gap}")));
         }
     }
+    for (name, problem) in &inventory.unreadable {
+        output.line(&comment(&format!("not read: {name}: {}", problem.detail)));
+    }
+}
+
+/// The names of an integration's credentials, and how many more there are whose name nobody here
+/// knows: a mark tells a name only to who asks for it. What bears no mark goes by the usual name.
+fn credentials(one: &ObservedIntegration, id: &str, slots: &[Slot]) -> (BTreeSet<String>, usize) {
+    let known = slots.iter().filter(|slot| slot.integration == id).map(|slot| slot.name.as_str());
+    let known: Vec<&str> = known.chain(["default"]).collect();
+    let (mut names, mut nameless) = (BTreeSet::new(), BTreeSet::new());
+    for key in one.credentials.iter().flatten().filter(|key| key.live) {
+        match key.marker.as_deref().and_then(Marker::parse) {
+            None => {
+                names.insert("default".to_owned());
+            }
+            Some(marker) => {
+                let is = |name: &&&str| Marker::slot_of(&one.vendor_id, name) == marker.slot;
+                match known.iter().find(is) {
+                    Some(name) => names.insert((*name).to_owned()),
+                    None => nameless.insert(marker.slot),
+                };
+            }
+        }
+    }
+    (names, nameless.len())
+}
+
+/// A line that HCL ignores, whatever stands in it.
+fn comment(text: &str) -> String {
+    let one_line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    format!("# {one_line}")
 }
 
 fn block(resource: &str, name: &str, id: &str) -> String {
@@ -244,5 +317,7 @@ mod tests {
         let text = block("nhi_integration", "x", "a\"\n}\n${b}");
         let body: hcl_edit::structure::Body = text.parse().unwrap();
         assert_eq!(body.iter().count(), 1, "{text}");
+        let text = comment("x\n} resource\r\u{2028}");
+        assert!(text.starts_with("# ") && text.lines().count() == 1, "{text}");
     }
 }
