@@ -16,7 +16,7 @@ pub mod bench;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError, mpsc},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use async_trait::async_trait;
@@ -31,7 +31,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     fault::fault,
-    writer::{Append, Job, Writer},
+    writer::{Append, Handle, Job, Writer},
 };
 
 /// Free space below which nothing new is begun, in bytes: 64 MiB, and twice the log.
@@ -44,7 +44,7 @@ const END: u64 = 256;
 #[derive(Debug)]
 pub struct SqliteLedger {
     place: Arc<Place>,
-    writer: Mutex<Option<mpsc::Sender<Job>>>,
+    writer: Mutex<Option<Handle>>,
 }
 
 #[derive(Debug)]
@@ -100,8 +100,8 @@ impl SqliteLedger {
             return Err(Error::ReadOnly { place: self.place(), why });
         }
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
-        let sender = match writer.take() {
-            Some(sender) => sender,
+        let handle = match writer.take() {
+            Some(handle) => handle,
             None => {
                 let place = &self.place;
                 writer::start(place.path.clone(), place.realm.clone(), place.max_pages).map_err(
@@ -113,8 +113,8 @@ impl SqliteLedger {
                 )?
             }
         };
-        sender.send(job).map_err(|_| self.closed())?;
-        *writer = Some(sender);
+        handle.jobs.send(job).map_err(|_| self.closed())?;
+        *writer = Some(handle);
         Ok(())
     }
 
@@ -158,6 +158,15 @@ impl SqliteLedger {
             seen
         });
         reading.await.map_err(|_| self.closed())?
+    }
+}
+
+/// Whoever lets go of it waits until its entries are stated.
+impl Drop for SqliteLedger {
+    fn drop(&mut self) {
+        if let Some(handle) = self.writer.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
+            handle.end();
+        }
     }
 }
 
@@ -392,7 +401,7 @@ impl Ledger for SqliteLedger {
         let Some(writer) = writer else { return Ok(()) };
         let (reply, answer) = oneshot::channel();
         // A thread that has ended already has nothing left to close.
-        if writer.send(Job::Close(reply)).is_ok() {
+        if writer.jobs.send(Job::Close(reply)).is_ok() {
             let _ = answer.await;
         }
         Ok(())

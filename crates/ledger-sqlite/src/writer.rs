@@ -43,6 +43,29 @@ pub(crate) struct Writer {
     realm: Option<String>,
     max_pages: Option<u32>,
     open: Option<(Connection, Option<Identity>)>,
+    /// The moment of the newest entry that was kept here since the last checkpoint.
+    unstated: Option<i64>,
+}
+
+/// A way to the thread, and to wait for its end.
+pub(crate) struct Handle {
+    pub(crate) jobs: mpsc::Sender<Job>,
+    thread: thread::JoinHandle<()>,
+}
+
+impl Handle {
+    /// Lets the thread end, and waits for it.
+    pub(crate) fn end(self) {
+        drop(self.jobs);
+        // What it panicked of was told by the hook.
+        let _ = self.thread.join();
+    }
+}
+
+impl std::fmt::Debug for Handle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Handle(…)")
+    }
 }
 
 /// Starts the thread. It opens the file when the first job comes.
@@ -50,11 +73,14 @@ pub(crate) fn start(
     path: PathBuf,
     realm: Option<String>,
     max_pages: Option<u32>,
-) -> std::io::Result<mpsc::Sender<Job>> {
+) -> std::io::Result<Handle> {
     let (sender, jobs) = mpsc::channel();
-    let mut writer = Writer { path, realm, max_pages, open: None };
-    thread::Builder::new().name("ledger".to_owned()).spawn(move || writer.run(&jobs))?;
-    Ok(sender)
+    let mut writer = Writer { path, realm, max_pages, open: None, unstated: None };
+    let thread = thread::Builder::new().name("ledger".to_owned()).spawn(move || {
+        writer.run(&jobs);
+        writer.state();
+    })?;
+    Ok(Handle { jobs: sender, thread })
 }
 
 impl Writer {
@@ -80,6 +106,7 @@ impl Writer {
                 }
                 Job::Other(deed) => deed(self),
                 Job::Close(reply) => {
+                    self.state();
                     self.open = None;
                     let _ = reply.send(());
                     return;
@@ -88,10 +115,26 @@ impl Writer {
         }
     }
 
+    /// States size and hash of what was added, at the end of a command or of a provider. Missing it
+    /// costs nothing but the statement: the next one covers these entries too.
+    fn state(&mut self) {
+        let Some(at) = self.unstated.take() else { return };
+        // A file that is gone is not made again.
+        if !matches!(place::look(&self.path), Ok(Some(_))) {
+            return;
+        }
+        let _ = self.transact("make a checkpoint", true, |connection, place| {
+            checkpoints::make(connection, at)
+                .map_err(|error| fault(place, "make a checkpoint", &error))
+        });
+    }
+
     fn keep(&mut self, mut batch: Vec<Append>) {
         let durable = batch.iter().any(|append| append.durability == Durability::Durable);
         match self.try_keep(&mut batch, durable) {
             Ok(receipts) => {
+                let last = batch.iter().flat_map(|append| &append.entries).next_back();
+                self.unstated = last.map(|prepared| prepared.entry.at).or(self.unstated);
                 for (append, receipts) in batch.into_iter().zip(receipts) {
                     let _ = append.reply.send(Ok(receipts));
                 }

@@ -697,3 +697,26 @@ async fn a_file_that_may_not_be_read_says_so() {
         assert!(lines.iter().any(|line| line == "wrote"), "{lines:?}");
     }
 }
+
+#[tokio::test]
+async fn whoever_lets_go_of_it_has_stated_what_was_added_and_only_that() {
+    let place = Place::new();
+    drop(place.filled(3).await);
+    let stated = place.open().checkpoints().await.expect("read");
+    assert_eq!(stated.iter().map(|one| one.size).collect::<Vec<_>>(), [4], "and the first entry");
+    assert_eq!(stated[0].head, place.open().head().await.expect("read").hash);
+    // Nothing new is nothing to state, whichever way it is let go of.
+    let ledger = place.open();
+    ledger.ready().await.expect("it can be written to");
+    drop(ledger);
+    let ledger = place.filled(2).await;
+    ledger.close().await.expect("closed");
+    let sizes: Vec<u64> =
+        place.open().checkpoints().await.expect("read").iter().map(|one| one.size).collect();
+    assert_eq!(sizes, [4, 6]);
+    // A file that somebody deleted is not made again for it.
+    let ledger = place.filled(1).await;
+    fs::remove_file(place.path()).expect("deleted");
+    drop(ledger);
+    assert!(!place.path().exists());
+}
