@@ -10,7 +10,7 @@ mod store;
 
 use connector::{
     Absent, Connection, Default, Error, Field, FieldType, Grows, Kind, OnChange, Platform, Result,
-    Setup,
+    Setup, Usual,
 };
 
 /// The platform: a folder on this host.
@@ -51,6 +51,10 @@ impl Platform for File {
 
     fn is_sink(&self) -> bool {
         true
+    }
+
+    fn usual(&self) -> Usual {
+        Usual { name: "files", place: None, variable: None, custody: "nhi" }
     }
 
     fn connect(&'static self, setup: Setup) -> Result<Connection> {

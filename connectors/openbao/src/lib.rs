@@ -18,7 +18,7 @@ mod token;
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use connector::{Connection, Error, Field, Kind, Platform, Result, ScopeError, Setup};
+use connector::{Connection, Error, Field, Kind, Platform, Result, ScopeError, Setup, Usual};
 use domain::{Action, Direction, Scope};
 
 /// The platform: OpenBao, and HashiCorp Vault where its API is the same.
@@ -47,6 +47,15 @@ impl Platform for OpenBao {
 
     fn is_sink(&self) -> bool {
         true
+    }
+
+    fn usual(&self) -> Usual {
+        Usual {
+            name: "bao",
+            place: Some("http://127.0.0.1:8200"),
+            variable: Some("BAO_TOKEN"),
+            custody: "secret/nhi",
+        }
     }
 
     /// A server of one's own; one that has quotas says 429, which is obeyed.

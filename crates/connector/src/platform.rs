@@ -126,6 +126,19 @@ pub struct Setup {
     pub keyring: Option<(Arc<dyn Sink>, String)>,
 }
 
+/// What people mostly write for a connection of a platform: what `nhi init` proposes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usual {
+    /// The connection's name.
+    pub name: &'static str,
+    /// Its address or folder, where one is usual.
+    pub place: Option<&'static str>,
+    /// The environment variable with our credential; `None` where there is no credential.
+    pub variable: Option<&'static str>,
+    /// The folder for our own documents, in a sink.
+    pub custody: &'static str,
+}
+
 /// One platform, offline. One line in `wiring` registers it.
 pub trait Platform: fmt::Debug + Send + Sync {
     /// Its name in `nhi.hcl`: `openbao`, `oauth`, `scim`, `file`.
@@ -149,6 +162,11 @@ pub trait Platform: fmt::Debug + Send + Sync {
     /// Whether its connections are directories of people and teams.
     fn is_directory(&self) -> bool {
         false
+    }
+
+    /// What people mostly write for a connection.
+    fn usual(&self) -> Usual {
+        Usual { name: self.name(), place: None, variable: Some("NHI_CREDENTIAL"), custody: "nhi" }
     }
 
     /// Requests a second that a connection sends at most where `budget` says nothing else. A

@@ -7,6 +7,7 @@ use std::{
 };
 
 use clap::Args;
+use connector::Platform;
 use data_encoding::BASE32_NOPAD;
 use operations::Problem;
 use ring::rand::{SecureRandom, SystemRandom};
@@ -20,7 +21,11 @@ use crate::{exit::Exit, output::Output};
 #[command(after_help = "Examples:
   nhi init
   nhi init --platform openbao --name bao --address https://bao.acme.example \\
-           --credential-env BAO_TOKEN --custody secret/nhi")]
+           --credential-env BAO_TOKEN --custody secret/nhi
+  nhi init --platform oauth --name id --address https://id.acme.example \\
+           --credential-env ID_TOKEN --custody-platform openbao --custody-name bao \\
+           --custody-address https://bao.acme.example --custody-credential-env BAO_TOKEN \\
+           --custody secret/nhi")]
 pub(crate) struct Init {
     /// The folder to write into.
     #[arg(long, default_value = ".", value_name = "DIR")]
@@ -42,9 +47,25 @@ pub(crate) struct Init {
     #[arg(long, value_name = "VARIABLE")]
     credential_env: Option<String>,
 
-    /// The folder of that connection, if it is a sink, where unfinished rotations are kept.
+    /// The folder where unfinished rotations are kept: in that connection, if it is a sink.
     #[arg(long, value_name = "PATH")]
     custody: Option<String>,
+
+    /// The platform of a second connection that keeps them, where the first one is no sink.
+    #[arg(long, value_name = "NAME")]
+    custody_platform: Option<String>,
+
+    /// The second connection's name.
+    #[arg(long, value_name = "NAME")]
+    custody_name: Option<String>,
+
+    /// The second connection's address, or its folder.
+    #[arg(long, value_name = "URL")]
+    custody_address: Option<String>,
+
+    /// The environment variable that holds our credential for it.
+    #[arg(long, value_name = "VARIABLE")]
+    custody_credential_env: Option<String>,
 
     /// Write the files without trying the connection.
     #[arg(long)]
@@ -68,23 +89,26 @@ impl Init {
         let random = SystemRandom::new();
         let realm = random_text(&random, 6)?;
         let key = random_text(&random, 52)?;
+        let first = &answers.first.name;
         let tenant = if self.offline {
             None
         } else {
-            let progress = output.progress(&format!("asking {} who it is", answers.address));
+            let progress = output.progress(&format!("asking {} who it is", answers.first.place));
             let text = answers.hcl(&realm, None);
             // The key is not needed to ask, and is not on disk yet.
-            let tenant = wiring::tenant_of(&text, &self.dir, &answers.name).await?;
+            let tenant = wiring::tenant_of(&text, &self.dir, first).await?;
             drop(progress);
             Some(tenant)
         };
         fs::create_dir_all(&self.dir).map_err(|error| cannot_write(&self.dir, &error))?;
-        write_new(&key_file, &format!("{key}\n"), 0o600)?;
-        write_new(&file, &answers.hcl(&realm, tenant.as_deref()), 0o644)?;
+        write_both(
+            (&key_file, &format!("{key}\n"), 0o600),
+            (&file, &answers.hcl(&realm, tenant.as_deref()), 0o644),
+        )?;
         keep_out_of_git(&self.dir)?;
         output.line(&format!("Wrote {} and {} (mode 0600).", file.display(), key_file.display()));
         if let Some(tenant) = &tenant {
-            output.line(&format!("Connection {:?} answers as tenant {tenant}.", answers.name));
+            output.line(&format!("Connection {first:?} answers as tenant {tenant}."));
         }
         output.hint(
             "Keep the realm's key where you keep other secrets, and give it to CI as a file or, with\n\
@@ -96,42 +120,116 @@ impl Init {
     }
 
     fn answers(&self) -> Result<Answers, Problem> {
-        let names: Vec<&str> = wiring::platforms()
-            .iter()
-            .filter(|platform| !platform.kinds().is_empty())
-            .map(|platform| platform.name())
-            .collect();
-        let platform = ask(self.platform.as_deref(), "--platform", &names.join(" or "), names[0])?;
-        let Some(found) = wiring::platform(&platform) else {
-            return Err(Problem::new("E-INIT-PLATFORM", "No such platform")
-                .detail(format!("{platform:?} is none of: {}.", names.join(", ")))
-                .next("pass one of them to --platform"));
-        };
-        let (address, variable) = match platform.as_str() {
-            "openbao" => ("http://127.0.0.1:8200", "BAO_TOKEN"),
-            _ => ("https://id.example", "NHI_CREDENTIAL"),
-        };
-        let short = if platform == "openbao" { "bao" } else { &platform };
-        let name = ask(self.name.as_deref(), "--name", "the connection's name", short)?;
-        let address = ask(self.address.as_deref(), "--address", "its address", address)?;
-        let variable = ask(
-            self.credential_env.as_deref(),
-            "--credential-env",
-            "the environment variable that holds our credential for it",
-            variable,
+        let first = Connection::ask(
+            &Flags {
+                platform: ("--platform", self.platform.as_deref()),
+                name: ("--name", self.name.as_deref()),
+                place: ("--address", self.address.as_deref()),
+                variable: ("--credential-env", self.credential_env.as_deref()),
+            },
+            |platform| !platform.kinds().is_empty(),
         )?;
-        let custody = if found.is_sink() {
-            let about = "the folder where unfinished rotations are kept";
-            Some(ask(self.custody.as_deref(), "--custody", about, "secret/nhi")?)
-        } else {
+        let second = if first.platform.is_sink() {
             None
+        } else {
+            let flags = Flags {
+                platform: ("--custody-platform", self.custody_platform.as_deref()),
+                name: ("--custody-name", self.custody_name.as_deref()),
+                place: ("--custody-address", self.custody_address.as_deref()),
+                variable: ("--custody-credential-env", self.custody_credential_env.as_deref()),
+            };
+            let second = Connection::ask(&flags, |platform| platform.is_sink())?;
+            if second.name == first.name {
+                return Err(Problem::new("E-INIT-NAME", "Two connections of one name")
+                    .detail(format!("Both are called {:?}.", first.name))
+                    .next("pass another one to --custody-name"));
+            }
+            Some(second)
         };
-        Ok(Answers { platform, name, address, variable, custody })
+        let about = "the folder where unfinished rotations are kept";
+        let usual = second.as_ref().unwrap_or(&first).platform.usual().custody;
+        let custody = ask(self.custody.as_deref(), "--custody", about, Some(usual))?;
+        Ok(Answers { first, second, custody })
     }
 }
 
+/// What was given for one connection, each with the flag that gives it.
+struct Flags<'a> {
+    platform: (&'static str, Option<&'a str>),
+    name: (&'static str, Option<&'a str>),
+    place: (&'static str, Option<&'a str>),
+    variable: (&'static str, Option<&'a str>),
+}
+
+/// One connection as it will be written.
+struct Connection {
+    platform: &'static dyn Platform,
+    name: String,
+    /// Its address or folder.
+    place: String,
+    /// The variable with our credential, where it needs one.
+    variable: Option<String>,
+}
+
+impl Connection {
+    fn ask(flags: &Flags<'_>, fits: impl Fn(&dyn Platform) -> bool) -> Result<Connection, Problem> {
+        let fitting: Vec<&'static dyn Platform> =
+            wiring::platforms().into_iter().filter(|platform| fits(*platform)).collect();
+        let names: Vec<&str> = fitting.iter().map(|platform| platform.name()).collect();
+        let (flag, given) = flags.platform;
+        let named = ask(given, flag, &names.join(" or "), names.first().copied())?;
+        let Some(platform) = fitting.into_iter().find(|platform| platform.name() == named) else {
+            return Err(Problem::new("E-INIT-PLATFORM", "No such platform")
+                .detail(format!("{named:?} is none of: {}.", names.join(", ")))
+                .next(format!("pass one of them to {flag}")));
+        };
+        let usual = platform.usual();
+        let name = ask(flags.name.1, flags.name.0, "the connection's name", Some(usual.name))?;
+        let about = format!("its {}", place_of(platform));
+        let place = ask(flags.place.1, flags.place.0, &about, usual.place)?;
+        let about = "the environment variable that holds our credential for it";
+        let variable = usual
+            .variable
+            .map(|usual| ask(flags.variable.1, flags.variable.0, about, Some(usual)))
+            .transpose()?;
+        Ok(Connection { platform, name, place, variable })
+    }
+
+    fn hcl(&self, tenant: Option<&str>) -> String {
+        let mut lines = vec![(place_of(self.platform), quoted(&self.place))];
+        if let Some(variable) = &self.variable {
+            lines.push(("credential", format!("{{ env = {} }}", quoted(variable))));
+        }
+        if let Some(tenant) = tenant {
+            lines.push(("tenant", quoted(tenant)));
+        }
+        let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+        let body: String =
+            lines.iter().map(|(name, value)| format!("      {name:width$} = {value}\n")).collect();
+        format!(
+            "  {} = {{\n    {} = {{\n{body}    }}\n  }}\n",
+            quoted(&self.name),
+            self.platform.name()
+        )
+    }
+}
+
+/// The setting that says where a platform's connection is: its address or its folder.
+fn place_of(platform: &dyn Platform) -> &'static str {
+    platform
+        .connection_fields()
+        .iter()
+        .find(|field| field.required)
+        .map_or("address", |one| one.name)
+}
+
 /// A flag's value, or the answer to a question where somebody can be asked.
-fn ask(given: Option<&str>, flag: &str, about: &str, usual: &str) -> Result<String, Problem> {
+fn ask(
+    given: Option<&str>,
+    flag: &str,
+    about: &str,
+    usual: Option<&str>,
+) -> Result<String, Problem> {
     if let Some(given) = given {
         return Ok(given.to_owned());
     }
@@ -139,52 +237,51 @@ fn ask(given: Option<&str>, flag: &str, about: &str, usual: &str) -> Result<Stri
     if !stdin.is_terminal() {
         return Err(Problem::new("E-INIT-ASK", "A question without anybody to answer it")
             .detail(format!("{flag} is not given ({about}), and standard input is no terminal."))
-            .next(format!("nhi init {flag} {usual}")));
+            .next(format!("nhi init {flag} {}", usual.unwrap_or("…"))));
     }
-    let _ = write!(anstream::stderr(), "{about} [{usual}]: ");
-    let _ = anstream::stderr().flush();
-    let mut line = String::new();
-    stdin.lock().read_line(&mut line).map_err(|error| {
-        Problem::new("E-INIT-ASK", "The answer could not be read").detail(error.to_string())
-    })?;
-    let line = line.trim();
-    Ok(if line.is_empty() { usual.to_owned() } else { line.to_owned() })
+    loop {
+        let proposed = usual.map(|usual| format!(" [{usual}]")).unwrap_or_default();
+        let _ = write!(anstream::stderr(), "{about}{proposed}: ");
+        let _ = anstream::stderr().flush();
+        let mut line = String::new();
+        let read = stdin.lock().read_line(&mut line).map_err(|error| {
+            Problem::new("E-INIT-ASK", "The answer could not be read").detail(error.to_string())
+        })?;
+        match (line.trim(), usual) {
+            ("", Some(usual)) => return Ok(usual.to_owned()),
+            ("", None) if read == 0 => {
+                return Err(Problem::new("E-INIT-ASK", "A question without an answer")
+                    .detail(format!("{flag} is needed ({about}).")));
+            }
+            ("", None) => (),
+            (line, _) => return Ok(line.to_owned()),
+        }
+    }
 }
 
 struct Answers {
-    platform: String,
-    name: String,
-    address: String,
-    variable: String,
-    custody: Option<String>,
+    first: Connection,
+    /// Where unfinished rotations are kept, if not there.
+    second: Option<Connection>,
+    /// The folder in it.
+    custody: String,
 }
 
 impl Answers {
     fn hcl(&self, realm: &str, tenant: Option<&str>) -> String {
-        let Answers { platform, name, address, variable, custody } = self;
-        let tenant =
-            tenant.map(|id| format!("      tenant     = {}\n", quoted(id))).unwrap_or_default();
-        let custody = custody
-            .as_deref()
-            .map(|path| {
-                format!(
-                    "\n# Where unfinished rotations and management credentials are kept.\n\
-                     custody = {{ connection = {}, path = {} }}\n",
-                    quoted(name),
-                    quoted(path)
-                )
-            })
-            .unwrap_or_default();
+        let keeps = self.second.as_ref().unwrap_or(&self.first);
         format!(
             "# What nhi and its Terraform provider connect to. No secret stands in here: only where it is.\n\
-             connections = {{\n  {} = {{\n    {platform} = {{\n      address    = {}\n      credential = {{ env = {} }}\n{tenant}    }}\n  }}\n}}\n\
-             {custody}\n\
+             connections = {{\n{}{}}}\n\n\
+             # Where unfinished rotations and management credentials are kept.\n\
+             custody = {{ connection = {}, path = {} }}\n\n\
              # Its key makes our marks on the platforms our own. Keep it; never commit it.\n\
              realm = {{ id = {}, key = {{ file = \"{KEY_FILE}\" }} }}\n\n\
              ledger = {{ sqlite = {{ path = \"nhi.db\" }} }}\n",
-            quoted(name),
-            quoted(address),
-            quoted(variable),
+            self.first.hcl(tenant),
+            self.second.as_ref().map(|second| second.hcl(None)).unwrap_or_default(),
+            quoted(&keeps.name),
+            quoted(&self.custody),
             quoted(realm),
         )
     }
@@ -231,6 +328,14 @@ fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), Problem> {
         .map_err(|error| cannot_write(path, &error))
 }
 
+/// Writes two files that are of no use alone.
+fn write_both(first: (&Path, &str, u32), second: (&Path, &str, u32)) -> Result<(), Problem> {
+    write_new(first.0, first.1, first.2)?;
+    write_new(second.0, second.1, second.2).inspect_err(|_| {
+        let _ = fs::remove_file(first.0);
+    })
+}
+
 fn cannot_write(path: &Path, error: &std::io::Error) -> Problem {
     Problem::new("E-INIT-WRITE", "A file could not be written")
         .detail(format!("{}: {error}", path.display()))
@@ -255,33 +360,96 @@ fn keep_out_of_git(folder: &Path) -> Result<(), Problem> {
 
 #[cfg(test)]
 mod tests {
+    use clap::FromArgMatches;
+
     use super::*;
 
-    fn answers() -> Answers {
-        Answers {
-            platform: "openbao".into(),
+    fn bao() -> Connection {
+        Connection {
+            platform: wiring::platform("openbao").unwrap(),
             name: "bao".into(),
-            address: "http://127.0.0.1:8200".into(),
-            variable: "BAO_TOKEN".into(),
-            custody: Some("secret/nhi".into()),
+            place: "http://127.0.0.1:8200".into(),
+            variable: Some("BAO_TOKEN".into()),
         }
+    }
+
+    fn answers() -> Answers {
+        Answers { first: bao(), second: None, custody: "secret/nhi".into() }
+    }
+
+    fn read(text: &str) -> wiring::Config {
+        wiring::Config::read(&wiring::Node::parse_hcl(text).unwrap()).unwrap()
     }
 
     #[test]
     fn what_is_written_can_be_read() {
-        let text = answers().hcl("k3x9q2", Some("cluster-1"));
-        let config = wiring::Config::read(&wiring::Node::parse_hcl(&text).unwrap()).unwrap();
+        let config = read(&answers().hcl("k3x9q2", Some("cluster-1")));
         assert_eq!(config.connections["bao"].tenant.as_deref(), Some("cluster-1"));
         assert_eq!(config.custody.unwrap().path, "secret/nhi");
     }
 
     #[test]
+    fn a_platform_that_is_no_sink_gets_a_second_connection_that_is_one() {
+        let ask = |words: &[&str]| {
+            let words = ["init", "--platform", "oauth", "--address", "https://id.acme.example"]
+                .iter()
+                .chain(["--name", "id", "--credential-env", "ID_TOKEN"].iter())
+                .chain(words);
+            let matches =
+                Init::augment_args(clap::Command::new("init")).try_get_matches_from(words);
+            Init::from_arg_matches(&matches.unwrap()).unwrap().answers()
+        };
+        for (platform, place) in [("openbao", "https://bao.acme.example"), ("file", "/srv/nhi")] {
+            let words = ["--custody-platform", platform, "--custody-name", "safe"];
+            let more = [
+                "--custody-address",
+                place,
+                "--custody-credential-env",
+                "SAFE",
+                "--custody",
+                "x/y",
+            ];
+            let answers = ask(&[&words[..], &more[..]].concat()).ok().unwrap();
+            let config = read(&answers.hcl("k3x9q2", Some("https://id.acme.example")));
+            let custody = config.custody.unwrap();
+            assert_eq!((custody.connection.as_str(), custody.path.as_str()), ("safe", "x/y"));
+            assert!(config.connections["safe"].platform.is_sink());
+        }
+        // Without it nothing is written that could not be used.
+        let Err(problem) = ask(&[]) else { panic!("it was not asked") };
+        assert!(problem.detail.contains("--custody-platform"), "{problem}");
+    }
+
+    #[test]
+    fn every_platform_proposes_what_can_be_read() {
+        for platform in wiring::platforms() {
+            let usual = platform.usual();
+            let one = Connection {
+                platform,
+                name: usual.name.into(),
+                place: usual.place.unwrap_or("https://x.acme.example").into(),
+                variable: usual.variable.map(str::to_owned),
+            };
+            read(&format!("connections = {{\n{}}}\n", one.hcl(None)));
+        }
+    }
+
+    #[test]
+    fn of_two_files_that_are_of_no_use_alone_none_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let (key, config) = (folder.path().join("key"), folder.path().join("no/such/nhi.hcl"));
+        assert!(write_both((&key, "k", 0o600), (&config, "c", 0o644)).is_err());
+        assert!(!key.exists());
+    }
+
+    #[test]
     fn an_answer_cannot_break_out_of_its_quotes() {
-        let hostile = Answers { address: "x\" } ${a} %{if b}\n".into(), ..answers() };
+        let place = "x\" } ${a} %{if b}\n";
+        let hostile = Answers { first: Connection { place: place.into(), ..bao() }, ..answers() };
         let node = wiring::Node::parse_hcl(&hostile.hcl("k3x9q2", None)).unwrap();
         let address =
             node.member("connections").member("bao").member("openbao").member("address").clone();
-        assert_eq!(address, wiring::Node::Text("x\" } ${a} %{if b}\n".into()));
+        assert_eq!(address, wiring::Node::Text(place.into()));
     }
 
     #[test]
