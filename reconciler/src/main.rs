@@ -57,6 +57,11 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    wiring::hide_memory(&wiring::Environment::of_process());
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        eprintln!("{}", told_of(&place, panic.payload()));
+    }));
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(told) => return answer(&told).into(),
@@ -89,6 +94,14 @@ fn main() -> ExitCode {
     }
 }
 
+/// What may be said of a panic: where it was, and a text that was in the program. One that was made
+/// while it ran may hold a secret.
+fn told_of(place: &str, payload: &(dyn std::any::Any + Send)) -> String {
+    let what = payload.downcast_ref::<&'static str>().copied();
+    let what = what.unwrap_or("the rest is not shown, since it may hold a secret");
+    format!("nhi: this is a bug, please report it: {place}: {what}")
+}
+
 /// Help, the version, or what is wrong with the command line. The parser's own code for a slip is 2,
 /// which would read as drift.
 fn answer(told: &clap::Error) -> Exit {
@@ -109,5 +122,13 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_panic_tells_its_place_and_nothing_that_was_made_at_run_time() {
+        let told = told_of("a.rs:1:2", &"no such row");
+        assert!(told.ends_with("a.rs:1:2: no such row"), "{told}");
+        let told = told_of("a.rs:1:2", &format!("{} is wrong", "s.4711"));
+        assert!(told.contains("a.rs:1:2") && !told.contains("4711"), "{told}");
     }
 }

@@ -58,3 +58,40 @@ fn a_result_that_could_not_be_written_is_a_failure() {
         assert_eq!(status.code(), Some(1), "{words:?}");
     }
 }
+
+/// The soft and the hard limit of a process' core file.
+#[cfg(target_os = "linux")]
+fn core_limit(pid: &str) -> Vec<String> {
+    let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+    let line = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    line.split_whitespace().skip(4).take(2).map(str::to_owned).collect()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn no_core_file_is_ever_written_unless_somebody_must_look() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("nhi.hcl");
+    std::fs::write(&config, "ledger = { none = true }\n").unwrap();
+    for (allow, expected) in [("0", vec!["0".to_owned(); 2]), ("1", core_limit("self"))] {
+        // It waits for a state that does not come.
+        let mut child = nhi(&["drift", "--state", "-"])
+            .env("NHI_CONFIG", &config)
+            .env("NHI_ALLOW_DUMP", allow)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let pid = child.id().to_string();
+        let mut left = 100;
+        while core_limit(&pid) != expected && left > 0 {
+            left -= 1;
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
+        let found = core_limit(&pid);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(found, expected, "NHI_ALLOW_DUMP={allow}");
+    }
+}

@@ -5,6 +5,30 @@ use std::fmt;
 use zeroize::Zeroizing;
 
 /// Secret text. It has no `Display`, no `Serialize`, no `Clone`, and its `Debug` shows nothing.
+///
+/// What text can be used for,
+///
+/// ```
+/// let text = String::from("s.4711");
+/// println!("{text}");
+/// serde_json::to_string(&text).unwrap();
+/// let _ = Clone::clone(&text);
+/// ```
+///
+/// it cannot be used for:
+///
+/// ```compile_fail,E0277
+/// let secret = domain::Secret::new("s.4711");
+/// println!("{secret}");
+/// ```
+/// ```compile_fail,E0277
+/// let secret = domain::Secret::new("s.4711");
+/// serde_json::to_string(&secret).unwrap();
+/// ```
+/// ```compile_fail,E0277
+/// let secret = domain::Secret::new("s.4711");
+/// let _: domain::Secret = Clone::clone(&secret);
+/// ```
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {

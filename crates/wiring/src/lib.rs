@@ -6,6 +6,7 @@ mod context;
 mod discover;
 mod platforms;
 mod policy_file;
+mod process;
 mod tree;
 
 pub use config::{
@@ -16,4 +17,5 @@ pub use context::{Environment, Loaded, load, tenant_of};
 pub use discover::{FILE_NAME, FileError, Found, discover, read};
 pub use platforms::{kind, platform, platforms, third_party};
 pub use policy_file::read_rules;
+pub use process::hide_memory;
 pub use tree::{ConfigError, Node, Place};
