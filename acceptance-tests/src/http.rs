@@ -31,13 +31,28 @@ pub fn send(
     token: &str,
     body: Option<&Value>,
 ) -> Result<Answer> {
+    send_as(port, method, path, ("X-Vault-Token", token), body)
+}
+
+/// Sends one request to `127.0.0.1`, with one header of the caller's.
+///
+/// # Errors
+///
+/// No whole answer came.
+pub fn send_as(
+    port: u16,
+    method: &str,
+    path: &str,
+    (name, value): (&str, &str),
+    body: Option<&Value>,
+) -> Result<Answer> {
     let fail = |error: std::io::Error| format!("{method} {path}: {error}");
     let mut stream = TcpStream::connect(("127.0.0.1", port)).map_err(fail)?;
     stream.set_read_timeout(Some(Duration::from_secs(20))).map_err(fail)?;
     let body = body.map(Value::to_string).unwrap_or_default();
     let request = format!(
-        "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nX-Vault-Token: {token}\r\n\
-         Connection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{name}: {value}\r\n\
+         Connection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
     stream.write_all(request.as_bytes()).map_err(fail)?;

@@ -1,5 +1,7 @@
 //! Real servers, fetched by the ordinary package clients and run on loopback. One file a server.
 
+pub mod oidc;
 pub mod openbao;
 
+pub use oidc::Oidc;
 pub use openbao::OpenBao;

@@ -6,6 +6,7 @@ mod drift;
 mod hostile;
 mod import;
 mod life;
+mod oauth;
 
 use acceptance_tests::{Core, World};
 

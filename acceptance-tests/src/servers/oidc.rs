@@ -1,0 +1,153 @@
+//! `oidc-provider` from npm, in the host script that the connector's own tests use.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use crate::{Result, http, tools};
+
+/// The version that the stories were written against.
+const VERSION: &str = "9.13.3";
+/// What it wants of whoever registers a client. It opens nothing but that server.
+pub const INITIAL: &str = "initial";
+
+const HOST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../connectors/oauth/tests/it/server.mjs");
+const CLIENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/servers/oidc_client.mjs");
+
+/// A running server. It ends with this value, or with the process that started it.
+#[derive(Debug)]
+pub struct Oidc {
+    child: Child,
+    /// Its port on 127.0.0.1.
+    pub port: u16,
+}
+
+/// The folder of the package: `NHI_TEST_OIDC`, else the cache, else fetched into it.
+fn package() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("NHI_TEST_OIDC") {
+        return Ok(path.into());
+    }
+    let folder = tools::server_folder()?.join("oidc-provider");
+    if !folder.join("node_modules/oidc-provider").exists() {
+        let npm = tools::need("npm")?;
+        let fail = |error: std::io::Error| format!("{}: {error}", folder.display());
+        fs::create_dir_all(&folder).map_err(fail)?;
+        fs::write(folder.join("package.json"), "{\"private\":true}\n").map_err(fail)?;
+        tools::run(
+            Command::new(npm)
+                .args(["install", "--silent", "--no-audit", "--no-fund"])
+                .arg(format!("oidc-provider@{VERSION}"))
+                .current_dir(&folder),
+        )
+        .map_err(|error| format!("oidc-provider cannot be fetched from npm: {error}"))?;
+    }
+    Ok(folder)
+}
+
+impl Oidc {
+    /// Starts an empty one.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be had, or does not answer in time.
+    pub fn start() -> Result<Oidc> {
+        let package = package()?;
+        let port = tools::free_port()?;
+        let mut child = Command::new(tools::need("node")?)
+            .arg(HOST)
+            .arg(package)
+            .arg(port.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| format!("node: {error}"))?;
+        let output = child.stdout.take();
+        let server = Oidc { child, port };
+        let output = BufReader::new(output.ok_or("oidc-provider says nothing")?);
+        let (said, heard) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for line in output.lines().map_while(std::result::Result::ok) {
+                if line == "ready" {
+                    let _ = said.send(());
+                }
+            }
+        });
+        heard
+            .recv_timeout(Duration::from_secs(30))
+            .map_err(|_| "oidc-provider did not answer within 30 seconds")?;
+        Ok(server)
+    }
+
+    /// Its issuer.
+    pub fn address(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// What the server answers an application that asks for a token with what its document holds.
+    ///
+    /// # Errors
+    ///
+    /// No answer came.
+    pub fn token(&self, document: &Value, scope: &str) -> Result<http::Answer> {
+        let asked = json!({ "issuer": self.address(), "document": document, "scope": scope });
+        let mut child = Command::new(tools::need("node")?)
+            .arg(CLIENT)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("node: {error}"))?;
+        if let Some(mut input) = child.stdin.take() {
+            input.write_all(asked.to_string().as_bytes()).map_err(|error| error.to_string())?;
+        }
+        let done = child.wait_with_output().map_err(|error| error.to_string())?;
+        let said: Value = serde_json::from_slice(&done.stdout)
+            .map_err(|_| String::from_utf8_lossy(&done.stderr).into_owned())?;
+        let status = said["status"].as_u64().and_then(|status| status.try_into().ok());
+        Ok(http::Answer { status: status.unwrap_or(0), json: said["json"].clone() })
+    }
+
+    /// Whether an application gets a token with what its document holds.
+    ///
+    /// # Errors
+    ///
+    /// No answer came.
+    pub fn signs_in(&self, document: &Value, scope: &str) -> Result<bool> {
+        Ok(self.token(document, scope)?.status == 200)
+    }
+
+    /// Asks for a client, or changes it, with the token that manages it.
+    ///
+    /// # Errors
+    ///
+    /// The server refused.
+    pub fn registration(
+        &self,
+        method: &str,
+        client_id: &str,
+        token: &str,
+        body: Option<&Value>,
+    ) -> Result<Value> {
+        let bearer = format!("Bearer {token}");
+        let path = format!("/reg/{client_id}");
+        let answer = http::send_as(self.port, method, &path, ("Authorization", &bearer), body)?;
+        match answer.status {
+            200 => Ok(answer.json),
+            status => Err(format!("{method} {path}: {status} {}", answer.json["error"])),
+        }
+    }
+}
+
+impl Drop for Oidc {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}

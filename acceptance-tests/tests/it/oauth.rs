@@ -1,0 +1,361 @@
+//! A client of a real authorization server: registered, opened, rotated, repaired, ended.
+
+use acceptance_tests::{Core, Result, World, servers::Oidc, world::nhi_hcl};
+use serde_json::{Value, json};
+
+use crate::{flat, holds};
+
+const OWNERS: &str = r#"
+terraform {
+  required_providers {
+    nhi = { source = "open-nhi/nhi" }
+  }
+}
+
+provider "nhi" {}
+
+resource "nhi_owner" "desk" {
+  name  = "service-desk"
+  email = "desk@acme.example"
+}
+"#;
+
+const INTEGRATION: &str = r#"
+resource "nhi_integration" "it" {
+  connection_name = "login"
+  name            = "ticket-sync"
+  purpose         = "Copies open tickets into the weekly report of the service desk"
+  environment     = "production"
+  business_owner  = nhi_owner.desk
+  technical_owner = nhi_owner.desk
+  oauth_client    = { redirect_uris = ["https://app.acme.example/callback"] }
+}
+"#;
+
+const SCOPE: &str = r#"
+resource "nhi_scope" "it" {
+  integration   = nhi_integration.it
+  scopes        = ["tickets:read", "reports:read"]
+  justification = "Reads tickets and the report that they go into"
+}
+"#;
+
+const KEY: &str = r#"
+resource "nhi_credential" "it" {
+  integration       = nhi_integration.it
+  oauth_private_key = {}
+  schedule          = { name = "hourly", every = "1h", overlap = "4s" }
+  triggers          = { now = "1" }
+  deliver_to        = { app = { connection = "bao", path = "secret/apps/ticket-sync" } }
+}
+"#;
+
+const SECRET: &str = r#"
+resource "nhi_credential" "it" {
+  integration         = nhi_integration.it
+  oauth_client_secret = {}
+  deliver_to          = { app = { connection = "bao", path = "secret/apps/ticket-sync" } }
+}
+"#;
+
+/// A world with an authorization server, and everything secret that was seen in it.
+struct Login {
+    world: World,
+    oidc: Oidc,
+    secrets: Vec<String>,
+}
+
+fn in_login(main: &str, story: impl Fn(&mut Login) -> Result<()>) {
+    for core in Core::all().unwrap() {
+        let path = core.path.display().to_string();
+        let world = World::new(core, main)
+            .unwrap()
+            .with("LOGIN_TOKEN", acceptance_tests::servers::oidc::INITIAL);
+        let oidc = Oidc::start().unwrap();
+        let connection = format!(
+            "connections = {{\n  login = {{\n    oauth = {{ address = \"{}\", credential = {{ env = \"LOGIN_TOKEN\" }} }}\n  }}",
+            oidc.address()
+        );
+        let hcl = nhi_hcl(&world.bao.address()).replace("connections = {", &connection);
+        world.write("nhi.hcl", &hcl).unwrap();
+        let mut login = Login { world, oidc, secrets: Vec::new() };
+        if let Err(error) = story(&mut login).and_then(|()| login.tells_nothing()) {
+            panic!("{path}: {error}");
+        }
+    }
+}
+
+impl Login {
+    /// The place of the client's document in custody, and the document.
+    fn custody(&self) -> Result<(String, Value)> {
+        let folder = "nhi/k3x9q2-keyring";
+        let list = format!("/v1/secret/metadata/{folder}?list=true");
+        let keys = self.world.bao.ask("GET", &list, None)?.json["data"]["keys"].clone();
+        let name = keys[0].as_str().ok_or("custody holds no client")?;
+        let place = format!("{folder}/{name}");
+        let document = self.world.bao.document(&place)?;
+        Ok((place, document))
+    }
+
+    /// The client's id, and the token that manages it now. It must differ from every earlier one.
+    fn registration(&mut self) -> Result<(String, String)> {
+        let (_, document) = self.custody()?;
+        let state: Value = serde_json::from_str(document["state"].as_str().unwrap_or_default())
+            .map_err(|error| error.to_string())?;
+        let token = document["registration_token"].as_str().unwrap_or_default().to_owned();
+        if !self.secrets.contains(&token) {
+            self.secrets.push(token.clone());
+        }
+        Ok((state["client_id"].as_str().unwrap_or_default().to_owned(), token))
+    }
+
+    /// The client as the server has it, asked with what custody holds.
+    fn client(&mut self) -> Result<Value> {
+        let (id, token) = self.registration()?;
+        self.oidc.registration("GET", &id, &token, None)
+    }
+
+    /// Somebody else who has custody's token changes the client, and keeps the new token there.
+    fn by_hand(&mut self, change: &[(&str, Value)]) -> Result<()> {
+        let mut client = self.client()?;
+        let (id, token) = self.registration()?;
+        for member in [
+            "registration_client_uri",
+            "registration_access_token",
+            "client_id_issued_at",
+            "client_secret_expires_at",
+        ] {
+            client.as_object_mut().map(|members| members.remove(member));
+        }
+        for (name, value) in change {
+            client[*name] = value.clone();
+        }
+        let now = self.oidc.registration("PUT", &id, &token, Some(&client))?;
+        let (place, mut document) = self.custody()?;
+        let version = self.world.bao.get(&format!("/v1/secret/data/{place}"))?["data"]["metadata"]
+            ["version"]
+            .clone();
+        document["registration_token"] = now["registration_access_token"].clone();
+        self.world.bao.post(
+            &format!("/v1/secret/data/{place}"),
+            json!({ "data": document, "options": { "cas": version } }),
+        )?;
+        self.registration().map(|_| ())
+    }
+
+    /// What the application reads.
+    fn document(&mut self) -> Result<Value> {
+        let document = self.world.bao.document("apps/ticket-sync")?;
+        if let Some(pem) = document["private_key"].as_str() {
+            self.secrets.extend(
+                pem.lines()
+                    .filter(|line| line.len() > 20 && !line.starts_with('-'))
+                    .map(str::to_owned),
+            );
+        }
+        self.secrets.extend(document["client_secret"].as_str().map(str::to_owned));
+        Ok(document)
+    }
+
+    fn tells_nothing(&mut self) -> Result<()> {
+        holds(!self.secrets.is_empty(), "there was something to keep quiet about", "")?;
+        self.world.no_secret_leaked(&self.secrets)
+    }
+}
+
+fn sorted(list: &Value) -> Vec<String> {
+    let mut all: Vec<String> = list
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn a_client_is_born_parked_and_opened_by_the_later_of_scope_and_key() {
+    in_login(&[OWNERS, INTEGRATION].concat(), |login| {
+        login.world.apply()?;
+        let client = login.client()?;
+        holds(
+            client["token_endpoint_auth_method"] == "none" && client["grant_types"] == json!([]),
+            "it is born without a way to get a token",
+            &client.to_string(),
+        )?;
+        login.world.plan_is_empty()?;
+        login.world.write("main.tf", &[OWNERS, INTEGRATION, KEY].concat())?;
+        login.world.apply()?;
+        let document = login.document()?;
+        holds(login.client()?["grant_types"] == json!([]), "a key alone opens nothing", "")?;
+        holds(!login.oidc.signs_in(&document, "tickets:read")?, "nor gets a token", "")?;
+        login.world.write("main.tf", &[OWNERS, INTEGRATION, KEY, SCOPE].concat())?;
+        login.world.apply()?;
+        let got = login.oidc.token(&document, "tickets:read")?;
+        holds(got.status == 200, "the application gets a token", &got.json.to_string())?;
+        let more = login.oidc.token(&document, "admin")?;
+        holds(more.status == 400, "and none for more", &more.json.to_string())?;
+        login.world.plan_is_empty()?;
+        login.world.nhi(&["drift"])?.expect(0)?;
+        // Each change gave the registration another token, and custody had every one of them.
+        let tokens = login.secrets.iter().filter(|one| !one.contains('/') && !one.contains('+'));
+        holds(tokens.count() >= 3, "custody followed the token", "")
+    });
+}
+
+#[test]
+fn a_key_rotates_with_overlap_and_the_old_one_is_proven_refused() {
+    in_login(&[OWNERS, INTEGRATION, SCOPE, KEY].concat(), |login| {
+        login.world.apply()?;
+        login.registration()?;
+        let first = login.document()?;
+        let main = [OWNERS, INTEGRATION, SCOPE, KEY].concat().replace("now = \"1\"", "now = \"2\"");
+        login.world.write("main.tf", &main)?;
+        let said = login.world.plan()?.expect(2)?;
+        holds(flat(&said).contains("generation = 1 -> 2"), "a new generation is planned", &said)?;
+        login.world.apply()?;
+        let second = login.document()?;
+        let client = login.client()?;
+        holds(
+            client["jwks"]["keys"].as_array().is_some_and(|keys| keys.len() == 2),
+            "both keys are there",
+            &client.to_string(),
+        )?;
+        holds(login.oidc.signs_in(&first, "tickets:read")?, "the old one still works", "")?;
+        holds(login.oidc.signs_in(&second, "tickets:read")?, "and so does the new one", "")?;
+        std::thread::sleep(std::time::Duration::from_secs(5));
+        let said = login.world.plan()?.expect(2)?;
+        holds(said.contains("\"retire_due\" -> \"current\""), "the old one is to go", &said)?;
+        login.world.apply()?;
+        holds(!login.oidc.signs_in(&first, "tickets:read")?, "the old one is refused", "")?;
+        holds(login.oidc.signs_in(&second, "tickets:read")?, "the new one works", "")?;
+        let state = login.world.state("nhi_credential.it")?;
+        holds(state["last_revocation"]["grade"] == "A", "grade A", &state.to_string())?;
+        let told = login.world.nhi(&["ledger", "show", "--kind", "rotation.proven"])?.expect(0)?;
+        holds(told.contains("grade=A"), "the ledger has the proof", &told)?;
+        login.world.plan_is_empty()?;
+        login.registration().map(|_| ())
+    });
+}
+
+#[test]
+fn what_was_changed_on_a_client_by_hand_is_shown_and_repaired() {
+    in_login(&[OWNERS, INTEGRATION, SCOPE, KEY].concat(), |login| {
+        login.world.apply()?;
+        let document = login.document()?;
+        login.by_hand(&[
+            (
+                "redirect_uris",
+                json!(["https://app.acme.example/callback", "https://evil.example/take"]),
+            ),
+            ("scope", json!("tickets:read reports:read tickets:write")),
+        ])?;
+        let said = login.world.plan()?.expect(2)?;
+        holds(said.contains("- \"https://evil.example/take\""), "the callback is named", &said)?;
+        holds(said.contains("- \"tickets:write\""), "and the scope", &said)?;
+        let told = login.world.nhi(&["drift"])?.expect(2)?;
+        holds(
+            told.contains("https://evil.example/take") && told.contains("tickets:write"),
+            "drift says the same",
+            &told,
+        )?;
+        login.world.apply()?;
+        login.world.plan_is_empty()?;
+        let client = login.client()?;
+        holds(
+            sorted(&client["redirect_uris"]) == ["https://app.acme.example/callback"],
+            "the callback is gone",
+            &client.to_string(),
+        )?;
+        holds(
+            login.oidc.token(&document, "tickets:write")?.status == 400,
+            "and the scope is refused",
+            "",
+        )?;
+        login.by_hand(&[("scope", json!("reports:read"))])?;
+        let said = login.world.plan()?.expect(2)?;
+        holds(said.contains("+ \"tickets:read\""), "what was taken away is given back", &said)?;
+        holds(said.contains("This change gives power"), "and that is said", &said)?;
+        login.world.apply()?;
+        login.world.plan_is_empty()
+    });
+}
+
+#[test]
+fn the_first_client_secret_is_delivered_and_a_second_is_refused_at_plan() {
+    in_login(&[OWNERS, INTEGRATION, SCOPE, SECRET].concat(), |login| {
+        login.world.apply()?;
+        login.registration()?;
+        let document = login.document()?;
+        holds(login.oidc.signs_in(&document, "tickets:read")?, "it gets a token", "")?;
+        login.world.plan_is_empty()?;
+        for value in ["1", "2"] {
+            let main = [OWNERS, INTEGRATION, SCOPE, SECRET].concat().replace(
+                "  oauth_client_secret = {}\n",
+                &format!("  oauth_client_secret = {{}}\n  triggers = {{ now = \"{value}\" }}\n"),
+            );
+            login.world.write("main.tf", &main)?;
+            if value == "1" {
+                login.world.apply()?;
+            }
+        }
+        let said = login.world.plan()?.expect(1)?;
+        holds(
+            said.contains("E-ROTATE") && said.contains("oauth_private_key"),
+            "the way out",
+            &said,
+        )?;
+        holds(login.oidc.signs_in(&document, "tickets:read")?, "and it still works", "")?;
+        // The way out that the error names.
+        login.world.write("main.tf", &[OWNERS, INTEGRATION, SCOPE, KEY].concat())?;
+        login.world.apply()?;
+        holds(!login.oidc.signs_in(&document, "tickets:read")?, "the secret is refused", "")?;
+        let key = login.document()?;
+        holds(login.oidc.signs_in(&key, "tickets:read")?, "a key took its place", "")?;
+        login.world.plan_is_empty()
+    });
+}
+
+#[test]
+fn a_client_is_imported_by_its_id_and_destroyed_with_its_key() {
+    in_login(&[OWNERS, INTEGRATION, SCOPE, KEY].concat(), |login| {
+        login.world.apply()?;
+        let before = login.document()?;
+        let (id, _) = login.registration()?;
+        for name in
+            ["terraform.tfstate", "terraform.tfstate.backup", "nhi.db", "nhi.db-wal", "nhi.db-shm"]
+        {
+            let _ = std::fs::remove_file(login.world.folder.join(name));
+        }
+        for (address, id) in [
+            ("nhi_owner.desk", "owner/service-desk".to_owned()),
+            ("nhi_integration.it", format!("login/oauth_client/{id}")),
+            ("nhi_scope.it", format!("login/oauth_client/{id}/scope")),
+            ("nhi_credential.it", format!("login/oauth_client/{id}/credential/default")),
+        ] {
+            login.world.terraform(&["import", address, &id])?.expect(0)?;
+        }
+        let said = login.world.plan()?.said;
+        holds(
+            said.contains("0 to add") && said.contains("0 to destroy"),
+            "nothing is made anew",
+            &said,
+        )?;
+        login.world.apply()?;
+        login.world.plan_is_empty()?;
+        holds(login.document()? == before, "and nothing was rotated", "")?;
+        let (id, token) = login.registration()?;
+        login.world.terraform(&["destroy", "-auto-approve"])?.expect(0)?;
+        holds(!login.oidc.signs_in(&before, "tickets:read")?, "the key is refused", "")?;
+        holds(
+            login.oidc.registration("GET", &id, &token, None).is_err(),
+            "the client is gone",
+            "",
+        )?;
+        let told = login.world.nhi(&["ledger", "show"])?.expect(0)?;
+        login.registration()?;
+        holds(told.contains(&id), "the ledger tells of it", &told)
+    });
+}
