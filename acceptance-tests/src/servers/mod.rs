@@ -2,6 +2,8 @@
 
 pub mod oidc;
 pub mod openbao;
+pub mod scim;
 
 pub use oidc::Oidc;
 pub use openbao::OpenBao;
+pub use scim::Scim;

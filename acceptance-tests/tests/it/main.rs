@@ -2,6 +2,7 @@
 
 mod commands;
 mod demo;
+mod directory;
 mod drift;
 mod hostile;
 mod import;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use connector::Kind;
 use domain::{
-    Action, CredentialId, IntegrationId, Setting, Settings,
+    Action, CredentialId, IntegrationId, OwnerId, Setting, Settings,
     field::{Default::Vendor as VendorChooses, Field},
 };
 use jiff::{Timestamp, civil::Date};
@@ -22,7 +22,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Context, Delivery, KindLattice, Problem, SlotSpec, look_up_owner, observe_integration,
-    observe_slot,
+    observe_slot, owner::noted_owner,
 };
 
 /// Scopes as they are declared.
@@ -343,6 +343,11 @@ pub async fn declared_in_ledger(context: &Context) -> Result<Wishes, Problem> {
     let mut wishes = Wishes::default();
     for row in ledger.integrations(&Selection::declared()).await? {
         let Some(document) = row.declared else { continue };
+        if row.id.parse::<OwnerId>().is_ok() {
+            let owner = noted_owner(&row.id, &document.value);
+            wishes.owners.extend(owner.map(|owner| (row.id, owner)));
+            continue;
+        }
         let facet = |name: &str| document.value.get(name).cloned();
         let scopes = facet("scopes").map(|facet| wished_scopes(&facet));
         let enabled = facet("enabled").and_then(|facet| facet.get("enabled")?.as_bool());

@@ -44,7 +44,7 @@ pub use inventory::{Inventory, take_inventory};
 pub use observe::{
     SeenIntegration, UNKNOWN_CONNECTION, find_connection, object_of, observe_integration,
 };
-pub use owner::look_up_owner;
+pub use owner::{OwnerEntry, look_up_owner, note_owner};
 pub use problem::Problem;
 pub use promise::{best_grade, limits, ways};
 pub use scopes::{

@@ -1,7 +1,7 @@
 //! `nhi_owner`: who is accountable.
 
 use domain::OwnerId;
-use operations::{Problem, look_up_owner};
+use operations::{OwnerEntry, Problem, look_up_owner, note_owner};
 use policy::owner::status;
 use tfplugin::{
     Attr, Diagnostic, Diagnostics, Model,
@@ -112,6 +112,17 @@ impl Owner {
         Ok(Some(Asked { status, since: since.map(|day| day.to_string()) }))
     }
 
+    /// Lets `nhi drift` ask the directory as well. Without it nothing but that is lost.
+    async fn note(&self, owner: &OwnerModel) {
+        let Ok(context) = self.shared.context() else { return };
+        let entry = owner.directory.value().map(|entry| OwnerEntry {
+            connection: entry.connection.text(),
+            id: entry.id.text(),
+            department: owner.department.as_deref(),
+        });
+        note_owner(&context, owner.id.text(), entry).await;
+    }
+
     /// Somebody who is not there cannot be made responsible.
     async fn bind(&self, owner: &mut OwnerModel) -> Result<(), Problem> {
         let Some(asked) = self.ask(owner).await? else {
@@ -194,6 +205,9 @@ impl Resource for Owner {
     ) -> Result<Done<OwnerModel>, Failure<OwnerModel>> {
         let mut owner = request.planned;
         self.bind(&mut owner).await.map_err(errors)?;
+        if owner.directory.is_value() {
+            self.note(&owner).await;
+        }
         Ok(owner.into())
     }
 
@@ -252,13 +266,21 @@ impl Resource for Owner {
         if owner.status.is_unknown() {
             self.bind(&mut owner).await.map_err(errors)?;
         }
+        if owner.directory != request.prior.directory
+            || owner.department != request.prior.department
+        {
+            self.note(&owner).await;
+        }
         Ok(owner.into())
     }
 
     async fn delete(
         &self,
-        _request: Delete<OwnerModel>,
+        request: Delete<OwnerModel>,
     ) -> Result<Diagnostics, Failure<OwnerModel>> {
+        if request.prior.directory.is_value() {
+            self.note(&OwnerModel { directory: Attr::Null, ..request.prior }).await;
+        }
         // What it owned went first, by the graph.
         Ok(Diagnostics::new())
     }

@@ -1,0 +1,148 @@
+//! `scim2-server` from PyPI: a directory of people and teams.
+
+use std::{
+    fs,
+    net::TcpStream,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+
+use crate::{Result, http, tools};
+
+/// The version that the stories were written against.
+const VERSION: &str = "0.8.3";
+/// Its bearer token. It opens nothing but that server.
+pub const TOKEN: &str = "token";
+
+const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
+const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+const PATCH: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
+
+/// A running server. It ends with this value, or with the process that started it.
+#[derive(Debug)]
+pub struct Scim {
+    child: Child,
+    /// Its port on 127.0.0.1.
+    pub port: u16,
+}
+
+/// The folder of the package: `NHI_TEST_SCIM`, else the cache, else fetched into it.
+fn package() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("NHI_TEST_SCIM") {
+        return Ok(path.into());
+    }
+    let cache = tools::server_folder()?;
+    let folder = cache.join("scim2-server");
+    if !folder.join("scim2_server").exists() {
+        // Beside first, then in place: two tests may come at once, and one may be stopped.
+        let part = cache.join(format!("scim2-server-{}", std::process::id()));
+        tools::run(
+            Command::new(tools::need("python3")?)
+                .args(["-m", "pip", "install", "--quiet", "--target"])
+                .arg(&part)
+                .arg(format!("scim2-server=={VERSION}")),
+        )
+        .map_err(|error| format!("scim2-server cannot be fetched from PyPI: {error}"))?;
+        if fs::rename(&part, &folder).is_err() {
+            let _ = fs::remove_dir_all(part);
+        }
+    }
+    Ok(folder)
+}
+
+impl Scim {
+    /// Starts an empty one.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be had, or does not answer in time.
+    pub fn start() -> Result<Scim> {
+        let package = package()?;
+        let port = tools::free_port()?;
+        // The shell ends the server when this process is gone, however that comes about.
+        let mut command = Command::new("sh");
+        command.args(["-c", "\"$@\" & server=$!; read -r _; kill $server", "sh"]);
+        command.arg(tools::need("python3")?).arg(package.join("bin/scim2-server"));
+        command.args(["--hostname", "127.0.0.1", "--port", &port.to_string()]);
+        command.args(["--bearer-token", TOKEN]);
+        let child = command
+            .env("PYTHONPATH", &package)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(|error| format!("sh: {error}"))?;
+        let server = Scim { child, port };
+        let until = Instant::now() + Duration::from_secs(60);
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            if Instant::now() > until {
+                return Err("scim2-server did not answer within 60 seconds".into());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(server)
+    }
+
+    /// Its address.
+    pub fn address(&self) -> String {
+        format!("http://127.0.0.1:{}/v2", self.port)
+    }
+
+    fn office(&self, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
+        let (path, bearer) = (format!("/v2/{path}"), format!("Bearer {TOKEN}"));
+        let answer = http::send_as(self.port, method, &path, ("Authorization", &bearer), body)?;
+        match answer.status {
+            200..300 => Ok(answer.json),
+            status => Err(format!("{method} {path}: {status} {}", answer.json)),
+        }
+    }
+
+    /// Somebody joins a department; returns the directory's id of them.
+    ///
+    /// # Errors
+    ///
+    /// The server refused.
+    pub fn hire(&self, name: &str, department: &str) -> Result<String> {
+        let user = json!({
+            "schemas": [USER, ENTERPRISE],
+            "userName": name,
+            "active": true,
+            "emails": [{ "value": format!("{name}@acme.example"), "primary": true }],
+            ENTERPRISE: { "department": department },
+        });
+        let made = self.office("POST", "Users", Some(&user))?;
+        Ok(made["id"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Somebody's account is switched off, or on.
+    ///
+    /// # Errors
+    ///
+    /// The server refused.
+    pub fn set_active(&self, id: &str, active: bool) -> Result<()> {
+        let change = json!({
+            "schemas": [PATCH],
+            "Operations": [{ "op": "replace", "path": "active", "value": active }],
+        });
+        self.office("PATCH", &format!("Users/{id}"), Some(&change)).map(|_| ())
+    }
+
+    /// Somebody's account is deleted.
+    ///
+    /// # Errors
+    ///
+    /// The server refused.
+    pub fn delete(&self, id: &str) -> Result<()> {
+        self.office("DELETE", &format!("Users/{id}"), None).map(|_| ())
+    }
+}
+
+impl Drop for Scim {
+    fn drop(&mut self) {
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
