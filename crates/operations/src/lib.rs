@@ -42,7 +42,8 @@ pub use integration::{
 };
 pub use inventory::{Inventory, take_inventory};
 pub use observe::{
-    SeenIntegration, UNKNOWN_CONNECTION, find_connection, object_of, observe_integration,
+    SeenIntegration, UNKNOWN_CONNECTION, find_connection, judge_listed, object_of,
+    observe_integration,
 };
 pub use owner::{OwnerEntry, look_up_owner, note_owner};
 pub use problem::Problem;

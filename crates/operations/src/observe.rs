@@ -37,17 +37,17 @@ impl SeenIntegration {
             recreated: self.recreated,
             marker_forged: self.marker_forged,
             unmanaged: self.unmanaged.len(),
+            quarantine_broken: self.observed.enabled && is_quarantined(&self.observed),
         }
     }
 
-    /// `active`, `disabled`, `quarantined`, or `revoked` where it was and nothing of it lives.
+    /// `active`, `disabled`, `quarantined`, or `revoked` where it was and nothing of it lives. What
+    /// works is called so: a quarantine that somebody broke is said by the standing.
     pub fn state(&self, was_revoked: bool) -> &'static str {
-        let quarantined =
-            self.observed.record.as_ref().is_some_and(|record| record.quarantined.is_some());
         let lives = |all: &Vec<ObservedCredential>| all.iter().any(|one| one.live);
         if self.observed.enabled {
             "active"
-        } else if quarantined {
+        } else if is_quarantined(&self.observed) {
             "quarantined"
         } else if was_revoked && !self.observed.credentials.as_ref().is_some_and(lives) {
             "revoked"
@@ -69,6 +69,10 @@ impl SeenIntegration {
         };
         format!("{key_id} ({issued}, {used})")
     }
+}
+
+fn is_quarantined(observed: &ObservedIntegration) -> bool {
+    observed.record.as_ref().is_some_and(|record| record.quarantined.is_some())
 }
 
 /// How an integration is named to its connector.
@@ -163,23 +167,44 @@ pub async fn observe_integration(
         .map_err(|error| Problem::unreadable(&what, &error))?;
     let Some(observed) = observed else { return Ok(None) };
     let recreated = known_vendor_id.is_some_and(|known| known != observed.vendor_id);
-    let mut seen = SeenIntegration {
+    let mut seen = SeenIntegration { recreated, ..unsorted(tenant, observed) };
+    judge_credentials(context, id, Some(&object), &mut seen).await?;
+    Ok(Some(seen))
+}
+
+/// The same of one integration out of an inventory, which has the details of credentials already.
+///
+/// # Errors
+///
+/// Custody cannot be read.
+pub async fn judge_listed(
+    context: &Context,
+    id: &IntegrationId,
+    tenant: &str,
+    observed: &ObservedIntegration,
+) -> Result<SeenIntegration, Problem> {
+    let mut seen = unsorted(tenant.to_owned(), observed.clone());
+    judge_credentials(context, id, None, &mut seen).await?;
+    Ok(seen)
+}
+
+fn unsorted(tenant: String, observed: ObservedIntegration) -> SeenIntegration {
+    SeenIntegration {
         tenant,
         unmanaged: BTreeSet::new(),
         unmanaged_known: BTreeMap::new(),
         marker_forged: false,
-        recreated,
+        recreated: false,
         observed,
-    };
-    judge_credentials(context, id, &object, &mut seen).await?;
-    Ok(Some(seen))
+    }
 }
 
-/// Sorts live credentials into ours and nobody's. What claims name is not looked up again.
+/// Sorts live credentials into ours and nobody's. What claims name is not looked up again; what a
+/// lean listing leaves out is asked for at `object`.
 async fn judge_credentials(
     context: &Context,
     id: &IntegrationId,
-    object: &ObjectRef,
+    object: Option<&ObjectRef>,
     seen: &mut SeenIntegration,
 ) -> Result<(), Problem> {
     let Some(credentials) = &seen.observed.credentials else { return Ok(()) };
@@ -188,12 +213,23 @@ async fn judge_credentials(
         seen.unmanaged = live.map(|one| one.key_id.clone()).collect();
         return Ok(());
     };
+    // A genuine mark says all; only for the others custody's books are asked.
+    let genuine = |one: &&ObservedCredential| {
+        let marker = one.marker.as_deref().and_then(Marker::parse);
+        marker.is_some_and(|marker| {
+            marker.realm == realm && marker.is_genuine(key, &seen.tenant, &seen.observed.vendor_id)
+        })
+    };
+    let live: Vec<&ObservedCredential> = live.filter(|one| !genuine(one)).collect();
+    if live.is_empty() {
+        return Ok(());
+    }
     let known = known_keys(context, &seen.observed.vendor_id).await?;
     let connector = context.connector(&id.connection).await?;
-    for credential in live.filter(|one| !known.contains(&one.key_id)) {
-        let whole = match &credential.marker {
-            Some(_) => Some(credential.clone()),
-            None => connector
+    for credential in live.into_iter().filter(|one| !known.contains(&one.key_id)) {
+        let whole = match (&credential.marker, object) {
+            (Some(_), _) | (None, None) => Some(credential.clone()),
+            (None, Some(object)) => connector
                 .credential(object, &credential.key_id)
                 .await
                 .map_err(|error| Problem::unreadable(&id.to_string(), &error))?,

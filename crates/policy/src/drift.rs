@@ -392,6 +392,7 @@ pub fn standing(id: &str, standing: &BTreeMap<&'static str, Follows>) -> Vec<Fin
                 "review_overdue" => ("review-overdue", Condition::Policy, Severity::Medium),
                 "marker_forged" => ("marker-forged", Condition::Policy, Severity::Critical),
                 "recreated" => ("recreated", Condition::Drift, Severity::High),
+                "quarantine_broken" => ("quarantine-broken", Condition::Drift, Severity::Critical),
                 _ => ("standing", Condition::Policy, Severity::Medium),
             };
             Finding {

@@ -21,6 +21,8 @@ pub struct Facts {
     pub marker_forged: bool,
     /// Live credentials that nobody declared.
     pub unmanaged: usize,
+    /// It is quarantined, and somebody switched it on all the same.
+    pub quarantine_broken: bool,
 }
 
 /// Problem to verdict. Timings are the policy's; only the verdicts are kept.
@@ -53,6 +55,9 @@ pub fn standing(facts: &Facts, rules: &Rules, now: Timestamp) -> BTreeMap<&'stat
     }
     if facts.unmanaged > 0 {
         standing.insert("unmanaged_credentials", Verdict::Warn);
+    }
+    if facts.quarantine_broken {
+        standing.insert("quarantine_broken", Verdict::Disable);
     }
     standing
 }
@@ -121,6 +126,13 @@ mod tests {
         assert_eq!(at("2026-03-01T00:00:00Z"), None);
         assert_eq!(at("2026-04-02T00:00:00Z"), Some(Verdict::Warn));
         assert_eq!(at("2026-05-10T00:00:00Z"), Some(Verdict::Disable));
+    }
+
+    #[test]
+    fn a_hand_on_the_switch_does_not_end_a_quarantine() {
+        let facts = Facts { quarantine_broken: true, ..Facts::default() };
+        let all = standing(&facts, &Rules::default(), Timestamp::UNIX_EPOCH);
+        assert_eq!(all.get("quarantine_broken"), Some(&Verdict::Disable));
     }
 
     #[test]

@@ -433,10 +433,15 @@ impl Integration {
         model.standing = Attr::Value(in_words(&standing));
         model.unmanaged_credentials = Attr::Value(seen.unmanaged.clone());
         if let Some(why) = quarantined {
+            let broken = if model.state == "active" {
+                " Somebody switched it on all the same; apply switches it off again."
+            } else {
+                ""
+            };
             told.warning_at(
                 "state",
                 "This integration is quarantined",
-                format!("{id}: {why}. Only lifting it ends that."),
+                format!("{id}: {why}. Only lifting it ends that.{broken}"),
             );
         }
         if !seen.unmanaged.is_empty() {
@@ -684,7 +689,12 @@ impl Resource for Integration {
                 .flat_map(|standing| standing.values())
                 .filter_map(|word| Verdict::from_word(word))
                 .collect();
-            let quarantined = prior.is_some_and(|prior| prior.state == "quarantined");
+            // A hand on the platform's switch does not end it.
+            let broken = planned
+                .standing
+                .value_mut()
+                .is_some_and(|standing| standing.remove("quarantine_broken").is_some());
+            let quarantined = broken || prior.is_some_and(|prior| prior.state == "quarantined");
             let enabled = config.enabled.value().copied().unwrap_or(true);
             let state = wanted_state(quarantined, enabled, left(planned).is_some(), &verdicts);
             planned.state = state.into();
