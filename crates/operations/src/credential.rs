@@ -10,7 +10,7 @@ use crate::{
     document::{Meta, compose, matches, secret_in},
     drift::schedule_json,
     observe::object_of,
-    rotate::Machine,
+    rotate::{Machine, foreign_realm, occupied, occupied_by_others},
     slot::{PreviousKey, SeenDelivery, Sinks, SlotSpec, observe_slot},
 };
 
@@ -98,7 +98,7 @@ pub async fn carry_out(
 /// Writes copies that are missing, changed or new again, from one that still holds this generation.
 async fn repair_copies(context: &Context, spec: &SlotSpec) -> Result<(), Problem> {
     let sinks = Sinks::open(context, spec).await?;
-    let (_, key) = context.realm_key()?;
+    let (realm, key) = context.realm_key()?;
     let what = spec.id.to_string();
     // Which document is good, and which must be written?
     let mut good: Option<(domain::Secret, Meta)> = None;
@@ -106,9 +106,8 @@ async fn repair_copies(context: &Context, spec: &SlotSpec) -> Result<(), Problem
     for (delivery, sink) in &sinks.0 {
         let look = sink.look(&delivery.path).await?;
         let mirror = look.as_ref().and_then(|look| Meta::from_mirror(&look.mirror));
-        let ours = mirror.filter(|(meta, _)| {
-            meta.slot == what && meta.vendor_id == spec.vendor_id && !meta.revoked
-        });
+        let ours =
+            mirror.filter(|(meta, _)| meta.ours(realm, &what, &spec.vendor_id) && !meta.revoked);
         let current = look.as_ref().filter(|look| !look.deleted).map(|look| look.version.number);
         let is_good = ours.as_ref().is_some_and(|(_, version)| Some(*version) == current);
         if !is_good {
@@ -143,11 +142,13 @@ async fn repair_copies(context: &Context, spec: &SlotSpec) -> Result<(), Problem
             Some(_) => sink.read(&delivery.path).await?.and_then(|stored| stored.document),
             None => None,
         };
-        let foreign = keep.as_ref().is_some_and(|document| Meta::of(document).is_none())
-            && !delivery.merge
-            && !crate::rotate::was_ours(sink.look(&delivery.path).await?.as_ref(), &what);
-        if foreign {
-            return Err(crate::rotate::occupied(delivery));
+        if let Some(document) = &keep {
+            let look = sink.look(&delivery.path).await?;
+            match occupied_by_others(realm, &what, delivery, document, look.as_ref()) {
+                Some("foreign-realm") => return Err(foreign_realm(delivery)),
+                Some(_) => return Err(occupied(delivery)),
+                None => {}
+            }
         }
         let keep = keep.filter(|_| delivery.merge);
         let document =

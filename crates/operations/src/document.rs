@@ -71,6 +71,17 @@ impl Meta {
         })
     }
 
+    /// Whether it is this realm's, of this very slot, in this incarnation of its integration.
+    pub(crate) fn ours(&self, realm: &str, slot: &str, vendor_id: &str) -> bool {
+        self.of_slot(realm, slot) && self.vendor_id == vendor_id
+    }
+
+    /// Whether it is this realm's and of this slot, in whichever incarnation: then it may be
+    /// written over.
+    pub(crate) fn of_slot(&self, realm: &str, slot: &str) -> bool {
+        self.realm == realm && self.slot == slot
+    }
+
     /// The mirror of one version.
     pub(crate) fn mirror(&self, version: u64) -> Mirror {
         Mirror::from([

@@ -133,8 +133,8 @@ impl<'a> Machine<'a> {
             tracing::debug!(slot = self.what, ?step, "next step");
             match step {
                 Step::Done => return self.settle(&view).await,
-                Step::Hold(why) => return Err(self.hold(why).await),
-                Step::Refuse(why) => return Err(self.refuse(why)),
+                Step::Hold(why) => return Err(self.hold(&view, why).await),
+                Step::Refuse(why) => return Err(self.refuse(&view, why)),
                 Step::Wait => self.wait().await?,
                 step => self.execute(&view, step).await?,
             }
@@ -160,24 +160,26 @@ impl<'a> Machine<'a> {
         let mut mains = Vec::new();
         for (delivery, sink) in &self.sinks.0 {
             let stored = sink.read(&delivery.path).await?;
-            let meta = stored
-                .as_ref()
-                .and_then(|stored| stored.document.as_ref())
-                .and_then(Meta::of)
-                .filter(|meta| meta.slot == self.what);
+            let document = stored.as_ref().and_then(|stored| stored.document.as_ref());
             let version = stored.as_ref().map_or(0, |stored| stored.version.number);
-            let foreign = stored.as_ref().is_some_and(|stored| stored.document.is_some())
-                && meta.is_none()
-                && !delivery.merge
-                && !was_ours(sink.look(&delivery.path).await?.as_ref(), &self.what);
+            let occupied = match document {
+                Some(document) => {
+                    let look = sink.look(&delivery.path).await?;
+                    occupied_by_others(realm, &self.what, delivery, document, look.as_ref())
+                }
+                None => None,
+            };
             // What another incarnation of the integration left is ours to write over, and no more.
-            let now = meta.as_ref().filter(|meta| meta.vendor_id == self.spec.vendor_id);
+            let now = document
+                .and_then(Meta::of)
+                .filter(|meta| meta.ours(realm, &self.what, &self.spec.vendor_id));
+            let now = now.as_ref();
             mains.push(Main {
                 place: delivery.place(),
                 version,
                 generation: now.filter(|meta| !meta.revoked).map(|meta| meta.generation),
                 key_id: now.map(|meta| meta.key_id.clone()),
-                occupied: foreign,
+                occupied,
             });
         }
         let listing = self.connector.credentials(&self.object).await.or_else(|error| {
@@ -735,9 +737,9 @@ impl<'a> Machine<'a> {
         };
         let Some(stored) = sink.read(&delivery.path).await? else { return Ok(()) };
         let Some(document) = stored.document else { return Ok(()) };
-        let Some(meta) = Meta::of(&document).filter(|meta| meta.slot == self.what) else {
-            return Ok(());
-        };
+        let (realm, _) = self.context.realm_key()?;
+        let ours = |meta: &Meta| meta.of_slot(realm, &self.what);
+        let Some(meta) = Meta::of(&document).filter(ours) else { return Ok(()) };
         let Some(secret) = secret_in(self.spec.credential_type, &delivery.fields, &document) else {
             return Ok(());
         };
@@ -957,8 +959,10 @@ impl<'a> Machine<'a> {
             return Ok(None);
         };
         let document = sink.read_version(&delivery.path, version).await?;
-        let meta = document.as_ref().and_then(Meta::of);
-        let holds = meta.is_some_and(|meta| meta.slot == self.what && meta.key_id == one.key_id);
+        let (realm, _) = self.context.realm_key()?;
+        let holds = document.as_ref().and_then(Meta::of).is_some_and(|meta| {
+            meta.ours(realm, &self.what, &self.spec.vendor_id) && meta.key_id == one.key_id
+        });
         Ok(holds.then_some(version))
     }
 
@@ -1040,7 +1044,7 @@ impl<'a> Machine<'a> {
     }
 
     /// It is not done, and everything stays as it is.
-    fn refuse(&self, why: &'static str) -> Problem {
+    fn refuse(&self, view: &View, why: &'static str) -> Problem {
         match why {
             "old-in-use" => {
                 let previous = self.claim.iter().flat_map(|document| &document.claim.previous);
@@ -1067,11 +1071,11 @@ impl<'a> Machine<'a> {
                 self.what
             ))
             .next("apply again"),
-            other => held_problem(&self.what, other, &self.sinks),
+            other => held_problem(&self.what, other, occupied_place(view), &self.sinks),
         }
     }
 
-    async fn hold(&mut self, why: &'static str) -> Problem {
+    async fn hold(&mut self, view: &View, why: &'static str) -> Problem {
         let mine =
             self.claim.as_ref().filter(|document| document.claim.owner == self.context.run.id);
         if let Some(document) = mine
@@ -1093,8 +1097,12 @@ impl<'a> Machine<'a> {
             }
             _ => why.to_owned(),
         };
-        held_problem(&self.what, &why, &self.sinks)
+        held_problem(&self.what, &why, occupied_place(view), &self.sinks)
     }
+}
+
+fn occupied_place(view: &View) -> Option<&str> {
+    view.mains.iter().find(|main| main.occupied.is_some()).map(|main| main.place.as_str())
 }
 
 fn versions(view: &View) -> BTreeMap<String, u64> {
@@ -1105,12 +1113,16 @@ fn empty(now: Timestamp) -> connector::CredentialListing {
     connector::CredentialListing { credentials: Vec::new(), complete: true, requested_at: now }
 }
 
-fn held_problem(what: &str, why: &str, sinks: &Sinks) -> Problem {
+fn held_problem(what: &str, why: &str, place: Option<&str>, sinks: &Sinks) -> Problem {
     match why {
-        "sink-occupied" => match sinks.0.first() {
-            Some((delivery, _)) => occupied(delivery),
-            None => Problem::new("E-SINK-OCCUPIED", "Something else is there already"),
-        },
+        "sink-occupied" | "foreign-realm" => {
+            let place = place.and_then(|place| sinks.0.iter().find(|(one, _)| one.place() == place));
+            match place.or(sinks.0.first()) {
+                Some((delivery, _)) if why == "foreign-realm" => foreign_realm(delivery),
+                Some((delivery, _)) => occupied(delivery),
+                None => Problem::new("E-SINK-OCCUPIED", "Something else is there already"),
+            }
+        }
         "sink-changed-by-others" => Problem::new("E-SINK-CHANGED", "Somebody wrote over the document")
             .detail(format!(
                 "{what}: the sink's document is at another version than when this rotation began. \
@@ -1145,7 +1157,37 @@ pub(crate) fn occupied(delivery: &Delivery) -> Problem {
         .at(&["deliver_to", &delivery.name, "path"])
 }
 
-/// Whether the mirror says that a document was ours before somebody wrote over it.
-pub(crate) fn was_ours(look: Option<&Look>, slot: &str) -> bool {
-    look.and_then(|look| Meta::from_mirror(&look.mirror)).is_some_and(|(meta, _)| meta.slot == slot)
+/// Another installation governs the same slot, or delivers to the same place.
+pub(crate) fn foreign_realm(delivery: &Delivery) -> Problem {
+    Problem::new("E-FOREIGN-REALM", "Another realm delivers there")
+        .detail(format!(
+            "{} holds a document that another realm's rotation wrote. Two that write there would cut \
+             each other's consumers off, so neither does. It was left as it is.",
+            delivery.place()
+        ))
+        .next("name another path, or give the slot up in the configuration of the other realm")
+        .at(&["deliver_to", &delivery.name, "path"])
+}
+
+/// Whether something of somebody else is where ours should go: `sink-occupied` or `foreign-realm`.
+/// A document that says nothing of itself was ours if its mirror says so: somebody wrote over it.
+pub(crate) fn occupied_by_others(
+    realm: &str,
+    slot: &str,
+    delivery: &Delivery,
+    document: &secrets::Document,
+    look: Option<&Look>,
+) -> Option<&'static str> {
+    let says = Meta::of(document);
+    let mirrored = || Some(Meta::from_mirror(&look?.mirror)?.0);
+    match says {
+        Some(meta) if meta.realm != realm => Some("foreign-realm"),
+        Some(meta) => (meta.slot != slot).then_some("sink-occupied"),
+        None if delivery.merge => None,
+        None => match mirrored() {
+            Some(meta) if meta.of_slot(realm, slot) => None,
+            Some(meta) if meta.realm != realm => Some("foreign-realm"),
+            _ => Some("sink-occupied"),
+        },
+    }
 }

@@ -171,6 +171,7 @@ pub async fn observe_slot(context: &Context, spec: &SlotSpec) -> Result<Option<S
         .credentials
         .as_ref()
         .map(|all| all.iter().filter(|one| one.live).map(|one| one.key_id.as_str()).collect());
+    let (realm, _) = context.realm_key()?;
     let store = ClaimStore::open(context, &tenant, &spec.vendor_id, &spec.id).await?;
     let claim = store.mirror(context).await?;
     let sinks = Sinks::open(context, spec).await?;
@@ -182,9 +183,8 @@ pub async fn observe_slot(context: &Context, spec: &SlotSpec) -> Result<Option<S
     for (index, (delivery, sink)) in sinks.0.iter().enumerate() {
         let look = look(&**sink, &delivery.path).await?;
         let meta = look.as_ref().and_then(|look| Meta::from_mirror(&look.mirror));
-        let ours = meta.filter(|(meta, _)| {
-            meta.slot == what && meta.vendor_id == spec.vendor_id && !meta.revoked
-        });
+        let ours =
+            meta.filter(|(meta, _)| meta.ours(realm, &what, &spec.vendor_id) && !meta.revoked);
         let seen = match (&look, &ours) {
             (None, _) => SeenDelivery { version: None, status: "missing" },
             (Some(look), _) if look.deleted => {

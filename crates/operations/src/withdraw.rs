@@ -26,13 +26,13 @@ pub async fn withdraw(
 ) -> Result<Vec<String>, Problem> {
     context.ready().await?;
     let what = spec.id.to_string();
+    let (realm, _) = context.realm_key()?;
     let mut left = Vec::new();
     for delivery in gone {
         let sink = context.sink(&delivery.connection).await?;
         let Some(stored) = sink.read(&delivery.path).await? else { continue };
         let Some(document) = stored.document else { continue };
-        let ours = Meta::of(&document)
-            .filter(|meta| meta.slot == what && meta.vendor_id == spec.vendor_id);
+        let ours = Meta::of(&document).filter(|meta| meta.ours(realm, &what, &spec.vendor_id));
         let Some(meta) = ours else {
             left.push(delivery.place());
             continue;

@@ -124,8 +124,9 @@ pub struct Main {
     pub generation: Option<u64>,
     /// The key that it says is current.
     pub key_id: Option<String>,
-    /// Something of somebody else is there.
-    pub occupied: bool,
+    /// Something of somebody else is there: `sink-occupied`, or `foreign-realm` where another
+    /// realm's mark stands in it.
+    pub occupied: Option<&'static str>,
 }
 
 /// A key on the platform, as seen.
@@ -342,11 +343,8 @@ fn late_orphan<'a>(view: &'a View, claim: &Claim) -> Option<&'a Key> {
 
 /// Nothing is issued that has nowhere to go.
 fn begin(view: &View) -> Step {
-    if view.mains.iter().any(|main| main.occupied) {
-        Step::Refuse("sink-occupied")
-    } else {
-        Step::Begin
-    }
+    let occupied = view.mains.iter().find_map(|main| main.occupied);
+    occupied.map_or(Step::Begin, Step::Refuse)
 }
 
 /// A person had to decide. Whoever asks for a rotation now, and knew, has decided: what works is
@@ -480,8 +478,8 @@ fn stored(view: &View, claim: &Claim, origin: Origin) -> Step {
         if main.generation == Some(claim.generation) && main.key_id == claim.new {
             continue;
         }
-        if main.occupied {
-            return Step::Hold("sink-occupied");
+        if let Some(why) = main.occupied {
+            return Step::Hold(why);
         }
         if claim.mains.get(&main.place).copied().unwrap_or(0) != main.version {
             return Step::Hold("sink-changed-by-others");
@@ -540,7 +538,7 @@ mod tests {
                 version: 1,
                 generation: Some(1),
                 key_id: Some("k1".into()),
-                occupied: false,
+                occupied: None,
             }],
             keys,
             known: None,

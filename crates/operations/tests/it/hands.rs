@@ -95,3 +95,31 @@ async fn a_third_generation_within_the_overlap_is_refused_and_told_when() {
     world.assert_at(&outcome, 3, "at once").await;
     assert!(outcome.previous.is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn two_realms_never_write_to_one_place() {
+    let ours = World::new("add-ours").await;
+    let mut theirs = World::new("add-ours").await;
+    (theirs.realm, theirs.apps, theirs.fake) = ("other1", ours.apps.clone(), ours.fake.clone());
+    theirs.vendor_id.clone_from(&ours.vendor_id);
+    let first = ours.whole("ours", FIRST).await;
+    let refused = theirs.run("theirs", &Fuse::none(), FIRST).await;
+    let Ending::Done(Err(problem)) = refused else { panic!("{refused:?}") };
+    assert_eq!(problem.code, "E-FOREIGN-REALM");
+    assert_eq!(problem.attribute, ["deliver_to", "b", "path"]);
+    ours.assert_at(&first, 1, "nothing of ours was touched").await;
+
+    // They deliver elsewhere, and then to our place as well: a copy is refused like a rotation.
+    theirs.places = vec!["apps/c"];
+    theirs.whole("elsewhere", FIRST).await;
+    theirs.places = vec!["apps/a", "apps/c"];
+    let refused = theirs.run("copy", &Fuse::none(), FIRST).await;
+    let Ending::Done(Err(problem)) = refused else { panic!("{refused:?}") };
+    assert_eq!(problem.code, "E-FOREIGN-REALM");
+
+    // And they take back only what is theirs.
+    let context = theirs.context("withdraw", &Fuse::none());
+    let left = operations::withdraw(&context, &theirs.spec(), &theirs.spec().deliveries).await;
+    assert_eq!(left.unwrap(), ["apps:apps/a"]);
+    assert!(ours.works().await);
+}

@@ -298,6 +298,7 @@ impl Connections for Wired {
 /// Everything that outlives a run.
 pub(crate) struct World {
     pub(crate) way: &'static str,
+    pub(crate) realm: &'static str,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) fake: Fake,
     pub(crate) vault: Arc<MemorySink>,
@@ -339,6 +340,7 @@ impl World {
         let made = fake.create(&new).await.unwrap();
         World {
             way,
+            realm: "k3x9q2",
             vault: sink(),
             apps: sink(),
             ledger: Mutex::new(Arc::new(MemoryLedger::new())),
@@ -396,7 +398,7 @@ impl World {
         let key = RealmKey::new(&Secret::new("k".repeat(40)));
         Context {
             connections: Arc::new(wired),
-            realm: Some(Arc::new(Realm { id: "k3x9q2".into(), key })),
+            realm: Some(Arc::new(Realm { id: self.realm.into(), key })),
             custody: Some(Custody { connection: "vault".into(), path: "nhi".into() }),
             rules: Arc::new(Rules { claim_ttl: self.claim_ttl, ..Rules::default() }),
             ledger: self.ledger.lock().unwrap().clone(),
@@ -467,8 +469,9 @@ impl World {
     /// Secrets that wait in custody.
     pub(crate) async fn pending(&self) -> usize {
         let mut pending = 0;
-        for name in self.vault.look_all("nhi/k3x9q2").await.unwrap().into_keys() {
-            let stored = self.vault.read(&format!("nhi/k3x9q2/{name}")).await.unwrap().unwrap();
+        for name in self.vault.look_all(&format!("nhi/{}", self.realm)).await.unwrap().into_keys() {
+            let stored =
+                self.vault.read(&format!("nhi/{}/{name}", self.realm)).await.unwrap().unwrap();
             let secret = stored.document.unwrap();
             pending +=
                 usize::from(secret.get("pending").is_some_and(|one| !one.expose().is_empty()));
