@@ -45,15 +45,17 @@ pub enum Law {
     IdentityIsKnown,
     /// An identity is for all time.
     IdentityIsStable,
-    /// A data source or ephemeral resource gives back what was configured.
+    /// A data source gives back what was configured.
     AnswerKeepsConfig,
+    /// An ephemeral resource gives back what was configured, and invents nothing.
+    EphemeralKeepsConfig,
     /// Where configuration and object agree nothing is planned.
     QuietWhenNothingChanged,
 }
 
 impl Law {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::FitsSchema,
         Self::PlanKeepsConfig,
         Self::PlanInventsNothing,
@@ -70,6 +72,7 @@ impl Law {
         Self::IdentityIsKnown,
         Self::IdentityIsStable,
         Self::AnswerKeepsConfig,
+        Self::EphemeralKeepsConfig,
         Self::QuietWhenNothingChanged,
     ];
 
@@ -112,8 +115,9 @@ impl Law {
             Self::ImportFinds => "an import finds one object",
             Self::IdentityIsKnown => "an identity is complete",
             Self::IdentityIsStable => "an identity is for all time",
-            Self::AnswerKeepsConfig => {
-                "a data source or ephemeral resource gives back what was configured"
+            Self::AnswerKeepsConfig => "a data source gives back what was configured",
+            Self::EphemeralKeepsConfig => {
+                "an ephemeral resource gives back what was configured, and invents nothing"
             }
             Self::QuietWhenNothingChanged => {
                 "where configuration and object agree nothing is planned"
@@ -173,11 +177,20 @@ pub fn diagnostics(breaches: Vec<Breach>) -> Diagnostics {
 
 /// The breaches found so far.
 #[derive(Default)]
-struct Court(Vec<Breach>);
+struct Court {
+    breaches: Vec<Breach>,
+    /// What is looked at is sensitive, or stands in something that is.
+    hidden: bool,
+}
 
 impl Court {
     fn accuse(&mut self, law: Law, path: &Path, why: impl Into<String>) {
-        self.0.push(Breach { law, path: path.clone(), why: why.into() });
+        self.breaches.push(Breach { law, path: path.clone(), why: why.into() });
+    }
+
+    /// A value for a message; never a sensitive one.
+    fn show(&self, value: &Value) -> String {
+        show(value, self.hidden)
     }
 
     /// Whether a value has the schema's type; further laws make no sense where it has not.
@@ -332,7 +345,7 @@ pub fn check_plan(
                 "the object shall be destroyed, and something is planned",
             );
         }
-        return court.0;
+        return court.breaches;
     }
     let Value::Object(plan) = planned else {
         court.accuse(
@@ -340,15 +353,15 @@ pub fn check_plan(
             &root,
             format!("an object shall be, and {} is planned", planned.noun()),
         );
-        return court.0;
+        return court.breaches;
     };
     if !court.fits(planned, &schema.ty()) {
-        return court.0;
+        return court.breaches;
     }
     let empty = Object::new();
     let config = config.as_object().unwrap_or(&empty);
     plan_object(&schema.attributes, config, prior.as_object(), plan, &root, &mut court);
-    court.0
+    court.breaches
 }
 
 fn plan_object(
@@ -359,7 +372,9 @@ fn plan_object(
     at: &Path,
     court: &mut Court,
 ) {
+    let hidden = court.hidden;
     for attribute in attributes {
+        court.hidden = hidden || attribute.sensitive;
         plan_attribute(
             attribute,
             get(config, attribute),
@@ -369,6 +384,7 @@ fn plan_object(
             court,
         );
     }
+    court.hidden = hidden;
 }
 
 fn plan_attribute(
@@ -391,7 +407,6 @@ fn plan_attribute(
         }
         return;
     }
-    let hidden = attribute.sensitive;
     if config.is_null() {
         if !attribute.computed && !planned.is_null() {
             court.accuse(
@@ -399,7 +414,7 @@ fn plan_attribute(
                 path,
                 format!(
                     "it is not configured and not computed, and {} is planned",
-                    show(planned, hidden)
+                    court.show(planned)
                 ),
             );
         } else if let Kind::Nested { nesting, attributes } = &attribute.kind {
@@ -414,8 +429,8 @@ fn plan_attribute(
                 path,
                 format!(
                     "{} is configured, and {} is planned",
-                    show(config, hidden),
-                    show(planned, hidden)
+                    court.show(config),
+                    court.show(planned)
                 ),
             );
         }
@@ -426,7 +441,7 @@ fn plan_attribute(
             court.accuse(
                 Law::PlanKeepsConfig,
                 path,
-                format!("it is not known yet, and {} is planned", show(planned, hidden)),
+                format!("it is not known yet, and {} is planned", court.show(planned)),
             );
         }
         return;
@@ -547,7 +562,7 @@ pub fn check_replace(
             );
         }
     }
-    court.0
+    court.breaches
 }
 
 /// Whether a path leads to something, null included.
@@ -567,28 +582,28 @@ pub fn check_final_plan(schema: &Schema, approved: &Value, repeated: &Value) -> 
             &Path::root(),
             "one plan destroys the object and the other does not",
         );
-        return court.0;
+        return court.breaches;
     }
     if approved.is_null() || !court.fits(repeated, &schema.ty()) {
-        return court.0;
+        return court.breaches;
     }
     let mut weighing = Weighing { law: Law::FinalPlanKeepsPlan, hidden: false, court };
     weighing.object(&schema.attributes, approved, repeated);
-    weighing.court.0
+    weighing.court.breaches
 }
 
 /// The laws of an apply that reports no error.
 pub fn check_apply(schema: &Schema, planned: &Value, state: &Value) -> Vec<Breach> {
     let mut court = Court::default();
     match (planned.is_null(), state.is_null()) {
-        (true, true) => return court.0,
+        (true, true) => return court.breaches,
         (true, false) => {
             court.accuse(
                 Law::ApplyKeepsExistence,
                 &Path::root(),
                 "the object was to be deleted, and there still is one",
             );
-            return court.0;
+            return court.breaches;
         }
         (false, true) => {
             court.accuse(
@@ -596,17 +611,17 @@ pub fn check_apply(schema: &Schema, planned: &Value, state: &Value) -> Vec<Breac
                 &Path::root(),
                 "an object was planned, and there is none",
             );
-            return court.0;
+            return court.breaches;
         }
         (false, false) => {}
     }
-    court.0.extend(check_stored(schema, state));
-    if court.0.iter().any(|breach| breach.law == Law::FitsSchema) {
-        return court.0;
+    court.breaches.extend(check_stored(schema, state));
+    if court.breaches.iter().any(|breach| breach.law == Law::FitsSchema) {
+        return court.breaches;
     }
     let mut weighing = Weighing { law: Law::ApplyKeepsPlan, hidden: false, court };
     weighing.object(&schema.attributes, planned, state);
-    weighing.court.0
+    weighing.court.breaches
 }
 
 /// Weighs what came against what was planned.
@@ -661,7 +676,7 @@ impl Weighing {
                     let mut trial =
                         Weighing { law: self.law, hidden: true, court: Court::default() };
                     trial.value(planned, now, path);
-                    trial.court.0.is_empty()
+                    trial.court.breaches.is_empty()
                 };
                 let strays = b.iter().filter(|now| !a.iter().any(|planned| kin(now, planned)));
                 let lost = a.iter().filter(|planned| !b.iter().any(|now| kin(now, planned)));
@@ -701,7 +716,7 @@ fn hides(kind: &Kind) -> bool {
 fn check_stored(schema: &Schema, state: &Value) -> Vec<Breach> {
     let mut court = Court::default();
     if state.is_null() || !court.fits(state, &schema.ty()) {
-        return court.0;
+        return court.breaches;
     }
     for path in state.unknown_paths() {
         court.accuse(Law::StateIsKnown, &path, "the value is unknown");
@@ -709,7 +724,7 @@ fn check_stored(schema: &Schema, state: &Value) -> Vec<Breach> {
     if let Value::Object(object) = state {
         write_only_of(object, &schema.attributes, &Path::root(), &mut court);
     }
-    court.0
+    court.breaches
 }
 
 /// The laws of a read, an upgrade or a move.
@@ -722,21 +737,40 @@ pub fn check_import(schema: &Schema, state: &Value) -> Vec<Breach> {
     if state.is_null() {
         let mut court = Court::default();
         court.accuse(Law::ImportFinds, &Path::root(), "the import found no object and no error");
-        return court.0;
+        return court.breaches;
     }
     check_stored(schema, state)
 }
 
-/// The laws of a data source or an ephemeral resource: known, typed, and the configuration echoed.
+/// The laws of an ephemeral resource: known, typed, and as strict as a plan with what is configured.
+pub fn check_open(schema: &Schema, config: &Value, result: &Value) -> Vec<Breach> {
+    let mut court = Court::default();
+    if !matches!(result, Value::Object(_)) {
+        court.accuse(Law::FitsSchema, &Path::root(), format!("the answer is {}", result.noun()));
+        return court.breaches;
+    }
+    court.breaches.extend(check_stored(schema, result));
+    if court.breaches.iter().any(|breach| breach.law == Law::FitsSchema) {
+        return court.breaches;
+    }
+    for breach in check_plan(schema, config, NULL, config, result) {
+        if breach.law != Law::WriteOnlyIsNull {
+            court.breaches.push(Breach { law: Law::EphemeralKeepsConfig, ..breach });
+        }
+    }
+    court.breaches
+}
+
+/// The laws of a data source: known, typed, and the configuration echoed.
 pub fn check_data(schema: &Schema, config: &Value, state: &Value) -> Vec<Breach> {
     let mut court = Court::default();
     let Value::Object(object) = state else {
         court.accuse(Law::FitsSchema, &Path::root(), format!("the answer is {}", state.noun()));
-        return court.0;
+        return court.breaches;
     };
-    court.0.extend(check_stored(schema, state));
-    if court.0.iter().any(|breach| breach.law == Law::FitsSchema) {
-        return court.0;
+    court.breaches.extend(check_stored(schema, state));
+    if court.breaches.iter().any(|breach| breach.law == Law::FitsSchema) {
+        return court.breaches;
     }
     for attribute in &schema.attributes {
         let config = config.as_object().map_or(NULL, |config| get(config, attribute));
@@ -754,7 +788,7 @@ pub fn check_data(schema: &Schema, config: &Value, state: &Value) -> Vec<Breach>
             );
         }
     }
-    court.0
+    court.breaches
 }
 
 /// The laws of an identity. `prior` is what state has; `may_change` holds for create, replacement
@@ -768,7 +802,7 @@ pub fn check_identity(
 ) -> Vec<Breach> {
     let mut court = Court::default();
     if !court.fits(now, &schema.ty()) {
-        return court.0;
+        return court.breaches;
     }
     if must_be_known {
         for path in now.unknown_paths() {
@@ -785,7 +819,7 @@ pub fn check_identity(
     {
         court.accuse(Law::IdentityIsStable, &Path::root(), "the identity changed");
     }
-    court.0
+    court.breaches
 }
 
 /// Our own law of peace: where the core proposes what is there already, nothing is planned.
@@ -806,7 +840,7 @@ pub fn check_quiet(prior: &Value, proposed: &Value, planned: &Value) -> Vec<Brea
             "the configuration agrees with the object, and a change is planned",
         );
     }
-    court.0
+    court.breaches
 }
 
 #[cfg(test)]
@@ -1014,6 +1048,20 @@ mod tests {
     }
 
     #[test]
+    fn an_ephemeral_resource_echoes_and_invents_nothing() {
+        let config = object(&[("note", "n".into())]);
+        let check = |result: &Value| broken(&check_open(&schema(), &config, result));
+        assert_eq!(check(&object(&[("note", "n".into()), ("id", "i".into())])), []);
+        let (other, unknown) = (object(&[("note", "m".into())]), ("id", Value::unknown()));
+        assert_eq!(check(&other), [(Law::EphemeralKeepsConfig, "note".to_owned())]);
+        let invented = object(&[("note", "n".into()), sinks(Value::Null)]);
+        assert_eq!(check(&invented), [(Law::EphemeralKeepsConfig, "sinks".to_owned())]);
+        let unknown = object(&[("note", "n".into()), unknown]);
+        assert_eq!(check(&unknown), [(Law::StateIsKnown, "id".to_owned())]);
+        assert_eq!(check(&Value::Null)[0].0, Law::FitsSchema);
+    }
+
+    #[test]
     fn nothing_changed_is_nothing_planned() {
         let prior = object(&[("mode", "m".into())]);
         assert!(check_quiet(&prior, &prior, &prior).is_empty());
@@ -1038,9 +1086,37 @@ mod tests {
 
     #[test]
     fn a_sensitive_value_is_in_no_message() {
-        let schema = Schema::new(vec![Attribute::new("s", Type::String).optional().sensitive()]);
-        let of = |s: &str| Value::object([("s", s.into())]);
-        let breaches = check_apply(&schema, &of("hush"), &of("hush-hush"));
-        assert!(!breaches.is_empty() && !breaches[0].why.contains("hush"));
+        let plain = || Attribute::new("s", Type::String).optional();
+        let of = |s: Value| Value::object([("s", s)]);
+        type Shape = fn(Value) -> Value;
+        let nested = |nesting| Attribute::nested("s", nesting, vec![plain()]).optional();
+        let mut shapes: Vec<(Attribute, Shape)> = vec![
+            (plain(), |s| s),
+            (nested(Nesting::Single), |s| Value::object([("s", s)])),
+            (nested(Nesting::List), |s| Value::List(vec![Value::object([("s", s)])])),
+            (nested(Nesting::Map), |s| Value::map([("k", Value::object([("s", s)]))])),
+            (nested(Nesting::Set), |s| Value::set([Value::object([("s", s)])])),
+        ];
+        let deep = Attribute::nested("s", Nesting::Single, vec![nested(Nesting::List)]).optional();
+        shapes.push((deep, |s| {
+            let list = Value::List(vec![Value::object([("s", s)])]);
+            Value::object([("s", list)])
+        }));
+        for (attribute, shape) in shapes {
+            let schema = Schema::new(vec![attribute.sensitive()]);
+            let (one, other) = (of(shape("hush".into())), of(shape("hush-hush".into())));
+            let (null, unknown) = (of(Value::Null), of(Value::unknown()));
+            let mut breaches = check_apply(&schema, &one, &other);
+            for (config, planned) in
+                [(&one, &other), (&null, &one), (&unknown, &one), (&one, &unknown)]
+            {
+                breaches.extend(check_plan(&schema, config, &null, config, planned));
+            }
+            breaches.extend(check_final_plan(&schema, &one, &other));
+            breaches.extend(check_open(&schema, &one, &other));
+            breaches.extend(check_data(&schema, &one, &other));
+            assert!(breaches.len() >= 5, "{breaches:?}");
+            assert!(breaches.iter().all(|one| !one.to_string().contains("hush")), "{breaches:?}");
+        }
     }
 }

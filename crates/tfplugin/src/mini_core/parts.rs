@@ -97,7 +97,7 @@ impl MiniCore {
         wire::check(answer.diagnostics)?;
         self.deferral(answer.deferred)?;
         let value = wire::decode(answer.result, &ty)?;
-        let breaches = laws::check_data(schema, &config, &value);
+        let breaches = laws::check_open(schema, &config, &value);
         if !breaches.is_empty() {
             return Err(Refusal::Broken(breaches));
         }

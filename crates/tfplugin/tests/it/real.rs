@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 use tempfile::TempDir;
 use tfplugin::laws::Law;
 
-use crate::laws::type_name;
+use crate::laws::breaches::{BREACHES, Breach, Phase, Place};
 use crate::program::{PATIENCE, World, example, is_alive};
 
 /// Every core that there is, each once however many paths lead to it.
@@ -371,45 +371,106 @@ fn a_core_that_is_killed_leaves_no_orphan() {
     }
 }
 
+/// The errors that a core told.
+fn errors(output: &Output) -> Vec<String> {
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Json>(line).ok())
+        .map(|line| line["diagnostic"].clone())
+        .filter(|told| told["severity"] == "error")
+        .map(|error| {
+            // What the SDK tells itself did not travel.
+            for ours in ["Provider broke the law", "Value cannot be", "Unknown "] {
+                let said = error["summary"].as_str().unwrap_or_default();
+                assert!(!said.contains(ours), "{error}");
+            }
+            error.to_string()
+        })
+        .collect()
+}
+
+fn wrong_part(breach: &Breach, note: &str) -> String {
+    let kind = breach.type_name();
+    match breach.place {
+        Place::Data => format!("data \"{kind}\" \"t\" {{\n  prefix = \"a\"\n}}\n"),
+        Place::Open | Place::OpenUnasked => {
+            format!("ephemeral \"{kind}\" \"t\" {{\n  prefix = \"a\"\n}}\n")
+        }
+        _ => format!(
+            "resource \"{kind}\" \"t\" {{\n  name = \"imported\"\n  note = {note}\n  \
+             secret = \"hush\"\n  parts = [{{ text = \"first\", secret = \"hush\" }}, \
+             {{ text = \"second\" }}]\n  marks = [{{ word = \"a\" }}, {{ word = \"b\" }}]\n  \
+             by_key = {{ k = {{ text = \"kept\" }} }}\n  one = {{ text = \"single\" }}\n}}\n"
+        ),
+    }
+}
+
 #[test]
-fn a_real_core_refuses_the_laws_that_it_is_said_to_enforce() {
-    for core in Core::all("wrong") {
-        // Older ones do not look at identities.
-        let identities = core.is_at_least(1, 12);
-        for law in Law::ALL {
-            let kind = type_name(law);
+fn a_real_core_refuses_what_it_is_said_to_refuse() {
+    for program in programs() {
+        let mut wrong = Vec::new();
+        for phase in [Phase::Plan, Phase::Apply, Phase::Update, Phase::Destroy, Phase::Delete] {
+            let core = Core::new(program.clone(), "wrong");
+            let all = tried(&core, phase);
             let write = |note: &str| {
-                core.write(&format!(
-                "resource \"{kind}\" \"t\" {{\n  name = \"one\"\n  note = {note}\n  \
-                 secret = \"hush\"\n  parts = [{{ text = \"first\" }}, {{ text = \"second\" }}]\n}}\n"
-            ));
+                core.write(&all.iter().map(|one| wrong_part(one, note)).collect::<String>());
             };
             write("null");
-            let mut outputs = Vec::new();
-            if law == Law::ImportFinds {
-                // Without the SDK's guard this very command would take it for a success.
-                outputs.push(core.run(&["import", "-no-color", &format!("{kind}.t"), "x"]));
-            } else {
-                outputs.push(core.run(&["apply", "-auto-approve", "-no-color"]));
+            if !matches!(phase, Phase::Plan | Phase::Apply) {
+                core.apply();
                 write("\"more\"");
-                outputs.push(core.run(&["apply", "-auto-approve", "-no-color"]));
             }
-            let refused = outputs.iter().any(|output| !output.status.success());
-            let text: String = outputs.iter().map(said).collect();
-            match law {
-                // Data sources are not broken here.
-                Law::AnswerKeepsConfig => {}
-                Law::IdentityIsKnown if !identities => assert!(!refused, "{text}"),
-                // The SDK does not put these two on the wire.
-                Law::FitsSchema | Law::ImportFinds => assert!(refused, "{text}"),
-                law => {
-                    assert_eq!(refused, law.enforced_by_core(), "{law}: {text}");
-                    assert_eq!(text.contains("bug in the provider"), refused, "{law}: {text}");
+            let words: &[&str] = match phase {
+                Phase::Plan | Phase::Update | Phase::Import => &["plan", "-json"],
+                Phase::Apply => &["apply", "-auto-approve", "-json"],
+                Phase::Destroy => &["plan", "-destroy", "-json"],
+                Phase::Delete => &["destroy", "-auto-approve", "-json"],
+            };
+            let output = core.run(words);
+            let errors = errors(&output);
+            for breach in all {
+                let name = match breach.law {
+                    // Bytes that cannot be read: cores name the place in them and no more.
+                    Law::FitsSchema => "string is required".to_owned(),
+                    _ => format!("{}.t", breach.type_name()),
+                };
+                // Where it has no address it says it in words.
+                let error = errors.iter().find(|error| error.contains(&name));
+                if error.is_some() != breach.core {
+                    wrong.push(format!("{breach:?}: {error:?}"));
                 }
             }
-            let _ = std::fs::remove_file(core.folder.path().join("terraform.tfstate"));
         }
+        // The errors of an import do not all name what they are about: one at a time.
+        let core = Core::new(program.clone(), "wrong");
+        for breach in tried(&core, Phase::Import) {
+            let by = match breach.place {
+                Place::ImportByIdentity => "identity = { name = \"imported\" }",
+                _ => "id = \"imported\"",
+            };
+            let kind = breach.type_name();
+            let block = format!("import {{\n  to = {kind}.t\n  {by}\n}}\n");
+            core.write(&(wrong_part(breach, "null") + &block));
+            let output = core.run(&["plan", "-json"]);
+            let errors = errors(&output);
+            if errors.is_empty() == breach.core {
+                wrong.push(format!("{breach:?}: {errors:?}"));
+            }
+        }
+        assert!(wrong.is_empty(), "{}:\n{}", program.display(), wrong.join("\n"));
     }
+}
+
+/// The breaches that this core can come by in this phase.
+fn tried(core: &Core, phase: Phase) -> Vec<&'static Breach> {
+    // Older ones know no identities, and older ones still nothing ephemeral.
+    let (identities, ephemeral) = (core.is_at_least(1, 12), core.is_at_least(1, 11));
+    BREACHES
+        .iter()
+        .filter(|breach| breach.phase() == phase)
+        .filter(|breach| identities || breach.law != Law::IdentityIsKnown)
+        .filter(|breach| ephemeral || breach.law != Law::EphemeralKeepsConfig)
+        .collect()
 }
 
 #[test]
