@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{Action, IntegrationId, LastUsed, Marker, ObservedIntegration};
-use operations::{Context, KindLattice, take_inventory};
+use domain::{Action, IntegrationId, LastUsed};
+use operations::{Context, KindLattice, Problem, SeenIntegration, judge_listed, take_inventory};
 use policy::{
     scopes::Lattice,
     standing::{Facts, standing},
@@ -11,7 +11,7 @@ use policy::{
 use tfplugin::{
     Attr, Diagnostic, Diagnostics, Model, Set,
     data_source::{DataSource, Found},
-    erased::Call,
+    erased::{Call, Deferred},
 };
 
 use crate::{
@@ -84,7 +84,7 @@ pub(crate) struct Entry {
     /// Its name there.
     #[tf(computed)]
     pub name: Attr<String>,
-    /// Whether somebody declared it.
+    /// Whether somebody of this realm declared it.
     #[tf(computed)]
     pub managed: Attr<bool>,
     /// Whether its vendor made it.
@@ -99,7 +99,7 @@ pub(crate) struct Entry {
     /// Who is accountable for the technology.
     #[tf(computed)]
     pub technical_owner: Attr<String>,
-    /// `active` or `disabled`.
+    /// `active`, `disabled` or `quarantined`.
     #[tf(computed)]
     pub state: Attr<String>,
     /// Problem to what follows.
@@ -131,7 +131,7 @@ pub(crate) struct SeenCredential {
     /// Its type.
     #[tf(computed, name = "type")]
     pub credential_type: Attr<String>,
-    /// Whether it carries a mark of this realm.
+    /// Whether it is in a slot of this realm.
     #[tf(computed)]
     pub managed: Attr<bool>,
     /// When it was issued.
@@ -178,12 +178,33 @@ impl DataSource for Integrations {
     async fn read(
         &self,
         config: IntegrationsModel,
-        _call: &Call,
+        call: &Call,
     ) -> Result<Found<IntegrationsModel>, Diagnostics> {
         let mut model = config;
-        let context = self.shared.context().map_err(errors)?;
+        // What hangs on something that becomes known only in apply waits where the core takes that,
+        // and is an error elsewhere: half an inventory would be clean by silence.
+        let waits = |problem: &Problem| {
+            problem.code == "E-UNKNOWN-CONNECTION" && call.capabilities.deferral_allowed
+        };
+        let context = match self.shared.context() {
+            Ok(context) => context,
+            Err(problem) if waits(&problem) => {
+                return Ok(Found::from(model).defer(Deferred::ProviderConfigUnknown));
+            }
+            Err(problem) => return Err(errors(problem)),
+        };
         let names: Vec<String> = model.connections.value().into_iter().flatten().cloned().collect();
-        let inventory = take_inventory(&context, &names).await.map_err(errors)?;
+        let inventory = take_inventory(&context, &names)
+            .await
+            .map_err(|problem| errors(problem.at(&["connections"])))?;
+        let unknown = inventory.unreadable.values().find(|one| one.code == "E-UNKNOWN-CONNECTION");
+        match unknown {
+            Some(problem) if waits(problem) => {
+                return Ok(Found::from(model).defer(Deferred::ProviderConfigUnknown));
+            }
+            Some(problem) => return Err(errors(problem.clone())),
+            None => {}
+        }
         let mut gaps: Vec<SeenGap> = Vec::new();
         let gap = |connection: &str, what: String, why: &str| SeenGap {
             connection: connection.into(),
@@ -216,19 +237,17 @@ impl DataSource for Integrations {
             )
             .into());
         }
-        let mut entries: Vec<Entry> = inventory
-            .observations
-            .iter()
-            .flat_map(|(name, observation)| {
-                let context = &context;
-                let model = &model;
-                observation
-                    .integrations
-                    .iter()
-                    .map(move |one| entry(context, name, &observation.tenant, one, model))
-            })
-            .filter(|entry| wanted(entry, &model))
-            .collect();
+        let mut entries: Vec<Entry> = Vec::new();
+        for (name, observation) in &inventory.observations {
+            for one in &observation.integrations {
+                let id = IntegrationId::new(name.clone(), one.kind.clone(), one.key.clone());
+                let seen = judge_listed(&context, &id, &observation.tenant, one).await;
+                let entry = entry(&context, &id, &seen.map_err(errors)?, &model);
+                if wanted(&entry, &model) {
+                    entries.push(entry);
+                }
+            }
+        }
         entries.sort_by(|a, b| a.id.cmp(&b.id));
         let limit = model.limit.value().copied().unwrap_or(1000);
         if i64::try_from(entries.len()).unwrap_or(i64::MAX) > limit {
@@ -256,22 +275,18 @@ impl DataSource for Integrations {
 
 fn entry(
     context: &Context,
-    connection: &str,
-    tenant: &str,
-    one: &ObservedIntegration,
+    id: &IntegrationId,
+    seen: &SeenIntegration,
     model: &IntegrationsModel,
 ) -> Entry {
-    let id = IntegrationId::new(connection, one.kind.clone(), one.key.clone());
+    let one = &seen.observed;
     let record = one.record.clone().unwrap_or_default();
-    let managed = one.record.is_some() && !one.builtin;
-    let ours = |marker: &Option<String>| {
-        let (Some(realm), Some(marker)) =
-            (context.realm.as_deref(), marker.as_deref().and_then(Marker::parse))
-        else {
-            return false;
-        };
-        realm.key.as_ref().is_some_and(|key| marker.is_genuine(key, tenant, &one.vendor_id))
+    // What another realm's record governs is somebody else's.
+    let ours = match (context.realm.as_deref(), &record.realm) {
+        (Some(realm), Some(of)) => realm.id == *of,
+        _ => true,
     };
+    let managed = one.record.is_some() && !one.builtin && ours;
     let credentials: Vec<SeenCredential> = one
         .credentials
         .iter()
@@ -279,7 +294,7 @@ fn entry(
         .map(|credential| SeenCredential {
             key_id: Attr::Value(credential.key_id.clone()),
             credential_type: Attr::Value(credential.credential_type.clone()),
-            managed: Attr::Value(ours(&credential.marker)),
+            managed: Attr::Value(credential.live && !seen.unmanaged.contains(&credential.key_id)),
             issued_at: optional(credential.issued_at.map(moment)),
             expires_at: optional(credential.expires_at.map(moment)),
             last_used_on: match (model.include_usage == true, credential.last_used) {
@@ -288,12 +303,12 @@ fn entry(
             },
         })
         .collect();
-    let unmanaged = credentials.iter().filter(|one| one.managed != true).count();
-    let facts = Facts {
-        expires_on: record.expires_on.as_deref().and_then(|day| day.parse().ok()),
-        review_every: record.review_every.as_deref().and_then(|text| text.parse().ok()),
-        unmanaged: if managed { unmanaged } else { 0 },
-        ..Facts::default()
+    let facts = seen.facts(record.expires_on.as_deref(), record.review_every.as_deref());
+    // Of what nobody declared here nothing is expected; a mark that is not genuine is always wrong.
+    let facts = if managed {
+        facts
+    } else {
+        Facts { marker_forged: facts.marker_forged, ..Facts::default() }
     };
     let standing = standing(&facts, &context.rules, context.now());
     let scopes: BTreeSet<String> =
@@ -317,7 +332,7 @@ fn entry(
         environment: optional(record.environment),
         business_owner: optional(record.business_owner.map(|owner| owner.id)),
         technical_owner: optional(record.technical_owner.map(|owner| owner.id)),
-        state: if one.enabled { "active".into() } else { "disabled".into() },
+        state: seen.state(false).into(),
         standing: Attr::Value(
             standing
                 .into_iter()

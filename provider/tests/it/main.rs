@@ -2,6 +2,7 @@
 
 mod clock;
 mod governed;
+mod inventory;
 mod moved;
 mod promises;
 mod slots;

@@ -166,6 +166,7 @@ struct Wired {
     apps: Arc<dyn Sink>,
     people: Arc<People>,
     pinned: Option<String>,
+    unknown: bool,
 }
 
 impl fmt::Debug for Wired {
@@ -180,13 +181,26 @@ impl Connections for Wired {
         ["apps", "bao", "people", "vault"].map(str::to_owned).to_vec()
     }
     fn platform(&self, name: &str) -> Result<&'static dyn Platform, Problem> {
+        if !self.names().iter().any(|one| one == name) {
+            return Err(Problem::new(
+                "E-CONNECTION-UNKNOWN",
+                "There is no connection of that name",
+            )
+            .detail(format!("{name:?}."))
+            .at(&["connection_name"]));
+        }
         Ok(match name {
             "people" => wiring::platform("scim").unwrap(),
-            _ => platform(),
+            "bao" => platform(),
+            _ => wiring::platform("file").unwrap(),
         })
     }
     async fn get(&self, name: &str) -> Result<Connection, Problem> {
         let platform = self.platform(name)?;
+        if self.unknown && name == "bao" {
+            return Err(Problem::new("E-UNKNOWN-CONNECTION", "A connection is not known yet")
+                .detail("its address becomes known during apply"));
+        }
         let none = Connection { platform, connector: None, sink: None, directory: None };
         Ok(match name {
             "bao" => Connection { connector: Some(self.connector.clone()), ..none },
@@ -211,6 +225,8 @@ pub(crate) struct World {
     pub(crate) rules: Rules,
     /// The tenant that the connection must lead to.
     pub(crate) pinned: Option<String>,
+    /// A part of the connection becomes known during apply.
+    pub(crate) unknown: bool,
     runs: AtomicU32,
 }
 
@@ -232,6 +248,7 @@ impl World {
             ledger: Arc::new(MemoryLedger::new()),
             rules: Rules::default(),
             pinned: None,
+            unknown: false,
             runs: AtomicU32::new(0),
             clock,
         }
@@ -257,6 +274,7 @@ impl World {
             apps: self.apps.clone(),
             people: self.people.clone(),
             pinned: self.pinned.clone(),
+            unknown: self.unknown,
         };
         let key = RealmKey::new(&Secret::new("k".repeat(40)));
         let context = Context {
@@ -327,7 +345,7 @@ impl World {
             vendor_id: None,
             name: "invoice-sync".into(),
         };
-        self.fake.read(&object, Want::LEAN).await.unwrap().unwrap()
+        self.fake.read(&object, Want::PLAN).await.unwrap().unwrap()
     }
 
     /// Scopes that are live, in order.
