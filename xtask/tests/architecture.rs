@@ -69,3 +69,16 @@ fn no_crate_depends_on_what_it_should_not_know() {
     }
     assert!(wrong.is_empty(), "arrows that are not in the architecture: {wrong:#?}");
 }
+
+#[test]
+fn the_wire_is_the_sdk_s_business() {
+    let metadata = MetadataCommand::new().no_deps().exec().expect("cargo metadata");
+    for package in &metadata.packages {
+        let name = package.name.as_str();
+        let knows = package.dependencies.iter().any(|dependency| {
+            dependency.kind == DependencyKind::Normal
+                && ["tonic", "tonic-prost", "prost"].contains(&dependency.name.as_str())
+        });
+        assert!(!knows || ["tfplugin", "tfplugin-proto"].contains(&name), "{name} knows the wire");
+    }
+}
