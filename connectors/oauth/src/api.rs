@@ -1,5 +1,7 @@
 //! Their words: metadata (RFC 8414), registrations (RFC 7591, 7592), tokens (RFC 6749, 7009).
 
+use std::collections::BTreeSet;
+
 use connector::{
     Error, Outcome, Refusal, Result,
     transport::{Answer, Body},
@@ -20,6 +22,8 @@ pub(crate) struct Metadata {
     #[serde(default)]
     pub(crate) revocation_endpoint: Option<String>,
     #[serde(default)]
+    pub(crate) introspection_endpoint: Option<String>,
+    #[serde(default)]
     pub(crate) token_endpoint_auth_methods_supported: Option<Vec<String>>,
     #[serde(default)]
     pub(crate) token_endpoint_auth_signing_alg_values_supported: Option<Vec<String>>,
@@ -38,6 +42,33 @@ pub(crate) struct Registration {
 const THEIRS: [&str; 3] =
     ["client_id_issued_at", "client_secret_expires_at", "registration_client_uri"];
 
+/// The members of RFC 7591 §2, which every server knows.
+const STANDARD: [&str; 16] = [
+    "client_id",
+    "redirect_uris",
+    "token_endpoint_auth_method",
+    "grant_types",
+    "response_types",
+    "client_name",
+    "client_uri",
+    "logo_uri",
+    "scope",
+    "contacts",
+    "tos_uri",
+    "policy_uri",
+    "jwks_uri",
+    "jwks",
+    "software_id",
+    "software_version",
+];
+
+/// The members that a server must know that knows only the standard.
+pub(crate) fn standard(members: &Map<String, Value>) -> Map<String, Value> {
+    let mut members = members.clone();
+    members.retain(|name, _| STANDARD.contains(&name.as_str()));
+    members
+}
+
 fn unexpected(what: &str, message: &str) -> Error {
     Error::UnexpectedAnswer { what: what.to_owned(), message: message.to_owned() }
 }
@@ -51,7 +82,8 @@ pub(crate) fn parse<T: serde::de::DeserializeOwned>(what: &str, body: &[u8]) -> 
 }
 
 impl Registration {
-    /// Reads an answer; secrets leave the map at once.
+    /// Reads an answer; secrets leave the map at once. Whatever else is missing in it: a token that
+    /// it carries is the only one from now on.
     pub(crate) fn read(what: &str, body: &[u8]) -> Result<Registration> {
         let mut members: Map<String, Value> = parse(what, body)?;
         let mut take = |name: &str| match members.remove(name) {
@@ -61,11 +93,27 @@ impl Registration {
         let secret = take("client_secret").map(Secret::new);
         let token = take("registration_access_token").map(Secret::new);
         let uri = take("registration_client_uri");
-        let found = Registration { members, secret, token, uri };
-        if found.text("client_id").is_none() {
-            return Err(unexpected(what, "a registration without a client_id"));
+        Ok(Registration { members, secret, token, uri })
+    }
+
+    /// The grant types in force. Where none are named the standard's default is.
+    pub(crate) fn grants(&self) -> BTreeSet<String> {
+        let redirects = !self.texts("redirect_uris").is_empty();
+        match self.members.get("grant_types") {
+            Some(Value::Array(_)) => self.texts("grant_types").into_iter().collect(),
+            _ if redirects => BTreeSet::from(["authorization_code".to_owned()]),
+            _ => BTreeSet::new(),
         }
-        Ok(found)
+    }
+
+    /// Whether a member gives something.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        match self.members.get(name) {
+            None | Some(Value::Null) => false,
+            Some(Value::String(text)) => !text.trim().is_empty(),
+            Some(Value::Object(_)) if name == "jwks" => !self.keys().is_empty(),
+            Some(_) => true,
+        }
     }
 
     pub(crate) fn text(&self, name: &str) -> Option<&str> {

@@ -38,6 +38,15 @@ impl Phase {
     }
 }
 
+/// What we want of a client that stands nowhere at the server.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Wanted {
+    /// The grant types that it has when it is open.
+    pub(crate) grants: BTreeSet<String>,
+    pub(crate) enabled: bool,
+    pub(crate) record: Record,
+}
+
 /// One client's document.
 #[derive(Debug)]
 pub(crate) struct Entry {
@@ -46,10 +55,13 @@ pub(crate) struct Entry {
     pub(crate) client_id: String,
     pub(crate) uri: String,
     pub(crate) token: Secret,
-    /// The grant types that it has when it is open.
-    pub(crate) grants: BTreeSet<String>,
-    pub(crate) enabled: bool,
-    pub(crate) record: Record,
+    /// A client secret that the server made unasked, until it is of no use any more.
+    pub(crate) secret: Option<Secret>,
+    pub(crate) wanted: Wanted,
+    /// How many seconds its tokens live, once one was seen.
+    pub(crate) token_life: Option<i64>,
+    /// The server gave another token when it was only looked at.
+    pub(crate) turns: bool,
     /// The version that was read or written; 0 before the first.
     version: u64,
 }
@@ -62,9 +74,10 @@ impl Entry {
             client_id: String::new(),
             uri: String::new(),
             token: Secret::new(""),
-            grants,
-            enabled: true,
-            record,
+            secret: None,
+            wanted: Wanted { grants, enabled: true, record },
+            token_life: None,
+            turns: false,
             version: 0,
         }
     }
@@ -81,13 +94,19 @@ impl Entry {
             "name": self.name,
             "client_id": self.client_id,
             "uri": self.uri,
-            "grants": self.grants,
-            "enabled": self.enabled,
+            "grants": self.wanted.grants,
+            "enabled": self.wanted.enabled,
+            "token_life": self.token_life,
+            "turns": self.turns,
         });
-        Document::default()
+        let document = Document::default()
             .with("state", Secret::new(state.to_string()))
-            .with("record", Secret::new(self.record.to_json()))
-            .with("registration_token", self.token.duplicate())
+            .with("record", Secret::new(self.wanted.record.to_json()))
+            .with("registration_token", self.token.duplicate());
+        match &self.secret {
+            Some(secret) => document.with("client_secret", secret.duplicate()),
+            None => document,
+        }
     }
 
     fn read(document: &Document, version: u64) -> Option<Entry> {
@@ -107,9 +126,14 @@ impl Entry {
             client_id: text("client_id")?,
             uri: text("uri")?,
             token: document.get("registration_token")?.duplicate(),
-            grants: grants.filter_map(Value::as_str).map(str::to_owned).collect(),
-            enabled: state.get("enabled")?.as_bool()?,
-            record: Record::from_json(document.get("record")?.expose()).ok()?,
+            secret: document.get("client_secret").map(Secret::duplicate),
+            wanted: Wanted {
+                grants: grants.filter_map(Value::as_str).map(str::to_owned).collect(),
+                enabled: state.get("enabled")?.as_bool()?,
+                record: Record::from_json(document.get("record")?.expose()).ok()?,
+            },
+            token_life: state.get("token_life").and_then(Value::as_i64),
+            turns: state.get("turns").and_then(Value::as_bool).unwrap_or(false),
             version,
         })
     }

@@ -117,6 +117,20 @@ impl Error {
         }
     }
 
+    /// The same error where it came after a change was accepted: whatever a later call was refused,
+    /// the change may stand, and has to be observed.
+    #[must_use]
+    pub fn after_change(self, what: &str) -> Error {
+        match self.outcome() {
+            Outcome::Ambiguous => self,
+            Outcome::NotSent | Outcome::Refused => Error::Unreachable {
+                what: what.to_owned(),
+                message: format!("a part was accepted, and then: {self}"),
+                outcome: Outcome::Ambiguous,
+            },
+        }
+    }
+
     /// Why the platform said no, if it did.
     pub fn refusal(&self) -> Option<Refusal> {
         match self {

@@ -1,5 +1,7 @@
 //! The connector against a real authorization server.
 
+mod others;
+mod scripted;
 mod server;
 
 use std::{path::Path, sync::Arc};

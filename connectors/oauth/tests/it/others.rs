@@ -1,0 +1,363 @@
+//! Servers differ: the connector goes by the standards, not by one of them.
+
+use std::sync::Arc;
+
+use connector::{
+    Change, Children, Connector, IssueRequest, Issued, NewIntegration, ObjectRef, Outcome,
+    Platform, Probe, Setup, SystemClock, Want,
+};
+use domain::{GrantedScope, OwnerRef, Record, Scope, Secret, Settings, settings::Setting};
+use jiff::{SignedDuration, Timestamp};
+use secrets::MemorySink;
+use serde_json::json;
+
+use crate::{
+    KIND,
+    scripted::{Odd, Scripted},
+    shared, texts,
+};
+
+const SECRET: &str = "oauth_client_secret";
+const KEY: &str = "oauth_private_key";
+
+struct World {
+    server: Arc<Scripted>,
+    keyring: Arc<MemorySink>,
+    address: String,
+}
+
+impl World {
+    fn new() -> World {
+        World::at("https://login.acme.example", "https://login.acme.example")
+    }
+
+    fn at(issuer: &'static str, address: &str) -> World {
+        World {
+            server: Arc::new(Scripted::new(issuer)),
+            keyring: Arc::new(MemorySink::new()),
+            address: address.to_owned(),
+        }
+    }
+
+    /// As another process would have it.
+    fn connect(&self) -> Arc<dyn Connector> {
+        let setup = Setup {
+            name: "login".into(),
+            settings: Settings::default().with("address", Setting::Text(self.address.clone())),
+            credential: None,
+            credential_id: None,
+            transport: shared(self.server.clone()),
+            clock: Arc::new(SystemClock),
+            keyring: Some((self.keyring.clone(), "nhi/keyring".into())),
+        };
+        oauth::PLATFORM.connect(setup).unwrap().connector.unwrap()
+    }
+
+    async fn client(&self) -> ObjectRef {
+        let made = self.connect().create(&new()).await.unwrap();
+        ObjectRef {
+            kind: KIND.into(),
+            key: made.key,
+            vendor_id: Some(made.vendor_id),
+            name: "x".into(),
+        }
+    }
+
+    async fn issue(&self, object: &ObjectRef) -> connector::Result<Issued> {
+        let settings = Settings::default();
+        let request = IssueRequest {
+            credential_type: SECRET,
+            profile: "first-only",
+            marker: "m",
+            secret: None,
+            settings: &settings,
+            expires_at: None,
+        };
+        self.connect().issue(object, request).await
+    }
+
+    async fn probe(&self, object: &ObjectRef, secret: &Secret) -> Probe {
+        self.connect().probe(object, SECRET, secret).await.unwrap()
+    }
+}
+
+fn new() -> NewIntegration {
+    let owner = |name: &str| {
+        Some(OwnerRef { id: format!("owner/{name}"), email: Some(format!("{name}@acme.example")) })
+    };
+    NewIntegration {
+        kind: KIND.into(),
+        name: "x".into(),
+        settings: Settings::default().with("grant_types", texts(&["client_credentials"])),
+        record: Record {
+            realm: Some("k3x9q2".into()),
+            technical_owner: owner("payments"),
+            ..Record::default()
+        },
+    }
+}
+
+fn scopes(texts: &[&str]) -> Change {
+    let standing = |text: &&str| GrantedScope::standing(Scope::canonical(*text));
+    Change { scopes: Some(texts.iter().map(standing).collect()), ..Change::default() }
+}
+
+#[tokio::test]
+async fn a_server_that_merges_is_told_what_goes() {
+    for odd in [
+        Odd { merges: true, ..Odd::default() },
+        Odd { merges: true, refuses_null: true, ..Odd::default() },
+    ] {
+        let world = World::new();
+        let object = world.client().await;
+        world.issue(&object).await.unwrap();
+        world.connect().modify(&object, &scopes(&["tickets:read"])).await.unwrap();
+        world.server.be(odd);
+        let closed = world.connect().modify(&object, &scopes(&[])).await.unwrap();
+        assert!(closed.scopes.is_empty() && closed.parked);
+        let members = &world.server.clients()[0].members;
+        assert!(
+            !members.contains_key("scope") && members["grant_types"] == json!([]),
+            "{members:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_keeps_what_was_taken_away_is_named_and_can_still_be_managed() {
+    let world = World::new();
+    let object = world.client().await;
+    world.issue(&object).await.unwrap();
+    world.connect().modify(&object, &scopes(&["tickets:read"])).await.unwrap();
+    let odd = Odd { merges: true, refuses_null: true, ignores_empty: true, ..Odd::default() };
+    world.server.be(odd);
+    let error = world.connect().modify(&object, &scopes(&[])).await.unwrap_err();
+    assert_eq!(error.outcome(), Outcome::Ambiguous);
+    assert!(error.to_string().contains("`scope`"), "{error}");
+    world.server.be(Odd::default());
+    world.connect().modify(&object, &scopes(&[])).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_members_it_does_not_know_gets_those_of_the_standard() {
+    let world = World::new();
+    world.server.be(Odd { refuses_unknown: true, ..Odd::default() });
+    let object = world.client().await;
+    let now = world.connect().modify(&object, &scopes(&["tickets:read"])).await.unwrap();
+    assert_eq!(Some(now.scopes), scopes(&["tickets:read"]).scopes);
+    let change = Change {
+        settings: Some(
+            Settings::default().with("post_logout_redirect_uris", texts(&["https://a.example"])),
+        ),
+        ..Change::default()
+    };
+    let error = world.connect().modify(&object, &change).await.unwrap_err();
+    assert!(error.to_string().contains("post_logout_redirect_uris"), "{error}");
+}
+
+#[tokio::test]
+async fn grant_types_that_nobody_asked_for_are_found_out() {
+    let world = World::new();
+    let object = world.client().await;
+    world.issue(&object).await.unwrap();
+    world.server.be(Odd { adds_grant: Some("refresh_token"), ..Odd::default() });
+    let error = world.connect().modify(&object, &scopes(&["tickets:read"])).await.unwrap_err();
+    assert_eq!(error.outcome(), Outcome::Ambiguous);
+    assert!(error.to_string().contains("refresh_token"), "{error}");
+}
+
+#[tokio::test]
+async fn a_scope_that_is_forbidden_is_said_so_and_nothing_else_changes() {
+    let world = World::new();
+    let object = world.client().await;
+    world.server.be(Odd { forbids_scope: true, ..Odd::default() });
+    let record = Record { purpose: Some("another".into()), ..new().record };
+    let both = Change { record: Some(record.clone()), ..scopes(&["tickets:read"]) };
+    let error = world.connect().modify(&object, &both).await.unwrap_err();
+    assert_eq!(error.outcome(), Outcome::Refused);
+    assert!(error.to_string().contains("scopes") && !error.to_string().contains("lost"), "{error}");
+    let stands = world.connect().read(&object, Want::DEED).await.unwrap().unwrap();
+    assert_eq!(stands.record, Some(new().record), "what was refused is not recorded as done");
+    let change = Change { record: Some(record.clone()), ..Change::default() };
+    assert_eq!(world.connect().modify(&object, &change).await.unwrap().record, Some(record));
+}
+
+#[tokio::test]
+async fn contacts_that_a_server_drops_are_no_change_to_be_made_for_ever() {
+    let world = World::new();
+    world.server.be(Odd { drops_contacts: true, ..Odd::default() });
+    let object = world.client().await;
+    world.connect().modify(&object, &scopes(&["tickets:read"])).await.unwrap();
+    world.server.sent();
+    world.connect().modify(&object, &scopes(&["tickets:read"])).await.unwrap();
+    assert!(!world.server.sent().iter().any(|one| one.starts_with("PUT")));
+}
+
+#[tokio::test]
+async fn a_secret_that_comes_with_the_way_to_sign_in_is_the_one_that_is_issued() {
+    let world = World::new();
+    let object = world.client().await;
+    world.server.be(Odd { secret_turns_with_method: true, ..Odd::default() });
+    world.connect().modify(&object, &scopes(&["tickets:read"])).await.unwrap();
+    let first = world.issue(&object).await.unwrap().secret.unwrap();
+    world.connect().end(&object, "client_secret").await.unwrap();
+    let second = world.issue(&object).await.unwrap().secret.unwrap();
+    assert!(first != second);
+    assert!(matches!(world.probe(&object, &second).await, Probe::Accepted { .. }));
+    assert!(matches!(world.probe(&object, &first).await, Probe::Refused { .. }));
+}
+
+#[tokio::test]
+async fn a_secret_that_a_server_makes_unasked_is_told_and_not_lost() {
+    for hides_secret in [false, true] {
+        let world = World::new();
+        let object = world.client().await;
+        let first = world.issue(&object).await.unwrap().secret.unwrap();
+        world.server.be(Odd { reissues: true, ..Odd::default() });
+        let error = world.connect().modify(&object, &scopes(&["tickets:read"])).await.unwrap_err();
+        assert_eq!(error.outcome(), Outcome::Ambiguous);
+        assert!(error.to_string().contains("another client secret"), "{error}");
+        world.server.be(Odd { hides_secret, ..Odd::default() });
+        let now = Secret::new(world.server.clients()[0].secret.clone().unwrap());
+        let found = |secret: Secret| {
+            let (connector, object) = (world.connect(), object.clone());
+            async move { connector.find(&object, SECRET, &secret).await.unwrap().is_some() }
+        };
+        assert!(found(now).await, "the new one is known, whether the server shows it or not");
+        assert!(!found(first).await);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_forgets_nothing_is_found_out_by_use_and_a_control() {
+    let world = World::new();
+    let object = world.client().await;
+    world.connect().modify(&object, &scopes(&["tickets:read"])).await.unwrap();
+    let secret = world.issue(&object).await.unwrap().secret.unwrap();
+    world.server.be(Odd { forgets_nothing: true, ..Odd::default() });
+    world.connect().end(&object, "client_secret").await.unwrap();
+    let listed = world.connect().credentials(&object).await.unwrap();
+    assert!(listed.credentials.is_empty(), "by its word it is gone");
+    assert!(matches!(world.probe(&object, &secret).await, Probe::Accepted { .. }));
+    let control = world.connect().random_like(SECRET, &secret).unwrap();
+    assert!(matches!(world.probe(&object, &control).await, Probe::Refused { .. }));
+}
+
+#[tokio::test]
+async fn a_token_that_comes_with_a_look_is_kept_and_such_a_server_is_not_used() {
+    let world = World::new();
+    let object = world.client().await;
+    world.server.be(Odd { token_turns_with_look: true, tells_no_id: true, ..Odd::default() });
+    assert!(
+        world.connect().read(&object, Want::DEED).await.is_err(),
+        "the answer is no registration"
+    );
+    world.server.be(Odd { token_turns_with_look: true, ..Odd::default() });
+    let connector = world.connect();
+    let looks = (0..5).map(|_| connector.read(&object, Want::PLAN));
+    for read in futures::future::join_all(looks).await {
+        assert!(read.unwrap().is_some(), "and the token of that answer was kept all the same");
+    }
+    let notes = world.connect().notes().await;
+    assert!(notes.iter().any(|note| note.contains("not supported")), "{notes:#?}");
+    let another = NewIntegration { name: "y".into(), ..new() };
+    let error = world.connect().create(&another).await.unwrap_err();
+    assert!(error.to_string().contains("not supported"), "{error}");
+    assert_eq!(world.server.clients().len(), 1, "what was registered for it is gone again");
+}
+
+#[tokio::test]
+async fn a_client_that_is_born_open_is_closed_or_deleted_or_gone_on_with() {
+    let world = World::new();
+    world.server.be(Odd { registers_open: true, ..Odd::default() });
+    let object = world.client().await;
+    let stands = world.connect().read(&object, Want::DEED).await.unwrap().unwrap();
+    assert!(stands.parked && stands.credentials.unwrap().is_empty(), "closed by a second word");
+    assert_eq!(stands.record, Some(new().record));
+
+    let never = Odd { adds_grant: Some("client_credentials"), ..Odd::default() };
+    let world = World::new();
+    world.server.be(never.clone());
+    let error = world.connect().create(&new()).await.unwrap_err();
+    assert!(error.to_string().contains("deleted again"), "{error}");
+    assert!(world.server.clients().is_empty());
+    world.server.be(Odd { keeps_clients: true, ..never });
+    let error = world.connect().create(&new()).await.unwrap_err();
+    assert!(error.to_string().contains("next create goes on"), "{error}");
+    let foreign = Record { realm: Some("zzzzzz".into()), ..Record::default() };
+    let foreign = NewIntegration { record: foreign, ..new() };
+    assert!(world.connect().create(&foreign).await.is_err(), "by its own realm only");
+    world.server.be(Odd::default());
+    let object = world.client().await;
+    assert_eq!(world.server.clients().len(), 1, "the same client");
+    assert!(world.connect().read(&object, Want::DEED).await.unwrap().unwrap().parked);
+}
+
+#[tokio::test]
+async fn a_look_that_fails_after_a_change_leaves_it_ambiguous() {
+    let world = World::new();
+    let object = world.client().await;
+    world.server.be(Odd { blind_after_put: true, ..Odd::default() });
+    let error = world.connect().modify(&object, &scopes(&["tickets:read"])).await.unwrap_err();
+    assert_eq!(error.outcome(), Outcome::Ambiguous, "{error}");
+    world.server.be(Odd::default());
+    let stands = world.connect().read(&object, Want::DEED).await.unwrap().unwrap();
+    assert_eq!(Some(stands.scopes), scopes(&["tickets:read"]).scopes);
+}
+
+#[tokio::test]
+async fn a_client_is_closed_before_it_is_deleted() {
+    let world = World::new();
+    let object = world.client().await;
+    world.issue(&object).await.unwrap();
+    world.connect().modify(&object, &scopes(&["tickets:read"])).await.unwrap();
+    world.server.be(Odd { keeps_clients: true, ..Odd::default() });
+    assert!(world.connect().delete(&object).await.is_err());
+    assert_eq!(world.server.clients()[0].members["grant_types"], json!([]));
+    world.server.be(Odd::default());
+    world.connect().delete(&object).await.unwrap();
+    assert!(world.server.clients().is_empty());
+}
+
+#[tokio::test]
+async fn what_remains_of_tokens_is_what_the_server_says_and_does() {
+    let world = World::new();
+    let object = world.client().await;
+    world.connect().modify(&object, &scopes(&["tickets:read"])).await.unwrap();
+    assert_eq!(world.connect().sweep(&object, None).await.unwrap(), Children::Unknown);
+    let secret = world.issue(&object).await.unwrap().secret.unwrap();
+    let revoked = world.probe(&object, &secret).await;
+    assert!(matches!(revoked, Probe::Accepted { residual: None, .. }), "{revoked:?}");
+    let swept = world.connect().sweep(&object, None).await.unwrap();
+    let Children::Residual(Some(end)) = swept else { panic!("{swept:?}") };
+    let off = end.duration_since(Timestamp::now()) - SignedDuration::from_secs(1234);
+    assert!(off.abs() < SignedDuration::from_secs(60), "{off:#}");
+    // It says yes to a revocation, and asked afterwards still calls the token active.
+    world.server.be(Odd { revokes_nothing: true, ..Odd::default() });
+    let kept = world.probe(&object, &secret).await;
+    assert!(matches!(kept, Probe::Accepted { residual: Some(_), .. }), "{kept:?}");
+}
+
+#[tokio::test]
+async fn an_issuer_with_a_path_is_found_and_named_as_it_names_itself() {
+    let world =
+        World::at("https://login.acme.example/realms/a/", "https://login.acme.example/realms/a");
+    let object = world.client().await;
+    let connector = world.connect();
+    assert_eq!(connector.tenant().await.unwrap(), "https://login.acme.example/realms/a/");
+    connector.modify(&object, &scopes(&["tickets:read"])).await.unwrap();
+    let settings = Settings::default();
+    let secret = connector.choose_secret(KEY, &settings, "m").unwrap();
+    let request = IssueRequest {
+        credential_type: KEY,
+        profile: "add-ours",
+        marker: "m",
+        secret: Some(&secret),
+        settings: &settings,
+        expires_at: None,
+    };
+    connector.issue(&object, request).await.unwrap();
+    // The server takes only assertions for just this issuer.
+    let probed = connector.probe(&object, KEY, &secret).await.unwrap();
+    assert!(matches!(probed, Probe::Accepted { .. }), "{probed:?}");
+}
