@@ -248,3 +248,6 @@ impl Keyring {
         self.write(tenant, entry).await
     }
 }
+
+#[cfg(test)]
+mod golden;

@@ -296,6 +296,9 @@ pub(crate) fn decode(text: &str) -> Option<Claim> {
 }
 
 #[cfg(test)]
+mod golden;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
