@@ -38,6 +38,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("provider", &["tfplugin", "domain", "policy", "connector", "operations", "wiring"]),
     ("nhi", &["domain", "policy", "connector", "ledger", "operations", "wiring"]),
+    ("fuzzing", &["tfplugin", "domain", "policy", "wiring"]),
     ("acceptance-tests", &[]),
     ("xtask", &["acceptance-tests"]),
     ("chores", &["acceptance-tests", "connector", "provider", "tfplugin", "xtask"]),
