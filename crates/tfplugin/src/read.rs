@@ -37,10 +37,48 @@ impl<R: Resource> Registration<R> {
         state.without_unknowns()
     }
 
-    fn identity_of(&self, state: &Value) -> Option<Value> {
+    /// The identity of an object that was observed; a part that is unknown is a fault.
+    fn identity_of(
+        &self,
+        state: &Value,
+        step: &str,
+        diagnostics: &mut Diagnostics,
+    ) -> Option<Value> {
         let identities = self.identity.as_ref()?;
         let state = model::from_nullable::<R::Model>(state.clone()).ok().flatten()?;
-        Some((identities.of)(&self.resource, &state)).filter(Value::is_wholly_known)
+        let identity = (identities.of)(&self.resource, &state);
+        let unknown = identity.unknown_paths();
+        if unknown.is_empty() {
+            return Some(identity);
+        }
+        let unknown: Vec<String> = unknown.iter().map(ToString::to_string).collect();
+        diagnostics.error(
+            "Identity not complete",
+            format!(
+                "The {step} left {} of the identity of the {} unknown, and an identity is \
+                 complete. Report it to the provider's developers.",
+                unknown.join(", "),
+                R::TYPE_NAME
+            ),
+        );
+        None
+    }
+
+    /// In debug builds an answer without errors is held to the laws.
+    fn judge(
+        &self,
+        breaches: impl FnOnce() -> Vec<laws::Breach>,
+        identity: Option<&Value>,
+        diagnostics: &mut Diagnostics,
+    ) {
+        if !cfg!(debug_assertions) || diagnostics.has_errors() {
+            return;
+        }
+        let mut breaches = breaches();
+        if let (Some(identities), Some(identity)) = (&self.identity, identity) {
+            breaches.extend(laws::check_identity(&identities.schema, None, identity, true, true));
+        }
+        diagnostics.extend(laws::diagnostics(breaches));
     }
 
     async fn read_object(&self, request: ReadRequest) -> ReadResponse {
@@ -97,16 +135,18 @@ impl<R: Resource> Registration<R> {
                 self.keep_identity(&mut response);
             }
         }
-        if cfg!(debug_assertions) && !response.diagnostics.has_errors() {
-            let breaches = laws::check_read(&self.schema, &response.state);
-            response.diagnostics.extend(laws::diagnostics(breaches));
-        }
+        self.judge(
+            || laws::check_read(&self.schema, &response.state),
+            response.identity.as_ref().filter(|_| !response.state.is_null()),
+            &mut response.diagnostics,
+        );
         response
     }
 
     fn keep_identity(&self, response: &mut ReadResponse) {
         let Some(identities) = &self.identity else { return };
-        let Some(identity) = self.identity_of(&response.state) else { return };
+        let identity = self.identity_of(&response.state, "read", &mut response.diagnostics);
+        let Some(identity) = identity else { return };
         match &response.identity {
             Some(stored) if !nothing(stored) && !identities.mutable => {
                 if identity != *stored {
@@ -155,15 +195,16 @@ impl<R: Resource> Registration<R> {
                     self.observed(model::to_value(&state), "import", &mut response.diagnostics);
                 response.private = private.unwrap_or_default();
                 if self.identity.is_some() {
-                    response.identity = request
-                        .identity
-                        .filter(|identity| !nothing(identity))
-                        .or_else(|| self.identity_of(&response.state));
+                    response.identity =
+                        request.identity.filter(|identity| !nothing(identity)).or_else(|| {
+                            self.identity_of(&response.state, "import", &mut response.diagnostics)
+                        });
                 }
-                if cfg!(debug_assertions) && !response.diagnostics.has_errors() {
-                    let breaches = laws::check_import(&self.schema, &response.state);
-                    response.diagnostics.extend(laws::diagnostics(breaches));
-                }
+                self.judge(
+                    || laws::check_import(&self.schema, &response.state),
+                    response.identity.as_ref(),
+                    &mut response.diagnostics,
+                );
             }
             Err(diagnostics) => response.diagnostics = diagnostics,
         }
@@ -198,6 +239,11 @@ impl<R: Resource> Registration<R> {
         match upgraded {
             Ok(state) => {
                 response.value = self.observed(state, "upgrade", &mut response.diagnostics);
+                self.judge(
+                    || laws::check_read(&self.schema, &response.value),
+                    None,
+                    &mut response.diagnostics,
+                );
             }
             Err(diagnostics) => response.diagnostics = diagnostics,
         }
@@ -219,7 +265,10 @@ impl<R: Resource> Registration<R> {
             (identities.upgrade)(&self.resource, version, identity)
         };
         match upgraded {
-            Ok(value) => response.value = value,
+            Ok(value) => {
+                response.value = value;
+                self.judge(Vec::new, Some(&response.value), &mut response.diagnostics);
+            }
             Err(diagnostics) => response.diagnostics = diagnostics,
         }
         response
@@ -252,7 +301,13 @@ impl<R: Resource> Registration<R> {
                 response.state =
                     self.observed(model::to_value(&state), "move", &mut response.diagnostics);
                 response.private = private.unwrap_or_default();
-                response.identity = self.identity_of(&response.state);
+                response.identity =
+                    self.identity_of(&response.state, "move", &mut response.diagnostics);
+                self.judge(
+                    || laws::check_import(&self.schema, &response.state),
+                    response.identity.as_ref(),
+                    &mut response.diagnostics,
+                );
             }
             Ok(None) => response.diagnostics.error(
                 "Move not supported",

@@ -109,6 +109,7 @@ enum Slip {
     FailsAtOnce,
     InventsKind,
     RenamesInPlace,
+    HasNoIdentity,
 }
 
 #[derive(Default)]
@@ -239,7 +240,18 @@ impl Identity for Thing {
     type Identity = ThingIdentity;
 
     fn identity(&self, state: &ThingModel) -> ThingIdentity {
-        ThingIdentity { name: state.name.clone() }
+        match self.slip {
+            Slip::HasNoIdentity => ThingIdentity { name: Attr::unknown() },
+            _ => ThingIdentity { name: state.name.clone() },
+        }
+    }
+
+    fn upgrade_identity(
+        &self,
+        _version: i64,
+        _identity: serde_json::Value,
+    ) -> Result<ThingIdentity, Diagnostics> {
+        Ok(ThingIdentity { name: Attr::unknown() })
     }
 }
 
@@ -528,6 +540,38 @@ async fn an_identity_does_not_change_in_a_read() {
         })
         .await;
     assert!(read.diagnostics.to_string().contains("Unexpected identity change"));
+}
+
+#[tokio::test]
+async fn an_identity_that_is_not_complete_is_told_wherever_it_is_given() {
+    let thing = Thing::with(Slip::HasNoIdentity);
+    let read = ReadRequest {
+        state: config(&[("kind", "team".into())]),
+        private: Vec::new(),
+        identity: None,
+        provider_meta: Value::Null,
+        call: call(),
+    };
+    let import = ImportRequest { id: "x".to_owned(), identity: None, call: call() };
+    let moved = MoveRequest {
+        source_provider_address: "registry.terraform.io/acme/old".to_owned(),
+        source_type_name: "old_thing".to_owned(),
+        source_schema_version: 0,
+        source_state: json!({"name": "x"}),
+        source_private: Vec::new(),
+        source_identity: None,
+        call: call(),
+    };
+    for told in [
+        thing.read(read).await.diagnostics,
+        thing.import(import).await.diagnostics,
+        thing.move_state(moved).await.diagnostics,
+    ] {
+        assert!(told.to_string().contains("Identity not complete"), "{told}");
+        assert!(told.to_string().contains("left name of"), "{told}");
+    }
+    let told = thing.upgrade_identity(7, json!({}), call()).await.diagnostics;
+    assert!(told.to_string().contains("IdentityIsKnown"), "{told}");
 }
 
 #[tokio::test]

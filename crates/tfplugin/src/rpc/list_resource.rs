@@ -7,7 +7,7 @@ use tonic::Status;
 
 use super::{Service, convert};
 use crate::erased::{ListEvent, ListRequest, Outlet};
-use crate::{Diagnostic, Diagnostics};
+use crate::{Diagnostic, Diagnostics, laws};
 
 /// How many events may wait for the core.
 const AHEAD: usize = 16;
@@ -51,6 +51,17 @@ async fn list(
     while left > 0
         && let Some(event) = found.recv().await
     {
+        let mut told = event.diagnostics;
+        if cfg!(debug_assertions) && !told.has_errors() {
+            let mut breaches = Vec::new();
+            if let (Some(schema), Some(now)) = (identity, &event.identity) {
+                breaches.extend(laws::check_identity(schema, None, now, true, true));
+            }
+            if let Some(object) = &event.object {
+                breaches.extend(laws::check_read(resource.schema(), object));
+            }
+            told.extend(laws::diagnostics(breaches));
+        }
         let object = match (&event.object, request.include_resource_object) {
             (Some(object), true) => convert::encode(object, &ty)?,
             _ => None,
@@ -62,7 +73,7 @@ async fn list(
             identity: convert::encode_identity(event.identity.as_ref(), identity)?,
             display_name: event.display_name,
             resource_object: object,
-            diagnostic: convert::diagnostics(&event.diagnostics),
+            diagnostic: convert::diagnostics(&told),
         };
         if wire.send(Ok(event)).await.is_err() {
             break;

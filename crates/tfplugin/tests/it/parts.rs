@@ -57,6 +57,15 @@ async fn a_list_keeps_its_limit_and_gives_objects_only_when_asked() {
 }
 
 #[tokio::test]
+async fn a_listed_note_without_a_complete_identity_is_told() {
+    let world = World::new();
+    let core = world.core().await;
+    world.write("slip-1", "");
+    let refused = core.list("sample_note", json!({"prefix": "slip"}), 9, false).await.unwrap_err();
+    assert!(refused.to_string().contains("IdentityIsKnown"), "{refused}");
+}
+
+#[tokio::test]
 async fn an_action_tells_its_progress_and_then_its_end() {
     let world = World::new();
     let core = world.core().await;
