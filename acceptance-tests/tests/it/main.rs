@@ -9,7 +9,10 @@ mod import;
 mod life;
 mod oauth;
 
-use acceptance_tests::{Core, World};
+use acceptance_tests::{
+    Core, World,
+    world::{LEDGER, LOG, STATE},
+};
 
 /// One integration with scopes, schedule and credential, in the usual form.
 const BASE: &str = r#"
@@ -65,6 +68,7 @@ fn applied(story: impl Fn(&World) -> acceptance_tests::Result<()>) {
     in_world(BASE, |world| {
         world.apply()?;
         world.plan_is_empty()?;
+        world.no_secret_leaked(&[STATE, LOG, LEDGER])?;
         story(world)
     });
 }
@@ -74,7 +78,8 @@ fn in_world(main: &str, story: impl Fn(&World) -> acceptance_tests::Result<()>) 
     for core in Core::all().unwrap() {
         let path = core.path.display().to_string();
         let world = World::new(core, main).unwrap();
-        if let Err(error) = story(&world) {
+        // Whatever happened in it: no secret is anywhere.
+        if let Err(error) = story(&world).and_then(|()| world.no_secret_leaked(&[LOG])) {
             panic!("{path}: {error}");
         }
     }
