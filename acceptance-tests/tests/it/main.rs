@@ -4,6 +4,7 @@ mod commands;
 mod demo;
 mod directory;
 mod drift;
+mod examples;
 mod hostile;
 mod import;
 mod life;

@@ -1,0 +1,148 @@
+//! Every example is run as people would copy it.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use acceptance_tests::{Result, World};
+
+use crate::{BASE, holds, in_world};
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+/// What the examples leave to whoever copies them.
+const FINANCE: &str = r#"resource "nhi_owner" "finance" {
+  name  = "finance-operations"
+  email = "finance-ops@acme.example"
+}
+"#;
+
+fn files(folder: &str, ends: &str) -> Vec<(PathBuf, String)> {
+    let mut folders = vec![Path::new(ROOT).join(folder)];
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap().flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.to_string_lossy().ends_with(ends) {
+                found.push((path.clone(), fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The blocks of a configuration, each under the words that open it.
+fn blocks(text: &str) -> BTreeMap<String, String> {
+    let mut blocks = BTreeMap::new();
+    let mut open: Option<(String, String)> = None;
+    for line in text.lines() {
+        let opens = !line.starts_with([' ', '#', '}']) && line.ends_with(['{', '}']);
+        if let Some((_, block)) = &mut open {
+            *block += &format!("{line}\n");
+        } else if opens {
+            let name = line.split('{').next().unwrap_or(line).trim().to_owned();
+            open = Some((name, format!("{line}\n")));
+        }
+        let closed = line.starts_with('}') || opens && line.ends_with('}');
+        if let Some((name, block)) = open.take_if(|_| closed) {
+            blocks.insert(name, block);
+        }
+    }
+    blocks
+}
+
+/// Every block of every example, so that what one refers to is there.
+fn all_blocks() -> BTreeMap<String, String> {
+    let mut all = blocks(FINANCE);
+    for folder in ["examples/provider", "examples/resources", "examples/data-sources"] {
+        for (path, text) in files(folder, ".tf") {
+            let here = blocks(&text);
+            let begun = text.lines().filter(|line| line.starts_with(char::is_lowercase)).count();
+            assert!(begun > 0 && here.len() == begun, "{}", path.display());
+            all.extend(here);
+        }
+    }
+    all
+}
+
+/// A text with whatever else it needs around it.
+fn completed(text: &str) -> String {
+    let mut all = all_blocks();
+    for name in blocks(text).keys() {
+        all.remove(name);
+    }
+    all.into_values().fold(text.to_owned() + "\n", |whole, block| whole + &block + "\n")
+}
+
+/// The `hcl` blocks of every guide, and where each one stands.
+fn of_guides() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    for (path, text) in files("docs/guides", ".md") {
+        for (number, block) in text.split("```hcl\n").skip(1).enumerate() {
+            let code = block.split("```").next().unwrap_or_default().to_owned();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            found.push((format!("{name}, block {}", number + 1), code));
+        }
+    }
+    found
+}
+
+/// A body of `nhi.hcl`, which no core reads.
+fn is_configuration(code: &str) -> bool {
+    blocks(code).is_empty() || code.starts_with("connections")
+}
+
+fn valid(world: &World, place: &str, text: &str) -> Result<()> {
+    world.write("main.tf", text)?;
+    world.terraform(&["validate"])?.expect(0).map_err(|error| format!("{place}: {error}"))?;
+    Ok(())
+}
+
+#[test]
+fn every_example_is_applied_and_imported_as_it_stands() {
+    in_world(BASE, |world| {
+        for (path, text) in files("examples", ".tf") {
+            valid(world, &path.display().to_string(), &completed(&text))?;
+        }
+        let whole: String = all_blocks().into_values().collect::<Vec<_>>().join("\n");
+        world.write("main.tf", &whole)?;
+        let said = world.plan()?.expect(2)?;
+        holds(said.contains("0 to change, 0 to destroy"), "all is new", &said)?;
+        world.apply()?;
+        world.plan_is_empty()?;
+        for (path, text) in files("examples/resources", "import.sh") {
+            let place = path.display();
+            let words: Vec<&str> = text.split_whitespace().collect();
+            let ["terraform", "import", address, id] = words[..] else {
+                return Err(format!("{place}: {text}"));
+            };
+            world.terraform(&["state", "rm", address])?.expect(0)?;
+            let said = world.terraform(&["import", address, id]);
+            said?.expect(0).map_err(|error| format!("{place}: {error}"))?;
+        }
+        let said = world.plan()?.said;
+        holds(said.contains("0 to add") && said.contains("0 to destroy"), "all is known", &said)
+    });
+}
+
+#[test]
+fn every_configuration_in_a_guide_is_valid_and_can_be_planned() {
+    in_world(BASE, |world| {
+        let found = of_guides();
+        holds(found.len() >= 3, "the guides show configurations", &format!("{found:?}"))?;
+        for (place, code) in found {
+            if is_configuration(&code) {
+                continue;
+            }
+            valid(world, &place, &completed(&code))?;
+            let said = world.plan()?.expect(2).map_err(|error| format!("{place}: {error}"))?;
+            holds(said.contains("0 to destroy"), &place, &said)?;
+        }
+        Ok(())
+    });
+}
