@@ -4,6 +4,7 @@
 
 pub mod core;
 pub mod http;
+pub mod mirror;
 pub mod programs;
 pub mod secrets;
 pub mod servers;

@@ -8,6 +8,7 @@ mod examples;
 mod hostile;
 mod import;
 mod life;
+mod mirror;
 mod oauth;
 
 use acceptance_tests::{
