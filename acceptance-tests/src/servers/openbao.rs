@@ -247,6 +247,18 @@ exit "$code""#;
         Ok(answer.status == 200)
     }
 
+    /// What it answers the AppRole whose document this is.
+    ///
+    /// # Errors
+    ///
+    /// It cannot sign in, or no answer came.
+    pub fn status_for(&self, document: &Value, method: &str, path: &str) -> Result<u16> {
+        let login = json!({ "role_id": document["role_id"], "secret_id": document["secret_id"] });
+        let token = self.post("/v1/auth/approle/login", login)?;
+        let token = token["auth"]["client_token"].as_str().unwrap_or_default();
+        Ok(http::send(self.port, method, path, token, None)?.status)
+    }
+
     /// What a document of the KV store at `secret/` holds.
     ///
     /// # Errors

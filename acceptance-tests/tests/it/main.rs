@@ -10,6 +10,7 @@ mod import;
 mod life;
 mod mirror;
 mod oauth;
+mod rows;
 
 use acceptance_tests::{
     Core, World,
