@@ -82,6 +82,17 @@ const ADD_OURS: Profile = Profile {
 static ADDS: [Profile; 2] =
     [ADD_OURS, Profile { name: "add-marked", origin: Origin::VendorOnce, ..ADD_OURS }];
 
+/// The one secret of an app that has no other: unmarked, and shown again to whoever asks again.
+/// Promised only where [`Fake::promise_only`] says so.
+static FIRST_ONLY: Profile = Profile {
+    name: "first-only",
+    effect: Effect::Adds { max_live: Some(1) },
+    origin: Origin::VendorReadable,
+    marks: false,
+    sets_expiry: false,
+    ..ADD_OURS
+};
+
 static REPLACES: [Profile; 1] = [Profile {
     name: "replace-once",
     effect: Effect::Replaces,
@@ -267,6 +278,8 @@ struct State {
     counter: u64,
     tokens: BTreeMap<u64, Token>,
     only: Option<&'static str>,
+    refuses_new: bool,
+    complete: Option<bool>,
 }
 
 struct Object {
@@ -286,6 +299,8 @@ struct Key {
     issued_at: Timestamp,
     expires_at: Option<Timestamp>,
     used_at: Option<Timestamp>,
+    /// It is bound to other addresses.
+    refused_here: bool,
 }
 
 struct Token {
@@ -330,6 +345,17 @@ impl Fake {
     /// From now on credentials are promised in this way only.
     pub fn promise_only(&self, profile: &'static str) {
         self.lock().only = Some(profile);
+    }
+
+    /// From now on what is issued is refused from here, as if it were bound to other addresses.
+    pub fn refuse_new(&self, refuses: bool) {
+        self.lock().refuses_new = refuses;
+    }
+
+    /// From now on listings of credentials hide the newest one and say that they are incomplete, or
+    /// are whole again.
+    pub fn hide_newest(&self, hides: bool) {
+        self.lock().complete = Some(!hides);
     }
 
     /// From now on it is another tenant.
@@ -478,6 +504,7 @@ impl Hand<'_> {
             issued_at: self.now,
             expires_at: None,
             used_at: None,
+            refused_here: false,
         });
         id
     }
@@ -687,16 +714,21 @@ impl Connector for Fake {
     async fn credentials(&self, object: &ObjectRef) -> Result<CredentialListing> {
         let now = self.clock.now();
         self.call(Verb::Credentials, &object.key, |state| {
+            let complete = state.complete.unwrap_or(true);
             let found = state.object(object)?;
-            let credentials =
-                found.keys.iter().map(|one| one.observed(&object.kind, now)).collect();
-            Ok(CredentialListing { credentials, complete: true, requested_at: now })
+            let shown = found.keys.len() - usize::from(!complete && !found.keys.is_empty());
+            let shown = found.keys.iter().take(shown);
+            let credentials = shown.map(|one| one.observed(&object.kind, now)).collect();
+            Ok(CredentialListing { credentials, complete, requested_at: now })
         })
     }
 
     async fn promises(&self, credential_type: &str) -> Result<Vec<Promise>> {
         let types = KINDS.iter().flat_map(|kind| kind.credential_types);
         let only = self.lock().only;
+        if only == Some(FIRST_ONLY.name) && credential_type == KEY {
+            return Ok(vec![Promise { profile: &FIRST_ONLY, because: None }]);
+        }
         let found = types
             .filter(|one| one.name == credential_type)
             .flat_map(|one| one.profiles)
@@ -717,6 +749,7 @@ impl Connector for Fake {
         self.call(Verb::Issue, &object.key, |state| {
             state.counter += 1;
             let id = format!("k{}", state.counter);
+            let refused_here = state.refuses_new;
             let found = state.object(object)?;
             if request.expires_at.is_some_and(|end| end <= now) {
                 return Err(refused("issue", Refusal::Invalid));
@@ -735,6 +768,18 @@ impl Connector for Fake {
                     ours.duplicate()
                 }
                 ("add-marked", None) => made,
+                ("first-only", None) => match found.keys.first() {
+                    Some(there) => {
+                        return Ok(Issued {
+                            key_id: there.id.clone(),
+                            secret: Some(there.secret.duplicate()),
+                            issued_at: Some(there.issued_at),
+                            expires_at: None,
+                            already_there: true,
+                        });
+                    }
+                    None => made,
+                },
                 ("replace-once", None) => {
                     found.keys.clear();
                     made
@@ -744,10 +789,11 @@ impl Connector for Fake {
             let key = Key {
                 id: id.clone(),
                 secret: secret.duplicate(),
-                marker: (request.profile != "replace-once").then(|| request.marker.to_owned()),
+                marker: request.profile.starts_with("add-").then(|| request.marker.to_owned()),
                 issued_at: now,
                 expires_at: request.expires_at,
                 used_at: None,
+                refused_here,
             };
             found.keys.push(key);
             Ok(Issued {
@@ -806,7 +852,9 @@ impl Connector for Fake {
             let enabled = found.enabled;
             let key = found.keys.iter_mut().find(|one| one.secret == *secret && one.lives(now));
             Ok(match key {
-                Some(_) if !enabled => Probe::Refused { class: "403 denied".into() },
+                Some(key) if !enabled || key.refused_here => {
+                    Probe::Refused { class: "403 denied".into() }
+                }
                 Some(key) => {
                     key.used_at = Some(now);
                     Probe::Accepted { residual: None, scopes: None }

@@ -182,21 +182,18 @@ pub async fn goal_of_create(context: &Context, spec: &SlotSpec) -> Result<Goal, 
         return Ok(Goal::Rotate { to: 1, at_once: false });
     };
     let claim = document.claim;
-    let next = Goal::Rotate { to: claim.generation + 1, at_once: claim.parked_for_replace };
-    if claim.parked_for_replace || claim.current.is_none() && !claim.phase.is_open() {
-        return Ok(next);
-    }
+    let at_once = claim.parked_for_replace;
+    let next = Goal::Rotate { to: claim.generation + 1, at_once };
     if claim.phase.is_open() {
-        let ending = matches!(
-            claim.phase,
-            policy::rotation::Phase::Retiring | policy::rotation::Phase::Proving
-        );
         // What was begun is finished first; an ending that was begun is followed by a new one.
-        return Ok(if ending {
+        return Ok(if is_ending(&claim) {
             next
         } else {
-            Goal::Rotate { to: claim.generation, at_once: false }
+            Goal::Rotate { to: claim.generation, at_once }
         });
+    }
+    if claim.parked_for_replace || claim.current.is_none() {
+        return Ok(next);
     }
     let key_id = claim.current.unwrap_or_default();
     let listing = context
@@ -312,8 +309,17 @@ pub async fn declare_slot(context: &Context, spec: &SlotSpec) -> Result<(), Prob
 pub async fn goal_of_resume(context: &Context, spec: &SlotSpec, at: u64) -> Result<Goal, Problem> {
     let tenant = context.tenant(&spec.id.integration.connection).await?;
     let store = crate::claim::ClaimStore::open(context, &tenant, &spec.vendor_id, &spec.id).await?;
-    let to = store.read().await?.map_or(at.max(1), |document| document.claim.generation);
+    let to = store.read().await?.map_or(at.max(1), |document| {
+        // All that there was is being ended, and the slot is still wanted.
+        let gone = is_ending(&document.claim) && document.claim.current.is_none();
+        document.claim.generation + u64::from(gone)
+    });
     Ok(Goal::Rotate { to, at_once: false })
+}
+
+fn is_ending(claim: &policy::rotation::Claim) -> bool {
+    use policy::rotation::Phase;
+    matches!(claim.phase, Phase::Retiring | Phase::Proving)
 }
 
 /// Keeps what a replacement would end, until its successor works.

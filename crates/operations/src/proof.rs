@@ -32,18 +32,24 @@ pub(crate) struct Rounds {
     pub(crate) sent: u32,
 }
 
-/// Sends rounds until one tells, the platform's lag is over, or its patience is used up.
+/// Sends rounds until one tells, the platform's lag is over, or its patience is used up, of which
+/// some is spent already.
 pub(crate) async fn rounds(
     connector: &dyn Connector,
     object: &ObjectRef,
     credential_type: &str,
     profile: &Profile,
+    spent: u32,
     new: &Secret,
     old: &Secret,
 ) -> Rounds {
     let budget = profile.probe;
-    // A round refuses twice: a random one and the old one.
-    let most = u32::from(budget.in_window / 2).max(u32::from(budget.between_successes >= 2));
+    // A round refuses twice: a random one and the old one. What this run was refused before counts.
+    let most = u32::from(budget.in_window).saturating_sub(spent) / 2;
+    if most == 0 && budget.between_successes >= 2 {
+        let says = "the platform stands no more refused sign-ins now".to_owned();
+        return Rounds { refused: false, says, sent: 0 };
+    }
     if budget.between_successes < 2 {
         let says = "the platform stands no refused sign-in".to_owned();
         return Rounds { refused: false, says, sent: 0 };
@@ -63,12 +69,12 @@ pub(crate) async fn rounds(
                 Err(error) => Answer::Void(error.to_string()),
             };
         let new_before = ask(new).await;
-        let (random_answer, old_answer) = if new_before == Answer::Accepted {
-            (ask(&random).await, ask(old).await)
+        let not_asked = || Answer::Void("not asked".into());
+        let (random_answer, old_answer, new_after) = if new_before == Answer::Accepted {
+            (ask(&random).await, ask(old).await, ask(new).await)
         } else {
-            (Answer::Void("not asked".into()), Answer::Void("not asked".into()))
+            (not_asked(), not_asked(), not_asked())
         };
-        let new_after = ask(new).await;
         sent += 1;
         let round = Round { new_before, random: random_answer, old: old_answer, new_after };
         let says = judge(&round);

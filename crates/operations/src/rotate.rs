@@ -4,11 +4,15 @@
 //! write-ahead record and the lock: it is written before the platform is called, so a run that dies
 //! anywhere leaves what the next one needs.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
-use connector::{Children, Connector, IssueRequest, ObjectRef, Probe, Profile, Refusal};
+use connector::{Children, Connector, Effect, IssueRequest, ObjectRef, Probe, Profile, Refusal};
 use data_encoding::HEXLOWER;
-use domain::{Direction, Marker, Secret, realm::digest_of};
+use domain::{Direction, Marker, RealmKey, Secret, realm::digest_of};
 use jiff::Timestamp;
 use ledger::{Change as Row, NewEntry};
 use policy::{
@@ -16,14 +20,14 @@ use policy::{
     rotation::{Claim, Goal, Key, Main, Origin, Phase, Previous, Step, View, next_step},
     schedule::later,
 };
-use secrets::{Expect, Look, SinkError};
+use secrets::{Document, Expect, Look, SinkError};
 use serde_json::json;
 
 use crate::{
     Context, Deed, Problem, Revoked,
     claim::{ClaimDocument, ClaimStore},
     credential,
-    document::{Meta, compose, secret_in},
+    document::{META, Meta, compose, matches, secret_in},
     drift::schedule_json,
     journal::moment,
     proof::{gone_from_listing, rounds},
@@ -31,7 +35,9 @@ use crate::{
 };
 
 /// More steps than any deed takes: a circle is a fault, not a way.
-const MOST_STEPS: usize = 80;
+const MOST_STEPS: usize = 40;
+/// How often one step is tried whose answer is lost, before the error is told.
+const MOST_TRIES: u32 = 3;
 
 /// One deed on one slot.
 pub(crate) struct Machine<'a> {
@@ -53,12 +59,18 @@ pub(crate) struct Machine<'a> {
     keys: Vec<Key>,
     complete: bool,
     memory: Option<(String, u64, Secret)>,
-    verified: Option<bool>,
-    swept: bool,
-    proven: bool,
-    destroyed: bool,
+    mains: Vec<Main>,
+    // What was done counts for the very epoch, and key, that it was done for.
+    verified: Option<(u64, String, bool)>,
+    swept: Option<u64>,
+    proven: Option<u64>,
+    destroyed: Option<u64>,
     children: BTreeMap<String, Children>,
-    accepted: Vec<String>,
+    accepted: BTreeSet<String>,
+    /// Refused sign-ins since one worked, and in all.
+    refused: u32,
+    refusals: u32,
+    tries: BTreeMap<String, u32>,
     revoked: Vec<Revoked>,
     began: bool,
     waited: Duration,
@@ -86,6 +98,7 @@ impl<'a> Machine<'a> {
         })?;
         let origin = match profile.origin {
             connector::Origin::Ours | connector::Origin::OursPublicKey => Origin::Ours,
+            connector::Origin::VendorReadable if !profile.marks => Origin::VendorReadable,
             connector::Origin::VendorOnce | connector::Origin::VendorReadable => {
                 Origin::VendorMarked
             }
@@ -112,12 +125,16 @@ impl<'a> Machine<'a> {
             keys: Vec::new(),
             complete: false,
             memory: None,
+            mains: Vec::new(),
             verified: None,
-            swept: false,
-            proven: false,
-            destroyed: false,
+            swept: None,
+            proven: None,
+            destroyed: None,
             children: BTreeMap::new(),
-            accepted: Vec::new(),
+            accepted: BTreeSet::new(),
+            refused: 0,
+            refusals: 0,
+            tries: BTreeMap::new(),
             revoked: Vec::new(),
             began: false,
             waited: Duration::ZERO,
@@ -127,7 +144,10 @@ impl<'a> Machine<'a> {
 
     /// Steps until the goal is reached.
     pub(crate) async fn run(&mut self) -> Result<(), Problem> {
-        for _ in 0..MOST_STEPS {
+        // Each sink has its own steps; waiting for somebody is none.
+        let most = MOST_STEPS + 4 * self.sinks.0.len();
+        let mut steps = 0;
+        while steps < most {
             let view = self.observe().await?;
             let step = next_step(&view, self.goal, self.origin);
             tracing::debug!(slot = self.what, ?step, "next step");
@@ -136,18 +156,30 @@ impl<'a> Machine<'a> {
                 Step::Hold(why) => return Err(self.hold(&view, why).await),
                 Step::Refuse(why) => return Err(self.refuse(&view, why)),
                 Step::Wait => self.wait().await?,
-                step => self.execute(&view, step).await?,
+                step => {
+                    steps += 1;
+                    self.execute(&view, step).await?;
+                }
             }
         }
         Err(Problem::new("E-NO-END", "A rotation came to no end")
-            .detail(format!("{}: more than {MOST_STEPS} steps; nothing is lost.", self.what))
+            .detail(format!("{}: more than {most} steps; nothing is lost.", self.what))
             .next("nhi ledger show, and tell us what it says"))
+    }
+
+    /// An answer was lost: the next look tells whether it was done. Looking is not repeating; but
+    /// what is lost again and again is told.
+    fn lost(&mut self, step: &str, problem: impl FnOnce() -> Problem) -> Result<(), Problem> {
+        let tries = self.tries.entry(step.to_owned()).or_default();
+        *tries += 1;
+        if *tries >= MOST_TRIES { Err(problem()) } else { Ok(()) }
     }
 
     /// What was ended, and who reached the goal if it was not this run.
     pub(crate) fn done(self) -> (Vec<Revoked>, Option<String>) {
         let owner = self.claim.map(|document| document.claim.owner);
-        (self.revoked, owner.filter(|_| !self.began))
+        let ours = &self.context.run.id;
+        (self.revoked, owner.filter(|owner| !self.began && owner != ours))
     }
 
     // ---- looking -------------------------------------------------------------------------------
@@ -173,15 +205,21 @@ impl<'a> Machine<'a> {
             let now = document
                 .and_then(Meta::of)
                 .filter(|meta| meta.ours(realm, &self.what, &self.spec.vendor_id));
-            let now = now.as_ref();
+            let epoch = now.as_ref().map_or(0, |meta| meta.epoch);
+            // What is revoked says that nothing is current.
+            let now = now.as_ref().filter(|meta| !meta.revoked);
             mains.push(Main {
                 place: delivery.place(),
                 version,
-                generation: now.filter(|meta| !meta.revoked).map(|meta| meta.generation),
+                generation: now
+                    .filter(|meta| intact(key, self.spec, delivery, document, meta))
+                    .map(|meta| meta.generation),
+                epoch,
                 key_id: now.map(|meta| meta.key_id.clone()),
                 occupied,
             });
         }
+        self.mains.clone_from(&mains);
         let listing = self.connector.credentials(&self.object).await.or_else(|error| {
             match (&error, self.goal) {
                 // Ended together with its integration, or recreated: none of ours is left there.
@@ -221,6 +259,16 @@ impl<'a> Machine<'a> {
             .as_ref()
             .and_then(|document| document.written_at)
             .is_some_and(|at| self.context.now() >= later(at, self.context.rules.claim_ttl));
+        let epoch = claim.as_ref().map(|claim| claim.epoch);
+        let new = claim.as_ref().and_then(|claim| claim.new.as_ref());
+        let verified = self
+            .verified
+            .as_ref()
+            .filter(|(at, key_id, _)| Some(*at) == epoch && Some(key_id) == new)
+            .map(|(.., works)| *works);
+        let done = |at: Option<u64>| at.is_some() && at == epoch;
+        let (swept, proven, destroyed) =
+            (done(self.swept), done(self.proven), done(self.destroyed));
         let held = claim.as_ref().is_some_and(|claim| claim.phase == Phase::Held);
         let was_held = *self.was_held.get_or_insert(held);
         let known = self.spec.known.as_ref();
@@ -235,10 +283,12 @@ impl<'a> Machine<'a> {
             was_held,
             complete: self.complete,
             memory: self.memory.as_ref().map(|(key_id, epoch, _)| (key_id.clone(), *epoch)),
-            verified: self.verified,
-            swept: self.swept,
-            proven: self.proven,
-            destroyed: self.destroyed,
+            verified,
+            patience: self.patience(),
+            ended: self.accepted.clone(),
+            swept,
+            proven,
+            destroyed,
         })
     }
 
@@ -305,16 +355,46 @@ impl<'a> Machine<'a> {
 
     /// Writes a claim; losing the race is no error: the next look sees who won.
     async fn write_claim(
-        &self,
+        &mut self,
         claim: &Claim,
         pending: Option<&Secret>,
         version: Option<u64>,
-    ) -> Result<bool, Problem> {
+    ) -> Result<Option<u64>, Problem> {
         match self.store.write(claim, pending, version).await {
-            Ok(_) => Ok(true),
-            Err(SinkError::Conflict { .. } | SinkError::Ambiguous { .. }) => Ok(false),
+            Ok(version) => Ok(Some(version)),
+            Err(SinkError::Conflict { .. }) => Ok(None),
+            Err(error @ SinkError::Ambiguous { .. }) => {
+                self.lost("claim", || error.into()).map(|()| None)
+            }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Takes the claim and journals it. What cannot be journalled is not begun: the claim goes back
+    /// to what it was, under the new epoch.
+    async fn take_claim(
+        &mut self,
+        claim: &Claim,
+        pending: Option<&Secret>,
+        entry: NewEntry,
+    ) -> Result<bool, Problem> {
+        let version = self.claim.as_ref().map(|document| document.version);
+        let Some(version) = self.write_claim(claim, pending, version).await? else {
+            return Ok(false);
+        };
+        self.began = true;
+        self.memory = None;
+        if let Err(problem) = self.context.journal(entry).await {
+            let (back, pending) = match self.claim.take() {
+                Some(before) => (Claim { epoch: claim.epoch, ..before.claim }, before.pending),
+                None => (released(claim), None),
+            };
+            if let Err(problem) = self.write_claim(&back, pending.as_ref(), Some(version)).await {
+                tracing::warn!(%problem, "the claim was not given back; it ends by itself");
+            }
+            return Err(problem);
+        }
+        Ok(true)
     }
 
     async fn change_claim(
@@ -325,8 +405,9 @@ impl<'a> Machine<'a> {
         let document = self.claimed()?;
         let mut claim = document.claim.clone();
         change(&mut claim);
-        let pending = document.pending.as_ref().filter(|_| keep_pending);
-        self.write_claim(&claim, pending, Some(document.version)).await?;
+        let version = document.version;
+        let pending = document.pending.as_ref().filter(|_| keep_pending).map(Secret::duplicate);
+        self.write_claim(&claim, pending.as_ref(), Some(version)).await?;
         Ok(())
     }
 
@@ -350,7 +431,9 @@ impl<'a> Machine<'a> {
 
     fn highest_epoch(&self) -> u64 {
         let claimed = self.claim.as_ref().map_or(0, |document| document.claim.epoch);
-        self.keys.iter().filter_map(|key| key.ours).map(|(_, epoch)| epoch).fold(claimed, u64::max)
+        let marked = self.keys.iter().filter_map(|key| key.ours).map(|(_, epoch)| epoch);
+        let written = self.mains.iter().map(|main| main.epoch);
+        marked.chain(written).fold(claimed, u64::max)
     }
 
     /// S1: the first write. Everything that a later run needs is in it.
@@ -361,6 +444,16 @@ impl<'a> Machine<'a> {
                 .detail(format!("{}: a new credential has nowhere to go.", self.what))
                 .next("name one in deliver_to")
                 .at(&["deliver_to"]));
+        }
+        if let Effect::Adds { max_live: Some(most) } = self.profile.effect
+            && view.keys.iter().filter(|key| key.live).count() >= usize::from(most)
+        {
+            return Err(Problem::new("E-ROTATE", "This platform makes no further credential")
+                .detail(format!(
+                    "{}: {most} may live at a time, and that is there. Nothing was changed.",
+                    self.what
+                ))
+                .next("choose another type of credential, or replace the integration"));
         }
         let deed = Deed {
             object: self.what.clone(),
@@ -407,27 +500,14 @@ impl<'a> Machine<'a> {
             reason: self.reason.to_owned(),
             auth: leave.auth().to_owned(),
             hold: None,
-            parked_for_replace: false,
+            // Until its successor is promoted: what fails before that can be tried again.
+            parked_for_replace: before.is_some_and(|document| document.claim.parked_for_replace),
         };
-        let version = before.map(|document| document.version);
-        if self.write_claim(&claim, pending.as_ref(), version).await? {
-            self.fresh();
-            let entry = self
-                .entry("rotation.claimed", &claim)
-                .detail("reason", self.reason)
-                .detail("profile", self.profile.name);
-            self.context.journal(entry).await?;
-        }
-        Ok(())
-    }
-
-    /// What was seen under an earlier epoch no longer counts.
-    fn fresh(&mut self) {
-        self.began = true;
-        self.verified = None;
-        self.swept = false;
-        self.proven = false;
-        self.destroyed = false;
+        let entry = self
+            .entry("rotation.claimed", &claim)
+            .detail("reason", self.reason)
+            .detail("profile", self.profile.name);
+        self.take_claim(&claim, pending.as_ref(), entry).await.map(drop)
     }
 
     async fn take_over(&mut self, view: &View) -> Result<(), Problem> {
@@ -441,13 +521,9 @@ impl<'a> Machine<'a> {
             claim.hold = None;
             claim.mains = versions(view);
         }
-        let pending = document.pending.as_ref();
-        if self.write_claim(&claim, pending, Some(document.version)).await? {
-            let entry = self.entry("claim.taken_over", &claim).detail("from", from);
-            self.fresh();
-            self.context.journal(entry).await?;
-        }
-        Ok(())
+        let pending = document.pending.as_ref().map(Secret::duplicate);
+        let entry = self.entry("claim.taken_over", &claim).detail("from", from);
+        self.take_claim(&claim, pending.as_ref(), entry).await.map(drop)
     }
 
     /// S3: the issuing call. Sent once.
@@ -486,7 +562,7 @@ impl<'a> Machine<'a> {
                 ended.outcome = Some("done".into());
                 self.context.note(ended.detail("key", issued.key_id.clone())).await;
                 match (issued.secret, self.origin) {
-                    (Some(secret), Origin::VendorMarked) => {
+                    (Some(secret), Origin::VendorMarked | Origin::VendorReadable) => {
                         self.memory = Some((issued.key_id, claim.epoch, secret));
                         Ok(())
                     }
@@ -496,11 +572,10 @@ impl<'a> Machine<'a> {
             Err(error) => {
                 ended.outcome = Some(format!("{:?}", error.outcome()).to_lowercase());
                 self.context.note(ended).await;
-                if error.outcome() == connector::Outcome::Ambiguous {
-                    // The next look tells whether it was done. Looking is not repeating.
-                    return Ok(());
-                }
                 let problem = Problem::not_done(&self.what, "issue a credential", &error);
+                if error.outcome() == connector::Outcome::Ambiguous {
+                    return self.lost("issue", || problem);
+                }
                 self.release(&claim).await;
                 Err(problem)
             }
@@ -508,17 +583,9 @@ impl<'a> Machine<'a> {
     }
 
     /// Nothing was issued: the claim goes back to what was there before.
-    async fn release(&self, claim: &Claim) {
-        let Some(document) = &self.claim else { return };
-        let back = Claim {
-            phase: Phase::Free,
-            generation: claim.generation.saturating_sub(1),
-            new: None,
-            previous: Vec::new(),
-            known: Default::default(),
-            ..claim.clone()
-        };
-        if let Err(problem) = self.write_claim(&back, None, Some(document.version)).await {
+    async fn release(&mut self, claim: &Claim) {
+        let Some(version) = self.claim.as_ref().map(|document| document.version) else { return };
+        if let Err(problem) = self.write_claim(&released(claim), None, Some(version)).await {
             tracing::warn!(%problem, "the claim was not given back; it ends by itself");
         }
     }
@@ -528,10 +595,11 @@ impl<'a> Machine<'a> {
         let document = self.claimed()?;
         let claim =
             Claim { phase: Phase::Stored, new: Some(key_id.clone()), ..document.claim.clone() };
+        let version = document.version;
         let held =
             self.memory.as_ref().filter(|(held, ..)| *held == key_id).map(|(_, _, secret)| secret);
-        let pending = held.or(document.pending.as_ref());
-        if self.write_claim(&claim, pending, Some(document.version)).await? {
+        let pending = held.or(document.pending.as_ref()).map(Secret::duplicate);
+        if self.write_claim(&claim, pending.as_ref(), Some(version)).await?.is_some() {
             self.memory = None;
             let entry = self.entry("rotation.stored", &claim).detail("key", key_id);
             self.context.journal(entry).await?;
@@ -544,40 +612,56 @@ impl<'a> Machine<'a> {
     async fn verify(&mut self) -> Result<(), Problem> {
         let document = self.claimed()?;
         let claim = document.claim.clone();
-        let Some(pending) = &document.pending else {
-            self.verified = Some(false);
+        let Some(key_id) = claim.new.clone() else { return Ok(()) };
+        let Some(pending) = document.pending.as_ref().map(Secret::duplicate) else {
+            self.verified = Some((claim.epoch, key_id, false));
             return Ok(());
         };
-        let kind = self.spec.credential_type.name;
         let takes_use =
             self.profile.verify.takes_use && self.spec.settings.count("num_uses").is_some();
-        let surface = if takes_use {
+        let (works, surface) = if takes_use {
             // A sign-in would use up what is not ours to use.
-            let found = self.connector.find(&self.object, kind, pending).await;
-            self.verified = Some(found.is_ok_and(|found| found.is_some()));
-            "looked-up"
+            let kind = self.spec.credential_type.name;
+            let found = self.connector.find(&self.object, kind, &pending).await;
+            (found.is_ok_and(|found| found.is_some()), "looked-up")
         } else {
-            match self.connector.probe(&self.object, kind, pending).await {
-                Ok(Probe::Accepted { .. }) => self.verified = Some(true),
-                Ok(Probe::Refused { class }) => {
-                    tracing::warn!(slot = self.what, class, "the new credential is refused");
-                    self.verified = Some(false);
-                }
-                Err(error) => {
-                    return Err(Problem::not_done(
-                        &self.what,
-                        "sign in with the new credential",
-                        &error,
-                    ));
-                }
+            let works = self.sign_in(&pending).await.map_err(|error| {
+                Problem::not_done(&self.what, "sign in with the new credential", &error)
+            })?;
+            // A platform counts refusals until one sign-in works. The current one is at hand.
+            if !works && let Some(current) = self.current_secret(&claim).await? {
+                let _ = self.sign_in(&current).await;
             }
-            "sign-in"
+            (works, "sign-in")
         };
-        if self.verified == Some(true) {
+        self.verified = Some((claim.epoch, key_id, works));
+        if works {
             let entry = self.entry("rotation.verified", &claim).detail("surface", surface);
             self.context.journal(entry).await?;
         }
         Ok(())
+    }
+
+    /// One sign-in, counted.
+    async fn sign_in(&mut self, secret: &Secret) -> connector::Result<bool> {
+        let kind = self.spec.credential_type.name;
+        match self.connector.probe(&self.object, kind, secret).await? {
+            Probe::Accepted { .. } => {
+                self.refused = 0;
+                Ok(true)
+            }
+            Probe::Refused { class } => {
+                tracing::warn!(slot = self.what, class, "a sign-in is refused");
+                self.refused += 1;
+                self.refusals += 1;
+                Ok(false)
+            }
+        }
+    }
+
+    /// One more refusal locks nobody out.
+    fn patience(&self) -> bool {
+        self.refused < u32::from(self.profile.probe.between_successes).max(1)
     }
 
     /// S6: the document that consumers read, at the very version that the claim found.
@@ -626,8 +710,9 @@ impl<'a> Machine<'a> {
                     .detail("version", version.number);
                 self.context.journal(entry).await
             }
-            // Who was faster, or whether it was written, is seen at the next look.
-            Err(SinkError::Conflict { .. } | SinkError::Ambiguous { .. }) => Ok(()),
+            // Who was faster is seen at the next look, and so is what stands there now.
+            Err(SinkError::Conflict { .. }) => Ok(()),
+            Err(error @ SinkError::Ambiguous { .. }) => self.lost(place, || error.into()),
             Err(error) => Err(error.into()),
         }
     }
@@ -652,24 +737,15 @@ impl<'a> Machine<'a> {
     /// S7: the pending secret leaves custody; earlier keys are kept for their time.
     async fn park(&mut self) -> Result<(), Problem> {
         let document = self.claimed()?;
+        let version = document.version;
         let mut claim = document.claim.clone();
-        // A mirror that a crash left behind is repaired here, before plan reads it.
-        for (delivery, sink) in &self.sinks.0 {
-            if let Some(stored) = sink.read(&delivery.path).await?
-                && let Some(meta) = stored.document.as_ref().and_then(Meta::of)
-            {
-                let mirror = meta.mirror(stored.version.number);
-                let look = sink.look(&delivery.path).await?;
-                if look.is_none_or(|look| look.mirror != mirror) {
-                    sink.write_mirror(&delivery.path, &mirror).await?;
-                }
-            }
-        }
+        self.repair_mirrors().await?;
         claim.previous = self.kept(&claim.previous, self.context.now());
         claim.current = claim.new.take();
         claim.phase = if claim.previous.is_empty() { Phase::Free } else { Phase::Parked };
         claim.known.clear();
-        if self.write_claim(&claim, None, Some(document.version)).await? {
+        claim.parked_for_replace = false;
+        if self.write_claim(&claim, None, Some(version)).await?.is_some() {
             let kind =
                 if claim.phase == Phase::Free { "rotation.closed" } else { "rotation.overlapping" };
             let mut entry = self.entry(kind, &claim);
@@ -679,6 +755,24 @@ impl<'a> Machine<'a> {
             }
             let entry = self.rows(entry, &claim, "current");
             self.context.note(entry).await;
+        }
+        Ok(())
+    }
+
+    /// A mirror that a crash left behind is repaired before plan reads it.
+    async fn repair_mirrors(&self) -> Result<(), Problem> {
+        let (realm, _) = self.context.realm_key()?;
+        for (delivery, sink) in &self.sinks.0 {
+            if let Some(stored) = sink.read(&delivery.path).await?
+                && let Some(meta) = stored.document.as_ref().and_then(Meta::of)
+                && meta.of_slot(realm, &self.what)
+            {
+                let mirror = meta.mirror(stored.version.number);
+                let look = sink.look(&delivery.path).await?;
+                if look.is_none_or(|look| look.mirror != mirror) {
+                    sink.write_mirror(&delivery.path, &mirror).await?;
+                }
+            }
         }
         Ok(())
     }
@@ -725,40 +819,55 @@ impl<'a> Machine<'a> {
     }
 
     /// R4: the same content once more, so that a promote that is still on its way finds another
-    /// version.
+    /// version; where nothing is current any more, it says so. Where there is nothing yet, a document
+    /// without a secret takes the place.
     async fn fence(&mut self, place: &str) -> Result<(), Problem> {
-        self.rewrite(place, |meta| meta).await
-    }
-
-    async fn rewrite(&self, place: &str, change: impl FnOnce(Meta) -> Meta) -> Result<(), Problem> {
+        let claim = self.claimed()?.claim.clone();
+        let revoking = claim.phase == Phase::Retiring;
         let Some((delivery, sink)) = self.sinks.0.iter().find(|(one, _)| one.place() == place)
         else {
             return Ok(());
         };
-        let Some(stored) = sink.read(&delivery.path).await? else { return Ok(()) };
-        let Some(document) = stored.document else { return Ok(()) };
         let (realm, _) = self.context.realm_key()?;
-        let ours = |meta: &Meta| meta.of_slot(realm, &self.what);
-        let Some(meta) = Meta::of(&document).filter(ours) else { return Ok(()) };
-        let Some(secret) = secret_in(self.spec.credential_type, &delivery.fields, &document) else {
-            return Ok(());
+        let stored = sink.read(&delivery.path).await?;
+        let expect =
+            stored.as_ref().map_or(Expect::Nothing, |one| Expect::Version(one.version.number));
+        let document = stored.and_then(|stored| stored.document);
+        let (again, meta) = match document {
+            Some(document) => {
+                match Meta::of(&document).filter(|meta| meta.of_slot(realm, &self.what)) {
+                    Some(meta) => {
+                        let meta = Meta { revoked: meta.revoked || revoking, ..meta };
+                        (document.with(META, Secret::new(meta.to_json())), Some(meta))
+                    }
+                    None => (document, None),
+                }
+            }
+            None => {
+                let meta = Meta {
+                    realm: realm.to_owned(),
+                    slot: self.what.clone(),
+                    vendor_id: self.spec.vendor_id.clone(),
+                    generation: claim.generation,
+                    epoch: claim.epoch,
+                    key_id: String::new(),
+                    fingerprint: String::new(),
+                    promoted_at: None,
+                    previous: Vec::new(),
+                    revoked: true,
+                };
+                (Document::default().with(META, Secret::new(meta.to_json())), Some(meta))
+            }
         };
-        let meta = change(meta);
-        let keep = Some(document).filter(|_| delivery.merge);
-        let again = compose(
-            self.spec.credential_type,
-            &delivery.fields,
-            &self.spec.vendor_id,
-            &secret,
-            &meta,
-            keep,
-        );
-        match sink.write(&delivery.path, &again, Expect::Version(stored.version.number)).await {
+        match sink.write(&delivery.path, &again, expect).await {
             Ok(version) => {
-                sink.write_mirror(&delivery.path, &meta.mirror(version.number)).await?;
+                if let Some(meta) = meta {
+                    sink.write_mirror(&delivery.path, &meta.mirror(version.number)).await?;
+                }
                 Ok(())
             }
-            Err(SinkError::Conflict { .. } | SinkError::Ambiguous { .. }) => Ok(()),
+            Err(SinkError::Conflict { .. }) => Ok(()),
+            Err(error @ SinkError::Ambiguous { .. }) => self.lost(place, || error.into()),
             Err(error) => Err(error.into()),
         }
     }
@@ -779,13 +888,8 @@ impl<'a> Machine<'a> {
             hold: None,
             ..document.claim.clone()
         };
-        if self.write_claim(&claim, pending.as_ref(), Some(document.version)).await? {
-            self.memory = None;
-            self.fresh();
-            let entry = self.entry("rotation.begun_again", &claim);
-            self.context.journal(entry).await?;
-        }
-        Ok(())
+        let entry = self.entry("rotation.begun_again", &claim);
+        self.take_claim(&claim, pending.as_ref(), entry).await.map(drop)
     }
 
     /// The keys to end are named in the claim before one of them is touched.
@@ -796,6 +900,8 @@ impl<'a> Machine<'a> {
             None => (keys.iter().map(|one| one.generation).max().unwrap_or(0), None),
         };
         let revoking = self.goal == Goal::Revoke;
+        // A promote may be on its way only where somebody was at work.
+        let at_work = before.as_ref().is_some_and(|claim| claim.phase.is_open());
         let claim = Claim {
             generation,
             epoch: self.highest_epoch() + 1,
@@ -805,29 +911,19 @@ impl<'a> Machine<'a> {
             known: Default::default(),
             current: current.filter(|_| !revoking),
             new: None,
-            mains: versions(view),
+            mains: if at_work { versions(view) } else { BTreeMap::new() },
             previous: keys,
             reason: self.reason.to_owned(),
             auth: "policy:narrowing".to_owned(),
             hold: None,
-            parked_for_replace: false,
+            parked_for_replace: !revoking && before.is_some_and(|claim| claim.parked_for_replace),
         };
-        let version = self.claim.as_ref().map(|document| document.version);
-        if self.write_claim(&claim, None, version).await? {
-            self.fresh();
-            let named: Vec<&str> = claim.previous.iter().map(|one| one.key_id.as_str()).collect();
-            let entry = self
-                .entry("rotation.retiring", &claim)
-                .detail("reason", self.reason)
-                .detail("keys", json!(named));
-            self.context.journal(entry).await?;
-            if revoking {
-                for main in &view.mains {
-                    self.rewrite(&main.place, |meta| Meta { revoked: true, ..meta }).await?;
-                }
-            }
-        }
-        Ok(())
+        let named: Vec<&str> = claim.previous.iter().map(|one| one.key_id.as_str()).collect();
+        let entry = self
+            .entry("rotation.retiring", &claim)
+            .detail("reason", self.reason)
+            .detail("keys", json!(named));
+        self.take_claim(&claim, None, entry).await.map(drop)
     }
 
     /// S10: by id, never by name.
@@ -847,10 +943,12 @@ impl<'a> Machine<'a> {
         match ended {
             Ok(_) => {
                 entry.outcome = Some("done".into());
-                self.accepted.push(key_id.to_owned());
+                self.accepted.insert(key_id.to_owned());
             }
             Err(error) if error.outcome() == connector::Outcome::Ambiguous => {
                 entry.outcome = Some("ambiguous".into());
+                let problem = Problem::not_done(&self.what, "end a credential", &error);
+                self.lost(key_id, || problem)?;
             }
             Err(error) => {
                 return Err(Problem::not_done(&self.what, "end a credential", &error));
@@ -875,7 +973,7 @@ impl<'a> Machine<'a> {
             .sum();
         let entry = self.entry("rotation.swept", &claim).detail("children", swept);
         self.context.note(entry).await;
-        self.swept = true;
+        self.swept = Some(claim.epoch);
         self.change_claim(|claim| claim.phase = Phase::Proving, false).await
     }
 
@@ -888,9 +986,12 @@ impl<'a> Machine<'a> {
             let mut refused = false;
             if let (Some(new), Some(old)) = (&new, &old) {
                 let kind = self.spec.credential_type.name;
+                let spent = self.refusals;
                 let shown =
-                    rounds(&*self.connector, &self.object, kind, self.profile, new, old).await;
+                    rounds(&*self.connector, &self.object, kind, self.profile, spent, new, old)
+                        .await;
                 refused = shown.refused;
+                self.refusals += 2 * shown.sent;
                 let entry = self
                     .entry("probe.round", &claim)
                     .detail("key", one.key_id.clone())
@@ -929,7 +1030,7 @@ impl<'a> Machine<'a> {
             self.context.note(entry).await;
             self.revoked.push(Revoked { key_id: one.key_id.clone(), grade, residual_until });
         }
-        self.proven = true;
+        self.proven = Some(claim.epoch);
         Ok(())
     }
 
@@ -939,7 +1040,14 @@ impl<'a> Machine<'a> {
         }
         let Some((delivery, sink)) = self.sinks.0.last() else { return Ok(None) };
         let stored = sink.read(&delivery.path).await?.and_then(|stored| stored.document);
+        let (realm, _) = self.context.realm_key()?;
         Ok(stored
+            .filter(|document| {
+                Meta::of(document).is_some_and(|meta| {
+                    meta.ours(realm, &self.what, &self.spec.vendor_id)
+                        && Some(&meta.key_id) == claim.current.as_ref()
+                })
+            })
             .and_then(|document| secret_in(self.spec.credential_type, &delivery.fields, &document)))
     }
 
@@ -978,7 +1086,7 @@ impl<'a> Machine<'a> {
                 self.context.note(entry).await;
             }
         }
-        self.destroyed = true;
+        self.destroyed = Some(claim.epoch);
         Ok(())
     }
 
@@ -999,6 +1107,9 @@ impl<'a> Machine<'a> {
         for key_id in late {
             self.end(&key_id, "late").await?;
         }
+        if claim.current.is_none() {
+            self.repair_mirrors().await?;
+        }
         let version = self.claimed()?.version;
         let closed = Claim {
             phase: Phase::Free,
@@ -1007,7 +1118,7 @@ impl<'a> Machine<'a> {
             new: None,
             ..claim
         };
-        if self.write_claim(&closed, None, Some(version)).await? {
+        if self.write_claim(&closed, None, Some(version)).await?.is_some() {
             let mut entry = self.entry("rotation.closed", &closed);
             entry = if self.goal == Goal::Revoke {
                 entry.change(Row::SlotEnded {
@@ -1084,8 +1195,9 @@ impl<'a> Machine<'a> {
         {
             let held =
                 Claim { phase: Phase::Held, hold: Some(why.into()), ..document.claim.clone() };
-            let pending = document.pending.as_ref();
-            if let Err(problem) = self.write_claim(&held, pending, Some(document.version)).await {
+            let (pending, version) =
+                (document.pending.as_ref().map(Secret::duplicate), document.version);
+            if let Err(problem) = self.write_claim(&held, pending.as_ref(), Some(version)).await {
                 tracing::warn!(%problem, "the hold was not written");
             }
             let entry = self.entry("rotation.held", &held).detail("why", why);
@@ -1103,6 +1215,32 @@ impl<'a> Machine<'a> {
 
 fn occupied_place(view: &View) -> Option<&str> {
     view.mains.iter().find(|main| main.occupied.is_some()).map(|main| main.place.as_str())
+}
+
+/// Nothing was issued: what a claim goes back to.
+fn released(claim: &Claim) -> Claim {
+    Claim {
+        phase: Phase::Free,
+        generation: claim.generation.saturating_sub(1),
+        new: None,
+        previous: Vec::new(),
+        known: BTreeSet::new(),
+        ..claim.clone()
+    }
+}
+
+/// Whether a document still holds the secret that it says it does.
+fn intact(
+    key: &RealmKey,
+    spec: &SlotSpec,
+    delivery: &Delivery,
+    document: Option<&Document>,
+    meta: &Meta,
+) -> bool {
+    let secret =
+        document.and_then(|document| secret_in(spec.credential_type, &delivery.fields, document));
+    secret
+        .is_some_and(|secret| matches(&key.fingerprint(&secret), &meta.fingerprint) != Some(false))
 }
 
 fn versions(view: &View) -> BTreeMap<String, u64> {
@@ -1175,7 +1313,7 @@ pub(crate) fn occupied_by_others(
     realm: &str,
     slot: &str,
     delivery: &Delivery,
-    document: &secrets::Document,
+    document: &Document,
     look: Option<&Look>,
 ) -> Option<&'static str> {
     let says = Meta::of(document);

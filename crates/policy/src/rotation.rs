@@ -122,7 +122,9 @@ pub struct Main {
     pub version: u64,
     /// The generation that it holds; `None` where it holds nothing of ours.
     pub generation: Option<u64>,
-    /// The key that it says is current.
+    /// The epoch under which that was written; 0 where it holds nothing of ours.
+    pub epoch: u64,
+    /// The key that it says is current; `None` where it says that nothing is.
     pub key_id: Option<String>,
     /// Something of somebody else is there: `sink-occupied`, or `foreign-realm` where another
     /// realm's mark stands in it.
@@ -163,13 +165,17 @@ pub struct View {
     pub complete: bool,
     /// A secret in this process' memory: its key and the epoch under which it was issued.
     pub memory: Option<(String, u64)>,
-    /// The new key was verified by this process under this epoch.
+    /// This very new key was verified by this process under this very epoch.
     pub verified: Option<bool>,
-    /// Children of ended keys were swept in this run.
+    /// The platform stands one more refused sign-in before one must work.
+    pub patience: bool,
+    /// Keys whose end the platform accepted in this run.
+    pub ended: BTreeSet<String>,
+    /// Children of ended keys were swept under this epoch by this process.
     pub swept: bool,
-    /// The ending was proven, as far as it can be, in this run.
+    /// The ending was proven, as far as it can be, under this epoch by this process.
     pub proven: bool,
-    /// Earlier versions were destroyed in this run.
+    /// Earlier versions were destroyed under this epoch by this process.
     pub destroyed: bool,
 }
 
@@ -199,6 +205,8 @@ pub enum Origin {
     Ours,
     /// The platform does, with our marker in the same call.
     VendorMarked,
+    /// The platform does, one only and unmarked, and shows it to whoever asks again.
+    VendorReadable,
 }
 
 /// What to do next.
@@ -256,14 +264,14 @@ const ATTEMPTS: u32 = 3;
 /// Decides the next step.
 pub fn next_step(view: &View, goal: Goal, origin: Origin) -> Step {
     match &view.claim {
-        Some(claim) if claim.phase == Phase::Held => held(view, claim, goal),
+        Some(claim) if claim.phase == Phase::Held => held(view, claim, goal, origin),
         Some(claim) if claim.phase.is_open() && !view.mine => match goal {
             Goal::Revoke => Step::TakeOver,
             _ if view.stale => Step::TakeOver,
             _ => Step::Wait,
         },
         Some(claim) if claim.phase.is_open() => go_on(view, claim, goal, origin),
-        Some(claim) => at_rest(view, claim, goal),
+        Some(claim) => at_rest(view, claim, goal, origin),
         None => match goal {
             Goal::Rotate { to, .. }
                 if anchor(view).is_some_and(|main| main.generation >= Some(to))
@@ -273,10 +281,7 @@ pub fn next_step(view: &View, goal: Goal, origin: Origin) -> Step {
             }
             Goal::Rotate { .. } => begin(view),
             Goal::Retire { .. } => Step::Done,
-            Goal::Revoke => match marked(view) {
-                keys if keys.is_empty() => Step::Done,
-                keys => Step::BeginEnding(keys),
-            },
+            Goal::Revoke => revoke_at_rest(view, all_keys(view, None, origin)),
         },
     }
 }
@@ -289,42 +294,53 @@ fn is_live(view: &View, key_id: &str) -> bool {
     view.keys.iter().any(|key| key.key_id == key_id && key.live)
 }
 
-/// Live keys that carry a genuine marker of this slot.
-fn marked(view: &View) -> Vec<Previous> {
-    view.keys
-        .iter()
-        .filter(|key| key.live)
-        .filter_map(|key| Some((key, key.ours?.0)))
-        .map(|(key, generation)| Previous {
-            key_id: key.key_id.clone(),
-            generation,
-            retire_not_before: None,
-            held_version: None,
-        })
-        .collect()
-}
-
-/// All live keys of the slot: those that the claim names and those that carry its marker.
-fn all_keys(view: &View, claim: &Claim) -> Vec<Previous> {
-    let mut keys: Vec<Previous> =
-        claim.previous.iter().filter(|one| is_live(view, &one.key_id)).cloned().collect();
-    let named =
-        claim.current.iter().chain(&claim.new).filter(|id| is_live(view, id)).map(|id| Previous {
-            key_id: id.clone(),
-            generation: claim.generation,
-            retire_not_before: None,
-            held_version: None,
-        });
-    for one in named.chain(marked(view)) {
-        if !keys.iter().any(|have| have.key_id == one.key_id) {
-            keys.push(one);
+/// All live keys of the slot: those that the claim, the sinks and the caller's books name, those
+/// that carry its marker, and where none can be marked the one that came after the claim.
+fn all_keys(view: &View, claim: Option<&Claim>, origin: Origin) -> Vec<Previous> {
+    let mut keys: Vec<Previous> = claim.map_or_else(Vec::new, |claim| claim.previous.clone());
+    let mut name = |key_id: &str, generation: u64| {
+        if !keys.iter().any(|have| have.key_id == key_id) {
+            keys.push(Previous {
+                key_id: key_id.to_owned(),
+                generation,
+                retire_not_before: None,
+                held_version: None,
+            });
+        }
+    };
+    if let Some(claim) = claim {
+        for key_id in claim.current.iter().chain(&claim.new) {
+            name(key_id, claim.generation);
         }
     }
+    for main in &view.mains {
+        if let Some(key_id) = &main.key_id {
+            name(key_id, main.generation.unwrap_or(0));
+        }
+    }
+    if let Some((key_id, generation)) = &view.known {
+        name(key_id, *generation);
+    }
+    for key in &view.keys {
+        if let Some((generation, _)) = key.ours {
+            name(&key.key_id, generation);
+        }
+    }
+    if let Some(claim) = claim.filter(|claim| claim.phase == Phase::Intent)
+        && origin == Origin::VendorReadable
+    {
+        for key in view.keys.iter().filter(|key| !claim.known.contains(&key.key_id)) {
+            name(&key.key_id, claim.generation);
+        }
+    }
+    keys.retain(|one| may_live(view, &one.key_id));
     keys
 }
 
-fn begin_ending(view: &View, keys: Vec<Previous>) -> Step {
-    if keys.is_empty() && view.complete { Step::Close } else { Step::BeginEnding(keys) }
+/// Nobody is at work. Where nothing lives, the sinks still say so.
+fn revoke_at_rest(view: &View, keys: Vec<Previous>) -> Step {
+    let said = view.mains.iter().any(|main| main.key_id.is_some());
+    if keys.is_empty() && !said { Step::Done } else { Step::BeginEnding(keys) }
 }
 
 /// A key that somebody issued who had lost the claim by then: it carries a genuine marker of this
@@ -341,18 +357,21 @@ fn late_orphan<'a>(view: &'a View, claim: &Claim) -> Option<&'a Key> {
     view.keys.iter().find(late)
 }
 
-/// Nothing is issued that has nowhere to go.
+/// Nothing is issued that has nowhere to go, nor where it is not known what is there.
 fn begin(view: &View) -> Step {
+    if !view.complete {
+        return Step::Refuse("listing-incomplete");
+    }
     let occupied = view.mains.iter().find_map(|main| main.occupied);
     occupied.map_or(Step::Begin, Step::Refuse)
 }
 
 /// A person had to decide. Whoever asks for a rotation now, and knew, has decided: what works is
 /// taken up where it was left, and what does not is begun again.
-fn held(view: &View, claim: &Claim, goal: Goal) -> Step {
+fn held(view: &View, claim: &Claim, goal: Goal, origin: Origin) -> Step {
     match goal {
         // Ending is always open.
-        Goal::Revoke => begin_ending(view, all_keys(view, claim)),
+        Goal::Revoke => Step::BeginEnding(all_keys(view, Some(claim), origin)),
         Goal::Rotate { to, .. } if view.was_held && to >= claim.generation => match &claim.new {
             Some(key_id) if is_live(view, key_id) => Step::TakeOver,
             _ if view.complete => Step::BeginAgain,
@@ -374,7 +393,7 @@ fn current_serves(view: &View, claim: &Claim) -> bool {
 }
 
 /// Free or parked: nobody is at work.
-fn at_rest(view: &View, claim: &Claim, goal: Goal) -> Step {
+fn at_rest(view: &View, claim: &Claim, goal: Goal, origin: Origin) -> Step {
     let parked = claim.phase == Phase::Parked;
     if goal != Goal::Revoke
         && let Some(key) = late_orphan(view, claim)
@@ -382,10 +401,8 @@ fn at_rest(view: &View, claim: &Claim, goal: Goal) -> Step {
         return Step::EndOrphan(key.key_id.clone());
     }
     match goal {
-        Goal::Revoke => match all_keys(view, claim) {
-            keys if keys.is_empty() && !parked => Step::Done,
-            keys => begin_ending(view, keys),
-        },
+        Goal::Revoke if parked => Step::BeginEnding(all_keys(view, Some(claim), origin)),
+        Goal::Revoke => revoke_at_rest(view, all_keys(view, Some(claim), origin)),
         // Planned at another generation: what was earlier then is not what is earlier now.
         Goal::Retire { at } if claim.generation > at => Step::Done,
         Goal::Retire { .. } if parked && overlap_is_over(view, claim) => {
@@ -416,7 +433,7 @@ fn at_rest(view: &View, claim: &Claim, goal: Goal) -> Step {
 fn go_on(view: &View, claim: &Claim, goal: Goal, origin: Origin) -> Step {
     let ending = matches!(claim.phase, Phase::Retiring | Phase::Proving);
     if goal == Goal::Revoke && !ending {
-        return begin_ending(view, all_keys(view, claim));
+        return Step::BeginEnding(all_keys(view, Some(claim), origin));
     }
     match claim.phase {
         Phase::Intent => intent(view, claim, origin),
@@ -461,7 +478,7 @@ fn stored(view: &View, claim: &Claim, origin: Origin) -> Step {
         Some(key_id) if view.complete && !is_live(view, key_id) => {
             return match origin {
                 Origin::Ours => Step::Issue,
-                Origin::VendorMarked => Step::BeginAgain,
+                Origin::VendorMarked | Origin::VendorReadable => Step::BeginAgain,
             };
         }
         Some(_) => {}
@@ -474,10 +491,17 @@ fn stored(view: &View, claim: &Claim, origin: Origin) -> Step {
         }
         None | Some(true) => {}
     }
-    for main in &view.mains {
-        if main.generation == Some(claim.generation) && main.key_id == claim.new {
-            continue;
-        }
+    forward(view, claim)
+}
+
+/// The new key is in this document.
+fn is_promoted(main: &Main, claim: &Claim) -> bool {
+    claim.new.is_some() && main.generation == Some(claim.generation) && main.key_id == claim.new
+}
+
+/// From sink to sink, and then to rest.
+fn forward(view: &View, claim: &Claim) -> Step {
+    for main in view.mains.iter().filter(|main| !is_promoted(main, claim)) {
         if let Some(why) = main.occupied {
             return Step::Hold(why);
         }
@@ -489,23 +513,43 @@ fn stored(view: &View, claim: &Claim, origin: Origin) -> Step {
     Step::Park
 }
 
+/// Not seen in a listing counts as ended only where the listing is complete, or the platform said
+/// so.
+fn may_live(view: &View, key_id: &str) -> bool {
+    is_live(view, key_id) || (!view.complete && !view.ended.contains(key_id))
+}
+
 fn giving_up(view: &View, claim: &Claim) -> Step {
-    for main in &view.mains {
-        let expected = claim.mains.get(&main.place).copied().unwrap_or(0);
+    // Somebody who had verified it was faster: consumers may hold it, so it is only forward.
+    if view.mains.iter().any(|main| is_promoted(main, claim)) {
+        return forward(view, claim);
+    }
+    for main in view.mains.iter().filter(|main| main.occupied.is_none()) {
         // Only a document that is still where the claim found it can take a late promote.
-        if main.version == expected && main.version > 0 {
+        if main.version == claim.mains.get(&main.place).copied().unwrap_or(0) {
             return Step::Fence(main.place.clone());
         }
     }
     match &claim.new {
-        Some(key_id) if is_live(view, key_id) => Step::EndNew(key_id.clone()),
-        _ if claim.attempt + 1 >= ATTEMPTS => Step::Hold("verify-failed"),
+        Some(key_id) if may_live(view, key_id) => Step::EndNew(key_id.clone()),
+        _ if claim.attempt + 1 >= ATTEMPTS || !view.patience => Step::Hold("verify-failed"),
         _ => Step::BeginAgain,
     }
 }
 
 fn retiring(view: &View, claim: &Claim) -> Step {
-    if let Some(one) = claim.previous.iter().find(|one| is_live(view, &one.key_id)) {
+    // Nothing is current any more: the sinks say so before the first key ends, and a promote that
+    // is still on its way finds another version.
+    if claim.current.is_none() {
+        let open = |main: &&Main| {
+            let expected = claim.mains.get(&main.place);
+            main.occupied.is_none() && (main.key_id.is_some() || expected == Some(&main.version))
+        };
+        if let Some(main) = view.mains.iter().find(open) {
+            return Step::Fence(main.place.clone());
+        }
+    }
+    if let Some(one) = claim.previous.iter().find(|one| may_live(view, &one.key_id)) {
         return Step::End(one.key_id.clone());
     }
     if !view.swept {
@@ -537,6 +581,7 @@ mod tests {
                 place: "bao:a".into(),
                 version: 1,
                 generation: Some(1),
+                epoch: 1,
                 key_id: Some("k1".into()),
                 occupied: None,
             }],
@@ -546,6 +591,8 @@ mod tests {
             complete: true,
             memory: None,
             verified: None,
+            patience: true,
+            ended: BTreeSet::new(),
             swept: false,
             proven: false,
             destroyed: false,
@@ -636,6 +683,74 @@ mod tests {
         assert_eq!(next_step(&seen, TO_TWO, Origin::Ours), Step::EndNew("k2".into()));
         seen.keys.pop();
         assert_eq!(next_step(&seen, TO_TWO, Origin::Ours), Step::BeginAgain);
+    }
+
+    #[test]
+    fn what_was_promoted_meanwhile_is_never_given_up() {
+        let new = Claim { new: Some("k2".into()), ..claim(Phase::GivingUp) };
+        let mut seen = view(Some(new), vec![key("k1", Some((1, 1))), key("k2", Some((2, 5)))]);
+        seen.mains[0] = Main {
+            version: 2,
+            generation: Some(2),
+            key_id: Some("k2".into()),
+            ..seen.mains[0].clone()
+        };
+        assert_eq!(next_step(&seen, TO_TWO, Origin::Ours), Step::Park);
+    }
+
+    #[test]
+    fn a_first_generation_is_fenced_as_well() {
+        let mut new = Claim { new: Some("k2".into()), ..claim(Phase::GivingUp) };
+        new.mains.clear();
+        let mut seen = view(Some(new), vec![key("k2", Some((2, 5)))]);
+        let nothing = Main { version: 0, generation: None, key_id: None, ..seen.mains[0].clone() };
+        seen.mains[0] = nothing;
+        assert_eq!(next_step(&seen, TO_TWO, Origin::Ours), Step::Fence("bao:a".into()));
+    }
+
+    #[test]
+    fn a_key_that_a_listing_with_a_gap_does_not_show_is_ended_by_its_id_once() {
+        let old = old(None);
+        let named = Claim { previous: vec![old], ..claim(Phase::Retiring) };
+        let mut seen = view(Some(named), vec![]);
+        assert_eq!(next_step(&seen, TO_TWO, Origin::Ours), Step::Sweep);
+        seen.complete = false;
+        assert_eq!(next_step(&seen, TO_TWO, Origin::Ours), Step::End("k0".into()));
+        seen.ended.insert("k0".into());
+        assert_eq!(next_step(&seen, TO_TWO, Origin::Ours), Step::Sweep);
+    }
+
+    #[test]
+    fn no_more_is_issued_than_the_platform_stands_refusals() {
+        let new = Claim { new: Some("k2".into()), ..claim(Phase::GivingUp) };
+        let mut seen = view(Some(new), vec![]);
+        seen.mains[0].version = 2;
+        assert_eq!(next_step(&seen, TO_TWO, Origin::Ours), Step::BeginAgain);
+        seen.patience = false;
+        assert_eq!(next_step(&seen, TO_TWO, Origin::Ours), Step::Hold("verify-failed"));
+    }
+
+    #[test]
+    fn the_sinks_say_that_nothing_is_current_before_the_first_key_ends() {
+        let named = Claim { current: None, previous: vec![old(None)], ..claim(Phase::Retiring) };
+        let mut seen = view(Some(named), vec![key("k0", None)]);
+        let step = |seen: &View| next_step(seen, Goal::Revoke, Origin::Ours);
+        assert_eq!(step(&seen), Step::Fence("bao:a".into()));
+        seen.mains[0].key_id = None;
+        assert_eq!(step(&seen), Step::Fence("bao:a".into()), "a late promote would still land");
+        seen.mains[0].version = 2;
+        assert_eq!(step(&seen), Step::End("k0".into()));
+    }
+
+    #[test]
+    fn revoking_ends_what_only_the_sinks_or_the_caller_s_books_name() {
+        let mut seen = view(None, vec![key("k1", None), key("k7", None), key("human", None)]);
+        seen.known = Some(("k7".into(), 0));
+        let Step::BeginEnding(named) = next_step(&seen, Goal::Revoke, Origin::Ours) else {
+            panic!()
+        };
+        let ids: Vec<&str> = named.iter().map(|one| one.key_id.as_str()).collect();
+        assert_eq!(ids, ["k1", "k7"]);
     }
 
     #[test]

@@ -8,7 +8,9 @@ use crate::world::{Ending, Fuse, Moment, OVERLAP, World};
 const FIRST: Goal = Goal::Rotate { to: 1, at_once: false };
 const SECOND: Goal = Goal::Rotate { to: 2, at_once: false };
 const AT_ONCE: Goal = Goal::Rotate { to: 2, at_once: true };
-const WAYS: [&str; 2] = ["add-ours", "add-marked"];
+const WAYS: [&str; 3] = ["add-ours", "add-marked", "first-only"];
+/// Ways that can make a second one.
+const AGAIN: [&str; 2] = ["add-ours", "add-marked"];
 
 /// What was there before, what is done, and what must be true after.
 #[derive(Debug, Clone, Copy)]
@@ -23,7 +25,8 @@ struct Story {
 
 /// Tells a story with every possible interruption.
 async fn tell(story: Story) {
-    for way in WAYS {
+    let first = story.before.len() + usize::from(story.goal != Goal::Revoke) == 1;
+    for way in if first { &WAYS[..] } else { &AGAIN } {
         let mut interrupted = 0;
         'calls: for call in 1..200 {
             for moment in [Moment::Before, Moment::After] {
@@ -51,6 +54,7 @@ async fn tell(story: Story) {
                 if story.goal == Goal::Revoke {
                     assert!(world.live().await.is_empty(), "{how}: something is alive");
                     assert_eq!(world.pending().await, 0, "{how}");
+                    world.assert_revoked(&how).await;
                     continue;
                 }
                 world.assert_at(&outcome, story.generation, &how).await;
@@ -107,11 +111,13 @@ async fn retiring_when_the_overlap_is_over() {
 async fn ending_everything() {
     let before = &[FIRST, SECOND];
     tell(Story { before, late: false, goal: Goal::Revoke, generation: 0, previous: 0 }).await;
+    let before = &[FIRST];
+    tell(Story { before, late: false, goal: Goal::Revoke, generation: 0, previous: 0 }).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_ending_is_proven_by_use_within_the_platforms_patience() {
-    for way in WAYS {
+    for way in AGAIN {
         let world = World::new(way).await;
         world.whole("a", FIRST).await;
         let outcome = world.whole("b", AT_ONCE).await;
@@ -120,5 +126,25 @@ async fn an_ending_is_proven_by_use_within_the_platforms_patience() {
         world.assert_at(&outcome, 2, way).await;
         let old = world.apps.read_version("apps/a", 1).await.unwrap();
         assert!(old.is_none(), "{way}: the old secret is still in the anchor");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_credential_that_is_revoked_wherever_its_making_stopped() {
+    for way in WAYS {
+        for call in 1..40 {
+            for moment in [Moment::Before, Moment::After] {
+                let world = World::new(way).await;
+                let fuse = Fuse::at(call, moment);
+                if matches!(world.run("killed", &fuse, FIRST).await, Ending::Done(_)) {
+                    continue;
+                }
+                let how = format!("{way}, killed {moment:?} call {call} of {:?}", fuse.log());
+                world.recover(Goal::Revoke).await;
+                assert!(world.live().await.is_empty(), "{how}: something is alive");
+                assert_eq!(world.pending().await, 0, "{how}");
+                world.assert_revoked(&how).await;
+            }
+        }
     }
 }

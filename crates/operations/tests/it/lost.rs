@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use connector::{
-    Refusal,
+    Clock, Refusal,
     fake::{APP, Fault, Verb},
 };
 use ledger::{MemoryLedger, NullLedger};
@@ -25,7 +25,9 @@ async fn whatever_becomes_of_one_call_to_the_platform_the_next_run_finishes() {
         Fault::Refused(Refusal::Forbidden),
         Fault::Refused(Refusal::RateLimited),
     ];
-    for way in ["add-ours", "add-marked"] {
+    for way in ["add-ours", "add-marked", "first-only"] {
+        // The one that there is can be lost only while it is made.
+        let (goal, generation) = if way == "first-only" { (FIRST, 1) } else { (AT_ONCE, 2) };
         for verb in
             [Verb::Issue, Verb::End, Verb::Sweep, Verb::Probe, Verb::Credentials, Verb::Read]
         {
@@ -33,14 +35,19 @@ async fn whatever_becomes_of_one_call_to_the_platform_the_next_run_finishes() {
                 for nth in 0..4 {
                     let how = format!("{way} {verb:?} {fault:?} after {nth}");
                     let world = World::new(way).await;
-                    world.whole("before", FIRST).await;
+                    if goal != FIRST {
+                        world.whole("before", FIRST).await;
+                    }
                     let through = std::iter::repeat_n(Fault::None, nth);
                     world.fake.fail(verb, through.chain([fault]));
-                    let _ = world.run("hit", &Fuse::none(), AT_ONCE).await;
-                    assert!(world.works().await, "{how}: nothing works right after");
+                    let _ = world.run("hit", &Fuse::none(), goal).await;
+                    assert!(
+                        goal == FIRST || world.works().await,
+                        "{how}: nothing works right after"
+                    );
                     world.fake.heal();
-                    let outcome = world.recover(AT_ONCE).await;
-                    world.assert_at(&outcome, 2, &how).await;
+                    let outcome = world.recover(goal).await;
+                    world.assert_at(&outcome, generation, &how).await;
                     assert!(outcome.previous.is_empty(), "{how}");
                 }
             }
@@ -128,4 +135,136 @@ async fn a_copy_that_somebody_changed_is_written_again_from_another() {
     let outcome = world.whole("b", FIRST).await;
     world.assert_at(&outcome, 1, "repaired").await;
     assert_eq!(outcome.key_id, first.key_id, "without a rotation");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_platform_whose_answers_are_always_lost_is_told_after_three_tries() {
+    for (verb, goal) in [(Verb::Issue, SECOND), (Verb::End, AT_ONCE)] {
+        let world = World::new("add-marked").await;
+        world.whole("before", FIRST).await;
+        world.fake.calls();
+        world.fake.fail(verb, std::iter::repeat_n(Fault::RequestLost, 50));
+        let ending = world.run("hit", &Fuse::none(), goal).await;
+        let Ending::Done(Err(problem)) = ending else { panic!("{verb:?}: {ending:?}") };
+        assert_eq!(problem.code, "E-NOT-DONE", "{verb:?}");
+        let tries = world.fake.calls().iter().filter(|(one, _)| *one == verb).count();
+        assert_eq!(tries, 3, "{verb:?}");
+        assert!(world.works().await, "{verb:?}");
+        world.fake.heal();
+        let outcome = world.recover(goal).await;
+        world.assert_at(&outcome, 2, &format!("{verb:?}")).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_sign_ins_never_come_so_close_that_the_good_one_is_locked_out() {
+    for way in ["add-ours", "add-marked"] {
+        for (goal, issued) in [(FIRST, 2), (SECOND, 3)] {
+            let how = format!("{way} {goal:?}");
+            let world = World::new(way).await;
+            if goal == SECOND {
+                world.whole("before", FIRST).await;
+            }
+            world.fake.calls();
+            world.fake.refuse_new(true);
+            let ending = world.run("hit", &Fuse::none(), goal).await;
+            let Ending::Done(Err(problem)) = ending else { panic!("{how}: {ending:?}") };
+            assert_eq!(problem.code, "E-VERIFY", "{how}");
+            let tries = world.fake.calls().iter().filter(|(one, _)| *one == Verb::Issue).count();
+            assert_eq!(tries, issued, "{how}");
+            assert!(world.most_refusals() <= 2, "{how}: {}", world.most_refusals());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listing_with_a_gap_makes_nobody_end_too_little_or_issue_too_much() {
+    let world = World::new("add-marked").await;
+    world.whole("before", FIRST).await;
+    world.fake.hide_newest(true);
+    let ending = world.run("hit", &Fuse::none(), SECOND).await;
+    let Ending::Done(Err(problem)) = ending else { panic!("{ending:?}") };
+    assert_eq!(problem.code, "E-UNREADABLE");
+    assert_eq!(world.live().await.len(), 0, "hidden");
+    world.fake.hide_newest(false);
+    assert_eq!(world.live().await.len(), 1, "nothing was issued blindly");
+    let second = world.recover(SECOND).await;
+    world.assert_at(&second, 2, "healed").await;
+    world.clock.advance(crate::world::OVERLAP);
+    // The newest is hidden, which is the current one; the earlier one is ended all the same.
+    let outcome = world.whole("retire", Goal::Retire { at: 2 }).await;
+    assert_eq!(outcome.revoked.len(), 1);
+    world.fake.hide_newest(true);
+    let revoked = world.whole("revoke", Goal::Revoke).await;
+    assert_eq!(revoked.revoked[0].key_id, outcome.key_id.unwrap());
+    assert_eq!(revoked.revoked[0].grade, policy::proof::Grade::C, "nobody can see that it is gone");
+    world.fake.hide_newest(false);
+    assert_eq!(world.live().await.len(), 0, "and it was ended by its id");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replacement_whose_issue_is_refused_can_be_repeated() {
+    use operations::{goal_of_create, park_for_replacement};
+    for refusal in [Refusal::Forbidden, Refusal::RateLimited] {
+        let world = World::new("add-ours").await;
+        let first = world.whole("before", FIRST).await;
+        let context = world.context("delete", &Fuse::none());
+        park_for_replacement(&context, &world.spec()).await.unwrap();
+        for again in 0..2 {
+            world.fake.fail(Verb::Issue, [Fault::Refused(refusal)]);
+            let goal = goal_of_create(&context, &world.spec()).await.unwrap();
+            assert_eq!(goal, AT_ONCE, "{refusal:?} {again}");
+            let ending = world.run("create", &Fuse::none(), goal).await;
+            assert!(matches!(ending, Ending::Done(Err(_))), "{ending:?}");
+            assert!(world.works().await);
+        }
+        // Killed in the middle, it is still a replacement.
+        let fuse = Fuse::at(6, crate::world::Moment::Before);
+        let killed = world.run("killed", &fuse, AT_ONCE).await;
+        assert!(matches!(killed, Ending::Killed), "{:?}", fuse.log());
+        let goal = goal_of_create(&context, &world.spec()).await.unwrap();
+        assert_eq!(goal, AT_ONCE, "{refusal:?} {:?}", fuse.log());
+        let outcome = world.recover(goal).await;
+        world.assert_at(&outcome, 2, "replaced").await;
+        assert!(outcome.previous.is_empty());
+        assert_ne!(outcome.key_id, first.key_id);
+        let done = goal_of_create(&context, &world.spec()).await.unwrap_err();
+        assert_eq!(done.code, "E-SLOT-EXISTS", "the note is gone");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_imported_key_is_ended_although_no_claim_names_it() {
+    let world = World::new("add-ours").await;
+    let (mut imported, mut human) = (String::new(), String::new());
+    world.fake.by_hand(APP, "sync", |hand| imported = hand.issue("imported", None));
+    world.fake.by_hand(APP, "sync", |hand| human = hand.issue("by hand", None));
+    let context = world.context("destroy", &Fuse::none());
+    let mut spec = world.spec();
+    spec.known = Some((imported.clone(), 0, None, None));
+    operations::take_over(&context, &spec).await.unwrap();
+    for name in world.vault.look_all("nhi/k3x9q2").await.unwrap().into_keys() {
+        world.vault.wipe(&format!("nhi/k3x9q2/{name}"));
+    }
+    let outcome = operations::carry_out(&context, &spec, Goal::Revoke, "destroyed").await.unwrap();
+    assert_eq!(outcome.revoked.len(), 1);
+    assert_eq!(outcome.revoked[0].key_id, imported);
+    assert_eq!(world.live().await, [human].into());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_journalled_is_not_begun_and_leaves_no_claim() {
+    let world = World::new("add-ours").await;
+    world.whole("before", FIRST).await;
+    *world.ledger.lock().unwrap() = Arc::new(ledger::ReadOnly::new(Arc::new(NullLedger)));
+    let ending = world.run("full", &Fuse::none(), SECOND).await;
+    let Ending::Done(Err(problem)) = ending else { panic!("{ending:?}") };
+    assert_eq!(problem.code, "E-LEDGER");
+    assert_eq!(world.live().await.len(), 1, "nothing was issued");
+    *world.ledger.lock().unwrap() = Arc::new(NullLedger);
+    // Nobody has to wait for a claim of the dead.
+    let before = world.clock.now();
+    let outcome = world.whole("next", SECOND).await;
+    assert_eq!(world.clock.now(), before);
+    world.assert_at(&outcome, 2, "next").await;
 }

@@ -479,6 +479,22 @@ impl World {
         pending
     }
 
+    /// What stands in consumers' sinks says that nothing is current.
+    pub(crate) async fn assert_revoked(&self, how: &str) {
+        for path in &self.places {
+            let Some(stored) = self.apps.read(path).await.unwrap() else { continue };
+            let says = stored.document.unwrap();
+            let says = says.get("_nhi").unwrap().expose();
+            assert!(says.contains("\"revoked\":true"), "{how}: {path}: {says}");
+            let look = self.apps.look(path).await.unwrap().unwrap();
+            assert_eq!(look.mirror["revoked"], "true", "{how}: {path}");
+        }
+    }
+
+    pub(crate) fn most_refusals(&self) -> u32 {
+        self.refusals.most.load(Ordering::SeqCst)
+    }
+
     /// The state that every story must come to: one generation, everywhere, and nothing else.
     pub(crate) async fn assert_at(&self, outcome: &Outcome, generation: u64, how: &str) {
         assert_eq!(outcome.generation, generation, "{how}");
