@@ -98,10 +98,12 @@ impl Token {
         let what = request.what();
         let answer = api.send_anonymous(request).await?;
         if answer.status != 200 {
+            let error = refused(&what, &answer, false);
             if (400..500).contains(&answer.status) && answer.status != 429 {
                 *minted = Minted::Refused;
+                return Err(locks(error));
             }
-            return Err(refused(&what, &answer, false));
+            return Err(error);
         }
         let auth = parse::<Envelope<serde::de::IgnoredAny>>(&what, &answer.body)?.auth.ok_or_else(
             || Error::UnexpectedAnswer {
@@ -121,10 +123,22 @@ impl Token {
     }
 }
 
+/// What a refused sign-in costs, which nobody expects.
+const LOCKS: &str = "each run tries once, and five refused sign-ins lock our own role for every secret id, \
+                     the good one included (for 15 minutes, unless the server is set otherwise): correct role \
+                     id and secret id of the connection's credential before the next plan";
+
+fn locks(error: Error) -> Error {
+    match error {
+        Error::Refused { what, refusal, message, retry_after } => {
+            Error::Refused { what, refusal, message: format!("{message}; {LOCKS}"), retry_after }
+        }
+        other => other,
+    }
+}
+
 fn refused_before() -> Error {
-    Error::Configuration(
-        "our own sign-in was refused before in this run and is not tried again, since refused \
-         sign-ins lock the role: check role id and secret id of the connection's credential"
-            .to_owned(),
-    )
+    Error::Configuration(format!(
+        "our own sign-in was refused before in this run and is not tried again: {LOCKS}"
+    ))
 }
