@@ -7,9 +7,9 @@ use std::{
 
 use async_trait::async_trait;
 use connector::{
-    Change, Children, Clock, Connector, CredentialListing, Ended, Error, Freshness, IssueRequest,
-    Issued, NewIntegration, ObjectRef, Platform, Probe, Promise, Refusal, Result, Want,
-    transport::Request,
+    Capabilities, Change, Children, Clock, Connector, CredentialListing, Ended, Error, Freshness,
+    IssueRequest, Issued, Kind, NewIntegration, ObjectRef, Platform, Probe, Promise, Refusal,
+    Result, Want, transport::Request,
 };
 use data_encoding::BASE32_NOPAD;
 use domain::{
@@ -425,7 +425,9 @@ impl AppRole {
         let request = post(path(), "sys/policies/acl/{name}", &Body { policy: text, cas })?;
         self.api.change(request).await?;
         if !counts {
-            let stands = self.policy(name, Freshness::Fresh).await?.map(|(found, _)| found.policy);
+            let stands = self.policy(name, Freshness::Fresh).await;
+            let stands = stands.map_err(|error| error.after_change(what))?;
+            let stands = stands.map(|(found, _)| found.policy);
             if stands.as_deref().map(str::trim) != Some(text.trim()) {
                 return Err(conflict(
                     what,
@@ -885,21 +887,31 @@ impl AppRole {
                 role.insert("token_period".into(), json!(0));
             }
         }
+        // Several calls: what is refused after one was accepted leaves a part done.
+        let mut begun = false;
+        let partly = |begun: bool, error: Error| match begun {
+            true => error.after_change("modify"),
+            false => error,
+        };
         if change.record.is_some() || change.scopes.is_some() {
-            self.write_policy(&ours, before.map(|(policy, _)| policy), &policy.text()).await?;
+            let text = policy.text();
+            self.write_policy(&ours, before.map(|(policy, _)| policy), &text).await?;
+            begun = before.is_none_or(|(policy, _)| policy.policy != text);
         }
-        self.write_role(place, &role).await?;
+        self.write_role(place, &role).await.map_err(|error| partly(begun, error))?;
+        begun |= !role.is_empty();
         if let Some(scopes) = &change.scopes {
-            self.apply_identity(found, scopes).await?;
+            let identity = self.apply_identity(found, scopes).await;
+            begun |= identity.map_err(|error| partly(begun, error))?;
         }
         if let Some(enabled) = change.enabled {
-            self.switch(found, enabled).await?;
+            self.switch(found, enabled).await.map_err(|error| partly(begun, error))?;
         }
         Ok(())
     }
 
-    /// Policies that the entity gives. Those of groups are not ours to change.
-    async fn apply_identity(&self, found: &Found, scopes: &BTreeSet<GrantedScope>) -> Result<()> {
+    /// Policies that the entity gives; whether they had to be changed. Those of groups are not ours.
+    async fn apply_identity(&self, found: &Found, scopes: &BTreeSet<GrantedScope>) -> Result<bool> {
         let wanted: BTreeSet<String> = scopes
             .iter()
             .filter_map(|granted| match scope::form(granted.scope.as_str()) {
@@ -924,7 +936,7 @@ impl AppRole {
         let held: BTreeSet<String> =
             found.entity.iter().flat_map(|entity| entity.policies.iter().cloned()).collect();
         if direct == held {
-            return Ok(());
+            return Ok(false);
         }
         let entity = match &found.entity {
             Some(entity) => entity.id.clone(),
@@ -932,7 +944,8 @@ impl AppRole {
         };
         let path = format!("v1/identity/entity/id/{}", encode(&entity));
         let body = json!({ "policies": direct });
-        self.api.change(post(path, "identity/entity/id/{id}", &body)?).await.map(drop)
+        self.api.change(post(path, "identity/entity/id/{id}", &body)?).await?;
+        Ok(true)
     }
 
     async fn switch(&self, found: &Found, enabled: bool) -> Result<()> {
@@ -959,9 +972,31 @@ impl AppRole {
         change: &Change,
         want: Want,
     ) -> Result<ObservedIntegration> {
-        let found = self.existing(object, want).await?;
-        let observed = self.finish(found, want).await;
         let what = "modify";
+        let found = self.existing(object, want).await;
+        let found = found.map_err(|error| error.after_change(what))?;
+        let observed = self.finish(found, want).await;
+        if let Some(settings) = &change.settings {
+            let stands = role_settings(&observed.settings, None)?;
+            for (name, wanted) in role_settings(settings, None)? {
+                if bare_cidrs(&wanted) != bare_cidrs(&stands[&name]) {
+                    return Err(unexpected(
+                        what,
+                        format!(
+                            "the server took the change and {APPROLE}.{name} is {}",
+                            stands[&name]
+                        ),
+                    ));
+                }
+            }
+        }
+        if let Some(record) = &change.record {
+            let mut wanted = record.clone();
+            wanted.platform.remove(RECORD_MOUNT);
+            if observed.record.as_ref() != Some(&wanted) {
+                return Err(unexpected(what, "the server took the change and has another record"));
+            }
+        }
         if let Some(scopes) = &change.scopes {
             let now = self.clock.now();
             let wanted: BTreeSet<_> = scopes
@@ -984,6 +1019,45 @@ impl AppRole {
         }
         if change.enabled.is_some_and(|enabled| enabled != observed.enabled) {
             return Err(unexpected(what, "the server took the switch and it does not stand so"));
+        }
+        Ok(observed)
+    }
+
+    /// The rest of a create, after its record says that it was begun.
+    async fn complete(&self, new: &NewIntegration, place: &Place) -> Result<ObservedIntegration> {
+        let what = format!("{APPROLE} {:?}", new.name);
+        let ours = place.ours();
+        let mut body = role_settings(&new.settings, Some(place))?;
+        body.insert("token_policies".into(), json!([ours]));
+        body.insert("bind_secret_id".into(), json!(true));
+        self.write_role(place, &body).await?;
+        let role_id = self.role_id(place, false).await?.ok_or_else(|| {
+            unexpected(
+                "GET auth/{mount}/role/{name}/role-id",
+                "the role that was just made is not there",
+            )
+        })?;
+        let entity = self.ensure_entity(place, &role_id).await?;
+        if entity.disabled {
+            // Left over from an integration of this name that was switched off.
+            self.set_disabled(&entity, false).await?;
+        }
+        let object = ObjectRef {
+            kind: APPROLE.to_owned(),
+            key: place.key.clone(),
+            vendor_id: Some(role_id),
+            name: new.name.clone(),
+        };
+        if !new.record.unfinished {
+            let Some((stands, policy)) = self.policy(&ours, Freshness::Fresh).await? else {
+                return Err(conflict(&what, "its policy was deleted while it was made"));
+            };
+            let text = policy.with_record(&write_record(&new.record, &place)).text();
+            self.write_policy(&ours, Some(&stands), &text).await?;
+        }
+        let observed = self.read_back(&object, &Change::default(), Want::DEED).await?;
+        if !observed.scopes.is_empty() {
+            return Err(unexpected(&what, "it was made without scopes and has some"));
         }
         Ok(observed)
     }
@@ -1157,6 +1231,30 @@ fn role_settings(
     Ok(body)
 }
 
+/// A setting without the masks that name a single address: the server leaves them out.
+fn bare_cidrs(value: &serde_json::Value) -> serde_json::Value {
+    let bare = |one: &serde_json::Value| match one.as_str() {
+        Some(text) => {
+            let text = if text.contains(':') {
+                text.strip_suffix("/128")
+            } else {
+                text.strip_suffix("/32")
+            }
+            .unwrap_or(text);
+            json!(text.parse::<std::net::IpAddr>().map_or(text.to_lowercase(), |ip| ip.to_string()))
+        }
+        None => one.clone(),
+    };
+    match value.as_array() {
+        Some(all) => {
+            let mut all: Vec<_> = all.iter().map(bare).collect();
+            all.sort_by_key(ToString::to_string);
+            json!(all)
+        }
+        None => value.clone(),
+    }
+}
+
 #[async_trait]
 impl Connector for AppRole {
     fn platform(&self) -> &'static dyn Platform {
@@ -1276,39 +1374,9 @@ impl Connector for AppRole {
             Err(error) if error.refusal() == Some(Refusal::Conflict) => return Err(exists(&what)),
             other => other?,
         }
-        let mut body = role_settings(&new.settings, Some(&place))?;
-        body.insert("token_policies".into(), json!([ours]));
-        body.insert("bind_secret_id".into(), json!(true));
-        self.write_role(&place, &body).await?;
-        let role_id = self.role_id(&place, false).await?.ok_or_else(|| {
-            unexpected(
-                "GET auth/{mount}/role/{name}/role-id",
-                "the role that was just made is not there",
-            )
-        })?;
-        let entity = self.ensure_entity(&place, &role_id).await?;
-        if entity.disabled {
-            // Left over from an integration of this name that was switched off.
-            self.set_disabled(&entity, false).await?;
-        }
-        let object = ObjectRef {
-            kind: APPROLE.to_owned(),
-            key: place.key.clone(),
-            vendor_id: Some(role_id),
-            name: new.name.clone(),
-        };
-        if !new.record.unfinished {
-            let Some((stands, policy)) = self.policy(&ours, Freshness::Fresh).await? else {
-                return Err(conflict(&what, "its policy was deleted while it was made"));
-            };
-            let text = policy.with_record(&write_record(&new.record, &place)).text();
-            self.write_policy(&ours, Some(&stands), &text).await?;
-        }
-        let observed = self.read_back(&object, &Change::default(), Want::DEED).await?;
-        if !observed.scopes.is_empty() {
-            return Err(unexpected(&what, "it was made without scopes and has some"));
-        }
-        Ok(observed)
+        // The next create goes on from here: what is refused now is not simply "not done".
+        let made = self.complete(new, &place).await;
+        made.map_err(|error| error.after_change(&what))
     }
 
     async fn modify(&self, object: &ObjectRef, change: &Change) -> Result<ObservedIntegration> {
@@ -1316,6 +1384,10 @@ impl Connector for AppRole {
         let lock = self.lock(&object.key);
         let _held = lock.lock().await;
         let found = self.existing(object, Want { credentials: false, ..Want::DEED }).await?;
+        let dated = change.scopes.iter().flatten().any(|one| one.until.is_some());
+        if dated && !self.counts_policies().await? {
+            return connector::port::unsupported("openbao", "end a scope by itself on this server");
+        }
         if let Some(gap) = found.gaps.first() {
             return Err(unexpected(
                 "modify",
@@ -1393,6 +1465,12 @@ impl Connector for AppRole {
 
     async fn notes(&self) -> Vec<String> {
         self.weaknesses().await
+    }
+
+    async fn capabilities(&self, kind: &Kind) -> Result<Capabilities> {
+        // Asked for by a feature that came before it: nothing tells without writing a policy.
+        let ends_scopes = kind.capabilities.ends_scopes && self.counts_policies().await?;
+        Ok(Capabilities { ends_scopes, ..kind.capabilities })
     }
 
     async fn promises(&self, credential_type: &str) -> Result<Vec<Promise>> {
@@ -1475,7 +1553,8 @@ impl Connector for AppRole {
         if let Some(secret) = secret
             && Said::read(&answer.body) == Said::AlreadyRegistered
         {
-            let found = self.find(object, request.credential_type, secret).await?;
+            let found = self.find(object, request.credential_type, secret).await;
+            let found = found.map_err(|error| error.after_change(&what))?;
             let found =
                 found.ok_or_else(|| unexpected(&what, "registered already and not to be found"))?;
             return Ok(Issued {

@@ -74,8 +74,8 @@ impl AppRole {
             Ok(false) => notes.push(
                 "Policies have no compare-and-set here (or the policy \"default\" is not readable): a \
                  change is checked by reading before and after, and somebody who writes the same policy \
-                 in the same moment may be overwritten. Scopes with an end are refused where the server \
-                 does not know `expiration`."
+                 in the same moment may be overwritten. Scopes cannot have an end by the server either: \
+                 a dated one ends with the first apply after its end."
                     .to_owned(),
             ),
             Err(error) => notes.push(format!("Whether policies have compare-and-set cannot be told: {error}.")),

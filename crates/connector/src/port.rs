@@ -10,7 +10,7 @@ use domain::{
 use jiff::Timestamp;
 use secrets::Sink;
 
-use crate::{Error, Platform, Profile, Result};
+use crate::{Capabilities, Error, Kind, Platform, Profile, Result};
 
 /// A connection offers what its platform is: a platform of integrations, a sink, a directory.
 #[derive(Debug, Clone)]
@@ -250,6 +250,11 @@ pub trait Connector: fmt::Debug + Send + Sync {
     /// sentences for `nhi doctor`. What cannot be asked is said too.
     async fn notes(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// What a kind can do on this connection: what its platform publishes, or less.
+    async fn capabilities(&self, kind: &Kind) -> Result<Capabilities> {
+        Ok(kind.capabilities)
     }
 
     /// The ways of issuing a type on this connection, best first; empty with a reason where none.

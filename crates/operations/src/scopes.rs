@@ -122,7 +122,13 @@ pub async fn set_scopes(
         direction,
     };
     let leave = context.gate.authorize(&deed)?;
-    let ends = kind_ends_scopes(lattice);
+    let ends = match kind_of(lattice) {
+        Some(kind) => {
+            let able = connector.capabilities(kind).await;
+            able.map_err(|error| Problem::unreadable(&what, &error))?.ends_scopes
+        }
+        None => false,
+    };
     let granted: BTreeSet<GrantedScope> = wanted
         .into_iter()
         .map(|(scope, until)| GrantedScope { scope, until: until.filter(|_| ends) })
@@ -171,12 +177,8 @@ pub async fn set_scopes(
     Ok(read_back)
 }
 
-fn kind_ends_scopes(lattice: KindLattice) -> bool {
-    lattice
-        .platform
-        .kinds()
-        .iter()
-        .any(|kind| kind.name == lattice.kind && kind.capabilities.ends_scopes)
+fn kind_of(lattice: KindLattice) -> Option<&'static connector::Kind> {
+    lattice.platform.kinds().iter().find(|kind| kind.name == lattice.kind)
 }
 
 /// A scope over the limit that the integration has.

@@ -145,7 +145,7 @@ async fn connection(context: &Context, name: &str) -> Vec<Look> {
             Err(error) => looks.push(bad(what.clone(), &Problem::unreadable(name, &error))),
         }
         for kind in opened.platform.kinds() {
-            let able = kind.capabilities;
+            let able = connector.capabilities(kind).await.unwrap_or(kind.capabilities);
             let words: Vec<&str> = [
                 (able.lists, "lists"),
                 (able.creates, "creates"),

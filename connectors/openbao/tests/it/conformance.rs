@@ -139,5 +139,5 @@ async fn it_does_as_every_connector_must() {
 
 #[tokio::test]
 async fn it_does_so_without_listings_and_compare_and_set() {
-    hold(true, "conformance.txt").await;
+    hold(true, "conformance-vault.txt").await;
 }

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use connector::{
-    Change, Error, Platform, Refusal, Want,
-    transport::{HttpOptions, HttpTransport},
+    Change, Error, Outcome, Platform, Refusal, Want,
+    transport::{Answer, HttpOptions, HttpTransport},
 };
-use domain::{GapExtent, Settings, settings::Setting};
+use domain::{GapExtent, Record, Settings, settings::Setting};
 use secrets::{Document, Expect};
 use serde_json::json;
 
 use crate::{
     server::Server,
     wire::{Counted, shared},
-    world::{TYPE, World, address, call, new, object, root, setup},
+    world::{TYPE, World, address, call, new, object, record, root, setup},
 };
 
 #[tokio::test]
@@ -76,7 +76,8 @@ async fn a_role_of_our_own_signs_in_once_and_never_again_when_refused() {
     assert_eq!(sign_ins(&wire), 1);
     let (bad, wire) = connect("wrong");
     for _ in 0..9 {
-        assert!(bad.read(&object("x", None), Want::LEAN).await.is_err());
+        let error = bad.read(&object("x", None), Want::LEAN).await.unwrap_err();
+        assert!(error.to_string().contains("five refused sign-ins lock"), "{error}");
     }
     assert_eq!(sign_ins(&wire), 1);
 }
@@ -230,5 +231,59 @@ async fn a_role_that_nobody_has_read_yet_is_read_at_once() {
     let sent = inside.wire.sent();
     for look in ["", "/role-id"].map(|below| format!("GET auth/{{mount}}/role/{{name}}{below}")) {
         assert_eq!(sent.iter().filter(|one| **one == look).count(), ROLES, "{look}");
+    }
+}
+
+const ROLE: &str = "auth/{mount}/role/{name}";
+
+#[tokio::test]
+async fn a_setting_that_the_server_takes_and_does_not_have_is_told() {
+    let world = World::meddled(|request| {
+        let body = request.body.as_mut().filter(|_| request.template == ROLE)?;
+        let mut value: serde_json::Value = serde_json::from_slice(&body.bytes).unwrap();
+        if value["token_ttl"] == json!(1200) {
+            value["token_ttl"] = json!(7200);
+            body.bytes = zeroize::Zeroizing::new(value.to_string().into_bytes());
+        }
+        None
+    })
+    .await;
+    let (id, _) = world.integration("untaken").await;
+    let settings = Settings::default().with("token_ttl", Setting::Text("20m".into()));
+    let change = Change { settings: Some(settings), ..Change::default() };
+    let error = world.connector().modify(&id, &change).await.unwrap_err();
+    assert_eq!(error.outcome(), Outcome::Ambiguous);
+    assert!(error.to_string().contains("token_ttl is 7200"), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_refused_after_a_part_was_accepted_is_ambiguous() {
+    let forbidden = || Answer {
+        status: 403,
+        headers: Vec::new(),
+        body: Arc::new(zeroize::Zeroizing::new(b"{\"errors\":[\"permission denied\"]}".to_vec())),
+    };
+    // The policy is written, the role may not be; or it may not be read any more.
+    let world = World::new().await;
+    let (id, _) = world.integration("partly").await;
+    for (method, also) in [("POST", true), ("GET", false)] {
+        let armed = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let arm = armed.clone();
+        let meddled = World::meddled(move |request| {
+            if request.template == "sys/policies/acl/{name}" && request.method == "POST" {
+                arm.store(true, std::sync::atomic::Ordering::SeqCst);
+            }
+            let now = arm.load(std::sync::atomic::Ordering::SeqCst);
+            (now && request.method == method && request.template == ROLE).then(forbidden)
+        })
+        .await;
+        let settings = Settings::default().with("token_ttl", Setting::Text("30m".into()));
+        let change = Change {
+            record: Some(Record { justification: Some(method.into()), ..record() }),
+            settings: also.then_some(settings),
+            ..Change::default()
+        };
+        let error = meddled.connector().modify(&id, &change).await.unwrap_err();
+        assert_eq!(error.outcome(), Outcome::Ambiguous, "{method}: {error}");
     }
 }

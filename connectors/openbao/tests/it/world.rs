@@ -8,7 +8,7 @@ use std::{
 use connector::{
     Change, Connection, Connector, IssueRequest, Issued, NewIntegration, ObjectRef, Platform,
     Setup, SystemClock,
-    transport::{Request, Transport},
+    transport::{Answer, Request, Transport},
 };
 use domain::{
     GrantedScope, ObservedIntegration, OwnerRef, Record, Secret, Settings, settings::Setting,
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use crate::{
     server::Server,
-    wire::{Counted, Vaultish, shared},
+    wire::{Counted, Meddled, Vaultish, shared},
 };
 
 pub(crate) const KIND: &str = "openbao_approle";
@@ -65,6 +65,17 @@ impl World {
         let wire = Counted::to(address());
         let vaultish: Arc<dyn Transport> = Arc::new(Vaultish(wire.clone()));
         let setup = setup(shared(vaultish), Settings::default(), Some(root()), None);
+        World { connection: openbao::PLATFORM.connect(setup).unwrap(), wire }
+    }
+
+    /// As root, with somebody in between.
+    pub(crate) async fn meddled(
+        meddle: impl Fn(&mut Request) -> Option<Answer> + Send + Sync + 'static,
+    ) -> World {
+        World::new().await;
+        let wire = Counted::to(address());
+        let meddled: Arc<dyn Transport> = Arc::new(Meddled(wire.clone(), Box::new(meddle)));
+        let setup = setup(shared(meddled), Settings::default(), Some(root()), None);
         World { connection: openbao::PLATFORM.connect(setup).unwrap(), wire }
     }
 
