@@ -267,6 +267,16 @@ impl World {
         Ok(())
     }
 
+    /// Takes note of secrets that no KV store holds as they are.
+    ///
+    /// # Errors
+    ///
+    /// A test failed while it noted one.
+    pub fn note(&self, secrets: impl IntoIterator<Item = String>) -> Result<()> {
+        self.secrets.lock().map_err(|_| "the secrets are lost")?.extend(secrets);
+        Ok(())
+    }
+
     /// Searches everything that this world wrote and said for every secret that was ever known: state
     /// and saved plans as they are and as the core shows them, private state, logs, ledger, output.
     ///

@@ -1220,7 +1220,7 @@ impl Connector for Clients {
             // Closed for want of a scope, the client gets no token whoever asks. Where one that nobody
             // issued is refused in another way, this one did sign in (RFC 6749 §5.2).
             (400 | 401, Some(said))
-                if said != "invalid_client" && found.entry.enabled && found.is_closed() =>
+                if said != "invalid_client" && found.entry.wanted.enabled && found.is_closed() =>
             {
                 let random = self.random_like(credential_type, secret)?;
                 let (_, control) =

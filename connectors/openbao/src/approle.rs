@@ -1052,7 +1052,7 @@ impl AppRole {
             let Some((stands, policy)) = self.policy(&ours, Freshness::Fresh).await? else {
                 return Err(conflict(&what, "its policy was deleted while it was made"));
             };
-            let text = policy.with_record(&write_record(&new.record, &place)).text();
+            let text = policy.with_record(&write_record(&new.record, place)).text();
             self.write_policy(&ours, Some(&stands), &text).await?;
         }
         let observed = self.read_back(&object, &Change::default(), Want::DEED).await?;

@@ -501,7 +501,7 @@ fn is_promoted(main: &Main, claim: &Claim) -> bool {
 
 /// From sink to sink, and then to rest.
 fn forward(view: &View, claim: &Claim) -> Step {
-    for main in view.mains.iter().filter(|main| !is_promoted(main, claim)) {
+    if let Some(main) = view.mains.iter().find(|main| !is_promoted(main, claim)) {
         if let Some(why) = main.occupied {
             return Step::Hold(why);
         }
