@@ -1115,6 +1115,12 @@ impl Connector for Clients {
                 }
             }
             (FIRST_ONLY, None) => {
+                // An answer was lost: the registration still shows what was made.
+                if found.there.method().starts_with("client_secret")
+                    && let Some(secret) = found.there.secret.take()
+                {
+                    return Ok(issued(THE_SECRET, Some(secret), true));
+                }
                 if found.there.method() != "none" {
                     return Err(Error::Unsupported {
                         platform: "oauth",

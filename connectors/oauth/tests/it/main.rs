@@ -124,7 +124,7 @@ async fn the_registration_token_survives_a_keyring_that_fails_for_a_while() {
 }
 
 #[tokio::test]
-async fn a_second_client_secret_is_refused_with_the_way_out() {
+async fn a_client_secret_whose_answer_was_lost_is_read_and_never_made_twice() {
     let host = Host::start();
     let (connector, object) = client(&host, "second").await;
     let settings = Settings::default();
@@ -136,11 +136,37 @@ async fn a_second_client_secret_is_refused_with_the_way_out() {
         settings: &settings,
         expires_at: None,
     };
-    assert!(connector.issue(&object, request()).await.unwrap().secret.is_some());
-    let second = connector.issue(&object, request()).await.unwrap_err();
+    // The server did it, and keeping the new registration token was the last thing that happened.
+    let first = connector.issue(&object, request()).await.unwrap();
+    assert!(!first.already_there);
+    let again = host.connect(&|transport| transport).await;
+    let second = again.issue(&object, request()).await.unwrap();
+    assert!(second.already_there && second.key_id == first.key_id);
+    assert!(second.secret.is_some() && second.secret == first.secret, "the same, and not another");
+}
+
+#[tokio::test]
+async fn a_client_that_signs_in_with_a_key_gets_no_secret_and_is_told_the_way_out() {
+    let host = Host::start();
+    let (connector, object) = client(&host, "keyed").await;
+    let settings = Settings::default();
+    let key = connector.choose_secret("oauth_private_key", &settings, "nhi1-x").unwrap();
+    let request = |of, profile, secret| IssueRequest {
+        credential_type: of,
+        profile,
+        marker: "nhi1-x",
+        secret,
+        settings: &settings,
+        expires_at: None,
+    };
+    let keyed = request("oauth_private_key", "add-ours", Some(&key));
+    connector.issue(&object, keyed).await.unwrap();
+    let secret = request("oauth_client_secret", "first-only", None);
+    let refused = connector.issue(&object, secret).await.unwrap_err();
     assert!(
-        matches!(&second, Error::Unsupported { .. }) && second.to_string().contains("private key"),
-        "{second}"
+        matches!(&refused, Error::Unsupported { .. })
+            && refused.to_string().contains("private key"),
+        "{refused}"
     );
 }
 
