@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::{BASE, applied, flat, holds, in_world};
+use crate::{BASE, applied, flat, holds, in_world, triggered};
 
 #[test]
 fn a_scope_added_by_hand_is_planned_away_with_its_action() {
@@ -209,16 +209,10 @@ fn restrict(path: &std::path::Path) -> acceptance_tests::Result<()> {
 #[test]
 fn a_new_value_in_triggers_rotates_and_the_first_one_does_not() {
     applied(|world| {
-        let with = |value: &str| {
-            BASE.replace(
-                "  schedule    = nhi_rotation_schedule.monthly\n",
-                &format!("  schedule    = nhi_rotation_schedule.monthly\n  triggers    = {{ now = \"{value}\" }}\n"),
-            )
-        };
-        world.write("main.tf", &with("1"))?;
+        world.write("main.tf", &triggered("1"))?;
         let said = world.apply()?;
         holds(!said.contains("1 -> 2"), "the first setting does nothing", &said)?;
-        world.write("main.tf", &with("2"))?;
+        world.write("main.tf", &triggered("2"))?;
         world.apply()?;
         holds(world.state("nhi_credential.it")?["generation"] == 2, "the second rotates", "")?;
         world.plan_is_empty()

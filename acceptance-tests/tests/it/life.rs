@@ -1,6 +1,4 @@
-//! Names, replacement, two configurations at once, and a run that dies.
-
-use std::time::Duration;
+//! Names, replacement, what is left alone, and what was lost.
 
 use acceptance_tests::world::{LEDGER, LOG, SAVED, STATE};
 
@@ -99,56 +97,5 @@ fn deleting_the_ledger_loses_history_and_nothing_else() {
         }
         world.plan_is_empty()?;
         world.nhi(&["ledger", "verify"])?.expect(0).map(|_| ())
-    });
-}
-
-#[test]
-fn a_provider_killed_in_mid_apply_leaves_what_the_next_apply_finishes() {
-    in_world(BASE, |world| {
-        for milliseconds in [60, 120, 180, 260] {
-            let mut command = world.core_command();
-            let mut child = command
-                .args(["apply", "-auto-approve", "-no-color"])
-                .stdout(std::process::Stdio::null())
-                .stderr(std::process::Stdio::null())
-                .spawn()
-                .map_err(|error| error.to_string())?;
-            std::thread::sleep(Duration::from_millis(milliseconds));
-            let _ = child.kill();
-            let _ = child.wait();
-            // A core that was killed leaves its lock.
-            let _ = std::fs::remove_file(world.folder.join(".terraform.tfstate.lock.info"));
-        }
-        // What a killed core did not write into its state exists all the same.
-        let mut last = String::new();
-        for _ in 0..6 {
-            let ran = world.terraform(&["apply", "-auto-approve"])?;
-            last.clone_from(&ran.said);
-            if ran.code == 0 {
-                break;
-            }
-            for (address, id) in [
-                ("nhi_integration.it", "bao/openbao_approle/invoice-sync"),
-                ("nhi_scope.it", "bao/openbao_approle/invoice-sync/scope"),
-                ("nhi_credential.it", "bao/openbao_approle/invoice-sync/credential/default"),
-            ] {
-                if ran.said.contains(&format!("'{id}'")) {
-                    world.terraform(&["import", address, id])?;
-                }
-            }
-            // A claim of a run that died is taken over when it has been silent for long enough.
-            std::thread::sleep(Duration::from_secs(3));
-        }
-        world.plan_is_empty().map_err(|error| format!("{error}\n{last}"))?;
-        holds(
-            world.bao.signs_in(&world.bao.document("apps/invoice-sync")?)?,
-            "it signs in",
-            &last,
-        )?;
-        holds(
-            world.bao.accessors("invoice-sync")?.len() == 1,
-            "and there is no second credential",
-            &last,
-        )
     });
 }

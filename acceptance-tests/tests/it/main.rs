@@ -5,8 +5,10 @@ mod demo;
 mod directory;
 mod drift;
 mod examples;
+mod faults;
 mod hostile;
 mod import;
+mod kill;
 mod life;
 mod mirror;
 mod oauth;
@@ -16,6 +18,7 @@ use acceptance_tests::{
     Core, World,
     world::{LEDGER, LOG, STATE},
 };
+use connector::fault_proxy::FaultProxy;
 
 /// One integration with scopes, schedule and credential, in the usual form.
 const BASE: &str = r#"
@@ -86,6 +89,41 @@ fn in_world(main: &str, story: impl Fn(&World) -> acceptance_tests::Result<()>) 
             panic!("{path}: {error}");
         }
     }
+}
+
+/// Runs a story on every core, each in a new world whose programs reach the server through a proxy
+/// that can make things go wrong.
+fn through_a_proxy(main: &str, story: impl Fn(&World, &Between) -> acceptance_tests::Result<()>) {
+    in_world(main, |world| {
+        let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
+        let address = world.bao.address();
+        let proxy =
+            runtime.block_on(FaultProxy::start(&address)).map_err(|error| error.to_string())?;
+        let hcl = world.read("nhi.hcl")?.replace(&address, proxy.address());
+        world.write("nhi.hcl", &hcl)?;
+        story(world, &Between { runtime, proxy })
+    });
+}
+
+/// A proxy and the threads that it runs on.
+struct Between {
+    runtime: tokio::runtime::Runtime,
+    proxy: FaultProxy,
+}
+
+/// There is one credential besides `overlapping` earlier ones, the application signs in with what
+/// its sink holds, and nothing is left to do.
+fn one_credential_works(world: &World, overlapping: usize) -> acceptance_tests::Result<()> {
+    let keys = world.bao.accessors("invoice-sync")?;
+    holds(keys.len() == 1 + overlapping, "no credential too many", &format!("{keys:?}"))?;
+    holds(world.bao.signs_in(&world.bao.document("apps/invoice-sync")?)?, "it signs in", "")?;
+    world.plan_is_empty()
+}
+
+/// [`BASE`] with a value in the credential's triggers.
+fn triggered(value: &str) -> String {
+    let line = "  schedule    = nhi_rotation_schedule.monthly\n";
+    BASE.replace(line, &format!("{line}  triggers    = {{ now = \"{value}\" }}\n"))
 }
 
 /// The claim, with what was said where it does not hold.

@@ -1,0 +1,106 @@
+//! The provider dies with an answer under way: the platform or the sink has done what was asked, and
+//! nobody has heard of it.
+
+use std::{
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use acceptance_tests::{Result, World, tools};
+use connector::fault_proxy::{Effect, Hold, Rule};
+
+use crate::{
+    BASE, Between, faults::CALLS, flat, holds, one_credential_works, through_a_proxy, triggered,
+};
+
+/// The provider's process below a core.
+fn provider_of(core: u32) -> Result<String> {
+    let listed = Command::new("ps")
+        .args(["-eo", "pid=,ppid=,args="])
+        .output()
+        .map_err(|error| error.to_string())?;
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let found = listed.lines().find_map(|line| {
+        let mut words = line.split_whitespace();
+        let (pid, parent) = (words.next()?, words.next()?);
+        let ours = words.next()?.ends_with("terraform-provider-nhi");
+        (ours && parent == core.to_string()).then(|| pid.to_owned())
+    });
+    found.ok_or_else(|| format!("no provider runs below {core}"))
+}
+
+/// Applies, and kills the provider while the answer of a call is held.
+fn killed_during(world: &World, between: &Between, path: &str) -> Result<()> {
+    let hold = Hold::default();
+    between.proxy.add(Rule::once("POST", path, Effect::HoldAnswer(hold.clone())));
+    let mut core = world
+        .core_command()
+        .args(["apply", "-auto-approve", "-no-color"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|error| error.to_string())?;
+    let reached = async { tokio::time::timeout(Duration::from_secs(120), hold.reached()).await };
+    let reached = between.runtime.block_on(reached).map_err(|_| "the call was never made".into());
+    let killed = reached.and_then(|()| {
+        let provider = provider_of(core.id())?;
+        tools::run(Command::new("kill").args(["-9", &provider]))
+    });
+    if killed.is_err() {
+        // Nobody is left to wait for the answer.
+        let _ = core.kill();
+    }
+    hold.release();
+    let ended = core.wait().map_err(|error| error.to_string())?;
+    between.proxy.clear();
+    killed?;
+    holds(!ended.success(), "the core says that its provider died", "")
+}
+
+/// Plans until the dead run has been silent for long enough.
+fn plan_shows(world: &World, what: &str) -> Result<()> {
+    let until = Instant::now() + Duration::from_secs(90);
+    loop {
+        let said = world.plan()?.said;
+        if flat(&said).contains(what) {
+            return Ok(());
+        }
+        holds(Instant::now() < until, what, &said)?;
+        std::thread::sleep(Duration::from_secs(2));
+    }
+}
+
+#[test]
+fn a_provider_killed_while_things_are_made_leaves_what_the_next_apply_finishes() {
+    for path in CALLS {
+        through_a_proxy(BASE, |world, between| {
+            let told = |error| format!("{path}: {error}");
+            killed_during(world, between, path).map_err(told)?;
+            plan_shows(world, "nhi_credential.it will be created").map_err(told)?;
+            // The claim of the run that died holds until it has been silent for long enough.
+            std::thread::sleep(Duration::from_secs(11));
+            world.apply().map_err(told)?;
+            one_credential_works(world, 0).map_err(told)
+        });
+    }
+}
+
+#[test]
+fn a_provider_killed_in_a_rotation_is_seen_as_unfinished_and_the_next_apply_finishes() {
+    for path in &CALLS[..2] {
+        through_a_proxy(&triggered("1"), |world, between| {
+            let told = |error| format!("{path}: {error}");
+            world.apply()?;
+            let before = world.bao.document("apps/invoice-sync")?;
+            world.write("main.tf", &triggered("2"))?;
+            killed_during(world, between, path).map_err(told)?;
+            holds(world.bao.signs_in(&before)?, "the old one works all the time", path)?;
+            plan_shows(world, "~ status = \"unfinished\" -> \"current\"").map_err(told)?;
+            world.apply().map_err(told)?;
+            holds(world.bao.signs_in(&before)?, "and in its overlap", path)?;
+            let state = world.state("nhi_credential.it")?;
+            holds(state["generation"] == 2, "one generation further", &state.to_string())?;
+            one_credential_works(world, 1).map_err(told)
+        });
+    }
+}
