@@ -9,7 +9,6 @@ fn main() -> ExitCode {
     let options = ServeOptions {
         address: "registry.terraform.io/open-nhi/nhi",
         version: env!("CARGO_PKG_VERSION"),
-        redact: None,
     };
     serve(provider::provider(), options)
 }

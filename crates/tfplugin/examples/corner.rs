@@ -176,7 +176,6 @@ fn main() -> std::process::ExitCode {
     let options = ServeOptions {
         address: "registry.terraform.io/acme/corner",
         version: env!("CARGO_PKG_VERSION"),
-        redact: None,
     };
     serve(server, options)
 }

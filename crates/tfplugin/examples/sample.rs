@@ -21,7 +21,7 @@ use tfplugin::resource::{
     Register, Resource, Source, Update, UpgradeState,
 };
 use tfplugin::serve::{ServeOptions, serve};
-use tfplugin::{Attr, Diagnostic, Diagnostics, Model, Number, Set};
+use tfplugin::{Attr, Diagnostic, Diagnostics, Model, Number, Secret, Set};
 
 /// Notes in a folder.
 #[derive(Clone, Debug, Model)]
@@ -141,8 +141,8 @@ struct NoteModel {
     #[tf(optional)]
     parts: Attr<Vec<PartModel>>,
     /// A secret; only its length is kept.
-    #[tf(optional, write_only, sensitive)]
-    secret: Attr<String>,
+    #[tf(optional, write_only)]
+    secret: Attr<Secret>,
     /// How long the secret is.
     #[tf(computed, volatile)]
     secret_length: Attr<i64>,
@@ -183,11 +183,13 @@ impl Note {
     fn write(&self, planned: NoteModel, config: &NoteModel) -> Result<NoteModel, Diagnostic> {
         let mut note = planned;
         let name = note.name.need("name")?.clone();
-        assert!(note.text != "panic", "a secret is {:?}", config.secret);
+        tracing::debug!(?config, ?note, "a note is written");
+        let secret = config.secret.value().map_or("none", Secret::expose);
+        assert!(note.text != "panic", "the secret is {secret}");
         let length = |text: &str| i64::try_from(text.chars().count()).unwrap_or(i64::MAX);
         note.id = Attr::Value(format!("note/{name}"));
         note.size = Attr::Value(length(note.text.text()));
-        note.secret_length = config.secret.as_ref().map(|text| length(text));
+        note.secret_length = config.secret.as_ref().map(|secret| length(secret.expose()));
         if config.secret.is_value() {
             tracing::info!("a secret came along");
         }
@@ -390,8 +392,8 @@ struct KeyModel {
     #[tf(required)]
     note: Attr<String>,
     /// The key.
-    #[tf(computed, sensitive)]
-    key: Attr<String>,
+    #[tf(computed)]
+    key: Attr<Secret>,
 }
 
 struct Key(Folder);
@@ -406,7 +408,8 @@ impl Ephemeral for Key {
         _call: &Call,
     ) -> Result<Opened<KeyModel>, Diagnostics> {
         let note = config.note.need("note")?.clone();
-        config.key = Attr::Value(format!("key-to-{note}"));
+        config.key = Secret::new(format!("key-to-{note}")).into();
+        tracing::debug!(?config, "a key is given out");
         Ok(Opened {
             renew_at: Some(SystemTime::now() + Duration::from_secs(60)),
             private: note.into_bytes(),
@@ -504,8 +507,8 @@ struct WriteModel {
     #[tf(required)]
     text: Attr<String>,
     /// A word that must be right where the note has one; it is nowhere after.
-    #[tf(optional, write_only, sensitive)]
-    password: Attr<String>,
+    #[tf(optional, write_only)]
+    password: Attr<Secret>,
 }
 
 struct Write(Folder);
@@ -521,7 +524,8 @@ impl Action for Write {
         _call: &Call,
     ) -> Diagnostics {
         assert!(config.text != "panic", "the action fails");
-        if config.password.is_value() && config.password != "open sesame" {
+        tracing::debug!(?config, "somebody writes");
+        if config.password.value().is_some_and(|given| given.expose() != "open sesame") {
             let text = "The password is not the right one.";
             return Diagnostic::error("Wrong password", text).at("password").into();
         }
@@ -549,7 +553,6 @@ fn main() -> std::process::ExitCode {
     let options = ServeOptions {
         address: "registry.terraform.io/acme/sample",
         version: env!("CARGO_PKG_VERSION"),
-        redact: None,
     };
     serve(server, options)
 }

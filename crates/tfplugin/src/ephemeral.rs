@@ -53,7 +53,7 @@ pub trait Ephemeral: Send + Sync + 'static {
 }
 
 /// What was opened.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Opened<M> {
     /// All attributes, known.
     pub result: M,
@@ -80,7 +80,7 @@ impl<M> From<M> for Opened<M> {
 }
 
 /// What was renewed.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Renewed {
     /// When the core calls renew again.
     pub renew_at: Option<SystemTime>,
@@ -88,6 +88,12 @@ pub struct Renewed {
     pub private: Vec<u8>,
     /// Warnings.
     pub diagnostics: Diagnostics,
+}
+
+// Private bytes may hold anything.
+crate::secret::shows! {
+    Opened<M> { result, renew_at, deferred, diagnostics }
+    Renewed { renew_at, diagnostics }
 }
 
 pub(crate) struct EphemeralOf<E> {

@@ -156,7 +156,7 @@ pub trait AnyResource: Send + Sync {
 }
 
 /// What `PlanResourceChange` brings.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct PlanRequest {
     /// The object in state, null when there is none (create, and the second half of a replacement).
     pub prior: Value,
@@ -177,7 +177,7 @@ pub struct PlanRequest {
 }
 
 /// What `PlanResourceChange` answers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct PlanResponse {
     /// The object after the change, null to destroy.
     pub planned: Value,
@@ -194,7 +194,7 @@ pub struct PlanResponse {
 }
 
 /// What `ApplyResourceChange` brings.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ApplyRequest {
     /// The object in state, null to create.
     pub prior: Value,
@@ -213,7 +213,7 @@ pub struct ApplyRequest {
 }
 
 /// What `ApplyResourceChange` answers: what exists now, whatever went wrong.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct ApplyResponse {
     /// The object as it is now, null when there is none.
     pub state: Value,
@@ -226,7 +226,7 @@ pub struct ApplyResponse {
 }
 
 /// What `ReadResource` brings.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ReadRequest {
     /// The object in state.
     pub state: Value,
@@ -241,7 +241,7 @@ pub struct ReadRequest {
 }
 
 /// What `ReadResource` answers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct ReadResponse {
     /// The object as it is now, null when it is proven gone.
     pub state: Value,
@@ -267,7 +267,7 @@ pub struct ImportRequest {
 }
 
 /// What `ImportResourceState` answers. Exactly one object, of the type that was asked for.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct ImportResponse {
     /// The object; a read follows at once, so what only a read finds may be null.
     pub state: Value,
@@ -291,7 +291,7 @@ pub struct StateResponse {
 }
 
 /// What `MoveResourceState` brings.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct MoveRequest {
     /// Where the source's provider comes from, such as `registry.terraform.io/hashicorp/null`.
     pub source_provider_address: String,
@@ -310,7 +310,7 @@ pub struct MoveRequest {
 }
 
 /// What `MoveResourceState` answers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct MoveResponse {
     /// The object in our schema.
     pub state: Value,
@@ -373,7 +373,7 @@ pub trait AnyEphemeral: Send + Sync {
 }
 
 /// What `OpenEphemeralResource` answers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct OpenResponse {
     /// The object.
     pub result: Value,
@@ -388,7 +388,7 @@ pub struct OpenResponse {
 }
 
 /// What `RenewEphemeralResource` answers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct RenewResponse {
     /// When the core calls renew again.
     pub renew_at: Option<SystemTime>,
@@ -539,4 +539,19 @@ pub struct ActionPlan {
 /// The attribute of that name, where a schema has it.
 pub fn find<'a>(attributes: &'a [Attribute], name: &str) -> Option<&'a Attribute> {
     attributes.iter().find(|a| a.name == name)
+}
+
+// Private bytes may hold anything, and what other providers stored is theirs.
+crate::secret::shows! {
+    PlanRequest { prior, proposed, config, prior_identity, provider_meta, call }
+    PlanResponse { planned, requires_replace, identity, deferred, diagnostics }
+    ApplyRequest { prior, planned, config, planned_identity, provider_meta, call }
+    ApplyResponse { state, identity, diagnostics }
+    ReadRequest { state, identity, provider_meta, call }
+    ReadResponse { state, identity, deferred, diagnostics }
+    ImportResponse { state, identity, deferred, diagnostics }
+    MoveRequest { source_provider_address, source_type_name, source_schema_version, call }
+    MoveResponse { state, identity, diagnostics }
+    OpenResponse { result, renew_at, deferred, diagnostics }
+    RenewResponse { renew_at, diagnostics }
 }

@@ -16,6 +16,9 @@ pub fn decode(json: &Json, ty: &Type) -> Result<Value, Malformed> {
     read(json, ty, &Trail::root(), Strictness::Exact)
 }
 
+/// Said of a number that we do not take; never the number itself.
+const BEYOND: &str = "a number has too many digits or too large an exponent";
+
 /// Reads a value of this type from bytes; no bytes are null.
 ///
 /// # Errors
@@ -126,14 +129,14 @@ fn read(json: &Json, ty: &Type, at: &Trail<'_>, strict: Strictness) -> Result<Va
         (Type::String, Json::Bool(value)) => Ok(Value::string(value.to_string())),
         (Type::String, Json::Number(number)) => match number.to_string().parse::<Number>() {
             Ok(number) => Ok(Value::string(number.to_string())),
-            Err(error) => at.wrong(error.to_string()),
+            Err(_) => at.wrong(BEYOND),
         },
         (Type::Bool, Json::Bool(value)) => Ok(Value::Bool(*value)),
         (Type::Bool, Json::String(text)) if text == "true" => Ok(Value::Bool(true)),
         (Type::Bool, Json::String(text)) if text == "false" => Ok(Value::Bool(false)),
         (Type::Number, Json::Number(number)) => match number.to_string().parse() {
             Ok(number) => Ok(Value::Number(number)),
-            Err(error) => at.wrong(format!("{error}")),
+            Err(_) => at.wrong(BEYOND),
         },
         (Type::Number, Json::String(text)) => match text.parse() {
             Ok(number) => Ok(Value::Number(number)),
@@ -226,7 +229,7 @@ fn write(value: &Value, ty: &Type, at: &Trail<'_>) -> Result<Json, Malformed> {
         (Value::Number(number), Type::Number) => {
             match number.to_string().parse::<serde_json::Number>() {
                 Ok(number) => Ok(Json::Number(number)),
-                Err(error) => at.wrong(error.to_string()),
+                Err(_) => at.wrong(BEYOND),
             }
         }
         (Value::List(all), Type::List(of)) => all

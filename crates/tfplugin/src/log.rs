@@ -3,7 +3,6 @@
 //! Cores assert that `@message`, `@level` and `@timestamp` are strings without looking, and crash
 //! if they are not; a timestamp of another form makes the whole line plain text.
 
-use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
 
@@ -13,21 +12,18 @@ use tracing::{Event, Level, Subscriber, span};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 
-/// Hides what must not be seen from a line before it is written.
-pub type Redact = fn(&str) -> Cow<'_, str>;
-
 /// The longest line that cores take as JSON, less what surrounds it.
 const LONGEST: usize = 60 * 1024;
 
 /// Starts the log at the level that the environment asks for: `TF_LOG_PROVIDER_<NAME>`, else
 /// `TF_LOG_PROVIDER`, else `TF_LOG`. Without any, nothing is logged. Done once a process.
-pub fn start(name: &str, redact: Option<Redact>) {
+pub fn start(name: &str) {
     let own = format!("TF_LOG_PROVIDER_{}", name.to_uppercase().replace('-', "_"));
     let wanted = [own.as_str(), "TF_LOG_PROVIDER", "TF_LOG"]
         .into_iter()
         .find_map(|variable| std::env::var(variable).ok().filter(|text| !text.is_empty()));
     let Some(level) = wanted.as_deref().and_then(level) else { return };
-    let layer = Hclog { level, module: format!("provider.{name}"), redact };
+    let layer = Hclog { level, module: format!("provider.{name}") };
     // A second start in one process (tests) keeps the first log.
     let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer));
 }
@@ -46,7 +42,6 @@ fn level(text: &str) -> Option<Level> {
 struct Hclog {
     level: Level,
     module: String,
-    redact: Option<Redact>,
 }
 
 /// A span's fields, kept with the span.
@@ -105,7 +100,6 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Hclog {
         };
         let now = jiff::Timestamp::now();
         let line = line(event.metadata().level(), &self.module, now, message, fields);
-        let line = self.redact.map_or(Cow::Borrowed(line.as_str()), |redact| redact(&line));
         // One write a line: several threads share the stream. A core that is gone reads nothing.
         let _ = std::io::stderr().lock().write_all(format!("{line}\n").as_bytes());
     }

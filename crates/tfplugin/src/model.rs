@@ -90,6 +90,9 @@ pub trait Model: Sized + Clone + Send + Sync + 'static {
 
 /// What an attribute can hold, never null nor unknown itself: that is [`Attr`]'s part.
 pub trait Data: Sized + Clone + Send + Sync + 'static {
+    /// Whether it is a [`Secret`](crate::Secret), or holds some: its attribute is sensitive then.
+    const SECRET: bool = false;
+
     /// What the attribute is in the schema.
     fn kind() -> Kind;
 
@@ -232,7 +235,7 @@ impl Data for i64 {
             Value::Number(number) => number.as_i64().ok_or_else(|| {
                 Misread::wrong(
                     path,
-                    format!("{number} is no whole number between {} and {}", i64::MIN, i64::MAX),
+                    format!("it is no whole number between {} and {}", i64::MIN, i64::MAX),
                 )
             }),
             other => no_fit(&other, "number", path),
@@ -298,6 +301,8 @@ fn many(kind: Kind, nesting: Nesting, of: fn(Type) -> Type) -> Kind {
 }
 
 impl<T: Data> Data for Vec<T> {
+    const SECRET: bool = T::SECRET;
+
     fn kind() -> Kind {
         many(T::kind(), Nesting::List, Type::list)
     }
@@ -319,6 +324,8 @@ impl<T: Data> Data for Vec<T> {
 }
 
 impl<T: Data + Ord> Data for BTreeSet<T> {
+    const SECRET: bool = T::SECRET;
+
     fn kind() -> Kind {
         many(T::kind(), Nesting::Set, Type::set)
     }
@@ -336,6 +343,8 @@ impl<T: Data + Ord> Data for BTreeSet<T> {
 }
 
 impl<T: Data> Data for BTreeMap<String, T> {
+    const SECRET: bool = T::SECRET;
+
     fn kind() -> Kind {
         many(T::kind(), Nesting::Map, Type::map)
     }
@@ -360,6 +369,8 @@ impl<T: Data> Data for BTreeMap<String, T> {
 
 /// Elements that may be null or unknown each.
 impl<T: Data> Data for Attr<T> {
+    const SECRET: bool = T::SECRET;
+
     fn kind() -> Kind {
         T::kind()
     }

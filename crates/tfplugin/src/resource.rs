@@ -75,7 +75,7 @@ pub enum Purpose {
 }
 
 /// A plan in the making.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Plan<M> {
     /// The configuration; none to destroy.
     pub config: Option<M>,
@@ -146,7 +146,7 @@ impl<M> Plan<M> {
 }
 
 /// A create to carry out.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Create<M> {
     /// What was planned: what is known in it must be in the result.
     pub planned: M,
@@ -163,7 +163,7 @@ pub struct Create<M> {
 }
 
 /// An update to carry out.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Update<M> {
     /// The object in state.
     pub prior: M,
@@ -182,7 +182,7 @@ pub struct Update<M> {
 }
 
 /// A delete to carry out.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Delete<M> {
     /// The object in state.
     pub prior: M,
@@ -198,7 +198,7 @@ pub struct Delete<M> {
 }
 
 /// An object to observe.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Read<M> {
     /// The object in state; after an import mostly null.
     pub state: M,
@@ -213,7 +213,7 @@ pub struct Read<M> {
 }
 
 /// An object as it is now.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Done<M> {
     /// Its attributes, all known.
     pub state: M,
@@ -273,7 +273,7 @@ pub enum Kept<M> {
 }
 
 /// A change that failed, and what is true now. Plain diagnostics become one that changed nothing.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Failure<M> {
     /// What exists now.
     pub kept: Kept<M>,
@@ -307,6 +307,18 @@ impl<M> From<Diagnostic> for Failure<M> {
     fn from(diagnostic: Diagnostic) -> Self {
         Diagnostics::from(diagnostic).into()
     }
+}
+
+// Private bytes may hold anything, and what other providers stored is theirs.
+crate::secret::shows! {
+    Plan<M> { config, prior, planned, prior_identity, call, diagnostics, deferred, replace }
+    Create<M> { planned, config, planned_identity, call }
+    Update<M> { prior, planned, config, planned_identity, call }
+    Delete<M> { prior, planned_identity, call }
+    Read<M> { state, identity, call }
+    Done<M> { state, diagnostics, deferred }
+    Failure<M> { kept, diagnostics }
+    Source { provider_address, type_name, schema_version, call }
 }
 
 /// A resource whose objects have an identity: what names the object on its platform for all time.
@@ -391,7 +403,7 @@ pub trait UpgradeState: Resource {
 }
 
 /// What a `moved` block brings from another type.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Source {
     /// Such as `registry.terraform.io/hashicorp/vault`.
     pub provider_address: String,

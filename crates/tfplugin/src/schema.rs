@@ -120,7 +120,7 @@ impl Attribute {
 
     /// An attribute that holds what this Rust type holds.
     pub fn of<T: Data>(name: impl Into<String>) -> Self {
-        Self::with(name, T::kind())
+        Self { sensitive: T::SECRET, ..Self::with(name, T::kind()) }
     }
 
     /// A nested attribute.
@@ -282,7 +282,7 @@ impl fmt::Debug for Attribute {
         }
         write!(f, "{}: {} ({})", self.name, self.ty(), words.join(", "))?;
         if let Some(default) = &self.default {
-            write!(f, " = {default:?}")?;
+            write!(f, " = {:?}", default.spelled())?;
         }
         if let Kind::Nested { attributes, .. } = &self.kind {
             f.debug_list().entries(attributes).finish()?;

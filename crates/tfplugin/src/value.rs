@@ -1,6 +1,7 @@
 //! Values: known, null and unknown.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
@@ -11,7 +12,10 @@ pub type Object = BTreeMap<String, Value>;
 
 /// A value of any type. Strings are in Unicode normal form C and sets are sorted without doubles:
 /// build them with [`Value::string`] and [`Value::set`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+///
+/// Its `Debug` shows the shape and none of the texts and numbers, for any of them may be secret;
+/// [`Value::spelled`] shows all.
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Value {
     /// No value.
     #[default]
@@ -109,7 +113,49 @@ impl Refinement {
     }
 }
 
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Shown { value: self, all: false }.fmt(f)
+    }
+}
+
+/// A value to be shown, with or without what it holds.
+struct Shown<'a> {
+    value: &'a Value,
+    all: bool,
+}
+
+impl fmt::Debug for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = self.all;
+        let each = |value| Shown { value, all };
+        match self.value {
+            Value::Null => f.write_str("null"),
+            Value::Unknown(None) => f.write_str("unknown"),
+            Value::Unknown(Some(promise)) => write!(f, "unknown with {promise:?}"),
+            Value::Bool(value) => write!(f, "{value}"),
+            Value::Number(number) if all => write!(f, "{number}"),
+            Value::Number(_) => f.write_str("number(…)"),
+            Value::String(text) if all => write!(f, "{text:?}"),
+            Value::String(_) => f.write_str("string(…)"),
+            Value::List(elements) | Value::Tuple(elements) => {
+                f.debug_list().entries(elements.iter().map(each)).finish()
+            }
+            Value::Set(elements) => f.debug_set().entries(elements.iter().map(each)).finish(),
+            Value::Map(elements) | Value::Object(elements) => {
+                f.debug_map().entries(elements.iter().map(|(key, one)| (key, each(one)))).finish()
+            }
+            Value::Dynamic(inner) => write!(f, "{} ", inner.0).and_then(|()| each(&inner.1).fmt(f)),
+        }
+    }
+}
+
 impl Value {
+    /// Shows all that it holds, secrets too: for tests.
+    pub fn spelled(&self) -> impl fmt::Debug + '_ {
+        Shown { value: self, all: true }
+    }
+
     /// Text in normal form C.
     pub fn string(text: impl Into<String>) -> Self {
         let text = text.into();

@@ -635,7 +635,6 @@ fn main() -> std::process::ExitCode {
     let options = ServeOptions {
         address: "registry.terraform.io/acme/wrong",
         version: env!("CARGO_PKG_VERSION"),
-        redact: None,
     };
     serve(Wrong { base, resources, data_sources, ephemerals }, options)
 }

@@ -58,8 +58,6 @@ pub struct ServeOptions {
     pub address: &'static str,
     /// The version, `env!("CARGO_PKG_VERSION")`.
     pub version: &'static str,
-    /// Hides secrets that are held now from every line of the log; `None` where there are none.
-    pub redact: Option<log::Redact>,
 }
 
 /// Serves a provider until the core is done with it. Call it from `main` and return its code.
@@ -81,7 +79,7 @@ pub fn serve(provider: impl AnyProvider + 'static, options: ServeOptions) -> Exi
         let text = arguments::friendly(options.address, options.version);
         return if arguments.help { say_out(&text) } else { say(&text, 1) };
     }
-    log::start(provider.name(), options.redact);
+    log::start(provider.name());
     log::tell_panics();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();

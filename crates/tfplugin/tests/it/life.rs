@@ -125,6 +125,8 @@ async fn a_write_only_secret_is_used_and_is_nowhere_after() {
     assert_eq!(note.json()["secret_length"], 13);
     let log = core.log().join("\n");
     assert!(log.contains("a secret came along") && !log.contains("correct horse"), "{log}");
+    // The whole configuration was logged.
+    assert!(log.contains("secret: Value(Secret(…))"), "{log}");
 }
 
 #[tokio::test]

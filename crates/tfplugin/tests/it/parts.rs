@@ -19,13 +19,15 @@ async fn a_data_source_answers_and_echoes_what_was_asked() {
 #[tokio::test]
 async fn close_gets_the_bytes_of_open_whatever_renew_gave() {
     let world = World::new();
-    let core = world.core().await;
+    let core = world.core_with(&[("TF_LOG_PROVIDER", "trace")]).await;
     let mut key = core.open("sample_key", json!({"note": "one"})).await.unwrap();
     assert_eq!(key.value.as_object().unwrap()["key"], tfplugin::Value::string("key-to-one"));
     let first = key.renew_at.unwrap();
     core.renew(&mut key).await.unwrap();
     assert!(key.renew_at.unwrap() > first);
     core.close(key).await.unwrap();
+    let log = core.log().join("\n");
+    assert!(log.contains("key: Value(Secret(…))") && !log.contains("key-to-one"), "{log}");
     assert!(world.has("closed-one"));
 }
 
@@ -81,7 +83,7 @@ async fn an_action_tells_its_progress_and_then_its_end() {
 #[tokio::test]
 async fn an_action_takes_a_write_only_value() {
     let world = World::new();
-    let core = world.core().await;
+    let core = world.core_with(&[("TF_LOG_PROVIDER", "trace")]).await;
     let config =
         |password: &str| json!({"note": "one", "text": "hi", "password": password.to_owned()});
     core.invoke("sample_write", config("open sesame")).await.unwrap();
@@ -89,4 +91,7 @@ async fn an_action_takes_a_write_only_value() {
     let refused = core.invoke("sample_write", config("mellon")).await.unwrap_err();
     let told = refused.to_string();
     assert!(told.contains("Wrong password") && !told.contains("mellon"), "{told}");
+    let log = core.log().join("\n");
+    assert!(log.contains("password: Value(Secret(…))"), "{log}");
+    assert!(!log.contains("mellon") && !log.contains("sesame"), "{log}");
 }
