@@ -18,7 +18,7 @@ use serde_json::Value;
 
 use xtask::shell::{Result, cargo, programs, root, run};
 
-use crate::stages::Stages;
+use crate::{conformance, stages::Stages};
 
 /// Run all tests: unit, property, conformance on real servers, whole stories with the real core.
 #[derive(Debug, Args)]
@@ -82,7 +82,7 @@ impl Test {
             true => (false, false),
             false => (wanted(Stage::Connectors), wanted(Stage::Stories)),
         };
-        missing(connectors, stories || (wanted(Stage::Libraries) && !self.quick))?;
+        missing(connectors || stories, stories || (wanted(Stage::Libraries) && !self.quick))?;
 
         let mut stages = Stages::new();
         let (built, places) = stages.run("build", || {
@@ -93,6 +93,9 @@ impl Test {
             Ok((built, places))
         })?;
 
+        // Only what this run finds is shown.
+        let tables = conformance::folder()?;
+        let _ = std::fs::remove_dir_all(&tables);
         let mut failed = Vec::new();
         for (stage, name) in [
             (Stage::Libraries, "libraries"),
@@ -122,6 +125,9 @@ impl Test {
                 }
             });
             failed.extend(done.err());
+            if stage == Stage::Connectors {
+                print!("{}", conformance::matrix(&conformance::read(&tables)));
+            }
         }
         if wanted(Stage::Doctests) && !self.quick {
             let words = ["test", "--workspace", "--doc", "--quiet", "--no-fail-fast"];
@@ -132,15 +138,15 @@ impl Test {
 }
 
 /// Says everything that is not on this machine, a line each, before anything takes time.
-fn missing(connectors: bool, core: bool) -> Result<()> {
+fn missing(servers: bool, core: bool) -> Result<()> {
     let mut missing = Vec::new();
     let mut need = |tool: &str| missing.extend(tools::need(tool).err());
     need("cc");
-    if connectors {
+    if servers {
         need("node");
         need("npm");
     }
-    if connectors || core {
+    if servers || core {
         missing.extend(tools::pip().err());
     }
     if core {
@@ -154,8 +160,6 @@ fn places(connectors: bool, stories: bool) -> Result<Vec<(&'static str, OsString
     let mut places = Vec::new();
     if connectors || stories {
         places.push(("NHI_TEST_OPENBAO", servers::openbao::program()?));
-    }
-    if connectors {
         places.push(("NHI_TEST_OIDC", servers::oidc::package()?));
         places.push(("NHI_TEST_SCIM", servers::scim::package()?));
     }

@@ -50,15 +50,16 @@ impl Report {
         &self.rows
     }
 
-    /// Prints the table and compares it with the committed one. With `NHI_ACCEPT` set, a table
-    /// without broken cases is written there instead.
+    /// Leaves the table in `conformance` in the target folder, where `cargo xtask test` gathers all of
+    /// them, and compares it with the committed one. With `NHI_ACCEPT` set, a table without broken
+    /// cases is written there instead.
     ///
     /// # Panics
     ///
     /// When a case is broken, or the table is another than the committed one.
     pub fn hold(&self, committed: &Path) {
         let table = self.to_string();
-        println!("{table}");
+        leave(committed, &table);
         let broken: Vec<_> =
             self.rows.iter().filter(|(_, verdict)| matches!(verdict, Verdict::Broken(_))).collect();
         assert!(broken.is_empty(), "{broken:#?}");
@@ -74,6 +75,19 @@ impl Report {
             committed.display()
         );
     }
+}
+
+/// Writes a table where programs of this build find it: `target/<profile>/deps/<test>` is what runs.
+fn leave(committed: &Path, table: &str) {
+    let exe = std::env::current_exe().unwrap_or_default();
+    let Some(target) = exe.ancestors().nth(3) else { return };
+    let kind = table.lines().next().and_then(|head| head.rsplit(' ').next()).unwrap_or_default();
+    let stem = committed.file_stem().unwrap_or_default().to_string_lossy();
+    let variant = stem.strip_prefix("conformance").unwrap_or_default();
+    let folder = target.join("conformance");
+    let left = fs::create_dir_all(&folder)
+        .and_then(|()| fs::write(folder.join(format!("{kind}{variant}.txt")), table));
+    left.unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
 }
 
 impl fmt::Display for Report {

@@ -239,7 +239,12 @@ mod tests {
             *self.1.lock().unwrap() += 1;
             let mut script = self.0.lock().unwrap();
             let status = if script.len() > 1 { script.remove(0) } else { script[0] };
-            Ok(Answer { status, headers: Vec::new(), body: Arc::default() })
+            let headers = match status {
+                429 => vec![("retry-after".to_owned(), "1".to_owned())],
+                _ => Vec::new(),
+            };
+            let body = Arc::new(Zeroizing::new(b"verysecret-answer".to_vec()));
+            Ok(Answer { status, headers, body })
         }
     }
 
@@ -288,6 +293,73 @@ mod tests {
         let transport = Retry::new(server.clone(), Arc::new(SystemClock));
         transport.send(Request::change("PUT", "a", "a")).await.unwrap();
         assert_eq!(*server.1.lock().unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_platform_that_asks_for_patience_is_left_alone_for_so_long() {
+        let server = script(&[429, 200]);
+        let transport = Budget::new(server.clone(), Arc::new(SystemClock), 100);
+        let asked = std::time::Instant::now();
+        assert_eq!(transport.send(Request::get("a", "a")).await.unwrap().status, 429);
+        // Whoever cannot wait is told so, and nothing is sent for them.
+        let hurried = Request { deadline: Duration::from_millis(50), ..Request::get("b", "b") };
+        let error = transport.send(hurried).await.unwrap_err();
+        assert!(error.outcome == Outcome::NotSent && error.message.contains("wait"), "{error}");
+        assert_eq!(*server.1.lock().unwrap(), 1);
+        assert_eq!(transport.send(Request::get("c", "c")).await.unwrap().status, 200);
+        assert!(asked.elapsed() >= Duration::from_millis(990), "{:?}", asked.elapsed());
+    }
+
+    #[tokio::test]
+    async fn no_more_is_sent_than_the_budget_gives() {
+        let transport = Budget::new(script(&[200]), Arc::new(SystemClock), 10);
+        let begun = std::time::Instant::now();
+        // Ten are there at once, and five more are earned within half a second.
+        for _ in 0..15 {
+            transport.send(Request::get("a", "a")).await.unwrap();
+        }
+        assert!(begun.elapsed() >= Duration::from_millis(450), "{:?}", begun.elapsed());
+    }
+
+    /// What is logged, for a test.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn the_log_has_method_template_and_status_and_nothing_that_may_be_secret() {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_writer(move || writer.clone())
+            .finish();
+        let _default = tracing::subscriber::set_default(subscriber);
+        let request = || {
+            Request::change("PUT", "api-tokens/verysecret-path", "api-tokens/{secret}")
+                .header("Authorization", Secret::new("verysecret-header"))
+                .json(&serde_json::json!({"secret": "verysecret-body"}))
+        };
+        let transport = Trace::new(script(&[200]), "unleash".into());
+        transport.send(request()).await.unwrap();
+        let refusing = Arc::new(ReadOnly::new(script(&[200])));
+        Trace::new(refusing, "unleash".into()).send(request()).await.unwrap_err();
+        let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        for said in ["unleash", "PUT", "api-tokens/{secret}", "200", "without an answer"] {
+            assert!(text.contains(said), "{said}: {text}");
+        }
+        assert!(!text.contains("verysecret"), "{text}");
+        assert!(!format!("{:?}", request()).contains("verysecret"));
     }
 
     #[tokio::test]
