@@ -10,7 +10,7 @@ use crate::{
     document::{Meta, compose, matches, secret_in},
     drift::schedule_json,
     observe::object_of,
-    rotate::{Machine, foreign_realm, occupied, occupied_by_others},
+    rotate::{Machine, foreign_realm, further, occupied, occupied_by_others},
     slot::{PreviousKey, SeenDelivery, Sinks, SlotSpec, observe_slot},
 };
 
@@ -93,6 +93,36 @@ pub async fn carry_out(
         revoked,
         done_by,
     })
+}
+
+/// Ends everything that a slot has before another generation is issued: an exposed credential whose
+/// every further use is worse than an outage. What still holds it stops working until the next one
+/// is delivered, and the journal says that this was accepted.
+///
+/// # Errors
+///
+/// Why it stopped; what was not ended still works, and the next run goes on from there.
+pub async fn revoke_first(
+    context: &Context,
+    spec: &SlotSpec,
+    reason: &str,
+) -> Result<Vec<Revoked>, Problem> {
+    context.ready().await?;
+    let what = spec.id.to_string();
+    let planned = spec.known.as_ref().map_or(0, |(_, generation, ..)| *generation);
+    let tenant = context.tenant(&spec.id.integration.connection).await?;
+    let store = crate::claim::ClaimStore::open(context, &tenant, &spec.vendor_id, &spec.id).await?;
+    if let Some(claim) = store.read().await?.map(|document| document.claim)
+        && !claim.phase.is_open()
+        && claim.generation > planned
+    {
+        return Err(further(&what, planned, claim.generation));
+    }
+    let entry = context.entry("rotation.interruption_accepted", &what).detail("reason", reason);
+    context.journal(entry).await?;
+    let mut machine = Machine::open(context, spec, Goal::Revoke, reason).await?;
+    machine.run().await?;
+    Ok(machine.done().0)
 }
 
 /// Writes copies that are missing, changed or new again, from one that still holds this generation.

@@ -27,7 +27,7 @@ pub use claim::{ClaimDocument, ClaimStore};
 pub use context::{Connections, Context, Custody, Run};
 pub use credential::{
     Outcome, Revoked, carry_out, declare_slot, goal_of_create, goal_of_resume,
-    park_for_replacement, take_over,
+    park_for_replacement, revoke_first, take_over,
 };
 pub use drift::{
     Judged, Wish, WishedOwner, WishedScopes, WishedSlot, WishedThirdParty, Wishes,

@@ -468,7 +468,8 @@ impl<'a> Machine<'a> {
         let current = before
             .and_then(|document| document.claim.current.clone())
             .or_else(|| view.mains.last().and_then(|main| main.key_id.clone()))
-            .or_else(|| self.spec.known.as_ref().map(|(key_id, ..)| key_id.clone()));
+            .or_else(|| self.spec.known.as_ref().map(|(key_id, ..)| key_id.clone()))
+            .filter(|key_id| view.keys.iter().any(|key| key.live && key.key_id == *key_id));
         let anchor = view.mains.last();
         let mut previous: Vec<Previous> = Vec::new();
         for key in view.keys.iter().filter(|key| key.live) {
@@ -1044,7 +1045,8 @@ impl<'a> Machine<'a> {
         Ok(stored
             .filter(|document| {
                 Meta::of(document).is_some_and(|meta| {
-                    meta.ours(realm, &self.what, &self.spec.vendor_id)
+                    !meta.revoked
+                        && meta.ours(realm, &self.what, &self.spec.vendor_id)
                         && Some(&meta.key_id) == claim.current.as_ref()
                 })
             })
@@ -1144,12 +1146,7 @@ impl<'a> Machine<'a> {
         let settled = view.claim.as_ref().filter(|claim| !claim.phase.is_open());
         let at = delivered.max(settled.map(|claim| claim.generation)).unwrap_or(planned);
         if at > planned {
-            return Err(Problem::new("E-FURTHER", "It was rotated further meanwhile")
-                .detail(format!(
-                    "{}: generation {planned} was planned and {at} is current. Nothing was changed.",
-                    self.what
-                ))
-                .next("plan again"));
+            return Err(further(&self.what, planned, at));
         }
         Ok(())
     }
@@ -1211,6 +1208,15 @@ impl<'a> Machine<'a> {
         };
         held_problem(&self.what, &why, occupied_place(view), &self.sinks)
     }
+}
+
+/// Somebody rotated the slot after the plan was made.
+pub(crate) fn further(what: &str, planned: u64, at: u64) -> Problem {
+    Problem::new("E-FURTHER", "It was rotated further meanwhile")
+        .detail(format!(
+            "{what}: generation {planned} was planned and {at} is current. Nothing was changed."
+        ))
+        .next("plan again")
 }
 
 fn occupied_place(view: &View) -> Option<&str> {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use operations::{
     Context, Outcome, Problem, SlotSpec, UNKNOWN_CONNECTION, best_grade, carry_out, declare_slot,
     find_connection, goal_of_create, goal_of_resume, limits, observe_integration, observe_slot,
-    park_for_replacement, set_ends, take_over, ways, withdraw,
+    park_for_replacement, revoke_first, set_ends, take_over, ways, withdraw,
 };
 use policy::{
     Schedule,
@@ -916,7 +916,13 @@ impl Resource for Credential {
         let mut told = Diagnostics::new();
         match goal {
             Some(goal) => {
+                let first = if ends_first(work, reason, &model) {
+                    revoke_first(&context, &spec, reason).await.map_err(errors)?
+                } else {
+                    Vec::new()
+                };
                 let mut outcome = carry_out(&context, &spec, goal, reason).await.map_err(errors)?;
+                outcome.revoked.splice(0..0, first);
                 if goal == Goal::Revoke
                     && let Some(seen) = observe_slot(&context, &spec).await.map_err(errors)?
                 {
@@ -1220,6 +1226,12 @@ fn with_ends(prior: &CredentialModel, planned: &CredentialModel) -> Attr<Vec<Pre
     previous
 }
 
+/// In an incident the exposed one ends before there is another.
+fn ends_first(work: Work, reason: &str, model: &CredentialModel) -> bool {
+    let at_once = work == Work::Rotate { at_once: true };
+    at_once && reason == "exposed" && model.on_incident == "revoke_first"
+}
+
 fn tell(
     prior: &CredentialModel,
     planned: &CredentialModel,
@@ -1229,6 +1241,15 @@ fn tell(
 ) {
     let id = prior.id.text();
     match work {
+        _ if ends_first(work, reason, planned) => told.warning_at(
+            "on_incident",
+            "Ends before there is another",
+            format!(
+                "{id} ({reason}, on_incident = \"revoke_first\"): all that it has is ended first. Nothing that \
+                 uses it works until the next one is delivered in the same apply, and if that fails, not before \
+                 another apply."
+            ),
+        ),
         Work::End => told.warning_at(
             "status",
             "Ends without a successor",
@@ -1253,7 +1274,10 @@ fn tell(
             told.warning_at(
                 "previous",
                 "The earlier credential ends first",
-                format!("{id} ({reason}): never three generations at once."),
+                format!(
+                    "{id} ({reason}): never three generations at once. While its overlap is not over, apply \
+                     refuses (E-OLD-IN-USE)."
+                ),
             );
         }
         _ => {}

@@ -174,6 +174,36 @@ async fn a_blackout_holds_back_everything_but_an_exposure() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn in_an_incident_the_exposed_one_ends_first_where_that_is_asked_for() {
+    use connector::fake::{Fault, Verb};
+    let world = World::new();
+    let (integration, first) = made(&world, &monthly()).await;
+    let core = world.run().await;
+    let config = with(
+        credential(&integration, monthly()),
+        json!({ "on_incident": "revoke_first", "incident": "INC-4711" }),
+    );
+    let old = world.delivered().await;
+    let plan = core.plan(&first, config.clone()).await.unwrap();
+    assert!(format!("{:?}", plan.diagnostics).contains("Ends before there is another"));
+    // The platform cannot issue just now: the outage is what was accepted, and the next apply ends it.
+    world.fake.fail(Verb::Issue, [Fault::Refused(connector::Refusal::RateLimited)]);
+    core.apply(plan).await.unwrap_err();
+    assert!(!world.works(&old), "it was ended first");
+    let core = world.run().await;
+    let (seen, _) = status(&core, &first).await;
+    world.fake.calls();
+    let plan = core.plan(&seen, config.clone()).await.unwrap();
+    let done = core.apply(plan).await.unwrap().unwrap();
+    assert_eq!(done.json()["generation"], 2);
+    assert_eq!(done.json()["previous"], json!([]));
+    assert!(world.works(&world.delivered().await));
+    let (after, word) = status(&core, &done).await;
+    assert_eq!(word, "current");
+    assert_eq!(core.plan(&after, config).await.unwrap().action, Action::Nothing);
+}
+
+#[tokio::test(start_paused = true)]
 async fn nobody_runs_anything_again_and_access_ends_by_itself() {
     let world = World::new();
     let (integration, first) = made(&world, &monthly()).await;
