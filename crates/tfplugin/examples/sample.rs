@@ -277,9 +277,18 @@ impl Resource for Note {
 
 impl Identity for Note {
     type Identity = NoteIdentity;
+    const IDENTITY_VERSION: i64 = 1;
 
     fn identity(&self, state: &NoteModel) -> NoteIdentity {
         NoteIdentity { name: state.name.clone() }
+    }
+
+    // Version 0 called the name a title.
+    fn upgrade_identity(&self, version: i64, identity: Json) -> Result<NoteIdentity, Diagnostics> {
+        match (version, identity["title"].as_str()) {
+            (0, Some(title)) => Ok(NoteIdentity { name: title.into() }),
+            _ => Err(Diagnostic::error("No title", "Identities of version 0 have one.").into()),
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The few words that the program takes, and what it says to a person who runs it by hand.
 
+use std::ffi::OsString;
+
 /// What was asked for on the command line.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Arguments {
@@ -9,16 +11,14 @@ pub(super) struct Arguments {
 }
 
 impl Arguments {
-    pub(super) fn read(words: impl Iterator<Item = String>) -> Result<Arguments, String> {
+    pub(super) fn read(words: impl Iterator<Item = OsString>) -> Result<Arguments, String> {
         let mut arguments = Arguments::default();
         for word in words {
-            match word.as_str() {
-                "-debug" | "--debug" => arguments.debug = true,
-                "-version" | "--version" | "-V" => arguments.version = true,
-                "-help" | "--help" | "-h" => arguments.help = true,
-                other => {
-                    return Err(format!("{other:?} is no word of mine: -debug, --version, --help"));
-                }
+            match word.to_str() {
+                Some("-debug" | "--debug") => arguments.debug = true,
+                Some("-version" | "--version" | "-V") => arguments.version = true,
+                Some("-help" | "--help" | "-h") => arguments.help = true,
+                _ => return Err(format!("{word:?} is no word of mine: -debug, --version, --help")),
             }
         }
         Ok(arguments)
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     fn read(words: &[&str]) -> Result<Arguments, String> {
-        Arguments::read(words.iter().map(|word| (*word).to_owned()))
+        Arguments::read(words.iter().map(OsString::from))
     }
 
     #[test]

@@ -67,7 +67,7 @@ pub fn serve(provider: impl AnyProvider + 'static, options: ServeOptions) -> Exi
     let parent = std::os::unix::process::parent_id();
     #[cfg(not(unix))]
     let parent = 0;
-    let arguments = match Arguments::read(std::env::args().skip(1)) {
+    let arguments = match Arguments::read(std::env::args_os().skip(1)) {
         Ok(arguments) => arguments,
         Err(text) => return say(&text, 2),
     };

@@ -33,10 +33,11 @@ impl Listener {
             match tokio::net::UnixListener::bind(&path) {
                 Ok(listener) => {
                     let address = path.display().to_string();
+                    let made = Listener { kind: Kind::Unix(listener, path.clone()), address };
                     if let Some(group) = &environment.socket_group {
                         give_to(group, &path)?;
                     }
-                    return Ok(Listener { kind: Kind::Unix(listener, path), address });
+                    return Ok(made);
                 }
                 Err(error) => last = format!("{}: {error}", path.display()),
             }

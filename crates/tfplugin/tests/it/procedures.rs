@@ -2,7 +2,11 @@
 
 use tfplugin_proto::health::{HealthCheckRequest, health_client::HealthClient};
 use tfplugin_proto::tfplugin6 as wire;
-use tonic::Code;
+use tonic::client::GrpcService;
+use tonic::codegen::http;
+use tonic::{Code, body::Body};
+
+use tfplugin::{Type, Value};
 
 use crate::program::World;
 
@@ -198,6 +202,9 @@ async fn names_capabilities_and_functions_are_told_truly() {
     let can = metadata.server_capabilities.unwrap();
     assert!(can.plan_destroy && can.get_provider_schema_optional && can.move_resource_state);
     assert!(!can.generate_resource_config);
+    // Cores ask for the schema, and look for the capabilities there.
+    let schema = client.get_provider_schema(wire::get_provider_schema::Request {}).await.unwrap();
+    assert_eq!(schema.into_inner().server_capabilities, Some(can));
     let functions = client.get_functions(wire::get_functions::Request {}).await.unwrap();
     assert!(functions.into_inner().functions["join"].r#return.is_some());
     // OpenTofu passes null as no bytes at all.
@@ -206,6 +213,90 @@ async fn names_capabilities_and_functions_are_told_truly() {
         wire::call_function::Request { name: "join".to_owned(), arguments: vec![nothing; 2] };
     let error = client.call_function(request).await.unwrap().into_inner().error.unwrap();
     assert_eq!(error.function_argument, Some(0), "{error:?}");
+}
+
+/// How the provider answers the beginning of a message that says to be this long. (One of that
+/// size need not be sent to know: the length stands first.)
+async fn announced(core: &tfplugin::mini_core::MiniCore, length: u32) -> Code {
+    let mut frame = vec![0];
+    frame.extend(length.to_be_bytes());
+    let request = http::Request::post("http://localhost/tfplugin6.Provider/GetMetadata")
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .body(Body::new(String::from_utf8(frame).unwrap()))
+        .unwrap();
+    let mut channel = core.channel();
+    std::future::poll_fn(|context| GrpcService::<Body>::poll_ready(&mut channel, context))
+        .await
+        .unwrap();
+    let answer = GrpcService::<Body>::call(&mut channel, request).await.unwrap();
+    let status = answer.headers()["grpc-status"].to_str().unwrap();
+    Code::from_bytes(status.as_bytes())
+}
+
+#[tokio::test]
+async fn a_message_of_256_mebibytes_is_taken_and_a_longer_one_is_not() {
+    let world = World::new();
+    let core = world.core().await;
+    assert_eq!(announced(&core, (256 << 20) + 1).await, Code::OutOfRange);
+    // Not refused for its length: it only ends too early.
+    assert_ne!(announced(&core, 256 << 20).await, Code::OutOfRange);
+    core.create("sample_note", serde_json::json!({"name": "after"})).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_identity_of_an_older_version_is_upgraded() {
+    let world = World::new();
+    let core = world.core().await;
+    let mut client = core.procedures();
+    for (version, stored) in [(0, "{\"title\":\"one\"}"), (1, "{\"name\":\"one\"}")] {
+        let request = wire::upgrade_resource_identity::Request {
+            type_name: "sample_note".to_owned(),
+            version,
+            raw_identity: raw(stored),
+        };
+        let answer = client.upgrade_resource_identity(request).await.unwrap().into_inner();
+        assert!(answer.diagnostics.is_empty(), "{:?}", answer.diagnostics);
+        let identity = answer.upgraded_identity.unwrap().identity_data.unwrap();
+        let ty = Type::object([("name", Type::String)]);
+        let identity = tfplugin::msgpack::decode(&identity.msgpack, &ty).unwrap();
+        assert_eq!(identity, Value::object([("name", Value::string("one"))]));
+    }
+    let request = wire::upgrade_resource_identity::Request {
+        type_name: "sample_note".to_owned(),
+        version: 0,
+        raw_identity: raw("{}"),
+    };
+    let answer = client.upgrade_resource_identity(request).await.unwrap().into_inner();
+    refused("upgrade_resource_identity", &answer.diagnostics);
+}
+
+#[tokio::test]
+async fn a_configuration_is_written_for_an_object_that_exists() {
+    let world = World::new();
+    let core = world.core().await;
+    let config = serde_json::json!({
+        "name": "one", "text": "hello", "tags": ["a"], "parts": [{"text": "x"}], "secret": "hush",
+    });
+    let note = core.create("sample_note", config).await.unwrap();
+    let ty = core.schema("sample_note").unwrap().ty();
+    let request = wire::generate_resource_config::Request {
+        type_name: "sample_note".to_owned(),
+        state: Some(wire::DynamicValue {
+            msgpack: tfplugin::msgpack::encode(&note.value, &ty).unwrap(),
+            json: Vec::new(),
+        }),
+    };
+    let answer = core.procedures().generate_resource_config(request).await.unwrap().into_inner();
+    assert!(answer.diagnostics.is_empty(), "{:?}", answer.diagnostics);
+    let config = tfplugin::msgpack::decode(&answer.config.unwrap().msgpack, &ty).unwrap();
+    let config = tfplugin::json::encode(&config, &ty).unwrap();
+    let expected = serde_json::json!({
+        "id": null, "name": "one", "text": "hello", "size": null, "amount": null, "tags": ["a"],
+        "labels": null, "parts": [{"text": "x", "weight": null}], "secret": null,
+        "secret_length": null, "seconds": null,
+    });
+    assert_eq!(config, expected);
 }
 
 #[tokio::test]

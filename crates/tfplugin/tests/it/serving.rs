@@ -54,13 +54,12 @@ async fn a_core_that_goes_before_it_spoke_leaves_no_orphan() {
         "{} & echo $! >&2; until grep -q grpc out; do sleep 0.02; done",
         example("sample").display()
     );
-    let cookie = "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2";
     let out = std::fs::File::create(std::path::Path::new(world.folder()).join("out")).unwrap();
     let told = std::path::Path::new(world.folder()).join("told");
     let core = Command::new("sh")
         .args(["-c", &script])
         .current_dir(world.folder())
-        .env("TF_PLUGIN_MAGIC_COOKIE", cookie)
+        .env("TF_PLUGIN_MAGIC_COOKIE", COOKIE)
         .stdout(out)
         .stderr(std::fs::File::create(&told).unwrap())
         .status();
@@ -114,6 +113,91 @@ async fn a_person_who_runs_it_by_hand_is_told_what_it_is() {
     assert!(String::from_utf8_lossy(&version.stdout).contains("acme/sample 0.1.0"));
     assert!(run(&["--help"]).status.success());
     assert_eq!(run(&["--nonsense"]).status.code(), Some(2));
+    use std::os::unix::ffi::OsStrExt;
+    let bytes = std::ffi::OsStr::from_bytes(b"\xff\xfe");
+    let strange =
+        Command::new(&program).arg(bytes).env_remove("TF_PLUGIN_MAGIC_COOKIE").output().unwrap();
+    assert_eq!(strange.status.code(), Some(2), "{strange:?}");
+}
+
+const COOKIE: &str = "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2";
+
+/// Starts the sample as a host would that sets these; what it says first, and it.
+fn start(environment: &[(&str, &str)]) -> (String, std::process::Child) {
+    use std::io::BufRead;
+    let mut child = Command::new(example("sample"))
+        .env("TF_PLUGIN_MAGIC_COOKIE", COOKIE)
+        .envs(environment.iter().copied())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    std::io::BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    (line, child)
+}
+
+fn end(mut child: std::process::Child) {
+    signal(child.id(), "TERM");
+    assert!(child.wait().unwrap().success());
+}
+
+/// A start that fails, and what it says to whoever reads the core's log.
+fn fails(environment: &[(&str, &str)]) -> String {
+    let (line, child) = start(environment);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((line.as_str(), output.status.code()), ("", Some(1)));
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn the_handshake_has_a_seventh_field_only_where_the_host_asks_for_it() {
+    for (asked, fields, last) in [(None, 6, ""), (Some("true"), 7, "false"), (Some(""), 6, "")] {
+        let environment = asked.map(|asked| ("PLUGIN_MULTIPLEX_GRPC", asked));
+        let (line, child) = start(environment.as_slice());
+        let line: Vec<&str> = line.trim_end_matches('\n').split('|').collect();
+        assert_eq!((line.len(), *line.last().unwrap()), (fields, last), "{line:?}");
+        assert_eq!(&line[..3], ["1", "6", "unix"]);
+        end(child);
+    }
+}
+
+#[test]
+fn the_socket_stands_where_the_host_says_and_belongs_to_the_group_it_names() {
+    use std::os::unix::fs::MetadataExt;
+    let folder = tempfile::tempdir().unwrap();
+    let folder_name = folder.path().to_str().unwrap();
+    let own = |what: &str| {
+        let told = Command::new("id").arg(what).output().unwrap();
+        String::from_utf8(told.stdout).unwrap().trim().to_owned()
+    };
+    for group in [own("-g"), own("-gn")] {
+        let (line, child) =
+            start(&[("PLUGIN_UNIX_SOCKET_DIR", folder_name), ("PLUGIN_UNIX_SOCKET_GROUP", &group)]);
+        let socket = line.split('|').nth(3).unwrap();
+        assert!(socket.starts_with(folder_name), "{line}");
+        let about = std::fs::metadata(socket).unwrap();
+        assert_eq!((about.mode() & 0o777, about.gid().to_string()), (0o660, own("-g")));
+        end(child);
+    }
+    let told = fails(&[
+        ("PLUGIN_UNIX_SOCKET_DIR", folder_name),
+        ("PLUGIN_UNIX_SOCKET_GROUP", "no-such-group"),
+    ]);
+    assert!(told.contains("there is no group \"no-such-group\""), "{told}");
+    // And each takes its socket away, also where it failed.
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 0);
+    let told = fails(&[("PLUGIN_UNIX_SOCKET_DIR", "/nowhere/at/all")]);
+    assert!(told.contains("no socket could be made: /nowhere/at/all"), "{told}");
+}
+
+#[test]
+fn a_client_certificate_that_is_none_is_told() {
+    for wrong in ["nonsense", "-----BEGIN CERTIFICATE-----\n%%%\n-----END CERTIFICATE-----\n"] {
+        let told = fails(&[("PLUGIN_CLIENT_CERT", wrong)]);
+        assert!(told.contains("PLUGIN_CLIENT_CERT is no certificate"), "{told}");
+    }
 }
 
 #[tokio::test]
