@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use connector::Refusal;
 use operations::{Context, Problem};
 use serde_json::{Value, json};
 use wiring::Loaded;
@@ -93,7 +94,7 @@ impl Doctor {
                 };
                 for (at, name) in names.iter().enumerate() {
                     progress.say(&format!("asking {name} ({} of {})", at + 1, names.len()));
-                    looks.extend(connection(&context, name).await);
+                    looks.extend(connection(&context, &loaded, name).await);
                 }
                 if self.connection.is_none() {
                     looks.extend(rest(&loaded, &context).await);
@@ -120,7 +121,24 @@ impl Doctor {
     }
 }
 
-async fn connection(context: &Context, name: &str) -> Vec<Look> {
+/// A connection that does not do: where it is, and what would help. Never to ask the doctor.
+fn ill(loaded: &Loaded, name: &str, error: &connector::Error) -> Problem {
+    let address = loaded.config.connections.get(name).and_then(|one| one.settings.text("address"));
+    let problem = Problem::unreadable(name, error);
+    if matches!(error, connector::Error::Tenant { .. }) {
+        return problem;
+    }
+    let next = match error.refusal() {
+        Some(Refusal::Unauthorized | Refusal::Forbidden) => "give it a credential that may read",
+        Some(_) => "correct its address in nhi.hcl",
+        None => "start the server, or correct the address in nhi.hcl",
+    };
+    Problem { summary: "This connection does not answer as it should", ..problem }
+        .detail(format!("{}: {error}.", address.unwrap_or(name)))
+        .next(next)
+}
+
+async fn connection(context: &Context, loaded: &Loaded, name: &str) -> Vec<Look> {
     let what = format!("connection {name}");
     let opened = match context.connections.get(name).await {
         Ok(opened) => opened,
@@ -142,7 +160,7 @@ async fn connection(context: &Context, name: &str) -> Vec<Look> {
                     format!("answers as tenant {tenant}, which is not pinned.\nNext: add tenant = \"{tenant}\" to it, so that another address is noticed"),
                 )),
             },
-            Err(error) => looks.push(bad(what.clone(), &Problem::unreadable(name, &error))),
+            Err(error) => looks.push(bad(what.clone(), &ill(loaded, name, &error))),
         }
         for kind in opened.platform.kinds() {
             let able = connector.capabilities(kind).await.unwrap_or(kind.capabilities);
@@ -174,7 +192,7 @@ async fn connection(context: &Context, name: &str) -> Vec<Look> {
                 Health::Good,
                 format!("a directory of {members} members"),
             )),
-            Err(error) => looks.push(bad(what.clone(), &Problem::unreadable(name, &error))),
+            Err(error) => looks.push(bad(what.clone(), &ill(loaded, name, &error))),
         }
     }
     if opened.sink.is_some() && opened.connector.is_none() {
@@ -211,7 +229,10 @@ async fn rest(loaded: &Loaded, context: &Context) -> Vec<Look> {
             Ok(opened) => match opened.sink {
                 None => looks.push(look("custody", Health::Bad, format!("{:?} is no sink", custody.connection))),
                 Some(sink) => match sink.look_all(&custody.path).await {
-                    Err(error) => looks.push(bad("custody", &Problem::from(error))),
+                    Err(error) => {
+                        let next = format!("mend connection {}", custody.connection);
+                        looks.push(bad("custody", &Problem::from(error).next(next)));
+                    }
                     Ok(_) => {
                         let able = sink.capabilities();
                         let health = if able.this_host_only { Health::Weak } else { Health::Good };
