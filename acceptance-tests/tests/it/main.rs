@@ -12,6 +12,7 @@ mod kill;
 mod life;
 mod mirror;
 mod oauth;
+mod operator;
 mod rows;
 
 use acceptance_tests::{
