@@ -784,6 +784,9 @@ fn basic(client_id: &str, secret: &Secret) -> Secret {
 
 fn apply(found: &mut Found, change: &Change) -> Result<Map<String, Value>> {
     let mut members = found.there.members.clone();
+    if let Some(name) = &change.name {
+        members.insert("client_name".to_owned(), Value::String(name.clone()));
+    }
     if let Some(settings) = &change.settings {
         found.entry.wanted.grants = setting(settings, "grant_types");
         for name in ["redirect_uris", "post_logout_redirect_uris"] {
@@ -1355,6 +1358,19 @@ mod tests {
                 "https://login.acme.example/.well-known/openid-configuration/realms/a",
             ]
         );
+    }
+
+    #[test]
+    fn another_name_changes_the_client_that_is_there() {
+        let body = br#"{"client_id":"c1","client_name":"old","grant_types":[]}"#;
+        let there = Registration::read("a test", body).unwrap();
+        let entry = Entry::new("old", BTreeSet::new(), domain::Record::default());
+        let mut found = Found { entry, there };
+        let change = Change { name: Some("new".into()), ..Change::default() };
+        let members = apply(&mut found, &change).unwrap();
+        assert_eq!((&members["client_name"], &members["client_id"]), (&json!("new"), &json!("c1")));
+        // The document stays where it is; a client is found by its id from then on.
+        assert_eq!(found.entry.name, "old");
     }
 
     #[test]

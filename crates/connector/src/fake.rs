@@ -690,6 +690,7 @@ impl Connector for Fake {
         self.call(Verb::Modify, &object.key, |state| {
             let found = state.object(object)?;
             let change = change.clone();
+            found.name = change.name.unwrap_or_else(|| found.name.clone());
             found.settings = change.settings.unwrap_or_else(|| found.settings.clone());
             found.scopes = change.scopes.unwrap_or_else(|| found.scopes.clone());
             found.enabled = change.enabled.unwrap_or(found.enabled);

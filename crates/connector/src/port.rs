@@ -86,6 +86,8 @@ pub struct NewIntegration {
 /// What to change of one integration. `None` leaves a part as it is.
 #[derive(Debug, Clone, Default)]
 pub struct Change {
+    /// The name people know it by, where it is not the key.
+    pub name: Option<String>,
     /// All settings of the kind, complete.
     pub settings: Option<Settings>,
     /// The record.

@@ -231,6 +231,7 @@ pub async fn update_integration(
         },
     };
     let change = Change {
+        name: (!declared.kind.capabilities.key_is_ours).then(|| declared.name.clone()),
         settings: Some(declared.settings.clone()),
         record: Some(record),
         scopes: None,
