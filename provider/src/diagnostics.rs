@@ -1,8 +1,9 @@
 //! Problems in Terraform's words: a summary, what and why, what to do, at an attribute.
 
-use operations::Problem;
+use domain::IntegrationId;
+use operations::{Context, Problem};
 use tfplugin::{
-    Diagnostic, Diagnostics, Path, Step,
+    Attr, Diagnostic, Diagnostics, Path, Step,
     erased::{Call, Deferred},
     resource::Done,
 };
@@ -76,6 +77,31 @@ pub(crate) fn observed<M>(
             Ok(Some(Done::new(state).defer(Deferred::ProviderConfigUnknown)))
         }
         Err(Unseen::Problem(problem)) => Err(errors(problem)),
+    }
+}
+
+/// A connection that an id names is no attribute of what hangs on the integration: there it is the
+/// integration that is wrong.
+pub(crate) fn on_integration(unseen: Unseen) -> Unseen {
+    match unseen {
+        Unseen::Problem(problem) if problem.code == "E-CONNECTION-UNKNOWN" => {
+            Unseen::Problem(problem.at(&["integration", "id"]))
+        }
+        other => other,
+    }
+}
+
+/// Says at plan that an integration's id names no connection.
+pub(crate) fn tell_unknown_connection(
+    context: Option<&Context>,
+    id: &Attr<String>,
+    told: &mut Diagnostics,
+) {
+    let id = id.as_deref().and_then(|id| id.parse::<IntegrationId>().ok());
+    if let (Some(context), Some(id)) = (context, id)
+        && let Err(problem) = context.connections.platform(&id.connection)
+    {
+        told.push(error(&problem.at(&["integration", "id"])));
     }
 }
 

@@ -33,6 +33,29 @@ impl Verdict {
     }
 }
 
+/// What is said of scopes that reach over more than one thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wildcards {
+    /// Nothing.
+    Allow,
+    /// People are told.
+    Warn,
+    /// The plan is refused.
+    Refuse,
+}
+
+impl Wildcards {
+    /// Reads the word.
+    pub fn from_word(word: &str) -> Option<Wildcards> {
+        match word {
+            "allow" => Some(Wildcards::Allow),
+            "warn" => Some(Wildcards::Warn),
+            "refuse" => Some(Wildcards::Refuse),
+            _ => None,
+        }
+    }
+}
+
 /// The rules, as `policy.hcl` changes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rules {
@@ -62,6 +85,8 @@ pub struct Rules {
     pub review_grace: Option<Span>,
     /// The longest that a temporary scope may last.
     pub temporary_longest: Span,
+    /// What is said of scopes that reach over more than one thing.
+    pub wildcards: Wildcards,
     /// How long a claim of somebody who is silent holds.
     pub claim_ttl: Span,
     /// How long to wait for somebody else's claim.
@@ -86,6 +111,7 @@ impl Default for Rules {
             expired_revoke_after: None,
             review_grace: Some(Span::from_secs(30 * 86_400)),
             temporary_longest: Span::from_secs(30 * 86_400),
+            wildcards: Wildcards::Allow,
             claim_ttl: Span::from_secs(120),
             lock_timeout: Span::from_secs(120),
             every_floor: Span::from_secs(15 * 60),

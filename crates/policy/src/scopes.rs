@@ -184,6 +184,12 @@ pub fn limit(word: Option<&str>) -> Result<Option<Action>, &str> {
     }
 }
 
+/// Whether a scope reaches over more than one thing: a `*` in it, or a `+` as a whole segment.
+pub fn is_wildcard(text: &str) -> bool {
+    let path = text.rsplit_once(':').map_or(text, |(path, _)| path);
+    text.contains('*') || path.split('/').any(|segment| segment == "+")
+}
+
 /// The scopes that a ceiling does not cover, with the reason.
 pub fn above_ceiling(
     lattice: &dyn Lattice,
@@ -316,6 +322,16 @@ mod tests {
             None,
         );
         assert_eq!(over, [("policy".to_owned(), Action::Policy)]);
+    }
+
+    #[test]
+    fn a_wildcard_is_a_star_or_a_whole_segment() {
+        for wide in ["*", "secret/data/x/*:read", "secret/+/x:read", "+:read"] {
+            assert!(is_wildcard(wide), "{wide}");
+        }
+        for one in ["secret/data/x:read", "secret/a+b:read", "invoices.read"] {
+            assert!(!is_wildcard(one), "{one}");
+        }
     }
 
     #[test]

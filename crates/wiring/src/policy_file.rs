@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use domain::{Action, Span};
-use policy::{Rules, rules::Verdict};
+use policy::{
+    Rules,
+    rules::{Verdict, Wildcards},
+};
 
 use crate::tree::{ConfigError, Node, Place, wrong};
 
@@ -22,6 +25,7 @@ const MEMBERS: &[&str] = &[
     "expired_revoke_after",
     "review_grace",
     "temporary_longest",
+    "wildcards",
     "claim_ttl",
     "lock_timeout",
 ];
@@ -66,6 +70,10 @@ pub fn read_rules(body: &Node) -> Result<Rules, ConfigError> {
             }
             "review_grace" => rules.review_grace = optional(node, &place, parse_span)?,
             "temporary_longest" => rules.temporary_longest = span(node, &place)?,
+            "wildcards" => {
+                rules.wildcards = Wildcards::from_word(text(node, &place)?)
+                    .ok_or_else(|| wrong(&place, "expected \"allow\", \"warn\" or \"refuse\""))?;
+            }
             "claim_ttl" => rules.claim_ttl = at_least(span(node, &place)?, 30, &place)?,
             "lock_timeout" => rules.lock_timeout = span(node, &place)?,
             _ => {
@@ -105,7 +113,7 @@ fn span(node: &Node, place: &Place) -> Result<Span, ConfigError> {
     parse_span(text(node, place)?).map_err(|message| wrong(place, message))
 }
 
-/// `"none"` or null is none at all.
+/// `"never"` or null is none at all.
 fn optional<T>(
     node: &Node,
     place: &Place,
@@ -147,6 +155,9 @@ mod tests {
         let slip = read("environment_words = { production = \"prod\" }").unwrap_err();
         assert!(slip.to_string().contains("environment_words.production"), "{slip}");
         assert!(read("owner_gracee = \"7d\"").unwrap_err().message.contains("Known: "));
+        assert_eq!(read("wildcards = \"refuse\"").unwrap().wildcards, Wildcards::Refuse);
+        assert!(read("wildcards = \"no\"").unwrap_err().message.contains("refuse"));
+        assert_eq!(read("review_grace = \"none\"").unwrap_err().place.to_string(), "review_grace");
         assert!(read("expired = \"stop\"").unwrap_err().message.contains("disable"));
         assert!(read("claim_ttl = \"1s\"").unwrap_err().message.contains("at least"));
     }

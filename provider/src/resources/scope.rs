@@ -6,6 +6,7 @@ use domain::{Action, Direction, IntegrationId, ObservedIntegration, ScopeId};
 use operations::{
     DeclaredScopes, KindLattice, Problem, observe_integration, park_scopes, set_scopes,
 };
+use policy::rules::Wildcards;
 use policy::scopes::{
     Declared, Enforcement, above_ceiling, canonical_set, echo, highest_action, limit,
 };
@@ -20,7 +21,9 @@ use tfplugin::{
 
 use super::{applied::Applied, platform_objects::kind, references::ScopedIntegration};
 use crate::{
-    diagnostics::{Unseen, errors, observed, unknown_governed},
+    diagnostics::{
+        Unseen, errors, observed, on_integration, tell_unknown_connection, unknown_governed,
+    },
     rules,
     shared::Shared,
     values::instant,
@@ -189,7 +192,7 @@ impl Scope {
         else {
             return Err(Diagnostic::error(
                 "The id in state is not one of ours",
-                format!("{:?}", model.id.text()),
+                format!("{:?}.\nNext: take it out of state with terraform state rm, and import it.\n(E-STATE)", model.id.text()),
             )
             .into());
         };
@@ -204,9 +207,10 @@ impl Scope {
                 ..ScopedIntegration::default()
             });
             model.enforcement = "exact".into();
-            model.justification = Attr::from(
-                seen.observed.record.as_ref().and_then(|record| record.justification.clone()),
-            );
+        }
+        // Where the platform has room for a record, the reason stands there: a hand on it is drift.
+        if let Some(record) = &seen.observed.record {
+            model.justification = Attr::from(record.justification.clone());
         }
         let live: BTreeSet<domain::Scope> =
             seen.observed.scopes.iter().map(|granted| granted.scope.clone()).collect();
@@ -274,14 +278,14 @@ impl Resource for Scope {
                 found.error_at(
                     Path::attribute("temporary").key(scope).then("until"),
                     "This scope ends before it begins",
-                    format!("{scope:?}: until must be after from."),
+                    format!("{scope:?}.\nNext: let until be after from.\n(E-TEMPORARY)"),
                 );
             }
             if config.scopes.value().is_some_and(|scopes| scopes.contains(scope)) {
                 found.error_at(
                     Path::attribute("temporary").key(scope),
                     "This scope is standing as well",
-                    format!("{scope:?} is in scopes, so it would not end.\nNext: keep it in one of them."),
+                    format!("{scope:?} is in scopes, so it would not end.\nNext: keep it in one of them.\n(E-TEMPORARY)"),
                 );
             }
         }
@@ -301,17 +305,17 @@ impl Resource for Scope {
                     found.error_at(
                         Path::attribute(attribute).key(scope),
                         "This scope is not declared here",
-                        format!("{scope:?} is neither in scopes nor in temporary.\nNext: spell it as it stands there, or remove this line."),
+                        format!("{scope:?} is neither in scopes nor in temporary.\nNext: spell it as it stands there, or remove this line.\n(E-NOT-DECLARED)"),
                     );
                 }
             }
         }
         for (scope, word) in config.classify.value().into_iter().flatten() {
-            if let Err(expected) = crate::rules::action(word) {
+            if let Err(error) = word.parse::<Action>() {
                 found.error_at(
                     Path::attribute("classify").key(scope),
                     "This is no action",
-                    expected,
+                    format!("{error}.\nNext: correct the word.\n(E-ACTION)"),
                 );
             }
         }
@@ -320,6 +324,7 @@ impl Resource for Scope {
 
     async fn plan(&self, plan: &mut Plan<ScopeModel>) {
         let rules = self.shared.rules();
+        let context = self.shared.context_if_ready();
         let mut told = Diagnostics::new();
         let mut replace = false;
         if plan.prior.is_none() && Applied::is_in(&plan.prior_private) {
@@ -352,6 +357,7 @@ impl Resource for Scope {
                     "If somebody recreates it, this plan cannot see that.\nNext: pass the whole object, or declare vendor_id in the variable's type.",
                 );
             }
+            tell_unknown_connection(context.as_ref(), &reference.id, &mut told);
             let hidden = hidden(prior.is_some(), planned, &rules);
             let reviewable = hidden.is_empty();
             for at in hidden {
@@ -432,10 +438,33 @@ impl Resource for Scope {
                         told.error_at(
                             Path::attribute("temporary").key(scope).then("until"),
                             "This is too long to be temporary",
-                            format!("The policy allows {} at most.", rules.temporary_longest),
+                            format!(
+                                "The policy allows {} at most.\nNext: choose an earlier until.\n(E-TOO-LONG)",
+                                rules.temporary_longest
+                            ),
                         );
                     }
                 }
+                let new = |scope: &String| {
+                    let known = prior.and_then(|prior| prior.temporary.value());
+                    !known.is_some_and(|known| known.contains_key(scope))
+                };
+                let dated = planned.temporary.value().into_iter().flatten();
+                let stay: Vec<&str> = dated
+                    .filter(|(scope, one)| one.status != "ended" && new(scope))
+                    .map(|(scope, _)| scope.as_str())
+                    .collect();
+                if !stay.is_empty() && !ends_scopes(lattice) {
+                    told.warning_at(
+                        "temporary",
+                        "This platform ends no scope by itself",
+                        format!(
+                            "{}: when its time is over, it stays until somebody applies.",
+                            stay.join(", ")
+                        ),
+                    );
+                }
+                check_wildcards(&rules, &wanted, &mut told);
                 for scope in &wanted {
                     if highest_action(&lattice, [scope], &classify_of(planned)) == Action::Unknown {
                         told.warning_at(
@@ -480,11 +509,17 @@ impl Resource for Scope {
                         } else {
                             "This change takes power away"
                         };
+                        // What was handed out is not called back by another list of scopes.
+                        let residual = if lost.is_empty() {
+                            ""
+                        } else {
+                            " Tokens that were issued before may keep what they had until they end."
+                        };
                         told.warning_at(
                             "scopes",
                             title,
                             format!(
-                                "{} {way}: {}.",
+                                "{} {way}: {}.{residual}",
                                 planned.id.text(),
                                 [gained, lost, why].concat().join(", ")
                             ),
@@ -511,7 +546,7 @@ impl Resource for Scope {
         request: Read<ScopeModel>,
     ) -> Result<Option<Done<ScopeModel>>, Diagnostics> {
         let (state, call) = (request.state.clone(), request.call.clone());
-        observed(self.observe(request).await, state, &call)
+        observed(self.observe(request).await.map_err(on_integration), state, &call)
     }
 
     async fn update(
@@ -557,7 +592,7 @@ impl Scope {
         else {
             return Err(Diagnostic::error(
                 "This integration has no scopes",
-                format!("{}: nothing is known of its scopes here.", reference.id.text()),
+                format!("{}: nothing is known of its scopes here.\nNext: remove this nhi_scope.\n(E-KIND)", reference.id.text()),
             )
             .at("integration")
             .into());
@@ -674,6 +709,36 @@ fn other_directions(
     (total, why)
 }
 
+fn ends_scopes(lattice: KindLattice) -> bool {
+    kind(lattice.kind).is_some_and(|(_, kind)| kind.capabilities.ends_scopes)
+}
+
+/// What the policy says of scopes over more than one thing.
+fn check_wildcards(rules: &policy::Rules, wanted: &Set<String>, told: &mut Diagnostics) {
+    let wide: Vec<&str> = wanted
+        .iter()
+        .map(String::as_str)
+        .filter(|scope| policy::scopes::is_wildcard(scope))
+        .collect();
+    if wide.is_empty() {
+        return;
+    }
+    let text = wide.join(", ");
+    match rules.wildcards {
+        Wildcards::Allow => {}
+        Wildcards::Warn => told.warning_at(
+            "scopes",
+            "Scopes over more than one thing",
+            format!("{text}: the policy would rather have each thing named."),
+        ),
+        Wildcards::Refuse => told.error_at(
+            "scopes",
+            "Scopes over more than one thing",
+            format!("{text}: the policy allows no wildcard.\nNext: name each thing by itself.\n(E-WILDCARD)"),
+        ),
+    }
+}
+
 /// What decides over power here and is not known yet.
 fn hidden(exists: bool, planned: &ScopeModel, rules: &policy::Rules) -> Vec<Path> {
     let mut hidden = Vec::new();
@@ -779,7 +844,10 @@ fn check_grammar(lattice: KindLattice, config: &ScopeModel, found: &mut Diagnost
             found.error_at(
                 path,
                 "This is no scope of this platform",
-                format!("{}{meant}\n(E-SCOPE-GRAMMAR)", error.message),
+                format!(
+                    "{}.{meant}\nNext: correct it.\n(E-SCOPE-GRAMMAR)",
+                    error.message.trim_end_matches('.')
+                ),
             );
         }
     }
@@ -807,16 +875,23 @@ impl Identity for Scope {
 impl ImportState for Scope {
     async fn import(&self, request: Import) -> Result<Done<ScopeModel>, Diagnostics> {
         let id = match (&request.by, request.by.identity::<ScopeIdentity>()?) {
-            (By::Id(id), _) => id
-                .parse::<ScopeId>()
-                .map_err(|error| Diagnostic::error("This is no scope's id", format!("{error}.")))?,
+            (By::Id(id), _) => id.parse::<ScopeId>().map_err(|error| {
+                Diagnostic::error(
+                    "This is no scope's id",
+                    format!("{error}.\nNext: nhi scan prints them.\n(E-ID)"),
+                )
+            })?,
             (_, Some(identity)) => ScopeId(IntegrationId::new(
                 identity.connection.need("connection")?.clone(),
                 identity.kind.need("kind")?.clone(),
                 identity.key.need("key")?.clone(),
             )),
             (_, None) => {
-                return Err(Diagnostic::error("No id", "Give an id or an identity.").into());
+                return Err(Diagnostic::error(
+                    "No id",
+                    "Nothing says what to import.\nNext: give an id or an identity.\n(E-ID)",
+                )
+                .into());
             }
         };
         Ok(ScopeModel { id: Attr::Value(id.to_string()), ..ScopeModel::default() }.into())
