@@ -1,6 +1,9 @@
 //! Rules over single attributes, checked offline. Each says what is expected.
 
+use std::net::IpAddr;
+
 use domain::{Action, Span};
+use url::{Host, Url};
 
 /// An owner's name.
 pub(crate) fn owner_name(text: &str) -> Result<(), String> {
@@ -52,7 +55,7 @@ pub(crate) fn date(text: &str) -> Result<(), String> {
 
 /// A duration.
 pub(crate) fn span(text: &str) -> Result<(), String> {
-    text.parse::<Span>().map(|_| ()).map_err(|error| error.to_string())
+    text.parse::<Span>().map(|_| ()).map_err(slip)
 }
 
 /// A duration, or the word that asks for none.
@@ -98,7 +101,7 @@ pub(crate) fn enforcement(text: &str) -> Result<(), String> {
 
 /// An action.
 pub(crate) fn action(text: &str) -> Result<(), String> {
-    text.parse::<Action>().map(|_| ()).map_err(|error| error.to_string())
+    text.parse::<Action>().map(|_| ()).map_err(slip)
 }
 
 /// The highest action that a ceiling allows. `unknown` is above all of them, so it is none.
@@ -142,6 +145,47 @@ pub(crate) fn confirm(text: &str) -> Result<(), String> {
     )
 }
 
+/// Address blocks.
+pub(crate) fn cidrs(all: &std::collections::BTreeSet<String>) -> Result<(), String> {
+    all.iter().try_for_each(|text| cidr(text).map_err(|expected| format!("{text:?}: {expected}")))
+}
+
+fn cidr(text: &str) -> Result<(), String> {
+    const FORM: &str = "an address block, such as \"10.0.0.0/8\" or \"10.1.2.3/32\"";
+    let form = || slip(format!("expected {FORM}"));
+    let (address, length) = text.split_once('/').ok_or_else(form)?;
+    let address: IpAddr = address.parse().map_err(|_| form())?;
+    let (bits, width) = match address {
+        IpAddr::V4(address) => (u128::from(address.to_bits()), 32_u32),
+        IpAddr::V6(address) => (address.to_bits(), 128),
+    };
+    let plain = length.bytes().all(|b| b.is_ascii_digit());
+    let length = length.parse().ok().filter(|length| plain && *length <= width);
+    let length: u32 = length.ok_or_else(form)?;
+    let beyond = 1_u128.checked_shl(width - length).map_or(u128::MAX, |one| one - 1);
+    expect(bits & beyond == 0, "no bits beyond the block's length: it would mean another block")
+}
+
+/// Where a server may send people back to: a wildcard or plain HTTP would hand tokens to others.
+pub(crate) fn uris(all: &std::collections::BTreeSet<String>) -> Result<(), String> {
+    all.iter().try_for_each(|text| uri(text).map_err(|expected| format!("{text:?}: {expected}")))
+}
+
+fn uri(text: &str) -> Result<(), String> {
+    let url: Url = text.parse().map_err(|_| slip("expected a whole URI"))?;
+    let loopback = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    let safe = url.scheme() == "https" || url.scheme() == "http" && loopback;
+    expect(safe, "https, or http on a loopback address")?;
+    expect(!text.contains('*'), "no wildcard: each address by itself")?;
+    expect(url.fragment().is_none(), "no fragment")?;
+    expect(url.username().is_empty() && url.password().is_none(), "no user in it")
+}
+
 /// Where logs of an integration are.
 pub(crate) fn place(text: &str) -> Result<(), String> {
     let fits = text.contains("://")
@@ -154,7 +198,12 @@ fn one_of(text: &str, words: &[&str]) -> Result<(), String> {
 }
 
 fn expect(fits: bool, what: &str) -> Result<(), String> {
-    if fits { Ok(()) } else { Err(format!("expected {what}")) }
+    if fits { Ok(()) } else { Err(slip(format!("expected {what}"))) }
+}
+
+/// What every rule says in the end.
+fn slip(why: impl std::fmt::Display) -> String {
+    format!("{why}.\nNext: correct the value.\n(E-VALUE)")
 }
 
 #[cfg(test)]
@@ -163,6 +212,36 @@ mod tests {
 
     fn fits(rule: fn(&str) -> Result<(), String>, text: &str) -> bool {
         rule(text).is_ok()
+    }
+
+    #[test]
+    fn addresses_say_exactly_whom_they_let_in() {
+        for good in ["10.0.0.0/8", "127.0.0.1/32", "0.0.0.0/0", "2001:db8::/32", "::1/128"] {
+            assert_eq!(cidr(good), Ok(()), "{good}");
+        }
+        for bad in ["10.0.0.1", "10.0.0.1/8", "10.0.0.0/33", "10.0.0.0/+8", "ten/8", "::/129", ""] {
+            assert!(cidr(bad).is_err(), "{bad}");
+        }
+        for good in [
+            "https://a.example/cb",
+            "http://127.0.0.1:8080/cb",
+            "http://[::1]/",
+            "http://localhost/cb",
+        ] {
+            assert_eq!(uri(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "http://a.example/cb",
+            "https://*.a.example/cb",
+            "https://a.example/*",
+            "https://a.example/cb#x",
+            "https://me@a.example/cb",
+            "javascript:alert(1)",
+            "/cb",
+            "http://localhost.a.example/",
+        ] {
+            assert!(uri(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

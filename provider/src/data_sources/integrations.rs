@@ -253,7 +253,7 @@ impl DataSource for Integrations {
         if i64::try_from(entries.len()).unwrap_or(i64::MAX) > limit {
             return Err(Diagnostic::error(
                 "There are more integrations than the limit",
-                format!("{} were found and limit is {limit}. All of it goes into state.\nNext: narrow it, or raise limit.", entries.len()),
+                format!("{} were found and limit is {limit}. All of it goes into state.\nNext: narrow it, or raise limit.\n(E-LIMIT)", entries.len()),
             )
             .at("limit")
             .into());

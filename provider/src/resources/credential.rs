@@ -31,10 +31,12 @@ use super::{
     moved,
     platform_objects::kind,
     references::CredentialedIntegration,
-    rotation_schedule::{Blackout, Parts, Window, schedule},
+    rotation_schedule::{Blackout, Parts, Window, contradictions, schedule},
 };
 use crate::{
-    diagnostics::{Unseen, error, errors, observed, unknown_governed},
+    diagnostics::{
+        Unseen, error, errors, observed, on_integration, tell_unknown_connection, unknown_governed,
+    },
     rules,
     shared::Shared,
     values::{instant, moment, optional},
@@ -278,8 +280,11 @@ enum Work {
 }
 
 fn schedule_of(reference: &Attr<ScheduleReference>) -> Option<Schedule> {
-    let one = reference.value()?;
-    schedule(&Parts {
+    schedule(&parts(reference.value()?))
+}
+
+fn parts(one: &ScheduleReference) -> Parts<'_> {
+    Parts {
         name: &one.name,
         every: &one.every,
         anchor: &one.anchor,
@@ -292,7 +297,7 @@ fn schedule_of(reference: &Attr<ScheduleReference>) -> Option<Schedule> {
         timezone: &one.timezone,
         blackout: &one.blackout,
         outside_window: &one.outside_window,
-    })
+    }
 }
 
 /// The type that is set, or the kind's own.
@@ -565,7 +570,7 @@ impl Credential {
         let Some(id) = model.id.as_deref().and_then(|id| id.parse::<CredentialId>().ok()) else {
             return Err(Diagnostic::error(
                 "The id in state is not one of ours",
-                format!("{:?}", model.id.text()),
+                format!("{:?}.\nNext: take it out of state with terraform state rm, and import it.\n(E-STATE)", model.id.text()),
             )
             .into());
         };
@@ -591,7 +596,7 @@ impl Credential {
         let Some(spec) = spec_of(&model, None) else {
             return Err(Diagnostic::error(
                 "Unknown kind",
-                format!("{id}: this version cannot read it."),
+                format!("{id}: this version cannot read it.\nNext: use the version of the provider that made it.\n(E-KIND)"),
             )
             .into());
         };
@@ -660,11 +665,15 @@ impl Resource for Credential {
             found.error_at(
                 "deliver_to",
                 "The secret needs a place",
-                "Name at least one sink, or say in secret_source where a secret is documented to be that we never hold.",
+                "No sink is named, and nothing says where it is documented to be.\nNext: name at least one sink, or say in secret_source where a secret is that we never hold.\n(E-NO-SINK)",
             );
         }
         if let [_, second, ..] = config.credential_type.present()[..] {
-            found.error_at(second, "More than one type of credential", "Set at most one.");
+            found.error_at(
+                second,
+                "More than one type of credential",
+                "A slot holds one.\nNext: set at most one.\n(E-KIND)",
+            );
         }
         let id = config.integration.value().map(|one| one.id.clone()).unwrap_or_default();
         if let (Some(id), [name]) = (id.as_deref(), &config.credential_type.present()[..])
@@ -676,19 +685,20 @@ impl Resource for Credential {
             found.error_at(
                 *name,
                 "This kind has no such credential",
-                format!("{} may have: {}.", kind.name, can.join(", ")),
+                format!(
+                    "{} has no {name}.\nNext: choose one that it may have: {}.\n(E-KIND)",
+                    kind.name,
+                    can.join(", ")
+                ),
             );
         }
         for (name, one) in config.deliver_to.value().into_iter().flatten() {
-            for (field, what) in one.fields.value().into_iter().flatten() {
-                if field == "_nhi" {
-                    found.error_at(
-                        Path::attribute("deliver_to").key(name).then("fields"),
-                        "This field is taken",
-                        "_nhi holds what nhi itself must find again.",
-                    );
-                }
-                let _ = what;
+            if one.fields.value().is_some_and(|fields| fields.contains_key("_nhi")) {
+                found.error_at(
+                    Path::attribute("deliver_to").key(name).then("fields"),
+                    "This field is taken",
+                    "_nhi holds what nhi itself must find again.\nNext: name the field otherwise.\n(E-FIELDS)",
+                );
             }
             let has_secret =
                 one.fields.value().is_none_or(|all| all.values().any(|what| what == "secret"));
@@ -696,9 +706,13 @@ impl Resource for Credential {
                 found.error_at(
                     Path::attribute("deliver_to").key(name).then("fields"),
                     "The document would not hold the secret",
-                    "One field must be \"secret\".",
+                    "No field is \"secret\".\nNext: let one field be \"secret\", or leave fields unset.\n(E-FIELDS)",
                 );
             }
+        }
+        if let Some(schedule) = config.schedule.value() {
+            let at = Path::attribute("schedule");
+            contradictions(&parts(schedule), domain::Span::ZERO, &at, &mut found);
         }
         found
     }
@@ -758,20 +772,21 @@ impl Resource for Credential {
                 told.error_at(
                     "schedule",
                     "The policy asks for more",
-                    "A schedule is required here.\n(E-POLICY-REQUIRED)",
+                    "A schedule is required here.\nNext: set schedule.\n(E-POLICY-REQUIRED)",
                 );
             }
-            if let Some(faults) =
-                schedule_of(&planned.schedule).map(|one| one.faults(rules.every_floor))
-            {
-                for (name, text) in faults {
-                    told.error_at(
-                        Path::attribute("schedule").then(name),
-                        "This schedule contradicts itself",
-                        format!("{name} {text}.\n(E-SCHEDULE)"),
-                    );
-                }
+            if let Some(schedule) = planned.schedule.value() {
+                let at = Path::attribute("schedule");
+                contradictions(&parts(schedule), rules.every_floor, &at, &mut told);
             }
+            let nowhere = planned
+                .deliver_to
+                .value()
+                .map_or_else(|| planned.deliver_to.is_null(), BTreeMap::is_empty);
+            if prior.is_none() && nowhere {
+                told.push(error(&no_place()));
+            }
+            tell_unknown_connection(context.as_ref(), &reference.id, &mut told);
             if let Some(context) = &context {
                 for (name, one) in planned.deliver_to.value().into_iter().flatten() {
                     let Some(connection) = one.connection.as_deref() else { continue };
@@ -868,12 +883,7 @@ impl Resource for Credential {
         let context = self.shared.context().map_err(errors)?;
         let spec = spec_of(&model, None).ok_or_else(not_whole)?;
         if spec.deliveries.is_empty() {
-            return Err(Diagnostic::error(
-                "There is no place for the secret",
-                "A new credential has nowhere to go.\nNext: name a sink in deliver_to, or import one that exists.\n(E-NO-SINK)",
-            )
-            .at("deliver_to")
-            .into());
+            return Err(errors(no_place()).into());
         }
         let spec = SlotSpec { known: None, ..spec };
         let goal = goal_of_create(&context, &spec).await.map_err(errors)?;
@@ -887,7 +897,7 @@ impl Resource for Credential {
         request: Read<CredentialModel>,
     ) -> Result<Option<Done<CredentialModel>>, Diagnostics> {
         let (state, call) = (request.state.clone(), request.call.clone());
-        observed(self.observe(request).await, state, &call)
+        observed(self.observe(request).await.map_err(on_integration), state, &call)
     }
 
     async fn update(
@@ -1009,10 +1019,17 @@ impl Resource for Credential {
     }
 }
 
+fn no_place() -> Problem {
+    Problem::new("E-NO-SINK", "There is no place for the secret")
+        .detail("A new credential has nowhere to go; secret_source only documents one that exists.")
+        .next("name a sink in deliver_to, or import the one that exists")
+        .at(&["deliver_to"])
+}
+
 fn not_whole() -> Diagnostics {
     Diagnostic::error(
         "This integration has no credentials that can be governed here",
-        "Its kind has none, or the reference lacks id and vendor_id.\nNext: pass the whole nhi_integration.",
+        "Its kind has none, or the reference lacks id and vendor_id.\nNext: pass the whole nhi_integration.\n(E-KIND)",
     )
     .at("integration")
     .into()
@@ -1437,13 +1454,25 @@ fn window_is_open(
     if !by_clock || schedule.may_rotate(now) || schedule.may_rotate(grace) {
         return Ok(());
     }
-    let next = schedule.next_opening(now).map_or_else(|| "unknown".to_owned(), moment);
+    let zone = schedule.timezone.iana_name().unwrap_or("UTC");
+    let local = |at: Timestamp| {
+        let there = at.to_zoned_datetime(schedule.timezone.clone());
+        format!("{} {zone}", there.strftime("%a %Y-%m-%d %H:%M"))
+    };
+    let dates = instant(&prior.issued_at).map_or_else(String::new, |issued| {
+        let due = schedule.first_due(&spec.id.to_string(), issued);
+        let overdue = policy::schedule::later(due, schedule.overdue_after);
+        format!(" It is due since {}, overdue on {}.", local(due), local(overdue))
+    });
+    let next = schedule
+        .next_opening(now)
+        .map_or_else(|| "unknown".to_owned(), |at| format!("{} ({})", local(at), moment(at)));
     Err(Diagnostic::error(
         "The rotation window has closed",
         format!(
-            "{}: it was planned inside a window and it is now {}. Nothing was changed. Next opening: {next}.\nNext: plan again then, or rotate now by changing triggers (a person's decision).\n(E-WINDOW-CLOSED)",
+            "{}: it was planned inside a window; it is now {}, outside of all of them.{dates} Nothing was changed. Next opening: {next}.\nNext: plan again then, or rotate now by changing triggers (a person's decision).\n(E-WINDOW-CLOSED)",
             spec.id,
-            moment(now)
+            local(now),
         ),
     )
     .into())
@@ -1544,7 +1573,10 @@ impl ImportState for Credential {
     async fn import(&self, request: Import) -> Result<Done<CredentialModel>, Diagnostics> {
         let id = match (&request.by, request.by.identity::<CredentialIdentity>()?) {
             (By::Id(id), _) => id.parse::<CredentialId>().map_err(|error| {
-                Diagnostic::error("This is no credential's id", format!("{error}."))
+                Diagnostic::error(
+                    "This is no credential's id",
+                    format!("{error}.\nNext: nhi scan prints them.\n(E-ID)"),
+                )
             })?,
             (_, Some(identity)) => CredentialId {
                 integration: IntegrationId::new(
@@ -1555,7 +1587,11 @@ impl ImportState for Credential {
                 name: identity.name.need("name")?.clone(),
             },
             (_, None) => {
-                return Err(Diagnostic::error("No id", "Give an id or an identity.").into());
+                return Err(Diagnostic::error(
+                    "No id",
+                    "Nothing says what to import.\nNext: give an id or an identity.\n(E-ID)",
+                )
+                .into());
             }
         };
         Ok(CredentialModel { id: Attr::Value(id.to_string()), ..CredentialModel::default() }.into())

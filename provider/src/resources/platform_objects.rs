@@ -147,6 +147,8 @@ fn attribute(field: &Field) -> Attribute {
     match field.field_type {
         FieldType::Span => attribute.check::<String>(|text| crate::rules::span(text)),
         FieldType::Date => attribute.check::<String>(|text| crate::rules::date(text)),
+        FieldType::Cidrs => attribute.check(crate::rules::cidrs),
+        FieldType::Uris => attribute.check(crate::rules::uris),
         _ => attribute,
     }
 }

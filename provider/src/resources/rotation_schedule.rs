@@ -179,6 +179,24 @@ pub(crate) fn schedule(parts: &Parts<'_>) -> Option<Schedule> {
     .read()
 }
 
+/// Says what contradicts itself in a schedule that stands at a path.
+pub(crate) fn contradictions(
+    parts: &Parts<'_>,
+    floor: domain::Span,
+    at: &Path,
+    found: &mut Diagnostics,
+) {
+    for (name, text) in schedule(parts).map(|one| one.faults(floor)).unwrap_or_default() {
+        found.error_at(
+            at.then(name),
+            "This schedule contradicts itself",
+            format!(
+                "{name} {text}.\nNext: change {name}, or what it is measured by.\n(E-SCHEDULE)"
+            ),
+        );
+    }
+}
+
 impl RotationScheduleModel {
     fn parts(&self) -> Parts<'_> {
         Parts {
@@ -211,7 +229,7 @@ impl Resource for RotationSchedule {
                     found.error_at(
                         at("days"),
                         "This is no day of the week",
-                        format!("{day:?}: expected mon, tue, wed, thu, fri, sat or sun."),
+                        format!("{day:?}.\nNext: write mon, tue, wed, thu, fri, sat or sun.\n(E-SCHEDULE)"),
                     );
                 }
             }
@@ -221,10 +239,14 @@ impl Resource for RotationSchedule {
                 found.error_at(
                     at("start"),
                     "This is no time of day",
-                    format!("{start:?}: expected HH:MM, such as \"02:00\"."),
+                    format!(
+                        "{start:?}: expected HH:MM.\nNext: for example \"02:00\".\n(E-SCHEDULE)"
+                    ),
                 );
             }
         }
+        // What is too short is known only with the configuration: a demonstration may be quick.
+        contradictions(&config.parts(), domain::Span::ZERO, &Path::root(), &mut found);
         found
     }
 
@@ -247,15 +269,10 @@ impl Resource for RotationSchedule {
                 planned.overdue_after = quarter;
             }
             let changed = prior.is_some_and(|prior| prior != &*planned);
-            let faults =
-                schedule(&planned.parts()).map(|one| one.faults(floor)).unwrap_or_default();
-            for (name, text) in faults {
-                plan.diagnostics.error_at(
-                    name,
-                    "This schedule contradicts itself",
-                    format!("{name} {text}.\n(E-SCHEDULE)"),
-                );
-            }
+            let parts = planned.parts();
+            let mut found = Diagnostics::new();
+            contradictions(&parts, floor, &Path::root(), &mut found);
+            plan.diagnostics.extend(found);
             if changed {
                 plan.diagnostics.warning(
                     "A changed schedule is judged one plan later",

@@ -114,6 +114,9 @@ async fn what_is_due_waits_for_its_window_and_a_plan_does_not_outlive_it() {
     let refusal = world.run().await.apply(plan.clone()).await.unwrap_err().to_string();
     assert!(refusal.contains("E-WINDOW-CLOSED"), "{refusal}");
     assert!(refusal.contains("2026-12-06T01:00:00Z"), "{refusal}");
+    assert!(refusal.contains("now Sat 2026-12-05 07:12 Europe/Zurich"), "{refusal}");
+    assert!(refusal.contains("due since Tue 2026-12-01 01:00"), "{refusal}");
+    assert!(refusal.contains("overdue on Tue 2026-12-08 01:00"), "{refusal}");
     assert_eq!(status(&core, &due).await.1, "waiting");
     // Ten minutes after six are forgiven.
     world.at("2026-12-05T05:10:00Z");

@@ -108,3 +108,121 @@ async fn what_others_added_is_in_state_from_the_first_apply_on() {
     let state = core.apply(plan).await.unwrap().unwrap();
     assert_eq!(state.json()["undeclared"], json!(["secret/data/theirs/*:read"]));
 }
+
+fn said(told: &tfplugin::Diagnostics) -> String {
+    told.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_narrowing_does_not_reach_is_said() {
+    let world = World::new();
+    let core = world.run().await;
+    let made = core.create("nhi_integration", integration()).await.unwrap();
+    let two = json!(["secret/data/new/*:read", "secret/data/old/*:read"]);
+    let scoped = core.create("nhi_scope", scope(&made, two, Value::Null)).await.unwrap();
+    let one = scope(&made, json!(["secret/data/new/*:read"]), Value::Null);
+    let plan = core.plan(&scoped, one).await.unwrap();
+    assert!(
+        said(&plan.diagnostics).contains("issued before may keep"),
+        "{}",
+        said(&plan.diagnostics)
+    );
+    let dated = json!({ "invoices.read": {
+        "until": "2026-12-05T00:00:00Z", "justification": "Re-run of the 2025 closing" } });
+    let mut elsewhere = scope(&made, json!(["other.read"]), dated);
+    elsewhere["integration"]["id"] = json!("bao/oauth_client/x");
+    let plan = core.plan_create("nhi_scope", elsewhere).await.unwrap();
+    assert!(
+        said(&plan.diagnostics).contains("stays until somebody applies"),
+        "{}",
+        said(&plan.diagnostics)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reason_that_somebody_rewrote_is_drift() {
+    let world = World::new();
+    let core = world.run().await;
+    let made = core.create("nhi_integration", integration()).await.unwrap();
+    let config = scope(&made, json!(["secret/data/new/*:read"]), Value::Null);
+    let scoped = core.create("nhi_scope", config.clone()).await.unwrap();
+    world
+        .edit_record(|record| record.justification = Some("Because I may, and want to".into()))
+        .await;
+    let core = world.run().await;
+    let (seen, _) = core.observe(&scoped).await.unwrap();
+    let seen = seen.unwrap();
+    assert_eq!(seen.json()["justification"], "Because I may, and want to");
+    assert_eq!(core.plan(&seen, config.clone()).await.unwrap().action, Action::Update);
+    core.update(&seen, config.clone()).await.unwrap();
+    assert_eq!(
+        world.shown().await.record.unwrap().justification.as_deref(),
+        config["justification"].as_str()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn wildcards_are_the_policy_s_to_allow() {
+    let mut world = World::new();
+    let core = world.run().await;
+    let made = core.create("nhi_integration", integration()).await.unwrap();
+    let wide = scope(&made, json!(["secret/data/new/*:read"]), Value::Null);
+    world.rules.wildcards = policy::rules::Wildcards::Warn;
+    let plan = world.run().await.plan_create("nhi_scope", wide.clone()).await.unwrap();
+    assert!(said(&plan.diagnostics).contains("more than one thing"));
+    world.rules.wildcards = policy::rules::Wildcards::Refuse;
+    let core = world.run().await;
+    assert!(refused(&core, "nhi_scope", wide).await.contains("E-WILDCARD"));
+    let one = scope(&made, json!(["secret/data/new/db:read"]), Value::Null);
+    core.plan_create("nhi_scope", one).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_owner_who_is_away_is_told_on_what_they_own_before_anything_follows() {
+    let world = World::new();
+    let core = world.run().await;
+    let made = core.create("nhi_integration", integration()).await.unwrap();
+    let mut away = integration();
+    away["technical_owner"]["status"] = json!("inactive");
+    let plan = core.plan(&made, away).await.unwrap();
+    let text = said(&plan.diagnostics);
+    assert!(text.contains("technical owner of bao/openbao_approle/invoice-sync"), "{text}");
+    assert!(text.contains("owner/payments is inactive") && text.contains("30d after"), "{text}");
+    world.person("2819c223", Some(true));
+    let entry = json!({ "connection": "people", "id": "2819c223" });
+    let owner = json!({ "name": "payments", "email": "p@acme.example", "directory": entry });
+    let owner = core.create("nhi_owner", owner).await.unwrap();
+    world.person("2819c223", Some(false));
+    let (_, told) = world.run().await.observe(&owner).await.unwrap();
+    assert!(
+        said(&told).contains("inactive in the directory since 2026-11-24. On 2026-12-24"),
+        "{}",
+        said(&told)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_vendor_runs_is_neither_switched_off_nor_left_untried() {
+    let world = World::new();
+    let core = world.run().await;
+    let mut config = with(
+        integration(),
+        json!({ "connection_name": null, "third_party": {
+            "vendor": "Salaries Ltd",
+            "contract": "https://contracts.acme.example/4711",
+            "contract_ends_on": "2030-12-31",
+            "telemetry": "siem/payroll-bureau",
+            "disable_path": "https://runbooks.acme.example/payroll-bureau",
+            "disable_tested_on": "2026-11-01",
+            "admin_review_every": "90d",
+        } }),
+    );
+    config.as_object_mut().unwrap().remove("openbao_approle");
+    let made = core.create("nhi_integration", config.clone()).await.unwrap();
+    let plan = core.plan(&made, with(config, json!({ "enabled": false }))).await.unwrap();
+    assert!(said(&plan.diagnostics).contains("Nothing is switched off here"));
+    world.at("2027-02-01T00:00:00Z");
+    let (seen, told) = world.run().await.observe(&made).await.unwrap();
+    assert_eq!(seen.unwrap().json()["standing"]["drill_overdue"], "warn");
+    assert!(said(&told).contains("disable_tested_on"), "{}", said(&told));
+}

@@ -28,7 +28,13 @@ async fn refusal(core: &MiniCore, kind: &str, config: Value) -> String {
     match core.plan_create(kind, config.clone()).await {
         Ok(_) => panic!("{kind} was accepted: {config}"),
         Err(refusal @ (Refusal::Broken(_) | Refusal::Wire(_))) => panic!("{kind}: {refusal}"),
-        Err(refusal) => refusal.to_string(),
+        Err(refusal) => {
+            let said = refusal.to_string();
+            // A core by itself asks for what the schema requires.
+            let ours = !matches!(refusal, Refusal::Config(_));
+            assert!(!ours || said.contains("Next: ") && said.contains("(E-"), "{said}");
+            said
+        }
     }
 }
 
@@ -64,7 +70,7 @@ async fn a_schedule_derives_what_is_not_said_and_refuses_contradictions() {
     core.destroy(schedule).await.unwrap();
     for (config, expected) in [
         (json!({ "name": "x", "every": "1mo" }), "duration"),
-        (json!({ "name": "x", "every": "5s" }), "at least 15m"),
+        (json!({ "name": "x", "every": "5s", "overlap": "0" }), "at least 15m"),
         (json!({ "name": "x", "every": "1d", "overlap": "2d" }), "overlap must be below"),
         (json!({ "name": "x", "every": "30d", "lifetime": "31d" }), "lifetime must be above"),
         (
@@ -117,6 +123,16 @@ async fn what_is_wrong_is_told_offline_with_its_attribute() {
         ),
         (integration(json!({ "openbao_approle": {} })), "no connection of that name"),
         (
+            integration(json!({ "openbao_approle": { "token_bound_cidrs": ["10.0.0.1/8"] } })),
+            "no bits beyond",
+        ),
+        (
+            integration(json!({ "oauth_client": { "redirect_uris": ["https://*.a.example/cb"] } })),
+            "no wildcard",
+        ),
+        (integration(json!({ "openbao_approle": {}, "oauth_client": {} })), "More than one"),
+        (integration(json!({ "openbao_approle": {}, "name": "A B" })), "not usable there"),
+        (
             integration(json!({ "third_party": { "vendor": "Acme" }, "connection_name": null })),
             "contract",
         ),
@@ -133,6 +149,31 @@ async fn what_is_wrong_is_told_offline_with_its_attribute() {
         config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         config
     };
+    let credential = |more: Value| {
+        let mut config = json!({
+            "integration": { "id": "bao/openbao_approle/x", "vendor_id": "v",
+                "technical_owner": { "id": "owner/a-team" } },
+            "deliver_to": { "app": { "connection": "bao", "path": "secret/x" } },
+        });
+        config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        config
+    };
+    let daily = json!({ "name": "daily", "every": "1d", "overlap": "2d" });
+    for (config, expected) in [
+        (credential(json!({ "schedule": daily })), "E-SCHEDULE"),
+        (credential(json!({ "deliver_to": null })), "E-NO-SINK"),
+        (credential(json!({ "deliver_to": null, "secret_source": "a safe" })), "E-NO-SINK"),
+        (credential(json!({ "oauth_private_key": {} })), "no such credential"),
+        (credential(json!({})), "integration.id"),
+    ] {
+        let said = refusal(&core, "nhi_credential", config).await;
+        assert!(said.contains(expected), "{expected:?} in {said}");
+    }
+    let said = refusal(&core, "nhi_scope", scope(json!(["a:read"]), json!({}))).await;
+    assert!(said.contains("E-CONNECTION-UNKNOWN") && said.contains("integration.id"), "{said}");
+    // Contradictions need no configuration: they are said as soon as they are written.
+    let told = core.validate("nhi_rotation_schedule", daily).await.unwrap();
+    assert!(told.iter().any(|one| one.detail.contains("E-SCHEDULE")));
     for (config, expected) in [
         (scope(json!(["secret/data/x:raed"]), json!({})), "E-SCOPE-GRAMMAR"),
         (scope(json!(["a:read"]), json!({ "justification": "because" })), "at least 20 characters"),
