@@ -104,11 +104,13 @@ fn integration(wishes: &mut Wishes, id: &str, object: &str, values: &Map<String,
     let day = |text: Option<&str>| text.and_then(|day| day.parse().ok());
     let settings = values.get(object);
     if object == wiring::third_party().name {
-        let ends = settings.and_then(|one| one["contract_ends_on"].as_str());
+        let said = |name: &str| settings.and_then(|one| one[name].as_str());
         wishes.third_parties.push(WishedThirdParty {
             id: id.to_owned(),
             expires_on: day(text("expires_on").as_deref()),
-            contract_ends_on: day(ends),
+            contract_ends_on: day(said("contract_ends_on")),
+            tested_on: day(said("disable_tested_on")),
+            test_every: said("admin_review_every").and_then(|every| every.parse().ok()),
         });
         return;
     }

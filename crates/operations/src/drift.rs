@@ -94,6 +94,10 @@ pub struct WishedThirdParty {
     pub expires_on: Option<Date>,
     /// The last day of its contract.
     pub contract_ends_on: Option<Date>,
+    /// The day on which stopping it was last tried.
+    pub tested_on: Option<Date>,
+    /// How often that is to be tried.
+    pub test_every: Option<domain::Span>,
 }
 
 /// Everything that is declared.
@@ -322,12 +326,13 @@ pub async fn judge_owner(
 
 /// Judges what a vendor runs by its dates alone: nothing of it can be read.
 pub fn judge_third_party(context: &Context, wish: &WishedThirdParty) -> Judged {
-    let verdicts = policy::standing::third_party(
-        wish.expires_on,
-        wish.contract_ends_on,
-        &context.rules,
-        context.now(),
-    );
+    let dates = policy::standing::ThirdParty {
+        expires_on: wish.expires_on,
+        contract_ends_on: wish.contract_ends_on,
+        tested_on: wish.tested_on,
+        test_every: wish.test_every,
+    };
+    let verdicts = policy::standing::third_party(&dates, &context.rules, context.now());
     let mut judged = Judged::default();
     judged.found("none", &wish.id, drift::standing(&wish.id, &verdicts));
     judged

@@ -389,6 +389,7 @@ pub fn standing(id: &str, standing: &BTreeMap<&'static str, Follows>) -> Vec<Fin
             let (rule, condition, severity) = match *problem {
                 "expired" => ("expired", Condition::Policy, Severity::High),
                 "contract_ended" => ("contract-ended", Condition::Policy, Severity::High),
+                "drill_overdue" => ("drill-overdue", Condition::Policy, Severity::Medium),
                 "review_overdue" => ("review-overdue", Condition::Policy, Severity::Medium),
                 "marker_forged" => ("marker-forged", Condition::Policy, Severity::Critical),
                 "recreated" => ("recreated", Condition::Drift, Severity::High),

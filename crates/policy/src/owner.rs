@@ -48,6 +48,14 @@ pub fn status(
     (if left { "left" } else { "inactive" }, Some(since))
 }
 
+/// The day from which on an owner who is inactive since `since` counts as left; `None` where the
+/// policy has nothing follow.
+pub fn leaves_on(since: Date, rules: &Rules) -> Option<Date> {
+    let began = since.to_zoned_datetime(TimeZone::UTC).ok()?.timestamp();
+    let left = later(began, rules.owner_grace).to_zoned_datetime(TimeZone::UTC).date();
+    (rules.owner_left > Verdict::Warn).then_some(left)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,7 +70,10 @@ mod tests {
         let rules = Rules::default();
         assert_eq!(gone("2026-11-01", "2026-11-20T00:00:00Z", &rules), "inactive");
         assert_eq!(gone("2026-11-01", "2026-12-01T00:00:00Z", &rules), "left");
+        let since = "2026-11-01".parse().unwrap();
+        assert_eq!(leaves_on(since, &rules), "2026-12-01".parse().ok());
         let lenient = Rules { owner_left: Verdict::Warn, ..rules };
+        assert_eq!(leaves_on(since, &lenient), None);
         assert_eq!(gone("2026-11-01", "2026-12-01T00:00:00Z", &lenient), "inactive");
     }
 

@@ -62,11 +62,23 @@ pub fn standing(facts: &Facts, rules: &Rules, now: Timestamp) -> BTreeMap<&'stat
     standing
 }
 
+/// The dates of an integration that its vendor runs.
+#[derive(Debug, Clone, Default)]
+pub struct ThirdParty {
+    /// The last day it may live.
+    pub expires_on: Option<Date>,
+    /// The last day of its contract.
+    pub contract_ends_on: Option<Date>,
+    /// The day on which stopping it was last tried.
+    pub tested_on: Option<Date>,
+    /// How often the vendor's access is reviewed; to try the way to stop it is a part of that.
+    pub test_every: Option<domain::Span>,
+}
+
 /// Problem to verdict of an integration that its vendor runs. We hold none of its switches, so
 /// nothing follows by itself but a warning.
 pub fn third_party(
-    expires_on: Option<Date>,
-    contract_ends_on: Option<Date>,
+    dates: &ThirdParty,
     rules: &Rules,
     now: Timestamp,
 ) -> BTreeMap<&'static str, Verdict> {
@@ -74,10 +86,20 @@ pub fn third_party(
         let facts = Facts { expires_on: last, ..Facts::default() };
         standing(&facts, rules, now).contains_key("expired")
     };
-    [("expired", over(expires_on)), ("contract_ended", over(contract_ends_on))]
-        .into_iter()
-        .filter_map(|(name, over)| over.then_some((name, Verdict::Warn)))
-        .collect()
+    let late = Facts {
+        review_every: dates.test_every,
+        reviewed_or_created_on: dates.tested_on,
+        ..Facts::default()
+    };
+    let untried = standing(&late, rules, now).contains_key("review_overdue");
+    [
+        ("expired", over(dates.expires_on)),
+        ("contract_ended", over(dates.contract_ends_on)),
+        ("drill_overdue", untried),
+    ]
+    .into_iter()
+    .filter_map(|(name, over)| over.then_some((name, Verdict::Warn)))
+    .collect()
 }
 
 /// The state that an integration should have (resource model §4.2, plan order 3).

@@ -13,7 +13,7 @@ use policy::{
     Rules,
     rules::Verdict,
     settings,
-    standing::{standing, third_party, wanted_state},
+    standing::{ThirdParty, standing, third_party, wanted_state},
 };
 use tfplugin::{
     Attr, Diagnostic, Diagnostics, Model, Path, Set, Value,
@@ -209,7 +209,11 @@ fn record_of(model: &IntegrationModel) -> Record {
 }
 
 fn is_third_party(kind: &Kind) -> bool {
-    kind.name == wiring::third_party().name
+    kind.name == third_party_name()
+}
+
+fn third_party_name() -> &'static str {
+    wiring::third_party().name
 }
 
 fn declared(model: &IntegrationModel) -> Option<DeclaredIntegration> {
@@ -355,7 +359,7 @@ impl Integration {
             _ => {
                 return Err(Diagnostic::error(
                     "The id in state is not one of ours",
-                    format!("{:?}", model.id.text()),
+                    format!("{:?}.\nNext: take it out of state with terraform state rm, and import it.\n(E-STATE)", model.id.text()),
                 )
                 .into());
             }
@@ -401,7 +405,7 @@ impl Integration {
         let Some((_, kind)) = kind(&id.kind) else {
             return Err(Diagnostic::error(
                 "Unknown kind",
-                format!("{}: this version has no {:?}.", id, id.kind),
+                format!("{}: this version has no {:?}.\nNext: use the version of the provider that made it.\n(E-KIND)", id, id.kind),
             )
             .into());
         };
@@ -485,19 +489,19 @@ impl Resource for Integration {
         let names = || kinds().map(|(_, kind)| kind.name).collect::<Vec<_>>().join(", ");
         match config.platform.present()[..] {
             [name] => {
-                let third = name == wiring::third_party().name;
+                let third = name == third_party_name();
                 if !third && config.connection_name.is_null() {
                     found.error_at(
                         "connection_name",
                         "A connection is needed",
-                        format!("{name} stands on a platform.\nNext: name the connection in nhi.hcl that reaches it."),
+                        format!("{name} stands on a platform.\nNext: name the connection in nhi.hcl that reaches it.\n(E-CONNECTION-NEEDED)"),
                     );
                 }
                 if third && config.connection_name.is_value() {
                     found.error_at(
                         "connection_name",
                         "A third party's integration has no connection",
-                        "Its vendor runs it.\nNext: remove connection_name.",
+                        "Its vendor runs it.\nNext: remove connection_name.\n(E-KIND)",
                     );
                 }
                 if let Some((kind, text)) =
@@ -507,25 +511,28 @@ impl Resource for Integration {
                     found.error_at(
                         "name",
                         "This name is not usable there",
-                        format!("{text:?}: {why}."),
+                        format!("{text:?}: {why}.\nNext: choose another name.\n(E-NAME)"),
                     );
                 }
             }
             [] => found.error(
                 "A platform object is needed",
                 format!(
-                    "Set exactly one of: {}.\nNext: for example openbao_approle = {{}}.",
+                    "Set exactly one of: {}.\nNext: for example openbao_approle = {{}}.\n(E-KIND)",
                     names()
                 ),
             ),
             [_, second, ..] => found.error_at(
                 second,
                 "More than one platform object",
-                format!("Set exactly one of: {}.", names()),
+                format!(
+                    "Each is another integration.\nNext: set exactly one of: {}.\n(E-KIND)",
+                    names()
+                ),
             ),
         }
         if config.name.as_deref().is_some_and(str::is_empty) {
-            found.error_at("name", "A name is needed", "It is empty.");
+            found.error_at("name", "A name is needed", "It is empty.\nNext: set it.\n(E-NAME)");
         }
         check_ceiling(config, &mut found);
         found
@@ -682,6 +689,14 @@ impl Resource for Integration {
                     "Somebody who has left cannot be made responsible.\nNext: name somebody else.\n(E-OWNER-LEFT)",
                 );
             }
+            tell_absent_owners(planned, &rules, &mut told);
+            if config.enabled == false && chosen.is_some_and(|(kind, _)| is_third_party(kind)) {
+                told.warning_at(
+                    "enabled",
+                    "Nothing is switched off here",
+                    format!("{}: its vendor runs it and none of its switches is ours. Only the declaration changes.\nNext: stop it by its disable_path.", planned.id.text()),
+                );
+            }
             let verdicts: Vec<Verdict> = planned
                 .standing
                 .value()
@@ -749,7 +764,7 @@ impl Resource for Integration {
                     "environment",
                     "There is no such environment",
                     format!(
-                        "{environment:?}. The policy knows: {}.\n(E-ENVIRONMENT)",
+                        "{environment:?}.\nNext: name one that the policy knows: {}.\n(E-ENVIRONMENT)",
                         known.join(", ")
                     ),
                 );
@@ -766,7 +781,7 @@ impl Resource for Integration {
                 told.error_at(
                     "technical_owner",
                     "Two owners are needed",
-                    "From this ceiling on the policy asks for two different owners.\n(E-TWO-OWNERS)",
+                    "From this ceiling on the policy asks for two different owners.\nNext: name another technical_owner, or a lower ceiling.highest_action.\n(E-TWO-OWNERS)",
                 );
             }
             if let Some(context) = &context
@@ -824,7 +839,7 @@ impl Resource for Integration {
         if let Some(name) = left(&model) {
             return Err(Diagnostic::error(
                 "This owner is not there any more",
-                "Name somebody else.\n(E-OWNER-LEFT)",
+                "Somebody who has left cannot be made responsible.\nNext: name somebody else.\n(E-OWNER-LEFT)",
             )
             .at(name)
             .into());
@@ -925,6 +940,38 @@ impl Resource for Integration {
     }
 }
 
+/// An owner who is away and has not left yet: nothing is planned for that, so it is said.
+fn tell_absent_owners(planned: &IntegrationModel, rules: &Rules, told: &mut Diagnostics) {
+    let owners = [
+        ("business_owner", &planned.business_owner),
+        ("technical_owner", &planned.technical_owner),
+    ];
+    for (name, owner) in owners {
+        let Some(owner) = owner.value().filter(|owner| owner.status == "inactive") else {
+            continue;
+        };
+        let follows = if rules.owner_left > Verdict::Warn {
+            format!(
+                "The directory says since when (see {0}); {1} after that day this plan switches it off",
+                owner.id.text(),
+                rules.owner_grace
+            )
+        } else {
+            "The policy has nothing follow".to_owned()
+        };
+        told.warning_at(
+            name,
+            "An owner of this integration is not there",
+            format!(
+                "{} of {}: {} is inactive. {follows}.\nNext: name another {name}.",
+                name.replace('_', " "),
+                planned.id.text(),
+                owner.id.text()
+            ),
+        );
+    }
+}
+
 /// What decides over power here and is not known yet, beside owners and settings.
 fn hidden(exists: bool, planned: &IntegrationModel) -> Vec<Path> {
     let mut hidden = Vec::new();
@@ -993,6 +1040,11 @@ fn tell_standing(
                 "The contract of this integration has ended",
                 "destroy it, or write the new contract's end",
             ),
+            "drill_overdue" => (
+                third_party_name(),
+                "Stopping this integration was not tried for too long",
+                "try its disable_path, and write the day into disable_tested_on",
+            ),
             "review_overdue" => (
                 "review_every",
                 "A review is overdue",
@@ -1027,12 +1079,13 @@ fn third_party_standing(
         Some((kind, value)) => settings_of(kind.fields, value),
         None => Settings::default(),
     };
-    third_party(
-        day(model.expires_on.as_deref()),
-        day(settings.text("contract_ends_on")),
-        rules,
-        now,
-    )
+    let dates = ThirdParty {
+        expires_on: day(model.expires_on.as_deref()),
+        contract_ends_on: day(settings.text("contract_ends_on")),
+        tested_on: day(settings.text("disable_tested_on")),
+        test_every: settings.text("admin_review_every").and_then(|every| every.parse().ok()),
+    };
+    third_party(&dates, rules, now)
 }
 
 fn incomplete() -> Diagnostics {
@@ -1127,7 +1180,7 @@ impl ImportState for Integration {
             (By::Id(id), _) => id.parse::<IntegrationId>().map_err(|error| {
                 Diagnostic::error(
                     "This is no integration's id",
-                    format!("{error}.\nNext: nhi scan prints them."),
+                    format!("{error}.\nNext: nhi scan prints them.\n(E-ID)"),
                 )
             })?,
             (_, Some(identity)) => IntegrationId::new(
@@ -1136,14 +1189,18 @@ impl ImportState for Integration {
                 identity.key.need("key")?.clone(),
             ),
             (_, None) => {
-                return Err(Diagnostic::error("No id", "Give an id or an identity.").into());
+                return Err(Diagnostic::error(
+                    "No id",
+                    "Nothing says what to import.\nNext: give an id or an identity.\n(E-ID)",
+                )
+                .into());
             }
         };
         if kind(&id.kind).is_none() {
             let known: Vec<&str> = kinds().map(|(_, kind)| kind.name).collect();
             return Err(Diagnostic::error(
                 "This is no kind of integration",
-                format!("{:?}. Known: {}.", id.kind, known.join(", ")),
+                format!("{:?}.\nNext: import one of: {}.\n(E-KIND)", id.kind, known.join(", ")),
             )
             .into());
         }

@@ -4,7 +4,7 @@ use domain::OwnerId;
 use operations::{OwnerEntry, Problem, look_up_owner, note_owner};
 use policy::owner::status;
 use tfplugin::{
-    Attr, Diagnostic, Diagnostics, Model,
+    Attr, Diagnostics, Model,
     erased::Call,
     resource::{
         By, Create, Delete, Done, Failure, Identity, Import, ImportState, Plan, Read, Resource,
@@ -95,6 +95,8 @@ pub(crate) struct Owner {
 struct Asked {
     status: &'static str,
     since: Option<String>,
+    /// What follows, and when, in a sentence.
+    follows: String,
 }
 
 impl Owner {
@@ -109,7 +111,15 @@ impl Owner {
         let known = owner.inactive_since.as_deref().and_then(|text| text.parse().ok());
         let (status, since) =
             status(&seen, owner.department.as_deref(), known, &context.rules, context.now());
-        Ok(Some(Asked { status, since: since.map(|day| day.to_string()) }))
+        let follows = since
+            .filter(|_| status == "inactive")
+            .and_then(|day| policy::owner::leaves_on(day, &context.rules))
+            .map(|day| format!(" On {day} what they own is switched off by the next apply."));
+        Ok(Some(Asked {
+            status,
+            since: since.map(|day| day.to_string()),
+            follows: follows.unwrap_or_default(),
+        }))
     }
 
     /// Lets `nhi drift` ask the directory as well. Without it nothing but that is lost.
@@ -159,7 +169,7 @@ impl Resource for Owner {
             found.error_at(
                 "email",
                 "An owner must be reachable",
-                "Without a directory an owner needs an email.\nNext: set email, or directory.",
+                "Without a directory an owner needs an email.\nNext: set email, or directory.\n(E-OWNER-UNREACHABLE)",
             );
         }
         found
@@ -233,7 +243,7 @@ impl Resource for Owner {
                         "status",
                         "An owner needs attention",
                         format!(
-                            "{} is {} in the directory{}. Integrations that name them show it in \
+                            "{} is {} in the directory{}.{} Integrations that name them show it in \
                              this plan.\nNext: name another owner there.",
                             owner.name.text(),
                             asked.status,
@@ -241,7 +251,8 @@ impl Resource for Owner {
                                 .inactive_since
                                 .as_deref()
                                 .map(|day| format!(" since {day}"))
-                                .unwrap_or_default()
+                                .unwrap_or_default(),
+                            asked.follows
                         ),
                     );
                 }
@@ -306,12 +317,12 @@ impl ImportState for Owner {
             None => (text.as_str(), None),
         };
         let name = name.strip_prefix("owner/").unwrap_or(name);
-        if let Err(expected) = rules::owner_name(name) {
-            return Err(Diagnostic::error(
-                "This is no owner's id",
-                format!("{text:?}: {expected}.\nNext: owner/<name>, or <name>@<connection>/<directory id>."),
-            )
-            .into());
+        if rules::owner_name(name).is_err() {
+            return Err(errors(
+                Problem::new("E-ID", "This is no owner's id")
+                    .detail(format!("{text:?}."))
+                    .next("owner/<name>, or <name>@<connection>/<directory id>"),
+            ));
         }
         let directory = entry.map(|(connection, id)| DirectoryEntry {
             connection: connection.into(),
