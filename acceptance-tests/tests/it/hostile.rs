@@ -1,6 +1,9 @@
 //! Bad input gets a clear error that names the place and the remedy.
 
-use crate::{BASE, holds, in_world};
+use acceptance_tests::world::STATE;
+use serde_json::{Value, json};
+
+use crate::{BASE, holds, in_world, one_credential_works, through_a_proxy};
 
 #[test]
 fn a_configuration_that_is_wrong_is_told_where_and_what_to_do() {
@@ -109,4 +112,96 @@ fn the_caller_s_own_settings_of_the_core_do_not_matter() {
         .unwrap();
     let said = String::from_utf8_lossy(&done.stdout);
     assert!(done.status.success() && said.contains("1 passed"), "{said}");
+}
+
+/// The instance of a resource in a state.
+fn instance<'a>(state: &'a mut Value, kind: &str) -> &'a mut Value {
+    let all = state["resources"].as_array_mut().unwrap();
+    let at = all.iter().position(|one| one["type"] == kind && one["name"] != "payments").unwrap();
+    &mut all[at]["instances"][0]
+}
+
+#[test]
+fn a_state_that_was_tampered_with_never_crashes_the_provider_and_no_plan_changes_the_platform() {
+    let credential = "nhi_credential";
+    let huge: Value = serde_json::from_str("1e999999").unwrap();
+    let long: Value = serde_json::from_str(&"9".repeat(400)).unwrap();
+    let cases = [
+        (credential, "/attributes/generation", json!(99)),
+        (credential, "/attributes/generation", json!(-1)),
+        (credential, "/attributes/generation", json!(1.5)),
+        (credential, "/attributes/generation", huge),
+        (credential, "/attributes/generation", long),
+        (credential, "/attributes/generation", json!("seven")),
+        (credential, "/attributes/status", json!("no-such-status")),
+        (credential, "/attributes/key_id", json!("../../sys/policies")),
+        (credential, "/attributes/key_id", Value::Null),
+        (credential, "/attributes/issued_at", json!("yesterday")),
+        (credential, "/attributes/issued_at", json!("9999-12-31T23:59:59Z")),
+        (credential, "/attributes/fingerprint", json!("\u{0}\u{202e}\n")),
+        (credential, "/attributes/previous", json!([{ "key_id": 7 }])),
+        (
+            credential,
+            "/attributes/previous",
+            json!([{ "key_id": "x", "generation": 99, "retire_after": "" }]),
+        ),
+        (credential, "/attributes/schedule/every", json!("99999999999999999999d")),
+        (credential, "/attributes/schedule/anchor", json!("-262143-01-01T00:00:00Z")),
+        (
+            credential,
+            "/attributes/deliver_to",
+            json!({ "app": { "connection": "boa", "path": "" } }),
+        ),
+        (credential, "/attributes/integration", Value::Null),
+        (credential, "/attributes/integration/vendor_id", json!("somebody-else")),
+        (credential, "/attributes/id", json!("///")),
+        (credential, "/attributes", json!({})),
+        (credential, "/attributes", json!([])),
+        (credential, "/private", json!("bm8ganNvbg==")),
+        (credential, "/private", json!("eyJuaGkiOls5OV19")),
+        (credential, "/schema_version", json!(99)),
+        ("nhi_integration", "/attributes/vendor_id", json!("somebody-else")),
+        ("nhi_integration", "/attributes/standing", json!({ "recreated": 7 })),
+        ("nhi_integration", "/attributes/openbao_approle", Value::Null),
+        ("nhi_integration", "/attributes/openbao_approle/token_ttl", json!("1e9 years")),
+        ("nhi_integration", "/attributes/connection_name", json!("boa")),
+        ("nhi_integration", "/private", json!("AAAA")),
+        ("nhi_integration", "/schema_version", json!(7)),
+        ("nhi_scope", "/attributes/scopes", json!("all")),
+        ("nhi_scope", "/attributes/scopes", json!(["\u{7f}:read", "x", "x"])),
+        ("nhi_scope", "/attributes/integration/id", json!("bao/openbao_approle/../x")),
+        ("nhi_rotation_schedule", "/attributes/every", json!("")),
+        ("nhi_owner", "/attributes/name", json!(7)),
+        ("nhi_owner", "/attributes/id", json!("owner/")),
+    ];
+    through_a_proxy(BASE, |world, between| {
+        world.apply()?;
+        let good = world.read(STATE)?;
+        for (kind, place, value) in &cases {
+            let mut state: Value =
+                serde_json::from_str(&good).map_err(|error| error.to_string())?;
+            let (parent, name) = place.rsplit_once('/').unwrap();
+            instance(&mut state, kind).pointer_mut(parent).unwrap()[name] = value.clone();
+            world.write(STATE, &state.to_string())?;
+            between.proxy.seen();
+            let what = format!("{kind}{place} = {value}");
+            let ran = world.plan()?;
+            holds([0, 1, 2].contains(&ran.code), &what, &ran.said)?;
+            for never in ["panic", "crashed", "did not respond", "laws", "bug in the provider"] {
+                holds(!ran.said.contains(never), &format!("{what}: never {never:?}"), &ran.said)?;
+            }
+            let changes = between.proxy.seen().into_iter().filter(|one| {
+                let looks = one.path.contains("/lookup") || one.path.contains("/capabilities");
+                !(looks || one.method == "GET" || one.method == "LIST")
+            });
+            let changes: Vec<_> = changes.collect();
+            holds(
+                changes.is_empty(),
+                &format!("{what}: nothing is changed"),
+                &format!("{changes:?}"),
+            )?;
+        }
+        world.write(STATE, &good)?;
+        one_credential_works(world, 0)
+    });
 }
