@@ -14,6 +14,7 @@ mod mirror;
 mod oauth;
 mod operator;
 mod rows;
+mod together;
 
 use acceptance_tests::{
     Core, World,
