@@ -3,11 +3,17 @@
 //! The core's own message for it, "object required", names neither the cause nor the cure, and no
 //! provider can word it. So `nhi doctor --hcl DIR` looks for it in the text.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    ops::Range,
+    path::{Path, PathBuf},
+};
 
 use hcl_edit::{
-    expr::{Expression, TraversalOperator},
+    Span,
+    expr::{Expression, Traversal, TraversalOperator},
     structure::{Body, Structure},
+    template::Element,
 };
 
 /// Attributes that take a whole resource, by resource type, with the type that they take.
@@ -34,11 +40,11 @@ pub(crate) struct Slip {
     pub(crate) corrected: String,
 }
 
-/// Looks through all `.tf` files of a folder, and reports files that could not be read as text.
+/// Looks through all `.tf` and `.tofu` files of a folder, and reports files that could not be read as text.
 pub(crate) fn find(folder: &Path) -> std::io::Result<(Vec<Slip>, Vec<String>)> {
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder)?
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .filter(|path| path.extension().is_some_and(|ending| ending == "tf"))
+        .filter(|path| path.extension().is_some_and(|ending| ending == "tf" || ending == "tofu"))
         .collect();
     files.sort();
     let (mut slips, mut unread) = (Vec::new(), Vec::new());
@@ -65,32 +71,72 @@ fn slips_of(file: &Path, text: &str, body: &Body, slips: &mut Vec<Slip>) {
                 continue;
             }
             let Some(found) = block.body.get_attribute(attribute) else { continue };
-            if !ends_in_id(&found.value, wanted) {
-                continue;
+            let mut cuts = Vec::new();
+            cuts_of(&found.value, wanted, text, &mut cuts);
+            // A line each: what is around is kept, so the correction can be pasted.
+            let mut lines: BTreeMap<usize, Vec<Range<usize>>> = BTreeMap::new();
+            for cut in cuts {
+                let begin = text[..cut.start].rfind('\n').map_or(0, |at| at + 1);
+                lines.entry(begin).or_default().push(cut);
             }
-            // The text around is kept, so the correction can be pasted.
-            let Some(span) = hcl_edit::Span::span(found) else { continue };
-            let begin = text[..span.start].rfind('\n').map_or(0, |at| at + 1);
-            let end = text[span.start..].find('\n').map_or(text.len(), |at| span.start + at);
-            let line = &text[begin..end];
-            let Some(at) = line.rfind(".id") else { continue };
-            slips.push(Slip {
-                file: file.to_owned(),
-                line: text[..begin].matches('\n').count() + 1,
-                address: format!("{kind}.{name}"),
-                found: line.trim().to_owned(),
-                corrected: format!("{}{}", &line[..at], &line[at + 3..]).trim().to_owned(),
-            });
+            for (begin, mut cuts) in lines {
+                let end = text[begin..].find('\n').map_or(text.len(), |at| begin + at);
+                let mut corrected = text[begin..end].to_owned();
+                cuts.sort_by_key(|cut| std::cmp::Reverse(cut.start));
+                for cut in cuts.into_iter().filter(|cut| cut.end <= end) {
+                    corrected.replace_range(cut.start - begin..cut.end - begin, "");
+                }
+                slips.push(Slip {
+                    file: file.to_owned(),
+                    line: text[..begin].matches('\n').count() + 1,
+                    address: format!("{kind}.{name}"),
+                    found: text[begin..end].trim().to_owned(),
+                    corrected: corrected.trim().to_owned(),
+                });
+            }
         }
     }
 }
 
-/// Whether an expression is `<wanted>.<name>….id`.
-fn ends_in_id(expression: &Expression, wanted: &str) -> bool {
-    let Expression::Traversal(traversal) = expression else { return false };
+/// The parts of the text to leave out, so that an expression gives the object: `.id` behind
+/// `<wanted>.<name>…`, in either branch of a condition, and the quotes where it stands in them.
+fn cuts_of(expression: &Expression, wanted: &str, text: &str, cuts: &mut Vec<Range<usize>>) {
+    match expression {
+        Expression::Traversal(traversal) => cuts.extend(id_at_the_end(traversal, wanted, text)),
+        Expression::Parenthesis(inner) => cuts_of(inner.inner(), wanted, text, cuts),
+        Expression::Conditional(condition) => {
+            cuts_of(&condition.true_expr, wanted, text, cuts);
+            cuts_of(&condition.false_expr, wanted, text, cuts);
+        }
+        Expression::StringTemplate(template) => {
+            let mut elements = template.iter();
+            let (Some(Element::Interpolation(inner)), None) = (elements.next(), elements.next())
+            else {
+                return;
+            };
+            let before = cuts.len();
+            cuts_of(&inner.expr, wanted, text, cuts);
+            if cuts.len() > before
+                && let (Some(whole), Some(inner)) = (template.span(), inner.expr.span())
+            {
+                cuts.extend([whole.start..inner.start, inner.end..whole.end]);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Where `.id` stands in `<wanted>.<name>….id`.
+fn id_at_the_end(traversal: &Traversal, wanted: &str, text: &str) -> Option<Range<usize>> {
     let root = matches!(&traversal.expr, Expression::Variable(name) if name.as_str() == wanted);
-    let last = traversal.operators.last().map(|operator| operator.value());
-    root && matches!(last, Some(TraversalOperator::GetAttr(name)) if name.as_str() == "id")
+    let last = traversal.operators.last().filter(|_| root)?;
+    let TraversalOperator::GetAttr(name) = last.value() else { return None };
+    if name.as_str() != "id" {
+        return None;
+    }
+    let span = name.span()?;
+    let dot = text[..span.start].rfind('.')?;
+    Some(dot..span.end)
 }
 
 #[cfg(test)]
@@ -109,5 +155,45 @@ mod tests {
         let [slip] = &slips[..] else { panic!("{slips:?}") };
         assert_eq!((slip.line, slip.address.as_str()), (3, "nhi_scope.x"));
         assert_eq!(slip.corrected, "integration = nhi_integration.x[\"a\"] # why not");
+    }
+    fn corrected(expression: &str) -> Vec<String> {
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!("resource \"nhi_scope\" \"x\" {{\n  integration = {expression}\n}}\n");
+        std::fs::write(folder.path().join("main.tofu"), text).unwrap();
+        let (slips, unread) = find(folder.path()).unwrap();
+        assert!(unread.is_empty(), "{unread:?}");
+        slips.into_iter().map(|slip| slip.corrected.replace("integration = ", "")).collect()
+    }
+
+    #[test]
+    fn it_is_found_in_quotes_and_in_conditions_and_comments_are_left_alone() {
+        for (expression, expected) in [
+            ("nhi_integration.x.id # as in b.id", "nhi_integration.x # as in b.id"),
+            ("nhi_integration.x.id // .id", "nhi_integration.x // .id"),
+            ("\"${nhi_integration.x.id}\"", "nhi_integration.x"),
+            ("\"${ nhi_integration.x.id }\" # .id", "nhi_integration.x # .id"),
+            (
+                "var.id != \"\" ? nhi_integration.x.id : nhi_integration.y[0].id",
+                "var.id != \"\" ? nhi_integration.x : nhi_integration.y[0]",
+            ),
+            ("(nhi_integration.x.id)", "(nhi_integration.x)"),
+        ] {
+            assert_eq!(corrected(expression), [expected], "{expression}");
+        }
+        for right in [
+            "nhi_integration.x",
+            "{ id = nhi_integration.x.id }",
+            "\"a-${nhi_integration.x.id}\"",
+            "nhi_owner.x.id",
+            "module.x.id",
+        ] {
+            assert_eq!(corrected(right), Vec::<String>::new(), "{right}");
+        }
+    }
+
+    #[test]
+    fn each_line_of_a_condition_is_corrected_by_itself() {
+        let lines = "var.old ? (\n    nhi_integration.x.id\n  ) : nhi_integration.y.id";
+        assert_eq!(corrected(lines), ["nhi_integration.x", ") : nhi_integration.y"]);
     }
 }
