@@ -3,6 +3,8 @@
 //! One file a resource. A resource reads through `operations`, judges through `policy`, and says in
 //! Terraform's words what that means; it decides nothing about platforms itself.
 
+#![warn(clippy::disallowed_methods)]
+
 mod diagnostics;
 mod provider;
 mod resources;

@@ -3,6 +3,8 @@
 //! One file a command under `commands/`. A command reads the configuration through `wiring`, lets
 //! `operations` look or act, and prints; it judges nothing itself.
 
+#![warn(clippy::disallowed_methods)]
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, error::ErrorKind};

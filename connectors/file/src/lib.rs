@@ -3,6 +3,8 @@
 //! `folder` opens what is ours and refuses the rest, `store` keeps documents, versions and mirrors
 //! in it.
 
+#![warn(clippy::disallowed_methods)]
+
 #[cfg(unix)]
 mod folder;
 #[cfg(unix)]

@@ -3,6 +3,8 @@
 //! `api` holds their words; `tables` what is known offline, `scope` the grammar, `key` keys of ours,
 //! `keyring` the documents that the registration tokens are kept in, `client` the clients.
 
+#![warn(clippy::disallowed_methods)]
+
 mod api;
 mod client;
 mod key;

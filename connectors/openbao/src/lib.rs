@@ -5,6 +5,8 @@
 //! `approle` the integrations, `probe` sign-ins under test, `kv` the sink, `notes` what
 //! is weaker on a connection, `token` our own sign-in.
 
+#![warn(clippy::disallowed_methods)]
+
 mod api;
 mod approle;
 mod effective;

@@ -2,6 +2,8 @@
 //!
 //! Read only. `api` holds their words: resources and errors of RFC 7643 and 7644.
 
+#![warn(clippy::disallowed_methods)]
+
 mod api;
 
 use std::{fmt, sync::Arc};

@@ -4,6 +4,8 @@
 //! (Terraform model, ledger row, vendor JSON) has its own shape and converts by hand, so a renamed
 //! field breaks nothing that was stored.
 
+#![warn(clippy::disallowed_methods)]
+
 pub mod field;
 pub mod id;
 pub mod marker;

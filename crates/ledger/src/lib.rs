@@ -4,6 +4,8 @@
 //! keeps is kept well: entries only grow, each entry's hash covers all before it, and the inventory
 //! beside them is what folding the entries gives.
 
+#![warn(clippy::disallowed_methods)]
+
 pub mod canonical;
 pub mod chain;
 pub mod conformance;

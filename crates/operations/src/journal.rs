@@ -67,3 +67,81 @@ impl Context {
 pub(crate) fn moment(at: Timestamp) -> String {
     at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use async_trait::async_trait;
+    use connector::{Connection, Platform, SystemClock};
+    use ledger::{Filter, Ledger, MemoryLedger, ReadOnly, all_entries};
+
+    use super::*;
+    use crate::{Connections, RulesGate, Run};
+
+    #[derive(Debug)]
+    struct None;
+
+    #[async_trait]
+    impl Connections for None {
+        fn names(&self) -> Vec<String> {
+            Vec::new()
+        }
+
+        fn platform(&self, _: &str) -> Result<&'static dyn Platform, Problem> {
+            Err(Problem::new("E-NONE", "There is none"))
+        }
+
+        async fn get(&self, _: &str) -> Result<Connection, Problem> {
+            Err(Problem::new("E-NONE", "There is none"))
+        }
+
+        fn pinned_tenant(&self, _: &str) -> Option<String> {
+            Option::None
+        }
+    }
+
+    fn context(ledger: Arc<dyn Ledger>) -> Context {
+        Context {
+            connections: Arc::new(None),
+            realm: Option::None,
+            custody: Option::None,
+            rules: Arc::default(),
+            ledger,
+            clock: Arc::new(SystemClock),
+            run: Run::default(),
+            gate: Arc::new(RulesGate),
+            read_only: false,
+        }
+    }
+
+    async fn kinds(ledger: &dyn Ledger) -> Vec<(String, Option<String>)> {
+        let all = all_entries(ledger, Filter::all()).await.unwrap();
+        let attempts = all.into_iter().filter(|entry| entry.kind.starts_with("attempt."));
+        attempts.map(|entry| (entry.kind.clone(), entry.outcome.clone())).collect()
+    }
+
+    #[tokio::test]
+    async fn a_call_is_journalled_before_it_is_sent_and_after_it_ended_whatever_the_end() {
+        for (end, word) in [(Ok(()), "done"), (Err(Problem::new("E-X", "No")), "E-X")] {
+            let ledger: Arc<dyn Ledger> = Arc::new(MemoryLedger::new());
+            let call = async {
+                assert_eq!(kinds(&*ledger).await, [("attempt.started".to_owned(), Option::None)]);
+                end.clone()
+            };
+            let done = context(ledger.clone()).attempt("bao/x/y", "narrow", "a", call).await;
+            assert_eq!(done, end);
+            let last = kinds(&*ledger).await.pop().unwrap();
+            assert_eq!(last, ("attempt.ended".to_owned(), Some(word.to_owned())));
+        }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_journalled_is_not_sent() {
+        let ledger = Arc::new(ReadOnly::new(Arc::new(MemoryLedger::new())));
+        let call = async { panic!("it was sent") };
+        let done: Result<(), Problem> =
+            context(ledger).attempt("bao/x/y", "narrow", "a", call).await;
+        assert!(done.is_err());
+    }
+}

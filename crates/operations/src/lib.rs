@@ -3,6 +3,8 @@
 //! A deed looks, lets `policy` judge, journals, acts, and looks again. It chooses nothing itself
 //! and never guesses: after anything but a clean success it observes anew.
 
+#![warn(clippy::disallowed_methods)]
+
 mod claim;
 mod context;
 mod credential;

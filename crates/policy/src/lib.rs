@@ -3,6 +3,8 @@
 //! Nothing here waits, reads or writes; the time is a parameter. A judgment can be replayed from
 //! the ledger.
 
+#![warn(clippy::disallowed_methods)]
+
 pub mod drift;
 pub mod environment;
 pub mod owner;
