@@ -141,3 +141,26 @@ fn a_deleted_ledger_takes_history_and_nothing_else() {
         Ok(())
     });
 }
+
+#[test]
+fn scan_prints_blocks_for_credentials_too_and_never_looks_complete_when_it_is_not() {
+    applied(|world| {
+        world
+            .bao
+            .post("/v1/auth/approle/role/by-hand", json!({ "token_policies": ["default"] }))?;
+        world.bao.add_secret_id("by-hand")?;
+        let words = ["scan", "--quiet", "--format", "import"];
+        let said = world.nhi(&words)?.expect(0)?;
+        for name in ["invoice-sync", "by-hand"] {
+            let id = format!("id = \"bao/openbao_approle/{name}/credential/default\"");
+            holds(said.contains(&id), &id, &said)?;
+        }
+        holds(said.contains("to = nhi_credential.by_hand"), "by its name", &said)?;
+        let hcl = world.read("nhi.hcl")?;
+        let dark = "connections = {\n  dark = { openbao = { address = \"http://127.0.0.1:9\", \
+                    credential = { env = \"BAO_TOKEN\" } } }\n";
+        world.write("nhi.hcl", &hcl.replace("connections = {", dark))?;
+        let said = world.nhi(&words)?.expect(3)?;
+        holds(said.contains("# not read: dark"), "what was not read is said", &said)
+    });
+}

@@ -473,6 +473,21 @@ mod tests {
         assert_eq!(report.exit(), Exit::Failed);
     }
 
+    #[tokio::test]
+    async fn a_ledger_that_somebody_changed_is_out_of_policy() {
+        let ledger = ledger::MemoryLedger::new();
+        let entry = ledger::NewEntry::new(1, "declared", ID);
+        ledger.append(vec![entry], ledger::Durability::Durable).await.unwrap();
+        let mut report = Report { found: Vec::new(), failed: Vec::new(), read: 4, ..report() };
+        check_chain(&ledger, &mut report).await;
+        assert_eq!(report.exit(), Exit::Clean);
+        ledger.tamper(1, |body| body.push(b' '));
+        check_chain(&ledger, &mut report).await;
+        assert_eq!(report.exit(), Exit::Policy);
+        let said = line(&report.found[0].1);
+        assert!(said.contains("entry 1") && said.contains("nhi ledger verify"), "{said}");
+    }
+
     #[test]
     fn for_a_pipeline_that_knows_terraform_there_are_three_codes() {
         let mut report = report();
