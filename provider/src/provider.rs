@@ -150,7 +150,7 @@ fn attributes() -> Vec<Attribute> {
             .describe("What to connect to, by a name of your own. Exactly one platform in each."),
         object(
             "custody",
-            "Where claims, pending secrets and management credentials are kept.",
+            "Where unfinished rotations, pending secrets and management credentials are kept.",
             vec![
                 text("connection", "The connection that is the sink."),
                 text("path", "The folder in it."),

@@ -376,7 +376,7 @@ impl Clients {
     async fn found(&self, object: &ObjectRef) -> Result<Option<Found>> {
         let Some(mut entry) = self.entry(object).await? else {
             return Err(Error::Configuration(format!(
-                "the keyring of connection {:?} has no document for client {:?}: without its \
+                "custody of connection {:?} has no document for client {:?}: without its \
                  registration token nothing can be told of it",
                 self.connection, object.key
             )));
@@ -836,12 +836,12 @@ impl Connector for Clients {
         let (entries, broken) = self.keyring()?.all().await?;
         let mut gaps = vec![Gap {
             extent: GapExtent::Unlistable,
-            cause: "OAuth has no listing of clients: only those in the keyring are known".into(),
+            cause: "OAuth has no listing of clients: only those in custody are known".into(),
         }];
         gaps.extend(
             broken
                 .into_iter()
-                .map(|cause| Gap { extent: GapExtent::Page("keyring".into()), cause }),
+                .map(|cause| Gap { extent: GapExtent::Page("custody".into()), cause }),
         );
         let mut integrations = Vec::new();
         for entry in entries {
@@ -919,7 +919,7 @@ impl Connector for Clients {
                     return Err(refuse(
                         &what,
                         Refusal::Conflict,
-                        "the keyring has a client of this name already",
+                        "custody has a client of this name already",
                     ));
                 }
             }

@@ -99,11 +99,12 @@ impl ClaimStore {
         let Some(stored) = self.sink.read(&self.path()).await? else { return Ok(None) };
         let Some(mut document) = stored.document else { return Ok(None) };
         let unreadable = |why: &str| {
-            Problem::new("E-CLAIM", "A claim cannot be read")
-                .detail(format!("{} in custody: {why}. Somebody wrote over it.", self.path()))
+            Problem::new("E-CLAIM", "A document in custody cannot be read")
+                .detail(format!("{}: {why}. Somebody wrote over it.", self.path()))
                 .next("restore that document from an earlier version, or remove it for good")
         };
-        let text = document.get(CLAIM).ok_or_else(|| unreadable("it has no claim"))?;
+        let text =
+            document.get(CLAIM).ok_or_else(|| unreadable("it does not say what was attempted"))?;
         let claim = decode(text.expose()).ok_or_else(|| unreadable("it has another form"))?;
         let pending = document.0.remove(PENDING).filter(|secret| !secret.expose().is_empty());
         Ok(Some(ClaimDocument {
@@ -140,7 +141,7 @@ impl ClaimStore {
         let mirror = mirror(claim, &self.slot, &self.vendor_id, written.number);
         // A mirror that lags is repaired by the next deed; plan takes it for unfinished meanwhile.
         if let Err(error) = self.sink.write_mirror(&self.path(), &mirror).await {
-            tracing::warn!(%error, "a claim's mirror was not written");
+            tracing::warn!(%error, "the metadata of a document in custody was not written");
         }
         Ok(written.number)
     }

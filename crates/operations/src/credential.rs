@@ -238,7 +238,7 @@ pub async fn goal_of_create(context: &Context, spec: &SlotSpec) -> Result<Goal, 
     let places: Vec<String> = spec.deliveries.iter().map(crate::Delivery::place).collect();
     Err(Problem::new("E-SLOT-EXISTS", "This slot already has a live credential")
         .detail(format!(
-            "{}, generation {}, delivered to {}.\nIt carries this realm's mark and is in no state \
+            "{}, generation {}, delivered to {}.\nIt carries our mark and is in no state \
              that this run has. A second one would leave two owners of one slot.",
             spec.id,
             claim.generation,

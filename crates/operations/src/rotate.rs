@@ -296,7 +296,7 @@ impl<'a> Machine<'a> {
         if self.waited >= self.context.rules.lock_timeout.to_std() {
             let owner = self.claim.as_ref().map(|one| one.claim.owner.clone()).unwrap_or_default();
             return Err(Problem::new("E-BUSY", "Somebody else is at work on this credential")
-                .detail(format!("{}: {owner} holds the claim and is not silent.", self.what))
+                .detail(format!("{}: {owner} is at work and not silent.", self.what))
                 .next("apply again when that run has ended"));
         }
         let pause = Duration::from_secs(1);
@@ -332,8 +332,11 @@ impl<'a> Machine<'a> {
 
     fn claimed(&self) -> Result<&ClaimDocument, Problem> {
         self.claim.as_ref().ok_or_else(|| {
-            Problem::new("E-CLAIM", "The claim is gone")
-                .detail(format!("{}: somebody removed it from custody.", self.what))
+            Problem::new("E-CLAIM", "The document in custody is gone")
+                .detail(format!(
+                    "{}: somebody removed what says how far this credential is.",
+                    self.what
+                ))
                 .next("apply again")
         })
     }
@@ -390,7 +393,7 @@ impl<'a> Machine<'a> {
                 None => (released(claim), None),
             };
             if let Err(problem) = self.write_claim(&back, pending.as_ref(), Some(version)).await {
-                tracing::warn!(%problem, "the claim was not given back; it ends by itself");
+                tracing::warn!(%problem, "the credential was not given back in custody; that ends by itself");
             }
             return Err(problem);
         }
@@ -587,7 +590,7 @@ impl<'a> Machine<'a> {
     async fn release(&mut self, claim: &Claim) {
         let Some(version) = self.claim.as_ref().map(|document| document.version) else { return };
         if let Err(problem) = self.write_claim(&released(claim), None, Some(version)).await {
-            tracing::warn!(%problem, "the claim was not given back; it ends by itself");
+            tracing::warn!(%problem, "the credential was not given back in custody; that ends by itself");
         }
     }
 

@@ -131,7 +131,7 @@ pub(crate) struct SeenCredential {
     /// Its type.
     #[tf(computed, name = "type")]
     pub credential_type: Attr<String>,
-    /// Whether it is in a slot of this realm.
+    /// Whether it carries a mark of ours.
     #[tf(computed)]
     pub managed: Attr<bool>,
     /// When it was issued.

@@ -465,7 +465,7 @@ impl Integration {
             told.warning_at(
                 "unmanaged_credentials",
                 "A credential carries a copied or forged mark",
-                format!("{id}: its mark was not made by this realm for this integration. It is never taken for ours."),
+                format!("{id}: its mark was not made here for this integration. It is never taken for ours."),
             );
         }
         tell_standing(&id, &standing, &mut told);
