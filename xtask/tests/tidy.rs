@@ -11,37 +11,129 @@ fn root() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
+/// Every connector, by its folder.
+fn connectors() -> Vec<String> {
+    let folders = fs::read_dir(root().join("connectors")).unwrap();
+    let names = folders.map(|folder| folder.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| root().join(format!("connectors/{name}/Cargo.toml")).exists()).collect()
+}
+
+/// The two places outside of its folder that name a connector, with the line that does.
+fn lines(name: &str) -> [(&'static str, String); 2] {
+    [
+        ("crates/wiring/Cargo.toml", format!("{name} = {{ path = \"../../connectors/{name}\" }}")),
+        ("crates/wiring/src/platforms.rs", format!("&{name}::PLATFORM")),
+    ]
+}
+
+/// What else may name one, outside of tests: sample ids, and resources of other providers that can
+/// move here.
+const ALLOWED: [&str; 4] = [
+    "crates/ledger/src/conformance.rs",
+    "crates/ledger-sqlite/src/bench.rs",
+    "provider/src/resources/moved.rs",
+    "reconciler/src/commands/ledger.rs",
+];
+
+/// Names that are everyday words: only a path into the crate names these.
+const EVERYDAY: [&str; 1] = ["file"];
+
+/// Every file below a folder.
+fn files(folder: PathBuf) -> Vec<PathBuf> {
+    let (mut folders, mut files) = (vec![folder], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { folders.push(path) } else { files.push(path) }
+        }
+    }
+    files
+}
+
+/// Whether a line of Rust names a connector: its crate, its name as a text, or a kind of its.
+fn names(line: &str, name: &str) -> bool {
+    let line = line.trim_start();
+    if line.starts_with("//") {
+        return false;
+    }
+    let within = |c: char| c.is_alphanumeric() || c == '_';
+    let mut found = line.match_indices(name).map(|(at, _)| at);
+    found.any(|at| {
+        let (before, after) = (&line[..at], &line[at + name.len()..]);
+        if before.ends_with(within) {
+            return false;
+        }
+        let path = after.starts_with("::");
+        let kind = after.starts_with('_') && after[1..].starts_with(|c: char| c.is_alphabetic());
+        let text = before.ends_with('"') && after.starts_with('"');
+        path || (!EVERYDAY.contains(&name) && (kind || text))
+    })
+}
+
 #[test]
 fn each_connector_is_a_folder_and_two_lines() {
-    let wiring = fs::read_to_string(root().join("crates/wiring/Cargo.toml")).unwrap();
-    let platforms = fs::read_to_string(root().join("crates/wiring/src/platforms.rs")).unwrap();
-    for entry in fs::read_dir(root().join("connectors")).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        let lib = fs::read_to_string(root().join(format!("connectors/{name}/src/lib.rs"))).unwrap();
-        if !lib.contains("PLATFORM") {
-            continue; // Not begun: nothing to register.
+    for name in connectors() {
+        for (file, line) in lines(&name) {
+            let text = fs::read_to_string(root().join(file)).unwrap();
+            assert!(text.contains(&line), "{file} lacks: {line}");
         }
-        assert!(
-            wiring.contains(&format!("{name}.workspace = true")),
-            "{name} is not in wiring's Cargo.toml"
-        );
-        assert!(platforms.contains(&format!("{name}::PLATFORM")), "{name} is not in platforms.rs");
     }
-    // And nobody else names one.
-    for folder in ["provider/src", "reconciler/src", "crates/operations/src", "crates/policy/src"] {
-        let mut folders = vec![root().join(folder)];
-        while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(&folder).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() {
-                    folders.push(path);
-                    continue;
+}
+
+#[test]
+fn nobody_else_names_a_connector() {
+    let connectors = connectors();
+    let mut wrong = Vec::new();
+    let mut used = Vec::new();
+    let crates = fs::read_dir(root().join("crates")).unwrap();
+    let sources = crates.map(|one| one.unwrap().path().join("src"));
+    let programs = ["provider/src", "reconciler/src", "proto/src"].map(|one| root().join(one));
+    for path in sources.chain(programs).flat_map(files) {
+        let shown = path.strip_prefix(root()).unwrap().to_string_lossy().into_owned();
+        if !shown.ends_with(".rs") || shown == lines("")[1].0 {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        // Tests of a file stand at its end.
+        let text = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for (number, line) in text.lines().enumerate() {
+            if let Some(name) = connectors.iter().find(|name| names(line, name)) {
+                match ALLOWED.iter().find(|allowed| **allowed == shown) {
+                    Some(allowed) => used.push(*allowed),
+                    None => wrong.push(format!("{shown}:{} names {name}", number + 1)),
                 }
-                let text = fs::read_to_string(&path).unwrap();
-                assert!(!text.contains("openbao::"), "{} names a connector", path.display());
             }
         }
     }
+    for manifest in ["", "provider", "reconciler", "acceptance-tests", "xtask"] {
+        let path = root().join(manifest).join("Cargo.toml");
+        let text = fs::read_to_string(&path).unwrap();
+        for name in &connectors {
+            if text.contains(&format!("connectors/{name}")) {
+                wrong.push(format!("{} names {name}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "a connector is known outside of its folder: {wrong:#?}");
+    let idle: Vec<_> = ALLOWED.iter().filter(|one| !used.contains(one)).collect();
+    assert!(idle.is_empty(), "these need no leave any more: {idle:?}");
+}
+
+#[test]
+fn a_line_that_names_a_connector_is_known_from_one_that_does_not() {
+    for line in [
+        "let x = acme::PLATFORM;",
+        "match name { \"acme\" => 1 }",
+        "id(\"acme_app\")",
+        "acme_app = {}",
+    ] {
+        assert!(names(line, "acme"), "{line}");
+    }
+    for line in ["// such as `acme_app`", "let acme = 1;", "macme::x", "\"acmex\"", "the_acme_app"]
+    {
+        assert!(!names(line, "acme"), "{line}");
+    }
+    assert!(names("file::PLATFORM", "file") && !names("text(\"file\")", "file"));
 }
 
 #[test]

@@ -141,7 +141,7 @@ pub struct Usual {
 
 /// One platform, offline. One line in `wiring` registers it.
 pub trait Platform: fmt::Debug + Send + Sync {
-    /// Its name in `nhi.hcl`: `openbao`, `oauth`, `scim`, `file`.
+    /// Its name in `nhi.hcl`, the same as its folder's in `connectors/`.
     fn name(&self) -> &'static str;
 
     /// One sentence for people.

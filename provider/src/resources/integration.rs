@@ -518,8 +518,9 @@ impl Resource for Integration {
             [] => found.error(
                 "A platform object is needed",
                 format!(
-                    "Set exactly one of: {}.\nNext: for example openbao_approle = {{}}.\n(E-KIND)",
-                    names()
+                    "Set exactly one of: {}.\nNext: for example {} = {{}}.\n(E-KIND)",
+                    names(),
+                    kinds().next().map_or("third_party", |(_, kind)| kind.name)
                 ),
             ),
             [_, second, ..] => found.error_at(
