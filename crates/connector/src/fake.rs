@@ -278,7 +278,7 @@ struct State {
     counter: u64,
     tokens: BTreeMap<u64, Token>,
     only: Option<&'static str>,
-    refuses_new: bool,
+    refuses_new: u32,
     complete: Option<bool>,
 }
 
@@ -347,9 +347,10 @@ impl Fake {
         self.lock().only = Some(profile);
     }
 
-    /// From now on what is issued is refused from here, as if it were bound to other addresses.
-    pub fn refuse_new(&self, refuses: bool) {
-        self.lock().refuses_new = refuses;
+    /// The next so many that are issued are refused from here, as if they were bound to other
+    /// addresses.
+    pub fn refuse_new(&self, next: u32) {
+        self.lock().refuses_new = next;
     }
 
     /// From now on listings of credentials hide the newest one and say that they are incomplete, or
@@ -750,7 +751,7 @@ impl Connector for Fake {
         self.call(Verb::Issue, &object.key, |state| {
             state.counter += 1;
             let id = format!("k{}", state.counter);
-            let refused_here = state.refuses_new;
+            let refused_here = state.refuses_new > 0;
             let found = state.object(object)?;
             if request.expires_at.is_some_and(|end| end <= now) {
                 return Err(refused("issue", Refusal::Invalid));
@@ -797,6 +798,7 @@ impl Connector for Fake {
                 refused_here,
             };
             found.keys.push(key);
+            state.refuses_new = state.refuses_new.saturating_sub(1);
             Ok(Issued {
                 key_id: id,
                 secret: request.secret.is_none().then_some(secret),

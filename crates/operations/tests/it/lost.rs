@@ -166,7 +166,7 @@ async fn refused_sign_ins_never_come_so_close_that_the_good_one_is_locked_out() 
                 world.whole("before", FIRST).await;
             }
             world.fake.calls();
-            world.fake.refuse_new(true);
+            world.fake.refuse_new(u32::MAX);
             let ending = world.run("hit", &Fuse::none(), goal).await;
             let Ending::Done(Err(problem)) = ending else { panic!("{how}: {ending:?}") };
             assert_eq!(problem.code, "E-VERIFY", "{how}");
@@ -267,4 +267,24 @@ async fn what_cannot_be_journalled_is_not_begun_and_leaves_no_claim() {
     let outcome = world.whole("next", SECOND).await;
     assert_eq!(world.clock.now(), before);
     world.assert_at(&outcome, 2, "next").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_key_s_refusal_is_never_the_next_one_s() {
+    use secrets::Fault;
+    for way in ["add-ours", "add-marked"] {
+        for nth in 0..24 {
+            let how = format!("{way}, the answer to write {nth} of custody lost");
+            let world = World::new(way).await;
+            world.whole("before", FIRST).await;
+            world.fake.calls();
+            world.fake.refuse_new(1);
+            world.vault.fail(std::iter::repeat_n(Fault::None, nth).chain([Fault::AnswerLost]));
+            let _ = world.run("hit", &Fuse::none(), SECOND).await;
+            let outcome = world.recover(SECOND).await;
+            world.assert_at(&outcome, 2, &how).await;
+            let issued = world.fake.calls().iter().filter(|(one, _)| *one == Verb::Issue).count();
+            assert_eq!(issued, 2, "{how}: one was refused, and the next one works");
+        }
+    }
 }

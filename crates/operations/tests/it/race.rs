@@ -1,6 +1,10 @@
 //! Several runs at once on one slot, in many orders.
 
+use std::sync::Arc;
+
+use connector::fake::APP;
 use policy::rotation::Goal;
+use tokio::sync::Notify;
 
 use crate::world::{Ending, Fuse, World};
 
@@ -51,6 +55,36 @@ async fn runs_that_take_over_at_any_moment_still_lose_nothing() {
             let endings = race(&world, seed, [AT_ONCE, AT_ONCE]).await;
             assert!(world.works().await, "{how}: nothing works right after: {endings:?}");
             let outcome = world.recover(AT_ONCE).await;
+            world.assert_at(&outcome, 2, &how).await;
+        }
+    }
+}
+
+/// One stands still before any of its calls, another takes over, finds that the new key is refused
+/// and gives it up; and at any of the other's calls the first one's call goes through after all.
+#[tokio::test(start_paused = true)]
+async fn what_somebody_promotes_late_is_never_ended_by_who_gave_it_up() {
+    for way in ["add-ours", "add-marked"] {
+        for (frozen, wakes) in (1..14).flat_map(|frozen| (1..24).map(move |wakes| (frozen, wakes)))
+        {
+            let how = format!("{way}, frozen before {frozen}, woken before {wakes}");
+            let mut world = World::new(way).await;
+            world.claim_ttl = domain::Span::ZERO;
+            world.patience = 20;
+            world.whole("before", FIRST).await;
+            let second = Goal::Rotate { to: 2, at_once: false };
+            let wake = Arc::new(Notify::new());
+            let fuses = [Fuse::frozen_at(frozen, &wake), Fuse::waking_at(wakes, &wake)];
+            let other = async {
+                world.fake.by_hand(APP, "sync", |hand| hand.enable(false));
+                let ending = world.run("b", &fuses[1], second).await;
+                world.fake.by_hand(APP, "sync", |hand| hand.enable(true));
+                wake.notify_one();
+                ending
+            };
+            let endings = tokio::join!(world.run("a", &fuses[0], second), other);
+            assert!(world.works().await, "{how}: nothing works right after: {endings:?}");
+            let outcome = world.recover(second).await;
             world.assert_at(&outcome, 2, &how).await;
         }
     }

@@ -78,6 +78,10 @@ pub(crate) struct Fuse {
     /// Yields so often before each call, by a little generator, for races.
     dice: AtomicU64,
     uneven: bool,
+    /// Stands still before this call until somebody wakes it for that one call.
+    freeze: Option<(u32, Arc<Notify>)>,
+    /// Wakes somebody before this call, and lets them go first.
+    wakes: Option<(u32, Arc<Notify>)>,
     log: Mutex<Vec<&'static str>>,
 }
 
@@ -95,6 +99,15 @@ impl Fuse {
         Arc::new(Fuse { dice, uneven: true, ..Fuse::default() })
     }
 
+    pub(crate) fn frozen_at(call: u32, until: &Arc<Notify>) -> Arc<Fuse> {
+        let at = Some((call, Moment::After));
+        Arc::new(Fuse { at, freeze: Some((call, until.clone())), ..Fuse::default() })
+    }
+
+    pub(crate) fn waking_at(call: u32, whom: &Arc<Notify>) -> Arc<Fuse> {
+        Arc::new(Fuse { wakes: Some((call, whom.clone())), ..Fuse::default() })
+    }
+
     async fn pass<T>(&self, what: &'static str, act: impl Future<Output = T>) -> T {
         if self.uneven {
             let roll = self.dice.load(Ordering::SeqCst);
@@ -110,6 +123,19 @@ impl Fuse {
         }
         self.log.lock().unwrap().push(what);
         let call = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
+        if let Some((at, until)) = &self.freeze
+            && *at == call
+        {
+            until.notified().await;
+        }
+        if let Some((at, whom)) = &self.wakes
+            && *at == call
+        {
+            whom.notify_one();
+            for _ in 0..20 {
+                tokio::task::yield_now().await;
+            }
+        }
         let moment = self.at.filter(|(at, _)| *at == call).map(|(_, moment)| moment);
         if moment != Some(Moment::Before) {
             let done = act.await;
