@@ -149,41 +149,52 @@ pub(crate) fn pair(
     configs: &[Value],
     priors: &[Value],
 ) -> Vec<Option<usize>> {
-    /// Finds a prior for this one, moving others to another of theirs where that makes room.
-    fn seek(
-        config: usize,
-        kin: &[Vec<usize>],
-        owner: &mut [Option<usize>],
-        seen: &mut [bool],
-    ) -> bool {
-        for &prior in &kin[config] {
-            if std::mem::replace(&mut seen[prior], true) {
-                continue;
-            }
-            if owner[prior].is_none_or(|other| seek(other, kin, owner, seen)) {
-                owner[prior] = Some(config);
-                return true;
-            }
-        }
-        false
-    }
     let kin: Vec<Vec<usize>> = configs
         .iter()
         .map(|config| {
             (0..priors.len()).filter(|p| agrees(attributes, config, &priors[*p])).collect()
         })
         .collect();
-    let mut owner = vec![None; priors.len()];
-    for config in 0..configs.len() {
-        seek(config, &kin, &mut owner, &mut vec![false; priors.len()]);
-    }
-    let mut twins = vec![None; configs.len()];
-    for (prior, config) in owner.into_iter().enumerate() {
-        if let Some(config) = config {
-            twins[config] = Some(prior);
+    matching(&kin, priors.len())
+}
+
+/// For each of the first its partner among the second, of those that it may have: as many pairs as
+/// there can be. Where one is taken its owner moves on to another of its own, and so on; the way
+/// there can be as long as the set is large, so it is kept on the heap.
+fn matching(kin: &[Vec<usize>], seconds: usize) -> Vec<Option<usize>> {
+    let mut owner: Vec<Option<usize>> = vec![None; seconds];
+    // In which round a second was last looked at.
+    let mut seen = vec![usize::MAX; seconds];
+    for round in 0..kin.len() {
+        // Each on the way wants the one before its next.
+        let mut way = vec![(round, 0)];
+        while let Some((first, next)) = way.last_mut() {
+            let Some(&second) = kin[*first].get(*next) else {
+                way.pop();
+                continue;
+            };
+            *next += 1;
+            if std::mem::replace(&mut seen[second], round) == round {
+                continue;
+            }
+            match owner[second] {
+                Some(other) => way.push((other, 0)),
+                None => {
+                    for (first, next) in way {
+                        owner[kin[first][next - 1]] = Some(first);
+                    }
+                    break;
+                }
+            }
         }
     }
-    twins
+    let mut partners = vec![None; kin.len()];
+    for (second, first) in owner.into_iter().enumerate() {
+        if let Some(first) = first {
+            partners[first] = Some(second);
+        }
+    }
+    partners
 }
 
 /// All that the engine plans by itself for a create or update: defaults, what stays, what is
@@ -519,4 +530,26 @@ pub(crate) fn changed_identity(step: &str) -> Diagnostic {
              the provider's developers."
         ),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_way_to_a_partner_is_gone() {
+        // Each may have its own or the next; the last wants the first, so all move on by one.
+        let many = 200_000;
+        let mut kin: Vec<Vec<usize>> = (0..many).map(|one| vec![one, one + 1]).collect();
+        kin.push(vec![0]);
+        let partners = matching(&kin, many + 1);
+        assert_eq!(partners[many], Some(0));
+        assert!((0..many).all(|one| partners[one] == Some(one + 1)));
+    }
+
+    #[test]
+    fn who_finds_nobody_has_no_partner() {
+        assert_eq!(matching(&[vec![0], vec![0], vec![]], 1), [Some(0), None, None]);
+        assert_eq!(matching(&[vec![0, 1], vec![0]], 2), [Some(1), Some(0)]);
+    }
 }
