@@ -48,6 +48,7 @@ use tokio::task::JoinHandle;
 use tonic::transport::Channel;
 
 use crate::erased::ClientCapabilities;
+use crate::schema::Place;
 use crate::{Diagnostics, Schema};
 
 pub use config::unknown;
@@ -202,25 +203,30 @@ impl MiniCore {
             .patiently(client.get_provider_schema(proto::get_provider_schema::Request {}))
             .await?;
         wire::check(answer.diagnostics)?;
-        let all = |schemas: std::collections::HashMap<String, proto::Schema>| {
+        let all = |schemas: std::collections::HashMap<String, proto::Schema>, place: Place| {
             schemas
                 .into_iter()
-                .map(|(name, schema)| Ok((name, wire::schema(schema)?)))
+                .map(|(name, schema)| {
+                    let schema = sound(&name, wire::schema(schema)?, place)?;
+                    Ok((name, schema))
+                })
                 .collect::<Result<BTreeMap<_, _>, Refusal>>()
         };
         let provider =
             answer.provider.ok_or_else(|| Refusal::wire("the provider's own schema is missing"))?;
         let mut schemas = Schemas {
-            provider: wire::schema(provider)?,
-            resources: all(answer.resource_schemas)?,
-            data_sources: all(answer.data_source_schemas)?,
-            ephemerals: all(answer.ephemeral_resource_schemas)?,
-            lists: all(answer.list_resource_schemas)?,
+            provider: sound("provider", wire::schema(provider)?, Place::Provider)?,
+            resources: all(answer.resource_schemas, Place::Resource)?,
+            data_sources: all(answer.data_source_schemas, Place::Data)?,
+            ephemerals: all(answer.ephemeral_resource_schemas, Place::Data)?,
+            lists: all(answer.list_resource_schemas, Place::List)?,
             functions: answer.functions.into_iter().collect(),
             ..Schemas::default()
         };
         for (name, action) in answer.action_schemas {
-            schemas.actions.insert(name, wire::schema(action.schema.unwrap_or_default())?);
+            let schema = wire::schema(action.schema.unwrap_or_default())?;
+            let schema = sound(&name, schema, Place::Action)?;
+            schemas.actions.insert(name, schema);
         }
         if let Some((name, _)) =
             schemas.functions.iter().find(|(_, function)| function.r#return.is_none())
@@ -236,7 +242,8 @@ impl MiniCore {
             .await?;
         wire::check(answer.diagnostics)?;
         for (name, schema) in answer.identity_schemas {
-            schemas.identities.insert(name, wire::identity_schema(schema)?);
+            let schema = sound(&name, wire::identity_schema(schema)?, Place::Identity)?;
+            schemas.identities.insert(name, schema);
         }
         if let Some(name) =
             schemas.lists.keys().find(|name| !schemas.identities.contains_key(*name))
@@ -392,6 +399,12 @@ impl MiniCore {
     }
 }
 
+/// A schema that cores neither refuse nor crash on.
+fn sound(name: &str, schema: Schema, place: Place) -> Result<Schema, Refusal> {
+    let faults = schema.faults(place);
+    if faults.is_empty() { Ok(schema) } else { Err(Refusal::wire(format!("{name}: {faults}"))) }
+}
+
 impl Drop for MiniCore {
     fn drop(&mut self) {
         self.held.abort();
@@ -430,6 +443,20 @@ fn hold(channel: Channel) -> JoinHandle<()> {
         };
         tokio::join!(out, offers);
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Attribute, Type};
+
+    #[test]
+    fn a_schema_that_cores_crash_on_is_refused_as_it_comes_from_the_wire() {
+        let attribute = Attribute::new("a", Type::list(Type::Dynamic)).optional();
+        let schema = Schema::new(vec![attribute]);
+        let refused = sound("sample_thing", schema, Place::Resource).unwrap_err().to_string();
+        assert!(refused.starts_with("sample_thing: ") && refused.contains("crash"), "{refused}");
+    }
 }
 
 fn causes(error: &dyn std::error::Error) -> Vec<String> {
