@@ -39,18 +39,25 @@ async fn list(
     let config = convert::decode(request.config, &list.schema().ty())?;
     let limit = if request.limit > 0 { request.limit } else { 100 };
     let (outlet, mut found) = Outlet::<ListEvent>::new(AHEAD);
-    let wanted = ListRequest {
-        config,
-        include_object: request.include_resource_object,
-        limit,
-        call: service.call(None),
-    };
-    let lister = list.clone();
-    let listing = tokio::spawn(async move { lister.list(wanted, outlet).await });
+    let mut call = service.call(None);
+    // A stop for this listing alone, beside the one for all.
+    let enough = call.stop.child_token();
+    call.stop = enough.clone();
+    let wanted =
+        ListRequest { config, include_object: request.include_resource_object, limit, call };
+    let (lister, busy) = (list.clone(), service.busy());
+    let listing = tokio::spawn(async move {
+        let _busy = busy;
+        lister.list(wanted, outlet).await;
+    });
     let mut left = limit;
-    while left > 0
-        && let Some(event) = found.recv().await
-    {
+    while left > 0 {
+        let event = tokio::select! {
+            event = found.recv() => event,
+            // Nobody listens, though the next object may be long in coming.
+            () = wire.closed() => None,
+        };
+        let Some(event) = event else { break };
         let mut told = event.diagnostics;
         if cfg!(debug_assertions) && !told.has_errors() {
             let mut breaches = Vec::new();
@@ -81,6 +88,7 @@ async fn list(
     }
     // The outlet's other end goes, and with it the lister's reason to go on.
     drop(found);
+    enough.cancel();
     match listing.await {
         Err(error) if error.is_panic() => Err(Diagnostic::error(
             "Provider failed",

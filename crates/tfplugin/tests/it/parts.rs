@@ -2,8 +2,10 @@
 
 use serde_json::json;
 use tfplugin::mini_core::Refusal;
+use tfplugin::{Type, Value};
+use tfplugin_proto::tfplugin6 as wire;
 
-use crate::program::World;
+use crate::program::{World, until};
 
 #[tokio::test]
 async fn a_data_source_answers_and_echoes_what_was_asked() {
@@ -56,6 +58,27 @@ async fn a_list_keeps_its_limit_and_gives_objects_only_when_asked() {
     assert!(all.iter().all(|found| found.object.is_some()));
     // The abandoned stream has done no harm.
     assert_eq!(core.list("sample_note", json!({"prefix": "x"}), 9, false).await.unwrap().len(), 0);
+}
+
+#[tokio::test]
+async fn a_list_that_nobody_reads_any_more_is_given_up() {
+    let world = World::new();
+    let core = world.talking_core().await;
+    let config = Value::object([("prefix", Value::string("endless"))]);
+    let ty = Type::object([("prefix", Type::String)]);
+    let request = wire::list_resource::Request {
+        type_name: "sample_note".to_owned(),
+        config: Some(wire::DynamicValue {
+            msgpack: tfplugin::msgpack::encode(&config, &ty).unwrap(),
+            json: Vec::new(),
+        }),
+        ..wire::list_resource::Request::default()
+    };
+    let events = core.procedures().list_resource(request).await.unwrap();
+    let said = |what: &str| core.log().iter().any(|line| line.contains(what));
+    until("the list is begun", || said("this list takes long")).await;
+    drop(events);
+    until("the list is given up", || said("this list is given up")).await;
 }
 
 #[tokio::test]
