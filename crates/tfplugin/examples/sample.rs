@@ -12,7 +12,7 @@ use serde_json::{Value as Json, json};
 use tfplugin::action::Action;
 use tfplugin::data_source::{DataSource, Found};
 use tfplugin::ephemeral::{Ephemeral, Opened, Renewed};
-use tfplugin::erased::{Call, Deferred, FunctionError, ListEvent, Outlet};
+use tfplugin::erased::{AnyProvider, Call, Deferred, FunctionError, ListEvent, Outlet};
 use tfplugin::function::Function;
 use tfplugin::list::{List, ListResource};
 use tfplugin::provider::{Configure, Provider, Server};
@@ -489,6 +489,12 @@ impl ListResource for NoteList {
             Ok(names) => names,
             Err(wrong) => return wrong.into(),
         };
+        if request.config.prefix == "endless" {
+            tracing::info!("this list takes long");
+            request.call.stop.cancelled().await;
+            tracing::info!("this list is given up");
+            return Diagnostics::new();
+        }
         for name in names.iter().filter(|name| name.starts_with(request.config.prefix.text())) {
             // A slip for the tests: debug builds tell it, and cores would skip the note.
             let slips = request.config.prefix == "slip";
@@ -549,19 +555,23 @@ impl Action for Write {
     }
 }
 
-fn main() -> std::process::ExitCode {
+/// The provider with all its parts.
+pub(crate) fn server() -> impl AnyProvider {
     let folder = Folder::default();
     let note = Note(folder.clone());
-    let server = Server::new(Sample(folder.clone()))
+    Server::new(Sample(folder.clone()))
         .resource(note.clone().with_import().with_identity().with_upgrade().with_move())
         .data_source(Notes(folder.clone()))
         .ephemeral(Key(folder.clone()))
         .function(Join)
         .list(NoteList(note))
-        .action(Write(folder));
+        .action(Write(folder))
+}
+
+fn main() -> std::process::ExitCode {
     let options = ServeOptions {
         address: "registry.terraform.io/acme/sample",
         version: env!("CARGO_PKG_VERSION"),
     };
-    serve(server, options)
+    serve(server(), options)
 }

@@ -426,6 +426,7 @@ fn literal(value: &Value) -> Option<String> {
     match value {
         Value::Bool(value) => Some(value.to_string()),
         Value::Number(number) => Some(number.to_string()),
+        Value::String(text) if text.is_empty() => Some("\"\"".to_owned()),
         Value::String(text) => Some(text.clone()),
         Value::List(all) | Value::Set(all) => {
             let all: Option<Vec<String>> = all
