@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use tfplugin::erased::ClientCapabilities;
 use tfplugin::schema::Place;
 use tfplugin::{
-    Attribute, Kind, Nesting, Number, Object, Refinement, Schema, Type, Value, json, laws, msgpack,
-    plan, validate, value,
+    Attribute, Kind, Nesting, Number, Object, Path, Refinement, Schema, Type, Value, json, laws,
+    msgpack, plan, validate, value,
 };
 
 /// Draws choices from bytes, so that shrinking the bytes shrinks what is made of them.
@@ -242,6 +242,49 @@ impl Choices {
     }
 }
 
+impl Choices {
+    /// A known value of the type that is not this one.
+    fn other(&mut self, ty: &Type, than: &Value) -> Value {
+        let value = self.value(ty, false);
+        match (value.same(than), than.is_null()) {
+            (false, _) => value,
+            (true, false) => Value::Null,
+            (true, true) => panic!("a drawn value is not null"),
+        }
+    }
+}
+
+/// The attributes that hold a value of their own, and where they stand. (Of elements of sets cores
+/// compare the number, and paths do not lead into them.)
+fn leaves<'a>(
+    attributes: &'a [Attribute],
+    object: &Value,
+    at: &Path,
+    all: &mut Vec<(Path, &'a Attribute)>,
+) {
+    let Value::Object(object) = object else { return };
+    for attribute in attributes {
+        let (path, value) = (at.then(&attribute.name), &object[&attribute.name]);
+        match (&attribute.kind, value) {
+            (Kind::Type(_), _) => all.push((path, attribute)),
+            (Kind::Nested { attributes, .. }, Value::Object(_)) => {
+                leaves(attributes, value, &path, all);
+            }
+            (Kind::Nested { attributes, .. }, Value::List(elements)) => {
+                for (index, element) in elements.iter().enumerate() {
+                    leaves(attributes, element, &path.index(index), all);
+                }
+            }
+            (Kind::Nested { attributes, .. }, Value::Map(elements)) => {
+                for (key, element) in elements {
+                    leaves(attributes, element, &path.key(key), all);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
 fn capabilities() -> ClientCapabilities {
     ClientCapabilities { write_only_attributes_allowed: true, ..ClientCapabilities::default() }
 }
@@ -336,6 +379,70 @@ proptest! {
         let other = choices.value(&ty, false);
         let breaches = laws::check_apply(&schema, &planned, &other);
         prop_assert_eq!(breaches.is_empty(), planned == other, "{:?} {:?}", planned, other);
+    }
+
+    #[test]
+    fn one_changed_leaf_of_an_applied_object_breaks_a_law(
+        mut choices in choices(),
+        at: prop::sample::Index,
+    ) {
+        let schema = Schema::new(choices.attributes(2, false, false));
+        let config = Value::Object(choices.config(&schema.attributes, false));
+        let (_, planned) = engine(&schema, &config, &Value::Null);
+        let state = choices.fill(&planned, &schema.ty());
+        let state = value::without_write_only(state, &schema.attributes);
+        prop_assert!(laws::check_apply(&schema, &planned, &state).is_empty());
+        let mut all = Vec::new();
+        leaves(&schema.attributes, &state, &Path::root(), &mut all);
+        // What was planned unknown may come as anything.
+        all.retain(|(path, _)| planned.at(path).is_some_and(Value::is_wholly_known));
+        if all.is_empty() {
+            return Ok(());
+        }
+        let (path, attribute) = &all[at.index(all.len())];
+        let other = choices.other(&attribute.ty(), state.at(path).unwrap());
+        let mut changed = state.clone();
+        *changed.at_mut(path).unwrap() = other;
+        let breaches = laws::check_apply(&schema, &planned, &changed);
+        prop_assert!(!breaches.is_empty(), "{path}: {:?}", changed.spelled());
+    }
+
+    #[test]
+    fn one_changed_leaf_of_a_plan_breaks_a_law(
+        mut choices in choices(),
+        at: prop::sample::Index,
+    ) {
+        let schema = Schema::new(choices.attributes(2, false, false));
+        let config = Value::Object(choices.config(&schema.attributes, true));
+        let prior = if choices.coin() {
+            Value::Object(choices.state(&schema.attributes))
+        } else {
+            Value::Null
+        };
+        let (proposed, planned) = engine(&schema, &config, &prior);
+        let mut all = Vec::new();
+        leaves(&schema.attributes, &planned, &Path::root(), &mut all);
+        // What the provider computes may be planned as anything.
+        all.retain(|(path, attribute)| {
+            let configured = config.at(path);
+            attribute.write_only
+                || configured.is_some_and(|configured| {
+                    attribute.is_configurable() && !(configured.is_null() && attribute.computed)
+                })
+        });
+        if all.is_empty() {
+            return Ok(());
+        }
+        let (path, attribute) = &all[at.index(all.len())];
+        let other = choices.other(&attribute.ty(), planned.at(path).unwrap());
+        // To plan what was before is lawful.
+        if !attribute.write_only && prior.at(path).is_some_and(|was| was.same(&other)) {
+            return Ok(());
+        }
+        let mut changed = planned.clone();
+        *changed.at_mut(path).unwrap() = other;
+        let breaches = laws::check_plan(&schema, &config, &prior, &proposed, &changed);
+        prop_assert!(!breaches.is_empty(), "{path}: {:?}", changed.spelled());
     }
 
     #[test]
