@@ -436,6 +436,10 @@ pub trait AnyFunction: Send + Sync {
     fn name(&self) -> &str;
     /// What it takes and gives.
     fn signature(&self) -> &Signature;
+    /// What is wrong with it: cores refuse or crash on it, or it could never be called.
+    fn faults(&self) -> Vec<String> {
+        crate::function::faults(self.name(), self.signature())
+    }
     /// Calls it; variadic arguments are appended as single arguments.
     fn call<'a>(
         &'a self,

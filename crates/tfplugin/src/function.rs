@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::erased::{AnyFunction, BoxFuture, Call, FunctionError, Parameter, Signature};
+use crate::schema::is_identifier;
 use crate::{Data, Model, Object, Path, Type, Value};
 
 /// A function. Cores call it more than once and compare: no clock, no chance, no world.
@@ -40,13 +41,28 @@ impl FunctionError {
 }
 
 /// What cores would refuse or crash on.
-pub(crate) fn faults(signature: &Signature) -> Vec<String> {
+pub(crate) fn faults(name: &str, signature: &Signature) -> Vec<String> {
     let mut faults = Vec::new();
     let mut names = BTreeSet::new();
+    let form = "a name is a-z, 0-9 and _, and begins with a letter";
+    if !is_identifier(name) {
+        faults.push(form.to_owned());
+    }
+    let crashes = |ty: &Type| ty.has_dynamic() && *ty != Type::Dynamic;
     for parameter in signature.parameters.iter().chain(&signature.variadic) {
-        if !names.insert(&parameter.name) {
-            faults.push(format!("two parameters are named {}", parameter.name));
+        let name = &parameter.name;
+        if !names.insert(name) {
+            faults.push(format!("two parameters are named {name}"));
         }
+        if !is_identifier(name) {
+            faults.push(format!("parameter {name:?}: {form}"));
+        }
+        if crashes(&parameter.ty) {
+            faults.push(format!("parameter {name}: a dynamic type inside another crashes cores"));
+        }
+    }
+    if crashes(&signature.returns) {
+        faults.push("its result: a dynamic type inside another crashes cores".to_owned());
     }
     faults
 }
@@ -54,6 +70,8 @@ pub(crate) fn faults(signature: &Signature) -> Vec<String> {
 pub(crate) struct FunctionOf<F> {
     function: F,
     signature: Signature,
+    /// It is variadic, and its last field cannot take what comes.
+    odd_last: bool,
 }
 
 impl<F: Function> FunctionOf<F> {
@@ -68,12 +86,14 @@ impl<F: Function> FunctionOf<F> {
                 description: attribute.description,
             })
             .collect();
-        let variadic = if F::VARIADIC { parameters.pop() } else { None }.map(|mut last| {
-            if let Type::List(of) = last.ty {
-                last.ty = *of;
-            }
-            last
-        });
+        let mut variadic = if F::VARIADIC { parameters.pop() } else { None };
+        let mut odd_last = F::VARIADIC;
+        if let Some(last) = &mut variadic
+            && let Type::List(of) = &last.ty
+        {
+            last.ty = Type::clone(of);
+            odd_last = false;
+        }
         let signature = Signature {
             parameters,
             variadic,
@@ -82,7 +102,7 @@ impl<F: Function> FunctionOf<F> {
             description: F::Arguments::description().to_owned(),
             deprecation: F::DEPRECATED.map(str::to_owned),
         };
-        Self { function, signature }
+        Self { function, signature, odd_last }
     }
 }
 
@@ -93,6 +113,14 @@ impl<F: Function> AnyFunction for FunctionOf<F> {
 
     fn signature(&self) -> &Signature {
         &self.signature
+    }
+
+    fn faults(&self) -> Vec<String> {
+        let mut faults = faults(F::NAME, &self.signature);
+        if self.odd_last {
+            faults.push("it is variadic, and its last parameter is no list".to_owned());
+        }
+        faults
     }
 
     fn call<'a>(
@@ -131,5 +159,63 @@ impl<F: Function> AnyFunction for FunctionOf<F> {
                 .map_err(|wrong| FunctionError::new(crate::Diagnostic::from(wrong).detail))?;
             Ok(self.function.call(arguments)?.encode())
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Attribute, model::Misread};
+
+    /// The arguments of a test's function: made of the attributes that it is given.
+    macro_rules! odd {
+        ($name:ident, $spelled:expr, $variadic:expr, $attributes:expr) => {
+            #[derive(Clone)]
+            struct $name;
+
+            impl Model for $name {
+                fn attributes() -> Vec<Attribute> {
+                    $attributes
+                }
+
+                fn read(_from: &mut Object, _path: &Path) -> Result<Self, Misread> {
+                    Ok(Self)
+                }
+
+                fn write(&self, _into: &mut Object) {}
+            }
+
+            impl Function for $name {
+                type Arguments = Self;
+                type Output = String;
+                const NAME: &'static str = $spelled;
+                const SUMMARY: &'static str = "";
+                const VARIADIC: bool = $variadic;
+
+                fn call(&self, _arguments: Self) -> Result<String, FunctionError> {
+                    Ok(String::new())
+                }
+            }
+        };
+    }
+
+    fn of(name: &str, ty: Type) -> Attribute {
+        Attribute::new(name, ty).required()
+    }
+
+    odd!(Good, "good", true, vec![of("a", Type::String), of("rest", Type::list(Type::String))]);
+    odd!(Spelled, "Well-Spelled", false, vec![of("A", Type::String)]);
+    odd!(NoList, "no_list", true, vec![of("rest", Type::set(Type::String))]);
+    odd!(Nothing, "nothing", true, Vec::new());
+    odd!(Crashes, "crashes", false, vec![of("a", Type::list(Type::Dynamic))]);
+
+    #[test]
+    fn a_function_that_cores_refuse_or_nobody_can_call_is_a_fault() {
+        assert_eq!(FunctionOf::new(Good).faults(), [] as [String; 0]);
+        let spelled = FunctionOf::new(Spelled).faults();
+        assert!(spelled[0].contains("a-z") && spelled[1].contains("\"A\""), "{spelled:?}");
+        assert!(FunctionOf::new(NoList).faults()[0].contains("no list"));
+        assert!(FunctionOf::new(Nothing).faults()[0].contains("no list"));
+        assert!(FunctionOf::new(Crashes).faults()[0].contains("crashes"));
     }
 }

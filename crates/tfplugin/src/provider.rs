@@ -222,7 +222,7 @@ impl<P: Provider> AnyProvider for Server<P> {
             }
         }
         for (name, function) in &self.functions {
-            for fault in crate::function::faults(function.signature()) {
+            for fault in function.faults() {
                 faults.error("Invalid schema", format!("function {name}: {fault}"));
             }
         }
