@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::{BASE, applied, flat, holds, in_world, triggered};
+use crate::{BASE, applied, flat, holds, in_world, one_credential_works, triggered};
 
 #[test]
 fn a_scope_added_by_hand_is_planned_away_with_its_action() {
@@ -40,10 +40,15 @@ fn an_integration_deleted_by_hand_is_made_anew_with_all_below_it() {
         world.bao.ask("DELETE", "/v1/auth/approle/role/invoice-sync", None)?;
         world.bao.ask("DELETE", "/v1/sys/policies/acl/nhi/invoice-sync", None)?;
         world.bao.ask("DELETE", "/v1/identity/entity/name/nhi/invoice-sync", None)?;
+        let before = world.state("nhi_integration.it")?;
         let said = world.plan()?.expect(2)?;
         holds(said.contains("nhi_integration.it will be created"), "the integration", &said)?;
         holds(said.contains("nhi_credential.it will be created"), "the credential", &said)?;
         world.apply()?;
+        let after = world.state("nhi_integration.it")?;
+        holds(before["vendor_id"] != after["vendor_id"], "it is another one", &after.to_string())?;
+        let credential = world.state("nhi_credential.it")?;
+        holds(credential["generation"] == 1, "which begins at one", &credential.to_string())?;
         holds(world.bao.signs_in(&world.bao.document("apps/invoice-sync")?)?, "it signs in", "")?;
         world.plan_is_empty()
     });
@@ -70,9 +75,10 @@ fn a_credential_deleted_by_hand_is_missing_and_issued_again() {
 fn a_credential_that_nobody_declared_is_only_warned_of_by_default() {
     applied(|world| {
         let stray = world.bao.add_secret_id("invoice-sync")?;
-        let said = world.plan()?.said;
+        let said = world.plan()?.expect(0)?;
         holds(said.contains(&stray), "it is named", &said)?;
-        holds(!said.contains("- \"{stray}\""), "it is not planned away", &said)?;
+        let away = format!("- \"{stray}\"");
+        holds(!said.contains(&away), "it is not planned away", &said)?;
         world.apply()?;
         holds(world.bao.accessors("invoice-sync")?.contains(&stray), "it still lives", "")
     });
@@ -131,7 +137,19 @@ fn a_role_recreated_by_hand_is_another_incarnation() {
             said.contains("nhi_credential.it must be replaced"),
             "the credential is made anew",
             &said,
-        )
+        )?;
+        holds(said.contains("nhi_scope.it must be replaced"), "and so is the scope", &said)?;
+        let before = world.state("nhi_integration.it")?;
+        world.apply()?;
+        let after = world.state("nhi_integration.it")?;
+        holds(
+            before["vendor_id"] != after["vendor_id"],
+            "the new one is known",
+            &after.to_string(),
+        )?;
+        let policy = world.bao.get("/v1/sys/policies/acl/nhi/invoice-sync")?.to_string();
+        holds(policy.contains("secret/data/invoices/*"), "it may do what it should", &policy)?;
+        one_credential_works(world, 0)
     });
 }
 

@@ -201,6 +201,10 @@ fn gone(what: &str) -> Problem {
 
 /// Takes every scope away. What cannot hold "none" is parked, never left open.
 ///
+/// Another incarnation of the integration is somebody else's and is left alone, unless this is half
+/// of a replacement: the record outlives the object that it was written for, and the other half is
+/// about to govern what is there now.
+///
 /// # Errors
 ///
 /// What the platform said. Gone already is success.
@@ -208,12 +212,13 @@ pub async fn park_scopes(
     context: &Context,
     id: &IntegrationId,
     vendor_id: Option<&str>,
+    replaced: bool,
 ) -> Result<(), Problem> {
     context.ready().await?;
     context.tenant(&id.connection).await?;
     let connector = context.connector(&id.connection).await?;
     let what = format!("{id}/scope");
-    let object = object_of(id, None, vendor_id);
+    let object = object_of(id, None, vendor_id.filter(|_| !replaced));
     let found = connector
         .read(&object, connector::Want { credentials: false, ..connector::Want::DEED })
         .await

@@ -464,7 +464,7 @@ fn work_of(prior: &CredentialModel, planned: &CredentialModel) -> (Work, &'stati
 }
 
 /// What the create half of a replacement leaves for its delete half.
-fn half(id: &str, credential_type: Option<&CredentialType>) -> Vec<u8> {
+pub(crate) fn half(id: &str, credential_type: Option<&CredentialType>) -> Vec<u8> {
     let credential_type = credential_type.map(|one| one.name);
     serde_json::json!({ "half": "create", "slot": id, "type": credential_type })
         .to_string()
@@ -473,12 +473,12 @@ fn half(id: &str, credential_type: Option<&CredentialType>) -> Vec<u8> {
 
 /// Whether the note is of a replacement of this slot by the same type. Two types need not live
 /// side by side: a client that signs in with a secret takes no keys.
-fn is_half_of(private: &[u8], spec: &SlotSpec) -> bool {
+pub(crate) fn is_half_of(private: &[u8], id: &str, credential_type: &str) -> bool {
     serde_json::from_slice::<serde_json::Value>(private).is_ok_and(|value| {
         let word = |name: &str| value.get(name).and_then(|word| word.as_str());
         word("half") == Some("create")
-            && word("slot") == Some(&spec.id.to_string())
-            && word("type").is_none_or(|one| one == spec.credential_type.name)
+            && word("slot") == Some(id)
+            && word("type").is_none_or(|one| one == credential_type)
     })
 }
 
@@ -994,7 +994,7 @@ impl Resource for Credential {
                     ),
             )
         })?;
-        if is_half_of(&request.planned_private, &spec) {
+        if is_half_of(&request.planned_private, &spec.id.to_string(), spec.credential_type.name) {
             park_for_replacement(&context, &spec).await.map_err(errors)?;
             let mut told = Diagnostics::new();
             told.warning(

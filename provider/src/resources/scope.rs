@@ -19,7 +19,12 @@ use tfplugin::{
     },
 };
 
-use super::{applied::Applied, platform_objects::kind, references::ScopedIntegration};
+use super::{
+    applied::Applied,
+    credential::{half, is_half_of},
+    platform_objects::kind,
+    references::ScopedIntegration,
+};
 use crate::{
     diagnostics::{
         Unseen, errors, observed, on_integration, tell_unknown_connection, unknown_governed,
@@ -327,7 +332,9 @@ impl Resource for Scope {
         let context = self.shared.context_if_ready();
         let mut told = Diagnostics::new();
         let mut replace = false;
-        if plan.prior.is_none() && Applied::is_in(&plan.prior_private) {
+        let mut half_of = None;
+        let second_half = plan.prior.is_none() && Applied::is_in(&plan.prior_private);
+        if second_half {
             told.warning(
                 "This replaces what an integration may do",
                 "All its scopes are taken away first, and those that are declared are then given to \
@@ -344,6 +351,7 @@ impl Resource for Scope {
                 },
                 _ => Attr::unknown_not_null(),
             };
+            half_of = planned.id.value().cloned();
             if let Some(before) = prior.and_then(|prior| prior.integration.value()) {
                 replace = before.id.is_value() && before.id != reference.id
                     || before.vendor_id.is_value()
@@ -529,6 +537,10 @@ impl Resource for Scope {
             }
         }
         plan.diagnostics.extend(told);
+        if let (true, Some(id)) = (second_half, half_of) {
+            // No plan is asked for the delete half of a replacement, so this half tells it.
+            plan.planned_private = half(&id, None);
+        }
         if replace {
             plan.require_replace(Path::attribute("integration"));
         }
@@ -575,7 +587,10 @@ impl Resource for Scope {
             )
         })?;
         let context = self.shared.context().map_err(errors)?;
-        park_scopes(&context, &id, reference.vendor_id.as_deref()).await.map_err(errors)?;
+        let replaced = is_half_of(&request.planned_private, model.id.text(), "");
+        park_scopes(&context, &id, reference.vendor_id.as_deref(), replaced)
+            .await
+            .map_err(errors)?;
         Ok(Diagnostics::new())
     }
 }
