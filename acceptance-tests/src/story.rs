@@ -154,7 +154,7 @@ pub fn tell(world: Rc<World>, listener: &mut dyn Listener) -> Result<()> {
     let drift = world.nhi(&["drift"])?.expect(2)?;
     listener.said("nhi drift   (exit code 2)", drift.trim_end());
     check(
-        drift.contains("secret/data/payroll/*:read") && drift.contains(&stray),
+        drift.contains("secret/data/payroll/*:read (secret)") && drift.contains(&stray),
         "nhi drift says the same without Terraform",
         listener,
     )?;
@@ -190,6 +190,12 @@ pub fn tell(world: Rc<World>, listener: &mut dyn Listener) -> Result<()> {
         .nhi(&["ledger", "show", "--kind", "rotation.proven", "--kind", "probe.round"])?
         .expect(0)?;
     listener.said("nhi ledger show --kind rotation.proven --kind probe.round", proof.trim_end());
+    let key = credential["last_revocation"]["key_id"].as_str().unwrap_or("no key");
+    check(
+        proof.lines().any(|line| line.contains("grade=A") && line.contains(key)),
+        "and so the ledger says",
+        listener,
+    )?;
 
     listener.step("Destroy revokes everything");
     let said = world.terraform(&["destroy", "-auto-approve"])?.expect(0)?;
@@ -198,7 +204,12 @@ pub fn tell(world: Rc<World>, listener: &mut dyn Listener) -> Result<()> {
         .filter(|line| line.contains(": Destr") || line.starts_with("Destroy complete"))
         .collect();
     listener.said("terraform destroy", &told.join("\n"));
-    check(bao.roles()?.is_empty(), "the platform is empty", listener)?;
+    let ours = bao.ours()?;
+    if !ours.is_empty() {
+        return Err(format!("this is left on the platform: {}", ours.join(", ")));
+    }
+    listener.holds("the platform is empty: no role, policy, entity, alias or token is left");
+    stays(&world, listener)?;
     check(!bao.signs_in(&second)?, "the last credential is refused", listener)?;
     let history = world.nhi(&["ledger", "show"])?.expect(0)?;
     listener.said("nhi ledger show", history.trim_end());
@@ -206,6 +217,28 @@ pub fn tell(world: Rc<World>, listener: &mut dyn Listener) -> Result<()> {
     listener.said("nhi ledger verify", verified.trim_end());
     world.no_secret_leaked(&WRITTEN)?;
     listener.holds("everything that was written and said was searched for every secret: nothing");
+    Ok(())
+}
+
+/// What stays in the KV store after all was destroyed: each document, and that it opens nothing.
+fn stays(world: &World, listener: &mut dyn Listener) -> Result<()> {
+    let mut told = Vec::new();
+    for path in world.bao.documents()? {
+        let document = world.bao.document(&path)?;
+        let what = match path.strip_prefix("nhi/") {
+            Some(_) => "the slot's claim, closed, so that no later run begins at an old number",
+            None => "what the application read, marked as revoked",
+        };
+        let pending = document["pending"].as_str().is_some_and(|secret| !secret.is_empty());
+        let revoked =
+            document["_nhi"].as_str().is_none_or(|ours| ours.contains("\"revoked\":true"));
+        if pending || !revoked || world.bao.signs_in(&document)? {
+            return Err(format!("{path} is more than history: {document}"));
+        }
+        told.push(format!("secret/{path}: {what}"));
+    }
+    check(told.len() == 2, "two documents stay in the KV store, and they open nothing", listener)?;
+    listener.said("bao kv list secret   (each, and why it stays)", &told.join("\n"));
     Ok(())
 }
 

@@ -335,6 +335,36 @@ exit "$code""#;
         Ok(keys(&self.ask("GET", &path, None)?.json))
     }
 
+    /// Everything of ours that is on the platform: roles, policies, entities and their aliases, and
+    /// tokens that AppRoles signed in for.
+    ///
+    /// # Errors
+    ///
+    /// No answer came.
+    pub fn ours(&self) -> Result<Vec<String>> {
+        let list = |path: &str| -> Result<Vec<String>> {
+            Ok(keys(&self.ask("GET", &format!("/v1/{path}?list=true"), None)?.json))
+        };
+        let mut ours = Vec::new();
+        let mut add = |kind: &str, names: Vec<String>| {
+            ours.extend(names.into_iter().map(|name| format!("{kind} {name}")));
+        };
+        add("role", self.roles()?);
+        let policies = list("sys/policies/acl")?;
+        add("policy", policies.into_iter().filter(|name| name.starts_with("nhi/")).collect());
+        add("entity", list("identity/entity/name")?);
+        add("alias", list("identity/entity-alias/id")?);
+        for accessor in list("auth/token/accessors")? {
+            let body = json!({ "accessor": accessor });
+            let about = self.ask("POST", "/v1/auth/token/lookup-accessor", Some(body))?.json;
+            let path = about["data"]["path"].as_str().unwrap_or_default();
+            if path.starts_with("auth/approle/") {
+                add("token", vec![accessor]);
+            }
+        }
+        Ok(ours)
+    }
+
     /// The roles that there are.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use acceptance_tests::world::{LEDGER, LOG, SAVED, STATE};
 
-use crate::{BASE, applied, holds, in_world};
+use crate::{BASE, applied, holds, in_world, one_credential_works};
 
 #[test]
 fn a_rename_by_moved_calls_nobody() {
@@ -42,7 +42,10 @@ fn a_removed_block_ends_nothing() {
             + "\nremoved {\n  from = nhi_credential.it\n  lifecycle {\n    destroy = false\n  }\n}\n";
         world.write("main.tf", &main)?;
         world.apply()?;
-        holds(world.bao.signs_in(&world.bao.document("apps/invoice-sync")?)?, "it still works", "")
+        one_credential_works(world, 0)?;
+        let said = world.nhi(&["scan", "--format", "json"])?.expect(0)?;
+        let key = world.bao.accessors("invoice-sync")?.remove(0);
+        holds(said.contains(&key), "and the inventory still shows it", &said)
     });
 }
 
