@@ -919,7 +919,7 @@ impl Resource for Credential {
             }
             Work::Retire => Some(Goal::Retire { at }),
             Work::End => Some(Goal::Revoke),
-            Work::Open => return Err(not_whole().into()),
+            Work::Open => return Err(super::integration::incomplete().into()),
             Work::Copy => Some(Goal::Rotate { to: at, at_once: false }),
             Work::Resume => Some(goal_of_resume(&context, &spec, at).await.map_err(errors)?),
         };

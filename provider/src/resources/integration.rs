@@ -1089,10 +1089,11 @@ fn third_party_standing(
     third_party(&dates, rules, now)
 }
 
-fn incomplete() -> Diagnostics {
+/// A plan that reached apply with a part unknown.
+pub(super) fn incomplete() -> Diagnostics {
     Diagnostic::error(
         "The plan is not complete",
-        "Something that must be known by now is not. This is a fault of the provider.",
+        "Something that must be known by now is not. This is a fault of the provider.\nNext: report it, with the plan.\n(E-INTERNAL)",
     )
     .into()
 }
