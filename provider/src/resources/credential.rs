@@ -940,13 +940,13 @@ impl Resource for Credential {
                 }
                 told = take_outcome(&mut model, &spec, &outcome);
             }
-            None => {
-                // A key that was imported or moved here is in no claim of ours yet.
-                take_over(&context, &spec).await.map_err(errors)?;
-                if let Some(ends) = moved_ends(&prior, &model) {
-                    set_ends(&context, &spec, &ends).await.map_err(errors)?;
-                }
-            }
+            // A key that was imported or moved here is in no claim of ours yet.
+            None => take_over(&context, &spec).await.map_err(errors)?,
+        }
+        if matches!(work, Work::Nothing | Work::Copy)
+            && let Some(ends) = moved_ends(&prior, &model)
+        {
+            set_ends(&context, &spec, &ends).await.map_err(errors)?;
         }
         // The next deed writes it if the ledger cannot be read now.
         let _ = declare_slot(&context, &spec).await;

@@ -222,6 +222,12 @@ async fn a_shorter_overlap_shortens_the_one_that_is_running() {
     let schedule = |overlap: &str| {
         with(config.clone(), json!({ "schedule": with(monthly(), json!({ "overlap": overlap })) }))
     };
+    // Together with another copy, which is a deed of its own.
+    let both = json!({ "deliver_to": {
+        "app": { "connection": "apps", "path": "apps/invoice-sync" },
+        "copy": { "connection": "apps", "path": "apps/copy" },
+    } });
+    let schedule = |overlap: &str| with(schedule(overlap), both.clone());
     let plan = core.plan(&second, schedule("2h")).await.unwrap();
     let shorter = core.apply(plan).await.unwrap().unwrap();
     assert_eq!(shorter.json()["previous"][0]["retire_after"], "2026-12-01T10:00:00Z");
