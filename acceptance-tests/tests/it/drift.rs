@@ -110,16 +110,42 @@ fn a_setting_loosened_by_hand_is_restored() {
 #[test]
 fn a_sink_s_copy_written_over_by_hand_is_seen_without_reading_a_secret_and_repaired() {
     applied(|world| {
-        world.bao.post(
-            "/v1/secret/data/apps/invoice-sync",
-            json!({ "data": { "secret_id": "wrong" } }),
-        )?;
-        let said = world.plan()?.expect(2)?;
-        holds(said.contains("\"changed\" -> \"delivered\""), "the copy is named", &said)?;
-        holds(!flat(&said).contains("~ generation"), "and nothing is rotated", &said)?;
-        world.apply()?;
-        holds(world.bao.signs_in(&world.bao.document("apps/invoice-sync")?)?, "it signs in", "")?;
-        world.plan_is_empty()
+        let asked = |value: &str| {
+            BASE.replace(
+                "  schedule    = nhi_rotation_schedule.monthly\n",
+                &format!("  schedule    = nhi_rotation_schedule.monthly\n  triggers    = {{ now = \"{value}\" }}\n"),
+            )
+        };
+        // Once alone, and once while an earlier one is in its overlap.
+        for generation in [1, 2] {
+            if generation == 2 {
+                for value in ["1", "2"] {
+                    world.write("main.tf", &asked(value))?;
+                    world.apply()?;
+                }
+            }
+            let before = world.state("nhi_credential.it")?;
+            holds(before["generation"] == generation, "a generation", &before.to_string())?;
+            let keys = world.bao.accessors("invoice-sync")?;
+            world.bao.post(
+                "/v1/secret/data/apps/invoice-sync",
+                json!({ "data": { "secret_id": "wrong" } }),
+            )?;
+            let said = world.plan()?.expect(2)?;
+            holds(said.contains("\"changed\" -> \"delivered\""), "the copy is named", &said)?;
+            holds(!flat(&said).contains("~ generation"), "and nothing is rotated", &said)?;
+            world.apply()?;
+            let document = world.bao.document("apps/invoice-sync")?;
+            holds(world.bao.signs_in(&document)?, "it signs in", "")?;
+            let after = world.state("nhi_credential.it")?;
+            for what in ["generation", "key_id", "previous"] {
+                holds(after[what] == before[what], what, &after.to_string())?;
+            }
+            let same = world.bao.accessors("invoice-sync")? == keys;
+            holds(same, "nothing was issued and nothing ended", "")?;
+            world.plan_is_empty()?;
+        }
+        Ok(())
     });
 }
 
