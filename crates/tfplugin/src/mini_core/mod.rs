@@ -445,6 +445,16 @@ fn hold(channel: Channel) -> JoinHandle<()> {
     })
 }
 
+fn causes(error: &dyn std::error::Error) -> Vec<String> {
+    let mut all = vec![error.to_string()];
+    let mut next = error.source();
+    while let Some(error) = next {
+        all.push(error.to_string());
+        next = error.source();
+    }
+    all
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -457,14 +467,4 @@ mod tests {
         let refused = sound("sample_thing", schema, Place::Resource).unwrap_err().to_string();
         assert!(refused.starts_with("sample_thing: ") && refused.contains("crash"), "{refused}");
     }
-}
-
-fn causes(error: &dyn std::error::Error) -> Vec<String> {
-    let mut all = vec![error.to_string()];
-    let mut next = error.source();
-    while let Some(error) = next {
-        all.push(error.to_string());
-        next = error.source();
-    }
-    all
 }
