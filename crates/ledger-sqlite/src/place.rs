@@ -70,6 +70,9 @@ fn network(folder: &Path) -> Option<&'static str> {
     network_of(about.f_type as u32)
 }
 
+/// Not told apart: macOS has names where Linux has numbers, and elsewhere is nothing to ask. On Linux
+/// a file system in user space (FUSE) shows one number whatever is behind it, so sshfs and the like
+/// pass too. Whoever puts a ledger there must not open it on two machines.
 #[cfg(not(target_os = "linux"))]
 fn network(_: &Path) -> Option<&'static str> {
     None
