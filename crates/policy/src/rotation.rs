@@ -501,16 +501,16 @@ fn is_promoted(main: &Main, claim: &Claim) -> bool {
 
 /// From sink to sink, and then to rest.
 fn forward(view: &View, claim: &Claim) -> Step {
-    if let Some(main) = view.mains.iter().find(|main| !is_promoted(main, claim)) {
-        if let Some(why) = main.occupied {
-            return Step::Hold(why);
-        }
-        if claim.mains.get(&main.place).copied().unwrap_or(0) != main.version {
-            return Step::Hold("sink-changed-by-others");
-        }
-        return Step::Promote(main.place.clone());
+    let Some(main) = view.mains.iter().find(|main| !is_promoted(main, claim)) else {
+        return Step::Park;
+    };
+    if let Some(why) = main.occupied {
+        return Step::Hold(why);
     }
-    Step::Park
+    if claim.mains.get(&main.place).copied().unwrap_or(0) != main.version {
+        return Step::Hold("sink-changed-by-others");
+    }
+    Step::Promote(main.place.clone())
 }
 
 /// Not seen in a listing counts as ended only where the listing is complete, or the platform said
