@@ -40,7 +40,7 @@ fn scan_prints_import_blocks_that_the_core_takes() {
         let blocks = blocks.replace(".invoice_sync", ".it");
         world.write("main.tf", &format!("{BASE}\n{blocks}"))?;
         let said = world.plan()?.said;
-        holds(said.contains("2 to import"), "both are imported", &said)
+        holds(said.contains("3 to import"), "the credential too", &said)
     });
 }
 
