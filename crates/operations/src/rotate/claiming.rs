@@ -1,0 +1,271 @@
+//! The claim: taken, taken over, given back. It is written before anything else is done.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use connector::Effect;
+use domain::{Direction, Marker, Secret};
+use ledger::NewEntry;
+use policy::rotation::{Claim, Goal, Origin, Phase, Previous, View};
+use secrets::SinkError;
+use serde_json::json;
+
+use super::Machine;
+use crate::{Deed, Problem};
+
+impl Machine<'_> {
+    /// Writes a claim; losing the race is no error: the next look sees who won.
+    pub(super) async fn write_claim(
+        &mut self,
+        claim: &Claim,
+        pending: Option<&Secret>,
+        version: Option<u64>,
+    ) -> Result<Option<u64>, Problem> {
+        match self.store.write(claim, pending, version).await {
+            Ok(version) => Ok(Some(version)),
+            Err(SinkError::Conflict { .. }) => Ok(None),
+            Err(error @ SinkError::Ambiguous { .. }) => {
+                self.lost("claim", || error.into()).map(|()| None)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Takes the claim and journals it. What cannot be journalled is not begun: the claim goes back
+    /// to what it was, under the new epoch.
+    pub(super) async fn take_claim(
+        &mut self,
+        claim: &Claim,
+        pending: Option<&Secret>,
+        entry: NewEntry,
+    ) -> Result<bool, Problem> {
+        let version = self.claim.as_ref().map(|document| document.version);
+        let Some(version) = self.write_claim(claim, pending, version).await? else {
+            return Ok(false);
+        };
+        self.began = true;
+        self.memory = None;
+        if let Err(problem) = self.context.journal(entry).await {
+            let (back, pending) = match self.claim.take() {
+                Some(before) => (Claim { epoch: claim.epoch, ..before.claim }, before.pending),
+                None => (released(claim), None),
+            };
+            if let Err(problem) = self.write_claim(&back, pending.as_ref(), Some(version)).await {
+                tracing::warn!(%problem, "the credential was not given back in custody; that ends by itself");
+            }
+            return Err(problem);
+        }
+        Ok(true)
+    }
+
+    pub(super) async fn change_claim(
+        &mut self,
+        change: impl FnOnce(&mut Claim),
+        keep_pending: bool,
+    ) -> Result<(), Problem> {
+        let document = self.claimed()?;
+        let mut claim = document.claim.clone();
+        change(&mut claim);
+        let version = document.version;
+        let pending = document.pending.as_ref().filter(|_| keep_pending).map(Secret::duplicate);
+        self.write_claim(&claim, pending.as_ref(), Some(version)).await?;
+        Ok(())
+    }
+
+    pub(super) fn marker(&self, generation: u64, epoch: u64) -> Result<String, Problem> {
+        let (realm, key) = self.context.realm_key()?;
+        let id = &self.spec.id;
+        let vendor_id = &self.spec.vendor_id;
+        Ok(Marker::new(key, realm, &self.tenant, vendor_id, id, generation, epoch).to_string())
+    }
+
+    pub(super) fn choose(&self, generation: u64, epoch: u64) -> Result<Option<Secret>, Problem> {
+        if self.origin != Origin::Ours {
+            return Ok(None);
+        }
+        let marker = self.marker(generation, epoch)?;
+        self.connector
+            .choose_secret(self.spec.credential_type.name, &self.spec.settings, &marker)
+            .map(Some)
+            .map_err(|error| Problem::not_done(&self.what, "choose a secret", &error))
+    }
+
+    pub(super) fn highest_epoch(&self) -> u64 {
+        let claimed = self.claim.as_ref().map_or(0, |document| document.claim.epoch);
+        let marked = self.keys.iter().filter_map(|key| key.ours).map(|(_, epoch)| epoch);
+        let written = self.mains.iter().map(|main| main.epoch);
+        marked.chain(written).fold(claimed, u64::max)
+    }
+
+    /// S1: the first write. Everything that a later run needs is in it.
+    pub(super) async fn begin(&mut self, view: &View) -> Result<(), Problem> {
+        let Goal::Rotate { to, .. } = self.goal else { return Ok(()) };
+        if self.spec.deliveries.is_empty() {
+            return Err(Problem::new("E-NO-SINK", "There is no place for the secret")
+                .detail(format!("{}: a new credential has nowhere to go.", self.what))
+                .next("name one in deliver_to")
+                .at(&["deliver_to"]));
+        }
+        if let Effect::Adds { max_live: Some(most) } = self.profile.effect
+            && view.keys.iter().filter(|key| key.live).count() >= usize::from(most)
+        {
+            return Err(Problem::new("E-ROTATE", "This platform makes no further credential")
+                .detail(format!(
+                    "{}: {most} may live at a time, and that is there. Nothing was changed.",
+                    self.what
+                ))
+                .next("choose another type of credential, or replace the integration"));
+        }
+        let deed = Deed {
+            object: self.what.clone(),
+            tenant: self.tenant.clone(),
+            action: "rotate",
+            before: (to - 1).to_string(),
+            after: to.to_string(),
+            direction: Direction::None,
+        };
+        let leave = self.context.gate.authorize(&deed)?;
+        let before = self.claim.as_ref();
+        let current = before
+            .and_then(|document| document.claim.current.clone())
+            .or_else(|| view.mains.last().and_then(|main| main.key_id.clone()))
+            .or_else(|| self.spec.known.as_ref().map(|(key_id, ..)| key_id.clone()))
+            .filter(|key_id| view.keys.iter().any(|key| key.live && key.key_id == *key_id));
+        let anchor = view.mains.last();
+        let mut previous: Vec<Previous> = Vec::new();
+        for key in view.keys.iter().filter(|key| key.live) {
+            let is_current = Some(&key.key_id) == current.as_ref();
+            let older = key.ours.is_some_and(|(generation, _)| generation < to);
+            if is_current || older {
+                let held = anchor.filter(|main| main.key_id.as_ref() == Some(&key.key_id));
+                previous.push(Previous {
+                    key_id: key.key_id.clone(),
+                    generation: key.ours.map_or(to - 1, |(generation, _)| generation),
+                    retire_not_before: None,
+                    held_version: held.map(|main| main.version),
+                });
+            }
+        }
+        let epoch = self.highest_epoch() + 1;
+        let pending = self.choose(to, epoch)?;
+        let claim = Claim {
+            generation: to,
+            epoch,
+            phase: if pending.is_some() { Phase::Stored } else { Phase::Intent },
+            owner: self.context.run.id.clone(),
+            attempt: 0,
+            known: view.keys.iter().map(|key| key.key_id.clone()).collect(),
+            current,
+            new: None,
+            mains: versions(view),
+            previous,
+            reason: self.reason.to_owned(),
+            auth: leave.auth().to_owned(),
+            hold: None,
+            // Until its successor is promoted: what fails before that can be tried again.
+            parked_for_replace: before.is_some_and(|document| document.claim.parked_for_replace),
+        };
+        let entry = self
+            .entry("rotation.claimed", &claim)
+            .detail("reason", self.reason)
+            .detail("profile", self.profile.name);
+        self.take_claim(&claim, pending.as_ref(), entry).await.map(drop)
+    }
+
+    pub(super) async fn take_over(&mut self, view: &View) -> Result<(), Problem> {
+        let document = self.claimed()?;
+        let mut claim = document.claim.clone();
+        let from = std::mem::replace(&mut claim.owner, self.context.run.id.clone());
+        claim.epoch = self.highest_epoch() + 1;
+        if claim.phase == Phase::Held {
+            // Who decided has seen what stands in the sinks now.
+            claim.phase = Phase::Stored;
+            claim.hold = None;
+            claim.mains = versions(view);
+        }
+        let pending = document.pending.as_ref().map(Secret::duplicate);
+        let entry = self.entry("claim.taken_over", &claim).detail("from", from);
+        self.take_claim(&claim, pending.as_ref(), entry).await.map(drop)
+    }
+
+    /// Nothing was issued: the claim goes back to what was there before.
+    pub(super) async fn release(&mut self, claim: &Claim) {
+        let Some(version) = self.claim.as_ref().map(|document| document.version) else { return };
+        if let Err(problem) = self.write_claim(&released(claim), None, Some(version)).await {
+            tracing::warn!(%problem, "the credential was not given back in custody; that ends by itself");
+        }
+    }
+
+    pub(super) async fn begin_again(&mut self, view: &View) -> Result<(), Problem> {
+        let document = self.claimed()?;
+        let held = document.claim.phase == Phase::Held;
+        let epoch = self.highest_epoch() + 1;
+        let pending = self.choose(document.claim.generation, epoch)?;
+        let claim = Claim {
+            epoch,
+            phase: if pending.is_some() { Phase::Stored } else { Phase::Intent },
+            owner: self.context.run.id.clone(),
+            attempt: if held { 0 } else { document.claim.attempt + 1 },
+            known: view.keys.iter().map(|key| key.key_id.clone()).collect(),
+            new: None,
+            mains: versions(view),
+            hold: None,
+            ..document.claim.clone()
+        };
+        let entry = self.entry("rotation.begun_again", &claim);
+        self.take_claim(&claim, pending.as_ref(), entry).await.map(drop)
+    }
+
+    /// The keys to end are named in the claim before one of them is touched.
+    pub(super) async fn begin_ending(
+        &mut self,
+        view: &View,
+        keys: Vec<Previous>,
+    ) -> Result<(), Problem> {
+        let before = self.claim.as_ref().map(|document| document.claim.clone());
+        let (generation, current) = match &before {
+            Some(claim) => (claim.generation, claim.current.clone()),
+            None => (keys.iter().map(|one| one.generation).max().unwrap_or(0), None),
+        };
+        let revoking = self.goal == Goal::Revoke;
+        // A promote may be on its way only where somebody was at work.
+        let at_work = before.as_ref().is_some_and(|claim| claim.phase.is_open());
+        let claim = Claim {
+            generation,
+            epoch: self.highest_epoch() + 1,
+            phase: Phase::Retiring,
+            owner: self.context.run.id.clone(),
+            attempt: 0,
+            known: Default::default(),
+            current: current.filter(|_| !revoking),
+            new: None,
+            mains: if at_work { versions(view) } else { BTreeMap::new() },
+            previous: keys,
+            reason: self.reason.to_owned(),
+            auth: "policy:narrowing".to_owned(),
+            hold: None,
+            parked_for_replace: !revoking && before.is_some_and(|claim| claim.parked_for_replace),
+        };
+        let named: Vec<&str> = claim.previous.iter().map(|one| one.key_id.as_str()).collect();
+        let entry = self
+            .entry("rotation.retiring", &claim)
+            .detail("reason", self.reason)
+            .detail("keys", json!(named));
+        self.take_claim(&claim, None, entry).await.map(drop)
+    }
+}
+
+/// Nothing was issued: what a claim goes back to.
+pub(super) fn released(claim: &Claim) -> Claim {
+    Claim {
+        phase: Phase::Free,
+        generation: claim.generation.saturating_sub(1),
+        new: None,
+        previous: Vec::new(),
+        known: BTreeSet::new(),
+        ..claim.clone()
+    }
+}
+
+pub(super) fn versions(view: &View) -> BTreeMap<String, u64> {
+    view.mains.iter().map(|main| (main.place.clone(), main.version)).collect()
+}

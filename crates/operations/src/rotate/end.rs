@@ -1,0 +1,135 @@
+//! Earlier keys: ended by id, with what was minted from them, until nothing is left.
+
+use connector::Children;
+use ledger::{Change as Row, NewEntry};
+use policy::rotation::{Claim, Goal, Phase, Previous, View};
+
+use super::Machine;
+use crate::{Problem, document::Meta};
+
+impl Machine<'_> {
+    /// S10: by id, never by name.
+    pub(super) async fn end(&mut self, key_id: &str, why: &'static str) -> Result<(), Problem> {
+        // Children carry the key's marker, which is gone with the key.
+        let claim = self.claimed()?.claim.clone();
+        let marker = self.listed.get(key_id).cloned().flatten();
+        self.context
+            .journal(NewEntry {
+                step: Some("end".into()),
+                ..self.entry("attempt.started", &claim).detail("key", key_id)
+            })
+            .await?;
+        let ended = self.connector.end(&self.object, key_id).await;
+        let mut entry =
+            self.entry("rotation.retired", &claim).detail("key", key_id).detail("why", why);
+        match ended {
+            Ok(_) => {
+                entry.outcome = Some("done".into());
+                self.accepted.insert(key_id.to_owned());
+            }
+            Err(error) if error.outcome() == connector::Outcome::Ambiguous => {
+                entry.outcome = Some("ambiguous".into());
+                let problem = Problem::not_done(&self.what, "end a credential", &error);
+                self.lost(key_id, || problem)?;
+            }
+            Err(error) => {
+                return Err(Problem::not_done(&self.what, "end a credential", &error));
+            }
+        }
+        self.context.note(entry).await;
+        if let Some(marker) = marker {
+            let children = self.connector.sweep(&self.object, Some(&marker)).await;
+            let children = children.unwrap_or(Children::Unknown);
+            self.children.insert(key_id.to_owned(), children);
+        }
+        Ok(())
+    }
+
+    /// S11: what was minted from ended keys was looked for as each ended, by its marker.
+    pub(super) async fn sweep(&mut self) -> Result<(), Problem> {
+        let claim = self.claimed()?.claim.clone();
+        let swept: u32 = self
+            .children
+            .values()
+            .map(|children| if let Children::Swept(count) = children { *count } else { 0 })
+            .sum();
+        let entry = self.entry("rotation.swept", &claim).detail("children", swept);
+        self.context.note(entry).await;
+        self.swept = Some(claim.epoch);
+        self.change_claim(|claim| claim.phase = Phase::Proving, false).await
+    }
+
+    /// The anchor's version that holds an earlier key's secret. The claim's word is checked against
+    /// the version itself: the anchor may be another sink than it was when the claim was written.
+    pub(super) async fn version_of(&self, one: &Previous) -> Result<Option<u64>, Problem> {
+        let (Some(version), Some((delivery, sink))) = (one.held_version, self.sinks.0.last())
+        else {
+            return Ok(None);
+        };
+        let document = sink.read_version(&delivery.path, version).await?;
+        let (realm, _) = self.context.realm_key()?;
+        let holds = document.as_ref().and_then(Meta::of).is_some_and(|meta| {
+            meta.ours(realm, &self.what, &self.spec.vendor_id) && meta.key_id == one.key_id
+        });
+        Ok(holds.then_some(version))
+    }
+
+    /// S13: the sink forgets what no longer opens anything.
+    pub(super) async fn destroy_previous(&mut self) -> Result<(), Problem> {
+        let claim = self.claimed()?.claim.clone();
+        if let Some((delivery, sink)) = self.sinks.0.last() {
+            for one in &claim.previous {
+                let Some(version) = self.version_of(one).await? else { continue };
+                sink.destroy_version(&delivery.path, version).await?;
+                let entry =
+                    self.entry("rotation.previous_destroyed", &claim).detail("version", version);
+                self.context.note(entry).await;
+            }
+        }
+        self.destroyed = Some(claim.epoch);
+        Ok(())
+    }
+
+    /// S14: nothing is left. A late duplicate of an earlier call is looked for once more.
+    pub(super) async fn close(&mut self, view: &View) -> Result<(), Problem> {
+        let claim = self.claimed()?.claim.clone();
+        let late: Vec<String> = view
+            .keys
+            .iter()
+            .filter(|key| key.live && Some(&key.key_id) != claim.current.as_ref())
+            .filter(|key| {
+                key.ours.is_some_and(|(generation, epoch)| {
+                    generation < claim.generation && epoch <= claim.epoch
+                })
+            })
+            .map(|key| key.key_id.clone())
+            .collect();
+        for key_id in late {
+            self.end(&key_id, "late").await?;
+        }
+        if claim.current.is_none() {
+            self.repair_mirrors().await?;
+        }
+        let version = self.claimed()?.version;
+        let closed = Claim {
+            phase: Phase::Free,
+            previous: Vec::new(),
+            known: Default::default(),
+            new: None,
+            ..claim
+        };
+        if self.write_claim(&closed, None, Some(version)).await?.is_some() {
+            let mut entry = self.entry("rotation.closed", &closed);
+            entry = if self.goal == Goal::Revoke {
+                entry.change(Row::SlotEnded {
+                    integration: self.spec.id.integration.to_string(),
+                    name: self.spec.id.name.clone(),
+                })
+            } else {
+                self.rows(entry, &closed, "current")
+            };
+            self.context.note(entry).await;
+        }
+        Ok(())
+    }
+}

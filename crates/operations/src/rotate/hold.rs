@@ -1,0 +1,140 @@
+//! What is not done, and what a person is told.
+
+use domain::Secret;
+use policy::rotation::{Claim, Phase, View};
+
+use super::Machine;
+use crate::{
+    Problem,
+    journal::moment,
+    slot::{Delivery, Sinks},
+};
+
+impl Machine<'_> {
+    /// It is not done, and everything stays as it is.
+    pub(super) fn refuse(&self, view: &View, why: &'static str) -> Problem {
+        match why {
+            "old-in-use" => {
+                let previous = self.claim.iter().flat_map(|document| &document.claim.previous);
+                let until = previous.filter_map(|one| one.retire_not_before).max();
+                let until = until.map_or_else(|| "its overlap is over".to_owned(), moment);
+                Problem::new("E-OLD-IN-USE", "The earlier credential is still in its overlap")
+                    .detail(format!(
+                        "{}: a third one would cut off whoever still holds the first, which is kept \
+                         until {until}. Nothing was changed.",
+                        self.what
+                    ))
+                    .next(format!(
+                        "apply again after {until}; or set incident: an exposed credential is rotated \
+                         at once and keeps none"
+                    ))
+            }
+            "listing-incomplete" => Problem::new(
+                "E-UNREADABLE",
+                "Not all credentials could be listed",
+            )
+            .detail(format!(
+                "{}: a part of the listing is missing, and what cannot be seen is not taken \
+                         for absent. What was begun waits.",
+                self.what
+            ))
+            .next("apply again"),
+            other => held_problem(&self.what, other, occupied_place(view), &self.sinks),
+        }
+    }
+
+    pub(super) async fn hold(&mut self, view: &View, why: &'static str) -> Problem {
+        let mine =
+            self.claim.as_ref().filter(|document| document.claim.owner == self.context.run.id);
+        if let Some(document) = mine
+            && document.claim.phase.is_open()
+            && document.claim.phase != Phase::Held
+        {
+            let held =
+                Claim { phase: Phase::Held, hold: Some(why.into()), ..document.claim.clone() };
+            let (pending, version) =
+                (document.pending.as_ref().map(Secret::duplicate), document.version);
+            if let Err(problem) = self.write_claim(&held, pending.as_ref(), Some(version)).await {
+                tracing::warn!(%problem, "the hold was not written");
+            }
+            let entry = self.entry("rotation.held", &held).detail("why", why);
+            self.context.note(entry).await;
+        }
+        let why = match &self.claim {
+            Some(document) if why == "held" => {
+                document.claim.hold.clone().unwrap_or_else(|| why.to_owned())
+            }
+            _ => why.to_owned(),
+        };
+        held_problem(&self.what, &why, occupied_place(view), &self.sinks)
+    }
+}
+
+/// Somebody rotated the slot after the plan was made.
+pub(crate) fn further(what: &str, planned: u64, at: u64) -> Problem {
+    Problem::new("E-FURTHER", "It was rotated further meanwhile")
+        .detail(format!(
+            "{what}: generation {planned} was planned and {at} is current. Nothing was changed."
+        ))
+        .next("plan again")
+}
+
+pub(super) fn occupied_place(view: &View) -> Option<&str> {
+    view.mains.iter().find(|main| main.occupied.is_some()).map(|main| main.place.as_str())
+}
+
+pub(super) fn held_problem(what: &str, why: &str, place: Option<&str>, sinks: &Sinks) -> Problem {
+    match why {
+        "sink-occupied" | "foreign-realm" => {
+            let place = place.and_then(|place| sinks.0.iter().find(|(one, _)| one.place() == place));
+            match place.or(sinks.0.first()) {
+                Some((delivery, _)) if why == "foreign-realm" => foreign_realm(delivery),
+                Some((delivery, _)) => occupied(delivery),
+                None => Problem::new("E-SINK-OCCUPIED", "Something else is there already"),
+            }
+        }
+        "sink-changed-by-others" => Problem::new("E-SINK-CHANGED", "Somebody wrote over the document")
+            .detail(format!(
+                "{what}: the sink's document is at another version than when this rotation began. \
+                 Both credentials still work; nothing was overwritten."
+            ))
+            .next(
+                "see who wrote it; then change a value in triggers: the new credential is written over it",
+            ),
+        "verify-failed" => Problem::new("E-VERIFY", "New credentials are refused")
+            .detail(format!(
+                "{what}: none that was issued could sign in, and all of them were ended. What was \
+                 there before was kept."
+            ))
+            .next(
+                "nhi doctor: is the integration disabled, or bound to other addresses? Then change a \
+                 value in triggers, or apply again if it is new: others are issued",
+            ),
+        other => Problem::new("E-HELD", "This slot waits for a person")
+            .detail(format!("{what}: {other}."))
+            .next("nhi ledger show; then change a value in triggers: it goes on from there"),
+    }
+}
+
+/// A document that is not ours is where ours should go.
+pub(crate) fn occupied(delivery: &Delivery) -> Problem {
+    Problem::new("E-SINK-OCCUPIED", "Something else is there already")
+        .detail(format!(
+            "{} holds a document that no rotation of ours wrote. It was left as it is.",
+            delivery.place()
+        ))
+        .next("name another path, or set merge = true to keep its other fields")
+        .at(&["deliver_to", &delivery.name, "path"])
+}
+
+/// Another installation governs the same slot, or delivers to the same place.
+pub(crate) fn foreign_realm(delivery: &Delivery) -> Problem {
+    Problem::new("E-FOREIGN-REALM", "Another realm delivers there")
+        .detail(format!(
+            "{} holds a document that another realm's rotation wrote. Two that write there would cut \
+             each other's consumers off, so neither does. It was left as it is.",
+            delivery.place()
+        ))
+        .next("name another path, or give the slot up in the configuration of the other realm")
+        .at(&["deliver_to", &delivery.name, "path"])
+}

@@ -1,0 +1,141 @@
+//! A new key: issued once, stored before anything else, and signed in with.
+
+use connector::{IssueRequest, Probe};
+use domain::Secret;
+use ledger::NewEntry;
+use policy::rotation::{Claim, Origin, Phase};
+
+use super::Machine;
+use crate::Problem;
+
+impl Machine<'_> {
+    /// S3: the issuing call. Sent once.
+    pub(super) async fn issue(&mut self) -> Result<(), Problem> {
+        let document = self.claimed()?;
+        let claim = document.claim.clone();
+        let marker = self.marker(claim.generation, claim.epoch)?;
+        let now = self.context.now();
+        let expires_at = if self.profile.sets_expiry {
+            match &self.spec.schedule {
+                Some(schedule) => schedule.expiry(now, self.spec.integration_ends),
+                None => self.spec.integration_ends,
+            }
+        } else {
+            None
+        };
+        let request = IssueRequest {
+            credential_type: self.spec.credential_type.name,
+            profile: self.profile.name,
+            marker: &marker,
+            secret: document.pending.as_ref(),
+            settings: &self.spec.settings,
+            expires_at,
+        };
+        self.context
+            .journal(NewEntry {
+                step: Some("issue".into()),
+                ..self.entry("attempt.started", &claim)
+            })
+            .await?;
+        let issued = self.connector.issue(&self.object, request).await;
+        let mut ended = self.entry("attempt.ended", &claim);
+        ended.step = Some("issue".into());
+        match issued {
+            Ok(issued) => {
+                ended.outcome = Some("done".into());
+                self.context.note(ended.detail("key", issued.key_id.clone())).await;
+                match (issued.secret, self.origin) {
+                    (Some(secret), Origin::VendorMarked | Origin::VendorReadable) => {
+                        self.memory = Some((issued.key_id, claim.epoch, secret));
+                        Ok(())
+                    }
+                    _ => self.store_key(issued.key_id).await,
+                }
+            }
+            Err(error) => {
+                ended.outcome = Some(format!("{:?}", error.outcome()).to_lowercase());
+                self.context.note(ended).await;
+                let problem = Problem::not_done(&self.what, "issue a credential", &error);
+                if error.outcome() == connector::Outcome::Ambiguous {
+                    return self.lost("issue", || problem);
+                }
+                self.release(&claim).await;
+                Err(problem)
+            }
+        }
+    }
+
+    /// S4: the new key's id, and its secret where the platform made it, before anything else.
+    pub(super) async fn store_key(&mut self, key_id: String) -> Result<(), Problem> {
+        let document = self.claimed()?;
+        let claim =
+            Claim { phase: Phase::Stored, new: Some(key_id.clone()), ..document.claim.clone() };
+        let version = document.version;
+        let held =
+            self.memory.as_ref().filter(|(held, ..)| *held == key_id).map(|(_, _, secret)| secret);
+        let pending = held.or(document.pending.as_ref()).map(Secret::duplicate);
+        if self.write_claim(&claim, pending.as_ref(), Some(version)).await?.is_some() {
+            self.memory = None;
+            let entry = self.entry("rotation.stored", &claim).detail("key", key_id);
+            self.context.journal(entry).await?;
+        }
+        Ok(())
+    }
+
+    /// S5: signs in with what custody gives back, so that a cut or wrongly encoded secret is found
+    /// before anybody uses it.
+    pub(super) async fn verify(&mut self) -> Result<(), Problem> {
+        let document = self.claimed()?;
+        let claim = document.claim.clone();
+        let Some(key_id) = claim.new.clone() else { return Ok(()) };
+        let Some(pending) = document.pending.as_ref().map(Secret::duplicate) else {
+            self.verified = Some((claim.epoch, key_id, false));
+            return Ok(());
+        };
+        let takes_use =
+            self.profile.verify.takes_use && self.spec.settings.count("num_uses").is_some();
+        let (works, surface) = if takes_use {
+            // A sign-in would use up what is not ours to use.
+            let kind = self.spec.credential_type.name;
+            let found = self.connector.find(&self.object, kind, &pending).await;
+            (found.is_ok_and(|found| found.is_some()), "looked-up")
+        } else {
+            let works = self.sign_in(&pending).await.map_err(|error| {
+                Problem::not_done(&self.what, "sign in with the new credential", &error)
+            })?;
+            // A platform counts refusals until one sign-in works. The current one is at hand.
+            if !works && let Some(current) = self.current_secret(&claim).await? {
+                let _ = self.sign_in(&current).await;
+            }
+            (works, "sign-in")
+        };
+        self.verified = Some((claim.epoch, key_id, works));
+        if works {
+            let entry = self.entry("rotation.verified", &claim).detail("surface", surface);
+            self.context.journal(entry).await?;
+        }
+        Ok(())
+    }
+
+    /// One sign-in, counted.
+    pub(super) async fn sign_in(&mut self, secret: &Secret) -> connector::Result<bool> {
+        let kind = self.spec.credential_type.name;
+        match self.connector.probe(&self.object, kind, secret).await? {
+            Probe::Accepted { .. } => {
+                self.refused = 0;
+                Ok(true)
+            }
+            Probe::Refused { class } => {
+                tracing::warn!(slot = self.what, class, "a sign-in is refused");
+                self.refused += 1;
+                self.refusals += 1;
+                Ok(false)
+            }
+        }
+    }
+
+    /// One more refusal locks nobody out.
+    pub(super) fn patience(&self) -> bool {
+        self.refused < u32::from(self.profile.probe.between_successes).max(1)
+    }
+}

@@ -1,0 +1,415 @@
+//! Observe, decide, journal, act; and after anything but a clean success observe again.
+//!
+//! `policy::rotation::next_step` decides; nothing here chooses. The claim in custody is the
+//! write-ahead record and the lock: it is written before the platform is called, so a run that dies
+//! anywhere leaves what the next one needs.
+
+mod claiming;
+mod end;
+mod hold;
+mod issue;
+mod promote;
+mod prove;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use connector::{Children, Connector, ObjectRef, Profile, Refusal};
+use data_encoding::HEXLOWER;
+use domain::{Marker, RealmKey, Secret, realm::digest_of};
+use jiff::Timestamp;
+use ledger::NewEntry;
+use policy::{
+    rotation::{Claim, Goal, Key, Main, Origin, Phase, Step, View, next_step},
+    schedule::later,
+};
+use secrets::{Document, Look};
+
+use crate::{
+    Context, Problem, Revoked,
+    claim::{ClaimDocument, ClaimStore},
+    credential,
+    document::{Meta, matches, secret_in},
+    slot::{Delivery, Sinks, SlotSpec},
+};
+
+pub(crate) use hold::{foreign_realm, further, occupied};
+
+/// More steps than any deed takes: a circle is a fault, not a way.
+const MOST_STEPS: usize = 40;
+/// How often one step is tried whose answer is lost, before the error is told.
+const MOST_TRIES: u32 = 3;
+
+/// One deed on one slot.
+pub(crate) struct Machine<'a> {
+    context: &'a Context,
+    spec: &'a SlotSpec,
+    goal: Goal,
+    reason: &'a str,
+    what: String,
+    tenant: String,
+    connector: Arc<dyn Connector>,
+    object: ObjectRef,
+    profile: &'static Profile,
+    origin: Origin,
+    store: ClaimStore,
+    sinks: Sinks,
+    // What this run has seen and done.
+    claim: Option<ClaimDocument>,
+    listed: BTreeMap<String, Option<String>>,
+    keys: Vec<Key>,
+    complete: bool,
+    memory: Option<(String, u64, Secret)>,
+    mains: Vec<Main>,
+    // What was done counts for the very epoch, and key, that it was done for.
+    verified: Option<(u64, String, bool)>,
+    swept: Option<u64>,
+    proven: Option<u64>,
+    destroyed: Option<u64>,
+    children: BTreeMap<String, Children>,
+    accepted: BTreeSet<String>,
+    /// Refused sign-ins since one worked, and in all.
+    refused: u32,
+    refusals: u32,
+    tries: BTreeMap<String, u32>,
+    revoked: Vec<Revoked>,
+    began: bool,
+    waited: Duration,
+    was_held: Option<bool>,
+}
+
+impl<'a> Machine<'a> {
+    pub(crate) async fn open(
+        context: &'a Context,
+        spec: &'a SlotSpec,
+        goal: Goal,
+        reason: &'a str,
+    ) -> Result<Machine<'a>, Problem> {
+        let what = spec.id.to_string();
+        let tenant = context.tenant(&spec.id.integration.connection).await?;
+        let connector = context.connector(&spec.id.integration.connection).await?;
+        let promises = connector
+            .promises(spec.credential_type.name)
+            .await
+            .map_err(|error| Problem::unreadable(&what, &error))?;
+        let profile = promises.first().map(|promise| promise.profile).ok_or_else(|| {
+            Problem::new("E-ISSUE", "This connection cannot issue such a credential")
+                .detail(format!("{what}: {}", spec.credential_type.name))
+                .next("choose another type of credential")
+        })?;
+        let origin = match profile.origin {
+            connector::Origin::Ours | connector::Origin::OursPublicKey => Origin::Ours,
+            connector::Origin::VendorReadable if !profile.marks => Origin::VendorReadable,
+            connector::Origin::VendorOnce | connector::Origin::VendorReadable => {
+                Origin::VendorMarked
+            }
+        };
+        let store = ClaimStore::open(context, &tenant, &spec.vendor_id, &spec.id).await?;
+        // The anchor is the first by name, and the last to be written.
+        let mut sinks = Sinks::open(context, spec).await?;
+        sinks.0.reverse();
+        Ok(Machine {
+            context,
+            spec,
+            goal,
+            reason,
+            what,
+            tenant,
+            connector,
+            object: credential::object(spec),
+            profile,
+            origin,
+            store,
+            sinks,
+            claim: None,
+            listed: BTreeMap::new(),
+            keys: Vec::new(),
+            complete: false,
+            memory: None,
+            mains: Vec::new(),
+            verified: None,
+            swept: None,
+            proven: None,
+            destroyed: None,
+            children: BTreeMap::new(),
+            accepted: BTreeSet::new(),
+            refused: 0,
+            refusals: 0,
+            tries: BTreeMap::new(),
+            revoked: Vec::new(),
+            began: false,
+            waited: Duration::ZERO,
+            was_held: None,
+        })
+    }
+
+    /// Steps until the goal is reached.
+    pub(crate) async fn run(&mut self) -> Result<(), Problem> {
+        // Each sink has its own steps; waiting for somebody is none.
+        let most = MOST_STEPS + 4 * self.sinks.0.len();
+        let mut steps = 0;
+        while steps < most {
+            let view = self.observe().await?;
+            let step = next_step(&view, self.goal, self.origin);
+            tracing::debug!(slot = self.what, ?step, "next step");
+            match step {
+                Step::Done => return self.settle(&view).await,
+                Step::Hold(why) => return Err(self.hold(&view, why).await),
+                Step::Refuse(why) => return Err(self.refuse(&view, why)),
+                Step::Wait => self.wait().await?,
+                step => {
+                    steps += 1;
+                    self.execute(&view, step).await?;
+                }
+            }
+        }
+        Err(Problem::new("E-NO-END", "A rotation came to no end")
+            .detail(format!("{}: more than {most} steps; nothing is lost.", self.what))
+            .next("nhi ledger show, and tell us what it says"))
+    }
+
+    /// An answer was lost: the next look tells whether it was done. Looking is not repeating; but
+    /// what is lost again and again is told.
+    fn lost(&mut self, step: &str, problem: impl FnOnce() -> Problem) -> Result<(), Problem> {
+        let tries = self.tries.entry(step.to_owned()).or_default();
+        *tries += 1;
+        if *tries >= MOST_TRIES { Err(problem()) } else { Ok(()) }
+    }
+
+    /// What was ended, and who reached the goal if it was not this run.
+    pub(crate) fn done(self) -> (Vec<Revoked>, Option<String>) {
+        let owner = self.claim.map(|document| document.claim.owner);
+        let ours = &self.context.run.id;
+        (self.revoked, owner.filter(|owner| !self.began && owner != ours))
+    }
+
+    /// Claim first, then documents, then the listing: a decision rests on a listing that was asked
+    /// for after the claim was read.
+    async fn observe(&mut self) -> Result<View, Problem> {
+        let (realm, key) = self.context.realm_key()?;
+        self.claim = self.store.read().await?;
+        let mut mains = Vec::new();
+        for (delivery, sink) in &self.sinks.0 {
+            let stored = sink.read(&delivery.path).await?;
+            let document = stored.as_ref().and_then(|stored| stored.document.as_ref());
+            let version = stored.as_ref().map_or(0, |stored| stored.version.number);
+            let occupied = match document {
+                Some(document) => {
+                    let look = sink.look(&delivery.path).await?;
+                    occupied_by_others(realm, &self.what, delivery, document, look.as_ref())
+                }
+                None => None,
+            };
+            // What another incarnation of the integration left is ours to write over, and no more.
+            let now = document
+                .and_then(Meta::of)
+                .filter(|meta| meta.ours(realm, &self.what, &self.spec.vendor_id));
+            let epoch = now.as_ref().map_or(0, |meta| meta.epoch);
+            // What is revoked says that nothing is current.
+            let now = now.as_ref().filter(|meta| !meta.revoked);
+            mains.push(Main {
+                place: delivery.place(),
+                version,
+                generation: now
+                    .filter(|meta| intact(key, self.spec, delivery, document, meta))
+                    .map(|meta| meta.generation),
+                epoch,
+                key_id: now.map(|meta| meta.key_id.clone()),
+                occupied,
+            });
+        }
+        self.mains.clone_from(&mains);
+        let listing = self.connector.credentials(&self.object).await.or_else(|error| {
+            match (&error, self.goal) {
+                // Ended together with its integration, or recreated: none of ours is left there.
+                (connector::Error::Recreated { .. }, Goal::Revoke) => Ok(empty(self.context.now())),
+                (error, Goal::Revoke) if error.refusal() == Some(Refusal::NotFound) => {
+                    Ok(empty(self.context.now()))
+                }
+                _ => Err(Problem::unreadable(&self.what, &error)),
+            }
+        })?;
+        let slot = Marker::slot_of(&self.spec.vendor_id, &self.spec.id.name);
+        self.listed = listing
+            .credentials
+            .iter()
+            .map(|one| (one.key_id.clone(), one.marker.clone()))
+            .collect();
+        self.keys = listing
+            .credentials
+            .into_iter()
+            .map(|one| {
+                let marker = one.marker.as_deref().and_then(Marker::parse);
+                let ours = marker
+                    .filter(|marker| {
+                        marker.realm == realm
+                            && marker.slot == slot
+                            && marker.is_genuine(key, &self.tenant, &self.spec.vendor_id)
+                    })
+                    .map(|marker| (marker.generation, marker.epoch));
+                Key { key_id: one.key_id, ours, live: one.live }
+            })
+            .collect();
+        self.complete = listing.complete;
+        let claim = self.claim.as_ref().map(|document| document.claim.clone());
+        let mine = claim.as_ref().is_some_and(|claim| claim.owner == self.context.run.id);
+        let stale = self
+            .claim
+            .as_ref()
+            .and_then(|document| document.written_at)
+            .is_some_and(|at| self.context.now() >= later(at, self.context.rules.claim_ttl));
+        let epoch = claim.as_ref().map(|claim| claim.epoch);
+        let new = claim.as_ref().and_then(|claim| claim.new.as_ref());
+        let verified = self
+            .verified
+            .as_ref()
+            .filter(|(at, key_id, _)| Some(*at) == epoch && Some(key_id) == new)
+            .map(|(.., works)| *works);
+        let done = |at: Option<u64>| at.is_some() && at == epoch;
+        let (swept, proven, destroyed) =
+            (done(self.swept), done(self.proven), done(self.destroyed));
+        let held = claim.as_ref().is_some_and(|claim| claim.phase == Phase::Held);
+        let was_held = *self.was_held.get_or_insert(held);
+        let known = self.spec.known.as_ref();
+        Ok(View {
+            now: self.context.now(),
+            claim,
+            mine,
+            stale,
+            mains,
+            keys: self.keys.clone(),
+            known: known.map(|(key_id, generation, ..)| (key_id.clone(), *generation)),
+            was_held,
+            complete: self.complete,
+            memory: self.memory.as_ref().map(|(key_id, epoch, _)| (key_id.clone(), *epoch)),
+            verified,
+            patience: self.patience(),
+            ended: self.accepted.clone(),
+            swept,
+            proven,
+            destroyed,
+        })
+    }
+
+    async fn wait(&mut self) -> Result<(), Problem> {
+        if self.waited >= self.context.rules.lock_timeout.to_std() {
+            let owner = self.claim.as_ref().map(|one| one.claim.owner.clone()).unwrap_or_default();
+            return Err(Problem::new("E-BUSY", "Somebody else is at work on this credential")
+                .detail(format!("{}: {owner} is at work and not silent.", self.what))
+                .next("apply again when that run has ended"));
+        }
+        let pause = Duration::from_secs(1);
+        tokio::time::sleep(pause).await;
+        self.waited += pause;
+        Ok(())
+    }
+
+    async fn execute(&mut self, view: &View, step: Step) -> Result<(), Problem> {
+        match step {
+            Step::Begin => self.begin(view).await,
+            Step::TakeOver => self.take_over(view).await,
+            Step::BeginEnding(keys) => self.begin_ending(view, keys).await,
+            Step::Issue => self.issue().await,
+            Step::Store(key_id) => self.store_key(key_id).await,
+            Step::EndOrphan(key_id) | Step::EndNew(key_id) => self.end(&key_id, "orphan").await,
+            Step::Verify => self.verify().await,
+            Step::Promote(place) => self.promote(&place).await,
+            Step::Park => self.park().await,
+            Step::GiveUp => self.change_claim(|claim| claim.phase = Phase::GivingUp, true).await,
+            Step::Fence(place) => self.fence(&place).await,
+            Step::BeginAgain => self.begin_again(view).await,
+            Step::End(key_id) => self.end(&key_id, "retired").await,
+            Step::Sweep => self.sweep().await,
+            Step::Prove => self.prove().await,
+            Step::DestroyPrevious => self.destroy_previous().await,
+            Step::Close => self.close(view).await,
+            Step::Wait | Step::Hold(_) | Step::Refuse(_) | Step::Done => Ok(()),
+        }
+    }
+
+    fn claimed(&self) -> Result<&ClaimDocument, Problem> {
+        self.claim.as_ref().ok_or_else(|| {
+            Problem::new("E-CLAIM", "The document in custody is gone")
+                .detail(format!(
+                    "{}: somebody removed what says how far this credential is.",
+                    self.what
+                ))
+                .next("apply again")
+        })
+    }
+
+    fn rotation_id(&self, generation: u64) -> String {
+        let parts = [self.what.as_str(), &self.spec.vendor_id, &generation.to_string()];
+        HEXLOWER.encode(&digest_of("nhi-rotation/1", &parts)[..8])
+    }
+
+    fn entry(&self, kind: &str, claim: &Claim) -> NewEntry {
+        NewEntry {
+            rotation: Some(self.rotation_id(claim.generation)),
+            generation: Some(claim.generation),
+            epoch: Some(claim.epoch),
+            auth: Some(claim.auth.clone()),
+            ..self.context.entry(kind, &self.what)
+        }
+    }
+
+    /// The goal is reached.
+    async fn settle(&mut self, view: &View) -> Result<(), Problem> {
+        let planned = match self.goal {
+            Goal::Rotate { to, .. } => to,
+            Goal::Retire { at } => at,
+            Goal::Revoke => return Ok(()),
+        };
+        let delivered = view.mains.last().and_then(|main| main.generation);
+        let settled = view.claim.as_ref().filter(|claim| !claim.phase.is_open());
+        let at = delivered.max(settled.map(|claim| claim.generation)).unwrap_or(planned);
+        if at > planned {
+            return Err(further(&self.what, planned, at));
+        }
+        Ok(())
+    }
+}
+
+/// Whether a document still holds the secret that it says it does.
+fn intact(
+    key: &RealmKey,
+    spec: &SlotSpec,
+    delivery: &Delivery,
+    document: Option<&Document>,
+    meta: &Meta,
+) -> bool {
+    let secret =
+        document.and_then(|document| secret_in(spec.credential_type, &delivery.fields, document));
+    secret
+        .is_some_and(|secret| matches(&key.fingerprint(&secret), &meta.fingerprint) != Some(false))
+}
+
+fn empty(now: Timestamp) -> connector::CredentialListing {
+    connector::CredentialListing { credentials: Vec::new(), complete: true, requested_at: now }
+}
+
+/// Whether something of somebody else is where ours should go: `sink-occupied` or `foreign-realm`.
+/// A document that says nothing of itself was ours if its mirror says so: somebody wrote over it.
+pub(crate) fn occupied_by_others(
+    realm: &str,
+    slot: &str,
+    delivery: &Delivery,
+    document: &Document,
+    look: Option<&Look>,
+) -> Option<&'static str> {
+    let says = Meta::of(document);
+    let mirrored = || Some(Meta::from_mirror(&look?.mirror)?.0);
+    match says {
+        Some(meta) if meta.realm != realm => Some("foreign-realm"),
+        Some(meta) => (meta.slot != slot).then_some("sink-occupied"),
+        None if delivery.merge => None,
+        None => match mirrored() {
+            Some(meta) if meta.of_slot(realm, slot) => None,
+            Some(meta) if meta.realm != realm => Some("foreign-realm"),
+            _ => Some("sink-occupied"),
+        },
+    }
+}

@@ -1,0 +1,231 @@
+//! What consumers read: promoted at the version that the claim found, fenced, and put to rest.
+
+use std::collections::BTreeMap;
+
+use domain::Secret;
+use jiff::Timestamp;
+use ledger::{Change as Row, NewEntry};
+use policy::{
+    rotation::{Claim, Goal, Phase, Previous},
+    schedule::later,
+};
+use secrets::{Document, Expect, SinkError};
+use serde_json::json;
+
+use super::Machine;
+use crate::{
+    Problem,
+    document::{META, Meta, compose},
+    drift::schedule_json,
+    journal::moment,
+};
+
+impl Machine<'_> {
+    /// S6: the document that consumers read, at the very version that the claim found.
+    pub(super) async fn promote(&mut self, place: &str) -> Result<(), Problem> {
+        let document = self.claimed()?;
+        let claim = document.claim.clone();
+        let (Some(pending), Some(key_id)) = (&document.pending, &claim.new) else { return Ok(()) };
+        let Some((delivery, sink)) = self.sinks.0.iter().find(|(one, _)| one.place() == place)
+        else {
+            return Ok(());
+        };
+        let (realm, key) = self.context.realm_key()?;
+        let now = self.context.now();
+        let meta = Meta {
+            realm: realm.to_owned(),
+            slot: self.what.clone(),
+            vendor_id: self.spec.vendor_id.clone(),
+            generation: claim.generation,
+            epoch: claim.epoch,
+            key_id: key_id.clone(),
+            fingerprint: key.fingerprint(pending).to_string(),
+            promoted_at: Some(now),
+            previous: self.kept(&claim.previous, now),
+            revoked: false,
+        };
+        let expected = claim.mains.get(place).copied().unwrap_or(0);
+        let keep = match (delivery.merge, expected) {
+            (true, 1..) => sink.read(&delivery.path).await?.and_then(|stored| stored.document),
+            _ => None,
+        };
+        let composed = compose(
+            self.spec.credential_type,
+            &delivery.fields,
+            &self.spec.vendor_id,
+            pending,
+            &meta,
+            keep,
+        );
+        let expect = if expected == 0 { Expect::Nothing } else { Expect::Version(expected) };
+        match sink.write(&delivery.path, &composed, expect).await {
+            Ok(version) => {
+                sink.write_mirror(&delivery.path, &meta.mirror(version.number)).await?;
+                let entry = self
+                    .entry("rotation.promoted", &claim)
+                    .detail("sink", place)
+                    .detail("version", version.number);
+                self.context.journal(entry).await
+            }
+            // Who was faster is seen at the next look, and so is what stands there now.
+            Err(SinkError::Conflict { .. }) => Ok(()),
+            Err(error @ SinkError::Ambiguous { .. }) => self.lost(place, || error.into()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(super) fn at_once(&self) -> bool {
+        matches!(self.goal, Goal::Rotate { at_once: true, .. })
+    }
+
+    /// Earlier keys with the end of their overlap.
+    pub(super) fn kept(&self, previous: &[Previous], now: Timestamp) -> Vec<Previous> {
+        let overlap = match &self.spec.schedule {
+            _ if self.at_once() => domain::Span::ZERO,
+            Some(schedule) => schedule.overlap,
+            None => domain::Span::from_secs(86_400),
+        };
+        previous
+            .iter()
+            .map(|one| Previous { retire_not_before: Some(later(now, overlap)), ..one.clone() })
+            .collect()
+    }
+
+    /// S7: the pending secret leaves custody; earlier keys are kept for their time.
+    pub(super) async fn park(&mut self) -> Result<(), Problem> {
+        let document = self.claimed()?;
+        let version = document.version;
+        let mut claim = document.claim.clone();
+        self.repair_mirrors().await?;
+        claim.previous = self.kept(&claim.previous, self.context.now());
+        claim.current = claim.new.take();
+        claim.phase = if claim.previous.is_empty() { Phase::Free } else { Phase::Parked };
+        claim.known.clear();
+        claim.parked_for_replace = false;
+        if self.write_claim(&claim, None, Some(version)).await?.is_some() {
+            let kind =
+                if claim.phase == Phase::Free { "rotation.closed" } else { "rotation.overlapping" };
+            let mut entry = self.entry(kind, &claim);
+            if let Some(until) = claim.previous.iter().filter_map(|one| one.retire_not_before).max()
+            {
+                entry = entry.detail("retire_not_before", moment(until));
+            }
+            let entry = self.rows(entry, &claim, "current");
+            self.context.note(entry).await;
+        }
+        Ok(())
+    }
+
+    /// A mirror that a crash left behind is repaired before plan reads it.
+    pub(super) async fn repair_mirrors(&self) -> Result<(), Problem> {
+        let (realm, _) = self.context.realm_key()?;
+        for (delivery, sink) in &self.sinks.0 {
+            if let Some(stored) = sink.read(&delivery.path).await?
+                && let Some(meta) = stored.document.as_ref().and_then(Meta::of)
+                && meta.of_slot(realm, &self.what)
+            {
+                let mirror = meta.mirror(stored.version.number);
+                let look = sink.look(&delivery.path).await?;
+                if look.is_none_or(|look| look.mirror != mirror) {
+                    sink.write_mirror(&delivery.path, &mirror).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The slot's rows in the inventory.
+    pub(super) fn rows(&self, entry: NewEntry, claim: &Claim, status: &str) -> NewEntry {
+        let integration = self.spec.id.integration.to_string();
+        let now = self.context.now();
+        let sinks: BTreeMap<&str, String> =
+            self.spec.deliveries.iter().map(|one| (one.name.as_str(), one.place())).collect();
+        let mut entry = entry.change(Row::Slot(ledger::Slot {
+            integration: integration.clone(),
+            name: self.spec.id.name.clone(),
+            generation: claim.generation,
+            epoch: claim.epoch,
+            current: claim.current.clone(),
+            promoted_at: Some(now.as_millisecond()),
+            schedule: self.spec.schedule.as_ref().map(schedule_json),
+            sinks: Some(json!(sinks)),
+            status: status.to_owned(),
+            next_due_at: self
+                .spec
+                .schedule
+                .as_ref()
+                .map(|one| one.first_due(&self.what, now).as_millisecond()),
+        }));
+        let row = |key_id: &str, state: &str| {
+            Row::Credential(ledger::Credential {
+                integration: integration.clone(),
+                slot: Some(self.spec.id.name.clone()),
+                vendor_id: key_id.to_owned(),
+                kind: self.spec.credential_type.name.to_owned(),
+                state: state.to_owned(),
+                ..ledger::Credential::default()
+            })
+        };
+        if let Some(current) = &claim.current {
+            entry = entry.change(row(current, "current"));
+        }
+        for one in &claim.previous {
+            entry = entry.change(row(&one.key_id, "previous"));
+        }
+        entry
+    }
+
+    /// R4: the same content once more, so that a promote that is still on its way finds another
+    /// version; where nothing is current any more, it says so. Where there is nothing yet, a document
+    /// without a secret takes the place.
+    pub(super) async fn fence(&mut self, place: &str) -> Result<(), Problem> {
+        let claim = self.claimed()?.claim.clone();
+        let revoking = claim.phase == Phase::Retiring;
+        let Some((delivery, sink)) = self.sinks.0.iter().find(|(one, _)| one.place() == place)
+        else {
+            return Ok(());
+        };
+        let (realm, _) = self.context.realm_key()?;
+        let stored = sink.read(&delivery.path).await?;
+        let expect =
+            stored.as_ref().map_or(Expect::Nothing, |one| Expect::Version(one.version.number));
+        let document = stored.and_then(|stored| stored.document);
+        let (again, meta) = match document {
+            Some(document) => {
+                match Meta::of(&document).filter(|meta| meta.of_slot(realm, &self.what)) {
+                    Some(meta) => {
+                        let meta = Meta { revoked: meta.revoked || revoking, ..meta };
+                        (document.with(META, Secret::new(meta.to_json())), Some(meta))
+                    }
+                    None => (document, None),
+                }
+            }
+            None => {
+                let meta = Meta {
+                    realm: realm.to_owned(),
+                    slot: self.what.clone(),
+                    vendor_id: self.spec.vendor_id.clone(),
+                    generation: claim.generation,
+                    epoch: claim.epoch,
+                    key_id: String::new(),
+                    fingerprint: String::new(),
+                    promoted_at: None,
+                    previous: Vec::new(),
+                    revoked: true,
+                };
+                (Document::default().with(META, Secret::new(meta.to_json())), Some(meta))
+            }
+        };
+        match sink.write(&delivery.path, &again, expect).await {
+            Ok(version) => {
+                if let Some(meta) = meta {
+                    sink.write_mirror(&delivery.path, &meta.mirror(version.number)).await?;
+                }
+                Ok(())
+            }
+            Err(SinkError::Conflict { .. }) => Ok(()),
+            Err(error @ SinkError::Ambiguous { .. }) => self.lost(place, || error.into()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! How far an ending can be shown.
+
+use connector::Children;
+use domain::Secret;
+use ledger::Change as Row;
+use policy::{
+    proof::{Shown, grade},
+    rotation::{Claim, Previous},
+};
+
+use super::Machine;
+use crate::{
+    Problem, Revoked,
+    document::{Meta, secret_in},
+    journal::moment,
+    proof::{gone_from_listing, rounds},
+};
+
+impl Machine<'_> {
+    /// S12: shows it, within what the platform stands.
+    pub(super) async fn prove(&mut self) -> Result<(), Problem> {
+        let claim = self.claimed()?.claim.clone();
+        let new = self.current_secret(&claim).await?;
+        for one in &claim.previous {
+            let old = self.old_secret(one).await?;
+            let mut refused = false;
+            if let (Some(new), Some(old)) = (&new, &old) {
+                let kind = self.spec.credential_type.name;
+                let spent = self.refusals;
+                let shown =
+                    rounds(&*self.connector, &self.object, kind, self.profile, spent, new, old)
+                        .await;
+                refused = shown.refused;
+                self.refusals += 2 * shown.sent;
+                let entry = self
+                    .entry("probe.round", &claim)
+                    .detail("key", one.key_id.clone())
+                    .detail("rounds", shown.sent)
+                    .detail("says", shown.says);
+                self.context.note(entry).await;
+            }
+            let gone = gone_from_listing(&*self.connector, &self.object, &one.key_id).await;
+            let accepted = self.accepted.contains(&one.key_id);
+            let grade = grade(Shown { refused, gone, accepted });
+            let residual_until = match self.children.get(&one.key_id) {
+                Some(Children::Residual(until)) => *until,
+                _ => None,
+            };
+            let children = match self.children.get(&one.key_id) {
+                Some(Children::None) => "none".to_owned(),
+                Some(Children::Swept(count)) => format!("swept {count}"),
+                Some(Children::Residual(Some(until))) => {
+                    format!("residual until {}", moment(*until))
+                }
+                _ => "unknown".to_owned(),
+            };
+            let entry = self
+                .entry("rotation.proven", &claim)
+                .detail("key", one.key_id.clone())
+                .detail("grade", grade.as_str())
+                .detail("children", children);
+            let entry = entry.change(Row::Credential(ledger::Credential {
+                integration: self.spec.id.integration.to_string(),
+                slot: Some(self.spec.id.name.clone()),
+                vendor_id: one.key_id.clone(),
+                kind: self.spec.credential_type.name.to_owned(),
+                state: "ended".to_owned(),
+                ..ledger::Credential::default()
+            }));
+            self.context.note(entry).await;
+            self.revoked.push(Revoked { key_id: one.key_id.clone(), grade, residual_until });
+        }
+        self.proven = Some(claim.epoch);
+        Ok(())
+    }
+
+    pub(super) async fn current_secret(&self, claim: &Claim) -> Result<Option<Secret>, Problem> {
+        if claim.current.is_none() {
+            return Ok(None);
+        }
+        let Some((delivery, sink)) = self.sinks.0.last() else { return Ok(None) };
+        let stored = sink.read(&delivery.path).await?.and_then(|stored| stored.document);
+        let (realm, _) = self.context.realm_key()?;
+        Ok(stored
+            .filter(|document| {
+                Meta::of(document).is_some_and(|meta| {
+                    !meta.revoked
+                        && meta.ours(realm, &self.what, &self.spec.vendor_id)
+                        && Some(&meta.key_id) == claim.current.as_ref()
+                })
+            })
+            .and_then(|document| secret_in(self.spec.credential_type, &delivery.fields, &document)))
+    }
+
+    pub(super) async fn old_secret(&self, one: &Previous) -> Result<Option<Secret>, Problem> {
+        let Some((delivery, sink)) = self.sinks.0.last() else { return Ok(None) };
+        let Some(version) = self.version_of(one).await? else { return Ok(None) };
+        let document = sink.read_version(&delivery.path, version).await?;
+        Ok(document
+            .and_then(|document| secret_in(self.spec.credential_type, &delivery.fields, &document)))
+    }
+}
