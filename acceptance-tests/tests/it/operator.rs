@@ -5,7 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use acceptance_tests::{Ran, Result, World, core::ran, servers::openbao::ROOT};
+use acceptance_tests::{Ran, Result, World, core::ran};
 use serde_json::{Value, json};
 
 use crate::{BASE, applied, holds, in_world};
@@ -17,7 +17,7 @@ fn nhi(world: &World, folder: &str, words: &[&str]) -> Command {
     for name in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "NHI_CONFIG", "NHI_REALM_KEY"] {
         command.env_remove(name);
     }
-    command.env("BAO_TOKEN", ROOT);
+    command.env("BAO_TOKEN", &world.bao.token);
     command
 }
 
@@ -84,7 +84,7 @@ fn what_init_writes_is_planned_and_applied_and_never_written_over() {
             "the key is told nowhere",
             &told,
         )?;
-        holds(!hcl.contains(ROOT) && hcl.contains("tenant"), "nor the token", &hcl)?;
+        holds(!hcl.contains(&world.bao.token) && hcl.contains("tenant"), "nor the token", &hcl)?;
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;

@@ -1365,7 +1365,7 @@ mod tests {
         let body = br#"{"client_id":"c1","client_name":"old","grant_types":[]}"#;
         let there = Registration::read("a test", body).unwrap();
         let entry = Entry::new("old", BTreeSet::new(), domain::Record::default());
-        let mut found = Found { entry, there };
+        let mut found = Found::new(entry, there);
         let change = Change { name: Some("new".into()), ..Change::default() };
         let members = apply(&mut found, &change).unwrap();
         assert_eq!((&members["client_name"], &members["client_id"]), (&json!("new"), &json!("c1")));

@@ -37,7 +37,8 @@ impl<R: Resource> Registration<R> {
         state.without_unknowns()
     }
 
-    /// The identity of an object that was observed; a part that is unknown is a fault.
+    /// The identity of an object that was observed; a part that is unknown is a fault. A state that
+    /// was moved here may not say yet where its object is: all unknown, it has none before the Read.
     fn identity_of(
         &self,
         state: &Value,
@@ -50,6 +51,9 @@ impl<R: Resource> Registration<R> {
         let unknown = identity.unknown_paths();
         if unknown.is_empty() {
             return Some(identity);
+        }
+        if step == "move" && unknown.len() == identity.as_object().map_or(0, |all| all.len()) {
+            return None;
         }
         let unknown: Vec<String> = unknown.iter().map(ToString::to_string).collect();
         diagnostics.error(
