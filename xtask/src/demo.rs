@@ -57,11 +57,12 @@ impl Demo {
 
     fn core(&self) -> Result<Core> {
         let core = Core::find(self.core.as_deref())?;
-        if core.path.is_file() {
-            Ok(core)
-        } else {
-            Err(format!("--core {}: no such program", core.path.display()))
+        if !core.path.is_file() {
+            return Err(format!("--core {}: no such program", core.path.display()));
         }
+        // It will be run in other folders.
+        let path = std::path::absolute(&core.path).map_err(|error| error.to_string())?;
+        Ok(Core { path })
     }
 
     /// Starts the teller, and ends everything when it is time.
