@@ -134,6 +134,15 @@ fn the_registry_s_pages_are_what_would_be_generated() {
 }
 
 #[test]
+fn each_package_that_could_be_published_carries_the_licence() {
+    let licence = fs::read_to_string(root().join("LICENSE")).unwrap();
+    for package in ["proto", "crates/tfplugin-derive", "crates/tfplugin"] {
+        let own = fs::read_to_string(root().join(package).join("LICENSE")).unwrap_or_default();
+        assert!(own == licence, "{package}/LICENSE is not the LICENSE of the workspace");
+    }
+}
+
+#[test]
 fn a_fault_in_one_call_of_the_released_program_does_not_end_the_others() {
     let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
     let aborts = manifest
