@@ -3,7 +3,8 @@
 
 use std::process::ExitCode;
 
-pub mod mirror;
+pub use acceptance_tests::mirror;
+
 pub mod shell;
 
 /// Tells how a chore ended.
