@@ -8,25 +8,50 @@ use std::time::Duration;
 
 use clap::Subcommand;
 
-use xtask::shell::{Result, cargo, run};
+use xtask::shell::{Result, cargo, root, run};
 
 /// Measure, in release builds.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Bench {
-    /// From process start to the handshake line; the schema; memory at rest; size.
+    /// From process start to the handshake line; memory at rest; size.
     Start,
     /// A plan of many integrations on OpenBao, nothing changed; the core's own floor beside it.
     Plan(plan::Plan),
+    /// MessagePack and JSON, both ways: one credential, and a state of 3,000 resources.
+    Codec,
+    /// One call over the wire and one in process: the schema, and plans in which nothing changes.
+    Rpc,
+    /// Entries that the ledger keeps and verifies in a second, and what is due among a million.
+    Ledger,
 }
 
 impl Bench {
     pub(crate) fn run(self) -> Result<()> {
-        run(&mut cargo(&["build", "--release", "-p", "provider"]))?;
+        let provider = || run(&mut cargo(&["build", "--release", "-p", "provider"]));
         match self {
-            Bench::Start => start::start(),
-            Bench::Plan(plan) => plan.run(),
+            Bench::Start => {
+                provider()?;
+                start::start()
+            }
+            Bench::Plan(plan) => {
+                provider()?;
+                plan.run()
+            }
+            Bench::Codec => example("provider", "measure", &["codec"]),
+            Bench::Rpc => {
+                provider()?;
+                let program = root().join("target/release/terraform-provider-nhi");
+                example("provider", "measure", &["rpc", &program.display().to_string()])
+            }
+            Bench::Ledger => example("ledger-sqlite", "bench", &[]),
         }
     }
+}
+
+/// Runs what a package measures of itself: a release build of its own.
+fn example(package: &str, name: &str, words: &[&str]) -> Result<()> {
+    let mut command = cargo(&["run", "--release", "-p", package, "--example", name, "--"]);
+    run(command.args(words))
 }
 
 /// The middle one of some durations.
