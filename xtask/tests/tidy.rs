@@ -200,6 +200,8 @@ fn diagnostics_guides_and_generated_pages_keep_to_the_words_that_people_know() {
             .into_iter()
             .filter(|path| !path.components().any(|part| part.as_os_str() == "tests")),
     );
+    // The files that landed versions left behind, and their test.
+    sources.retain(|path| path.file_name().is_none_or(|name| name != "golden.rs"));
     for path in sources {
         for literal in literals(&fs::read_to_string(&path).unwrap()) {
             // One word alone is a name: of a setting, a member, a column.

@@ -69,7 +69,7 @@ pub fn schedules(data: &[u8]) {
     for issued in moments {
         let end = schedule.expiry(issued, Some(Timestamp::MAX));
         for now in moments {
-            let _ = schedule.due("bao/openbao_approle/x/default", issued, end, now);
+            let _ = schedule.due("one/app/x/default", issued, end, now);
         }
         let _ = schedule.next_opening(issued);
     }

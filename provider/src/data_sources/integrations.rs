@@ -84,7 +84,7 @@ pub(crate) struct Entry {
     /// Its name there.
     #[tf(computed)]
     pub name: Attr<String>,
-    /// Whether somebody of this realm declared it.
+    /// Whether it is declared in a configuration of ours.
     #[tf(computed)]
     pub managed: Attr<bool>,
     /// Whether its vendor made it.

@@ -29,7 +29,7 @@ use tfplugin::{
 use super::{
     credential_types::CredentialTypes,
     moved,
-    platform_objects::kind,
+    platform_objects::{kind, kinds},
     references::CredentialedIntegration,
     rotation_schedule::{Blackout, Parts, Window, contradictions, schedule},
 };
@@ -540,15 +540,26 @@ fn cannot_rotate(
 /// Whoever asks for another one of what a platform makes once.
 fn never_another(wanted: &CredentialType) -> Diagnostics {
     let mut found = Diagnostics::new();
-    if wanted.profiles.iter().all(|one| one.name == "first-only") {
+    let once = |one: &CredentialType| one.profiles.iter().all(|way| way.name == "first-only");
+    if once(wanted) {
+        let others: Vec<String> = kinds()
+            .map(|(_, kind)| kind.credential_types)
+            .filter(|types| types.iter().any(|one| one.name == wanted.name))
+            .flatten()
+            .filter(|one| !once(one))
+            .map(|one| format!("{} = {{}}", one.name))
+            .collect();
+        let choose = match others.as_slice() {
+            [] => String::new(),
+            _ => format!("choose another type of credential ({}), or ", others.join(" or ")),
+        };
         found.error_at(
             wanted.name,
             "This credential cannot be rotated",
             format!(
-                "The platform makes one {} and never another.\nNext: choose another type of \
-                 credential{}, or replace the integration.\n(E-ROTATE)",
+                "The platform makes one {} and never another.\nNext: {choose}replace the \
+                 integration.\n(E-ROTATE)",
                 wanted.name,
-                if wanted.name == "oauth_client_secret" { " (oauth_private_key = {})" } else { "" },
             ),
         );
     }

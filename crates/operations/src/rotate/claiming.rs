@@ -50,7 +50,7 @@ impl Machine<'_> {
                 None => (released(claim), None),
             };
             if let Err(problem) = self.write_claim(&back, pending.as_ref(), Some(version)).await {
-                tracing::warn!(%problem, "the claim was not given back; it ends by itself");
+                tracing::warn!(%problem, "the credential was not given back in custody; that ends by itself");
             }
             return Err(problem);
         }
@@ -191,7 +191,7 @@ impl Machine<'_> {
     pub(super) async fn release(&mut self, claim: &Claim) {
         let Some(version) = self.claim.as_ref().map(|document| document.version) else { return };
         if let Err(problem) = self.write_claim(&released(claim), None, Some(version)).await {
-            tracing::warn!(%problem, "the claim was not given back; it ends by itself");
+            tracing::warn!(%problem, "the credential was not given back in custody; that ends by itself");
         }
     }
 

@@ -129,12 +129,12 @@ pub(crate) fn occupied(delivery: &Delivery) -> Problem {
 
 /// Another installation governs the same slot, or delivers to the same place.
 pub(crate) fn foreign_realm(delivery: &Delivery) -> Problem {
-    Problem::new("E-FOREIGN-REALM", "Another realm delivers there")
+    Problem::new("E-FOREIGN-REALM", "Another installation delivers there")
         .detail(format!(
-            "{} holds a document that another realm's rotation wrote. Two that write there would cut \
+            "{} holds a document that the rotation of another installation wrote. Two that write there would cut \
              each other's consumers off, so neither does. It was left as it is.",
             delivery.place()
         ))
-        .next("name another path, or give the slot up in the configuration of the other realm")
+        .next("name another path, or give the credential up in the other configuration")
         .at(&["deliver_to", &delivery.name, "path"])
 }

@@ -298,7 +298,7 @@ impl<'a> Machine<'a> {
         if self.waited >= self.context.rules.lock_timeout.to_std() {
             let owner = self.claim.as_ref().map(|one| one.claim.owner.clone()).unwrap_or_default();
             return Err(Problem::new("E-BUSY", "Somebody else is at work on this credential")
-                .detail(format!("{}: {owner} holds the claim and is not silent.", self.what))
+                .detail(format!("{}: {owner} is at work and not silent.", self.what))
                 .next("apply again when that run has ended"));
         }
         let pause = Duration::from_secs(1);
@@ -332,8 +332,11 @@ impl<'a> Machine<'a> {
 
     fn claimed(&self) -> Result<&ClaimDocument, Problem> {
         self.claim.as_ref().ok_or_else(|| {
-            Problem::new("E-CLAIM", "The claim is gone")
-                .detail(format!("{}: somebody removed it from custody.", self.what))
+            Problem::new("E-CLAIM", "The document in custody is gone")
+                .detail(format!(
+                    "{}: somebody removed what says how far this credential is.",
+                    self.what
+                ))
                 .next("apply again")
         })
     }
