@@ -2,6 +2,7 @@
 
 pub mod oidc;
 pub mod openbao;
+pub mod running;
 pub mod scim;
 
 use std::{

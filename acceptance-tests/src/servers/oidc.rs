@@ -2,14 +2,14 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Write},
+    io::Write,
     path::PathBuf,
-    process::{Child, Command, Stdio},
-    time::Duration,
+    process::{Command, Stdio},
 };
 
 use serde_json::{Value, json};
 
+use super::running;
 use crate::{Result, http, tools};
 
 /// The version that the stories were written against.
@@ -23,7 +23,7 @@ const CLIENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/servers/oidc_clie
 /// A running server. It ends with this value, or with the process that started it.
 #[derive(Debug)]
 pub struct Oidc {
-    child: Child,
+    _running: running::Server,
     /// Its port on 127.0.0.1.
     pub port: u16,
 }
@@ -56,34 +56,15 @@ impl Oidc {
     ///
     /// # Errors
     ///
-    /// It cannot be had, or does not answer in time.
+    /// It cannot be had.
     pub fn start() -> Result<Oidc> {
-        let package = package()?;
-        let port = tools::free_port()?;
-        let mut child = Command::new(tools::need("node")?)
-            .arg(HOST)
-            .arg(package)
-            .arg(port.to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|error| format!("node: {error}"))?;
-        let output = child.stdout.take();
-        let server = Oidc { child, port };
-        let output = BufReader::new(output.ok_or("oidc-provider says nothing")?);
-        let (said, heard) = std::sync::mpsc::channel();
-        std::thread::spawn(move || {
-            for line in output.lines().map_while(std::result::Result::ok) {
-                if line == "ready" {
-                    let _ = said.send(());
-                }
-            }
+        let (package, node) = (package()?, tools::need("node")?);
+        let running = running::Server::start("ready", |port| {
+            let mut command = Command::new(&node);
+            command.arg(HOST).arg(&package).arg(port.to_string());
+            command
         });
-        heard
-            .recv_timeout(Duration::from_secs(30))
-            .map_err(|_| "oidc-provider did not answer within 30 seconds")?;
-        Ok(server)
+        Ok(Oidc { port: running.port, _running: running })
     }
 
     /// Its issuer.
@@ -143,12 +124,5 @@ impl Oidc {
             200 => Ok(answer.json),
             status => Err(format!("{method} {path}: {status} {}", answer.json["error"])),
         }
-    }
-}
-
-impl Drop for Oidc {
-    fn drop(&mut self) {
-        drop(self.child.stdin.take());
-        let _ = self.child.wait();
     }
 }

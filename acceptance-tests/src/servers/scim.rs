@@ -1,14 +1,10 @@
 //! `scim2-server` from PyPI: a directory of people and teams.
 
-use std::{
-    net::TcpStream,
-    path::PathBuf,
-    process::{Child, Command, Stdio},
-    time::{Duration, Instant},
-};
+use std::{path::PathBuf, process::Command};
 
 use serde_json::{Value, json};
 
+use super::running;
 use crate::{Result, http, tools};
 
 /// The version that the stories were written against.
@@ -23,7 +19,7 @@ const PATCH: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 /// A running server. It ends with this value, or with the process that started it.
 #[derive(Debug)]
 pub struct Scim {
-    child: Child,
+    _running: running::Server,
     /// Its port on 127.0.0.1.
     pub port: u16,
 }
@@ -52,32 +48,18 @@ impl Scim {
     ///
     /// # Errors
     ///
-    /// It cannot be had, or does not answer in time.
+    /// It cannot be had.
     pub fn start() -> Result<Scim> {
-        let package = package()?;
-        let port = tools::free_port()?;
-        // The shell ends the server when this process is gone, however that comes about.
-        let mut command = Command::new("sh");
-        command.args(["-c", "\"$@\" & server=$!; read -r _; kill $server", "sh"]);
-        command.arg(tools::need("python3")?).arg(package.join("bin/scim2-server"));
-        command.args(["--hostname", "127.0.0.1", "--port", &port.to_string()]);
-        command.args(["--bearer-token", TOKEN]);
-        let child = command
-            .env("PYTHONPATH", &package)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|error| format!("sh: {error}"))?;
-        let server = Scim { child, port };
-        let until = Instant::now() + Duration::from_secs(60);
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            if Instant::now() > until {
-                return Err("scim2-server did not answer within 60 seconds".into());
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        Ok(server)
+        const RUN: &str =
+            "import sys; from scim2_server.testserver.cli import main; sys.exit(main())";
+        let (package, python) = (package()?, tools::need("python3")?);
+        let running = running::Server::start("Serving SCIM", |port| {
+            let mut command = Command::new(&python);
+            command.args(["-c", RUN, "--hostname", "127.0.0.1", "--port", &port.to_string()]);
+            command.args(["--bearer-token", TOKEN]).env("PYTHONPATH", &package);
+            command
+        });
+        Ok(Scim { port: running.port, _running: running })
     }
 
     /// Its address.
@@ -131,12 +113,5 @@ impl Scim {
     /// The server refused.
     pub fn delete(&self, id: &str) -> Result<()> {
         self.office("DELETE", &format!("Users/{id}"), None).map(|_| ())
-    }
-}
-
-impl Drop for Scim {
-    fn drop(&mut self) {
-        drop(self.child.stdin.take());
-        let _ = self.child.wait();
     }
 }

@@ -7,8 +7,7 @@ use std::{
     process::Command,
 };
 
-use acceptance_tests::servers::openbao;
-use connector::conformance::server;
+use acceptance_tests::servers::{openbao, running as server};
 
 /// Its last words before it serves: the dev banner.
 const READY: &str = "Development mode should NOT be used";

@@ -10,7 +10,6 @@ mod integration;
 mod offline;
 mod report;
 mod route;
-pub mod server;
 
 pub use fixture::{Fixture, Token, Wrap};
 pub use report::{Report, Verdict};
