@@ -344,6 +344,7 @@ fn an_overlap_that_was_shortened_ends_the_earlier_credential() {
         holds(world.bao.signs_in(&old)?, "both work", "")?;
         world.write("main.tf", &rotated("2", "1s"))?;
         world.apply()?;
+        std::thread::sleep(std::time::Duration::from_secs(2));
         let said = world.plan()?.expect(2)?;
         holds(said.contains("\"retire_due\" -> \"current\""), "its overlap is over", &said)?;
         world.apply()?;

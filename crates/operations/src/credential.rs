@@ -235,20 +235,39 @@ pub async fn goal_of_create(context: &Context, spec: &SlotSpec) -> Result<Goal, 
     if listing.complete && !listing.credentials.iter().any(|one| one.key_id == key_id && one.live) {
         return Ok(next);
     }
+    Err(slot_exists(spec, claim.generation))
+}
+
+/// Makes the first credential of a slot, or goes on with what a create that failed has begun.
+///
+/// # Errors
+///
+/// As [`carry_out`]; and where another run had it under way and finished it: then it is in the state
+/// of that run.
+pub async fn create_slot(context: &Context, spec: &SlotSpec) -> Result<Outcome, Problem> {
+    let goal = goal_of_create(context, spec).await?;
+    let outcome = carry_out(context, spec, goal, "custody").await?;
+    match outcome.done_by {
+        Some(_) => Err(slot_exists(spec, outcome.generation)),
+        None => Ok(outcome),
+    }
+}
+
+fn slot_exists(spec: &SlotSpec, generation: u64) -> Problem {
     let places: Vec<String> = spec.deliveries.iter().map(crate::Delivery::place).collect();
-    Err(Problem::new("E-SLOT-EXISTS", "This slot already has a live credential")
+    Problem::new("E-SLOT-EXISTS", "This slot already has a live credential")
         .detail(format!(
             "{}, generation {}, delivered to {}.\nIt carries our mark and is in no state \
              that this run has. A second one would leave two owners of one slot.",
             spec.id,
-            claim.generation,
+            generation,
             places.join(", ")
         ))
         .next(format!(
             "terraform import nhi_credential.<NAME> '{}'\n      or, if it should be a second \
              credential, give this resource another name.",
             spec.id
-        )))
+        ))
 }
 
 /// Takes a key that was imported, or moved here from another provider, into custody's books: from

@@ -6,8 +6,8 @@ use connector::{CredentialType, Kind, Profile};
 use domain::{CredentialId, IntegrationId};
 use jiff::Timestamp;
 use operations::{
-    Context, Outcome, Problem, SlotSpec, UNKNOWN_CONNECTION, best_grade, carry_out, declare_slot,
-    find_connection, goal_of_create, goal_of_resume, limits, observe_integration, observe_slot,
+    Context, Outcome, Problem, SlotSpec, UNKNOWN_CONNECTION, best_grade, carry_out, create_slot,
+    declare_slot, find_connection, goal_of_resume, limits, observe_integration, observe_slot,
     park_for_replacement, revoke_first, set_ends, take_over, ways, withdraw,
 };
 use policy::{
@@ -897,8 +897,7 @@ impl Resource for Credential {
             return Err(errors(no_place()).into());
         }
         let spec = SlotSpec { known: None, ..spec };
-        let goal = goal_of_create(&context, &spec).await.map_err(errors)?;
-        let outcome = carry_out(&context, &spec, goal, "custody").await.map_err(errors)?;
+        let outcome = create_slot(&context, &spec).await.map_err(errors)?;
         let told = take_outcome(&mut model, &spec, &outcome);
         Ok(Done::new(model).private(Vec::new()).tell(told))
     }

@@ -214,8 +214,11 @@ impl Scope {
             model.enforcement = "exact".into();
         }
         // Where the platform has room for a record, the reason stands there: a hand on it is drift.
+        let keeps = kind(&id.kind).is_some_and(|(_, kind)| kind.capabilities.keeps_record);
         if let Some(record) = &seen.observed.record {
             model.justification = Attr::from(record.justification.clone());
+        } else if keeps {
+            model.justification = Attr::Null;
         }
         let live: BTreeSet<domain::Scope> =
             seen.observed.scopes.iter().map(|granted| granted.scope.clone()).collect();
