@@ -136,7 +136,9 @@ async fn the_permissions_of_the_readme_are_enough() {
     bao.end(&id, &issued.key_id).await.unwrap();
     bao.sweep(&id, None).await.unwrap();
     bao.delete(&id).await.unwrap();
-    secrets::conformance::assert_conforms(&*ours.sink(), "secret/apps/readme").await;
+    for folder in ["secret/apps/readme", "secret/nhi/readme"] {
+        secrets::conformance::assert_conforms(&*ours.sink(), folder).await;
+    }
 }
 
 #[tokio::test]
