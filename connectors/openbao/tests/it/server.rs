@@ -1,16 +1,8 @@
 //! A real OpenBao in dev mode.
 
-use std::{
-    collections::hash_map::RandomState,
-    hash::{BuildHasher, Hasher},
-    path::Path,
-    process::Command,
-};
+use std::path::Path;
 
 use acceptance_tests::servers::{openbao, running as server};
-
-/// Its last words before it serves: the dev banner.
-const READY: &str = "Development mode should NOT be used";
 
 /// A running server; it ends with this value.
 pub(crate) struct Server {
@@ -35,16 +27,8 @@ impl Server {
     }
 
     fn spawn(scheme: &str, mode: &[String]) -> Server {
-        let root = format!("root-{:016x}", RandomState::new().build_hasher().finish());
-        let program = openbao::program().unwrap();
-        let running = server::Server::start(READY, |port| {
-            let mut command = Command::new(&program);
-            command.arg("server").args(mode).arg("-dev-no-store-token");
-            command.arg(format!("-dev-root-token-id={root}"));
-            command.arg(format!("-dev-listen-address=127.0.0.1:{port}"));
-            command.env_remove("BAO_ADDR").env_remove("VAULT_ADDR");
-            command
-        });
+        let root = openbao::root_token();
+        let running = openbao::run(&root, mode).unwrap();
         let address = format!("{scheme}://127.0.0.1:{}", running.port);
         Server { _running: running, address, root }
     }
