@@ -14,7 +14,7 @@ use policy::rotation::{Claim, Phase, Previous};
 use secrets::{Document, Expect, Look, Mirror, Sink, SinkError};
 use serde_json::{Map, Value, json};
 
-use crate::{Context, Problem, journal::moment};
+use crate::{Context, Problem, SlotSpec, journal::moment};
 
 /// The fields of a claim's document.
 const CLAIM: &str = "claim";
@@ -44,6 +44,12 @@ pub struct ClaimStore {
 }
 
 impl ClaimStore {
+    /// The store of a slot's claim, at the tenant that answers now.
+    pub(crate) async fn of(context: &Context, spec: &SlotSpec) -> Result<ClaimStore, Problem> {
+        let tenant = context.tenant(&spec.id.integration.connection).await?;
+        ClaimStore::open(context, &tenant, &spec.vendor_id, &spec.id).await
+    }
+
     /// The store of a slot's claim.
     pub(crate) async fn open(
         context: &Context,

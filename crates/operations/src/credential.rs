@@ -7,10 +7,11 @@ use secrets::Expect;
 
 use crate::{
     Context, Problem,
+    claim::ClaimStore,
     document::{Meta, compose, matches, secret_in},
     drift::schedule_json,
     observe::object_of,
-    rotate::{Machine, foreign_realm, further, occupied, occupied_by_others},
+    rotate::{Machine, further, occupied, occupied_by_others},
     slot::{PreviousKey, SeenDelivery, Sinks, SlotSpec, observe_slot},
 };
 
@@ -110,8 +111,7 @@ pub async fn revoke_first(
     context.ready().await?;
     let what = spec.id.to_string();
     let planned = spec.known.as_ref().map_or(0, |(_, generation, ..)| *generation);
-    let tenant = context.tenant(&spec.id.integration.connection).await?;
-    let store = crate::claim::ClaimStore::open(context, &tenant, &spec.vendor_id, &spec.id).await?;
+    let store = ClaimStore::of(context, spec).await?;
     if let Some(claim) = store.read().await?.map(|document| document.claim)
         && !claim.phase.is_open()
         && claim.generation > planned
@@ -174,10 +174,8 @@ async fn repair_copies(context: &Context, spec: &SlotSpec) -> Result<(), Problem
         };
         if let Some(document) = &keep {
             let look = sink.look(&delivery.path).await?;
-            match occupied_by_others(realm, &what, delivery, document, look.as_ref()) {
-                Some("foreign-realm") => return Err(foreign_realm(delivery)),
-                Some(_) => return Err(occupied(delivery)),
-                None => {}
+            if let Some(why) = occupied_by_others(realm, &what, delivery, document, look.as_ref()) {
+                return Err(occupied(why, delivery));
             }
         }
         let keep = keep.filter(|_| delivery.merge);
@@ -206,8 +204,7 @@ pub(crate) fn object(spec: &SlotSpec) -> connector::ObjectRef {
 ///
 /// `E-SLOT-EXISTS`: a finished generation is there, and nobody parked it.
 pub async fn goal_of_create(context: &Context, spec: &SlotSpec) -> Result<Goal, Problem> {
-    let tenant = context.tenant(&spec.id.integration.connection).await?;
-    let store = crate::claim::ClaimStore::open(context, &tenant, &spec.vendor_id, &spec.id).await?;
+    let store = ClaimStore::of(context, spec).await?;
     let Some(document) = store.read().await? else {
         return Ok(Goal::Rotate { to: 1, at_once: false });
     };
@@ -282,8 +279,7 @@ pub async fn take_over(context: &Context, spec: &SlotSpec) -> Result<(), Problem
         return Ok(());
     }
     context.ready().await?;
-    let tenant = context.tenant(&spec.id.integration.connection).await?;
-    let store = crate::claim::ClaimStore::open(context, &tenant, &spec.vendor_id, &spec.id).await?;
+    let store = ClaimStore::of(context, spec).await?;
     if store.read().await?.is_some() {
         return Ok(());
     }
@@ -356,8 +352,7 @@ pub async fn declare_slot(context: &Context, spec: &SlotSpec) -> Result<(), Prob
 ///
 /// Custody cannot be read.
 pub async fn goal_of_resume(context: &Context, spec: &SlotSpec, at: u64) -> Result<Goal, Problem> {
-    let tenant = context.tenant(&spec.id.integration.connection).await?;
-    let store = crate::claim::ClaimStore::open(context, &tenant, &spec.vendor_id, &spec.id).await?;
+    let store = ClaimStore::of(context, spec).await?;
     let to = store.read().await?.map_or(at.max(1), |document| {
         // All that there was is being ended, and the slot is still wanted.
         let gone = is_ending(&document.claim) && document.claim.current.is_none();
@@ -378,8 +373,7 @@ fn is_ending(claim: &policy::rotation::Claim) -> bool {
 /// Custody cannot be written: then the caller ends it first, and says so.
 pub async fn park_for_replacement(context: &Context, spec: &SlotSpec) -> Result<(), Problem> {
     context.ready().await?;
-    let tenant = context.tenant(&spec.id.integration.connection).await?;
-    let store = crate::claim::ClaimStore::open(context, &tenant, &spec.vendor_id, &spec.id).await?;
+    let store = ClaimStore::of(context, spec).await?;
     let Some(document) = store.read().await? else { return Ok(()) };
     let claim = policy::rotation::Claim { parked_for_replace: true, ..document.claim };
     store.write(&claim, document.pending.as_ref(), Some(document.version)).await?;

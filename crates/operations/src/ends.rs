@@ -21,8 +21,7 @@ pub async fn set_ends(
         return Ok(());
     }
     context.ready().await?;
-    let tenant = context.tenant(&spec.id.integration.connection).await?;
-    let store = ClaimStore::open(context, &tenant, &spec.vendor_id, &spec.id).await?;
+    let store = ClaimStore::of(context, spec).await?;
     let Some(document) = store.read().await? else { return Ok(()) };
     if document.claim.phase.is_open() {
         return Ok(());

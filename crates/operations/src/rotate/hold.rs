@@ -88,8 +88,7 @@ pub(super) fn held_problem(what: &str, why: &str, place: Option<&str>, sinks: &S
         "sink-occupied" | "foreign-realm" => {
             let place = place.and_then(|place| sinks.0.iter().find(|(one, _)| one.place() == place));
             match place.or(sinks.0.first()) {
-                Some((delivery, _)) if why == "foreign-realm" => foreign_realm(delivery),
-                Some((delivery, _)) => occupied(delivery),
+                Some((delivery, _)) => occupied(why, delivery),
                 None => Problem::new("E-SINK-OCCUPIED", "Something else is there already"),
             }
         }
@@ -116,8 +115,11 @@ pub(super) fn held_problem(what: &str, why: &str, place: Option<&str>, sinks: &S
     }
 }
 
-/// A document that is not ours is where ours should go.
-pub(crate) fn occupied(delivery: &Delivery) -> Problem {
+/// A document that is not ours is where ours should go: `sink-occupied` or `foreign-realm`.
+pub(crate) fn occupied(why: &str, delivery: &Delivery) -> Problem {
+    if why == "foreign-realm" {
+        return foreign_realm(delivery);
+    }
     Problem::new("E-SINK-OCCUPIED", "Something else is there already")
         .detail(format!(
             "{} holds a document that no rotation of ours wrote. It was left as it is.",
@@ -128,7 +130,7 @@ pub(crate) fn occupied(delivery: &Delivery) -> Problem {
 }
 
 /// Another installation governs the same slot, or delivers to the same place.
-pub(crate) fn foreign_realm(delivery: &Delivery) -> Problem {
+fn foreign_realm(delivery: &Delivery) -> Problem {
     Problem::new("E-FOREIGN-REALM", "Another installation delivers there")
         .detail(format!(
             "{} holds a document that the rotation of another installation wrote. Two that write there would cut \

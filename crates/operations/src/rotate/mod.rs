@@ -36,7 +36,7 @@ use crate::{
     slot::{Delivery, Sinks, SlotSpec},
 };
 
-pub(crate) use hold::{foreign_realm, further, occupied};
+pub(crate) use hold::{further, occupied};
 
 /// More steps than any deed takes: a circle is a fault, not a way.
 const MOST_STEPS: usize = 40;
