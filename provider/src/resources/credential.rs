@@ -31,6 +31,7 @@ use super::{
     moved,
     platform_objects::{kind, kinds},
     references::CredentialedIntegration,
+    replacement::{half, is_half_of, is_slot_note, slot_note},
     rotation_schedule::{Blackout, Parts, Window, contradictions, schedule},
 };
 use crate::{
@@ -463,35 +464,6 @@ fn work_of(prior: &CredentialModel, planned: &CredentialModel) -> (Work, &'stati
     }
 }
 
-/// What the create half of a replacement leaves for its delete half.
-pub(crate) fn half(id: &str, credential_type: Option<&CredentialType>) -> Vec<u8> {
-    let credential_type = credential_type.map(|one| one.name);
-    serde_json::json!({ "half": "create", "slot": id, "type": credential_type })
-        .to_string()
-        .into_bytes()
-}
-
-/// Whether the note is of a replacement of this slot by the same type. Two types need not live
-/// side by side: a client that signs in with a secret takes no keys.
-pub(crate) fn is_half_of(private: &[u8], id: &str, credential_type: &str) -> bool {
-    serde_json::from_slice::<serde_json::Value>(private).is_ok_and(|value| {
-        let word = |name: &str| value.get(name).and_then(|word| word.as_str());
-        word("half") == Some("create")
-            && word("slot") == Some(id)
-            && word("type").is_none_or(|one| one == credential_type)
-    })
-}
-
-/// What every plan of an existing slot leaves, so that the other half of a replacement knows itself.
-fn slot_note(id: &str) -> Vec<u8> {
-    serde_json::json!({ "slot": id }).to_string().into_bytes()
-}
-
-fn is_slot_note(private: &[u8]) -> bool {
-    serde_json::from_slice::<serde_json::Value>(private)
-        .is_ok_and(|value| value.get("slot").is_some() && value.get("half").is_none())
-}
-
 /// The kind of an id; from one whose key is unknown yet the kind still shows.
 fn kind_of(id: &Attr<String>) -> Option<&'static Kind> {
     let name = match id {
@@ -840,7 +812,7 @@ impl Resource for Credential {
                     tell_limits(profile, &mut told);
                     plan_create(planned);
                     let wanted = kind_of(&reference.id).and_then(|kind| type_of(config, kind));
-                    private = planned.id.as_deref().map(|id| half(id, wanted));
+                    private = planned.id.as_deref().map(|id| half(id, wanted.map(|one| one.name)));
                 }
                 Some(prior) => {
                     let before = prior.integration.value().cloned().unwrap_or_default();
@@ -1004,7 +976,11 @@ impl Resource for Credential {
                     ),
             )
         })?;
-        if is_half_of(&request.planned_private, &spec.id.to_string(), spec.credential_type.name) {
+        if is_half_of(
+            &request.planned_private,
+            &spec.id.to_string(),
+            Some(spec.credential_type.name),
+        ) {
             park_for_replacement(&context, &spec).await.map_err(errors)?;
             let mut told = Diagnostics::new();
             told.warning(
@@ -1098,13 +1074,7 @@ fn plan_update(prior: &CredentialModel, planned: &mut CredentialModel, work: Wor
             if prior.secret_held != true {
                 planned.secret_held = Attr::unknown_not_null();
             }
-            planned.key_id = Attr::unknown_not_null();
-            planned.generation = Attr::unknown_not_null();
-            planned.fingerprint = Attr::unknown();
-            planned.issued_at = Attr::unknown();
-            planned.expires_at = Attr::unknown();
-            planned.previous = Attr::unknown();
-            planned.last_revocation = Attr::unknown();
+            leave_open(planned);
             for one in planned.deliver_to.value_mut().into_iter().flat_map(BTreeMap::values_mut) {
                 one.version = Attr::unknown();
                 if one.status != "delivered" {
@@ -1137,13 +1107,7 @@ fn plan_update(prior: &CredentialModel, planned: &mut CredentialModel, work: Wor
         Work::Resume => {
             planned.status = "current".into();
             planned.secret_held = Attr::Value(true);
-            planned.key_id = Attr::unknown_not_null();
-            planned.generation = Attr::unknown_not_null();
-            planned.fingerprint = Attr::unknown();
-            planned.issued_at = Attr::unknown();
-            planned.expires_at = Attr::unknown();
-            planned.previous = Attr::unknown();
-            planned.last_revocation = Attr::unknown();
+            leave_open(planned);
         }
         Work::Rotate { at_once } => {
             let generation = prior.generation.value().copied().unwrap_or(0);
@@ -1179,6 +1143,17 @@ fn plan_update(prior: &CredentialModel, planned: &mut CredentialModel, work: Wor
             };
         }
     }
+}
+
+/// Which credential it will be, and of which generation, becomes known during apply.
+fn leave_open(planned: &mut CredentialModel) {
+    planned.key_id = Attr::unknown_not_null();
+    planned.generation = Attr::unknown_not_null();
+    planned.fingerprint = Attr::unknown();
+    planned.issued_at = Attr::unknown();
+    planned.expires_at = Attr::unknown();
+    planned.previous = Attr::unknown();
+    planned.last_revocation = Attr::unknown();
 }
 
 /// What decides over a secret here, is known of what is there, and is not known any more.

@@ -8,5 +8,6 @@ pub(crate) mod moved;
 pub(crate) mod owner;
 pub(crate) mod platform_objects;
 pub(crate) mod references;
+mod replacement;
 pub(crate) mod rotation_schedule;
 pub(crate) mod scope;

@@ -21,9 +21,9 @@ use tfplugin::{
 
 use super::{
     applied::Applied,
-    credential::{half, is_half_of},
     platform_objects::kind,
     references::ScopedIntegration,
+    replacement::{half, is_half_of},
 };
 use crate::{
     diagnostics::{
@@ -590,7 +590,7 @@ impl Resource for Scope {
             )
         })?;
         let context = self.shared.context().map_err(errors)?;
-        let replaced = is_half_of(&request.planned_private, model.id.text(), "");
+        let replaced = is_half_of(&request.planned_private, model.id.text(), None);
         park_scopes(&context, &id, reference.vendor_id.as_deref(), replaced)
             .await
             .map_err(errors)?;
