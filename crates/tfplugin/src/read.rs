@@ -37,23 +37,18 @@ impl<R: Resource> Registration<R> {
         state.without_unknowns()
     }
 
-    /// The identity of an object that was observed; a part that is unknown is a fault. A state that
-    /// was moved here may not say yet where its object is: all unknown, it has none before the Read.
-    fn identity_of(
-        &self,
-        state: &Value,
-        step: &str,
-        diagnostics: &mut Diagnostics,
-    ) -> Option<Value> {
+    /// What identifies an object in this state, as far as it says.
+    fn identity_in(&self, state: &Value) -> Option<Value> {
         let identities = self.identity.as_ref()?;
         let state = model::from_nullable::<R::Model>(state.clone()).ok().flatten()?;
-        let identity = (identities.of)(&self.resource, &state);
+        Some((identities.of)(&self.resource, &state))
+    }
+
+    /// The identity of an object that was observed; a part that is unknown is a fault.
+    fn complete(identity: Value, step: &str, diagnostics: &mut Diagnostics) -> Option<Value> {
         let unknown = identity.unknown_paths();
         if unknown.is_empty() {
             return Some(identity);
-        }
-        if step == "move" && unknown.len() == identity.as_object().map_or(0, |all| all.len()) {
-            return None;
         }
         let unknown: Vec<String> = unknown.iter().map(ToString::to_string).collect();
         diagnostics.error(
@@ -149,7 +144,9 @@ impl<R: Resource> Registration<R> {
 
     fn keep_identity(&self, response: &mut ReadResponse) {
         let Some(identities) = &self.identity else { return };
-        let identity = self.identity_of(&response.state, "read", &mut response.diagnostics);
+        let identity = self
+            .identity_in(&response.state)
+            .and_then(|identity| Self::complete(identity, "read", &mut response.diagnostics));
         let Some(identity) = identity else { return };
         match &response.identity {
             Some(stored) if !nothing(stored) && !identities.mutable => {
@@ -201,7 +198,9 @@ impl<R: Resource> Registration<R> {
                 if self.identity.is_some() {
                     response.identity =
                         request.identity.filter(|identity| !nothing(identity)).or_else(|| {
-                            self.identity_of(&response.state, "import", &mut response.diagnostics)
+                            self.identity_in(&response.state).and_then(|identity| {
+                                Self::complete(identity, "import", &mut response.diagnostics)
+                            })
                         });
                 }
                 self.judge(
@@ -305,8 +304,17 @@ impl<R: Resource> Registration<R> {
                 response.state =
                     self.observed(model::to_value(&state), "move", &mut response.diagnostics);
                 response.private = private.unwrap_or_default();
-                response.identity =
-                    self.identity_of(&response.state, "move", &mut response.diagnostics);
+                // A state that was moved here may not say yet where its object is: then it has no
+                // identity before the Read.
+                response.identity = self
+                    .identity_in(&response.state)
+                    .filter(|identity| {
+                        let parts = identity.as_object().map_or(0, |all| all.len());
+                        identity.unknown_paths().len() < parts
+                    })
+                    .and_then(|identity| {
+                        Self::complete(identity, "move", &mut response.diagnostics)
+                    });
                 self.judge(
                     || laws::check_import(&self.schema, &response.state),
                     response.identity.as_ref(),
