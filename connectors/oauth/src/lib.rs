@@ -1,7 +1,7 @@
 //! Any OAuth 2.0 authorization server with dynamic client registration.
 //!
 //! `api` holds their words; `tables` what is known offline, `scope` the grammar, `key` keys of ours,
-//! `keyring` the documents that the registration tokens are kept in, `client` the clients.
+//! `keyring` the documents that the registration tokens are kept in, `client` the clients, a file a deed.
 
 #![warn(clippy::disallowed_methods)]
 

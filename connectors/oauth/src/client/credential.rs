@@ -1,0 +1,156 @@
+//! Credentials of a client: keys of ours beside each other, or the one client secret.
+
+use connector::{
+    Ended, Error, IssueRequest, Issued, ObjectRef, Promise, Refusal, Result, port::unsupported,
+};
+use domain::{ObservedCredential, Secret};
+use serde_json::{Value, json};
+
+use super::{Clients, THE_SECRET, refuse, unexpected};
+use crate::{
+    key,
+    tables::{ADD_OURS, CLIENT_SECRET, FIRST_ONLY, KEY_PROFILES, PRIVATE_KEY, SECRET_PROFILES},
+};
+
+impl Clients {
+    pub(super) async fn ways(&self, credential_type: &str) -> Result<Vec<Promise>> {
+        let metadata = self.metadata().await?;
+        let has = |all: &Option<Vec<String>>, wanted: &str| {
+            all.as_ref().is_none_or(|all| all.iter().any(|one| one == wanted))
+        };
+        let profiles: &'static [connector::Profile] = match credential_type {
+            PRIVATE_KEY
+                if has(&metadata.token_endpoint_auth_methods_supported, "private_key_jwt")
+                    && has(&metadata.token_endpoint_auth_signing_alg_values_supported, "ES256") =>
+            {
+                &KEY_PROFILES
+            }
+            CLIENT_SECRET
+                if has(&metadata.token_endpoint_auth_methods_supported, "client_secret_basic") =>
+            {
+                &SECRET_PROFILES
+            }
+            _ => &[],
+        };
+        Ok(profiles.iter().map(|profile| Promise { profile, because: None }).collect())
+    }
+
+    pub(super) async fn issue_credential(
+        &self,
+        object: &ObjectRef,
+        request: IssueRequest<'_>,
+    ) -> Result<Issued> {
+        if request.expires_at.is_some_and(|end| end <= self.clock.now()) {
+            return Err(refuse("issue", Refusal::Invalid, "a credential cannot end in the past"));
+        }
+        let _held = self.hold(&object.key).await;
+        let mut found = self.existing(object).await?;
+        let mut members = found.there.members.clone();
+        let issued = |key_id: &str, secret: Option<Secret>, already_there| Issued {
+            key_id: key_id.to_owned(),
+            secret,
+            issued_at: None,
+            expires_at: None,
+            already_there,
+        };
+        match (request.profile, request.secret) {
+            (ADD_OURS, Some(secret)) => {
+                let jwk = key::public(secret, request.marker)?;
+                let mut keys = found.there.keys();
+                if let Some(there) = keys.iter().find(|one| key::same(one, &jwk)) {
+                    return Ok(issued(&key::id_of(there), None, true));
+                }
+                if found.there.method().starts_with("client_secret") {
+                    return Err(refuse(
+                        "issue",
+                        Refusal::Conflict,
+                        "the client signs in with a client secret; end that before it gets keys",
+                    ));
+                }
+                keys.push(jwk);
+                let keys: Vec<Value> = keys.into_iter().map(Value::Object).collect();
+                members.insert("jwks".into(), json!({ "keys": keys }));
+                members.insert("token_endpoint_auth_method".into(), json!("private_key_jwt"));
+                members.insert("token_endpoint_auth_signing_alg".into(), json!("ES256"));
+                self.put(&mut found, members).await?;
+                let there = found.there.keys().iter().any(|one| key::id_of(one) == request.marker);
+                match there {
+                    true => Ok(issued(request.marker, None, false)),
+                    false => {
+                        Err(unexpected("issue", "the server took the key and does not show it"))
+                    }
+                }
+            }
+            (FIRST_ONLY, None) => {
+                // An answer was lost: the registration still shows what was made.
+                if found.there.method().starts_with("client_secret")
+                    && let Some(secret) = found.there.secret.take()
+                {
+                    return Ok(issued(THE_SECRET, Some(secret), true));
+                }
+                if found.there.method() != "none" {
+                    return Err(Error::Unsupported {
+                        platform: "oauth",
+                        what: "issue a second client secret: the server keeps the first for ever. Replace \
+                               the integration, or use a private key",
+                    });
+                }
+                members.insert("token_endpoint_auth_method".into(), json!("client_secret_basic"));
+                self.put(&mut found, members).await?;
+                let secret = found.there.secret.take();
+                match secret {
+                    Some(secret) => Ok(issued(THE_SECRET, Some(secret), false)),
+                    None => Err(unexpected("issue", "the server made no client secret")),
+                }
+            }
+            _ => unsupported("oauth", "issue in this way"),
+        }
+    }
+
+    pub(super) async fn find_credential(
+        &self,
+        object: &ObjectRef,
+        credential_type: &str,
+        secret: &Secret,
+    ) -> Result<Option<ObservedCredential>> {
+        let found = self.seen(object).await?;
+        let id = match credential_type {
+            PRIVATE_KEY => {
+                let jwk = key::public(secret, "")?;
+                found.there.keys().iter().find(|one| key::same(one, &jwk)).map(key::id_of)
+            }
+            _ => (found.secret().as_ref() == Some(secret)).then(|| THE_SECRET.to_owned()),
+        };
+        let all = found.credentials();
+        Ok(id.and_then(|id| all.into_iter().find(|one| one.key_id == id)))
+    }
+
+    pub(super) async fn end_credential(&self, object: &ObjectRef, key_id: &str) -> Result<Ended> {
+        let _held = self.hold(&object.key).await;
+        let Some(mut found) = self.found(object).await? else { return Ok(Ended::AlreadyGone) };
+        if !found.credentials().iter().any(|one| one.key_id == key_id) {
+            return Ok(Ended::AlreadyGone);
+        }
+        let mut members = found.there.members.clone();
+        let keys: Vec<Value> = found
+            .there
+            .keys()
+            .into_iter()
+            .filter(|one| key::id_of(one) != key_id)
+            .map(Value::Object)
+            .collect();
+        if key_id == THE_SECRET || keys.is_empty() {
+            members.insert("token_endpoint_auth_method".into(), json!("none"));
+            members.remove("token_endpoint_auth_signing_alg");
+            members.remove("jwks");
+        }
+        if key_id != THE_SECRET && !keys.is_empty() {
+            members.insert("jwks".into(), json!({ "keys": keys }));
+        }
+        self.put(&mut found, members).await?;
+        match found.credentials().iter().any(|one| one.key_id == key_id) {
+            false => Ok(Ended::Now),
+            true => Err(unexpected("end", "the server took the change and still shows it")),
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! A client as it was read: what the server shows joined with what its document wants.
+
+use std::collections::BTreeSet;
+
+use domain::{
+    GrantedScope, LastUsed, ObservedCredential, ObservedIntegration, Scope, Secret, Settings,
+    settings::Setting,
+};
+
+use super::THE_SECRET;
+use crate::{
+    api::Registration,
+    key,
+    keyring::{Entry, Wanted},
+    scope,
+    tables::{CLIENT, CLIENT_SECRET, PRIVATE_KEY},
+};
+
+/// A client as it was read, with its document.
+pub(super) struct Found {
+    pub(super) entry: Entry,
+    /// What the document wanted when it was read.
+    pub(super) stood: Wanted,
+    pub(super) there: Registration,
+}
+
+impl Found {
+    pub(super) fn new(entry: Entry, there: Registration) -> Found {
+        Found { stood: entry.wanted.clone(), entry, there }
+    }
+
+    /// The client secret as far as it is known.
+    pub(super) fn secret(&self) -> Option<Secret> {
+        let known = self.there.secret.as_ref().or(self.entry.secret.as_ref());
+        known.map(Secret::duplicate)
+    }
+
+    /// Neither a way to sign in nor one to get a token.
+    pub(super) fn is_bare(&self) -> bool {
+        self.there.method() == "none" && self.there.grants().is_empty()
+    }
+
+    pub(super) fn has_credential(&self) -> bool {
+        match self.there.method() {
+            "none" => false,
+            "private_key_jwt" => {
+                !self.there.keys().is_empty() || self.there.text("jwks_uri").is_some()
+            }
+            _ => true,
+        }
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.there.texts("grant_types").is_empty()
+    }
+
+    fn scopes(&self) -> BTreeSet<GrantedScope> {
+        match self.there.text("scope") {
+            Some(text) => text
+                .split(' ')
+                .filter(|one| !one.is_empty())
+                .map(|one| GrantedScope::standing(Scope::canonical(one)))
+                .collect(),
+            // No scope named and a way to get a token: the server sets no limit.
+            None if !self.there.grants().is_empty() => {
+                BTreeSet::from([GrantedScope::standing(Scope::canonical(scope::UNLIMITED))])
+            }
+            None => BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn credentials(&self) -> Vec<ObservedCredential> {
+        let one =
+            |key_id: String, credential_type: &str, marker: Option<String>| ObservedCredential {
+                key_id,
+                credential_type: credential_type.to_owned(),
+                marker,
+                issued_at: None,
+                expires_at: None,
+                last_used: LastUsed::Unknown,
+                live: true,
+                settings: Settings::default(),
+            };
+        let mut all: Vec<_> = self
+            .there
+            .keys()
+            .iter()
+            .map(|jwk| {
+                let id = key::id_of(jwk);
+                let marker = id.starts_with("nhi1-").then(|| id.clone());
+                one(id, PRIVATE_KEY, marker)
+            })
+            .collect();
+        if self.there.method().starts_with("client_secret") {
+            all.push(one(THE_SECRET.to_owned(), CLIENT_SECRET, None));
+        }
+        all.sort_by(|a, b| a.key_id.cmp(&b.key_id));
+        all
+    }
+
+    pub(super) fn observed(&self) -> ObservedIntegration {
+        let live = self.there.grants();
+        let scopes = self.scopes();
+        let should_be_open = self.has_credential() && !scopes.is_empty();
+        // Closed for want of scopes or a credential, the wanted grant types are in the keyring.
+        let grants = if live.is_empty() { self.entry.wanted.grants.clone() } else { live.clone() };
+        let mut settings = Settings::default().with("grant_types", Setting::Texts(grants));
+        for name in ["redirect_uris", "post_logout_redirect_uris"] {
+            let uris = self.there.texts(name);
+            if !uris.is_empty() {
+                settings = settings.with(name, Setting::Texts(uris.into_iter().collect()));
+            }
+        }
+        ObservedIntegration {
+            kind: CLIENT.to_owned(),
+            key: self.entry.client_id.clone(),
+            vendor_id: self.entry.client_id.clone(),
+            name: self.there.text("client_name").unwrap_or(&self.entry.name).to_owned(),
+            settings,
+            record: Some(self.entry.wanted.record.clone()),
+            enabled: if should_be_open { !live.is_empty() } else { self.entry.wanted.enabled },
+            parked: !should_be_open,
+            scopes,
+            builtin: false,
+            credentials: Some(self.credentials()),
+            gaps: Vec::new(),
+        }
+    }
+}

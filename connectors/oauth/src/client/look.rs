@@ -1,0 +1,178 @@
+//! Looking at clients, and keeping the token that comes with an answer.
+
+use connector::{Connector, Error, ObjectRef, Refusal, Result, transport::Request};
+use domain::{Gap, GapExtent, Observation};
+
+use super::{Clients, bearer, found::Found, metadata::origin, refuse, unexpected};
+use crate::{
+    api::{Registration, refused},
+    keyring::{Entry, Phase},
+    tables::CLIENT,
+};
+
+impl Clients {
+    /// Takes what an answer says of how the client is managed. Whether it is news.
+    pub(super) fn adopt(entry: &mut Entry, now: &Registration) -> bool {
+        let id = now.text("client_id");
+        if id.is_some_and(|id| !entry.client_id.is_empty() && id != entry.client_id) {
+            return false;
+        }
+        let mut news = false;
+        if let Some(token) = now.token.as_ref().filter(|token| **token != entry.token) {
+            entry.token = token.duplicate();
+            news = true;
+        }
+        // Only on the same host: we would send the token nowhere else.
+        if let Some(uri) = now.uri.as_ref().filter(|uri| **uri != entry.uri)
+            && (entry.uri.is_empty() || origin(uri) == origin(&entry.uri))
+        {
+            entry.uri.clone_from(uri);
+            news = true;
+        }
+        news
+    }
+
+    /// Looks at a client. A token that comes with the answer is kept before anything else is made of
+    /// it (RFC 7592 §3): it is the only one from then on. The caller holds the client's lock.
+    pub(super) async fn look(&self, entry: &mut Entry) -> Result<Registration> {
+        let request = Request::get(entry.uri.clone(), "{registration_client_uri}")
+            .header("Authorization", bearer(&entry.token));
+        let what = request.what();
+        let answer = self.send(request).await?;
+        let read = Registration::read(&what, &answer.body);
+        if let Ok(now) = &read
+            && Self::adopt(entry, now)
+        {
+            entry.turns = true;
+            let tenant = &self.metadata().await?.issuer;
+            self.keyring()?.keep(tenant, entry).await?;
+        }
+        match answer.status {
+            200 => {}
+            401 => return Err(lost(&what, entry)),
+            403 => {
+                return Err(refuse(
+                    &what,
+                    Refusal::Forbidden,
+                    format!(
+                        "status 403: the server does not let client {:?} be read",
+                        entry.client_id
+                    ),
+                ));
+            }
+            _ => return Err(refused(&what, &answer, false)),
+        }
+        let found = read?;
+        match found.text("client_id") {
+            None => Err(unexpected(&what, "a registration without a client_id")),
+            Some(id) if entry.client_id.is_empty() || id == entry.client_id => Ok(found),
+            Some(_) => Err(unexpected(&what, "another client answers under this registration")),
+        }
+    }
+
+    /// The client that is meant, as it is now. The caller holds its lock.
+    pub(super) async fn found(&self, object: &ObjectRef) -> Result<Option<Found>> {
+        let Some(mut entry) = self.entry(object).await? else {
+            return Err(Error::Configuration(format!(
+                "custody of connection {:?} has no document for client {:?}: without its \
+                 registration token nothing can be told of it",
+                self.connection, object.key
+            )));
+        };
+        if entry.phase == Phase::Deleted {
+            return Ok(None);
+        }
+        if let Some(expected) = &object.vendor_id
+            && *expected != entry.client_id
+        {
+            return Err(Error::Recreated {
+                what: format!("{CLIENT} {:?}", object.name),
+                expected: expected.clone(),
+                found: entry.client_id,
+            });
+        }
+        let there = match self.look(&mut entry).await {
+            // Another process changed it between our two looks: the document has the new token.
+            Err(error) if error.refusal() == Some(Refusal::Unauthorized) => {
+                match self.entry(object).await? {
+                    Some(newer) if newer.token != entry.token => {
+                        entry = newer;
+                        self.look(&mut entry).await?
+                    }
+                    _ => return Err(error),
+                }
+            }
+            other => other?,
+        };
+        Ok(Some(Found::new(entry, there)))
+    }
+
+    pub(super) async fn existing(&self, object: &ObjectRef) -> Result<Found> {
+        let found = self.found(object).await?;
+        found.ok_or_else(|| refuse("client", Refusal::NotFound, "we deleted this client"))
+    }
+
+    /// The client that is meant, while nobody else of this process is at it.
+    pub(super) async fn seen(&self, object: &ObjectRef) -> Result<Found> {
+        let _held = self.hold(&object.key).await;
+        self.existing(object).await
+    }
+
+    pub(super) async fn all_known(&self) -> Result<Observation> {
+        let requested_at = self.clock.now();
+        let tenant = self.tenant().await?;
+        let (entries, broken) = self.keyring()?.all().await?;
+        let mut gaps = vec![Gap {
+            extent: GapExtent::Unlistable,
+            cause: "OAuth has no listing of clients: only those in custody are known".into(),
+        }];
+        gaps.extend(
+            broken
+                .into_iter()
+                .map(|cause| Gap { extent: GapExtent::Page("custody".into()), cause }),
+        );
+        let mut integrations = Vec::new();
+        for entry in entries {
+            if entry.client_id.is_empty() {
+                if entry.phase == Phase::Creating {
+                    gaps.push(Gap {
+                        extent: GapExtent::Object(entry.name),
+                        cause: "a registration was begun and its answer is lost: if the server made a client, \
+                                it is parked, and nobody can find it"
+                            .into(),
+                    });
+                }
+                continue;
+            }
+            let object = ObjectRef {
+                kind: CLIENT.to_owned(),
+                key: entry.client_id.clone(),
+                vendor_id: None,
+                name: entry.name.clone(),
+            };
+            let _held = self.hold(&object.key).await;
+            match self.found(&object).await {
+                Ok(Some(found)) => integrations.push(found.observed()),
+                Ok(None) => {}
+                Err(error) => gaps.push(Gap {
+                    extent: GapExtent::Object(entry.client_id),
+                    cause: error.to_string(),
+                }),
+            }
+        }
+        integrations.sort_by(|a, b| (&a.kind, &a.key).cmp(&(&b.kind, &b.key)));
+        Ok(Observation { tenant, requested_at, integrations, gaps })
+    }
+}
+
+pub(super) fn lost(what: &str, entry: &Entry) -> Error {
+    refuse(
+        what,
+        Refusal::Unauthorized,
+        format!(
+            "status 401: the registration token of client {:?} is not accepted: the client was deleted, or \
+             its management is lost. Ask the server's administrator for a new token, or register a successor",
+            entry.client_id
+        ),
+    )
+}

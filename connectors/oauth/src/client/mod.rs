@@ -1,0 +1,232 @@
+//! Clients as integrations: registered, read, changed as whole objects, their tokens kept.
+//!
+//! A file a deed; `found` is a client as it was read.
+
+mod change;
+mod create;
+mod credential;
+mod delete;
+mod found;
+mod look;
+mod metadata;
+mod notes;
+mod sign_in;
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex},
+};
+
+use async_trait::async_trait;
+use connector::{
+    Change, Children, Clock, Connector, CredentialListing, Ended, Error, IssueRequest, Issued,
+    NewIntegration, ObjectRef, Platform, Probe, Promise, Refusal, Result, Want,
+    port::unsupported,
+    transport::{Answer, Request, Transport},
+};
+use domain::{Observation, ObservedCredential, ObservedIntegration, Secret, Settings};
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+use crate::{
+    api::Metadata,
+    key,
+    keyring::{Entry, Keyring},
+    tables::PRIVATE_KEY,
+};
+
+/// The key id of the one client secret.
+const THE_SECRET: &str = "client_secret";
+
+/// Clients of one server.
+#[derive(Debug)]
+pub(crate) struct Clients {
+    platform: &'static dyn Platform,
+    connection: String,
+    address: String,
+    initial: Option<Secret>,
+    keyring: Option<Keyring>,
+    transport: Arc<dyn Transport>,
+    clock: Arc<dyn Clock>,
+    metadata: OnceCell<Metadata>,
+    /// One at a time for each client: a change replaces the whole object and the token.
+    locks: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+}
+
+fn unexpected(what: &str, message: impl Into<String>) -> Error {
+    Error::UnexpectedAnswer { what: what.to_owned(), message: message.into() }
+}
+
+fn refuse(what: &str, refusal: Refusal, message: impl Into<String>) -> Error {
+    Error::Refused { what: what.to_owned(), refusal, message: message.into(), retry_after: None }
+}
+
+fn texts(all: impl IntoIterator<Item = String>) -> Value {
+    Value::Array(all.into_iter().map(Value::String).collect())
+}
+
+fn setting(settings: &Settings, name: &str) -> BTreeSet<String> {
+    settings.texts(name).cloned().unwrap_or_default()
+}
+
+fn bearer(token: &Secret) -> Secret {
+    Secret::new(format!("Bearer {}", token.expose().trim()))
+}
+
+impl Clients {
+    pub(crate) fn new(
+        platform: &'static dyn Platform,
+        connection: String,
+        address: String,
+        initial: Option<Secret>,
+        keyring: Option<Keyring>,
+        transport: Arc<dyn Transport>,
+        clock: Arc<dyn Clock>,
+    ) -> Clients {
+        Clients {
+            platform,
+            connection,
+            address,
+            initial,
+            keyring,
+            transport,
+            clock,
+            metadata: OnceCell::new(),
+            locks: Mutex::default(),
+        }
+    }
+
+    /// Waits until nobody of this process is at a client, named by its id, or by its name while it
+    /// is made.
+    async fn hold(&self, key: &str) -> tokio::sync::OwnedMutexGuard<()> {
+        let lock = {
+            let mut locks = self.locks.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            locks.entry(key.to_owned()).or_default().clone()
+        };
+        lock.lock_owned().await
+    }
+
+    fn keyring(&self) -> Result<&Keyring> {
+        self.keyring.as_ref().ok_or_else(|| {
+            Error::Configuration(format!(
+                "connection {:?} needs `custody`: the token that manages a client changes with every \
+                 change and has to be kept. `nhi init` sets it up",
+                self.connection
+            ))
+        })
+    }
+
+    async fn send(&self, request: Request) -> Result<Answer> {
+        let what = request.what();
+        self.transport.send(request).await.map_err(|error| {
+            if error.read_only {
+                return refuse(&what, Refusal::ReadOnly, error.message);
+            }
+            Error::Unreachable { what, message: error.message, outcome: error.outcome }
+        })
+    }
+
+    /// The document of the client that is meant.
+    async fn entry(&self, object: &ObjectRef) -> Result<Option<Entry>> {
+        let keyring = self.keyring()?;
+        let tenant = &self.metadata().await?.issuer;
+        let named = keyring.read(tenant, &object.name).await?;
+        match named.filter(|entry| entry.client_id == object.key) {
+            Some(entry) => Ok(Some(entry)),
+            None => keyring.find(&object.key).await,
+        }
+    }
+}
+
+#[async_trait]
+impl Connector for Clients {
+    fn platform(&self) -> &'static dyn Platform {
+        self.platform
+    }
+
+    async fn tenant(&self) -> Result<String> {
+        Ok(self.metadata().await?.issuer.clone())
+    }
+
+    async fn list(&self, _: Want) -> Result<Observation> {
+        self.all_known().await
+    }
+
+    async fn read(&self, object: &ObjectRef, _: Want) -> Result<Option<ObservedIntegration>> {
+        let _held = self.hold(&object.key).await;
+        Ok(self.found(object).await?.map(|found| found.observed()))
+    }
+
+    async fn create(&self, new: &NewIntegration) -> Result<ObservedIntegration> {
+        self.register(new).await
+    }
+
+    async fn modify(&self, object: &ObjectRef, change: &Change) -> Result<ObservedIntegration> {
+        self.change(object, change).await
+    }
+
+    async fn delete(&self, object: &ObjectRef) -> Result<Ended> {
+        self.unregister(object).await
+    }
+
+    async fn credentials(&self, object: &ObjectRef) -> Result<CredentialListing> {
+        let requested_at = self.clock.now();
+        let found = self.seen(object).await?;
+        // Keys behind an address of somebody else's are not in the registration.
+        let complete = found.there.text("jwks_uri").is_none();
+        Ok(CredentialListing { credentials: found.credentials(), complete, requested_at })
+    }
+
+    async fn promises(&self, credential_type: &str) -> Result<Vec<Promise>> {
+        self.ways(credential_type).await
+    }
+
+    fn choose_secret(&self, credential_type: &str, _: &Settings, _: &str) -> Result<Secret> {
+        match credential_type {
+            PRIVATE_KEY => key::generate(),
+            _ => unsupported("oauth", "take a client secret of ours"),
+        }
+    }
+
+    async fn issue(&self, object: &ObjectRef, request: IssueRequest<'_>) -> Result<Issued> {
+        self.issue_credential(object, request).await
+    }
+
+    async fn find(
+        &self,
+        object: &ObjectRef,
+        credential_type: &str,
+        secret: &Secret,
+    ) -> Result<Option<ObservedCredential>> {
+        self.find_credential(object, credential_type, secret).await
+    }
+
+    async fn end(&self, object: &ObjectRef, key_id: &str) -> Result<Ended> {
+        self.end_credential(object, key_id).await
+    }
+
+    async fn sweep(&self, object: &ObjectRef, _: Option<&str>) -> Result<Children> {
+        // Tokens that others minted cannot be enumerated. How long one of ours was to live is known.
+        let life = self.entry(object).await?.and_then(|entry| entry.token_life);
+        let end = life.map(jiff::SignedDuration::from_secs);
+        let end = end.and_then(|life| self.clock.now().checked_add(life).ok());
+        Ok(end.map_or(Children::Unknown, |end| Children::Residual(Some(end))))
+    }
+
+    async fn probe(
+        &self,
+        object: &ObjectRef,
+        credential_type: &str,
+        secret: &Secret,
+    ) -> Result<Probe> {
+        self.try_secret(object, credential_type, secret).await
+    }
+
+    fn random_like(&self, credential_type: &str, secret: &Secret) -> Result<Secret> {
+        sign_in::random_like(credential_type, secret)
+    }
+
+    async fn notes(&self) -> Vec<String> {
+        self.weaknesses().await
+    }
+}
