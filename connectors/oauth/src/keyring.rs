@@ -55,7 +55,7 @@ pub(crate) struct Entry {
     pub(crate) client_id: String,
     pub(crate) uri: String,
     pub(crate) token: Secret,
-    /// A client secret that the server made unasked, until it is of no use any more.
+    /// A client secret that came with an answer, until the server shows it to whoever asks.
     pub(crate) secret: Option<Secret>,
     pub(crate) wanted: Wanted,
     /// How many seconds its tokens live, once one was seen.
@@ -233,7 +233,7 @@ impl Keyring {
                 Err(Error::Keyring(SinkError::Conflict { .. } | SinkError::Ambiguous { .. })) => {
                     // Our own lost write, or somebody's hand: ours is the newer token in any case.
                     if let Ok(Some(there)) = self.read(tenant, &entry.name).await {
-                        if there.token == entry.token && there.phase == entry.phase {
+                        if there.document() == entry.document() {
                             entry.version = there.version;
                             return Ok(());
                         }
@@ -251,3 +251,26 @@ impl Keyring {
 
 #[cfg(test)]
 mod golden;
+
+#[cfg(test)]
+mod tests {
+    use secrets::{Fault, MemorySink};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_must_not_be_lost_is_there_although_the_first_write_of_it_was() {
+        let sink = Arc::new(MemorySink::new());
+        let keyring = Keyring::new(sink.clone(), "nhi/keyring");
+        let mut entry = Entry::new("x", BTreeSet::new(), Record::default());
+        entry.token = Secret::new("token");
+        entry.phase = Phase::Settled;
+        keyring.write("tenant", &mut entry).await.unwrap();
+        // The same token in the same phase, and a secret that nobody has yet.
+        entry.secret = Some(Secret::new("made unasked"));
+        sink.fail([Fault::RequestLost]);
+        keyring.keep("tenant", &mut entry).await.unwrap();
+        let there = keyring.read("tenant", "x").await.unwrap().unwrap();
+        assert_eq!(there.secret, entry.secret);
+    }
+}

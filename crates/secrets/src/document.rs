@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 const RAW: char = '\u{0}';
 
 /// A document's fields. Every value is held as a secret, whether it is one or not.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct Document(pub BTreeMap<String, Secret>);
 
 impl Document {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use connector::{Change, ObjectRef, Refusal, Result, port::unsupported, transport::Request};
-use domain::{ObservedIntegration, Secret, settings::Setting};
+use domain::{ObservedIntegration, settings::Setting};
 use serde_json::{Map, Value, json};
 
 use super::{Clients, bearer, found::Found, look::lost, refuse, setting, texts, unexpected};
@@ -77,6 +77,10 @@ impl Clients {
     ) -> Result<()> {
         let tenant = self.metadata().await?.issuer.clone();
         let keyring = self.keyring()?.clone();
+        if found.there.secret.is_some() {
+            // The server shows it to whoever asks: a copy of ours is of no use.
+            found.entry.secret = None;
+        }
         close_or_open(&found.entry, &mut members);
         if members == found.there.members {
             found.entry.phase = Phase::Settled;
@@ -92,27 +96,22 @@ impl Clients {
         }
         done?;
         found.stood = found.entry.wanted.clone();
-        let after = found.there.secret.as_ref().map(Secret::duplicate);
         if !found.there.method().starts_with("client_secret") {
             if found.entry.secret.take().is_some() {
                 keyring.write(&tenant, &mut found.entry).await?;
             }
             return Ok(());
         }
-        match (before, after) {
-            (Some(before), Some(after)) if before != after => {
-                found.entry.secret = Some(after);
-                keyring.keep(&tenant, &mut found.entry).await?;
-                Err(unexpected(
-                    "PUT {registration_client_uri}",
-                    format!(
-                        "the server took the change of client {:?} and made another client secret: the one \
-                         that was delivered does not work any more. The new one is kept in custody, beside \
-                         the token that manages the client. Replace the credential, best by a private key",
-                        found.entry.client_id
-                    ),
-                ))
-            }
+        match (before, found.secret()) {
+            (Some(before), Some(after)) if before != after => Err(unexpected(
+                "PUT {registration_client_uri}",
+                format!(
+                    "the server took the change of client {:?} and made another client secret: the one \
+                     that was delivered does not work any more. The new one is not lost, and the next \
+                     apply delivers it",
+                    found.entry.client_id
+                ),
+            )),
             _ => Ok(()),
         }
     }
@@ -176,8 +175,8 @@ impl Clients {
         Ok(())
     }
 
-    /// Replaces the whole object once: the intent is durable before, the new token right after, and
-    /// then what is in force is asked anew, since some servers answer what was sent.
+    /// Replaces the whole object once: the intent is durable before, a new token or secret right after,
+    /// and then what is in force is asked anew, since some servers answer what was sent.
     async fn replace(&self, found: &mut Found, members: &Map<String, Value>) -> Result<()> {
         let tenant = self.metadata().await?.issuer.clone();
         let keyring = self.keyring()?.clone();
@@ -190,7 +189,13 @@ impl Clients {
         let what = request.what();
         let answer = self.send(request).await?;
         let read = Registration::read(&what, &answer.body);
-        let news = read.as_ref().is_ok_and(|now| Self::adopt(&mut found.entry, now));
+        let mut news = read.as_ref().is_ok_and(|now| Self::adopt(&mut found.entry, now));
+        // It may be shown here and never again.
+        let secret = read.as_ref().ok().and_then(|now| now.secret.as_ref());
+        if let Some(secret) = secret.filter(|secret| found.secret().as_ref() != Some(*secret)) {
+            found.entry.secret = Some(secret.duplicate());
+            news = true;
+        }
         let accepted = (200..300).contains(&answer.status);
         if news || accepted {
             found.entry.phase = Phase::Settled;
@@ -209,12 +214,8 @@ impl Clients {
                 _ => refused(&what, &answer, true),
             });
         }
-        let secret = read?.secret;
-        let there = self.look(&mut found.entry).await.map_err(|error| error.after_change(&what))?;
-        found.there = there;
-        if found.there.secret.is_none() {
-            found.there.secret = secret;
-        }
+        found.there =
+            self.look(&mut found.entry).await.map_err(|error| error.after_change(&what))?;
         Ok(())
     }
 }

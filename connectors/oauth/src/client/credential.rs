@@ -84,7 +84,7 @@ impl Clients {
             (FIRST_ONLY, None) => {
                 // An answer was lost: the registration still shows what was made.
                 if found.there.method().starts_with("client_secret")
-                    && let Some(secret) = found.there.secret.take()
+                    && let Some(secret) = found.secret()
                 {
                     return Ok(issued(THE_SECRET, Some(secret), true));
                 }
@@ -97,8 +97,7 @@ impl Clients {
                 }
                 members.insert("token_endpoint_auth_method".into(), json!("client_secret_basic"));
                 self.put(&mut found, members).await?;
-                let secret = found.there.secret.take();
-                match secret {
+                match found.secret() {
                     Some(secret) => Ok(issued(THE_SECRET, Some(secret), false)),
                     None => Err(unexpected("issue", "the server made no client secret")),
                 }

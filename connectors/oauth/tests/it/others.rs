@@ -229,6 +229,30 @@ async fn a_secret_that_a_server_makes_unasked_is_told_and_not_lost() {
 }
 
 #[tokio::test]
+async fn a_secret_that_only_the_answer_to_a_change_shows_survives_a_look_that_fails() {
+    let world = World::new();
+    let object = world.client().await;
+    world.connect().modify(&object, &scopes(&["tickets:read"])).await.unwrap();
+    let hides = Odd { hides_secret: true, ..Odd::default() };
+    world.server.be(Odd { blind_after_put: true, ..hides.clone() });
+    assert_eq!(world.issue(&object).await.unwrap_err().outcome(), Outcome::Ambiguous);
+    world.server.be(hides);
+    let issued = world.issue(&object).await.unwrap();
+    assert!(issued.already_there, "it was made once");
+    let secret = issued.secret.unwrap();
+    assert!(matches!(world.probe(&object, &secret).await, Probe::Accepted { .. }));
+}
+
+#[tokio::test]
+async fn a_change_that_is_answered_with_nothing_is_read_back() {
+    let world = World::new();
+    let object = world.client().await;
+    world.server.be(Odd { answers_nothing: true, ..Odd::default() });
+    let now = world.connect().modify(&object, &scopes(&["tickets:read"])).await.unwrap();
+    assert_eq!(Some(now.scopes), scopes(&["tickets:read"]).scopes);
+}
+
+#[tokio::test]
 async fn a_server_that_forgets_nothing_is_found_out_by_use_and_a_control() {
     let world = World::new();
     let object = world.client().await;

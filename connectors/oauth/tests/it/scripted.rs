@@ -50,6 +50,8 @@ pub(crate) struct Odd {
     pub(crate) blind_after_put: bool,
     /// A DELETE is refused.
     pub(crate) keeps_clients: bool,
+    /// A PUT is answered without a body, and the registration token stays.
+    pub(crate) answers_nothing: bool,
     /// A revoked token goes on.
     pub(crate) revokes_nothing: bool,
 }
@@ -264,6 +266,10 @@ impl State {
                     return (403, json!({"error": "access_denied"}));
                 }
                 self.put = true;
+                if self.odd.answers_nothing {
+                    self.take(client, asked);
+                    return (204, Value::Null);
+                }
                 client.token = self.next("token");
                 self.take(client, asked);
                 (200, self.shown(id, client, false))
