@@ -160,10 +160,14 @@ fn scan_lists_what_nobody_declared_for_people_programs_and_imports() {
     });
 }
 
+fn verdict(world: &World, code: i32) -> Result<String> {
+    world.nhi(&["ledger", "verify"])?.expect(code)
+}
+
 #[test]
-fn a_ledger_that_somebody_changed_is_found_out() {
+fn a_ledger_that_somebody_changed_is_found_out_and_salvaged() {
     applied(|world| {
-        world.nhi(&["ledger", "verify"])?.expect(0)?;
+        verdict(world, 0)?;
         const TAMPER: &str = "
 import sqlite3, sys
 ledger = sqlite3.connect(sys.argv[1])
@@ -177,10 +181,20 @@ ledger.commit()
             let mut python = Command::new(acceptance_tests::tools::need("python3")?);
             python.args(["-c", TAMPER]).arg(world.folder.join("nhi.db")).args([before, after]);
             ran(&mut python)?.expect(0)?;
-            let said = world.nhi(&["ledger", "verify"])?.expect(4)?;
+            let said = verdict(world, 4)?;
             holds(said.contains("Not sound") && said.contains("Next:"), "it is told", &said)?;
         }
         // History is in doubt; what is declared and what is there are not.
+        world.plan_is_empty()?;
+        // And what the command names puts an end to the doubt.
+        let said = verdict(world, 4)?;
+        holds(said.contains("nhi ledger salvage"), "a way out is named", &said)?;
+        let said = world.nhi(&["ledger", "salvage"])?.expect(0)?;
+        holds(said.contains("lost") && said.contains("nhi.db-damaged-"), "it says what", &said)?;
+        let said = verdict(world, 0)?;
+        holds(said.contains("Sound") && said.contains("lost"), "and goes on saying so", &said)?;
+        let said = world.nhi(&["ledger", "salvage"])?.expect(0)?;
+        holds(said.contains("nothing to salvage"), "once is enough", &said)?;
         world.plan_is_empty()
     });
 }

@@ -15,6 +15,7 @@ pub use config::{
 };
 pub use context::{Environment, Loaded, load, tenant_of};
 pub use discover::{FILE_NAME, FileError, Found, discover, read};
+pub use ledger_sqlite::Salvaged;
 pub use platforms::{kind, platform, platforms, third_party};
 pub use policy_file::read_rules;
 pub use process::hide_memory;

@@ -16,6 +16,7 @@ use crate::{
 pub(crate) enum Ledger {
     Show(Show),
     Verify(Verify),
+    Salvage(Salvage),
 }
 
 /// How a result is printed.
@@ -71,10 +72,23 @@ pub(crate) struct Verify {
     format: Format,
 }
 
+/// Take over what is sound of a damaged ledger into a new file, and say what is lost.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  nhi ledger salvage
+
+Entries that cannot be read, or do not agree with the chain, are left out; an entry of the new file
+says which. The damaged file stays beside it.
+
+Exit codes: 0 done, or nothing to do · 1 could not")]
+pub(crate) struct Salvage {}
+
 impl Ledger {
     pub(crate) async fn run(self, config: Option<&str>, output: &Output) -> Result<Exit, Problem> {
-        let ledger = wiring::load(config)?.ledger(true)?;
+        let loaded = wiring::load(config)?;
+        let ledger = loaded.ledger(true)?;
         match self {
+            Ledger::Salvage(_) => salvage(&loaded, &*ledger, output).await,
             Ledger::Show(show) => show.run(&*ledger, output).await,
             Ledger::Verify(verify) => verify.run(&*ledger, output).await,
         }
@@ -192,17 +206,67 @@ fn more(entry: &Entry) -> String {
     if parts.is_empty() { String::new() } else { format!(" {}", styled(DIM, &parts.join(" "))) }
 }
 
+/// Everything that can be wrong with a ledger.
+async fn verified(ledger: &dyn ledger::Ledger) -> Result<Verification, ledger::Error> {
+    let mut found = ledger.verify(Range::ALL).await?;
+    // Rows that were edited by hand beside the chain.
+    match ledger.compare().await {
+        Ok(differences) => found.problems.extend(differences),
+        // What cannot be read any more was found above, and must not hide the rest of it.
+        Err(_) if !found.is_sound() => {}
+        Err(error) => return Err(error),
+    }
+    if let (None, Some(what)) = (&found.remedy, found.problems.first()) {
+        let wrong = ledger::Error::Damaged { place: ledger.place(), what: what.clone() };
+        found.remedy = Some(wrong.remedy());
+    }
+    Ok(found)
+}
+
+async fn salvage(
+    loaded: &wiring::Loaded,
+    ledger: &dyn ledger::Ledger,
+    output: &Output,
+) -> Result<Exit, Problem> {
+    let progress = output.progress("reading");
+    // What cannot even be looked at may still be salvaged.
+    if verified(ledger).await.is_ok_and(|found| found.is_sound()) {
+        drop(progress);
+        output.line(&format!("Sound, so there is nothing to salvage ({})", ledger.place()));
+        return Ok(Exit::Clean);
+    }
+    // It must not be open when it is moved.
+    ledger.close().await?;
+    let done = loaded.salvage(concat!("nhi/", env!("CARGO_PKG_VERSION")))?;
+    drop(progress);
+    let Some(done) = done else { return Ok(Exit::Clean) };
+    output.line(&format!(
+        "{} {} entries kept, {} ({})",
+        styled(GREEN, "Salvaged:"),
+        done.kept,
+        told(&done.lost),
+        ledger.place(),
+    ));
+    output.line(&format!("The damaged file is now {}", done.aside.display()));
+    Ok(Exit::Clean)
+}
+
+/// Which entries are lost, in words.
+fn told(lost: &[(u64, u64)]) -> String {
+    if lost.is_empty() {
+        return "none lost".to_owned();
+    }
+    let runs = lost.iter().map(|(from, to)| match from == to {
+        true => from.to_string(),
+        false => format!("{from}-{to}"),
+    });
+    format!("lost {}", runs.collect::<Vec<_>>().join(", "))
+}
+
 impl Verify {
     async fn run(self, ledger: &dyn ledger::Ledger, output: &Output) -> Result<Exit, Problem> {
         let progress = output.progress("hashing");
-        let mut found = ledger.verify(Range::ALL).await?;
-        // Rows that were edited by hand beside the chain.
-        match ledger.compare().await {
-            Ok(differences) => found.problems.extend(differences),
-            // What cannot be read any more was found above, and must not hide the rest of it.
-            Err(_) if !found.is_sound() => {}
-            Err(error) => return Err(error.into()),
-        }
+        let found = verified(ledger).await?;
         let head = ledger.head().await?;
         drop(progress);
         match self.format {
@@ -223,6 +287,7 @@ fn report(found: &Verification, head: &ledger::Head) -> Value {
             "size": point.size, "root": point.root.to_string(), "head": point.head.to_string(),
         })),
         "problems": found.problems,
+        "lost": found.lost,
         "remedy": found.remedy,
     })
 }
@@ -235,6 +300,9 @@ fn print(found: &Verification, head: &ledger::Head, place: &str, output: &Output
             found.entries,
             short(&head.hash.to_string()),
         ));
+        if !found.lost.is_empty() {
+            output.line(&format!("  {} (a salvage says so)", told(&found.lost)));
+        }
         return;
     }
     output.line(&format!("{} {place}", styled(RED, "Not sound:")));
