@@ -22,6 +22,11 @@ pub(crate) fn warning(problem: &Problem) -> Diagnostic {
     at(Diagnostic::warning(problem.summary, problem.body()), &problem.attribute)
 }
 
+/// Tells what the run has to say about itself.
+pub(crate) fn tell_notices(context: &Context, told: &mut Diagnostics) {
+    context.notices.take().iter().for_each(|notice| told.push(warning(notice)));
+}
+
 fn at(diagnostic: Diagnostic, attribute: &[String]) -> Diagnostic {
     if attribute.is_empty() {
         return diagnostic;

@@ -23,11 +23,14 @@ pub(crate) fn make(connection: &Connection, at: i64) -> rusqlite::Result<Option<
         .as_ref()
         .and_then(|(checkpoint, peaks)| thawed(checkpoint.size, peaks))
         .unwrap_or_default();
-    let mut select =
-        connection.prepare_cached("SELECT body, hash FROM entry WHERE seq > ?1 ORDER BY seq")?;
+    let mut select = connection
+        .prepare_cached("SELECT body, hash, seq FROM entry WHERE seq > ?1 ORDER BY seq")?;
     let mut rows = select.query([frontier.size()])?;
     let mut head = newest.as_ref().map(|(checkpoint, _)| checkpoint.head);
     while let Some(row) = rows.next()? {
+        if !fill(&mut frontier, row.get(2)?) {
+            return Ok(None);
+        }
         frontier.push(row.get_ref(0)?.as_blob()?);
         head = Some(Hash(row.get(1)?));
     }
@@ -37,12 +40,37 @@ pub(crate) fn make(connection: &Connection, at: i64) -> rusqlite::Result<Option<
     }
     let made = Checkpoint { size: frontier.size(), at, root: frontier.root(), head };
     let peaks: Vec<u8> = frontier.peaks().iter().flat_map(|peak| peak.0).collect();
+    keep(connection, &made, &peaks)?;
+    Ok(Some(made))
+}
+
+/// Keeps one with its frontier.
+pub(crate) fn keep(
+    connection: &Connection,
+    made: &Checkpoint,
+    frontier: &[u8],
+) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
             "INSERT INTO checkpoint (size, at, root, head, frontier) VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
-        .execute(params![made.size, made.at, made.root.0, made.head.0, peaks])?;
-    Ok(Some(made))
+        .execute(params![made.size, made.at, made.root.0, made.head.0, frontier])?;
+    Ok(())
+}
+
+/// More missing entries in a row than these are not stated over: a number can be forged, and each
+/// takes time.
+const HOLE_MAX: u64 = 1 << 20;
+
+/// Puts a leaf of zeros in the place of each entry that is missing before number `seq`, so that a
+/// later one keeps its place in the tree; false if that is too many.
+pub(crate) fn fill(frontier: &mut Frontier, seq: u64) -> bool {
+    let missing = seq.saturating_sub(frontier.size() + 1);
+    if missing > HOLE_MAX {
+        return false;
+    }
+    (0..missing).for_each(|_| frontier.push_leaf(Hash::ZERO));
+    true
 }
 
 /// All, oldest first.
@@ -53,7 +81,8 @@ pub(crate) fn all(connection: &Connection) -> rusqlite::Result<Vec<Checkpoint>> 
         .collect()
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<Checkpoint> {
+/// One, from its first four columns.
+pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<Checkpoint> {
     Ok(Checkpoint {
         size: row.get(0)?,
         at: row.get(1)?,

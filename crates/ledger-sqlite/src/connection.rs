@@ -7,7 +7,7 @@ use std::{
 };
 
 use ledger::Error;
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, config::DbConfig};
 
 use crate::{
     fault::{PATIENCE_S, fault, is_contention},
@@ -42,6 +42,48 @@ pub(crate) fn writer(path: &Path, realm: Option<&str>) -> Result<Connection, Err
             Ok(connection) => return Ok(connection),
         }
     }
+}
+
+/// Opens a damaged file for what can be read of it.
+pub(crate) fn salvaging(path: &Path) -> Result<Connection, Error> {
+    let place = place::shown(path);
+    let failed = |error| fault(&place, "open it", &error);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    settle(&connection).map_err(failed)?;
+    connection.pragma_update(None, "query_only", true).map_err(failed)?;
+    if application(&connection).map_err(failed)? != APPLICATION {
+        let what = "it is a database of another program".to_owned();
+        return Err(Error::NotALedger { place, what });
+    }
+    // Where even the version cannot be read, the rest may be.
+    match version(&connection) {
+        Ok(Some(found)) if found > TABLES => Err(Error::Newer { place, found, known: TABLES }),
+        _ => Ok(connection),
+    }
+}
+
+/// Checks the file's structure, for a writer that finds what another one left when it stopped.
+///
+/// A process that was killed leaves a sound file; a machine that lost power may not.
+pub(crate) fn check(connection: &Connection, place: &str) -> Result<(), Error> {
+    let found: rusqlite::Result<String> =
+        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0));
+    match found {
+        Ok(fine) if fine == "ok" => Ok(()),
+        Ok(what) => Err(Error::Damaged { place: place.to_owned(), what }),
+        Err(error) => Err(fault(place, "check it", &error)),
+    }
+}
+
+/// Closes a writer's connection. If it was the last, the log is gone with it: nothing is left to
+/// check.
+pub(crate) fn close(connection: Connection) {
+    // With a reader at work both do less, and the next writer checks a file that is sound.
+    let _ = connection.busy_timeout(Duration::from_millis(100));
+    let _ = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    let _ = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false);
+    drop(connection);
 }
 
 enum Fault {
@@ -121,8 +163,7 @@ pub(crate) fn reader(path: &Path, realm: Option<&str>) -> Result<Option<Connecti
     let failed = |error| fault(&place, "open it", &error);
     let connection = open_reader(path).map_err(|error| match error {
         rusqlite::Error::SqliteFailure(code, _)
-            if code.code == rusqlite::ErrorCode::CannotOpen
-                && place::log_of(path).metadata().is_ok_and(|log| log.len() > 0) =>
+            if code.code == rusqlite::ErrorCode::CannotOpen && place::log_size(path) > 0 =>
         {
             Error::Unreadable {
                 place: place.clone(),
@@ -167,7 +208,7 @@ fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     };
     // In a folder where nothing can be made the log cannot be shared. If there is no log, the file
     // itself is all there is.
-    let no_log = place::log_of(path).metadata().map_or(true, |log| log.len() == 0);
+    let no_log = place::log_size(path) == 0;
     let closed = matches!(
         &error,
         rusqlite::Error::SqliteFailure(code, _) if matches!(
@@ -203,6 +244,8 @@ fn settle(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     connection.pragma_update(None, "cell_size_check", true)?;
+    // What a stopped process left in the log stays there until a writer has checked the file.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(())
 }
@@ -222,9 +265,7 @@ impl From<rusqlite::Error> for Tables {
 fn tables(connection: &Connection, place: &str) -> Result<Option<u32>, Tables> {
     // One look, since another process may be making the tables between two.
     let look = connection.unchecked_transaction()?;
-    let application: i64 =
-        connection
-            .query_row("SELECT application_id FROM pragma_application_id", [], |row| row.get(0))?;
+    let application = application(connection)?;
     let version = version(connection)?;
     let tables: i64 =
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
@@ -240,6 +281,10 @@ fn tables(connection: &Connection, place: &str) -> Result<Option<u32>, Tables> {
         place: place.to_owned(),
         what: "it is a database of another program".to_owned(),
     }))
+}
+
+fn application(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("SELECT application_id FROM pragma_application_id", [], |row| row.get(0))
 }
 
 /// What the migrator noted; `None` if it never ran.

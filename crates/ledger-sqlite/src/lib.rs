@@ -8,7 +8,9 @@ mod connection;
 mod entries;
 mod fault;
 mod place;
+mod reserve;
 mod rows;
+mod salvage;
 mod verify;
 mod writer;
 
@@ -17,28 +19,25 @@ pub mod bench;
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use ledger::{
     Checkpoint, Credential, Durability, Error, Filter, Hash, Head, Integration, Ledger, NewEntry,
     Obligation, Observed, Page, Person, Range, Rebuilt, Receipt, Result, Scan, Selection, Slot,
-    Tenant, Verification, inventory::Document, tree,
+    Tenant, Verification, Work, inventory::Document, port::damaged_end, tree,
 };
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
+pub use salvage::{Salvaged, salvage};
+
 use crate::{
     fault::fault,
-    writer::{Append, Handle, Job, Writer},
+    writer::{Append, Bounds, Handle, Job, Writer},
 };
-
-/// Free space below which nothing new is begun, in bytes: 64 MiB, and twice the log.
-const ROOM: u64 = 64 * 1024 * 1024;
-
-/// How many entries at the end of the chain are checked before a deed.
-const END: u64 = 256;
 
 /// A ledger in a file.
 #[derive(Debug)]
@@ -52,7 +51,7 @@ struct Place {
     path: PathBuf,
     realm: Option<String>,
     read_only: bool,
-    max_pages: Option<u32>,
+    bounds: Bounds,
     /// Connections for reading that nobody uses now, with the file that they lead to.
     idle: Mutex<Vec<(Connection, Option<place::Identity>)>>,
 }
@@ -62,25 +61,39 @@ impl SqliteLedger {
     ///
     /// A realm is kept with the first entry; a ledger of another realm is refused.
     pub fn open(path: impl Into<PathBuf>, realm: Option<&str>) -> Self {
-        Self::with(path.into(), realm, false, None)
+        Self::with(path.into(), realm, false, Bounds::default())
     }
 
     /// The ledger in this file, for reading only. Touches nothing yet.
     pub fn open_read_only(path: impl Into<PathBuf>, realm: Option<&str>) -> Self {
-        Self::with(path.into(), realm, true, None)
+        Self::with(path.into(), realm, true, Bounds::default())
     }
 
-    /// As [`SqliteLedger::open`], but the file may not grow beyond so many pages of 4 KiB: for
-    /// tests of a full disk.
+    /// As [`SqliteLedger::open`], but the file may not grow beyond so many pages of 4 KiB, and so
+    /// many more once the reserve is given up: for tests of a full disk.
     #[doc(hidden)]
-    pub fn open_bounded(path: impl Into<PathBuf>, realm: Option<&str>, max_pages: u32) -> Self {
-        Self::with(path.into(), realm, false, Some(max_pages))
+    pub fn open_bounded(
+        path: impl Into<PathBuf>,
+        realm: Option<&str>,
+        pages: u32,
+        spare: u32,
+    ) -> Self {
+        let bounds = Bounds { pages: Some(pages), spare, ..Bounds::default() };
+        Self::with(path.into(), realm, false, bounds)
     }
 
-    fn with(path: PathBuf, realm: Option<&str>, read_only: bool, max_pages: Option<u32>) -> Self {
+    /// As [`SqliteLedger::open`], but what was added is stated after so long: for tests that do not
+    /// wait a minute.
+    #[doc(hidden)]
+    pub fn open_stating(path: impl Into<PathBuf>, realm: Option<&str>, after: Duration) -> Self {
+        let bounds = Bounds { state_after: after, ..Bounds::default() };
+        Self::with(path.into(), realm, false, bounds)
+    }
+
+    fn with(path: PathBuf, realm: Option<&str>, read_only: bool, bounds: Bounds) -> Self {
         let realm = realm.filter(|realm| !realm.is_empty()).map(str::to_owned);
         let idle = Mutex::new(Vec::new());
-        let place = Arc::new(Place { path, realm, read_only, max_pages, idle });
+        let place = Arc::new(Place { path, realm, read_only, bounds, idle });
         SqliteLedger { place, writer: Mutex::new(None) }
     }
 
@@ -104,7 +117,7 @@ impl SqliteLedger {
             Some(handle) => handle,
             None => {
                 let place = &self.place;
-                writer::start(place.path.clone(), place.realm.clone(), place.max_pages).map_err(
+                writer::start(place.path.clone(), place.realm.clone(), place.bounds).map_err(
                     |error| Error::Failed {
                         place: self.place(),
                         step: "start its thread",
@@ -164,6 +177,7 @@ impl SqliteLedger {
 /// Whoever lets go of it waits until its entries are stated.
 impl Drop for SqliteLedger {
     fn drop(&mut self) {
+        self.place.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
         if let Some(handle) = self.writer.get_mut().unwrap_or_else(PoisonError::into_inner).take() {
             handle.end();
         }
@@ -176,25 +190,11 @@ impl Ledger for SqliteLedger {
         place::shown(&self.place.path)
     }
 
-    async fn ready(&self) -> Result<()> {
-        let path = self.place.path.clone();
-        self.change(move |writer| {
-            writer.transact("write", false, |_, _| Ok(()))?;
-            let free = rustix::fs::statvfs(place::folder(&path))
-                .map_or(u64::MAX, |about| about.f_bavail.saturating_mul(about.f_frsize));
-            let log = place::log_of(&path).metadata().map_or(0, |log| log.len());
-            if free < ROOM + 2 * log {
-                return Err(Error::Full { place: place::shown(&path) });
-            }
-            Ok(())
-        })
-        .await?;
-        // The whole chain is `verify`'s business; nothing new is built on a damaged end.
-        let head = self.head().await?.seq;
-        let end = Range { first: head.saturating_sub(END - 1).max(1), last: None };
-        match self.verify(end).await?.first_bad {
-            Some(bad) => Err(Error::Broken { place: self.place(), seq: bad.seq, what: bad.what }),
-            None => Ok(()),
+    async fn ready(&self, work: Work) -> Result<Option<Error>> {
+        let short = self.change(Writer::ready).await?;
+        match (damaged_end(self).await?.or(short), work) {
+            (Some(wrong), Work::Begins) => Err(wrong),
+            (wrong, _) => Ok(wrong),
         }
     }
 

@@ -9,6 +9,9 @@ use std::{
 
 use ledger::Error;
 
+/// Free space below which nothing new is begun, in bytes, beside twice the log.
+const ROOM: u64 = 64 * 1024 * 1024;
+
 /// A file's identity: a file that was replaced under the same name is another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Identity {
@@ -104,11 +107,23 @@ pub(crate) fn folder(path: &Path) -> PathBuf {
     }
 }
 
-/// The path of the log beside the file.
-pub(crate) fn log_of(path: &Path) -> PathBuf {
+/// The path of a file beside it, by what its name ends with.
+pub(crate) fn beside(path: &Path, end: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push("-wal");
+    name.push(end);
     PathBuf::from(name)
+}
+
+/// How long the log beside the file is, in bytes.
+pub(crate) fn log_size(path: &Path) -> u64 {
+    beside(path, "-wal").metadata().map_or(0, |log| log.len())
+}
+
+/// How much room there is left, and how much is needed for something new to begin, in bytes.
+pub(crate) fn room(path: &Path) -> (u64, u64) {
+    let free = rustix::fs::statvfs(folder(path))
+        .map_or(u64::MAX, |about| about.f_bavail.saturating_mul(about.f_frsize));
+    (free, ROOM + 2 * log_size(path))
 }
 
 /// The path as messages show it.

@@ -209,8 +209,21 @@ pub(crate) fn observe(connection: &Connection, seen: &Observed) -> rusqlite::Res
     Ok(())
 }
 
-/// Folds all entries into the rows anew, inside the caller's transaction.
+/// Folds all entries into the rows anew, inside the caller's transaction. A change whose document is
+/// missing is refused: nothing that is still in the rows is given up for it.
 pub(crate) fn rebuild(connection: &Connection) -> rusqlite::Result<Result<Rebuilt, (u64, String)>> {
+    fold(connection, |seq, hash| Err((seq, format!("its document {hash} is missing"))))
+}
+
+/// The same, but a change whose document is missing is passed over.
+pub(crate) fn refold(connection: &Connection) -> rusqlite::Result<Result<Rebuilt, (u64, String)>> {
+    fold(connection, |_, _| Ok(()))
+}
+
+fn fold(
+    connection: &Connection,
+    missing: impl Fn(u64, &Hash) -> Result<(), (u64, String)>,
+) -> rusqlite::Result<Result<Rebuilt, (u64, String)>> {
     connection.execute_batch(
         "DELETE FROM slot; DELETE FROM obligation; DELETE FROM tenant;
          UPDATE credential SET journalled = 0;
@@ -231,7 +244,10 @@ pub(crate) fn rebuild(connection: &Connection) -> rusqlite::Result<Result<Rebuil
             let mut change = change.clone();
             restore(connection, &mut change)?;
             if let Some(hash) = change.names().first() {
-                return Ok(Err((seq, format!("its document {hash} is missing"))));
+                if let Err(refused) = missing(seq, hash) {
+                    return Ok(Err(refused));
+                }
+                continue;
             }
             apply(connection, &change)?;
             rebuilt.changes += 1;

@@ -11,10 +11,11 @@ use std::{
 };
 
 use ledger::{
-    BadEntry, Checkpoint, Error, Hash, Range, Verification, canonical, chain,
+    BadEntry, Checkpoint, Error, Hash, Range, Verification, canonical, chain, entry,
     tree::{Frontier, leaf},
 };
-use rusqlite::{Connection, OptionalExtension, Row};
+use rusqlite::{Connection, OptionalExtension, Row, types::ValueRef};
+use serde_json::Value;
 
 use crate::{checkpoints, connection, fault::fault, place};
 
@@ -28,7 +29,11 @@ const READERS_MAX: usize = 8;
 /// What reading one piece gave.
 #[derive(Default)]
 struct Piece {
+    /// Its place among all pieces.
+    index: u64,
     entries: u64,
+    /// How many of them are steps of a rotation.
+    steps: u64,
     bad: Option<BadEntry>,
     frontier: Frontier,
     /// At each checkpoint in the piece: the frontier of the piece so far and the entry's hash.
@@ -46,6 +51,7 @@ pub(crate) fn verify(
     let failed = |error| fault(&shown, "verify it", &error);
     let mut found = Verification {
         entries: 0,
+        lost: Vec::new(),
         first_bad: None,
         last_good_checkpoint: None,
         problems: Vec::new(),
@@ -54,25 +60,37 @@ pub(crate) fn verify(
     let Some(reader) = connection::reader(path, realm)? else { return Ok(found) };
     let Ends { head, end, checkpoints } =
         Ends::read(&reader, &mut found.problems).map_err(failed)?;
-    let head_seq = head.map_or(0, |(seq, _)| seq);
+    found.lost = lost(&reader).unwrap_or_else(|error| {
+        found.problems.push(format!("what a salvage said cannot be read: {error}"));
+        Vec::new()
+    });
 
     let first = range.first.max(1);
-    let last = range.last.unwrap_or(u64::MAX).min(end.seq.max(head_seq));
-    let pieces = read_pieces(path, realm, first, last, &checkpoints);
+    // Whatever the head claims, there is nothing to read behind the last entry, nor to trust behind
+    // the head.
+    let last =
+        range.last.unwrap_or(u64::MAX).min(end.seq).min(head.map_or(u64::MAX, |(seq, _)| seq));
+    let told = Told { checkpoints: &checkpoints, lost: &found.lost };
+    let pieces = read_pieces(path, realm, first, last, told);
     let mut whole = Frontier::new();
-    for piece in pieces {
+    let mut steps = 0;
+    let mut rooted = first == 1;
+    for (place, piece) in pieces.into_iter().enumerate() {
+        // Behind pieces that were passed over, no root can be told.
+        rooted &= piece.index == place as u64;
         if let Some(error) = piece.fault {
             // Damage below the level of rows: it is found, and it is where this piece stopped.
             found.problems.push(error.to_string());
         }
         found.entries += piece.entries;
+        steps += piece.steps;
         if found.first_bad.is_none() {
             found.first_bad = piece.bad;
         }
         for checkpoint in &checkpoints {
             let Some((part, hash)) = piece.at_checkpoint.get(&checkpoint.size) else { continue };
             let agrees = checkpoint.head == *hash
-                && (first > 1 || joined(&whole, part).root() == checkpoint.root);
+                && (!rooted || joined(&whole, part).root() == checkpoint.root);
             if !agrees {
                 found
                     .problems
@@ -84,11 +102,11 @@ pub(crate) fn verify(
         whole = joined(&whole, &piece.frontier);
     }
 
-    if found.first_bad.is_none() && last == end.seq.max(head_seq) {
+    if found.first_bad.is_none() && range.last.is_none_or(|last| last >= end.seq) {
         found.first_bad = bad_end(head, &end);
     }
     if range == Range::ALL {
-        check_file(&reader, found.entries, &mut found.problems);
+        check_file(&reader, found.entries, steps, &mut found.problems);
         if let Some(beyond) = checkpoints.iter().find(|checkpoint| checkpoint.size > end.seq) {
             let (size, what) = (beyond.size, "entries were taken away");
             found.problems.push(format!("there is a checkpoint of size {size}, but {what}"));
@@ -123,7 +141,7 @@ fn read_pieces(
     realm: Option<&str>,
     first: u64,
     last: u64,
-    checkpoints: &[Checkpoint],
+    told: Told<'_>,
 ) -> Vec<Piece> {
     if first > last {
         return Vec::new();
@@ -142,15 +160,21 @@ fn read_pieces(
             }
             let start = ((from + index) * PIECE + 1).max(first);
             let end = ((from + index + 1) * PIECE).min(last);
-            let mut piece = Piece::default();
+            let mut piece = Piece { index, ..Piece::default() };
             let outcome = match reader.take() {
                 Some(opened) => Ok(Some(opened)),
                 None => connection::reader(path, realm),
             };
             match outcome {
                 Ok(Some(opened)) => {
-                    if let Err(error) = read_piece(&opened, start, end, checkpoints, &mut piece) {
+                    if let Err(error) = read_piece(&opened, start, end, told, &mut piece) {
                         piece.fault = Some(fault(&place::shown(path), "read it", &error));
+                    }
+                    // A forged number must not make us look at a million pieces of nothing.
+                    if piece.entries == 0
+                        && let Ok(Some(following)) = seq_after(&opened, end)
+                    {
+                        next.fetch_max((following - 1) / PIECE - from, Ordering::Relaxed);
                     }
                     reader = Some(opened);
                 }
@@ -174,9 +198,10 @@ fn read_piece(
     reader: &Connection,
     first: u64,
     last: u64,
-    checkpoints: &[Checkpoint],
+    told: Told<'_>,
     piece: &mut Piece,
 ) -> rusqlite::Result<()> {
+    let Told { checkpoints, lost } = told;
     let mut bad = |seq, what: String| {
         piece.bad.get_or_insert(BadEntry { seq, what });
     };
@@ -198,7 +223,10 @@ fn read_piece(
     while let Some(row) = rows.next()? {
         let seq: u64 = row.get(0)?;
         if seq != expected {
-            bad(expected, "it is missing".to_owned());
+            if let Some(missing) = untold(lost, expected, seq - 1) {
+                bad(missing, "it is missing".to_owned());
+            }
+            (expected..seq).for_each(|_| piece.frontier.push_leaf(Hash::ZERO));
             previous = None;
         }
         expected = seq + 1;
@@ -215,6 +243,7 @@ fn read_piece(
             }
         }
         piece.entries += 1;
+        piece.steps += u64::from(row.get_ref(6)? != ValueRef::Null);
         piece.frontier.push_leaf(leaf(body));
         previous = Some(hash);
         while checkpoints.next_if(|checkpoint| checkpoint.size < seq).is_some() {}
@@ -223,13 +252,66 @@ fn read_piece(
         }
     }
     if expected <= last {
-        bad(expected, "it is missing".to_owned());
+        if let Some(missing) = untold(lost, expected, last) {
+            bad(missing, "it is missing".to_owned());
+        }
+        (expected..=last).for_each(|_| piece.frontier.push_leaf(Hash::ZERO));
     }
     Ok(())
 }
 
+/// What pieces are held against.
+#[derive(Clone, Copy)]
+struct Told<'a> {
+    checkpoints: &'a [Checkpoint],
+    lost: &'a [(u64, u64)],
+}
+
+/// The first number from `first` to `last` that no salvage spoke of; `lost` is in order.
+fn untold(lost: &[(u64, u64)], first: u64, last: u64) -> Option<u64> {
+    let mut next = first;
+    for (from, to) in lost {
+        if (*from..=*to).contains(&next) {
+            next = to + 1;
+        }
+    }
+    (next <= last).then_some(next)
+}
+
+/// What salvages say is lost, in order.
+fn lost(reader: &Connection) -> rusqlite::Result<Vec<(u64, u64)>> {
+    let mut select = reader.prepare(
+        "SELECT seq, body FROM entry
+         WHERE subject = (SELECT 'ledger/' || id FROM ledger) AND kind = ?1 ORDER BY seq",
+    )?;
+    let mut rows = select.query([entry::SALVAGED])?;
+    let mut lost = Vec::new();
+    while let Some(row) = rows.next()? {
+        let seq: u64 = row.get(0)?;
+        let body: Value = serde_json::from_slice(row.get_ref(1)?.as_blob()?).unwrap_or_default();
+        let runs: Vec<(u64, u64)> =
+            serde_json::from_value(body["detail"]["lost"].clone()).unwrap_or_default();
+        lost.extend(runs.into_iter().filter(|(from, to)| from <= to && *to < seq));
+    }
+    lost.sort_unstable();
+    Ok(lost)
+}
+
+/// The first number there is behind this one.
+fn seq_after(reader: &Connection, seq: u64) -> rusqlite::Result<Option<u64>> {
+    reader
+        .query_row("SELECT seq FROM entry WHERE seq > ?1 ORDER BY seq LIMIT 1", [seq], |row| {
+            row.get(0)
+        })
+        .optional()
+}
+
 /// The first column that says something else than the body, if any.
-fn column_astray(row: &Row<'_>, seq: u64, body: &[u8]) -> rusqlite::Result<Option<String>> {
+pub(crate) fn column_astray(
+    row: &Row<'_>,
+    seq: u64,
+    body: &[u8],
+) -> rusqlite::Result<Option<String>> {
     let mut seen = [false; 4];
     let mut rotation = None;
     for (name, value) in canonical::members(body) {
@@ -328,8 +410,8 @@ fn bad_end(head: Option<(u64, Hash)>, end: &End) -> Option<BadEntry> {
 }
 
 /// Checks the structure of everything but the entries, which are read one by one anyway, and of
-/// the index through which they are found.
-fn check_file(reader: &Connection, entries: u64, problems: &mut Vec<String>) {
+/// the indexes through which they are found.
+fn check_file(reader: &Connection, entries: u64, steps: u64, problems: &mut Vec<String>) {
     let damage = |what: &str| format!("the file is damaged: {}", what.trim());
     let checked = (|| {
         let tables: rusqlite::Result<Vec<String>> = reader
@@ -342,16 +424,21 @@ fn check_file(reader: &Connection, entries: u64, problems: &mut Vec<String>) {
                 check.query_map([table], |row| row.get(0))?.collect();
             problems.extend(lines?.iter().filter(|line| *line != "ok").map(|line| damage(line)));
         }
-        reader.query_row(
-            "SELECT count(*) FROM entry INDEXED BY entry_subject WHERE subject >= ''",
-            [],
-            |row| row.get::<_, u64>(0),
-        )
+        let count = |statement| reader.query_row(statement, [], |row| row.get::<_, u64>(0));
+        let subjects =
+            count("SELECT count(*) FROM entry INDEXED BY entry_subject WHERE subject >= ''")?;
+        let rotations = count(
+            "SELECT count(*) FROM entry INDEXED BY entry_rotation WHERE rotation IS NOT NULL",
+        )?;
+        Ok::<_, rusqlite::Error>((subjects, rotations))
     })();
     match checked {
         // Another process may have appended since.
-        Ok(indexed) if indexed >= entries => (),
-        Ok(_) => problems.push(damage("the index by subject does not hold every entry")),
+        Ok((subjects, rotations)) if subjects >= entries && rotations >= steps => (),
+        Ok((subjects, _)) => {
+            let index = if subjects < entries { "subject" } else { "rotation" };
+            problems.push(damage(&format!("the index by {index} does not hold every entry")));
+        }
         Err(error) => problems.push(damage(&error.to_string())),
     }
 }

@@ -1,9 +1,17 @@
 //! The one thread that writes: it takes what waits, keeps it in one transaction with one sync, and
 //! answers everybody.
 
-use std::{path::PathBuf, sync::mpsc, thread};
+use std::{
+    path::PathBuf,
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::{Duration, Instant},
+};
 
-use ledger::{Durability, Error, Hash, NewEntry, Receipt, chain, entry::Prepared};
+use ledger::{
+    Durability, Error, Hash, NewEntry, Receipt, chain,
+    entry::{self, Prepared},
+};
 use ring::rand::{SecureRandom, SystemRandom};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use tokio::sync::oneshot;
@@ -12,6 +20,7 @@ use crate::{
     checkpoints, connection,
     fault::fault,
     place::{self, Identity},
+    reserve::Reserve,
     rows,
 };
 
@@ -20,6 +29,26 @@ const BATCH_MAX: usize = 512;
 
 /// A checkpoint is made at least every so many entries.
 const CHECKPOINT_EVERY: u64 = 1000;
+
+/// And at the latest so long after an entry that none covers yet.
+const CHECKPOINT_AFTER: Duration = Duration::from_secs(60);
+
+/// How far a writer goes; other than usual in tests.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// The file may not grow beyond so many pages of 4 KiB, …
+    pub(crate) pages: Option<u32>,
+    /// … and so many more once the reserve is given up.
+    pub(crate) spare: u32,
+    /// When entries are stated at the latest.
+    pub(crate) state_after: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Bounds { pages: None, spare: 0, state_after: CHECKPOINT_AFTER }
+    }
+}
 
 /// What the thread is asked.
 pub(crate) enum Job {
@@ -41,10 +70,17 @@ pub(crate) struct Append {
 pub(crate) struct Writer {
     path: PathBuf,
     realm: Option<String>,
-    max_pages: Option<u32>,
-    open: Option<(Connection, Option<Identity>)>,
-    /// The moment of the newest entry that was kept here since the last checkpoint.
-    unstated: Option<i64>,
+    bounds: Bounds,
+    open: Option<Open>,
+    /// The moment of the newest entry that was kept here since the last checkpoint, and when the
+    /// first of them was kept.
+    unstated: Option<(i64, Instant)>,
+}
+
+struct Open {
+    connection: Connection,
+    identity: Option<Identity>,
+    reserve: Option<Reserve>,
 }
 
 /// A way to the thread, and to wait for its end.
@@ -72,13 +108,13 @@ impl std::fmt::Debug for Handle {
 pub(crate) fn start(
     path: PathBuf,
     realm: Option<String>,
-    max_pages: Option<u32>,
+    bounds: Bounds,
 ) -> std::io::Result<Handle> {
     let (sender, jobs) = mpsc::channel();
-    let mut writer = Writer { path, realm, max_pages, open: None, unstated: None };
+    let mut writer = Writer { path, realm, bounds, open: None, unstated: None };
     let thread = thread::Builder::new().name("ledger".to_owned()).spawn(move || {
         writer.run(&jobs);
-        writer.state();
+        writer.end();
     })?;
     Ok(Handle { jobs: sender, thread })
 }
@@ -88,7 +124,7 @@ impl Writer {
         let mut left_over = None;
         // While one batch is being synced, the next gathers by itself; waiting for more to come
         // would only make a lone writer slower.
-        while let Some(job) = left_over.take().or_else(|| jobs.recv().ok()) {
+        while let Some(job) = left_over.take().or_else(|| self.next(jobs)) {
             match job {
                 Job::Append(first) => {
                     let mut batch = vec![first];
@@ -106,8 +142,7 @@ impl Writer {
                 }
                 Job::Other(deed) => deed(self),
                 Job::Close(reply) => {
-                    self.state();
-                    self.open = None;
+                    self.end();
                     let _ = reply.send(());
                     return;
                 }
@@ -115,10 +150,30 @@ impl Writer {
         }
     }
 
-    /// States size and hash of what was added, at the end of a command or of a provider. Missing it
-    /// costs nothing but the statement: the next one covers these entries too.
+    /// Waits for a job, and while it waits states what nobody has stated for too long.
+    fn next(&mut self, jobs: &mpsc::Receiver<Job>) -> Option<Job> {
+        while let Some((_, since)) = self.unstated {
+            match jobs.recv_timeout(self.bounds.state_after.saturating_sub(since.elapsed())) {
+                Ok(job) => return Some(job),
+                Err(RecvTimeoutError::Timeout) => self.state(),
+                Err(RecvTimeoutError::Disconnected) => return None,
+            }
+        }
+        jobs.recv().ok()
+    }
+
+    /// The end of a command or of a provider.
+    fn end(&mut self) {
+        self.state();
+        if let Some(open) = self.open.take() {
+            connection::close(open.connection);
+        }
+    }
+
+    /// States size and hash of what was added. Missing it costs nothing but the statement: the next
+    /// one covers these entries too.
     fn state(&mut self) {
-        let Some(at) = self.unstated.take() else { return };
+        let Some((at, _)) = self.unstated.take() else { return };
         // A file that is gone is not made again.
         if !matches!(place::look(&self.path), Ok(Some(_))) {
             return;
@@ -134,7 +189,13 @@ impl Writer {
         match self.try_keep(&mut batch, durable) {
             Ok(receipts) => {
                 let last = batch.iter().flat_map(|append| &append.entries).next_back();
-                self.unstated = last.map(|prepared| prepared.entry.at).or(self.unstated);
+                if let Some(last) = last {
+                    let since = self.unstated.map_or_else(Instant::now, |(_, since)| since);
+                    self.unstated = Some((last.entry.at, since));
+                    if since.elapsed() >= self.bounds.state_after {
+                        self.state();
+                    }
+                }
                 for (append, receipts) in batch.into_iter().zip(receipts) {
                     let _ = append.reply.send(Ok(receipts));
                 }
@@ -185,12 +246,52 @@ impl Writer {
         })
     }
 
-    /// Runs one transaction that takes the write lock at once.
+    /// Runs one transaction that takes the write lock at once; a second time with the room of the
+    /// reserve if the disk is full.
     pub(crate) fn transact<T>(
         &mut self,
         step: &'static str,
         durable: bool,
-        deed: impl FnOnce(&Connection, &str) -> Result<T, Error>,
+        mut deed: impl FnMut(&Connection, &str) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        match self.once(step, durable, &mut deed) {
+            Err(Error::Full { .. }) if self.give_up_reserve() => self.once(step, durable, deed),
+            done => done,
+        }
+    }
+
+    /// Whether there was one.
+    fn give_up_reserve(&mut self) -> bool {
+        let Some(Open { connection, reserve: Some(reserve), .. }) = &self.open else {
+            return false;
+        };
+        let given = reserve.give_up();
+        if let Some(pages) = self.bounds.pages.filter(|_| given) {
+            let pages = pages + self.bounds.spare;
+            return connection.pragma_update(None, "max_page_count", pages).is_ok();
+        }
+        given
+    }
+
+    /// Makes sure that something can be written, and tells if there is too little room for
+    /// something new.
+    pub(crate) fn ready(&mut self) -> Result<Option<Error>, Error> {
+        self.transact("write", false, |_, _| Ok(()))?;
+        let (free, needed) = place::room(&self.path);
+        if free >= needed {
+            if let Some(Open { reserve: Some(reserve), .. }) = &self.open {
+                reserve.fill(free, needed);
+            }
+            return Ok(None);
+        }
+        Ok(Some(Error::Short { place: place::shown(&self.path), free: free >> 20 }))
+    }
+
+    fn once<T>(
+        &mut self,
+        step: &'static str,
+        durable: bool,
+        mut deed: impl FnMut(&Connection, &str) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let place = place::shown(&self.path);
         let failed = |error| fault(&place, step, &error);
@@ -208,30 +309,50 @@ impl Writer {
     /// The connection, opened now if it is not, and anew if the file was replaced or deleted.
     pub(crate) fn connection(&mut self) -> Result<&mut Connection, Error> {
         let found = place::look(&self.path)?.map(|(identity, _)| identity);
-        if self.open.as_ref().is_some_and(|(_, opened)| *opened != found) {
+        if self.open.as_ref().is_some_and(|open| open.identity != found) {
             self.open = None;
         }
-        if self.open.is_none() {
-            let connection = connection::writer(&self.path, self.realm.as_deref())?;
-            if let Some(pages) = self.max_pages {
-                connection
-                    .pragma_update(None, "max_page_count", pages)
-                    .map_err(|error| fault(&place::shown(&self.path), "open it", &error))?;
+        let open = match self.open.take() {
+            Some(open) => open,
+            None => self.opened()?,
+        };
+        Ok(&mut self.open.insert(open).connection)
+    }
+
+    fn opened(&self) -> Result<Open, Error> {
+        let place = place::shown(&self.path);
+        let look = || place::look(&self.path).map(|found| found.map(|(identity, _)| identity));
+        let left = place::log_size(&self.path) > 0;
+        let connection = connection::writer(&self.path, self.realm.as_deref())?;
+        let identity = look()?;
+        let mut reserve = None;
+        if let Some((held, alone)) = Reserve::hold(&self.path) {
+            // Whoever had it to themselves until now put another file there.
+            if look()? != identity {
+                drop(held);
+                return self.opened();
             }
-            let identity = place::look(&self.path)?.map(|(identity, _)| identity);
-            self.open = Some((connection, identity));
+            if left && alone {
+                connection::check(&connection, &place)?;
+            }
+            let (free, needed) = place::room(&self.path);
+            held.fill(free, needed);
+            held.share();
+            reserve = Some(held);
         }
-        match &mut self.open {
-            Some((connection, _)) => Ok(connection),
-            None => Err(Error::Closed { place: place::shown(&self.path) }),
+        if let Some(pages) = self.bounds.pages {
+            connection
+                .pragma_update(None, "max_page_count", pages)
+                .map_err(|error| fault(&place, "open it", &error))?;
         }
+        Ok(Open { connection, identity, reserve })
     }
 }
 
 /// The end of the chain while a transaction extends it.
-struct Chain {
-    seq: u64,
-    hash: Hash,
+pub(crate) struct Chain {
+    pub(crate) seq: u64,
+    pub(crate) hash: Hash,
 }
 
 impl Chain {
@@ -249,18 +370,24 @@ impl Chain {
                 if found.is_empty() && !realm.is_empty() {
                     connection.execute("UPDATE ledger SET realm = ?1", [realm]).map_err(failed)?;
                 }
-                check_end(connection, place, &head)?;
-                Ok(head)
+                match check_end(connection, place, &head) {
+                    Err(Error::Broken { .. }) if about.kind == entry::BROKEN => {
+                        // A new segment, behind whatever numbers were given.
+                        let last = last_seq(connection).map_err(failed)?;
+                        Ok(Chain { seq: head.seq.max(last), hash: head.hash })
+                    }
+                    Err(error) => Err(error),
+                    Ok(()) => Ok(head),
+                }
             }
             None => {
                 let mut chain = Chain { seq: 0, hash: Hash::ZERO };
-                let last: Option<u64> = connection
-                    .query_row("SELECT max(seq) FROM entry", [], |row| row.get(0))
-                    .map_err(failed)?;
-                if let Some(seq) = last {
+                let last = last_seq(connection).map_err(failed)?;
+                if last > 0 && about.kind != entry::BROKEN {
                     let what = "there are entries but no head".to_owned();
-                    return Err(Error::Broken { place: place.to_owned(), seq, what });
+                    return Err(Error::Broken { place: place.to_owned(), seq: last, what });
                 }
+                chain.seq = last;
                 let id = new_id(place)?;
                 connection
                     .execute(
@@ -279,7 +406,7 @@ impl Chain {
         }
     }
 
-    fn extend(
+    pub(crate) fn extend(
         &mut self,
         connection: &Connection,
         place: &str,
@@ -321,7 +448,7 @@ impl Chain {
         Ok(Receipt { seq, hash })
     }
 
-    fn note(&self, connection: &Connection) -> rusqlite::Result<()> {
+    pub(crate) fn note(&self, connection: &Connection) -> rusqlite::Result<()> {
         connection
             .prepare_cached("UPDATE ledger SET head_seq = ?1, head_hash = ?2 WHERE one = 1")?
             .execute(params![self.seq, self.hash.0])?;
@@ -338,6 +465,11 @@ fn head(connection: &Connection) -> rusqlite::Result<Option<(String, String, Cha
             Ok((row.get(0)?, row.get(1)?, Chain { seq: row.get(2)?, hash }))
         })
         .optional()
+}
+
+/// The number of the last entry; 0 if there is none.
+fn last_seq(connection: &Connection) -> rusqlite::Result<u64> {
+    connection.query_row("SELECT coalesce(max(seq), 0) FROM entry", [], |row| row.get(0))
 }
 
 /// Refuses to extend a chain whose end is not where its head says.

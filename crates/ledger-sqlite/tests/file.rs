@@ -14,7 +14,7 @@ use std::{
 
 use ledger::{
     Change, Durability, Error, Filter, Ledger, NewEntry, Person, Range, Result, Selection, Slot,
-    Verification, all_entries,
+    Verification, Work, all_entries,
 };
 use ledger_sqlite::SqliteLedger;
 use rusqlite::Connection;
@@ -103,7 +103,7 @@ async fn only_the_owner_may_read_the_file_and_its_log() {
         assert_eq!(about.permissions().mode() & 0o777, 0o600);
         seen += 1;
     }
-    assert_eq!(seen, 3, "the file, its -wal and its -shm");
+    assert_eq!(seen, 4, "the file, its -wal and -shm, and the reserve");
 }
 
 #[tokio::test]
@@ -132,7 +132,7 @@ async fn a_ledger_opened_for_reading_reads_and_refuses_to_write() {
     let reading = SqliteLedger::open_read_only(place.path(), Some("k3x9q2"));
     assert_eq!(reading.head().await.expect("it reads").seq, 4);
     refused(append(&reading, 1).await, "E-LEDGER-READ-ONLY");
-    refused(reading.ready().await, "E-LEDGER-READ-ONLY");
+    refused(reading.ready(Work::Begins).await, "E-LEDGER-READ-ONLY");
     assert_eq!(reading.head().await.expect("it reads").seq, 4);
 }
 
@@ -206,17 +206,26 @@ async fn newer_tables_are_read_and_not_written() {
 #[tokio::test]
 async fn a_full_disk_keeps_what_was_acknowledged_and_refuses_the_rest() {
     let place = Place::new();
-    let ledger = SqliteLedger::open_bounded(place.path(), Some("k3x9q2"), 60);
+    let ledger = SqliteLedger::open_bounded(place.path(), Some("k3x9q2"), 60, 60);
+    let reserve = place.path().with_extension("db-reserve");
+    let kept_free = || fs::metadata(&reserve).expect("it is there").len();
     let mut acknowledged = Vec::new();
+    let mut with_reserve = 0;
     let error = loop {
         match append(&ledger, 1).await {
             Ok(seqs) => acknowledged.extend(seqs),
             Err(error) => break error,
         }
+        match (acknowledged.len(), kept_free()) {
+            (1, size) => assert_eq!(size, 16 * 1024 * 1024),
+            (_, 0) if with_reserve == 0 => with_reserve = acknowledged.len(),
+            _ => (),
+        }
         assert!(acknowledged.len() < 5000, "it never fills");
     };
     assert_eq!(error.code(), "E-LEDGER-FULL", "{error}");
-    assert!(acknowledged.len() > 10, "some fitted");
+    assert!(with_reserve > 10, "some fitted before the reserve was given up");
+    assert!(acknowledged.len() > with_reserve + 10, "and some in its room");
     let last = acknowledged.last().copied();
     assert_eq!(Some(ledger.head().await.expect("it reads").seq), last);
     assert!(verify(&ledger).await.is_sound());
@@ -226,7 +235,213 @@ async fn a_full_disk_keeps_what_was_acknowledged_and_refuses_the_rest() {
         append(&roomy, 1).await.expect("there is room again").first().copied(),
         last.map(|n| n + 1)
     );
+    assert_eq!(kept_free(), 16 * 1024 * 1024, "and a reserve again");
     assert!(verify(&roomy).await.is_sound());
+}
+
+/// Overwrites pages of a ledger that nobody has open, counted from 0.
+fn spoil(path: &Path, pages: std::ops::Range<u64>) {
+    let mut file = fs::OpenOptions::new().write(true).open(path).expect("it opens");
+    file.seek(SeekFrom::Start(pages.start * 4096)).expect("there");
+    let size = (pages.end - pages.start) * 4096;
+    file.write_all(&vec![0xA5; size as usize]).expect("written");
+}
+
+/// The page on which the table has this entry.
+fn page_of_entry(path: &Path, seq: u64) -> u64 {
+    let bytes = fs::read(path).expect("read");
+    let needle = format!(r#""kind":"declared","realm":"k3x9q2","seq":{seq},"#);
+    let at = bytes.windows(needle.len()).position(|window| window == needle.as_bytes());
+    at.expect("it is there") as u64 / 4096
+}
+
+#[tokio::test]
+async fn a_writer_that_finds_what_a_stopped_one_left_checks_the_file_first() {
+    let place = Place::new();
+    place.filled(200).await.close().await.expect("closed");
+    // The table's page of the rows is none that an append touches.
+    let page = page_of_entry(&place.path(), 90);
+    spoil(&place.path(), page..page + 1);
+    append(&place.open(), 1).await.expect("whoever stopped well left nothing to doubt");
+    let stopped = Place::new();
+    let left = place.open();
+    append(&left, 1).await.expect("kept");
+    for end in ["db", "db-wal"] {
+        let (from, to) = (place.path().with_extension(end), stopped.path().with_extension(end));
+        fs::copy(from, to).expect("copied");
+    }
+    // Somebody who only looks neither checks nor takes the traces away.
+    assert!(stopped.open().head().await.is_ok());
+    for _ in 0..2 {
+        let error = refused(append(&stopped.open(), 1).await, "E-LEDGER-DAMAGED");
+        assert!(error.remedy().contains("nhi ledger salvage"), "{}", error.remedy());
+    }
+    // While somebody else is at work the log is no trace of anything.
+    append(&place.open(), 1).await.expect("it is checked once, not by everybody");
+}
+
+#[tokio::test]
+async fn what_is_added_is_stated_in_time_while_the_run_goes_on() {
+    let place = Place::new();
+    let after = std::time::Duration::from_millis(200);
+    let ledger = SqliteLedger::open_stating(place.path(), Some("k3x9q2"), after);
+    append(&ledger, 1).await.expect("kept");
+    assert!(ledger.checkpoints().await.expect("read").is_empty(), "not at once");
+    let stated = async |at_least: u64| {
+        for _ in 0..100 {
+            let last = ledger.checkpoints().await.expect("read").pop();
+            if last.as_ref().is_some_and(|last| last.size >= at_least) {
+                return last;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        None
+    };
+    assert!(stated(2).await.is_some(), "a run that waits states what it added");
+    // And one that never rests does so too.
+    let began = std::time::Instant::now();
+    let mut added = 2;
+    while began.elapsed() < after * 3 {
+        added += append(&ledger, 1).await.expect("kept").len() as u64;
+    }
+    let last = ledger.checkpoints().await.expect("read").pop().expect("there is one");
+    assert!(last.size > 2 && last.size <= added, "{last:?}");
+}
+
+#[tokio::test]
+async fn a_page_of_rubbish_at_the_end_stops_what_begins_and_is_told_to_what_ends() {
+    let place = Place::new();
+    place.filled(100).await.close().await.expect("closed");
+    let page = page_of_entry(&place.path(), 60);
+    spoil(&place.path(), page..page + 1);
+    let ledger = place.open();
+    refused(ledger.ready(Work::Begins).await, "E-LEDGER-DAMAGED");
+    let told = ledger.ready(Work::Ends).await.expect("nothing locks it out");
+    assert_eq!(told.expect("it is told").code(), "E-LEDGER-DAMAGED");
+}
+
+#[tokio::test]
+async fn a_forged_number_does_not_keep_anybody_busy() {
+    let place = Place::new();
+    place.filled(5).await.close().await.expect("closed");
+    place.edit("UPDATE ledger SET head_seq = 9000000000000000;");
+    let found = verify(&place.open()).await;
+    assert_eq!(found.first_bad.map(|bad| bad.seq), Some(7));
+    place.edit(
+        "INSERT INTO entry (seq, at, kind, subject, body, hash)
+         VALUES (9000000000000000, 1, 'x', 'y', x'7b7d', (SELECT head_hash FROM ledger));",
+    );
+    let ledger = place.open();
+    assert_eq!(verify(&ledger).await.first_bad.map(|bad| bad.seq), Some(7));
+    assert_eq!(ledger.checkpoint(T).await.expect("no statement over that"), None);
+}
+
+#[tokio::test]
+async fn a_damaged_ledger_is_salvaged_and_goes_on() {
+    let place = Place::new();
+    let ledger = place.filled(300).await;
+    let long: Vec<String> = (0..200).map(|n| format!("secret/data/app-{n}/*:read")).collect();
+    let declared = Change::Declared {
+        integration: "bao/x/one".to_owned(),
+        facet: "scopes".to_owned(),
+        document: Some(serde_json::json!(long)),
+    };
+    let entry = NewEntry::new(T, "declared", "bao/x/one").change(declared);
+    ledger.append(vec![entry], Durability::Durable).await.expect("kept");
+    let person =
+        Person { id: "person:7".to_owned(), display: Some("Ada".to_owned()), ..Person::default() };
+    ledger.put_person(person.clone()).await.expect("kept");
+    ledger.close().await.expect("closed");
+    let before = place.open().head().await.expect("a head");
+    // A page of entries, one entry edited, the last one gone.
+    let page = page_of_entry(&place.path(), 90);
+    spoil(&place.path(), page..page + 1);
+    place.edit(
+        "DROP TRIGGER entry_fixed; UPDATE entry SET body = x'7b7d' WHERE seq = 200;
+         DROP TRIGGER entry_kept; DELETE FROM entry WHERE seq = 302;",
+    );
+    let found = verify(&place.open()).await;
+    assert!(!found.is_sound() && found.remedy.expect("a way out").contains("nhi ledger salvage"));
+
+    let by = NewEntry::new(T + 7, "", "");
+    let done = ledger_sqlite::salvage(&place.path(), Some("k3x9q2"), &by).expect("salvaged");
+    assert_eq!(done.lost.len(), 3, "{done:?}");
+    let (first, last) = done.lost[0];
+    assert!((first..=last).contains(&90) && last - first < 20, "a page of them: {done:?}");
+    assert_eq!(done.lost[1..], [(200, 200), (302, 302)]);
+    assert_eq!(done.kept, 302 - (last - first + 1) - 2);
+
+    let ledger = place.open();
+    let found = verify(&ledger).await;
+    assert!(found.is_sound(), "{found:?}");
+    assert_eq!(found.lost, done.lost);
+    assert_eq!(ledger.compare().await.expect("compared"), Vec::<String>::new());
+    assert_eq!(ledger.person("person:7").await.expect("read"), Some(person));
+    assert_eq!(ledger.head().await.expect("a head").ledger, before.ledger, "it is the same one");
+    let told = all_entries(&ledger, Filter { after: 302, ..Filter::all() }).await.expect("read");
+    assert_eq!((told[0].seq, &*told[0].kind), (303, "ledger.salvaged"));
+    assert!(ledger.ready(Work::Begins).await.expect("it goes on").is_none());
+    assert_eq!(append(&ledger, 2).await.expect("kept"), [304, 305]);
+    ledger.checkpoint(T + 8).await.expect("made");
+    let found = verify(&ledger).await;
+    assert!(found.is_sound() && found.last_good_checkpoint.is_some(), "{found:?}");
+    ledger.close().await.expect("closed");
+    // The damaged one is where it says, and nothing else is left over.
+    let aside = SqliteLedger::open_read_only(&done.aside, Some("k3x9q2"));
+    assert!(!verify(&aside).await.is_sound());
+    assert!(!place.path().with_extension("db-salvaged").exists());
+    // What somebody takes away from it later is damage, whatever was lost before.
+    place.edit("DROP TRIGGER entry_kept; DELETE FROM entry WHERE seq = 100;");
+    assert_eq!(verify(&place.open()).await.first_bad.map(|bad| bad.seq), Some(100));
+}
+
+#[tokio::test]
+async fn whichever_page_is_rubbish_it_is_found_and_salvaged_or_refused() {
+    let place = Place::new();
+    place.filled(120).await.close().await.expect("closed");
+    let pages = fs::metadata(place.path()).expect("about it").len() / 4096;
+    let by = NewEntry::new(T + 7, "", "");
+    let (mut salvaged, mut sound) = (0, 0);
+    for page in 0..pages {
+        let copy = Place::new();
+        fs::copy(place.path(), copy.path()).expect("copied");
+        spoil(&copy.path(), page..page + 1);
+        match copy.open().verify(Range::ALL).await {
+            Ok(found) if found.is_sound() => sound += 1,
+            _ => (),
+        }
+        match ledger_sqlite::salvage(&copy.path(), Some("k3x9q2"), &by) {
+            Ok(done) => {
+                salvaged += 1;
+                assert!(verify(&copy.open()).await.is_sound(), "page {page}: {done:?}");
+                append(&copy.open(), 1).await.expect("it goes on");
+            }
+            Err(error) => {
+                assert!(copy.path().exists(), "page {page}: {error}");
+                assert!(!error.remedy().is_empty());
+            }
+        }
+    }
+    // Lost with one page are all tables (three pages say what they are) or all entries (their root).
+    assert_eq!(salvaged, pages - 4, "{salvaged} of {pages}");
+    assert_eq!(sound, 0, "rubbish is never sound");
+}
+
+#[tokio::test]
+async fn a_ledger_that_somebody_has_open_or_that_is_not_there_is_not_salvaged() {
+    let place = Place::new();
+    let by = NewEntry::new(T + 7, "", "");
+    let salvage = || ledger_sqlite::salvage(&place.path(), None, &by);
+    refused(salvage(), "E-LEDGER-USAGE");
+    let ledger = place.filled(3).await;
+    let error = refused(salvage(), "E-LEDGER");
+    assert!(error.to_string().contains("another process"), "{error}");
+    ledger.close().await.expect("closed");
+    let size = fs::metadata(place.path()).expect("about it").len();
+    spoil(&place.path(), 1..size / 4096);
+    refused(salvage(), "E-LEDGER-DAMAGED");
+    assert_eq!(fs::metadata(place.path()).expect("it stays").len(), size);
+    assert!(!place.path().with_extension("db-salvaged").exists());
 }
 
 #[tokio::test]
@@ -251,7 +466,7 @@ async fn a_flipped_bit_in_a_body_is_found_and_named() {
     let good = found.last_good_checkpoint.clone().expect("there is one before");
     assert_eq!(good.size, 41);
     let remedy = found.remedy.expect("there is a way out");
-    assert!(remedy.contains("before 60") && remedy.contains("move it aside"), "{remedy}");
+    assert!(remedy.contains("before 60") && remedy.contains("nhi ledger salvage"), "{remedy}");
 }
 
 #[tokio::test]
@@ -284,9 +499,9 @@ async fn a_damaged_end_of_the_chain_is_not_built_upon() {
 
     let place = Place::new();
     let ledger = place.filled(5).await;
-    ledger.ready().await.expect("it is sound");
+    ledger.ready(Work::Begins).await.expect("it is sound");
     place.edit("DROP TRIGGER entry_fixed; UPDATE entry SET body = x'7b7d' WHERE seq = 4;");
-    let error = refused(ledger.ready().await, "E-LEDGER-BROKEN");
+    let error = refused(ledger.ready(Work::Begins).await, "E-LEDGER-BROKEN");
     assert!(error.to_string().contains("entry 4"), "{error}");
     refused(all_entries(&ledger, Filter::all()).await, "E-LEDGER-BROKEN");
 }
@@ -707,7 +922,7 @@ async fn whoever_lets_go_of_it_has_stated_what_was_added_and_only_that() {
     assert_eq!(stated[0].head, place.open().head().await.expect("read").hash);
     // Nothing new is nothing to state, whichever way it is let go of.
     let ledger = place.open();
-    ledger.ready().await.expect("it can be written to");
+    ledger.ready(Work::Begins).await.expect("it can be written to");
     drop(ledger);
     let ledger = place.filled(2).await;
     ledger.close().await.expect("closed");

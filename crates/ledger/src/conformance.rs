@@ -13,7 +13,7 @@ use crate::{
         Change, Credential, Integration, Inventory, Obligation, Observed, Origin, Person, Scan,
         Selection, Slot, Tenant,
     },
-    port::{Durability, Filter, Ledger, Range, all_entries},
+    port::{Durability, Filter, Ledger, Range, Work, all_entries},
     tree,
 };
 
@@ -63,6 +63,7 @@ pub async fn run<S: Store>(store: &S) {
     entries_are_found_by_subject_kind_rotation_and_time(store).await;
     pages_join_without_gap_or_overlap(store).await;
     a_damaged_entry_is_named(store).await;
+    a_broken_chain_stops_what_begins_and_nothing_that_ends(store).await;
     appends_at_once_make_one_chain(store).await;
     two_writers_do_not_fork(store).await;
     the_inventory_is_what_folding_the_entries_gives(store).await;
@@ -115,7 +116,7 @@ pub async fn an_empty_ledger_reads_as_empty<S: Store>(store: &S) {
     assert_eq!(ledger.checkpoint(T).await.expect("there is nothing to state"), None);
     assert_eq!(ledger.person("person:7").await.expect("read"), None);
     sound(&ledger).await;
-    ledger.ready().await.expect("it can be written");
+    assert!(ledger.ready(Work::Begins).await.expect("it can be written").is_none());
 }
 
 /// Numbers are consecutive, each hash covers the one before, and bodies read back as given.
@@ -240,6 +241,39 @@ pub async fn a_damaged_entry_is_named<S: Store>(store: &S) {
             let before = ledger.verify(range).await.expect("damage is no error");
             assert!(before.is_sound(), "what lies before is sound: {before:?}");
         }
+    }
+}
+
+/// Whatever is done to the end of the chain, nothing new is begun; power can still be taken away,
+/// and where that was done it is journalled in a segment of its own.
+pub async fn a_broken_chain_stops_what_begins_and_nothing_that_ends<S: Store>(store: &S) {
+    for how in [Tampering::Body, Tampering::Missing, Tampering::Tail] {
+        let ledger = store.fresh().await;
+        let seqs = keep(&ledger, (0..5).map(|n| entry(T + n, "declared", ID)).collect()).await;
+        let seq = if how == Tampering::Tail { seqs[4] } else { seqs[2] };
+        if !store.tamper(&ledger, seq, how).await {
+            continue;
+        }
+        let refused = ledger.ready(Work::Begins).await.expect_err("nothing is begun");
+        assert_eq!(refused.code(), "E-LEDGER-BROKEN", "{how:?}: {refused}");
+        let wrong = ledger.ready(Work::Ends).await.expect("nothing locks it out");
+        let wrong = wrong.expect("it is told");
+        assert_eq!(wrong.to_string(), refused.to_string());
+        let first = NewEntry::broken(T + 9, "ledger", &wrong);
+        let done = entry(T + 9, "credential.revoked", ID);
+        let kept = keep(&ledger, vec![first, done]).await;
+        assert_eq!(kept, [seqs[4] + 1, seqs[4] + 2], "{how:?}: the numbers go on");
+        keep(&ledger, vec![entry(T + 10, "credential.revoked", ID)]).await;
+        let told = read(&ledger, Filter { after: seqs[4], ..Filter::all() }).await;
+        assert_eq!(told[0].kind, "ledger.broken");
+        assert_eq!(told[0].detail["seq"], json!(seq));
+        let found = ledger.verify(Range::ALL).await.expect("damage is no error");
+        let bad = found.first_bad.expect("what is broken stays broken");
+        assert_eq!(bad.seq, seq, "{how:?}");
+        let range = Range { first: kept[1], last: None };
+        let segment = ledger.verify(range).await.expect("damage is no error");
+        assert!(segment.is_sound(), "{how:?}: the new segment is whole: {segment:?}");
+        assert!(ledger.ready(Work::Begins).await.is_err(), "a person has to look first");
     }
 }
 

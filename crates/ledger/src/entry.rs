@@ -12,6 +12,12 @@ use crate::{
     inventory::Change,
 };
 
+/// The kind of an entry that opens a new segment behind a chain that somebody broke.
+pub const BROKEN: &str = "ledger.broken";
+
+/// The kind of an entry that says what a salvage could not save.
+pub const SALVAGED: &str = "ledger.salvaged";
+
 /// The version of the body's shape that this program writes.
 pub const VERSION: u64 = 1;
 
@@ -126,6 +132,15 @@ impl NewEntry {
     /// An entry of this kind about this object, at this moment (milliseconds UTC).
     pub fn new(at: i64, kind: impl Into<String>, subject: impl Into<String>) -> Self {
         NewEntry { at, kind: kind.into(), subject: subject.into(), ..NewEntry::default() }
+    }
+
+    /// An entry that says what is wrong with the chain before it, and opens a new segment.
+    pub fn broken(at: i64, subject: impl Into<String>, wrong: &Error) -> Self {
+        let entry = NewEntry::new(at, BROKEN, subject).detail("what", wrong.to_string());
+        match wrong {
+            Error::Broken { seq, .. } => entry.detail("seq", *seq),
+            _ => entry,
+        }
     }
 
     /// By this actor, for this reason.

@@ -34,6 +34,14 @@ pub enum Error {
         /// Where the ledger is.
         place: String,
     },
+    /// So little room left that nothing new is begun: it might not be journalled to its end.
+    #[error("the disk below the ledger {place} has only {free} MiB left; nothing new is begun")]
+    Short {
+        /// Where the ledger is.
+        place: String,
+        /// What is left, in MiB.
+        free: u64,
+    },
     /// Another process held the write lock for longer than we wait.
     #[error("another process kept the ledger {place} locked for more than {seconds} s")]
     Busy {
@@ -145,7 +153,7 @@ impl Error {
         match self {
             Error::ReadOnly { .. } => "E-LEDGER-READ-ONLY",
             Error::Unreadable { .. } => "E-LEDGER-UNREADABLE",
-            Error::Full { .. } => "E-LEDGER-FULL",
+            Error::Full { .. } | Error::Short { .. } => "E-LEDGER-FULL",
             Error::Busy { .. } => "E-LEDGER-BUSY",
             Error::Broken { .. } => "E-LEDGER-BROKEN",
             Error::Damaged { .. } => "E-LEDGER-DAMAGED",
@@ -170,7 +178,7 @@ impl Error {
             Error::Unreadable { place, .. } => format!(
                 "Check that this user may read {place} and enter its folder, and that its -wal and -shm files, if there are any, lie beside it."
             ),
-            Error::Full { place } => format!(
+            Error::Full { place } | Error::Short { place, .. } => format!(
                 "Free some space (64 MiB is plenty) on the disk of {place}, then run the same command again."
             ),
             Error::Busy { place, .. } => format!(
@@ -180,9 +188,9 @@ impl Error {
                 set_aside(place, &format!("The entries before {seq} can still be trusted."))
             }
             Error::Damaged { place, .. } => set_aside(place, ""),
-            Error::NotALedger { place, .. } => {
-                format!("Name another path in `ledger` of nhi.hcl, or move {place} away.")
-            }
+            Error::NotALedger { place, .. } => format!(
+                "Name another path in `ledger` of nhi.hcl, or move {place} away (with its -wal and -shm files): the next run begins a new one, and only history is lost."
+            ),
             Error::Newer { .. } => "Upgrade nhi and the provider; nothing was changed.".to_owned(),
             Error::Older { place, .. } => format!(
                 "Run any command that may write (such as `nhi ledger verify` without --read-only) once, so that {place} is brought up to date."
@@ -202,6 +210,6 @@ impl Error {
 fn set_aside(place: &str, trusted: &str) -> String {
     let space = if trusted.is_empty() { "" } else { " " };
     format!(
-        "{trusted}{space}Run `nhi ledger verify` for all of the damage. Then restore {place} from a backup, or move it aside (with its -wal and -shm files): the next run begins a new one, and only history is lost."
+        "{trusted}{space}Run `nhi ledger verify` for all of the damage. Then restore {place} from a backup, or run `nhi ledger salvage`: it takes over what is sound into a new file, says there what is lost, and sets the damaged one aside."
     )
 }

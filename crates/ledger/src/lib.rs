@@ -30,7 +30,7 @@ pub use memory::MemoryLedger;
 pub use null::NullLedger;
 pub use port::{
     BadEntry, Checkpoint, Durability, Filter, Head, Ledger, Page, Range, Rebuilt, Receipt, Subject,
-    Verification, all_entries,
+    Verification, Work, all_entries,
 };
 pub use read_only::ReadOnly;
 pub use story::Story;

@@ -19,7 +19,7 @@ use crate::{
     },
     port::{
         BadEntry, Checkpoint, Durability, Filter, Head, Ledger, Page, Range, Rebuilt, Receipt,
-        Verification,
+        Verification, Work, damaged_end,
     },
     tree::Frontier,
 };
@@ -82,8 +82,11 @@ impl Ledger for MemoryLedger {
         "memory".to_owned()
     }
 
-    async fn ready(&self) -> Result<()> {
-        Ok(())
+    async fn ready(&self, work: Work) -> Result<Option<Error>> {
+        match (damaged_end(self).await?, work) {
+            (Some(wrong), Work::Begins) => Err(wrong),
+            (wrong, _) => Ok(wrong),
+        }
     }
 
     async fn append(&self, entries: Vec<NewEntry>, _: Durability) -> Result<Vec<Receipt>> {
@@ -141,6 +144,7 @@ impl Ledger for MemoryLedger {
         let mut frontier = Frontier::new();
         let mut found = Verification {
             entries: 0,
+            lost: Vec::new(),
             first_bad: None,
             last_good_checkpoint: None,
             problems: Vec::new(),

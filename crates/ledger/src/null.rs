@@ -6,12 +6,13 @@ use serde_json::Value;
 use crate::{
     chain::Hash,
     entry::NewEntry,
-    error::Result,
+    error::{Error, Result},
     inventory::{
         Credential, Integration, Obligation, Observed, Person, Scan, Selection, Slot, Tenant,
     },
     port::{
         Checkpoint, Durability, Filter, Head, Ledger, Page, Range, Rebuilt, Receipt, Verification,
+        Work,
     },
 };
 
@@ -32,8 +33,8 @@ impl Ledger for NullLedger {
         false
     }
 
-    async fn ready(&self) -> Result<()> {
-        Ok(())
+    async fn ready(&self, _: Work) -> Result<Option<Error>> {
+        Ok(None)
     }
 
     async fn append(&self, entries: Vec<NewEntry>, _: Durability) -> Result<Vec<Receipt>> {
@@ -54,6 +55,7 @@ impl Ledger for NullLedger {
     async fn verify(&self, _: Range) -> Result<Verification> {
         Ok(Verification {
             entries: 0,
+            lost: Vec::new(),
             first_bad: None,
             last_good_checkpoint: None,
             problems: Vec::new(),

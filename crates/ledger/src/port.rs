@@ -28,6 +28,16 @@ pub enum Durability {
     RideAlong,
 }
 
+/// What a deed that is about to be journalled does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Work {
+    /// It begins something. Nothing is begun that might not be journalled to its end.
+    Begins,
+    /// It takes power away, or finishes what was begun: a ledger in which somebody changed
+    /// something, or a disk that is nearly full, must not lock that out.
+    Ends,
+}
+
 /// What an append gives back, one per entry, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Receipt {
@@ -182,6 +192,9 @@ pub struct BadEntry {
 pub struct Verification {
     /// How many entries were read and hashed.
     pub entries: u64,
+    /// Numbers that a salvage could not save and said so, first and last of each run. They are
+    /// missing and no surprise.
+    pub lost: Vec<(u64, u64)>,
     /// The first that does not agree, if any.
     pub first_bad: Option<BadEntry>,
     /// The newest checkpoint that does agree and lies before the first bad entry.
@@ -230,12 +243,18 @@ pub trait Ledger: Send + Sync + fmt::Debug {
 
     /// Makes sure that the next append can work: called before a deed touches anything.
     ///
+    /// Gives what is wrong and does not stop this work, so that it can be told. If that is
+    /// [`Error::Broken`], the first entry to append is [`NewEntry::broken`].
+    ///
     /// # Errors
     ///
-    /// What would stop the append: read-only, full, broken, newer, ….
-    async fn ready(&self) -> Result<()>;
+    /// What stops this work: read-only, full, broken, newer, ….
+    async fn ready(&self, work: Work) -> Result<Option<Error>>;
 
     /// Adds entries.
+    ///
+    /// A chain whose end is not where its head says is extended by nothing but an append that
+    /// begins with [`NewEntry::broken`], which opens a new segment behind the recorded head.
     ///
     /// # Errors
     ///
@@ -342,6 +361,27 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     }
 }
 
+/// How many entries at the end of the chain are checked before a deed.
+const END: u64 = 256;
+
+/// What is wrong where the chain ends, if anything. The whole chain is [`Ledger::verify`]'s
+/// business; nothing new is built on a damaged end.
+///
+/// # Errors
+///
+/// Those of reading.
+pub async fn damaged_end<L: Ledger + ?Sized>(ledger: &L) -> Result<Option<Error>> {
+    let head = ledger.head().await?.seq;
+    let end = Range { first: head.saturating_sub(END - 1).max(1), last: None };
+    let found = ledger.verify(end).await?;
+    let place = ledger.place();
+    Ok(match (found.first_bad, found.problems.into_iter().next()) {
+        (Some(bad), _) => Some(Error::Broken { place, seq: bad.seq, what: bad.what }),
+        (None, Some(what)) => Some(Error::Damaged { place, what }),
+        (None, None) => None,
+    })
+}
+
 async fn compare<L: Ledger + ?Sized>(ledger: &L) -> Result<Vec<String>> {
     let mut folded = Inventory::default();
     let mut next = Some(Filter::all());
@@ -356,7 +396,10 @@ async fn compare<L: Ledger + ?Sized>(ledger: &L) -> Result<Vec<String>> {
             }
             let mut change = change.clone();
             change.restore(|hash| documents.get(hash).cloned());
-            folded.apply(change);
+            // A row cannot hold what is lost: either it is told so, or the row says more than this.
+            if change.names().is_empty() {
+                folded.apply(change);
+            }
         }
         next = page.next;
     }

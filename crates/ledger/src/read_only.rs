@@ -14,6 +14,7 @@ use crate::{
     },
     port::{
         Checkpoint, Durability, Filter, Head, Ledger, Page, Range, Rebuilt, Receipt, Verification,
+        Work,
     },
 };
 
@@ -42,7 +43,7 @@ impl Ledger for ReadOnly {
         self.0.keeps()
     }
 
-    async fn ready(&self) -> Result<()> {
+    async fn ready(&self, _: Work) -> Result<Option<Error>> {
         self.refused()
     }
 
@@ -149,7 +150,10 @@ mod tests {
         assert_eq!(ledger.head().await.expect("it may").seq, 1);
         let refused = ledger.append(vec![entry()], Durability::Durable).await;
         assert_eq!(refused.expect_err("it may not").code(), "E-LEDGER-READ-ONLY");
-        assert_eq!(ledger.ready().await.expect_err("it may not").code(), "E-LEDGER-READ-ONLY");
+        assert_eq!(
+            ledger.ready(Work::Ends).await.expect_err("it may not").code(),
+            "E-LEDGER-READ-ONLY"
+        );
         assert!(ledger.observe(Vec::new()).await.is_err());
         assert!(ledger.checkpoint(1).await.is_err());
         assert!(ledger.rebuild().await.is_err());

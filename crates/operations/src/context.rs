@@ -1,12 +1,15 @@
 //! What every deed gets: connections, realm, custody, rules, memory, time.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use async_trait::async_trait;
 use connector::{Clock, Connection, Connector, Directory, Platform};
 use domain::{Realm, RealmKey};
 use jiff::Timestamp;
-use ledger::Ledger;
+use ledger::{Ledger, NewEntry, Work, entry::BROKEN};
 use policy::Rules;
 use secrets::Sink;
 
@@ -62,6 +65,25 @@ pub struct Run {
     pub requester: Option<String>,
 }
 
+/// What a run has to tell about itself: not about one object, and no reason to stop.
+#[derive(Debug, Clone, Default)]
+pub struct Notices(Arc<Mutex<Vec<Problem>>>);
+
+impl Notices {
+    /// Adds one, unless it was said already.
+    pub(crate) fn add(&self, notice: Problem) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !all.contains(&notice) {
+            all.push(notice);
+        }
+    }
+
+    /// Takes what nobody has told yet.
+    pub fn take(&self) -> Vec<Problem> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
 /// Everything a deed needs.
 #[derive(Debug, Clone)]
 pub struct Context {
@@ -83,6 +105,8 @@ pub struct Context {
     pub gate: Arc<dyn Gate>,
     /// Nothing may be changed.
     pub read_only: bool,
+    /// What is to be told.
+    pub notices: Notices,
 }
 
 impl Context {
@@ -166,15 +190,27 @@ impl Context {
     }
 
     /// Before a deed: it may change something, and it can be journalled.
-    pub(crate) async fn ready(&self) -> Result<(), Problem> {
+    ///
+    /// A ledger that somebody changed stops what begins. What ends something goes on: it is told,
+    /// and the journal says that it was known.
+    pub(crate) async fn ready(&self, work: Work) -> Result<(), Problem> {
         if self.read_only {
             return Err(Problem::new("E-READ-ONLY", "This configuration is read-only")
                 .detail("read_only = true: plan works, apply changes nothing.")
                 .next("apply with a configuration that may change things"));
         }
-        if self.ledger.keeps() {
-            self.ledger.ready().await?;
+        if !self.ledger.keeps() {
+            return Ok(());
         }
+        let Some(wrong) = self.ledger.ready(work).await? else { return Ok(()) };
+        if matches!(wrong, ledger::Error::Broken { .. }) {
+            let by = self.entry(BROKEN, "ledger");
+            let broken = NewEntry::broken(by.at, by.subject, &wrong);
+            self.journal(broken.by(by.actor, by.trigger)).await?;
+        }
+        let problem = Problem::from(wrong);
+        let detail = format!("{} What takes power away goes on all the same.", problem.detail);
+        self.notices.add(Problem { summary: "The ledger needs a look", detail, ..problem });
         Ok(())
     }
 

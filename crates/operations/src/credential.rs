@@ -2,6 +2,7 @@
 
 use domain::Fingerprint;
 use jiff::Timestamp;
+use ledger::Work;
 use policy::{proof::Grade, rotation::Goal};
 use secrets::Expect;
 
@@ -60,7 +61,7 @@ pub async fn carry_out(
     goal: Goal,
     reason: &str,
 ) -> Result<Outcome, Problem> {
-    context.ready().await?;
+    able(context, spec, goal).await?;
     let mut machine = Machine::open(context, spec, goal, reason).await?;
     machine.run().await?;
     let (revoked, done_by) = machine.done();
@@ -96,6 +97,20 @@ pub async fn carry_out(
     })
 }
 
+/// Whether the slot may be brought there now: what was begun is finished, and what ends is ended, in
+/// a ledger in which nothing new may begin.
+async fn able(context: &Context, spec: &SlotSpec, goal: Goal) -> Result<(), Problem> {
+    if goal == Goal::Revoke {
+        return context.ready(Work::Ends).await;
+    }
+    let Err(problem) = context.ready(Work::Begins).await else { return Ok(()) };
+    let begun = ClaimStore::of(context, spec).await?.read().await?;
+    if begun.is_some_and(|document| document.claim.phase.is_open()) {
+        return context.ready(Work::Ends).await;
+    }
+    Err(problem)
+}
+
 /// Ends everything that a slot has before another generation is issued: an exposed credential whose
 /// every further use is worse than an outage. What still holds it stops working until the next one
 /// is delivered, and the journal says that this was accepted.
@@ -108,7 +123,7 @@ pub async fn revoke_first(
     spec: &SlotSpec,
     reason: &str,
 ) -> Result<Vec<Revoked>, Problem> {
-    context.ready().await?;
+    context.ready(Work::Ends).await?;
     let what = spec.id.to_string();
     let planned = spec.known.as_ref().map_or(0, |(_, generation, ..)| *generation);
     let store = ClaimStore::of(context, spec).await?;
@@ -278,7 +293,7 @@ pub async fn take_over(context: &Context, spec: &SlotSpec) -> Result<(), Problem
     if context.custody.is_none() || context.realm.is_none() {
         return Ok(());
     }
-    context.ready().await?;
+    context.ready(Work::Begins).await?;
     let store = ClaimStore::of(context, spec).await?;
     if store.read().await?.is_some() {
         return Ok(());
@@ -372,7 +387,7 @@ fn is_ending(claim: &policy::rotation::Claim) -> bool {
 ///
 /// Custody cannot be written: then the caller ends it first, and says so.
 pub async fn park_for_replacement(context: &Context, spec: &SlotSpec) -> Result<(), Problem> {
-    context.ready().await?;
+    context.ready(Work::Begins).await?;
     let store = ClaimStore::of(context, spec).await?;
     let Some(document) = store.read().await? else { return Ok(()) };
     let claim = policy::rotation::Claim { parked_for_replace: true, ..document.claim };

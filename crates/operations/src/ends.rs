@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use ledger::Work;
 
 use crate::{Context, Problem, SlotSpec, claim::ClaimStore};
 
@@ -20,7 +21,7 @@ pub async fn set_ends(
     if ends.is_empty() || context.custody.is_none() || context.realm.is_none() {
         return Ok(());
     }
-    context.ready().await?;
+    context.ready(Work::Begins).await?;
     let store = ClaimStore::of(context, spec).await?;
     let Some(document) = store.read().await? else { return Ok(()) };
     if document.claim.phase.is_open() {

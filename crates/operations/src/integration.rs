@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use connector::{Change, Ended, Kind, NewIntegration, Refusal};
 use domain::{Direction, IntegrationId, ObservedIntegration, OwnerRef, Record, Settings};
-use ledger::Change as Row;
+use ledger::{Change as Row, Work};
 use policy::proof::{Grade, Shown, grade};
 use serde_json::json;
 
@@ -111,7 +111,7 @@ pub async fn create_integration(
     declared: &DeclaredIntegration,
 ) -> Result<ObservedIntegration, Problem> {
     let DeclaredIntegration { connection, kind, name, settings, record, .. } = declared;
-    context.ready().await?;
+    context.ready(Work::Begins).await?;
     let tenant = context.tenant(connection).await?;
     let connector = context.connector(connection).await?;
     let id = IntegrationId::new(connection.clone(), kind.name, name.clone());
@@ -166,6 +166,11 @@ pub async fn create_integration(
     Ok(made)
 }
 
+/// What a change of this direction is to the ledger.
+pub(crate) fn work(direction: Direction) -> Work {
+    if direction == Direction::Narrows { Work::Ends } else { Work::Begins }
+}
+
 fn today(context: &Context) -> String {
     context.now().strftime("%Y-%m-%d").to_string()
 }
@@ -193,7 +198,7 @@ pub async fn update_integration(
     declared: &DeclaredIntegration,
     direction: Direction,
 ) -> Result<ObservedIntegration, Problem> {
-    context.ready().await?;
+    context.ready(work(direction)).await?;
     let tenant = context.tenant(&id.connection).await?;
     let connector = context.connector(&id.connection).await?;
     let what = id.to_string();
@@ -267,7 +272,7 @@ pub async fn revoke_unmanaged(
     name: &str,
     keys: &BTreeSet<String>,
 ) -> Result<Vec<(String, Grade)>, Problem> {
-    context.ready().await?;
+    context.ready(Work::Ends).await?;
     let connector = context.connector(&id.connection).await?;
     let object = object_of(id, Some(name), Some(vendor_id));
     let what = id.to_string();
@@ -311,7 +316,7 @@ pub async fn revoke_everything(
     vendor_id: &str,
     name: &str,
 ) -> Result<Vec<(String, Grade)>, Problem> {
-    context.ready().await?;
+    context.ready(Work::Ends).await?;
     context.tenant(&id.connection).await?;
     let connector = context.connector(&id.connection).await?;
     let object = object_of(id, Some(name), Some(vendor_id));
@@ -354,7 +359,7 @@ pub async fn delete_integration(
     name: &str,
     keep: bool,
 ) -> Result<(), Problem> {
-    context.ready().await?;
+    context.ready(Work::Ends).await?;
     context.tenant(&id.connection).await?;
     let connector = context.connector(&id.connection).await?;
     let object = object_of(id, Some(name), Some(vendor_id));

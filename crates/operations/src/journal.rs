@@ -112,6 +112,7 @@ mod tests {
             run: Run::default(),
             gate: Arc::new(RulesGate),
             read_only: false,
+            notices: Default::default(),
         }
     }
 

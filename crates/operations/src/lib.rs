@@ -26,7 +26,7 @@ mod slot;
 mod withdraw;
 
 pub use claim::{ClaimDocument, ClaimStore};
-pub use context::{Connections, Context, Custody, Run};
+pub use context::{Connections, Context, Custody, Notices, Run};
 pub use credential::{
     Outcome, Revoked, carry_out, create_slot, declare_slot, goal_of_create, goal_of_resume,
     park_for_replacement, revoke_first, take_over,

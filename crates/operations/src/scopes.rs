@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use connector::{Change, Platform};
 use domain::{Action, Direction, GrantedScope, IntegrationId, ObservedIntegration, Record, Scope};
-use ledger::Change as Row;
+use ledger::{Change as Row, Work};
 use policy::scopes::{Declared, Enforcement, Lattice, above_ceiling, limit, wanted};
 
-use crate::{Context, Deed, Problem, drift::scopes_json, observe::object_of};
+use crate::{Context, Deed, Problem, drift::scopes_json, integration::work, observe::object_of};
 
 /// A platform's scopes of one kind, as the judgments need them.
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +63,6 @@ pub async fn set_scopes(
     lattice: KindLattice,
     wish: &DeclaredScopes,
 ) -> Result<ObservedIntegration, Problem> {
-    context.ready().await?;
     let tenant = context.tenant(&id.connection).await?;
     let connector = context.connector(&id.connection).await?;
     let what = format!("{id}/scope");
@@ -121,6 +120,7 @@ pub async fn set_scopes(
         after: join(&after),
         direction,
     };
+    context.ready(work(direction)).await?;
     let leave = context.gate.authorize(&deed)?;
     let ends = match kind_of(lattice) {
         Some(kind) => {
@@ -214,7 +214,7 @@ pub async fn park_scopes(
     vendor_id: Option<&str>,
     replaced: bool,
 ) -> Result<(), Problem> {
-    context.ready().await?;
+    context.ready(Work::Ends).await?;
     context.tenant(&id.connection).await?;
     let connector = context.connector(&id.connection).await?;
     let what = format!("{id}/scope");

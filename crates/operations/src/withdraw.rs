@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::Secret;
+use ledger::Work;
 use secrets::{Document, Expect, SinkError};
 
 use crate::{
@@ -24,7 +25,7 @@ pub async fn withdraw(
     spec: &SlotSpec,
     gone: &[Delivery],
 ) -> Result<Vec<String>, Problem> {
-    context.ready().await?;
+    context.ready(Work::Ends).await?;
     let what = spec.id.to_string();
     let (realm, _) = context.realm_key()?;
     let mut left = Vec::new();

@@ -8,8 +8,8 @@ use std::{
 
 use connector::{Clock, SystemClock};
 use domain::{Realm, RealmKey, Secret};
-use ledger::{Ledger, NullLedger};
-use ledger_sqlite::SqliteLedger;
+use ledger::{Actor, Ledger, NewEntry, NullLedger};
+use ledger_sqlite::{Salvaged, SqliteLedger};
 use operations::{Connections, Context, Custody, Problem, RulesGate, Run};
 use policy::Rules;
 
@@ -206,6 +206,28 @@ impl Loaded {
         })
     }
 
+    /// Puts what is sound of a damaged ledger into a new file in its place; `None` if the ledger is
+    /// kept in no file.
+    ///
+    /// # Errors
+    ///
+    /// Nothing could be saved, or the file may not be changed. Then it is as it was.
+    pub fn salvage(&self, program: &str) -> Result<Option<Salvaged>, Problem> {
+        let LedgerConfig::Sqlite(path) = &self.config.ledger else { return Ok(None) };
+        let path = self.folder.join(path);
+        if self.config.read_only {
+            let why = "this configuration is read-only".to_owned();
+            let place = path.display().to_string();
+            return Err(ledger::Error::ReadOnly { place, why }.into());
+        }
+        let realm = self.config.realm.as_ref().map(|realm| realm.id.as_str());
+        let run = self.run(program, "command");
+        let actor = Actor { program: run.program, run: run.id, principal: None };
+        let by = NewEntry::new(SystemClock.now().as_millisecond(), "", "")
+            .by(actor, run.trigger.as_str().into());
+        Ok(Some(ledger_sqlite::salvage(&path, realm, &by)?))
+    }
+
     /// Everything that deeds need.
     ///
     /// # Errors
@@ -233,6 +255,7 @@ impl Loaded {
             run: self.run(program, trigger),
             gate: Arc::new(RulesGate),
             read_only: self.config.read_only,
+            notices: Default::default(),
         })
     }
 

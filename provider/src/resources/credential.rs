@@ -36,7 +36,8 @@ use super::{
 };
 use crate::{
     diagnostics::{
-        Unseen, error, errors, observed, on_integration, tell_unknown_connection, unknown_governed,
+        Unseen, error, errors, observed, on_integration, tell_notices, tell_unknown_connection,
+        unknown_governed,
     },
     rules,
     shared::Shared,
@@ -952,6 +953,7 @@ impl Resource for Credential {
                 );
             }
         }
+        tell_notices(&context, &mut told);
         Ok(Done::new(model).private(Vec::new()).tell(told))
     }
 
@@ -1001,6 +1003,7 @@ impl Resource for Credential {
                 format!("{}: {} to grade {}.", spec.id, one.key_id, one.grade.as_str()),
             );
         }
+        tell_notices(&context, &mut told);
         Ok(told)
     }
 }

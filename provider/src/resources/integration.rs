@@ -31,7 +31,7 @@ use super::{
     references::{Ceiling, OwnerReference},
 };
 use crate::{
-    diagnostics::{Unseen, error, errors, observed, unknown_governed},
+    diagnostics::{Unseen, error, errors, observed, tell_notices, unknown_governed},
     rules,
     shared::Shared,
 };
@@ -909,6 +909,7 @@ impl Resource for Integration {
                 format!("{id}: {key} is ended, proven to grade {}.", grade.as_str()),
             );
         }
+        tell_notices(&context, &mut told);
         Ok(Done::new(model).private(applied).tell(told))
     }
 
@@ -937,7 +938,9 @@ impl Resource for Integration {
         delete_integration(&context, &id, model.vendor_id.text(), model.name.text(), keep)
             .await
             .map_err(errors)?;
-        Ok(Diagnostics::new())
+        let mut told = Diagnostics::new();
+        tell_notices(&context, &mut told);
+        Ok(told)
     }
 }
 

@@ -27,7 +27,8 @@ use super::{
 };
 use crate::{
     diagnostics::{
-        Unseen, errors, observed, on_integration, tell_unknown_connection, unknown_governed,
+        Unseen, errors, observed, on_integration, tell_notices, tell_unknown_connection,
+        unknown_governed,
     },
     rules,
     shared::Shared,
@@ -594,7 +595,9 @@ impl Resource for Scope {
         park_scopes(&context, &id, reference.vendor_id.as_deref(), replaced)
             .await
             .map_err(errors)?;
-        Ok(Diagnostics::new())
+        let mut told = Diagnostics::new();
+        tell_notices(&context, &mut told);
+        Ok(told)
     }
 }
 
@@ -649,7 +652,9 @@ impl Scope {
         }
         model.id = Attr::Value(ScopeId(id).to_string());
         let applied = applied(lattice, &model, &now);
-        Ok(Done::new(model).private(applied.to_bytes()))
+        let mut told = Diagnostics::new();
+        tell_notices(&context, &mut told);
+        Ok(Done::new(model).private(applied.to_bytes()).tell(told))
     }
 }
 

@@ -292,6 +292,7 @@ impl World {
             },
             gate: Arc::new(RulesGate),
             read_only: false,
+            notices: Default::default(),
         };
         let core = MiniCore::within(provider::provider_over(context)).await.unwrap();
         core.configure(json!({})).await.unwrap();

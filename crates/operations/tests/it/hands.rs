@@ -1,12 +1,14 @@
 //! Somebody's hand on what was delivered.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use domain::Secret;
+use ledger::{Filter, MemoryLedger, all_entries};
+use operations::carry_out;
 use policy::rotation::Goal;
 use secrets::{Document, Expect, Sink};
 
-use crate::world::{Ending, Fuse, OVERLAP, World};
+use crate::world::{Ending, Fuse, Moment, OVERLAP, World};
 
 const FIRST: Goal = Goal::Rotate { to: 1, at_once: false };
 const SECOND: Goal = Goal::Rotate { to: 2, at_once: false };
@@ -122,4 +124,44 @@ async fn two_realms_never_write_to_one_place() {
     let left = operations::withdraw(&context, &theirs.spec(), &theirs.spec().deliveries).await;
     assert_eq!(left.unwrap(), ["apps:apps/a"]);
     assert!(ours.works().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ledger_that_somebody_changed_stops_what_begins_and_neither_what_was_begun_nor_an_ending()
+{
+    let world = World::new("add-ours").await;
+    let ledger = Arc::new(MemoryLedger::new());
+    *world.ledger.lock().unwrap() = ledger.clone();
+    world.whole("a", FIRST).await;
+
+    // Killed as soon as a second key lives.
+    for call in 1.. {
+        world.run("killed", &Fuse::at(call, Moment::After), SECOND).await;
+        if world.live().await.len() == 2 {
+            break;
+        }
+        world.clock.advance(world.claim_ttl + domain::Span::from_secs(1));
+    }
+    ledger.tamper(2, |body| body[10] ^= 1);
+    let second = world.recover(SECOND).await;
+    world.assert_at(&second, 2, "what was begun is finished").await;
+
+    let third = world.run("third", &Fuse::none(), Goal::Rotate { to: 3, at_once: false }).await;
+    let Ending::Done(Err(problem)) = third else { panic!("{third:?}") };
+    assert_eq!(problem.code, "E-LEDGER");
+    assert!(problem.detail.contains("broken at entry 2"), "{problem}");
+    assert_eq!(world.live().await.len(), 2, "nothing was begun");
+
+    let (context, spec) = (world.context("ends", &Fuse::none()), world.spec());
+    carry_out(&context, &spec, Goal::Revoke, "exposed").await.expect("nothing locks it out");
+    assert!(world.live().await.is_empty());
+    world.assert_revoked("with a broken chain").await;
+    let told = context.notices.take();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0].summary, "The ledger needs a look");
+    assert!(told[0].next.as_ref().unwrap().contains("nhi ledger"), "{told:?}");
+    let known = Filter { kinds: vec!["ledger.broken".to_owned()], ..Filter::all() };
+    let known = all_entries(&*ledger, known).await.unwrap();
+    assert!(known.iter().all(|entry| entry.detail["seq"] == 2));
+    assert_eq!(known.last().unwrap().actor.run, "ends", "the journal says that it was known");
 }

@@ -437,6 +437,7 @@ impl World {
             },
             gate: Arc::new(RulesGate),
             read_only: false,
+            notices: Default::default(),
         }
     }
 

@@ -1,0 +1,338 @@
+//! A damaged ledger's readable part in a new file, and in it what is lost.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
+
+use ledger::{Checkpoint, Error, Hash, NewEntry, Range, chain, entry, entry::Entry};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+
+use crate::{
+    checkpoints, connection,
+    fault::fault,
+    place,
+    reserve::Reserve,
+    rows,
+    verify::{column_astray, verify},
+    writer::Chain,
+};
+
+/// So many numbers are read at once; one by one only where that fails.
+const CHUNK: u64 = 1000;
+
+/// After so many numbers without a row nothing more is looked for.
+const SILENCE: u64 = 1 << 16;
+
+/// The runs of lost numbers that one entry can hold.
+const RUNS: usize = 64;
+
+/// What a salvage did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Salvaged {
+    /// How many entries the new file took over.
+    pub kept: u64,
+    /// The numbers of those that are lost, first and last of each run.
+    pub lost: Vec<(u64, u64)>,
+    /// Where the damaged file is now.
+    pub aside: PathBuf,
+}
+
+/// Takes what can be read and agrees with the chain over into a new file in the same place, says in
+/// it what is lost, and sets the damaged file aside. `by` has the moment and the actor.
+///
+/// # Errors
+///
+/// Nothing at all can be read, another process is at work, or the new file cannot be written. Then
+/// the damaged file is where it was.
+pub fn salvage(path: &Path, realm: Option<&str>, by: &NewEntry) -> Result<Salvaged, Error> {
+    let shown = place::shown(path);
+    let failed = |why: String| Error::Failed { place: shown.clone(), step: "be salvaged", why };
+    if place::look(path)?.is_none() {
+        return Err(Error::Usage(format!("there is no ledger {shown}")));
+    }
+    place::refuse_network(path)?;
+    // Held to the end: whoever opens the ledger meanwhile waits for the new file's name.
+    let _held = match Reserve::hold(path) {
+        Some((reserve, true)) => reserve,
+        Some((_, false)) => {
+            return Err(failed("another process has it open; let that finish first".to_owned()));
+        }
+        None => {
+            let why = "no file can be made beside it".to_owned();
+            return Err(Error::ReadOnly { place: shown, why });
+        }
+    };
+    let new = place::beside(path, "-salvaged");
+    remove(&new).map_err(|error| failed(error.to_string()))?;
+    let old = connection::salvaging(path)?;
+    let mut into = connection::writer(&new, realm)?;
+    let copied = copy(&old, &mut into, &shown, realm, by);
+    drop(old);
+    connection::close(into);
+    let (kept, lost) = copied?;
+    let found = verify(&new, realm, Range::ALL)?;
+    if !found.is_sound() || kept == 0 {
+        let wrong = found.first_bad.map(|bad| bad.what).or(found.problems.into_iter().next());
+        let _ = remove(&new);
+        return Err(Error::Damaged {
+            place: shown,
+            what: wrong.unwrap_or_else(|| "no entry of it can be read".to_owned()),
+        });
+    }
+    let aside = place::beside(path, &format!("-damaged-{}", by.at));
+    swap(path, &new, &aside).map_err(|error| failed(error.to_string()))?;
+    Ok(Salvaged { kept, lost, aside })
+}
+
+/// Removes a file with its log; absent is removed.
+fn remove(path: &Path) -> io::Result<()> {
+    for file in [path.to_owned(), place::beside(path, "-wal"), place::beside(path, "-shm")] {
+        match fs::remove_file(file) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => (),
+        }
+    }
+    Ok(())
+}
+
+/// Puts the new file into the place of the old one. The old log goes first: it would be taken for
+/// the new file's.
+fn swap(path: &Path, new: &Path, aside: &Path) -> io::Result<()> {
+    for end in ["-wal", "-shm", ""] {
+        let file = place::beside(path, end);
+        if file.exists() {
+            fs::rename(file, place::beside(aside, end))?;
+        }
+    }
+    for end in ["-wal", "-shm"] {
+        let _ = fs::remove_file(place::beside(new, end));
+    }
+    fs::rename(new, path)?;
+    File::open(place::folder(path))?.sync_all()
+}
+
+type Lost = Vec<(u64, u64)>;
+
+fn copy(
+    old: &Connection,
+    into: &mut Connection,
+    place: &str,
+    realm: Option<&str>,
+    by: &NewEntry,
+) -> Result<(u64, Lost), Error> {
+    let failed = |error| fault(place, "be salvaged", &error);
+    let transaction = into.transaction().map_err(failed)?;
+    let Entries { kept, ends, last, created } = entries(old, &transaction).map_err(failed)?;
+    if kept == 0 {
+        return Ok((0, Vec::new()));
+    }
+    let mut lost = ends.lost;
+    // The old head may name numbers behind the last that is left; a forged one is not believed.
+    let head = old
+        .query_row("SELECT head_seq, head_hash FROM ledger", [], |row| {
+            Ok((row.get::<_, u64>(0)?, Hash(row.get(1)?)))
+        })
+        .ok()
+        .filter(|(seq, _)| (last.0 + 1..=last.0 + SILENCE).contains(seq));
+    lost.extend(head.map(|(seq, _)| (last.0 + 1, seq)));
+    let end = head.unwrap_or(last);
+
+    let row: Option<(String, String, i64)> = old
+        .query_row("SELECT id, realm, created_at FROM ledger", [], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })
+        .ok();
+    let (id, of_realm, at) = row.or(created).unwrap_or_else(|| {
+        let id = Hash::of(&last.1.0).to_string()[..26].to_owned();
+        (id, realm.unwrap_or_default().to_owned(), by.at)
+    });
+    transaction
+        .execute(
+            "INSERT INTO ledger (one, id, realm, created_at, head_seq, head_hash)
+             VALUES (1, ?1, ?2, ?3, ?4, ?5)",
+            params![id, of_realm, at, end.0, end.1.0],
+        )
+        .map_err(failed)?;
+    beside(old, &transaction, lost.first().map_or(u64::MAX, |run| run.0)).map_err(failed)?;
+    rows::refold(&transaction).map_err(failed)?.map_err(|(seq, what)| Error::Broken {
+        place: place.to_owned(),
+        seq,
+        what,
+    })?;
+
+    let mut chain = Chain { seq: end.0, hash: end.1 };
+    for runs in lost.chunks(RUNS).chain(lost.is_empty().then_some(&[][..])) {
+        let told = NewEntry::new(by.at, entry::SALVAGED, format!("ledger/{id}"))
+            .by(by.actor.clone(), by.trigger.clone())
+            .detail("kept", kept)
+            .detail("lost", serde_json::json!(runs));
+        chain.extend(&transaction, place, &mut told.prepare(Some(&of_realm))?)?;
+    }
+    chain.note(&transaction).map_err(failed)?;
+    transaction.commit().map_err(failed)?;
+    Ok((kept, lost))
+}
+
+/// What was found out about the old entries on the way.
+struct Entries {
+    kept: u64,
+    ends: Ends,
+    /// The last that was kept.
+    last: (u64, Hash),
+    /// Id, realm and moment of the ledger, as its first entry has them.
+    created: Option<(String, String, i64)>,
+}
+
+#[derive(Default)]
+struct Ends {
+    next: u64,
+    lost: Lost,
+}
+
+impl Ends {
+    fn kept(&mut self, seq: u64) {
+        if seq > self.next + 1 {
+            self.lost.push((self.next + 1, seq - 1));
+        }
+        self.next = seq;
+    }
+}
+
+/// Copies entries that can be read, say the same in body and columns, and follow from the recorded
+/// hash before them where there is one.
+fn entries(old: &Connection, into: &Transaction<'_>) -> rusqlite::Result<Entries> {
+    type Found = (u64, Option<Hash>, Option<EntryRow>);
+    struct EntryRow {
+        at: i64,
+        kind: String,
+        subject: String,
+        rotation: Option<String>,
+        body: Vec<u8>,
+    }
+    let read = |row: &Row<'_>| -> rusqlite::Result<Found> {
+        let seq = row.get(0)?;
+        let hash = row.get(1).ok().map(Hash);
+        let whole = || {
+            let body: Vec<u8> = row.get(2)?;
+            if column_astray(row, seq, &body)?.is_some() {
+                return Ok(None);
+            }
+            let at = row.get(3)?;
+            let (kind, subject, rotation) = (row.get(4)?, row.get(5)?, row.get(6)?);
+            Ok::<_, rusqlite::Error>(Some(EntryRow { at, kind, subject, rotation, body }))
+        };
+        Ok((seq, hash, whole().ok().flatten()))
+    };
+    let mut done = Entries { kept: 0, ends: Ends::default(), last: (0, Hash::ZERO), created: None };
+    let mut before: Option<(u64, Hash)> = Some((0, Hash::ZERO));
+    each(old, "entry", "seq, hash, body, at, kind, subject, rotation", read, |found| {
+        let (seq, hash, row) = found;
+        let previous = before.filter(|(last, _)| last + 1 == seq).map(|(_, hash)| hash);
+        before = hash.map(|hash| (seq, hash));
+        let (Some(hash), Some(row)) = (hash, row) else { return Ok(()) };
+        if previous.is_some_and(|previous| chain::link(&previous, &row.body) != hash) {
+            return Ok(());
+        }
+        let Ok(entry) = Entry::read(seq, hash, row.body) else { return Ok(()) };
+        if entry.kind == "ledger.created"
+            && let Some(id) = entry.subject.strip_prefix("ledger/")
+        {
+            let realm = entry.realm.clone().unwrap_or_default();
+            done.created = Some((id.to_owned(), realm, entry.at));
+        }
+        into.prepare_cached(
+            "INSERT INTO entry (seq, at, kind, subject, rotation, body, hash)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?
+        .execute(params![
+            seq,
+            row.at,
+            row.kind,
+            row.subject,
+            row.rotation,
+            entry.body,
+            hash.0
+        ])?;
+        done.kept += 1;
+        done.ends.kept(seq);
+        done.last = (seq, hash);
+        Ok(())
+    })?;
+    Ok(done)
+}
+
+/// Copies what stands beside the entries. A checkpoint over a lost entry vouches for nothing that is
+/// left. Scans are made again.
+fn beside(old: &Connection, into: &Transaction<'_>, first_lost: u64) -> rusqlite::Result<()> {
+    let document = |row: &Row<'_>| Ok((row.get::<_, [u8; 32]>(1)?, row.get::<_, Vec<u8>>(2)?));
+    each(old, "document", "rowid, hash, body", document, |(hash, body)| {
+        if Hash::of(&body) == Hash(hash) {
+            into.prepare_cached("INSERT OR IGNORE INTO document (hash, body) VALUES (?1, ?2)")?
+                .execute(params![hash, body])?;
+        }
+        Ok(())
+    })?;
+    let person = |row: &Row<'_>| {
+        Ok(ledger::Person {
+            id: row.get(1)?,
+            display: row.get(2)?,
+            email: row.get(3)?,
+            erased_at: row.get(4)?,
+        })
+    };
+    each(old, "person", "rowid, id, display, email, erased_at", person, |person| {
+        rows::put_person(into, &person)
+    })?;
+    let point = |row: &Row<'_>| Ok((checkpoints::read(row)?, row.get(4)?));
+    each(old, "checkpoint", "size, at, root, head, frontier", point, |found| {
+        let (point, frontier): (Checkpoint, Vec<u8>) = found;
+        if point.size < first_lost {
+            checkpoints::keep(into, &point, &frontier)?;
+        }
+        Ok(())
+    })
+}
+
+/// Hands over each row of a table that can be read, by number, which is the first column.
+fn each<T>(
+    old: &Connection,
+    table: &str,
+    columns: &str,
+    read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+    mut take: impl FnMut(T) -> rusqlite::Result<()>,
+) -> rusqlite::Result<()> {
+    let range =
+        format!("SELECT {columns} FROM {table} WHERE rowid BETWEEN ?1 AND ?2 ORDER BY rowid");
+    let next = format!("SELECT rowid FROM {table} WHERE rowid > ?1 ORDER BY rowid LIMIT 1");
+    // A range is read whole before any of it is taken, so that no row is taken twice.
+    let rows = |first: u64, last: u64| -> rusqlite::Result<BTreeMap<u64, T>> {
+        old.prepare_cached(&range)?
+            .query_map([first, last], |row| Ok((row.get(0)?, read(row)?)))?
+            .collect()
+    };
+    let mut first = 1;
+    let mut heard = 0;
+    while first - heard <= SILENCE {
+        let last = first + CHUNK - 1;
+        let found = rows(first, last).unwrap_or_else(|_| {
+            (first..=last).filter_map(|one| rows(one, one).ok()).flatten().collect()
+        });
+        if let Some(newest) = found.keys().next_back() {
+            heard = *newest;
+        }
+        found.into_values().try_for_each(&mut take)?;
+        first = match old.query_row(&next, [last], |row| row.get(0)).optional() {
+            Ok(None) => return Ok(()),
+            Ok(Some(next)) => {
+                heard = next;
+                next
+            }
+            // The way there is damaged; what lies behind may not be.
+            Err(_) => last + 1,
+        };
+    }
+    Ok(())
+}
