@@ -1,6 +1,7 @@
 //! What a person or a pipeline sees: results on standard output, everything else on standard error.
 
 use std::{
+    fmt::Write as _,
     io::{ErrorKind, IsTerminal, Write},
     sync::OnceLock,
     time::Duration,
@@ -37,6 +38,31 @@ pub(crate) fn styled(style: Style, text: &str) -> String {
     format!("{style}{text}{style:#}")
 }
 
+/// Text as a terminal may be given it: what could move the cursor, hide a line or turn its direction
+/// is spelled out, as JSON spells it. Names come from platforms, and platforms from anybody.
+fn printable(text: &str) -> String {
+    let ours = [GREEN, RED, YELLOW, BOLD, DIM].map(|style| style.to_string());
+    let reset = format!("{GREEN:#}");
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(next) = rest.chars().next() {
+        let style = ours.iter().chain([&reset]).find(|style| rest.starts_with(style.as_str()));
+        if let Some(style) = style {
+            shown.push_str(style);
+            rest = &rest[style.len()..];
+            continue;
+        }
+        let turns = matches!(next, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if turns || (next.is_control() && !matches!(next, '\n' | '\t')) {
+            let _ = write!(shown, "\\u{:04x}", u32::from(next));
+        } else {
+            shown.push(next);
+        }
+        rest = &rest[next.len_utf8()..];
+    }
+    shown
+}
+
 impl Output {
     pub(crate) fn new(color: ColorChoice, quiet: bool) -> Output {
         color_choice(color).write_global();
@@ -45,7 +71,7 @@ impl Output {
 
     /// A line of the result.
     pub(crate) fn line(&self, text: &str) {
-        if let Err(error) = writeln!(anstream::stdout(), "{text}") {
+        if let Err(error) = writeln!(anstream::stdout(), "{}", printable(text)) {
             // A reader that went away (`| head`) has what it wanted.
             if error.kind() != ErrorKind::BrokenPipe {
                 let _ = self.lost.set(error.to_string());
@@ -63,18 +89,18 @@ impl Output {
     /// A hint beside the result.
     pub(crate) fn hint(&self, text: &str) {
         if !self.quiet {
-            let _ = writeln!(anstream::stderr(), "{}", styled(DIM, text));
+            let _ = writeln!(anstream::stderr(), "{}", styled(DIM, &printable(text)));
         }
     }
 
     /// A warning.
     pub(crate) fn warning(&self, text: &str) {
-        let _ = writeln!(anstream::stderr(), "{} {text}", styled(YELLOW, "Warning:"));
+        let _ = writeln!(anstream::stderr(), "{} {}", styled(YELLOW, "Warning:"), printable(text));
     }
 
     /// An error in one line.
     pub(crate) fn error(&self, text: &str) {
-        let _ = writeln!(anstream::stderr(), "{} {text}", styled(RED, "Error:"));
+        let _ = writeln!(anstream::stderr(), "{} {}", styled(RED, "Error:"), printable(text));
     }
 
     /// An error with what to do next.
@@ -83,7 +109,7 @@ impl Output {
         let (first, rest) = text.split_once('\n').unwrap_or((&text, ""));
         self.error(first);
         if !rest.is_empty() {
-            let _ = writeln!(anstream::stderr(), "{rest}");
+            let _ = writeln!(anstream::stderr(), "{}", printable(rest));
         }
     }
 
@@ -128,5 +154,27 @@ impl Drop for Progress {
         if let Some(bar) = &self.0 {
             bar.finish_and_clear();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_platforms_call_things_cannot_drive_the_terminal() {
+        let hostile = "app\u{1b}[2J\u{1b}]0;x\u{7}\r\u{9b}8m\u{202e}ppa\u{7f}";
+        let line = format!("{} is {hostile}", styled(BOLD, "it"));
+        let expected = "\u{1b}[1mit\u{1b}[0m is app\\u001b[2J\\u001b]0;x\\u0007\\u000d\\u009b8m\\u202eppa\\u007f";
+        assert_eq!(printable(&line), expected);
+        assert_eq!(printable("a\tb\nč 名"), "a\tb\nč 名");
+    }
+
+    #[test]
+    fn what_is_spelled_out_in_json_still_says_the_same() {
+        let value = serde_json::json!({ "name": "\u{9b}\u{202e}\u{1b}x" });
+        let shown = printable(&value.to_string());
+        assert!(!shown.chars().any(|one| one.is_control()));
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
     }
 }
