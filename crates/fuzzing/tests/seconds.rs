@@ -1,8 +1,12 @@
 //! Every body, for `NHI_FUZZ_SECONDS` (2 by default): the committed seeds, then mutations of them.
-//! Two runs of the same length of inputs try the same ones.
+//!
+//! Each run begins elsewhere and prints where; `NHI_FUZZ_SEED` repeats it, `NHI_FUZZ_INPUT` runs one
+//! file.
 
 use std::{
+    collections::hash_map::RandomState,
     fs,
+    hash::BuildHasher,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     time::{Duration, Instant},
@@ -75,31 +79,77 @@ fn mutated(seeds: &[Vec<u8>], dice: &mut Dice) -> Vec<u8> {
     input
 }
 
-fn run(name: &str, body: fn(&[u8])) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/seeds").join(name);
+/// A body, its name, and the test that runs it.
+#[derive(Clone, Copy)]
+struct Target {
+    name: &'static str,
+    sentence: &'static str,
+    body: fn(&[u8]),
+}
+
+/// Where a run begins: `NHI_FUZZ_SEED`, else another place each time.
+fn start() -> u64 {
+    match std::env::var("NHI_FUZZ_SEED") {
+        Ok(text) => text.parse().expect("NHI_FUZZ_SEED is a number"),
+        Err(_) => RandomState::new().hash_one(0),
+    }
+}
+
+fn run(target: Target) {
+    let Target { name, body, .. } = target;
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    // An input by itself, as libFuzzer or this test left it.
+    if let Some(file) = std::env::var_os("NHI_FUZZ_INPUT") {
+        let file = repository.join(file);
+        return body(&fs::read(&file).unwrap_or_else(|why| panic!("{}: {why}", file.display())));
+    }
+    let folder = repository.join("fuzz/seeds").join(name);
     let mut seeds: Vec<_> = fs::read_dir(&folder)
         .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
         .map(|entry| entry.unwrap().path())
         .collect();
     seeds.sort();
     let seeds: Vec<Vec<u8>> = seeds.iter().map(|path| fs::read(path).unwrap()).collect();
-    let holds = |input: &[u8]| {
-        if catch_unwind(AssertUnwindSafe(|| body(input))).is_err() {
-            panic!("{name} does not hold for b\"{}\"", input.escape_ascii());
-        }
-    };
-    seeds.iter().for_each(|seed| holds(seed));
+    seeds.iter().for_each(|seed| holds(target, seed, "a committed seed"));
     let seconds = std::env::var("NHI_FUZZ_SECONDS").ok().map(|text| text.parse().unwrap());
     let until = Instant::now() + Duration::from_secs(seconds.unwrap_or(2));
-    let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+    let start = start();
+    println!("{name}: NHI_FUZZ_SEED={start}");
+    // Zero is the one place from which the dice never move.
+    let mut dice = Dice(start.max(1));
+    let told = format!("NHI_FUZZ_SEED={start}");
     while Instant::now() < until {
-        holds(&mutated(&seeds, &mut dice));
+        holds(target, &mutated(&seeds, &mut dice), &told);
     }
+}
+
+/// Runs a body on an input; one that does not hold is left in a file, and it is said how to run it
+/// again.
+fn holds(target: Target, input: &[u8], from: &str) {
+    let Target { name, sentence, body } = target;
+    if catch_unwind(AssertUnwindSafe(|| body(input))).is_ok() {
+        return;
+    }
+    let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-broken"));
+    let left = match fs::write(&file, input) {
+        Ok(()) => format!(
+            "NHI_FUZZ_INPUT={} cargo test -p fuzzing --test seconds {sentence}",
+            file.display()
+        ),
+        Err(error) => format!("(it could not be left in {}: {error})", file.display()),
+    };
+    panic!(
+        "{name} does not hold for b\"{}\" ({from}).\nAgain: {left}\nThen it belongs into fuzz/seeds/{name}.",
+        input.escape_ascii()
+    );
 }
 
 macro_rules! bodies {
     ($($name:ident => $sentence:ident),* $(,)?) => {
-        $(#[test] fn $sentence() { run(stringify!($name), fuzzing::$name); })*
+        $(#[test] fn $sentence() {
+            let (name, sentence) = (stringify!($name), stringify!($sentence));
+            run(Target { name, sentence, body: fuzzing::$name });
+        })*
 
         #[test]
         fn every_target_of_the_fuzzer_is_run_here() {
@@ -129,4 +179,30 @@ bodies! {
     records => a_record_is_read_as_it_is_written_or_refused,
     nhi_hcl => any_configuration_is_read_or_refused_with_a_place,
     policy_hcl => any_policy_is_read_or_refused_with_a_place,
+}
+
+#[test]
+fn the_same_seed_tries_the_same_inputs_and_another_tries_others() {
+    let seeds = [b"one/app/x".to_vec(), b"two/app/y/credential/z".to_vec()];
+    let tried = |seed| {
+        let mut dice = Dice(seed);
+        (0..50).map(|_| mutated(&seeds, &mut dice)).collect::<Vec<_>>()
+    };
+    assert_eq!(tried(7), tried(7));
+    assert_ne!(tried(7), tried(8));
+    let given = std::env::var_os("NHI_FUZZ_SEED").is_some();
+    assert!(given || start() != start(), "unless it is given, each run begins elsewhere");
+}
+
+#[test]
+fn an_input_that_breaks_something_is_left_in_a_file_that_runs_it_again() {
+    let body = |input: &[u8]| assert!(!input.contains(&0xff), "it broke");
+    let target = Target { name: "sample", sentence: "a_sample_holds", body };
+    let broken = b"a\xff\n".as_slice();
+    let told = catch_unwind(|| holds(target, broken, "NHI_FUZZ_SEED=5")).unwrap_err();
+    let told = told.downcast::<String>().unwrap();
+    assert!(told.contains("NHI_FUZZ_SEED=5") && told.contains(r#"b"a\xff\n""#), "{told}");
+    let file = told.split("NHI_FUZZ_INPUT=").nth(1).unwrap().split(' ').next().unwrap();
+    assert!(told.contains(&format!("{file} cargo test -p fuzzing --test seconds a_sample_holds")));
+    assert_eq!(fs::read(file).unwrap(), broken);
 }
