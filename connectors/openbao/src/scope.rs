@@ -116,6 +116,18 @@ fn opaque(text: &str) -> Option<Form<'_>> {
     (fits && !path.is_empty()).then_some(Form::OpaqueRule { path })
 }
 
+/// A path without what an address has before it. Taken away until nothing changes any more, so that
+/// what is canonical stays as it is when it is read again.
+fn bare(mut path: &str) -> &str {
+    loop {
+        path = path.trim_start_matches(|one: char| one == '/' || one.is_whitespace());
+        match path.strip_prefix("v1/") {
+            Some(rest) => path = rest,
+            None => return path,
+        }
+    }
+}
+
 /// Reads a scope as people write it.
 pub(crate) fn parse(text: &str) -> Result<Vec<Scope>, ScopeError> {
     let refuse =
@@ -142,8 +154,7 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Scope>, ScopeError> {
             Some(format!("{}:read", text.trim_start_matches('/'))),
         );
     };
-    let path = path.trim_start_matches('/');
-    let path = path.strip_prefix("v1/").unwrap_or(path);
+    let path = bare(path);
     if !is_plain_path(path) {
         return refuse(
             format!(
@@ -335,6 +346,10 @@ mod tests {
             parsed("v1/secret/data/x:read+list"),
             ["secret/data/x:read", "secret/data/x:list"]
         );
+        // Whatever stands before it, at once and for good.
+        for text in ["/ / secret/data/x:read", "v1/v1//v1/secret/data/x:read"] {
+            assert_eq!(parsed(text), ["secret/data/x:read"]);
+        }
         assert_eq!(parsed("a:write"), ["a:create", "a:update", "a:patch"]);
         assert_eq!(parsed("a:b:read"), ["a:b:read"]);
         assert_eq!(parsed("policy/admin"), ["policy/admin"]);
@@ -393,7 +408,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_parsed_is_canonical(text in "[a-z/+:*]{1,20}|(policy|rule|role|identity-policy)/[a-z%:#0-9]{0,12}") {
+        fn what_is_parsed_is_canonical(text in "(/|v1/| )*[a-z/+:*]{1,20}|(policy|rule|role|identity-policy)/[a-z%:#0-9]{0,12}") {
             if let Ok(scopes) = parse(&text) {
                 for scope in scopes {
                     prop_assert!(form(scope.as_str()).is_some(), "{scope}");
