@@ -15,12 +15,25 @@ const ADDRESSES: [&str; 2] =
 ///
 /// A file could not be written: which.
 pub fn fill(folder: &Path, program: &Path, version: &str) -> Result<PathBuf, String> {
-    let system = format!("{}_{}", os(), arch());
-    for address in ADDRESSES {
-        let place = folder.join(address).join(version).join(&system);
-        put(program, &place.join(format!("terraform-provider-nhi_v{version}")))?;
+    for place in places(folder, version) {
+        put(program, &place)?;
     }
     fs::canonicalize(folder).map_err(|error| format!("{}: {error}", folder.display()))
+}
+
+/// Whether another build of the same version is in a mirror. Cores keep its checksum in the lock
+/// files of folders that were initialized with it, and refuse any other.
+pub fn holds_another(folder: &Path, program: &Path, version: &str) -> bool {
+    let new = fs::read(program).ok();
+    places(folder, version).any(|place| place.is_file() && fs::read(place).ok() != new)
+}
+
+fn places(folder: &Path, version: &str) -> impl Iterator<Item = PathBuf> {
+    let system = format!("{}_{}", os(), arch());
+    let file = format!("terraform-provider-nhi_v{version}");
+    ADDRESSES
+        .map(|address| folder.join(address).join(version).join(&system).join(&file))
+        .into_iter()
 }
 
 /// Copies a program to where it may be running just now: what runs keeps its file, and whoever
@@ -96,11 +109,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let program = folder.path().join("built");
         fs::write(&program, "x").unwrap();
+        let before = folder.path().join("mirror");
+        assert!(!holds_another(&before, &program, "1.2.3"));
         let mirror = fill(&folder.path().join("mirror"), &program, "1.2.3").unwrap();
         for address in ADDRESSES {
             let place = mirror.join(address).join("1.2.3").join(format!("{}_{}", os(), arch()));
             assert_eq!(fs::read(place.join("terraform-provider-nhi_v1.2.3")).unwrap(), b"x");
         }
         assert!(cli_configuration(&mirror).contains(&mirror.display().to_string()));
+        assert!(!holds_another(&mirror, &program, "1.2.3"), "the same again");
+        fs::write(&program, "y").unwrap();
+        assert!(holds_another(&mirror, &program, "1.2.3"));
+        assert!(!holds_another(&mirror, &program, "1.2.4"), "of another version it is none");
     }
 }

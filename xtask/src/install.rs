@@ -27,16 +27,28 @@ impl Install {
         println!("Building both programs for release (minutes the first time) …");
         let programs = programs(true)?;
         let provider = programs.get("terraform-provider-nhi")?;
+        let another = mirror::holds_another(&folder, &provider.path, &provider.version);
         let folder = mirror::fill(&folder, &provider.path, &provider.version)?;
         let nhi = bin.join("nhi");
         mirror::put(&programs.get("nhi")?.path, &nhi)?;
         println!("Installed {}: {}", provider.version, nhi.display());
         let path = std::env::var_os("PATH").unwrap_or_default();
         if !std::env::split_paths(&path).any(|one| one == bin) {
-            println!("{} is not on the PATH: add it.", bin.display());
+            println!(
+                "{0} is not on the PATH; put this into your shell's profile:\n\n  export PATH={0:?}:\"$PATH\"\n",
+                bin.display()
+            );
+        }
+        if another {
+            println!(
+                "Another build of {} was there. Where it was used, init refuses this one until that \
+                 folder's .terraform.lock.hcl is removed.",
+                provider.version
+            );
         }
         println!(
-            "Put this into ~/.terraformrc (or ~/.tofurc), then run init:\n\n{}",
+            "Put this into ~/.terraformrc (for OpenTofu ~/.tofurc), then run init in a folder with your \
+             configuration:\n\n{}",
             mirror::cli_configuration(&folder)
         );
         Ok(())
