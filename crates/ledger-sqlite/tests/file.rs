@@ -321,6 +321,36 @@ async fn a_page_of_rubbish_at_the_end_stops_what_begins_and_is_told_to_what_ends
 }
 
 #[tokio::test]
+async fn an_ending_is_journalled_whatever_became_of_the_head() {
+    for edit in [
+        "DELETE FROM ledger",
+        "UPDATE ledger SET head_seq = 4, head_hash = (SELECT hash FROM entry WHERE seq = 4)",
+        "UPDATE ledger SET head_hash = zeroblob(32)",
+        "UPDATE ledger SET head_seq = 9",
+    ] {
+        let place = Place::new();
+        place.filled(5).await.close().await.expect("closed");
+        place.edit(edit);
+        let ledger = place.open();
+        refused(append(&ledger, 1).await, "E-LEDGER-BROKEN");
+        refused(ledger.ready(Work::Begins).await, "E-LEDGER-BROKEN");
+        let wrong = ledger.ready(Work::Ends).await.expect("nothing locks it out");
+        let broken = NewEntry::broken(T, "ledger", &wrong.expect("it is told"));
+        let ended = NewEntry::new(T, "credential.revoked", "bao/openbao_approle/a1");
+        ledger.append(vec![broken, ended], Durability::Durable).await.expect("kept");
+        append(&ledger, 1).await.expect("and so is what follows");
+        let kinds = all_entries(&ledger, Filter::all()).await.expect("read");
+        assert_eq!(kinds[..6].iter().map(|entry| entry.seq).sum::<u64>(), 21, "{edit}");
+        assert!(kinds.iter().any(|entry| entry.kind == "credential.revoked"), "{edit}");
+        assert!(!verify(&ledger).await.is_sound(), "{edit}: it stays told");
+        ledger.close().await.expect("closed");
+        let by = NewEntry::new(T + 7, "", "");
+        ledger_sqlite::salvage(&place.path(), None, &by).expect("and it can be mended");
+        assert!(verify(&place.open()).await.is_sound(), "{edit}");
+    }
+}
+
+#[tokio::test]
 async fn a_forged_number_does_not_keep_anybody_busy() {
     let place = Place::new();
     place.filled(5).await.close().await.expect("closed");
