@@ -33,6 +33,13 @@ fn a_slip_on_the_command_line_is_never_taken_for_drift() {
 }
 
 #[test]
+fn the_newest_none_of_the_entries_are_not_all_of_them() {
+    let done = nhi(&["ledger", "show", "--last", "0"]).output().unwrap();
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(done.status.code() == Some(1) && said.contains("--last"), "{said}");
+}
+
+#[test]
 fn help_and_the_version_are_no_failure() {
     for words in [&["--help"][..], &["drift", "--help"], &["--version"], &["help", "scan"]] {
         assert_eq!(code(words), Some(0), "{words:?}");

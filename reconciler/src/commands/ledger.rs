@@ -1,5 +1,7 @@
 //! `nhi ledger`: what happened, in order, and whether anybody rewrote it.
 
+use std::num::NonZeroUsize;
+
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use ledger::{Entry, Filter, Range, Story, Subject, Verification, all_entries};
@@ -49,7 +51,7 @@ pub(crate) struct Show {
 
     /// Only the newest entries.
     #[arg(long, value_name = "N")]
-    last: Option<usize>,
+    last: Option<NonZeroUsize>,
 
     /// Only entries at or after this moment, such as 2026-11-22T00:00:00Z.
     #[arg(long, value_name = "TIME")]
@@ -97,16 +99,17 @@ impl Ledger {
 
 impl Show {
     async fn run(self, ledger: &dyn ledger::Ledger, output: &Output) -> Result<Exit, Problem> {
+        let last = self.last.map(NonZeroUsize::get);
         let filter = Filter {
             subject: self.subject.clone().map(Subject::Under),
             kinds: self.kind.clone(),
             rotation: self.rotation.clone(),
             since: self.since.map(Timestamp::as_millisecond),
-            newest_first: self.last.is_some(),
-            limit: self.last.unwrap_or(0),
+            newest_first: last.is_some(),
+            limit: last.unwrap_or(0),
             ..Filter::all()
         };
-        let entries = match self.last {
+        let entries = match last {
             // The newest page alone, turned around so that it reads forward.
             Some(last) if last <= ledger::port::PAGE_MAX => {
                 let mut page = ledger.entries(&filter).await?.entries;
