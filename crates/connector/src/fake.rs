@@ -510,6 +510,13 @@ impl Hand<'_> {
         id
     }
 
+    /// Changes the secret of a credential.
+    pub fn turn(&mut self, key_id: &str, secret: &str) {
+        for one in self.object.keys.iter_mut().filter(|one| one.id == key_id) {
+            one.secret = Secret::new(secret);
+        }
+    }
+
     /// Ends a credential.
     pub fn end(&mut self, key_id: &str) {
         self.object.keys.retain(|one| one.id != key_id);
@@ -819,6 +826,17 @@ impl Connector for Fake {
         self.call(Verb::Find, &object.key, |state| {
             let found = state.object(object)?.keys.iter().find(|one| one.secret == *secret);
             Ok(found.map(|one| one.observed(&object.kind, now)))
+        })
+    }
+
+    async fn shown(&self, object: &ObjectRef, key_id: &str) -> Result<Option<Secret>> {
+        let readable = |one: &Promise| one.profile.origin == Origin::VendorReadable;
+        if !self.promises(KEY).await?.iter().any(readable) {
+            return Ok(None);
+        }
+        self.call(Verb::Find, &object.key, |state| {
+            let found = state.object(object)?.keys.iter().find(|one| one.id == key_id);
+            Ok(found.map(|one| one.secret.duplicate()))
         })
     }
 

@@ -248,6 +248,13 @@ pub trait Connector: fmt::Debug + Send + Sync {
         Ok(listing.credentials.into_iter().find(|one| one.key_id == key_id))
     }
 
+    /// The secret of a live credential as the platform shows it now to whoever may read it; `None`
+    /// where it is not shown. It may be another one than was issued.
+    async fn shown(&self, object: &ObjectRef, key_id: &str) -> Result<Option<Secret>> {
+        let _ = (object, key_id);
+        Ok(None)
+    }
+
     /// What is weaker on this connection than the platform's capabilities say, and why: whole
     /// sentences for `nhi doctor`. What cannot be asked is said too.
     async fn notes(&self) -> Vec<String> {

@@ -140,25 +140,46 @@ pub async fn revoke_first(
     Ok(machine.done().0)
 }
 
-/// Writes copies that are missing, changed or new again, from one that still holds this generation.
+/// Writes copies that are missing, changed or new again, from what the platform shows, or else from
+/// one that still holds this generation.
 async fn repair_copies(context: &Context, spec: &SlotSpec) -> Result<(), Problem> {
     let sinks = Sinks::open(context, spec).await?;
     let (realm, key) = context.realm_key()?;
     let what = spec.id.to_string();
-    // Which document is good, and which must be written?
-    let mut good: Option<(domain::Secret, Meta)> = None;
-    let mut bad = Vec::new();
+    let mut copies = Vec::new();
     for (delivery, sink) in &sinks.0 {
         let look = sink.look(&delivery.path).await?;
         let mirror = look.as_ref().and_then(|look| Meta::from_mirror(&look.mirror));
         let ours =
             mirror.filter(|(meta, _)| meta.ours(realm, &what, &spec.vendor_id) && !meta.revoked);
+        copies.push((delivery, sink, look, ours));
+    }
+    let newest = copies.iter().filter_map(|(_, _, _, ours)| ours.as_ref());
+    let newest = newest.map(|(meta, _)| meta).max_by_key(|meta| meta.generation).cloned();
+    let newest = match newest {
+        None => claimed(context, spec).await?,
+        newest => newest,
+    };
+    let shown = match &newest {
+        Some(meta) => shown(context, spec, meta).await?,
+        None => None,
+    };
+    // Which document is good, and which must be written?
+    let mut good: Option<(domain::Secret, Meta)> = None;
+    let mut bad = Vec::new();
+    for (delivery, sink, look, ours) in copies {
         let current = look.as_ref().filter(|look| !look.deleted).map(|look| look.version.number);
-        let is_good = ours.as_ref().is_some_and(|(_, version)| Some(*version) == current);
+        let as_shown = |meta: &Meta| {
+            shown.as_ref().is_none_or(|(_, shown)| shown.fingerprint == meta.fingerprint)
+        };
+        let is_good = ours
+            .as_ref()
+            .is_some_and(|(meta, version)| Some(*version) == current && as_shown(meta));
         if !is_good {
             bad.push((delivery, sink, look.as_ref().map(|look| look.version.number), current));
         }
         if let Some((meta, version)) = ours
+            && shown.is_none()
             && good.as_ref().is_none_or(|(_, have)| have.generation < meta.generation)
             && let Some(document) = sink.read_version(&delivery.path, version).await?
             && let Some(secret) = secret_in(spec.credential_type, &delivery.fields, &document)
@@ -172,7 +193,12 @@ async fn repair_copies(context: &Context, spec: &SlotSpec) -> Result<(), Problem
     if bad.is_empty() {
         return Ok(());
     }
-    let Some((secret, meta)) = good else {
+    if let Some((secret, meta)) = &shown
+        && newest.is_none_or(|newest| newest.fingerprint != meta.fingerprint)
+    {
+        works(context, spec, secret).await?;
+    }
+    let Some((secret, meta)) = shown.or(good) else {
         return Err(Problem::new("E-SINK-COPY", "No readable copy is left")
             .detail(format!(
                 "{what}: a sink is to get the current secret, and no sink that can be read still \
@@ -205,6 +231,75 @@ async fn repair_copies(context: &Context, spec: &SlotSpec) -> Result<(), Problem
         context.note(entry).await;
     }
     Ok(())
+}
+
+/// What the claim of a slot at rest says of its current key, where no sink says anything.
+async fn claimed(context: &Context, spec: &SlotSpec) -> Result<Option<Meta>, Problem> {
+    let claim = ClaimStore::of(context, spec).await?.read().await?.map(|document| document.claim);
+    let Some(claim) = claim.filter(|claim| !claim.phase.is_open()) else { return Ok(None) };
+    let (realm, _) = context.realm_key()?;
+    Ok(claim.current.map(|key_id| Meta {
+        realm: realm.to_owned(),
+        slot: spec.id.to_string(),
+        vendor_id: spec.vendor_id.clone(),
+        generation: claim.generation,
+        epoch: claim.epoch,
+        key_id,
+        fingerprint: String::new(),
+        promoted_at: Some(context.now()),
+        previous: claim.previous,
+        revoked: false,
+    }))
+}
+
+/// The secret of a key as its platform shows it, with what a document of it would say.
+async fn shown(
+    context: &Context,
+    spec: &SlotSpec,
+    meta: &Meta,
+) -> Result<Option<(domain::Secret, Meta)>, Problem> {
+    let (_, key) = context.realm_key()?;
+    let connector = context.connector(&spec.id.integration.connection).await?;
+    let shown = connector
+        .shown(&object(spec), &meta.key_id)
+        .await
+        .map_err(|error| Problem::unreadable(&spec.id.to_string(), &error))?;
+    Ok(shown.map(|secret| {
+        let print = key.fingerprint(&secret);
+        // Under another realm key it cannot be told whether it is the same one.
+        let same = matches(&print, &meta.fingerprint) != Some(false);
+        let fingerprint = match same && !meta.fingerprint.is_empty() {
+            true => meta.fingerprint.clone(),
+            false => print.to_string(),
+        };
+        (secret, Meta { fingerprint, ..meta.clone() })
+    }))
+}
+
+/// Nothing is delivered that does not work.
+async fn works(context: &Context, spec: &SlotSpec, secret: &domain::Secret) -> Result<(), Problem> {
+    let connector = context.connector(&spec.id.integration.connection).await?;
+    let kind = spec.credential_type.name;
+    let probed = connector.probe(&object(spec), kind, secret).await;
+    match probed {
+        Ok(connector::Probe::Accepted { .. }) => Ok(()),
+        Ok(connector::Probe::Refused { .. }) => Err(Problem::new(
+            "E-SINK-COPY",
+            "The platform refuses the secret that it shows",
+        )
+        .detail(format!(
+            "{}: the platform shows another secret than was delivered, and a sign-in with it \
+                     is refused. No copy was touched.",
+            spec.id
+        ))
+        .next("plan again; if it stays, replace the integration")
+        .at(&["deliver_to"])),
+        Err(error) => Err(Problem::not_done(
+            &spec.id.to_string(),
+            "sign in with what the platform shows",
+            &error,
+        )),
+    }
 }
 
 /// The object that a slot's calls are about.

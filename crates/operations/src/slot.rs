@@ -16,7 +16,7 @@ use secrets::{Look, Sink};
 use crate::{
     Context, Problem,
     claim::{ClaimMirror, ClaimStore},
-    document::Meta,
+    document::{Meta, matches},
     observe::object_of,
 };
 
@@ -171,7 +171,7 @@ pub async fn observe_slot(context: &Context, spec: &SlotSpec) -> Result<Option<S
         .credentials
         .as_ref()
         .map(|all| all.iter().filter(|one| one.live).map(|one| one.key_id.as_str()).collect());
-    let (realm, _) = context.realm_key()?;
+    let (realm, key) = context.realm_key()?;
     let store = ClaimStore::open(context, &tenant, &spec.vendor_id, &spec.id).await?;
     let claim = store.mirror(context).await?;
     let sinks = Sinks::open(context, spec).await?;
@@ -179,6 +179,7 @@ pub async fn observe_slot(context: &Context, spec: &SlotSpec) -> Result<Option<S
 
     let mut deliveries = BTreeMap::new();
     let mut anchor: Option<Meta> = None;
+    let mut prints = BTreeMap::new();
     let mut restorable = false;
     for (index, (delivery, sink)) in sinks.0.iter().enumerate() {
         let look = look(&**sink, &delivery.path).await?;
@@ -198,6 +199,9 @@ pub async fn observe_slot(context: &Context, spec: &SlotSpec) -> Result<Option<S
                 SeenDelivery { version: Some(look.version.number), status: "changed" }
             }
         };
+        if let Some((meta, _)) = &ours {
+            prints.insert(delivery.name.clone(), meta.fingerprint.clone());
+        }
         if let Some((meta, _)) = ours
             && (index == 0 || anchor.is_none())
         {
@@ -205,9 +209,6 @@ pub async fn observe_slot(context: &Context, spec: &SlotSpec) -> Result<Option<S
         }
         deliveries.insert(delivery.name.clone(), seen);
     }
-    let delivered = deliveries.values().filter(|one| one.status == "delivered").count();
-    let all_delivered = delivered == deliveries.len();
-
     let settled = claim.as_ref().filter(|claim| !claim.is_open());
     let key_id = settled
         .and_then(|claim| claim.current.clone())
@@ -221,6 +222,26 @@ pub async fn observe_slot(context: &Context, spec: &SlotSpec) -> Result<Option<S
         .unwrap_or(0);
     let is_live = |key_id: &str| live.as_ref().is_none_or(|live| live.contains(&key_id));
     let listed = key_id.as_deref().is_some_and(is_live) && !recreated;
+
+    // What the platform shows is the truth, whatever was delivered, and every copy can be made of it.
+    let shown = match key_id.as_deref().filter(|_| listed) {
+        Some(key_id) => connector
+            .shown(&object, key_id)
+            .await
+            .map_err(|error| Problem::unreadable(&what, &error))?
+            .map(|secret| key.fingerprint(&secret)),
+        None => None,
+    };
+    if let Some(shown) = &shown {
+        restorable |= anchor.is_some() || settled.is_some_and(|claim| claim.current.is_some());
+        for (name, one) in deliveries.iter_mut().filter(|(_, one)| one.status == "delivered") {
+            if prints.get(name).is_some_and(|print| matches(shown, print) == Some(false)) {
+                one.status = "changed";
+            }
+        }
+    }
+    let delivered = deliveries.values().filter(|one| one.status == "delivered").count();
+    let all_delivered = delivered == deliveries.len();
 
     let (mut issued_at, mut expires_at) =
         known.map_or((None, None), |(_, _, issued, expires)| (*issued, *expires));
@@ -289,10 +310,10 @@ pub async fn observe_slot(context: &Context, spec: &SlotSpec) -> Result<Option<S
     });
     Ok(Some(SeenSlot {
         status: status::status(&facts),
-        fingerprint: anchor
-            .as_ref()
-            .filter(|meta| Some(&meta.key_id) == key_id.as_ref())
-            .map(|meta| meta.fingerprint.clone()),
+        fingerprint: shown.map(|print| print.to_string()).or_else(|| {
+            let current = anchor.as_ref().filter(|meta| Some(&meta.key_id) == key_id.as_ref());
+            current.map(|meta| meta.fingerprint.clone())
+        }),
         key_id,
         generation,
         issued_at,

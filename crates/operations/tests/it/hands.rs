@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use connector::fake::APP;
 use domain::Secret;
 use ledger::{Filter, MemoryLedger, all_entries};
-use operations::carry_out;
+use operations::{carry_out, observe_slot};
 use policy::rotation::Goal;
 use secrets::{Document, Expect, Sink};
 
@@ -44,6 +45,36 @@ async fn a_document_that_somebody_wrote_over_is_written_again_without_a_new_key(
             assert_eq!(after.previous, before.previous, "{how}: the overlap goes on");
             assert_eq!(world.live().await, live, "{how}: nothing was issued or ended");
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_changed_on_a_platform_that_shows_it_is_delivered_without_a_new_key() {
+    for gone in [false, true] {
+        let world = World::new("first-only").await;
+        let before = world.whole("a", FIRST).await;
+        let key_id = before.key_id.clone().unwrap();
+        world.fake.by_hand(APP, "sync", |hand| hand.turn(&key_id, "turned unasked"));
+        if gone {
+            for path in &world.places {
+                let version = world.apps.read(path).await.unwrap().unwrap().version.number;
+                world.apps.destroy_version(path, version).await.unwrap();
+                world.apps.write_mirror(path, &Default::default()).await.unwrap();
+            }
+        }
+        assert!(!world.works().await);
+        let context = world.context("look", &Fuse::none());
+        let seen = observe_slot(&context, &world.spec()).await.unwrap().unwrap();
+        assert_eq!(seen.status, "stale_copy", "gone: {gone}");
+        assert!(seen.deliveries.values().all(|one| one.status != "delivered"));
+        assert_ne!(seen.fingerprint, before.fingerprint);
+        let after = world.whole("copy", FIRST).await;
+        assert!(world.works().await, "gone: {gone}");
+        assert_eq!((after.key_id, after.generation), (before.key_id, before.generation));
+        assert_eq!(after.fingerprint, seen.fingerprint);
+        let seen = observe_slot(&context, &world.spec()).await.unwrap().unwrap();
+        assert_eq!(seen.status, "current");
+        assert!(seen.secret_held);
     }
 }
 

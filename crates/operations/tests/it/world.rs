@@ -262,6 +262,9 @@ impl Connector for FusedConnector {
     ) -> connector::Result<Option<ObservedCredential>> {
         self.0.find(object, of, secret).await
     }
+    async fn shown(&self, object: &ObjectRef, key_id: &str) -> connector::Result<Option<Secret>> {
+        self.0.shown(object, key_id).await
+    }
     async fn end(&self, object: &ObjectRef, key_id: &str) -> connector::Result<Ended> {
         self.1.pass("end", self.0.end(object, key_id)).await
     }
