@@ -27,7 +27,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn remove(path: &std::path::Path) {
-    for end in ["", "-wal", "-shm"] {
+    for end in ["", "-wal", "-shm", "-reserve"] {
         let mut name = path.as_os_str().to_owned();
         name.push(end);
         // What is not there need not be removed.
