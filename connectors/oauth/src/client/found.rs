@@ -50,10 +50,6 @@ impl Found {
         }
     }
 
-    pub(super) fn is_closed(&self) -> bool {
-        self.there.texts("grant_types").is_empty()
-    }
-
     fn scopes(&self) -> BTreeSet<GrantedScope> {
         match self.there.text("scope") {
             Some(text) => text

@@ -44,10 +44,13 @@ impl Clients {
         }
         match (answer.status, code(&answer.body)) {
             (200, _) => {}
-            // Closed for want of a scope, the client gets no token whoever asks. Where one that nobody
-            // issued is refused in another way, this one did sign in (RFC 6749 §5.2).
+            // Closed for want of a scope, or with other grant types only, the client gets no token of
+            // this kind whoever asks. Where one that nobody issued is refused in another way, this one
+            // did sign in (RFC 6749 §5.2).
             (400 | 401, Some(said))
-                if said != "invalid_client" && found.entry.wanted.enabled && found.is_closed() =>
+                if said != "invalid_client"
+                    && found.entry.wanted.enabled
+                    && !found.there.grants().contains("client_credentials") =>
             {
                 let random = random_like(credential_type, secret)?;
                 let (_, control) =

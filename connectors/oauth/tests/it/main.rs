@@ -8,7 +8,7 @@ use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use connector::{
-    Change, Connector, Error, IssueRequest, NewIntegration, ObjectRef, Platform, Setup,
+    Change, Connector, Error, IssueRequest, NewIntegration, ObjectRef, Platform, Probe, Setup,
     SystemClock, Want,
     conformance::{self, Fixture, Wrap},
     transport::{Coalesce, HttpOptions, HttpTransport, Retry, Transport},
@@ -168,6 +168,43 @@ async fn a_client_that_signs_in_with_a_key_gets_no_secret_and_is_told_the_way_ou
             && refused.to_string().contains("private key"),
         "{refused}"
     );
+}
+
+#[tokio::test]
+async fn a_client_that_may_only_send_people_to_sign_in_still_has_its_credential_proven() {
+    let host = Host::start();
+    let connector = host.connect(&|transport| transport).await;
+    let new = NewIntegration {
+        kind: KIND.into(),
+        name: "portal".into(),
+        settings: Settings::default()
+            .with("grant_types", texts(&["authorization_code"]))
+            .with("redirect_uris", texts(&["https://app.acme.example/callback"])),
+        record: Record::default(),
+    };
+    let made = connector.create(&new).await.unwrap();
+    let vendor_id = Some(made.vendor_id);
+    let object = ObjectRef { kind: KIND.into(), key: made.key, vendor_id, name: "portal".into() };
+    let scopes = [domain::GrantedScope::standing(Scope::canonical("tickets:read"))].into();
+    let change = Change { scopes: Some(scopes), ..Change::default() };
+    connector.modify(&object, &change).await.unwrap();
+    let settings = Settings::default();
+    let of = "oauth_private_key";
+    let key = connector.choose_secret(of, &settings, "nhi1-x").unwrap();
+    let request = IssueRequest {
+        credential_type: of,
+        profile: "add-ours",
+        marker: "nhi1-x",
+        secret: Some(&key),
+        settings: &settings,
+        expires_at: None,
+    };
+    connector.issue(&object, request).await.unwrap();
+    let works = connector.probe(&object, of, &key).await.unwrap();
+    assert!(matches!(works, Probe::Accepted { .. }), "{works:?}");
+    let random = connector.random_like(of, &key).unwrap();
+    let refused = connector.probe(&object, of, &random).await.unwrap();
+    assert!(matches!(refused, Probe::Refused { .. }), "{refused:?}");
 }
 
 #[tokio::test]
