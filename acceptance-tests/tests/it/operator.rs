@@ -164,11 +164,9 @@ fn verdict(world: &World, code: i32) -> Result<String> {
     world.nhi(&["ledger", "verify"])?.expect(code)
 }
 
-#[test]
-fn a_ledger_that_somebody_changed_is_found_out_and_salvaged() {
-    applied(|world| {
-        verdict(world, 0)?;
-        const TAMPER: &str = "
+/// Writes another text into the ledger's entries, as whoever may write the file can.
+fn tamper(world: &World, before: &str, after: &str) -> Result<()> {
+    const TAMPER: &str = "
 import sqlite3, sys
 ledger = sqlite3.connect(sys.argv[1])
 ledger.execute('DROP TRIGGER IF EXISTS entry_fixed')
@@ -176,11 +174,42 @@ change = 'UPDATE entry SET body = CAST(replace(CAST(body AS TEXT), ?, ?) AS BLOB
 ledger.execute(change, sys.argv[2:4])
 ledger.commit()
 ";
+    let mut python = Command::new(acceptance_tests::tools::need("python3")?);
+    python.args(["-c", TAMPER]).arg(world.folder.join("nhi.db")).args([before, after]);
+    ran(&mut python)?.expect(0).map(|_| ())
+}
+
+#[test]
+fn with_a_ledger_that_somebody_changed_power_is_taken_away_and_none_is_given() {
+    applied(|world| {
+        tamper(world, "declared", "imagined")?;
+        let scopes = |scopes: &str| {
+            world.write("main.tf", &BASE.replace(r#"["secret/data/invoices/*:read"]"#, scopes))
+        };
+        scopes(r#"["secret/data/invoices/*:read", "secret/data/payroll/*:read"]"#)?;
+        let said = world.terraform(&["apply", "-auto-approve"])?.expect(1)?;
+        holds(said.contains("E-LEDGER-BROKEN"), "nothing is given", &said)?;
+        holds(said.contains("nhi ledger salvage"), "and the way out is named", &said)?;
+        scopes("[]")?;
+        let said = world.apply()?;
+        holds(said.contains("The ledger needs a look"), "it is taken, and told", &said)?;
+        let said = world.terraform(&["destroy", "-auto-approve"])?.expect(0)?;
+        holds(said.contains("The ledger needs a look"), "all of it", &said)?;
+        let said = world.nhi(&["ledger", "salvage"])?.expect(0)?;
+        holds(said.contains("Salvaged"), "and then the ledger is mended", &said)?;
+        let said = world.nhi(&["ledger", "show", "--kind", "ledger.broken"])?.expect(0)?;
+        holds(said.contains("broken at entry"), "it was known", &said)?;
+        verdict(world, 0).map(|_| ())
+    });
+}
+
+#[test]
+fn a_ledger_that_somebody_changed_is_found_out_and_salvaged() {
+    applied(|world| {
+        verdict(world, 0)?;
         // What says something else now, and what cannot be read at all any more.
         for (before, after) in [("invoice-sync", "payroll-sync"), ("declared", "imagined")] {
-            let mut python = Command::new(acceptance_tests::tools::need("python3")?);
-            python.args(["-c", TAMPER]).arg(world.folder.join("nhi.db")).args([before, after]);
-            ran(&mut python)?.expect(0)?;
+            tamper(world, before, after)?;
             let said = verdict(world, 4)?;
             holds(said.contains("Not sound") && said.contains("Next:"), "it is told", &said)?;
         }
