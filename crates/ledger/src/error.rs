@@ -17,7 +17,7 @@ pub enum Error {
     ReadOnly {
         /// Where the ledger is.
         place: String,
-        /// Who forbids it: `--read-only`, the file's mode, the folder.
+        /// Who forbids it: the run, the file's mode, the folder.
         why: String,
     },
     /// The operating system refuses even reading.
@@ -173,7 +173,7 @@ impl Error {
     pub fn remedy(&self) -> String {
         match self {
             Error::ReadOnly { place, .. } => format!(
-                "Reading goes on; to change something, run without --read-only, as a user who may write {place} and its folder."
+                "Reading goes on; to change something, apply as a user who may write {place} and its folder, with no read_only = true in nhi.hcl."
             ),
             Error::Unreadable { place, .. } => format!(
                 "Check that this user may read {place} and enter its folder, and that its -wal and -shm files, if there are any, lie beside it."
@@ -193,7 +193,7 @@ impl Error {
             ),
             Error::Newer { .. } => "Upgrade nhi and the provider; nothing was changed.".to_owned(),
             Error::Older { place, .. } => format!(
-                "Run any command that may write (such as `nhi ledger verify` without --read-only) once, so that {place} is brought up to date."
+                "Apply once: what writes first brings {place} up to date."
             ),
             Error::OtherRealm { .. } => "Point `ledger` in nhi.hcl at this realm's own file, or correct `realm`; histories of two realms are not mixed.".to_owned(),
             Error::NetworkFileSystem { .. } => "Put the ledger on a local disk: set `ledger = { sqlite = { path = … } }` in nhi.hcl. Plan and apply also work with no ledger at all.".to_owned(),

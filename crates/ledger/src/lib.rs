@@ -30,7 +30,7 @@ pub use memory::MemoryLedger;
 pub use null::NullLedger;
 pub use port::{
     BadEntry, Checkpoint, Durability, Filter, Head, Ledger, Page, Range, Rebuilt, Receipt, Subject,
-    Verification, Work, all_entries,
+    Verification, Work, all_entries, damaged_end,
 };
 pub use read_only::ReadOnly;
 pub use story::Story;

@@ -1,4 +1,4 @@
-//! A ledger that can only be read: `--read-only` is this type.
+//! A ledger that can only be read: whoever must not write is given this type.
 
 use std::sync::Arc;
 

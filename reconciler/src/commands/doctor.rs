@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use connector::Refusal;
+use ledger::damaged_end;
 use operations::{Context, Problem};
 use serde_json::{Value, json};
 use wiring::Loaded;
@@ -201,6 +202,21 @@ async fn connection(context: &Context, loaded: &Loaded, name: &str) -> Vec<Look>
     looks
 }
 
+/// Whether there is a ledger, and whether its end is sound: all of it is `nhi ledger verify`'s
+/// business.
+async fn about_ledger(ledger: &dyn ledger::Ledger) -> Look {
+    if !ledger.keeps() {
+        return look("ledger", Health::Weak, "none: no history is kept");
+    }
+    let seen = async { Ok((ledger.head().await?, damaged_end(ledger).await?)) };
+    match seen.await {
+        Ok((head, None)) => {
+            look("ledger", Health::Good, format!("{}, {} entries", ledger.place(), head.seq))
+        }
+        Ok((_, Some(wrong))) | Err(wrong) => bad("ledger", &Problem::from(wrong)),
+    }
+}
+
 async fn rest(loaded: &Loaded, context: &Context) -> Vec<Look> {
     let mut looks = Vec::new();
     match context.realm.as_deref() {
@@ -248,17 +264,7 @@ async fn rest(loaded: &Loaded, context: &Context) -> Vec<Look> {
         Ok(_) => looks.push(look("policy", Health::Weak, "none: the defaults hold")),
         Err(problem) => looks.push(bad("policy", &problem)),
     }
-    match context.ledger.head().await {
-        Ok(head) if context.ledger.keeps() => {
-            looks.push(look(
-                "ledger",
-                Health::Good,
-                format!("{}, {} entries", context.ledger.place(), head.seq),
-            ));
-        }
-        Ok(_) => looks.push(look("ledger", Health::Weak, "none: no history is kept")),
-        Err(error) => looks.push(bad("ledger", &Problem::from(error))),
-    }
+    looks.push(about_ledger(&*context.ledger).await);
     if loaded.config.demo {
         looks.push(look(
             "demo",
@@ -299,4 +305,27 @@ fn slips_in(folder: &std::path::Path, output: &Output) -> Result<Exit, Problem> 
         output.line("No slip: references are whole objects.");
     }
     Ok(if found.is_empty() { Exit::Clean } else { Exit::Failed })
+}
+
+#[cfg(test)]
+mod tests {
+    use ledger::{Durability, Ledger, MemoryLedger, NewEntry, NullLedger};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_ledger_that_somebody_changed_is_not_called_good() {
+        assert!(matches!(about_ledger(&NullLedger).await.health, Health::Weak));
+        let ledger = MemoryLedger::new();
+        let entry = NewEntry::new(1, "declared", "bao/openbao_approle/x");
+        ledger.append(vec![entry], Durability::Durable).await.unwrap();
+        assert!(matches!(about_ledger(&ledger).await.health, Health::Good));
+        ledger.tamper(1, |body| body[5] ^= 1);
+        let look = about_ledger(&ledger).await;
+        assert!(
+            matches!(look.health, Health::Bad) && look.text.contains("salvage"),
+            "{}",
+            look.text
+        );
+    }
 }
