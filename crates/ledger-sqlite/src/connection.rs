@@ -206,14 +206,16 @@ fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
         Ok(connection) => return Ok(connection),
         Err(error) => error,
     };
-    // In a folder where nothing can be made the log cannot be shared. If there is no log, the file
-    // itself is all there is.
+    // In a folder where nothing can be made, or on a full disk, the log cannot be shared. If there is
+    // no log, the file itself is all there is.
     let no_log = place::log_size(path) == 0;
     let closed = matches!(
         &error,
         rusqlite::Error::SqliteFailure(code, _) if matches!(
             code.code,
-            rusqlite::ErrorCode::CannotOpen | rusqlite::ErrorCode::ReadOnly
+            rusqlite::ErrorCode::CannotOpen
+                | rusqlite::ErrorCode::ReadOnly
+                | rusqlite::ErrorCode::SystemIoFailure
         )
     );
     if !(no_log && closed) {

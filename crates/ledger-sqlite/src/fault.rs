@@ -1,7 +1,7 @@
 //! What the database says, in the port's words.
 
 use ledger::Error;
-use rusqlite::ErrorCode;
+use rusqlite::{ErrorCode, ffi};
 
 /// How long a writer waits for another process, in seconds.
 pub(crate) const PATIENCE_S: u64 = 10;
@@ -20,6 +20,8 @@ pub(crate) fn fault(place: &str, step: &'static str, error: &rusqlite::Error) ->
         };
     };
     match code.code {
+        // What readers and writers share is the first file that must grow.
+        _ if code.extended_code == ffi::SQLITE_IOERR_SHMSIZE => Error::Full { place },
         ErrorCode::DiskFull => Error::Full { place },
         ErrorCode::ReadOnly => Error::ReadOnly { place, why },
         ErrorCode::CannotOpen

@@ -14,6 +14,12 @@ use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
 
 use crate::place;
 
+/// Gives up the reserve of a ledger that cannot be opened without its room; false if there is none.
+pub(crate) fn give_up(ledger: &Path) -> bool {
+    let file = OpenOptions::new().write(true).open(place::beside(ledger, "-reserve"));
+    file.is_ok_and(|file| Reserve(file).give_up())
+}
+
 /// What is kept, in bytes.
 pub(crate) const RESERVED: u64 = 16 * 1024 * 1024;
 

@@ -20,7 +20,7 @@ use crate::{
     checkpoints, connection,
     fault::fault,
     place::{self, Identity},
-    reserve::Reserve,
+    reserve::{self, Reserve},
     rows,
 };
 
@@ -314,7 +314,11 @@ impl Writer {
         }
         let open = match self.open.take() {
             Some(open) => open,
-            None => self.opened()?,
+            // On a full disk not even this works.
+            None => match self.opened() {
+                Err(Error::Full { .. }) if reserve::give_up(&self.path) => self.opened()?,
+                done => done?,
+            },
         };
         Ok(&mut self.open.insert(open).connection)
     }

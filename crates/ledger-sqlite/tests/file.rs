@@ -859,6 +859,34 @@ async fn a_kill_loses_nothing_that_was_acknowledged() {
     }
 }
 
+/// The disk of the others is full; the reserve is ours.
+#[test]
+fn on_a_disk_that_others_filled_the_reserve_lets_an_ending_be_journalled() {
+    // A disk of its own is a mount that only this test sees; not every machine lets it have one.
+    let place = Place::new();
+    let script = r#"
+        mount -t tmpfs -o size=90m none "$1" && echo mounted || exit 0
+        part() { NHI_LEDGER_TEST_PART=$1 NHI_LEDGER_TEST_PLACE=$2/nhi.db \
+            "$3" --exact --nocapture plays_its_part_when_it_is_asked; }
+        part "append 100" "$1" "$2" >/dev/null
+        cat /dev/zero > "$1/others" 2>/dev/null
+        part "read, then write" "$1" "$2"
+        wc -c < "$1/nhi.db-reserve"
+    "#;
+    let done = Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"])
+        .arg(place.folder.path())
+        .arg(std::env::current_exe().expect("this program"))
+        .output();
+    let said = done.map(|done| String::from_utf8_lossy(&done.stdout).into_owned());
+    let Some(said) = said.ok().filter(|said| said.contains("mounted")) else {
+        eprintln!("not tried: this machine lets no test have a disk of its own");
+        return;
+    };
+    assert!(said.contains("read Ok(101) Ok(true)") && said.contains("\nwrote"), "{said}");
+    assert_eq!(said.lines().last(), Some("0"), "it was given up: {said}");
+}
+
 /// Runs the reading part as somebody who may not write; root may write everything, so the other
 /// process is nobody.
 fn as_nobody(place: &Place) -> Vec<String> {

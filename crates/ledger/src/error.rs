@@ -29,7 +29,7 @@ pub enum Error {
         why: String,
     },
     /// No room left; what was acknowledged before is safe, this append is not in the ledger.
-    #[error("the disk below the ledger {place} is full; nothing of this append was kept")]
+    #[error("the disk below the ledger {place} is full; nothing more was kept")]
     Full {
         /// Where the ledger is.
         place: String,
