@@ -111,7 +111,7 @@ fn credential() -> Attribute {
 
 fn field(field: &Field) -> Attribute {
     let ty = match field.field_type {
-        FieldType::Text | FieldType::Span | FieldType::Date => Type::String,
+        FieldType::Text | FieldType::Word(_) | FieldType::Span | FieldType::Date => Type::String,
         FieldType::Flag => Type::Bool,
         FieldType::Count => Type::Number,
         FieldType::Texts | FieldType::Cidrs | FieldType::Uris => Type::set(Type::String),

@@ -193,7 +193,7 @@ pub(crate) fn place(text: &str) -> Result<(), String> {
     expect(fits, "a URL or <connection>/<path>")
 }
 
-fn one_of(text: &str, words: &[&str]) -> Result<(), String> {
+pub(crate) fn one_of(text: &str, words: &[&str]) -> Result<(), String> {
     expect(words.contains(&text), &format!("one of {}", words.join(", ")))
 }
 

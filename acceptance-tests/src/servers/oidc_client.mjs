@@ -17,12 +17,21 @@ if (document.private_key) {
     exp: now + 60,
   };
   const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
-  const signed = `${part({ alg: 'ES256', typ: 'JWT' })}.${part(claims)}`;
   const key = createPrivateKey(document.private_key);
-  const signature = sign('sha256', Buffer.from(signed), { key, dsaEncoding: 'ieee-p1363' });
+  const kind = key.asymmetricKeyDetails.namedCurve ?? key.asymmetricKeyType;
+  const [alg, hash] = {
+    prime256v1: ['ES256', 'sha256'],
+    secp384r1: ['ES384', 'sha384'],
+    ed25519: ['EdDSA', null],
+  }[kind];
+  const signed = `${part({ alg, typ: 'JWT' })}.${part(claims)}`;
+  const signature = sign(hash, Buffer.from(signed), { key, dsaEncoding: 'ieee-p1363' });
   form.set('client_id', document.client_id);
   form.set('client_assertion_type', 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer');
   form.set('client_assertion', `${signed}.${signature.toString('base64url')}`);
+} else if (document.method === 'client_secret_post') {
+  form.set('client_id', document.client_id);
+  form.set('client_secret', document.client_secret);
 } else {
   const pair = [document.client_id, document.client_secret].map(encodeURIComponent).join(':');
   headers.Authorization = `Basic ${Buffer.from(pair).toString('base64')}`;

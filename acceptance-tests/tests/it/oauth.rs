@@ -326,6 +326,81 @@ fn the_first_client_secret_is_delivered_and_a_second_is_refused_at_plan() {
 }
 
 #[test]
+fn a_client_secret_that_the_server_changed_is_delivered_and_sent_as_it_is_declared() {
+    in_login(&[OWNERS, INTEGRATION, SCOPE, SECRET].concat(), |login| {
+        login.world.apply()?;
+        login.registration()?;
+        let first = login.document()?;
+        let turned = "turned-by-the-server-4Kx0Wq7Zt2Lm";
+        login.secrets.push(turned.to_owned());
+        login.by_hand(&[("x_secret", json!(turned))])?;
+        holds(!login.oidc.signs_in(&first, "tickets:read")?, "the delivered one is refused", "")?;
+        let said = login.world.plan()?.expect(2)?;
+        holds(said.contains("\"stale_copy\" -> \"current\""), "a copy is to be made", &said)?;
+        holds(said.contains("\"changed\" -> \"delivered\""), "of what is there now", &said)?;
+        let told = login.world.nhi(&["drift"])?.expect(2)?;
+        holds(!told.contains(turned), "drift keeps quiet about it", "")?;
+        login.world.apply()?;
+        let mut second = login.document()?;
+        holds(second["client_secret"] == turned, "it is the one that the server has", "")?;
+        holds(login.oidc.signs_in(&second, "tickets:read")?, "and works", "")?;
+        login.world.plan_is_empty()?;
+        let state = login.world.state("nhi_credential.it")?;
+        holds(state["generation"] == 1, "it is the same generation", &state.to_string())?;
+
+        let main = [OWNERS, INTEGRATION, SCOPE, SECRET].concat().replace(
+            "oauth_client_secret = {}",
+            "oauth_client_secret = { method = \"client_secret_post\" }",
+        );
+        login.world.write("main.tf", &main)?;
+        let said = login.world.plan()?.expect(2)?;
+        holds(said.contains("0 to destroy") && said.contains("method"), "it is planned", &said)?;
+        login.world.apply()?;
+        second["method"] = json!("client_secret_post");
+        holds(login.oidc.signs_in(&second, "tickets:read")?, "it is sent in the form", "")?;
+        login.world.plan_is_empty()?;
+        login.by_hand(&[("token_endpoint_auth_method", json!("client_secret_basic"))])?;
+        let said = login.world.plan()?.expect(2)?;
+        holds(said.contains("\"client_secret_basic\" -> \"client_secret_post\""), "seen", &said)?;
+        login.world.apply()?;
+        holds(login.oidc.signs_in(&second, "tickets:read")?, "and it is put right", "")?;
+        login.world.plan_is_empty()?;
+
+        login.world.write("main.tf", &main.replace("secret_post", "secret_jwt"))?;
+        let said = login.world.plan()?.expect(1)?;
+        let told = flat(&said);
+        holds(told.contains("oauth_client_secret.method: expected one of"), "the words", &said)
+    });
+}
+
+#[test]
+fn another_algorithm_is_a_rotation_with_overlap() {
+    in_login(&[OWNERS, INTEGRATION, SCOPE, KEY].concat(), |login| {
+        login.world.apply()?;
+        let mut old = login.document()?;
+        for algorithm in ["ES384", "EdDSA"] {
+            let main = [OWNERS, INTEGRATION, SCOPE, KEY].concat().replace(
+                "oauth_private_key = {}",
+                &format!("oauth_private_key = {{ algorithm = \"{algorithm}\" }}"),
+            );
+            login.world.write("main.tf", &main)?;
+            let said = login.world.plan()?.expect(2)?;
+            holds(flat(&said).contains("generation ="), "a new generation is planned", &said)?;
+            login.world.apply()?;
+            let new = login.document()?;
+            holds(login.oidc.signs_in(&old, "tickets:read")?, "the old one still works", "")?;
+            holds(login.oidc.signs_in(&new, "tickets:read")?, "the new one works", algorithm)?;
+            std::thread::sleep(std::time::Duration::from_secs(5));
+            login.world.apply()?;
+            holds(!login.oidc.signs_in(&old, "tickets:read")?, "the old one is refused", "")?;
+            login.world.plan_is_empty()?;
+            old = new;
+        }
+        login.registration().map(|_| ())
+    });
+}
+
+#[test]
 fn a_client_is_imported_by_its_id_and_destroyed_with_its_key() {
     in_login(&[OWNERS, INTEGRATION, SCOPE, KEY].concat(), |login| {
         login.world.apply()?;

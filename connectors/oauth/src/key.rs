@@ -10,10 +10,15 @@ use jiff::Timestamp;
 use ring::{
     digest,
     rand::{SecureRandom, SystemRandom},
-    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
+    signature::{
+        ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair,
+        EcdsaSigningAlgorithm, Ed25519KeyPair, KeyPair,
+    },
 };
 use serde_json::{Map, Value, json};
 use zeroize::Zeroizing;
+
+use crate::tables::{ALGORITHMS, PRIVATE_KEY};
 
 const BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
 const END: &str = "-----END PRIVATE KEY-----";
@@ -22,12 +27,56 @@ fn broken(what: &str) -> Error {
     Error::Configuration(format!("the private key {what}"))
 }
 
-/// Makes an ES256 key, as PKCS#8 in PEM.
-pub(crate) fn generate() -> Result<Secret> {
+/// The PKCS#8 form of an Ed25519 key up to the 32 octets of the key itself (RFC 8410 §7). The form
+/// that `ring` writes has the public half too, which older libraries do not read.
+const ED25519: [u8; 16] = [
+    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20,
+];
+
+/// A key as it signs.
+enum Pair {
+    Ecdsa(&'static str, &'static str, EcdsaKeyPair),
+    Ed25519(Ed25519KeyPair),
+}
+
+impl Pair {
+    fn algorithm(&self) -> &'static str {
+        match self {
+            Pair::Ecdsa(name, ..) => name,
+            Pair::Ed25519(_) => "EdDSA",
+        }
+    }
+}
+
+/// The curves of ECDSA: name of the algorithm, of the curve, and how they sign.
+static CURVES: [(&str, &str, &EcdsaSigningAlgorithm); 2] = [
+    ("ES256", "P-256", &ECDSA_P256_SHA256_FIXED_SIGNING),
+    ("ES384", "P-384", &ECDSA_P384_SHA384_FIXED_SIGNING),
+];
+
+/// Makes a key for an algorithm, as PKCS#8 in PEM.
+pub(crate) fn generate(algorithm: &str) -> Result<Secret> {
     let random = SystemRandom::new();
-    let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random)
-        .map_err(|_| broken("cannot be made: this machine gives no random numbers"))?;
-    let body = Zeroizing::new(STANDARD.encode(document.as_ref()));
+    let poor = || broken("cannot be made: this machine gives no random numbers");
+    let curve = CURVES.iter().find(|(name, ..)| *name == algorithm);
+    let body = match curve {
+        Some((.., signing)) => {
+            let made = EcdsaKeyPair::generate_pkcs8(signing, &random).map_err(|_| poor())?;
+            Zeroizing::new(STANDARD.encode(made.as_ref()))
+        }
+        None if algorithm == "EdDSA" => {
+            let mut made = Zeroizing::new([0u8; 48]);
+            made[..16].copy_from_slice(&ED25519);
+            random.fill(&mut made[16..]).map_err(|_| poor())?;
+            Zeroizing::new(STANDARD.encode(&made[..]))
+        }
+        None => {
+            return Err(Error::Configuration(format!(
+                "{PRIVATE_KEY}.algorithm is {algorithm:?}: expected one of {}",
+                ALGORITHMS.join(", ")
+            )));
+        }
+    };
     let mut pem = String::with_capacity(body.len() + 80);
     pem.push_str(BEGIN);
     for (at, c) in body.char_indices() {
@@ -42,27 +91,45 @@ pub(crate) fn generate() -> Result<Secret> {
     Ok(Secret::new(pem))
 }
 
-fn load(secret: &Secret) -> Result<EcdsaKeyPair> {
+fn load(secret: &Secret) -> Result<Pair> {
     let text = secret.expose().trim();
     let body = text.strip_prefix(BEGIN).and_then(|rest| rest.strip_suffix(END));
     let body = body.ok_or_else(|| broken("is no PKCS#8 key in PEM"))?;
     let body: Zeroizing<String> = Zeroizing::new(body.split_whitespace().collect());
     let der = Zeroizing::new(STANDARD.decode(&*body).map_err(|_| broken("is no PEM"))?);
-    EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &der, &SystemRandom::new())
-        .map_err(|_| broken("is no ES256 key"))
+    for (name, curve, signing) in CURVES {
+        if let Ok(pair) = EcdsaKeyPair::from_pkcs8(signing, &der, &SystemRandom::new()) {
+            return Ok(Pair::Ecdsa(name, curve, pair));
+        }
+    }
+    let ed25519 = Ed25519KeyPair::from_pkcs8_maybe_unchecked(&der);
+    let none = || broken(&format!("is for none of {}", ALGORITHMS.join(", ")));
+    ed25519.map(Pair::Ed25519).map_err(|_| none())
+}
+
+/// What a key signs with.
+pub(crate) fn algorithm(secret: &Secret) -> Result<&'static str> {
+    Ok(load(secret)?.algorithm())
 }
 
 /// The public half as a JWK under a key id.
 pub(crate) fn public(secret: &Secret, kid: &str) -> Result<Map<String, Value>> {
     let pair = load(secret)?;
-    let point = pair.public_key().as_ref();
-    let (Some(x), Some(y)) = (point.get(1..33), point.get(33..65)) else {
-        return Err(broken("has no public half"));
+    let jwk = match &pair {
+        Pair::Ecdsa(name, curve, pair) => {
+            // An uncompressed point: a 4, and the two coordinates.
+            let point = pair.public_key().as_ref().get(1..).unwrap_or_default();
+            let (x, y) = point.split_at(point.len() / 2);
+            json!({
+                "kty": "EC", "crv": curve, "use": "sig", "alg": name, "kid": kid,
+                "x": URL_SAFE_NO_PAD.encode(x), "y": URL_SAFE_NO_PAD.encode(y),
+            })
+        }
+        Pair::Ed25519(pair) => json!({
+            "kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": kid,
+            "x": URL_SAFE_NO_PAD.encode(pair.public_key().as_ref()),
+        }),
     };
-    let jwk = json!({
-        "kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": kid,
-        "x": URL_SAFE_NO_PAD.encode(x), "y": URL_SAFE_NO_PAD.encode(y),
-    });
     Ok(jwk.as_object().cloned().unwrap_or_default())
 }
 
@@ -99,36 +166,56 @@ pub(crate) fn assertion(
     let random = SystemRandom::new();
     let mut id = [0u8; 16];
     random.fill(&mut id).map_err(|_| broken("cannot sign: no random numbers"))?;
-    let header = json!({ "alg": "ES256", "kid": kid, "typ": "JWT" });
+    let pair = load(secret)?;
+    let header = json!({ "alg": pair.algorithm(), "kid": kid, "typ": "JWT" });
     let claims = json!({
         "iss": client_id, "sub": client_id, "aud": audience, "jti": URL_SAFE_NO_PAD.encode(id),
         "iat": now.as_second(), "exp": now.as_second() + 60,
     });
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let signed = format!("{}.{}", part(&header), part(&claims));
-    let signature =
-        load(secret)?.sign(&random, signed.as_bytes()).map_err(|_| broken("cannot sign"))?;
+    let signature = match &pair {
+        Pair::Ecdsa(.., pair) => {
+            pair.sign(&random, signed.as_bytes()).map_err(|_| broken("cannot sign"))?
+        }
+        Pair::Ed25519(pair) => pair.sign(signed.as_bytes()),
+    };
     Ok(Secret::new(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))))
 }
 
 #[cfg(test)]
 mod tests {
-    use ring::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
+    use ring::signature::{
+        ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519 as VERIFY_ED25519,
+        UnparsedPublicKey, VerificationAlgorithm,
+    };
 
     use super::*;
 
     #[test]
     fn an_assertion_is_signed_by_the_key_that_the_jwk_shows() {
-        let secret = generate().unwrap();
-        let jwk = public(&secret, "k1").unwrap();
-        let now = Timestamp::from_second(1_800_000_000).unwrap();
-        let jwt = assertion(&secret, "k1", "c", "https://issuer", now).unwrap();
-        let (signed, signature) = jwt.expose().rsplit_once('.').unwrap();
-        let part = |name: &str| URL_SAFE_NO_PAD.decode(jwk[name].as_str().unwrap()).unwrap();
-        let point = [vec![4], part("x"), part("y")].concat();
-        let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point);
-        key.verify(signed.as_bytes(), &URL_SAFE_NO_PAD.decode(signature).unwrap()).unwrap();
-        assert!(!same(&jwk, &public(&generate().unwrap(), "k1").unwrap()));
+        for name in ALGORITHMS {
+            let secret = generate(name).unwrap();
+            assert_eq!(algorithm(&secret).unwrap(), name);
+            let jwk = public(&secret, "k1").unwrap();
+            assert_eq!(jwk["alg"], name);
+            let now = Timestamp::from_second(1_800_000_000).unwrap();
+            let jwt = assertion(&secret, "k1", "c", "https://issuer", now).unwrap();
+            let (signed, signature) = jwt.expose().rsplit_once('.').unwrap();
+            let part = |name: &str| {
+                let text = jwk.get(name).and_then(Value::as_str).unwrap_or_default();
+                URL_SAFE_NO_PAD.decode(text).unwrap()
+            };
+            let (how, point): (&'static dyn VerificationAlgorithm, _) = match name {
+                "ES256" => (&ECDSA_P256_SHA256_FIXED, [vec![4], part("x"), part("y")].concat()),
+                "ES384" => (&ECDSA_P384_SHA384_FIXED, [vec![4], part("x"), part("y")].concat()),
+                _ => (&VERIFY_ED25519, part("x")),
+            };
+            let key = UnparsedPublicKey::new(how, point);
+            key.verify(signed.as_bytes(), &URL_SAFE_NO_PAD.decode(signature).unwrap()).unwrap();
+            assert!(!same(&jwk, &public(&generate(name).unwrap(), "k1").unwrap()));
+        }
+        assert!(generate("none").unwrap_err().to_string().contains("oauth_private_key.algorithm"));
     }
 
     #[test]

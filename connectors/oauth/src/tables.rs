@@ -17,6 +17,11 @@ pub(crate) const ADD_OURS: &str = "add-ours";
 /// The one way of issuing a secret: once.
 pub(crate) const FIRST_ONLY: &str = "first-only";
 
+/// What a key of ours may sign with.
+pub(crate) static ALGORITHMS: [&str; 3] = ["ES256", "ES384", "EdDSA"];
+/// How a client may send its secret.
+pub(crate) static METHODS: [&str; 2] = ["client_secret_basic", "client_secret_post"];
+
 const TEXT: Field = Field {
     name: "address",
     field_type: FieldType::Text,
@@ -96,10 +101,31 @@ pub(crate) static SECRET_PROFILES: [Profile; 1] = [Profile {
     ..KEYS
 }];
 
+static KEY_FIELDS: [Field; 1] = [Field {
+    name: "algorithm",
+    field_type: FieldType::Word(&ALGORITHMS),
+    required: false,
+    default: Default::Ours("ES256"),
+    on_change: OnChange::Rotate,
+    doc: "What the client signs with, `ES256` unless set: `ES256`, `ES384` or `EdDSA` (Ed25519). A change \
+          rotates.",
+    ..TEXT
+}];
+
+static SECRET_FIELDS: [Field; 1] = [Field {
+    name: "method",
+    field_type: FieldType::Word(&METHODS),
+    required: false,
+    default: Default::Ours("client_secret_basic"),
+    doc: "How the client sends the secret, `client_secret_basic` unless set: `client_secret_basic` (in the \
+          `Authorization` header) or `client_secret_post` (in the form).",
+    ..TEXT
+}];
+
 static KEY_TYPE: CredentialType = CredentialType {
     name: PRIVATE_KEY,
-    doc: "An ES256 key of ours. The server holds the public half; several live at once.",
-    fields: &[],
+    doc: "A key of ours. The server holds the public half; several live at once.",
+    fields: &KEY_FIELDS,
     profiles: &KEY_PROFILES,
     main: &[("client_id", MainField::VendorId), ("private_key", MainField::Secret)],
 };
@@ -108,7 +134,7 @@ static SECRET_TYPE: CredentialType = CredentialType {
     name: CLIENT_SECRET,
     doc: "The client secret that the server makes. There is one, and most servers never make another: \
           prefer a private key.",
-    fields: &[],
+    fields: &SECRET_FIELDS,
     profiles: &SECRET_PROFILES,
     main: &[("client_id", MainField::VendorId), ("client_secret", MainField::Secret)],
 };

@@ -248,6 +248,13 @@ pub trait Connector: fmt::Debug + Send + Sync {
         Ok(listing.credentials.into_iter().find(|one| one.key_id == key_id))
     }
 
+    /// Brings those settings of a live credential that need no other one to what is wanted; sends
+    /// nothing where there is none to bring.
+    async fn adjust(&self, object: &ObjectRef, key_id: &str, settings: &Settings) -> Result<()> {
+        let _ = (object, key_id, settings);
+        Ok(())
+    }
+
     /// The secret of a live credential as the platform shows it now to whoever may read it; `None`
     /// where it is not shown. It may be another one than was issued.
     async fn shown(&self, object: &ObjectRef, key_id: &str) -> Result<Option<Secret>> {

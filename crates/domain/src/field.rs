@@ -5,6 +5,8 @@
 pub enum FieldType {
     /// Any text.
     Text,
+    /// One of these words.
+    Word(&'static [&'static str]),
     /// A duration as people write it (`1h`), compared by length, the prior spelling kept.
     Span,
     /// `YYYY-MM-DD`.

@@ -111,6 +111,24 @@ async fn able(context: &Context, spec: &SlotSpec, goal: Goal) -> Result<(), Prob
     Err(problem)
 }
 
+/// Brings those settings of the current key to what is declared that need no other key.
+///
+/// # Errors
+///
+/// Why it was not done, or what stands instead.
+pub async fn adjust(context: &Context, spec: &SlotSpec) -> Result<(), Problem> {
+    let Some((key_id, ..)) = &spec.known else { return Ok(()) };
+    context.ready(Work::Begins).await?;
+    let what = spec.id.to_string();
+    let connector = context.connector(&spec.id.integration.connection).await?;
+    connector
+        .adjust(&object(spec), key_id, &spec.settings)
+        .await
+        .map_err(|error| Problem::not_done(&what, "change its settings", &error))?;
+    context.note(context.entry("credential.adjusted", &what).detail("key", key_id.clone())).await;
+    Ok(())
+}
+
 /// Ends everything that a slot has before another generation is issued: an exposed credential whose
 /// every further use is worse than an outage. What still holds it stops working until the next one
 /// is delivered, and the journal says that this was accepted.

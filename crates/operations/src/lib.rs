@@ -28,7 +28,7 @@ mod withdraw;
 pub use claim::{ClaimDocument, ClaimStore};
 pub use context::{Connections, Context, Custody, Notices, Run};
 pub use credential::{
-    Outcome, Revoked, carry_out, create_slot, declare_slot, goal_of_create, goal_of_resume,
+    Outcome, Revoked, adjust, carry_out, create_slot, declare_slot, goal_of_create, goal_of_resume,
     park_for_replacement, revoke_first, take_over,
 };
 pub use drift::{

@@ -113,6 +113,8 @@ pub struct SeenSlot {
     pub next_opening: Option<Timestamp>,
     /// The integration is another incarnation than the one that is declared.
     pub recreated: bool,
+    /// What its platform shows of the settings of the current key.
+    pub settings: Settings,
     /// Where the key was found listed and by whom it is marked is known: it is ours.
     pub listed: bool,
 }
@@ -314,7 +316,6 @@ pub async fn observe_slot(context: &Context, spec: &SlotSpec) -> Result<Option<S
             let current = anchor.as_ref().filter(|meta| Some(&meta.key_id) == key_id.as_ref());
             current.map(|meta| meta.fingerprint.clone())
         }),
-        key_id,
         generation,
         issued_at,
         expires_at,
@@ -324,7 +325,14 @@ pub async fn observe_slot(context: &Context, spec: &SlotSpec) -> Result<Option<S
         note,
         next_opening,
         recreated,
+        settings: observed
+            .credentials
+            .into_iter()
+            .flatten()
+            .find(|one| listed && Some(&one.key_id) == key_id.as_ref())
+            .map_or_else(Settings::default, |one| one.settings),
         listed,
+        key_id,
     }))
 }
 

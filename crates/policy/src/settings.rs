@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use domain::{
     Direction, Setting, Settings, Span,
-    field::{Absent, Field, FieldType, Grows, OnChange},
+    field::{Absent, Default, Field, FieldType, Grows, OnChange},
 };
 
 /// Whether two values of a field mean the same.
@@ -32,6 +32,27 @@ pub fn spelled_as(fields: &[Field], live: &Settings, known: &Settings) -> Settin
     out
 }
 
+/// Settings with our defaults for what is absent: what nobody wrote means the same as what it
+/// stands for.
+pub fn with_defaults(fields: &[Field], settings: &Settings) -> Settings {
+    let mut whole = settings.clone();
+    for field in fields {
+        let default = match (field.default, field.field_type) {
+            (Default::Ours(text), FieldType::Flag) => Some(Setting::Flag(text == "true")),
+            (Default::Ours(text), FieldType::Count) => text.parse().ok().map(Setting::Count),
+            (Default::Ours(text), _) => Some(Setting::Text(text.to_owned())),
+            (Default::OursTexts(all), _) => {
+                Some(Setting::Texts(all.iter().map(|one| (*one).to_owned()).collect()))
+            }
+            (Default::None | Default::Vendor, _) => None,
+        };
+        if let Some(default) = default {
+            whole.0.entry(field.name.to_owned()).or_insert(default);
+        }
+    }
+    whole
+}
+
 /// The fields that differ.
 pub fn changed<'a>(fields: &'a [Field], before: &Settings, after: &Settings) -> Vec<&'a Field> {
     fields
@@ -43,6 +64,11 @@ pub fn changed<'a>(fields: &'a [Field], before: &Settings, after: &Settings) -> 
 /// Whether a change of settings that are fixed at issue needs another credential.
 pub fn needs_rotation(fields: &[Field], before: &Settings, after: &Settings) -> bool {
     changed(fields, before, after).iter().any(|field| field.on_change == OnChange::Rotate)
+}
+
+/// Whether a change of settings is made on the credential that is there.
+pub fn needs_adjusting(fields: &[Field], before: &Settings, after: &Settings) -> bool {
+    changed(fields, before, after).iter().any(|field| field.on_change == OnChange::InPlace)
 }
 
 /// Which way a change of settings goes.
@@ -101,8 +127,6 @@ fn of_field(field: &Field, before: Option<&Setting>, after: Option<&Setting>) ->
 
 #[cfg(test)]
 mod tests {
-    use domain::field::Default;
-
     use super::*;
 
     const fn field(
@@ -149,5 +173,20 @@ mod tests {
         assert_eq!(direction(FIELDS, &ttl("1h"), &ttl("24h")), Direction::Widens);
         let flag = |on| none.clone().with("no_default", Setting::Flag(on));
         assert_eq!(direction(FIELDS, &flag(true), &flag(false)), Direction::Widens);
+    }
+
+    #[test]
+    fn what_nobody_wrote_is_what_it_stands_for() {
+        let algorithm = Field {
+            default: Default::Ours("ES256"),
+            on_change: OnChange::Rotate,
+            ..field("algorithm", FieldType::Text, Grows::Never, Absent::Neutral)
+        };
+        let with = |text: &str| Settings::default().with("algorithm", Setting::Text(text.into()));
+        let whole = |settings: &Settings| with_defaults(&[algorithm], settings);
+        assert_eq!(whole(&Settings::default()), with("ES256"));
+        assert_eq!(whole(&with("EdDSA")), with("EdDSA"));
+        assert!(!needs_rotation(&[algorithm], &whole(&Settings::default()), &with("ES256")));
+        assert!(needs_rotation(&[algorithm], &whole(&Settings::default()), &with("EdDSA")));
     }
 }

@@ -523,6 +523,10 @@ pub fn setting(field: &Field, node: &Node, place: &Place) -> Result<Setting, Con
     };
     match (field.field_type, node) {
         (FieldType::Text | FieldType::Date, Node::Text(text)) => Ok(Setting::Text(text.clone())),
+        (FieldType::Word(words), Node::Text(text)) => match words.contains(&text.as_str()) {
+            true => Ok(Setting::Text(text.clone())),
+            false => Err(wrong(place, format!("expected one of {}", words.join(", ")))),
+        },
         (FieldType::Span, Node::Text(text)) => match text.parse::<Span>() {
             Ok(_) => Ok(Setting::Text(text.clone())),
             Err(error) => Err(wrong(place, error.to_string())),

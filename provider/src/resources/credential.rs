@@ -6,9 +6,9 @@ use connector::{CredentialType, Kind, Profile};
 use domain::{CredentialId, IntegrationId};
 use jiff::Timestamp;
 use operations::{
-    Context, Outcome, Problem, SlotSpec, UNKNOWN_CONNECTION, best_grade, carry_out, create_slot,
-    declare_slot, find_connection, goal_of_resume, limits, observe_integration, observe_slot,
-    park_for_replacement, revoke_first, set_ends, take_over, ways, withdraw,
+    Context, Outcome, Problem, SlotSpec, UNKNOWN_CONNECTION, adjust, best_grade, carry_out,
+    create_slot, declare_slot, find_connection, goal_of_resume, limits, observe_integration,
+    observe_slot, park_for_replacement, revoke_first, set_ends, take_over, ways, withdraw,
 };
 use policy::{
     Schedule,
@@ -403,18 +403,36 @@ fn asked(prior: &CredentialModel, planned: &CredentialModel) -> Option<(&'static
     if changed(&prior.triggers, &planned.triggers) {
         return Some(("asked", false));
     }
-    if let (Some((one, _)), Some((two, _))) =
-        (prior.credential_type.chosen(), planned.credential_type.chosen())
-        && one.name == two.name
-        && policy::settings::needs_rotation(
-            one.fields,
-            &prior.credential_type.settings(),
-            &planned.credential_type.settings(),
-        )
+    if let Some((fields, before, after)) = settings_of(prior, planned)
+        && policy::settings::needs_rotation(fields, &before, &after)
     {
         return Some(("settings_changed", false));
     }
     None
+}
+
+/// The settings of one type before and after. Without a type of its own a slot has the kind's, with
+/// its defaults; what an import could not tell is not another.
+fn settings_of(
+    prior: &CredentialModel,
+    planned: &CredentialModel,
+) -> Option<(&'static [connector::Field], domain::Settings, domain::Settings)> {
+    if is_taken_in(prior) && prior.credential_type.chosen().is_none() {
+        return None;
+    }
+    let kind = kind_of(&planned.integration.value()?.id)?;
+    let (before, after) = (type_of(prior, kind)?, type_of(planned, kind)?);
+    let whole = |one: &CredentialModel| {
+        policy::settings::with_defaults(before.fields, &one.credential_type.settings())
+    };
+    (before.name == after.name).then(|| (before.fields, whole(prior), whole(planned)))
+}
+
+/// Whether settings change that need no other credential.
+fn adjusts(prior: &CredentialModel, planned: &CredentialModel) -> bool {
+    settings_of(prior, planned).is_some_and(|(fields, before, after)| {
+        policy::settings::needs_adjusting(fields, &before, &after)
+    })
 }
 
 fn work_of(prior: &CredentialModel, planned: &CredentialModel) -> (Work, &'static str) {
@@ -591,6 +609,7 @@ impl Credential {
             // An import of a slot that never was.
             return Ok(None);
         }
+        model.credential_type.take(&seen.settings);
         model.key_id =
             optional(seen.key_id.clone().or_else(|| model.key_id.as_deref().map(str::to_owned)));
         model.generation = Attr::Value(i64::try_from(seen.generation).unwrap_or(0));
@@ -925,6 +944,9 @@ impl Resource for Credential {
             }
             // A key that was imported or moved here is in no claim of ours yet.
             None => take_over(&context, &spec).await.map_err(errors)?,
+        }
+        if !matches!(work, Work::Rotate { .. } | Work::End) && adjusts(&prior, &model) {
+            adjust(&context, &spec).await.map_err(errors)?;
         }
         if matches!(work, Work::Nothing | Work::Copy)
             && let Some(ends) = moved_ends(&prior, &model)

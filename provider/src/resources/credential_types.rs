@@ -1,10 +1,13 @@
 //! The types of `nhi_credential`: one nested attribute a type, from connectors' tables.
 
-use connector::CredentialType;
+use connector::{CredentialType, OnChange};
 use domain::Settings;
+use policy::settings::with_defaults;
 use tfplugin::{Attribute, Object, Path, Value, model::Misread};
 
-use super::platform_objects::{Nested, kinds, nested, read_nested, settings_of, write_nested};
+use super::platform_objects::{
+    Nested, kinds, nested, object_of, read_nested, settings_of, write_nested,
+};
 
 /// The nested attributes of all types; at most one is set.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -43,9 +46,23 @@ impl CredentialTypes {
         }
     }
 
-    /// The settings of the chosen type, or none.
+    /// The settings of the chosen type, or none; what nobody wrote is what it stands for.
     pub(crate) fn settings(&self) -> Settings {
-        self.chosen().map_or_else(Settings::default, |(one, value)| settings_of(one.fields, value))
+        self.chosen().map_or_else(Settings::default, |(one, value)| {
+            with_defaults(one.fields, &settings_of(one.fields, value))
+        })
+    }
+
+    /// Takes in what a look found of the chosen type: what can be changed in place as it is there.
+    pub(crate) fn take(&mut self, live: &Settings) {
+        let Some((one, Value::Object(_))) = self.chosen() else { return };
+        let mut settings = self.settings();
+        for field in one.fields.iter().filter(|field| field.on_change == OnChange::InPlace) {
+            if let Some(now) = live.0.get(field.name) {
+                settings.0.insert(field.name.to_owned(), now.clone());
+            }
+        }
+        self.0.put(one.name, object_of(one.fields, &settings));
     }
 }
 

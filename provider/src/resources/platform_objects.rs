@@ -126,7 +126,7 @@ pub(super) fn write_nested(
 
 fn attribute(field: &Field) -> Attribute {
     let ty = match field.field_type {
-        FieldType::Text | FieldType::Span | FieldType::Date => Type::String,
+        FieldType::Text | FieldType::Word(_) | FieldType::Span | FieldType::Date => Type::String,
         FieldType::Flag => Type::Bool,
         FieldType::Count => Type::Number,
         FieldType::Texts | FieldType::Cidrs | FieldType::Uris => Type::set(Type::String),
@@ -145,6 +145,9 @@ fn attribute(field: &Field) -> Attribute {
         attribute = attribute.replace();
     }
     match field.field_type {
+        FieldType::Word(words) => {
+            attribute.check::<String>(move |text| crate::rules::one_of(text, words))
+        }
         FieldType::Span => attribute.check::<String>(|text| crate::rules::span(text)),
         FieldType::Date => attribute.check::<String>(|text| crate::rules::date(text)),
         FieldType::Cidrs => attribute.check(crate::rules::cidrs),

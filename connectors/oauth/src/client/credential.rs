@@ -1,35 +1,32 @@
 //! Credentials of a client: keys of ours beside each other, or the one client secret.
 
+use std::collections::BTreeSet;
+
 use connector::{
     Ended, Error, IssueRequest, Issued, ObjectRef, Promise, Refusal, Result, port::unsupported,
 };
-use domain::{ObservedCredential, Secret};
-use serde_json::{Value, json};
+use domain::{ObservedCredential, Secret, Settings};
+use serde_json::{Map, Value, json};
 
 use super::{Clients, THE_SECRET, refuse, unexpected};
 use crate::{
     key,
-    tables::{ADD_OURS, CLIENT_SECRET, FIRST_ONLY, KEY_PROFILES, PRIVATE_KEY, SECRET_PROFILES},
+    tables::{
+        ADD_OURS, ALGORITHMS, CLIENT_SECRET, FIRST_ONLY, KEY_PROFILES, METHODS, PRIVATE_KEY,
+        SECRET_PROFILES,
+    },
 };
 
 impl Clients {
     pub(super) async fn ways(&self, credential_type: &str) -> Result<Vec<Promise>> {
         let metadata = self.metadata().await?;
-        let has = |all: &Option<Vec<String>>, wanted: &str| {
-            all.as_ref().is_none_or(|all| all.iter().any(|one| one == wanted))
-        };
+        let methods = &metadata.token_endpoint_auth_methods_supported;
+        let signing = &metadata.token_endpoint_auth_signing_alg_values_supported;
         let profiles: &'static [connector::Profile] = match credential_type {
-            PRIVATE_KEY
-                if has(&metadata.token_endpoint_auth_methods_supported, "private_key_jwt")
-                    && has(&metadata.token_endpoint_auth_signing_alg_values_supported, "ES256") =>
-            {
+            PRIVATE_KEY if takes(methods, &["private_key_jwt"]) && takes(signing, &ALGORITHMS) => {
                 &KEY_PROFILES
             }
-            CLIENT_SECRET
-                if has(&metadata.token_endpoint_auth_methods_supported, "client_secret_basic") =>
-            {
-                &SECRET_PROFILES
-            }
+            CLIENT_SECRET if takes(methods, &METHODS) => &SECRET_PROFILES,
             _ => &[],
         };
         Ok(profiles.iter().map(|profile| Promise { profile, because: None }).collect())
@@ -67,11 +64,12 @@ impl Clients {
                         "the client signs in with a client secret; end that before it gets keys",
                     ));
                 }
+                let signing =
+                    &self.metadata().await?.token_endpoint_auth_signing_alg_values_supported;
+                needs("oauth_private_key.algorithm", signing, key::algorithm(secret)?)?;
                 keys.push(jwk);
-                let keys: Vec<Value> = keys.into_iter().map(Value::Object).collect();
-                members.insert("jwks".into(), json!({ "keys": keys }));
                 members.insert("token_endpoint_auth_method".into(), json!("private_key_jwt"));
-                members.insert("token_endpoint_auth_signing_alg".into(), json!("ES256"));
+                give_keys(&mut members, keys);
                 self.put(&mut found, members).await?;
                 let there = found.there.keys().iter().any(|one| key::id_of(one) == request.marker);
                 match there {
@@ -95,7 +93,10 @@ impl Clients {
                                the integration, or use a private key",
                     });
                 }
-                members.insert("token_endpoint_auth_method".into(), json!("client_secret_basic"));
+                let method = method_of(request.settings);
+                let methods = &self.metadata().await?.token_endpoint_auth_methods_supported;
+                needs("oauth_client_secret.method", methods, method)?;
+                members.insert("token_endpoint_auth_method".into(), json!(method));
                 self.put(&mut found, members).await?;
                 match found.secret() {
                     Some(secret) => Ok(issued(THE_SECRET, Some(secret), false)),
@@ -131,25 +132,88 @@ impl Clients {
             return Ok(Ended::AlreadyGone);
         }
         let mut members = found.there.members.clone();
-        let keys: Vec<Value> = found
-            .there
-            .keys()
-            .into_iter()
-            .filter(|one| key::id_of(one) != key_id)
-            .map(Value::Object)
-            .collect();
+        let mut keys = found.there.keys();
+        keys.retain(|one| key::id_of(one) != key_id);
         if key_id == THE_SECRET || keys.is_empty() {
             members.insert("token_endpoint_auth_method".into(), json!("none"));
-            members.remove("token_endpoint_auth_signing_alg");
-            members.remove("jwks");
+            keys.clear();
         }
-        if key_id != THE_SECRET && !keys.is_empty() {
-            members.insert("jwks".into(), json!({ "keys": keys }));
-        }
+        give_keys(&mut members, keys);
         self.put(&mut found, members).await?;
         match found.credentials().iter().any(|one| one.key_id == key_id) {
             false => Ok(Ended::Now),
             true => Err(unexpected("end", "the server took the change and still shows it")),
         }
     }
+
+    /// Another way to send the secret that is there.
+    pub(super) async fn adjust_credential(
+        &self,
+        object: &ObjectRef,
+        key_id: &str,
+        settings: &Settings,
+    ) -> Result<()> {
+        if key_id != THE_SECRET {
+            return Ok(());
+        }
+        let method = method_of(settings);
+        let _held = self.hold(&object.key).await;
+        let mut found = self.existing(object).await?;
+        if found.there.method() == method || !found.there.method().starts_with("client_secret") {
+            return Ok(());
+        }
+        let methods = &self.metadata().await?.token_endpoint_auth_methods_supported;
+        needs("oauth_client_secret.method", methods, method)?;
+        let mut members = found.there.members.clone();
+        members.insert("token_endpoint_auth_method".into(), json!(method));
+        self.put(&mut found, members).await?;
+        match found.there.method() {
+            now if now == method => Ok(()),
+            now => Err(unexpected(
+                "adjust",
+                format!("the server took the change and the client's way to sign in is {now:?}"),
+            )),
+        }
+    }
+}
+
+fn method_of(settings: &Settings) -> &str {
+    settings.text("method").unwrap_or(METHODS[0])
+}
+
+/// Whether a server takes one of these. One that does not say is asked.
+fn takes(all: &Option<Vec<String>>, wanted: &[&str]) -> bool {
+    all.as_ref().is_none_or(|all| all.iter().any(|one| wanted.contains(&one.as_str())))
+}
+
+fn needs(setting: &str, all: &Option<Vec<String>>, wanted: &str) -> Result<()> {
+    if takes(all, &[wanted]) {
+        return Ok(());
+    }
+    Err(refuse(
+        setting,
+        Refusal::Invalid,
+        format!(
+            "the server does not take {wanted:?}. It takes: {}",
+            all.as_deref().unwrap_or_default().join(", ")
+        ),
+    ))
+}
+
+/// Writes the keys, and what they sign with where that is one thing: two of two kinds stand beside
+/// each other while one follows the other.
+fn give_keys(members: &mut Map<String, Value>, keys: Vec<Map<String, Value>>) {
+    const SIGNING: &str = "token_endpoint_auth_signing_alg";
+    let signing: BTreeSet<Option<&str>> =
+        keys.iter().map(|key| key.get("alg").and_then(Value::as_str)).collect();
+    match signing.into_iter().collect::<Vec<_>>()[..] {
+        [Some(one)] => members.insert(SIGNING.into(), json!(one)),
+        _ => members.remove(SIGNING),
+    };
+    if keys.is_empty() {
+        members.remove("jwks");
+        return;
+    }
+    let keys: Vec<Value> = keys.into_iter().map(Value::Object).collect();
+    members.insert("jwks".into(), json!({ "keys": keys }));
 }

@@ -6,6 +6,7 @@ use domain::{
     GrantedScope, LastUsed, ObservedCredential, ObservedIntegration, Scope, Secret, Settings,
     settings::Setting,
 };
+use serde_json::Value;
 
 use super::THE_SECRET;
 use crate::{
@@ -67,15 +68,17 @@ impl Found {
 
     pub(super) fn credentials(&self) -> Vec<ObservedCredential> {
         let one =
-            |key_id: String, credential_type: &str, marker: Option<String>| ObservedCredential {
-                key_id,
-                credential_type: credential_type.to_owned(),
-                marker,
-                issued_at: None,
-                expires_at: None,
-                last_used: LastUsed::Unknown,
-                live: true,
-                settings: Settings::default(),
+            |key_id: String, credential_type: &str, marker: Option<String>, said: Settings| {
+                ObservedCredential {
+                    key_id,
+                    credential_type: credential_type.to_owned(),
+                    marker,
+                    issued_at: None,
+                    expires_at: None,
+                    last_used: LastUsed::Unknown,
+                    live: true,
+                    settings: said,
+                }
             };
         let mut all: Vec<_> = self
             .there
@@ -84,11 +87,17 @@ impl Found {
             .map(|jwk| {
                 let id = key::id_of(jwk);
                 let marker = id.starts_with("nhi1-").then(|| id.clone());
-                one(id, PRIVATE_KEY, marker)
+                let signs = jwk.get("alg").and_then(Value::as_str);
+                let said = signs.map_or_else(Settings::default, |signs| {
+                    Settings::default().with("algorithm", Setting::Text(signs.to_owned()))
+                });
+                one(id, PRIVATE_KEY, marker, said)
             })
             .collect();
         if self.there.method().starts_with("client_secret") {
-            all.push(one(THE_SECRET.to_owned(), CLIENT_SECRET, None));
+            let method = Setting::Text(self.there.method().to_owned());
+            let said = Settings::default().with("method", method);
+            all.push(one(THE_SECRET.to_owned(), CLIENT_SECRET, None, said));
         }
         all.sort_by(|a, b| a.key_id.cmp(&b.key_id));
         all

@@ -32,7 +32,7 @@ use crate::{
     api::Metadata,
     key,
     keyring::{Entry, Keyring},
-    tables::PRIVATE_KEY,
+    tables::{ALGORITHMS, PRIVATE_KEY},
 };
 
 /// The key id of the one client secret.
@@ -181,15 +181,19 @@ impl Connector for Clients {
         self.ways(credential_type).await
     }
 
-    fn choose_secret(&self, credential_type: &str, _: &Settings, _: &str) -> Result<Secret> {
+    fn choose_secret(&self, credential_type: &str, settings: &Settings, _: &str) -> Result<Secret> {
         match credential_type {
-            PRIVATE_KEY => key::generate(),
+            PRIVATE_KEY => key::generate(settings.text("algorithm").unwrap_or(ALGORITHMS[0])),
             _ => unsupported("oauth", "take a client secret of ours"),
         }
     }
 
     async fn issue(&self, object: &ObjectRef, request: IssueRequest<'_>) -> Result<Issued> {
         self.issue_credential(object, request).await
+    }
+
+    async fn adjust(&self, object: &ObjectRef, key_id: &str, settings: &Settings) -> Result<()> {
+        self.adjust_credential(object, key_id, settings).await
     }
 
     async fn shown(&self, object: &ObjectRef, key_id: &str) -> Result<Option<Secret>> {

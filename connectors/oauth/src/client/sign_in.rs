@@ -24,18 +24,18 @@ impl Clients {
     ) -> Result<Probe> {
         let found = self.seen(object).await?;
         let scope = found.there.text("scope").and_then(|text| text.split(' ').next());
-        // Under the id that it has or had there: a key that is gone has the one that it is known by.
-        let kid = match credential_type {
+        // A key under the id that it has there; a secret in the way that the client is registered for.
+        let how = match credential_type {
             PRIVATE_KEY => {
                 let jwk = key::public(secret, "")?;
                 let keys = found.there.keys();
                 let there = keys.iter().find(|one| key::same(one, &jwk));
                 there.map_or_else(|| "unknown".to_owned(), key::id_of)
             }
-            _ => String::new(),
+            _ => found.there.method().to_owned(),
         };
         let (what, answer) =
-            self.token_request(object, credential_type, secret, scope, &kid).await?;
+            self.token_request(object, credential_type, secret, scope, &how).await?;
         #[derive(serde::Deserialize)]
         struct Token {
             access_token: String,
@@ -54,7 +54,7 @@ impl Clients {
             {
                 let random = random_like(credential_type, secret)?;
                 let (_, control) =
-                    self.token_request(object, credential_type, &random, scope, &kid).await?;
+                    self.token_request(object, credential_type, &random, scope, &how).await?;
                 return Ok(match code(&control.body) {
                     Some(other) if other != said => {
                         Probe::Accepted { residual: None, scopes: None }
@@ -84,7 +84,7 @@ impl Clients {
         let seconds = token.expires_in.unwrap_or(3600);
         let mut residual =
             self.clock.now().checked_add(jiff::SignedDuration::from_secs(seconds)).ok();
-        if self.revoke(object, credential_type, secret, &kid, &minted).await.unwrap_or(false) {
+        if self.revoke(object, credential_type, secret, &how, &minted).await.unwrap_or(false) {
             residual = None;
         }
         if let Some(life) = token.expires_in {
@@ -100,7 +100,7 @@ impl Clients {
         credential_type: &str,
         secret: &Secret,
         scopes: Option<&str>,
-        kid: &str,
+        how: &str,
     ) -> Result<(String, Answer)> {
         let metadata = self.metadata().await?;
         let mut request =
@@ -111,7 +111,7 @@ impl Clients {
         let mut fields = vec![("grant_type", "client_credentials")];
         fields.extend(scopes.map(|scopes| ("scope", scopes)));
         let request =
-            self.authenticate(metadata, request, &fields, found, credential_type, secret, kid)?;
+            self.authenticate(metadata, request, &fields, found, credential_type, secret, how)?;
         Ok((what, self.send(request).await?))
     }
 
@@ -122,7 +122,7 @@ impl Clients {
         object: &ObjectRef,
         credential_type: &str,
         secret: &Secret,
-        kid: &str,
+        how: &str,
         minted: &Secret,
     ) -> Result<bool> {
         let metadata = self.metadata().await?;
@@ -133,7 +133,7 @@ impl Clients {
                 ..Request::change("POST", endpoint.clone(), template)
             };
             let fields = [("token", minted.expose()), ("token_type_hint", "access_token")];
-            self.authenticate(metadata, request, &fields, object, credential_type, secret, kid)
+            self.authenticate(metadata, request, &fields, object, credential_type, secret, how)
         };
         let revoked = self.send(ask(endpoint, "{revocation_endpoint}")?).await?;
         if !(200..300).contains(&revoked.status) {
@@ -174,14 +174,19 @@ impl Clients {
         object: &ObjectRef,
         credential_type: &str,
         secret: &Secret,
-        kid: &str,
+        how: &str,
     ) -> Result<Request> {
         if credential_type == CLIENT_SECRET {
+            if how == "client_secret_post" {
+                let ours = [("client_id", object.key.as_str()), ("client_secret", secret.expose())];
+                request.body = Some(form(&[fields, &ours].concat()));
+                return Ok(request);
+            }
             request.body = Some(form(fields));
             return Ok(request.header("Authorization", basic(&object.key, secret)));
         }
         // The issuer names the server whichever endpoint is asked, written as the server writes it.
-        let signed = key::assertion(secret, kid, &object.key, &metadata.issuer, self.clock.now())?;
+        let signed = key::assertion(secret, how, &object.key, &metadata.issuer, self.clock.now())?;
         let mut fields = fields.to_vec();
         fields.push(("client_id", &object.key));
         fields.push((
@@ -209,7 +214,7 @@ fn basic(client_id: &str, secret: &Secret) -> Secret {
 /// A secret of the same look that nobody issued.
 pub(super) fn random_like(credential_type: &str, secret: &Secret) -> Result<Secret> {
     if credential_type == PRIVATE_KEY {
-        return key::generate();
+        return key::generate(key::algorithm(secret)?);
     }
     const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     let random = SystemRandom::new();

@@ -208,6 +208,72 @@ async fn a_client_that_may_only_send_people_to_sign_in_still_has_its_credential_
 }
 
 #[tokio::test]
+async fn keys_of_every_algorithm_sign_in_beside_each_other() {
+    let host = Host::start();
+    let (connector, object) = client(&host, "algorithms").await;
+    let scopes = [domain::GrantedScope::standing(Scope::canonical("tickets:read"))].into();
+    let change = Change { scopes: Some(scopes), ..Change::default() };
+    connector.modify(&object, &change).await.unwrap();
+    let of = "oauth_private_key";
+    let mut before: Option<(domain::Secret, String)> = None;
+    for algorithm in ["ES256", "ES384", "EdDSA"] {
+        let settings = Settings::default().with("algorithm", Setting::Text(algorithm.into()));
+        let marker = format!("nhi1-{algorithm}");
+        let key = connector.choose_secret(of, &settings, &marker).unwrap();
+        let request = IssueRequest {
+            credential_type: of,
+            profile: "add-ours",
+            marker: &marker,
+            secret: Some(&key),
+            settings: &settings,
+            expires_at: None,
+        };
+        let issued = connector.issue(&object, request).await.unwrap();
+        let there = connector.credential(&object, &issued.key_id).await.unwrap().unwrap();
+        assert_eq!(there.settings, settings, "the server shows what it signs with");
+        let good = |probe: Probe| matches!(probe, Probe::Accepted { .. });
+        assert!(good(connector.probe(&object, of, &key).await.unwrap()), "{algorithm}");
+        let control = connector.random_like(of, &key).unwrap();
+        assert!(!good(connector.probe(&object, of, &control).await.unwrap()), "{algorithm}");
+        if let Some((old, old_id)) = before.replace((key, issued.key_id)) {
+            assert!(good(connector.probe(&object, of, &old).await.unwrap()), "before {algorithm}");
+            connector.end(&object, &old_id).await.unwrap();
+            assert!(!good(connector.probe(&object, of, &old).await.unwrap()), "{algorithm}");
+            let (new, _) = before.as_ref().unwrap();
+            assert!(good(connector.probe(&object, of, new).await.unwrap()), "{algorithm} alone");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_way_in_which_a_secret_is_sent_changes_and_the_secret_stays() {
+    let host = Host::start();
+    let (connector, object) = client(&host, "ways").await;
+    let scopes = [domain::GrantedScope::standing(Scope::canonical("tickets:read"))].into();
+    let change = Change { scopes: Some(scopes), ..Change::default() };
+    connector.modify(&object, &change).await.unwrap();
+    let of = "oauth_client_secret";
+    let method = |text: &str| Settings::default().with("method", Setting::Text(text.into()));
+    let settings = method("client_secret_post");
+    let request = IssueRequest {
+        credential_type: of,
+        profile: "first-only",
+        marker: "m",
+        secret: None,
+        settings: &settings,
+        expires_at: None,
+    };
+    let secret = connector.issue(&object, request).await.unwrap().secret.unwrap();
+    for now in ["client_secret_post", "client_secret_basic", "client_secret_post"] {
+        connector.adjust(&object, "client_secret", &method(now)).await.unwrap();
+        let there = connector.credential(&object, "client_secret").await.unwrap().unwrap();
+        assert_eq!(there.settings, method(now));
+        let works = connector.probe(&object, of, &secret).await.unwrap();
+        assert!(matches!(works, Probe::Accepted { .. }), "{now}: {works:?}");
+    }
+}
+
+#[tokio::test]
 async fn without_a_keyring_nothing_is_registered() {
     let host = Host::start();
     let address = host.server.address.clone();

@@ -244,6 +244,35 @@ async fn a_secret_that_only_the_answer_to_a_change_shows_survives_a_look_that_fa
 }
 
 #[tokio::test]
+async fn what_a_server_does_not_take_is_refused_with_what_it_takes() {
+    let world = World::new();
+    let object = world.client().await;
+    world.server.be(Odd { takes_es256_and_basic_only: true, ..Odd::default() });
+    let connector = world.connect();
+    let settings = Settings::default()
+        .with("algorithm", Setting::Text("EdDSA".into()))
+        .with("method", Setting::Text("client_secret_post".into()));
+    let key = connector.choose_secret(KEY, &settings, "nhi1-x").unwrap();
+    for (of, profile, secret, setting, takes) in [
+        (KEY, "add-ours", Some(&key), "oauth_private_key.algorithm", "ES256"),
+        (SECRET, "first-only", None, "oauth_client_secret.method", "client_secret_basic"),
+    ] {
+        let request = IssueRequest {
+            credential_type: of,
+            profile,
+            marker: "nhi1-x",
+            secret,
+            settings: &settings,
+            expires_at: None,
+        };
+        let error = connector.issue(&object, request).await.unwrap_err();
+        assert_eq!(error.outcome(), Outcome::Refused);
+        let said = error.to_string();
+        assert!(said.contains(setting) && said.contains(takes), "{said}");
+    }
+}
+
+#[tokio::test]
 async fn a_change_that_is_answered_with_nothing_is_read_back() {
     let world = World::new();
     let object = world.client().await;

@@ -52,6 +52,8 @@ pub(crate) struct Odd {
     pub(crate) keeps_clients: bool,
     /// A PUT is answered without a body, and the registration token stays.
     pub(crate) answers_nothing: bool,
+    /// Says in its metadata that it takes these only.
+    pub(crate) takes_es256_and_basic_only: bool,
     /// A revoked token goes on.
     pub(crate) revokes_nothing: bool,
 }
@@ -189,6 +191,16 @@ impl State {
         let below = issuer.trim_end_matches('/').strip_prefix(HOST).unwrap_or_default();
         let known = format!("/.well-known/oauth-authorization-server{below}");
         match (request.method, path.as_str()) {
+            ("GET", at) if at == known && self.odd.takes_es256_and_basic_only => (
+                200,
+                json!({
+                    "issuer": issuer,
+                    "token_endpoint": format!("{HOST}/token"),
+                    "token_endpoint_auth_methods_supported":
+                        ["private_key_jwt", "client_secret_basic"],
+                    "token_endpoint_auth_signing_alg_values_supported": ["ES256"],
+                }),
+            ),
             ("GET", at) if at == known => (
                 200,
                 json!({

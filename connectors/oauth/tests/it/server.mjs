@@ -11,7 +11,16 @@ const issuer = `http://127.0.0.1:${port}`;
 const provider = new Provider(issuer, {
   scopes: ['tickets:read', 'tickets:write', 'reports:read', 'admin'],
   clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt'],
-  enabledJWA: { clientAuthSigningAlgValues: ['ES256', 'RS256'] },
+  // Stands for a server with a will of its own: what somebody writes there is the secret from then on.
+  extraClientMetadata: {
+    properties: ['x_secret'],
+    validator(_, name, value, client) {
+      if (name !== 'x_secret' || !value) return;
+      client.client_secret = value;
+      client.x_secret = undefined;
+    },
+  },
+  enabledJWA: { clientAuthSigningAlgValues: ['ES256', 'ES384', 'EdDSA', 'RS256'] },
   features: {
     devInteractions: { enabled: false },
     clientCredentials: { enabled: true },

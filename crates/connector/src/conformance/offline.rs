@@ -58,6 +58,7 @@ fn fits(field: &Field) -> Held {
         (Default::Ours(text), FieldType::Span) => text.parse::<Span>().is_ok(),
         (Default::Ours(text), FieldType::Flag) => text.parse::<bool>().is_ok(),
         (Default::Ours(text), FieldType::Count) => text.parse::<i64>().is_ok(),
+        (Default::Ours(text), FieldType::Word(words)) => words.contains(&text),
         (Default::Ours(_), FieldType::Text | FieldType::Date) => true,
         (Default::OursTexts(_), FieldType::Texts | FieldType::Cidrs | FieldType::Uris) => true,
         _ => false,
