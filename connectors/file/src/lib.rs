@@ -11,8 +11,8 @@ mod folder;
 mod store;
 
 use connector::{
-    Absent, Connection, Default, Error, Field, FieldType, Grows, Kind, OnChange, Platform, Result,
-    Setup, Usual,
+    Absent, Connection, Default, Error, Field, FieldType, Grows, Kind, OnChange, OwnCredential,
+    Platform, Result, Setup, Usual,
 };
 
 /// The platform: a folder on this host.
@@ -53,6 +53,10 @@ impl Platform for File {
 
     fn is_sink(&self) -> bool {
         true
+    }
+
+    fn own_credential(&self) -> OwnCredential {
+        OwnCredential::Nothing
     }
 
     fn usual(&self) -> Usual {

@@ -20,7 +20,9 @@ mod token;
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use connector::{Connection, Error, Field, Kind, Platform, Result, ScopeError, Setup, Usual};
+use connector::{
+    Connection, Error, Field, Kind, OwnCredential, Platform, Result, ScopeError, Setup, Usual,
+};
 use domain::{Action, Direction, Scope};
 
 /// The platform: OpenBao, and HashiCorp Vault where its API is the same.
@@ -49,6 +51,10 @@ impl Platform for OpenBao {
 
     fn is_sink(&self) -> bool {
         true
+    }
+
+    fn own_credential(&self) -> OwnCredential {
+        OwnCredential::SecretOrAppRole
     }
 
     fn usual(&self) -> Usual {

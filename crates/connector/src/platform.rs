@@ -139,6 +139,17 @@ pub struct Usual {
     pub custody: &'static str,
 }
 
+/// What our own credential for a connection may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OwnCredential {
+    /// There is none.
+    Nothing,
+    /// One secret: a token.
+    Secret,
+    /// One secret, or an AppRole of our own, in two parts.
+    SecretOrAppRole,
+}
+
 /// One platform, offline. One line in `wiring` registers it.
 pub trait Platform: fmt::Debug + Send + Sync {
     /// Its name in `nhi.hcl`, the same as its folder's in `connectors/`.
@@ -167,6 +178,11 @@ pub trait Platform: fmt::Debug + Send + Sync {
     /// What people mostly write for a connection.
     fn usual(&self) -> Usual {
         Usual { name: self.name(), place: None, variable: Some("NHI_CREDENTIAL"), custody: "nhi" }
+    }
+
+    /// What our own credential for a connection may be.
+    fn own_credential(&self) -> OwnCredential {
+        OwnCredential::Secret
     }
 
     /// Requests a second that a connection sends at most where `budget` says nothing else. A

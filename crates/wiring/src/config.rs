@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
 };
 
-use connector::{Field, FieldType, Platform};
+use connector::{Field, FieldType, OwnCredential, Platform};
 use domain::{Setting, Settings, Span};
 
 use crate::{
@@ -458,7 +458,7 @@ fn connection(name: &str, node: &Node, place: &Place) -> Result<ConnectionConfig
     let credential = match reader.take("credential") {
         None => None,
         Some(node) if node.has_unknown() => None,
-        Some(node) => Some(source(node, &place.join("credential"))?),
+        Some(node) => Some(own_credential(platform, node, &place.join("credential"))?),
     };
     let tenant = match reader.take("tenant") {
         Some(Node::Unknown) | None => None,
@@ -542,6 +542,26 @@ pub fn setting(field: &Field, node: &Node, place: &Place) -> Result<Setting, Con
     }
 }
 
+/// Where our own credential for a connection is, in a form that its platform knows.
+fn own_credential(
+    platform: &'static dyn Platform,
+    node: &Node,
+    place: &Place,
+) -> Result<Credential, ConfigError> {
+    let found = source(node, place)?;
+    match (platform.own_credential(), &found.id) {
+        (OwnCredential::Nothing, _) => Err(wrong(
+            place,
+            format!("{} is reached without a credential: leave it out", platform.name()),
+        )),
+        (OwnCredential::Secret, Some(_)) => Err(wrong(
+            &place.join("approle"),
+            format!("{} has no AppRoles: set env, file or path instead", platform.name()),
+        )),
+        _ => Ok(found),
+    }
+}
+
 fn source(node: &Node, place: &Place) -> Result<Credential, ConfigError> {
     const FORMS: &str = "set exactly one: { env = \"NAME\" }, { file = \"…\" }, \
                          { path = \"<connection>:<path>#<field>\" } or { approle = { … } }";
@@ -612,6 +632,27 @@ mod tests {
             Ok(_) => panic!("accepted: {text}"),
             Err(error) => error.to_string(),
         }
+    }
+
+    #[test]
+    fn a_credential_that_a_platform_does_not_know_is_refused_where_it_stands() {
+        const APPROLE: &str = r#"{ approle = { role_id = "r", secret_id = { env = "S" } } }"#;
+        for platform in ["oauth", "scim"] {
+            let text = format!(
+                r#"connections = {{ x = {{ {platform} = {{ address = "https://x.acme.example", credential = {APPROLE} }} }} }}"#
+            );
+            let said = refused(&text);
+            let place = format!("connections.x.{platform}.credential.approle");
+            assert!(said.contains(&place) && said.contains("env, file or path"), "{said}");
+        }
+        let said = refused(
+            r#"connections = { x = { file = { folder = "/x", credential = { env = "X" } } } }"#,
+        );
+        assert!(said.contains("connections.x.file.credential"), "{said}");
+        let text = format!(
+            r#"connections = {{ x = {{ openbao = {{ address = "https://x.acme.example", credential = {APPROLE} }} }} }}"#
+        );
+        read(&text).unwrap();
     }
 
     const WHOLE: &str = r#"
