@@ -56,7 +56,7 @@ pub(crate) fn can(fixture: &dyn Fixture) -> std::result::Result<Capabilities, St
 
 /// Runs every case and tells what became of each.
 pub async fn run(fixture: &dyn Fixture) -> Report {
-    let mut report = Report::new(fixture);
+    let mut report = Report::new(fixture).await;
     macro_rules! cases {
         ($($module:ident :: $case:ident),* $(,)?) => {
             $(report.add(stringify!($case), settle($module::$case(fixture)).await);)*

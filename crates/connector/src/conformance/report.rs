@@ -23,18 +23,27 @@ pub struct Report {
 }
 
 impl Report {
-    pub(super) fn new(fixture: &dyn Fixture) -> Report {
+    /// What the connection claims, which may be less than its platform does.
+    pub(super) async fn new(fixture: &dyn Fixture) -> Report {
         let platform = fixture.platform();
         let mut head = format!("# {} {}\n\n", platform.name(), fixture.kind());
         if let Some(kind) = platform.kinds().iter().find(|kind| kind.name == fixture.kind()) {
-            let can = format!("{:#?}", kind.capabilities);
-            let lines = can.lines().filter(|line| line.starts_with(' '));
-            for line in lines {
-                head.push_str(line.trim().trim_end_matches(','));
-                head.push('\n');
+            let connector = fixture.connect(&|transport| transport).await;
+            match connector.capabilities(kind).await {
+                Ok(can) => {
+                    let can = format!("{can:#?}");
+                    for line in can.lines().filter(|line| line.starts_with(' ')) {
+                        head.push_str(line.trim().trim_end_matches(','));
+                        head.push('\n');
+                    }
+                }
+                Err(error) => {
+                    let _ = writeln!(head, "BROKEN: {error}");
+                }
             }
             for one in kind.credential_types {
-                let ways: Vec<&str> = one.profiles.iter().map(|profile| profile.name).collect();
+                let ways = connector.promises(one.name).await.unwrap_or_default();
+                let ways: Vec<&str> = ways.iter().map(|way| way.profile.name).collect();
                 let _ = writeln!(head, "{}: {}", one.name, ways.join(" > "));
             }
         }
