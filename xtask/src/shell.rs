@@ -67,7 +67,21 @@ impl Programs {
 ///
 /// They do not build.
 pub fn programs(release: bool) -> Result<Programs> {
-    let mut command = cargo(&["build", "-p", "provider", "-p", "nhi"]);
+    built(&["-p", "provider", "-p", "nhi"], release)
+}
+
+/// The provider alone, as it is released: where it is.
+///
+/// # Errors
+///
+/// It does not build.
+pub fn released_provider() -> Result<PathBuf> {
+    Ok(built(&["-p", "provider"], true)?.get("terraform-provider-nhi")?.path.clone())
+}
+
+fn built(packages: &[&str], release: bool) -> Result<Programs> {
+    let mut command = cargo(&["build"]);
+    command.args(packages);
     command.arg("--message-format=json-render-diagnostics").stderr(Stdio::inherit());
     if release {
         command.arg("--release");

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::Subcommand;
 
-use xtask::shell::{Result, cargo, root, run};
+use xtask::shell::{Result, cargo, released_provider, run};
 
 /// Measure, in release builds.
 #[derive(Debug, Subcommand)]
@@ -27,20 +27,12 @@ pub(crate) enum Bench {
 
 impl Bench {
     pub(crate) fn run(self) -> Result<()> {
-        let provider = || run(&mut cargo(&["build", "--release", "-p", "provider"]));
         match self {
-            Bench::Start => {
-                provider()?;
-                start::start()
-            }
-            Bench::Plan(plan) => {
-                provider()?;
-                plan.run()
-            }
+            Bench::Start => start::start(&released_provider()?),
+            Bench::Plan(plan) => plan.run(&released_provider()?),
             Bench::Codec => example("provider", "measure", &["codec"]),
             Bench::Rpc => {
-                provider()?;
-                let program = root().join("target/release/terraform-provider-nhi");
+                let program = released_provider()?;
                 example("provider", "measure", &["rpc", &program.display().to_string()])
             }
             Bench::Ledger => example("ledger-sqlite", "bench", &[]),

@@ -1,6 +1,6 @@
 //! A plan of many integrations, nothing changed, with the core's own floor beside it.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use acceptance_tests::{Core, World, world::nhi_hcl};
 use clap::Args;
@@ -10,7 +10,7 @@ use super::{
     median,
     process::{Cost, Measured, measure},
 };
-use xtask::shell::{Result, root};
+use xtask::shell::Result;
 
 /// Plans and applies them on OpenBao, and as many `terraform_data` beside them.
 #[derive(Debug, Args)]
@@ -111,14 +111,12 @@ fn timed(world: &World, provider: &Path, words: &[&str]) -> Result<Measured> {
 const PLAN: [&str; 2] = ["plan", "-detailed-exitcode"];
 
 impl Plan {
-    pub(super) fn run(self) -> Result<()> {
-        let provider: PathBuf =
-            std::fs::canonicalize(root().join("target/release/terraform-provider-nhi"))
-                .map_err(|error| error.to_string())?;
+    pub(super) fn run(self, program: &Path) -> Result<()> {
+        let provider = std::fs::canonicalize(program).map_err(|error| error.to_string())?;
         let core = Core::find(None)?;
         let world = World::new(core.clone(), &many(self.integrations))?;
         // The release build, in place of the one that tests use.
-        world.use_provider(&root().join("target/release"))?;
+        world.use_provider(provider.parent().unwrap_or(Path::new(".")))?;
         let bare = World::new(core, &floor(self.integrations))?;
 
         let apply = timed(&world, &provider, &["apply", "-auto-approve"])?;

@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
+    path::Path,
     process::{Command, Stdio},
     time::Instant,
 };
@@ -10,18 +11,17 @@ use std::{
 use tfplugin::mini_core::MiniCore;
 
 use super::{median, process::status_kib};
-use xtask::shell::{Result, root};
+use xtask::shell::Result;
 
 const COOKIE: &str = "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2";
 const RUNS: usize = 31;
 
-pub(super) fn start() -> Result<()> {
-    let program = root().join("target/release/terraform-provider-nhi");
-    let size = fs::metadata(&program).map_err(|error| error.to_string())?.len();
+pub(super) fn start(program: &Path) -> Result<()> {
+    let size = fs::metadata(program).map_err(|error| error.to_string())?.len();
     let (mut times, mut resident) = (Vec::new(), 0);
     for _ in 0..RUNS {
         let begun = Instant::now();
-        let mut child = Command::new(&program)
+        let mut child = Command::new(program)
             .env("TF_PLUGIN_MAGIC_COOKIE", COOKIE)
             .env("PLUGIN_PROTOCOL_VERSIONS", "6")
             .stdin(Stdio::null())
@@ -44,7 +44,7 @@ pub(super) fn start() -> Result<()> {
     for _ in 0..RUNS {
         let begun = Instant::now();
         let core = runtime
-            .block_on(MiniCore::launch(&program, &[]))
+            .block_on(MiniCore::launch(program, &[]))
             .map_err(|error| format!("the mini core: {error}"))?;
         schemas.push(begun.elapsed());
         runtime.block_on(core.shutdown()).map_err(|error| format!("the mini core: {error}"))?;
