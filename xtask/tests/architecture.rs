@@ -22,7 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("provider", &["tfplugin", "domain", "policy", "connector", "operations", "wiring"]),
     ("nhi", &["domain", "policy", "connector", "ledger", "operations", "wiring"]),
-    ("fuzzing", &["tfplugin", "domain", "policy", "wiring"]),
+    ("fuzzing", &["tfplugin", "domain", "policy", "ledger", "wiring"]),
     ("acceptance-tests", &[]),
     ("xtask", &["acceptance-tests"]),
     ("chores", &["acceptance-tests", "connector", "provider", "tfplugin", "xtask"]),

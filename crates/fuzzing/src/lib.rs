@@ -2,10 +2,12 @@
 //! something. `fuzz/` runs them under cargo-fuzz, `tests/` for some seconds on stable.
 
 mod files;
+mod journal;
 mod values;
 mod words;
 
 pub use files::{nhi_hcl, policy_hcl};
+pub use journal::entries;
 pub use values::{json, msgpack, numbers, types};
 pub use words::{ids, markers, records, schedules, scopes, spans};
 

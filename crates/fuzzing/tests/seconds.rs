@@ -176,6 +176,7 @@ bodies! {
     schedules => a_schedule_is_read_as_it_is_written_and_has_an_answer_for_any_moment,
     scopes => a_scope_of_any_platform_is_its_own_canonical_form,
     markers => a_marker_has_one_spelling,
+    entries => an_entry_of_a_ledger_is_canonical_or_refused,
     records => a_record_is_read_as_it_is_written_or_refused,
     nhi_hcl => any_configuration_is_read_or_refused_with_a_place,
     policy_hcl => any_policy_is_read_or_refused_with_a_place,
