@@ -24,6 +24,7 @@ const CLIENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/servers/oidc_clie
 #[derive(Debug)]
 pub struct Oidc {
     _running: running::Server,
+    told: tempfile::NamedTempFile,
     /// Its port on 127.0.0.1.
     pub port: u16,
 }
@@ -59,12 +60,23 @@ impl Oidc {
     /// It cannot be had, or does not get ready.
     pub fn start() -> Result<Oidc> {
         let (package, node) = (package()?, tools::need("node")?);
+        let told = tempfile::NamedTempFile::new().map_err(|error| error.to_string())?;
         let running = running::Server::start("ready", |port| {
             let mut command = Command::new(&node);
-            command.arg(HOST).arg(&package).arg(port.to_string());
+            command.arg(HOST).arg(&package).arg(port.to_string()).arg(told.path());
             command
         })?;
-        Ok(Oidc { port: running.port, _running: running })
+        Ok(Oidc { port: running.port, _running: running, told })
+    }
+
+    /// Every token and secret that it gave to anybody, and everything that somebody signed in with.
+    ///
+    /// # Errors
+    ///
+    /// Its account of them cannot be read.
+    pub fn told(&self) -> Result<Vec<String>> {
+        let told = fs::read_to_string(self.told.path()).map_err(|error| error.to_string())?;
+        Ok(told.lines().map(str::to_owned).collect())
     }
 
     /// Its issuer.

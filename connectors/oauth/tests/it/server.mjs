@@ -1,9 +1,11 @@
-// Hosts a real oidc-provider for the tests: node server.mjs <folder with node_modules> <port>
+// Hosts a real oidc-provider for the tests:
+// node server.mjs <folder with node_modules> <port> [<file that gets every secret it is asked with or gives>]
+import { appendFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 import { join } from 'node:path';
 
-const [folder, port] = process.argv.slice(2);
+const [folder, port, told] = process.argv.slice(2);
 const require = createRequire(pathToFileURL(join(folder, 'x.js')));
 const { default: Provider } = await import(pathToFileURL(require.resolve('oidc-provider')));
 const issuer = `http://127.0.0.1:${port}`;
@@ -30,5 +32,17 @@ const provider = new Provider(issuer, {
     registrationManagement: { enabled: true, rotateRegistrationAccessToken: true },
   },
 });
+if (told) {
+  const SECRET = ['access_token', 'registration_access_token', 'client_secret', 'client_assertion'];
+  const keep = (members) => {
+    const found = SECRET.map((name) => members?.[name]).filter((one) => typeof one === 'string');
+    if (found.length) appendFileSync(told, `${found.join('\n')}\n`);
+  };
+  provider.use(async (ctx, next) => {
+    await next();
+    keep(ctx.oidc?.body);
+    keep(ctx.body);
+  });
+}
 provider.on('server_error', (_, error) => console.error(error));
 provider.listen(Number(port), '127.0.0.1', () => console.log('ready'));
