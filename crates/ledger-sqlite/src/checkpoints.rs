@@ -39,8 +39,7 @@ pub(crate) fn make(connection: &Connection, at: i64) -> rusqlite::Result<Option<
         return Ok(Some(checkpoint));
     }
     let made = Checkpoint { size: frontier.size(), at, root: frontier.root(), head };
-    let peaks: Vec<u8> = frontier.peaks().iter().flat_map(|peak| peak.0).collect();
-    keep(connection, &made, &peaks)?;
+    keep(connection, &made, &frontier)?;
     Ok(Some(made))
 }
 
@@ -48,13 +47,14 @@ pub(crate) fn make(connection: &Connection, at: i64) -> rusqlite::Result<Option<
 pub(crate) fn keep(
     connection: &Connection,
     made: &Checkpoint,
-    frontier: &[u8],
+    frontier: &Frontier,
 ) -> rusqlite::Result<()> {
+    let peaks: Vec<u8> = frontier.peaks().iter().flat_map(|peak| peak.0).collect();
     connection
         .prepare_cached(
             "INSERT INTO checkpoint (size, at, root, head, frontier) VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
-        .execute(params![made.size, made.at, made.root.0, made.head.0, frontier])?;
+        .execute(params![made.size, made.at, made.root.0, made.head.0, peaks])?;
     Ok(())
 }
 

@@ -7,7 +7,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ledger::{Checkpoint, Error, Hash, NewEntry, Range, chain, entry, entry::Entry};
+use ledger::{
+    Error, Hash, NewEntry, Range, chain,
+    entry::{self, Entry},
+    tree::Frontier,
+};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use crate::{
@@ -72,16 +76,19 @@ pub fn salvage(path: &Path, realm: Option<&str>, by: &NewEntry) -> Result<Salvag
     let copied = copy(&old, &mut into, &shown, realm, by);
     drop(old);
     connection::close(into);
-    let (kept, lost) = copied?;
-    let found = verify(&new, realm, Range::ALL)?;
-    if !found.is_sound() || kept == 0 {
-        let wrong = found.first_bad.map(|bad| bad.what).or(found.problems.into_iter().next());
+    let checked = copied.and_then(|copied| Ok((copied, verify(&new, realm, Range::ALL)?)));
+    let wrong = match checked {
+        Ok(((kept, lost), found)) if found.is_sound() && kept > 0 => Ok((kept, lost)),
+        Ok((_, found)) => {
+            let wrong = found.first_bad.map(|bad| bad.what).or(found.problems.into_iter().next());
+            let what = wrong.unwrap_or_else(|| "no entry of it can be read".to_owned());
+            Err(Error::Damaged { place: shown.clone(), what })
+        }
+        Err(error) => Err(error),
+    };
+    let (kept, lost) = wrong.inspect_err(|_| {
         let _ = remove(&new);
-        return Err(Error::Damaged {
-            place: shown,
-            what: wrong.unwrap_or_else(|| "no entry of it can be read".to_owned()),
-        });
-    }
+    })?;
     let aside = place::beside(path, &format!("-damaged-{}", by.at));
     swap(path, &new, &aside).map_err(|error| failed(error.to_string()))?;
     Ok(Salvaged { kept, lost, aside })
@@ -98,19 +105,29 @@ fn remove(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Puts the new file into the place of the old one. The old log goes first: it would be taken for
-/// the new file's.
+/// Puts the new file into the place of the old one, or leaves the old one where it is. The old log
+/// goes first: it would be taken for the new file's.
 fn swap(path: &Path, new: &Path, aside: &Path) -> io::Result<()> {
-    for end in ["-wal", "-shm", ""] {
-        let file = place::beside(path, end);
-        if file.exists() {
-            fs::rename(file, place::beside(aside, end))?;
-        }
-    }
     for end in ["-wal", "-shm"] {
         let _ = fs::remove_file(place::beside(new, end));
     }
-    fs::rename(new, path)?;
+    let mut moved = Vec::new();
+    let mut to = |from: PathBuf, to: PathBuf| -> io::Result<()> {
+        fs::rename(&from, &to)?;
+        moved.push((from, to));
+        Ok(())
+    };
+    let ends = ["-wal", "-shm", ""].into_iter().filter(|end| place::beside(path, end).exists());
+    let done = ends
+        .map(|end| (place::beside(path, end), place::beside(aside, end)))
+        .chain([(new.to_owned(), path.to_owned())])
+        .try_for_each(|(from, there)| to(from, there));
+    if done.is_err() {
+        for (from, to) in moved.into_iter().rev() {
+            let _ = fs::rename(to, from);
+        }
+        return done;
+    }
     File::open(place::folder(path))?.sync_all()
 }
 
@@ -156,7 +173,7 @@ fn copy(
             params![id, of_realm, at, end.0, end.1.0],
         )
         .map_err(failed)?;
-    beside(old, &transaction, lost.first().map_or(u64::MAX, |run| run.0)).map_err(failed)?;
+    beside(old, &transaction).map_err(failed)?;
     rows::refold(&transaction).map_err(failed)?.map_err(|(seq, what)| Error::Broken {
         place: place.to_owned(),
         seq,
@@ -202,7 +219,7 @@ impl Ends {
 }
 
 /// Copies entries that can be read, say the same in body and columns, and follow from the recorded
-/// hash before them where there is one.
+/// hash before them where there is one; with them the checkpoints that agree with what is copied.
 fn entries(old: &Connection, into: &Transaction<'_>) -> rusqlite::Result<Entries> {
     type Found = (u64, Option<Hash>, Option<EntryRow>);
     struct EntryRow {
@@ -227,6 +244,12 @@ fn entries(old: &Connection, into: &Transaction<'_>) -> rusqlite::Result<Entries
         Ok((seq, hash, whole().ok().flatten()))
     };
     let mut done = Entries { kept: 0, ends: Ends::default(), last: (0, Hash::ZERO), created: None };
+    let mut points = BTreeMap::new();
+    each(old, "checkpoint", "size, at, root, head", checkpoints::read, |point| {
+        points.insert(point.size, point);
+        Ok(())
+    })?;
+    let mut frontier = Frontier::new();
     let mut before: Option<(u64, Hash)> = Some((0, Hash::ZERO));
     each(old, "entry", "seq, hash, body, at, kind, subject, rotation", read, |found| {
         let (seq, hash, row) = found;
@@ -234,6 +257,10 @@ fn entries(old: &Connection, into: &Transaction<'_>) -> rusqlite::Result<Entries
         before = hash.map(|hash| (seq, hash));
         let (Some(hash), Some(row)) = (hash, row) else { return Ok(()) };
         if previous.is_some_and(|previous| chain::link(&previous, &row.body) != hash) {
+            return Ok(());
+        }
+        // A number far from all others is forged: nothing could be added behind it.
+        if seq - done.last.0 > SILENCE {
             return Ok(());
         }
         let Ok(entry) = Entry::read(seq, hash, row.body) else { return Ok(()) };
@@ -259,14 +286,20 @@ fn entries(old: &Connection, into: &Transaction<'_>) -> rusqlite::Result<Entries
         done.kept += 1;
         done.ends.kept(seq);
         done.last = (seq, hash);
-        Ok(())
+        checkpoints::fill(&mut frontier, seq);
+        frontier.push(&entry.body);
+        match points.get(&seq) {
+            Some(point) if point.head == hash && point.root == frontier.root() => {
+                checkpoints::keep(into, point, &frontier)
+            }
+            _ => Ok(()),
+        }
     })?;
     Ok(done)
 }
 
-/// Copies what stands beside the entries. A checkpoint over a lost entry vouches for nothing that is
-/// left. Scans are made again.
-fn beside(old: &Connection, into: &Transaction<'_>, first_lost: u64) -> rusqlite::Result<()> {
+/// Copies what stands beside the entries. Scans are made again.
+fn beside(old: &Connection, into: &Transaction<'_>) -> rusqlite::Result<()> {
     let document = |row: &Row<'_>| Ok((row.get::<_, [u8; 32]>(1)?, row.get::<_, Vec<u8>>(2)?));
     each(old, "document", "rowid, hash, body", document, |(hash, body)| {
         if Hash::of(&body) == Hash(hash) {
@@ -285,14 +318,6 @@ fn beside(old: &Connection, into: &Transaction<'_>, first_lost: u64) -> rusqlite
     };
     each(old, "person", "rowid, id, display, email, erased_at", person, |person| {
         rows::put_person(into, &person)
-    })?;
-    let point = |row: &Row<'_>| Ok((checkpoints::read(row)?, row.get(4)?));
-    each(old, "checkpoint", "size, at, root, head, frontier", point, |found| {
-        let (point, frontier): (Checkpoint, Vec<u8>) = found;
-        if point.size < first_lost {
-            checkpoints::keep(into, &point, &frontier)?;
-        }
-        Ok(())
     })
 }
 

@@ -293,7 +293,15 @@ fn lost(reader: &Connection) -> rusqlite::Result<Vec<(u64, u64)>> {
             serde_json::from_value(body["detail"]["lost"].clone()).unwrap_or_default();
         lost.extend(runs.into_iter().filter(|(from, to)| from <= to && *to < seq));
     }
+    // A second salvage says again what the first one said.
     lost.sort_unstable();
+    lost.dedup_by(|later, one| {
+        let follows = later.0 <= one.1 + 1;
+        if follows {
+            one.1 = one.1.max(later.1);
+        }
+        follows
+    });
     Ok(lost)
 }
 

@@ -426,6 +426,38 @@ async fn a_damaged_ledger_is_salvaged_and_goes_on() {
 }
 
 #[tokio::test]
+async fn what_is_forged_is_left_behind_and_a_second_salvage_says_what_the_first_said() {
+    let place = Place::new();
+    let ledger = place.filled(20).await;
+    ledger.checkpoint(T).await.expect("made");
+    append(&ledger, 20).await.expect("kept");
+    ledger.close().await.expect("closed");
+    // A root that is not the tree's, a number far away, one entry gone.
+    place.edit(
+        r#"UPDATE checkpoint SET root = zeroblob(32) WHERE size = 41;
+        INSERT INTO entry SELECT 9000000000000000, at, kind, subject, rotation,
+            CAST(replace(CAST(body AS TEXT), '"seq":6,', '"seq":9000000000000000,') AS BLOB), hash
+            FROM entry WHERE seq = 6;
+        DROP TRIGGER entry_kept; DELETE FROM entry WHERE seq = 30;"#,
+    );
+    let by = NewEntry::new(T + 7, "", "");
+    let done = ledger_sqlite::salvage(&place.path(), Some("k3x9q2"), &by).expect("salvaged");
+    assert_eq!((done.kept, &*done.lost), (40, &[(30, 30)][..]));
+    let points = place.open().checkpoints().await.expect("read");
+    assert_eq!(points.iter().map(|one| one.size).collect::<Vec<_>>(), [21], "the one that agrees");
+    let ledger = place.open();
+    append(&ledger, 5).await.expect("kept");
+    ledger.close().await.expect("closed");
+    place.edit("DROP TRIGGER entry_kept; DELETE FROM entry WHERE seq IN (10, 31);");
+    let by = NewEntry::new(T + 8, "", "");
+    let done = ledger_sqlite::salvage(&place.path(), Some("k3x9q2"), &by).expect("salvaged");
+    assert_eq!(done.lost, [(10, 10), (30, 31)]);
+    let found = verify(&place.open()).await;
+    assert!(found.is_sound(), "{found:?}");
+    assert_eq!(found.lost, done.lost);
+}
+
+#[tokio::test]
 async fn whichever_page_is_rubbish_it_is_found_and_salvaged_or_refused() {
     let place = Place::new();
     place.filled(120).await.close().await.expect("closed");
