@@ -34,16 +34,23 @@ impl Clients {
 
     /// Looks at a client. A token that comes with the answer is kept before anything else is made of
     /// it (RFC 7592 §3): it is the only one from then on. The caller holds the client's lock.
+    ///
+    /// Where a look is known to change the token, custody has to take a write before; and one that
+    /// changes nothing says that the server does so no more.
     pub(super) async fn look(&self, entry: &mut Entry) -> Result<Registration> {
+        let turned = entry.turns;
+        if turned {
+            let tenant = &self.metadata().await?.issuer;
+            self.keyring()?.write(tenant, entry).await?;
+        }
         let request = Request::get(entry.uri.clone(), "{registration_client_uri}")
             .header("Authorization", bearer(&entry.token));
         let what = request.what();
         let answer = self.send(request).await?;
         let read = Registration::read(&what, &answer.body);
-        if let Ok(now) = &read
-            && Self::adopt(entry, now)
-        {
-            entry.turns = true;
+        let news = read.as_ref().is_ok_and(|now| Self::adopt(entry, now));
+        if news || (turned && answer.status == 200) {
+            entry.turns = news;
             let tenant = &self.metadata().await?.issuer;
             self.keyring()?.keep(tenant, entry).await?;
         }
@@ -70,15 +77,36 @@ impl Clients {
         }
     }
 
+    /// The client that is meant, as a plan sees it: nothing is written, so a client whose every look
+    /// has to be kept is not looked at. The caller holds its lock.
+    pub(super) async fn planned(&self, object: &ObjectRef) -> Result<Option<Found>> {
+        let entry = self.known(object).await?;
+        if entry.turns && entry.phase != Phase::Deleted {
+            return Err(turns(&self.connection, &entry));
+        }
+        match self.found_by(object, entry).await? {
+            Some(found) if found.entry.turns => Err(turns(&self.connection, &found.entry)),
+            other => Ok(other),
+        }
+    }
+
     /// The client that is meant, as it is now. The caller holds its lock.
     pub(super) async fn found(&self, object: &ObjectRef) -> Result<Option<Found>> {
-        let Some(mut entry) = self.entry(object).await? else {
-            return Err(Error::Configuration(format!(
+        let entry = self.known(object).await?;
+        self.found_by(object, entry).await
+    }
+
+    async fn known(&self, object: &ObjectRef) -> Result<Entry> {
+        self.entry(object).await?.ok_or_else(|| {
+            Error::Configuration(format!(
                 "custody of connection {:?} has no document for client {:?}: without its \
                  registration token nothing can be told of it",
                 self.connection, object.key
-            )));
-        };
+            ))
+        })
+    }
+
+    async fn found_by(&self, object: &ObjectRef, mut entry: Entry) -> Result<Option<Found>> {
         if entry.phase == Phase::Deleted {
             return Ok(None);
         }
@@ -151,7 +179,7 @@ impl Clients {
                 name: entry.name.clone(),
             };
             let _held = self.hold(&object.key).await;
-            match self.found(&object).await {
+            match self.planned(&object).await {
                 Ok(Some(found)) => integrations.push(found.observed()),
                 Ok(None) => {}
                 Err(error) => gaps.push(Gap {
@@ -172,6 +200,21 @@ pub(super) fn lost(what: &str, entry: &Entry) -> Error {
         format!(
             "status 401: the registration token of client {:?} is not accepted: the client was deleted, or \
              its management is lost. Ask the server's administrator for a new token, or register a successor",
+            entry.client_id
+        ),
+    )
+}
+
+fn turns(connection: &str, entry: &Entry) -> Error {
+    refuse(
+        "GET {registration_client_uri}",
+        Refusal::Invalid,
+        format!(
+            "the server changed the registration token of client {:?} when it was only looked at. The new \
+             one is in custody and nothing is lost; but a plan writes nothing, so it does not look at this \
+             client any more. Let the server change the token with a change only, and then run: nhi doctor \
+             {connection}. Until then the client can be changed and deleted without a look first \
+             (-refresh=false)",
             entry.client_id
         ),
     )

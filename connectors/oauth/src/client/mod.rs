@@ -19,8 +19,8 @@ use std::{
 
 use async_trait::async_trait;
 use connector::{
-    Change, Children, Clock, Connector, CredentialListing, Ended, Error, IssueRequest, Issued,
-    NewIntegration, ObjectRef, Platform, Probe, Promise, Refusal, Result, Want,
+    Change, Children, Clock, Connector, CredentialListing, Ended, Error, Freshness, IssueRequest,
+    Issued, NewIntegration, ObjectRef, Platform, Probe, Promise, Refusal, Result, Want,
     port::unsupported,
     transport::{Answer, Request, Transport},
 };
@@ -152,9 +152,13 @@ impl Connector for Clients {
         self.all_known().await
     }
 
-    async fn read(&self, object: &ObjectRef, _: Want) -> Result<Option<ObservedIntegration>> {
+    async fn read(&self, object: &ObjectRef, want: Want) -> Result<Option<ObservedIntegration>> {
         let _held = self.hold(&object.key).await;
-        Ok(self.found(object).await?.map(|found| found.observed()))
+        let found = match want.freshness {
+            Freshness::Shared => self.planned(object).await?,
+            Freshness::Fresh => self.found(object).await?,
+        };
+        Ok(found.map(|found| found.observed()))
     }
 
     async fn create(&self, new: &NewIntegration) -> Result<ObservedIntegration> {

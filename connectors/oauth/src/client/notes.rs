@@ -31,11 +31,18 @@ impl Clients {
         if let Some(keyring) = &self.keyring
             && let Ok((entries, _)) = keyring.all().await
         {
-            for entry in entries.into_iter().filter(|entry| entry.turns) {
+            for mut entry in entries.into_iter().filter(|entry| entry.turns) {
+                let _held = self.hold(&entry.client_id).await;
+                // This is no plan: a look that changes nothing is the way back.
+                let still = match self.look(&mut entry).await {
+                    Ok(_) if !entry.turns => continue,
+                    Ok(_) => String::new(),
+                    Err(error) => format!(" It was looked at again: {error}."),
+                };
                 notes.push(format!(
-                    "The server changed the registration token of client {:?} when it was only looked at: every \
-                     plan has to write the new one to custody, or its management is lost. Such a server is not \
-                     supported.",
+                    "The server changed the registration token of client {:?} when it was only looked at: a \
+                     plan would have to write the new one to custody, and does not look. Let the server \
+                     change it with a change only.{still}",
                     entry.client_id
                 ));
             }

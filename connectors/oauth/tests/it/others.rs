@@ -8,7 +8,7 @@ use connector::{
 };
 use domain::{GrantedScope, OwnerRef, Record, Scope, Secret, Settings, settings::Setting};
 use jiff::{SignedDuration, Timestamp};
-use secrets::MemorySink;
+use secrets::{Fault, MemorySink};
 use serde_json::json;
 
 use crate::{
@@ -300,19 +300,40 @@ async fn a_server_that_forgets_nothing_is_found_out_by_use_and_a_control() {
 async fn a_token_that_comes_with_a_look_is_kept_and_such_a_server_is_not_used() {
     let world = World::new();
     let object = world.client().await;
-    world.server.be(Odd { token_turns_with_look: true, tells_no_id: true, ..Odd::default() });
-    assert!(
-        world.connect().read(&object, Want::DEED).await.is_err(),
-        "the answer is no registration"
-    );
-    world.server.be(Odd { token_turns_with_look: true, ..Odd::default() });
+    let turns = Odd { token_turns_with_look: true, ..Odd::default() };
+    world.server.be(Odd { tells_no_id: true, ..turns.clone() });
     let connector = world.connect();
-    let looks = (0..5).map(|_| connector.read(&object, Want::PLAN));
-    for read in futures::future::join_all(looks).await {
-        assert!(read.unwrap().is_some(), "and the token of that answer was kept all the same");
+    let error = connector.read(&object, Want::PLAN).await.unwrap_err();
+    assert!(error.to_string().contains("client_id"), "the answer is no registration: {error}");
+    // From then on plans do not look, and deeds do: the token of that answer was kept all the same.
+    world.server.be(turns.clone());
+    world.server.sent();
+    for connector in [connector, world.connect()] {
+        let error = connector.read(&object, Want::PLAN).await.unwrap_err().to_string();
+        assert!(error.contains("nothing is lost") && error.contains("nhi doctor login"), "{error}");
+        let seen = connector.list(Want::PLAN).await.unwrap();
+        assert!(seen.integrations.is_empty());
+        assert!(seen.gaps.iter().any(|gap| gap.cause.contains("nothing is lost")));
     }
+    assert!(!world.server.sent().iter().any(|one| one.contains("registration_client_uri")));
+    let connector = world.connect();
+    let looks = (0..5).map(|_| connector.read(&object, Want::DEED));
+    for read in futures::future::join_all(looks).await {
+        assert!(read.unwrap().is_some());
+    }
+    world.connect().modify(&object, &scopes(&["tickets:read"])).await.unwrap();
     let notes = world.connect().notes().await;
-    assert!(notes.iter().any(|note| note.contains("not supported")), "{notes:#?}");
+    assert!(notes.iter().any(|note| note.contains("only looked at")), "{notes:#?}");
+    // Where custody takes no write, nobody looks either.
+    world.keyring.fail([Fault::Refused]);
+    world.server.sent();
+    assert!(world.connect().read(&object, Want::DEED).await.is_err());
+    assert!(!world.server.sent().iter().any(|one| one.contains("registration_client_uri")));
+    world.server.be(Odd::default());
+    let notes = world.connect().notes().await;
+    assert!(!notes.iter().any(|note| note.contains("only looked at")), "{notes:#?}");
+    assert!(world.connect().read(&object, Want::PLAN).await.unwrap().is_some(), "the way back");
+    world.server.be(turns);
     let another = NewIntegration { name: "y".into(), ..new() };
     let error = world.connect().create(&another).await.unwrap_err();
     assert!(error.to_string().contains("not supported"), "{error}");
