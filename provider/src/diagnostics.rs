@@ -22,9 +22,11 @@ pub(crate) fn warning(problem: &Problem) -> Diagnostic {
     at(Diagnostic::warning(problem.summary, problem.body()), &problem.attribute)
 }
 
-/// Tells what the run has to say about itself.
-pub(crate) fn tell_notices(context: &Context, told: &mut Diagnostics) {
+/// What the run has to say about itself.
+pub(crate) fn notices(context: &Context) -> Diagnostics {
+    let mut told = Diagnostics::new();
     context.notices.take().iter().for_each(|notice| told.push(warning(notice)));
+    told
 }
 
 fn at(diagnostic: Diagnostic, attribute: &[String]) -> Diagnostic {

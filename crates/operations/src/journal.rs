@@ -26,11 +26,15 @@ impl Context {
         Ok(())
     }
 
-    /// Writes an entry about something that is done already: its loss is a gap in the history, and
-    /// no reason to leave the deed half way.
+    /// Writes an entry about something that is done already: its loss is a gap in the history, which
+    /// is told, and no reason to leave the deed half way.
     pub(crate) async fn note(&self, entry: NewEntry) {
+        let what = format!("{} of {}", entry.kind, entry.subject);
         if let Err(error) = self.ledger.append(vec![entry], Durability::Durable).await {
             tracing::warn!(%error, "an entry was not written");
+            let problem = Problem::from(error);
+            let detail = format!("{what} was done and is not in it: {}", problem.detail);
+            self.notices.add(Problem { summary: "The ledger has a gap", detail, ..problem });
         }
     }
 
@@ -135,6 +139,18 @@ mod tests {
             let last = kinds(&*ledger).await.pop().unwrap();
             assert_eq!(last, ("attempt.ended".to_owned(), Some(word.to_owned())));
         }
+    }
+
+    #[tokio::test]
+    async fn what_was_done_and_not_journalled_is_told_once() {
+        let context = context(Arc::new(ReadOnly::new(Arc::new(MemoryLedger::new()))));
+        for _ in 0..2 {
+            context.note(context.entry("declared", "bao/x/y")).await;
+        }
+        let told = context.notices.take();
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].detail.starts_with("declared of bao/x/y was done"), "{}", told[0]);
+        assert!(context.notices.take().is_empty());
     }
 
     #[tokio::test]

@@ -36,7 +36,7 @@ use super::{
 };
 use crate::{
     diagnostics::{
-        Unseen, error, errors, observed, on_integration, tell_notices, tell_unknown_connection,
+        Unseen, error, errors, notices, observed, on_integration, tell_unknown_connection,
         unknown_governed,
     },
     rules,
@@ -890,7 +890,8 @@ impl Resource for Credential {
         }
         let spec = SlotSpec { known: None, ..spec };
         let outcome = create_slot(&context, &spec).await.map_err(errors)?;
-        let told = take_outcome(&mut model, &spec, &outcome);
+        let mut told = take_outcome(&mut model, &spec, &outcome);
+        told.extend(notices(&context));
         Ok(Done::new(model).private(Vec::new()).tell(told))
     }
 
@@ -975,7 +976,7 @@ impl Resource for Credential {
                 );
             }
         }
-        tell_notices(&context, &mut told);
+        told.extend(notices(&context));
         Ok(Done::new(model).private(Vec::new()).tell(told))
     }
 
@@ -1025,7 +1026,7 @@ impl Resource for Credential {
                 format!("{}: {} to grade {}.", spec.id, one.key_id, one.grade.as_str()),
             );
         }
-        tell_notices(&context, &mut told);
+        told.extend(notices(&context));
         Ok(told)
     }
 }

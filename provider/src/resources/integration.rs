@@ -31,7 +31,7 @@ use super::{
     references::{Ceiling, OwnerReference},
 };
 use crate::{
-    diagnostics::{Unseen, error, errors, observed, tell_notices, unknown_governed},
+    diagnostics::{Unseen, error, errors, notices, observed, unknown_governed},
     rules,
     shared::Shared,
 };
@@ -852,7 +852,7 @@ impl Resource for Integration {
         model.vendor_id = Attr::Value(made.vendor_id);
         fill_vendor_defaults(&mut model, declared.kind, &made.settings);
         let applied = applied(declared.kind, &made.settings);
-        Ok(Done::new(model).private(applied.to_bytes()))
+        Ok(Done::new(model).private(applied.to_bytes()).tell(notices(&context)))
     }
 
     async fn read(
@@ -909,7 +909,7 @@ impl Resource for Integration {
                 format!("{id}: {key} is ended, proven to grade {}.", grade.as_str()),
             );
         }
-        tell_notices(&context, &mut told);
+        told.extend(notices(&context));
         Ok(Done::new(model).private(applied).tell(told))
     }
 
@@ -938,9 +938,7 @@ impl Resource for Integration {
         delete_integration(&context, &id, model.vendor_id.text(), model.name.text(), keep)
             .await
             .map_err(errors)?;
-        let mut told = Diagnostics::new();
-        tell_notices(&context, &mut told);
-        Ok(told)
+        Ok(notices(&context))
     }
 }
 

@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     diagnostics::{
-        Unseen, errors, observed, on_integration, tell_notices, tell_unknown_connection,
+        Unseen, errors, notices, observed, on_integration, tell_unknown_connection,
         unknown_governed,
     },
     rules,
@@ -595,9 +595,7 @@ impl Resource for Scope {
         park_scopes(&context, &id, reference.vendor_id.as_deref(), replaced)
             .await
             .map_err(errors)?;
-        let mut told = Diagnostics::new();
-        tell_notices(&context, &mut told);
-        Ok(told)
+        Ok(notices(&context))
     }
 }
 
@@ -652,9 +650,7 @@ impl Scope {
         }
         model.id = Attr::Value(ScopeId(id).to_string());
         let applied = applied(lattice, &model, &now);
-        let mut told = Diagnostics::new();
-        tell_notices(&context, &mut told);
-        Ok(Done::new(model).private(applied.to_bytes()).tell(told))
+        Ok(Done::new(model).private(applied.to_bytes()).tell(notices(&context)))
     }
 }
 
