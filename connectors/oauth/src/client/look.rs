@@ -1,6 +1,9 @@
 //! Looking at clients, and keeping the token that comes with an answer.
 
-use connector::{Connector, Error, ObjectRef, Refusal, Result, transport::Request};
+use connector::{
+    Connector, Error, ObjectRef, Refusal, Result,
+    transport::{Effect, Request},
+};
 use domain::{Gap, GapExtent, Observation};
 
 use super::{Clients, bearer, found::Found, metadata::origin, refuse, unexpected};
@@ -43,8 +46,12 @@ impl Clients {
             let tenant = &self.metadata().await?.issuer;
             self.keyring()?.write(tenant, entry).await?;
         }
-        let request = Request::get(entry.uri.clone(), "{registration_client_uri}")
+        let mut request = Request::get(entry.uri.clone(), "{registration_client_uri}")
             .header("Authorization", bearer(&entry.token));
+        if turned {
+            // It changes something: sent once, and by nobody who may change nothing.
+            request.effect = Effect::Change;
+        }
         let what = request.what();
         let answer = self.send(request).await?;
         let read = Registration::read(&what, &answer.body);

@@ -76,8 +76,8 @@ pub fn retry_after(answer: &Answer, now: Timestamp) -> Option<Duration> {
 pub enum Effect {
     /// Looks. May be repeated, coalesced, and sent by a read-only connection.
     Read,
-    /// Signs in or out with a credential under test, or revokes what that minted. Never repeated;
-    /// allowed to a read-only connection only where it is our own sign-in.
+    /// Signs in or out, or revokes what that minted. Never repeated; a read-only connection sends
+    /// it, since it cannot look without its own and nothing that is declared changes.
     SignIn,
     /// Changes something. Sent once: no retry, no redirect.
     Change,
