@@ -550,13 +550,22 @@ impl AppRole {
     async fn find_role(&self, key: &str, want: Want) -> Result<Option<Found>> {
         let shared = want.freshness == Freshness::Shared;
         let policy = self.policy(&format!("{OURS}{key}"), want.freshness).await?;
-        let place = Place::of(key, policy.as_ref().map(|(_, policy)| policy));
-        self.remember(&place, policy.is_some());
+        let mut place = Place::of(key, policy.as_ref().map(|(_, policy)| policy));
+        let recorded = policy.as_ref().is_some_and(|(_, policy)| record_of(policy).is_some());
         let mut gaps = Vec::new();
         let named = place.ours();
         // Alone and first: the server may write when a role is read for the first time, and fails one
         // of two reads that do so at once.
-        let Some(role) = self.role(&place, shared).await? else { return Ok(None) };
+        let mut role = self.role(&place, shared).await?;
+        if role.is_none()
+            && !recorded
+            && let Some(elsewhere) = self.place_by_entity(&place, shared).await?
+        {
+            role = self.role(&elsewhere, shared).await?;
+            place = elsewhere;
+        }
+        self.remember(&place, recorded);
+        let Some(role) = role else { return Ok(None) };
         let (role_id, entity, accessors) =
             future::join3(self.role_id(&place, shared), self.entity_named(&named, shared), async {
                 if want.credentials {
@@ -627,6 +636,21 @@ impl AppRole {
         Ok(found)
     }
 
+    /// Where a role is by its entity, when the record that would say it was wiped: absence on the
+    /// usual mount alone proves nothing.
+    async fn place_by_entity(&self, place: &Place, shared: bool) -> Result<Option<Place>> {
+        if place.key.contains(':') {
+            return Ok(None);
+        }
+        let entity = self.entity_named(&place.ours(), shared).await?;
+        let aliases = entity.into_iter().flat_map(|entity| entity.aliases).flatten();
+        let mut mounts = aliases.filter_map(|alias| {
+            let mount = alias.mount_path.trim_matches('/').strip_prefix("auth/")?.to_owned();
+            (mount != place.mount).then_some(mount)
+        });
+        Ok(mounts.next().map(|mount| Place { mount, ..place.clone() }))
+    }
+
     /// Mount and role of an object, without reading the role.
     async fn place(&self, object: &ObjectRef) -> Result<Place> {
         if object.key.contains(':') {
@@ -637,11 +661,15 @@ impl AppRole {
         }
         let policy = self.policy(&format!("{OURS}{}", object.key), Freshness::Fresh).await?;
         let place = Place::of(&object.key, policy.as_ref().map(|(_, policy)| policy));
-        self.remember(&place, policy.is_some());
+        let recorded = policy.as_ref().is_some_and(|(_, policy)| record_of(policy).is_some());
+        self.remember(&place, recorded);
+        if !recorded && let Some(elsewhere) = self.place_by_entity(&place, false).await? {
+            return Ok(elsewhere);
+        }
         Ok(place)
     }
 
-    /// A role with a policy of ours stays where that says; one without may get such a policy.
+    /// A role with a record of ours stays where that says; one without may get such a record.
     fn remember(&self, place: &Place, recorded: bool) {
         if recorded {
             locked(&self.places).insert(place.key.clone(), place.clone());

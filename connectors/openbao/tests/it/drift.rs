@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use connector::{Change, Error, Freshness, Refusal, Want};
-use domain::{GrantedScope, Scope};
+use connector::{Change, Ended, Error, Freshness, NewIntegration, Refusal, Want};
+use domain::{GrantedScope, Scope, Settings, settings::Setting};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use crate::world::{World, names, object, record, scopes};
+use crate::world::{World, names, new, object, record, scopes};
 
 const FRESH: Want = Want { freshness: Freshness::Fresh, ..Want::LEAN };
 
@@ -60,6 +60,39 @@ async fn a_scope_is_seen_wherever_it_comes_from_and_taken_away_again() {
     assert_eq!(clean.scopes, scopes(&declared));
     assert_eq!(clean.record, made.record, "the record stays");
     assert!(clean.settings.texts("token_bound_cidrs").is_some(), "what was not asked for stays");
+}
+
+#[tokio::test]
+async fn a_role_on_another_mount_is_not_gone_because_its_record_was_wiped() {
+    let world = World::new().await;
+    world.call("POST", "sys/auth/ci", Some(json!({"type": "approle"}))).await;
+    for (name, deleted) in [("ci-wiped", false), ("ci-unruled", true)] {
+        let settings = Settings::default()
+            .with("token_ttl", Setting::Text("1h".into()))
+            .with("mount", Setting::Text("ci".into()));
+        let made = NewIntegration { settings, ..new(name) };
+        let made = world.connector().create(&made).await.unwrap();
+        let id = object(name, Some(&made.vendor_id));
+        let path = format!("sys/policies/acl/nhi/{name}");
+        match deleted {
+            true => drop(world.call("DELETE", &path, None).await),
+            false => drop(world.by_hand("POST", &path, json!({"policy": "# nothing"})).await),
+        }
+        // As another process would see it, which remembers nothing.
+        let other = World::new().await;
+        let seen = other.connector().read(&id, FRESH).await.unwrap().expect("it is there");
+        assert_eq!(seen.settings.text("mount"), Some("ci"));
+        assert_eq!(seen.record, None);
+        assert!(other.connector().credentials(&id).await.unwrap().complete);
+        let change = Change { record: Some(record()), ..Change::default() };
+        let now = other.connector().modify(&id, &change).await.unwrap();
+        assert_eq!(now.record, Some(record()));
+        drop(world.call("DELETE", &path, None).await);
+        let other = World::new().await;
+        assert_eq!(other.connector().delete(&id).await.unwrap(), Ended::Now);
+        let (status, _) = world.call("GET", &format!("auth/ci/role/{name}"), None).await;
+        assert_eq!(status, 404, "{name}: no role is left behind");
+    }
 }
 
 #[tokio::test]
