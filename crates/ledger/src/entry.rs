@@ -9,7 +9,7 @@ use crate::{
     canonical::{self, BODY_MAX, DOCUMENT_MAX},
     chain::Hash,
     error::{Error, Result},
-    inventory::Change,
+    inventory::{self, Change},
 };
 
 /// The kind of an entry that opens a new segment behind a chain that somebody broke.
@@ -124,7 +124,11 @@ pub struct NewEntry {
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub detail: Map<String, Value>,
     /// What the entry does to the inventory, in the same transaction.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "inventory::known_changes"
+    )]
     pub changes: Vec<Change>,
 }
 
@@ -304,6 +308,25 @@ mod tests {
         assert_eq!(read.realm.as_deref(), Some("k3x9q2"));
         assert_eq!(read.generation, Some(7));
         assert!(!read.detail.contains_key("nothing"));
+    }
+
+    #[test]
+    fn an_entry_of_a_later_version_reads_without_what_this_one_does_not_know() {
+        let body = |changes: Value| {
+            let mut members = serde_json::to_value(entry()).expect("it is JSON");
+            members["changes"] = changes;
+            members["later"] = json!({"of": ["anything"]});
+            canonical::encode(&members).expect("it is canonical")
+        };
+        let ended = json!({"slot_ended": {"integration": "a/b/c", "name": "main"}});
+        let both = json!([{"finding": {"rule": "R7", "seen": 3}}, ended.clone()]);
+        let read = Entry::read(1, Hash::ZERO, body(both)).expect("it reads");
+        assert_eq!(read.changes.len(), 1);
+        let alone = Entry::read(1, Hash::ZERO, body(json!([ended]))).expect("it reads");
+        assert_eq!(read.changes, alone.changes);
+        // What it does know is either whole or refused.
+        let lame = json!([{"slot_ended": {"integration": "a/b/c"}}]);
+        assert!(Entry::read(1, Hash::ZERO, body(lame)).is_err());
     }
 
     #[test]

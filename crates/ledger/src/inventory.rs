@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -319,6 +319,32 @@ pub enum Change {
     Obligation(Obligation),
 }
 
+/// The names of the changes that this version knows.
+const KNOWN: [&str; 9] = [
+    "tenant",
+    "integration",
+    "declared",
+    "applied",
+    "ended",
+    "slot",
+    "slot_ended",
+    "credential",
+    "obligation",
+];
+
+/// Reads the changes of an entry; what a later version added is none of our rows' business.
+pub(crate) fn known_changes<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Change>, D::Error> {
+    let known = |change: &Value| {
+        let later = change.as_object().and_then(|members| members.keys().next());
+        later.is_none_or(|name| KNOWN.contains(&name.as_str()))
+    };
+    Vec::<Value>::deserialize(from)?
+        .into_iter()
+        .filter(known)
+        .map(|change| serde_json::from_value(change).map_err(D::Error::custom))
+        .collect()
+}
+
 impl Change {
     pub(crate) fn documents_mut(&mut self) -> Vec<&mut Value> {
         match self {
@@ -591,6 +617,44 @@ mod tests {
 
     fn declared(facet: &str, document: Option<Value>) -> Change {
         Change::Declared { integration: ID.to_owned(), facet: facet.to_owned(), document }
+    }
+
+    #[test]
+    fn every_change_there_is_is_known() {
+        let place = |change: &Change| match change {
+            Change::Tenant(_) => 0,
+            Change::Integration { .. } => 1,
+            Change::Declared { .. } => 2,
+            Change::Applied { .. } => 3,
+            Change::Ended { .. } => 4,
+            Change::Slot(_) => 5,
+            Change::SlotEnded { .. } => 6,
+            Change::Credential(_) => 7,
+            Change::Obligation(_) => 8,
+        };
+        let (integration, facet) = (ID.to_owned(), "scopes".to_owned());
+        let tenant = Tenant { key: "k".to_owned(), connection: "bao".to_owned(), pinned_at: 1 };
+        let all = [
+            Change::Tenant(tenant),
+            Change::Integration {
+                integration: integration.clone(),
+                tenant: "k".to_owned(),
+                origin: Origin::Adopted,
+            },
+            declared("scopes", None),
+            Change::Applied { integration: integration.clone(), facet, document: None },
+            Change::Ended { integration: integration.clone() },
+            Change::Slot(Slot::default()),
+            Change::SlotEnded { integration, name: "main".to_owned() },
+            Change::Credential(Credential::default()),
+            Change::Obligation(Obligation::default()),
+        ];
+        assert_eq!(all.len(), KNOWN.len());
+        for change in all {
+            let written = serde_json::to_value(&change).expect("it is JSON");
+            let name = written.as_object().and_then(|members| members.keys().next());
+            assert_eq!(name.map(String::as_str), Some(KNOWN[place(&change)]));
+        }
     }
 
     #[test]
