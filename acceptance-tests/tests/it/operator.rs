@@ -207,6 +207,17 @@ fn with_a_ledger_that_somebody_changed_power_is_taken_away_and_none_is_given() {
 fn a_ledger_that_somebody_changed_is_found_out_and_salvaged() {
     applied(|world| {
         verdict(world, 0)?;
+        // One that cannot be read at all hides no other.
+        let show =
+            |more: &[&str], code| world.nhi(&[&["ledger", "show"], more].concat())?.expect(code);
+        show(&[], 0)?;
+        tamper(world, r#""kind":"scopes.set""#, r#""kind" "scopes.set""#)?;
+        for more in [&[][..], &["--last", "100"]] {
+            let said = show(more, 3)?;
+            let others = said.contains("ledger.created") && said.contains("rotation");
+            holds(others && !said.contains("scopes.set"), "the others are shown", &said)?;
+            holds(said.contains("broken at entry"), "and the one is named", &said)?;
+        }
         // What says something else now, and what cannot be read at all any more.
         for (before, after) in [("invoice-sync", "payroll-sync"), ("declared", "imagined")] {
             tamper(world, before, after)?;

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
-use ledger::{Entry, Filter, Range, Story, Subject, Verification, all_entries};
+use ledger::{Entry, Filter, Range, Story, Subject, Verification, port::PAGE_MAX};
 use operations::Problem;
 use serde_json::{Value, json};
 
@@ -35,7 +35,9 @@ pub(crate) enum Format {
 #[command(after_help = "Examples:
   nhi ledger show --last 20
   nhi ledger show bao/openbao_approle/invoice-sync
-  nhi ledger show --kind rotation.proven --format json | jq .detail")]
+  nhi ledger show --kind rotation.proven --format json | jq .detail
+
+Exit codes: 0 all of it · 1 could not · 3 some entries cannot be read")]
 pub(crate) struct Show {
     /// Only this object and what hangs below it.
     #[arg(value_name = "ID")]
@@ -109,21 +111,11 @@ impl Show {
             limit: last.unwrap_or(0),
             ..Filter::all()
         };
-        let entries = match last {
-            // The newest page alone, turned around so that it reads forward.
-            Some(last) if last <= ledger::port::PAGE_MAX => {
-                let mut page = ledger.entries(&filter).await?.entries;
-                page.reverse();
-                page
-            }
-            Some(last) => {
-                let mut all = all_entries(ledger, Filter { limit: 0, ..filter }).await?;
-                all.truncate(last);
-                all.reverse();
-                all
-            }
-            None => all_entries(ledger, filter).await?,
-        };
+        let Readable { mut entries, unreadable } = Readable::of(ledger, filter).await?;
+        if last.is_some() {
+            // Turned around, so that it reads forward.
+            entries.reverse();
+        }
         match self.format {
             Format::Json => entries.iter().for_each(|entry| output.line(&line_of(entry))),
             Format::Text => {
@@ -135,7 +127,48 @@ impl Show {
                 }
             }
         }
-        Ok(Exit::Clean)
+        for error in &unreadable {
+            output.warning(&format!("{error}. {}", error.remedy()));
+        }
+        Ok(if unreadable.is_empty() { Exit::Clean } else { Exit::Partial })
+    }
+}
+
+/// What a filter takes, as far as it can be read: one bad entry must not hide the others from
+/// whoever looks for what happened.
+#[derive(Default)]
+struct Readable {
+    entries: Vec<Entry>,
+    unreadable: Vec<ledger::Error>,
+}
+
+impl Readable {
+    /// The filter's limit, if it has one, is for all of it and not for a page.
+    async fn of(ledger: &dyn ledger::Ledger, filter: Filter) -> Result<Readable, ledger::Error> {
+        let most = if filter.limit == 0 { usize::MAX } else { filter.limit };
+        let mut readable = Readable::default();
+        let mut next = Some(filter);
+        while let Some(mut filter) = next.filter(|_| readable.entries.len() < most) {
+            filter.limit = most.saturating_sub(readable.entries.len()).min(PAGE_MAX);
+            next = match ledger.entries(&filter).await {
+                Ok(page) => {
+                    readable.entries.extend(page.entries);
+                    page.next
+                }
+                Err(ledger::Error::Broken { place, seq, what }) => {
+                    // Up to it, which is less than a page, and then on behind it.
+                    let before = match filter.newest_first {
+                        true => Filter { after: seq, ..filter.clone() },
+                        false => Filter { through: Some(seq.saturating_sub(1)), ..filter.clone() },
+                    };
+                    readable.entries.extend(ledger.entries(&before).await?.entries);
+                    readable.unreadable.push(ledger::Error::Broken { place, seq, what });
+                    Some(filter.next(seq))
+                }
+                Err(error) => return Err(error),
+            };
+        }
+        Ok(readable)
     }
 }
 
