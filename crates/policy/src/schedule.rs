@@ -189,7 +189,7 @@ impl Schedule {
                 .windows
                 .iter()
                 .map(|one| {
-                    let start = one.start.strftime("%H:%M:%S").to_string();
+                    let start = one.start.to_string();
                     (one.days.iter().map(day).collect(), start, one.length.to_string())
                 })
                 .collect(),
