@@ -65,6 +65,8 @@ pub struct Server<P: Provider> {
     functions: BTreeMap<String, Arc<dyn AnyFunction>>,
     lists: BTreeMap<String, Arc<dyn AnyList>>,
     actions: BTreeMap<String, Arc<dyn AnyAction>>,
+    /// Parts whose name another of their kind had before.
+    doubles: Vec<String>,
 }
 
 impl<P: Provider> Server<P> {
@@ -79,6 +81,7 @@ impl<P: Provider> Server<P> {
             functions: BTreeMap::new(),
             lists: BTreeMap::new(),
             actions: BTreeMap::new(),
+            doubles: Vec::new(),
         }
     }
 
@@ -86,43 +89,62 @@ impl<P: Provider> Server<P> {
     #[must_use]
     pub fn resource(mut self, resource: impl IntoResource) -> Self {
         let resource = resource.into_any();
-        self.resources.insert(resource.type_name().to_owned(), resource);
+        let name = resource.type_name().to_owned();
+        add(&mut self.resources, "resource", &name, resource, &mut self.doubles);
         self
     }
 
     /// With a data source.
     #[must_use]
     pub fn data_source<D: DataSource>(mut self, source: D) -> Self {
-        self.data_sources.insert(D::TYPE_NAME.to_owned(), Arc::new(DataSourceOf::new(source)));
+        let part = Arc::new(DataSourceOf::new(source));
+        add(&mut self.data_sources, "data source", D::TYPE_NAME, part, &mut self.doubles);
         self
     }
 
     /// With an ephemeral resource.
     #[must_use]
     pub fn ephemeral<E: Ephemeral>(mut self, ephemeral: E) -> Self {
-        self.ephemerals.insert(E::TYPE_NAME.to_owned(), Arc::new(EphemeralOf::new(ephemeral)));
+        let part = Arc::new(EphemeralOf::new(ephemeral));
+        add(&mut self.ephemerals, "ephemeral resource", E::TYPE_NAME, part, &mut self.doubles);
         self
     }
 
     /// With a function.
     #[must_use]
     pub fn function<F: Function>(mut self, function: F) -> Self {
-        self.functions.insert(F::NAME.to_owned(), Arc::new(FunctionOf::new(function)));
+        let part = Arc::new(FunctionOf::new(function));
+        add(&mut self.functions, "function", F::NAME, part, &mut self.doubles);
         self
     }
 
     /// With a list resource.
     #[must_use]
     pub fn list<L: ListResource>(mut self, list: L) -> Self {
-        self.lists.insert(L::TYPE_NAME.to_owned(), Arc::new(ListOf::new(list)));
+        let part = Arc::new(ListOf::new(list));
+        add(&mut self.lists, "list resource", L::TYPE_NAME, part, &mut self.doubles);
         self
     }
 
     /// With an action.
     #[must_use]
     pub fn action<A: Action>(mut self, action: A) -> Self {
-        self.actions.insert(A::TYPE_NAME.to_owned(), Arc::new(ActionOf::new(action)));
+        let part = Arc::new(ActionOf::new(action));
+        add(&mut self.actions, "action", A::TYPE_NAME, part, &mut self.doubles);
         self
+    }
+}
+
+/// Adds a part under its name, which no other of its kind may have.
+fn add<T: ?Sized>(
+    parts: &mut BTreeMap<String, Arc<T>>,
+    noun: &str,
+    name: &str,
+    part: Arc<T>,
+    doubles: &mut Vec<String>,
+) {
+    if parts.insert(name.to_owned(), part).is_some() {
+        doubles.push(format!("{noun} {name}"));
     }
 }
 
@@ -171,6 +193,9 @@ impl<P: Provider> AnyProvider for Server<P> {
 
     fn faults(&self) -> Diagnostics {
         let mut faults = Diagnostics::new();
+        for double in &self.doubles {
+            faults.error("Invalid schema", format!("{double}: there are two of this name"));
+        }
         let mut judge = |what: String, schema: &Schema, place: Place| {
             for mut fault in schema.faults(place) {
                 fault.detail = format!("{what}: {}", fault.detail);

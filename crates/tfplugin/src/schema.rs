@@ -467,6 +467,14 @@ fn attribute_faults(attributes: &[Attribute], at: &Path, inside: Inside, faults:
         if attribute.promise.is_some() && !attribute.computed {
             wrong("only what is computed is ever unknown, so nothing can be promised of it");
         }
+        if attribute.stability == Stability::Volatile && !attribute.computed {
+            wrong("only what is computed is ever volatile");
+        }
+        if attribute.promise.as_ref().is_some_and(|promise| promise.prefix.is_some())
+            && attribute.ty() != Type::String
+        {
+            wrong("only text can be promised to begin so");
+        }
         match &attribute.kind {
             Kind::Type(ty) => {
                 if ty.has_dynamic() && *ty != Type::Dynamic {
@@ -523,6 +531,9 @@ mod tests {
             faults(Attribute::nested("n", Nesting::List, vec![inner]).computed())
                 .contains("nobody can set it")
         );
+        assert!(faults(string("a").required().volatile()).contains("volatile"));
+        let number = Attribute::new("a", Type::Number).computed();
+        assert!(faults(number.prefix("x")).contains("only text"));
         assert_eq!(faults(string("a").required()), "");
     }
 
