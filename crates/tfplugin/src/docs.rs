@@ -68,10 +68,11 @@ pub fn generate(provider: &dyn AnyProvider, examples: &Files) -> Files {
     pages
 }
 
-/// Reads every text file below a folder; a folder that is not there has none.
+/// Reads every text file below a folder; what is no text is passed over, and a folder that is not
+/// there has none.
 ///
 /// # Errors
-/// A file cannot be read, or is no text.
+/// A file cannot be read.
 pub fn read_files(folder: &FilePath) -> io::Result<Files> {
     fn walk(folder: &FilePath, at: &str, files: &mut Files) -> io::Result<()> {
         for entry in std::fs::read_dir(folder)? {
@@ -83,8 +84,12 @@ pub fn read_files(folder: &FilePath) -> io::Result<Files> {
             let at = if at.is_empty() { name } else { format!("{at}/{name}") };
             if entry.file_type()?.is_dir() {
                 walk(&entry.path(), &at, files)?;
-            } else if let Ok(text) = std::fs::read_to_string(entry.path()) {
-                files.insert(at, text);
+            } else {
+                match std::fs::read_to_string(entry.path()) {
+                    Ok(text) => drop(files.insert(at, text)),
+                    Err(error) if error.kind() == io::ErrorKind::InvalidData => {}
+                    Err(error) => return Err(error),
+                }
             }
         }
         Ok(())
@@ -605,6 +610,18 @@ terraform import …
 "#;
         assert_eq!(pages()["resources/thing.md"], expected);
         assert!(pages()["index.md"].contains("provider \"sample\" {}"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_is_no_text_is_passed_over_and_one_that_cannot_be_read_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.tf"), "text").unwrap();
+        std::fs::write(folder.path().join("b.png"), [0xff, 0xfe]).unwrap();
+        let read = read_files(folder.path()).unwrap();
+        assert_eq!(read, Files::from([("a.tf".to_owned(), "text".to_owned())]));
+        std::os::unix::fs::symlink("nowhere", folder.path().join("c.tf")).unwrap();
+        assert!(read_files(folder.path()).is_err());
     }
 
     #[test]
