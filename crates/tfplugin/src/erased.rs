@@ -457,8 +457,9 @@ pub struct FunctionError {
     pub argument: Option<i64>,
 }
 
-/// The way out for a stream of events.
-#[derive(Clone, Debug)]
+/// The way out for a stream of events. There is one only, and the stream ends where it goes: a copy
+/// that outlived the deed would keep the core waiting for ever.
+#[derive(Debug)]
 pub struct Outlet<T>(mpsc::Sender<T>);
 
 impl<T> Outlet<T> {
