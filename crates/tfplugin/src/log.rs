@@ -53,7 +53,10 @@ impl Hclog {
         const OTHERS: [&str; 8] =
             ["hyper", "h2", "tonic", "tower", "rustls", "reqwest", "mio", "tokio"];
         let root = target.split("::").next().unwrap_or(target);
-        !OTHERS.iter().any(|other| root.starts_with(other))
+        // With their kin, such as hyper_util; a provider may be called hyperion.
+        !OTHERS.iter().any(|other| {
+            root.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+        })
     }
 }
 
@@ -213,6 +216,20 @@ mod tests {
         let line = line(&Level::INFO, "provider.sample", now(), long, fields);
         assert!(line.len() < 64 * 1024, "{}", line.len());
         assert!(serde_json::from_str::<Json>(&line).unwrap()["@message"].is_string());
+    }
+
+    #[test]
+    fn libraries_below_are_silent_and_a_provider_with_a_like_name_is_not() {
+        let log = Hclog { level: Level::TRACE, module: String::new() };
+        for (target, ours) in [
+            ("hyper::proto", false),
+            ("hyper_util::client", false),
+            ("h2", false),
+            ("hyperion::owner", true),
+            ("tfplugin::rpc", true),
+        ] {
+            assert_eq!(log.is_ours(target), ours, "{target}");
+        }
     }
 
     #[test]
