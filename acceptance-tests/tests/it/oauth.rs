@@ -79,7 +79,7 @@ fn in_login(main: &str, story: impl Fn(&mut Login) -> Result<()>) {
             .with("LOGIN_TOKEN", acceptance_tests::servers::oidc::INITIAL);
         let oidc = Oidc::start().unwrap();
         let connection = format!(
-            "connections = {{\n  login = {{\n    oauth = {{ address = \"{}\", credential = {{ env = \"LOGIN_TOKEN\" }} }}\n  }}",
+            "connections = {{\n  login = {{\n    oauth = {{ address = \"{}\", credential = {{ env = \"LOGIN_TOKEN\" }}, token_lifetime_member = \"x_token_ttl\" }}\n  }}",
             oidc.address()
         );
         let hcl = nhi_hcl(&world.bao.address()).replace("connections = {", &connection);
@@ -381,6 +381,30 @@ fn a_client_secret_that_the_server_changed_is_delivered_and_sent_as_it_is_declar
         let said = login.world.plan()?.expect(1)?;
         let told = flat(&said);
         holds(told.contains("oauth_client_secret.method: expected one of"), "the words", &said)
+    });
+}
+
+#[test]
+fn how_long_tokens_live_is_declared_and_put_right() {
+    let lives = INTEGRATION
+        .replace("oauth_client    = { ", "oauth_client    = { token_lifetime = \"5m\", ");
+    in_login(&[OWNERS, &lives, SCOPE, KEY].concat(), |login| {
+        login.world.apply()?;
+        login.world.plan_is_empty()?;
+        let document = login.document()?;
+        let got = login.oidc.token(&document, "tickets:read")?;
+        holds(
+            got.json["expires_in"] == 300,
+            "the server does so",
+            &got.json["expires_in"].to_string(),
+        )?;
+        login.by_hand(&[("x_token_ttl", json!(86_400))])?;
+        let said = login.world.plan()?.expect(2)?;
+        holds(flat(&said).contains("token_lifetime = \"1d\" -> \"5m\""), "it is seen", &said)?;
+        login.world.apply()?;
+        login.world.plan_is_empty()?;
+        let got = login.oidc.token(&document, "tickets:read")?;
+        holds(got.json["expires_in"] == 300, "and put right", "")
     });
 }
 

@@ -58,8 +58,10 @@ impl Platform for OAuth {
             Error::Configuration(format!("connection {:?}: oauth.address is not set", setup.name))
         })?;
         let keyring = setup.keyring.map(|(sink, folder)| keyring::Keyring::new(sink, &folder));
+        let lifetime = setup.settings.text("token_lifetime_member");
         let clients = client::Clients::new(
             self,
+            client::lifetime::member(&setup.name, lifetime)?,
             setup.name,
             address.to_owned(),
             setup.credential,

@@ -34,7 +34,7 @@ const TEXT: Field = Field {
 };
 
 /// The settings of a connection.
-pub(crate) static CONNECTION: [Field; 2] = [
+pub(crate) static CONNECTION: [Field; 3] = [
     TEXT,
     Field {
         name: "ca_file",
@@ -42,9 +42,16 @@ pub(crate) static CONNECTION: [Field; 2] = [
         doc: "A file of PEM certificates that sign the server's; the machine's own unless set.",
         ..TEXT
     },
+    Field {
+        name: "token_lifetime_member",
+        required: false,
+        doc: "The member of a registration in which this server takes how many seconds a client's tokens \
+              live: no standard names one. `oauth_client.token_lifetime` needs it.",
+        ..TEXT
+    },
 ];
 
-static FIELDS: [Field; 3] = [
+static FIELDS: [Field; 4] = [
     Field {
         name: "grant_types",
         field_type: FieldType::Texts,
@@ -71,6 +78,16 @@ static FIELDS: [Field; 3] = [
         grows: Grows::More,
         absent: Absent::Narrowest,
         doc: "Where the server may send people after they signed out.",
+        ..TEXT
+    },
+    Field {
+        name: "token_lifetime",
+        field_type: FieldType::Span,
+        required: false,
+        default: Default::Vendor,
+        grows: Grows::More,
+        doc: "How long a token lives, such as `20m`; the server's own choice unless set. Only on servers \
+              that take it, see `token_lifetime_member` of the connection.",
         ..TEXT
     },
 ];

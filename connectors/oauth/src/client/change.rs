@@ -6,7 +6,9 @@ use connector::{Change, ObjectRef, Refusal, Result, port::unsupported, transport
 use domain::{ObservedIntegration, settings::Setting};
 use serde_json::{Map, Value, json};
 
-use super::{Clients, bearer, found::Found, look::lost, refuse, setting, texts, unexpected};
+use super::{
+    Clients, bearer, found::Found, lifetime, look::lost, refuse, setting, texts, unexpected,
+};
 use crate::{
     api::{Registration, refused, standard},
     keyring::{Entry, Phase},
@@ -28,7 +30,11 @@ impl Clients {
         let members = apply(&mut found, change)?;
         self.put(&mut found, members).await?;
         let now = found.observed();
-        for (name, value) in change.settings.iter().flat_map(|settings| &settings.0) {
+        if let Some(settings) = &change.settings {
+            lifetime::stands(settings, &now.settings)?;
+        }
+        let others = change.settings.iter().flat_map(|settings| &settings.0);
+        for (name, value) in others.filter(|(name, _)| *name != "token_lifetime") {
             let none = matches!(value, Setting::Texts(all) if all.is_empty());
             let stands = now.settings.0.get(name);
             if stands != Some(value) && !(none && stands.is_none()) {
@@ -251,6 +257,7 @@ pub(super) fn apply(found: &mut Found, change: &Change) -> Result<Map<String, Va
         for name in ["redirect_uris", "post_logout_redirect_uris"] {
             members.insert(name.to_owned(), texts(setting(settings, name)));
         }
+        lifetime::wish(&mut members, found.lifetime.as_deref(), settings)?;
     }
     if let Some(record) = &change.record {
         found.entry.wanted.record = record.clone();
@@ -288,7 +295,7 @@ mod tests {
         let body = br#"{"client_id":"c1","client_name":"old","grant_types":[]}"#;
         let there = Registration::read("a test", body).unwrap();
         let entry = Entry::new("old", BTreeSet::new(), domain::Record::default());
-        let mut found = Found::new(entry, there);
+        let mut found = Found::new(entry, there, None);
         let change = Change { name: Some("new".into()), ..Change::default() };
         let members = apply(&mut found, &change).unwrap();
         assert_eq!((&members["client_name"], &members["client_id"]), (&json!("new"), &json!("c1")));

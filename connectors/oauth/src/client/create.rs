@@ -8,7 +8,7 @@ use super::{
     Clients, bearer,
     change::{apply, close_or_open},
     found::Found,
-    refuse, setting, texts, unexpected,
+    lifetime, refuse, setting, texts, unexpected,
 };
 use crate::{
     api::{Registration, refused},
@@ -60,8 +60,9 @@ impl Clients {
                 }
             }
         }
-        keyring.write(&tenant, &mut entry).await?;
         let mut members = Map::new();
+        lifetime::wish(&mut members, self.lifetime.as_deref(), &new.settings)?;
+        keyring.write(&tenant, &mut entry).await?;
         members.insert("client_name".into(), Value::String(new.name.clone()));
         // Without a way to sign in and to get a token, no secret is born and nothing is given away.
         members.insert("token_endpoint_auth_method".into(), json!("none"));
@@ -108,7 +109,7 @@ impl Clients {
             entry.client_id = there.text("client_id").unwrap_or_default().to_owned();
             keyring.keep(&tenant, &mut entry).await?;
         }
-        self.finish(Found::new(entry, there), new).await
+        self.finish(Found::new(entry, there, self.lifetime.clone()), new).await
     }
 
     /// What a create has to end in: no way to sign in and none to get a token. A server that gave one
@@ -161,6 +162,7 @@ impl Clients {
                 },
             ));
         }
+        lifetime::stands(&new.settings, &found.observed().settings)?;
         if found.entry.wanted.record != new.record {
             found.entry.wanted.record = new.record.clone();
             let tenant = &self.metadata().await?.issuer;

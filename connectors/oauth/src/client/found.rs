@@ -8,7 +8,7 @@ use domain::{
 };
 use serde_json::Value;
 
-use super::THE_SECRET;
+use super::{THE_SECRET, lifetime};
 use crate::{
     api::Registration,
     key,
@@ -23,11 +23,13 @@ pub(super) struct Found {
     /// What the document wanted when it was read.
     pub(super) stood: Wanted,
     pub(super) there: Registration,
+    /// The member in which this server takes how long tokens live.
+    pub(super) lifetime: Option<String>,
 }
 
 impl Found {
-    pub(super) fn new(entry: Entry, there: Registration) -> Found {
-        Found { stood: entry.wanted.clone(), entry, there }
+    pub(super) fn new(entry: Entry, there: Registration, lifetime: Option<String>) -> Found {
+        Found { stood: entry.wanted.clone(), entry, there, lifetime }
     }
 
     /// The client secret as far as it is known.
@@ -115,6 +117,9 @@ impl Found {
             if !uris.is_empty() {
                 settings = settings.with(name, Setting::Texts(uris.into_iter().collect()));
             }
+        }
+        if let Some(lives) = lifetime::shown(&self.there.members, self.lifetime.as_deref()) {
+            settings = settings.with("token_lifetime", lives);
         }
         ObservedIntegration {
             kind: CLIENT.to_owned(),

@@ -139,7 +139,7 @@ impl Clients {
             }
             other => other?,
         };
-        Ok(Some(Found::new(entry, there)))
+        Ok(Some(Found::new(entry, there, self.lifetime.clone())))
     }
 
     pub(super) async fn existing(&self, object: &ObjectRef) -> Result<Found> {

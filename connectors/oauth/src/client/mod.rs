@@ -7,6 +7,7 @@ mod create;
 mod credential;
 mod delete;
 mod found;
+pub(crate) mod lifetime;
 mod look;
 mod metadata;
 mod notes;
@@ -42,6 +43,8 @@ const THE_SECRET: &str = "client_secret";
 #[derive(Debug)]
 pub(crate) struct Clients {
     platform: &'static dyn Platform,
+    /// The member in which this server takes how long tokens live.
+    lifetime: Option<String>,
     connection: String,
     address: String,
     initial: Option<Secret>,
@@ -76,6 +79,7 @@ fn bearer(token: &Secret) -> Secret {
 impl Clients {
     pub(crate) fn new(
         platform: &'static dyn Platform,
+        lifetime: Option<String>,
         connection: String,
         address: String,
         initial: Option<Secret>,
@@ -85,6 +89,7 @@ impl Clients {
     ) -> Clients {
         Clients {
             platform,
+            lifetime,
             connection,
             address,
             initial,

@@ -8,8 +8,8 @@ use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use connector::{
-    Change, Connector, Error, IssueRequest, NewIntegration, ObjectRef, Platform, Probe, Setup,
-    SystemClock, Want,
+    Change, Children, Connector, Error, IssueRequest, NewIntegration, ObjectRef, Platform, Probe,
+    Setup, SystemClock, Want,
     conformance::{self, Fixture, Wrap},
     transport::{Coalesce, HttpOptions, HttpTransport, Retry, Transport},
 };
@@ -27,6 +27,22 @@ struct Host {
 impl Host {
     fn start() -> Host {
         Host { server: Server::start(), keyring: Arc::new(MemorySink::new()) }
+    }
+
+    fn connect_with(&self, wrap: Wrap<'_>, settings: Settings) -> Arc<dyn Connector> {
+        let address = self.server.address.clone();
+        let options = HttpOptions { address: address.clone(), ca_file: None };
+        let http: Arc<dyn Transport> = Arc::new(HttpTransport::new(options).unwrap());
+        let setup = Setup {
+            name: "login".into(),
+            settings: settings.with("address", Setting::Text(address)),
+            credential: Some(domain::Secret::new("initial")),
+            credential_id: None,
+            transport: shared(wrap(http)),
+            clock: Arc::new(SystemClock),
+            keyring: Some((self.keyring.clone(), "nhi/keyring".into())),
+        };
+        oauth::PLATFORM.connect(setup).unwrap().connector.unwrap()
     }
 }
 
@@ -50,19 +66,7 @@ impl Fixture for Host {
     }
 
     async fn connect(&self, wrap: Wrap<'_>) -> Arc<dyn Connector> {
-        let address = self.server.address.clone();
-        let options = HttpOptions { address: address.clone(), ca_file: None };
-        let http: Arc<dyn Transport> = Arc::new(HttpTransport::new(options).unwrap());
-        let setup = Setup {
-            name: "login".into(),
-            settings: Settings::default().with("address", Setting::Text(address)),
-            credential: Some(domain::Secret::new("initial")),
-            credential_id: None,
-            transport: shared(wrap(http)),
-            clock: Arc::new(SystemClock),
-            keyring: Some((self.keyring.clone(), "nhi/keyring".into())),
-        };
-        oauth::PLATFORM.connect(setup).unwrap().connector.unwrap()
+        self.connect_with(wrap, Settings::default())
     }
 
     fn settings(&self) -> Settings {
@@ -270,6 +274,76 @@ async fn the_way_in_which_a_secret_is_sent_changes_and_the_secret_stays() {
         assert_eq!(there.settings, method(now));
         let works = connector.probe(&object, of, &secret).await.unwrap();
         assert!(matches!(works, Probe::Accepted { .. }), "{now}: {works:?}");
+    }
+}
+
+#[tokio::test]
+async fn tokens_live_as_long_as_declared_where_the_server_takes_it() {
+    let host = Host::start();
+    let member =
+        |name: &str| Settings::default().with("token_lifetime_member", Setting::Text(name.into()));
+    let lives = |text: &str| host.settings().with("token_lifetime", Setting::Text(text.into()));
+    let new = |settings| NewIntegration {
+        kind: KIND.into(),
+        name: "short".into(),
+        settings,
+        record: Record { realm: Some("k3x9q2".into()), ..Record::default() },
+    };
+    // Nobody said which member: nothing is registered.
+    let error = host.connect(&|one| one).await.create(&new(lives("2m"))).await.unwrap_err();
+    assert!(error.to_string().contains("token_lifetime_member"), "{error}");
+    // The server does not know that one: the create is not done, and goes on with another.
+    let wrong = host.connect_with(&|one| one, member("x_nobody"));
+    let error = wrong.create(&new(lives("2m"))).await.unwrap_err();
+    assert!(error.to_string().contains("not shown"), "{error}");
+    let connector = host.connect_with(&|one| one, member("x_token_ttl"));
+    let made = connector.create(&new(lives("2m"))).await.unwrap();
+    assert_eq!(made.settings.text("token_lifetime"), Some("2m"));
+    let vendor_id = Some(made.vendor_id);
+    let object = ObjectRef { kind: KIND.into(), key: made.key, vendor_id, name: "short".into() };
+    let scopes = [domain::GrantedScope::standing(Scope::canonical("tickets:read"))].into();
+    let change = Change { scopes: Some(scopes), ..Change::default() };
+    connector.modify(&object, &change).await.unwrap();
+    let settings = Settings::default();
+    let request = IssueRequest {
+        credential_type: "oauth_client_secret",
+        profile: "first-only",
+        marker: "m",
+        secret: None,
+        settings: &settings,
+        expires_at: None,
+    };
+    let secret = connector.issue(&object, request).await.unwrap().secret.unwrap();
+    for (text, seconds) in [("2m", 120), ("45m", 2700)] {
+        let change = Change { settings: Some(lives(text)), ..Change::default() };
+        let now = connector.modify(&object, &change).await.unwrap();
+        assert_eq!(now.settings.text("token_lifetime"), Some(text));
+        connector.probe(&object, "oauth_client_secret", &secret).await.unwrap();
+        let swept = connector.sweep(&object, None).await.unwrap();
+        let Children::Residual(Some(end)) = swept else { panic!("{swept:?}") };
+        let left = end.duration_since(jiff::Timestamp::now()).as_secs();
+        assert!((seconds - 30..=seconds).contains(&left), "{text}: {left} s");
+    }
+}
+
+#[test]
+fn a_member_that_means_something_else_is_refused_for_a_lifetime() {
+    for name in ["scope", "client_secret", "registration_access_token", " "] {
+        let settings = Settings::default()
+            .with("address", Setting::Text("https://login.acme.example".into()))
+            .with("token_lifetime_member", Setting::Text(name.into()));
+        let options = HttpOptions { address: "https://login.acme.example".into(), ca_file: None };
+        let setup = Setup {
+            name: "login".into(),
+            settings,
+            credential: None,
+            credential_id: None,
+            transport: Arc::new(HttpTransport::new(options).unwrap()),
+            clock: Arc::new(SystemClock),
+            keyring: None,
+        };
+        let error = oauth::PLATFORM.connect(setup).unwrap_err().to_string();
+        assert!(error.contains("connections.login.oauth.token_lifetime_member"), "{error}");
     }
 }
 

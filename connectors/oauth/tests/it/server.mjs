@@ -15,13 +15,14 @@ const provider = new Provider(issuer, {
   clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt'],
   // Stands for a server with a will of its own: what somebody writes there is the secret from then on.
   extraClientMetadata: {
-    properties: ['x_secret'],
+    properties: ['x_secret', 'x_token_ttl'],
     validator(_, name, value, client) {
       if (name !== 'x_secret' || !value) return;
       client.client_secret = value;
       client.x_secret = undefined;
     },
   },
+  ttl: { ClientCredentials: (_, token, client) => client.x_token_ttl ?? 600 },
   enabledJWA: { clientAuthSigningAlgValues: ['ES256', 'ES384', 'EdDSA', 'RS256'] },
   features: {
     devInteractions: { enabled: false },
