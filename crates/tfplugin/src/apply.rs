@@ -1,10 +1,12 @@
 //! Carries out a planned change, and never loses what is true.
 
 use crate::erased::{ApplyRequest, ApplyResponse, Deferred};
-use crate::plan::{merge_typed, nothing};
+use crate::plan::{merge_typed, nothing, same_identity};
 use crate::resource::{Create, Delete, Done, Failure, Kept, Registration, Resource, Update};
 use crate::value::without_write_only;
-use crate::{Attribute, Diagnostic, Diagnostics, Kind, Model, Nesting, Object, Value, laws, model};
+use crate::{
+    Attribute, Diagnostic, Diagnostics, Kind, Model, Nesting, Object, Schema, Value, laws, model,
+};
 
 pub(crate) async fn apply<R: Resource>(
     registration: &Registration<R>,
@@ -127,6 +129,7 @@ fn finish<R: Resource>(
     if let (Value::Object(state), Value::Object(planned)) = (&mut state, &request.planned) {
         empty_as_planned(attributes, planned, state);
     }
+    state = fitting(state, &registration.schema, "the resource", &mut response.diagnostics);
     if !state.is_wholly_known() {
         for path in state.unknown_paths() {
             response.diagnostics.push(
@@ -149,7 +152,12 @@ fn finish<R: Resource>(
             let kept = request.planned_identity.clone().filter(|i| i.is_wholly_known());
             match model::from_value::<R::Model>(response.state.clone()) {
                 Ok(state) => {
-                    let identity = (identities.of)(&registration.resource, &state);
+                    let identity = fitting(
+                        (identities.of)(&registration.resource, &state),
+                        &identities.schema,
+                        "the identity",
+                        &mut response.diagnostics,
+                    );
                     let failed = response.diagnostics.has_errors();
                     match kept {
                         // An update keeps its identity; the plan has complained already.
@@ -177,6 +185,24 @@ fn finish<R: Resource>(
         }
         response.diagnostics.extend(laws::diagnostics(breaches));
     }
+}
+
+/// The change is done, and the core throws away an answer that it cannot read: what does not have
+/// its type is told, and all else is kept.
+fn fitting(value: Value, schema: &Schema, whose: &str, diagnostics: &mut Diagnostics) -> Value {
+    let ty = schema.ty();
+    let Some((path, why)) = value.misfit(&ty) else { return value };
+    diagnostics.push(
+        Diagnostic::error(
+            "Value has the wrong type after apply",
+            format!(
+                "The change is done, and {whose} has what its schema does not allow, at {path}: \
+                 {why}. It is stored as null. Report it to the provider's developers."
+            ),
+        )
+        .at(path),
+    );
+    value.without_misfits(&ty)
 }
 
 /// The commonest slip of providers: `[]` was planned and the platform says nothing, or the other

@@ -364,6 +364,30 @@ impl Value {
         }
     }
 
+    /// The same value with null in place of what does not have this type.
+    #[must_use]
+    pub fn without_misfits(self, ty: &Type) -> Self {
+        match (self, ty) {
+            (Self::List(all), Type::List(of)) => {
+                Self::List(all.into_iter().map(|v| v.without_misfits(of)).collect())
+            }
+            (Self::Set(all), Type::Set(of)) => {
+                Self::set(all.into_iter().map(|v| v.without_misfits(of)))
+            }
+            (Self::Map(all), Type::Map(of)) => {
+                Self::Map(all.into_iter().map(|(k, v)| (k, v.without_misfits(of))).collect())
+            }
+            (Self::Object(mut all), Type::Object(types)) => {
+                Self::object(types.iter().map(|(name, of)| {
+                    let value = all.remove(name).unwrap_or_default();
+                    (name.as_str(), value.without_misfits(of))
+                }))
+            }
+            (value, ty) if value.misfit(ty).is_none() => value,
+            _ => Self::Null,
+        }
+    }
+
     /// Where the value does not have this type, and why.
     pub fn misfit(&self, ty: &Type) -> Option<(Path, String)> {
         misfit(self, ty, &Path::root())
@@ -537,5 +561,9 @@ mod tests {
         assert_eq!(why, "a string is no bool");
         let missing = Value::object::<&str>([]);
         assert_eq!(missing.misfit(&ty).unwrap().1, "the attribute is missing");
+        let fitting = Value::object([("a", Value::List(vec![true.into(), Value::Null]))]);
+        assert_eq!(value.without_misfits(&ty), fitting);
+        let strange = Value::object([("b", true.into())]);
+        assert_eq!(strange.without_misfits(&ty), Value::object([("a", Value::Null)]));
     }
 }

@@ -110,6 +110,7 @@ enum Slip {
     InventsKind,
     RenamesInPlace,
     HasNoIdentity,
+    MistakesTypes,
 }
 
 #[derive(Default)]
@@ -141,6 +142,10 @@ impl Thing {
         match self.slip {
             Slip::ForgetsTags => thing.tags = Attr::Null,
             Slip::ChangesKind => thing.kind = "other".into(),
+            Slip::MistakesTypes => {
+                let odd = [("alpha_role", true.into()), ("gamma", "strange".into())];
+                thing.platforms.0.extend(odd.map(|(name, value)| (name.to_owned(), value)));
+            }
             _ => {}
         }
         Ok(thing)
@@ -468,6 +473,17 @@ async fn what_is_unknown_after_apply_is_named_and_stored_as_null() {
     let (_, _, applied) = create(Slip::LeavesUnknown, &config(&[])).await;
     assert!(applied.diagnostics.to_string().contains("at revision"), "{}", applied.diagnostics);
     assert!(applied.state.is_wholly_known());
+}
+
+#[tokio::test]
+async fn what_has_the_wrong_type_after_apply_is_named_and_costs_nothing_else() {
+    let (thing, _, applied) = create(Slip::MistakesTypes, &config(&[])).await;
+    let told = applied.diagnostics.to_string();
+    assert!(told.contains("wrong type after apply"), "{told}");
+    assert_eq!(applied.state.misfit(&AnyResource::schema(&thing).ty()), None);
+    assert_eq!(at(&applied.state, "id"), "thing/x".into());
+    assert_eq!(at(&applied.state, "alpha_role"), Value::Null);
+    assert_eq!(applied.private, b"stored");
 }
 
 #[tokio::test]
