@@ -737,6 +737,11 @@ async fn a_provider_serves_its_parts() {
     let server =
         Server::new(Sample).resource(Thing::with(Slip::None)).data_source(Count).function(Sum);
     assert!(server.faults().is_empty(), "{}", server.faults());
+    let twice = Server::new(Sample).resource(Waits).resource(Waits).function(Sum).function(Sum);
+    let told = twice.faults().to_string();
+    for double in ["resource sample_waits: there are two", "function sum: there are two"] {
+        assert!(told.contains(double), "{told}");
+    }
     let numbers: &dyn AnyDataSource = &*server.data_sources()["sample_numbers"];
     let config = model::to_value(&Numbers { limit: Attr::Null, all: Attr::Null });
     let request = DataRequest { config, provider_meta: Value::Null, call: call() };
