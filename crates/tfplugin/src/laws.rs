@@ -764,28 +764,18 @@ pub fn check_open(schema: &Schema, config: &Value, result: &Value) -> Vec<Breach
 /// The laws of a data source: known, typed, and the configuration echoed.
 pub fn check_data(schema: &Schema, config: &Value, state: &Value) -> Vec<Breach> {
     let mut court = Court::default();
-    let Value::Object(object) = state else {
+    if !matches!(state, Value::Object(_)) {
         court.accuse(Law::FitsSchema, &Path::root(), format!("the answer is {}", state.noun()));
         return court.breaches;
-    };
+    }
     court.breaches.extend(check_stored(schema, state));
     if court.breaches.iter().any(|breach| breach.law == Law::FitsSchema) {
         return court.breaches;
     }
-    for attribute in &schema.attributes {
-        let config = config.as_object().map_or(NULL, |config| get(config, attribute));
-        let value = get(object, attribute);
-        let nested = matches!(attribute.kind, Kind::Nested { .. });
-        if !attribute.write_only && !config.is_null() && !nested && !value.same(config) {
-            court.accuse(
-                Law::AnswerKeepsConfig,
-                &Path::attribute(&attribute.name),
-                format!(
-                    "{} is configured, and the answer says {}",
-                    show(config, attribute.sensitive),
-                    show(value, attribute.sensitive)
-                ),
-            );
+    // Cores leave it alone; whoever reads the answer takes it for the one to this question.
+    for breach in check_plan(schema, config, NULL, config, state) {
+        if matches!(breach.law, Law::PlanKeepsConfig | Law::PlanKeepsNested) {
+            court.breaches.push(Breach { law: Law::AnswerKeepsConfig, ..breach });
         }
     }
     court.breaches
@@ -1045,6 +1035,14 @@ mod tests {
         let config = object(&[("note", "n".into())]);
         assert!(check_data(&schema(), &config, &config).is_empty());
         assert_eq!(check_data(&schema(), &config, &object(&[]))[0].law, Law::AnswerKeepsConfig);
+        let config = object(&[sinks(Value::Null)]);
+        assert_eq!(check_data(&schema(), &config, &object(&[sinks("1".into())])), []);
+        let other = Value::object([("path", "q".into()), ("version", Value::Null)]);
+        let other = object(&[("sinks", Value::map([("a", other)]))]);
+        assert_eq!(
+            broken(&check_data(&schema(), &config, &other)),
+            [(Law::AnswerKeepsConfig, "sinks[\"a\"].path".to_owned())]
+        );
     }
 
     #[test]
