@@ -162,7 +162,10 @@ fn finish<R: Resource>(
                     match kept {
                         // An update keeps its identity; the plan has complained already.
                         Some(kept) if !nothing(&kept) && (failed || !identities.mutable) => {
-                            if !failed && identity.is_wholly_known() && identity != kept {
+                            if !failed
+                                && identity.is_wholly_known()
+                                && !same_identity(&kept, &identity)
+                            {
                                 response.diagnostics.push(crate::plan::changed_identity("apply"));
                             }
                             Some(kept)

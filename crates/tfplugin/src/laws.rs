@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use crate::plan::{nothing, pair};
+use crate::plan::{pair, same_identity};
 use crate::{
     Attribute, Diagnostic, Diagnostics, Kind, Nesting, Object, Path, Schema, Step, Type, Value,
 };
@@ -804,8 +804,7 @@ pub fn check_identity(
     }
     if let Some(prior) = prior
         && !may_change
-        && !nothing(prior)
-        && !prior.same(now)
+        && !same_identity(prior, now)
     {
         court.accuse(Law::IdentityIsStable, &Path::root(), "the identity changed");
     }
@@ -1026,6 +1025,14 @@ mod tests {
         assert_eq!(check(Some(&of(Value::Null)), of("a".into())), None);
         assert_eq!(check(Some(&of("b".into())), of("a".into())), Some(Law::IdentityIsStable));
         assert_eq!(check(None, of(Value::unknown())), Some(Law::IdentityIsKnown));
+        let parts = ["a", "b"].map(|name| Attribute::new(name, Type::String).optional());
+        let two = Schema::new(parts.to_vec());
+        let of_two = |a: Value, b: Value| Value::object([("a", a), ("b", b)]);
+        let (half, whole) = (of_two("x".into(), Value::Null), of_two("x".into(), "y".into()));
+        // What an import left open is filled in, and nothing is forgotten.
+        assert_eq!(check_identity(&two, Some(&half), &whole, true, false), []);
+        let forgot = check_identity(&two, Some(&whole), &half, true, false);
+        assert_eq!(forgot[0].law, Law::IdentityIsStable);
         assert_eq!(check(None, Value::object([("x", true.into())])), Some(Law::FitsSchema));
     }
 

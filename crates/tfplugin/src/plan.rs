@@ -473,7 +473,7 @@ async fn go<R: Resource>(
                 if !response.requires_replace.is_empty() || identities.mutable {
                     Some(identity)
                 } else {
-                    if identity.is_wholly_known() && identity != *stored {
+                    if identity.is_wholly_known() && !same_identity(stored, &identity) {
                         response.diagnostics.push(changed_identity("plan"));
                     }
                     Some(stored.clone())
@@ -519,6 +519,17 @@ pub(crate) fn nothing(identity: &Value) -> bool {
     match identity {
         Value::Object(all) => all.values().all(Value::is_null),
         other => other.is_null(),
+    }
+}
+
+/// Whether an identity still is the one that was stored. What that left open may have been filled
+/// in: whoever imports by identity gives no more than is required.
+pub(crate) fn same_identity(stored: &Value, now: &Value) -> bool {
+    match (stored, now) {
+        (Value::Object(stored), Value::Object(now)) => stored
+            .iter()
+            .all(|(name, part)| part.is_null() || now.get(name).is_some_and(|now| now.same(part))),
+        (stored, now) => stored.same(now),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::erased::{
     ImportResponse, MoveRequest, MoveResponse, PlanRequest, PlanResponse, ReadRequest,
     ReadResponse, StateResponse,
 };
-use crate::plan::{changed_identity, merge_typed, nothing};
+use crate::plan::{changed_identity, merge_typed, nothing, same_identity};
 use crate::resource::{By, Done, Import, Read, Registration, Resource, Source};
 use crate::value::{all_null, without_write_only};
 use crate::{
@@ -149,10 +149,8 @@ impl<R: Resource> Registration<R> {
             .and_then(|identity| Self::complete(identity, "read", &mut response.diagnostics));
         let Some(identity) = identity else { return };
         match &response.identity {
-            Some(stored) if !nothing(stored) && !identities.mutable => {
-                if identity != *stored {
-                    response.diagnostics.push(changed_identity("read"));
-                }
+            Some(stored) if !identities.mutable && !same_identity(stored, &identity) => {
+                response.diagnostics.push(changed_identity("read"));
             }
             _ => response.identity = Some(identity),
         }
@@ -196,12 +194,20 @@ impl<R: Resource> Registration<R> {
                     self.observed(model::to_value(&state), "import", &mut response.diagnostics);
                 response.private = private.unwrap_or_default();
                 if self.identity.is_some() {
-                    response.identity =
-                        request.identity.filter(|identity| !nothing(identity)).or_else(|| {
-                            self.identity_in(&response.state).and_then(|identity| {
-                                Self::complete(identity, "import", &mut response.diagnostics)
-                            })
-                        });
+                    // What the user gave is the identity; the object may know more of it.
+                    let given = request.identity.filter(|identity| !nothing(identity));
+                    let found = self.identity_in(&response.state);
+                    response.identity = match (given, found) {
+                        (Some(given), Some(found))
+                            if found.is_wholly_known() && same_identity(&given, &found) =>
+                        {
+                            Some(found)
+                        }
+                        (Some(given), _) => Some(given),
+                        (None, found) => found.and_then(|identity| {
+                            Self::complete(identity, "import", &mut response.diagnostics)
+                        }),
+                    };
                 }
                 self.judge(
                     || laws::check_import(&self.schema, &response.state),

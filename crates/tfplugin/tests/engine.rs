@@ -894,3 +894,74 @@ async fn a_provider_sees_where_its_configuration_is_unknown() {
         assert_eq!(*looks.0.lock().unwrap(), unknown);
     }
 }
+
+/// What tells countings apart: how far, and, if one knows, what came of it.
+#[derive(Clone, Debug, PartialEq, Model)]
+struct CountIdentity {
+    #[tf(required)]
+    limit: Attr<i64>,
+    #[tf(optional)]
+    all: Attr<Vec<i64>>,
+}
+
+/// Counts as far as it is told; the second part of its identity comes with the first read.
+struct Counts;
+
+impl Resource for Counts {
+    type Model = Numbers;
+    const TYPE_NAME: &'static str = "sample_counts";
+
+    async fn create(&self, request: Create<Numbers>) -> Result<Done<Numbers>, Failure<Numbers>> {
+        Ok(request.planned.into())
+    }
+
+    async fn read(&self, request: Read<Numbers>) -> Result<Option<Done<Numbers>>, Diagnostics> {
+        let limit = *request.state.limit.need("limit")?;
+        Ok(Some(Numbers { all: Attr::Value((0..limit).collect()), ..request.state }.into()))
+    }
+
+    async fn update(&self, request: Update<Numbers>) -> Result<Done<Numbers>, Failure<Numbers>> {
+        Ok(request.planned.into())
+    }
+
+    async fn delete(&self, _request: Delete<Numbers>) -> Result<Diagnostics, Failure<Numbers>> {
+        Ok(Diagnostics::new())
+    }
+}
+
+impl Identity for Counts {
+    type Identity = CountIdentity;
+
+    fn identity(&self, state: &Numbers) -> CountIdentity {
+        CountIdentity { limit: state.limit.clone(), all: state.all.clone() }
+    }
+}
+
+impl ImportState for Counts {
+    async fn import(&self, request: Import) -> Result<Done<Numbers>, Diagnostics> {
+        let identity: Option<CountIdentity> = request.by.identity()?;
+        Ok(Numbers { limit: identity.unwrap().limit, all: Attr::Null }.into())
+    }
+}
+
+#[tokio::test]
+async fn an_identity_that_was_given_in_part_is_filled_in_by_the_read_and_then_stays() {
+    let counts = Registration::new(Counts).with_import().with_identity();
+    let identity = |limit: i64, all: Value| Value::object([("limit", limit.into()), ("all", all)]);
+    let numbers = |to: i64| Value::List((0..to).map(Value::from).collect());
+    let given =
+        ImportRequest { id: String::new(), identity: Some(identity(2, Value::Null)), call: call() };
+    let imported = counts.import(given).await;
+    assert!(imported.diagnostics.is_empty(), "{}", imported.diagnostics);
+    let read = |state: Value, identity: Option<Value>| {
+        let (private, provider_meta) = (Vec::new(), Value::Null);
+        counts.read(ReadRequest { state, private, identity, provider_meta, call: call() })
+    };
+    let first = read(imported.state, imported.identity).await;
+    assert!(first.diagnostics.is_empty(), "{}", first.diagnostics);
+    assert_eq!(first.identity, Some(identity(2, numbers(2))));
+    let second = read(first.state.clone(), first.identity).await;
+    assert!(second.diagnostics.is_empty(), "{}", second.diagnostics);
+    let other = read(first.state, Some(identity(2, numbers(1)))).await;
+    assert!(other.diagnostics.to_string().contains("Unexpected identity change"));
+}
