@@ -383,8 +383,8 @@ pub(crate) async fn plan<R: Resource>(
     registration: &Registration<R>,
     request: PlanRequest,
 ) -> PlanResponse {
+    // Without a plan there is nothing to say of it: what the core proposed has the write-only values.
     let mut response = PlanResponse {
-        planned: request.proposed.clone(),
         private: request.prior_private.clone(),
         identity: request.prior_identity.clone(),
         ..PlanResponse::default()
