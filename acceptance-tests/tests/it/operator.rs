@@ -190,9 +190,14 @@ fn with_a_ledger_that_somebody_changed_power_is_taken_away_and_none_is_given() {
         let said = world.terraform(&["apply", "-auto-approve"])?.expect(1)?;
         holds(said.contains("E-LEDGER-BROKEN"), "nothing is given", &said)?;
         holds(said.contains("nhi ledger salvage"), "and the way out is named", &said)?;
-        scopes("[]")?;
+        world.bao.add_secret_id("invoice-sync")?;
+        let revoking = BASE
+            .replace(r#"["secret/data/invoices/*:read"]"#, "[]")
+            .replace("  openbao_approle = {", "  revoke_unmanaged = true\n  openbao_approle = {");
+        world.write("main.tf", &revoking)?;
         let said = world.apply()?;
         holds(said.contains("The ledger needs a look"), "it is taken, and told", &said)?;
+        holds(said.contains("A credential was revoked"), "a stranger's key too", &said)?;
         let said = world.terraform(&["destroy", "-auto-approve"])?.expect(0)?;
         holds(said.contains("The ledger needs a look"), "all of it", &said)?;
         let said = world.nhi(&["ledger", "salvage"])?.expect(0)?;

@@ -31,10 +31,10 @@ pub enum Durability {
 /// What a deed that is about to be journalled does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Work {
-    /// It begins something. Nothing is begun that might not be journalled to its end.
+    /// It gives power. Nothing is begun that might not be journalled to its end.
     Begins,
-    /// It takes power away, or finishes what was begun: a ledger in which somebody changed
-    /// something, or a disk that is nearly full, must not lock that out.
+    /// It takes power away or gives none, or finishes what was begun: a ledger in which somebody
+    /// changed something, or a disk that is nearly full, must not lock that out.
     Ends,
 }
 

@@ -100,7 +100,7 @@ pub async fn carry_out(
 /// Whether the slot may be brought there now: what was begun is finished, and what ends is ended, in
 /// a ledger in which nothing new may begin.
 async fn able(context: &Context, spec: &SlotSpec, goal: Goal) -> Result<(), Problem> {
-    if goal == Goal::Revoke {
+    if matches!(goal, Goal::Revoke | Goal::Retire { .. }) {
         return context.ready(Work::Ends).await;
     }
     let Err(problem) = context.ready(Work::Begins).await else { return Ok(()) };

@@ -168,7 +168,7 @@ pub async fn create_integration(
 
 /// What a change of this direction is to the ledger.
 pub(crate) fn work(direction: Direction) -> Work {
-    if direction == Direction::Narrows { Work::Ends } else { Work::Begins }
+    if direction.may_widen() { Work::Begins } else { Work::Ends }
 }
 
 fn today(context: &Context) -> String {

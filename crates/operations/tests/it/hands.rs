@@ -183,6 +183,10 @@ async fn a_ledger_that_somebody_changed_stops_what_begins_and_neither_what_was_b
     assert!(problem.detail.contains("broken at entry 2"), "{problem}");
     assert_eq!(world.live().await.len(), 2, "nothing was begun");
 
+    world.clock.advance(OVERLAP);
+    world.whole("late", Goal::Retire { at: 2 }).await;
+    assert_eq!(world.live().await.len(), 1, "an overlap comes to its end");
+
     let (context, spec) = (world.context("ends", &Fuse::none()), world.spec());
     carry_out(&context, &spec, Goal::Revoke, "exposed").await.expect("nothing locks it out");
     assert!(world.live().await.is_empty());
