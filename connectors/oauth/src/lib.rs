@@ -14,7 +14,7 @@ mod tables;
 
 use std::sync::Arc;
 
-use connector::{Connection, Error, Field, Kind, Platform, Result, ScopeError, Setup};
+use connector::{Connection, Field, Kind, Platform, Result, ScopeError, Setup};
 use domain::{Action, Scope};
 
 /// The platform: an authorization server.
@@ -54,21 +54,7 @@ impl Platform for OAuth {
     }
 
     fn connect(&'static self, setup: Setup) -> Result<Connection> {
-        let address = setup.settings.text("address").ok_or_else(|| {
-            Error::Configuration(format!("connection {:?}: oauth.address is not set", setup.name))
-        })?;
-        let keyring = setup.keyring.map(|(sink, folder)| keyring::Keyring::new(sink, &folder));
-        let lifetime = setup.settings.text("token_lifetime_member");
-        let clients = client::Clients::new(
-            self,
-            client::lifetime::member(&setup.name, lifetime)?,
-            setup.name,
-            address.to_owned(),
-            setup.credential,
-            keyring,
-            setup.transport,
-            setup.clock,
-        );
+        let clients = client::Clients::new(self, setup)?;
         Ok(Connection {
             platform: self,
             connector: Some(Arc::new(clients)),

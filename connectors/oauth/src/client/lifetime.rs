@@ -12,7 +12,7 @@ use crate::{api::standard, tables::CLIENT};
 const LIFETIME: &str = "token_lifetime";
 
 /// Checks the member's name as the connection has it.
-pub(crate) fn member(connection: &str, name: Option<&str>) -> Result<Option<String>> {
+pub(super) fn member(connection: &str, name: Option<&str>) -> Result<Option<String>> {
     let Some(name) = name else { return Ok(None) };
     let known = Map::from_iter([(name.to_owned(), Value::Null)]);
     let theirs = name.starts_with("registration_")

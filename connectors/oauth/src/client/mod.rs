@@ -7,7 +7,7 @@ mod create;
 mod credential;
 mod delete;
 mod found;
-pub(crate) mod lifetime;
+mod lifetime;
 mod look;
 mod metadata;
 mod notes;
@@ -21,7 +21,7 @@ use std::{
 use async_trait::async_trait;
 use connector::{
     Change, Children, Clock, Connector, CredentialListing, Ended, Error, Freshness, IssueRequest,
-    Issued, NewIntegration, ObjectRef, Platform, Probe, Promise, Refusal, Result, Want,
+    Issued, NewIntegration, ObjectRef, Platform, Probe, Promise, Refusal, Result, Setup, Want,
     port::unsupported,
     transport::{Answer, Request, Transport},
 };
@@ -77,28 +77,28 @@ fn bearer(token: &Secret) -> Secret {
 }
 
 impl Clients {
-    pub(crate) fn new(
-        platform: &'static dyn Platform,
-        lifetime: Option<String>,
-        connection: String,
-        address: String,
-        initial: Option<Secret>,
-        keyring: Option<Keyring>,
-        transport: Arc<dyn Transport>,
-        clock: Arc<dyn Clock>,
-    ) -> Clients {
-        Clients {
+    /// What a connection's settings make.
+    ///
+    /// # Errors
+    ///
+    /// A setting is missing, or not usable.
+    pub(crate) fn new(platform: &'static dyn Platform, setup: Setup) -> Result<Clients> {
+        let Setup { name, settings, credential, transport, clock, keyring, .. } = setup;
+        let address = settings.text("address").ok_or_else(|| {
+            Error::Configuration(format!("connection {name:?}: oauth.address is not set"))
+        })?;
+        Ok(Clients {
             platform,
-            lifetime,
-            connection,
-            address,
-            initial,
-            keyring,
+            lifetime: lifetime::member(&name, settings.text("token_lifetime_member"))?,
+            connection: name,
+            address: address.to_owned(),
+            initial: credential,
+            keyring: keyring.map(|(sink, folder)| Keyring::new(sink, &folder)),
             transport,
             clock,
             metadata: OnceCell::new(),
             locks: Mutex::default(),
-        }
+        })
     }
 
     /// Waits until nobody of this process is at a client, named by its id, or by its name while it
