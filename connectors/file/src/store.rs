@@ -295,8 +295,11 @@ fn write(
         ..known
     };
     place.save(&next)?;
-    if next.version > KEPT {
-        place.aside.remove(&place.version(next.version - KEPT))?;
+    // Where somebody wrote past us in between, two versions were made since the last time.
+    for old in [next.version.checked_sub(KEPT + 1), next.version.checked_sub(KEPT)] {
+        if let Some(old) = old.filter(|old| *old > 0) {
+            place.aside.remove(&place.version(old))?;
+        }
     }
     Ok(Some(next.version()))
 }

@@ -58,6 +58,27 @@ async fn the_sink_in_a_folder_conforms() {
 }
 
 #[tokio::test]
+async fn no_more_versions_are_kept_where_somebody_writes_in_between() {
+    let home = tempfile::tempdir().unwrap();
+    let root = home.path().join("vault");
+    let sink = sink(&root);
+    sink.write("apps/x", &document("s"), Expect::Nothing).await.unwrap();
+    let mut last = 1;
+    for turn in 0..12 {
+        fs::write(root.join("apps/x"), format!("{{\"secret\":\"by hand {turn}\"}}")).unwrap();
+        let now = sink.look("apps/x").await.unwrap().unwrap().version.number;
+        assert_eq!(now, last + 1, "what somebody wrote is a version");
+        last = sink.write("apps/x", &document("s"), Expect::Version(now)).await.unwrap().number;
+    }
+    let mut kept: Vec<u64> = fs::read_dir(root.join(".nhi/apps"))
+        .unwrap()
+        .filter_map(|entry| entry.unwrap().file_name().to_str()?.strip_prefix("x.v")?.parse().ok())
+        .collect();
+    kept.sort_unstable();
+    assert!(!kept.is_empty() && kept.iter().all(|one| *one > last - 10), "{last}: {kept:?}");
+}
+
+#[tokio::test]
 async fn everything_that_is_written_is_for_its_owner_only() {
     let home = tempfile::tempdir().unwrap();
     let root = home.path().join("vault");
