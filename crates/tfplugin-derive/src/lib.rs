@@ -42,11 +42,23 @@ fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
     let mut attributes = Vec::new();
     let mut reads = Vec::new();
     let mut writes = Vec::new();
+    let mut wrong: Option<syn::Error> = None;
     for field in fields {
-        let part = Part::of(field)?;
-        attributes.push(part.attribute());
-        reads.push(part.read());
-        writes.push(part.write());
+        match Part::of(field) {
+            Ok(part) => {
+                attributes.push(part.attribute());
+                reads.push(part.read());
+                writes.push(part.write());
+            }
+            // All that is wrong is told at once.
+            Err(error) => match &mut wrong {
+                Some(wrong) => wrong.combine(error),
+                None => wrong = Some(error),
+            },
+        }
+    }
+    if let Some(wrong) = wrong {
+        return Err(wrong);
     }
     let name = &input.ident;
     let description = docs(&input.attrs);
@@ -80,6 +92,22 @@ fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
     })
 }
 
+/// What may be said of a field, for who says something else.
+const WORDS: &str = "say required, optional, computed, sensitive, write_only, default = …, replace, \
+                     stable, volatile, not_null, prefix = …, validate = …, name = …, \
+                     deprecated = … or flatten";
+
+/// What cores refuse to see together.
+const CONTRARY: [(&str, &str); 7] = [
+    ("required", "optional"),
+    ("required", "computed"),
+    ("required", "default"),
+    ("write_only", "computed"),
+    ("write_only", "default"),
+    ("stable", "volatile"),
+    ("required", "volatile"),
+];
+
 /// One field and what is said of it.
 struct Part<'a> {
     field: &'a Field,
@@ -106,7 +134,7 @@ impl<'a> Part<'a> {
             calls: Vec::new(),
             description: docs(&field.attrs),
         };
-        let mut has_mode = false;
+        let mut said = Vec::new();
         for attr in field.attrs.iter().filter(|a| a.path().is_ident("tf")) {
             attr.parse_nested_meta(|meta| {
                 let word = meta
@@ -121,19 +149,14 @@ impl<'a> Part<'a> {
                     })
                 };
                 match word.as_str() {
-                    "required" | "optional" | "computed" => {
-                        has_mode = true;
-                        let call = &meta.path;
-                        part.calls.push(quote!(.#call()));
-                    }
-                    "sensitive" | "write_only" | "replace" | "volatile" | "not_null" => {
+                    "required" | "optional" | "computed" | "sensitive" | "write_only"
+                    | "replace" | "volatile" | "not_null" => {
                         let call = &meta.path;
                         part.calls.push(quote!(.#call()));
                     }
                     "stable" => {}
                     "flatten" => part.flatten = true,
                     "default" => {
-                        has_mode = true;
                         let inner = typed()?;
                         let value: Expr = meta.value()?.parse()?;
                         part.calls.push(quote! {
@@ -159,8 +182,14 @@ impl<'a> Part<'a> {
                         let text: syn::LitStr = meta.value()?.parse()?;
                         part.name = text.value();
                     }
-                    other => return Err(meta.error(format!("`{other}` means nothing here"))),
+                    other => {
+                        return Err(meta.error(format!("`{other}` means nothing here: {WORDS}")));
+                    }
                 }
+                if word != "validate" && said.contains(&word) {
+                    return Err(meta.error(format!("`{word}` is said twice")));
+                }
+                said.push(word);
                 Ok(())
             })?;
         }
@@ -178,10 +207,19 @@ impl<'a> Part<'a> {
                     "a field is an Attr<…>, or #[tf(flatten)]",
                 ));
             }
-            if !has_mode {
+            let says = |word: &str| said.iter().any(|one| one == word);
+            if !["required", "optional", "computed", "default"].into_iter().any(says) {
                 return Err(syn::Error::new(
                     field.span(),
                     "say #[tf(required)], #[tf(optional)] or #[tf(computed)]",
+                ));
+            }
+            if let Some((one, other)) =
+                CONTRARY.iter().find(|(one, other)| says(one) && says(other))
+            {
+                return Err(syn::Error::new(
+                    field.span(),
+                    format!("it cannot be `{one}` and `{other}` both"),
                 ));
             }
         }
@@ -257,4 +295,82 @@ fn docs(attrs: &[syn::Attribute]) -> String {
         .map(|line| line.strip_prefix(' ').unwrap_or(&line).trim_end().to_owned())
         .collect();
     lines.join("\n").trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use syn::parse_quote;
+
+    use super::*;
+
+    /// What is told of a struct, one line for each thing.
+    fn told(input: &DeriveInput) -> Vec<String> {
+        let errors = expand(input).err().into_iter().flatten();
+        errors.map(|error| error.to_string()).collect()
+    }
+
+    #[test]
+    fn what_says_too_little_or_too_much_is_told_in_words() {
+        let field = |field: TokenStream| told(&parse_quote!(struct Thing { #field }));
+        for (wrong, word) in [
+            (quote!(name: Attr<String>), "say #[tf(required)]"),
+            (quote!(#[tf(required)] name: String), "an Attr<…>"),
+            (quote!(#[tf(default = "x")] name: String), "an Attr<…>"),
+            (quote!(#[tf(required, imutable)] name: Attr<String>), "`imutable` means nothing here"),
+            (quote!(#[tf(required, required)] name: Attr<String>), "`required` is said twice"),
+            (quote!(#[tf(required, optional)] name: Attr<String>), "`required` and `optional`"),
+            (quote!(#[tf(required, computed)] name: Attr<String>), "`required` and `computed`"),
+            (quote!(#[tf(required, default = 1)] n: Attr<i64>), "`required` and `default`"),
+            (
+                quote!(#[tf(optional, write_only, default = "x")] n: Attr<String>),
+                "`write_only` and",
+            ),
+            (quote!(#[tf(flatten, required)] all: Others), "says of its own attributes"),
+        ] {
+            let told = field(wrong.clone());
+            assert!(told.len() == 1 && told[0].contains(word), "{wrong}: {told:?}");
+        }
+        let listed = field(quote!(#[tf(imutable)] name: Attr<String>));
+        assert!(listed[0].contains("replace") && listed[0].contains("validate = …"), "{listed:?}");
+    }
+
+    #[test]
+    fn every_wrong_field_is_told_at_once() {
+        let both = told(&parse_quote!(
+            struct Thing {
+                name: Attr<String>,
+                #[tf(required)]
+                right: Attr<String>,
+                #[tf(required)]
+                kind: String,
+            }
+        ));
+        assert_eq!(both.len(), 2, "{both:?}");
+    }
+
+    #[test]
+    fn only_a_struct_with_named_fields_is_a_model() {
+        assert!(
+            told(&parse_quote!(
+                enum Thing {
+                    One,
+                }
+            ))[0]
+                .contains("derived for structs")
+        );
+        assert!(
+            told(&parse_quote!(
+                struct Thing(Attr<String>);
+            ))[0]
+                .contains("named fields")
+        );
+        assert_eq!(
+            told(&parse_quote!(
+                struct Thing {}
+            )),
+            [] as [String; 0]
+        );
+        let right = quote!(#[tf(optional, computed, validate = a, validate = b)] n: Attr<String>);
+        assert_eq!(told(&parse_quote!(struct Thing { #right })), [] as [String; 0]);
+    }
 }

@@ -69,6 +69,10 @@ impl From<Misread> for Diagnostic {
 ///     name: tfplugin::Attr<String>,
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no attributes",
+    note = "derive it: `#[derive(Clone, tfplugin::Model)]`"
+)]
 pub trait Model: Sized + Clone + Send + Sync + 'static {
     /// The attributes in order.
     fn attributes() -> Vec<Attribute>;
@@ -89,6 +93,11 @@ pub trait Model: Sized + Clone + Send + Sync + 'static {
 }
 
 /// What an attribute can hold, never null nor unknown itself: that is [`Attr`]'s part.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the value of an attribute",
+    note = "values are String, Secret, bool, i64, Number, Dynamic, Vec<…>, Set<…>, \
+            BTreeMap<String, …>, structs that derive Model, and types that implement Data"
+)]
 pub trait Data: Sized + Clone + Send + Sync + 'static {
     /// Whether it is a [`Secret`](crate::Secret), or holds some: its attribute is sensitive then.
     const SECRET: bool = false;
