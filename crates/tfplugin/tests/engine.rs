@@ -396,6 +396,14 @@ async fn a_create_plans_defaults_promises_and_nothing_write_only() {
 }
 
 #[tokio::test]
+async fn a_plan_that_failed_says_nothing_of_what_was_proposed() {
+    let config = config(&[("password", "hush".into()), ("kind", true.into())]);
+    let planned = plan(&Thing::with(Slip::None), &Value::Null, &config, None).await;
+    assert!(planned.diagnostics.to_string().contains("wrong type"), "{}", planned.diagnostics);
+    assert_eq!(planned.planned, Value::Null);
+}
+
+#[tokio::test]
 async fn the_plan_after_apply_is_empty() {
     let config = config(&[("tags", Value::set(["a".into()]))]);
     let (thing, _, applied) = create(Slip::None, &config).await;
