@@ -8,7 +8,7 @@ use domain::{
     Record, Secret,
     realm::{digest_of, short},
 };
-use secrets::{Document, Expect, Mirror, Sink, SinkError};
+use secrets::{Document, Expect, Look, Mirror, Sink, SinkError};
 use serde_json::{Value, json};
 
 /// How often the new token is written before we give up: it must not be lost.
@@ -175,16 +175,32 @@ impl Keyring {
         })
     }
 
-    /// The document of a client whose name is not known.
+    /// The document of a client whose name is not known. A document whose mirror lags is opened: what
+    /// it lacks proves nothing.
     pub(crate) async fn find(&self, client_id: &str) -> Result<Option<Entry>> {
         let looks = self.sink.look_all(&self.folder).await?;
-        let found = looks
-            .into_iter()
-            .find(|(_, look)| look.mirror.get("client").map(String::as_str) == Some(client_id));
-        match found {
-            Some((name, _)) => self.read_at(&format!("{}/{name}", self.folder)).await,
-            None => Ok(None),
+        let of = |look: &Look| look.mirror.get("client").filter(|id| !id.is_empty()).cloned();
+        let (mut named, mut lagging) = (None, Vec::new());
+        for (name, look) in looks.into_iter().filter(|(name, _)| name.starts_with("oauth-")) {
+            match of(&look) {
+                Some(id) if id == client_id => named = Some(name),
+                Some(_) => {}
+                None => lagging.push(name),
+            }
         }
+        if let Some(name) = named {
+            return self.read_at(&format!("{}/{name}", self.folder)).await;
+        }
+        for name in lagging {
+            // One that cannot be read is not known to be this one's.
+            let read = self.read_at(&format!("{}/{name}", self.folder)).await;
+            if let Ok(Some(entry)) = read
+                && entry.client_id == client_id
+            {
+                return Ok(Some(entry));
+            }
+        }
+        Ok(None)
     }
 
     /// Every document that is readable, and how many are not.
@@ -272,5 +288,25 @@ mod tests {
         keyring.keep("tenant", &mut entry).await.unwrap();
         let there = keyring.read("tenant", "x").await.unwrap().unwrap();
         assert_eq!(there.secret, entry.secret);
+    }
+
+    #[tokio::test]
+    async fn a_client_is_found_although_its_mirror_was_never_written() {
+        let sink = Arc::new(MemorySink::new());
+        let keyring = Keyring::new(sink.clone(), "nhi/keyring");
+        for (name, id) in [("x", "c1"), ("y", "c2")] {
+            let mut entry = Entry::new(name, BTreeSet::new(), Record::default());
+            entry.client_id = id.to_owned();
+            if name == "x" {
+                // The folder, the document, and then the mirror.
+                sink.fail([Fault::None, Fault::None, Fault::Refused]);
+            }
+            keyring.write("tenant", &mut entry).await.unwrap();
+        }
+        let found =
+            |id: &'static str| async { keyring.find(id).await.unwrap().map(|one| one.name) };
+        assert_eq!(found("c1").await.as_deref(), Some("x"));
+        assert_eq!(found("c2").await.as_deref(), Some("y"));
+        assert_eq!(found("c3").await, None);
     }
 }
