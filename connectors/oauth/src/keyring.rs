@@ -175,25 +175,35 @@ impl Keyring {
         })
     }
 
+    /// A document that was found in a listing, if it is of that tenant: several connections keep
+    /// theirs in one folder.
+    async fn listed(&self, tenant: &str, name: &str) -> Result<Option<Entry>> {
+        let path = format!("{}/{name}", self.folder);
+        let entry = self.read_at(&path).await?;
+        Ok(entry.filter(|entry| self.path(tenant, &entry.name) == path))
+    }
+
     /// The document of a client whose name is not known. A document whose mirror lags is opened: what
     /// it lacks proves nothing.
-    pub(crate) async fn find(&self, client_id: &str) -> Result<Option<Entry>> {
+    pub(crate) async fn find(&self, tenant: &str, client_id: &str) -> Result<Option<Entry>> {
         let looks = self.sink.look_all(&self.folder).await?;
         let of = |look: &Look| look.mirror.get("client").filter(|id| !id.is_empty()).cloned();
-        let (mut named, mut lagging) = (None, Vec::new());
+        let (mut named, mut lagging) = (Vec::new(), Vec::new());
         for (name, look) in looks.into_iter().filter(|(name, _)| name.starts_with("oauth-")) {
             match of(&look) {
-                Some(id) if id == client_id => named = Some(name),
+                Some(id) if id == client_id => named.push(name),
                 Some(_) => {}
                 None => lagging.push(name),
             }
         }
-        if let Some(name) = named {
-            return self.read_at(&format!("{}/{name}", self.folder)).await;
+        for name in named {
+            if let Some(entry) = self.listed(tenant, &name).await? {
+                return Ok(Some(entry));
+            }
         }
         for name in lagging {
             // One that cannot be read is not known to be this one's.
-            let read = self.read_at(&format!("{}/{name}", self.folder)).await;
+            let read = self.listed(tenant, &name).await;
             if let Ok(Some(entry)) = read
                 && entry.client_id == client_id
             {
@@ -203,14 +213,14 @@ impl Keyring {
         Ok(None)
     }
 
-    /// Every document that is readable, and how many are not.
-    pub(crate) async fn all(&self) -> Result<(Vec<Entry>, Vec<String>)> {
+    /// Every document of a tenant that is readable, and why others are not.
+    pub(crate) async fn all(&self, tenant: &str) -> Result<(Vec<Entry>, Vec<String>)> {
         let (mut entries, mut broken) = (Vec::new(), Vec::new());
         for name in self.sink.look_all(&self.folder).await?.into_keys() {
             if !name.starts_with("oauth-") {
                 continue;
             }
-            match self.read_at(&format!("{}/{name}", self.folder)).await {
+            match self.listed(tenant, &name).await {
                 Ok(Some(entry)) => entries.push(entry),
                 Ok(None) => {}
                 Err(error) => broken.push(error.to_string()),
@@ -303,8 +313,9 @@ mod tests {
             }
             keyring.write("tenant", &mut entry).await.unwrap();
         }
-        let found =
-            |id: &'static str| async { keyring.find(id).await.unwrap().map(|one| one.name) };
+        let found = |id: &'static str| async {
+            keyring.find("tenant", id).await.unwrap().map(|one| one.name)
+        };
         assert_eq!(found("c1").await.as_deref(), Some("x"));
         assert_eq!(found("c2").await.as_deref(), Some("y"));
         assert_eq!(found("c3").await, None);

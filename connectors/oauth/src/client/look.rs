@@ -156,7 +156,7 @@ impl Clients {
     pub(super) async fn all_known(&self) -> Result<Observation> {
         let requested_at = self.clock.now();
         let tenant = self.tenant().await?;
-        let (entries, broken) = self.keyring()?.all().await?;
+        let (entries, broken) = self.keyring()?.all(&tenant).await?;
         let mut gaps = vec![Gap {
             extent: GapExtent::Unlistable,
             cause: "OAuth has no listing of clients: only those in custody are known".into(),

@@ -138,7 +138,7 @@ impl Clients {
         let named = keyring.read(tenant, &object.name).await?;
         match named.filter(|entry| entry.client_id == object.key) {
             Some(entry) => Ok(Some(entry)),
-            None => keyring.find(&object.key).await,
+            None => keyring.find(tenant, &object.key).await,
         }
     }
 }

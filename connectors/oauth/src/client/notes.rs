@@ -29,7 +29,8 @@ impl Clients {
             Err(error) => notes.push(format!("The server's metadata cannot be read: {error}.")),
         }
         if let Some(keyring) = &self.keyring
-            && let Ok((entries, _)) = keyring.all().await
+            && let Ok(tenant) = self.metadata().await.map(|metadata| &metadata.issuer)
+            && let Ok((entries, _)) = keyring.all(tenant).await
         {
             for mut entry in entries.into_iter().filter(|entry| entry.turns) {
                 let _held = self.hold(&entry.client_id).await;

@@ -380,6 +380,24 @@ async fn a_look_that_fails_after_a_change_leaves_it_ambiguous() {
 }
 
 #[tokio::test]
+async fn clients_of_another_server_in_the_same_custody_are_not_this_ones() {
+    let one = World::at("https://login.acme.example/a", "https://login.acme.example/a");
+    let other = World {
+        keyring: one.keyring.clone(),
+        ..World::at("https://login.acme.example/b", "https://login.acme.example/b")
+    };
+    let object = one.client().await;
+    assert_eq!(one.connect().list(Want::PLAN).await.unwrap().integrations.len(), 1);
+    other.server.sent();
+    let seen = other.connect().list(Want::PLAN).await.unwrap();
+    assert!(seen.integrations.is_empty(), "{:?}", seen.integrations);
+    assert_eq!(seen.gaps.len(), 1, "only that nothing can be listed: {:?}", seen.gaps);
+    assert!(other.connect().read(&object, Want::DEED).await.is_err());
+    let asked = other.server.sent().iter().any(|one| one.contains("registration_client_uri"));
+    assert!(!asked, "its token goes to no other server");
+}
+
+#[tokio::test]
 async fn a_client_is_closed_before_it_is_deleted() {
     let world = World::new();
     let object = world.client().await;
