@@ -8,11 +8,15 @@ use domain::{
     Record, Secret,
     realm::{digest_of, short},
 };
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
 use secrets::{Document, Expect, Look, Mirror, Sink, SinkError};
 use serde_json::{Value, json};
 
 /// How often the new token is written before we give up: it must not be lost.
 const TRIES: u32 = 12;
+
+/// How many documents are read at once in a listing.
+const AT_ONCE: usize = 8;
 
 /// How far a deed has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -215,12 +219,15 @@ impl Keyring {
 
     /// Every document of a tenant that is readable, and why others are not.
     pub(crate) async fn all(&self, tenant: &str) -> Result<(Vec<Entry>, Vec<String>)> {
+        let names = self.sink.look_all(&self.folder).await?.into_keys();
+        let reads: Vec<BoxFuture<'_, _>> = names
+            .filter(|name| name.starts_with("oauth-"))
+            .map(|name| async move { self.listed(tenant, &name).await }.boxed())
+            .collect();
         let (mut entries, mut broken) = (Vec::new(), Vec::new());
-        for name in self.sink.look_all(&self.folder).await?.into_keys() {
-            if !name.starts_with("oauth-") {
-                continue;
-            }
-            match self.listed(tenant, &name).await {
+        let mut reads = stream::iter(reads).buffered(AT_ONCE);
+        while let Some(read) = reads.next().await {
+            match read {
                 Ok(Some(entry)) => entries.push(entry),
                 Ok(None) => {}
                 Err(error) => broken.push(error.to_string()),

@@ -5,6 +5,7 @@ use connector::{
     transport::{Effect, Request},
 };
 use domain::{Gap, GapExtent, Observation};
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
 
 use super::{Clients, bearer, found::Found, metadata::origin, refuse, unexpected};
 use crate::{
@@ -12,6 +13,9 @@ use crate::{
     keyring::{Entry, Phase},
     tables::CLIENT,
 };
+
+/// How many clients are looked at at once in a listing.
+const AT_ONCE: usize = 8;
 
 impl Clients {
     /// Takes what an answer says of how the client is managed. Whether it is news.
@@ -166,33 +170,42 @@ impl Clients {
                 .into_iter()
                 .map(|cause| Gap { extent: GapExtent::Page("custody".into()), cause }),
         );
-        let mut integrations = Vec::new();
+        let mut objects = Vec::new();
         for entry in entries {
-            if entry.client_id.is_empty() {
-                if entry.phase == Phase::Creating {
-                    gaps.push(Gap {
-                        extent: GapExtent::Object(entry.name),
-                        cause: "a registration was begun and its answer is lost: if the server made a client, \
-                                it is parked, and nobody can find it"
-                            .into(),
-                    });
-                }
-                continue;
+            if !entry.client_id.is_empty() {
+                objects.push(ObjectRef {
+                    kind: CLIENT.to_owned(),
+                    key: entry.client_id,
+                    vendor_id: None,
+                    name: entry.name,
+                });
+            } else if entry.phase == Phase::Creating {
+                gaps.push(Gap {
+                    extent: GapExtent::Object(entry.name),
+                    cause: "a registration was begun and its answer is lost: if the server made a client, it \
+                            is parked, and nobody can find it"
+                        .into(),
+                });
             }
-            let object = ObjectRef {
-                kind: CLIENT.to_owned(),
-                key: entry.client_id.clone(),
-                vendor_id: None,
-                name: entry.name.clone(),
-            };
-            let _held = self.hold(&object.key).await;
-            match self.planned(&object).await {
+        }
+        let each = |object: ObjectRef| {
+            async move {
+                let _held = self.hold(&object.key).await;
+                (self.planned(&object).await, object.key)
+            }
+            .boxed()
+        };
+        let looks: Vec<BoxFuture<'_, _>> = objects.into_iter().map(each).collect();
+        let looked: Vec<(Result<Option<Found>>, String)> =
+            stream::iter(looks).buffered(AT_ONCE).collect().await;
+        let mut integrations = Vec::new();
+        for (found, key) in looked {
+            match found {
                 Ok(Some(found)) => integrations.push(found.observed()),
                 Ok(None) => {}
-                Err(error) => gaps.push(Gap {
-                    extent: GapExtent::Object(entry.client_id),
-                    cause: error.to_string(),
-                }),
+                Err(error) => {
+                    gaps.push(Gap { extent: GapExtent::Object(key), cause: error.to_string() })
+                }
             }
         }
         integrations.sort_by(|a, b| (&a.kind, &a.key).cmp(&(&b.kind, &b.key)));
