@@ -206,9 +206,10 @@ trait Answer: Default + Send + 'static {
     fn refuse(diagnostics: &Diagnostics) -> Self;
 }
 
+/// The answers that have diagnostics.
 macro_rules! answers {
-    ($($module:ident),* $(,)?) => {
-        $(impl Answer for wire::$module::Response {
+    ($($procedure:ident)*) => {
+        $(impl Answer for wire::$procedure::Response {
             // Some of them have no more than diagnostics.
             #[allow(clippy::needless_update)]
             fn refuse(diagnostics: &Diagnostics) -> Self {
@@ -218,31 +219,54 @@ macro_rules! answers {
     };
 }
 
+/// The service: what asks once and is answered once is listed, the rest is written out.
+macro_rules! service {
+    (
+        $($procedure:ident $name:literal $(of $about:ident)?;)*
+        { $($others:tt)* }
+    ) => {
+        #[tonic::async_trait]
+        impl provider_server::Provider for Service {
+            $($others)*
+
+            $(async fn $procedure(
+                &self,
+                request: Request<wire::$procedure::Request>,
+            ) -> Result<Response<wire::$procedure::Response>, Status> {
+                let request = request.into_inner();
+                // No name where it is about the whole provider.
+                let about = String::new() $(+ &request.$about)?;
+                self.run($name, about, $procedure::call(self.clone(), request)).await
+            })*
+        }
+    };
+}
+
 answers! {
-    get_metadata,
-    get_provider_schema,
-    get_resource_identity_schemas,
-    validate_provider_config,
-    configure_provider,
-    validate_resource_config,
-    validate_data_resource_config,
-    validate_ephemeral_resource_config,
-    validate_list_resource_config,
-    validate_action_config,
-    upgrade_resource_state,
-    upgrade_resource_identity,
-    read_resource,
-    plan_resource_change,
-    apply_resource_change,
-    import_resource_state,
-    move_resource_state,
-    generate_resource_config,
-    read_data_source,
-    open_ephemeral_resource,
-    renew_ephemeral_resource,
-    close_ephemeral_resource,
-    get_functions,
-    plan_action,
+    get_metadata
+    get_provider_schema
+    get_resource_identity_schemas
+    validate_provider_config
+    configure_provider
+    validate_resource_config
+    validate_data_resource_config
+    validate_ephemeral_resource_config
+    validate_list_resource_config
+    validate_action_config
+    upgrade_resource_state
+    upgrade_resource_identity
+    read_resource
+    plan_resource_change
+    apply_resource_change
+    import_resource_state
+    move_resource_state
+    generate_resource_config
+    read_data_source
+    open_ephemeral_resource
+    renew_ephemeral_resource
+    close_ephemeral_resource
+    get_functions
+    plan_action
 }
 
 impl Answer for wire::stop_provider::Response {
@@ -262,399 +286,107 @@ fn first(diagnostics: &Diagnostics) -> String {
     diagnostics.iter().next().map(ToString::to_string).unwrap_or_default()
 }
 
-#[tonic::async_trait]
-impl provider_server::Provider for Service {
-    type ListResourceStream = list_resource::Events;
-    type InvokeActionStream = invoke_action::Events;
-    type ReadStateBytesStream =
-        tokio_stream::Empty<Result<wire::read_state_bytes::Response, Status>>;
+service! {
+    get_metadata "GetMetadata";
+    get_provider_schema "GetProviderSchema";
+    get_resource_identity_schemas "GetResourceIdentitySchemas";
+    validate_provider_config "ValidateProviderConfig";
+    configure_provider "ConfigureProvider";
+    stop_provider "StopProvider";
+    validate_resource_config "ValidateResourceConfig" of type_name;
+    validate_data_resource_config "ValidateDataResourceConfig" of type_name;
+    validate_ephemeral_resource_config "ValidateEphemeralResourceConfig" of type_name;
+    validate_list_resource_config "ValidateListResourceConfig" of type_name;
+    validate_action_config "ValidateActionConfig" of type_name;
+    upgrade_resource_state "UpgradeResourceState" of type_name;
+    upgrade_resource_identity "UpgradeResourceIdentity" of type_name;
+    read_resource "ReadResource" of type_name;
+    plan_resource_change "PlanResourceChange" of type_name;
+    apply_resource_change "ApplyResourceChange" of type_name;
+    import_resource_state "ImportResourceState" of type_name;
+    move_resource_state "MoveResourceState" of target_type_name;
+    generate_resource_config "GenerateResourceConfig" of type_name;
+    read_data_source "ReadDataSource" of type_name;
+    open_ephemeral_resource "OpenEphemeralResource" of type_name;
+    renew_ephemeral_resource "RenewEphemeralResource" of type_name;
+    close_ephemeral_resource "CloseEphemeralResource" of type_name;
+    get_functions "GetFunctions";
+    call_function "CallFunction" of name;
+    plan_action "PlanAction" of action_type;
+    {
+        type ListResourceStream = list_resource::Events;
+        type InvokeActionStream = invoke_action::Events;
+        type ReadStateBytesStream =
+            tokio_stream::Empty<Result<wire::read_state_bytes::Response, Status>>;
 
-    async fn get_metadata(
-        &self,
-        request: Request<wire::get_metadata::Request>,
-    ) -> Result<Response<wire::get_metadata::Response>, Status> {
-        let request = request.into_inner();
-        self.run("GetMetadata", String::new(), get_metadata::call(self.clone(), request)).await
-    }
+        async fn list_resource(
+            &self,
+            request: Request<wire::list_resource::Request>,
+        ) -> Result<Response<Self::ListResourceStream>, Status> {
+            Ok(Response::new(list_resource::call(self.clone(), request.into_inner())))
+        }
 
-    async fn get_provider_schema(
-        &self,
-        request: Request<wire::get_provider_schema::Request>,
-    ) -> Result<Response<wire::get_provider_schema::Response>, Status> {
-        let request = request.into_inner();
-        self.run(
-            "GetProviderSchema",
-            String::new(),
-            get_provider_schema::call(self.clone(), request),
-        )
-        .await
-    }
+        async fn invoke_action(
+            &self,
+            request: Request<wire::invoke_action::Request>,
+        ) -> Result<Response<Self::InvokeActionStream>, Status> {
+            Ok(Response::new(invoke_action::call(self.clone(), request.into_inner())))
+        }
 
-    async fn get_resource_identity_schemas(
-        &self,
-        request: Request<wire::get_resource_identity_schemas::Request>,
-    ) -> Result<Response<wire::get_resource_identity_schemas::Response>, Status> {
-        let request = request.into_inner();
-        self.run(
-            "GetResourceIdentitySchemas",
-            String::new(),
-            get_resource_identity_schemas::call(self.clone(), request),
-        )
-        .await
-    }
+        async fn validate_state_store_config(
+            &self,
+            _request: Request<wire::validate_state_store::Request>,
+        ) -> Result<Response<wire::validate_state_store::Response>, Status> {
+            Err(validate_state_store_config::refuse())
+        }
 
-    async fn validate_provider_config(
-        &self,
-        request: Request<wire::validate_provider_config::Request>,
-    ) -> Result<Response<wire::validate_provider_config::Response>, Status> {
-        let request = request.into_inner();
-        self.run(
-            "ValidateProviderConfig",
-            String::new(),
-            validate_provider_config::call(self.clone(), request),
-        )
-        .await
-    }
+        async fn configure_state_store(
+            &self,
+            _request: Request<wire::configure_state_store::Request>,
+        ) -> Result<Response<wire::configure_state_store::Response>, Status> {
+            Err(configure_state_store::refuse())
+        }
 
-    async fn configure_provider(
-        &self,
-        request: Request<wire::configure_provider::Request>,
-    ) -> Result<Response<wire::configure_provider::Response>, Status> {
-        let request = request.into_inner();
-        self.run(
-            "ConfigureProvider",
-            String::new(),
-            configure_provider::call(self.clone(), request),
-        )
-        .await
-    }
+        async fn lock_state(
+            &self,
+            _request: Request<wire::lock_state::Request>,
+        ) -> Result<Response<wire::lock_state::Response>, Status> {
+            Err(lock_state::refuse())
+        }
 
-    async fn stop_provider(
-        &self,
-        request: Request<wire::stop_provider::Request>,
-    ) -> Result<Response<wire::stop_provider::Response>, Status> {
-        let request = request.into_inner();
-        self.run("StopProvider", String::new(), stop_provider::call(self.clone(), request)).await
-    }
+        async fn unlock_state(
+            &self,
+            _request: Request<wire::unlock_state::Request>,
+        ) -> Result<Response<wire::unlock_state::Response>, Status> {
+            Err(unlock_state::refuse())
+        }
 
-    async fn validate_resource_config(
-        &self,
-        request: Request<wire::validate_resource_config::Request>,
-    ) -> Result<Response<wire::validate_resource_config::Response>, Status> {
-        let request = request.into_inner();
-        self.run(
-            "ValidateResourceConfig",
-            request.type_name.clone(),
-            validate_resource_config::call(self.clone(), request),
-        )
-        .await
-    }
+        async fn get_states(
+            &self,
+            _request: Request<wire::get_states::Request>,
+        ) -> Result<Response<wire::get_states::Response>, Status> {
+            Err(get_states::refuse())
+        }
 
-    async fn validate_data_resource_config(
-        &self,
-        request: Request<wire::validate_data_resource_config::Request>,
-    ) -> Result<Response<wire::validate_data_resource_config::Response>, Status> {
-        let request = request.into_inner();
-        self.run(
-            "ValidateDataResourceConfig",
-            request.type_name.clone(),
-            validate_data_resource_config::call(self.clone(), request),
-        )
-        .await
-    }
+        async fn delete_state(
+            &self,
+            _request: Request<wire::delete_state::Request>,
+        ) -> Result<Response<wire::delete_state::Response>, Status> {
+            Err(delete_state::refuse())
+        }
 
-    async fn validate_ephemeral_resource_config(
-        &self,
-        request: Request<wire::validate_ephemeral_resource_config::Request>,
-    ) -> Result<Response<wire::validate_ephemeral_resource_config::Response>, Status> {
-        let request = request.into_inner();
-        self.run(
-            "ValidateEphemeralResourceConfig",
-            request.type_name.clone(),
-            validate_ephemeral_resource_config::call(self.clone(), request),
-        )
-        .await
-    }
+        async fn read_state_bytes(
+            &self,
+            _request: Request<wire::read_state_bytes::Request>,
+        ) -> Result<Response<Self::ReadStateBytesStream>, Status> {
+            Err(read_state_bytes::refuse())
+        }
 
-    async fn validate_list_resource_config(
-        &self,
-        request: Request<wire::validate_list_resource_config::Request>,
-    ) -> Result<Response<wire::validate_list_resource_config::Response>, Status> {
-        let request = request.into_inner();
-        self.run(
-            "ValidateListResourceConfig",
-            request.type_name.clone(),
-            validate_list_resource_config::call(self.clone(), request),
-        )
-        .await
-    }
-
-    async fn validate_action_config(
-        &self,
-        request: Request<wire::validate_action_config::Request>,
-    ) -> Result<Response<wire::validate_action_config::Response>, Status> {
-        let request = request.into_inner();
-        self.run(
-            "ValidateActionConfig",
-            request.type_name.clone(),
-            validate_action_config::call(self.clone(), request),
-        )
-        .await
-    }
-
-    async fn upgrade_resource_state(
-        &self,
-        request: Request<wire::upgrade_resource_state::Request>,
-    ) -> Result<Response<wire::upgrade_resource_state::Response>, Status> {
-        let request = request.into_inner();
-        self.run(
-            "UpgradeResourceState",
-            request.type_name.clone(),
-            upgrade_resource_state::call(self.clone(), request),
-        )
-        .await
-    }
-
-    async fn upgrade_resource_identity(
-        &self,
-        request: Request<wire::upgrade_resource_identity::Request>,
-    ) -> Result<Response<wire::upgrade_resource_identity::Response>, Status> {
-        let request = request.into_inner();
-        self.run(
-            "UpgradeResourceIdentity",
-            request.type_name.clone(),
-            upgrade_resource_identity::call(self.clone(), request),
-        )
-        .await
-    }
-
-    async fn read_resource(
-        &self,
-        request: Request<wire::read_resource::Request>,
-    ) -> Result<Response<wire::read_resource::Response>, Status> {
-        let request = request.into_inner();
-        self.run(
-            "ReadResource",
-            request.type_name.clone(),
-            read_resource::call(self.clone(), request),
-        )
-        .await
-    }
-
-    async fn plan_resource_change(
-        &self,
-        request: Request<wire::plan_resource_change::Request>,
-    ) -> Result<Response<wire::plan_resource_change::Response>, Status> {
-        let request = request.into_inner();
-        self.run(
-            "PlanResourceChange",
-            request.type_name.clone(),
-            plan_resource_change::call(self.clone(), request),
-        )
-        .await
-    }
-
-    async fn apply_resource_change(
-        &self,
-        request: Request<wire::apply_resource_change::Request>,
-    ) -> Result<Response<wire::apply_resource_change::Response>, Status> {
-        let request = request.into_inner();
-        self.run(
-            "ApplyResourceChange",
-            request.type_name.clone(),
-            apply_resource_change::call(self.clone(), request),
-        )
-        .await
-    }
-
-    async fn import_resource_state(
-        &self,
-        request: Request<wire::import_resource_state::Request>,
-    ) -> Result<Response<wire::import_resource_state::Response>, Status> {
-        let request = request.into_inner();
-        self.run(
-            "ImportResourceState",
-            request.type_name.clone(),
-            import_resource_state::call(self.clone(), request),
-        )
-        .await
-    }
-
-    async fn move_resource_state(
-        &self,
-        request: Request<wire::move_resource_state::Request>,
-    ) -> Result<Response<wire::move_resource_state::Response>, Status> {
-        let request = request.into_inner();
-        self.run(
-            "MoveResourceState",
-            request.target_type_name.clone(),
-            move_resource_state::call(self.clone(), request),
-        )
-        .await
-    }
-
-    async fn generate_resource_config(
-        &self,
-        request: Request<wire::generate_resource_config::Request>,
-    ) -> Result<Response<wire::generate_resource_config::Response>, Status> {
-        let request = request.into_inner();
-        self.run(
-            "GenerateResourceConfig",
-            request.type_name.clone(),
-            generate_resource_config::call(self.clone(), request),
-        )
-        .await
-    }
-
-    async fn read_data_source(
-        &self,
-        request: Request<wire::read_data_source::Request>,
-    ) -> Result<Response<wire::read_data_source::Response>, Status> {
-        let request = request.into_inner();
-        self.run(
-            "ReadDataSource",
-            request.type_name.clone(),
-            read_data_source::call(self.clone(), request),
-        )
-        .await
-    }
-
-    async fn open_ephemeral_resource(
-        &self,
-        request: Request<wire::open_ephemeral_resource::Request>,
-    ) -> Result<Response<wire::open_ephemeral_resource::Response>, Status> {
-        let request = request.into_inner();
-        self.run(
-            "OpenEphemeralResource",
-            request.type_name.clone(),
-            open_ephemeral_resource::call(self.clone(), request),
-        )
-        .await
-    }
-
-    async fn renew_ephemeral_resource(
-        &self,
-        request: Request<wire::renew_ephemeral_resource::Request>,
-    ) -> Result<Response<wire::renew_ephemeral_resource::Response>, Status> {
-        let request = request.into_inner();
-        self.run(
-            "RenewEphemeralResource",
-            request.type_name.clone(),
-            renew_ephemeral_resource::call(self.clone(), request),
-        )
-        .await
-    }
-
-    async fn close_ephemeral_resource(
-        &self,
-        request: Request<wire::close_ephemeral_resource::Request>,
-    ) -> Result<Response<wire::close_ephemeral_resource::Response>, Status> {
-        let request = request.into_inner();
-        self.run(
-            "CloseEphemeralResource",
-            request.type_name.clone(),
-            close_ephemeral_resource::call(self.clone(), request),
-        )
-        .await
-    }
-
-    async fn get_functions(
-        &self,
-        request: Request<wire::get_functions::Request>,
-    ) -> Result<Response<wire::get_functions::Response>, Status> {
-        let request = request.into_inner();
-        self.run("GetFunctions", String::new(), get_functions::call(self.clone(), request)).await
-    }
-
-    async fn call_function(
-        &self,
-        request: Request<wire::call_function::Request>,
-    ) -> Result<Response<wire::call_function::Response>, Status> {
-        let request = request.into_inner();
-        self.run("CallFunction", request.name.clone(), call_function::call(self.clone(), request))
-            .await
-    }
-
-    async fn plan_action(
-        &self,
-        request: Request<wire::plan_action::Request>,
-    ) -> Result<Response<wire::plan_action::Response>, Status> {
-        let request = request.into_inner();
-        self.run(
-            "PlanAction",
-            request.action_type.clone(),
-            plan_action::call(self.clone(), request),
-        )
-        .await
-    }
-
-    async fn list_resource(
-        &self,
-        request: Request<wire::list_resource::Request>,
-    ) -> Result<Response<Self::ListResourceStream>, Status> {
-        Ok(Response::new(list_resource::call(self.clone(), request.into_inner())))
-    }
-
-    async fn invoke_action(
-        &self,
-        request: Request<wire::invoke_action::Request>,
-    ) -> Result<Response<Self::InvokeActionStream>, Status> {
-        Ok(Response::new(invoke_action::call(self.clone(), request.into_inner())))
-    }
-
-    async fn validate_state_store_config(
-        &self,
-        _request: Request<wire::validate_state_store::Request>,
-    ) -> Result<Response<wire::validate_state_store::Response>, Status> {
-        Err(validate_state_store_config::refuse())
-    }
-
-    async fn configure_state_store(
-        &self,
-        _request: Request<wire::configure_state_store::Request>,
-    ) -> Result<Response<wire::configure_state_store::Response>, Status> {
-        Err(configure_state_store::refuse())
-    }
-
-    async fn lock_state(
-        &self,
-        _request: Request<wire::lock_state::Request>,
-    ) -> Result<Response<wire::lock_state::Response>, Status> {
-        Err(lock_state::refuse())
-    }
-
-    async fn unlock_state(
-        &self,
-        _request: Request<wire::unlock_state::Request>,
-    ) -> Result<Response<wire::unlock_state::Response>, Status> {
-        Err(unlock_state::refuse())
-    }
-
-    async fn get_states(
-        &self,
-        _request: Request<wire::get_states::Request>,
-    ) -> Result<Response<wire::get_states::Response>, Status> {
-        Err(get_states::refuse())
-    }
-
-    async fn delete_state(
-        &self,
-        _request: Request<wire::delete_state::Request>,
-    ) -> Result<Response<wire::delete_state::Response>, Status> {
-        Err(delete_state::refuse())
-    }
-
-    async fn read_state_bytes(
-        &self,
-        _request: Request<wire::read_state_bytes::Request>,
-    ) -> Result<Response<Self::ReadStateBytesStream>, Status> {
-        Err(read_state_bytes::refuse())
-    }
-
-    async fn write_state_bytes(
-        &self,
-        _request: Request<Streaming<wire::write_state_bytes::RequestChunk>>,
-    ) -> Result<Response<wire::write_state_bytes::Response>, Status> {
-        Err(write_state_bytes::refuse())
+        async fn write_state_bytes(
+            &self,
+            _request: Request<Streaming<wire::write_state_bytes::RequestChunk>>,
+        ) -> Result<Response<wire::write_state_bytes::Response>, Status> {
+            Err(write_state_bytes::refuse())
+        }
     }
 }
