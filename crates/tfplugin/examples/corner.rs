@@ -156,17 +156,13 @@ impl ImportState for Corner {
     }
 }
 
-/// Nothing to configure.
-#[derive(Clone, Debug, Model)]
-struct NoModel {}
-
 struct CornerProvider;
 
 impl Provider for CornerProvider {
-    type Model = NoModel;
+    type Model = ();
     const NAME: &'static str = "corner";
 
-    async fn configure(&self, _config: NoModel, _request: Configure) -> Diagnostics {
+    async fn configure(&self, _config: (), _request: Configure) -> Diagnostics {
         Diagnostics::new()
     }
 }

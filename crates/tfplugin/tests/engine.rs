@@ -725,17 +725,13 @@ impl Function for Sum {
     }
 }
 
-/// A provider.
-#[derive(Clone, Debug, Model)]
-struct SampleModel {}
-
 struct Sample;
 
 impl Provider for Sample {
-    type Model = SampleModel;
+    type Model = ();
     const NAME: &'static str = "sample";
 
-    async fn configure(&self, _config: SampleModel, _request: Configure) -> Diagnostics {
+    async fn configure(&self, _config: (), _request: Configure) -> Diagnostics {
         Diagnostics::new()
     }
 }

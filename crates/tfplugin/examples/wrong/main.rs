@@ -201,17 +201,13 @@ impl Ephemeral for Token {
     }
 }
 
-/// Nothing.
-#[derive(Clone, Debug, Model)]
-struct NothingModel {}
-
 struct Base;
 
 impl Provider for Base {
-    type Model = NothingModel;
+    type Model = ();
     const NAME: &'static str = "wrong";
 
-    async fn configure(&self, _config: NothingModel, _request: Configure) -> Diagnostics {
+    async fn configure(&self, _config: (), _request: Configure) -> Diagnostics {
         Diagnostics::new()
     }
 }
