@@ -15,7 +15,8 @@ pub trait Action: Send + Sync + 'static {
     /// What to use instead, when deprecated.
     const DEPRECATED: Option<&'static str> = None;
 
-    /// Judges a configuration beyond its attributes' own rules; values may be unknown.
+    /// Judges a configuration beyond its attributes' own rules; its defaults are filled in, and
+    /// values may be unknown.
     fn validate(
         &self,
         config: &Self::Config,
@@ -61,18 +62,10 @@ impl<A: Action> AnyAction for ActionOf<A> {
     }
 
     fn validate<'a>(&'a self, config: Value, call: Call) -> BoxFuture<'a, Diagnostics> {
-        Box::pin(async move {
-            let mut diagnostics =
-                validate::attributes(&self.schema.attributes, &config, call.capabilities);
-            if diagnostics.has_errors() {
-                return diagnostics;
-            }
-            match model::from_value(whole(config, &self.schema)) {
-                Ok(config) => diagnostics.extend(self.action.validate(&config, &call).await),
-                Err(wrong) => diagnostics.push(wrong),
-            }
-            diagnostics
-        })
+        let capabilities = call.capabilities;
+        Box::pin(validate::block(&self.schema, config, capabilities, move |config| async move {
+            self.action.validate(&config, &call).await
+        }))
     }
 
     fn plan<'a>(&'a self, config: Value, call: Call) -> BoxFuture<'a, ActionPlan> {

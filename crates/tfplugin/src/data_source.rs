@@ -16,7 +16,8 @@ pub trait DataSource: Send + Sync + 'static {
     /// What to use instead, when deprecated.
     const DEPRECATED: Option<&'static str> = None;
 
-    /// Judges a configuration beyond its attributes' own rules; values may be unknown.
+    /// Judges a configuration beyond its attributes' own rules; its defaults are filled in, and
+    /// values may be unknown.
     fn validate(
         &self,
         config: &Self::Model,
@@ -81,18 +82,10 @@ impl<D: DataSource> AnyDataSource for DataSourceOf<D> {
     }
 
     fn validate<'a>(&'a self, config: Value, call: Call) -> BoxFuture<'a, Diagnostics> {
-        Box::pin(async move {
-            let mut diagnostics =
-                validate::attributes(&self.schema.attributes, &config, call.capabilities);
-            if diagnostics.has_errors() {
-                return diagnostics;
-            }
-            match model::from_value(config) {
-                Ok(config) => diagnostics.extend(self.source.validate(&config, &call).await),
-                Err(wrong) => diagnostics.push(wrong),
-            }
-            diagnostics
-        })
+        let capabilities = call.capabilities;
+        Box::pin(validate::block(&self.schema, config, capabilities, move |config| async move {
+            self.source.validate(&config, &call).await
+        }))
     }
 
     fn read<'a>(&'a self, request: DataRequest) -> BoxFuture<'a, DataResponse> {

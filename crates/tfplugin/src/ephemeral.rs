@@ -18,7 +18,8 @@ pub trait Ephemeral: Send + Sync + 'static {
     /// What to use instead, when deprecated.
     const DEPRECATED: Option<&'static str> = None;
 
-    /// Judges a configuration beyond its attributes' own rules; values may be unknown.
+    /// Judges a configuration beyond its attributes' own rules; its defaults are filled in, and
+    /// values may be unknown.
     fn validate(
         &self,
         config: &Self::Model,
@@ -117,18 +118,10 @@ impl<E: Ephemeral> AnyEphemeral for EphemeralOf<E> {
     }
 
     fn validate<'a>(&'a self, config: Value, call: Call) -> BoxFuture<'a, Diagnostics> {
-        Box::pin(async move {
-            let mut diagnostics =
-                validate::attributes(&self.schema.attributes, &config, call.capabilities);
-            if diagnostics.has_errors() {
-                return diagnostics;
-            }
-            match model::from_value(config) {
-                Ok(config) => diagnostics.extend(self.ephemeral.validate(&config, &call).await),
-                Err(wrong) => diagnostics.push(wrong),
-            }
-            diagnostics
-        })
+        let capabilities = call.capabilities;
+        Box::pin(validate::block(&self.schema, config, capabilities, move |config| async move {
+            self.ephemeral.validate(&config, &call).await
+        }))
     }
 
     fn open<'a>(&'a self, config: Value, call: Call) -> BoxFuture<'a, OpenResponse> {

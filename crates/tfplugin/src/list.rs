@@ -13,7 +13,8 @@ pub trait ListResource: Send + Sync + 'static {
     /// The type name of the managed resource.
     const TYPE_NAME: &'static str;
 
-    /// Judges a configuration beyond its attributes' own rules; values may be unknown.
+    /// Judges a configuration beyond its attributes' own rules; its defaults are filled in, and
+    /// values may be unknown.
     fn validate(
         &self,
         config: &Self::Config,
@@ -84,18 +85,10 @@ impl<L: ListResource> AnyList for ListOf<L> {
     }
 
     fn validate<'a>(&'a self, config: Value, call: Call) -> BoxFuture<'a, Diagnostics> {
-        Box::pin(async move {
-            let mut diagnostics =
-                validate::attributes(&self.schema.attributes, &config, call.capabilities);
-            if diagnostics.has_errors() {
-                return diagnostics;
-            }
-            match model::from_value(whole(config, &self.schema)) {
-                Ok(config) => diagnostics.extend(self.list.validate(&config, &call).await),
-                Err(wrong) => diagnostics.push(wrong),
-            }
-            diagnostics
-        })
+        let capabilities = call.capabilities;
+        Box::pin(validate::block(&self.schema, config, capabilities, move |config| async move {
+            self.list.validate(&config, &call).await
+        }))
     }
 
     fn list<'a>(&'a self, request: ListRequest, out: Outlet<ListEvent>) -> BoxFuture<'a, ()> {

@@ -24,7 +24,8 @@ pub trait Provider: Send + Sync + 'static {
     /// The word that type names begin with, such as `nhi`.
     const NAME: &'static str;
 
-    /// Judges a configuration beyond its attributes' own rules; values may be unknown.
+    /// Judges a configuration beyond its attributes' own rules; its defaults are filled in, and
+    /// values may be unknown.
     fn validate(
         &self,
         config: &Self::Model,
@@ -255,18 +256,10 @@ impl<P: Provider> AnyProvider for Server<P> {
     }
 
     fn validate<'a>(&'a self, config: Value, call: Call) -> BoxFuture<'a, Diagnostics> {
-        Box::pin(async move {
-            let mut diagnostics =
-                validate::attributes(&self.schema.attributes, &config, call.capabilities);
-            if diagnostics.has_errors() {
-                return diagnostics;
-            }
-            match model::from_value(whole(config, &self.schema)) {
-                Ok(config) => diagnostics.extend(self.provider.validate(&config, &call).await),
-                Err(wrong) => diagnostics.push(wrong),
-            }
-            diagnostics
-        })
+        let capabilities = call.capabilities;
+        Box::pin(validate::block(&self.schema, config, capabilities, move |config| async move {
+            self.provider.validate(&config, &call).await
+        }))
     }
 
     fn configure<'a>(&'a self, request: ConfigureRequest) -> BoxFuture<'a, Diagnostics> {

@@ -1,7 +1,27 @@
 //! Judges a configuration by its attributes' own rules.
 
 use crate::erased::ClientCapabilities;
-use crate::{Attribute, Diagnostics, Kind, Nesting, Object, Path, Value};
+use crate::provider::whole;
+use crate::{Attribute, Diagnostics, Kind, Model, Nesting, Object, Path, Schema, Value, model};
+
+/// Judges a block that is neither planned nor stored: by the attributes' own rules, and where these
+/// find no fault by what else is asked of it, its defaults filled in.
+pub(crate) async fn block<M: Model, F: Future<Output = Diagnostics> + Send>(
+    schema: &Schema,
+    config: Value,
+    capabilities: ClientCapabilities,
+    further: impl FnOnce(M) -> F + Send,
+) -> Diagnostics {
+    let mut diagnostics = attributes(&schema.attributes, &config, capabilities);
+    if diagnostics.has_errors() {
+        return diagnostics;
+    }
+    match model::from_value(whole(config, schema)) {
+        Ok(config) => diagnostics.extend(further(config).await),
+        Err(wrong) => diagnostics.push(wrong),
+    }
+    diagnostics
+}
 
 /// What the attributes' own rules say of a configuration; unknown values pass.
 pub fn attributes(
