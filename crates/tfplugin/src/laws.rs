@@ -8,6 +8,7 @@
 use std::fmt;
 
 use crate::plan::{pair, same_identity};
+use crate::value::{NULL, get};
 use crate::{
     Attribute, Diagnostic, Diagnostics, Kind, Nesting, Object, Path, Schema, Step, Type, Value,
 };
@@ -221,12 +222,6 @@ fn show(value: &Value, hidden: bool) -> String {
             None => other.noun().to_owned(),
         },
     }
-}
-
-const NULL: &Value = &Value::Null;
-
-fn get<'a>(object: &'a Object, attribute: &Attribute) -> &'a Value {
-    object.get(&attribute.name).unwrap_or(NULL)
 }
 
 /// What the core proposes: the configuration, with what was before where the provider computes and

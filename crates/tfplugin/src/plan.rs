@@ -3,7 +3,7 @@
 
 use crate::erased::{Deferred, PlanRequest, PlanResponse};
 use crate::resource::{Plan, Registration, Resource};
-use crate::value::{all_null, without_write_only};
+use crate::value::{all_null, get, without_write_only};
 use crate::{
     Attribute, Diagnostic, Diagnostics, Kind, Model, Nesting, Object, Path, Stability, Value, laws,
     model,
@@ -50,21 +50,19 @@ pub fn settle(
     attributes
         .iter()
         .map(|attribute| {
-            let name = &attribute.name;
-            let get = |object: &Object| object.get(name).cloned().unwrap_or_default();
-            let config = get(config);
-            let prior = prior.map(get);
-            let value = settle_one(attribute, config, prior, get(proposed));
-            (name.clone(), value)
+            let prior = prior.map(|prior| get(prior, attribute));
+            let value =
+                settle_one(attribute, get(config, attribute), prior, get(proposed, attribute));
+            (attribute.name.clone(), value)
         })
         .collect()
 }
 
 fn settle_one(
     attribute: &Attribute,
-    config: Value,
-    prior: Option<Value>,
-    proposed: Value,
+    config: &Value,
+    prior: Option<&Value>,
+    proposed: &Value,
 ) -> Value {
     if attribute.write_only {
         return Value::Null;
@@ -80,12 +78,12 @@ fn settle_one(
             None => attribute.unknown(),
             // Cores propose null for a nested one that holds what only a configuration can have
             // put there. Stable is stable: else it would come and go with every plan.
-            Some(prior) if proposed.is_null() => prior,
-            Some(_) => proposed,
+            Some(prior) if proposed.is_null() => prior.clone(),
+            Some(_) => proposed.clone(),
         };
     }
     let Kind::Nested { nesting, attributes } = &attribute.kind else {
-        return config;
+        return config.clone();
     };
     settle_nested(*nesting, attributes, config, prior, proposed)
 }
@@ -93,53 +91,51 @@ fn settle_one(
 fn settle_nested(
     nesting: Nesting,
     attributes: &[Attribute],
-    config: Value,
-    prior: Option<Value>,
-    proposed: Value,
+    config: &Value,
+    prior: Option<&Value>,
+    proposed: &Value,
 ) -> Value {
-    let element = |config: Value, prior: Option<&Value>, proposed: Option<&Value>| match config {
+    let element = |config: &Value, prior: Option<&Value>, proposed: Option<&Value>| match config {
         Value::Object(config) => {
             let prior = prior.and_then(Value::as_object);
-            let proposed = proposed.and_then(Value::as_object).unwrap_or(&config);
-            Value::Object(settle(attributes, &config, prior, proposed))
+            let proposed = proposed.and_then(Value::as_object).unwrap_or(config);
+            Value::Object(settle(attributes, config, prior, proposed))
         }
-        other => other,
+        other => other.clone(),
     };
-    let prior = prior.unwrap_or_default();
+    let below = |config: &Value, step: &crate::Step| {
+        element(config, prior.and_then(|prior| prior.step(step)), proposed.step(step))
+    };
     match (nesting, config) {
-        (Nesting::Single, config) => element(config, Some(&prior), Some(&proposed)),
+        (Nesting::Single, config) => element(config, prior, Some(proposed)),
         (Nesting::List, Value::List(all)) => Value::List(
-            all.into_iter()
+            all.iter()
                 .enumerate()
                 .map(|(index, config)| {
                     let step = crate::Step::Index(i64::try_from(index).unwrap_or(i64::MAX));
-                    element(config, prior.step(&step), proposed.step(&step))
+                    below(config, &step)
                 })
                 .collect(),
         ),
         (Nesting::Map, Value::Map(all)) => Value::Map(
-            all.into_iter()
-                .map(|(key, config)| {
-                    let step = crate::Step::Key(key.clone());
-                    let value = element(config, prior.step(&step), proposed.step(&step));
-                    (key, value)
-                })
+            all.iter()
+                .map(|(key, config)| (key.clone(), below(config, &crate::Step::Key(key.clone()))))
                 .collect(),
         ),
         (Nesting::Set, Value::Set(all)) => {
             // Each planned element is built once from its configured one: to look elements up by
             // their value while their values change is how other SDKs lose them.
-            let priors = match &prior {
-                Value::Set(all) => all.as_slice(),
+            let priors = match prior {
+                Some(Value::Set(all)) => all.as_slice(),
                 _ => &[],
             };
-            let twins = pair(attributes, &all, priors);
-            Value::set(all.into_iter().zip(twins).map(|(config, twin)| {
+            let twins = pair(attributes, all, priors);
+            Value::set(all.iter().zip(twins).map(|(config, twin)| {
                 let prior = twin.map(|at| &priors[at]);
                 element(config, prior, prior)
             }))
         }
-        (_, config) => config,
+        (_, config) => config.clone(),
     }
 }
 
@@ -220,9 +216,7 @@ fn agrees(attributes: &[Attribute], config: &Value, prior: &Value) -> bool {
         return false;
     };
     attributes.iter().all(|attribute| {
-        let null = Value::Null;
-        let config = config.get(&attribute.name).unwrap_or(&null);
-        let prior = prior.get(&attribute.name).unwrap_or(&null);
+        let (config, prior) = (get(config, attribute), get(prior, attribute));
         if attribute.write_only {
             return true;
         }
@@ -252,9 +246,8 @@ fn agrees(attributes: &[Attribute], config: &Value, prior: &Value) -> bool {
 
 /// Makes what is volatile unknown, where it still is as before and nobody configured it.
 fn mark_volatile(attributes: &[Attribute], config: &Object, prior: &Object, planned: &mut Object) {
-    let null = Value::Null;
     for attribute in attributes {
-        let config = config.get(&attribute.name).unwrap_or(&null);
+        let config = get(config, attribute);
         let Some(prior) = prior.get(&attribute.name) else { continue };
         let Some(value) = planned.get_mut(&attribute.name) else { continue };
         if attribute.stability == Stability::Volatile

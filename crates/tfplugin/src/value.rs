@@ -443,6 +443,14 @@ impl Value {
     }
 }
 
+/// What stands where nothing does.
+pub(crate) const NULL: &Value = &Value::Null;
+
+/// The value of an attribute; a missing one is null.
+pub(crate) fn get<'a>(object: &'a Object, attribute: &Attribute) -> &'a Value {
+    object.get(&attribute.name).unwrap_or(NULL)
+}
+
 /// An object of the schema with every attribute null.
 pub fn all_null(attributes: &[Attribute]) -> Object {
     attributes.iter().map(|a| (a.name.clone(), Value::Null)).collect()
