@@ -67,6 +67,11 @@ fn a_credential_deleted_by_hand_is_missing_and_issued_again() {
         holds(flat(&said).contains("generation = 1 -> 2"), "a new generation is planned", &said)?;
         world.apply()?;
         holds(world.bao.signs_in(&world.bao.document("apps/invoice-sync")?)?, "it signs in", "")?;
+        let last = world.state("nhi_credential.it")?["last_revocation"].clone();
+        let shown = last["grade"] == "A" || last["grade"] == "B";
+        holds(last["key_id"] == key && shown, "the old one is proven gone", &last.to_string())?;
+        let told = world.nhi(&["ledger", "show", "--kind", "rotation.proven"])?.expect(0)?;
+        holds(told.contains(&key), "and the ledger has the proof", &told)?;
         world.plan_is_empty()
     });
 }

@@ -219,12 +219,13 @@ impl ClaimMirror {
     }
 }
 
-/// Earlier keys in one line: `<key>,<generation>,<not before>,<version>;…`.
+/// Earlier keys in one line: `<key>,<generation>,<not before>,<version>[,<epoch>];…`.
 pub(crate) fn previous_text(previous: &[Previous]) -> String {
     let one = |one: &Previous| {
         let at = one.retire_not_before.map(moment).unwrap_or_default();
         let version = one.held_version.map(|v| v.to_string()).unwrap_or_default();
-        format!("{},{},{at},{version}", one.key_id, one.generation)
+        let epoch = one.epoch.map(|epoch| format!(",{epoch}")).unwrap_or_default();
+        format!("{},{},{at},{version}{epoch}", one.key_id, one.generation)
     };
     previous.iter().map(one).collect::<Vec<_>>().join(";")
 }
@@ -239,6 +240,7 @@ pub(crate) fn previous_from(text: &str) -> Vec<Previous> {
                 generation: fields.next()?.parse().ok()?,
                 retire_not_before: fields.next()?.parse().ok(),
                 held_version: fields.next()?.parse().ok(),
+                epoch: fields.next().and_then(|text| text.parse().ok()),
             })
         })
         .collect()
@@ -260,6 +262,9 @@ fn encode(claim: &Claim, slot: &str, vendor_id: &str) -> String {
     map.insert("reason".into(), claim.reason.clone().into());
     map.insert("auth".into(), claim.auth.clone().into());
     map.insert("parked_for_replace".into(), claim.parked_for_replace.into());
+    if let Some(epoch) = claim.current_epoch {
+        map.insert("current_epoch".into(), epoch.into());
+    }
     for (name, value) in [("current", &claim.current), ("new", &claim.new), ("hold", &claim.hold)] {
         if let Some(value) = value {
             map.insert(name.into(), value.clone().into());
@@ -287,6 +292,7 @@ pub(crate) fn decode(text: &str) -> Option<Claim> {
             .map(|one| one.as_str().map(str::to_owned))
             .collect::<Option<BTreeSet<String>>>()?,
         current: word("current"),
+        current_epoch: number("current_epoch"),
         new: word("new"),
         mains: map
             .get("mains")?
@@ -319,11 +325,13 @@ mod tests {
             attempt: 1,
             known: BTreeSet::from(["k6".into()]),
             current: Some("k6".into()),
+            current_epoch: Some(11),
             new: None,
             mains: BTreeMap::from([("bao:secret/apps/x".into(), 41)]),
             previous: vec![Previous {
                 key_id: "k5".into(),
                 generation: 5,
+                epoch: Some(9),
                 retire_not_before: "2026-01-02T00:00:00Z".parse().ok(),
                 held_version: Some(40),
             }],

@@ -419,6 +419,7 @@ pub async fn take_over(context: &Context, spec: &SlotSpec) -> Result<(), Problem
         attempt: 0,
         known: Default::default(),
         current: Some(key_id.clone()),
+        current_epoch: None,
         new: None,
         mains: Default::default(),
         previous: Vec::new(),

@@ -74,6 +74,9 @@ pub struct Previous {
     pub key_id: String,
     /// Its generation; 0 where it carried no marker of ours.
     pub generation: u64,
+    /// The epoch in its marker, where one was seen: by it, what was minted from the key is found
+    /// when the key itself is listed no more.
+    pub epoch: Option<u64>,
     /// Not to be ended before this.
     pub retire_not_before: Option<Timestamp>,
     /// Which version of the anchor's document still holds its secret.
@@ -97,6 +100,8 @@ pub struct Claim {
     pub known: BTreeSet<String>,
     /// The current key, once there is one.
     pub current: Option<String>,
+    /// The epoch in its marker, where one was seen.
+    pub current_epoch: Option<u64>,
     /// The new key, once the platform has named it.
     pub new: Option<String>,
     /// The version of each sink's document that a promote replaces; 0 where there is none.
@@ -126,6 +131,8 @@ pub struct Main {
     pub epoch: u64,
     /// The key that it says is current; `None` where it says that nothing is.
     pub key_id: Option<String>,
+    /// The earlier keys that it says are kept for a while.
+    pub previous: Vec<Previous>,
     /// Something of somebody else is there: `sink-occupied`, or `foreign-realm` where another
     /// realm's mark stands in it.
     pub occupied: Option<&'static str>,
@@ -273,17 +280,31 @@ pub fn next_step(view: &View, goal: Goal, origin: Origin) -> Step {
         Some(claim) if claim.phase.is_open() => go_on(view, claim, goal, origin),
         Some(claim) => at_rest(view, claim, goal, origin),
         None => match goal {
-            Goal::Rotate { to, .. }
+            Goal::Rotate { to, at_once }
                 if anchor(view).is_some_and(|main| main.generation >= Some(to))
                     || view.known.as_ref().is_some_and(|(_, generation)| *generation >= to) =>
             {
-                Step::Done
+                if at_once {
+                    end_earlier(view)
+                } else {
+                    Step::Done
+                }
             }
             Goal::Rotate { .. } => begin(view),
+            Goal::Retire { at } if anchor(view).is_some_and(|main| main.generation == Some(at)) => {
+                end_earlier(view)
+            }
             Goal::Retire { .. } => Step::Done,
             Goal::Revoke => revoke_at_rest(view, all_keys(view, None, origin)),
         },
     }
+}
+
+/// The claim is lost, and the anchor still says which earlier keys are kept, and until when.
+fn end_earlier(view: &View) -> Step {
+    let earlier = anchor(view).map(|main| main.previous.clone()).unwrap_or_default();
+    let lives = earlier.iter().any(|one| may_live(view, &one.key_id));
+    if lives && is_over(view, &earlier) { Step::BeginEnding(earlier) } else { Step::Done }
 }
 
 fn anchor(view: &View) -> Option<&Main> {
@@ -300,9 +321,11 @@ fn all_keys(view: &View, claim: Option<&Claim>, origin: Origin) -> Vec<Previous>
     let mut keys: Vec<Previous> = claim.map_or_else(Vec::new, |claim| claim.previous.clone());
     let mut name = |key_id: &str, generation: u64| {
         if !keys.iter().any(|have| have.key_id == key_id) {
+            let ours = view.keys.iter().find(|key| key.key_id == key_id).and_then(|key| key.ours);
             keys.push(Previous {
                 key_id: key_id.to_owned(),
                 generation,
+                epoch: ours.map(|(_, epoch)| epoch),
                 retire_not_before: None,
                 held_version: None,
             });
@@ -382,8 +405,15 @@ fn held(view: &View, claim: &Claim, goal: Goal, origin: Origin) -> Step {
 }
 
 /// The time of all earlier keys is over. They were kept together, from one promote on.
-fn overlap_is_over(view: &View, claim: &Claim) -> bool {
-    claim.previous.iter().all(|one| one.retire_not_before.is_none_or(|at| at <= view.now))
+fn is_over(view: &View, earlier: &[Previous]) -> bool {
+    earlier.iter().all(|one| one.retire_not_before.is_none_or(|at| at <= view.now))
+}
+
+/// Nobody is kept waiting for by whoever ends the earlier keys: their time is over, or they are gone
+/// already, and only that is still to be shown.
+fn may_end_earlier(view: &View, claim: &Claim) -> bool {
+    let lives = claim.previous.iter().any(|one| may_live(view, &one.key_id));
+    !lives || is_over(view, &claim.previous)
 }
 
 /// What consumers are to read is there, and works as far as the listing tells.
@@ -405,13 +435,15 @@ fn at_rest(view: &View, claim: &Claim, goal: Goal, origin: Origin) -> Step {
         Goal::Revoke => revoke_at_rest(view, all_keys(view, Some(claim), origin)),
         // Planned at another generation: what was earlier then is not what is earlier now.
         Goal::Retire { at } if claim.generation > at => Step::Done,
-        Goal::Retire { .. } if parked && overlap_is_over(view, claim) => {
+        Goal::Retire { .. } if parked && may_end_earlier(view, claim) => {
             Step::BeginEnding(claim.previous.clone())
         }
         Goal::Retire { .. } => Step::Done,
         // A generation is never issued twice: what is missing in a sink is copied there.
         Goal::Rotate { to, at_once } if claim.generation >= to => {
-            if parked && at_once {
+            let lives = claim.previous.iter().any(|one| may_live(view, &one.key_id));
+            let gone = !lives && !claim.previous.is_empty();
+            if parked && (at_once || gone) {
                 Step::BeginEnding(claim.previous.clone())
             } else {
                 Step::Done
@@ -419,11 +451,10 @@ fn at_rest(view: &View, claim: &Claim, goal: Goal, origin: Origin) -> Step {
         }
         // Never three generations: the older one goes first, when its time is over.
         Goal::Rotate { at_once, .. } if parked => {
-            let theirs = claim.previous.iter().any(|one| is_live(view, &one.key_id));
-            if theirs && !at_once && !overlap_is_over(view, claim) && current_serves(view, claim) {
-                Step::Refuse("old-in-use")
-            } else {
+            if at_once || may_end_earlier(view, claim) || !current_serves(view, claim) {
                 Step::BeginEnding(claim.previous.clone())
+            } else {
+                Step::Refuse("old-in-use")
             }
         }
         Goal::Rotate { .. } => begin(view),
@@ -558,6 +589,9 @@ fn retiring(view: &View, claim: &Claim) -> Step {
         Step::Prove
     } else if !view.destroyed {
         Step::DestroyPrevious
+    } else if let Some(key) = late_orphan(view, claim) {
+        // A late duplicate of an earlier call is looked for once more before it closes.
+        Step::EndOrphan(key.key_id.clone())
     } else {
         Step::Close
     }
@@ -583,6 +617,7 @@ mod tests {
                 generation: Some(1),
                 epoch: 1,
                 key_id: Some("k1".into()),
+                previous: Vec::new(),
                 occupied: None,
             }],
             keys,
@@ -608,6 +643,7 @@ mod tests {
             attempt: 0,
             known: BTreeSet::from(["k1".into()]),
             current: Some("k1".into()),
+            current_epoch: None,
             new: None,
             mains: BTreeMap::from([("bao:a".into(), 1)]),
             previous: Vec::new(),
@@ -731,6 +767,18 @@ mod tests {
     }
 
     #[test]
+    fn what_arrives_while_all_is_ended_is_ended_before_it_closes() {
+        let named = Claim { current: None, previous: vec![old(None)], ..claim(Phase::Retiring) };
+        let mut seen = view(Some(named), vec![key("late", Some((2, 4)))]);
+        seen.mains[0] = Main { version: 2, key_id: None, ..seen.mains[0].clone() };
+        (seen.swept, seen.proven, seen.destroyed) = (true, true, true);
+        let step = |seen: &View| next_step(seen, Goal::Revoke, Origin::Ours);
+        assert_eq!(step(&seen), Step::EndOrphan("late".into()));
+        seen.keys.pop();
+        assert_eq!(step(&seen), Step::Close);
+    }
+
+    #[test]
     fn the_sinks_say_that_nothing_is_current_before_the_first_key_ends() {
         let named = Claim { current: None, previous: vec![old(None)], ..claim(Phase::Retiring) };
         let mut seen = view(Some(named), vec![key("k0", None)]);
@@ -782,7 +830,8 @@ mod tests {
     }
 
     fn old(retire_not_before: Option<Timestamp>) -> Previous {
-        Previous { key_id: "k0".into(), generation: 1, retire_not_before, held_version: None }
+        let key_id = "k0".to_owned();
+        Previous { key_id, generation: 1, epoch: None, retire_not_before, held_version: None }
     }
 
     /// Generation 2 is current, generation 1 is in its overlap until then.

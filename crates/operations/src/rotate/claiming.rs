@@ -89,6 +89,12 @@ impl Machine<'_> {
             .map_err(|error| Problem::not_done(&self.what, "choose a secret", &error))
     }
 
+    /// The epoch in the mark of a key that is listed.
+    pub(super) fn epoch_of(&self, key_id: &str) -> Option<u64> {
+        let key = self.keys.iter().find(|key| key.key_id == key_id)?;
+        key.ours.map(|(_, epoch)| epoch)
+    }
+
     pub(super) fn highest_epoch(&self) -> u64 {
         let claimed = self.claim.as_ref().map_or(0, |document| document.claim.epoch);
         let marked = self.keys.iter().filter_map(|key| key.ours).map(|(_, epoch)| epoch);
@@ -125,23 +131,39 @@ impl Machine<'_> {
         };
         let leave = self.context.gate.authorize(&deed)?;
         let before = self.claim.as_ref();
-        let current = before
-            .and_then(|document| document.claim.current.clone())
-            .or_else(|| view.mains.last().and_then(|main| main.key_id.clone()))
-            .or_else(|| self.spec.known.as_ref().map(|(key_id, ..)| key_id.clone()))
-            .filter(|key_id| view.keys.iter().any(|key| key.live && key.key_id == *key_id));
         let anchor = view.mains.last();
+        let books = before
+            .and_then(|document| document.claim.current.clone())
+            .or_else(|| anchor.and_then(|main| main.key_id.clone()));
+        let known = self.spec.known.as_ref().map(|(key_id, ..)| key_id.clone());
+        let lives = |key_id: &String| view.keys.iter().any(|key| key.live && key.key_id == *key_id);
+        let current = books.clone().or_else(|| known.clone()).filter(lives);
+        let held_version = |key_id: &str| {
+            anchor.filter(|main| main.key_id.as_deref() == Some(key_id)).map(|main| main.version)
+        };
         let mut previous: Vec<Previous> = Vec::new();
+        // Whoever ended it by hand showed nobody that it is ended. What the caller's books alone
+        // name was shown already, if there is a claim that names nothing.
+        let gone = books.or_else(|| known.filter(|_| before.is_none()));
+        if let Some(key_id) = gone.filter(|key_id| !lives(key_id)) {
+            previous.push(Previous {
+                generation: to - 1,
+                epoch: before.and_then(|document| document.claim.current_epoch),
+                retire_not_before: None,
+                held_version: held_version(&key_id),
+                key_id,
+            });
+        }
         for key in view.keys.iter().filter(|key| key.live) {
             let is_current = Some(&key.key_id) == current.as_ref();
             let older = key.ours.is_some_and(|(generation, _)| generation < to);
             if is_current || older {
-                let held = anchor.filter(|main| main.key_id.as_ref() == Some(&key.key_id));
                 previous.push(Previous {
                     key_id: key.key_id.clone(),
                     generation: key.ours.map_or(to - 1, |(generation, _)| generation),
+                    epoch: key.ours.map(|(_, epoch)| epoch),
                     retire_not_before: None,
-                    held_version: held.map(|main| main.version),
+                    held_version: held_version(&key.key_id),
                 });
             }
         }
@@ -154,6 +176,7 @@ impl Machine<'_> {
             owner: self.context.run.id.clone(),
             attempt: 0,
             known: view.keys.iter().map(|key| key.key_id.clone()).collect(),
+            current_epoch: current.as_deref().and_then(|key_id| self.epoch_of(key_id)),
             current,
             new: None,
             mains: versions(view),
@@ -222,11 +245,13 @@ impl Machine<'_> {
         keys: Vec<Previous>,
     ) -> Result<(), Problem> {
         let before = self.claim.as_ref().map(|document| document.claim.clone());
-        let (generation, current) = match &before {
-            Some(claim) => (claim.generation, claim.current.clone()),
-            None => (keys.iter().map(|one| one.generation).max().unwrap_or(0), None),
-        };
         let revoking = self.goal == Goal::Revoke;
+        let (generation, current) = match (&before, view.mains.last()) {
+            (Some(claim), _) => (claim.generation, claim.current.clone()),
+            (None, Some(main)) if !revoking => (main.generation.unwrap_or(0), main.key_id.clone()),
+            _ => (keys.iter().map(|one| one.generation).max().unwrap_or(0), None),
+        };
+        let current = current.filter(|_| !revoking);
         // A promote may be on its way only where somebody was at work.
         let at_work = before.as_ref().is_some_and(|claim| claim.phase.is_open());
         let claim = Claim {
@@ -236,7 +261,8 @@ impl Machine<'_> {
             owner: self.context.run.id.clone(),
             attempt: 0,
             known: Default::default(),
-            current: current.filter(|_| !revoking),
+            current_epoch: current.as_deref().and_then(|key_id| self.epoch_of(key_id)),
+            current,
             new: None,
             mains: if at_work { versions(view) } else { BTreeMap::new() },
             previous: keys,

@@ -2,7 +2,7 @@
 
 use connector::Children;
 use ledger::{Change as Row, NewEntry};
-use policy::rotation::{Claim, Goal, Phase, Previous, View};
+use policy::rotation::{Claim, Goal, Phase, Previous};
 
 use super::Machine;
 use crate::{Problem, document::Meta};
@@ -45,9 +45,21 @@ impl Machine<'_> {
         Ok(())
     }
 
-    /// S11: what was minted from ended keys was looked for as each ended, by its marker.
+    /// S11: what was minted from ended keys was looked for as each ended, by its marker. Where that
+    /// run did not come so far, or somebody else ended the key, the marker is made once more.
     pub(super) async fn sweep(&mut self) -> Result<(), Problem> {
         let claim = self.claimed()?.claim.clone();
+        for one in &claim.previous {
+            let found = self.children.get(&one.key_id);
+            let Some(epoch) = one.epoch.filter(|_| matches!(found, None | Some(Children::Unknown)))
+            else {
+                continue;
+            };
+            let marker = self.marker(one.generation, epoch)?;
+            let children = self.connector.sweep(&self.object, Some(&marker)).await;
+            let children = children.unwrap_or(Children::Unknown);
+            self.children.insert(one.key_id.clone(), children);
+        }
         let swept: u32 = self
             .children
             .values()
@@ -90,23 +102,9 @@ impl Machine<'_> {
         Ok(())
     }
 
-    /// S14: nothing is left. A late duplicate of an earlier call is looked for once more.
-    pub(super) async fn close(&mut self, view: &View) -> Result<(), Problem> {
+    /// S14: nothing is left.
+    pub(super) async fn close(&mut self) -> Result<(), Problem> {
         let claim = self.claimed()?.claim.clone();
-        let late: Vec<String> = view
-            .keys
-            .iter()
-            .filter(|key| key.live && Some(&key.key_id) != claim.current.as_ref())
-            .filter(|key| {
-                key.ours.is_some_and(|(generation, epoch)| {
-                    generation < claim.generation && epoch <= claim.epoch
-                })
-            })
-            .map(|key| key.key_id.clone())
-            .collect();
-        for key_id in late {
-            self.end(&key_id, "late").await?;
-        }
         if claim.current.is_none() {
             self.repair_mirrors().await?;
         }
@@ -120,7 +118,7 @@ impl Machine<'_> {
         };
         if self.write_claim(&closed, None, Some(version)).await?.is_some() {
             let mut entry = self.entry("rotation.closed", &closed);
-            entry = if self.goal == Goal::Revoke {
+            entry = if self.goal == Goal::Revoke && closed.current.is_none() {
                 entry.change(Row::SlotEnded {
                     integration: self.spec.id.integration.to_string(),
                     name: self.spec.id.name.clone(),

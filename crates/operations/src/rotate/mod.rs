@@ -218,6 +218,7 @@ impl<'a> Machine<'a> {
                     .map(|meta| meta.generation),
                 epoch,
                 key_id: now.map(|meta| meta.key_id.clone()),
+                previous: now.map(|meta| meta.previous.clone()).unwrap_or_default(),
                 occupied,
             });
         }
@@ -325,7 +326,7 @@ impl<'a> Machine<'a> {
             Step::Sweep => self.sweep().await,
             Step::Prove => self.prove().await,
             Step::DestroyPrevious => self.destroy_previous().await,
-            Step::Close => self.close(view).await,
+            Step::Close => self.close().await,
             Step::Wait | Step::Hold(_) | Step::Refuse(_) | Step::Done => Ok(()),
         }
     }

@@ -99,6 +99,7 @@ impl Machine<'_> {
         self.repair_mirrors().await?;
         claim.previous = self.kept(&claim.previous, self.context.now());
         claim.current = claim.new.take();
+        claim.current_epoch = claim.current.as_deref().and_then(|key_id| self.epoch_of(key_id));
         claim.phase = if claim.previous.is_empty() { Phase::Free } else { Phase::Parked };
         claim.known.clear();
         claim.parked_for_replace = false;

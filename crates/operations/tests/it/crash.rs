@@ -1,5 +1,6 @@
 //! Killed before and after every single call: the next run finishes, and nothing is lost or left.
 
+use connector::fake::APP;
 use policy::{proof::Grade, rotation::Goal};
 use secrets::Sink;
 
@@ -113,6 +114,27 @@ async fn ending_everything() {
     tell(Story { before, late: false, goal: Goal::Revoke, generation: 0, previous: 0 }).await;
     let before = &[FIRST];
     tell(Story { before, late: false, goal: Goal::Revoke, generation: 0, previous: 0 }).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_minted_from_a_key_ends_with_it_wherever_the_ending_stopped() {
+    for way in AGAIN {
+        for call in 1..40 {
+            for moment in [Moment::Before, Moment::After] {
+                let world = World::new(way).await;
+                world.whole("before", FIRST).await;
+                let secret = world.delivered("apps/a").await.unwrap();
+                let token = world.fake.sign_in(APP, "sync", &secret).unwrap();
+                let fuse = Fuse::at(call, moment);
+                if matches!(world.run("killed", &fuse, AT_ONCE).await, Ending::Done(_)) {
+                    continue;
+                }
+                world.recover(AT_ONCE).await;
+                let how = format!("{way}, killed {moment:?} call {call} of {:?}", fuse.log());
+                assert!(!world.fake.works(token), "{how}: a token still works");
+            }
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@ use connector::fake::APP;
 use domain::Secret;
 use ledger::{Filter, MemoryLedger, all_entries};
 use operations::{carry_out, observe_slot};
-use policy::rotation::Goal;
+use policy::{proof::Grade, rotation::Goal};
 use secrets::{Document, Expect, Sink};
 
 use crate::world::{Ending, Fuse, Moment, OVERLAP, World};
@@ -76,6 +76,48 @@ async fn a_secret_that_changed_on_a_platform_that_shows_it_is_delivered_without_
         assert_eq!(seen.status, "current");
         assert!(seen.secret_held);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_somebody_deleted_is_shown_to_be_gone_with_all_that_was_minted_from_it() {
+    for way in ["add-ours", "add-marked"] {
+        for at_once in [false, true] {
+            let how = format!("{way}, at once {at_once}");
+            let world = World::new(way).await;
+            let first = world.whole("a", FIRST).await.key_id.unwrap();
+            let secret = world.delivered("apps/a").await.unwrap();
+            let token = world.fake.sign_in(APP, "sync", &secret).unwrap();
+            world.fake.by_hand(APP, "sync", |hand| hand.end(&first));
+            let outcome = world.whole("b", Goal::Rotate { to: 2, at_once }).await;
+            world.assert_at(&outcome, 2, &how).await;
+            let revoked: Vec<&str> =
+                outcome.revoked.iter().map(|one| one.key_id.as_str()).collect();
+            assert_eq!(revoked, [first.as_str()], "{how}");
+            assert!(outcome.revoked[0].grade >= Grade::B, "{how}: {:?}", outcome.revoked);
+            assert!(!world.fake.works(token), "{how}: a token of it still works");
+            let ledger = world.ledger.lock().unwrap().clone();
+            let entries = ledger::all_entries(&*ledger, ledger::Filter::all()).await.unwrap();
+            let proofs = entries.iter().filter(|one| one.kind == "rotation.proven").count();
+            assert_eq!(proofs, 1, "{how}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_overlap_ends_although_the_claim_that_named_it_is_lost() {
+    let world = World::new("add-ours").await;
+    world.whole("a", FIRST).await;
+    world.whole("b", SECOND).await;
+    for name in world.vault.look_all("nhi/k3x9q2").await.unwrap().into_keys() {
+        world.vault.wipe(&format!("nhi/k3x9q2/{name}"));
+    }
+    world.whole("early", Goal::Retire { at: 2 }).await;
+    assert_eq!(world.live().await.len(), 2, "its overlap is not over");
+    world.clock.advance(OVERLAP);
+    let outcome = world.whole("late", Goal::Retire { at: 2 }).await;
+    world.assert_at(&outcome, 2, "late").await;
+    assert_eq!(outcome.revoked.len(), 1);
+    assert!(outcome.previous.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
