@@ -262,6 +262,10 @@ fn encode(claim: &Claim, slot: &str, vendor_id: &str) -> String {
     map.insert("reason".into(), claim.reason.clone().into());
     map.insert("auth".into(), claim.auth.clone().into());
     map.insert("parked_for_replace".into(), claim.parked_for_replace.into());
+    if let Some(at) = claim.refused_at {
+        map.insert("refused".into(), claim.refused.into());
+        map.insert("refused_at".into(), moment(at).into());
+    }
     if let Some(epoch) = claim.current_epoch {
         map.insert("current_epoch".into(), epoch.into());
     }
@@ -304,6 +308,8 @@ pub(crate) fn decode(text: &str) -> Option<Claim> {
         reason: word("reason")?,
         auth: word("auth")?,
         hold: word("hold"),
+        refused: number("refused").and_then(|count| u32::try_from(count).ok()).unwrap_or(0),
+        refused_at: word("refused_at").and_then(|at| at.parse().ok()),
         parked_for_replace: map.get("parked_for_replace").and_then(Value::as_bool).unwrap_or(false),
     })
 }
@@ -338,6 +344,8 @@ mod tests {
             reason: "schedule".into(),
             auth: "policy:rotation".into(),
             hold: None,
+            refused: 3,
+            refused_at: "2026-01-02T00:00:00Z".parse().ok(),
             parked_for_replace: true,
         };
         assert_eq!(decode(&encode(&claim, "slot", "vendor")), Some(claim.clone()));

@@ -426,6 +426,8 @@ pub async fn take_over(context: &Context, spec: &SlotSpec) -> Result<(), Problem
         reason: "custody".to_owned(),
         auth: "policy:custody".to_owned(),
         hold: None,
+        refused: 0,
+        refused_at: None,
         parked_for_replace: false,
     };
     match store.write(&claim, None, None).await {

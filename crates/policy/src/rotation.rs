@@ -114,6 +114,11 @@ pub struct Claim {
     pub auth: String,
     /// Why it is held.
     pub hold: Option<String>,
+    /// Sign-ins that were refused since one worked. A platform that counts them counts those of
+    /// earlier runs too.
+    pub refused: u32,
+    /// When the last of them was refused.
+    pub refused_at: Option<Timestamp>,
     /// The slot is being replaced: what would have been ended is kept until its successor works.
     pub parked_for_replace: bool,
 }
@@ -176,6 +181,8 @@ pub struct View {
     pub verified: Option<bool>,
     /// The platform stands one more refused sign-in before one must work.
     pub patience: bool,
+    /// It stands none at all now: what works would be locked out with the rest.
+    pub exhausted: bool,
     /// Keys whose end the platform accepted in this run.
     pub ended: BTreeSet<String>,
     /// Children of ended keys were swept under this epoch by this process.
@@ -385,6 +392,9 @@ fn begin(view: &View) -> Step {
     if !view.complete {
         return Step::Refuse("listing-incomplete");
     }
+    if view.exhausted {
+        return Step::Refuse("sign-ins-exhausted");
+    }
     let occupied = view.mains.iter().find_map(|main| main.occupied);
     occupied.map_or(Step::Begin, Step::Refuse)
 }
@@ -395,6 +405,7 @@ fn held(view: &View, claim: &Claim, goal: Goal, origin: Origin) -> Step {
     match goal {
         // Ending is always open.
         Goal::Revoke => Step::BeginEnding(all_keys(view, Some(claim), origin)),
+        Goal::Rotate { .. } if view.exhausted => Step::Refuse("sign-ins-exhausted"),
         Goal::Rotate { to, .. } if view.was_held && to >= claim.generation => match &claim.new {
             Some(key_id) if is_live(view, key_id) => Step::TakeOver,
             _ if view.complete => Step::BeginAgain,
@@ -518,7 +529,7 @@ fn stored(view: &View, claim: &Claim, origin: Origin) -> Step {
         Some(false) => return Step::GiveUp,
         // A document that has this generation was promoted by somebody who had verified it.
         None if !view.mains.iter().any(|main| main.generation == Some(claim.generation)) => {
-            return Step::Verify;
+            return if view.exhausted { Step::Refuse("sign-ins-exhausted") } else { Step::Verify };
         }
         None | Some(true) => {}
     }
@@ -627,6 +638,7 @@ mod tests {
             memory: None,
             verified: None,
             patience: true,
+            exhausted: false,
             ended: BTreeSet::new(),
             swept: false,
             proven: false,
@@ -650,6 +662,8 @@ mod tests {
             reason: "schedule".into(),
             auth: "policy:schedule".into(),
             hold: None,
+            refused: 0,
+            refused_at: None,
             parked_for_replace: false,
         }
     }
@@ -764,6 +778,29 @@ mod tests {
         assert_eq!(next_step(&seen, TO_TWO, Origin::Ours), Step::BeginAgain);
         seen.patience = false;
         assert_eq!(next_step(&seen, TO_TWO, Origin::Ours), Step::Hold("verify-failed"));
+    }
+
+    #[test]
+    fn nobody_signs_in_where_one_more_refusal_locks_out_what_works() {
+        let exhausted = Step::Refuse("sign-ins-exhausted");
+        let new = |phase| Claim { new: Some("k2".into()), ..claim(phase) };
+        for (claim, goal) in [
+            (None, TO_TWO),
+            (Some(new(Phase::Stored)), TO_TWO),
+            (Some(claim(Phase::Held)), TO_TWO),
+            (Some(claim(Phase::Free)), Goal::Rotate { to: 3, at_once: false }),
+        ] {
+            let mut seen = view(claim, vec![key("k1", Some((1, 1))), key("k2", Some((2, 5)))]);
+            (seen.exhausted, seen.was_held) = (true, true);
+            if seen.claim.as_ref().is_some_and(|claim| claim.phase == Phase::Free) {
+                seen.keys.pop();
+            }
+            assert_eq!(next_step(&seen, goal, Origin::Ours), exhausted, "{:?}", seen.claim);
+        }
+        let mut seen = view(None, vec![key("k1", Some((1, 1)))]);
+        seen.exhausted = true;
+        let ends = next_step(&seen, Goal::Revoke, Origin::Ours);
+        assert!(matches!(ends, Step::BeginEnding(_)), "ending is always open");
     }
 
     #[test]

@@ -20,7 +20,8 @@ impl Machine<'_> {
         pending: Option<&Secret>,
         version: Option<u64>,
     ) -> Result<Option<u64>, Problem> {
-        match self.store.write(claim, pending, version).await {
+        let claim = Claim { refused: self.refused, refused_at: self.refused_at, ..claim.clone() };
+        match self.store.write(&claim, pending, version).await {
             Ok(version) => Ok(Some(version)),
             Err(SinkError::Conflict { .. }) => Ok(None),
             Err(error @ SinkError::Ambiguous { .. }) => {
@@ -184,6 +185,8 @@ impl Machine<'_> {
             reason: self.reason.to_owned(),
             auth: leave.auth().to_owned(),
             hold: None,
+            refused: self.refused,
+            refused_at: self.refused_at,
             // Until its successor is promoted: what fails before that can be tried again.
             parked_for_replace: before.is_some_and(|document| document.claim.parked_for_replace),
         };
@@ -269,6 +272,8 @@ impl Machine<'_> {
             reason: self.reason.to_owned(),
             auth: "policy:narrowing".to_owned(),
             hold: None,
+            refused: self.refused,
+            refused_at: self.refused_at,
             parked_for_replace: !revoking && before.is_some_and(|claim| claim.parked_for_replace),
         };
         let named: Vec<&str> = claim.previous.iter().map(|one| one.key_id.as_str()).collect();

@@ -39,6 +39,19 @@ impl Machine<'_> {
                 self.what
             ))
             .next("apply again"),
+            "sign-ins-exhausted" => {
+                let until = self.forgotten_at().map_or_else(|| "later".to_owned(), moment);
+                Problem::new("E-VERIFY", "Too many sign-ins were refused")
+                    .detail(format!(
+                        "{}: {} new credentials were refused one after the other. A platform that \
+                         counts them would lock out what works with the next one, so none is tried \
+                         before {until}.",
+                        self.what, self.refused
+                    ))
+                    .next(format!(
+                        "find out why they are refused (nhi doctor), and apply again after {until}"
+                    ))
+            }
             other => held_problem(&self.what, other, occupied_place(view), &self.sinks),
         }
     }

@@ -2,8 +2,12 @@
 
 use connector::{IssueRequest, Probe};
 use domain::Secret;
+use jiff::Timestamp;
 use ledger::NewEntry;
-use policy::rotation::{Claim, Origin, Phase};
+use policy::{
+    rotation::{Claim, Origin, Phase},
+    schedule::later,
+};
 
 use super::Machine;
 use crate::Problem;
@@ -128,10 +132,31 @@ impl Machine<'_> {
             Probe::Refused { class } => {
                 tracing::warn!(slot = self.what, class, "a sign-in is refused");
                 self.refused += 1;
+                self.refused_at = Some(self.context.now());
                 self.refusals += 1;
                 Ok(false)
             }
         }
+    }
+
+    /// What the claim says was refused before this run, as long as the platform may count it.
+    pub(super) fn recall_refusals(&mut self) {
+        let Some(claim) = self.claim.as_ref().map(|document| &document.claim) else { return };
+        let Some(at) = claim.refused_at.filter(|at| self.refused_at < Some(*at)) else { return };
+        if self.context.now() < later(at, self.profile.probe.window) {
+            self.refused = claim.refused;
+            self.refused_at = Some(at);
+        }
+    }
+
+    /// When the platform has forgotten what was refused.
+    pub(super) fn forgotten_at(&self) -> Option<Timestamp> {
+        self.refused_at.map(|at| later(at, self.profile.probe.window))
+    }
+
+    /// No sign-in is tried any more: the next refusal could lock out what works.
+    pub(super) fn exhausted(&self) -> bool {
+        self.refused >= u32::from(self.profile.probe.in_window).max(1)
     }
 
     /// One more refusal locks nobody out.

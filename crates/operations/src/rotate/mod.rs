@@ -71,8 +71,10 @@ pub(crate) struct Machine<'a> {
     destroyed: Option<u64>,
     children: BTreeMap<String, Children>,
     accepted: BTreeSet<String>,
-    /// Refused sign-ins since one worked, and in all.
+    /// Refused sign-ins since one worked, those of earlier runs too, with the last one's time.
     refused: u32,
+    refused_at: Option<Timestamp>,
+    /// Refused sign-ins of this run in all.
     refusals: u32,
     tries: BTreeMap<String, u32>,
     revoked: Vec<Revoked>,
@@ -137,6 +139,7 @@ impl<'a> Machine<'a> {
             children: BTreeMap::new(),
             accepted: BTreeSet::new(),
             refused: 0,
+            refused_at: None,
             refusals: 0,
             tries: BTreeMap::new(),
             revoked: Vec::new(),
@@ -191,6 +194,7 @@ impl<'a> Machine<'a> {
     async fn observe(&mut self) -> Result<View, Problem> {
         let (realm, key) = self.context.realm_key()?;
         self.claim = self.store.read().await?;
+        self.recall_refusals();
         let mut mains = Vec::new();
         for (delivery, sink) in &self.sinks.0 {
             let stored = sink.read(&delivery.path).await?;
@@ -288,6 +292,7 @@ impl<'a> Machine<'a> {
             memory: self.memory.as_ref().map(|(key_id, epoch, _)| (key_id.clone(), *epoch)),
             verified,
             patience: self.patience(),
+            exhausted: self.exhausted(),
             ended: self.accepted.clone(),
             swept,
             proven,

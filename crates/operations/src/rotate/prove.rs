@@ -32,6 +32,9 @@ impl Machine<'_> {
                         .await;
                 refused = shown.refused;
                 self.refusals += 2 * shown.sent;
+                // A round begins with one that works and, where it shows something, ends with one.
+                self.refused = if shown.refused || shown.sent == 0 { 0 } else { 2 };
+                self.refused_at = Some(self.context.now());
                 let entry = self
                     .entry("probe.round", &claim)
                     .detail("key", one.key_id.clone())

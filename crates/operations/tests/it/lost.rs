@@ -178,6 +178,26 @@ async fn refused_sign_ins_never_come_so_close_that_the_good_one_is_locked_out() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn refused_sign_ins_of_runs_in_a_row_are_counted_together_until_the_platform_forgets() {
+    for way in ["add-ours", "add-marked"] {
+        let world = World::new(way).await;
+        world.fake.refuse_new(u32::MAX);
+        for run in 0..8 {
+            let ending = world.run(&format!("run {run}"), &Fuse::none(), FIRST).await;
+            let Ending::Done(Err(problem)) = ending else { panic!("{way}: {ending:?}") };
+            assert_eq!(problem.code, "E-VERIFY", "{way} {run}");
+            assert!(world.most_refusals() <= 4, "{way} {run}: {}", world.most_refusals());
+        }
+        assert!(world.live().await.is_empty(), "{way}");
+        world.fake.refuse_new(0);
+        world.clock.advance(domain::Span::from_secs(900));
+        let outcome = world.whole("later", FIRST).await;
+        assert_eq!(outcome.generation, 1, "{way}");
+        assert!(world.works().await, "{way}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_listing_with_a_gap_makes_nobody_end_too_little_or_issue_too_much() {
     let world = World::new("add-marked").await;
     world.whole("before", FIRST).await;
