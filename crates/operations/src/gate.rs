@@ -28,6 +28,18 @@ pub struct Deed {
 }
 
 impl Deed {
+    /// What takes something away: what is there goes, and nothing comes.
+    pub(crate) fn ending(object: &str, tenant: &str, action: &'static str, before: String) -> Deed {
+        Deed {
+            object: object.to_owned(),
+            tenant: tenant.to_owned(),
+            action,
+            before,
+            after: String::new(),
+            direction: Direction::Narrows,
+        }
+    }
+
     /// The digest that an approval would be bound to.
     pub fn digest(&self) -> String {
         let parts = [self.tenant.as_str(), &self.object, self.action, &self.before, &self.after];

@@ -273,13 +273,19 @@ pub async fn revoke_unmanaged(
     keys: &BTreeSet<String>,
 ) -> Result<Vec<(String, Grade)>, Problem> {
     context.ready(Work::Ends).await?;
+    let mut graded = Vec::new();
+    if keys.is_empty() {
+        return Ok(graded);
+    }
+    let tenant = context.tenant(&id.connection).await?;
     let connector = context.connector(&id.connection).await?;
     let object = object_of(id, Some(name), Some(vendor_id));
     let what = id.to_string();
-    let mut graded = Vec::new();
+    let named = keys.iter().map(String::as_str).collect::<Vec<_>>().join("\n");
+    let leave = context.gate.authorize(&Deed::ending(&what, &tenant, "revoke", named))?;
     for key_id in keys {
         let ended = context
-            .attempt(&what, "revoke", "policy:narrowing", async {
+            .attempt(&what, "revoke", leave.auth(), async {
                 connector
                     .end(&object, key_id)
                     .await
@@ -360,7 +366,7 @@ pub async fn delete_integration(
     keep: bool,
 ) -> Result<(), Problem> {
     context.ready(Work::Ends).await?;
-    context.tenant(&id.connection).await?;
+    let tenant = context.tenant(&id.connection).await?;
     let connector = context.connector(&id.connection).await?;
     let object = object_of(id, Some(name), Some(vendor_id));
     let what = id.to_string();
@@ -371,9 +377,12 @@ pub async fn delete_integration(
             other => Err(Problem::unreadable(&what, &other)),
         })?;
     if there.is_some() {
+        let action = if keep { "disable" } else { "delete" };
+        let deed = Deed::ending(&what, &tenant, action, vendor_id.to_owned());
+        let leave = context.gate.authorize(&deed)?;
         revoke_everything(context, id, vendor_id, name).await?;
         context
-            .attempt(&what, if keep { "disable" } else { "delete" }, "policy:narrowing", async {
+            .attempt(&what, action, leave.auth(), async {
                 let done = if keep {
                     let change = Change {
                         scopes: Some(BTreeSet::new()),

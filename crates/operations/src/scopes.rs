@@ -215,7 +215,7 @@ pub async fn park_scopes(
     replaced: bool,
 ) -> Result<(), Problem> {
     context.ready(Work::Ends).await?;
-    context.tenant(&id.connection).await?;
+    let tenant = context.tenant(&id.connection).await?;
     let connector = context.connector(&id.connection).await?;
     let what = format!("{id}/scope");
     let object = object_of(id, None, vendor_id.filter(|_| !replaced));
@@ -230,8 +230,11 @@ pub async fn park_scopes(
     let record =
         found.record.map(|record| Record { scopes_governed: false, justification: None, ..record });
     let change = Change { scopes: Some(BTreeSet::new()), record, ..Change::default() };
+    let live: Vec<&str> = found.scopes.iter().map(|granted| granted.scope.as_str()).collect();
+    let deed = Deed::ending(&what, &tenant, "narrow", live.join("\n"));
+    let leave = context.gate.authorize(&deed)?;
     context
-        .attempt(&what, "narrow", "policy:narrowing", async {
+        .attempt(&what, "narrow", leave.auth(), async {
             connector
                 .modify(&object, &change)
                 .await

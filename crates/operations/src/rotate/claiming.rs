@@ -255,6 +255,14 @@ impl Machine<'_> {
             _ => (keys.iter().map(|one| one.generation).max().unwrap_or(0), None),
         };
         let current = current.filter(|_| !revoking);
+        // What a rotation leaves behind it was allowed with that rotation.
+        let auth = if revoking {
+            let named: Vec<&str> = keys.iter().map(|one| one.key_id.as_str()).collect();
+            let deed = Deed::ending(&self.what, &self.tenant, "revoke", named.join("\n"));
+            self.context.gate.authorize(&deed)?.auth().to_owned()
+        } else {
+            "policy:narrowing".to_owned()
+        };
         // A promote may be on its way only where somebody was at work.
         let at_work = before.as_ref().is_some_and(|claim| claim.phase.is_open());
         let claim = Claim {
@@ -270,7 +278,7 @@ impl Machine<'_> {
             mains: if at_work { versions(view) } else { BTreeMap::new() },
             previous: keys,
             reason: self.reason.to_owned(),
-            auth: "policy:narrowing".to_owned(),
+            auth,
             hold: None,
             refused: self.refused,
             refused_at: self.refused_at,

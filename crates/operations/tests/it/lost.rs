@@ -197,6 +197,54 @@ async fn refused_sign_ins_of_runs_in_a_row_are_counted_together_until_the_platfo
     }
 }
 
+/// Lets nobody do anything, and keeps what was asked for.
+#[derive(Debug, Default)]
+struct Shut(std::sync::Mutex<Vec<&'static str>>);
+
+impl operations::Gate for Shut {
+    fn authorize(
+        &self,
+        deed: &operations::Deed,
+    ) -> Result<operations::Authorization, operations::Problem> {
+        self.0.lock().unwrap().push(deed.action);
+        Err(operations::Problem::new("E-SHUT", "The gate is shut"))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_made_changed_or_ended_that_the_gate_does_not_allow() {
+    let world = World::new("add-ours").await;
+    let first = world.whole("before", FIRST).await.key_id.unwrap();
+    world.fake.by_hand(APP, "sync", |hand| hand.grant("invoices:read"));
+    let shut = Arc::new(Shut::default());
+    let mut context = world.context("asks", &Fuse::none());
+    context.gate = shut.clone();
+    let spec = world.spec();
+    let (id, vendor_id) = (&spec.id.integration, world.vendor_id.as_str());
+    let keys = [first.clone()].into();
+    world.fake.calls();
+    let mut problems = Vec::new();
+    for goal in [SECOND, Goal::Revoke] {
+        problems.extend(operations::carry_out(&context, &spec, goal, "test").await.err());
+    }
+    let revoked = operations::revoke_unmanaged(&context, id, vendor_id, "sync", &keys).await;
+    problems.extend(revoked.err());
+    for keep in [true, false] {
+        let ended = operations::delete_integration(&context, id, vendor_id, "sync", keep).await;
+        problems.extend(ended.err());
+    }
+    let parked = operations::park_scopes(&context, id, Some(vendor_id), false).await;
+    problems.extend(parked.err());
+    let asked = shut.0.lock().unwrap().clone();
+    assert_eq!(asked, ["rotate", "revoke", "revoke", "disable", "delete", "narrow"]);
+    assert!(problems.iter().all(|one| one.code == "E-SHUT"), "{problems:?}");
+    assert_eq!(problems.len(), asked.len());
+    let reads = [Verb::Tenant, Verb::Read, Verb::Credentials];
+    let calls = world.fake.calls();
+    assert!(calls.iter().all(|(verb, _)| reads.contains(verb)), "{calls:?}");
+    assert!(world.works().await);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_listing_with_a_gap_makes_nobody_end_too_little_or_issue_too_much() {
     let world = World::new("add-marked").await;
