@@ -114,3 +114,63 @@ impl<'a> Trail<'a> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::types::MAX_DEPTH;
+    use crate::{Attribute, Nesting, Schema, Type, Value, json, msgpack};
+
+    /// The stack that a call has to itself, in a build that is not optimised.
+    const STACK: usize = 2 << 20;
+
+    fn on_a_small_stack(work: fn()) {
+        std::thread::Builder::new().stack_size(STACK).spawn(work).unwrap().join().unwrap();
+    }
+
+    #[test]
+    fn what_nests_as_deep_as_may_be_leaves_room_on_the_stack() {
+        on_a_small_stack(|| {
+            type Shape = (fn(Type) -> Type, fn(Value) -> Value);
+            let shapes: [Shape; 5] = [
+                (Type::list, |inner| Value::List(vec![inner])),
+                (Type::set, |inner| Value::set([inner])),
+                (Type::map, |inner| Value::map([("k", inner)])),
+                (|inner| Type::object([("a", inner)]), |inner| Value::object([("a", inner)])),
+                (|inner| Type::Tuple(vec![inner]), |inner| Value::Tuple(vec![inner])),
+            ];
+            for (ty, value) in shapes {
+                let deep = |levels| {
+                    (0..levels).fold((Type::Bool, Value::Bool(true)), |(t, v), _| (ty(t), value(v)))
+                };
+                let (all, most) = deep(MAX_DEPTH);
+                let bytes = msgpack::encode(&most, &all).unwrap();
+                assert_eq!(msgpack::decode(&bytes, &all).unwrap(), most);
+                let text = json::encode(&most, &all).unwrap();
+                assert_eq!(json::decode(&text, &all).unwrap(), most);
+                assert!(most.misfit(&all).is_none() && most.same(&most.clone()));
+                assert_eq!(most.clone().without_misfits(&all), most);
+                let (more, too_deep) = deep(MAX_DEPTH + 1);
+                assert!(msgpack::encode(&too_deep, &more).is_err());
+                assert!(json::encode(&too_deep, &more).is_err());
+            }
+        });
+    }
+
+    #[test]
+    fn stored_json_that_nests_without_end_is_an_error() {
+        on_a_small_stack(|| {
+            for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+                let text = format!("{}1{}", open.repeat(100_000), close.repeat(100_000));
+                assert!(json::parse(text.as_bytes()).is_err());
+                assert!(Type::from_json_bytes(text.as_bytes()).is_err());
+            }
+            let leaf = vec![Attribute::new("x", Type::Dynamic).optional()];
+            let schema = Schema::new(vec![Attribute::nested("n", Nesting::List, leaf).optional()]);
+            let deep = format!("{}\"bool\"{}", "[\"list\",".repeat(60), "]".repeat(60));
+            let value = format!("{}true{}", "[".repeat(60), "]".repeat(60));
+            let text = format!("{{\"n\":[{{\"x\":{{\"type\":{deep},\"value\":{value}}}}}]}}");
+            let state = json::parse(text.as_bytes()).unwrap();
+            assert!(json::decode_state(&state, &schema).is_ok());
+        });
+    }
+}
