@@ -1,11 +1,14 @@
 //! `ListResource`: a stream of objects. The core stops reading at its limit; so do we.
 
+use std::time::Instant;
+
 use tfplugin_proto::tfplugin6::list_resource::{Event, Request};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
+use tracing::Instrument;
 
-use super::{Service, convert};
+use super::{Service, answered, convert};
 use crate::erased::{ListEvent, ListRequest, Outlet};
 use crate::{Diagnostic, Diagnostics, laws};
 
@@ -16,14 +19,17 @@ pub(super) type Events = ReceiverStream<Result<Event, Status>>;
 
 pub(super) fn call(service: Service, request: Request) -> Events {
     let (wire, events) = mpsc::channel(AHEAD);
-    tokio::spawn(async move {
+    let (span, begun) = (service.span("ListResource", &request.type_name), Instant::now());
+    let work = async move {
         if let Err(diagnostics) = list(&service, request, &wire).await {
             let event =
                 Event { diagnostic: convert::diagnostics(&diagnostics), ..Event::default() };
             // Nobody listening any more is no failure.
             let _ = wire.send(Ok(event)).await;
         }
-    });
+        answered(begun);
+    };
+    tokio::spawn(work.instrument(span));
     ReceiverStream::new(events)
 }
 
@@ -46,10 +52,11 @@ async fn list(
     let wanted =
         ListRequest { config, include_object: request.include_resource_object, limit, call };
     let (lister, busy) = (list.clone(), service.busy());
-    let listing = tokio::spawn(async move {
+    let listing = async move {
         let _busy = busy;
         lister.list(wanted, outlet).await;
-    });
+    };
+    let listing = tokio::spawn(listing.in_current_span());
     let mut left = limit;
     while left > 0 {
         let event = tokio::select! {

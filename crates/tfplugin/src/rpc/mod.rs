@@ -152,6 +152,17 @@ impl Service {
         part(self.provider().actions().get(name), "action", name)
     }
 
+    /// What every line of the log has that a call brings about.
+    fn span(&self, procedure: &'static str, type_name: &str) -> tracing::Span {
+        let number = self.0.calls.fetch_add(1, Ordering::Relaxed);
+        tracing::debug_span!(
+            "rpc",
+            tf_rpc = procedure,
+            tf_req_id = number,
+            tf_resource_type = %type_name
+        )
+    }
+
     /// Runs one procedure in a task of its own, so that it comes to its end though the core no
     /// longer waits, and so that a fault in it is told as a diagnostic.
     async fn run<A: Answer>(
@@ -160,14 +171,7 @@ impl Service {
         type_name: String,
         answer: impl Future<Output = Answered<A>> + Send + 'static,
     ) -> Result<Response<A>, Status> {
-        let number = self.0.calls.fetch_add(1, Ordering::Relaxed);
-        let span = tracing::debug_span!(
-            "rpc",
-            tf_rpc = procedure,
-            tf_req_id = number,
-            tf_resource_type = %type_name
-        );
-        let begun = Instant::now();
+        let (span, begun) = (self.span(procedure, &type_name), Instant::now());
         let busy = self.busy();
         let work = async move {
             let _busy = busy;
@@ -175,7 +179,6 @@ impl Service {
         };
         let done = tokio::spawn(work.instrument(span.clone())).await;
         let _entered = span.enter();
-        let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         let answer = match done {
             Ok(Ok(answer)) => answer,
             Ok(Err(diagnostics)) => A::refuse(&diagnostics),
@@ -187,9 +190,15 @@ impl Service {
                 .into(),
             ),
         };
-        tracing::debug!(tf_req_duration_ms = milliseconds, "answered");
+        answered(begun);
         Ok(Response::new(answer))
     }
+}
+
+/// The last line of a call.
+fn answered(begun: Instant) {
+    let milliseconds = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    tracing::debug!(tf_req_duration_ms = milliseconds, "answered");
 }
 
 fn part<T: ?Sized>(found: Option<&Arc<T>>, noun: &str, name: &str) -> Result<Arc<T>, Diagnostic> {

@@ -238,8 +238,15 @@ async fn each_line_of_the_log_is_what_cores_read() {
     let world = World::new();
     let core = world.core_with(&[("TF_LOG", "error"), ("TF_LOG_PROVIDER_SAMPLE", "debug")]).await;
     core.create("sample_note", json!({"name": "one"})).await.unwrap();
+    core.list("sample_note", json!({}), 9, false).await.unwrap();
+    core.invoke("sample_write", json!({"note": "one", "text": "hi"})).await.unwrap();
+    let told = |procedure: &str| {
+        core.log().iter().any(|line| line.contains(procedure) && line.contains("\"answered\""))
+    };
+    until("the streams are told", || told("ListResource") && told("InvokeAction")).await;
     let log = core.log();
-    assert!(!log.is_empty());
+    let written = log.iter().find(|line| line.contains("somebody writes")).unwrap();
+    assert!(written.contains("\"tf_rpc\":\"InvokeAction\""), "{written}");
     let mut procedures = std::collections::BTreeSet::new();
     for line in log {
         let line: Json =
