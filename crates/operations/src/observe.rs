@@ -6,7 +6,10 @@ use connector::{ObjectRef, Want};
 use domain::{IntegrationId, LastUsed, Marker, ObservedCredential, ObservedIntegration};
 use policy::standing::Facts;
 
-use crate::{Context, Problem, claim::ClaimStore};
+use crate::{
+    Context, Problem,
+    claim::{ClaimMirror, ClaimStore},
+};
 
 /// An integration as it is, with what that means.
 #[derive(Debug, Clone)]
@@ -213,20 +216,34 @@ async fn judge_credentials(
         seen.unmanaged = live.map(|one| one.key_id.clone()).collect();
         return Ok(());
     };
-    // A genuine mark says all; only for the others custody's books are asked.
-    let genuine = |one: &&ObservedCredential| {
-        let marker = one.marker.as_deref().and_then(Marker::parse);
-        marker.is_some_and(|marker| {
-            marker.realm == realm && marker.is_genuine(key, &seen.tenant, &seen.observed.vendor_id)
-        })
+    let vendor_id = seen.observed.vendor_id.clone();
+    let genuine =
+        |marker: &Marker| marker.realm == realm && marker.is_genuine(key, &seen.tenant, &vendor_id);
+    let live: Vec<&ObservedCredential> = live.collect();
+    let marked = |one: &&ObservedCredential| {
+        one.marker.as_deref().and_then(Marker::parse).is_some_and(|marker| genuine(&marker))
     };
-    let live: Vec<&ObservedCredential> = live.filter(|one| !genuine(one)).collect();
     if live.is_empty() {
         return Ok(());
     }
-    let known = known_keys(context, &seen.observed.vendor_id).await?;
+    let claims = match claims_of(context, &vendor_id).await {
+        Ok(claims) => claims,
+        // Who may not read custody's books has the marks to go by.
+        Err(_) if live.iter().all(marked) => return Ok(()),
+        Err(problem) => return Err(problem),
+    };
+    let known: BTreeSet<&str> = claims.iter().flat_map(ClaimMirror::keys).collect();
+    // A mark says whose it is, and no more: it can be copied, and an answer that was lost leaves one
+    // behind. What nobody is at work on, and the books of its slot do not name, is nobody's.
+    let stray = |marker: &Marker| {
+        claims.iter().any(|claim| {
+            let name = claim.slot.rsplit_once("/credential/").map_or("", |(_, name)| name);
+            let of_slot = Marker::slot_of(&vendor_id, name) == marker.slot;
+            of_slot && !claim.is_open() && marker.epoch <= claim.epoch
+        })
+    };
     let connector = context.connector(&id.connection).await?;
-    for credential in live.into_iter().filter(|one| !known.contains(&one.key_id)) {
+    for credential in live.into_iter().filter(|one| !known.contains(one.key_id.as_str())) {
         let whole = match (&credential.marker, object) {
             (Some(_), _) | (None, None) => Some(credential.clone()),
             (None, Some(object)) => connector
@@ -238,12 +255,12 @@ async fn judge_credentials(
         if let Some(whole) = whole {
             seen.unmanaged_known.insert(credential.key_id.clone(), whole);
         }
-        let vendor_id = &seen.observed.vendor_id;
         match marker {
             // Another realm's key cannot be checked here; it is somebody's, and not ours.
             Some(marker) if marker.realm == realm => {
-                if !marker.is_genuine(key, &seen.tenant, vendor_id) {
-                    seen.marker_forged = true;
+                let forged = !marker.is_genuine(key, &seen.tenant, &vendor_id);
+                seen.marker_forged |= forged;
+                if forged || stray(&marker) {
                     seen.unmanaged.insert(credential.key_id.clone());
                 }
             }
@@ -255,17 +272,10 @@ async fn judge_credentials(
     Ok(())
 }
 
-/// The keys that claims of an integration name.
-pub(crate) async fn known_keys(
-    context: &Context,
-    vendor_id: &str,
-) -> Result<BTreeSet<String>, Problem> {
+/// What custody's books say of an integration's slots.
+async fn claims_of(context: &Context, vendor_id: &str) -> Result<Vec<ClaimMirror>, Problem> {
     if context.custody.is_none() {
-        return Ok(BTreeSet::new());
+        return Ok(Vec::new());
     }
-    let mirrors = ClaimStore::mirrors_of(context, vendor_id).await?;
-    Ok(mirrors
-        .iter()
-        .flat_map(|claim| claim.keys().map(str::to_owned).collect::<Vec<_>>())
-        .collect())
+    ClaimStore::mirrors_of(context, vendor_id).await
 }

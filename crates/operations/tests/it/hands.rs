@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use connector::fake::APP;
+use connector::{Connector, fake::APP};
 use domain::Secret;
 use ledger::{Filter, MemoryLedger, all_entries};
 use operations::{carry_out, observe_slot};
@@ -100,6 +100,36 @@ async fn a_key_that_somebody_deleted_is_shown_to_be_gone_with_all_that_was_minte
             let proofs = entries.iter().filter(|one| one.kind == "rotation.proven").count();
             assert_eq!(proofs, 1, "{how}");
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mark_that_somebody_copied_makes_no_credential_ours() {
+    let world = World::new("add-ours").await;
+    world.whole("a", FIRST).await;
+    let outcome = world.whole("b", SECOND).await;
+    let context = world.context("looks", &Fuse::none());
+    let spec = world.spec();
+    let look = async || {
+        let id = &spec.id.integration;
+        let seen = operations::observe_integration(&context, id, None, None).await;
+        seen.unwrap().unwrap().unmanaged
+    };
+    assert!(look().await.is_empty(), "both generations are ours");
+    let listed = world.fake.credentials(&world.object()).await.unwrap().credentials;
+    let current = listed.iter().find(|one| Some(&one.key_id) == outcome.key_id.as_ref()).unwrap();
+    let mut copy = String::new();
+    world.fake.by_hand(APP, "sync", |hand| copy = hand.issue("x", current.marker.as_deref()));
+    assert_eq!(look().await, BTreeSet::from([copy]));
+    // Nor is what somebody is at work on anybody's stray.
+    for call in 1..30 {
+        let world = World::new("add-marked").await;
+        world.run("killed", &Fuse::at(call, Moment::After), FIRST).await;
+        let (context, spec) = (world.context("looks", &Fuse::none()), world.spec());
+        let id = &spec.id.integration;
+        let seen = operations::observe_integration(&context, id, None, None).await;
+        let strays = seen.unwrap().unwrap().unmanaged;
+        assert!(strays.is_empty(), "call {call}: {strays:?}");
     }
 }
 
