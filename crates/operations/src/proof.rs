@@ -46,12 +46,12 @@ pub(crate) async fn rounds(
     let budget = profile.probe;
     // A round refuses twice: a random one and the old one. What this run was refused before counts.
     let most = u32::from(budget.in_window).saturating_sub(spent) / 2;
-    if most == 0 && budget.between_successes >= 2 {
-        let says = "the platform stands no more refused sign-ins now".to_owned();
-        return Rounds { refused: false, says, sent: 0 };
-    }
     if budget.between_successes < 2 {
         let says = "the platform stands no refused sign-in".to_owned();
+        return Rounds { refused: false, says, sent: 0 };
+    }
+    if most == 0 {
+        let says = "the platform stands no more refused sign-ins now".to_owned();
         return Rounds { refused: false, says, sent: 0 };
     }
     let Ok(random) = connector.random_like(credential_type, old) else {
@@ -59,7 +59,9 @@ pub(crate) async fn rounds(
         return Rounds { refused: false, says, sent: 0 };
     };
     let lag = profile.revocation_lag.to_std();
-    let mut waited = Duration::ZERO;
+    // Only a round after the platform's time shows anything: the last one, or the only one, waits.
+    let mut waited = if most == 1 { lag } else { Duration::ZERO };
+    tokio::time::sleep(waited).await;
     let mut sent = 0;
     loop {
         let ask =
@@ -87,12 +89,55 @@ pub(crate) async fn rounds(
             RoundSays::Nothing(why) => return done(false, why),
             RoundSays::Refused | RoundSays::StillAccepted => {}
         }
-        if sent >= most || waited >= lag {
+        let rest = lag.saturating_sub(waited);
+        if sent >= most || rest.is_zero() {
             return done(false, "the old one was still accepted when the platform's time was over");
         }
-        let pause =
-            lag.saturating_sub(waited).min(Duration::from_secs(60)).max(Duration::from_secs(1));
+        let last = says == RoundSays::Refused || sent + 1 >= most;
+        let pause = if last { rest } else { rest.min(Duration::from_secs(60)) };
         tokio::time::sleep(pause).await;
         waited += pause;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use connector::{
+        NewIntegration, SystemClock,
+        fake::{APP, Fake, KEY},
+    };
+    use domain::{Record, Settings, Span};
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_platform_that_ends_late_is_asked_once_more_when_its_time_is_over() {
+        let fake = Fake::new(Arc::new(SystemClock));
+        let new = NewIntegration {
+            kind: APP.into(),
+            name: "sync".into(),
+            settings: Settings::default(),
+            record: Record::default(),
+        };
+        let made = fake.create(&new).await.unwrap();
+        fake.by_hand(APP, "sync", |hand| drop(hand.issue("new", None)));
+        let object = ObjectRef {
+            kind: APP.into(),
+            key: "sync".into(),
+            vendor_id: Some(made.vendor_id),
+            name: "sync".into(),
+        };
+        let (new, old) = (Secret::new("new"), Secret::new("old"));
+        let promised = fake.promises(KEY).await.unwrap()[0].profile;
+        let late = Profile { revocation_lag: Span::from_secs(300), ..*promised };
+        for (spent, sent) in [(0, 2), (2, 1)] {
+            let begun = tokio::time::Instant::now();
+            let shown = rounds(&fake, &object, KEY, &late, spent, &new, &old).await;
+            assert!(shown.refused, "{}", shown.says);
+            assert_eq!(shown.sent, sent);
+            assert!(begun.elapsed() >= Duration::from_secs(300));
+        }
     }
 }
