@@ -64,6 +64,12 @@ pub(crate) fn record_json(record: &Record) -> serde_json::Value {
     serde_json::from_str(&plain.to_json()).unwrap_or_default()
 }
 
+/// What leave to change an integration is bound to.
+fn canonical(settings: &Settings, record: &Record, enabled: bool) -> String {
+    let (settings, record) = (settings_json(settings), record_json(record));
+    json!({ "settings": settings, "record": record, "enabled": enabled }).to_string()
+}
+
 fn declared_rows(
     id: &str,
     tenant: &str,
@@ -151,10 +157,14 @@ pub async fn create_integration(
             Some(&made.vendor_id),
         );
         let change = Change { enabled: Some(false), ..Change::default() };
-        connector
-            .modify(&object, &change)
-            .await
-            .map_err(|error| Problem::not_done(&id, "disable", &error))?
+        context
+            .attempt(&id, "disable", leave.auth(), async {
+                connector
+                    .modify(&object, &change)
+                    .await
+                    .map_err(|error| Problem::not_done(&id, "disable", &error))
+            })
+            .await?
     };
     let mut entry = context.entry("declared", &id);
     entry.digest_after = Some(deed.digest());
@@ -203,19 +213,22 @@ pub async fn update_integration(
     let connector = context.connector(&id.connection).await?;
     let what = id.to_string();
     let object = object_of(id, Some(&declared.name), Some(vendor_id));
-    let deed = Deed {
-        object: what.clone(),
-        tenant: tenant.clone(),
-        action: if direction.may_widen() { "widen" } else { "narrow" },
-        before: String::new(),
-        after: settings_json(&declared.settings).to_string(),
-        direction,
-    };
-    let leave = context.gate.authorize(&deed)?;
     let found = connector
         .read(&object, connector::Want { credentials: false, ..connector::Want::DEED })
         .await
         .map_err(|error| Problem::unreadable(&what, &error))?;
+    let live = found.as_ref().map(|found| {
+        canonical(&found.settings, &found.record.clone().unwrap_or_default(), found.enabled)
+    });
+    let deed = Deed {
+        object: what.clone(),
+        tenant: tenant.clone(),
+        action: if direction.may_widen() { "widen" } else { "narrow" },
+        before: live.unwrap_or_default(),
+        after: canonical(&declared.settings, &declared.record, declared.enabled),
+        direction,
+    };
+    let leave = context.gate.authorize(&deed)?;
     // Members that another resource or the connector keeps in the record are theirs.
     let record = match found.and_then(|found| found.record) {
         Some(have) => Record {

@@ -199,14 +199,14 @@ async fn refused_sign_ins_of_runs_in_a_row_are_counted_together_until_the_platfo
 
 /// Lets nobody do anything, and keeps what was asked for.
 #[derive(Debug, Default)]
-struct Shut(std::sync::Mutex<Vec<&'static str>>);
+struct Shut(std::sync::Mutex<Vec<operations::Deed>>);
 
 impl operations::Gate for Shut {
     fn authorize(
         &self,
         deed: &operations::Deed,
     ) -> Result<operations::Authorization, operations::Problem> {
-        self.0.lock().unwrap().push(deed.action);
+        self.0.lock().unwrap().push(deed.clone());
         Err(operations::Problem::new("E-SHUT", "The gate is shut"))
     }
 }
@@ -235,8 +235,23 @@ async fn nothing_is_made_changed_or_ended_that_the_gate_does_not_allow() {
     }
     let parked = operations::park_scopes(&context, id, Some(vendor_id), false).await;
     problems.extend(parked.err());
-    let asked = shut.0.lock().unwrap().clone();
-    assert_eq!(asked, ["rotate", "revoke", "revoke", "disable", "delete", "narrow"]);
+    let declared = operations::DeclaredIntegration {
+        connection: id.connection.clone(),
+        kind: spec.kind,
+        name: "sync".into(),
+        settings: domain::Settings::default(),
+        record: domain::Record { purpose: Some("Copies".into()), ..domain::Record::default() },
+        enabled: false,
+    };
+    let narrows = domain::Direction::Narrows;
+    let updated = operations::update_integration(&context, id, vendor_id, &declared, narrows).await;
+    problems.extend(updated.err());
+    let deeds = shut.0.lock().unwrap().clone();
+    let asked: Vec<&str> = deeds.iter().map(|deed| deed.action).collect();
+    assert_eq!(asked, ["rotate", "revoke", "revoke", "disable", "delete", "narrow", "narrow"]);
+    let update = &deeds[6];
+    assert!(update.before.contains("\"enabled\":true"), "bound to what is there: {update:?}");
+    assert!(update.after.contains("\"enabled\":false") && update.after.contains("Copies"));
     assert!(problems.iter().all(|one| one.code == "E-SHUT"), "{problems:?}");
     assert_eq!(problems.len(), asked.len());
     let reads = [Verb::Tenant, Verb::Read, Verb::Credentials];
