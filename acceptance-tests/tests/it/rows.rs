@@ -355,6 +355,69 @@ fn an_overlap_that_was_shortened_ends_the_earlier_credential() {
     });
 }
 
+/// The base with the scopes held in that way.
+fn enforced(way: &str) -> String {
+    let why = "  justification = \"Reads tonight's invoices and nothing else\"\n";
+    with(why, &format!("{why}  enforcement   = \"{way}\"\n"))
+}
+
+/// Leaves the policy its record and takes every rule out of it.
+fn take_all_away(world: &World) -> Result<()> {
+    let text = rules(world)?;
+    let record: Vec<&str> = text.lines().filter(|line| line.starts_with('#')).collect();
+    set_rules(world, &(record.join("\n") + "\n"))
+}
+
+#[test]
+fn scopes_held_as_at_least_are_given_back_and_a_scope_added_by_hand_is_only_shown() {
+    in_world(&enforced("at_least"), |world| {
+        world.apply()?;
+        world.plan_is_empty()?;
+        world.bao.widen("nhi/invoice-sync", "secret/data/payroll/*")?;
+        let said = world.plan()?.expect(0)?;
+        holds(
+            said.contains("Warning") && said.contains("secret/data/payroll/*:read"),
+            "it is warned of and not planned away",
+            &said,
+        )?;
+        world.apply()?;
+        holds(rules(world)?.contains("secret/data/payroll/*"), "no apply takes it", "")?;
+        let state = world.state("nhi_scope.it")?;
+        let extra = json!(["secret/data/payroll/*:read"]);
+        holds(state["undeclared"] == extra, "it is told apart", &state.to_string())?;
+        let declared = json!(["secret/data/invoices/*:read"]);
+        holds(state["scopes"] == declared, "and is not among ours", &state.to_string())?;
+        take_all_away(world)?;
+        let said = world.plan()?.expect(2)?;
+        holds(said.contains("+ \"secret/data/invoices/*:read\""), "ours is planned back", &said)?;
+        world.apply()?;
+        holds(rules(world)?.contains("secret/data/invoices/*"), "and is there", "")?;
+        world.plan_is_empty()
+    });
+}
+
+#[test]
+fn scopes_held_as_at_most_are_narrowed_by_hand_in_peace_and_a_scope_added_is_taken_away() {
+    in_world(&enforced("at_most"), |world| {
+        world.apply()?;
+        world.plan_is_empty()?;
+        world.bao.widen("nhi/invoice-sync", "secret/data/payroll/*")?;
+        let said = world.plan()?.expect(2)?;
+        holds(said.contains("- \"secret/data/payroll/*:read\""), "it is planned away", &said)?;
+        world.apply()?;
+        let text = rules(world)?;
+        holds(!text.contains("secret/data/payroll/*"), "it is gone", &text)?;
+        holds(text.contains("secret/data/invoices/*"), "and ours is not", &text)?;
+        world.plan_is_empty()?;
+        take_all_away(world)?;
+        world.plan()?.expect(0)?;
+        world.apply()?;
+        let text = rules(world)?;
+        holds(!text.contains("secret/data/invoices/*"), "no apply gives it back", &text)?;
+        world.plan()?.expect(0).map(|_| ())
+    });
+}
+
 #[test]
 fn scopes_that_are_ignored_are_warned_of_all_the_same() {
     let main = with(
