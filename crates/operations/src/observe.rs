@@ -22,6 +22,8 @@ pub struct SeenIntegration {
     pub unmanaged: BTreeSet<String>,
     /// What could be learned of those, by id.
     pub unmanaged_known: BTreeMap<String, ObservedCredential>,
+    /// The slots of live credentials that custody's books name: id at the platform to ours.
+    pub slots: BTreeMap<String, String>,
     /// A credential carries a marker that was copied or forged.
     pub marker_forged: bool,
     /// It is another incarnation than the one that is known.
@@ -196,6 +198,7 @@ fn unsorted(tenant: String, observed: ObservedIntegration) -> SeenIntegration {
         tenant,
         unmanaged: BTreeSet::new(),
         unmanaged_known: BTreeMap::new(),
+        slots: BTreeMap::new(),
         marker_forged: false,
         recreated: false,
         observed,
@@ -232,7 +235,14 @@ async fn judge_credentials(
         Err(_) if live.iter().all(marked) => return Ok(()),
         Err(problem) => return Err(problem),
     };
-    let known: BTreeSet<&str> = claims.iter().flat_map(ClaimMirror::keys).collect();
+    let known: BTreeMap<&str, &str> = claims
+        .iter()
+        .flat_map(|claim| claim.keys().map(|key_id| (key_id, claim.slot.as_str())))
+        .collect();
+    seen.slots = live
+        .iter()
+        .filter_map(|one| Some((one.key_id.clone(), (*known.get(one.key_id.as_str())?).to_owned())))
+        .collect();
     // A mark says whose it is, and no more: it can be copied, and an answer that was lost leaves one
     // behind. What nobody is at work on, and the books of its slot do not name, is nobody's.
     let stray = |marker: &Marker| {
@@ -243,7 +253,7 @@ async fn judge_credentials(
         })
     };
     let connector = context.connector(&id.connection).await?;
-    for credential in live.into_iter().filter(|one| !known.contains(one.key_id.as_str())) {
+    for credential in live.into_iter().filter(|one| !known.contains_key(one.key_id.as_str())) {
         let whole = match (&credential.marker, object) {
             (Some(_), _) | (None, None) => Some(credential.clone()),
             (None, Some(object)) => connector

@@ -125,6 +125,10 @@ pub(crate) struct Entry {
 /// One credential.
 #[derive(Debug, Clone, PartialEq, Default, Model)]
 pub(crate) struct SeenCredential {
+    /// `<integration>/credential/<name>`; null where custody's books do not name it, as they never do
+    /// what nobody declared.
+    #[tf(computed)]
+    pub id: Attr<String>,
     /// The vendor's id.
     #[tf(computed)]
     pub key_id: Attr<String>,
@@ -292,6 +296,7 @@ fn entry(
         .iter()
         .flatten()
         .map(|credential| SeenCredential {
+            id: optional(seen.slots.get(&credential.key_id).cloned()),
             key_id: Attr::Value(credential.key_id.clone()),
             credential_type: Attr::Value(credential.credential_type.clone()),
             managed: Attr::Value(credential.live && !seen.unmanaged.contains(&credential.key_id)),

@@ -40,6 +40,8 @@ async fn what_is_declared_is_listed_as_its_resource_has_it() {
     assert_eq!(found["scopes"], json!(["secret/data/new/*:read"]));
     assert_eq!(found["highest_action"], "secret");
     assert_eq!(found["business_owner"], "owner/payments");
+    let id = "bao/openbao_approle/invoice-sync/credential/default";
+    assert_eq!(found["credentials"][0]["id"], id);
     assert_eq!(found["credentials"][0]["managed"], true);
     assert_eq!(found["credentials"][0]["last_used_on"], Value::Null);
     world.at("2026-12-05T00:00:00Z");
@@ -63,6 +65,9 @@ async fn what_somebody_adds_forges_or_quarantines_shows() {
     assert_eq!(found["standing"]["marker_forged"], "warn");
     let managed = found["credentials"].as_array().unwrap().iter();
     assert_eq!(managed.filter(|one| one["managed"] == true).count(), 1);
+    let named = found["credentials"].as_array().unwrap().iter();
+    assert!(named.clone().any(|one| one["managed"] == true && one["id"].is_string()));
+    assert!(named.clone().all(|one| one["managed"] == true || one["id"].is_null()), "{found}");
     world.edit_record(|record| record.quarantined = Some("INC-7, by ana".into())).await;
     world.by_hand(|hand| hand.enable(false));
     assert_eq!(one(&world.run().await, json!({})).await["state"], "quarantined");
