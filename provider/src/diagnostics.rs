@@ -79,7 +79,7 @@ pub(crate) fn observed<M>(
         Ok(done) => Ok(done),
         Err(Unseen::Told(diagnostics)) => Err(diagnostics),
         Err(Unseen::Problem(problem))
-            if problem.code == "E-UNKNOWN-CONNECTION" && call.capabilities.deferral_allowed =>
+            if problem.code == "E-NOT-YET-KNOWN" && call.capabilities.deferral_allowed =>
         {
             Ok(Some(Done::new(state).defer(Deferred::ProviderConfigUnknown)))
         }

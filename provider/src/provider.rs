@@ -137,7 +137,8 @@ fn attributes() -> Vec<Attribute> {
             ));
             all.push(Attribute::new("budget", Type::Number).optional().describe(format!(
                 "Requests a second that it may be sent; {} where this is not set. A 429 is \
-                         always obeyed.",
+                 always obeyed. An aliased provider block is a process of its own with a budget of \
+                 its own, so put several connections into one block instead.",
                 platform.usual_budget()
             )));
             object(platform.name(), platform.doc(), all)
@@ -227,12 +228,9 @@ fn load(block: &Block) -> Result<Result<operations::Context, Problem>, Problem> 
     let named = match block.0.get("config_file") {
         Some(Value::String(text)) => Some(text.as_str()),
         Some(Value::Unknown(_)) => {
-            return Ok(Err(Problem::new(
-                "E-UNKNOWN-CONNECTION",
-                "The configuration is not known yet",
-            )
-            .detail("config_file becomes known during apply, so nothing can be read now.")
-            .next("apply what it depends on first, with -target")));
+            return Ok(Err(Problem::new("E-NOT-YET-KNOWN", "The configuration is not known yet")
+                .detail("config_file becomes known during apply, so nothing can be read now.")
+                .next("apply what it depends on first, with -target")));
         }
         _ => None,
     };
@@ -261,7 +259,7 @@ fn load(block: &Block) -> Result<Result<operations::Context, Problem>, Problem> 
                 .at(&steps)
         })?;
     if let Some(part) = &loaded.config.unknown {
-        return Ok(Err(Problem::new("E-UNKNOWN-CONNECTION", "The configuration is not known yet")
+        return Ok(Err(Problem::new("E-NOT-YET-KNOWN", "The configuration is not known yet")
             .detail(format!("{part} becomes known during apply, so nothing can be read now."))
             .next("apply what it depends on first, with -target")));
     }

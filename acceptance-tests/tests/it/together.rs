@@ -226,7 +226,7 @@ fn a_provider_configuration_that_becomes_known_at_apply_works_the_first_time_and
         world.write("main.tf", &main(&format!("{address}/")))?;
         let said = world.plan()?.expect(1)?;
         let told = flat(&said.replace('│', " "));
-        holds(told.contains("E-UNKNOWN-CONNECTION"), "the code", &said)?;
+        holds(told.contains("E-NOT-YET-KNOWN"), "the code", &said)?;
         holds(told.contains("address") && told.contains("-target"), "what, and what to do", &said)?;
         holds(!said.contains("will be created"), "nothing is called gone", &said)?;
         world.terraform(&["apply", "-auto-approve", "-target=terraform_data.bao"])?.expect(0)?;

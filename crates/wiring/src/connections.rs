@@ -109,7 +109,7 @@ impl Configured {
     async fn connect(&self, name: &str) -> Result<Connection, Problem> {
         let config = self.find(name)?;
         if let Some(part) = &config.unknown {
-            return Err(Problem::new("E-UNKNOWN-CONNECTION", "A connection is not known yet")
+            return Err(Problem::new("E-NOT-YET-KNOWN", "A connection is not known yet")
                 .detail(format!(
                     "{part} becomes known during apply, so nothing can be read through {name:?} now."
                 ))

@@ -114,7 +114,7 @@ pub(crate) struct Entry {
     /// The last day it may live.
     #[tf(computed)]
     pub expires_on: Attr<String>,
-    /// The day of the newest valid review.
+    /// The day of the newest valid review; null until there is one.
     #[tf(computed)]
     pub reviewed_on: Attr<String>,
     /// Its credentials.
@@ -188,7 +188,7 @@ impl DataSource for Integrations {
         // What hangs on something that becomes known only in apply waits where the core takes that,
         // and is an error elsewhere: half an inventory would be clean by silence.
         let waits = |problem: &Problem| {
-            problem.code == "E-UNKNOWN-CONNECTION" && call.capabilities.deferral_allowed
+            problem.code == "E-NOT-YET-KNOWN" && call.capabilities.deferral_allowed
         };
         let context = match self.shared.context() {
             Ok(context) => context,
@@ -201,7 +201,7 @@ impl DataSource for Integrations {
         let inventory = take_inventory(&context, &names)
             .await
             .map_err(|problem| errors(problem.at(&["connections"])))?;
-        let unknown = inventory.unreadable.values().find(|one| one.code == "E-UNKNOWN-CONNECTION");
+        let unknown = inventory.unreadable.values().find(|one| one.code == "E-NOT-YET-KNOWN");
         match unknown {
             Some(problem) if waits(problem) => {
                 return Ok(Found::from(model).defer(Deferred::ProviderConfigUnknown));

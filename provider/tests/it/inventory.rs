@@ -116,7 +116,7 @@ async fn a_connection_that_is_not_known_yet_is_waited_for_and_never_skipped() {
     let mut core = world.run().await;
     for block in [json!({}), json!({ "allow_incomplete": true })] {
         let said = core.read_data("nhi_integrations", block.clone()).await.unwrap_err();
-        assert!(said.to_string().contains("E-UNKNOWN-CONNECTION"), "{said}");
+        assert!(said.to_string().contains("E-NOT-YET-KNOWN"), "{said}");
         core.capabilities.deferral_allowed = true;
         let waits = core.read_data("nhi_integrations", block).await.unwrap_err();
         assert!(matches!(waits, Refusal::Deferred(_)), "{waits}");

@@ -198,7 +198,7 @@ impl Connections for Wired {
     async fn get(&self, name: &str) -> Result<Connection, Problem> {
         let platform = self.platform(name)?;
         if self.unknown && name == "bao" {
-            return Err(Problem::new("E-UNKNOWN-CONNECTION", "A connection is not known yet")
+            return Err(Problem::new("E-NOT-YET-KNOWN", "A connection is not known yet")
                 .detail("its address becomes known during apply"));
         }
         let none = Connection { platform, connector: None, sink: None, directory: None };
