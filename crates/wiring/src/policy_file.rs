@@ -143,6 +143,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_example_and_the_guide_show_every_member() {
+        let example = include_str!("../../../examples/policy.hcl");
+        let guide = include_str!("../../../docs/guides/policy.md");
+        let node = Node::parse_hcl(example).unwrap();
+        read_rules(&node).unwrap();
+        let Node::Map(map) = node else { panic!("no attributes") };
+        for member in MEMBERS {
+            assert!(map.iter().any(|(name, _)| name == member), "the example lacks {member}");
+            assert!(guide.contains(&format!("\n| `{member}` |")), "the guide lacks {member}");
+        }
+    }
+
+    #[test]
     fn thresholds_are_read_and_slips_are_named() {
         let read = |text: &str| read_rules(&Node::parse_hcl(text).unwrap());
         let rules =

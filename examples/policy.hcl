@@ -1,0 +1,21 @@
+# What our organization requires. nhi.hcl names this file: policy = { file = "policy.hcl" }
+
+environments      = ["production", "staging", "test"]
+environment_words = { production = ["prod", "live"], test = ["test", "sandbox"] }
+
+require_expires_on   = true
+require_review_every = true
+require_schedule     = true
+require_logs         = false
+two_owners_from      = "write"
+
+owner_grace          = "14d"
+owner_left           = "disable"
+expired              = "disable"
+expired_revoke_after = "30d"
+review_grace         = "30d"
+temporary_longest    = "7d"
+wildcards            = "warn"
+
+claim_ttl    = "2m"
+lock_timeout = "2m"
