@@ -26,8 +26,8 @@ pub(super) fn print(line: &str) -> Result<(), String> {
         .map_err(|error| format!("the core cannot be told where to connect: {error}"))
 }
 
-/// What a person gives to the core so that it uses this process.
-pub(super) fn print_reattach(address: &str, listener: &Listener) {
+/// What `TF_REATTACH_PROVIDERS` holds so that a core uses this process.
+pub(super) fn reattach(address: &str, listener: &Listener) -> String {
     let config = serde_json::json!({
         address: {
             "Protocol": "grpc",
@@ -37,6 +37,11 @@ pub(super) fn print_reattach(address: &str, listener: &Listener) {
             "Addr": { "Network": listener.network(), "String": listener.address() },
         }
     });
+    config.to_string()
+}
+
+/// Tells a person what to give to the core.
+pub(super) fn print_reattach(config: &str) {
     // Who reads may stop after the line that matters.
     let _ = print(&format!(
         "Provider started. Give this to the core, and end it with Ctrl-C:\n\n\

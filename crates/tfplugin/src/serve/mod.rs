@@ -5,12 +5,15 @@
 //! standard input belongs to the core.
 
 mod arguments;
+mod attached;
 mod connection;
 mod environment;
 mod handshake;
 mod services;
 mod socket;
 mod tls;
+
+pub use attached::{Attached, attach};
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -24,6 +27,7 @@ use tfplugin_proto::{
     },
     tfplugin6::provider_server::ProviderServer,
 };
+use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::erased::AnyProvider;
@@ -116,7 +120,7 @@ async fn run(
     // Before the core learns of us: its user may interrupt it at once.
     let guard = SignalGuard::install(end.clone(), debug)?;
     if debug {
-        handshake::print_reattach(options.address, &listener);
+        handshake::print_reattach(&handshake::reattach(options.address, &listener));
     } else {
         handshake::print(&line)?;
     }
@@ -128,24 +132,14 @@ async fn run(
         tokio::spawn(leave_with_parent(parent, owner.clone(), end.clone()));
     }
     let incoming = connection::incoming(listener, tls.map(|tls| tls.acceptor()), end.clone());
-    let router = tonic::transport::Server::builder()
-        .add_service(
-            ProviderServer::new(service.clone())
-                .max_decoding_message_size(LARGEST)
-                .max_encoding_message_size(LARGEST),
-        )
-        .add_service(GrpcControllerServer::new(services::Controller::new(end.clone(), debug)))
-        .add_service(GrpcStdioServer::new(services::Stdio::new(end.clone(), owner)))
-        .add_service(GrpcBrokerServer::new(services::Broker::new(end.clone())))
-        .add_service(HealthServer::new(services::Ready));
-    let served = router.serve_with_incoming_shutdown(incoming, end.clone().cancelled_owned());
+    let served = answer(service.clone(), incoming, end.clone(), debug, owner);
     let overdue = async {
         end.cancelled().await;
         service.stop();
         tokio::time::sleep(LAST_WORDS).await;
     };
     let done = tokio::select! {
-        served = served => served.map_err(|error| format!("serving ended: {error}")),
+        served = served => served,
         () = overdue => Ok(()),
     };
     service.stop();
@@ -155,6 +149,29 @@ async fn run(
     }
     drop(guard);
     done
+}
+
+/// Answers calls until the end.
+async fn answer(
+    service: Service,
+    incoming: ReceiverStream<std::io::Result<connection::Connection>>,
+    end: CancellationToken,
+    debug: bool,
+    owner: Option<services::Owner>,
+) -> Result<(), String> {
+    tonic::transport::Server::builder()
+        .add_service(
+            ProviderServer::new(service)
+                .max_decoding_message_size(LARGEST)
+                .max_encoding_message_size(LARGEST),
+        )
+        .add_service(GrpcControllerServer::new(services::Controller::new(end.clone(), debug)))
+        .add_service(GrpcStdioServer::new(services::Stdio::new(end.clone(), owner)))
+        .add_service(GrpcBrokerServer::new(services::Broker::new(end.clone())))
+        .add_service(HealthServer::new(services::Ready))
+        .serve_with_incoming_shutdown(incoming, end.cancelled_owned())
+        .await
+        .map_err(|error| format!("serving ended: {error}"))
 }
 
 /// Ends us where the core goes before it ever spoke to us; later its streams tell.
