@@ -6,6 +6,7 @@ mod governed;
 mod inventory;
 mod moved;
 mod promises;
+mod real_core;
 mod slots;
 mod world;
 

@@ -25,7 +25,10 @@ use operations::{Connections, Context, Custody, Problem, RulesGate, Run};
 use policy::Rules;
 use secrets::{MemorySink, Sink};
 use serde_json::{Value, json};
-use tfplugin::mini_core::{MiniCore, State};
+use tfplugin::{
+    erased::AnyProvider,
+    mini_core::{MiniCore, State},
+};
 
 /// Time that passes only when a test says so.
 #[derive(Debug)]
@@ -267,6 +270,13 @@ impl World {
 
     /// A run of its own, as each `terraform` is: another process, with another id.
     pub(crate) async fn run(&self) -> MiniCore {
+        let core = MiniCore::within(self.provider()).await.unwrap();
+        core.configure(json!({})).await.unwrap();
+        core
+    }
+
+    /// The provider of one run.
+    pub(crate) fn provider(&self) -> impl AnyProvider + use<> {
         let run = self.runs.fetch_add(1, Ordering::SeqCst);
         let wired = Wired {
             connector: Arc::new(Dressed(self.fake.clone())),
@@ -294,9 +304,7 @@ impl World {
             read_only: false,
             notices: Default::default(),
         };
-        let core = MiniCore::within(provider::provider_over(context)).await.unwrap();
-        core.configure(json!({})).await.unwrap();
-        core
+        provider::provider_over(context)
     }
 
     /// Somebody's hand on the integration.
