@@ -526,7 +526,7 @@ impl AppRole {
         Ok((mounts.into_iter().map(bare).collect(), all))
     }
 
-    async fn accessor_of(&self, mount: &str) -> Result<String> {
+    pub(crate) async fn accessor_of(&self, mount: &str) -> Result<String> {
         if let Some(known) = locked(&self.mount_accessors).get(mount) {
             return Ok(known.clone());
         }
@@ -1391,7 +1391,15 @@ impl Connector for AppRole {
             policy.as_ref().and_then(|(_, policy)| record_of(policy)).is_some_and(|record| {
                 record.unfinished && record.realm.is_some() && record.realm == new.record.realm
             });
-        if !resumes && (policy.is_some() || self.role(&place, false).await?.is_some()) {
+        let there = match self.role(&place, false).await {
+            // The path itself is unknown: the mount is missing, and that is what to mend.
+            Err(error) if error.refusal() == Some(Refusal::NotFound) => {
+                self.accessor_of(&place.mount).await?;
+                return Err(error);
+            }
+            there => there?.is_some(),
+        };
+        if !resumes && (policy.is_some() || there) {
             return Err(exists(&what));
         }
         let started = Record { unfinished: true, ..new.record.clone() };

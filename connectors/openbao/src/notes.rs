@@ -80,6 +80,9 @@ impl AppRole {
             ),
             Err(error) => notes.push(format!("Whether policies have compare-and-set cannot be told: {error}.")),
         }
+        if let Err(error) = self.accessor_of(MOUNT).await {
+            notes.push(format!("{error}. Integrations can be made once it is there."));
+        }
         match self.missing().await {
             Ok(missing) => notes.extend(missing),
             Err(error) => notes.push(format!("What our own token may do cannot be told: {error}.")),
