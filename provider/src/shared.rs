@@ -48,6 +48,19 @@ impl Shared {
         }
     }
 
+    /// What a plan judges by; nothing where the configuration becomes known only during apply.
+    ///
+    /// # Errors
+    ///
+    /// There is no configuration, which no apply will change.
+    pub(crate) fn context_for_plan(&self) -> Result<Option<Context>, Problem> {
+        match self.state() {
+            State::Ready(context) => Ok(Some(context)),
+            State::Missing(problem) if problem.code == "E-CONFIG-MISSING" => Err(problem),
+            _ => Ok(None),
+        }
+    }
+
     /// What deeds need, where it is there: a plan judges by it and plans no value by it.
     pub(crate) fn context_if_ready(&self) -> Option<Context> {
         match self.state() {

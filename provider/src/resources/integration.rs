@@ -541,7 +541,6 @@ impl Resource for Integration {
 
     async fn plan(&self, plan: &mut Plan<IntegrationModel>) {
         let rules = self.shared.rules();
-        let context = self.shared.context_if_ready();
         if plan.planned.is_none() {
             if let Some(prior) = &plan.prior {
                 plan.diagnostics.warning(
@@ -557,6 +556,16 @@ impl Resource for Integration {
             return;
         }
         let mut told = Diagnostics::new();
+        let context = match self.shared.context_for_plan() {
+            Ok(context) => context,
+            Err(problem) => {
+                // What needs no connection needs no configuration either.
+                if plan.config.as_ref().is_some_and(|one| !one.connection_name.is_null()) {
+                    told.push(error(&problem.at(&["connection_name"])));
+                }
+                None
+            }
+        };
         let mut replace = Vec::new();
         if plan.prior.is_none() && Applied::is_in(&plan.prior_private) {
             // No plan is asked for the delete half of a replacement, so this half speaks for both.
