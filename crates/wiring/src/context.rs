@@ -206,6 +206,14 @@ impl Loaded {
         })
     }
 
+    /// Where the ledger's file is, or will be; `None` if the ledger is kept in no file.
+    pub fn ledger_file(&self) -> Option<PathBuf> {
+        match &self.config.ledger {
+            LedgerConfig::None => None,
+            LedgerConfig::Sqlite(path) => Some(self.folder.join(path)),
+        }
+    }
+
     /// Puts what is sound of a damaged ledger into a new file in its place; `None` if the ledger is
     /// kept in no file.
     ///

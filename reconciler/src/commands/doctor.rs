@@ -264,7 +264,14 @@ async fn rest(loaded: &Loaded, context: &Context) -> Vec<Look> {
         Ok(_) => looks.push(look("policy", Health::Weak, "none: the defaults hold")),
         Err(problem) => looks.push(bad("policy", &problem)),
     }
-    looks.push(about_ledger(&*context.ledger).await);
+    looks.push(match loaded.ledger_file().filter(|path| !path.exists()) {
+        Some(path) => look(
+            "ledger",
+            Health::Weak,
+            format!("{} is not there yet: the first apply makes it", path.display()),
+        ),
+        None => about_ledger(&*context.ledger).await,
+    });
     if loaded.config.demo {
         looks.push(look(
             "demo",
