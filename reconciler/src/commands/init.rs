@@ -187,6 +187,13 @@ impl Connection {
         let name = ask(flags.name.1, flags.name.0, "the connection's name", Some(usual.name))?;
         let about = format!("its {}", place_of(platform));
         let place = ask(flags.place.1, flags.place.0, &about, usual.place)?;
+        if place_of(platform) == "address"
+            && !["https://", "http://"].iter().any(|scheme| place.starts_with(scheme))
+        {
+            return Err(Problem::new("E-INIT-ADDRESS", "This is no address")
+                .detail(format!("{place:?} does not begin with https:// or http://."))
+                .next(format!("pass the whole address to {}", flags.place.0)));
+        }
         let about = "the environment variable that holds our credential for it";
         let variable = usual
             .variable
@@ -399,6 +406,15 @@ mod tests {
                 Init::augment_args(clap::Command::new("init")).try_get_matches_from(words);
             Init::from_arg_matches(&matches.unwrap()).unwrap().answers()
         };
+        let wrong = ask(&[
+            "--custody-platform",
+            "openbao",
+            "--custody-name",
+            "safe",
+            "--custody-address",
+            "bao.acme.example",
+        ]);
+        assert_eq!(wrong.err().unwrap().code, "E-INIT-ADDRESS");
         for (platform, place) in [("openbao", "https://bao.acme.example"), ("file", "/srv/nhi")] {
             let words = ["--custody-platform", platform, "--custody-name", "safe"];
             let more = [
