@@ -43,6 +43,33 @@ fn a_misspelled_connection_is_told_with_what_was_meant() {
 }
 
 #[test]
+fn without_a_configuration_an_integration_is_refused_at_plan() {
+    in_world(BASE, |world| {
+        std::fs::remove_file(world.folder.join("nhi.hcl")).map_err(|error| error.to_string())?;
+        let said = world.plan()?.expect(1)?;
+        holds(said.contains("E-CONFIG-MISSING") && said.contains("nhi init"), "the code", &said)
+    });
+}
+
+#[test]
+fn a_server_without_its_mount_is_told_with_the_command_that_makes_it() {
+    in_world(BASE, |world| {
+        world.bao.ask("DELETE", "/v1/sys/auth/approle", None)?;
+        let remedy = "bao auth enable -path=approle approle";
+        for said in [
+            world.nhi(&["doctor"])?.expect(0)?,
+            world.terraform(&["apply", "-auto-approve"])?.expect(1)?,
+        ] {
+            let flat = said.replace('│', " ").split_whitespace().collect::<Vec<_>>().join(" ");
+            holds(flat.contains(remedy), "the remedy", &said)?;
+        }
+        world.bao.post("/v1/sys/auth/approle", json!({ "type": "approle" }))?;
+        world.apply()?;
+        Ok(())
+    });
+}
+
+#[test]
 fn a_misspelled_scope_is_told_at_validate() {
     in_world(&BASE.replace("*:read", "*:raed"), |world| {
         let said = world.plan()?.expect(1)?;
