@@ -99,6 +99,7 @@ fn deleting_the_ledger_loses_history_and_nothing_else() {
             let _ = std::fs::remove_file(world.folder.join(name));
         }
         world.plan_is_empty()?;
-        world.nhi(&["ledger", "verify"])?.expect(0).map(|_| ())
+        let said = world.nhi(&["ledger", "verify"])?.expect(1)?;
+        holds(said.contains("E-LEDGER-MISSING"), "that it is gone is told", &said)
     });
 }
