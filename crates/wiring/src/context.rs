@@ -192,22 +192,22 @@ impl Loaded {
     ///
     /// None today; a place may become unusable by its form.
     pub fn ledger(&self, read_only: bool) -> Result<Arc<dyn Ledger>, Problem> {
-        Ok(match &self.config.ledger {
-            LedgerConfig::None => Arc::new(NullLedger),
-            LedgerConfig::Sqlite(path) => {
-                let path = self.folder.join(path);
-                let realm = self.config.realm.as_ref().map(|realm| realm.id.as_str());
-                if read_only {
-                    Arc::new(SqliteLedger::open_read_only(path, realm))
-                } else {
-                    Arc::new(SqliteLedger::open(path, realm))
-                }
-            }
+        let Some(path) = self.ledger_file() else { return Ok(Arc::new(NullLedger)) };
+        let realm = self.config.realm.as_ref().map(|realm| realm.id.as_str());
+        Ok(if read_only {
+            Arc::new(SqliteLedger::open_read_only(path, realm))
+        } else {
+            Arc::new(SqliteLedger::open(path, realm))
         })
     }
 
+    /// Where the ledger's file should be, if there is none.
+    pub fn missing_ledger(&self) -> Option<PathBuf> {
+        self.ledger_file().filter(|path| !path.exists())
+    }
+
     /// Where the ledger's file is, or will be; `None` if the ledger is kept in no file.
-    pub fn ledger_file(&self) -> Option<PathBuf> {
+    fn ledger_file(&self) -> Option<PathBuf> {
         match &self.config.ledger {
             LedgerConfig::None => None,
             LedgerConfig::Sqlite(path) => Some(self.folder.join(path)),
@@ -221,8 +221,7 @@ impl Loaded {
     ///
     /// Nothing could be saved, or the file may not be changed. Then it is as it was.
     pub fn salvage(&self, program: &str) -> Result<Option<Salvaged>, Problem> {
-        let LedgerConfig::Sqlite(path) = &self.config.ledger else { return Ok(None) };
-        let path = self.folder.join(path);
+        let Some(path) = self.ledger_file() else { return Ok(None) };
         if self.config.read_only {
             let why = "this configuration is read-only".to_owned();
             let place = path.display().to_string();

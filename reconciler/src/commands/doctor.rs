@@ -264,7 +264,7 @@ async fn rest(loaded: &Loaded, context: &Context) -> Vec<Look> {
         Ok(_) => looks.push(look("policy", Health::Weak, "none: the defaults hold")),
         Err(problem) => looks.push(bad("policy", &problem)),
     }
-    looks.push(match loaded.ledger_file().filter(|path| !path.exists()) {
+    looks.push(match loaded.missing_ledger() {
         Some(path) => look(
             "ledger",
             Health::Weak,

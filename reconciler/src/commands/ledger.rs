@@ -95,7 +95,7 @@ impl Ledger {
             Ledger::Salvage(_) => salvage(&loaded, &*ledger, output).await,
             Ledger::Show(show) => show.run(&*ledger, output).await,
             Ledger::Verify(verify) => {
-                if let Some(path) = loaded.ledger_file().filter(|path| !path.exists()) {
+                if let Some(path) = loaded.missing_ledger() {
                     return Err(Problem::new("E-LEDGER-MISSING", "There is no ledger to verify")
                         .detail(format!("{} is not there.", path.display()))
                         .next("bring it back from where it is kept; if nothing was ever done here, the first apply makes it"));
