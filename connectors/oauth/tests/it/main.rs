@@ -103,6 +103,13 @@ async fn client(host: &Host, name: &str) -> (Arc<dyn Connector>, ObjectRef) {
     (connector, ObjectRef { kind: KIND.into(), key: made.key, vendor_id, name: name.into() })
 }
 
+/// Lets a client do something, so that it can sign in.
+async fn give_a_scope(connector: &Arc<dyn Connector>, object: &ObjectRef) {
+    let scopes = [domain::GrantedScope::standing(Scope::canonical("tickets:read"))].into();
+    let change = Change { scopes: Some(scopes), ..Change::default() };
+    connector.modify(object, &change).await.unwrap();
+}
+
 #[tokio::test]
 async fn the_registration_token_survives_a_keyring_that_fails_for_a_while() {
     let host = Host::start();
@@ -117,9 +124,7 @@ async fn the_registration_token_survives_a_keyring_that_fails_for_a_while() {
         Fault::AnswerLost,
         Fault::Refused,
     ]);
-    let scopes = [domain::GrantedScope::standing(Scope::canonical("tickets:read"))].into();
-    let change = Change { scopes: Some(scopes), ..Change::default() };
-    connector.modify(&object, &change).await.unwrap();
+    give_a_scope(&connector, &object).await;
     let again = host.connect(&|transport| transport).await;
     assert!(
         again.read(&object, Want::DEED).await.unwrap().is_some(),
@@ -189,9 +194,7 @@ async fn a_client_that_may_only_send_people_to_sign_in_still_has_its_credential_
     let made = connector.create(&new).await.unwrap();
     let vendor_id = Some(made.vendor_id);
     let object = ObjectRef { kind: KIND.into(), key: made.key, vendor_id, name: "portal".into() };
-    let scopes = [domain::GrantedScope::standing(Scope::canonical("tickets:read"))].into();
-    let change = Change { scopes: Some(scopes), ..Change::default() };
-    connector.modify(&object, &change).await.unwrap();
+    give_a_scope(&connector, &object).await;
     let settings = Settings::default();
     let of = "oauth_private_key";
     let key = connector.choose_secret(of, &settings, "nhi1-x").unwrap();
@@ -215,9 +218,7 @@ async fn a_client_that_may_only_send_people_to_sign_in_still_has_its_credential_
 async fn keys_of_every_algorithm_sign_in_beside_each_other() {
     let host = Host::start();
     let (connector, object) = client(&host, "algorithms").await;
-    let scopes = [domain::GrantedScope::standing(Scope::canonical("tickets:read"))].into();
-    let change = Change { scopes: Some(scopes), ..Change::default() };
-    connector.modify(&object, &change).await.unwrap();
+    give_a_scope(&connector, &object).await;
     let of = "oauth_private_key";
     let mut before: Option<(domain::Secret, String)> = None;
     for algorithm in ["ES256", "ES384", "EdDSA"] {
@@ -253,9 +254,7 @@ async fn keys_of_every_algorithm_sign_in_beside_each_other() {
 async fn the_way_in_which_a_secret_is_sent_changes_and_the_secret_stays() {
     let host = Host::start();
     let (connector, object) = client(&host, "ways").await;
-    let scopes = [domain::GrantedScope::standing(Scope::canonical("tickets:read"))].into();
-    let change = Change { scopes: Some(scopes), ..Change::default() };
-    connector.modify(&object, &change).await.unwrap();
+    give_a_scope(&connector, &object).await;
     let of = "oauth_client_secret";
     let method = |text: &str| Settings::default().with("method", Setting::Text(text.into()));
     let settings = method("client_secret_post");
@@ -301,9 +300,7 @@ async fn tokens_live_as_long_as_declared_where_the_server_takes_it() {
     assert_eq!(made.settings.text("token_lifetime"), Some("2m"));
     let vendor_id = Some(made.vendor_id);
     let object = ObjectRef { kind: KIND.into(), key: made.key, vendor_id, name: "short".into() };
-    let scopes = [domain::GrantedScope::standing(Scope::canonical("tickets:read"))].into();
-    let change = Change { scopes: Some(scopes), ..Change::default() };
-    connector.modify(&object, &change).await.unwrap();
+    give_a_scope(&connector, &object).await;
     let settings = Settings::default();
     let request = IssueRequest {
         credential_type: "oauth_client_secret",
