@@ -1,9 +1,9 @@
 //! Readers of one connection share one listing: a plan asks for the same page once.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -19,13 +19,31 @@ const KEPT: Duration = Duration::from_secs(60);
 /// through the same connection ends all sharing: what follows it must see it.
 pub struct Coalesce {
     inner: Arc<dyn Transport>,
-    kept: Mutex<HashMap<String, Kept>>,
+    kept: Mutex<Kept>,
 }
 
-#[derive(Clone)]
+/// One answer, or the wait for it.
+type Shared = Arc<OnceCell<Arc<Answer>>>;
+
+#[derive(Default)]
 struct Kept {
-    begun: Instant,
-    answer: Arc<OnceCell<Arc<Answer>>>,
+    answers: HashMap<Arc<str>, Shared>,
+    /// Oldest first, so that to let go of what is over costs no look at all the rest.
+    ages: VecDeque<(Instant, Arc<str>, Shared)>,
+}
+
+impl Kept {
+    fn let_go(&mut self, now: Instant) {
+        while let Some((begun, key, answer)) = self.ages.front() {
+            if now.duration_since(*begun) < KEPT {
+                break;
+            }
+            if self.answers.get(key).is_some_and(|one| Arc::ptr_eq(one, answer)) {
+                self.answers.remove(key);
+            }
+            self.ages.pop_front();
+        }
+    }
 }
 
 impl Coalesce {
@@ -34,24 +52,32 @@ impl Coalesce {
         Coalesce { inner, kept: Mutex::default() }
     }
 
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn clear(&self) {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        *self.kept() = Kept::default();
     }
 
     /// Forgets one answer, unless another has taken its place.
-    fn forget(&self, key: &str, answer: &Arc<OnceCell<Arc<Answer>>>) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.get(key).is_some_and(|one| Arc::ptr_eq(&one.answer, answer)) {
-            kept.remove(key);
+    fn forget(&self, key: &str, answer: &Shared) {
+        let mut kept = self.kept();
+        if kept.answers.get(key).is_some_and(|one| Arc::ptr_eq(one, answer)) {
+            kept.answers.remove(key);
         }
     }
 
-    fn entry(&self, key: String) -> Kept {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.retain(|_, one| one.begun.elapsed() < KEPT);
-        kept.entry(key)
-            .or_insert_with(|| Kept { begun: Instant::now(), answer: Arc::default() })
-            .clone()
+    fn entry(&self, key: &str) -> Shared {
+        let (now, mut kept) = (Instant::now(), self.kept());
+        kept.let_go(now);
+        if let Some(answer) = kept.answers.get(key) {
+            return answer.clone();
+        }
+        let (key, answer) = (Arc::<str>::from(key), Shared::default());
+        kept.ages.push_back((now, key.clone(), answer.clone()));
+        kept.answers.insert(key, answer.clone());
+        answer
     }
 }
 
@@ -96,13 +122,12 @@ impl Transport for Coalesce {
             return self.inner.send(request).await;
         }
         let key = key(&request);
-        let kept = self.entry(key.clone());
-        let answer = kept
-            .answer
+        let shared = self.entry(&key);
+        let answer = shared
             .get_or_try_init(|| async { self.inner.send(request).await.map(Arc::new) })
             .await?;
         if passes(answer.status) {
-            self.forget(&key, &kept.answer);
+            self.forget(&key, &shared);
         }
         Ok(copy(answer))
     }
