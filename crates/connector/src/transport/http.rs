@@ -18,6 +18,10 @@ use zeroize::Zeroizing;
 use super::{Answer, Request, Transport, TransportError};
 use crate::Outcome;
 
+/// What is read of an answer's headers. Shared answers stay for a while: what nobody reads would be
+/// most of what they weigh.
+const HEADERS: [&str; 1] = ["retry-after"];
+
 /// The largest answer that is read.
 const LARGEST: usize = 16 << 20;
 
@@ -162,12 +166,9 @@ impl Transport for HttpTransport {
         }
         let mut answer = sent.send().await.map_err(|error| failed(&error))?;
         let status = answer.status().as_u16();
-        let headers = answer
-            .headers()
-            .iter()
-            .filter_map(|(name, value)| {
-                Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
-            })
+        let headers = HEADERS
+            .into_iter()
+            .filter_map(|name| Some((name, answer.headers().get(name)?.to_str().ok()?.to_owned())))
             .collect();
         let expected = answer.content_length().and_then(|length| usize::try_from(length).ok());
         let mut body = Zeroizing::new(Vec::with_capacity(expected.unwrap_or(0).min(LARGEST)));

@@ -117,8 +117,8 @@ pub struct Body {
 pub struct Answer {
     /// The status.
     pub status: u16,
-    /// Headers, names in lower case.
-    pub headers: Vec<(String, String)>,
+    /// The headers that any client of ours reads, names in lower case.
+    pub headers: Vec<(&'static str, String)>,
     /// The body, wiped when its last holder is dropped; it may carry live secrets. Readers of one
     /// listing hold the same bytes: whoever has parsed them once need not do it again.
     pub body: Arc<Zeroizing<Vec<u8>>>,
@@ -183,7 +183,7 @@ impl Request {
 impl Answer {
     /// A header's text, by its lower-case name.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(have, _)| have == name).map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(have, _)| *have == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -240,7 +240,7 @@ mod tests {
             let mut script = self.0.lock().unwrap();
             let status = if script.len() > 1 { script.remove(0) } else { script[0] };
             let headers = match status {
-                429 => vec![("retry-after".to_owned(), "1".to_owned())],
+                429 => vec![("retry-after", "1".to_owned())],
                 _ => Vec::new(),
             };
             let body = Arc::new(Zeroizing::new(b"verysecret-answer".to_vec()));
@@ -374,7 +374,7 @@ mod tests {
     fn patience_is_read_in_seconds_and_as_a_date_and_has_an_end() {
         let now: Timestamp = "2026-11-22T09:00:00Z".parse().unwrap();
         let wait = |text: &str| {
-            let headers = vec![("retry-after".to_owned(), text.to_owned())];
+            let headers = vec![("retry-after", text.to_owned())];
             retry_after(&Answer { status: 429, headers, body: Arc::default() }, now)
         };
         assert_eq!(wait("7"), Some(Duration::from_secs(7)));
