@@ -16,7 +16,7 @@ use secrets::{
     Document, Expect, Exposed, Look, Mirror, Result, Sink, SinkCapabilities, SinkError, Stored,
     Version, segments,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::api::{
@@ -210,21 +210,39 @@ fn is_gone(version: &KvVersionInfo, now: Timestamp) -> bool {
     version.destroyed || version.deletion_time.is_some_and(|at| at <= now)
 }
 
-fn look_of(metadata: &KvMetadata, now: Timestamp) -> Option<Look> {
-    let number = metadata.current_version;
-    if number == 0 {
-        return None;
-    }
-    let version = metadata.versions.get(&number.to_string());
-    Some(Look {
-        version: Version {
+/// What a look needs of a key's metadata. A listing turns each key into this while it is read, and
+/// never holds the metadata of all.
+#[derive(Debug, Deserialize)]
+#[serde(from = "KvMetadata")]
+struct Current {
+    number: u64,
+    begun_at: Option<Timestamp>,
+    version: Option<KvVersionInfo>,
+    mirror: Mirror,
+}
+
+impl From<KvMetadata> for Current {
+    fn from(mut metadata: KvMetadata) -> Self {
+        let number = metadata.current_version;
+        Current {
             number,
-            created_at: version.and_then(|version| version.created_time),
             begun_at: metadata.created_time,
-        },
-        mirror: unfold(&metadata.custom_metadata),
-        deleted: version.is_none_or(|version| is_gone(version, now)),
-    })
+            version: metadata.versions.remove(&number.to_string()),
+            mirror: unfold(&metadata.custom_metadata),
+        }
+    }
+}
+
+impl Current {
+    fn look(self, now: Timestamp) -> Option<Look> {
+        let Current { number, begun_at, version, mirror } = self;
+        let created_at = version.as_ref().and_then(|version| version.created_time);
+        (number > 0).then(|| Look {
+            version: Version { number, created_at, begun_at },
+            mirror,
+            deleted: version.is_none_or(|version| is_gone(&version, now)),
+        })
+    }
 }
 
 /// Our mirror out of `custom_metadata`: our keys, their pieces put together.
@@ -321,7 +339,8 @@ impl Sink for Kv {
 
     async fn look(&self, path: &str) -> Result<Option<Look>> {
         let place = self.place(path).await?;
-        Ok(self.metadata(&place).await?.as_ref().and_then(|found| look_of(found, self.clock.now())))
+        let found = self.metadata(&place).await?.map(Current::from);
+        Ok(found.and_then(|found| found.look(self.clock.now())))
     }
 
     async fn look_all(&self, folder: &str) -> Result<BTreeMap<String, Look>> {
@@ -343,9 +362,9 @@ impl Sink for Kv {
         let what = request.what();
         let answer = self.api.send(request).await.map_err(fail)?;
         let now = self.clock.now();
-        let looks = |infos: BTreeMap<String, KvMetadata>| {
-            let documents = infos.into_iter().filter(|(name, _)| !name.ends_with('/'));
-            documents.filter_map(|(name, info)| Some((name, look_of(&info, now)?))).collect()
+        let looks = |found: Vec<(String, Option<Current>)>| -> BTreeMap<String, Look> {
+            let documents = found.into_iter().filter(|(name, _)| !name.ends_with('/'));
+            documents.filter_map(|(name, found)| Some((name, found?.look(now)?))).collect()
         };
         // Only what is no success is read for what it says: a listing may be long.
         let said = if answer.status == 200 { Said::Other } else { Said::read(&answer.body) };
@@ -357,11 +376,8 @@ impl Sink for Kv {
                 {
                     return Ok(looks);
                 }
-                let listed: Detailed<Option<KvMetadata>> =
-                    data(&what, &answer.body).map_err(fail)?;
-                let infos = listed.key_info.into_iter();
-                let infos = infos.filter_map(|(name, info)| Some((name, info?))).collect();
-                let looks: Arc<BTreeMap<String, Look>> = Arc::new(looks(infos));
+                let listed: Detailed<Option<Current>> = data(&what, &answer.body).map_err(fail)?;
+                let looks = Arc::new(looks(listed.key_info.into_iter().collect()));
                 lock(&self.parsed).insert(place.whole.clone(), (answer.body, looks.clone()));
                 return Ok(looks);
             }
@@ -377,7 +393,7 @@ impl Sink for Kv {
         };
         let names = self.api.maybe::<Keys>(request).await.map_err(fail)?.map(|keys| keys.keys);
         let names = names.unwrap_or_default().into_iter().filter(|name| !name.ends_with('/'));
-        let infos: Vec<_> = stream::iter(names)
+        let found: Vec<_> = stream::iter(names)
             .map(|name| {
                 let below = match place.rest.as_str() {
                     "" => name.clone(),
@@ -388,14 +404,14 @@ impl Sink for Kv {
                     whole: format!("{}/{below}", place.mount),
                     rest: below,
                 };
-                async move { Ok::<_, SinkError>((name, self.metadata(&place).await?)) }
+                async move {
+                    Ok::<_, SinkError>((name, self.metadata(&place).await?.map(Current::from)))
+                }
             })
             .buffer_unordered(8)
             .try_collect()
             .await?;
-        Ok(Arc::new(looks(
-            infos.into_iter().filter_map(|(name, info)| Some((name, info?))).collect(),
-        )))
+        Ok(Arc::new(looks(found)))
     }
 
     async fn write(&self, path: &str, document: &Document, expect: Expect) -> Result<Version> {
