@@ -44,7 +44,8 @@ impl Shared {
             State::Ready(context) => Ok(context),
             State::Missing(problem) => Err(problem),
             State::Unconfigured => Err(Problem::new("E-CONFIG", "The provider is not configured")
-                .detail("The core asked for something that needs a connection before it configured one.")),
+                .detail("The core asked for something that needs a connection before it configured one.")
+                .next("report it, with the plan: this is a fault of the core or the provider")),
         }
     }
 
@@ -70,7 +71,7 @@ impl Shared {
     }
 
     /// The rules, as far as they are known.
-    pub(crate) fn rules(&self) -> Rules {
-        self.context_if_ready().map_or_else(Rules::default, |context| (*context.rules).clone())
+    pub(crate) fn rules(&self) -> Arc<Rules> {
+        self.context_if_ready().map(|context| context.rules).unwrap_or_default()
     }
 }
