@@ -61,7 +61,7 @@ struct Sample {
 
 fn sample(schema: &Schema, text: &str) -> Result<Sample, Box<dyn Error>> {
     let kept: Json = serde_json::from_str(text)?;
-    let ty = schema.ty();
+    let ty = schema.ty().clone();
     let value = state::decode_state(&kept["attributes"], schema)?;
     let packed = msgpack::encode(&value, &ty)?;
     let text = state::encode(&value, &ty)?.to_string().into_bytes();
@@ -189,7 +189,7 @@ fn middle(mut took: Vec<Duration>) -> Duration {
 async fn plan(core: &MiniCore, kind: &str, config: &Json) -> Result<Duration, Box<dyn Error>> {
     let made = core.create(kind, config.clone()).await?;
     let schema = core.schema(kind).ok_or("no such resource")?;
-    let ty = schema.ty();
+    let ty = schema.ty().clone();
     let prior = state::decode_state(&made.json(), schema)?;
     let config = state::decode_state(config, schema)?;
     let proposed = laws::proposed_new(schema, &prior, &config);

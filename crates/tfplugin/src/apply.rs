@@ -194,7 +194,7 @@ fn finish<R: Resource>(
 /// its type is told, and all else is kept.
 fn fitting(value: Value, schema: &Schema, whose: &str, diagnostics: &mut Diagnostics) -> Value {
     let ty = schema.ty();
-    let Some((path, why)) = value.misfit(&ty) else { return value };
+    let Some((path, why)) = value.misfit(ty) else { return value };
     diagnostics.push(
         Diagnostic::error(
             "Value has the wrong type after apply",
@@ -205,7 +205,7 @@ fn fitting(value: Value, schema: &Schema, whose: &str, diagnostics: &mut Diagnos
         )
         .at(path),
     );
-    value.without_misfits(&ty)
+    value.without_misfits(ty)
 }
 
 /// The commonest slip of providers: `[]` was planned and the platform says nothing, or the other

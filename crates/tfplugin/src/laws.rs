@@ -350,7 +350,7 @@ pub fn check_plan(
         );
         return court.breaches;
     };
-    if !court.fits(planned, &schema.ty()) {
+    if !court.fits(planned, schema.ty()) {
         return court.breaches;
     }
     let empty = Object::new();
@@ -579,7 +579,7 @@ pub fn check_final_plan(schema: &Schema, approved: &Value, repeated: &Value) -> 
         );
         return court.breaches;
     }
-    if approved.is_null() || !court.fits(repeated, &schema.ty()) {
+    if approved.is_null() || !court.fits(repeated, schema.ty()) {
         return court.breaches;
     }
     let mut weighing = Weighing { law: Law::FinalPlanKeepsPlan, hidden: false, court };
@@ -710,7 +710,7 @@ fn hides(kind: &Kind) -> bool {
 /// The laws of whatever is stored: typed, known, nothing write-only.
 fn check_stored(schema: &Schema, state: &Value) -> Vec<Breach> {
     let mut court = Court::default();
-    if state.is_null() || !court.fits(state, &schema.ty()) {
+    if state.is_null() || !court.fits(state, schema.ty()) {
         return court.breaches;
     }
     for path in state.unknown_paths() {
@@ -786,7 +786,7 @@ pub fn check_identity(
     may_change: bool,
 ) -> Vec<Breach> {
     let mut court = Court::default();
-    if !court.fits(now, &schema.ty()) {
+    if !court.fits(now, schema.ty()) {
         return court.breaches;
     }
     if must_be_known {

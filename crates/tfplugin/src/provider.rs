@@ -156,6 +156,7 @@ pub(crate) fn schema_of<M: Model>(deprecated: Option<&str>) -> Schema {
         attributes: M::attributes(),
         description: M::description().to_owned(),
         deprecation: deprecated.map(str::to_owned),
+        ..Schema::default()
     }
 }
 

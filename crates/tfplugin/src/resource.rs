@@ -494,6 +494,7 @@ impl<R: Resource> Registration<R> {
             attributes: R::Model::attributes(),
             description: R::Model::description().to_owned(),
             deprecation: R::DEPRECATED.map(str::to_owned),
+            ..Schema::default()
         };
         Self { resource, schema, identity: None, import: None, upgrade: None, moves: None }
     }
@@ -519,7 +520,7 @@ impl<R: Resource> Registration<R> {
                 version: R::IDENTITY_VERSION,
                 attributes: <R::Identity as Model>::attributes(),
                 description: <R::Identity as Model>::description().to_owned(),
-                deprecation: None,
+                ..Schema::default()
             },
             of: |resource, state| model::to_value(&resource.identity(state)),
             upgrade: |resource, version, identity| {

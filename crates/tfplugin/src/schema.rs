@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::{Data, Diagnostic, Diagnostics, Path, Refinement, Type, Value};
 
@@ -21,6 +21,19 @@ pub struct Schema {
     pub description: String,
     /// What to use instead, when deprecated.
     pub deprecation: Option<String>,
+    /// The type of its objects, once somebody asked for it: every call of a core does.
+    pub(crate) ty: Implied,
+}
+
+/// What a schema's attributes imply. A copy of the schema is there to become another one, so it
+/// works it out afresh.
+#[derive(Debug, Default)]
+pub(crate) struct Implied(OnceLock<Type>);
+
+impl Clone for Implied {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 /// How a nested attribute holds its objects.
@@ -334,9 +347,9 @@ impl Schema {
         Self { attributes, ..Self::default() }
     }
 
-    /// The type of whole objects.
-    pub fn ty(&self) -> Type {
-        implied(&self.attributes)
+    /// The type of whole objects. It is worked out once: change attributes before, or a copy.
+    pub fn ty(&self) -> &Type {
+        self.ty.0.get_or_init(|| implied(&self.attributes))
     }
 
     /// The attribute of that name.

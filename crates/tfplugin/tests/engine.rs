@@ -488,7 +488,7 @@ async fn what_has_the_wrong_type_after_apply_is_named_and_costs_nothing_else() {
     let (thing, _, applied) = create(Slip::MistakesTypes, &config(&[])).await;
     let told = applied.diagnostics.to_string();
     assert!(told.contains("wrong type after apply"), "{told}");
-    assert_eq!(applied.state.misfit(&AnyResource::schema(&thing).ty()), None);
+    assert_eq!(applied.state.misfit(AnyResource::schema(&thing).ty()), None);
     assert_eq!(at(&applied.state, "id"), "thing/x".into());
     assert_eq!(at(&applied.state, "alpha_role"), Value::Null);
     assert_eq!(applied.private, b"stored");

@@ -353,7 +353,7 @@ proptest! {
         let (_, again) = engine(&schema, &config, &prior);
         prop_assert!(laws::check_final_plan(&schema, &planned, &again).is_empty());
 
-        let state = choices.fill(&planned, &schema.ty());
+        let state = choices.fill(&planned, schema.ty());
         let state = value::without_write_only(state, &schema.attributes);
         let breaches = laws::check_apply(&schema, &planned, &state);
         prop_assert!(breaches.is_empty(), "{:?}", breaches);
@@ -375,8 +375,8 @@ proptest! {
             Attribute::new("b", Type::String).computed(),
         ]);
         let ty = schema.ty();
-        let planned = choices.value(&ty, false);
-        let other = choices.value(&ty, false);
+        let planned = choices.value(ty, false);
+        let other = choices.value(ty, false);
         let breaches = laws::check_apply(&schema, &planned, &other);
         prop_assert_eq!(breaches.is_empty(), planned == other, "{:?} {:?}", planned, other);
     }
@@ -389,7 +389,7 @@ proptest! {
         let schema = Schema::new(choices.attributes(2, false, false));
         let config = Value::Object(choices.config(&schema.attributes, false));
         let (_, planned) = engine(&schema, &config, &Value::Null);
-        let state = choices.fill(&planned, &schema.ty());
+        let state = choices.fill(&planned, schema.ty());
         let state = value::without_write_only(state, &schema.attributes);
         prop_assert!(laws::check_apply(&schema, &planned, &state).is_empty());
         let mut all = Vec::new();

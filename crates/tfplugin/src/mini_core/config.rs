@@ -15,7 +15,7 @@ pub fn unknown() -> Json {
 
 /// A configuration: what is left out is null.
 pub(super) fn read(schema: &Schema, config: &Json) -> Result<Value, Refusal> {
-    let value = convert(config, &schema.ty(), &Path::root())?;
+    let value = convert(config, schema.ty(), &Path::root())?;
     check(&schema.attributes, &value, &Path::root())?;
     Ok(value)
 }

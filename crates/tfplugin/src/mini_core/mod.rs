@@ -292,7 +292,7 @@ impl MiniCore {
         let schema = &self.schemas.provider;
         let config = config::read(schema, &block)?;
         let mut client = self.client.clone();
-        let encoded = wire::encode(&config, &schema.ty())?;
+        let encoded = wire::encode(&config, schema.ty())?;
         let request = proto::validate_provider_config::Request { config: encoded.clone() };
         let answer = self.patiently(client.validate_provider_config(request)).await?;
         let mut told = wire::check(answer.diagnostics)?;

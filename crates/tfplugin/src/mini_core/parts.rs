@@ -48,7 +48,7 @@ impl MiniCore {
         let schema = known(self.schemas.data_sources.get(type_name), "data source", type_name)?;
         let (config, ty) = (config::read(schema, &block)?, schema.ty());
         let mut client = self.client.clone();
-        let encoded = wire::encode(&config, &ty)?;
+        let encoded = wire::encode(&config, ty)?;
         let request = proto::validate_data_resource_config::Request {
             type_name: type_name.to_owned(),
             config: encoded.clone(),
@@ -64,12 +64,12 @@ impl MiniCore {
         let answer = self.patiently(client.read_data_source(request)).await?;
         wire::check(answer.diagnostics)?;
         self.deferral(answer.deferred)?;
-        let state = wire::decode(answer.state, &ty)?;
+        let state = wire::decode(answer.state, ty)?;
         let breaches = laws::check_data(schema, &config, &state);
         if !breaches.is_empty() {
             return Err(Refusal::Broken(breaches));
         }
-        json::encode(&state, &ty).map_err(|wrong| Refusal::wire(wrong.to_string()))
+        json::encode(&state, ty).map_err(|wrong| Refusal::wire(wrong.to_string()))
     }
 
     /// Opens an ephemeral resource.
@@ -81,7 +81,7 @@ impl MiniCore {
             known(self.schemas.ephemerals.get(type_name), "ephemeral resource", type_name)?;
         let (config, ty) = (config::read(schema, &block)?, schema.ty());
         let mut client = self.client.clone();
-        let encoded = wire::encode(&config, &ty)?;
+        let encoded = wire::encode(&config, ty)?;
         let request = proto::validate_ephemeral_resource_config::Request {
             type_name: type_name.to_owned(),
             config: encoded.clone(),
@@ -96,7 +96,7 @@ impl MiniCore {
         let answer = self.patiently(client.open_ephemeral_resource(request)).await?;
         wire::check(answer.diagnostics)?;
         self.deferral(answer.deferred)?;
-        let value = wire::decode(answer.result, &ty)?;
+        let value = wire::decode(answer.result, ty)?;
         let breaches = laws::check_open(schema, &config, &value);
         if !breaches.is_empty() {
             return Err(Refusal::Broken(breaches));
@@ -202,7 +202,7 @@ impl MiniCore {
         let schema = known(self.schemas.lists.get(type_name), "list resource", type_name)?;
         let config = config::read(schema, &block)?;
         let mut client = self.client.clone();
-        let encoded = wire::encode(&config, &schema.ty())?;
+        let encoded = wire::encode(&config, schema.ty())?;
         let request = proto::validate_list_resource_config::Request {
             type_name: type_name.to_owned(),
             config: encoded.clone(),
@@ -225,7 +225,7 @@ impl MiniCore {
             wire::check(event.diagnostic)?;
             let Some(identity) = wire::decode_identity(event.identity, identity)? else { continue };
             let object = match event.resource_object {
-                Some(object) => Some(wire::decode(Some(object), &ty)?),
+                Some(object) => Some(wire::decode(Some(object), ty)?),
                 None if whole => {
                     return Err(Refusal::wire("a whole object was asked for and did not come"));
                 }
@@ -255,7 +255,7 @@ impl MiniCore {
         let schema = known(self.schemas.actions.get(action), "action", action)?;
         let config = config::read(schema, &block)?;
         let mut client = self.client.clone();
-        let encoded = wire::encode(&config, &schema.ty())?;
+        let encoded = wire::encode(&config, schema.ty())?;
         let request = proto::validate_action_config::Request {
             type_name: action.to_owned(),
             config: encoded.clone(),

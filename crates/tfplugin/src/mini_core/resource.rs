@@ -120,7 +120,7 @@ impl MiniCore {
     async fn judge(&self, type_name: &str, config: &Value) -> Result<Diagnostics, Refusal> {
         let request = proto::validate_resource_config::Request {
             type_name: type_name.to_owned(),
-            config: wire::encode(config, &self.resource_schema(type_name)?.ty())?,
+            config: wire::encode(config, self.resource_schema(type_name)?.ty())?,
             client_capabilities: self.wire_capabilities(),
         };
         let answer = self.patiently(self.client.clone().validate_resource_config(request)).await?;
@@ -277,9 +277,9 @@ impl MiniCore {
         let proposed = laws::proposed_new(schema, question.prior, question.config);
         let request = proto::plan_resource_change::Request {
             type_name: type_name.to_owned(),
-            prior_state: wire::encode(question.prior, &ty)?,
-            proposed_new_state: wire::encode(&proposed, &ty)?,
-            config: wire::encode(question.config, &ty)?,
+            prior_state: wire::encode(question.prior, ty)?,
+            proposed_new_state: wire::encode(&proposed, ty)?,
+            config: wire::encode(question.config, ty)?,
             prior_private: question.private.to_vec(),
             client_capabilities: self.wire_capabilities(),
             prior_identity: wire::encode_identity(question.identity, identity_schema)?,
@@ -291,7 +291,7 @@ impl MiniCore {
         if answer.legacy_type_system {
             return Err(Refusal::wire("the provider asks for the old type system's leniency"));
         }
-        let planned = wire::decode(answer.planned_state, &ty)?;
+        let planned = wire::decode(answer.planned_state, ty)?;
         let identity = wire::decode_identity(answer.planned_identity, identity_schema)?;
         let replace: Vec<Path> = answer.requires_replace.into_iter().map(wire::path).collect();
         lawful(laws::check_plan(schema, question.config, question.prior, &proposed, &planned))?;
@@ -380,9 +380,9 @@ impl MiniCore {
         let before = prior.map_or(&Value::Null, |prior| &prior.value);
         let request = proto::apply_resource_change::Request {
             type_name: type_name.to_owned(),
-            prior_state: wire::encode(before, &ty)?,
-            planned_state: wire::encode(&plan.planned, &ty)?,
-            config: wire::encode(&plan.config, &ty)?,
+            prior_state: wire::encode(before, ty)?,
+            planned_state: wire::encode(&plan.planned, ty)?,
+            config: wire::encode(&plan.config, ty)?,
             planned_private: plan.private.clone(),
             planned_identity: wire::encode_identity(plan.identity.as_ref(), identity_schema)?,
             ..proto::apply_resource_change::Request::default()
@@ -390,7 +390,7 @@ impl MiniCore {
         let answer = self.patiently(self.client.clone().apply_resource_change(request)).await?;
         let diagnostics = wire::diagnostics(answer.diagnostics);
         // Decoded even after an error, as cores do.
-        let value = wire::decode(answer.new_state, &ty)?;
+        let value = wire::decode(answer.new_state, ty)?;
         let identity = wire::decode_identity(answer.new_identity, identity_schema)?;
         let state = State {
             type_name: type_name.to_owned(),
@@ -398,7 +398,7 @@ impl MiniCore {
             private: answer.private,
             identity,
             tainted: false,
-            ty,
+            ty: ty.clone(),
             version: schema.version,
         };
         if diagnostics.has_errors() {
@@ -517,7 +517,7 @@ impl MiniCore {
         };
         let answer = self.patiently(self.client.clone().upgrade_resource_state(request)).await?;
         wire::check(answer.diagnostics)?;
-        let value = wire::decode(answer.upgraded_state, &schema.ty())?;
+        let value = wire::decode(answer.upgraded_state, schema.ty())?;
         lawful(laws::check_read(schema, &value))?;
         Ok(value)
     }
@@ -540,7 +540,7 @@ impl MiniCore {
             private: Vec::new(),
             identity: None,
             tainted: false,
-            ty: schema.ty(),
+            ty: schema.ty().clone(),
             version: schema.version,
         })
     }
@@ -646,7 +646,7 @@ impl MiniCore {
                 ));
             }
         };
-        let value = wire::decode(found.state, &ty)?;
+        let value = wire::decode(found.state, ty)?;
         lawful(laws::check_import(schema, &value))?;
         let state = State {
             type_name: type_name.to_owned(),
@@ -654,7 +654,7 @@ impl MiniCore {
             private: found.private,
             identity: wire::decode_identity(found.identity, identity_schema)?,
             tainted: false,
-            ty,
+            ty: ty.clone(),
             version: schema.version,
         };
         let given = identity.is_some();
@@ -701,7 +701,7 @@ impl MiniCore {
         };
         let answer = self.patiently(self.client.clone().move_resource_state(request)).await?;
         wire::check(answer.diagnostics)?;
-        let value = wire::decode(answer.target_state, &schema.ty())?;
+        let value = wire::decode(answer.target_state, schema.ty())?;
         lawful(laws::check_import(schema, &value))?;
         Ok(State {
             type_name: target.to_owned(),
@@ -709,7 +709,7 @@ impl MiniCore {
             private: answer.target_private,
             identity: wire::decode_identity(answer.target_identity, self.identity_schema(target))?,
             tainted: false,
-            ty: schema.ty(),
+            ty: schema.ty().clone(),
             version: schema.version,
         })
     }

@@ -35,7 +35,7 @@ pub(super) fn encode_identity(
     schema: Option<&Schema>,
 ) -> Result<Option<wire::ResourceIdentityData>, Refusal> {
     let (Some(identity), Some(schema)) = (identity, schema) else { return Ok(None) };
-    Ok(Some(wire::ResourceIdentityData { identity_data: encode(identity, &schema.ty())? }))
+    Ok(Some(wire::ResourceIdentityData { identity_data: encode(identity, schema.ty())? }))
 }
 
 /// An identity of the provider's. Cores crash on one for a type that has none.
@@ -51,7 +51,7 @@ pub(super) fn decode_identity(
             "an identity for a type that has no identity schema",
         )),
         (Some(data), Some(schema)) => {
-            let value = decode(data.identity_data, &schema.ty())?;
+            let value = decode(data.identity_data, schema.ty())?;
             Ok((!value.is_null()).then_some(value))
         }
     }
@@ -113,6 +113,7 @@ pub(super) fn schema(schema: wire::Schema) -> Result<Schema, Refusal> {
         attributes: attributes(block.attributes)?,
         description: block.description,
         deprecation: block.deprecated.then_some(block.deprecation_message),
+        ..Schema::default()
     })
 }
 

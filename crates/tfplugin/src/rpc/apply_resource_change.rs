@@ -10,9 +10,9 @@ pub(super) async fn call(service: Service, request: Request) -> Answered<Respons
     let (ty, identity) = (resource.schema().ty(), resource.identity_schema());
     let answer = resource
         .apply(ApplyRequest {
-            prior: convert::decode(request.prior_state, &ty)?,
-            planned: convert::decode(request.planned_state, &ty)?,
-            config: convert::decode(request.config, &ty)?,
+            prior: convert::decode(request.prior_state, ty)?,
+            planned: convert::decode(request.planned_state, ty)?,
+            config: convert::decode(request.config, ty)?,
             planned_private: request.planned_private,
             planned_identity: convert::decode_identity(request.planned_identity, identity)?,
             provider_meta: service.meta(request.provider_meta)?,
@@ -20,7 +20,7 @@ pub(super) async fn call(service: Service, request: Request) -> Answered<Respons
         })
         .await;
     Ok(Response {
-        new_state: convert::encode(&answer.state, &ty)?,
+        new_state: convert::encode(&answer.state, ty)?,
         private: answer.private,
         diagnostics: convert::diagnostics(&answer.diagnostics),
         legacy_type_system: false,

@@ -7,7 +7,7 @@ use crate::erased::ConfigureRequest;
 
 pub(super) async fn call(service: Service, request: Request) -> Answered<Response> {
     let provider = service.provider();
-    let config = convert::decode(request.config, &provider.schema().ty())?;
+    let config = convert::decode(request.config, provider.schema().ty())?;
     let mut call = service.call(request.client_capabilities);
     // Cores set it to true here in the apply walk, whatever they then allow.
     call.capabilities.deferral_allowed = false;

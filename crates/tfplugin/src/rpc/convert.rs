@@ -32,7 +32,7 @@ pub(super) fn decode_identity(
     schema: Option<&Schema>,
 ) -> Result<Option<Value>, Diagnostic> {
     let (Some(data), Some(schema)) = (data, schema) else { return Ok(None) };
-    let value = decode(data.identity_data, &schema.ty())?;
+    let value = decode(data.identity_data, schema.ty())?;
     Ok((!value.is_null()).then_some(value))
 }
 
@@ -42,7 +42,7 @@ pub(super) fn encode_identity(
     schema: Option<&Schema>,
 ) -> Result<Option<wire::ResourceIdentityData>, Diagnostic> {
     let (Some(identity), Some(schema)) = (identity, schema) else { return Ok(None) };
-    Ok(Some(wire::ResourceIdentityData { identity_data: encode(identity, &schema.ty())? }))
+    Ok(Some(wire::ResourceIdentityData { identity_data: encode(identity, schema.ty())? }))
 }
 
 /// The JSON of stored state.

@@ -32,7 +32,7 @@ pub(super) async fn call(service: Service, request: Request) -> Answered<Respons
     } else {
         vec![ImportedResource {
             type_name: request.type_name,
-            state: convert::encode(&answer.state, &resource.schema().ty())?,
+            state: convert::encode(&answer.state, resource.schema().ty())?,
             private: answer.private,
             identity: convert::encode_identity(answer.identity.as_ref(), identity)?,
         }]

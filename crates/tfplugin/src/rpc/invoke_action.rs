@@ -42,7 +42,7 @@ async fn invoke(
     wire: &mpsc::Sender<Result<Event, Status>>,
 ) -> Result<Diagnostics, Diagnostics> {
     let action = service.action(&request.action_type)?;
-    let config = convert::decode(request.config, &action.schema().ty())?;
+    let config = convert::decode(request.config, action.schema().ty())?;
     let (outlet, mut said) = Outlet::<String>::new(AHEAD);
     let call = service.call(request.client_capabilities);
     let busy = service.busy();

@@ -42,7 +42,7 @@ async fn list(
     let resource = service.resource(&request.type_name)?;
     let identity = resource.identity_schema();
     let ty = resource.schema().ty();
-    let config = convert::decode(request.config, &list.schema().ty())?;
+    let config = convert::decode(request.config, list.schema().ty())?;
     let limit = if request.limit > 0 { request.limit } else { 100 };
     let (outlet, mut found) = Outlet::<ListEvent>::new(AHEAD);
     let mut call = service.call(None);
@@ -77,7 +77,7 @@ async fn list(
             told.extend(laws::diagnostics(breaches));
         }
         let object = match (&event.object, request.include_resource_object) {
-            (Some(object), true) => convert::encode(object, &ty)?,
+            (Some(object), true) => convert::encode(object, ty)?,
             _ => None,
         };
         if event.identity.is_some() {

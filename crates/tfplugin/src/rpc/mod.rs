@@ -117,7 +117,7 @@ impl Service {
 
     fn meta(&self, value: Option<wire::DynamicValue>) -> Result<Value, Diagnostic> {
         match self.provider().meta_schema() {
-            Some(schema) => convert::decode(value, &schema.ty()),
+            Some(schema) => convert::decode(value, schema.ty()),
             None => Ok(Value::Null),
         }
     }

@@ -24,7 +24,7 @@ pub(super) async fn call(service: Service, request: Request) -> Answered<Respons
         })
         .await;
     Ok(Response {
-        target_state: convert::encode(&answer.state, &resource.schema().ty())?,
+        target_state: convert::encode(&answer.state, resource.schema().ty())?,
         diagnostics: convert::diagnostics(&answer.diagnostics),
         target_private: answer.private,
         target_identity: convert::encode_identity(

@@ -12,9 +12,9 @@ pub(super) async fn call(service: Service, request: Request) -> Answered<Respons
     let stores = call.capabilities.store_planned_private;
     let answer = resource
         .plan(PlanRequest {
-            prior: convert::decode(request.prior_state, &ty)?,
-            proposed: convert::decode(request.proposed_new_state, &ty)?,
-            config: convert::decode(request.config, &ty)?,
+            prior: convert::decode(request.prior_state, ty)?,
+            proposed: convert::decode(request.proposed_new_state, ty)?,
+            config: convert::decode(request.config, ty)?,
             prior_private: request.prior_private,
             planned_private: (stores && !request.planned_private.is_empty())
                 .then_some(request.planned_private),
@@ -24,7 +24,7 @@ pub(super) async fn call(service: Service, request: Request) -> Answered<Respons
         })
         .await;
     Ok(Response {
-        planned_state: convert::encode(&answer.planned, &ty)?,
+        planned_state: convert::encode(&answer.planned, ty)?,
         requires_replace: answer.requires_replace.iter().map(convert::path).collect(),
         planned_private: answer.private,
         diagnostics: convert::diagnostics(&answer.diagnostics),

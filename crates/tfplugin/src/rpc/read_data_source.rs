@@ -10,13 +10,13 @@ pub(super) async fn call(service: Service, request: Request) -> Answered<Respons
     let ty = source.schema().ty();
     let answer = source
         .read(DataRequest {
-            config: convert::decode(request.config, &ty)?,
+            config: convert::decode(request.config, ty)?,
             provider_meta: service.meta(request.provider_meta)?,
             call: service.call(request.client_capabilities),
         })
         .await;
     Ok(Response {
-        state: convert::encode(&answer.state, &ty)?,
+        state: convert::encode(&answer.state, ty)?,
         diagnostics: convert::diagnostics(&answer.diagnostics),
         deferred: convert::deferred(answer.deferred),
     })

@@ -10,7 +10,7 @@ pub(super) async fn call(service: Service, request: Request) -> Answered<Respons
     let (ty, identity) = (resource.schema().ty(), resource.identity_schema());
     let answer = resource
         .read(ReadRequest {
-            state: convert::decode(request.current_state, &ty)?,
+            state: convert::decode(request.current_state, ty)?,
             private: request.private,
             identity: convert::decode_identity(request.current_identity, identity)?,
             provider_meta: service.meta(request.provider_meta)?,
@@ -18,7 +18,7 @@ pub(super) async fn call(service: Service, request: Request) -> Answered<Respons
         })
         .await;
     Ok(Response {
-        new_state: convert::encode(&answer.state, &ty)?,
+        new_state: convert::encode(&answer.state, ty)?,
         diagnostics: convert::diagnostics(&answer.diagnostics),
         private: answer.private,
         deferred: convert::deferred(answer.deferred),

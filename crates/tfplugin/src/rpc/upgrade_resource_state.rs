@@ -9,7 +9,7 @@ pub(super) async fn call(service: Service, request: Request) -> Answered<Respons
     let state = convert::raw_json(request.raw_state)?;
     let answer = resource.upgrade(request.version, state, service.call(None)).await;
     Ok(Response {
-        upgraded_state: convert::encode(&answer.value, &resource.schema().ty())?,
+        upgraded_state: convert::encode(&answer.value, resource.schema().ty())?,
         diagnostics: convert::diagnostics(&answer.diagnostics),
     })
 }

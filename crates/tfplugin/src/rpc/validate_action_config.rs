@@ -6,7 +6,7 @@ use super::{Answered, Service, convert};
 
 pub(super) async fn call(service: Service, request: Request) -> Answered<Response> {
     let action = service.action(&request.type_name)?;
-    let config = convert::decode(request.config, &action.schema().ty())?;
+    let config = convert::decode(request.config, action.schema().ty())?;
     let mut call = service.call(None);
     // The message does not say it: every core that knows actions knows write-only attributes.
     call.capabilities.write_only_attributes_allowed = true;

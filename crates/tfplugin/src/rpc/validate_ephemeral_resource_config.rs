@@ -6,7 +6,7 @@ use super::{Answered, Service, convert};
 
 pub(super) async fn call(service: Service, request: Request) -> Answered<Response> {
     let ephemeral = service.ephemeral(&request.type_name)?;
-    let config = convert::decode(request.config, &ephemeral.schema().ty())?;
+    let config = convert::decode(request.config, ephemeral.schema().ty())?;
     let found = ephemeral.validate(config, service.call(None)).await;
     Ok(Response { diagnostics: convert::diagnostics(&found) })
 }

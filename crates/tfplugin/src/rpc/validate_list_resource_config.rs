@@ -6,7 +6,7 @@ use super::{Answered, Service, convert};
 
 pub(super) async fn call(service: Service, request: Request) -> Answered<Response> {
     let list = service.list(&request.type_name)?;
-    let config = convert::decode(request.config, &list.schema().ty())?;
+    let config = convert::decode(request.config, list.schema().ty())?;
     let found = list.validate(config, service.call(None)).await;
     Ok(Response { diagnostics: convert::diagnostics(&found) })
 }

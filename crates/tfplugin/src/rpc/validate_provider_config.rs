@@ -6,7 +6,7 @@ use super::{Answered, Service, convert};
 
 pub(super) async fn call(service: Service, request: Request) -> Answered<Response> {
     let provider = service.provider();
-    let config = convert::decode(request.config, &provider.schema().ty())?;
+    let config = convert::decode(request.config, provider.schema().ty())?;
     let found = provider.validate(config, service.call(None)).await;
     Ok(Response { diagnostics: convert::diagnostics(&found) })
 }

@@ -283,14 +283,14 @@ async fn a_configuration_is_written_for_an_object_that_exists() {
     let request = wire::generate_resource_config::Request {
         type_name: "sample_note".to_owned(),
         state: Some(wire::DynamicValue {
-            msgpack: tfplugin::msgpack::encode(&note.value, &ty).unwrap(),
+            msgpack: tfplugin::msgpack::encode(&note.value, ty).unwrap(),
             json: Vec::new(),
         }),
     };
     let answer = core.procedures().generate_resource_config(request).await.unwrap().into_inner();
     assert!(answer.diagnostics.is_empty(), "{:?}", answer.diagnostics);
-    let config = tfplugin::msgpack::decode(&answer.config.unwrap().msgpack, &ty).unwrap();
-    let config = tfplugin::json::encode(&config, &ty).unwrap();
+    let config = tfplugin::msgpack::decode(&answer.config.unwrap().msgpack, ty).unwrap();
+    let config = tfplugin::json::encode(&config, ty).unwrap();
     let expected = serde_json::json!({
         "id": null, "name": "one", "text": "hello", "size": null, "amount": null, "tags": ["a"],
         "labels": null, "parts": [{"text": "x", "weight": null}], "secret": null,
