@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use connector::{Field, FieldType};
 use operations::Problem;
 use tfplugin::{
-    Attribute, Diagnostics, Model, Nesting, Object, Path, Type, Value,
+    Attribute, Diagnostics, Model, Nesting, Object, Type, Value,
     model::Misread,
     provider::{Configure, Provider},
 };
@@ -51,12 +51,12 @@ impl Model for Block {
          each one is."
     }
 
-    fn read(from: &mut Object, _path: &Path) -> Result<Self, Misread> {
+    fn read(from: &Object) -> Result<Self, Misread> {
         let names: Vec<String> = attributes().into_iter().map(|one| one.name).collect();
         Ok(Block(
             names
                 .into_iter()
-                .filter_map(|name| Some((name.clone(), from.remove(&name)?)))
+                .filter_map(|name| Some((name.clone(), from.get(&name)?.clone())))
                 .collect(),
         ))
     }

@@ -78,8 +78,7 @@ fn expand(input: &DeriveInput) -> syn::Result<TokenStream> {
 
             #[allow(unused_variables)]
             fn read(
-                from: &mut ::tfplugin::Object,
-                path: &::tfplugin::Path,
+                from: &::tfplugin::Object,
             ) -> ::std::result::Result<Self, ::tfplugin::model::Misread> {
                 ::std::result::Result::Ok(Self { #(#reads)* })
             }
@@ -242,9 +241,9 @@ impl<'a> Part<'a> {
     fn read(&self) -> TokenStream {
         let (ident, ty, name) = (&self.field.ident, &self.field.ty, &self.name);
         if self.flatten {
-            quote!(#ident: <#ty as ::tfplugin::Model>::read(from, path)?,)
+            quote!(#ident: <#ty as ::tfplugin::Model>::read(from)?,)
         } else {
-            quote!(#ident: ::tfplugin::model::take(from, #name, path)?,)
+            quote!(#ident: ::tfplugin::model::take(from, #name)?,)
         }
     }
 

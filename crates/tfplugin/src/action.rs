@@ -70,7 +70,7 @@ impl<A: Action> AnyAction for ActionOf<A> {
 
     fn plan<'a>(&'a self, config: Value, call: Call) -> BoxFuture<'a, ActionPlan> {
         Box::pin(async move {
-            match model::from_value(whole(config, &self.schema)) {
+            match model::from_value(&whole(config, &self.schema)) {
                 Ok(config) => {
                     let mut answer = self.action.plan(&config, &call).await;
                     answer.deferred = Deferred::granted(
@@ -92,7 +92,7 @@ impl<A: Action> AnyAction for ActionOf<A> {
         call: Call,
     ) -> BoxFuture<'a, Diagnostics> {
         Box::pin(async move {
-            match model::from_value(whole(config, &self.schema)) {
+            match model::from_value(&whole(config, &self.schema)) {
                 Ok(config) => self.action.invoke(config, &progress, &call).await,
                 Err(wrong) => wrong.into(),
             }

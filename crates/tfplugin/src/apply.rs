@@ -31,8 +31,8 @@ async fn go<R: Resource>(
     response: &mut ApplyResponse,
 ) -> Result<(), Diagnostic> {
     let resource = &registration.resource;
-    let prior = model::from_nullable::<R::Model>(request.prior.clone())?;
-    let planned = model::from_nullable::<R::Model>(request.planned.clone())?;
+    let prior = model::from_nullable::<R::Model>(&request.prior)?;
+    let planned = model::from_nullable::<R::Model>(&request.planned)?;
     let (planned_private, planned_identity) =
         (request.planned_private.clone(), request.planned_identity.clone());
     let (provider_meta, call) = (request.provider_meta.clone(), request.call.clone());
@@ -52,7 +52,7 @@ async fn go<R: Resource>(
         }
         return Ok(());
     };
-    let config = model::from_nullable(request.config.clone())?.unwrap_or_else(|| planned.clone());
+    let config = model::from_nullable(&request.config)?.unwrap_or_else(|| planned.clone());
     let result = match prior {
         None => {
             let planned = planned.clone();
@@ -150,7 +150,7 @@ fn finish<R: Resource>(
     response.identity = match &registration.identity {
         Some(identities) if !response.state.is_null() => {
             let kept = request.planned_identity.clone().filter(|i| i.is_wholly_known());
-            match model::from_value::<R::Model>(response.state.clone()) {
+            match model::from_value::<R::Model>(&response.state) {
                 Ok(state) => {
                     let identity = fitting(
                         (identities.of)(&registration.resource, &state),

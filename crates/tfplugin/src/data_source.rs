@@ -92,7 +92,7 @@ impl<D: DataSource> AnyDataSource for DataSourceOf<D> {
         Box::pin(async move {
             let mut response = DataResponse::default();
             let config = whole(request.config.clone(), &self.schema);
-            let found = match model::from_value(config) {
+            let found = match model::from_value(&config) {
                 Ok(config) => self.source.read(config, &request.call).await,
                 Err(wrong) => Err(wrong.into()),
             };

@@ -455,7 +455,7 @@ mod tests {
     use crate::resource::{
         Create, Delete, Done, Failure, Import, ImportState, Read, Register, Resource, Update,
     };
-    use crate::{Diagnostics, Object, Path, model};
+    use crate::{Diagnostics, Object, model};
 
     /// A model by hand, so that this crate's own tests need no derive.
     #[derive(Clone)]
@@ -487,8 +487,8 @@ mod tests {
             "A thing.\n\nIt is there."
         }
 
-        fn read(from: &mut Object, _: &Path) -> Result<Self, model::Misread> {
-            Ok(Self(std::mem::take(from)))
+        fn read(from: &Object) -> Result<Self, model::Misread> {
+            Ok(Self(from.clone()))
         }
 
         fn write(&self, into: &mut Object) {

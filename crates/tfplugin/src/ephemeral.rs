@@ -127,7 +127,7 @@ impl<E: Ephemeral> AnyEphemeral for EphemeralOf<E> {
     fn open<'a>(&'a self, config: Value, call: Call) -> BoxFuture<'a, OpenResponse> {
         Box::pin(async move {
             let mut response = OpenResponse::default();
-            let opened = match model::from_value(whole(config.clone(), &self.schema)) {
+            let opened = match model::from_value(&whole(config.clone(), &self.schema)) {
                 Ok(config) => self.ephemeral.open(config, &call).await,
                 Err(wrong) => Err(wrong.into()),
             };

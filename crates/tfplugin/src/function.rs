@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::erased::{AnyFunction, BoxFuture, Call, FunctionError, Parameter, Signature};
 use crate::schema::is_identifier;
-use crate::{Data, Model, Object, Path, Type, Value};
+use crate::{Data, Model, Object, Type, Value};
 
 /// A function. Cores call it more than once and compare: no clock, no chance, no world.
 pub trait Function: Send + Sync + 'static {
@@ -155,7 +155,7 @@ impl<F: Function> AnyFunction for FunctionOf<F> {
             if let Some(variadic) = &self.signature.variadic {
                 object.insert(variadic.name.clone(), Value::List(rest.collect()));
             }
-            let arguments = F::Arguments::read(&mut object, &Path::root())
+            let arguments = F::Arguments::read(&object)
                 .map_err(|wrong| FunctionError::new(crate::Diagnostic::from(wrong).detail))?;
             Ok(self.function.call(arguments)?.encode())
         })
@@ -178,7 +178,7 @@ mod tests {
                     $attributes
                 }
 
-                fn read(_from: &mut Object, _path: &Path) -> Result<Self, Misread> {
+                fn read(_from: &Object) -> Result<Self, Misread> {
                     Ok(Self)
                 }
 

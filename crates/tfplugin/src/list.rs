@@ -94,7 +94,7 @@ impl<L: ListResource> AnyList for ListOf<L> {
     fn list<'a>(&'a self, request: ListRequest, out: Outlet<ListEvent>) -> BoxFuture<'a, ()> {
         Box::pin(async move {
             let ListRequest { config, include_object, limit, call } = request;
-            let diagnostics = match model::from_value(whole(config, &self.schema)) {
+            let diagnostics = match model::from_value(&whole(config, &self.schema)) {
                 Ok(config) => {
                     self.list.list(List { config, include_object, limit, call }, &out).await
                 }

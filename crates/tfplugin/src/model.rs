@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{Attr, Attribute, Diagnostic, Kind, Nesting, Number, Object, Path, Type, Value};
+use crate::{Attr, Attribute, Diagnostic, Kind, Nesting, Number, Object, Path, Step, Type, Value};
 
 /// An ordered set.
 pub type Set<T> = BTreeSet<T>;
@@ -12,24 +12,44 @@ pub type Set<T> = BTreeSet<T>;
 pub enum Misread {
     /// A part of it is unknown where the Rust type has no place for that.
     Unknown,
-    /// It does not fit.
-    Wrong(Box<Diagnostic>),
+    /// A part of it does not fit.
+    Wrong(Box<Misfit>),
+}
+
+/// A part of a value that does not fit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misfit {
+    /// Where it is. Whoever reads a part knows nothing of the whole: each level adds its step on the
+    /// way out, so that nothing is spent on paths where all fits.
+    pub path: Path,
+    /// Why, as the end of a sentence.
+    pub why: String,
 }
 
 impl Misread {
-    /// It does not fit, and here is why.
-    pub fn wrong(path: &Path, why: impl Into<String>) -> Self {
-        Self::Wrong(Box::new(
-            Diagnostic::error("Value has the wrong type", format!("At {path}: {}.", why.into()))
-                .at(path),
-        ))
+    /// What was to be read does not fit, and here is why.
+    pub fn wrong(why: impl Into<String>) -> Self {
+        Self::Wrong(Box::new(Misfit { path: Path::root(), why: why.into() }))
+    }
+
+    fn within(self, step: impl FnOnce() -> Step) -> Self {
+        match self {
+            Self::Unknown => Self::Unknown,
+            Self::Wrong(misfit) => {
+                let Misfit { path, why } = *misfit;
+                Self::Wrong(Box::new(Misfit { path: path.within(step()), why }))
+            }
+        }
     }
 }
 
 impl From<Misread> for Diagnostic {
     fn from(misread: Misread) -> Self {
         match misread {
-            Misread::Wrong(diagnostic) => *diagnostic,
+            Misread::Wrong(misfit) => {
+                let Misfit { path, why } = *misfit;
+                Diagnostic::error("Value has the wrong type", format!("At {path}: {why}.")).at(path)
+            }
             Misread::Unknown => Diagnostic::error(
                 "Unknown value",
                 "A value is not known yet, and this operation needs it.",
@@ -82,11 +102,11 @@ pub trait Model: Sized + Clone + Send + Sync + 'static {
         ""
     }
 
-    /// Takes its attributes out of an object; a missing one is null.
+    /// Reads its attributes of an object; a missing one is null.
     ///
     /// # Errors
     /// A value does not fit its field.
-    fn read(from: &mut Object, path: &Path) -> Result<Self, Misread>;
+    fn read(from: &Object) -> Result<Self, Misread>;
 
     /// Puts its attributes into an object.
     fn write(&self, into: &mut Object);
@@ -109,18 +129,18 @@ pub trait Data: Sized + Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// The value does not fit, or a part of it is unknown.
-    fn decode(value: Value, path: &Path) -> Result<Self, Misread>;
+    fn decode(value: &Value) -> Result<Self, Misread>;
 
     /// Reads an element of a collection, which may be null or unknown: only [`Attr`] has a place
     /// for that.
     ///
     /// # Errors
     /// The element does not fit, or a part of it is unknown.
-    fn decode_element(value: Value, path: &Path) -> Result<Self, Misread> {
+    fn decode_element(value: &Value) -> Result<Self, Misread> {
         match value {
-            Value::Null => Err(Misread::wrong(path, "null cannot stand among the elements")),
+            Value::Null => Err(Misread::wrong("null cannot stand among the elements")),
             Value::Unknown(_) => Err(Misread::Unknown),
-            value => Self::decode(value, path),
+            value => Self::decode(value),
         }
     }
 
@@ -128,22 +148,24 @@ pub trait Data: Sized + Clone + Send + Sync + 'static {
     fn encode(&self) -> Value;
 }
 
-/// Takes one attribute out of an object. Used by the derive.
+/// Reads one attribute of an object. Used by the derive.
 ///
 /// # Errors
 /// The value does not fit.
-pub fn take<T: Data>(from: &mut Object, name: &str, path: &Path) -> Result<Attr<T>, Misread> {
-    match from.remove(name) {
+pub fn take<T: Data>(from: &Object, name: &str) -> Result<Attr<T>, Misread> {
+    match from.get(name) {
         None => Ok(Attr::Null),
-        Some(value) => read_attr(value, || path.then(name)),
+        Some(value) => {
+            read_attr(value).map_err(|wrong| wrong.within(|| Step::Attribute(name.to_owned())))
+        }
     }
 }
 
-fn read_attr<T: Data>(value: Value, path: impl FnOnce() -> Path) -> Result<Attr<T>, Misread> {
+fn read_attr<T: Data>(value: &Value) -> Result<Attr<T>, Misread> {
     match value {
         Value::Null => Ok(Attr::Null),
-        Value::Unknown(promise) => Ok(Attr::Unknown(promise)),
-        value => match T::decode(value, &path()) {
+        Value::Unknown(promise) => Ok(Attr::Unknown(promise.clone())),
+        value => match T::decode(value) {
             Ok(value) => Ok(Attr::Value(value)),
             Err(Misread::Unknown) => Ok(Attr::Unknown(None)),
             Err(wrong) => Err(wrong),
@@ -164,20 +186,23 @@ pub fn put<T: Data>(attr: &Attr<T>) -> Value {
 ///
 /// # Errors
 /// It is no object, or a value does not fit its field.
-pub fn from_value<M: Model>(value: Value) -> Result<M, Diagnostic> {
+pub fn from_value<M: Model>(value: &Value) -> Result<M, Diagnostic> {
     match value {
-        Value::Object(mut object) => M::read(&mut object, &Path::root()).map_err(Diagnostic::from),
-        other => {
-            Err(Misread::wrong(&Path::root(), format!("{} is no object", other.noun())).into())
-        }
+        Value::Object(object) => from_object(object),
+        other => Err(Misread::wrong(format!("{} is no object", other.noun())).into()),
     }
+}
+
+/// The same of its attributes.
+pub(crate) fn from_object<M: Model>(object: &Object) -> Result<M, Diagnostic> {
+    M::read(object).map_err(Diagnostic::from)
 }
 
 /// Reads a whole object; null is none.
 ///
 /// # Errors
 /// It is neither null nor an object, or a value does not fit its field.
-pub fn from_nullable<M: Model>(value: Value) -> Result<Option<M>, Diagnostic> {
+pub fn from_nullable<M: Model>(value: &Value) -> Result<Option<M>, Diagnostic> {
     if value.is_null() { Ok(None) } else { from_value(value).map(Some) }
 }
 
@@ -186,7 +211,7 @@ pub fn from_nullable<M: Model>(value: Value) -> Result<Option<M>, Diagnostic> {
 /// # Errors
 /// A part written by hand does not take null.
 pub fn empty<M: Model>() -> Result<M, Diagnostic> {
-    from_value(Value::Object(crate::value::all_null(&M::attributes())))
+    from_object(&crate::value::all_null(&M::attributes()))
 }
 
 /// The whole object.
@@ -196,8 +221,8 @@ pub fn to_value<M: Model>(model: &M) -> Value {
     Value::Object(object)
 }
 
-fn no_fit<T>(value: &Value, ty: &str, path: &Path) -> Result<T, Misread> {
-    Err(Misread::wrong(path, format!("{} is no {ty}", value.noun())))
+fn no_fit<T>(value: &Value, ty: &str) -> Result<T, Misread> {
+    Err(Misread::wrong(format!("{} is no {ty}", value.noun())))
 }
 
 impl Data for String {
@@ -205,10 +230,10 @@ impl Data for String {
         Kind::Type(Type::String)
     }
 
-    fn decode(value: Value, path: &Path) -> Result<Self, Misread> {
+    fn decode(value: &Value) -> Result<Self, Misread> {
         match value {
-            Value::String(text) => Ok(text),
-            other => no_fit(&other, "string", path),
+            Value::String(text) => Ok(text.clone()),
+            other => no_fit(other, "string"),
         }
     }
 
@@ -222,10 +247,10 @@ impl Data for bool {
         Kind::Type(Type::Bool)
     }
 
-    fn decode(value: Value, path: &Path) -> Result<Self, Misread> {
+    fn decode(value: &Value) -> Result<Self, Misread> {
         match value {
-            Value::Bool(value) => Ok(value),
-            other => no_fit(&other, "bool", path),
+            Value::Bool(value) => Ok(*value),
+            other => no_fit(other, "bool"),
         }
     }
 
@@ -239,15 +264,16 @@ impl Data for i64 {
         Kind::Type(Type::Number)
     }
 
-    fn decode(value: Value, path: &Path) -> Result<Self, Misread> {
+    fn decode(value: &Value) -> Result<Self, Misread> {
         match value {
             Value::Number(number) => number.as_i64().ok_or_else(|| {
-                Misread::wrong(
-                    path,
-                    format!("it is no whole number between {} and {}", i64::MIN, i64::MAX),
-                )
+                Misread::wrong(format!(
+                    "it is no whole number between {} and {}",
+                    i64::MIN,
+                    i64::MAX
+                ))
             }),
-            other => no_fit(&other, "number", path),
+            other => no_fit(other, "number"),
         }
     }
 
@@ -261,10 +287,10 @@ impl Data for Number {
         Kind::Type(Type::Number)
     }
 
-    fn decode(value: Value, path: &Path) -> Result<Self, Misread> {
+    fn decode(value: &Value) -> Result<Self, Misread> {
         match value {
-            Value::Number(number) => Ok(number),
-            other => no_fit(&other, "number", path),
+            Value::Number(number) => Ok(number.clone()),
+            other => no_fit(other, "number"),
         }
     }
 
@@ -287,10 +313,10 @@ impl Data for Dynamic {
         Kind::Type(Type::Dynamic)
     }
 
-    fn decode(value: Value, path: &Path) -> Result<Self, Misread> {
+    fn decode(value: &Value) -> Result<Self, Misread> {
         match value {
-            Value::Dynamic(inner) => Ok(Self { ty: inner.0, value: inner.1 }),
-            other => no_fit(&other, "dynamic value", path),
+            Value::Dynamic(inner) => Ok(Self { ty: inner.0.clone(), value: inner.1.clone() }),
+            other => no_fit(other, "dynamic value"),
         }
     }
 
@@ -316,14 +342,18 @@ impl<T: Data> Data for Vec<T> {
         many(T::kind(), Nesting::List, Type::list)
     }
 
-    fn decode(value: Value, path: &Path) -> Result<Self, Misread> {
+    fn decode(value: &Value) -> Result<Self, Misread> {
         match value {
             Value::List(all) => all
-                .into_iter()
+                .iter()
                 .enumerate()
-                .map(|(i, v)| T::decode_element(v, &path.index(i)))
+                .map(|(index, value)| {
+                    T::decode_element(value).map_err(|wrong| {
+                        wrong.within(|| Step::Index(i64::try_from(index).unwrap_or(i64::MAX)))
+                    })
+                })
                 .collect(),
-            other => no_fit(&other, "list", path),
+            other => no_fit(other, "list"),
         }
     }
 
@@ -339,10 +369,10 @@ impl<T: Data + Ord> Data for BTreeSet<T> {
         many(T::kind(), Nesting::Set, Type::set)
     }
 
-    fn decode(value: Value, path: &Path) -> Result<Self, Misread> {
+    fn decode(value: &Value) -> Result<Self, Misread> {
         match value {
-            Value::Set(all) => all.into_iter().map(|v| T::decode_element(v, path)).collect(),
-            other => no_fit(&other, "set", path),
+            Value::Set(all) => all.iter().map(T::decode_element).collect(),
+            other => no_fit(other, "set"),
         }
     }
 
@@ -358,16 +388,17 @@ impl<T: Data> Data for BTreeMap<String, T> {
         many(T::kind(), Nesting::Map, Type::map)
     }
 
-    fn decode(value: Value, path: &Path) -> Result<Self, Misread> {
+    fn decode(value: &Value) -> Result<Self, Misread> {
         match value {
             Value::Map(all) => all
-                .into_iter()
-                .map(|(key, v)| {
-                    let v = T::decode_element(v, &path.key(&key))?;
-                    Ok((key, v))
+                .iter()
+                .map(|(key, value)| {
+                    let value = T::decode_element(value)
+                        .map_err(|wrong| wrong.within(|| Step::Key(key.clone())))?;
+                    Ok((key.clone(), value))
                 })
                 .collect(),
-            other => no_fit(&other, "map", path),
+            other => no_fit(other, "map"),
         }
     }
 
@@ -384,12 +415,12 @@ impl<T: Data> Data for Attr<T> {
         T::kind()
     }
 
-    fn decode(value: Value, path: &Path) -> Result<Self, Misread> {
-        read_attr(value, || path.clone())
+    fn decode(value: &Value) -> Result<Self, Misread> {
+        read_attr(value)
     }
 
-    fn decode_element(value: Value, path: &Path) -> Result<Self, Misread> {
-        Self::decode(value, path)
+    fn decode_element(value: &Value) -> Result<Self, Misread> {
+        Self::decode(value)
     }
 
     fn encode(&self) -> Value {
@@ -403,10 +434,10 @@ impl<M: Model> Data for M {
         Kind::Nested { nesting: Nesting::Single, attributes: M::attributes() }
     }
 
-    fn decode(value: Value, path: &Path) -> Result<Self, Misread> {
+    fn decode(value: &Value) -> Result<Self, Misread> {
         match value {
-            Value::Object(mut object) => <M as Model>::read(&mut object, path),
-            other => no_fit(&other, "object", path),
+            Value::Object(object) => <M as Model>::read(object),
+            other => no_fit(other, "object"),
         }
     }
 
@@ -421,7 +452,7 @@ impl Model for () {
         Vec::new()
     }
 
-    fn read(_from: &mut Object, _path: &Path) -> Result<Self, Misread> {
+    fn read(_from: &Object) -> Result<Self, Misread> {
         Ok(())
     }
 

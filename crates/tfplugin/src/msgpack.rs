@@ -238,30 +238,35 @@ fn read(input: &mut &[u8], ty: &Type, at: &Trail<'_>) -> Result<Value, Malformed
             for _ in 0..length {
                 let key = key(input, at)?;
                 let value = read(input, of, &at.key(&key))?;
-                if all.insert(key.clone(), value).is_some() {
+                if all.contains_key(&key) {
                     return at.key(&key).wrong("the key is there twice");
                 }
+                all.insert(key, value);
             }
             Ok(Value::Map(all))
         }
         Type::Object(types) => {
             let Some(length) = map_len(input, marker, at)? else { return wrong() };
-            let mut all = BTreeMap::new();
+            let mut all = Vec::with_capacity(length.min(types.len()));
             for _ in 0..length {
-                let name = key(input, at)?;
-                let inner = at.attribute(&name);
-                let Some(ty) = types.get(&name) else {
+                let name = name(input, at)?;
+                let inner = at.attribute(name);
+                let Some((name, ty)) = types.get_key_value(name) else {
                     return inner.wrong("there is no such attribute");
                 };
-                let value = read(input, ty, &inner)?;
-                if all.insert(name.clone(), value).is_some() {
-                    return at.attribute(&name).wrong("the attribute is there twice");
-                }
+                all.push((name, read(input, ty, &inner)?));
             }
-            if let Some(name) = types.keys().find(|name| !all.contains_key(*name)) {
-                return at.attribute(name).wrong("the attribute is missing");
+            // Cores write them in order, so there is nothing to do here.
+            all.sort_by_key(|(name, _)| *name);
+            if let Some(pair) = all.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+                return at.attribute(pair[0].0).wrong("the attribute is there twice");
             }
-            Ok(Value::Object(all))
+            if all.len() < types.len() {
+                let there = |name: &&String| all.iter().any(|(one, _)| one == name);
+                let missing = types.keys().find(|name| !there(name)).map_or("", String::as_str);
+                return at.attribute(missing).wrong("the attribute is missing");
+            }
+            Ok(Value::Object(all.into_iter().map(|(name, value)| (name.clone(), value)).collect()))
         }
         Type::Dynamic => {
             if array_len(input, marker, at)? != Some(2) {
@@ -297,6 +302,15 @@ fn key(input: &mut &[u8], at: &Trail<'_>) -> Result<String, Malformed> {
     match text(input, marker, at)?.map(Value::string) {
         Some(Value::String(key)) => Ok(key),
         _ => at.wrong("a key is no string"),
+    }
+}
+
+/// The name of an attribute, as it is written: schemas' own names have one form only.
+fn name<'a>(input: &mut &'a [u8], at: &Trail<'_>) -> Result<&'a str, Malformed> {
+    let marker = marker(input, at)?;
+    match text(input, marker, at)? {
+        Some(name) => Ok(name),
+        None => at.wrong("a key is no string"),
     }
 }
 

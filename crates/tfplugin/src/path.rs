@@ -55,6 +55,12 @@ impl Path {
         Self(steps)
     }
 
+    /// The same place seen from further out: below this step.
+    pub(crate) fn within(mut self, step: Step) -> Self {
+        self.0.insert(0, step);
+        self
+    }
+
     /// The steps from the object inwards.
     pub fn steps(&self) -> &[Step] {
         &self.0

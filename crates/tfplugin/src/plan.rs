@@ -3,7 +3,7 @@
 
 use crate::erased::{Deferred, PlanRequest, PlanResponse};
 use crate::resource::{Plan, Registration, Resource};
-use crate::value::{all_null, get, without_write_only};
+use crate::value::{all_null, entry, get, without_write_only};
 use crate::{
     Attribute, Diagnostic, Diagnostics, Kind, Model, Nesting, Object, Path, Stability, Value, laws,
     model,
@@ -22,7 +22,7 @@ pub fn with_defaults(config: Value, attributes: &[Attribute]) -> Value {
 
 fn fill_defaults(object: &mut Object, attributes: &[Attribute]) {
     for attribute in attributes {
-        let value = object.entry(attribute.name.clone()).or_default();
+        let Some(value) = entry(object, &attribute.name) else { continue };
         if let (true, Some(default)) = (value.is_null(), &attribute.default) {
             *value = default.clone();
         } else if let Kind::Nested { nesting, attributes } = &attribute.kind {
@@ -397,8 +397,14 @@ async fn go<R: Resource>(
     let attributes = &registration.schema.attributes;
     let destroys = request.proposed.is_null();
     let prior = request.prior.as_object();
-    let empty = all_null(attributes);
-    let config = request.config.as_object().unwrap_or(&empty);
+    let empty;
+    let config = match request.config.as_object() {
+        Some(config) => config,
+        None => {
+            empty = all_null(attributes);
+            &empty
+        }
+    };
 
     let mut planned = match request.proposed.as_object() {
         Some(proposed) => engine(attributes, config, prior, proposed),
@@ -406,7 +412,7 @@ async fn go<R: Resource>(
     };
     let mut changes = prior.is_some_and(|prior| !same(prior, &planned));
 
-    let typed = |object: &Object| model::from_value::<R::Model>(Value::Object(object.clone()));
+    let typed = model::from_object::<R::Model>;
     let before = if destroys { None } else { Some(typed(&planned)?) };
     let mut hook = Plan {
         config: if destroys { None } else { Some(typed(config)?) },
@@ -458,7 +464,7 @@ async fn go<R: Resource>(
 
     if let Some(identities) = &registration.identity {
         if changes || prior.is_none() {
-            after = model::from_value(planned.clone())?;
+            after = model::from_value(&planned)?;
         }
         let identity = (identities.of)(&registration.resource, &after);
         response.identity = match &request.prior_identity {

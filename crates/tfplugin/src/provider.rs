@@ -268,7 +268,7 @@ impl<P: Provider> AnyProvider for Server<P> {
             let ConfigureRequest { terraform_version, config, call } = request;
             let config = whole(config, &self.schema);
             let unknown = config.unknown_paths();
-            match model::from_value(config) {
+            match model::from_value(&config) {
                 Ok(config) => {
                     let request = Configure { terraform_version, unknown, call };
                     self.provider.configure(config, request).await

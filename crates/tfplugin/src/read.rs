@@ -40,7 +40,7 @@ impl<R: Resource> Registration<R> {
     /// What identifies an object in this state, as far as it says.
     fn identity_in(&self, state: &Value) -> Option<Value> {
         let identities = self.identity.as_ref()?;
-        let state = model::from_nullable::<R::Model>(state.clone()).ok().flatten()?;
+        let state = model::from_nullable::<R::Model>(state).ok().flatten()?;
         Some((identities.of)(&self.resource, &state))
     }
 
@@ -87,7 +87,7 @@ impl<R: Resource> Registration<R> {
             identity: request.identity.clone().filter(|_| self.identity.is_some()),
             ..ReadResponse::default()
         };
-        let state = match model::from_nullable::<R::Model>(request.state.clone()) {
+        let state = match model::from_nullable::<R::Model>(&request.state) {
             Ok(Some(state)) => state,
             Ok(None) => return response,
             Err(wrong) => {
@@ -370,7 +370,7 @@ impl<R: Resource> AnyResource for Registration<R> {
             if diagnostics.has_errors() {
                 return diagnostics;
             }
-            match model::from_value(config) {
+            match model::from_value(&config) {
                 Ok(config) => diagnostics.extend(self.resource.validate(&config, &call).await),
                 Err(wrong) => diagnostics.push(wrong),
             }

@@ -368,7 +368,7 @@ impl By {
     pub fn identity<I: Model>(&self) -> Result<Option<I>, Diagnostic> {
         match self {
             Self::Id(_) => Ok(None),
-            Self::Identity(object) => Ok(Some(I::read(&mut object.clone(), &Path::root())?)),
+            Self::Identity(object) => Ok(Some(I::read(object)?)),
         }
     }
 }
@@ -444,7 +444,7 @@ impl Source {
                 format!("The state of the {} to move: {}", self.type_name, found.detail),
             )
         })?;
-        Ok(model::from_value(value)?)
+        Ok(model::from_value(&value)?)
     }
 }
 

@@ -234,7 +234,7 @@ impl Attribute {
         rule: impl Fn(&T) -> Result<(), String> + Send + Sync + 'static,
     ) -> Self {
         self.checks.push(Arc::new(move |value| {
-            match T::decode(value.clone(), &Path::root()) {
+            match T::decode(value) {
                 Ok(value) => rule(&value),
                 // Parts are unknown yet, or another rule has already said that the type is wrong.
                 Err(_) => Ok(()),

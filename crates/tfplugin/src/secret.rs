@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::model::Misread;
-use crate::{Data, Kind, Path, Value};
+use crate::{Data, Kind, Value};
 
 /// A secret text. It has no `Display` and its `Debug` shows nothing of it, so that a model that is
 /// logged whole gives nothing away. An attribute of this type is sensitive by its type.
@@ -50,8 +50,8 @@ impl Data for Secret {
         String::kind()
     }
 
-    fn decode(value: Value, path: &Path) -> Result<Self, Misread> {
-        String::decode(value, path).map(Self)
+    fn decode(value: &Value) -> Result<Self, Misread> {
+        String::decode(value).map(Self)
     }
 
     fn encode(&self) -> Value {
@@ -89,7 +89,7 @@ mod tests {
         assert_eq!(format!("{secret:?} {secret:#?}").matches("hush").count(), 0);
         let value = crate::model::put(&secret);
         assert_eq!(value, Value::string("hush"));
-        assert_eq!(Secret::decode(value, &Path::root()).unwrap().expose(), "hush");
+        assert_eq!(Secret::decode(&value).unwrap().expose(), "hush");
     }
 
     #[test]

@@ -16,7 +16,7 @@ pub(crate) async fn block<M: Model, F: Future<Output = Diagnostics> + Send>(
     if diagnostics.has_errors() {
         return diagnostics;
     }
-    match model::from_value(whole(config, schema)) {
+    match model::from_value(&whole(config, schema)) {
         Ok(config) => diagnostics.extend(further(config).await),
         Err(wrong) => diagnostics.push(wrong),
     }

@@ -493,6 +493,14 @@ pub(crate) fn for_each_object(
     }
 }
 
+/// The value of that name, null where it was not there; the name is copied only then. Always some.
+pub(crate) fn entry<'a>(object: &'a mut Object, name: &str) -> Option<&'a mut Value> {
+    if !object.contains_key(name) {
+        object.insert(name.to_owned(), Value::Null);
+    }
+    object.get_mut(name)
+}
+
 /// The same object as it is planned and stored: every attribute there, what is write-only null.
 pub fn without_write_only(value: Value, attributes: &[Attribute]) -> Value {
     let Value::Object(mut object) = value else { return value };
@@ -502,7 +510,7 @@ pub fn without_write_only(value: Value, attributes: &[Attribute]) -> Value {
 
 fn blank_write_only(object: &mut Object, attributes: &[Attribute]) {
     for attribute in attributes {
-        let value = object.entry(attribute.name.clone()).or_default();
+        let Some(value) = entry(object, &attribute.name) else { continue };
         if attribute.write_only {
             *value = Value::Null;
         } else if let Kind::Nested { nesting, attributes } = &attribute.kind {

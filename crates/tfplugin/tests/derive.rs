@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tfplugin::{
-    Attr, Dynamic, Kind, Model, Nesting, Number, Object, Path, Set, Stability, Type, Value, model,
+    Attr, Dynamic, Kind, Model, Nesting, Number, Object, Set, Stability, Type, Value, model,
 };
 
 /// The inner one.
@@ -98,16 +98,16 @@ fn a_struct_reads_and_writes_its_object() {
     assert_eq!(value.misfit(&tfplugin::schema::implied(&All::attributes())), None);
     assert_eq!(value.at(&"for".into()), Some(&Value::unknown()));
     assert_eq!(value.at(&"word".into()), Some(&"5".into()));
-    assert_eq!(model::from_value::<All>(value).unwrap(), all);
+    assert_eq!(model::from_value::<All>(&value).unwrap(), all);
 }
 
 #[test]
 fn a_list_with_an_unknown_element_is_unknown_to_who_has_no_place_for_it() {
-    let mut object = Object::from([
+    let object = Object::from([
         ("list".to_owned(), Value::List(vec!["a".into(), Value::unknown()])),
         ("holes".to_owned(), Value::List(vec!["a".into(), Value::unknown()])),
     ]);
-    let all = All::read(&mut object, &Path::root()).unwrap();
+    let all = All::read(&object).unwrap();
     assert!(all.list.is_unknown());
     assert_eq!(all.holes.value().unwrap().len(), 2);
 }
@@ -115,8 +115,8 @@ fn a_list_with_an_unknown_element_is_unknown_to_who_has_no_place_for_it() {
 #[test]
 fn a_value_that_does_not_fit_is_named() {
     let wrong = |name: &str, value: Value| {
-        let mut object = Object::from([(name.to_owned(), value)]);
-        let error = All::read(&mut object, &Path::root()).unwrap_err();
+        let object = Object::from([(name.to_owned(), value)]);
+        let error = All::read(&object).unwrap_err();
         tfplugin::Diagnostic::from(error).detail
     };
     let holes = Value::map([("k", Value::List(vec![Value::Null]))]);

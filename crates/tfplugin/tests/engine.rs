@@ -44,9 +44,15 @@ impl Model for Platforms {
             .collect()
     }
 
-    fn read(from: &mut Object, _path: &Path) -> Result<Self, tfplugin::model::Misread> {
+    fn read(from: &Object) -> Result<Self, tfplugin::model::Misread> {
         let names = Self::attributes().into_iter().map(|a| a.name);
-        Ok(Self(names.filter_map(|name| from.remove_entry(&name)).collect()))
+        Ok(Self(
+            names
+                .filter_map(|name| {
+                    from.get_key_value(&name).map(|(name, value)| (name.clone(), value.clone()))
+                })
+                .collect(),
+        ))
     }
 
     fn write(&self, into: &mut Object) {

@@ -3,7 +3,7 @@
 use connector::{CredentialType, OnChange};
 use domain::Settings;
 use policy::settings::with_defaults;
-use tfplugin::{Attribute, Object, Path, Value, model::Misread};
+use tfplugin::{Attribute, Object, Value, model::Misread};
 
 use super::platform_objects::{
     Nested, kinds, nested, object_of, read_nested, settings_of, write_nested,
@@ -71,7 +71,7 @@ impl tfplugin::Model for CredentialTypes {
         types().into_iter().map(|one| nested(one.name, one.doc, one.fields)).collect()
     }
 
-    fn read(from: &mut Object, _path: &Path) -> Result<Self, Misread> {
+    fn read(from: &Object) -> Result<Self, Misread> {
         Ok(CredentialTypes(read_nested(names(), from)))
     }
 

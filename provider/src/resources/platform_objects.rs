@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use connector::{Default as FieldDefault, Field, FieldType, Kind, OnChange, Platform};
 use domain::{Setting, Settings};
-use tfplugin::{Attribute, Nesting, Object, Path, Type, Value, model::Misread};
+use tfplugin::{Attribute, Nesting, Object, Type, Value, model::Misread};
 
 /// The nested attributes of all kinds; in a valid configuration exactly one is set.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -31,11 +31,12 @@ impl Nested {
         self.0.insert(name, value);
     }
 
-    fn read(names: impl Iterator<Item = &'static str>, from: &mut Object) -> Nested {
+    fn read(names: impl Iterator<Item = &'static str>, from: &Object) -> Nested {
         Nested(
             names
-                .filter_map(|name| Some((name, from.remove(name)?)))
+                .filter_map(|name| Some((name, from.get(name)?)))
                 .filter(|(_, value)| !value.is_null())
+                .map(|(name, value)| (name, value.clone()))
                 .collect(),
         )
     }
@@ -94,7 +95,7 @@ impl tfplugin::Model for PlatformObjects {
         kinds().map(|(_, kind)| nested(kind.name, kind.doc, kind.fields)).collect()
     }
 
-    fn read(from: &mut Object, _path: &Path) -> Result<Self, Misread> {
+    fn read(from: &Object) -> Result<Self, Misread> {
         Ok(PlatformObjects(Nested::read(kind_names(), from)))
     }
 
@@ -111,7 +112,7 @@ pub(super) fn nested(name: &str, doc: &str, fields: &'static [Field]) -> Attribu
 }
 
 /// Reads and writes the nested attributes under these names.
-pub(super) fn read_nested(names: impl Iterator<Item = &'static str>, from: &mut Object) -> Nested {
+pub(super) fn read_nested(names: impl Iterator<Item = &'static str>, from: &Object) -> Nested {
     Nested::read(names, from)
 }
 
