@@ -364,7 +364,7 @@ impl Fake {
         self.lock().tenant = tenant.to_owned();
     }
 
-    /// From now on listings have these gaps.
+    /// From now on listings have these gaps, and a look at one object those of its own facets.
     pub fn set_gaps(&self, gaps: Vec<Gap>) {
         self.lock().gaps = gaps;
     }
@@ -644,10 +644,20 @@ impl Connector for Fake {
 
     async fn read(&self, object: &ObjectRef, want: Want) -> Result<Option<ObservedIntegration>> {
         let now = self.clock.now();
-        self.call(Verb::Read, &object.key, |state| match state.object(object) {
-            Ok(found) => Ok(Some(found.observed(&object.kind, &object.key, want.credentials, now))),
-            Err(error) if error.refusal() == Some(Refusal::NotFound) => Ok(None),
-            Err(error) => Err(error),
+        self.call(Verb::Read, &object.key, |state| {
+            let of_it =
+                |gap: &&Gap| matches!(&gap.extent, GapExtent::Facet(key, _) if *key == object.key);
+            let gaps: Vec<Gap> = state.gaps.iter().filter(of_it).cloned().collect();
+            let hidden = |gap: &Gap| matches!(gap.extent, GapExtent::Facet(_, "credentials"));
+            let credentials = want.credentials && !gaps.iter().any(hidden);
+            match state.object(object) {
+                Ok(found) => {
+                    let seen = found.observed(&object.kind, &object.key, credentials, now);
+                    Ok(Some(ObservedIntegration { gaps, ..seen }))
+                }
+                Err(error) if error.refusal() == Some(Refusal::NotFound) => Ok(None),
+                Err(error) => Err(error),
+            }
         })
     }
 

@@ -21,8 +21,8 @@ use policy::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Context, Delivery, KindLattice, Problem, SlotSpec, look_up_owner, observe_integration,
-    observe_slot, owner::noted_owner,
+    Context, Delivery, KindLattice, Problem, SlotSpec, look_up_owner, observe::gap_words,
+    observe_integration, observe_slot, owner::noted_owner,
 };
 
 /// Scopes as they are declared.
@@ -165,7 +165,7 @@ pub async fn judge_integration(context: &Context, wish: &Wish) -> Result<Judged,
     let stable = wish.vendor_id.as_deref().unwrap_or(&live.vendor_id);
     for gap in &live.gaps {
         let problem = Problem::new("E-UNREADABLE", "A part of an object cannot be read")
-            .detail(format!("{:?}: {}", gap.extent, gap.cause))
+            .detail(gap_words(gap))
             .next(format!("nhi doctor {}", id.connection));
         judged.gaps.push((wish.id.clone(), problem));
     }

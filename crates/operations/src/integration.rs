@@ -8,7 +8,11 @@ use ledger::{Change as Row, Work};
 use policy::proof::{Grade, Shown, grade};
 use serde_json::json;
 
-use crate::{Context, Deed, Problem, observe::object_of, proof::gone_from_listing};
+use crate::{
+    Context, Deed, Problem,
+    observe::{credentials_seen, object_of},
+    proof::gone_from_listing,
+};
 
 /// An integration as it is declared.
 #[derive(Debug, Clone)]
@@ -347,6 +351,7 @@ pub async fn revoke_everything(
             other => Err(Problem::unreadable(&what, &other)),
         })?;
     let Some(found) = found else { return Ok(Vec::new()) };
+    credentials_seen(&what, &found)?;
     let live: BTreeSet<String> = found
         .credentials
         .unwrap_or_default()

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use connector::{ObjectRef, Want};
-use domain::{IntegrationId, LastUsed, Marker, ObservedCredential, ObservedIntegration};
+use domain::{
+    Gap, GapExtent, IntegrationId, LastUsed, Marker, ObservedCredential, ObservedIntegration,
+};
 use policy::standing::Facts;
 
 use crate::{
@@ -31,6 +33,15 @@ pub struct SeenIntegration {
 }
 
 impl SeenIntegration {
+    /// That all of it was read: half an object would be compared as if the rest were not there.
+    ///
+    /// # Errors
+    ///
+    /// `E-UNREADABLE`: which part was not, and why.
+    pub fn whole(&self, id: &IntegrationId) -> Result<(), Problem> {
+        without_gaps(&id.to_string(), &self.observed.gaps)
+    }
+
     /// What the policy judges it by, with the end and the review interval that are declared.
     pub fn facts(&self, expires_on: Option<&str>, review_every: Option<&str>) -> Facts {
         let record = self.observed.record.as_ref();
@@ -73,6 +84,40 @@ impl SeenIntegration {
             _ => "last use unknown".to_owned(),
         };
         format!("{key_id} ({issued}, {used})")
+    }
+}
+
+/// That no credential can be missing in what was read.
+pub(crate) fn credentials_seen(what: &str, observed: &ObservedIntegration) -> Result<(), Problem> {
+    let elsewhere =
+        |gap: &&Gap| matches!(gap.extent, GapExtent::Facet(_, facet) if facet != "credentials");
+    without_gaps(what, observed.gaps.iter().filter(|gap| !elsewhere(gap)))
+}
+
+fn without_gaps<'a>(what: &str, gaps: impl IntoIterator<Item = &'a Gap>) -> Result<(), Problem> {
+    let gaps: Vec<String> = gaps.into_iter().map(gap_words).collect();
+    if gaps.is_empty() {
+        return Ok(());
+    }
+    let connection = what.split('/').next().unwrap_or(what);
+    Err(Problem::new("E-UNREADABLE", "A part of an object cannot be read")
+        .detail(format!(
+            "{what}: {}.\nWhat cannot be read is not taken for absent: nothing is planned or done \
+             on half a look.",
+            gaps.join("; ")
+        ))
+        .next(format!("nhi doctor {connection}")))
+}
+
+/// What could not be read, and why.
+pub(crate) fn gap_words(gap: &Gap) -> String {
+    let cause = &gap.cause;
+    match &gap.extent {
+        GapExtent::Facet(_, facet) => format!("{facet}: {cause}"),
+        GapExtent::Object(_) => cause.clone(),
+        GapExtent::Page(page) => format!("page {page}: {cause}"),
+        GapExtent::Unlistable => format!("it cannot be listed: {cause}"),
+        GapExtent::Connection => format!("nothing could be asked: {cause}"),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
     Context, Problem,
     claim::{ClaimMirror, ClaimStore},
     document::{Meta, matches},
-    observe::object_of,
+    observe::{credentials_seen, object_of},
 };
 
 /// A place where a slot's secret is delivered.
@@ -168,6 +168,7 @@ pub async fn observe_slot(context: &Context, spec: &SlotSpec) -> Result<Option<S
         .await
         .map_err(|error| Problem::unreadable(&what, &error))?;
     let Some(observed) = observed else { return Ok(None) };
+    credentials_seen(&what, &observed)?;
     let recreated = observed.vendor_id != spec.vendor_id;
     let live: Option<Vec<&str>> = observed
         .credentials

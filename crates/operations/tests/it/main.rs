@@ -2,6 +2,7 @@
 
 mod crash;
 mod decided;
+mod gaps;
 mod hands;
 mod lost;
 mod race;
