@@ -389,6 +389,7 @@ impl Integration {
         let seen =
             observe_integration(&context, &id, model.name.as_deref(), known.as_deref()).await?;
         let Some(seen) = seen else { return Ok(None) };
+        seen.whole(&id)?;
         let mut told = Diagnostics::new();
         let now = applied_now(&id, &seen);
         if let Some(before) = Applied::from_bytes(&request.private)

@@ -205,6 +205,7 @@ impl Scope {
         let context = self.shared.context()?;
         let seen = observe_integration(&context, &id, None, None).await?;
         let Some(seen) = seen else { return Ok(None) };
+        seen.whole(&id)?;
         let imported = model.integration.is_null();
         if imported {
             model.integration = Attr::Value(ScopedIntegration {
