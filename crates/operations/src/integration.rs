@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use connector::{Change, Ended, Kind, NewIntegration, Refusal};
+use connector::{
+    Change, Connector, Ended, Kind, NewIntegration, ObjectRef, Outcome, Refusal, Want,
+};
 use domain::{Direction, IntegrationId, ObservedIntegration, OwnerRef, Record, Settings};
 use ledger::{Change as Row, Work};
 use policy::proof::{Grade, Shown, grade};
@@ -136,7 +138,10 @@ pub async fn create_integration(
     };
     let leave = context.gate.authorize(&deed)?;
     let realm = context.realm.as_ref().map(|realm| realm.id.clone());
-    let record = Record { realm, governed_since: Some(today(context)), ..record.clone() };
+    // Switched off by a call of its own: until that is done as well, the next create goes on.
+    let unfinished = !declared.enabled;
+    let record =
+        Record { realm, governed_since: Some(today(context)), unfinished, ..record.clone() };
     let new = NewIntegration {
         kind: kind.name.to_owned(),
         name: name.clone(),
@@ -161,14 +166,21 @@ pub async fn create_integration(
             Some(&made.vendor_id),
         );
         let change = Change { enabled: Some(false), ..Change::default() };
-        context
+        let made = context
             .attempt(&id, "disable", leave.auth(), async {
                 connector
                     .modify(&object, &change)
                     .await
                     .map_err(|error| Problem::not_done(&id, "disable", &error))
             })
-            .await?
+            .await?;
+        match made.record.clone() {
+            Some(record) => {
+                let record = Record { unfinished: false, ..record };
+                finish_record(context, &*connector, &object, &id, leave.auth(), record).await?
+            }
+            None => made,
+        }
     };
     let mut entry = context.entry("declared", &id);
     entry.digest_after = Some(deed.digest());
@@ -178,6 +190,37 @@ pub async fn create_integration(
     }
     context.note(entry).await;
     Ok(made)
+}
+
+/// The last write of a create, in a call of its own: a platform may write the record before the rest
+/// of a change. Its answer can be lost; then a look tells whether it was done.
+pub(crate) async fn finish_record(
+    context: &Context,
+    connector: &dyn Connector,
+    object: &ObjectRef,
+    what: &str,
+    auth: &str,
+    record: Record,
+) -> Result<ObservedIntegration, Problem> {
+    let says = |record: &Record| (record.unfinished, record.scopes_governed);
+    let wanted = says(&record);
+    let change = Change { record: Some(record), ..Change::default() };
+    let want = Want { credentials: false, ..Want::DEED };
+    context
+        .attempt(what, "finish", auth, async {
+            let error = match connector.modify(object, &change).await {
+                Ok(now) => return Ok(now),
+                Err(error) => error,
+            };
+            if error.outcome() == Outcome::Ambiguous
+                && let Ok(Some(now)) = connector.read(object, want).await
+                && now.record.as_ref().map(says) == Some(wanted)
+            {
+                return Ok(now);
+            }
+            Err(Problem::not_done(what, "write that it is done", &error))
+        })
+        .await
 }
 
 /// What a change of this direction is to the ledger.
@@ -218,7 +261,7 @@ pub async fn update_integration(
     let what = id.to_string();
     let object = object_of(id, Some(&declared.name), Some(vendor_id));
     let found = connector
-        .read(&object, connector::Want { credentials: false, ..connector::Want::DEED })
+        .read(&object, Want { credentials: false, ..Want::DEED })
         .await
         .map_err(|error| Problem::unreadable(&what, &error))?;
     let live = found.as_ref().map(|found| {
@@ -344,12 +387,11 @@ pub async fn revoke_everything(
     let connector = context.connector(&id.connection).await?;
     let object = object_of(id, Some(name), Some(vendor_id));
     let what = id.to_string();
-    let found =
-        connector.read(&object, connector::Want::DEED).await.or_else(|error| match error {
-            // Another incarnation is not ours to end.
-            connector::Error::Recreated { .. } => Ok(None),
-            other => Err(Problem::unreadable(&what, &other)),
-        })?;
+    let found = connector.read(&object, Want::DEED).await.or_else(|error| match error {
+        // Another incarnation is not ours to end.
+        connector::Error::Recreated { .. } => Ok(None),
+        other => Err(Problem::unreadable(&what, &other)),
+    })?;
     let Some(found) = found else { return Ok(Vec::new()) };
     credentials_seen(&what, &found)?;
     let live: BTreeSet<String> = found
@@ -388,12 +430,11 @@ pub async fn delete_integration(
     let connector = context.connector(&id.connection).await?;
     let object = object_of(id, Some(name), Some(vendor_id));
     let what = id.to_string();
-    let there =
-        connector.read(&object, connector::Want::LEAN).await.or_else(|error| match error {
-            // Another incarnation is not ours to end.
-            connector::Error::Recreated { .. } => Ok(None),
-            other => Err(Problem::unreadable(&what, &other)),
-        })?;
+    let there = connector.read(&object, Want::LEAN).await.or_else(|error| match error {
+        // Another incarnation is not ours to end.
+        connector::Error::Recreated { .. } => Ok(None),
+        other => Err(Problem::unreadable(&what, &other)),
+    })?;
     if there.is_some() {
         let action = if keep { "disable" } else { "delete" };
         let deed = Deed::ending(&what, &tenant, action, vendor_id.to_owned());

@@ -7,7 +7,12 @@ use domain::{Action, Direction, GrantedScope, IntegrationId, ObservedIntegration
 use ledger::{Change as Row, Work};
 use policy::scopes::{Declared, Enforcement, Lattice, above_ceiling, limit, wanted};
 
-use crate::{Context, Deed, Problem, drift::scopes_json, integration::work, observe::object_of};
+use crate::{
+    Context, Deed, Problem,
+    drift::scopes_json,
+    integration::{finish_record, work},
+    observe::object_of,
+};
 
 /// A platform's scopes of one kind, as the judgments need them.
 #[derive(Debug, Clone, Copy)]
@@ -133,10 +138,11 @@ pub async fn set_scopes(
         .into_iter()
         .map(|(scope, until)| GrantedScope { scope, until: until.filter(|_| ends) })
         .collect();
+    // A create that fails after this write has no owner in any state: that they are governed is
+    // written last, so that it can be done again.
     let record =
-        Record { scopes_governed: true, justification: wish.justification.clone(), ..have };
-    let change =
-        Change { scopes: Some(granted.clone()), record: Some(record), ..Change::default() };
+        Record { scopes_governed: !wish.first, justification: wish.justification.clone(), ..have };
+    let change = Change { scopes: Some(granted), record: Some(record), ..Change::default() };
     let read_back = context
         .attempt(&what, deed.action, leave.auth(), async {
             connector
@@ -159,6 +165,13 @@ pub async fn set_scopes(
         .detail(format!("{what}: asked for {after:?}, in force are {in_force:?}."))
         .next("nhi scan, and compare what the platform says"));
     }
+    let read_back = match read_back.record.clone().filter(|_| wish.first) {
+        Some(record) => {
+            let record = Record { scopes_governed: true, ..record };
+            finish_record(context, &*connector, &object, &what, leave.auth(), record).await?
+        }
+        None => read_back,
+    };
     let mut entry = context.entry("scopes.set", &what);
     entry.digest_after = Some(deed.digest());
     entry.auth = Some(leave.auth().to_owned());

@@ -1,5 +1,6 @@
 //! Deeds on slots, interrupted wherever that is possible.
 
+mod begun;
 mod crash;
 mod decided;
 mod gaps;
