@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use connector::Freshness;
 use domain::{
     CredentialId, Secret,
     realm::{digest_of, short},
@@ -74,16 +75,23 @@ impl ClaimStore {
     }
 
     /// What claims of the realm look like, by name: one request where the sink lists them, and one
-    /// map for all who read at once.
-    async fn looks(context: &Context) -> Result<Arc<BTreeMap<String, Look>>, Problem> {
+    /// map for all who read at once, unless a deed decides on it.
+    async fn looks(
+        context: &Context,
+        freshness: Freshness,
+    ) -> Result<Arc<BTreeMap<String, Look>>, Problem> {
         let (realm, _) = context.realm_key()?;
         let (sink, path) = context.custody().await?;
-        Ok(sink.look_all_shared(&format!("{path}/{realm}")).await?)
+        let folder = format!("{path}/{realm}");
+        Ok(match freshness {
+            Freshness::Shared => sink.look_all_shared(&folder).await?,
+            Freshness::Fresh => Arc::new(sink.look_all(&folder).await?),
+        })
     }
 
     /// The mirror of this slot's claim.
     pub(crate) async fn mirror(&self, context: &Context) -> Result<Option<ClaimMirror>, Problem> {
-        let looks = ClaimStore::looks(context).await?;
+        let looks = ClaimStore::looks(context, Freshness::Shared).await?;
         let look = looks.get(&self.name);
         Ok(look.map(|look| ClaimMirror::read(&look.mirror, look.version.created_at)))
     }
@@ -92,8 +100,9 @@ impl ClaimStore {
     pub(crate) async fn mirrors_of(
         context: &Context,
         vendor_id: &str,
+        freshness: Freshness,
     ) -> Result<Vec<ClaimMirror>, Problem> {
-        let looks = ClaimStore::looks(context).await?;
+        let looks = ClaimStore::looks(context, freshness).await?;
         let of_it = looks
             .values()
             .filter(|look| look.mirror.get("vendor_id").map(String::as_str) == Some(vendor_id));

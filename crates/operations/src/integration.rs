@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::{
     Context, Deed, Problem,
-    observe::{credentials_seen, object_of},
+    observe::{credentials_seen, object_of, unmanaged_now},
     proof::gone_from_listing,
 };
 
@@ -320,11 +320,12 @@ pub async fn update_integration(
     Ok(now)
 }
 
-/// Ends credentials that nobody declared, each by its id, and shows that they are gone.
+/// Ends credentials that nobody declared, each by its id, and shows that they are gone. What has come
+/// into a slot since the plan was made has an owner by now, and is left alone.
 ///
 /// # Errors
 ///
-/// One of them is still alive: which.
+/// It cannot be told whose they are, or one of them is still alive: which.
 pub async fn revoke_unmanaged(
     context: &Context,
     id: &IntegrationId,
@@ -333,6 +334,26 @@ pub async fn revoke_unmanaged(
     keys: &BTreeSet<String>,
 ) -> Result<Vec<(String, Grade)>, Problem> {
     context.ready(Work::Ends).await?;
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let object = object_of(id, Some(name), Some(vendor_id));
+    let still = unmanaged_now(context, id, &object).await?;
+    for key_id in keys.difference(&still) {
+        let entry = context.entry("credential.spared", &id.to_string());
+        context.note(entry.detail("key", key_id.clone())).await;
+    }
+    end_each(context, id, vendor_id, name, &keys.intersection(&still).cloned().collect()).await
+}
+
+/// Ends credentials, each by its id, and shows that they are gone.
+async fn end_each(
+    context: &Context,
+    id: &IntegrationId,
+    vendor_id: &str,
+    name: &str,
+    keys: &BTreeSet<String>,
+) -> Result<Vec<(String, Grade)>, Problem> {
     let mut graded = Vec::new();
     if keys.is_empty() {
         return Ok(graded);
@@ -401,7 +422,7 @@ pub async fn revoke_everything(
         .filter(|one| one.live)
         .map(|one| one.key_id)
         .collect();
-    let graded = revoke_unmanaged(context, id, vendor_id, name, &live).await?;
+    let graded = end_each(context, id, vendor_id, name, &live).await?;
     let children = connector
         .sweep(&object, None)
         .await

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use connector::{ObjectRef, Want};
+use connector::{Freshness, ObjectRef, Want};
 use domain::{
     Gap, GapExtent, IntegrationId, LastUsed, Marker, ObservedCredential, ObservedIntegration,
 };
@@ -218,8 +218,32 @@ pub async fn observe_integration(
     let Some(observed) = observed else { return Ok(None) };
     let recreated = known_vendor_id.is_some_and(|known| known != observed.vendor_id);
     let mut seen = SeenIntegration { recreated, ..unsorted(tenant, observed) };
-    judge_credentials(context, id, Some(&object), &mut seen).await?;
+    judge_credentials(context, id, Some(&object), Freshness::Shared, &mut seen).await?;
     Ok(Some(seen))
+}
+
+/// Which credentials of an integration are nobody's at this moment, for a deed that ends them.
+///
+/// # Errors
+///
+/// It cannot be told of all of them, or it is another incarnation.
+pub(crate) async fn unmanaged_now(
+    context: &Context,
+    id: &IntegrationId,
+    object: &ObjectRef,
+) -> Result<BTreeSet<String>, Problem> {
+    let what = id.to_string();
+    let tenant = context.tenant(&id.connection).await?;
+    let connector = context.connector(&id.connection).await?;
+    let observed = connector.read(object, Want::DEED).await.map_err(|error| match error {
+        connector::Error::Recreated { .. } => Problem::not_done(&what, "revoke", &error),
+        other => Problem::unreadable(&what, &other),
+    })?;
+    let Some(observed) = observed else { return Ok(BTreeSet::new()) };
+    credentials_seen(&what, &observed)?;
+    let mut seen = unsorted(tenant, observed);
+    judge_credentials(context, id, Some(object), Freshness::Fresh, &mut seen).await?;
+    Ok(seen.unmanaged)
 }
 
 /// The same of one integration out of an inventory, which has the details of credentials already.
@@ -234,7 +258,7 @@ pub async fn judge_listed(
     observed: &ObservedIntegration,
 ) -> Result<SeenIntegration, Problem> {
     let mut seen = unsorted(tenant.to_owned(), observed.clone());
-    judge_credentials(context, id, None, &mut seen).await?;
+    judge_credentials(context, id, None, Freshness::Shared, &mut seen).await?;
     Ok(seen)
 }
 
@@ -256,6 +280,7 @@ async fn judge_credentials(
     context: &Context,
     id: &IntegrationId,
     object: Option<&ObjectRef>,
+    freshness: Freshness,
     seen: &mut SeenIntegration,
 ) -> Result<(), Problem> {
     let Some(credentials) = &seen.observed.credentials else { return Ok(()) };
@@ -274,7 +299,7 @@ async fn judge_credentials(
     if live.is_empty() {
         return Ok(());
     }
-    let claims = match claims_of(context, &vendor_id).await {
+    let claims = match claims_of(context, &vendor_id, freshness).await {
         Ok(claims) => claims,
         // Who may not read custody's books has the marks to go by.
         Err(_) if live.iter().all(marked) => return Ok(()),
@@ -328,9 +353,13 @@ async fn judge_credentials(
 }
 
 /// What custody's books say of an integration's slots.
-async fn claims_of(context: &Context, vendor_id: &str) -> Result<Vec<ClaimMirror>, Problem> {
+async fn claims_of(
+    context: &Context,
+    vendor_id: &str,
+    freshness: Freshness,
+) -> Result<Vec<ClaimMirror>, Problem> {
     if context.custody.is_none() {
         return Ok(Vec::new());
     }
-    ClaimStore::mirrors_of(context, vendor_id).await
+    ClaimStore::mirrors_of(context, vendor_id, freshness).await
 }

@@ -134,6 +134,31 @@ async fn a_mark_that_somebody_copied_makes_no_credential_ours() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_that_came_into_a_slot_after_the_plan_is_not_revoked_as_nobodys() {
+    let world = World::new("add-ours").await;
+    let (mut taken, mut stray) = (String::new(), String::new());
+    world.fake.by_hand(APP, "sync", |hand| taken = hand.issue("taken", None));
+    world.fake.by_hand(APP, "sync", |hand| stray = hand.issue("stray", None));
+    let context = world.context("a", &Fuse::none());
+    let id = world.spec().id.integration;
+    let seen = operations::observe_integration(&context, &id, None, None).await.unwrap().unwrap();
+    let planned = seen.unmanaged;
+    assert_eq!(planned, [taken.clone(), stray.clone()].into());
+    // Another run declares one of them before this one applies.
+    let mut spec = world.spec();
+    spec.known = Some((taken.clone(), 1, None, None));
+    operations::take_over(&world.context("b", &Fuse::none()), &spec).await.unwrap();
+    let vendor_id = &world.vendor_id;
+    let ended = operations::revoke_unmanaged(&context, &id, vendor_id, "sync", &planned).await;
+    assert_eq!(ended.unwrap().len(), 1);
+    assert_eq!(world.live().await, [taken].into());
+    // Nor is anything ended of another incarnation.
+    world.fake.by_hand(APP, "sync", |hand| hand.recreate());
+    let refused = operations::revoke_unmanaged(&context, &id, vendor_id, "sync", &planned).await;
+    assert_eq!(refused.unwrap_err().code, "E-RECREATED");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_overlap_ends_although_the_claim_that_named_it_is_lost() {
     let world = World::new("add-ours").await;
     world.whole("a", FIRST).await;

@@ -214,14 +214,16 @@ impl operations::Gate for Shut {
 #[tokio::test(start_paused = true)]
 async fn nothing_is_made_changed_or_ended_that_the_gate_does_not_allow() {
     let world = World::new("add-ours").await;
-    let first = world.whole("before", FIRST).await.key_id.unwrap();
+    world.whole("before", FIRST).await;
+    let mut stray = String::new();
+    world.fake.by_hand(APP, "sync", |hand| stray = hand.issue("by hand", None));
     world.fake.by_hand(APP, "sync", |hand| hand.grant("invoices:read"));
     let shut = Arc::new(Shut::default());
     let mut context = world.context("asks", &Fuse::none());
     context.gate = shut.clone();
     let spec = world.spec();
     let (id, vendor_id) = (&spec.id.integration, world.vendor_id.as_str());
-    let keys = [first.clone()].into();
+    let keys = [stray.clone()].into();
     world.fake.calls();
     let mut problems = Vec::new();
     for goal in [SECOND, Goal::Revoke] {
