@@ -411,25 +411,7 @@ pub async fn take_over(context: &Context, spec: &SlotSpec) -> Result<(), Problem
     if store.read().await?.is_some() {
         return Ok(());
     }
-    let claim = policy::rotation::Claim {
-        generation: *generation,
-        epoch: 0,
-        phase: policy::rotation::Phase::Free,
-        owner: context.run.id.clone(),
-        attempt: 0,
-        known: Default::default(),
-        current: Some(key_id.clone()),
-        current_epoch: None,
-        new: None,
-        mains: Default::default(),
-        previous: Vec::new(),
-        reason: "custody".to_owned(),
-        auth: "policy:custody".to_owned(),
-        hold: None,
-        refused: 0,
-        refused_at: None,
-        parked_for_replace: false,
-    };
+    let claim = at_rest(context, key_id, *generation);
     match store.write(&claim, None, None).await {
         Ok(_) => {
             let what = spec.id.to_string();
@@ -440,6 +422,29 @@ pub async fn take_over(context: &Context, spec: &SlotSpec) -> Result<(), Problem
         // Somebody else was faster: then it is in the books.
         Err(secrets::SinkError::Conflict { .. }) => Ok(()),
         Err(error) => Err(error.into()),
+    }
+}
+
+/// The claim of a key that no rotation of ours made.
+fn at_rest(context: &Context, key_id: &str, generation: u64) -> policy::rotation::Claim {
+    policy::rotation::Claim {
+        generation,
+        epoch: 0,
+        phase: policy::rotation::Phase::Free,
+        owner: context.run.id.clone(),
+        attempt: 0,
+        known: Default::default(),
+        current: Some(key_id.to_owned()),
+        current_epoch: None,
+        new: None,
+        mains: Default::default(),
+        previous: Vec::new(),
+        reason: "custody".to_owned(),
+        auth: "policy:custody".to_owned(),
+        hold: None,
+        refused: 0,
+        refused_at: None,
+        parked_for_replace: false,
     }
 }
 
@@ -497,7 +502,8 @@ fn is_ending(claim: &policy::rotation::Claim) -> bool {
     matches!(claim.phase, Phase::Retiring | Phase::Proving)
 }
 
-/// Keeps what a replacement would end, until its successor works.
+/// Keeps what a replacement would end, until its successor works. A key that is in no book yet is
+/// written there: nobody else would tell the successor what it follows.
 ///
 /// # Errors
 ///
@@ -505,9 +511,15 @@ fn is_ending(claim: &policy::rotation::Claim) -> bool {
 pub async fn park_for_replacement(context: &Context, spec: &SlotSpec) -> Result<(), Problem> {
     context.ready(Work::Begins).await?;
     let store = ClaimStore::of(context, spec).await?;
-    let Some(document) = store.read().await? else { return Ok(()) };
-    let claim = policy::rotation::Claim { parked_for_replace: true, ..document.claim };
-    store.write(&claim, document.pending.as_ref(), Some(document.version)).await?;
+    let (claim, pending, version) = match (store.read().await?, &spec.known) {
+        (Some(document), _) => (document.claim, document.pending, Some(document.version)),
+        (None, Some((key_id, generation, ..))) => {
+            (at_rest(context, key_id, *generation), None, None)
+        }
+        (None, None) => return Ok(()),
+    };
+    let claim = policy::rotation::Claim { parked_for_replace: true, ..claim };
+    store.write(&claim, pending.as_ref(), version).await?;
     let entry = context.entry("rotation.parked_for_replacement", &spec.id.to_string());
     context.note(entry).await;
     Ok(())

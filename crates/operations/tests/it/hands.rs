@@ -159,6 +159,24 @@ async fn a_key_that_came_into_a_slot_after_the_plan_is_not_revoked_as_nobodys() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_of_no_claim_that_is_to_be_replaced_is_ended_by_its_successor() {
+    let world = World::new("add-ours").await;
+    let mut old = String::new();
+    world.fake.by_hand(APP, "sync", |hand| old = hand.issue("imported", None));
+    let mut spec = world.spec();
+    spec.known = Some((old.clone(), 1, None, None));
+    let context = world.context("delete", &Fuse::none());
+    operations::park_for_replacement(&context, &spec).await.unwrap();
+    spec.known = None;
+    let made = operations::create_slot(&world.context("create", &Fuse::none()), &spec).await;
+    let made = made.unwrap();
+    assert_eq!(made.generation, 2);
+    assert!(world.works().await);
+    assert!(!world.live().await.contains(&old), "the old one works on, known to nobody");
+    assert_eq!(made.revoked.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_overlap_ends_although_the_claim_that_named_it_is_lost() {
     let world = World::new("add-ours").await;
     world.whole("a", FIRST).await;
