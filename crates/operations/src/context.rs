@@ -189,16 +189,22 @@ impl Context {
         Ok((sink, custody.path.clone()))
     }
 
-    /// Before a deed: it may change something, and it can be journalled.
-    ///
-    /// A ledger that somebody changed stops what begins. What ends something goes on: it is told,
-    /// and the journal says that it was known.
-    pub(crate) async fn ready(&self, work: Work) -> Result<(), Problem> {
+    /// Before anything that an apply does, in the books only or further.
+    pub(crate) fn may_change(&self) -> Result<(), Problem> {
         if self.read_only {
             return Err(Problem::new("E-READ-ONLY", "This configuration is read-only")
                 .detail("read_only = true: plan works, apply changes nothing.")
                 .next("apply with a configuration that may change things"));
         }
+        Ok(())
+    }
+
+    /// Before a deed: it may change something, and it can be journalled.
+    ///
+    /// A ledger that somebody changed stops what begins. What ends something goes on: it is told,
+    /// and the journal says that it was known.
+    pub(crate) async fn ready(&self, work: Work) -> Result<(), Problem> {
+        self.may_change()?;
         if !self.ledger.keeps() {
             return Ok(());
         }

@@ -406,11 +406,13 @@ pub async fn take_over(context: &Context, spec: &SlotSpec) -> Result<(), Problem
     if context.custody.is_none() || context.realm.is_none() {
         return Ok(());
     }
-    context.ready(Work::Begins).await?;
+    context.may_change()?;
     let store = ClaimStore::of(context, spec).await?;
     if store.read().await?.is_some() {
         return Ok(());
     }
+    // Only here is anything begun: what is in the books needs no ledger.
+    context.ready(Work::Begins).await?;
     let claim = at_rest(context, key_id, *generation);
     match store.write(&claim, None, None).await {
         Ok(_) => {

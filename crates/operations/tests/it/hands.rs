@@ -177,6 +177,28 @@ async fn a_key_of_no_claim_that_is_to_be_replaced_is_ended_by_its_successor() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_that_is_in_the_books_needs_no_sound_ledger_to_be_taken_over() {
+    let world = World::new("add-ours").await;
+    let ledger = Arc::new(MemoryLedger::new());
+    *world.ledger.lock().unwrap() = ledger.clone();
+    let first = world.whole("a", FIRST).await;
+    ledger.tamper(2, |body| body[10] ^= 1);
+    let mut spec = world.spec();
+    spec.known = Some((first.key_id.unwrap(), 1, None, None));
+    operations::take_over(&world.context("b", &Fuse::none()), &spec).await.unwrap();
+    let mut shut = world.context("reads", &Fuse::none());
+    shut.read_only = true;
+    let refused = operations::take_over(&shut, &spec).await;
+    assert_eq!(refused.unwrap_err().code, "E-READ-ONLY");
+    // What is in no book yet would be written there.
+    for name in world.vault.look_all("nhi/k3x9q2").await.unwrap().into_keys() {
+        world.vault.wipe(&format!("nhi/k3x9q2/{name}"));
+    }
+    let refused = operations::take_over(&world.context("c", &Fuse::none()), &spec).await;
+    assert_eq!(refused.unwrap_err().code, "E-LEDGER");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_overlap_ends_although_the_claim_that_named_it_is_lost() {
     let world = World::new("add-ours").await;
     world.whole("a", FIRST).await;
