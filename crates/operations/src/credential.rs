@@ -83,6 +83,7 @@ pub async fn carry_out(
         Problem::new("E-GONE", "The integration is not there")
             .detail(format!("{}: somebody deleted the integration meanwhile.", spec.id))
             .next("plan again")
+            .at(&["integration"])
     })?;
     Ok(Outcome {
         key_id: seen.key_id,
@@ -166,7 +167,7 @@ async fn repair_copies(context: &Context, spec: &SlotSpec) -> Result<(), Problem
     let what = spec.id.to_string();
     let mut copies = Vec::new();
     for (delivery, sink) in &sinks.0 {
-        let look = sink.look(&delivery.path).await?;
+        let look = sink.look(&delivery.path).await.map_err(|error| delivery.problem(error))?;
         let mirror = look.as_ref().and_then(|look| Meta::from_mirror(&look.mirror));
         let ours =
             mirror.filter(|(meta, _)| meta.ours(realm, &what, &spec.vendor_id) && !meta.revoked);
@@ -199,7 +200,10 @@ async fn repair_copies(context: &Context, spec: &SlotSpec) -> Result<(), Problem
         if let Some((meta, version)) = ours
             && shown.is_none()
             && good.as_ref().is_none_or(|(_, have)| have.generation < meta.generation)
-            && let Some(document) = sink.read_version(&delivery.path, version).await?
+            && let Some(document) = sink
+                .read_version(&delivery.path, version)
+                .await
+                .map_err(|error| delivery.problem(error))?
             && let Some(secret) = secret_in(spec.credential_type, &delivery.fields, &document)
         {
             let print: Fingerprint = key.fingerprint(&secret);
@@ -228,11 +232,15 @@ async fn repair_copies(context: &Context, spec: &SlotSpec) -> Result<(), Problem
     for (delivery, sink, version, current) in bad {
         let expect = version.map_or(Expect::Nothing, Expect::Version);
         let keep = match current {
-            Some(_) => sink.read(&delivery.path).await?.and_then(|stored| stored.document),
+            Some(_) => sink
+                .read(&delivery.path)
+                .await
+                .map_err(|error| delivery.problem(error))?
+                .and_then(|stored| stored.document),
             None => None,
         };
         if let Some(document) = &keep {
-            let look = sink.look(&delivery.path).await?;
+            let look = sink.look(&delivery.path).await.map_err(|error| delivery.problem(error))?;
             if let Some(why) = occupied_by_others(realm, &what, delivery, document, look.as_ref()) {
                 return Err(occupied(why, delivery));
             }
@@ -240,8 +248,13 @@ async fn repair_copies(context: &Context, spec: &SlotSpec) -> Result<(), Problem
         let keep = keep.filter(|_| delivery.merge);
         let document =
             compose(spec.credential_type, &delivery.fields, &spec.vendor_id, &secret, &meta, keep);
-        let written = sink.write(&delivery.path, &document, expect).await?;
-        sink.write_mirror(&delivery.path, &meta.mirror(written.number)).await?;
+        let written = sink
+            .write(&delivery.path, &document, expect)
+            .await
+            .map_err(|error| delivery.problem(error))?;
+        sink.write_mirror(&delivery.path, &meta.mirror(written.number))
+            .await
+            .map_err(|error| delivery.problem(error))?;
         let entry = context
             .entry("rotation.copied", &what)
             .detail("sink", delivery.place())
@@ -393,6 +406,7 @@ fn slot_exists(spec: &SlotSpec, generation: u64) -> Problem {
              credential, give this resource another name.",
             spec.id
         ))
+        .at(&["name"])
 }
 
 /// Takes a key that was imported, or moved here from another provider, into custody's books: from

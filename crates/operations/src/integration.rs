@@ -241,6 +241,7 @@ fn exists(what: &str, name: &str, connection: &str) -> Problem {
             "terraform import nhi_integration.{} '{what}'",
             name.replace(|c: char| !c.is_ascii_alphanumeric(), "_")
         ))
+        .at(&["name"])
 }
 
 /// Brings settings, record and switch of an integration to what is declared.

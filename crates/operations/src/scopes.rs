@@ -84,7 +84,8 @@ pub async fn set_scopes(
                 "The record on {id} says that another nhi_scope governs its scopes. Two would undo \
                  each other's work."
             ))
-            .next(format!("terraform import nhi_scope.<NAME> '{what}'")));
+            .next(format!("terraform import nhi_scope.<NAME> '{what}'"))
+            .at(&["integration"]));
     }
     // The ceiling in the record has a review of its own; the plan may have been made under another.
     let most = limit(have.ceiling_action.as_deref()).map_err(|word| {
@@ -210,6 +211,7 @@ fn gone(what: &str) -> Problem {
     Problem::new("E-GONE", "The integration is not there")
         .detail(format!("{what}: somebody deleted the integration."))
         .next("plan again; the new plan makes it anew")
+        .at(&["integration"])
 }
 
 /// Takes every scope away. What cannot hold "none" is parked, never left open.

@@ -11,7 +11,7 @@ use policy::{
     schedule::later,
     status::{self, Facts},
 };
-use secrets::{Look, Sink};
+use secrets::{Look, Sink, SinkError};
 
 use crate::{
     Context, Problem,
@@ -39,6 +39,11 @@ impl Delivery {
     /// `<connection>:<path>`.
     pub fn place(&self) -> String {
         format!("{}:{}", self.connection, self.path)
+    }
+
+    /// What its sink said, at the delivery that it is about.
+    pub(crate) fn problem(&self, error: SinkError) -> Problem {
+        Problem::from(error).at(&["deliver_to", &self.name])
     }
 }
 
@@ -144,9 +149,9 @@ impl Sinks {
 }
 
 /// A look at one document through its folder, so that a folder costs one request.
-async fn look(sink: &dyn Sink, path: &str) -> Result<Option<Look>, Problem> {
+async fn look(sink: &dyn Sink, path: &str) -> Result<Option<Look>, SinkError> {
     if !sink.capabilities().lists_mirrors {
-        return Ok(sink.look(path).await?);
+        return sink.look(path).await;
     }
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
     Ok(sink.look_all_shared(folder).await?.get(name).cloned())
@@ -185,7 +190,7 @@ pub async fn observe_slot(context: &Context, spec: &SlotSpec) -> Result<Option<S
     let mut prints = BTreeMap::new();
     let mut restorable = false;
     for (index, (delivery, sink)) in sinks.0.iter().enumerate() {
-        let look = look(&**sink, &delivery.path).await?;
+        let look = look(&**sink, &delivery.path).await.map_err(|error| delivery.problem(error))?;
         let meta = look.as_ref().and_then(|look| Meta::from_mirror(&look.mirror));
         let ours =
             meta.filter(|(meta, _)| meta.ours(realm, &what, &spec.vendor_id) && !meta.revoked);

@@ -30,8 +30,11 @@ pub async fn withdraw(
     let (realm, _) = context.realm_key()?;
     let mut left = Vec::new();
     for delivery in gone {
-        let sink = context.sink(&delivery.connection).await?;
-        let Some(stored) = sink.read(&delivery.path).await? else { continue };
+        let sink = context
+            .sink(&delivery.connection)
+            .await
+            .map_err(|problem| problem.at(&["deliver_to"]))?;
+        let Some(stored) = sink.read(&delivery.path).await.map_err(gone_from)? else { continue };
         let Some(document) = stored.document else { continue };
         let ours = Meta::of(&document).filter(|meta| meta.ours(realm, &what, &spec.vendor_id));
         let Some(meta) = ours else {
@@ -43,9 +46,11 @@ pub async fn withdraw(
         let number = stored.version.number;
         match sink.write(&delivery.path, &bare, Expect::Version(number)).await {
             Ok(written) => {
-                sink.write_mirror(&delivery.path, &meta.mirror(written.number)).await?;
+                sink.write_mirror(&delivery.path, &meta.mirror(written.number))
+                    .await
+                    .map_err(gone_from)?;
                 if sink.capabilities().keeps_versions {
-                    sink.destroy_version(&delivery.path, number).await?;
+                    sink.destroy_version(&delivery.path, number).await.map_err(gone_from)?;
                 }
                 let entry = context
                     .entry("rotation.withdrawn", &what)
@@ -54,10 +59,15 @@ pub async fn withdraw(
                 context.note(entry).await;
             }
             Err(SinkError::Conflict { .. }) => left.push(delivery.place()),
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(gone_from(error)),
         }
     }
     Ok(left)
+}
+
+/// It is declared no longer: there is no line of its own to point at.
+fn gone_from(error: SinkError) -> Problem {
+    Problem::from(error).at(&["deliver_to"])
 }
 
 /// What is left of a document: the fields of others where they were kept, and our facts.

@@ -120,7 +120,8 @@ impl Machine<'_> {
                     "{}: {most} may live at a time, and that is there. Nothing was changed.",
                     self.what
                 ))
-                .next("choose another type of credential, or replace the integration"));
+                .next("choose another type of credential, or replace the integration")
+                .at(&["integration"]));
         }
         let deed = Deed {
             object: self.what.clone(),

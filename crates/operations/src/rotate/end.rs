@@ -78,7 +78,10 @@ impl Machine<'_> {
         else {
             return Ok(None);
         };
-        let document = sink.read_version(&delivery.path, version).await?;
+        let document = sink
+            .read_version(&delivery.path, version)
+            .await
+            .map_err(|error| delivery.problem(error))?;
         let (realm, _) = self.context.realm_key()?;
         let holds = document.as_ref().and_then(Meta::of).is_some_and(|meta| {
             meta.ours(realm, &self.what, &self.spec.vendor_id) && meta.key_id == one.key_id
@@ -92,7 +95,9 @@ impl Machine<'_> {
         if let Some((delivery, sink)) = self.sinks.0.last() {
             for one in &claim.previous {
                 let Some(version) = self.version_of(one).await? else { continue };
-                sink.destroy_version(&delivery.path, version).await?;
+                sink.destroy_version(&delivery.path, version)
+                    .await
+                    .map_err(|error| delivery.problem(error))?;
                 let entry =
                     self.entry("rotation.previous_destroyed", &claim).detail("version", version);
                 self.context.note(entry).await;

@@ -28,6 +28,7 @@ impl Machine<'_> {
                         "apply again after {until}; or set incident: an exposed credential is rotated \
                          at once and keeps none"
                     ))
+                    .at(&["schedule"])
             }
             "listing-incomplete" => Problem::new(
                 "E-UNREADABLE",
@@ -38,7 +39,8 @@ impl Machine<'_> {
                          for absent. What was begun waits.",
                 self.what
             ))
-            .next("apply again"),
+            .next("apply again")
+            .at(&["integration"]),
             "sign-ins-exhausted" => {
                 let until = self.forgotten_at().map_or_else(|| "later".to_owned(), moment);
                 Problem::new("E-VERIFY", "Too many sign-ins were refused")
@@ -51,6 +53,7 @@ impl Machine<'_> {
                     .next(format!(
                         "find out why they are refused (nhi doctor), and apply again after {until}"
                     ))
+                    .at(&["status"])
             }
             other => held_problem(&self.what, other, occupied_place(view), &self.sinks),
         }
@@ -90,6 +93,7 @@ pub(crate) fn further(what: &str, planned: u64, at: u64) -> Problem {
             "{what}: generation {planned} was planned and {at} is current. Nothing was changed."
         ))
         .next("plan again")
+        .at(&["generation"])
 }
 
 pub(super) fn occupied_place(view: &View) -> Option<&str> {
@@ -102,7 +106,10 @@ pub(super) fn held_problem(what: &str, why: &str, place: Option<&str>, sinks: &S
             let place = place.and_then(|place| sinks.0.iter().find(|(one, _)| one.place() == place));
             match place.or(sinks.0.first()) {
                 Some((delivery, _)) => occupied(why, delivery),
-                None => Problem::new("E-SINK-OCCUPIED", "Something else is there already"),
+                None => Problem::new("E-SINK-OCCUPIED", "Something else is there already")
+                    .detail(format!("{what}: a document that no rotation of ours wrote."))
+                    .next("name another path")
+                    .at(&["deliver_to"]),
             }
         }
         "sink-changed-by-others" => Problem::new("E-SINK-CHANGED", "Somebody wrote over the document")
@@ -112,7 +119,8 @@ pub(super) fn held_problem(what: &str, why: &str, place: Option<&str>, sinks: &S
             ))
             .next(
                 "see who wrote it; then change a value in triggers: the new credential is written over it",
-            ),
+            )
+            .at(&["deliver_to"]),
         "verify-failed" => Problem::new("E-VERIFY", "New credentials are refused")
             .detail(format!(
                 "{what}: none that was issued could sign in, and all of them were ended. What was \
@@ -121,10 +129,12 @@ pub(super) fn held_problem(what: &str, why: &str, place: Option<&str>, sinks: &S
             .next(
                 "nhi doctor: is the integration disabled, or bound to other addresses? Then change a \
                  value in triggers, or apply again if it is new: others are issued",
-            ),
+            )
+            .at(&["status"]),
         other => Problem::new("E-HELD", "This slot waits for a person")
             .detail(format!("{what}: {other}."))
-            .next("nhi ledger show; then change a value in triggers: it goes on from there"),
+            .next("nhi ledger show; then change a value in triggers: it goes on from there")
+            .at(&["status"]),
     }
 }
 

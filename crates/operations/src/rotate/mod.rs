@@ -101,6 +101,7 @@ impl<'a> Machine<'a> {
             Problem::new("E-ISSUE", "This connection cannot issue such a credential")
                 .detail(format!("{what}: {}", spec.credential_type.name))
                 .next("choose another type of credential")
+                .at(&["integration"])
         })?;
         let origin = match profile.origin {
             connector::Origin::Ours | connector::Origin::OursPublicKey => Origin::Ours,
@@ -197,12 +198,14 @@ impl<'a> Machine<'a> {
         self.recall_refusals();
         let mut mains = Vec::new();
         for (delivery, sink) in &self.sinks.0 {
-            let stored = sink.read(&delivery.path).await?;
+            let stored =
+                sink.read(&delivery.path).await.map_err(|error| delivery.problem(error))?;
             let document = stored.as_ref().and_then(|stored| stored.document.as_ref());
             let version = stored.as_ref().map_or(0, |stored| stored.version.number);
             let occupied = match document {
                 Some(document) => {
-                    let look = sink.look(&delivery.path).await?;
+                    let look =
+                        sink.look(&delivery.path).await.map_err(|error| delivery.problem(error))?;
                     occupied_by_others(realm, &self.what, delivery, document, look.as_ref())
                 }
                 None => None,
@@ -305,7 +308,8 @@ impl<'a> Machine<'a> {
             let owner = self.claim.as_ref().map(|one| one.claim.owner.clone()).unwrap_or_default();
             return Err(Problem::new("E-BUSY", "Somebody else is at work on this credential")
                 .detail(format!("{}: {owner} is at work and not silent.", self.what))
-                .next("apply again when that run has ended"));
+                .next("apply again when that run has ended")
+                .at(&["status"]));
         }
         let pause = Duration::from_secs(1);
         tokio::time::sleep(pause).await;

@@ -46,7 +46,11 @@ impl Machine<'_> {
         };
         let expected = claim.mains.get(place).copied().unwrap_or(0);
         let keep = match (delivery.merge, expected) {
-            (true, 1..) => sink.read(&delivery.path).await?.and_then(|stored| stored.document),
+            (true, 1..) => sink
+                .read(&delivery.path)
+                .await
+                .map_err(|error| delivery.problem(error))?
+                .and_then(|stored| stored.document),
             _ => None,
         };
         let composed = compose(
@@ -60,7 +64,9 @@ impl Machine<'_> {
         let expect = if expected == 0 { Expect::Nothing } else { Expect::Version(expected) };
         match sink.write(&delivery.path, &composed, expect).await {
             Ok(version) => {
-                sink.write_mirror(&delivery.path, &meta.mirror(version.number)).await?;
+                sink.write_mirror(&delivery.path, &meta.mirror(version.number))
+                    .await
+                    .map_err(|error| delivery.problem(error))?;
                 let entry = self
                     .entry("rotation.promoted", &claim)
                     .detail("sink", place)
@@ -69,8 +75,11 @@ impl Machine<'_> {
             }
             // Who was faster is seen at the next look, and so is what stands there now.
             Err(SinkError::Conflict { .. }) => Ok(()),
-            Err(error @ SinkError::Ambiguous { .. }) => self.lost(place, || error.into()),
-            Err(error) => Err(error.into()),
+            Err(error @ SinkError::Ambiguous { .. }) => {
+                let problem = delivery.problem(error);
+                self.lost(place, || problem)
+            }
+            Err(error) => Err(delivery.problem(error)),
         }
     }
 
@@ -121,14 +130,18 @@ impl Machine<'_> {
     pub(super) async fn repair_mirrors(&self) -> Result<(), Problem> {
         let (realm, _) = self.context.realm_key()?;
         for (delivery, sink) in &self.sinks.0 {
-            if let Some(stored) = sink.read(&delivery.path).await?
+            if let Some(stored) =
+                sink.read(&delivery.path).await.map_err(|error| delivery.problem(error))?
                 && let Some(meta) = stored.document.as_ref().and_then(Meta::of)
                 && meta.of_slot(realm, &self.what)
             {
                 let mirror = meta.mirror(stored.version.number);
-                let look = sink.look(&delivery.path).await?;
+                let look =
+                    sink.look(&delivery.path).await.map_err(|error| delivery.problem(error))?;
                 if look.is_none_or(|look| look.mirror != mirror) {
-                    sink.write_mirror(&delivery.path, &mirror).await?;
+                    sink.write_mirror(&delivery.path, &mirror)
+                        .await
+                        .map_err(|error| delivery.problem(error))?;
                 }
             }
         }
@@ -187,7 +200,7 @@ impl Machine<'_> {
             return Ok(());
         };
         let (realm, _) = self.context.realm_key()?;
-        let stored = sink.read(&delivery.path).await?;
+        let stored = sink.read(&delivery.path).await.map_err(|error| delivery.problem(error))?;
         let expect =
             stored.as_ref().map_or(Expect::Nothing, |one| Expect::Version(one.version.number));
         let document = stored.and_then(|stored| stored.document);
@@ -220,13 +233,18 @@ impl Machine<'_> {
         match sink.write(&delivery.path, &again, expect).await {
             Ok(version) => {
                 if let Some(meta) = meta {
-                    sink.write_mirror(&delivery.path, &meta.mirror(version.number)).await?;
+                    sink.write_mirror(&delivery.path, &meta.mirror(version.number))
+                        .await
+                        .map_err(|error| delivery.problem(error))?;
                 }
                 Ok(())
             }
             Err(SinkError::Conflict { .. }) => Ok(()),
-            Err(error @ SinkError::Ambiguous { .. }) => self.lost(place, || error.into()),
-            Err(error) => Err(error.into()),
+            Err(error @ SinkError::Ambiguous { .. }) => {
+                let problem = delivery.problem(error);
+                self.lost(place, || problem)
+            }
+            Err(error) => Err(delivery.problem(error)),
         }
     }
 }

@@ -82,7 +82,11 @@ impl Machine<'_> {
             return Ok(None);
         }
         let Some((delivery, sink)) = self.sinks.0.last() else { return Ok(None) };
-        let stored = sink.read(&delivery.path).await?.and_then(|stored| stored.document);
+        let stored = sink
+            .read(&delivery.path)
+            .await
+            .map_err(|error| delivery.problem(error))?
+            .and_then(|stored| stored.document);
         let (realm, _) = self.context.realm_key()?;
         Ok(stored
             .filter(|document| {
@@ -98,7 +102,10 @@ impl Machine<'_> {
     pub(super) async fn old_secret(&self, one: &Previous) -> Result<Option<Secret>, Problem> {
         let Some((delivery, sink)) = self.sinks.0.last() else { return Ok(None) };
         let Some(version) = self.version_of(one).await? else { return Ok(None) };
-        let document = sink.read_version(&delivery.path, version).await?;
+        let document = sink
+            .read_version(&delivery.path, version)
+            .await
+            .map_err(|error| delivery.problem(error))?;
         Ok(document
             .and_then(|document| secret_in(self.spec.credential_type, &delivery.fields, &document)))
     }

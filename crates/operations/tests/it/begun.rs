@@ -51,6 +51,7 @@ async fn scopes_whose_first_apply_failed_after_its_write_can_be_applied_again() 
         assert_eq!(there.scopes.len(), 1, "{how}");
         let twice = set().await.unwrap_err();
         assert_eq!(twice.code, "E-SLOT-EXISTS", "{how}: what is finished has an owner");
+        assert_eq!(twice.attribute, ["integration"]);
     }
 }
 
@@ -85,5 +86,6 @@ async fn an_integration_born_disabled_can_be_made_again_after_any_lost_call() {
         assert!(!there.record.unwrap().unfinished, "{how}");
         let twice = create_integration(&context, &declared).await.unwrap_err();
         assert_eq!(twice.code, "E-EXISTS", "{how}: what is finished has an owner");
+        assert_eq!(twice.attribute, ["name"]);
     }
 }

@@ -243,6 +243,7 @@ async fn nothing_is_retired_early_nor_at_another_generation_than_planned() {
     let planned_before = world.run("old plan", &Fuse::none(), Goal::Retire { at: 1 }).await;
     let Ending::Done(Err(problem)) = planned_before else { panic!("{planned_before:?}") };
     assert_eq!(problem.code, "E-FURTHER");
+    assert_eq!(problem.attribute, ["generation"]);
     assert_eq!(world.live().await.len(), 2);
     let outcome = world.whole("late", Goal::Retire { at: 2 }).await;
     assert_eq!(world.live().await, BTreeSet::from([outcome.key_id.clone().unwrap()]));
@@ -257,6 +258,7 @@ async fn a_third_generation_within_the_overlap_is_refused_and_told_when() {
     let refused = world.run("c", &Fuse::none(), third(false)).await;
     let Ending::Done(Err(problem)) = refused else { panic!("{refused:?}") };
     assert_eq!(problem.code, "E-OLD-IN-USE");
+    assert_eq!(problem.attribute, ["schedule"]);
     let until = second.previous[0].retire_after.unwrap().strftime("%Y-%m-%dT%H:%M:%SZ");
     let next = problem.next.unwrap();
     assert!(next.contains(&until.to_string()) && next.contains("incident"), "{next}");

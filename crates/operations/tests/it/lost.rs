@@ -79,6 +79,28 @@ async fn whatever_becomes_of_one_write_to_a_sink_the_next_run_finishes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_sink_says_is_told_at_the_delivery_that_it_is_about() {
+    use secrets::Fault;
+    let mut pointed = std::collections::BTreeSet::new();
+    for nth in 0..4 {
+        let world = World::new("add-ours").await;
+        world.apps.fail(std::iter::repeat_n(Fault::None, nth).chain([Fault::Refused]));
+        let Ending::Done(Err(problem)) = world.run("hit", &Fuse::none(), FIRST).await else {
+            panic!("{nth}")
+        };
+        assert_eq!(problem.code, "E-SINK", "{nth}: {problem}");
+        pointed.insert(problem.attribute);
+    }
+    let at = |name: &str| vec!["deliver_to".to_owned(), name.to_owned()];
+    assert_eq!(pointed, [at("a"), at("b")].into());
+    // Custody is no delivery.
+    let world = World::new("add-ours").await;
+    world.vault.fail([Fault::Refused]);
+    let Ending::Done(Err(problem)) = world.run("hit", &Fuse::none(), FIRST).await else { panic!() };
+    assert!(problem.attribute.is_empty(), "{problem:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_key_that_a_human_made_survives_everything_but_revoking_by_name() {
     for way in ["add-ours", "add-marked"] {
         let world = World::new(way).await;
