@@ -120,6 +120,7 @@ impl Context {
         self.connections.get(name).await?.connector.ok_or_else(|| {
             Problem::new("E-KIND", "This connection holds no integrations")
                 .detail(format!("{name:?} is a sink or a directory only."))
+                .next("name the connection of the platform that the integration is at")
                 .at(&["connection_name"])
         })
     }
@@ -129,6 +130,7 @@ impl Context {
         self.connections.get(name).await?.sink.ok_or_else(|| {
             Problem::new("E-SINK-KIND", "This connection is no sink")
                 .detail(format!("{name:?} cannot hold secrets."))
+                .next("name a connection that can, such as an openbao or a file one")
                 .at(&["deliver_to"])
         })
     }
@@ -138,6 +140,7 @@ impl Context {
         self.connections.get(name).await?.directory.ok_or_else(|| {
             Problem::new("E-DIRECTORY", "This connection is no directory")
                 .detail(format!("{name:?} knows no people."))
+                .next("name a connection to a directory, such as a scim one")
                 .at(&["directory", "connection"])
         })
     }
@@ -176,7 +179,8 @@ impl Context {
                     "nhi init, or add custody = { connection = \"…\", path = \"…\" } to nhi.hcl",
                 ));
         };
-        let sink = self.sink(&custody.connection).await?;
+        // What nhi.hcl names has no line in the configuration that is applied.
+        let sink = self.sink(&custody.connection).await.map_err(|problem| problem.at(&[]))?;
         let able = sink.capabilities();
         if !(able.compare_and_set && able.readable) {
             return Err(Problem::new("E-CUSTODY", "Custody needs compare-and-set")

@@ -141,16 +141,20 @@ impl Judged {
 /// It could not be read. That is never an absence.
 pub async fn judge_integration(context: &Context, wish: &Wish) -> Result<Judged, Problem> {
     let id: IntegrationId = wish.id.parse().map_err(|error: domain::id::IdError| {
-        Problem::new("E-ID", "A declared id is not one of ours").detail(error.to_string())
+        Problem::new("E-ID", "A declared id is not one of ours")
+            .detail(error.to_string())
+            .next("apply the configuration that declares it again")
     })?;
     let platform = context.connections.platform(&id.connection)?;
     let Some(kind) = platform.kinds().iter().find(|kind| kind.name == id.kind) else {
-        return Err(Problem::new("E-KIND", "This connection cannot hold it").detail(format!(
-            "{id}: connection {:?} is {}, which has no {}.",
-            id.connection,
-            platform.name(),
-            id.kind
-        )));
+        return Err(Problem::new("E-KIND", "This connection cannot hold it")
+            .detail(format!(
+                "{id}: connection {:?} is {}, which has no {}.",
+                id.connection,
+                platform.name(),
+                id.kind
+            ))
+            .next("give that connection its platform back, or declare the integration elsewhere"));
     };
     let lattice = KindLattice { platform, kind: kind.name };
     let mut judged = Judged::default();
@@ -278,7 +282,8 @@ async fn judge_slot(
 ) -> Result<Vec<Finding>, Problem> {
     let Some(spec) = spec else {
         return Err(Problem::new("E-KIND", "This kind has no credentials")
-            .detail("A slot is declared on an integration that cannot have one."));
+            .detail("A slot is declared on an integration that cannot have one.")
+            .next("remove that nhi_credential"));
     };
     let Some(seen) = observe_slot(context, &spec).await? else { return Ok(Vec::new()) };
     let now = context.now();

@@ -10,7 +10,7 @@ use secrets::SinkError;
 use serde_json::json;
 
 use super::Machine;
-use crate::{Deed, Problem};
+use crate::{Deed, Problem, journal::moment};
 
 impl Machine<'_> {
     /// Writes a claim; losing the race is no error: the next look sees who won.
@@ -121,6 +121,18 @@ impl Machine<'_> {
                     self.what
                 ))
                 .next("choose another type of credential, or replace the integration")
+                .at(&["integration"]));
+        }
+        let now = self.context.now();
+        if let Some(end) = self.expiry(now).filter(|end| *end <= now) {
+            return Err(Problem::new("E-ROTATE", "A new credential would be at its end already")
+                .detail(format!(
+                    "{}: its integration ends, and with it everything that is issued for it, at {}. \
+                     Nothing was changed.",
+                    self.what,
+                    moment(end)
+                ))
+                .next("move expires_on of the nhi_integration, or remove this credential")
                 .at(&["integration"]));
         }
         let deed = Deed {

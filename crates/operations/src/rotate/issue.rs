@@ -13,20 +13,22 @@ use super::Machine;
 use crate::Problem;
 
 impl Machine<'_> {
+    /// When a key that is issued now ends by itself, where its platform can do that.
+    pub(super) fn expiry(&self, now: Timestamp) -> Option<Timestamp> {
+        let ends = self.spec.integration_ends;
+        match &self.spec.schedule {
+            _ if !self.profile.sets_expiry => None,
+            Some(schedule) => schedule.expiry(now, ends),
+            None => ends,
+        }
+    }
+
     /// S3: the issuing call. Sent once.
     pub(super) async fn issue(&mut self) -> Result<(), Problem> {
         let document = self.claimed()?;
         let claim = document.claim.clone();
         let marker = self.marker(claim.generation, claim.epoch)?;
-        let now = self.context.now();
-        let expires_at = if self.profile.sets_expiry {
-            match &self.spec.schedule {
-                Some(schedule) => schedule.expiry(now, self.spec.integration_ends),
-                None => self.spec.integration_ends,
-            }
-        } else {
-            None
-        };
+        let expires_at = self.expiry(self.context.now());
         let request = IssueRequest {
             credential_type: self.spec.credential_type.name,
             profile: self.profile.name,

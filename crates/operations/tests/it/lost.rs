@@ -101,6 +101,21 @@ async fn what_a_sink_says_is_told_at_the_delivery_that_it_is_about() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nothing_is_issued_that_would_end_before_it_begins() {
+    let world = World::new("add-ours").await;
+    let mut spec = world.spec();
+    spec.integration_ends = Some(world.clock.now());
+    let context = world.context("late", &Fuse::none());
+    let refused = operations::carry_out(&context, &spec, FIRST, "test").await.unwrap_err();
+    assert_eq!(refused.code, "E-ROTATE", "{refused}");
+    assert!(refused.next.unwrap().contains("expires_on"));
+    assert!(world.fake.calls().iter().all(|(verb, _)| *verb != Verb::Issue));
+    // Nothing was begun: as soon as it may live longer, it is issued.
+    let outcome = world.whole("again", FIRST).await;
+    world.assert_at(&outcome, 1, "again").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_key_that_a_human_made_survives_everything_but_revoking_by_name() {
     for way in ["add-ours", "add-marked"] {
         let world = World::new(way).await;
