@@ -290,11 +290,11 @@ async fn judge_credentials(
         return Ok(());
     };
     let vendor_id = seen.observed.vendor_id.clone();
-    let genuine =
-        |marker: &Marker| marker.realm == realm && marker.is_genuine(key, &seen.tenant, &vendor_id);
+    let genuine = |marker: &Marker| marker.is_genuine(key, &seen.tenant, &vendor_id);
     let live: Vec<&ObservedCredential> = live.collect();
     let marked = |one: &&ObservedCredential| {
-        one.marker.as_deref().and_then(Marker::parse).is_some_and(|marker| genuine(&marker))
+        let marker = one.marker.as_deref().and_then(Marker::parse);
+        marker.is_some_and(|marker| marker.realm == realm && genuine(&marker))
     };
     if live.is_empty() {
         return Ok(());
@@ -338,7 +338,7 @@ async fn judge_credentials(
         match marker {
             // Another realm's key cannot be checked here; it is somebody's, and not ours.
             Some(marker) if marker.realm == realm => {
-                let forged = !marker.is_genuine(key, &seen.tenant, &vendor_id);
+                let forged = !genuine(&marker);
                 seen.marker_forged |= forged;
                 if forged || stray(&marker) {
                     seen.unmanaged.insert(credential.key_id.clone());

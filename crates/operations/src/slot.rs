@@ -291,6 +291,7 @@ pub async fn observe_slot(context: &Context, spec: &SlotSpec) -> Result<Option<S
     let facts = Facts {
         claimed_by_other,
         held,
+        // No platform tells: an incident is declared, and plan judges that from the configuration.
         exposed: false,
         missing: key_id.is_some() && !listed && !expired,
         expired,
