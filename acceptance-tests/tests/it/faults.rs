@@ -57,6 +57,22 @@ fn a_platform_that_refuses_fails_or_talks_nonsense_is_an_error_of_the_plan_and_n
 }
 
 #[test]
+fn a_part_of_an_integration_that_may_not_be_read_is_an_error_of_the_plan_and_never_less_of_it() {
+    through_a_proxy(BASE, |world, between| {
+        world.apply()?;
+        let refused = answer(403, &[], r#"{"errors":["permission denied"]}"#);
+        for place in ["role/invoice-sync/secret-id", "identity/entity"] {
+            between.proxy.clear();
+            between.proxy.add(Rule::always(place, refused.clone()));
+            plan_is_an_error(world, "What cannot be read is not taken for absent")
+                .map_err(|said| format!("{place}: {said}"))?;
+        }
+        between.proxy.clear();
+        one_credential_works(world, 0)
+    });
+}
+
+#[test]
 fn a_platform_that_stays_silent_is_an_error_after_a_time() {
     through_a_proxy(BASE, |world, between| {
         world.apply()?;
