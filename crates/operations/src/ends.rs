@@ -21,7 +21,7 @@ pub async fn set_ends(
     if ends.is_empty() || context.custody.is_none() || context.realm.is_none() {
         return Ok(());
     }
-    context.ready(Work::Begins).await?;
+    context.may_change()?;
     let store = ClaimStore::of(context, spec).await?;
     let Some(document) = store.read().await? else { return Ok(()) };
     if document.claim.phase.is_open() {
@@ -36,6 +36,10 @@ pub async fn set_ends(
     if claim == document.claim {
         return Ok(());
     }
+    // One that comes to its end sooner gives nobody anything.
+    let mut moved = claim.previous.iter().zip(&document.claim.previous);
+    let longer = moved.any(|(now, was)| now.retire_not_before > was.retire_not_before);
+    context.ready(if longer { Work::Begins } else { Work::Ends }).await?;
     store.write(&claim, document.pending.as_ref(), Some(document.version)).await?;
     let entry = context.entry("rotation.overlap_moved", &spec.id.to_string());
     context.note(entry).await;

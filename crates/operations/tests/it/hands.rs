@@ -199,6 +199,33 @@ async fn a_key_that_is_in_the_books_needs_no_sound_ledger_to_be_taken_over() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn with_a_ledger_that_somebody_changed_an_overlap_is_shortened_and_never_made_longer() {
+    let world = World::new("add-ours").await;
+    let ledger = Arc::new(MemoryLedger::new());
+    *world.ledger.lock().unwrap() = ledger.clone();
+    world.whole("a", FIRST).await;
+    let second = world.whole("b", SECOND).await;
+    ledger.tamper(2, |body| body[10] ^= 1);
+    let (key_id, end) =
+        (second.previous[0].key_id.clone(), second.previous[0].retire_after.unwrap());
+    let context = world.context("moves", &Fuse::none());
+    let hour = jiff::SignedDuration::from_hours(1);
+    let move_to = async |end| {
+        let ends = [(key_id.clone(), end)].into();
+        operations::set_ends(&context, &world.spec(), &ends).await.map_err(|problem| problem.code)
+    };
+    let stands = async || {
+        let seen = observe_slot(&context, &world.spec()).await.unwrap().unwrap();
+        seen.previous[0].retire_after.unwrap()
+    };
+    assert_eq!(move_to(end + hour).await, Err("E-LEDGER"));
+    assert_eq!(move_to(end).await, Ok(()), "nothing is moved");
+    assert_eq!(stands().await, end);
+    assert_eq!(move_to(end - hour).await, Ok(()));
+    assert_eq!(stands().await, end - hour);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_overlap_ends_although_the_claim_that_named_it_is_lost() {
     let world = World::new("add-ours").await;
     world.whole("a", FIRST).await;
