@@ -190,24 +190,24 @@ impl Keyring {
     /// The document of a client whose name is not known. A document whose mirror lags is opened: what
     /// it lacks proves nothing.
     pub(crate) async fn find(&self, tenant: &str, client_id: &str) -> Result<Option<Entry>> {
-        let looks = self.sink.look_all(&self.folder).await?;
+        let looks = self.sink.look_all_shared(&self.folder).await?;
         let of = |look: &Look| look.mirror.get("client").filter(|id| !id.is_empty()).cloned();
         let (mut named, mut lagging) = (Vec::new(), Vec::new());
-        for (name, look) in looks.into_iter().filter(|(name, _)| name.starts_with("oauth-")) {
-            match of(&look) {
+        for (name, look) in looks.iter().filter(|(name, _)| name.starts_with("oauth-")) {
+            match of(look) {
                 Some(id) if id == client_id => named.push(name),
                 Some(_) => {}
                 None => lagging.push(name),
             }
         }
         for name in named {
-            if let Some(entry) = self.listed(tenant, &name).await? {
+            if let Some(entry) = self.listed(tenant, name).await? {
                 return Ok(Some(entry));
             }
         }
         for name in lagging {
             // One that cannot be read is not known to be this one's.
-            let read = self.listed(tenant, &name).await;
+            let read = self.listed(tenant, name).await;
             if let Ok(Some(entry)) = read
                 && entry.client_id == client_id
             {
@@ -219,10 +219,11 @@ impl Keyring {
 
     /// Every document of a tenant that is readable, and why others are not.
     pub(crate) async fn all(&self, tenant: &str) -> Result<(Vec<Entry>, Vec<String>)> {
-        let names = self.sink.look_all(&self.folder).await?.into_keys();
+        let looks = self.sink.look_all_shared(&self.folder).await?;
+        let names = looks.iter().map(|(name, _)| name);
         let reads: Vec<BoxFuture<'_, _>> = names
             .filter(|name| name.starts_with("oauth-"))
-            .map(|name| async move { self.listed(tenant, &name).await }.boxed())
+            .map(|name| async move { self.listed(tenant, name).await }.boxed())
             .collect();
         let (mut entries, mut broken) = (Vec::new(), Vec::new());
         let mut reads = stream::iter(reads).buffered(AT_ONCE);

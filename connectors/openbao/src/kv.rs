@@ -13,8 +13,8 @@ use connector::{
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use secrets::{
-    Document, Expect, Exposed, Look, Mirror, Result, Sink, SinkCapabilities, SinkError, Stored,
-    Version, segments,
+    Document, Expect, Exposed, Look, Looks, Mirror, Result, Sink, SinkCapabilities, SinkError,
+    Stored, Version, segments,
 };
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -45,7 +45,7 @@ pub(crate) struct Kv {
 }
 
 /// One listing and the bytes that it was parsed from.
-type Parsed = (Arc<Zeroizing<Vec<u8>>>, Arc<BTreeMap<String, Look>>);
+type Parsed = (Arc<Zeroizing<Vec<u8>>>, Arc<Looks>);
 
 /// A path, taken apart at its mount.
 struct Place {
@@ -161,6 +161,76 @@ impl Kv {
             },
             _ => Err(fail(refused(&what, &answer, false))),
         }
+    }
+
+    /// The looks of a folder. Readers that share one listing share what was made of it.
+    async fn looks(&self, place: &Place, shared: bool) -> Result<Arc<Looks>> {
+        let fail = |error| sink_error(&place.whole, error);
+        let (mount, rest) = (encode(&place.mount), encode(&place.rest));
+        let request = Request {
+            method: "LIST",
+            shared,
+            ..Request::get(
+                format!("v1/{mount}/detailed-metadata/{rest}"),
+                "{mount}/detailed-metadata/{folder}",
+            )
+        };
+        let what = request.what();
+        let answer = self.api.send(request).await.map_err(fail)?;
+        let now = self.clock.now();
+        let looks = |found: Vec<(String, Option<Current>)>| -> Looks {
+            let documents = found.into_iter().filter(|(name, _)| !name.ends_with('/'));
+            let looks = documents.filter_map(|(name, found)| Some((name, found?.look(now)?)));
+            looks.collect::<BTreeMap<_, _>>().into()
+        };
+        // Only what is no success is read for what it says: a listing may be long.
+        let said = if answer.status == 200 { Said::Other } else { Said::read(&answer.body) };
+        match (answer.status, said) {
+            (200, _) => {
+                let known = lock(&self.parsed).get(&place.whole).cloned();
+                if let Some((bytes, looks)) = known
+                    && Arc::ptr_eq(&bytes, &answer.body)
+                {
+                    return Ok(looks);
+                }
+                let listed: Detailed<Option<Current>> = data(&what, &answer.body).map_err(fail)?;
+                let looks = Arc::new(looks(listed.key_info.into_iter().collect()));
+                if shared {
+                    lock(&self.parsed).insert(place.whole.clone(), (answer.body, looks.clone()));
+                }
+                return Ok(looks);
+            }
+            (404, Said::Nothing) => return Ok(Arc::default()),
+            // A KV without detailed listings (Vault), or a token that may not use them: one by one.
+            (404 | 405, _) | (403, _) => {}
+            _ => return Err(fail(refused(&what, &answer, false))),
+        }
+        let request = Request {
+            method: "LIST",
+            shared,
+            ..Request::get(format!("v1/{mount}/metadata/{rest}"), "{mount}/metadata/{folder}")
+        };
+        let names = self.api.maybe::<Keys>(request).await.map_err(fail)?.map(|keys| keys.keys);
+        let names = names.unwrap_or_default().into_iter().filter(|name| !name.ends_with('/'));
+        let found: Vec<_> = stream::iter(names)
+            .map(|name| {
+                let below = match place.rest.as_str() {
+                    "" => name.clone(),
+                    rest => format!("{rest}/{name}"),
+                };
+                let place = Place {
+                    mount: place.mount.clone(),
+                    whole: format!("{}/{below}", place.mount),
+                    rest: below,
+                };
+                async move {
+                    Ok::<_, SinkError>((name, self.metadata(&place).await?.map(Current::from)))
+                }
+            })
+            .buffer_unordered(8)
+            .try_collect()
+            .await?;
+        Ok(Arc::new(looks(found)))
     }
 
     async fn change(&self, place: &Place, request: connector::Result<Request>) -> Result<Answer> {
@@ -344,74 +414,12 @@ impl Sink for Kv {
     }
 
     async fn look_all(&self, folder: &str) -> Result<BTreeMap<String, Look>> {
-        Ok(BTreeMap::clone(&*self.look_all_shared(folder).await?))
+        let looks = self.looks(&self.place(folder).await?, false).await?;
+        Ok(looks.iter().map(|(name, look)| (name.to_owned(), look.clone())).collect())
     }
 
-    async fn look_all_shared(&self, folder: &str) -> Result<Arc<BTreeMap<String, Look>>> {
-        let place = self.place(folder).await?;
-        let fail = |error| sink_error(&place.whole, error);
-        let (mount, rest) = (encode(&place.mount), encode(&place.rest));
-        let request = Request {
-            method: "LIST",
-            shared: true,
-            ..Request::get(
-                format!("v1/{mount}/detailed-metadata/{rest}"),
-                "{mount}/detailed-metadata/{folder}",
-            )
-        };
-        let what = request.what();
-        let answer = self.api.send(request).await.map_err(fail)?;
-        let now = self.clock.now();
-        let looks = |found: Vec<(String, Option<Current>)>| -> BTreeMap<String, Look> {
-            let documents = found.into_iter().filter(|(name, _)| !name.ends_with('/'));
-            documents.filter_map(|(name, found)| Some((name, found?.look(now)?))).collect()
-        };
-        // Only what is no success is read for what it says: a listing may be long.
-        let said = if answer.status == 200 { Said::Other } else { Said::read(&answer.body) };
-        match (answer.status, said) {
-            (200, _) => {
-                let known = lock(&self.parsed).get(&place.whole).cloned();
-                if let Some((bytes, looks)) = known
-                    && Arc::ptr_eq(&bytes, &answer.body)
-                {
-                    return Ok(looks);
-                }
-                let listed: Detailed<Option<Current>> = data(&what, &answer.body).map_err(fail)?;
-                let looks = Arc::new(looks(listed.key_info.into_iter().collect()));
-                lock(&self.parsed).insert(place.whole.clone(), (answer.body, looks.clone()));
-                return Ok(looks);
-            }
-            (404, Said::Nothing) => return Ok(Arc::default()),
-            // A KV without detailed listings (Vault), or a token that may not use them: one by one.
-            (404 | 405, _) | (403, _) => {}
-            _ => return Err(fail(refused(&what, &answer, false))),
-        }
-        let request = Request {
-            method: "LIST",
-            shared: true,
-            ..Request::get(format!("v1/{mount}/metadata/{rest}"), "{mount}/metadata/{folder}")
-        };
-        let names = self.api.maybe::<Keys>(request).await.map_err(fail)?.map(|keys| keys.keys);
-        let names = names.unwrap_or_default().into_iter().filter(|name| !name.ends_with('/'));
-        let found: Vec<_> = stream::iter(names)
-            .map(|name| {
-                let below = match place.rest.as_str() {
-                    "" => name.clone(),
-                    rest => format!("{rest}/{name}"),
-                };
-                let place = Place {
-                    mount: place.mount.clone(),
-                    whole: format!("{}/{below}", place.mount),
-                    rest: below,
-                };
-                async move {
-                    Ok::<_, SinkError>((name, self.metadata(&place).await?.map(Current::from)))
-                }
-            })
-            .buffer_unordered(8)
-            .try_collect()
-            .await?;
-        Ok(Arc::new(looks(found)))
+    async fn look_all_shared(&self, folder: &str) -> Result<Arc<Looks>> {
+        self.looks(&self.place(folder).await?, true).await
     }
 
     async fn write(&self, path: &str, document: &Document, expect: Expect) -> Result<Version> {

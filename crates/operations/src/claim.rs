@@ -12,7 +12,7 @@ use domain::{
 };
 use jiff::Timestamp;
 use policy::rotation::{Claim, Phase, Previous};
-use secrets::{Document, Expect, Look, Mirror, Sink, SinkError};
+use secrets::{Document, Expect, Looks, Mirror, Sink, SinkError};
 use serde_json::{Map, Value, json};
 
 use crate::{Context, Problem, SlotSpec, journal::moment};
@@ -76,16 +76,13 @@ impl ClaimStore {
 
     /// What claims of the realm look like, by name: one request where the sink lists them, and one
     /// map for all who read at once, unless a deed decides on it.
-    async fn looks(
-        context: &Context,
-        freshness: Freshness,
-    ) -> Result<Arc<BTreeMap<String, Look>>, Problem> {
+    async fn looks(context: &Context, freshness: Freshness) -> Result<Arc<Looks>, Problem> {
         let (realm, _) = context.realm_key()?;
         let (sink, path) = context.custody().await?;
         let folder = format!("{path}/{realm}");
         Ok(match freshness {
             Freshness::Shared => sink.look_all_shared(&folder).await?,
-            Freshness::Fresh => Arc::new(sink.look_all(&folder).await?),
+            Freshness::Fresh => Arc::new(sink.look_all(&folder).await?.into()),
         })
     }
 
@@ -103,9 +100,7 @@ impl ClaimStore {
         freshness: Freshness,
     ) -> Result<Vec<ClaimMirror>, Problem> {
         let looks = ClaimStore::looks(context, freshness).await?;
-        let of_it = looks
-            .values()
-            .filter(|look| look.mirror.get("vendor_id").map(String::as_str) == Some(vendor_id));
+        let of_it = looks.bearing("vendor_id", vendor_id).into_iter();
         Ok(of_it.map(|look| ClaimMirror::read(&look.mirror, look.version.created_at)).collect())
     }
 

@@ -7,6 +7,7 @@
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod document;
+pub mod looks;
 pub mod memory;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
@@ -15,6 +16,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 pub use document::{Document, Exposed};
+pub use looks::Looks;
 pub use memory::{Fault, MemorySink};
 
 /// The non-secret companion of a document: short texts under short keys.
@@ -163,8 +165,8 @@ pub trait Sink: fmt::Debug + Send + Sync {
 
     /// The same, to be shared by many readers of one folder: what this process has just read will
     /// do, and is not copied for each.
-    async fn look_all_shared(&self, folder: &str) -> Result<Arc<BTreeMap<String, Look>>> {
-        Ok(Arc::new(self.look_all(folder).await?))
+    async fn look_all_shared(&self, folder: &str) -> Result<Arc<Looks>> {
+        Ok(Arc::new(self.look_all(folder).await?.into()))
     }
 
     /// Writes a new version.
