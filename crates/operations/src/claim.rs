@@ -86,14 +86,15 @@ impl ClaimStore {
         })
     }
 
-    /// The mirror of this slot's claim.
+    /// The mirror of this slot's claim; of one that is deleted it says what was, and not what is.
     pub(crate) async fn mirror(&self, context: &Context) -> Result<Option<ClaimMirror>, Problem> {
         let looks = ClaimStore::looks(context, Freshness::Shared).await?;
-        let look = looks.get(&self.name);
+        let look = looks.get(&self.name).filter(|look| !look.deleted);
         Ok(look.map(|look| ClaimMirror::read(&look.mirror, look.version.created_at)))
     }
 
-    /// The mirrors of all claims of one integration.
+    /// The mirrors of all claims of one integration, deleted ones too: whose a key was is known from
+    /// them, and what is known is not called nobody's.
     pub(crate) async fn mirrors_of(
         context: &Context,
         vendor_id: &str,
@@ -104,7 +105,7 @@ impl ClaimStore {
         Ok(of_it.map(|look| ClaimMirror::read(&look.mirror, look.version.created_at)).collect())
     }
 
-    /// The claim, if there ever was one.
+    /// The claim, if there is one.
     pub(crate) async fn read(&self) -> Result<Option<ClaimDocument>, Problem> {
         let Some(stored) = self.sink.read(&self.path()).await? else { return Ok(None) };
         let Some(mut document) = stored.document else { return Ok(None) };
@@ -140,7 +141,11 @@ impl ClaimStore {
             Some(version) => Expect::Version(version),
             None => {
                 self.sink.prepare_claim(&self.path()).await?;
-                Expect::Nothing
+                // Whoever deleted what was there left its history, which counts on from there.
+                match self.sink.look(&self.path()).await? {
+                    Some(look) if look.deleted => Expect::Version(look.version.number),
+                    _ => Expect::Nothing,
+                }
             }
         };
         let pending = pending.map_or_else(|| Secret::new(""), Secret::duplicate);

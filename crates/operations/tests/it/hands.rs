@@ -191,9 +191,7 @@ async fn a_key_that_is_in_the_books_needs_no_sound_ledger_to_be_taken_over() {
     let refused = operations::take_over(&shut, &spec).await;
     assert_eq!(refused.unwrap_err().code, "E-READ-ONLY");
     // What is in no book yet would be written there.
-    for name in world.vault.look_all("nhi/k3x9q2").await.unwrap().into_keys() {
-        world.vault.wipe(&format!("nhi/k3x9q2/{name}"));
-    }
+    world.wipe_claims().await;
     let refused = operations::take_over(&world.context("c", &Fuse::none()), &spec).await;
     assert_eq!(refused.unwrap_err().code, "E-LEDGER");
 }
@@ -230,9 +228,7 @@ async fn an_overlap_ends_although_the_claim_that_named_it_is_lost() {
     let world = World::new("add-ours").await;
     world.whole("a", FIRST).await;
     world.whole("b", SECOND).await;
-    for name in world.vault.look_all("nhi/k3x9q2").await.unwrap().into_keys() {
-        world.vault.wipe(&format!("nhi/k3x9q2/{name}"));
-    }
+    world.wipe_claims().await;
     world.whole("early", Goal::Retire { at: 2 }).await;
     assert_eq!(world.live().await.len(), 2, "its overlap is not over");
     world.clock.advance(OVERLAP);
@@ -365,4 +361,71 @@ async fn a_ledger_that_somebody_changed_stops_what_begins_and_neither_what_was_b
     let known = all_entries(&*ledger, known).await.unwrap();
     assert!(known.iter().all(|entry| entry.detail["seq"] == 2));
     assert_eq!(known.last().unwrap().actor.run, "ends", "the journal says that it was known");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_somebody_deleted_is_written_anew_by_whatever_comes_next() {
+    for way in ["add-ours", "add-marked"] {
+        let world = World::new(way).await;
+        let first = world.whole("a", FIRST).await;
+        world.delete_claims().await;
+        let outcome = world.whole("b", SECOND).await;
+        world.assert_at(&outcome, 2, way).await;
+
+        world.delete_claims().await;
+        let context = world.context("look", &Fuse::none());
+        let seen = observe_slot(&context, &world.spec()).await.unwrap().unwrap();
+        assert_eq!(seen.previous.len(), 1, "{way}: the sink's word on the overlap stands");
+        world.clock.advance(OVERLAP);
+        let outcome = world.whole("late", Goal::Retire { at: 2 }).await;
+        world.assert_at(&outcome, 2, way).await;
+        assert_eq!(outcome.revoked[0].key_id, first.key_id.unwrap());
+
+        world.delete_claims().await;
+        world.whole("c", Goal::Revoke).await;
+        assert!(world.live().await.is_empty(), "{way}");
+        world.assert_revoked(way).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_that_somebody_deleted_is_no_word_on_what_is_under_way() {
+    let world = World::new("add-ours").await;
+    world.whole("a", FIRST).await;
+    // Killed with the claim taken and nothing issued.
+    world.run("killed", &Fuse::at(2, Moment::After), SECOND).await;
+    let context = world.context("look", &Fuse::none());
+    let status = async || observe_slot(&context, &world.spec()).await.unwrap().unwrap().status;
+    assert_eq!(status().await, "rotating");
+    world.delete_claims().await;
+    assert_eq!(status().await, "current");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_interrupted_rotation_is_finished_although_its_claim_was_deleted_or_wiped() {
+    for way in ["add-ours", "add-marked"] {
+        for wiped in [false, true] {
+            for call in 1..40 {
+                for moment in [Moment::Before, Moment::After] {
+                    let world = World::new(way).await;
+                    world.whole("before", FIRST).await;
+                    let fuse = Fuse::at(call, moment);
+                    if matches!(world.run("killed", &fuse, SECOND).await, Ending::Done(_)) {
+                        continue;
+                    }
+                    if wiped {
+                        world.wipe_claims().await;
+                    } else {
+                        world.delete_claims().await;
+                    }
+                    let how = format!(
+                        "{way}, wiped {wiped}, killed {moment:?} {call} of {:?}",
+                        fuse.log()
+                    );
+                    let outcome = world.recover(SECOND).await;
+                    world.assert_at(&outcome, 2, &how).await;
+                }
+            }
+        }
+    }
 }

@@ -499,14 +499,29 @@ impl World {
     /// Secrets that wait in custody.
     pub(crate) async fn pending(&self) -> usize {
         let mut pending = 0;
-        for name in self.vault.look_all(&format!("nhi/{}", self.realm)).await.unwrap().into_keys() {
-            let stored =
-                self.vault.read(&format!("nhi/{}/{name}", self.realm)).await.unwrap().unwrap();
-            let secret = stored.document.unwrap();
-            pending +=
-                usize::from(secret.get("pending").is_some_and(|one| !one.expose().is_empty()));
+        for path in self.claims().await {
+            let stored = self.vault.read(&path).await.unwrap().unwrap();
+            let secret = stored.document.as_ref().and_then(|document| document.get("pending"));
+            pending += usize::from(secret.is_some_and(|one| !one.expose().is_empty()));
         }
         pending
+    }
+
+    /// The paths of all claims.
+    async fn claims(&self) -> Vec<String> {
+        let folder = format!("nhi/{}", self.realm);
+        let names = self.vault.look_all(&folder).await.unwrap().into_keys();
+        names.map(|name| format!("{folder}/{name}")).collect()
+    }
+
+    /// Somebody deletes what custody holds; the history stays.
+    pub(crate) async fn delete_claims(&self) {
+        self.claims().await.iter().for_each(|path| self.vault.delete(path));
+    }
+
+    /// Somebody removes what custody holds with its history.
+    pub(crate) async fn wipe_claims(&self) {
+        self.claims().await.iter().for_each(|path| self.vault.wipe(path));
     }
 
     /// What stands in consumers' sinks says that nothing is current.
