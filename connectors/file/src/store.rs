@@ -113,7 +113,11 @@ impl Place {
     }
 
     fn version(&self, number: u64) -> String {
-        format!("{}.v{number}", self.name)
+        format!("{}{number}", self.version_prefix())
+    }
+
+    fn version_prefix(&self) -> String {
+        format!("{}.v", self.name)
     }
 
     fn load(&self) -> std::result::Result<Sidecar, Fault> {
@@ -345,6 +349,21 @@ impl Sink for Store {
             found.map(|(bytes, _)| parse(&bytes)).transpose()
         };
         Ok(self.with(path, Way::Find, read).await?.flatten())
+    }
+
+    async fn kept_versions(&self, path: &str) -> Result<Vec<u64>> {
+        let list = |place: &Place| {
+            let known = place.load()?;
+            let earlier = place.version_prefix();
+            let names = place.aside.names()?;
+            let numbers = names.iter().filter_map(|name| name.strip_prefix(&earlier)?.parse().ok());
+            let mut kept: Vec<u64> = numbers.collect();
+            kept.extend(known.file.map(|_| known.version));
+            kept.sort_unstable();
+            kept.dedup();
+            Ok(kept)
+        };
+        Ok(self.with(path, Way::Find, list).await?.unwrap_or_default())
     }
 
     async fn look(&self, path: &str) -> Result<Option<Look>> {

@@ -407,6 +407,15 @@ impl Sink for Kv {
             .map(|fields| fields.0))
     }
 
+    async fn kept_versions(&self, path: &str) -> Result<Vec<u64>> {
+        let place = self.place(path).await?;
+        let versions = self.metadata(&place).await?.map(|found| found.versions).unwrap_or_default();
+        let kept = versions.iter().filter(|(_, version)| !version.destroyed);
+        let mut kept: Vec<u64> = kept.filter_map(|(number, _)| number.parse().ok()).collect();
+        kept.sort_unstable();
+        Ok(kept)
+    }
+
     async fn look(&self, path: &str) -> Result<Option<Look>> {
         let place = self.place(path).await?;
         let found = self.metadata(&place).await?.map(Current::from);

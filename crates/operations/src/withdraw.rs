@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::Secret;
 use ledger::Work;
-use secrets::{Document, Expect, SinkError};
+use secrets::{Document, Expect, Sink, SinkError};
 
 use crate::{
     Context, Delivery, Problem, SlotSpec,
@@ -15,11 +15,12 @@ use crate::{
 /// there, and tells which places were left alone because somebody wrote over them.
 ///
 /// The document stays with our own facts, marked as revoked, and without the secret; fields of
-/// others stay where the delivery was merged. The version that held the secret is destroyed.
+/// others stay where the delivery was merged. Every earlier version of ours is destroyed: a copy
+/// that was written again, or an overlap, leaves live secrets in more than one.
 ///
 /// # Errors
 ///
-/// A sink refused or did not answer; the next apply tries again.
+/// A sink refused or did not answer; the next apply goes on from there.
 pub async fn withdraw(
     context: &Context,
     spec: &SlotSpec,
@@ -42,27 +43,50 @@ pub async fn withdraw(
             continue;
         };
         let meta = Meta { revoked: true, ..meta };
-        let bare = without_secret(spec, delivery, document, &meta);
-        let number = stored.version.number;
-        match sink.write(&delivery.path, &bare, Expect::Version(number)).await {
-            Ok(written) => {
-                sink.write_mirror(&delivery.path, &meta.mirror(written.number))
-                    .await
-                    .map_err(gone_from)?;
-                if sink.capabilities().keeps_versions {
-                    sink.destroy_version(&delivery.path, number).await.map_err(gone_from)?;
+        let bare = without_secret(spec, delivery, document.duplicate(), &meta);
+        let mut number = stored.version.number;
+        // A run that was stopped here may have written it already.
+        if bare.0 != document.0 {
+            match sink.write(&delivery.path, &bare, Expect::Version(number)).await {
+                Ok(written) => number = written.number,
+                Err(SinkError::Conflict { .. }) => {
+                    left.push(delivery.place());
+                    continue;
                 }
-                let entry = context
-                    .entry("rotation.withdrawn", &what)
-                    .detail("sink", delivery.place())
-                    .detail("version", written.number);
-                context.note(entry).await;
+                Err(error) => return Err(gone_from(error)),
             }
-            Err(SinkError::Conflict { .. }) => left.push(delivery.place()),
-            Err(error) => return Err(gone_from(error)),
         }
+        forget(&*sink, delivery, realm, &what, number).await.map_err(gone_from)?;
+        sink.write_mirror(&delivery.path, &meta.mirror(number)).await.map_err(gone_from)?;
+        let entry = context
+            .entry("rotation.withdrawn", &what)
+            .detail("sink", delivery.place())
+            .detail("version", number);
+        context.note(entry).await;
     }
     Ok(left)
+}
+
+/// Destroys the versions of a slot's document before this one. What is deleted and can be brought
+/// back cannot be read: it is the slot's where the whole document is.
+async fn forget(
+    sink: &dyn Sink,
+    delivery: &Delivery,
+    realm: &str,
+    slot: &str,
+    number: u64,
+) -> secrets::Result<()> {
+    let kept = sink.kept_versions(&delivery.path).await?;
+    for earlier in kept.into_iter().filter(|kept| *kept < number) {
+        let ours = match sink.read_version(&delivery.path, earlier).await? {
+            Some(document) => Meta::of(&document).is_some_and(|meta| meta.of_slot(realm, slot)),
+            None => !delivery.merge,
+        };
+        if ours {
+            sink.destroy_version(&delivery.path, earlier).await?;
+        }
+    }
+    Ok(())
 }
 
 /// It is declared no longer: there is no line of its own to point at.

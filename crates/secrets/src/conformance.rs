@@ -233,9 +233,13 @@ async fn check(sink: &dyn Sink, case: &str, path: &str) -> Result<(), String> {
             write(sink, path, "two", Expect::Version(1)).await?;
             let first = sink.read_version(path, 1).await.map_err(says("read_version"))?;
             ensure(text(first.as_ref()) == Some("one"), || "version 1 is not there".into())?;
+            let kept = sink.kept_versions(path).await.map_err(says("kept_versions"))?;
+            ensure(kept == [1, 2], || format!("kept: {kept:?}"))?;
             sink.destroy_version(path, 1).await.map_err(says("destroy_version"))?;
             let first = sink.read_version(path, 1).await.map_err(says("read_version"))?;
             ensure(first.is_none(), || "version 1 is still there".into())?;
+            let kept = sink.kept_versions(path).await.map_err(says("kept_versions"))?;
+            ensure(kept == [2], || format!("kept after a destroy: {kept:?}"))?;
             let stored = read(sink, path).await?;
             ensure(text(stored.document.as_ref()) == Some("two"), || "version 2 is gone too".into())
         }

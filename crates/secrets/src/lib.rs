@@ -156,6 +156,9 @@ pub trait Sink: fmt::Debug + Send + Sync {
     /// An earlier version's content; `None` where it is destroyed or was never kept.
     async fn read_version(&self, path: &str, number: u64) -> Result<Option<Document>>;
 
+    /// The versions that are not destroyed, oldest first: somebody may read them, or bring them back.
+    async fn kept_versions(&self, path: &str) -> Result<Vec<u64>>;
+
     /// Version and mirror without the content. Sends nothing that a metadata reader may not.
     async fn look(&self, path: &str) -> Result<Option<Look>>;
 

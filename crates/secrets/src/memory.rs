@@ -183,6 +183,12 @@ impl Sink for MemorySink {
         Ok(inner.keys.get(path).and_then(|key| key.versions.get(&number)).map(Document::duplicate))
     }
 
+    async fn kept_versions(&self, path: &str) -> Result<Vec<u64>> {
+        let inner = self.look_at();
+        let kept = inner.keys.get(path).map(|key| key.versions.keys().copied().collect());
+        Ok(kept.unwrap_or_default())
+    }
+
     async fn look(&self, path: &str) -> Result<Option<Look>> {
         Ok(self.look_at().keys.get(path).and_then(Key::look))
     }

@@ -28,6 +28,9 @@ async fn the_suite_finds_a_sink_that_overwrites() {
         ) -> secrets::Result<Option<secrets::Document>> {
             self.0.read_version(path, number).await
         }
+        async fn kept_versions(&self, path: &str) -> secrets::Result<Vec<u64>> {
+            self.0.kept_versions(path).await
+        }
         async fn look(&self, path: &str) -> secrets::Result<Option<secrets::Look>> {
             self.0.look(path).await
         }

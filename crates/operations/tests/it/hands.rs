@@ -429,3 +429,62 @@ async fn an_interrupted_rotation_is_finished_although_its_claim_was_deleted_or_w
         }
     }
 }
+
+/// The versions of a place in which one of these secrets can be read.
+async fn told(world: &World, path: &str, secrets: &[Secret]) -> Vec<u64> {
+    let mut told = Vec::new();
+    for number in world.apps.kept_versions(path).await.unwrap() {
+        let document = world.apps.read_version(path, number).await.unwrap().unwrap();
+        if secrets.iter().any(|secret| document.get("key") == Some(secret)) {
+            told.push(number);
+        }
+    }
+    told
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_version_of_a_place_that_is_given_up_tells_a_secret_that_works() {
+    let world = World::new("add-ours").await;
+    world.whole("a", FIRST).await;
+    let first = world.delivered("apps/b").await.unwrap();
+    // An overlap leaves two live secrets, and a copy that is written again a second version.
+    world.whole("b", SECOND).await;
+    overwrite(&world, "apps/b").await;
+    world.whole("copy", SECOND).await;
+    let secrets = [first, world.delivered("apps/b").await.unwrap()];
+    assert_eq!(told(&world, "apps/b", &secrets).await, [1, 2, 4]);
+    let gone: Vec<_> =
+        world.spec().deliveries.into_iter().filter(|one| one.path == "apps/b").collect();
+    let context = world.context("withdraw", &Fuse::none());
+    let left = operations::withdraw(&context, &world.spec(), &gone).await.unwrap();
+    assert!(left.is_empty());
+    assert!(told(&world, "apps/b", &secrets).await.is_empty());
+    // What somebody else wrote there is theirs.
+    let kept = world.apps.kept_versions("apps/b").await.unwrap();
+    assert_eq!(kept, [3, 5]);
+    assert_eq!(world.apps.look("apps/b").await.unwrap().unwrap().mirror["revoked"], "true");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_is_given_up_wherever_its_giving_up_stopped() {
+    for fault in [secrets::Fault::Unreachable, secrets::Fault::AnswerLost] {
+        for nth in 0..3 {
+            let how = format!("{fault:?} after {nth}");
+            let world = World::new("add-ours").await;
+            world.whole("a", FIRST).await;
+            let secret = [world.delivered("apps/b").await.unwrap()];
+            let gone: Vec<_> =
+                world.spec().deliveries.into_iter().filter(|one| one.path == "apps/b").collect();
+            world.apps.fail(std::iter::repeat_n(secrets::Fault::None, nth).chain([fault]));
+            let context = world.context("withdraw", &Fuse::none());
+            let withdraw = async || operations::withdraw(&context, &world.spec(), &gone).await;
+            assert_eq!(withdraw().await.unwrap_err().code, "E-SINK", "{how}");
+            withdraw().await.unwrap();
+            assert!(told(&world, "apps/b", &secret).await.is_empty(), "{how}");
+            let look = world.apps.look("apps/b").await.unwrap().unwrap();
+            assert_eq!(look.version.number, 2, "{how}: written once");
+            assert_eq!(look.mirror["version"], "2", "{how}");
+            assert_eq!(look.mirror["revoked"], "true", "{how}");
+        }
+    }
+}

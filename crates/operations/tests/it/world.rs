@@ -167,6 +167,9 @@ impl Sink for FusedSink {
     async fn read_version(&self, path: &str, number: u64) -> secrets::Result<Option<Document>> {
         self.0.read_version(path, number).await
     }
+    async fn kept_versions(&self, path: &str) -> secrets::Result<Vec<u64>> {
+        self.0.kept_versions(path).await
+    }
     async fn look(&self, path: &str) -> secrets::Result<Option<Look>> {
         self.0.look(path).await
     }
