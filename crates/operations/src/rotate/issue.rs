@@ -103,8 +103,11 @@ impl Machine<'_> {
         let (works, surface) = if takes_use {
             // A sign-in would use up what is not ours to use.
             let kind = self.spec.credential_type.name;
-            let found = self.connector.find(&self.object, kind, &pending).await;
-            (found.is_ok_and(|found| found.is_some()), "looked-up")
+            let found =
+                self.connector.find(&self.object, kind, &pending).await.map_err(|error| {
+                    Problem::not_done(&self.what, "look up the new credential", &error)
+                })?;
+            (found.is_some(), "looked-up")
         } else {
             let works = self.sign_in(&pending).await.map_err(|error| {
                 Problem::not_done(&self.what, "sign in with the new credential", &error)

@@ -6,7 +6,9 @@ use connector::{
     Clock, Refusal,
     fake::{APP, Fault, Verb},
 };
+use domain::Setting;
 use ledger::{MemoryLedger, NullLedger};
+use operations::carry_out;
 use policy::rotation::Goal;
 use secrets::Sink;
 
@@ -231,6 +233,29 @@ async fn refused_sign_ins_of_runs_in_a_row_are_counted_together_until_the_platfo
         let outcome = world.whole("later", FIRST).await;
         assert_eq!(outcome.generation, 1, "{way}");
         assert!(world.works().await, "{way}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_fails_is_no_refusal_of_the_new_credential() {
+    for fault in [Fault::Refused(Refusal::Forbidden), Fault::NotSent] {
+        let mut world = World::new("add-ours").await;
+        world.takes_use = true;
+        let mut spec = world.spec();
+        spec.settings.0.insert("num_uses".into(), Setting::Count(5));
+        world.fake.fail(Verb::Find, [fault]);
+        let context = world.context("a", &Fuse::none());
+        let refused = carry_out(&context, &spec, FIRST, "test").await.unwrap_err();
+        assert_eq!(refused.code, "E-NOT-DONE", "{refused}");
+        assert!(refused.detail.contains("look up"), "{refused}");
+        let live = world.live().await;
+        assert_eq!(live.len(), 1, "it was given up: {fault:?}");
+        let context = world.context("a", &Fuse::none());
+        let outcome = carry_out(&context, &spec, FIRST, "test").await.unwrap();
+        world.assert_at(&outcome, 1, "again").await;
+        assert_eq!(world.live().await, live, "{fault:?}");
+        let probes = world.fake.calls().iter().filter(|(verb, _)| *verb == Verb::Probe).count();
+        assert_eq!(probes, 0, "a use was taken");
     }
 }
 

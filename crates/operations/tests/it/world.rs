@@ -14,7 +14,7 @@ use std::{
 use async_trait::async_trait;
 use connector::{
     Change, Children, Clock, Connection, Connector, CredentialListing, Ended, IssueRequest, Issued,
-    NewIntegration, ObjectRef, Platform, Probe, Promise, Want,
+    NewIntegration, ObjectRef, Platform, Probe, Profile, Promise, VerifyCost, Want,
     fake::{self, APP, Fake},
 };
 use domain::{
@@ -202,8 +202,9 @@ pub(crate) struct Refusals {
     most: AtomicU32,
 }
 
+/// The flag: a sign-in takes one of the uses that a key has.
 #[derive(Debug)]
-struct FusedConnector(Fake, Arc<Fuse>, Arc<Refusals>);
+struct FusedConnector(Fake, Arc<Fuse>, Arc<Refusals>, bool);
 
 #[async_trait]
 impl Connector for FusedConnector {
@@ -240,7 +241,12 @@ impl Connector for FusedConnector {
         self.0.credentials(object).await
     }
     async fn promises(&self, of: &str) -> connector::Result<Vec<Promise>> {
-        self.0.promises(of).await
+        let mut promises = self.0.promises(of).await?;
+        for promise in promises.iter_mut().filter(|_| self.3) {
+            let verify = VerifyCost { takes_use: true, ..promise.profile.verify };
+            promise.profile = Box::leak(Box::new(Profile { verify, ..*promise.profile }));
+        }
+        Ok(promises)
     }
     fn choose_secret(
         &self,
@@ -342,6 +348,8 @@ pub(crate) struct World {
     /// How many refused sign-ins in a row this story may have.
     pub(crate) patience: u32,
     pub(crate) places: Vec<&'static str>,
+    /// A sign-in takes one of the uses that a key has.
+    pub(crate) takes_use: bool,
 }
 
 /// How a run ended.
@@ -381,6 +389,7 @@ impl World {
             claim_ttl: Span::from_secs(120),
             patience: 2,
             places: vec!["apps/a", "apps/b"],
+            takes_use: false,
             clock,
             fake,
         }
@@ -421,7 +430,8 @@ impl World {
 
     /// What a run of its own has.
     pub(crate) fn context(&self, run: &str, fuse: &Arc<Fuse>) -> Context {
-        let connector = FusedConnector(self.fake.clone(), fuse.clone(), self.refusals.clone());
+        let connector =
+            FusedConnector(self.fake.clone(), fuse.clone(), self.refusals.clone(), self.takes_use);
         let wired = Wired {
             connector: Arc::new(connector),
             vault: Arc::new(FusedSink(self.vault.clone(), fuse.clone())),
