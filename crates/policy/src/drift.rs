@@ -328,9 +328,10 @@ pub fn slot(facts: &SlotFacts<'_>) -> Vec<Finding> {
     };
     let idle = consequence == Consequence::Nothing
         && !matches!(facts.status, "rotating" | "held" | "waiting" | "unheld");
-    // Copies are named one by one below.
+    // Copies, and keys that outlived their overlap, are named one by one below.
     let by_copy = matches!(facts.status, "stale_copy" | "undelivered");
-    if !rule.is_empty() && !idle && facts.outlived.is_empty() && !by_copy {
+    let by_key = facts.status == "retire_due" && !facts.outlived.is_empty();
+    if !rule.is_empty() && !idle && !by_key && !by_copy {
         let why = facts.note.map_or_else(|| why.to_owned(), |note| format!("{why}: {note}"));
         let missing = facts.status == "missing";
         all.push(Finding {
@@ -537,6 +538,25 @@ mod tests {
         let all = slot_in("retire_due", true);
         assert_eq!(all.len(), 1);
         assert_eq!((all[0].actual.as_str(), all[0].condition), ("k1", Condition::Unfinished));
+    }
+
+    #[test]
+    fn an_overlap_that_is_over_hides_nothing_that_is_worse() {
+        for status in ["missing", "expired", "held", "exposed", "unfinished", "overdue"] {
+            let rules: Vec<&str> = slot(&SlotFacts {
+                id: "bao/openbao_approle/x/credential/default",
+                status,
+                key_id: Some("k2"),
+                outlived: vec!["k1"],
+                active: true,
+                ..SlotFacts::default()
+            })
+            .iter()
+            .map(|one| one.rule)
+            .collect();
+            let rule = if status == "missing" { "credential-missing" } else { status };
+            assert_eq!(rules, [rule, "retire-due"]);
+        }
     }
 
     #[test]
