@@ -3,7 +3,10 @@
 use domain::Fingerprint;
 use jiff::Timestamp;
 use ledger::Work;
-use policy::{proof::Grade, rotation::Goal};
+use policy::{
+    proof::Grade,
+    rotation::{Claim, Goal},
+};
 use secrets::Expect;
 
 use crate::{
@@ -66,6 +69,7 @@ pub async fn carry_out(
     machine.run().await?;
     let (revoked, done_by) = machine.done();
     if goal == Goal::Revoke {
+        forget_slot(context, spec).await;
         return Ok(Outcome {
             key_id: None,
             generation: 0,
@@ -96,6 +100,36 @@ pub async fn carry_out(
         revoked,
         done_by,
     })
+}
+
+/// An ending is written with the claim that it closes. Where somebody took everything away before, or
+/// a run died in between, nothing was closed, and the ledger still has the slot.
+async fn forget_slot(context: &Context, spec: &SlotSpec) {
+    let still = match row_of(context, spec).await {
+        Ok(row) => row.is_some(),
+        Err(problem) => {
+            tracing::warn!(%problem, "whether the ledger has the slot is not known");
+            false
+        }
+    };
+    if still {
+        let entry = context.entry("rotation.closed", &spec.id.to_string());
+        let ended = ledger::Change::SlotEnded {
+            integration: spec.id.integration.to_string(),
+            name: spec.id.name.clone(),
+        };
+        context.note(entry.change(ended)).await;
+    }
+}
+
+/// The ledger's row of a slot.
+async fn row_of(context: &Context, spec: &SlotSpec) -> Result<Option<ledger::Slot>, Problem> {
+    if !context.ledger.keeps() {
+        return Ok(None);
+    }
+    let of_it = ledger::Selection::of(spec.id.integration.to_string());
+    let rows = context.ledger.slots(&of_it).await?;
+    Ok(rows.into_iter().find(|row| row.name == spec.id.name))
 }
 
 /// Whether the slot may be brought there now: what was begun is finished, and what ends is ended, in
@@ -465,24 +499,30 @@ fn at_rest(context: &Context, key_id: &str, generation: u64) -> policy::rotation
 }
 
 /// Keeps the ledger's row of a slot true to its declaration where no rotation wrote it: another
-/// schedule, another sink, or a ledger that began anew. Its loss is a gap in the history only.
+/// schedule, another sink, or a ledger that began anew. Its loss is a gap in the history only. A slot
+/// of which custody says that nothing is current was ended, and gets no row.
 ///
 /// # Errors
 ///
-/// The ledger cannot be read.
+/// The ledger or custody cannot be read.
 pub async fn declare_slot(context: &Context, spec: &SlotSpec) -> Result<(), Problem> {
     if context.read_only || !context.ledger.keeps() {
         return Ok(());
     }
-    let integration = spec.id.integration.to_string();
-    let rows = context.ledger.slots(&ledger::Selection::of(&integration)).await?;
-    let have = rows.into_iter().find(|row| row.name == spec.id.name);
+    let have = row_of(context, spec).await?;
+    if have.is_none() && context.custody.is_some() {
+        let claim = ClaimStore::of(context, spec).await?.read().await?;
+        let ended = |claim: &Claim| !claim.phase.is_open() && claim.current.is_none();
+        if claim.is_some_and(|document| ended(&document.claim)) {
+            return Ok(());
+        }
+    }
     let schedule = spec.schedule.as_ref().map(schedule_json);
     let sinks: std::collections::BTreeMap<&str, String> =
         spec.deliveries.iter().map(|one| (one.name.as_str(), one.place())).collect();
     let known = spec.known.as_ref();
     let base = have.clone().unwrap_or_else(|| ledger::Slot {
-        integration,
+        integration: spec.id.integration.to_string(),
         name: spec.id.name.clone(),
         generation: known.map_or(0, |(_, generation, ..)| *generation),
         current: known.map(|(key_id, ..)| key_id.clone()),

@@ -367,6 +367,23 @@ fn all_keys(view: &View, claim: Option<&Claim>, origin: Origin) -> Vec<Previous>
     keys
 }
 
+/// The claim's current key counts although somebody ended it: nobody has shown that yet, nor ended
+/// what was minted from it, and the claim goes on naming it.
+fn with_gone(claim: &Claim, mut keys: Vec<Previous>) -> Vec<Previous> {
+    if let Some(key_id) = &claim.current
+        && !keys.iter().any(|one| one.key_id == *key_id)
+    {
+        keys.push(Previous {
+            key_id: key_id.clone(),
+            generation: claim.generation,
+            epoch: claim.current_epoch,
+            retire_not_before: None,
+            held_version: None,
+        });
+    }
+    keys
+}
+
 /// Nobody is at work. Where nothing lives, the sinks still say so.
 fn revoke_at_rest(view: &View, keys: Vec<Previous>) -> Step {
     let said = view.mains.iter().any(|main| main.key_id.is_some());
@@ -442,8 +459,10 @@ fn at_rest(view: &View, claim: &Claim, goal: Goal, origin: Origin) -> Step {
         return Step::EndOrphan(key.key_id.clone());
     }
     match goal {
-        Goal::Revoke if parked => Step::BeginEnding(all_keys(view, Some(claim), origin)),
-        Goal::Revoke => revoke_at_rest(view, all_keys(view, Some(claim), origin)),
+        Goal::Revoke => {
+            let keys = with_gone(claim, all_keys(view, Some(claim), origin));
+            if parked { Step::BeginEnding(keys) } else { revoke_at_rest(view, keys) }
+        }
         // Planned at another generation: what was earlier then is not what is earlier now.
         Goal::Retire { at } if claim.generation > at => Step::Done,
         Goal::Retire { .. } if parked && may_end_earlier(view, claim) => {
@@ -836,6 +855,24 @@ mod tests {
         };
         let ids: Vec<&str> = named.iter().map(|one| one.key_id.as_str()).collect();
         assert_eq!(ids, ["k1", "k7"]);
+    }
+
+    #[test]
+    fn a_current_key_that_somebody_ended_is_shown_to_be_gone_before_its_slot_has_ended() {
+        let resting = |current: Option<&str>| Claim {
+            current: current.map(str::to_owned),
+            current_epoch: Some(5),
+            ..claim(Phase::Free)
+        };
+        let mut seen = view(Some(resting(Some("k2"))), vec![key("human", None)]);
+        seen.mains.clear();
+        let Step::BeginEnding(named) = next_step(&seen, Goal::Revoke, Origin::Ours) else {
+            panic!()
+        };
+        let named: Vec<_> = named.iter().map(|one| (one.key_id.as_str(), one.epoch)).collect();
+        assert_eq!(named, [("k2", Some(5))]);
+        seen.claim = Some(resting(None));
+        assert_eq!(next_step(&seen, Goal::Revoke, Origin::Ours), Step::Done);
     }
 
     #[test]

@@ -488,3 +488,64 @@ async fn a_place_is_given_up_wherever_its_giving_up_stopped() {
         }
     }
 }
+
+/// The slots that the ledger says are declared.
+async fn declared(world: &World) -> Vec<String> {
+    let integration = world.spec().id.integration.to_string();
+    let ledger = world.ledger.lock().unwrap().clone();
+    let rows = ledger.slots(&ledger::Selection::of(&integration)).await.unwrap();
+    rows.into_iter().map(|row| row.name).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slot_that_is_ended_is_declared_no_longer_whoever_ended_it() {
+    let world = World::new("add-ours").await;
+    let first = world.whole("a", FIRST).await.key_id.unwrap();
+    assert_eq!(declared(&world).await, ["default"]);
+    let token = world.fake.sign_in(APP, "sync", &world.delivered("apps/a").await.unwrap()).unwrap();
+    // Somebody took all of it away before.
+    world.fake.by_hand(APP, "sync", |hand| hand.end(&first));
+    for path in &world.places {
+        world.apps.wipe(path);
+    }
+    let (context, mut spec) = (world.context("b", &Fuse::none()), world.spec());
+    spec.known = Some((first.clone(), 1, None, None));
+    let outcome = carry_out(&context, &spec, Goal::Revoke, "test").await.unwrap();
+    let revoked: Vec<_> = outcome.revoked.iter().map(|one| (&one.key_id, one.grade)).collect();
+    assert_eq!(revoked, [(&first, Grade::B)], "shown to be gone");
+    assert!(!world.fake.works(token), "what was minted from it works on");
+    operations::declare_slot(&context, &spec).await.unwrap();
+    assert!(declared(&world).await.is_empty());
+    let outcome = carry_out(&context, &spec, Goal::Revoke, "test").await.unwrap();
+    assert!(outcome.revoked.is_empty(), "shown once");
+
+    let second = world.whole("c", SECOND).await;
+    assert_eq!(declared(&world).await, ["default"]);
+    spec.known = Some((second.key_id.unwrap(), 2, None, None));
+    carry_out(&context, &spec, Goal::Revoke, "test").await.unwrap();
+    operations::declare_slot(&context, &spec).await.unwrap();
+    assert!(declared(&world).await.is_empty(), "it was declared with a key that is ended");
+    // A ledger that began anew is told of what there is.
+    let third = world.whole("d", Goal::Rotate { to: 3, at_once: false }).await;
+    *world.ledger.lock().unwrap() = Arc::new(MemoryLedger::new());
+    spec.known = Some((third.key_id.unwrap(), 3, None, None));
+    operations::declare_slot(&world.context("e", &Fuse::none()), &spec).await.unwrap();
+    assert_eq!(declared(&world).await, ["default"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slot_is_declared_no_longer_wherever_its_ending_stopped() {
+    for call in 1..40 {
+        for moment in [Moment::Before, Moment::After] {
+            let world = World::new("add-ours").await;
+            world.whole("a", FIRST).await;
+            let fuse = Fuse::at(call, moment);
+            if matches!(world.run("killed", &fuse, Goal::Revoke).await, Ending::Done(_)) {
+                continue;
+            }
+            world.recover(Goal::Revoke).await;
+            let how = format!("killed {moment:?} {call} of {:?}", fuse.log());
+            assert!(declared(&world).await.is_empty(), "{how}");
+        }
+    }
+}
