@@ -1,11 +1,12 @@
 //! Carrying out what a slot needs: a rotation, an ending, a copy.
 
+use connector::Refusal;
 use domain::Fingerprint;
 use jiff::Timestamp;
 use ledger::Work;
 use policy::{
     proof::Grade,
-    rotation::{Claim, Goal},
+    rotation::{Claim, Goal, Phase, Previous},
 };
 use secrets::Expect;
 
@@ -15,7 +16,7 @@ use crate::{
     document::{Meta, compose, matches, secret_in},
     drift::schedule_json,
     observe::object_of,
-    rotate::{Machine, further, occupied, occupied_by_others},
+    rotate::{Machine, empty, further, mark_of, occupied, occupied_by_others},
     slot::{PreviousKey, SeenDelivery, Sinks, SlotSpec, observe_slot},
 };
 
@@ -461,7 +462,7 @@ pub async fn take_over(context: &Context, spec: &SlotSpec) -> Result<(), Problem
     }
     // Only here is anything begun: what is in the books needs no ledger.
     context.ready(Work::Begins).await?;
-    let claim = at_rest(context, key_id, *generation);
+    let claim = at_rest(context, spec, key_id, *generation).await?;
     match store.write(&claim, None, None).await {
         Ok(_) => {
             let what = spec.id.to_string();
@@ -475,27 +476,92 @@ pub async fn take_over(context: &Context, spec: &SlotSpec) -> Result<(), Problem
     }
 }
 
-/// The claim of a key that no rotation of ours made.
-fn at_rest(context: &Context, key_id: &str, generation: u64) -> policy::rotation::Claim {
-    policy::rotation::Claim {
+/// The claim of a key that is in no book: one that no rotation of ours made, or whose claim was lost.
+/// What the anchor and the marks say of earlier keys goes into it; else nobody would end them.
+async fn at_rest(
+    context: &Context,
+    spec: &SlotSpec,
+    key_id: &str,
+    generation: u64,
+) -> Result<Claim, Problem> {
+    let what = spec.id.to_string();
+    let (realm, key) = context.realm_key()?;
+    let tenant = context.tenant(&spec.id.integration.connection).await?;
+    let connector = context.connector(&spec.id.integration.connection).await?;
+    let listing = connector.credentials(&object(spec)).await.or_else(|error| match &error {
+        // What it was issued for is gone, and all earlier keys with it.
+        connector::Error::Recreated { .. } => Ok(empty(context.now())),
+        other if other.refusal() == Some(Refusal::NotFound) => Ok(empty(context.now())),
+        other => Err(Problem::unreadable(&what, other)),
+    })?;
+    let marked: Vec<(&str, u64, u64)> = listing
+        .credentials
+        .iter()
+        .filter(|one| one.live)
+        .filter_map(|one| {
+            let (generation, epoch) = mark_of(realm, key, &tenant, spec, one)?;
+            Some((one.key_id.as_str(), generation, epoch))
+        })
+        .collect();
+    let gone = |key_id: &str| {
+        listing.complete && !listing.credentials.iter().any(|one| one.key_id == key_id && one.live)
+    };
+    let current_epoch = marked.iter().find(|(id, ..)| *id == key_id).map(|(.., epoch)| *epoch);
+    let (epoch, mut previous) = match anchor(context, spec).await? {
+        Some(meta) if meta.key_id == key_id => {
+            let newest = marked.iter().map(|(.., epoch)| *epoch).fold(meta.epoch, u64::max);
+            (newest, meta.previous)
+        }
+        // Another one is current there, and what came later may be what is in use: nothing is ended.
+        Some(_) => (current_epoch.unwrap_or(0), Vec::new()),
+        // Nobody says until when the earlier ones are kept: as long as if they had just become that.
+        None => {
+            let until = policy::schedule::later(context.now(), spec.overlap());
+            let earlier = marked.iter().filter(|(id, of, _)| *id != key_id && *of < generation);
+            let kept = earlier.map(|(id, generation, epoch)| Previous {
+                key_id: (*id).to_owned(),
+                generation: *generation,
+                epoch: Some(*epoch),
+                retire_not_before: Some(until),
+                held_version: None,
+            });
+            (current_epoch.unwrap_or(0), kept.collect())
+        }
+    };
+    previous.retain(|one| one.key_id != key_id && !gone(&one.key_id));
+    Ok(Claim {
         generation,
-        epoch: 0,
-        phase: policy::rotation::Phase::Free,
+        epoch,
+        phase: if previous.is_empty() { Phase::Free } else { Phase::Parked },
         owner: context.run.id.clone(),
         attempt: 0,
         known: Default::default(),
         current: Some(key_id.to_owned()),
-        current_epoch: None,
+        current_epoch,
         new: None,
         mains: Default::default(),
-        previous: Vec::new(),
+        previous,
         reason: "custody".to_owned(),
         auth: "policy:custody".to_owned(),
         hold: None,
         refused: 0,
         refused_at: None,
         parked_for_replace: false,
-    }
+    })
+}
+
+/// What the anchor says, if it is ours.
+async fn anchor(context: &Context, spec: &SlotSpec) -> Result<Option<Meta>, Problem> {
+    let (realm, _) = context.realm_key()?;
+    let Some(delivery) = spec.deliveries.first() else { return Ok(None) };
+    let sink = context
+        .sink(&delivery.connection)
+        .await
+        .map_err(|problem| problem.at(&["deliver_to", &delivery.name, "connection"]))?;
+    let stored = sink.read(&delivery.path).await.map_err(|error| delivery.problem(error))?;
+    let meta = stored.and_then(|stored| stored.document).as_ref().and_then(Meta::of);
+    let ours = |meta: &Meta| meta.ours(realm, &spec.id.to_string(), &spec.vendor_id);
+    Ok(meta.filter(|meta| ours(meta) && !meta.revoked))
 }
 
 /// Keeps the ledger's row of a slot true to its declaration where no rotation wrote it: another
@@ -570,7 +636,7 @@ pub async fn park_for_replacement(context: &Context, spec: &SlotSpec) -> Result<
     let (claim, pending, version) = match (store.read().await?, &spec.known) {
         (Some(document), _) => (document.claim, document.pending, Some(document.version)),
         (None, Some((key_id, generation, ..))) => {
-            (at_rest(context, key_id, *generation), None, None)
+            (at_rest(context, spec, key_id, *generation).await?, None, None)
         }
         (None, None) => return Ok(()),
     };

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use connector::{CredentialType, Kind, Want};
-use domain::{CredentialId, Settings};
+use domain::{CredentialId, Settings, Span};
 use jiff::Timestamp;
 use policy::{
     Schedule,
@@ -69,6 +69,13 @@ pub struct SlotSpec {
     pub integration_ends: Option<Timestamp>,
     /// The key that the caller knows as current: id, generation, when issued, when it ends.
     pub known: Option<(String, u64, Option<Timestamp>, Option<Timestamp>)>,
+}
+
+impl SlotSpec {
+    /// How long an earlier key is kept.
+    pub(crate) fn overlap(&self) -> Span {
+        self.schedule.as_ref().map_or(Span::from_secs(86_400), |schedule| schedule.overlap)
+    }
 }
 
 /// An earlier key that still works.

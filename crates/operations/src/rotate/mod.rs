@@ -19,7 +19,7 @@ use std::{
 
 use connector::{Children, Connector, ObjectRef, Profile, Refusal};
 use data_encoding::HEXLOWER;
-use domain::{Marker, RealmKey, Secret, realm::digest_of};
+use domain::{Marker, ObservedCredential, RealmKey, Secret, realm::digest_of};
 use jiff::Timestamp;
 use ledger::NewEntry;
 use policy::{
@@ -240,26 +240,16 @@ impl<'a> Machine<'a> {
                 _ => Err(Problem::unreadable(&self.what, &error)),
             }
         })?;
-        let slot = Marker::slot_of(&self.spec.vendor_id, &self.spec.id.name);
         self.listed = listing
             .credentials
             .iter()
             .map(|one| (one.key_id.clone(), one.marker.clone()))
             .collect();
+        let ours = |one: &ObservedCredential| mark_of(realm, key, &self.tenant, self.spec, one);
         self.keys = listing
             .credentials
-            .into_iter()
-            .map(|one| {
-                let marker = one.marker.as_deref().and_then(Marker::parse);
-                let ours = marker
-                    .filter(|marker| {
-                        marker.realm == realm
-                            && marker.slot == slot
-                            && marker.is_genuine(key, &self.tenant, &self.spec.vendor_id)
-                    })
-                    .map(|marker| (marker.generation, marker.epoch));
-                Key { key_id: one.key_id, ours, live: one.live }
-            })
+            .iter()
+            .map(|one| Key { key_id: one.key_id.clone(), ours: ours(one), live: one.live })
             .collect();
         self.complete = listing.complete;
         let claim = self.claim.as_ref().map(|document| document.claim.clone());
@@ -383,6 +373,21 @@ impl<'a> Machine<'a> {
     }
 }
 
+/// Generation and epoch in a genuine mark of this very slot.
+pub(crate) fn mark_of(
+    realm: &str,
+    key: &RealmKey,
+    tenant: &str,
+    spec: &SlotSpec,
+    credential: &ObservedCredential,
+) -> Option<(u64, u64)> {
+    let marker = Marker::parse(credential.marker.as_deref()?)?;
+    let ours = marker.realm == realm
+        && marker.slot == Marker::slot_of(&spec.vendor_id, &spec.id.name)
+        && marker.is_genuine(key, tenant, &spec.vendor_id);
+    ours.then_some((marker.generation, marker.epoch))
+}
+
 /// Whether a document still holds the secret that it says it does.
 fn intact(
     key: &RealmKey,
@@ -397,7 +402,8 @@ fn intact(
         .is_some_and(|secret| matches(&key.fingerprint(&secret), &meta.fingerprint) != Some(false))
 }
 
-fn empty(now: Timestamp) -> connector::CredentialListing {
+/// The listing of what is gone.
+pub(crate) fn empty(now: Timestamp) -> connector::CredentialListing {
     connector::CredentialListing { credentials: Vec::new(), complete: true, requested_at: now }
 }
 

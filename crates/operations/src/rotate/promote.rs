@@ -89,11 +89,7 @@ impl Machine<'_> {
 
     /// Earlier keys with the end of their overlap.
     pub(super) fn kept(&self, previous: &[Previous], now: Timestamp) -> Vec<Previous> {
-        let overlap = match &self.spec.schedule {
-            _ if self.at_once() => domain::Span::ZERO,
-            Some(schedule) => schedule.overlap,
-            None => domain::Span::from_secs(86_400),
-        };
+        let overlap = if self.at_once() { domain::Span::ZERO } else { self.spec.overlap() };
         previous
             .iter()
             .map(|one| Previous { retire_not_before: Some(later(now, overlap)), ..one.clone() })

@@ -549,3 +549,51 @@ async fn a_slot_is_declared_no_longer_wherever_its_ending_stopped() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_overlap_goes_on_when_a_key_whose_claim_was_lost_is_taken_into_the_books() {
+    // What is left to tell of it: the anchor, or the marks alone.
+    for documents in [true, false] {
+        let world = World::new("add-ours").await;
+        let first = world.whole("a", FIRST).await.key_id.unwrap();
+        let second = world.whole("b", SECOND).await;
+        let until = second.previous[0].retire_after;
+        world.wipe_claims().await;
+        if !documents {
+            world.places.iter().for_each(|path| world.apps.wipe(path));
+        }
+        let mut spec = world.spec();
+        spec.known = Some((second.key_id.clone().unwrap(), 2, None, None));
+        let context = world.context("c", &Fuse::none());
+        operations::take_over(&context, &spec).await.unwrap();
+        let seen = observe_slot(&context, &spec).await.unwrap().unwrap();
+        assert_eq!(seen.previous.len(), 1, "documents {documents}");
+        assert_eq!(seen.previous[0].key_id, first);
+        assert!(seen.previous[0].retire_after >= until, "documents {documents}");
+        let retire = Goal::Retire { at: 2 };
+        if documents {
+            world.whole("early", retire).await;
+            assert_eq!(world.live().await.len(), 2, "its overlap is not over");
+        }
+        world.clock.advance(OVERLAP);
+        let _ = world.run("late", &Fuse::none(), retire).await;
+        let left = world.live().await;
+        assert_eq!(left, [second.key_id.unwrap()].into(), "documents {documents}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_came_after_the_one_that_is_known_is_not_ended_with_a_lost_claim() {
+    let world = World::new("add-ours").await;
+    let first = world.whole("a", FIRST).await.key_id.unwrap();
+    world.whole("b", SECOND).await;
+    world.wipe_claims().await;
+    // A state that is one generation behind.
+    let mut spec = world.spec();
+    spec.known = Some((first, 1, None, None));
+    let context = world.context("c", &Fuse::none());
+    operations::take_over(&context, &spec).await.unwrap();
+    let _ = world.run("copy", &Fuse::none(), FIRST).await;
+    assert_eq!(world.live().await.len(), 2);
+    assert!(world.works().await);
+}
