@@ -8,35 +8,36 @@ use super::Machine;
 use crate::{Problem, document::Meta};
 
 impl Machine<'_> {
-    /// S10: by id, never by name.
-    pub(super) async fn end(&mut self, key_id: &str, why: &'static str) -> Result<(), Problem> {
+    /// S10: by id, never by name. A key that never served is given up, and not retired.
+    pub(super) async fn end(&mut self, key_id: &str, served: bool) -> Result<(), Problem> {
         // Children carry the key's marker, which is gone with the key.
         let claim = self.claimed()?.claim.clone();
         let marker = self.listed.get(key_id).cloned().flatten();
-        self.context
-            .journal(NewEntry {
-                step: Some("end".into()),
-                ..self.entry("attempt.started", &claim).detail("key", key_id)
-            })
-            .await?;
+        let attempt = |at: &str| NewEntry {
+            step: Some("end".into()),
+            ..self.entry(at, &claim).detail("key", key_id).detail("served", served)
+        };
+        self.context.journal(attempt("attempt.started")).await?;
         let ended = self.connector.end(&self.object, key_id).await;
-        let mut entry =
-            self.entry("rotation.retired", &claim).detail("key", key_id).detail("why", why);
-        match ended {
-            Ok(_) => {
-                entry.outcome = Some("done".into());
-                self.accepted.insert(key_id.to_owned());
+        let outcome = match &ended {
+            Ok(_) => "done".to_owned(),
+            Err(error) => format!("{:?}", error.outcome()).to_lowercase(),
+        };
+        let entry = NewEntry { outcome: Some(outcome), ..attempt("attempt.ended") };
+        self.context.note(entry).await;
+        if let Err(error) = ended {
+            let problem = Problem::not_done(&self.what, "end a credential", &error);
+            if error.outcome() != connector::Outcome::Ambiguous {
+                return Err(problem);
             }
-            Err(error) if error.outcome() == connector::Outcome::Ambiguous => {
-                entry.outcome = Some("ambiguous".into());
-                let problem = Problem::not_done(&self.what, "end a credential", &error);
-                self.lost(key_id, || problem)?;
-            }
-            Err(error) => {
-                return Err(Problem::not_done(&self.what, "end a credential", &error));
+            self.lost(key_id, || problem)?;
+        } else {
+            self.accepted.insert(key_id.to_owned());
+            if served {
+                let entry = self.entry("rotation.retired", &claim).detail("key", key_id);
+                self.context.note(entry).await;
             }
         }
-        self.context.note(entry).await;
         if let Some(marker) = marker {
             let children = self.connector.sweep(&self.object, Some(&marker)).await;
             let children = children.unwrap_or(Children::Unknown);

@@ -435,3 +435,51 @@ async fn one_key_s_refusal_is_never_the_next_one_s() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_journal_tells_of_each_attempt_to_end_a_key_how_it_ended() {
+    let attempts = async |world: &World| {
+        let ledger = world.ledger.lock().unwrap().clone();
+        let all = ledger::all_entries(&*ledger, ledger::Filter::all()).await.unwrap();
+        let of_it = all
+            .into_iter()
+            .filter(|one| one.step.as_deref() == Some("end") || one.kind == "rotation.retired");
+        of_it
+            .map(|one| (one.kind.to_string(), one.outcome.as_deref().unwrap_or("").to_owned()))
+            .collect::<Vec<_>>()
+    };
+    let started = || ("attempt.started".to_owned(), String::new());
+    let ended = |how: &str| ("attempt.ended".to_owned(), how.to_owned());
+    let refused = Fault::Refused(Refusal::Forbidden);
+    let lost = [Fault::RequestLost, Fault::RequestLost, Fault::RequestLost];
+    for (faults, outcomes) in [
+        (&[refused][..], vec!["refused"]),
+        (&lost[..], vec!["ambiguous", "ambiguous", "ambiguous"]),
+        (&lost[..1], vec!["ambiguous", "done"]),
+        (&[], vec!["done"]),
+    ] {
+        let world = World::new("add-ours").await;
+        world.whole("before", FIRST).await;
+        world.fake.fail(Verb::End, faults.iter().copied());
+        let _ = world.run("hit", &Fuse::none(), AT_ONCE).await;
+        let mut expected: Vec<_> =
+            outcomes.iter().flat_map(|outcome| [started(), ended(outcome)]).collect();
+        if outcomes.contains(&"done") {
+            expected.push(("rotation.retired".to_owned(), String::new()));
+        }
+        assert_eq!(attempts(&world).await, expected, "{faults:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_never_served_is_not_called_retired() {
+    let world = World::new("add-marked").await;
+    world.fake.fail(Verb::Issue, [Fault::AnswerLost]);
+    world.whole("a", FIRST).await;
+    let ledger = world.ledger.lock().unwrap().clone();
+    let all = ledger::all_entries(&*ledger, ledger::Filter::all()).await.unwrap();
+    let told = |kind: &'static str| all.iter().filter(move |one| *one.kind == *kind);
+    assert_eq!(told("rotation.retired").count(), 0);
+    let ended = |one: &&ledger::Entry| one.detail.get("served") == Some(&false.into());
+    assert_eq!(told("attempt.ended").filter(ended).count(), 1);
+}
