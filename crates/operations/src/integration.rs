@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::{
     Context, Deed, Problem,
     observe::{credentials_seen, object_of, unmanaged_now},
-    proof::gone_from_listing,
+    proof::{Listed, listed},
 };
 
 /// An integration as it is declared.
@@ -344,20 +344,24 @@ pub async fn revoke_unmanaged(
         let entry = context.entry("credential.spared", &id.to_string());
         context.note(entry.detail("key", key_id.clone())).await;
     }
-    end_each(context, id, vendor_id, name, &keys.intersection(&still).cloned().collect()).await
+    let keys = keys.intersection(&still).cloned().collect();
+    let (graded, problems) = end_each(context, id, vendor_id, name, &keys).await?;
+    as_one(problems)?;
+    Ok(graded)
 }
 
-/// Ends credentials, each by its id, and shows that they are gone.
+/// Ends credentials, each by its id, and shows that they are gone. One that cannot be ended keeps no
+/// other alive: what was not done is told beside what was.
 async fn end_each(
     context: &Context,
     id: &IntegrationId,
     vendor_id: &str,
     name: &str,
     keys: &BTreeSet<String>,
-) -> Result<Vec<(String, Grade)>, Problem> {
-    let mut graded = Vec::new();
+) -> Result<(Vec<(String, Grade)>, Vec<Problem>), Problem> {
+    let (mut graded, mut problems) = (Vec::new(), Vec::new());
     if keys.is_empty() {
-        return Ok(graded);
+        return Ok((graded, problems));
     }
     let tenant = context.tenant(&id.connection).await?;
     let connector = context.connector(&id.connection).await?;
@@ -371,25 +375,53 @@ async fn end_each(
                 connector
                     .end(&object, key_id)
                     .await
-                    .map_err(|error| Problem::not_done(&what, "revoke", &error))
+                    .map_err(|error| Problem::not_done(&what, &format!("revoke {key_id}"), &error))
             })
-            .await?;
-        let gone = gone_from_listing(&*connector, &object, key_id).await;
-        let grade = grade(Shown { refused: false, gone, accepted: ended == Ended::Now });
+            .await;
+        let accepted = match ended {
+            Ok(ended) => ended == Ended::Now,
+            Err(problem) => {
+                problems.push(problem);
+                continue;
+            }
+        };
+        let look = listed(&*connector, &object, key_id).await;
+        let still = match look {
+            Listed::Alive => Some("was ended and is still listed"),
+            Listed::Unknown if !accepted => {
+                Some("is called gone by its platform, which would not list what is there")
+            }
+            Listed::Unknown | Listed::Gone => None,
+        };
+        if let Some(still) = still {
+            problems.push(
+                Problem::new("E-STILL-LIVE", "A credential is still alive")
+                    .detail(format!("{what}: {key_id} {still}."))
+                    .next("apply again"),
+            );
+            continue;
+        }
+        let gone = look == Listed::Gone;
+        let grade = grade(Shown { refused: false, gone, accepted });
         let entry = context
             .entry("credential.revoked", &what)
             .detail("key", key_id.clone())
             .detail("grade", grade.as_str())
             .detail("managed", false);
         context.note(entry).await;
-        if !gone && grade < Grade::C {
-            return Err(Problem::new("E-STILL-LIVE", "A credential is still alive")
-                .detail(format!("{what}: {key_id} was ended and is still listed."))
-                .next("apply again"));
-        }
         graded.push((key_id.clone(), grade));
     }
-    Ok(graded)
+    Ok((graded, problems))
+}
+
+/// All that was not done, as one: what the first says, with the details of the others.
+fn as_one(problems: Vec<Problem>) -> Result<(), Problem> {
+    let details: Vec<&str> = problems.iter().map(|one| one.detail.as_str()).collect();
+    let detail = details.join("\n");
+    match problems.into_iter().next() {
+        Some(first) => Err(Problem { detail, ..first }),
+        None => Ok(()),
+    }
 }
 
 /// Ends every live credential of an integration, those that nobody declared too, and what was minted
@@ -423,14 +455,17 @@ pub async fn revoke_everything(
         .filter(|one| one.live)
         .map(|one| one.key_id)
         .collect();
-    let graded = end_each(context, id, vendor_id, name, &live).await?;
-    let children = connector
-        .sweep(&object, None)
-        .await
-        .map_err(|error| Problem::not_done(&what, "sweep", &error))?;
-    let swept =
-        context.entry("credential.swept", &what).detail("children", format!("{children:?}"));
-    context.note(swept).await;
+    let (graded, mut problems) = end_each(context, id, vendor_id, name, &live).await?;
+    match connector.sweep(&object, None).await {
+        Ok(children) => {
+            let swept = context
+                .entry("credential.swept", &what)
+                .detail("children", format!("{children:?}"));
+            context.note(swept).await;
+        }
+        Err(error) => problems.push(Problem::not_done(&what, "sweep", &error)),
+    }
+    as_one(problems)?;
     Ok(graded)
 }
 

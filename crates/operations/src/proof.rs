@@ -7,18 +7,27 @@ use connector::{Connector, ObjectRef, Probe, Profile};
 use domain::Secret;
 use policy::proof::{Answer, Round, RoundSays, judge};
 
-/// Whether a complete listing, asked for now, no longer shows a key.
-pub(crate) async fn gone_from_listing(
-    connector: &dyn Connector,
-    object: &ObjectRef,
-    key_id: &str,
-) -> bool {
+/// What a listing, asked for now, says of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Listed {
+    /// It shows it as alive.
+    Alive,
+    /// It is complete and does not.
+    Gone,
+    /// It could not be read, or not whole.
+    Unknown,
+}
+
+/// Looks for a key.
+pub(crate) async fn listed(connector: &dyn Connector, object: &ObjectRef, key_id: &str) -> Listed {
     match connector.credentials(object).await {
-        Ok(listing) => {
-            listing.complete
-                && !listing.credentials.iter().any(|one| one.key_id == key_id && one.live)
+        Ok(listing) if listing.credentials.iter().any(|one| one.key_id == key_id && one.live) => {
+            Listed::Alive
         }
-        Err(_) => false,
+        Ok(listing) if listing.complete => Listed::Gone,
+        // Of another incarnation it is none.
+        Err(connector::Error::Recreated { .. }) => Listed::Gone,
+        Ok(_) | Err(_) => Listed::Unknown,
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
     Problem, Revoked,
     document::{Meta, secret_in},
     journal::moment,
-    proof::{gone_from_listing, rounds},
+    proof::{Listed, listed, rounds},
 };
 
 impl Machine<'_> {
@@ -42,7 +42,7 @@ impl Machine<'_> {
                     .detail("says", shown.says);
                 self.context.note(entry).await;
             }
-            let gone = gone_from_listing(&*self.connector, &self.object, &one.key_id).await;
+            let gone = listed(&*self.connector, &self.object, &one.key_id).await == Listed::Gone;
             let accepted = self.accepted.contains(&one.key_id);
             let grade = grade(Shown { refused, gone, accepted });
             let residual_until = match self.children.get(&one.key_id) {

@@ -597,3 +597,44 @@ async fn a_key_that_came_after_the_one_that_is_known_is_not_ended_with_a_lost_cl
     assert_eq!(world.live().await.len(), 2);
     assert!(world.works().await);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_still_listed_is_not_called_revoked_and_keeps_no_other_alive() {
+    let mut world = World::new("add-ours").await;
+    let mut keys = Vec::new();
+    world.fake.by_hand(APP, "sync", |hand| {
+        keys = ["one", "two", "three"].map(|secret| hand.issue(secret, None)).to_vec();
+    });
+    let token = world.fake.sign_in(APP, "sync", &Secret::new("two")).unwrap();
+    world.undying = [keys[0].clone()].into();
+    let context = world.context("a", &Fuse::none());
+    let (id, vendor_id) = (world.spec().id.integration, world.vendor_id.clone());
+    let all: BTreeSet<String> = keys.iter().cloned().collect();
+    let unmanaged = operations::revoke_unmanaged(&context, &id, &vendor_id, "sync", &all).await;
+    let problem = unmanaged.unwrap_err();
+    assert_eq!(problem.code, "E-STILL-LIVE");
+    assert!(problem.detail.contains(&keys[0]), "{problem}");
+    assert_eq!(world.live().await, world.undying);
+    let ledger = world.ledger.lock().unwrap().clone();
+    let told = Filter { kinds: vec!["credential.revoked".to_owned()], ..Filter::all() };
+    let told = all_entries(&*ledger, told).await.unwrap();
+    let told: Vec<_> = told.iter().map(|one| one.detail["key"].clone()).collect();
+    assert_eq!(told, [keys[1].as_str(), keys[2].as_str()]);
+
+    let everything = operations::revoke_everything(&context, &id, &vendor_id, "sync").await;
+    assert_eq!(everything.unwrap_err().code, "E-STILL-LIVE");
+    assert!(!world.fake.works(token), "what was minted from the others is ended");
+    // Two that cannot be ended are both told of.
+    world.undying.clear();
+    world.fake.by_hand(APP, "sync", |hand| drop(hand.issue("four", None)));
+    let refused = connector::fake::Fault::Refused(connector::Refusal::Forbidden);
+    world.fake.fail(connector::fake::Verb::End, [refused, refused]);
+    let context = world.context("b", &Fuse::none());
+    let live = world.live().await;
+    let problem = operations::revoke_everything(&context, &id, &vendor_id, "sync").await;
+    let problem = problem.unwrap_err();
+    assert_eq!(problem.code, "E-NOT-DONE");
+    assert!(live.iter().all(|key_id| problem.detail.contains(key_id)), "{problem}");
+    assert!(operations::revoke_everything(&context, &id, &vendor_id, "sync").await.is_ok());
+    assert!(world.live().await.is_empty());
+}

@@ -202,9 +202,10 @@ pub(crate) struct Refusals {
     most: AtomicU32,
 }
 
-/// The flag: a sign-in takes one of the uses that a key has.
+/// The flag: a sign-in takes one of the uses that a key has. The keys: ending them is accepted, and
+/// not done.
 #[derive(Debug)]
-struct FusedConnector(Fake, Arc<Fuse>, Arc<Refusals>, bool);
+struct FusedConnector(Fake, Arc<Fuse>, Arc<Refusals>, bool, BTreeSet<String>);
 
 #[async_trait]
 impl Connector for FusedConnector {
@@ -275,6 +276,9 @@ impl Connector for FusedConnector {
         self.0.shown(object, key_id).await
     }
     async fn end(&self, object: &ObjectRef, key_id: &str) -> connector::Result<Ended> {
+        if self.4.contains(key_id) {
+            return Ok(Ended::Now);
+        }
         self.1.pass("end", self.0.end(object, key_id)).await
     }
     async fn sweep(&self, object: &ObjectRef, marker: Option<&str>) -> connector::Result<Children> {
@@ -350,6 +354,8 @@ pub(crate) struct World {
     pub(crate) places: Vec<&'static str>,
     /// A sign-in takes one of the uses that a key has.
     pub(crate) takes_use: bool,
+    /// Keys of which the platform says that they are ended, and keeps them.
+    pub(crate) undying: BTreeSet<String>,
 }
 
 /// How a run ended.
@@ -390,6 +396,7 @@ impl World {
             patience: 2,
             places: vec!["apps/a", "apps/b"],
             takes_use: false,
+            undying: BTreeSet::new(),
             clock,
             fake,
         }
@@ -430,8 +437,13 @@ impl World {
 
     /// What a run of its own has.
     pub(crate) fn context(&self, run: &str, fuse: &Arc<Fuse>) -> Context {
-        let connector =
-            FusedConnector(self.fake.clone(), fuse.clone(), self.refusals.clone(), self.takes_use);
+        let connector = FusedConnector(
+            self.fake.clone(),
+            fuse.clone(),
+            self.refusals.clone(),
+            self.takes_use,
+            self.undying.clone(),
+        );
         let wired = Wired {
             connector: Arc::new(connector),
             vault: Arc::new(FusedSink(self.vault.clone(), fuse.clone())),
