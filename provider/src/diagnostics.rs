@@ -126,3 +126,12 @@ pub(crate) fn unknown_governed(at: impl Into<Path>) -> Diagnostic {
 pub(crate) fn errors(problem: Problem) -> Diagnostics {
     error(&problem).into()
 }
+
+/// A plan that reached apply with a part unknown.
+pub(crate) fn incomplete() -> Diagnostics {
+    Diagnostic::error(
+        "The plan is not complete",
+        "Something that must be known by now is not. This is a fault of the provider.\nNext: report it, with the plan.\n(E-INTERNAL)",
+    )
+    .into()
+}

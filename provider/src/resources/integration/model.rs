@@ -1,0 +1,143 @@
+//! What people write of an integration, and what state holds.
+
+use std::collections::BTreeMap;
+
+use tfplugin::{Attr, Model, Set};
+
+use crate::{
+    resources::{
+        platform_objects::PlatformObjects,
+        references::{Ceiling, OwnerReference},
+    },
+    rules,
+};
+
+/// An integration: an OAuth client, a role, a bot, a service account, seen as a privileged
+/// non-human identity.
+///
+/// It is born without any power: `nhi_scope` gives it what it may do and `nhi_credential` the means
+/// to sign in. Owners are handed over as whole objects: `technical_owner = nhi_owner.payments`.
+#[derive(Debug, Clone, PartialEq, Default, Model)]
+pub(crate) struct IntegrationModel {
+    /// `<connection>/<kind>/<vendor key>`.
+    #[tf(computed, not_null)]
+    pub id: Attr<String>,
+
+    /// The name of the platform object that is set, such as `openbao_approle`.
+    #[tf(computed, not_null)]
+    pub kind: Attr<String>,
+
+    /// This incarnation at the platform (role id, client id). Another one means that somebody
+    /// deleted and recreated the object; scopes and credentials below are then made anew.
+    #[tf(computed, not_null)]
+    pub vendor_id: Attr<String>,
+
+    /// The connection's name in `nhi.hcl`. Unset only with `third_party`.
+    #[tf(optional, replace)]
+    pub connection_name: Attr<String>,
+
+    /// Its name at the platform.
+    #[tf(required)]
+    pub name: Attr<String>,
+
+    /// Why it exists, in at least 20 characters.
+    #[tf(required, validate = rules::reason)]
+    pub purpose: Attr<String>,
+
+    /// Which environment it belongs to, such as `production`. Another one rotates its credentials.
+    #[tf(required)]
+    pub environment: Attr<String>,
+
+    /// Who is accountable for the business: a whole `nhi_owner`.
+    #[tf(required)]
+    pub business_owner: Attr<OwnerReference>,
+
+    /// Who is accountable for the technology: a whole `nhi_owner`. Another one rotates its
+    /// credentials.
+    #[tf(required)]
+    pub technical_owner: Attr<OwnerReference>,
+
+    /// How it runs: `batch`, `human_in_the_loop`, `autonomous` or `agent`. Unset is judged as
+    /// `agent`.
+    #[tf(optional, validate = rules::execution_mode)]
+    pub execution_mode: Attr<String>,
+
+    /// What sort of thing it is: `ipaas`, `etl_job`, `workflow_engine`, `ci_cd`, `low_code`,
+    /// `rpa_bot`, `scheduled_job`, `saas_app`, `api`, `service_account`, `automation_tool` or
+    /// `partner`.
+    #[tf(optional, validate = rules::category)]
+    pub category: Attr<String>,
+
+    /// The last day it may live, `YYYY-MM-DD`, through the end of that day in UTC.
+    #[tf(optional, validate = rules::date)]
+    pub expires_on: Attr<String>,
+
+    /// How often somebody must confirm that it is still needed, such as `90d`.
+    #[tf(optional, validate = rules::span)]
+    pub review_every: Attr<String>,
+
+    /// The day of the newest valid review; null until there is one.
+    #[tf(computed)]
+    pub reviewed_on: Attr<String>,
+
+    /// The limit on what `nhi_scope` may give it. Raising it is a widening.
+    #[tf(optional)]
+    pub ceiling: Attr<Ceiling>,
+
+    /// Whether it may act at all; unset means true.
+    #[tf(optional)]
+    pub enabled: Attr<bool>,
+
+    /// An incident that exposed all its credentials. A new value rotates them at once, without
+    /// overlap.
+    #[tf(optional)]
+    pub incident: Attr<String>,
+
+    /// Whether apply revokes live credentials that nobody declared. Without it they are only
+    /// reported: somebody may be using them.
+    #[tf(optional)]
+    pub revoke_unmanaged: Attr<bool>,
+
+    /// Where its logs are: a URL, or `<connection>/<path>`.
+    #[tf(optional, validate = rules::place)]
+    pub logs: Attr<String>,
+
+    /// What destroying it does at the platform: `delete` or `disable`.
+    #[tf(default = "delete", validate = rules::on_destroy)]
+    pub on_destroy: Attr<String>,
+
+    /// Free labels.
+    #[tf(optional)]
+    pub labels: Attr<BTreeMap<String, String>>,
+
+    /// `active`, `disabled`, `quarantined` or `revoked`.
+    #[tf(computed, not_null)]
+    pub state: Attr<String>,
+
+    /// What is wrong with it by the policy, and what follows: problem to `warn`, `disable` or
+    /// `revoke`.
+    #[tf(computed)]
+    pub standing: Attr<BTreeMap<String, String>>,
+
+    /// Ids of live credentials that nobody declared.
+    #[tf(computed)]
+    pub unmanaged_credentials: Attr<Set<String>>,
+
+    /// The platform object: exactly one.
+    #[tf(flatten)]
+    pub platform: PlatformObjects,
+}
+
+/// The identity: where and what.
+#[derive(Debug, Clone, PartialEq, Model)]
+pub(crate) struct IntegrationIdentity {
+    /// The connection's name.
+    #[tf(required)]
+    pub connection: Attr<String>,
+    /// The platform object's name.
+    #[tf(required)]
+    pub kind: Attr<String>,
+    /// The vendor's key.
+    #[tf(required)]
+    pub key: Attr<String>,
+}

@@ -1,0 +1,417 @@
+//! What a change of an integration comes to: fixed rules over configuration and prior state.
+
+use std::collections::BTreeMap;
+
+use connector::Kind;
+use domain::{Action, IntegrationId};
+use operations::{Context, Problem};
+use policy::{Rules, rules::Verdict, settings, standing::wanted_state};
+use tfplugin::{Attr, Diagnostics, Path, Set, Value, resource::Plan};
+
+use super::{
+    Integration, IntegrationModel, NO_CONNECTION, direction::direction, is_third_party,
+    standing::tell_absent_owners,
+};
+use crate::{
+    diagnostics::{error, unknown_governed},
+    resources::{applied::Applied, platform_objects::settings_of},
+};
+
+impl Integration {
+    pub(super) fn plan_change(&self, plan: &mut Plan<IntegrationModel>) {
+        let rules = self.shared.rules();
+        if plan.planned.is_none() {
+            if let Some(prior) = &plan.prior {
+                plan.diagnostics.warning(
+                    "This ends an integration",
+                    format!(
+                        "{}: every credential of it is revoked, those that nobody declared too, and \
+                         the object is {}d.",
+                        prior.id.text(),
+                        prior.on_destroy.text()
+                    ),
+                );
+            }
+            return;
+        }
+        let mut told = Diagnostics::new();
+        let context = match self.shared.context_for_plan() {
+            Ok(context) => context,
+            Err(problem) => {
+                // What needs no connection needs no configuration either.
+                if plan.config.as_ref().is_some_and(|one| !one.connection_name.is_null()) {
+                    told.push(error(&problem.at(&["connection_name"])));
+                }
+                None
+            }
+        };
+        let mut replace = Vec::new();
+        if plan.prior.is_none() && Applied::is_in(&plan.prior_private) {
+            // No plan is asked for the delete half of a replacement, so this half speaks for both.
+            told.warning(
+                "This replaces an integration",
+                "The old one ends first: every credential of it is revoked, those that nobody \
+                 declared too. The new one is another object, with new credentials.",
+            );
+        }
+        if let Some((config, prior, planned)) = plan.changing() {
+            replace = identify(config, prior, planned);
+            answer(config, prior, planned);
+            refuse_unknown(config, prior, planned, &mut told);
+            refuse_left(prior, planned, &mut told);
+            tell_absent_owners(planned, &rules, &mut told);
+            decide_state(config, prior, planned, &mut told);
+            ask_policy(config, &rules, &mut told);
+            if let Some(context) = &context {
+                fits_connection(config, context, &mut told);
+            }
+            if let Some(prior) = prior {
+                let (way, why) = direction(prior, planned);
+                if way.may_widen() {
+                    told.warning(
+                        "This change gives power",
+                        format!("{} {way}: {}.", planned.id.text(), why.join(", ")),
+                    );
+                }
+            }
+        }
+        plan.diagnostics.extend(told);
+        for name in replace {
+            plan.require_replace(name);
+        }
+    }
+}
+
+/// Which object it is, and the attributes that make it another one.
+fn identify(
+    config: &IntegrationModel,
+    prior: Option<&IntegrationModel>,
+    planned: &mut IntegrationModel,
+) -> Vec<&'static str> {
+    let mut replace = Vec::new();
+    let chosen = config.platform.chosen();
+    if let Some((kind, _)) = chosen {
+        planned.kind = kind.name.into();
+        if prior.is_some_and(|prior| prior.kind.is_value() && prior.kind != kind.name) {
+            replace.push("kind");
+        }
+        let connection = if is_third_party(kind) {
+            Attr::from(NO_CONNECTION)
+        } else {
+            config.connection_name.clone()
+        };
+        // An object that stays keeps its id: one on another mount is known by that too.
+        let stays = prior.filter(|prior| {
+            prior.id.is_value()
+                && prior.kind == kind.name
+                && prior.name == planned.name
+                && prior.connection_name == planned.connection_name
+        });
+        planned.id = match (&connection, &config.name, kind.capabilities.key_is_ours) {
+            _ if stays.is_some() => stays.map(|one| one.id.clone()).unwrap_or_default(),
+            (Attr::Value(connection), Attr::Value(name), true) => Attr::Value(
+                IntegrationId::new(connection.clone(), kind.name, name.clone()).to_string(),
+            ),
+            (Attr::Value(connection), ..) if prior.is_none() => {
+                Attr::unknown_with_prefix(IntegrationId::prefix(connection, kind.name))
+            }
+            (_, _, false) if prior.is_some() => {
+                prior.map(|prior| prior.id.clone()).unwrap_or_default()
+            }
+            _ => Attr::unknown_not_null(),
+        };
+        if kind.capabilities.key_is_ours
+            && prior.is_some_and(|prior| prior.name.is_value() && prior.name != planned.name)
+        {
+            replace.push("name");
+        }
+        if let Some((_, planned_value)) = planned.platform.chosen() {
+            let before = prior.and_then(|prior| prior.platform.chosen());
+            if let Some((_, before)) = before.filter(|(before, _)| before.name == kind.name) {
+                let kept = keep_spelling(kind, planned_value, before);
+                planned.platform.set_value(kind, kept);
+            }
+        }
+    }
+    // Equal to prior in every update, else everything below is replaced.
+    planned.vendor_id = match (prior, chosen) {
+        (Some(prior), _) => prior.vendor_id.clone(),
+        (None, Some((kind, _))) if is_third_party(kind) => planned.id.clone(),
+        (None, _) => Attr::unknown_not_null(),
+    };
+    replace
+}
+
+/// What the configuration answers of what Read found to be wrong.
+fn answer(
+    config: &IntegrationModel,
+    prior: Option<&IntegrationModel>,
+    planned: &mut IntegrationModel,
+) {
+    let Some(prior) = prior else {
+        planned.standing = Attr::Value(BTreeMap::new());
+        planned.unmanaged_credentials = Attr::Value(Set::new());
+        planned.reviewed_on = Attr::Null;
+        return;
+    };
+    let mut standing = prior.standing.value().cloned().unwrap_or_default();
+    let later = match (prior.expires_on.as_deref(), config.expires_on.as_deref()) {
+        (Some(before), Some(after)) => after > before,
+        (Some(_), None) => true,
+        _ => false,
+    };
+    if later {
+        standing.remove("expired");
+    }
+    if config.revoke_unmanaged == true
+        && prior.unmanaged_credentials.value().is_some_and(|keys| !keys.is_empty())
+    {
+        planned.unmanaged_credentials = Attr::Value(Set::new());
+        standing.remove("unmanaged_credentials");
+    }
+    if prior.standing.is_value() || !standing.is_empty() {
+        planned.standing = Attr::Value(standing);
+    }
+}
+
+/// What is unknown cannot be reviewed.
+fn refuse_unknown(
+    config: &IntegrationModel,
+    prior: Option<&IntegrationModel>,
+    planned: &IntegrationModel,
+    told: &mut Diagnostics,
+) {
+    for at in hidden(prior.is_some(), planned) {
+        told.push(unknown_governed(at));
+    }
+    // What the platform fills in is null here.
+    if let Some((kind, value)) = config.platform.chosen()
+        && !value.is_wholly_known()
+    {
+        told.error_at(
+            kind.name,
+            "Settings must be known to be reviewed",
+            "A part of them becomes known during apply, so this plan cannot say what it would give.\nNext: write it out, or apply what it comes from first.\n(E-UNKNOWN-GOVERNED)",
+        );
+    }
+    let owners = [
+        ("business_owner", &planned.business_owner),
+        ("technical_owner", &planned.technical_owner),
+    ];
+    for (name, owner) in owners {
+        let unknown = owner.is_unknown() || owner.value().is_some_and(|one| one.id.is_unknown());
+        if prior.is_some() && unknown {
+            told.error_at(
+                name,
+                "An owner must be known to be reviewed",
+                "Who it is becomes known during apply.\nNext: apply what it comes from first, with -target.\n(E-UNKNOWN-GOVERNED)",
+            );
+        }
+    }
+}
+
+/// Nobody is named who is not there. Whom the integration had already is a matter of its standing.
+fn refuse_left(
+    prior: Option<&IntegrationModel>,
+    planned: &IntegrationModel,
+    told: &mut Diagnostics,
+) {
+    let newly = |name: &str| {
+        let of = |model: &IntegrationModel| match name {
+            "business_owner" => model.business_owner.value().map(|one| one.id.clone()),
+            _ => model.technical_owner.value().map(|one| one.id.clone()),
+        };
+        prior.and_then(of) != of(planned)
+    };
+    if let Some(name) = left(planned)
+        && newly(name)
+    {
+        told.error_at(
+            name,
+            "This owner is not there any more",
+            "Somebody who has left cannot be made responsible.\nNext: name somebody else.\n(E-OWNER-LEFT)",
+        );
+    }
+}
+
+/// Whether it may act, by the standing and the declaration.
+fn decide_state(
+    config: &IntegrationModel,
+    prior: Option<&IntegrationModel>,
+    planned: &mut IntegrationModel,
+    told: &mut Diagnostics,
+) {
+    let third = config.platform.chosen().is_some_and(|(kind, _)| is_third_party(kind));
+    if config.enabled == false && third {
+        told.warning_at(
+            "enabled",
+            "Nothing is switched off here",
+            format!("{}: its vendor runs it and none of its switches is ours. Only the declaration changes.\nNext: stop it by its disable_path.", planned.id.text()),
+        );
+    }
+    let verdicts: Vec<Verdict> = planned
+        .standing
+        .value()
+        .into_iter()
+        .flat_map(|standing| standing.values())
+        .filter_map(|word| Verdict::from_word(word))
+        .collect();
+    // A hand on the platform's switch does not end it.
+    let broken = planned
+        .standing
+        .value_mut()
+        .is_some_and(|standing| standing.remove("quarantine_broken").is_some());
+    let quarantined = broken || prior.is_some_and(|prior| prior.state == "quarantined");
+    let enabled = config.enabled.value().copied().unwrap_or(true);
+    let state = wanted_state(quarantined, enabled, left(planned).is_some(), &verdicts);
+    planned.state = state.into();
+    if state == "revoked" {
+        // Every credential ends with it.
+        planned.unmanaged_credentials = Attr::Value(Set::new());
+        if let Some(standing) = planned.standing.value_mut() {
+            standing.remove("unmanaged_credentials");
+        }
+        if prior.is_some_and(|prior| prior.state != "revoked") {
+            told.warning_at(
+                "state",
+                "This revokes an integration",
+                format!(
+                    "{}: the policy has every credential of it ended, and it is switched off.",
+                    planned.id.text()
+                ),
+            );
+        }
+    }
+}
+
+/// What the rules ask of the declaration itself.
+fn ask_policy(config: &IntegrationModel, rules: &Rules, told: &mut Diagnostics) {
+    if let Some(purpose) = config.purpose.as_deref()
+        && policy::purpose::says_nothing(purpose, config.name.as_deref().unwrap_or(""))
+    {
+        told.warning_at(
+            "purpose",
+            "This purpose says nothing",
+            format!("{purpose:?}: a reviewer cannot tell from it whether the integration is still needed.\nNext: say what it does, for whom, and how often."),
+        );
+    }
+    let missing = |attr: &Attr<String>, asked: bool| asked && attr.is_null();
+    for (name, bad) in [
+        ("expires_on", missing(&config.expires_on, rules.require_expires_on)),
+        ("review_every", missing(&config.review_every, rules.require_review_every)),
+        ("logs", missing(&config.logs, rules.require_logs)),
+    ] {
+        if bad {
+            told.error_at(
+                name,
+                "The policy asks for more",
+                format!("{name} is required here.\nNext: set it.\n(E-POLICY-REQUIRED)"),
+            );
+        }
+    }
+    if let Some(environment) = config.environment.as_deref()
+        && !rules.environments.is_empty()
+        && !rules.environments.contains(environment)
+    {
+        let known: Vec<&str> = rules.environments.iter().map(String::as_str).collect();
+        told.error_at(
+            "environment",
+            "There is no such environment",
+            format!(
+                "{environment:?}.\nNext: name one that the policy knows: {}.\n(E-ENVIRONMENT)",
+                known.join(", ")
+            ),
+        );
+    }
+    let same_owner = config.business_owner.value().map(|one| &one.id).filter(|id| id.is_value())
+        == config.technical_owner.value().map(|one| &one.id).filter(|id| id.is_value());
+    let high = config
+        .ceiling
+        .value()
+        .and_then(|one| one.highest_action.as_deref()?.parse::<Action>().ok())
+        .unwrap_or(Action::Unknown);
+    if same_owner && rules.two_owners_from.is_some_and(|from| high >= from) {
+        told.error_at(
+            "technical_owner",
+            "Two owners are needed",
+            "From this ceiling on the policy asks for two different owners.\nNext: name another technical_owner, or a lower ceiling.highest_action.\n(E-TWO-OWNERS)",
+        );
+    }
+}
+
+/// Whether the connection is there, and its platform has objects of this kind.
+fn fits_connection(config: &IntegrationModel, context: &Context, told: &mut Diagnostics) {
+    let (Some((kind, _)), Some(name)) =
+        (config.platform.chosen(), config.connection_name.as_deref())
+    else {
+        return;
+    };
+    match context.connections.platform(name) {
+        Err(problem) => told.push(error(&problem)),
+        Ok(platform) if !platform.kinds().iter().any(|one| one.name == kind.name) => {
+            let can: Vec<&str> = platform.kinds().iter().map(|one| one.name).collect();
+            let can = if can.is_empty() { "no integrations".to_owned() } else { can.join(", ") };
+            told.push(error(
+                &Problem::new("E-KIND", "This connection cannot hold it")
+                    .detail(format!(
+                        "{} cannot be made on connection {name:?}, which is {}. It can hold: {can}.",
+                        kind.name,
+                        platform.name()
+                    ))
+                    .next("name a connection that fits")
+                    .at(&["connection_name"]),
+            ));
+        }
+        Ok(_) => {}
+    }
+}
+
+/// Whether an owner of the object has left, by what the references say.
+pub(super) fn left(model: &IntegrationModel) -> Option<&'static str> {
+    [("business_owner", &model.business_owner), ("technical_owner", &model.technical_owner)]
+        .into_iter()
+        .find(|(_, owner)| owner.value().is_some_and(|owner| owner.status == "left"))
+        .map(|(name, _)| name)
+}
+
+/// The live settings where they differ in meaning, the known spelling where they do not.
+fn keep_spelling(kind: &'static Kind, planned: &Value, prior: &Value) -> Value {
+    let (Value::Object(object), Value::Object(before)) = (planned, prior) else {
+        return planned.clone();
+    };
+    let (after, known) = (settings_of(kind.fields, planned), settings_of(kind.fields, prior));
+    let mut object = object.clone();
+    for field in kind.fields {
+        let (a, b) = (after.0.get(field.name), known.0.get(field.name));
+        if a.is_some()
+            && b.is_some()
+            && settings::same(field, a, b)
+            && let Some(value) = before.get(field.name)
+        {
+            object.insert(field.name.to_owned(), value.clone());
+        }
+    }
+    Value::Object(object)
+}
+
+/// What decides over power here and is not known yet, beside owners and settings.
+fn hidden(exists: bool, planned: &IntegrationModel) -> Vec<Path> {
+    let mut hidden = Vec::new();
+    let mut say = |unknown: bool, at: Path| {
+        if unknown {
+            hidden.push(at);
+        }
+    };
+    say(planned.ceiling.is_unknown(), Path::attribute("ceiling"));
+    if let Some(ceiling) = planned.ceiling.value() {
+        say(ceiling.highest_action.is_unknown(), Path::attribute("ceiling").then("highest_action"));
+        say(ceiling.scopes.is_unknown(), Path::attribute("ceiling").then("scopes"));
+    }
+    say(planned.expires_on.is_unknown(), Path::attribute("expires_on"));
+    // State and what is revoked are planned from these.
+    say(planned.enabled.is_unknown(), Path::attribute("enabled"));
+    say(planned.revoke_unmanaged.is_unknown(), Path::attribute("revoke_unmanaged"));
+    // Another one rotates every credential below.
+    say(exists && planned.environment.is_unknown(), Path::attribute("environment"));
+    hidden
+}
