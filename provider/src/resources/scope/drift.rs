@@ -1,0 +1,32 @@
+//! What was live after the last apply, and what somebody changed since.
+
+use std::collections::BTreeMap;
+
+use domain::ObservedIntegration;
+use operations::KindLattice;
+use policy::scopes::canonical_set;
+
+use super::ScopeModel;
+use crate::resources::applied::Applied;
+
+/// What is live and not for a time, by scope: as it is kept in private state.
+pub(super) fn applied(
+    lattice: KindLattice,
+    model: &ScopeModel,
+    now: &ObservedIntegration,
+) -> Applied {
+    let none = BTreeMap::new();
+    let dated = canonical_set(&lattice, model.temporary.value().unwrap_or(&none).keys());
+    let live = now.scopes.iter().map(|granted| &granted.scope);
+    let standing = live.filter(|scope| !dated.contains(*scope));
+    Applied(standing.map(|scope| (scope.as_str().to_owned(), "live".to_owned())).collect())
+}
+
+/// What changed since the last apply, by scope: `+` was added, `-` was taken away.
+pub(super) fn moved(before: &Applied, now: &Applied) -> Vec<String> {
+    let only = |a: &Applied, b: &Applied, sign: char| {
+        let gone = a.0.keys().filter(|scope| !b.0.contains_key(*scope));
+        gone.map(|scope| format!("{sign} {scope}")).collect::<Vec<_>>()
+    };
+    [only(now, before, '+'), only(before, now, '-')].concat()
+}

@@ -1,0 +1,155 @@
+//! What people write of scopes, what state holds, and both in the words below.
+
+use std::collections::BTreeMap;
+
+use domain::{Action, IntegrationId};
+use operations::KindLattice;
+use policy::scopes::{Declared, highest_action};
+use tfplugin::{Attr, Model, Set};
+
+use crate::{
+    resources::{platform_objects::kind, references::ScopedIntegration},
+    rules,
+    values::instant,
+};
+
+/// Everything that one integration may do.
+///
+/// One resource for one integration, exclusive by default: a scope that somebody added by hand is
+/// drift, and apply takes it away. The integration is handed over as a whole object:
+/// `integration = nhi_integration.invoice_sync`. Contributions of several teams are composed in
+/// HCL, where a review sees the sum: `scopes = setunion(module.a.scopes, module.b.scopes)`.
+#[derive(Debug, Clone, PartialEq, Default, Model)]
+pub(crate) struct ScopeModel {
+    /// `<integration id>/scope`.
+    #[tf(computed, not_null)]
+    pub id: Attr<String>,
+
+    /// The integration: a whole `nhi_integration`.
+    #[tf(required)]
+    pub integration: Attr<ScopedIntegration>,
+
+    /// What it may do, in its platform's own grammar. `[]` is nothing at all.
+    #[tf(required)]
+    pub scopes: Attr<Set<String>>,
+
+    /// Which differences are drift: `exact` (all), `at_most` (others may take away by hand) or
+    /// `at_least` (others may add; what they added is in `undeclared`).
+    #[tf(default = "exact", validate = rules::enforcement)]
+    pub enforcement: Attr<String>,
+
+    /// Why it needs them, in at least 20 characters.
+    #[tf(required, validate = rules::reason)]
+    pub justification: Attr<String>,
+
+    /// Why it needs single ones.
+    #[tf(optional)]
+    pub justifications: Attr<BTreeMap<String, String>>,
+
+    /// Scopes for a time, by scope.
+    #[tf(optional)]
+    pub temporary: Attr<BTreeMap<String, Temporary>>,
+
+    /// Live scopes that nobody declared, tolerated under `at_least`.
+    #[tf(computed)]
+    pub undeclared: Attr<Set<String>>,
+
+    /// Temporary scopes that are live now.
+    #[tf(computed)]
+    pub elevated: Attr<Set<String>>,
+
+    /// What single scopes really let their holder do, by scope: an action. Below the connector's
+    /// table it is a widening.
+    #[tf(optional)]
+    pub classify: Attr<BTreeMap<String, String>>,
+
+    /// The highest action among all of them.
+    #[tf(computed, not_null)]
+    pub highest_action: Attr<String>,
+}
+
+/// A scope for a time.
+#[derive(Debug, Clone, PartialEq, Default, Model)]
+pub(crate) struct Temporary {
+    /// From when; unset is now.
+    #[tf(optional, validate = rules::moment)]
+    pub from: Attr<String>,
+
+    /// Until when.
+    #[tf(required, validate = rules::moment)]
+    pub until: Attr<String>,
+
+    /// Why, in at least 20 characters.
+    #[tf(required, validate = rules::reason)]
+    pub justification: Attr<String>,
+
+    /// The ticket.
+    #[tf(optional)]
+    pub ticket: Attr<String>,
+
+    /// `scheduled`, `starting`, `active`, `ending` (over and still live) or `ended`.
+    #[tf(computed)]
+    pub status: Attr<String>,
+}
+
+/// The identity: the integration's.
+#[derive(Debug, Clone, PartialEq, Model)]
+pub(crate) struct ScopeIdentity {
+    /// The connection's name.
+    #[tf(required)]
+    pub connection: Attr<String>,
+    /// The platform object's name.
+    #[tf(required)]
+    pub kind: Attr<String>,
+    /// The vendor's key.
+    #[tf(required)]
+    pub key: Attr<String>,
+}
+
+pub(super) fn integration_of(id: &Attr<String>) -> Option<IntegrationId> {
+    id.as_deref()?.parse().ok()
+}
+
+/// The scopes of an id's kind. From an id whose key is unknown yet the kind still shows.
+pub(super) fn lattice_of(id: &Attr<String>) -> Option<KindLattice> {
+    let kind_name = match id {
+        Attr::Value(id) => id.parse::<IntegrationId>().ok()?.kind,
+        Attr::Unknown(Some(promise)) => promise.prefix.as_deref()?.split('/').nth(1)?.to_owned(),
+        _ => return None,
+    };
+    let (platform, kind) = kind(&kind_name)?;
+    Some(KindLattice { platform: platform?, kind: kind.name })
+}
+
+pub(super) fn classify_of(model: &ScopeModel) -> BTreeMap<String, Action> {
+    let all = model.classify.value().into_iter().flatten();
+    all.filter_map(|(scope, action)| Some((scope.clone(), action.parse().ok()?))).collect()
+}
+
+pub(super) fn declared_of(model: &ScopeModel) -> Declared {
+    let dated = model.temporary.value().into_iter().flatten();
+    Declared {
+        scopes: model.scopes.value().cloned().unwrap_or_default(),
+        temporary: dated
+            .filter_map(|(scope, one)| {
+                let until = instant(&one.until)?;
+                Some((scope.clone(), policy::scopes::Temporary { from: instant(&one.from), until }))
+            })
+            .collect(),
+    }
+}
+
+/// Everything that counts for the highest action: the same in Read and in plan.
+fn counted(model: &ScopeModel) -> Set<String> {
+    let mut all = model.scopes.value().cloned().unwrap_or_default();
+    all.extend(model.undeclared.value().into_iter().flatten().cloned());
+    all.extend(model.elevated.value().into_iter().flatten().cloned());
+    let dated = model.temporary.value().into_iter().flatten();
+    all.extend(dated.filter(|(_, one)| one.status != "ended").map(|(scope, _)| scope.clone()));
+    all
+}
+
+pub(super) fn highest(lattice: KindLattice, model: &ScopeModel) -> Attr<String> {
+    let all = counted(model);
+    highest_action(&lattice, &all, &classify_of(model)).as_str().into()
+}

@@ -1,0 +1,390 @@
+//! What a change of scopes comes to: fixed rules over configuration and prior state.
+
+use domain::{Action, Direction};
+use operations::KindLattice;
+use policy::{
+    Rules,
+    rules::Wildcards,
+    scopes::{above_ceiling, canonical_set, highest_action, limit},
+};
+use tfplugin::{Attr, Diagnostics, Path, Set, resource::Plan};
+
+use super::{
+    Scope, ScopeModel, check_grammar,
+    direction::other_directions,
+    model::{classify_of, highest, lattice_of},
+};
+use crate::{
+    diagnostics::{tell_unknown_connection, unknown_governed},
+    resources::{
+        applied::Applied, platform_objects::kind, references::ScopedIntegration, replacement::half,
+    },
+    values::instant,
+};
+
+impl Scope {
+    pub(super) fn plan_change(&self, plan: &mut Plan<ScopeModel>) {
+        let rules = self.shared.rules();
+        let context = self.shared.context_if_ready();
+        let mut told = Diagnostics::new();
+        let mut replace = false;
+        let mut half_of = None;
+        let second_half = plan.prior.is_none() && Applied::is_in(&plan.prior_private);
+        if second_half {
+            told.warning(
+                "This replaces what an integration may do",
+                "All its scopes are taken away first, and those that are declared are then given to \
+                 the integration that is there.",
+            );
+        }
+        if let Some((config, prior, planned)) = plan.changing() {
+            let reference = planned.integration.value().cloned().unwrap_or_default();
+            planned.id = match &reference.id {
+                Attr::Value(id) => Attr::Value(format!("{id}/scope")),
+                Attr::Unknown(Some(promise)) => match &promise.prefix {
+                    Some(prefix) => Attr::unknown_with_prefix(prefix.clone()),
+                    None => Attr::unknown_not_null(),
+                },
+                _ => Attr::unknown_not_null(),
+            };
+            half_of = planned.id.value().cloned();
+            if let Some(before) = prior.and_then(|prior| prior.integration.value()) {
+                replace = before.id.is_value() && before.id != reference.id
+                    || before.vendor_id.is_value()
+                        && !reference.vendor_id.is_null()
+                        && before.vendor_id != reference.vendor_id;
+            }
+            if reference.vendor_id.is_null() {
+                told.warning_at(
+                    "integration",
+                    "The integration was passed without its vendor_id",
+                    "If somebody recreates it, this plan cannot see that.\nNext: pass the whole object, or declare vendor_id in the variable's type.",
+                );
+            }
+            tell_unknown_connection(context.as_ref(), &reference.id, &mut told);
+            let hidden = hidden(prior.is_some(), planned, &rules);
+            let reviewable = hidden.is_empty();
+            for at in hidden {
+                told.push(unknown_governed(at));
+            }
+            let lattice = lattice_of(&reference.id);
+            if let (Some(lattice), true) = (lattice, reviewable) {
+                check_grammar(lattice, config, &mut told);
+                decide(lattice, prior, planned);
+                let wanted = wanted(planned);
+                check_ceiling(lattice, &reference, planned, &wanted, &mut told);
+                check_environment(&rules, &reference, &wanted, &mut told);
+                check_temporary(&rules, lattice, prior, planned, &mut told);
+                check_wildcards(&rules, &wanted, &mut told);
+                tell_unlisted(lattice, planned, &wanted, &mut told);
+                if let Some(prior) = prior {
+                    tell_direction(lattice, prior, planned, &mut told);
+                }
+            }
+        }
+        plan.diagnostics.extend(told);
+        if let (true, Some(id)) = (second_half, half_of) {
+            // No plan is asked for the delete half of a replacement, so this half tells it.
+            plan.planned_private = half(&id, None);
+        }
+        if replace {
+            plan.require_replace(Path::attribute("integration"));
+        }
+    }
+}
+
+/// What state will hold.
+fn decide(lattice: KindLattice, prior: Option<&ScopeModel>, planned: &mut ScopeModel) {
+    // The same set in another spelling is no change.
+    if let Some(prior) = prior
+        && let (Some(before), Some(after)) = (prior.scopes.value(), planned.scopes.value())
+        && before != after
+        && canonical_set(&lattice, before) == canonical_set(&lattice, after)
+    {
+        planned.scopes = prior.scopes.clone();
+    }
+    plan_temporary(prior, planned);
+    planned.undeclared = plan_undeclared(prior, planned);
+    planned.highest_action = if planned.undeclared.is_unknown() {
+        Attr::unknown_not_null()
+    } else {
+        highest(lattice, planned)
+    };
+}
+
+/// Everything that is declared, for a time or not.
+fn wanted(planned: &ScopeModel) -> Set<String> {
+    let standing = planned.scopes.value().into_iter().flatten();
+    let dated = planned.temporary.value().into_iter().flatten();
+    standing.chain(dated.map(|(scope, _)| scope)).cloned().collect()
+}
+
+fn check_ceiling(
+    lattice: KindLattice,
+    reference: &ScopedIntegration,
+    planned: &ScopeModel,
+    wanted: &Set<String>,
+    told: &mut Diagnostics,
+) {
+    let ceiling = reference.ceiling.value().cloned().unwrap_or_default();
+    let most = limit(ceiling.highest_action.as_deref()).unwrap_or_else(|word| {
+        told.error_at(
+            Path::attribute("integration").then("ceiling").then("highest_action"),
+            "This ceiling cannot be read",
+            format!("{word:?} is no action. What cannot be read limits nothing, so nothing is given under it.\nNext: correct ceiling.highest_action on the nhi_integration.\n(E-CEILING)"),
+        );
+        None
+    });
+    let over = above_ceiling(&lattice, wanted, &classify_of(planned), most, ceiling.scopes.value());
+    for (scope, action) in over {
+        told.error_at(
+            "scopes",
+            "Scope above this integration's ceiling",
+            format!(
+                "{scope:?} lets it act as: {action}. Ceiling of {}: {}.\nThe ceiling is set on the nhi_integration, so that scopes and their limit have separate reviews.\nNext: drop the scope, or raise ceiling.highest_action there.\n(E-CEILING)",
+                reference.id.text(),
+                ceiling.highest_action.as_deref().unwrap_or("the listed scopes")
+            ),
+        );
+    }
+}
+
+fn check_environment(
+    rules: &Rules,
+    reference: &ScopedIntegration,
+    wanted: &Set<String>,
+    told: &mut Diagnostics,
+) {
+    let environment = reference.environment.as_deref().unwrap_or_default();
+    for scope in wanted {
+        if let Some(other) =
+            policy::environment::names_another(scope, environment, &rules.environment_words)
+        {
+            told.error_at(
+                "scopes",
+                "This scope is another environment's",
+                format!("{scope:?} names {other:?}, and the integration is of {environment:?}.\nNext: drop the scope, or make an integration of that environment.\n(ENV01)"),
+            );
+        }
+    }
+}
+
+/// How long a scope for a time may last, and whether it ends by itself.
+fn check_temporary(
+    rules: &Rules,
+    lattice: KindLattice,
+    prior: Option<&ScopeModel>,
+    planned: &ScopeModel,
+    told: &mut Diagnostics,
+) {
+    for (scope, one) in planned.temporary.value().into_iter().flatten() {
+        if let (Some(from), Some(until)) = (instant(&one.from), instant(&one.until))
+            && until > policy::schedule::later(from, rules.temporary_longest)
+        {
+            told.error_at(
+                Path::attribute("temporary").key(scope).then("until"),
+                "This is too long to be temporary",
+                format!(
+                    "The policy allows {} at most.\nNext: choose an earlier until.\n(E-TOO-LONG)",
+                    rules.temporary_longest
+                ),
+            );
+        }
+    }
+    let new = |scope: &String| {
+        let known = prior.and_then(|prior| prior.temporary.value());
+        !known.is_some_and(|known| known.contains_key(scope))
+    };
+    let dated = planned.temporary.value().into_iter().flatten();
+    let stay: Vec<&str> = dated
+        .filter(|(scope, one)| one.status != "ended" && new(scope))
+        .map(|(scope, _)| scope.as_str())
+        .collect();
+    if !stay.is_empty() && !ends_scopes(lattice) {
+        told.warning_at(
+            "temporary",
+            "This platform ends no scope by itself",
+            format!("{}: when its time is over, it stays until somebody applies.", stay.join(", ")),
+        );
+    }
+}
+
+/// Scopes of which the connector's table says nothing.
+fn tell_unlisted(
+    lattice: KindLattice,
+    planned: &ScopeModel,
+    wanted: &Set<String>,
+    told: &mut Diagnostics,
+) {
+    for scope in wanted {
+        if highest_action(&lattice, [scope], &classify_of(planned)) == Action::Unknown {
+            told.warning_at(
+                "scopes",
+                "A scope that is not in the table",
+                format!("{scope:?}: what it gives is not known, so it counts as the highest of all.\nNext: say what it holds in classify."),
+            );
+        }
+    }
+}
+
+/// Whether the change gives power or takes it away, and what makes it so.
+fn tell_direction(
+    lattice: KindLattice,
+    prior: &ScopeModel,
+    planned: &ScopeModel,
+    told: &mut Diagnostics,
+) {
+    let (Some(before), Some(after)) = (prior.scopes.value(), planned.scopes.value()) else {
+        return;
+    };
+    let way = lattice.platform.direction(
+        lattice.kind,
+        &canonical_set(&lattice, before),
+        &canonical_set(&lattice, after),
+    );
+    let (others, why) = other_directions(lattice, prior, planned);
+    let way = way.and(others);
+    if way == Direction::None {
+        return;
+    }
+    let listed = |sign: char, scopes: &mut dyn Iterator<Item = &String>| -> Vec<String> {
+        let action = |scope: &String| highest_action(&lattice, [scope], &classify_of(planned));
+        scopes.map(|scope| format!("{sign} {scope} ({})", action(scope))).collect()
+    };
+    let gained = listed('+', &mut after.difference(before));
+    let lost = listed('-', &mut before.difference(after));
+    let title =
+        if way.may_widen() { "This change gives power" } else { "This change takes power away" };
+    // What was handed out is not called back by another list of scopes.
+    let residual = if lost.is_empty() {
+        ""
+    } else {
+        " Tokens that were issued before may keep what they had until they end."
+    };
+    told.warning_at(
+        "scopes",
+        title,
+        format!(
+            "{} {way}: {}.{residual}",
+            planned.id.text(),
+            [gained, lost, why].concat().join(", ")
+        ),
+    );
+}
+
+fn ends_scopes(lattice: KindLattice) -> bool {
+    kind(lattice.kind).is_some_and(|(_, kind)| kind.capabilities.ends_scopes)
+}
+
+/// What the policy says of scopes over more than one thing.
+fn check_wildcards(rules: &Rules, wanted: &Set<String>, told: &mut Diagnostics) {
+    let wide: Vec<&str> = wanted
+        .iter()
+        .map(String::as_str)
+        .filter(|scope| policy::scopes::is_wildcard(scope))
+        .collect();
+    if wide.is_empty() {
+        return;
+    }
+    let text = wide.join(", ");
+    match rules.wildcards {
+        Wildcards::Allow => {}
+        Wildcards::Warn => told.warning_at(
+            "scopes",
+            "Scopes over more than one thing",
+            format!("{text}: the policy would rather have each thing named."),
+        ),
+        Wildcards::Refuse => told.error_at(
+            "scopes",
+            "Scopes over more than one thing",
+            format!("{text}: the policy allows no wildcard.\nNext: name each thing by itself.\n(E-WILDCARD)"),
+        ),
+    }
+}
+
+/// What decides over power here and is not known yet.
+fn hidden(exists: bool, planned: &ScopeModel, rules: &Rules) -> Vec<Path> {
+    let mut hidden = Vec::new();
+    let mut say = |unknown: bool, at: Path| {
+        if unknown {
+            hidden.push(at);
+        }
+    };
+    say(planned.scopes.is_unknown(), Path::attribute("scopes"));
+    say(planned.enforcement.is_unknown(), Path::attribute("enforcement"));
+    say(planned.classify.is_unknown(), Path::attribute("classify"));
+    say(planned.temporary.is_unknown(), Path::attribute("temporary"));
+    for (scope, one) in planned.temporary.value().into_iter().flatten() {
+        let at = Path::attribute("temporary").key(scope);
+        say(one.from.is_unknown(), at.then("from"));
+        say(one.until.is_unknown(), at.then("until"));
+    }
+    let at = Path::attribute("integration");
+    say(exists && planned.integration.is_unknown(), at.clone());
+    if let Some(reference) = planned.integration.value() {
+        let ceiling = reference.ceiling.value();
+        let part =
+            ceiling.is_some_and(|one| one.highest_action.is_unknown() || one.scopes.is_unknown());
+        say(part || reference.ceiling.is_unknown(), at.then("ceiling"));
+        let asked = !rules.environment_words.is_empty();
+        say(asked && reference.environment.is_unknown(), at.then("environment"));
+    }
+    hidden
+}
+
+/// What others added and is tolerated. Which of it that is after a change, only apply sees.
+fn plan_undeclared(prior: Option<&ScopeModel>, planned: &ScopeModel) -> Attr<Set<String>> {
+    if planned.enforcement != "at_least" {
+        return Attr::Value(Set::new());
+    }
+    let same = prior.filter(|prior| {
+        let spans = |model: &ScopeModel| {
+            let dated = model.temporary.value().into_iter().flatten();
+            dated.map(|(scope, _)| scope.clone()).collect::<Set<String>>()
+        };
+        prior.enforcement == planned.enforcement
+            && prior.scopes == planned.scopes
+            && spans(prior) == spans(planned)
+    });
+    same.map_or_else(Attr::unknown_not_null, |prior| prior.undeclared.clone())
+}
+
+/// Statuses and what is elevated, by fixed rules over what Read sampled.
+fn plan_temporary(prior: Option<&ScopeModel>, planned: &mut ScopeModel) {
+    let before = prior.and_then(|prior| prior.temporary.value()).cloned().unwrap_or_default();
+    let mut elevated: Attr<Set<String>> = match prior.map(|prior| prior.elevated.clone()) {
+        Some(Attr::Value(set)) => Attr::Value(set),
+        _ => Attr::Value(Set::new()),
+    };
+    let mut open = false;
+    if let Some(dated) = planned.temporary.value_mut() {
+        for (scope, one) in dated.iter_mut() {
+            let same = before
+                .get(scope)
+                .filter(|known| known.from == one.from && known.until == one.until);
+            one.status = match same.and_then(|known| known.status.as_deref()) {
+                Some("starting") => {
+                    open = true;
+                    "active".into()
+                }
+                Some("ending") => {
+                    if let Some(set) = elevated.value_mut() {
+                        set.remove(scope);
+                    }
+                    "ended".into()
+                }
+                Some(status) => status.into(),
+                None => {
+                    open = true;
+                    Attr::unknown_not_null()
+                }
+            };
+        }
+        if let Some(set) = elevated.value_mut() {
+            set.retain(|scope| dated.contains_key(scope));
+        }
+    } else if let Some(set) = elevated.value_mut() {
+        set.clear();
+    }
+    planned.elevated = if open { Attr::unknown_not_null() } else { elevated };
+}
