@@ -153,3 +153,33 @@ async fn a_rotation_in_time_becomes_a_schedule() {
     let said = core.take_over(target, provider, "time_offset", 0, other).await;
     assert!(said.unwrap_err().to_string().contains("cannot become"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_first_apply_after_a_taking_in_ends_nothing_that_nobody_declared_yet() {
+    let world = World::new();
+    world.fake.create_by_hand(APP, "invoice-sync");
+    let mut accessor = String::new();
+    world.by_hand(|hand| accessor = hand.issue(SECRET, None));
+    let core = world.run().await;
+    let strict = with(integration(), json!({ "revoke_unmanaged": true }));
+    let role = role(json!("approle"), &world.shown().await.vendor_id);
+    let moved = moved(&core, "nhi_integration", "vault_approle_auth_backend_role", role).await;
+    let imported = core.import("nhi_integration", "bao/openbao_approle/invoice-sync").await;
+    let lives = async || world.shown().await.credentials.unwrap().iter().any(|one| one.live);
+    let mut last = None;
+    for taken in [moved.unwrap(), imported.unwrap()] {
+        let found = core.refresh(&taken).await.unwrap().unwrap();
+        let plan = core.plan(&found, strict.clone()).await.unwrap();
+        let told = format!("{:?}", plan.diagnostics);
+        assert!(told.contains("Nothing is revoked by the first apply"), "{told}");
+        let made = core.apply(plan).await.unwrap().unwrap();
+        assert_eq!(made.json()["unmanaged_credentials"], json!([accessor]));
+        assert!(lives().await, "a sibling may be about to take it over");
+        last = Some(made);
+    }
+    // What is nobody's after that is ended, as it is declared.
+    let found = core.refresh(&last.unwrap()).await.unwrap().unwrap();
+    let made = core.update(&found, strict).await.unwrap();
+    assert_eq!(made.json()["unmanaged_credentials"], json!([]));
+    assert!(!lives().await);
+}

@@ -54,9 +54,11 @@ impl Integration {
                  declared too. The new one is another object, with new credentials.",
             );
         }
+        // The first Read of what was taken in ran before its credentials had slots.
+        let taken_in = plan.prior.is_some() && !Applied::is_in(&plan.prior_private);
         if let Some((config, prior, planned)) = plan.changing() {
             replace = identify(config, prior, planned);
-            answer(config, prior, planned);
+            answer(config, prior, planned, taken_in, &mut told);
             refuse_unknown(config, prior, planned, &mut told);
             refuse_left(prior, planned, &mut told);
             tell_absent_owners(planned, &rules, &mut told);
@@ -147,6 +149,8 @@ fn answer(
     config: &IntegrationModel,
     prior: Option<&IntegrationModel>,
     planned: &mut IntegrationModel,
+    taken_in: bool,
+    told: &mut Diagnostics,
 ) {
     let Some(prior) = prior else {
         planned.standing = Attr::Value(BTreeMap::new());
@@ -166,8 +170,22 @@ fn answer(
     if config.revoke_unmanaged == true
         && prior.unmanaged_credentials.value().is_some_and(|keys| !keys.is_empty())
     {
-        planned.unmanaged_credentials = Attr::Value(Set::new());
-        standing.remove("unmanaged_credentials");
+        if taken_in {
+            // An nhi_credential of the same apply may take one over, and it comes after this.
+            told.warning_at(
+                "revoke_unmanaged",
+                "Nothing is revoked by the first apply",
+                format!(
+                    "{} was taken over from elsewhere, and its credentials may be in use. Those that \
+                     are in no slot after this apply are revoked by the next.\nNext: declare the \
+                     credentials that stay as nhi_credential, in this apply.",
+                    prior.id.text()
+                ),
+            );
+        } else {
+            planned.unmanaged_credentials = Attr::Value(Set::new());
+            standing.remove("unmanaged_credentials");
+        }
     }
     if prior.standing.is_value() || !standing.is_empty() {
         planned.standing = Attr::Value(standing);
