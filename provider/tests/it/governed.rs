@@ -1,7 +1,7 @@
 //! What must be known, and in order, before anything is given: ceilings, ends, scopes for a time.
 
 use serde_json::{Value, json};
-use tfplugin::mini_core::{Action, MiniCore, unknown};
+use tfplugin::mini_core::{Action, MiniCore, Refusal, unknown};
 
 use crate::world::{World, integration, scope, with};
 
@@ -225,4 +225,30 @@ async fn what_a_vendor_runs_is_neither_switched_off_nor_left_untried() {
     let (seen, told) = world.run().await.observe(&made).await.unwrap();
     assert_eq!(seen.unwrap().json()["standing"]["drill_overdue"], "warn");
     assert!(said(&told).contains("disable_tested_on"), "{}", said(&told));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_that_fails_on_its_way_is_not_told_as_somebody_else_s() {
+    use connector::fake::{Fault, Verb};
+    let world = World::new();
+    let core = world.run().await;
+    let made = core.create("nhi_integration", integration()).await.unwrap();
+    world.by_hand(|hand| {
+        hand.issue("somebody's", None);
+    });
+    let strict = with(
+        integration(),
+        json!({ "revoke_unmanaged": true, "openbao_approle": { "token_ttl": "2h" } }),
+    );
+    let found = core.refresh(&made).await.unwrap().unwrap();
+    let plan = core.plan(&found, strict.clone()).await.unwrap();
+    world.fake.fail(Verb::End, [Fault::Refused(connector::Refusal::Forbidden)]);
+    let failed = core.apply(plan).await.unwrap_err();
+    let Refusal::Failed { state: Some(state), .. } = failed else { panic!("{failed}") };
+    let (seen, told) = world.run().await.observe(&state).await.unwrap();
+    assert!(!said(&told).contains("Changed outside"), "{}", said(&told));
+    let seen = seen.unwrap();
+    assert_eq!(seen.json()["openbao_approle"]["token_ttl"], "2h");
+    let done = core.update(&seen, strict).await.unwrap();
+    assert_eq!(done.json()["unmanaged_credentials"], json!([]));
 }

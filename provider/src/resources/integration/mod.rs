@@ -333,7 +333,7 @@ impl Resource for Integration {
             if revoking {
                 partly.state = "disabled".into();
             }
-            Failure::keeping(partly, errors(problem))
+            Failure::keeping(partly, errors(problem)).private(applied.clone())
         })?;
         for (key, grade) in graded {
             told.warning(
