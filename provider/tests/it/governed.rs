@@ -252,3 +252,17 @@ async fn an_update_that_fails_on_its_way_is_not_told_as_somebody_else_s() {
     let done = core.update(&seen, strict).await.unwrap();
     assert_eq!(done.json()["unmanaged_credentials"], json!([]));
 }
+
+#[tokio::test(start_paused = true)]
+async fn whoever_has_left_is_not_named_beside_another_who_left_before() {
+    let world = World::new();
+    let core = world.run().await;
+    let made = core.create("nhi_integration", integration()).await.unwrap();
+    let mut both = integration();
+    both["business_owner"]["status"] = json!("left");
+    both["technical_owner"] = json!({ "id": "owner/ana", "email": null, "status": "left" });
+    let said = core.plan(&made, both.clone()).await.unwrap_err().to_string();
+    assert!(said.contains("E-OWNER-LEFT") && said.contains("technical_owner"), "{said}");
+    both["technical_owner"]["status"] = json!("active");
+    core.plan(&made, both).await.unwrap();
+}

@@ -269,7 +269,7 @@ impl Resource for Integration {
             return Ok(model.into());
         }
         let context = self.shared.context().map_err(errors)?;
-        if let Some(name) = left(&model) {
+        if let Some(name) = left(&model).next() {
             return Err(Diagnostic::error(
                 "This owner is not there any more",
                 "Somebody who has left cannot be made responsible.\nNext: name somebody else.\n(E-OWNER-LEFT)",

@@ -241,9 +241,7 @@ fn refuse_left(
         };
         prior.and_then(of) != of(planned)
     };
-    if let Some(name) = left(planned)
-        && newly(name)
-    {
+    for name in left(planned).filter(|name| newly(name)) {
         told.error_at(
             name,
             "This owner is not there any more",
@@ -281,7 +279,7 @@ fn decide_state(
         .is_some_and(|standing| standing.remove("quarantine_broken").is_some());
     let quarantined = broken || prior.is_some_and(|prior| prior.state == "quarantined");
     let enabled = config.enabled.value().copied().unwrap_or(true);
-    let state = wanted_state(quarantined, enabled, left(planned).is_some(), &verdicts);
+    let state = wanted_state(quarantined, enabled, left(planned).next().is_some(), &verdicts);
     planned.state = state.into();
     if state == "revoked" {
         // Every credential ends with it.
@@ -384,11 +382,11 @@ fn fits_connection(config: &IntegrationModel, context: &Context, told: &mut Diag
     }
 }
 
-/// Whether an owner of the object has left, by what the references say.
-pub(super) fn left(model: &IntegrationModel) -> Option<&'static str> {
+/// The owners of the object who have left, by what the references say.
+pub(super) fn left(model: &IntegrationModel) -> impl Iterator<Item = &'static str> {
     [("business_owner", &model.business_owner), ("technical_owner", &model.technical_owner)]
         .into_iter()
-        .find(|(_, owner)| owner.value().is_some_and(|owner| owner.status == "left"))
+        .filter(|(_, owner)| owner.value().is_some_and(|owner| owner.status == "left"))
         .map(|(name, _)| name)
 }
 
