@@ -300,6 +300,34 @@ async fn a_saved_plan_does_not_give_what_has_ended_meanwhile() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_saved_plan_does_not_call_active_what_has_ended_meanwhile() {
+    let world = World::new();
+    let core = world.run().await;
+    let integration = core.create("nhi_integration", integration()).await.unwrap();
+    let dated = json!({ "secret/data/old/*:read": {
+        "from": "2026-12-01T00:00:00Z",
+        "until": "2026-12-05T00:00:00Z",
+        "justification": "Re-run of the 2025 closing",
+    } });
+    let config = scope(&integration, json!(["secret/data/new/*:read"]), dated);
+    let made = core.create("nhi_scope", config.clone()).await.unwrap();
+    world.at("2026-12-02T00:00:00Z");
+    let core = world.run().await;
+    let (starting, _) = seen(&core, &made).await;
+    let saved = core.plan(&starting, config.clone()).await.unwrap();
+    world.at("2026-12-06T00:00:00Z");
+    let said = world.run().await.apply(saved).await.unwrap_err().to_string();
+    assert!(
+        said.contains("E-TEMPORARY") && said.contains("temporary[\"secret/data/old/*:read\"]"),
+        "{said}"
+    );
+    let core = world.run().await;
+    let (ended, _) = seen(&core, &starting).await;
+    assert_eq!(ended.json()["temporary"]["secret/data/old/*:read"]["status"], "ended");
+    assert_eq!(core.plan(&ended, config).await.unwrap().action, Action::Nothing);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_integration_that_outlives_its_day_is_switched_off_and_later_revoked() {
     let mut world = World::new();
     world.rules.expired_revoke_after = "10d".parse().ok();

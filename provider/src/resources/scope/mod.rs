@@ -12,7 +12,7 @@ use domain::{Action, ScopeId};
 use operations::{
     DeclaredScopes, KindLattice, Problem, observe_integration, park_scopes, set_scopes,
 };
-use policy::scopes::{Enforcement, echo};
+use policy::scopes::{Declared, Enforcement, echo};
 use tfplugin::{
     Attr, Diagnostic, Diagnostics, Path,
     erased::Call,
@@ -267,13 +267,14 @@ impl Scope {
             justification: model.justification.as_deref().map(str::to_owned),
             first,
         };
+        let at = context.now();
+        refuse_over(&model, &wish.declared, at)?;
         let now = set_scopes(&context, &id, reference.vendor_id.as_deref(), lattice, &wish)
             .await
             .map_err(errors)?;
         let live: BTreeSet<domain::Scope> =
             now.scopes.iter().map(|granted| granted.scope.clone()).collect();
         let echo = echo(&lattice, &wish.declared, &live, wish.enforcement);
-        let at = context.now();
         if let Some(dated) = model.temporary.value_mut() {
             for (scope, one) in dated.iter_mut() {
                 if let (true, Some(temporary)) =
@@ -296,6 +297,29 @@ impl Scope {
         let applied = applied(lattice, &model, &now);
         Ok(Done::new(model).private(applied.to_bytes()).tell(notices(&context)))
     }
+}
+
+/// A plan of before a scope's end would have state call active what is over.
+fn refuse_over(
+    model: &ScopeModel,
+    declared: &Declared,
+    now: jiff::Timestamp,
+) -> Result<(), Diagnostics> {
+    let mut found = Diagnostics::new();
+    for (scope, one) in model.temporary.value().into_iter().flatten() {
+        let over = declared.temporary.get(scope).is_some_and(|temporary| !temporary.holds(now));
+        if over && one.status == "active" {
+            found.error_at(
+                Path::attribute("temporary").key(scope),
+                "A temporary scope is over since this was planned",
+                format!(
+                    "{scope:?} was planned as active, and it is not its time any more. Nothing was \
+                     changed.\nNext: plan again.\n(E-TEMPORARY)"
+                ),
+            );
+        }
+    }
+    if found.has_errors() { Err(found) } else { Ok(()) }
 }
 
 fn check_grammar(lattice: KindLattice, config: &ScopeModel, found: &mut Diagnostics) {
