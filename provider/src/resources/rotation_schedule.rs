@@ -335,17 +335,21 @@ impl MoveState for RotationSchedule {
         }
         let number =
             |name: &str| source.state.get(name).and_then(serde_json::Value::as_u64).unwrap_or(0);
-        let seconds = number("rotation_days") * 86_400
-            + number("rotation_hours") * 3_600
-            + number("rotation_minutes") * 60;
-        if seconds == 0 {
+        let of = |name: &str, each: u64| number(name).checked_mul(each);
+        let seconds = of("rotation_days", 86_400)
+            .zip(of("rotation_hours", 3_600))
+            .and_then(|(days, hours)| days.checked_add(hours))
+            .zip(of("rotation_minutes", 60))
+            .and_then(|(most, minutes)| most.checked_add(minutes))
+            .filter(|seconds| *seconds > 0);
+        let Some(seconds) = seconds else {
             return Err(Diagnostic::error(
                 "This rotation has no interval that can be taken over",
                 "Only days, hours and minutes are durations; months and years are not.\nNext: write \
                  an nhi_rotation_schedule, and remove the other with a removed block.\n(E-MOVED)",
             )
             .into());
-        }
+        };
         let anchor = source.state.get("rfc3339").and_then(|at| at.as_str()).map(str::to_owned);
         Ok(Some(
             RotationScheduleModel {

@@ -183,3 +183,13 @@ async fn the_first_apply_after_a_taking_in_ends_nothing_that_nobody_declared_yet
     assert_eq!(made.json()["unmanaged_credentials"], json!([]));
     assert!(!lives().await);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_interval_beyond_all_time_is_no_interval() {
+    let core = World::new().run().await;
+    let state = json!({ "id": "x", "rfc3339": "2026-11-01T00:00:00Z",
+        "rotation_days": u64::MAX / 2, "rotation_hours": 1, "rotation_minutes": null });
+    let provider = "registry.terraform.io/hashicorp/time";
+    let said = core.take_over("nhi_rotation_schedule", provider, "time_rotating", 0, state).await;
+    assert!(said.unwrap_err().to_string().contains("E-MOVED"));
+}
