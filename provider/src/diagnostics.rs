@@ -91,10 +91,16 @@ pub(crate) fn observed<M>(
 /// integration that is wrong.
 pub(crate) fn on_integration(unseen: Unseen) -> Unseen {
     match unseen {
-        Unseen::Problem(problem) if problem.code == "E-CONNECTION-UNKNOWN" => {
-            Unseen::Problem(problem.at(&["integration", "id"]))
-        }
+        Unseen::Problem(problem) => Unseen::Problem(of_integration(problem)),
         other => other,
+    }
+}
+
+/// See [`on_integration`].
+pub(crate) fn of_integration(problem: Problem) -> Problem {
+    match problem.code {
+        "E-CONNECTION-UNKNOWN" => problem.at(&["integration", "id"]),
+        _ => problem,
     }
 }
 

@@ -266,3 +266,43 @@ async fn whoever_has_left_is_not_named_beside_another_who_left_before() {
     both["technical_owner"]["status"] = json!("active");
     core.plan(&made, both).await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn scopes_of_what_has_none_are_refused_before_anything_is_applied() {
+    let world = World::new();
+    let core = world.run().await;
+    let made = core.create("nhi_integration", integration()).await.unwrap();
+    let of = |id: &str| {
+        let mut config = scope(&made, json!(["secret/data/new/*:read"]), Value::Null);
+        config["integration"]["id"] = json!(id);
+        config
+    };
+    for id in ["none/third_party/payroll", "bao/no_such_kind/x"] {
+        let said = refused(&core, "nhi_scope", of(id)).await;
+        assert!(said.contains("E-KIND") && said.contains("integration"), "{said}");
+    }
+    let said = refused(&core, "nhi_scope", of("no id at all")).await;
+    assert!(said.contains("E-ID") && said.contains("integration.id"), "{said}");
+    // Another spelling of the same id is the same id.
+    let odd = of("bao/openbao_approle/invoice%2Dsync");
+    let plan = core.plan_create("nhi_scope", odd).await.unwrap();
+    let state = core.apply(plan).await.unwrap().unwrap();
+    assert_eq!(state.json()["id"], "bao/openbao_approle/invoice-sync/scope");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_wrong_with_a_scope_for_a_time_is_said_at_that_scope() {
+    let mut world = World::new();
+    world.rules.environment_words.insert("test".into(), ["sandbox".to_owned()].into());
+    let core = world.run().await;
+    let made = core.create("nhi_integration", integration()).await.unwrap();
+    let dated = json!({ "secret/data/sandbox/*:update": {
+        "until": "2026-12-05T00:00:00Z", "justification": "Re-run of the 2025 closing" } });
+    let mut config = scope(&made, json!([]), dated);
+    config["integration"]["ceiling"] = json!({ "highest_action": "read", "scopes": null });
+    let said = refused(&core, "nhi_scope", config).await;
+    for code in ["E-CEILING", "ENV01"] {
+        assert!(said.contains(code), "{said}");
+    }
+    assert_eq!(said.matches("temporary[\"secret/data/sandbox/*:update\"]").count(), 2, "{said}");
+}

@@ -29,7 +29,7 @@ use super::{
     replacement::is_half_of,
 };
 use crate::{
-    diagnostics::{Unseen, errors, notices, observed, on_integration},
+    diagnostics::{Unseen, errors, notices, observed, of_integration, on_integration},
     shared::Shared,
     values::instant,
 };
@@ -238,7 +238,7 @@ impl Resource for Scope {
         let replaced = is_half_of(&request.planned_private, model.id.text(), None);
         park_scopes(&context, &id, reference.vendor_id.as_deref(), replaced)
             .await
-            .map_err(errors)?;
+            .map_err(|problem| errors(of_integration(problem)))?;
         Ok(notices(&context))
     }
 }
@@ -271,7 +271,7 @@ impl Scope {
         refuse_over(&model, &wish.declared, at)?;
         let now = set_scopes(&context, &id, reference.vendor_id.as_deref(), lattice, &wish)
             .await
-            .map_err(errors)?;
+            .map_err(|problem| errors(of_integration(problem)))?;
         let live: BTreeSet<domain::Scope> =
             now.scopes.iter().map(|granted| granted.scope.clone()).collect();
         let echo = echo(&lattice, &wish.declared, &live, wish.enforcement);

@@ -110,14 +110,20 @@ pub(super) fn integration_of(id: &Attr<String>) -> Option<IntegrationId> {
     id.as_deref()?.parse().ok()
 }
 
-/// The scopes of an id's kind. From an id whose key is unknown yet the kind still shows.
+/// An id's kind. From an id whose key is unknown yet it still shows.
+pub(super) fn kind_of(id: &Attr<String>) -> Option<String> {
+    match id {
+        Attr::Value(id) => Some(id.parse::<IntegrationId>().ok()?.kind),
+        Attr::Unknown(Some(promise)) => {
+            Some(promise.prefix.as_deref()?.split('/').nth(1)?.to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// The scopes of an id's kind.
 pub(super) fn lattice_of(id: &Attr<String>) -> Option<KindLattice> {
-    let kind_name = match id {
-        Attr::Value(id) => id.parse::<IntegrationId>().ok()?.kind,
-        Attr::Unknown(Some(promise)) => promise.prefix.as_deref()?.split('/').nth(1)?.to_owned(),
-        _ => return None,
-    };
-    let (platform, kind) = kind(&kind_name)?;
+    let (platform, kind) = kind(&kind_of(id)?)?;
     Some(KindLattice { platform: platform?, kind: kind.name })
 }
 

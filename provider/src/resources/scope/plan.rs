@@ -1,6 +1,6 @@
 //! What a change of scopes comes to: fixed rules over configuration and prior state.
 
-use domain::{Action, Direction};
+use domain::{Action, Direction, IntegrationId, ScopeId};
 use operations::KindLattice;
 use policy::{
     Rules,
@@ -12,7 +12,7 @@ use tfplugin::{Attr, Diagnostics, Path, Set, resource::Plan};
 use super::{
     Scope, ScopeModel, check_grammar,
     direction::other_directions,
-    model::{classify_of, highest, lattice_of},
+    model::{classify_of, highest, integration_of, kind_of, lattice_of},
 };
 use crate::{
     diagnostics::{tell_unknown_connection, unknown_governed},
@@ -40,7 +40,11 @@ impl Scope {
         if let Some((config, prior, planned)) = plan.changing() {
             let reference = planned.integration.value().cloned().unwrap_or_default();
             planned.id = match &reference.id {
-                Attr::Value(id) => Attr::Value(format!("{id}/scope")),
+                // As apply writes it: people may spell a key in more than one way.
+                Attr::Value(id) => match id.parse() {
+                    Ok(id) => Attr::Value(ScopeId(id).to_string()),
+                    Err(_) => Attr::unknown_not_null(),
+                },
                 Attr::Unknown(Some(promise)) => match &promise.prefix {
                     Some(prefix) => Attr::unknown_with_prefix(prefix.clone()),
                     None => Attr::unknown_not_null(),
@@ -49,7 +53,8 @@ impl Scope {
             };
             half_of = planned.id.value().cloned();
             if let Some(before) = prior.and_then(|prior| prior.integration.value()) {
-                replace = before.id.is_value() && before.id != reference.id
+                let other = integration_of(&before.id) != integration_of(&reference.id);
+                replace = before.id.is_value() && before.id != reference.id && other
                     || before.vendor_id.is_value()
                         && !reference.vendor_id.is_null()
                         && before.vendor_id != reference.vendor_id;
@@ -61,7 +66,9 @@ impl Scope {
                     "If somebody recreates it, this plan cannot see that.\nNext: pass the whole object, or declare vendor_id in the variable's type.",
                 );
             }
-            tell_unknown_connection(context.as_ref(), &reference.id, &mut told);
+            if holds_scopes(&reference.id, &mut told) {
+                tell_unknown_connection(context.as_ref(), &reference.id, &mut told);
+            }
             let hidden = hidden(prior.is_some(), planned, &rules);
             let reviewable = hidden.is_empty();
             for at in hidden {
@@ -73,7 +80,7 @@ impl Scope {
                 decide(lattice, prior, planned);
                 let wanted = wanted(planned);
                 check_ceiling(lattice, &reference, planned, &wanted, &mut told);
-                check_environment(&rules, &reference, &wanted, &mut told);
+                check_environment(&rules, &reference, planned, &wanted, &mut told);
                 check_temporary(&rules, lattice, prior, planned, &mut told);
                 check_wildcards(&rules, &wanted, &mut told);
                 tell_unlisted(lattice, planned, &wanted, &mut told);
@@ -90,6 +97,37 @@ impl Scope {
         if replace {
             plan.require_replace(Path::attribute("integration"));
         }
+    }
+}
+
+/// Whether the id names something that can hold scopes, as far as it shows.
+fn holds_scopes(id: &Attr<String>, told: &mut Diagnostics) -> bool {
+    if let Some(Err(error)) = id.as_deref().map(str::parse::<IntegrationId>) {
+        told.error_at(
+            Path::attribute("integration").then("id"),
+            "This is no integration's id",
+            format!("{error}.\nNext: pass the whole nhi_integration.\n(E-ID)"),
+        );
+        return false;
+    }
+    match kind_of(id) {
+        Some(kind) if lattice_of(id).is_none() => {
+            told.error_at(
+                "integration",
+                "This integration has no scopes",
+                format!("{kind}: nothing is known of its scopes here.\nNext: remove this nhi_scope.\n(E-KIND)"),
+            );
+            false
+        }
+        _ => true,
+    }
+}
+
+/// Where a declared scope stands.
+fn place_of(planned: &ScopeModel, scope: &str) -> Path {
+    match planned.temporary.value() {
+        Some(dated) if dated.contains_key(scope) => Path::attribute("temporary").key(scope),
+        _ => Path::attribute("scopes"),
     }
 }
 
@@ -138,7 +176,7 @@ fn check_ceiling(
     let over = above_ceiling(&lattice, wanted, &classify_of(planned), most, ceiling.scopes.value());
     for (scope, action) in over {
         told.error_at(
-            "scopes",
+            place_of(planned, &scope),
             "Scope above this integration's ceiling",
             format!(
                 "{scope:?} lets it act as: {action}. Ceiling of {}: {}.\nThe ceiling is set on the nhi_integration, so that scopes and their limit have separate reviews.\nNext: drop the scope, or raise ceiling.highest_action there.\n(E-CEILING)",
@@ -152,6 +190,7 @@ fn check_ceiling(
 fn check_environment(
     rules: &Rules,
     reference: &ScopedIntegration,
+    planned: &ScopeModel,
     wanted: &Set<String>,
     told: &mut Diagnostics,
 ) {
@@ -161,7 +200,7 @@ fn check_environment(
             policy::environment::names_another(scope, environment, &rules.environment_words)
         {
             told.error_at(
-                "scopes",
+                place_of(planned, scope),
                 "This scope is another environment's",
                 format!("{scope:?} names {other:?}, and the integration is of {environment:?}.\nNext: drop the scope, or make an integration of that environment.\n(ENV01)"),
             );
@@ -219,7 +258,7 @@ fn tell_unlisted(
     for scope in wanted {
         if highest_action(&lattice, [scope], &classify_of(planned)) == Action::Unknown {
             told.warning_at(
-                "scopes",
+                place_of(planned, scope),
                 "A scope that is not in the table",
                 format!("{scope:?}: what it gives is not known, so it counts as the highest of all.\nNext: say what it holds in classify."),
             );
