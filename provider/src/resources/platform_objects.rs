@@ -1,6 +1,6 @@
 //! The platform objects of `nhi_integration`: one nested attribute a kind, from connectors' tables.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use connector::{Default as FieldDefault, Field, FieldType, Kind, OnChange, Platform};
 use domain::{Setting, Settings};
@@ -48,16 +48,23 @@ impl Nested {
     }
 }
 
-/// Every kind, with its platform where it has one.
-pub(crate) fn kinds() -> impl Iterator<Item = (Option<&'static dyn Platform>, &'static Kind)> {
+type KindOf = (Option<&'static dyn Platform>, &'static Kind);
+
+static KINDS: LazyLock<Vec<KindOf>> = LazyLock::new(|| {
     wiring::platforms()
         .into_iter()
         .flat_map(|platform| platform.kinds().iter().map(move |kind| (Some(platform), kind)))
         .chain([(None, wiring::third_party())])
+        .collect()
+});
+
+/// Every kind, with its platform where it has one.
+pub(crate) fn kinds() -> impl Iterator<Item = KindOf> {
+    KINDS.iter().copied()
 }
 
 /// The kind of that name, with its platform where it has one.
-pub(crate) fn kind(name: &str) -> Option<(Option<&'static dyn Platform>, &'static Kind)> {
+pub(crate) fn kind(name: &str) -> Option<KindOf> {
     kinds().find(|(_, kind)| kind.name == name)
 }
 
