@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -35,7 +36,15 @@ impl std::fmt::Debug for Environment {
 impl Environment {
     /// This process' own.
     pub fn of_process() -> Environment {
-        Environment(Arc::new(std::env::vars().collect()))
+        Environment::of_os(std::env::vars_os())
+    }
+
+    /// What is not UTF-8 is nothing that a configuration could name, and nothing to die of.
+    fn of_os(all: impl Iterator<Item = (OsString, OsString)>) -> Environment {
+        let text = all.filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        });
+        Environment(Arc::new(text.collect()))
     }
 
     /// These and no others: for tests.
@@ -334,5 +343,25 @@ pub async fn tenant_of(text: &str, folder: &Path, connection: &str) -> Result<St
             connector.tenant().await.map_err(|error| Problem::unreadable(connection, &error))
         }
         None => Err(Problem::new("E-KIND", "This connection holds no integrations")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_variable_that_is_no_text_takes_no_other_with_it() {
+        use std::os::unix::ffi::OsStringExt;
+        let broken = OsString::from_vec(vec![0xff]);
+        let all = [
+            (OsString::from("BROKEN"), broken.clone()),
+            (broken, OsString::from("x")),
+            (OsString::from("BAO_TOKEN"), OsString::from("t")),
+        ];
+        let environment = Environment::of_os(all.into_iter());
+        assert_eq!(environment.get("BROKEN"), None);
+        assert_eq!(environment.get("BAO_TOKEN").as_deref(), Some("t"));
     }
 }
