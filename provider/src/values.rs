@@ -25,7 +25,10 @@ pub(crate) fn node(value: &Value) -> Node {
         Value::Null => Node::Null,
         Value::Unknown(_) => Node::Unknown,
         Value::Bool(flag) => Node::Flag(*flag),
-        Value::Number(number) => number.as_i64().map_or(Node::Null, Node::Count),
+        // What is no whole number stays what it is, for the reader to refuse.
+        Value::Number(number) => {
+            number.as_i64().map_or_else(|| Node::Text(number.to_string()), Node::Count)
+        }
         Value::String(text) => Node::Text(text.clone()),
         Value::List(items) | Value::Set(items) | Value::Tuple(items) => {
             Node::List(items.iter().map(node).collect())
@@ -38,5 +41,17 @@ pub(crate) fn node(value: &Value) -> Node {
                 .collect(),
         ),
         Value::Dynamic(inner) => node(&inner.1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_is_not_whole_is_never_taken_for_none() {
+        let half = Value::Number("2.5".parse().unwrap());
+        assert_eq!(node(&half), Node::Text("2.5".into()));
+        assert_eq!(node(&Value::int(2)), Node::Count(2));
     }
 }
