@@ -1,6 +1,6 @@
 //! What one connection saw at one time, with its gaps.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
 use jiff::Timestamp;
 
@@ -78,6 +78,18 @@ pub enum GapExtent {
     Unlistable,
     /// Nothing could be asked.
     Connection,
+}
+
+impl fmt::Display for GapExtent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            GapExtent::Page(from) => write!(f, "the listing from {from} on"),
+            GapExtent::Object(object) => f.write_str(object),
+            GapExtent::Facet(object, facet) => write!(f, "{facet} of {object}"),
+            GapExtent::Unlistable => f.write_str("what there is (the platform has no listing)"),
+            GapExtent::Connection => f.write_str("anything"),
+        }
+    }
 }
 
 /// Something that a platform would not show. Absence within a gap proves nothing.

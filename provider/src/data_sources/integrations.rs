@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::{Action, IntegrationId, LastUsed};
+use domain::{Action, IntegrationId, LastUsed, ObservedCredential, ObservedIntegration};
 use operations::{Context, KindLattice, Problem, SeenIntegration, judge_listed, take_inventory};
 use policy::{
     scopes::Lattice,
@@ -117,7 +117,7 @@ pub(crate) struct Entry {
     /// The day of the newest valid review; null until there is one.
     #[tf(computed)]
     pub reviewed_on: Attr<String>,
-    /// Its credentials.
+    /// Its credentials; null where they could not be read.
     #[tf(computed)]
     pub credentials: Attr<Vec<SeenCredential>>,
 }
@@ -221,11 +221,29 @@ impl DataSource for Integrations {
         for (name, observation) in &inventory.observations {
             let own = observation.gaps.iter();
             let inner = observation.integrations.iter().flat_map(|one| &one.gaps);
-            gaps.extend(
-                own.chain(inner).map(|one| gap(name, format!("{:?}", one.extent), &one.cause)),
-            );
+            gaps.extend(own.chain(inner).map(|one| gap(name, one.extent.to_string(), &one.cause)));
         }
-        if !gaps.is_empty() && model.allow_incomplete != true {
+        let partly = model.allow_incomplete == true;
+        let mut entries: Vec<Entry> = Vec::new();
+        for (name, observation) in &inventory.observations {
+            for one in &observation.integrations {
+                let id = IntegrationId::new(name.clone(), one.kind.clone(), one.key.clone());
+                let seen = match judge_listed(&context, &id, &observation.tenant, one).await {
+                    Err(problem) if partly => {
+                        let what = format!("credentials of {}", one.key);
+                        gaps.push(gap(name, what, &problem.detail));
+                        let bare = ObservedIntegration { credentials: None, ..one.clone() };
+                        judge_listed(&context, &id, &observation.tenant, &bare).await
+                    }
+                    seen => seen,
+                };
+                let entry = entry(&context, &id, &seen.map_err(errors)?, &model);
+                if wanted(&entry, &model) {
+                    entries.push(entry);
+                }
+            }
+        }
+        if !gaps.is_empty() && !partly {
             let listed: Vec<String> = gaps
                 .iter()
                 .map(|gap| {
@@ -240,17 +258,6 @@ impl DataSource for Integrations {
                 ),
             )
             .into());
-        }
-        let mut entries: Vec<Entry> = Vec::new();
-        for (name, observation) in &inventory.observations {
-            for one in &observation.integrations {
-                let id = IntegrationId::new(name.clone(), one.kind.clone(), one.key.clone());
-                let seen = judge_listed(&context, &id, &observation.tenant, one).await;
-                let entry = entry(&context, &id, &seen.map_err(errors)?, &model);
-                if wanted(&entry, &model) {
-                    entries.push(entry);
-                }
-            }
         }
         entries.sort_by(|a, b| a.id.cmp(&b.id));
         let limit = model.limit.value().copied().unwrap_or(1000);
@@ -291,23 +298,20 @@ fn entry(
         _ => true,
     };
     let managed = one.record.is_some() && !one.builtin && ours;
-    let credentials: Vec<SeenCredential> = one
-        .credentials
-        .iter()
-        .flatten()
-        .map(|credential| SeenCredential {
-            id: optional(seen.slots.get(&credential.key_id).cloned()),
-            key_id: Attr::Value(credential.key_id.clone()),
-            credential_type: Attr::Value(credential.credential_type.clone()),
-            managed: Attr::Value(credential.live && !seen.unmanaged.contains(&credential.key_id)),
-            issued_at: optional(credential.issued_at.map(moment)),
-            expires_at: optional(credential.expires_at.map(moment)),
-            last_used_on: match (model.include_usage == true, credential.last_used) {
-                (true, LastUsed::At(at)) => Attr::Value(at.strftime("%Y-%m-%d").to_string()),
-                _ => Attr::Null,
-            },
-        })
-        .collect();
+    let listed = |credential: &ObservedCredential| SeenCredential {
+        id: optional(seen.slots.get(&credential.key_id).cloned()),
+        key_id: Attr::Value(credential.key_id.clone()),
+        credential_type: Attr::Value(credential.credential_type.clone()),
+        managed: Attr::Value(credential.live && !seen.unmanaged.contains(&credential.key_id)),
+        issued_at: optional(credential.issued_at.map(moment)),
+        expires_at: optional(credential.expires_at.map(moment)),
+        last_used_on: match (model.include_usage == true, credential.last_used) {
+            (true, LastUsed::At(at)) => Attr::Value(at.strftime("%Y-%m-%d").to_string()),
+            _ => Attr::Null,
+        },
+    };
+    let credentials: Option<Vec<SeenCredential>> =
+        one.credentials.as_ref().map(|all| all.iter().map(listed).collect());
     let facts = seen.facts(record.expires_on.as_deref(), record.review_every.as_deref());
     // Of what nobody declared here nothing is expected; a mark that is not genuine is always wrong.
     let facts = if managed {
@@ -348,7 +352,7 @@ fn entry(
         highest_action: highest.as_str().into(),
         expires_on: optional(record.expires_on),
         reviewed_on: Attr::Null,
-        credentials: Attr::Value(credentials),
+        credentials: Attr::from(credentials),
     }
 }
 

@@ -101,12 +101,32 @@ async fn half_an_inventory_is_an_error_unless_it_is_asked_for() {
     let found = all(&core, json!({ "allow_incomplete": true })).await;
     assert_eq!(found["complete"], false);
     assert_eq!(found["gaps"][0]["connection"], "bao");
+    assert_eq!(found["gaps"][0]["what"], "the listing from 2 on");
     world.fake.set_gaps(Vec::new());
     let over = core.read_data("nhi_integrations", json!({ "limit": 0 })).await.unwrap_err();
     assert!(over.to_string().contains("1 were found"), "{over}");
     let nobody = core.read_data("nhi_integrations", json!({ "connections": ["boa"] })).await;
     let said = nobody.unwrap_err().to_string();
     assert!(said.contains("E-CONNECTION-UNKNOWN") && said.contains("connections"), "{said}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn custody_that_cannot_be_read_is_a_gap_where_gaps_are_accepted() {
+    let mut world = World::new();
+    everything(&world).await;
+    world.by_hand(|hand| {
+        hand.issue("somebody's", None);
+    });
+    world.sealed = true;
+    let core = world.run().await;
+    let said = core.read_data("nhi_integrations", json!({})).await.unwrap_err().to_string();
+    assert!(said.contains("it is sealed"), "{said}");
+    let found = all(&world.run().await, json!({ "allow_incomplete": true })).await;
+    assert_eq!(found["complete"], false);
+    assert_eq!(found["gaps"][0]["what"], "credentials of invoice-sync");
+    assert_eq!(found["gaps"][0]["why"], "it is sealed");
+    assert_eq!(found["integrations"][0]["credentials"], Value::Null);
+    assert_eq!(found["integrations"][0]["scopes"], json!(["secret/data/new/*:read"]));
 }
 
 #[tokio::test(start_paused = true)]

@@ -170,6 +170,7 @@ struct Wired {
     people: Arc<People>,
     pinned: Option<String>,
     unknown: bool,
+    sealed: bool,
 }
 
 impl fmt::Debug for Wired {
@@ -204,6 +205,9 @@ impl Connections for Wired {
             return Err(Problem::new("E-NOT-YET-KNOWN", "A connection is not known yet")
                 .detail("its address becomes known during apply"));
         }
+        if self.sealed && name == "vault" {
+            return Err(Problem::new("E-SINK", "A sink does not answer").detail("it is sealed"));
+        }
         let none = Connection { platform, connector: None, sink: None, directory: None };
         Ok(match name {
             "bao" => Connection { connector: Some(self.connector.clone()), ..none },
@@ -230,6 +234,8 @@ pub(crate) struct World {
     pub(crate) pinned: Option<String>,
     /// A part of the connection becomes known during apply.
     pub(crate) unknown: bool,
+    /// The vault answers nobody.
+    pub(crate) sealed: bool,
     runs: AtomicU32,
 }
 
@@ -252,6 +258,7 @@ impl World {
             rules: Rules::default(),
             pinned: None,
             unknown: false,
+            sealed: false,
             runs: AtomicU32::new(0),
             clock,
         }
@@ -285,6 +292,7 @@ impl World {
             people: self.people.clone(),
             pinned: self.pinned.clone(),
             unknown: self.unknown,
+            sealed: self.sealed,
         };
         let key = RealmKey::new(&Secret::new("k".repeat(40)));
         let context = Context {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use clap::{Args, ValueEnum};
-use domain::{Action, GapExtent, IntegrationId, Marker, Observation, ObservedIntegration};
+use domain::{Action, IntegrationId, Marker, Observation, ObservedIntegration};
 use ledger::{Selection, Slot};
 use operations::{Context, Inventory, KindLattice, Problem, take_inventory};
 use policy::scopes::Lattice;
@@ -98,18 +98,7 @@ fn gaps(observation: &Observation) -> impl Iterator<Item = String> {
         .gaps
         .iter()
         .chain(observation.integrations.iter().flat_map(|one| &one.gaps))
-        .map(|gap| format!("{}: {}", extent(&gap.extent), gap.cause))
-}
-
-/// How far a gap reaches, in words.
-fn extent(extent: &GapExtent) -> String {
-    match extent {
-        GapExtent::Page(from) => format!("the listing from {from} on"),
-        GapExtent::Object(object) => object.clone(),
-        GapExtent::Facet(object, facet) => format!("{facet} of {object}"),
-        GapExtent::Unlistable => "what there is (the platform has no listing)".to_owned(),
-        GapExtent::Connection => "anything".to_owned(),
-    }
+        .map(|gap| format!("{}: {}", gap.extent, gap.cause))
 }
 
 fn table(inventory: &Inventory, output: &Output) {
