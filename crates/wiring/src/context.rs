@@ -136,7 +136,9 @@ impl Loaded {
                 let path = self.folder.join(file);
                 let shown = path.display().to_string();
                 let text = discover::read(&path).map_err(|error| {
-                    Problem::new("E-POLICY", "The policy cannot be read").detail(error.to_string())
+                    Problem::new("E-POLICY", "The policy cannot be read")
+                        .detail(error.to_string())
+                        .next("correct the path in policy.file, or who may read and write the file")
                 })?;
                 if let Some(pin) = &self.config.policy_pin {
                     let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
@@ -323,7 +325,9 @@ pub fn load(named: Option<&str>) -> Result<Loaded, Problem> {
             .next("nhi init"));
     };
     let text = discover::read(&file).map_err(|error| {
-        Problem::new("E-CONFIG", "The configuration cannot be read").detail(error.to_string())
+        Problem::new("E-CONFIG", "The configuration cannot be read")
+            .detail(error.to_string())
+            .next("correct the path, or who may read and write the file")
     })?;
     let folder = file.parent().map_or_else(|| here.clone(), Path::to_owned);
     Loaded::from_text(&text, &folder, Some(file), environment)

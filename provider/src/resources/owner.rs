@@ -226,6 +226,7 @@ impl Resource for Owner {
         request: Read<OwnerModel>,
     ) -> Result<Option<Done<OwnerModel>>, Diagnostics> {
         let mut owner = request.state;
+                        .next("name a connection to a directory, such as one of scim")
         if owner.name.is_null() {
             return Ok(Some(owner.into()));
         }

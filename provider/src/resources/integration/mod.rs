@@ -182,7 +182,7 @@ impl Integration {
             told.warning_at(
                 "unmanaged_credentials",
                 "A credential carries a copied or forged mark",
-                format!("{id}: its mark was not made here for this integration. It is never taken for ours."),
+                format!("{id}: its mark was not made here for this integration. It is never taken for ours.\nNext: find out who made it, and end it."),
             );
         }
         tell_standing(&id, &standing, &mut told);
@@ -190,7 +190,7 @@ impl Integration {
             told.warning_at(
                 "vendor_id",
                 "Somebody recreated this integration",
-                format!("{id}: it is another object of the same name. Its scopes and credentials are made anew."),
+                format!("{id}: it is another object of the same name. Its scopes and credentials are made anew.\nNext: find out who did, before you apply."),
             );
         }
         Ok(Some(Done::new(model).tell(told)))
