@@ -94,6 +94,8 @@ pub(crate) struct Owner {
 /// What a directory said of an owner.
 struct Asked {
     status: &'static str,
+    /// What it is, where the directory tells.
+    kind: Option<String>,
     since: Option<String>,
     /// What follows, and when, in a sentence.
     follows: String,
@@ -107,7 +109,8 @@ impl Owner {
     async fn ask(&self, owner: &OwnerModel) -> Result<Option<Asked>, Problem> {
         let Some(entry) = owner.directory.value() else { return Ok(None) };
         let context = self.shared.context()?;
-        let (seen, _) = look_up_owner(&context, entry.connection.text(), entry.id.text()).await?;
+        let (seen, member) =
+            look_up_owner(&context, entry.connection.text(), entry.id.text()).await?;
         let known = owner.inactive_since.as_deref().and_then(|text| text.parse().ok());
         let (status, since) =
             status(&seen, owner.department.as_deref(), known, &context.rules, context.now());
@@ -117,6 +120,7 @@ impl Owner {
             .map(|day| format!(" On {day} what they own is switched off by the next apply."));
         Ok(Some(Asked {
             status,
+            kind: member.and_then(|member| member.kind),
             since: since.map(|day| day.to_string()),
             follows: follows.unwrap_or_default(),
         }))
@@ -140,6 +144,7 @@ impl Owner {
             owner.inactive_since = Attr::Null;
             return Ok(());
         };
+        take_kind(owner, asked.kind)?;
         if matches!(asked.status, "inactive" | "left") {
             let entry = owner.directory.value().cloned().unwrap_or_default();
             return Err(Problem::new("E-OWNER-LEFT", "This owner is not there any more")
@@ -157,6 +162,22 @@ impl Owner {
         owner.inactive_since = Attr::Null;
         Ok(())
     }
+}
+
+/// A directory's own word wins; one that contradicts it would be drift for ever.
+fn take_kind(owner: &mut OwnerModel, word: Option<String>) -> Result<(), Problem> {
+    if let Some(kind) = owner.kind.as_deref()
+        && let Some(word) = word.as_deref().filter(|word| *word != kind)
+    {
+        return Err(Problem::new("E-OWNER-KIND", "The directory says otherwise of this owner")
+            .detail(format!("{} is a {word} there, and kind is {kind:?}.", owner.name.text()))
+            .next(format!("remove kind, or set kind = {word:?}"))
+            .at(&["kind"]));
+    }
+    if owner.kind.is_unknown() {
+        owner.kind = word.map_or_else(|| "team".into(), Attr::Value);
+    }
+    Ok(())
 }
 
 impl Resource for Owner {
@@ -189,6 +210,12 @@ impl Resource for Owner {
                 planned.status = if bound { Attr::unknown_not_null() } else { "unchecked".into() };
                 planned.inactive_since = Attr::Null;
             }
+            if bound && config.kind.is_null() {
+                planned.kind = match prior {
+                    Some(prior) if !asks => prior.kind.clone(),
+                    _ => Attr::unknown_not_null(),
+                };
+            }
         }
         if let Some(context) = self.shared.context_if_ready()
             && let Some(planned) = &plan.planned
@@ -199,6 +226,7 @@ impl Resource for Owner {
                 Ok(platform) if !platform.is_directory() => plan.diagnostics.push(error(
                     &Problem::new("E-DIRECTORY", "This connection is no directory")
                         .detail(format!("{name:?} knows no people."))
+                        .next("name a connection to a directory, such as one of scim")
                         .at(&["directory", "connection"]),
                 )),
                 Err(problem) => {
@@ -226,7 +254,6 @@ impl Resource for Owner {
         request: Read<OwnerModel>,
     ) -> Result<Option<Done<OwnerModel>>, Diagnostics> {
         let mut owner = request.state;
-                        .next("name a connection to a directory, such as one of scim")
         if owner.name.is_null() {
             return Ok(Some(owner.into()));
         }
@@ -237,6 +264,9 @@ impl Resource for Owner {
             }
             Ok(Some(asked)) => {
                 owner.status = asked.status.into();
+                if let Some(kind) = asked.kind {
+                    owner.kind = Attr::Value(kind);
+                }
                 owner.inactive_since = Attr::from(asked.since);
                 let mut told = Diagnostics::new();
                 if !matches!(asked.status, "active") {
@@ -277,6 +307,10 @@ impl Resource for Owner {
         let mut owner = request.planned;
         if owner.status.is_unknown() {
             self.bind(&mut owner).await.map_err(errors)?;
+        } else if owner.kind != request.prior.kind
+            && let Some(asked) = self.ask(&owner).await.map_err(errors)?
+        {
+            take_kind(&mut owner, asked.kind).map_err(errors)?;
         }
         if owner.directory != request.prior.directory
             || owner.department != request.prior.department

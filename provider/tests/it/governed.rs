@@ -254,20 +254,6 @@ async fn an_update_that_fails_on_its_way_is_not_told_as_somebody_else_s() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_has_left_is_not_named_beside_another_who_left_before() {
-    let world = World::new();
-    let core = world.run().await;
-    let made = core.create("nhi_integration", integration()).await.unwrap();
-    let mut both = integration();
-    both["business_owner"]["status"] = json!("left");
-    both["technical_owner"] = json!({ "id": "owner/ana", "email": null, "status": "left" });
-    let said = core.plan(&made, both.clone()).await.unwrap_err().to_string();
-    assert!(said.contains("E-OWNER-LEFT") && said.contains("technical_owner"), "{said}");
-    both["technical_owner"]["status"] = json!("active");
-    core.plan(&made, both).await.unwrap();
-}
-
-#[tokio::test(start_paused = true)]
 async fn scopes_of_what_has_none_are_refused_before_anything_is_applied() {
     let world = World::new();
     let core = world.run().await;
@@ -305,4 +291,39 @@ async fn what_is_wrong_with_a_scope_for_a_time_is_said_at_that_scope() {
         assert!(said.contains(code), "{said}");
     }
     assert_eq!(said.matches("temporary[\"secret/data/sandbox/*:update\"]").count(), 2, "{said}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_has_left_is_not_named_beside_another_who_left_before() {
+    let world = World::new();
+    let core = world.run().await;
+    let made = core.create("nhi_integration", integration()).await.unwrap();
+    let mut both = integration();
+    both["business_owner"]["status"] = json!("left");
+    both["technical_owner"] = json!({ "id": "owner/ana", "email": null, "status": "left" });
+    let said = core.plan(&made, both.clone()).await.unwrap_err().to_string();
+    assert!(said.contains("E-OWNER-LEFT") && said.contains("technical_owner"), "{said}");
+    both["technical_owner"]["status"] = json!("active");
+    core.plan(&made, both).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_directory_s_own_word_for_what_an_owner_is_wins() {
+    let world = World::new();
+    world.person_of_kind("2819c223", "person");
+    let core = world.run().await;
+    let entry = json!({ "connection": "people", "id": "2819c223" });
+    let config = json!({ "name": "payments", "email": "p@acme.example", "directory": entry });
+    let owner = core.create("nhi_owner", config.clone()).await.unwrap();
+    assert_eq!(owner.json()["kind"], "person");
+    let (seen, _) = world.run().await.observe(&owner).await.unwrap();
+    let seen = seen.unwrap();
+    assert_eq!(core.plan(&seen, config.clone()).await.unwrap().action, Action::Nothing);
+    let other = with(config.clone(), json!({ "kind": "team" }));
+    let plan = core.plan_create("nhi_owner", other).await.unwrap();
+    let told = core.apply(plan).await.unwrap_err().to_string();
+    assert!(told.contains("E-OWNER-KIND"), "{told}");
+    let unbound = with(config, json!({ "directory": null }));
+    let plain = core.update(&seen, unbound).await.unwrap();
+    assert_eq!(plain.json()["kind"], "team");
 }

@@ -338,6 +338,13 @@ impl World {
         }
     }
 
+    /// Somebody active, of whom the directory says what they are.
+    pub(crate) fn person_of_kind(&self, id: &str, kind: &str) {
+        self.person(id, Some(true));
+        let mut people = self.people.0.lock().unwrap();
+        people.get_mut(id).unwrap().kind = Some(kind.to_owned());
+    }
+
     /// The secret that the app reads.
     pub(crate) async fn delivered(&self) -> Secret {
         self.stored("apps/invoice-sync").await.unwrap()
