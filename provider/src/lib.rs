@@ -1,6 +1,6 @@
 //! The Terraform provider: what people write in HCL.
 //!
-//! One file a resource. A resource reads through `operations`, judges through `policy`, and says in
+//! One file or folder a resource. A resource reads through `operations`, judges through `policy`, and says in
 //! Terraform's words what that means; it decides nothing about platforms itself.
 
 #![warn(clippy::disallowed_methods)]

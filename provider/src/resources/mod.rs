@@ -1,8 +1,7 @@
-//! One file a resource, and what several share.
+//! One file or folder a resource, and what several share.
 
 pub(crate) mod applied;
 pub(crate) mod credential;
-pub(crate) mod credential_types;
 pub(crate) mod integration;
 pub(crate) mod moved;
 pub(crate) mod owner;

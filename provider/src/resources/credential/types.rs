@@ -5,7 +5,7 @@ use domain::Settings;
 use policy::settings::with_defaults;
 use tfplugin::{Attribute, Object, Value, model::Misread};
 
-use super::platform_objects::{
+use crate::resources::platform_objects::{
     Nested, kinds, nested, object_of, read_nested, settings_of, write_nested,
 };
 

@@ -1,0 +1,225 @@
+//! The attributes of a slot.
+
+use std::collections::BTreeMap;
+
+use policy::Schedule;
+use tfplugin::{Attr, Model};
+
+use super::types::CredentialTypes;
+use crate::{
+    resources::{
+        references::CredentialedIntegration,
+        rotation_schedule::{Blackout, Parts, Window, schedule},
+    },
+    rules,
+};
+
+/// A credential slot of an integration. The slot stays; what is inside it rotates in place.
+///
+/// Integration and schedule are handed over as whole objects: `integration = nhi_integration.x`,
+/// `schedule = nhi_rotation_schedule.y`. The secret goes from the platform to the sinks of
+/// `deliver_to` and is never in state.
+#[derive(Debug, Clone, PartialEq, Default, Model)]
+pub(crate) struct CredentialModel {
+    /// `<integration id>/credential/<name>`.
+    #[tf(computed, not_null)]
+    pub id: Attr<String>,
+
+    /// The integration: a whole `nhi_integration`.
+    #[tf(required)]
+    pub integration: Attr<CredentialedIntegration>,
+
+    /// The slot's name; an integration may have several.
+    #[tf(default = "default", replace, validate = rules::short_name)]
+    pub name: Attr<String>,
+
+    /// What it is used for, where an integration has several. Another one rotates it.
+    #[tf(optional)]
+    pub function: Attr<String>,
+
+    /// When it rotates: a whole `nhi_rotation_schedule`. Unset: only when asked.
+    #[tf(optional)]
+    pub schedule: Attr<ScheduleReference>,
+
+    /// Change a value to rotate now, with overlap. The first setting of the map does nothing, nor
+    /// does its removal. Where a value becomes known only during apply, so does whether it rotates.
+    #[tf(optional)]
+    pub triggers: Attr<BTreeMap<String, String>>,
+
+    /// Set or change it when the credential is exposed: rotates now, without overlap.
+    #[tf(optional)]
+    pub incident: Attr<String>,
+
+    /// In an incident: `issue_first`, or `revoke_first` (an outage is accepted).
+    #[tf(default = "issue_first", validate = rules::on_incident)]
+    pub on_incident: Attr<String>,
+
+    /// Where the secret is delivered, by a name of your own. At least one, or `secret_source`.
+    #[tf(optional)]
+    pub deliver_to: Attr<BTreeMap<String, Delivery>>,
+
+    /// Where the secret is documented to be, if we never hold it.
+    #[tf(optional)]
+    pub secret_source: Attr<String>,
+
+    /// What counts as the consumer having picked up the new one: `timer`, the end of the overlap.
+    /// No other sign is listened to yet.
+    #[tf(optional, computed, validate = rules::confirm)]
+    pub confirm: Attr<String>,
+
+    /// The vendor's id of the current credential.
+    #[tf(computed, not_null)]
+    pub key_id: Attr<String>,
+
+    /// Counts the slot's credentials. Known at plan, so consumers can be restarted by it.
+    #[tf(computed, not_null)]
+    pub generation: Attr<i64>,
+
+    /// What the current secret can be recognised by, under the realm's key only.
+    #[tf(computed)]
+    pub fingerprint: Attr<String>,
+
+    /// When the vendor issued it.
+    #[tf(computed)]
+    pub issued_at: Attr<String>,
+
+    /// When it ends by itself.
+    #[tf(computed)]
+    pub expires_at: Attr<String>,
+
+    /// Whether a sink of ours holds the current secret.
+    #[tf(computed)]
+    pub secret_held: Attr<bool>,
+
+    /// What is to be done, if anything: `current`, `due`, `overdue`, `expired`, `exposed`,
+    /// `missing`, `unfinished`, `undelivered`, `stale_copy`, `foreign`, `retire_due`, `waiting`,
+    /// `unheld`, `rotating` or `held`.
+    #[tf(computed, not_null)]
+    pub status: Attr<String>,
+
+    /// Earlier credentials of the slot that still work.
+    #[tf(computed)]
+    pub previous: Attr<Vec<Previous>>,
+
+    /// The newest revocation of this slot, and how far it was proven.
+    #[tf(computed)]
+    pub last_revocation: Attr<Revocation>,
+
+    /// The type of credential: at most one; the kind's own default unless set.
+    #[tf(flatten)]
+    pub credential_type: CredentialTypes,
+}
+
+/// A schedule, as a credential takes it.
+#[derive(Debug, Clone, PartialEq, Default, Model)]
+pub(crate) struct ScheduleReference {
+    /// Its name.
+    #[tf(required)]
+    pub name: Attr<String>,
+    /// How often.
+    #[tf(required)]
+    pub every: Attr<String>,
+    /// The moment that times are counted from.
+    #[tf(optional)]
+    pub anchor: Attr<String>,
+    /// How far credentials are spread out.
+    #[tf(optional)]
+    pub spread: Attr<String>,
+    /// How old a credential must be at least.
+    #[tf(optional)]
+    pub min_age: Attr<String>,
+    /// How long the old one keeps working.
+    #[tf(optional)]
+    pub overlap: Attr<String>,
+    /// How long after it fell due it is overdue.
+    #[tf(optional)]
+    pub overdue_after: Attr<String>,
+    /// How long a credential may live.
+    #[tf(optional)]
+    pub lifetime: Attr<String>,
+    /// When rotations are allowed.
+    #[tf(optional)]
+    pub windows: Attr<Vec<Window>>,
+    /// The time zone of windows.
+    #[tf(optional)]
+    pub timezone: Attr<String>,
+    /// When rotations are not allowed.
+    #[tf(optional)]
+    pub blackout: Attr<Vec<Blackout>>,
+    /// What a due credential does outside its windows.
+    #[tf(optional)]
+    pub outside_window: Attr<String>,
+}
+
+/// A place where the secret is delivered.
+#[derive(Debug, Clone, PartialEq, Default, Model)]
+pub(crate) struct Delivery {
+    /// The connection's name; it must be a sink.
+    #[tf(required)]
+    pub connection: Attr<String>,
+    /// The document in it.
+    #[tf(required)]
+    pub path: Attr<String>,
+    /// The document's fields: `id`, `secret`, or any fixed text. The type's own form unless set.
+    #[tf(optional)]
+    pub fields: Attr<BTreeMap<String, String>>,
+    /// Whether other fields that are there already are kept.
+    #[tf(optional)]
+    pub merge: Attr<bool>,
+    /// The sink's version of the document.
+    #[tf(computed)]
+    pub version: Attr<String>,
+    /// `delivered`, `changed` (somebody wrote over it), `missing` or `unchecked`.
+    #[tf(computed)]
+    pub status: Attr<String>,
+}
+
+/// An earlier credential of a slot.
+#[derive(Debug, Clone, PartialEq, Default, Model)]
+pub(crate) struct Previous {
+    /// The vendor's id.
+    #[tf(computed)]
+    pub key_id: Attr<String>,
+    /// Its generation.
+    #[tf(computed)]
+    pub generation: Attr<i64>,
+    /// When its overlap is over.
+    #[tf(computed)]
+    pub retire_after: Attr<String>,
+}
+
+/// A revocation and its proof.
+#[derive(Debug, Clone, PartialEq, Default, Model)]
+pub(crate) struct Revocation {
+    /// What was revoked.
+    #[tf(computed)]
+    pub key_id: Attr<String>,
+    /// How far it was proven: `A` refused by use, `B` listed as gone, `C` accepted by the platform,
+    /// `D` not provable.
+    #[tf(computed)]
+    pub grade: Attr<String>,
+    /// Until when a token that was minted from it may live.
+    #[tf(computed)]
+    pub residual_until: Attr<String>,
+}
+
+pub(super) fn schedule_of(reference: &Attr<ScheduleReference>) -> Option<Schedule> {
+    schedule(&parts(reference.value()?))
+}
+
+pub(super) fn parts(one: &ScheduleReference) -> Parts<'_> {
+    Parts {
+        name: &one.name,
+        every: &one.every,
+        anchor: &one.anchor,
+        spread: &one.spread,
+        min_age: &one.min_age,
+        overlap: &one.overlap,
+        overdue_after: &one.overdue_after,
+        lifetime: &one.lifetime,
+        windows: &one.windows,
+        timezone: &one.timezone,
+        blackout: &one.blackout,
+        outside_window: &one.outside_window,
+    }
+}

@@ -1,0 +1,166 @@
+//! A slot in the words of deeds, and what a deed came to in the words of state.
+
+use connector::{CredentialType, Kind};
+use domain::{CredentialId, IntegrationId};
+use jiff::Timestamp;
+use operations::{Outcome, SlotSpec};
+use tfplugin::{Attr, Diagnostics};
+
+use super::model::{CredentialModel, Previous, Revocation, schedule_of};
+use crate::{
+    resources::platform_objects::kind,
+    values::{instant, moment, optional},
+};
+
+/// The kind of an id; from one whose key is unknown yet the kind still shows.
+pub(super) fn kind_of(id: &Attr<String>) -> Option<&'static Kind> {
+    let name = match id {
+        Attr::Value(id) => id.parse::<IntegrationId>().ok()?.kind,
+        Attr::Unknown(Some(promise)) => promise.prefix.as_deref()?.split('/').nth(1)?.to_owned(),
+        _ => return None,
+    };
+    kind(&name).map(|(_, kind)| kind)
+}
+
+/// The type that is set, or the kind's own.
+pub(super) fn type_of(
+    model: &CredentialModel,
+    kind: &'static Kind,
+) -> Option<&'static CredentialType> {
+    match model.credential_type.chosen() {
+        Some((one, _)) => Some(one),
+        None => kind.credential_types.first().copied(),
+    }
+}
+
+pub(super) fn spec_of(
+    model: &CredentialModel,
+    known: Option<&CredentialModel>,
+) -> Option<SlotSpec> {
+    let reference = model.integration.value()?;
+    let integration: IntegrationId = reference.id.as_deref()?.parse().ok()?;
+    let (_, kind) = kind(&integration.kind)?;
+    let known = known.unwrap_or(model);
+    Some(SlotSpec {
+        id: CredentialId {
+            integration,
+            name: model.name.as_deref().unwrap_or("default").to_owned(),
+        },
+        vendor_id: reference.vendor_id.as_deref()?.to_owned(),
+        kind,
+        credential_type: type_of(model, kind)?,
+        settings: model.credential_type.settings(),
+        schedule: schedule_of(&model.schedule),
+        deliveries: model
+            .deliver_to
+            .value()
+            .into_iter()
+            .flatten()
+            .map(|(name, one)| operations::Delivery {
+                name: name.clone(),
+                connection: one.connection.text().to_owned(),
+                path: one.path.text().trim_matches('/').to_owned(),
+                fields: one.fields.value().cloned().unwrap_or_default(),
+                merge: one.merge.value().copied().unwrap_or(false),
+            })
+            .collect(),
+        integration_ends: reference.expires_on.as_deref().and_then(end_of_day),
+        known: known.key_id.as_deref().map(|key_id| {
+            let generation = known.generation.value().copied().unwrap_or(0);
+            (
+                key_id.to_owned(),
+                u64::try_from(generation).unwrap_or(0),
+                instant(&known.issued_at),
+                instant(&known.expires_at),
+            )
+        }),
+    })
+}
+
+/// Places that state still has and the plan has not.
+pub(super) fn no_longer_delivered(
+    prior: &CredentialModel,
+    spec: &SlotSpec,
+) -> Vec<operations::Delivery> {
+    let before = spec_of(prior, None).map(|before| before.deliveries).unwrap_or_default();
+    let kept: Vec<String> = spec.deliveries.iter().map(operations::Delivery::place).collect();
+    before.into_iter().filter(|one| !kept.contains(&one.place())).collect()
+}
+
+pub(super) fn end_of_day(day: &str) -> Option<Timestamp> {
+    let next = day.parse::<jiff::civil::Date>().ok()?.tomorrow().ok()?;
+    Some(next.to_zoned_datetime(jiff::tz::TimeZone::UTC).ok()?.timestamp())
+}
+
+pub(super) fn previous_of(all: &[operations::PreviousKey]) -> Vec<Previous> {
+    all.iter()
+        .map(|one| Previous {
+            key_id: Attr::Value(one.key_id.clone()),
+            generation: Attr::Value(i64::try_from(one.generation).unwrap_or(0)),
+            retire_after: optional(one.retire_after.map(moment)),
+        })
+        .collect()
+}
+
+/// Fills in what was unknown; what was planned known is what was done, or an error came before.
+pub(super) fn take_outcome(
+    model: &mut CredentialModel,
+    spec: &SlotSpec,
+    outcome: &Outcome,
+) -> Diagnostics {
+    let mut told = Diagnostics::new();
+    model.id = Attr::Value(spec.id.to_string());
+    let fill = |attr: &mut Attr<String>, value: Option<String>| {
+        if !attr.is_value() || attr.is_unknown() {
+            *attr = optional(value);
+        }
+    };
+    if model.key_id.is_unknown() {
+        model.key_id = optional(outcome.key_id.clone());
+    }
+    if model.generation.is_unknown() {
+        model.generation = Attr::Value(i64::try_from(outcome.generation).unwrap_or(0));
+    }
+    if model.fingerprint.is_unknown() {
+        fill(&mut model.fingerprint, outcome.fingerprint.clone());
+    }
+    if model.issued_at.is_unknown() {
+        fill(&mut model.issued_at, outcome.issued_at.map(moment));
+    }
+    if model.expires_at.is_unknown() {
+        fill(&mut model.expires_at, outcome.expires_at.map(moment));
+    }
+    if model.previous.is_unknown() {
+        model.previous = Attr::Value(previous_of(&outcome.previous));
+    }
+    for one in model.previous.value_mut().into_iter().flatten() {
+        let done = outcome.previous.iter().find(|done| one.key_id == done.key_id);
+        if one.retire_after.is_unknown() {
+            one.retire_after = optional(done.and_then(|done| done.retire_after).map(moment));
+        }
+    }
+    for (name, one) in model.deliver_to.value_mut().into_iter().flatten() {
+        let seen = outcome.deliveries.get(name);
+        if one.version.is_unknown() {
+            let version = seen.and_then(|seen| seen.version);
+            one.version = optional(version.map(|version| version.to_string()));
+        }
+        if one.status.is_unknown() {
+            one.status = seen.map_or("unchecked", |seen| seen.status).into();
+        }
+    }
+    if model.last_revocation.is_unknown() {
+        model.last_revocation = Attr::from(outcome.revoked.last().map(|one| Revocation {
+            key_id: Attr::Value(one.key_id.clone()),
+            grade: one.grade.as_str().into(),
+            residual_until: optional(one.residual_until.map(moment)),
+        }));
+    }
+    if let Some(by) = &outcome.done_by
+        && outcome.revoked.is_empty()
+        && !by.starts_with("apply:")
+    {
+        told.warning("This was done already", format!("{}: {by} had rotated it.", spec.id));
+    }
+    told
+}

@@ -1,0 +1,269 @@
+//! What a plan says of a slot: what cannot be done, and what is done that its values do not show.
+
+use connector::{CredentialType, Kind, Profile};
+use operations::{Context, Problem, best_grade, limits, ways};
+use policy::schedule::Lifetime;
+use tfplugin::{Attr, Diagnostic, Diagnostics, Path};
+
+use super::{
+    model::{CredentialModel, Delivery, schedule_of},
+    slot::type_of,
+    work::{Work, asked, ends_first, none_overlap},
+};
+use crate::{diagnostics::error, resources::platform_objects::kinds};
+
+pub(super) fn tell(
+    prior: &CredentialModel,
+    planned: &CredentialModel,
+    work: Work,
+    reason: &str,
+    told: &mut Diagnostics,
+) {
+    let id = prior.id.text();
+    match work {
+        _ if ends_first(work, reason, planned) => told.warning_at(
+            "on_incident",
+            "Ends before there is another",
+            format!(
+                "{id} ({reason}, on_incident = \"revoke_first\"): all that it has is ended first. Nothing that \
+                 uses it works until the next one is delivered in the same apply, and if that fails, not before \
+                 another apply."
+            ),
+        ),
+        Work::End => told.warning_at(
+            "status",
+            "Ends without a successor",
+            format!("{id} (exposed): its integration may not act, so nothing is issued. Whoever still holds it can no longer sign in; a new one is issued when the integration is active again."),
+        ),
+        Work::Open => told.warning_at(
+            "triggers",
+            "Whether this rotates becomes known during apply",
+            format!("{id}: a value in triggers is not known yet. If it is another one then, the credential rotates with overlap, and generation is the next."),
+        ),
+        Work::Nothing if asked(prior, planned).is_some() => told.warning_at(
+            "integration",
+            "Nothing is issued while the integration may not act",
+            format!("{id}: what would rotate it is recorded and rotates nothing, now or later.\nNext: when the integration is active again, change a value in triggers."),
+        ),
+        Work::Rotate { at_once: true } => told.warning_at(
+            "status",
+            "Rotates without overlap",
+            format!("{id} ({reason}): the old credential ends in the same apply; what still holds it stops working."),
+        ),
+        Work::Rotate { at_once: false } if prior.previous.value().is_some_and(|all| !all.is_empty()) => {
+            told.warning_at(
+                "previous",
+                "The earlier credential ends first",
+                format!(
+                    "{id} ({reason}): never three generations at once. While its overlap is not over, apply \
+                     refuses (E-OLD-IN-USE)."
+                ),
+            );
+        }
+        _ => {}
+    }
+}
+
+/// Says before anything is issued what that way cannot do.
+pub(super) fn tell_limits(profile: Option<&'static Profile>, told: &mut Diagnostics) {
+    let Some(profile) = profile else { return };
+    let limits = limits(profile);
+    if !limits.is_empty() {
+        told.warning_at(
+            "integration",
+            "What this credential cannot do",
+            format!("It is issued as {}: {}.", profile.name, limits.join("; ")),
+        );
+    }
+}
+
+/// Says who ends the old credential when its overlap is over.
+pub(super) fn tell_end(
+    prior: &CredentialModel,
+    planned: &CredentialModel,
+    profile: &'static Profile,
+    told: &mut Diagnostics,
+) {
+    let keeps = planned.previous.value().is_some_and(|all| !all.is_empty());
+    let Some(overlap) = schedule_of(&planned.schedule).map(|one| one.overlap).filter(|_| keeps)
+    else {
+        return;
+    };
+    let alone = match prior.expires_at.as_deref() {
+        Some(end) => format!("ends by itself at {end}"),
+        None => "lives on".to_owned(),
+    };
+    told.warning_at(
+        "previous",
+        "A later run ends the old credential",
+        format!(
+            "{}: issued as {}. The old one works for another {overlap} and is ended by the first apply \
+             after that, with proof to grade {} at best. If nobody runs anything again, it {alone}.",
+            prior.id.text(),
+            profile.name,
+            best_grade(profile).as_str()
+        ),
+    );
+}
+
+/// Says what of a change lets the secret reach further or live longer.
+pub(super) fn tell_direction(
+    prior: &CredentialModel,
+    planned: &CredentialModel,
+    told: &mut Diagnostics,
+) {
+    let mut why = Vec::new();
+    // After an import nothing is known of where it went.
+    if let (Some(before), Some(after)) = (prior.deliver_to.value(), planned.deliver_to.value()) {
+        for (name, one) in after {
+            let same = |was: &Delivery| was.connection == one.connection && was.path == one.path;
+            if !before.values().any(same) {
+                why.push(format!(
+                    "+ deliver_to.{name} ({}:{})",
+                    one.connection.text(),
+                    one.path.text()
+                ));
+            }
+        }
+    }
+    if let Some(before) = schedule_of(&prior.schedule) {
+        match schedule_of(&planned.schedule) {
+            None if planned.schedule.is_null() => why.push("- schedule".to_owned()),
+            None => {}
+            Some(after) => {
+                if after.every > before.every {
+                    why.push(format!("schedule.every {} -> {}", before.every, after.every));
+                }
+                if after.overlap > before.overlap {
+                    why.push(format!("schedule.overlap {} -> {}", before.overlap, after.overlap));
+                }
+                if lives_longer(before.lifetime, after.lifetime) {
+                    why.push("schedule.lifetime".to_owned());
+                }
+            }
+        }
+    }
+    if !why.is_empty() {
+        told.warning(
+            "This change gives power",
+            format!("{} widens: {}.", prior.id.text(), why.join(", ")),
+        );
+    }
+}
+
+pub(super) fn lives_longer(before: Lifetime, after: Lifetime) -> bool {
+    match (before, after) {
+        (Lifetime::Endless, _) => false,
+        (_, Lifetime::Endless) => true,
+        (Lifetime::Fixed(before), Lifetime::Fixed(after)) => after > before,
+        // Derived of the interval, which is judged by itself.
+        _ => false,
+    }
+}
+
+/// How a new credential would be issued; an error where the connection has no way. `None` where it
+/// cannot be asked.
+pub(super) async fn way_of(
+    context: &Context,
+    integration: &Attr<String>,
+    config: &CredentialModel,
+    kind: &'static Kind,
+) -> Option<Result<&'static Profile, Diagnostics>> {
+    let text = match integration {
+        Attr::Value(id) => id.as_str(),
+        Attr::Unknown(Some(promise)) => promise.prefix.as_deref()?,
+        _ => return None,
+    };
+    let connection = text.split('/').next()?;
+    let wanted = type_of(config, kind)?;
+    let ways = ways(context, connection, wanted).await?;
+    Some(ways.first().map(|way| way.profile).ok_or_else(|| {
+        error(
+            &Problem::new("E-ISSUE", "This connection cannot issue such a credential")
+                .detail(format!("{connection:?} has no way to make a {}.", wanted.name))
+                .next("choose another type of credential")
+                .at(&["integration"]),
+        )
+        .into()
+    }))
+}
+
+/// What a type of credential cannot do and this declaration asks of it.
+pub(super) fn cannot_rotate(
+    wanted: &CredentialType,
+    config: &CredentialModel,
+    planned: &CredentialModel,
+) -> Diagnostics {
+    let mut found = Diagnostics::new();
+    let overlaps = |one: &connector::Profile| matches!(one.effect, connector::Effect::Adds { max_live } if max_live.is_none_or(|most| most > 1));
+    if config.schedule.is_null() || wanted.profiles.iter().any(overlaps) {
+        return found;
+    }
+    if wanted.profiles.iter().all(|one| one.name == "first-only") {
+        found.error_at(
+            "schedule",
+            "This credential cannot be rotated",
+            format!(
+                "The platform makes one {} and never another, so no schedule can be kept.\nNext: choose \
+                 another type of credential, or remove the schedule.\n(E-ROTATE)",
+                wanted.name
+            ),
+        );
+    } else if !none_overlap(planned) {
+        found.error_at(
+            Path::attribute("schedule").then("overlap"),
+            "This credential cannot overlap",
+            format!(
+                "The platform holds one {} at a time: the old one dies when the new one is made.\nNext: \
+                 set overlap = \"0\" in the schedule, or choose another type of credential.\n(E-OVERLAP)",
+                wanted.name
+            ),
+        );
+    }
+    found
+}
+
+/// Whoever asks for another one of what a platform makes once.
+pub(super) fn never_another(wanted: &CredentialType) -> Diagnostics {
+    let mut found = Diagnostics::new();
+    let once = |one: &CredentialType| one.profiles.iter().all(|way| way.name == "first-only");
+    if once(wanted) {
+        let others: Vec<String> = kinds()
+            .map(|(_, kind)| kind.credential_types)
+            .filter(|types| types.iter().any(|one| one.name == wanted.name))
+            .flatten()
+            .filter(|one| !once(one))
+            .map(|one| format!("{} = {{}}", one.name))
+            .collect();
+        let choose = match others.as_slice() {
+            [] => String::new(),
+            _ => format!("choose another type of credential ({}), or ", others.join(" or ")),
+        };
+        found.error_at(
+            wanted.name,
+            "This credential cannot be rotated",
+            format!(
+                "The platform makes one {} and never another.\nNext: {choose}replace the \
+                 integration.\n(E-ROTATE)",
+                wanted.name,
+            ),
+        );
+    }
+    found
+}
+
+pub(super) fn no_place() -> Problem {
+    Problem::new("E-NO-SINK", "There is no place for the secret")
+        .detail("A new credential has nowhere to go; secret_source only documents one that exists.")
+        .next("name a sink in deliver_to, or import the one that exists")
+        .at(&["deliver_to"])
+}
+
+pub(super) fn not_whole() -> Diagnostics {
+    Diagnostic::error(
+        "This integration has no credentials that can be governed here",
+        "Its kind has none, or the reference lacks id and vendor_id.\nNext: pass the whole nhi_integration.\n(E-KIND)",
+    )
+    .at("integration")
+    .into()
+}

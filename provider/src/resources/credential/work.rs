@@ -1,0 +1,162 @@
+//! What a plan is to do with a slot, judged of its prior state and its declaration alone.
+
+use policy::status::{Consequence, consequence_for};
+use tfplugin::Attr;
+
+use super::{
+    model::{CredentialModel, schedule_of},
+    slot::{kind_of, type_of},
+};
+use crate::resources::references::CredentialedIntegration;
+
+/// What a plan is to do with the slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Work {
+    /// Nothing beyond the record.
+    Nothing,
+    /// A new generation.
+    Rotate { at_once: bool },
+    /// Earlier ones end.
+    Retire,
+    /// Copies are made.
+    Copy,
+    /// What was begun is finished.
+    Resume,
+    /// Everything in the slot ends.
+    End,
+    /// Apply knows whether a new generation is asked for.
+    Open,
+}
+
+/// Known before, known now, and another.
+pub(super) fn changed<T: PartialEq>(before: &Attr<T>, after: &Attr<T>) -> bool {
+    matches!((before, after), (Attr::Value(a), Attr::Value(b)) if a != b)
+}
+
+/// What came from an import or a move: nothing is known yet of what was asked of it before, so
+/// nothing that is said for the first time is new.
+pub(super) fn is_taken_in(model: &CredentialModel) -> bool {
+    model.deliver_to.is_null() && model.secret_source.is_null()
+}
+
+/// What asks for a new generation, as a reason in rank.
+pub(super) fn asked(
+    prior: &CredentialModel,
+    planned: &CredentialModel,
+) -> Option<(&'static str, bool)> {
+    let before = prior.integration.value().cloned().unwrap_or_default();
+    let after = planned.integration.value().cloned().unwrap_or_default();
+    let first = is_taken_in(prior);
+    let new_incident = |before: &Attr<String>, after: &Attr<String>| {
+        after.is_value() && before != after && (before.is_value() || !first)
+    };
+    if new_incident(&prior.incident, &planned.incident)
+        || new_incident(&before.incident, &after.incident)
+    {
+        return Some(("exposed", true));
+    }
+    let owner = |one: &CredentialedIntegration| {
+        one.technical_owner.value().map(|owner| owner.id.clone()).unwrap_or_default()
+    };
+    if changed(&owner(&before), &owner(&after)) {
+        return Some(("owner_changed", false));
+    }
+    if changed(&before.environment, &after.environment) {
+        return Some(("environment_changed", false));
+    }
+    if changed(&prior.function, &planned.function) {
+        return Some(("function_changed", false));
+    }
+    // The first setting of the map does nothing, nor does its removal.
+    if changed(&prior.triggers, &planned.triggers) {
+        return Some(("asked", false));
+    }
+    if let Some((fields, before, after)) = settings_of(prior, planned)
+        && policy::settings::needs_rotation(fields, &before, &after)
+    {
+        return Some(("settings_changed", false));
+    }
+    None
+}
+
+/// The settings of one type before and after. Without a type of its own a slot has the kind's, with
+/// its defaults; what an import could not tell is not another.
+pub(super) fn settings_of(
+    prior: &CredentialModel,
+    planned: &CredentialModel,
+) -> Option<(&'static [connector::Field], domain::Settings, domain::Settings)> {
+    if is_taken_in(prior) && prior.credential_type.chosen().is_none() {
+        return None;
+    }
+    let kind = kind_of(&planned.integration.value()?.id)?;
+    let (before, after) = (type_of(prior, kind)?, type_of(planned, kind)?);
+    let whole = |one: &CredentialModel| {
+        policy::settings::with_defaults(before.fields, &one.credential_type.settings())
+    };
+    (before.name == after.name).then(|| (before.fields, whole(prior), whole(planned)))
+}
+
+/// Whether settings change that need no other credential.
+pub(super) fn adjusts(prior: &CredentialModel, planned: &CredentialModel) -> bool {
+    settings_of(prior, planned).is_some_and(|(fields, before, after)| {
+        policy::settings::needs_adjusting(fields, &before, &after)
+    })
+}
+
+pub(super) fn work_of(prior: &CredentialModel, planned: &CredentialModel) -> (Work, &'static str) {
+    let state = planned.integration.value().map(|one| one.state.clone()).unwrap_or_default();
+    let active = state.as_deref().is_none_or(|state| state == "active");
+    let status = prior.status.text();
+    let consequence = consequence_for(status, active);
+    let asked = asked(prior, planned);
+    if !active {
+        return match (consequence, asked) {
+            (Consequence::End, _) | (_, Some(("exposed", _))) => (Work::End, "exposed"),
+            (Consequence::Retire, _) => (Work::Retire, "schedule"),
+            _ => (Work::Nothing, ""),
+        };
+    }
+    if let Some((reason, at_once)) = asked {
+        return (
+            Work::Rotate { at_once: at_once || consequence == Consequence::RotateAtOnce },
+            reason,
+        );
+    }
+    let rotates = matches!(
+        consequence,
+        Consequence::Rotate | Consequence::RotateAtOnce | Consequence::Resume
+    );
+    if planned.triggers.is_unknown() && prior.triggers.is_value() && !rotates {
+        return (Work::Open, "asked");
+    }
+    match consequence {
+        Consequence::RotateAtOnce => (Work::Rotate { at_once: true }, "expiring"),
+        Consequence::Rotate => (Work::Rotate { at_once: false }, "schedule"),
+        Consequence::Resume => (Work::Resume, "schedule"),
+        Consequence::Retire => (Work::Retire, "schedule"),
+        Consequence::Copy => (Work::Copy, "schedule"),
+        Consequence::End => (Work::End, "exposed"),
+        Consequence::Nothing => {
+            let new = planned.deliver_to.value().into_iter().flatten().any(|(name, one)| {
+                prior.deliver_to.value().and_then(|before| before.get(name)).is_none_or(|before| {
+                    before.connection != one.connection || before.path != one.path
+                })
+            });
+            if new && prior.secret_held == true {
+                (Work::Copy, "schedule")
+            } else {
+                (Work::Nothing, "")
+            }
+        }
+    }
+}
+
+/// In an incident the exposed one ends before there is another.
+pub(super) fn ends_first(work: Work, reason: &str, model: &CredentialModel) -> bool {
+    let at_once = work == Work::Rotate { at_once: true };
+    at_once && reason == "exposed" && model.on_incident == "revoke_first"
+}
+
+pub(super) fn none_overlap(model: &CredentialModel) -> bool {
+    schedule_of(&model.schedule).is_some_and(|one| one.overlap == domain::Span::ZERO)
+}
