@@ -160,6 +160,20 @@ impl ClaimStore {
         }
         Ok(written.number)
     }
+
+    /// Writes the mirror of a claim again where it lags behind: plans read nothing else.
+    ///
+    /// # Errors
+    ///
+    /// Custody cannot be read or written.
+    pub(crate) async fn repair_mirror(&self, document: &ClaimDocument) -> Result<(), Problem> {
+        let mirror = mirror(&document.claim, &self.slot, &self.vendor_id, document.version);
+        let look = self.sink.look(&self.path()).await?;
+        if look.is_some_and(|look| look.mirror != mirror) {
+            self.sink.write_mirror(&self.path(), &mirror).await?;
+        }
+        Ok(())
+    }
 }
 
 /// What plan sees of a claim.

@@ -358,6 +358,9 @@ impl<'a> Machine<'a> {
 
     /// The goal is reached.
     async fn settle(&mut self, view: &View) -> Result<(), Problem> {
+        if let Some(document) = self.claim.as_ref().filter(|_| !self.began) {
+            self.store.repair_mirror(document).await?;
+        }
         let planned = match self.goal {
             Goal::Rotate { to, .. } => to,
             Goal::Retire { at } => at,
