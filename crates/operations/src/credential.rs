@@ -604,18 +604,28 @@ pub async fn declare_slot(context: &Context, spec: &SlotSpec) -> Result<(), Prob
     Ok(())
 }
 
-/// The goal of finishing what was begun.
+/// The goal of finishing what was begun. Where a new generation is `asked` for as well, a rotation
+/// that is under way is the one, and an ending is followed by one.
 ///
 /// # Errors
 ///
 /// Custody cannot be read.
-pub async fn goal_of_resume(context: &Context, spec: &SlotSpec, at: u64) -> Result<Goal, Problem> {
-    let store = ClaimStore::of(context, spec).await?;
-    let to = store.read().await?.map_or(at.max(1), |document| {
-        // All that there was is being ended, and the slot is still wanted.
-        let gone = is_ending(&document.claim) && document.claim.current.is_none();
-        document.claim.generation + u64::from(gone)
-    });
+pub async fn goal_of_resume(
+    context: &Context,
+    spec: &SlotSpec,
+    at: u64,
+    asked: bool,
+) -> Result<Goal, Problem> {
+    let claim = ClaimStore::of(context, spec).await?.read().await?.map(|document| document.claim);
+    let to = match claim {
+        None => (at + u64::from(asked)).max(1),
+        Some(claim) if asked && !claim.phase.is_open() => claim.generation.max(at + 1),
+        Some(claim) => {
+            // All that there was is being ended, and the slot is still wanted.
+            let gone = claim.current.is_none();
+            claim.generation + u64::from(is_ending(&claim) && (gone || asked))
+        }
+    };
     Ok(Goal::Rotate { to, at_once: false })
 }
 

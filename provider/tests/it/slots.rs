@@ -2,7 +2,7 @@
 //! known only during apply, integrations that may not act, overlaps that change while they run.
 
 use serde_json::{Value, json};
-use tfplugin::mini_core::{Action, MiniCore, Plan, State, unknown};
+use tfplugin::mini_core::{Action, MiniCore, Plan, Refusal, State, unknown};
 
 use crate::world::{World, credential, integration, monthly, with};
 
@@ -69,6 +69,78 @@ async fn a_trigger_that_becomes_known_during_apply_rotates_if_it_is_another_one(
     let plan = core.plan(&other, with(open, json!({ "incident": "INC-1" }))).await.unwrap();
     let done = core.apply_with(plan, with(two, json!({ "incident": "INC-1" }))).await;
     assert_eq!(done.unwrap().unwrap().json()["generation"], 3);
+}
+
+/// What is asked for after one call on the way went wrong is done by the next run, and done once.
+async fn asked_and_stopped(break_it: impl Fn(&World)) -> bool {
+    let world = World::new();
+    let core = world.run().await;
+    let (_, key, config) = made(&core).await;
+    let one = with(config.clone(), json!({ "triggers": { "n": "1" } }));
+    let key = core.update(&key, one).await.unwrap();
+    let two = with(config, json!({ "triggers": { "n": "2" } }));
+    let plan = core.plan(&key, two.clone()).await.unwrap();
+    break_it(&world);
+    let (stopped, kept) = match core.apply(plan).await {
+        Ok(state) => (false, state.unwrap()),
+        Err(Refusal::Failed { state, .. }) => (true, *state.unwrap()),
+        Err(other) => panic!("{other}"),
+    };
+    world.fake.heal();
+    world.at("2026-11-24T10:10:00Z");
+    let core = world.run().await;
+    let kept = seen(&core, &kept).await;
+    let plan = core.plan(&kept, two.clone()).await.unwrap();
+    let done = core.apply(plan).await.expect("what was asked for is done").unwrap();
+    assert_eq!(done.json()["generation"], 2);
+    assert!(world.works(&world.delivered().await));
+    let done = seen(&world.run().await, &done).await;
+    let again = world.run().await.plan(&done, two).await.unwrap();
+    assert_eq!(again.action, Action::Nothing, "{} {}", done.json(), told(&again));
+    stopped
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rotation_that_stopped_anywhere_is_finished_and_not_begun_again() {
+    use connector::fake::{Fault, Verb};
+    let behind = |calls: usize| (0..calls).map(|_| secrets::Fault::None);
+    for calls in 0..12 {
+        let fault = || behind(calls).chain([secrets::Fault::Unreachable]);
+        let in_custody = asked_and_stopped(|world| world.vault.fail(fault())).await;
+        let in_sink = asked_and_stopped(|world| world.apps.fail(fault())).await;
+        assert!(calls > 0 || in_custody && in_sink);
+    }
+    // Looking at what was done is a part of it.
+    let limited = Fault::Refused(connector::Refusal::RateLimited);
+    assert!(asked_and_stopped(|world| world.fake.fail(Verb::Read, [limited])).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_asked_for_while_an_ending_is_unfinished_follows_it() {
+    use connector::fake::{Fault, Verb};
+    let world = World::new();
+    let core = world.run().await;
+    let (_, key, config) = made(&core).await;
+    let asked = |n: &str| with(config.clone(), json!({ "triggers": { "n": n } }));
+    let key = core.update(&key, asked("1")).await.unwrap();
+    let second = core.update(&key, asked("2")).await.unwrap();
+    world.at("2026-11-25T10:00:00Z");
+    let core = world.run().await;
+    let over = seen(&core, &second).await;
+    assert_eq!(over.json()["status"], "retire_due");
+    let plan = core.plan(&over, asked("2")).await.unwrap();
+    world.fake.fail(Verb::End, [Fault::RequestLost; 3]);
+    core.apply(plan).await.unwrap_err();
+    world.fake.heal();
+    world.at("2026-11-25T10:10:00Z");
+    let core = world.run().await;
+    let unfinished = seen(&core, &over).await;
+    assert_eq!(unfinished.json()["status"], "unfinished");
+    let plan = core.plan(&unfinished, asked("3")).await.unwrap();
+    assert!(told(&plan).contains("What was begun"), "{}", told(&plan));
+    let third = core.apply(plan).await.unwrap().unwrap();
+    assert_eq!(third.json()["generation"], 3);
+    assert!(world.works(&world.delivered().await));
 }
 
 #[tokio::test(start_paused = true)]

@@ -225,8 +225,8 @@ impl Connections for Wired {
 pub(crate) struct World {
     clock: Arc<HandClock>,
     pub(crate) fake: Fake,
-    vault: Arc<MemorySink>,
-    apps: Arc<MemorySink>,
+    pub(crate) vault: Arc<MemorySink>,
+    pub(crate) apps: Arc<MemorySink>,
     people: Arc<People>,
     ledger: Arc<dyn Ledger>,
     pub(crate) rules: Rules,

@@ -27,13 +27,16 @@ use tfplugin::{
 use self::{
     model::{CredentialModel, parts},
     planned::{hidden, moved_ends, plan_create, plan_update},
-    slot::{kind_of, no_longer_delivered, previous_of, spec_of, take_outcome, type_of},
+    slot::{
+        kind_of, no_longer_delivered, previous_of, spec_of, take_outcome, take_seen, type_of,
+        what_stands,
+    },
     told::{
         cannot_rotate, never_another, no_place, not_whole, tell, tell_direction, tell_end,
         tell_limits, way_of,
     },
     window::window_is_open,
-    work::{Work, adjusts, ends_first, none_overlap, work_of},
+    work::{Work, adjusts, asked, ends_first, none_overlap, work_of},
 };
 use super::{
     platform_objects::kind,
@@ -110,27 +113,10 @@ impl Credential {
             // An import of a slot that never was.
             return Ok(None);
         }
-        model.credential_type.take(&seen.settings);
-        model.key_id =
-            optional(seen.key_id.clone().or_else(|| model.key_id.as_deref().map(str::to_owned)));
-        model.generation = Attr::Value(i64::try_from(seen.generation).unwrap_or(0));
-        model.fingerprint = optional(seen.fingerprint.clone());
-        model.issued_at = optional(seen.issued_at.map(moment));
-        model.expires_at = optional(seen.expires_at.map(moment));
-        model.secret_held = Attr::Value(seen.secret_held);
-        model.previous = Attr::Value(previous_of(&seen.previous));
-        if let Some(deliveries) = model.deliver_to.value_mut() {
-            for (name, one) in deliveries.iter_mut() {
-                if let Some(seen) = seen.deliveries.get(name) {
-                    one.version = optional(seen.version.map(|version| version.to_string()));
-                    one.status = seen.status.into();
-                }
-            }
-        }
+        take_seen(&mut model, &seen);
         if model.confirm.is_null() {
             model.confirm = "timer".into();
         }
-        model.status = seen.status.into();
         let note = seen.note.clone().unwrap_or_default();
         match seen.status {
             "rotating" => told.warning_at("status", "Somebody else is at work on this credential", format!("{id}: {note}.")),
@@ -425,7 +411,10 @@ impl Resource for Credential {
             Work::End => Some(Goal::Revoke),
             Work::Open => return Err(super::integration::incomplete().into()),
             Work::Copy => Some(Goal::Rotate { to: at, at_once: false }),
-            Work::Resume => Some(goal_of_resume(&context, &spec, at).await.map_err(errors)?),
+            Work::Resume => {
+                let asked = asked(&prior, &model).is_some();
+                Some(goal_of_resume(&context, &spec, at, asked).await.map_err(errors)?)
+            }
         };
         let mut told = Diagnostics::new();
         match goal {
@@ -435,7 +424,17 @@ impl Resource for Credential {
                 } else {
                     Vec::new()
                 };
-                let mut outcome = carry_out(&context, &spec, goal, reason).await.map_err(errors)?;
+                let mut outcome = match carry_out(&context, &spec, goal, reason).await {
+                    Ok(outcome) => outcome,
+                    Err(problem) => {
+                        return Err(
+                            match what_stands(&context, &spec, goal, &prior, model).await {
+                                Some(stands) => Failure::keeping(stands, errors(problem)),
+                                None => errors(problem).into(),
+                            },
+                        );
+                    }
+                };
                 outcome.revoked.splice(0..0, first);
                 if goal == Goal::Revoke
                     && let Some(seen) = observe_slot(&context, &spec).await.map_err(errors)?

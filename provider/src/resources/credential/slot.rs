@@ -3,7 +3,8 @@
 use connector::{CredentialType, Kind};
 use domain::{CredentialId, IntegrationId};
 use jiff::Timestamp;
-use operations::{Outcome, SlotSpec};
+use operations::{Context, Outcome, SeenSlot, SlotSpec, observe_slot};
+use policy::rotation::Goal;
 use tfplugin::{Attr, Diagnostics};
 
 use super::model::{CredentialModel, Previous, Revocation, schedule_of};
@@ -100,6 +101,52 @@ pub(super) fn previous_of(all: &[operations::PreviousKey]) -> Vec<Previous> {
             retire_after: optional(one.retire_after.map(moment)),
         })
         .collect()
+}
+
+/// Takes in what a look at the slot found.
+pub(super) fn take_seen(model: &mut CredentialModel, seen: &SeenSlot) {
+    model.credential_type.take(&seen.settings);
+    model.key_id =
+        optional(seen.key_id.clone().or_else(|| model.key_id.as_deref().map(str::to_owned)));
+    model.generation = Attr::Value(i64::try_from(seen.generation).unwrap_or(0));
+    model.fingerprint = optional(seen.fingerprint.clone());
+    model.issued_at = optional(seen.issued_at.map(moment));
+    model.expires_at = optional(seen.expires_at.map(moment));
+    model.secret_held = Attr::Value(seen.secret_held);
+    model.previous = Attr::Value(previous_of(&seen.previous));
+    for (name, one) in model.deliver_to.value_mut().into_iter().flatten() {
+        if let Some(seen) = seen.deliveries.get(name) {
+            one.version = optional(seen.version.map(|version| version.to_string()));
+            one.status = seen.status.into();
+        }
+    }
+    model.status = seen.status.into();
+}
+
+/// What is true after a rotation that ended in an error behind its last step: whoever asked for the
+/// generation has it, so the next apply goes on and begins no other one. `None` where it was not
+/// reached, or where earlier keys were to end and still work.
+pub(super) async fn what_stands(
+    context: &Context,
+    spec: &SlotSpec,
+    goal: Goal,
+    prior: &CredentialModel,
+    mut model: CredentialModel,
+) -> Option<CredentialModel> {
+    let Goal::Rotate { to, at_once } = goal else { return None };
+    let seen = observe_slot(context, spec).await.ok()??;
+    if seen.generation < to || at_once && !seen.previous.is_empty() {
+        return None;
+    }
+    take_seen(&mut model, &seen);
+    if model.last_revocation.is_unknown() {
+        model.last_revocation = prior.last_revocation.clone();
+    }
+    if !no_longer_delivered(prior, spec).is_empty() {
+        // What is to be taken out of a sink is still there.
+        model.deliver_to = prior.deliver_to.clone();
+    }
+    Some(model)
 }
 
 /// Fills in what was unknown; what was planned known is what was done, or an error came before.

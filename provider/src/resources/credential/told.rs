@@ -35,6 +35,11 @@ pub(super) fn tell(
             "Ends without a successor",
             format!("{id} (exposed): its integration may not act, so nothing is issued. Whoever still holds it can no longer sign in; a new one is issued when the integration is active again."),
         ),
+        Work::Resume if asked(prior, planned).is_some() => told.warning_at(
+            "status",
+            "What was begun is finished first",
+            format!("{id} ({reason}): where a rotation is under way it is the one that is asked for; where an ending is, a rotation follows it.\nNext: nothing; generation says after the apply which of the two it was."),
+        ),
         Work::Open => told.warning_at(
             "triggers",
             "Whether this rotates becomes known during apply",

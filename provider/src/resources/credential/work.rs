@@ -117,6 +117,10 @@ pub(super) fn work_of(prior: &CredentialModel, planned: &CredentialModel) -> (Wo
         };
     }
     if let Some((reason, at_once)) = asked {
+        // What is under way is what is asked for: beginning another one would end the first early.
+        if !at_once && matches!(status, "unfinished" | "rotating") {
+            return (Work::Resume, reason);
+        }
         return (
             Work::Rotate { at_once: at_once || consequence == Consequence::RotateAtOnce },
             reason,
