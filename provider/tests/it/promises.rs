@@ -184,6 +184,29 @@ async fn a_tainted_credential_is_replaced_without_a_moment_without_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_goes_with_its_integration_is_ended_and_the_plan_says_so() {
+    let world = World::new();
+    let core = world.run().await;
+    let (_, _, (key, config)) = all(&core).await;
+    let old = world.delivered().await;
+    let mut tainted = key.clone();
+    tainted.tainted = true;
+    let same = core.plan(&tainted, config.clone()).await.unwrap();
+    assert!(!told(&same).contains("ends before"), "{}", told(&same));
+    // As a replacement of the integration has it: its next incarnation is made during apply.
+    let mut replaced = config.clone();
+    replaced["integration"]["vendor_id"] = unknown();
+    let plan = core.plan(&key, replaced).await.unwrap();
+    assert_eq!(plan.action, Action::Replace);
+    assert!(told(&plan).contains("ends before there is another"), "{}", told(&plan));
+    assert!(!told(&plan).contains("tried first"), "{}", told(&plan));
+    let mut other = config;
+    other["integration"]["vendor_id"] = json!("another");
+    core.apply_with(plan, other).await.unwrap_err();
+    assert!(!world.works(&old), "it is not kept for a successor that it cannot have");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_plan_says_who_ends_the_old_credential_and_what_its_way_cannot_do() {
     let world = World::new();
     let core = world.run().await;

@@ -28,20 +28,18 @@ use self::{
     model::{CredentialModel, parts},
     planned::{hidden, moved_ends, plan_create, plan_update},
     slot::{
-        kind_of, no_longer_delivered, previous_of, spec_of, take_outcome, take_seen, type_of,
+        kind_of, no_longer_delivered, replaced, spec_of, take_outcome, take_seen, type_of,
         what_stands,
     },
     told::{
         cannot_rotate, never_another, no_place, not_whole, tell, tell_direction, tell_end,
-        tell_limits, way_of,
+        tell_limits, tell_replacement, way_of,
     },
     window::window_is_open,
     work::{Work, adjusts, asked, ends_first, none_overlap, work_of},
 };
 use super::{
-    platform_objects::kind,
-    references::CredentialedIntegration,
-    replacement::{half, is_half_of, is_slot_note, slot_note},
+    platform_objects::kind, references::CredentialedIntegration, replacement::Slot,
     rotation_schedule::contradictions,
 };
 use crate::{
@@ -50,7 +48,7 @@ use crate::{
         unknown_governed,
     },
     shared::Shared,
-    values::{moment, optional},
+    values::moment,
 };
 
 /// `nhi_credential`.
@@ -225,14 +223,7 @@ impl Resource for Credential {
         let mut replace = false;
         let mut other_type = None;
         let mut private = None;
-        if plan.prior.is_none() && is_slot_note(&plan.prior_private) {
-            // No plan is asked for the delete half of a replacement, so this half speaks for both.
-            told.warning(
-                "A replacement is a rotation without overlap",
-                "The new credential is issued, delivered and tried first; the old one then ends in \
-                 the same apply.\nNext: to rotate with overlap change a value in triggers instead.",
-            );
-        }
+        let prior_private = plan.prior_private.clone();
         if let Some((config, prior, planned)) = plan.changing() {
             let reference = planned.integration.value().cloned().unwrap_or_default();
             planned.id = match (&reference.id, planned.name.as_deref()) {
@@ -319,7 +310,14 @@ impl Resource for Credential {
                     tell_limits(profile, &mut told);
                     plan_create(planned);
                     let wanted = kind_of(&reference.id).and_then(|kind| type_of(config, kind));
-                    private = planned.id.as_deref().map(|id| half(id, wanted.map(|one| one.name)));
+                    // No plan is asked for the delete half of a replacement, so this half speaks for both.
+                    let this = Slot {
+                        id: planned.id.text(),
+                        vendor_id: reference.vendor_id.as_deref(),
+                        credential_type: wanted.map(|one| one.name),
+                    };
+                    tell_replacement(this.succeeds(&prior_private), &mut told);
+                    private = planned.id.is_value().then(|| this.of_create());
                 }
                 Some(prior) => {
                     let before = prior.integration.value().cloned().unwrap_or_default();
@@ -349,7 +347,10 @@ impl Resource for Credential {
                         tell_direction(prior, planned, &mut told);
                     }
                     // The second half of a replacement finds it, and says what happens.
-                    private = prior.id.as_deref().map(slot_note);
+                    private = spec_of(prior, None).map(|spec| {
+                        let id = spec.id.to_string();
+                        replaced(&id, &spec).of_prior()
+                    });
                 }
             }
         }
@@ -501,11 +502,8 @@ impl Resource for Credential {
                     ),
             )
         })?;
-        if is_half_of(
-            &request.planned_private,
-            &spec.id.to_string(),
-            Some(spec.credential_type.name),
-        ) {
+        let id = spec.id.to_string();
+        if replaced(&id, &spec).is_succeeded(&request.planned_private) {
             park_for_replacement(&context, &spec).await.map_err(errors)?;
             let mut told = Diagnostics::new();
             told.warning(

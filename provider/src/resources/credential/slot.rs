@@ -9,7 +9,7 @@ use tfplugin::{Attr, Diagnostics};
 
 use super::model::{CredentialModel, Previous, Revocation, schedule_of};
 use crate::{
-    resources::platform_objects::kind,
+    resources::{platform_objects::kind, replacement::Slot},
     values::{instant, moment, optional},
 };
 
@@ -76,6 +76,11 @@ pub(super) fn spec_of(
             )
         }),
     })
+}
+
+/// A slot as the halves of a replacement must agree on it.
+pub(super) fn replaced<'a>(id: &'a str, spec: &'a SlotSpec) -> Slot<'a> {
+    Slot { id, vendor_id: Some(&spec.vendor_id), credential_type: Some(spec.credential_type.name) }
 }
 
 /// Places that state still has and the plan has not.

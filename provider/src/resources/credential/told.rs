@@ -82,6 +82,25 @@ pub(super) fn tell_limits(profile: Option<&'static Profile>, told: &mut Diagnost
     }
 }
 
+/// Says in which order the halves of a replacement go, where this is one.
+pub(super) fn tell_replacement(succeeds: Option<bool>, told: &mut Diagnostics) {
+    match succeeds {
+        None => {}
+        Some(true) => told.warning(
+            "A replacement is a rotation without overlap",
+            "The new credential is issued, delivered and tried first; the old one then ends in \
+             the same apply.\nNext: to rotate with overlap change a value in triggers instead.",
+        ),
+        Some(false) => told.warning(
+            "The old credential ends before there is another",
+            "The new one is another slot's, of another type, or of another incarnation of the \
+             integration, so the old one cannot be kept until it works: what uses it stops, until \
+             the new one is delivered in the same apply.\nNext: where that must not be, make a \
+             second credential first, and remove this one when it is no longer used.",
+        ),
+    }
+}
+
 /// Says who ends the old credential when its overlap is over.
 pub(super) fn tell_end(
     prior: &CredentialModel,

@@ -235,7 +235,7 @@ impl Resource for Scope {
             )
         })?;
         let context = self.shared.context().map_err(errors)?;
-        let replaced = is_half_of(&request.planned_private, model.id.text(), None);
+        let replaced = is_half_of(&request.planned_private, model.id.text());
         park_scopes(&context, &id, reference.vendor_id.as_deref(), replaced)
             .await
             .map_err(|problem| errors(of_integration(problem)))?;

@@ -92,7 +92,7 @@ impl Scope {
         plan.diagnostics.extend(told);
         if let (true, Some(id)) = (second_half, half_of) {
             // No plan is asked for the delete half of a replacement, so this half tells it.
-            plan.planned_private = half(&id, None);
+            plan.planned_private = half(&id);
         }
         if replace {
             plan.require_replace(Path::attribute("integration"));
