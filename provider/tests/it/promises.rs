@@ -298,6 +298,34 @@ async fn a_copy_follows_deliver_to_both_ways() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_fields_of_a_document_that_is_there_stay() {
+    let world = World::new();
+    let core = world.run().await;
+    let (_, _, (key, config)) = all(&core).await;
+    let delivered = |name: &str, path: &str, fields: Value| {
+        let one = json!({ "connection": "apps", "path": path, "fields": fields });
+        with(config.clone(), json!({ "deliver_to": { name: one } }))
+    };
+    let other = json!({ "role": "id", "password": "secret" });
+    for (name, path) in [("app", "apps/invoice-sync"), ("renamed", "/apps/invoice-sync")] {
+        let said = core.plan(&key, delivered(name, path, other.clone())).await.unwrap_err();
+        let said = said.to_string();
+        assert!(said.contains("E-FIELDS") && said.contains("fields"), "{said}");
+    }
+    let said = core.plan(&key, delivered("app", "apps/invoice-sync", unknown())).await;
+    let said = said.unwrap_err().to_string();
+    assert!(said.contains("E-UNKNOWN-GOVERNED") && said.contains("fields"), "{said}");
+    // Written out, the type's own are what they were.
+    let own = json!({ "role_id": "id", "secret_id": "secret" });
+    let asked = |config: Value, n: &str| with(config, json!({ "triggers": { "n": n } }));
+    let same = asked(delivered("app", "apps/invoice-sync", own), "1");
+    let same = core.update(&key, same).await.unwrap();
+    assert_eq!(same.json()["generation"], 1);
+    core.update(&same, asked(delivered("app", "apps/other", other), "2")).await.unwrap();
+    assert!(world.stored("apps/invoice-sync").await.is_none(), "it is taken out of the old place");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_contract_that_ended_is_told_in_every_plan() {
     let world = World::new();
     let core = world.run().await;

@@ -1,5 +1,6 @@
 //! `nhi_credential`: one slot of one integration, whose credential changes inside it.
 
+mod delivery;
 mod model;
 mod planned;
 mod slot;
@@ -25,6 +26,7 @@ use tfplugin::{
 };
 
 use self::{
+    delivery::{fields_are_kept, held_by_sinks, written_well},
     model::{CredentialModel, parts},
     planned::{hidden, moved_ends, plan_create, plan_update},
     slot::{
@@ -180,24 +182,7 @@ impl Resource for Credential {
                 ),
             );
         }
-        for (name, one) in config.deliver_to.value().into_iter().flatten() {
-            if one.fields.value().is_some_and(|fields| fields.contains_key("_nhi")) {
-                found.error_at(
-                    Path::attribute("deliver_to").key(name).then("fields"),
-                    "This field is taken",
-                    "_nhi holds what nhi itself must find again.\nNext: name the field otherwise.\n(E-FIELDS)",
-                );
-            }
-            let has_secret =
-                one.fields.value().is_none_or(|all| all.values().any(|what| what == "secret"));
-            if !has_secret {
-                found.error_at(
-                    Path::attribute("deliver_to").key(name).then("fields"),
-                    "The document would not hold the secret",
-                    "No field is \"secret\".\nNext: let one field be \"secret\", or leave fields unset.\n(E-FIELDS)",
-                );
-            }
-        }
+        found.extend(written_well(config));
         if let Some(schedule) = config.schedule.value() {
             let at = Path::attribute("schedule");
             contradictions(&parts(schedule), domain::Span::ZERO, &at, &mut found);
@@ -269,23 +254,7 @@ impl Resource for Credential {
             }
             tell_unknown_connection(context.as_ref(), &reference.id, &mut told);
             if let Some(context) = &context {
-                for (name, one) in planned.deliver_to.value().into_iter().flatten() {
-                    let Some(connection) = one.connection.as_deref() else { continue };
-                    match context.connections.platform(connection) {
-                        Ok(platform) if platform.is_sink() => {}
-                        Ok(platform) => told.push(error(
-                            &Problem::new("E-SINK-KIND", "This connection is no sink")
-                                .detail(format!(
-                                    "{connection:?} is {}, which cannot hold secrets.",
-                                    platform.name()
-                                ))
-                                .at(&["deliver_to", name, "connection"]),
-                        )),
-                        Err(problem) => {
-                            told.push(error(&problem.at(&["deliver_to", name, "connection"])));
-                        }
-                    }
-                }
+                told.extend(held_by_sinks(context, planned));
             }
             if let Some(kind) = kind_of(&reference.id)
                 && let Some(wanted) = type_of(config, kind)
@@ -333,6 +302,10 @@ impl Resource for Credential {
                         (before.name != after.name).then_some([before.name, after.name])
                     });
                     if !replace && other_type.is_none() {
+                        let wanted = kind_of(&reference.id).and_then(|kind| type_of(config, kind));
+                        if let Some(wanted) = wanted {
+                            told.extend(fields_are_kept(prior, planned, wanted));
+                        }
                         if let (Work::Rotate { .. }, Some(kind)) = (work, kind_of(&reference.id))
                             && prior.status != "missing"
                             && let Some(wanted) = type_of(config, kind)

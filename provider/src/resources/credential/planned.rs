@@ -168,6 +168,7 @@ pub(super) fn hidden(
         if let Some(known) = known {
             say(was(&known.connection, &one.connection), at.then("connection"));
             say(was(&known.path, &one.path), at.then("path"));
+            say(one.fields.is_unknown(), at.then("fields"));
         }
     }
     // What the platform fills in is null in the configuration.

@@ -1,0 +1,115 @@
+//! What is asked of the places where a secret is delivered.
+
+use std::collections::BTreeMap;
+
+use connector::{CredentialType, MainField};
+use operations::{Context, Problem};
+use tfplugin::{Diagnostics, Path};
+
+use super::model::{CredentialModel, Delivery};
+use crate::diagnostics::error;
+
+fn at(name: &str) -> Path {
+    Path::attribute("deliver_to").key(name)
+}
+
+/// What shows offline.
+pub(super) fn written_well(config: &CredentialModel) -> Diagnostics {
+    let mut found = Diagnostics::new();
+    for (name, one) in config.deliver_to.value().into_iter().flatten() {
+        if one.fields.value().is_some_and(|fields| fields.contains_key("_nhi")) {
+            found.error_at(
+                at(name).then("fields"),
+                "This field is taken",
+                "_nhi holds what nhi itself must find again.\nNext: name the field otherwise.\n(E-FIELDS)",
+            );
+        }
+        let has_secret =
+            one.fields.value().is_none_or(|all| all.values().any(|what| what == "secret"));
+        if !has_secret {
+            found.error_at(
+                at(name).then("fields"),
+                "The document would not hold the secret",
+                "No field is \"secret\".\nNext: let one field be \"secret\", or leave fields unset.\n(E-FIELDS)",
+            );
+        }
+    }
+    found
+}
+
+/// What the configured connections cannot hold.
+pub(super) fn held_by_sinks(context: &Context, planned: &CredentialModel) -> Diagnostics {
+    let mut found = Diagnostics::new();
+    for (name, one) in planned.deliver_to.value().into_iter().flatten() {
+        let Some(connection) = one.connection.as_deref() else { continue };
+        match context.connections.platform(connection) {
+            Ok(platform) if platform.is_sink() => {}
+            Ok(platform) => found.push(error(
+                &Problem::new("E-SINK-KIND", "This connection is no sink")
+                    .detail(format!(
+                        "{connection:?} is {}, which cannot hold secrets.",
+                        platform.name()
+                    ))
+                    .at(&["deliver_to", name, "connection"]),
+            )),
+            Err(problem) => found.push(error(&problem.at(&["deliver_to", name, "connection"]))),
+        }
+    }
+    found
+}
+
+/// A document that is there is found again by its fields: the secret in it is compared, repaired and
+/// taken out by them.
+pub(super) fn fields_are_kept(
+    prior: &CredentialModel,
+    planned: &CredentialModel,
+    wanted: &CredentialType,
+) -> Diagnostics {
+    let mut found = Diagnostics::new();
+    for (name, one) in planned.deliver_to.value().into_iter().flatten() {
+        let mut before = prior.deliver_to.value().into_iter().flat_map(BTreeMap::values);
+        let Some(known) = before.find(|known| same_place(known, one)) else { continue };
+        if one.fields.is_unknown() || fields(known, wanted) == fields(one, wanted) {
+            continue;
+        }
+        found.error_at(
+            at(name).then("fields"),
+            "The fields of a document stay",
+            format!(
+                "{}:{} is written with other fields, and the secret in it is known by them.\nNext: give \
+                 this delivery another path (and change a value in triggers, where no other sink \
+                 holds the secret); the document at the old one is then taken out.\n(E-FIELDS)",
+                one.connection.text(),
+                one.path.text(),
+            ),
+        );
+    }
+    found
+}
+
+/// Whether two deliveries are to one document.
+pub(super) fn same_place(one: &Delivery, other: &Delivery) -> bool {
+    let place = |one: &Delivery| {
+        let path = one.path.as_deref()?.trim_matches('/').to_owned();
+        Some((one.connection.as_deref()?.to_owned(), path))
+    };
+    place(one).is_some_and(|place_of_one| Some(place_of_one) == place(other))
+}
+
+/// The fields of a document, written out where they are the type's own.
+fn fields(one: &Delivery, wanted: &CredentialType) -> BTreeMap<String, String> {
+    match one.fields.value() {
+        Some(fields) if !fields.is_empty() => fields.clone(),
+        _ => wanted
+            .main
+            .iter()
+            .map(|(name, field)| {
+                let what = match field {
+                    MainField::VendorId => "id",
+                    MainField::Secret => "secret",
+                };
+                ((*name).to_owned(), what.to_owned())
+            })
+            .collect(),
+    }
+}
