@@ -144,6 +144,28 @@ async fn what_is_asked_for_while_an_ending_is_unfinished_follows_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_that_would_end_with_the_old_day_is_rotated_when_the_day_moves() {
+    let world = World::new();
+    let core = world.run().await;
+    let until = |day: Value| with(integration(), json!({ "expires_on": day }));
+    let made = core.create("nhi_integration", until(json!("2026-12-15"))).await.unwrap();
+    let config = |made: &State| with(credential(made, monthly()), json!({ "schedule": null }));
+    let key = core.create("nhi_credential", config(&made)).await.unwrap();
+    assert_eq!(key.json()["expires_at"], "2026-12-16T00:00:00Z");
+    // An earlier day leaves the key as it is: it ends with its integration.
+    let earlier = core.update(&made, until(json!("2026-12-10"))).await.unwrap();
+    let plan = core.plan(&key, config(&earlier)).await.unwrap();
+    assert_eq!(*plan.planned("generation"), 1.into());
+    let later = core.update(&made, until(json!("2027-06-30"))).await.unwrap();
+    let key = core.update(&key, config(&later)).await.unwrap();
+    assert_eq!(key.json()["generation"], 2);
+    assert_eq!(key.json()["expires_at"], "2027-07-01T00:00:00Z");
+    let endless = core.update(&later, until(Value::Null)).await.unwrap();
+    let plan = core.plan(&key, config(&endless)).await.unwrap();
+    assert_eq!(*plan.planned("generation"), 3.into());
+}
+
+#[tokio::test(start_paused = true)]
 async fn triggers_that_are_removed_rotate_nothing() {
     let world = World::new();
     let core = world.run().await;

@@ -5,9 +5,9 @@ use tfplugin::Attr;
 
 use super::{
     model::{CredentialModel, schedule_of},
-    slot::{kind_of, type_of},
+    slot::{end_of_day, kind_of, type_of},
 };
-use crate::resources::references::CredentialedIntegration;
+use crate::{resources::references::CredentialedIntegration, values::instant};
 
 /// What a plan is to do with the slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +76,25 @@ pub(super) fn asked(
     {
         return Some(("settings_changed", false));
     }
+    if planned.schedule.is_null() && outlived(prior, &before, &after) {
+        return Some(("expiring", false));
+    }
     None
+}
+
+/// Whether the current key ends on the day that was the integration's last one, and no longer is.
+/// Where there is a schedule, that key falls due before it ends.
+fn outlived(
+    prior: &CredentialModel,
+    before: &CredentialedIntegration,
+    after: &CredentialedIntegration,
+) -> bool {
+    let Some(end) = before.expires_on.as_deref().and_then(end_of_day) else { return false };
+    let later = match &after.expires_on {
+        Attr::Value(day) => end_of_day(day).is_some_and(|after| after > end),
+        other => other.is_null(),
+    };
+    later && instant(&prior.expires_at) == Some(end)
 }
 
 /// The settings of one type before and after. Without a type of its own a slot has the kind's, with
