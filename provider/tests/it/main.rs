@@ -166,6 +166,13 @@ async fn what_is_wrong_is_told_offline_with_its_attribute() {
         (credential(json!({ "deliver_to": null })), "E-NO-SINK"),
         (credential(json!({ "deliver_to": null, "secret_source": "a safe" })), "E-NO-SINK"),
         (credential(json!({ "oauth_private_key": {} })), "no such credential"),
+        (
+            credential(json!({ "deliver_to": {
+                "app": { "connection": "bao", "path": "secret/x" },
+                "copy": { "connection": "bao", "path": "/secret/x/" },
+            } })),
+            "E-DELIVERY-TWICE",
+        ),
         (credential(json!({})), "integration.id"),
     ] {
         let said = refusal(&core, "nhi_credential", config).await;

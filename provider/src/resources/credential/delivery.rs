@@ -16,7 +16,21 @@ fn at(name: &str) -> Path {
 /// What shows offline.
 pub(super) fn written_well(config: &CredentialModel) -> Diagnostics {
     let mut found = Diagnostics::new();
+    let mut before: Vec<(&String, &Delivery)> = Vec::new();
     for (name, one) in config.deliver_to.value().into_iter().flatten() {
+        if let Some((first, _)) = before.iter().find(|(_, other)| same_place(one, other)) {
+            found.error_at(
+                at(name).then("path"),
+                "Two deliveries go to one place",
+                format!(
+                    "{}:{} is deliver_to.{first}'s already, and each would write over the other's \
+                     document.\nNext: give it another path, or remove one of the two.\n(E-DELIVERY-TWICE)",
+                    one.connection.text(),
+                    one.path.text(),
+                ),
+            );
+        }
+        before.push((name, one));
         if one.fields.value().is_some_and(|fields| fields.contains_key("_nhi")) {
             found.error_at(
                 at(name).then("fields"),
