@@ -166,6 +166,54 @@ async fn a_key_that_would_end_with_the_old_day_is_rotated_when_the_day_moves() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_ending_that_was_not_done_is_not_said_to_be() {
+    let world = World::new();
+    let core = world.run().await;
+    let (_, key, config) = made(&core).await;
+    let old = world.delivered().await;
+    world.at("2026-12-01T00:00:00Z");
+    let core = world.run().await;
+    let second = core.update(&seen(&core, &key).await, config.clone()).await.unwrap();
+    world.at("2026-12-02T00:00:00Z");
+    let core = world.run().await;
+    let over = seen(&core, &second).await;
+    let plan = core.plan(&over, config.clone()).await.unwrap();
+    assert_eq!(*plan.planned("previous"), tfplugin::Value::List(Vec::new()));
+    // Another machine's clock, on which the overlap is not over.
+    world.at("2026-12-01T23:00:00Z");
+    let Err(Refusal::Failed { state, diagnostics }) = world.run().await.apply(plan).await else {
+        panic!("nothing was ended, and it is said to be")
+    };
+    let said = diagnostics.iter().map(ToString::to_string).collect::<String>();
+    assert!(said.contains("E-OLD-IN-USE") && said.contains("previous"), "{said}");
+    assert_eq!(state.unwrap().json()["previous"].as_array().unwrap().len(), 1);
+    assert!(world.works(&old));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_proof_stays_until_there_is_a_newer_one() {
+    use connector::fake::{Fault, Verb};
+    let world = World::new();
+    let core = world.run().await;
+    let (_, key, config) = made(&core).await;
+    let exposed = with(config, json!({ "incident": "INC-1", "triggers": { "n": "1" } }));
+    let key = core.update(&key, exposed.clone()).await.unwrap();
+    let proof = key.json()["last_revocation"].clone();
+    assert!(proof["grade"].is_string());
+    let asked = with(exposed, json!({ "triggers": { "n": "2" } }));
+    let plan = core.plan(&key, asked.clone()).await.unwrap();
+    world.fake.fail(Verb::Probe, [Fault::NotSent; 3]);
+    core.apply(plan).await.unwrap_err();
+    world.fake.heal();
+    world.at("2026-11-24T10:10:00Z");
+    let core = world.run().await;
+    let unfinished = seen(&core, &key).await;
+    assert_eq!(unfinished.json()["status"], "unfinished");
+    let done = core.update(&unfinished, asked).await.unwrap();
+    assert_eq!(done.json()["last_revocation"], proof);
+}
+
+#[tokio::test(start_paused = true)]
 async fn triggers_that_are_removed_rotate_nothing() {
     let world = World::new();
     let core = world.run().await;

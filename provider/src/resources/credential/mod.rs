@@ -30,12 +30,12 @@ use self::{
     model::{CredentialModel, parts},
     planned::{hidden, moved_ends, plan_create, plan_update},
     slot::{
-        kind_of, no_longer_delivered, replaced, spec_of, take_outcome, take_seen, type_of,
-        what_stands,
+        kind_of, no_longer_delivered, previous_of, replaced, revocation_of, spec_of, take_outcome,
+        take_seen, type_of, what_stands,
     },
     told::{
-        cannot_rotate, never_another, no_place, not_whole, tell, tell_direction, tell_end,
-        tell_limits, tell_replacement, way_of,
+        cannot_rotate, never_another, no_place, not_ended, not_whole, tell, tell_direction,
+        tell_end, tell_limits, tell_replacement, way_of,
     },
     window::window_is_open,
     work::{Work, adjusts, asked, ends_first, none_overlap, work_of},
@@ -351,7 +351,7 @@ impl Resource for Credential {
         }
         let spec = SlotSpec { known: None, ..spec };
         let outcome = create_slot(&context, &spec).await.map_err(errors)?;
-        let mut told = take_outcome(&mut model, &spec, &outcome);
+        let mut told = take_outcome(None, &mut model, &spec, &outcome);
         told.extend(notices(&context));
         Ok(Done::new(model).private(Vec::new()).tell(told))
     }
@@ -410,12 +410,18 @@ impl Resource for Credential {
                     }
                 };
                 outcome.revoked.splice(0..0, first);
+                if work == Work::Retire && !outcome.previous.is_empty() {
+                    let previous = Attr::Value(previous_of(&outcome.previous));
+                    let last_revocation = revocation_of(Some(&prior), &outcome);
+                    let stands = CredentialModel { previous, last_revocation, ..prior };
+                    return Err(Failure::keeping(stands, not_ended(&spec, &outcome)));
+                }
                 if goal == Goal::Revoke
                     && let Some(seen) = observe_slot(&context, &spec).await.map_err(errors)?
                 {
                     outcome.deliveries = seen.deliveries;
                 }
-                told = take_outcome(&mut model, &spec, &outcome);
+                told = take_outcome(Some(&prior), &mut model, &spec, &outcome);
             }
             // A key that was imported or moved here is in no claim of ours yet.
             None => take_over(&context, &spec).await.map_err(errors)?,

@@ -154,8 +154,25 @@ pub(super) async fn what_stands(
     Some(model)
 }
 
+/// The newest revocation; without a newer one, the one that state has.
+pub(super) fn revocation_of(
+    prior: Option<&CredentialModel>,
+    outcome: &Outcome,
+) -> Attr<Revocation> {
+    match (outcome.revoked.last(), prior) {
+        (Some(one), _) => Attr::Value(Revocation {
+            key_id: Attr::Value(one.key_id.clone()),
+            grade: one.grade.as_str().into(),
+            residual_until: optional(one.residual_until.map(moment)),
+        }),
+        (None, Some(prior)) => prior.last_revocation.clone(),
+        (None, None) => Attr::Null,
+    }
+}
+
 /// Fills in what was unknown; what was planned known is what was done, or an error came before.
 pub(super) fn take_outcome(
+    prior: Option<&CredentialModel>,
     model: &mut CredentialModel,
     spec: &SlotSpec,
     outcome: &Outcome,
@@ -202,11 +219,7 @@ pub(super) fn take_outcome(
         }
     }
     if model.last_revocation.is_unknown() {
-        model.last_revocation = Attr::from(outcome.revoked.last().map(|one| Revocation {
-            key_id: Attr::Value(one.key_id.clone()),
-            grade: one.grade.as_str().into(),
-            residual_until: optional(one.residual_until.map(moment)),
-        }));
+        model.last_revocation = revocation_of(prior, outcome);
     }
     if let Some(by) = &outcome.done_by
         && outcome.revoked.is_empty()

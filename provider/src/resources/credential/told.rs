@@ -1,7 +1,7 @@
 //! What a plan says of a slot: what cannot be done, and what is done that its values do not show.
 
 use connector::{CredentialType, Kind, Profile};
-use operations::{Context, Problem, best_grade, limits, ways};
+use operations::{Context, Outcome, Problem, SlotSpec, best_grade, limits, ways};
 use policy::schedule::Lifetime;
 use tfplugin::{Attr, Diagnostic, Diagnostics, Path};
 
@@ -10,7 +10,7 @@ use super::{
     slot::type_of,
     work::{Work, asked, ends_first, none_overlap},
 };
-use crate::{diagnostics::error, resources::platform_objects::kinds};
+use crate::{diagnostics::error, resources::platform_objects::kinds, values::moment};
 
 pub(super) fn tell(
     prior: &CredentialModel,
@@ -281,6 +281,30 @@ pub(super) fn no_place() -> Problem {
         .detail("A new credential has nowhere to go; secret_source only documents one that exists.")
         .next("name a sink in deliver_to, or import the one that exists")
         .at(&["deliver_to"])
+}
+
+/// Planned when the overlap was over, and by now it is not: a clock went back, or somebody moved the
+/// end.
+pub(super) fn not_ended(spec: &SlotSpec, outcome: &Outcome) -> Diagnostics {
+    let kept: Vec<String> = outcome
+        .previous
+        .iter()
+        .map(|one| match one.retire_after {
+            Some(end) => format!("{} until {}", one.key_id, moment(end)),
+            None => one.key_id.clone(),
+        })
+        .collect();
+    error(
+        &Problem::new("E-OLD-IN-USE", "The earlier credential is still in its overlap")
+            .detail(format!(
+                "{}: it was to be ended, and by what custody says now it is kept: {}. It still works.",
+                spec.id,
+                kept.join(", ")
+            ))
+            .next("plan again; where this clock is right, the plan after that moment ends it")
+            .at(&["previous"]),
+    )
+    .into()
 }
 
 pub(super) fn not_whole() -> Diagnostics {
