@@ -214,6 +214,33 @@ async fn a_proof_stays_until_there_is_a_newer_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_integration_that_is_written_out_by_its_id_has_credentials() {
+    let world = World::new();
+    let core = world.run().await;
+    let literal = json!({ "id": "bao/openbao_approle/invoice-sync" });
+    let config = with(credential_of(literal), json!({ "schedule": monthly() }));
+    let said = core.create("nhi_credential", config.clone()).await.unwrap_err().to_string();
+    assert!(said.contains("E-GONE"), "{said}");
+    core.create("nhi_integration", integration()).await.unwrap();
+    let key = core.create("nhi_credential", config.clone()).await.unwrap();
+    let old = world.delivered().await;
+    let exposed = with(config, json!({ "incident": "INC-1" }));
+    let key = core.update(&key, exposed).await.unwrap();
+    assert_eq!(key.json()["generation"], 2);
+    let new = world.delivered().await;
+    assert!(!world.works(&old) && world.works(&new));
+    core.destroy(key).await.unwrap();
+    assert!(!world.works(&new));
+}
+
+fn credential_of(integration: Value) -> Value {
+    json!({
+        "integration": integration,
+        "deliver_to": { "app": { "connection": "apps", "path": "apps/invoice-sync" } },
+    })
+}
+
+#[tokio::test(start_paused = true)]
 async fn triggers_that_are_removed_rotate_nothing() {
     let world = World::new();
     let core = world.run().await;

@@ -30,12 +30,12 @@ use self::{
     model::{CredentialModel, parts},
     planned::{hidden, moved_ends, plan_create, plan_update},
     slot::{
-        kind_of, no_longer_delivered, previous_of, replaced, revocation_of, spec_of, take_outcome,
-        take_seen, type_of, what_stands,
+        found, kind_of, no_longer_delivered, previous_of, replaced, revocation_of, spec_of,
+        take_outcome, take_seen, type_of, what_stands,
     },
     told::{
-        cannot_rotate, never_another, no_place, not_ended, not_whole, tell, tell_direction,
-        tell_end, tell_limits, tell_replacement, way_of,
+        cannot_rotate, never_another, no_place, not_ended, not_there, not_whole, tell,
+        tell_direction, tell_end, tell_limits, tell_replacement, way_of,
     },
     window::window_is_open,
     work::{Work, adjusts, asked, ends_first, none_overlap, work_of},
@@ -106,8 +106,8 @@ impl Credential {
             )
             .into());
         };
-        let seen = observe_slot(&context, &spec).await?;
-        let Some(seen) = seen else { return Ok(None) };
+        let Some(spec) = found(&context, spec).await? else { return Ok(None) };
+        let Some(seen) = observe_slot(&context, &spec).await? else { return Ok(None) };
         let mut told = Diagnostics::new();
         if seen.key_id.is_none() && model.key_id.is_null() {
             // An import of a slot that never was.
@@ -346,6 +346,7 @@ impl Resource for Credential {
         let mut model = request.planned;
         let context = self.shared.context().map_err(errors)?;
         let spec = spec_of(&model, None).ok_or_else(not_whole)?;
+        let spec = found(&context, spec).await.map_err(errors)?.ok_or_else(not_there)?;
         if spec.deliveries.is_empty() {
             return Err(errors(no_place()).into());
         }
@@ -371,6 +372,7 @@ impl Resource for Credential {
         let (prior, mut model) = (request.prior, request.planned);
         let context = self.shared.context().map_err(errors)?;
         let spec = spec_of(&model, Some(&prior)).ok_or_else(not_whole)?;
+        let spec = found(&context, spec).await.map_err(errors)?.ok_or_else(not_there)?;
         let (work, reason) = work_of(&prior, &model);
         let at = u64::try_from(prior.generation.value().copied().unwrap_or(0)).unwrap_or(0);
         let goal = match work {
@@ -494,6 +496,9 @@ impl Resource for Credential {
             );
             return Ok(told);
         }
+        let Some(spec) = found(&context, spec).await.map_err(errors)? else {
+            return Ok(Diagnostics::new());
+        };
         let outcome =
             carry_out(&context, &spec, Goal::Revoke, "destroyed").await.map_err(errors)?;
         let mut told = Diagnostics::new();

@@ -3,7 +3,9 @@
 use connector::{CredentialType, Kind};
 use domain::{CredentialId, IntegrationId};
 use jiff::Timestamp;
-use operations::{Context, Outcome, SeenSlot, SlotSpec, observe_slot};
+use operations::{
+    Context, Outcome, Problem, SeenSlot, SlotSpec, observe_integration, observe_slot,
+};
 use policy::rotation::Goal;
 use tfplugin::{Attr, Diagnostics};
 
@@ -34,6 +36,7 @@ pub(super) fn type_of(
     }
 }
 
+/// A slot as it is declared. Where the reference does not say the incarnation, neither does this.
 pub(super) fn spec_of(
     model: &CredentialModel,
     known: Option<&CredentialModel>,
@@ -47,7 +50,7 @@ pub(super) fn spec_of(
             integration,
             name: model.name.as_deref().unwrap_or("default").to_owned(),
         },
-        vendor_id: reference.vendor_id.as_deref()?.to_owned(),
+        vendor_id: reference.vendor_id.as_deref().unwrap_or_default().to_owned(),
         kind,
         credential_type: type_of(model, kind)?,
         settings: model.credential_type.settings(),
@@ -76,6 +79,16 @@ pub(super) fn spec_of(
             )
         }),
     })
+}
+
+/// The slot as deeds need it: an integration that is written out by its id alone is the one that is
+/// there. `None` where none is.
+pub(super) async fn found(context: &Context, spec: SlotSpec) -> Result<Option<SlotSpec>, Problem> {
+    if !spec.vendor_id.is_empty() {
+        return Ok(Some(spec));
+    }
+    let seen = observe_integration(context, &spec.id.integration, None, None).await?;
+    Ok(seen.map(|seen| SlotSpec { vendor_id: seen.observed.vendor_id, ..spec }))
 }
 
 /// A slot as the halves of a replacement must agree on it.

@@ -310,8 +310,18 @@ pub(super) fn not_ended(spec: &SlotSpec, outcome: &Outcome) -> Diagnostics {
 pub(super) fn not_whole() -> Diagnostics {
     Diagnostic::error(
         "This integration has no credentials that can be governed here",
-        "Its kind has none, or the reference lacks id and vendor_id.\nNext: pass the whole nhi_integration.\n(E-KIND)",
+        "Its kind has none, or the reference does not say which it is.\nNext: pass the whole nhi_integration.\n(E-KIND)",
     )
     .at("integration")
+    .into()
+}
+
+pub(super) fn not_there() -> Diagnostics {
+    error(
+        &Problem::new("E-GONE", "The integration is not there")
+            .detail("No object of that id is on its platform, so nothing can be issued for it.")
+            .next("correct the id, or pass the whole nhi_integration that makes it")
+            .at(&["integration", "id"]),
+    )
     .into()
 }
