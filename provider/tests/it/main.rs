@@ -167,6 +167,11 @@ async fn what_is_wrong_is_told_offline_with_its_attribute() {
         (credential(json!({ "deliver_to": null, "secret_source": "a safe" })), "E-NO-SINK"),
         (credential(json!({ "oauth_private_key": {} })), "no such credential"),
         (
+            credential(json!({ "integration": { "id": "none/third_party/payroll-bureau" } })),
+            "issued elsewhere",
+        ),
+        (credential(json!({ "integration": { "id": "bao/openbao_aprole/x" } })), "openbao_aprole"),
+        (
             credential(json!({ "deliver_to": {
                 "app": { "connection": "bao", "path": "secret/x" },
                 "copy": { "connection": "bao", "path": "/secret/x/" },

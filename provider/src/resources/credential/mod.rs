@@ -34,15 +34,14 @@ use self::{
         take_outcome, take_seen, type_of, what_stands,
     },
     told::{
-        cannot_rotate, never_another, no_place, not_ended, not_there, not_whole, tell,
+        cannot_rotate, never_another, no_place, not_ended, not_there, not_whole, of_its_kind, tell,
         tell_direction, tell_end, tell_limits, tell_replacement, way_of,
     },
     window::window_is_open,
     work::{Work, adjusts, asked, ends_first, none_overlap, work_of},
 };
 use super::{
-    platform_objects::kind, references::CredentialedIntegration, replacement::Slot,
-    rotation_schedule::contradictions,
+    references::CredentialedIntegration, replacement::Slot, rotation_schedule::contradictions,
 };
 use crate::{
     diagnostics::{
@@ -166,22 +165,7 @@ impl Resource for Credential {
             );
         }
         let id = config.integration.value().map(|one| one.id.clone()).unwrap_or_default();
-        if let (Some(id), [name]) = (id.as_deref(), &config.credential_type.present()[..])
-            && let Ok(id) = id.parse::<IntegrationId>()
-            && let Some((_, kind)) = kind(&id.kind)
-            && !kind.credential_types.iter().any(|one| one.name == *name)
-        {
-            let can: Vec<&str> = kind.credential_types.iter().map(|one| one.name).collect();
-            found.error_at(
-                *name,
-                "This kind has no such credential",
-                format!(
-                    "{} has no {name}.\nNext: choose one that it may have: {}.\n(E-KIND)",
-                    kind.name,
-                    can.join(", ")
-                ),
-            );
-        }
+        found.extend(of_its_kind(config, &id));
         found.extend(written_well(config));
         if let Some(schedule) = config.schedule.value() {
             let at = Path::attribute("schedule");
@@ -256,6 +240,7 @@ impl Resource for Credential {
             if let Some(context) = &context {
                 told.extend(held_by_sinks(context, planned));
             }
+            told.extend(of_its_kind(config, &reference.id));
             if let Some(kind) = kind_of(&reference.id)
                 && let Some(wanted) = type_of(config, kind)
             {

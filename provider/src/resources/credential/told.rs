@@ -7,7 +7,7 @@ use tfplugin::{Attr, Diagnostic, Diagnostics, Path};
 
 use super::{
     model::{CredentialModel, Delivery, schedule_of},
-    slot::type_of,
+    slot::{kind_of, type_of},
     work::{Work, asked, ends_first, none_overlap},
 };
 use crate::{diagnostics::error, resources::platform_objects::kinds, values::moment};
@@ -210,6 +210,45 @@ pub(super) async fn way_of(
         )
         .into()
     }))
+}
+
+/// What an integration of that kind, as far as it is known, does not have.
+pub(super) fn of_its_kind(config: &CredentialModel, id: &Attr<String>) -> Diagnostics {
+    let mut found = Diagnostics::new();
+    let Some(kind) = kind_of(id) else {
+        if let Attr::Value(id) = id {
+            found.error_at(
+                Path::attribute("integration").then("id"),
+                "This is no integration of a kind that is known",
+                format!("{id:?}.\nNext: pass the whole nhi_integration.\n(E-KIND)"),
+            );
+        }
+        return found;
+    };
+    let can: Vec<&str> = kind.credential_types.iter().map(|one| one.name).collect();
+    if can.is_empty() {
+        found.error_at(
+            "integration",
+            "This integration has no credentials that can be governed here",
+            format!(
+                "What {} signs in with is issued elsewhere.\nNext: remove this credential.\n(E-KIND)",
+                kind.name
+            ),
+        );
+        return found;
+    }
+    for name in config.credential_type.present().into_iter().filter(|name| !can.contains(name)) {
+        found.error_at(
+            name,
+            "This kind has no such credential",
+            format!(
+                "{} has no {name}.\nNext: choose one that it may have: {}.\n(E-KIND)",
+                kind.name,
+                can.join(", ")
+            ),
+        );
+    }
+    found
 }
 
 /// What a type of credential cannot do and this declaration asks of it.
