@@ -241,6 +241,41 @@ fn credential_of(integration: Value) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_secret_in_no_sink_of_ours_is_taken_into_custody_by_a_rotation_that_is_asked_for() {
+    let world = World::new();
+    let core = world.run().await;
+    let (_, _, delivered) = made(&core).await;
+    let secret = world.delivered().await;
+    let id = "bao/openbao_approle/invoice-sync/credential/default";
+    let documented =
+        json!({ "deliver_to": null, "secret_source": "the runbook of the night shift" });
+    let documented = with(delivered.clone(), documented);
+    let core = world.run().await;
+    let imported = core.import("nhi_credential", id).await.unwrap();
+    let taken = apply(&core, &imported, &documented).await;
+    // Due, and nowhere to go: that is told before anything is done.
+    world.at("2026-12-01T08:00:00Z");
+    let core = world.run().await;
+    let due = seen(&core, &taken).await;
+    assert_eq!(due.json()["status"], "due");
+    let said = core.plan(&due, documented.clone()).await.unwrap_err().to_string();
+    assert!(said.contains("E-NO-SINK") && said.contains("schedule"), "{said}");
+    world.at("2026-11-24T11:00:00Z");
+    let core = world.run().await;
+    let taken = seen(&core, &taken).await;
+    assert_eq!(taken.json()["status"], "unheld");
+    let elsewhere =
+        json!({ "deliver_to": { "app": { "connection": "apps", "path": "apps/new" } } });
+    let elsewhere = with(documented, elsewhere);
+    let said = core.plan(&taken, elsewhere.clone()).await.unwrap_err().to_string();
+    assert!(said.contains("E-SINK-COPY") && said.contains("triggers"), "{said}");
+    let asked = with(elsewhere, json!({ "triggers": { "n": "1" } }));
+    let second = core.update(&taken, asked).await.unwrap();
+    assert_eq!(second.json()["generation"], 2);
+    assert!(world.works(&world.stored("apps/new").await.unwrap()) && world.works(&secret));
+}
+
+#[tokio::test(start_paused = true)]
 async fn triggers_that_are_removed_rotate_nothing() {
     let world = World::new();
     let core = world.run().await;

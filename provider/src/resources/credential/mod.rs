@@ -34,11 +34,12 @@ use self::{
         take_outcome, take_seen, type_of, what_stands,
     },
     told::{
-        cannot_rotate, never_another, no_place, not_ended, not_there, not_whole, of_its_kind, tell,
-        tell_direction, tell_end, tell_limits, tell_replacement, way_of,
+        cannot_rotate, never_another, no_copy, no_place, no_place_to_rotate, not_ended, not_there,
+        not_whole, of_its_kind, tell, tell_direction, tell_end, tell_limits, tell_replacement,
+        way_of,
     },
     window::window_is_open,
-    work::{Work, adjusts, asked, ends_first, none_overlap, work_of},
+    work::{Work, adjusts, asked, cannot_copy, ends_first, is_active, none_overlap, work_of},
 };
 use super::{
     references::CredentialedIntegration, replacement::Slot, rotation_schedule::contradictions,
@@ -296,6 +297,13 @@ impl Resource for Credential {
                             && let Some(wanted) = type_of(config, kind)
                         {
                             told.extend(never_another(wanted));
+                        }
+                        if matches!(work, Work::Rotate { .. }) && nowhere {
+                            told.push(error(&no_place_to_rotate()));
+                        }
+                        let active = is_active(planned);
+                        if work == Work::Nothing && active && cannot_copy(prior, planned) {
+                            told.push(error(&no_copy()));
                         }
                         plan_update(prior, planned, work);
                         tell(prior, planned, work, reason, &mut told);

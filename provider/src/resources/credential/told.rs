@@ -322,6 +322,21 @@ pub(super) fn no_place() -> Problem {
         .at(&["deliver_to"])
 }
 
+pub(super) fn no_place_to_rotate() -> Problem {
+    Problem::new("E-NO-SINK", "There is no place for the secret")
+        .detail("It is to be rotated, and the new one has nowhere to go; secret_source only documents where one is.")
+        .next("name a sink in deliver_to, or remove what asks for the rotation, such as schedule")
+        .at(&["deliver_to"])
+}
+
+/// A secret that no sink of ours holds cannot be copied.
+pub(super) fn no_copy() -> Problem {
+    Problem::new("E-SINK-COPY", "No readable copy is left")
+        .detail("deliver_to names a place for a secret that is in no sink of ours, so nobody can bring it there.")
+        .next("change or set a value in triggers as well: a new credential is then delivered, and the old one ends after its overlap")
+        .at(&["deliver_to"])
+}
+
 /// Planned when the overlap was over, and by now it is not: a clock went back, or somebody moved the
 /// end.
 pub(super) fn not_ended(spec: &SlotSpec, outcome: &Outcome) -> Diagnostics {

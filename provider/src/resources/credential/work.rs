@@ -71,6 +71,11 @@ pub(super) fn asked(
     if changed(&prior.triggers, &planned.triggers) {
         return Some(("asked", false));
     }
+    // It does where a secret that nobody can copy gets its first place: that is how it is taken into
+    // custody.
+    if prior.triggers.is_null() && planned.triggers.is_value() && cannot_copy(prior, planned) {
+        return Some(("custody", false));
+    }
     if let Some((fields, before, after)) = settings_of(prior, planned)
         && policy::settings::needs_rotation(fields, &before, &after)
     {
@@ -80,6 +85,12 @@ pub(super) fn asked(
         return Some(("expiring", false));
     }
     None
+}
+
+/// Whether a place is new and no sink of ours holds the secret that is to go there. Just taken in, a
+/// slot's places are only written down: what stands there is seen by the next look.
+pub(super) fn cannot_copy(prior: &CredentialModel, planned: &CredentialModel) -> bool {
+    !is_taken_in(prior) && prior.status == "unheld" && new_places(prior, planned)
 }
 
 /// Whether the current key ends on the day that was the integration's last one, and no longer is.
@@ -121,9 +132,24 @@ pub(super) fn adjusts(prior: &CredentialModel, planned: &CredentialModel) -> boo
     })
 }
 
-pub(super) fn work_of(prior: &CredentialModel, planned: &CredentialModel) -> (Work, &'static str) {
+/// Whether the integration may act, as it is planned.
+pub(super) fn is_active(planned: &CredentialModel) -> bool {
     let state = planned.integration.value().map(|one| one.state.clone()).unwrap_or_default();
-    let active = state.as_deref().is_none_or(|state| state == "active");
+    state.as_deref().is_none_or(|state| state == "active")
+}
+
+fn new_places(prior: &CredentialModel, planned: &CredentialModel) -> bool {
+    planned.deliver_to.value().into_iter().flatten().any(|(name, one)| {
+        prior
+            .deliver_to
+            .value()
+            .and_then(|before| before.get(name))
+            .is_none_or(|before| before.connection != one.connection || before.path != one.path)
+    })
+}
+
+pub(super) fn work_of(prior: &CredentialModel, planned: &CredentialModel) -> (Work, &'static str) {
+    let active = is_active(planned);
     let status = prior.status.text();
     let consequence = consequence_for(status, active);
     let asked = asked(prior, planned);
@@ -159,12 +185,7 @@ pub(super) fn work_of(prior: &CredentialModel, planned: &CredentialModel) -> (Wo
         Consequence::Copy => (Work::Copy, "schedule"),
         Consequence::End => (Work::End, "exposed"),
         Consequence::Nothing => {
-            let new = planned.deliver_to.value().into_iter().flatten().any(|(name, one)| {
-                prior.deliver_to.value().and_then(|before| before.get(name)).is_none_or(|before| {
-                    before.connection != one.connection || before.path != one.path
-                })
-            });
-            if new && prior.secret_held == true {
+            if new_places(prior, planned) && prior.secret_held == true {
                 (Work::Copy, "schedule")
             } else {
                 (Work::Nothing, "")
