@@ -96,10 +96,12 @@ pub(crate) fn on_integration(unseen: Unseen) -> Unseen {
     }
 }
 
-/// See [`on_integration`].
+/// The same of a problem that a deed came to.
 pub(crate) fn of_integration(problem: Problem) -> Problem {
     match problem.code {
-        "E-CONNECTION-UNKNOWN" => problem.at(&["integration", "id"]),
+        "E-CONNECTION-UNKNOWN" if problem.attribute == ["connection_name"] => {
+            problem.at(&["integration", "id"])
+        }
         _ => problem,
     }
 }
@@ -140,4 +142,12 @@ pub(crate) fn incomplete() -> Diagnostics {
         "Something that must be known by now is not. This is a fault of the provider.\nNext: report it, with the plan.\n(E-INTERNAL)",
     )
     .into()
+}
+
+/// The same at an attribute: the one that the problem names, or else this one.
+pub(crate) fn errors_at(problem: Problem, default: &[&str]) -> Diagnostics {
+    match problem.attribute.is_empty() {
+        true => errors(problem.at(default)),
+        false => errors(problem),
+    }
 }

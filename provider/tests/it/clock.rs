@@ -112,7 +112,7 @@ async fn what_is_due_waits_for_its_window_and_a_plan_does_not_outlive_it() {
     // 07:12 in Zurich: the window closed at six.
     world.at("2026-12-05T06:12:00Z");
     let refusal = world.run().await.apply(plan.clone()).await.unwrap_err().to_string();
-    assert!(refusal.contains("E-WINDOW-CLOSED"), "{refusal}");
+    assert!(refusal.contains("E-WINDOW-CLOSED") && refusal.contains(" at schedule"), "{refusal}");
     assert!(refusal.contains("2026-12-06T01:00:00Z"), "{refusal}");
     assert!(refusal.contains("now Sat 2026-12-05 07:12 Europe/Zurich"), "{refusal}");
     assert!(refusal.contains("due since Tue 2026-12-01 01:00"), "{refusal}");
@@ -167,7 +167,7 @@ async fn a_blackout_holds_back_everything_but_an_exposure() {
     let asked = with(config.clone(), json!({ "triggers": { "n": "2" } }));
     let plan = core.plan(&set, asked).await.unwrap();
     let refusal = core.apply(plan).await.unwrap_err().to_string();
-    assert!(refusal.contains("E-BLACKOUT"), "{refusal}");
+    assert!(refusal.contains("E-BLACKOUT") && refusal.contains(" at schedule"), "{refusal}");
     let exposed = with(config, json!({ "triggers": { "n": "1" }, "incident": "INC-4711" }));
     let old = world.delivered().await;
     let plan = core.plan(&set, exposed).await.unwrap();

@@ -68,6 +68,7 @@ async fn two_workspaces_cannot_own_one_slot() {
     let refusal = two.apply(second).await.unwrap_err().to_string();
     assert!(refusal.contains("E-SLOT-EXISTS"), "{refusal}");
     assert!(refusal.contains("terraform import nhi_credential."), "{refusal}");
+    assert!(refusal.contains(" at name"), "{refusal}");
     let scopes = scope(&made, json!([]), Value::Null);
     let second = two.plan_create("nhi_scope", scopes.clone()).await.unwrap();
     one.create("nhi_scope", scopes).await.unwrap();

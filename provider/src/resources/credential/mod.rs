@@ -46,8 +46,8 @@ use super::{
 };
 use crate::{
     diagnostics::{
-        Unseen, error, errors, notices, observed, on_integration, tell_unknown_connection,
-        unknown_governed,
+        Unseen, error, errors, errors_at, notices, observed, of_integration, on_integration,
+        tell_unknown_connection, unknown_governed,
     },
     shared::Shared,
     values::moment,
@@ -339,12 +339,12 @@ impl Resource for Credential {
         let mut model = request.planned;
         let context = self.shared.context().map_err(errors)?;
         let spec = spec_of(&model, None).ok_or_else(not_whole)?;
-        let spec = found(&context, spec).await.map_err(errors)?.ok_or_else(not_there)?;
+        let spec = found(&context, spec).await.map_err(not_made)?.ok_or_else(not_there)?;
         if spec.deliveries.is_empty() {
             return Err(errors(no_place()).into());
         }
         let spec = SlotSpec { known: None, ..spec };
-        let outcome = create_slot(&context, &spec).await.map_err(errors)?;
+        let outcome = create_slot(&context, &spec).await.map_err(not_made)?;
         let mut told = take_outcome(None, &mut model, &spec, &outcome);
         told.extend(notices(&context));
         Ok(Done::new(model).private(Vec::new()).tell(told))
@@ -365,7 +365,7 @@ impl Resource for Credential {
         let (prior, mut model) = (request.prior, request.planned);
         let context = self.shared.context().map_err(errors)?;
         let spec = spec_of(&model, Some(&prior)).ok_or_else(not_whole)?;
-        let spec = found(&context, spec).await.map_err(errors)?.ok_or_else(not_there)?;
+        let spec = found(&context, spec).await.map_err(not_done)?.ok_or_else(not_there)?;
         let (work, reason) = work_of(&prior, &model);
         let at = u64::try_from(prior.generation.value().copied().unwrap_or(0)).unwrap_or(0);
         let goal = match work {
@@ -382,14 +382,14 @@ impl Resource for Credential {
             Work::Copy => Some(Goal::Rotate { to: at, at_once: false }),
             Work::Resume => {
                 let asked = asked(&prior, &model).is_some();
-                Some(goal_of_resume(&context, &spec, at, asked).await.map_err(errors)?)
+                Some(goal_of_resume(&context, &spec, at, asked).await.map_err(not_done)?)
             }
         };
         let mut told = Diagnostics::new();
         match goal {
             Some(goal) => {
                 let first = if ends_first(work, reason, &model) {
-                    revoke_first(&context, &spec, reason).await.map_err(errors)?
+                    revoke_first(&context, &spec, reason).await.map_err(not_done)?
                 } else {
                     Vec::new()
                 };
@@ -398,8 +398,8 @@ impl Resource for Credential {
                     Err(problem) => {
                         return Err(
                             match what_stands(&context, &spec, goal, &prior, model).await {
-                                Some(stands) => Failure::keeping(stands, errors(problem)),
-                                None => errors(problem).into(),
+                                Some(stands) => Failure::keeping(stands, not_done(problem)),
+                                None => not_done(problem).into(),
                             },
                         );
                     }
@@ -412,22 +412,22 @@ impl Resource for Credential {
                     return Err(Failure::keeping(stands, not_ended(&spec, &outcome)));
                 }
                 if goal == Goal::Revoke
-                    && let Some(seen) = observe_slot(&context, &spec).await.map_err(errors)?
+                    && let Some(seen) = observe_slot(&context, &spec).await.map_err(not_done)?
                 {
                     outcome.deliveries = seen.deliveries;
                 }
                 told = take_outcome(Some(&prior), &mut model, &spec, &outcome);
             }
             // A key that was imported or moved here is in no claim of ours yet.
-            None => take_over(&context, &spec).await.map_err(errors)?,
+            None => take_over(&context, &spec).await.map_err(not_done)?,
         }
         if !matches!(work, Work::Rotate { .. } | Work::End) && adjusts(&prior, &model) {
-            adjust(&context, &spec).await.map_err(errors)?;
+            adjust(&context, &spec).await.map_err(not_done)?;
         }
         if matches!(work, Work::Nothing | Work::Copy)
             && let Some(ends) = moved_ends(&prior, &model)
         {
-            set_ends(&context, &spec, &ends).await.map_err(errors)?;
+            set_ends(&context, &spec, &ends).await.map_err(not_done)?;
         }
         // The next deed writes it if the ledger cannot be read now.
         let _ = declare_slot(&context, &spec).await;
@@ -437,7 +437,7 @@ impl Resource for Credential {
                 // The rest is done; the next apply takes it out again.
                 let mut partly = model.clone();
                 partly.deliver_to = prior.deliver_to.clone();
-                Failure::keeping(partly, errors(problem))
+                Failure::keeping(partly, not_done(problem))
             })?;
             if !left.is_empty() {
                 told.warning_at(
@@ -478,7 +478,7 @@ impl Resource for Credential {
         })?;
         let id = spec.id.to_string();
         if replaced(&id, &spec).is_succeeded(&request.planned_private) {
-            park_for_replacement(&context, &spec).await.map_err(errors)?;
+            park_for_replacement(&context, &spec).await.map_err(not_done)?;
             let mut told = Diagnostics::new();
             told.warning(
                 "Kept alive until its replacement works",
@@ -489,11 +489,11 @@ impl Resource for Credential {
             );
             return Ok(told);
         }
-        let Some(spec) = found(&context, spec).await.map_err(errors)? else {
+        let Some(spec) = found(&context, spec).await.map_err(not_done)? else {
             return Ok(Diagnostics::new());
         };
         let outcome =
-            carry_out(&context, &spec, Goal::Revoke, "destroyed").await.map_err(errors)?;
+            carry_out(&context, &spec, Goal::Revoke, "destroyed").await.map_err(not_done)?;
         let mut told = Diagnostics::new();
         for one in outcome.revoked.iter().filter(|one| one.grade < Grade::B) {
             told.warning(
@@ -504,4 +504,14 @@ impl Resource for Credential {
         told.extend(notices(&context));
         Ok(told)
     }
+}
+
+/// What kept a slot from being made.
+fn not_made(problem: Problem) -> Diagnostics {
+    errors_at(of_integration(problem), &["name"])
+}
+
+/// What kept something from being done in a slot.
+fn not_done(problem: Problem) -> Diagnostics {
+    errors_at(of_integration(problem), &["status"])
 }

@@ -33,6 +33,7 @@ pub(super) fn window_is_open(
                 ))
             ),
         )
+        .at("schedule")
         .into());
     }
     let grace = policy::schedule::earlier(now, domain::Span::from_secs(900));
@@ -61,5 +62,6 @@ pub(super) fn window_is_open(
             local(now),
         ),
     )
+    .at("schedule")
     .into())
 }
