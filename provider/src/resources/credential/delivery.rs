@@ -54,6 +54,11 @@ pub(super) fn written_well(config: &CredentialModel) -> Diagnostics {
 /// What the configured connections cannot hold.
 pub(super) fn held_by_sinks(context: &Context, planned: &CredentialModel) -> Diagnostics {
     let mut found = Diagnostics::new();
+    let sinks: Vec<&str> = wiring::platforms()
+        .into_iter()
+        .filter(|platform| platform.is_sink())
+        .map(|platform| platform.name())
+        .collect();
     for (name, one) in planned.deliver_to.value().into_iter().flatten() {
         let Some(connection) = one.connection.as_deref() else { continue };
         match context.connections.platform(connection) {
@@ -64,6 +69,7 @@ pub(super) fn held_by_sinks(context: &Context, planned: &CredentialModel) -> Dia
                         "{connection:?} is {}, which cannot hold secrets.",
                         platform.name()
                     ))
+                    .next(format!("name a connection of a platform that can: {}", sinks.join(", ")))
                     .at(&["deliver_to", name, "connection"]),
             )),
             Err(problem) => found.push(error(&problem.at(&["deliver_to", name, "connection"]))),

@@ -36,7 +36,7 @@ use self::{
     told::{
         cannot_rotate, never_another, no_copy, no_place, no_place_to_rotate, not_ended, not_there,
         not_whole, of_its_kind, tell, tell_direction, tell_end, tell_limits, tell_replacement,
-        way_of,
+        tell_status, way_of,
     },
     window::window_is_open,
     work::{Work, adjusts, asked, cannot_copy, ends_first, is_active, none_overlap, work_of},
@@ -50,7 +50,6 @@ use crate::{
         tell_unknown_connection, unknown_governed,
     },
     shared::Shared,
-    values::moment,
 };
 
 /// `nhi_credential`.
@@ -101,9 +100,10 @@ impl Credential {
         }
         let Some(spec) = spec_of(&model, None) else {
             return Err(Diagnostic::error(
-                "Unknown kind",
-                format!("{id}: this version cannot read it.\nNext: use the version of the provider that made it.\n(E-KIND)"),
+                "This version does not know that kind of integration",
+                format!("{id}.\nNext: use the version of the provider that made it; where the id was mistyped, import it by the right one.\n(E-KIND)"),
             )
+            .at("integration")
             .into());
         };
         let Some(spec) = found(&context, spec).await? else { return Ok(None) };
@@ -117,29 +117,7 @@ impl Credential {
         if model.confirm.is_null() {
             model.confirm = "timer".into();
         }
-        let note = seen.note.clone().unwrap_or_default();
-        match seen.status {
-            "rotating" => told.warning_at("status", "Somebody else is at work on this credential", format!("{id}: {note}.")),
-            "held" => told.warning_at(
-                "status",
-                "This credential waits for a person",
-                format!("{id}: {note}.\nNext: nhi ledger show {id}"),
-            ),
-            "waiting" => told.warning_at(
-                "status",
-                "This credential is due and waits for its window",
-                format!(
-                    "{id}: next opening {}.",
-                    seen.next_opening.map_or_else(|| "unknown".to_owned(), moment)
-                ),
-            ),
-            "unheld" => told.warning_at(
-                "status",
-                "This secret is in no sink of ours",
-                format!("{id}: nobody can deliver it again.\nNext: take it into custody: set deliver_to, and change a value in triggers."),
-            ),
-            _ => {}
-        }
+        tell_status(&id, &seen, &mut told);
         Ok(Some(Done::new(model).tell(told)))
     }
 }
@@ -184,7 +162,11 @@ impl Resource for Credential {
             if let Some(prior) = &plan.prior {
                 plan.diagnostics.warning(
                     "This ends a credential",
-                    format!("{}: whoever still uses it can no longer sign in.", prior.id.text()),
+                    format!(
+                        "{}: whoever still uses it can no longer sign in.\nNext: look at who does first \
+                         (nhi ledger show {0}); nothing brings it back.",
+                        prior.id.text()
+                    ),
                 );
             }
             return;
@@ -444,7 +426,8 @@ impl Resource for Credential {
                     "deliver_to",
                     "A document was left where it is",
                     format!(
-                        "{}: somebody wrote over what was delivered to {}; it is not ours to remove.",
+                        "{}: somebody wrote over what was delivered to {}; it is not ours to remove.\nNext: \
+                         remove it by hand if nobody needs it.",
                         spec.id,
                         left.join(", ")
                     ),
@@ -483,7 +466,8 @@ impl Resource for Credential {
             told.warning(
                 "Kept alive until its replacement works",
                 format!(
-                    "{}: a replacement of a credential is a rotation without overlap.",
+                    "{}: a replacement of a credential is a rotation without overlap.\nNext: if its \
+                     replacement fails, apply again; until then the old one works.",
                     spec.id
                 ),
             );
@@ -498,7 +482,12 @@ impl Resource for Credential {
         for one in outcome.revoked.iter().filter(|one| one.grade < Grade::B) {
             told.warning(
                 "A revocation could not be proven",
-                format!("{}: {} to grade {}.", spec.id, one.key_id, one.grade.as_str()),
+                format!(
+                    "{}: {} to grade {}.\nNext: look for it at its platform.",
+                    spec.id,
+                    one.key_id,
+                    one.grade.as_str()
+                ),
             );
         }
         told.extend(notices(&context));

@@ -238,7 +238,13 @@ pub(super) fn take_outcome(
         && outcome.revoked.is_empty()
         && !by.starts_with("apply:")
     {
-        told.warning("This was done already", format!("{}: {by} had rotated it.", spec.id));
+        told.warning(
+            "This was done already",
+            format!(
+                "{}: {by} had rotated it, and nothing was issued here.\nNext: nothing; state has what is there.",
+                spec.id
+            ),
+        );
     }
     told
 }

@@ -1,7 +1,8 @@
 //! What a plan says of a slot: what cannot be done, and what is done that its values do not show.
 
 use connector::{CredentialType, Kind, Profile};
-use operations::{Context, Outcome, Problem, SlotSpec, best_grade, limits, ways};
+use domain::CredentialId;
+use operations::{Context, Outcome, Problem, SeenSlot, SlotSpec, best_grade, limits, ways};
 use policy::schedule::Lifetime;
 use tfplugin::{Attr, Diagnostic, Diagnostics, Path};
 
@@ -27,13 +28,13 @@ pub(super) fn tell(
             format!(
                 "{id} ({reason}, on_incident = \"revoke_first\"): all that it has is ended first. Nothing that \
                  uses it works until the next one is delivered in the same apply, and if that fails, not before \
-                 another apply."
+                 another apply.\nNext: leave on_incident unset where the outage is worse than the exposure."
             ),
         ),
         Work::End => told.warning_at(
             "status",
             "Ends without a successor",
-            format!("{id} (exposed): its integration may not act, so nothing is issued. Whoever still holds it can no longer sign in; a new one is issued when the integration is active again."),
+            format!("{id} (exposed): its integration may not act, so nothing is issued. Whoever still holds it can no longer sign in; a new one is issued when the integration is active again.\nNext: make the integration active when the incident is over."),
         ),
         Work::Resume if asked(prior, planned).is_some() => told.warning_at(
             "status",
@@ -43,7 +44,7 @@ pub(super) fn tell(
         Work::Open => told.warning_at(
             "triggers",
             "Whether this rotates becomes known during apply",
-            format!("{id}: a value in triggers is not known yet. If it is another one then, the credential rotates with overlap, and generation is the next."),
+            format!("{id}: a value in triggers is not known yet. If it is another one then, the credential rotates with overlap, and generation is the next.\nNext: write the value out where this plan must say so."),
         ),
         Work::Nothing if asked(prior, planned).is_some() => told.warning_at(
             "integration",
@@ -53,7 +54,7 @@ pub(super) fn tell(
         Work::Rotate { at_once: true } => told.warning_at(
             "status",
             "Rotates without overlap",
-            format!("{id} ({reason}): the old credential ends in the same apply; what still holds it stops working."),
+            format!("{id} ({reason}): the old credential ends in the same apply; what still holds it stops working.\nNext: restart what reads it, by generation."),
         ),
         Work::Rotate { at_once: false } if prior.previous.value().is_some_and(|all| !all.is_empty()) => {
             told.warning_at(
@@ -61,7 +62,7 @@ pub(super) fn tell(
                 "The earlier credential ends first",
                 format!(
                     "{id} ({reason}): never three generations at once. While its overlap is not over, apply \
-                     refuses (E-OLD-IN-USE)."
+                     refuses (E-OLD-IN-USE).\nNext: apply when it is over, as retire_after says."
                 ),
             );
         }
@@ -77,8 +78,46 @@ pub(super) fn tell_limits(profile: Option<&'static Profile>, told: &mut Diagnost
         told.warning_at(
             "integration",
             "What this credential cannot do",
-            format!("It is issued as {}: {}.", profile.name, limits.join("; ")),
+            format!(
+                "It is issued as {}: {}.\nNext: where that does not do, choose another type of credential.",
+                profile.name,
+                limits.join("; ")
+            ),
         );
+    }
+}
+
+/// Says what a look found that no plan does anything about.
+pub(super) fn tell_status(id: &CredentialId, seen: &SeenSlot, told: &mut Diagnostics) {
+    let note = seen.note.as_deref().unwrap_or_default();
+    match seen.status {
+        "rotating" => told.warning_at(
+            "status",
+            "Somebody else is at work on this credential",
+            format!("{id}: {note}.\nNext: plan again when that run has ended."),
+        ),
+        "held" => told.warning_at(
+            "status",
+            "This credential waits for a person",
+            format!("{id}: {note}.\nNext: nhi ledger show {id}"),
+        ),
+        "waiting" => {
+            let opens = seen.next_opening.map_or_else(|| "unknown".to_owned(), moment);
+            told.warning_at(
+                "status",
+                "This credential is due and waits for its window",
+                format!(
+                    "{id}: next opening {opens}.\nNext: apply then, or change a value in triggers to \
+                     rotate now."
+                ),
+            );
+        }
+        "unheld" => told.warning_at(
+            "status",
+            "This secret is in no sink of ours",
+            format!("{id}: nobody can deliver it again.\nNext: take it into custody: set deliver_to, and change a value in triggers."),
+        ),
+        _ => {}
     }
 }
 
@@ -122,7 +161,8 @@ pub(super) fn tell_end(
         "A later run ends the old credential",
         format!(
             "{}: issued as {}. The old one works for another {overlap} and is ended by the first apply \
-             after that, with proof to grade {} at best. If nobody runs anything again, it {alone}.",
+             after that, with proof to grade {} at best. If nobody runs anything again, it {alone}.\nNext: apply when its \
+             overlap is over, or let the reconciler.",
             prior.id.text(),
             profile.name,
             best_grade(profile).as_str()
@@ -170,7 +210,11 @@ pub(super) fn tell_direction(
     if !why.is_empty() {
         told.warning(
             "This change gives power",
-            format!("{} widens: {}.", prior.id.text(), why.join(", ")),
+            format!(
+                "{} widens: {}.\nNext: apply only if that is meant.",
+                prior.id.text(),
+                why.join(", ")
+            ),
         );
     }
 }
