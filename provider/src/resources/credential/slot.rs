@@ -1,12 +1,12 @@
 //! A slot in the words of deeds, and what a deed came to in the words of state.
 
 use connector::{CredentialType, Kind};
-use domain::{CredentialId, IntegrationId};
+use domain::{CredentialId, IntegrationId, Settings};
 use jiff::Timestamp;
 use operations::{
     Context, Outcome, Problem, SeenSlot, SlotSpec, observe_integration, observe_slot,
 };
-use policy::rotation::Goal;
+use policy::{rotation::Goal, settings::with_defaults};
 use tfplugin::{Attr, Diagnostics};
 
 use super::model::{CredentialModel, Previous, Revocation, schedule_of};
@@ -36,6 +36,11 @@ pub(super) fn type_of(
     }
 }
 
+/// The settings that a slot of that type has; what nobody wrote is what it stands for.
+pub(super) fn settings_as(model: &CredentialModel, wanted: &CredentialType) -> Settings {
+    with_defaults(wanted.fields, &model.credential_type.settings())
+}
+
 /// A slot as it is declared. Where the reference does not say the incarnation, neither does this.
 pub(super) fn spec_of(
     model: &CredentialModel,
@@ -44,6 +49,7 @@ pub(super) fn spec_of(
     let reference = model.integration.value()?;
     let integration: IntegrationId = reference.id.as_deref()?.parse().ok()?;
     let (_, kind) = kind(&integration.kind)?;
+    let credential_type = type_of(model, kind)?;
     let known = known.unwrap_or(model);
     Some(SlotSpec {
         id: CredentialId {
@@ -52,8 +58,8 @@ pub(super) fn spec_of(
         },
         vendor_id: reference.vendor_id.as_deref().unwrap_or_default().to_owned(),
         kind,
-        credential_type: type_of(model, kind)?,
-        settings: model.credential_type.settings(),
+        credential_type,
+        settings: settings_as(model, credential_type),
         schedule: schedule_of(&model.schedule),
         deliveries: model
             .deliver_to

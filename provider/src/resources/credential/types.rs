@@ -1,5 +1,7 @@
 //! The types of `nhi_credential`: one nested attribute a type, from connectors' tables.
 
+use std::sync::LazyLock;
+
 use connector::{CredentialType, OnChange};
 use domain::Settings;
 use policy::settings::with_defaults;
@@ -14,20 +16,18 @@ use crate::resources::platform_objects::{
 pub(crate) struct CredentialTypes(Nested);
 
 /// Every type of credential, once.
-pub(crate) fn types() -> Vec<&'static CredentialType> {
+static TYPES: LazyLock<Vec<&'static CredentialType>> = LazyLock::new(|| {
     let mut types: Vec<&'static CredentialType> = Vec::new();
-    for (_, kind) in kinds() {
-        for one in kind.credential_types {
-            if !types.iter().any(|have| have.name == one.name) {
-                types.push(one);
-            }
+    for one in kinds().flat_map(|(_, kind)| kind.credential_types.iter().copied()) {
+        if !types.iter().any(|have| have.name == one.name) {
+            types.push(one);
         }
     }
     types
-}
+});
 
 fn names() -> impl Iterator<Item = &'static str> {
-    types().into_iter().map(|one| one.name)
+    TYPES.iter().map(|one| one.name)
 }
 
 impl CredentialTypes {
@@ -39,24 +39,20 @@ impl CredentialTypes {
     /// The one type that is set, with its value.
     pub(crate) fn chosen(&self) -> Option<(&'static CredentialType, &Value)> {
         match self.0.present()[..] {
-            [name] => {
-                types().into_iter().find(|one| one.name == name).map(|one| (one, self.0.get(name)))
-            }
+            [name] => TYPES.iter().find(|one| one.name == name).map(|one| (*one, self.0.get(name))),
             _ => None,
         }
     }
 
-    /// The settings of the chosen type, or none; what nobody wrote is what it stands for.
+    /// The settings of the chosen type, as they are written; none where none is chosen.
     pub(crate) fn settings(&self) -> Settings {
-        self.chosen().map_or_else(Settings::default, |(one, value)| {
-            with_defaults(one.fields, &settings_of(one.fields, value))
-        })
+        self.chosen().map_or_else(Settings::default, |(one, value)| settings_of(one.fields, value))
     }
 
     /// Takes in what a look found of the chosen type: what can be changed in place as it is there.
     pub(crate) fn take(&mut self, live: &Settings) {
         let Some((one, Value::Object(_))) = self.chosen() else { return };
-        let mut settings = self.settings();
+        let mut settings = with_defaults(one.fields, &self.settings());
         for field in one.fields.iter().filter(|field| field.on_change == OnChange::InPlace) {
             if let Some(now) = live.0.get(field.name) {
                 settings.0.insert(field.name.to_owned(), now.clone());
@@ -68,7 +64,7 @@ impl CredentialTypes {
 
 impl tfplugin::Model for CredentialTypes {
     fn attributes() -> Vec<Attribute> {
-        types().into_iter().map(|one| nested(one.name, one.doc, one.fields)).collect()
+        TYPES.iter().map(|one| nested(one.name, one.doc, one.fields)).collect()
     }
 
     fn read(from: &Object) -> Result<Self, Misread> {

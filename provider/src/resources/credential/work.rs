@@ -5,7 +5,7 @@ use tfplugin::Attr;
 
 use super::{
     model::{CredentialModel, schedule_of},
-    slot::{end_of_day, kind_of, type_of},
+    slot::{end_of_day, kind_of, settings_as, type_of},
 };
 use crate::{resources::references::CredentialedIntegration, values::instant};
 
@@ -119,10 +119,8 @@ pub(super) fn settings_of(
     }
     let kind = kind_of(&planned.integration.value()?.id)?;
     let (before, after) = (type_of(prior, kind)?, type_of(planned, kind)?);
-    let whole = |one: &CredentialModel| {
-        policy::settings::with_defaults(before.fields, &one.credential_type.settings())
-    };
-    (before.name == after.name).then(|| (before.fields, whole(prior), whole(planned)))
+    (before.name == after.name)
+        .then(|| (before.fields, settings_as(prior, before), settings_as(planned, after)))
 }
 
 /// Whether settings change that need no other credential.
