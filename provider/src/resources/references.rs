@@ -74,7 +74,8 @@ pub(crate) struct CredentialedIntegration {
     /// Who is accountable for the technology. Another one rotates the credential.
     #[tf(optional)]
     pub technical_owner: Attr<OwnerIdReference>,
-    /// The last day it may live.
+    /// The last day it may live. A later one rotates a credential without a schedule that would end
+    /// with the old one.
     #[tf(optional)]
     pub expires_on: Attr<String>,
     /// `active`, `disabled`, `quarantined` or `revoked`.

@@ -253,6 +253,11 @@ async fn a_secret_in_no_sink_of_ours_is_taken_into_custody_by_a_rotation_that_is
     let core = world.run().await;
     let imported = core.import("nhi_credential", id).await.unwrap();
     let taken = apply(&core, &imported, &documented).await;
+    // With a place at once, the first plan says what the second will do.
+    let elsewhere =
+        json!({ "deliver_to": { "app": { "connection": "apps", "path": "apps/new" } } });
+    let placed = core.plan(&imported, with(delivered, elsewhere.clone())).await.unwrap();
+    assert!(told(&placed).contains("only written down"), "{}", told(&placed));
     // Due, and nowhere to go: that is told before anything is done.
     world.at("2026-12-01T08:00:00Z");
     let core = world.run().await;

@@ -41,8 +41,8 @@ pub(crate) struct CredentialModel {
     #[tf(optional)]
     pub schedule: Attr<ScheduleReference>,
 
-    /// Change a value to rotate now, with overlap. The first setting of the map does nothing, nor
-    /// does its removal. Where a value becomes known only during apply, so does whether it rotates.
+    /// Change a value to rotate now, with overlap. The first setting of the map does nothing (except
+    /// together with the first place of a secret in no sink of ours), nor does its removal. Where a value becomes known only during apply, so does whether it rotates.
     #[tf(optional)]
     pub triggers: Attr<BTreeMap<String, String>>,
 
@@ -161,6 +161,7 @@ pub(crate) struct Delivery {
     #[tf(required)]
     pub path: Attr<String>,
     /// The document's fields: `id`, `secret`, or any fixed text. The type's own form unless set.
+    /// Other fields need another path.
     #[tf(optional)]
     pub fields: Attr<BTreeMap<String, String>>,
     /// Whether other fields that are there already are kept.

@@ -9,7 +9,7 @@ use tfplugin::{Attr, Diagnostic, Diagnostics, Path};
 use super::{
     model::{CredentialModel, Delivery, schedule_of},
     slot::{kind_of, type_of},
-    work::{Work, asked, ends_first, none_overlap},
+    work::{Work, asked, ends_first, is_taken_in, new_places, none_overlap},
 };
 use crate::{diagnostics::error, resources::platform_objects::kinds, values::moment};
 
@@ -46,6 +46,18 @@ pub(super) fn tell(
             "Whether this rotates becomes known during apply",
             format!("{id}: a value in triggers is not known yet. If it is another one then, the credential rotates with overlap, and generation is the next.\nNext: write the value out where this plan must say so."),
         ),
+        Work::Nothing if is_taken_in(prior) && prior.status == "unheld" && new_places(prior, planned) => {
+            told.warning_at(
+                "deliver_to",
+                "Its places are only written down",
+                format!(
+                    "{id}: this apply keeps the credential that was taken in, and its secret is in no sink \
+                     of ours. Unless a document of ours is there already, the plan after it rotates, with \
+                     overlap, to bring one there.\nNext: where it is not to rotate yet, set secret_source \
+                     now and deliver_to later."
+                ),
+            );
+        }
         Work::Nothing if asked(prior, planned).is_some() => told.warning_at(
             "integration",
             "Nothing is issued while the integration may not act",

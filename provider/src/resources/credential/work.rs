@@ -136,7 +136,7 @@ pub(super) fn is_active(planned: &CredentialModel) -> bool {
     state.as_deref().is_none_or(|state| state == "active")
 }
 
-fn new_places(prior: &CredentialModel, planned: &CredentialModel) -> bool {
+pub(super) fn new_places(prior: &CredentialModel, planned: &CredentialModel) -> bool {
     planned.deliver_to.value().into_iter().flatten().any(|(name, one)| {
         prior
             .deliver_to
