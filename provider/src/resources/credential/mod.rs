@@ -27,10 +27,10 @@ use tfplugin::{
 
 use self::{
     delivery::{fields_are_kept, held_by_sinks, written_well},
-    model::{CredentialModel, parts},
+    model::{CredentialModel, Schedules, parts},
     planned::{hidden, moved_ends, plan_create, plan_update},
     slot::{
-        found, kind_of, no_longer_delivered, previous_of, replaced, revocation_of, spec_of,
+        as_replaced, found, kind_of, no_longer_delivered, previous_of, revocation_of, spec_of,
         take_outcome, take_seen, type_of, what_stands,
     },
     told::{
@@ -39,11 +39,9 @@ use self::{
         tell_status, way_of,
     },
     window::window_is_open,
-    work::{Work, adjusts, asked, cannot_copy, ends_first, is_active, none_overlap, work_of},
+    work::{Work, adjusts, asked, cannot_copy, ends_first, is_active, work_of},
 };
-use super::{
-    references::CredentialedIntegration, replacement::Slot, rotation_schedule::contradictions,
-};
+use super::{references::CredentialedIntegration, rotation_schedule::contradictions};
 use crate::{
     diagnostics::{
         Unseen, error, errors, errors_at, notices, observed, of_integration, on_integration,
@@ -178,6 +176,7 @@ impl Resource for Credential {
         let prior_private = plan.prior_private.clone();
         if let Some((config, prior, planned)) = plan.changing() {
             let reference = planned.integration.value().cloned().unwrap_or_default();
+            let schedules = Schedules::of(prior, planned);
             planned.id = match (&reference.id, planned.name.as_deref()) {
                 (Attr::Value(id), Some(name)) => Attr::Value(match id.parse::<IntegrationId>() {
                     Ok(integration) => {
@@ -227,7 +226,7 @@ impl Resource for Credential {
             if let Some(kind) = kind_of(&reference.id)
                 && let Some(wanted) = type_of(config, kind)
             {
-                told.extend(cannot_rotate(wanted, config, planned));
+                told.extend(cannot_rotate(wanted, config, &schedules));
             }
             let issued_as = match (&context, kind_of(&reference.id)) {
                 (Some(context), Some(kind)) => way_of(context, &reference.id, config, kind).await,
@@ -246,13 +245,8 @@ impl Resource for Credential {
                 None => {
                     tell_limits(profile, &mut told);
                     plan_create(planned);
-                    let wanted = kind_of(&reference.id).and_then(|kind| type_of(config, kind));
                     // No plan is asked for the delete half of a replacement, so this half speaks for both.
-                    let this = Slot {
-                        id: planned.id.text(),
-                        vendor_id: reference.vendor_id.as_deref(),
-                        credential_type: wanted.map(|one| one.name),
-                    };
+                    let this = as_replaced(planned);
                     tell_replacement(this.succeeds(&prior_private), &mut told);
                     private = planned.id.is_value().then(|| this.of_create());
                 }
@@ -287,18 +281,15 @@ impl Resource for Credential {
                         if work == Work::Nothing && active && cannot_copy(prior, planned) {
                             told.push(error(&no_copy()));
                         }
-                        plan_update(prior, planned, work);
+                        plan_update(prior, planned, work, &schedules);
                         tell(prior, planned, work, reason, &mut told);
                         if let (Work::Rotate { at_once: false }, Some(profile)) = (work, profile) {
-                            tell_end(prior, planned, profile, &mut told);
+                            tell_end(prior, planned, &schedules, profile, &mut told);
                         }
-                        tell_direction(prior, planned, &mut told);
+                        tell_direction(prior, planned, &schedules, &mut told);
                     }
                     // The second half of a replacement finds it, and says what happens.
-                    private = spec_of(prior, None).map(|spec| {
-                        let id = spec.id.to_string();
-                        replaced(&id, &spec).of_prior()
-                    });
+                    private = Some(as_replaced(prior).of_prior());
                 }
             }
         }
@@ -349,13 +340,14 @@ impl Resource for Credential {
         let spec = spec_of(&model, Some(&prior)).ok_or_else(not_whole)?;
         let spec = found(&context, spec).await.map_err(not_done)?.ok_or_else(not_there)?;
         let (work, reason) = work_of(&prior, &model);
+        let schedules = Schedules::of(Some(&prior), &model);
         let at = u64::try_from(prior.generation.value().copied().unwrap_or(0)).unwrap_or(0);
         let goal = match work {
             Work::Nothing => None,
             Work::Rotate { at_once } => {
                 window_is_open(&prior, &spec, reason, at_once, context.now())?;
                 // Where the current one is gone, the plan says that nothing earlier is kept.
-                let none_kept = at_once || none_overlap(&model) || prior.status == "missing";
+                let none_kept = at_once || schedules.none_overlap() || prior.status == "missing";
                 Some(Goal::Rotate { to: at + 1, at_once: none_kept })
             }
             Work::Retire => Some(Goal::Retire { at }),
@@ -407,7 +399,7 @@ impl Resource for Credential {
             adjust(&context, &spec).await.map_err(not_done)?;
         }
         if matches!(work, Work::Nothing | Work::Copy)
-            && let Some(ends) = moved_ends(&prior, &model)
+            && let Some(ends) = moved_ends(&prior, &schedules)
         {
             set_ends(&context, &spec, &ends).await.map_err(not_done)?;
         }
@@ -459,8 +451,7 @@ impl Resource for Credential {
                     ),
             )
         })?;
-        let id = spec.id.to_string();
-        if replaced(&id, &spec).is_succeeded(&request.planned_private) {
+        if as_replaced(&model).is_succeeded(&request.planned_private) {
             park_for_replacement(&context, &spec).await.map_err(not_done)?;
             let mut told = Diagnostics::new();
             told.warning(

@@ -204,6 +204,27 @@ pub(crate) struct Revocation {
     pub residual_until: Attr<String>,
 }
 
+/// The schedules of a change.
+#[derive(Debug, Default)]
+pub(super) struct Schedules {
+    pub(super) before: Option<Schedule>,
+    pub(super) after: Option<Schedule>,
+}
+
+impl Schedules {
+    pub(super) fn of(prior: Option<&CredentialModel>, planned: &CredentialModel) -> Schedules {
+        Schedules {
+            before: prior.and_then(|prior| schedule_of(&prior.schedule)),
+            after: schedule_of(&planned.schedule),
+        }
+    }
+
+    /// Whether nothing earlier is kept when it rotates.
+    pub(super) fn none_overlap(&self) -> bool {
+        self.after.as_ref().is_some_and(|one| one.overlap == domain::Span::ZERO)
+    }
+}
+
 pub(super) fn schedule_of(reference: &Attr<ScheduleReference>) -> Option<Schedule> {
     schedule(&parts(reference.value()?))
 }

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use tfplugin::{Attr, Path};
 
 use super::{
-    model::{CredentialModel, Previous, schedule_of},
-    work::{Work, none_overlap},
+    model::{CredentialModel, Previous, Schedules},
+    work::Work,
 };
 use crate::values::{instant, moment};
 
@@ -28,7 +28,12 @@ pub(super) fn plan_create(planned: &mut CredentialModel) {
 }
 
 /// Planned values (resource model §8.3): `generation` is known, so consumers can be restarted by it.
-pub(super) fn plan_update(prior: &CredentialModel, planned: &mut CredentialModel, work: Work) {
+pub(super) fn plan_update(
+    prior: &CredentialModel,
+    planned: &mut CredentialModel,
+    work: Work,
+    schedules: &Schedules,
+) {
     // The engine's own unknowns (volatile versions) are decided here, one by one.
     let before = prior.deliver_to.value().cloned().unwrap_or_default();
     let written = matches!(work, Work::Rotate { .. } | Work::Resume);
@@ -53,7 +58,7 @@ pub(super) fn plan_update(prior: &CredentialModel, planned: &mut CredentialModel
         }
     }
     match work {
-        Work::Nothing => planned.previous = with_ends(prior, planned),
+        Work::Nothing => planned.previous = with_ends(prior, schedules),
         Work::Open => {
             // A word that calls for nothing is kept where nothing turns out to be asked for.
             if !matches!(prior.status.text(), "current" | "retire_due" | "stale_copy") {
@@ -84,7 +89,7 @@ pub(super) fn plan_update(prior: &CredentialModel, planned: &mut CredentialModel
             }
         }
         Work::Copy => {
-            planned.previous = with_ends(prior, planned);
+            planned.previous = with_ends(prior, schedules);
             planned.status = "current".into();
             planned.secret_held = Attr::Value(true);
             planned.fingerprint = Attr::unknown();
@@ -108,7 +113,7 @@ pub(super) fn plan_update(prior: &CredentialModel, planned: &mut CredentialModel
             planned.issued_at = Attr::unknown();
             planned.expires_at = Attr::unknown();
             planned.generation = Attr::Value(generation + 1);
-            let nothing_kept = at_once || none_overlap(planned) || prior.status == "missing";
+            let nothing_kept = at_once || schedules.none_overlap() || prior.status == "missing";
             let schedule = &planned.schedule;
             let overlap_unknown = schedule.is_unknown()
                 || schedule.value().is_some_and(|one| one.overlap.is_unknown());
@@ -194,9 +199,9 @@ pub(super) fn hidden(
 /// plan and at apply.
 pub(super) fn moved_ends(
     prior: &CredentialModel,
-    planned: &CredentialModel,
+    schedules: &Schedules,
 ) -> Option<BTreeMap<String, Timestamp>> {
-    let (before, after) = (schedule_of(&prior.schedule)?, schedule_of(&planned.schedule)?);
+    let (before, after) = (schedules.before.as_ref()?, schedules.after.as_ref()?);
     if before.overlap == after.overlap {
         return None;
     }
@@ -208,9 +213,9 @@ pub(super) fn moved_ends(
 }
 
 /// Earlier credentials as state has them, with the ends that another overlap gives them.
-pub(super) fn with_ends(prior: &CredentialModel, planned: &CredentialModel) -> Attr<Vec<Previous>> {
+fn with_ends(prior: &CredentialModel, schedules: &Schedules) -> Attr<Vec<Previous>> {
     let mut previous = prior.previous.clone();
-    let ends = moved_ends(prior, planned).unwrap_or_default();
+    let ends = moved_ends(prior, schedules).unwrap_or_default();
     for one in previous.value_mut().into_iter().flatten() {
         if let Some(end) = one.key_id.as_deref().and_then(|key_id| ends.get(key_id)) {
             one.retire_after = Attr::Value(moment(*end));

@@ -98,8 +98,14 @@ pub(super) async fn found(context: &Context, spec: SlotSpec) -> Result<Option<Sl
 }
 
 /// A slot as the halves of a replacement must agree on it.
-pub(super) fn replaced<'a>(id: &'a str, spec: &'a SlotSpec) -> Slot<'a> {
-    Slot { id, vendor_id: Some(&spec.vendor_id), credential_type: Some(spec.credential_type.name) }
+pub(super) fn as_replaced(model: &CredentialModel) -> Slot<'_> {
+    let reference = model.integration.value();
+    let kind = reference.and_then(|one| kind_of(&one.id));
+    Slot {
+        id: model.id.text(),
+        vendor_id: reference.and_then(|one| one.vendor_id.as_deref()),
+        credential_type: kind.and_then(|kind| type_of(model, kind)).map(|one| one.name),
+    }
 }
 
 /// Places that state still has and the plan has not.

@@ -7,9 +7,9 @@ use policy::schedule::Lifetime;
 use tfplugin::{Attr, Diagnostic, Diagnostics, Path};
 
 use super::{
-    model::{CredentialModel, Delivery, schedule_of},
+    model::{CredentialModel, Delivery, Schedules},
     slot::{kind_of, type_of},
-    work::{Work, asked, ends_first, is_taken_in, new_places, none_overlap},
+    work::{Work, asked, ends_first, is_taken_in, new_places},
 };
 use crate::{diagnostics::error, resources::platform_objects::kinds, values::moment};
 
@@ -156,12 +156,12 @@ pub(super) fn tell_replacement(succeeds: Option<bool>, told: &mut Diagnostics) {
 pub(super) fn tell_end(
     prior: &CredentialModel,
     planned: &CredentialModel,
+    schedules: &Schedules,
     profile: &'static Profile,
     told: &mut Diagnostics,
 ) {
     let keeps = planned.previous.value().is_some_and(|all| !all.is_empty());
-    let Some(overlap) = schedule_of(&planned.schedule).map(|one| one.overlap).filter(|_| keeps)
-    else {
+    let Some(overlap) = schedules.after.as_ref().map(|one| one.overlap).filter(|_| keeps) else {
         return;
     };
     let alone = match prior.expires_at.as_deref() {
@@ -186,6 +186,7 @@ pub(super) fn tell_end(
 pub(super) fn tell_direction(
     prior: &CredentialModel,
     planned: &CredentialModel,
+    schedules: &Schedules,
     told: &mut Diagnostics,
 ) {
     let mut why = Vec::new();
@@ -202,8 +203,8 @@ pub(super) fn tell_direction(
             }
         }
     }
-    if let Some(before) = schedule_of(&prior.schedule) {
-        match schedule_of(&planned.schedule) {
+    if let Some(before) = &schedules.before {
+        match &schedules.after {
             None if planned.schedule.is_null() => why.push("- schedule".to_owned()),
             None => {}
             Some(after) => {
@@ -311,7 +312,7 @@ pub(super) fn of_its_kind(config: &CredentialModel, id: &Attr<String>) -> Diagno
 pub(super) fn cannot_rotate(
     wanted: &CredentialType,
     config: &CredentialModel,
-    planned: &CredentialModel,
+    schedules: &Schedules,
 ) -> Diagnostics {
     let mut found = Diagnostics::new();
     let overlaps = |one: &connector::Profile| matches!(one.effect, connector::Effect::Adds { max_live } if max_live.is_none_or(|most| most > 1));
@@ -328,7 +329,7 @@ pub(super) fn cannot_rotate(
                 wanted.name
             ),
         );
-    } else if !none_overlap(planned) {
+    } else if !schedules.none_overlap() {
         found.error_at(
             Path::attribute("schedule").then("overlap"),
             "This credential cannot overlap",

@@ -4,7 +4,7 @@ use policy::status::{Consequence, consequence_for};
 use tfplugin::Attr;
 
 use super::{
-    model::{CredentialModel, schedule_of},
+    model::CredentialModel,
     slot::{end_of_day, kind_of, settings_as, type_of},
 };
 use crate::{resources::references::CredentialedIntegration, values::instant};
@@ -196,8 +196,4 @@ pub(super) fn work_of(prior: &CredentialModel, planned: &CredentialModel) -> (Wo
 pub(super) fn ends_first(work: Work, reason: &str, model: &CredentialModel) -> bool {
     let at_once = work == Work::Rotate { at_once: true };
     at_once && reason == "exposed" && model.on_incident == "revoke_first"
-}
-
-pub(super) fn none_overlap(model: &CredentialModel) -> bool {
-    schedule_of(&model.schedule).is_some_and(|one| one.overlap == domain::Span::ZERO)
 }
