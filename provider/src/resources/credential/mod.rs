@@ -396,7 +396,12 @@ impl Resource for Credential {
             None => take_over(&context, &spec).await.map_err(not_done)?,
         }
         if !matches!(work, Work::Rotate { .. } | Work::End) && adjusts(&prior, &model) {
-            adjust(&context, &spec).await.map_err(not_done)?;
+            // What was done before it is done; only this is tried again.
+            adjust(&context, &spec).await.map_err(|problem| {
+                let mut partly = model.clone();
+                partly.credential_type = prior.credential_type.clone();
+                Failure::keeping(partly, not_done(problem))
+            })?;
         }
         if matches!(work, Work::Nothing | Work::Copy)
             && let Some(ends) = moved_ends(&prior, &schedules)
