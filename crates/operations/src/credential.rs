@@ -629,6 +629,27 @@ pub async fn goal_of_resume(
     Ok(Goal::Rotate { to, at_once: false })
 }
 
+/// What custody says of a slot at rest, without a word from its platform: the current key, its
+/// generation, and the earlier ones.
+///
+/// # Errors
+///
+/// Custody cannot be read.
+pub async fn at_rest(
+    context: &Context,
+    spec: &SlotSpec,
+) -> Result<Option<(String, u64, Vec<PreviousKey>)>, Problem> {
+    let claim = ClaimStore::of(context, spec).await?.read().await?.map(|document| document.claim);
+    Ok(claim.filter(|claim| !claim.phase.is_open()).and_then(|claim| {
+        let previous = claim.previous.into_iter().map(|one| PreviousKey {
+            key_id: one.key_id,
+            generation: one.generation,
+            retire_after: one.retire_not_before,
+        });
+        Some((claim.current?, claim.generation, previous.collect()))
+    }))
+}
+
 fn is_ending(claim: &policy::rotation::Claim) -> bool {
     use policy::rotation::Phase;
     matches!(claim.phase, Phase::Retiring | Phase::Proving)

@@ -28,8 +28,8 @@ mod withdraw;
 pub use claim::{ClaimDocument, ClaimStore};
 pub use context::{Connections, Context, Custody, Notices, Run};
 pub use credential::{
-    Outcome, Revoked, adjust, carry_out, create_slot, declare_slot, goal_of_create, goal_of_resume,
-    park_for_replacement, revoke_first, take_over,
+    Outcome, Revoked, adjust, at_rest, carry_out, create_slot, declare_slot, goal_of_create,
+    goal_of_resume, park_for_replacement, revoke_first, take_over,
 };
 pub use drift::{
     Judged, Wish, WishedOwner, WishedScopes, WishedSlot, WishedThirdParty, Wishes,

@@ -112,7 +112,10 @@ async fn a_rotation_that_stopped_anywhere_is_finished_and_not_begun_again() {
     }
     // Looking at what was done is a part of it.
     let limited = Fault::Refused(connector::Refusal::RateLimited);
-    assert!(asked_and_stopped(|world| world.fake.fail(Verb::Read, [limited])).await);
+    for times in [1, 9] {
+        let limited = (0..times).map(|_| limited);
+        assert!(asked_and_stopped(|world| world.fake.fail(Verb::Read, limited.clone())).await);
+    }
 }
 
 #[tokio::test(start_paused = true)]

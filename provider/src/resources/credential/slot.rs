@@ -1,10 +1,12 @@
 //! A slot in the words of deeds, and what a deed came to in the words of state.
 
+use std::collections::BTreeMap;
+
 use connector::{CredentialType, Kind};
 use domain::{CredentialId, IntegrationId, Settings};
 use jiff::Timestamp;
 use operations::{
-    Context, Outcome, Problem, SeenSlot, SlotSpec, observe_integration, observe_slot,
+    Context, Outcome, Problem, SeenSlot, SlotSpec, at_rest, observe_integration, observe_slot,
 };
 use policy::{rotation::Goal, settings::with_defaults};
 use tfplugin::{Attr, Diagnostics};
@@ -164,11 +166,28 @@ pub(super) async fn what_stands(
     mut model: CredentialModel,
 ) -> Option<CredentialModel> {
     let Goal::Rotate { to, at_once } = goal else { return None };
-    let seen = observe_slot(context, spec).await.ok()??;
-    if seen.generation < to || at_once && !seen.previous.is_empty() {
-        return None;
+    let reached = |generation: u64, previous: &[operations::PreviousKey]| {
+        generation >= to && (!at_once || previous.is_empty())
+    };
+    match observe_slot(context, spec).await {
+        Ok(Some(seen)) if reached(seen.generation, &seen.previous) => take_seen(&mut model, &seen),
+        Ok(_) => return None,
+        // The platform cannot be asked now, and custody knows; the next look fills in the rest.
+        Err(_) => {
+            let (key_id, generation, previous) = at_rest(context, spec).await.ok()??;
+            if !reached(generation, &previous) {
+                return None;
+            }
+            model.key_id = Attr::Value(key_id);
+            model.generation = Attr::Value(i64::try_from(generation).unwrap_or(0));
+            model.previous = Attr::Value(previous_of(&previous));
+            (model.fingerprint, model.issued_at, model.expires_at) =
+                (Attr::Null, Attr::Null, Attr::Null);
+            for one in model.deliver_to.value_mut().into_iter().flat_map(BTreeMap::values_mut) {
+                (one.version, one.status) = (Attr::Null, "unchecked".into());
+            }
+        }
     }
-    take_seen(&mut model, &seen);
     if model.last_revocation.is_unknown() {
         model.last_revocation = prior.last_revocation.clone();
     }
