@@ -462,7 +462,7 @@ pub async fn take_over(context: &Context, spec: &SlotSpec) -> Result<(), Problem
     }
     // Only here is anything begun: what is in the books needs no ledger.
     context.ready(Work::Begins).await?;
-    let claim = at_rest(context, spec, key_id, *generation).await?;
+    let claim = first_claim(context, spec, key_id, *generation).await?;
     match store.write(&claim, None, None).await {
         Ok(_) => {
             let what = spec.id.to_string();
@@ -478,7 +478,7 @@ pub async fn take_over(context: &Context, spec: &SlotSpec) -> Result<(), Problem
 
 /// The claim of a key that is in no book: one that no rotation of ours made, or whose claim was lost.
 /// What the anchor and the marks say of earlier keys goes into it; else nobody would end them.
-async fn at_rest(
+async fn first_claim(
     context: &Context,
     spec: &SlotSpec,
     key_id: &str,
@@ -667,7 +667,7 @@ pub async fn park_for_replacement(context: &Context, spec: &SlotSpec) -> Result<
     let (claim, pending, version) = match (store.read().await?, &spec.known) {
         (Some(document), _) => (document.claim, document.pending, Some(document.version)),
         (None, Some((key_id, generation, ..))) => {
-            (at_rest(context, spec, key_id, *generation).await?, None, None)
+            (first_claim(context, spec, key_id, *generation).await?, None, None)
         }
         (None, None) => return Ok(()),
     };
