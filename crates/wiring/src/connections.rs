@@ -106,7 +106,7 @@ impl Configured {
         })
     }
 
-    async fn connect(&self, name: &str) -> Result<Connection, Problem> {
+    async fn connect(&self, name: &str, read_only: bool) -> Result<Connection, Problem> {
         let config = self.find(name)?;
         if let Some(part) = &config.unknown {
             return Err(Problem::new("E-NOT-YET-KNOWN", "A connection is not known yet")
@@ -132,7 +132,7 @@ impl Configured {
             address,
             ca_file: config.settings.text("ca_file").map(|path| self.folder.join(path)),
             budget: config.budget.unwrap_or_else(|| config.platform.usual_budget()),
-            read_only: self.config.read_only,
+            read_only,
             clock: self.clock.clone(),
         })
         .map_err(unusable)?;
@@ -160,7 +160,9 @@ impl Configured {
             .map_err(|error| unusable(error.to_string()))
     }
 
-    /// Custody's folder for documents about single objects, where a platform needs one.
+    /// Custody's folder for documents about single objects, where a platform needs one. It takes
+    /// writes of a read-only run too: a token that comes with a look is the only one from then on, and
+    /// a run that could not keep it would lose the object.
     async fn keyring(
         &self,
         name: &str,
@@ -171,7 +173,10 @@ impl Configured {
         else {
             return Ok(None);
         };
-        let sink = self.get(&custody.connection).await?.sink;
+        let sink = match self.config.read_only {
+            true => Box::pin(self.connect(&custody.connection, false)).await?.sink,
+            false => self.get(&custody.connection).await?.sink,
+        };
         Ok(sink.map(|sink| (sink, format!("{}/{}-keyring", custody.path, realm.id))))
     }
 }
@@ -196,7 +201,7 @@ impl Connections for Configured {
         if let Some(open) = self.open.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
             return Ok(open.clone());
         }
-        let made = self.connect(name).await?;
+        let made = self.connect(name, self.config.read_only).await?;
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         // Two that connect at once share the first: one budget and one listing a connection.
         Ok(open.entry(name.to_owned()).or_insert(made).clone())
@@ -247,7 +252,74 @@ fn distance(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, Write};
+
+    use connector::SystemClock;
+    use secrets::{Document, Expect};
+
     use super::*;
+    use crate::Loaded;
+
+    #[tokio::test]
+    async fn a_read_only_run_may_keep_a_token_that_came_with_a_look_and_changes_nothing_else() {
+        let (address, sent) = server();
+        let text = r#"
+            realm     = { id = "k3x9q2", key = { env = "KEY" } }
+            custody   = { connection = "bao", path = "secret/nhi" }
+            ledger    = { none = true }
+            read_only = true
+            connections = {
+              bao   = { openbao = { address = "http://127.0.0.1:9", credential = { env = "TOKEN" } } }
+              login = { oauth = { address = "http://127.0.0.1:9", credential = { env = "TOKEN" } } }
+            }
+        "#;
+        let text = text.replace("http://127.0.0.1:9", &address);
+        let environment = Environment::of(&[("TOKEN", "t"), ("KEY", &"k".repeat(40))]);
+        let loaded =
+            Loaded::from_text(&text, std::path::Path::new("."), None, environment.clone()).unwrap();
+        let configured = Configured::new(
+            loaded.config.clone(),
+            loaded.folder.clone(),
+            environment,
+            Arc::new(SystemClock),
+            "nhi.hcl".into(),
+        );
+        // Whether the write is answered is none of this test's business: it is sent, or it is not.
+        let write = async |sink: Arc<dyn secrets::Sink>| {
+            let document = Document::default().with("x", Secret::new("y"));
+            let _ = sink.write("secret/nhi/x", &document, Expect::Nothing).await;
+            let sent = std::mem::take(&mut *sent.lock().unwrap());
+            sent.into_iter().filter(|line| !line.starts_with("GET ")).collect::<Vec<_>>()
+        };
+        let (keyring, _) = configured.keyring("login").await.unwrap().unwrap();
+        let written = write(keyring).await;
+        assert!(written.iter().any(|line| line.contains("/secret/data/nhi/x ")), "{written:?}");
+        let written = write(configured.get("bao").await.unwrap().sink.unwrap()).await;
+        assert!(written.is_empty(), "{written:?}");
+    }
+
+    /// A server that knows one KV mount and nothing else, and what it was sent.
+    fn server() -> (String, Arc<Mutex<Vec<String>>>) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let sent: Arc<Mutex<Vec<String>>> = Arc::default();
+        let all = sent.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut line = String::new();
+                std::io::BufReader::new(&stream).read_line(&mut line).unwrap();
+                all.lock().unwrap().push(line);
+                let body = r#"{"data":{"path":"secret/","type":"kv","options":{"version":"2"}}}"#;
+                let length = body.len();
+                let _ = write!(
+                    stream,
+                    "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+                );
+            }
+        });
+        (address, sent)
+    }
 
     #[test]
     fn a_slip_is_close_to_what_was_meant() {

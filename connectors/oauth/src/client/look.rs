@@ -53,8 +53,9 @@ impl Clients {
         let mut request = Request::get(entry.uri.clone(), "{registration_client_uri}")
             .header("Authorization", bearer(&entry.token));
         if turned {
-            // It changes something: sent once, and by nobody who may change nothing.
-            request.effect = Effect::Change;
+            // It changes nothing but how we get in: sent once, and by a read-only run too, which has to
+            // be able to find out that the server does so no more.
+            request.effect = Effect::SignIn;
         }
         let what = request.what();
         let answer = self.send(request).await?;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use connector::{
     Change, Children, Connector, IssueRequest, Issued, NewIntegration, ObjectRef, Outcome,
     Platform, Probe, Setup, SystemClock, Want,
+    transport::{ReadOnly, Transport},
 };
 use domain::{GrantedScope, OwnerRef, Record, Scope, Secret, Settings, settings::Setting};
 use jiff::{SignedDuration, Timestamp};
@@ -41,12 +42,16 @@ impl World {
 
     /// As another process would have it.
     fn connect(&self) -> Arc<dyn Connector> {
+        self.connect_through(shared(self.server.clone()))
+    }
+
+    fn connect_through(&self, transport: Arc<dyn Transport>) -> Arc<dyn Connector> {
         let setup = Setup {
             name: "login".into(),
             settings: Settings::default().with("address", Setting::Text(self.address.clone())),
             credential: None,
             credential_id: None,
-            transport: shared(self.server.clone()),
+            transport,
             clock: Arc::new(SystemClock),
             keyring: Some((self.keyring.clone(), "nhi/keyring".into())),
         };
@@ -338,6 +343,21 @@ async fn a_token_that_comes_with_a_look_is_kept_and_such_a_server_is_not_used() 
     let error = world.connect().create(&another).await.unwrap_err();
     assert!(error.to_string().contains("not supported"), "{error}");
     assert_eq!(world.server.clients().len(), 1, "what was registered for it is gone again");
+}
+
+#[tokio::test]
+async fn a_read_only_run_finds_out_that_a_server_turns_its_tokens_no_more() {
+    let world = World::new();
+    let object = world.client().await;
+    world.server.be(Odd { token_turns_with_look: true, ..Odd::default() });
+    let doctor = || world.connect_through(Arc::new(ReadOnly::new(world.server.clone())));
+    assert!(doctor().read(&object, Want::PLAN).await.is_err());
+    let notes = doctor().notes().await;
+    assert!(notes.iter().any(|note| note.contains("only looked at")), "{notes:#?}");
+    assert!(!notes.iter().any(|note| note.contains("read-only")), "{notes:#?}");
+    world.server.be(Odd::default());
+    doctor().notes().await;
+    assert!(doctor().read(&object, Want::PLAN).await.unwrap().is_some(), "the way back");
 }
 
 #[tokio::test]
