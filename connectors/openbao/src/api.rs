@@ -369,6 +369,8 @@ pub(crate) struct SecretIdIssued {
 pub(crate) struct Entity {
     pub(crate) id: String,
     #[serde(default)]
+    pub(crate) name: String,
+    #[serde(default)]
     pub(crate) disabled: bool,
     #[serde(default, deserialize_with = "list")]
     pub(crate) policies: Vec<String>,

@@ -179,6 +179,28 @@ impl Found {
         scopes
     }
 
+    /// An error if others sign in as the entity of this role too: what is done to it reaches them. One
+    /// that bears our name is ours, whatever somebody added to it.
+    fn check_entity_is_its_own(&self) -> Result<()> {
+        let Some(entity) = &self.entity else { return Ok(()) };
+        let aliases = || entity.aliases.iter().flatten();
+        if entity.name == self.place.ours() || aliases().all(|alias| alias.name == self.role_id) {
+            return Ok(());
+        }
+        let own = aliases().find(|alias| alias.name == self.role_id);
+        let alias = own.map_or("<alias id>", |alias| &alias.id);
+        Err(invalid(
+            "modify",
+            format!(
+                "others sign in as the identity entity {:?} of this role too (it bears {} aliases), and a \
+                 change of it would reach them: give the role an entity of its own with `bao delete \
+                 identity/entity-alias/id/{alias}`, and try again",
+                entity.name,
+                aliases().count()
+            ),
+        ))
+    }
+
     fn settings(&self) -> Settings {
         let role = &self.role;
         let mut settings = Settings::default()
@@ -966,6 +988,7 @@ impl AppRole {
         if direct == held {
             return Ok(false);
         }
+        found.check_entity_is_its_own()?;
         let entity = match &found.entity {
             Some(entity) => entity.id.clone(),
             None => self.ensure_entity(&found.place, &found.role_id).await?.id,
@@ -981,10 +1004,11 @@ impl AppRole {
             Some(entity) => entity.clone(),
             None => self.ensure_entity(&found.place, &found.role_id).await?,
         };
-        match entity.disabled == enabled {
-            true => self.set_disabled(&entity, !enabled).await,
-            false => Ok(()),
+        if entity.disabled != enabled {
+            return Ok(());
         }
+        found.check_entity_is_its_own()?;
+        self.set_disabled(&entity, !enabled).await
     }
 
     async fn set_disabled(&self, entity: &Entity, disabled: bool) -> Result<()> {
@@ -1448,8 +1472,9 @@ impl Connector for AppRole {
             None => self.place(object).await?,
         };
         if let Some(found) = &found {
-            // Off first: from here on neither the role nor its tokens do anything.
-            if found.entity.is_some() {
+            // Off first: from here on neither the role nor its tokens do anything. An entity that others
+            // share stays on; what is of this role alone is ended below.
+            if found.entity.is_some() && found.check_entity_is_its_own().is_ok() {
                 self.switch(found, false).await?;
             }
             for accessor in self.accessors(&place, false).await? {

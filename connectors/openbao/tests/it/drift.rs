@@ -171,6 +171,38 @@ async fn a_role_that_was_recreated_is_another_one() {
 }
 
 #[tokio::test]
+async fn somebody_else_s_entity_is_neither_switched_nor_changed_with_ours() {
+    let world = World::new().await;
+    let named = json!({"name": "people", "policies": ["extra"]});
+    let entity = world.by_hand("POST", "identity/entity", named).await;
+    world.by_hand("POST", "sys/auth/others", json!({"type": "approle"})).await;
+    let (_, mounts) = world.call("GET", "sys/auth", None).await;
+    let (id, made) = world.integration("guest").await;
+    let (_, own) = world.call("GET", "identity/entity/name/nhi/guest", None).await;
+    let own = own["data"]["id"].as_str().unwrap().to_owned();
+    assert_eq!(world.call("DELETE", &format!("identity/entity/id/{own}"), None).await.0, 204);
+    for (alias, mount) in [(made.vendor_id.as_str(), "approle/"), ("somebody", "others/")] {
+        let alias = json!({
+            "name": alias,
+            "canonical_id": entity["data"]["id"],
+            "mount_accessor": mounts["data"][mount]["accessor"],
+        });
+        world.by_hand("POST", "identity/entity-alias", alias).await;
+    }
+    let off = Change { enabled: Some(false), ..Change::default() };
+    let error = world.connector().modify(&id, &off).await.unwrap_err().to_string();
+    assert!(error.contains("\"people\"") && error.contains("identity/entity-alias/id/"), "{error}");
+    assert!(world.scope(&id, &["secret/data/a:read"]).await.is_err(), "its policy is not ours");
+    world.connector().delete(&id).await.unwrap();
+    let (_, stands) = world.call("GET", "identity/entity/name/people", None).await;
+    assert_eq!(stands["data"]["disabled"], json!(false));
+    assert_eq!(stands["data"]["policies"], json!(["extra"]));
+    // The remedy does: the next one gets an entity of its own.
+    let (id, _) = world.integration("guest").await;
+    assert!(!world.connector().modify(&id, &off).await.unwrap().enabled);
+}
+
+#[tokio::test]
 async fn a_scope_with_an_end_is_ended_by_the_server() {
     let world = World::new().await;
     let (id, _) = world.integration("dated").await;
