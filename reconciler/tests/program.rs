@@ -39,6 +39,28 @@ fn the_newest_none_of_the_entries_are_not_all_of_them() {
     assert!(done.status.code() == Some(1) && said.contains("--last"), "{said}");
 }
 
+/// What a command says with a configuration, with its exit code.
+fn with(config: &str, words: &[&str]) -> (Option<i32>, String) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("nhi.hcl"), config).unwrap();
+    let done = nhi(words).current_dir(folder.path()).output().unwrap();
+    let said = [done.stdout, done.stderr].concat();
+    (done.status.code(), String::from_utf8(said).unwrap())
+}
+
+#[test]
+fn a_ledger_that_is_not_there_is_neither_sound_nor_an_empty_history() {
+    for command in [&["verify"][..], &["salvage"], &["show"], &["show", "--format", "json"]] {
+        let words = [&["ledger"], command].concat();
+        for (config, why) in
+            [("ledger = { none = true }", "E-LEDGER-NONE"), ("", "E-LEDGER-MISSING")]
+        {
+            let (code, said) = with(config, &words);
+            assert!(code == Some(1) && said.contains(why), "{words:?} {code:?}: {said}");
+        }
+    }
+}
+
 #[test]
 fn help_and_the_version_are_no_failure() {
     for words in [&["--help"][..], &["drift", "--help"], &["--version"], &["help", "scan"]] {

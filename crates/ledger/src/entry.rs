@@ -18,6 +18,46 @@ pub const BROKEN: &str = "ledger.broken";
 /// The kind of an entry that says what a salvage could not save.
 pub const SALVAGED: &str = "ledger.salvaged";
 
+/// Every kind of entry that this version writes. Whoever writes another adds it: deeds check it in
+/// debug builds, and whoever asks for one that is not here is told so.
+pub const KINDS: [&str; 35] = [
+    "attempt.ended",
+    "attempt.started",
+    "claim.taken_over",
+    "credential.adjusted",
+    "credential.revoked",
+    "credential.swept",
+    "declared",
+    "integration.ended",
+    BROKEN,
+    "ledger.created",
+    SALVAGED,
+    "probe.round",
+    "rotation.begun_again",
+    "rotation.claimed",
+    "rotation.closed",
+    "rotation.copied",
+    "rotation.gave_up",
+    "rotation.held",
+    "rotation.interruption_accepted",
+    "rotation.overlap_moved",
+    "rotation.overlapping",
+    "rotation.parked_for_replacement",
+    "rotation.previous_destroyed",
+    "rotation.promoted",
+    "rotation.proven",
+    "rotation.retired",
+    "rotation.retiring",
+    "rotation.stored",
+    "rotation.swept",
+    "rotation.taken_over",
+    "rotation.verified",
+    "rotation.withdrawn",
+    "scopes.removed",
+    "scopes.set",
+    "slot.declared",
+];
+
 /// The version of the body's shape that this program writes.
 pub const VERSION: u64 = 1;
 

@@ -20,7 +20,7 @@ pub mod story;
 pub mod tree;
 
 pub use chain::Hash;
-pub use entry::{Actor, Clock, Entry, NewEntry, Trigger};
+pub use entry::{Actor, Clock, Entry, KINDS, NewEntry, Trigger};
 pub use error::{Error, Result};
 pub use inventory::{
     Change, Credential, Document, Integration, Inventory, Obligation, Observed, Person, Scan,

@@ -40,17 +40,24 @@ impl Story {
         self.entries.first()
     }
 
-    /// The last entry: how it stands.
-    pub fn stands(&self) -> Option<&Entry> {
-        self.entries.last()
+    /// Whether a rotation has come to its end: closed or given up. Other entries may follow. What
+    /// stands alone has.
+    pub fn is_finished(&self) -> bool {
+        let ends = |entry: &Entry| matches!(&*entry.kind, "rotation.closed" | "rotation.gave_up");
+        self.rotation.is_none() || self.entries.iter().any(ends)
     }
 
-    /// Whether a rotation has come to its end: closed or given up. What stands alone has.
-    pub fn is_finished(&self) -> bool {
-        self.rotation.is_none()
-            || self
-                .stands()
-                .is_some_and(|last| matches!(&*last.kind, "rotation.closed" | "rotation.gave_up"))
+    /// Whether two keys are good at once and nothing is in between: the time that a rotation takes by
+    /// design.
+    pub fn overlaps(&self) -> bool {
+        let tells = self.entries.iter().rev().find_map(|entry| match &*entry.kind {
+            "rotation.overlapping" | "rotation.overlap_moved" => Some(true),
+            "rotation.claimed" | "rotation.begun_again" | "rotation.held" | "rotation.retiring" => {
+                Some(false)
+            }
+            _ => None,
+        });
+        !self.is_finished() && tells == Some(true)
     }
 }
 
@@ -74,15 +81,30 @@ mod tests {
             step("r1", "rotation.claimed"),
             NewEntry::new(2, "declared", "a/b/d"),
             step("r2", "rotation.claimed"),
+            step("r2", "rotation.overlapping"),
             step("r1", "rotation.closed"),
+            // The end of it may be told late.
+            step("r1", "attempt.ended"),
+            step("r2", "rotation.copied"),
+            step("r3", "rotation.overlapping"),
+            step("r3", "rotation.retiring"),
         ];
         ledger.append(entries, Durability::Durable).await.expect("kept");
         let entries = all_entries(&ledger, Filter::all()).await.expect("read");
         let stories = Story::tell(entries);
-        let told: Vec<(Option<&str>, usize, bool)> = stories
+        let told: Vec<(Option<&str>, usize, bool, bool)> = stories
             .iter()
-            .map(|story| (story.rotation.as_deref(), story.entries.len(), story.is_finished()))
+            .map(|story| {
+                let name = story.rotation.as_deref();
+                (name, story.entries.len(), story.is_finished(), story.overlaps())
+            })
             .collect();
-        assert_eq!(told, [(Some("r1"), 2, true), (None, 1, true), (Some("r2"), 1, false)]);
+        let expected = [
+            (Some("r1"), 3, true, false),
+            (None, 1, true, false),
+            (Some("r2"), 3, false, true),
+            (Some("r3"), 2, false, false),
+        ];
+        assert_eq!(told, expected);
     }
 }

@@ -8,6 +8,7 @@ use crate::{Context, Problem};
 impl Context {
     /// An entry about an object, by this run, now.
     pub(crate) fn entry(&self, kind: &str, subject: &str) -> NewEntry {
+        debug_assert!(ledger::KINDS.contains(&kind), "{kind} is missing in ledger::KINDS");
         let run = &self.run;
         NewEntry::new(self.now().as_millisecond(), kind, subject).by(
             Actor { program: run.program.clone(), run: run.id.clone(), principal: None },

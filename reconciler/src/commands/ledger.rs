@@ -4,13 +4,13 @@ use std::num::NonZeroUsize;
 
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
-use ledger::{Entry, Filter, Range, Story, Subject, Verification, port::PAGE_MAX};
+use ledger::{Entry, Filter, KINDS, Range, Story, Subject, Verification, port::PAGE_MAX};
 use operations::Problem;
 use serde_json::{Value, json};
 
 use crate::{
     exit::Exit,
-    output::{BOLD, DIM, GREEN, Output, RED, styled},
+    output::{BOLD, DIM, GREEN, Output, RED, YELLOW, styled},
 };
 
 /// Read the ledger: what happened, in order.
@@ -91,23 +91,50 @@ impl Ledger {
     pub(crate) async fn run(self, config: Option<&str>, output: &Output) -> Result<Exit, Problem> {
         let loaded = wiring::load(config)?;
         let ledger = loaded.ledger(true)?;
+        is_there(&loaded, &*ledger)?;
         match self {
             Ledger::Salvage(_) => salvage(&loaded, &*ledger, output).await,
             Ledger::Show(show) => show.run(&*ledger, output).await,
-            Ledger::Verify(verify) => {
-                if let Some(path) = loaded.missing_ledger() {
-                    return Err(Problem::new("E-LEDGER-MISSING", "There is no ledger to verify")
-                        .detail(format!("{} is not there.", path.display()))
-                        .next("bring it back from where it is kept; if nothing was ever done here, the first apply makes it"));
-                }
-                verify.run(&*ledger, output).await
-            }
+            Ledger::Verify(verify) => verify.run(&*ledger, output).await,
         }
     }
 }
 
+/// An error if there is nothing to look into: that is neither sound nor an empty history.
+fn is_there(loaded: &wiring::Loaded, ledger: &dyn ledger::Ledger) -> Result<(), Problem> {
+    if !ledger.keeps() {
+        return Err(Problem::new("E-LEDGER-NONE", "No ledger is kept here")
+            .detail("nhi.hcl says ledger = { none = true }, so nothing was ever written down.")
+            .next("take that line out of nhi.hcl: from the next apply on it is written down"));
+    }
+    match loaded.missing_ledger() {
+        None => Ok(()),
+        Some(path) => Err(Problem::new("E-LEDGER-MISSING", "There is no ledger")
+            .detail(format!("{} is not there.", path.display()))
+            .next("bring it back from where it is kept; if nothing was ever done here, the first apply makes it")),
+    }
+}
+
+/// An error for a kind that nobody writes: no entry of it is no history.
+async fn check_kinds(ledger: &dyn ledger::Ledger, kinds: &[String]) -> Result<(), Problem> {
+    for kind in kinds {
+        let asked = Filter { kinds: vec![kind.clone()], limit: 1, ..Filter::all() };
+        let group = format!("{kind}.");
+        let known = KINDS.iter().any(|one| one == kind || one.starts_with(&group));
+        // A later version may have written kinds of its own.
+        if known || ledger.entries(&asked).await.is_ok_and(|page| !page.entries.is_empty()) {
+            continue;
+        }
+        return Err(Problem::new("E-LEDGER-KIND", "There is no such kind of entry")
+            .detail(format!("{kind:?} is none of: {}.", KINDS.join(", ")))
+            .next("name one of these, or what stands before the dot for all of a group"));
+    }
+    Ok(())
+}
+
 impl Show {
     async fn run(self, ledger: &dyn ledger::Ledger, output: &Output) -> Result<Exit, Problem> {
+        check_kinds(ledger, &self.kind).await?;
         let last = self.last.map(NonZeroUsize::get);
         let filter = Filter {
             subject: self.subject.clone().map(Subject::Under),
@@ -118,11 +145,25 @@ impl Show {
             limit: last.unwrap_or(0),
             ..Filter::all()
         };
-        let Readable { mut entries, unreadable } = Readable::of(ledger, filter).await?;
-        if last.is_some() {
-            // Turned around, so that it reads forward.
-            entries.reverse();
+        let unreadable = if self.format == Format::Json && last.is_none() {
+            read(ledger, filter, |entry| output.line(&line_of(&entry))).await?
+        } else {
+            let mut entries = Vec::new();
+            let unreadable = read(ledger, filter, |entry| entries.push(entry)).await?;
+            if last.is_some() {
+                // Turned around, so that it reads forward.
+                entries.reverse();
+            }
+            self.print(entries, ledger, output);
+            unreadable
+        };
+        for error in &unreadable {
+            output.warning(&format!("{error}. {}", error.remedy()));
         }
+        Ok(if unreadable.is_empty() { Exit::Clean } else { Exit::Partial })
+    }
+
+    fn print(&self, entries: Vec<Entry>, ledger: &dyn ledger::Ledger, output: &Output) {
         match self.format {
             Format::Json => entries.iter().for_each(|entry| output.line(&line_of(entry))),
             Format::Text => {
@@ -130,53 +171,48 @@ impl Show {
                     output.hint(&format!("nothing of this is in {}", ledger.place()));
                 }
                 for story in Story::tell(entries) {
-                    tell(&story, output);
+                    // How it stands is told by entries that --kind may have left out.
+                    tell(&story, self.kind.is_empty(), output);
                 }
             }
         }
-        for error in &unreadable {
-            output.warning(&format!("{error}. {}", error.remedy()));
-        }
-        Ok(if unreadable.is_empty() { Exit::Clean } else { Exit::Partial })
     }
 }
 
-/// What a filter takes, as far as it can be read: one bad entry must not hide the others from
-/// whoever looks for what happened.
-#[derive(Default)]
-struct Readable {
-    entries: Vec<Entry>,
-    unreadable: Vec<ledger::Error>,
-}
-
-impl Readable {
-    /// The filter's limit, if it has one, is for all of it and not for a page.
-    async fn of(ledger: &dyn ledger::Ledger, filter: Filter) -> Result<Readable, ledger::Error> {
-        let most = if filter.limit == 0 { usize::MAX } else { filter.limit };
-        let mut readable = Readable::default();
-        let mut next = Some(filter);
-        while let Some(mut filter) = next.filter(|_| readable.entries.len() < most) {
-            filter.limit = most.saturating_sub(readable.entries.len()).min(PAGE_MAX);
-            next = match ledger.entries(&filter).await {
-                Ok(page) => {
-                    readable.entries.extend(page.entries);
-                    page.next
-                }
-                Err(ledger::Error::Broken { place, seq, what }) => {
-                    // Up to it, which is less than a page, and then on behind it.
-                    let before = match filter.newest_first {
-                        true => Filter { after: seq, ..filter.clone() },
-                        false => Filter { through: Some(seq.saturating_sub(1)), ..filter.clone() },
-                    };
-                    readable.entries.extend(ledger.entries(&before).await?.entries);
-                    readable.unreadable.push(ledger::Error::Broken { place, seq, what });
-                    Some(filter.next(seq))
-                }
-                Err(error) => return Err(error),
-            };
-        }
-        Ok(readable)
+/// Hands over what a filter takes, as far as it can be read, and returns what cannot: one bad entry
+/// must not hide the others from whoever looks for what happened. The filter's limit, if it has one,
+/// is for all of it and not for a page.
+async fn read(
+    ledger: &dyn ledger::Ledger,
+    filter: Filter,
+    mut take: impl FnMut(Entry),
+) -> Result<Vec<ledger::Error>, ledger::Error> {
+    let mut left = if filter.limit == 0 { usize::MAX } else { filter.limit };
+    let mut unreadable = Vec::new();
+    let mut next = Some(filter);
+    while let Some(mut filter) = next.filter(|_| left > 0) {
+        filter.limit = left.min(PAGE_MAX);
+        let entries = match ledger.entries(&filter).await {
+            Ok(page) => {
+                next = page.next;
+                page.entries
+            }
+            Err(ledger::Error::Broken { place, seq, what }) => {
+                // Up to it, which is less than a page, and then on behind it.
+                let before = match filter.newest_first {
+                    true => Filter { after: seq, ..filter.clone() },
+                    false => Filter { through: Some(seq.saturating_sub(1)), ..filter.clone() },
+                };
+                unreadable.push(ledger::Error::Broken { place, seq, what });
+                next = Some(filter.next(seq));
+                ledger.entries(&before).await?.entries
+            }
+            Err(error) => return Err(error),
+        };
+        left = left.saturating_sub(entries.len());
+        entries.into_iter().for_each(&mut take);
     }
+    Ok(unreadable)
 }
 
 /// One entry as a line of JSON: the very body that was hashed, with its hash.
@@ -190,7 +226,7 @@ fn line_of(entry: &Entry) -> String {
     }
 }
 
-fn tell(story: &Story, output: &Output) {
+fn tell(story: &Story, whole: bool, output: &Output) {
     let Some(first) = story.began() else { return };
     if story.rotation.is_none() {
         output.line(&format!(
@@ -203,8 +239,11 @@ fn tell(story: &Story, output: &Output) {
         return;
     }
     let generation = first.generation.map(|g| format!(" generation {g}")).unwrap_or_default();
-    let open =
-        if story.is_finished() { String::new() } else { format!(" {}", styled(RED, "open")) };
+    let open = match (story.is_finished() || !whole, story.overlaps()) {
+        (true, _) => String::new(),
+        (_, true) => format!(" {}", styled(YELLOW, "overlapping")),
+        (_, false) => format!(" {}", styled(RED, "open")),
+    };
     output.line(&format!(
         "{} {} {}{generation}{open}",
         when(first),
@@ -368,4 +407,40 @@ fn print(found: &Verification, head: &ledger::Head, place: &str, output: &Output
 
 fn short(hash: &str) -> &str {
     hash.get(..12).unwrap_or(hash)
+}
+
+#[cfg(test)]
+mod tests {
+    use ledger::{Durability, Ledger as _, MemoryLedger, NewEntry};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_kind_that_nobody_writes_is_refused_and_one_that_did_not_happen_yet_is_not() {
+        let ledger = MemoryLedger::new();
+        let later = NewEntry::new(1, "rotation.dreamt", "a/b/c");
+        ledger.append(vec![later], Durability::Durable).await.unwrap();
+        let check = async |kind: &str| check_kinds(&ledger, &[kind.to_owned()]).await;
+        for kind in ["rotation", "rotation.proven", "declared", "rotation.dreamt"] {
+            check(kind).await.unwrap();
+        }
+        for kind in ["rotations", "rotation.prove", "proven", ""] {
+            let problem = check(kind).await.unwrap_err();
+            assert!(problem.detail.contains("rotation.proven"), "{problem}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_limit_is_for_all_pages_together() {
+        let ledger = MemoryLedger::new();
+        let entry = |at| NewEntry::new(at, "declared", "a/b/c");
+        ledger.append((1..1500).map(entry).collect(), Durability::Durable).await.unwrap();
+        for (limit, expected) in [(0, 1499), (1200, 1200)] {
+            let mut seen = Vec::new();
+            let filter = Filter { limit, ..Filter::all() };
+            let bad = read(&ledger, filter, |entry| seen.push(entry.seq)).await.unwrap();
+            assert!(bad.is_empty());
+            assert_eq!((seen.len(), seen.is_sorted()), (expected, true));
+        }
+    }
 }
