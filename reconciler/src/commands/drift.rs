@@ -102,6 +102,8 @@ struct Report {
     found: Vec<([u8; 16], Finding)>,
     expected: usize,
     read: usize,
+    /// How many of these were judged without a look at anything outside.
+    offline: usize,
     failed: Vec<(String, Problem)>,
     fail_on: Severity,
     allow_partial: bool,
@@ -124,10 +126,13 @@ impl Drift {
                 ))
                 .next("terraform show -json | nhi drift --state -"));
         }
-        if wishes.count() == 0 {
-            output.hint(&format!(
-                "Nothing is declared in {from}, so nothing can be compared. What is there: nhi scan"
-            ));
+        if let (Some(_), 0) = (&self.state, wishes.count()) {
+            return Err(Problem::new("E-DRIFT-NOTHING", "Nothing is declared in this state")
+                .detail(format!(
+                    "{from} has no integration, owner with a directory or third party of ours, so \
+                     nothing can be compared: it may be another root's state."
+                ))
+                .next("name the state that declares them; what is there at all: nhi scan"));
         }
         let mut report = Report {
             from,
@@ -135,6 +140,7 @@ impl Drift {
             found: Vec::new(),
             expected: wishes.count(),
             read: 0,
+            offline: 0,
             failed: Vec::new(),
             fail_on: self.fail_on.severity(),
             allow_partial: self.allow_partial,
@@ -171,6 +177,7 @@ async fn look(context: &Context, wishes: Wishes, report: &mut Report, output: &O
     let progress = output.progress("comparing");
     for wish in &wishes.third_parties {
         report.take(&wish.id, Ok(judge_third_party(context, wish)));
+        report.offline += 1;
     }
     let mut owns: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for wish in wishes.integrations.values() {
@@ -244,7 +251,7 @@ impl Report {
                 .iter()
                 .any(|(_, one)| one.condition == condition && one.severity >= self.fail_on)
         };
-        let nothing_read = self.read == 0 && self.expected > 0;
+        let nothing_read = self.read == self.offline && self.expected > self.offline;
         [
             (nothing_read, Exit::Failed),
             (has(Condition::Policy) && !self.ignore_policy, Exit::Policy),
@@ -287,6 +294,7 @@ impl Report {
         let percent = (self.read * 100).checked_div(self.expected).unwrap_or(100);
         let told = self.found.iter().filter(|(_, one)| one.condition > Condition::Note).count();
         let (style, verdict) = match exit {
+            Exit::Clean if self.expected == 0 => (YELLOW, "Nothing is declared".to_owned()),
             Exit::Clean if told == 0 => (GREEN, "In sync".to_owned()),
             Exit::Clean => (GREEN, format!("{told} difference(s), none that counts here")),
             Exit::Failed | Exit::Partial => (YELLOW, "Not everything could be read".to_owned()),
@@ -426,6 +434,7 @@ mod tests {
             found: all.into_iter().map(|one| (one.fingerprint("cluster", "role"), one)).collect(),
             expected: 4,
             read: 3,
+            offline: 0,
             failed: vec![("bao/openbao_approle/dark".into(), gap)],
             fail_on: Severity::Low,
             allow_partial: false,
@@ -468,9 +477,11 @@ mod tests {
         assert_eq!(report.exit(), Exit::Partial);
         report.allow_partial = true;
         assert_eq!(report.exit(), Exit::Clean);
-        // Nothing read is never clean, whatever is allowed.
-        report.read = 0;
+        // Nothing read is never clean, whatever is allowed; a contract is judged without a look.
+        (report.read, report.offline) = (2, 2);
         assert_eq!(report.exit(), Exit::Failed);
+        (report.read, report.offline, report.expected) = (2, 2, 2);
+        assert_eq!(report.exit(), Exit::Clean, "nothing else is declared");
     }
 
     #[tokio::test]
