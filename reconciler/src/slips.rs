@@ -40,22 +40,37 @@ pub(crate) struct Slip {
     pub(crate) corrected: String,
 }
 
-/// Looks through all `.tf` and `.tofu` files of a folder, and reports files that could not be read as text.
-pub(crate) fn find(folder: &Path) -> std::io::Result<(Vec<Slip>, Vec<String>)> {
+/// What a look through a folder came to.
+#[derive(Debug, Default)]
+pub(crate) struct Looked {
+    /// How many `.tf` and `.tofu` files there are.
+    pub(crate) files: usize,
+    /// What was found in them.
+    pub(crate) slips: Vec<Slip>,
+    /// Files that could not be read, and why.
+    pub(crate) unread: Vec<String>,
+}
+
+/// Looks through all `.tf` and `.tofu` files of a folder. One that cannot be read hides no other.
+pub(crate) fn find(folder: &Path) -> std::io::Result<Looked> {
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder)?
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
         .filter(|path| path.extension().is_some_and(|ending| ending == "tf" || ending == "tofu"))
         .collect();
     files.sort();
-    let (mut slips, mut unread) = (Vec::new(), Vec::new());
+    let mut looked = Looked { files: files.len(), ..Looked::default() };
     for file in files {
-        let text = std::fs::read_to_string(&file)?;
-        match text.parse::<Body>() {
-            Ok(body) => slips_of(&file, &text, &body, &mut slips),
-            Err(error) => unread.push(format!("{}: {error}", file.display())),
+        let read = std::fs::read_to_string(&file).map_err(|error| error.to_string());
+        let parsed = read.and_then(|text| match text.parse::<Body>() {
+            Ok(body) => Ok((text, body)),
+            Err(error) => Err(error.to_string()),
+        });
+        match parsed {
+            Ok((text, body)) => slips_of(&file, &text, &body, &mut looked.slips),
+            Err(error) => looked.unread.push(format!("{}: {error}", file.display())),
         }
     }
-    Ok((slips, unread))
+    Ok(looked)
 }
 
 fn slips_of(file: &Path, text: &str, body: &Body, slips: &mut Vec<Slip>) {
@@ -150,8 +165,9 @@ mod tests {
                     resource \"nhi_credential\" \"x\" {\n  integration = nhi_integration.x\n}\n";
         std::fs::write(folder.path().join("main.tf"), text).unwrap();
         std::fs::write(folder.path().join("broken.tf"), "resource {").unwrap();
-        let (slips, unread) = find(folder.path()).unwrap();
-        assert_eq!(unread.len(), 1);
+        std::fs::write(folder.path().join("latin.tf"), b"# caf\xe9\n").unwrap();
+        let Looked { files, slips, unread } = find(folder.path()).unwrap();
+        assert_eq!((files, unread.len()), (3, 2), "{unread:?}");
         let [slip] = &slips[..] else { panic!("{slips:?}") };
         assert_eq!((slip.line, slip.address.as_str()), (3, "nhi_scope.x"));
         assert_eq!(slip.corrected, "integration = nhi_integration.x[\"a\"] # why not");
@@ -160,7 +176,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let text = format!("resource \"nhi_scope\" \"x\" {{\n  integration = {expression}\n}}\n");
         std::fs::write(folder.path().join("main.tofu"), text).unwrap();
-        let (slips, unread) = find(folder.path()).unwrap();
+        let Looked { slips, unread, .. } = find(folder.path()).unwrap();
         assert!(unread.is_empty(), "{unread:?}");
         slips.into_iter().map(|slip| slip.corrected.replace("integration = ", "")).collect()
     }

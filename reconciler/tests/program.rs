@@ -62,6 +62,35 @@ fn a_ledger_that_is_not_there_is_neither_sound_nor_an_empty_history() {
 }
 
 #[test]
+fn a_state_that_declares_nothing_of_ours_is_not_in_sync() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("other.tfstate");
+    std::fs::write(&state, r#"{"format_version": "1.0"}"#).unwrap();
+    let words = ["--quiet", "drift", "--state", state.to_str().unwrap()];
+    let (code, said) = with("ledger = { none = true }", &words);
+    assert!(code == Some(1) && said.contains("E-DRIFT-NOTHING"), "{code:?}: {said}");
+}
+
+#[test]
+fn a_folder_that_was_not_read_whole_has_no_clean_bill() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_str().unwrap();
+    let look = |more: &[&str]| with("", &[&["doctor", "--hcl", path], more].concat());
+    let (code, said) = look(&[]);
+    assert!(code == Some(1) && said.contains("E-HCL"), "nothing is there {code:?}: {said}");
+    std::fs::write(folder.path().join("good.tf"), "").unwrap();
+    let (code, said) = look(&[]);
+    assert!(code == Some(0) && said.contains("No slip"), "{code:?}: {said}");
+    for more in [&["--format", "json"][..], &["bao"]] {
+        let (code, said) = look(more);
+        assert!(code == Some(1) && said.contains("cannot be used with"), "{code:?}: {said}");
+    }
+    std::fs::write(folder.path().join("broken.tf"), "resource {").unwrap();
+    let (code, said) = look(&[]);
+    assert!(code == Some(1) && !said.contains("No slip"), "{code:?}: {said}");
+}
+
+#[test]
 fn help_and_the_version_are_no_failure() {
     for words in [&["--help"][..], &["drift", "--help"], &["--version"], &["help", "scan"]] {
         assert_eq!(code(words), Some(0), "{words:?}");

@@ -22,14 +22,14 @@ use crate::{
   nhi doctor bao
   nhi doctor --hcl .      find `.id` where the whole object is wanted, and print the corrected line
 
-Exit codes: 0 nothing is missing · 1 something is")]
+Exit codes: 0 nothing is missing · 1 something is, or could not be read")]
 pub(crate) struct Doctor {
     /// Only this connection.
     #[arg(value_name = "CONNECTION")]
     connection: Option<String>,
 
     /// Look through the .tf files of a folder for the slip that the core cannot word.
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["connection", "format"])]
     hcl: Option<PathBuf>,
 
     /// Text or JSON.
@@ -295,23 +295,28 @@ fn print(looks: &[Look], output: &Output) {
 }
 
 fn slips_in(folder: &std::path::Path, output: &Output) -> Result<Exit, Problem> {
-    let (found, unread) = slips::find(folder).map_err(|error| {
+    let refused = |why: String| {
         Problem::new("E-HCL", "The folder cannot be read")
-            .detail(format!("{}: {error}", folder.display()))
+            .detail(format!("{}: {why}", folder.display()))
             .next("name a folder with .tf files")
-    })?;
-    for text in unread {
+    };
+    let looked = slips::find(folder).map_err(|error| refused(error.to_string()))?;
+    if looked.files == 0 {
+        return Err(refused("no .tf or .tofu file is in it.".to_owned()));
+    }
+    for text in &looked.unread {
         output.warning(&format!("not read: {text}"));
     }
-    for slip in &found {
+    for slip in &looked.slips {
         output.line(&format!("{}:{}: in {}", slip.file.display(), slip.line, slip.address));
         output.line(&styled(RED, &format!("  - {}", slip.found)));
         output.line(&styled(GREEN, &format!("  + {}", slip.corrected)));
     }
-    if found.is_empty() {
-        output.line("No slip: references are whole objects.");
+    if !looked.slips.is_empty() || !looked.unread.is_empty() {
+        return Ok(Exit::Failed);
     }
-    Ok(if found.is_empty() { Exit::Clean } else { Exit::Failed })
+    output.line("No slip: references are whole objects.");
+    Ok(Exit::Clean)
 }
 
 #[cfg(test)]
