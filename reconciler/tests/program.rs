@@ -91,6 +91,24 @@ fn a_folder_that_was_not_read_whole_has_no_clean_bill() {
 }
 
 #[test]
+fn of_what_does_not_answer_or_open_the_doctor_says_no_good() {
+    let place = tempfile::NamedTempFile::new().unwrap();
+    let config = r#"
+        ledger = { none = true }
+        connections = {
+          bao  = { openbao = { address = "http://127.0.0.1:9", credential = { file = "PLACE" } } }
+          disk = { file = { folder = "PLACE" } }
+        }
+    "#;
+    let config = config.replace("PLACE", place.path().to_str().unwrap());
+    std::fs::write(place.path(), "token").unwrap();
+    for name in ["bao", "disk"] {
+        let (code, said) = with(&config, &["doctor", name]);
+        assert!(code == Some(1) && said.contains('✗') && !said.contains('✓'), "{said}");
+    }
+}
+
+#[test]
 fn help_and_the_version_are_no_failure() {
     for words in [&["--help"][..], &["drift", "--help"], &["--version"], &["help", "scan"]] {
         assert_eq!(code(words), Some(0), "{words:?}");

@@ -23,6 +23,7 @@ use crate::api::{
     Api, Detailed, Keys, KvData, KvMetadata, KvVersion, KvVersionInfo, Mount, Said, data, encode,
     post, refused,
 };
+use crate::notes;
 
 /// What stands before our keys in `custom_metadata`, so that other people's stay theirs.
 const OURS: &str = "nhi_";
@@ -508,6 +509,13 @@ impl Sink for Kv {
             &Claim { max_versions: 1, cas_required: true },
         );
         self.change(&place, request).await.map(drop)
+    }
+
+    async fn lacks(&self, folder: &str) -> Result<Vec<String>> {
+        let place = self.place(folder).await?;
+        notes::lacking_for_documents(&self.api, &place.mount, &place.rest)
+            .await
+            .map_err(|error| sink_error(&place.whole, error))
     }
 }
 

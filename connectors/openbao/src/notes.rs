@@ -7,25 +7,48 @@ use connector::Result;
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::{api::ask, approle::AppRole, tables::MOUNT};
+use crate::{
+    api::{Api, ask},
+    approle::AppRole,
+    tables::MOUNT,
+};
 
 /// What a deed needs of our own token: path, capabilities, and what goes missing without.
-const NEEDS: [(&str, &[&str], &str); 11] = [
+type Need = (&'static str, &'static [&'static str], &'static str);
+
+/// What integrations need.
+const NEEDS: [Need; 18] = [
     ("auth/{mount}/role", &["list"], "integrations that nobody declared are not found"),
     (
         "auth/{mount}/role/nhi-probe",
         &["create", "read", "update", "delete"],
         "integrations can be neither made nor changed",
     ),
+    ("auth/{mount}/role/nhi-probe/role-id", &["read"], "integrations cannot be read"),
     (
         "auth/{mount}/role/nhi-probe/secret-id",
         &["list", "update"],
         "credentials can be neither listed nor issued",
     ),
     (
+        "auth/{mount}/role/nhi-probe/secret-id/lookup",
+        &["update"],
+        "whether a credential was issued cannot be told where the answer was lost",
+    ),
+    (
         "auth/{mount}/role/nhi-probe/custom-secret-id",
         &["update"],
         "secrets of our own choice cannot be issued",
+    ),
+    (
+        "auth/{mount}/role/nhi-probe/secret-id-accessor/lookup",
+        &["update"],
+        "whose a credential is and when it ends is not seen",
+    ),
+    (
+        "auth/{mount}/role/nhi-probe/secret-id-accessor/destroy",
+        &["update"],
+        "credentials cannot be revoked",
     ),
     (
         "sys/policies/acl/nhi/probe",
@@ -39,6 +62,12 @@ const NEEDS: [(&str, &[&str], &str); 11] = [
         "whether an integration is switched off is not seen",
     ),
     (
+        "identity/entity/id/nhi-probe",
+        &["update", "delete"],
+        "integrations can be neither switched off nor deleted whole",
+    ),
+    ("identity/entity-alias", &["update"], "integrations cannot be made"),
+    (
         "identity/lookup/entity",
         &["update"],
         "policies that identity gives are not seen where the entity is not ours",
@@ -49,12 +78,67 @@ const NEEDS: [(&str, &[&str], &str); 11] = [
         "tokens minted from a credential cannot be found: after a revocation they live until their own end",
     ),
     (
+        "auth/token/lookup-accessor",
+        &["update"],
+        "whose a minted token is cannot be told: after a revocation it lives until its own end",
+    ),
+    (
         "auth/token/revoke-accessor",
         &["update"],
         "tokens minted from a credential cannot be revoked",
     ),
     ("sys/auth", &["read"], "AppRole mounts are seen only where our token may use them"),
 ];
+
+/// The same of a folder of documents.
+const DOCUMENTS: [Need; 3] = [
+    (
+        "{mount}/data/{folder}/nhi-probe",
+        &["create", "read", "update"],
+        "documents can be neither read nor written",
+    ),
+    (
+        "{mount}/metadata/{folder}/nhi-probe",
+        &["create", "read", "update"],
+        "documents can be neither prepared nor labelled",
+    ),
+    ("{mount}/metadata/{folder}/", &["list"], "what is there is not seen"),
+];
+
+/// What our own token lacks of these, in whole sentences.
+async fn lacking(api: &Api, needs: &[Need], path: impl Fn(&str) -> String) -> Result<Vec<String>> {
+    #[derive(Deserialize)]
+    struct Held(BTreeMap<String, serde_json::Value>);
+    let paths: Vec<String> = needs.iter().map(|(need, _, _)| path(need)).collect();
+    let request =
+        ask("v1/sys/capabilities-self", "sys/capabilities-self", &json!({ "paths": paths }))?;
+    let held: Held = api.need(request).await?;
+    let mut notes = Vec::new();
+    for (need, wanted, without) in needs {
+        let need = path(need);
+        let has = |capability: &str| {
+            held.0
+                .get(&need)
+                .and_then(serde_json::Value::as_array)
+                .is_some_and(|all| all.iter().any(|one| one == capability || one == "root"))
+        };
+        let lacking: Vec<&str> = wanted.iter().copied().filter(|one| !has(one)).collect();
+        if !lacking.is_empty() {
+            notes.push(format!("Our token lacks {} on {need}: {without}.", lacking.join(", ")));
+        }
+    }
+    Ok(notes)
+}
+
+/// What our own token lacks for the documents of a folder.
+pub(crate) async fn lacking_for_documents(
+    api: &Api,
+    mount: &str,
+    folder: &str,
+) -> Result<Vec<String>> {
+    let bare = |need: &str| need.replace("{mount}", mount).replace("{folder}", folder);
+    lacking(api, &DOCUMENTS, |need| bare(need).replace("//", "/")).await
+}
 
 impl AppRole {
     /// Whole sentences, one for each weakness.
@@ -83,35 +167,10 @@ impl AppRole {
         if let Err(error) = self.accessor_of(MOUNT).await {
             notes.push(format!("{error}. Integrations can be made once it is there."));
         }
-        match self.missing().await {
+        match lacking(self.api(), &NEEDS, |need| need.replace("{mount}", MOUNT)).await {
             Ok(missing) => notes.extend(missing),
             Err(error) => notes.push(format!("What our own token may do cannot be told: {error}.")),
         }
         notes
-    }
-
-    async fn missing(&self) -> Result<Vec<String>> {
-        #[derive(Deserialize)]
-        struct Held(BTreeMap<String, serde_json::Value>);
-        let path = |need: &str| need.replace("{mount}", MOUNT);
-        let paths: Vec<String> = NEEDS.iter().map(|(need, _, _)| path(need)).collect();
-        let request =
-            ask("v1/sys/capabilities-self", "sys/capabilities-self", &json!({ "paths": paths }))?;
-        let held: Held = self.api().need(request).await?;
-        let mut notes = Vec::new();
-        for (need, wanted, without) in NEEDS {
-            let need = path(need);
-            let has = |capability: &str| {
-                held.0
-                    .get(&need)
-                    .and_then(serde_json::Value::as_array)
-                    .is_some_and(|all| all.iter().any(|one| one == capability || one == "root"))
-            };
-            let lacking: Vec<&str> = wanted.iter().copied().filter(|one| !has(one)).collect();
-            if !lacking.is_empty() {
-                notes.push(format!("Our token lacks {} on {need}: {without}.", lacking.join(", ")));
-            }
-        }
-        Ok(notes)
     }
 }

@@ -188,4 +188,11 @@ pub trait Sink: fmt::Debug + Send + Sync {
     /// Prepares a path for claims: one version kept, compare-and-set required where the sink has
     /// such switches.
     async fn prepare_claim(&self, path: &str) -> Result<()>;
+
+    /// What our own credential lacks for documents directly in a folder, in whole sentences. Empty
+    /// where nothing is lacking, and where nothing tells.
+    async fn lacks(&self, folder: &str) -> Result<Vec<String>> {
+        let _ = folder;
+        Ok(Vec::new())
+    }
 }

@@ -161,7 +161,8 @@ async fn connection(context: &Context, loaded: &Loaded, name: &str) -> Vec<Look>
                     format!("answers as tenant {tenant}, which is not pinned.\nNext: add tenant = \"{tenant}\" to it, so that another address is noticed"),
                 )),
             },
-            Err(error) => looks.push(bad(what.clone(), &ill(loaded, name, &error))),
+            // What it can do is not known of one that does not answer, and goes unsaid.
+            Err(error) => return vec![bad(what, &ill(loaded, name, &error))],
         }
         for kind in opened.platform.kinds() {
             let able = connector.capabilities(kind).await.unwrap_or(kind.capabilities);
@@ -196,8 +197,15 @@ async fn connection(context: &Context, loaded: &Loaded, name: &str) -> Vec<Look>
             Err(error) => looks.push(bad(what.clone(), &ill(loaded, name, &error))),
         }
     }
-    if opened.sink.is_some() && opened.connector.is_none() {
-        looks.push(look(what, Health::Good, "a sink"));
+    if let (Some(sink), None) = (&opened.sink, &opened.connector) {
+        // There is no such document: what counts is that it could be looked for.
+        looks.push(match sink.look("nhi-doctor").await {
+            Ok(_) => look(what, Health::Good, "a sink"),
+            Err(error) => {
+                let next = "correct what is named, or the connection in nhi.hcl";
+                bad(what, &Problem::from(error).next(next))
+            }
+        });
     }
     looks
 }
@@ -250,6 +258,16 @@ async fn rest(loaded: &Loaded, context: &Context) -> Vec<Look> {
                         looks.push(bad("custody", &Problem::from(error).next(next)));
                     }
                     Ok(_) => {
+                        match sink.lacks(&custody.path).await {
+                            Ok(lacks) => {
+                                looks.extend(lacks.into_iter().map(|one| look("custody", Health::Weak, one)));
+                            }
+                            Err(error) => looks.push(look(
+                                "custody",
+                                Health::Weak,
+                                format!("What our own credential may do there cannot be told: {error}."),
+                            )),
+                        }
                         let able = sink.capabilities();
                         let health = if able.this_host_only { Health::Weak } else { Health::Good };
                         let note = if able.this_host_only { ", seen by runs on this host only" } else { "" };

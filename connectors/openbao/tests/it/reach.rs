@@ -289,3 +289,30 @@ async fn what_is_refused_after_a_part_was_accepted_is_ambiguous() {
         assert_eq!(error.outcome(), Outcome::Ambiguous, "{method}: {error}");
     }
 }
+
+#[tokio::test]
+async fn what_is_needed_to_revoke_and_to_keep_is_asked_about() {
+    let world = World::new().await;
+    // Everything but what ends a credential, and of custody no more than its listing.
+    let policy = r#"
+        path "*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }
+        path "auth/approle/role/+/secret-id-accessor/destroy" { capabilities = ["deny"] }
+        path "secret/data/nhi/*" { capabilities = ["deny"] }
+    "#;
+    world.by_hand("POST", "sys/policies/acl/nearly", json!({ "policy": policy })).await;
+    let token = json!({"policies": ["nearly"], "no_default_policy": true});
+    let token = world.by_hand("POST", "auth/token/create", token).await;
+    let token = token["auth"]["client_token"].as_str().unwrap();
+    let nearly = World::with(token, Settings::default()).await;
+    let notes = nearly.connector().notes().await;
+    assert!(
+        notes.len() == 1 && notes[0].contains("secret-id-accessor/destroy: credentials cannot"),
+        "{notes:#?}"
+    );
+    let lacks = nearly.sink().lacks("secret/nhi").await.unwrap();
+    assert!(
+        lacks.len() == 1 && lacks[0].contains("create, read, update on secret/data/nhi/nhi-probe"),
+        "{lacks:#?}"
+    );
+    assert!(world.sink().lacks("secret/nhi").await.unwrap().is_empty());
+}
