@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand, error::ErrorKind};
 
 mod commands;
 mod exit;
+mod hcl;
 mod output;
 mod slips;
 mod state;

@@ -12,7 +12,7 @@ use data_encoding::BASE32_NOPAD;
 use operations::Problem;
 use ring::rand::{SecureRandom, SystemRandom};
 
-use crate::{exit::Exit, output::Output};
+use crate::{exit::Exit, hcl::quoted, output::Output};
 
 /// Write a first nhi.hcl, make the realm and its key, and check the connection.
 ///
@@ -130,6 +130,7 @@ impl Init {
             |platform| !platform.kinds().is_empty(),
         )?;
         let second = if first.platform.is_sink() {
+            self.refuse_unused(&first.name)?;
             None
         } else {
             let flags = Flags {
@@ -150,6 +151,26 @@ impl Init {
         let usual = second.as_ref().unwrap_or(&first).platform.usual().custody;
         let custody = ask(self.custody.as_deref(), "--custody", about, Some(usual))?;
         Ok(Answers { first, second, custody })
+    }
+}
+
+impl Init {
+    /// What was asked for and would not be done is an error, and no surprise later.
+    fn refuse_unused(&self, first: &str) -> Result<(), Problem> {
+        let unused = [
+            ("--custody-platform", &self.custody_platform),
+            ("--custody-name", &self.custody_name),
+            ("--custody-address", &self.custody_address),
+            ("--custody-credential-env", &self.custody_credential_env),
+        ];
+        let Some((flag, _)) = unused.into_iter().find(|(_, given)| given.is_some()) else {
+            return Ok(());
+        };
+        Err(Problem::new("E-INIT-UNUSED", "A second connection that would not be made")
+            .detail(format!(
+                "{flag} is given, and {first:?} is a sink: unfinished rotations are kept in it."
+            ))
+            .next("leave --custody-… out, all but --custody; add further connections to nhi.hcl by hand"))
     }
 }
 
@@ -294,22 +315,6 @@ impl Answers {
     }
 }
 
-/// A text as an HCL literal.
-fn quoted(text: &str) -> String {
-    let mut out = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-    out.replace("${", "$${").replace("%{", "%%{")
-}
-
 fn random_text(random: &SystemRandom, characters: usize) -> Result<String, Problem> {
     let mut bytes = vec![0u8; characters];
     random.fill(&mut bytes).map_err(|_| {
@@ -352,16 +357,25 @@ fn cannot_write(path: &Path, error: &std::io::Error) -> Problem {
 /// The key and the ledger are not for the repository.
 fn keep_out_of_git(folder: &Path) -> Result<(), Problem> {
     let path = folder.join(".gitignore");
-    let have = fs::read_to_string(&path).unwrap_or_default();
+    let have = match fs::read(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        read => read.map_err(|error| cannot_write(&path, &error))?,
+    };
+    // What is no UTF-8 in it is somebody's all the same: it is added to, and never written anew.
+    let lines = String::from_utf8_lossy(&have);
     let missing: Vec<&str> = [KEY_FILE, "nhi.db*"]
         .into_iter()
-        .filter(|line| !have.lines().any(|had| had.trim() == *line))
+        .filter(|line| !lines.lines().any(|had| had.trim() == *line))
         .collect();
     if missing.is_empty() {
         return Ok(());
     }
-    let glue = if have.is_empty() || have.ends_with('\n') { "" } else { "\n" };
-    fs::write(&path, format!("{have}{glue}{}\n", missing.join("\n")))
+    let glue = if have.is_empty() || have.ends_with(b"\n") { "" } else { "\n" };
+    fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(&path)
+        .and_then(|mut file| file.write_all(format!("{glue}{}\n", missing.join("\n")).as_bytes()))
         .map_err(|error| cannot_write(&path, &error))
 }
 
@@ -437,6 +451,20 @@ mod tests {
     }
 
     #[test]
+    fn a_second_connection_that_would_not_be_made_is_refused() {
+        let words = ["init", "--platform", "openbao", "--address", "https://bao.acme.example"];
+        let more = ["--name", "bao", "--credential-env", "TOKEN", "--custody", "secret/nhi"];
+        let ask = |extra: &[&str]| {
+            let all = [&words[..], &more[..], extra].concat();
+            let matches = Init::augment_args(clap::Command::new("init")).try_get_matches_from(all);
+            Init::from_arg_matches(&matches.unwrap()).unwrap().answers()
+        };
+        assert!(ask(&[]).is_ok());
+        let problem = ask(&["--custody-platform", "file"]).err().unwrap();
+        assert!(problem.detail.contains("--custody-platform"), "{problem}");
+    }
+
+    #[test]
     fn every_platform_proposes_what_can_be_read() {
         for platform in wiring::platforms() {
             let usual = platform.usual();
@@ -479,10 +507,10 @@ mod tests {
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         }
         assert!(write_new(&path, "other", 0o600).is_err(), "never overwritten");
-        fs::write(folder.path().join(".gitignore"), "/target").unwrap();
+        fs::write(folder.path().join(".gitignore"), b"/caf\xe9").unwrap();
         keep_out_of_git(folder.path()).unwrap();
         keep_out_of_git(folder.path()).unwrap();
-        let lines = fs::read_to_string(folder.path().join(".gitignore")).unwrap();
-        assert_eq!(lines, "/target\nnhi-realm.key\nnhi.db*\n");
+        let lines = fs::read(folder.path().join(".gitignore")).unwrap();
+        assert_eq!(lines, b"/caf\xe9\nnhi-realm.key\nnhi.db*\n");
     }
 }

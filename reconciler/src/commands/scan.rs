@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     exit::Exit,
+    hcl::quoted,
     output::{BOLD, DIM, Output, RED, YELLOW, styled},
 };
 
@@ -258,20 +259,6 @@ fn comment(text: &str) -> String {
 
 fn block(resource: &str, name: &str, id: &str) -> String {
     format!("import {{\n  to = {resource}.{name}\n  id = {}\n}}\n", quoted(id))
-}
-
-/// A text as an HCL literal that nothing can break out of.
-fn quoted(text: &str) -> String {
-    let mut out = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            c if c.is_control() => out.push_str(&format!("\\u{:04x}", u32::from(c))),
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-    out.replace("${", "$${").replace("%{", "%%{")
 }
 
 /// A name for HCL, unlike all before it.
