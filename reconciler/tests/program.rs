@@ -109,6 +109,18 @@ fn of_what_does_not_answer_or_open_the_doctor_says_no_good() {
 }
 
 #[test]
+fn a_scan_of_what_holds_no_integrations_is_not_an_empty_world() {
+    let disk = "ledger = { none = true }\nconnections = { disk = { file = { folder = \".\" } } }";
+    for words in [&["scan"][..], &["scan", "disk"], &["scan", "--format", "json"]] {
+        let (code, said) = with(disk, words);
+        assert!(code == Some(1) && said.contains("E-KIND"), "{words:?} {code:?}: {said}");
+    }
+    let dead = r#"connections = { bao = { openbao = { address = "http://127.0.0.1:9", credential = { env = "NONE" } } } }"#;
+    let (code, said) = with(dead, &["scan"]);
+    assert!(code == Some(1) && !said.contains("OWNER"), "no heading above nothing: {said}");
+}
+
+#[test]
 fn help_and_the_version_are_no_failure() {
     for words in [&["--help"][..], &["drift", "--help"], &["--version"], &["help", "scan"]] {
         assert_eq!(code(words), Some(0), "{words:?}");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use connector::Want;
-use domain::Observation;
+use domain::{Observation, ObservedIntegration, Realm};
 
 use crate::{Context, Problem};
 
@@ -23,12 +23,22 @@ impl Inventory {
     }
 }
 
+/// Whether an integration is managed here: what another realm's record governs is somebody else's.
+pub fn is_managed(realm: Option<&Realm>, one: &ObservedIntegration) -> bool {
+    let Some(record) = &one.record else { return false };
+    let ours = match (realm, &record.realm) {
+        (Some(realm), Some(of)) => realm.id == *of,
+        _ => true,
+    };
+    ours && !one.builtin
+}
+
 /// Lists the integrations of these connections, or of all that hold any. A connection that cannot be
 /// read is a gap of its own and stops no other.
 ///
 /// # Errors
 ///
-/// A name is no connection.
+/// A name is no connection, or one that holds no integrations.
 pub async fn take_inventory(
     context: &Context,
     connections: &[String],
@@ -37,8 +47,14 @@ pub async fn take_inventory(
         if connections.is_empty() { context.connections.names() } else { connections.to_vec() };
     let mut inventory = Inventory::default();
     for name in names {
-        if context.connections.platform(&name)?.kinds().is_empty() {
-            continue;
+        let platform = context.connections.platform(&name)?;
+        if platform.kinds().is_empty() {
+            if connections.is_empty() {
+                continue;
+            }
+            return Err(Problem::new("E-KIND", "This connection holds no integrations")
+                .detail(format!("{name:?} is of platform {:?}, which has none.", platform.name()))
+                .next("name a connection that holds some, or none for all of them"));
         }
         let seen = async {
             context.tenant(&name).await?;

@@ -42,7 +42,7 @@ pub use integration::{
     DeclaredIntegration, create_integration, delete_integration, revoke_everything,
     revoke_unmanaged, update_integration,
 };
-pub use inventory::{Inventory, take_inventory};
+pub use inventory::{Inventory, is_managed, take_inventory};
 pub use observe::{
     SeenIntegration, UNKNOWN_CONNECTION, find_connection, judge_listed, object_of,
     observe_integration,

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{Action, IntegrationId, LastUsed, ObservedCredential, ObservedIntegration};
-use operations::{Context, KindLattice, Problem, SeenIntegration, judge_listed, take_inventory};
+use operations::{
+    Context, KindLattice, Problem, SeenIntegration, is_managed, judge_listed, take_inventory,
+};
 use policy::{
     scopes::Lattice,
     standing::{Facts, standing},
@@ -292,12 +294,7 @@ fn entry(
 ) -> Entry {
     let one = &seen.observed;
     let record = one.record.clone().unwrap_or_default();
-    // What another realm's record governs is somebody else's.
-    let ours = match (context.realm.as_deref(), &record.realm) {
-        (Some(realm), Some(of)) => realm.id == *of,
-        _ => true,
-    };
-    let managed = one.record.is_some() && !one.builtin && ours;
+    let managed = is_managed(context.realm.as_deref(), one);
     let listed = |credential: &ObservedCredential| SeenCredential {
         id: optional(seen.slots.get(&credential.key_id).cloned()),
         key_id: Attr::Value(credential.key_id.clone()),

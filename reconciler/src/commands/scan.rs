@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use clap::{Args, ValueEnum};
-use domain::{Action, IntegrationId, Marker, Observation, ObservedIntegration};
+use domain::{Action, IntegrationId, Marker, Observation, ObservedIntegration, Realm};
 use ledger::{Selection, Slot};
-use operations::{Context, Inventory, KindLattice, Problem, take_inventory};
+use operations::{Context, Inventory, KindLattice, Problem, is_managed, take_inventory};
 use policy::scopes::Lattice;
 use serde_json::{Value, json};
 
@@ -47,9 +47,12 @@ impl Scan {
     pub(crate) async fn run(self, config: Option<&str>, output: &Output) -> Result<Exit, Problem> {
         let context = wiring::load(config)?.read_only().context("nhi", "command")?;
         let inventory = list(&context, &self.connections, output).await?;
+        let realm = context.realm.as_deref();
         match self.format {
-            Format::Table => table(&inventory, output),
-            Format::Json => output.line(&report(&inventory).to_string()),
+            // A heading with nothing below it would look like nothing being there.
+            Format::Table if inventory.observations.is_empty() => {}
+            Format::Table => table(&inventory, realm, output),
+            Format::Json => output.line(&report(&inventory, realm).to_string()),
             Format::Import => {
                 let slots = context.ledger.slots(&Selection::all()).await.unwrap_or_default();
                 imports(&inventory, &slots, output);
@@ -70,7 +73,20 @@ impl Scan {
 
 /// Lists one connection after the other, and says which.
 async fn list(context: &Context, named: &[String], output: &Output) -> Result<Inventory, Problem> {
-    let names = if named.is_empty() { context.connections.names() } else { named.to_vec() };
+    let holds = |name: &String| {
+        context.connections.platform(name).is_ok_and(|platform| !platform.kinds().is_empty())
+    };
+    let names = match named {
+        [] => context.connections.names().into_iter().filter(holds).collect(),
+        named => named.to_vec(),
+    };
+    if names.is_empty() {
+        return Err(Problem::new("E-KIND", "No connection holds integrations")
+            .detail(
+                "nhi.hcl has directories and sinks only, or nothing, so there is nothing to list.",
+            )
+            .next("add a connection of a platform that holds some to nhi.hcl"));
+    }
     let progress = output.progress("listing");
     let mut all = Inventory::default();
     for (at, name) in names.iter().enumerate() {
@@ -102,7 +118,7 @@ fn gaps(observation: &Observation) -> impl Iterator<Item = String> {
         .map(|gap| format!("{}: {}", gap.extent, gap.cause))
 }
 
-fn table(inventory: &Inventory, output: &Output) {
+fn table(inventory: &Inventory, realm: Option<&Realm>, output: &Output) {
     let mut rows =
         vec![["ID", "OWNER", "STATE", "SCOPES", "HIGHEST", "CREDENTIALS"].map(str::to_owned)];
     for (name, observation) in &inventory.observations {
@@ -111,6 +127,8 @@ fn table(inventory: &Inventory, output: &Output) {
                 "built in"
             } else if one.record.is_none() {
                 "unmanaged"
+            } else if !is_managed(realm, one) {
+                "managed elsewhere"
             } else if one.enabled {
                 "active"
             } else {
@@ -155,7 +173,7 @@ fn table(inventory: &Inventory, output: &Output) {
     }
 }
 
-fn report(inventory: &Inventory) -> Value {
+fn report(inventory: &Inventory, realm: Option<&Realm>) -> Value {
     let mut integrations = Vec::new();
     let mut all_gaps = Vec::new();
     for (name, observation) in &inventory.observations {
@@ -167,7 +185,7 @@ fn report(inventory: &Inventory) -> Value {
                 "vendor_id": one.vendor_id,
                 "kind": one.kind,
                 "name": one.name,
-                "managed": one.record.is_some(),
+                "managed": is_managed(realm, one),
                 "builtin": one.builtin,
                 "enabled": one.enabled,
                 "environment": record.environment,
@@ -204,7 +222,8 @@ fn imports(inventory: &Inventory, slots: &[Slot], output: &Output) {
             let name = identifier(&one.name, &mut taken);
             output.line(&block("nhi_integration", &name, &id.to_string()));
             output.line(&block("nhi_scope", &name, &format!("{id}/scope")));
-            let (names, nameless) = credentials(one, &id.to_string(), slots);
+            let Credentials { names, nameless, unmarked } =
+                credentials(one, &id.to_string(), slots);
             for slot in names {
                 let name = if slot == "default" {
                     name.clone()
@@ -212,6 +231,11 @@ fn imports(inventory: &Inventory, slots: &[Slot], output: &Output) {
                     identifier(&format!("{}_{slot}", one.name), &mut taken)
                 };
                 output.line(&block("nhi_credential", &name, &format!("{id}/credential/{slot}")));
+            }
+            if unmarked > 1 {
+                output.line(&comment(&format!(
+                    "{id}: {unmarked} credentials bear no mark, and a block is for one: the others stay unmanaged"
+                )));
             }
             if nameless > 0 {
                 output.line(&comment(&format!(
@@ -228,27 +252,37 @@ fn imports(inventory: &Inventory, slots: &[Slot], output: &Output) {
     }
 }
 
-/// The names of an integration's credentials, and how many more there are whose name nobody here
-/// knows: a mark tells a name only to who asks for it. What bears no mark goes by the usual name.
-fn credentials(one: &ObservedIntegration, id: &str, slots: &[Slot]) -> (BTreeSet<String>, usize) {
+/// The credentials of an integration, as import blocks have them.
+#[derive(Debug, Default, PartialEq)]
+struct Credentials {
+    names: BTreeSet<String>,
+    /// How many more there are whose name nobody here knows: a mark tells a name only to who asks for
+    /// it.
+    nameless: usize,
+    /// How many bear no mark. They go by the usual name, and only one can have it.
+    unmarked: usize,
+}
+
+fn credentials(one: &ObservedIntegration, id: &str, slots: &[Slot]) -> Credentials {
     let known = slots.iter().filter(|slot| slot.integration == id).map(|slot| slot.name.as_str());
     let known: Vec<&str> = known.chain(["default"]).collect();
-    let (mut names, mut nameless) = (BTreeSet::new(), BTreeSet::new());
+    let (mut found, mut nameless) = (Credentials::default(), BTreeSet::new());
     for key in one.credentials.iter().flatten().filter(|key| key.live) {
         match key.marker.as_deref().and_then(Marker::parse) {
             None => {
-                names.insert("default".to_owned());
+                found.names.insert("default".to_owned());
+                found.unmarked += 1;
             }
             Some(marker) => {
                 let is = |name: &&&str| Marker::slot_of(&one.vendor_id, name) == marker.slot;
                 match known.iter().find(is) {
-                    Some(name) => names.insert((*name).to_owned()),
+                    Some(name) => found.names.insert((*name).to_owned()),
                     None => nameless.insert(marker.slot),
                 };
             }
         }
     }
-    (names, nameless.len())
+    Credentials { nameless: nameless.len(), ..found }
 }
 
 /// A line that HCL ignores, whatever stands in it.
@@ -282,7 +316,45 @@ fn identifier(name: &str, taken: &mut BTreeSet<String>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use domain::{LastUsed, ObservedCredential, Record, Settings};
+
     use super::*;
+
+    #[test]
+    fn of_several_keys_without_a_mark_one_block_is_written_and_all_are_counted() {
+        let key = |id: &str| ObservedCredential {
+            key_id: id.into(),
+            credential_type: "openbao_secret_id".into(),
+            marker: None,
+            issued_at: None,
+            expires_at: None,
+            last_used: LastUsed::Unknown,
+            live: true,
+            settings: Settings::default(),
+        };
+        let one = ObservedIntegration {
+            kind: "openbao_approle".into(),
+            key: "x".into(),
+            vendor_id: "v".into(),
+            name: "x".into(),
+            settings: Settings::default(),
+            record: None,
+            parked: false,
+            scopes: BTreeSet::new(),
+            enabled: true,
+            builtin: false,
+            credentials: Some(vec![key("a"), key("b")]),
+            gaps: Vec::new(),
+        };
+        let found = credentials(&one, "bao/openbao_approle/x", &[]);
+        let names = BTreeSet::from(["default".to_owned()]);
+        assert_eq!(found, Credentials { names, nameless: 0, unmarked: 2 });
+        let record = |realm: &str| Record { realm: Some(realm.into()), ..Record::default() };
+        let of = |realm| ObservedIntegration { record: Some(record(realm)), ..one.clone() };
+        let here = Realm { id: "k3x9q2".into(), key: None };
+        assert!(is_managed(Some(&here), &of("k3x9q2")));
+        assert!(!is_managed(Some(&here), &of("zzzzzz")), "another realm's is somebody else's");
+    }
 
     #[test]
     fn a_vendor_s_name_cannot_break_out_of_an_import_block() {
