@@ -44,7 +44,9 @@ impl Transport for Retry {
         let begun = Instant::now();
         let mut attempt = 1;
         loop {
-            let answer = self.inner.send(request.again()).await;
+            // All attempts together have the deadline, and not each.
+            let left = request.deadline.saturating_sub(begun.elapsed());
+            let answer = self.inner.send(Request { deadline: left, ..request.again() }).await;
             let wait = match &answer {
                 // A failing look (500) too: OpenBao writes on a role's first read, and of two such
                 // reads at once one fails and then never again.
@@ -70,4 +72,39 @@ impl Transport for Retry {
 fn pause(attempt: u32) -> Duration {
     let jitter = u64::from(std::process::id() % 97) + u64::from(attempt) * 31;
     Duration::from_millis(100 * u64::from(attempt * attempt) + jitter)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use zeroize::Zeroizing;
+
+    use super::*;
+    use crate::SystemClock;
+
+    /// Takes its time, fails, and remembers how long it might have taken.
+    #[derive(Debug, Default)]
+    struct Slow(Mutex<Vec<Duration>>);
+
+    #[async_trait]
+    impl Transport for Slow {
+        async fn send(&self, request: Request) -> Result<Answer, TransportError> {
+            self.0.lock().unwrap().push(request.deadline);
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            Ok(Answer { status: 503, headers: Vec::new(), body: Arc::new(Zeroizing::default()) })
+        }
+    }
+
+    #[tokio::test]
+    async fn all_attempts_of_a_read_share_its_deadline() {
+        let slow = Arc::new(Slow::default());
+        let retry = Retry::new(slow.clone(), Arc::new(SystemClock));
+        let deadline = Duration::from_secs(5);
+        retry.send(Request { deadline, ..Request::get("a", "a") }).await.unwrap();
+        let given = slow.0.lock().unwrap().clone();
+        assert_eq!(given.len(), 3);
+        assert!(given[1] <= deadline - Duration::from_millis(200), "{given:?}");
+        assert!(given[2] <= given[1] - Duration::from_millis(200), "{given:?}");
+    }
 }
