@@ -24,6 +24,8 @@ const HEADERS: [&str; 1] = ["retry-after"];
 
 /// The largest answer that is read.
 const LARGEST: usize = 16 << 20;
+/// What is set aside for an answer that does not say how long it is.
+const USUAL: usize = 64 << 10;
 
 /// How to reach a server.
 #[derive(Debug, Clone)]
@@ -171,11 +173,11 @@ impl Transport for HttpTransport {
             .filter_map(|name| Some((name, answer.headers().get(name)?.to_str().ok()?.to_owned())))
             .collect();
         let expected = answer.content_length().and_then(|length| usize::try_from(length).ok());
-        let mut body = Zeroizing::new(Vec::with_capacity(expected.unwrap_or(0).min(LARGEST)));
+        let mut body = Zeroizing::new(Vec::with_capacity(expected.unwrap_or(USUAL).min(LARGEST)));
         loop {
             match answer.chunk().await {
                 Ok(Some(chunk)) if body.len() + chunk.len() <= LARGEST => {
-                    body.extend_from_slice(&chunk);
+                    append(&mut body, &chunk);
                 }
                 Ok(Some(_)) => {
                     return Err(lost(format!("the answer is longer than {} MiB", LARGEST >> 20)));
@@ -186,6 +188,18 @@ impl Transport for HttpTransport {
         }
         Ok(Answer { status, headers, body: Arc::new(body) })
     }
+}
+
+/// Grows by moving to a larger place and wiping the one before, which a vector by itself would only
+/// free.
+fn append(body: &mut Zeroizing<Vec<u8>>, chunk: &[u8]) {
+    let needed = body.len() + chunk.len();
+    if needed > body.capacity() {
+        let mut larger = Zeroizing::new(Vec::with_capacity(needed.max(2 * body.capacity())));
+        larger.extend_from_slice(body);
+        *body = larger;
+    }
+    body.extend_from_slice(chunk);
 }
 
 fn lost(message: String) -> TransportError {
@@ -210,4 +224,23 @@ fn cause(error: &reqwest::Error) -> String {
         inner = next;
     }
     if std::ptr::addr_eq(inner, error) { "the request failed".into() } else { inner.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_in_pieces_is_whole_and_moves_seldom() {
+        let mut body = Zeroizing::new(Vec::with_capacity(4));
+        let mut places = 1;
+        for at in 0..1000_u32 {
+            let before = body.capacity();
+            append(&mut body, &at.to_be_bytes());
+            places += u32::from(body.capacity() != before);
+        }
+        let whole: Vec<u8> = (0..1000_u32).flat_map(u32::to_be_bytes).collect();
+        assert_eq!(*body, whole);
+        assert!(places <= 12, "{places}");
+    }
 }
