@@ -525,6 +525,11 @@ impl Api {
         request.header("X-Vault-Request", Secret::new("true"))
     }
 
+    /// Where our own token comes from.
+    pub(crate) fn token(&self) -> &Token {
+        &self.token
+    }
+
     /// Sends without our own token, in our namespace: sign-ins.
     pub(crate) async fn send_anonymous(&self, request: Request) -> Result<Answer> {
         self.transmit(self.address(request)).await

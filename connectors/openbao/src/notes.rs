@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use connector::Result;
+use domain::Span;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -12,6 +13,9 @@ use crate::{
     approle::AppRole,
     tables::MOUNT,
 };
+
+/// How long a token of our own may outlive its run, in seconds, before that is worth a word.
+const LONG: u64 = 3600;
 
 /// What a deed needs of our own token: path, capabilities, and what goes missing without.
 type Need = (&'static str, &'static [&'static str], &'static str);
@@ -170,6 +174,13 @@ impl AppRole {
         match lacking(self.api(), &NEEDS, |need| need.replace("{mount}", MOUNT)).await {
             Ok(missing) => notes.extend(missing),
             Err(error) => notes.push(format!("What our own token may do cannot be told: {error}.")),
+        }
+        if let Some(life) = self.api().token().life().await.filter(|life| *life > LONG) {
+            notes.push(format!(
+                "Every run signs in with our own role and leaves a token that lives {}: set token_ttl of \
+                 that role to an hour or less.",
+                Span::from_secs(life)
+            ));
         }
         notes
     }

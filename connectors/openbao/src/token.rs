@@ -37,6 +37,8 @@ enum Minted {
     Live {
         token: Secret,
         until: Option<Timestamp>,
+        /// How many seconds it lives.
+        life: u64,
     },
     /// Refused once: not tried again by this process, since refusals lock the role.
     Refused,
@@ -81,7 +83,9 @@ impl Token {
         };
         let mut minted = self.minted.lock().await;
         match &*minted {
-            Minted::Live { token, until } if until.is_none_or(|until| self.clock.now() < until) => {
+            Minted::Live { token, until, .. }
+                if until.is_none_or(|until| self.clock.now() < until) =>
+            {
                 return Ok(token.duplicate());
             }
             Minted::Refused => return Err(refused_before()),
@@ -118,8 +122,18 @@ impl Token {
             self.clock.now().checked_add(use_for).unwrap_or(Timestamp::MAX)
         });
         let token = auth.client_token;
-        *minted = Minted::Live { token: token.duplicate(), until };
+        *minted = Minted::Live { token: token.duplicate(), until, life };
         Ok(token)
+    }
+}
+
+impl Token {
+    /// How many seconds the token lives that a sign-in of our own minted; `None` where there was none.
+    pub(crate) async fn life(&self) -> Option<u64> {
+        match &*self.minted.lock().await {
+            Minted::Live { life, .. } => Some(*life),
+            Minted::None | Minted::Refused => None,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use connector::{
-    Change, Error, Outcome, Platform, Refusal, Want,
+    Change, Connector, Error, Outcome, Platform, Refusal, Want,
     transport::{Answer, HttpOptions, HttpTransport},
 };
 use domain::{GapExtent, Record, Settings, settings::Setting};
@@ -74,6 +74,12 @@ async fn a_role_of_our_own_signs_in_once_and_never_again_when_refused() {
     let sign_ins =
         |wire: &Counted| wire.sent().iter().filter(|one| one.ends_with("/login")).count();
     assert_eq!(sign_ins(&wire), 1);
+    let outlives = async |connector: &dyn Connector| {
+        connector.notes().await.into_iter().any(|note| note.contains("leaves a token that lives"))
+    };
+    assert!(outlives(&*good).await, "the server's own limit is long");
+    world.by_hand("POST", "auth/ours/role/nhi", json!({"token_ttl": "20m"})).await;
+    assert!(!outlives(&*connect(&secret_id).0).await);
     let (bad, wire) = connect("wrong");
     for _ in 0..9 {
         let error = bad.read(&object("x", None), Want::LEAN).await.unwrap_err();
