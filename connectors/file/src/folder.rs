@@ -222,9 +222,22 @@ impl Folder {
     pub(crate) fn is_remote(&self) -> Result<bool> {
         #[cfg(target_os = "linux")]
         {
-            // NFS, SMB, CIFS, SMB2, AFS, Ceph, 9P.
-            const REMOTE: [u32; 7] =
-                [0x6969, 0x517b, 0xff53_4d42, 0xfe53_4d42, 0x5346_414f, 0x00c3_6400, 0x0102_1997];
+            // NFS, SMB, CIFS, SMB2, AFS twice, Ceph, 9P, Lustre, GPFS, GFS2, OCFS2: those on which no
+            // ledger is kept either.
+            const REMOTE: [u32; 12] = [
+                0x6969,
+                0x517b,
+                0xff53_4d42,
+                0xfe53_4d42,
+                0x5346_414f,
+                0x6b41_4653,
+                0x00c3_6400,
+                0x0102_1997,
+                0x0bd0_0bd0,
+                0x4750_4653,
+                0x0116_1970,
+                0x7461_636f,
+            ];
             let kind = rustix::fs::fstatfs(self.0.as_fd())?.f_type;
             Ok(REMOTE.contains(&(kind as u32)))
         }
