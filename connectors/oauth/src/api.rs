@@ -227,15 +227,10 @@ pub(crate) fn refused(what: &str, answer: &Answer, changes: bool) -> Error {
         }
     };
     let said = code(&answer.body).map(|code| format!(", {code}")).unwrap_or_default();
-    let retry_after = answer
-        .header("retry-after")
-        .and_then(|text| text.trim().parse().ok())
-        .map(std::time::Duration::from_secs);
     Error::Refused {
         what: what.to_owned(),
         refusal,
         message: format!("status {}{said}", answer.status),
-        retry_after,
     }
 }
 

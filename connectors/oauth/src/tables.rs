@@ -99,7 +99,7 @@ const KEYS: Profile = Profile {
     marks: true,
     lists: true,
     sets_expiry: false,
-    verify: VerifyCost { mints_child: true, takes_use: false },
+    verify: VerifyCost { takes_use: false },
     // Nothing is known of how this server counts: two refusals, ended by a success, as elsewhere.
     probe: ProbeBudget { between_successes: 2, in_window: 8, window: Span::from_secs(900) },
     revocation_lag: Span::ZERO,

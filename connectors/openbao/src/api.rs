@@ -154,11 +154,6 @@ impl Said {
     }
 }
 
-/// How long a platform asks us to wait.
-fn retry_after(answer: &Answer) -> Option<std::time::Duration> {
-    answer.header("retry-after")?.trim().parse().ok().map(std::time::Duration::from_secs)
-}
-
 /// What an answer that is no success means.
 pub(crate) fn refused(what: &str, answer: &Answer, changes: bool) -> Error {
     let said = Said::read(&answer.body);
@@ -202,7 +197,6 @@ pub(crate) fn refused(what: &str, answer: &Answer, changes: bool) -> Error {
         what: what.to_owned(),
         refusal,
         message: format!("status {}: {}{hint}", answer.status, said.words()),
-        retry_after: retry_after(answer),
     }
 }
 
@@ -555,12 +549,7 @@ impl Api {
         let what = request.what();
         self.transport.send(request).await.map_err(|error| {
             if error.read_only {
-                return Error::Refused {
-                    what,
-                    refusal: Refusal::ReadOnly,
-                    message: error.message,
-                    retry_after: None,
-                };
+                return Error::Refused { what, refusal: Refusal::ReadOnly, message: error.message };
             }
             Error::Unreachable { what, message: error.message, outcome: error.outcome }
         })

@@ -261,21 +261,11 @@ fn unexpected(what: &str, message: impl Into<String>) -> Error {
 }
 
 fn conflict(what: &str, message: impl Into<String>) -> Error {
-    Error::Refused {
-        what: what.to_owned(),
-        refusal: Refusal::Conflict,
-        message: message.into(),
-        retry_after: None,
-    }
+    Error::Refused { what: what.to_owned(), refusal: Refusal::Conflict, message: message.into() }
 }
 
 fn invalid(what: &str, message: impl Into<String>) -> Error {
-    Error::Refused {
-        what: what.to_owned(),
-        refusal: Refusal::Invalid,
-        message: message.into(),
-        retry_after: None,
-    }
+    Error::Refused { what: what.to_owned(), refusal: Refusal::Invalid, message: message.into() }
 }
 
 impl AppRole {
@@ -1243,7 +1233,6 @@ fn not_found(object: &ObjectRef) -> Error {
         what: format!("{APPROLE} {:?}", object.key),
         refusal: Refusal::NotFound,
         message: "there is no such role".to_owned(),
-        retry_after: None,
     }
 }
 

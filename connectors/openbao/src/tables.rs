@@ -155,7 +155,7 @@ const OURS: Profile = Profile {
     marks: true,
     lists: true,
     sets_expiry: true,
-    verify: VerifyCost { mints_child: true, takes_use: true },
+    verify: VerifyCost { takes_use: true },
     probe: ProbeBudget {
         between_successes: BETWEEN_SUCCESSES,
         in_window: IN_WINDOW,

@@ -144,8 +144,8 @@ const LOCKS: &str = "each run tries once, and five refused sign-ins lock our own
 
 fn locks(error: Error) -> Error {
     match error {
-        Error::Refused { what, refusal, message, retry_after } => {
-            Error::Refused { what, refusal, message: format!("{message}; {LOCKS}"), retry_after }
+        Error::Refused { what, refusal, message } => {
+            Error::Refused { what, refusal, message: format!("{message}; {LOCKS}") }
         }
         other => other,
     }

@@ -122,16 +122,7 @@ pub(crate) fn refused(what: &str, answer: &Answer) -> Error {
             return Error::Unreachable { what, message, outcome: Outcome::NotSent };
         }
     };
-    let retry_after = answer
-        .header("retry-after")
-        .and_then(|text| text.trim().parse().ok())
-        .map(std::time::Duration::from_secs);
-    Error::Refused {
-        what,
-        refusal,
-        message: format!("status {}{hint}", answer.status),
-        retry_after,
-    }
+    Error::Refused { what, refusal, message: format!("status {}{hint}", answer.status) }
 }
 
 #[cfg(test)]

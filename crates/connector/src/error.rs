@@ -1,7 +1,5 @@
 //! What can go wrong between us and a platform, sorted by what may be done next.
 
-use std::time::Duration;
-
 /// What is known of a call that changes something (engine: outcome classes).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
@@ -47,8 +45,6 @@ pub enum Error {
         refusal: Refusal,
         /// In our own words, with the status; never a body.
         message: String,
-        /// How long to wait, where the platform says.
-        retry_after: Option<Duration>,
     },
     /// Not reachable: nothing was sent, or a read failed on the way.
     #[error("{what}: {message}")]

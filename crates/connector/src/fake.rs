@@ -72,7 +72,7 @@ const ADD_OURS: Profile = Profile {
     marks: true,
     lists: true,
     sets_expiry: true,
-    verify: VerifyCost { mints_child: true, takes_use: false },
+    verify: VerifyCost { takes_use: false },
     probe: ProbeBudget { between_successes: 2, in_window: 4, window: Span::from_secs(900) },
     revocation_lag: Span::ZERO,
     list_lag: Span::ZERO,
@@ -317,7 +317,7 @@ impl fmt::Debug for Fake {
 
 fn refused(what: &str, refusal: Refusal) -> Error {
     let message = format!("{refusal:?}, on request or by the rules of the fake");
-    Error::Refused { what: what.to_owned(), refusal, message, retry_after: None }
+    Error::Refused { what: what.to_owned(), refusal, message }
 }
 
 impl Fake {

@@ -5,7 +5,6 @@ use std::{collections::BTreeSet, fmt, sync::Arc};
 use async_trait::async_trait;
 use domain::{
     GrantedScope, Observation, ObservedCredential, ObservedIntegration, Record, Secret, Settings,
-    Span,
 };
 use jiff::Timestamp;
 use secrets::Sink;
@@ -354,11 +353,6 @@ pub trait Directory: fmt::Debug + Send + Sync {
 
     /// Whether the directory answers, and how many members it says it has.
     async fn check(&self) -> Result<u64>;
-}
-
-/// The longest that anything minted here lives, for statements about what remains.
-pub fn residual(now: Timestamp, life: Span) -> Option<Timestamp> {
-    now.checked_add(jiff::SignedDuration::from_secs(life.as_signed_secs())).ok()
 }
 
 /// Convenience for methods that a platform does not have.

@@ -30,8 +30,6 @@ pub enum Origin {
 /// What a positive sign-in costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VerifyCost {
-    /// It mints a token, which is revoked at once.
-    pub mints_child: bool,
     /// It may use up one of a limited number of uses.
     pub takes_use: bool,
 }

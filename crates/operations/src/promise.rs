@@ -73,7 +73,7 @@ mod tests {
         marks: true,
         lists: true,
         sets_expiry: true,
-        verify: VerifyCost { mints_child: false, takes_use: false },
+        verify: VerifyCost { takes_use: false },
         probe: ProbeBudget { between_successes: 2, in_window: 4, window: Span::from_secs(900) },
         revocation_lag: Span::ZERO,
         list_lag: Span::ZERO,

@@ -61,7 +61,7 @@ fn unexpected(what: &str, message: impl Into<String>) -> Error {
 }
 
 fn refuse(what: &str, refusal: Refusal, message: impl Into<String>) -> Error {
-    Error::Refused { what: what.to_owned(), refusal, message: message.into(), retry_after: None }
+    Error::Refused { what: what.to_owned(), refusal, message: message.into() }
 }
 
 fn texts(all: impl IntoIterator<Item = String>) -> Value {
