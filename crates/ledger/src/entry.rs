@@ -20,12 +20,13 @@ pub const SALVAGED: &str = "ledger.salvaged";
 
 /// Every kind of entry that this version writes. Whoever writes another adds it: deeds check it in
 /// debug builds, and whoever asks for one that is not here is told so.
-pub const KINDS: [&str; 35] = [
+pub const KINDS: [&str; 36] = [
     "attempt.ended",
     "attempt.started",
     "claim.taken_over",
     "credential.adjusted",
     "credential.revoked",
+    "credential.spared",
     "credential.swept",
     "declared",
     "integration.ended",

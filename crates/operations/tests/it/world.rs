@@ -244,7 +244,7 @@ impl Connector for FusedConnector {
     async fn promises(&self, of: &str) -> connector::Result<Vec<Promise>> {
         let mut promises = self.0.promises(of).await?;
         for promise in promises.iter_mut().filter(|_| self.3) {
-            let verify = VerifyCost { takes_use: true, ..promise.profile.verify };
+            let verify = VerifyCost { takes_use: true };
             promise.profile = Box::leak(Box::new(Profile { verify, ..*promise.profile }));
         }
         Ok(promises)
