@@ -36,10 +36,23 @@ fn a_scope_removed_by_hand_is_planned_back_as_a_change_that_gives_power() {
 
 #[test]
 fn an_integration_deleted_by_hand_is_made_anew_with_all_below_it() {
+    made_anew(&["auth/approle/role/invoice-sync"]);
+}
+
+#[test]
+fn an_integration_deleted_by_hand_with_all_that_is_ours_is_made_anew() {
+    made_anew(&[
+        "auth/approle/role/invoice-sync",
+        "sys/policies/acl/nhi/invoice-sync",
+        "identity/entity/name/nhi/invoice-sync",
+    ]);
+}
+
+fn made_anew(deleted: &[&str]) {
     applied(|world| {
-        world.bao.ask("DELETE", "/v1/auth/approle/role/invoice-sync", None)?;
-        world.bao.ask("DELETE", "/v1/sys/policies/acl/nhi/invoice-sync", None)?;
-        world.bao.ask("DELETE", "/v1/identity/entity/name/nhi/invoice-sync", None)?;
+        for path in deleted {
+            world.bao.ask("DELETE", &format!("/v1/{path}"), None)?;
+        }
         let before = world.state("nhi_integration.it")?;
         let said = world.plan()?.expect(2)?;
         holds(said.contains("nhi_integration.it will be created"), "the integration", &said)?;

@@ -1400,10 +1400,6 @@ impl Connector for AppRole {
         };
         let ours = place.ours();
         let policy = self.policy(&ours, Freshness::Fresh).await?;
-        let resumes =
-            policy.as_ref().and_then(|(_, policy)| record_of(policy)).is_some_and(|record| {
-                record.unfinished && record.realm.is_some() && record.realm == new.record.realm
-            });
         let there = match self.role(&place, false).await {
             // The path itself is unknown: the mount is missing, and that is what to mend.
             Err(error) if error.refusal() == Some(Refusal::NotFound) => {
@@ -1412,6 +1408,12 @@ impl Connector for AppRole {
             }
             there => there?.is_some(),
         };
+        // An unfinished create goes on. So does what is left of a role of ours that somebody deleted.
+        let resumes =
+            policy.as_ref().and_then(|(_, policy)| record_of(policy)).is_some_and(|record| {
+                let ours = record.realm.is_some() && record.realm == new.record.realm;
+                ours && (record.unfinished || !there)
+            });
         if !resumes && (policy.is_some() || there) {
             return Err(exists(&what));
         }
