@@ -35,6 +35,23 @@ fn replacing_a_credential_is_a_rotation_without_overlap() {
 }
 
 #[test]
+fn a_place_that_a_slot_gave_up_is_free_for_another_one() {
+    applied(|world| {
+        let before = world.bao.document("apps/invoice-sync")?;
+        let slot = "resource \"nhi_credential\" \"it\" {\n";
+        world.write(
+            "main.tf",
+            &BASE.replace(slot, &format!("{slot}  name        = \"nightly\"\n")),
+        )?;
+        world.apply()?;
+        let after = world.bao.document("apps/invoice-sync")?;
+        holds(world.bao.signs_in(&after)?, "the new slot's one works", "")?;
+        holds(!world.bao.signs_in(&before)?, "the old slot's one is refused", "")?;
+        world.plan_is_empty()
+    });
+}
+
+#[test]
 fn a_removed_block_ends_nothing() {
     applied(|world| {
         let begin = BASE.find("resource \"nhi_credential\"").unwrap_or(BASE.len());
