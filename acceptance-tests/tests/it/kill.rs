@@ -72,8 +72,12 @@ fn plan_shows(world: &World, what: &str) -> Result<()> {
 
 #[test]
 fn a_provider_killed_while_things_are_made_leaves_what_the_next_apply_finishes() {
+    // The scopes come first: their last write says that somebody governs them, and whoever is killed
+    // before the core hears of it has to import them.
+    let to = "  deliver_to  = { app";
+    let one_by_one = BASE.replace(to, &format!("  depends_on  = [nhi_scope.it]\n{to}"));
     for path in CALLS {
-        through_a_proxy(BASE, |world, between| {
+        through_a_proxy(&one_by_one, |world, between| {
             let told = |error| format!("{path}: {error}");
             killed_during(world, between, path).map_err(told)?;
             plan_shows(world, "nhi_credential.it will be created").map_err(told)?;
