@@ -2,6 +2,7 @@
 
 pub(crate) mod applied;
 pub(crate) mod credential;
+pub(crate) mod identity;
 pub(crate) mod integration;
 pub(crate) mod moved;
 pub(crate) mod owner;

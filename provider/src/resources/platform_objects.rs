@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use connector::{Default as FieldDefault, Field, FieldType, Kind, OnChange, Platform};
-use domain::{Setting, Settings};
-use tfplugin::{Attribute, Nesting, Object, Type, Value, model::Misread};
+use domain::{IntegrationId, Setting, Settings};
+use tfplugin::{Attr, Attribute, Nesting, Object, Type, Value, model::Misread};
 
 /// The nested attributes of all kinds; in a valid configuration exactly one is set.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -108,6 +108,17 @@ impl tfplugin::Model for PlatformObjects {
 
     fn write(&self, into: &mut Object) {
         self.0.write(kind_names(), into);
+    }
+}
+
+/// The name of an id's kind. From an id whose key is unknown yet it still shows.
+pub(super) fn kind_in(id: &Attr<String>) -> Option<String> {
+    match id {
+        Attr::Value(id) => Some(id.parse::<IntegrationId>().ok()?.kind),
+        Attr::Unknown(Some(promise)) => {
+            Some(promise.prefix.as_deref()?.split('/').nth(1)?.to_owned())
+        }
+        _ => None,
     }
 }
 

@@ -13,18 +13,16 @@ use tfplugin::{Attr, Diagnostics};
 
 use super::model::{CredentialModel, Previous, Revocation, schedule_of};
 use crate::{
-    resources::{platform_objects::kind, replacement::Slot},
+    resources::{
+        platform_objects::{kind, kind_in},
+        replacement::Slot,
+    },
     values::{instant, moment, optional},
 };
 
 /// The kind of an id; from one whose key is unknown yet the kind still shows.
 pub(super) fn kind_of(id: &Attr<String>) -> Option<&'static Kind> {
-    let name = match id {
-        Attr::Value(id) => id.parse::<IntegrationId>().ok()?.kind,
-        Attr::Unknown(Some(promise)) => promise.prefix.as_deref()?.split('/').nth(1)?.to_owned(),
-        _ => return None,
-    };
-    kind(&name).map(|(_, kind)| kind)
+    kind(&kind_in(id)?).map(|(_, kind)| kind)
 }
 
 /// The type that is set, or the kind's own.

@@ -1,26 +1,23 @@
 //! Slots that exist already: imported by id or identity, or moved here from another provider.
 
-use domain::{CredentialId, IntegrationId};
+use domain::CredentialId;
 use tfplugin::{
     Attr, Diagnostic, Diagnostics, Model,
-    resource::{By, Done, Identity, Import, ImportState, MoveState, Source},
+    resource::{Done, Identity, Import, ImportState, MoveState, Source},
 };
 
 use super::{Credential, model::CredentialModel};
-use crate::resources::moved;
+use crate::resources::{
+    identity::{IntegrationIdentity, asked_for},
+    moved,
+};
 
 /// The identity: the slot.
 #[derive(Debug, Clone, PartialEq, Model)]
 pub(crate) struct CredentialIdentity {
-    /// The connection's name.
-    #[tf(required)]
-    pub connection: Attr<String>,
-    /// The platform object's name.
-    #[tf(required)]
-    pub kind: Attr<String>,
-    /// The vendor's key.
-    #[tf(required)]
-    pub key: Attr<String>,
+    /// The integration.
+    #[tf(flatten)]
+    pub integration: IntegrationIdentity,
     /// The slot's name.
     #[tf(required)]
     pub name: Attr<String>,
@@ -31,48 +28,23 @@ impl Identity for Credential {
 
     fn identity(&self, state: &CredentialModel) -> CredentialIdentity {
         let id = state.id.as_deref().and_then(|id| id.parse::<CredentialId>().ok());
-        match id.filter(|id| moved::is_found(&id.integration)) {
-            Some(CredentialId { integration, name }) => CredentialIdentity {
-                connection: integration.connection.into(),
-                kind: integration.kind.into(),
-                key: integration.key.into(),
-                name: name.into(),
-            },
-            None => CredentialIdentity {
-                connection: Attr::unknown(),
-                kind: Attr::unknown(),
-                key: Attr::unknown(),
-                name: Attr::unknown(),
-            },
+        let found = id.filter(|id| moved::is_found(&id.integration));
+        let (integration, name) = found.map(|id| (id.integration, id.name)).unzip();
+        CredentialIdentity {
+            integration: integration.into(),
+            name: name.map_or_else(Attr::unknown, Attr::Value),
         }
     }
 }
 
 impl ImportState for Credential {
     async fn import(&self, request: Import) -> Result<Done<CredentialModel>, Diagnostics> {
-        let id = match (&request.by, request.by.identity::<CredentialIdentity>()?) {
-            (By::Id(id), _) => id.parse::<CredentialId>().map_err(|error| {
-                Diagnostic::error(
-                    "This is no credential's id",
-                    format!("{error}.\nNext: nhi scan prints them.\n(E-ID)"),
-                )
-            })?,
-            (_, Some(identity)) => CredentialId {
-                integration: IntegrationId::new(
-                    identity.connection.need("connection")?.clone(),
-                    identity.kind.need("kind")?.clone(),
-                    identity.key.need("key")?.clone(),
-                ),
-                name: identity.name.need("name")?.clone(),
-            },
-            (_, None) => {
-                return Err(Diagnostic::error(
-                    "No id",
-                    "Nothing says what to import.\nNext: give an id or an identity.\n(E-ID)",
-                )
-                .into());
-            }
-        };
+        let id = asked_for(&request, "credential", |one: &CredentialIdentity| {
+            Ok(CredentialId {
+                integration: one.integration.id()?,
+                name: one.name.need("name")?.clone(),
+            })
+        })?;
         Ok(CredentialModel { id: Attr::Value(id.to_string()), ..CredentialModel::default() }.into())
     }
 }

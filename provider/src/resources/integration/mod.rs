@@ -21,7 +21,6 @@ use tfplugin::{
     resource::{Create, Delete, Done, Failure, Plan, Read, Resource, Update},
 };
 
-pub(super) use self::model::IntegrationIdentity;
 pub(crate) use self::model::IntegrationModel;
 use self::{
     direction::direction,

@@ -127,17 +127,3 @@ pub(crate) struct IntegrationModel {
     #[tf(flatten)]
     pub platform: PlatformObjects,
 }
-
-/// The identity: where and what.
-#[derive(Debug, Clone, PartialEq, Model)]
-pub(crate) struct IntegrationIdentity {
-    /// The connection's name.
-    #[tf(required)]
-    pub connection: Attr<String>,
-    /// The platform object's name.
-    #[tf(required)]
-    pub kind: Attr<String>,
-    /// The vendor's key.
-    #[tf(required)]
-    pub key: Attr<String>,
-}

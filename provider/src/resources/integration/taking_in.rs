@@ -3,11 +3,12 @@
 use domain::IntegrationId;
 use tfplugin::{
     Attr, Diagnostic, Diagnostics,
-    resource::{By, Done, Identity, Import, ImportState, MoveState, Source},
+    resource::{Done, Identity, Import, ImportState, MoveState, Source},
 };
 
-use super::{Integration, IntegrationIdentity, IntegrationModel};
+use super::{Integration, IntegrationModel};
 use crate::resources::{
+    identity::{IntegrationIdentity, asked_for},
     moved,
     platform_objects::{kind, kinds},
 };
@@ -17,43 +18,13 @@ impl Identity for Integration {
 
     fn identity(&self, state: &IntegrationModel) -> IntegrationIdentity {
         let id = state.id.as_deref().and_then(|id| id.parse::<IntegrationId>().ok());
-        match id.filter(moved::is_found) {
-            Some(id) => IntegrationIdentity {
-                connection: id.connection.into(),
-                kind: id.kind.into(),
-                key: id.key.into(),
-            },
-            None => IntegrationIdentity {
-                connection: Attr::unknown(),
-                kind: Attr::unknown(),
-                key: Attr::unknown(),
-            },
-        }
+        id.filter(moved::is_found).into()
     }
 }
 
 impl ImportState for Integration {
     async fn import(&self, request: Import) -> Result<Done<IntegrationModel>, Diagnostics> {
-        let id = match (&request.by, request.by.identity::<IntegrationIdentity>()?) {
-            (By::Id(id), _) => id.parse::<IntegrationId>().map_err(|error| {
-                Diagnostic::error(
-                    "This is no integration's id",
-                    format!("{error}.\nNext: nhi scan prints them.\n(E-ID)"),
-                )
-            })?,
-            (_, Some(identity)) => IntegrationId::new(
-                identity.connection.need("connection")?.clone(),
-                identity.kind.need("kind")?.clone(),
-                identity.key.need("key")?.clone(),
-            ),
-            (_, None) => {
-                return Err(Diagnostic::error(
-                    "No id",
-                    "Nothing says what to import.\nNext: give an id or an identity.\n(E-ID)",
-                )
-                .into());
-            }
-        };
+        let id: IntegrationId = asked_for(&request, "integration", IntegrationIdentity::id)?;
         if kind(&id.kind).is_none() {
             let known: Vec<&str> = kinds().map(|(_, kind)| kind.name).collect();
             return Err(Diagnostic::error(

@@ -22,7 +22,7 @@ use tfplugin::{
 pub(crate) use self::model::ScopeModel;
 use self::{
     drift::{applied, moved},
-    model::{ScopeIdentity, classify_of, declared_of, highest, integration_of, lattice_of},
+    model::{classify_of, declared_of, highest, integration_of, lattice_of},
 };
 use super::{
     applied::Applied, platform_objects::kind, references::ScopedIntegration,

@@ -8,7 +8,10 @@ use policy::scopes::{Declared, highest_action};
 use tfplugin::{Attr, Model, Set};
 
 use crate::{
-    resources::{platform_objects::kind, references::ScopedIntegration},
+    resources::{
+        platform_objects::{kind, kind_in},
+        references::ScopedIntegration,
+    },
     rules,
     values::instant,
 };
@@ -92,38 +95,13 @@ pub(crate) struct Temporary {
     pub status: Attr<String>,
 }
 
-/// The identity: the integration's.
-#[derive(Debug, Clone, PartialEq, Model)]
-pub(crate) struct ScopeIdentity {
-    /// The connection's name.
-    #[tf(required)]
-    pub connection: Attr<String>,
-    /// The platform object's name.
-    #[tf(required)]
-    pub kind: Attr<String>,
-    /// The vendor's key.
-    #[tf(required)]
-    pub key: Attr<String>,
-}
-
 pub(super) fn integration_of(id: &Attr<String>) -> Option<IntegrationId> {
     id.as_deref()?.parse().ok()
 }
 
-/// An id's kind. From an id whose key is unknown yet it still shows.
-pub(super) fn kind_of(id: &Attr<String>) -> Option<String> {
-    match id {
-        Attr::Value(id) => Some(id.parse::<IntegrationId>().ok()?.kind),
-        Attr::Unknown(Some(promise)) => {
-            Some(promise.prefix.as_deref()?.split('/').nth(1)?.to_owned())
-        }
-        _ => None,
-    }
-}
-
 /// The scopes of an id's kind.
 pub(super) fn lattice_of(id: &Attr<String>) -> Option<KindLattice> {
-    let (platform, kind) = kind(&kind_of(id)?)?;
+    let (platform, kind) = kind(&kind_in(id)?)?;
     Some(KindLattice { platform: platform?, kind: kind.name })
 }
 

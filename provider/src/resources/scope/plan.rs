@@ -12,12 +12,15 @@ use tfplugin::{Attr, Diagnostics, Path, Set, resource::Plan};
 use super::{
     Scope, ScopeModel, check_grammar,
     direction::other_directions,
-    model::{classify_of, highest, integration_of, kind_of, lattice_of},
+    model::{classify_of, highest, integration_of, lattice_of},
 };
 use crate::{
     diagnostics::{tell_unknown_connection, unknown_governed},
     resources::{
-        applied::Applied, platform_objects::kind, references::ScopedIntegration, replacement::half,
+        applied::Applied,
+        platform_objects::{kind, kind_in},
+        references::ScopedIntegration,
+        replacement::half,
     },
     values::instant,
 };
@@ -110,7 +113,7 @@ fn holds_scopes(id: &Attr<String>, told: &mut Diagnostics) -> bool {
         );
         return false;
     }
-    match kind_of(id) {
+    match kind_in(id) {
         Some(kind) if lattice_of(id).is_none() => {
             told.error_at(
                 "integration",
