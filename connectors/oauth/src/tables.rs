@@ -2,7 +2,7 @@
 
 use connector::{
     Absent, Capabilities, CredentialType, Default, Effect, Field, FieldType, Grows, Kind,
-    MainField, MarkerPlace, OnChange, Origin, ProbeBudget, Profile, VerifyCost,
+    MainField, MarkerPlace, Marks, OnChange, Origin, ProbeBudget, Profile, VerifyCost,
 };
 use domain::Span;
 
@@ -96,7 +96,7 @@ const KEYS: Profile = Profile {
     name: ADD_OURS,
     effect: Effect::Adds { max_live: None },
     origin: Origin::OursPublicKey,
-    marks: true,
+    marks: Marks::AtIssue,
     lists: true,
     sets_expiry: false,
     verify: VerifyCost { takes_use: false },
@@ -114,7 +114,7 @@ pub(crate) static SECRET_PROFILES: [Profile; 1] = [Profile {
     name: FIRST_ONLY,
     effect: Effect::Adds { max_live: Some(1) },
     origin: Origin::VendorReadable,
-    marks: false,
+    marks: Marks::Never,
     ..KEYS
 }];
 

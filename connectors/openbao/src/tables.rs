@@ -2,7 +2,7 @@
 
 use connector::{
     Absent, Capabilities, CredentialType, Default, Effect, Field, FieldType, Grows, Kind,
-    MainField, MarkerPlace, OnChange, Origin, ProbeBudget, Profile, VerifyCost,
+    MainField, MarkerPlace, Marks, OnChange, Origin, ProbeBudget, Profile, VerifyCost,
 };
 use domain::Span;
 
@@ -152,7 +152,7 @@ const OURS: Profile = Profile {
     name: ADD_OURS,
     effect: Effect::Adds { max_live: None },
     origin: Origin::Ours,
-    marks: true,
+    marks: Marks::AtIssue,
     lists: true,
     sets_expiry: true,
     verify: VerifyCost { takes_use: true },

@@ -21,9 +21,9 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     Absent, Capabilities, Change, Children, Clock, Connection, Connector, CredentialListing,
     CredentialType, Default as FieldDefault, Ended, Error, Field, FieldType, Grows, IssueRequest,
-    Issued, Kind, MainField, MarkerPlace, NewIntegration, ObjectRef, OnChange, Origin, Outcome,
-    Platform, Probe, ProbeBudget, Profile, Promise, Refusal, Result, ScopeError, Setup, VerifyCost,
-    Want, profile::Effect,
+    Issued, Kind, MainField, MarkerPlace, Marks, NewIntegration, ObjectRef, OnChange, Origin,
+    Outcome, Platform, Probe, ProbeBudget, Profile, Promise, Refusal, Result, ScopeError, Setup,
+    VerifyCost, Want, profile::Effect,
 };
 
 /// The kind that can do everything.
@@ -69,7 +69,7 @@ const ADD_OURS: Profile = Profile {
     name: "add-ours",
     effect: Effect::Adds { max_live: None },
     origin: Origin::Ours,
-    marks: true,
+    marks: Marks::AtIssue,
     lists: true,
     sets_expiry: true,
     verify: VerifyCost { takes_use: false },
@@ -88,19 +88,36 @@ static FIRST_ONLY: Profile = Profile {
     name: "first-only",
     effect: Effect::Adds { max_live: Some(1) },
     origin: Origin::VendorReadable,
-    marks: false,
+    marks: Marks::Never,
     sets_expiry: false,
     ..ADD_OURS
 };
 
-static REPLACES: [Profile; 1] = [Profile {
+const REPLACE_ONCE: Profile = Profile {
     name: "replace-once",
     effect: Effect::Replaces,
     origin: Origin::VendorOnce,
-    marks: false,
+    marks: Marks::Never,
     sets_expiry: false,
     ..ADD_OURS
-}];
+};
+
+static REPLACES: [Profile; 1] = [REPLACE_ONCE];
+
+/// Other ways in which an app's keys can be issued, each promised only where
+/// [`Fake::promise_only`] says so.
+static OTHER_WAYS: [Profile; 3] = [
+    Profile {
+        name: "add-unmarked",
+        effect: Effect::Adds { max_live: Some(2) },
+        origin: Origin::VendorOnce,
+        marks: Marks::Afterwards,
+        sets_expiry: false,
+        ..ADD_OURS
+    },
+    Profile { name: "replace-ours", origin: Origin::Ours, ..REPLACE_ONCE },
+    REPLACE_ONCE,
+];
 
 static KEY_TYPE: CredentialType = CredentialType {
     name: KEY,
@@ -240,6 +257,7 @@ pub enum Verb {
     Delete,
     Credentials,
     Issue,
+    Mark,
     Find,
     End,
     Sweep,
@@ -748,6 +766,11 @@ impl Connector for Fake {
         if only == Some(FIRST_ONLY.name) && credential_type == KEY {
             return Ok(vec![Promise { profile: &FIRST_ONLY, because: None }]);
         }
+        if credential_type == KEY
+            && let Some(profile) = OTHER_WAYS.iter().find(|one| only == Some(one.name))
+        {
+            return Ok(vec![Promise { profile, because: None }]);
+        }
         let found = types
             .filter(|one| one.name == credential_type)
             .flat_map(|one| one.profiles)
@@ -787,6 +810,25 @@ impl Connector for Fake {
                     ours.duplicate()
                 }
                 ("add-marked", None) => made,
+                ("add-unmarked", None) => {
+                    if found.keys.iter().filter(|one| one.lives(now)).count() >= 2 {
+                        return Err(refused("issue", Refusal::Conflict));
+                    }
+                    made
+                }
+                ("replace-ours", Some(ours)) => {
+                    if let Some(there) = found.keys.iter().find(|one| one.secret == *ours) {
+                        return Ok(Issued {
+                            key_id: there.id.clone(),
+                            secret: None,
+                            issued_at: Some(there.issued_at),
+                            expires_at: None,
+                            already_there: true,
+                        });
+                    }
+                    found.keys.clear();
+                    ours.duplicate()
+                }
                 ("first-only", None) => match found.keys.first() {
                     Some(there) => {
                         return Ok(Issued {
@@ -808,7 +850,9 @@ impl Connector for Fake {
             let key = Key {
                 id: id.clone(),
                 secret: secret.duplicate(),
-                marker: request.profile.starts_with("add-").then(|| request.marker.to_owned()),
+                marker: ["add-ours", "add-marked"]
+                    .contains(&request.profile)
+                    .then(|| request.marker.to_owned()),
                 issued_at: now,
                 expires_at: request.expires_at,
                 used_at: None,
@@ -823,6 +867,15 @@ impl Connector for Fake {
                 expires_at: request.expires_at,
                 already_there: false,
             })
+        })
+    }
+
+    async fn mark(&self, object: &ObjectRef, key_id: &str, marker: &str) -> Result<()> {
+        self.call(Verb::Mark, &object.key, |state| {
+            let found = state.object(object)?.keys.iter_mut().find(|one| one.id == key_id);
+            let key = found.ok_or_else(|| refused("mark", Refusal::NotFound))?;
+            key.marker = Some(marker.to_owned());
+            Ok(())
         })
     }
 

@@ -29,4 +29,4 @@ pub use port::{
     Change, Children, Connection, Connector, CredentialListing, Directory, Ended, Freshness,
     IssueRequest, Issued, Member, NewIntegration, ObjectRef, Probe, Promise, Want,
 };
-pub use profile::{Effect, Origin, ProbeBudget, Profile, VerifyCost};
+pub use profile::{Effect, Marks, Origin, ProbeBudget, Profile, VerifyCost};

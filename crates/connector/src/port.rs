@@ -294,6 +294,13 @@ pub trait Connector: fmt::Debug + Send + Sync {
     /// - With a secret of ours, a repeat finds the earlier deed and says so.
     async fn issue(&self, object: &ObjectRef, request: IssueRequest<'_>) -> Result<Issued>;
 
+    /// Writes our marker beside a credential that its platform issues without one. Writing the same
+    /// one again is none. Called where [`crate::Marks::Afterwards`] is published.
+    async fn mark(&self, object: &ObjectRef, key_id: &str, marker: &str) -> Result<()> {
+        let _ = (object, key_id, marker);
+        unsupported(self.platform().name(), "mark a credential after it was issued")
+    }
+
     /// The key id that a secret of ours will have or has, without sending the secret anywhere but
     /// to the platform; `None` where it is not there.
     async fn find(

@@ -27,6 +27,18 @@ pub enum Origin {
     VendorReadable,
 }
 
+/// When a marker of ours comes to stand on a credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Marks {
+    /// In the issuing call: whatever exists carries it.
+    AtIssue,
+    /// By a call of its own, once the credential is in our books ([`crate::Connector::mark`]). One
+    /// whose answer was lost carries none.
+    Afterwards,
+    /// Never.
+    Never,
+}
+
 /// What a positive sign-in costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VerifyCost {
@@ -55,8 +67,8 @@ pub struct Profile {
     pub effect: Effect,
     /// Who makes the secret.
     pub origin: Origin,
-    /// A marker is written on the credential in the issuing call.
-    pub marks: bool,
+    /// When a marker of ours comes to stand on the credential.
+    pub marks: Marks,
     /// The credentials of one integration can be listed completely.
     pub lists: bool,
     /// An end can be set at issue.

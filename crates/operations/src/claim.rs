@@ -11,7 +11,11 @@ use domain::{
     realm::{digest_of, short},
 };
 use jiff::Timestamp;
-use policy::rotation::{Claim, Phase, Previous};
+use policy::{
+    Rules,
+    rotation::{Claim, Phase, Previous},
+    schedule::later,
+};
 use secrets::{Document, Expect, Looks, Mirror, Sink, SinkError};
 use serde_json::{Map, Value, json};
 
@@ -190,6 +194,7 @@ pub(crate) struct ClaimMirror {
     pub(crate) previous: Vec<Previous>,
     pub(crate) written_at: Option<Timestamp>,
     pub(crate) hold: Option<String>,
+    pub(crate) timed: bool,
 }
 
 fn mirror(claim: &Claim, slot: &str, vendor_id: &str, version: u64) -> Mirror {
@@ -203,6 +208,9 @@ fn mirror(claim: &Claim, slot: &str, vendor_id: &str, version: u64) -> Mirror {
         ("version".to_owned(), version.to_string()),
         ("previous".to_owned(), previous_text(&claim.previous)),
     ]);
+    if claim.timed {
+        mirror.insert("timed".to_owned(), "true".to_owned());
+    }
     for (name, value) in [("current", &claim.current), ("new", &claim.new), ("hold", &claim.hold)] {
         if let Some(value) = value {
             mirror.insert(name.to_owned(), value.clone());
@@ -226,7 +234,14 @@ impl ClaimMirror {
             previous: previous_from(&text("previous")),
             written_at,
             hold: mirror.get("hold").cloned(),
+            timed: mirror.contains_key("timed"),
         }
+    }
+
+    /// Its owner is at work, as far as its age tells.
+    pub(crate) fn is_fresh(&self, rules: &Rules, now: Timestamp) -> bool {
+        let ttl = rules.claim_ttl_of(self.timed);
+        self.written_at.is_some_and(|at| now < later(at, ttl))
     }
 
     /// Whether a deed was begun and is not finished.
@@ -287,6 +302,12 @@ fn encode(claim: &Claim, slot: &str, vendor_id: &str) -> String {
     map.insert("reason".into(), claim.reason.clone().into());
     map.insert("auth".into(), claim.auth.clone().into());
     map.insert("parked_for_replace".into(), claim.parked_for_replace.into());
+    if claim.timed {
+        map.insert("timed".into(), true.into());
+    }
+    if let Some(at) = claim.called_at {
+        map.insert("called_at".into(), moment(at).into());
+    }
     if let Some(at) = claim.refused_at {
         map.insert("refused".into(), claim.refused.into());
         map.insert("refused_at".into(), moment(at).into());
@@ -336,6 +357,8 @@ pub(crate) fn decode(text: &str) -> Option<Claim> {
         refused: number("refused").and_then(|count| u32::try_from(count).ok()).unwrap_or(0),
         refused_at: word("refused_at").and_then(|at| at.parse().ok()),
         parked_for_replace: map.get("parked_for_replace").and_then(Value::as_bool).unwrap_or(false),
+        timed: map.get("timed").and_then(Value::as_bool).unwrap_or(false),
+        called_at: word("called_at").and_then(|at| at.parse().ok()),
     })
 }
 
@@ -372,6 +395,8 @@ mod tests {
             refused: 3,
             refused_at: "2026-01-02T00:00:00Z".parse().ok(),
             parked_for_replace: true,
+            timed: true,
+            called_at: "2026-01-02T00:00:00Z".parse().ok(),
         };
         assert_eq!(decode(&encode(&claim, "slot", "vendor")), Some(claim.clone()));
         let mirror = mirror(&claim, "slot", "vendor", 3);

@@ -547,6 +547,8 @@ async fn first_claim(
         refused: 0,
         refused_at: None,
         parked_for_replace: false,
+        timed: false,
+        called_at: None,
     })
 }
 

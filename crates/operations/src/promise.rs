@@ -1,7 +1,7 @@
 //! How a credential would be issued, and what that way cannot do: told at plan, before anything is
 //! issued.
 
-use connector::{CredentialType, Effect, Profile, Promise};
+use connector::{CredentialType, Effect, Marks, Profile, Promise};
 use policy::proof::Grade;
 
 use crate::Context;
@@ -40,7 +40,7 @@ pub fn limits(profile: &Profile) -> Vec<String> {
         }
         Effect::Adds { .. } => {}
     }
-    if !profile.marks {
+    if profile.marks == Marks::Never {
         limits
             .push("no mark of ours stands on it: only custody knows which one is ours".to_owned());
     }
@@ -70,7 +70,7 @@ mod tests {
         name: "add-ours",
         effect: Effect::Adds { max_live: None },
         origin: Origin::Ours,
-        marks: true,
+        marks: Marks::AtIssue,
         lists: true,
         sets_expiry: true,
         verify: VerifyCost { takes_use: false },
@@ -92,7 +92,7 @@ mod tests {
         for (profile, expected) in [
             (Profile { effect: Effect::Replaces, ..WHOLE }, "overlap"),
             (Profile { effect: Effect::Adds { max_live: Some(1) }, ..WHOLE }, "one may live"),
-            (Profile { marks: false, ..WHOLE }, "custody"),
+            (Profile { marks: Marks::Never, ..WHOLE }, "custody"),
             (Profile { lists: false, ..WHOLE }, "nobody declared"),
             (Profile { sets_expiry: false, ..WHOLE }, "lives on"),
             (Profile { probe: blind, ..WHOLE }, "grade B"),

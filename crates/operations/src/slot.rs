@@ -8,7 +8,6 @@ use jiff::Timestamp;
 use policy::{
     Schedule,
     rotation::Phase,
-    schedule::later,
     status::{self, Facts},
 };
 use secrets::{Look, Sink, SinkError};
@@ -359,7 +358,7 @@ fn claim_facts(
     if Phase::from_word(&claim.phase) == Some(Phase::Held) {
         return (false, false, true);
     }
-    let fresh = claim.written_at.is_some_and(|at| now < later(at, context.rules.claim_ttl));
+    let fresh = claim.is_fresh(&context.rules, now);
     let other = claim.owner != context.run.id;
     (other && fresh, !(other && fresh), false)
 }

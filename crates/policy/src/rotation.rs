@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// How far a claim has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -16,6 +16,8 @@ pub enum Phase {
     Free,
     /// A key is about to be issued by the platform; its secret is not known yet.
     Intent,
+    /// What cannot be told from somebody else's by a mark is being called for.
+    Calling,
     /// The secret is in the claim.
     Stored,
     /// The new key is being given up.
@@ -36,6 +38,7 @@ impl Phase {
         match self {
             Phase::Free => "free",
             Phase::Intent => "intent",
+            Phase::Calling => "calling",
             Phase::Stored => "stored",
             Phase::GivingUp => "giving_up",
             Phase::Parked => "parked",
@@ -50,6 +53,7 @@ impl Phase {
         [
             Phase::Free,
             Phase::Intent,
+            Phase::Calling,
             Phase::Stored,
             Phase::GivingUp,
             Phase::Parked,
@@ -121,6 +125,10 @@ pub struct Claim {
     pub refused_at: Option<Timestamp>,
     /// The slot is being replaced: what would have been ended is kept until its successor works.
     pub parked_for_replace: bool,
+    /// Nothing at the platform fences this deed (see [`Way::is_timed`]): only time does.
+    pub timed: bool,
+    /// When the call began that may be on its way still.
+    pub called_at: Option<Timestamp>,
 }
 
 /// A sink's document, as seen.
@@ -152,6 +160,10 @@ pub struct Key {
     pub ours: Option<(u64, u64)>,
     /// It authenticates as far as the listing tells.
     pub live: bool,
+    /// When it was made, where the platform tells.
+    pub issued_at: Option<Timestamp>,
+    /// The platform says that somebody used it.
+    pub used: bool,
 }
 
 /// Everything that a decision rests on. Joined anew after anything but a clean success.
@@ -175,6 +187,12 @@ pub struct View {
     pub was_held: bool,
     /// The listing of keys is complete.
     pub complete: bool,
+    /// One more may live beside those that do.
+    pub room: bool,
+    /// This process wrote that it calls, and has not called yet.
+    pub uncalled: bool,
+    /// Whatever was called for has arrived by now, or never will.
+    pub settled: bool,
     /// A secret in this process' memory: its key and the epoch under which it was issued.
     pub memory: Option<(String, u64)>,
     /// This very new key was verified by this process under this very epoch.
@@ -212,15 +230,39 @@ pub enum Goal {
     Revoke,
 }
 
-/// Who makes the secret.
+/// How a platform issues, as far as the order of steps depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
-    /// We do: it is stored first.
-    Ours,
-    /// The platform does, with our marker in the same call.
-    VendorMarked,
-    /// The platform does, one only and unmarked, and shows it to whoever asks again.
-    VendorReadable,
+pub enum Way {
+    /// The secret is ours and stored first; earlier ones live on.
+    AddOurs,
+    /// The platform makes it, with our marker in the same call; earlier ones live on.
+    AddMarked,
+    /// The platform makes it, and nothing tells it from somebody else's; earlier ones live on.
+    AddUnmarked,
+    /// The platform makes it, one only and unmarked, and shows it to whoever asks again.
+    FirstOnly,
+    /// The secret is ours and stored first; the earlier one dies in the call.
+    ReplaceOurs,
+    /// The platform makes it and shows it once; the earlier one dies in the call.
+    ReplaceOnce,
+}
+
+impl Way {
+    /// The secret is ours: it is in custody before the platform hears of it.
+    pub fn is_ours(self) -> bool {
+        matches!(self, Way::AddOurs | Way::ReplaceOurs)
+    }
+
+    /// The earlier one dies when the new one is made.
+    pub fn replaces(self) -> bool {
+        matches!(self, Way::ReplaceOurs | Way::ReplaceOnce)
+    }
+
+    /// A late call of somebody who lost the claim cannot be told from anybody else's, so whoever
+    /// comes next waits until none can arrive.
+    pub fn is_timed(self) -> bool {
+        matches!(self, Way::AddUnmarked | Way::ReplaceOurs | Way::ReplaceOnce)
+    }
 }
 
 /// What to do next.
@@ -232,6 +274,10 @@ pub enum Step {
     TakeOver,
     /// Take the claim to end these keys.
     BeginEnding(Vec<Previous>),
+    /// Write that a key is called for, with what is there now.
+    MarkCalling,
+    /// Wait until what was called for has arrived, or never will.
+    Settle,
     /// Have a key issued.
     Issue,
     /// Write the new key's id, and its secret where the platform made it, into the claim.
@@ -276,16 +322,16 @@ pub enum Step {
 const ATTEMPTS: u32 = 3;
 
 /// Decides the next step.
-pub fn next_step(view: &View, goal: Goal, origin: Origin) -> Step {
+pub fn next_step(view: &View, goal: Goal, way: Way) -> Step {
     match &view.claim {
-        Some(claim) if claim.phase == Phase::Held => held(view, claim, goal, origin),
+        Some(claim) if claim.phase == Phase::Held => held(view, claim, goal, way),
         Some(claim) if claim.phase.is_open() && !view.mine => match goal {
             Goal::Revoke => Step::TakeOver,
             _ if view.stale => Step::TakeOver,
             _ => Step::Wait,
         },
-        Some(claim) if claim.phase.is_open() => go_on(view, claim, goal, origin),
-        Some(claim) => at_rest(view, claim, goal, origin),
+        Some(claim) if claim.phase.is_open() => go_on(view, claim, goal, way),
+        Some(claim) => at_rest(view, claim, goal, way),
         None => match goal {
             Goal::Rotate { to, at_once }
                 if anchor(view).is_some_and(|main| main.generation >= Some(to))
@@ -302,7 +348,7 @@ pub fn next_step(view: &View, goal: Goal, origin: Origin) -> Step {
                 end_earlier(view)
             }
             Goal::Retire { .. } => Step::Done,
-            Goal::Revoke => revoke_at_rest(view, all_keys(view, None, origin)),
+            Goal::Revoke => revoke_at_rest(view, all_keys(view, None, way)),
         },
     }
 }
@@ -324,7 +370,7 @@ fn is_live(view: &View, key_id: &str) -> bool {
 
 /// All live keys of the slot: those that the claim, the sinks and the caller's books name, those
 /// that carry its marker, and where none can be marked the one that came after the claim.
-fn all_keys(view: &View, claim: Option<&Claim>, origin: Origin) -> Vec<Previous> {
+fn all_keys(view: &View, claim: Option<&Claim>, way: Way) -> Vec<Previous> {
     let mut keys: Vec<Previous> = claim.map_or_else(Vec::new, |claim| claim.previous.clone());
     let mut name = |key_id: &str, generation: u64| {
         if !keys.iter().any(|have| have.key_id == key_id) {
@@ -356,9 +402,18 @@ fn all_keys(view: &View, claim: Option<&Claim>, origin: Origin) -> Vec<Previous>
             name(&key.key_id, generation);
         }
     }
-    if let Some(claim) = claim.filter(|claim| claim.phase == Phase::Intent)
-        && origin == Origin::VendorReadable
+    if let Some(claim) = claim.filter(|claim| claim.phase == Phase::Calling)
+        && way == Way::AddUnmarked
+        && let Unmarked::One(key_id) = unmarked_orphan(view, claim)
     {
+        name(&key_id, claim.generation);
+    }
+    // Where there is one at a time, what came while we were at work is what we called for.
+    if let Some(claim) = claim.filter(|claim| match claim.phase {
+        Phase::Intent => way == Way::FirstOnly,
+        Phase::Calling | Phase::Stored => way.replaces(),
+        _ => false,
+    }) {
         for key in view.keys.iter().filter(|key| !claim.known.contains(&key.key_id)) {
             name(&key.key_id, claim.generation);
         }
@@ -404,6 +459,36 @@ fn late_orphan<'a>(view: &'a View, claim: &Claim) -> Option<&'a Key> {
     view.keys.iter().find(late)
 }
 
+/// What came since it was called for, where no mark says whose it is.
+enum Unmarked {
+    /// Nothing.
+    Nothing,
+    /// One, made while it was called for, that nobody ever used: ours, and its secret is lost.
+    One(String),
+    /// Several, or one that may be somebody else's.
+    Unexplained,
+}
+
+/// Whoever issues by hand in the very minute of our call, and has not used it yet, cannot be told
+/// from us; a platform's clock may differ from ours by as much as a call may take to arrive.
+fn unmarked_orphan(view: &View, claim: &Claim) -> Unmarked {
+    let news = |key: &&Key| key.live && !claim.known.contains(&key.key_id);
+    let news: Vec<&Key> = view.keys.iter().filter(news).collect();
+    let made_then = |key: &Key| {
+        let window = SignedDuration::from_mins(2);
+        claim.called_at.zip(key.issued_at).is_some_and(|(called, made)| {
+            made >= called - window && made <= called + window && made <= view.now + window
+        })
+    };
+    match &news[..] {
+        [] => Unmarked::Nothing,
+        [one] if !one.used && one.ours.is_none() && made_then(one) => {
+            Unmarked::One(one.key_id.clone())
+        }
+        _ => Unmarked::Unexplained,
+    }
+}
+
 /// Nothing is issued that has nowhere to go, nor where it is not known what is there.
 fn begin(view: &View) -> Step {
     if !view.complete {
@@ -418,10 +503,10 @@ fn begin(view: &View) -> Step {
 
 /// A person had to decide. Whoever asks for a rotation now, and knew, has decided: what works is
 /// taken up where it was left, and what does not is begun again.
-fn held(view: &View, claim: &Claim, goal: Goal, origin: Origin) -> Step {
+fn held(view: &View, claim: &Claim, goal: Goal, way: Way) -> Step {
     match goal {
         // Ending is always open.
-        Goal::Revoke => Step::BeginEnding(all_keys(view, Some(claim), origin)),
+        Goal::Revoke => Step::BeginEnding(all_keys(view, Some(claim), way)),
         Goal::Rotate { .. } if view.exhausted => Step::Refuse("sign-ins-exhausted"),
         Goal::Rotate { to, .. } if view.was_held && to >= claim.generation => match &claim.new {
             Some(key_id) if is_live(view, key_id) => Step::TakeOver,
@@ -451,7 +536,7 @@ fn current_serves(view: &View, claim: &Claim) -> bool {
 }
 
 /// Free or parked: nobody is at work.
-fn at_rest(view: &View, claim: &Claim, goal: Goal, origin: Origin) -> Step {
+fn at_rest(view: &View, claim: &Claim, goal: Goal, way: Way) -> Step {
     let parked = claim.phase == Phase::Parked;
     if goal != Goal::Revoke
         && let Some(key) = late_orphan(view, claim)
@@ -460,7 +545,7 @@ fn at_rest(view: &View, claim: &Claim, goal: Goal, origin: Origin) -> Step {
     }
     match goal {
         Goal::Revoke => {
-            let keys = with_gone(claim, all_keys(view, Some(claim), origin));
+            let keys = with_gone(claim, all_keys(view, Some(claim), way));
             if parked { Step::BeginEnding(keys) } else { revoke_at_rest(view, keys) }
         }
         // Planned at another generation: what was earlier then is not what is earlier now.
@@ -481,34 +566,48 @@ fn at_rest(view: &View, claim: &Claim, goal: Goal, origin: Origin) -> Step {
         }
         // Never three generations: the older one goes first, when its time is over.
         Goal::Rotate { at_once, .. } if parked => {
-            if at_once || may_end_earlier(view, claim) || !current_serves(view, claim) {
+            if at_once || may_end_earlier(view, claim) {
                 Step::BeginEnding(claim.previous.clone())
-            } else {
+            } else if current_serves(view, claim) {
                 Step::Refuse("old-in-use")
+            } else if view.room {
+                // Whoever still holds the earlier one is all that works: it keeps its time.
+                begin(view)
+            } else {
+                Step::BeginEnding(claim.previous.clone())
             }
         }
         Goal::Rotate { .. } => begin(view),
     }
 }
 
-fn go_on(view: &View, claim: &Claim, goal: Goal, origin: Origin) -> Step {
+fn go_on(view: &View, claim: &Claim, goal: Goal, way: Way) -> Step {
     let ending = matches!(claim.phase, Phase::Retiring | Phase::Proving);
     if goal == Goal::Revoke && !ending {
-        return Step::BeginEnding(all_keys(view, Some(claim), origin));
+        // What nothing fences is ended when none of it can come any more.
+        let calls = matches!(claim.phase, Phase::Calling | Phase::Stored);
+        if claim.timed && calls && !view.settled {
+            return Step::Settle;
+        }
+        return Step::BeginEnding(all_keys(view, Some(claim), way));
     }
     match claim.phase {
-        Phase::Intent => intent(view, claim, origin),
-        Phase::Stored => stored(view, claim, origin),
-        Phase::GivingUp => giving_up(view, claim),
+        Phase::Intent => intent(view, claim, way),
+        Phase::Calling => calling(view, claim, way),
+        Phase::Stored => stored(view, claim, way),
+        Phase::GivingUp => giving_up(view, claim, way),
         Phase::Retiring | Phase::Proving => retiring(view, claim),
         Phase::Free | Phase::Parked | Phase::Held => Step::Done,
     }
 }
 
-fn intent(view: &View, claim: &Claim, origin: Origin) -> Step {
-    if origin == Origin::Ours {
+fn intent(view: &View, claim: &Claim, way: Way) -> Step {
+    if way.is_ours() {
         // The secret was to be stored with the claim; a claim without it begins again.
         return Step::BeginAgain;
+    }
+    if matches!(way, Way::AddUnmarked | Way::ReplaceOnce) {
+        return if view.complete { Step::MarkCalling } else { Step::Refuse("listing-incomplete") };
     }
     if let Some((key_id, epoch)) = &view.memory
         && *epoch == claim.epoch
@@ -532,17 +631,53 @@ fn intent(view: &View, claim: &Claim, origin: Origin) -> Step {
     }
 }
 
-fn stored(view: &View, claim: &Claim, origin: Origin) -> Step {
+/// It was written that a key is called for. What nothing fences is called for once, and again only
+/// when no earlier call can arrive any more.
+fn calling(view: &View, claim: &Claim, way: Way) -> Step {
+    if let Some((key_id, epoch)) = &view.memory
+        && *epoch == claim.epoch
+        && is_live(view, key_id)
+    {
+        return Step::Store(key_id.clone());
+    }
+    if view.uncalled {
+        return Step::Issue;
+    }
+    if !view.settled {
+        return Step::Settle;
+    }
+    match way {
+        Way::AddUnmarked if !view.complete => Step::Refuse("listing-incomplete"),
+        Way::AddUnmarked => match unmarked_orphan(view, claim) {
+            Unmarked::Nothing => Step::MarkCalling,
+            Unmarked::One(key_id) => Step::EndOrphan(key_id),
+            Unmarked::Unexplained => Step::Hold("unexplained-credential"),
+        },
+        // Whatever the lost call came to, our own credential makes another one.
+        _ => Step::MarkCalling,
+    }
+}
+
+fn stored(view: &View, claim: &Claim, way: Way) -> Step {
     match &claim.new {
-        None if origin == Origin::Ours => return Step::Issue,
+        None if way.is_ours() => return Step::Issue,
         None => return Step::BeginAgain,
         Some(key_id) if view.complete && !is_live(view, key_id) => {
-            return match origin {
-                Origin::Ours => Step::Issue,
-                Origin::VendorMarked | Origin::VendorReadable => Step::BeginAgain,
-            };
+            return if way.is_ours() { Step::Issue } else { Step::BeginAgain };
         }
         Some(_) => {}
+    }
+    if way.replaces() {
+        // The earlier one is dead: consumers get the new one at once, and it is tried after.
+        return match forward(view, claim) {
+            Step::Park => match view.verified {
+                Some(true) => Step::Park,
+                Some(false) => Step::GiveUp,
+                None if view.exhausted => Step::Refuse("sign-ins-exhausted"),
+                None => Step::Verify,
+            },
+            step => step,
+        };
     }
     match view.verified {
         Some(false) => return Step::GiveUp,
@@ -580,7 +715,12 @@ fn may_live(view: &View, key_id: &str) -> bool {
     is_live(view, key_id) || (!view.complete && !view.ended.contains(key_id))
 }
 
-fn giving_up(view: &View, claim: &Claim) -> Step {
+fn giving_up(view: &View, claim: &Claim, way: Way) -> Step {
+    // Nothing works that could be kept, and there is nothing to go back to.
+    if way.replaces() {
+        let last = claim.attempt + 1 >= ATTEMPTS || !view.patience;
+        return if last { Step::Hold("verify-failed") } else { Step::BeginAgain };
+    }
     // Somebody who had verified it was faster: consumers may hold it, so it is only forward.
     if view.mains.iter().any(|main| is_promoted(main, claim)) {
         return forward(view, claim);
@@ -632,7 +772,7 @@ mod tests {
     use super::*;
 
     fn key(id: &str, ours: Option<(u64, u64)>) -> Key {
-        Key { key_id: id.into(), ours, live: true }
+        Key { key_id: id.into(), ours, live: true, issued_at: None, used: false }
     }
 
     fn view(claim: Option<Claim>, keys: Vec<Key>) -> View {
@@ -654,6 +794,9 @@ mod tests {
             known: None,
             was_held: false,
             complete: true,
+            room: true,
+            uncalled: false,
+            settled: false,
             memory: None,
             verified: None,
             patience: true,
@@ -684,6 +827,8 @@ mod tests {
             refused: 0,
             refused_at: None,
             parked_for_replace: false,
+            timed: false,
+            called_at: None,
         }
     }
 
@@ -698,7 +843,7 @@ mod tests {
         let human = key("k2", None);
         let step = |one: Key| {
             let view = view(Some(claim(Phase::Intent)), vec![key("k1", Some((1, 1))), one]);
-            next_step(&view, TO_TWO, Origin::VendorMarked)
+            next_step(&view, TO_TWO, Way::AddMarked)
         };
         assert_eq!(step(mine), Step::EndOrphan("k2".into()));
         assert_eq!(step(newer), Step::Issue);
@@ -712,7 +857,7 @@ mod tests {
             let keys = vec![key("k2", Some((2, 5))), key("human", None), late];
             let mut view = view(Some(at_rest.clone()), keys);
             view.mains[0].generation = Some(2);
-            next_step(&view, TO_TWO, Origin::VendorMarked)
+            next_step(&view, TO_TWO, Way::AddMarked)
         };
         assert_eq!(step(key("k3", Some((2, 4)))), Step::EndOrphan("k3".into()));
         assert_eq!(step(key("k3", Some((3, 6)))), Step::Done, "somebody has just begun");
@@ -724,9 +869,9 @@ mod tests {
         let keys = vec![key("k1", Some((1, 1))), key("k2", Some((2, 4)))];
         let mut view = view(Some(claim(Phase::Intent)), keys);
         view.memory = Some(("k2".into(), 4));
-        assert_eq!(next_step(&view, TO_TWO, Origin::VendorMarked), Step::EndOrphan("k2".into()));
+        assert_eq!(next_step(&view, TO_TWO, Way::AddMarked), Step::EndOrphan("k2".into()));
         view.memory = Some(("k2".into(), 5));
-        assert_eq!(next_step(&view, TO_TWO, Origin::VendorMarked), Step::Store("k2".into()));
+        assert_eq!(next_step(&view, TO_TWO, Way::AddMarked), Step::Store("k2".into()));
     }
 
     #[test]
@@ -734,24 +879,24 @@ mod tests {
         let new = Claim { new: Some("k2".into()), ..claim(Phase::Stored) };
         let keys = vec![key("k1", Some((1, 1))), key("k2", Some((2, 5)))];
         let mut seen = view(Some(new), keys);
-        assert_eq!(next_step(&seen, TO_TWO, Origin::Ours), Step::Verify);
+        assert_eq!(next_step(&seen, TO_TWO, Way::AddOurs), Step::Verify);
         seen.verified = Some(true);
-        assert_eq!(next_step(&seen, TO_TWO, Origin::Ours), Step::Promote("bao:a".into()));
+        assert_eq!(next_step(&seen, TO_TWO, Way::AddOurs), Step::Promote("bao:a".into()));
         seen.mains[0].version = 2;
-        assert_eq!(next_step(&seen, TO_TWO, Origin::Ours), Step::Hold("sink-changed-by-others"));
+        assert_eq!(next_step(&seen, TO_TWO, Way::AddOurs), Step::Hold("sink-changed-by-others"));
         seen.verified = Some(false);
-        assert_eq!(next_step(&seen, TO_TWO, Origin::Ours), Step::GiveUp);
+        assert_eq!(next_step(&seen, TO_TWO, Way::AddOurs), Step::GiveUp);
     }
 
     #[test]
     fn giving_up_fences_every_sink_before_the_key_ends() {
         let new = Claim { new: Some("k2".into()), ..claim(Phase::GivingUp) };
         let mut seen = view(Some(new), vec![key("k1", Some((1, 1))), key("k2", Some((2, 5)))]);
-        assert_eq!(next_step(&seen, TO_TWO, Origin::Ours), Step::Fence("bao:a".into()));
+        assert_eq!(next_step(&seen, TO_TWO, Way::AddOurs), Step::Fence("bao:a".into()));
         seen.mains[0].version = 2;
-        assert_eq!(next_step(&seen, TO_TWO, Origin::Ours), Step::EndNew("k2".into()));
+        assert_eq!(next_step(&seen, TO_TWO, Way::AddOurs), Step::EndNew("k2".into()));
         seen.keys.pop();
-        assert_eq!(next_step(&seen, TO_TWO, Origin::Ours), Step::BeginAgain);
+        assert_eq!(next_step(&seen, TO_TWO, Way::AddOurs), Step::BeginAgain);
     }
 
     #[test]
@@ -764,7 +909,7 @@ mod tests {
             key_id: Some("k2".into()),
             ..seen.mains[0].clone()
         };
-        assert_eq!(next_step(&seen, TO_TWO, Origin::Ours), Step::Park);
+        assert_eq!(next_step(&seen, TO_TWO, Way::AddOurs), Step::Park);
     }
 
     #[test]
@@ -774,7 +919,7 @@ mod tests {
         let mut seen = view(Some(new), vec![key("k2", Some((2, 5)))]);
         let nothing = Main { version: 0, generation: None, key_id: None, ..seen.mains[0].clone() };
         seen.mains[0] = nothing;
-        assert_eq!(next_step(&seen, TO_TWO, Origin::Ours), Step::Fence("bao:a".into()));
+        assert_eq!(next_step(&seen, TO_TWO, Way::AddOurs), Step::Fence("bao:a".into()));
     }
 
     #[test]
@@ -782,11 +927,11 @@ mod tests {
         let old = old(None);
         let named = Claim { previous: vec![old], ..claim(Phase::Retiring) };
         let mut seen = view(Some(named), vec![]);
-        assert_eq!(next_step(&seen, TO_TWO, Origin::Ours), Step::Sweep);
+        assert_eq!(next_step(&seen, TO_TWO, Way::AddOurs), Step::Sweep);
         seen.complete = false;
-        assert_eq!(next_step(&seen, TO_TWO, Origin::Ours), Step::End("k0".into()));
+        assert_eq!(next_step(&seen, TO_TWO, Way::AddOurs), Step::End("k0".into()));
         seen.ended.insert("k0".into());
-        assert_eq!(next_step(&seen, TO_TWO, Origin::Ours), Step::Sweep);
+        assert_eq!(next_step(&seen, TO_TWO, Way::AddOurs), Step::Sweep);
     }
 
     #[test]
@@ -794,9 +939,9 @@ mod tests {
         let new = Claim { new: Some("k2".into()), ..claim(Phase::GivingUp) };
         let mut seen = view(Some(new), vec![]);
         seen.mains[0].version = 2;
-        assert_eq!(next_step(&seen, TO_TWO, Origin::Ours), Step::BeginAgain);
+        assert_eq!(next_step(&seen, TO_TWO, Way::AddOurs), Step::BeginAgain);
         seen.patience = false;
-        assert_eq!(next_step(&seen, TO_TWO, Origin::Ours), Step::Hold("verify-failed"));
+        assert_eq!(next_step(&seen, TO_TWO, Way::AddOurs), Step::Hold("verify-failed"));
     }
 
     #[test]
@@ -814,11 +959,11 @@ mod tests {
             if seen.claim.as_ref().is_some_and(|claim| claim.phase == Phase::Free) {
                 seen.keys.pop();
             }
-            assert_eq!(next_step(&seen, goal, Origin::Ours), exhausted, "{:?}", seen.claim);
+            assert_eq!(next_step(&seen, goal, Way::AddOurs), exhausted, "{:?}", seen.claim);
         }
         let mut seen = view(None, vec![key("k1", Some((1, 1)))]);
         seen.exhausted = true;
-        let ends = next_step(&seen, Goal::Revoke, Origin::Ours);
+        let ends = next_step(&seen, Goal::Revoke, Way::AddOurs);
         assert!(matches!(ends, Step::BeginEnding(_)), "ending is always open");
     }
 
@@ -828,7 +973,7 @@ mod tests {
         let mut seen = view(Some(named), vec![key("late", Some((2, 4)))]);
         seen.mains[0] = Main { version: 2, key_id: None, ..seen.mains[0].clone() };
         (seen.swept, seen.proven, seen.destroyed) = (true, true, true);
-        let step = |seen: &View| next_step(seen, Goal::Revoke, Origin::Ours);
+        let step = |seen: &View| next_step(seen, Goal::Revoke, Way::AddOurs);
         assert_eq!(step(&seen), Step::EndOrphan("late".into()));
         seen.keys.pop();
         assert_eq!(step(&seen), Step::Close);
@@ -838,7 +983,7 @@ mod tests {
     fn the_sinks_say_that_nothing_is_current_before_the_first_key_ends() {
         let named = Claim { current: None, previous: vec![old(None)], ..claim(Phase::Retiring) };
         let mut seen = view(Some(named), vec![key("k0", None)]);
-        let step = |seen: &View| next_step(seen, Goal::Revoke, Origin::Ours);
+        let step = |seen: &View| next_step(seen, Goal::Revoke, Way::AddOurs);
         assert_eq!(step(&seen), Step::Fence("bao:a".into()));
         seen.mains[0].key_id = None;
         assert_eq!(step(&seen), Step::Fence("bao:a".into()), "a late promote would still land");
@@ -850,7 +995,7 @@ mod tests {
     fn revoking_ends_what_only_the_sinks_or_the_caller_s_books_name() {
         let mut seen = view(None, vec![key("k1", None), key("k7", None), key("human", None)]);
         seen.known = Some(("k7".into(), 0));
-        let Step::BeginEnding(named) = next_step(&seen, Goal::Revoke, Origin::Ours) else {
+        let Step::BeginEnding(named) = next_step(&seen, Goal::Revoke, Way::AddOurs) else {
             panic!()
         };
         let ids: Vec<&str> = named.iter().map(|one| one.key_id.as_str()).collect();
@@ -866,37 +1011,37 @@ mod tests {
         };
         let mut seen = view(Some(resting(Some("k2"))), vec![key("human", None)]);
         seen.mains.clear();
-        let Step::BeginEnding(named) = next_step(&seen, Goal::Revoke, Origin::Ours) else {
+        let Step::BeginEnding(named) = next_step(&seen, Goal::Revoke, Way::AddOurs) else {
             panic!()
         };
         let named: Vec<_> = named.iter().map(|one| (one.key_id.as_str(), one.epoch)).collect();
         assert_eq!(named, [("k2", Some(5))]);
         seen.claim = Some(resting(None));
-        assert_eq!(next_step(&seen, Goal::Revoke, Origin::Ours), Step::Done);
+        assert_eq!(next_step(&seen, Goal::Revoke, Way::AddOurs), Step::Done);
     }
 
     #[test]
     fn somebody_else_s_work_is_waited_for_and_taken_over_only_when_silent() {
         let mut seen = view(Some(claim(Phase::Stored)), vec![]);
         seen.mine = false;
-        assert_eq!(next_step(&seen, TO_TWO, Origin::Ours), Step::Wait);
-        assert_eq!(next_step(&seen, Goal::Revoke, Origin::Ours), Step::TakeOver);
+        assert_eq!(next_step(&seen, TO_TWO, Way::AddOurs), Step::Wait);
+        assert_eq!(next_step(&seen, Goal::Revoke, Way::AddOurs), Step::TakeOver);
         seen.stale = true;
-        assert_eq!(next_step(&seen, TO_TWO, Origin::Ours), Step::TakeOver);
+        assert_eq!(next_step(&seen, TO_TWO, Way::AddOurs), Step::TakeOver);
     }
 
     #[test]
     fn a_rotation_that_somebody_did_is_done() {
         let mut seen = view(Some(Claim { phase: Phase::Parked, ..claim(Phase::Parked) }), vec![]);
         seen.mains[0].generation = Some(2);
-        assert_eq!(next_step(&seen, TO_TWO, Origin::Ours), Step::Done);
+        assert_eq!(next_step(&seen, TO_TWO, Way::AddOurs), Step::Done);
     }
 
     #[test]
     fn revoking_ends_all_keys_of_the_slot_and_no_other() {
         let keys = vec![key("k1", Some((1, 1))), key("human", None), key("k2", Some((2, 5)))];
         let seen = view(Some(Claim { phase: Phase::Free, ..claim(Phase::Free) }), keys);
-        let Step::BeginEnding(named) = next_step(&seen, Goal::Revoke, Origin::Ours) else {
+        let Step::BeginEnding(named) = next_step(&seen, Goal::Revoke, Way::AddOurs) else {
             panic!()
         };
         let ids: Vec<&str> = named.iter().map(|one| one.key_id.as_str()).collect();
@@ -922,24 +1067,87 @@ mod tests {
     #[test]
     fn an_earlier_key_is_ended_only_when_its_time_is_over() {
         let retire = Goal::Retire { at: 2 };
-        assert_eq!(next_step(&in_overlap(LATER), retire, Origin::Ours), Step::Done);
-        let over = next_step(&in_overlap(NOW), retire, Origin::Ours);
+        assert_eq!(next_step(&in_overlap(LATER), retire, Way::AddOurs), Step::Done);
+        let over = next_step(&in_overlap(NOW), retire, Way::AddOurs);
         assert_eq!(over, Step::BeginEnding(vec![old(Some(NOW))]));
         let planned_before = Goal::Retire { at: 1 };
-        assert_eq!(next_step(&in_overlap(NOW), planned_before, Origin::Ours), Step::Done);
+        assert_eq!(next_step(&in_overlap(NOW), planned_before, Way::AddOurs), Step::Done);
     }
 
     #[test]
     fn a_third_generation_waits_for_the_oldest_to_go() {
         let to_three = |at_once| Goal::Rotate { to: 3, at_once };
         let ends = Step::BeginEnding(vec![old(Some(LATER))]);
-        let step = |seen: &View, at_once| next_step(seen, to_three(at_once), Origin::Ours);
+        let step = |seen: &View, at_once| next_step(seen, to_three(at_once), Way::AddOurs);
         let mut seen = in_overlap(LATER);
         assert_eq!(step(&seen, false), Step::Refuse("old-in-use"));
         assert_eq!(step(&seen, true), ends);
         assert_eq!(step(&in_overlap(NOW), false), Step::BeginEnding(vec![old(Some(NOW))]));
+        // The current one is gone: the earlier one is all that works, and it keeps its time.
         seen.keys.retain(|one| one.key_id != "k1");
-        assert_eq!(step(&seen, false), ends, "the current one is gone");
+        assert_eq!(step(&seen, false), Step::Begin);
+        seen.room = false;
+        assert_eq!(step(&seen, false), ends, "there is no room beside it");
+    }
+
+    fn called(at: Timestamp) -> Claim {
+        let called_at = Some(at);
+        Claim { timed: true, called_at, ..claim(Phase::Calling) }
+    }
+
+    #[test]
+    fn what_no_mark_tells_is_called_for_once_and_again_only_when_nothing_can_arrive() {
+        let k1 = key("k1", Some((1, 1)));
+        let intent = view(Some(claim(Phase::Intent)), vec![k1.clone()]);
+        assert_eq!(next_step(&intent, TO_TWO, Way::AddUnmarked), Step::MarkCalling);
+        let mut seen = view(Some(called(NOW)), vec![k1]);
+        for way in [Way::AddUnmarked, Way::ReplaceOnce] {
+            seen.uncalled = true;
+            assert_eq!(next_step(&seen, TO_TWO, way), Step::Issue);
+            seen.uncalled = false;
+            assert_eq!(next_step(&seen, TO_TWO, way), Step::Settle);
+            assert_eq!(next_step(&seen, Goal::Revoke, way), Step::Settle);
+            seen.settled = true;
+            assert_eq!(next_step(&seen, TO_TWO, way), Step::MarkCalling);
+            seen.settled = false;
+        }
+    }
+
+    #[test]
+    fn an_unmarked_key_is_an_orphan_of_ours_only_where_it_can_be_nobody_else_s() {
+        let fresh = Key { issued_at: Some(NOW), ..key("k2", None) };
+        let old = NOW - SignedDuration::from_hours(1);
+        let step = |more: Vec<Key>| {
+            let keys = [vec![key("k1", Some((1, 1)))], more].concat();
+            let seen = View { settled: true, ..view(Some(called(NOW)), keys) };
+            next_step(&seen, TO_TWO, Way::AddUnmarked)
+        };
+        let unexplained = Step::Hold("unexplained-credential");
+        assert_eq!(step(vec![fresh.clone()]), Step::EndOrphan("k2".into()));
+        assert_eq!(step(vec![Key { used: true, ..fresh.clone() }]), unexplained);
+        assert_eq!(step(vec![Key { issued_at: Some(old), ..fresh.clone() }]), unexplained);
+        assert_eq!(step(vec![Key { issued_at: None, ..fresh.clone() }]), unexplained);
+        assert_eq!(step(vec![fresh, key("k3", None)]), unexplained);
+    }
+
+    #[test]
+    fn what_a_platform_replaced_reaches_consumers_before_it_is_tried() {
+        let new = Claim { new: Some("k2".into()), timed: true, ..claim(Phase::Stored) };
+        let mut seen = view(Some(new), vec![key("k2", None)]);
+        let step = |seen: &View| next_step(seen, TO_TWO, Way::ReplaceOurs);
+        assert_eq!(step(&seen), Step::Promote("bao:a".into()));
+        let promoted = Main {
+            version: 2,
+            generation: Some(2),
+            key_id: Some("k2".into()),
+            ..seen.mains[0].clone()
+        };
+        seen.mains[0] = promoted;
+        assert_eq!(step(&seen), Step::Verify);
+        seen.verified = Some(true);
+        assert_eq!(step(&seen), Step::Park);
+        seen.verified = Some(false);
+        assert_eq!(step(&seen), Step::GiveUp);
     }
 
     #[test]
@@ -947,10 +1155,10 @@ mod tests {
         let settled = Claim { current: Some("k1".into()), ..claim(Phase::Free) };
         let mut seen = view(Some(settled), vec![key("k1", Some((2, 5)))]);
         seen.mains[0].generation = None;
-        assert_eq!(next_step(&seen, TO_TWO, Origin::Ours), Step::Done);
+        assert_eq!(next_step(&seen, TO_TWO, Way::AddOurs), Step::Done);
         seen.claim = None;
         seen.known = Some(("k1".into(), 2));
-        assert_eq!(next_step(&seen, TO_TWO, Origin::Ours), Step::Done);
+        assert_eq!(next_step(&seen, TO_TWO, Way::AddOurs), Step::Done);
     }
 
     #[test]
@@ -958,13 +1166,13 @@ mod tests {
         let new = Claim { new: Some("k2".into()), ..claim(Phase::Held) };
         let mut seen = view(Some(new), vec![key("k1", Some((1, 1))), key("k2", Some((2, 5)))]);
         seen.mine = false;
-        assert_eq!(next_step(&seen, TO_TWO, Origin::Ours), Step::Hold("held"));
+        assert_eq!(next_step(&seen, TO_TWO, Way::AddOurs), Step::Hold("held"));
         seen.was_held = true;
-        assert_eq!(next_step(&seen, TO_TWO, Origin::Ours), Step::TakeOver);
+        assert_eq!(next_step(&seen, TO_TWO, Way::AddOurs), Step::TakeOver);
         let copy = Goal::Rotate { to: 1, at_once: false };
-        assert_eq!(next_step(&seen, copy, Origin::Ours), Step::Hold("held"));
+        assert_eq!(next_step(&seen, copy, Way::AddOurs), Step::Hold("held"));
         seen.keys.pop();
-        assert_eq!(next_step(&seen, TO_TWO, Origin::Ours), Step::BeginAgain);
-        assert!(matches!(next_step(&seen, Goal::Revoke, Origin::Ours), Step::BeginEnding(_)));
+        assert_eq!(next_step(&seen, TO_TWO, Way::AddOurs), Step::BeginAgain);
+        assert!(matches!(next_step(&seen, Goal::Revoke, Way::AddOurs), Step::BeginEnding(_)));
     }
 }

@@ -89,6 +89,10 @@ pub struct Rules {
     pub wildcards: Wildcards,
     /// How long a claim of somebody who is silent holds.
     pub claim_ttl: Span,
+    /// The same where nothing at the platform fences a late call.
+    pub claim_ttl_timed: Span,
+    /// How long a call may still arrive after it was sent.
+    pub settle: Span,
     /// How long to wait for somebody else's claim.
     pub lock_timeout: Span,
     /// The shortest interval of a schedule.
@@ -113,6 +117,8 @@ impl Default for Rules {
             temporary_longest: Span::from_secs(30 * 86_400),
             wildcards: Wildcards::Allow,
             claim_ttl: Span::from_secs(120),
+            claim_ttl_timed: Span::from_secs(600),
+            settle: Span::from_secs(60),
             lock_timeout: Span::from_secs(120),
             every_floor: Span::from_secs(15 * 60),
         }
@@ -120,6 +126,11 @@ impl Default for Rules {
 }
 
 impl Rules {
+    /// How long a claim of somebody who is silent holds.
+    pub fn claim_ttl_of(&self, timed: bool) -> Span {
+        if timed { self.claim_ttl_timed.max(self.claim_ttl) } else { self.claim_ttl }
+    }
+
     /// With the floors of a demonstration: seconds in place of minutes.
     #[must_use]
     pub fn for_demo(self) -> Rules {
@@ -127,6 +138,8 @@ impl Rules {
         Rules {
             every_floor: seconds(5),
             claim_ttl: self.claim_ttl.min(seconds(10)),
+            claim_ttl_timed: self.claim_ttl_timed.min(seconds(15)),
+            settle: self.settle.min(seconds(4)),
             lock_timeout: self.lock_timeout.min(seconds(30)),
             ..self
         }

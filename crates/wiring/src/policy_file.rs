@@ -27,6 +27,8 @@ const MEMBERS: &[&str] = &[
     "temporary_longest",
     "wildcards",
     "claim_ttl",
+    "claim_ttl_timed",
+    "settle",
     "lock_timeout",
 ];
 
@@ -75,6 +77,10 @@ pub fn read_rules(body: &Node) -> Result<Rules, ConfigError> {
                     .ok_or_else(|| wrong(&place, "expected \"allow\", \"warn\" or \"refuse\""))?;
             }
             "claim_ttl" => rules.claim_ttl = at_least(span(node, &place)?, 30, &place)?,
+            "claim_ttl_timed" => {
+                rules.claim_ttl_timed = at_least(span(node, &place)?, 120, &place)?;
+            }
+            "settle" => rules.settle = at_least(span(node, &place)?, 60, &place)?,
             "lock_timeout" => rules.lock_timeout = span(node, &place)?,
             _ => {
                 let text =

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use connector::Effect;
 use domain::{Direction, Marker, Secret};
 use ledger::NewEntry;
-use policy::rotation::{Claim, Goal, Origin, Phase, Previous, View};
+use policy::rotation::{Claim, Goal, Key, Phase, Previous, View};
 use secrets::SinkError;
 use serde_json::json;
 
@@ -58,18 +58,18 @@ impl Machine<'_> {
         Ok(true)
     }
 
+    /// Changes the claim; `false` where somebody else was faster.
     pub(super) async fn change_claim(
         &mut self,
         change: impl FnOnce(&mut Claim),
         keep_pending: bool,
-    ) -> Result<(), Problem> {
+    ) -> Result<bool, Problem> {
         let document = self.claimed()?;
         let mut claim = document.claim.clone();
         change(&mut claim);
         let version = document.version;
         let pending = document.pending.as_ref().filter(|_| keep_pending).map(Secret::duplicate);
-        self.write_claim(&claim, pending.as_ref(), Some(version)).await?;
-        Ok(())
+        Ok(self.write_claim(&claim, pending.as_ref(), Some(version)).await?.is_some())
     }
 
     pub(super) fn marker(&self, generation: u64, epoch: u64) -> Result<String, Problem> {
@@ -80,7 +80,7 @@ impl Machine<'_> {
     }
 
     pub(super) fn choose(&self, generation: u64, epoch: u64) -> Result<Option<Secret>, Problem> {
-        if self.origin != Origin::Ours {
+        if !self.way.is_ours() {
             return Ok(None);
         }
         let marker = self.marker(generation, epoch)?;
@@ -113,15 +113,9 @@ impl Machine<'_> {
                 .at(&["deliver_to"]));
         }
         if let Effect::Adds { max_live: Some(most) } = self.profile.effect
-            && view.keys.iter().filter(|key| key.live).count() >= usize::from(most)
+            && !view.room
         {
-            return Err(Problem::new("E-ROTATE", "This platform makes no further credential")
-                .detail(format!(
-                    "{}: {most} may live at a time, and that is there. Nothing was changed.",
-                    self.what
-                ))
-                .next("choose another type of credential, or replace the integration")
-                .at(&["integration"]));
+            return Err(self.full(view, most));
         }
         let now = self.context.now();
         if let Some(end) = self.expiry(now).filter(|end| *end <= now) {
@@ -181,6 +175,12 @@ impl Machine<'_> {
                 });
             }
         }
+        // What is kept already keeps its time.
+        let kept = before.map_or(&[][..], |document| &document.claim.previous);
+        for one in kept.iter().filter(|one| lives(&one.key_id)) {
+            previous.retain(|have| have.key_id != one.key_id);
+            previous.push(one.clone());
+        }
         let epoch = self.highest_epoch() + 1;
         let pending = self.choose(to, epoch)?;
         let claim = Claim {
@@ -202,6 +202,8 @@ impl Machine<'_> {
             refused_at: self.refused_at,
             // Until its successor is promoted: what fails before that can be tried again.
             parked_for_replace: before.is_some_and(|document| document.claim.parked_for_replace),
+            timed: self.way.is_timed(),
+            called_at: Some(now).filter(|_| self.way.is_timed()),
         };
         let entry = self
             .entry("rotation.claimed", &claim)
@@ -248,6 +250,8 @@ impl Machine<'_> {
             new: None,
             mains: versions(view),
             hold: None,
+            timed: self.way.is_timed(),
+            called_at: Some(self.context.now()).filter(|_| self.way.is_timed()),
             ..document.claim.clone()
         };
         let entry = self.entry("rotation.begun_again", &claim);
@@ -296,6 +300,9 @@ impl Machine<'_> {
             refused: self.refused,
             refused_at: self.refused_at,
             parked_for_replace: !revoking && before.is_some_and(|claim| claim.parked_for_replace),
+            // What ends is ended by its id, and a second time does no harm.
+            timed: false,
+            called_at: None,
         };
         let named: Vec<&str> = claim.previous.iter().map(|one| one.key_id.as_str()).collect();
         let entry = self
@@ -303,6 +310,41 @@ impl Machine<'_> {
             .detail("reason", self.reason)
             .detail("keys", json!(named));
         self.take_claim(&claim, None, entry).await.map(drop)
+    }
+}
+
+impl Machine<'_> {
+    /// No further one may live, and none of those that do may be ended for it.
+    fn full(&self, view: &View, most: u8) -> Problem {
+        let claim = self.claim.as_ref().map(|document| &document.claim);
+        let named = |key_id: &String| {
+            claim.is_some_and(|claim| {
+                claim.current.as_ref() == Some(key_id)
+                    || claim.previous.iter().any(|one| one.key_id == *key_id)
+            })
+        };
+        let strange = |key: &&Key| key.live && key.ours.is_none() && !named(&key.key_id);
+        let strangers: Vec<&str> =
+            view.keys.iter().filter(strange).map(|key| key.key_id.as_str()).collect();
+        let problem = Problem::new("E-ROTATE", "This platform makes no further credential")
+            .at(&["integration"]);
+        let most = format!("{}: {most} may live at a time, and that is there.", self.what);
+        if strangers.is_empty() {
+            problem
+                .detail(format!("{most} Nothing was changed."))
+                .next("choose another type of credential, or replace the integration")
+        } else {
+            problem
+                .detail(format!(
+                    "{most} This configuration did not issue {}, and ends nothing that is \
+                     somebody's. Nothing was changed.",
+                    strangers.join(", ")
+                ))
+                .next(
+                    "find out who uses it; then end it, by hand or with revoke_unmanaged = true on \
+                     the nhi_integration",
+                )
+        }
     }
 }
 
@@ -314,6 +356,7 @@ pub(super) fn released(claim: &Claim) -> Claim {
         new: None,
         previous: Vec::new(),
         known: BTreeSet::new(),
+        called_at: None,
         ..claim.clone()
     }
 }

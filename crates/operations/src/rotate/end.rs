@@ -69,7 +69,7 @@ impl Machine<'_> {
         let entry = self.entry("rotation.swept", &claim).detail("children", swept);
         self.context.note(entry).await;
         self.swept = Some(claim.epoch);
-        self.change_claim(|claim| claim.phase = Phase::Proving, false).await
+        self.change_claim(|claim| claim.phase = Phase::Proving, false).await.map(drop)
     }
 
     /// The anchor's version that holds an earlier key's secret. The claim's word is checked against
@@ -120,6 +120,7 @@ impl Machine<'_> {
             previous: Vec::new(),
             known: Default::default(),
             new: None,
+            called_at: None,
             ..claim
         };
         if self.write_claim(&closed, None, Some(version)).await?.is_some() {

@@ -131,6 +131,19 @@ pub(super) fn held_problem(what: &str, why: &str, place: Option<&str>, sinks: &S
                  value in triggers, or apply again if it is new: others are issued",
             )
             .at(&["status"]),
+        "unexplained-credential" => {
+            Problem::new("E-UNEXPLAINED", "It is not known whose a credential is")
+                .detail(format!(
+                    "{what}: a call of ours was not answered, and what came since cannot be told \
+                     from a person's: it is not one alone, it was made at another time, or somebody \
+                     used it. Nothing of it was ended."
+                ))
+                .next(
+                    "find out whose it is and end by hand what nobody needs; then change a value in \
+                     triggers, or apply again if the credential is new",
+                )
+                .at(&["status"])
+        }
         other => Problem::new("E-HELD", "This slot waits for a person")
             .detail(format!("{what}: {other}."))
             .next("nhi ledger show; then change a value in triggers: it goes on from there")

@@ -1,11 +1,11 @@
 //! A new key: issued once, stored before anything else, and signed in with.
 
-use connector::{IssueRequest, Probe};
+use connector::{IssueRequest, Marks, Probe};
 use domain::Secret;
 use jiff::Timestamp;
 use ledger::NewEntry;
 use policy::{
-    rotation::{Claim, Origin, Phase},
+    rotation::{Claim, Phase},
     schedule::later,
 };
 
@@ -23,10 +23,45 @@ impl Machine<'_> {
         }
     }
 
+    /// S2: what nothing tells from somebody else's is called for only after it stands in the claim
+    /// what was there before, and when.
+    pub(super) async fn mark_calling(&mut self) -> Result<(), Problem> {
+        let known = self.keys.iter().map(|key| key.key_id.clone()).collect();
+        let now = self.context.now();
+        let epoch = self.claimed()?.claim.epoch;
+        let call = |claim: &mut Claim| {
+            claim.phase = Phase::Calling;
+            claim.known = known;
+            claim.called_at = Some(now);
+        };
+        if self.change_claim(call, false).await? {
+            self.uncalled = Some(epoch);
+        }
+        Ok(())
+    }
+
+    /// Nothing fences a call that is sent late: who was held up for long writes the time anew, and
+    /// so finds out whether the claim is still theirs.
+    fn is_late(&self, claim: &Claim) -> bool {
+        let called = claim.called_at.unwrap_or(Timestamp::MIN);
+        self.way.is_timed() && self.context.now() >= later(called, self.profile.call_deadline)
+    }
+
     /// S3: the issuing call. Sent once.
     pub(super) async fn issue(&mut self) -> Result<(), Problem> {
+        let claim = self.claimed()?.claim.clone();
+        if self.is_late(&claim) {
+            let now = self.context.now();
+            return match claim.phase {
+                Phase::Calling => self.mark_calling().await,
+                _ => {
+                    let anew = |claim: &mut Claim| claim.called_at = Some(now);
+                    self.change_claim(anew, true).await.map(drop)
+                }
+            };
+        }
+        self.uncalled = None;
         let document = self.claimed()?;
-        let claim = document.claim.clone();
         let marker = self.marker(claim.generation, claim.epoch)?;
         let expires_at = self.expiry(self.context.now());
         let request = IssueRequest {
@@ -50,8 +85,8 @@ impl Machine<'_> {
             Ok(issued) => {
                 ended.outcome = Some("done".into());
                 self.context.note(ended.detail("key", issued.key_id.clone())).await;
-                match (issued.secret, self.origin) {
-                    (Some(secret), Origin::VendorMarked | Origin::VendorReadable) => {
+                match issued.secret {
+                    Some(secret) if !self.way.is_ours() => {
                         self.memory = Some((issued.key_id, claim.epoch, secret));
                         Ok(())
                     }
@@ -82,10 +117,26 @@ impl Machine<'_> {
         let pending = held.or(document.pending.as_ref()).map(Secret::duplicate);
         if self.write_claim(&claim, pending.as_ref(), Some(version)).await?.is_some() {
             self.memory = None;
-            let entry = self.entry("rotation.stored", &claim).detail("key", key_id);
+            let entry = self.entry("rotation.stored", &claim).detail("key", key_id.clone());
             self.context.journal(entry).await?;
+            self.mark_afterwards(&claim, &key_id).await;
         }
         Ok(())
+    }
+
+    /// A mark that is written by a call of its own is for whoever reads the platform without our
+    /// books; the claim names the key, so nothing rests on it.
+    pub(super) async fn mark_afterwards(&self, claim: &Claim, key_id: &str) {
+        if self.profile.marks != Marks::Afterwards {
+            return;
+        }
+        let marked = match self.marker(claim.generation, claim.epoch) {
+            Ok(marker) => self.connector.mark(&self.object, key_id, &marker).await,
+            Err(_) => return,
+        };
+        if let Err(error) = marked {
+            tracing::warn!(slot = self.what, %error, "the new credential carries no mark yet");
+        }
     }
 
     /// S5: signs in with what custody gives back, so that a cut or wrongly encoded secret is found

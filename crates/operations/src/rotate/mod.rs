@@ -17,13 +17,13 @@ use std::{
     time::Duration,
 };
 
-use connector::{Children, Connector, ObjectRef, Profile, Refusal};
+use connector::{Children, Connector, Effect, Marks, ObjectRef, Profile, Refusal};
 use data_encoding::HEXLOWER;
-use domain::{Marker, ObservedCredential, RealmKey, Secret, realm::digest_of};
+use domain::{LastUsed, Marker, ObservedCredential, RealmKey, Secret, realm::digest_of};
 use jiff::Timestamp;
 use ledger::NewEntry;
 use policy::{
-    rotation::{Claim, Goal, Key, Main, Origin, Phase, Step, View, next_step},
+    rotation::{Claim, Goal, Key, Main, Phase, Step, View, Way, next_step},
     schedule::later,
 };
 use secrets::{Document, Look};
@@ -33,6 +33,7 @@ use crate::{
     claim::{ClaimDocument, ClaimStore},
     credential,
     document::{Meta, matches, secret_in},
+    journal::moment,
     slot::{Delivery, Sinks, SlotSpec},
 };
 
@@ -40,6 +41,8 @@ pub(crate) use hold::{further, occupied};
 
 /// More steps than any deed takes: a circle is a fault, not a way.
 const MOST_STEPS: usize = 40;
+/// The least that anything is waited for.
+const MOMENT: Duration = Duration::from_millis(50);
 /// How often one step is tried whose answer is lost, before the error is told.
 const MOST_TRIES: u32 = 3;
 
@@ -54,7 +57,7 @@ pub(crate) struct Machine<'a> {
     connector: Arc<dyn Connector>,
     object: ObjectRef,
     profile: &'static Profile,
-    origin: Origin,
+    way: Way,
     store: ClaimStore,
     sinks: Sinks,
     // What this run has seen and done.
@@ -77,6 +80,8 @@ pub(crate) struct Machine<'a> {
     /// Refused sign-ins of this run in all.
     refusals: u32,
     tries: BTreeMap<String, u32>,
+    /// The epoch under which this run wrote that it calls, until it does.
+    uncalled: Option<u64>,
     revoked: Vec<Revoked>,
     began: bool,
     waited: Duration,
@@ -103,13 +108,7 @@ impl<'a> Machine<'a> {
                 .next("choose another type of credential")
                 .at(&["integration"])
         })?;
-        let origin = match profile.origin {
-            connector::Origin::Ours | connector::Origin::OursPublicKey => Origin::Ours,
-            connector::Origin::VendorReadable if !profile.marks => Origin::VendorReadable,
-            connector::Origin::VendorOnce | connector::Origin::VendorReadable => {
-                Origin::VendorMarked
-            }
-        };
+        let way = way_of(profile);
         let store = ClaimStore::open(context, &tenant, &spec.vendor_id, &spec.id).await?;
         // The anchor is the first by name, and the last to be written.
         let mut sinks = Sinks::open(context, spec).await?;
@@ -124,7 +123,7 @@ impl<'a> Machine<'a> {
             connector,
             object: credential::object(spec),
             profile,
-            origin,
+            way,
             store,
             sinks,
             claim: None,
@@ -143,6 +142,7 @@ impl<'a> Machine<'a> {
             refused_at: None,
             refusals: 0,
             tries: BTreeMap::new(),
+            uncalled: None,
             revoked: Vec::new(),
             began: false,
             waited: Duration::ZERO,
@@ -157,13 +157,14 @@ impl<'a> Machine<'a> {
         let mut steps = 0;
         while steps < most {
             let view = self.observe().await?;
-            let step = next_step(&view, self.goal, self.origin);
+            let step = next_step(&view, self.goal, self.way);
             tracing::debug!(slot = self.what, ?step, "next step");
             match step {
                 Step::Done => return self.settle(&view).await,
                 Step::Hold(why) => return Err(self.hold(&view, why).await),
                 Step::Refuse(why) => return Err(self.refuse(&view, why)),
                 Step::Wait => self.wait().await?,
+                Step::Settle => self.settle_calls(&view).await,
                 step => {
                     steps += 1;
                     self.execute(&view, step).await?;
@@ -249,16 +250,24 @@ impl<'a> Machine<'a> {
         self.keys = listing
             .credentials
             .iter()
-            .map(|one| Key { key_id: one.key_id.clone(), ours: ours(one), live: one.live })
+            .map(|one| Key {
+                key_id: one.key_id.clone(),
+                ours: ours(one),
+                live: one.live,
+                issued_at: one.issued_at,
+                used: matches!(one.last_used, LastUsed::At(_)),
+            })
             .collect();
         self.complete = listing.complete;
         let claim = self.claim.as_ref().map(|document| document.claim.clone());
         let mine = claim.as_ref().is_some_and(|claim| claim.owner == self.context.run.id);
+        let now = self.context.now();
+        let ttl = self.context.rules.claim_ttl_of(claim.as_ref().is_some_and(|one| one.timed));
         let stale = self
             .claim
             .as_ref()
             .and_then(|document| document.written_at)
-            .is_some_and(|at| self.context.now() >= later(at, self.context.rules.claim_ttl));
+            .is_some_and(|at| now >= later(at, ttl));
         let epoch = claim.as_ref().map(|claim| claim.epoch);
         let new = claim.as_ref().and_then(|claim| claim.new.as_ref());
         let verified = self
@@ -273,7 +282,10 @@ impl<'a> Machine<'a> {
         let was_held = *self.was_held.get_or_insert(held);
         let known = self.spec.known.as_ref();
         Ok(View {
-            now: self.context.now(),
+            now,
+            room: self.has_room(),
+            uncalled: self.uncalled.is_some() && self.uncalled == epoch,
+            settled: claim.as_ref().is_none_or(|claim| now >= self.settled_at(claim)),
             claim,
             mine,
             stale,
@@ -307,18 +319,44 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
+    /// When nothing that a claim called for can arrive any more.
+    fn settled_at(&self, claim: &Claim) -> Timestamp {
+        claim.called_at.map_or(Timestamp::MIN, |at| later(at, self.context.rules.settle))
+    }
+
+    /// Waits until a call has arrived, or never will.
+    async fn settle_calls(&self, view: &View) {
+        let until = view.claim.as_ref().map_or(view.now, |claim| self.settled_at(claim));
+        tracing::info!(slot = self.what, until = moment(until), "an earlier call may still arrive");
+        let pause = until.duration_since(view.now);
+        tokio::time::sleep(Duration::try_from(pause).unwrap_or_default().max(MOMENT)).await;
+    }
+
+    /// The platform lets one more live beside those that do.
+    fn has_room(&self) -> bool {
+        match self.profile.effect {
+            Effect::Adds { max_live: Some(most) } => {
+                self.keys.iter().filter(|key| key.live).count() < usize::from(most)
+            }
+            _ => true,
+        }
+    }
+
     async fn execute(&mut self, view: &View, step: Step) -> Result<(), Problem> {
         match step {
             Step::Begin => self.begin(view).await,
             Step::TakeOver => self.take_over(view).await,
             Step::BeginEnding(keys) => self.begin_ending(view, keys).await,
+            Step::MarkCalling => self.mark_calling().await,
             Step::Issue => self.issue().await,
             Step::Store(key_id) => self.store_key(key_id).await,
             Step::EndOrphan(key_id) | Step::EndNew(key_id) => self.end(&key_id, false).await,
             Step::Verify => self.verify().await,
             Step::Promote(place) => self.promote(&place).await,
             Step::Park => self.park().await,
-            Step::GiveUp => self.change_claim(|claim| claim.phase = Phase::GivingUp, true).await,
+            Step::GiveUp => {
+                self.change_claim(|claim| claim.phase = Phase::GivingUp, true).await.map(drop)
+            }
             Step::Fence(place) => self.fence(&place).await,
             Step::BeginAgain => self.begin_again(view).await,
             Step::End(key_id) => self.end(&key_id, true).await,
@@ -326,7 +364,7 @@ impl<'a> Machine<'a> {
             Step::Prove => self.prove().await,
             Step::DestroyPrevious => self.destroy_previous().await,
             Step::Close => self.close().await,
-            Step::Wait | Step::Hold(_) | Step::Refuse(_) | Step::Done => Ok(()),
+            Step::Wait | Step::Settle | Step::Hold(_) | Step::Refuse(_) | Step::Done => Ok(()),
         }
     }
 
@@ -373,6 +411,20 @@ impl<'a> Machine<'a> {
             return Err(further(&self.what, planned, at));
         }
         Ok(())
+    }
+}
+
+/// How a profile issues, as far as the order of steps depends on it.
+fn way_of(profile: &Profile) -> Way {
+    use connector::Origin;
+    let ours = matches!(profile.origin, Origin::Ours | Origin::OursPublicKey);
+    match (profile.effect, profile.origin, profile.marks) {
+        (Effect::Replaces, ..) if ours => Way::ReplaceOurs,
+        (Effect::Replaces, ..) => Way::ReplaceOnce,
+        (Effect::Adds { .. }, ..) if ours => Way::AddOurs,
+        (_, Origin::VendorReadable, Marks::Never) => Way::FirstOnly,
+        (_, _, Marks::AtIssue) => Way::AddMarked,
+        _ => Way::AddUnmarked,
     }
 }
 

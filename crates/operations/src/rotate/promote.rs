@@ -89,10 +89,20 @@ impl Machine<'_> {
 
     /// Earlier keys with the end of their overlap.
     pub(super) fn kept(&self, previous: &[Previous], now: Timestamp) -> Vec<Previous> {
-        let overlap = if self.at_once() { domain::Span::ZERO } else { self.spec.overlap() };
+        let none = self.at_once() || self.way.replaces();
+        let overlap = if none { domain::Span::ZERO } else { self.spec.overlap() };
+        let until = later(now, overlap);
+        // What was kept before keeps its time; nobody waits for what is gone.
+        let lives =
+            |one: &Previous| self.keys.iter().any(|key| key.live && key.key_id == one.key_id);
+        let until_of = |one: &Previous| match one.retire_not_before {
+            Some(at) => at.min(until),
+            None if self.complete && !lives(one) => now,
+            None => until,
+        };
         previous
             .iter()
-            .map(|one| Previous { retire_not_before: Some(later(now, overlap)), ..one.clone() })
+            .map(|one| Previous { retire_not_before: Some(until_of(one)), ..one.clone() })
             .collect()
     }
 
@@ -102,11 +112,16 @@ impl Machine<'_> {
         let version = document.version;
         let mut claim = document.claim.clone();
         self.repair_mirrors().await?;
+        if let Some(key_id) = claim.new.as_deref().filter(|key_id| self.epoch_of(key_id).is_none())
+        {
+            self.mark_afterwards(&claim, key_id).await;
+        }
         claim.previous = self.kept(&claim.previous, self.context.now());
         claim.current = claim.new.take();
         claim.current_epoch = claim.current.as_deref().and_then(|key_id| self.epoch_of(key_id));
         claim.phase = if claim.previous.is_empty() { Phase::Free } else { Phase::Parked };
         claim.known.clear();
+        claim.called_at = None;
         claim.parked_for_replace = false;
         if self.write_claim(&claim, None, Some(version)).await?.is_some() {
             let kind =

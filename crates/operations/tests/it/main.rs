@@ -7,4 +7,5 @@ mod gaps;
 mod hands;
 mod lost;
 mod race;
+mod unfenced;
 mod world;

@@ -264,6 +264,9 @@ impl Connector for FusedConnector {
     ) -> connector::Result<Issued> {
         self.1.pass("issue", self.0.issue(object, request)).await
     }
+    async fn mark(&self, object: &ObjectRef, key_id: &str, marker: &str) -> connector::Result<()> {
+        self.1.pass("mark", self.0.mark(object, key_id, marker)).await
+    }
     async fn find(
         &self,
         object: &ObjectRef,
@@ -489,8 +492,19 @@ impl World {
 
     /// Somebody who comes later, when the claim of the dead is old.
     pub(crate) async fn recover(&self, goal: Goal) -> Outcome {
-        self.clock.advance(self.claim_ttl + Span::from_secs(1));
+        let ttl = Rules::default().claim_ttl_of(!self.fences());
+        self.clock.advance(self.claim_ttl.max(ttl) + Span::from_secs(1));
         self.whole("later", goal).await
+    }
+
+    /// The platform's marks, or the secret itself, tell a late call of ours.
+    pub(crate) fn fences(&self) -> bool {
+        !["add-unmarked", "replace-ours", "replace-once"].contains(&self.way)
+    }
+
+    /// The earlier one dies when the new one is made.
+    pub(crate) fn replaces(&self) -> bool {
+        self.way.starts_with("replace-")
     }
 
     /// The secret that a consumer reads.

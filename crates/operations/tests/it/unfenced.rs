@@ -1,0 +1,131 @@
+//! Platforms on which nothing tells a late call of ours from somebody else's: only time does.
+
+use connector::fake::{APP, Fault, Verb};
+use policy::{proof::Grade, rotation::Goal};
+use secrets::Sink;
+
+use crate::world::{Ending, Fuse, Moment, OVERLAP, World};
+
+const FIRST: Goal = Goal::Rotate { to: 1, at_once: false };
+const SECOND: Goal = Goal::Rotate { to: 2, at_once: false };
+
+#[tokio::test(start_paused = true)]
+async fn a_key_whose_answer_was_lost_is_ended_and_another_one_issued() {
+    let world = World::new("add-unmarked").await;
+    world.whole("before", FIRST).await;
+    world.fake.fail(Verb::Issue, [Fault::AnswerLost]);
+    let outcome = world.whole("rotates", SECOND).await;
+    world.assert_at(&outcome, 2, "an answer was lost").await;
+    assert_eq!(outcome.previous.len(), 1, "the earlier one keeps its overlap");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_repeated_before_an_earlier_call_can_have_arrived() {
+    for way in ["add-unmarked", "replace-once"] {
+        let world = World::new(way).await;
+        world.whole("before", FIRST).await;
+        world.fake.fail(Verb::Issue, [Fault::RequestLost]);
+        let begun = tokio::time::Instant::now();
+        let outcome = world.whole("rotates", SECOND).await;
+        world.assert_at(&outcome, 2, way).await;
+        assert!(begun.elapsed().as_secs() >= 60, "{way}: after {:?}", begun.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_a_person_made_meanwhile_is_never_ended_for_ours() {
+    let world = World::new("add-unmarked").await;
+    let fuse = Fuse::at(4, Moment::Before);
+    let ending = world.run("killed", &fuse, FIRST).await;
+    assert!(matches!(ending, Ending::Killed));
+    assert_eq!(fuse.log().last(), Some(&"write"), "killed when it was to say that it calls");
+    let mut theirs = String::new();
+    world.fake.by_hand(APP, "sync", |hand| theirs = hand.issue("theirs", None));
+    let outcome = world.recover(FIRST).await;
+    assert_eq!(outcome.generation, 1);
+    assert!(world.live().await.contains(&theirs));
+    assert!(world.works().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_keys_of_which_one_may_be_a_person_s_wait_for_a_person() {
+    let world = World::new("add-unmarked").await;
+    // Called for, and the process died before it heard the answer.
+    let calls = Fuse::at(200, Moment::Before);
+    world.run("counts", &calls, FIRST).await;
+    let at = calls.log().iter().position(|call| *call == "issue").unwrap();
+    let world = World::new("add-unmarked").await;
+    let fuse = Fuse::at(u32::try_from(at).unwrap() + 1, Moment::After);
+    assert!(matches!(world.run("killed", &fuse, FIRST).await, Ending::Killed));
+    world.fake.by_hand(APP, "sync", |hand| {
+        hand.issue("theirs", None);
+    });
+    let before = world.live().await;
+    world.clock.advance(domain::Span::from_secs(601));
+    let Ending::Done(Err(problem)) = world.run("later", &Fuse::none(), FIRST).await else {
+        panic!()
+    };
+    assert_eq!(problem.code, "E-UNEXPLAINED", "{problem:?}");
+    assert_eq!(world.live().await, before, "nothing was ended on a guess");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_platform_that_is_full_is_told_so_with_the_names_of_whatever_is_not_ours() {
+    let world = World::new("add-unmarked").await;
+    world.whole("before", FIRST).await;
+    let mut theirs = String::new();
+    world.fake.by_hand(APP, "sync", |hand| theirs = hand.issue("theirs", None));
+    let Ending::Done(Err(problem)) = world.run("rotates", &Fuse::none(), SECOND).await else {
+        panic!()
+    };
+    assert_eq!(problem.code, "E-ROTATE");
+    assert!(problem.detail.contains(&theirs), "{problem:?}");
+    assert!(world.works().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_platform_replaces_in_place_is_proven_gone_in_the_same_run() {
+    for way in ["replace-ours", "replace-once"] {
+        let world = World::new(way).await;
+        world.whole("before", FIRST).await;
+        let outcome = world.whole("rotates", SECOND).await;
+        world.assert_at(&outcome, 2, way).await;
+        let grades: Vec<Grade> = outcome.revoked.iter().map(|one| one.grade).collect();
+        assert_eq!(grades, [Grade::A], "{way}");
+        assert!(world.apps.read_version("apps/a", 1).await.unwrap().is_none(), "{way}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mark_that_could_not_be_written_changes_nothing_else() {
+    let world = World::new("add-unmarked").await;
+    world.fake.fail(Verb::Mark, [Fault::NotSent, Fault::NotSent]);
+    let outcome = world.whole("a", FIRST).await;
+    world.assert_at(&outcome, 1, "unmarked").await;
+    let outcome = world.whole("b", SECOND).await;
+    world.assert_at(&outcome, 2, "the claim names what carries no mark").await;
+    assert_eq!(outcome.previous.len(), 1);
+}
+
+/// The current one is gone by somebody's hand while an earlier one is in its overlap.
+#[tokio::test(start_paused = true)]
+async fn the_last_key_that_works_keeps_its_time_while_another_one_is_made() {
+    for way in ["add-ours", "add-marked", "add-unmarked"] {
+        let world = World::new(way).await;
+        let first = world.whole("a", FIRST).await;
+        let second = world.whole("b", SECOND).await;
+        world.fake.by_hand(APP, "sync", |hand| hand.end(second.key_id.as_deref().unwrap()));
+        let third = world.whole("c", Goal::Rotate { to: 3, at_once: false }).await;
+        world.assert_at(&third, 3, way).await;
+        assert_eq!(third.previous.len(), 1, "{way}");
+        assert_eq!(Some(&third.previous[0].key_id), first.key_id.as_ref(), "{way}");
+        assert_eq!(third.previous[0].retire_after, second.previous[0].retire_after, "{way}");
+        world.clock.advance(OVERLAP);
+        let retired = world.whole("d", Goal::Retire { at: 3 }).await;
+        world.assert_at(&retired, 3, way).await;
+        assert!(retired.previous.is_empty(), "{way}");
+        let ended: Vec<&str> = retired.revoked.iter().map(|one| one.key_id.as_str()).collect();
+        assert!(ended.contains(&first.key_id.as_deref().unwrap()), "{way}: {ended:?}");
+        assert!(ended.contains(&second.key_id.as_deref().unwrap()), "{way}: {ended:?}");
+    }
+}
