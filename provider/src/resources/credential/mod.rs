@@ -346,8 +346,7 @@ impl Resource for Credential {
             Work::Nothing => None,
             Work::Rotate { at_once } => {
                 window_is_open(&prior, &spec, reason, at_once, context.now())?;
-                // Where the current one is gone, the plan says that nothing earlier is kept.
-                let none_kept = at_once || schedules.none_overlap() || prior.status == "missing";
+                let none_kept = schedules.nothing_kept(&prior, at_once);
                 Some(Goal::Rotate { to: at + 1, at_once: none_kept })
             }
             Work::Retire => Some(Goal::Retire { at }),

@@ -219,10 +219,20 @@ impl Schedules {
         }
     }
 
-    /// Whether nothing earlier is kept when it rotates.
+    /// Whether nothing earlier works on when the next one is there. Where the current one is gone, an earlier
+    /// one in its overlap is all that works, and keeps its time.
+    pub(super) fn nothing_kept(&self, prior: &CredentialModel, at_once: bool) -> bool {
+        at_once || self.none_overlap() || (prior.status == "missing" && !has_earlier(prior))
+    }
+
     pub(super) fn none_overlap(&self) -> bool {
         self.after.as_ref().is_some_and(|one| one.overlap == domain::Span::ZERO)
     }
+}
+
+/// Whether an earlier one is in its overlap.
+pub(super) fn has_earlier(model: &CredentialModel) -> bool {
+    model.previous.value().is_some_and(|all| !all.is_empty())
 }
 
 pub(super) fn schedule_of(reference: &Attr<ScheduleReference>) -> Option<Schedule> {

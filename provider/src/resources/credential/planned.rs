@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tfplugin::{Attr, Path};
 
 use super::{
-    model::{CredentialModel, Previous, Schedules},
+    model::{CredentialModel, Previous, Schedules, has_earlier},
     work::Work,
 };
 use crate::values::{instant, moment};
@@ -113,11 +113,13 @@ pub(super) fn plan_update(
             planned.issued_at = Attr::unknown();
             planned.expires_at = Attr::unknown();
             planned.generation = Attr::Value(generation + 1);
-            let nothing_kept = at_once || schedules.none_overlap() || prior.status == "missing";
+            let nothing_kept = schedules.nothing_kept(prior, at_once);
+            let earlier = has_earlier(prior);
             let schedule = &planned.schedule;
             let overlap_unknown = schedule.is_unknown()
                 || schedule.value().is_some_and(|one| one.overlap.is_unknown());
-            planned.previous = if overlap_unknown && !nothing_kept {
+            let only_earlier = prior.status == "missing" && earlier;
+            planned.previous = if (overlap_unknown || only_earlier) && !nothing_kept {
                 Attr::unknown()
             } else if nothing_kept {
                 Attr::Value(Vec::new())
@@ -130,7 +132,7 @@ pub(super) fn plan_update(
             } else {
                 Attr::unknown()
             };
-            let ends = nothing_kept || prior.previous.value().is_some_and(|all| !all.is_empty());
+            let ends = nothing_kept || earlier;
             planned.last_revocation = if ends || overlap_unknown {
                 Attr::unknown()
             } else {

@@ -7,7 +7,7 @@ use policy::schedule::Lifetime;
 use tfplugin::{Attr, Diagnostic, Diagnostics, Path};
 
 use super::{
-    model::{CredentialModel, Delivery, Schedules},
+    model::{CredentialModel, Delivery, Schedules, has_earlier},
     slot::{kind_of, type_of},
     work::{Work, asked, ends_first, is_taken_in, new_places},
 };
@@ -68,7 +68,7 @@ pub(super) fn tell(
             "Rotates without overlap",
             format!("{id} ({reason}): the old credential ends in the same apply; what still holds it stops working.\nNext: restart what reads it, by generation."),
         ),
-        Work::Rotate { at_once: false } if prior.previous.value().is_some_and(|all| !all.is_empty()) => {
+        Work::Rotate { at_once: false } if has_earlier(prior) && prior.status != "missing" => {
             told.warning_at(
                 "previous",
                 "The earlier credential ends first",
