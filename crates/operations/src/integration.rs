@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::{
     Context, Deed, Problem,
     observe::{credentials_seen, object_of, unmanaged_now},
-    proof::{Listed, listed},
+    proof::{Listed, children_words, listed},
 };
 
 /// An integration as it is declared.
@@ -460,7 +460,7 @@ pub async fn revoke_everything(
         Ok(children) => {
             let swept = context
                 .entry("credential.swept", &what)
-                .detail("children", format!("{children:?}"));
+                .detail("children", children_words(&children));
             context.note(swept).await;
         }
         Err(error) => problems.push(Problem::not_done(&what, "sweep", &error)),

@@ -3,9 +3,11 @@
 
 use std::time::Duration;
 
-use connector::{Connector, ObjectRef, Probe, Profile};
+use connector::{Children, Connector, ObjectRef, Probe, Profile};
 use domain::Secret;
 use policy::proof::{Answer, Round, RoundSays, judge};
+
+use crate::journal::moment;
 
 /// What a listing, asked for now, says of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +30,16 @@ pub(crate) async fn listed(connector: &dyn Connector, object: &ObjectRef, key_id
         // Of another incarnation it is none.
         Err(connector::Error::Recreated { .. }) => Listed::Gone,
         Ok(_) | Err(_) => Listed::Unknown,
+    }
+}
+
+/// What became of what was minted from a credential, for the journal.
+pub(crate) fn children_words(children: &Children) -> String {
+    match children {
+        Children::None => "none".to_owned(),
+        Children::Swept(count) => format!("swept {count}"),
+        Children::Residual(Some(until)) => format!("residual until {}", moment(*until)),
+        Children::Residual(None) | Children::Unknown => "unknown".to_owned(),
     }
 }
 

@@ -12,8 +12,7 @@ use super::Machine;
 use crate::{
     Problem, Revoked,
     document::{Meta, secret_in},
-    journal::moment,
-    proof::{Listed, listed, rounds},
+    proof::{Listed, children_words, listed, rounds},
 };
 
 impl Machine<'_> {
@@ -49,14 +48,8 @@ impl Machine<'_> {
                 Some(Children::Residual(until)) => *until,
                 _ => None,
             };
-            let children = match self.children.get(&one.key_id) {
-                Some(Children::None) => "none".to_owned(),
-                Some(Children::Swept(count)) => format!("swept {count}"),
-                Some(Children::Residual(Some(until))) => {
-                    format!("residual until {}", moment(*until))
-                }
-                _ => "unknown".to_owned(),
-            };
+            let children = self.children.get(&one.key_id).unwrap_or(&Children::Unknown);
+            let children = children_words(children);
             let entry = self
                 .entry("rotation.proven", &claim)
                 .detail("key", one.key_id.clone())
