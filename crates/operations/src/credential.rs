@@ -1,7 +1,7 @@
 //! Carrying out what a slot needs: a rotation, an ending, a copy.
 
-use connector::Refusal;
-use domain::Fingerprint;
+use connector::{Refusal, Want};
+use domain::{Fingerprint, Marker};
 use jiff::Timestamp;
 use ledger::Work;
 use policy::{
@@ -15,6 +15,7 @@ use crate::{
     claim::ClaimStore,
     document::{Meta, compose, matches, secret_in},
     drift::schedule_json,
+    elsewhere::{governed_here, is_elsewhere},
     observe::object_of,
     rotate::{Machine, empty, further, mark_of, occupied, occupied_by_others},
     slot::{PreviousKey, SeenDelivery, Sinks, SlotSpec, observe_slot},
@@ -418,12 +419,26 @@ pub async fn goal_of_create(context: &Context, spec: &SlotSpec) -> Result<Goal, 
 /// As [`carry_out`]; and where another run had it under way and finished it: then it is in the state
 /// of that run.
 pub async fn create_slot(context: &Context, spec: &SlotSpec) -> Result<Outcome, Problem> {
+    integration_is_here(context, spec).await?;
     let goal = goal_of_create(context, spec).await?;
     let outcome = carry_out(context, spec, goal, "custody").await?;
     match outcome.done_by {
         Some(_) => Err(slot_exists(spec, outcome.generation)),
         None => Ok(outcome),
     }
+}
+
+/// That no other installation governs what a slot is taken on.
+async fn integration_is_here(context: &Context, spec: &SlotSpec) -> Result<(), Problem> {
+    let id = &spec.id.integration;
+    let connector = context.connector(&id.connection).await?;
+    let want = Want { credentials: false, ..Want::DEED };
+    let there = connector
+        .read(&object_of(id, None, None), want)
+        .await
+        .map_err(|error| Problem::unreadable(&id.to_string(), &error))?;
+    let record = there.as_ref().and_then(|there| there.record.as_ref());
+    governed_here(context, &id.to_string(), record).map_err(|one| one.at(&["integration"]))
 }
 
 fn slot_exists(spec: &SlotSpec, generation: u64) -> Problem {
@@ -459,6 +474,24 @@ pub async fn take_over(context: &Context, spec: &SlotSpec) -> Result<(), Problem
     let store = ClaimStore::of(context, spec).await?;
     if store.read().await?.is_some() {
         return Ok(());
+    }
+    integration_is_here(context, spec).await?;
+    let marked = context
+        .connector(&spec.id.integration.connection)
+        .await?
+        .credential(&object(spec), key_id)
+        .await
+        .map_err(|error| Problem::unreadable(&spec.id.to_string(), &error))?
+        .and_then(|one| Marker::parse(one.marker.as_deref()?));
+    if let Some(marker) = marked.filter(|one| is_elsewhere(context.realm.as_deref(), &one.realm)) {
+        return Err(Problem::new("E-FOREIGN-REALM", "Another installation issued this credential")
+            .detail(format!(
+                "{}: {key_id} carries the mark of installation {:?}, which rotates and ends it. It was \
+                 left as it is.",
+                spec.id, marker.realm
+            ))
+            .next("remove this import or moved block: a new nhi_credential makes one of its own")
+            .at(&["integration"]));
     }
     // Only here is anything begun: what is in the books needs no ledger.
     context.ready(Work::Begins).await?;

@@ -21,8 +21,8 @@ use policy::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Context, Delivery, KindLattice, Problem, SlotSpec, look_up_owner, observe::gap_words,
-    observe_integration, observe_slot, owner::noted_owner,
+    Context, Delivery, KindLattice, Problem, SlotSpec, elsewhere::governed_elsewhere,
+    look_up_owner, observe::gap_words, observe_integration, observe_slot, owner::noted_owner,
 };
 
 /// Scopes as they are declared.
@@ -167,6 +167,11 @@ pub async fn judge_integration(context: &Context, wish: &Wish) -> Result<Judged,
     };
     let (tenant, live) = (&seen.tenant, &seen.observed);
     let stable = wish.vendor_id.as_deref().unwrap_or(&live.vendor_id);
+    if let Some(of) = governed_elsewhere(context.realm.as_deref(), live.record.as_ref()) {
+        let here = context.realm.as_ref().map_or("", |realm| realm.id.as_str());
+        judged.found(tenant, stable, [drift::governed_elsewhere(&wish.id, here, of)]);
+        return Ok(judged);
+    }
     for gap in &live.gaps {
         let problem = Problem::new("E-UNREADABLE", "A part of an object cannot be read")
             .detail(gap_words(gap))
@@ -178,7 +183,10 @@ pub async fn judge_integration(context: &Context, wish: &Wish) -> Result<Judged,
         Declared { id: wish.id.clone(), enabled: wish.enabled, ..Declared::default() };
     let known = |key: &String| seen.tell(key).trim_start_matches(key.as_str()).trim().to_owned();
     let unmanaged = seen.unmanaged.iter().map(|key| (key.clone(), known(key))).collect();
-    let mut observed = Observed { enabled: live.enabled, unmanaged, ..Observed::default() };
+    let foreign =
+        seen.foreign.iter().map(|(key, of)| (key.clone(), (of.clone(), known(key)))).collect();
+    let mut observed =
+        Observed { enabled: live.enabled, unmanaged, foreign, ..Observed::default() };
     if let Some(raw) = &wish.settings {
         let known = settings_from(kind.fields, raw);
         let mut now = spelled_as(kind.fields, &live.settings, &known);

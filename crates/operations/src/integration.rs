@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::{
     Context, Deed, Problem,
+    elsewhere::{governed_elsewhere, governed_here, owner_words},
     observe::{credentials_seen, object_of, unmanaged_now},
     proof::{Listed, children_words, listed},
 };
@@ -150,10 +151,13 @@ pub async fn create_integration(
     };
     let made = context
         .attempt(&what, "create", leave.auth(), async {
-            connector.create(&new).await.map_err(|error| match error.refusal() {
-                Some(Refusal::Conflict) => exists(&what, name, connection),
-                _ => Problem::not_done(&what, "create", &error),
-            })
+            match connector.create(&new).await {
+                Ok(made) => Ok(made),
+                Err(error) if error.refusal() == Some(Refusal::Conflict) => {
+                    Err(exists(context, &*connector, &id, name).await)
+                }
+                Err(error) => Err(Problem::not_done(&what, "create", &error)),
+            }
         })
         .await?;
     let id = IntegrationId::new(connection.clone(), kind.name, made.key.clone()).to_string();
@@ -232,15 +236,46 @@ fn today(context: &Context) -> String {
     context.now().strftime("%Y-%m-%d").to_string()
 }
 
-fn exists(what: &str, name: &str, connection: &str) -> Problem {
+/// Whose the one is that stands in the way, as far as its record tells.
+async fn exists(
+    context: &Context,
+    connector: &dyn Connector,
+    id: &IntegrationId,
+    name: &str,
+) -> Problem {
+    let want = Want { credentials: false, ..Want::DEED };
+    // Who cannot look is told less.
+    let there = connector.read(&object_of(id, Some(name), None), want).await.ok().flatten();
+    let record = there.and_then(|there| there.record);
+    let owner = owner_words(record.as_ref());
+    let elsewhere = governed_elsewhere(context.realm.as_deref(), record.as_ref());
+    let whose = match (elsewhere, &record) {
+        (Some(of), _) => {
+            format!("Installation {of:?} governs it{owner}, so it is not for this one")
+        }
+        (None, Some(Record { realm: Some(_), .. })) => {
+            format!(
+                "This installation governs it already{owner}, in another state or in a lost one"
+            )
+        }
+        (None, Some(_)) => format!("Its record says who answers for it{owner}"),
+        (None, None) => "It has no record that says whose it is".to_owned(),
+    };
     Problem::new("E-EXISTS", "There is one of that name already")
         .detail(format!(
-            "{what} exists on connection {connection:?} and no create of ours left it unfinished."
+            "{id} exists on connection {:?} and no create of ours left it unfinished. {whose}.",
+            id.connection
         ))
-        .next(format!(
-            "terraform import nhi_integration.{} '{what}'",
-            name.replace(|c: char| !c.is_ascii_alphanumeric(), "_")
-        ))
+        .next(match elsewhere {
+            Some(of) => format!(
+                "choose another name, or change it in the configuration whose nhi.hcl says realm = \
+                 {{ id = {of:?} }}"
+            ),
+            None => format!(
+                "terraform import nhi_integration.{} '{id}'",
+                name.replace(|c: char| !c.is_ascii_alphanumeric(), "_")
+            ),
+        })
         .at(&["name"])
 }
 
@@ -265,6 +300,7 @@ pub async fn update_integration(
         .read(&object, Want { credentials: false, ..Want::DEED })
         .await
         .map_err(|error| Problem::unreadable(&what, &error))?;
+    governed_here(context, &what, found.as_ref().and_then(|found| found.record.as_ref()))?;
     let live = found.as_ref().map(|found| {
         canonical(&found.settings, &found.record.clone().unwrap_or_default(), found.enabled)
     });
@@ -447,6 +483,7 @@ pub async fn revoke_everything(
         other => Err(Problem::unreadable(&what, &other)),
     })?;
     let Some(found) = found else { return Ok(Vec::new()) };
+    governed_here(context, &what, found.record.as_ref())?;
     credentials_seen(&what, &found)?;
     let live: BTreeSet<String> = found
         .credentials
@@ -492,7 +529,8 @@ pub async fn delete_integration(
         connector::Error::Recreated { .. } => Ok(None),
         other => Err(Problem::unreadable(&what, &other)),
     })?;
-    if there.is_some() {
+    if let Some(there) = there {
+        governed_here(context, &what, there.record.as_ref())?;
         let action = if keep { "disable" } else { "delete" };
         let deed = Deed::ending(&what, &tenant, action, vendor_id.to_owned());
         let leave = context.gate.authorize(&deed)?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use connector::Want;
 use domain::{Observation, ObservedIntegration, Realm};
 
-use crate::{Context, Problem};
+use crate::{Context, Problem, elsewhere::governed_elsewhere};
 
 /// What each connection saw.
 #[derive(Debug, Default)]
@@ -25,12 +25,8 @@ impl Inventory {
 
 /// Whether an integration is managed here: what another realm's record governs is somebody else's.
 pub fn is_managed(realm: Option<&Realm>, one: &ObservedIntegration) -> bool {
-    let Some(record) = &one.record else { return false };
-    let ours = match (realm, &record.realm) {
-        (Some(realm), Some(of)) => realm.id == *of,
-        _ => true,
-    };
-    ours && !one.builtin
+    let elsewhere = || governed_elsewhere(realm, one.record.as_ref()).is_some();
+    one.record.is_some() && !one.builtin && !elsewhere()
 }
 
 /// Lists the integrations of these connections, or of all that hold any. A connection that cannot be

@@ -10,6 +10,7 @@ mod context;
 mod credential;
 mod document;
 mod drift;
+mod elsewhere;
 mod ends;
 mod gate;
 mod integration;
@@ -36,6 +37,7 @@ pub use drift::{
     declared_in_ledger, delivery, judge_integration, judge_owner, judge_third_party,
     schedule_written,
 };
+pub use elsewhere::{governed_elsewhere, is_elsewhere};
 pub use ends::set_ends;
 pub use gate::{Authorization, Deed, Gate, RulesGate};
 pub use integration::{

@@ -11,6 +11,7 @@ use policy::standing::Facts;
 use crate::{
     Context, Problem,
     claim::{ClaimMirror, ClaimStore},
+    elsewhere::governed_here,
 };
 
 /// An integration as it is, with what that means.
@@ -20,10 +21,14 @@ pub struct SeenIntegration {
     pub tenant: String,
     /// What is there.
     pub observed: ObservedIntegration,
-    /// Ids of live credentials that are in no slot and carry no genuine marker of ours.
+    /// Ids of live credentials that are in no slot and carry no genuine marker of ours, nor another
+    /// installation's.
     pub unmanaged: BTreeSet<String>,
-    /// What could be learned of those, by id.
-    pub unmanaged_known: BTreeMap<String, ObservedCredential>,
+    /// What could be learned of credentials that are in no slot, by id.
+    pub known: BTreeMap<String, ObservedCredential>,
+    /// Ids of live credentials that carry another installation's mark, with its id. The mark cannot be
+    /// checked here, so it makes them nobody's to end, and not anybody's to trust.
+    pub foreign: BTreeMap<String, String>,
     /// The slots of live credentials that custody's books name: id at the platform to ours.
     pub slots: BTreeMap<String, String>,
     /// A credential carries a marker that was copied or forged.
@@ -40,6 +45,15 @@ impl SeenIntegration {
     /// `E-UNREADABLE`: which part was not, and why.
     pub fn whole(&self, id: &IntegrationId) -> Result<(), Problem> {
         without_gaps(&id.to_string(), &self.observed.gaps)
+    }
+
+    /// That it is not another installation's.
+    ///
+    /// # Errors
+    ///
+    /// `E-FOREIGN-REALM`: whose it is.
+    pub fn governed_here(&self, context: &Context, id: &IntegrationId) -> Result<(), Problem> {
+        governed_here(context, &id.to_string(), self.observed.record.as_ref())
     }
 
     /// What the policy judges it by, with the end and the review interval that are declared.
@@ -72,9 +86,9 @@ impl SeenIntegration {
         }
     }
 
-    /// A credential that nobody declared, with its age and last use as far as they are known.
+    /// A credential that is in no slot, with its age and last use as far as they are known.
     pub fn tell(&self, key_id: &str) -> String {
-        let Some(known) = self.unmanaged_known.get(key_id) else { return key_id.to_owned() };
+        let Some(known) = self.known.get(key_id) else { return key_id.to_owned() };
         let issued = known.issued_at.map_or_else(
             || "age unknown".to_owned(),
             |at| format!("issued {}", at.strftime("%Y-%m-%d")),
@@ -240,6 +254,7 @@ pub(crate) async fn unmanaged_now(
         other => Problem::unreadable(&what, &other),
     })?;
     let Some(observed) = observed else { return Ok(BTreeSet::new()) };
+    governed_here(context, &what, observed.record.as_ref())?;
     credentials_seen(&what, &observed)?;
     let mut seen = unsorted(tenant, observed);
     judge_credentials(context, id, Some(object), Freshness::Fresh, &mut seen).await?;
@@ -266,7 +281,8 @@ fn unsorted(tenant: String, observed: ObservedIntegration) -> SeenIntegration {
     SeenIntegration {
         tenant,
         unmanaged: BTreeSet::new(),
-        unmanaged_known: BTreeMap::new(),
+        known: BTreeMap::new(),
+        foreign: BTreeMap::new(),
         slots: BTreeMap::new(),
         marker_forged: false,
         recreated: false,
@@ -274,7 +290,7 @@ fn unsorted(tenant: String, observed: ObservedIntegration) -> SeenIntegration {
     }
 }
 
-/// Sorts live credentials into ours and nobody's. What claims name is not looked up again; what a
+/// Sorts live credentials into ours, another installation's and nobody's. What claims name is not looked up again; what a
 /// lean listing leaves out is asked for at `object`.
 async fn judge_credentials(
     context: &Context,
@@ -333,18 +349,20 @@ async fn judge_credentials(
         };
         let marker = whole.as_ref().and_then(|one| one.marker.as_deref()).and_then(Marker::parse);
         if let Some(whole) = whole {
-            seen.unmanaged_known.insert(credential.key_id.clone(), whole);
+            seen.known.insert(credential.key_id.clone(), whole);
         }
         match marker {
-            // Another realm's key cannot be checked here; it is somebody's, and not ours.
-            Some(marker) if marker.realm == realm => {
+            Some(marker) if marker.realm != realm => {
+                seen.foreign.insert(credential.key_id.clone(), marker.realm);
+            }
+            Some(marker) => {
                 let forged = !genuine(&marker);
                 seen.marker_forged |= forged;
                 if forged || stray(&marker) {
                     seen.unmanaged.insert(credential.key_id.clone());
                 }
             }
-            _ => {
+            None => {
                 seen.unmanaged.insert(credential.key_id.clone());
             }
         }

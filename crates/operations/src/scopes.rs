@@ -10,6 +10,7 @@ use policy::scopes::{Declared, Enforcement, Lattice, above_ceiling, limit, wante
 use crate::{
     Context, Deed, Problem,
     drift::scopes_json,
+    elsewhere::governed_here,
     integration::{finish_record, work},
     observe::object_of,
 };
@@ -77,6 +78,8 @@ pub async fn set_scopes(
         .await
         .map_err(|error| Problem::unreadable(&what, &error))?
         .ok_or_else(|| gone(&what))?;
+    governed_here(context, &id.to_string(), found.record.as_ref())
+        .map_err(|problem| problem.at(&["integration"]))?;
     let have = found.record.clone().unwrap_or_default();
     if wish.first && have.scopes_governed {
         return Err(Problem::new("E-SLOT-EXISTS", "Its scopes are governed already")
@@ -242,6 +245,8 @@ pub async fn park_scopes(
             other => Err(Problem::unreadable(&what, &other)),
         })?;
     let Some(found) = found else { return Ok(()) };
+    governed_here(context, &id.to_string(), found.record.as_ref())
+        .map_err(|problem| problem.at(&["integration"]))?;
     let record =
         found.record.map(|record| Record { scopes_governed: false, justification: None, ..record });
     let change = Change { scopes: Some(BTreeSet::new()), record, ..Change::default() };

@@ -169,6 +169,9 @@ pub struct Observed {
     pub enabled: bool,
     /// Live credentials that nobody declared: id to what is known of each.
     pub unmanaged: BTreeMap<String, String>,
+    /// Live credentials with another installation's mark: id to that installation and what is known
+    /// of each.
+    pub foreign: BTreeMap<String, (String, String)>,
 }
 
 fn found(rule: &'static str, subject: &str, facet: &str, verdict: Verdict) -> Finding {
@@ -231,6 +234,15 @@ pub fn compare(declared: &Declared, observed: &Observed) -> Vec<Finding> {
             severity: Severity::High,
             why: known.clone(),
             ..found("credential-unmanaged", id, "credentials", Verdict::Unmanaged)
+        });
+    }
+    for (key, (of, known)) in &observed.foreign {
+        let known = if known.is_empty() { String::new() } else { format!(" {known}") };
+        all.push(Finding {
+            actual: key.clone(),
+            severity: Severity::High,
+            why: format!("it carries the mark of installation {of}{known}; apply never ends it"),
+            ..found("other-realm", id, "credentials", Verdict::Added)
         });
     }
     all
@@ -434,6 +446,17 @@ pub fn owner(id: &str, status: &str, since: Option<&str>, owns: &[String]) -> Op
         why: owns,
         ..found(rule, id, "status", Verdict::Changed)
     })
+}
+
+/// A declared integration whose record names another installation.
+pub fn governed_elsewhere(id: &str, here: &str, of: &str) -> Finding {
+    Finding {
+        expected: here.to_owned(),
+        actual: of.to_owned(),
+        severity: Severity::High,
+        why: "another installation governs it; nothing else of it is compared here".into(),
+        ..found("other-realm", id, "installation", Verdict::Changed)
+    }
 }
 
 /// A declared integration that is proven absent.

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{Action, IntegrationId, LastUsed, ObservedCredential, ObservedIntegration};
 use operations::{
-    Context, KindLattice, Problem, SeenIntegration, is_managed, judge_listed, take_inventory,
+    Context, KindLattice, Problem, SeenIntegration, governed_elsewhere, is_managed, judge_listed,
+    take_inventory,
 };
 use policy::{
     scopes::Lattice,
@@ -89,6 +90,9 @@ pub(crate) struct Entry {
     /// Whether it is declared in a configuration of ours.
     #[tf(computed)]
     pub managed: Attr<bool>,
+    /// Whether another installation governs it, as its record tells.
+    #[tf(computed)]
+    pub foreign: Attr<bool>,
     /// Whether its vendor made it.
     #[tf(computed)]
     pub builtin: Attr<bool>,
@@ -140,6 +144,9 @@ pub(crate) struct SeenCredential {
     /// Whether it carries a mark of ours.
     #[tf(computed)]
     pub managed: Attr<bool>,
+    /// Whether it carries the mark of another installation.
+    #[tf(computed)]
+    pub foreign: Attr<bool>,
     /// When it was issued.
     #[tf(computed)]
     pub issued_at: Attr<String>,
@@ -299,7 +306,12 @@ fn entry(
         id: optional(seen.slots.get(&credential.key_id).cloned()),
         key_id: Attr::Value(credential.key_id.clone()),
         credential_type: Attr::Value(credential.credential_type.clone()),
-        managed: Attr::Value(credential.live && !seen.unmanaged.contains(&credential.key_id)),
+        managed: Attr::Value(
+            credential.live
+                && !seen.unmanaged.contains(&credential.key_id)
+                && !seen.foreign.contains_key(&credential.key_id),
+        ),
+        foreign: Attr::Value(seen.foreign.contains_key(&credential.key_id)),
         issued_at: optional(credential.issued_at.map(moment)),
         expires_at: optional(credential.expires_at.map(moment)),
         last_used_on: match (model.include_usage == true, credential.last_used) {
@@ -334,6 +346,9 @@ fn entry(
         kind: Attr::Value(one.kind.clone()),
         name: Attr::Value(one.name.clone()),
         managed: Attr::Value(managed),
+        foreign: Attr::Value(
+            governed_elsewhere(context.realm.as_deref(), one.record.as_ref()).is_some(),
+        ),
         builtin: Attr::Value(one.builtin),
         environment: optional(record.environment),
         business_owner: optional(record.business_owner.map(|owner| owner.id)),

@@ -1,6 +1,7 @@
 //! The provider's binary driven as a core drives it, without a core and without a platform.
 
 mod clock;
+mod foreign;
 mod gaps;
 mod golden;
 mod governed;

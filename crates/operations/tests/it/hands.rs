@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use connector::{Connector, fake::APP};
-use domain::Secret;
+use domain::{Record, Secret};
 use ledger::{Filter, MemoryLedger, all_entries};
 use operations::{carry_out, observe_slot};
 use policy::{proof::Grade, rotation::Goal};
@@ -131,6 +131,77 @@ async fn a_mark_that_somebody_copied_makes_no_credential_ours() {
         let strays = seen.unwrap().unwrap().unmanaged;
         assert!(strays.is_empty(), "call {call}: {strays:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_bears_another_realms_mark_is_foreign_and_never_ended_as_nobodys() {
+    const THEIRS: &str = "nhi1-other1-abcdefgh-g1-e1-mabcdefghijklm";
+    let world = World::new("add-ours").await;
+    world.whole("a", FIRST).await;
+    let (mut theirs, mut stray) = (String::new(), String::new());
+    world.fake.by_hand(APP, "sync", |hand| theirs = hand.issue("theirs", Some(THEIRS)));
+    world.fake.by_hand(APP, "sync", |hand| stray = hand.issue("stray", None));
+    let context = world.context("a", &Fuse::none());
+    let id = world.spec().id.integration;
+    let seen = operations::observe_integration(&context, &id, None, None).await.unwrap().unwrap();
+    assert_eq!(seen.unmanaged, [stray.clone()].into());
+    assert_eq!(seen.foreign, [(theirs.clone(), "other1".to_owned())].into());
+    let facts = seen.facts(None, None);
+    assert!(!facts.marker_forged, "a mark that cannot be checked is not called forged");
+    // A plan of an earlier version asked for both.
+    let planned = [theirs.clone(), stray].into();
+    let vendor_id = &world.vendor_id;
+    operations::revoke_unmanaged(&context, &id, vendor_id, "sync", &planned).await.unwrap();
+    assert!(world.live().await.contains(&theirs), "theirs works on");
+    // Nor does a slot of ours touch it, in what it rotates, takes in or ends.
+    world.whole("b", SECOND).await;
+    let mut spec = world.spec();
+    spec.id.name = "taken".into();
+    spec.known = Some((theirs.clone(), 1, None, None));
+    let refused = operations::take_over(&context, &spec).await.unwrap_err();
+    assert_eq!(refused.code, "E-FOREIGN-REALM");
+    assert!(refused.detail.contains("other1"), "{refused}");
+    world.whole("c", Goal::Revoke).await;
+    assert_eq!(world.live().await, [theirs].into());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_done_to_what_another_realm_governs() {
+    let world = World::new("add-ours").await;
+    world.whole("a", FIRST).await;
+    let mut stray = String::new();
+    world.fake.by_hand(APP, "sync", |hand| {
+        stray = hand.issue("stray", None);
+        hand.write_record(Some(Record { realm: Some("other1".into()), ..Record::default() }));
+    });
+    let before = world.live().await;
+    let context = world.context("a", &Fuse::none());
+    let mut spec = world.spec();
+    let (id, vendor_id) = (spec.id.integration.clone(), world.vendor_id.clone());
+    let keys = [stray].into();
+    let seen = operations::observe_integration(&context, &id, None, None).await.unwrap().unwrap();
+    spec.id.name = "second".into();
+    for (what, refused) in [
+        ("a look", seen.governed_here(&context, &id)),
+        (
+            "strays",
+            operations::revoke_unmanaged(&context, &id, &vendor_id, "sync", &keys).await.map(drop),
+        ),
+        (
+            "everything",
+            operations::revoke_everything(&context, &id, &vendor_id, "sync").await.map(drop),
+        ),
+        ("its end", operations::delete_integration(&context, &id, &vendor_id, "sync", false).await),
+        ("its scopes", operations::park_scopes(&context, &id, None, false).await),
+        ("a slot", operations::create_slot(&context, &spec).await.map(drop)),
+    ] {
+        let problem = refused.expect_err(what);
+        assert_eq!(problem.code, "E-FOREIGN-REALM", "{what}");
+        let said = problem.body();
+        assert!(said.contains("\"other1\"") && said.contains("k3x9q2"), "{what}: {said}");
+        assert!(problem.next.is_some() && !problem.attribute.is_empty(), "{what}");
+    }
+    assert_eq!(world.live().await, before);
 }
 
 #[tokio::test(start_paused = true)]

@@ -88,6 +88,8 @@ impl Credential {
         if model.integration.is_null() {
             let seen = observe_integration(&context, &id.integration, None, None).await?;
             let Some(seen) = seen else { return Ok(None) };
+            seen.governed_here(&context, &id.integration)
+                .map_err(|problem| problem.at(&["integration"]))?;
             model.integration = Attr::Value(CredentialedIntegration {
                 id: Attr::Value(id.integration.to_string()),
                 vendor_id: Attr::Value(seen.observed.vendor_id),

@@ -104,6 +104,7 @@ impl Integration {
         let seen =
             observe_integration(&context, &id, model.name.as_deref(), known.as_deref()).await?;
         let Some(seen) = seen else { return Ok(None) };
+        seen.governed_here(&context, &id)?;
         seen.whole(&id)?;
         let mut told = Diagnostics::new();
         let now = applied_now(&id, &seen);
@@ -152,6 +153,7 @@ impl Integration {
         let standing = standing(&facts, &rules, context.now());
         model.standing = Attr::Value(in_words(&standing));
         model.unmanaged_credentials = Attr::Value(seen.unmanaged.clone());
+        model.foreign_credentials = Attr::Value(seen.foreign.keys().cloned().collect());
         if let Some(why) = quarantined {
             let broken = if model.state == "active" {
                 " Somebody switched it on all the same; apply switches it off again."
@@ -174,6 +176,20 @@ impl Integration {
                      using them.\nNext: find out who; then set revoke_unmanaged = true, or adopt them.",
                     keys.len(),
                     keys.join(", ")
+                ),
+            );
+        }
+        if !seen.foreign.is_empty() {
+            let keys = seen.foreign.iter().map(|(key, of)| format!("{} of {of:?}", seen.tell(key)));
+            told.warning_at(
+                "foreign_credentials",
+                "Credentials of another installation",
+                format!(
+                    "{id} has {} live credential(s) that carry another installation's mark: {}. Such a \
+                     mark cannot be checked here, and none of them is ended by an apply.\nNext: ask that \
+                     installation to give them up; where nobody knows them, end them at the platform.",
+                    seen.foreign.len(),
+                    keys.collect::<Vec<_>>().join(", ")
                 ),
             );
         }
@@ -328,6 +344,7 @@ impl Resource for Integration {
             // What is true: the rest is done, these are still there.
             let mut partly = model.clone();
             partly.unmanaged_credentials = prior.unmanaged_credentials.clone();
+            partly.foreign_credentials = prior.foreign_credentials.clone();
             partly.standing = prior.standing.clone();
             if revoking {
                 partly.state = "disabled".into();

@@ -123,6 +123,11 @@ pub(crate) struct IntegrationModel {
     #[tf(computed)]
     pub unmanaged_credentials: Attr<Set<String>>,
 
+    /// Ids of live credentials that carry the mark of another installation. They are only reported:
+    /// `revoke_unmanaged` does not end them.
+    #[tf(computed)]
+    pub foreign_credentials: Attr<Set<String>>,
+
     /// The platform object: exactly one.
     #[tf(flatten)]
     pub platform: PlatformObjects,

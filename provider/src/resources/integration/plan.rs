@@ -25,9 +25,9 @@ impl Integration {
                 plan.diagnostics.warning(
                     "This ends an integration",
                     format!(
-                        "{}: every credential of it is revoked, those that nobody declared too, and \
-                         the object is {}d.",
+                        "{}: every credential of it is revoked, {} too, and the object is {}d.",
                         prior.id.text(),
+                        strangers(prior),
                         prior.on_destroy.text()
                     ),
                 );
@@ -81,6 +81,14 @@ impl Integration {
         for name in replace {
             plan.require_replace(name);
         }
+    }
+}
+
+/// Whose credentials end with an integration besides its own.
+fn strangers(prior: &IntegrationModel) -> &'static str {
+    match prior.foreign_credentials.value().is_some_and(|keys| !keys.is_empty()) {
+        true => "those that nobody declared and those of another installation",
+        false => "those that nobody declared",
     }
 }
 
@@ -155,6 +163,7 @@ fn answer(
     let Some(prior) = prior else {
         planned.standing = Attr::Value(BTreeMap::new());
         planned.unmanaged_credentials = Attr::Value(Set::new());
+        planned.foreign_credentials = Attr::Value(Set::new());
         planned.reviewed_on = Attr::Null;
         return;
     };
@@ -284,6 +293,7 @@ fn decide_state(
     if state == "revoked" {
         // Every credential ends with it.
         planned.unmanaged_credentials = Attr::Value(Set::new());
+        planned.foreign_credentials = Attr::Value(Set::new());
         if let Some(standing) = planned.standing.value_mut() {
             standing.remove("unmanaged_credentials");
         }
@@ -292,8 +302,10 @@ fn decide_state(
                 "state",
                 "This revokes an integration",
                 format!(
-                    "{}: the policy has every credential of it ended, and it is switched off.",
-                    planned.id.text()
+                    "{}: the policy has every credential of it ended, {} too, and it is switched \
+                     off.",
+                    planned.id.text(),
+                    prior.map_or("those that nobody declared", strangers)
                 ),
             );
         }
