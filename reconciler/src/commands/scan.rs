@@ -1,11 +1,14 @@
 //! `nhi scan`: what is there, managed or not.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use clap::{Args, ValueEnum};
 use domain::{Action, IntegrationId, Marker, Observation, ObservedIntegration, Realm};
 use ledger::{Selection, Slot};
-use operations::{Context, Inventory, KindLattice, Problem, is_managed, take_inventory};
+use operations::{
+    Context, Inventory, KindLattice, Problem, governed_elsewhere, is_elsewhere, is_managed,
+    take_inventory,
+};
 use policy::scopes::Lattice;
 use serde_json::{Value, json};
 
@@ -55,7 +58,7 @@ impl Scan {
             Format::Json => output.line(&report(&inventory, realm).to_string()),
             Format::Import => {
                 let slots = context.ledger.slots(&Selection::all()).await.unwrap_or_default();
-                imports(&inventory, &slots, output);
+                imports(&inventory, realm, &slots, output);
             }
         }
         for (name, problem) in &inventory.unreadable {
@@ -186,6 +189,7 @@ fn report(inventory: &Inventory, realm: Option<&Realm>) -> Value {
                 "kind": one.kind,
                 "name": one.name,
                 "managed": is_managed(realm, one),
+                "installation": record.realm,
                 "builtin": one.builtin,
                 "enabled": one.enabled,
                 "environment": record.environment,
@@ -214,16 +218,22 @@ fn report(inventory: &Inventory, realm: Option<&Realm>) -> Value {
 }
 
 /// Import blocks. What vendors named is data: it is escaped, and never a name in HCL as it stands.
-fn imports(inventory: &Inventory, slots: &[Slot], output: &Output) {
+fn imports(inventory: &Inventory, realm: Option<&Realm>, slots: &[Slot], output: &Output) {
     let mut taken = BTreeSet::new();
     for (connection, observation) in &inventory.observations {
         for one in observation.integrations.iter().filter(|one| !one.builtin) {
             let id = IntegrationId::new(connection.clone(), one.kind.clone(), one.key.clone());
+            if let Some(of) = governed_elsewhere(realm, one.record.as_ref()) {
+                output.line(&comment(&format!(
+                    "{id}: installation {of:?} governs it, and an import here would be refused"
+                )));
+                continue;
+            }
             let name = identifier(&one.name, &mut taken);
             output.line(&block("nhi_integration", &name, &id.to_string()));
             output.line(&block("nhi_scope", &name, &format!("{id}/scope")));
-            let Credentials { names, nameless, unmarked } =
-                credentials(one, &id.to_string(), slots);
+            let Credentials { names, nameless, unmarked, foreign } =
+                credentials(one, &id.to_string(), realm, slots);
             for slot in names {
                 let name = if slot == "default" {
                     name.clone()
@@ -235,6 +245,11 @@ fn imports(inventory: &Inventory, slots: &[Slot], output: &Output) {
             if unmarked > 1 {
                 output.line(&comment(&format!(
                     "{id}: {unmarked} credentials bear no mark, and a block is for one: the others stay unmanaged"
+                )));
+            }
+            for (of, count) in foreign {
+                output.line(&comment(&format!(
+                    "{id}: {count} credential(s) carry the mark of installation {of:?}, which rotates and ends them"
                 )));
             }
             if nameless > 0 {
@@ -261,9 +276,16 @@ struct Credentials {
     nameless: usize,
     /// How many bear no mark. They go by the usual name, and only one can have it.
     unmarked: usize,
+    /// How many bear another installation's mark, by its id.
+    foreign: BTreeMap<String, usize>,
 }
 
-fn credentials(one: &ObservedIntegration, id: &str, slots: &[Slot]) -> Credentials {
+fn credentials(
+    one: &ObservedIntegration,
+    id: &str,
+    realm: Option<&Realm>,
+    slots: &[Slot],
+) -> Credentials {
     let known = slots.iter().filter(|slot| slot.integration == id).map(|slot| slot.name.as_str());
     let known: Vec<&str> = known.chain(["default"]).collect();
     let (mut found, mut nameless) = (Credentials::default(), BTreeSet::new());
@@ -272,6 +294,9 @@ fn credentials(one: &ObservedIntegration, id: &str, slots: &[Slot]) -> Credentia
             None => {
                 found.names.insert("default".to_owned());
                 found.unmarked += 1;
+            }
+            Some(marker) if is_elsewhere(realm, &marker.realm) => {
+                *found.foreign.entry(marker.realm).or_default() += 1;
             }
             Some(marker) => {
                 let is = |name: &&&str| Marker::slot_of(&one.vendor_id, name) == marker.slot;
@@ -346,12 +371,18 @@ mod tests {
             credentials: Some(vec![key("a"), key("b")]),
             gaps: Vec::new(),
         };
-        let found = credentials(&one, "bao/openbao_approle/x", &[]);
+        let here = Realm { id: "k3x9q2".into(), key: None };
+        let found = credentials(&one, "bao/openbao_approle/x", Some(&here), &[]);
         let names = BTreeSet::from(["default".to_owned()]);
-        assert_eq!(found, Credentials { names, nameless: 0, unmarked: 2 });
+        assert_eq!(found, Credentials { names, unmarked: 2, ..Credentials::default() });
+        let marked = |mark: &str| ObservedCredential { marker: Some(mark.into()), ..key("c") };
+        let theirs = marked("nhi1-zzzzzz-abcdefgh-g1-e1-mabcdefghijklm");
+        let shared = ObservedIntegration { credentials: Some(vec![theirs]), ..one.clone() };
+        let found = credentials(&shared, "bao/openbao_approle/x", Some(&here), &[]);
+        let foreign = BTreeMap::from([("zzzzzz".to_owned(), 1)]);
+        assert_eq!(found, Credentials { foreign, ..Credentials::default() });
         let record = |realm: &str| Record { realm: Some(realm.into()), ..Record::default() };
         let of = |realm| ObservedIntegration { record: Some(record(realm)), ..one.clone() };
-        let here = Realm { id: "k3x9q2".into(), key: None };
         assert!(is_managed(Some(&here), &of("k3x9q2")));
         assert!(!is_managed(Some(&here), &of("zzzzzz")), "another realm's is somebody else's");
     }
