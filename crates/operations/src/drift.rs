@@ -218,11 +218,15 @@ pub async fn judge_integration(context: &Context, wish: &Wish) -> Result<Judged,
         let live = live.scopes.iter().map(|held| held.scope.clone()).collect();
         judged.found(tenant, stable, judge_scopes(&wish.id, scopes, &live, lattice, context.now()));
     }
+    // As a plan has it: what a hand switched off is switched on again, and its slots are brought up
+    // to date by the same apply. A quarantine is lifted by nobody's declaration.
+    let quarantined = live.record.as_ref().is_some_and(|record| record.quarantined.is_some());
+    let active = wish.enabled.unwrap_or(live.enabled) && !quarantined;
     for slot in &wish.slots {
         let slot_id = CredentialId { integration: id.clone(), name: slot.name.clone() };
         let spec = spec_of(&slot_id, slot, kind, stable);
         let stable = format!("{stable}/{}", slot.name);
-        match judge_slot(context, spec, live.enabled).await {
+        match judge_slot(context, spec, active).await {
             Ok(found) => judged.found(tenant, &stable, found),
             Err(problem) => judged.gaps.push((slot_id.to_string(), problem)),
         }

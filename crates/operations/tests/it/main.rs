@@ -3,6 +3,7 @@
 mod begun;
 mod crash;
 mod decided;
+mod drift;
 mod gaps;
 mod hands;
 mod lost;

@@ -1,0 +1,84 @@
+//! What a hand on an integration does to what drift tells of it.
+
+use connector::fake::APP;
+use domain::Record;
+use operations::{Wish, WishedSlot, judge_integration};
+use policy::rotation::Goal;
+
+use crate::world::{Fuse, World};
+
+const FIRST: Goal = Goal::Rotate { to: 1, at_once: false };
+const THEIRS: &str = "nhi1-other1-abcdefgh-g1-e1-mabcdefghijklm";
+
+fn wish(world: &World, enabled: bool) -> Wish {
+    let spec = world.spec();
+    Wish {
+        id: spec.id.integration.to_string(),
+        vendor_id: Some(world.vendor_id.clone()),
+        enabled: Some(enabled),
+        slots: vec![WishedSlot {
+            name: spec.id.name,
+            schedule: spec.schedule,
+            deliveries: spec.deliveries,
+            ..WishedSlot::default()
+        }],
+        ..Wish::default()
+    }
+}
+
+async fn rules(world: &World, wish: &Wish) -> Vec<&'static str> {
+    let judged = judge_integration(&world.context("looks", &Fuse::none()), wish).await.unwrap();
+    assert!(judged.gaps.is_empty(), "{:?}", judged.gaps);
+    judged.findings.iter().map(|(_, one)| one.rule).collect()
+}
+
+/// A world with a slot, and a key that nobody declared.
+async fn drifted() -> World {
+    let world = World::new("add-ours").await;
+    world.whole("a", FIRST).await;
+    assert!(rules(&world, &wish(&world, true)).await.is_empty());
+    world.fake.by_hand(APP, "sync", |hand| {
+        hand.issue("stray", None);
+    });
+    world
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_hand_switched_off_hides_nothing_of_its_credentials() {
+    let world = drifted().await;
+    let current = world.whole("b", FIRST).await.key_id.unwrap();
+    world.fake.by_hand(APP, "sync", |hand| {
+        hand.end(&current);
+        hand.enable(false);
+    });
+    let told = rules(&world, &wish(&world, true)).await;
+    assert_eq!(told, ["switch-changed", "credential-unmanaged", "credential-missing"]);
+    // Where it is to be off, nothing is issued for it, and that is no drift.
+    let told = rules(&world, &wish(&world, false)).await;
+    assert_eq!(told, ["credential-unmanaged"]);
+    // Nor while it is quarantined: what is declared does not lift that.
+    let quarantined = Record { quarantined: Some("INC-7".into()), ..Record::default() };
+    world.fake.by_hand(APP, "sync", |hand| hand.write_record(Some(quarantined)));
+    let told = rules(&world, &wish(&world, true)).await;
+    assert!(!told.contains(&"credential-missing"), "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_installation_has_there_is_drift_that_names_it() {
+    let world = World::new("add-ours").await;
+    world.whole("a", FIRST).await;
+    world.fake.by_hand(APP, "sync", |hand| {
+        hand.issue("theirs", Some(THEIRS));
+    });
+    let context = world.context("looks", &Fuse::none());
+    let judged = judge_integration(&context, &wish(&world, true)).await.unwrap();
+    let [(_, found)] = &judged.findings[..] else { panic!("{judged:?}") };
+    assert_eq!((found.rule, found.facet.as_str()), ("other-realm", "credentials"));
+    assert!(found.why.contains("other1"), "{found:?}");
+    let record = Record { realm: Some("other1".into()), ..Record::default() };
+    world.fake.by_hand(APP, "sync", |hand| hand.write_record(Some(record)));
+    let judged = judge_integration(&context, &wish(&world, true)).await.unwrap();
+    let [(_, found)] = &judged.findings[..] else { panic!("{judged:?}") };
+    assert_eq!((found.rule, found.facet.as_str()), ("other-realm", "installation"));
+    assert_eq!((found.expected.as_str(), found.actual.as_str()), ("k3x9q2", "other1"));
+}
