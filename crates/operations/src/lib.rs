@@ -51,7 +51,7 @@ pub use observe::{
 };
 pub use owner::{OwnerEntry, look_up_owner, note_owner};
 pub use problem::Problem;
-pub use promise::{best_grade, limits, ways};
+pub use promise::{best_grade, limits, way_words, ways};
 pub use scopes::{
     DeclaredScopes, KindLattice, above as above_the_ceiling, park_scopes, set_scopes,
 };

@@ -1,7 +1,7 @@
 //! How a credential would be issued, and what that way cannot do: told at plan, before anything is
 //! issued.
 
-use connector::{CredentialType, Effect, Marks, Profile, Promise};
+use connector::{CredentialType, Effect, Marks, Origin, Profile, Promise};
 use policy::proof::Grade;
 
 use crate::Context;
@@ -25,6 +25,23 @@ pub fn best_grade(profile: &Profile) -> Grade {
         Grade::B
     } else {
         Grade::C
+    }
+}
+
+/// What a way of issuing does, in words.
+pub fn way_words(profile: &Profile) -> &'static str {
+    match (profile.effect, profile.origin) {
+        _ if profile.name == "first-only" => "the platform makes one, and never another",
+        (Effect::Replaces, _) => "the new one takes the place of the old one at once",
+        (Effect::Adds { .. }, Origin::Ours) => {
+            "a new one is added, with a secret that is chosen here"
+        }
+        (Effect::Adds { .. }, Origin::OursPublicKey) => {
+            "a new one is added, of which the platform gets the public half"
+        }
+        (Effect::Adds { .. }, Origin::VendorOnce | Origin::VendorReadable) => {
+            "a new one is added, with a secret that the platform makes"
+        }
     }
 }
 
@@ -61,7 +78,7 @@ pub fn limits(profile: &Profile) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use connector::{Origin, ProbeBudget, VerifyCost};
+    use connector::{ProbeBudget, VerifyCost};
     use domain::Span;
 
     use super::*;
@@ -84,6 +101,18 @@ mod tests {
     fn a_way_that_can_do_everything_has_no_limits() {
         assert!(limits(&WHOLE).is_empty());
         assert_eq!(best_grade(&WHOLE), Grade::A);
+    }
+
+    #[test]
+    fn what_a_way_does_is_told_in_words_and_not_by_its_code_name() {
+        let once = Profile { name: "first-only", ..WHOLE };
+        let replaces = Profile { effect: Effect::Replaces, ..WHOLE };
+        for (profile, expected) in
+            [(WHOLE, "chosen here"), (once, "never another"), (replaces, "takes the place")]
+        {
+            let said = way_words(&profile);
+            assert!(said.contains(expected) && !said.contains(profile.name), "{said}");
+        }
     }
 
     #[test]

@@ -217,7 +217,11 @@ async fn a_plan_says_who_ends_the_old_credential_and_what_its_way_cannot_do() {
     let (due, _) = core.observe(&key).await.unwrap();
     let plan = core.plan(&due.unwrap(), config).await.unwrap();
     let said = told(&plan);
-    assert!(said.contains("issued as add-ours"), "{said}");
+    assert!(
+        said.contains("a new one is added, with a secret that is chosen here (add-ours)"),
+        "{said}"
+    );
+    assert!(said.contains("Next: apply again when its overlap is over"), "{said}");
     assert!(said.contains("grade A"), "{said}");
     assert!(said.contains("ends by itself at 2027-01-01T11:00:00Z"), "{said}");
     // A connection that has no way to make one says so before anything is done.

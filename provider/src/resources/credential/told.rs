@@ -2,7 +2,9 @@
 
 use connector::{CredentialType, Kind, Profile};
 use domain::CredentialId;
-use operations::{Context, Outcome, Problem, SeenSlot, SlotSpec, best_grade, limits, ways};
+use operations::{
+    Context, Outcome, Problem, SeenSlot, SlotSpec, best_grade, limits, way_words, ways,
+};
 use policy::schedule::Lifetime;
 use tfplugin::{Attr, Diagnostic, Diagnostics, Path};
 
@@ -91,7 +93,9 @@ pub(super) fn tell_limits(profile: Option<&'static Profile>, told: &mut Diagnost
             "integration",
             "What this credential cannot do",
             format!(
-                "It is issued as {}: {}.\nNext: where that does not do, choose another type of credential.",
+                "How it is issued: {} ({}). What that cannot do: {}.\nNext: where that does not do, choose \
+                 another type of credential.",
+                way_words(profile),
                 profile.name,
                 limits.join("; ")
             ),
@@ -172,10 +176,11 @@ pub(super) fn tell_end(
         "previous",
         "A later run ends the old credential",
         format!(
-            "{}: issued as {}. The old one works for another {overlap} and is ended by the first apply \
-             after that, with proof to grade {} at best. If nobody runs anything again, it {alone}.\nNext: apply when its \
-             overlap is over, or let the reconciler.",
+            "{}: {} ({}). The old one works for another {overlap} and is ended by the first apply \
+             after that, with proof to grade {} at best. If nobody runs anything again, it {alone}.\n\
+             Next: apply again when its overlap is over.",
             prior.id.text(),
+            way_words(profile),
             profile.name,
             best_grade(profile).as_str()
         ),

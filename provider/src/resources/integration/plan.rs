@@ -72,7 +72,11 @@ impl Integration {
                 if way.may_widen() {
                     told.warning(
                         "This change gives power",
-                        format!("{} {way}: {}.", planned.id.text(), why.join(", ")),
+                        format!(
+                            "{} {way}: {}.\nNext: apply only if that is meant.",
+                            planned.id.text(),
+                            why.join(", ")
+                        ),
                     );
                 }
             }

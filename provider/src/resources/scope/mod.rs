@@ -108,7 +108,11 @@ impl Scope {
             told.warning_at(
                 "undeclared",
                 "Scopes that nobody declared",
-                format!("{id}: {}. They are left alone under at_least.", extra.join(", ")),
+                format!(
+                    "{id}: {}. They are left alone under at_least.\nNext: declare in scopes what is \
+                     meant; enforcement = \"exact\" has apply take the rest away.",
+                    extra.join(", ")
+                ),
             );
         }
         let now_live = applied(lattice, &model, &seen.observed);

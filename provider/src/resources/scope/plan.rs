@@ -295,8 +295,11 @@ fn tell_direction(
     };
     let gained = listed('+', &mut after.difference(before));
     let lost = listed('-', &mut before.difference(after));
-    let title =
-        if way.may_widen() { "This change gives power" } else { "This change takes power away" };
+    let (title, next) = if way.may_widen() {
+        ("This change gives power", "apply only if that is meant")
+    } else {
+        ("This change takes power away", "make sure first that nobody needs what goes")
+    };
     // What was handed out is not called back by another list of scopes.
     let residual = if lost.is_empty() {
         ""
@@ -307,7 +310,7 @@ fn tell_direction(
         "scopes",
         title,
         format!(
-            "{} {way}: {}.{residual}",
+            "{} {way}: {}.{residual}\nNext: {next}.",
             planned.id.text(),
             [gained, lost, why].concat().join(", ")
         ),
