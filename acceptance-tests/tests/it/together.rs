@@ -15,6 +15,8 @@ use acceptance_tests::{
     world::{STATE, nhi_hcl},
 };
 
+use serde_json::json;
+
 use crate::{BASE, flat, holds, in_world, one_credential_works, triggered};
 
 /// A second configuration, with a state and a ledger of its own.
@@ -93,6 +95,79 @@ fn one_slot_in_two_configurations_is_filled_once() {
         let keys = world.bao.accessors("invoice-sync")?;
         holds(keys.len() == 1, "there is one credential", &format!("{keys:?}\n{said}"))?;
         holds(world.bao.signs_in(&world.bao.document("apps/invoice-sync")?)?, "it signs in", "")
+    });
+}
+
+/// A second configuration of another installation.
+fn second_realm(world: &World, main: &str) -> Result<PathBuf> {
+    let folder = second(world, main)?;
+    let hcl = nhi_hcl(&world.bao.address()).replace("k3x9q2", "zzzzzz");
+    fs::write(folder.join("nhi.hcl"), hcl).map_err(|error| error.to_string())?;
+    Ok(folder)
+}
+
+#[test]
+fn two_installations_on_one_platform_leave_each_others_integrations_and_keys_alone() {
+    in_world(BASE, |world| {
+        world.apply()?;
+        let other = second_realm(world, BASE)?;
+        let there = |words: &[&str], code: i32| {
+            ran(&mut core_in(world, &other, words))?
+                .expect(code)
+                .map(|said| flat(&said.replace(['│', '╷', '╵'], " ")))
+        };
+        // A name that is taken is told with whoever has it.
+        let said = there(&["apply", "-auto-approve"], 1)?;
+        holds(said.contains("E-EXISTS") && said.contains("\"k3x9q2\""), "who has it", &said)?;
+        holds(
+            said.contains("owner/payments-platform, payments@acme.example"),
+            "whom to ask",
+            &said,
+        )?;
+        // An import of it is refused, and no block is printed for it.
+        let id = "bao/openbao_approle/invoice-sync";
+        let blocks = format!("{BASE}\nimport {{\n  to = nhi_integration.it\n  id = \"{id}\"\n}}\n");
+        fs::write(other.join("main.tf"), blocks).map_err(|error| error.to_string())?;
+        for words in [&["plan"][..], &["apply", "-auto-approve"]] {
+            let said = there(words, 1)?;
+            holds(said.contains("(E-FOREIGN-REALM)"), "the code", &said)?;
+            holds(said.contains("\"k3x9q2\"") && said.contains("Next:"), "and what to do", &said)?;
+        }
+        let scan = ["--config", "second/nhi.hcl", "scan", "--format", "import", "--quiet"];
+        let said = world.nhi(&scan)?.expect(0)?;
+        holds(!said.contains("import {"), "no block", &said)?;
+        holds(said.contains("installation \"k3x9q2\" governs it"), "and why", &said)?;
+        one_credential_works(world, 0)?;
+        // What is theirs is made beside it, and a key with their mark stands on ours.
+        let ticket = BASE.replace("invoice-sync", "ticket-sync");
+        fs::write(other.join("main.tf"), ticket).map_err(|error| error.to_string())?;
+        there(&["apply", "-auto-approve"], 0)?;
+        let mark = "nhi1-zzzzzz-abcdefgh-g1-e1-mabcdefghijklm";
+        let marked = json!({ "metadata": json!({ "nhi": mark }).to_string() });
+        let made = world.bao.post("/v1/auth/approle/role/invoice-sync/secret-id", marked)?;
+        let theirs = made["data"]["secret_id_accessor"].as_str().unwrap_or_default().to_owned();
+        let stray = world.bao.add_secret_id("invoice-sync")?;
+        let revoking = BASE
+            .replace("  openbao_approle = {", "  revoke_unmanaged = true\n  openbao_approle = {");
+        world.write("main.tf", &revoking)?;
+        let said = world.apply()?;
+        holds(said.contains("Credentials of another installation"), "it is told", &said)?;
+        let keys = world.bao.accessors("invoice-sync")?;
+        holds(keys.contains(&theirs) && !keys.contains(&stray), "theirs lives", &said)?;
+        let state = world.state("nhi_integration.it")?;
+        holds(state["foreign_credentials"] == json!([theirs]), "state has it", &state.to_string())?;
+        one_credential_works(world, 1)?;
+        let said = world.nhi(&["drift"])?.expect(2)?;
+        holds(said.contains(&theirs) && said.contains("zzzzzz"), "drift tells it", &said)?;
+        let said = world.nhi(&["scan", "--format", "import", "--quiet"])?.expect(0)?;
+        holds(said.contains("1 credential(s) carry the mark of installation"), "scan too", &said)?;
+        // A rotation touches ours alone, and so does the end of our slot.
+        world.write("main.tf", &triggered("1"))?;
+        world.apply()?;
+        world.terraform(&["destroy", "-auto-approve", "-target=nhi_credential.it"])?.expect(0)?;
+        let keys = world.bao.accessors("invoice-sync")?;
+        holds(keys == [theirs], "all of ours ended, and theirs not", &format!("{keys:?}"))?;
+        there(&["plan", "-detailed-exitcode"], 0).map(|_| ())
     });
 }
 
