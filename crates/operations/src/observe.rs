@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use connector::{Freshness, ObjectRef, Want};
 use domain::{
-    Gap, GapExtent, IntegrationId, LastUsed, Marker, ObservedCredential, ObservedIntegration,
+    Gap, GapExtent, IntegrationId, LastUsed, Marker, ObservedCredential, ObservedIntegration, Realm,
 };
 use policy::standing::Facts;
 
@@ -301,16 +301,18 @@ async fn judge_credentials(
 ) -> Result<(), Problem> {
     let Some(credentials) = &seen.observed.credentials else { return Ok(()) };
     let live = credentials.iter().filter(|one| one.live);
-    let Ok((realm, key)) = context.realm_key() else {
+    let Some(Realm { id: realm, key }) = context.realm.as_deref() else {
         seen.unmanaged = live.map(|one| one.key_id.clone()).collect();
         return Ok(());
     };
     let vendor_id = seen.observed.vendor_id.clone();
-    let genuine = |marker: &Marker| marker.is_genuine(key, &seen.tenant, &vendor_id);
+    // Without the key nothing is known of a mark with our id: it is neither trusted nor called forged.
+    let genuine =
+        |marker: &Marker| key.as_ref().map(|key| marker.is_genuine(key, &seen.tenant, &vendor_id));
     let live: Vec<&ObservedCredential> = live.collect();
     let marked = |one: &&ObservedCredential| {
         let marker = one.marker.as_deref().and_then(Marker::parse);
-        marker.is_some_and(|marker| marker.realm == realm && genuine(&marker))
+        marker.is_some_and(|marker| marker.realm == *realm && genuine(&marker) == Some(true))
     };
     if live.is_empty() {
         return Ok(());
@@ -352,11 +354,11 @@ async fn judge_credentials(
             seen.known.insert(credential.key_id.clone(), whole);
         }
         match marker {
-            Some(marker) if marker.realm != realm => {
+            Some(marker) if marker.realm != *realm => {
                 seen.foreign.insert(credential.key_id.clone(), marker.realm);
             }
             Some(marker) => {
-                let forged = !genuine(&marker);
+                let forged = genuine(&marker) == Some(false);
                 seen.marker_forged |= forged;
                 if forged || stray(&marker) {
                     seen.unmanaged.insert(credential.key_id.clone());

@@ -1,7 +1,9 @@
 //! What a hand on an integration does to what drift tells of it.
 
+use std::sync::Arc;
+
 use connector::fake::APP;
-use domain::Record;
+use domain::{Realm, Record};
 use operations::{Wish, WishedSlot, judge_integration};
 use policy::rotation::Goal;
 
@@ -61,6 +63,28 @@ async fn what_a_hand_switched_off_hides_nothing_of_its_credentials() {
     world.fake.by_hand(APP, "sync", |hand| hand.write_record(Some(quarantined)));
     let told = rules(&world, &wish(&world, true)).await;
     assert!(!told.contains(&"credential-missing"), "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_key_that_checks_marks_nothing_of_ours_is_called_nobodys() {
+    let world = World::new("add-ours").await;
+    let ours = world.whole("a", FIRST).await.key_id.unwrap();
+    let (mut theirs, mut stray) = (String::new(), String::new());
+    world.fake.by_hand(APP, "sync", |hand| {
+        theirs = hand.issue("theirs", Some(THEIRS));
+        stray = hand.issue("stray", None);
+    });
+    let id = world.spec().id.integration;
+    let mut context = world.context("looks", &Fuse::none());
+    context.realm = Some(Arc::new(Realm { id: "k3x9q2".into(), key: None }));
+    let seen = operations::observe_integration(&context, &id, None, None).await.unwrap().unwrap();
+    assert_eq!(seen.unmanaged, [stray.clone()].into());
+    assert!(seen.foreign.contains_key(&theirs) && !seen.marker_forged);
+    // A plan that was made of another look ends nothing of ours either.
+    let all = [ours.clone(), theirs.clone(), stray].into();
+    let ended = operations::revoke_unmanaged(&context, &id, &world.vendor_id, "sync", &all).await;
+    assert_eq!(ended.unwrap().len(), 1);
+    assert_eq!(world.live().await, [ours, theirs].into());
 }
 
 #[tokio::test(start_paused = true)]
