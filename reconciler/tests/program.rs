@@ -71,6 +71,25 @@ fn a_state_that_declares_nothing_of_ours_is_not_in_sync() {
     assert!(code == Some(1) && said.contains("E-DRIFT-NOTHING"), "{code:?}: {said}");
 }
 
+#[tokio::test]
+async fn a_ledger_that_declares_nothing_is_not_in_sync() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("nhi.hcl");
+    std::fs::write(&config, "").unwrap();
+    let loaded = wiring::load(config.to_str()).unwrap();
+    let ledger = loaded.context("nhi", "command").unwrap().ledger;
+    let entry = ledger::NewEntry::new(1, "attempt.ended", "bao/openbao_approle/invoice-sync");
+    ledger.append(vec![entry], ledger::Durability::Durable).await.unwrap();
+    drop(ledger);
+    for format in ["text", "json"] {
+        let words = ["--config", config.to_str().unwrap(), "drift", "--format", format];
+        let done = nhi(&words).output().unwrap();
+        let said = String::from_utf8([done.stdout, done.stderr].concat()).unwrap();
+        let told = said.contains("E-DRIFT-NOTHING") && said.contains("nhi drift --state -");
+        assert!(done.status.code() == Some(1) && told, "{:?}: {said}", done.status.code());
+    }
+}
+
 #[test]
 fn a_folder_that_was_not_read_whole_has_no_clean_bill() {
     let folder = tempfile::tempdir().unwrap();

@@ -9,7 +9,7 @@ use domain::{
     field::{Default::Vendor as VendorChooses, Field},
 };
 use jiff::{Timestamp, civil::Date};
-use ledger::Selection;
+use ledger::{Ledger, Selection};
 use policy::{
     Schedule,
     drift::{self, Declared, Finding, Observed, SlotFacts, compare},
@@ -109,6 +109,8 @@ pub struct Wishes {
     pub owners: BTreeMap<String, WishedOwner>,
     /// What vendors run.
     pub third_parties: Vec<WishedThirdParty>,
+    /// What is known to be declared and not how: its id, and why it cannot be compared.
+    pub gaps: Vec<(String, Problem)>,
 }
 
 impl Wishes {
@@ -360,8 +362,7 @@ pub fn judge_third_party(context: &Context, wish: &WishedThirdParty) -> Judged {
 /// # Errors
 ///
 /// It cannot be read.
-pub async fn declared_in_ledger(context: &Context) -> Result<Wishes, Problem> {
-    let ledger = &context.ledger;
+pub async fn declared_in_ledger(ledger: &dyn Ledger) -> Result<Wishes, Problem> {
     let mut wishes = Wishes::default();
     for row in ledger.integrations(&Selection::declared()).await? {
         let Some(document) = row.declared else { continue };
@@ -395,9 +396,12 @@ pub async fn declared_in_ledger(context: &Context) -> Result<Wishes, Problem> {
             },
         );
     }
-    let keys = ledger.credentials(&Selection::declared()).await?;
-    for slot in ledger.slots(&Selection::declared()).await? {
-        let Some(wish) = wishes.integrations.get_mut(&slot.integration) else { continue };
+    let keys = ledger.credentials(&Selection::all()).await?;
+    for slot in ledger.slots(&Selection::all()).await? {
+        let wish = wishes
+            .integrations
+            .entry(slot.integration.clone())
+            .or_insert_with(|| Wish { id: slot.integration.clone(), ..Wish::default() });
         let key = keys.iter().find(|key| {
             key.integration == slot.integration && Some(&key.vendor_id) == slot.current.as_ref()
         });
@@ -415,6 +419,24 @@ pub async fn declared_in_ledger(context: &Context) -> Result<Wishes, Problem> {
             known: slot.current.map(|current| (current, slot.generation, None, None)),
         });
     }
+    // A deed writes only what it is about. After a loss the rest is in no entry, and what is not
+    // compared for that is not in sync.
+    let half = |wish: &&Wish| wish.record.is_none() || wish.settings.is_none();
+    let half = wishes.integrations.values().filter(half).map(|wish| {
+        let problem = Problem::new(
+            "E-DRIFT-HALF",
+            "The ledger says only a part of what is declared",
+        )
+        .detail(format!(
+            "{} has entries about {}, and none about its settings and record, as after the loss \
+                 of an older ledger: these were not compared.",
+            wish.id,
+            if wish.slots.is_empty() { "its scopes" } else { "a credential" },
+        ))
+        .next("terraform show -json | nhi drift --state -");
+        (wish.id.clone(), problem)
+    });
+    wishes.gaps = half.collect();
     Ok(wishes)
 }
 
@@ -629,5 +651,38 @@ mod tests {
         let read = wished_scopes(&old);
         assert_eq!(read.temporary, BTreeMap::from([("b".to_owned(), None)]));
         assert_eq!(read.enforcement, Enforcement::AtLeast);
+    }
+
+    #[tokio::test]
+    async fn of_what_a_ledger_knows_only_a_credential_the_rest_is_a_gap() {
+        let ledger = ledger::MemoryLedger::new();
+        let id = "bao/openbao_approle/invoice-sync";
+        let slot = ledger::Slot {
+            integration: id.into(),
+            name: "default".into(),
+            generation: 3,
+            current: Some("k3".into()),
+            status: "current".into(),
+            ..ledger::Slot::default()
+        };
+        let entry = ledger::NewEntry::new(1, "slot.declared", format!("{id}/credential/default"));
+        let entry = entry.change(ledger::Change::Slot(slot));
+        ledger.append(vec![entry], ledger::Durability::Durable).await.unwrap();
+        let found = declared_in_ledger(&ledger).await.unwrap();
+        let wish = &found.integrations[id];
+        assert_eq!((wish.slots.len(), found.count()), (1, 1), "its credential is compared");
+        assert_eq!(found.gaps.len(), 1, "and the rest is told as not compared");
+        let (subject, problem) = &found.gaps[0];
+        assert!(subject == id && problem.to_string().contains("--state"), "{problem}");
+
+        let whole = |facet: &str| ledger::Change::Declared {
+            integration: id.into(),
+            facet: facet.into(),
+            document: Some(json!({})),
+        };
+        let entry = ledger::NewEntry::new(2, "declared", id);
+        let entry = entry.change(whole("settings")).change(whole("record"));
+        ledger.append(vec![entry], ledger::Durability::Durable).await.unwrap();
+        assert_eq!(declared_in_ledger(&ledger).await.unwrap().gaps.len(), 0);
     }
 }

@@ -28,8 +28,8 @@ use crate::{
   nhi drift --fail-on high                   list everything, fail on what gives power
 
 Exit codes: 0 in sync · 1 could not do it · 2 drift · 3 something could not be read ·
-4 out of policy (expired, owner left, review overdue, a ledger that was changed) · 5 unfinished or overdue work (held, an
-overlap that is over); of several the first of 1, 4, 5, 2, 3")]
+4 out of policy (expired, owner left, review overdue, a ledger that was changed) ·
+5 unfinished or overdue work (held, an overlap that is over); of several the first of 1, 4, 5, 2, 3")]
 pub(crate) struct Drift {
     /// Declared is what this state says (`terraform show -json`, or a state file); `-` is standard
     /// input. Else the ledger says.
@@ -117,22 +117,13 @@ impl Drift {
         let context = loaded.read_only().context("nhi", "command")?;
         let (wishes, from) = match &self.state {
             Some(place) => (state::read(place)?, format!("state {place}")),
-            None => (declared_in_ledger(&context).await?, context.ledger.place()),
+            None => (declared_in_ledger(&*context.ledger).await?, context.ledger.place()),
         };
-        if self.state.is_none() && context.ledger.head().await?.seq == 0 {
-            return Err(Problem::new("E-DRIFT-NOTHING", "Nothing says what is declared")
-                .detail(format!(
-                    "{from} has no entry yet, so there is nothing to compare the world with."
-                ))
-                .next("terraform show -json | nhi drift --state -"));
-        }
-        if let (Some(_), 0) = (&self.state, wishes.count()) {
-            return Err(Problem::new("E-DRIFT-NOTHING", "Nothing is declared in this state")
-                .detail(format!(
-                    "{from} has no integration, owner with a directory or third party of ours, so \
-                     nothing can be compared: it may be another root's state."
-                ))
-                .next("name the state that declares them; what is there at all: nhi scan"));
+        if wishes.count() == 0 {
+            return Err(match &self.state {
+                Some(_) => nothing_in_state(&from),
+                None => nothing_in_ledger(&from, context.ledger.head().await?.seq),
+            });
         }
         let mut report = Report {
             from,
@@ -158,6 +149,29 @@ impl Drift {
     }
 }
 
+fn nothing_in_state(from: &str) -> Problem {
+    Problem::new("E-DRIFT-NOTHING", "Nothing is declared in this state")
+        .detail(format!(
+            "{from} has no integration, owner with a directory or third party of ours, so nothing \
+             can be compared: it may be another root's state."
+        ))
+        .next("name the state that declares them; what is there at all: nhi scan")
+}
+
+fn nothing_in_ledger(from: &str, entries: u64) -> Problem {
+    let why = match entries {
+        0 => "has no entry yet".to_owned(),
+        _ => format!(
+            "has {entries} entries, and none of them says that an integration or an owner with a \
+             directory is declared now: it may be younger than what is declared, or all may be \
+             destroyed"
+        ),
+    };
+    Problem::new("E-DRIFT-NOTHING", "Nothing says what is declared")
+        .detail(format!("{from} {why}, so there is nothing to compare the world with."))
+        .next("terraform show -json | nhi drift --state -")
+}
+
 /// Whether the ledger is what it was: what somebody rewrote is no ground to judge from.
 async fn check_chain(ledger: &dyn Ledger, report: &mut Report) {
     match ledger.verify(Range::ALL).await {
@@ -175,6 +189,7 @@ async fn check_chain(ledger: &dyn Ledger, report: &mut Report) {
 /// Looks at everything that is declared, several at once, and sorts what was found.
 async fn look(context: &Context, wishes: Wishes, report: &mut Report, output: &Output) {
     let progress = output.progress("comparing");
+    report.failed.extend(wishes.gaps);
     for wish in &wishes.third_parties {
         report.take(&wish.id, Ok(judge_third_party(context, wish)));
         report.offline += 1;
@@ -291,10 +306,9 @@ impl Report {
         for (id, problem) in &self.failed {
             output.warning(&format!("{id}: not read: {problem}"));
         }
-        let percent = (self.read * 100).checked_div(self.expected).unwrap_or(100);
+        let percent = (self.read * 100).checked_div(self.expected).unwrap_or_default();
         let told = self.found.iter().filter(|(_, one)| one.condition > Condition::Note).count();
         let (style, verdict) = match exit {
-            Exit::Clean if self.expected == 0 => (YELLOW, "Nothing is declared".to_owned()),
             Exit::Clean if told == 0 => (GREEN, "In sync".to_owned()),
             Exit::Clean => (GREEN, format!("{told} difference(s), none that counts here")),
             Exit::Failed | Exit::Partial => (YELLOW, "Not everything could be read".to_owned()),
