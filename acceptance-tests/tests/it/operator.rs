@@ -271,6 +271,28 @@ fn color_is_for_terminals_and_quiet_leaves_only_what_was_asked_for() {
 }
 
 #[test]
+fn a_token_that_is_refused_is_missing_to_the_doctor_and_a_scan_with_it_reads_nothing() {
+    in_world(BASE, |world| {
+        let refused = |words: &[&str]| {
+            let mut command = nhi(world, "work", words);
+            command.env("BAO_TOKEN", "s.nobody");
+            command.env("NHI_REALM_KEY", acceptance_tests::world::REALM_KEY);
+            ran(&mut command)?.expect(1)
+        };
+        let said = refused(&["doctor", "bao"])?;
+        holds(said.contains("✗") && !said.contains("✓"), "the connection is bad", &said)?;
+        holds(said.contains("Next: give it a credential that may read"), "what helps", &said)?;
+        for words in [&["scan"][..], &["scan", "--format", "json"], &["scan", "--format", "import"]]
+        {
+            let said = refused(words)?;
+            holds(!said.contains("OWNER"), "no heading above nothing", &said)?;
+            holds(said.contains("Next: nhi doctor bao"), "what to do", &said)?;
+        }
+        Ok(())
+    });
+}
+
+#[test]
 fn doctor_names_what_is_missing_and_corrects_references_by_id() {
     in_world(BASE, |world| {
         let fine = |words: &[&str]| world.nhi(&[&["doctor"], words].concat());

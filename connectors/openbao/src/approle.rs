@@ -335,7 +335,7 @@ impl AppRole {
     }
 
     /// Checked before anything is sent that matters, where a tenant is pinned.
-    async fn check_tenant(&self) -> Result<()> {
+    pub(crate) async fn check_tenant(&self) -> Result<()> {
         match self.pinned {
             Some(_) => self.tenant_id().await.map(drop),
             None => Ok(()),
@@ -1513,6 +1513,10 @@ impl Connector for AppRole {
             return Ok(Some(self.observed(&info)));
         }
         Ok(self.look_up(&place, key_id).await?.map(|info| self.observed(&info)))
+    }
+
+    async fn check_credential(&self) -> Result<()> {
+        self.accepted().await
     }
 
     async fn notes(&self) -> Vec<String> {

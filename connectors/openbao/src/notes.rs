@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use connector::Result;
+use connector::{Error, Refusal, Result};
 use domain::Span;
 use serde::Deserialize;
 use serde_json::json;
@@ -144,7 +144,32 @@ pub(crate) async fn lacking_for_documents(
     lacking(api, &DOCUMENTS, |need| bare(need).replace("//", "/")).await
 }
 
+fn is_forbidden(error: &Error) -> bool {
+    matches!(error.refusal(), Some(Refusal::Unauthorized | Refusal::Forbidden))
+}
+
 impl AppRole {
+    /// Whether the server takes our token. A good one may ask what it may do, unless the policy
+    /// "default" was kept from it: then what every plan lists must be open to it.
+    pub(crate) async fn accepted(&self) -> Result<()> {
+        self.check_tenant().await?;
+        let asked = self.may_do().await;
+        if !asked.as_ref().is_err_and(is_forbidden) {
+            return asked.map(drop);
+        }
+        let roles = format!("v1/auth/{MOUNT}/role");
+        match self.api().keys(&roles, "auth/{mount}/role", true).await {
+            Err(error) if is_forbidden(&error) => Err(error),
+            // A server tells whether there is such a mount only to a token that it knows.
+            _ => Ok(()),
+        }
+    }
+
+    /// What our own token lacks.
+    async fn may_do(&self) -> Result<Vec<String>> {
+        lacking(self.api(), &NEEDS, |need| need.replace("{mount}", MOUNT)).await
+    }
+
     /// Whole sentences, one for each weakness.
     pub(crate) async fn weaknesses(&self) -> Vec<String> {
         let mut notes = Vec::new();
@@ -171,7 +196,7 @@ impl AppRole {
         if let Err(error) = self.accessor_of(MOUNT).await {
             notes.push(format!("{error}. Integrations can be made once it is there."));
         }
-        match lacking(self.api(), &NEEDS, |need| need.replace("{mount}", MOUNT)).await {
+        match self.may_do().await {
             Ok(missing) => notes.extend(missing),
             Err(error) => notes.push(format!("What our own token may do cannot be told: {error}.")),
         }

@@ -261,6 +261,12 @@ pub trait Connector: fmt::Debug + Send + Sync {
         Ok(None)
     }
 
+    /// Whether the platform takes our own credential, by the cheapest calls that need it and change
+    /// nothing. `Ok` where there is no such call; then a note says so.
+    async fn check_credential(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// What is weaker on this connection than the platform's capabilities say, and why: whole
     /// sentences for `nhi doctor`. What cannot be asked is said too.
     async fn notes(&self) -> Vec<String> {

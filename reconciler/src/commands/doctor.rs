@@ -111,7 +111,7 @@ impl Doctor {
                     .iter()
                     .map(|one| json!({ "what": one.what, "health": one.health.word(), "text": one.text }))
                     .collect();
-                output.line(&json!({ "looks": all }).to_string());
+                output.line(&json!({ "format": "nhi-doctor/1", "looks": all }).to_string());
             }
         }
         Ok(if looks.iter().any(|one| one.health == Health::Bad) {
@@ -131,7 +131,8 @@ fn ill(loaded: &Loaded, name: &str, error: &connector::Error) -> Problem {
     }
     let next = match error.refusal() {
         Some(Refusal::Unauthorized | Refusal::Forbidden) => "give it a credential that may read",
-        Some(_) => "correct its address in nhi.hcl",
+        Some(_) => "correct its address or credential in nhi.hcl",
+        None if matches!(error, connector::Error::Configuration(_)) => "correct it in nhi.hcl",
         None => "start the server, or correct the address in nhi.hcl",
     };
     Problem { summary: "This connection does not answer as it should", ..problem }
@@ -147,23 +148,30 @@ async fn connection(context: &Context, loaded: &Loaded, name: &str) -> Vec<Look>
     };
     let mut looks = Vec::new();
     if let Some(connector) = &opened.connector {
-        match connector.tenant().await {
-            Ok(tenant) => match context.connections.pinned_tenant(name) {
-                Some(pin) if pin != tenant => looks.push(look(
-                    what.clone(),
-                    Health::Bad,
-                    format!("it answers as tenant {tenant}, and {pin} is pinned.\nNext: correct the address, or tenant in nhi.hcl"),
-                )),
-                Some(_) => looks.push(look(what.clone(), Health::Good, format!("answers as tenant {tenant}, as pinned"))),
-                None => looks.push(look(
-                    what.clone(),
-                    Health::Weak,
-                    format!("answers as tenant {tenant}, which is not pinned.\nNext: add tenant = \"{tenant}\" to it, so that another address is noticed"),
-                )),
-            },
-            // What it can do is not known of one that does not answer, and goes unsaid.
+        // What it can do is not known of one that does not answer, or refuses us, and goes unsaid.
+        let tenant = match connector.tenant().await {
+            Ok(tenant) => tenant,
             Err(error) => return vec![bad(what, &ill(loaded, name, &error))],
+        };
+        let pin = context.connections.pinned_tenant(name);
+        if let Some(pin) = pin.as_ref().filter(|pin| **pin != tenant) {
+            let text = format!(
+                "it answers as tenant {tenant}, and {pin} is pinned.\nNext: correct the address, or tenant in nhi.hcl"
+            );
+            return vec![look(what, Health::Bad, text)];
         }
+        // Who it is a server tells everybody.
+        if let Err(error) = connector.check_credential().await {
+            return vec![bad(what, &ill(loaded, name, &error))];
+        }
+        looks.push(match pin {
+            Some(_) => look(what.clone(), Health::Good, format!("answers as tenant {tenant}, as pinned")),
+            None => look(
+                what.clone(),
+                Health::Weak,
+                format!("answers as tenant {tenant}, which is not pinned.\nNext: add tenant = \"{tenant}\" to it, so that another address is noticed"),
+            ),
+        });
         for kind in opened.platform.kinds() {
             let able = connector.capabilities(kind).await.unwrap_or(kind.capabilities);
             let words: Vec<&str> = [

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use clap::{Args, ValueEnum};
-use domain::{Action, IntegrationId, Marker, Observation, ObservedIntegration, Realm};
+use domain::{
+    Action, Gap, GapExtent, IntegrationId, Marker, Observation, ObservedIntegration, Realm,
+};
 use ledger::{Selection, Slot};
 use operations::{
     Context, Inventory, KindLattice, Problem, governed_elsewhere, is_elsewhere, is_managed,
@@ -52,8 +54,6 @@ impl Scan {
         let inventory = list(&context, &self.connections, output).await?;
         let realm = context.realm.as_deref();
         match self.format {
-            // A heading with nothing below it would look like nothing being there.
-            Format::Table if inventory.observations.is_empty() => {}
             Format::Table => table(&inventory, realm, output),
             Format::Json => output.line(&report(&inventory, realm).to_string()),
             Format::Import => {
@@ -64,14 +64,29 @@ impl Scan {
         for (name, problem) in &inventory.unreadable {
             output.warning(&format!("{name}: {problem}"));
         }
-        Ok(if inventory.observations.is_empty() && !inventory.unreadable.is_empty() {
-            Exit::Failed
-        } else if inventory.is_complete() {
-            Exit::Clean
-        } else {
-            Exit::Partial
-        })
+        if !nothing_read(&inventory) {
+            return Ok(if inventory.is_complete() { Exit::Clean } else { Exit::Partial });
+        }
+        if inventory.unreadable.is_empty() {
+            let names: Vec<&str> = inventory.observations.keys().map(String::as_str).collect();
+            output.problem(
+                &Problem::new("E-UNREADABLE", "Nothing could be read")
+                    .detail(format!("Of {} no listing was readable: see above.", names.join(", ")))
+                    .next(format!("nhi doctor {}", names.first().copied().unwrap_or_default())),
+            );
+        }
+        Ok(Exit::Failed)
     }
+}
+
+/// Whether not one connection showed anything: what one of them cannot list by its nature it has not
+/// refused.
+fn nothing_read(inventory: &Inventory) -> bool {
+    let refused = |gap: &Gap| gap.extent != GapExtent::Unlistable;
+    inventory
+        .observations
+        .values()
+        .all(|seen| seen.integrations.is_empty() && seen.gaps.iter().any(refused))
 }
 
 /// Lists one connection after the other, and says which.
@@ -152,7 +167,9 @@ fn table(inventory: &Inventory, realm: Option<&Realm>, output: &Output) {
     let widths: Vec<usize> = (0..6)
         .map(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0))
         .collect();
-    for (index, row) in rows.iter().enumerate() {
+    // A heading with nothing below it would look like nothing being there.
+    let shown = if rows.len() == 1 && !inventory.is_complete() { &[] } else { &rows[..] };
+    for (index, row) in shown.iter().enumerate() {
         let line: Vec<String> =
             row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
         let line = line.join("  ");
@@ -385,6 +402,33 @@ mod tests {
         let of = |realm| ObservedIntegration { record: Some(record(realm)), ..one.clone() };
         assert!(is_managed(Some(&here), &of("k3x9q2")));
         assert!(!is_managed(Some(&here), &of("zzzzzz")), "another realm's is somebody else's");
+    }
+
+    #[test]
+    fn a_scan_that_was_refused_everywhere_read_nothing() {
+        let seen = |extents: &[GapExtent]| Observation {
+            tenant: "t".into(),
+            requested_at: jiff::Timestamp::UNIX_EPOCH,
+            integrations: Vec::new(),
+            gaps: extents
+                .iter()
+                .map(|extent| Gap { extent: extent.clone(), cause: "status 403".into() })
+                .collect(),
+        };
+        let inventory = |all: &[Observation]| Inventory {
+            observations: all
+                .iter()
+                .enumerate()
+                .map(|(at, one)| (at.to_string(), one.clone()))
+                .collect(),
+            ..Inventory::default()
+        };
+        let dark = seen(&[GapExtent::Page("auth/approle/role".into())]);
+        let unlistable = seen(&[GapExtent::Unlistable]);
+        assert!(nothing_read(&inventory(&[dark.clone(), dark.clone()])));
+        assert!(!nothing_read(&inventory(&[dark, seen(&[])])), "the other one is read and empty");
+        assert!(!nothing_read(&inventory(&[unlistable])), "nothing was refused");
+        assert!(nothing_read(&inventory(&[])), "of nothing that answered");
     }
 
     #[test]

@@ -11,6 +11,13 @@ impl Clients {
             "Tokens that a client has got live until their own end, also after it is switched off or deleted."
                 .to_owned(),
         ];
+        if self.initial.is_some() {
+            notes.push(
+                "Whether the server takes the connection's credential is not known before a client is made: \
+                 no call that changes nothing needs it."
+                    .to_owned(),
+            );
+        }
         match self.metadata().await {
             Ok(metadata) => {
                 if metadata.registration_endpoint.is_none() {

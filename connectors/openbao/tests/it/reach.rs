@@ -116,6 +116,25 @@ async fn what_we_may_not_read_is_an_error_and_never_absence() {
 }
 
 #[tokio::test]
+async fn a_token_that_the_server_refuses_is_told_from_one_that_may_do_nothing() {
+    let stranger = World::with("s.nobody", Settings::default()).await;
+    let refused = stranger.connector().check_credential().await.unwrap_err();
+    assert_eq!(refused.refusal(), Some(Refusal::Forbidden), "{refused}");
+    let world = World::new().await;
+    world.connector().check_credential().await.unwrap();
+    let policy = json!({"policy": "path \"auth/approle/role\" { capabilities = [\"list\"] }"});
+    world.by_hand("POST", "sys/policies/acl/lists", policy).await;
+    for token in [
+        json!({"policies": ["default"]}),
+        json!({"policies": ["lists"], "no_default_policy": true}),
+    ] {
+        let token = world.by_hand("POST", "auth/token/create", token).await;
+        let token = token["auth"]["client_token"].as_str().unwrap();
+        World::with(token, Settings::default()).await.connector().check_credential().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn the_permissions_of_the_readme_are_enough() {
     let world = World::new().await;
     let readme = include_str!("../../README.md");
