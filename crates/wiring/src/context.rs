@@ -333,21 +333,37 @@ pub fn load(named: Option<&str>) -> Result<Loaded, Problem> {
     Loaded::from_text(&text, &folder, Some(file), environment)
 }
 
-/// Asks one connection of a configuration that is not written yet who it is.
+/// Asks one connection of a configuration that is not written yet who it is, and whether it takes our
+/// credential. A folder is nobody's: `None`.
 ///
 /// # Errors
 ///
-/// It cannot be reached, or our credential is missing.
-pub async fn tenant_of(text: &str, folder: &Path, connection: &str) -> Result<String, Problem> {
+/// It cannot be reached, our credential is missing, or it is refused.
+pub async fn tenant_of(
+    text: &str,
+    folder: &Path,
+    connection: &str,
+) -> Result<Option<String>, Problem> {
     let loaded = Loaded::from_text(text, folder, None, Environment::of_process())?;
     let context = loaded.context("nhi", "command")?;
     let opened = context.connections.get(connection).await?;
-    match opened.connector {
-        Some(connector) => {
-            connector.tenant().await.map_err(|error| Problem::unreadable(connection, &error))
-        }
-        None => Err(Problem::new("E-KIND", "This connection holds no integrations")),
+    if let Some(connector) = opened.connector {
+        let asked = async {
+            let tenant = connector.tenant().await?;
+            connector.check_credential().await.map(|()| Some(tenant))
+        };
+        // There is no file yet that the doctor could look into.
+        return asked.await.map_err(|error| {
+            Problem::unreadable(connection, &error).next(
+                "correct it and run nhi init again; to write without asking: nhi init --offline",
+            )
+        });
     }
+    if let Some(sink) = opened.sink {
+        // There is no such document: what counts is that it could be looked for.
+        sink.look("nhi-doctor").await?;
+    }
+    Ok(None)
 }
 
 #[cfg(test)]

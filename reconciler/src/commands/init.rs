@@ -14,7 +14,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 
 use crate::{exit::Exit, hcl::quoted, output::Output};
 
-/// Write a first nhi.hcl, make the realm and its key, and check the connection.
+/// Write a first nhi.hcl, make the realm and its key, and check the connections.
 ///
 /// Nothing that exists is overwritten.
 #[derive(Debug, Args)]
@@ -67,7 +67,7 @@ pub(crate) struct Init {
     #[arg(long, value_name = "VARIABLE")]
     custody_credential_env: Option<String>,
 
-    /// Write the files without trying the connection.
+    /// Write the files without trying the connections.
     #[arg(long)]
     offline: bool,
 }
@@ -85,30 +85,27 @@ impl Init {
                     .next("edit it, or name another folder with --dir"));
             }
         }
-        let answers = self.answers()?;
+        let mut answers = self.answers()?;
         let random = SystemRandom::new();
         let realm = random_text(&random, 6)?;
         let key = random_text(&random, 52)?;
-        let first = &answers.first.name;
-        let tenant = if self.offline {
-            None
-        } else {
-            let progress = output.progress(&format!("asking {} who it is", answers.first.place));
-            let text = answers.hcl(&realm, None);
-            // The key is not needed to ask, and is not on disk yet.
-            let tenant = wiring::tenant_of(&text, &self.dir, first).await?;
-            drop(progress);
-            Some(tenant)
-        };
+        if !self.offline {
+            let text = answers.hcl(&realm);
+            for one in answers.connections_mut() {
+                let progress = output.progress(&format!("asking {} who it is", one.place));
+                // The key is not needed to ask, and is not on disk yet.
+                one.tenant = wiring::tenant_of(&text, &self.dir, &one.name).await?;
+                drop(progress);
+            }
+        }
         fs::create_dir_all(&self.dir).map_err(|error| cannot_write(&self.dir, &error))?;
-        write_both(
-            (&key_file, &format!("{key}\n"), 0o600),
-            (&file, &answers.hcl(&realm, tenant.as_deref()), 0o644),
-        )?;
+        write_both((&key_file, &format!("{key}\n"), 0o600), (&file, &answers.hcl(&realm), 0o644))?;
         keep_out_of_git(&self.dir)?;
         output.line(&format!("Wrote {} and {} (mode 0600).", file.display(), key_file.display()));
-        if let Some(tenant) = &tenant {
-            output.line(&format!("Connection {first:?} answers as tenant {tenant}."));
+        for one in answers.connections_mut() {
+            if let Some(tenant) = &one.tenant {
+                output.line(&format!("Connection {:?} answers as tenant {tenant}.", one.name));
+            }
         }
         output.hint(
             "Keep the realm's key where you keep other secrets, and give it to CI as a file or, with\n\
@@ -190,6 +187,8 @@ struct Connection {
     place: String,
     /// The variable with our credential, where it needs one.
     variable: Option<String>,
+    /// Who answered, where somebody was asked: it is pinned.
+    tenant: Option<String>,
 }
 
 impl Connection {
@@ -220,15 +219,15 @@ impl Connection {
             .variable
             .map(|usual| ask(flags.variable.1, flags.variable.0, about, Some(usual)))
             .transpose()?;
-        Ok(Connection { platform, name, place, variable })
+        Ok(Connection { platform, name, place, variable, tenant: None })
     }
 
-    fn hcl(&self, tenant: Option<&str>) -> String {
+    fn hcl(&self) -> String {
         let mut lines = vec![(place_of(self.platform), quoted(&self.place))];
         if let Some(variable) = &self.variable {
             lines.push(("credential", format!("{{ env = {} }}", quoted(variable))));
         }
-        if let Some(tenant) = tenant {
+        if let Some(tenant) = &self.tenant {
             lines.push(("tenant", quoted(tenant)));
         }
         let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
@@ -296,7 +295,11 @@ struct Answers {
 }
 
 impl Answers {
-    fn hcl(&self, realm: &str, tenant: Option<&str>) -> String {
+    fn connections_mut(&mut self) -> impl Iterator<Item = &mut Connection> {
+        std::iter::once(&mut self.first).chain(&mut self.second)
+    }
+
+    fn hcl(&self, realm: &str) -> String {
         let keeps = self.second.as_ref().unwrap_or(&self.first);
         format!(
             "# What nhi and its Terraform provider connect to. No secret stands in here: only where it is.\n\
@@ -306,8 +309,8 @@ impl Answers {
              # Its key makes our marks on the platforms our own. Keep it; never commit it.\n\
              realm = {{ id = {}, key = {{ file = \"{KEY_FILE}\" }} }}\n\n\
              ledger = {{ sqlite = {{ path = \"nhi.db\" }} }}\n",
-            self.first.hcl(tenant),
-            self.second.as_ref().map(|second| second.hcl(None)).unwrap_or_default(),
+            self.first.hcl(),
+            self.second.as_ref().map(Connection::hcl).unwrap_or_default(),
             quoted(&keeps.name),
             quoted(&self.custody),
             quoted(realm),
@@ -391,6 +394,7 @@ mod tests {
             name: "bao".into(),
             place: "http://127.0.0.1:8200".into(),
             variable: Some("BAO_TOKEN".into()),
+            tenant: None,
         }
     }
 
@@ -404,7 +408,8 @@ mod tests {
 
     #[test]
     fn what_is_written_can_be_read() {
-        let config = read(&answers().hcl("k3x9q2", Some("cluster-1")));
+        let first = Connection { tenant: Some("cluster-1".into()), ..bao() };
+        let config = read(&Answers { first, ..answers() }.hcl("k3x9q2"));
         assert_eq!(config.connections["bao"].tenant.as_deref(), Some("cluster-1"));
         assert_eq!(config.custody.unwrap().path, "secret/nhi");
     }
@@ -439,8 +444,16 @@ mod tests {
                 "--custody",
                 "x/y",
             ];
-            let answers = ask(&[&words[..], &more[..]].concat()).ok().unwrap();
-            let config = read(&answers.hcl("k3x9q2", Some("https://id.acme.example")));
+            let mut answers = ask(&[&words[..], &more[..]].concat()).ok().unwrap();
+            for (one, tenant) in answers.connections_mut().zip(["https://id.acme.example", "c1"]) {
+                one.tenant = Some(tenant.into());
+            }
+            let config = read(&answers.hcl("k3x9q2"));
+            let pinned = |name: &str| config.connections[name].tenant.as_deref();
+            assert_eq!(
+                [pinned("id"), pinned("safe")],
+                [Some("https://id.acme.example"), Some("c1")]
+            );
             let custody = config.custody.unwrap();
             assert_eq!((custody.connection.as_str(), custody.path.as_str()), ("safe", "x/y"));
             assert!(config.connections["safe"].platform.is_sink());
@@ -473,8 +486,9 @@ mod tests {
                 name: usual.name.into(),
                 place: usual.place.unwrap_or("https://x.acme.example").into(),
                 variable: usual.variable.map(str::to_owned),
+                tenant: None,
             };
-            read(&format!("connections = {{\n{}}}\n", one.hcl(None)));
+            read(&format!("connections = {{\n{}}}\n", one.hcl()));
         }
     }
 
@@ -490,7 +504,7 @@ mod tests {
     fn an_answer_cannot_break_out_of_its_quotes() {
         let place = "x\" } ${a} %{if b}\n";
         let hostile = Answers { first: Connection { place: place.into(), ..bao() }, ..answers() };
-        let node = wiring::Node::parse_hcl(&hostile.hcl("k3x9q2", None)).unwrap();
+        let node = wiring::Node::parse_hcl(&hostile.hcl("k3x9q2")).unwrap();
         let address =
             node.member("connections").member("bao").member("openbao").member("address").clone();
         assert_eq!(address, wiring::Node::Text(place.into()));
