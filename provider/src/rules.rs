@@ -1,6 +1,6 @@
 //! Rules over single attributes, checked offline. Each says what is expected.
 
-use std::net::IpAddr;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use domain::{Action, Span};
 use url::{Host, Url};
@@ -45,6 +45,16 @@ pub(crate) fn email(text: &str) -> Result<(), String> {
 /// A reason that says something.
 pub(crate) fn reason(text: &str) -> Result<(), String> {
     expect(text.trim().chars().count() >= 20, "at least 20 characters that say why")
+}
+
+/// A text that is there: none at all is to leave it out.
+pub(crate) fn said(text: &str) -> Result<(), String> {
+    expect(!text.trim().is_empty(), "a text that says something; leave it out if there is none")
+}
+
+/// Texts by name, each of them there.
+pub(crate) fn all_said(texts: &BTreeMap<String, String>) -> Result<(), String> {
+    texts.iter().try_for_each(|(_, text)| said(text))
 }
 
 /// A calendar day.
@@ -258,6 +268,7 @@ mod tests {
             (limit, "write", "wirte"),
             (limit, "admin", "unknown"),
             (place, "siem/openbao-audit", "siem"),
+            (said, "production", " "),
             (reason, "Reads tonight's invoices and nothing else", "because"),
             (short_name, "default", "a/b"),
         ] {

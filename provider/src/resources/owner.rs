@@ -48,7 +48,7 @@ pub(crate) struct OwnerModel {
     pub directory: Attr<DirectoryEntry>,
 
     /// The department; another one in the directory makes the status `moved`.
-    #[tf(optional)]
+    #[tf(optional, validate = rules::said)]
     pub department: Attr<String>,
 
     /// Whom to reach when they do not answer.
@@ -70,10 +70,10 @@ pub(crate) struct OwnerModel {
 #[derive(Debug, Clone, PartialEq, Default, Model)]
 pub(crate) struct DirectoryEntry {
     /// The connection's name in `nhi.hcl`; it must be a directory.
-    #[tf(required)]
+    #[tf(required, validate = rules::said)]
     pub connection: Attr<String>,
     /// The directory's own id of the entry.
-    #[tf(required)]
+    #[tf(required, validate = rules::said)]
     pub id: Attr<String>,
 }
 

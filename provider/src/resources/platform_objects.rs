@@ -167,6 +167,7 @@ fn attribute(field: &Field) -> Attribute {
         FieldType::Word(words) => {
             attribute.check::<String>(move |text| crate::rules::one_of(text, words))
         }
+        FieldType::Text => attribute.check::<String>(|text| crate::rules::said(text)),
         FieldType::Span => attribute.check::<String>(|text| crate::rules::span(text)),
         FieldType::Date => attribute.check::<String>(|text| crate::rules::date(text)),
         FieldType::Cidrs => attribute.check(crate::rules::cidrs),

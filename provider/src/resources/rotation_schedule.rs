@@ -101,7 +101,7 @@ pub(crate) struct Blackout {
     #[tf(required, validate = rules::moment)]
     pub until: Attr<String>,
     /// Why.
-    #[tf(required)]
+    #[tf(required, validate = rules::said)]
     pub reason: Attr<String>,
 }
 

@@ -222,6 +222,67 @@ async fn what_is_wrong_is_told_offline_with_its_attribute() {
 }
 
 #[tokio::test]
+async fn an_empty_text_where_something_must_be_said_is_refused_with_its_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let core = core(&folder).await;
+    let owner = json!({ "id": "owner/a-team" });
+    for (resource, attribute, more) in [
+        ("nhi_integration", "environment", json!({ "environment": " " })),
+        ("nhi_integration", "incident", json!({ "environment": "test", "incident": "" })),
+        (
+            "nhi_integration",
+            "mount",
+            json!({ "environment": "test", "openbao_approle": { "mount": "" } }),
+        ),
+        ("nhi_owner", "department", json!({ "department": "" })),
+        ("nhi_owner", "id", json!({ "directory": { "connection": "people", "id": "" } })),
+        (
+            "nhi_scope",
+            "ticket",
+            json!({ "temporary": { "a:read": { "ticket": "",
+            "until": "2030-01-01T00:00:00Z", "justification": "A re-run of last year's closing" } } }),
+        ),
+        ("nhi_scope", "justifications", json!({ "justifications": { "a:read": "" } })),
+        ("nhi_credential", "function", json!({ "function": "" })),
+        ("nhi_credential", "secret_source", json!({ "secret_source": "" })),
+        (
+            "nhi_credential",
+            "path",
+            json!({ "deliver_to": { "a": { "connection": "b", "path": "" } } }),
+        ),
+        (
+            "nhi_rotation_schedule",
+            "reason",
+            json!({ "blackout": [{ "reason": "",
+            "from": "2030-01-01T00:00:00Z", "until": "2030-01-02T00:00:00Z" }] }),
+        ),
+    ] {
+        let mut config = match resource {
+            "nhi_integration" => json!({
+                "connection_name": "bao", "name": "x", "business_owner": owner.clone(),
+                "technical_owner": owner.clone(), "purpose": "Copies invoices every night",
+                "openbao_approle": {},
+            }),
+            "nhi_owner" => json!({ "name": "a-team", "email": "a@b.example" }),
+            "nhi_scope" => json!({
+                "integration": { "id": "bao/openbao_approle/x" }, "scopes": [],
+                "justification": "Reads what it must and nothing else",
+            }),
+            "nhi_credential" => json!({ "integration": { "id": "bao/openbao_approle/x" } }),
+            _ => json!({ "name": "monthly", "every": "30d" }),
+        };
+        config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let told = core.validate(resource, config).await.unwrap();
+        let refused = told.iter().any(|one| {
+            let at = one.path.as_ref().map(ToString::to_string).unwrap_or_default();
+            at.contains(attribute) && one.detail.contains("E-VALUE")
+        });
+        assert!(refused, "{resource}.{attribute}: {told:?}");
+    }
+    core.shutdown().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_third_party_s_integration_lives_without_a_connection() {
     let folder = tempfile::tempdir().unwrap();
     let core = core(&folder).await;

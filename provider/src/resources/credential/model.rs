@@ -34,7 +34,7 @@ pub(crate) struct CredentialModel {
     pub name: Attr<String>,
 
     /// What it is used for, where an integration has several. Another one rotates it.
-    #[tf(optional)]
+    #[tf(optional, validate = rules::said)]
     pub function: Attr<String>,
 
     /// When it rotates: a whole `nhi_rotation_schedule`. Unset: only when asked.
@@ -47,7 +47,7 @@ pub(crate) struct CredentialModel {
     pub triggers: Attr<BTreeMap<String, String>>,
 
     /// Set or change it when the credential is exposed: rotates now, without overlap.
-    #[tf(optional)]
+    #[tf(optional, validate = rules::said)]
     pub incident: Attr<String>,
 
     /// In an incident: `issue_first`, or `revoke_first` (an outage is accepted).
@@ -59,7 +59,7 @@ pub(crate) struct CredentialModel {
     pub deliver_to: Attr<BTreeMap<String, Delivery>>,
 
     /// Where the secret is documented to be, if we never hold it.
-    #[tf(optional)]
+    #[tf(optional, validate = rules::said)]
     pub secret_source: Attr<String>,
 
     /// What counts as the consumer having picked up the new one: `timer`, the end of the overlap.
@@ -155,10 +155,10 @@ pub(crate) struct ScheduleReference {
 #[derive(Debug, Clone, PartialEq, Default, Model)]
 pub(crate) struct Delivery {
     /// The connection's name; it must be a sink.
-    #[tf(required)]
+    #[tf(required, validate = rules::said)]
     pub connection: Attr<String>,
     /// The document in it.
-    #[tf(required)]
+    #[tf(required, validate = rules::said)]
     pub path: Attr<String>,
     /// The document's fields: `id`, `secret`, or any fixed text. The type's own form unless set.
     /// Other fields need another path.

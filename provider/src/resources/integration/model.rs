@@ -33,7 +33,7 @@ pub(crate) struct IntegrationModel {
     pub vendor_id: Attr<String>,
 
     /// The connection's name in `nhi.hcl`. Unset only with `third_party`.
-    #[tf(optional, replace)]
+    #[tf(optional, replace, validate = rules::said)]
     pub connection_name: Attr<String>,
 
     /// Its name at the platform.
@@ -45,7 +45,7 @@ pub(crate) struct IntegrationModel {
     pub purpose: Attr<String>,
 
     /// Which environment it belongs to, such as `production`. Another one rotates its credentials.
-    #[tf(required)]
+    #[tf(required, validate = rules::said)]
     pub environment: Attr<String>,
 
     /// Who is accountable for the business: a whole `nhi_owner`.
@@ -90,7 +90,7 @@ pub(crate) struct IntegrationModel {
 
     /// An incident that exposed all its credentials. A new value rotates them at once, without
     /// overlap.
-    #[tf(optional)]
+    #[tf(optional, validate = rules::said)]
     pub incident: Attr<String>,
 
     /// Whether apply revokes live credentials that nobody declared. Without it they are only

@@ -46,7 +46,7 @@ pub(crate) struct ScopeModel {
     pub justification: Attr<String>,
 
     /// Why it needs single ones.
-    #[tf(optional)]
+    #[tf(optional, validate = rules::all_said)]
     pub justifications: Attr<BTreeMap<String, String>>,
 
     /// Scopes for a time, by scope.
@@ -87,7 +87,7 @@ pub(crate) struct Temporary {
     pub justification: Attr<String>,
 
     /// The ticket.
-    #[tf(optional)]
+    #[tf(optional, validate = rules::said)]
     pub ticket: Attr<String>,
 
     /// `scheduled`, `starting`, `active`, `ending` (over and still live) or `ended`.
