@@ -35,10 +35,10 @@ pub(crate) struct IntegrationsModel {
     #[tf(optional)]
     pub connections: Attr<Set<String>>,
     /// Only of this environment.
-    #[tf(optional)]
+    #[tf(optional, validate = rules::said)]
     pub environment: Attr<String>,
     /// Only those that this owner answers for: `owner/<name>`.
-    #[tf(optional)]
+    #[tf(optional, validate = rules::said)]
     pub owner: Attr<String>,
     /// Only those that may do at least this.
     #[tf(optional, validate = rules::action)]
@@ -47,7 +47,7 @@ pub(crate) struct IntegrationsModel {
     #[tf(optional)]
     pub managed: Attr<bool>,
     /// Only those with this problem, such as `expired`.
-    #[tf(optional)]
+    #[tf(optional, validate = rules::said)]
     pub standing: Attr<String>,
     /// At most so many; more is an error, since all of it goes into state.
     #[tf(default = 1000_i64)]
@@ -61,7 +61,7 @@ pub(crate) struct IntegrationsModel {
     /// What was found, by id.
     #[tf(computed)]
     pub integrations: Attr<Vec<Entry>>,
-    /// How many there are, by connection, and `managed` and `unmanaged`.
+    /// How many there are, by connection that could be read, and `managed` and `unmanaged`.
     #[tf(computed)]
     pub counts: Attr<BTreeMap<String, i64>>,
     /// Whether everything could be read.
@@ -278,7 +278,13 @@ impl DataSource for Integrations {
             .at("limit")
             .into());
         }
-        let mut counts: BTreeMap<String, i64> = BTreeMap::new();
+        // What there is none of is counted too: a check must not fail for want of a key.
+        let named = inventory.observations.keys().map(String::as_str);
+        let mut counts: BTreeMap<String, i64> = ["managed", "unmanaged"]
+            .into_iter()
+            .chain(named)
+            .map(|of| (of.to_owned(), 0))
+            .collect();
         for entry in &entries {
             let connection = entry.id.text().split('/').next().unwrap_or_default().to_owned();
             let side = if entry.managed == true { "managed" } else { "unmanaged" };

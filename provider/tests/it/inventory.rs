@@ -81,7 +81,7 @@ async fn what_another_realm_or_nobody_governs_is_not_managed_here() {
     world.fake.create_by_hand(APP, "stray");
     let core = world.run().await;
     let found = all(&core, json!({ "managed": false })).await;
-    assert_eq!(found["counts"], json!({ "bao": 2, "unmanaged": 2 }));
+    assert_eq!(found["counts"], json!({ "bao": 2, "managed": 0, "unmanaged": 2 }));
     let found = all(&core, json!({ "managed": true })).await;
     assert_eq!(found["integrations"], json!([]));
     let stray = one(&core, json!({ "action_at_least": "admin" })).await;
