@@ -37,6 +37,7 @@ fn the_newest_none_of_the_entries_are_not_all_of_them() {
     let done = nhi(&["ledger", "show", "--last", "0"]).output().unwrap();
     let said = String::from_utf8_lossy(&done.stderr).into_owned();
     assert!(done.status.code() == Some(1) && said.contains("--last"), "{said}");
+    assert!(said.contains("from 1") && !said.contains("non-zero type"), "{said}");
 }
 
 /// What a command says with a configuration, with its exit code.

@@ -212,8 +212,8 @@ pub(crate) fn refused(what: &str, answer: &Answer, changes: bool) -> Error {
         404 => {
             return unexpected(
                 what,
-                "status 404, which no standard has here: is something else in between, and is the address \
-                 right?",
+                "status 404, which no standard has here: something else is in between, or the address is \
+                 wrong",
             );
         }
         409 | 412 => Refusal::Conflict,

@@ -168,8 +168,8 @@ pub(crate) fn refused(what: &str, answer: &Answer, changes: bool) -> Error {
             return Error::UnexpectedAnswer {
                 what: what.to_owned(),
                 message:
-                    "status 404, and not as the server says it: is something else in between, and \
-                          is the address right?"
+                    "status 404, and not as the server says it: something else is in between, or the \
+                          address is wrong"
                         .to_owned(),
             };
         }
@@ -189,7 +189,7 @@ pub(crate) fn refused(what: &str, answer: &Answer, changes: bool) -> Error {
     };
     let hint = match refusal {
         Refusal::Forbidden | Refusal::Unauthorized => {
-            "; is the connection's own token valid, and does its policy allow this path?"
+            "; the connection's own token is not valid, or its policy does not allow this path"
         }
         _ => "",
     };
@@ -723,6 +723,10 @@ mod tests {
             let answer = Answer { status: 404, headers: Vec::new(), body };
             let error = refused("test", &answer, true);
             assert_eq!((error.refusal(), error.outcome()), (None, Outcome::Ambiguous), "{error}");
+            assert!(
+                !error.to_string().ends_with(['?', '.']),
+                "who shows it ends the sentence: {error}"
+            );
         }
     }
 
@@ -733,6 +737,8 @@ mod tests {
             assert_eq!(refused("test", &answer(status), true).outcome(), Outcome::Ambiguous);
             assert_eq!(refused("test", &answer(status), false).outcome(), Outcome::NotSent);
         }
+        let forbidden = refused("test", &answer(403), false).to_string();
+        assert!(!forbidden.ends_with(['?', '.']), "who shows it ends the sentence: {forbidden}");
         assert_eq!(refused("test", &answer(302), true).refusal(), Some(Refusal::Redirect));
         assert_eq!(refused("test", &answer(429), true).refusal(), Some(Refusal::RateLimited));
     }

@@ -96,7 +96,7 @@ pub(crate) fn member(what: &str, kind: &str, body: &[u8]) -> Result<Member> {
 pub(crate) fn total(what: &str, body: &[u8]) -> Result<u64> {
     let found = object(what, body)?;
     attribute(&found, "totalResults").and_then(Value::as_u64).ok_or_else(|| {
-        unexpected(what, "a listing without totalResults: is this a SCIM 2.0 directory?")
+        unexpected(what, "a listing without totalResults: this may be no SCIM 2.0 directory")
     })
 }
 
@@ -113,7 +113,7 @@ pub(crate) fn refused(what: &str, answer: &Answer) -> Error {
     let (refusal, hint) = match answer.status {
         401 => (Refusal::Unauthorized, ": the credential is not accepted"),
         403 => (Refusal::Forbidden, ": the credential may not read this"),
-        404 => (Refusal::NotFound, ": no SCIM directory answers here; is the address right?"),
+        404 => (Refusal::NotFound, ": no SCIM directory answers here; the address may be wrong"),
         429 => (Refusal::RateLimited, ""),
         300..=399 => (Refusal::Redirect, ": redirects are not followed"),
         400..=499 => (Refusal::Invalid, ""),

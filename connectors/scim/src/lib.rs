@@ -154,7 +154,7 @@ impl Directory for People {
         if self.check().await? == 0 {
             return Err(Error::UnexpectedAnswer {
                 what: "GET Users".to_owned(),
-                message: "the directory shows nobody at all: may the credential read it?"
+                message: "the directory shows nobody at all: the credential may not be allowed to read it"
                     .to_owned(),
             });
         }

@@ -137,8 +137,8 @@ impl Loaded {
                 let shown = path.display().to_string();
                 let text = discover::read(&path).map_err(|error| {
                     Problem::new("E-POLICY", "The policy cannot be read")
-                        .detail(error.to_string())
-                        .next("correct the path in policy.file, or who may read and write the file")
+                        .detail(format!("{error}."))
+                        .next(error.remedy())
                 })?;
                 if let Some(pin) = &self.config.policy_pin {
                     let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
@@ -326,8 +326,8 @@ pub fn load(named: Option<&str>) -> Result<Loaded, Problem> {
     };
     let text = discover::read(&file).map_err(|error| {
         Problem::new("E-CONFIG", "The configuration cannot be read")
-            .detail(error.to_string())
-            .next("correct the path, or who may read and write the file")
+            .detail(format!("{error}."))
+            .next(error.remedy())
     })?;
     let folder = file.parent().map_or_else(|| here.clone(), Path::to_owned);
     Loaded::from_text(&text, &folder, Some(file), environment)

@@ -17,11 +17,21 @@ pub enum FileError {
         reason: String,
     },
     /// Anybody on this machine could have written it.
-    #[error("{path} can be written by anybody on this machine. Next: chmod o-w {path}")]
+    #[error("{path} can be written by anybody on this machine")]
     WorldWritable {
         /// The file.
         path: String,
     },
+}
+
+impl FileError {
+    /// What to do about it.
+    pub fn remedy(&self) -> String {
+        match self {
+            FileError::Unreadable { .. } => "correct the path, or who may read the file".to_owned(),
+            FileError::WorldWritable { path } => format!("chmod o-w {path}"),
+        }
+    }
 }
 
 /// What a search found.
@@ -105,6 +115,9 @@ mod tests {
         let file = folder.path().join(FILE_NAME);
         fs::write(&file, "").unwrap();
         fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
-        assert!(matches!(read(&file), Err(FileError::WorldWritable { .. })));
+        let refused = read(&file).unwrap_err();
+        assert!(matches!(refused, FileError::WorldWritable { .. }));
+        assert_eq!(refused.remedy(), format!("chmod o-w {}", file.display()));
+        assert!(!refused.to_string().contains("Next:"), "it is said once: {refused}");
     }
 }

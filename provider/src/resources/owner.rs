@@ -274,10 +274,14 @@ impl Resource for Owner {
                         "status",
                         "An owner needs attention",
                         format!(
-                            "{} is {} in the directory{}.{} Integrations that name them show it in \
+                            "{} {} the directory{}.{} Integrations that name them show it in \
                              this plan.\nNext: name another owner there.",
                             owner.name.text(),
-                            asked.status,
+                            match asked.status {
+                                "left" => "has left: inactive or gone in",
+                                "moved" => "is in another department in",
+                                _ => "is inactive in",
+                            },
                             owner
                                 .inactive_since
                                 .as_deref()

@@ -52,7 +52,7 @@ pub(crate) struct Show {
     rotation: Option<String>,
 
     /// Only the newest entries.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = how_many)]
     last: Option<NonZeroUsize>,
 
     /// Only entries at or after this moment, such as 2026-11-22T00:00:00Z.
@@ -407,6 +407,10 @@ fn print(found: &Verification, head: &ledger::Head, place: &str, output: &Output
 
 fn short(hash: &str) -> &str {
     hash.get(..12).unwrap_or(hash)
+}
+
+fn how_many(text: &str) -> Result<NonZeroUsize, &'static str> {
+    text.parse().map_err(|_| "how many of the newest, from 1")
 }
 
 #[cfg(test)]

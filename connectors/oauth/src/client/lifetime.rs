@@ -62,8 +62,8 @@ pub(super) fn stands(wanted: &Settings, now: &Settings) -> Result<()> {
         (Some(wanted), now) if now != Some(wanted) => Err(unexpected(
             "modify",
             format!(
-                "the server took the change and {CLIENT}.{LIFETIME} is {}: does it know the member that \
-                 token_lifetime_member names?",
+                "the server took the change and {CLIENT}.{LIFETIME} is {}: it may not know the member \
+                 that token_lifetime_member names",
                 now.map_or_else(|| "not shown".to_owned(), |now| now.to_string())
             ),
         )),

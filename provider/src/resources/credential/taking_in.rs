@@ -72,9 +72,10 @@ impl MoveState for Credential {
         told.warning(
             "The secret stands in old versions of this state",
             format!(
-                "{integration}: the other provider wrote the secret-id into state in clear, and every \
-                 stored version of that state still has it. It is left out from now on.\nNext: deliver \
-                 it to a sink, and rotate it by changing a value in triggers."
+                "{:?}: the other provider wrote the secret-id into state in clear, and every stored \
+                 version of that state still has it. It is left out from now on.\nNext: deliver it to a \
+                 sink, and rotate it by changing a value in triggers.",
+                integration.key
             ),
         );
         let id = CredentialId { integration, name: "default".to_owned() };

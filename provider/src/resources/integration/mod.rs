@@ -399,7 +399,7 @@ fn check_ceiling(config: &IntegrationModel, found: &mut Diagnostics) {
     for scope in ceiling.scopes.value().into_iter().flatten() {
         if let Err(error) = platform.parse_scope(kind.name, scope) {
             let next = match &error.suggestion {
-                Some(meant) => format!("did you mean {meant:?}?"),
+                Some(meant) => format!("write {meant:?}, if that is meant"),
                 None => "write it as it would stand in nhi_scope".to_owned(),
             };
             found.error_at(
