@@ -50,8 +50,7 @@ async fn a_credential_falls_due_rotates_with_overlap_and_the_old_one_is_retired(
     let core = world.run().await;
     let (over, word) = status(&core, &second).await;
     assert_eq!(word, "retire_due");
-    let plan = core.plan(&over, config.clone()).await.unwrap();
-    let third = core.apply(plan).await.unwrap().unwrap();
+    let third = core.update(&over, config.clone()).await.unwrap();
     assert_eq!(third.json()["previous"], json!([]));
     assert_eq!(third.json()["last_revocation"]["grade"], "A");
     assert!(!world.works(&old) && world.works(&world.delivered().await));
@@ -134,13 +133,12 @@ async fn what_is_overdue_waits_for_no_window_and_what_a_person_asks_for_neither(
     assert_eq!(first.json()["generation"], 1, "the first setting of triggers does nothing");
     // A Tuesday noon.
     let asked = with(config, json!({ "triggers": { "n": "2" } }));
-    let plan = core.plan(&first, asked.clone()).await.unwrap();
-    let second = core.apply(plan).await.unwrap().unwrap();
+    let second = core.update(&first, asked.clone()).await.unwrap();
     assert_eq!(second.json()["generation"], 2);
     world.at("2026-12-09T12:00:00Z");
     let (overdue, word) = status(&core, &second).await;
     assert_eq!(word, "overdue");
-    let third = core.apply(core.plan(&overdue, asked).await.unwrap()).await.unwrap().unwrap();
+    let third = core.update(&overdue, asked).await.unwrap();
     assert_eq!(third.json()["generation"], 3);
 }
 
@@ -170,8 +168,7 @@ async fn a_blackout_holds_back_everything_but_an_exposure() {
     assert!(refusal.contains("E-BLACKOUT") && refusal.contains(" at schedule"), "{refusal}");
     let exposed = with(config, json!({ "triggers": { "n": "1" }, "incident": "INC-4711" }));
     let old = world.delivered().await;
-    let plan = core.plan(&set, exposed).await.unwrap();
-    let done = core.apply(plan).await.unwrap().unwrap();
+    let done = core.update(&set, exposed).await.unwrap();
     assert_eq!(done.json()["generation"], 2);
     assert!(!world.works(&old), "an exposed one has no overlap");
 }
@@ -196,8 +193,7 @@ async fn in_an_incident_the_exposed_one_ends_first_where_that_is_asked_for() {
     let core = world.run().await;
     let (seen, _) = status(&core, &first).await;
     world.fake.calls();
-    let plan = core.plan(&seen, config.clone()).await.unwrap();
-    let done = core.apply(plan).await.unwrap().unwrap();
+    let done = core.update(&seen, config.clone()).await.unwrap();
     assert_eq!(done.json()["generation"], 2);
     assert_eq!(done.json()["previous"], json!([]));
     assert!(world.works(&world.delivered().await));
@@ -220,8 +216,7 @@ async fn nobody_runs_anything_again_and_access_ends_by_itself() {
     let core = world.run().await;
     let (expired, word) = status(&core, &first).await;
     assert_eq!(word, "expired");
-    let plan = core.plan(&expired, credential(&integration, monthly())).await.unwrap();
-    let second = core.apply(plan).await.unwrap().unwrap();
+    let second = core.update(&expired, credential(&integration, monthly())).await.unwrap();
     assert_eq!(second.json()["previous"], json!([]));
     assert!(world.works(&world.delivered().await));
 }
@@ -238,8 +233,7 @@ async fn a_lifetime_of_none_never_ends_and_an_integration_s_end_is_its_credentia
     world.at("2026-12-01T08:00:00Z");
     let core = world.run().await;
     let (due, _) = status(&core, &first).await;
-    let plan = core.plan(&due, credential(&integration, monthly())).await.unwrap();
-    let second = core.apply(plan).await.unwrap().unwrap();
+    let second = core.update(&due, credential(&integration, monthly())).await.unwrap();
     assert_eq!(second.json()["expires_at"], "2026-12-16T00:00:00Z");
 }
 
@@ -349,8 +343,7 @@ async fn an_integration_that_outlives_its_day_is_switched_off_and_later_revoked(
     // Due, but what may not act gets no new credential.
     let core = world.run().await;
     let (due, _) = seen(&core, &key).await;
-    let plan = core.plan(&due, credential(&off, monthly())).await.unwrap();
-    let kept = core.apply(plan).await.unwrap().unwrap();
+    let kept = core.update(&due, credential(&off, monthly())).await.unwrap();
     assert_eq!(kept.json()["generation"], 1);
     // A later day answers it, in one plan.
     let later = with(integration(), json!({ "expires_on": "2027-03-01" }));
@@ -423,9 +416,10 @@ async fn an_owner_who_is_gone_has_left_when_the_grace_is_over() {
     // A month later the policy demands action.
     world.at("2026-12-31T00:00:00Z");
     let core = world.run().await;
-    let (left, _) = seen(&core, &inactive).await;
+    let (left, told) = seen(&core, &inactive).await;
     assert_eq!(left.json()["status"], "left");
-    let off = core.apply(core.plan(&still, naming(&left)).await.unwrap()).await.unwrap().unwrap();
+    assert!(told.contains("has left: inactive or gone in the directory since"), "{told}");
+    let off = core.update(&still, naming(&left)).await.unwrap();
     assert_eq!(off.json()["state"], "disabled");
     // Nobody can be bound to them any more.
     let other =
@@ -465,7 +459,7 @@ async fn a_clock_that_goes_back_and_forth_by_days_rotates_nothing_twice() {
     let core = world.run().await;
     let (again, word) = status(&core, &second).await;
     assert_eq!(word, "due");
-    let third = core.apply(core.plan(&again, config).await.unwrap()).await.unwrap().unwrap();
+    let third = core.update(&again, config).await.unwrap();
     assert_eq!(third.json()["generation"], 3);
     assert!(world.works(&world.delivered().await));
 }
