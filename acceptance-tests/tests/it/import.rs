@@ -1,6 +1,8 @@
 //! Taking what exists into an empty state.
 
-use crate::{BASE, applied, holds};
+use serde_json::json;
+
+use crate::{BASE, applied, flat, holds, in_world, one_credential_works};
 
 #[test]
 fn an_import_into_nothing_replaces_nothing_and_rotates_nothing() {
@@ -41,6 +43,54 @@ fn scan_prints_import_blocks_that_the_core_takes() {
         world.write("main.tf", &format!("{BASE}\n{blocks}"))?;
         let said = world.plan()?.said;
         holds(said.contains("3 to import"), "the credential too", &said)
+    });
+}
+
+#[test]
+fn a_key_made_by_hand_is_taken_in_by_the_block_that_scan_prints_and_then_replaced() {
+    // Only the owners are there before: the rest somebody made by hand.
+    let (owners, rest) = BASE.split_once("resource \"nhi_integration\"").unwrap_or_default();
+    let rest = format!("resource \"nhi_integration\"{rest}")
+        .replace("\"nhi_scope\" \"it\" {", "\"nhi_scope\" \"it\" {\n  enforcement = \"at_least\"")
+        .replace("\"24h\"", "\"4s\"")
+        .replace("\"30d\"", "\"1h\"");
+    in_world(owners, |world| {
+        world.apply()?;
+        let role = "/v1/auth/approle/role/invoice-sync";
+        world.bao.post(role, json!({ "token_policies": ["default"], "token_ttl": "1h" }))?;
+        world.bao.add_secret_id("invoice-sync")?;
+        let before = world.bao.accessors("invoice-sync")?;
+        let blocks = world.nhi(&["scan", "bao", "--format", "import"])?.expect(0)?;
+        let blocks = blocks.replace(".invoice_sync", ".it");
+        world.write("main.tf", &format!("{owners}{rest}\n{blocks}"))?;
+        let said = world.plan()?.expect(2)?;
+        holds(said.contains("3 to import"), "all three are taken in", &said)?;
+        holds(said.contains("0 to destroy"), "nothing ends", &said)?;
+        world.apply()?;
+        holds(world.bao.accessors("invoice-sync")? == before, "nothing was issued or ended", "")?;
+        let state = world.state("nhi_credential.it")?;
+        holds(state["key_id"] == before[0].as_str(), "it is that one", &state.to_string())?;
+        holds(state["generation"] == 0, "before the first of ours", &state.to_string())?;
+        let said = flat(&world.plan()?.expect(2)?);
+        holds(said.contains("generation = 0 -> 1"), "the plan after it takes over", &said)?;
+        world.apply()?;
+        let now = world.bao.accessors("invoice-sync")?;
+        holds(now.len() == 2 && now.contains(&before[0]), "the old one has its overlap", "")?;
+        holds(world.bao.signs_in(&world.bao.document("apps/invoice-sync")?)?, "it signs in", "")?;
+        std::thread::sleep(std::time::Duration::from_secs(5));
+        world.apply()?;
+        let now = world.bao.accessors("invoice-sync")?;
+        holds(!now.contains(&before[0]), "and ends after it", &format!("{now:?}"))?;
+        one_credential_works(world, 0)?;
+        // Of two nothing is guessed.
+        world
+            .bao
+            .post("/v1/auth/approle/role/by-hand", json!({ "token_policies": ["default"] }))?;
+        world.bao.add_secret_id("by-hand")?;
+        world.bao.add_secret_id("by-hand")?;
+        let blocks = world.nhi(&["scan", "bao", "--format", "import"])?.expect(0)?;
+        holds(blocks.contains("2 credentials bear no mark"), "both are counted", &blocks)?;
+        holds(!blocks.contains("nhi_credential.by_hand"), "and no block is written", &blocks)
     });
 }
 

@@ -5,6 +5,7 @@
 
 #![warn(clippy::disallowed_methods)]
 
+mod adopt;
 mod claim;
 mod context;
 mod credential;
@@ -26,6 +27,7 @@ mod scopes;
 mod slot;
 mod withdraw;
 
+pub use adopt::unmarked_key;
 pub use claim::{ClaimDocument, ClaimStore};
 pub use context::{Connections, Context, Custody, Notices, Run};
 pub use credential::{

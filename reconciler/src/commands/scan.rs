@@ -9,7 +9,7 @@ use domain::{
 use ledger::{Selection, Slot};
 use operations::{
     Context, Inventory, KindLattice, Problem, governed_elsewhere, is_elsewhere, is_managed,
-    take_inventory,
+    judge_listed, take_inventory,
 };
 use policy::scopes::Lattice;
 use serde_json::{Value, json};
@@ -58,7 +58,8 @@ impl Scan {
             Format::Json => output.line(&report(&inventory, realm).to_string()),
             Format::Import => {
                 let slots = context.ledger.slots(&Selection::all()).await.unwrap_or_default();
-                imports(&inventory, realm, &slots, output);
+                let books = books(&context, &inventory).await;
+                imports(&inventory, realm, &slots, &books, output);
             }
         }
         for (name, problem) in &inventory.unreadable {
@@ -234,8 +235,37 @@ fn report(inventory: &Inventory, realm: Option<&Realm>) -> Value {
     json!({ "format": "nhi-scan/1", "complete": inventory.is_complete(), "integrations": integrations, "gaps": all_gaps })
 }
 
+/// The names of the slots that custody's books have, by integration and by the key that each has. Who
+/// may not read them has the marks to go by.
+type Books = BTreeMap<String, BTreeMap<String, String>>;
+
+async fn books(context: &Context, inventory: &Inventory) -> Books {
+    let mut books = Books::new();
+    for (connection, observation) in &inventory.observations {
+        for one in observation.integrations.iter().filter(|one| !one.builtin) {
+            let id = IntegrationId::new(connection.clone(), one.kind.clone(), one.key.clone());
+            let Ok(seen) = judge_listed(context, &id, &observation.tenant, one).await else {
+                continue;
+            };
+            let named = seen.slots.into_iter().filter_map(|(key_id, slot)| {
+                let (_, name) = slot.rsplit_once("/credential/")?;
+                Some((key_id, name.to_owned()))
+            });
+            books.insert(id.to_string(), named.collect());
+        }
+    }
+    books
+}
+
 /// Import blocks. What vendors named is data: it is escaped, and never a name in HCL as it stands.
-fn imports(inventory: &Inventory, realm: Option<&Realm>, slots: &[Slot], output: &Output) {
+fn imports(
+    inventory: &Inventory,
+    realm: Option<&Realm>,
+    slots: &[Slot],
+    books: &Books,
+    output: &Output,
+) {
+    let no_book = BTreeMap::new();
     let mut taken = BTreeSet::new();
     for (connection, observation) in &inventory.observations {
         for one in observation.integrations.iter().filter(|one| !one.builtin) {
@@ -249,8 +279,12 @@ fn imports(inventory: &Inventory, realm: Option<&Realm>, slots: &[Slot], output:
             let name = identifier(&one.name, &mut taken);
             output.line(&block("nhi_integration", &name, &id.to_string()));
             output.line(&block("nhi_scope", &name, &format!("{id}/scope")));
-            let Credentials { names, nameless, unmarked, foreign } =
-                credentials(one, &id.to_string(), realm, slots);
+            let book = books.get(&id.to_string()).unwrap_or(&no_book);
+            let Credentials { mut names, nameless, unmarked, foreign } =
+                credentials(one, &id.to_string(), realm, slots, book);
+            if unmarked.len() == 1 {
+                names.insert(unused(&names, &id.to_string(), slots));
+            }
             for slot in names {
                 let name = if slot == "default" {
                     name.clone()
@@ -259,9 +293,12 @@ fn imports(inventory: &Inventory, realm: Option<&Realm>, slots: &[Slot], output:
                 };
                 output.line(&block("nhi_credential", &name, &format!("{id}/credential/{slot}")));
             }
-            if unmarked > 1 {
+            if unmarked.len() > 1 {
                 output.line(&comment(&format!(
-                    "{id}: {unmarked} credentials bear no mark, and a block is for one: the others stay unmanaged"
+                    "{id}: {} credentials bear no mark, and an import takes in the only one: {}. Declare a new \
+                     nhi_credential, move what uses these to it, then set revoke_unmanaged = true",
+                    unmarked.len(),
+                    unmarked.join(", ")
                 )));
             }
             for (of, count) in foreign {
@@ -291,8 +328,8 @@ struct Credentials {
     /// How many more there are whose name nobody here knows: a mark tells a name only to who asks for
     /// it.
     nameless: usize,
-    /// How many bear no mark. They go by the usual name, and only one can have it.
-    unmarked: usize,
+    /// Those that bear no mark and are in no book.
+    unmarked: Vec<String>,
     /// How many bear another installation's mark, by its id.
     foreign: BTreeMap<String, usize>,
 }
@@ -302,29 +339,41 @@ fn credentials(
     id: &str,
     realm: Option<&Realm>,
     slots: &[Slot],
+    book: &BTreeMap<String, String>,
 ) -> Credentials {
     let known = slots.iter().filter(|slot| slot.integration == id).map(|slot| slot.name.as_str());
     let known: Vec<&str> = known.chain(["default"]).collect();
     let (mut found, mut nameless) = (Credentials::default(), BTreeSet::new());
     for key in one.credentials.iter().flatten().filter(|key| key.live) {
+        if let Some(name) = book.get(&key.key_id) {
+            found.names.insert(name.clone());
+            continue;
+        }
         match key.marker.as_deref().and_then(Marker::parse) {
-            None => {
-                found.names.insert("default".to_owned());
-                found.unmarked += 1;
-            }
+            None => found.unmarked.push(key.key_id.clone()),
             Some(marker) if is_elsewhere(realm, &marker.realm) => {
                 *found.foreign.entry(marker.realm).or_default() += 1;
             }
             Some(marker) => {
                 let is = |name: &&&str| Marker::slot_of(&one.vendor_id, name) == marker.slot;
                 match known.iter().find(is) {
-                    Some(name) => found.names.insert((*name).to_owned()),
-                    None => nameless.insert(marker.slot),
-                };
+                    Some(name) => drop(found.names.insert((*name).to_owned())),
+                    None => drop(nameless.insert(marker.slot)),
+                }
             }
         }
     }
     Credentials { nameless: nameless.len(), ..found }
+}
+
+/// The name of a new slot: the usual one where it is free.
+fn unused(names: &BTreeSet<String>, id: &str, slots: &[Slot]) -> String {
+    let taken = |name: &str| {
+        names.contains(name) || slots.iter().any(|slot| slot.integration == id && slot.name == name)
+    };
+    let numbered = (2..).map(|number| format!("adopted-{number}"));
+    let names = ["default".to_owned(), "adopted".to_owned()].into_iter().chain(numbered);
+    names.into_iter().find(|name| !taken(name)).unwrap_or_default()
 }
 
 /// A line that HCL ignores, whatever stands in it.
@@ -363,7 +412,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_several_keys_without_a_mark_one_block_is_written_and_all_are_counted() {
+    fn the_only_key_without_a_mark_gets_a_slot_that_is_free_and_of_several_none_is_guessed() {
         let key = |id: &str| ObservedCredential {
             key_id: id.into(),
             credential_type: "openbao_secret_id".into(),
@@ -389,13 +438,23 @@ mod tests {
             gaps: Vec::new(),
         };
         let here = Realm { id: "k3x9q2".into(), key: None };
-        let found = credentials(&one, "bao/openbao_approle/x", Some(&here), &[]);
+        let id = "bao/openbao_approle/x";
+        let no_book = BTreeMap::new();
+        let found = credentials(&one, id, Some(&here), &[], &no_book);
+        let unmarked = vec!["a".to_owned(), "b".to_owned()];
+        assert_eq!(found, Credentials { unmarked, ..Credentials::default() });
+        // One that was taken in before bears no mark either, and is in the books.
+        let book = BTreeMap::from([("a".to_owned(), "default".to_owned())]);
+        let found = credentials(&one, id, Some(&here), &[], &book);
         let names = BTreeSet::from(["default".to_owned()]);
-        assert_eq!(found, Credentials { names, unmarked: 2, ..Credentials::default() });
+        assert_eq!(unused(&found.names, id, &[]), "adopted");
+        let unmarked = vec!["b".to_owned()];
+        assert_eq!(found, Credentials { names, unmarked, ..Credentials::default() });
+        assert_eq!(unused(&BTreeSet::new(), id, &[]), "default");
         let marked = |mark: &str| ObservedCredential { marker: Some(mark.into()), ..key("c") };
         let theirs = marked("nhi1-zzzzzz-abcdefgh-g1-e1-mabcdefghijklm");
         let shared = ObservedIntegration { credentials: Some(vec![theirs]), ..one.clone() };
-        let found = credentials(&shared, "bao/openbao_approle/x", Some(&here), &[]);
+        let found = credentials(&shared, id, Some(&here), &[], &no_book);
         let foreign = BTreeMap::from([("zzzzzz".to_owned(), 1)]);
         assert_eq!(found, Credentials { foreign, ..Credentials::default() });
         let record = |realm: &str| Record { realm: Some(realm.into()), ..Record::default() };

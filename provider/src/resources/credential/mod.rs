@@ -16,7 +16,7 @@ use domain::{CredentialId, IntegrationId};
 use operations::{
     Problem, SlotSpec, UNKNOWN_CONNECTION, adjust, carry_out, create_slot, declare_slot,
     find_connection, goal_of_resume, observe_integration, observe_slot, park_for_replacement,
-    revoke_first, set_ends, take_over, withdraw,
+    revoke_first, set_ends, take_over, unmarked_key, withdraw,
 };
 use policy::{proof::Grade, rotation::Goal};
 use tfplugin::{
@@ -85,11 +85,16 @@ impl Credential {
             _ => id,
         };
         model.id = Attr::Value(id.to_string());
+        // Where no book names a key of a slot that is imported, it is the one that nobody made ours.
+        let mut imported = None;
         if model.integration.is_null() {
             let seen = observe_integration(&context, &id.integration, None, None).await?;
             let Some(seen) = seen else { return Ok(None) };
             seen.governed_here(&context, &id.integration)
                 .map_err(|problem| problem.at(&["integration"]))?;
+            if model.key_id.is_null() {
+                imported = Some(seen.clone());
+            }
             model.integration = Attr::Value(CredentialedIntegration {
                 id: Attr::Value(id.integration.to_string()),
                 vendor_id: Attr::Value(seen.observed.vendor_id),
@@ -107,11 +112,21 @@ impl Credential {
             .into());
         };
         let Some(spec) = found(&context, spec).await? else { return Ok(None) };
-        let Some(seen) = observe_slot(&context, &spec).await? else { return Ok(None) };
+        let Some(mut seen) = observe_slot(&context, &spec).await? else { return Ok(None) };
         let mut told = Diagnostics::new();
         if seen.key_id.is_none() && model.key_id.is_null() {
+            let unmarked = match &imported {
+                Some(integration) => unmarked_key(&context, &id, integration).await?,
+                None => None,
+            };
             // An import of a slot that never was.
-            return Ok(None);
+            let Some(key_id) = unmarked else { return Ok(None) };
+            let spec = SlotSpec { known: Some((key_id, 0, None, None)), ..spec };
+            match observe_slot(&context, &spec).await? {
+                Some(taken) if taken.listed => seen = taken,
+                // It was ended between the two looks.
+                _ => return Ok(None),
+            }
         }
         take_seen(&mut model, &seen);
         if model.confirm.is_null() {

@@ -1,0 +1,91 @@
+//! Keys that somebody made by hand, taken in by an import.
+
+use connector::fake::APP;
+use domain::Secret;
+use serde_json::json;
+use tfplugin::{
+    Value,
+    mini_core::{Action, State},
+};
+
+use crate::world::{World, credential, integration, monthly, with};
+
+const SLOT: &str = "bao/openbao_approle/invoice-sync/credential/default";
+const BY_HAND: &str = "made-by-hand-0e2f1a3c";
+
+/// A world with an integration and `keys` made by hand, the integration taken in, and a run.
+async fn by_hand(keys: &[&str]) -> (World, State, Vec<String>) {
+    let world = World::new();
+    world.fake.create_by_hand(APP, "invoice-sync");
+    let mut ids = Vec::new();
+    world.by_hand(|hand| ids = keys.iter().map(|secret| hand.issue(secret, None)).collect());
+    let core = world.run().await;
+    let made = core.import("nhi_integration", "bao/openbao_approle/invoice-sync").await.unwrap();
+    let made = core.update(&made, integration()).await.unwrap();
+    (world, made, ids)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_only_key_without_a_mark_is_imported_and_replaced_only_after_its_successor_works() {
+    let (world, made, ids) = by_hand(&[BY_HAND]).await;
+    let core = world.run().await;
+    let taken = core.import("nhi_credential", SLOT).await.unwrap();
+    assert_eq!(taken.json()["key_id"], ids[0].as_str());
+    assert_eq!(taken.json()["status"], "unheld");
+    assert_eq!(taken.json()["generation"], 0);
+    assert_eq!(taken.json()["secret_held"], false);
+    // The first apply writes down what was said, and it is nobody's no more.
+    let config = credential(&made, monthly());
+    let plan = core.plan(&taken, config.clone()).await.unwrap();
+    assert!(plan.replace.is_empty());
+    assert_eq!(plan.planned("generation"), &Value::from(0));
+    assert_eq!(plan.planned("key_id"), &Value::from(ids[0].as_str()));
+    let state = core.apply(plan).await.unwrap().unwrap();
+    let core = world.run().await;
+    let (seen, _) = core.observe(&made).await.unwrap();
+    assert_eq!(seen.unwrap().json()["unmanaged_credentials"], json!([]));
+    // The plan after it shows what takes over.
+    let state = core.refresh(&state).await.unwrap().unwrap();
+    let plan = core.plan(&state, config.clone()).await.unwrap();
+    assert_eq!(plan.planned("generation"), &Value::from(1));
+    let state = core.apply(plan).await.unwrap().unwrap();
+    assert_eq!(state.json()["previous"][0]["key_id"], ids[0].as_str());
+    let old = Secret::new(BY_HAND);
+    assert!(world.works(&old) && world.works(&world.delivered().await));
+    // And the old one ends when its overlap is over.
+    world.pass_hours(25);
+    let core = world.run().await;
+    let state = core.refresh(&state).await.unwrap().unwrap();
+    let state = core.update(&state, config.clone()).await.unwrap();
+    assert!(!world.works(&old) && world.works(&world.delivered().await));
+    let state = core.refresh(&state).await.unwrap().unwrap();
+    assert_eq!(core.plan(&state, config).await.unwrap().action, Action::Nothing);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_import_that_could_mean_one_of_several_keys_names_them_and_the_way() {
+    let (world, _, ids) = by_hand(&[BY_HAND, "made-by-hand-too-77aa"]).await;
+    let said = world.run().await.import("nhi_credential", SLOT).await.unwrap_err().to_string();
+    for part in [&*ids[0], &*ids[1], "E-SEVERAL-KEYS", "revoke_unmanaged"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_key_is_taken_into_one_slot_only() {
+    let (world, made, ids) = by_hand(&[BY_HAND]).await;
+    let core = world.run().await;
+    let taken = core.import("nhi_credential", SLOT).await.unwrap();
+    let unheld = json!({ "deliver_to": null, "secret_source": "the runbook of the night shift" });
+    let config = with(credential(&made, serde_json::Value::Null), unheld);
+    core.update(&taken, config).await.unwrap();
+    let core = world.run().await;
+    let again = core.import("nhi_credential", SLOT).await.unwrap();
+    assert_eq!(again.json()["key_id"], ids[0].as_str(), "its own slot has it");
+    let other = SLOT.replace("default", "other");
+    assert!(core.import("nhi_credential", &other).await.is_err(), "and no other one");
+    // What came later is nobody's, and the slot has a key: it is not taken for another's.
+    world.by_hand(|hand| drop(hand.issue("made-by-hand-later-11", None)));
+    let again = core.import("nhi_credential", SLOT).await.unwrap();
+    assert_eq!(again.json()["key_id"], ids[0].as_str());
+}
