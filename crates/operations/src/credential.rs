@@ -639,8 +639,8 @@ pub async fn declare_slot(context: &Context, spec: &SlotSpec) -> Result<(), Prob
     Ok(())
 }
 
-/// The goal of finishing what was begun. Where a new generation is `asked` for as well, a rotation
-/// that is under way is the one, and an ending is followed by one.
+/// The goal of finishing what was begun, and whether another generation begins besides, since one is
+/// `asked` for: a rotation that is under way is the one, and an ending is followed by one.
 ///
 /// # Errors
 ///
@@ -650,18 +650,22 @@ pub async fn goal_of_resume(
     spec: &SlotSpec,
     at: u64,
     asked: bool,
-) -> Result<Goal, Problem> {
+) -> Result<(Goal, bool), Problem> {
     let claim = ClaimStore::of(context, spec).await?.read().await?.map(|document| document.claim);
-    let to = match claim {
-        None => (at + u64::from(asked)).max(1),
-        Some(claim) if asked && !claim.phase.is_open() => claim.generation.max(at + 1),
+    let (to, begins) = match claim {
+        None => ((at + u64::from(asked)).max(1), asked),
+        Some(claim) if asked && !claim.phase.is_open() => {
+            let to = claim.generation.max(at + 1);
+            (to, to > claim.generation)
+        }
         Some(claim) => {
             // All that there was is being ended, and the slot is still wanted.
             let gone = claim.current.is_none();
-            claim.generation + u64::from(is_ending(&claim) && (gone || asked))
+            let followed = is_ending(&claim) && (gone || asked);
+            (claim.generation + u64::from(followed), followed && !gone)
         }
     };
-    Ok(Goal::Rotate { to, at_once: false })
+    Ok((Goal::Rotate { to, at_once: false }, begins))
 }
 
 /// What custody says of a slot at rest, without a word from its platform: the current key, its

@@ -147,6 +147,42 @@ async fn what_is_asked_for_while_an_ending_is_unfinished_follows_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_follows_an_unfinished_ending_waits_for_the_end_of_a_blackout() {
+    use connector::fake::{Fault, Verb};
+    let world = World::new();
+    let core = world.run().await;
+    let (made, key, _) = made(&core).await;
+    let frozen = json!([{
+        "from": "2026-11-25T10:05:00Z", "until": "2026-11-26T10:00:00Z", "reason": "freeze" }]);
+    let config = credential(&made, with(monthly(), json!({ "blackout": frozen })));
+    let asked = |n: &str| with(config.clone(), json!({ "triggers": { "n": n } }));
+    let key = core.update(&key, asked("1")).await.unwrap();
+    let second = core.update(&key, asked("2")).await.unwrap();
+    world.at("2026-11-25T10:00:00Z");
+    let core = world.run().await;
+    let over = seen(&core, &second).await;
+    let plan = core.plan(&over, asked("2")).await.unwrap();
+    world.fake.fail(Verb::End, [Fault::RequestLost; 3]);
+    core.apply(plan).await.unwrap_err();
+    world.fake.heal();
+    // In the blackout the ending goes on, and nothing is issued.
+    world.at("2026-11-25T10:20:00Z");
+    let core = world.run().await;
+    let unfinished = seen(&core, &over).await;
+    assert_eq!(unfinished.json()["status"], "unfinished");
+    let plan = core.plan(&unfinished, asked("3")).await.unwrap();
+    let refusal = core.apply(plan).await.unwrap_err().to_string();
+    assert!(refusal.contains("E-BLACKOUT") && refusal.contains(" at schedule"), "{refusal}");
+    let ended = core.update(&unfinished, asked("2")).await.unwrap();
+    assert_eq!(ended.json()["generation"], 2);
+    let ended = seen(&core, &ended).await;
+    assert_eq!(ended.json()["previous"], json!([]));
+    world.at("2026-11-26T11:00:00Z");
+    let third = world.run().await.update(&ended, asked("3")).await.unwrap();
+    assert_eq!(third.json()["generation"], 3);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_key_that_would_end_with_the_old_day_is_rotated_when_the_day_moves() {
     let world = World::new();
     let core = world.run().await;

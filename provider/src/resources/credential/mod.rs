@@ -372,7 +372,13 @@ impl Resource for Credential {
             Work::Copy => Some(Goal::Rotate { to: at, at_once: false }),
             Work::Resume => {
                 let asked = asked(&prior, &model).is_some();
-                Some(goal_of_resume(&context, &spec, at, asked).await.map_err(not_done)?)
+                let (goal, begins) =
+                    goal_of_resume(&context, &spec, at, asked).await.map_err(not_done)?;
+                // What was begun is finished at any time; what follows it for the asking is a rotation.
+                if begins {
+                    window_is_open(&prior, &spec, reason, false, context.now())?;
+                }
+                Some(goal)
             }
         };
         let mut told = Diagnostics::new();
