@@ -122,6 +122,16 @@ pub(super) fn kind_in(id: &Attr<String>) -> Option<String> {
     }
 }
 
+/// The id of what hangs on an integration whose own is not known yet: both begin alike.
+pub(super) fn unknown_below(id: &Attr<String>) -> Attr<String> {
+    match id {
+        Attr::Unknown(Some(promise)) => {
+            promise.prefix.clone().map_or_else(Attr::unknown_not_null, Attr::unknown_with_prefix)
+        }
+        _ => Attr::unknown_not_null(),
+    }
+}
+
 /// The nested attributes of credential types, likewise.
 pub(super) fn nested(name: &str, doc: &str, fields: &'static [Field]) -> Attribute {
     Attribute::nested(name, Nesting::Single, fields.iter().map(attribute).collect())

@@ -41,7 +41,10 @@ use self::{
     window::window_is_open,
     work::{Work, adjusts, asked, cannot_copy, ends_first, is_active, work_of},
 };
-use super::{references::CredentialedIntegration, rotation_schedule::contradictions};
+use super::{
+    platform_objects::unknown_below, references::CredentialedIntegration,
+    rotation_schedule::contradictions,
+};
 use crate::{
     diagnostics::{
         Unseen, error, errors, errors_at, notices, observed, of_integration, on_integration,
@@ -201,11 +204,7 @@ impl Resource for Credential {
                     }
                     Err(_) => format!("{id}/credential/{name}"),
                 }),
-                (Attr::Unknown(Some(promise)), _) => match &promise.prefix {
-                    Some(prefix) => Attr::unknown_with_prefix(prefix.clone()),
-                    None => Attr::unknown_not_null(),
-                },
-                _ => Attr::unknown_not_null(),
+                (id, _) => unknown_below(id),
             };
             if config.confirm.is_null() && prior.is_none_or(|prior| prior.confirm.is_null()) {
                 planned.confirm = "timer".into();

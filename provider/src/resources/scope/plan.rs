@@ -18,7 +18,7 @@ use crate::{
     diagnostics::{tell_unknown_connection, unknown_governed},
     resources::{
         applied::Applied,
-        platform_objects::{kind, kind_in},
+        platform_objects::{kind, kind_in, unknown_below},
         references::ScopedIntegration,
         replacement::half,
     },
@@ -48,11 +48,7 @@ impl Scope {
                     Ok(id) => Attr::Value(ScopeId(id).to_string()),
                     Err(_) => Attr::unknown_not_null(),
                 },
-                Attr::Unknown(Some(promise)) => match &promise.prefix {
-                    Some(prefix) => Attr::unknown_with_prefix(prefix.clone()),
-                    None => Attr::unknown_not_null(),
-                },
-                _ => Attr::unknown_not_null(),
+                unknown => unknown_below(unknown),
             };
             half_of = planned.id.value().cloned();
             if let Some(before) = prior.and_then(|prior| prior.integration.value()) {
