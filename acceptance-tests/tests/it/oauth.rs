@@ -385,6 +385,52 @@ fn a_client_secret_that_the_server_changed_is_delivered_and_sent_as_it_is_declar
 }
 
 #[test]
+fn a_client_that_somebody_deleted_is_not_called_gone_and_the_way_out_is_told_and_works() {
+    in_login(&[OWNERS, INTEGRATION, SCOPE, KEY].concat(), |login| {
+        login.world.apply()?;
+        login.document()?;
+        let (id, token) = login.registration()?;
+        let (place, _) = login.custody()?;
+        // Another state has no part in it: it is told which client has the name.
+        let state = login.world.read(STATE)?;
+        std::fs::remove_file(login.world.folder.join(STATE)).map_err(|error| error.to_string())?;
+        let ran = login.world.terraform(&["apply", "-auto-approve"])?.expect(1)?;
+        let import =
+            format!("terraform import nhi_integration.ticket_sync 'login/oauth_client/{id}'");
+        holds(flat(&ran).contains("E-EXISTS") && flat(&ran).contains(&import), "its id", &ran)?;
+        login.world.write(STATE, &state)?;
+        login
+            .oidc
+            .registration("DELETE", &id, &token, None)
+            .map(drop)
+            .or_else(|said| if said.contains(": 204 ") { Ok(()) } else { Err(said) })?;
+        for words in [&["plan"][..], &["destroy", "-auto-approve"]] {
+            let said = login.world.terraform(words)?.expect(1)?;
+            let told: String = said.replace('│', " ");
+            let told = flat(&told);
+            for part in ["E-UNREADABLE", &id, "works on", "terraform state rm", &place] {
+                holds(told.contains(part), part, &said)?;
+            }
+        }
+        // The way out, as it is told.
+        for address in ["nhi_credential.it", "nhi_scope.it", "nhi_integration.it"] {
+            login.world.terraform(&["state", "rm", address])?.expect(0)?;
+        }
+        for place in [&*place, "apps/ticket-sync"] {
+            let path = format!("/v1/secret/metadata/{place}");
+            login.world.bao.ask("DELETE", &path, None)?;
+        }
+        login.world.apply()?;
+        login.world.plan_is_empty()?;
+        let (successor, _) = login.registration()?;
+        holds(successor != id, "it is another client", &successor)?;
+        let document = login.document()?;
+        holds(login.oidc.signs_in(&document, "tickets:read")?, "which signs in", "")?;
+        login.world.terraform(&["destroy", "-auto-approve"])?.expect(0).map(drop)
+    });
+}
+
+#[test]
 fn how_long_tokens_live_is_declared_and_put_right() {
     let lives = INTEGRATION
         .replace("oauth_client    = { ", "oauth_client    = { token_lifetime = \"5m\", ");

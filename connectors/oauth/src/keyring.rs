@@ -156,7 +156,7 @@ impl Keyring {
     }
 
     /// Named by tenant and name, since both are known before the client is.
-    fn path(&self, tenant: &str, name: &str) -> String {
+    pub(crate) fn path(&self, tenant: &str, name: &str) -> String {
         format!("{}/oauth-{}", self.folder, short(&digest_of("nhi-keyring/1", &[tenant, name]), 20))
     }
 

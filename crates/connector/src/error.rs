@@ -74,6 +74,24 @@ pub enum Error {
         /// The vendor id that is there.
         found: String,
     },
+    /// Nobody of ours can manage the object any more, whether it is there or not.
+    #[error("{what}: {message}")]
+    Lost {
+        /// Method and path template of the call.
+        what: String,
+        /// Why, and what is not known of it.
+        message: String,
+        /// What a person can do about it.
+        next: String,
+    },
+    /// An object of that name is there already, under this key.
+    #[error("{what}: it exists already, as {key:?}")]
+    Exists {
+        /// The object, as it was to be made.
+        what: String,
+        /// The vendor's key of the one that is there.
+        key: String,
+    },
     /// The connection shows another tenant than the one that is pinned.
     #[error("connection {connection:?} shows tenant {found:?}, pinned is {expected:?}")]
     Tenant {
@@ -104,9 +122,11 @@ impl Error {
     /// What is known of a change that ended in this error.
     pub fn outcome(&self) -> Outcome {
         match self {
-            Error::Refused { .. } | Error::Recreated { .. } | Error::Tenant { .. } => {
-                Outcome::Refused
-            }
+            Error::Refused { .. }
+            | Error::Recreated { .. }
+            | Error::Lost { .. }
+            | Error::Exists { .. }
+            | Error::Tenant { .. } => Outcome::Refused,
             Error::Unreachable { outcome, .. } => *outcome,
             Error::UnexpectedAnswer { .. } | Error::Keyring(_) => Outcome::Ambiguous,
             Error::Unsupported { .. } | Error::Configuration(_) => Outcome::NotSent,
@@ -131,6 +151,8 @@ impl Error {
     pub fn refusal(&self) -> Option<Refusal> {
         match self {
             Error::Refused { refusal, .. } => Some(*refusal),
+            Error::Lost { .. } => Some(Refusal::Unauthorized),
+            Error::Exists { .. } => Some(Refusal::Conflict),
             _ => None,
         }
     }

@@ -153,6 +153,11 @@ pub async fn create_integration(
         .attempt(&what, "create", leave.auth(), async {
             match connector.create(&new).await {
                 Ok(made) => Ok(made),
+                // Known by another key than the name that it was to be made under.
+                Err(connector::Error::Exists { key, .. }) => {
+                    let id = IntegrationId::new(connection.clone(), kind.name, key);
+                    Err(exists(context, &*connector, &id, name).await)
+                }
                 Err(error) if error.refusal() == Some(Refusal::Conflict) => {
                     Err(exists(context, &*connector, &id, name).await)
                 }

@@ -76,9 +76,13 @@ impl Problem {
             ""
         };
         let connection = what.split('/').next().unwrap_or(what);
+        let next = match error {
+            connector::Error::Lost { next, .. } => next.clone(),
+            _ => format!("nhi doctor {connection}"),
+        };
         Problem::new("E-UNREADABLE", "Cannot read an object")
             .detail(format!("{what}: {error}.{why}"))
-            .next(format!("nhi doctor {connection}"))
+            .next(next)
     }
 
     /// A change was not done, or nobody knows.
@@ -104,10 +108,12 @@ impl Problem {
                 let read_only = error.refusal() == Some(Refusal::ReadOnly);
                 let problem = Problem::new("E-NOT-DONE", "The platform was not changed as planned")
                     .detail(format!("{what}: {deed}: {error}. {known}"));
-                if read_only {
-                    problem.next("remove read_only = true where changes are meant")
-                } else {
-                    problem.next("apply again")
+                match error {
+                    connector::Error::Lost { next, .. } => problem.next(next.clone()),
+                    _ if read_only => {
+                        problem.next("remove read_only = true where changes are meant")
+                    }
+                    _ => problem.next("apply again"),
                 }
             }
         }

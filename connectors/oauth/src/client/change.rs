@@ -6,9 +6,7 @@ use connector::{Change, ObjectRef, Refusal, Result, port::unsupported, transport
 use domain::{ObservedIntegration, settings::Setting};
 use serde_json::{Map, Value, json};
 
-use super::{
-    Clients, bearer, found::Found, lifetime, look::lost, refuse, setting, texts, unexpected,
-};
+use super::{Clients, bearer, found::Found, lifetime, refuse, setting, texts, unexpected};
 use crate::{
     api::{Registration, refused, standard},
     keyring::{Entry, Phase},
@@ -210,7 +208,7 @@ impl Clients {
         if !accepted {
             let names_scope = members.get("scope") != found.there.members.get("scope");
             return Err(match answer.status {
-                401 => lost(&what, &found.entry),
+                401 => self.lost(&what, &found.entry).await?,
                 403 if names_scope => refuse(
                     &what,
                     Refusal::Forbidden,

@@ -52,11 +52,7 @@ impl Clients {
                     return self.finish(found, new).await;
                 }
                 _ => {
-                    return Err(refuse(
-                        &what,
-                        Refusal::Conflict,
-                        "custody has a client of this name already",
-                    ));
+                    return Err(Error::Exists { what, key: there.client_id });
                 }
             }
         }

@@ -68,7 +68,7 @@ impl Clients {
         }
         match answer.status {
             200 => {}
-            401 => return Err(lost(&what, entry)),
+            401 => return Err(self.lost(&what, entry).await?),
             403 => {
                 return Err(refuse(
                     &what,
@@ -87,6 +87,28 @@ impl Clients {
             Some(id) if entry.client_id.is_empty() || id == entry.client_id => Ok(found),
             Some(_) => Err(unexpected(&what, "another client answers under this registration")),
         }
+    }
+
+    /// The token is refused. A client that is not there answers in the same way as a token that was
+    /// replaced (RFC 7592 §2.1), and a sign-in is refused alike for a client that is unknown and for
+    /// one with another secret (RFC 6749 §5.2): no answer proves that it is gone, so a person has to
+    /// say so.
+    pub(super) async fn lost(&self, what: &str, entry: &Entry) -> Result<Error> {
+        let place = self.keyring()?.path(&self.metadata().await?.issuer, &entry.name);
+        let id = &entry.client_id;
+        Ok(Error::Lost {
+            what: what.to_owned(),
+            message: format!(
+                "status 401: the registration token of client {id:?} is not accepted. Either somebody deleted \
+                 the client, or its management is lost and it works on; a server answers both alike"
+            ),
+            next: format!(
+                "ask the server's administrator whether client {id:?} is there. Where it is, write a new \
+                 registration token of theirs as registration_token into {place:?} in custody. Where it is \
+                 gone: terraform state rm its nhi_integration, nhi_scope and nhi_credential, remove {place:?} \
+                 and what was delivered for it for good, all versions, and apply: a successor is registered"
+            ),
+        })
     }
 
     /// The client that is meant, as a plan sees it: nothing is written, so a client whose every look
@@ -212,18 +234,6 @@ impl Clients {
         integrations.sort_by(|a, b| (&a.kind, &a.key).cmp(&(&b.kind, &b.key)));
         Ok(Observation { tenant, requested_at, integrations, gaps })
     }
-}
-
-pub(super) fn lost(what: &str, entry: &Entry) -> Error {
-    refuse(
-        what,
-        Refusal::Unauthorized,
-        format!(
-            "status 401: the registration token of client {:?} is not accepted: the client was deleted, or \
-             its management is lost. Ask the server's administrator for a new token, or register a successor",
-            entry.client_id
-        ),
-    )
 }
 
 fn turns(connection: &str, entry: &Entry) -> Error {
