@@ -29,10 +29,11 @@ fn provider_of(core: u32) -> Result<String> {
     found.ok_or_else(|| format!("no provider runs below {core}"))
 }
 
-/// Applies, and kills the provider while the answer of a call is held.
-fn killed_during(world: &World, between: &Between, path: &str) -> Result<()> {
+/// Applies, and kills the provider while the answer of a call is held: the nth of its path.
+fn killed_during(world: &World, between: &Between, path: &str, nth: u32) -> Result<()> {
     let hold = Hold::default();
-    between.proxy.add(Rule::once("POST", path, Effect::HoldAnswer(hold.clone())));
+    let held = Rule::once("POST", path, Effect::HoldAnswer(hold.clone()));
+    between.proxy.add(Rule { nth, ..held });
     let mut core = world
         .core_command()
         .args(["apply", "-auto-approve", "-no-color"])
@@ -72,19 +73,37 @@ fn plan_shows(world: &World, what: &str) -> Result<()> {
 
 #[test]
 fn a_provider_killed_while_things_are_made_leaves_what_the_next_apply_finishes() {
-    // The scopes come first: their last write says that somebody governs them, and whoever is killed
-    // before the core hears of it has to import them.
-    let to = "  deliver_to  = { app";
-    let one_by_one = BASE.replace(to, &format!("  depends_on  = [nhi_scope.it]\n{to}"));
     for path in CALLS {
-        through_a_proxy(&one_by_one, |world, between| {
+        through_a_proxy(BASE, |world, between| {
             let told = |error| format!("{path}: {error}");
-            killed_during(world, between, path).map_err(told)?;
+            killed_during(world, between, path, 1).map_err(told)?;
             plan_shows(world, "nhi_credential.it will be created").map_err(told)?;
             // The claim of the run that died holds until it has been silent for long enough.
             std::thread::sleep(Duration::from_secs(11));
             world.apply().map_err(told)?;
             one_credential_works(world, 0).map_err(told)
+        });
+    }
+}
+
+#[test]
+fn what_was_finished_when_the_provider_was_killed_is_taken_up_and_needs_no_import() {
+    let main = BASE.split("resource \"nhi_rotation_schedule\"").next().unwrap_or_default();
+    // The policy's last write by the integration, and the one by its scopes.
+    for (nth, what) in [(2, "nhi_integration.it"), (4, "nhi_scope.it")] {
+        through_a_proxy(main, |world, between| {
+            let told = |error| format!("{what}: {error}");
+            killed_during(world, between, CALLS[2], nth).map_err(told)?;
+            plan_shows(world, &format!("{what} will be created")).map_err(told)?;
+            let said = world.terraform(&["apply", "-auto-approve"])?.expect(1).map_err(told)?;
+            holds(said.contains("E-BUSY"), "it may be at work yet", &said).map_err(told)?;
+            std::thread::sleep(Duration::from_secs(11));
+            world.apply().map_err(told)?;
+            world.plan_is_empty().map_err(told)?;
+            // It has an owner now.
+            world.terraform(&["state", "rm", what])?.expect(0)?;
+            let said = world.terraform(&["apply", "-auto-approve"])?.expect(1).map_err(told)?;
+            holds(said.contains("terraform import"), "and is not taken twice", &said)
         });
     }
 }
@@ -97,7 +116,7 @@ fn a_provider_killed_in_a_rotation_is_seen_as_unfinished_and_the_next_apply_fini
             world.apply()?;
             let before = world.bao.document("apps/invoice-sync")?;
             world.write("main.tf", &triggered("2"))?;
-            killed_during(world, between, path).map_err(told)?;
+            killed_during(world, between, path, 1).map_err(told)?;
             holds(world.bao.signs_in(&before)?, "the old one works all the time", path)?;
             plan_shows(world, "~ status = \"unfinished\" -> \"current\"").map_err(told)?;
             world.apply().map_err(told)?;

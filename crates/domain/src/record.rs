@@ -51,6 +51,9 @@ pub struct Record {
     pub quarantined: Option<String>,
     /// A create that has not finished: the next create of the same integration resumes it.
     pub unfinished: bool,
+    /// The run that wrote the last part of a create, of the integration or of its scopes: if it died
+    /// before anybody heard of it, the next create knows by this that nobody else has it.
+    pub finished_by: Option<String>,
     /// What the connector itself must remember (wanted settings while parked). Its own words.
     pub platform: BTreeMap<String, String>,
     /// Members that a newer version wrote: kept as they are.
@@ -85,6 +88,7 @@ impl Record {
         text("ceiling_action", &self.ceiling_action);
         text("justification", &self.justification);
         text("quarantined", &self.quarantined);
+        text("finished_by", &self.finished_by);
         for (name, owner) in
             [("business_owner", &self.business_owner), ("technical_owner", &self.technical_owner)]
         {
@@ -150,6 +154,7 @@ impl Record {
             scopes_governed: take_flag(&mut map, "scopes_governed")?,
             quarantined: take_text(&mut map, "quarantined")?,
             unfinished: take_flag(&mut map, "unfinished")?,
+            finished_by: take_text(&mut map, "finished_by")?,
             platform: take_map(&mut map, "platform")?,
             other: Map::new(),
         };
@@ -235,6 +240,7 @@ mod tests {
             business_owner: Some(OwnerRef { id: "owner/finance".into(), email: None }),
             labels: BTreeMap::from([("team".into(), "payments".into())]),
             scopes_governed: true,
+            finished_by: Some("apply:7".into()),
             other: Map::from_iter([("from_the_future".into(), Value::Bool(true))]),
             ..Record::default()
         };

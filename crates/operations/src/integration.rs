@@ -65,6 +65,7 @@ pub(crate) fn record_json(record: &Record) -> serde_json::Value {
         realm: None,
         governed_since: None,
         unfinished: false,
+        finished_by: None,
         platform: Default::default(),
         ..record.clone()
     };
@@ -141,8 +142,13 @@ pub async fn create_integration(
     let realm = context.realm.as_ref().map(|realm| realm.id.clone());
     // Switched off by a call of its own: until that is done as well, the next create goes on.
     let unfinished = !declared.enabled;
-    let record =
-        Record { realm, governed_since: Some(today(context)), unfinished, ..record.clone() };
+    let record = Record {
+        realm,
+        governed_since: Some(today(context)),
+        unfinished,
+        finished_by: (!unfinished).then(|| context.run.id.clone()),
+        ..record.clone()
+    };
     let new = NewIntegration {
         kind: kind.name.to_owned(),
         name: name.clone(),
@@ -151,22 +157,27 @@ pub async fn create_integration(
     };
     let made = context
         .attempt(&what, "create", leave.auth(), async {
-            match connector.create(&new).await {
-                Ok(made) => Ok(made),
+            let error = match connector.create(&new).await {
+                Ok(made) => return Ok(made),
+                Err(error) if error.refusal() == Some(Refusal::Conflict) => error,
+                Err(error) => return Err(Problem::not_done(&what, "create", &error)),
+            };
+            let key = match error {
                 // Known by another key than the name that it was to be made under.
-                Err(connector::Error::Exists { key, .. }) => {
-                    let id = IntegrationId::new(connection.clone(), kind.name, key);
-                    Err(exists(context, &*connector, &id, name).await)
-                }
-                Err(error) if error.refusal() == Some(Refusal::Conflict) => {
-                    Err(exists(context, &*connector, &id, name).await)
-                }
-                Err(error) => Err(Problem::not_done(&what, "create", &error)),
+                connector::Error::Exists { key, .. } => key,
+                _ => name.clone(),
+            };
+            let there = IntegrationId::new(connection.clone(), kind.name, key);
+            match take_up(context, &*connector, &what, &there, declared, &new.record).await? {
+                Some(taken) => Ok(taken),
+                None => Err(exists(context, &*connector, &there, name).await),
             }
         })
         .await?;
     let id = IntegrationId::new(connection.clone(), kind.name, made.key.clone()).to_string();
-    let made = if declared.enabled {
+    // One that was taken up is finished already.
+    let finished = made.record.as_ref().is_some_and(|record| !record.unfinished);
+    let made = if declared.enabled || finished {
         made
     } else {
         let object = object_of(
@@ -185,7 +196,8 @@ pub async fn create_integration(
             .await?;
         match made.record.clone() {
             Some(record) => {
-                let record = Record { unfinished: false, ..record };
+                let finished_by = Some(context.run.id.clone());
+                let record = Record { unfinished: false, finished_by, ..record };
                 finish_record(context, &*connector, &object, &id, leave.auth(), record).await?
             }
             None => made,
@@ -199,6 +211,51 @@ pub async fn create_integration(
     }
     context.note(entry).await;
     Ok(made)
+}
+
+/// The integration that a create of ours finished in a run that died before anybody heard of it, if
+/// it is just what is declared: it is in no state, and nobody else has it.
+async fn take_up(
+    context: &Context,
+    connector: &dyn Connector,
+    asked: &str,
+    id: &IntegrationId,
+    declared: &DeclaredIntegration,
+    wanted: &Record,
+) -> Result<Option<ObservedIntegration>, Problem> {
+    let what = id.to_string();
+    let object = object_of(id, Some(&declared.name), None);
+    let want = Want { credentials: false, ..Want::DEED };
+    let found = connector.read(&object, want).await;
+    let Some(found) = found.map_err(|error| Problem::unreadable(&what, &error))? else {
+        return Ok(None);
+    };
+    let Some(have) = found.record.clone().filter(|have| have.realm.is_some()) else {
+        return Ok(None);
+    };
+    let same = have.realm == wanted.realm
+        && record_json(&have) == record_json(wanted)
+        && declared
+            .settings
+            .0
+            .iter()
+            .all(|(name, value)| found.settings.0.get(name) == Some(value))
+        && found.enabled == declared.enabled
+        && found.scopes.is_empty()
+        && !have.scopes_governed;
+    if !same {
+        return Ok(None);
+    }
+    let died = context.died_finishing(&[asked, &what], have.finished_by.as_deref()).await;
+    if !died.takes_up(&what, "name")? {
+        return Ok(None);
+    }
+    // From here on it is this run's, and no third one takes it up.
+    let object = object_of(id, Some(&declared.name), Some(&found.vendor_id));
+    let record = Record { finished_by: Some(context.run.id.clone()), ..have };
+    let change = Change { record: Some(record), ..Change::default() };
+    let taken = connector.modify(&object, &change).await;
+    taken.map(Some).map_err(|error| Problem::not_done(&what, "take it up", &error))
 }
 
 /// The last write of a create, in a call of its own: a platform may write the record before the rest
@@ -327,6 +384,7 @@ pub async fn update_integration(
             scopes_governed: have.scopes_governed,
             quarantined: have.quarantined,
             unfinished: false,
+            finished_by: have.finished_by,
             platform: have.platform,
             other: have.other,
             ..declared.record.clone()

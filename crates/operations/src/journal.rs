@@ -1,7 +1,7 @@
 //! Entries before and after each deed.
 
 use jiff::Timestamp;
-use ledger::{Actor, Durability, NewEntry, Trigger};
+use ledger::{Actor, Durability, Entry, Filter, NewEntry, Subject, Trigger};
 
 use crate::{Context, Problem};
 
@@ -39,6 +39,39 @@ impl Context {
         }
     }
 
+    /// Whether the run that a record says finished a create died before anybody heard of it: in our own
+    /// ledger its last call about these subjects was begun, and nobody wrote how it ended. Another
+    /// installation's run is in no ledger of ours, so nobody takes what somebody else has.
+    pub(crate) async fn died_finishing(
+        &self,
+        subjects: &[&str],
+        finished_by: Option<&str>,
+    ) -> Died {
+        let Some(by) = finished_by.filter(|by| *by != self.run.id) else { return Died::No };
+        let mut last: Option<Entry> = None;
+        for subject in subjects {
+            let filter = Filter {
+                subject: Some(Subject::Is((*subject).to_owned())),
+                kinds: vec!["attempt".to_owned()],
+                newest_first: true,
+                ..Filter::all()
+            };
+            // A ledger that cannot be read proves nothing, and what is that far back is no matter of now.
+            let Ok(page) = self.ledger.entries(&filter).await else { return Died::No };
+            let theirs = |entry: &Entry| entry.actor.run == by;
+            last = last
+                .into_iter()
+                .chain(page.entries.into_iter().find(theirs))
+                .max_by_key(|one| one.seq);
+        }
+        let Some(last) = last.filter(|last| last.kind == "attempt.started") else {
+            return Died::No;
+        };
+        let silent = Timestamp::from_millisecond(last.at).unwrap_or_default();
+        let silent = policy::schedule::later(silent, self.rules.claim_ttl);
+        if self.now() < silent { Died::Perhaps(silent) } else { Died::Yes }
+    }
+
     /// Journals a call before it is sent and after it ended.
     pub(crate) async fn attempt<T, F>(
         &self,
@@ -65,6 +98,42 @@ impl Context {
         });
         self.note(ended).await;
         done
+    }
+}
+
+/// Whether a run died in a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Died {
+    /// Nothing shows that it did.
+    No,
+    /// It may be at work until then.
+    Perhaps(Timestamp),
+    /// It did.
+    Yes,
+}
+
+impl Died {
+    /// Whether what it finished is to be taken up.
+    ///
+    /// # Errors
+    ///
+    /// `E-BUSY`: it may still be at work.
+    pub(crate) fn takes_up(self, what: &str, attribute: &str) -> Result<bool, Problem> {
+        match self {
+            Died::No => Ok(false),
+            Died::Yes => Ok(true),
+            Died::Perhaps(until) => Err(Problem::new(
+                "E-BUSY",
+                "Another run may still be at work on this",
+            )
+            .detail(format!(
+                "{what}: a run of ours began to make it and has not said how that ended. If it says \
+                 nothing until {}, it is taken for dead, and what it made is taken up.",
+                moment(until)
+            ))
+            .next("apply again after that")
+            .at(&[attribute])),
+        }
     }
 }
 

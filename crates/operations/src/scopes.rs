@@ -81,7 +81,14 @@ pub async fn set_scopes(
     governed_here(context, &id.to_string(), found.record.as_ref())
         .map_err(|problem| problem.at(&["integration"]))?;
     let have = found.record.clone().unwrap_or_default();
-    if wish.first && have.scopes_governed {
+    // Finished by a run that died before anybody heard of it, they are in no state.
+    let orphaned = wish.first
+        && have.scopes_governed
+        && context
+            .died_finishing(&[&what], have.finished_by.as_deref())
+            .await
+            .takes_up(&what, "integration")?;
+    if wish.first && have.scopes_governed && !orphaned {
         return Err(Problem::new("E-SLOT-EXISTS", "Its scopes are governed already")
             .detail(format!(
                 "The record on {id} says that another nhi_scope governs its scopes. Two would undo \
@@ -171,7 +178,8 @@ pub async fn set_scopes(
     }
     let read_back = match read_back.record.clone().filter(|_| wish.first) {
         Some(record) => {
-            let record = Record { scopes_governed: true, ..record };
+            let finished_by = Some(context.run.id.clone());
+            let record = Record { scopes_governed: true, finished_by, ..record };
             finish_record(context, &*connector, &object, &what, leave.auth(), record).await?
         }
         None => read_back,

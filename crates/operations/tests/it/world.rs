@@ -108,6 +108,11 @@ impl Fuse {
         Arc::new(Fuse { wakes: Some((call, whom.clone())), ..Fuse::default() })
     }
 
+    /// When it has blown.
+    pub(crate) async fn died(&self) {
+        self.blown.notified().await;
+    }
+
     async fn pass<T>(&self, what: &'static str, act: impl Future<Output = T>) -> T {
         if self.uneven {
             let roll = self.dice.load(Ordering::SeqCst);
