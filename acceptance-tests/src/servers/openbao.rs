@@ -319,7 +319,10 @@ impl OpenBao {
 fn secret_values(document: &Value, values: &mut BTreeSet<String>) {
     for (name, value) in document.as_object().into_iter().flatten() {
         let Some(text) = value.as_str() else { continue };
-        if matches!(name.as_str(), "claim" | "_nhi" | "role_id" | "client_id" | "id") {
+        if matches!(
+            name.as_str(),
+            "claim" | "_nhi" | "role_id" | "client_id" | "id" | "finished_by"
+        ) {
             continue;
         }
         match serde_json::from_str::<Value>(text) {
