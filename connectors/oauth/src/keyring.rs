@@ -9,7 +9,7 @@ use domain::{
     realm::{digest_of, short},
 };
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
-use secrets::{Document, Expect, Look, Mirror, Sink, SinkError};
+use secrets::{Document, Expect, Mirror, Sink, SinkError};
 use serde_json::{Value, json};
 
 /// How often the new token is written before we give up: it must not be lost.
@@ -191,21 +191,16 @@ impl Keyring {
     /// it lacks proves nothing.
     pub(crate) async fn find(&self, tenant: &str, client_id: &str) -> Result<Option<Entry>> {
         let looks = self.sink.look_all_shared(&self.folder).await?;
-        let of = |look: &Look| look.mirror.get("client").filter(|id| !id.is_empty()).cloned();
-        let (mut named, mut lagging) = (Vec::new(), Vec::new());
-        for (name, look) in looks.iter().filter(|(name, _)| name.starts_with("oauth-")) {
-            match of(look) {
-                Some(id) if id == client_id => named.push(name),
-                Some(_) => {}
-                None => lagging.push(name),
-            }
-        }
-        for name in named {
+        let of = |client_id: &str| {
+            let names = looks.bearing("client", client_id).into_iter().map(|(name, _)| name);
+            names.filter(|name| name.starts_with("oauth-")).collect::<Vec<_>>()
+        };
+        for name in of(client_id) {
             if let Some(entry) = self.listed(tenant, name).await? {
                 return Ok(Some(entry));
             }
         }
-        for name in lagging {
+        for name in of("") {
             // One that cannot be read is not known to be this one's.
             let read = self.listed(tenant, name).await;
             if let Ok(Some(entry)) = read

@@ -182,7 +182,7 @@ impl Kv {
         let looks = |found: Vec<(String, Option<Current>)>| -> Looks {
             let documents = found.into_iter().filter(|(name, _)| !name.ends_with('/'));
             let looks = documents.filter_map(|(name, found)| Some((name, found?.look(now)?)));
-            looks.collect::<BTreeMap<_, _>>().into()
+            looks.collect()
         };
         // Only what is no success is read for what it says: a listing may be long.
         let said = if answer.status == 200 { Said::Other } else { Said::read(&answer.body) };

@@ -110,7 +110,9 @@ impl ClaimStore {
     ) -> Result<Vec<ClaimMirror>, Problem> {
         let looks = ClaimStore::looks(context, freshness).await?;
         let of_it = looks.bearing("vendor_id", vendor_id).into_iter();
-        Ok(of_it.map(|look| ClaimMirror::read(&look.mirror, look.version.created_at)).collect())
+        Ok(of_it
+            .map(|(_, look)| ClaimMirror::read(&look.mirror, look.version.created_at))
+            .collect())
     }
 
     /// The claim, if there is one.

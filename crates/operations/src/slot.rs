@@ -160,7 +160,7 @@ async fn look(sink: &dyn Sink, path: &str) -> Result<Option<Look>, SinkError> {
         return sink.look(path).await;
     }
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-    Ok(sink.look_all_shared(folder).await?.get(name).cloned())
+    Ok(sink.look_all_shared(folder).await?.get(name))
 }
 
 /// Looks at a slot; `None` where the integration itself is proven gone.

@@ -5,48 +5,86 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use crate::Look;
+use crate::{Look, Version};
 
-/// The looks of all documents directly in a folder.
+/// The looks of all documents directly in a folder. A plan holds those of thousands for as long as
+/// it runs, and looks at each a few times: mirrors are kept as one text each.
 #[derive(Debug, Default)]
 pub struct Looks {
-    by_name: BTreeMap<String, Look>,
-    /// Names by what stands under a mirror's key, for keys that somebody asked for.
-    by_mirror: Mutex<HashMap<String, HashMap<String, Vec<String>>>>,
+    /// By name.
+    all: Vec<(Box<str>, Kept)>,
+    /// Places in `all` by what stands under a mirror's key, for keys that somebody asked for.
+    by_mirror: Mutex<HashMap<String, Places>>,
+}
+
+/// Places by text.
+type Places = HashMap<Box<str>, Vec<usize>>;
+
+#[derive(Debug)]
+struct Kept {
+    version: Version,
+    deleted: bool,
+    mirror: Box<str>,
+}
+
+impl Kept {
+    fn of(look: Look) -> Kept {
+        // A map of texts is always written, and read again.
+        let mirror = serde_json::to_string(&look.mirror).unwrap_or_default().into();
+        Kept { version: look.version, deleted: look.deleted, mirror }
+    }
+
+    fn look(&self) -> Look {
+        Look {
+            version: self.version.clone(),
+            deleted: self.deleted,
+            mirror: serde_json::from_str(&self.mirror).unwrap_or_default(),
+        }
+    }
+}
+
+impl FromIterator<(String, Look)> for Looks {
+    fn from_iter<I: IntoIterator<Item = (String, Look)>>(looks: I) -> Self {
+        let kept = looks.into_iter().map(|(name, look)| (name.into(), Kept::of(look)));
+        let mut all: Vec<(Box<str>, Kept)> = kept.collect();
+        all.sort_by(|(a, _), (b, _)| a.cmp(b));
+        all.shrink_to_fit();
+        Looks { all, by_mirror: Mutex::default() }
+    }
 }
 
 impl From<BTreeMap<String, Look>> for Looks {
     fn from(by_name: BTreeMap<String, Look>) -> Self {
-        Looks { by_name, by_mirror: Mutex::default() }
+        by_name.into_iter().collect()
     }
 }
 
 impl Looks {
     /// The look of one document.
-    pub fn get(&self, name: &str) -> Option<&Look> {
-        self.by_name.get(name)
+    pub fn get(&self, name: &str) -> Option<Look> {
+        let at = self.all.binary_search_by(|(one, _)| (**one).cmp(name)).ok()?;
+        Some(self.all[at].1.look())
     }
 
     /// All of them, by name.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &Look)> {
-        self.by_name.iter().map(|(name, look)| (name.as_str(), look))
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Look)> {
+        self.all.iter().map(|(name, kept)| (&**name, kept.look()))
     }
 
-    /// Those whose mirror has this text under this key, by name. Whoever asks for each of many costs
-    /// one pass over the folder, and not one for each.
-    pub fn bearing(&self, key: &str, text: &str) -> Vec<&Look> {
+    /// Those whose mirror has this text under this key, by name; what lacks the key bears an empty
+    /// text. Whoever asks for each of many costs one pass over the folder, and not one for each.
+    pub fn bearing(&self, key: &str, text: &str) -> Vec<(&str, Look)> {
         let mut by_mirror = self.by_mirror.lock().unwrap_or_else(PoisonError::into_inner);
         let by_text = by_mirror.entry(key.to_owned()).or_insert_with(|| {
-            let mut by_text: HashMap<String, Vec<String>> = HashMap::new();
-            for (name, look) in &self.by_name {
-                if let Some(text) = look.mirror.get(key) {
-                    by_text.entry(text.clone()).or_default().push(name.clone());
-                }
+            let mut by_text = Places::new();
+            for (at, (_, kept)) in self.all.iter().enumerate() {
+                let text = kept.look().mirror.remove(key).unwrap_or_default();
+                by_text.entry(text.into()).or_default().push(at);
             }
             by_text
         });
-        let names = by_text.get(text).into_iter().flatten();
-        names.filter_map(|name| self.by_name.get(name)).collect()
+        let found = by_text.get(text).into_iter().flatten().map(|at| &self.all[*at]);
+        found.map(|(name, kept)| (&**name, kept.look())).collect()
     }
 }
 
@@ -72,13 +110,15 @@ mod tests {
         ]);
         let looks = Looks::from(all);
         let bearing = |key, text| {
-            let found = looks.bearing(key, text);
-            let same = |one: &Look| looks.iter().find(|(_, look)| std::ptr::eq(*look, one));
-            found.into_iter().filter_map(|one| Some(same(one)?.0)).collect::<Vec<_>>()
+            looks.bearing(key, text).into_iter().map(|(name, _)| name).collect::<Vec<_>>()
         };
         assert_eq!(bearing("of", "x"), ["a", "c"]);
         assert_eq!(bearing("in", "1"), ["a"]);
         assert_eq!(bearing("of", "y"), ["b"]);
+        assert_eq!(bearing("in", ""), ["b", "c"], "what lacks it");
         assert!(bearing("of", "z").is_empty() && bearing("no", "x").is_empty());
+        assert_eq!(looks.get("a"), Some(look(&[("of", "x"), ("in", "1")])));
+        assert_eq!(looks.get("d"), None);
+        assert_eq!(looks.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["a", "b", "c"]);
     }
 }
