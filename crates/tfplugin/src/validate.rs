@@ -55,10 +55,24 @@ impl Judging {
     ) {
         for attribute in attributes {
             let Some(value) = config.get(&attribute.name) else { continue };
-            if value.is_null() || value.is_unknown() {
+            if value.is_null() {
                 continue;
             }
             let path = at.then(&attribute.name);
+            if !attribute.is_configurable() {
+                // Cores let it pass, and what was written would be ignored without a word.
+                diagnostics.error_at(
+                    &path,
+                    "Read-only attribute",
+                    format!(
+                        "{path} is set by the provider and only read by a configuration. Remove it \
+                         from the configuration."
+                    ),
+                );
+            }
+            if value.is_unknown() {
+                continue;
+            }
             if attribute.write_only && !self.capabilities.write_only_attributes_allowed {
                 diagnostics.error_at(
                     &path,

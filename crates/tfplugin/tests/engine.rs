@@ -667,6 +667,10 @@ async fn a_configuration_is_judged_attribute_by_attribute() {
     assert!(judge(config(&[("name", Value::unknown())]), call()).await.is_empty());
     let long = judge(config(&[("name", "much too long".into())]), call()).await;
     assert_eq!(long.to_string(), "error: Invalid attribute value at name: name: at most 8 letters");
+    for value in ["thing/y".into(), Value::unknown()] {
+        let computed = judge(config(&[("id", value)]), call()).await.to_string();
+        assert!(computed.contains("Read-only attribute at id"), "{computed}");
+    }
     let secret = judge(config(&[("password", "psw".into())]), call()).await.to_string();
     assert!(secret.contains("password is not allowed") && !secret.contains("psw"), "{secret}");
     let both = config(&[("alpha_role", "a".into()), ("beta_client", "b".into())]);
