@@ -95,7 +95,12 @@ impl World {
         };
         world.write("main.tf", main)?;
         world.write("nhi.hcl", &nhi_hcl(&world.bao.address()))?;
-        let bin = world.programs.provider.parent().unwrap_or(Path::new(".")).to_owned();
+        // Cores take the first file whose name begins so, and a build keeps others beside it.
+        let bin = world.home.join("bin");
+        fs::create_dir_all(&bin).map_err(|error| error.to_string())?;
+        let program = &world.programs.provider;
+        std::os::unix::fs::symlink(program, bin.join("terraform-provider-nhi"))
+            .map_err(|error| format!("{}: {error}", program.display()))?;
         world.use_provider(&bin)?;
         Ok(world)
     }
