@@ -45,6 +45,12 @@ pub trait Fixture: Send + Sync {
     /// Scopes that the platform knows, canonical; at least three where scopes can be changed.
     fn scopes(&self) -> Vec<Scope>;
 
+    /// Whether the credentials that the suite issues can mint tokens. Of such as cannot, a connector
+    /// that finds no minted tokens may say that there are none.
+    fn mints(&self) -> bool {
+        true
+    }
+
     /// Gives a scope behind the connector's back.
     async fn grant_by_hand(&self, object: &ObjectRef, scope: &Scope) -> bool {
         let _ = (object, scope);
