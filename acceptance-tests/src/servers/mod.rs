@@ -1,5 +1,6 @@
 //! Real servers, fetched by the ordinary package clients and run on loopback. One file a server.
 
+pub mod jupyterhub;
 pub mod oidc;
 pub mod openbao;
 pub mod running;
@@ -11,6 +12,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+pub use jupyterhub::JupyterHub;
 pub use oidc::Oidc;
 pub use openbao::OpenBao;
 pub use scim::Scim;

@@ -6,7 +6,13 @@ use connector::{
 
 /// Every platform, in the order in which documentation and errors list them.
 pub fn platforms() -> Vec<&'static dyn Platform> {
-    vec![&openbao::PLATFORM, &oauth::PLATFORM, &scim::PLATFORM, &file::PLATFORM]
+    vec![
+        &openbao::PLATFORM,
+        &oauth::PLATFORM,
+        &jupyterhub::PLATFORM,
+        &scim::PLATFORM,
+        &file::PLATFORM,
+    ]
 }
 
 /// The platform of that name in `nhi.hcl`.

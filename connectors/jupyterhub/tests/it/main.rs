@@ -1,0 +1,5 @@
+//! The connector against a real JupyterHub.
+
+mod conformance;
+mod life;
+mod world;
