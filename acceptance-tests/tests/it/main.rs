@@ -8,6 +8,7 @@ mod examples;
 mod faults;
 mod hostile;
 mod import;
+mod jupyterhub;
 mod kill;
 mod life;
 mod mirror;

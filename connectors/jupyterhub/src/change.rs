@@ -158,7 +158,8 @@ impl Hub {
         object: &ObjectRef,
         change: &Change,
     ) -> Result<ObservedIntegration> {
-        if change.enabled.is_some() {
+        // On is what every user is.
+        if change.enabled == Some(false) {
             return connector::port::unsupported("jupyterhub", "switch a user off");
         }
         if change.scopes.iter().flatten().any(|one| one.until.is_some()) {
