@@ -1,13 +1,16 @@
 //! A user of a real JupyterHub that no person is behind: born, let in, rotated, repaired, ended.
 
+use std::time::Duration;
+
 use acceptance_tests::{
     Core, Result, World,
     servers::JupyterHub,
     world::{LEDGER, STATE, nhi_hcl},
 };
+use connector::fault_proxy::{Effect, FaultProxy, Hold, Rule};
 use serde_json::{Value, json};
 
-use crate::{flat, holds};
+use crate::{Between, flat, holds, kill::killed_at};
 
 const OWNERS: &str = r#"
 terraform {
@@ -84,7 +87,51 @@ fn in_school(main: &str, story: impl Fn(&School) -> Result<()>) {
     }
 }
 
+/// Runs a story with a proxy between the programs and the hub that can make things go wrong.
+fn through_a_proxy(main: &str, story: impl Fn(&School, &Between) -> Result<()>) {
+    in_school(main, |school| {
+        let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
+        let address = school.hub.address();
+        let proxy =
+            runtime.block_on(FaultProxy::start(&address)).map_err(|error| error.to_string())?;
+        let hcl = school.world.read("nhi.hcl")?.replace(&address, proxy.address());
+        school.world.write("nhi.hcl", &hcl)?;
+        story(school, &Between { runtime, proxy })
+    });
+}
+
+/// The calls that make everything, each with its way to the hub and back.
+const MAKES: [(&str, &str); 6] = [
+    ("POST", "groups/nhi-grade-sync"),
+    ("PUT", "groups/nhi-grade-sync/properties"),
+    ("POST", "users/grade-sync"),
+    ("POST", "groups/readers/users"),
+    ("POST", "shares/veteran"),
+    ("POST", "users/grade-sync/tokens"),
+];
+/// Where a call may be when somebody dies: before the hub hears of it, and after.
+const HELD: [fn(Hold) -> Effect; 2] = [Effect::HoldRequest, Effect::HoldAnswer];
+/// As long as the claim of a run that died holds, and a little.
+const SILENCE: Duration = Duration::from_secs(11);
+
 impl School {
+    /// By the hub's own account: the user holds what is declared, there is one token of ours besides
+    /// `overlapping` earlier ones and none of anybody else, the application's works; and nothing is
+    /// left to do.
+    fn is_settled(&self, overlapping: usize) -> Result<()> {
+        let tokens = self.hub.tokens("grade-sync")?;
+        let ours = tokens.iter().all(|(_, note)| note.starts_with("nhi1-"));
+        let said = format!("{tokens:?}");
+        holds(ours && tokens.len() == 1 + overlapping, "no token too many", &said)?;
+        let token = self.token()?;
+        holds(self.can(&token, "list:users")?, "the delivered one works", "")?;
+        holds(self.can(&token, "read:servers!server=veteran/")?, "with all that is declared", "")?;
+        let groups = self.hub.groups_of("grade-sync")?;
+        holds(groups == ["readers"], "the user is where it belongs", &format!("{groups:?}"))?;
+        self.world.plan_is_empty()?;
+        self.world.nhi(&["drift"])?.expect(0).map(|_| ())
+    }
+
     /// What the application reads.
     fn token(&self) -> Result<String> {
         let document = self.world.bao.document("apps/grade-sync")?;
@@ -160,7 +207,7 @@ fn a_token_rotates_with_overlap_and_the_old_one_is_proven_refused() {
         holds(first != second, "there is another token", "")?;
         holds(school.can(&first, "list:users")?, "the old one still works", "")?;
         holds(school.can(&second, "list:users")?, "and so does the new one", "")?;
-        std::thread::sleep(std::time::Duration::from_secs(5));
+        std::thread::sleep(Duration::from_secs(5));
         let said = world.plan()?.expect(2)?;
         holds(said.contains("\"retire_due\" -> \"current\""), "the old one is to go", &said)?;
         world.apply()?;
@@ -190,7 +237,7 @@ fn other_scopes_of_a_token_are_a_rotation_and_one_that_its_user_lacks_is_refused
         let second = school.token()?;
         holds(school.can(&second, "read:users:name!user=grade-sync")?, "it may less", "")?;
         holds(!school.can(&second, "list:users")?, "than its user", "")?;
-        std::thread::sleep(std::time::Duration::from_secs(5));
+        std::thread::sleep(Duration::from_secs(5));
         world.apply()?;
         holds(school.hub.whose(&first)?.is_none(), "the wide one is refused", "")?;
         // The hub shows more scopes than were asked for: that is no drift.
@@ -249,4 +296,78 @@ fn a_token_of_somebody_else_is_shown_and_let_live_and_all_is_gone_at_the_end() {
         let after = school.hub.everything()?;
         holds(after == before, "nothing is left", &format!("{after:?}"))
     });
+}
+
+#[test]
+fn an_answer_of_the_hub_that_is_lost_leaves_what_the_next_apply_finishes() {
+    for (method, path) in MAKES {
+        through_a_proxy(&[OWNERS, INTEGRATION, SCOPE, TOKEN].concat(), |school, between| {
+            let told = |error| format!("{method} {path}: {error}");
+            between.proxy.add(Rule::once(method, path, Effect::LoseAnswer));
+            let first = school.world.terraform(&["apply", "-auto-approve"])?;
+            let seen = between.proxy.seen();
+            let lost = seen.iter().any(|one| one.path.contains(path) && one.status.is_none());
+            holds(lost, "an answer was lost", &format!("{seen:?}")).map_err(told)?;
+            if first.code != 0 {
+                let said = flat(&first.said.replace('│', " "));
+                holds(said.contains("Next:"), "what to do", &first.said).map_err(told)?;
+                school.world.apply().map_err(told)?;
+            }
+            school.is_settled(0).map_err(told)
+        });
+    }
+}
+
+#[test]
+fn a_provider_killed_while_a_hub_is_told_leaves_what_the_next_apply_finishes() {
+    for (method, path) in MAKES {
+        for (at, held) in HELD.into_iter().enumerate() {
+            through_a_proxy(&[OWNERS, INTEGRATION, SCOPE, TOKEN].concat(), |school, between| {
+                let told = |error| format!("{method} {path}, held at {at}: {error}");
+                killed_at(&school.world, between, |hold| Rule::once(method, path, held(hold))).map_err(told)?;
+                if path.ends_with("tokens") {
+                    std::thread::sleep(SILENCE);
+                }
+                school.world.apply().map_err(told)?;
+                school.is_settled(0).map_err(told)
+            });
+        }
+    }
+}
+
+#[test]
+fn a_provider_killed_in_a_rotation_of_a_token_leaves_one_that_works_and_none_that_is_unknown() {
+    let main = [OWNERS, INTEGRATION, SCOPE, TOKEN].concat();
+    let second = main.replace("now = \"1\"", "now = \"2\"");
+    for call in [("POST", "users/grade-sync/tokens"), ("DELETE", "users/grade-sync/tokens/")] {
+        for (at, held) in HELD.into_iter().enumerate() {
+            through_a_proxy(&main, |school, between| {
+                let told = |error| format!("{} {}, held at {at}: {error}", call.0, call.1);
+                let world = &school.world;
+                world.apply()?;
+                let first = school.token()?;
+                world.write("main.tf", &second)?;
+                if call.0 == "DELETE" {
+                    world.apply().map_err(told)?;
+                    std::thread::sleep(Duration::from_secs(5));
+                }
+                killed_at(world, between, |hold| Rule::once(call.0, call.1, held(hold))).map_err(told)?;
+                if call.0 == "POST" {
+                    let works = school.can(&first, "list:users")?;
+                    holds(works, "the old one works all the time", "").map_err(told)?;
+                }
+                std::thread::sleep(SILENCE);
+                world.apply().map_err(told)?;
+                // The overlap may have gone by while nobody was there, or begins only now.
+                std::thread::sleep(Duration::from_secs(5));
+                world.apply().map_err(told)?;
+                holds(school.hub.whose(&first)?.is_none(), "the old one is refused", "")
+                    .map_err(told)?;
+                let state = world.state("nhi_credential.it")?;
+                let proven = state["last_revocation"]["grade"] == "A" && state["generation"] == 2;
+                holds(proven, "and proven so", &state.to_string()).map_err(told)?;
+                school.is_settled(0).map_err(told)
+            });
+        }
+    }
 }

@@ -31,9 +31,18 @@ fn provider_of(core: u32) -> Result<String> {
 
 /// Applies, and kills the provider while the answer of a call is held: the nth of its path.
 fn killed_during(world: &World, between: &Between, path: &str, nth: u32) -> Result<()> {
+    let held = |hold| Rule { nth, ..Rule::once("POST", path, Effect::HoldAnswer(hold)) };
+    killed_at(world, between, held)
+}
+
+/// Applies, and kills the provider while a call is held, on its way or on the way back.
+pub(crate) fn killed_at(
+    world: &World,
+    between: &Between,
+    rule: impl FnOnce(Hold) -> Rule,
+) -> Result<()> {
     let hold = Hold::default();
-    let held = Rule::once("POST", path, Effect::HoldAnswer(hold.clone()));
-    between.proxy.add(Rule { nth, ..held });
+    between.proxy.add(rule(hold.clone()));
     let mut core = world
         .core_command()
         .args(["apply", "-auto-approve", "-no-color"])

@@ -185,6 +185,10 @@ impl Hub {
 
     async fn changes(&self, found: &Found, change: &Change, changed: &mut bool) -> Result<()> {
         let name = &found.user.name;
+        // The record comes last: it may say that somebody governs the scopes.
+        if let Some(wanted) = &change.scopes {
+            self.change_scopes(found, wanted, changed).await?;
+        }
         if let Some(record) = &change.record {
             if found.group.is_none() {
                 // Taken over: nobody of ours made it.
@@ -196,16 +200,23 @@ impl Hub {
             *changed |= written.is_ok();
             written?;
         }
-        let Some(wanted) = &change.scopes else { return Ok(()) };
-        let wanted: BTreeSet<Scope> =
-            wanted.iter().map(|one: &GrantedScope| one.scope.clone()).collect();
+        Ok(())
+    }
+
+    async fn change_scopes(
+        &self,
+        found: &Found,
+        wanted: &BTreeSet<GrantedScope>,
+        changed: &mut bool,
+    ) -> Result<()> {
+        let wanted: BTreeSet<Scope> = wanted.iter().map(|one| one.scope.clone()).collect();
         let have = found.scopes();
         let given = wanted.difference(&have).map(|one| (one, true));
         let taken = have.difference(&wanted).map(|one| (one, false));
         // What is not for us to change is said at the end, so that it keeps nothing else from going.
         let mut not_ours = None;
         for (scope, give) in given.chain(taken) {
-            match step(name, scope, give) {
+            match step(&found.user.name, scope, give) {
                 Ok(request) => self.counted(request, changed).await?,
                 Err(error) if give => return Err(error),
                 Err(error) => not_ours = Some(error),
