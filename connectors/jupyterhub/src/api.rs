@@ -427,34 +427,105 @@ impl Api {
 mod tests {
     use super::*;
 
+    #[derive(Deserialize)]
+    struct Recorded {
+        status: u16,
+        body: Value,
+    }
+
+    /// An answer as the real hub gave it.
+    macro_rules! recorded {
+        ($name:literal) => {{
+            let text = include_str!(concat!("../fixtures/", $name, ".json"));
+            let recorded: Recorded = serde_json::from_str(text).unwrap();
+            answer(recorded.status, &recorded.body.to_string())
+        }};
+    }
+
     fn answer(status: u16, body: &str) -> Answer {
         let body = Arc::new(Zeroizing::new(body.as_bytes().to_vec()));
         Answer { status, headers: Vec::new(), body }
     }
 
+    fn read<T: DeserializeOwned>(answer: Answer) -> T {
+        assert!(matches!(answer.status, 200 | 201), "{}", answer.status);
+        parse("test", &answer.body).unwrap()
+    }
+
     #[test]
-    fn a_404_counts_only_as_the_hub_writes_it() {
-        let said = |body: &str| Said::read(&answer(404, body));
-        assert_eq!(said(r#"{"status": 404, "message": null}"#), Said::Own);
-        assert_eq!(said(r#"{"status": 404, "message": "No such user: x"}"#), Said::NoUser);
-        assert_eq!(
-            said(r#"{"status": 404, "message": "No such token a3 for user x"}"#),
-            Said::NoToken
-        );
-        for foreign in
-            ["", "{}", "<html>", r#"{"status": 404}"#, r#"{"status": 403, "message": ""}"#]
-        {
-            assert_eq!(said(foreign), Said::Foreign, "{foreign}");
+    fn recorded_answers_are_read() {
+        let me: Whoami = read(recorded!("whoami"));
+        assert!(me.admin && me.kind == "service" && me.scopes.len() > 40);
+        let user: User = read(recorded!("user"));
+        assert_eq!(user.groups.unwrap(), ["readers"]);
+        assert_eq!((user.roles.unwrap(), user.admin), (vec!["user".to_owned()], Some(false)));
+        assert!(user.created.is_some());
+        let users: Paged<User> = read(recorded!("users"));
+        assert_eq!((users.items.len(), users._pagination.total), (1, 2));
+        assert_eq!(users._pagination.next.unwrap().offset, 1);
+        let groups: Paged<Group> = read(recorded!("groups"));
+        assert!(groups.items.len() == 3 && groups._pagination.next.is_none());
+        let group: Group = read(recorded!("group"));
+        assert_eq!(group.properties.unwrap()["nhi"]["realm"], "k3x9q2");
+        let shares: Paged<Share> = read(recorded!("shared"));
+        let kinds: Vec<&str> = shares.items.iter().map(|one| one.kind.as_str()).collect();
+        assert_eq!(kinds, ["user", "group"]);
+        assert_eq!(shares.items[0].scopes, ["access:servers!server=veteran/"]);
+        let issued: NewToken = read(recorded!("token-issued"));
+        assert_eq!(issued.token.expose(), "recorded-token");
+        let one: Token = read(recorded!("token"));
+        assert_eq!((&one.id, one.created), (&issued.about.id, issued.about.created));
+        assert_eq!(one.note.as_deref(), Some("nhi1-recorded read:users!user"));
+        assert!(one.last_activity.is_none() && one.expires_at > Some(one.created));
+        assert_eq!(one.scopes.len(), 4, "one was asked for");
+        assert_eq!(read::<Tokens>(recorded!("tokens")).api_tokens.len(), 1);
+    }
+
+    #[test]
+    fn every_recorded_refusal_means_one_thing() {
+        for (answer, said, refusal) in [
+            (recorded!("user-absent"), Said::Own, Refusal::NotFound),
+            (recorded!("user-exists"), Said::Exists, Refusal::Conflict),
+            (recorded!("group-absent"), Said::NoGroup, Refusal::NotFound),
+            (recorded!("group-exists"), Said::Exists, Refusal::Conflict),
+            (recorded!("token-absent"), Said::NoToken, Refusal::NotFound),
+            (recorded!("tokens-of-absent-user"), Said::NoUser, Refusal::NotFound),
+            (recorded!("server-absent"), Said::NoServer, Refusal::NotFound),
+            (recorded!("hidden"), Said::Hidden, Refusal::Forbidden),
+            (recorded!("token-not-held"), Said::NotHeld, Refusal::Invalid),
+            (recorded!("token-no-such-scope"), Said::NoScope, Refusal::Invalid),
+            (recorded!("token-too-long"), Said::TooLong, Refusal::Invalid),
+            (recorded!("not-allowed"), Said::NotAllowed, Refusal::Forbidden),
+            (recorded!("admins-only"), Said::AdminsOnly, Refusal::Forbidden),
+            (recorded!("refused"), Said::Own, Refusal::Forbidden),
+        ] {
+            assert_eq!(Said::read(&answer), said);
+            assert_eq!(refused("test", &answer, true).refusal(), Some(refusal), "{said:?}");
         }
     }
 
     #[test]
-    fn a_new_token_s_secret_is_in_no_debug() {
-        let body = br#"{"token": "verysecret", "id": "a1", "scopes": [], "created":
-            "2026-11-29T06:47:23.518836Z", "expires_at": null, "last_activity": null, "note": "x"}"#;
-        let new: NewToken = parse("test", body).unwrap();
-        assert!(!format!("{new:?}").contains("verysecret"));
-        assert_eq!(new.about.id, "a1");
+    fn a_404_counts_only_as_the_hub_writes_it() {
+        let foreign = ["", "{}", "<html>", r#"{"status":404}"#, r#"{"status":403,"message":""}"#];
+        for body in foreign {
+            let answer = answer(404, body);
+            assert_eq!(Said::read(&answer), Said::Foreign, "{body}");
+            let error = refused("test", &answer, true);
+            assert_eq!((error.refusal(), error.outcome()), (None, Outcome::Ambiguous), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_in_no_debug_and_no_error_quotes_a_body() {
+        let issued: NewToken = read(recorded!("token-issued"));
+        assert!(!format!("{issued:?}").contains("recorded-token"));
+        let body = r#"{"status": 400, "message": "verysecret", "token": {"x": "verysecret"}}"#;
+        for text in [
+            refused("test", &answer(400, body), true).to_string(),
+            parse::<NewToken>("test", body.as_bytes()).unwrap_err().to_string(),
+        ] {
+            assert!(!text.contains("verysecret"), "{text}");
+        }
     }
 
     #[test]

@@ -89,18 +89,21 @@ fn number(key_id: &str) -> Option<&str> {
 }
 
 /// What a token was asked for with: behind the marker in the note of one of ours, else the least that
-/// gives what the hub shows.
-fn scopes(token: &Token) -> Vec<String> {
-    match (marker(token), &token.note) {
-        (Some(_), Some(note)) => note.split(' ').skip(1).map(str::to_owned).collect(),
-        _ => reduce(&token.scopes),
+/// gives what the hub shows. That every token may say who it is is not worth a word.
+fn scopes(user: &str, token: &Token) -> Vec<String> {
+    if let (Some(_), Some(note)) = (marker(token), &token.note) {
+        return note.split(' ').skip(1).map(str::to_owned).collect();
     }
+    let says_who = ["name", "groups"].map(|part| format!("read:users:{part}!user={user}"));
+    let mut scopes = reduce(&token.scopes);
+    scopes.retain(|one| !says_who.contains(one));
+    scopes
 }
 
 impl Hub {
     fn observed_token(&self, user: &str, token: &Token) -> ObservedCredential {
         self.minting.learn(user, token);
-        let scopes = scopes(token);
+        let scopes = scopes(user, token);
         let settings = match scopes.is_empty() {
             true => Settings::default(),
             false => Settings::default().with(SCOPES, Setting::Texts(scopes.into_iter().collect())),
@@ -354,13 +357,16 @@ mod tests {
         let shown = ["read:users!user=bot", "read:users:name!user=bot"];
         let ours = token("nhi1-x read:users!user", &shown);
         assert_eq!(
-            (marker(&ours), scopes(&ours)),
+            (marker(&ours), scopes("bot", &ours)),
             (Some("nhi1-x"), vec!["read:users!user".into()])
         );
         let bare = token("nhi1-x", &shown);
-        assert!(scopes(&bare).is_empty());
+        assert!(scopes("bot", &bare).is_empty());
         let theirs = token("Requested via api by service nhi", &shown);
-        assert_eq!((marker(&theirs), scopes(&theirs)), (None, vec!["read:users!user=bot".into()]));
+        assert_eq!(
+            (marker(&theirs), scopes("bot", &theirs)),
+            (None, vec!["read:users!user=bot".into()])
+        );
     }
 
     #[test]

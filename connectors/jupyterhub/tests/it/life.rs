@@ -90,6 +90,28 @@ async fn a_token_that_was_issued_by_hand_shows_the_least_that_gives_the_same() {
 }
 
 #[tokio::test]
+async fn each_scope_of_the_hub_is_told_as_itself_and_what_is_inside_of_it_is_not() {
+    let world = World::new();
+    let bot = world.integration("every").await;
+    world.scope(&bot, &["admin"]).await.unwrap();
+    let me = hub().whose(&hub().token).unwrap().unwrap();
+    let all: Vec<&str> =
+        me["scopes"].as_array().unwrap().iter().flat_map(|one| one.as_str()).collect();
+    assert!(all.len() > 40, "{all:?}");
+    for scope in &all {
+        let body = json!({ "note": "by hand", "scopes": [scope] });
+        hub().by_hand("POST", "users/every/tokens", Some(&body)).unwrap();
+    }
+    let told = world.connector.credentials(&bot).await.unwrap().credentials;
+    let mut told: Vec<String> = told
+        .iter()
+        .map(|one| one.settings.0.get("scopes").map(ToString::to_string).unwrap_or_default())
+        .collect();
+    told.sort();
+    assert_eq!(told, all);
+}
+
+#[tokio::test]
 async fn what_cannot_be_issued_is_said_with_the_way_out_and_without_the_hubs_words() {
     let world = World::new();
     let bot = world.integration("more").await;
