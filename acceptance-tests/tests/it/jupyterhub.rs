@@ -153,6 +153,34 @@ impl School {
 }
 
 #[test]
+fn the_example_of_a_hub_is_applied_as_it_stands_and_described_by_the_other_commands() {
+    in_school(include_str!("../../../examples/scenarios/jupyterhub/main.tf"), |school| {
+        let world = &school.world;
+        let hcl = include_str!("../../../examples/scenarios/jupyterhub/nhi.hcl");
+        let hcl = hcl.replace("http://127.0.0.1:8000", &school.hub.address());
+        let hcl = hcl.replace("http://127.0.0.1:8200", &world.bao.address());
+        world.write("nhi.hcl", &hcl.replace("JUPYTERHUB_API_TOKEN", "HUB_TOKEN"))?;
+        world.apply()?;
+        world.plan_is_empty()?;
+        world.nhi(&["drift"])?.expect(0)?;
+        let document = world.bao.document("apps/class-report")?;
+        let token = document["token"].as_str().unwrap_or_default();
+        holds(school.can(token, "read:users:groups")?, "it reads groups", "")?;
+        holds(!school.can(token, "read:users:activity")?, "and no more", "")?;
+        let told = world.nhi(&["doctor", "hub"])?.expect(0)?;
+        for said in ["jupyterhub_user", "tells last use"] {
+            holds(told.contains(said), said, &told)?;
+        }
+        holds(!told.contains("lacks the scope"), "our token may do all", &told)?;
+        // People are in the group that says so.
+        school.hub.by_hand("POST", "users/alice", None)?;
+        school.hub.join("alice", "graders")?;
+        let told = world.nhi(&["scan"])?.said;
+        holds(told.contains("veteran") && !told.contains("alice"), "programs are listed", &told)
+    });
+}
+
+#[test]
 fn a_user_is_let_in_where_it_is_declared_and_its_token_works_with_just_that() {
     in_school(&[OWNERS, INTEGRATION].concat(), |school| {
         let world = &school.world;

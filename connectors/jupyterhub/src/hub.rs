@@ -64,7 +64,9 @@ pub(crate) struct Hub {
     platform: &'static dyn Platform,
     pub(crate) api: Api,
     pub(crate) clock: Arc<dyn Clock>,
+    connection: String,
     tenant: String,
+    pinned: Option<String>,
     /// A group whose members are people.
     people: Option<String>,
     me: OnceCell<Whoami>,
@@ -190,11 +192,13 @@ impl Hub {
                 setup.name
             )));
         }
-        let tenant = setup.settings.text("tenant").unwrap_or(address).to_owned();
+        let tenant = setup.settings.text("known_as").unwrap_or(address).to_owned();
         Ok(Hub {
             platform,
+            pinned: setup.settings.text("tenant").map(str::to_owned),
             people: setup.settings.text("people").map(str::to_owned),
-            api: Api::new(setup.transport, setup.name, setup.credential),
+            api: Api::new(setup.transport, setup.name.clone(), setup.credential),
+            connection: setup.name,
             clock: setup.clock,
             tenant,
             me: OnceCell::new(),
@@ -209,8 +213,21 @@ impl Hub {
         locked(&self.locks).entry(user.to_owned()).or_default().clone()
     }
 
+    /// An error where another hub is pinned than the one that the address stands for. Nothing is sent.
+    pub(crate) fn check_pinned(&self) -> Result<()> {
+        match &self.pinned {
+            Some(pinned) if *pinned != self.tenant => Err(Error::Tenant {
+                connection: self.connection.clone(),
+                expected: pinned.clone(),
+                found: self.tenant.clone(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
     /// Whose token ours is, and what it may do. That it is answered shows that a hub is there.
     async fn me(&self) -> Result<&Whoami> {
+        self.check_pinned()?;
         self.me
             .get_or_try_init(|| async {
                 let request = Request { shared: true, ..Request::get("hub/api/user", "user") };

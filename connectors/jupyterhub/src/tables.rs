@@ -27,7 +27,7 @@ const TEXT: Field = Field {
 };
 
 /// The settings of a connection.
-pub(crate) static CONNECTION: [Field; 4] = [
+pub(crate) static CONNECTION: [Field; 5] = [
     Field {
         name: "address",
         required: true,
@@ -42,8 +42,14 @@ pub(crate) static CONNECTION: [Field; 4] = [
     },
     Field {
         name: "tenant",
-        doc: "A name of yours for this hub, which has no id of its own: the same wherever it is reached \
-              from. Its address unless set.",
+        doc: "What must stand for this hub, its address or `known_as`: protects against an address that \
+              points elsewhere.",
+        ..TEXT
+    },
+    Field {
+        name: "known_as",
+        doc: "A name of yours that stands for this hub, which has no id of its own: the same wherever it \
+              is reached from. Its address unless set.",
         ..TEXT
     },
     Field {

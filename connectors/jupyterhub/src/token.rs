@@ -126,6 +126,7 @@ impl Hub {
         user: &str,
         shared: bool,
     ) -> Result<Option<Vec<ObservedCredential>>> {
+        self.check_pinned()?;
         let request = Request { shared, ..Request::get(path::tokens(user), "users/{name}/tokens") };
         let what = request.what();
         match self.api.look::<Tokens>(request).await? {
@@ -140,6 +141,7 @@ impl Hub {
 
     /// One token by the hub's number.
     async fn token(&self, user: &str, number: &str) -> Result<Option<Token>> {
+        self.check_pinned()?;
         let request = Request::get(path::token(user, number), "users/{name}/tokens/{id}");
         let what = request.what();
         match self.api.look(request).await? {
@@ -220,6 +222,7 @@ impl Hub {
 
     /// Whose token a secret is; `None` with what the hub said where it is nobody's.
     async fn whose(&self, secret: &Secret) -> Result<std::result::Result<Whoami, String>> {
+        self.check_pinned()?;
         let request = Request {
             effect: Effect::SignIn,
             fresh_connection: true,

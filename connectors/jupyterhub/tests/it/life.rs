@@ -280,9 +280,20 @@ async fn a_plan_costs_a_request_for_two_hundred_users_and_two_for_each_that_is_m
 async fn a_hub_is_its_address_unless_it_is_named() {
     let hub = hub();
     assert_eq!(World::new().connector.tenant().await.unwrap(), hub.address());
-    let named = Settings::default().with("tenant", Setting::Text("teaching".into()));
-    let named = World::at(hub, &hub.token, named);
-    assert_eq!(named.connector.tenant().await.unwrap(), "teaching");
+    let text = |text: &str| Setting::Text(text.to_owned());
+    let moved = Settings::default().with("tenant", text("http://hub.old.example"));
+    let refused = World::at(hub, &hub.token, moved.clone());
+    for said in [
+        refused.connector.tenant().await.map(drop),
+        refused.connector.list(Want::DEED).await.map(drop),
+        refused.connector.create(&new("elsewhere")).await.map(drop),
+        refused.connector.end(&object("veteran", None), "a1.1").await.map(drop),
+    ] {
+        assert!(matches!(said, Err(Error::Tenant { .. })), "{said:?}");
+    }
+    assert!(refused.wire.sent().is_empty());
+    let known = World::at(hub, &hub.token, moved.with("known_as", text("http://hub.old.example")));
+    assert_eq!(known.connector.tenant().await.unwrap(), "http://hub.old.example");
     let wrong = World::at(hub, "nobody", Settings::default()).connector.tenant().await.unwrap_err();
     assert_eq!(wrong.refusal(), Some(Refusal::Forbidden), "{wrong}");
 }

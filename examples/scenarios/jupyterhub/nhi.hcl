@@ -1,0 +1,22 @@
+# A JupyterHub, whose tokens are delivered to an OpenBao.
+demo = true
+
+connections = {
+  hub = {
+    jupyterhub = {
+      address    = "http://127.0.0.1:8000"
+      people     = "graders"
+      credential = { env = "JUPYTERHUB_API_TOKEN" }
+    }
+  }
+  bao = {
+    openbao = {
+      address    = "http://127.0.0.1:8200"
+      credential = { env = "BAO_TOKEN" }
+    }
+  }
+}
+
+custody = { connection = "bao", path = "secret/nhi" }
+realm   = { id = "k3x9q2", key = { env = "NHI_REALM_KEY" } }
+ledger  = { sqlite = { path = "nhi.db" } }
