@@ -88,6 +88,8 @@ pub(crate) enum Said {
     NoScope,
     /// A token was to live longer than the hub allows.
     TooLong,
+    /// The user's server has to stop first, and is about to.
+    Stopping,
     /// Only an admin of the hub may do this.
     AdminsOnly,
     /// Our token may not do this.
@@ -129,6 +131,8 @@ impl Said {
             Said::NoScope
         } else if has("must not exceed") {
             Said::TooLong
+        } else if has("in the process of stopping") {
+            Said::Stopping
         } else if has("Only admins can") {
             Said::AdminsOnly
         } else if has("Action is not authorized") || has("Do not have permission") {
@@ -153,6 +157,7 @@ impl Said {
             }
             Said::NoScope => "this hub does not have one of the scopes",
             Said::TooLong => "this hub lets no token live so long",
+            Said::Stopping => "the user's server is just stopping: try again in a moment",
             Said::AdminsOnly => {
                 "only an admin of the hub may do this: the connection's own token is none's"
             }

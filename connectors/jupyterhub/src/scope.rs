@@ -235,6 +235,8 @@ pub(crate) fn reduce(scopes: &[String]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn canonical(text: &str) -> Option<String> {
@@ -322,6 +324,37 @@ mod tests {
             ["", "a b", "read:users!", "read:users!name=x", "read:users!group", "Ä", "x!user="]
         {
             assert!(refuse_of_token(bad).is_some(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_parsed_is_canonical_and_what_is_canonical_is_of_one_form(
+            text in "(group/|role/|admin|[a-z:]{0,9}!server=)?[ -~äö]{0,12}",
+        ) {
+            if let Ok(all) = parse(&text) {
+                prop_assert!(all.len() == 1 && form(all[0].as_str()).is_some());
+                prop_assert_eq!(parse(all[0].as_str()), Ok(all));
+            }
+        }
+
+        #[test]
+        fn the_least_that_gives_the_same_gives_all_and_is_the_least(
+            picked in prop::collection::btree_set((0..SCOPES.len(), 0..3usize), 0..8),
+        ) {
+            let filters = ["", "!user=a", "!server=a/b"];
+            let all: Vec<String> =
+                picked.into_iter().map(|(at, of)| format!("{}{}", SCOPES[at].0, filters[of])).collect();
+            let least = reduce(&all);
+            prop_assert_eq!(reduce(&least), least.clone());
+            for one in &all {
+                let (base, filter) = one.split_once('!').unwrap_or((one, ""));
+                let given = least.iter().any(|other| {
+                    let (of, by) = other.split_once('!').unwrap_or((other, ""));
+                    holds(of, base) && (by.is_empty() || by == filter)
+                });
+                prop_assert!(given, "{} is lost: {:?}", one, least);
+            }
         }
     }
 }
