@@ -352,7 +352,8 @@ fn a_provider_killed_while_a_hub_is_told_leaves_what_the_next_apply_finishes() {
         for (at, held) in HELD.into_iter().enumerate() {
             through_a_proxy(&[OWNERS, INTEGRATION, SCOPE, TOKEN].concat(), |school, between| {
                 let told = |error| format!("{method} {path}, held at {at}: {error}");
-                killed_at(&school.world, between, |hold| Rule::once(method, path, held(hold))).map_err(told)?;
+                let rule = |hold| Rule::once(method, path, held(hold));
+                killed_at(&school.world, between, rule).map_err(told)?;
                 if path.ends_with("tokens") {
                     std::thread::sleep(SILENCE);
                 }
@@ -379,7 +380,8 @@ fn a_provider_killed_in_a_rotation_of_a_token_leaves_one_that_works_and_none_tha
                     world.apply().map_err(told)?;
                     std::thread::sleep(Duration::from_secs(5));
                 }
-                killed_at(world, between, |hold| Rule::once(call.0, call.1, held(hold))).map_err(told)?;
+                let rule = |hold| Rule::once(call.0, call.1, held(hold));
+                killed_at(world, between, rule).map_err(told)?;
                 if call.0 == "POST" {
                     let works = school.can(&first, "list:users")?;
                     holds(works, "the old one works all the time", "").map_err(told)?;
@@ -395,6 +397,41 @@ fn a_provider_killed_in_a_rotation_of_a_token_leaves_one_that_works_and_none_tha
                 let proven = state["last_revocation"]["grade"] == "A" && state["generation"] == 2;
                 holds(proven, "and proven so", &state.to_string()).map_err(told)?;
                 school.is_settled(0).map_err(told)
+            });
+        }
+    }
+}
+
+#[test]
+fn a_provider_killed_while_it_takes_everything_away_leaves_what_the_next_apply_takes() {
+    let main = [OWNERS, INTEGRATION, SCOPE, TOKEN].concat();
+    // The user's own end is the second that its path is in: the first is its token's.
+    for (method, path, nth) in [
+        ("DELETE", "users/grade-sync/tokens/", 1),
+        ("DELETE", "groups/readers/users", 1),
+        ("PATCH", "shares/veteran", 1),
+        ("DELETE", "users/grade-sync", 2),
+        ("DELETE", "groups/nhi-grade-sync", 1),
+    ] {
+        for (at, held) in HELD.into_iter().enumerate() {
+            through_a_proxy(&main, |school, between| {
+                let told = |error| format!("{method} {path}, held at {at}: {error}");
+                let before = school.hub.everything()?;
+                let world = &school.world;
+                world.apply()?;
+                let token = school.token()?;
+                world.write("main.tf", OWNERS)?;
+                let rule = |hold| Rule { nth, ..Rule::once(method, path, held(hold)) };
+                killed_at(world, between, rule).map_err(told)?;
+                if path.contains("tokens") {
+                    std::thread::sleep(SILENCE);
+                }
+                world.apply().map_err(told)?;
+                holds(school.hub.whose(&token)?.is_none(), "the token is refused", "")
+                    .map_err(told)?;
+                let after = school.hub.everything()?;
+                holds(after == before, "nothing is left", &format!("{after:?}")).map_err(told)?;
+                world.plan_is_empty().map_err(told)
             });
         }
     }

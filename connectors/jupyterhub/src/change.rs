@@ -237,30 +237,38 @@ impl Hub {
         gone(self.api.change(request).await.map(drop)).map(drop)
     }
 
-    /// Deletes a user, its tokens before it, and the group with its record after it.
+    /// Deletes a user, and before it its tokens and the group with its record: a run that dies on the
+    /// way leaves the user, by which the next one finds what there is to do.
     pub(crate) async fn unmake(&self, object: &ObjectRef) -> Result<Ended> {
         let lock = self.lock(&object.key);
         let _held = lock.lock().await;
-        let name = &object.key;
-        let found = self.find(name, Freshness::Fresh).await?;
-        let mut ended = Ended::AlreadyGone;
-        if let Some(found) = &found {
+        let user = self.find(&object.key, Freshness::Fresh).await?;
+        if let Some(found) = &user {
             self.check_incarnation(object, &found.vendor_id())?;
+        }
+        let mut changed = false;
+        let done = self.remove(&object.key, user.is_some(), &mut changed).await;
+        done.map_err(|error| if changed { error.after_change("delete") } else { error })
+    }
+
+    async fn remove(&self, name: &str, there: bool, changed: &mut bool) -> Result<Ended> {
+        if there {
             // The user's going may have to wait for a server to stop. Its tokens go now.
             for token in self.tokens(name, false).await?.unwrap_or_default() {
                 self.delete_token(name, &token.key_id).await?;
+                *changed = true;
             }
-            let request = Request::change("DELETE", path::user(name), "users/{name}");
-            ended = gone(self.api.change(request).await.map(drop))?;
         }
-        if self
-            .group(name, Freshness::Fresh)
-            .await?
-            .is_some_and(|group| record_of(&group).is_some())
-        {
+        let group = self.group(name, Freshness::Fresh).await?;
+        if group.is_some_and(|group| record_of(&group).is_some()) {
             self.delete_group(name).await?;
+            *changed = true;
         }
-        Ok(ended)
+        if !there {
+            return Ok(Ended::AlreadyGone);
+        }
+        let request = Request::change("DELETE", path::user(name), "users/{name}");
+        gone(self.api.change(request).await.map(drop))
     }
 }
 
