@@ -158,9 +158,16 @@ pub trait Platform: fmt::Debug + Send + Sync {
     /// One sentence for people.
     fn doc(&self) -> &'static str;
 
-    /// The settings of a connection in `nhi.hcl`. Fields named `address` and `ca_file` are read by
-    /// wiring for the transport.
+    /// The settings of a connection in `nhi.hcl`. Fields named `address` (with its default) and
+    /// `ca_file` are read by wiring for the transport.
     fn connection_fields(&self) -> &'static [Field];
+
+    /// Where requests of a connection go beside its `address`, for a platform that is spread over
+    /// several.
+    fn other_addresses(&self, settings: &Settings) -> Vec<String> {
+        let _ = settings;
+        Vec::new()
+    }
 
     /// The kinds it can hold; empty for a directory or a mere sink.
     fn kinds(&self) -> &'static [Kind];

@@ -57,6 +57,20 @@ pub struct ConnectionConfig {
     pub unknown: Option<String>,
 }
 
+impl ConnectionConfig {
+    /// Where the platform is: as set, or where it always is.
+    pub(crate) fn address(&self) -> Option<&str> {
+        let usual = || {
+            let fields = self.platform.connection_fields().iter();
+            fields.filter(|field| field.name == "address").find_map(|field| match field.default {
+                connector::Default::Ours(address) => Some(address),
+                _ => None,
+            })
+        };
+        self.settings.text("address").or_else(usual)
+    }
+}
+
 /// Where documents about single vendor objects are kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CustodyConfig {
@@ -354,16 +368,9 @@ impl Config {
             return Ok(());
         }
         for (name, config) in &self.connections {
-            let Some(address) = config.settings.text("address") else { continue };
-            let host = address.split("://").nth(1).unwrap_or(address);
-            let host = host.split('/').next().unwrap_or(host);
-            let host = match host.strip_prefix('[') {
-                Some(six) => six.split(']').next().unwrap_or(six),
-                None => host.split(':').next().unwrap_or(host),
-            };
-            let loopback = host == "localhost"
-                || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
-            if !loopback {
+            let also = config.platform.other_addresses(&config.settings);
+            let all = config.address().into_iter().chain(also.iter().map(String::as_str));
+            if !all.into_iter().all(is_here) {
                 let place = Place::default().join("connections").join(name);
                 return Err(wrong(
                     &place.join(config.platform.name()).join("address"),
@@ -374,6 +381,18 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// Whether an address is this very machine's.
+fn is_here(address: &str) -> bool {
+    let host = address.split("://").nth(1).unwrap_or(address);
+    let host = host.split('/').next().unwrap_or(host);
+    let host = match host.strip_prefix('[') {
+        Some(six) => six.split(']').next().unwrap_or(six),
+        None => host.split(':').next().unwrap_or(host),
+    };
+    host == "localhost"
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// Unknown parts outside connections: the first one's name.

@@ -126,10 +126,11 @@ impl Configured {
                 .detail(format!("{name:?}: {why}."))
                 .next(format!("correct it in {}", self.place))
         };
-        let address = config.settings.text("address").unwrap_or("http://127.0.0.1:9").to_owned();
+        let address = config.address().unwrap_or("http://127.0.0.1:9").to_owned();
         let transport = transport::connect(transport::Route {
             connection: name.to_owned(),
             address,
+            also: config.platform.other_addresses(&config.settings),
             ca_file: config.settings.text("ca_file").map(|path| self.folder.join(path)),
             budget: config.budget.unwrap_or_else(|| config.platform.usual_budget()),
             read_only,

@@ -40,6 +40,7 @@ pub struct HttpOptions {
 /// that sends nothing pays nothing.
 pub struct HttpTransport {
     options: HttpOptions,
+    also: Vec<String>,
     client: OnceLock<Result<Client, String>>,
 }
 
@@ -60,21 +61,29 @@ impl HttpTransport {
         }
         let address = options.address.trim_end_matches('/').to_owned();
         let options = HttpOptions { address, ..options };
-        Ok(HttpTransport { options, client: OnceLock::new() })
+        Ok(HttpTransport { options, also: Vec::new(), client: OnceLock::new() })
+    }
+
+    /// The same server's other addresses, which a request may name whole.
+    #[must_use]
+    pub fn with(mut self, also: Vec<String>) -> HttpTransport {
+        self.also = also;
+        self
     }
 
     fn client(&self) -> Result<Client, TransportError> {
         self.client.get_or_init(|| build(&self.options)).clone().map_err(not_sent)
     }
 
-    /// A path below the address, or an absolute URL of the very same origin: credentials go nowhere
-    /// else.
+    /// A path below the address, or an absolute URL of the very same origin or of another address that
+    /// the connection names: credentials go nowhere else.
     fn url(&self, path: &str) -> Result<String, TransportError> {
         if !path.contains("://") {
             return Ok(format!("{}/{}", self.options.address, path.trim_start_matches('/')));
         }
         let origin = |text: &str| reqwest::Url::parse(text).ok().map(|url| url.origin());
-        if origin(path).is_some() && origin(path) == origin(&self.options.address) {
+        let named = [&self.options.address].into_iter().chain(&self.also);
+        if origin(path).is_some() && named.into_iter().any(|one| origin(one) == origin(path)) {
             Ok(path.to_owned())
         } else {
             Err(not_sent(
@@ -229,6 +238,23 @@ fn cause(error: &reqwest::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_request_goes_to_the_addresses_of_its_connection_and_nowhere_else() {
+        let options = HttpOptions { address: "https://iam.acme.example".into(), ca_file: None };
+        let bare = HttpTransport::new(options.clone()).unwrap();
+        let both = HttpTransport::new(options).unwrap();
+        let both = both.with(vec!["https://sts.acme.example/".into()]);
+        assert_eq!(bare.url("x").unwrap(), "https://iam.acme.example/x");
+        assert!(bare.url("https://iam.acme.example/x").is_ok());
+        assert!(bare.url("https://sts.acme.example/x").is_err());
+        assert!(both.url("https://sts.acme.example/x").is_ok());
+        for wrong in
+            ["http://sts.acme.example", "https://sts.acme.example:444", "https://x.example", "://"]
+        {
+            assert!(both.url(wrong).is_err(), "{wrong}");
+        }
+    }
 
     #[test]
     fn an_answer_in_pieces_is_whole_and_moves_seldom() {

@@ -31,6 +31,8 @@ pub struct Route {
     pub connection: String,
     /// Scheme, host, port, perhaps a path.
     pub address: String,
+    /// Other addresses of the same platform, which requests name whole.
+    pub also: Vec<String>,
     /// Certificates (PEM) to trust beside the system's.
     pub ca_file: Option<PathBuf>,
     /// Requests a second, at most.
@@ -47,8 +49,8 @@ pub struct Route {
 ///
 /// The address is not usable.
 pub fn connect(route: Route) -> Result<Arc<dyn Transport>, String> {
-    let Route { connection, address, ca_file, budget, read_only, clock } = route;
-    let http = HttpTransport::new(HttpOptions { address, ca_file })?;
+    let Route { connection, address, also, ca_file, budget, read_only, clock } = route;
+    let http = HttpTransport::new(HttpOptions { address, ca_file })?.with(also);
     let transport: Arc<dyn Transport> = Arc::new(Trace::new(Arc::new(http), connection));
     let transport: Arc<dyn Transport> = Arc::new(Budget::new(transport, clock.clone(), budget));
     let transport: Arc<dyn Transport> = Arc::new(Retry::new(transport, clock));
@@ -87,7 +89,8 @@ pub enum Effect {
 pub struct Request {
     /// `GET`, `POST`, `PUT`, `PATCH`, `DELETE`, `LIST`.
     pub method: &'static str,
-    /// Path and query relative to the connection's address, or an absolute URL on the same host.
+    /// Path and query relative to the connection's address, or an absolute URL of one of its
+    /// addresses.
     pub path: String,
     /// The path with every variable part replaced, for logs and errors: `auth/{mount}/role/{name}`.
     pub template: &'static str,
