@@ -29,6 +29,9 @@ pub enum MainField {
     VendorId,
     /// The secret.
     Secret,
+    /// The credential's own id, where a consumer needs it to use the secret. Secrets of such a type
+    /// are `<key id>:<secret>`; the document holds the two apart.
+    KeyId,
 }
 
 /// A type of credential.
@@ -44,6 +47,13 @@ pub struct CredentialType {
     pub profiles: &'static [Profile],
     /// The default main document.
     pub main: &'static [(&'static str, MainField)],
+}
+
+impl CredentialType {
+    /// Whether its secrets are `<key id>:<secret>`.
+    pub fn is_pair(&self) -> bool {
+        self.main.iter().any(|(_, field)| *field == MainField::KeyId)
+    }
 }
 
 /// What a kind can do, published by `nhi doctor` and in the docs.

@@ -129,11 +129,15 @@ pub(crate) fn compose(
 ) -> Document {
     // Fields of others that were there stay, byte for byte.
     let mut document = keep.unwrap_or_default();
+    let pair = secret.expose().split_once(':').filter(|_| kind.is_pair());
+    let key_id = || Secret::new(pair.map_or(meta.key_id.as_str(), |(key_id, _)| key_id));
+    let alone = || pair.map_or_else(|| secret.duplicate(), |(_, alone)| Secret::new(alone));
     if fields.is_empty() {
         for (name, field) in kind.main {
             let value = match field {
                 MainField::VendorId => Secret::new(vendor_id),
-                MainField::Secret => secret.duplicate(),
+                MainField::Secret => alone(),
+                MainField::KeyId => key_id(),
             };
             document = document.with(name, value);
         }
@@ -141,7 +145,8 @@ pub(crate) fn compose(
         for (name, what) in fields {
             let value = match what.as_str() {
                 "id" => Secret::new(vendor_id),
-                "secret" => secret.duplicate(),
+                "secret" => alone(),
+                "key_id" if kind.is_pair() => key_id(),
                 fixed => Secret::new(fixed),
             };
             document = document.with(name, value);
@@ -156,16 +161,76 @@ pub(crate) fn secret_in(
     fields: &BTreeMap<String, String>,
     document: &Document,
 ) -> Option<Secret> {
-    let name = if fields.is_empty() {
-        kind.main.iter().find(|(_, field)| *field == MainField::Secret).map(|(name, _)| *name)?
-    } else {
-        fields.iter().find(|(_, what)| *what == "secret").map(|(name, _)| name.as_str())?
+    let name_of = |field: MainField, word: &str| {
+        if fields.is_empty() {
+            kind.main.iter().find(|(_, have)| *have == field).map(|(name, _)| *name)
+        } else {
+            fields.iter().find(|(_, what)| *what == word).map(|(name, _)| name.as_str())
+        }
     };
-    document.get(name).map(Secret::duplicate)
+    let secret = document.get(name_of(MainField::Secret, "secret")?)?;
+    if !kind.is_pair() {
+        return Some(secret.duplicate());
+    }
+    // A document whose own fields leave the key id out still says it of itself.
+    let key_id = match name_of(MainField::KeyId, "key_id") {
+        Some(name) => document.get(name)?.duplicate(),
+        None => Secret::new(Meta::of(document)?.key_id),
+    };
+    let mut pair = String::with_capacity(key_id.expose().len() + 1 + secret.expose().len());
+    pair.extend([key_id.expose(), ":", secret.expose()]);
+    Some(Secret::new(pair))
 }
 
 /// Whether a document's secret is the one that a fingerprint names; `None` where that cannot be
 /// told.
 pub(crate) fn matches(print: &Fingerprint, known: &str) -> Option<bool> {
     print.same_as(&Fingerprint(known.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static PAIR: CredentialType = CredentialType {
+        name: "acme_key",
+        doc: "A key in two parts.",
+        fields: &[],
+        profiles: &[],
+        main: &[("id", MainField::KeyId), ("key", MainField::Secret)],
+    };
+
+    fn meta() -> Meta {
+        Meta {
+            realm: "k3x9q2".into(),
+            slot: "s".into(),
+            vendor_id: "v".into(),
+            generation: 1,
+            epoch: 1,
+            key_id: "AK1".into(),
+            fingerprint: String::new(),
+            promoted_at: None,
+            previous: Vec::new(),
+            revoked: false,
+        }
+    }
+
+    #[test]
+    fn a_key_in_two_parts_stands_in_two_fields_and_is_read_as_one() {
+        let secret = Secret::new("AK1:a/b:c");
+        let named = |words: &[(&str, &str)]| -> BTreeMap<String, String> {
+            words.iter().map(|(name, what)| ((*name).into(), (*what).into())).collect()
+        };
+        for (fields, id, key) in [
+            (named(&[]), Some("id"), "key"),
+            (named(&[("AWS_ID", "key_id"), ("AWS_KEY", "secret")]), Some("AWS_ID"), "AWS_KEY"),
+            (named(&[("only", "secret"), ("region", "eu")]), None, "only"),
+        ] {
+            let document = compose(&PAIR, &fields, "v", &secret, &meta(), None);
+            let text = |name: &str| document.get(name).map(|one| one.expose().to_owned());
+            assert_eq!(id.and_then(text), id.map(|_| "AK1".to_owned()));
+            assert_eq!(text(key).as_deref(), Some("a/b:c"));
+            assert_eq!(secret_in(&PAIR, &fields, &document).as_ref(), Some(&secret));
+        }
+    }
 }
