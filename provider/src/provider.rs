@@ -105,6 +105,18 @@ fn credential() -> Attribute {
                     source("secret_id", "Where its secret id is."),
                 ],
             ),
+            object(
+                "access_key",
+                "An access key of our own to sign with.",
+                vec![
+                    source("id", "Where its id is."),
+                    source("secret", "Where its secret is."),
+                    source(
+                        "session_token",
+                        "Where its session token is, if it is one for a while.",
+                    ),
+                ],
+            ),
         ],
     )
 }

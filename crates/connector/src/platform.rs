@@ -158,6 +158,9 @@ pub enum OwnCredential {
     Secret,
     /// One secret, or an AppRole of our own, in two parts.
     SecretOrAppRole,
+    /// An access key, in two parts or three: `<key id>:<secret>`, with `:<session token>` where it is
+    /// one for a while.
+    AccessKey,
 }
 
 /// One platform, offline. One line in `wiring` registers it.

@@ -29,6 +29,18 @@ pub enum Source {
         /// The field in it.
         field: String,
     },
+    /// Parts from several places, with colons between them.
+    Joined(Vec<Source>),
+}
+
+impl Source {
+    /// Itself, or its parts.
+    fn parts(&self) -> &[Source] {
+        match self {
+            Source::Joined(parts) => parts,
+            whole => std::slice::from_ref(whole),
+        }
+    }
 }
 
 /// How we sign in to a connection.
@@ -261,7 +273,7 @@ impl Config {
                 let key = reader
                     .take("key")
                     .ok_or_else(|| wrong(&place, "key is missing: { env = \"NHI_REALM_KEY\" }"))?;
-                let key = source(key, &place.join("key"))?.secret;
+                let key = whole(key, &place.join("key"))?;
                 reader.done(&["id", "key"])?;
                 Ok(RealmConfig { id, key })
             })
@@ -338,26 +350,33 @@ impl Config {
     fn check_sources(&self) -> Result<(), ConfigError> {
         for (name, config) in &self.connections {
             let place = Place::default().join("connections").join(name);
-            let mut seen = BTreeSet::from([name.as_str()]);
-            let mut current = config;
-            while let Some(Credential { secret: Source::Path { connection, .. }, .. }) =
-                &current.credential
-            {
-                let place = place.join("credential").join("path");
-                let Some(next) = self.connections.get(connection) else {
-                    return Err(wrong(&place, no_connection(connection, self.connections.keys())));
-                };
-                if !next.platform.is_sink() {
-                    return Err(wrong(&place, format!("{connection:?} is no sink")));
-                }
-                if !seen.insert(connection) {
-                    return Err(wrong(
-                        &place,
-                        "this connection's credential is kept behind itself",
-                    ));
-                }
-                current = next;
+            let place = place.join("credential").join("path");
+            self.check_behind(config, &place, &BTreeSet::from([name.as_str()]))?;
+        }
+        Ok(())
+    }
+
+    /// The connections that a credential is kept behind, those that theirs are kept behind, and so on.
+    fn check_behind(
+        &self,
+        config: &ConnectionConfig,
+        place: &Place,
+        seen: &BTreeSet<&str>,
+    ) -> Result<(), ConfigError> {
+        let parts = config.credential.iter().flat_map(|one| one.secret.parts());
+        for part in parts {
+            let Source::Path { connection, .. } = part else { continue };
+            let Some(next) = self.connections.get(connection) else {
+                return Err(wrong(place, no_connection(connection, self.connections.keys())));
+            };
+            if !next.platform.is_sink() {
+                return Err(wrong(place, format!("{connection:?} is no sink")));
             }
+            let mut seen = seen.clone();
+            if !seen.insert(connection) {
+                return Err(wrong(place, "this connection's credential is kept behind itself"));
+            }
+            self.check_behind(next, place, &seen)?;
         }
         Ok(())
     }
@@ -573,17 +592,26 @@ fn own_credential(
             place,
             format!("{} is reached without a credential: leave it out", platform.name()),
         )),
-        (OwnCredential::Secret, Some(_)) => Err(wrong(
+        (OwnCredential::Secret | OwnCredential::AccessKey, Some(_)) => Err(wrong(
             &place.join("approle"),
             format!("{} has no AppRoles: set env, file or path instead", platform.name()),
         )),
+        (OwnCredential::Secret | OwnCredential::SecretOrAppRole, None)
+            if matches!(found.secret, Source::Joined(_)) =>
+        {
+            Err(wrong(
+                &place.join("access_key"),
+                format!("{} has no access keys: set env, file or path instead", platform.name()),
+            ))
+        }
         _ => Ok(found),
     }
 }
 
 fn source(node: &Node, place: &Place) -> Result<Credential, ConfigError> {
     const FORMS: &str = "set exactly one: { env = \"NAME\" }, { file = \"…\" }, \
-                         { path = \"<connection>:<path>#<field>\" } or { approle = { … } }";
+                         { path = \"<connection>:<path>#<field>\" }, { approle = { … } } or \
+                         { access_key = { … } }";
     if let Node::Text(_) = node {
         return Err(wrong(
             place,
@@ -595,28 +623,55 @@ fn source(node: &Node, place: &Place) -> Result<Credential, ConfigError> {
     let file = reader.text("file")?;
     let path = reader.text("path")?;
     let approle = reader.take("approle");
-    reader.done(&["env", "file", "path", "approle"])?;
+    let access_key = reader.take("access_key");
+    reader.done(&["env", "file", "path", "approle", "access_key"])?;
     let plain = |secret| Ok(Credential { secret, id: None });
-    match (env, file, path, approle) {
-        (Some(name), None, None, None) => plain(Source::Env(name)),
-        (None, Some(file), None, None) => plain(Source::File(PathBuf::from(file))),
-        (None, None, Some(path), None) => plain(sink_path(&path, &place.join("path"))?),
-        (None, None, None, Some(node)) => {
+    match (env, file, path, approle, access_key) {
+        (Some(name), None, None, None, None) => plain(Source::Env(name)),
+        (None, Some(file), None, None, None) => plain(Source::File(PathBuf::from(file))),
+        (None, None, Some(path), None, None) => plain(sink_path(&path, &place.join("path"))?),
+        (None, None, None, None, Some(node)) => plain(access_key_parts(node, place)?),
+        (None, None, None, Some(node), None) => {
             let place = place.join("approle");
             let mut reader = Reader::new(node, &place)?;
             let id = reader.required("role_id")?;
             let secret = reader
                 .take("secret_id")
                 .ok_or_else(|| wrong(&place, "secret_id is missing: { env = \"NAME\" }"))?;
-            let secret = source(secret, &place.join("secret_id"))?;
+            let secret = whole(secret, &place.join("secret_id"))?;
             reader.done(&["role_id", "secret_id"])?;
-            if secret.id.is_some() {
-                return Err(wrong(&place.join("secret_id"), "set env, file or path here"));
-            }
-            Ok(Credential { secret: secret.secret, id: Some(id) })
+            Ok(Credential { secret, id: Some(id) })
         }
         _ => Err(wrong(place, FORMS)),
     }
+}
+
+/// A source in one part.
+fn whole(node: &Node, place: &Place) -> Result<Source, ConfigError> {
+    let found = source(node, place)?;
+    match found {
+        Credential { secret: Source::Joined(_), .. } | Credential { id: Some(_), .. } => {
+            Err(wrong(place, "set env, file or path here"))
+        }
+        Credential { secret, id: None } => Ok(secret),
+    }
+}
+
+fn access_key_parts(node: &Node, place: &Place) -> Result<Source, ConfigError> {
+    let place = place.join("access_key");
+    let mut reader = Reader::new(node, &place)?;
+    let mut parts = Vec::new();
+    for (name, required) in [("id", true), ("secret", true), ("session_token", false)] {
+        match reader.take(name) {
+            Some(node) => parts.push(whole(node, &place.join(name))?),
+            None if required => {
+                return Err(wrong(&place, format!("{name} is missing: {{ env = \"NAME\" }}")));
+            }
+            None => {}
+        }
+    }
+    reader.done(&["id", "secret", "session_token"])?;
+    Ok(Source::Joined(parts))
 }
 
 fn sink_path(text: &str, place: &Place) -> Result<Source, ConfigError> {

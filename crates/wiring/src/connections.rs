@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use connector::{Clock, Connection, Platform, Setup, transport};
 use domain::Secret;
 use operations::{Connections, Problem};
+use zeroize::Zeroizing;
 
 use crate::{
     config::{Config, ConnectionConfig, Source},
@@ -86,6 +87,17 @@ impl Configured {
                     read_secret_file(&path).map_err(|why| {
                         missing(format!("{shown}: {why}."), format!("chmod 600 {shown}"))
                     })
+                }
+                Source::Joined(parts) => {
+                    let mut joined = Zeroizing::new(String::with_capacity(4096));
+                    for part in parts {
+                        let part = self.secret(name, part).await?;
+                        if !joined.is_empty() {
+                            joined.push(':');
+                        }
+                        joined.push_str(part.expose());
+                    }
+                    Ok(Secret::new(joined.as_str()))
                 }
                 Source::Path { connection, path, field } => {
                     let sink = self.get(connection).await?.sink.ok_or_else(|| {

@@ -178,7 +178,7 @@ impl Loaded {
                     None
                 }
             }
-            Source::Path { .. } => {
+            Source::Path { .. } | Source::Joined(_) => {
                 return Err(Problem::new("E-REALM", "The realm's key must be near")
                     .detail(
                         "It is needed before any connection is open, so it cannot be behind one.",
