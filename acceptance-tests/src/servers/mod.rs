@@ -1,6 +1,7 @@
 //! Real servers, fetched by the ordinary package clients and run on loopback. One file a server.
 
 pub mod jupyterhub;
+pub mod moto;
 pub mod oidc;
 pub mod openbao;
 pub mod running;
@@ -13,6 +14,7 @@ use std::{
 };
 
 pub use jupyterhub::JupyterHub;
+pub use moto::Moto;
 pub use oidc::Oidc;
 pub use openbao::OpenBao;
 pub use scim::Scim;

@@ -729,6 +729,51 @@ mod tests {
         read(&text).unwrap();
     }
 
+    #[test]
+    fn an_access_key_is_put_together_from_its_parts_where_a_platform_has_one() {
+        let text = |platform: &str, parts: &str| {
+            format!(
+                r#"connections = {{
+                  bao = {{ openbao = {{ address = "http://127.0.0.1:1" }} }}
+                  x = {{ {platform} = {{ address = "http://127.0.0.1:1", credential = {{ access_key = {{ {parts} }} }} }} }}
+                }}"#
+            )
+        };
+        const ID: &str = r#"id = { env = "ID" }"#;
+        const PARTS: &str = r#"id = { env = "ID" }, secret = { path = "bao:secret/aws#key" }, session_token = { file = "t" }"#;
+        let config = read(&text("aws_iam", PARTS)).unwrap();
+        let credential = config.connections["x"].credential.as_ref().unwrap();
+        let [Source::Env(_), Source::Path { .. }, Source::File(_)] = credential.secret.parts()
+        else {
+            panic!("{credential:?}");
+        };
+        let said = refused(&text("aws_iam", ID));
+        assert!(
+            said.contains("credential.access_key") && said.contains("secret is missing"),
+            "{said}"
+        );
+        let said = refused(&text("openbao", PARTS));
+        assert!(said.contains("openbao.credential.access_key"), "{said}");
+        // A part that is kept behind the connection itself, or behind nothing, is as wrong as a whole.
+        let said = refused(&text("aws_iam", r#"id = { env = "ID" }, secret = { path = "x:a#b" }"#));
+        assert!(said.contains("no sink"), "{said}");
+        let nested = r#"id = { env = "ID" }, secret = { approle = { role_id = "r", secret_id = { env = "S" } } }"#;
+        assert!(refused(&text("aws_iam", nested)).contains("env, file or path"));
+    }
+
+    #[test]
+    fn a_demonstration_goes_to_no_place_that_a_platform_has_by_itself() {
+        let body = |settings: &str| {
+            format!("demo = true\nconnections = {{ x = {{ aws_iam = {{ {settings} }} }} }}")
+        };
+        read(&body(r#"address = "http://127.0.0.1:1""#)).unwrap();
+        for elsewhere in
+            ["", r#"address = "http://127.0.0.1:1", sts_address = "https://sts.amazonaws.com""#]
+        {
+            assert!(refused(&body(elsewhere)).contains("on this machine"), "{elsewhere}");
+        }
+    }
+
     const WHOLE: &str = r#"
         connections = {
           bao = { openbao = { address = "https://bao.acme.example", credential = { env = "BAO_TOKEN" } } }

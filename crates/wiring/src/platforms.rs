@@ -9,6 +9,7 @@ pub fn platforms() -> Vec<&'static dyn Platform> {
     vec![
         &openbao::PLATFORM,
         &oauth::PLATFORM,
+        &aws_iam::PLATFORM,
         &jupyterhub::PLATFORM,
         &scim::PLATFORM,
         &file::PLATFORM,

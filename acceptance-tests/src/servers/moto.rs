@@ -1,0 +1,151 @@
+//! `moto` from PyPI: an AWS account on this machine, with the wire protocol, signatures and policies
+//! checked; and AWS's own client for Python, which comes with it.
+
+use std::{
+    fs,
+    io::Write,
+    path::PathBuf,
+    process::{Command, Stdio},
+};
+
+use serde_json::{Value, json};
+
+use super::running;
+use crate::{Result, tools};
+
+/// The version that the stories were written against.
+const VERSION: &str = "5.2.5";
+/// Its account.
+pub const ACCOUNT: &str = "123456789012";
+
+const HOST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/servers/moto_account.py");
+const CLIENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/servers/moto_client.py");
+
+/// A running server. It ends with this value, or with the process that started it.
+#[derive(Debug)]
+pub struct Moto {
+    _running: running::Server,
+    package: PathBuf,
+    /// Its port on 127.0.0.1.
+    pub port: u16,
+    /// Who may do everything there: the id of a key.
+    pub id: String,
+    /// The key's secret: it opens nothing but that server.
+    pub secret: String,
+}
+
+/// The folder that it is installed in: `NHI_TEST_MOTO`, else the cache, else fetched into it.
+///
+/// # Errors
+///
+/// It cannot be had: what is missing and how to get it.
+pub fn package() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("NHI_TEST_MOTO") {
+        return Ok(path.into());
+    }
+    super::fetched("moto", "moto", |folder| {
+        let mut pip = tools::pip()?;
+        // What its extra `server` would bring for services that nobody asks here is left out.
+        pip.args(["install", "--quiet", "--target"]).arg(folder).args([
+            &format!("moto=={VERSION}"),
+            "flask",
+            "flask-cors",
+        ]);
+        tools::run(&mut pip).map_err(|error| format!("moto cannot be fetched from PyPI: {error}"))
+    })
+}
+
+impl Moto {
+    /// Starts an empty one.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be had, or does not get ready.
+    pub fn start() -> Result<Moto> {
+        Moto::with_pages_of(1000)
+    }
+
+    /// Starts an empty one that puts at most so many users on a page.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be had, or does not get ready.
+    pub fn with_pages_of(users: u32) -> Result<Moto> {
+        let (package, python) = (package()?, tools::need("python3")?);
+        let told = tempfile::NamedTempFile::new().map_err(|error| error.to_string())?;
+        let running = running::Server::start("Running on", |port| {
+            let mut command = Command::new(&python);
+            command.arg(HOST).arg(port.to_string()).arg(told.path());
+            command.env("PYTHONPATH", &package).env("PAGE", users.to_string());
+            command
+        })?;
+        let text = fs::read_to_string(told.path()).map_err(|error| error.to_string())?;
+        let key: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+        let word = |name: &str| key[name].as_str().unwrap_or_default().to_owned();
+        let (id, secret) = (word("id"), word("secret"));
+        Ok(Moto { port: running.port, _running: running, package, id, secret })
+    }
+
+    /// Its address.
+    pub fn address(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// What AWS's own client gets for a key, or the code of the refusal.
+    ///
+    /// # Errors
+    ///
+    /// The client came to no answer.
+    pub fn ask_as(
+        &self,
+        (id, secret): (&str, &str),
+        service: &str,
+        operation: &str,
+        with: Value,
+    ) -> Result<std::result::Result<Value, String>> {
+        let asked = json!({
+            "endpoint": self.address(), "id": id, "secret": secret,
+            "service": service, "operation": operation, "with": with,
+        });
+        let mut child = Command::new(tools::need("python3")?)
+            .arg(CLIENT)
+            .env("PYTHONPATH", &self.package)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("python3: {error}"))?;
+        if let Some(mut input) = child.stdin.take() {
+            input.write_all(asked.to_string().as_bytes()).map_err(|error| error.to_string())?;
+        }
+        let done = child.wait_with_output().map_err(|error| error.to_string())?;
+        let said: Value = serde_json::from_slice(&done.stdout)
+            .map_err(|_| String::from_utf8_lossy(&done.stderr).into_owned())?;
+        match said["code"].as_str() {
+            Some(code) => Ok(Err(code.to_owned())),
+            None => Ok(Ok(said["ok"].clone())),
+        }
+    }
+
+    /// Asks IAM as the administrator for what must be given.
+    ///
+    /// # Errors
+    ///
+    /// It is refused.
+    pub fn iam(&self, operation: &str, with: Value) -> Result<Value> {
+        let answer = self.ask_as((&self.id, &self.secret), "iam", operation, with)?;
+        answer.map_err(|code| format!("{operation}: {code}"))
+    }
+
+    /// Whether an application whose document this is is known to AWS.
+    ///
+    /// # Errors
+    ///
+    /// No answer came.
+    pub fn signs_in(&self, document: &Value) -> Result<bool> {
+        let word = |name: &str| document[name].as_str().unwrap_or_default().to_owned();
+        let key = (word("access_key_id"), word("secret_access_key"));
+        let key = (key.0.as_str(), key.1.as_str());
+        Ok(self.ask_as(key, "sts", "get_caller_identity", json!({}))?.is_ok())
+    }
+}

@@ -1,0 +1,26 @@
+"""The vendor's own client: reads {endpoint, id, secret, token, service, operation, with} and tells what
+came of it as {ok} or {code}."""
+
+import json
+import sys
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+asked = json.load(sys.stdin)
+client = boto3.client(
+    asked["service"],
+    endpoint_url=asked["endpoint"],
+    region_name="us-east-1",
+    aws_access_key_id=asked["id"],
+    aws_secret_access_key=asked["secret"],
+    aws_session_token=asked.get("token"),
+    config=Config(retries={"max_attempts": 1}),
+)
+try:
+    answer = getattr(client, asked["operation"])(**asked["with"])
+    answer.pop("ResponseMetadata", None)
+    print(json.dumps({"ok": answer}, default=str))
+except ClientError as error:
+    print(json.dumps({"code": error.response["Error"]["Code"]}))

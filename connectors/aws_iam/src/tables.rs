@@ -1,0 +1,194 @@
+//! What is known offline: settings, kinds, ways of issuing.
+
+use connector::{
+    Absent, Capabilities, CredentialType, Default, Effect, Field, FieldType, Grows, Kind,
+    MainField, MarkerPlace, Marks, OnChange, Origin, ProbeBudget, Profile, VerifyCost,
+};
+use domain::{Settings, Span};
+
+/// The one kind.
+pub(crate) const USER: &str = "aws_iam_user";
+/// Its one type of credential.
+pub(crate) const ACCESS_KEY: &str = "aws_iam_access_key";
+/// The one way of issuing.
+pub(crate) const ADD_UNMARKED: &str = "add-unmarked";
+/// Where IAM is in the commercial partition.
+pub(crate) const ADDRESS: &str = "https://iam.amazonaws.com";
+/// The region that requests to it are signed for.
+pub(crate) const REGION: &str = "us-east-1";
+/// The path of a user unless told otherwise.
+pub(crate) const PATH: &str = "/";
+
+const TEXT: Field = Field {
+    name: "",
+    field_type: FieldType::Text,
+    required: false,
+    default: Default::None,
+    on_change: OnChange::InPlace,
+    grows: Grows::Never,
+    absent: Absent::Neutral,
+    doc: "",
+};
+
+/// The settings of a connection.
+pub(crate) static CONNECTION: [Field; 5] = [
+    Field {
+        name: "address",
+        default: Default::Ours(ADDRESS),
+        doc: "Where IAM answers, `https://iam.amazonaws.com` unless set.",
+        ..TEXT
+    },
+    Field {
+        name: "sts_address",
+        doc: "Where STS answers, which says whose a key is; unless set, where `address` has `sts.` for \
+              `iam.`, or `address` itself.",
+        ..TEXT
+    },
+    Field {
+        name: "region",
+        default: Default::Ours(REGION),
+        doc: "The region that requests are signed for, `us-east-1` unless set: the one that IAM of \
+              your partition has.",
+        ..TEXT
+    },
+    Field {
+        name: "ca_file",
+        doc: "A file of PEM certificates that sign the server's; the machine's own unless set.",
+        ..TEXT
+    },
+    Field {
+        name: "tenant",
+        doc: "The account id that must answer: protects against a key of another account.",
+        ..TEXT
+    },
+];
+
+/// Where STS answers.
+pub(crate) fn sts_address(settings: &Settings) -> String {
+    let address = settings.text("address").unwrap_or(ADDRESS);
+    match settings.text("sts_address") {
+        Some(own) => own.to_owned(),
+        None => address.replacen("://iam.", "://sts.", 1),
+    }
+}
+
+static FIELDS: [Field; 2] = [
+    Field {
+        name: "path",
+        default: Default::Ours(PATH),
+        grows: Grows::Any,
+        doc: "Where the user stands, such as `/services/`; `/` unless set. Policies of others may name \
+              whole paths.",
+        ..TEXT
+    },
+    Field {
+        name: "permissions_boundary",
+        grows: Grows::Any,
+        absent: Absent::Widest,
+        doc: "The ARN of the managed policy that bounds what the user may do, whatever its scopes; \
+              none unless set.",
+        ..TEXT
+    },
+];
+
+/// The one way of issuing: two live at once, and none says whose it is when it is made.
+pub(crate) static PROFILES: [Profile; 1] = [Profile {
+    name: ADD_UNMARKED,
+    effect: Effect::Adds { max_live: Some(2) },
+    origin: Origin::VendorOnce,
+    marks: Marks::Afterwards,
+    lists: true,
+    sets_expiry: false,
+    verify: VerifyCost { takes_use: false },
+    // Refused sign-ins lock nothing here.
+    probe: ProbeBudget { between_successes: 2, in_window: 20, window: Span::from_secs(900) },
+    // IAM is eventually consistent: seconds, as everybody sees it, and nowhere promised.
+    revocation_lag: Span::from_secs(10),
+    list_lag: Span::from_secs(5),
+    call_deadline: Span::from_secs(30),
+}];
+
+static KEY_TYPE: CredentialType = CredentialType {
+    name: ACCESS_KEY,
+    doc: "An access key of a user. AWS makes it; two live at once. A tag of the user whose key is the \
+          access key id says whose it is.",
+    fields: &[],
+    profiles: &PROFILES,
+    main: &[("access_key_id", MainField::KeyId), ("secret_access_key", MainField::Secret)],
+};
+
+/// The kinds.
+pub(crate) static KINDS: [Kind; 1] = [Kind {
+    name: USER,
+    doc: "An IAM user for a program: with an inline policy `nhi` of its own, and without a password.",
+    fields: &FIELDS,
+    capabilities: Capabilities {
+        lists: true,
+        creates: true,
+        key_is_ours: true,
+        keeps_record: true,
+        needs_keyring: false,
+        changes_scopes: true,
+        ends_scopes: false,
+        disables: true,
+        disable_reaches_tokens: false,
+        lists_credentials: true,
+        tells_last_use: true,
+        marker: MarkerPlace::Parent,
+        sweeps_children: false,
+        proves_by_use: true,
+    },
+    credential_types: &[&KEY_TYPE],
+    refuse_name,
+}];
+
+/// Letters, digits and `+=,.@_-`. IAM takes no two users whose names differ in case alone.
+fn refuse_name(name: &str) -> Option<String> {
+    let fits = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"+=,.@_-".contains(&b));
+    if fits && (1..=64).contains(&name.len()) {
+        return None;
+    }
+    Some(format!(
+        "{name:?} cannot name an IAM user: letters, digits and \"+=,.@_-\", at most 64 of them"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::settings::Setting;
+
+    use super::*;
+
+    #[test]
+    fn names_that_iam_would_refuse_are_refused() {
+        for good in ["ci", "Invoice.Sync_2", "a+b=c,d@e-f"] {
+            assert_eq!(refuse_name(good), None, "{good}");
+        }
+        for bad in ["", "a/b", "a b", "ä", "a:b", &"x".repeat(65)] {
+            assert!(refuse_name(bad).is_some(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn sts_is_beside_iam_unless_told_otherwise() {
+        let set = |all: &[(&str, &str)]| {
+            all.iter().fold(Settings::default(), |settings, (name, value)| {
+                settings.with(name, Setting::Text((*value).into()))
+            })
+        };
+        for (settings, expected) in [
+            (set(&[]), "https://sts.amazonaws.com"),
+            (set(&[("address", "http://127.0.0.1:5000")]), "http://127.0.0.1:5000"),
+            (
+                set(&[("address", "https://iam.cn-north-1.amazonaws.com.cn")]),
+                "https://sts.cn-north-1.amazonaws.com.cn",
+            ),
+            (
+                set(&[("sts_address", "https://sts.eu-west-1.amazonaws.com")]),
+                "https://sts.eu-west-1.amazonaws.com",
+            ),
+        ] {
+            assert_eq!(sts_address(&settings), expected);
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The connector against moto, an AWS account on this machine.
+
+mod account;
+mod conformance;
+mod life;
