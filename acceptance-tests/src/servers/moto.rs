@@ -136,16 +136,4 @@ impl Moto {
         let answer = self.ask_as((&self.id, &self.secret), "iam", operation, with)?;
         answer.map_err(|code| format!("{operation}: {code}"))
     }
-
-    /// Whether an application whose document this is is known to AWS.
-    ///
-    /// # Errors
-    ///
-    /// No answer came.
-    pub fn signs_in(&self, document: &Value) -> Result<bool> {
-        let word = |name: &str| document[name].as_str().unwrap_or_default().to_owned();
-        let key = (word("access_key_id"), word("secret_access_key"));
-        let key = (key.0.as_str(), key.1.as_str());
-        Ok(self.ask_as(key, "sts", "get_caller_identity", json!({}))?.is_ok())
-    }
 }

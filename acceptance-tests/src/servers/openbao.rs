@@ -321,7 +321,7 @@ fn secret_values(document: &Value, values: &mut BTreeSet<String>) {
         let Some(text) = value.as_str() else { continue };
         if matches!(
             name.as_str(),
-            "claim" | "_nhi" | "role_id" | "client_id" | "access_key_id" | "id" | "finished_by"
+            "claim" | "_nhi" | "role_id" | "client_id" | "AWS_ACCESS_KEY_ID" | "id" | "finished_by"
         ) {
             continue;
         }

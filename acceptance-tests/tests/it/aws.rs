@@ -1,0 +1,233 @@
+//! A user of an AWS account: made, opened, narrowed, rotated, switched off, ended. What is asserted is
+//! what AWS's own client sees.
+
+use std::{thread, time::Duration};
+
+use acceptance_tests::{
+    Core, Result, World,
+    servers::Moto,
+    world::{LEDGER, STATE},
+};
+use serde_json::{Value, json};
+
+use crate::{flat, holds};
+
+/// The example, as people would copy it.
+const MAIN: &str = include_str!("../../../examples/scenarios/aws/main.tf");
+const HCL: &str = include_str!("../../../examples/scenarios/aws/nhi.hcl");
+
+/// The example with something that makes it rotate when it is wanted, and an overlap that is over soon.
+fn triggered(value: &str) -> String {
+    let main = MAIN.replace(
+        "overlap = \"24h\" }",
+        &format!("overlap = \"4s\" }}\n  triggers = {{ now = \"{value}\" }}"),
+    );
+    assert!(main.contains("triggers"));
+    main
+}
+
+/// A world with an AWS account.
+struct Account {
+    world: World,
+    moto: Moto,
+}
+
+/// The example's configuration, for servers on this machine.
+fn nhi_hcl_of(aws: &str, bao: &str) -> String {
+    let there = format!("aws_iam = {{\n      address    = \"{aws}\"");
+    let hcl = HCL.replace("aws_iam = {", &there).replace("https://bao.acme.example:8200", bao);
+    // A demonstration waits seconds where others wait minutes.
+    format!("demo = true\n{hcl}")
+}
+
+fn in_account(main: &str, story: impl Fn(&Account) -> Result<()>) {
+    for core in Core::all().unwrap() {
+        let path = core.path.display().to_string();
+        let moto = Moto::start().unwrap();
+        let world = World::new(core, main).unwrap();
+        let world =
+            world.with("AWS_ACCESS_KEY_ID", &moto.id).with("AWS_SECRET_ACCESS_KEY", &moto.secret);
+        let hcl = nhi_hcl_of(&moto.address(), &world.bao.address());
+        world.write("nhi.hcl", &hcl).unwrap();
+        let account = Account { world, moto };
+        if let Err(error) = story(&account).and_then(|()| account.tells_nothing()) {
+            panic!("{path}: {error}");
+        }
+    }
+}
+
+impl Account {
+    /// What the application reads.
+    fn document(&self) -> Result<Value> {
+        self.world.bao.document("apps/invoice-sync")
+    }
+
+    fn ask(
+        &self,
+        document: &Value,
+        service: &str,
+        operation: &str,
+    ) -> Result<std::result::Result<Value, String>> {
+        let word = |name: &str| document[name].as_str().unwrap_or_default().to_owned();
+        let (id, secret) = (word("AWS_ACCESS_KEY_ID"), word("AWS_SECRET_ACCESS_KEY"));
+        self.moto.ask_as((&id, &secret), service, operation, json!({}))
+    }
+
+    /// Whether AWS knows the application.
+    fn signs_in(&self, document: &Value) -> Result<bool> {
+        Ok(self.ask(document, "sts", "get_caller_identity")?.is_ok())
+    }
+
+    /// What the application gets, or the code with which it is refused.
+    fn s3(&self, document: &Value) -> Result<std::result::Result<Value, String>> {
+        self.ask(document, "s3", "list_buckets")
+    }
+
+    fn keys(&self) -> Result<Vec<String>> {
+        let user = json!({ "UserName": "invoice-sync" });
+        let keys = self.moto.iam("list_access_keys", user)?["AccessKeyMetadata"].clone();
+        let keys = keys.as_array().cloned().unwrap_or_default();
+        Ok(keys.iter().filter_map(|key| key["AccessKeyId"].as_str().map(str::to_owned)).collect())
+    }
+
+    fn change(&self, from: &str, to: &str) -> Result<()> {
+        let main = self.world.read("main.tf")?;
+        holds(main.contains(from), "there is something to change", from)?;
+        self.world.write("main.tf", &main.replace(from, to))
+    }
+
+    fn tells_nothing(&self) -> Result<()> {
+        self.world.note([self.moto.secret.clone()])?;
+        self.world.no_secret_leaked(&[STATE, LEDGER])
+    }
+}
+
+#[test]
+fn a_user_of_aws_is_made_narrowed_and_ended_and_nothing_is_left() {
+    in_account(&triggered("1"), |account| {
+        let world = &account.world;
+        let said = world.plan()?.expect(2)?;
+        holds(said.contains("add-unmarked"), "plan says how it would be issued", &said)?;
+        world.apply()?;
+        world.plan_is_empty()?;
+        let document = account.document()?;
+        holds(account.signs_in(&document)?, "AWS knows the application", "")?;
+        holds(account.s3(&document)?.is_ok(), "and it may list buckets", "")?;
+        let user =
+            account.moto.iam("get_user", json!({ "UserName": "invoice-sync" }))?["User"].clone();
+        holds(user["Path"] == "/services/", "it stands where it was told to", &user.to_string())?;
+        let marked = user["Tags"].as_array().into_iter().flatten().any(|tag| {
+            tag["Key"] == document["AWS_ACCESS_KEY_ID"]
+                && tag["Value"].as_str().is_some_and(|mark| mark.starts_with("nhi1-"))
+        });
+        holds(marked, "its key carries our mark in a tag", &user.to_string())?;
+        world.nhi(&["drift"])?.expect(0)?;
+
+        // Somebody widens it in the console, in each of the ways that there are, and makes a key.
+        let it = |more: Value| {
+            let mut with = json!({ "UserName": "invoice-sync" });
+            for (name, value) in more.as_object().into_iter().flatten() {
+                with[name] = value.clone();
+            }
+            with
+        };
+        let full = "arn:aws:iam::aws:policy/IAMFullAccess";
+        account.moto.iam("attach_user_policy", it(json!({ "PolicyArn": full })))?;
+        let policy = json!({ "Version": "2012-10-17", "Statement": {
+            "Effect": "Allow", "Action": "sqs:*", "Resource": "*" } });
+        let policy = json!({ "PolicyName": "temporary", "PolicyDocument": policy.to_string() });
+        account.moto.iam("put_user_policy", it(policy))?;
+        let theirs = account.moto.iam("create_access_key", it(json!({})))?["AccessKey"].clone();
+        world.note([theirs["SecretAccessKey"].as_str().unwrap_or_default().to_owned()])?;
+        let theirs = theirs["AccessKeyId"].as_str().unwrap_or_default().to_owned();
+        let said = world.plan()?.expect(2)?;
+        for named in [format!("- \"policy/{full}\""), "- \"sqs:*@*\"".into(), theirs.clone()] {
+            holds(said.contains(&named), "plan names it", &said)?;
+        }
+        holds(said.contains("This change takes power away"), "and the direction", &said)?;
+        let told = world.nhi(&["drift"])?.expect(2)?;
+        holds(told.contains("IAMFullAccess") && told.contains(&theirs), "so does drift", &told)?;
+        world.apply()?;
+        let attached = account.moto.iam("list_attached_user_policies", it(json!({})))?;
+        holds(attached["AttachedPolicies"] == json!([]), "it is gone", &attached.to_string())?;
+        let inline = account.moto.iam("list_user_policies", it(json!({})))?;
+        holds(inline["PolicyNames"] == json!(["nhi"]), "and that too", &inline.to_string())?;
+        holds(account.s3(&document)?.is_ok(), "what is declared stays", "")?;
+
+        // Where a person's key stands in the second place there is no room for a rotation.
+        if account.keys()?.contains(&theirs) {
+            account.change("now = \"1\"", "now = \"2\"")?;
+            let said = world.terraform(&["apply", "-auto-approve"])?.expect(1)?;
+            holds(account.keys()?.len() == 2, "nothing was ended", &said)?;
+            holds(account.s3(&document)?.is_ok(), "and the application goes on", &said)?;
+            let key = json!({ "AccessKeyId": theirs });
+            account.moto.iam("delete_access_key", it(key))?;
+            world.apply()?;
+            thread::sleep(Duration::from_secs(5));
+            world.apply()?;
+        }
+        world.plan_is_empty()?;
+        world.terraform(&["destroy", "-auto-approve"])?.expect(0)?;
+        let users = account.moto.iam("list_users", json!({}))?;
+        let left: Vec<&Value> =
+            users["Users"].as_array().into_iter().flatten().map(|user| &user["UserName"]).collect();
+        holds(left == ["administrator"], "nobody is left", &users.to_string())
+    });
+}
+
+#[test]
+fn an_access_key_rotates_with_overlap_and_the_old_one_is_proven_refused() {
+    in_account(&triggered("1"), |account| {
+        let world = &account.world;
+        world.apply()?;
+        let first = account.document()?;
+        account.change("now = \"1\"", "now = \"2\"")?;
+        let said = world.plan()?.expect(2)?;
+        holds(flat(&said).contains("generation = 1 -> 2"), "a new generation is planned", &said)?;
+        world.apply()?;
+        let second = account.document()?;
+        holds(account.keys()?.len() == 2, "both keys are there", "")?;
+        holds(account.s3(&first)?.is_ok(), "the old one still works", "")?;
+        holds(account.s3(&second)?.is_ok(), "and so does the new one", "")?;
+        thread::sleep(Duration::from_secs(5));
+        let said = world.plan()?.expect(2)?;
+        holds(said.contains("\"retire_due\" -> \"current\""), "the old one is to go", &said)?;
+        world.apply()?;
+        holds(!account.signs_in(&first)?, "the old one is refused", "")?;
+        holds(account.s3(&second)?.is_ok(), "the new one works", "")?;
+        let one = second["AWS_ACCESS_KEY_ID"].as_str().unwrap_or_default().to_owned();
+        holds(account.keys()? == [one.clone()], "and is alone", "")?;
+        let tags = account.moto.iam("list_user_tags", json!({ "UserName": "invoice-sync" }))?;
+        let marks = tags["Tags"].as_array().into_iter().flatten();
+        let marks: Vec<&Value> = marks
+            .map(|tag| &tag["Key"])
+            .filter(|name| name.as_str().is_some_and(|name| name.starts_with("AKIA")))
+            .collect();
+        holds(marks == [&one], "as its mark is", &tags.to_string())?;
+        let state = world.state("nhi_credential.invoice_sync")?;
+        holds(state["key_id"] == json!(one), "state names it", &state.to_string())?;
+        let told = world.nhi(&["ledger", "show", "--kind", "rotation.proven"])?.expect(0)?;
+        holds(told.contains("grade=A"), "the ledger has the proof", &told)?;
+        world.plan_is_empty()?;
+        world.nhi(&["drift"])?.expect(0).map(|_| ())
+    });
+}
+
+#[test]
+fn a_user_that_is_disabled_does_nothing_until_it_is_active_again() {
+    in_account(&triggered("1"), |account| {
+        let world = &account.world;
+        world.apply()?;
+        let document = account.document()?;
+        account.change("aws_iam_user ", "enabled         = false\n  aws_iam_user ")?;
+        world.apply()?;
+        holds(account.s3(&document)?.is_err(), "it may do nothing", "")?;
+        holds(!account.signs_in(&document)?, "and is not known", "")?;
+        world.plan_is_empty()?;
+        world.nhi(&["drift"])?.expect(0)?;
+        account.change("enabled         = false\n", "")?;
+        world.apply()?;
+        holds(account.s3(&document)?.is_ok(), "its own key works again", "")?;
+        world.plan_is_empty()
+    });
+}
