@@ -48,7 +48,7 @@ pub enum Effect {
 pub struct Rule {
     /// Only this method.
     pub method: Option<String>,
-    /// Only paths (with query) that contain this.
+    /// Only paths (with query) that contain this. A form that names an action has it in its query.
     pub path: String,
     /// The first match that is meant, from 1.
     pub nth: u32,
@@ -243,6 +243,12 @@ fn unchunk(mut rest: &[u8]) -> Vec<u8> {
     whole
 }
 
+/// The action that a form names, as AWS's services have it: everything there is a POST to one path.
+fn action(body: &[u8]) -> Option<&str> {
+    let rest = std::str::from_utf8(body.strip_prefix(b"Action=")?).ok()?;
+    rest.split('&').next()
+}
+
 /// A head without what speaks of the connection, with a length of ours.
 fn head(first: &str, message: &Message, length: usize) -> String {
     let mut text = format!("{first}\r\n");
@@ -289,6 +295,8 @@ impl Shared {
         let Some(request) = read(&mut client, false).await? else { return Ok(()) };
         let mut words = request.head.split(' ');
         let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        let named = action(&request.body).map(|action| format!("{path}?Action={action}"));
+        let path = named.as_deref().unwrap_or(path);
         let effect = self.effect(method, path);
         let at = {
             let mut seen = locked(&self.seen);
