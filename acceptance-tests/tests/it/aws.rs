@@ -8,9 +8,10 @@ use acceptance_tests::{
     servers::Moto,
     world::{LEDGER, STATE},
 };
+use connector::fault_proxy::{Effect, FaultProxy, Hold, Rule};
 use serde_json::{Value, json};
 
-use crate::{flat, holds};
+use crate::{Between, flat, holds, kill::killed_at};
 
 /// The example, as people would copy it.
 const MAIN: &str = include_str!("../../../examples/scenarios/aws/main.tf");
@@ -230,4 +231,114 @@ fn a_user_that_is_disabled_does_nothing_until_it_is_active_again() {
         holds(account.s3(&document)?.is_ok(), "its own key works again", "")?;
         world.plan_is_empty()
     });
+}
+
+/// A story whose programs reach AWS through a proxy that can make things go wrong.
+fn through_a_proxy(main: &str, story: impl Fn(&Account, &Between) -> Result<()>) {
+    in_account(main, |account| {
+        let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
+        let address = account.moto.address();
+        let proxy =
+            runtime.block_on(FaultProxy::start(&address)).map_err(|error| error.to_string())?;
+        let hcl = account.world.read("nhi.hcl")?.replace(&address, proxy.address());
+        account.world.write("nhi.hcl", &hcl)?;
+        story(account, &Between { runtime, proxy })
+    });
+}
+
+/// The calls after which it is not known what was done: of a create, and of a rotation.
+const MAKING: [&str; 4] = ["CreateUser", "TagUser", "PutUserPolicy", "CreateAccessKey"];
+const ROTATING: [&str; 3] = ["CreateAccessKey", "TagUser", "DeleteAccessKey"];
+
+/// Applies until it is done: what is due to settle takes its time, and every error says what to do.
+fn applied_in_the_end(account: &Account, first: &str) -> Result<()> {
+    let mut said = first.to_owned();
+    for _ in 0..4 {
+        thread::sleep(Duration::from_secs(4));
+        let ran = account.world.terraform(&["apply", "-auto-approve"])?;
+        if ran.code == 0 {
+            return Ok(());
+        }
+        holds(flat(&ran.said.replace('│', " ")).contains("Next:"), "what to do", &ran.said)?;
+        said = format!("{said}\nand then: {}", ran.said);
+    }
+    Err(said)
+}
+
+/// So many keys are there, the application does what it may with what its sink holds, and nothing is
+/// left to do.
+fn all_is_well(account: &Account, keys: usize) -> Result<()> {
+    let there = account.keys()?;
+    holds(there.len() == keys, "no key too many", &format!("{there:?}"))?;
+    holds(account.s3(&account.document()?)?.is_ok(), "the application works", "")?;
+    account.world.plan_is_empty()?;
+    account.world.nhi(&["drift"])?.expect(0).map(|_| ())
+}
+
+#[test]
+fn an_answer_of_aws_lost_while_a_user_is_made_leaves_what_the_next_apply_finishes() {
+    for action in MAKING {
+        through_a_proxy(MAIN, |account, between| {
+            let path = format!("?Action={action}");
+            between.proxy.add(Rule::once("POST", &path, Effect::LoseAnswer));
+            let first = account.world.terraform(&["apply", "-auto-approve"])?;
+            let lost = between.proxy.seen();
+            let lost = lost.iter().any(|one| one.path.contains(&path) && one.status.is_none());
+            holds(lost, "an answer was lost", action)?;
+            if first.code != 0 {
+                applied_in_the_end(account, &first.said)?;
+            }
+            all_is_well(account, 1).map_err(|error| format!("{action}: {error}"))
+        });
+    }
+}
+
+/// Kills the provider at one call of a rotation, before AWS hears of it or before we hear of AWS.
+fn rotation_is_finished_after_a_kill_at(action: &str, held: fn(Hold) -> Effect) {
+    through_a_proxy(&triggered("1"), |account, between| {
+        let told = |error| format!("{action}: {error}");
+        let ends = action == "DeleteAccessKey";
+        account.world.apply()?;
+        let before = account.document()?;
+        account.world.write("main.tf", &triggered("2"))?;
+        if ends {
+            account.world.apply()?;
+            thread::sleep(Duration::from_secs(5));
+        }
+        let path = format!("?Action={action}");
+        let rule = |hold| Rule::once("POST", &path, held(hold));
+        killed_at(&account.world, between, rule).map_err(told)?;
+        // What was held arrives after its sender's death.
+        thread::sleep(Duration::from_secs(1));
+        let works = account.document()?;
+        holds(account.s3(&works)?.is_ok(), "what the sink holds works all the time", action)?;
+        holds(ends || works == before, "and is the old one until the new one is known", action)?;
+        // The claim of the run that died holds until it has been silent for long enough.
+        thread::sleep(Duration::from_secs(11));
+        applied_in_the_end(account, action).map_err(told)?;
+        let state = account.world.state("nhi_credential.invoice_sync")?;
+        holds(state["generation"] == 2, "one generation further", &state.to_string())?;
+        let now = account.document()?;
+        holds(account.s3(&now)?.is_ok() && now != before, "the new one works", action)?;
+        // The overlap is over by now, or soon will be.
+        thread::sleep(Duration::from_secs(5));
+        applied_in_the_end(account, action).map_err(told)?;
+        holds(account.s3(&before)?.is_err(), "the old one is refused", action)?;
+        all_is_well(account, 1).map_err(told)
+    });
+}
+
+#[test]
+fn a_provider_killed_before_aws_hears_of_a_call_of_a_rotation_leaves_what_the_next_apply_finishes()
+{
+    for action in ROTATING {
+        rotation_is_finished_after_a_kill_at(action, Effect::HoldRequest);
+    }
+}
+
+#[test]
+fn a_provider_killed_before_aws_answers_in_a_rotation_leaves_what_the_next_apply_finishes() {
+    for action in ROTATING {
+        rotation_is_finished_after_a_kill_at(action, Effect::HoldAnswer);
+    }
 }

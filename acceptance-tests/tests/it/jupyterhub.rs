@@ -347,7 +347,7 @@ fn an_answer_of_the_hub_that_is_lost_leaves_what_the_next_apply_finishes() {
 }
 
 #[test]
-fn a_provider_killed_while_a_hub_is_told_leaves_what_the_next_apply_finishes() {
+fn a_provider_killed_at_a_hub_is_told_leaves_what_the_next_apply_finishes() {
     for (method, path) in MAKES {
         for (at, held) in HELD.into_iter().enumerate() {
             through_a_proxy(&[OWNERS, INTEGRATION, SCOPE, TOKEN].concat(), |school, between| {
@@ -403,7 +403,7 @@ fn a_provider_killed_in_a_rotation_of_a_token_leaves_one_that_works_and_none_tha
 }
 
 #[test]
-fn a_provider_killed_while_it_takes_everything_away_leaves_what_the_next_apply_takes() {
+fn a_provider_killed_at_it_takes_everything_away_leaves_what_the_next_apply_takes() {
     let main = [OWNERS, INTEGRATION, SCOPE, TOKEN].concat();
     // The user's own end is the second that its path is in: the first is its token's.
     for (method, path, nth) in [

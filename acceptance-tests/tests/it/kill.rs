@@ -81,7 +81,7 @@ fn plan_shows(world: &World, what: &str) -> Result<()> {
 }
 
 #[test]
-fn a_provider_killed_while_things_are_made_leaves_what_the_next_apply_finishes() {
+fn a_provider_killed_at_things_are_made_leaves_what_the_next_apply_finishes() {
     for path in CALLS {
         through_a_proxy(BASE, |world, between| {
             let told = |error| format!("{path}: {error}");
