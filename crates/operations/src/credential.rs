@@ -66,6 +66,17 @@ pub async fn carry_out(
     goal: Goal,
     reason: &str,
 ) -> Result<Outcome, Problem> {
+    let _turn = context.turns.take(&spec.id.to_string()).await;
+    bring(context, spec, goal, reason).await
+}
+
+/// The same, of whoever's turn it is.
+async fn bring(
+    context: &Context,
+    spec: &SlotSpec,
+    goal: Goal,
+    reason: &str,
+) -> Result<Outcome, Problem> {
     able(context, spec, goal).await?;
     let mut machine = Machine::open(context, spec, goal, reason).await?;
     machine.run().await?;
@@ -180,6 +191,7 @@ pub async fn revoke_first(
 ) -> Result<Vec<Revoked>, Problem> {
     context.ready(Work::Ends).await?;
     let what = spec.id.to_string();
+    let _turn = context.turns.take(&what).await;
     let planned = spec.known.as_ref().map_or(0, |(_, generation, ..)| *generation);
     let store = ClaimStore::of(context, spec).await?;
     if let Some(claim) = store.read().await?.map(|document| document.claim)
@@ -420,8 +432,9 @@ pub async fn goal_of_create(context: &Context, spec: &SlotSpec) -> Result<Goal, 
 /// of that run.
 pub async fn create_slot(context: &Context, spec: &SlotSpec) -> Result<Outcome, Problem> {
     integration_is_here(context, spec).await?;
+    let _turn = context.turns.take(&spec.id.to_string()).await;
     let goal = goal_of_create(context, spec).await?;
-    let outcome = carry_out(context, spec, goal, "custody").await?;
+    let outcome = bring(context, spec, goal, "custody").await?;
     match outcome.done_by {
         Some(_) => Err(slot_exists(spec, outcome.generation)),
         None => Ok(outcome),

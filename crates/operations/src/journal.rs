@@ -187,6 +187,7 @@ mod tests {
             gate: Arc::new(RulesGate),
             read_only: false,
             notices: Default::default(),
+            turns: Default::default(),
         }
     }
 

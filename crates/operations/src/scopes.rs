@@ -73,6 +73,7 @@ pub async fn set_scopes(
     let connector = context.connector(&id.connection).await?;
     let what = format!("{id}/scope");
     let object = object_of(id, None, vendor_id);
+    let _turn = context.turns.take(&what).await;
     let found = connector
         .read(&object, connector::Want { credentials: false, ..connector::Want::DEED })
         .await

@@ -274,6 +274,7 @@ impl Loaded {
             gate: Arc::new(RulesGate),
             read_only: self.config.read_only,
             notices: Default::default(),
+            turns: Default::default(),
         })
     }
 

@@ -311,6 +311,7 @@ impl World {
             gate: Arc::new(RulesGate),
             read_only: false,
             notices: Default::default(),
+            turns: Default::default(),
         };
         provider::provider_over(context)
     }

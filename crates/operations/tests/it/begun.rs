@@ -56,6 +56,22 @@ async fn scopes_whose_first_apply_failed_after_its_write_can_be_applied_again() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_two_that_set_the_scopes_of_one_integration_in_one_run_one_is_refused() {
+    for seed in 0..20 {
+        let world = World::new("add-ours").await;
+        let context = world.context("one run", &Fuse::uneven(seed + 1));
+        let id = world.spec().id.integration;
+        let lattice = KindLattice { platform: &connector::fake::PLATFORM, kind: APP };
+        let set =
+            async || set_scopes(&context, &id, Some(&world.vendor_id), lattice, &wish()).await;
+        let (a, b) = tokio::join!(set(), set());
+        let refused: Vec<_> = [a, b].into_iter().filter_map(Result::err).collect();
+        assert_eq!(refused.len(), 1, "{seed}: {refused:?}");
+        assert_eq!(refused[0].code, "E-SLOT-EXISTS", "{seed}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_integration_born_disabled_can_be_made_again_after_any_lost_call() {
     let faults =
         [Fault::AnswerLost, Fault::RequestLost, Fault::Refused(connector::Refusal::RateLimited)];

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use connector::fake::APP;
+use operations::create_slot;
 use policy::rotation::Goal;
 use tokio::sync::Notify;
 
@@ -101,6 +102,27 @@ async fn a_revocation_wins_over_a_rotation_that_is_under_way() {
             world.recover(Goal::Revoke).await;
             assert!(world.live().await.is_empty(), "{how}: {:?}", world.live().await);
             assert_eq!(world.pending().await, 0, "{how}");
+        }
+    }
+}
+
+/// Two resources of one configuration that name one slot: both belong to one run, whose claim does
+/// not tell them apart.
+#[tokio::test(start_paused = true)]
+async fn of_two_creates_of_one_slot_in_one_run_one_is_refused() {
+    for way in ["add-ours", "add-marked", "add-unmarked"] {
+        for seed in seeds(20) {
+            let how = format!("{way} {seed}");
+            let world = World::new(way).await;
+            let context = world.context("one run", &Fuse::uneven(seed + 1));
+            let spec = world.spec();
+            let (a, b) = tokio::join!(create_slot(&context, &spec), create_slot(&context, &spec));
+            let (made, refused): (Vec<_>, Vec<_>) = [a, b].into_iter().partition(Result::is_ok);
+            let codes: Vec<_> = refused.into_iter().filter_map(Result::err).collect();
+            assert_eq!(codes.len(), 1, "{how}: {codes:?}");
+            assert_eq!(codes[0].code, "E-SLOT-EXISTS", "{how}");
+            let outcome = made.into_iter().next().unwrap().unwrap();
+            world.assert_at(&outcome, 1, &how).await;
         }
     }
 }

@@ -474,6 +474,7 @@ impl World {
             gate: Arc::new(RulesGate),
             read_only: false,
             notices: Default::default(),
+            turns: Default::default(),
         }
     }
 
