@@ -207,6 +207,30 @@ pub async fn revoke_first(
     Ok(machine.done().0)
 }
 
+/// The current secret out of a place that a change takes it away from. One that cannot be read holds
+/// nothing that could be copied.
+async fn former_copy(context: &Context, spec: &SlotSpec) -> Option<(domain::Secret, Meta)> {
+    let (realm, key) = context.realm_key().ok()?;
+    let (current, ..) = spec.known.as_ref()?;
+    for delivery in &spec.former {
+        let Ok(sink) = context.sink(&delivery.connection).await else { continue };
+        let Ok(Some(stored)) = sink.read(&delivery.path).await else { continue };
+        let Some(document) = stored.document else { continue };
+        let ours = |meta: &Meta| {
+            meta.ours(realm, &spec.id.to_string(), &spec.vendor_id)
+                && !meta.revoked
+                && meta.key_id == *current
+        };
+        let Some(meta) = Meta::of(&document).filter(ours) else { continue };
+        if let Some(secret) = secret_in(spec.credential_type, &delivery.fields, &document)
+            && matches(&key.fingerprint(&secret), &meta.fingerprint) == Some(true)
+        {
+            return Some((secret, meta));
+        }
+    }
+    None
+}
+
 /// Writes copies that are missing, changed or new again, from what the platform shows, or else from
 /// one that still holds this generation.
 async fn repair_copies(context: &Context, spec: &SlotSpec) -> Result<(), Problem> {
@@ -268,7 +292,11 @@ async fn repair_copies(context: &Context, spec: &SlotSpec) -> Result<(), Problem
     {
         works(context, spec, secret).await?;
     }
-    let Some((secret, meta)) = shown.or(good) else {
+    let found = match shown.or(good) {
+        None => former_copy(context, spec).await,
+        found => found,
+    };
+    let Some((secret, meta)) = found else {
         return Err(Problem::new("E-SINK-COPY", "No readable copy is left")
             .detail(format!(
                 "{what}: a sink is to get the current secret, and no sink that can be read still \

@@ -284,6 +284,7 @@ fn spec_of(
         settings: Settings::default(),
         schedule: slot.schedule.clone(),
         deliveries: slot.deliveries.clone(),
+        former: Vec::new(),
         integration_ends: None,
         known: slot.known.clone(),
     })

@@ -64,6 +64,8 @@ pub struct SlotSpec {
     /// Where the secret goes, sorted by name. The first is the anchor: it is promoted last, and its
     /// document says which key is current.
     pub deliveries: Vec<Delivery>,
+    /// Where it went before this change and goes no more: read for a copy, and written by nobody.
+    pub former: Vec<Delivery>,
     /// When the integration itself ends.
     pub integration_ends: Option<Timestamp>,
     /// The key that the caller knows as current: id, generation, when issued, when it ends.

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use connector::{Connector, fake::APP};
 use domain::{Record, Secret};
 use ledger::{Filter, MemoryLedger, all_entries};
-use operations::{carry_out, observe_slot};
+use operations::{SlotSpec, carry_out, observe_slot};
 use policy::{proof::Grade, rotation::Goal};
 use secrets::{Document, Expect, Sink};
 
@@ -45,6 +45,23 @@ async fn a_document_that_somebody_wrote_over_is_written_again_without_a_new_key(
             assert_eq!(after.previous, before.previous, "{how}: the overlap goes on");
             assert_eq!(world.live().await, live, "{how}: nothing was issued or ended");
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_only_place_of_a_secret_moves_without_a_new_key() {
+    for way in ["add-ours", "add-marked", "add-unmarked", "replace-once"] {
+        let mut world = World::new(way).await;
+        world.places = vec!["apps/a"];
+        let before = world.whole("a", FIRST).await;
+        let known = (before.key_id.clone().unwrap(), 1, None, None);
+        let former = world.spec().deliveries;
+        world.places = vec!["apps/c"];
+        let spec = SlotSpec { former, known: Some(known), ..world.spec() };
+        let context = world.context("moves", &Fuse::none());
+        let after = carry_out(&context, &spec, FIRST, "test").await.unwrap();
+        world.assert_at(&after, 1, way).await;
+        assert_eq!(after.key_id, before.key_id, "{way}");
     }
 }
 

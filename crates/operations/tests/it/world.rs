@@ -438,6 +438,7 @@ impl World {
                 ..Schedule::every("monthly", Span::from_secs(30 * 86_400))
             }),
             deliveries: self.places.iter().map(deliver).collect(),
+            former: Vec::new(),
             integration_ends: None,
             known: None,
         }

@@ -41,6 +41,19 @@ pub(super) fn settings_as(model: &CredentialModel, wanted: &CredentialType) -> S
     with_defaults(wanted.fields, &model.credential_type.settings())
 }
 
+/// The places that a slot delivers to.
+fn deliveries(model: &CredentialModel) -> Vec<operations::Delivery> {
+    let all = model.deliver_to.value().into_iter().flatten();
+    all.map(|(name, one)| operations::Delivery {
+        name: name.clone(),
+        connection: one.connection.text().to_owned(),
+        path: one.path.text().trim_matches('/').to_owned(),
+        fields: one.fields.value().cloned().unwrap_or_default(),
+        merge: one.merge.value().copied().unwrap_or(false),
+    })
+    .collect()
+}
+
 /// A slot as it is declared. Where the reference does not say the incarnation, neither does this.
 pub(super) fn spec_of(
     model: &CredentialModel,
@@ -51,6 +64,9 @@ pub(super) fn spec_of(
     let (_, kind) = kind(&integration.kind)?;
     let credential_type = type_of(model, kind)?;
     let known = known.unwrap_or(model);
+    let deliveries = deliveries(model);
+    let gone = |one: &operations::Delivery| deliveries.iter().all(|now| now.place() != one.place());
+    let former = self::deliveries(known).into_iter().filter(gone).collect();
     Some(SlotSpec {
         id: CredentialId {
             integration,
@@ -61,19 +77,8 @@ pub(super) fn spec_of(
         credential_type,
         settings: settings_as(model, credential_type),
         schedule: schedule_of(&model.schedule),
-        deliveries: model
-            .deliver_to
-            .value()
-            .into_iter()
-            .flatten()
-            .map(|(name, one)| operations::Delivery {
-                name: name.clone(),
-                connection: one.connection.text().to_owned(),
-                path: one.path.text().trim_matches('/').to_owned(),
-                fields: one.fields.value().cloned().unwrap_or_default(),
-                merge: one.merge.value().copied().unwrap_or(false),
-            })
-            .collect(),
+        deliveries,
+        former,
         integration_ends: reference.expires_on.as_deref().and_then(end_of_day),
         known: known.key_id.as_deref().map(|key_id| {
             let generation = known.generation.value().copied().unwrap_or(0);
