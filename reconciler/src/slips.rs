@@ -51,6 +51,9 @@ pub(crate) struct Looked {
     pub(crate) unread: Vec<String>,
 }
 
+/// The largest file that is read.
+const LARGEST: u64 = 16 << 20;
+
 /// Looks through all `.tf` and `.tofu` files of a folder. One that cannot be read hides no other.
 pub(crate) fn find(folder: &Path) -> std::io::Result<Looked> {
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder)?
@@ -60,7 +63,7 @@ pub(crate) fn find(folder: &Path) -> std::io::Result<Looked> {
     files.sort();
     let mut looked = Looked { files: files.len(), ..Looked::default() };
     for file in files {
-        let read = std::fs::read_to_string(&file).map_err(|error| error.to_string());
+        let read = read(&file).map_err(|error| error.to_string());
         let parsed = read.and_then(|text| match text.parse::<Body>() {
             Ok(body) => Ok((text, body)),
             Err(error) => Err(error.to_string()),
@@ -71,6 +74,19 @@ pub(crate) fn find(folder: &Path) -> std::io::Result<Looked> {
         }
     }
     Ok(looked)
+}
+
+/// Reads what people write by hand: a file, and no device or pipe, which may have no end.
+fn read(file: &Path) -> std::io::Result<String> {
+    let refused = |why: &str| std::io::Error::new(std::io::ErrorKind::InvalidInput, why.to_owned());
+    let found = std::fs::metadata(file)?;
+    if !found.is_file() {
+        return Err(refused("this is no file"));
+    }
+    if found.len() > LARGEST {
+        return Err(refused("larger than any configuration that people write (16 MiB)"));
+    }
+    std::fs::read_to_string(file)
 }
 
 fn slips_of(file: &Path, text: &str, body: &Body, slips: &mut Vec<Slip>) {
@@ -168,6 +184,11 @@ mod tests {
         std::fs::write(folder.path().join("latin.tf"), b"# caf\xe9\n").unwrap();
         let Looked { files, slips, unread } = find(folder.path()).unwrap();
         assert_eq!((files, unread.len()), (3, 2), "{unread:?}");
+        std::os::unix::fs::symlink("/dev/zero", folder.path().join("zero.tf")).unwrap();
+        std::os::unix::fs::symlink("self.tf", folder.path().join("self.tf")).unwrap();
+        std::fs::File::create(folder.path().join("huge.tf")).unwrap().set_len(1 << 40).unwrap();
+        let looked = find(folder.path()).unwrap();
+        assert_eq!((looked.slips.len(), looked.unread.len()), (1, 5), "{:?}", looked.unread);
         let [slip] = &slips[..] else { panic!("{slips:?}") };
         assert_eq!((slip.line, slip.address.as_str()), (3, "nhi_scope.x"));
         assert_eq!(slip.corrected, "integration = nhi_integration.x[\"a\"] # why not");
