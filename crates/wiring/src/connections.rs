@@ -77,7 +77,7 @@ impl Configured {
                 Source::Env(variable) => match self.environment.get(variable) {
                     Some(text) if !text.is_empty() => Ok(Secret::new(text)),
                     _ => Err(missing(
-                        format!("the environment variable {variable} is not set."),
+                        format!("the environment variable {variable} is not set, or empty."),
                         format!("export {variable}=…"),
                     )),
                 },

@@ -191,7 +191,10 @@ impl Loaded {
             Some(text) => Some(RealmKey::new(&text).ok_or_else(|| {
                 Problem::new("E-REALM", "The realm's key is too short")
                     .detail("A key of fewer than 32 characters could be guessed.")
-                    .next("nhi init makes one")
+                    .next(
+                        "give this run the whole key that the realm was made with; nhi init makes \
+                         one only for a new realm, in a folder that has none",
+                    )
             })?),
         };
         Ok(Some(Arc::new(Realm { id: realm.id.clone(), key })))
