@@ -5,7 +5,8 @@ use domain::{CredentialId, Marker};
 use crate::{Context, Problem, SeenIntegration, claim::ClaimStore};
 
 /// The one live key of an integration that bears no mark and is in no book: what a slot is imported
-/// for that somebody made by hand. `None` where there is none, or where the slot has a book already.
+/// for that somebody made by hand. Where the slot had a book that is lost, it is the key that the
+/// ledger names. `None` where there is none, or where the slot has a book already.
 ///
 /// # Errors
 ///
@@ -20,7 +21,10 @@ pub async fn unmarked_key(
         let known = seen.known.get(*key_id);
         known.is_some_and(|one| one.marker.as_deref().and_then(Marker::parse).is_none())
     };
-    let keys: Vec<&String> = seen.unmanaged.iter().filter(unmarked).collect();
+    let of_slot = |(key_id, of): (_, &String)| (*of == slot.to_string()).then_some(key_id);
+    let named: Vec<&String> = seen.slots.iter().filter_map(of_slot).filter(unmarked).collect();
+    let nobodys = || seen.unmanaged.iter().filter(unmarked).collect();
+    let keys: Vec<&String> = if named.is_empty() { nobodys() } else { named };
     if keys.is_empty() {
         return Ok(None);
     }

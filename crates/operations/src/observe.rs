@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use connector::{Freshness, ObjectRef, Want};
 use domain::{
-    Gap, GapExtent, IntegrationId, LastUsed, Marker, ObservedCredential, ObservedIntegration, Realm,
+    CredentialId, Gap, GapExtent, IntegrationId, LastUsed, Marker, ObservedCredential,
+    ObservedIntegration, Realm,
 };
+use ledger::Selection;
 use policy::standing::Facts;
 
 use crate::{
@@ -29,7 +31,8 @@ pub struct SeenIntegration {
     /// Ids of live credentials that carry another installation's mark, with its id. The mark cannot be
     /// checked here, so it makes them nobody's to end, and not anybody's to trust.
     pub foreign: BTreeMap<String, String>,
-    /// The slots of live credentials that custody's books name: id at the platform to ours.
+    /// The slots of live credentials that custody's books name, or the ledger where a slot has lost
+    /// its book: id at the platform to ours.
     pub slots: BTreeMap<String, String>,
     /// A credential carries a marker that was copied or forged.
     pub marker_forged: bool,
@@ -265,7 +268,7 @@ pub(crate) async fn unmanaged_now(
 ///
 /// # Errors
 ///
-/// Custody cannot be read.
+/// Custody cannot be read, or the ledger where it has to be asked.
 pub async fn judge_listed(
     context: &Context,
     id: &IntegrationId,
@@ -369,7 +372,33 @@ async fn judge_credentials(
             }
         }
     }
+    if !seen.unmanaged.is_empty() {
+        for (key_id, slot) in without_book(context, id, &claims).await? {
+            if seen.unmanaged.remove(&key_id) {
+                seen.slots.insert(key_id, slot);
+            }
+        }
+    }
     Ok(())
+}
+
+/// The keys that the ledger names for slots of which custody has no book, each with its slot. A key
+/// that was made by hand and imported bears no mark: after the loss of its book only the ledger says
+/// that it is not nobody's. Where there is a book, that decides: the ledger may lag.
+async fn without_book(
+    context: &Context,
+    id: &IntegrationId,
+    claims: &[ClaimMirror],
+) -> Result<Vec<(String, String)>, Problem> {
+    if !context.ledger.keeps() {
+        return Ok(Vec::new());
+    }
+    let rows = context.ledger.slots(&Selection::of(id.to_string())).await?;
+    let named = rows.into_iter().filter_map(|row| {
+        let slot = CredentialId { integration: id.clone(), name: row.name }.to_string();
+        Some((row.current?, slot))
+    });
+    Ok(named.filter(|(_, slot)| claims.iter().all(|claim| claim.slot != *slot)).collect())
 }
 
 /// What custody's books say of an integration's slots.

@@ -726,3 +726,50 @@ async fn a_key_that_is_still_listed_is_not_called_revoked_and_keeps_no_other_ali
     assert!(operations::revoke_everything(&context, &id, &vendor_id, "sync").await.is_ok());
     assert!(world.live().await.is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_key_made_by_hand_that_a_slot_took_in_outlives_the_loss_of_its_book() {
+    let world = World::new("add-ours").await;
+    let (mut taken, mut stray) = (String::new(), String::new());
+    world.fake.by_hand(APP, "sync", |hand| taken = hand.issue("imported", None));
+    let (context, mut spec) = (world.context("a", &Fuse::none()), world.spec());
+    spec.known = Some((taken.clone(), 0, None, None));
+    operations::take_over(&context, &spec).await.unwrap();
+    operations::declare_slot(&context, &spec).await.unwrap();
+    world.fake.by_hand(APP, "sync", |hand| stray = hand.issue("stray", None));
+    world.wipe_claims().await;
+
+    let (id, vendor_id) = (&spec.id.integration, &world.vendor_id);
+    let look = async |context: &operations::Context| {
+        let seen = operations::observe_integration(context, id, None, Some(vendor_id)).await;
+        seen.unwrap().unwrap()
+    };
+    let seen = look(&context).await;
+    assert_eq!(seen.unmanaged, [stray.clone()].into());
+    assert_eq!(seen.slots[&taken], spec.id.to_string());
+    let found = operations::unmarked_key(&context, &spec.id, &seen).await.unwrap();
+    assert_eq!(found.as_ref(), Some(&taken), "an import of that slot means this key");
+    // Nor does a plan end it that was made of another look.
+    let planned = BTreeSet::from([taken.clone(), stray.clone()]);
+    let ended = operations::revoke_unmanaged(&context, id, vendor_id, "sync", &planned).await;
+    assert!(ended.unwrap().iter().map(|(key_id, _)| key_id).eq([&stray]));
+    assert_eq!(world.live().await, [taken.clone()].into());
+    // Without a ledger nothing says whose it is.
+    let mut forgetful = world.context("b", &Fuse::none());
+    forgetful.ledger = Arc::new(ledger::NullLedger);
+    assert_eq!(look(&forgetful).await.unmanaged, [taken.clone()].into());
+    // Where there is a book, it is believed before a ledger that says otherwise.
+    operations::take_over(&context, &spec).await.unwrap();
+    world.fake.by_hand(APP, "sync", |hand| stray = hand.issue("another", None));
+    let row = ledger::Slot {
+        integration: id.to_string(),
+        name: spec.id.name.clone(),
+        current: Some(stray.clone()),
+        status: "current".into(),
+        ..ledger::Slot::default()
+    };
+    let entry = ledger::NewEntry::new(1, "slot.declared", spec.id.to_string());
+    let entry = entry.change(ledger::Change::Slot(row));
+    context.ledger.append(vec![entry], ledger::Durability::Durable).await.unwrap();
+    assert_eq!(look(&context).await.unmanaged, [stray].into());
+}
