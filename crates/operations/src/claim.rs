@@ -115,6 +115,21 @@ impl ClaimStore {
             .collect())
     }
 
+    /// The mirrors of one integration's claims in which a deed was begun, and nobody is at work on it
+    /// any more.
+    pub(crate) async fn left_open(
+        context: &Context,
+        vendor_id: &str,
+    ) -> Result<Vec<ClaimMirror>, Problem> {
+        let looks = ClaimStore::looks(context, Freshness::Shared).await?;
+        let there = looks.bearing("vendor_id", vendor_id).into_iter();
+        Ok(there
+            .filter(|(_, look)| !look.deleted)
+            .map(|(_, look)| ClaimMirror::read(&look.mirror, look.version.created_at))
+            .filter(|claim| claim.is_open() && !claim.is_fresh(&context.rules, context.now()))
+            .collect())
+    }
+
     /// The claim, if there is one.
     pub(crate) async fn read(&self) -> Result<Option<ClaimDocument>, Problem> {
         let Some(stored) = self.sink.read(&self.path()).await? else { return Ok(None) };

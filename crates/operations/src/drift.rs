@@ -21,8 +21,9 @@ use policy::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Context, Delivery, KindLattice, Problem, SlotSpec, elsewhere::governed_elsewhere,
-    look_up_owner, observe::gap_words, observe_integration, observe_slot, owner::noted_owner,
+    Context, Delivery, KindLattice, Problem, SlotSpec, claim::ClaimStore,
+    elsewhere::governed_elsewhere, look_up_owner, observe::gap_words, observe_integration,
+    observe_slot, owner::noted_owner,
 };
 
 /// Scopes as they are declared.
@@ -233,7 +234,38 @@ pub async fn judge_integration(context: &Context, wish: &Wish) -> Result<Judged,
             Err(problem) => judged.gaps.push((slot_id.to_string(), problem)),
         }
     }
+    match left_open(context, &id, &live.vendor_id, &wish.slots).await {
+        Ok(left) => {
+            for (name, finding) in left {
+                judged.found(tenant, &format!("{}/{name}", live.vendor_id), [finding]);
+            }
+        }
+        // Of the declared ones it was said already.
+        Err(problem) if judged.gaps.is_empty() => judged.gaps.push((wish.id.clone(), problem)),
+        Err(_) => {}
+    }
     Ok(judged)
+}
+
+/// What was begun in slots that are not declared, by the slot's name: a declared one tells it itself.
+async fn left_open(
+    context: &Context,
+    id: &IntegrationId,
+    vendor_id: &str,
+    declared: &[WishedSlot],
+) -> Result<Vec<(String, Finding)>, Problem> {
+    if context.custody.is_none() || context.realm.is_none() {
+        return Ok(Vec::new());
+    }
+    let claims = ClaimStore::left_open(context, vendor_id).await?;
+    let named = claims.into_iter().filter_map(|claim| {
+        let (_, name) = claim.slot.rsplit_once("/credential/")?;
+        let slot = CredentialId { integration: id.clone(), name: name.to_owned() };
+        let key_id = claim.new.as_deref().or(claim.current.as_deref());
+        let finding = drift::left_open(&slot.to_string(), key_id, &claim.phase);
+        Some((slot.name, finding))
+    });
+    Ok(named.filter(|(name, _)| declared.iter().all(|slot| slot.name != *name)).collect())
 }
 
 fn judge_scopes(

@@ -393,6 +393,23 @@ pub fn slot(facts: &SlotFacts<'_>) -> Vec<Finding> {
     all
 }
 
+/// What was begun in a slot that is not declared, and left in this phase: a key of it may work, and
+/// its secret may wait in custody, although no plan would say so.
+pub fn left_open(id: &str, key_id: Option<&str>, phase: &str) -> Finding {
+    let key = key_id.map(|key_id| format!(": {key_id} may work")).unwrap_or_default();
+    Finding {
+        actual: format!("unfinished ({phase})"),
+        severity: Severity::High,
+        condition: Condition::Unfinished,
+        why: format!(
+            "begun for a credential that is not declared here{key}; apply the configuration that \
+             declares it; if none does, declare it again, apply, and remove it then, or destroy the \
+             integration"
+        ),
+        ..found("unfinished", id, "status", Verdict::Added)
+    }
+}
+
 /// What the policy says is wrong with an integration. Stray credentials are named one by one by
 /// [`compare`].
 pub fn standing(id: &str, standing: &BTreeMap<&'static str, Follows>) -> Vec<Finding> {

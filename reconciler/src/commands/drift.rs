@@ -498,6 +498,16 @@ mod tests {
         assert_eq!(report.exit(), Exit::Clean, "nothing else is declared");
     }
 
+    #[test]
+    fn what_was_begun_for_a_slot_that_nothing_declares_is_unfinished() {
+        let left = drift::left_open(&format!("{ID}/credential/ci"), Some("k1"), "stored");
+        let said = line(&left);
+        assert!(said.contains("k1 may work") && said.contains("(stored)"), "{said}");
+        let found = vec![(left.fingerprint("cluster", "role/ci"), left)];
+        let report = Report { found, failed: Vec::new(), read: 4, ..report() };
+        assert_eq!(report.exit(), Exit::Unfinished);
+    }
+
     #[tokio::test]
     async fn a_ledger_that_somebody_changed_is_out_of_policy() {
         let ledger = ledger::MemoryLedger::new();

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use connector::fake::APP;
-use domain::{Realm, Record};
+use domain::{Realm, Record, Span};
 use operations::{Wish, WishedSlot, judge_integration};
-use policy::rotation::Goal;
+use policy::{drift::Condition, rotation::Goal};
 
-use crate::world::{Fuse, World};
+use crate::world::{Ending, Fuse, Moment, World};
 
 const FIRST: Goal = Goal::Rotate { to: 1, at_once: false };
 const THEIRS: &str = "nhi1-other1-abcdefgh-g1-e1-mabcdefghijklm";
@@ -105,4 +105,39 @@ async fn what_another_installation_has_there_is_drift_that_names_it() {
     let [(_, found)] = &judged.findings[..] else { panic!("{judged:?}") };
     assert_eq!((found.rule, found.facet.as_str()), ("other-realm", "installation"));
     assert_eq!((found.expected.as_str(), found.actual.as_str()), ("k3x9q2", "other1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_killed_create_left_is_told_although_nothing_declares_the_slot() {
+    let mut told = 0;
+    for call in 1..8 {
+        let world = World::new("add-ours").await;
+        let ending = world.run("a", &Fuse::at(call, Moment::After), FIRST).await;
+        assert!(matches!(ending, Ending::Killed), "{call}");
+        let undeclared = Wish { slots: Vec::new(), ..wish(&world, true) };
+        let works = !world.live().await.is_empty();
+        let fresh = rules(&world, &undeclared).await;
+        assert!(!fresh.contains(&"unfinished"), "{call}: somebody may be at work: {fresh:?}");
+        world.clock.advance(world.claim_ttl.max(Span::from_secs(3600)));
+        let context = world.context("looks", &Fuse::none());
+        let judged = judge_integration(&context, &undeclared).await.unwrap();
+        assert!(judged.gaps.is_empty(), "{call}: {:?}", judged.gaps);
+        let open = judged.findings.iter().find(|(_, one)| one.rule == "unfinished");
+        assert!(open.is_some() || !works, "{call}: a key works and nobody says so");
+        if let Some((_, open)) = open {
+            assert_eq!(open.condition, Condition::Unfinished);
+            assert_eq!(open.subject, world.spec().id.to_string());
+            assert!(open.why.contains("declare it again"), "{open:?}");
+            told += 1;
+            // Declared again, the slot says it itself, once.
+            let again = rules(&world, &wish(&world, true)).await;
+            assert_eq!(again.iter().filter(|rule| **rule == "unfinished").count(), 1, "{call}");
+        }
+        // What its remedy says ends it.
+        world.recover(FIRST).await;
+        world.whole("removed", Goal::Revoke).await;
+        assert!(rules(&world, &undeclared).await.is_empty(), "{call}");
+        assert!(world.live().await.is_empty(), "{call}");
+    }
+    assert!(told > 2, "{told}");
 }
