@@ -192,8 +192,8 @@ impl Loaded {
                 Problem::new("E-REALM", "The realm's key is too short")
                     .detail("A key of fewer than 32 characters could be guessed.")
                     .next(
-                        "give this run the whole key that the realm was made with; nhi init makes \
-                         one only for a new realm, in a folder that has none",
+                        "give this run the whole key that nhi init made here; a new one would know \
+                         none of the marks that stand on credentials",
                     )
             })?),
         };
