@@ -46,9 +46,9 @@ impl Model for Block {
         "Puts every SaaS integration under Terraform: who owns it, what it may do, which credentials \
          it holds and when they change.\n\nThe block is usually empty: connections, realm, custody, \
          policy and ledger stand in `nhi.hcl` beside the configuration, where the `nhi` command reads \
-         them too (`nhi init` writes a first one). The same body may stand in the block instead; a \
-         file and an inline body together are an error. No secret stands in either: they say where \
-         each one is."
+         them too (`nhi init` writes a first one). The same body may stand in the block instead: \
+         it is taken in place of the file, and beside config_file it is an error. No secret stands \
+         in either: they say where each one is."
     }
 
     fn read(from: &Object) -> Result<Self, Misread> {

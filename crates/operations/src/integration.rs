@@ -317,7 +317,8 @@ async fn exists(
         }
         (None, Some(Record { realm: Some(_), .. })) => {
             format!(
-                "This installation governs it already{owner}, in another state or in a lost one"
+                "This installation governs it already{owner}: by another resource of this \
+                 configuration, in another state, or in a lost one"
             )
         }
         (None, Some(_)) => format!("Its record says who answers for it{owner}"),
@@ -334,8 +335,8 @@ async fn exists(
                  {{ id = {of:?} }}"
             ),
             None => format!(
-                "terraform import nhi_integration.{} '{id}'",
-                name.replace(|c: char| !c.is_ascii_alphanumeric(), "_")
+                "terraform import nhi_integration.<NAME> '{id}', with the address that this resource \
+                 has here; or, if another resource of this configuration has it, remove one of the two"
             ),
         })
         .at(&["name"])

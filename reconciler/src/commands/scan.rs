@@ -276,6 +276,12 @@ fn imports(
                 )));
                 continue;
             }
+            if is_managed(realm, one) {
+                output.line(&comment(&format!(
+                    "{id}: this installation governs it already. Import it only where its state is lost: two \
+                     resources would undo each other's work, and to remove either deletes it"
+                )));
+            }
             let name = identifier(&one.name, &mut taken);
             output.line(&block("nhi_integration", &name, &id.to_string()));
             output.line(&block("nhi_scope", &name, &format!("{id}/scope")));
