@@ -503,3 +503,21 @@ async fn only_a_confirmation_that_has_an_effect_is_taken() {
     }
     core.update(&key, with(config, json!({ "confirm": "timer" }))).await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn no_secret_is_delivered_into_the_folder_of_what_is_on_its_way_to_others() {
+    let world = World::new();
+    let core = world.run().await;
+    let made = core.create("nhi_integration", integration()).await.unwrap();
+    let to = |path: &str| {
+        let place = json!({ "deliver_to": { "app": { "connection": "vault", "path": path } } });
+        with(credential(&made, monthly()), place)
+    };
+    for path in ["nhi", "nhi/", "nhi/apps/x", "/nhi/x"] {
+        let Err(Refusal::Provider(told)) = core.create("nhi_credential", to(path)).await else {
+            panic!("{path}")
+        };
+        assert!(told.to_string().contains("E-SINK-CUSTODY"), "{path}: {told}");
+    }
+    core.create("nhi_credential", to("nhi-apps/x")).await.unwrap();
+}

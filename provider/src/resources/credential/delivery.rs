@@ -61,6 +61,21 @@ pub(super) fn held_by_sinks(context: &Context, planned: &CredentialModel) -> Dia
         .collect();
     for (name, one) in planned.deliver_to.value().into_iter().flatten() {
         let Some(connection) = one.connection.as_deref() else { continue };
+        let path = one.path.as_deref().unwrap_or_default().trim_matches('/');
+        if let Some(custody) = &context.custody
+            && custody.connection == *connection
+            && is_within(path, custody.path.trim_matches('/'))
+        {
+            found.push(error(
+                &Problem::new("E-SINK-CUSTODY", "This is where nhi keeps what it must find again")
+                    .detail(format!(
+                        "{connection}:{path} is in the folder that custody names in nhi.hcl. An \
+                         application that may read there could read what is on its way to others."
+                    ))
+                    .next("name a path outside of it")
+                    .at(&["deliver_to", name, "path"]),
+            ));
+        }
         match context.connections.platform(connection) {
             Ok(platform) if platform.is_sink() => {}
             Ok(platform) => found.push(error(
@@ -76,6 +91,11 @@ pub(super) fn held_by_sinks(context: &Context, planned: &CredentialModel) -> Dia
         }
     }
     found
+}
+
+/// Whether a path is a folder or lies in it.
+fn is_within(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// A document that is there is found again by its fields: the secret in it is compared, repaired and
