@@ -9,15 +9,15 @@ use std::{
 use async_trait::async_trait;
 use connector::{
     Change, Children, Clock, Connector, CredentialListing, Ended, Error, Freshness, IssueRequest,
-    Issued, NewIntegration, ObjectRef, Outcome, Platform, Probe, Promise, Refusal, Result, Want,
-    port::unsupported,
+    Issued, NewIntegration, ObjectRef, Outcome, Platform, Probe, Promise, Refusal, Result, Turns,
+    Want, port::unsupported,
 };
 use domain::{
     Gap, GapExtent, GrantedScope, Observation, ObservedCredential, ObservedIntegration, Record,
     Scope, Secret, Settings, settings::Setting,
 };
 use futures::{StreamExt, future, stream};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, OwnedMutexGuard};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -53,7 +53,7 @@ pub(crate) struct Users {
     /// When this process made a user or a key that AWS may not know everywhere yet, by its id.
     young: Mutex<HashMap<String, Instant>>,
     /// One at a time for each user.
-    locks: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    turns: Turns,
 }
 
 /// Inline policies by name, ARNs of attached ones, names of groups.
@@ -191,7 +191,7 @@ impl Users {
             identity: OnceCell::new(),
             pages: tokio::sync::Mutex::default(),
             young: Mutex::default(),
-            locks: Mutex::default(),
+            turns: Turns::default(),
         }
     }
 
@@ -222,9 +222,9 @@ impl Users {
         }
     }
 
-    fn lock(&self, key: &str) -> Arc<tokio::sync::Mutex<()>> {
-        // IAM takes names that differ in case alone for one.
-        locked(&self.locks).entry(key.to_ascii_lowercase()).or_default().clone()
+    /// Waits for the turn at a user. IAM takes names that differ in case alone for one.
+    async fn turn(&self, key: &str) -> OwnedMutexGuard<()> {
+        self.turns.take(&key.to_ascii_lowercase()).await
     }
 
     pub(crate) fn check_incarnation(&self, object: &ObjectRef, found: &str) -> Result<()> {
@@ -660,8 +660,7 @@ impl Connector for Users {
 
     async fn create(&self, new: &NewIntegration) -> Result<ObservedIntegration> {
         self.check_tenant().await?;
-        let lock = self.lock(&new.name);
-        let _held = lock.lock().await;
+        let _turn = self.turn(&new.name).await;
         let what = format!("{USER} {:?}", new.name);
         // Two calls, so that one whose answer is lost is known from one that is finished.
         let started = written(&Record { unfinished: true, ..new.record.clone() })?;
@@ -727,8 +726,7 @@ impl Connector for Users {
 
     async fn modify(&self, object: &ObjectRef, change: &Change) -> Result<ObservedIntegration> {
         self.check_tenant().await?;
-        let lock = self.lock(&object.key);
-        let _held = lock.lock().await;
+        let _turn = self.turn(&object.key).await;
         if change.scopes.iter().flatten().any(|one| one.until.is_some()) {
             return unsupported("aws_iam", "end a scope by itself");
         }
@@ -742,8 +740,7 @@ impl Connector for Users {
 
     async fn delete(&self, object: &ObjectRef) -> Result<Ended> {
         self.check_tenant().await?;
-        let lock = self.lock(&object.key);
-        let _held = lock.lock().await;
+        let _turn = self.turn(&object.key).await;
         let Some(user) = self.asked(&object.key).await? else { return Ok(Ended::AlreadyGone) };
         self.check_incarnation(object, &user.id)?;
         let mut deeds = self.deeds(format!("{USER} {:?}", user.name));

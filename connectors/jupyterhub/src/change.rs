@@ -68,8 +68,7 @@ fn step(user: &str, scope: &Scope, give: bool) -> Result<Request> {
 impl Hub {
     /// Makes a user, and before it the group with its record: the hub makes a group of one name once.
     pub(crate) async fn make(&self, new: &NewIntegration) -> Result<ObservedIntegration> {
-        let lock = self.lock(&new.name);
-        let _held = lock.lock().await;
+        let _turn = self.turns.take(&new.name).await;
         let what = format!("{USER} {:?}", new.name);
         let user = self.user(&new.name, Freshness::Fresh).await?;
         let group = self.group(&new.name, Freshness::Fresh).await?;
@@ -165,8 +164,7 @@ impl Hub {
         if change.scopes.iter().flatten().any(|one| one.until.is_some()) {
             return connector::port::unsupported("jupyterhub", "end a scope by itself");
         }
-        let lock = self.lock(&object.key);
-        let _held = lock.lock().await;
+        let _turn = self.turns.take(&object.key).await;
         let found = self.existing(object).await?;
         if let Some(gap) = found.gap() {
             return Err(unexpected(
@@ -240,8 +238,7 @@ impl Hub {
     /// Deletes a user, and before it its tokens and the group with its record: a run that dies on the
     /// way leaves the user, by which the next one finds what there is to do.
     pub(crate) async fn unmake(&self, object: &ObjectRef) -> Result<Ended> {
-        let lock = self.lock(&object.key);
-        let _held = lock.lock().await;
+        let _turn = self.turns.take(&object.key).await;
         let user = self.find(&object.key, Freshness::Fresh).await?;
         if let Some(found) = &user {
             self.check_incarnation(object, &found.vendor_id())?;

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use connector::{
     Capabilities, Change, Children, Clock, Connector, CredentialListing, Ended, Error, Freshness,
     IssueRequest, Issued, Kind, NewIntegration, ObjectRef, Platform, Probe, Promise, Refusal,
-    Result, Setup, Want, transport::Request,
+    Result, Setup, Turns, Want, transport::Request,
 };
 use domain::{
     Gap, GapExtent, GrantedScope, Observation, ObservedCredential, ObservedIntegration, Record,
@@ -75,7 +75,7 @@ pub(crate) struct Hub {
     /// What tokens of ours could have minted.
     pub(crate) minting: Minting,
     /// One at a time for each user.
-    locks: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    pub(crate) turns: Turns,
 }
 
 /// Where a listing is, and what it is called in the log.
@@ -205,12 +205,8 @@ impl Hub {
             users: Mutex::default(),
             groups: Mutex::default(),
             minting: Minting::default(),
-            locks: Mutex::default(),
+            turns: Turns::default(),
         })
-    }
-
-    pub(crate) fn lock(&self, user: &str) -> Arc<tokio::sync::Mutex<()>> {
-        locked(&self.locks).entry(user.to_owned()).or_default().clone()
     }
 
     /// An error where another hub is pinned than the one that the address stands for. Nothing is sent.

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use connector::{
     Capabilities, Change, Children, Clock, Connector, CredentialListing, Ended, Error, Freshness,
     IssueRequest, Issued, Kind, NewIntegration, ObjectRef, Platform, Probe, Promise, Refusal,
-    Result, Want, transport::Request,
+    Result, Turns, Want, transport::Request,
 };
 use data_encoding::BASE32_NOPAD;
 use domain::{
@@ -76,7 +76,7 @@ pub(crate) struct AppRole {
     /// Where tokens come from, by accessor; `None` for those of other sign-ins.
     tokens: Mutex<HashMap<String, Option<Child>>>,
     /// One at a time for each role.
-    locks: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    turns: Turns,
 }
 
 /// An answer's bytes, shared by everybody who asked.
@@ -290,7 +290,7 @@ impl AppRole {
             mount_accessors: Mutex::new(HashMap::new()),
             facts: Mutex::new(HashMap::new()),
             tokens: Mutex::new(HashMap::new()),
-            locks: Mutex::new(HashMap::new()),
+            turns: Turns::default(),
         }
     }
 
@@ -340,11 +340,6 @@ impl AppRole {
             Some(_) => self.tenant_id().await.map(drop),
             None => Ok(()),
         }
-    }
-
-    fn lock(&self, key: &str) -> Arc<tokio::sync::Mutex<()>> {
-        let mut locks = locked(&self.locks);
-        locks.entry(key.to_owned()).or_default().clone()
     }
 
     // -- policies ---------------------------------------------------------------------------------
@@ -1392,8 +1387,7 @@ impl Connector for AppRole {
         let mount = new.settings.text("mount").unwrap_or(MOUNT).trim_matches('/').to_owned();
         let place = Place { key: new.name.clone(), mount, role: new.name.clone() };
         locked(&self.places).remove(&place.key);
-        let lock = self.lock(&place.key);
-        let _held = lock.lock().await;
+        let _turn = self.turns.take(&place.key).await;
         let what = format!("{APPROLE} {:?}", new.name);
         let exists = |what: &str| {
             conflict(what, "it exists already, and no unfinished create of ours made it")
@@ -1432,8 +1426,7 @@ impl Connector for AppRole {
 
     async fn modify(&self, object: &ObjectRef, change: &Change) -> Result<ObservedIntegration> {
         self.check_tenant().await?;
-        let lock = self.lock(&object.key);
-        let _held = lock.lock().await;
+        let _turn = self.turns.take(&object.key).await;
         let found = self.existing(object, Want { credentials: false, ..Want::DEED }).await?;
         let dated = change.scopes.iter().flatten().any(|one| one.until.is_some());
         if dated && !self.counts_policies().await? {
@@ -1452,8 +1445,7 @@ impl Connector for AppRole {
 
     async fn delete(&self, object: &ObjectRef) -> Result<Ended> {
         self.check_tenant().await?;
-        let lock = self.lock(&object.key);
-        let _held = lock.lock().await;
+        let _turn = self.turns.take(&object.key).await;
         let found = self.find_role(&object.key, Want::DEED).await?;
         let place = match &found {
             Some(found) => {

@@ -17,6 +17,7 @@ pub mod platform;
 pub mod port;
 pub mod profile;
 pub mod transport;
+mod turns;
 
 pub use clock::{Clock, SystemClock};
 pub use domain::field::{Absent, Default, Field, FieldType, Grows, OnChange};
@@ -30,3 +31,4 @@ pub use port::{
     IssueRequest, Issued, Member, NewIntegration, ObjectRef, Probe, Promise, Want,
 };
 pub use profile::{Effect, Marks, Origin, ProbeBudget, Profile, VerifyCost};
+pub use turns::Turns;

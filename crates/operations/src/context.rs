@@ -1,13 +1,12 @@
 //! What every deed gets: connections, realm, custody, rules, memory, time.
 
 use std::{
-    collections::HashMap,
     fmt,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use async_trait::async_trait;
-use connector::{Clock, Connection, Connector, Directory, Platform};
+use connector::{Clock, Connection, Connector, Directory, Platform, Turns};
 use domain::{Realm, RealmKey};
 use jiff::Timestamp;
 use ledger::{Ledger, NewEntry, Work, entry::BROKEN};
@@ -85,22 +84,6 @@ impl Notices {
     }
 }
 
-/// Deeds on one slot are one after another in this process: its claim knows runs, and all that a
-/// process does is one run's. Whoever comes second finds what the first one left.
-#[derive(Debug, Clone, Default)]
-pub struct Turns(Arc<Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>>);
-
-impl Turns {
-    /// Waits for the turn of whoever is named; it ends when what is given is dropped.
-    pub(crate) async fn take(&self, what: &str) -> tokio::sync::OwnedMutexGuard<()> {
-        let turn = {
-            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            all.entry(what.to_owned()).or_default().clone()
-        };
-        turn.lock_owned().await
-    }
-}
-
 /// Everything a deed needs.
 #[derive(Debug, Clone)]
 pub struct Context {
@@ -124,7 +107,8 @@ pub struct Context {
     pub read_only: bool,
     /// What is to be told.
     pub notices: Notices,
-    /// Whose turn it is.
+    /// Deeds on one slot take turns: its claim knows runs, and all that a process does is one run's.
+    /// Whoever comes second finds what the first one left.
     pub turns: Turns,
 }
 

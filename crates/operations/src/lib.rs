@@ -29,7 +29,7 @@ mod withdraw;
 
 pub use adopt::unmarked_key;
 pub use claim::{ClaimDocument, ClaimStore};
-pub use context::{Connections, Context, Custody, Notices, Run, Turns};
+pub use context::{Connections, Context, Custody, Notices, Run};
 pub use credential::{
     Outcome, Revoked, adjust, at_rest, carry_out, create_slot, declare_slot, goal_of_create,
     goal_of_resume, park_for_replacement, revoke_first, take_over,

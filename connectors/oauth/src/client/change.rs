@@ -23,7 +23,7 @@ impl Clients {
         object: &ObjectRef,
         change: &Change,
     ) -> Result<ObservedIntegration> {
-        let _held = self.hold(&object.key).await;
+        let _turn = self.turns.take(&object.key).await;
         let mut found = self.existing(object).await?;
         let members = apply(&mut found, change)?;
         self.put(&mut found, members).await?;

@@ -23,7 +23,7 @@ impl Clients {
             platform: "oauth",
             what: "register clients: the server's metadata names no registration endpoint",
         })?;
-        let _held = self.hold(&format!("new {}", new.name)).await;
+        let _turn = self.turns.take(&format!("new {}", new.name)).await;
         let keyring = self.keyring()?.clone();
         let tenant = metadata.issuer.clone();
         let what = format!("{CLIENT} {:?}", new.name);
@@ -43,7 +43,7 @@ impl Clients {
                         vendor_id: None,
                         name: new.name.clone(),
                     };
-                    let _held = self.hold(&object.key).await;
+                    let _turn = self.turns.take(&object.key).await;
                     let mut found = self.existing(&object).await?;
                     self.park(&mut found).await?;
                     let settings = Some(new.settings.clone());

@@ -40,7 +40,7 @@ impl Clients {
         if request.expires_at.is_some_and(|end| end <= self.clock.now()) {
             return Err(refuse("issue", Refusal::Invalid, "a credential cannot end in the past"));
         }
-        let _held = self.hold(&object.key).await;
+        let _turn = self.turns.take(&object.key).await;
         let mut found = self.existing(object).await?;
         let mut members = found.there.members.clone();
         let issued = |key_id: &str, secret: Option<Secret>, already_there| Issued {
@@ -126,7 +126,7 @@ impl Clients {
     }
 
     pub(super) async fn end_credential(&self, object: &ObjectRef, key_id: &str) -> Result<Ended> {
-        let _held = self.hold(&object.key).await;
+        let _turn = self.turns.take(&object.key).await;
         let Some(mut found) = self.found(object).await? else { return Ok(Ended::AlreadyGone) };
         if !found.credentials().iter().any(|one| one.key_id == key_id) {
             return Ok(Ended::AlreadyGone);
@@ -157,7 +157,7 @@ impl Clients {
             return Ok(());
         }
         let method = method_of(settings);
-        let _held = self.hold(&object.key).await;
+        let _turn = self.turns.take(&object.key).await;
         let mut found = self.existing(object).await?;
         if found.there.method() == method || !found.there.method().starts_with("client_secret") {
             return Ok(());

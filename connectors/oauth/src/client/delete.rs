@@ -8,7 +8,7 @@ use crate::{api::refused, keyring::Phase};
 
 impl Clients {
     pub(super) async fn unregister(&self, object: &ObjectRef) -> Result<Ended> {
-        let _held = self.hold(&object.key).await;
+        let _turn = self.turns.take(&object.key).await;
         let Some(mut found) = self.found(object).await? else { return Ok(Ended::AlreadyGone) };
         // Closed first: whatever becomes of the answer to the next call, no token is got from here on.
         if !found.there.grants().is_empty() {

@@ -176,7 +176,7 @@ impl Clients {
 
     /// The client that is meant, while nobody else of this process is at it.
     pub(super) async fn seen(&self, object: &ObjectRef) -> Result<Found> {
-        let _held = self.hold(&object.key).await;
+        let _turn = self.turns.take(&object.key).await;
         self.existing(object).await
     }
 
@@ -213,7 +213,7 @@ impl Clients {
         }
         let each = |object: ObjectRef| {
             async move {
-                let _held = self.hold(&object.key).await;
+                let _turn = self.turns.take(&object.key).await;
                 (self.planned(&object).await, object.key)
             }
             .boxed()

@@ -13,15 +13,13 @@ mod metadata;
 mod notes;
 mod sign_in;
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::{Arc, Mutex},
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use connector::{
     Change, Children, Clock, Connector, CredentialListing, Ended, Error, Freshness, IssueRequest,
-    Issued, NewIntegration, ObjectRef, Platform, Probe, Promise, Refusal, Result, Setup, Want,
+    Issued, NewIntegration, ObjectRef, Platform, Probe, Promise, Refusal, Result, Setup, Turns,
+    Want,
     port::unsupported,
     transport::{Answer, Request, Transport},
 };
@@ -53,7 +51,7 @@ pub(crate) struct Clients {
     clock: Arc<dyn Clock>,
     metadata: OnceCell<Metadata>,
     /// One at a time for each client: a change replaces the whole object and the token.
-    locks: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    turns: Turns,
 }
 
 fn unexpected(what: &str, message: impl Into<String>) -> Error {
@@ -97,18 +95,8 @@ impl Clients {
             transport,
             clock,
             metadata: OnceCell::new(),
-            locks: Mutex::default(),
+            turns: Turns::default(),
         })
-    }
-
-    /// Waits until nobody of this process is at a client, named by its id, or by its name while it
-    /// is made.
-    async fn hold(&self, key: &str) -> tokio::sync::OwnedMutexGuard<()> {
-        let lock = {
-            let mut locks = self.locks.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-            locks.entry(key.to_owned()).or_default().clone()
-        };
-        lock.lock_owned().await
     }
 
     fn keyring(&self) -> Result<&Keyring> {
@@ -158,7 +146,7 @@ impl Connector for Clients {
     }
 
     async fn read(&self, object: &ObjectRef, want: Want) -> Result<Option<ObservedIntegration>> {
-        let _held = self.hold(&object.key).await;
+        let _turn = self.turns.take(&object.key).await;
         let found = match want.freshness {
             Freshness::Shared => self.planned(object).await?,
             Freshness::Fresh => self.found(object).await?,

@@ -40,7 +40,7 @@ impl Clients {
             && let Ok((entries, _)) = keyring.all(tenant).await
         {
             for mut entry in entries.into_iter().filter(|entry| entry.turns) {
-                let _held = self.hold(&entry.client_id).await;
+                let _turn = self.turns.take(&entry.client_id).await;
                 // This is no plan: a look that changes nothing is the way back.
                 let still = match self.look(&mut entry).await {
                     Ok(_) if !entry.turns => continue,

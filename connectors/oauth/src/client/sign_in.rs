@@ -153,7 +153,7 @@ impl Clients {
 
     /// Remembers how long tokens of a client live, for what remains of those of others.
     async fn remember_life(&self, object: &ObjectRef, life: i64) -> Result<()> {
-        let _held = self.hold(&object.key).await;
+        let _turn = self.turns.take(&object.key).await;
         match self.entry(object).await? {
             Some(mut entry) if entry.token_life != Some(life) && entry.phase != Phase::Deleted => {
                 entry.token_life = Some(life);
