@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use connector::{
-    Clock, Error, Outcome, Refusal, Result,
+    Clock, Error, Refusal, Result,
     transport::{Answer, Body, Effect, Request, Transport},
 };
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -137,12 +137,7 @@ impl Api {
             ..Request::get(place.url.as_str(), call.template)
         };
         let what = call.what();
-        self.transport.send(request).await.map_err(|error| {
-            if error.read_only {
-                return Error::Refused { what, refusal: Refusal::ReadOnly, message: error.message };
-            }
-            Error::Unreachable { what, message: error.message, outcome: error.outcome }
-        })
+        self.transport.send(request).await.map_err(|error| error.of(what))
     }
 
     async fn send(&self, call: &Call) -> Result<Answer> {
@@ -244,9 +239,9 @@ pub(crate) fn unexpected(what: &str, message: &str) -> Error {
 pub(crate) fn refused(what: &str, answer: &Answer, changes: bool) -> Error {
     let code = shapes::code(&answer.body);
     let refusal = match (answer.status, code) {
-        (_, Some("NoSuchEntity")) => Refusal::NotFound,
+        (_, Some("NoSuchEntity")) => Some(Refusal::NotFound),
         (_, Some("Throttling" | "ThrottlingException" | "RequestLimitExceeded")) => {
-            Refusal::RateLimited
+            Some(Refusal::RateLimited)
         }
         (
             _,
@@ -257,7 +252,7 @@ pub(crate) fn refused(what: &str, answer: &Answer, changes: bool) -> Error {
                 | "ConcurrentModification"
                 | "EntityTemporarilyUnmodifiable",
             ),
-        ) => Refusal::Conflict,
+        ) => Some(Refusal::Conflict),
         (
             _,
             Some(
@@ -270,25 +265,17 @@ pub(crate) fn refused(what: &str, answer: &Answer, changes: bool) -> Error {
                 | "IncompleteSignature"
                 | "RequestExpired",
             ),
-        ) => Refusal::Unauthorized,
-        (401, _) => Refusal::Unauthorized,
-        (403, _) => Refusal::Forbidden,
+        ) => Some(Refusal::Unauthorized),
         // A gateway's, or another program's: it says nothing about what is there.
         (404, _) => {
             let why = "status 404, and not as AWS says it: is something else in between, and is the \
                        address right?";
             return unexpected(what, why);
         }
-        (409 | 412, _) => Refusal::Conflict,
-        (429, _) => Refusal::RateLimited,
-        (300..=399, _) => Refusal::Redirect,
-        (400..=499, _) => Refusal::Invalid,
-        (status, _) => {
-            // 5xx, and statuses nobody has seen: a change may have been done.
-            let outcome = if changes { Outcome::Ambiguous } else { Outcome::NotSent };
-            let message = format!("status {status}");
-            return Error::Unreachable { what: what.to_owned(), message, outcome };
-        }
+        (status, _) => Refusal::of_status(status),
+    };
+    let Some(refusal) = refusal else {
+        return Error::no_judgment(what, format!("status {}", answer.status), changes);
     };
     let said = code.map(|code| format!(", {code}")).unwrap_or_default();
     let hint = match (refusal, code) {

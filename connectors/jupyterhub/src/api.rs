@@ -5,14 +5,15 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+pub(crate) use connector::transport::json::{read as parse, write as json};
 use connector::{
-    Error, Outcome, Refusal, Result,
-    transport::{Answer, Body, Request, Transport},
+    Error, Refusal, Result,
+    transport::{Answer, Request, Transport},
 };
 use domain::Secret;
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
-use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
 
@@ -171,8 +172,6 @@ impl Said {
 pub(crate) fn refused(what: &str, answer: &Answer, changes: bool) -> Error {
     let said = Said::read(answer);
     let refusal = match answer.status {
-        401 => Refusal::Unauthorized,
-        403 => Refusal::Forbidden,
         404 if said == Said::Foreign => {
             return Error::UnexpectedAnswer {
                 what: what.to_owned(),
@@ -182,17 +181,11 @@ pub(crate) fn refused(what: &str, answer: &Answer, changes: bool) -> Error {
                         .to_owned(),
             };
         }
-        404 if said == Said::Hidden => Refusal::Forbidden,
-        404 => Refusal::NotFound,
-        409 | 412 => Refusal::Conflict,
-        429 => Refusal::RateLimited,
-        300..=399 => Refusal::Redirect,
-        400..=499 => Refusal::Invalid,
-        status => {
-            let outcome = if changes { Outcome::Ambiguous } else { Outcome::NotSent };
-            let message = format!("status {status}");
-            return Error::Unreachable { what: what.to_owned(), message, outcome };
-        }
+        404 if said == Said::Hidden => Some(Refusal::Forbidden),
+        status => Refusal::of_status(status),
+    };
+    let Some(refusal) = refusal else {
+        return Error::no_judgment(what, format!("status {}", answer.status), changes);
     };
     let hint = match (refusal, said) {
         (Refusal::Forbidden | Refusal::Unauthorized, Said::Own | Said::Foreign) => {
@@ -205,13 +198,6 @@ pub(crate) fn refused(what: &str, answer: &Answer, changes: bool) -> Error {
         refusal,
         message: format!("status {}: {}{hint}", answer.status, said.words()),
     }
-}
-
-/// A JSON body.
-pub(crate) fn json(value: &impl Serialize) -> Result<Body> {
-    let bytes = serde_json::to_vec(value)
-        .map_err(|error| Error::Configuration(format!("the request cannot be written: {error}")))?;
-    Ok(Body { content_type: "application/json", bytes: Zeroizing::new(bytes) })
 }
 
 /// Reads a text straight into a [`Secret`].
@@ -327,20 +313,6 @@ pub(crate) struct Next {
     pub(crate) offset: usize,
 }
 
-/// Reads a body of a known shape.
-pub(crate) fn parse<T: DeserializeOwned>(what: &str, body: &[u8]) -> Result<T> {
-    serde_json::from_slice(body).map_err(|error| Error::UnexpectedAnswer {
-        what: what.to_owned(),
-        // The category and the place: serde's own text may quote the body.
-        message: format!(
-            "the body is not as documented ({:?} at line {}, column {})",
-            error.classify(),
-            error.line(),
-            error.column()
-        ),
-    })
-}
-
 impl Api {
     pub(crate) fn new(
         transport: Arc<dyn Transport>,
@@ -355,12 +327,7 @@ impl Api {
         let what = request.what();
         let header = Zeroizing::new(format!("token {}", token.expose().trim()));
         let request = request.header("Authorization", Secret::new(header.as_str()));
-        self.transport.send(request).await.map_err(|error| {
-            if error.read_only {
-                return Error::Refused { what, refusal: Refusal::ReadOnly, message: error.message };
-            }
-            Error::Unreachable { what, message: error.message, outcome: error.outcome }
-        })
+        self.transport.send(request).await.map_err(|error| error.of(what))
     }
 
     /// Sends as ourselves. Any status is an answer.
@@ -430,6 +397,8 @@ impl Api {
 
 #[cfg(test)]
 mod tests {
+    use connector::Outcome;
+
     use super::*;
 
     #[derive(Deserialize)]

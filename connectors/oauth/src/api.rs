@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use connector::{
-    Error, Outcome, Refusal, Result,
+    Error, Refusal, Result,
     transport::{Answer, Body},
 };
 use domain::Secret;
@@ -205,26 +205,16 @@ pub(crate) fn code(body: &[u8]) -> Option<&'static str> {
 
 /// What an answer that is no success means.
 pub(crate) fn refused(what: &str, answer: &Answer, changes: bool) -> Error {
-    let refusal = match answer.status {
-        401 => Refusal::Unauthorized,
-        403 => Refusal::Forbidden,
-        // A client that is gone is a 401 (RFC 7592 §2.1): a 404 is a gateway's, or a wrong address.
-        404 => {
-            return unexpected(
-                what,
-                "status 404, which no standard has here: something else is in between, or the address is \
-                 wrong",
-            );
-        }
-        409 | 412 => Refusal::Conflict,
-        429 => Refusal::RateLimited,
-        300..=399 => Refusal::Redirect,
-        400..=499 => Refusal::Invalid,
-        status => {
-            let outcome = if changes { Outcome::Ambiguous } else { Outcome::NotSent };
-            let message = format!("status {status}");
-            return Error::Unreachable { what: what.to_owned(), message, outcome };
-        }
+    // A client that is gone is a 401 (RFC 7592 §2.1): a 404 is a gateway's, or a wrong address.
+    if answer.status == 404 {
+        return unexpected(
+            what,
+            "status 404, which no standard has here: something else is in between, or the address is \
+             wrong",
+        );
+    }
+    let Some(refusal) = Refusal::of_status(answer.status) else {
+        return Error::no_judgment(what, format!("status {}", answer.status), changes);
     };
     let said = code(&answer.body).map(|code| format!(", {code}")).unwrap_or_default();
     Error::Refused {

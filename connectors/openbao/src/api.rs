@@ -6,9 +6,10 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+pub(crate) use connector::transport::json::{read as parse, write as json};
 use connector::{
-    Error, Outcome, Refusal, Result,
-    transport::{Answer, Body, Request, Transport},
+    Error, Refusal, Result,
+    transport::{Answer, Request, Transport},
 };
 use domain::Secret;
 use jiff::Timestamp;
@@ -16,7 +17,6 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use secrets::Document;
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use zeroize::Zeroizing;
 
 use crate::token::Token;
 
@@ -158,11 +158,9 @@ impl Said {
 pub(crate) fn refused(what: &str, answer: &Answer, changes: bool) -> Error {
     let said = Said::read(&answer.body);
     let refusal = match (answer.status, said) {
-        (_, Said::Stale | Said::AlreadyRegistered) => Refusal::Conflict,
-        (_, Said::NoRole | Said::NoAccessor) => Refusal::NotFound,
-        (401, _) => Refusal::Unauthorized,
-        (403, _) => Refusal::Forbidden,
-        (404, Said::Nothing | Said::NoRoute) => Refusal::NotFound,
+        (_, Said::Stale | Said::AlreadyRegistered) => Some(Refusal::Conflict),
+        (_, Said::NoRole | Said::NoAccessor) => Some(Refusal::NotFound),
+        (404, Said::Nothing | Said::NoRoute) => Some(Refusal::NotFound),
         // A gateway's, or another program's: it says nothing about what is at the server.
         (404, _) => {
             return Error::UnexpectedAnswer {
@@ -173,19 +171,14 @@ pub(crate) fn refused(what: &str, answer: &Answer, changes: bool) -> Error {
                         .to_owned(),
             };
         }
-        (409 | 412, _) => Refusal::Conflict,
-        (429, _) => Refusal::RateLimited,
-        (300..=399, _) => Refusal::Redirect,
-        (400..=499, _) => Refusal::Invalid,
-        _ => {
-            // 5xx, and statuses nobody has seen: a change may have been done.
-            let outcome = if changes { Outcome::Ambiguous } else { Outcome::NotSent };
-            let message = match answer.status {
-                503 => "status 503: the server is sealed or not ready".to_owned(),
-                status => format!("status {status}"),
-            };
-            return Error::Unreachable { what: what.to_owned(), message, outcome };
-        }
+        (status, _) => Refusal::of_status(status),
+    };
+    let Some(refusal) = refusal else {
+        let message = match answer.status {
+            503 => "status 503: the server is sealed or not ready".to_owned(),
+            status => format!("status {status}"),
+        };
+        return Error::no_judgment(what, message, changes);
     };
     let hint = match refusal {
         Refusal::Forbidden | Refusal::Unauthorized => {
@@ -198,15 +191,6 @@ pub(crate) fn refused(what: &str, answer: &Answer, changes: bool) -> Error {
         refusal,
         message: format!("status {}: {}{hint}", answer.status, said.words()),
     }
-}
-
-/// A JSON body whose bytes are wiped.
-pub(crate) fn json(value: &impl Serialize) -> Result<Body> {
-    // Reserved ahead, so that growing leaves no copies of secrets behind.
-    let mut bytes = Zeroizing::new(Vec::with_capacity(8 * 1024));
-    serde_json::to_writer(&mut *bytes, value)
-        .map_err(|error| Error::Configuration(format!("the request cannot be written: {error}")))?;
-    Ok(Body { content_type: "application/json", bytes })
 }
 
 /// The envelope of most answers.
@@ -475,20 +459,6 @@ pub(crate) struct KvVersionInfo {
     pub(crate) destroyed: bool,
 }
 
-/// Reads a body of a known shape.
-pub(crate) fn parse<T: DeserializeOwned>(what: &str, body: &[u8]) -> Result<T> {
-    serde_json::from_slice(body).map_err(|error| Error::UnexpectedAnswer {
-        what: what.to_owned(),
-        // The category and the place: serde's own text may quote the body.
-        message: format!(
-            "the body is not as documented ({:?} at line {}, column {})",
-            error.classify(),
-            error.line(),
-            error.column()
-        ),
-    })
-}
-
 /// Reads the `data` of an envelope.
 pub(crate) fn data<T: DeserializeOwned>(what: &str, body: &[u8]) -> Result<T> {
     parse::<Envelope<T>>(what, body)?.data.ok_or_else(|| Error::UnexpectedAnswer {
@@ -547,12 +517,7 @@ impl Api {
 
     async fn transmit(&self, request: Request) -> Result<Answer> {
         let what = request.what();
-        self.transport.send(request).await.map_err(|error| {
-            if error.read_only {
-                return Error::Refused { what, refusal: Refusal::ReadOnly, message: error.message };
-            }
-            Error::Unreachable { what, message: error.message, outcome: error.outcome }
-        })
+        self.transport.send(request).await.map_err(|error| error.of(what))
     }
 
     /// Reads something that must be there.
@@ -622,6 +587,10 @@ pub(crate) fn ask(
 
 #[cfg(test)]
 mod tests {
+    use connector::Outcome;
+
+    use zeroize::Zeroizing;
+
     use super::*;
 
     #[derive(Deserialize)]

@@ -32,6 +32,24 @@ pub enum Refusal {
     ReadOnly,
 }
 
+impl Refusal {
+    /// What a status means where the platform's own words say nothing else; `None` for one that is no
+    /// judgment (5xx, and statuses nobody has seen): a change may have been done. A 404 is for the
+    /// connector to tell from a gateway's.
+    pub fn of_status(status: u16) -> Option<Refusal> {
+        Some(match status {
+            401 => Refusal::Unauthorized,
+            403 => Refusal::Forbidden,
+            404 => Refusal::NotFound,
+            409 | 412 => Refusal::Conflict,
+            429 => Refusal::RateLimited,
+            300..=399 => Refusal::Redirect,
+            400..=499 => Refusal::Invalid,
+            _ => return None,
+        })
+    }
+}
+
 /// An error of a connector.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -119,6 +137,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// An answer that is no judgment: a change may have been done, and a look may be repeated.
+    pub fn no_judgment(what: &str, message: String, changes: bool) -> Error {
+        let outcome = if changes { Outcome::Ambiguous } else { Outcome::NotSent };
+        Error::Unreachable { what: what.to_owned(), message, outcome }
+    }
+
     /// What is known of a change that ended in this error.
     pub fn outcome(&self) -> Outcome {
         match self {
@@ -160,3 +184,30 @@ impl Error {
 
 /// What every connector call answers.
 pub type Result<T> = std::result::Result<T, Error>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_a_refusal_or_no_judgment() {
+        for (status, refusal) in [
+            (301, Some(Refusal::Redirect)),
+            (400, Some(Refusal::Invalid)),
+            (401, Some(Refusal::Unauthorized)),
+            (403, Some(Refusal::Forbidden)),
+            (404, Some(Refusal::NotFound)),
+            (409, Some(Refusal::Conflict)),
+            (412, Some(Refusal::Conflict)),
+            (422, Some(Refusal::Invalid)),
+            (429, Some(Refusal::RateLimited)),
+            (500, None),
+            (599, None),
+            (100, None),
+        ] {
+            assert_eq!(Refusal::of_status(status), refusal, "{status}");
+        }
+        let outcome = |changes| Error::no_judgment("x", "y".into(), changes).outcome();
+        assert_eq!((outcome(true), outcome(false)), (Outcome::Ambiguous, Outcome::NotSent));
+    }
+}

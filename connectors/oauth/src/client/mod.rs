@@ -111,12 +111,7 @@ impl Clients {
 
     async fn send(&self, request: Request) -> Result<Answer> {
         let what = request.what();
-        self.transport.send(request).await.map_err(|error| {
-            if error.read_only {
-                return refuse(&what, Refusal::ReadOnly, error.message);
-            }
-            Error::Unreachable { what, message: error.message, outcome: error.outcome }
-        })
+        self.transport.send(request).await.map_err(|error| error.of(what))
     }
 
     /// The document of the client that is meant.

@@ -3,6 +3,7 @@
 mod budget;
 mod coalesce;
 mod http;
+pub mod json;
 mod read_only;
 mod retry;
 mod trace;
@@ -22,7 +23,7 @@ pub use self::{
     retry::Retry,
     trace::Trace,
 };
-use crate::{Clock, Outcome};
+use crate::{Clock, Error, Outcome, Refusal};
 
 /// How a connection reaches its platform.
 #[derive(Debug, Clone)]
@@ -212,6 +213,16 @@ pub struct TransportError {
     pub outcome: Outcome,
     /// The connection is read-only: nothing was sent.
     pub read_only: bool,
+}
+
+impl TransportError {
+    /// What a connector's caller is told of it.
+    pub fn of(self, what: String) -> Error {
+        if self.read_only {
+            return Error::Refused { what, refusal: Refusal::ReadOnly, message: self.message };
+        }
+        Error::Unreachable { what, message: self.message, outcome: self.outcome }
+    }
 }
 
 /// A way to a platform. Layers wrap one another.
