@@ -227,17 +227,6 @@ impl Users {
         self.turns.take(&key.to_ascii_lowercase()).await
     }
 
-    pub(crate) fn check_incarnation(&self, object: &ObjectRef, found: &str) -> Result<()> {
-        match &object.vendor_id {
-            Some(expected) if expected != found => Err(Error::Recreated {
-                what: format!("{USER} {:?}", object.key),
-                expected: expected.clone(),
-                found: found.to_owned(),
-            }),
-            _ => Ok(()),
-        }
-    }
-
     /// One page of the account's users. One that was read before, from the same bytes, is not read again.
     async fn page(&self, at: usize, marker: Option<&str>, shared: bool) -> Result<Arc<Page>> {
         let mut call = Call::look("iam:GetAccountAuthorizationDetails")
@@ -362,7 +351,7 @@ impl Users {
             tokio::time::sleep(Duration::from_millis(pause)).await;
             match ask().await? {
                 Some(user) => {
-                    self.check_incarnation(object, &user.id)?;
+                    object.check_incarnation(&user.id)?;
                     return Ok(user);
                 }
                 None if object.vendor_id.as_ref().is_some_and(|id| self.is_young(id)) => {}
@@ -654,7 +643,7 @@ impl Connector for Users {
             Freshness::Fresh => self.asked(&object.key).await?,
         };
         let Some(user) = found else { return Ok(None) };
-        self.check_incarnation(object, &user.id)?;
+        object.check_incarnation(&user.id)?;
         Ok(Some(self.with_credentials(&user, want).await))
     }
 
@@ -742,7 +731,7 @@ impl Connector for Users {
         self.check_tenant().await?;
         let _turn = self.turn(&object.key).await;
         let Some(user) = self.asked(&object.key).await? else { return Ok(Ended::AlreadyGone) };
-        self.check_incarnation(object, &user.id)?;
+        object.check_incarnation(&user.id)?;
         let mut deeds = self.deeds(format!("{USER} {:?}", user.name));
         // Power goes first.
         for key in self.keys(&user.name, false).await? {

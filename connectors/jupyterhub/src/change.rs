@@ -241,7 +241,7 @@ impl Hub {
         let _turn = self.turns.take(&object.key).await;
         let user = self.find(&object.key, Freshness::Fresh).await?;
         if let Some(found) = &user {
-            self.check_incarnation(object, &found.vendor_id())?;
+            object.check_incarnation(&found.vendor_id())?;
         }
         let mut changed = false;
         let done = self.remove(&object.key, user.is_some(), &mut changed).await;

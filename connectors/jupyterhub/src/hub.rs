@@ -371,23 +371,11 @@ impl Hub {
         Ok(Found { user, created, group, shares, gaps })
     }
 
-    /// An error where somebody deleted the user and made it anew.
-    pub(crate) fn check_incarnation(&self, object: &ObjectRef, found: &str) -> Result<()> {
-        match &object.vendor_id {
-            Some(expected) if expected != found => Err(Error::Recreated {
-                what: format!("{USER} {:?}", object.key),
-                expected: expected.clone(),
-                found: found.to_owned(),
-            }),
-            _ => Ok(()),
-        }
-    }
-
     /// A user that must be there, in the incarnation that is meant.
     pub(crate) async fn existing(&self, object: &ObjectRef) -> Result<Found> {
         let found = self.find(&object.key, Freshness::Fresh).await?;
         let found = found.ok_or_else(|| no_such(&object.key))?;
-        self.check_incarnation(object, &found.vendor_id())?;
+        object.check_incarnation(&found.vendor_id())?;
         Ok(found)
     }
 
@@ -507,7 +495,7 @@ impl Connector for Hub {
 
     async fn read(&self, object: &ObjectRef, want: Want) -> Result<Option<ObservedIntegration>> {
         let Some(found) = self.find(&object.key, want.freshness).await? else { return Ok(None) };
-        self.check_incarnation(object, &found.vendor_id())?;
+        object.check_incarnation(&found.vendor_id())?;
         Ok(Some(self.finish(found, want).await))
     }
 

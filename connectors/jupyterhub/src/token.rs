@@ -197,7 +197,7 @@ impl Hub {
         let found = self.user(user, connector::Freshness::Fresh).await?;
         let created = found.ok_or_else(|| no_such(user))?.created;
         let created = created.ok_or_else(|| unexpected("issue", "a user without a time"))?;
-        self.check_incarnation(object, &created.to_string())?;
+        object.check_incarnation(&created.to_string())?;
         let call = Request::change("POST", path::tokens(user), "users/{name}/tokens");
         let call = Request {
             body: Some(body(&json!({

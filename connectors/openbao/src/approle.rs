@@ -625,21 +625,10 @@ impl AppRole {
         Ok(Some(Found { place, role, role_id, policy, entity, through_groups, accessors, gaps }))
     }
 
-    fn check_incarnation(&self, object: &ObjectRef, found: &str) -> Result<()> {
-        match &object.vendor_id {
-            Some(expected) if expected != found => Err(Error::Recreated {
-                what: format!("{APPROLE} {:?}", object.key),
-                expected: expected.clone(),
-                found: found.to_owned(),
-            }),
-            _ => Ok(()),
-        }
-    }
-
     /// The role that is meant, or an error that it is not there.
     async fn existing(&self, object: &ObjectRef, want: Want) -> Result<Found> {
         let found = self.find_role(&object.key, want).await?.ok_or_else(|| not_found(object))?;
-        self.check_incarnation(object, &found.role_id)?;
+        object.check_incarnation(&found.role_id)?;
         Ok(found)
     }
 
@@ -1378,7 +1367,7 @@ impl Connector for AppRole {
     async fn read(&self, object: &ObjectRef, want: Want) -> Result<Option<ObservedIntegration>> {
         self.check_tenant().await?;
         let Some(found) = self.find_role(&object.key, want).await? else { return Ok(None) };
-        self.check_incarnation(object, &found.role_id)?;
+        object.check_incarnation(&found.role_id)?;
         Ok(Some(self.finish(found, want).await))
     }
 
@@ -1449,7 +1438,7 @@ impl Connector for AppRole {
         let found = self.find_role(&object.key, Want::DEED).await?;
         let place = match &found {
             Some(found) => {
-                self.check_incarnation(object, &found.role_id)?;
+                object.check_incarnation(&found.role_id)?;
                 found.place.clone()
             }
             None => self.place(object).await?,
@@ -1551,7 +1540,7 @@ impl Connector for AppRole {
         self.check_tenant().await?;
         let place = self.place(object).await?;
         let role_id = self.role_id(&place, false).await?.ok_or_else(|| not_found(object))?;
-        self.check_incarnation(object, &role_id)?;
+        object.check_incarnation(&role_id)?;
         let secret = match (request.profile, request.secret) {
             (ADD_OURS, Some(secret)) => Some(secret),
             (ADD_MARKED, None) => None,

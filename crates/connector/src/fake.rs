@@ -609,14 +609,8 @@ impl State {
         let what = format!("{} {:?}", object.kind, object.key);
         let found = self.objects.get_mut(&(object.kind.clone(), object.key.clone()));
         let found = found.ok_or_else(|| refused(&what, Refusal::NotFound))?;
-        match &object.vendor_id {
-            Some(expected) if *expected != found.vendor_id => Err(Error::Recreated {
-                what,
-                expected: expected.clone(),
-                found: found.vendor_id.clone(),
-            }),
-            _ => Ok(found),
-        }
+        object.check_incarnation(&found.vendor_id)?;
+        Ok(found)
     }
 }
 

@@ -37,6 +37,24 @@ pub struct ObjectRef {
     pub name: String,
 }
 
+impl ObjectRef {
+    /// That what was found is the incarnation that is meant, where one is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Recreated`].
+    pub fn check_incarnation(&self, found: &str) -> Result<()> {
+        match &self.vendor_id {
+            Some(expected) if expected != found => Err(Error::Recreated {
+                what: format!("{} {:?}", self.kind, self.key),
+                expected: expected.clone(),
+                found: found.to_owned(),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Whether an answer that this process already has will do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Freshness {
