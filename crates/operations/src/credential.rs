@@ -1,17 +1,17 @@
 //! Carrying out what a slot needs: a rotation, an ending, a copy.
 
 use connector::{Refusal, Want};
-use domain::{Fingerprint, Marker};
+use domain::{Marker, RealmKey};
 use jiff::Timestamp;
 use ledger::Work;
 use policy::{
     proof::Grade,
     rotation::{Claim, Goal, Phase, Previous},
 };
-use secrets::Expect;
+use secrets::{Document, Expect};
 
 use crate::{
-    Context, Problem,
+    Context, Delivery, Problem,
     claim::ClaimStore,
     document::{Meta, compose, matches, secret_in},
     drift::schedule_json,
@@ -207,6 +207,18 @@ pub async fn revoke_first(
     Ok(machine.done().0)
 }
 
+/// A document's secret, where it is the very one that the document says it is.
+fn named_secret(
+    spec: &SlotSpec,
+    key: &RealmKey,
+    delivery: &Delivery,
+    document: &Document,
+    meta: &Meta,
+) -> Option<domain::Secret> {
+    let secret = secret_in(spec.credential_type, &delivery.fields, document)?;
+    (matches(&key.fingerprint(&secret), &meta.fingerprint) == Some(true)).then_some(secret)
+}
+
 /// The current secret out of a place that a change takes it away from. One that cannot be read holds
 /// nothing that could be copied.
 async fn former_copy(context: &Context, spec: &SlotSpec) -> Option<(domain::Secret, Meta)> {
@@ -222,9 +234,7 @@ async fn former_copy(context: &Context, spec: &SlotSpec) -> Option<(domain::Secr
                 && meta.key_id == *current
         };
         let Some(meta) = Meta::of(&document).filter(ours) else { continue };
-        if let Some(secret) = secret_in(spec.credential_type, &delivery.fields, &document)
-            && matches(&key.fingerprint(&secret), &meta.fingerprint) == Some(true)
-        {
+        if let Some(secret) = named_secret(spec, key, delivery, &document, &meta) {
             return Some((secret, meta));
         }
     }
@@ -276,12 +286,9 @@ async fn repair_copies(context: &Context, spec: &SlotSpec) -> Result<(), Problem
                 .read_version(&delivery.path, version)
                 .await
                 .map_err(|error| delivery.problem(error))?
-            && let Some(secret) = secret_in(spec.credential_type, &delivery.fields, &document)
+            && let Some(secret) = named_secret(spec, key, delivery, &document, &meta)
         {
-            let print: Fingerprint = key.fingerprint(&secret);
-            if matches(&print, &meta.fingerprint) == Some(true) {
-                good = Some((secret, meta));
-            }
+            good = Some((secret, meta));
         }
     }
     if bad.is_empty() {

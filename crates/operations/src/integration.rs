@@ -167,11 +167,20 @@ pub async fn create_integration(
                 connector::Error::Exists { key, .. } => key,
                 _ => name.clone(),
             };
-            let there = IntegrationId::new(connection.clone(), kind.name, key);
-            match take_up(context, &*connector, &what, &there, declared, &new.record).await? {
-                Some(taken) => Ok(taken),
-                None => Err(exists(context, &*connector, &there, name).await),
-            }
+            let id = IntegrationId::new(connection.clone(), kind.name, key);
+            let want = Want { credentials: false, ..Want::DEED };
+            let there = connector
+                .read(&object_of(&id, Some(name), None), want)
+                .await
+                .map_err(|error| Problem::unreadable(&id.to_string(), &error))?;
+            let taken = match &there {
+                Some(there) => {
+                    take_up(context, &*connector, &what, &id, there, declared, &new.record).await?
+                }
+                None => None,
+            };
+            let record = there.as_ref().and_then(|there| there.record.as_ref());
+            taken.ok_or_else(|| exists(context, &id, record))
         })
         .await?;
     let id = IntegrationId::new(connection.clone(), kind.name, made.key.clone()).to_string();
@@ -220,16 +229,11 @@ async fn take_up(
     connector: &dyn Connector,
     asked: &str,
     id: &IntegrationId,
+    found: &ObservedIntegration,
     declared: &DeclaredIntegration,
     wanted: &Record,
 ) -> Result<Option<ObservedIntegration>, Problem> {
     let what = id.to_string();
-    let object = object_of(id, Some(&declared.name), None);
-    let want = Want { credentials: false, ..Want::DEED };
-    let found = connector.read(&object, want).await;
-    let Some(found) = found.map_err(|error| Problem::unreadable(&what, &error))? else {
-        return Ok(None);
-    };
     let Some(have) = found.record.clone().filter(|have| have.realm.is_some()) else {
         return Ok(None);
     };
@@ -299,19 +303,10 @@ fn today(context: &Context) -> String {
 }
 
 /// Whose the one is that stands in the way, as far as its record tells.
-async fn exists(
-    context: &Context,
-    connector: &dyn Connector,
-    id: &IntegrationId,
-    name: &str,
-) -> Problem {
-    let want = Want { credentials: false, ..Want::DEED };
-    // Who cannot look is told less.
-    let there = connector.read(&object_of(id, Some(name), None), want).await.ok().flatten();
-    let record = there.and_then(|there| there.record);
-    let owner = owner_words(record.as_ref());
-    let elsewhere = governed_elsewhere(context.realm.as_deref(), record.as_ref());
-    let whose = match (elsewhere, &record) {
+fn exists(context: &Context, id: &IntegrationId, record: Option<&Record>) -> Problem {
+    let owner = owner_words(record);
+    let elsewhere = governed_elsewhere(context.realm.as_deref(), record);
+    let whose = match (elsewhere, record) {
         (Some(of), _) => {
             format!("Installation {of:?} governs it{owner}, so it is not for this one")
         }

@@ -293,8 +293,8 @@ fn unsorted(tenant: String, observed: ObservedIntegration) -> SeenIntegration {
     }
 }
 
-/// Sorts live credentials into ours, another installation's and nobody's. What claims name is not looked up again; what a
-/// lean listing leaves out is asked for at `object`.
+/// Sorts live credentials into ours, another installation's and nobody's. What claims name is not
+/// looked up again; what a lean listing leaves out is asked for at `object`.
 async fn judge_credentials(
     context: &Context,
     id: &IntegrationId,

@@ -95,14 +95,12 @@ impl Credential {
             let Some(seen) = seen else { return Ok(None) };
             seen.governed_here(&context, &id.integration)
                 .map_err(|problem| problem.at(&["integration"]))?;
-            if model.key_id.is_null() {
-                imported = Some(seen.clone());
-            }
             model.integration = Attr::Value(CredentialedIntegration {
                 id: Attr::Value(id.integration.to_string()),
-                vendor_id: Attr::Value(seen.observed.vendor_id),
+                vendor_id: Attr::Value(seen.observed.vendor_id.clone()),
                 ..CredentialedIntegration::default()
             });
+            imported = Some(seen);
             model.name = Attr::Value(id.name.clone());
             model.on_incident = "issue_first".into();
         }

@@ -220,8 +220,8 @@ impl Schedules {
         }
     }
 
-    /// Whether nothing earlier works on when the next one is there. Where the current one is gone, an earlier
-    /// one in its overlap is all that works, and keeps its time.
+    /// Whether nothing earlier works on when the next one is there. Where the current one is gone, an
+    /// earlier one in its overlap is all that works, and keeps its time.
     pub(super) fn nothing_kept(&self, prior: &CredentialModel, at_once: bool) -> bool {
         at_once || self.none_overlap() || (prior.status == "missing" && !has_earlier(prior))
     }
