@@ -18,7 +18,6 @@ use domain::{
 };
 use futures::{StreamExt, future, stream};
 use tokio::sync::{OnceCell, OwnedMutexGuard};
-use zeroize::Zeroizing;
 
 use crate::{
     api::{Api, Call, unexpected},
@@ -48,8 +47,6 @@ pub(crate) struct Users {
     pub(crate) api: Api,
     pub(crate) clock: Arc<dyn Clock>,
     identity: OnceCell<Identity>,
-    /// The pages of the last listing, read, with the bytes that they were read from.
-    pages: tokio::sync::Mutex<Vec<(Bytes, Arc<Page>)>>,
     /// When this process made a user or a key that AWS may not know everywhere yet, by its id.
     young: Mutex<HashMap<String, Instant>>,
     /// One at a time for each user.
@@ -58,9 +55,6 @@ pub(crate) struct Users {
 
 /// Inline policies by name, ARNs of attached ones, names of groups.
 type Power = (BTreeMap<String, String>, BTreeSet<String>, BTreeSet<String>);
-
-/// An answer's bytes, shared by everybody who asked.
-type Bytes = Arc<Zeroizing<Vec<u8>>>;
 
 #[derive(Debug)]
 struct Page {
@@ -189,7 +183,6 @@ impl Users {
             api,
             clock,
             identity: OnceCell::new(),
-            pages: tokio::sync::Mutex::default(),
             young: Mutex::default(),
             turns: Turns::default(),
         }
@@ -227,8 +220,8 @@ impl Users {
         self.turns.take(&key.to_ascii_lowercase()).await
     }
 
-    /// One page of the account's users. One that was read before, from the same bytes, is not read again.
-    async fn page(&self, at: usize, marker: Option<&str>, shared: bool) -> Result<Arc<Page>> {
+    /// One page of the account's users.
+    async fn page(&self, marker: Option<&str>, shared: bool) -> Result<Arc<Page>> {
         let mut call = Call::look("iam:GetAccountAuthorizationDetails")
             .members("Filter", ["User"])
             .with("MaxItems", PER_PAGE)
@@ -236,38 +229,27 @@ impl Users {
         if let Some(marker) = marker {
             call = call.with("Marker", marker);
         }
-        // Whoever comes while somebody reads it waits, and finds it read.
-        let mut known = self.pages.lock().await;
-        let answer = self.api.page(&call).await?;
-        if let Some((bytes, page)) = known.get(at)
-            && Arc::ptr_eq(bytes, &answer.body)
-        {
-            return Ok(page.clone());
-        }
         let what = call.what();
-        let details: Details = result(&what, &answer.body)?;
-        let next = details.more().marker(&what)?;
-        if next.is_some() && next.as_deref() == marker {
-            return Err(unexpected(&what, "the listing goes on where it was before"));
-        }
-        let mut users = HashMap::new();
-        for user in details.user_detail_list {
-            let user = user.into_user(&what)?;
-            users.insert(user.name.clone(), user);
-        }
-        let page = Arc::new(Page { users, next });
-        known.truncate(at);
-        if shared && known.len() == at {
-            known.push((answer.body, page.clone()));
-        }
-        Ok(page)
+        self.api.page(&call).await?.read_once(|body| {
+            let details: Details = result(&what, body)?;
+            let next = details.more().marker(&what)?;
+            if next.is_some() && next.as_deref() == marker {
+                return Err(unexpected(&what, "the listing goes on where it was before"));
+            }
+            let mut users = HashMap::new();
+            for user in details.user_detail_list {
+                let user = user.into_user(&what)?;
+                users.insert(user.name.clone(), user);
+            }
+            Ok(Page { users, next })
+        })
     }
 
     /// A user as the shared listing has it.
     async fn listed(&self, name: &str) -> Result<Option<User>> {
-        let (mut at, mut marker) = (0, None::<String>);
+        let mut marker = None::<String>;
         loop {
-            let page = self.page(at, marker.as_deref(), true).await?;
+            let page = self.page(marker.as_deref(), true).await?;
             if let Some(user) = page.users.get(name) {
                 return Ok(Some(user.clone()));
             }
@@ -275,7 +257,6 @@ impl Users {
                 Some(next) => marker = Some(next.clone()),
                 None => return Ok(None),
             }
-            at += 1;
         }
     }
 
@@ -610,7 +591,7 @@ impl Connector for Users {
         let shared = want.freshness == Freshness::Shared;
         let (mut pages, mut gaps, mut marker) = (Vec::new(), Vec::new(), None::<String>);
         loop {
-            match self.page(pages.len(), marker.as_deref(), shared).await {
+            match self.page(marker.as_deref(), shared).await {
                 Ok(page) => {
                     marker.clone_from(&page.next);
                     pages.push(page);

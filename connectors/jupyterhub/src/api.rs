@@ -365,7 +365,7 @@ impl Api {
         }
     }
 
-    /// One page of a listing from an offset on, as bytes: readers of one listing share them.
+    /// One page of a listing from an offset on, whose readers share what is made of it.
     pub(crate) async fn page(
         &self,
         listing: &str,
@@ -417,8 +417,7 @@ mod tests {
     }
 
     fn answer(status: u16, body: &str) -> Answer {
-        let body = Arc::new(Zeroizing::new(body.as_bytes().to_vec()));
-        Answer { status, headers: Vec::new(), body }
+        Answer::new(status, Vec::new(), body.as_bytes().to_vec())
     }
 
     fn read<T: DeserializeOwned>(answer: Answer) -> T {

@@ -1,7 +1,8 @@
 //! What there is: users with their groups, shares and records, read and listed.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
+    marker::PhantomData,
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -19,7 +20,6 @@ use futures::{StreamExt, stream};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
-use zeroize::Zeroizing;
 
 use crate::{
     api::{Api, Group, Page, Paged, Share, User, Whoami, parse, path},
@@ -53,11 +53,6 @@ const NEEDED: [(&str, &str); 12] = [
     ("shares", "share servers with users"),
 ];
 
-/// An answer's bytes, shared by everybody who asked.
-type Bytes = Arc<Zeroizing<Vec<u8>>>;
-/// Parsed pages by their place, with the bytes that they were parsed from.
-type Parsed<T> = Mutex<HashMap<usize, (Bytes, Arc<Page<T>>)>>;
-
 /// A hub through one connection.
 #[derive(Debug)]
 pub(crate) struct Hub {
@@ -70,8 +65,6 @@ pub(crate) struct Hub {
     /// A group whose members are people.
     people: Option<String>,
     me: OnceCell<Whoami>,
-    users: Parsed<User>,
-    groups: Parsed<Group>,
     /// What tokens of ours could have minted.
     pub(crate) minting: Minting,
     /// One at a time for each user.
@@ -79,14 +72,18 @@ pub(crate) struct Hub {
 }
 
 /// Where a listing is, and what it is called in the log.
-#[derive(Debug, Clone, Copy)]
-struct Listing(&'static str, &'static str);
+struct Listing<T> {
+    path: &'static str,
+    template: &'static str,
+    of: PhantomData<fn() -> T>,
+}
 
-const USERS: Listing = Listing("hub/api/users", "users");
-const GROUPS: Listing = Listing("hub/api/groups", "groups");
+const USERS: Listing<User> = Listing { path: "hub/api/users", template: "users", of: PhantomData };
+const GROUPS: Listing<Group> =
+    Listing { path: "hub/api/groups", template: "groups", of: PhantomData };
 
 /// Something that has a name.
-trait Named {
+trait Named: Send + Sync + 'static {
     fn name(&self) -> &str;
 }
 
@@ -202,8 +199,6 @@ impl Hub {
             clock: setup.clock,
             tenant,
             me: OnceCell::new(),
-            users: Mutex::default(),
-            groups: Mutex::default(),
             minting: Minting::default(),
             turns: Turns::default(),
         })
@@ -255,47 +250,34 @@ impl Hub {
 
     // -- looking --------------------------------------------------------------------------------------
 
-    /// A page of a listing. Many readers share one answer: it is parsed once.
+    /// A page of a listing.
     async fn page<T: DeserializeOwned + Named>(
         &self,
-        Listing(listing, template): Listing,
-        parsed: &Parsed<T>,
+        Listing { path, template, .. }: &Listing<T>,
         offset: usize,
         shared: bool,
     ) -> Result<Arc<Page<T>>> {
-        let answer = self.api.page(listing, template, offset, shared).await?;
-        let mut parsed = locked(parsed);
-        if let Some((bytes, page)) = parsed.get(&offset)
-            && Arc::ptr_eq(bytes, &answer.body)
-        {
-            return Ok(page.clone());
-        }
-        let found: Paged<T> = parse(&format!("GET {template}"), &answer.body)?;
-        let next = found._pagination.next.map(|next| next.offset);
-        if next.is_some_and(|next| next <= offset) {
-            return Err(unexpected(
-                &format!("GET {template}"),
-                "a next page that is not further on",
-            ));
-        }
-        let items = found.items.into_iter().map(|one| (one.name().to_owned(), one)).collect();
-        let page = Arc::new(Page { items, next, total: found._pagination.total });
-        if shared {
-            parsed.insert(offset, (answer.body, page.clone()));
-        }
-        Ok(page)
+        let what = format!("GET {template}");
+        self.api.page(path, template, offset, shared).await?.read_once(|body| {
+            let found: Paged<T> = parse(&what, body)?;
+            let next = found._pagination.next.map(|next| next.offset);
+            if next.is_some_and(|next| next <= offset) {
+                return Err(unexpected(&what, "a next page that is not further on"));
+            }
+            let items = found.items.into_iter().map(|one| (one.name().to_owned(), one)).collect();
+            Ok(Page { items, next, total: found._pagination.total })
+        })
     }
 
     /// One item of a listing that is shared with other readers.
     async fn listed<T: DeserializeOwned + Named + Clone>(
         &self,
-        listing: Listing,
-        parsed: &Parsed<T>,
+        listing: &Listing<T>,
         name: &str,
     ) -> Result<Option<T>> {
         let mut offset = Some(0);
         while let Some(at) = offset {
-            let page = self.page(listing, parsed, at, true).await?;
+            let page = self.page(listing, at, true).await?;
             if let Some(one) = page.items.get(name) {
                 return Ok(Some(one.clone()));
             }
@@ -309,7 +291,7 @@ impl Hub {
         self.must(&["read:users", "read:roles:users"], "GET users/{name}").await?;
         if freshness == Freshness::Shared
             && self.may("list:users").await?
-            && let Some(user) = self.listed(USERS, &self.users, name).await?
+            && let Some(user) = self.listed(&USERS, name).await?
         {
             return Ok(Some(user));
         }
@@ -325,7 +307,7 @@ impl Hub {
         if freshness == Freshness::Shared && self.may("list:groups").await? {
             // A user that nobody made here has no such group, and is asked about with every plan: the
             // listing is word enough for a record.
-            return self.listed(GROUPS, &self.groups, &name).await;
+            return self.listed(&GROUPS, &name).await;
         }
         let found = self.api.look(Request::get(path::group(&name), "groups/{name}")).await?;
         Ok(found.ok())
@@ -402,19 +384,18 @@ impl Hub {
     /// may leave somebody out: it is read again once, and said.
     async fn all<T: DeserializeOwned + Named + Clone>(
         &self,
-        listing: Listing,
-        parsed: &Parsed<T>,
+        listing: &Listing<T>,
         shared: bool,
     ) -> (BTreeMap<String, T>, Vec<Gap>) {
         let gap = |from: usize, cause: String| Gap {
-            extent: GapExtent::Page(format!("{} {from}", listing.1)),
+            extent: GapExtent::Page(format!("{} {from}", listing.template)),
             cause,
         };
         let mut all = BTreeMap::new();
         for again in [false, true] {
             let (mut offset, mut totals) = (Some(0), BTreeSet::new());
             while let Some(at) = offset {
-                match self.page(listing, parsed, at, shared).await {
+                match self.page(listing, at, shared).await {
                     Ok(page) => {
                         all.extend(
                             page.items.iter().map(|(name, one)| (name.clone(), one.clone())),
@@ -443,8 +424,8 @@ impl Hub {
         self.must(&["list:users", "read:users", "read:roles:users"], "GET users").await?;
         self.must(&["list:groups", "read:groups"], "GET groups").await?;
         let shared = want.freshness == Freshness::Shared;
-        let (users, mut gaps) = self.all(USERS, &self.users, shared).await;
-        let (mut groups, more) = self.all(GROUPS, &self.groups, shared).await;
+        let (users, mut gaps) = self.all(&USERS, shared).await;
+        let (mut groups, more) = self.all(&GROUPS, shared).await;
         gaps.extend(more);
         let is_person = |user: &User| match &self.people {
             Some(people) => user.groups.iter().flatten().any(|group| group == people),

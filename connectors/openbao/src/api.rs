@@ -589,8 +589,6 @@ pub(crate) fn ask(
 mod tests {
     use connector::Outcome;
 
-    use zeroize::Zeroizing;
-
     use super::*;
 
     #[derive(Deserialize)]
@@ -604,8 +602,7 @@ mod tests {
         ($name:literal) => {{
             let text = include_str!(concat!("../fixtures/", $name, ".json"));
             let recorded: Recorded = serde_json::from_str(text).unwrap();
-            let body = Zeroizing::new(recorded.body.to_string().into_bytes());
-            Answer { status: recorded.status, headers: Vec::new(), body: Arc::new(body) }
+            Answer::new(recorded.status, Vec::new(), recorded.body.to_string().into_bytes())
         }};
     }
 
@@ -688,8 +685,7 @@ mod tests {
     #[test]
     fn a_404_that_is_not_the_servers_own_is_no_absence() {
         for body in ["<html>Not found</html>", "", "{}", "{\"error\":\"not found\"}"] {
-            let body = Arc::new(Zeroizing::new(body.as_bytes().to_vec()));
-            let answer = Answer { status: 404, headers: Vec::new(), body };
+            let answer = Answer::new(404, Vec::new(), body.as_bytes().to_vec());
             let error = refused("test", &answer, true);
             assert_eq!((error.refusal(), error.outcome()), (None, Outcome::Ambiguous), "{error}");
             assert!(
@@ -701,7 +697,7 @@ mod tests {
 
     #[test]
     fn what_is_no_judgment_is_ambiguous_for_a_change_and_free_for_a_look() {
-        let answer = |status| Answer { status, headers: Vec::new(), body: Arc::default() };
+        let answer = |status| Answer::new(status, Vec::new(), Vec::new());
         for status in [500, 502, 503, 504, 599, 100] {
             assert_eq!(refused("test", &answer(status), true).outcome(), Outcome::Ambiguous);
             assert_eq!(refused("test", &answer(status), false).outcome(), Outcome::NotSent);
@@ -718,11 +714,7 @@ mod tests {
         let body = format!(
             "{{\"errors\": [\"{secret}\"], \"data\": {{\"role_id\": {{\"x\": \"{secret}\"}}}}}}"
         );
-        let answer = Answer {
-            status: 400,
-            headers: Vec::new(),
-            body: Arc::new(Zeroizing::new(body.clone().into_bytes())),
-        };
+        let answer = Answer::new(400, Vec::new(), body.clone().into_bytes());
         for text in [
             refused("test", &answer, true).to_string(),
             data::<RoleId>("test", body.as_bytes()).unwrap_err().to_string(),

@@ -63,8 +63,6 @@ pub(crate) struct AppRole {
     tenant: OnceCell<String>,
     /// Whether policies can be listed with their texts; unknown until asked.
     detailed: Mutex<Option<bool>>,
-    /// The last listing of policies, parsed, with the bytes that it was parsed from.
-    parsed: Mutex<Option<(Bytes, Policies)>>,
     /// Whether policies have versions, once that was seen.
     counted: Mutex<bool>,
     /// Where roles are, by key: a role never moves.
@@ -78,9 +76,6 @@ pub(crate) struct AppRole {
     /// One at a time for each role.
     turns: Turns,
 }
-
-/// An answer's bytes, shared by everybody who asked.
-type Bytes = Arc<Zeroizing<Vec<u8>>>;
 
 pub(crate) type Policies = Arc<BTreeMap<String, AclPolicy>>;
 
@@ -284,7 +279,6 @@ impl AppRole {
             clock,
             tenant: OnceCell::new(),
             detailed: Mutex::new(None),
-            parsed: Mutex::new(None),
             counted: Mutex::new(false),
             places: Mutex::new(HashMap::new()),
             mount_accessors: Mutex::new(HashMap::new()),
@@ -368,17 +362,8 @@ impl AppRole {
             _ => return Err(refused(&what, &answer, false)),
         }
         has(true);
-        let mut parsed = locked(&self.parsed);
-        // Many readers share one answer: it is parsed once.
-        if let Some((bytes, policies)) = &*parsed
-            && Arc::ptr_eq(bytes, &answer.body)
-        {
-            return Ok(Some(policies.clone()));
-        }
-        let policies: Policies =
-            Arc::new(data::<Detailed<AclPolicy>>(&what, &answer.body)?.key_info);
-        *parsed = Some((answer.body.clone(), policies.clone()));
-        Ok(Some(policies))
+        let read = |body: &[u8]| Ok(data::<Detailed<AclPolicy>>(&what, body)?.key_info);
+        answer.read_once(read).map(Some)
     }
 
     async fn policy(

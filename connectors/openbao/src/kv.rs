@@ -1,7 +1,7 @@
 //! KV v2 as a sink: documents under compare-and-set, the mirror in `custom_metadata`.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -17,7 +17,6 @@ use secrets::{
     Stored, Version, segments,
 };
 use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
 
 use crate::api::{
     Api, Detailed, Keys, KvData, KvMetadata, KvVersion, KvVersionInfo, Mount, Said, data, encode,
@@ -39,14 +38,9 @@ const PIECE: char = '~';
 pub(crate) struct Kv {
     api: Arc<Api>,
     clock: Arc<dyn Clock>,
-    /// Listings of folders, parsed, with the bytes that they were parsed from.
-    parsed: Mutex<HashMap<String, Parsed>>,
     /// Mount paths that are known to be KV v2, without a slash at the end.
     mounts: Mutex<BTreeSet<String>>,
 }
-
-/// One listing and the bytes that it was parsed from.
-type Parsed = (Arc<Zeroizing<Vec<u8>>>, Arc<Looks>);
 
 /// A path, taken apart at its mount.
 struct Place {
@@ -68,7 +62,7 @@ struct Cas {
 
 impl Kv {
     pub(crate) fn new(api: Arc<Api>, clock: Arc<dyn Clock>) -> Kv {
-        Kv { api, clock, parsed: Mutex::default(), mounts: Mutex::default() }
+        Kv { api, clock, mounts: Mutex::default() }
     }
 
     /// Finds the mount that a path lies in, asking the server once per mount.
@@ -188,18 +182,11 @@ impl Kv {
         let said = if answer.status == 200 { Said::Other } else { Said::read(&answer.body) };
         match (answer.status, said) {
             (200, _) => {
-                let known = lock(&self.parsed).get(&place.whole).cloned();
-                if let Some((bytes, looks)) = known
-                    && Arc::ptr_eq(&bytes, &answer.body)
-                {
-                    return Ok(looks);
-                }
-                let listed: Detailed<Option<Current>> = data(&what, &answer.body).map_err(fail)?;
-                let looks = Arc::new(looks(listed.key_info.into_iter().collect()));
-                if shared {
-                    lock(&self.parsed).insert(place.whole.clone(), (answer.body, looks.clone()));
-                }
-                return Ok(looks);
+                let read = |body: &[u8]| {
+                    let listed: Detailed<Option<Current>> = data(&what, body)?;
+                    Ok(looks(listed.key_info.into_iter().collect()))
+                };
+                return answer.read_once(read).map_err(fail);
             }
             (404, Said::Nothing) => return Ok(Arc::default()),
             // A KV without detailed listings (Vault), or a token that may not use them: one by one.

@@ -18,7 +18,6 @@ use domain::{
     Direction, GrantedScope, LastUsed, Record, Scope, Secret, Settings, settings::Setting,
 };
 use serde_json::{Value, json};
-use zeroize::Zeroizing;
 
 use crate::account::{KEY, KIND, connect, connect_to, http, object};
 
@@ -40,10 +39,7 @@ impl Transport for Counted {
     async fn send(&self, request: Request) -> Result<Answer, TransportError> {
         *self.seen.lock().unwrap().entry(request.template).or_default() += 1;
         match (self.instead)(&request) {
-            Some(body) => {
-                let body = Arc::new(Zeroizing::new(body.into_bytes()));
-                Ok(Answer { status: 200, headers: Vec::new(), body })
-            }
+            Some(body) => Ok(Answer::new(200, Vec::new(), body.into_bytes())),
             None => self.inner.send(request).await,
         }
     }

@@ -13,7 +13,6 @@ use base64::{
 };
 use connector::transport::{Answer, Request, Transport, TransportError};
 use serde_json::{Map, Value, json};
-use zeroize::Zeroizing;
 
 /// How the server differs from one that does just what RFC 7591 and 7592 have as their first choice.
 #[derive(Debug, Clone, Default)]
@@ -337,7 +336,6 @@ impl Transport for Scripted {
         let mut state = self.lock();
         state.sent.push(request.what());
         let (status, body) = state.answer(self.issuer, &request);
-        let body = Zeroizing::new(body.to_string().into_bytes());
-        Ok(Answer { status, headers: Vec::new(), body: body.into() })
+        Ok(Answer::new(status, Vec::new(), body.to_string().into_bytes()))
     }
 }

@@ -285,11 +285,8 @@ async fn a_setting_that_the_server_takes_and_does_not_have_is_told() {
 
 #[tokio::test]
 async fn what_is_refused_after_a_part_was_accepted_is_ambiguous() {
-    let forbidden = || Answer {
-        status: 403,
-        headers: Vec::new(),
-        body: Arc::new(zeroize::Zeroizing::new(b"{\"errors\":[\"permission denied\"]}".to_vec())),
-    };
+    let forbidden =
+        || Answer::new(403, Vec::new(), b"{\"errors\":[\"permission denied\"]}".to_vec());
     // The policy is written, the role may not be; or it may not be read any more.
     let world = World::new().await;
     let (id, _) = world.integration("partly").await;

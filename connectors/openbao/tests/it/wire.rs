@@ -80,18 +80,14 @@ impl Transport for Vaultish {
                 || request.path.contains("/detailed-metadata/"))
         {
             let body = json!({"errors": ["1 error occurred:\n\t* unsupported path\n\n"]});
-            return Ok(Answer { status: 404, headers: Vec::new(), body: Arc::new(bytes(&body)) });
+            return Ok(Answer::new(404, Vec::new(), body.to_string().into_bytes()));
         }
         if policy && let Some(body) = &mut request.body {
             let mut value: Value = serde_json::from_slice(&body.bytes).unwrap();
             if value["policy"].as_str().unwrap().contains("expiration") {
                 let body =
                     json!({"errors": ["failed to parse policy: invalid key \"expiration\""]});
-                return Ok(Answer {
-                    status: 400,
-                    headers: Vec::new(),
-                    body: Arc::new(bytes(&body)),
-                });
+                return Ok(Answer::new(400, Vec::new(), body.to_string().into_bytes()));
             }
             value.as_object_mut().unwrap().remove("cas");
             body.bytes = bytes(&value);

@@ -120,8 +120,7 @@ struct Page(u16, &'static str);
 #[async_trait::async_trait]
 impl Transport for Page {
     async fn send(&self, _: Request) -> Result<Answer, TransportError> {
-        let body = Arc::new(self.1.as_bytes().to_vec().into());
-        Ok(Answer { status: self.0, headers: Vec::new(), body })
+        Ok(Answer::new(self.0, Vec::new(), self.1.as_bytes().to_vec()))
     }
 }
 

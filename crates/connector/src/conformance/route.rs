@@ -9,7 +9,6 @@ use std::{
 };
 
 use async_trait::async_trait;
-use zeroize::Zeroizing;
 
 use crate::{
     Change, Children, Error, ObjectRef, Outcome, Profile, Refusal, Want,
@@ -49,11 +48,9 @@ impl Transport for Fateful {
     async fn send(&self, request: Request) -> Result<Answer, TransportError> {
         match (self.fate)(&request) {
             Fate::Through => self.inner.send(request).await,
-            Fate::Instead(status, body) => Ok(Answer {
-                status,
-                headers: Vec::new(),
-                body: Arc::new(Zeroizing::new(body.as_bytes().to_vec())),
-            }),
+            Fate::Instead(status, body) => {
+                Ok(Answer::new(status, Vec::new(), body.as_bytes().to_vec()))
+            }
             Fate::AnswerLost => {
                 let _ = self.inner.send(request).await;
                 let message = "the connection was reset".into();

@@ -23,7 +23,7 @@ pub struct Coalesce {
 }
 
 /// One answer, or the wait for it.
-type Shared = Arc<OnceCell<Arc<Answer>>>;
+type Shared = Arc<OnceCell<Mutex<Answer>>>;
 
 #[derive(Default)]
 struct Kept {
@@ -104,8 +104,11 @@ fn passes(status: u16) -> bool {
     matches!(status, 401 | 429 | 500..)
 }
 
-fn copy(answer: &Answer) -> Answer {
-    Answer { status: answer.status, headers: answer.headers.clone(), body: answer.body.clone() }
+/// One reader's copy. What was read once is not kept as bytes too.
+fn copy(kept: &Mutex<Answer>) -> Answer {
+    let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+    kept.without_what_was_read();
+    kept.clone()
 }
 
 #[async_trait]
@@ -124,11 +127,12 @@ impl Transport for Coalesce {
         let key = key(&request);
         let shared = self.entry(&key);
         let answer = shared
-            .get_or_try_init(|| async { self.inner.send(request).await.map(Arc::new) })
+            .get_or_try_init(|| async { self.inner.send(request).await.map(Mutex::new) })
             .await?;
+        let answer = copy(answer);
         if passes(answer.status) {
             self.forget(&key, &shared);
         }
-        Ok(copy(answer))
+        Ok(answer)
     }
 }

@@ -195,7 +195,7 @@ impl Transport for HttpTransport {
                 Err(error) => return Err(lost(format!("the answer broke off: {}", cause(&error)))),
             }
         }
-        Ok(Answer { status, headers, body: Arc::new(body) })
+        Ok(Answer::new(status, headers, std::mem::take(&mut *body)))
     }
 }
 

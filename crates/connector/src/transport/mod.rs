@@ -8,7 +8,13 @@ mod read_only;
 mod retry;
 mod trace;
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    any::Any,
+    fmt,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use domain::Secret;
@@ -118,15 +124,20 @@ pub struct Body {
 }
 
 /// An answer. Its `Debug` shows the status only.
+#[derive(Clone)]
 pub struct Answer {
     /// The status.
     pub status: u16,
     /// The headers that any client of ours reads, names in lower case.
     pub headers: Vec<(&'static str, String)>,
-    /// The body, wiped when its last holder is dropped; it may carry live secrets. Readers of one
-    /// listing hold the same bytes: whoever has parsed them once need not do it again.
+    /// The body, wiped when its last holder is dropped; it may carry live secrets. Empty once
+    /// [`Answer::read_once`] has made something of it for all who share the answer.
     pub body: Arc<Zeroizing<Vec<u8>>>,
+    reading: Arc<Mutex<Reading>>,
 }
+
+/// What was made of a body.
+type Reading = Option<Arc<dyn Any + Send + Sync>>;
 
 impl Request {
     /// A look.
@@ -185,6 +196,39 @@ impl Request {
 }
 
 impl Answer {
+    /// An answer that nobody has read yet.
+    pub fn new(status: u16, headers: Vec<(&'static str, String)>, body: Vec<u8>) -> Answer {
+        let body = Arc::new(Zeroizing::new(body));
+        Answer { status, headers, body, reading: Arc::default() }
+    }
+
+    /// Reads the body once for all who share this answer, and lets what was made of it take the
+    /// place of the bytes: a plan has thousands of readers of one long listing. Whoever comes while
+    /// it is read waits. All readers of one path ask for the same `T`.
+    ///
+    /// # Errors
+    ///
+    /// Those of `read`.
+    pub fn read_once<T: Any + Send + Sync, E>(
+        &self,
+        read: impl FnOnce(&[u8]) -> Result<T, E>,
+    ) -> Result<Arc<T>, E> {
+        let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = reading.clone().and_then(|known| known.downcast().ok()) {
+            return Ok(known);
+        }
+        let known = Arc::new(read(&self.body)?);
+        *reading = Some(known.clone());
+        Ok(known)
+    }
+
+    /// Lets go of the bytes, if something was made of them.
+    fn without_what_was_read(&mut self) {
+        if self.reading.lock().unwrap_or_else(PoisonError::into_inner).is_some() {
+            self.body = Arc::default();
+        }
+    }
+
     /// A header's text, by its lower-case name.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(have, _)| *have == name).map(|(_, value)| value.as_str())
@@ -238,8 +282,6 @@ pub trait Transport: fmt::Debug + Send + Sync {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
     use super::*;
     use crate::SystemClock;
 
@@ -257,8 +299,7 @@ mod tests {
                 429 => vec![("retry-after", "1".to_owned())],
                 _ => Vec::new(),
             };
-            let body = Arc::new(Zeroizing::new(b"verysecret-answer".to_vec()));
-            Ok(Answer { status, headers, body })
+            Ok(Answer::new(status, headers, b"verysecret-answer".to_vec()))
         }
     }
 
@@ -384,12 +425,28 @@ mod tests {
         assert_eq!(*server.1.lock().unwrap(), 0);
     }
 
+    #[tokio::test]
+    async fn what_one_reader_made_of_a_shared_answer_serves_all_and_replaces_its_bytes() {
+        let transport = Coalesce::new(script(&[200]));
+        let first = transport.send(shared()).await.unwrap();
+        assert!(first.read_once(|_| Err::<String, _>("unreadable")).is_err(), "not kept");
+        let body = Arc::downgrade(&first.body);
+        let text = first.read_once(|body| String::from_utf8(body.to_vec())).unwrap();
+        assert_eq!(*text, "verysecret-answer");
+        drop(first);
+
+        let second = transport.send(shared()).await.unwrap();
+        assert!(second.body.is_empty() && body.strong_count() == 0, "the bytes are gone");
+        let again = second.read_once(|_| Err::<String, _>("read twice")).unwrap();
+        assert!(Arc::ptr_eq(&text, &again));
+    }
+
     #[test]
     fn patience_is_read_in_seconds_and_as_a_date_and_has_an_end() {
         let now: Timestamp = "2026-11-22T09:00:00Z".parse().unwrap();
         let wait = |text: &str| {
             let headers = vec![("retry-after", text.to_owned())];
-            retry_after(&Answer { status: 429, headers, body: Arc::default() }, now)
+            retry_after(&Answer::new(429, headers, Vec::new()), now)
         };
         assert_eq!(wait("7"), Some(Duration::from_secs(7)));
         assert_eq!(wait("Sun, 22 Nov 2026 09:00:30 GMT"), Some(Duration::from_secs(30)));
