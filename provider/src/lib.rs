@@ -13,6 +13,7 @@ mod shared;
 mod values;
 
 mod data_sources;
+mod functions;
 
 use tfplugin::{provider::Server, resource::Register};
 
@@ -54,6 +55,8 @@ fn parts(nhi: Nhi, shared: shared::Shared) -> Server<Nhi> {
                 .with_move(),
         )
         .data_source(data_sources::integrations::Integrations::new(shared))
+        .function(functions::next_rotation::NextRotation)
+        .function(functions::scope_diff::ScopeDiff)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! How a platform issues credentials (engine §3): what decides the order of a rotation's steps.
+//! How a platform issues credentials: what decides the order of a rotation's steps.
 
 use domain::Span;
 

@@ -156,6 +156,17 @@ pub enum Direction {
 }
 
 impl Direction {
+    /// Its word, for programs; [`Display`](fmt::Display) is for people.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Direction::None => "none",
+            Direction::Narrows => "narrows",
+            Direction::Widens => "widens",
+            Direction::Mixed => "mixed",
+            Direction::Unknown => "unknown",
+        }
+    }
+
     /// Whether the change must be judged as one that gives power.
     pub fn may_widen(self) -> bool {
         matches!(self, Direction::Widens | Direction::Mixed | Direction::Unknown)

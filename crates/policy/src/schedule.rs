@@ -336,6 +336,25 @@ impl Schedule {
         }
     }
 
+    /// The first moment at which a plan proposes to rotate it; none where blackouts leave none within
+    /// five weeks.
+    pub fn next_rotation(
+        &self,
+        credential_id: &str,
+        issued_at: Timestamp,
+        expires_at: Option<Timestamp>,
+    ) -> Option<Timestamp> {
+        let first = self.first_due(credential_id, issued_at);
+        let overdue = self.overdue_at(credential_id, issued_at, expires_at);
+        let moments = [first, overdue]
+            .into_iter()
+            .flat_map(|at| [Some(at), self.next_opening(at), self.blackout_ends(at)]);
+        let due = |at: &Timestamp| {
+            matches!(self.due(credential_id, issued_at, expires_at, *at), Due::Due | Due::Overdue)
+        };
+        moments.flatten().filter(due).min()
+    }
+
     /// Whether a due credential may rotate now.
     pub fn may_rotate(&self, now: Timestamp) -> bool {
         !self.in_blackout(now) && (self.rotates_outside || self.in_window(now))
@@ -545,6 +564,38 @@ mod tests {
             let schedule = Schedule { spread: Span::from_secs(spread), ..Schedule::every("x", Span::from_secs(every)) };
             let now = Timestamp::from_second(now).unwrap();
             prop_assert!(matches!(schedule.due(ID, now, None, now), Due::NotYet(_)));
+        }
+
+        #[test]
+        fn nothing_is_proposed_before_the_next_rotation_and_it_is_then(
+            day in 0usize..7, hour in 0i8..24, length in 900u64..400_000, spread in 0u64..2_000_000,
+            frozen in 0i64..4_000_000, for_days in 1i64..20, ends in proptest::option::of(0i64..9_000_000),
+            sooner in 0.0..1.0
+        ) {
+            let issued = at("2026-06-01T00:00:00Z");
+            let from = Timestamp::from_second(issued.as_second() + frozen).unwrap();
+            let schedule = Schedule {
+                spread: Span::from_secs(spread),
+                windows: vec![Window {
+                    days: vec![DAYS[day].1],
+                    start: jiff::civil::time(hour, 0, 0, 0),
+                    length: Span::from_secs(length),
+                }],
+                timezone: TimeZone::get("Europe/Zurich").unwrap(),
+                blackout: vec![Blackout {
+                    from,
+                    until: later(from, Span::from_secs(for_days as u64 * 86_400)),
+                    reason: "freeze".into(),
+                }],
+                ..monthly()
+            };
+            let ends = ends.map(|after| Timestamp::from_second(issued.as_second() + after).unwrap());
+            let proposed = |now| matches!(schedule.due(ID, issued, ends, now), Due::Due | Due::Overdue);
+            let next = schedule.next_rotation(ID, issued, ends).unwrap();
+            prop_assert!(proposed(next), "{next}");
+            let life = (next.as_second() - issued.as_second()).max(0) as f64;
+            let before = Timestamp::from_second(issued.as_second() + (life * sooner) as i64).unwrap();
+            prop_assert!(before >= next || !proposed(before), "{before} is before {next}");
         }
 
         #[test]

@@ -114,7 +114,7 @@ pub fn canonical_set<'a>(
     texts.into_iter().flat_map(|text| canonical(lattice, text)).collect()
 }
 
-/// Compares what is live with what is declared (resource model §7.2).
+/// Compares what is live with what is declared.
 pub fn echo(
     lattice: &dyn Lattice,
     declared: &Declared,

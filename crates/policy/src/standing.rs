@@ -102,7 +102,7 @@ pub fn third_party(
     .collect()
 }
 
-/// The state that an integration should have (resource model §4.2, plan order 3).
+/// The state that an integration should have.
 pub fn wanted_state<'a>(
     quarantined: bool,
     enabled: bool,

@@ -31,7 +31,7 @@ pub struct Facts {
     pub held_secret: bool,
 }
 
-/// The status word (resource model §8.2).
+/// The status word.
 pub fn status(facts: &Facts) -> &'static str {
     let table = [
         (facts.claimed_by_other, "rotating"),

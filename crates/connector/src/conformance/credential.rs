@@ -102,7 +102,7 @@ pub(super) async fn every_way_of_issuing_is_published_and_promised(fixture: &dyn
     Ok(())
 }
 
-/// The order of preference (engine §3).
+/// The order of preference.
 fn rank(name: &str) -> Option<usize> {
     const ORDER: [&str; 9] = [
         "add-ours",

@@ -25,6 +25,7 @@ use tfplugin::{
     resource::{Create, Delete, Done, Failure, Plan, Read, Resource, Update},
 };
 
+pub(crate) use self::model::{ScheduleReference, schedule_of};
 use self::{
     delivery::{fields_are_kept, held_by_sinks, written_well},
     model::{CredentialModel, Schedules, parts},

@@ -236,7 +236,7 @@ pub(super) fn has_earlier(model: &CredentialModel) -> bool {
     model.previous.value().is_some_and(|all| !all.is_empty())
 }
 
-pub(super) fn schedule_of(reference: &Attr<ScheduleReference>) -> Option<Schedule> {
+pub(crate) fn schedule_of(reference: &Attr<ScheduleReference>) -> Option<Schedule> {
     schedule(&parts(reference.value()?))
 }
 

@@ -27,7 +27,7 @@ pub(super) fn plan_create(planned: &mut CredentialModel) {
     }
 }
 
-/// Planned values (resource model §8.3): `generation` is known, so consumers can be restarted by it.
+/// Planned values: `generation` is known, so consumers can be restarted by it.
 pub(super) fn plan_update(
     prior: &CredentialModel,
     planned: &mut CredentialModel,
