@@ -13,6 +13,7 @@ mod shared;
 mod values;
 
 mod data_sources;
+mod ephemerals;
 mod functions;
 
 use tfplugin::{provider::Server, resource::Register};
@@ -54,7 +55,8 @@ fn parts(nhi: Nhi, shared: shared::Shared) -> Server<Nhi> {
                 .with_identity()
                 .with_move(),
         )
-        .data_source(data_sources::integrations::Integrations::new(shared))
+        .data_source(data_sources::integrations::Integrations::new(shared.clone()))
+        .ephemeral(ephemerals::credential_secret::CredentialSecret::new(shared))
         .function(functions::next_rotation::NextRotation)
         .function(functions::scope_diff::ScopeDiff)
 }

@@ -9,6 +9,7 @@ mod adopt;
 mod claim;
 mod context;
 mod credential;
+mod delivered;
 mod document;
 mod drift;
 mod elsewhere;
@@ -34,6 +35,7 @@ pub use credential::{
     Outcome, Revoked, adjust, at_rest, carry_out, create_slot, declare_slot, goal_of_create,
     goal_of_resume, park_for_replacement, revoke_first, take_over,
 };
+pub use delivered::{Delivered, read_delivered};
 pub use drift::{
     Judged, Wish, WishedOwner, WishedScopes, WishedSlot, WishedThirdParty, Wishes,
     declared_in_ledger, delivery, judge_integration, judge_owner, judge_third_party,

@@ -21,6 +21,15 @@ impl Document {
         self.0.get(field)
     }
 
+    /// The fields as texts: what is no text as its JSON. Said aloud, since what comes out may be
+    /// copied.
+    pub fn exposed(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(field, secret)| {
+            let text = secret.expose();
+            (field.as_str(), text.strip_prefix(RAW).unwrap_or(text))
+        })
+    }
+
     /// Adds a field, for building a document in one expression.
     #[must_use]
     pub fn with(mut self, field: &str, value: Secret) -> Self {

@@ -1,0 +1,60 @@
+//! Reading a secret where it was delivered, for whoever hands it on and stores it nowhere.
+
+use domain::CredentialId;
+use secrets::Document;
+
+use crate::{
+    Context, Delivery, Problem,
+    document::{META, Meta},
+};
+
+/// A delivered document, and which version of it.
+#[derive(Debug)]
+pub struct Delivered {
+    /// The consumer's fields, without what nhi says of them.
+    pub document: Document,
+    /// The sink's version.
+    pub version: u64,
+}
+
+/// Reads the document of one generation of a slot. Another slot's, another generation's or a
+/// withdrawn one is never handed out in its place.
+///
+/// # Errors
+///
+/// It is not there, not this one, or cannot be read.
+pub async fn read_delivered(
+    context: &Context,
+    slot: &CredentialId,
+    generation: u64,
+    delivery: &Delivery,
+) -> Result<Delivered, Problem> {
+    let place = delivery.place();
+    let not_this = |why: String| {
+        Problem::new("E-NOT-DELIVERED", "This secret is not where it was delivered")
+            .detail(format!("{place}: {why}"))
+            .next("run terraform plan: it says what is to be done for this credential, and apply delivers it again")
+            .at(&["credential"])
+    };
+    let sink = context.sink(&delivery.connection).await?;
+    let stored = sink.read(&delivery.path).await.map_err(|error| delivery.problem(error))?;
+    let Some((mut document, version)) =
+        stored.and_then(|stored| Some((stored.document?, stored.version.number)))
+    else {
+        return Err(not_this("nothing is there.".into()));
+    };
+    let realm = context.realm.as_deref().map(|realm| realm.id.as_str()).unwrap_or_default();
+    match Meta::of(&document).filter(|meta| meta.of_slot(realm, &slot.to_string())) {
+        None => return Err(not_this(format!("what is there was not delivered for {slot}."))),
+        Some(meta) if meta.revoked => return Err(not_this("its secret was revoked.".into())),
+        Some(meta) if meta.generation != generation => {
+            return Err(not_this(format!(
+                "generation {} is there, and not {generation}: it was rotated since.",
+                meta.generation
+            )));
+        }
+        Some(_) => {}
+    }
+    document.0.remove(META);
+    Ok(Delivered { document, version })
+}

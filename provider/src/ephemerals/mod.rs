@@ -1,0 +1,3 @@
+//! One file an ephemeral resource.
+
+pub(crate) mod credential_secret;
