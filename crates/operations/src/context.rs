@@ -108,7 +108,8 @@ pub struct Context {
     /// What is to be told.
     pub notices: Notices,
     /// Deeds on one slot take turns: its claim knows runs, and all that a process does is one run's.
-    /// Whoever comes second finds what the first one left.
+    /// So do those that write one integration's record. Whoever comes second finds what the first one
+    /// left.
     pub turns: Turns,
 }
 

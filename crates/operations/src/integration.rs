@@ -354,6 +354,7 @@ pub async fn update_integration(
     let connector = context.connector(&id.connection).await?;
     let what = id.to_string();
     let object = object_of(id, Some(&declared.name), Some(vendor_id));
+    let _turn = context.turns.take(&what).await;
     let found = connector
         .read(&object, Want { credentials: false, ..Want::DEED })
         .await

@@ -73,7 +73,8 @@ pub async fn set_scopes(
     let connector = context.connector(&id.connection).await?;
     let what = format!("{id}/scope");
     let object = object_of(id, None, vendor_id);
-    let _turn = context.turns.take(&what).await;
+    // Whoever writes the record writes all of it: two at once would undo each other's part.
+    let _turn = context.turns.take(&id.to_string()).await;
     let found = connector
         .read(&object, connector::Want { credentials: false, ..connector::Want::DEED })
         .await
@@ -246,6 +247,7 @@ pub async fn park_scopes(
     let connector = context.connector(&id.connection).await?;
     let what = format!("{id}/scope");
     let object = object_of(id, None, vendor_id.filter(|_| !replaced));
+    let _turn = context.turns.take(&id.to_string()).await;
     let found = connector
         .read(&object, connector::Want { credentials: false, ..connector::Want::DEED })
         .await
