@@ -117,3 +117,83 @@ fn scan_and_doctor_say_what_is_there_and_what_can_be_done() {
         holds(said.contains("+ integration = nhi_integration.it"), "the corrected line", &said)
     });
 }
+
+#[test]
+fn what_is_taken_in_with_the_configuration_that_the_core_wrote_stays_as_it_is() {
+    let (owners, _) = BASE.split_once("resource \"nhi_integration\"").unwrap_or_default();
+    in_world(owners, |world| {
+        world.apply()?;
+        let roles = [
+            ("bare", json!({ "token_policies": ["default"] })),
+            (
+                "limited",
+                json!({
+                    "token_policies": ["default"], "token_bound_cidrs": ["127.0.0.1/32"],
+                    "token_explicit_max_ttl": "12h", "secret_id_ttl": "40d",
+                    "secret_id_num_uses": 50, "secret_id_bound_cidrs": ["127.0.0.0/8"],
+                }),
+            ),
+        ];
+        let mut before = Vec::new();
+        for (name, role) in &roles {
+            let path = format!("/v1/auth/approle/role/{name}");
+            world.bao.post(&path, role.clone())?;
+            before.push(world.bao.get(&path)?["data"].clone());
+        }
+        let blocks = world.nhi(&["scan", "bao", "--format", "import", "--quiet"])?.expect(0)?;
+        world.write("imports.tf", &blocks)?;
+        world.terraform(&["plan", "-generate-config-out=adopted.tf"])?;
+        // What only a person can say.
+        let written = world.read("adopted.tf")?;
+        let people = [
+            ("purpose", "\"Reads what a person wrote down long ago, each night\""),
+            ("environment", "\"production\""),
+            ("business_owner", "nhi_owner.finance"),
+            ("technical_owner", "nhi_owner.payments"),
+            ("justification", "\"It was there before anybody governed it\""),
+        ];
+        let form: Vec<String> = written
+            .lines()
+            .map(|line| {
+                let name = line.split_whitespace().next();
+                let said = people.iter().find(|(asked, _)| name == Some(asked));
+                match said.filter(|_| line.ends_with("null")) {
+                    Some((name, value)) => format!("  {name} = {value}"),
+                    None => line.to_owned(),
+                }
+            })
+            .collect();
+        world.write("adopted.tf", &form.join("\n"))?;
+        let plan = world.plan()?.expect(2)?;
+        for name in ["token_ttl", "no_default_policy", "cidrs", "secret_id"] {
+            let moved = |line: &&str| line.contains(name) && line.contains("->");
+            holds(!plan.lines().any(|line| moved(&line)), "no setting moves", &plan)?;
+        }
+        world.apply()?;
+        for ((name, _), before) in roles.iter().zip(before) {
+            let mut after =
+                world.bao.get(&format!("/v1/auth/approle/role/{name}"))?["data"].clone();
+            // Its own policy, empty but for the record, is attached when its scopes are.
+            after["token_policies"] = before["token_policies"].clone();
+            holds(after == before, "the role is as it was", &format!("{before}\n{after}"))?;
+        }
+        world.plan_is_empty()?;
+        // What nobody wrote down is watched all the same.
+        let path = "/v1/auth/approle/role/limited";
+        for (name, weaker) in [
+            ("secret_id_bound_cidrs", json!([])),
+            ("token_explicit_max_ttl", json!(0)),
+            ("secret_id_num_uses", json!(0)),
+            ("secret_id_ttl", json!(0)),
+        ] {
+            world.bao.post(path, json!({ name: weaker }))?;
+            let said = world.plan()?.expect(2)?;
+            holds(said.contains(name), "plan tells it", &said)?;
+            let said = world.nhi(&["drift"])?.expect(2)?;
+            holds(said.contains(name), "drift tells it", &said)?;
+            world.apply()?;
+            world.plan_is_empty()?;
+        }
+        Ok(())
+    });
+}

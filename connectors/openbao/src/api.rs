@@ -73,6 +73,8 @@ pub(crate) enum Said {
     NoRoute,
     /// A policy that the server's parser refuses.
     BadPolicy,
+    /// More than the role's own limits leave to a secret id.
+    BeyondRole,
     /// Anything else.
     Other,
 }
@@ -128,6 +130,12 @@ impl Said {
             Said::NoRole
         } else if any(&["no handler for route", "unsupported path", "unsupported operation"]) {
             Said::NoRoute
+        } else if any(&[
+            "cannot be longer than the role's",
+            "cannot be higher than the role's",
+            "failed to verify subset relationship",
+        ]) {
+            Said::BeyondRole
         } else if any(&["failed to parse policy"]) {
             Said::BadPolicy
         } else if any(&["permission denied"]) {
@@ -149,6 +157,10 @@ impl Said {
             Said::NoRole => "no such role",
             Said::NoRoute => "the server has nothing at this path",
             Said::BadPolicy => "the server's parser does not take the policy",
+            Said::BeyondRole => {
+                "the role's own secret_id_ttl, secret_id_num_uses or secret_id_bound_cidrs leave less \
+                 to a secret id than is asked for"
+            }
             Said::Other => "refused",
         }
     }
@@ -160,6 +172,7 @@ pub(crate) fn refused(what: &str, answer: &Answer, changes: bool) -> Error {
     let refusal = match (answer.status, said) {
         (_, Said::Stale | Said::AlreadyRegistered) => Some(Refusal::Conflict),
         (_, Said::NoRole | Said::NoAccessor) => Some(Refusal::NotFound),
+        (_, Said::BeyondRole) => Some(Refusal::Invalid),
         (404, Said::Nothing | Said::NoRoute) => Some(Refusal::NotFound),
         // A gateway's, or another program's: it says nothing about what is at the server.
         (404, _) => {
@@ -306,6 +319,14 @@ pub(crate) struct Role {
     pub(crate) token_type: String,
     #[serde(default, deserialize_with = "list")]
     pub(crate) token_bound_cidrs: Vec<String>,
+    #[serde(default)]
+    pub(crate) token_strictly_bind_ip: bool,
+    #[serde(default)]
+    pub(crate) secret_id_ttl: u64,
+    #[serde(default)]
+    pub(crate) secret_id_num_uses: i64,
+    #[serde(default, deserialize_with = "list")]
+    pub(crate) secret_id_bound_cidrs: Vec<String>,
 }
 
 fn yes() -> bool {

@@ -201,20 +201,36 @@ impl Found {
         let mut settings = Settings::default()
             .with("mount", Setting::Text(self.place.mount.clone()))
             .with("token_type", Setting::Text(role.token_type.clone()))
-            .with("no_default_policy", Setting::Flag(role.token_no_default_policy));
-        for (name, seconds) in
-            [("token_ttl", role.token_ttl), ("token_max_ttl", role.token_max_ttl)]
-        {
+            .with("no_default_policy", Setting::Flag(role.token_no_default_policy))
+            // Said where there is none too: nothing said means our default.
+            .with("token_ttl", length(role.token_ttl));
+        for (name, seconds) in [
+            ("token_max_ttl", role.token_max_ttl),
+            ("token_explicit_max_ttl", role.token_explicit_max_ttl),
+            ("secret_id_ttl", role.secret_id_ttl),
+        ] {
             if seconds > 0 {
-                settings = settings.with(name, Setting::Text(Span::from_secs(seconds).to_string()));
+                settings = settings.with(name, length(seconds));
             }
         }
-        if !role.token_bound_cidrs.is_empty() {
-            let cidrs = role.token_bound_cidrs.iter().cloned().collect();
-            settings = settings.with("token_bound_cidrs", Setting::Texts(cidrs));
+        for (name, blocks) in [
+            ("token_bound_cidrs", &role.token_bound_cidrs),
+            ("secret_id_bound_cidrs", &role.secret_id_bound_cidrs),
+        ] {
+            if !blocks.is_empty() {
+                settings = settings.with(name, Setting::Texts(blocks.iter().map(block).collect()));
+            }
         }
-        if role.token_num_uses > 0 {
-            settings = settings.with("token_num_uses", Setting::Count(role.token_num_uses));
+        for (name, uses) in [
+            ("token_num_uses", role.token_num_uses),
+            ("secret_id_num_uses", role.secret_id_num_uses),
+        ] {
+            if uses > 0 {
+                settings = settings.with(name, Setting::Count(uses));
+            }
+        }
+        if role.token_strictly_bind_ip {
+            settings = settings.with("token_strictly_bind_ip", Setting::Flag(true));
         }
         settings
     }
@@ -244,6 +260,20 @@ impl Found {
             credentials,
             gaps: self.gaps.clone(),
         }
+    }
+}
+
+fn length(seconds: u64) -> Setting {
+    Setting::Text(Span::from_secs(seconds).to_string())
+}
+
+/// An address block as people write it: of one that names a single address the server leaves the mask
+/// out.
+fn block(text: &String) -> String {
+    match text {
+        _ if text.contains('/') => text.clone(),
+        _ if text.contains(':') => format!("{text}/128"),
+        _ => format!("{text}/32"),
     }
 }
 
@@ -852,7 +882,11 @@ impl AppRole {
         let ours = place.ours();
         let mut role = serde_json::Map::new();
         if let Some(settings) = &change.settings {
-            role.extend(role_settings(settings, Some(place))?);
+            let stands = role_settings(&found.settings(), None)?;
+            let moves = |(name, value): &(String, serde_json::Value)| {
+                stands.get(name).map(bare_cidrs) != Some(bare_cidrs(value))
+            };
+            role.extend(role_settings(settings, Some(place))?.into_iter().filter(moves));
         }
         let before = found.policy.as_ref();
         let mut policy = before.map(|(_, policy)| policy.clone()).unwrap_or_default();
@@ -1226,13 +1260,17 @@ fn role_settings(
         )));
     }
     let mut body = serde_json::Map::new();
-    body.insert("token_ttl".into(), json!(seconds("token_ttl")?));
-    body.insert("token_max_ttl".into(), json!(seconds("token_max_ttl")?));
-    body.insert("token_num_uses".into(), json!(settings.count("token_num_uses").unwrap_or(0)));
-    body.insert(
-        "token_bound_cidrs".into(),
-        json!(settings.texts("token_bound_cidrs").cloned().unwrap_or_default()),
-    );
+    for name in ["token_ttl", "token_max_ttl", "token_explicit_max_ttl", "secret_id_ttl"] {
+        body.insert(name.into(), json!(seconds(name)?));
+    }
+    for name in ["token_num_uses", "secret_id_num_uses"] {
+        body.insert(name.into(), json!(settings.count(name).unwrap_or(0)));
+    }
+    for name in ["token_bound_cidrs", "secret_id_bound_cidrs"] {
+        body.insert(name.into(), json!(settings.texts(name).cloned().unwrap_or_default()));
+    }
+    let strictly = settings.flag("token_strictly_bind_ip").unwrap_or(false);
+    body.insert("token_strictly_bind_ip".into(), json!(strictly));
     let no_default = settings.flag("no_default_policy").unwrap_or(true);
     body.insert("token_no_default_policy".into(), json!(no_default));
     if let Some(token_type) = settings.text("token_type") {

@@ -67,7 +67,7 @@ pub(crate) static CONNECTION: [Field; 5] = [
     },
 ];
 
-static ROLE: [Field; 7] = [
+static ROLE: [Field; 12] = [
     Field {
         name: "mount",
         default: Default::Ours(MOUNT),
@@ -106,6 +106,49 @@ static ROLE: [Field; 7] = [
         grows: Grows::More,
         absent: Absent::Widest,
         doc: "How often a token may be used; without limit unless set.",
+        ..TEXT
+    },
+    Field {
+        name: "token_explicit_max_ttl",
+        field_type: FieldType::Span,
+        grows: Grows::More,
+        absent: Absent::Widest,
+        doc: "How long a token may live at the very most, written into the token itself; no such limit \
+              unless set.",
+        ..TEXT
+    },
+    Field {
+        name: "token_strictly_bind_ip",
+        field_type: FieldType::Flag,
+        grows: Grows::False,
+        absent: Absent::Widest,
+        doc: "Tokens may be used only from the address that signed in, `false` unless set.",
+        ..TEXT
+    },
+    Field {
+        name: "secret_id_ttl",
+        field_type: FieldType::Span,
+        grows: Grows::More,
+        absent: Absent::Widest,
+        doc: "How long a secret id of this role lives at most, whoever issues it; without limit unless \
+              set.",
+        ..TEXT
+    },
+    Field {
+        name: "secret_id_num_uses",
+        field_type: FieldType::Count,
+        grows: Grows::More,
+        absent: Absent::Widest,
+        doc: "How often a secret id of this role may be used at most, whoever issues it; without limit \
+              unless set.",
+        ..TEXT
+    },
+    Field {
+        name: "secret_id_bound_cidrs",
+        field_type: FieldType::Cidrs,
+        grows: Grows::More,
+        absent: Absent::Widest,
+        doc: "Where the secret ids of this role may be used from; everywhere unless set.",
         ..TEXT
     },
     Field {

@@ -1,20 +1,43 @@
 //! Settings compared: the same, narrower, or wider, by what the connector's table declares.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use domain::{
     Direction, Setting, Settings, Span,
     field::{Absent, Default, Field, FieldType, Grows, OnChange},
 };
 
+/// A value that sets no limit is the same as none, where nothing is the widest of all.
+fn limit<'a>(field: &Field, setting: Option<&'a Setting>) -> Option<&'a Setting> {
+    let limits = |setting: &Setting| match setting {
+        Setting::Count(count) => *count != 0,
+        Setting::Flag(flag) => *flag != (field.grows == Grows::True),
+        Setting::Texts(texts) => !texts.is_empty(),
+        Setting::Text(text) if field.field_type == FieldType::Span => {
+            text.parse() != Ok(Span::ZERO)
+        }
+        Setting::Text(_) => true,
+    };
+    setting.filter(|setting| field.absent != Absent::Widest || limits(setting))
+}
+
 /// Whether two values of a field mean the same.
 pub fn same(field: &Field, a: Option<&Setting>, b: Option<&Setting>) -> bool {
-    match (field.field_type, a, b) {
+    match (field.field_type, limit(field, a), limit(field, b)) {
         (FieldType::Span, Some(Setting::Text(a)), Some(Setting::Text(b))) => {
             a == b || matches!((a.parse::<Span>(), b.parse::<Span>()), (Ok(a), Ok(b)) if a == b)
         }
+        (FieldType::Cidrs, Some(Setting::Texts(a)), Some(Setting::Texts(b))) => {
+            a.iter().map(block).collect::<BTreeSet<_>>() == b.iter().map(block).collect()
+        }
         (_, a, b) => a == b,
     }
+}
+
+/// An address block, however it is spelled: where the address is none, its text.
+fn block(text: &String) -> Result<(IpAddr, &str), &String> {
+    let (address, length) = text.split_once('/').ok_or(text)?;
+    address.parse().map(|address| (address, length)).map_err(|_| text)
 }
 
 /// Live settings in the spelling of known ones wherever they mean the same.
@@ -23,7 +46,6 @@ pub fn spelled_as(fields: &[Field], live: &Settings, known: &Settings) -> Settin
     for field in fields {
         let (a, b) = (live.0.get(field.name), known.0.get(field.name));
         if let Some(b) = b
-            && a.is_some()
             && same(field, a, Some(b))
         {
             out.0.insert(field.name.to_owned(), b.clone());
@@ -85,6 +107,7 @@ fn of_field(field: &Field, before: Option<&Setting>, after: Option<&Setting>) ->
     if field.grows == Grows::Any {
         return Direction::Unknown;
     }
+    let (before, after) = (limit(field, before), limit(field, after));
     let (Some(before), Some(after)) = (before, after) else {
         let appears = after.is_some();
         return match (field.absent, appears) {
@@ -173,6 +196,35 @@ mod tests {
         assert_eq!(direction(FIELDS, &ttl("1h"), &ttl("24h")), Direction::Widens);
         let flag = |on| none.clone().with("no_default", Setting::Flag(on));
         assert_eq!(direction(FIELDS, &flag(true), &flag(false)), Direction::Widens);
+    }
+
+    #[test]
+    fn what_sets_no_limit_is_the_same_as_nothing() {
+        let none = Settings::default();
+        let uses = [field("uses", FieldType::Count, Grows::More, Absent::Widest)];
+        let strict = [field("strict", FieldType::Flag, Grows::False, Absent::Widest)];
+        let no_cidrs = none.clone().with("cidrs", Setting::Texts(BTreeSet::new()));
+        for (fields, limitless) in [
+            (FIELDS, ttl("0s")),
+            (FIELDS, no_cidrs),
+            (&uses[..], none.clone().with("uses", Setting::Count(0))),
+            (&strict[..], none.clone().with("strict", Setting::Flag(false))),
+        ] {
+            assert!(changed(fields, &none, &limitless).is_empty(), "{limitless:?}");
+            assert_eq!(spelled_as(fields, &none, &limitless), limitless);
+        }
+        assert_eq!(direction(FIELDS, &ttl("0s"), &ttl("1h")), Direction::Narrows);
+        assert_eq!(direction(FIELDS, &ttl("1h"), &ttl("0")), Direction::Widens);
+    }
+
+    #[test]
+    fn the_same_addresses_in_another_spelling_are_no_change() {
+        let cidrs = |text: &str| {
+            Settings::default().with("cidrs", Setting::Texts(BTreeSet::from([text.into()])))
+        };
+        let direction = |a, b| direction(FIELDS, &cidrs(a), &cidrs(b));
+        assert_eq!(direction("2001:DB8::/32", "2001:db8::/32"), Direction::None);
+        assert_ne!(direction("2001:db8::/32", "2001:db8::/33"), Direction::None);
     }
 
     #[test]

@@ -81,14 +81,18 @@ impl Fixture for Bao {
     }
 
     fn other_settings(&self) -> Option<Settings> {
-        let cidrs = ["10.0.0.0/8", "127.0.0.1"].map(str::to_owned).into();
+        let cidrs = ["10.0.0.0/8", "127.0.0.1/32"].map(str::to_owned).into();
         Some(
             self.settings()
                 .with("token_ttl", Setting::Text("20m".into()))
                 .with("token_max_ttl", Setting::Text("2d".into()))
                 .with("token_num_uses", Setting::Count(7))
                 .with("token_type", Setting::Text("service".into()))
-                .with("token_bound_cidrs", Setting::Texts(cidrs)),
+                .with("token_bound_cidrs", Setting::Texts(cidrs))
+                .with("token_explicit_max_ttl", Setting::Text("3d".into()))
+                .with("secret_id_ttl", Setting::Text("90d".into()))
+                .with("secret_id_num_uses", Setting::Count(70))
+                .with("secret_id_bound_cidrs", Setting::Texts(["10.0.0.0/8".to_owned()].into())),
         )
     }
 

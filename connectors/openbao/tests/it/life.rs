@@ -149,6 +149,94 @@ async fn a_role_made_by_hand_can_be_adopted_and_then_governed() {
 }
 
 #[tokio::test]
+async fn what_was_read_of_a_role_made_by_hand_changes_nothing_when_it_is_written_back() {
+    let world = World::new().await;
+    let bao = world.connector();
+    let limited = json!({
+        "token_bound_cidrs": ["127.0.0.1/32", "2001:DB8::/32", "::1"],
+        "token_explicit_max_ttl": "12h",
+        "secret_id_bound_cidrs": ["127.0.0.1/32", "10.0.0.0/8"], "secret_id_num_uses": 50,
+        "secret_id_ttl": "40d", "token_type": "batch", "token_no_default_policy": true,
+    });
+    for (name, body) in [
+        ("bare", json!({})),
+        ("strict", json!({"token_strictly_bind_ip": true})),
+        ("limited", limited),
+    ] {
+        let path = format!("auth/approle/role/{name}");
+        world.by_hand("POST", &path, body).await;
+        let (_, before) = world.call("GET", &path, None).await;
+        let id = object(name, None);
+        let found = bao.read(&id, Want::PLAN).await.unwrap().unwrap();
+        let settings = found.settings.clone();
+        if name == "bare" {
+            assert_eq!(settings.text("token_ttl"), Some("0"), "said, or our default would stand");
+            assert_eq!(settings.flag("no_default_policy"), Some(false));
+            assert_eq!(settings.flag("token_strictly_bind_ip"), None);
+        } else if name == "strict" {
+            assert_eq!(settings.flag("token_strictly_bind_ip"), Some(true));
+        } else {
+            let blocks = |name: &str| settings.texts(name).unwrap().iter().cloned().collect();
+            let tokens: Vec<String> = blocks("token_bound_cidrs");
+            assert_eq!(tokens, ["127.0.0.1/32", "2001:db8::/32", "::1/128"]);
+            let secret_ids: Vec<String> = blocks("secret_id_bound_cidrs");
+            assert_eq!(secret_ids, ["10.0.0.0/8", "127.0.0.1/32"]);
+            let lengths = ["token_explicit_max_ttl", "secret_id_ttl"].map(|one| settings.text(one));
+            assert_eq!(lengths, [Some("12h"), Some("40d")]);
+            assert_eq!(settings.count("secret_id_num_uses"), Some(50));
+        }
+        let change = Change { settings: Some(settings), ..Change::default() };
+        assert_eq!(bao.modify(&id, &change).await.unwrap().settings, found.settings);
+        let (_, after) = world.call("GET", &path, None).await;
+        let (mut before, mut after) = (before["data"].clone(), after["data"].clone());
+        for blocks in ["token_bound_cidrs", "secret_id_bound_cidrs"] {
+            for role in [&mut before, &mut after] {
+                if let Some(blocks) = role[blocks].as_array_mut() {
+                    blocks.sort_by_key(ToString::to_string);
+                }
+            }
+        }
+        assert_eq!(after, before, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_id_beyond_the_limits_of_its_role_is_refused_by_their_names() {
+    let world = World::new().await;
+    let bao = world.connector();
+    let (id, _) = world.integration("within").await;
+    let issue = async |limits: serde_json::Value, settings: &Settings, ends: bool| {
+        world.by_hand("POST", "auth/approle/role/within", limits).await;
+        let secret = bao.choose_secret(TYPE, settings, MARKER).unwrap();
+        let request = IssueRequest {
+            credential_type: TYPE,
+            profile: "add-ours",
+            marker: MARKER,
+            secret: Some(&secret),
+            settings,
+            expires_at: ends.then(|| Timestamp::now() + SignedDuration::from_hours(2)),
+        };
+        bao.issue(&id, request).await.unwrap_err()
+    };
+    let none = Settings::default();
+    let uses = none.clone().with("num_uses", Setting::Count(9));
+    let bounds = none.clone().with("bound_cidrs", Setting::Texts(["127.0.0.1/32".into()].into()));
+    for refused in [
+        issue(json!({"secret_id_ttl": "1h"}), &none, true).await,
+        issue(json!({"secret_id_ttl": 0, "secret_id_num_uses": 5}), &uses, false).await,
+        issue(
+            json!({"secret_id_num_uses": 0, "secret_id_bound_cidrs": ["10.0.0.0/8"]}),
+            &bounds,
+            false,
+        )
+        .await,
+    ] {
+        assert_eq!(refused.refusal(), Some(Refusal::Invalid), "{refused}");
+        assert!(refused.to_string().contains("secret_id_ttl"), "{refused}");
+    }
+}
+
+#[tokio::test]
 async fn a_credential_ends_when_it_was_told_to_and_keeps_to_its_bounds() {
     let world = World::new().await;
     let bao = world.connector();
