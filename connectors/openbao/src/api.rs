@@ -44,6 +44,12 @@ pub(crate) fn encode(path: &str) -> String {
     utf8_percent_encode(path, PATH).to_string()
 }
 
+/// A request as people know it: method and path. No path of this API holds a secret.
+pub(crate) fn told(request: &Request) -> String {
+    let path = request.path.split('?').next().unwrap_or_default();
+    format!("{} {}", request.method, path.strip_prefix("v1/").unwrap_or(path))
+}
+
 /// One server in one namespace, signed in as ourselves.
 #[derive(Debug)]
 pub(crate) struct Api {
@@ -71,6 +77,8 @@ pub(crate) enum Said {
     NoRole,
     /// No such mount, or the mount does not know the path.
     NoRoute,
+    /// The connection's namespace is not there.
+    NoNamespace,
     /// A policy that the server's parser refuses.
     BadPolicy,
     /// More than the role's own limits leave to a secret id.
@@ -136,6 +144,8 @@ impl Said {
             "failed to verify subset relationship",
         ]) {
             Said::BeyondRole
+        } else if any(&["namespace not found"]) {
+            Said::NoNamespace
         } else if any(&["failed to parse policy"]) {
             Said::BadPolicy
         } else if any(&["permission denied"]) {
@@ -156,6 +166,7 @@ impl Said {
             Said::Stale => "somebody else changed it in between (check-and-set)",
             Said::NoRole => "no such role",
             Said::NoRoute => "the server has nothing at this path",
+            Said::NoNamespace => "there is no such namespace",
             Said::BadPolicy => "the server's parser does not take the policy",
             Said::BeyondRole => {
                 "the role's own secret_id_ttl, secret_id_num_uses or secret_id_bound_cidrs leave less \
@@ -169,6 +180,12 @@ impl Said {
 /// What an answer that is no success means.
 pub(crate) fn refused(what: &str, answer: &Answer, changes: bool) -> Error {
     let said = Said::read(&answer.body);
+    if said == Said::NoNamespace {
+        return Error::Configuration(format!(
+            "{what}: the namespace of this connection is not there: correct it in nhi.hcl, or make it \
+             with `bao namespace create`"
+        ));
+    }
     let refusal = match (answer.status, said) {
         (_, Said::Stale | Said::AlreadyRegistered) => Some(Refusal::Conflict),
         (_, Said::NoRole | Said::NoAccessor) => Some(Refusal::NotFound),
@@ -497,6 +514,11 @@ impl Api {
         Api { transport, namespace, token }
     }
 
+    /// How the vendor's own command line is told the namespace, with a space behind it.
+    pub(crate) fn namespace_flag(&self) -> String {
+        self.namespace().map(|one| format!("-namespace={one} ")).unwrap_or_default()
+    }
+
     /// The namespace, without slashes around it.
     pub(crate) fn namespace(&self) -> Option<&str> {
         self.namespace.as_deref()
@@ -537,13 +559,13 @@ impl Api {
     }
 
     async fn transmit(&self, request: Request) -> Result<Answer> {
-        let what = request.what();
+        let what = told(&request);
         self.transport.send(request).await.map_err(|error| error.of(what))
     }
 
     /// Reads something that must be there.
     pub(crate) async fn need<T: DeserializeOwned>(&self, request: Request) -> Result<T> {
-        let what = request.what();
+        let what = told(&request);
         let answer = self.send(request).await?;
         if answer.status != 200 {
             return Err(refused(&what, &answer, false));
@@ -553,7 +575,7 @@ impl Api {
 
     /// Reads something that may be absent: 404 with nothing said.
     pub(crate) async fn maybe<T: DeserializeOwned>(&self, request: Request) -> Result<Option<T>> {
-        let what = request.what();
+        let what = told(&request);
         let answer = self.send(request).await?;
         match answer.status {
             200 => data(&what, &answer.body).map(Some),
@@ -575,7 +597,7 @@ impl Api {
 
     /// Changes something; any success will do.
     pub(crate) async fn change(&self, request: Request) -> Result<Answer> {
-        let what = request.what();
+        let what = told(&request);
         let answer = self.send(request).await?;
         match answer.status {
             200..=299 => Ok(answer),
@@ -744,6 +766,15 @@ mod tests {
         ] {
             assert!(!text.contains("verysecret"), "{text}");
         }
+    }
+
+    #[test]
+    fn a_request_is_told_as_people_know_it() {
+        let request = Request::get(
+            format!("v1/auth/{}/role/{}?x=1", encode("team/a b"), encode("ci")),
+            "auth/{mount}/role/{name}",
+        );
+        assert_eq!(told(&request), "GET auth/team/a%20b/role/ci");
     }
 
     #[test]

@@ -31,7 +31,7 @@ use zeroize::Zeroizing;
 use crate::{
     api::{
         AclPolicy, Api, Detailed, Entity, Group, Health, Mount, Role, RoleId, Said, SecretIdInfo,
-        SecretIdIssued, TokenInfo, Tune, ask, data, encode, parse, post, refused,
+        SecretIdIssued, TokenInfo, Tune, ask, data, encode, parse, post, refused, told,
     },
     policy::Policy,
     probe,
@@ -196,6 +196,28 @@ impl Found {
         ))
     }
 
+    /// An error if a policy that is not wanted comes through a group: who is in it is not ours to say.
+    fn check_groups(&self, scopes: &BTreeSet<GrantedScope>) -> Result<()> {
+        let wanted = identity_policies(scopes);
+        let extra = self.through_groups.iter().filter(|(policy, _)| !wanted.contains(*policy));
+        let extra: Vec<String> = extra
+            .map(|(policy, group)| {
+                format!("policy {policy:?} comes through the identity group {group:?}")
+            })
+            .collect();
+        if extra.is_empty() {
+            return Ok(());
+        }
+        let entity = self.entity.as_ref().map_or_else(|| self.place.ours(), |one| one.name.clone());
+        Err(invalid(
+            "modify",
+            format!(
+                "{}: take the entity {entity:?} out of there by hand, or the policy off the group",
+                extra.join(", ")
+            ),
+        ))
+    }
+
     fn settings(&self) -> Settings {
         let role = &self.role;
         let mut settings = Settings::default()
@@ -261,6 +283,15 @@ impl Found {
             gaps: self.gaps.clone(),
         }
     }
+}
+
+/// The policies that are to come from entity or group.
+fn identity_policies(scopes: &BTreeSet<GrantedScope>) -> BTreeSet<String> {
+    let named = scopes.iter().filter_map(|granted| match scope::form(granted.scope.as_str()) {
+        Some(Form::IdentityPolicy(name)) => Some(name),
+        _ => None,
+    });
+    named.collect()
 }
 
 fn length(seconds: u64) -> Setting {
@@ -329,7 +360,7 @@ impl AppRole {
                 // Standby and sealed nodes answer with statuses of their own and the same body.
                 let request =
                     Request::get("v1/sys/health?standbyok=true&perfstandbyok=true", "sys/health");
-                let what = request.what();
+                let what = told(&request);
                 let answer = self.api.send_plain(request).await?;
                 let health: Health = match parse(&what, &answer.body) {
                     Ok(health) => health,
@@ -379,7 +410,7 @@ impl AppRole {
             shared: true,
             ..Request::get("v1/sys/policies/detailed/acl", "sys/policies/detailed/acl")
         };
-        let what = request.what();
+        let what = told(&request);
         let answer = self.api.send(request).await?;
         let has = |value| *locked(&self.detailed) = Some(value);
         match answer.status {
@@ -428,7 +459,8 @@ impl AppRole {
             return Ok(());
         }
         let path = || format!("v1/sys/policies/acl/{}", encode(name));
-        let what = "POST sys/policies/acl/{name}";
+        let what = format!("POST sys/policies/acl/{name}");
+        let what = what.as_str();
         let counts = match before {
             Some(before) => before.version.is_some(),
             None => self.counts_policies().await?,
@@ -513,7 +545,7 @@ impl AppRole {
         let body = json!({ "alias_name": role_id, "alias_mount_accessor": accessor });
         let mut request = ask("v1/identity/lookup/entity", "identity/lookup/entity", &body)?;
         request.shared = shared;
-        let what = request.what();
+        let what = told(&request);
         let answer = self.api.send(request).await?;
         match answer.status {
             200 => data(&what, &answer.body).map(Some),
@@ -530,7 +562,7 @@ impl AppRole {
             auth: BTreeMap<String, Mount>,
         }
         let request = Request { shared: true, ..Request::get("v1/sys/auth", "sys/auth") };
-        let what = request.what();
+        let what = told(&request);
         let answer = self.api.send(request).await?;
         let all = answer.status == 200;
         let mounts: BTreeMap<String, Mount> = match answer.status {
@@ -548,7 +580,14 @@ impl AppRole {
         Ok((mounts.into_iter().map(bare).collect(), all))
     }
 
-    pub(crate) async fn accessor_of(&self, mount: &str) -> Result<String> {
+    /// The mounts where roles are, and whether these are all of them.
+    pub(crate) async fn role_mounts(&self) -> Result<(BTreeSet<String>, bool)> {
+        let (mounts, all) = self.mounts().await?;
+        let roles = mounts.into_iter().filter(|(_, mount)| mount.mount_type == "approle");
+        Ok((roles.map(|(path, _)| path).collect(), all))
+    }
+
+    async fn accessor_of(&self, mount: &str) -> Result<String> {
         if let Some(known) = locked(&self.mount_accessors).get(mount) {
             return Ok(known.clone());
         }
@@ -557,8 +596,9 @@ impl AppRole {
         let accessor = found.filter(|accessor| !accessor.is_empty()).ok_or_else(|| {
             Error::Configuration(format!(
                 "connection {:?}: there is no auth mount {mount:?} that our token can see; enable it \
-                 with `bao auth enable -path={mount} approle`, or let our policy read sys/auth",
-                self.connection
+                 with `bao auth enable {}-path={mount} approle`, or let our policy read sys/auth",
+                self.connection,
+                self.api.namespace_flag()
             ))
         })?;
         locked(&self.mount_accessors).insert(mount.to_owned(), accessor.clone());
@@ -710,7 +750,7 @@ impl AppRole {
             "auth/{mount}/role/{name}/secret-id-accessor/lookup",
             &json!({ "secret_id_accessor": accessor }),
         )?;
-        let what = request.what();
+        let what = told(&request);
         let answer = self.api.send(request).await?;
         match (answer.status, Said::read(&answer.body)) {
             (200, _) => {
@@ -838,7 +878,7 @@ impl AppRole {
             None => {
                 let body = json!({ "name": name, "metadata": { "made_by": "nhi" } });
                 let request = post("v1/identity/entity", "identity/entity", &body)?;
-                let what = request.what();
+                let what = told(&request);
                 let answer = self.api.change(request).await?;
                 data(&what, &answer.body)?
             }
@@ -948,32 +988,18 @@ impl AppRole {
             begun |= identity.map_err(|error| partly(begun, error))?;
         }
         if let Some(enabled) = change.enabled {
-            self.switch(found, enabled).await.map_err(|error| partly(begun, error))?;
+            begun |= self.switch(found, enabled).await.map_err(|error| partly(begun, error))?;
         }
-        Ok(())
+        // Last: what is not ours to take away keeps nothing else from being done.
+        match &change.scopes {
+            Some(scopes) => found.check_groups(scopes).map_err(|error| partly(begun, error)),
+            None => Ok(()),
+        }
     }
 
     /// Policies that the entity gives; whether they had to be changed. Those of groups are not ours.
     async fn apply_identity(&self, found: &Found, scopes: &BTreeSet<GrantedScope>) -> Result<bool> {
-        let wanted: BTreeSet<String> = scopes
-            .iter()
-            .filter_map(|granted| match scope::form(granted.scope.as_str()) {
-                Some(Form::IdentityPolicy(name)) => Some(name),
-                _ => None,
-            })
-            .collect();
-        if let Some((policy, group)) =
-            found.through_groups.iter().find(|(policy, _)| !wanted.contains(*policy))
-        {
-            return Err(invalid(
-                "modify",
-                format!(
-                    "policy {policy:?} comes through the identity group {group:?}: take the entity {:?} \
-                     out of that group by hand",
-                    found.place.ours()
-                ),
-            ));
-        }
+        let wanted = identity_policies(scopes);
         let direct: BTreeSet<String> =
             wanted.into_iter().filter(|name| !found.through_groups.contains_key(name)).collect();
         let held: BTreeSet<String> =
@@ -992,16 +1018,17 @@ impl AppRole {
         Ok(true)
     }
 
-    async fn switch(&self, found: &Found, enabled: bool) -> Result<()> {
+    /// Switches it on or off; whether that changed anything.
+    async fn switch(&self, found: &Found, enabled: bool) -> Result<bool> {
         let entity = match &found.entity {
             Some(entity) => entity.clone(),
             None => self.ensure_entity(&found.place, &found.role_id).await?,
         };
         if entity.disabled != enabled {
-            return Ok(());
+            return Ok(false);
         }
         found.check_entity_is_its_own()?;
-        self.set_disabled(&entity, !enabled).await
+        self.set_disabled(&entity, !enabled).await.map(|()| true)
     }
 
     async fn set_disabled(&self, entity: &Entity, disabled: bool) -> Result<()> {
@@ -1078,7 +1105,7 @@ impl AppRole {
         self.write_role(place, &body).await?;
         let role_id = self.role_id(place, false).await?.ok_or_else(|| {
             unexpected(
-                "GET auth/{mount}/role/{name}/role-id",
+                &format!("GET auth/{}/role/{}/role-id", place.mount, place.role),
                 "the role that was just made is not there",
             )
         })?;
@@ -1134,7 +1161,7 @@ impl AppRole {
             "auth/token/lookup-accessor",
             &json!({ "accessor": accessor }),
         )?;
-        let what = request.what();
+        let what = told(&request);
         let answer = self.api.send(request).await?;
         let child = match (answer.status, Said::read(&answer.body)) {
             (200, _) => {
@@ -1319,10 +1346,9 @@ impl Connector for AppRole {
         let mut gaps = Vec::new();
         let mut mounts: BTreeSet<String> = BTreeSet::new();
         let page = |cause: String| Gap { extent: GapExtent::Page("auth mounts".into()), cause };
-        match self.mounts().await {
+        match self.role_mounts().await {
             Ok((found, all)) => {
-                let roles = found.into_iter().filter(|(_, mount)| mount.mount_type == "approle");
-                mounts.extend(roles.map(|(path, _)| path));
+                mounts.extend(found);
                 if !all {
                     mounts.insert(MOUNT.to_owned());
                     gaps.push(page(
@@ -1607,7 +1633,7 @@ impl Connector for AppRole {
             )?,
             None => post(place.path("/secret-id"), "auth/{mount}/role/{name}/secret-id", &body)?,
         };
-        let what = call.what();
+        let what = told(&call);
         let answer = self.api.send(call).await?;
         // The server says "already registered" with status 500.
         if let Some(secret) = secret
@@ -1656,7 +1682,7 @@ impl Connector for AppRole {
             "auth/{mount}/role/{name}/secret-id/lookup",
             &Body { secret_id: secret.expose() },
         )?;
-        let what = request.what();
+        let what = told(&request);
         let answer = self.api.send(request).await?;
         match (answer.status, Said::read(&answer.body)) {
             (200, _) => {

@@ -1,7 +1,7 @@
 //! KV v2 as a sink: documents under compare-and-set, the mirror in `custom_metadata`.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::api::{
     Api, Detailed, Keys, KvData, KvMetadata, KvVersion, KvVersionInfo, Mount, Said, data, encode,
-    post, refused,
+    post, refused, told,
 };
 use crate::notes;
 
@@ -38,13 +38,16 @@ const PIECE: char = '~';
 pub(crate) struct Kv {
     api: Arc<Api>,
     clock: Arc<dyn Clock>,
-    /// Mount paths that are known to be KV v2, without a slash at the end.
-    mounts: Mutex<BTreeSet<String>>,
+    /// Mount paths without a slash at the end, and whether the server says that they are KV v2: where it
+    /// tells nothing, they are the first segments of paths.
+    mounts: Mutex<BTreeMap<String, bool>>,
 }
 
 /// A path, taken apart at its mount.
 struct Place {
     mount: String,
+    /// The server says that there is such a mount.
+    seen: bool,
     rest: String,
     whole: String,
 }
@@ -69,28 +72,45 @@ impl Kv {
     async fn place(&self, path: &str) -> Result<Place> {
         let whole = path.trim_matches('/').to_owned();
         segments(path)?;
-        let known = |mounts: &BTreeSet<String>| {
+        let known = |mounts: &BTreeMap<String, bool>| {
             mounts
                 .iter()
-                .filter(|mount| is_under(&whole, mount))
-                .max_by_key(|mount| mount.len())
-                .cloned()
+                .filter(|(mount, _)| is_under(&whole, mount))
+                .max_by_key(|(mount, _)| mount.len())
+                .map(|(mount, seen)| (mount.clone(), *seen))
         };
         let found = known(&lock(&self.mounts));
-        let mount = match found {
-            Some(mount) => mount,
+        let (mount, seen) = match found {
+            Some(found) => found,
             None => {
-                let mount = self.find_mount(&whole).await?;
-                let mut mounts = lock(&self.mounts);
-                mounts.insert(mount.clone());
-                mount
+                let (mount, seen) = self.find_mount(&whole).await?;
+                lock(&self.mounts).insert(mount.clone(), seen);
+                (mount, seen)
             }
         };
         let rest = whole[mount.len()..].trim_start_matches('/').to_owned();
-        Ok(Place { mount, rest, whole })
+        Ok(Place { mount, seen, rest, whole })
     }
 
-    async fn find_mount(&self, whole: &str) -> Result<String> {
+    /// An error at a place. Where the server did not say that there is a mount, and then knows nothing
+    /// under its name, there is none.
+    fn fail(&self, place: &Place, error: Error) -> SinkError {
+        if place.seen || error.refusal() != Some(Refusal::NotFound) {
+            return sink_error(&place.whole, error);
+        }
+        SinkError::Unfit {
+            place: place.whole.clone(),
+            reason: "no mount of the server holds this path".to_owned(),
+            next: format!(
+                "bao secrets enable {}-path={} kv-v2\n      or name a path below a KV version 2 mount \
+                 that is there",
+                self.api.namespace_flag(),
+                place.mount
+            ),
+        }
+    }
+
+    async fn find_mount(&self, whole: &str) -> Result<(String, bool)> {
         let request = Request {
             shared: true,
             ..Request::get(
@@ -98,33 +118,44 @@ impl Kv {
                 "sys/internal/ui/mounts/{path}",
             )
         };
-        let what = request.what();
+        let what = told(&request);
         let answer = self.api.send(request).await.map_err(|error| sink_error(whole, error))?;
         let first = whole.split('/').next().unwrap_or(whole).to_owned();
         match answer.status {
             200 => {
                 let mount: Mount =
                     data(&what, &answer.body).map_err(|error| sink_error(whole, error))?;
-                let refuse =
-                    |reason: String| Err(SinkError::Refused { place: whole.to_owned(), reason });
+                let refuse = |reason: String, next: String| {
+                    Err(SinkError::Unfit { place: whole.to_owned(), reason, next })
+                };
                 if !matches!(mount.mount_type.as_str(), "kv" | "generic") {
-                    return refuse(format!(
-                        "the mount {:?} is of type {:?}, and a sink needs a KV version 2 mount",
-                        mount.path, mount.mount_type
-                    ));
+                    return refuse(
+                        format!(
+                            "the mount {:?} is of type {:?}, and a sink needs a KV version 2 mount",
+                            mount.path, mount.mount_type
+                        ),
+                        "name a path below a KV version 2 mount".to_owned(),
+                    );
                 }
+                let bare = mount.path.trim_matches('/').to_owned();
                 if mount.options.get("version").map(String::as_str) != Some("2") {
-                    return refuse(format!(
-                        "the mount {:?} is KV version 1, which has no compare-and-set: enable \
-                         versioning or name another mount",
-                        mount.path
-                    ));
+                    return refuse(
+                        format!(
+                            "the mount {:?} is KV version 1, which has no compare-and-set",
+                            mount.path
+                        ),
+                        format!(
+                            "bao kv enable-versioning {}{bare}\n      or name a path below a KV version 2 \
+                             mount",
+                            self.api.namespace_flag()
+                        ),
+                    );
                 }
-                Ok(mount.path.trim_matches('/').to_owned())
+                Ok((bare, true))
             }
             // Neither the mount nor a reason is told to a token that holds nothing below it yet: the
             // next call says what is refused.
-            403 | 404 => Ok(first),
+            403 | 404 => Ok((first, false)),
             _ => Err(sink_error(whole, refused(&what, &answer, false))),
         }
     }
@@ -134,7 +165,7 @@ impl Kv {
             format!("v1/{}/metadata/{}", encode(&place.mount), encode(&place.rest)),
             "{mount}/metadata/{path}",
         );
-        self.api.maybe(request).await.map_err(|error| sink_error(&place.whole, error))
+        self.api.maybe(request).await.map_err(|error| self.fail(place, error))
     }
 
     async fn get(&self, place: &Place, version: Option<u64>) -> Result<Option<KvData>> {
@@ -143,8 +174,8 @@ impl Kv {
             format!("v1/{}/data/{}{query}", encode(&place.mount), encode(&place.rest)),
             "{mount}/data/{path}",
         );
-        let what = request.what();
-        let fail = |error| sink_error(&place.whole, error);
+        let what = told(&request);
+        let fail = |error| self.fail(place, error);
         let answer = self.api.send(request).await.map_err(fail)?;
         match answer.status {
             200 => data(&what, &answer.body).map(Some).map_err(fail),
@@ -160,7 +191,7 @@ impl Kv {
 
     /// The looks of a folder. Readers that share one listing share what was made of it.
     async fn looks(&self, place: &Place, shared: bool) -> Result<Arc<Looks>> {
-        let fail = |error| sink_error(&place.whole, error);
+        let fail = |error| self.fail(place, error);
         let (mount, rest) = (encode(&place.mount), encode(&place.rest));
         let request = Request {
             method: "LIST",
@@ -170,7 +201,7 @@ impl Kv {
                 "{mount}/detailed-metadata/{folder}",
             )
         };
-        let what = request.what();
+        let what = told(&request);
         let answer = self.api.send(request).await.map_err(fail)?;
         let now = self.clock.now();
         let looks = |found: Vec<(String, Option<Current>)>| -> Looks {
@@ -208,6 +239,7 @@ impl Kv {
                 };
                 let place = Place {
                     mount: place.mount.clone(),
+                    seen: place.seen,
                     whole: format!("{}/{below}", place.mount),
                     rest: below,
                 };
@@ -222,7 +254,7 @@ impl Kv {
     }
 
     async fn change(&self, place: &Place, request: connector::Result<Request>) -> Result<Answer> {
-        let fail = |error| sink_error(&place.whole, error);
+        let fail = |error| self.fail(place, error);
         self.api.change(request.map_err(fail)?).await.map_err(fail)
     }
 }
@@ -502,7 +534,7 @@ impl Sink for Kv {
         let place = self.place(folder).await?;
         notes::lacking_for_documents(&self.api, &place.mount, &place.rest)
             .await
-            .map_err(|error| sink_error(&place.whole, error))
+            .map_err(|error| self.fail(&place, error))
     }
 }
 

@@ -1,7 +1,7 @@
 //! What is weaker on one connection than on a current OpenBao with the full permissions, for `nhi
 //! doctor`. Features are asked for, never versions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use connector::{Error, Refusal, Result};
 use domain::Span;
@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
-    api::{Api, ask},
+    api::{Api, ask, encode},
     approle::AppRole,
     tables::MOUNT,
 };
@@ -20,8 +20,8 @@ const LONG: u64 = 3600;
 /// What a deed needs of our own token: path, capabilities, and what goes missing without.
 type Need = (&'static str, &'static [&'static str], &'static str);
 
-/// What integrations need.
-const NEEDS: [Need; 18] = [
+/// What integrations need of each mount that their roles are on.
+const ON_MOUNT: [Need; 8] = [
     ("auth/{mount}/role", &["list"], "integrations that nobody declared are not found"),
     (
         "auth/{mount}/role/nhi-probe",
@@ -54,6 +54,10 @@ const NEEDS: [Need; 18] = [
         &["update"],
         "credentials cannot be revoked",
     ),
+];
+
+/// What they need beside.
+const NEEDS: [Need; 10] = [
     (
         "sys/policies/acl/nhi/probe",
         &["create", "read", "update", "delete"],
@@ -109,29 +113,47 @@ const DOCUMENTS: [Need; 3] = [
     ("{mount}/metadata/{folder}/", &["list"], "what is there is not seen"),
 ];
 
-/// What our own token lacks of these, in whole sentences.
-async fn lacking(api: &Api, needs: &[Need], path: impl Fn(&str) -> String) -> Result<Vec<String>> {
-    #[derive(Deserialize)]
-    struct Held(BTreeMap<String, serde_json::Value>);
-    let paths: Vec<String> = needs.iter().map(|(need, _, _)| path(need)).collect();
-    let request =
-        ask("v1/sys/capabilities-self", "sys/capabilities-self", &json!({ "paths": paths }))?;
-    let held: Held = api.need(request).await?;
-    let mut notes = Vec::new();
-    for (need, wanted, without) in needs {
-        let need = path(need);
-        let has = |capability: &str| {
-            held.0
-                .get(&need)
-                .and_then(serde_json::Value::as_array)
-                .is_some_and(|all| all.iter().any(|one| one == capability || one == "root"))
-        };
-        let lacking: Vec<&str> = wanted.iter().copied().filter(|one| !has(one)).collect();
-        if !lacking.is_empty() {
-            notes.push(format!("Our token lacks {} on {need}: {without}.", lacking.join(", ")));
-        }
+/// What our own token holds.
+#[derive(Deserialize)]
+struct Held(BTreeMap<String, serde_json::Value>);
+
+impl Held {
+    async fn of(api: &Api, paths: Vec<String>) -> Result<Held> {
+        let body = json!({ "paths": paths });
+        api.need(ask("v1/sys/capabilities-self", "sys/capabilities-self", &body)?).await
     }
-    Ok(notes)
+
+    fn has(&self, path: &str, capability: &str) -> bool {
+        let held = self.0.get(path).and_then(serde_json::Value::as_array);
+        held.is_some_and(|all| all.iter().any(|one| one == capability || one == "root"))
+    }
+
+    /// Whether none of these is held at all.
+    fn none(&self, needs: &[Need], path: impl Fn(&str) -> String) -> bool {
+        needs.iter().all(|(need, wanted, _)| {
+            let need = path(need);
+            wanted.iter().all(|capability| !self.has(&need, capability))
+        })
+    }
+
+    /// What is lacking of these, in whole sentences.
+    fn lacks(&self, needs: &[Need], path: impl Fn(&str) -> String) -> Vec<String> {
+        let of = |(need, wanted, without): &Need| {
+            let need = path(need);
+            let lacking: Vec<&str> =
+                wanted.iter().copied().filter(|one| !self.has(&need, one)).collect();
+            (!lacking.is_empty())
+                .then(|| format!("Our token lacks {} on {need}: {without}.", lacking.join(", ")))
+        };
+        needs.iter().filter_map(of).collect()
+    }
+}
+
+fn paths<'a>(
+    needs: &'a [Need],
+    path: impl Fn(&str) -> String + 'a,
+) -> impl Iterator<Item = String> {
+    needs.iter().map(move |(need, _, _)| path(need))
 }
 
 /// What our own token lacks for the documents of a folder.
@@ -140,8 +162,9 @@ pub(crate) async fn lacking_for_documents(
     mount: &str,
     folder: &str,
 ) -> Result<Vec<String>> {
-    let bare = |need: &str| need.replace("{mount}", mount).replace("{folder}", folder);
-    lacking(api, &DOCUMENTS, |need| bare(need).replace("//", "/")).await
+    let path =
+        |need: &str| need.replace("{mount}", mount).replace("{folder}", folder).replace("//", "/");
+    Ok(Held::of(api, paths(&DOCUMENTS, path).collect()).await?.lacks(&DOCUMENTS, path))
 }
 
 fn is_forbidden(error: &Error) -> bool {
@@ -153,21 +176,46 @@ impl AppRole {
     /// "default" was kept from it: then what every plan lists must be open to it.
     pub(crate) async fn accepted(&self) -> Result<()> {
         self.check_tenant().await?;
-        let asked = self.may_do().await;
+        let asked = Held::of(self.api(), paths(&NEEDS, str::to_owned).collect()).await;
         if !asked.as_ref().is_err_and(is_forbidden) {
             return asked.map(drop);
         }
-        let roles = format!("v1/auth/{MOUNT}/role");
-        match self.api().keys(&roles, "auth/{mount}/role", true).await {
-            Err(error) if is_forbidden(&error) => Err(error),
-            // A server tells whether there is such a mount only to a token that it knows.
-            _ => Ok(()),
+        let mut mounts = self.role_mounts().await.map(|(mounts, _)| mounts).unwrap_or_default();
+        mounts.insert(MOUNT.to_owned());
+        let mut refused = Ok(());
+        for mount in mounts {
+            let roles = format!("v1/auth/{}/role", encode(&mount));
+            match self.api().keys(&roles, "auth/{mount}/role", true).await {
+                Err(error) if is_forbidden(&error) => refused = Err(error),
+                // A server tells whether there is such a mount only to a token that it knows.
+                _ => return Ok(()),
+            }
         }
+        refused
     }
 
-    /// What our own token lacks.
-    async fn may_do(&self) -> Result<Vec<String>> {
-        lacking(self.api(), &NEEDS, |need| need.replace("{mount}", MOUNT)).await
+    /// What our own token lacks, on every mount where roles are.
+    async fn lacking(&self, mounts: &BTreeSet<String>) -> Result<Vec<String>> {
+        let on = |mount: &str| {
+            let mount = mount.to_owned();
+            move |need: &str| need.replace("{mount}", &mount)
+        };
+        let each = mounts.iter().flat_map(|mount| paths(&ON_MOUNT, on(mount)));
+        let asked = each.chain(paths(&NEEDS, str::to_owned)).collect();
+        let held = Held::of(self.api(), asked).await?;
+        let mut notes = Vec::new();
+        for mount in mounts {
+            if held.none(&ON_MOUNT, on(mount)) {
+                notes.push(format!(
+                    "Our token may do nothing on auth/{mount}/role: integrations there are neither \
+                     found nor changed."
+                ));
+            } else {
+                notes.extend(held.lacks(&ON_MOUNT, on(mount)));
+            }
+        }
+        notes.extend(held.lacks(&NEEDS, str::to_owned));
+        Ok(notes)
     }
 
     /// Whole sentences, one for each weakness.
@@ -193,10 +241,22 @@ impl AppRole {
             ),
             Err(error) => notes.push(format!("Whether policies have compare-and-set cannot be told: {error}.")),
         }
-        if let Err(error) = self.accessor_of(MOUNT).await {
-            notes.push(format!("{error}. Integrations can be made once it is there."));
+        let mut mounts = match self.role_mounts().await {
+            Ok((mounts, _)) => mounts,
+            Err(error) => {
+                notes.push(format!("Which auth mounts there are cannot be told: {error}."));
+                BTreeSet::new()
+            }
+        };
+        if mounts.is_empty() {
+            notes.push(format!(
+                "No AppRole mount is seen. Integrations can be made once there is one: bao auth enable \
+                 {}-path={MOUNT} approle",
+                self.api().namespace_flag()
+            ));
+            mounts.insert(MOUNT.to_owned());
         }
-        match self.may_do().await {
+        match self.lacking(&mounts).await {
             Ok(missing) => notes.extend(missing),
             Err(error) => notes.push(format!("What our own token may do cannot be told: {error}.")),
         }

@@ -22,7 +22,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    api::{Api, Envelope, Said, encode, json, parse, post, refused},
+    api::{Api, Envelope, Said, encode, json, parse, post, refused, told},
     tables::{BETWEEN_SUCCESSES, IN_WINDOW, WINDOW},
 };
 
@@ -128,7 +128,7 @@ pub(crate) async fn sign_in(
     request.effect = Effect::SignIn;
     request.fresh_connection = true;
     request.body = Some(json(&Login { role_id, secret_id: secret.expose() })?);
-    let what = request.what();
+    let what = told(&request);
     let answer = api.send_anonymous(request).await?;
     let said = Said::read(&answer.body);
     match (answer.status, said) {

@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use tokio::sync::Mutex;
 
-use crate::api::{Api, Envelope, json, parse, refused};
+use crate::api::{Api, Envelope, json, parse, refused, told};
 
 /// Where our token comes from.
 #[derive(Debug)]
@@ -99,7 +99,7 @@ impl Token {
         request.effect = Effect::SignIn;
         request.body =
             Some(json(&Login { role_id: role_id.trim(), secret_id: secret_id.expose().trim() })?);
-        let what = request.what();
+        let what = told(&request);
         let answer = api.send_anonymous(request).await?;
         if answer.status != 200 {
             let error = refused(&what, &answer, false);

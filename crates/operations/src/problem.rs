@@ -113,6 +113,9 @@ impl Problem {
                     _ if read_only => {
                         problem.next("remove read_only = true where changes are meant")
                     }
+                    connector::Error::Configuration(_) => {
+                        problem.next("mend what is named, and apply again")
+                    }
                     _ => problem.next("apply again"),
                 }
             }
@@ -139,7 +142,7 @@ impl From<ledger::Error> for Problem {
 
 impl From<secrets::SinkError> for Problem {
     fn from(error: secrets::SinkError) -> Problem {
-        use secrets::SinkError::{Ambiguous, Conflict, Refused, Unreachable, Unsupported};
+        use secrets::SinkError::{Ambiguous, Conflict, Refused, Unfit, Unreachable, Unsupported};
         let (code, summary, next) = match &error {
             Conflict { .. } => {
                 ("E-SINK-CONFLICT", "Somebody else wrote to the sink", "apply again")
@@ -147,6 +150,7 @@ impl From<secrets::SinkError> for Problem {
             Refused { .. } | Unsupported { .. } => {
                 ("E-SINK", "The sink refused", "give our credential what it needs there")
             }
+            Unfit { next, .. } => ("E-SINK-UNFIT", "There is no such sink", next.as_str()),
             Ambiguous { .. } | Unreachable { .. } => {
                 ("E-SINK", "The sink did not answer", "apply again")
             }

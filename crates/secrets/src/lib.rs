@@ -96,6 +96,16 @@ pub enum SinkError {
         /// What was refused and what to do about it.
         reason: String,
     },
+    /// Nothing that could hold it stands there, or something of another kind: no permission helps.
+    #[error("{place}: {reason}")]
+    Unfit {
+        /// The document or folder.
+        place: String,
+        /// What is there, or is not.
+        reason: String,
+        /// What a person can do about it.
+        next: String,
+    },
     /// The write may or may not have happened.
     #[error("{place}: the answer was lost: {reason}")]
     Ambiguous {

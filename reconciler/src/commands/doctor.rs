@@ -140,6 +140,14 @@ fn ill(loaded: &Loaded, name: &str, error: &connector::Error) -> Problem {
         .next(next)
 }
 
+/// A sink that does not do. Of a place that cannot hold anything it was said what helps.
+fn no_sink(problem: Problem, next: &str) -> Problem {
+    match problem.code {
+        "E-SINK-UNFIT" => problem,
+        _ => problem.next(next),
+    }
+}
+
 async fn connection(context: &Context, loaded: &Loaded, name: &str) -> Vec<Look> {
     let what = format!("connection {name}");
     let opened = match context.connections.get(name).await {
@@ -211,7 +219,7 @@ async fn connection(context: &Context, loaded: &Loaded, name: &str) -> Vec<Look>
             Ok(_) => look(what, Health::Good, "a sink"),
             Err(error) => {
                 let next = "correct what is named, or the connection in nhi.hcl";
-                bad(what, &Problem::from(error).next(next))
+                bad(what, &no_sink(error.into(), next))
             }
         });
     }
@@ -263,7 +271,7 @@ async fn rest(loaded: &Loaded, context: &Context) -> Vec<Look> {
                 Some(sink) => match sink.look_all(&custody.path).await {
                     Err(error) => {
                         let next = format!("mend connection {}", custody.connection);
-                        looks.push(bad("custody", &Problem::from(error).next(next)));
+                        looks.push(bad("custody", &no_sink(error.into(), &next)));
                     }
                     Ok(_) => {
                         match sink.lacks(&custody.path).await {

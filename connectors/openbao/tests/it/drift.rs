@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use connector::{Change, Ended, Error, Freshness, NewIntegration, Refusal, Want};
+use connector::{Change, Ended, Error, Freshness, NewIntegration, Outcome, Refusal, Want};
 use domain::{GrantedScope, Scope, Settings, settings::Setting};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -107,6 +107,29 @@ async fn a_policy_that_comes_through_a_group_is_seen_and_named() {
     assert!(!seen.parked);
     let refused = world.scope(&id, &[]).await.unwrap_err();
     assert!(refused.to_string().contains("\"payments\""), "{refused}");
+    assert_eq!(refused.outcome(), Outcome::Refused, "there was nothing else to do");
+}
+
+#[tokio::test]
+async fn what_a_group_gives_keeps_nothing_else_from_being_taken_away() {
+    let world = World::new().await;
+    let (id, _) = world.integration("mixed").await;
+    let (_, entity) = world.call("GET", "identity/entity/name/nhi/mixed", None).await;
+    let entity = entity["data"]["id"].as_str().unwrap();
+    let group = json!({"name": "mixers", "policies": ["pay"], "member_entity_ids": [entity]});
+    world.by_hand("POST", "identity/group", group).await;
+    let extra = json!({"policies": ["extra"]});
+    world.by_hand("POST", &format!("identity/entity/id/{entity}"), extra).await;
+    let more = json!({"token_policies": ["nhi/mixed", "more"]});
+    world.by_hand("POST", "auth/approle/role/mixed", more).await;
+    let seen = world.connector().read(&id, FRESH).await.unwrap().unwrap();
+    assert_eq!(names(&seen), ["identity-policy/extra", "identity-policy/pay", "policy/more"]);
+    let change = Change { scopes: Some(scopes(&[])), enabled: Some(false), ..Change::default() };
+    let refused = world.connector().modify(&id, &change).await.unwrap_err();
+    assert!(refused.to_string().contains("\"mixers\""), "{refused}");
+    assert_eq!(refused.outcome(), Outcome::Ambiguous, "the rest was done");
+    let seen = world.connector().read(&id, FRESH).await.unwrap().unwrap();
+    assert_eq!((names(&seen), seen.enabled), (vec!["identity-policy/pay".to_owned()], false));
 }
 
 #[tokio::test]

@@ -147,14 +147,17 @@ async fn the_permissions_of_the_readme_are_enough() {
     let ours =
         World::with(token["auth"]["client_token"].as_str().unwrap(), Settings::default()).await;
     let bao = ours.connector();
-    assert_eq!(bao.notes().await, Vec::<String>::new());
+    // Mounts that other tests made are none of this policy's.
+    let elsewhere =
+        |note: &String| !note.contains("auth/approle/") && note.contains("do nothing on");
+    let notes = bao.notes().await;
+    assert!(notes.iter().all(elsewhere), "{notes:#?}");
     let (id, _) = ours.integration("permitted").await;
     ours.scope(&id, &["secret/data/a:read"]).await.unwrap();
     let (secret, issued) = ours.issue(&id, &Settings::default()).await;
     bao.probe(&id, TYPE, &secret).await.unwrap();
     bao.modify(&id, &Change { enabled: Some(false), ..Change::default() }).await.unwrap();
     let listed = bao.list(Want::PLAN).await.unwrap();
-    // Mounts that other tests made are none of this policy's.
     let of_ours = |gap: &&domain::Gap| !matches!(&gap.extent, GapExtent::Page(page) if page != "auth/approle/role");
     assert_eq!(listed.gaps.iter().filter(of_ours).collect::<Vec<_>>(), Vec::<&domain::Gap>::new());
     assert!(listed.integrations.iter().any(|one| one.key == "permitted" && one.gaps.is_empty()));
@@ -259,6 +262,34 @@ async fn a_role_that_nobody_has_read_yet_is_read_at_once() {
     for look in ["", "/role-id"].map(|below| format!("GET auth/{{mount}}/role/{{name}}{below}")) {
         assert_eq!(sent.iter().filter(|one| **one == look).count(), ROLES, "{look}");
     }
+}
+
+#[tokio::test]
+async fn every_mount_with_roles_is_asked_about_and_told_by_its_name() {
+    let world = World::new().await;
+    for mount in ["team-a", "team-b"] {
+        world.by_hand("POST", &format!("sys/auth/{mount}"), json!({"type": "approle"})).await;
+    }
+    let policy = r#"
+        path "*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }
+        path "auth/team-a/*" { capabilities = ["deny"] }
+        path "auth/team-b/role/+/secret-id-accessor/destroy" { capabilities = ["deny"] }
+    "#;
+    world.by_hand("POST", "sys/policies/acl/partly", json!({ "policy": policy })).await;
+    let token = json!({"policies": ["partly"], "no_default_policy": true});
+    let token = world.by_hand("POST", "auth/token/create", token).await;
+    let partly = token["auth"]["client_token"].as_str().unwrap();
+    let partly = World::with(partly, Settings::default()).await;
+    let notes = partly.connector().notes().await;
+    let [a, b] = &notes[..] else { panic!("{notes:#?}") };
+    assert!(a.contains("may do nothing on auth/team-a/role:"), "{a}");
+    assert!(
+        b.contains("lacks update on auth/team-b/role/nhi-probe/secret-id-accessor/destroy"),
+        "{b}"
+    );
+    let refused = partly.connector().read(&object("team-a:x", None), Want::LEAN).await;
+    let refused = refused.unwrap_err().to_string();
+    assert!(refused.starts_with("GET auth/team-a/role/x: "), "{refused}");
 }
 
 const ROLE: &str = "auth/{mount}/role/{name}";

@@ -34,12 +34,33 @@ async fn a_mount_that_is_no_kv_of_version_2_is_refused_by_name() {
     world.call("POST", "sys/mounts/pki", Some(json!({"type": "pki"}))).await;
     for (path, says) in [("old/x", "version 1"), ("pki/x", "type \"pki\"")] {
         let refused = world.sink().read(path).await.unwrap_err();
-        assert!(matches!(&refused, SinkError::Refused { .. }), "{refused}");
+        assert!(matches!(&refused, SinkError::Unfit { .. }), "{refused}");
         assert!(refused.to_string().contains(says), "{refused}");
     }
-    let missing =
-        world.sink().write("nowhere/x", &Document::default(), Expect::Nothing).await.unwrap_err();
-    assert!(matches!(&missing, SinkError::Refused { .. }), "{missing}");
+}
+
+#[tokio::test]
+async fn a_mount_that_is_not_there_is_told_from_one_that_we_may_not_use() {
+    let world = World::new().await;
+    let sink = world.sink();
+    let document = Document::default();
+    for missing in [
+        sink.read("nowhere/apps/x").await.unwrap_err(),
+        sink.look("nowhere/apps/x").await.unwrap_err(),
+        sink.look_all("nowhere/apps").await.unwrap_err(),
+        sink.write("nowhere/apps/x", &document, Expect::Nothing).await.unwrap_err(),
+        sink.prepare_claim("nowhere/apps/x").await.unwrap_err(),
+    ] {
+        let SinkError::Unfit { next, .. } = &missing else { panic!("{missing}") };
+        assert!(next.starts_with("bao secrets enable -path=nowhere kv-v2\n"), "{next}");
+    }
+    let token = world.by_hand("POST", "auth/token/create", json!({"policies": ["default"]})).await;
+    let blind = token["auth"]["client_token"].as_str().unwrap();
+    let blind = World::with(blind, domain::Settings::default()).await;
+    for path in ["nowhere/apps/x", "secret/apps/x"] {
+        let refused = blind.sink().read(path).await.unwrap_err();
+        assert!(matches!(&refused, SinkError::Refused { .. }), "{refused}");
+    }
 }
 
 #[tokio::test]
