@@ -1,5 +1,6 @@
 //! Whole stories with the real core on real servers.
 
+mod advice;
 mod aws;
 mod commands;
 mod demo;

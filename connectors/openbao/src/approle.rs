@@ -33,7 +33,7 @@ use crate::{
         AclPolicy, Api, Detailed, Entity, Group, Health, Mount, Role, RoleId, Said, SecretIdInfo,
         SecretIdIssued, TokenInfo, Tune, ask, data, encode, parse, post, refused, told,
     },
-    policy::Policy,
+    policy::{Policy, RECORD},
     probe,
     scope::{self, Form, ROLE_SETTINGS},
     tables::{ADD_MARKED, ADD_OURS, APPROLE, MOUNT, PROFILES, SECRET_ID},
@@ -45,6 +45,8 @@ const OURS: &str = "nhi/";
 const MARKER: &str = "nhi";
 /// Where the number of uses stands that a secret id was issued with: the server counts its own down.
 const USES: &str = "nhi_num_uses";
+/// Where a record says which installation it is of.
+const WHOSE: &str = "realm";
 /// Where the mount stands in a record.
 const RECORD_MOUNT: &str = "mount";
 /// How many token accessors one sweep looks up.
@@ -1543,6 +1545,22 @@ impl Connector for AppRole {
             return Ok(Some(self.observed(&info)));
         }
         Ok(self.look_up(&place, key_id).await?.map(|info| self.observed(&info)))
+    }
+
+    fn hand_over(&self, key: &str, id: &str) -> Option<String> {
+        // What stands in a command is what people can check with their eyes.
+        let plain = |text: &str| {
+            let fits = |b: u8| b.is_ascii_alphanumeric() || b"-_.:/".contains(&b);
+            text.bytes().all(fits)
+        };
+        let namespace = self.api.namespace().unwrap_or_default();
+        [key, id, namespace].into_iter().all(plain).then(|| {
+            let policy = format!("{}{OURS}{key}", self.api.namespace_flag());
+            format!(
+                "bao policy read {policy} | sed '/^{RECORD}/s/\"{WHOSE}\": *\"[^\"]*\"/\"{WHOSE}\":\"{id}\"/' \
+                 | bao policy write {policy} -"
+            )
+        })
     }
 
     async fn check_credential(&self) -> Result<()> {

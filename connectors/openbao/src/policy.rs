@@ -20,7 +20,7 @@ use unicode_normalization::is_nfc;
 use crate::scope::{self, CAPABILITIES, Form};
 
 /// What opens the line of the record.
-const RECORD: &str = "# nhi: ";
+pub(crate) const RECORD: &str = "# nhi: ";
 
 /// A policy's text, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

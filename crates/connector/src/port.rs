@@ -279,6 +279,13 @@ pub trait Connector: fmt::Debug + Send + Sync {
         Ok(None)
     }
 
+    /// The command with which a person at the platform puts the record of an integration under the
+    /// installation of this id; `None` where there is none.
+    fn hand_over(&self, key: &str, id: &str) -> Option<String> {
+        let _ = (key, id);
+        None
+    }
+
     /// Whether the platform takes our own credential, by the cheapest calls that need it and change
     /// nothing. `Ok` where there is no such call; then a note says so.
     async fn check_credential(&self) -> Result<()> {

@@ -486,7 +486,7 @@ async fn integration_is_here(context: &Context, spec: &SlotSpec) -> Result<(), P
         .await
         .map_err(|error| Problem::unreadable(&id.to_string(), &error))?;
     let record = there.as_ref().and_then(|there| there.record.as_ref());
-    governed_here(context, &id.to_string(), record).map_err(|one| one.at(&["integration"]))
+    governed_here(context, id, record, []).await.map_err(|one| one.at(&["integration"]))
 }
 
 fn slot_exists(spec: &SlotSpec, generation: u64) -> Problem {

@@ -172,8 +172,12 @@ pub async fn judge_integration(context: &Context, wish: &Wish) -> Result<Judged,
     let stable = wish.vendor_id.as_deref().unwrap_or(&live.vendor_id);
     if let Some(of) = governed_elsewhere(context.realm.as_deref(), live.record.as_ref()) {
         let here = context.realm.as_ref().map_or("", |realm| realm.id.as_str());
-        judged.found(tenant, stable, [drift::governed_elsewhere(&wish.id, here, of)]);
-        return Ok(judged);
+        // What lives on it says that it was ours: then the rest is told as well.
+        let was_ours = !seen.slots.is_empty();
+        judged.found(tenant, stable, [drift::governed_elsewhere(&wish.id, here, of, was_ours)]);
+        if !was_ours {
+            return Ok(judged);
+        }
     }
     for gap in &live.gaps {
         let problem = Problem::new("E-UNREADABLE", "A part of an object cannot be read")

@@ -1,6 +1,8 @@
 //! What another installation governs: it is seen here and told, and never touched.
 
-use domain::{Realm, Record};
+use std::collections::BTreeSet;
+
+use domain::{IntegrationId, Realm, Record};
 
 use crate::{Context, Problem};
 
@@ -18,11 +20,13 @@ pub fn governed_elsewhere<'a>(
     record?.realm.as_deref().filter(|of| is_elsewhere(realm, of))
 }
 
-/// That no other installation governs it: two would undo each other's work.
-pub(crate) fn governed_here(
+/// That no other installation governs it: two would undo each other's work. Slots of ours whose
+/// credentials live on it show that it was this one's.
+pub(crate) async fn governed_here(
     context: &Context,
-    what: &str,
+    id: &IntegrationId,
     record: Option<&Record>,
+    slots: impl IntoIterator<Item = &String>,
 ) -> Result<(), Problem> {
     let realm = context.realm.as_deref();
     let Some(of) = governed_elsewhere(realm, record) else { return Ok(()) };
@@ -30,16 +34,33 @@ pub(crate) fn governed_here(
         || "no realm is configured".to_owned(),
         |realm| format!("this one is {:?}", realm.id),
     );
+    let slots: BTreeSet<&str> = slots.into_iter().map(String::as_str).collect();
+    let was_ours = match slots.is_empty() {
+        true => String::new(),
+        false => format!(
+            "\nCredentials of this installation live on it all the same ({}): it was handed over, or \
+             somebody wrote over its record.",
+            Vec::from_iter(slots).join(", ")
+        ),
+    };
+    let command = match realm {
+        Some(realm) => context.connector(&id.connection).await?.hand_over(&id.key, &realm.id),
+        None => None,
+    };
+    let take = match command {
+        Some(command) => format!("put its record under this one:\n      {command}\n      and"),
+        None => "clear its record at the platform, and".to_owned(),
+    };
     Err(Problem::new("E-FOREIGN-REALM", "Another installation governs this integration")
         .detail(format!(
-            "{what}: its record names installation {of:?}{}, and here {here}. Two that govern one \
-             integration would undo each other's work, so nothing was changed.",
+            "{id}: its record names installation {of:?}{}, and here {here}. Two that govern one \
+             integration would undo each other's work, so nothing was changed.{was_ours}",
             owner_words(record)
         ))
         .next(format!(
-            "change it in the configuration whose nhi.hcl says realm = {{ id = {of:?} }}. To take it \
-             over for good, give it up there (terraform state rm), clear its record at the platform, \
-             and import it here"
+            "change it in the configuration whose nhi.hcl says realm = {{ id = {of:?} }}. Where \
+             somebody wrote over the record, or that installation gives it up (terraform state rm \
+             there), {take} plan again, with an import where it is in no state here"
         ))
         .at(&["connection_name"]))
 }

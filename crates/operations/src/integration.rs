@@ -359,7 +359,8 @@ pub async fn update_integration(
         .read(&object, Want { credentials: false, ..Want::DEED })
         .await
         .map_err(|error| Problem::unreadable(&what, &error))?;
-    governed_here(context, &what, found.as_ref().and_then(|found| found.record.as_ref()))?;
+    let record = found.as_ref().and_then(|found| found.record.as_ref());
+    governed_here(context, id, record, []).await?;
     let live = found.as_ref().map(|found| {
         canonical(&found.settings, &found.record.clone().unwrap_or_default(), found.enabled)
     });
@@ -543,7 +544,7 @@ pub async fn revoke_everything(
         other => Err(Problem::unreadable(&what, &other)),
     })?;
     let Some(found) = found else { return Ok(Vec::new()) };
-    governed_here(context, &what, found.record.as_ref())?;
+    governed_here(context, id, found.record.as_ref(), []).await?;
     credentials_seen(&what, &found)?;
     let live: BTreeSet<String> = found
         .credentials
@@ -590,7 +591,7 @@ pub async fn delete_integration(
         other => Err(Problem::unreadable(&what, &other)),
     })?;
     if let Some(there) = there {
-        governed_here(context, &what, there.record.as_ref())?;
+        governed_here(context, id, there.record.as_ref(), []).await?;
         let action = if keep { "disable" } else { "delete" };
         let deed = Deed::ending(&what, &tenant, action, vendor_id.to_owned());
         let leave = context.gate.authorize(&deed)?;

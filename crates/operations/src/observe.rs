@@ -55,8 +55,12 @@ impl SeenIntegration {
     /// # Errors
     ///
     /// `E-FOREIGN-REALM`: whose it is.
-    pub fn governed_here(&self, context: &Context, id: &IntegrationId) -> Result<(), Problem> {
-        governed_here(context, &id.to_string(), self.observed.record.as_ref())
+    pub async fn governed_here(
+        &self,
+        context: &Context,
+        id: &IntegrationId,
+    ) -> Result<(), Problem> {
+        governed_here(context, id, self.observed.record.as_ref(), self.slots.values()).await
     }
 
     /// What the policy judges it by, with the end and the review interval that are declared.
@@ -257,7 +261,7 @@ pub(crate) async fn unmanaged_now(
         other => Problem::unreadable(&what, &other),
     })?;
     let Some(observed) = observed else { return Ok(BTreeSet::new()) };
-    governed_here(context, &what, observed.record.as_ref())?;
+    governed_here(context, id, observed.record.as_ref(), []).await?;
     credentials_seen(&what, &observed)?;
     let mut seen = unsorted(tenant, observed);
     judge_credentials(context, id, Some(object), Freshness::Fresh, &mut seen).await?;

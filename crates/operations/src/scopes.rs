@@ -80,7 +80,8 @@ pub async fn set_scopes(
         .await
         .map_err(|error| Problem::unreadable(&what, &error))?
         .ok_or_else(|| gone(&what))?;
-    governed_here(context, &id.to_string(), found.record.as_ref())
+    governed_here(context, id, found.record.as_ref(), [])
+        .await
         .map_err(|problem| problem.at(&["integration"]))?;
     let have = found.record.clone().unwrap_or_default();
     // Finished by a run that died before anybody heard of it, they are in no state.
@@ -256,7 +257,8 @@ pub async fn park_scopes(
             other => Err(Problem::unreadable(&what, &other)),
         })?;
     let Some(found) = found else { return Ok(()) };
-    governed_here(context, &id.to_string(), found.record.as_ref())
+    governed_here(context, id, found.record.as_ref(), [])
+        .await
         .map_err(|problem| problem.at(&["integration"]))?;
     let record =
         found.record.map(|record| Record { scopes_governed: false, justification: None, ..record });

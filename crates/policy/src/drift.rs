@@ -465,13 +465,19 @@ pub fn owner(id: &str, status: &str, since: Option<&str>, owns: &[String]) -> Op
     })
 }
 
-/// A declared integration whose record names another installation.
-pub fn governed_elsewhere(id: &str, here: &str, of: &str) -> Finding {
+/// A declared integration whose record names another installation, though credentials of this one may
+/// live on it.
+pub fn governed_elsewhere(id: &str, here: &str, of: &str, was_ours: bool) -> Finding {
     Finding {
         expected: here.to_owned(),
         actual: of.to_owned(),
         severity: Severity::High,
-        why: "another installation governs it; nothing else of it is compared here".into(),
+        why: match was_ours {
+            true => "credentials of this one live on it: it was handed over, or somebody wrote over its \
+                     record",
+            false => "another installation governs it; nothing else of it is compared here",
+        }
+        .into(),
         ..found("other-realm", id, "installation", Verdict::Changed)
     }
 }

@@ -173,6 +173,9 @@ fn foreign_realm(delivery: &Delivery) -> Problem {
              each other's consumers off, so neither does. It was left as it is.",
             delivery.place()
         ))
-        .next("name another path, or give the credential up in the other configuration")
+        .next(
+            "name another path, or end the credential in the other configuration (terraform destroy \
+             -target there), which frees this one",
+        )
         .at(&["deliver_to", &delivery.name, "path"])
 }

@@ -464,7 +464,7 @@ pub(crate) fn empty(now: Timestamp) -> connector::CredentialListing {
 
 /// Whether something of somebody else is where ours should go: `sink-occupied` or `foreign-realm`.
 /// A document that says nothing of itself was ours if its mirror says so: somebody wrote over it.
-/// A place that a slot of ours has given up is free.
+/// A place that a slot has given up is free, whosever it was.
 pub(crate) fn occupied_by_others(
     realm: &str,
     slot: &str,
@@ -479,14 +479,15 @@ pub(crate) fn occupied_by_others(
         Some((meta, of == look.version.number))
     };
     match says {
+        Some(meta) if meta.revoked => None,
         Some(meta) if meta.realm != realm => Some("foreign-realm"),
-        Some(meta) => (meta.slot != slot && !meta.revoked).then_some("sink-occupied"),
+        Some(meta) => (meta.slot != slot).then_some("sink-occupied"),
         None if delivery.merge => None,
         None => match mirrored() {
             Some((meta, _)) if meta.of_slot(realm, slot) => None,
-            Some((meta, _)) if meta.realm != realm => Some("foreign-realm"),
             // As it was left, and written over by nobody.
             Some((meta, true)) if meta.revoked => None,
+            Some((meta, _)) if meta.realm != realm => Some("foreign-realm"),
             _ => Some("sink-occupied"),
         },
     }

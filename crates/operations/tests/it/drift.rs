@@ -99,12 +99,22 @@ async fn what_another_installation_has_there_is_drift_that_names_it() {
     let [(_, found)] = &judged.findings[..] else { panic!("{judged:?}") };
     assert_eq!((found.rule, found.facet.as_str()), ("other-realm", "credentials"));
     assert!(found.why.contains("other1"), "{found:?}");
+    // Whoever writes over the record hides nothing by that; of what was never ours no more is told.
     let record = Record { realm: Some("other1".into()), ..Record::default() };
-    world.fake.by_hand(APP, "sync", |hand| hand.write_record(Some(record)));
-    let judged = judge_integration(&context, &wish(&world, true)).await.unwrap();
-    let [(_, found)] = &judged.findings[..] else { panic!("{judged:?}") };
-    assert_eq!((found.rule, found.facet.as_str()), ("other-realm", "installation"));
-    assert_eq!((found.expected.as_str(), found.actual.as_str()), ("k3x9q2", "other1"));
+    let bare = World::new("add-ours").await;
+    for (world, was_ours) in [(&world, true), (&bare, false)] {
+        world.fake.by_hand(APP, "sync", |hand| hand.write_record(Some(record.clone())));
+        let context = world.context("looks", &Fuse::none());
+        let judged = judge_integration(&context, &wish(world, true)).await.unwrap();
+        let all = judged.findings.iter().map(|(_, found)| found);
+        let facets: Vec<&str> = all.clone().map(|found| found.facet.as_str()).collect();
+        assert_eq!(facets.contains(&"credentials"), was_ours, "{facets:?}");
+        assert_eq!(facets.len() == 1, !was_ours, "{facets:?}");
+        let found = all.into_iter().find(|found| found.facet == "installation").unwrap();
+        assert_eq!(found.rule, "other-realm");
+        assert_eq!((found.expected.as_str(), found.actual.as_str()), ("k3x9q2", "other1"));
+        assert_eq!(found.why.contains("wrote over"), was_ours, "{}", found.why);
+    }
 }
 
 #[tokio::test(start_paused = true)]

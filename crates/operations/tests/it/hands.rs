@@ -199,7 +199,7 @@ async fn nothing_is_done_to_what_another_realm_governs() {
     let seen = operations::observe_integration(&context, &id, None, None).await.unwrap().unwrap();
     spec.id.name = "second".into();
     for (what, refused) in [
-        ("a look", seen.governed_here(&context, &id)),
+        ("a look", seen.governed_here(&context, &id).await),
         (
             "strays",
             operations::revoke_unmanaged(&context, &id, &vendor_id, "sync", &keys).await.map(drop),
@@ -400,7 +400,22 @@ async fn two_realms_never_write_to_one_place() {
     let Ending::Done(Err(problem)) = refused else { panic!("{refused:?}") };
     assert_eq!(problem.code, "E-FOREIGN-REALM");
 
-    // And they take back only what is theirs.
+    // What one of them gives up is free for the other.
+    ours.whole("given up", Goal::Revoke).await;
+    theirs.whole("free", SECOND).await;
+    assert!(theirs.works().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_realms_take_back_only_what_is_theirs() {
+    let ours = World::new("add-ours").await;
+    let mut theirs = World::new("add-ours").await;
+    (theirs.realm, theirs.apps, theirs.fake) = ("other1", ours.apps.clone(), ours.fake.clone());
+    theirs.vendor_id.clone_from(&ours.vendor_id);
+    ours.whole("ours", FIRST).await;
+    theirs.places = vec!["apps/c"];
+    theirs.whole("elsewhere", FIRST).await;
+    theirs.places = vec!["apps/a", "apps/c"];
     let context = theirs.context("withdraw", &Fuse::none());
     let left = operations::withdraw(&context, &theirs.spec(), &theirs.spec().deliveries).await;
     assert_eq!(left.unwrap(), ["apps:apps/a"]);

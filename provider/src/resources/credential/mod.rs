@@ -95,6 +95,7 @@ impl Credential {
             let seen = observe_integration(&context, &id.integration, None, None).await?;
             let Some(seen) = seen else { return Ok(None) };
             seen.governed_here(&context, &id.integration)
+                .await
                 .map_err(|problem| problem.at(&["integration"]))?;
             model.integration = Attr::Value(CredentialedIntegration {
                 id: Attr::Value(id.integration.to_string()),

@@ -104,7 +104,7 @@ impl Integration {
         let seen =
             observe_integration(&context, &id, model.name.as_deref(), known.as_deref()).await?;
         let Some(seen) = seen else { return Ok(None) };
-        seen.governed_here(&context, &id)?;
+        seen.governed_here(&context, &id).await?;
         seen.whole(&id)?;
         let mut told = Diagnostics::new();
         let now = applied_now(&id, &seen);

@@ -63,7 +63,7 @@ impl Scope {
         let context = self.shared.context()?;
         let seen = observe_integration(&context, &id, None, None).await?;
         let Some(seen) = seen else { return Ok(None) };
-        seen.governed_here(&context, &id).map_err(|problem| problem.at(&["integration"]))?;
+        seen.governed_here(&context, &id).await.map_err(|problem| problem.at(&["integration"]))?;
         seen.whole(&id)?;
         let imported = model.integration.is_null();
         if imported {
