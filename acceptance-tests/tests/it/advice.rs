@@ -16,15 +16,23 @@ use serde_json::json;
 use crate::{BASE, applied, flat, holds, in_world, one_credential_works};
 
 const POLICY: &str = "/v1/sys/policies/acl/nhi/invoice-sync";
+/// Where a server in development mode leaves the certificate of its authority.
+const CA: &str = "vault-ca.pem";
 const ROLE: &str = "auth/approle/role/invoice-sync";
 
 /// A command line as somebody copies it into a shell beside the server.
 fn follow(world: &World, command: &str) -> Result<String> {
+    at(world, &world.bao.address(), command)
+}
+
+/// The same beside another server with the same token, whose authority is in the world's folder.
+fn at(world: &World, address: &str, command: &str) -> Result<String> {
     let folder = openbao::program()?.parent().map(|one| one.display().to_string());
     let path = [folder.unwrap_or_default(), std::env::var("PATH").unwrap_or_default()].join(":");
     let mut shell = Command::new("sh");
     shell.args(["-euc", command]).env("PATH", path).stdin(Stdio::null());
-    shell.env("BAO_ADDR", world.bao.address()).env("BAO_TOKEN", &world.bao.token);
+    shell.env("BAO_ADDR", address).env("BAO_TOKEN", &world.bao.token);
+    shell.env("BAO_CACERT", world.folder.join(CA)).env_remove("BAO_NAMESPACE");
     ran(&mut shell)?.expect(0)
 }
 
@@ -172,5 +180,76 @@ fn a_mount_that_is_missing_is_made_by_the_command_that_is_told() {
         world.plan_is_empty()?;
         let document = world.bao.get("/v1/apps/data/invoice-sync")?["data"]["data"].clone();
         holds(world.bao.signs_in(&document)?, "it signs in", "")
+    });
+}
+
+#[test]
+fn a_whole_life_in_a_namespace_behind_a_private_authority() {
+    let line = "  schedule    = nhi_rotation_schedule.monthly\n";
+    let main = |now: &str| {
+        BASE.replace(line, &format!("{line}  triggers    = {{ now = \"{now}\" }}\n"))
+            .replace("  openbao_approle = {", "  revoke_unmanaged = true\n  openbao_approle = {")
+    };
+    in_world(&main("1"), |world| {
+        let mode = format!("-dev-tls-cert-dir={}", world.folder.display());
+        let server = openbao::run(&world.bao.token, &["-dev-tls".to_owned(), mode])?;
+        let address = format!("https://127.0.0.1:{}", server.port);
+        let bao = |command: &str| at(world, &address, command);
+        let hcl = world.read("nhi.hcl")?.replace(&world.bao.address(), &address);
+        let lines = |more: &str| {
+            let line = format!("      address    = \"{address}\"\n");
+            world.write("nhi.hcl", &hcl.replace(&line, &format!("{line}{more}")))
+        };
+
+        // Each thing that is lacking is told with what helps.
+        lines("")?;
+        let said = flat(&world.nhi(&["doctor"])?.expect(1)?);
+        holds(said.contains("Next: correct ca_file"), "the authority is asked for", &said)?;
+        let ca = format!("      ca_file = \"{CA}\"\n      namespace = \"team/a\"\n");
+        lines(&ca)?;
+        let said = flat(&world.nhi(&["doctor"])?.expect(1)?);
+        holds(said.contains("the namespace of this connection is not there"), "and it", &said)?;
+        bao("bao namespace create team && bao namespace create -namespace=team a")?;
+        let said = world.nhi(&["doctor"])?.expect(1)?;
+        bao(&command(&said, "bao auth enable")?)?;
+        bao(&command(&said, "bao secrets enable")?)?;
+        world.nhi(&["doctor"])?.expect(0)?;
+
+        let signs_in = |document: &str| {
+            let [role_id, secret_id] = ["role_id", "secret_id"].map(|field| {
+                let read = "bao kv get -namespace=team/a -mount=secret";
+                bao(&format!("{read} -version={document} -field={field} apps/invoice-sync"))
+            });
+            let (role_id, secret_id) = (role_id?, secret_id?);
+            world.note([secret_id.clone()])?;
+            let login = "bao write -namespace=team/a auth/approle/login";
+            bao(&format!("{login} role_id={role_id} secret_id={secret_id}")).map(|_| ())
+        };
+        world.apply()?;
+        world.plan_is_empty()?;
+        signs_in("1")?;
+        bao(&format!("bao write -namespace=team/a -force {ROLE}/secret-id"))?;
+        let policy = "-namespace=team/a nhi/invoice-sync";
+        let rule = "path \\\"secret/data/payroll/*\\\" { capabilities = [\\\"read\\\"] }";
+        bao(&format!("(bao policy read {policy}; echo \"{rule}\") | bao policy write {policy} -"))?;
+        world.plan()?.expect(2)?;
+        let said = world.nhi(&["drift"])?.expect(2)?;
+        holds(said.contains("payroll") && said.contains("nobody declared"), "drift", &said)?;
+        world.apply()?;
+        world.plan_is_empty()?;
+        world.write("main.tf", &main("2"))?;
+        world.apply()?;
+        world.plan_is_empty()?;
+        signs_in("2")?;
+        let gone = "sed 's/k3x9q2/zzzzzz/'";
+        bao(&format!("bao policy read {policy} | {gone} | bao policy write {policy} -"))?;
+        let said = world.plan()?.expect(1)?;
+        bao(&command(&said, "bao policy read")?)?;
+        world.plan_is_empty()?;
+        world.terraform(&["destroy", "-auto-approve"])?.expect(0)?;
+        let left = bao("bao policy list -namespace=team/a")?;
+        holds(!left.contains("nhi/"), "nothing is left", &left)?;
+        let left = bao("bao list -namespace=team/a identity/entity/name || echo none")?;
+        holds(left.contains("none"), "no entity either", &left)
     });
 }

@@ -79,6 +79,8 @@ pub(crate) enum Said {
     NoRoute,
     /// The connection's namespace is not there.
     NoNamespace,
+    /// The server speaks TLS, and was spoken to without.
+    WantsTls,
     /// A policy that the server's parser refuses.
     BadPolicy,
     /// More than the role's own limits leave to a secret id.
@@ -101,7 +103,8 @@ impl Said {
             error: Option<String>,
         }
         let Ok(said) = serde_json::from_slice::<Errors>(body) else {
-            return Said::Other;
+            let wants_tls = body.starts_with(b"Client sent an HTTP request to an HTTPS server");
+            return if wants_tls { Said::WantsTls } else { Said::Other };
         };
         let lists_errors = said.errors.is_some();
         let mut texts = said.errors.unwrap_or_default();
@@ -167,6 +170,7 @@ impl Said {
             Said::NoRole => "no such role",
             Said::NoRoute => "the server has nothing at this path",
             Said::NoNamespace => "there is no such namespace",
+            Said::WantsTls => "the server speaks TLS: its address begins with https://",
             Said::BadPolicy => "the server's parser does not take the policy",
             Said::BeyondRole => {
                 "the role's own secret_id_ttl, secret_id_num_uses or secret_id_bound_cidrs leave less \

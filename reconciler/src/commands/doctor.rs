@@ -133,6 +133,7 @@ fn ill(loaded: &Loaded, name: &str, error: &connector::Error) -> Problem {
         Some(Refusal::Unauthorized | Refusal::Forbidden) => "give it a credential that may read",
         Some(_) => "correct its address or credential in nhi.hcl",
         None if matches!(error, connector::Error::Configuration(_)) => "correct it in nhi.hcl",
+        None if error.to_string().contains("ca_file") => "correct ca_file of it in nhi.hcl",
         None => "start the server, or correct the address in nhi.hcl",
     };
     Problem { summary: "This connection does not answer as it should", ..problem }

@@ -129,19 +129,18 @@ fn config(roots: RootCertStore) -> Result<ClientConfig, String> {
 
 fn tls(options: &HttpOptions) -> Result<ClientConfig, String> {
     let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    if let Some(path) = &options.ca_file {
-        let shown = path.display();
-        let pem = std::fs::read(path).map_err(|error| format!("{shown}: {error}"))?;
-        let mut any = false;
-        for certificate in CertificateDer::pem_slice_iter(&pem) {
-            let certificate = certificate.map_err(|error| format!("{shown}: {error}"))?;
-            roots.add(certificate).map_err(|error| format!("{shown}: {error}"))?;
-            any = true;
-        }
-        if !any {
-            return Err(format!("{shown} holds no certificate in PEM"));
-        }
+    let Some(path) = &options.ca_file else {
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        return config(roots);
+    };
+    let wrong = |error: &dyn fmt::Display| format!("ca_file {}: {error}", path.display());
+    let pem = std::fs::read(path).map_err(|error| wrong(&error))?;
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(|error| wrong(&error))?;
+        roots.add(certificate).map_err(|error| wrong(&error))?;
+    }
+    if roots.is_empty() {
+        return Err(wrong(&"it holds no certificate in PEM"));
     }
     config(roots)
 }
@@ -216,7 +215,12 @@ fn lost(message: String) -> TransportError {
 }
 
 fn failed(error: &reqwest::Error) -> TransportError {
-    let message = cause(error);
+    let mut message = cause(error);
+    if message.contains("UnknownIssuer") {
+        message = "who signed the server's certificate is not known here: name a file with the \
+                   certificate of that authority in ca_file"
+            .into();
+    }
     if error.is_connect() || error.is_builder() {
         not_sent(message)
     } else if error.is_timeout() {
