@@ -343,7 +343,9 @@ pub fn next_step(view: &View, goal: Goal, way: Way) -> Step {
                     Step::Done
                 }
             }
-            Goal::Rotate { .. } => begin(view),
+            Goal::Rotate { at_once, .. } => {
+                after_overlap(view, &earlier(view), at_once, serves_alone(view))
+            }
             Goal::Retire { at } if anchor(view).is_some_and(|main| main.generation == Some(at)) => {
                 end_earlier(view)
             }
@@ -354,10 +356,37 @@ pub fn next_step(view: &View, goal: Goal, way: Way) -> Step {
 }
 
 /// The claim is lost, and the anchor still says which earlier keys are kept, and until when.
+fn earlier(view: &View) -> Vec<Previous> {
+    let kept = anchor(view).map(|main| main.previous.clone()).unwrap_or_default();
+    if kept.iter().any(|one| may_live(view, &one.key_id)) { kept } else { Vec::new() }
+}
+
 fn end_earlier(view: &View) -> Step {
-    let earlier = anchor(view).map(|main| main.previous.clone()).unwrap_or_default();
+    let earlier = earlier(view);
+    if !earlier.is_empty() && is_over(view, &earlier) {
+        Step::BeginEnding(earlier)
+    } else {
+        Step::Done
+    }
+}
+
+/// Never three generations: the older one goes first, when its time is over.
+fn after_overlap(view: &View, earlier: &[Previous], at_once: bool, serves: bool) -> Step {
     let lives = earlier.iter().any(|one| may_live(view, &one.key_id));
-    if lives && is_over(view, &earlier) { Step::BeginEnding(earlier) } else { Step::Done }
+    // Nobody is kept waiting for by whoever ends them: their time is over, or they are gone already,
+    // and only that is still to be shown.
+    if earlier.is_empty() {
+        begin(view)
+    } else if at_once || !lives || is_over(view, earlier) {
+        Step::BeginEnding(earlier.to_vec())
+    } else if serves {
+        Step::Refuse("old-in-use")
+    } else if view.room {
+        // Whoever still holds the earlier one is all that works: it keeps its time.
+        begin(view)
+    } else {
+        Step::BeginEnding(earlier.to_vec())
+    }
 }
 
 fn anchor(view: &View) -> Option<&Main> {
@@ -529,6 +558,14 @@ fn may_end_earlier(view: &View, claim: &Claim) -> bool {
     !lives || is_over(view, &claim.previous)
 }
 
+/// What the anchor says is current works as far as the listing tells; no claim says more.
+fn serves_alone(view: &View) -> bool {
+    anchor(view).is_some_and(|main| {
+        main.generation.is_some()
+            && main.key_id.as_ref().is_some_and(|key_id| is_live(view, key_id))
+    })
+}
+
 /// What consumers are to read is there, and works as far as the listing tells.
 fn current_serves(view: &View, claim: &Claim) -> bool {
     anchor(view).is_some_and(|main| main.generation == Some(claim.generation))
@@ -564,18 +601,8 @@ fn at_rest(view: &View, claim: &Claim, goal: Goal, way: Way) -> Step {
                 Step::Done
             }
         }
-        // Never three generations: the older one goes first, when its time is over.
         Goal::Rotate { at_once, .. } if parked => {
-            if at_once || may_end_earlier(view, claim) {
-                Step::BeginEnding(claim.previous.clone())
-            } else if current_serves(view, claim) {
-                Step::Refuse("old-in-use")
-            } else if view.room {
-                // Whoever still holds the earlier one is all that works: it keeps its time.
-                begin(view)
-            } else {
-                Step::BeginEnding(claim.previous.clone())
-            }
+            after_overlap(view, &claim.previous, at_once, current_serves(view, claim))
         }
         Goal::Rotate { .. } => begin(view),
     }
@@ -1088,6 +1115,26 @@ mod tests {
         assert_eq!(step(&seen, false), Step::Begin);
         seen.room = false;
         assert_eq!(step(&seen, false), ends, "there is no room beside it");
+    }
+
+    #[test]
+    fn the_anchor_keeps_an_overlap_whose_claim_is_lost() {
+        let step =
+            |seen: &View, at_once| next_step(seen, Goal::Rotate { to: 3, at_once }, Way::AddOurs);
+        let lost = |until| {
+            let mut seen = View { claim: None, ..in_overlap(until) };
+            seen.mains[0].previous = vec![old(Some(until))];
+            seen
+        };
+        let ends = |until| Step::BeginEnding(vec![old(Some(until))]);
+        assert_eq!(step(&lost(LATER), false), Step::Refuse("old-in-use"));
+        assert_eq!(step(&lost(LATER), true), ends(LATER));
+        assert_eq!(step(&lost(NOW), false), ends(NOW));
+        let mut gone = lost(LATER);
+        gone.keys.retain(|one| one.key_id != "k0");
+        assert_eq!(step(&gone, false), Step::Begin, "it was ended by hand");
+        gone.keys = vec![key("k0", None)];
+        assert_eq!(step(&gone, false), Step::Begin, "it is all that works");
     }
 
     fn called(at: Timestamp) -> Claim {

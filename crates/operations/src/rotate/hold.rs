@@ -15,8 +15,13 @@ impl Machine<'_> {
     pub(super) fn refuse(&self, view: &View, why: &'static str) -> Problem {
         match why {
             "old-in-use" => {
-                let previous = self.claim.iter().flat_map(|document| &document.claim.previous);
-                let until = previous.filter_map(|one| one.retire_not_before).max();
+                // Where the claim is lost, the anchor says it.
+                let kept = match (&self.claim, view.mains.last()) {
+                    (Some(document), _) => &document.claim.previous[..],
+                    (None, Some(anchor)) => &anchor.previous[..],
+                    (None, None) => &[],
+                };
+                let until = kept.iter().filter_map(|one| one.retire_not_before).max();
                 let until = until.map_or_else(|| "its overlap is over".to_owned(), moment);
                 Problem::new("E-OLD-IN-USE", "The earlier credential is still in its overlap")
                     .detail(format!(

@@ -1,6 +1,7 @@
 //! Deeds on slots, interrupted wherever that is possible.
 
 mod begun;
+mod books;
 mod crash;
 mod decided;
 mod drift;
