@@ -71,6 +71,35 @@ impl Marker {
         short(&key.mac("nhi-marker/1", &parts), 13)
     }
 
+    /// A mark that stands beside a key that can bear none, in the record of its integration: which
+    /// slot took it in, with a MAC over the key's id. Whoever can write records at the platform makes
+    /// no key of theirs ours by it.
+    pub fn beside(
+        key: &RealmKey,
+        realm: &str,
+        tenant: &str,
+        vendor_id: &str,
+        slot_name: &str,
+        key_id: &str,
+    ) -> String {
+        let mac = key.mac("nhi-beside/1", &[realm, tenant, vendor_id, slot_name, key_id]);
+        format!("m{}/{slot_name}", short(&mac, 13))
+    }
+
+    /// The slot that a mark beside this key names; `None` where it was not made here for it.
+    pub fn slot_beside<'a>(
+        key: &RealmKey,
+        realm: &str,
+        tenant: &str,
+        vendor_id: &str,
+        key_id: &str,
+        text: &'a str,
+    ) -> Option<&'a str> {
+        let (_, slot_name) = text.split_once('/')?;
+        let genuine = Marker::beside(key, realm, tenant, vendor_id, slot_name, key_id);
+        (genuine == text).then_some(slot_name)
+    }
+
     /// Reads a marker; `None` where the text is none.
     pub fn parse(text: &str) -> Option<Marker> {
         let mut parts = text.split('-');
@@ -128,6 +157,24 @@ mod tests {
         assert!(!marker.is_genuine(&key, "cluster-2", "role-1"));
         let forged = Marker { generation: 8, ..marker };
         assert!(!forged.is_genuine(&key, "cluster-1", "role-1"));
+    }
+
+    #[test]
+    fn a_mark_beside_a_key_names_its_slot_for_that_key_only() {
+        let (key, _) = marker(1, 1);
+        let text = Marker::beside(&key, "k3x9q2", "cluster-1", "role-1", "default", "a1");
+        let read = |tenant, vendor_id, key_id, text| {
+            Marker::slot_beside(&key, "k3x9q2", tenant, vendor_id, key_id, text)
+        };
+        assert_eq!(read("cluster-1", "role-1", "a1", &text), Some("default"));
+        assert_eq!(read("cluster-1", "role-1", "a2", &text), None, "another key");
+        assert_eq!(read("cluster-1", "role-2", "a1", &text), None, "another integration");
+        assert_eq!(read("cluster-2", "role-1", "a1", &text), None, "another tenant");
+        let moved = text.replace("default", "other");
+        assert_eq!(read("cluster-1", "role-1", "a1", &moved), None, "another slot");
+        for text in ["", "/", "m/default", "default"] {
+            assert_eq!(read("cluster-1", "role-1", "a1", text), None, "{text}");
+        }
     }
 
     proptest! {

@@ -54,6 +54,9 @@ pub struct Record {
     /// The run that wrote the last part of a create, of the integration or of its scopes: if it died
     /// before anybody heard of it, the next create knows by this that nobody else has it.
     pub finished_by: Option<String>,
+    /// Keys that were taken in and can bear no mark, each with one that stands here instead: see
+    /// [`crate::Marker::beside`].
+    pub adopted: BTreeMap<String, String>,
     /// What the connector itself must remember (wanted settings while parked). Its own words.
     pub platform: BTreeMap<String, String>,
     /// Members that a newer version wrote: kept as they are.
@@ -106,7 +109,9 @@ impl Record {
                 scopes.iter().cloned().map(Value::String).collect(),
             );
         }
-        for (name, texts) in [("labels", &self.labels), ("platform", &self.platform)] {
+        for (name, texts) in
+            [("labels", &self.labels), ("adopted", &self.adopted), ("platform", &self.platform)]
+        {
             if !texts.is_empty() {
                 let object = texts.iter().map(|(k, v)| (k.clone(), Value::String(v.clone())));
                 map.insert(name.into(), Value::Object(object.collect()));
@@ -155,6 +160,7 @@ impl Record {
             quarantined: take_text(&mut map, "quarantined")?,
             unfinished: take_flag(&mut map, "unfinished")?,
             finished_by: take_text(&mut map, "finished_by")?,
+            adopted: take_map(&mut map, "adopted")?,
             platform: take_map(&mut map, "platform")?,
             other: Map::new(),
         };
@@ -240,6 +246,7 @@ mod tests {
             business_owner: Some(OwnerRef { id: "owner/finance".into(), email: None }),
             labels: BTreeMap::from([("team".into(), "payments".into())]),
             scopes_governed: true,
+            adopted: BTreeMap::from([("a1b2".into(), "maaaaaaaaaaaaa/default".into())]),
             finished_by: Some("apply:7".into()),
             other: Map::from_iter([("from_the_future".into(), Value::Bool(true))]),
             ..Record::default()

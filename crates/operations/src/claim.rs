@@ -270,6 +270,11 @@ impl ClaimMirror {
         Phase::from_word(&self.phase).is_some_and(Phase::is_open)
     }
 
+    /// Whether everything that its slot had was ended.
+    pub(crate) fn is_ended(&self) -> bool {
+        !self.is_open() && self.current.is_none()
+    }
+
     /// Every key that the claim names.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
         self.current

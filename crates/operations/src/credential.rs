@@ -1,7 +1,7 @@
 //! Carrying out what a slot needs: a rotation, an ending, a copy.
 
-use connector::{Refusal, Want};
-use domain::{Marker, RealmKey};
+use connector::{Change, Refusal, Want};
+use domain::{Marker, RealmKey, Record};
 use jiff::Timestamp;
 use ledger::Work;
 use policy::{
@@ -18,6 +18,7 @@ use crate::{
     elsewhere::{governed_here, is_elsewhere},
     observe::object_of,
     rotate::{Machine, empty, further, mark_of, occupied, occupied_by_others},
+    scopes::record_turn,
     slot::{PreviousKey, SeenDelivery, Sinks, SlotSpec, observe_slot},
 };
 
@@ -476,8 +477,11 @@ pub async fn create_slot(context: &Context, spec: &SlotSpec) -> Result<Outcome, 
     }
 }
 
-/// That no other installation governs what a slot is taken on.
-async fn integration_is_here(context: &Context, spec: &SlotSpec) -> Result<(), Problem> {
+/// That no other installation governs what a slot is taken on, and what its record says.
+async fn integration_is_here(
+    context: &Context,
+    spec: &SlotSpec,
+) -> Result<Option<Record>, Problem> {
     let id = &spec.id.integration;
     let connector = context.connector(&id.connection).await?;
     let want = Want { credentials: false, ..Want::DEED };
@@ -485,8 +489,38 @@ async fn integration_is_here(context: &Context, spec: &SlotSpec) -> Result<(), P
         .read(&object_of(id, None, None), want)
         .await
         .map_err(|error| Problem::unreadable(&id.to_string(), &error))?;
-    let record = there.as_ref().and_then(|there| there.record.as_ref());
-    governed_here(context, id, record, []).await.map_err(|one| one.at(&["integration"]))
+    let record = there.and_then(|there| there.record);
+    governed_here(context, id, record.as_ref(), []).await.map_err(|one| one.at(&["integration"]))?;
+    Ok(record)
+}
+
+/// A key that bears no mark is known by books only, and whoever loses them would take it for a
+/// stranger's. So the integration's record, which stays at the platform, names it first.
+async fn name_in_record(
+    context: &Context,
+    spec: &SlotSpec,
+    key_id: &str,
+    record: Record,
+) -> Result<(), Problem> {
+    let (realm, key) = context.realm_key()?;
+    let id = &spec.id.integration;
+    let what = id.to_string();
+    let tenant = context.tenant(&id.connection).await?;
+    let mark = Marker::beside(key, realm, &tenant, &spec.vendor_id, &spec.id.name, key_id);
+    let mut record = record;
+    if record.adopted.insert(key_id.to_owned(), mark.clone()).as_ref() == Some(&mark) {
+        return Ok(());
+    }
+    let connector = context.connector(&id.connection).await?;
+    let change = Change { record: Some(record), ..Change::default() };
+    context
+        .attempt(&what, "record", "policy:custody", async {
+            let done = connector.modify(&object(spec), &change).await;
+            done.map(drop).map_err(|error| {
+                Problem::not_done(&what, "write into its record whose a credential is", &error)
+            })
+        })
+        .await
 }
 
 fn slot_exists(spec: &SlotSpec, generation: u64) -> Problem {
@@ -523,7 +557,9 @@ pub async fn take_over(context: &Context, spec: &SlotSpec) -> Result<(), Problem
     if store.read().await?.is_some() {
         return Ok(());
     }
-    integration_is_here(context, spec).await?;
+    // What else changes the record waits.
+    let turn = context.turns.take(&record_turn(&spec.id.integration)).await;
+    let record = integration_is_here(context, spec).await?;
     let marked = context
         .connector(&spec.id.integration.connection)
         .await?
@@ -531,7 +567,9 @@ pub async fn take_over(context: &Context, spec: &SlotSpec) -> Result<(), Problem
         .await
         .map_err(|error| Problem::unreadable(&spec.id.to_string(), &error))?
         .and_then(|one| Marker::parse(one.marker.as_deref()?));
-    if let Some(marker) = marked.filter(|one| is_elsewhere(context.realm.as_deref(), &one.realm)) {
+    if let Some(marker) =
+        marked.as_ref().filter(|one| is_elsewhere(context.realm.as_deref(), &one.realm))
+    {
         return Err(Problem::new("E-FOREIGN-REALM", "Another installation issued this credential")
             .detail(format!(
                 "{}: {key_id} carries the mark of installation {:?}, which rotates and ends it. It was \
@@ -543,6 +581,10 @@ pub async fn take_over(context: &Context, spec: &SlotSpec) -> Result<(), Problem
     }
     // Only here is anything begun: what is in the books needs no ledger.
     context.ready(Work::Begins).await?;
+    if let (None, Some(record)) = (&marked, record) {
+        name_in_record(context, spec, key_id, record).await?;
+    }
+    drop(turn);
     let claim = first_claim(context, spec, key_id, *generation).await?;
     match store.write(&claim, None, None).await {
         Ok(_) => {

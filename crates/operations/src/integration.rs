@@ -15,6 +15,7 @@ use crate::{
     elsewhere::{governed_elsewhere, governed_here, owner_words},
     observe::{credentials_seen, object_of, unmanaged_now},
     proof::{Listed, children_words, listed},
+    scopes::record_turn,
 };
 
 /// An integration as it is declared.
@@ -66,6 +67,7 @@ pub(crate) fn record_json(record: &Record) -> serde_json::Value {
         governed_since: None,
         unfinished: false,
         finished_by: None,
+        adopted: Default::default(),
         platform: Default::default(),
         ..record.clone()
     };
@@ -354,7 +356,7 @@ pub async fn update_integration(
     let connector = context.connector(&id.connection).await?;
     let what = id.to_string();
     let object = object_of(id, Some(&declared.name), Some(vendor_id));
-    let _turn = context.turns.take(&what).await;
+    let _turn = context.turns.take(&record_turn(id)).await;
     let found = connector
         .read(&object, Want { credentials: false, ..Want::DEED })
         .await
@@ -383,6 +385,7 @@ pub async fn update_integration(
             quarantined: have.quarantined,
             unfinished: false,
             finished_by: have.finished_by,
+            adopted: have.adopted,
             platform: have.platform,
             other: have.other,
             ..declared.record.clone()

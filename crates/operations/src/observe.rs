@@ -376,6 +376,22 @@ async fn judge_credentials(
             }
         }
     }
+    let adopted = seen.observed.record.as_ref().map(|record| &record.adopted);
+    if let (Some(adopted), Some(key)) = (adopted, key)
+        && !seen.unmanaged.is_empty()
+    {
+        for (key_id, mark) in adopted {
+            let (tenant, vendor_id) = (&seen.tenant, &vendor_id);
+            let name = Marker::slot_beside(key, realm, tenant, vendor_id, key_id, mark);
+            let Some(name) = name else { continue };
+            let slot = CredentialId { integration: id.clone(), name: name.to_owned() }.to_string();
+            // All that the slot had was ended: what lives on of it is in no slot any more.
+            let ended = |one: &ClaimMirror| one.slot == slot && one.is_ended();
+            if !claims.iter().any(ended) && seen.unmanaged.remove(key_id) {
+                seen.slots.insert(key_id.clone(), slot);
+            }
+        }
+    }
     if !seen.unmanaged.is_empty() {
         for (key_id, slot) in without_book(context, id, &claims).await? {
             if seen.unmanaged.remove(&key_id) {

@@ -57,6 +57,12 @@ pub struct DeclaredScopes {
     pub first: bool,
 }
 
+/// An integration, its scopes and its credentials are changed at once, and each writes a part of its
+/// record. Whoever writes it writes all of it, so whoever reads it to write it takes turns.
+pub(crate) fn record_turn(id: &IntegrationId) -> String {
+    id.to_string()
+}
+
 /// Brings an integration's scopes to what is declared, and reads back what is then in force.
 ///
 /// # Errors
@@ -73,8 +79,7 @@ pub async fn set_scopes(
     let connector = context.connector(&id.connection).await?;
     let what = format!("{id}/scope");
     let object = object_of(id, None, vendor_id);
-    // Whoever writes the record writes all of it: two at once would undo each other's part.
-    let _turn = context.turns.take(&id.to_string()).await;
+    let _turn = context.turns.take(&record_turn(id)).await;
     let found = connector
         .read(&object, connector::Want { credentials: false, ..connector::Want::DEED })
         .await
@@ -248,7 +253,7 @@ pub async fn park_scopes(
     let connector = context.connector(&id.connection).await?;
     let what = format!("{id}/scope");
     let object = object_of(id, None, vendor_id.filter(|_| !replaced));
-    let _turn = context.turns.take(&id.to_string()).await;
+    let _turn = context.turns.take(&record_turn(id)).await;
     let found = connector
         .read(&object, connector::Want { credentials: false, ..connector::Want::DEED })
         .await

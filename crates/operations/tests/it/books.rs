@@ -1,7 +1,14 @@
 //! What holds when the books are lost: custody's, the ledger's, or both.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
+use connector::{Connector, Want, fake::APP};
+use domain::{Marker, RealmKey, Record, Secret};
+use ledger::MemoryLedger;
+use operations::{carry_out, observe_integration, revoke_unmanaged, take_over};
 use policy::rotation::Goal;
 
 use crate::world::{Ending, Fuse, OVERLAP, World};
@@ -45,8 +52,122 @@ async fn an_overlap_whose_claim_is_lost_is_still_waited_for() {
     let first = world.whole("a", FIRST).await.key_id.unwrap();
     let second = world.whole("b", SECOND).await.key_id.unwrap();
     world.wipe_claims().await;
-    world.fake.by_hand(connector::fake::APP, "sync", |hand| hand.end(&second));
+    world.fake.by_hand(APP, "sync", |hand| hand.end(&second));
     let third = world.whole("c", THIRD).await;
     assert!(world.live().await.contains(&first));
     assert!(world.works().await && third.generation == 3);
+}
+
+/// Everything that this installation keeps for itself is lost.
+async fn lose_books(world: &World) {
+    world.wipe_claims().await;
+    *world.ledger.lock().unwrap() = Arc::new(MemoryLedger::new());
+}
+
+/// What a plan and the apply after it would end, with a stranger's key among them.
+async fn strangers(world: &World) -> (BTreeSet<String>, BTreeMap<String, String>) {
+    let context = world.context("looks", &Fuse::none());
+    let id = world.spec().id.integration;
+    let vendor_id = world.vendor_id.as_str();
+    let seen = observe_integration(&context, &id, None, Some(vendor_id)).await.unwrap().unwrap();
+    let all = world.live().await;
+    let ended = revoke_unmanaged(&context, &id, vendor_id, "sync", &all).await.unwrap();
+    let ended: BTreeSet<String> = ended.into_iter().map(|(key_id, _)| key_id).collect();
+    assert_eq!(ended, seen.unmanaged, "what a plan showed is what an apply ends");
+    (ended, seen.slots)
+}
+
+/// A governed integration with a key that somebody made by hand and a slot took in.
+async fn adopted(way: &'static str) -> (World, String) {
+    let world = World::new(way).await;
+    let mut taken = String::new();
+    world.fake.by_hand(APP, "sync", |hand| {
+        taken = hand.issue("imported", None);
+        hand.write_record(Some(Record {
+            realm: Some("k3x9q2".into()),
+            purpose: Some("Copies".into()),
+            ..Record::default()
+        }));
+    });
+    let (context, mut spec) = (world.context("a", &Fuse::none()), world.spec());
+    spec.known = Some((taken.clone(), 0, None, None));
+    take_over(&context, &spec).await.unwrap();
+    (world, taken)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_made_by_hand_that_a_slot_took_in_outlives_the_loss_of_all_books() {
+    let (world, taken) = adopted("add-ours").await;
+    let mut stray = String::new();
+    world.fake.by_hand(APP, "sync", |hand| stray = hand.issue("stray", None));
+    lose_books(&world).await;
+    let (ended, slots) = strangers(&world).await;
+    assert_eq!(ended, [stray].into());
+    assert_eq!(slots[&taken], world.spec().id.to_string());
+    assert_eq!(world.live().await, [taken.clone()].into());
+    // The rest of the record is what it was, and stays so when it is taken in again.
+    let mut spec = world.spec();
+    spec.known = Some((taken.clone(), 0, None, None));
+    take_over(&world.context("b", &Fuse::none()), &spec).await.unwrap();
+    let record = world.fake.read(&world.object(), Want::DEED).await.unwrap().unwrap().record;
+    let record = record.unwrap();
+    assert_eq!(record.purpose.as_deref(), Some("Copies"));
+    assert!(record.adopted.keys().eq([&taken]), "{record:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_adopted_key_in_its_overlap_outlives_the_loss_of_custody_and_ends_when_that_is_over() {
+    let (world, taken) = adopted("add-ours").await;
+    let mut spec = world.spec();
+    spec.known = Some((taken.clone(), 0, None, None));
+    let rotate = carry_out(&world.context("b", &Fuse::none()), &spec, FIRST, "test").await;
+    let first = rotate.unwrap().key_id.unwrap();
+    // With the ledger, which names the new one, and without.
+    world.wipe_claims().await;
+    let both: BTreeSet<String> = [taken.clone(), first.clone()].into();
+    for lose_ledger in [false, true] {
+        if lose_ledger {
+            lose_books(&world).await;
+        }
+        assert!(strangers(&world).await.0.is_empty());
+        assert_eq!(world.live().await, both);
+    }
+    world.clock.advance(OVERLAP);
+    world.whole("c", Goal::Retire { at: 1 }).await;
+    assert_eq!(world.live().await, [first].into());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_makes_a_key_of_theirs_ours_by_writing_it_into_the_record() {
+    let (world, taken) = adopted("add-ours").await;
+    lose_books(&world).await;
+    let mut stray = String::new();
+    world.fake.by_hand(APP, "sync", |hand| stray = hand.issue("stray", None));
+    let there = world.fake.read(&world.object(), Want::DEED).await.unwrap().unwrap();
+    let mut record = there.record.unwrap();
+    let copied = record.adopted[&taken].clone();
+    record.adopted.insert(stray.clone(), copied);
+    world.fake.by_hand(APP, "sync", |hand| hand.write_record(Some(record)));
+    assert_eq!(strangers(&world).await.0, [stray].into());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_lives_on_of_a_slot_that_was_ended_is_nobody_s() {
+    let (world, taken) = adopted("add-ours").await;
+    // One that the slot took in before, of which the books tell no more.
+    let mut earlier = String::new();
+    world.fake.by_hand(APP, "sync", |hand| earlier = hand.issue("earlier", None));
+    let key = RealmKey::new(&Secret::new("k".repeat(40))).unwrap();
+    let tenant = world.fake.tenant().await.unwrap();
+    let mark = Marker::beside(&key, "k3x9q2", &tenant, &world.vendor_id, "default", &earlier);
+    let there = world.fake.read(&world.object(), Want::DEED).await.unwrap().unwrap();
+    let mut record = there.record.unwrap();
+    record.adopted.insert(earlier.clone(), mark);
+    world.fake.by_hand(APP, "sync", |hand| hand.write_record(Some(record)));
+    assert!(strangers(&world).await.0.is_empty(), "it may be in its overlap");
+    let mut spec = world.spec();
+    spec.known = Some((taken, 0, None, None));
+    let context = world.context("b", &Fuse::none());
+    carry_out(&context, &spec, Goal::Revoke, "test").await.unwrap();
+    assert_eq!(strangers(&world).await.0, [earlier].into());
 }

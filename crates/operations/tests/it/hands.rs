@@ -769,10 +769,14 @@ async fn a_key_made_by_hand_that_a_slot_took_in_outlives_the_loss_of_its_book() 
     let ended = operations::revoke_unmanaged(&context, id, vendor_id, "sync", &planned).await;
     assert!(ended.unwrap().iter().map(|(key_id, _)| key_id).eq([&stray]));
     assert_eq!(world.live().await, [taken.clone()].into());
-    // Without a ledger nothing says whose it is.
+    // Without a ledger the record still says it, and without both nothing does.
     let mut forgetful = world.context("b", &Fuse::none());
     forgetful.ledger = Arc::new(ledger::NullLedger);
+    assert!(look(&forgetful).await.unmanaged.is_empty());
+    let wipe = |record| world.fake.by_hand(APP, "sync", |hand| hand.write_record(record));
+    wipe(None);
     assert_eq!(look(&forgetful).await.unmanaged, [taken.clone()].into());
+    assert!(look(&context).await.unmanaged.is_empty(), "the ledger says it");
     // Where there is a book, it is believed before a ledger that says otherwise.
     operations::take_over(&context, &spec).await.unwrap();
     world.fake.by_hand(APP, "sync", |hand| stray = hand.issue("another", None));
