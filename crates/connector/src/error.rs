@@ -74,6 +74,14 @@ pub enum Error {
         /// Whether a change may have been done.
         outcome: Outcome,
     },
+    /// A part of a change was accepted, and a later call of it was not: the change may stand.
+    #[error("{what}: a part was accepted, and then: {cause}")]
+    Partly {
+        /// Method and path template of the change.
+        what: String,
+        /// What became of the later call.
+        cause: Box<Error>,
+    },
     /// The answer was not what the platform documents.
     #[error("{what}: unexpected answer: {message}")]
     UnexpectedAnswer {
@@ -152,7 +160,9 @@ impl Error {
             | Error::Exists { .. }
             | Error::Tenant { .. } => Outcome::Refused,
             Error::Unreachable { outcome, .. } => *outcome,
-            Error::UnexpectedAnswer { .. } | Error::Keyring(_) => Outcome::Ambiguous,
+            Error::Partly { .. } | Error::UnexpectedAnswer { .. } | Error::Keyring(_) => {
+                Outcome::Ambiguous
+            }
             Error::Unsupported { .. } | Error::Configuration(_) => Outcome::NotSent,
         }
     }
@@ -163,11 +173,9 @@ impl Error {
     pub fn after_change(self, what: &str) -> Error {
         match self.outcome() {
             Outcome::Ambiguous => self,
-            Outcome::NotSent | Outcome::Refused => Error::Unreachable {
-                what: what.to_owned(),
-                message: format!("a part was accepted, and then: {self}"),
-                outcome: Outcome::Ambiguous,
-            },
+            Outcome::NotSent | Outcome::Refused => {
+                Error::Partly { what: what.to_owned(), cause: Box::new(self) }
+            }
         }
     }
 

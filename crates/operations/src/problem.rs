@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use connector::Refusal;
+use connector::{Outcome, Refusal};
 
 /// An error for people. Its first line is a fixed phrase.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,27 +99,64 @@ impl Problem {
             connector::Error::Tenant { .. } => Problem::unreadable(what, error),
             _ => {
                 let known = match error.outcome() {
-                    connector::Outcome::NotSent => "Nothing was sent.",
-                    connector::Outcome::Refused => "The platform did not do it.",
-                    connector::Outcome::Ambiguous => {
+                    Outcome::NotSent => "Nothing was sent.",
+                    Outcome::Refused => "The platform did not do it.",
+                    Outcome::Ambiguous => {
                         "Whether it was done is not known; the next run looks before it acts."
                     }
                 };
-                let read_only = error.refusal() == Some(Refusal::ReadOnly);
-                let problem = Problem::new("E-NOT-DONE", "The platform was not changed as planned")
-                    .detail(format!("{what}: {deed}: {error}. {known}"));
-                match error {
-                    connector::Error::Lost { next, .. } => problem.next(next.clone()),
-                    _ if read_only => {
-                        problem.next("remove read_only = true where changes are meant")
-                    }
-                    connector::Error::Configuration(_) => {
-                        problem.next("mend what is named, and apply again")
-                    }
-                    _ => problem.next("apply again"),
-                }
+                Problem::new("E-NOT-DONE", "The platform was not changed as planned")
+                    .detail(format!("{what}: {deed}: {error}. {known}"))
+                    .next(remedy(what.split('/').next().unwrap_or(what), error))
             }
         }
+    }
+}
+
+/// What helps follows from why it was not done. The same once more helps where an answer was lost,
+/// and where the platform said no it does not.
+fn remedy(connection: &str, error: &connector::Error) -> String {
+    use connector::Error as E;
+    match error {
+        E::Lost { next, .. } => next.clone(),
+        E::Partly { cause, .. } => remedy(connection, cause),
+        E::Configuration(_) => "mend what is named, and apply again".to_owned(),
+        E::Unsupported { .. } => {
+            format!("nhi doctor {connection} says what it can do; declare that, and apply")
+        }
+        E::Unreachable { outcome: Outcome::NotSent, .. } => {
+            format!("nhi doctor {connection}, and apply again when it answers")
+        }
+        E::Refused { what: call, refusal, .. } => match refusal {
+            Refusal::Unauthorized => format!(
+                "renew our own credential of connection {connection:?} until nhi doctor {connection} \
+                 is content, and apply again"
+            ),
+            Refusal::Forbidden => format!(
+                "give our own credential of connection {connection:?} the right to this call, and \
+                 apply again: {call}"
+            ),
+            Refusal::NotFound => format!(
+                "nhi doctor {connection}: is what it stands on there, such as a mount or a group? Make \
+                 that first. If somebody deleted the object, terraform plan makes it anew"
+            ),
+            Refusal::Conflict => "terraform plan; if somebody changed it meanwhile, the new plan \
+                                  starts from what is there. If the same is refused again, remove at \
+                                  the platform what it says is in the way"
+                .to_owned(),
+            Refusal::Invalid => {
+                "change in the configuration what the platform refuses, and apply".to_owned()
+            }
+            Refusal::RateLimited => {
+                "wait a few minutes, and apply again with a smaller -parallelism".to_owned()
+            }
+            Refusal::Redirect => format!(
+                "set the address of connection {connection:?} in nhi.hcl to that of the server itself, \
+                 and apply"
+            ),
+            Refusal::ReadOnly => "remove read_only = true where changes are meant".to_owned(),
+        },
+        _ => "apply again".to_owned(),
     }
 }
 
@@ -157,5 +194,45 @@ impl From<secrets::SinkError> for Problem {
             _ => ("E-SINK", "The sink failed", "apply again"),
         };
         Problem::new(code, summary).detail(format!("{error}.")).next(next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_helps_follows_from_why_it_was_not_done() {
+        let refused = |refusal| connector::Error::Refused {
+            what: "PUT v1/sys/policies/acl/{name}".into(),
+            refusal,
+            message: "status".into(),
+        };
+        let lost = |outcome| connector::Error::Unreachable {
+            what: "POST x".into(),
+            message: "the answer was cut".into(),
+            outcome,
+        };
+        let partly = refused(Refusal::Forbidden).after_change("PUT y");
+        for (error, helps) in [
+            (refused(Refusal::Forbidden), "the right to this call, and apply again: PUT v1/sys"),
+            (partly, "the right to this call, and apply again: PUT v1/sys"),
+            (refused(Refusal::Unauthorized), "renew our own credential of connection \"bao\""),
+            (refused(Refusal::NotFound), "a mount or a group? Make that first"),
+            (refused(Refusal::Conflict), "remove at the platform what it says is in the way"),
+            (refused(Refusal::Invalid), "change in the configuration what the platform refuses"),
+            (refused(Refusal::RateLimited), "wait a few minutes"),
+            (refused(Refusal::Redirect), "set the address of connection \"bao\""),
+            (refused(Refusal::ReadOnly), "remove read_only = true"),
+            (lost(Outcome::NotSent), "nhi doctor bao, and apply again when it answers"),
+            (connector::Error::Configuration("x".into()), "correct connection \"bao\""),
+        ] {
+            let problem = Problem::not_done("bao/openbao_approle/ci", "update", &error);
+            assert_eq!(problem.code, "E-NOT-DONE");
+            let next = problem.next.unwrap();
+            assert!(next.contains(helps), "{error}: {next}");
+        }
+        let problem = Problem::not_done("bao/x/ci", "update", &lost(Outcome::Ambiguous));
+        assert_eq!(problem.next.as_deref(), Some("apply again"));
     }
 }

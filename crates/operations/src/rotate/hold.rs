@@ -44,7 +44,10 @@ impl Machine<'_> {
                          for absent. What was begun waits.",
                 self.what
             ))
-            .next("apply again")
+            .next(format!(
+                "nhi doctor {}, and apply again when all of it can be read",
+                self.spec.id.integration.connection
+            ))
             .at(&["integration"]),
             "sign-ins-exhausted" => {
                 let until = self.forgotten_at().map_or_else(|| "later".to_owned(), moment);
