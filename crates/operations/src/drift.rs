@@ -219,7 +219,12 @@ pub async fn judge_integration(context: &Context, wish: &Wish) -> Result<Judged,
     let facts = seen
         .facts(said("expires_on").map(String::as_str), said("review_every").map(String::as_str));
     let verdicts = standing(&facts, &context.rules, context.now());
-    judged.found(tenant, stable, drift::standing(&wish.id, &verdicts));
+    let mut findings = drift::standing(&wish.id, &verdicts);
+    for finding in findings.iter_mut().filter(|one| one.rule == "marker-forged") {
+        let keys: Vec<&str> = seen.forged.iter().map(String::as_str).collect();
+        finding.why = format!("the mark of {} was not made here for it", keys.join(", "));
+    }
+    judged.found(tenant, stable, findings);
 
     if let Some(scopes) = &wish.scopes {
         let live = live.scopes.iter().map(|held| held.scope.clone()).collect();

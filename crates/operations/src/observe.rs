@@ -34,8 +34,8 @@ pub struct SeenIntegration {
     /// The slots of live credentials that custody's books name, or the ledger where a slot has lost
     /// its book: id at the platform to ours.
     pub slots: BTreeMap<String, String>,
-    /// A credential carries a marker that was copied or forged.
-    pub marker_forged: bool,
+    /// Ids of live credentials whose mark was copied from elsewhere or forged.
+    pub forged: BTreeSet<String>,
     /// It is another incarnation than the one that is known.
     pub recreated: bool,
 }
@@ -72,7 +72,7 @@ impl SeenIntegration {
             reviewed_or_created_on: record
                 .and_then(|record| record.governed_since.as_deref()?.parse().ok()),
             recreated: self.recreated,
-            marker_forged: self.marker_forged,
+            marker_forged: !self.forged.is_empty(),
             unmanaged: self.unmanaged.len(),
             quarantine_broken: self.observed.enabled && is_quarantined(&self.observed),
         }
@@ -96,6 +96,8 @@ impl SeenIntegration {
     /// A credential that is in no slot, with its age and last use as far as they are known.
     pub fn tell(&self, key_id: &str) -> String {
         let Some(known) = self.known.get(key_id) else { return key_id.to_owned() };
+        let forged =
+            if self.forged.contains(key_id) { ", its mark is copied or forged" } else { "" };
         let issued = known.issued_at.map_or_else(
             || "age unknown".to_owned(),
             |at| format!("issued {}", at.strftime("%Y-%m-%d")),
@@ -104,7 +106,7 @@ impl SeenIntegration {
             LastUsed::At(at) => format!("last used {}", at.strftime("%Y-%m-%d")),
             _ => "last use unknown".to_owned(),
         };
-        format!("{key_id} ({issued}, {used})")
+        format!("{key_id} ({issued}, {used}{forged})")
     }
 }
 
@@ -291,7 +293,7 @@ fn unsorted(tenant: String, observed: ObservedIntegration) -> SeenIntegration {
         known: BTreeMap::new(),
         foreign: BTreeMap::new(),
         slots: BTreeMap::new(),
-        marker_forged: false,
+        forged: BTreeSet::new(),
         recreated: false,
         observed,
     }
@@ -366,7 +368,9 @@ async fn judge_credentials(
             }
             Some(marker) => {
                 let forged = genuine(&marker) == Some(false);
-                seen.marker_forged |= forged;
+                if forged {
+                    seen.forged.insert(credential.key_id.clone());
+                }
                 if forged || stray(&marker) {
                     seen.unmanaged.insert(credential.key_id.clone());
                 }

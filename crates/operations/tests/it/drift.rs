@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use connector::fake::APP;
+use connector::{Connector, fake::APP};
 use domain::{Realm, Record, Span};
 use operations::{Wish, WishedSlot, judge_integration};
 use policy::{drift::Condition, rotation::Goal};
@@ -79,7 +79,7 @@ async fn without_the_key_that_checks_marks_nothing_of_ours_is_called_nobodys() {
     context.realm = Some(Arc::new(Realm { id: "k3x9q2".into(), key: None }));
     let seen = operations::observe_integration(&context, &id, None, None).await.unwrap().unwrap();
     assert_eq!(seen.unmanaged, [stray.clone()].into());
-    assert!(seen.foreign.contains_key(&theirs) && !seen.marker_forged);
+    assert!(seen.foreign.contains_key(&theirs) && seen.forged.is_empty());
     // A plan that was made of another look ends nothing of ours either.
     let all = [ours.clone(), theirs.clone(), stray].into();
     let ended = operations::revoke_unmanaged(&context, &id, &world.vendor_id, "sync", &all).await;
@@ -150,4 +150,22 @@ async fn what_a_killed_create_left_is_told_although_nothing_declares_the_slot() 
         assert!(world.live().await.is_empty(), "{call}");
     }
     assert!(told > 2, "{told}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forged_mark_is_told_with_the_key_that_bears_it() {
+    let world = World::new("add-ours").await;
+    world.whole("a", FIRST).await;
+    let listed = world.fake.credentials(&world.object()).await.unwrap().credentials;
+    let genuine = listed[0].marker.clone().unwrap();
+    let (last, rest) = (genuine.chars().last().unwrap(), &genuine[..genuine.len() - 1]);
+    let forged = format!("{rest}{}", if last == 'a' { 'b' } else { 'a' });
+    let mut key_id = String::new();
+    world.fake.by_hand(APP, "sync", |hand| key_id = hand.issue("x", Some(&forged)));
+    let context = world.context("looks", &Fuse::none());
+    let judged = judge_integration(&context, &wish(&world, true)).await.unwrap();
+    let told = |rule: &str| judged.findings.iter().find(|(_, one)| one.rule == rule).unwrap();
+    assert!(told("marker-forged").1.why.contains(&key_id));
+    let unmanaged = &told("credential-unmanaged").1;
+    assert!(format!("{unmanaged:?}").contains("its mark is copied or forged"), "{unmanaged:?}");
 }

@@ -193,11 +193,16 @@ impl Integration {
                 ),
             );
         }
-        if seen.marker_forged {
+        if !seen.forged.is_empty() {
+            let keys: Vec<String> = seen.forged.iter().map(|key| seen.tell(key)).collect();
             told.warning_at(
                 "unmanaged_credentials",
                 "A credential carries a copied or forged mark",
-                format!("{id}: its mark was not made here for this integration. It is never taken for ours.\nNext: find out who made it, and end it."),
+                format!(
+                    "{id}: the mark of {} was not made here for this integration. It is never taken for \
+                     ours.\nNext: find out who made it, and end it.",
+                    keys.join(", ")
+                ),
             );
         }
         tell_standing(&id, &standing, &mut told);
