@@ -321,7 +321,14 @@ fn secret_values(document: &Value, values: &mut BTreeSet<String>) {
         let Some(text) = value.as_str() else { continue };
         if matches!(
             name.as_str(),
-            "claim" | "_nhi" | "role_id" | "client_id" | "AWS_ACCESS_KEY_ID" | "id" | "finished_by"
+            "claim"
+                | "_nhi"
+                | "role_id"
+                | "client_id"
+                | "AWS_ACCESS_KEY_ID"
+                | "id"
+                | "finished_by"
+                | "realm_key"
         ) {
             continue;
         }

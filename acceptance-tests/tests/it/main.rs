@@ -15,6 +15,7 @@ mod import;
 mod jupyterhub;
 mod kill;
 mod life;
+mod lost;
 mod mirror;
 mod oauth;
 mod operator;

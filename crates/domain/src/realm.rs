@@ -20,6 +20,7 @@ pub struct Realm {
 pub struct RealmKey {
     id: String,
     key: hmac::Key,
+    place: Option<String>,
 }
 
 impl RealmKey {
@@ -36,7 +37,18 @@ impl RealmKey {
         let key = hmac::Key::new(hmac::HMAC_SHA256, material.as_bytes());
         // The id names the key without telling it: fingerprints compare only under the same id.
         let tag = hmac::sign(&key, b"nhi-key-id/1");
-        Some(RealmKey { id: format!("k{}", short(tag.as_ref(), 4)), key })
+        Some(RealmKey { id: format!("k{}", short(tag.as_ref(), 4)), key, place: None })
+    }
+
+    /// The same, with the place that it was read from, in words.
+    #[must_use]
+    pub fn kept_in(self, place: impl Into<String>) -> RealmKey {
+        RealmKey { place: Some(place.into()), ..self }
+    }
+
+    /// Where it was read, if that was said.
+    pub fn place(&self) -> Option<&str> {
+        self.place.as_deref()
     }
 
     /// The key's id, as it stands before every fingerprint.
@@ -76,11 +88,15 @@ impl fmt::Debug for RealmKey {
 pub struct Fingerprint(pub String);
 
 impl Fingerprint {
+    /// The id of the key that a fingerprint was made with; `None` where there is no fingerprint.
+    pub fn key_id(print: &str) -> Option<&str> {
+        print.split_once(':').map(|(key, _)| key)
+    }
+
     /// Whether two fingerprints name the same secret; `None` where they are under different keys,
     /// which says nothing.
     pub fn same_as(&self, other: &Fingerprint) -> Option<bool> {
-        let key = |print: &Fingerprint| print.0.split(':').next().map(str::to_owned);
-        (key(self) == key(other)).then(|| self == other)
+        (Self::key_id(&self.0) == Self::key_id(&other.0)).then(|| self == other)
     }
 }
 

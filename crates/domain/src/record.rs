@@ -19,6 +19,8 @@ pub struct OwnerRef {
 pub struct Record {
     /// Which governing installation wrote it.
     pub realm: Option<String>,
+    /// The id of the realm's key at that time: under another one our own marks look forged.
+    pub realm_key: Option<String>,
     /// Why it exists.
     pub purpose: Option<String>,
     /// `production`, `test`, …
@@ -81,6 +83,7 @@ impl Record {
             }
         };
         text("realm", &self.realm);
+        text("realm_key", &self.realm_key);
         text("purpose", &self.purpose);
         text("environment", &self.environment);
         text("execution_mode", &self.execution_mode);
@@ -143,6 +146,7 @@ impl Record {
         map.remove("v");
         let mut record = Record {
             realm: take_text(&mut map, "realm")?,
+            realm_key: take_text(&mut map, "realm_key")?,
             purpose: take_text(&mut map, "purpose")?,
             environment: take_text(&mut map, "environment")?,
             business_owner: take_owner(&mut map, "business_owner")?,
@@ -242,6 +246,7 @@ mod tests {
     #[test]
     fn a_record_reads_as_it_was_written_and_keeps_what_it_does_not_know() {
         let record = Record {
+            realm_key: Some("kabcd".into()),
             purpose: Some("Copies invoices\nevery night".into()),
             business_owner: Some(OwnerRef { id: "owner/finance".into(), email: None }),
             labels: BTreeMap::from([("team".into(), "payments".into())]),

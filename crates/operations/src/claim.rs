@@ -19,11 +19,13 @@ use policy::{
 use secrets::{Document, Expect, Looks, Mirror, Sink, SinkError};
 use serde_json::{Map, Value, json};
 
-use crate::{Context, Problem, SlotSpec, journal::moment};
+use crate::{Context, Problem, SlotSpec, journal::moment, realm_key};
 
 /// The fields of a claim's document.
 const CLAIM: &str = "claim";
 const PENDING: &str = "pending";
+/// The id of the realm's key that it was written with, here and in the mirror.
+const REALM_KEY: &str = "realm_key";
 
 /// A claim as it stands in custody.
 #[derive(Debug)]
@@ -46,6 +48,12 @@ pub struct ClaimStore {
     name: String,
     slot: String,
     vendor_id: String,
+    context: Context,
+}
+
+/// That a claim was written with the key that is here.
+fn with_our_key(context: &Context, named: Option<&str>, place: &str) -> Result<(), Problem> {
+    realm_key::is_ours(context, named, || format!("{place} in custody"))
 }
 
 impl ClaimStore {
@@ -71,6 +79,7 @@ impl ClaimStore {
             name,
             slot: slot.to_string(),
             vendor_id: vendor_id.to_owned(),
+            context: context.clone(),
         })
     }
 
@@ -98,6 +107,8 @@ impl ClaimStore {
     pub(crate) async fn mirror(&self, context: &Context) -> Result<Option<ClaimMirror>, Problem> {
         let looks = ClaimStore::looks(context, Freshness::Shared).await?;
         let look = looks.get(&self.name).filter(|look| !look.deleted);
+        let named = look.as_ref().and_then(|look| look.mirror.get(REALM_KEY)).map(String::as_str);
+        with_our_key(context, named, &self.path())?;
         Ok(look.map(|look| ClaimMirror::read(&look.mirror, look.version.created_at)))
     }
 
@@ -109,10 +120,22 @@ impl ClaimStore {
         freshness: Freshness,
     ) -> Result<Vec<ClaimMirror>, Problem> {
         let looks = ClaimStore::looks(context, freshness).await?;
-        let of_it = looks.bearing("vendor_id", vendor_id).into_iter();
+        let of_it = looks.bearing("vendor_id", vendor_id);
+        for (name, look) in &of_it {
+            with_our_key(context, look.mirror.get(REALM_KEY).map(String::as_str), name)?;
+        }
         Ok(of_it
+            .into_iter()
             .map(|(_, look)| ClaimMirror::read(&look.mirror, look.version.created_at))
             .collect())
+    }
+
+    /// That every claim was written with the key that is here.
+    pub(crate) async fn written_with_our_key(context: &Context) -> Result<(), Problem> {
+        let looks = ClaimStore::looks(context, Freshness::Shared).await?;
+        looks.iter().try_for_each(|(name, look)| {
+            with_our_key(context, look.mirror.get(REALM_KEY).map(String::as_str), name)
+        })
     }
 
     /// The mirrors of one integration's claims in which a deed was begun, and nobody is at work on it
@@ -141,6 +164,7 @@ impl ClaimStore {
         };
         let text =
             document.get(CLAIM).ok_or_else(|| unreadable("it does not say what was attempted"))?;
+        with_our_key(&self.context, key_of(text.expose()).as_deref(), &self.path())?;
         let claim = decode(text.expose()).ok_or_else(|| unreadable("it has another form"))?;
         let pending = document.0.remove(PENDING).filter(|secret| !secret.expose().is_empty());
         Ok(Some(ClaimDocument {
@@ -174,16 +198,23 @@ impl ClaimStore {
             }
         };
         let pending = pending.map_or_else(|| Secret::new(""), Secret::duplicate);
+        let key = realm_key::id(&self.context);
         let document = Document::default()
-            .with(CLAIM, Secret::new(encode(claim, &self.slot, &self.vendor_id)))
+            .with(CLAIM, Secret::new(encode(claim, &self.slot, &self.vendor_id, key.as_deref())))
             .with(PENDING, pending);
         let written = self.sink.write(&self.path(), &document, expect).await?;
-        let mirror = mirror(claim, &self.slot, &self.vendor_id, written.number);
+        let mirror = self.mirror_of(claim, written.number);
         // A mirror that lags is repaired by the next deed; plan takes it for unfinished meanwhile.
         if let Err(error) = self.sink.write_mirror(&self.path(), &mirror).await {
             tracing::warn!(%error, "the metadata of a document in custody was not written");
         }
         Ok(written.number)
+    }
+
+    fn mirror_of(&self, claim: &Claim, version: u64) -> Mirror {
+        let mut mirror = mirror(claim, &self.slot, &self.vendor_id, version);
+        mirror.extend(realm_key::id(&self.context).map(|id| (REALM_KEY.to_owned(), id)));
+        mirror
     }
 
     /// Writes the mirror of a claim again where it lags behind: plans read nothing else.
@@ -192,7 +223,7 @@ impl ClaimStore {
     ///
     /// Custody cannot be read or written.
     pub(crate) async fn repair_mirror(&self, document: &ClaimDocument) -> Result<(), Problem> {
-        let mirror = mirror(&document.claim, &self.slot, &self.vendor_id, document.version);
+        let mirror = self.mirror_of(&document.claim, document.version);
         let look = self.sink.look(&self.path()).await?;
         if look.is_some_and(|look| look.mirror != mirror) {
             self.sink.write_mirror(&self.path(), &mirror).await?;
@@ -312,8 +343,11 @@ pub(crate) fn previous_from(text: &str) -> Vec<Previous> {
         .collect()
 }
 
-fn encode(claim: &Claim, slot: &str, vendor_id: &str) -> String {
+fn encode(claim: &Claim, slot: &str, vendor_id: &str, realm_key: Option<&str>) -> String {
     let mut map = Map::new();
+    if let Some(realm_key) = realm_key {
+        map.insert(REALM_KEY.into(), realm_key.into());
+    }
     map.insert("v".into(), 1.into());
     map.insert("slot".into(), slot.into());
     map.insert("vendor_id".into(), vendor_id.into());
@@ -347,6 +381,12 @@ fn encode(claim: &Claim, slot: &str, vendor_id: &str) -> String {
         }
     }
     Value::Object(map).to_string()
+}
+
+/// The id of the realm's key that a claim was written with.
+fn key_of(text: &str) -> Option<String> {
+    let value: Value = serde_json::from_str(text).ok()?;
+    value.get(REALM_KEY)?.as_str().map(str::to_owned)
 }
 
 /// Reads a claim; `None` where it has another form.
@@ -424,7 +464,9 @@ mod tests {
             timed: true,
             called_at: "2026-01-02T00:00:00Z".parse().ok(),
         };
-        assert_eq!(decode(&encode(&claim, "slot", "vendor")), Some(claim.clone()));
+        let text = encode(&claim, "slot", "vendor", Some("kabcd"));
+        assert_eq!(decode(&text), Some(claim.clone()));
+        assert_eq!(key_of(&text).as_deref(), Some("kabcd"));
         let mirror = mirror(&claim, "slot", "vendor", 3);
         let read = ClaimMirror::read(&mirror, None);
         assert!(read.is_open());

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use domain::{IntegrationId, Realm, Record};
 
-use crate::{Context, Problem};
+use crate::{Context, Problem, realm_key};
 
 /// Whether what bears this id is another installation's. One that has no id of its own is never the
 /// one that a record or a mark names.
@@ -21,7 +21,8 @@ pub fn governed_elsewhere<'a>(
 }
 
 /// That no other installation governs it: two would undo each other's work. Slots of ours whose
-/// credentials live on it show that it was this one's.
+/// credentials live on it show that it was this one's. And that what this one wrote there was written
+/// with the key that is here.
 pub(crate) async fn governed_here(
     context: &Context,
     id: &IntegrationId,
@@ -29,7 +30,9 @@ pub(crate) async fn governed_here(
     slots: impl IntoIterator<Item = &String>,
 ) -> Result<(), Problem> {
     let realm = context.realm.as_deref();
-    let Some(of) = governed_elsewhere(realm, record) else { return Ok(()) };
+    let Some(of) = governed_elsewhere(realm, record) else {
+        return realm_key::wrote_record(context, &id.to_string(), record);
+    };
     let here = realm.map_or_else(
         || "no realm is configured".to_owned(),
         |realm| format!("this one is {:?}", realm.id),

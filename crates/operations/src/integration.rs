@@ -15,6 +15,7 @@ use crate::{
     elsewhere::{governed_elsewhere, governed_here, owner_words},
     observe::{credentials_seen, object_of, unmanaged_now},
     proof::{Listed, children_words, listed},
+    realm_key,
     scopes::record_turn,
 };
 
@@ -64,6 +65,7 @@ pub(crate) fn record_json(record: &Record) -> serde_json::Value {
         business_owner: by_id(&record.business_owner),
         technical_owner: by_id(&record.technical_owner),
         realm: None,
+        realm_key: None,
         governed_since: None,
         unfinished: false,
         finished_by: None,
@@ -146,6 +148,7 @@ pub async fn create_integration(
     let unfinished = !declared.enabled;
     let record = Record {
         realm,
+        realm_key: realm_key::id(context),
         governed_since: Some(today(context)),
         unfinished,
         finished_by: (!unfinished).then(|| context.run.id.clone()),
@@ -379,6 +382,7 @@ pub async fn update_integration(
     let record = match found.and_then(|found| found.record) {
         Some(have) => Record {
             realm: context.realm.as_ref().map(|realm| realm.id.clone()).or(have.realm),
+            realm_key: realm_key::id(context).or(have.realm_key),
             governed_since: have.governed_since.or_else(|| Some(today(context))),
             justification: have.justification,
             scopes_governed: have.scopes_governed,
@@ -392,6 +396,7 @@ pub async fn update_integration(
         },
         None => Record {
             realm: context.realm.as_ref().map(|realm| realm.id.clone()),
+            realm_key: realm_key::id(context),
             governed_since: Some(today(context)),
             ..declared.record.clone()
         },

@@ -23,6 +23,7 @@ mod owner;
 mod problem;
 mod promise;
 mod proof;
+mod realm_key;
 mod rotate;
 mod scopes;
 mod slot;
@@ -56,6 +57,7 @@ pub use observe::{
 pub use owner::{OwnerEntry, look_up_owner, note_owner};
 pub use problem::Problem;
 pub use promise::{best_grade, limits, way_words, ways};
+pub use realm_key::fits_custody as realm_key_fits_custody;
 pub use scopes::{
     DeclaredScopes, KindLattice, above as above_the_ceiling, park_scopes, set_scopes,
 };

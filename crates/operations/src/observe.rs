@@ -14,6 +14,7 @@ use crate::{
     Context, Problem,
     claim::{ClaimMirror, ClaimStore},
     elsewhere::governed_here,
+    realm_key,
 };
 
 /// An integration as it is, with what that means.
@@ -314,6 +315,7 @@ async fn judge_credentials(
         seen.unmanaged = live.map(|one| one.key_id.clone()).collect();
         return Ok(());
     };
+    realm_key::wrote_record(context, &id.to_string(), seen.observed.record.as_ref())?;
     let vendor_id = seen.observed.vendor_id.clone();
     // Without the key nothing is known of a mark with our id: it is neither trusted nor called forged.
     let genuine =

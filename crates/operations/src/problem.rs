@@ -225,7 +225,7 @@ mod tests {
             (refused(Refusal::Redirect), "set the address of connection \"bao\""),
             (refused(Refusal::ReadOnly), "remove read_only = true"),
             (lost(Outcome::NotSent), "nhi doctor bao, and apply again when it answers"),
-            (connector::Error::Configuration("x".into()), "correct connection \"bao\""),
+            (connector::Error::Configuration("x".into()), "mend what is named"),
         ] {
             let problem = Problem::not_done("bao/openbao_approle/ci", "update", &error);
             assert_eq!(problem.code, "E-NOT-DONE");

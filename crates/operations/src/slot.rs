@@ -17,6 +17,7 @@ use crate::{
     claim::{ClaimMirror, ClaimStore},
     document::{Meta, matches},
     observe::{credentials_seen, object_of},
+    realm_key,
 };
 
 /// A place where a slot's secret is delivered.
@@ -216,6 +217,7 @@ pub async fn observe_slot(context: &Context, spec: &SlotSpec) -> Result<Option<S
             }
         };
         if let Some((meta, _)) = &ours {
+            realm_key::made_print(context, &meta.fingerprint, &delivery.place())?;
             prints.insert(delivery.name.clone(), meta.fingerprint.clone());
         }
         if let Some((meta, _)) = ours

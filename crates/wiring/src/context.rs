@@ -163,19 +163,23 @@ impl Loaded {
     /// The realm. A key that is not there is noticed by the first thing that needs it.
     fn realm(&self) -> Result<Option<Arc<Realm>>, Problem> {
         let Some(realm) = &self.config.realm else { return Ok(None) };
-        let text = match &realm.key {
-            Source::Env(variable) => self.environment.get(variable).map(Secret::new),
+        let (text, place) = match &realm.key {
+            Source::Env(variable) => (
+                self.environment.get(variable).map(Secret::new),
+                format!("the variable {variable}"),
+            ),
             Source::File(path) => {
                 let path = self.folder.join(path);
+                let place = format!("the file {}", path.display());
                 if path.exists() {
                     let key = read_secret_file(&path).map_err(|why| {
                         Problem::new("E-REALM", "The realm's key cannot be read")
                             .detail(format!("{}: {why}.", path.display()))
                             .next(format!("chmod 600 {}", path.display()))
                     })?;
-                    Some(key)
+                    (Some(key), place)
                 } else {
-                    None
+                    (None, place)
                 }
             }
             Source::Path { .. } | Source::Joined(_) => {
@@ -188,14 +192,16 @@ impl Loaded {
         };
         let key = match text {
             None => None,
-            Some(text) => Some(RealmKey::new(&text).ok_or_else(|| {
-                Problem::new("E-REALM", "The realm's key is too short")
+            Some(text) => {
+                Some(RealmKey::new(&text).map(|key| key.kept_in(place)).ok_or_else(|| {
+                    Problem::new("E-REALM", "The realm's key is too short")
                     .detail("A key of fewer than 32 characters could be guessed.")
                     .next(
                         "give this run the whole key that nhi init made here; a new one would know \
                          none of the marks that stand on credentials",
                     )
-            })?),
+                })?)
+            }
         };
         Ok(Some(Arc::new(Realm { id: realm.id.clone(), key })))
     }

@@ -245,8 +245,16 @@ async fn about_ledger(ledger: &dyn ledger::Ledger) -> Look {
 async fn rest(loaded: &Loaded, context: &Context) -> Vec<Look> {
     let mut looks = Vec::new();
     match context.realm.as_deref() {
-        Some(realm) if realm.key.is_some() => {
-            looks.push(look("realm", Health::Good, format!("{}, with its key", realm.id)));
+        Some(domain::Realm { id, key: Some(key) }) => {
+            // Where custody cannot be read, its own line says so.
+            let wrong = match operations::realm_key_fits_custody(context).await {
+                Err(problem) if problem.code == "E-REALM-KEY" => Some(problem),
+                _ => None,
+            };
+            looks.push(match wrong {
+                Some(problem) => bad("realm", &problem),
+                None => look("realm", Health::Good, format!("{id}, with its key {}", key.id())),
+            });
         }
         Some(realm) => looks.push(look(
             "realm",

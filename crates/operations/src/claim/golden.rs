@@ -41,7 +41,7 @@ fn claims_and_main_documents_of_every_landed_version_are_read_whole() {
             old[name].as_str().unwrap().to_owned()
         };
         let (slot, vendor_id) = (member("slot"), member("vendor_id"));
-        survives(&old, &encode(&claim, &slot, &vendor_id));
+        survives(&old, &encode(&claim, &slot, &vendor_id, None));
 
         let old = text(&version, "claim-mirror.json");
         let seen = ClaimMirror::read(&serde_json::from_str(&old).unwrap(), None);

@@ -34,6 +34,7 @@ use crate::{
     credential,
     document::{Meta, matches, secret_in},
     journal::moment,
+    realm_key,
     slot::{Delivery, Sinks, SlotSpec},
 };
 
@@ -215,6 +216,9 @@ impl<'a> Machine<'a> {
             let now = document
                 .and_then(Meta::of)
                 .filter(|meta| meta.ours(realm, &self.what, &self.spec.vendor_id));
+            if let Some(meta) = &now {
+                realm_key::made_print(self.context, &meta.fingerprint, &delivery.place())?;
+            }
             let epoch = now.as_ref().map_or(0, |meta| meta.epoch);
             // What is revoked says that nothing is current.
             let now = now.as_ref().filter(|meta| !meta.revoked);

@@ -6,9 +6,12 @@ use std::{
 };
 
 use connector::{Connector, Want, fake::APP};
-use domain::{Marker, RealmKey, Record, Secret};
+use domain::{Marker, Realm, RealmKey, Record, Secret, Settings};
 use ledger::MemoryLedger;
-use operations::{carry_out, observe_integration, revoke_unmanaged, take_over};
+use operations::{
+    Context, DeclaredIntegration, carry_out, create_slot, delete_integration, observe_integration,
+    observe_slot, realm_key_fits_custody, revoke_unmanaged, take_over, update_integration,
+};
 use policy::rotation::Goal;
 
 use crate::world::{Ending, Fuse, OVERLAP, World};
@@ -170,4 +173,83 @@ async fn what_lives_on_of_a_slot_that_was_ended_is_nobody_s() {
     let context = world.context("b", &Fuse::none());
     carry_out(&context, &spec, Goal::Revoke, "test").await.unwrap();
     assert_eq!(strangers(&world).await.0, [earlier].into());
+}
+
+/// A run whose key is another one than the realm's, and where it says that is.
+fn with_another_key(world: &World) -> Context {
+    let key = RealmKey::new(&Secret::new("x".repeat(40))).unwrap().kept_in("the file /etc/n.key");
+    let realm = Some(Arc::new(Realm { id: world.realm.into(), key: Some(key) }));
+    Context { realm, ..world.context("another key", &Fuse::none()) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn under_another_realm_key_nothing_is_judged_and_nothing_is_done() {
+    let right = RealmKey::new(&Secret::new("k".repeat(40))).unwrap().id().to_owned();
+    // Each of the three that name it does so where the others are lost.
+    for left in ["record", "custody", "sinks"] {
+        let world = World::new("add-ours").await;
+        let (spec, context) = (world.spec(), world.context("a", &Fuse::none()));
+        let id = &spec.id.integration;
+        let vendor_id = world.vendor_id.as_str();
+        let declared = DeclaredIntegration {
+            connection: id.connection.clone(),
+            kind: spec.kind,
+            name: "sync".into(),
+            settings: Settings::default(),
+            record: Record::default(),
+            enabled: true,
+        };
+        let none = domain::Direction::None;
+        update_integration(&context, id, vendor_id, &declared, none).await.unwrap();
+        world.whole("a", FIRST).await;
+        let live = world.live().await;
+        if left != "custody" {
+            world.wipe_claims().await;
+        }
+        if left != "sinks" {
+            world.places.iter().for_each(|path| world.apps.wipe(path));
+        }
+        if left != "record" {
+            world.fake.by_hand(APP, "sync", |hand| hand.write_record(Some(Record::default())));
+        }
+        let wrong = with_another_key(&world);
+        let mut told = Vec::new();
+        for goal in [SECOND, Goal::Revoke] {
+            // A deed on a slot reads what is in custody and in the sinks.
+            if left != "record" {
+                told.push(carry_out(&wrong, &spec, goal, "test").await.unwrap_err());
+            }
+        }
+        if left != "sinks" {
+            let seen = observe_integration(&wrong, id, None, None).await;
+            told.push(seen.unwrap_err());
+            let ended = revoke_unmanaged(&wrong, id, vendor_id, "sync", &live).await;
+            told.push(ended.unwrap_err());
+        }
+        if left == "record" {
+            let deleted = delete_integration(&wrong, id, vendor_id, "sync", false).await;
+            told.push(deleted.unwrap_err());
+            let again = update_integration(&wrong, id, vendor_id, &declared, none).await;
+            told.push(again.unwrap_err());
+            told.push(create_slot(&wrong, &spec).await.unwrap_err());
+        } else {
+            told.push(observe_slot(&wrong, &spec).await.unwrap_err());
+        }
+        if left == "custody" {
+            told.push(realm_key_fits_custody(&wrong).await.unwrap_err());
+        }
+        for problem in &told {
+            assert_eq!(problem.code, "E-REALM-KEY", "{left}: {problem}");
+            let all = problem.to_string();
+            assert!(all.contains(&right) && all.contains("the file /etc/n.key"), "{left}: {all}");
+        }
+        assert_eq!(world.live().await, live, "{left}");
+        // With the right one back, all goes on.
+        let back = world.context("back", &Fuse::none());
+        assert!(realm_key_fits_custody(&back).await.is_ok());
+        observe_integration(&back, id, None, None).await.unwrap();
+        if left != "record" {
+            world.whole("back", SECOND).await;
+        }
+    }
 }
