@@ -395,7 +395,7 @@ fn a_client_that_somebody_deleted_is_not_called_gone_and_the_way_out_is_told_and
         let state = login.world.read(STATE)?;
         std::fs::remove_file(login.world.folder.join(STATE)).map_err(|error| error.to_string())?;
         let ran = login.world.terraform(&["apply", "-auto-approve"])?.expect(1)?;
-        let import = format!("terraform import nhi_integration.<NAME> 'login/oauth_client/{id}'");
+        let import = format!("terraform import <ADDRESS> 'login/oauth_client/{id}'");
         holds(flat(&ran).contains("E-EXISTS") && flat(&ran).contains(&import), "its id", &ran)?;
         login.world.write(STATE, &state)?;
         login

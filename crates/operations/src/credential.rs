@@ -15,7 +15,7 @@ use crate::{
     claim::ClaimStore,
     document::{Meta, compose, matches, secret_in},
     drift::schedule_json,
-    elsewhere::{governed_here, is_elsewhere},
+    elsewhere::{governed_here, import_of, is_elsewhere, who_has_it},
     observe::object_of,
     rotate::{Machine, empty, further, mark_of, occupied, occupied_by_others},
     scopes::record_turn,
@@ -457,7 +457,7 @@ pub async fn goal_of_create(context: &Context, spec: &SlotSpec) -> Result<Goal, 
     if listing.complete && !listing.credentials.iter().any(|one| one.key_id == key_id && one.live) {
         return Ok(next);
     }
-    Err(slot_exists(spec, claim.generation))
+    Err(slot_exists(spec, claim.generation, claim.owner == context.run.id))
 }
 
 /// Makes the first credential of a slot, or goes on with what a create that failed has begun.
@@ -472,7 +472,7 @@ pub async fn create_slot(context: &Context, spec: &SlotSpec) -> Result<Outcome, 
     let goal = goal_of_create(context, spec).await?;
     let outcome = bring(context, spec, goal, "custody").await?;
     match outcome.done_by {
-        Some(_) => Err(slot_exists(spec, outcome.generation)),
+        Some(_) => Err(slot_exists(spec, outcome.generation, false)),
         None => Ok(outcome),
     }
 }
@@ -523,22 +523,28 @@ async fn name_in_record(
         .await
 }
 
-fn slot_exists(spec: &SlotSpec, generation: u64) -> Problem {
+/// `in_this_run`: the very run that asks has made it, so another resource of its configuration has it.
+fn slot_exists(spec: &SlotSpec, generation: u64, in_this_run: bool) -> Problem {
     let places: Vec<String> = spec.deliveries.iter().map(crate::Delivery::place).collect();
-    Problem::new("E-SLOT-EXISTS", "This slot already has a live credential")
+    let problem = Problem::new("E-SLOT-EXISTS", "This slot already has a live credential")
         .detail(format!(
-            "{}, generation {}, delivered to {}.\nIt carries our mark and is in no state \
-             that this run has. A second one would leave two owners of one slot.",
+            "{}, generation {}, delivered to {}. It carries our mark, and {} has it. A second one \
+             would leave two owners of one slot.",
             spec.id,
             generation,
-            places.join(", ")
+            places.join(", "),
+            who_has_it(in_this_run),
         ))
-        .next(format!(
-            "terraform import nhi_credential.<NAME> '{}'\n      or, if it should be a second \
-             credential, give this resource another name.",
-            spec.id
-        ))
-        .at(&["name"])
+        .at(&["name"]);
+    let another = "give this nhi_credential another name, and deliver_to another path";
+    problem.next(match in_this_run {
+        true => format!("{another}; or remove one of the two"),
+        false => format!(
+            "{}\n      Where a resource of this configuration has it and this is to be a second \
+             credential: {another}.",
+            import_of("nhi_credential", &spec.id.to_string())
+        ),
+    })
 }
 
 /// Takes a key that was imported, or moved here from another provider, into custody's books: from

@@ -77,3 +77,22 @@ pub(crate) fn owner_words(record: Option<&Record>) -> String {
         None => format!(" (ask {})", owner.id),
     })
 }
+
+/// Who may have what a create finds taken. Where the very run that asks has made it, it is known.
+pub(crate) fn who_has_it(in_this_run: bool) -> &'static str {
+    match in_this_run {
+        true => "another resource of this configuration, which this run made before,",
+        false => {
+            "another resource of this configuration (the old half of a create_before_destroy is \
+             one), another state, or one that was lost"
+        }
+    }
+}
+
+/// The command that takes what is there into the state of a resource that found it taken.
+pub(crate) fn import_of(resource: &str, id: &str) -> String {
+    format!(
+        "where no other state has it: terraform import <ADDRESS> '{id}', with the address of this \
+         {resource}."
+    )
+}

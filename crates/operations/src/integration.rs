@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::{
     Context, Deed, Problem,
-    elsewhere::{governed_elsewhere, governed_here, owner_words},
+    elsewhere::{governed_elsewhere, governed_here, import_of, owner_words},
     observe::{credentials_seen, object_of, unmanaged_now},
     proof::{Listed, children_words, listed},
     realm_key,
@@ -335,8 +335,9 @@ fn exists(context: &Context, id: &IntegrationId, record: Option<&Record>) -> Pro
                  {{ id = {of:?} }}"
             ),
             None => format!(
-                "terraform import nhi_integration.<NAME> '{id}', with the address that this resource \
-                 has here; or, if another resource of this configuration has it, remove one of the two"
+                "{}\n      Where a resource of this configuration has it: give one of the two another \
+                 name, or remove it.",
+                import_of("nhi_integration", &id.to_string())
             ),
         })
         .at(&["name"])

@@ -10,7 +10,7 @@ use policy::scopes::{Declared, Enforcement, Lattice, above_ceiling, limit, wante
 use crate::{
     Context, Deed, Problem,
     drift::scopes_json,
-    elsewhere::governed_here,
+    elsewhere::{governed_here, import_of, who_has_it},
     integration::{finish_record, work},
     observe::object_of,
 };
@@ -97,12 +97,22 @@ pub async fn set_scopes(
             .await
             .takes_up(&what, "integration")?;
     if wish.first && have.scopes_governed && !orphaned {
+        let in_this_run = have.finished_by.as_deref() == Some(&context.run.id);
+        let one = "one nhi_scope holds all scopes of an integration: write them into one of the two \
+                   (setunion adds up those of several modules), and remove the other";
         return Err(Problem::new("E-SLOT-EXISTS", "Its scopes are governed already")
             .detail(format!(
-                "The record on {id} says that another nhi_scope governs its scopes. Two would undo \
-                 each other's work."
+                "The record on {id} says that an nhi_scope governs its scopes: {} has it. Two would \
+                 undo each other's work.",
+                who_has_it(in_this_run)
             ))
-            .next(format!("terraform import nhi_scope.<NAME> '{what}'"))
+            .next(match in_this_run {
+                true => one.to_owned(),
+                false => format!(
+                    "{}\n      Where a resource of this configuration has it: {one}.",
+                    import_of("nhi_scope", &what)
+                ),
+            })
             .at(&["integration"]));
     }
     // The ceiling in the record has a review of its own; the plan may have been made under another.

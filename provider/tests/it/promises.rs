@@ -67,13 +67,35 @@ async fn two_workspaces_cannot_own_one_slot() {
     one.apply(first).await.unwrap();
     let refusal = two.apply(second).await.unwrap_err().to_string();
     assert!(refusal.contains("E-SLOT-EXISTS"), "{refusal}");
-    assert!(refusal.contains("terraform import nhi_credential."), "{refusal}");
+    assert!(refusal.contains("terraform import <ADDRESS> 'bao/"), "{refusal}");
     assert!(refusal.contains(" at name"), "{refusal}");
     let scopes = scope(&made, json!([]), Value::Null);
     let second = two.plan_create("nhi_scope", scopes.clone()).await.unwrap();
     one.create("nhi_scope", scopes).await.unwrap();
     let refusal = two.apply(second).await.unwrap_err().to_string();
     assert!(refusal.contains("E-SLOT-EXISTS"), "{refusal}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_resource_of_one_run_is_told_so_and_not_to_be_imported() {
+    let world = World::new();
+    let core = world.run().await;
+    let (made, (_, scopes), (_, config)) = all(&core).await;
+    let again = core.create("nhi_credential", config.clone()).await.unwrap_err().to_string();
+    let twice = core.create("nhi_scope", scopes.clone()).await.unwrap_err().to_string();
+    for (said, remedy) in [(again, "another name"), (twice, "setunion")] {
+        assert!(said.contains("E-SLOT-EXISTS") && said.contains(remedy), "{said}");
+        assert!(said.contains("which this run made before"), "{said}");
+        assert!(!said.contains("terraform import"), "both would have it: {said}");
+    }
+    // Of a later run nobody knows which it is: both ways are told.
+    let core = world.run().await;
+    let again = core.create("nhi_credential", config).await.unwrap_err().to_string();
+    let twice = core.create("nhi_scope", scopes).await.unwrap_err().to_string();
+    for (said, remedy) in [(again, "another name"), (twice, "setunion")] {
+        assert!(said.contains(remedy) && said.contains("terraform import <ADDRESS> "), "{said}");
+    }
+    drop(made);
 }
 
 #[tokio::test(start_paused = true)]
