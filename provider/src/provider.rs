@@ -214,6 +214,7 @@ impl Provider for Nhi {
 
     async fn configure(&self, block: Block, request: Configure) -> Diagnostics {
         let _ = request;
+        self.shared.begin();
         if self.ready {
             return Diagnostics::new();
         }

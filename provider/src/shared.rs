@@ -1,13 +1,20 @@
 //! What the provider's configuration came to, shared by its resources.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+};
 
 use operations::{Context, Problem};
 use policy::Rules;
 
 /// The configured provider, as far as it is.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Shared(Arc<RwLock<State>>);
+pub(crate) struct Shared {
+    state: Arc<RwLock<State>>,
+    /// What was imported since the core began what it is doing.
+    imported: Arc<Mutex<BTreeSet<String>>>,
+}
 
 #[derive(Debug, Clone, Default)]
 enum State {
@@ -21,17 +28,29 @@ enum State {
 }
 
 impl Shared {
+    /// A core configures us once for each of its walks: what it asked for in an earlier one is no part
+    /// of this one.
+    pub(crate) fn begin(&self) {
+        self.imported.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// Notes an import; `false` where the same walk had it already. Two addresses ask for one object
+    /// then, whoever governs it: an import is asked for once an address, and nothing says for which.
+    pub(crate) fn is_first_import(&self, id: &str) -> bool {
+        self.imported.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned())
+    }
+
     /// Takes what the configuration came to; may be called again.
     pub(crate) fn configure(&self, made: Result<Context, Problem>) {
         let state = match made {
             Ok(context) => State::Ready(context),
             Err(problem) => State::Missing(problem),
         };
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = state;
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
     }
 
     fn state(&self) -> State {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.state.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// What deeds need.

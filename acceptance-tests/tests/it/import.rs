@@ -38,11 +38,16 @@ fn scan_prints_import_blocks_that_the_core_takes() {
     applied(|world| {
         let blocks = world.nhi(&["scan", "bao", "--format", "import"])?.expect(0)?;
         holds(blocks.contains("id = \"bao/openbao_approle/invoice-sync\""), "the id", &blocks)?;
+        let comment = "# bao/openbao_approle/invoice-sync: this installation governs it already.";
+        holds(blocks.contains(comment), "a comment says that it has an owner", &blocks)?;
         let _ = std::fs::remove_file(world.folder.join("terraform.tfstate"));
         let blocks = blocks.replace(".invoice_sync", ".it");
         world.write("main.tf", &format!("{BASE}\n{blocks}"))?;
         let said = world.plan()?.said;
-        holds(said.contains("3 to import"), "the credential too", &said)
+        holds(said.contains("3 to import"), "the credential too", &said)?;
+        let told = said.matches("This is governed already").count();
+        let (said, told_twice) = (flat(&said), told == 3 || said.contains("more similar warning"));
+        holds(told_twice && said.contains("E-GOVERNED-TWICE"), "each says so", &said)
     });
 }
 

@@ -29,7 +29,7 @@ mod scopes;
 mod slot;
 mod withdraw;
 
-pub use adopt::unmarked_key;
+pub use adopt::{Part, governed_already, unmarked_key};
 pub use claim::{ClaimDocument, ClaimStore};
 pub use context::{Connections, Context, Custody, Notices, Run};
 pub use credential::{

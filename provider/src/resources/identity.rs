@@ -5,8 +5,10 @@ use std::{fmt, str::FromStr};
 use domain::IntegrationId;
 use tfplugin::{
     Attr, Diagnostic, Diagnostics, Model,
-    resource::{By, Import},
+    resource::{By, Done, Import},
 };
+
+use crate::shared::Shared;
 
 /// The identity of an integration: where and what.
 #[derive(Debug, Clone, PartialEq, Model)]
@@ -49,6 +51,22 @@ impl IntegrationIdentity {
             self.key.need("key")?.clone(),
         ))
     }
+}
+
+/// The answer to an import: what a read needs, and a word where this run has asked for it before.
+pub(super) fn imported<M>(shared: &Shared, id: &str, model: M) -> Done<M> {
+    let mut told = Diagnostics::new();
+    if !shared.is_first_import(id) {
+        told.warning(
+            "Two addresses import one object",
+            format!(
+                "{id}: another import of this run asks for it too, so two resources would govern it: what \
+                 one changes the other undoes, and removing either one ends it for both.\nNext: keep one \
+                 import block and one resource of it.\n(E-GOVERNED-TWICE)"
+            ),
+        );
+    }
+    Done::new(model).tell(told)
 }
 
 /// What an import asks for, by an id or an identity of such a thing.

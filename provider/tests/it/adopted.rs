@@ -4,11 +4,11 @@ use connector::fake::APP;
 use domain::Secret;
 use serde_json::json;
 use tfplugin::{
-    Value,
+    Diagnostics, Value,
     mini_core::{Action, State},
 };
 
-use crate::world::{World, credential, integration, monthly, with};
+use crate::world::{World, credential, integration, monthly, scope, with};
 
 const SLOT: &str = "bao/openbao_approle/invoice-sync/credential/default";
 const BY_HAND: &str = "made-by-hand-0e2f1a3c";
@@ -88,4 +88,54 @@ async fn one_key_is_taken_into_one_slot_only() {
     world.by_hand(|hand| drop(hand.issue("made-by-hand-later-11", None)));
     let again = core.import("nhi_credential", SLOT).await.unwrap();
     assert_eq!(again.json()["key_id"], ids[0].as_str());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_import_of_what_is_governed_already_says_whose_it_is_and_how_it_moves() {
+    let world = World::new();
+    let core = world.run().await;
+    let id = "bao/openbao_approle/invoice-sync";
+    let ids = [
+        ("nhi_integration", id.to_owned()),
+        ("nhi_scope", format!("{id}/scope")),
+        ("nhi_credential", SLOT.to_owned()),
+    ];
+    let made = core.create("nhi_integration", integration()).await.unwrap();
+    core.create("nhi_scope", scope(&made, json!([]), serde_json::Value::Null)).await.unwrap();
+    core.create("nhi_credential", credential(&made, monthly())).await.unwrap();
+    let core = world.run().await;
+    for (kind, id) in &ids {
+        let (_, told) = core.import_telling(kind, id).await.unwrap();
+        let told = words(&told);
+        for part in [&**id, "E-GOVERNED-TWICE", "since 2026-11-24", "owner/payments", "moved {"] {
+            assert!(told.contains(part), "{kind}: {part}: {told}");
+        }
+    }
+    // The record is gone and the ledger knows it.
+    world.by_hand(|hand| hand.write_record(None));
+    let core = world.run().await;
+    for (kind, id) in &ids[..2] {
+        let (_, told) = core.import_telling(kind, id).await.unwrap();
+        assert!(words(&told).contains("the ledger says"), "{kind}: {}", words(&told));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_nobody_governs_is_imported_without_a_word_and_under_two_addresses_with_one() {
+    let (world, ..) = by_hand(&[BY_HAND]).await;
+    world.fake.create_by_hand(APP, "other");
+    let core = world.run().await;
+    let id = "bao/openbao_approle/other";
+    let (_, told) = core.import_telling("nhi_integration", id).await.unwrap();
+    assert!(told.iter().next().is_none(), "{}", words(&told));
+    let (_, told) = core.import_telling("nhi_integration", id).await.unwrap();
+    assert!(words(&told).contains("Two addresses import one object"), "{}", words(&told));
+    // The next walk begins anew, in the same process too.
+    core.configure(json!({})).await.unwrap();
+    let (_, told) = core.import_telling("nhi_integration", id).await.unwrap();
+    assert!(told.iter().next().is_none(), "{}", words(&told));
+}
+
+fn words(told: &Diagnostics) -> String {
+    told.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }

@@ -597,6 +597,18 @@ impl MiniCore {
     /// # Errors
     /// The provider does not find it, or its answer breaks laws.
     pub async fn import(&self, type_name: &str, id: &str) -> Result<State, Refusal> {
+        self.import_telling(type_name, id).await.map(|(state, _)| state)
+    }
+
+    /// The same, with the warnings that people would see.
+    ///
+    /// # Errors
+    /// As [`MiniCore::import`].
+    pub async fn import_telling(
+        &self,
+        type_name: &str,
+        id: &str,
+    ) -> Result<(State, Diagnostics), Refusal> {
         self.take_in(type_name, id, None).await
     }
 
@@ -609,7 +621,7 @@ impl MiniCore {
             return Err(Refusal::Config(format!("{type_name} has no identity")));
         };
         let identity = config::read(schema, &identity)?;
-        self.take_in(type_name, "", Some(identity)).await
+        self.take_in(type_name, "", Some(identity)).await.map(|(state, _)| state)
     }
 
     async fn take_in(
@@ -617,7 +629,7 @@ impl MiniCore {
         type_name: &str,
         id: &str,
         identity: Option<Value>,
-    ) -> Result<State, Refusal> {
+    ) -> Result<(State, Diagnostics), Refusal> {
         let schema = self.resource_schema(type_name)?;
         let (ty, identity_schema) = (schema.ty(), self.identity_schema(type_name));
         let request = proto::import_resource_state::Request {
@@ -627,7 +639,7 @@ impl MiniCore {
             identity: wire::encode_identity(identity.as_ref(), identity_schema)?,
         };
         let answer = self.patiently(self.client.clone().import_resource_state(request)).await?;
-        wire::check(answer.diagnostics)?;
+        let mut told = wire::check(answer.diagnostics)?;
         self.deferral(answer.deferred)?;
         let found = match <[_; 1]>::try_from(answer.imported_resources) {
             Ok([found]) if found.type_name == type_name => found,
@@ -666,13 +678,11 @@ impl MiniCore {
             ));
         }
         // A read follows at once.
-        self.refresh(&state).await?.ok_or_else(|| {
-            Refusal::broken(
-                Law::ImportFinds,
-                Path::root(),
-                "the object that was imported is gone when it is read",
-            )
-        })
+        let (read, said) = self.observe(&state).await?;
+        told.extend(said);
+        let gone = "the object that was imported is gone when it is read";
+        let read = read.ok_or_else(|| Refusal::broken(Law::ImportFinds, Path::root(), gone))?;
+        Ok((read, told))
     }
 
     /// Takes over the state of an object of another type or provider.

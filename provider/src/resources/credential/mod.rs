@@ -14,9 +14,9 @@ use std::collections::BTreeMap;
 
 use domain::{CredentialId, IntegrationId};
 use operations::{
-    Problem, SlotSpec, UNKNOWN_CONNECTION, adjust, carry_out, create_slot, declare_slot,
-    find_connection, goal_of_resume, observe_integration, observe_slot, park_for_replacement,
-    revoke_first, set_ends, take_over, unmarked_key, withdraw,
+    Part, Problem, SlotSpec, UNKNOWN_CONNECTION, adjust, carry_out, create_slot, declare_slot,
+    find_connection, goal_of_resume, governed_already, observe_integration, observe_slot,
+    park_for_replacement, revoke_first, set_ends, take_over, unmarked_key, withdraw,
 };
 use policy::{proof::Grade, rotation::Goal};
 use tfplugin::{
@@ -49,7 +49,7 @@ use super::{
 use crate::{
     diagnostics::{
         Unseen, error, errors, errors_at, notices, observed, of_integration, on_integration,
-        tell_unknown_connection, unknown_governed,
+        tell_unknown_connection, unknown_governed, warning,
     },
     shared::Shared,
 };
@@ -91,12 +91,16 @@ impl Credential {
         model.id = Attr::Value(id.to_string());
         // Where no book names a key of a slot that is imported, it is the one that nobody made ours.
         let mut imported = None;
+        let mut told = Diagnostics::new();
         if model.integration.is_null() {
             let seen = observe_integration(&context, &id.integration, None, None).await?;
             let Some(seen) = seen else { return Ok(None) };
             seen.governed_here(&context, &id.integration)
                 .await
                 .map_err(|problem| problem.at(&["integration"]))?;
+            let part = Part::Slot(&id);
+            let already = governed_already(&context, &id.integration, &seen, part).await;
+            told.extend(already.as_ref().map(warning));
             model.integration = Attr::Value(CredentialedIntegration {
                 id: Attr::Value(id.integration.to_string()),
                 vendor_id: Attr::Value(seen.observed.vendor_id.clone()),
@@ -116,7 +120,6 @@ impl Credential {
         };
         let Some(spec) = found(&context, spec).await? else { return Ok(None) };
         let Some(mut seen) = observe_slot(&context, &spec).await? else { return Ok(None) };
-        let mut told = Diagnostics::new();
         if seen.key_id.is_none() && model.key_id.is_null() {
             let unmarked = match &imported {
                 Some(integration) => unmarked_key(&context, &id, integration).await?,

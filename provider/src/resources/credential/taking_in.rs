@@ -8,7 +8,7 @@ use tfplugin::{
 
 use super::{Credential, model::CredentialModel};
 use crate::resources::{
-    identity::{IntegrationIdentity, asked_for},
+    identity::{IntegrationIdentity, asked_for, imported},
     moved,
 };
 
@@ -45,7 +45,9 @@ impl ImportState for Credential {
                 name: one.name.need("name")?.clone(),
             })
         })?;
-        Ok(CredentialModel { id: Attr::Value(id.to_string()), ..CredentialModel::default() }.into())
+        let id = id.to_string();
+        let model = CredentialModel { id: id.clone().into(), ..CredentialModel::default() };
+        Ok(imported(&self.shared, &id, model))
     }
 }
 

@@ -11,8 +11,8 @@ mod taking_in;
 use connector::Kind;
 use domain::{IntegrationId, Record, Settings};
 use operations::{
-    Problem, UNKNOWN_CONNECTION, create_integration, delete_integration, find_connection,
-    observe_integration, revoke_everything, revoke_unmanaged, update_integration,
+    Part, Problem, UNKNOWN_CONNECTION, create_integration, delete_integration, find_connection,
+    governed_already, observe_integration, revoke_everything, revoke_unmanaged, update_integration,
 };
 use policy::{settings::spelled_as, standing::standing};
 use tfplugin::{
@@ -35,7 +35,7 @@ use super::{
 };
 pub(super) use crate::diagnostics::incomplete;
 use crate::{
-    diagnostics::{Unseen, errors, notices, observed},
+    diagnostics::{Unseen, errors, notices, observed, warning},
     shared::Shared,
 };
 
@@ -93,6 +93,8 @@ impl Integration {
             return Ok(Some(Done::new(model).tell(told)));
         }
         let context = self.shared.context()?;
+        // What was moved here from another provider has a name at least.
+        let imported = model.name.is_null();
         let id = match id.connection.as_str() {
             UNKNOWN_CONNECTION => {
                 find_connection(&context, &id, model.vendor_id.as_deref()).await?
@@ -107,6 +109,10 @@ impl Integration {
         seen.governed_here(&context, &id).await?;
         seen.whole(&id)?;
         let mut told = Diagnostics::new();
+        if imported {
+            let already = governed_already(&context, &id, &seen, Part::Integration).await;
+            told.extend(already.as_ref().map(warning));
+        }
         let now = applied_now(&id, &seen);
         if let Some(before) = Applied::from_bytes(&request.private)
             && let Some(now) = &now

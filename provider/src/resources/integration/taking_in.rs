@@ -8,7 +8,7 @@ use tfplugin::{
 
 use super::{Integration, IntegrationModel};
 use crate::resources::{
-    identity::{IntegrationIdentity, asked_for},
+    identity::{IntegrationIdentity, asked_for, imported},
     moved,
     platform_objects::{kind, kinds},
 };
@@ -33,8 +33,9 @@ impl ImportState for Integration {
             )
             .into());
         }
-        Ok(IntegrationModel { id: Attr::Value(id.to_string()), ..IntegrationModel::default() }
-            .into())
+        let id = id.to_string();
+        let model = IntegrationModel { id: id.clone().into(), ..IntegrationModel::default() };
+        Ok(imported(&self.shared, &id, model))
     }
 }
 

@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{Action, ScopeId};
 use operations::{
-    DeclaredScopes, KindLattice, Problem, observe_integration, park_scopes, set_scopes,
+    DeclaredScopes, KindLattice, Part, Problem, governed_already, observe_integration, park_scopes,
+    set_scopes,
 };
 use policy::scopes::{Declared, Enforcement, echo};
 use tfplugin::{
@@ -29,7 +30,7 @@ use super::{
     replacement::is_half_of,
 };
 use crate::{
-    diagnostics::{Unseen, errors, notices, observed, of_integration, on_integration},
+    diagnostics::{Unseen, errors, notices, observed, of_integration, on_integration, warning},
     shared::Shared,
     values::instant,
 };
@@ -65,8 +66,10 @@ impl Scope {
         let Some(seen) = seen else { return Ok(None) };
         seen.governed_here(&context, &id).await.map_err(|problem| problem.at(&["integration"]))?;
         seen.whole(&id)?;
-        let imported = model.integration.is_null();
-        if imported {
+        let mut told = Diagnostics::new();
+        if model.integration.is_null() {
+            let already = governed_already(&context, &id, &seen, Part::Scopes).await;
+            told.extend(already.as_ref().map(warning));
             model.integration = Attr::Value(ScopedIntegration {
                 id: Attr::Value(id.to_string()),
                 vendor_id: Attr::Value(seen.observed.vendor_id.clone()),
@@ -87,7 +90,6 @@ impl Scope {
         let enforcement = Enforcement::from_word(model.enforcement.text());
         let echo = echo(&lattice, &declared, &live, enforcement);
         let now = context.now();
-        let mut told = Diagnostics::new();
         if let Some(dated) = model.temporary.value_mut() {
             for (scope, one) in dated.iter_mut() {
                 if let Some(temporary) = declared.temporary.get(scope) {

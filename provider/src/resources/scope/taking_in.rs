@@ -2,12 +2,12 @@
 
 use domain::ScopeId;
 use tfplugin::{
-    Attr, Diagnostics,
+    Diagnostics,
     resource::{Done, Identity, Import, ImportState},
 };
 
 use super::{Scope, ScopeModel};
-use crate::resources::identity::{IntegrationIdentity, asked_for};
+use crate::resources::identity::{IntegrationIdentity, asked_for, imported};
 
 impl Identity for Scope {
     type Identity = IntegrationIdentity;
@@ -20,6 +20,8 @@ impl Identity for Scope {
 impl ImportState for Scope {
     async fn import(&self, request: Import) -> Result<Done<ScopeModel>, Diagnostics> {
         let id = asked_for(&request, "scope", |one: &IntegrationIdentity| Ok(ScopeId(one.id()?)))?;
-        Ok(ScopeModel { id: Attr::Value(id.to_string()), ..ScopeModel::default() }.into())
+        let id = id.to_string();
+        let model = ScopeModel { id: id.clone().into(), ..ScopeModel::default() };
+        Ok(imported(&self.shared, &id, model))
     }
 }
