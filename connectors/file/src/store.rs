@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rustix::fs::Stat;
 use secrets::{
-    Document, Expect, Look, Mirror, Result, Sink, SinkCapabilities, SinkError, Stored, Version,
-    segments,
+    Document, Expect, Home, Look, Mirror, Result, Sink, SinkCapabilities, SinkError, Stored,
+    Version, segments,
 };
 use serde::{Deserialize, Serialize};
 
@@ -176,6 +176,17 @@ enum Way {
     Make,
 }
 
+/// The folders and the name of a path, as far as they are used for documents.
+fn names(path: &str) -> std::result::Result<Vec<&str>, Fault> {
+    let parts = segments(path).map_err(|error| Fault::Refused(error.to_string()))?;
+    if parts.iter().any(|part| part.starts_with('.')) {
+        return Err(Fault::Refused(
+            "a name that begins with a dot is not used for documents".into(),
+        ));
+    }
+    Ok(parts)
+}
+
 impl Store {
     pub(crate) fn new(root: PathBuf) -> Store {
         Store { root: Arc::new(root) }
@@ -195,12 +206,7 @@ impl Store {
 
     /// Opens folder by folder, so that no link on the way is ever followed.
     fn place(&self, path: &str, way: Way) -> std::result::Result<Option<Place>, Fault> {
-        let parts = segments(path).map_err(|error| Fault::Refused(error.to_string()))?;
-        if parts.iter().any(|part| part.starts_with('.')) {
-            return Err(Fault::Refused(
-                "a name that begins with a dot is not used for documents".into(),
-            ));
-        }
+        let parts = names(path)?;
         let Some((name, above)) = parts.split_last() else { return Ok(None) };
         let Some(folder) = self.walk(&[], above, way)? else { return Ok(None) };
         let Some(aside) = self.walk(&[ASIDE], above, Way::Make)? else { return Ok(None) };
@@ -322,6 +328,22 @@ impl Sink for Store {
             lists_mirrors: true,
             this_host_only: true,
         }
+    }
+
+    async fn home(&self, path: &str) -> Result<Home> {
+        let parts = names(path).map_err(|fault| self.say(path, fault, false))?;
+        // A folder that is not there yet has no other name.
+        let root = std::fs::canonicalize(&*self.root).unwrap_or_else(|_| self.root.to_path_buf());
+        let path = parts.iter().fold(root, |folder, part| folder.join(part));
+        Ok(Home { store: "this host".into(), path: path.display().to_string() })
+    }
+
+    async fn check(&self, path: &str) -> Result<Option<String>> {
+        let say = |fault| self.say(path, fault, false);
+        names(path).map_err(say)?;
+        // What is not there is made by the first write.
+        Folder::open(&self.root).map_err(say)?;
+        Ok(None)
     }
 
     async fn read(&self, path: &str) -> Result<Option<Stored>> {

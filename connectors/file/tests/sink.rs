@@ -3,7 +3,7 @@
 
 use std::{
     fs,
-    os::unix::fs::{MetadataExt, PermissionsExt, symlink},
+    os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, symlink},
     path::Path,
     sync::Arc,
 };
@@ -194,4 +194,25 @@ async fn a_damaged_sidecar_or_document_is_named_and_not_quoted() {
     fs::remove_file(root.join(".nhi/x.json")).unwrap();
     fs::write(root.join("x"), "topsecret").unwrap();
     assert!(!refused(sink.read("x").await).contains("topsecret"));
+}
+
+#[tokio::test]
+async fn one_file_has_one_place_whatever_folder_leads_to_it_and_a_bad_path_is_told_before_a_write()
+{
+    let home = tempfile::tempdir().unwrap();
+    let (outer, inner) = (home.path().join("outer"), home.path().join("outer/nhi"));
+    for folder in [&outer, &inner] {
+        fs::DirBuilder::new().mode(0o700).create(folder).unwrap();
+    }
+    symlink(&inner, home.path().join("alias")).unwrap();
+    let custody = sink(&outer).home("nhi").await.unwrap();
+    for folder in [&inner, &home.path().join("alias")] {
+        assert!(sink(folder).home("x").await.unwrap().is_within(&custody), "{}", folder.display());
+    }
+    assert!(!sink(&outer).home("nhi-apps").await.unwrap().is_within(&custody));
+    for path in ["../x", "a//b", ".nhi/x", "a/.hidden", "/"] {
+        let told = refused(sink(&outer).check(path).await);
+        assert!(told.contains("name"), "{path}: {told}");
+    }
+    assert_eq!(sink(&outer).check("apps/x").await.unwrap(), None);
 }

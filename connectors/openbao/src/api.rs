@@ -17,6 +17,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use secrets::Document;
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::Value;
+use tokio::sync::OnceCell;
 
 use crate::token::Token;
 
@@ -56,6 +57,7 @@ pub(crate) struct Api {
     transport: Arc<dyn Transport>,
     namespace: Option<String>,
     token: Token,
+    cluster: OnceCell<String>,
 }
 
 /// What a refusal said, as far as anything hangs on it.
@@ -515,7 +517,29 @@ impl Api {
         namespace: Option<String>,
         token: Token,
     ) -> Api {
-        Api { transport, namespace, token }
+        Api { transport, namespace, token, cluster: OnceCell::new() }
+    }
+
+    /// The id of the cluster that answers, asked for once.
+    pub(crate) async fn cluster(&self) -> Result<&str> {
+        let cluster = self.cluster.get_or_try_init(|| async {
+            // Standby and sealed nodes answer with statuses of their own and the same body.
+            let request =
+                Request::get("v1/sys/health?standbyok=true&perfstandbyok=true", "sys/health");
+            let what = told(&request);
+            let answer = self.send_plain(request).await?;
+            let health: Health = match parse(&what, &answer.body) {
+                Ok(health) => health,
+                Err(_) if answer.status != 200 => return Err(refused(&what, &answer, false)),
+                Err(error) => return Err(error),
+            };
+            if health.cluster_id.is_empty() {
+                let message = "no cluster id: the server is sealed or not initialized".to_owned();
+                return Err(Error::UnexpectedAnswer { what, message });
+            }
+            Ok(health.cluster_id)
+        });
+        cluster.await.map(String::as_str)
     }
 
     /// How the vendor's own command line is told the namespace, with a space behind it.

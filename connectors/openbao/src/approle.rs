@@ -30,8 +30,8 @@ use zeroize::Zeroizing;
 
 use crate::{
     api::{
-        AclPolicy, Api, Detailed, Entity, Group, Health, Mount, Role, RoleId, Said, SecretIdInfo,
-        SecretIdIssued, TokenInfo, Tune, ask, data, encode, parse, post, refused, told,
+        AclPolicy, Api, Detailed, Entity, Group, Mount, Role, RoleId, Said, SecretIdInfo,
+        SecretIdIssued, TokenInfo, Tune, ask, data, encode, post, refused, told,
     },
     policy::{Policy, RECORD},
     probe,
@@ -359,25 +359,10 @@ impl AppRole {
         let id = self
             .tenant
             .get_or_try_init(|| async {
-                // Standby and sealed nodes answer with statuses of their own and the same body.
-                let request =
-                    Request::get("v1/sys/health?standbyok=true&perfstandbyok=true", "sys/health");
-                let what = told(&request);
-                let answer = self.api.send_plain(request).await?;
-                let health: Health = match parse(&what, &answer.body) {
-                    Ok(health) => health,
-                    Err(_) if answer.status != 200 => return Err(refused(&what, &answer, false)),
-                    Err(error) => return Err(error),
-                };
-                if health.cluster_id.is_empty() {
-                    return Err(unexpected(
-                        &what,
-                        "no cluster id: the server is sealed or not initialized",
-                    ));
-                }
-                Ok(match self.api.namespace() {
-                    Some(namespace) => format!("{}/{namespace}", health.cluster_id),
-                    None => health.cluster_id,
+                let cluster = self.api.cluster().await?;
+                Ok::<_, Error>(match self.api.namespace() {
+                    Some(namespace) => format!("{cluster}/{namespace}"),
+                    None => cluster.to_owned(),
                 })
             })
             .await?;

@@ -7,14 +7,15 @@ use std::{
 
 use async_trait::async_trait;
 use connector::{
-    Clock, Error, Outcome, Refusal,
+    Clock, Error, Outcome, Refusal, Turns,
     transport::{Answer, Request},
 };
+use domain::path;
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use secrets::{
-    Document, Expect, Exposed, Look, Looks, Mirror, Result, Sink, SinkCapabilities, SinkError,
-    Stored, Version, segments,
+    Document, Expect, Exposed, Home, Look, Looks, Mirror, Result, Sink, SinkCapabilities,
+    SinkError, Stored, Version, segments,
 };
 use serde::{Deserialize, Serialize};
 
@@ -38,16 +39,17 @@ const PIECE: char = '~';
 pub(crate) struct Kv {
     api: Arc<Api>,
     clock: Arc<dyn Clock>,
-    /// Mount paths without a slash at the end, and whether the server says that they are KV v2: where it
-    /// tells nothing, they are the first segments of paths.
+    /// Mount paths without a slash at the end, and whether the server shows them to our token as KV v2:
+    /// where it shows nothing, they are the first segments of paths.
     mounts: Mutex<BTreeMap<String, bool>>,
+    turns: Turns,
 }
 
 /// A path, taken apart at its mount.
 struct Place {
     mount: String,
-    /// The server says that there is such a mount.
-    seen: bool,
+    /// The server shows it to our token.
+    shown: bool,
     rest: String,
     whole: String,
 }
@@ -65,37 +67,41 @@ struct Cas {
 
 impl Kv {
     pub(crate) fn new(api: Arc<Api>, clock: Arc<dyn Clock>) -> Kv {
-        Kv { api, clock, mounts: Mutex::default() }
+        Kv { api, clock, mounts: Mutex::default(), turns: Turns::default() }
     }
 
     /// Finds the mount that a path lies in, asking the server once per mount.
     async fn place(&self, path: &str) -> Result<Place> {
         let whole = path.trim_matches('/').to_owned();
         segments(path)?;
-        let known = |mounts: &BTreeMap<String, bool>| {
-            mounts
-                .iter()
-                .filter(|(mount, _)| is_under(&whole, mount))
-                .max_by_key(|(mount, _)| mount.len())
-                .map(|(mount, seen)| (mount.clone(), *seen))
+        let known = || {
+            let mounts = lock(&self.mounts);
+            let above = mounts.iter().filter(|(mount, _)| path::is_within(&whole, mount));
+            above.max_by_key(|(mount, _)| mount.len()).map(|(mount, shown)| (mount.clone(), *shown))
         };
-        let found = known(&lock(&self.mounts));
-        let (mount, seen) = match found {
+        let (mount, shown) = match known() {
             Some(found) => found,
             None => {
-                let (mount, seen) = self.find_mount(&whole).await?;
-                lock(&self.mounts).insert(mount.clone(), seen);
-                (mount, seen)
+                // Whoever comes second under one name has the answer of the first.
+                let _turn = self.turns.take(whole.split('/').next().unwrap_or_default()).await;
+                match known() {
+                    Some(found) => found,
+                    None => {
+                        let (mount, shown) = self.find_mount(&whole).await?;
+                        lock(&self.mounts).insert(mount.clone(), shown);
+                        (mount, shown)
+                    }
+                }
             }
         };
         let rest = whole[mount.len()..].trim_start_matches('/').to_owned();
-        Ok(Place { mount, seen, rest, whole })
+        Ok(Place { mount, shown, rest, whole })
     }
 
     /// An error at a place. Where the server did not say that there is a mount, and then knows nothing
     /// under its name, there is none.
     fn fail(&self, place: &Place, error: Error) -> SinkError {
-        if place.seen || error.refusal() != Some(Refusal::NotFound) {
+        if place.shown || error.refusal() != Some(Refusal::NotFound) {
             return sink_error(&place.whole, error);
         }
         SinkError::Unfit {
@@ -239,7 +245,7 @@ impl Kv {
                 };
                 let place = Place {
                     mount: place.mount.clone(),
-                    seen: place.seen,
+                    shown: place.shown,
                     whole: format!("{}/{below}", place.mount),
                     rest: below,
                 };
@@ -261,11 +267,6 @@ impl Kv {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-}
-
-/// Whether a path is a mount or lies below it.
-fn is_under(path: &str, mount: &str) -> bool {
-    path.strip_prefix(mount).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// A connector's error in a sink's words.
@@ -390,6 +391,35 @@ impl Sink for Kv {
             lists_mirrors: true,
             this_host_only: false,
         }
+    }
+
+    /// A namespace is a folder of its cluster: its name may stand before a path as well.
+    async fn home(&self, path: &str) -> Result<Home> {
+        let path = segments(path)?.join("/");
+        let cluster = self.api.cluster().await.map_err(|error| sink_error(&path, error))?;
+        let path = match self.api.namespace() {
+            Some(namespace) => format!("{namespace}/{path}"),
+            None => path,
+        };
+        Ok(Home { store: cluster.to_owned(), path })
+    }
+
+    async fn check(&self, path: &str) -> Result<Option<String>> {
+        let place = self.place(path).await?;
+        if place.shown && place.rest.is_empty() {
+            return Err(SinkError::Refused {
+                place: place.whole,
+                reason: "it is a mount, and a document has a name in one".to_owned(),
+            });
+        }
+        let hidden = || {
+            format!(
+                "the server shows our token no mount at {:?}: there is none, or the token may do \
+                 nothing in it",
+                place.whole
+            )
+        };
+        Ok((!place.shown).then(hidden))
     }
 
     async fn read(&self, path: &str) -> Result<Option<Stored>> {
@@ -562,12 +592,5 @@ mod tests {
             ("nhi_gen".to_owned(), "7".to_owned()),
         ]);
         assert_eq!(unfold(&custom), Mirror::from([("gen".to_owned(), "7".to_owned())]));
-    }
-
-    #[test]
-    fn a_mount_is_a_whole_prefix_of_its_paths() {
-        assert!(is_under("secret/a", "secret"));
-        assert!(!is_under("secrets/a", "secret"));
-        assert!(is_under("secret", "secret"));
     }
 }

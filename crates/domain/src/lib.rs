@@ -10,6 +10,7 @@ pub mod field;
 pub mod id;
 pub mod marker;
 pub mod observation;
+pub mod path;
 pub mod realm;
 pub mod record;
 pub mod scope;

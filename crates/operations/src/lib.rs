@@ -20,6 +20,7 @@ mod inventory;
 mod journal;
 mod observe;
 mod owner;
+mod places;
 mod problem;
 mod promise;
 mod proof;
@@ -55,6 +56,7 @@ pub use observe::{
     observe_integration,
 };
 pub use owner::{OwnerEntry, look_up_owner, note_owner};
+pub use places::{Misplaced, home_of, in_custody, misplaced};
 pub use problem::Problem;
 pub use promise::{best_grade, limits, way_words, ways};
 pub use realm_key::fits_custody as realm_key_fits_custody;

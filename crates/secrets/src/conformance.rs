@@ -291,8 +291,13 @@ async fn check(sink: &dyn Sink, case: &str, path: &str) -> Result<(), String> {
                 ensure(matches!(refused, Err(SinkError::Refused { .. })), || {
                     format!("{wrong:?}: {refused:?}")
                 })?;
+                let told = sink.check(wrong).await;
+                ensure(matches!(told, Err(SinkError::Refused { .. })), || {
+                    format!("{wrong:?} is not told beforehand: {told:?}")
+                })?;
             }
-            Ok(())
+            let told = sink.check(path).await;
+            ensure(matches!(told, Ok(None)), || format!("{path:?} is told: {told:?}"))
         }
         other => Err(format!("no such case: {other}")),
     }

@@ -13,6 +13,7 @@ pub mod memory;
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use async_trait::async_trait;
+use domain::path;
 use jiff::Timestamp;
 
 pub use document::{Document, Exposed};
@@ -142,16 +143,27 @@ pub type Result<T> = std::result::Result<T, SinkError>;
 /// [`SinkError::Refused`] where it is empty, has an empty segment, `.` or `..`, or a control
 /// character: nothing that a sink is asked for climbs out of it.
 pub fn segments(path: &str) -> Result<Vec<&str>> {
-    let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
-    let climbs =
-        |part: &&str| matches!(*part, "" | "." | "..") || part.chars().any(char::is_control);
-    if parts.iter().any(climbs) {
-        return Err(SinkError::Refused {
-            place: format!("{path:?}"),
-            reason: "a path is names with single slashes between, without \".\" and \"..\"".into(),
-        });
+    path::segments(path).ok_or_else(|| SinkError::Refused {
+        place: format!("{path:?}"),
+        reason: "a path is names with single slashes between, without \".\" and \"..\"".into(),
+    })
+}
+
+/// Where a document or a folder is in truth. Two connections to one store say the same of one
+/// document, whatever they are called and however they reach it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Home {
+    /// The store itself.
+    pub store: String,
+    /// Its own path in it.
+    pub path: String,
+}
+
+impl Home {
+    /// Whether it is that folder or lies in it.
+    pub fn is_within(&self, folder: &Home) -> bool {
+        self.store == folder.store && path::is_within(&self.path, &folder.path)
     }
-    Ok(parts)
 }
 
 /// One sink, as seen through one connection. Paths are relative to the connection.
@@ -159,6 +171,24 @@ pub fn segments(path: &str) -> Result<Vec<&str>> {
 pub trait Sink: fmt::Debug + Send + Sync {
     /// What it can do.
     fn capabilities(&self) -> SinkCapabilities;
+
+    /// Where a document or a folder is in truth. At most one request a connection.
+    ///
+    /// # Errors
+    ///
+    /// The path is none, or the store does not say which one it is.
+    async fn home(&self, path: &str) -> Result<Home>;
+
+    /// Whether a document could be written at a path, as far as that can be told without writing:
+    /// `None` where nothing speaks against it, else why it could not as things are now. At most one
+    /// request for each mount or the like, whatever the number of documents.
+    ///
+    /// # Errors
+    ///
+    /// [`SinkError::Refused`]: none ever will, by the path or by the kind of store that is there.
+    async fn check(&self, path: &str) -> Result<Option<String>> {
+        segments(path).map(|_| None)
+    }
 
     /// A document with its version; `None` where nothing was ever written.
     async fn read(&self, path: &str) -> Result<Option<Stored>>;

@@ -10,7 +10,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 
 use crate::{
-    Document, Expect, Look, Mirror, Result, Sink, SinkCapabilities, SinkError, Stored, Version,
+    Document, Expect, Home, Look, Mirror, Result, Sink, SinkCapabilities, SinkError, Stored,
+    Version, segments,
 };
 
 /// What goes wrong with one changing call.
@@ -167,6 +168,10 @@ impl Key {
 impl Sink for MemorySink {
     fn capabilities(&self) -> SinkCapabilities {
         self.capabilities
+    }
+
+    async fn home(&self, path: &str) -> Result<Home> {
+        Ok(Home { store: format!("memory {self:p}"), path: segments(path)?.join("/") })
     }
 
     async fn read(&self, path: &str) -> Result<Option<Stored>> {

@@ -18,6 +18,9 @@ async fn the_suite_finds_a_sink_that_overwrites() {
         fn capabilities(&self) -> secrets::SinkCapabilities {
             self.0.capabilities()
         }
+        async fn home(&self, path: &str) -> secrets::Result<secrets::Home> {
+            self.0.home(path).await
+        }
         async fn read(&self, path: &str) -> secrets::Result<Option<secrets::Stored>> {
             self.0.read(path).await
         }

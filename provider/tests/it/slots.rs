@@ -521,3 +521,39 @@ async fn no_secret_is_delivered_into_the_folder_of_what_is_on_its_way_to_others(
     }
     core.create("nhi_credential", to("nhi-apps/x")).await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_path_that_no_sink_takes_is_refused_before_there_is_a_credential() {
+    let world = World::new();
+    let core = world.run().await;
+    let made = core.create("nhi_integration", integration()).await.unwrap();
+    for path in ["../x", "apps/../x", "apps//x", "apps/./x", "/", "apps/x\n"] {
+        let place = json!({ "deliver_to": { "app": { "connection": "apps", "path": path } } });
+        let config = with(credential(&made, monthly()), place);
+        let said = core.plan_create("nhi_credential", config).await.unwrap_err().to_string();
+        assert!(said.contains("E-DELIVERY-PATH"), "{path:?}: {said}");
+        assert!(said.contains("deliver_to[\"app\"].path"), "{path:?}: {said}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn custody_is_known_by_its_place_under_whatever_name_a_connection_leads_there() {
+    let world = World::new();
+    let core = world.run().await;
+    let made = core.create("nhi_integration", integration()).await.unwrap();
+    let to = |connection: &str, path: &str| {
+        let place = json!({ "app": { "connection": connection, "path": path } });
+        with(credential(&made, monthly()), json!({ "deliver_to": place }))
+    };
+    // "safe" leads where "vault" does.
+    let said = core.plan_create("nhi_credential", to("safe", "nhi/x")).await.unwrap_err();
+    assert!(said.to_string().contains("E-SINK-CUSTODY"), "{said}");
+    let twice = json!({ "deliver_to": {
+        "a": { "connection": "vault", "path": "apps/x" },
+        "b": { "connection": "safe", "path": "apps/x" },
+    } });
+    let twice = with(credential(&made, monthly()), twice);
+    let said = core.plan_create("nhi_credential", twice).await.unwrap_err().to_string();
+    assert!(said.contains("E-DELIVERY-TWICE"), "{said}");
+    core.plan_create("nhi_credential", to("safe", "apps/x")).await.unwrap();
+}

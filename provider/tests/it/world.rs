@@ -182,7 +182,7 @@ impl fmt::Debug for Wired {
 #[async_trait]
 impl Connections for Wired {
     fn names(&self) -> Vec<String> {
-        ["apps", "bao", "people", "vault"].map(str::to_owned).to_vec()
+        ["apps", "bao", "people", "safe", "vault"].map(str::to_owned).to_vec()
     }
     fn platform(&self, name: &str) -> Result<&'static dyn Platform, Problem> {
         if !self.names().iter().any(|one| one == name) {
@@ -211,7 +211,8 @@ impl Connections for Wired {
         let none = Connection { platform, connector: None, sink: None, directory: None };
         Ok(match name {
             "bao" => Connection { connector: Some(self.connector.clone()), ..none },
-            "vault" => Connection { sink: Some(self.vault.clone()), ..none },
+            // Two names of one sink.
+            "vault" | "safe" => Connection { sink: Some(self.vault.clone()), ..none },
             "people" => Connection { directory: Some(self.people.clone()), ..none },
             _ => Connection { sink: Some(self.apps.clone()), ..none },
         })

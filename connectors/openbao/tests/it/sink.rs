@@ -101,3 +101,29 @@ async fn a_write_by_hand_moves_the_version_and_leaves_the_mirror() {
     world.call("DELETE", "secret/metadata/hand/app", None).await;
     assert!(sink.look(path).await.unwrap().is_none(), "wiped: it begins anew");
 }
+
+#[tokio::test]
+async fn a_place_that_cannot_hold_a_document_is_told_before_anything_is_written() {
+    let world = World::new().await;
+    world
+        .call("POST", "sys/mounts/old", Some(json!({"type": "kv", "options": {"version": "1"}})))
+        .await;
+    let sink = world.sink();
+    assert_eq!(sink.check("secret/apps/x").await.unwrap(), None);
+    for path in ["old/x", "secret", "secret/", "secret/../x", "secret//x"] {
+        let refused = sink.check(path).await.unwrap_err();
+        assert!(matches!(&refused, SinkError::Refused { .. }), "{path}: {refused}");
+    }
+    let why = sink.check("nowhere/x").await.unwrap().unwrap();
+    assert!(why.contains("no mount"), "{why}");
+}
+
+#[tokio::test]
+async fn one_place_is_one_whatever_connection_and_namespace_lead_to_it() {
+    let world = World::new().await;
+    let (root, team) = (world.sink(), world.sink_in("team"));
+    let folder = root.home("team/secret/nhi").await.unwrap();
+    assert_eq!(team.home("/secret/nhi/").await.unwrap(), folder);
+    assert!(team.home("secret/nhi/x").await.unwrap().is_within(&folder));
+    assert!(!root.home("secret/nhi/x").await.unwrap().is_within(&folder));
+}

@@ -87,6 +87,14 @@ impl World {
         self.connection.sink.clone().unwrap()
     }
 
+    /// The sink of another connection, in a namespace.
+    pub(crate) fn sink_in(&self, namespace: &str) -> Arc<dyn Sink> {
+        let settings = Settings::default().with("namespace", Setting::Text(namespace.to_owned()));
+        let wire = Counted::to(address());
+        let setup = setup(shared(wire), settings, Some(root()), None);
+        openbao::PLATFORM.connect(setup).unwrap().sink.unwrap()
+    }
+
     /// Makes an integration.
     pub(crate) async fn integration(&self, name: &str) -> (ObjectRef, ObservedIntegration) {
         let made = self.connector().create(&new(name)).await.unwrap();

@@ -166,6 +166,9 @@ impl Sink for FusedSink {
     fn capabilities(&self) -> SinkCapabilities {
         self.0.capabilities()
     }
+    async fn home(&self, path: &str) -> secrets::Result<secrets::Home> {
+        self.0.home(path).await
+    }
     async fn read(&self, path: &str) -> secrets::Result<Option<Stored>> {
         self.0.read(path).await
     }

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use connector::{CredentialType, MainField};
-use operations::{Context, Problem};
-use tfplugin::{Diagnostics, Path};
+use domain::path::segments;
+use operations::{Context, Misplaced, Problem, home_of, in_custody, misplaced};
+use tfplugin::{Diagnostic, Diagnostics, Path};
 
 use super::model::{CredentialModel, Delivery};
-use crate::diagnostics::error;
+use crate::diagnostics::{error, warning};
 
 fn at(name: &str) -> Path {
     Path::attribute("deliver_to").key(name)
@@ -19,18 +20,20 @@ pub(super) fn written_well(config: &CredentialModel) -> Diagnostics {
     let mut before: Vec<(&String, &Delivery)> = Vec::new();
     for (name, one) in config.deliver_to.value().into_iter().flatten() {
         if let Some((first, _)) = before.iter().find(|(_, other)| same_place(one, other)) {
+            found.push(twice(name, first, one));
+        }
+        before.push((name, one));
+        let path = one.path.as_deref().filter(|path| segments(path).is_none());
+        if let Some(path) = path {
             found.error_at(
                 at(name).then("path"),
-                "Two deliveries go to one place",
+                "This is no path of a document",
                 format!(
-                    "{}:{} is deliver_to.{first}'s already, and each would write over the other's \
-                     document.\nNext: give it another path, or remove one of the two.\n(E-DELIVERY-TWICE)",
-                    one.connection.text(),
-                    one.path.text(),
+                    "{path:?}: a path is names with single slashes between, without \".\" and \"..\".\nNext: \
+                     write it so, from the sink's root or mount on.\n(E-DELIVERY-PATH)"
                 ),
             );
         }
-        before.push((name, one));
         if one.fields.value().is_some_and(|fields| fields.contains_key("_nhi")) {
             found.error_at(
                 at(name).then("fields"),
@@ -51,21 +54,48 @@ pub(super) fn written_well(config: &CredentialModel) -> Diagnostics {
     found
 }
 
-/// What the configured connections cannot hold.
-pub(super) fn held_by_sinks(context: &Context, planned: &CredentialModel) -> Diagnostics {
+/// What the configured connections cannot hold. What stands already was found by the look before this.
+pub(super) async fn held_by_sinks(
+    context: &Context,
+    prior: Option<&CredentialModel>,
+    planned: &CredentialModel,
+) -> Diagnostics {
     let mut found = Diagnostics::new();
     let sinks: Vec<&str> = wiring::platforms()
         .into_iter()
         .filter(|platform| platform.is_sink())
         .map(|platform| platform.name())
         .collect();
+    let mut homes = Vec::new();
     for (name, one) in planned.deliver_to.value().into_iter().flatten() {
         let Some(connection) = one.connection.as_deref() else { continue };
-        let path = one.path.as_deref().unwrap_or_default().trim_matches('/');
-        if let Some(custody) = &context.custody
-            && custody.connection == *connection
-            && is_within(path, custody.path.trim_matches('/'))
-        {
+        match context.connections.platform(connection) {
+            Ok(platform) if platform.is_sink() => {}
+            Ok(platform) => {
+                found.push(error(
+                    &Problem::new("E-SINK-KIND", "This connection is no sink")
+                        .detail(format!(
+                            "{connection:?} is {}, which cannot hold secrets.",
+                            platform.name()
+                        ))
+                        .next(format!(
+                            "name a connection of a platform that can: {}",
+                            sinks.join(", ")
+                        ))
+                        .at(&["deliver_to", name, "connection"]),
+                ));
+                continue;
+            }
+            Err(problem) => {
+                found.push(error(&problem.at(&["deliver_to", name, "connection"])));
+                continue;
+            }
+        }
+        let Some(path) = one.path.as_deref().filter(|path| segments(path).is_some()) else {
+            continue;
+        };
+        let home = home_of(context, connection, path).await;
+        if in_custody(context, connection, path, home.as_ref()).await {
             found.push(error(
                 &Problem::new("E-SINK-CUSTODY", "This is where nhi keeps what it must find again")
                     .detail(format!(
@@ -76,26 +106,40 @@ pub(super) fn held_by_sinks(context: &Context, planned: &CredentialModel) -> Dia
                     .at(&["deliver_to", name, "path"]),
             ));
         }
-        match context.connections.platform(connection) {
-            Ok(platform) if platform.is_sink() => {}
-            Ok(platform) => found.push(error(
-                &Problem::new("E-SINK-KIND", "This connection is no sink")
-                    .detail(format!(
-                        "{connection:?} is {}, which cannot hold secrets.",
-                        platform.name()
-                    ))
-                    .next(format!("name a connection of a platform that can: {}", sinks.join(", ")))
-                    .at(&["deliver_to", name, "connection"]),
-            )),
-            Err(problem) => found.push(error(&problem.at(&["deliver_to", name, "connection"]))),
+        if let Some(home) = home {
+            let twin = homes.iter().find(|(_, other)| *other == home);
+            // Of the same names it was said offline.
+            if let Some((first, _)) = twin
+                && !planned.deliver_to.value().is_some_and(|all| same_place(&all[*first], one))
+            {
+                found.push(twice(name, first, one));
+            }
+            homes.push((name, home));
         }
+        if prior.is_some_and(|prior| delivers_to(prior, one)) {
+            continue;
+        }
+        let told = misplaced(context, connection, path).await;
+        let at = ["deliver_to", name, "path"];
+        found.extend(told.map(|told| match told {
+            Misplaced::Never(problem) => error(&problem.at(&at)),
+            Misplaced::Now(problem) => warning(&problem.at(&at)),
+        }));
     }
     found
 }
 
-/// Whether a path is a folder or lies in it.
-fn is_within(path: &str, folder: &str) -> bool {
-    path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+fn twice(name: &str, first: &str, one: &Delivery) -> Diagnostic {
+    Diagnostic::error(
+        "Two deliveries go to one place",
+        format!(
+            "{}:{} is deliver_to.{first}'s already, and each would write over the other's \
+             document.\nNext: give it another path, or remove one of the two.\n(E-DELIVERY-TWICE)",
+            one.connection.text(),
+            one.path.text(),
+        ),
+    )
+    .at(at(name).then("path"))
 }
 
 /// A document that is there is found again by its fields: the secret in it is compared, repaired and
@@ -125,6 +169,12 @@ pub(super) fn fields_are_kept(
         );
     }
     found
+}
+
+/// Whether a slot delivers to a place already.
+fn delivers_to(prior: &CredentialModel, one: &Delivery) -> bool {
+    let known = prior.deliver_to.value().into_iter().flatten();
+    known.into_iter().any(|(_, known)| same_place(known, one))
 }
 
 /// Whether two deliveries are to one document.

@@ -239,7 +239,7 @@ impl Resource for Credential {
             }
             tell_unknown_connection(context.as_ref(), &reference.id, &mut told);
             if let Some(context) = &context {
-                told.extend(held_by_sinks(context, planned));
+                told.extend(held_by_sinks(context, prior, planned).await);
             }
             told.extend(of_its_kind(config, &reference.id));
             if let Some(kind) = kind_of(&reference.id)

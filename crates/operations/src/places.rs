@@ -1,0 +1,63 @@
+//! What can be known of the places of a secret before there is one.
+
+use domain::path::is_within;
+use secrets::{Home, SinkError};
+
+use crate::{Context, Problem};
+
+/// Why a document cannot be where a delivery names it.
+#[derive(Debug)]
+pub enum Misplaced {
+    /// It never can.
+    Never(Problem),
+    /// It could not as things are now: somebody may change them before it is written.
+    Now(Problem),
+}
+
+/// Where a document is in truth, whatever its connection is called; `None` where its sink cannot be
+/// asked now.
+pub async fn home_of(context: &Context, connection: &str, path: &str) -> Option<Home> {
+    context.sink(connection).await.ok()?.home(path).await.ok()
+}
+
+/// Whether a document would be in custody's folder: by what the sinks say of themselves, since one
+/// store may be reached through several connections, and by the names where they cannot be asked.
+pub async fn in_custody(
+    context: &Context,
+    connection: &str,
+    path: &str,
+    home: Option<&Home>,
+) -> bool {
+    let Some(custody) = &context.custody else { return false };
+    match (home, home_of(context, &custody.connection, &custody.path).await) {
+        (Some(home), Some(folder)) => home.is_within(&folder),
+        _ => custody.connection == *connection && is_within(path, &custody.path),
+    }
+}
+
+/// Why a sink could not hold a document at a path, as far as it tells; `None` where nothing speaks
+/// against it. It is asked before the first credential is issued for that place: what is refused after
+/// that is a key that nobody holds.
+pub async fn misplaced(context: &Context, connection: &str, path: &str) -> Option<Misplaced> {
+    let place = |code, summary| Problem::new(code, summary);
+    let told = match context.sink(connection).await {
+        Ok(sink) => sink.check(path).await,
+        // What a connection hangs on becomes known in apply, and there it is asked again.
+        Err(problem) if problem.code == "E-NOT-YET-KNOWN" => return None,
+        Err(problem) => return Some(Misplaced::Now(problem)),
+    };
+    match told {
+        Ok(None) => None,
+        Ok(Some(why)) => Some(Misplaced::Now(
+            place("E-SINK-PLACE", "The sink shows no place for this document")
+                .detail(format!("{connection}:{path}: {why}. Then apply cannot deliver the secret."))
+                .next(format!("correct the path, or make that place before the apply (nhi doctor {connection})")),
+        )),
+        Err(SinkError::Refused { place: at, reason }) => Some(Misplaced::Never(
+            place("E-SINK-PLACE", "The sink can hold no document there")
+                .detail(format!("{connection}: {at}: {reason}."))
+                .next("name a path that this sink can hold a document at"),
+        )),
+        Err(error) => Some(Misplaced::Now(Problem::from(error))),
+    }
+}
