@@ -24,7 +24,8 @@ mod user;
 use std::{collections::BTreeSet, sync::Arc};
 
 use connector::{
-    Connection, Error, Field, Kind, OwnCredential, Platform, Result, ScopeError, Setup, Usual,
+    Connection, Error, Field, Kind, OnlyShown, OwnCredential, Platform, Result, ScopeError, Setup,
+    Usual,
 };
 use domain::{Action, Direction, Scope, Settings};
 
@@ -71,6 +72,10 @@ impl Platform for AwsIam {
 
     fn parse_scope(&self, _: &str, text: &str) -> std::result::Result<Vec<Scope>, ScopeError> {
         scope::parse(text)
+    }
+
+    fn only_shown(&self, _: &str, scope: &Scope) -> Option<OnlyShown> {
+        scope::only_shown(scope)
     }
 
     fn implies(&self, _: &str, a: &Scope, b: &Scope) -> bool {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use connector::ScopeError;
+use connector::{OnlyShown, ScopeError};
 use domain::{Direction, Scope};
 
 const POLICY: &str = "policy/";
@@ -39,6 +39,21 @@ pub(crate) fn form(scope: &str) -> Option<Form<'_>> {
     }
     let (action, resource) = scope.split_once('@')?;
     (is_action(action) && is_resource(resource)).then_some(Form::Allow { action, resource })
+}
+
+/// What is read of a user and never written to one.
+pub(crate) fn only_shown(scope: &Scope) -> Option<OnlyShown> {
+    match form(scope.as_str())? {
+        Form::Rule { .. } => Some(OnlyShown {
+            why: "it stands for a statement with more in it than a scope can say, so nobody could \
+                  write that statement from it"
+                .into(),
+            instead:
+                "<service>:<action>@<resource>, or policy/<ARN> of a policy that says all of it"
+                    .into(),
+        }),
+        _ => None,
+    }
 }
 
 pub(crate) fn policy(arn: &str) -> Scope {
@@ -239,6 +254,16 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn what_no_scope_can_say_is_shown_and_never_given() {
+        let only = |text: &str| only_shown(&parse(text).unwrap()[0]).is_some();
+        assert!(only("rule/nightly#0011aabb"));
+        for given in ["group/readers", "policy/arn:aws:iam::aws:policy/ReadOnlyAccess", "s3:Get*@*"]
+        {
+            assert!(!only(given), "{given}");
+        }
+    }
 
     fn parsed(text: &str) -> Vec<String> {
         parse(text).unwrap().iter().map(Scope::to_string).collect()

@@ -15,7 +15,7 @@ mod token;
 
 use std::sync::Arc;
 
-use connector::{Connection, Field, Kind, Platform, Result, ScopeError, Setup, Usual};
+use connector::{Connection, Field, Kind, OnlyShown, Platform, Result, ScopeError, Setup, Usual};
 use domain::{Action, Scope};
 
 /// The platform: a JupyterHub.
@@ -53,6 +53,10 @@ impl Platform for JupyterHub {
 
     fn parse_scope(&self, _: &str, text: &str) -> std::result::Result<Vec<Scope>, ScopeError> {
         scope::parse(text)
+    }
+
+    fn only_shown(&self, _: &str, scope: &Scope) -> Option<OnlyShown> {
+        scope::only_shown(scope)
     }
 
     fn action(&self, _: &str, scope: &Scope) -> Action {

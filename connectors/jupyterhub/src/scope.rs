@@ -11,7 +11,7 @@
 //! | `admin` | the hub's own admin flag |
 //! | `role/<name>` | a role from the hub's configuration: only shown, since nobody can take it away here |
 
-use connector::ScopeError;
+use connector::{OnlyShown, ScopeError};
 use domain::{Action, Scope};
 
 /// The hub's own admin flag.
@@ -98,6 +98,18 @@ const SCOPES: [(&str, &[&str], Action); 48] = [
     ("users:activity", &["read:users:activity"], Action::Write),
     ("users:shares", &["read:users:shares"], Action::Identity),
 ];
+
+/// What is read of a user and never written to one.
+pub(crate) fn only_shown(scope: &Scope) -> Option<OnlyShown> {
+    match form(scope.as_str())? {
+        Form::Role(_) => Some(OnlyShown {
+            why: "a role is given in the hub's own configuration (`load_roles`), and nowhere else"
+                .into(),
+            instead: "group/<name> of a group that has that role".into(),
+        }),
+        _ => None,
+    }
+}
 
 fn known(base: &str) -> Option<&'static (&'static str, &'static [&'static str], Action)> {
     SCOPES.iter().find(|(name, _, _)| *name == base)
@@ -238,6 +250,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_role_is_shown_and_never_given() {
+        let only = |text: &str| only_shown(&parse(text).unwrap()[0]).is_some();
+        assert!(only("role/grader"));
+        for given in ["group/readers", "admin", "access:servers!server=ada/"] {
+            assert!(!only(given), "{given}");
+        }
+    }
 
     fn canonical(text: &str) -> Option<String> {
         parse(text).ok().map(|all| all[0].to_string())

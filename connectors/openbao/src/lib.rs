@@ -21,7 +21,8 @@ mod token;
 use std::{collections::BTreeSet, sync::Arc};
 
 use connector::{
-    Connection, Error, Field, Kind, OwnCredential, Platform, Result, ScopeError, Setup, Usual,
+    Connection, Error, Field, Kind, OnlyShown, OwnCredential, Platform, Result, ScopeError, Setup,
+    Usual,
 };
 use domain::{Action, Direction, Scope};
 
@@ -73,6 +74,10 @@ impl Platform for OpenBao {
 
     fn parse_scope(&self, _: &str, text: &str) -> std::result::Result<Vec<Scope>, ScopeError> {
         scope::parse(text)
+    }
+
+    fn only_shown(&self, _: &str, scope: &Scope) -> Option<OnlyShown> {
+        scope::only_shown(scope)
     }
 
     fn action(&self, _: &str, scope: &Scope) -> Action {

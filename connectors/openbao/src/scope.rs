@@ -8,7 +8,7 @@
 //! | `rule/<path>#<8 hex>` | a rule with parameters, templates or members that we do not model |
 //! | `role/<setting>` | a setting of the role that lets it sign in or stay with less than it should |
 
-use connector::ScopeError;
+use connector::{OnlyShown, ScopeError};
 use domain::{Action, Scope};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use unicode_normalization::UnicodeNormalization;
@@ -108,6 +108,28 @@ pub(crate) fn form(text: &str) -> Option<Form<'_>> {
         return ROLE_SETTINGS.contains(&setting).then_some(Form::Role(setting));
     }
     None
+}
+
+/// What is read of a role and never written to one.
+pub(crate) fn only_shown(scope: &Scope) -> Option<OnlyShown> {
+    match form(scope.as_str())? {
+        Form::OpaqueRule { path } => Some(OnlyShown {
+            why:
+                "it stands for a rule with more in it than a scope can say, so nobody could write \
+                  that rule from it"
+                    .into(),
+            instead: format!(
+                "{path}:<capability>, if the path has no template in it; or policy/<name> of a policy \
+                 that says all of it"
+            ),
+        }),
+        Form::Role(_) => Some(OnlyShown {
+            why: "with it a role asks for less than it should, so it is only ever taken away"
+                .into(),
+            instead: "nothing: leave it out".into(),
+        }),
+        _ => None,
+    }
 }
 
 fn opaque(text: &str) -> Option<Form<'_>> {

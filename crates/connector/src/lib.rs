@@ -23,7 +23,7 @@ pub use clock::{Clock, SystemClock};
 pub use domain::field::{Absent, Default, Field, FieldType, Grows, OnChange};
 pub use error::{Error, Outcome, Refusal, Result};
 pub use platform::{
-    Capabilities, CredentialType, Kind, MainField, MarkerPlace, OwnCredential, Platform,
+    Capabilities, CredentialType, Kind, MainField, MarkerPlace, OnlyShown, OwnCredential, Platform,
     ScopeError, Setup, Usual,
 };
 pub use port::{

@@ -116,6 +116,15 @@ pub struct ScopeError {
     pub suggestion: Option<String>,
 }
 
+/// Why a scope is shown where an integration holds it, and is never given to one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OnlyShown {
+    /// What is in the way.
+    pub why: String,
+    /// What to write instead.
+    pub instead: String,
+}
+
 /// What a connection is made from.
 #[derive(Debug)]
 pub struct Setup {
@@ -222,6 +231,13 @@ pub trait Platform: fmt::Debug + Send + Sync {
             message: format!("{text:?}: {} has no scopes", self.name()),
             suggestion: None,
         })
+    }
+
+    /// Why a canonical scope is shown where it is held and is never given; `None` where it can be.
+    /// What is held already may be kept, and taken away. Pure.
+    fn only_shown(&self, kind: &str, scope: &Scope) -> Option<OnlyShown> {
+        let _ = (kind, scope);
+        None
     }
 
     /// Whether holding `a` adds everything that `b` gives. Used for echo, never to hide power.

@@ -99,6 +99,40 @@ async fn a_second_resource_of_one_run_is_told_so_and_not_to_be_imported() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_scope_that_is_never_given_is_refused_by_the_plan_and_kept_where_it_is_held() {
+    let world = World::new();
+    let core = world.run().await;
+    let made = core.create("nhi_integration", integration()).await.unwrap();
+    let wish = |all: Value| scope(&made, all, Value::Null);
+    for (text, says) in [
+        ("role/no-secret-needed", "leave it out"),
+        ("rule/secret/data/x#0011aabb", "secret/data/x:<capability>"),
+    ] {
+        let said = core.plan_create("nhi_scope", wish(json!([text]))).await.unwrap_err();
+        let said = said.to_string();
+        for part in ["E-SCOPE-ONLY-SHOWN", text, says, " at scopes"] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+    }
+    let dated = json!({ "role/no-secret-needed": {
+        "until": "2026-12-01T00:00:00Z", "justification": "Only until the next release is out",
+    } });
+    let said = core.plan_create("nhi_scope", scope(&made, json!([]), dated)).await.unwrap_err();
+    assert!(said.to_string().contains("E-SCOPE-ONLY-SHOWN"), "{said}");
+    // Somebody gave it by hand: a first nhi_scope may keep it, and so may every later one.
+    world.by_hand(|hand| hand.grant("role/no-secret-needed"));
+    let core = world.run().await;
+    let kept = wish(json!(["role/no-secret-needed"]));
+    let scoped = core.create("nhi_scope", kept.clone()).await.unwrap();
+    let scoped = core.refresh(&scoped).await.unwrap().unwrap();
+    assert_eq!(core.plan(&scoped, kept.clone()).await.unwrap().action, Action::Nothing);
+    // Taken away, it does not come back.
+    let scoped = core.update(&scoped, wish(json!([]))).await.unwrap();
+    let said = core.plan(&scoped, kept).await.unwrap_err().to_string();
+    assert!(said.contains("E-SCOPE-ONLY-SHOWN"), "{said}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_policy_that_is_edited_between_plan_and_apply_moves_no_planned_value() {
     let mut world = World::new();
     let core = world.run().await;

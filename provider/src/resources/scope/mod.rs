@@ -13,7 +13,7 @@ use operations::{
     DeclaredScopes, KindLattice, Part, Problem, governed_already, observe_integration, park_scopes,
     set_scopes,
 };
-use policy::scopes::{Declared, Enforcement, echo};
+use policy::scopes::{Declared, Enforcement, canonical_set, echo};
 use tfplugin::{
     Attr, Diagnostic, Diagnostics, Path,
     erased::Call,
@@ -24,6 +24,7 @@ pub(crate) use self::model::ScopeModel;
 use self::{
     drift::{applied, moved},
     model::{classify_of, declared_of, highest, integration_of, lattice_of},
+    plan::{only_shown, wanted},
 };
 use super::{
     applied::Applied, platform_objects::kind, references::ScopedIntegration,
@@ -198,7 +199,8 @@ impl Resource for Scope {
     }
 
     async fn plan(&self, plan: &mut Plan<ScopeModel>) {
-        self.plan_change(plan);
+        let held = self.held(plan).await;
+        self.plan_change(plan, held.as_ref());
     }
 
     async fn create(
@@ -251,6 +253,29 @@ impl Resource for Scope {
 }
 
 impl Scope {
+    /// What an integration holds already, as far as a plan must know it: by its state, or by a look
+    /// where it has none and something is wished for that is never given. `None` where that look is
+    /// not to be had: then apply tells.
+    async fn held(&self, plan: &Plan<ScopeModel>) -> Option<BTreeSet<domain::Scope>> {
+        let planned = plan.planned.as_ref()?;
+        let reference = planned.integration.value()?;
+        let lattice = lattice_of(&reference.id)?;
+        if let Some(prior) = &plan.prior {
+            let parts = [&prior.scopes, &prior.undeclared, &prior.elevated];
+            return Some(canonical_set(
+                &lattice,
+                parts.iter().filter_map(|one| one.value()).flatten(),
+            ));
+        }
+        let wishes_for_it =
+            wanted(planned).iter().any(|text| only_shown(lattice, text).next().is_some());
+        let there = integration_of(&reference.id).filter(|_| reference.vendor_id.is_value());
+        let (true, Some(id)) = (wishes_for_it, there) else { return Some(BTreeSet::new()) };
+        let context = self.shared.context_if_ready()?;
+        let seen = observe_integration(&context, &id, None, None).await.ok()?;
+        Some(seen.into_iter().flat_map(|seen| seen.observed.scopes).map(|one| one.scope).collect())
+    }
+
     async fn set(
         &self,
         mut model: ScopeModel,

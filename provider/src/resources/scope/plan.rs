@@ -1,5 +1,8 @@
 //! What a change of scopes comes to: fixed rules over configuration and prior state.
 
+use std::collections::BTreeSet;
+
+use connector::OnlyShown;
 use domain::{Action, Direction, IntegrationId, ScopeId};
 use operations::KindLattice;
 use policy::{
@@ -26,7 +29,12 @@ use crate::{
 };
 
 impl Scope {
-    pub(super) fn plan_change(&self, plan: &mut Plan<ScopeModel>) {
+    /// `held`: what it is known to hold already; `None` where that cannot be asked now.
+    pub(super) fn plan_change(
+        &self,
+        plan: &mut Plan<ScopeModel>,
+        held: Option<&BTreeSet<domain::Scope>>,
+    ) {
         let rules = self.shared.rules();
         let context = self.shared.context_if_ready();
         let mut told = Diagnostics::new();
@@ -81,6 +89,9 @@ impl Scope {
                 check_ceiling(lattice, &reference, planned, &wanted, &mut told);
                 check_environment(&rules, &reference, planned, &wanted, &mut told);
                 check_temporary(&rules, lattice, prior, planned, &mut told);
+                if let Some(held) = held {
+                    check_given(lattice, planned, &wanted, held, &mut told);
+                }
                 check_wildcards(&rules, &wanted, &mut told);
                 tell_unlisted(lattice, planned, &wanted, &mut told);
                 if let Some(prior) = prior {
@@ -149,8 +160,44 @@ fn decide(lattice: KindLattice, prior: Option<&ScopeModel>, planned: &mut ScopeM
     };
 }
 
+/// What is shown where it is held and never given: wished for, it would be refused by apply.
+fn check_given(
+    lattice: KindLattice,
+    planned: &ScopeModel,
+    wanted: &Set<String>,
+    held: &BTreeSet<domain::Scope>,
+    told: &mut Diagnostics,
+) {
+    for text in wanted {
+        for (scope, only) in only_shown(lattice, text).filter(|(scope, _)| !held.contains(scope)) {
+            told.error_at(
+                place_of(planned, text),
+                "This scope is shown and never given",
+                format!(
+                    "{scope:?}: {}. It is listed where an integration holds it, and this one does not.\nNext: \
+                     write instead: {}.\n(E-SCOPE-ONLY-SHOWN)",
+                    only.why, only.instead,
+                    scope = scope.as_str(),
+                ),
+            );
+        }
+    }
+}
+
+/// The scopes of a text that are shown and never given.
+pub(super) fn only_shown(
+    lattice: KindLattice,
+    text: &str,
+) -> impl Iterator<Item = (domain::Scope, OnlyShown)> {
+    let scopes = lattice.platform.parse_scope(lattice.kind, text).unwrap_or_default();
+    scopes.into_iter().filter_map(move |scope| {
+        let only = lattice.platform.only_shown(lattice.kind, &scope)?;
+        Some((scope, only))
+    })
+}
+
 /// Everything that is declared, for a time or not.
-fn wanted(planned: &ScopeModel) -> Set<String> {
+pub(super) fn wanted(planned: &ScopeModel) -> Set<String> {
     let standing = planned.scopes.value().into_iter().flatten();
     let dated = planned.temporary.value().into_iter().flatten();
     standing.chain(dated.map(|(scope, _)| scope)).cloned().collect()
