@@ -1,19 +1,30 @@
 //! What the provider's configuration came to, shared by its resources.
 
 use std::{
-    collections::BTreeSet,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
 use operations::{Context, Problem};
 use policy::Rules;
+use tfplugin::{Attr, Diagnostics};
 
 /// The configured provider, as far as it is.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Shared {
     state: Arc<RwLock<State>>,
-    /// What was imported since the core began what it is doing.
-    imported: Arc<Mutex<BTreeSet<String>>>,
+    walk: Arc<Mutex<Walk>>,
+}
+
+/// What a core asked for since it last configured us, as it does at the beginning of each of its walks.
+#[derive(Debug, Default)]
+struct Walk {
+    /// The ids that were imported.
+    imported: BTreeSet<String>,
+    /// The ids that were planned, each with what was asked for.
+    planned: BTreeMap<String, u64>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -28,16 +39,46 @@ enum State {
 }
 
 impl Shared {
-    /// A core configures us once for each of its walks: what it asked for in an earlier one is no part
-    /// of this one.
+    /// A walk begins: what was asked for in an earlier one is no part of it.
     pub(crate) fn begin(&self) {
-        self.imported.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        *self.walk() = Walk::default();
     }
 
-    /// Notes an import; `false` where the same walk had it already. Two addresses ask for one object
-    /// then, whoever governs it: an import is asked for once an address, and nothing says for which.
+    fn walk(&self) -> MutexGuard<'_, Walk> {
+        self.walk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes an import; `false` where the same walk had it already. An import is asked for once an
+    /// address, so two addresses ask for one object then.
     pub(crate) fn is_first_import(&self, id: &str) -> bool {
-        self.imported.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned())
+        self.walk().imported.insert(id.to_owned())
+    }
+
+    /// Says where two resources of one configuration bear one id. A core says for which address it
+    /// asks of no plan, and may ask for one more than once (a replacement has two halves): what tells
+    /// two resources apart is that they are configured otherwise. Two that are not are refused by
+    /// what apply finds. No planned value hangs on this.
+    pub(crate) fn tell_twice(
+        &self,
+        id: &Attr<String>,
+        config: &impl fmt::Debug,
+        told: &mut Diagnostics,
+    ) {
+        let Some(id) = id.as_deref() else { return };
+        let mut hasher = DefaultHasher::new();
+        format!("{config:?}").hash(&mut hasher);
+        let asked = hasher.finish();
+        if *self.walk().planned.entry(id.to_owned()).or_insert(asked) != asked {
+            told.warning(
+                "Two resources of this configuration are one",
+                format!(
+                    "{id}: another resource, with other attributes, bears this id too. What one changes \
+                     the other undoes, and removing either one ends what both stand for.\nNext: keep one \
+                     of them and name that one wherever the other is named; or give one of them another \
+                     name.\n(E-GOVERNED-TWICE)"
+                ),
+            );
+        }
     }
 
     /// Takes what the configuration came to; may be called again.

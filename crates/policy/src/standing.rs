@@ -25,15 +25,18 @@ pub struct Facts {
     pub quarantine_broken: bool,
 }
 
+/// The moment at which the last day of something is over: it is valid through the end of that day.
+pub fn end_of(last: Date) -> Timestamp {
+    last.tomorrow()
+        .and_then(|day| day.to_zoned_datetime(TimeZone::UTC))
+        .map_or(Timestamp::MAX, |at| at.timestamp())
+}
+
 /// Problem to verdict. Timings are the policy's; only the verdicts are kept.
 pub fn standing(facts: &Facts, rules: &Rules, now: Timestamp) -> BTreeMap<&'static str, Verdict> {
     let mut standing = BTreeMap::new();
     if let Some(last) = facts.expires_on {
-        // Valid through the end of that day.
-        let end = last
-            .tomorrow()
-            .and_then(|day| day.to_zoned_datetime(TimeZone::UTC))
-            .map_or(Timestamp::MAX, |at| at.timestamp());
+        let end = end_of(last);
         if now >= end {
             let revoke = rules.expired_revoke_after.is_some_and(|after| now >= later(end, after));
             standing.insert("expired", if revoke { Verdict::Revoke } else { rules.expired });

@@ -197,11 +197,13 @@ impl Resource for Owner {
     }
 
     async fn plan(&self, plan: &mut Plan<OwnerModel>) {
+        let mut told = Diagnostics::new();
         if let Some((config, prior, planned)) = plan.changing() {
             planned.id = config.name.clone().map(|name| OwnerId(name).to_string());
             if planned.id.is_unknown() {
                 planned.id = Attr::unknown_with_prefix("owner/");
             }
+            self.shared.tell_twice(&planned.id, config, &mut told);
             let bound = !config.directory.is_null();
             let asks = prior.is_none_or(|prior| {
                 prior.directory != planned.directory || prior.department != planned.department
@@ -217,6 +219,7 @@ impl Resource for Owner {
                 };
             }
         }
+        plan.diagnostics.extend(told);
         if let Some(context) = self.shared.context_if_ready()
             && let Some(planned) = &plan.planned
             && let Some(entry) = planned.directory.value()

@@ -99,6 +99,49 @@ async fn a_second_resource_of_one_run_is_told_so_and_not_to_be_imported() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn two_resources_that_are_one_are_told_in_the_plan_of_the_second_and_a_repeat_is_none() {
+    let world = World::new();
+    let core = world.run().await;
+    let (made, (scoped, scopes), (key, config)) = all(&core).await;
+    let owner = json!({ "name": "payments", "email": "p@acme.example" });
+    let owned = core.create("nhi_owner", owner.clone()).await.unwrap();
+    for (state, config, other) in [
+        (made, integration(), json!({ "expires_on": "2027-06-30" })),
+        (scoped, scopes, json!({ "scopes": [] })),
+        (key, config, json!({ "triggers": { "a": "1" } })),
+        (owned, owner, json!({ "email": "q@acme.example" })),
+    ] {
+        let core = world.run().await;
+        for _ in 0..2 {
+            let plan = core.plan(&state, config.clone()).await.unwrap();
+            assert!(!told(&plan).contains("E-GOVERNED-TWICE"), "{}", told(&plan));
+        }
+        let plan = core.plan(&state, with(config.clone(), other.clone())).await.unwrap();
+        assert!(told(&plan).contains("E-GOVERNED-TWICE"), "{}", told(&plan));
+        // Another walk of the same process has nothing to do with it.
+        core.configure(json!({})).await.unwrap();
+        let plan = core.plan(&state, with(config, other)).await.unwrap();
+        assert!(!told(&plan).contains("E-GOVERNED-TWICE"), "{}", told(&plan));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_outlived_its_day_is_not_made_and_what_is_there_is_drift_as_ever() {
+    let world = World::new();
+    let core = world.run().await;
+    let until = |day: &str| with(integration(), json!({ "expires_on": day }));
+    let said = core.plan_create("nhi_integration", until("2026-11-23")).await.unwrap_err();
+    assert!(said.to_string().contains("E-OUTLIVED"), "{said}");
+    // Through its last day it may live.
+    let made = core.create("nhi_integration", until("2026-11-24")).await.unwrap();
+    world.pass_hours(24);
+    let core = world.run().await;
+    let made = core.refresh(&made).await.unwrap().unwrap();
+    let plan = core.plan(&made, until("2026-11-24")).await.unwrap();
+    assert_eq!(*plan.planned("state"), "disabled".into());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_scope_that_is_never_given_is_refused_by_the_plan_and_kept_where_it_is_held() {
     let world = World::new();
     let core = world.run().await;

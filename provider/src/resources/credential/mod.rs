@@ -209,6 +209,7 @@ impl Resource for Credential {
                 }),
                 (id, _) => unknown_below(id),
             };
+            self.shared.tell_twice(&planned.id, config, &mut told);
             if config.confirm.is_null() && prior.is_none_or(|prior| prior.confirm.is_null()) {
                 planned.confirm = "timer".into();
             }

@@ -5,7 +5,12 @@ use std::collections::BTreeMap;
 use connector::Kind;
 use domain::{Action, IntegrationId};
 use operations::{Context, Problem};
-use policy::{Rules, rules::Verdict, settings, standing::wanted_state};
+use policy::{
+    Rules,
+    rules::Verdict,
+    settings,
+    standing::{end_of, wanted_state},
+};
 use tfplugin::{Attr, Diagnostics, Path, Set, Value, resource::Plan};
 
 use super::{
@@ -58,6 +63,7 @@ impl Integration {
         let taken_in = plan.prior.is_some() && !Applied::is_in(&plan.prior_private);
         if let Some((config, prior, planned)) = plan.changing() {
             replace = identify(config, prior, planned);
+            self.shared.tell_twice(&planned.id, config, &mut told);
             answer(config, prior, planned, taken_in, &mut told);
             refuse_unknown(config, prior, planned, &mut told);
             refuse_left(prior, planned, &mut told);
@@ -66,6 +72,9 @@ impl Integration {
             ask_policy(config, &rules, &mut told);
             if let Some(context) = &context {
                 fits_connection(config, context, &mut told);
+            }
+            if let (None, Some(context)) = (prior, self.shared.context_if_ready()) {
+                refuse_outlived(config, &context, &mut told);
             }
             if let Some(prior) = prior {
                 let (way, why) = direction(prior, planned);
@@ -259,6 +268,23 @@ fn refuse_left(
             name,
             "This owner is not there any more",
             "Somebody who has left cannot be made responsible.\nNext: name somebody else.\n(E-OWNER-LEFT)",
+        );
+    }
+}
+
+/// Nothing is made that would have to be switched off at once. What is there already and outlives its
+/// day is a matter of its standing. The clock decides over no planned value: only over a refusal.
+fn refuse_outlived(config: &IntegrationModel, context: &Context, told: &mut Diagnostics) {
+    let Some(day) = config.expires_on.as_deref() else { return };
+    let over = day.parse().is_ok_and(|last| context.now() >= end_of(last));
+    if over {
+        told.error_at(
+            "expires_on",
+            "This day is over",
+            format!(
+                "{day} was the last day on which it may live, and it would be made after it.\nNext: set a \
+                 later expires_on, or leave this integration out.\n(E-OUTLIVED)"
+            ),
         );
     }
 }

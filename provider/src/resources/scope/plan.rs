@@ -58,6 +58,7 @@ impl Scope {
                 },
                 unknown => unknown_below(unknown),
             };
+            self.shared.tell_twice(&planned.id, config, &mut told);
             half_of = planned.id.value().cloned();
             if let Some(before) = prior.and_then(|prior| prior.integration.value()) {
                 let other = integration_of(&before.id) != integration_of(&reference.id);
