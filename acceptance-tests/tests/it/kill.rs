@@ -128,7 +128,13 @@ fn a_provider_killed_in_a_rotation_is_seen_as_unfinished_and_the_next_apply_fini
             killed_during(world, between, path, 1).map_err(told)?;
             holds(world.bao.signs_in(&before)?, "the old one works all the time", path)?;
             plan_shows(world, "~ status = \"unfinished\" -> \"current\"").map_err(told)?;
+            let open =
+                "bao/openbao_approle/invoice-sync/credential/default: begun and not finished";
+            let said = world.nhi(&["scan"])?.expect(0)?;
+            holds(said.contains(open), "custody tells it whoever declares it", &said)?;
             world.apply().map_err(told)?;
+            let said = world.nhi(&["scan"])?.expect(0)?;
+            holds(!said.contains(open), "and no longer once it is done", &said)?;
             holds(world.bao.signs_in(&before)?, "and in its overlap", path)?;
             let state = world.state("nhi_credential.it")?;
             holds(state["generation"] == 2, "one generation further", &state.to_string())?;

@@ -153,6 +153,21 @@ impl ClaimStore {
             .collect())
     }
 
+    /// The same of all integrations, each with its document's name in custody.
+    pub(crate) async fn all_left_open(
+        context: &Context,
+    ) -> Result<Vec<(String, ClaimMirror)>, Problem> {
+        let looks = ClaimStore::looks(context, Freshness::Shared).await?;
+        Ok(looks
+            .iter()
+            .filter(|(_, look)| !look.deleted)
+            .map(|(name, look)| {
+                (name.to_owned(), ClaimMirror::read(&look.mirror, look.version.created_at))
+            })
+            .filter(|(_, claim)| claim.is_open() && !claim.is_fresh(&context.rules, context.now()))
+            .collect())
+    }
+
     /// The claim, if there is one.
     pub(crate) async fn read(&self) -> Result<Option<ClaimDocument>, Problem> {
         let Some(stored) = self.sink.read(&self.path()).await? else { return Ok(None) };

@@ -128,6 +128,8 @@ pub struct Judged {
     pub findings: Vec<([u8; 16], Finding)>,
     /// Parts that could not be read: what, and why.
     pub gaps: Vec<(String, Problem)>,
+    /// The incarnation that was looked at; `None` where there is none.
+    pub vendor_id: Option<String>,
 }
 
 impl Judged {
@@ -169,6 +171,7 @@ pub async fn judge_integration(context: &Context, wish: &Wish) -> Result<Judged,
         return Ok(judged);
     };
     let (tenant, live) = (&seen.tenant, &seen.observed);
+    judged.vendor_id = Some(live.vendor_id.clone());
     let stable = wish.vendor_id.as_deref().unwrap_or(&live.vendor_id);
     if let Some(of) = governed_elsewhere(context.realm.as_deref(), live.record.as_ref()) {
         let here = context.realm.as_ref().map_or("", |realm| realm.id.as_str());
@@ -275,6 +278,83 @@ async fn left_open(
         Some((slot.name, finding))
     });
     Ok(named.filter(|(name, _)| declared.iter().all(|slot| slot.name != *name)).collect())
+}
+
+/// What was begun in a slot, and nobody is at work on it any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftOpen {
+    /// The slot's id.
+    pub slot: CredentialId,
+    /// The incarnation of its integration.
+    pub vendor_id: String,
+    /// How far it came.
+    pub phase: String,
+    /// The credential that may work.
+    pub key_id: Option<String>,
+    /// Where custody has it: `<connection>:<path>`.
+    pub place: String,
+}
+
+/// Everything that was left open in this installation's custody, whoever declares it, and whatever is
+/// still at the platform.
+///
+/// # Errors
+///
+/// Custody cannot be read.
+pub async fn everything_left_open(context: &Context) -> Result<Vec<LeftOpen>, Problem> {
+    let (Some(custody), Some(realm)) = (&context.custody, context.realm.as_deref()) else {
+        return Ok(Vec::new());
+    };
+    let claims = ClaimStore::all_left_open(context).await?;
+    let read = claims.into_iter().filter_map(|(name, claim)| {
+        Some(LeftOpen {
+            slot: claim.slot.parse().ok()?,
+            vendor_id: claim.vendor_id,
+            phase: claim.phase,
+            key_id: claim.new.or(claim.current),
+            place: format!("{}:{}/{}/{name}", custody.connection, custody.path, realm.id),
+        })
+    });
+    Ok(read.collect())
+}
+
+/// What was left open in slots of integrations that no look of this run was at: nothing declares them,
+/// or they are gone. `looked_at` has the incarnation of each that was looked at, and nothing where one
+/// could not be read. `all_declared`: what was compared is all that this installation declares.
+///
+/// # Errors
+///
+/// `E-DRIFT-HALF`: custody cannot be read, and nothing is known of it.
+pub async fn judge_left_behind(
+    context: &Context,
+    looked_at: &BTreeMap<String, Option<String>>,
+    all_declared: bool,
+) -> Result<Judged, Problem> {
+    let open = everything_left_open(context).await.map_err(|problem| {
+        Problem::new("E-DRIFT-HALF", "What was left open is not known")
+            .detail(format!(
+                "Custody tells what was begun and not finished, also for what nothing declares any \
+                 more, and it cannot be read: {} {}",
+                problem.summary, problem.detail
+            ))
+            .next(problem.next.unwrap_or_else(|| "nhi doctor".to_owned()))
+    })?;
+    let mut judged = Judged::default();
+    for one in open {
+        let was_looked_at = match looked_at.get(&one.slot.integration.to_string()) {
+            Some(Some(seen)) => *seen == one.vendor_id,
+            // It is a gap already.
+            Some(None) => true,
+            None => false,
+        };
+        if !was_looked_at {
+            let slot = one.slot.to_string();
+            let key_id = one.key_id.as_deref();
+            let found = drift::left_behind(&slot, key_id, &one.phase, &one.place, all_declared);
+            judged.found("", &format!("{}/{}", one.vendor_id, one.slot.name), [found]);
+        }
+    }
+    Ok(judged)
 }
 
 fn judge_scopes(

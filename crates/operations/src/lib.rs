@@ -39,9 +39,9 @@ pub use credential::{
 };
 pub use delivered::{Delivered, read_delivered};
 pub use drift::{
-    Judged, Wish, WishedOwner, WishedScopes, WishedSlot, WishedThirdParty, Wishes,
-    declared_in_ledger, delivery, judge_integration, judge_owner, judge_third_party,
-    schedule_written,
+    Judged, LeftOpen, Wish, WishedOwner, WishedScopes, WishedSlot, WishedThirdParty, Wishes,
+    declared_in_ledger, delivery, everything_left_open, judge_integration, judge_left_behind,
+    judge_owner, judge_third_party, schedule_written,
 };
 pub use elsewhere::{governed_elsewhere, is_elsewhere};
 pub use ends::set_ends;

@@ -410,6 +410,34 @@ pub fn left_open(id: &str, key_id: Option<&str>, phase: &str) -> Finding {
     }
 }
 
+/// What was begun for an integration that nothing declares, or that is not there any more. Where not
+/// everything that is declared was compared, it may be another state's.
+pub fn left_behind(
+    id: &str,
+    key_id: Option<&str>,
+    phase: &str,
+    place: &str,
+    all_declared: bool,
+) -> Finding {
+    let key = key_id.map(|key_id| format!(": {key_id} may work")).unwrap_or_default();
+    let (severity, condition, whose) = match all_declared {
+        true => {
+            (Severity::High, Condition::Unfinished, "begun for what nothing declares or is gone")
+        }
+        false => (Severity::Info, Condition::Note, "begun for what is not in the given state"),
+    };
+    Finding {
+        actual: format!("unfinished ({phase})"),
+        severity,
+        condition,
+        why: format!(
+            "{whose}{key}; declare it again, apply, and remove it then; where its platform has nothing \
+             of it any more, remove {place} for good"
+        ),
+        ..found("unfinished", id, "status", Verdict::Added)
+    }
+}
+
 /// What the policy says is wrong with an integration. Stray credentials are named one by one by
 /// [`compare`].
 pub fn standing(id: &str, standing: &BTreeMap<&'static str, Follows>) -> Vec<Finding> {

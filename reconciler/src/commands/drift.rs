@@ -6,8 +6,8 @@ use clap::{Args, ValueEnum};
 use data_encoding::HEXLOWER;
 use ledger::{Ledger, Range};
 use operations::{
-    Context, Judged, Problem, Wishes, declared_in_ledger, judge_integration, judge_owner,
-    judge_third_party,
+    Context, Judged, Problem, Wishes, declared_in_ledger, judge_integration, judge_left_behind,
+    judge_owner, judge_third_party,
 };
 use policy::drift::{self, Condition, Finding, Severity, Verdict};
 use serde_json::{Value, json};
@@ -105,6 +105,8 @@ struct Report {
     /// How many of these were judged without a look at anything outside.
     offline: usize,
     failed: Vec<(String, Problem)>,
+    /// The incarnation of each integration that was looked at; nothing where one could not be read.
+    looked_at: BTreeMap<String, Option<String>>,
     fail_on: Severity,
     allow_partial: bool,
     ignore_policy: bool,
@@ -133,6 +135,7 @@ impl Drift {
             read: 0,
             offline: 0,
             failed: Vec::new(),
+            looked_at: BTreeMap::new(),
             fail_on: self.fail_on.severity(),
             allow_partial: self.allow_partial,
             ignore_policy: self.ignore_policy,
@@ -140,6 +143,7 @@ impl Drift {
         };
         check_chain(&*context.ledger, &mut report).await;
         look(&context, wishes, &mut report, output).await;
+        left_behind(&context, self.state.is_none(), &mut report).await;
         let exit = report.exit();
         match self.format {
             Format::Text => report.print(exit, output),
@@ -231,27 +235,44 @@ async fn look(context: &Context, wishes: Wishes, report: &mut Report, output: &O
             report.take(&id, judged);
         }
     }
-    report.found.sort_by(|(_, a), (_, b)| {
-        (&a.subject, &a.facet, a.verdict, &a.actual, &a.expected).cmp(&(
-            &b.subject,
-            &b.facet,
-            b.verdict,
-            &b.actual,
-            &b.expected,
-        ))
-    });
-    report.failed.sort_by(|(a, _), (b, _)| a.cmp(b));
+}
+
+/// Adds what was begun and is no part of anything that was looked at.
+async fn left_behind(context: &Context, all_declared: bool, report: &mut Report) {
+    match judge_left_behind(context, &report.looked_at, all_declared).await {
+        Ok(judged) => report.found.extend(judged.findings),
+        Err(problem) => report.failed.push(("custody".to_owned(), problem)),
+    }
+    report.sort();
 }
 
 impl Report {
+    fn sort(&mut self) {
+        self.found.sort_by(|(_, a), (_, b)| {
+            (&a.subject, &a.facet, a.verdict, &a.actual, &a.expected).cmp(&(
+                &b.subject,
+                &b.facet,
+                b.verdict,
+                &b.actual,
+                &b.expected,
+            ))
+        });
+        self.failed.sort_by(|(a, _), (b, _)| a.cmp(b));
+    }
+
     fn take(&mut self, id: &str, judged: Result<Judged, Problem>) {
         match judged {
             Ok(judged) => {
                 self.read += 1;
+                let seen = judged.vendor_id.map(|vendor_id| (id.to_owned(), Some(vendor_id)));
+                self.looked_at.extend(seen);
                 self.found.extend(judged.findings);
                 self.failed.extend(judged.gaps);
             }
-            Err(problem) => self.failed.push((id.to_owned(), problem)),
+            Err(problem) => {
+                self.looked_at.insert(id.to_owned(), None);
+                self.failed.push((id.to_owned(), problem));
+            }
         }
     }
 
@@ -443,6 +464,7 @@ mod tests {
             .detail("bao/openbao_approle/dark: 403.")
             .next("nhi doctor bao");
         Report {
+            looked_at: BTreeMap::new(),
             from: "nhi.db".into(),
             demo: false,
             found: all.into_iter().map(|one| (one.fingerprint("cluster", "role"), one)).collect(),

@@ -8,8 +8,8 @@ use domain::{
 };
 use ledger::{Selection, Slot};
 use operations::{
-    Context, Inventory, KindLattice, Problem, governed_elsewhere, is_elsewhere, is_managed,
-    judge_listed, take_inventory,
+    Context, Inventory, KindLattice, LeftOpen, Problem, everything_left_open, governed_elsewhere,
+    is_elsewhere, is_managed, judge_listed, take_inventory,
 };
 use policy::scopes::Lattice;
 use serde_json::{Value, json};
@@ -53,9 +53,13 @@ impl Scan {
         let context = wiring::load(config)?.read_only().context("nhi", "command")?;
         let inventory = list(&context, &self.connections, output).await?;
         let realm = context.realm.as_deref();
+        let open = left_open(&context, &inventory).await;
         match self.format {
-            Format::Table => table(&inventory, realm, output),
-            Format::Json => output.line(&report(&inventory, realm).to_string()),
+            Format::Table => {
+                table(&inventory, realm, output);
+                tell_left_open(&open, output);
+            }
+            Format::Json => output.line(&report(&inventory, realm, &open).to_string()),
             Format::Import => {
                 let slots = context.ledger.slots(&Selection::all()).await.unwrap_or_default();
                 let books = books(&context, &inventory).await;
@@ -77,6 +81,38 @@ impl Scan {
             );
         }
         Ok(Exit::Failed)
+    }
+}
+
+/// What was begun in custody's books and is not finished, on the connections that were listed.
+async fn left_open(context: &Context, inventory: &Inventory) -> Result<Vec<LeftOpen>, Problem> {
+    let mut open = everything_left_open(context).await?;
+    open.retain(|one| {
+        let connection = &one.slot.integration.connection;
+        inventory.observations.contains_key(connection)
+            || inventory.unreadable.contains_key(connection)
+    });
+    open.sort_by_key(|one| one.slot.to_string());
+    Ok(open)
+}
+
+fn tell_left_open(open: &Result<Vec<LeftOpen>, Problem>, output: &Output) {
+    match open {
+        Ok(open) => {
+            for one in open {
+                let key = one.key_id.as_deref().map(|key_id| format!(", {key_id} may work"));
+                output.warning(&format!(
+                    "{}: begun and not finished ({}{}): in custody at {}",
+                    one.slot,
+                    one.phase,
+                    key.unwrap_or_default(),
+                    one.place
+                ));
+            }
+        }
+        Err(problem) => output.warning(&format!(
+            "not read: custody, so what was begun and is not finished is not known: {problem}"
+        )),
     }
 }
 
@@ -194,7 +230,11 @@ fn table(inventory: &Inventory, realm: Option<&Realm>, output: &Output) {
     }
 }
 
-fn report(inventory: &Inventory, realm: Option<&Realm>) -> Value {
+fn report(
+    inventory: &Inventory,
+    realm: Option<&Realm>,
+    open: &Result<Vec<LeftOpen>, Problem>,
+) -> Value {
     let mut integrations = Vec::new();
     let mut all_gaps = Vec::new();
     for (name, observation) in &inventory.observations {
@@ -232,7 +272,20 @@ fn report(inventory: &Inventory, realm: Option<&Realm>) -> Value {
     for (name, problem) in &inventory.unreadable {
         all_gaps.push(json!({ "connection": name, "what": "everything", "why": problem.detail }));
     }
-    json!({ "format": "nhi-scan/1", "complete": inventory.is_complete(), "integrations": integrations, "gaps": all_gaps })
+    // Null where custody could not be read: then nothing is known of it.
+    let open = open.as_ref().ok().map(|open| {
+        let one = |one: &LeftOpen| {
+            json!({
+                "slot": one.slot.to_string(), "vendor_id": one.vendor_id, "phase": one.phase,
+                "key_id": one.key_id, "custody": one.place,
+            })
+        };
+        open.iter().map(one).collect::<Vec<_>>()
+    });
+    json!({
+        "format": "nhi-scan/1", "complete": inventory.is_complete(), "integrations": integrations,
+        "left_open": open, "gaps": all_gaps,
+    })
 }
 
 /// The names of the slots that custody's books have, by integration and by the key that each has. Who

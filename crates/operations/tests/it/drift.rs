@@ -1,11 +1,16 @@
 //! What a hand on an integration does to what drift tells of it.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use connector::{Connector, fake::APP};
 use domain::{Realm, Record, Span};
-use operations::{Wish, WishedSlot, judge_integration};
-use policy::{drift::Condition, rotation::Goal};
+use operations::{
+    Custody, Wish, WishedSlot, everything_left_open, judge_integration, judge_left_behind,
+};
+use policy::{
+    drift::{Condition, Finding},
+    rotation::Goal,
+};
 
 use crate::world::{Ending, Fuse, Moment, World};
 
@@ -138,6 +143,7 @@ async fn what_a_killed_create_left_is_told_although_nothing_declares_the_slot() 
             assert_eq!(open.condition, Condition::Unfinished);
             assert_eq!(open.subject, world.spec().id.to_string());
             assert!(open.why.contains("declare it again"), "{open:?}");
+            left_behind(&world, open).await;
             told += 1;
             // Declared again, the slot says it itself, once.
             let again = rules(&world, &wish(&world, true)).await;
@@ -168,4 +174,33 @@ async fn a_forged_mark_is_told_with_the_key_that_bears_it() {
     assert!(told("marker-forged").1.why.contains(&key_id));
     let unmanaged = &told("credential-unmanaged").1;
     assert!(format!("{unmanaged:?}").contains("its mark is copied or forged"), "{unmanaged:?}");
+}
+
+/// What a look at an integration tells of its open slots is told as well where nothing looks at it.
+async fn left_behind(world: &World, told: &Finding) {
+    let mut context = world.context("looks", &Fuse::none());
+    let id = world.spec().id.integration.to_string();
+    let looked =
+        |vendor_id: Option<&str>| BTreeMap::from([(id.clone(), vendor_id.map(str::to_owned))]);
+    // Nothing declares it, or what is there is another one than it was begun for.
+    for looked_at in [BTreeMap::new(), looked(Some("another incarnation"))] {
+        let judged = judge_left_behind(&context, &looked_at, true).await.unwrap();
+        let [(_, found)] = &judged.findings[..] else { panic!("{judged:?}") };
+        assert_eq!((&found.subject, &found.actual), (&told.subject, &told.actual));
+        assert_eq!(found.condition, Condition::Unfinished);
+        let [open] = &everything_left_open(&context).await.unwrap()[..] else { panic!() };
+        assert!(found.why.contains(&open.place), "{found:?}");
+    }
+    // Of another state's nothing follows here.
+    let judged = judge_left_behind(&context, &BTreeMap::new(), false).await.unwrap();
+    assert_eq!(judged.findings[0].1.condition, Condition::Note);
+    // What was looked at tells it itself; what could not be read is a gap already.
+    for looked_at in [looked(Some(&world.vendor_id)), looked(None)] {
+        let judged = judge_left_behind(&context, &looked_at, true).await.unwrap();
+        assert!(judged.findings.is_empty(), "{judged:?}");
+    }
+    // Custody that cannot be read is no custody with nothing in it.
+    context.custody = Some(Custody { connection: "fake".into(), path: "nhi".into() });
+    let gap = judge_left_behind(&context, &BTreeMap::new(), true).await.unwrap_err();
+    assert_eq!(gap.code, "E-DRIFT-HALF");
 }
