@@ -77,7 +77,9 @@ fn an_end_that_passed_is_out_of_policy_and_outranks_drift() {
         "  environment     = \"production\"\n",
         "  environment     = \"production\"\n  expires_on      = \"2020-01-01\"\n",
     );
-    in_world(&ended, |world| {
+    in_world(main, |world| {
+        world.apply()?;
+        world.write("main.tf", &ended)?;
         world.apply()?;
         world.bao.widen("nhi/invoice-sync", "secret/data/payroll/*")?;
         let said = world.nhi(&["drift"])?.expect(4)?;
