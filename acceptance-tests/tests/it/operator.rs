@@ -156,7 +156,12 @@ fn scan_lists_what_nobody_declared_for_people_programs_and_imports() {
         let said = world.terraform(&["plan", "-generate-config-out=adopted.tf"])?.said;
         let form = world.read("adopted.tf").map_err(|error| format!("{error}\n{said}"))?;
         holds(form.contains("resource \"nhi_integration\" \"legacy\""), "a first form", &form)?;
-        holds(form.contains("openbao_approle"), "with its settings", &form)
+        holds(form.contains("openbao_approle"), "with its settings", &form)?;
+        let said = world.terraform(&["plan"])?.expect(1)?;
+        for word in ["purpose", "environment", "business_owner", "technical_owner"] {
+            holds(said.contains(word), "what nobody but a person knows is asked for", &said)?;
+        }
+        Ok(())
     });
 }
 

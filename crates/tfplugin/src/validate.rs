@@ -54,11 +54,19 @@ impl Judging {
         diagnostics: &mut Diagnostics,
     ) {
         for attribute in attributes {
-            let Some(value) = config.get(&attribute.name) else { continue };
-            if value.is_null() {
-                continue;
-            }
             let path = at.then(&attribute.name);
+            let value = config.get(&attribute.name).filter(|value| !value.is_null());
+            let Some(value) = value else {
+                if attribute.required {
+                    // Cores see to it that it is written, and let `null` pass.
+                    diagnostics.error_at(
+                        &path,
+                        "Required attribute is null",
+                        format!("{path} must have a value, and null is none. Set it."),
+                    );
+                }
+                continue;
+            };
             if !attribute.is_configurable() {
                 // Cores let it pass, and what was written would be ignored without a word.
                 diagnostics.error_at(
@@ -150,5 +158,43 @@ pub(crate) fn each_object(
             }
         }
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Type;
+
+    #[test]
+    fn what_is_required_has_a_value_wherever_it_stands() {
+        let inner = || vec![Attribute::new("id", Type::String).required()];
+        let all = [
+            Attribute::new("name", Type::String).required(),
+            Attribute::nested("owner", Nesting::Single, inner()).required(),
+            Attribute::nested("places", Nesting::Map, inner()).optional(),
+        ];
+        let told = |config: Value| -> Vec<String> {
+            let capabilities = ClientCapabilities::default();
+            attributes(&all, &config, capabilities).iter().map(ToString::to_string).collect()
+        };
+        let object = |id: Value| Value::object([("id", id)]);
+        let whole = |name: Value, owner: Value, place: Value| {
+            let places = Value::map([("a", place)]);
+            Value::object([("name", name), ("owner", owner), ("places", places)])
+        };
+        let text = || Value::string("x");
+        assert!(told(whole(text(), object(text()), object(text()))).is_empty());
+        let later = || Value::Unknown(None);
+        assert!(told(whole(later(), object(later()), object(later()))).is_empty());
+        for (config, at) in [
+            (whole(Value::Null, object(text()), object(text())), "name"),
+            (whole(text(), Value::Null, object(text())), "owner"),
+            (whole(text(), object(Value::Null), object(text())), "owner.id"),
+            (whole(text(), object(text()), object(Value::Null)), "places[\"a\"].id"),
+        ] {
+            let told = told(config);
+            assert!(told.len() == 1 && told[0].contains(at), "{at}: {told:?}");
+        }
     }
 }
