@@ -220,8 +220,13 @@ impl Provider for Nhi {
         }
         match load(&block) {
             Ok(made) => {
+                let mut told = Diagnostics::new();
+                if let Ok(context) = &made {
+                    context.look_at_ledger().await;
+                    told = diagnostics::notices(context);
+                }
                 self.shared.configure(made);
-                Diagnostics::new()
+                told
             }
             Err(problem) => diagnostics::errors(problem),
         }

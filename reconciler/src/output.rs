@@ -98,6 +98,11 @@ impl Output {
         let _ = writeln!(anstream::stderr(), "{} {}", styled(YELLOW, "Warning:"), printable(text));
     }
 
+    /// What to do about the warning before it.
+    pub(crate) fn advice(&self, text: &str) {
+        let _ = writeln!(anstream::stderr(), "Next: {}", printable(text));
+    }
+
     /// An error in one line.
     pub(crate) fn error(&self, text: &str) {
         let _ = writeln!(anstream::stderr(), "{} {}", styled(RED, "Error:"), printable(text));

@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::Read,
+    path::Path,
     process::{Command, Stdio},
 };
 
@@ -62,6 +63,25 @@ fn a_ledger_that_is_not_there_is_neither_sound_nor_an_empty_history() {
     }
 }
 
+#[tokio::test]
+async fn of_an_empty_file_and_of_a_lone_log_the_truth_is_told() {
+    let folder = with_ledger(1).await;
+    let place = folder.path().join("nhi.db");
+    let look = |why: &str| {
+        for command in ["show", "verify", "salvage"] {
+            let (code, said) = in_folder(folder.path(), &["ledger", command]);
+            assert!(code == Some(1) && said.contains("E-LEDGER-MISSING"), "{code:?}: {said}");
+            assert!(said.contains(why) && said.contains("the next apply"), "{said}");
+        }
+    };
+    std::fs::write(&place, "").unwrap();
+    look("is an empty file");
+    std::fs::remove_file(&place).unwrap();
+    look("is not there");
+    std::fs::write(folder.path().join("nhi.db-wal"), "x").unwrap();
+    look("nhi.db-wal belongs to a file that was there");
+}
+
 #[test]
 fn a_state_that_declares_nothing_of_ours_is_not_in_sync() {
     let folder = tempfile::tempdir().unwrap();
@@ -89,6 +109,46 @@ async fn a_ledger_that_declares_nothing_is_not_in_sync() {
         let told = said.contains("E-DRIFT-NOTHING") && said.contains("nhi drift --state -");
         assert!(done.status.code() == Some(1) && told, "{:?}: {said}", done.status.code());
     }
+}
+
+/// A folder with a configuration and a ledger of so many entries.
+async fn with_ledger(entries: i64) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("nhi.hcl");
+    std::fs::write(&config, "").unwrap();
+    let loaded = wiring::load(config.to_str()).unwrap();
+    let ledger = loaded.context("nhi", "command").unwrap().ledger;
+    for at in 1..=entries {
+        let entry = ledger::NewEntry::new(at, "declared", "bao/openbao_approle/invoice-sync");
+        let entry = entry.detail("note", at);
+        ledger.append(vec![entry], ledger::Durability::Durable).await.unwrap();
+    }
+    ledger.close().await.unwrap();
+    folder
+}
+
+fn in_folder(folder: &Path, words: &[&str]) -> (Option<i32>, String) {
+    let done = nhi(words).current_dir(folder).output().unwrap();
+    (done.status.code(), String::from_utf8([done.stdout, done.stderr].concat()).unwrap())
+}
+
+#[tokio::test]
+async fn whoever_looks_into_a_ledger_that_was_changed_is_told() {
+    let folder = with_ledger(5).await;
+    let (code, said) = in_folder(folder.path(), &["ledger", "show"]);
+    assert!(code == Some(0) && !said.contains("Warning"), "{code:?}: {said}");
+    let path = folder.path().join("nhi.db");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.windows(7).position(|window| window == b"note\":3").unwrap();
+    bytes[at + 6] = b'8';
+    std::fs::write(&path, bytes).unwrap();
+    for words in [&["ledger", "show"][..], &["ledger", "show", "--last", "1", "--format", "json"]] {
+        let (code, said) = in_folder(folder.path(), words);
+        assert!(code == Some(4) && said.contains("broken at entry 4"), "{code:?}: {said}");
+        assert!(said.contains("Next: ") && said.contains("nhi ledger salvage"), "{said}");
+    }
+    assert_eq!(in_folder(folder.path(), &["ledger", "salvage"]).0, Some(0));
+    assert_eq!(in_folder(folder.path(), &["ledger", "show"]).0, Some(0));
 }
 
 #[test]

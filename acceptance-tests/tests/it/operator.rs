@@ -8,7 +8,7 @@ use std::{
 use acceptance_tests::{Ran, Result, World, core::ran};
 use serde_json::{Value, json};
 
-use crate::{BASE, applied, holds, in_world};
+use crate::{BASE, applied, flat, holds, in_world};
 
 /// `nhi` with nothing around it but the token of the platform.
 fn nhi(world: &World, folder: &str, words: &[&str]) -> Command {
@@ -188,11 +188,19 @@ ledger.commit()
 fn with_a_ledger_that_somebody_changed_power_is_taken_away_and_none_is_given() {
     applied(|world| {
         tamper(world, "declared", "imagined")?;
+        // Who plans is told, although a plan needs no ledger.
+        let said = world.terraform(&["plan", "-detailed-exitcode"])?.expect(0)?;
+        holds(said.contains("The ledger needs a look"), "a plan says so", &said)?;
+        holds(said.contains("E-LEDGER-BROKEN") && !said.contains("(E-LEDGER)"), "one code", &said)?;
+        let said = world.nhi(&["drift"])?.expect(4)?;
+        holds(said.contains("chain"), "and so does drift", &said)?;
+        let said = world.nhi(&["ledger", "show"])?.expect(4)?;
+        holds(said.contains("broken at entry"), "and what shows it", &said)?;
         let scopes = |scopes: &str| {
             world.write("main.tf", &BASE.replace(r#"["secret/data/invoices/*:read"]"#, scopes))
         };
         scopes(r#"["secret/data/invoices/*:read", "secret/data/payroll/*:read"]"#)?;
-        let said = world.terraform(&["apply", "-auto-approve"])?.expect(1)?;
+        let said = flat(&world.terraform(&["apply", "-auto-approve"])?.expect(1)?);
         holds(said.contains("E-LEDGER-BROKEN"), "nothing is given", &said)?;
         holds(said.contains("nhi ledger salvage"), "and the way out is named", &said)?;
         world.bao.add_secret_id("invoice-sync")?;
@@ -223,7 +231,7 @@ fn a_ledger_that_somebody_changed_is_found_out_and_salvaged() {
         show(&[], 0)?;
         tamper(world, r#""kind":"scopes.set""#, r#""kind" "scopes.set""#)?;
         for more in [&[][..], &["--last", "100"]] {
-            let said = show(more, 3)?;
+            let said = show(more, 4)?;
             let others = said.contains("ledger.created") && said.contains("rotation");
             holds(others && !said.contains("scopes.set"), "the others are shown", &said)?;
             holds(said.contains("broken at entry"), "and the one is named", &said)?;

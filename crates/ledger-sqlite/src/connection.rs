@@ -50,6 +50,9 @@ pub(crate) fn salvaging(path: &Path) -> Result<Connection, Error> {
     let failed = |error| fault(&place, "open it", &error);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    // A file that is shorter than its header says is refused otherwise, whatever is left of it. With
+    // query_only nothing is written to its schema or anywhere else.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_WRITABLE_SCHEMA, true).map_err(failed)?;
     settle(&connection).map_err(failed)?;
     connection.pragma_update(None, "query_only", true).map_err(failed)?;
     if application(&connection).map_err(failed)? != APPLICATION {
@@ -130,6 +133,15 @@ fn prepare(path: &Path, realm: Option<&str>) -> Result<Connection, Fault> {
     Ok(connection)
 }
 
+/// Makes the tables in a database that nobody else can have open.
+pub(crate) fn make_tables(connection: &mut Connection) -> rusqlite::Result<()> {
+    let done = embedded::migrations::runner().run(connection);
+    done.map(|_| ()).map_err(|error| {
+        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ERROR);
+        rusqlite::Error::SqliteFailure(code, Some(error.to_string()))
+    })
+}
+
 fn migrate(connection: &mut Connection, place: &str) -> Result<(), Fault> {
     // Each migration is a transaction of its own, so what another process did meanwhile shows as a
     // table that is there already: then its work is ours, and the next look finds it done.
@@ -176,8 +188,8 @@ pub(crate) fn reader(path: &Path, realm: Option<&str>) -> Result<Option<Connecti
     })?;
     match tables(&connection, &place) {
         Ok(None) => return Ok(None),
-        Ok(Some(0)) => {
-            return Err(Error::Older { place, found: 0, known: TABLES });
+        Ok(Some(found)) if found < TABLES => {
+            return Err(Error::Older { place, found, known: TABLES });
         }
         // Later versions only add, so a newer ledger still reads.
         Ok(Some(_)) => (),
@@ -272,8 +284,16 @@ fn tables(connection: &Connection, place: &str) -> Result<Option<u32>, Tables> {
     let tables: i64 =
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     look.commit()?;
-    if application == APPLICATION {
-        return Ok(version);
+    match version {
+        // The number and the migrator's note of it are written together.
+        None | Some(0) if application == APPLICATION => {
+            return Err(Tables::Refused(Error::Damaged {
+                place: place.to_owned(),
+                what: "what says which version its tables have is gone".to_owned(),
+            }));
+        }
+        found if application == APPLICATION => return Ok(found),
+        _ => (),
     }
     // Between making its own table and our first migration, the migrator leaves this behind.
     if application == 0 && (tables == 0 || version == Some(0)) {
@@ -290,7 +310,7 @@ fn application(connection: &Connection) -> rusqlite::Result<i64> {
 }
 
 /// What the migrator noted; `None` if it never ran.
-fn version(connection: &Connection) -> rusqlite::Result<Option<u32>> {
+pub(crate) fn version(connection: &Connection) -> rusqlite::Result<Option<u32>> {
     let history: Option<i64> = connection
         .query_row(
             "SELECT 1 FROM sqlite_schema WHERE name = 'refinery_schema_history'",

@@ -11,6 +11,7 @@ mod place;
 mod reserve;
 mod rows;
 mod salvage;
+mod schema;
 mod verify;
 mod writer;
 

@@ -107,9 +107,11 @@ pub(crate) fn folder(path: &Path) -> PathBuf {
     }
 }
 
-/// The path of a file beside it, by what its name ends with.
+/// The path of a file beside it, by what its name ends with. The database follows links, so that is
+/// where its files are.
 pub(crate) fn beside(path: &Path, end: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let mut name = real.into_os_string();
     name.push(end);
     PathBuf::from(name)
 }

@@ -53,6 +53,19 @@ pub struct Salvaged {
 /// the damaged file is where it was.
 pub fn salvage(path: &Path, realm: Option<&str>, by: &NewEntry) -> Result<Salvaged, Error> {
     let shown = place::shown(path);
+    // The damaged file is behind a link, and so are its log and its reserve.
+    let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    save(&real, realm, by).map_err(|error| match error {
+        // Another salvage would find no more.
+        Error::Damaged { what, .. } | Error::Broken { what, .. } => {
+            Error::Lost { place: shown, what }
+        }
+        error => error,
+    })
+}
+
+fn save(path: &Path, realm: Option<&str>, by: &NewEntry) -> Result<Salvaged, Error> {
+    let shown = place::shown(path);
     let failed = |why: String| Error::Failed { place: shown.clone(), step: "be salvaged", why };
     if place::look(path)?.is_none() {
         return Err(Error::Usage(format!("there is no ledger {shown}")));

@@ -17,7 +17,7 @@ use ledger::{
 use rusqlite::{Connection, OptionalExtension, Row, types::ValueRef};
 use serde_json::Value;
 
-use crate::{checkpoints, connection, fault::fault, place};
+use crate::{checkpoints, connection, fault::fault, place, schema};
 
 /// A piece is a complete subtree, so that roots of pieces make the root of all.
 const PIECE_HEIGHT: u32 = 13;
@@ -105,12 +105,19 @@ pub(crate) fn verify(
     if found.first_bad.is_none() && range.last.is_none_or(|last| last >= end.seq) {
         found.first_bad = bad_end(head, &end);
     }
-    if range == Range::ALL {
-        check_file(&reader, found.entries, steps, &mut found.problems);
+    // These cost nothing, and belong to every look at how the ledger ends.
+    if range.last.is_none() {
+        match schema::astray(&reader) {
+            Ok(astray) => found.problems.extend(astray),
+            Err(error) => found.problems.push(format!("its tables cannot be told: {error}")),
+        }
         if let Some(beyond) = checkpoints.iter().find(|checkpoint| checkpoint.size > end.seq) {
             let (size, what) = (beyond.size, "entries were taken away");
             found.problems.push(format!("there is a checkpoint of size {size}, but {what}"));
         }
+    }
+    if range == Range::ALL {
+        check_file(&reader, found.entries, steps, &mut found.problems);
         check_documents(&reader, &mut found.problems);
     }
     found.remedy = match (&found.first_bad, found.problems.first()) {

@@ -33,6 +33,14 @@ impl Store for Sqlite {
     async fn tamper(&self, ledger: &SqliteLedger, seq: u64, how: Tampering) -> bool {
         ledger.close().await.expect("it closes");
         let connection = Connection::open(ledger.path()).expect("it opens");
+        // A careful forger puts the guards back: then only the chain can tell.
+        let guards: String = connection
+            .query_row(
+                "SELECT group_concat(sql || ';', '') FROM sqlite_schema WHERE type = 'trigger'",
+                [],
+                |row| row.get(0),
+            )
+            .expect("it has guards");
         connection
             .execute_batch("DROP TRIGGER entry_fixed; DROP TRIGGER entry_kept;")
             .expect("whoever can write the file can do so");
@@ -43,7 +51,9 @@ impl Store for Sqlite {
             Tampering::Column => "UPDATE entry SET subject = 'other' WHERE seq = ?1",
             Tampering::Missing | Tampering::Tail => "DELETE FROM entry WHERE seq = ?1",
         };
-        connection.execute(statement, [seq]).expect("it is done") == 1
+        let done = connection.execute(statement, [seq]).expect("it is done") == 1;
+        connection.execute_batch(&guards).expect("they are back");
+        done
     }
 }
 

@@ -484,9 +484,64 @@ async fn whichever_page_is_rubbish_it_is_found_and_salvaged_or_refused() {
             }
         }
     }
-    // Lost with one page are all tables (three pages say what they are) or all entries (their root).
-    assert_eq!(salvaged, pages - 4, "{salvaged} of {pages}");
+    // Lost with one page are all tables (the first, and what says where theirs is) or all entries
+    // (their root).
+    assert_eq!(salvaged, pages - 3, "{salvaged} of {pages}");
     assert_eq!(sound, 0, "rubbish is never sound");
+}
+
+#[tokio::test]
+async fn wherever_a_file_was_cut_off_what_is_left_is_salvaged_or_the_way_to_begin_anew_is_told() {
+    let whole = Place::new();
+    whole.filled(200).await.close().await.expect("closed");
+    let bytes = fs::read(whole.path()).expect("read");
+    let by = NewEntry::new(T + 7, "", "");
+    let (mut most, mut lost) = (0, 0);
+    // In the middle of a page and between two.
+    for length in (2048..bytes.len()).step_by(9 * 2048) {
+        let place = Place::new();
+        fs::write(place.path(), &bytes[..length]).expect("written");
+        let found = place.open().verify(Range::ALL).await;
+        assert!(!found.is_ok_and(|found| found.is_sound()), "{length} of {} bytes", bytes.len());
+        match ledger_sqlite::salvage(&place.path(), Some("k3x9q2"), &by) {
+            Ok(done) => {
+                assert!(verify(&place.open()).await.is_sound(), "{length}: {done:?}");
+                append(&place.open(), 1).await.expect("it goes on");
+                most = most.max(done.kept);
+            }
+            Err(error) => {
+                lost += 1;
+                assert_eq!(error.code(), "E-LEDGER-LOST", "{length}: {error}");
+                let remedy = error.remedy();
+                assert!(remedy.contains("begins a new ledger"), "{remedy}");
+                assert!(!remedy.contains("nhi ledger"), "it leads out: {remedy}");
+                assert_eq!(fs::metadata(place.path()).expect("it stays").len(), length as u64);
+                // What it says works.
+                fs::rename(place.path(), place.path().with_extension("away")).expect("moved");
+                let _ = fs::remove_file(place.path().with_extension("db-wal"));
+                append(&place.open(), 1).await.expect("a new one begins");
+            }
+        }
+    }
+    assert!(most > 100 && lost > 0, "{most} entries at the most, {lost} times nothing");
+}
+
+#[tokio::test]
+async fn a_ledger_behind_a_link_is_salvaged_where_it_is() {
+    let place = Place::new();
+    place.filled(200).await.close().await.expect("closed");
+    let real = place.folder.path().join("elsewhere");
+    fs::create_dir(&real).expect("made");
+    let real = real.join("real.db");
+    fs::rename(place.path(), &real).expect("moved");
+    std::os::unix::fs::symlink(&real, place.path()).expect("linked");
+    let page = page_of_entry(&real, 90);
+    spoil(&real, page..page + 1);
+    let by = NewEntry::new(T + 7, "", "");
+    let done = ledger_sqlite::salvage(&place.path(), Some("k3x9q2"), &by).expect("salvaged");
+    assert!(done.aside.starts_with(real.parent().expect("a folder")), "{done:?}");
+    assert!(fs::symlink_metadata(place.path()).expect("it is there").is_symlink());
+    assert!(verify(&place.open()).await.is_sound());
 }
 
 #[tokio::test]
@@ -501,7 +556,7 @@ async fn a_ledger_that_somebody_has_open_or_that_is_not_there_is_not_salvaged() 
     ledger.close().await.expect("closed");
     let size = fs::metadata(place.path()).expect("about it").len();
     spoil(&place.path(), 1..size / 4096);
-    refused(salvage(), "E-LEDGER-DAMAGED");
+    refused(salvage(), "E-LEDGER-LOST");
     assert_eq!(fs::metadata(place.path()).expect("it stays").len(), size);
     assert!(!place.path().with_extension("db-salvaged").exists());
 }
@@ -592,6 +647,48 @@ async fn entries_can_be_neither_changed_nor_deleted() {
     for statement in ["DELETE FROM entry", "UPDATE entry SET kind = 'x'"] {
         let error = connection.execute(statement, []).expect_err("it is refused");
         assert!(error.to_string().contains("entries are kept"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_whose_guards_were_taken_away_is_not_sound() {
+    for (edit, why) in [
+        ("DROP TRIGGER entry_fixed", "the trigger entry_fixed is gone"),
+        ("DROP INDEX slot_due", "the index slot_due is gone"),
+        ("DROP TABLE scan", "the table scan is gone"),
+        (
+            "DROP TRIGGER entry_kept;
+             CREATE TRIGGER entry_kept BEFORE DELETE ON entry BEGIN SELECT 1; END",
+            "the trigger entry_kept is not what it was",
+        ),
+        (
+            "CREATE TRIGGER mine AFTER INSERT ON entry BEGIN DELETE FROM person; END",
+            "the trigger mine was added",
+        ),
+        ("PRAGMA user_version = 7", "its user_version is 7"),
+        ("DROP TABLE refinery_schema_history", "which version its tables have is gone"),
+        ("DELETE FROM refinery_schema_history", "which version its tables have is gone"),
+    ] {
+        let place = Place::new();
+        place.filled(3).await.close().await.expect("closed");
+        place.edit(edit);
+        let ledger = place.open();
+        let said = match ledger.verify(Range::ALL).await {
+            Ok(found) => {
+                assert!(!found.is_sound(), "{edit}");
+                found.problems.join("; ")
+            }
+            Err(error) => error.to_string(),
+        };
+        assert!(said.contains(why), "{edit}: {said}");
+        refused(ledger.ready(Work::Begins).await, "E-LEDGER-DAMAGED");
+        ledger.close().await.expect("closed");
+        // What is said to help does.
+        let by = NewEntry::new(T + 7, "", "");
+        ledger_sqlite::salvage(&place.path(), Some("k3x9q2"), &by).expect(edit);
+        let ledger = place.open();
+        assert!(verify(&ledger).await.is_sound(), "{edit}");
+        assert!(ledger.ready(Work::Begins).await.expect(edit).is_none(), "{edit}");
     }
 }
 

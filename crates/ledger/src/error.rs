@@ -68,6 +68,14 @@ pub enum Error {
         /// What the database said.
         what: String,
     },
+    /// The file is damaged so far that nothing of it can be taken over.
+    #[error("nothing of the ledger {place} can be saved: {what}")]
+    Lost {
+        /// Where the ledger is.
+        place: String,
+        /// What the database said.
+        what: String,
+    },
     /// The file is something else.
     #[error("{place} is not a ledger: {what}")]
     NotALedger {
@@ -157,6 +165,7 @@ impl Error {
             Error::Busy { .. } => "E-LEDGER-BUSY",
             Error::Broken { .. } => "E-LEDGER-BROKEN",
             Error::Damaged { .. } => "E-LEDGER-DAMAGED",
+            Error::Lost { .. } => "E-LEDGER-LOST",
             Error::NotALedger { .. } => "E-LEDGER-NOT-ONE",
             Error::Newer { .. } => "E-LEDGER-NEWER",
             Error::Older { .. } => "E-LEDGER-OLDER",
@@ -185,11 +194,14 @@ impl Error {
                 "Wait for the other run to finish, or find out who holds {place} open; then run the same command again."
             ),
             Error::Broken { place, seq, .. } => {
-                set_aside(place, &format!("The entries before {seq} can still be trusted."))
+                set_aside(place, &format!(" The entries before {seq} can still be trusted."))
             }
             Error::Damaged { place, .. } => set_aside(place, ""),
+            Error::Lost { place, .. } => format!(
+                "Restore {place} from a backup. {}", begin_anew(place)
+            ),
             Error::NotALedger { place, .. } => format!(
-                "Name another path in `ledger` of nhi.hcl, or move {place} away (with its -wal and -shm files): the next run begins a new one, and only history is lost."
+                "If it was one, restore it from a backup; if it never was, name another path in `ledger` of nhi.hcl. {}", begin_anew(place)
             ),
             Error::Newer { .. } => "Upgrade nhi and the provider; nothing was changed.".to_owned(),
             Error::Older { place, .. } => format!(
@@ -207,9 +219,15 @@ impl Error {
     }
 }
 
-fn set_aside(place: &str, trusted: &str) -> String {
-    let space = if trusted.is_empty() { "" } else { " " };
+/// What is lost without a ledger, and how there is one again.
+fn begin_anew(place: &str) -> String {
     format!(
-        "{trusted}{space}Run `nhi ledger verify` for all of the damage. Then restore {place} from a backup, or run `nhi ledger salvage`: it takes over what is sound into a new file, says there what is lost, and sets the damaged one aside."
+        "With neither, move {place} away, and {place}-wal with it if that is there: the next apply that changes something begins a new ledger. What is lost is history: plan and apply are as right as before."
+    )
+}
+
+fn set_aside(place: &str, trusted: &str) -> String {
+    format!(
+        "Restore {place} from a backup, or run `nhi ledger salvage`: it takes over what is sound into a new file, says there what is lost, and sets the damaged one aside.{trusted} `nhi ledger verify` lists all of the damage."
     )
 }

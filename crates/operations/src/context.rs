@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use connector::{Clock, Connection, Connector, Directory, Platform, Turns};
 use domain::{Realm, RealmKey};
 use jiff::Timestamp;
-use ledger::{Ledger, NewEntry, Work, entry::BROKEN};
+use ledger::{Ledger, NewEntry, Work, entry::BROKEN, port::damaged_end};
 use policy::Rules;
 use secrets::Sink;
 
@@ -67,20 +67,30 @@ pub struct Run {
 
 /// What a run has to tell about itself: not about one object, and no reason to stop.
 #[derive(Debug, Clone, Default)]
-pub struct Notices(Arc<Mutex<Vec<Problem>>>);
+pub struct Notices(Arc<Mutex<Told>>);
+
+/// All that there was to tell, and how much of it was told.
+#[derive(Debug, Default)]
+struct Told {
+    all: Vec<Problem>,
+    taken: usize,
+}
 
 impl Notices {
     /// Adds one, unless it was said already.
     pub(crate) fn add(&self, notice: Problem) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !all.contains(&notice) {
-            all.push(notice);
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !told.all.contains(&notice) {
+            told.all.push(notice);
         }
     }
 
     /// Takes what nobody has told yet.
     pub fn take(&self) -> Vec<Problem> {
-        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = told.all[told.taken..].to_vec();
+        told.taken = told.all.len();
+        fresh
     }
 }
 
@@ -222,10 +232,29 @@ impl Context {
             let broken = NewEntry::broken(by.at, by.subject, &wrong);
             self.journal(broken.by(by.actor, by.trigger)).await?;
         }
-        let problem = Problem::from(wrong);
-        let detail = format!("{} What takes power away goes on all the same.", problem.detail);
-        self.notices.add(Problem { summary: "The ledger needs a look", detail, ..problem });
+        self.tell_of_ledger(wrong);
         Ok(())
+    }
+
+    /// Looks where the ledger ends, before anything is asked of it: who plans is told today what an
+    /// apply will be refused for tomorrow. The whole of it is `nhi ledger verify`'s business.
+    pub async fn look_at_ledger(&self) {
+        if !self.ledger.keeps() {
+            return;
+        }
+        match damaged_end(&*self.ledger).await {
+            Ok(None) => (),
+            Ok(Some(wrong)) | Err(wrong) => self.tell_of_ledger(wrong),
+        }
+    }
+
+    fn tell_of_ledger(&self, wrong: ledger::Error) {
+        let problem = Problem::from(wrong);
+        let detail = format!(
+            "{} Until then nothing is begun and no power is given; what takes power away goes on.",
+            problem.detail
+        );
+        self.notices.add(Problem { summary: "The ledger needs a look", detail, ..problem });
     }
 
     /// The tenant's own id, checked against the pin. Asked once a connection and process by the

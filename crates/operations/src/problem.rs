@@ -170,10 +170,9 @@ impl std::error::Error for Problem {}
 
 impl From<ledger::Error> for Problem {
     fn from(error: ledger::Error) -> Problem {
-        let problem = Problem::new("E-LEDGER", "The ledger cannot be used")
-            .detail(format!("{error} [{}]", error.code()));
-        let remedy = error.remedy();
-        problem.next(remedy.to_string())
+        Problem::new(error.code(), "The ledger cannot be used")
+            .detail(format!("{error}."))
+            .next(error.remedy())
     }
 }
 

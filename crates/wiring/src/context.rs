@@ -221,9 +221,12 @@ impl Loaded {
         })
     }
 
-    /// Where the ledger's file should be, if there is none.
+    /// Where the ledger's file should be, if there is none or nothing in it.
     pub fn missing_ledger(&self) -> Option<PathBuf> {
-        self.ledger_file().filter(|path| !path.exists())
+        self.ledger_file().filter(|path| match path.metadata() {
+            Ok(about) => about.is_file() && about.len() == 0,
+            Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+        })
     }
 
     /// Where the ledger's file is, or will be; `None` if the ledger is kept in no file.

@@ -180,8 +180,9 @@ fn nothing_in_ledger(from: &str, entries: u64) -> Problem {
 async fn check_chain(ledger: &dyn Ledger, report: &mut Report) {
     match ledger.verify(Range::ALL).await {
         Ok(found) => {
-            if let Some(bad) = found.first_bad {
-                let one = drift::chain_broken(&format!("entry {}: {}", bad.seq, bad.what));
+            let bad = found.first_bad.map(|bad| format!("entry {}: {}", bad.seq, bad.what));
+            if let Some(what) = bad.or(found.problems.into_iter().next()) {
+                let one = drift::chain_broken(&what);
                 let id = ledger.head().await.map(|head| head.ledger).unwrap_or_default();
                 report.found.push((one.fingerprint("", &id), one));
             }

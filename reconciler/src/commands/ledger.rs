@@ -37,7 +37,8 @@ pub(crate) enum Format {
   nhi ledger show bao/openbao_approle/invoice-sync
   nhi ledger show --kind rotation.proven --format json | jq .detail
 
-Exit codes: 0 all of it · 1 could not · 3 some entries cannot be read")]
+Exit codes: 0 all of it, and it is sound · 1 could not · 3 some entries cannot be read ·
+4 somebody changed it; of several the first of 1, 4, 3")]
 pub(crate) struct Show {
     /// Only this object and what hangs below it.
     #[arg(value_name = "ID")]
@@ -107,12 +108,27 @@ fn is_there(loaded: &wiring::Loaded, ledger: &dyn ledger::Ledger) -> Result<(), 
             .detail("nhi.hcl says ledger = { none = true }, so nothing was ever written down.")
             .next("take that line out of nhi.hcl: from the next apply on it is written down"));
     }
-    match loaded.missing_ledger() {
-        None => Ok(()),
-        Some(path) => Err(Problem::new("E-LEDGER-MISSING", "There is no ledger")
-            .detail(format!("{} is not there.", path.display()))
-            .next("bring it back from where it is kept; if nothing was ever done here, the first apply makes it")),
-    }
+    let Some(path) = loaded.missing_ledger() else { return Ok(()) };
+    let what = if path.exists() { "is an empty file" } else { "is not there" };
+    let mut log = path.clone().into_os_string();
+    log.push("-wal");
+    let rest = match std::path::Path::new(&log).metadata() {
+        Ok(about) if about.len() > 0 => {
+            format!(" {} belongs to a file that was there.", log.display())
+        }
+        _ => String::new(),
+    };
+    Err(Problem::new("E-LEDGER-MISSING", "There is no ledger")
+        .detail(format!(
+            "{} {what}.{rest} Either nothing was changed from here yet (a plan writes nothing down, \
+             nor does an apply with nothing to do), or it is kept in another place, or it was \
+             deleted: then its history is lost, and nothing else.",
+            path.display()
+        ))
+        .next(
+            "if it is kept in another place or in a backup, bring it back with its -wal file; \
+             otherwise the next apply that changes something makes it",
+        ))
 }
 
 /// An error for a kind that nobody writes: no entry of it is no history.
@@ -158,9 +174,23 @@ impl Show {
             unreadable
         };
         for error in &unreadable {
-            output.warning(&format!("{error}. {}", error.remedy()));
+            output.warning(&format!("{error}."));
         }
-        Ok(if unreadable.is_empty() { Exit::Clean } else { Exit::Partial })
+        let read = if unreadable.is_empty() { Exit::Clean } else { Exit::Partial };
+        // What stands there is no history if somebody rewrote it, however well it reads.
+        let found = verified(ledger).await?;
+        if found.is_sound() {
+            return Ok(read);
+        }
+        let wrong = match (&found.first_bad, found.problems.first()) {
+            (Some(bad), _) => format!("its chain is broken at entry {}: {}", bad.seq, bad.what),
+            (None, what) => what.cloned().unwrap_or_default(),
+        };
+        output.warning(&format!("the ledger {} is not sound: {wrong}.", ledger.place()));
+        if let Some(remedy) = &found.remedy {
+            output.advice(remedy);
+        }
+        Ok(read.worst(Exit::Policy))
     }
 
     fn print(&self, entries: Vec<Entry>, ledger: &dyn ledger::Ledger, output: &Output) {

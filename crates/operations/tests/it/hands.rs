@@ -281,7 +281,7 @@ async fn a_key_that_is_in_the_books_needs_no_sound_ledger_to_be_taken_over() {
     // What is in no book yet would be written there.
     world.wipe_claims().await;
     let refused = operations::take_over(&world.context("c", &Fuse::none()), &spec).await;
-    assert_eq!(refused.unwrap_err().code, "E-LEDGER");
+    assert_eq!(refused.unwrap_err().code, "E-LEDGER-BROKEN");
 }
 
 #[tokio::test(start_paused = true)]
@@ -304,7 +304,7 @@ async fn with_a_ledger_that_somebody_changed_an_overlap_is_shortened_and_never_m
         let seen = observe_slot(&context, &world.spec()).await.unwrap().unwrap();
         seen.previous[0].retire_after.unwrap()
     };
-    assert_eq!(move_to(end + hour).await, Err("E-LEDGER"));
+    assert_eq!(move_to(end + hour).await, Err("E-LEDGER-BROKEN"));
     assert_eq!(move_to(end).await, Ok(()), "nothing is moved");
     assert_eq!(stands().await, end);
     assert_eq!(move_to(end - hour).await, Ok(()));
@@ -444,7 +444,7 @@ async fn a_ledger_that_somebody_changed_stops_what_begins_and_neither_what_was_b
 
     let third = world.run("third", &Fuse::none(), Goal::Rotate { to: 3, at_once: false }).await;
     let Ending::Done(Err(problem)) = third else { panic!("{third:?}") };
-    assert_eq!(problem.code, "E-LEDGER");
+    assert_eq!(problem.code, "E-LEDGER-BROKEN");
     assert!(problem.detail.contains("broken at entry 2"), "{problem}");
     assert_eq!(world.live().await.len(), 2, "nothing was begun");
 

@@ -406,7 +406,7 @@ async fn what_cannot_be_journalled_is_not_begun_and_leaves_no_claim() {
     *world.ledger.lock().unwrap() = Arc::new(ledger::ReadOnly::new(Arc::new(NullLedger)));
     let ending = world.run("full", &Fuse::none(), SECOND).await;
     let Ending::Done(Err(problem)) = ending else { panic!("{ending:?}") };
-    assert_eq!(problem.code, "E-LEDGER");
+    assert_eq!(problem.code, "E-LEDGER-READ-ONLY");
     assert_eq!(world.live().await.len(), 1, "nothing was issued");
     *world.ledger.lock().unwrap() = Arc::new(NullLedger);
     // Nobody has to wait for a claim of the dead.

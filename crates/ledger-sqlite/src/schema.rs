@@ -1,0 +1,60 @@
+//! What the migrations leave, and whether it is still there.
+//!
+//! The triggers are what keeps entries from being changed by a slip, and the indexes are how they
+//! are found: a file without them is not the one that was made, however well its chain agrees.
+
+use std::{collections::BTreeMap, sync::OnceLock};
+
+use rusqlite::Connection;
+
+use crate::connection::{self, TABLES};
+
+/// The text of each part of a file, by its kind and name.
+type Parts = BTreeMap<(String, String), String>;
+
+/// What the migrations leave: the same all the time that a process lives.
+static MADE: OnceLock<Parts> = OnceLock::new();
+
+/// What differs from what the migrations leave, each in words; nothing if all is as it was.
+pub(crate) fn astray(reader: &Connection) -> rusqlite::Result<Vec<String>> {
+    let made = match MADE.get() {
+        Some(made) => made,
+        None => {
+            let mut fresh = Connection::open_in_memory()?;
+            connection::make_tables(&mut fresh)?;
+            let made = parts(&fresh)?;
+            MADE.get_or_init(|| made)
+        }
+    };
+    let found = parts(reader)?;
+    // Later versions add parts, and columns to the tables there are.
+    let later = connection::version(reader)?.is_some_and(|found| found > TABLES);
+    let mut all = Vec::new();
+    for (part @ (kind, name), text) in made {
+        match found.get(part) {
+            None => all.push(format!("the {kind} {name} is gone")),
+            Some(found) if found == text || (later && kind == "table") => (),
+            Some(_) => all.push(format!("the {kind} {name} is not what it was")),
+        }
+    }
+    if !later {
+        let added = found.keys().filter(|part| !made.contains_key(*part));
+        all.extend(added.map(|(kind, name)| format!("the {kind} {name} was added")));
+    }
+    let user: i64 = reader.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if user != 0 {
+        all.push(format!("its user_version is {user}, which we leave at 0"));
+    }
+    Ok(all)
+}
+
+/// All but what the database and the migrator keep for themselves.
+fn parts(connection: &Connection) -> rusqlite::Result<Parts> {
+    connection
+        .prepare(
+            "SELECT type, name, sql FROM sqlite_schema
+             WHERE name NOT GLOB 'sqlite_*' AND tbl_name <> 'refinery_schema_history'",
+        )?
+        .query_map([], |row| Ok(((row.get(0)?, row.get(1)?), row.get(2)?)))?
+        .collect()
+}
