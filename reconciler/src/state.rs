@@ -146,6 +146,7 @@ fn integration(wishes: &mut Wishes, id: &str, object: &str, values: &Map<String,
     wish.vendor_id = text("vendor_id");
     wish.record = Some(record);
     wish.enabled = text("state").map(|state| state == "active");
+    wish.revoke_unmanaged = values.get("revoke_unmanaged").and_then(Value::as_bool) == Some(true);
     wish.settings = settings.cloned();
 }
 

@@ -146,7 +146,7 @@ fn a_user_of_aws_is_made_narrowed_and_ended_and_nothing_is_left() {
             holds(said.contains(&named), "plan names it", &said)?;
         }
         holds(said.contains("This change takes power away"), "and the direction", &said)?;
-        let told = world.nhi(&["drift"])?.expect(2)?;
+        let told = world.nhi(&["drift"])?.expect(4)?;
         holds(told.contains("IAMFullAccess") && told.contains(&theirs), "so does drift", &told)?;
         world.apply()?;
         let attached = account.moto.iam("list_attached_user_policies", it(json!({})))?;

@@ -97,6 +97,16 @@ fn a_credential_that_nobody_declared_is_only_warned_of_by_default() {
         holds(said.contains(&stray), "it is named", &said)?;
         let away = format!("- \"{stray}\"");
         holds(!said.contains(&away), "it is not planned away", &said)?;
+        // No apply does anything about it: somebody has to, and whoever looks is told the same.
+        for words in [&["drift"][..], &["drift", "--state", "terraform.tfstate"]] {
+            let said = world.nhi(words)?.expect(4)?;
+            holds(
+                said.contains(&stray) && said.contains("Holds: policy (exit 4)"),
+                "it is policy",
+                &said,
+            )?;
+            world.nhi(&[words, &["--ignore-policy"]].concat())?.expect(0)?;
+        }
         world.apply()?;
         holds(world.bao.accessors("invoice-sync")?.contains(&stray), "it still lives", "")
     });

@@ -293,7 +293,7 @@ fn a_token_of_somebody_else_is_shown_and_let_live_and_all_is_gone_at_the_end() {
         let made = school.hub.by_hand("POST", "users/grade-sync/tokens", Some(&body))?;
         let theirs = made["token"].as_str().unwrap_or_default().to_owned();
         world.note([theirs.clone()])?;
-        let told = world.nhi(&["drift"])?.expect(2)?;
+        let told = world.nhi(&["drift"])?.expect(4)?;
         let id = made["id"].as_str().unwrap_or_default();
         holds(told.contains(&format!("{id}.")), "it is named", &told)?;
         world.apply()?;

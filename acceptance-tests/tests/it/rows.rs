@@ -320,6 +320,10 @@ fn a_credential_that_nobody_declared_is_revoked_where_that_was_asked_for() {
         let stray = world.bao.add_secret_id("invoice-sync")?;
         let said = world.plan()?.expect(2)?;
         holds(said.contains(&format!("- \"{stray}\"")), "it is planned away", &said)?;
+        for words in [&["drift"][..], &["drift", "--state", "terraform.tfstate"]] {
+            let told = world.nhi(words)?.expect(2)?;
+            holds(told.contains("apply ends it"), "and drift says so", &told)?;
+        }
         world.apply()?;
         holds(!world.bao.accessors("invoice-sync")?.contains(&stray), "it is gone", "")?;
         holds(signs_in(world)?, "and ours is not", "")?;

@@ -157,7 +157,7 @@ fn two_installations_on_one_platform_leave_each_others_integrations_and_keys_alo
         let state = world.state("nhi_integration.it")?;
         holds(state["foreign_credentials"] == json!([theirs]), "state has it", &state.to_string())?;
         one_credential_works(world, 1)?;
-        let said = world.nhi(&["drift"])?.expect(2)?;
+        let said = world.nhi(&["drift"])?.expect(4)?;
         holds(said.contains(&theirs) && said.contains("zzzzzz"), "drift tells it", &said)?;
         let said = world.nhi(&["scan", "--format", "import", "--quiet"])?.expect(0)?;
         holds(said.contains("1 credential(s) carry the mark of installation"), "scan too", &said)?;

@@ -22,8 +22,8 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Context, Delivery, KindLattice, Problem, SlotSpec, claim::ClaimStore,
-    elsewhere::governed_elsewhere, look_up_owner, observe::gap_words, observe_integration,
-    observe_slot, owner::noted_owner,
+    elsewhere::governed_elsewhere, integration::REVOKES, look_up_owner, observe::gap_words,
+    observe_integration, observe_slot, owner::noted_owner,
 };
 
 /// Scopes as they are declared.
@@ -67,6 +67,8 @@ pub struct Wish {
     pub settings: Option<Value>,
     /// Whether it is to be active.
     pub enabled: Option<bool>,
+    /// Whether credentials that nobody declared are to be ended.
+    pub revoke_unmanaged: bool,
     /// Its scopes.
     pub scopes: Option<WishedScopes>,
     /// Its slots.
@@ -189,8 +191,12 @@ pub async fn judge_integration(context: &Context, wish: &Wish) -> Result<Judged,
         judged.gaps.push((wish.id.clone(), problem));
     }
 
-    let mut declared =
-        Declared { id: wish.id.clone(), enabled: wish.enabled, ..Declared::default() };
+    let mut declared = Declared {
+        id: wish.id.clone(),
+        enabled: wish.enabled,
+        revoke_unmanaged: wish.revoke_unmanaged,
+        ..Declared::default()
+    };
     let known = |key: &String| seen.tell(key).trim_start_matches(key.as_str()).trim().to_owned();
     let unmanaged = seen.unmanaged.iter().map(|key| (key.clone(), known(key))).collect();
     let foreign =
@@ -495,7 +501,8 @@ pub async fn declared_in_ledger(ledger: &dyn Ledger) -> Result<Wishes, Problem> 
         }
         let facet = |name: &str| document.value.get(name).cloned();
         let scopes = facet("scopes").map(|facet| wished_scopes(&facet));
-        let enabled = facet("enabled").and_then(|facet| facet.get("enabled")?.as_bool());
+        let flag = |name: &str| facet("enabled").and_then(|facet| facet.get(name)?.as_bool());
+        let (enabled, revoke_unmanaged) = (flag("enabled"), flag(REVOKES).unwrap_or(false));
         let vendor_id = row
             .applied
             .as_ref()
@@ -513,6 +520,7 @@ pub async fn declared_in_ledger(ledger: &dyn Ledger) -> Result<Wishes, Problem> 
                 }),
                 settings: facet("settings"),
                 enabled,
+                revoke_unmanaged,
                 scopes,
                 slots: Vec::new(),
             },

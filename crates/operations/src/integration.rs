@@ -34,6 +34,8 @@ pub struct DeclaredIntegration {
     pub record: Record,
     /// Whether the platform's own switch is to be on.
     pub enabled: bool,
+    /// Whether credentials that nobody declared are to be ended.
+    pub revoke_unmanaged: bool,
 }
 
 /// Settings as the ledger keeps them.
@@ -76,6 +78,9 @@ pub(crate) fn record_json(record: &Record) -> serde_json::Value {
     serde_json::from_str(&plain.to_json()).unwrap_or_default()
 }
 
+/// The member of the `enabled` facet that says that what nobody declared is to be ended.
+pub(crate) const REVOKES: &str = "revoke_unmanaged";
+
 /// What leave to change an integration is bound to.
 fn canonical(settings: &Settings, record: &Record, enabled: bool) -> String {
     let (settings, record) = (settings_json(settings), record_json(record));
@@ -114,7 +119,11 @@ fn declared_rows(
     });
     rows.extend(facet("settings", settings_json(&declared.settings)));
     rows.extend(facet("record", record_json(&declared.record)));
-    rows.extend(facet("enabled", json!({ "enabled": declared.enabled })));
+    let mut enabled = json!({ "enabled": declared.enabled });
+    if declared.revoke_unmanaged {
+        enabled[REVOKES] = json!(true);
+    }
+    rows.extend(facet("enabled", enabled));
     rows
 }
 

@@ -156,6 +156,8 @@ pub struct Declared {
     pub record: Option<BTreeMap<String, String>>,
     /// Whether it is to be active.
     pub enabled: Option<bool>,
+    /// Whether an apply ends credentials that nobody declared.
+    pub revoke_unmanaged: bool,
 }
 
 /// What is there of one integration.
@@ -228,11 +230,19 @@ pub fn compare(declared: &Declared, observed: &Observed) -> Vec<Finding> {
             ..found("switch-changed", id, "enabled", Verdict::Changed)
         });
     }
+    // Drift is what an apply puts right, and a plan shows. Where an apply is not to end a credential,
+    // both would say so for ever and neither do anything: then a person has to.
     for (key, known) in &observed.unmanaged {
+        let (condition, next) = match declared.revoke_unmanaged {
+            true => (Condition::Drift, "apply ends it"),
+            false => (Condition::Policy, "find out who uses it; then adopt it or have it ended"),
+        };
+        let space = if known.is_empty() { "" } else { " " };
         all.push(Finding {
             actual: key.clone(),
             severity: Severity::High,
-            why: known.clone(),
+            condition,
+            why: format!("{known}{space}{next}"),
             ..found("credential-unmanaged", id, "credentials", Verdict::Unmanaged)
         });
     }
@@ -241,6 +251,7 @@ pub fn compare(declared: &Declared, observed: &Observed) -> Vec<Finding> {
         all.push(Finding {
             actual: key.clone(),
             severity: Severity::High,
+            condition: Condition::Policy,
             why: format!("it carries the mark of installation {of}{known}; apply never ends it"),
             ..found("other-realm", id, "credentials", Verdict::Added)
         });
@@ -578,6 +589,26 @@ mod tests {
                 "+credentials ->k9"
             ]
         );
+    }
+
+    #[test]
+    fn a_stray_credential_is_drift_only_where_an_apply_ends_it() {
+        let observed = Observed {
+            unmanaged: map(&[("k9", "(issued 2026-11-20)")]),
+            foreign: [("k8".to_owned(), ("other1".to_owned(), String::new()))].into(),
+            ..Observed::default()
+        };
+        let said = |revoke_unmanaged: bool| {
+            let declared = Declared { revoke_unmanaged, ..Declared::default() };
+            let found = compare(&declared, &observed);
+            found.into_iter().map(|one| (one.condition, one.why)).collect::<Vec<_>>()
+        };
+        let (asked, unasked) = (said(true), said(false));
+        assert_eq!(asked[0], (Condition::Drift, "(issued 2026-11-20) apply ends it".to_owned()));
+        assert_eq!(unasked[0].0, Condition::Policy);
+        assert!(unasked[0].1.contains("adopt it or have it ended"), "{}", unasked[0].1);
+        // Nobody here may end these, whatever was asked.
+        assert_eq!((asked[1].0, unasked[1].0), (Condition::Policy, Condition::Policy));
     }
 
     fn slot_in(status: &str, active: bool) -> Vec<Finding> {

@@ -28,7 +28,8 @@ use crate::{
   nhi drift --fail-on high                   list everything, fail on what gives power
 
 Exit codes: 0 in sync · 1 could not do it · 2 drift · 3 something could not be read ·
-4 out of policy (expired, owner left, review overdue, a ledger that was changed) ·
+4 out of policy (expired, owner left, review overdue, a credential that nobody declared and that no
+apply is to end, a ledger that was changed) ·
 5 unfinished or overdue work (held, an overlap that is over); of several the first of 1, 4, 5, 2, 3")]
 pub(crate) struct Drift {
     /// Declared is what this state says (`terraform show -json`, or a state file); `-` is standard
@@ -336,8 +337,13 @@ impl Report {
             Exit::Failed | Exit::Partial => (YELLOW, "Not everything could be read".to_owned()),
             _ => (RED, format!("{told} difference(s)")),
         };
+        // What is listed and is no difference is in the sum too.
+        let noted = match self.found.len() - told {
+            0 => String::new(),
+            noted => format!(", {noted} only noted"),
+        };
         output.line(&format!(
-            "{}: {} declared in {}, {} read ({percent} %), {} gap(s).",
+            "{}{noted}: {} declared in {}, {} read ({percent} %), {} gap(s).",
             styled(style, &verdict),
             self.expected,
             self.from,
@@ -425,6 +431,7 @@ mod tests {
             settings: Some(BTreeMap::from([("token_ttl".into(), "1h".into())])),
             record: Some(BTreeMap::from([("purpose".into(), "Copies invoices".into())])),
             enabled: Some(true),
+            revoke_unmanaged: true,
         };
         let observed = drift::Observed {
             settings: BTreeMap::from([("token_ttl".into(), "24h".into())]),

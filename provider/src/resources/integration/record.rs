@@ -48,6 +48,7 @@ pub(super) fn declared(model: &IntegrationModel) -> Option<DeclaredIntegration> 
         settings: settings_of(kind.fields, value),
         record: record_of(model),
         enabled: model.state == "active",
+        revoke_unmanaged: model.revoke_unmanaged == true,
     })
 }
 
