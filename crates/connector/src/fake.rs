@@ -784,7 +784,11 @@ impl Connector for Fake {
         let made = self.secret();
         self.call(Verb::Issue, &object.key, |state| {
             state.counter += 1;
-            let id = format!("k{}", state.counter);
+            // What there is one of has one name, whichever it is.
+            let id = match request.profile {
+                "first-only" => "only".to_owned(),
+                _ => format!("k{}", state.counter),
+            };
             let refused_here = state.refuses_new > 0;
             let found = state.object(object)?;
             if request.expires_at.is_some_and(|end| end <= now) {

@@ -131,6 +131,18 @@ pub struct Claim {
     pub called_at: Option<Timestamp>,
 }
 
+impl Claim {
+    /// What serves is no earlier key. Where a platform has one name for whatever it makes, the
+    /// successor of one that went missing bears the name that is noted for it.
+    pub fn spare_what_serves(&mut self) {
+        let begun = self.phase.is_open() && !matches!(self.phase, Phase::Retiring | Phase::Proving);
+        // While a successor is made, the current one is what it follows.
+        let current = self.current.as_ref().filter(|_| !begun);
+        self.previous
+            .retain(|one| Some(&one.key_id) != current && Some(&one.key_id) != self.new.as_ref());
+    }
+}
+
 /// A sink's document, as seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Main {
@@ -357,7 +369,9 @@ pub fn next_step(view: &View, goal: Goal, way: Way) -> Step {
 
 /// The claim is lost, and the anchor still says which earlier keys are kept, and until when.
 fn earlier(view: &View) -> Vec<Previous> {
-    let kept = anchor(view).map(|main| main.previous.clone()).unwrap_or_default();
+    let serves = anchor(view).and_then(|main| main.key_id.as_ref());
+    let mut kept = anchor(view).map(|main| main.previous.clone()).unwrap_or_default();
+    kept.retain(|one| Some(&one.key_id) != serves);
     if kept.iter().any(|one| may_live(view, &one.key_id)) { kept } else { Vec::new() }
 }
 

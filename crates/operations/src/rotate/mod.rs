@@ -197,6 +197,9 @@ impl<'a> Machine<'a> {
     async fn observe(&mut self) -> Result<View, Problem> {
         let (realm, key) = self.context.realm_key()?;
         self.claim = self.store.read().await?;
+        if let Some(document) = &mut self.claim {
+            document.claim.spare_what_serves();
+        }
         self.recall_refusals();
         let mut mains = Vec::new();
         for (delivery, sink) in &self.sinks.0 {

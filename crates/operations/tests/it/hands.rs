@@ -121,6 +121,25 @@ async fn a_key_that_somebody_deleted_is_shown_to_be_gone_with_all_that_was_minte
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_issued_under_the_name_of_one_that_went_missing_is_not_ended_for_it() {
+    for at_once in [false, true] {
+        let world = World::new("first-only").await;
+        let first = world.whole("a", FIRST).await.key_id.unwrap();
+        world.fake.by_hand(APP, "sync", |hand| hand.end(&first));
+        let goal = Goal::Rotate { to: 2, at_once };
+        let outcome = world.whole("b", goal).await;
+        assert_eq!(outcome.key_id, Some(first), "there is one name for it");
+        world.assert_at(&outcome, 2, "issued anew").await;
+        assert!(outcome.revoked.is_empty(), "{:?}", outcome.revoked);
+        let context = world.context("look", &Fuse::none());
+        let seen = observe_slot(&context, &world.spec()).await.unwrap().unwrap();
+        assert_eq!(seen.status, "current");
+        let after = world.whole("c", goal).await;
+        world.assert_at(&after, 2, "and applied again").await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_mark_that_somebody_copied_makes_no_credential_ours() {
     let world = World::new("add-ours").await;
     world.whole("a", FIRST).await;
