@@ -49,6 +49,13 @@ pub(crate) struct Wanted {
     pub(crate) grants: BTreeSet<String>,
     pub(crate) enabled: bool,
     pub(crate) record: Record,
+    /// What its ended secrets were, as digests: none of them is to work again.
+    pub(crate) ended: BTreeSet<String>,
+}
+
+/// What a secret that is ended is known by.
+pub(crate) fn digest(secret: &Secret) -> String {
+    short(&digest_of("nhi-ended/1", &[secret.expose()]), 40)
 }
 
 /// One client's document.
@@ -79,7 +86,7 @@ impl Entry {
             uri: String::new(),
             token: Secret::new(""),
             secret: None,
-            wanted: Wanted { grants, enabled: true, record },
+            wanted: Wanted { grants, enabled: true, record, ended: BTreeSet::new() },
             token_life: None,
             turns: false,
             version: 0,
@@ -100,6 +107,7 @@ impl Entry {
             "uri": self.uri,
             "grants": self.wanted.grants,
             "enabled": self.wanted.enabled,
+            "ended": self.wanted.ended,
             "token_life": self.token_life,
             "turns": self.turns,
         });
@@ -124,6 +132,7 @@ impl Entry {
             _ => return None,
         };
         let grants = state.get("grants")?.as_array()?.iter();
+        let ended = state.get("ended").and_then(Value::as_array).into_iter().flatten();
         Some(Entry {
             phase,
             name: text("name")?,
@@ -135,6 +144,7 @@ impl Entry {
                 grants: grants.filter_map(Value::as_str).map(str::to_owned).collect(),
                 enabled: state.get("enabled")?.as_bool()?,
                 record: Record::from_json(document.get("record")?.expose()).ok()?,
+                ended: ended.filter_map(Value::as_str).map(str::to_owned).collect(),
             },
             token_life: state.get("token_life").and_then(Value::as_i64),
             turns: state.get("turns").and_then(Value::as_bool).unwrap_or(false),

@@ -110,6 +110,16 @@ pub enum Error {
         /// What a person can do about it.
         next: String,
     },
+    /// The platform gave out again what was ended. It is ended once more.
+    #[error("{what}: {message}")]
+    GivenAgain {
+        /// The object.
+        what: String,
+        /// What came, and why it is not taken.
+        message: String,
+        /// What a person can do about it.
+        next: String,
+    },
     /// An object of that name is there already, under this key.
     #[error("{what}: it exists already, as {key:?}")]
     Exists {
@@ -157,6 +167,7 @@ impl Error {
             Error::Refused { .. }
             | Error::Recreated { .. }
             | Error::Lost { .. }
+            | Error::GivenAgain { .. }
             | Error::Exists { .. }
             | Error::Tenant { .. } => Outcome::Refused,
             Error::Unreachable { outcome, .. } => *outcome,

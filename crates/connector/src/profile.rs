@@ -84,3 +84,11 @@ pub struct Profile {
     /// The longest that one issuing call may take.
     pub call_deadline: Span,
 }
+
+impl Profile {
+    /// An end only switches the secret off: the platform never makes another, so that the next one
+    /// that is asked for is the same again.
+    pub fn keeps_what_ended(&self) -> bool {
+        self.name == "first-only"
+    }
+}

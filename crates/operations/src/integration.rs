@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use connector::{
     Change, Connector, Ended, Kind, NewIntegration, ObjectRef, Outcome, Refusal, Want,
 };
-use domain::{Direction, IntegrationId, ObservedIntegration, OwnerRef, Record, Settings};
+use domain::{
+    Direction, IntegrationId, ObservedCredential, ObservedIntegration, OwnerRef, Record, Settings,
+};
 use ledger::{Change as Row, Work};
 use policy::proof::{Grade, Shown, grade};
 use serde_json::json;
@@ -484,6 +486,7 @@ async fn end_each(
     let what = id.to_string();
     let named = keys.iter().map(String::as_str).collect::<Vec<_>>().join("\n");
     let leave = context.gate.authorize(&Deed::ending(&what, &tenant, "revoke", named))?;
+    let kept = kept_when_ended(&*connector, &object).await;
     for key_id in keys {
         let ended = context
             .attempt(&what, "revoke", leave.auth(), async {
@@ -516,7 +519,7 @@ async fn end_each(
             );
             continue;
         }
-        let gone = look == Listed::Gone;
+        let gone = look == Listed::Gone && !kept.contains(key_id);
         let grade = grade(Shown { refused: false, gone, accepted });
         let entry = context
             .entry("credential.revoked", &what)
@@ -527,6 +530,24 @@ async fn end_each(
         graded.push((key_id.clone(), grade));
     }
     Ok((graded, problems))
+}
+
+/// What an end only switches off: that it is listed no more shows less than it does of others.
+async fn kept_when_ended(connector: &dyn Connector, object: &ObjectRef) -> BTreeSet<String> {
+    let kinds = connector.platform().kinds().iter().filter(|kind| kind.name == object.kind);
+    let mut kept: Vec<&str> = Vec::new();
+    for one in kinds.flat_map(|kind| kind.credential_types) {
+        let ways = connector.promises(one.name).await.unwrap_or_default();
+        if ways.iter().any(|way| way.profile.keeps_what_ended()) {
+            kept.push(one.name);
+        }
+    }
+    if kept.is_empty() {
+        return BTreeSet::new();
+    }
+    let listing = connector.credentials(object).await.map(|listing| listing.credentials);
+    let of_kept = |one: &ObservedCredential| kept.contains(&one.credential_type.as_str());
+    listing.into_iter().flatten().filter(of_kept).map(|one| one.key_id).collect()
 }
 
 /// All that was not done, as one: what the first says, with the details of the others.

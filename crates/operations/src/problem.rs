@@ -97,6 +97,11 @@ impl Problem {
             ))
             .next("terraform plan; the new plan starts from what is there"),
             connector::Error::Tenant { .. } => Problem::unreadable(what, error),
+            connector::Error::GivenAgain { next, .. } => {
+                Problem::new("E-GIVEN-AGAIN", "The platform gave out again what was ended")
+                    .detail(format!("{what}: {error}."))
+                    .next(next.clone())
+            }
             _ => {
                 let known = match error.outcome() {
                     Outcome::NotSent => "Nothing was sent.",

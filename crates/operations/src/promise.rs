@@ -19,7 +19,10 @@ pub async fn ways(
 
 /// How far an end can be shown at best.
 pub fn best_grade(profile: &Profile) -> Grade {
-    if profile.probe.between_successes > 0 {
+    if profile.keeps_what_ended() {
+        // It is refused, and listed no more, until somebody switches it on again.
+        Grade::C
+    } else if profile.probe.between_successes > 0 {
         Grade::A
     } else if profile.lists {
         Grade::B
@@ -31,7 +34,7 @@ pub fn best_grade(profile: &Profile) -> Grade {
 /// What a way of issuing does, in words.
 pub fn way_words(profile: &Profile) -> &'static str {
     match (profile.effect, profile.origin) {
-        _ if profile.name == "first-only" => "the platform makes one, and never another",
+        _ if profile.keeps_what_ended() => "the platform makes one, and never another",
         (Effect::Replaces, _) => "the new one takes the place of the old one at once",
         (Effect::Adds { .. }, Origin::Ours) => {
             "a new one is added, with a secret that is chosen here"
@@ -67,6 +70,13 @@ pub fn limits(profile: &Profile) -> Vec<String> {
     if !profile.sets_expiry {
         limits.push(
             "it does not end by itself: if nobody runs anything again, it lives on".to_owned(),
+        );
+    }
+    if profile.keeps_what_ended() {
+        limits.push(
+            "an end only switches it off, and switched on again it is the same one: after an end none is \
+             issued any more"
+                .to_owned(),
         );
     }
     match best_grade(profile) {
@@ -131,5 +141,13 @@ mod tests {
             assert!(said[0].contains(expected), "{said:?}");
         }
         assert_eq!(best_grade(&Profile { probe: blind, lists: false, ..WHOLE }), Grade::C);
+    }
+
+    #[test]
+    fn the_end_of_what_a_platform_keeps_is_promised_as_no_more_than_it_is() {
+        let kept = Profile { name: "first-only", ..WHOLE };
+        let said = limits(&kept).join("; ");
+        assert!(said.contains("only switches it off") && said.contains("grade C"), "{said}");
+        assert_eq!(best_grade(&kept), Grade::C);
     }
 }

@@ -79,13 +79,22 @@ impl Clients {
         found: &mut Found,
         mut members: Map<String, Value>,
     ) -> Result<()> {
+        close_or_open(&found.entry, &mut members);
+        self.put_as(found, members).await
+    }
+
+    /// The same, with just these grant types.
+    pub(super) async fn put_as(
+        &self,
+        found: &mut Found,
+        members: Map<String, Value>,
+    ) -> Result<()> {
         let tenant = self.metadata().await?.issuer.clone();
         let keyring = self.keyring()?.clone();
         if found.there.secret.is_some() {
             // The server shows it to whoever asks: a copy of ours is of no use.
             found.entry.secret = None;
         }
-        close_or_open(&found.entry, &mut members);
         if members == found.there.members {
             found.entry.phase = Phase::Settled;
             return keyring.write(&tenant, &mut found.entry).await;
@@ -239,7 +248,11 @@ pub(super) fn close_or_open(entry: &Entry, members: &mut Map<String, Value>) {
     let scoped =
         members.get("scope").and_then(Value::as_str).is_some_and(|text| !text.trim().is_empty());
     let open = credential && scoped && entry.wanted.enabled;
-    let grants = if open { entry.wanted.grants.clone() } else { BTreeSet::new() };
+    give_grants(members, if open { entry.wanted.grants.clone() } else { BTreeSet::new() });
+}
+
+/// Writes grant types, and what follows from them.
+pub(super) fn give_grants(members: &mut Map<String, Value>, grants: BTreeSet<String>) {
     let code = grants.contains("authorization_code");
     members.insert("response_types".into(), texts(code.then(|| "code".to_owned())));
     members.insert("grant_types".into(), texts(grants));

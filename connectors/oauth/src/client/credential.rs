@@ -8,12 +8,13 @@ use connector::{
 use domain::{ObservedCredential, Secret, Settings};
 use serde_json::{Map, Value, json};
 
-use super::{Clients, THE_SECRET, refuse, unexpected};
+use super::{Clients, THE_SECRET, change::give_grants, found::Found, refuse, unexpected};
 use crate::{
     key,
+    keyring::digest,
     tables::{
-        ADD_OURS, ALGORITHMS, CLIENT_SECRET, FIRST_ONLY, KEY_PROFILES, METHODS, PRIVATE_KEY,
-        SECRET_PROFILES,
+        ADD_OURS, ALGORITHMS, CLIENT, CLIENT_SECRET, FIRST_ONLY, KEY_PROFILES, METHODS,
+        PRIVATE_KEY, SECRET_PROFILES,
     },
 };
 
@@ -84,6 +85,7 @@ impl Clients {
                 if found.there.method().starts_with("client_secret")
                     && let Some(secret) = found.secret()
                 {
+                    self.never_again(&mut found, &secret).await?;
                     return Ok(issued(THE_SECRET, Some(secret), true));
                 }
                 if found.there.method() != "none" {
@@ -97,14 +99,45 @@ impl Clients {
                 let methods = &self.metadata().await?.token_endpoint_auth_methods_supported;
                 needs("oauth_client_secret.method", methods, method)?;
                 members.insert("token_endpoint_auth_method".into(), json!(method));
-                self.put(&mut found, members).await?;
-                match found.secret() {
-                    Some(secret) => Ok(issued(THE_SECRET, Some(secret), false)),
-                    None => Err(unexpected("issue", "the server made no client secret")),
+                match found.entry.wanted.ended.is_empty() {
+                    true => self.put(&mut found, members).await?,
+                    // Nobody gets a token with what comes now before it is seen to be another.
+                    false => {
+                        give_grants(&mut members, BTreeSet::new());
+                        self.put_as(&mut found, members).await?;
+                    }
                 }
+                let Some(secret) = found.secret() else {
+                    return Err(unexpected("issue", "the server made no client secret"));
+                };
+                self.never_again(&mut found, &secret).await?;
+                Ok(issued(THE_SECRET, Some(secret), false))
             }
             _ => unsupported("oauth", "issue in this way"),
         }
+    }
+
+    /// Servers keep a client's secret when its way to sign in is taken away, and give the same one
+    /// with the next. What was ended stays so; anything else opens the client.
+    async fn never_again(&self, found: &mut Found, secret: &Secret) -> Result<()> {
+        if found.entry.wanted.ended.is_empty() {
+            return Ok(());
+        }
+        let mut members = found.there.members.clone();
+        if !found.entry.wanted.ended.contains(&digest(secret)) {
+            return self.put(found, members).await;
+        }
+        members.insert("token_endpoint_auth_method".into(), json!("none"));
+        self.put(found, members).await.map_err(|error| error.after_change("issue"))?;
+        Err(Error::GivenAgain {
+            what: format!("{CLIENT} {:?}", found.entry.client_id),
+            message: "the server keeps a client's secret for ever: asked for another, it gave the one that \
+                      was ended, which is ended once more"
+                .into(),
+            next: "choose oauth_private_key = {} for the nhi_credential, or replace the integration: terraform \
+                   apply -replace with the address of its nhi_integration registers another client"
+                .into(),
+        })
     }
 
     pub(super) async fn find_credential(
@@ -134,6 +167,9 @@ impl Clients {
         let mut members = found.there.members.clone();
         let mut keys = found.there.keys();
         keys.retain(|one| key::id_of(one) != key_id);
+        if key_id == THE_SECRET {
+            found.entry.wanted.ended.extend(found.secret().as_ref().map(digest));
+        }
         if key_id == THE_SECRET || keys.is_empty() {
             members.insert("token_endpoint_auth_method".into(), json!("none"));
             keys.clear();

@@ -155,6 +155,43 @@ async fn a_client_secret_whose_answer_was_lost_is_read_and_never_made_twice() {
 }
 
 #[tokio::test]
+async fn a_client_secret_that_was_ended_does_not_come_back_to_life() {
+    let host = Host::start();
+    let (connector, object) = client(&host, "exposed").await;
+    give_a_scope(&connector, &object).await;
+    let settings = Settings::default();
+    let of = "oauth_client_secret";
+    let request = || IssueRequest {
+        credential_type: of,
+        profile: "first-only",
+        marker: "m",
+        secret: None,
+        settings: &settings,
+        expires_at: None,
+    };
+    let exposed = connector.issue(&object, request()).await.unwrap().secret.unwrap();
+    connector.end(&object, "client_secret").await.unwrap();
+    // This server keeps it, and would give it again.
+    let error = host.connect(&|one| one).await.issue(&object, request()).await.unwrap_err();
+    assert!(matches!(error, Error::GivenAgain { .. }), "{error}");
+    let probed = connector.probe(&object, of, &exposed).await.unwrap();
+    assert!(matches!(probed, Probe::Refused { .. }), "{probed:?}");
+    // A key of ours is the way on.
+    let key = connector.choose_secret("oauth_private_key", &settings, "nhi1-x").unwrap();
+    let keyed = IssueRequest {
+        credential_type: "oauth_private_key",
+        profile: "add-ours",
+        marker: "nhi1-x",
+        secret: Some(&key),
+        settings: &settings,
+        expires_at: None,
+    };
+    connector.issue(&object, keyed).await.unwrap();
+    let probed = connector.probe(&object, "oauth_private_key", &key).await.unwrap();
+    assert!(matches!(probed, Probe::Accepted { .. }), "{probed:?}");
+}
+
+#[tokio::test]
 async fn a_client_that_signs_in_with_a_key_gets_no_secret_and_is_told_the_way_out() {
     let host = Host::start();
     let (connector, object) = client(&host, "keyed").await;

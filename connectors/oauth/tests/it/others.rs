@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use connector::{
-    Change, Children, Connector, IssueRequest, Issued, NewIntegration, ObjectRef, Outcome,
+    Change, Children, Connector, Error, IssueRequest, Issued, NewIntegration, ObjectRef, Outcome,
     Platform, Probe, Setup, SystemClock, Want,
     transport::{ReadOnly, Transport},
 };
@@ -210,6 +210,50 @@ async fn a_secret_that_comes_with_the_way_to_sign_in_is_the_one_that_is_issued()
     assert!(first != second);
     assert!(matches!(world.probe(&object, &second).await, Probe::Accepted { .. }));
     assert!(matches!(world.probe(&object, &first).await, Probe::Refused { .. }));
+}
+
+#[tokio::test]
+async fn a_secret_that_was_ended_is_not_issued_again_and_opens_nothing_while_that_is_found_out() {
+    let world = World::new();
+    let object = world.client().await;
+    world.connect().modify(&object, &scopes(&["tickets:read"])).await.unwrap();
+    let exposed = world.issue(&object).await.unwrap().secret.unwrap();
+    world.connect().end(&object, "client_secret").await.unwrap();
+    for round in 0..2 {
+        let error = world.issue(&object).await.unwrap_err();
+        assert!(matches!(error, Error::GivenAgain { .. }), "{round}: {error}");
+        assert_eq!(error.outcome(), Outcome::Refused);
+        assert!(!format!("{error} {error:?}").contains(exposed.expose()));
+        assert!(matches!(world.probe(&object, &exposed).await, Probe::Refused { .. }), "{round}");
+        let listed = world.connect().credentials(&object).await.unwrap();
+        assert!(listed.credentials.is_empty(), "{round}: {:?}", listed.credentials);
+    }
+    // A run that ended in between left it switched on, with no grant type.
+    world.server.by_hand(|members| {
+        members.insert("token_endpoint_auth_method".into(), json!("client_secret_basic"));
+    });
+    let error = world.issue(&object).await.unwrap_err();
+    assert!(matches!(error, Error::GivenAgain { .. }), "{error}");
+    // A server that makes another is no worse for it.
+    world.server.be(Odd { secret_turns_with_method: true, ..Odd::default() });
+    let fresh = world.issue(&object).await.unwrap().secret.unwrap();
+    assert!(fresh != exposed);
+    assert!(matches!(world.probe(&object, &fresh).await, Probe::Accepted { .. }));
+    let now = world.connect().read(&object, Want::DEED).await.unwrap().unwrap();
+    assert!(now.enabled && !now.parked, "and the client is open for it");
+}
+
+#[tokio::test]
+async fn a_secret_whose_end_was_refused_is_not_taken_for_ended() {
+    let world = World::new();
+    let object = world.client().await;
+    world.connect().modify(&object, &scopes(&["tickets:read"])).await.unwrap();
+    world.issue(&object).await.unwrap();
+    world.server.be(Odd { refuses_changes: true, ..Odd::default() });
+    let error = world.connect().end(&object, "client_secret").await.unwrap_err();
+    assert_eq!(error.outcome(), Outcome::Refused, "{error}");
+    world.server.be(Odd::default());
+    assert!(world.issue(&object).await.unwrap().already_there);
 }
 
 #[tokio::test]

@@ -53,6 +53,8 @@ pub(crate) struct Odd {
     pub(crate) answers_nothing: bool,
     /// Says in its metadata that it takes these only.
     pub(crate) takes_es256_and_basic_only: bool,
+    /// No PUT is taken.
+    pub(crate) refuses_changes: bool,
     /// A revoked token goes on.
     pub(crate) revokes_nothing: bool,
 }
@@ -102,6 +104,11 @@ impl Scripted {
 
     pub(crate) fn clients(&self) -> Vec<Client> {
         self.lock().clients.values().cloned().collect()
+    }
+
+    /// Somebody changes the one client that is there.
+    pub(crate) fn by_hand(&self, change: impl FnOnce(&mut Map<String, Value>)) {
+        change(&mut self.lock().clients.values_mut().next().unwrap().members);
     }
 
     /// What was sent since this was last asked.
@@ -266,6 +273,9 @@ impl State {
             "PUT" => {
                 let asked: Map<String, Value> = serde_json::from_slice(body).unwrap();
                 let refusal = (400, json!({"error": "invalid_client_metadata"}));
+                if self.odd.refuses_changes {
+                    return refusal;
+                }
                 if self.odd.refuses_unknown && asked.contains_key("x_region") {
                     return refusal;
                 }

@@ -41,7 +41,8 @@ impl Machine<'_> {
                     .detail("says", shown.says);
                 self.context.note(entry).await;
             }
-            let gone = listed(&*self.connector, &self.object, &one.key_id).await == Listed::Gone;
+            let gone = !self.profile.keeps_what_ended()
+                && listed(&*self.connector, &self.object, &one.key_id).await == Listed::Gone;
             let accepted = self.accepted.contains(&one.key_id);
             let grade = grade(Shown { refused, gone, accepted });
             let residual_until = match self.children.get(&one.key_id) {

@@ -140,6 +140,23 @@ async fn what_is_issued_under_the_name_of_one_that_went_missing_is_not_ended_for
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_end_that_only_switches_a_secret_off_is_proven_as_accepted_and_no_more() {
+    let world = World::new("first-only").await;
+    let first = world.whole("a", FIRST).await.key_id.unwrap();
+    let outcome = world.whole("b", Goal::Revoke).await;
+    let [revoked] = &outcome.revoked[..] else { panic!("{:?}", outcome.revoked) };
+    assert_eq!((&revoked.key_id, revoked.grade), (&first, Grade::C));
+    // One that nobody declared is ended no more than that.
+    let world = World::new("first-only").await;
+    let (mut stray, id) = (String::new(), world.spec().id.integration);
+    world.fake.by_hand(APP, "sync", |hand| stray = hand.issue("stray", None));
+    let context = world.context("c", &Fuse::none());
+    let keys = BTreeSet::from([stray.clone()]);
+    let ended = operations::revoke_unmanaged(&context, &id, &world.vendor_id, "sync", &keys).await;
+    assert_eq!(ended.unwrap(), [(stray, Grade::C)]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_mark_that_somebody_copied_makes_no_credential_ours() {
     let world = World::new("add-ours").await;
     world.whole("a", FIRST).await;
