@@ -112,32 +112,60 @@ pub(crate) fn algorithm(secret: &Secret) -> Result<&'static str> {
     Ok(load(secret)?.algorithm())
 }
 
-/// The public half as a JWK under a key id.
-pub(crate) fn public(secret: &Secret, kid: &str) -> Result<Map<String, Value>> {
+/// The public half as a JWK. Its key id is the marker and the key's own thumbprint, so that another
+/// key under it is seen.
+pub(crate) fn public(secret: &Secret, marker: &str) -> Result<Map<String, Value>> {
     let pair = load(secret)?;
-    let jwk = match &pair {
+    let mut jwk = match &pair {
         Pair::Ecdsa(name, curve, pair) => {
             // An uncompressed point: a 4, and the two coordinates.
             let point = pair.public_key().as_ref().get(1..).unwrap_or_default();
             let (x, y) = point.split_at(point.len() / 2);
             json!({
-                "kty": "EC", "crv": curve, "use": "sig", "alg": name, "kid": kid,
+                "kty": "EC", "crv": curve, "use": "sig", "alg": name,
                 "x": URL_SAFE_NO_PAD.encode(x), "y": URL_SAFE_NO_PAD.encode(y),
             })
         }
         Pair::Ed25519(pair) => json!({
-            "kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA", "kid": kid,
+            "kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA",
             "x": URL_SAFE_NO_PAD.encode(pair.public_key().as_ref()),
         }),
     };
-    Ok(jwk.as_object().cloned().unwrap_or_default())
+    let jwk = jwk.as_object_mut().map(std::mem::take).unwrap_or_default();
+    let kid = format!("{marker}.{}", thumbprint(&jwk));
+    Ok(jwk.into_iter().chain([("kid".to_owned(), Value::String(kid))]).collect())
 }
 
-/// What a JWK is known by: its key id, else its thumbprint (RFC 7638).
+/// What a JWK is known by: its key id and its thumbprint. Two keys may bear one key id, and one may
+/// come into another's place.
 pub(crate) fn id_of(jwk: &Map<String, Value>) -> String {
-    if let Some(kid) = jwk.get("kid").and_then(Value::as_str) {
-        return kid.to_owned();
+    let own = thumbprint(jwk);
+    match jwk.get("kid").and_then(Value::as_str) {
+        Some(kid) if bound(kid, &own).is_some() => kid.to_owned(),
+        Some(kid) => format!("{kid}.{own}"),
+        None => own,
     }
+}
+
+/// The marker in a key id that was made for this very key.
+pub(crate) fn marker_of(jwk: &Map<String, Value>) -> Option<String> {
+    let kid = jwk.get("kid").and_then(Value::as_str)?;
+    let marker = bound(kid, &thumbprint(jwk))?;
+    marker.starts_with("nhi1-").then(|| marker.to_owned())
+}
+
+/// The key id that an assertion names.
+pub(crate) fn kid_of(jwk: &Map<String, Value>) -> String {
+    let kid = jwk.get("kid").and_then(Value::as_str);
+    kid.map_or_else(|| thumbprint(jwk), str::to_owned)
+}
+
+fn bound<'a>(kid: &'a str, own: &str) -> Option<&'a str> {
+    kid.strip_suffix(own)?.strip_suffix('.')
+}
+
+/// RFC 7638.
+fn thumbprint(jwk: &Map<String, Value>) -> String {
     let text = |name: &str| jwk.get(name).and_then(Value::as_str).unwrap_or_default();
     let members: &[&str] = match text("kty") {
         "RSA" => &["e", "kty", "n"],
@@ -222,7 +250,10 @@ mod tests {
     fn a_thumbprint_is_that_of_the_standard() {
         // RFC 7638 §3.1.
         let jwk = json!({"kty": "RSA", "e": "AQAB", "alg": "RS256", "n": "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMstn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw"});
-        assert_eq!(id_of(jwk.as_object().unwrap()), "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs");
+        assert_eq!(
+            thumbprint(jwk.as_object().unwrap()),
+            "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
+        );
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Members whose presence gives something, so that they must go when they are taken away.
-const GIVES: [&str; 2] = ["scope", "jwks"];
+const GIVES: [&str; 3] = ["scope", "jwks", "jwks_uri"];
 
 impl Clients {
     pub(super) async fn change(

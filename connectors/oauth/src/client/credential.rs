@@ -65,16 +65,28 @@ impl Clients {
                         "the client signs in with a client secret; end that before it gets keys",
                     ));
                 }
+                if let Some(address) = found.there.text("jwks_uri") {
+                    return Err(refuse(
+                        "issue",
+                        Refusal::Conflict,
+                        format!(
+                            "somebody wrote jwks_uri = {address:?} into the registration, and a client has \
+                             keys there or keys of its own (RFC 7591 §2). It is listed as a credential: end it \
+                             with revoke_unmanaged = true on the nhi_integration, or register the client \
+                             without it"
+                        ),
+                    ));
+                }
                 let signing =
                     &self.metadata().await?.token_endpoint_auth_signing_alg_values_supported;
                 needs("oauth_private_key.algorithm", signing, key::algorithm(secret)?)?;
+                let id = key::id_of(&jwk);
                 keys.push(jwk);
                 members.insert("token_endpoint_auth_method".into(), json!("private_key_jwt"));
                 give_keys(&mut members, keys);
                 self.put(&mut found, members).await?;
-                let there = found.there.keys().iter().any(|one| key::id_of(one) == request.marker);
-                match there {
-                    true => Ok(issued(request.marker, None, false)),
+                match found.there.keys().iter().any(|one| key::id_of(one) == id) {
+                    true => Ok(issued(&id, None, false)),
                     false => {
                         Err(unexpected("issue", "the server took the key and does not show it"))
                     }
@@ -167,6 +179,9 @@ impl Clients {
         let mut members = found.there.members.clone();
         let mut keys = found.there.keys();
         keys.retain(|one| key::id_of(one) != key_id);
+        if found.there.text("jwks_uri") == Some(key_id) {
+            members.remove("jwks_uri");
+        }
         if key_id == THE_SECRET {
             found.entry.wanted.ended.extend(found.secret().as_ref().map(digest));
         }

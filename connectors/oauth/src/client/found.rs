@@ -88,7 +88,7 @@ impl Found {
             .iter()
             .map(|jwk| {
                 let id = key::id_of(jwk);
-                let marker = id.starts_with("nhi1-").then(|| id.clone());
+                let marker = key::marker_of(jwk);
                 let signs = jwk.get("alg").and_then(Value::as_str);
                 let said = signs.map_or_else(Settings::default, |signs| {
                     Settings::default().with("algorithm", Setting::Text(signs.to_owned()))
@@ -96,6 +96,10 @@ impl Found {
                 one(id, PRIVATE_KEY, marker, said)
             })
             .collect();
+        // What is behind it is its owner's business; that it opens the client is ours.
+        if let Some(address) = self.there.text("jwks_uri") {
+            all.push(one(address.to_owned(), PRIVATE_KEY, None, Settings::default()));
+        }
         if self.there.method().starts_with("client_secret") {
             let method = Setting::Text(self.there.method().to_owned());
             let said = Settings::default().with("method", method);

@@ -30,7 +30,7 @@ impl Clients {
                 let jwk = key::public(secret, "")?;
                 let keys = found.there.keys();
                 let there = keys.iter().find(|one| key::same(one, &jwk));
-                there.map_or_else(|| "unknown".to_owned(), key::id_of)
+                there.map_or_else(|| "unknown".to_owned(), key::kid_of)
             }
             _ => found.there.method().to_owned(),
         };

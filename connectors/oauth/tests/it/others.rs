@@ -243,6 +243,84 @@ async fn a_secret_that_was_ended_is_not_issued_again_and_opens_nothing_while_tha
     assert!(now.enabled && !now.parked, "and the client is open for it");
 }
 
+impl World {
+    /// Gives the client a key of ours.
+    async fn key(&self, object: &ObjectRef, marker: &str) -> connector::Result<(Secret, String)> {
+        let (connector, settings) = (self.connect(), Settings::default());
+        let secret = connector.choose_secret(KEY, &settings, marker).unwrap();
+        let request = IssueRequest {
+            credential_type: KEY,
+            profile: "add-ours",
+            marker,
+            secret: Some(&secret),
+            settings: &settings,
+            expires_at: None,
+        };
+        let issued = connector.issue(object, request).await?;
+        Ok((secret, issued.key_id))
+    }
+}
+
+#[tokio::test]
+async fn another_key_under_the_key_id_of_ours_is_not_ours() {
+    const MARKER: &str = "nhi1-k3x9q2-abcdefgh-g1-e1-mabcdefghijklm";
+    let (world, theirs) = (World::new(), World::new());
+    let object = world.client().await;
+    let (secret, ours) = world.key(&object, MARKER).await.unwrap();
+    theirs.key(&theirs.client().await, MARKER).await.unwrap();
+    let keys = |world: &World| {
+        world.server.clients()[0].members["jwks"]["keys"].as_array().unwrap().clone()
+    };
+    let (mine, mut stranger) = (keys(&world)[0].clone(), keys(&theirs)[0].clone());
+    let listed = || async { world.connect().credentials(&object).await.unwrap().credentials };
+    for kid in [mine["kid"].clone(), json!(MARKER)] {
+        stranger["kid"] = kid;
+        let both = json!({"keys": [stranger.clone(), mine.clone()]});
+        world.server.by_hand(|members| drop(members.insert("jwks".into(), both)));
+        let now = listed().await;
+        assert_eq!(now.len(), 2, "{now:?}");
+        let marked: Vec<_> = now.iter().filter(|one| one.marker.is_some()).collect();
+        assert_eq!(marked.len(), 1, "{now:?}");
+        assert_eq!((&marked[0].key_id, marked[0].marker.as_deref()), (&ours, Some(MARKER)));
+        let found = world.connect().find(&object, KEY, &secret).await.unwrap().unwrap();
+        assert_eq!(found.key_id, ours);
+        // It alone is ended.
+        let strange = now.iter().find(|one| one.marker.is_none()).unwrap();
+        world.connect().end(&object, &strange.key_id).await.unwrap();
+        assert_eq!(keys(&world), [mine.clone()]);
+        // In the place of ours it is seen too.
+        let alone = json!({"keys": [stranger.clone()]});
+        world.server.by_hand(|members| drop(members.insert("jwks".into(), alone)));
+        let now = listed().await;
+        assert!(now.len() == 1 && now[0].marker.is_none() && now[0].key_id != ours, "{now:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_of_keys_that_somebody_wrote_is_a_credential_that_can_be_ended() {
+    const ADDRESS: &str = "https://evil.example/jwks";
+    for odd in [Odd::default(), Odd { merges: true, ..Odd::default() }] {
+        let world = World::new();
+        let object = world.client().await;
+        world.key(&object, "nhi1-x").await.unwrap();
+        world.server.by_hand(|members| {
+            members.remove("jwks");
+            members.insert("jwks_uri".into(), json!(ADDRESS));
+        });
+        world.server.be(odd);
+        let listing = world.connect().credentials(&object).await.unwrap();
+        let ids: Vec<_> = listing.credentials.iter().map(|one| one.key_id.as_str()).collect();
+        assert!(listing.complete && ids == [ADDRESS], "{listing:?}");
+        let error = world.key(&object, "nhi1-y").await.unwrap_err();
+        assert_eq!(error.outcome(), Outcome::Refused);
+        let said = error.to_string();
+        assert!(said.contains(ADDRESS) && said.contains("revoke_unmanaged"), "{said}");
+        world.connect().end(&object, ADDRESS).await.unwrap();
+        assert!(!world.server.clients()[0].members.contains_key("jwks_uri"));
+        world.key(&object, "nhi1-y").await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_secret_whose_end_was_refused_is_not_taken_for_ended() {
     let world = World::new();
