@@ -4,7 +4,7 @@ use std::{
     fs::File,
     io::{self, Read, Write},
     os::fd::{AsFd, OwnedFd},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use rustix::{
@@ -19,22 +19,40 @@ const LARGEST: u64 = 4 << 20;
 /// What went wrong, and whether it is a matter of what stands there rather than of the machine.
 #[derive(Debug)]
 pub(crate) enum Fault {
-    /// Something stands there that is not used.
-    Refused(String),
+    /// Something stands there that is not used: why, and what to do about it.
+    Refused { reason: String, next: String },
+    /// A file is there, and it is no document.
+    NoDocument(String),
     /// The machine failed.
     Machine(io::Error),
 }
 
-impl From<Errno> for Fault {
-    fn from(error: Errno) -> Fault {
+impl Fault {
+    /// What the system said of a path.
+    fn at(path: &Path, error: Errno) -> Fault {
+        let shown = path.display();
+        let refused = |reason: String, next: String| Fault::Refused { reason, next };
         match error {
-            Errno::LOOP | Errno::MLINK => {
-                Fault::Refused("it is a symbolic link, which is never followed".into())
-            }
-            Errno::NOTDIR => Fault::Refused("a part of the path is a link or no folder".into()),
-            Errno::ACCESS | Errno::PERM | Errno::ROFS => {
-                Fault::Refused(io::Error::from(error).to_string())
-            }
+            Errno::LOOP | Errno::MLINK => refused(
+                format!("{shown} is a symbolic link, which is never followed"),
+                format!("rm {}, or name another path", quoted(path)),
+            ),
+            Errno::NOTDIR => refused(
+                format!("{shown} is a link or a file, where a folder is needed"),
+                format!("move {} away, or name another path", quoted(path)),
+            ),
+            Errno::ACCESS | Errno::PERM => refused(
+                format!("{shown}: {}", io::Error::from(error)),
+                format!(
+                    "give {} to user {}, or name another folder in nhi.hcl",
+                    quoted(path),
+                    rustix::process::geteuid().as_raw()
+                ),
+            ),
+            Errno::ROFS => refused(
+                format!("{shown}: {}", io::Error::from(error)),
+                "name a folder in nhi.hcl that can be written to".into(),
+            ),
             error => Fault::Machine(error.into()),
         }
     }
@@ -51,99 +69,142 @@ pub(crate) type Result<T> = std::result::Result<T, Fault>;
 const OPEN: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
+/// A path as a shell reads it.
+pub(crate) fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,@".contains(c);
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', "'\\''")) }
+}
+
 /// A folder that is ours alone.
 #[derive(Debug)]
-pub(crate) struct Folder(OwnedFd);
+pub(crate) struct Folder {
+    fd: OwnedFd,
+    path: PathBuf,
+}
 
-fn check(stat: &Stat, what: &str) -> Result<()> {
+/// That nobody else may look into it: into what is somebody else's, nothing is put.
+fn check(stat: &Stat, path: &Path, shared: impl FnOnce() -> bool) -> Result<()> {
     let own = rustix::process::geteuid().as_raw();
     if stat.st_uid != own {
-        return Err(Fault::Refused(format!(
-            "{what} belongs to user {} and we run as {own}",
-            stat.st_uid
-        )));
+        return Err(Fault::Refused {
+            reason: format!(
+                "{} belongs to user {} and we run as {own}",
+                path.display(),
+                stat.st_uid
+            ),
+            next: format!("run as user {}, or name another folder in nhi.hcl", stat.st_uid),
+        });
     }
-    let open = stat.st_mode & 0o077;
-    if open != 0 {
-        return Err(Fault::Refused(format!(
-            "{what} has mode {:04o}: others may look into it. Close it with `chmod go= …`",
-            stat.st_mode & 0o7777
-        )));
+    if stat.st_mode & 0o077 != 0 {
+        return Err(Fault::Refused {
+            reason: format!(
+                "{} has mode {:04o}: others may look into it",
+                path.display(),
+                stat.st_mode & 0o7777
+            ),
+            next: match shared() {
+                true => "name a folder in nhi.hcl that nothing else is kept in".into(),
+                false => format!("chmod go= {}", quoted(path)),
+            },
+        });
     }
     Ok(())
+}
+
+fn taken_away(path: &Path) -> Fault {
+    Fault::Refused {
+        reason: format!("{} is taken away as soon as it is made", path.display()),
+        next: "name another folder in nhi.hcl".into(),
+    }
 }
 
 impl Folder {
     /// Opens the folder of the configuration; `None` where it is not there.
     pub(crate) fn open(path: &Path) -> Result<Option<Folder>> {
-        match rustix::fs::open(path, OPEN, Mode::empty()) {
-            Ok(fd) => Folder::ours(fd, &format!("{}", path.display())).map(Some),
-            Err(Errno::NOENT) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        let fd = match rustix::fs::open(path, OPEN, Mode::empty()) {
+            Ok(fd) => fd,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(error) => return Err(Fault::at(path, error)),
+        };
+        let stat = fstat(&fd).map_err(|error| Fault::at(path, error))?;
+        let folder = Folder { fd, path: path.to_owned() };
+        // One that holds other people's things, such as /etc, is not closed to them.
+        let shared = || {
+            let names = folder.names().unwrap_or_default();
+            !names.is_empty() && !names.iter().any(|name| name == crate::store::ASIDE)
+        };
+        check(&stat, path, shared)?;
+        Ok(Some(folder))
     }
 
     /// Opens the folder of the configuration, and makes it where it is not there.
     pub(crate) fn make(path: &Path) -> Result<Folder> {
         match rustix::fs::mkdir(path, Mode::RWXU) {
             Ok(()) | Err(Errno::EXIST) => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(Fault::at(path, error)),
         }
-        Folder::open(path)?
-            .ok_or_else(|| Fault::Refused("it is taken away as soon as it is made".into()))
+        Folder::open(path)?.ok_or_else(|| taken_away(path))
     }
 
-    fn ours(fd: OwnedFd, what: &str) -> Result<Folder> {
-        check(&fstat(&fd)?, what)?;
-        Ok(Folder(fd))
+    fn fault(&self, name: &str) -> impl Fn(Errno) -> Fault {
+        let path = self.path.join(name);
+        move |error| Fault::at(&path, error)
     }
 
     /// A folder in it; `None` where it is not there.
     pub(crate) fn enter(&self, name: &str) -> Result<Option<Folder>> {
-        match rustix::fs::openat(&self.0, name, OPEN, Mode::empty()) {
-            Ok(fd) => Folder::ours(fd, &format!("the folder {name:?}")).map(Some),
-            Err(Errno::NOENT) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        let fd = match rustix::fs::openat(&self.fd, name, OPEN, Mode::empty()) {
+            Ok(fd) => fd,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(error) => return Err(self.fault(name)(error)),
+        };
+        let path = self.path.join(name);
+        check(&fstat(&fd).map_err(self.fault(name))?, &path, || false)?;
+        Ok(Some(Folder { fd, path }))
     }
 
     /// A folder in it, made where it is not there.
     pub(crate) fn enter_or_make(&self, name: &str) -> Result<Folder> {
-        match rustix::fs::mkdirat(&self.0, name, Mode::RWXU) {
-            Ok(()) => rustix::fs::fsync(&self.0)?,
+        match rustix::fs::mkdirat(&self.fd, name, Mode::RWXU) {
+            Ok(()) => self.flush()?,
             Err(Errno::EXIST) => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(self.fault(name)(error)),
         }
-        self.enter(name)?
-            .ok_or_else(|| Fault::Refused("it is taken away as soon as it is made".into()))
+        self.enter(name)?.ok_or_else(|| taken_away(&self.path.join(name)))
     }
 
     /// What stands under a name, links not followed; `None` where nothing does.
     pub(crate) fn stat(&self, name: &str) -> Result<Option<Stat>> {
-        match statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW) {
+        match statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat)),
             Err(Errno::NOENT) => Ok(None),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(self.fault(name)(error)),
         }
     }
 
     /// A file's content and what stands there; `None` where nothing does.
     pub(crate) fn read(&self, name: &str) -> Result<Option<(Zeroizing<Vec<u8>>, Stat)>> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        let fd = match rustix::fs::openat(&self.0, name, flags, Mode::empty()) {
+        let fd = match rustix::fs::openat(&self.fd, name, flags, Mode::empty()) {
             Ok(fd) => fd,
             Err(Errno::NOENT) => return Ok(None),
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(self.fault(name)(error)),
         };
-        let stat = fstat(&fd)?;
+        let path = self.path.join(name);
+        let stat = fstat(&fd).map_err(self.fault(name))?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(Fault::Refused("it is no file".into()));
+            return Err(Fault::Refused {
+                reason: format!("{} is no file", path.display()),
+                next: format!("move {} away, or name another path", quoted(&path)),
+            });
         }
-        check(&stat, "the file")?;
+        check(&stat, &path, || false)?;
         let size = u64::try_from(stat.st_size).unwrap_or(u64::MAX);
         if size > LARGEST {
-            return Err(Fault::Refused(format!(
-                "it has {size} bytes: no document of ours is so large"
+            return Err(Fault::NoDocument(format!(
+                "{} has {size} bytes: no document of ours is so large",
+                path.display()
             )));
         }
         let mut bytes = Zeroizing::new(Vec::with_capacity(size as usize + 1));
@@ -157,49 +218,52 @@ impl Folder {
         self.remove(name)?;
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(&self.0, name, flags, Mode::RUSR | Mode::WUSR)?;
+        let fault = self.fault(name);
+        let fd =
+            rustix::fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR).map_err(&fault)?;
         // Neither a loose nor a tight umask decides over a secret.
-        rustix::fs::fchmod(&fd, Mode::RUSR | Mode::WUSR)?;
+        rustix::fs::fchmod(&fd, Mode::RUSR | Mode::WUSR).map_err(&fault)?;
         let mut file = File::from(fd);
         file.write_all(bytes)?;
         file.sync_all()?;
-        Ok(fstat(&file)?)
+        fstat(&file).map_err(fault)
     }
 
     /// Puts one name in the place of another, atomically.
     pub(crate) fn rename(&self, from: &str, into: &Folder, to: &str) -> Result<()> {
-        rustix::fs::renameat(&self.0, from, &into.0, to)?;
-        rustix::fs::fsync(&into.0)?;
-        Ok(())
-    }
-
-    /// Gives a file a second name.
-    pub(crate) fn link(&self, from: &str, into: &Folder, to: &str) -> Result<()> {
-        into.remove(to)?;
-        rustix::fs::linkat(&self.0, from, &into.0, to, AtFlags::empty())?;
-        rustix::fs::fsync(&into.0)?;
-        Ok(())
+        rustix::fs::renameat(&self.fd, from, &into.fd, to).map_err(into.fault(to))?;
+        into.flush()
     }
 
     /// Removes a file; gone already is as good.
     pub(crate) fn remove(&self, name: &str) -> Result<()> {
-        match rustix::fs::unlinkat(&self.0, name, AtFlags::empty()) {
-            Ok(()) => Ok(rustix::fs::fsync(&self.0)?),
+        match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
+            Ok(()) => self.flush(),
             Err(Errno::NOENT) => Ok(()),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(self.fault(name)(error)),
         }
+    }
+
+    fn flush(&self) -> Result<()> {
+        rustix::fs::fsync(&self.fd).map_err(|error| Fault::at(&self.path, error))
+    }
+
+    /// Where something of it is.
+    pub(crate) fn path_of(&self, name: &str) -> PathBuf {
+        self.path.join(name)
     }
 
     /// A second holder of the same folder.
     pub(crate) fn again(&self) -> Result<Folder> {
-        Ok(Folder(self.0.try_clone()?))
+        Ok(Folder { fd: self.fd.try_clone()?, path: self.path.clone() })
     }
 
     /// The names in it.
     pub(crate) fn names(&self) -> Result<Vec<String>> {
         let mut names = Vec::new();
-        for entry in rustix::fs::Dir::read_from(&self.0)? {
-            if let Ok(name) = entry?.file_name().to_str()
+        let fault = |error| Fault::at(&self.path, error);
+        for entry in rustix::fs::Dir::read_from(&self.fd).map_err(fault)? {
+            if let Ok(name) = entry.map_err(fault)?.file_name().to_str()
                 && !matches!(name, "." | "..")
             {
                 names.push(name.to_owned());
@@ -212,9 +276,11 @@ impl Folder {
     /// Holds everybody else off until the returned file is dropped.
     pub(crate) fn lock(&self, name: &str, shared: bool) -> Result<OwnedFd> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(&self.0, name, flags, Mode::RUSR | Mode::WUSR)?;
+        let fault = self.fault(name);
+        let fd =
+            rustix::fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR).map_err(&fault)?;
         let how = if shared { FlockOperation::LockShared } else { FlockOperation::LockExclusive };
-        rustix::fs::flock(&fd, how)?;
+        rustix::fs::flock(&fd, how).map_err(fault)?;
         Ok(fd)
     }
 
@@ -238,12 +304,14 @@ impl Folder {
                 0x0116_1970,
                 0x7461_636f,
             ];
-            let kind = rustix::fs::fstatfs(self.0.as_fd())?.f_type;
+            let kind = rustix::fs::fstatfs(self.fd.as_fd())
+                .map_err(|error| Fault::at(&self.path, error))?
+                .f_type;
             Ok(REMOTE.contains(&(kind as u32)))
         }
         #[cfg(not(target_os = "linux"))]
         {
-            let _ = self.0.as_fd();
+            let _ = self.fd.as_fd();
             Ok(false)
         }
     }

@@ -1,13 +1,13 @@
 //! Documents in a folder: the file that a program reads, and beside it what a sink must know.
 //!
 //! `apps/x` is the document, JSON, replaced atomically. `.nhi/apps/x.json` is its sidecar: version,
-//! times, mirror, and by what the file itself is recognised. `.nhi/apps/x.v3` is version 3 while it
-//! is kept. A file that is not the one in the sidecar was written by somebody else, or by us just
+//! times, mirror, and the digest of the file itself. `.nhi/apps/x.v3` is version 3 while it is kept. A file that is not the one in the sidecar was written by somebody else, or by us just
 //! before we were killed: either way it is the next version.
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
+use data_encoding::HEXLOWER;
 use jiff::Timestamp;
 use rustix::fs::Stat;
 use secrets::{
@@ -16,10 +16,12 @@ use secrets::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::folder::{Fault, Folder};
+use crate::folder::{Fault, Folder, quoted};
 
 /// The folder of everything that is not a document.
-const ASIDE: &str = ".nhi";
+pub(crate) const ASIDE: &str = ".nhi";
+/// Where Git reads what it is to leave alone.
+const IGNORE: &str = ".gitignore";
 /// How many earlier versions are kept, as KV does.
 const KEPT: u64 = 10;
 
@@ -35,31 +37,6 @@ impl fmt::Debug for Store {
     }
 }
 
-/// What a file is recognised by.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Identity {
-    inode: u64,
-    size: u64,
-    seconds: i64,
-    nanoseconds: i64,
-}
-
-impl Identity {
-    #[allow(clippy::unnecessary_cast, clippy::useless_conversion)] // The types differ by platform.
-    fn of(stat: &Stat) -> Identity {
-        Identity {
-            inode: stat.st_ino as u64,
-            size: u64::try_from(stat.st_size).unwrap_or(0),
-            seconds: stat.st_mtime as i64,
-            nanoseconds: stat.st_mtime_nsec as i64,
-        }
-    }
-
-    fn written_at(&self) -> Option<Timestamp> {
-        Timestamp::new(self.seconds, i32::try_from(self.nanoseconds).ok()?).ok()
-    }
-}
-
 /// What is kept beside a document.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Sidecar {
@@ -69,13 +46,23 @@ struct Sidecar {
     begun_at: Option<Timestamp>,
     #[serde(default, with = "time")]
     written_at: Option<Timestamp>,
-    /// The current version's file; none where it was destroyed.
-    file: Option<Identity>,
+    /// The SHA-256 of the current version's file; none where it was destroyed. Its content says which
+    /// file it is: a folder that was restored, copied or moved holds the same documents.
+    digest: Option<String>,
     #[serde(default)]
     mirror: Mirror,
     /// No earlier version is kept.
     #[serde(default)]
     keeps_one: bool,
+}
+
+fn digest(bytes: &[u8]) -> String {
+    HEXLOWER.encode(ring::digest::digest(&ring::digest::SHA256, bytes).as_ref())
+}
+
+#[allow(clippy::unnecessary_cast, clippy::useless_conversion)] // The types differ by platform.
+fn written_at(stat: &Stat) -> Option<Timestamp> {
+    Timestamp::new(stat.st_mtime as i64, i32::try_from(stat.st_mtime_nsec as i64).ok()?).ok()
 }
 
 /// Times as texts, the way people read them.
@@ -124,25 +111,32 @@ impl Place {
         let known = match self.aside.read(&self.sidecar())? {
             None => Sidecar::default(),
             Some((bytes, _)) => serde_json::from_slice(&bytes).map_err(|error| {
-                Fault::Refused(format!(
-                    "its sidecar {ASIDE}/…/{} is damaged ({error}): remove it to begin anew at version 1",
-                    self.sidecar()
-                ))
+                let path = self.aside.path_of(&self.sidecar());
+                Fault::Refused {
+                    reason: format!("its sidecar {} is damaged ({error})", path.display()),
+                    next: format!(
+                        "rm {}; the document then begins anew at version 1",
+                        quoted(&path)
+                    ),
+                }
             })?,
         };
-        let found = self.folder.stat(&self.name)?.map(|stat| Identity::of(&stat));
-        Ok(match found {
-            // Written past us.
-            Some(found) if known.file.as_ref() != Some(&found) => Sidecar {
-                version: known.version + 1,
-                written_at: found.written_at(),
-                begun_at: known.begun_at.or(found.written_at()),
-                file: Some(found),
-                ..known
-            },
+        let Some((bytes, stat)) = self.folder.read(&self.name)? else {
             // Taken away past us.
-            None => Sidecar { file: None, ..known },
-            Some(_) => known,
+            return Ok(Sidecar { digest: None, ..known });
+        };
+        let digest = Some(digest(&bytes));
+        if known.digest == digest {
+            return Ok(known);
+        }
+        // Written past us.
+        let written_at = written_at(&stat);
+        Ok(Sidecar {
+            version: known.version + 1,
+            written_at,
+            begun_at: known.begun_at.or(written_at),
+            digest,
+            ..known
         })
     }
 
@@ -163,7 +157,7 @@ impl Sidecar {
     fn look(self) -> Option<Look> {
         (self.version > 0).then(|| Look {
             version: self.version(),
-            deleted: self.file.is_none(),
+            deleted: self.digest.is_none(),
             mirror: self.mirror,
         })
     }
@@ -178,11 +172,14 @@ enum Way {
 
 /// The folders and the name of a path, as far as they are used for documents.
 fn names(path: &str) -> std::result::Result<Vec<&str>, Fault> {
-    let parts = segments(path).map_err(|error| Fault::Refused(error.to_string()))?;
+    let next = || "correct the path".to_owned();
+    let parts = segments(path)
+        .map_err(|error| Fault::Refused { reason: error.to_string(), next: next() })?;
     if parts.iter().any(|part| part.starts_with('.')) {
-        return Err(Fault::Refused(
-            "a name that begins with a dot is not used for documents".into(),
-        ));
+        return Err(Fault::Refused {
+            reason: "a name that begins with a dot is not used for documents".into(),
+            next: next(),
+        });
     }
     Ok(parts)
 }
@@ -195,7 +192,8 @@ impl Store {
     fn say(&self, path: &str, fault: Fault, changes: bool) -> SinkError {
         let place = format!("{}/{}", self.root.display(), path.trim_matches('/'));
         match fault {
-            Fault::Refused(reason) => SinkError::Refused { place, reason },
+            Fault::Refused { reason, next } => SinkError::Unfit { place, reason, next },
+            Fault::NoDocument(reason) => SinkError::NoDocument { place, reason },
             // A full disk or a failed flush in the middle of a change: look before anything else.
             Fault::Machine(error) if changes => {
                 SinkError::Ambiguous { place, reason: error.to_string() }
@@ -245,21 +243,33 @@ impl Store {
         way: Way,
         act: impl FnOnce(&Place) -> std::result::Result<T, Fault> + Send + 'static,
     ) -> Result<Option<T>> {
-        let (store, path) = (self.clone(), path.to_owned());
+        self.with_said(path, path, way, act).await
+    }
+
+    /// The same, where faults are told of another path than the one that is looked at.
+    async fn with_said<T: Send + 'static>(
+        &self,
+        said: &str,
+        path: &str,
+        way: Way,
+        act: impl FnOnce(&Place) -> std::result::Result<T, Fault> + Send + 'static,
+    ) -> Result<Option<T>> {
+        segments(path)?;
+        let (store, said, path) = (self.clone(), said.to_owned(), path.to_owned());
         let changes = way == Way::Make;
         let run = move || -> Result<Option<T>> {
-            let say = |fault, changes| store.say(&path, fault, changes);
+            let say = |fault, changes| store.say(&said, fault, changes);
             let root = match way {
                 Way::Make => Some(Folder::make(&store.root)),
                 Way::Find => Folder::open(&store.root).transpose(),
             };
-            let Some(root) = root else {
-                segments(&path)?;
-                return Ok(None);
-            };
+            let Some(root) = root else { return Ok(None) };
             let root = root.map_err(|fault| say(fault, false))?;
             let aside = root.enter_or_make(ASIDE).map_err(|fault| say(fault, false))?;
             let _lock = aside.lock("lock", false).map_err(|fault| say(fault, false))?;
+            if changes {
+                keep_out_of_git(&root).map_err(|fault| say(fault, false))?;
+            }
             let Some(place) = store.place(&path, way).map_err(|fault| say(fault, false))? else {
                 return Ok(None);
             };
@@ -276,6 +286,14 @@ impl Store {
     }
 }
 
+/// Wherever the folder lies, no commit takes its secrets along.
+fn keep_out_of_git(root: &Folder) -> std::result::Result<(), Fault> {
+    if root.stat(IGNORE)?.is_none() {
+        root.create(IGNORE, b"*\n")?;
+    }
+    Ok(())
+}
+
 fn write(
     place: &Place,
     document: &[u8],
@@ -289,19 +307,26 @@ fn write(
     if known.version != expected {
         return Ok(None);
     }
-    // The current version gets a second name first: no moment without it.
-    if known.file.is_some() && !known.keeps_one {
-        place.folder.link(&place.name, &place.aside, &place.version(known.version))?;
+    if !known.keeps_one {
+        // What somebody wrote past us is a version as well.
+        if known.digest.is_some()
+            && place.aside.stat(&place.version(known.version))?.is_none()
+            && let Some((bytes, _)) = place.folder.read(&place.name)?
+        {
+            place.aside.create(&place.version(known.version), &bytes)?;
+        }
+        // A version is kept from when it is written: whoever writes over the file takes nothing away.
+        place.aside.create(&place.version(known.version + 1), document)?;
     }
     let part = format!("{}.part", place.name);
     let stat = place.aside.create(&part, document)?;
     place.aside.rename(&part, &place.folder, &place.name)?;
-    let file = Identity::of(&stat);
+    let written_at = written_at(&stat);
     let next = Sidecar {
         version: known.version + 1,
-        written_at: file.written_at(),
-        begun_at: known.begun_at.or(file.written_at()),
-        file: Some(file),
+        written_at,
+        begun_at: known.begun_at.or(written_at),
+        digest: Some(digest(document)),
         ..known
     };
     place.save(&next)?;
@@ -315,7 +340,7 @@ fn write(
 }
 
 fn parse(bytes: &[u8]) -> std::result::Result<Document, Fault> {
-    Document::from_json(bytes).map_err(Fault::Refused)
+    Document::from_json(bytes).map_err(Fault::NoDocument)
 }
 
 #[async_trait]
@@ -363,12 +388,13 @@ impl Sink for Store {
 
     async fn read_version(&self, path: &str, number: u64) -> Result<Option<Document>> {
         let read = move |place: &Place| {
-            let found = if place.load()?.version == number {
-                place.folder.read(&place.name)?
-            } else {
-                place.aside.read(&place.version(number))?
-            };
-            found.map(|(bytes, _)| parse(&bytes)).transpose()
+            if place.load()?.version == number {
+                let found = place.folder.read(&place.name)?;
+                return found.map(|(bytes, _)| parse(&bytes)).transpose();
+            }
+            // Of what somebody wrote past us and was no document, nothing can be read.
+            let found = place.aside.read(&place.version(number))?;
+            Ok(found.and_then(|(bytes, _)| parse(&bytes).ok()))
         };
         Ok(self.with(path, Way::Find, read).await?.flatten())
     }
@@ -380,7 +406,9 @@ impl Sink for Store {
             let names = place.aside.names()?;
             let numbers = names.iter().filter_map(|name| name.strip_prefix(&earlier)?.parse().ok());
             let mut kept: Vec<u64> = numbers.collect();
-            kept.extend(known.file.map(|_| known.version));
+            // One that a killed run prepared was never written.
+            kept.retain(|number| *number <= known.version);
+            kept.extend(known.digest.map(|_| known.version));
             kept.sort_unstable();
             kept.dedup();
             Ok(kept)
@@ -408,22 +436,25 @@ impl Sink for Store {
             );
             let mut looks = BTreeMap::new();
             for name in names {
-                let is_folder = place.folder.stat(&name)?.is_some_and(|stat| {
-                    rustix::fs::FileType::from_raw_mode(stat.st_mode)
-                        != rustix::fs::FileType::RegularFile
-                });
-                if is_folder || looks.contains_key(&name) {
+                if looks.contains_key(&name) {
                     continue;
                 }
                 let (folder, aside) = (place.folder.again()?, place.aside.again()?);
                 let one = Place { folder, aside, name: name.clone() };
-                if let Some(look) = one.load()?.look() {
+                let look = match one.load() {
+                    Ok(sidecar) => sidecar.look(),
+                    // A folder, a link, or a file that others may read: where nothing of ours was
+                    // written, it is nobody's business here.
+                    Err(_) if one.aside.stat(&one.sidecar())?.is_none() => None,
+                    Err(fault) => return Err(fault),
+                };
+                if let Some(look) = look {
                     looks.insert(name, look);
                 }
             }
             Ok(looks)
         };
-        Ok(self.with(&inside, Way::Find, look).await?.unwrap_or_default())
+        Ok(self.with_said(folder, &inside, Way::Find, look).await?.unwrap_or_default())
     }
 
     async fn write(&self, path: &str, document: &Document, expect: Expect) -> Result<Version> {
@@ -450,9 +481,9 @@ impl Sink for Store {
     async fn destroy_version(&self, path: &str, number: u64) -> Result<()> {
         let destroy = move |place: &Place| {
             let known = place.load()?;
-            if known.version == number && known.file.is_some() {
+            if known.version == number && known.digest.is_some() {
                 place.folder.remove(&place.name)?;
-                place.save(&Sidecar { file: None, ..known })?;
+                place.save(&Sidecar { digest: None, ..known })?;
             }
             place.aside.remove(&place.version(number))
         };
@@ -462,11 +493,12 @@ impl Sink for Store {
     async fn prepare_claim(&self, path: &str) -> Result<()> {
         let prepare = |place: &Place| {
             if place.folder.is_remote()? {
-                return Err(Fault::Refused(
-                    "it lies on another host's file system, where a lock cannot be relied on: keep \
-                     custody in a KV, or in a folder of this host"
-                        .into(),
-                ));
+                return Err(Fault::Refused {
+                    reason:
+                        "it lies on another host's file system, where a lock cannot be relied on"
+                            .into(),
+                    next: "keep custody in a KV, or in a folder of this host".into(),
+                });
             }
             let known = place.load()?;
             let prefix = format!("{}.v", place.name);

@@ -47,6 +47,10 @@ fn document(text: &str) -> Document {
 fn refused<T: std::fmt::Debug>(result: secrets::Result<T>) -> String {
     match result {
         Err(SinkError::Refused { place, reason }) => format!("{place}: {reason}"),
+        Err(SinkError::NoDocument { place, reason }) => format!("{place}: {reason}"),
+        Err(SinkError::Unfit { place, reason, next }) => {
+            format!("{place}: {reason}\nNext: {next}")
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -103,7 +107,7 @@ async fn everything_that_is_written_is_for_its_owner_only() {
             }
         }
     }
-    assert_eq!(seen, 5, "document, sidecar, two earlier versions, lock");
+    assert_eq!(seen, 7, "document, sidecar, three versions, lock, .gitignore");
 }
 
 #[tokio::test]
@@ -114,14 +118,97 @@ async fn a_folder_that_others_may_look_into_is_refused() {
     for mode in [0o750, 0o701, 0o777] {
         fs::set_permissions(&root, fs::Permissions::from_mode(mode)).unwrap();
         let said = refused(sink(&root).write("x", &document("s"), Expect::Nothing).await);
-        assert!(said.contains("chmod go="), "{said}");
+        assert!(said.ends_with(&format!("Next: chmod go= {}", root.display())), "{said}");
         assert!(refused(sink(&root).look("x").await).contains("chmod go="));
         assert_eq!(fs::read_dir(&root).unwrap().count(), 0);
     }
     fs::set_permissions(&root, fs::Permissions::from_mode(0o700)).unwrap();
     fs::create_dir(root.join("apps")).unwrap();
     fs::set_permissions(root.join("apps"), fs::Permissions::from_mode(0o755)).unwrap();
-    refused(sink(&root).write("apps/x", &document("s"), Expect::Nothing).await);
+    let said = refused(sink(&root).write("apps/x", &document("s"), Expect::Nothing).await);
+    assert!(said.ends_with(&format!("Next: chmod go= {}", root.join("apps").display())), "{said}");
+}
+
+#[tokio::test]
+async fn a_folder_that_holds_other_things_is_not_closed_to_their_owners() {
+    let home = tempfile::tempdir().unwrap();
+    let root = home.path().join("etc");
+    fs::create_dir(&root).unwrap();
+    fs::write(root.join("hosts"), "").unwrap();
+    fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).unwrap();
+    let said = refused(sink(&root).look_all("apps").await);
+    assert!(!said.contains("chmod") && said.contains("nothing else is kept in"), "{said}");
+    assert!(!said.contains("apps/x"), "a file that nobody named: {said}");
+}
+
+#[tokio::test]
+async fn a_document_that_others_may_read_is_told_by_every_look() {
+    let home = tempfile::tempdir().unwrap();
+    let root = home.path().join("vault");
+    let sink = sink(&root);
+    sink.write("apps/x", &document("s"), Expect::Nothing).await.unwrap();
+    // What somebody else keeps there is nobody's business here.
+    fs::write(root.join("apps/own.conf"), "port = 1").unwrap();
+    fs::set_permissions(root.join("apps/own.conf"), fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(sink.look_all("apps").await.unwrap().len(), 1);
+    let path = root.join("apps/x");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    for said in [refused(sink.look("apps/x").await), refused(sink.look_all("apps").await)] {
+        assert!(said.ends_with(&format!("Next: chmod go= {}", path.display())), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_folder_that_was_copied_moved_or_touched_holds_the_same_versions() {
+    let home = tempfile::tempdir().unwrap();
+    let root = home.path().join("vault");
+    let sink = sink(&root);
+    let mirror = Mirror::from([("gen".into(), "1".into())]);
+    sink.write("apps/x", &document("one"), Expect::Nothing).await.unwrap();
+    sink.write_mirror("apps/x", &mirror).await.unwrap();
+    let before = sink.look("apps/x").await.unwrap();
+    // As a restore leaves it: another file, another time, the same bytes.
+    let bytes = fs::read(root.join("apps/x")).unwrap();
+    let copy = root.join("copy");
+    fs::write(&copy, bytes).unwrap();
+    fs::set_permissions(&copy, fs::Permissions::from_mode(0o600)).unwrap();
+    fs::rename(&copy, root.join("apps/x")).unwrap();
+    let moved = home.path().join("moved");
+    fs::rename(&root, &moved).unwrap();
+    let sink = self::sink(&moved);
+    assert_eq!(sink.look("apps/x").await.unwrap(), before);
+    sink.write("apps/x", &document("two"), Expect::Version(1)).await.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_writes_over_a_document_leaves_its_version_to_be_read() {
+    let home = tempfile::tempdir().unwrap();
+    let root = home.path().join("vault");
+    let sink = sink(&root);
+    sink.write("x", &document("one"), Expect::Nothing).await.unwrap();
+    // In place, as an editor or a shell does it.
+    fs::write(root.join("x"), "no document").unwrap();
+    assert!(matches!(sink.read("x").await, Err(SinkError::NoDocument { .. })));
+    assert_eq!(sink.kept_versions("x").await.unwrap(), [1, 2]);
+    let kept = sink.read_version("x", 1).await.unwrap().unwrap();
+    assert_eq!(kept.get("secret").unwrap().expose(), "one");
+    sink.write("x", &kept, Expect::Version(2)).await.unwrap();
+    assert!(sink.read_version("x", 2).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn git_takes_nothing_along() {
+    let home = tempfile::tempdir().unwrap();
+    let root = home.path().join("vault");
+    let sink = sink(&root);
+    assert!(sink.look("apps/x").await.unwrap().is_none());
+    assert!(!root.exists(), "a look makes nothing");
+    sink.write("apps/x", &document("s"), Expect::Nothing).await.unwrap();
+    assert_eq!(fs::read_to_string(root.join(".gitignore")).unwrap(), "*\n");
+    // Whoever wants it otherwise has said so.
+    fs::write(root.join(".gitignore"), "").unwrap();
+    sink.write("apps/y", &document("s"), Expect::Nothing).await.unwrap();
+    assert_eq!(fs::read_to_string(root.join(".gitignore")).unwrap(), "");
 }
 
 #[tokio::test]
@@ -190,7 +277,8 @@ async fn a_damaged_sidecar_or_document_is_named_and_not_quoted() {
     let sink = sink(&root);
     sink.write("x", &document("one"), Expect::Nothing).await.unwrap();
     fs::write(root.join(".nhi/x.json"), "{").unwrap();
-    assert!(refused(sink.read("x").await).contains("x.json"));
+    let said = refused(sink.read("x").await);
+    assert!(said.contains(&format!("Next: rm {}", root.join(".nhi/x.json").display())), "{said}");
     fs::remove_file(root.join(".nhi/x.json")).unwrap();
     fs::write(root.join("x"), "topsecret").unwrap();
     assert!(!refused(sink.read("x").await).contains("topsecret"));

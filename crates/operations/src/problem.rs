@@ -183,15 +183,22 @@ impl From<ledger::Error> for Problem {
 
 impl From<secrets::SinkError> for Problem {
     fn from(error: secrets::SinkError) -> Problem {
-        use secrets::SinkError::{Ambiguous, Conflict, Refused, Unfit, Unreachable, Unsupported};
-        let (code, summary, next) = match &error {
+        use secrets::SinkError::{
+            Ambiguous, Conflict, NoDocument, Refused, Unfit, Unreachable, Unsupported,
+        };
+        let (code, summary, next): (_, _, &str) = match &error {
             Conflict { .. } => {
                 ("E-SINK-CONFLICT", "Somebody else wrote to the sink", "apply again")
             }
             Refused { .. } | Unsupported { .. } => {
                 ("E-SINK", "The sink refused", "give our credential what it needs there")
             }
-            Unfit { next, .. } => ("E-SINK-UNFIT", "There is no such sink", next.as_str()),
+            Unfit { next, .. } => ("E-SINK-UNFIT", "The sink cannot be used", next.as_str()),
+            NoDocument { .. } => (
+                "E-SINK",
+                "Something else is in the document's place",
+                "move it away, and apply again",
+            ),
             Ambiguous { .. } | Unreachable { .. } => {
                 ("E-SINK", "The sink did not answer", "apply again")
             }

@@ -97,7 +97,7 @@ pub enum SinkError {
         /// What was refused and what to do about it.
         reason: String,
     },
-    /// Nothing that could hold it stands there, or something of another kind: no permission helps.
+    /// Nothing that could hold it stands there, or something that is not used: no permission helps.
     #[error("{place}: {reason}")]
     Unfit {
         /// The document or folder.
@@ -106,6 +106,14 @@ pub enum SinkError {
         reason: String,
         /// What a person can do about it.
         next: String,
+    },
+    /// Something is there, and it is no document: it says nothing of itself.
+    #[error("{place}: {reason}")]
+    NoDocument {
+        /// Where it is.
+        place: String,
+        /// What it is.
+        reason: String,
     },
     /// The write may or may not have happened.
     #[error("{place}: the answer was lost: {reason}")]
