@@ -8,7 +8,7 @@ use policy::{
     proof::Grade,
     rotation::{Claim, Goal, Phase, Previous},
 };
-use secrets::{Document, Expect};
+use secrets::{Document, Expect, Sink};
 
 use crate::{
     Context, Delivery, Problem,
@@ -227,7 +227,7 @@ async fn former_copy(context: &Context, spec: &SlotSpec) -> Option<(domain::Secr
     let (current, ..) = spec.known.as_ref()?;
     for delivery in &spec.former {
         let Ok(sink) = context.sink(&delivery.connection).await else { continue };
-        let Ok(Some(stored)) = sink.read(&delivery.path).await else { continue };
+        let Ok(Some(stored)) = delivery.read(&*sink).await else { continue };
         let Some(document) = stored.document else { continue };
         let ours = |meta: &Meta| {
             meta.ours(realm, &spec.id.to_string(), &spec.vendor_id)
@@ -254,6 +254,12 @@ async fn repair_copies(context: &Context, spec: &SlotSpec) -> Result<(), Problem
         let mirror = look.as_ref().and_then(|look| Meta::from_mirror(&look.mirror));
         let ours =
             mirror.filter(|(meta, _)| meta.ours(realm, &what, &spec.vendor_id) && !meta.revoked);
+        let ours = match (ours, &look) {
+            (None, Some(look)) if look.mirror.is_empty() && !look.deleted => {
+                mirror_again(context, spec, delivery, &**sink).await?
+            }
+            (ours, _) => ours,
+        };
         copies.push((delivery, sink, look, ours));
     }
     let newest = copies.iter().filter_map(|(_, _, _, ours)| ours.as_ref());
@@ -316,11 +322,7 @@ async fn repair_copies(context: &Context, spec: &SlotSpec) -> Result<(), Problem
     for (delivery, sink, version, current) in bad {
         let expect = version.map_or(Expect::Nothing, Expect::Version);
         let keep = match current {
-            Some(_) => sink
-                .read(&delivery.path)
-                .await
-                .map_err(|error| delivery.problem(error))?
-                .and_then(|stored| stored.document),
+            Some(_) => delivery.read(&**sink).await?.and_then(|stored| stored.document),
             None => None,
         };
         if let Some(document) = &keep {
@@ -346,6 +348,34 @@ async fn repair_copies(context: &Context, spec: &SlotSpec) -> Result<(), Problem
         context.note(entry).await;
     }
     Ok(())
+}
+
+/// A document whose mirror was lost says itself what it is: where it is the current one of this slot
+/// and holds the very secret, its mirror is written again.
+async fn mirror_again(
+    context: &Context,
+    spec: &SlotSpec,
+    delivery: &Delivery,
+    sink: &dyn Sink,
+) -> Result<Option<(Meta, u64)>, Problem> {
+    let (realm, key) = context.realm_key()?;
+    let Some(stored) = delivery.read(sink).await? else { return Ok(None) };
+    let Some(document) = stored.document else { return Ok(None) };
+    let current = spec.known.as_ref().map(|(current, ..)| current);
+    let ours = Meta::of(&document).filter(|meta| {
+        meta.ours(realm, &spec.id.to_string(), &spec.vendor_id)
+            && !meta.revoked
+            && Some(&meta.key_id) == current
+    });
+    let Some(meta) = ours else { return Ok(None) };
+    if named_secret(spec, key, delivery, &document, &meta).is_none() {
+        return Ok(None);
+    }
+    let number = stored.version.number;
+    sink.write_mirror(&delivery.path, &meta.mirror(number))
+        .await
+        .map_err(|error| delivery.problem(error))?;
+    Ok(Some((meta, number)))
 }
 
 /// What the claim of a slot at rest says of its current key, where no sink says anything.
@@ -689,7 +719,7 @@ async fn anchor(context: &Context, spec: &SlotSpec) -> Result<Option<Meta>, Prob
         .sink(&delivery.connection)
         .await
         .map_err(|problem| problem.at(&["deliver_to", &delivery.name, "connection"]))?;
-    let stored = sink.read(&delivery.path).await.map_err(|error| delivery.problem(error))?;
+    let stored = delivery.read(&*sink).await?;
     let meta = stored.and_then(|stored| stored.document).as_ref().and_then(Meta::of);
     let ours = |meta: &Meta| meta.ours(realm, &spec.id.to_string(), &spec.vendor_id);
     Ok(meta.filter(|meta| ours(meta) && !meta.revoked))

@@ -10,7 +10,7 @@ use policy::{
     rotation::Phase,
     status::{self, Facts},
 };
-use secrets::{Look, Sink, SinkError};
+use secrets::{Document, Look, Sink, SinkError, Stored};
 
 use crate::{
     Context, Problem,
@@ -39,6 +39,22 @@ impl Delivery {
     /// `<connection>:<path>`.
     pub fn place(&self) -> String {
         format!("{}:{}", self.connection, self.path)
+    }
+
+    /// The document there. Something that is no document says nothing of itself: whether it may be
+    /// written over is then told by the mirror, as for a document without our facts. What is to be
+    /// merged with must be one.
+    pub(crate) async fn read(&self, sink: &dyn Sink) -> Result<Option<Stored>, Problem> {
+        match sink.read(&self.path).await {
+            Err(SinkError::NoDocument { .. }) if !self.merge => {
+                let look = sink.look(&self.path).await.map_err(|error| self.problem(error))?;
+                Ok(look.map(|look| Stored {
+                    document: Some(Document::default()),
+                    version: look.version,
+                }))
+            }
+            read => read.map_err(|error| self.problem(error)),
+        }
     }
 
     /// What its sink said, at the delivery that it is about.
@@ -163,7 +179,11 @@ async fn look(sink: &dyn Sink, path: &str) -> Result<Option<Look>, SinkError> {
         return sink.look(path).await;
     }
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-    Ok(sink.look_all_shared(folder).await?.get(name))
+    match sink.look_all_shared(folder).await?.get(name) {
+        // Where asking costs nothing, what stands in the way is told before anything is planned.
+        None if sink.capabilities().this_host_only => sink.look(path).await,
+        found => Ok(found),
+    }
 }
 
 /// Looks at a slot; `None` where the integration itself is proven gone.
@@ -212,7 +232,15 @@ pub async fn observe_slot(context: &Context, spec: &SlotSpec) -> Result<Option<S
                 SeenDelivery { version: Some(*version), status: "delivered" }
             }
             (Some(look), ours) => {
-                restorable |= ours.is_some() && sink.capabilities().keeps_versions;
+                restorable |= match ours {
+                    Some((_, version)) => sink
+                        .kept_versions(&delivery.path)
+                        .await
+                        .map_err(|error| delivery.problem(error))?
+                        .contains(version),
+                    // Its facts beside it were lost; it may still say itself what it is.
+                    None => look.mirror.is_empty() && spec.known.is_some(),
+                };
                 SeenDelivery { version: Some(look.version.number), status: "changed" }
             }
         };

@@ -35,7 +35,8 @@ pub async fn withdraw(
             .sink(&delivery.connection)
             .await
             .map_err(|problem| problem.at(&["deliver_to"]))?;
-        let Some(stored) = sink.read(&delivery.path).await.map_err(gone_from)? else { continue };
+        let stored = delivery.read(&*sink).await.map_err(|one| one.at(&["deliver_to"]))?;
+        let Some(stored) = stored else { continue };
         let Some(document) = stored.document else { continue };
         let ours = Meta::of(&document).filter(|meta| meta.ours(realm, &what, &spec.vendor_id));
         let Some(meta) = ours else {

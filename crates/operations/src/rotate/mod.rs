@@ -203,8 +203,7 @@ impl<'a> Machine<'a> {
         self.recall_refusals();
         let mut mains = Vec::new();
         for (delivery, sink) in &self.sinks.0 {
-            let stored =
-                sink.read(&delivery.path).await.map_err(|error| delivery.problem(error))?;
+            let stored = delivery.read(&**sink).await?;
             let document = stored.as_ref().and_then(|stored| stored.document.as_ref());
             let version = stored.as_ref().map_or(0, |stored| stored.version.number);
             let occupied = match document {

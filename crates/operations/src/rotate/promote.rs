@@ -46,11 +46,7 @@ impl Machine<'_> {
         };
         let expected = claim.mains.get(place).copied().unwrap_or(0);
         let keep = match (delivery.merge, expected) {
-            (true, 1..) => sink
-                .read(&delivery.path)
-                .await
-                .map_err(|error| delivery.problem(error))?
-                .and_then(|stored| stored.document),
+            (true, 1..) => delivery.read(&**sink).await?.and_then(|stored| stored.document),
             _ => None,
         };
         let composed = compose(
@@ -141,8 +137,7 @@ impl Machine<'_> {
     pub(super) async fn repair_mirrors(&self) -> Result<(), Problem> {
         let (realm, _) = self.context.realm_key()?;
         for (delivery, sink) in &self.sinks.0 {
-            if let Some(stored) =
-                sink.read(&delivery.path).await.map_err(|error| delivery.problem(error))?
+            if let Some(stored) = delivery.read(&**sink).await?
                 && let Some(meta) = stored.document.as_ref().and_then(Meta::of)
                 && meta.of_slot(realm, &self.what)
             {
@@ -211,7 +206,7 @@ impl Machine<'_> {
             return Ok(());
         };
         let (realm, _) = self.context.realm_key()?;
-        let stored = sink.read(&delivery.path).await.map_err(|error| delivery.problem(error))?;
+        let stored = delivery.read(&**sink).await?;
         let expect =
             stored.as_ref().map_or(Expect::Nothing, |one| Expect::Version(one.version.number));
         let document = stored.and_then(|stored| stored.document);

@@ -76,11 +76,7 @@ impl Machine<'_> {
             return Ok(None);
         }
         let Some((delivery, sink)) = self.sinks.0.last() else { return Ok(None) };
-        let stored = sink
-            .read(&delivery.path)
-            .await
-            .map_err(|error| delivery.problem(error))?
-            .and_then(|stored| stored.document);
+        let stored = delivery.read(&**sink).await?.and_then(|stored| stored.document);
         let (realm, _) = self.context.realm_key()?;
         Ok(stored
             .filter(|document| {

@@ -49,6 +49,50 @@ async fn a_document_that_somebody_wrote_over_is_written_again_without_a_new_key(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_copy_is_only_promised_where_a_sink_still_keeps_what_it_is_made_of() {
+    let mut world = World::new("add-ours").await;
+    world.places = vec!["apps/a"];
+    world.whole("a", FIRST).await;
+    let context = world.context("look", &Fuse::none());
+    let status = async || observe_slot(&context, &world.spec()).await.unwrap().unwrap().status;
+    overwrite(&world, "apps/a").await;
+    assert_eq!(status().await, "stale_copy");
+    world.apps.destroy_version("apps/a", 1).await.unwrap();
+    assert_eq!(status().await, "undelivered", "a new one is planned, and no copy");
+    world.whole("b", SECOND).await;
+    assert_eq!(status().await, "current");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_document_whose_mirror_was_lost_is_told_and_says_itself_what_it_is() {
+    for custody_too in [false, true] {
+        let mut world = World::new("add-ours").await;
+        world.places = vec!["apps/a"];
+        let before = world.whole("a", FIRST).await;
+        let known = (before.key_id.clone().unwrap(), 1, None, None);
+        let spec = SlotSpec { known: Some(known), ..world.spec() };
+        let context = world.context("look", &Fuse::none());
+        let look = async || observe_slot(&context, &spec).await.unwrap().unwrap();
+        world.apps.write_mirror("apps/a", &Default::default()).await.unwrap();
+        if custody_too {
+            for path in world.claims().await {
+                world.vault.write_mirror(&path, &Default::default()).await.unwrap();
+            }
+        }
+        let seen = look().await;
+        assert_eq!(seen.status, "stale_copy", "custody too: {custody_too}");
+        assert_eq!(seen.deliveries["a"].status, "changed");
+        let version = world.apps.read("apps/a").await.unwrap().unwrap().version;
+        let after = carry_out(&context, &spec, FIRST, "test").await.unwrap();
+        assert_eq!((after.key_id, after.generation), (before.key_id, 1));
+        let now = world.apps.read("apps/a").await.unwrap().unwrap().version;
+        assert_eq!(now, version, "the document itself was right");
+        let seen = look().await;
+        assert_eq!((seen.status, seen.secret_held), ("current", true));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_only_place_of_a_secret_moves_without_a_new_key() {
     for way in ["add-ours", "add-marked", "add-unmarked", "replace-once"] {
         let mut world = World::new(way).await;

@@ -557,7 +557,7 @@ impl World {
     }
 
     /// The paths of all claims.
-    async fn claims(&self) -> Vec<String> {
+    pub(crate) async fn claims(&self) -> Vec<String> {
         let folder = format!("nhi/{}", self.realm);
         let names = self.vault.look_all(&folder).await.unwrap().into_keys();
         names.map(|name| format!("{folder}/{name}")).collect()
