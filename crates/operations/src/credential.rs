@@ -520,7 +520,9 @@ async fn integration_is_here(
         .await
         .map_err(|error| Problem::unreadable(&id.to_string(), &error))?;
     let record = there.and_then(|there| there.record);
-    governed_here(context, id, record.as_ref(), []).await.map_err(|one| one.at(&["integration"]))?;
+    governed_here(context, id, record.as_ref(), [])
+        .await
+        .map_err(|one| one.at(&["integration"]))?;
     Ok(record)
 }
 

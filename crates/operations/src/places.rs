@@ -58,6 +58,11 @@ pub async fn misplaced(context: &Context, connection: &str, path: &str) -> Optio
                 .detail(format!("{connection}: {at}: {reason}."))
                 .next("name a path that this sink can hold a document at"),
         )),
+        Err(SinkError::Unfit { place: at, reason, next }) => Some(Misplaced::Never(
+            place("E-SINK-PLACE", "The sink can hold no document there")
+                .detail(format!("{connection}: {at}: {reason}."))
+                .next(next),
+        )),
         Err(error) => Some(Misplaced::Now(Problem::from(error))),
     }
 }
