@@ -287,7 +287,7 @@ async fn another_key_under_the_key_id_of_ours_is_not_ours() {
         // It alone is ended.
         let strange = now.iter().find(|one| one.marker.is_none()).unwrap();
         world.connect().end(&object, &strange.key_id).await.unwrap();
-        assert_eq!(keys(&world), [mine.clone()]);
+        assert_eq!(keys(&world), std::slice::from_ref(&mine));
         // In the place of ours it is seen too.
         let alone = json!({"keys": [stranger.clone()]});
         world.server.by_hand(|members| drop(members.insert("jwks".into(), alone)));
