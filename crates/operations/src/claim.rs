@@ -262,6 +262,9 @@ pub(crate) struct ClaimMirror {
     pub(crate) written_at: Option<Timestamp>,
     pub(crate) hold: Option<String>,
     pub(crate) timed: bool,
+    /// Sign-ins with keys of this slot that were refused since one worked, and when the last was.
+    pub(crate) refused: u32,
+    pub(crate) refused_at: Option<Timestamp>,
 }
 
 fn mirror(claim: &Claim, slot: &str, vendor_id: &str, version: u64) -> Mirror {
@@ -277,6 +280,10 @@ fn mirror(claim: &Claim, slot: &str, vendor_id: &str, version: u64) -> Mirror {
     ]);
     if claim.timed {
         mirror.insert("timed".to_owned(), "true".to_owned());
+    }
+    if let Some(at) = claim.refused_at.filter(|_| claim.refused > 0) {
+        mirror.insert("refused".to_owned(), claim.refused.to_string());
+        mirror.insert("refused_at".to_owned(), moment(at));
     }
     for (name, value) in [("current", &claim.current), ("new", &claim.new), ("hold", &claim.hold)] {
         if let Some(value) = value {
@@ -302,6 +309,8 @@ impl ClaimMirror {
             written_at,
             hold: mirror.get("hold").cloned(),
             timed: mirror.contains_key("timed"),
+            refused: text("refused").parse().unwrap_or(0),
+            refused_at: text("refused_at").parse().ok(),
         }
     }
 

@@ -117,9 +117,9 @@ pub struct Context {
     pub read_only: bool,
     /// What is to be told.
     pub notices: Notices,
-    /// Deeds on one slot take turns: its claim knows runs, and all that a process does is one run's.
-    /// So do those that write one integration's record. Whoever comes second finds what the first one
-    /// left.
+    /// Deeds on slots of one integration take turns: a claim knows runs, and all that a process does
+    /// is one run's; and where a platform counts refused sign-ins it counts those of all slots. So do
+    /// those that write one integration's record. Whoever comes second finds what the first one left.
     pub turns: Turns,
 }
 

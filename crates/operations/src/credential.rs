@@ -67,7 +67,7 @@ pub async fn carry_out(
     goal: Goal,
     reason: &str,
 ) -> Result<Outcome, Problem> {
-    let _turn = context.turns.take(&spec.id.to_string()).await;
+    let _turn = context.turns.take(&spec.id.integration.to_string()).await;
     bring(context, spec, goal, reason).await
 }
 
@@ -192,7 +192,7 @@ pub async fn revoke_first(
 ) -> Result<Vec<Revoked>, Problem> {
     context.ready(Work::Ends).await?;
     let what = spec.id.to_string();
-    let _turn = context.turns.take(&what).await;
+    let _turn = context.turns.take(&spec.id.integration.to_string()).await;
     let planned = spec.known.as_ref().map_or(0, |(_, generation, ..)| *generation);
     let store = ClaimStore::of(context, spec).await?;
     if let Some(claim) = store.read().await?.map(|document| document.claim)
@@ -498,7 +498,7 @@ pub async fn goal_of_create(context: &Context, spec: &SlotSpec) -> Result<Goal, 
 /// of that run.
 pub async fn create_slot(context: &Context, spec: &SlotSpec) -> Result<Outcome, Problem> {
     integration_is_here(context, spec).await?;
-    let _turn = context.turns.take(&spec.id.to_string()).await;
+    let _turn = context.turns.take(&spec.id.integration.to_string()).await;
     let goal = goal_of_create(context, spec).await?;
     let outcome = bring(context, spec, goal, "custody").await?;
     match outcome.done_by {

@@ -60,7 +60,7 @@ pub struct DeclaredScopes {
 /// An integration, its scopes and its credentials are changed at once, and each writes a part of its
 /// record. Whoever writes it writes all of it, so whoever reads it to write it takes turns.
 pub(crate) fn record_turn(id: &IntegrationId) -> String {
-    id.to_string()
+    format!("{id}/record")
 }
 
 /// Brings an integration's scopes to what is declared, and reads back what is then in force.

@@ -56,7 +56,8 @@ impl Machine<'_> {
                         "{}: {} new credentials were refused one after the other. A platform that \
                          counts them would lock out what works with the next one, so none is tried \
                          before {until}.",
-                        self.what, self.refused
+                        self.what,
+                        self.refused_in_all()
                     ))
                     .next(format!(
                         "find out why they are refused (nhi doctor), and apply again after {until}"

@@ -1,16 +1,16 @@
 //! A new key: issued once, stored before anything else, and signed in with.
 
-use connector::{IssueRequest, Marks, Probe};
+use connector::{Freshness, IssueRequest, Marks, Probe};
 use domain::Secret;
 use jiff::Timestamp;
 use ledger::NewEntry;
 use policy::{
-    rotation::{Claim, Phase},
+    rotation::{Claim, Goal, Phase},
     schedule::later,
 };
 
 use super::Machine;
-use crate::Problem;
+use crate::{Problem, claim::ClaimStore};
 
 impl Machine<'_> {
     /// When a key that is issued now ends by itself, where its platform can do that.
@@ -183,6 +183,7 @@ impl Machine<'_> {
         match self.connector.probe(&self.object, kind, secret).await? {
             Probe::Accepted { .. } => {
                 self.refused = 0;
+                self.elsewhere = (0, None);
                 Ok(true)
             }
             Probe::Refused { class } => {
@@ -205,18 +206,40 @@ impl Machine<'_> {
         }
     }
 
+    /// What was refused to the other slots of the integration, as long as the platform may count it.
+    pub(super) async fn count_elsewhere(&mut self) -> Result<(), Problem> {
+        if self.goal == Goal::Revoke {
+            return Ok(());
+        }
+        let (now, window) = (self.context.now(), self.profile.probe.window);
+        let all =
+            ClaimStore::mirrors_of(self.context, &self.spec.vendor_id, Freshness::Fresh).await?;
+        for one in all.iter().filter(|one| one.slot != self.what) {
+            let Some(at) = one.refused_at.filter(|at| now < later(*at, window)) else { continue };
+            self.elsewhere.0 += one.refused;
+            self.elsewhere.1 = self.elsewhere.1.max(Some(at));
+        }
+        Ok(())
+    }
+
+    /// Sign-ins that were refused since one worked, as the platform counts them.
+    pub(super) fn refused_in_all(&self) -> u32 {
+        self.refused + self.elsewhere.0
+    }
+
     /// When the platform has forgotten what was refused.
     pub(super) fn forgotten_at(&self) -> Option<Timestamp> {
-        self.refused_at.map(|at| later(at, self.profile.probe.window))
+        let last = self.refused_at.max(self.elsewhere.1);
+        last.map(|at| later(at, self.profile.probe.window))
     }
 
     /// No sign-in is tried any more: the next refusal could lock out what works.
     pub(super) fn exhausted(&self) -> bool {
-        self.refused >= u32::from(self.profile.probe.in_window).max(1)
+        self.refused_in_all() >= u32::from(self.profile.probe.in_window).max(1)
     }
 
     /// One more refusal locks nobody out.
     pub(super) fn patience(&self) -> bool {
-        self.refused < u32::from(self.profile.probe.between_successes).max(1)
+        self.refused_in_all() < u32::from(self.profile.probe.between_successes).max(1)
     }
 }

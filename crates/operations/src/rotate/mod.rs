@@ -78,6 +78,8 @@ pub(crate) struct Machine<'a> {
     /// Refused sign-ins since one worked, those of earlier runs too, with the last one's time.
     refused: u32,
     refused_at: Option<Timestamp>,
+    /// The same of the integration's other slots: where a platform counts, it counts all together.
+    elsewhere: (u32, Option<Timestamp>),
     /// Refused sign-ins of this run in all.
     refusals: u32,
     tries: BTreeMap<String, u32>,
@@ -141,6 +143,7 @@ impl<'a> Machine<'a> {
             accepted: BTreeSet::new(),
             refused: 0,
             refused_at: None,
+            elsewhere: (0, None),
             refusals: 0,
             tries: BTreeMap::new(),
             uncalled: None,
@@ -155,6 +158,7 @@ impl<'a> Machine<'a> {
     pub(crate) async fn run(&mut self) -> Result<(), Problem> {
         // Each sink has its own steps; waiting for somebody is none.
         let most = MOST_STEPS + 4 * self.sinks.0.len();
+        self.count_elsewhere().await?;
         let mut steps = 0;
         while steps < most {
             let view = self.observe().await?;

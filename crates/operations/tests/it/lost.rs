@@ -237,6 +237,34 @@ async fn refused_sign_ins_of_runs_in_a_row_are_counted_together_until_the_platfo
 }
 
 #[tokio::test(start_paused = true)]
+async fn refused_sign_ins_of_all_slots_of_an_integration_are_counted_together() {
+    for way in ["add-ours", "add-marked"] {
+        let world = World::new(way).await;
+        world.fake.refuse_new(u32::MAX);
+        let one = world.spec();
+        let mut other = world.spec();
+        other.id.name = "other".into();
+        for delivery in &mut other.deliveries {
+            delivery.path.push_str("-other");
+        }
+        for run in 0..4 {
+            for spec in [&one, &other] {
+                let context = world.context(&format!("run {run}"), &Fuse::none());
+                let refused = carry_out(&context, spec, FIRST, "test").await.unwrap_err();
+                assert_eq!(refused.code, "E-VERIFY", "{way} {run}");
+                let most = world.most_refusals();
+                assert!(most <= 4, "{way} {run}: {most} would lock out what works");
+            }
+        }
+        // What one slot was refused is forgotten with the window, for the other one too.
+        world.fake.refuse_new(0);
+        world.clock.advance(domain::Span::from_secs(900));
+        let context = world.context("later", &Fuse::none());
+        assert_eq!(carry_out(&context, &other, FIRST, "test").await.unwrap().generation, 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_look_that_fails_is_no_refusal_of_the_new_credential() {
     for fault in [Fault::Refused(Refusal::Forbidden), Fault::NotSent] {
         let mut world = World::new("add-ours").await;
