@@ -373,8 +373,10 @@ fn the_readme_names_every_resource_connector_and_command_that_there_is() {
     let (today, not_yet) = table.split_once("| not yet |").unwrap();
     let examples = tfplugin::docs::read_files(&root().join("examples")).unwrap();
     for (page, _) in tfplugin::docs::generate(&provider::provider(), &examples) {
-        if let Some((_, name)) = page.split_once('/').filter(|(kind, _)| *kind != "guides") {
-            let name = format!("`nhi_{}`", name.trim_end_matches(".md"));
+        if let Some((kind, name)) = page.split_once('/').filter(|(kind, _)| *kind != "guides") {
+            // A function's name has the provider's before it only where it is called.
+            let prefix = if kind == "functions" { "" } else { "nhi_" };
+            let name = format!("`{prefix}{}`", name.trim_end_matches(".md"));
             assert!(today.contains(&name), "{name}");
         }
     }
