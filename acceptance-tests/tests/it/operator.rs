@@ -73,7 +73,16 @@ fn what_init_writes_is_planned_and_applied_and_never_written_over() {
         let said = ran(&mut nhi(world, "fresh", &words[..5]))?.expect(1)?;
         holds(said.contains("--address") && said.contains("Next:"), "the flag is named", &said)?;
         holds(std::fs::read_dir(&folder).is_ok_and(|all| all.count() == 0), "nothing is left", "")?;
+        // A place for custody that is not there is told while somebody sits there, and stops nothing.
+        let mut missing = [&words[..], &["--dir", "elsewhere"]].concat();
+        missing[words.len() - 1] = "no-such-mount/nhi";
+        let told = ran(&mut nhi(world, "fresh", &missing))?.expect(0)?;
+        let warned = told.contains("Warning:") && told.contains("no-such-mount/nhi");
+        holds(warned && told.contains("Next: make that place"), "custody is tried", &told)?;
+        let told = ran(&mut nhi(world, "fresh/elsewhere", &["doctor"]))?.expect(1)?;
+        holds(told.contains("make no-such-mount/nhi there"), "the doctor says so too", &told)?;
         let told = ran(&mut nhi(world, "fresh", &words))?.expect(0)?;
+        holds(!told.contains("Warning:"), "of one that is there nothing is said", &told)?;
         holds(told.contains("nhi-realm.key"), "where the key is", &told)?;
         let read = |name: &str| {
             std::fs::read_to_string(folder.join(name)).map_err(|error| format!("{name}: {error}"))

@@ -224,8 +224,12 @@ impl Folder {
         // Neither a loose nor a tight umask decides over a secret.
         rustix::fs::fchmod(&fd, Mode::RUSR | Mode::WUSR).map_err(&fault)?;
         let mut file = File::from(fd);
-        file.write_all(bytes)?;
-        file.sync_all()?;
+        let written = file.write_all(bytes).and_then(|()| file.sync_all());
+        if let Err(error) = written {
+            // Half a secret is a secret too, and on a full disk it takes the last of the room.
+            let _ = self.remove(name);
+            return Err(error.into());
+        }
         fstat(&file).map_err(fault)
     }
 

@@ -304,3 +304,51 @@ async fn one_file_has_one_place_whatever_folder_leads_to_it_and_a_bad_path_is_to
     }
     assert_eq!(sink(&outer).check("apps/x").await.unwrap(), None);
 }
+
+/// Where the other process finds its folder; without it the part below does nothing.
+const PLACE: &str = "NHI_FILE_SINK_TEST_PLACE";
+
+/// In this process it does nothing; in another it writes on a disk that is full, and then is not.
+#[tokio::test]
+async fn plays_its_part_when_it_is_asked() {
+    let Some(place) = std::env::var_os(PLACE) else { return };
+    let disk = Path::new(&place);
+    let root = disk.join("vault");
+    let sink = sink(&root);
+    let long = |text: &str| document(&text.repeat(20_000));
+    sink.write("x", &long("one"), Expect::Nothing).await.unwrap();
+    let others = disk.join("others");
+    let _ = std::io::copy(
+        &mut fs::File::open("/dev/zero").unwrap(),
+        &mut fs::File::create(&others).unwrap(),
+    );
+    let full = sink.write("x", &long("two"), Expect::Version(1)).await;
+    assert!(matches!(full, Err(SinkError::Ambiguous { .. })), "{full:?}");
+    assert!(!root.join(".nhi/x.part").exists(), "half a secret is not left");
+    let stored = sink.read("x").await.unwrap().unwrap();
+    assert_eq!(stored.version.number, 1);
+    assert_eq!(stored.document.unwrap().get("secret").unwrap().expose(), "one".repeat(20_000));
+    fs::remove_file(others).unwrap();
+    assert_eq!(sink.write("x", &long("two"), Expect::Version(1)).await.unwrap().number, 2);
+    println!("\nall of it");
+}
+
+#[test]
+fn on_a_full_disk_a_document_stays_what_it_was_and_nothing_half_is_left() {
+    // A disk of its own is a mount that only this test sees; not every machine lets it have one.
+    let home = tempfile::tempdir().unwrap();
+    let script = r#"
+        mount -t tmpfs -o size=256k,mode=700 none "$1" && echo mounted || exit 0
+        NHI_FILE_SINK_TEST_PLACE=$1 "$2" --exact --nocapture plays_its_part_when_it_is_asked 2>&1
+    "#;
+    let done = std::process::Command::new("unshare")
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c", script, "sh"])
+        .arg(home.path())
+        .arg(std::env::current_exe().unwrap())
+        .output();
+    let said = done.map(|done| String::from_utf8_lossy(&done.stdout).into_owned());
+    match said.ok().filter(|said| said.contains("mounted")) {
+        Some(said) => assert!(said.contains("\nall of it"), "{said}"),
+        None => eprintln!("not tried: this machine lets no test have a disk of its own"),
+    }
+}

@@ -394,7 +394,7 @@ impl Config {
                 return Err(wrong(
                     &place.join(config.platform.name()).join("address"),
                     "with demo = true every connection must be on this machine (127.0.0.1, ::1 or \
-                     localhost). Next: remove demo = true",
+                     localhost); for others remove demo = true",
                 ));
             }
         }

@@ -379,6 +379,21 @@ pub async fn tenant_of(
     Ok(None)
 }
 
+/// Looks into the custody of a configuration that is not written yet.
+///
+/// # Errors
+///
+/// It is not there, or cannot be read with our credential.
+pub async fn try_custody(text: &str, folder: &Path) -> Result<(), Problem> {
+    let loaded = Loaded::from_text(text, folder, None, Environment::of_process())?;
+    let context = loaded.context("nhi", "command")?;
+    let Some(custody) = &context.custody else { return Ok(()) };
+    if let Some(sink) = context.connections.get(&custody.connection).await?.sink {
+        sink.look_all(&custody.path).await?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

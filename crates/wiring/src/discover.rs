@@ -1,6 +1,10 @@
 //! Where `nhi.hcl` is: named, in the environment, or the nearest one upwards.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 /// The file's name.
 pub const FILE_NAME: &str = "nhi.hcl";
@@ -16,6 +20,20 @@ pub enum FileError {
         /// Why.
         reason: String,
     },
+    /// It is longer than any configuration, or has no end.
+    #[error("{path} is longer than 1 MiB")]
+    Long {
+        /// The file.
+        path: String,
+    },
+    /// It is in another encoding, or no text.
+    #[error("{path} is not UTF-8, from line {line} on")]
+    NotText {
+        /// The file.
+        path: String,
+        /// Where that begins.
+        line: usize,
+    },
     /// Anybody on this machine could have written it.
     #[error("{path} can be written by anybody on this machine")]
     WorldWritable {
@@ -29,6 +47,10 @@ impl FileError {
     pub fn remedy(&self) -> String {
         match self {
             FileError::Unreadable { .. } => "correct the path, or who may read the file".to_owned(),
+            FileError::Long { .. } => {
+                "name another file, or take out what does not belong there".to_owned()
+            }
+            FileError::NotText { .. } => "save it as UTF-8".to_owned(),
             FileError::WorldWritable { path } => format!("chmod o-w {path}"),
         }
     }
@@ -65,11 +87,14 @@ pub fn discover(named: Option<&str>, environment: Option<&str>, start: &Path) ->
     Found { file: None, looked }
 }
 
+/// The longest file that is read.
+const LONGEST: u64 = 1 << 20;
+
 /// Reads the file's text.
 ///
 /// # Errors
 ///
-/// It cannot be read, or anybody may write it.
+/// It cannot be read, is no text or too long, or anybody may write it.
 pub fn read(path: &Path) -> Result<String, FileError> {
     let shown = path.display().to_string();
     let unreadable = |error: std::io::Error| FileError::Unreadable {
@@ -84,7 +109,18 @@ pub fn read(path: &Path) -> Result<String, FileError> {
             return Err(FileError::WorldWritable { path: shown });
         }
     }
-    std::fs::read_to_string(path).map_err(unreadable)
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(LONGEST + 1).read_to_end(&mut bytes))
+        .map_err(unreadable)?;
+    if bytes.len() as u64 > LONGEST {
+        return Err(FileError::Long { path: shown });
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = 1 + good.iter().filter(|byte| **byte == b'\n').count();
+        FileError::NotText { path: shown, line }
+    })
 }
 
 #[cfg(test)]
@@ -105,6 +141,22 @@ mod tests {
         fs::write(&file, "").unwrap();
         assert_eq!(discover(None, None, &deep).file, Some(file));
         assert_eq!(discover(Some("x.hcl"), Some("y.hcl"), &deep).file, Some(deep.join("x.hcl")));
+    }
+
+    #[test]
+    fn what_is_no_text_of_ours_is_refused_with_where_and_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(FILE_NAME);
+        fs::write(&file, b"# 1\n# caf\xe9\n").unwrap();
+        let refused = read(&file).unwrap_err();
+        assert!(refused.to_string().contains("not UTF-8, from line 2 on"), "{refused}");
+        assert_eq!(refused.remedy(), "save it as UTF-8");
+        fs::write(&file, vec![b'#'; 1 + (1 << 20)]).unwrap();
+        assert!(matches!(read(&file).unwrap_err(), FileError::Long { .. }));
+        if cfg!(unix) {
+            let endless = read(Path::new("/dev/zero")).unwrap_err();
+            assert!(!matches!(endless, FileError::NotText { .. }), "{endless}");
+        }
     }
 
     #[cfg(unix)]

@@ -13,7 +13,7 @@ pub use config::{
     Config, ConnectionConfig, Credential, CustodyConfig, LedgerConfig, RealmConfig, RunConfig,
     Source, setting,
 };
-pub use context::{Environment, Loaded, load, tenant_of};
+pub use context::{Environment, Loaded, load, tenant_of, try_custody};
 pub use discover::{FILE_NAME, FileError, Found, discover, read};
 pub use ledger_sqlite::Salvaged;
 pub use platforms::{kind, platform, platforms, third_party};

@@ -86,6 +86,8 @@ impl Node {
         if text.len() > 1 << 20 {
             return Err(wrong(&Place::default(), "it is longer than 1 MiB"));
         }
+        // Editors put it there, and it says nothing.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         // The parser below recurses; a hostile file must not exhaust the stack.
         let deepest = text.chars().fold((0usize, 0usize), |(now, most), c| match c {
             '{' | '[' | '(' => (now + 1, most.max(now + 1)),
@@ -96,11 +98,14 @@ impl Node {
             return Err(wrong(&Place::default(), format!("it is nested deeper than {DEEPEST}")));
         }
         let body: Body = text.parse().map_err(|error: hcl_edit::parser::Error| {
-            let at = error.location();
-            wrong(
-                &Place::default(),
-                format!("line {}, column {}: {}", at.line(), at.column(), error.message()),
-            )
+            let (line, column) = (error.location().line(), error.location().column());
+            let what = match (error.message(), key_at(text, line, column)) {
+                (message, Some(key)) if message.contains("redefined") => {
+                    format!("{key} is set a second time")
+                }
+                (message, _) => message.to_owned(),
+            };
+            wrong(&Place::default(), format!("line {line}, column {column}: {what}"))
         })?;
         body_node(&body, &Place::default())
     }
@@ -122,6 +127,15 @@ impl Node {
             _ => false,
         }
     }
+}
+
+/// The key that stands at a place, as it is written there.
+fn key_at(text: &str, line: usize, column: usize) -> Option<&str> {
+    let line = text.lines().nth(line.checked_sub(1)?)?;
+    let (start, _) = line.char_indices().nth(column.checked_sub(1)?)?;
+    let rest = line[start..].trim_start();
+    let key = rest.split(['=', ':', ' ', '\t']).next()?;
+    (!key.is_empty()).then_some(key)
 }
 
 fn body_node(body: &Body, place: &Place) -> Result<Node, ConfigError> {
@@ -210,6 +224,24 @@ mod tests {
         let error = Node::parse_hcl("connections { }").unwrap_err();
         assert!(error.message.contains("connections = {"), "{error}");
         assert!(Node::parse_hcl("a = ").unwrap_err().message.contains("line 1"));
+    }
+
+    #[test]
+    fn a_key_that_is_set_twice_is_named_wherever_it_stands() {
+        for (text, named) in [
+            ("demo = true\n\ndemo = false", "line 3, column 1: demo is set a second time"),
+            ("a = {\n  b = 1\n  b = 2 }", "b is set a second time"),
+            ("a = { \"b c\" = 1, d = 2, \"b c\" = 3 }", "set"),
+        ] {
+            let error = Node::parse_hcl(text).unwrap_err().to_string();
+            assert!(error.contains(named), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_an_editor_adds_is_no_fault() {
+        let node = Node::parse_hcl("\u{feff}a = 1\r\nb = true\r\n").unwrap();
+        assert_eq!((node.member("a"), node.member("b")), (&Node::Count(1), &Node::Flag(true)));
     }
 
     proptest! {

@@ -279,7 +279,10 @@ async fn rest(loaded: &Loaded, context: &Context) -> Vec<Look> {
                 None => looks.push(look("custody", Health::Bad, format!("{:?} is no sink", custody.connection))),
                 Some(sink) => match sink.look_all(&custody.path).await {
                     Err(error) => {
-                        let next = format!("mend connection {}", custody.connection);
+                        let next = format!(
+                            "make {} there, let our credential list it, or name another place in custody",
+                            custody.path
+                        );
                         looks.push(bad("custody", &no_sink(error.into(), &next)));
                     }
                     Ok(_) => {
@@ -311,7 +314,10 @@ async fn rest(loaded: &Loaded, context: &Context) -> Vec<Look> {
         Some(path) => look(
             "ledger",
             Health::Weak,
-            format!("{} is not there yet: the first apply makes it", path.display()),
+            format!(
+                "{} is not there yet: the first apply that changes something makes it",
+                path.display()
+            ),
         ),
         None => about_ledger(&*context.ledger).await,
     });

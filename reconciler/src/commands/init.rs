@@ -98,6 +98,10 @@ impl Init {
                 drop(progress);
             }
         }
+        let custody = match self.offline {
+            true => Ok(()),
+            false => wiring::try_custody(&answers.hcl(&realm), &self.dir).await,
+        };
         fs::create_dir_all(&self.dir).map_err(|error| cannot_write(&self.dir, &error))?;
         write_both((&key_file, &format!("{key}\n"), 0o600), (&file, &answers.hcl(&realm), 0o644))?;
         keep_out_of_git(&self.dir)?;
@@ -106,6 +110,17 @@ impl Init {
             if let Some(tenant) = &one.tenant {
                 output.line(&format!("Connection {:?} answers as tenant {tenant}.", one.name));
             }
+        }
+        // The files are right all the same: a place for custody can be made later.
+        if let Err(problem) = custody {
+            output.warning(&format!(
+                "{:?} cannot hold custody yet, so no credential can be issued: {}",
+                answers.custody, problem.detail
+            ));
+            output.advice(&format!(
+                "make that place, or name another one in custody of {}; then nhi doctor",
+                file.display()
+            ));
         }
         output.hint(
             "Keep the realm's key where you keep other secrets, and give it to CI as a file or, with\n\
