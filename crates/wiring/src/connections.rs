@@ -8,7 +8,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use connector::{Clock, Connection, Platform, Setup, transport};
+use connector::{Clock, Connection, OwnCredential, Platform, Setup, transport};
 use domain::Secret;
 use operations::{Connections, Problem};
 use zeroize::Zeroizing;
@@ -61,11 +61,13 @@ impl Configured {
         })
     }
 
-    /// Reads our own credential from where the configuration says.
+    /// Reads our own credential from where the configuration says; its form is for whoever has to
+    /// set it.
     fn secret<'a>(
         &'a self,
         name: &'a str,
         source: &'a Source,
+        form: &'static str,
     ) -> std::pin::Pin<Box<dyn Future<Output = Result<Secret, Problem>> + Send + 'a>> {
         Box::pin(async move {
             let missing = |detail: String, next: String| {
@@ -78,7 +80,7 @@ impl Configured {
                     Some(text) if !text.is_empty() => Ok(Secret::new(text)),
                     _ => Err(missing(
                         format!("the environment variable {variable} is not set, or empty."),
-                        format!("export {variable}=…"),
+                        format!("export {variable}={form}"),
                     )),
                 },
                 Source::File(path) => {
@@ -91,7 +93,7 @@ impl Configured {
                 Source::Joined(parts) => {
                     let mut joined = Zeroizing::new(String::with_capacity(4096));
                     for part in parts {
-                        let part = self.secret(name, part).await?;
+                        let part = self.secret(name, part, "…").await?;
                         if !joined.is_empty() {
                             joined.push(':');
                         }
@@ -129,7 +131,11 @@ impl Configured {
         }
         let (credential, credential_id) = match &config.credential {
             Some(credential) => {
-                (Some(self.secret(name, &credential.secret).await?), credential.id.clone())
+                let form = match config.platform.own_credential() {
+                    OwnCredential::AccessKey => "ID:SECRET",
+                    _ => "…",
+                };
+                (Some(self.secret(name, &credential.secret, form).await?), credential.id.clone())
             }
             None => (None, None),
         };
@@ -154,7 +160,8 @@ impl Configured {
             settings.0.insert("tenant".into(), domain::Setting::Text(tenant.clone()));
         }
         // Relative folders are relative to the configuration.
-        if let Some(folder) = settings.text("folder").map(|folder| self.folder.join(folder)) {
+        let folder = settings.text("folder").filter(|folder| !folder.is_empty());
+        if let Some(folder) = folder.map(|folder| self.folder.join(folder)) {
             let folder = domain::Setting::Text(folder.display().to_string());
             settings.0.insert("folder".into(), folder);
         }
@@ -272,6 +279,32 @@ mod tests {
 
     use super::*;
     use crate::Loaded;
+
+    #[tokio::test]
+    async fn a_folder_without_a_name_is_not_the_projects_and_a_missing_key_says_its_form() {
+        let text = r#"
+            connections = {
+              files = { file = { folder = "" } }
+              aws   = { aws_iam = { credential = { env = "AWS_KEY" } } }
+              bao   = { openbao = { address = "http://127.0.0.1:9", credential = { env = "TOKEN" } } }
+            }
+        "#;
+        let environment = Environment::of(&[]);
+        let loaded =
+            Loaded::from_text(text, std::path::Path::new("."), None, environment.clone()).unwrap();
+        let configured = Configured::new(
+            loaded.config.clone(),
+            loaded.folder.clone(),
+            environment,
+            Arc::new(SystemClock),
+            "nhi.hcl".into(),
+        );
+        let problem = configured.get("files").await.err().unwrap();
+        assert!(problem.detail.contains("file.folder is not set"), "{problem}");
+        for (name, next) in [("aws", "export AWS_KEY=ID:SECRET"), ("bao", "export TOKEN=…")] {
+            assert_eq!(configured.get(name).await.err().unwrap().next.as_deref(), Some(next));
+        }
+    }
 
     #[tokio::test]
     async fn a_read_only_run_may_keep_a_token_that_came_with_a_look_and_changes_nothing_else() {

@@ -85,7 +85,7 @@ impl Init {
                     .next("edit it, or name another folder with --dir"));
             }
         }
-        let mut answers = self.answers()?;
+        let mut answers = self.answers().map_err(|problem| self.with_given(problem))?;
         let random = SystemRandom::new();
         let realm = random_text(&random, 6)?;
         let key = random_text(&random, 52)?;
@@ -167,6 +167,37 @@ impl Init {
 }
 
 impl Init {
+    /// What to type next, with all that was typed already.
+    fn with_given(&self, mut problem: Problem) -> Problem {
+        if problem.code != "E-INIT-ASK" {
+            return problem;
+        }
+        let dir = Some(self.dir.display().to_string()).filter(|dir| dir != ".");
+        let flags = [
+            ("--dir", &dir),
+            ("--platform", &self.platform),
+            ("--name", &self.name),
+            ("--address", &self.address),
+            ("--credential-env", &self.credential_env),
+            ("--custody", &self.custody),
+            ("--custody-platform", &self.custody_platform),
+            ("--custody-name", &self.custody_name),
+            ("--custody-address", &self.custody_address),
+            ("--custody-credential-env", &self.custody_credential_env),
+        ];
+        let mut line = "nhi init".to_owned();
+        for (flag, value) in flags {
+            if let Some(value) = value {
+                line += &format!(" {flag} {}", shell_word(value));
+            }
+        }
+        if self.offline {
+            line += " --offline";
+        }
+        problem.next = problem.next.map(|more| format!("{line} {more}"));
+        problem
+    }
+
     /// What was asked for and would not be done is an error, and no surprise later.
     fn refuse_unused(&self, first: &str) -> Result<(), Problem> {
         let unused = [
@@ -229,10 +260,11 @@ impl Connection {
                 .detail(format!("{place:?} does not begin with https:// or http://."))
                 .next(format!("pass the whole address to {}", flags.place.0)));
         }
-        let about = "the environment variable that holds our credential for it";
+        let form = if in_two_parts(platform) { ", as ID:SECRET" } else { "" };
+        let about = format!("the environment variable that holds our credential for it{form}");
         let variable = usual
             .variable
-            .map(|usual| ask(flags.variable.1, flags.variable.0, about, Some(usual)))
+            .map(|usual| ask(flags.variable.1, flags.variable.0, &about, Some(usual)))
             .transpose()?;
         Ok(Connection { platform, name, place, variable, tenant: None })
     }
@@ -248,12 +280,24 @@ impl Connection {
         let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
         let body: String =
             lines.iter().map(|(name, value)| format!("      {name:width$} = {value}\n")).collect();
+        let body = match &self.variable {
+            Some(variable) if in_two_parts(self.platform) => format!(
+                "      # {variable} holds ID:SECRET. In two variables it is\n      \
+                 # credential = {{ access_key = {{ id = {{ env = \"…\" }}, secret = {{ env = \"…\" }} }} }}\n{body}"
+            ),
+            _ => body,
+        };
         format!(
             "  {} = {{\n    {} = {{\n{body}    }}\n  }}\n",
             quoted(&self.name),
             self.platform.name()
         )
     }
+}
+
+/// Whether our own credential there is an id and a secret.
+fn in_two_parts(platform: &dyn Platform) -> bool {
+    platform.own_credential() == connector::OwnCredential::AccessKey
 }
 
 /// The setting that says where a platform's connection is: its address or its folder.
@@ -263,6 +307,15 @@ fn place_of(platform: &dyn Platform) -> &'static str {
         .iter()
         .find(|field| field.required)
         .map_or("address", |one| one.name)
+}
+
+/// A value as a shell reads it as one word.
+fn shell_word(value: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-:@%+=,".contains(c);
+    if !value.is_empty() && value.chars().all(plain) {
+        return value.to_owned();
+    }
+    format!("'{}'", value.replace('\'', "'\\''"))
 }
 
 /// A flag's value, or the answer to a question where somebody can be asked.
@@ -279,7 +332,7 @@ fn ask(
     if !stdin.is_terminal() {
         return Err(Problem::new("E-INIT-ASK", "A question without anybody to answer it")
             .detail(format!("{flag} is not given ({about}), and standard input is no terminal."))
-            .next(format!("nhi init {flag} {}", usual.unwrap_or("…"))));
+            .next(format!("{flag} {}", usual.unwrap_or("…"))));
     }
     loop {
         let proposed = usual.map(|usual| format!(" [{usual}]")).unwrap_or_default();
@@ -476,6 +529,35 @@ mod tests {
         // Without it nothing is written that could not be used.
         let Err(problem) = ask(&[]) else { panic!("it was not asked") };
         assert!(problem.detail.contains("--custody-platform"), "{problem}");
+    }
+
+    #[test]
+    fn what_to_type_next_repeats_what_was_typed() {
+        let words = ["init", "--dir", "a b", "--platform", "oauth", "--name", "id", "--offline"];
+        let matches = Init::augment_args(clap::Command::new("init")).try_get_matches_from(words);
+        let init = Init::from_arg_matches(&matches.unwrap()).unwrap();
+        let asked = ask(None, "--custody", "a folder", Some("x")).err();
+        // A terminal would be asked; what a machine is told is the same either way.
+        let asked = asked.unwrap_or_else(|| Problem::new("E-INIT-ASK", "").next("--custody x"));
+        let problem = init.with_given(asked);
+        let next = problem.next.as_deref();
+        let line = "nhi init --dir 'a b' --platform oauth --name id --offline --custody x";
+        assert_eq!(next, Some(line));
+    }
+
+    #[test]
+    fn a_credential_in_two_parts_says_its_form() {
+        let platform = wiring::platform("aws_iam").unwrap();
+        let one = Connection {
+            platform,
+            name: "aws".into(),
+            place: "https://iam.amazonaws.com".into(),
+            variable: Some("KEY".into()),
+            tenant: None,
+        };
+        let text = format!("connections = {{\n{}}}\n", one.hcl());
+        assert!(text.contains("KEY holds ID:SECRET"), "{text}");
+        read(&text);
     }
 
     #[test]
