@@ -73,6 +73,26 @@ fn drift_says_that_an_integration_is_gone_or_another_one() {
 }
 
 #[test]
+fn what_is_gone_for_good_is_forgotten_and_what_is_there_is_not() {
+    applied(|world| {
+        let id = "bao/openbao_approle/invoice-sync";
+        for address in ["nhi_credential.it", "nhi_scope.it", "nhi_integration.it"] {
+            world.terraform(&["state", "rm", address])?.expect(0)?;
+        }
+        let forget = ["ledger", "forget", id, "--reason", "see INC-9"];
+        let said = world.nhi(&forget)?.expect(1)?;
+        holds(said.contains("E-FORGET-THERE"), "it is still there", &said)?;
+        world.bao.ask("DELETE", "/v1/auth/approle/role/invoice-sync", None)?;
+        world.nhi(&["drift"])?.expect(2)?;
+        world.nhi(&forget)?.expect(0)?;
+        let said = world.nhi(&["drift"])?;
+        holds(!said.said.contains(id), "nothing is said of it any more", &said.said)?;
+        let told = world.nhi(&["ledger", "show", id, "--last", "1"])?.expect(0)?;
+        holds(told.contains("forgotten") && told.contains("INC-9"), "and why", &told)
+    });
+}
+
+#[test]
 fn an_end_that_passed_is_out_of_policy_and_outranks_drift() {
     // Nothing is issued to what has ended, so it has no credential.
     let (main, _) = BASE.split_once("resource \"nhi_rotation_schedule\"").unwrap();

@@ -20,7 +20,7 @@ pub const SALVAGED: &str = "ledger.salvaged";
 
 /// Every kind of entry that this version writes. Whoever writes another adds it: deeds check it in
 /// debug builds, and whoever asks for one that is not here is told so.
-pub const KINDS: [&str; 36] = [
+pub const KINDS: [&str; 37] = [
     "attempt.ended",
     "attempt.started",
     "claim.taken_over",
@@ -30,6 +30,7 @@ pub const KINDS: [&str; 36] = [
     "credential.swept",
     "declared",
     "integration.ended",
+    "integration.forgotten",
     BROKEN,
     "ledger.created",
     SALVAGED,

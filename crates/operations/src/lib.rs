@@ -14,6 +14,7 @@ mod document;
 mod drift;
 mod elsewhere;
 mod ends;
+mod forget;
 mod gate;
 mod integration;
 mod inventory;
@@ -45,6 +46,7 @@ pub use drift::{
 };
 pub use elsewhere::{governed_elsewhere, is_elsewhere};
 pub use ends::set_ends;
+pub use forget::forget;
 pub use gate::{Authorization, Deed, Gate, RulesGate};
 pub use integration::{
     DeclaredIntegration, create_integration, delete_integration, revoke_everything,

@@ -19,6 +19,7 @@ pub(crate) enum Ledger {
     Show(Show),
     Verify(Verify),
     Salvage(Salvage),
+    Forget(Forget),
 }
 
 /// How a result is printed.
@@ -88,6 +89,30 @@ says which. The damaged file stays beside it.
 Exit codes: 0 done, or nothing to do · 1 could not")]
 pub(crate) struct Salvage {}
 
+/// Take out of what is declared an integration that is gone for good and no apply destroys any more.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  nhi ledger forget login/oauth_client/ticket-sync --reason 'deleted at the server, see INC-9'
+
+Nothing is changed at the platform, and nothing of the history goes: an entry says who forgot it and
+why. What the platform still shows is refused. Without a ledger, or with --state, drift takes what is
+declared from the state.
+
+Exit codes: 0 done · 1 could not, or it is still there")]
+pub(crate) struct Forget {
+    /// The integration, as drift lists it.
+    #[arg(value_name = "ID")]
+    id: String,
+
+    /// Why, for the history.
+    #[arg(long, value_name = "TEXT")]
+    reason: String,
+
+    /// Also where its platform cannot tell: you know that it is gone.
+    #[arg(long)]
+    unread: bool,
+}
+
 impl Ledger {
     pub(crate) async fn run(self, config: Option<&str>, output: &Output) -> Result<Exit, Problem> {
         let loaded = wiring::load(config)?;
@@ -97,6 +122,18 @@ impl Ledger {
             Ledger::Salvage(_) => salvage(&loaded, &*ledger, output).await,
             Ledger::Show(show) => show.run(&*ledger, output).await,
             Ledger::Verify(verify) => verify.run(&*ledger, output).await,
+            Ledger::Forget(forget) => {
+                // It is written to, by a context of its own.
+                ledger.close().await?;
+                let context = loaded.context("nhi", "command")?;
+                operations::forget(&context, &forget.id, &forget.reason, forget.unread).await?;
+                output.line(&format!(
+                    "{} is no longer declared ({})",
+                    forget.id,
+                    context.ledger.place()
+                ));
+                Ok(Exit::Clean)
+            }
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use connector::{Connector, fake::APP};
+use connector::{
+    Connector, Refusal,
+    fake::{APP, Fault, Verb},
+};
 use domain::{Record, Secret};
 use ledger::{Filter, MemoryLedger, all_entries};
 use operations::{SlotSpec, carry_out, observe_slot};
@@ -871,4 +874,38 @@ async fn a_key_made_by_hand_that_a_slot_took_in_outlives_the_loss_of_its_book() 
     let entry = entry.change(ledger::Change::Slot(row));
     context.ledger.append(vec![entry], ledger::Durability::Durable).await.unwrap();
     assert_eq!(look(&context).await.unmanaged, [stray].into());
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_what_its_platform_does_not_show_is_forgotten() {
+    let world = World::new("add-ours").await;
+    world.whole("a", FIRST).await;
+    let id = world.spec().id.integration.to_string();
+    let ledger = world.ledger.lock().unwrap().clone();
+    let declared = ledger::Change::Declared {
+        integration: id.clone(),
+        facet: "settings".into(),
+        document: Some(serde_json::json!({})),
+    };
+    let entry = ledger::NewEntry::new(1, "declared", &id).change(declared);
+    ledger.append(vec![entry], ledger::Durability::Durable).await.unwrap();
+    let context = world.context("person", &Fuse::none());
+    let forget = async |id: &str, unread| {
+        operations::forget(&context, id, "it's gone", unread).await.map_err(|problem| problem.code)
+    };
+    let left = async || operations::declared_in_ledger(&*ledger).await.unwrap().count();
+    assert_eq!(forget("fake/x/none", false).await, Err("E-FORGET-UNKNOWN"));
+    // What is there is there, whatever somebody says.
+    assert_eq!(forget(&id, true).await, Err("E-FORGET-THERE"));
+    world.fake.delete_by_hand(APP, "sync");
+    world.fake.fail(Verb::Read, [Fault::Refused(Refusal::Forbidden)]);
+    assert_eq!(forget(&id, false).await, Err("E-FORGET-UNREAD"));
+    assert_eq!(left().await, 1);
+    world.fake.fail(Verb::Read, [Fault::Refused(Refusal::Forbidden)]);
+    assert_eq!(forget(&id, true).await, Ok(()));
+    assert_eq!(left().await, 0);
+    let all = all_entries(&*ledger, Filter::all()).await.unwrap();
+    let last = all.last().unwrap();
+    assert_eq!((&*last.kind, &*last.subject), ("integration.forgotten", &*id));
+    assert!(format!("{last:?}").contains("it's gone"), "who forgets says why");
 }
