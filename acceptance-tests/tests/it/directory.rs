@@ -136,7 +136,8 @@ fn whoever_has_left_cannot_be_named() {
         holds(said.contains("E-OWNER-LEFT"), "the code", &said)?;
         scim.delete(bob)?;
         let said = world.terraform(&["apply", "-auto-approve"])?.expect(1)?;
-        holds(said.contains("E-OWNER-LEFT"), "gone or switched off", &said)
+        holds(said.contains("E-OWNER-LEFT"), "gone or switched off", &said)?;
+        holds(said.contains("The directory has no such owner"), "or it never was an id", &said)
     });
 }
 

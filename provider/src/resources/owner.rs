@@ -2,7 +2,7 @@
 
 use domain::OwnerId;
 use operations::{OwnerEntry, Problem, look_up_owner, note_owner};
-use policy::owner::status;
+use policy::owner::{Seen, status};
 use tfplugin::{
     Attr, Diagnostics, Model,
     erased::Call,
@@ -94,6 +94,8 @@ pub(crate) struct Owner {
 /// What a directory said of an owner.
 struct Asked {
     status: &'static str,
+    /// The directory shows nobody under this id.
+    gone: bool,
     /// What it is, where the directory tells.
     kind: Option<String>,
     since: Option<String>,
@@ -120,6 +122,7 @@ impl Owner {
             .map(|day| format!(" On {day} what they own is switched off by the next apply."));
         Ok(Some(Asked {
             status,
+            gone: matches!(seen, Seen::Gone),
             kind: member.and_then(|member| member.kind),
             since: since.map(|day| day.to_string()),
             follows: follows.unwrap_or_default(),
@@ -147,9 +150,22 @@ impl Owner {
         take_kind(owner, asked.kind)?;
         if matches!(asked.status, "inactive" | "left") {
             let entry = owner.directory.value().cloned().unwrap_or_default();
+            if asked.gone {
+                return Err(Problem::new("E-OWNER-LEFT", "The directory has no such owner")
+                    .detail(format!(
+                        "{}: {} has nobody and no team under the id {:?}. Either they left, or it is \
+                         no id of theirs: it is the id that the directory itself gave, and no user \
+                         name and no address.",
+                        owner.name.text(),
+                        entry.connection.text(),
+                        entry.id.text()
+                    ))
+                    .next("correct the id (the guide on owners says where to find it), or name somebody else")
+                    .at(&["directory", "id"]));
+            }
             return Err(Problem::new("E-OWNER-LEFT", "This owner is not there any more")
                 .detail(format!(
-                    "{} ({}/{}) is inactive or gone in the directory. Somebody who has left cannot \
+                    "{} ({}/{}) is inactive in the directory. Somebody who has left cannot \
                      be made responsible.",
                     owner.name.text(),
                     entry.connection.text(),
