@@ -2,7 +2,7 @@
 
 use acceptance_tests::{
     Core, Result, World,
-    servers::Oidc,
+    servers::{Oidc, Scim, scim},
     world::{LEDGER, STATE, nhi_hcl},
 };
 use serde_json::{Value, json};
@@ -519,5 +519,83 @@ fn a_client_is_imported_by_its_id_and_destroyed_with_its_key() {
         let told = login.world.nhi(&["ledger", "show"])?.expect(0)?;
         login.registration()?;
         holds(told.contains(&id), "the ledger tells of it", &told)
+    });
+}
+
+/// The example as people copy it, with its folder beside the configuration: what stands in it is
+/// meant to be secret.
+fn in_example(story: impl Fn(&World, &Oidc, &Scim, &str) -> Result<()>) {
+    for core in Core::all().unwrap() {
+        let path = core.path.display().to_string();
+        let (oidc, scim) = (Oidc::start().unwrap(), Scim::start().unwrap());
+        let lead = scim.hire("lead", "service desk").unwrap();
+        let world = World::new(core, include_str!("../../../examples/scenarios/oauth/main.tf"))
+            .unwrap()
+            .with("LOGIN_TOKEN", acceptance_tests::servers::oidc::INITIAL)
+            .with("PEOPLE_TOKEN", scim::TOKEN)
+            .with("TF_VAR_desk", &lead);
+        let hcl = include_str!("../../../examples/scenarios/oauth/nhi.hcl")
+            .replace("https://login.acme.example", &oidc.address())
+            .replace("https://people.acme.example/scim/v2", &scim.address())
+            .replace("\"secrets\"", "\"../secrets\"");
+        world.write("nhi.hcl", &hcl).unwrap();
+        if let Err(error) = story(&world, &oidc, &scim, &lead) {
+            panic!("{path}: {error}");
+        }
+    }
+}
+
+#[test]
+fn the_example_delivers_to_a_folder_that_may_be_restored_and_asks_a_directory_for_its_owner() {
+    in_example(|world, oidc, scim, lead| {
+        world.apply()?;
+        world.plan_is_empty()?;
+        let folder = world.root().join("secrets");
+        let path = folder.join("apps/ticket-sync");
+        let said = |error: std::io::Error| error.to_string();
+        let read = || std::fs::read_to_string(&path).map_err(said);
+        let first = read()?;
+        let document: Value = serde_json::from_str(&first).map_err(|error| error.to_string())?;
+        let got = oidc.token(&document, "tickets:read")?;
+        holds(got.status == 200, "the application gets a token", &got.json.to_string())?;
+        world.note(key_lines(document["private_key"].as_str().unwrap_or_default()))?;
+        world.nhi(&["drift"])?.expect(0)?;
+        // Copied elsewhere and back, as a restore does it.
+        let shell = |line: &str| {
+            let mut shell = std::process::Command::new("sh");
+            let ran = shell.args(["-c", line]).current_dir(world.root()).status();
+            holds(ran.is_ok_and(|status| status.success()), line, "")
+        };
+        shell(
+            "cp -R -p secrets kept && rm -r secrets && cp -R -p kept secrets && touch secrets/apps/*",
+        )?;
+        world.plan_is_empty()?;
+        world.nhi(&["drift"])?.expect(0)?;
+        // Written over by what is no document at all.
+        std::fs::write(&path, "see the wiki").map_err(said)?;
+        let said_plan = world.plan()?.expect(2)?;
+        holds(said_plan.contains("stale_copy"), "a copy is planned", &said_plan)?;
+        world.apply()?;
+        holds(read()? == first, "it is what it was", "")?;
+        world.plan_is_empty()?;
+        // Everything that we keep beside the documents is lost.
+        shell("rm -r secrets/.nhi")?;
+        let lost = world.plan()?.expect(2)?;
+        holds(lost.contains("stale_copy"), "it is told", &lost)?;
+        world.apply()?;
+        holds(read()? == first, "the document itself was right", "")?;
+        world.plan_is_empty()?;
+        // Open to others: what to do is a line to paste.
+        shell("chmod 0644 secrets/apps/ticket-sync")?;
+        let told = world.plan()?.expect(1)?;
+        let line = format!("chmod go= {}", path.display());
+        holds(flat(&told).contains("Next: chmod go= "), "the remedy", &told)?;
+        shell(&line)?;
+        world.plan_is_empty()?;
+        // Whoever is switched off in the directory is drift.
+        scim.set_active(lead, false)?;
+        let told = world.plan()?.expect(2)?;
+        holds(told.contains("\"active\" -> \"inactive\""), "the owner", &told)?;
+        world.no_secret_leaked(&[STATE, LEDGER])
     });
 }
