@@ -155,6 +155,11 @@ pub(crate) fn confirm(text: &str) -> Result<(), String> {
     )
 }
 
+/// At least one.
+pub(crate) fn some(all: &std::collections::BTreeSet<String>) -> Result<(), String> {
+    expect(!all.is_empty(), "at least one, or the attribute left out for its default")
+}
+
 /// Address blocks.
 pub(crate) fn cidrs(all: &std::collections::BTreeSet<String>) -> Result<(), String> {
     all.iter().try_for_each(|text| cidr(text).map_err(|expected| format!("{text:?}: {expected}")))

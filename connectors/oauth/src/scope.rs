@@ -6,34 +6,26 @@ use domain::{Action, Scope};
 /// No limit: the registration names no scope at all.
 pub(crate) const UNLIMITED: &str = "*";
 
-/// Reads scope tokens; several may stand with spaces between, as the wire has them.
+/// Reads a scope token. The wire has several in one text; people write each by itself.
 pub(crate) fn parse(text: &str) -> Result<Vec<Scope>, ScopeError> {
-    let token = |part: &str| {
-        part.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e)) && part != UNLIMITED
-    };
-    let mut scopes: Vec<Scope> = Vec::new();
-    for part in text.split(' ').filter(|part| !part.is_empty()) {
-        if !token(part) {
-            return Err(ScopeError {
-                message: format!(
-                    "{part:?} is no OAuth scope: printable ASCII without space, quote and backslash, and \
-                     not \"*\""
-                ),
-                suggestion: None,
-            });
-        }
-        let scope = Scope::canonical(part);
-        if !scopes.contains(&scope) {
-            scopes.push(scope);
-        }
+    let wrong = |message: String| Err(ScopeError { message, suggestion: None });
+    if text.is_empty() {
+        return wrong("an empty text is no OAuth scope".into());
     }
-    if scopes.is_empty() {
-        return Err(ScopeError {
-            message: "an empty text is no OAuth scope".into(),
-            suggestion: None,
-        });
+    if text.contains(' ') {
+        let each: Vec<String> = text.split_whitespace().map(|part| format!("{part:?}")).collect();
+        return wrong(format!(
+            "{text:?} is no OAuth scope, which has no space in it: several are written as {}",
+            each.join(", ")
+        ));
     }
-    Ok(scopes)
+    let token = text.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
+    if !token || text == UNLIMITED {
+        return wrong(format!(
+            "{text:?} is no OAuth scope: printable ASCII without space, quote and backslash, and not \"*\""
+        ));
+    }
+    Ok(vec![Scope::canonical(text)])
 }
 
 /// What a scope lets its holder do. A server's own scopes are its own business: only those of the
@@ -55,9 +47,11 @@ mod tests {
         let names = |text: &str| {
             parse(text).map(|all| all.iter().map(Scope::to_string).collect::<Vec<_>>()).ok()
         };
-        assert_eq!(names("Tickets:Read a a"), Some(vec!["Tickets:Read".into(), "a".into()]));
-        for wrong in ["", " ", "*", "a\"b", "ä", "a\\b"] {
+        assert_eq!(names("Tickets:Read"), Some(vec!["Tickets:Read".into()]));
+        for wrong in ["", " ", "*", "a\"b", "ä", "a\\b", "a b", " a", "a "] {
             assert_eq!(names(wrong), None, "{wrong:?}");
         }
+        let said = parse("tickets read").unwrap_err().message;
+        assert!(said.contains("\"tickets\", \"read\""), "{said}");
     }
 }

@@ -182,6 +182,10 @@ fn attribute(field: &Field) -> Attribute {
         FieldType::Date => attribute.check::<String>(|text| crate::rules::date(text)),
         FieldType::Cidrs => attribute.check(crate::rules::cidrs),
         FieldType::Uris => attribute.check(crate::rules::uris),
+        // Where absence means some, none is not what anybody means.
+        FieldType::Texts if matches!(field.default, FieldDefault::OursTexts([_, ..])) => {
+            attribute.check(crate::rules::some)
+        }
         _ => attribute,
     }
 }

@@ -134,6 +134,7 @@ async fn what_is_wrong_is_told_offline_with_its_attribute() {
             integration(json!({ "oauth_client": { "redirect_uris": ["https://*.a.example/cb"] } })),
             "no wildcard",
         ),
+        (integration(json!({ "oauth_client": { "grant_types": [] } })), "at least one"),
         (integration(json!({ "openbao_approle": {}, "oauth_client": {} })), "More than one"),
         (integration(json!({ "openbao_approle": {}, "name": "A B" })), "not usable there"),
         (
@@ -192,6 +193,13 @@ async fn what_is_wrong_is_told_offline_with_its_attribute() {
     assert!(told.iter().any(|one| one.detail.contains("E-SCHEDULE")));
     for (config, expected) in [
         (scope(json!(["secret/data/x:raed"]), json!({})), "E-SCOPE-GRAMMAR"),
+        (
+            scope(
+                json!(["tickets read"]),
+                json!({ "integration": { "id": "login/oauth_client/x", "vendor_id": "v" } }),
+            ),
+            "no space in it",
+        ),
         (scope(json!(["a:read"]), json!({ "justification": "because" })), "at least 20 characters"),
         (scope(json!(["a:read"]), json!({ "enforcement": "loosely" })), "one of exact"),
         (
