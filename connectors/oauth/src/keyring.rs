@@ -73,6 +73,8 @@ pub(crate) struct Entry {
     pub(crate) token_life: Option<i64>,
     /// The server gave another token when it was only looked at.
     pub(crate) turns: bool,
+    /// How many registrations were begun under this name whose answers are lost.
+    pub(crate) lost: u64,
     /// The version that was read or written; 0 before the first.
     version: u64,
 }
@@ -89,13 +91,14 @@ impl Entry {
             wanted: Wanted { grants, enabled: true, record, ended: BTreeSet::new() },
             token_life: None,
             turns: false,
+            lost: 0,
             version: 0,
         }
     }
 
     /// Takes the place of an earlier client's document, which is deleted or never was.
     pub(crate) fn over(self, earlier: &Entry) -> Entry {
-        Entry { version: earlier.version, ..self }
+        Entry { version: earlier.version, lost: earlier.lost, ..self }
     }
 
     fn document(&self) -> Document {
@@ -110,6 +113,7 @@ impl Entry {
             "ended": self.wanted.ended,
             "token_life": self.token_life,
             "turns": self.turns,
+            "lost": self.lost,
         });
         let document = Document::default()
             .with("state", Secret::new(state.to_string()))
@@ -148,6 +152,7 @@ impl Entry {
             },
             token_life: state.get("token_life").and_then(Value::as_i64),
             turns: state.get("turns").and_then(Value::as_bool).unwrap_or(false),
+            lost: state.get("lost").and_then(Value::as_u64).unwrap_or(0),
             version,
         })
     }

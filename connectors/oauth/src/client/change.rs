@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use connector::{Change, ObjectRef, Refusal, Result, port::unsupported, transport::Request};
+use connector::{Change, Error, ObjectRef, Refusal, Result, port::unsupported, transport::Request};
 use domain::{ObservedIntegration, settings::Setting};
 use serde_json::{Map, Value, json};
 
@@ -117,7 +117,7 @@ impl Clients {
         }
         match (before, found.secret()) {
             (Some(before), Some(after)) if before != after => Err(unexpected(
-                "PUT {registration_client_uri}",
+                "PUT client registration",
                 format!(
                     "the server took the change of client {:?} and made another client secret: the one \
                      that was delivered does not work any more. The new one is not lost, and the next \
@@ -131,7 +131,7 @@ impl Clients {
 
     /// Says what is wanted in the ways that servers differ in, until it is in force.
     async fn bring(&self, found: &mut Found, mut members: Map<String, Value>) -> Result<()> {
-        const WHAT: &str = "PUT {registration_client_uri}";
+        const WHAT: &str = "PUT client registration";
         let gone: Vec<&str> = GIVES
             .into_iter()
             .filter(|name| found.there.has(name) && !members.contains_key(*name))
@@ -193,11 +193,10 @@ impl Clients {
     async fn replace(&self, found: &mut Found, members: &Map<String, Value>) -> Result<()> {
         let tenant = self.metadata().await?.issuer.clone();
         let keyring = self.keyring()?.clone();
-        found.entry.phase = Phase::Changing;
+        let stood = std::mem::replace(&mut found.entry.phase, Phase::Changing);
         keyring.write(&tenant, &mut found.entry).await?;
-        let mut request =
-            Request::change("PUT", found.entry.uri.clone(), "{registration_client_uri}")
-                .header("Authorization", bearer(&found.entry.token));
+        let mut request = Request::change("PUT", found.entry.uri.clone(), "client registration")
+            .header("Authorization", bearer(&found.entry.token));
         request.body = Some(found.there.body(members)?);
         let what = request.what();
         let answer = self.send(request).await?;
@@ -217,20 +216,37 @@ impl Clients {
         if !accepted {
             let names_scope = members.get("scope") != found.there.members.get("scope");
             return Err(match answer.status {
-                401 => self.lost(&what, &found.entry).await?,
+                401 => {
+                    found.entry.phase = stood;
+                    self.lost(&what, &found.entry).await?
+                }
                 403 if names_scope => refuse(
                     &what,
                     Refusal::Forbidden,
                     "status 403: the server does not let a registration name these scopes. Its \
                      administrator gives them, or lets registrations do so; the client can still be managed",
                 ),
-                _ => refused(&what, &answer, true),
+                _ => asking(refused(&what, &answer, true), &found.there.members, members),
             });
         }
         found.there =
             self.look(&mut found.entry).await.map_err(|error| error.after_change(&what))?;
         Ok(())
     }
+}
+
+/// A server does not say which member it refuses, or in words of its own: it is one of these.
+fn asking(error: Error, before: &Map<String, Value>, after: &Map<String, Value>) -> Error {
+    let Error::Refused { what, refusal: Refusal::Invalid, message } = error else { return error };
+    let others = after.iter().filter(|(name, value)| before.get(*name) != Some(*value));
+    let asked: Vec<String> = others
+        .map(|(name, value)| match value {
+            Value::Object(_) => name.clone(),
+            value => format!("{name} = {value}"),
+        })
+        .collect();
+    let message = format!("{message}; it was asked for {}", asked.join(", "));
+    Error::Refused { what, refusal: Refusal::Invalid, message }
 }
 
 /// Grant types follow from what is there: some only with a scope, a credential and the switch on.

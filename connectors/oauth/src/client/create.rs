@@ -35,7 +35,11 @@ impl Clients {
             let record = &there.wanted.record;
             let ours = record.realm.is_some() && record.realm == new.record.realm;
             match there.phase {
-                Phase::Deleted | Phase::Creating => entry = entry.over(&there),
+                Phase::Deleted => entry = entry.over(&there),
+                Phase::Creating => {
+                    entry = entry.over(&there);
+                    entry.lost += 1;
+                }
                 _ if ours && record.unfinished => {
                     let object = ObjectRef {
                         kind: CLIENT.to_owned(),
@@ -75,13 +79,31 @@ impl Clients {
             members.insert("contacts".into(), texts(contacts));
         }
         close_or_open(&entry, &mut members);
-        let mut request = Request::change("POST", endpoint, "{registration_endpoint}")
+        let mut request = Request::change("POST", endpoint, "registration endpoint")
             .json(&Value::Object(members));
         if let Some(initial) = &self.initial {
             request = request.header("Authorization", bearer(initial));
         }
         let call = request.what();
         let answer = self.send(request).await?;
+        if answer.status == 401 {
+            return Err(refuse(
+                &call,
+                Refusal::Unauthorized,
+                match self.initial {
+                    Some(_) => format!(
+                        "status 401: the server does not take the credential of connection {:?}, its initial \
+                         access token",
+                        self.connection
+                    ),
+                    None => format!(
+                        "status 401: the server registers nothing without an initial access token, and \
+                         connection {:?} has no credential",
+                        self.connection
+                    ),
+                },
+            ));
+        }
         if !(200..300).contains(&answer.status) {
             return Err(refused(&call, &answer, true));
         }
@@ -144,7 +166,7 @@ impl Clients {
             // Every plan looks, and would have to write.
             let gone = self.remove(&mut found).await;
             return Err(unexpected(
-                "GET {registration_client_uri}",
+                "GET client registration",
                 match gone {
                     Ok(()) => "the server changes a client's registration token with every look at it, so that \
                                a plan could change nothing and lose everything: such a server is not \

@@ -62,7 +62,8 @@ impl Clients {
                     return Err(refuse(
                         "issue",
                         Refusal::Conflict,
-                        "the client signs in with a client secret; end that before it gets keys",
+                        "the client signs in with a client secret, and has that or keys, not both: remove the \
+                         nhi_credential that holds the secret first",
                     ));
                 }
                 if let Some(address) = found.there.text("jwks_uri") {

@@ -30,9 +30,8 @@ impl Clients {
         let keyring = self.keyring()?.clone();
         found.entry.phase = Phase::Changing;
         keyring.write(&tenant, &mut found.entry).await?;
-        let request =
-            Request::change("DELETE", found.entry.uri.clone(), "{registration_client_uri}")
-                .header("Authorization", bearer(&found.entry.token));
+        let request = Request::change("DELETE", found.entry.uri.clone(), "client registration")
+            .header("Authorization", bearer(&found.entry.token));
         let what = request.what();
         let answer = self.send(request).await?;
         // Anything but the server's own yes is no proof: a token that is refused tells nothing.

@@ -50,7 +50,7 @@ impl Clients {
             let tenant = &self.metadata().await?.issuer;
             self.keyring()?.write(tenant, entry).await?;
         }
-        let mut request = Request::get(entry.uri.clone(), "{registration_client_uri}")
+        let mut request = Request::get(entry.uri.clone(), "client registration")
             .header("Authorization", bearer(&entry.token));
         if turned {
             // It changes nothing but how we get in: sent once, and by a read-only run too, which has to
@@ -96,17 +96,28 @@ impl Clients {
     pub(super) async fn lost(&self, what: &str, entry: &Entry) -> Result<Error> {
         let place = self.keyring()?.path(&self.metadata().await?.issuer, &entry.name);
         let id = &entry.client_id;
+        let why = match entry.phase {
+            Phase::Changing => {
+                "Most likely a change of ours was cut off after the server had replaced the token and before \
+                 the new one was kept: then the client works on and its management is lost. A client that is \
+                 deleted answers alike"
+            }
+            _ => {
+                "Either somebody deleted the client, or its management is lost and it works on; a server \
+                 answers both alike"
+            }
+        };
         Ok(Error::Lost {
             what: what.to_owned(),
             message: format!(
-                "status 401: the registration token of client {id:?} is not accepted. Either somebody deleted \
-                 the client, or its management is lost and it works on; a server answers both alike"
+                "status 401: the registration token of client {id:?} is not accepted. {why}"
             ),
             next: format!(
                 "ask the server's administrator whether client {id:?} is there. Where it is, write a new \
                  registration token of theirs as registration_token into {place:?} in custody. Where it is \
                  gone: terraform state rm its nhi_integration, nhi_scope and nhi_credential, remove {place:?} \
-                 and what was delivered for it for good, all versions, and apply: a successor is registered"
+                 and what was delivered for it for good, all versions (in a folder, what .nhi holds of them too), \
+                 and apply: a successor is registered"
             ),
         })
     }
@@ -195,6 +206,9 @@ impl Clients {
         );
         let mut objects = Vec::new();
         for entry in entries {
+            if let Some(cause) = orphans(&entry) {
+                gaps.push(Gap { extent: GapExtent::Unlistable, cause });
+            }
             if !entry.client_id.is_empty() {
                 objects.push(ObjectRef {
                     kind: CLIENT.to_owned(),
@@ -236,9 +250,21 @@ impl Clients {
     }
 }
 
+/// Registrations whose answers are lost, though another has taken their place since.
+pub(super) fn orphans(entry: &Entry) -> Option<String> {
+    (entry.lost > 0).then(|| {
+        format!(
+            "{} registration(s) of {:?} were begun and their answers are lost: what the server made of them \
+             is parked, nobody can find it, and its end cannot be shown (grade D). The server's \
+             administrator can delete it",
+            entry.lost, entry.name
+        )
+    })
+}
+
 fn turns(connection: &str, entry: &Entry) -> Error {
     refuse(
-        "GET {registration_client_uri}",
+        "GET client registration",
         Refusal::Invalid,
         format!(
             "the server changed the registration token of client {:?} when it was only looked at. The new \

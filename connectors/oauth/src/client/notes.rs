@@ -1,6 +1,6 @@
 //! What is weaker at this server than the tables say, for people.
 
-use super::Clients;
+use super::{Clients, look::orphans};
 
 impl Clients {
     pub(super) async fn weaknesses(&self) -> Vec<String> {
@@ -39,6 +39,7 @@ impl Clients {
             && let Ok(tenant) = self.metadata().await.map(|metadata| &metadata.issuer)
             && let Ok((entries, _)) = keyring.all(tenant).await
         {
+            notes.extend(entries.iter().filter_map(orphans).map(|told| told + "."));
             for mut entry in entries.into_iter().filter(|entry| entry.turns) {
                 let _turn = self.turns.take(&entry.client_id).await;
                 // This is no plan: a look that changes nothing is the way back.

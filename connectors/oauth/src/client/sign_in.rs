@@ -104,7 +104,7 @@ impl Clients {
     ) -> Result<(String, Answer)> {
         let metadata = self.metadata().await?;
         let mut request =
-            Request::change("POST", metadata.token_endpoint.clone(), "{token_endpoint}");
+            Request::change("POST", metadata.token_endpoint.clone(), "token endpoint");
         request.effect = Effect::SignIn;
         request.fresh_connection = true;
         let what = request.what();
@@ -135,7 +135,7 @@ impl Clients {
             let fields = [("token", minted.expose()), ("token_type_hint", "access_token")];
             self.authenticate(metadata, request, &fields, object, credential_type, secret, how)
         };
-        let revoked = self.send(ask(endpoint, "{revocation_endpoint}")?).await?;
+        let revoked = self.send(ask(endpoint, "revocation endpoint")?).await?;
         if !(200..300).contains(&revoked.status) {
             return Ok(false);
         }
@@ -145,7 +145,7 @@ impl Clients {
             active: bool,
         }
         // A client that may not ask (RFC 7662 leaves it to the server) learns nothing against it.
-        let asked = self.send(ask(endpoint, "{introspection_endpoint}")?).await;
+        let asked = self.send(ask(endpoint, "introspection endpoint")?).await;
         let known = asked.ok().filter(|answer| answer.status == 200);
         let known = known.and_then(|answer| parse::<Known>("introspection", &answer.body).ok());
         Ok(!known.is_some_and(|known| known.active))

@@ -188,6 +188,58 @@ async fn a_scope_that_is_forbidden_is_said_so_and_nothing_else_changes() {
 }
 
 #[tokio::test]
+async fn what_a_server_refuses_is_named_with_what_was_asked_for() {
+    let world = World::new();
+    let object = world.client().await;
+    world.server.be(Odd { refuses_changes: true, ..Odd::default() });
+    let error = world.connect().modify(&object, &scopes(&["tickets:raed"])).await.unwrap_err();
+    let said = error.to_string();
+    assert!(said.contains("invalid_client_metadata"), "{said}");
+    assert!(said.contains("scope = \"tickets:raed\"") && !said.contains("client_name"), "{said}");
+    assert!(!said.contains('{'), "no word of a program: {said}");
+}
+
+#[tokio::test]
+async fn a_refused_initial_access_token_is_said_to_be_the_connections() {
+    let world = World::new();
+    world.server.be(Odd { wants_initial: true, ..Odd::default() });
+    let error = world.connect().create(&new()).await.unwrap_err();
+    assert_eq!(error.outcome(), Outcome::Refused);
+    let said = error.to_string();
+    assert!(said.contains("initial access token") && said.contains("\"login\""), "{said}");
+    world.server.be(Odd::default());
+    world.client().await;
+}
+
+#[tokio::test]
+async fn a_change_of_ours_that_was_cut_off_is_not_called_somebodys_deletion() {
+    let world = World::new();
+    let object = world.client().await;
+    world.server.be(Odd { loses_answers: true, ..Odd::default() });
+    let error = world.connect().modify(&object, &scopes(&["tickets:read"])).await.unwrap_err();
+    assert_eq!(error.outcome(), Outcome::Ambiguous, "{error}");
+    world.server.be(Odd::default());
+    let said = world.connect().read(&object, Want::DEED).await.unwrap_err().to_string();
+    assert!(said.contains("a change of ours was cut off"), "{said}");
+    assert!(!said.contains("somebody deleted"), "{said}");
+}
+
+#[tokio::test]
+async fn a_registration_whose_answer_was_lost_is_told_although_another_took_its_place() {
+    let world = World::new();
+    world.server.be(Odd { loses_answers: true, ..Odd::default() });
+    assert!(world.connect().create(&new()).await.is_err());
+    world.server.be(Odd::default());
+    world.client().await;
+    assert_eq!(world.server.clients().len(), 2, "one of them is nobody's");
+    let seen = world.connect().list(Want::PLAN).await.unwrap();
+    let told = seen.gaps.iter().find(|gap| gap.cause.contains("lost"));
+    assert!(told.is_some_and(|gap| gap.cause.contains("\"x\"")), "{:?}", seen.gaps);
+    let notes = world.connect().notes().await.join("\n");
+    assert!(notes.contains("\"x\"") && notes.contains("grade D"), "{notes}");
+}
+
+#[tokio::test]
 async fn contacts_that_a_server_drops_are_no_change_to_be_made_for_ever() {
     let world = World::new();
     world.server.be(Odd { drops_contacts: true, ..Odd::default() });
@@ -442,7 +494,7 @@ async fn a_token_that_comes_with_a_look_is_kept_and_such_a_server_is_not_used() 
         assert!(seen.integrations.is_empty());
         assert!(seen.gaps.iter().any(|gap| gap.cause.contains("nothing is lost")));
     }
-    assert!(!world.server.sent().iter().any(|one| one.contains("registration_client_uri")));
+    assert!(!world.server.sent().iter().any(|one| one.contains("client registration")));
     let connector = world.connect();
     let looks = (0..5).map(|_| connector.read(&object, Want::DEED));
     for read in futures::future::join_all(looks).await {
@@ -455,7 +507,7 @@ async fn a_token_that_comes_with_a_look_is_kept_and_such_a_server_is_not_used() 
     world.keyring.fail([Fault::Refused]);
     world.server.sent();
     assert!(world.connect().read(&object, Want::DEED).await.is_err());
-    assert!(!world.server.sent().iter().any(|one| one.contains("registration_client_uri")));
+    assert!(!world.server.sent().iter().any(|one| one.contains("client registration")));
     world.server.be(Odd::default());
     let notes = world.connect().notes().await;
     assert!(!notes.iter().any(|note| note.contains("only looked at")), "{notes:#?}");
@@ -535,7 +587,7 @@ async fn clients_of_another_server_in_the_same_custody_are_not_this_ones() {
     assert!(seen.integrations.is_empty(), "{:?}", seen.integrations);
     assert_eq!(seen.gaps.len(), 1, "only that nothing can be listed: {:?}", seen.gaps);
     assert!(other.connect().read(&object, Want::DEED).await.is_err());
-    let asked = other.server.sent().iter().any(|one| one.contains("registration_client_uri"));
+    let asked = other.server.sent().iter().any(|one| one.contains("client registration"));
     assert!(!asked, "its token goes to no other server");
 }
 

@@ -55,6 +55,10 @@ pub(crate) struct Odd {
     pub(crate) takes_es256_and_basic_only: bool,
     /// No PUT is taken.
     pub(crate) refuses_changes: bool,
+    /// Registers nothing without an initial access token.
+    pub(crate) wants_initial: bool,
+    /// What is changed is changed, and nobody hears of it.
+    pub(crate) loses_answers: bool,
     /// A revoked token goes on.
     pub(crate) revokes_nothing: bool,
 }
@@ -217,6 +221,7 @@ impl State {
                     "introspection_endpoint": format!("{HOST}/introspect"),
                 }),
             ),
+            ("POST", "/reg") if self.odd.wants_initial => (401, json!({"error": "invalid_token"})),
             ("POST", "/reg") => {
                 let mut asked: Map<String, Value> = serde_json::from_slice(body).unwrap();
                 if self.odd.registers_open {
@@ -346,6 +351,11 @@ impl Transport for Scripted {
         let mut state = self.lock();
         state.sent.push(request.what());
         let (status, body) = state.answer(self.issuer, &request);
+        if state.odd.loses_answers && request.method != "GET" {
+            let message = "the answer is lost".to_owned();
+            let outcome = connector::Outcome::Ambiguous;
+            return Err(TransportError { message, outcome, read_only: false });
+        }
         Ok(Answer::new(status, Vec::new(), body.to_string().into_bytes()))
     }
 }
