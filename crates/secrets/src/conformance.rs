@@ -288,13 +288,15 @@ async fn check(sink: &dyn Sink, case: &str, path: &str) -> Result<(), String> {
                 let wrong = format!("{path}/{climbs}");
                 let wrong = if climbs.is_empty() { "" } else { &wrong };
                 let refused = sink.write(wrong, &document("x"), Expect::Nothing).await;
-                ensure(matches!(refused, Err(SinkError::Refused { .. })), || {
-                    format!("{wrong:?}: {refused:?}")
-                })?;
+                ensure(
+                    matches!(refused, Err(SinkError::Refused { .. } | SinkError::Unfit { .. })),
+                    || format!("{wrong:?}: {refused:?}"),
+                )?;
                 let told = sink.check(wrong).await;
-                ensure(matches!(told, Err(SinkError::Refused { .. })), || {
-                    format!("{wrong:?} is not told beforehand: {told:?}")
-                })?;
+                ensure(
+                    matches!(told, Err(SinkError::Refused { .. } | SinkError::Unfit { .. })),
+                    || format!("{wrong:?} is not told beforehand: {told:?}"),
+                )?;
             }
             let told = sink.check(path).await;
             ensure(matches!(told, Ok(None)), || format!("{path:?} is told: {told:?}"))
