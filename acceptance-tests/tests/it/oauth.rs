@@ -592,6 +592,12 @@ fn the_example_delivers_to_a_folder_that_may_be_restored_and_asks_a_directory_fo
         holds(flat(&told).contains("Next: chmod go= "), "the remedy", &told)?;
         shell(&line)?;
         world.plan_is_empty()?;
+        shell("chmod 0755 secrets")?;
+        let told = world.plan()?.expect(1)?;
+        let line = format!("chmod go= {}", folder.display());
+        holds(!told.contains("nhi doctor"), "custody is what to see to", &told)?;
+        shell(&line)?;
+        world.plan_is_empty()?;
         // Whoever is switched off in the directory is drift.
         scim.set_active(lead, false)?;
         let told = world.plan()?.expect(2)?;

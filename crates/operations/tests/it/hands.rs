@@ -909,3 +909,15 @@ async fn only_what_its_platform_does_not_show_is_forgotten() {
     assert_eq!((&*last.kind, &*last.subject), ("integration.forgotten", &*id));
     assert!(format!("{last:?}").contains("it's gone"), "who forgets says why");
 }
+
+#[test]
+fn what_stands_in_the_way_of_custody_is_what_to_see_to() {
+    let next = "chmod go= /srv/secrets";
+    let error = connector::Error::Keyring(secrets::SinkError::Unusable {
+        place: "/srv/secrets/nhi/x".into(),
+        reason: "/srv/secrets has mode 0755: others may look into it".into(),
+        next: next.into(),
+    });
+    let problem = operations::Problem::unreadable("login/oauth_client/x", &error);
+    assert_eq!(problem.next.as_deref(), Some(next), "and not the connection, which is in order");
+}
