@@ -118,6 +118,11 @@ impl Api {
         Api { transport, clock, places, key, connection: connection.to_owned() }
     }
 
+    /// The id of our own key, where AWS lists it.
+    pub(crate) fn own_key(&self) -> Option<&str> {
+        self.key.as_ref()?.listed_as()
+    }
+
     fn place(&self, call: &Call) -> &Place {
         if call.template.starts_with("sts:") { &self.places.sts } else { &self.places.iam }
     }

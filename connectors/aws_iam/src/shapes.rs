@@ -175,6 +175,14 @@ pub(crate) struct Identity {
     pub(crate) arn: String,
 }
 
+impl Identity {
+    /// The name of the user, where it is one: not a role's session, nor the root user.
+    pub(crate) fn user(&self) -> Option<&str> {
+        let resource = self.arn.splitn(6, ':').nth(5)?;
+        resource.strip_prefix("user/")?.rsplit('/').next().filter(|name| !name.is_empty())
+    }
+}
+
 /// A page of `GetAccountAuthorizationDetails`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -445,6 +453,22 @@ mod tests {
         ($name:literal) => {
             include_bytes!(concat!("../fixtures/", $name, ".xml"))
         };
+    }
+
+    #[test]
+    fn only_a_user_of_the_account_is_one_that_is_listed() {
+        let of = |arn: &str| Identity { account: "1".into(), user_id: "A".into(), arn: arn.into() };
+        for (arn, user) in [
+            ("arn:aws:iam::123456789012:user/ops", Some("ops")),
+            ("arn:aws-cn:iam::123456789012:user/services/team/ops", Some("ops")),
+            ("arn:aws:iam::123456789012:root", None),
+            ("arn:aws:sts::123456789012:assumed-role/nhi/session", None),
+            ("arn:aws:sts::123456789012:federated-user/ops", None),
+            ("arn:aws:iam::123456789012:user/", None),
+            ("", None),
+        ] {
+            assert_eq!(of(arn).user(), user, "{arn}");
+        }
     }
 
     #[test]

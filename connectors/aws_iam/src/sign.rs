@@ -38,6 +38,11 @@ impl AccessKey {
         Some(AccessKey { id, secret, session })
     }
 
+    /// The id that AWS lists it by; one for a while is in no listing.
+    pub(crate) fn listed_as(&self) -> Option<&str> {
+        self.session.is_none().then_some(self.id.as_str())
+    }
+
     /// As it stands in our books: `<key id>:<secret>`.
     pub(crate) fn pair(id: &str, secret: &Secret) -> Secret {
         let mut pair = String::with_capacity(id.len() + 1 + secret.expose().len());

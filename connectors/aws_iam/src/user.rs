@@ -9,8 +9,8 @@ use std::{
 use async_trait::async_trait;
 use connector::{
     Change, Children, Clock, Connector, CredentialListing, Ended, Error, Freshness, IssueRequest,
-    Issued, NewIntegration, ObjectRef, Outcome, Platform, Probe, Promise, Refusal, Result, Turns,
-    Want, port::unsupported,
+    Issued, NewIntegration, ObjectRef, Ourselves, Outcome, Platform, Probe, Promise, Refusal,
+    Result, Turns, Want, port::unsupported,
 };
 use domain::{
     Gap, GapExtent, GrantedScope, Observation, ObservedCredential, ObservedIntegration, Record,
@@ -754,6 +754,12 @@ impl Connector for Users {
         let user = self.holder(object).await?;
         let keys = self.observed_keys(&user, false, |known| known == key_id).await?;
         Ok(keys.into_iter().find(|one| one.key_id == key_id))
+    }
+
+    async fn ourselves(&self) -> Result<Option<Ourselves>> {
+        let key_id = self.api.own_key().map(str::to_owned);
+        let user = self.identity().await?.user().map(str::to_owned);
+        Ok(user.map(|key| Ourselves { kind: USER.to_owned(), key, key_id }))
     }
 
     async fn notes(&self) -> Vec<String> {

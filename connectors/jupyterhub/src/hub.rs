@@ -9,8 +9,8 @@ use std::{
 use async_trait::async_trait;
 use connector::{
     Capabilities, Change, Children, Clock, Connector, CredentialListing, Ended, Error, Freshness,
-    IssueRequest, Issued, Kind, NewIntegration, ObjectRef, Platform, Probe, Promise, Refusal,
-    Result, Setup, Turns, Want, transport::Request,
+    IssueRequest, Issued, Kind, NewIntegration, ObjectRef, Ourselves, Platform, Probe, Promise,
+    Refusal, Result, Setup, Turns, Want, transport::Request,
 };
 use domain::{
     Gap, GapExtent, GrantedScope, Observation, ObservedCredential, ObservedIntegration, Record,
@@ -65,6 +65,8 @@ pub(crate) struct Hub {
     /// A group whose members are people.
     people: Option<String>,
     me: OnceCell<Whoami>,
+    /// The user that our own token is one of.
+    ourselves: OnceCell<Option<Ourselves>>,
     /// What tokens of ours could have minted.
     pub(crate) minting: Minting,
     /// One at a time for each user.
@@ -199,6 +201,7 @@ impl Hub {
             clock: setup.clock,
             tenant,
             me: OnceCell::new(),
+            ourselves: OnceCell::new(),
             minting: Minting::default(),
             turns: Turns::default(),
         })
@@ -497,6 +500,21 @@ impl Connector for Hub {
         let credentials = self.tokens(&object.key, false).await?;
         let credentials = credentials.ok_or_else(|| no_such(&object.key))?;
         Ok(CredentialListing { credentials, complete: true, requested_at })
+    }
+
+    async fn ourselves(&self) -> Result<Option<Ourselves>> {
+        let ask = async || {
+            let me = self.me().await?;
+            if me.kind != "user" {
+                return Ok(None);
+            }
+            let key_id = match &me.token_id {
+                Some(number) => self.listed_as(&me.name, number).await?,
+                None => None,
+            };
+            Ok(Some(Ourselves { kind: USER.to_owned(), key: me.name.clone(), key_id }))
+        };
+        self.ourselves.get_or_try_init(ask).await.cloned()
     }
 
     async fn notes(&self) -> Vec<String> {

@@ -152,6 +152,15 @@ impl Hub {
         }
     }
 
+    /// The key id of a token by the hub's number; `None` where our own may not see it.
+    pub(crate) async fn listed_as(&self, user: &str, number: &str) -> Result<Option<String>> {
+        match self.token(user, number).await {
+            Ok(token) => Ok(token.as_ref().map(key_id)),
+            Err(error) if error.refusal() == Some(Refusal::Forbidden) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     pub(crate) async fn issue_token(
         &self,
         object: &ObjectRef,

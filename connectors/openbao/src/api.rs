@@ -244,6 +244,8 @@ pub(crate) struct Auth {
     pub(crate) client_token: Secret,
     #[serde(default)]
     pub(crate) accessor: String,
+    #[serde(default, deserialize_with = "texts")]
+    pub(crate) metadata: BTreeMap<String, String>,
     #[serde(default)]
     pub(crate) lease_duration: u64,
     #[serde(default)]

@@ -8,8 +8,8 @@ use std::{
 use async_trait::async_trait;
 use connector::{
     Capabilities, Change, Children, Clock, Connector, CredentialListing, Ended, Error, Freshness,
-    IssueRequest, Issued, Kind, NewIntegration, ObjectRef, Platform, Probe, Promise, Refusal,
-    Result, Turns, Want, transport::Request,
+    IssueRequest, Issued, Kind, NewIntegration, ObjectRef, Ourselves, Platform, Probe, Promise,
+    Refusal, Result, Turns, Want, transport::Request,
 };
 use data_encoding::BASE32_NOPAD;
 use domain::{
@@ -63,6 +63,8 @@ pub(crate) struct AppRole {
     api: Arc<Api>,
     clock: Arc<dyn Clock>,
     tenant: OnceCell<String>,
+    /// The role that our own sign-in is one of.
+    ourselves: OnceCell<Option<Ourselves>>,
     /// Whether policies can be listed with their texts; unknown until asked.
     detailed: Mutex<Option<bool>>,
     /// Whether policies have versions, once that was seen.
@@ -341,6 +343,7 @@ impl AppRole {
             api,
             clock,
             tenant: OnceCell::new(),
+            ourselves: OnceCell::new(),
             detailed: Mutex::new(None),
             counted: Mutex::new(false),
             places: Mutex::new(HashMap::new()),
@@ -412,6 +415,45 @@ impl AppRole {
         has(true);
         let read = |body: &[u8]| Ok(data::<Detailed<AclPolicy>>(&what, body)?.key_info);
         answer.read_once(read).map(Some)
+    }
+
+    async fn find_at(&self, place: &Place, secret: &Secret) -> Result<Option<ObservedCredential>> {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            secret_id: &'a str,
+        }
+        let request = ask(
+            place.path("/secret-id/lookup"),
+            "auth/{mount}/role/{name}/secret-id/lookup",
+            &Body { secret_id: secret.expose() },
+        )?;
+        let what = told(&request);
+        let answer = self.api.send(request).await?;
+        match (answer.status, Said::read(&answer.body)) {
+            (200, _) => {
+                let info: SecretIdInfo = data(&what, &answer.body)?;
+                self.learn(place, &info);
+                Ok(Some(self.observed(&info)))
+            }
+            (204, _) | (404, Said::Nothing) => Ok(None),
+            _ => Err(refused(&what, &answer, false)),
+        }
+    }
+
+    /// A secret id by its secret, where its role is known without a look.
+    pub(crate) async fn find_in(
+        &self,
+        (mount, role): (&str, &str),
+        secret: &Secret,
+    ) -> Result<Option<ObservedCredential>> {
+        let place = Place { key: role.to_owned(), mount: mount.to_owned(), role: role.to_owned() };
+        self.find_at(&place, secret).await
+    }
+
+    /// On which mount a role is that goes by this name alone.
+    pub(crate) async fn recorded_mount(&self, role: &str, freshness: Freshness) -> Result<String> {
+        let policy = self.policy(&format!("{OURS}{role}"), freshness).await?;
+        Ok(Place::of(role, policy.as_ref().map(|(_, policy)| policy)).mount)
     }
 
     async fn policy(
@@ -1327,6 +1369,10 @@ impl Connector for AppRole {
         self.tenant_id().await.map(str::to_owned)
     }
 
+    async fn ourselves(&self) -> Result<Option<Ourselves>> {
+        self.ourselves.get_or_try_init(|| self.own_role()).await.cloned()
+    }
+
     async fn list(&self, want: Want) -> Result<Observation> {
         let requested_at = self.clock.now();
         let tenant = self.tenant_id().await?.to_owned();
@@ -1675,27 +1721,7 @@ impl Connector for AppRole {
         _: &str,
         secret: &Secret,
     ) -> Result<Option<ObservedCredential>> {
-        #[derive(Serialize)]
-        struct Body<'a> {
-            secret_id: &'a str,
-        }
-        let place = self.place(object).await?;
-        let request = ask(
-            place.path("/secret-id/lookup"),
-            "auth/{mount}/role/{name}/secret-id/lookup",
-            &Body { secret_id: secret.expose() },
-        )?;
-        let what = told(&request);
-        let answer = self.api.send(request).await?;
-        match (answer.status, Said::read(&answer.body)) {
-            (200, _) => {
-                let info: SecretIdInfo = data(&what, &answer.body)?;
-                self.learn(&place, &info);
-                Ok(Some(self.observed(&info)))
-            }
-            (204, _) | (404, Said::Nothing) => Ok(None),
-            _ => Err(refused(&what, &answer, false)),
-        }
+        self.find_at(&self.place(object).await?, secret).await
     }
 
     async fn end(&self, object: &ObjectRef, key_id: &str) -> Result<Ended> {

@@ -3,7 +3,7 @@
 //! `api` holds their words; the other files hold ours, one concern each: `tables` what is known
 //! offline, `scope` the grammar, `effective` which way a change goes, `policy` the policy's text,
 //! `approle` the integrations, `probe` sign-ins under test, `kv` the sink, `notes` what
-//! is weaker on a connection, `token` our own sign-in.
+//! is weaker on a connection, `token` our own sign-in, `ourselves` the role that it is one of.
 
 #![warn(clippy::disallowed_methods)]
 
@@ -12,6 +12,7 @@ mod approle;
 mod effective;
 mod kv;
 mod notes;
+mod ourselves;
 mod policy;
 mod probe;
 mod scope;

@@ -13,6 +13,9 @@ use tokio::sync::Mutex;
 
 use crate::api::{Api, Envelope, json, parse, refused, told};
 
+/// Where a sign-in's answer, and a token, say of which role it is.
+pub(crate) const ROLE: &str = "role_name";
+
 /// Where our token comes from.
 #[derive(Debug)]
 pub(crate) struct Token {
@@ -39,6 +42,8 @@ enum Minted {
         until: Option<Timestamp>,
         /// How many seconds it lives.
         life: u64,
+        /// The role's name, where the server tells.
+        role: Option<String>,
     },
     /// Refused once: not tried again by this process, since refusals lock the role.
     Refused,
@@ -121,13 +126,26 @@ impl Token {
             let use_for = SignedDuration::from_secs((life - life / 5).min(86_400) as i64);
             self.clock.now().checked_add(use_for).unwrap_or(Timestamp::MAX)
         });
-        let token = auth.client_token;
-        *minted = Minted::Live { token: token.duplicate(), until, life };
+        let (token, role) = (auth.client_token, auth.metadata.get(ROLE).cloned());
+        *minted = Minted::Live { token: token.duplicate(), until, life, role };
         Ok(token)
     }
 }
 
 impl Token {
+    /// The mount and the name of the role that a sign-in of our own is one of, and its secret id;
+    /// `None` where there is no such sign-in, or the server tells no name.
+    pub(crate) async fn role(&self, api: &Api) -> Result<Option<(&str, String, &Secret)>> {
+        let Source::AppRole { mount, secret_id, .. } = &self.source else { return Ok(None) };
+        self.get(api).await?;
+        match &*self.minted.lock().await {
+            Minted::Live { role, .. } => {
+                Ok(role.clone().map(|role| (mount.as_str(), role, secret_id)))
+            }
+            Minted::None | Minted::Refused => Ok(None),
+        }
+    }
+
     /// How many seconds the token lives that a sign-in of our own minted; `None` where there was none.
     pub(crate) async fn life(&self) -> Option<u64> {
         match &*self.minted.lock().await {

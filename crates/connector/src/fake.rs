@@ -22,8 +22,8 @@ use crate::{
     Absent, Capabilities, Change, Children, Clock, Connection, Connector, CredentialListing,
     CredentialType, Default as FieldDefault, Ended, Error, Field, FieldType, Grows, IssueRequest,
     Issued, Kind, MainField, MarkerPlace, Marks, NewIntegration, ObjectRef, OnChange, Origin,
-    Outcome, Platform, Probe, ProbeBudget, Profile, Promise, Refusal, Result, ScopeError, Setup,
-    VerifyCost, Want, profile::Effect,
+    Ourselves, Outcome, Platform, Probe, ProbeBudget, Profile, Promise, Refusal, Result,
+    ScopeError, Setup, VerifyCost, Want, profile::Effect,
 };
 
 /// The kind that can do everything.
@@ -250,6 +250,7 @@ impl Platform for FakePlatform {
 #[allow(missing_docs)] // Their names are the methods'.
 pub enum Verb {
     Tenant,
+    Ourselves,
     List,
     Read,
     Create,
@@ -284,6 +285,10 @@ pub enum Fault {
 pub struct Fake {
     clock: Arc<dyn Clock>,
     state: Arc<Mutex<State>>,
+    /// What it signs in with; without, it is nobody whom the platform lists.
+    credential: Option<Arc<Secret>>,
+    /// The platform says whose that is, and not which it is.
+    anonymous: bool,
 }
 
 #[derive(Default)]
@@ -342,7 +347,19 @@ impl Fake {
     /// An empty platform.
     pub fn new(clock: Arc<dyn Clock>) -> Fake {
         let state = State { tenant: "fake-1".into(), ..State::default() };
-        Fake { clock, state: Arc::new(Mutex::new(state)) }
+        Fake { clock, state: Arc::new(Mutex::new(state)), credential: None, anonymous: false }
+    }
+
+    /// The same platform through a connection that signs in with a credential of one of its objects.
+    #[must_use]
+    pub fn signed_in_with(&self, secret: &Secret) -> Fake {
+        Fake { credential: Some(Arc::new(secret.duplicate())), ..self.clone() }
+    }
+
+    /// The same connection where the platform says whose its credential is, and not which it is.
+    #[must_use]
+    pub fn anonymous(&self) -> Fake {
+        Fake { anonymous: true, ..self.clone() }
     }
 
     /// The next calls of a method end so, in this order; later ones go through.
@@ -633,6 +650,18 @@ impl Connector for Fake {
 
     async fn tenant(&self) -> Result<String> {
         self.call(Verb::Tenant, "", |state| Ok(state.tenant.clone()))
+    }
+
+    async fn ourselves(&self) -> Result<Option<Ourselves>> {
+        let Some(secret) = self.credential.as_deref() else { return Ok(None) };
+        let anonymous = self.anonymous;
+        self.call(Verb::Ourselves, "", |state| {
+            Ok(state.objects.iter().find_map(|((kind, key), object)| {
+                let used = object.keys.iter().find(|one| one.secret == *secret)?;
+                let key_id = (!anonymous).then(|| used.id.clone());
+                Some(Ourselves { kind: kind.clone(), key: key.clone(), key_id })
+            }))
+        })
     }
 
     async fn list(&self, want: Want) -> Result<Observation> {

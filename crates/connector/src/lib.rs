@@ -28,7 +28,7 @@ pub use platform::{
 };
 pub use port::{
     Change, Children, Connection, Connector, CredentialListing, Directory, Ended, Freshness,
-    IssueRequest, Issued, Member, NewIntegration, ObjectRef, Probe, Promise, Want,
+    IssueRequest, Issued, Member, NewIntegration, ObjectRef, Ourselves, Probe, Promise, Want,
 };
 pub use profile::{Effect, Marks, Origin, ProbeBudget, Profile, VerifyCost};
 pub use turns::Turns;

@@ -55,6 +55,24 @@ impl ObjectRef {
     }
 }
 
+/// Which object of the platform a connection signs in as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ourselves {
+    /// The kind's name.
+    pub kind: String,
+    /// The vendor's key.
+    pub key: String,
+    /// The credential's id, where the platform tells; without it, it may be any of the object's.
+    pub key_id: Option<String>,
+}
+
+impl Ourselves {
+    /// Whether a credential of that object may be the one that we sign in with.
+    pub fn may_be(&self, key_id: &str) -> bool {
+        self.key_id.as_deref().is_none_or(|ours| ours == key_id)
+    }
+}
+
 /// Whether an answer that this process already has will do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Freshness {
@@ -290,6 +308,16 @@ pub trait Connector: fmt::Debug + Send + Sync {
     /// nothing. `Ok` where there is no such call; then a note says so.
     async fn check_credential(&self) -> Result<()> {
         Ok(())
+    }
+
+    /// Which of the platform's integrations the connection itself signs in as; `None` where it is none
+    /// of them. It is asked for at most once a connection.
+    ///
+    /// # Errors
+    ///
+    /// It could not be asked. What the platform does not tell to us is no error.
+    async fn ourselves(&self) -> Result<Option<Ourselves>> {
+        Ok(None)
     }
 
     /// What is weaker on this connection than the platform's capabilities say, and why: whole

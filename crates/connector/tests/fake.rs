@@ -58,6 +58,9 @@ impl Fixture for Faked {
         self.0.create_by_hand(self.1, name);
         Some(name.to_owned())
     }
+    async fn connect_with(&self, _: &ObjectRef, secret: &Secret) -> Option<Arc<dyn Connector>> {
+        Some(Arc::new(self.0.signed_in_with(secret)))
+    }
     async fn sign_in(&self, object: &ObjectRef, secret: &Secret) -> Option<Arc<dyn Token>> {
         let token = self.0.sign_in(&object.kind, &object.key, secret)?;
         Some(Arc::new(Held(self.0.clone(), token)))

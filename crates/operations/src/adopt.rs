@@ -6,6 +6,7 @@ use ledger::Selection;
 
 use crate::{
     Context, Problem, SeenIntegration, claim::ClaimStore, elsewhere::owner_words, is_managed,
+    ourselves::not_our_key,
 };
 
 /// What of an integration a resource is about.
@@ -82,7 +83,8 @@ async fn in_ledger(context: &Context, id: &IntegrationId, part: Part<'_>) -> boo
 ///
 /// # Errors
 ///
-/// `E-SEVERAL-KEYS`: there are several, and nothing says which one is meant; or custody cannot be read.
+/// `E-SEVERAL-KEYS`: there are several, and nothing says which one is meant; `E-OURSELVES`; or custody
+/// cannot be read.
 pub async fn unmarked_key(
     context: &Context,
     slot: &CredentialId,
@@ -98,6 +100,10 @@ pub async fn unmarked_key(
     let nobodys = || seen.unmanaged.iter().filter(unmarked).collect();
     let keys: Vec<&String> = if named.is_empty() { nobodys() } else { named };
     if keys.is_empty() {
+        // What we sign in with is not taken in: the slot's next rotation would end it.
+        if let Some(own) = seen.own.first() {
+            not_our_key(context, &slot.integration, own).await?;
+        }
         return Ok(None);
     }
     let store = ClaimStore::open(context, &seen.tenant, &seen.observed.vendor_id, slot).await?;

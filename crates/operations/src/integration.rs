@@ -16,6 +16,7 @@ use crate::{
     Context, Deed, Problem,
     elsewhere::{governed_elsewhere, governed_here, import_of, owner_words},
     observe::{credentials_seen, object_of, unmanaged_now},
+    ourselves::{not_our_key, not_ourselves},
     proof::{Listed, children_words, listed},
     realm_key,
     scopes::record_turn,
@@ -378,6 +379,9 @@ pub async fn update_integration(
         .map_err(|error| Problem::unreadable(&what, &error))?;
     let record = found.as_ref().and_then(|found| found.record.as_ref());
     governed_here(context, id, record, []).await?;
+    if !declared.enabled && found.as_ref().is_some_and(|found| found.enabled) {
+        not_ourselves(context, id).await?;
+    }
     let live = found.as_ref().map(|found| {
         canonical(&found.settings, &found.record.clone().unwrap_or_default(), found.enabled)
     });
@@ -488,6 +492,10 @@ async fn end_each(
     let leave = context.gate.authorize(&Deed::ending(&what, &tenant, "revoke", named))?;
     let kept = kept_when_ended(&*connector, &object).await;
     for key_id in keys {
+        if let Err(problem) = not_our_key(context, id, key_id).await {
+            problems.push(problem);
+            continue;
+        }
         let ended = context
             .attempt(&what, "revoke", leave.auth(), async {
                 connector
@@ -584,6 +592,7 @@ pub async fn revoke_everything(
     })?;
     let Some(found) = found else { return Ok(Vec::new()) };
     governed_here(context, id, found.record.as_ref(), []).await?;
+    not_ourselves(context, id).await?;
     credentials_seen(&what, &found)?;
     let live: BTreeSet<String> = found
         .credentials
@@ -631,6 +640,7 @@ pub async fn delete_integration(
     })?;
     if let Some(there) = there {
         governed_here(context, id, there.record.as_ref(), []).await?;
+        not_ourselves(context, id).await?;
         let action = if keep { "disable" } else { "delete" };
         let deed = Deed::ending(&what, &tenant, action, vendor_id.to_owned());
         let leave = context.gate.authorize(&deed)?;

@@ -2,21 +2,29 @@
 
 use std::collections::BTreeMap;
 
-use connector::Want;
+use connector::{Ourselves, Want};
 use domain::{Observation, ObservedIntegration, Realm};
 
-use crate::{Context, Problem, elsewhere::governed_elsewhere};
+use crate::{Context, Problem, elsewhere::governed_elsewhere, ourselves::ourselves};
 
 /// What each connection saw.
 #[derive(Debug, Default)]
 pub struct Inventory {
     /// What was seen, by connection.
     pub observations: BTreeMap<String, Observation>,
+    /// As which of its integrations a connection itself signs in, by connection.
+    pub ourselves: BTreeMap<String, Ourselves>,
     /// Connections that showed nothing, and why.
     pub unreadable: BTreeMap<String, Problem>,
 }
 
 impl Inventory {
+    /// As what nhi itself signs in, where it is this integration.
+    pub fn ourselves_as(&self, connection: &str, one: &ObservedIntegration) -> Option<&Ourselves> {
+        let found = self.ourselves.get(connection)?;
+        ((&found.kind, &found.key) == (&one.kind, &one.key)).then_some(found)
+    }
+
     /// Whether everything that exists was seen.
     pub fn is_complete(&self) -> bool {
         self.unreadable.is_empty() && self.observations.values().all(Observation::is_complete)
@@ -59,6 +67,13 @@ pub async fn take_inventory(
         };
         match seen.await {
             Ok(observation) => {
+                match ourselves(context, &name).await {
+                    Ok(found) => {
+                        inventory.ourselves.extend(found.map(|found| (name.clone(), found)));
+                    }
+                    // Every deed asks again.
+                    Err(problem) => tracing::warn!(%problem, "as what nhi signs in is not known"),
+                }
                 inventory.observations.insert(name, observation);
             }
             Err(problem) => {

@@ -20,6 +20,7 @@ mod integration;
 mod inventory;
 mod journal;
 mod observe;
+mod ourselves;
 mod owner;
 mod places;
 mod problem;
@@ -57,6 +58,7 @@ pub use observe::{
     SeenIntegration, UNKNOWN_CONNECTION, find_connection, judge_listed, object_of,
     observe_integration,
 };
+pub use ourselves::{not_ourselves, ourselves};
 pub use owner::{OwnerEntry, look_up_owner, note_owner};
 pub use places::{Misplaced, home_of, in_custody, misplaced};
 pub use problem::Problem;

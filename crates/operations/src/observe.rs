@@ -14,6 +14,7 @@ use crate::{
     Context, Problem,
     claim::{ClaimMirror, ClaimStore},
     elsewhere::governed_here,
+    ourselves::ourselves_as,
     realm_key,
 };
 
@@ -32,6 +33,9 @@ pub struct SeenIntegration {
     /// Ids of live credentials that carry another installation's mark, with its id. The mark cannot be
     /// checked here, so it makes them nobody's to end, and not anybody's to trust.
     pub foreign: BTreeMap<String, String>,
+    /// Ids of those in no slot that are, or may be, the one that nhi itself signs in with: nobody's to
+    /// end either.
+    pub own: BTreeSet<String>,
     /// The slots of live credentials that custody's books name, or the ledger where a slot has lost
     /// its book: id at the platform to ours.
     pub slots: BTreeMap<String, String>,
@@ -293,6 +297,7 @@ fn unsorted(tenant: String, observed: ObservedIntegration) -> SeenIntegration {
         unmanaged: BTreeSet::new(),
         known: BTreeMap::new(),
         foreign: BTreeMap::new(),
+        own: BTreeSet::new(),
         slots: BTreeMap::new(),
         forged: BTreeSet::new(),
         recreated: false,
@@ -303,6 +308,24 @@ fn unsorted(tenant: String, observed: ObservedIntegration) -> SeenIntegration {
 /// Sorts live credentials into ours, another installation's and nobody's. What claims name is not
 /// looked up again; what a lean listing leaves out is asked for at `object`.
 async fn judge_credentials(
+    context: &Context,
+    id: &IntegrationId,
+    object: Option<&ObjectRef>,
+    freshness: Freshness,
+    seen: &mut SeenIntegration,
+) -> Result<(), Problem> {
+    sort_credentials(context, id, object, freshness, seen).await?;
+    if !seen.unmanaged.is_empty()
+        && let Some(ourselves) = ourselves_as(context, id).await?
+    {
+        let ours = |key_id: &String| ourselves.may_be(key_id);
+        (seen.own, seen.unmanaged) =
+            std::mem::take(&mut seen.unmanaged).into_iter().partition(ours);
+    }
+    Ok(())
+}
+
+async fn sort_credentials(
     context: &Context,
     id: &IntegrationId,
     object: Option<&ObjectRef>,

@@ -78,7 +78,7 @@ impl Problem {
         let connection = what.split('/').next().unwrap_or(what);
         let next = match error {
             connector::Error::Lost { next, .. }
-            | connector::Error::Keyring(secrets::SinkError::Unusable { next, .. }) => next.clone(),
+            | connector::Error::Keyring(secrets::SinkError::Unfit { next, .. }) => next.clone(),
             _ => format!("nhi doctor {connection}"),
         };
         Problem::new("E-UNREADABLE", "Cannot read an object")

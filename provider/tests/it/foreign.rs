@@ -140,3 +140,37 @@ async fn a_slot_on_what_another_installation_governs_is_not_made() {
     assert!(said.contains("E-FOREIGN-REALM") && said.contains("\"zzzzzz\""), "{said}");
     assert_eq!(world.shown().await.credentials.unwrap(), []);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_nhi_itself_signs_in_with_is_told_and_no_plan_ends_it() {
+    let mut world = World::new();
+    let ours = made(&world).await;
+    let (mut own, mut stray) = (String::new(), String::new());
+    world.by_hand(|hand| {
+        own = hand.issue("our own", None);
+        stray = hand.issue("stray", None);
+    });
+    world.fake = world.fake.signed_in_with(&domain::Secret::new("our own"));
+    let core = world.run().await;
+    let (seen, told) = core.observe(&ours).await.unwrap();
+    let seen = seen.unwrap();
+    assert_eq!(seen.json()["unmanaged_credentials"], json!([stray]));
+    let says = |one: &&tfplugin::Diagnostic| one.summary.contains("nhi itself signs in");
+    let warning = told.iter().find(says).expect("it is told");
+    assert!(warning.detail.contains(&own) && warning.detail.contains("Next:"), "{warning:?}");
+    let strict = with(integration(), json!({ "revoke_unmanaged": true }));
+    let done = core.update(&seen, strict.clone()).await.unwrap();
+    let live = world.shown().await.credentials.unwrap();
+    let has = |id: &str| live.iter().any(|one| one.key_id == id);
+    assert!(has(&own) && !has(&stray), "{live:?}");
+    let core = world.run().await;
+    let seen = core.refresh(&done).await.unwrap().unwrap();
+    let plan = core.plan(&seen, strict).await.unwrap();
+    assert_eq!(plan.action, tfplugin::mini_core::Action::Nothing);
+    // Neither its end nor its switch is planned.
+    let off = with(integration(), json!({ "enabled": false }));
+    for refused in [core.plan_destroy(&seen).await, core.plan(&seen, off).await] {
+        let told = refused.expect_err("it is refused").to_string();
+        assert!(told.contains("E-OURSELVES") && told.contains("removed block"), "{told}");
+    }
+}

@@ -13,7 +13,8 @@ use std::{
 use async_trait::async_trait;
 use connector::{
     Change, Children, Clock, Connection, Connector, CredentialListing, Directory, Ended,
-    IssueRequest, Issued, Member, NewIntegration, ObjectRef, Platform, Probe, Promise, Want,
+    IssueRequest, Issued, Member, NewIntegration, ObjectRef, Ourselves, Platform, Probe, Promise,
+    Want,
     fake::{APP, Fake, Hand, KEY},
 };
 use domain::{
@@ -74,6 +75,10 @@ impl Connector for Dressed {
     }
     async fn tenant(&self) -> connector::Result<String> {
         self.0.tenant().await
+    }
+    async fn ourselves(&self) -> connector::Result<Option<Ourselves>> {
+        let found = self.0.ourselves().await?;
+        Ok(found.map(|found| Ourselves { kind: KIND.to_owned(), ..found }))
     }
     async fn list(&self, want: Want) -> connector::Result<Observation> {
         let seen = self.0.list(want).await?;

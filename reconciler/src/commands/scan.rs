@@ -148,6 +148,7 @@ async fn list(context: &Context, named: &[String], output: &Output) -> Result<In
         progress.say(&format!("listing {name} ({} of {})", at + 1, names.len()));
         let one = take_inventory(context, std::slice::from_ref(name)).await?;
         all.observations.extend(one.observations);
+        all.ourselves.extend(one.ourselves);
         all.unreadable.extend(one.unreadable);
     }
     Ok(all)
@@ -178,7 +179,9 @@ fn table(inventory: &Inventory, realm: Option<&Realm>, output: &Output) {
         vec![["ID", "OWNER", "STATE", "SCOPES", "HIGHEST", "CREDENTIALS"].map(str::to_owned)];
     for (name, observation) in &inventory.observations {
         for one in &observation.integrations {
-            let managed = if one.builtin {
+            let managed = if inventory.ourselves_as(name, one).is_some() {
+                "nhi itself"
+            } else if one.builtin {
                 "built in"
             } else if one.record.is_none() {
                 "unmanaged"
@@ -213,7 +216,7 @@ fn table(inventory: &Inventory, realm: Option<&Realm>, output: &Output) {
         let line = line.trim_end();
         let style = match (index, row[2].as_str(), row[4].as_str()) {
             (0, ..) => BOLD,
-            (_, "unmanaged", _) => YELLOW,
+            (_, "unmanaged" | "nhi itself", _) => YELLOW,
             (_, _, "admin" | "unknown") => RED,
             (_, "built in", _) => DIM,
             _ => {
@@ -241,6 +244,7 @@ fn report(
         all_gaps.extend(gaps(observation).map(|gap| json!({ "connection": name, "what": gap })));
         for one in &observation.integrations {
             let record = one.record.clone().unwrap_or_default();
+            let ourselves = inventory.ourselves_as(name, one);
             integrations.push(json!({
                 "id": IntegrationId::new(name.clone(), one.kind.clone(), one.key.clone()).to_string(),
                 "vendor_id": one.vendor_id,
@@ -248,6 +252,7 @@ fn report(
                 "name": one.name,
                 "managed": is_managed(realm, one),
                 "installation": record.realm,
+                "ourselves": ourselves.is_some(),
                 "builtin": one.builtin,
                 "enabled": one.enabled,
                 "environment": record.environment,
@@ -262,6 +267,7 @@ fn report(
                         "key_id": key.key_id,
                         "type": key.credential_type,
                         "marker": key.marker,
+                        "ourselves": ourselves.is_some_and(|found| found.may_be(&key.key_id)),
                         "issued_at": key.issued_at.map(|at| at.to_string()),
                         "expires_at": key.expires_at.map(|at| at.to_string()),
                     })).collect::<Vec<_>>()
@@ -329,6 +335,10 @@ fn imports(
                 )));
                 continue;
             }
+            if inventory.ourselves_as(connection, one).is_some() {
+                output.line(&comment(&import_of_ourselves(&id)));
+                continue;
+            }
             if is_managed(realm, one) {
                 output.line(&comment(&format!(
                     "{id}: this installation governs it already. Import it only where its state is lost: two \
@@ -378,6 +388,15 @@ fn imports(
     for (name, problem) in &inventory.unreadable {
         output.line(&comment(&format!("not read: {name}: {}", problem.detail)));
     }
+}
+
+/// Why the integration that nhi signs in as gets no import blocks.
+fn import_of_ourselves(id: &IntegrationId) -> String {
+    format!(
+        "{id}: nhi itself signs in as this integration. No apply ends it or its credential in use; \
+         manage it elsewhere, or give connections.{} a credential of another one first",
+        id.connection
+    )
 }
 
 /// The credentials of an integration, as import blocks have them.
@@ -466,14 +485,14 @@ fn identifier(name: &str, taken: &mut BTreeSet<String>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use connector::Ourselves;
     use domain::{LastUsed, ObservedCredential, Record, Settings};
 
     use super::*;
 
-    #[test]
-    fn the_only_key_without_a_mark_gets_a_slot_that_is_free_and_of_several_none_is_guessed() {
-        let key = |id: &str| ObservedCredential {
-            key_id: id.into(),
+    fn key() -> ObservedCredential {
+        ObservedCredential {
+            key_id: "a".into(),
             credential_type: "openbao_secret_id".into(),
             marker: None,
             issued_at: None,
@@ -481,8 +500,11 @@ mod tests {
             last_used: LastUsed::Unknown,
             live: true,
             settings: Settings::default(),
-        };
-        let one = ObservedIntegration {
+        }
+    }
+
+    fn integration() -> ObservedIntegration {
+        ObservedIntegration {
             kind: "openbao_approle".into(),
             key: "x".into(),
             vendor_id: "v".into(),
@@ -493,9 +515,49 @@ mod tests {
             scopes: BTreeSet::new(),
             enabled: true,
             builtin: false,
-            credentials: Some(vec![key("a"), key("b")]),
+            credentials: None,
+            gaps: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_nhi_itself_signs_in_with_is_marked_wherever_it_is_listed() {
+        let key = |id: &str| ObservedCredential { key_id: id.into(), ..key() };
+        let ops =
+            ObservedIntegration { credentials: Some(vec![key("a"), key("b")]), ..integration() };
+        let other = ObservedIntegration { key: "other".into(), ..ops.clone() };
+        let seen = Observation {
+            tenant: "t".into(),
+            requested_at: jiff::Timestamp::UNIX_EPOCH,
+            integrations: vec![ops, other],
             gaps: Vec::new(),
         };
+        let ourselves =
+            Ourselves { kind: "openbao_approle".into(), key: "x".into(), key_id: Some("b".into()) };
+        let inventory = Inventory {
+            observations: [("bao".to_owned(), seen)].into(),
+            ourselves: [("bao".to_owned(), ourselves)].into(),
+            ..Inventory::default()
+        };
+        let said = report(&inventory, None, &Ok(Vec::new()));
+        let of = |at: usize| {
+            let one = &said["integrations"][at];
+            let keys = one["credentials"].as_array().unwrap().iter();
+            let keys: Vec<&Value> = keys.map(|key| &key["ourselves"]).collect();
+            (one["ourselves"] == true, keys == [&json!(false), &json!(true)], keys.len())
+        };
+        assert_eq!(of(0), (true, true, 2), "{said}");
+        assert_eq!(of(1), (false, false, 2), "{said}");
+        let id: IntegrationId = "bao/openbao_approle/x".parse().unwrap();
+        let told = comment(&import_of_ourselves(&id));
+        assert!(told.starts_with("# bao/openbao_approle/x: nhi itself"), "{told}");
+    }
+
+    #[test]
+    fn the_only_key_without_a_mark_gets_a_slot_that_is_free_and_of_several_none_is_guessed() {
+        let key = |id: &str| ObservedCredential { key_id: id.into(), ..key() };
+        let one =
+            ObservedIntegration { credentials: Some(vec![key("a"), key("b")]), ..integration() };
         let here = Realm { id: "k3x9q2".into(), key: None };
         let id = "bao/openbao_approle/x";
         let no_book = BTreeMap::new();

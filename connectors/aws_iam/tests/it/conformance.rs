@@ -8,7 +8,7 @@ use connector::{
     Connector, ObjectRef, Platform,
     conformance::{self, Fixture, Wrap},
 };
-use domain::{Scope, Settings, settings::Setting};
+use domain::{Scope, Secret, Settings, settings::Setting};
 use serde_json::json;
 
 use crate::account::{KIND, connect, http};
@@ -58,6 +58,12 @@ impl Fixture for Account {
     async fn issue_by_hand(&self, object: &ObjectRef) -> Option<String> {
         let made = self.0.iam("create_access_key", json!({ "UserName": object.key })).ok()?;
         made["AccessKey"]["AccessKeyId"].as_str().map(str::to_owned)
+    }
+
+    async fn connect_with(&self, _: &ObjectRef, secret: &Secret) -> Option<Arc<dyn Connector>> {
+        let (id, secret) = secret.expose().split_once(':')?;
+        let address = self.0.address();
+        Some(connect(&address, (id, secret), Settings::default(), http(&address)))
     }
 
     async fn create_by_hand(&self, name: &str) -> Option<String> {

@@ -436,3 +436,23 @@ async fn a_refusal_of_our_own_key_says_what_may_be_wrong_with_it() {
         assert!(error.to_string().contains(said) && !error.to_string().contains(key.1), "{error}");
     }
 }
+
+#[tokio::test]
+async fn the_key_that_a_connection_signs_in_with_is_known_at_no_request_more() {
+    let moto = Moto::start().unwrap();
+    moto.iam("create_user", json!({ "UserName": "ops", "Path": "/team/" })).unwrap();
+    let made = moto.iam("create_access_key", json!({ "UserName": "ops" })).unwrap();
+    let part = |name: &str| made["AccessKey"][name].as_str().unwrap().to_owned();
+    let (id, secret) = (part("AccessKeyId"), part("SecretAccessKey"));
+    let (address, seen) = (moto.address(), Seen::default());
+    let inner = http(&address);
+    let transport = Arc::new(Counted { inner, seen: seen.clone(), instead: |_| None });
+    let aws = connect(&address, (&id, &secret), Settings::default(), transport);
+    aws.tenant().await.unwrap();
+    for _ in 0..2 {
+        let found = aws.ourselves().await.unwrap().unwrap();
+        assert_eq!((found.kind.as_str(), found.key.as_str()), (KIND, "ops"));
+        assert_eq!(found.key_id.as_ref(), Some(&id));
+    }
+    assert_eq!(*seen.lock().unwrap(), BTreeMap::from([("sts:GetCallerIdentity", 1)]));
+}

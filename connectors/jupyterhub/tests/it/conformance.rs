@@ -14,6 +14,24 @@ use serde_json::json;
 
 struct Hub(JupyterHub);
 
+impl Hub {
+    fn connect_as(&self, token: &str, wrap: Wrap<'_>) -> Arc<dyn Connector> {
+        let address = self.0.address();
+        let options = HttpOptions { address: address.clone(), ca_file: None };
+        let http: Arc<dyn Transport> = Arc::new(HttpTransport::new(options).unwrap());
+        let setup = Setup {
+            name: "hub".into(),
+            settings: Settings::default().with("address", Setting::Text(address)),
+            credential: Some(Secret::new(token)),
+            credential_id: None,
+            transport: wrap(http),
+            clock: Arc::new(SystemClock),
+            keyring: None,
+        };
+        jupyterhub::PLATFORM.connect(setup).unwrap().connector.unwrap()
+    }
+}
+
 #[async_trait]
 impl Fixture for Hub {
     fn platform(&self) -> &'static dyn Platform {
@@ -25,19 +43,11 @@ impl Fixture for Hub {
     }
 
     async fn connect(&self, wrap: Wrap<'_>) -> Arc<dyn Connector> {
-        let address = self.0.address();
-        let options = HttpOptions { address: address.clone(), ca_file: None };
-        let http: Arc<dyn Transport> = Arc::new(HttpTransport::new(options).unwrap());
-        let setup = Setup {
-            name: "hub".into(),
-            settings: Settings::default().with("address", Setting::Text(address)),
-            credential: Some(Secret::new(self.0.token.clone())),
-            credential_id: None,
-            transport: wrap(http),
-            clock: Arc::new(SystemClock),
-            keyring: None,
-        };
-        jupyterhub::PLATFORM.connect(setup).unwrap().connector.unwrap()
+        self.connect_as(&self.0.token, wrap)
+    }
+
+    async fn connect_with(&self, _: &ObjectRef, secret: &Secret) -> Option<Arc<dyn Connector>> {
+        Some(self.connect_as(secret.expose(), &|transport| transport))
     }
 
     fn settings(&self) -> Settings {

@@ -297,3 +297,26 @@ async fn a_hub_is_its_address_unless_it_is_named() {
     let wrong = World::at(hub, "nobody", Settings::default()).connector.tenant().await.unwrap_err();
     assert_eq!(wrong.refusal(), Some(Refusal::Forbidden), "{wrong}");
 }
+
+#[tokio::test]
+async fn the_token_that_a_connection_signs_in_with_is_known_among_its_users() {
+    hub().by_hand("POST", "users/boss", Some(&json!({ "admin": true }))).unwrap();
+    let made = hub().by_hand("POST", "users/boss/tokens", None).unwrap();
+    hub().by_hand("POST", "users/boss/tokens", None).unwrap();
+    let world = World::at(hub(), made["token"].as_str().unwrap(), Settings::default());
+    let boss = object("boss", None);
+    let listed = world.connector.credentials(&boss).await.unwrap().credentials;
+    let number = made["id"].as_str().unwrap();
+    let is_it = |key_id: &str| key_id.split('.').next() == Some(number);
+    let own: Vec<_> = listed.iter().filter(|one| is_it(&one.key_id)).collect();
+    world.wire.sent();
+    for _ in 0..3 {
+        let found = world.connector.ourselves().await.unwrap().unwrap();
+        assert_eq!((found.kind.as_str(), found.key.as_str()), ("jupyterhub_user", "boss"));
+        assert_eq!(found.key_id.as_ref(), Some(&own[0].key_id), "{listed:?}");
+    }
+    let sent = world.wire.sent();
+    assert!(sent.len() <= 2, "it is asked once: {sent:?}");
+    // A service is no user.
+    assert_eq!(World::new().connector.ourselves().await.unwrap(), None);
+}

@@ -118,6 +118,17 @@ impl Fixture for Bao {
         issued["data"]["secret_id_accessor"].as_str().map(str::to_owned)
     }
 
+    async fn connect_with(
+        &self,
+        object: &ObjectRef,
+        secret: &Secret,
+    ) -> Option<Arc<dyn Connector>> {
+        let http: Arc<dyn Transport> = Arc::new(self.http());
+        let role_id = object.vendor_id.as_deref();
+        let setup = setup(shared(http), Settings::default(), Some(secret.expose()), role_id);
+        openbao::PLATFORM.connect(setup).unwrap().connector
+    }
+
     async fn create_by_hand(&self, name: &str) -> Option<String> {
         self.by_hand("POST", &format!("auth/approle/role/{name}"), json!({})).await;
         Some(name.to_owned())

@@ -369,3 +369,44 @@ async fn what_is_needed_to_revoke_and_to_keep_is_asked_about() {
     );
     assert!(world.sink().lacks("secret/nhi").await.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn the_secret_id_that_a_connection_signs_in_with_is_known_wherever_its_role_is() {
+    let world = World::new().await;
+    let (own, _) = world.integration("own-role").await;
+    let may = ["auth/approle/role/own-role/secret-id/lookup:update", "auth/token/lookup-self:read"];
+    world.scope(&own, &may).await.unwrap();
+    let (secret, issued) = world.issue(&own, &Settings::default()).await;
+    world.issue(&own, &Settings::default()).await;
+    let connect = |secret: &str, role_id: Option<&str>, settings: Settings| {
+        let wire = Counted::to(address());
+        let setup = setup(shared(wire.clone()), settings, Some(secret), role_id);
+        (openbao::PLATFORM.connect(setup).unwrap().connector.unwrap(), wire)
+    };
+    let none = Settings::default();
+    let (bao, wire) = connect(secret.expose(), own.vendor_id.as_deref(), none.clone());
+    for _ in 0..2 {
+        let found = bao.ourselves().await.unwrap().unwrap();
+        assert_eq!((found.kind.as_str(), found.key.as_str()), ("openbao_approle", "own-role"));
+        assert_eq!(found.key_id.as_ref(), Some(&issued.key_id));
+    }
+    let sent = wire.sent();
+    assert!(sent.len() <= 5, "it is asked once: {sent:#?}");
+    // A token tells its role, and not which of the role's secret ids it was minted from.
+    let login = json!({ "role_id": own.vendor_id, "secret_id": secret.expose() });
+    let minted = world.by_hand("POST", "auth/approle/login", login).await;
+    let token = minted["auth"]["client_token"].as_str().unwrap();
+    let found = connect(token, None, none.clone()).0.ourselves().await.unwrap().unwrap();
+    assert_eq!((found.key.as_str(), found.key_id), ("own-role", None));
+    assert_eq!(world.connector().ourselves().await.unwrap(), None, "root is no role");
+    // On another mount a role has its mount's name before its own.
+    let _ = world.call("POST", "sys/auth/own-mount", Some(json!({"type": "approle"}))).await;
+    world.by_hand("POST", "auth/own-mount/role/own-role", json!({})).await;
+    let (_, role) = world.call("GET", "auth/own-mount/role/own-role/role-id", None).await;
+    let made = world.by_hand("POST", "auth/own-mount/role/own-role/secret-id", json!({})).await;
+    let settings = none.with("sign_in_mount", Setting::Text("own-mount".into()));
+    let (secret, role_id) = (&made["data"]["secret_id"], &role["data"]["role_id"]);
+    let (bao, _) = connect(secret.as_str().unwrap(), role_id.as_str(), settings);
+    let found = bao.ourselves().await.unwrap().unwrap();
+    assert_eq!(found.key, "own-mount:own-role");
+}

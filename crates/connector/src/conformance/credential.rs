@@ -297,6 +297,33 @@ pub(super) async fn switched_off_means_no_sign_in(fixture: &dyn Fixture) -> Held
     accepted(&*connector, &object, &way, &one).await
 }
 
+pub(super) async fn a_connection_knows_the_credential_that_it_signs_in_with(
+    fixture: &dyn Fixture,
+) -> Held {
+    claims(can(fixture)?.creates, "integrations cannot be made")?;
+    let way = ways(fixture).await?.remove(0);
+    let connector = connect(fixture).await;
+    let object = made(fixture, &*connector, &case("ourselves", &way)).await?;
+    open(fixture, &*connector, &object).await?;
+    let one = issue(&*connector, &object, way.0, way.1, 1, None).await?;
+    let Some(signed_in) = fixture.connect_with(&object, &one.secret).await else {
+        return Err(Stop::Absent("no connection signs in as one of this kind".into()));
+    };
+    let found = signed_in.ourselves().await?;
+    let is_it = found.as_ref().is_some_and(|found| {
+        (&found.kind, &found.key) == (&object.kind, &object.key) && found.may_be(&one.issued.key_id)
+    });
+    ensure(is_it, || format!("{found:?}, and it is {} of {}", one.issued.key_id, object.key))?;
+    // Another one of the same object is told apart, unless none is.
+    let differs = found.is_some_and(|found| {
+        found.key_id.is_none() || !found.may_be(&format!("{}-other", one.issued.key_id))
+    });
+    ensure(differs, || "any credential is taken for it".into())?;
+    let other = connect(fixture).await.ourselves().await?;
+    let mixed = other.filter(|other| other.key == object.key);
+    ensure(mixed.is_none(), || format!("another connection takes itself for it: {mixed:?}"))
+}
+
 pub(super) async fn children_are_found_and_revoked(fixture: &dyn Fixture) -> Held {
     let can = can(fixture)?;
     let way = ways(fixture).await?.remove(0);

@@ -69,6 +69,17 @@ pub trait Fixture: Send + Sync {
         None
     }
 
+    /// A connection of ours that signs in with a credential of this integration; `None` where none of
+    /// the kind can be one of ours.
+    async fn connect_with(
+        &self,
+        object: &ObjectRef,
+        secret: &domain::Secret,
+    ) -> Option<Arc<dyn Connector>> {
+        let _ = (object, secret);
+        None
+    }
+
     /// Signs in as the integration would and keeps the token. The answer tells whether it still
     /// works.
     async fn sign_in(&self, object: &ObjectRef, secret: &domain::Secret) -> Option<Arc<dyn Token>> {

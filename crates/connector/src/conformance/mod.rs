@@ -91,6 +91,7 @@ pub async fn run(fixture: &dyn Fixture) -> Report {
         credential::an_end_that_was_set_is_told,
         credential::revocation_is_proven_by_use,
         credential::switched_off_means_no_sign_in,
+        credential::a_connection_knows_the_credential_that_it_signs_in_with,
         credential::children_are_found_and_revoked,
         credential::a_credential_issued_by_hand_is_listed_and_can_be_ended,
         credential::a_lean_read_tells_ids_and_the_rest_on_request,

@@ -5,11 +5,12 @@ use ledger::{Change as Row, NewEntry};
 use policy::rotation::{Claim, Goal, Phase, Previous};
 
 use super::Machine;
-use crate::{Problem, document::Meta};
+use crate::{Problem, document::Meta, ourselves::not_our_key};
 
 impl Machine<'_> {
     /// S10: by id, never by name. A key that never served is given up, and not retired.
     pub(super) async fn end(&mut self, key_id: &str, served: bool) -> Result<(), Problem> {
+        not_our_key(self.context, &self.spec.id.integration, key_id).await?;
         // Children carry the key's marker, which is gone with the key.
         let claim = self.claimed()?.claim.clone();
         let marker = self.listed.get(key_id).cloned().flatten();

@@ -34,6 +34,7 @@ use crate::{
     credential,
     document::{Meta, matches, secret_in},
     journal::moment,
+    ourselves::not_our_key,
     realm_key,
     slot::{Delivery, Sinks, SlotSpec},
 };
@@ -354,9 +355,22 @@ impl<'a> Machine<'a> {
 
     async fn execute(&mut self, view: &View, step: Step) -> Result<(), Problem> {
         match step {
-            Step::Begin => self.begin(view).await,
+            Step::Begin => {
+                // Its successor would end it: better not begun than held half done.
+                let claimed = self.claim.as_ref().and_then(|one| one.claim.current.as_deref());
+                let known = self.spec.known.as_ref().map(|(key_id, ..)| key_id.as_str());
+                if let Some(key_id) = claimed.or(known) {
+                    not_our_key(self.context, &self.spec.id.integration, key_id).await?;
+                }
+                self.begin(view).await
+            }
             Step::TakeOver => self.take_over(view).await,
-            Step::BeginEnding(keys) => self.begin_ending(view, keys).await,
+            Step::BeginEnding(keys) => {
+                for one in &keys {
+                    not_our_key(self.context, &self.spec.id.integration, &one.key_id).await?;
+                }
+                self.begin_ending(view, keys).await
+            }
             Step::MarkCalling => self.mark_calling().await,
             Step::Issue => self.issue().await,
             Step::Store(key_id) => self.store_key(key_id).await,

@@ -330,6 +330,79 @@ async fn a_key_that_came_into_a_slot_after_the_plan_is_not_revoked_as_nobodys() 
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_we_sign_in_with_ourselves_is_ended_by_no_deed() {
+    for tells in [true, false] {
+        let mut world = World::new("add-ours").await;
+        let (mut own, mut stray) = (String::new(), String::new());
+        world.fake.by_hand(APP, "sync", |hand| own = hand.issue("our own", None));
+        world.fake.by_hand(APP, "sync", |hand| stray = hand.issue("stray", None));
+        let planned: BTreeSet<String> = [own.clone(), stray.clone()].into();
+        world.fake = world.fake.signed_in_with(&Secret::new("our own"));
+        if !tells {
+            world.fake = world.fake.anonymous();
+        }
+        let context = world.context("a", &Fuse::none());
+        let (id, vendor_id) = (world.spec().id.integration, world.vendor_id.clone());
+        let look = async || operations::observe_integration(&context, &id, None, None).await;
+        let seen = look().await.unwrap().unwrap();
+        // Where the platform does not tell which one it is, it may be any of them.
+        let (ours, nobodys) = match tells {
+            true => ([own.clone()].into(), [stray.clone()].into()),
+            false => (planned.clone(), BTreeSet::new()),
+        };
+        assert_eq!((&seen.own, &seen.unmanaged), (&ours, &nobodys));
+        // A plan of an earlier version asked for both.
+        operations::revoke_unmanaged(&context, &id, &vendor_id, "sync", &planned).await.unwrap();
+        assert_eq!(world.live().await, ours);
+        for (what, refused) in [
+            (
+                "everything",
+                operations::revoke_everything(&context, &id, &vendor_id, "sync").await.map(drop),
+            ),
+            (
+                "its end",
+                operations::delete_integration(&context, &id, &vendor_id, "sync", false).await,
+            ),
+            (
+                "its switch",
+                operations::delete_integration(&context, &id, &vendor_id, "sync", true).await,
+            ),
+        ] {
+            let problem = refused.expect_err(what);
+            assert_eq!(problem.code, "E-OURSELVES", "{what}");
+            assert!(problem.next.is_some() && problem.detail.contains("\"fake\""), "{problem}");
+        }
+        assert_eq!(world.live().await, ours);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slot_neither_takes_in_nor_rotates_what_we_sign_in_with_ourselves() {
+    let mut world = World::new("add-ours").await;
+    let mut own = String::new();
+    world.fake.by_hand(APP, "sync", |hand| own = hand.issue("our own", None));
+    let mut spec = world.spec();
+    let before = world.fake.clone();
+    world.fake = world.fake.signed_in_with(&Secret::new("our own"));
+    let context = world.context("a", &Fuse::none());
+    let id = spec.id.integration.clone();
+    let seen = operations::observe_integration(&context, &id, None, None).await.unwrap().unwrap();
+    let refused = operations::unmarked_key(&context, &spec.id, &seen).await.unwrap_err();
+    assert_eq!(refused.code, "E-OURSELVES");
+    // One that a slot has already, since somebody took it for ourselves later, stays as it is.
+    spec.known = Some((own.clone(), 1, None, None));
+    world.fake = before.clone();
+    operations::take_over(&world.context("b", &Fuse::none()), &spec).await.unwrap();
+    world.fake = before.signed_in_with(&Secret::new("our own"));
+    let context = world.context("c", &Fuse::none());
+    for goal in [SECOND, Goal::Rotate { to: 2, at_once: true }, Goal::Revoke] {
+        let refused = carry_out(&context, &spec, goal, "test").await.unwrap_err();
+        assert_eq!(refused.code, "E-OURSELVES", "{goal:?}");
+        assert_eq!(world.live().await, [own.clone()].into(), "{goal:?}: nothing was begun");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_key_of_no_claim_that_is_to_be_replaced_is_ended_by_its_successor() {
     let world = World::new("add-ours").await;
     let mut old = String::new();
@@ -913,7 +986,7 @@ async fn only_what_its_platform_does_not_show_is_forgotten() {
 #[test]
 fn what_stands_in_the_way_of_custody_is_what_to_see_to() {
     let next = "chmod go= /srv/secrets";
-    let error = connector::Error::Keyring(secrets::SinkError::Unusable {
+    let error = connector::Error::Keyring(secrets::SinkError::Unfit {
         place: "/srv/secrets/nhi/x".into(),
         reason: "/srv/secrets has mode 0755: others may look into it".into(),
         next: next.into(),

@@ -14,7 +14,7 @@ use std::{
 use async_trait::async_trait;
 use connector::{
     Change, Children, Clock, Connection, Connector, CredentialListing, Ended, IssueRequest, Issued,
-    NewIntegration, ObjectRef, Platform, Probe, Profile, Promise, VerifyCost, Want,
+    NewIntegration, ObjectRef, Ourselves, Platform, Probe, Profile, Promise, VerifyCost, Want,
     fake::{self, APP, Fake},
 };
 use domain::{
@@ -222,6 +222,9 @@ impl Connector for FusedConnector {
     }
     async fn tenant(&self) -> connector::Result<String> {
         self.0.tenant().await
+    }
+    async fn ourselves(&self) -> connector::Result<Option<Ourselves>> {
+        self.0.ourselves().await
     }
     async fn list(&self, want: Want) -> connector::Result<Observation> {
         self.0.list(want).await

@@ -199,6 +199,22 @@ impl Integration {
                 ),
             );
         }
+        if !seen.own.is_empty() {
+            let keys: Vec<String> = seen.own.iter().map(|key| seen.tell(key)).collect();
+            told.warning_at(
+                "unmanaged_credentials",
+                "nhi itself signs in as this integration",
+                format!(
+                    "{id}: connection {:?} signs in with {} of it: {}. No apply ends that, not even \
+                     with revoke_unmanaged = true, nor this integration.\nNext: give the connection a \
+                     credential of an integration that is not managed here, and this one is like any \
+                     other.",
+                    id.connection,
+                    if keys.len() == 1 { "a credential" } else { "one of the credentials" },
+                    keys.join(", ")
+                ),
+            );
+        }
         if !seen.forged.is_empty() {
             let keys: Vec<String> = seen.forged.iter().map(|key| seen.tell(key)).collect();
             told.warning_at(
@@ -284,6 +300,7 @@ impl Resource for Integration {
 
     async fn plan(&self, plan: &mut Plan<IntegrationModel>) {
         self.plan_change(plan);
+        self.refuse_ending_ourselves(plan).await;
     }
 
     async fn create(

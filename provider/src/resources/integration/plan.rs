@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use connector::Kind;
 use domain::{Action, IntegrationId};
-use operations::{Context, Problem};
+use operations::{Context, Problem, not_ourselves};
 use policy::{
     Rules,
     rules::Verdict,
@@ -93,6 +93,35 @@ impl Integration {
         plan.diagnostics.extend(told);
         for name in replace {
             plan.require_replace(name);
+        }
+    }
+}
+
+impl Integration {
+    /// What nhi signs in as is neither ended nor switched off. What cannot be asked now is asked again
+    /// by the deed.
+    pub(super) async fn refuse_ending_ourselves(&self, plan: &mut Plan<IntegrationModel>) {
+        let off = ["disabled", "revoked"];
+        let ends = match (&plan.prior, &plan.planned) {
+            (Some(prior), None) => Some(prior),
+            (Some(prior), Some(planned)) => {
+                let switched_off = prior.state == "active"
+                    && planned.state.as_deref().is_some_and(|state| off.contains(&state));
+                switched_off.then_some(prior)
+            }
+            // The second half of a replacement, which is asked for in place of the first.
+            (None, Some(planned)) if Applied::is_in(&plan.prior_private) => Some(planned),
+            _ => None,
+        };
+        let id = ends.and_then(|model| model.id.as_deref()?.parse::<IntegrationId>().ok());
+        let (Some(id), Some(context)) = (id, self.shared.context_if_ready()) else { return };
+        if id.connection == NO_CONNECTION {
+            return;
+        }
+        if let Err(problem) = not_ourselves(&context, &id).await
+            && problem.code == "E-OURSELVES"
+        {
+            plan.diagnostics.push(error(&problem));
         }
     }
 }
