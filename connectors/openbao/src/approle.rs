@@ -47,6 +47,8 @@ const MARKER: &str = "nhi";
 const USES: &str = "nhi_num_uses";
 /// Where a record says which installation it is of.
 const WHOSE: &str = "realm";
+/// And the one with the id of the key that it was written with, which another installation has not.
+const WHOSE_KEY: &str = "realm_key";
 /// Where the mount stands in a record.
 const RECORD_MOUNT: &str = "mount";
 /// How many token accessors one sweep looks up.
@@ -1588,8 +1590,8 @@ impl Connector for AppRole {
         [key, id, namespace].into_iter().all(plain).then(|| {
             let policy = format!("{}{OURS}{key}", self.api.namespace_flag());
             format!(
-                "bao policy read {policy} | sed '/^{RECORD}/s/\"{WHOSE}\": *\"[^\"]*\"/\"{WHOSE}\":\"{id}\"/' \
-                 | bao policy write {policy} -"
+                "bao policy read {policy} | sed -e '/^{RECORD}/s/\"{WHOSE}\": *\"[^\"]*\"/\"{WHOSE}\":\"{id}\"/' \
+                 -e '/^{RECORD}/s/, *\"{WHOSE_KEY}\": *\"[^\"]*\"//' | bao policy write {policy} -"
             )
         })
     }
