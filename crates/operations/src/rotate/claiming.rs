@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use connector::Effect;
+use connector::{Effect, Freshness};
 use domain::{Direction, Marker, Secret};
 use ledger::NewEntry;
 use policy::rotation::{Claim, Goal, Key, Phase, Previous, View};
@@ -10,7 +10,11 @@ use secrets::SinkError;
 use serde_json::json;
 
 use super::Machine;
-use crate::{Deed, Problem, journal::moment};
+use crate::{
+    Deed, Problem,
+    claim::{ClaimMirror, ClaimStore},
+    journal::moment,
+};
 
 impl Machine<'_> {
     /// Writes a claim; losing the race is no error: the next look sees who won.
@@ -115,7 +119,7 @@ impl Machine<'_> {
         if let Effect::Adds { max_live: Some(most) } = self.profile.effect
             && !view.room
         {
-            return Err(self.full(view, most));
+            return Err(self.full(view, most).await?);
         }
         let now = self.context.now();
         if let Some(end) = self.expiry(now).filter(|end| *end <= now) {
@@ -315,7 +319,7 @@ impl Machine<'_> {
 
 impl Machine<'_> {
     /// No further one may live, and none of those that do may be ended for it.
-    fn full(&self, view: &View, most: u8) -> Problem {
+    async fn full(&self, view: &View, most: u8) -> Result<Problem, Problem> {
         let claim = self.claim.as_ref().map(|document| &document.claim);
         let named = |key_id: &String| {
             claim.is_some_and(|claim| {
@@ -324,12 +328,34 @@ impl Machine<'_> {
             })
         };
         let strange = |key: &&Key| key.live && key.ours.is_none() && !named(&key.key_id);
-        let strangers: Vec<&str> =
-            view.keys.iter().filter(strange).map(|key| key.key_id.as_str()).collect();
+        let vendor_id = &self.spec.vendor_id;
+        let books = ClaimStore::mirrors_of(self.context, vendor_id, Freshness::Fresh).await?;
+        let slot_of = |key_id: &str| {
+            let other = |book: &&ClaimMirror| book.slot != self.what;
+            let holds = |book: &&ClaimMirror| book.keys().any(|known| known == key_id);
+            books.iter().filter(other).find(holds).map(|book| book.slot.as_str())
+        };
+        let (mut strangers, mut siblings) = (Vec::new(), BTreeSet::new());
+        for key in view.keys.iter().filter(strange) {
+            match slot_of(&key.key_id) {
+                Some(slot) => drop(siblings.insert(slot)),
+                None => strangers.push(key.key_id.as_str()),
+            }
+        }
         let problem = Problem::new("E-ROTATE", "This platform makes no further credential")
             .at(&["integration"]);
         let most = format!("{}: {most} may live at a time, and that is there.", self.what);
-        if strangers.is_empty() {
+        Ok(if let Some(sibling) = siblings.first() {
+            problem
+                .detail(format!(
+                    "{most} It is that of {sibling}, and the integration holds no other beside it. \
+                     Nothing was changed."
+                ))
+                .next(
+                    "keep one of the two nhi_credential: remove the other, and let its consumers read what \
+                     the one that is kept delivers; or give the other an nhi_integration of its own",
+                )
+        } else if strangers.is_empty() {
             problem
                 .detail(format!("{most} Nothing was changed."))
                 .next("choose another type of credential, or replace the integration")
@@ -344,7 +370,7 @@ impl Machine<'_> {
                     "find out who uses it; then end it, by hand or with revoke_unmanaged = true on \
                      the nhi_integration",
                 )
-        }
+        })
     }
 }
 
