@@ -337,6 +337,40 @@ fn the_first_client_secret_is_delivered_and_a_second_is_refused_at_plan() {
 }
 
 #[test]
+fn a_client_secret_that_was_ended_for_an_incident_never_works_again() {
+    let main = [OWNERS, INTEGRATION, SCOPE, SECRET].concat();
+    in_login(&main, |login| {
+        login.world.apply()?;
+        login.registration()?;
+        let exposed = login.document()?;
+        let replace = ["plan", "-replace=nhi_credential.it"];
+        let said = flat(&login.world.terraform(&replace)?.expect(1)?);
+        holds(said.contains("E-ROTATE") && said.contains("enabled = false"), "at plan", &said)?;
+        let off = "  purpose         =";
+        let switched = format!("  enabled         = false\n  incident        = \"INC-9\"\n{off}");
+        login.world.write("main.tf", &main.replace(off, &switched))?;
+        login.world.apply()?;
+        holds(!login.oidc.signs_in(&exposed, "tickets:read")?, "it is refused", "")?;
+        let told = login.world.nhi(&["ledger", "show", "--kind", "rotation.proven"])?.expect(0)?;
+        holds(told.contains("grade=C"), "and proven to be no more than switched off", &told)?;
+        login.world.write("main.tf", &main)?;
+        let said = login.world.terraform(&["apply", "-auto-approve"])?.expect(1)?;
+        let told = flat(&said);
+        holds(told.contains("E-GIVEN-AGAIN") && told.contains("-replace"), "it came again", &said)?;
+        holds(!login.oidc.signs_in(&exposed, "tickets:read")?, "and is refused still", "")?;
+        login.registration()?;
+        // The way out that the error names.
+        let replace = ["apply", "-auto-approve", "-replace=nhi_integration.it"];
+        login.world.terraform(&replace)?.expect(0)?;
+        login.registration()?;
+        let fresh = login.document()?;
+        holds(login.oidc.signs_in(&fresh, "tickets:read")?, "another client signs in", "")?;
+        holds(!login.oidc.signs_in(&exposed, "tickets:read")?, "the exposed one does not", "")?;
+        login.world.plan_is_empty()
+    });
+}
+
+#[test]
 fn a_client_secret_that_the_server_changed_is_delivered_and_sent_as_it_is_declared() {
     in_login(&[OWNERS, INTEGRATION, SCOPE, SECRET].concat(), |login| {
         login.world.apply()?;

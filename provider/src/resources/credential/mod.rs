@@ -35,9 +35,9 @@ use self::{
         take_outcome, take_seen, type_of, what_stands,
     },
     told::{
-        cannot_rotate, never_another, no_copy, no_place, no_place_to_rotate, not_ended, not_there,
-        not_whole, of_its_kind, tell, tell_direction, tell_end, tell_limits, tell_replacement,
-        tell_status, way_of,
+        cannot_rotate, is_one_for_ever, never_another, no_copy, no_place, no_place_to_rotate,
+        not_ended, not_there, not_whole, of_its_kind, tell, tell_direction, tell_end, tell_limits,
+        tell_replacement, tell_status, way_of,
     },
     window::window_is_open,
     work::{Work, adjusts, asked, cannot_copy, ends_first, is_active, work_of},
@@ -267,7 +267,15 @@ impl Resource for Credential {
                     plan_create(planned);
                     // No plan is asked for the delete half of a replacement, so this half speaks for both.
                     let this = as_replaced(planned);
-                    tell_replacement(this.succeeds(&prior_private), &mut told);
+                    let succeeds = this.succeeds(&prior_private);
+                    let wanted = kind_of(&reference.id).and_then(|kind| type_of(config, kind));
+                    match (succeeds, wanted) {
+                        // Its successor cannot be made while it lives, nor after its end.
+                        (Some(true), Some(wanted)) if is_one_for_ever(wanted) => {
+                            told.extend(never_another(wanted));
+                        }
+                        _ => tell_replacement(succeeds, &mut told),
+                    }
                     private = planned.id.is_value().then(|| this.of_create());
                 }
                 Some(prior) => {

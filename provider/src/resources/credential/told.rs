@@ -324,7 +324,7 @@ pub(super) fn cannot_rotate(
     if config.schedule.is_null() || wanted.profiles.iter().any(overlaps) {
         return found;
     }
-    if wanted.profiles.iter().all(|one| one.name == "first-only") {
+    if is_one_for_ever(wanted) {
         found.error_at(
             "schedule",
             "This credential cannot be rotated",
@@ -348,16 +348,20 @@ pub(super) fn cannot_rotate(
     found
 }
 
+/// The platform makes one, and never another.
+pub(super) fn is_one_for_ever(wanted: &CredentialType) -> bool {
+    wanted.profiles.iter().all(Profile::keeps_what_ended)
+}
+
 /// Whoever asks for another one of what a platform makes once.
 pub(super) fn never_another(wanted: &CredentialType) -> Diagnostics {
     let mut found = Diagnostics::new();
-    let once = |one: &CredentialType| one.profiles.iter().all(|way| way.name == "first-only");
-    if once(wanted) {
+    if is_one_for_ever(wanted) {
         let others: Vec<String> = kinds()
             .map(|(_, kind)| kind.credential_types)
             .filter(|types| types.iter().any(|one| one.name == wanted.name))
             .flatten()
-            .filter(|one| !once(one))
+            .filter(|one| !is_one_for_ever(one))
             .map(|one| format!("{} = {{}}", one.name))
             .collect();
         let choose = match others.as_slice() {
@@ -369,7 +373,8 @@ pub(super) fn never_another(wanted: &CredentialType) -> Diagnostics {
             "This credential cannot be rotated",
             format!(
                 "The platform makes one {} and never another.\nNext: {choose}replace the \
-                 integration.\n(E-ROTATE)",
+                 integration. Where the secret is known to others, enabled = false with incident on the \
+                 nhi_integration switches it off at once.\n(E-ROTATE)",
                 wanted.name,
             ),
         );
