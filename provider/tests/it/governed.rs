@@ -327,3 +327,15 @@ async fn a_directory_s_own_word_for_what_an_owner_is_wins() {
     let plain = core.update(&seen, unbound).await.unwrap();
     assert_eq!(plain.json()["kind"], "team");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_switch_that_the_platform_does_not_have_is_refused_at_plan() {
+    let core = World::new().run().await;
+    let mut hub = with(integration(), json!({ "enabled": false, "jupyterhub_user": {} }));
+    hub.as_object_mut().unwrap().remove("openbao_approle");
+    let refused = core.plan_create("nhi_integration", hub.clone()).await.expect_err("no switch");
+    assert!(refused.to_string().contains("E-NO-SWITCH"), "{refused}");
+    hub["enabled"] = json!(true);
+    let other = core.plan_create("nhi_integration", hub).await.expect_err("another platform's");
+    assert!(!other.to_string().contains("E-NO-SWITCH"), "{other}");
+}

@@ -348,6 +348,14 @@ fn decide_state(
     let quarantined = broken || prior.is_some_and(|prior| prior.state == "quarantined");
     let enabled = config.enabled.value().copied().unwrap_or(true);
     let state = wanted_state(quarantined, enabled, left(planned).next().is_some(), &verdicts);
+    let switches = config.platform.chosen().is_none_or(|(kind, _)| kind.capabilities.disables);
+    if !enabled && !switches && !third {
+        told.error_at(
+            "enabled",
+            "This platform switches nothing off",
+            format!("{}: such an integration can be ended there, and not switched off.\nNext: remove enabled = false; to stop it, remove its resources.\n(E-NO-SWITCH)", planned.id.text()),
+        );
+    }
     planned.state = state.into();
     if state == "revoked" {
         // Every credential ends with it.
