@@ -5,7 +5,10 @@ use std::{collections::BTreeSet, fmt, sync::Arc};
 use domain::{Action, Direction, Scope, Secret, Settings, field::Field};
 use secrets::Sink;
 
-use crate::{Clock, Connection, Profile, Result, transport::Transport};
+use crate::{
+    Clock, Connection, Profile, Result,
+    transport::{self, Route, Transport},
+};
 
 /// Where a marker can be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -189,6 +192,17 @@ pub trait Platform: fmt::Debug + Send + Sync {
     fn other_addresses(&self, settings: &Settings) -> Vec<String> {
         let _ = settings;
         Vec::new()
+    }
+
+    /// What sends its requests, without layers: HTTP, unless the platform speaks another protocol. Its
+    /// requests then are one exchange each in that protocol, and an answer's status is one of HTTP's, so
+    /// that every layer means the same by it. Sends nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// The address is not usable.
+    fn wire(&self, route: &Route) -> std::result::Result<Arc<dyn Transport>, String> {
+        transport::http(route)
     }
 
     /// The kinds it can hold; empty for a directory or a mere sink.

@@ -145,7 +145,7 @@ impl Configured {
                 .next(format!("correct it in {}", self.place))
         };
         let address = config.address().unwrap_or("http://127.0.0.1:9").to_owned();
-        let transport = transport::connect(transport::Route {
+        let route = transport::Route {
             connection: name.to_owned(),
             address,
             also: config.platform.other_addresses(&config.settings),
@@ -153,8 +153,9 @@ impl Configured {
             budget: config.budget.unwrap_or_else(|| config.platform.usual_budget()),
             read_only,
             clock: self.clock.clone(),
-        })
-        .map_err(unusable)?;
+        };
+        let wire = config.platform.wire(&route).map_err(unusable)?;
+        let transport = transport::connect(route, wire);
         let mut settings = config.settings.clone();
         if let Some(tenant) = &config.tenant {
             settings.0.insert("tenant".into(), domain::Setting::Text(tenant.clone()));

@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -108,7 +108,7 @@ fn build(options: &HttpOptions) -> Result<Client, String> {
         .no_proxy();
     // Plain HTTP needs no certificates, and reading the system's takes milliseconds.
     let builder = if options.address.starts_with("https") {
-        builder.tls_backend_preconfigured(tls(options)?)
+        builder.tls_backend_preconfigured(tls(options.ca_file.as_deref())?)
     } else {
         builder.tls_backend_preconfigured(bare_tls()?)
     };
@@ -127,9 +127,14 @@ fn config(roots: RootCertStore) -> Result<ClientConfig, String> {
         .map_err(|error| format!("TLS cannot be set up: {error}"))
 }
 
-fn tls(options: &HttpOptions) -> Result<ClientConfig, String> {
+/// TLS as every connection has it: the system's authorities, or those of a file alone.
+///
+/// # Errors
+///
+/// The file cannot be read, or holds no certificate.
+pub fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
     let mut roots = RootCertStore::empty();
-    let Some(path) = &options.ca_file else {
+    let Some(path) = ca_file else {
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         return config(roots);
     };

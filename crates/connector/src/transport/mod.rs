@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 pub use self::{
     budget::Budget,
     coalesce::Coalesce,
-    http::{HttpOptions, HttpTransport},
+    http::{HttpOptions, HttpTransport, tls},
     read_only::ReadOnly,
     retry::Retry,
     trace::Trace,
@@ -50,20 +50,25 @@ pub struct Route {
     pub clock: Arc<dyn Clock>,
 }
 
-/// HTTP with all layers, outermost first: shared, read-only, retried, budgeted, traced.
+/// HTTP without layers: what most platforms speak.
 ///
 /// # Errors
 ///
 /// The address is not usable.
-pub fn connect(route: Route) -> Result<Arc<dyn Transport>, String> {
-    let Route { connection, address, also, ca_file, budget, read_only, clock } = route;
-    let http = HttpTransport::new(HttpOptions { address, ca_file })?.with(also);
-    let transport: Arc<dyn Transport> = Arc::new(Trace::new(Arc::new(http), connection));
+pub fn http(route: &Route) -> Result<Arc<dyn Transport>, String> {
+    let options = HttpOptions { address: route.address.clone(), ca_file: route.ca_file.clone() };
+    Ok(Arc::new(HttpTransport::new(options)?.with(route.also.clone())))
+}
+
+/// All layers around what sends, outermost first: shared, read-only, retried, budgeted, traced.
+pub fn connect(route: Route, wire: Arc<dyn Transport>) -> Arc<dyn Transport> {
+    let Route { connection, budget, read_only, clock, .. } = route;
+    let transport: Arc<dyn Transport> = Arc::new(Trace::new(wire, connection));
     let transport: Arc<dyn Transport> = Arc::new(Budget::new(transport, clock.clone(), budget));
     let transport: Arc<dyn Transport> = Arc::new(Retry::new(transport, clock));
     let transport: Arc<dyn Transport> =
         if read_only { Arc::new(ReadOnly::new(transport)) } else { transport };
-    Ok(Arc::new(Coalesce::new(transport)))
+    Arc::new(Coalesce::new(transport))
 }
 
 /// How long an answer asks to wait: seconds, or an HTTP date against our clock; at most an hour.
