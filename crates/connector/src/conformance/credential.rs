@@ -343,10 +343,10 @@ pub(super) async fn children_are_found_and_revoked(fixture: &dyn Fixture) -> Hel
     }
     let nothing = nothing?;
     ensure(nothing == Children::None, || format!("{nothing:?} before any sign-in"))?;
+    // Before there is another one, which may replace it.
+    let of_old = fixture.sign_in(&object, &old.secret).await;
     let new = issue(&*connector, &object, way.0, way.1, 2, None).await?;
-    let (Some(of_old), Some(of_new)) =
-        (fixture.sign_in(&object, &old.secret).await, fixture.sign_in(&object, &new.secret).await)
-    else {
+    let (Some(of_old), Some(of_new)) = (of_old, fixture.sign_in(&object, &new.secret).await) else {
         return Err(Stop::Absent("the fixture cannot sign in".into()));
     };
     ensure(of_old.works().await && of_new.works().await, || {
