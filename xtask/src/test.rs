@@ -164,6 +164,7 @@ fn places(connectors: bool, stories: bool) -> Result<Vec<(&'static str, OsString
         places.push(("NHI_TEST_SCIM", servers::scim::package()?));
         places.push(("NHI_TEST_JUPYTERHUB", servers::jupyterhub::package()?));
         places.push(("NHI_TEST_MOTO", servers::moto::package()?));
+        places.push(("NHI_TEST_POSTGRESQL", servers::postgresql::programs()?));
     }
     // Tests run in folders of their own.
     places

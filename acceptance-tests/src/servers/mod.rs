@@ -4,6 +4,7 @@ pub mod jupyterhub;
 pub mod moto;
 pub mod oidc;
 pub mod openbao;
+pub mod postgresql;
 pub mod running;
 pub mod scim;
 
@@ -17,6 +18,7 @@ pub use jupyterhub::JupyterHub;
 pub use moto::Moto;
 pub use oidc::Oidc;
 pub use openbao::OpenBao;
+pub use postgresql::PostgreSql;
 pub use scim::Scim;
 
 use crate::{Result, tools};

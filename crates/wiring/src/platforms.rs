@@ -11,6 +11,7 @@ pub fn platforms() -> Vec<&'static dyn Platform> {
         &oauth::PLATFORM,
         &aws_iam::PLATFORM,
         &jupyterhub::PLATFORM,
+        &postgresql::PLATFORM,
         &scim::PLATFORM,
         &file::PLATFORM,
     ]

@@ -1,0 +1,463 @@
+//! What is changed of a role: made with its record, given and taken what it holds, its password, its
+//! end. Each is one transaction a database, which begins with a comparison with what was read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use connector::{
+    Change, Children, Ended, Error, Freshness, IssueRequest, Issued, NewIntegration, ObjectRef,
+    Refusal, Result, Want,
+};
+use domain::{GrantedScope, ObservedIntegration, Scope, Settings};
+use jiff::Timestamp;
+use zeroize::Zeroizing;
+
+use crate::{
+    api::{END_SESSIONS, Swept},
+    cluster::{Cluster, Found, Holding, unexpected},
+    note::{Known, Note},
+    password, quote,
+    scope::{self, ATTRIBUTES, Form},
+    tables::{CONNECTION_LIMIT, INHERIT, REPLACE_OURS, ROLE},
+};
+
+/// What a deed answers with: fresh, without its password.
+const BACK: Want = Want { credentials: false, details: false, freshness: Freshness::Fresh };
+/// The longest between looking at the clock of the server and setting a password, in microseconds. A
+/// session that began within it may have either.
+const WITHIN: i64 = 3_000_000;
+/// Our key of the server's locks.
+const LOCK: i64 = 0x6e68_6900_0000_0000;
+
+type Statement = Zeroizing<String>;
+
+fn sql(text: impl Into<String>) -> Statement {
+    Zeroizing::new(text.into())
+}
+
+fn refused(name: &str, refusal: Refusal, message: String) -> Error {
+    Error::Refused { what: format!("{ROLE} {name:?}"), refusal, message }
+}
+
+/// Goes on only where the role is the one that was read, with that comment: what it counts is one, and
+/// nothing else can be divided by. One of ours at a time.
+fn compared(found: &Found) -> [Statement; 2] {
+    let (role, oid) = (&found.role, &found.role.oid);
+    let lock = LOCK | role.oid.parse::<i64>().unwrap_or_default();
+    [
+        sql(format!("SELECT pg_advisory_xact_lock({lock})")),
+        sql(format!(
+            "SELECT 1 / count(*) FROM pg_roles WHERE rolname = {} AND oid = {oid} \
+             AND coalesce(shobj_description(oid, 'pg_authid'), '') = {}",
+            quote::text(&role.name),
+            quote::text(role.comment.as_deref().unwrap_or_default()),
+        )),
+    ]
+}
+
+fn comment(role: &str, note: &Note) -> Statement {
+    sql(format!("COMMENT ON ROLE {} IS {}", quote::name(role), quote::text(&note.text())))
+}
+
+/// The words of a role's settings.
+fn options(settings: &Settings) -> String {
+    let limit = settings.count(CONNECTION_LIMIT).filter(|limit| *limit >= 0).unwrap_or(-1);
+    let inherit = if settings.flag(INHERIT) == Some(false) { "NOINHERIT" } else { "INHERIT" };
+    format!("{inherit} CONNECTION LIMIT {limit}")
+}
+
+/// What takes one holding away, said by whoever gave it where the server asks for that.
+fn take(role: &str, held: &Holding, only_option: bool) -> Vec<Statement> {
+    if let Form::Attribute(word) = held.what {
+        let theirs = ATTRIBUTES.iter().find(|(ours, _)| *ours == word).map_or("", |(_, it)| it);
+        return vec![sql(format!("ALTER ROLE {} NO{theirs}", quote::name(role)))];
+    }
+    let Some(statement) = held.what.take(role, only_option) else { return Vec::new() };
+    match (&held.by, &held.what) {
+        (Some(by), Form::Role { .. }) => {
+            vec![sql(format!("{statement} GRANTED BY {}", quote::name(by)))]
+        }
+        (Some(by), _) => vec![
+            sql(format!("SET LOCAL ROLE {}", quote::name(by))),
+            sql(statement),
+            sql("RESET ROLE"),
+        ],
+        (None, _) => vec![sql(statement)],
+    }
+}
+
+/// Statements by the database that they have to be said in.
+#[derive(Debug, Default)]
+struct Plan {
+    everywhere: Vec<Statement>,
+    inside: BTreeMap<String, Vec<Statement>>,
+}
+
+impl Plan {
+    fn add(&mut self, what: &Form, statements: Vec<Statement>) {
+        match what.database() {
+            Some(database) => {
+                self.inside.entry(database.to_owned()).or_default().extend(statements);
+            }
+            None => self.everywhere.extend(statements),
+        }
+    }
+}
+
+/// What brings a role from what it holds to what it is to hold, and what is not for us to take away.
+fn plan(found: &Found, wanted: &BTreeSet<GrantedScope>) -> Result<(Plan, Option<Error>)> {
+    let name = &found.role.name;
+    let invalid = |message: String| refused(name, Refusal::Invalid, message);
+    let mut plan = Plan::default();
+    // By its plain form: whether it may be passed on.
+    let mut to_hold: BTreeMap<Scope, (Form, bool)> = BTreeMap::new();
+    let mut to_own = BTreeSet::new();
+    for GrantedScope { scope, .. } in wanted {
+        let form = scope::form(scope.as_str())
+            .ok_or_else(|| invalid(format!("{scope} is nothing that a role holds")))?;
+        if let Form::Owner(_) = form {
+            to_own.insert(scope.clone());
+            continue;
+        }
+        let plain = form.plain();
+        let entry = to_hold.entry(plain.scope()).or_insert((plain, false));
+        entry.1 |= form.passed_on();
+    }
+    for (scope, (form, passed_on)) in &to_hold {
+        let held = || found.holdings.iter().filter(|one| one.what == *form);
+        let has_option = held().any(|one| one.passed_on);
+        if held().next().is_none() || (*passed_on && !has_option) {
+            let statement = form.with(*passed_on).give(name).ok_or_else(|| {
+                invalid(format!("{scope} is never given here: a superuser gives it by hand"))
+            })?;
+            plan.add(form, vec![sql(statement)]);
+        } else if has_option && !passed_on {
+            for one in held().filter(|one| one.passed_on) {
+                plan.add(form, take(name, one, true));
+            }
+        }
+    }
+    for one in &found.holdings {
+        if !to_hold.contains_key(&one.what.scope()) {
+            plan.add(&one.what, take(name, one, false));
+        }
+    }
+    let owned: BTreeSet<Scope> = found.owned.iter().map(Form::scope).collect();
+    if let Some(scope) = to_own.difference(&owned).next() {
+        return Err(invalid(format!(
+            "{scope}: what is owned is not given here (ALTER … OWNER TO)"
+        )));
+    }
+    // It keeps nothing else from going.
+    let not_ours = owned.difference(&to_own).next().map(|scope| {
+        invalid(format!(
+            "{scope}: what it owns is not taken away here. Next: REASSIGN OWNED BY {} TO … in that \
+             database, or declare it",
+            quote::name(name)
+        ))
+    });
+    Ok((plan, not_ours))
+}
+
+impl Cluster {
+    /// Makes a role with its record, in one transaction.
+    pub(crate) async fn make(&self, new: &NewIntegration) -> Result<ObservedIntegration> {
+        let _turn = self.turns.take(&new.name).await;
+        let exists = || {
+            let message = "it exists already, and no unfinished create of ours made it".to_owned();
+            refused(&new.name, Refusal::Conflict, message)
+        };
+        let (name, options) = (quote::name(&new.name), options(&new.settings));
+        let mut statements = Vec::new();
+        let note = match self.find(&new.name, Freshness::Fresh).await? {
+            Some(found) => {
+                let begun = found.note.record.as_ref().is_some_and(|record| {
+                    record.unfinished && record.realm.is_some() && record.realm == new.record.realm
+                });
+                if !begun {
+                    return Err(exists());
+                }
+                statements.extend(compared(&found));
+                statements.push(sql(format!("ALTER ROLE {name} {options}")));
+                found.note
+            }
+            None => {
+                statements.push(sql(format!(
+                    "CREATE ROLE {name} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION \
+                     NOBYPASSRLS {options}"
+                )));
+                Note::default()
+            }
+        };
+        let note = Note { record: Some(new.record.clone()), ..note };
+        statements.push(comment(&new.name, &note));
+        match self.api.change("role {name}", "", &statements).await {
+            Err(error) if error.refusal() == Some(Refusal::Conflict) => return Err(exists()),
+            other => other?,
+        }
+        self.back(&new.name).await.map_err(|error| error.after_change("create"))
+    }
+
+    async fn back(&self, name: &str) -> Result<ObservedIntegration> {
+        let found = self.find(name, Freshness::Fresh).await?;
+        let found = found.ok_or_else(|| unexpected("SELECT roles", "it is not there any more"))?;
+        Ok(found.observed(BACK, &*self.clock))
+    }
+
+    /// Changes what is to be changed, and returns what is then in force.
+    pub(crate) async fn apply(
+        &self,
+        object: &ObjectRef,
+        change: &Change,
+    ) -> Result<ObservedIntegration> {
+        if change.scopes.iter().flatten().any(|one| one.until.is_some()) {
+            return connector::port::unsupported("postgresql", "end a scope by itself");
+        }
+        let _turn = self.turns.take(&object.key).await;
+        let found = self.existing(object).await?;
+        let mut changed = false;
+        let done = self.changes(&found, change, &mut changed).await;
+        let done = match done {
+            Ok(()) => self.back(&object.key).await.and_then(|now| in_force(now, change)),
+            Err(error) => Err(error),
+        };
+        done.map_err(|error| if changed { error.after_change("modify") } else { error })
+    }
+
+    async fn changes(&self, found: &Found, change: &Change, changed: &mut bool) -> Result<()> {
+        let name = &found.role.name;
+        let (mut everywhere, mut not_ours) = (Vec::new(), None);
+        if let Some(wanted) = &change.scopes {
+            if let Some(gap) = found.gap() {
+                let why = format!("not everything that is changed can be read: {}", gap.cause);
+                return Err(unexpected("modify", why));
+            }
+            let (plan, left) = plan(found, wanted)?;
+            for (database, statements) in plan.inside {
+                self.said(found, &database, statements, changed).await?;
+            }
+            everywhere = plan.everywhere;
+            not_ours = left;
+        }
+        if let Some(settings) = &change.settings {
+            everywhere.push(sql(format!("ALTER ROLE {} {}", quote::name(name), options(settings))));
+        }
+        if let Some(enabled) = change.enabled {
+            let word = if enabled { "LOGIN" } else { "NOLOGIN" };
+            everywhere.push(sql(format!("ALTER ROLE {} {word}", quote::name(name))));
+        }
+        // The record may say that somebody governs the scopes, so it comes with the last of them.
+        if let (Some(record), None) = (&change.record, &not_ours) {
+            let note = Note { record: Some(record.clone()), ..found.note.clone() };
+            everywhere.push(comment(name, &note));
+        }
+        if !everywhere.is_empty() {
+            self.said(found, "", everywhere, changed).await?;
+        }
+        if change.enabled == Some(false) && self.me().await?.sessions {
+            *changed = true;
+            self.ended(&found.role.oid, None, None).await?;
+        }
+        not_ours.map_or(Ok(()), Err)
+    }
+
+    /// Says statements about a role that is still as it was read.
+    async fn said(
+        &self,
+        found: &Found,
+        database: &str,
+        statements: Vec<Statement>,
+        changed: &mut bool,
+    ) -> Result<()> {
+        let all: Vec<Statement> = compared(found).into_iter().chain(statements).collect();
+        let template = if database.is_empty() { "role {name}" } else { "grants of {database}" };
+        let done = self.api.change(template, database, &all).await;
+        *changed |= done.is_ok();
+        done
+    }
+
+    // -- the password -------------------------------------------------------------------------------------
+
+    /// Sets a password of ours: its verifier, its end and what is known of it, in one transaction.
+    pub(crate) async fn set_password(
+        &self,
+        object: &ObjectRef,
+        request: IssueRequest<'_>,
+    ) -> Result<Issued> {
+        let (REPLACE_OURS, Some(secret)) = (request.profile, request.secret) else {
+            return connector::port::unsupported("postgresql", "issue in this way");
+        };
+        if request.expires_at.is_some_and(|end| end <= self.clock.now()) {
+            return Err(Error::Configuration("a password cannot end in the past".into()));
+        }
+        let (key, verifier) = (password::key_id(secret)?, password::verifier(secret)?);
+        let _turn = self.turns.take(&object.key).await;
+        let found = self.existing(object).await?;
+        let at = |micros: i64| Timestamp::from_microsecond(micros).ok();
+        if found.key() == Some(&key) {
+            return Ok(Issued {
+                key_id: key,
+                secret: None,
+                issued_at: found.known().and_then(|known| at(known.at)),
+                expires_at: found.role.until.and_then(at),
+                already_there: true,
+            });
+        }
+        let until = request.expires_at.map_or("infinity".to_owned(), |end| end.to_string());
+        let known = Known { key: key.clone(), marker: request.marker.to_owned(), at: found.now };
+        let note = Note { password: Some(known), ..found.note.clone() };
+        let name = &found.role.name;
+        let statements = vec![
+            sql(format!(
+                "ALTER ROLE {} PASSWORD {} VALID UNTIL {}",
+                quote::name(name),
+                quote::text(verifier.expose()),
+                quote::text(&until)
+            )),
+            comment(name, &note),
+            sql(format!(
+                "SELECT 1 / (clock_timestamp() < to_timestamp({} / 1000000.0))::int",
+                found.now + WITHIN
+            )),
+        ];
+        self.said(&found, "", statements, &mut false).await?;
+        Ok(Issued {
+            key_id: key,
+            secret: None,
+            issued_at: at(found.now),
+            expires_at: request.expires_at,
+            already_there: false,
+        })
+    }
+
+    /// Takes a password away, and not another one that came after it.
+    pub(crate) async fn end_password(&self, object: &ObjectRef, key: &str) -> Result<Ended> {
+        let _turn = self.turns.take(&object.key).await;
+        let Some(found) = self.find(&object.key, Freshness::Fresh).await? else {
+            return Ok(Ended::AlreadyGone);
+        };
+        object.check_incarnation(&found.role.oid)?;
+        if found.key() != Some(key) {
+            return Ok(Ended::AlreadyGone);
+        }
+        let name = &found.role.name;
+        let note = Note { password: None, ..found.note.clone() };
+        let statements = vec![
+            sql(format!("ALTER ROLE {} PASSWORD NULL VALID UNTIL 'infinity'", quote::name(name))),
+            comment(name, &note),
+        ];
+        self.said(&found, "", statements, &mut false).await?;
+        Ok(Ended::Now)
+    }
+
+    /// Ends sessions that began at or after one time and before another, in microseconds.
+    async fn ended(&self, oid: &str, from: Option<i64>, before: Option<i64>) -> Result<Swept> {
+        let text = |at: Option<i64>| at.map(|at| at.to_string());
+        let args = vec![Some(oid.to_owned()), text(from), text(before)];
+        self.api.order("sessions of role {name}", END_SESSIONS, args).await
+    }
+
+    /// Ends sessions that signed in with a password: they began while it was in force. Also of a role
+    /// that is gone.
+    pub(crate) async fn end_sessions(
+        &self,
+        object: &ObjectRef,
+        marker: Option<&str>,
+    ) -> Result<Children> {
+        let found = self.find(&object.key, Freshness::Fresh).await?;
+        let found = found.filter(|found| object.check_incarnation(&found.role.oid).is_ok());
+        let known = found.as_ref().and_then(Found::known);
+        let oid = match (&object.vendor_id, &found) {
+            (Some(oid), _) => oid.clone(),
+            (None, Some(found)) => found.role.oid.clone(),
+            (None, None) => return Ok(Children::Unknown),
+        };
+        let (from, before) = match (marker, known) {
+            (None, _) | (_, None) => (None, None),
+            (Some(marker), Some(known)) if known.marker == marker => (Some(known.at), None),
+            (Some(_), Some(known)) => (None, Some(known.at + WITHIN)),
+        };
+        let swept = self.ended(&oid, from, before).await?;
+        Ok(match (swept.gone, swept.left) {
+            (0, 0) => Children::None,
+            (gone, 0) => Children::Swept(gone),
+            _ => Children::Unknown,
+        })
+    }
+
+    // -- the end ------------------------------------------------------------------------------------------
+
+    /// Deletes a role with everything that it was given. What it owns is somebody's to move first.
+    pub(crate) async fn unmake(&self, object: &ObjectRef) -> Result<Ended> {
+        let _turn = self.turns.take(&object.key).await;
+        let Some(found) = self.find(&object.key, Freshness::Fresh).await? else {
+            return Ok(Ended::AlreadyGone);
+        };
+        object.check_incarnation(&found.role.oid)?;
+        let name = &found.role.name;
+        if let Some(owned) = found.owned.first() {
+            let message = format!(
+                "it owns {} object(s), {} among them, which would go with it. Next: REASSIGN OWNED BY {} TO \
+                 … in each database",
+                found.owned.len(),
+                owned.scope(),
+                quote::name(name)
+            );
+            return Err(refused(name, Refusal::Conflict, message));
+        }
+        if let Some(gap) = found.gap() {
+            let why = format!("not everything that it holds can be read: {}", gap.cause);
+            return Err(unexpected("delete", why));
+        }
+        let mut changed = false;
+        let done = self.remove(&found, &mut changed).await;
+        done.map_err(|error| if changed { error.after_change("delete") } else { error })
+    }
+
+    async fn remove(&self, found: &Found, changed: &mut bool) -> Result<Ended> {
+        let name = &found.role.name;
+        let off = format!("ALTER ROLE {} NOLOGIN PASSWORD NULL", quote::name(name));
+        self.said(found, "", vec![sql(off)], changed).await?;
+        if self.me().await?.sessions {
+            self.ended(&found.role.oid, None, None).await?;
+        }
+        let mut plan = Plan::default();
+        for held in &found.holdings {
+            plan.add(&held.what, take(name, held, false));
+        }
+        for (database, statements) in plan.inside {
+            self.said(found, &database, statements, changed).await?;
+        }
+        let mut last = plan.everywhere;
+        last.push(sql(format!("DROP ROLE {}", quote::name(name))));
+        self.said(found, "", last, changed).await?;
+        Ok(Ended::Now)
+    }
+}
+
+/// An error where the server accepted scopes and has others: it says nothing where our role may not give
+/// or take.
+fn in_force(now: ObservedIntegration, change: &Change) -> Result<ObservedIntegration> {
+    let Some(wanted) = &change.scopes else { return Ok(now) };
+    let has: BTreeSet<&Scope> = now.scopes.iter().map(|one| &one.scope).collect();
+    let asked: BTreeSet<&Scope> = wanted.iter().map(|one| &one.scope).collect();
+    let missing = asked.iter().find(|one| {
+        // One that may be passed on holds the plain one.
+        !has.contains(**one) && !has.iter().any(|held| scope::implies(held, one))
+    });
+    let extra = has.iter().find(|one| {
+        !asked.contains(**one) && !asked.iter().any(|wanted| scope::implies(wanted, one))
+    });
+    match (missing, extra) {
+        (None, None) => Ok(now),
+        (Some(scope), _) => Err(refused(
+            &now.key,
+            Refusal::Forbidden,
+            format!("{scope} was accepted and is not in force: our role may not give it"),
+        )),
+        (None, Some(scope)) => Err(refused(
+            &now.key,
+            Refusal::Forbidden,
+            format!("{scope} is still in force: our role may not take it away"),
+        )),
+    }
+}

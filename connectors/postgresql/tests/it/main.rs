@@ -1,0 +1,5 @@
+//! The connector against a real server.
+
+mod conformance;
+mod life;
+mod world;
