@@ -1,11 +1,14 @@
 //! What is changed of a role: made with its record, given and taken what it holds, its password, its
 //! end. Each is one transaction a database, which begins with a comparison with what was read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use connector::{
     Change, Children, Ended, Error, Freshness, IssueRequest, Issued, NewIntegration, ObjectRef,
-    Refusal, Result, Want,
+    Outcome, Refusal, Result, Want,
 };
 use domain::{GrantedScope, ObservedIntegration, Scope, Settings};
 use jiff::Timestamp;
@@ -25,6 +28,8 @@ const BACK: Want = Want { credentials: false, details: false, freshness: Freshne
 /// The longest between looking at the clock of the server and setting a password, in microseconds. A
 /// session that began within it may have either.
 const WITHIN: i64 = 3_000_000;
+/// When a look tells whether a create was done whose answer is lost, in milliseconds after one another.
+const PAUSES: [u64; 3] = [0, 300, 1_000];
 /// Our key of the server's locks.
 const LOCK: i64 = 0x6e68_6900_0000_0000;
 
@@ -192,9 +197,25 @@ impl Cluster {
         statements.push(comment(&new.name, &note));
         match self.api.change("role {name}", "", &statements).await {
             Err(error) if error.refusal() == Some(Refusal::Conflict) => return Err(exists()),
+            // Whose answer is lost may have been done: a finished create is nobody's to go on with.
+            Err(error) if error.outcome() == Outcome::Ambiguous => {
+                return self.made(new).await.ok_or(error);
+            }
             other => other?,
         }
         self.back(&new.name).await.map_err(|error| error.after_change("create"))
+    }
+
+    /// The role, if it is there just as a create of ours would have it.
+    async fn made(&self, new: &NewIntegration) -> Option<ObservedIntegration> {
+        for pause in PAUSES {
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            match self.back(&new.name).await {
+                Ok(now) if now.record.as_ref() == Some(&new.record) => return Some(now),
+                _ => {}
+            }
+        }
+        None
     }
 
     async fn back(&self, name: &str) -> Result<ObservedIntegration> {
