@@ -4,6 +4,7 @@
 
 pub mod core;
 pub mod http;
+pub mod line;
 pub mod mirror;
 pub mod programs;
 pub mod secrets;

@@ -43,6 +43,22 @@ pub(crate) fn killed_at(
 ) -> Result<()> {
     let hold = Hold::default();
     between.proxy.add(rule(hold.clone()));
+    let reached = || {
+        let reached =
+            async { tokio::time::timeout(Duration::from_secs(120), hold.reached()).await };
+        between.runtime.block_on(reached).is_ok()
+    };
+    let killed = killed_when(world, reached, || hold.release());
+    between.proxy.clear();
+    killed
+}
+
+/// Applies, and kills the provider when something is reached that is held until it is released.
+pub(crate) fn killed_when(
+    world: &World,
+    reached: impl FnOnce() -> bool,
+    release: impl FnOnce(),
+) -> Result<()> {
     let mut core = world
         .core_command()
         .args(["apply", "-auto-approve", "-no-color"])
@@ -50,8 +66,7 @@ pub(crate) fn killed_at(
         .stderr(Stdio::null())
         .spawn()
         .map_err(|error| error.to_string())?;
-    let reached = async { tokio::time::timeout(Duration::from_secs(120), hold.reached()).await };
-    let reached = between.runtime.block_on(reached).map_err(|_| "the call was never made".into());
+    let reached = if reached() { Ok(()) } else { Err("the call was never made".to_owned()) };
     let killed = reached.and_then(|()| {
         let provider = provider_of(core.id())?;
         tools::run(Command::new("kill").args(["-9", &provider]))
@@ -60,9 +75,8 @@ pub(crate) fn killed_at(
         // Nobody is left to wait for the answer.
         let _ = core.kill();
     }
-    hold.release();
+    release();
     let ended = core.wait().map_err(|error| error.to_string())?;
-    between.proxy.clear();
     killed?;
     holds(!ended.success(), "the core says that its provider died", "")
 }

@@ -19,6 +19,7 @@ mod lost;
 mod mirror;
 mod oauth;
 mod operator;
+mod postgresql;
 mod rows;
 mod together;
 

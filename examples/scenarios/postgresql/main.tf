@@ -37,12 +37,14 @@ resource "nhi_scope" "invoice_export" {
   justification = "Reads invoices and marks the ones that were handed over"
 }
 
+# A role has one password at a time: the old one dies as the new one is set.
 resource "nhi_rotation_schedule" "monthly" {
-  name  = "monthly"
-  every = "30d"
+  name    = "monthly"
+  every   = "30d"
+  overlap = "0"
 }
 
-# Its password: one at a time, so that the job reads the new one before it signs in again.
+# Its password. The job reads it before it signs in.
 resource "nhi_credential" "invoice_export" {
   integration         = nhi_integration.invoice_export
   postgresql_password = {}

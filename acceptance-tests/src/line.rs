@@ -1,0 +1,226 @@
+//! A line to a server that speaks anything over TCP: it breaks, or is held, where a client says a text.
+
+use std::{
+    io::{Read, Write},
+    net::{Shutdown, TcpListener, TcpStream},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use crate::Result;
+
+/// Where the line breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Break {
+    /// The server never hears of it.
+    Before,
+    /// The server has done it, and its answer is lost.
+    After,
+}
+
+/// A point at which somebody waits for something else to happen.
+#[derive(Debug, Clone, Default)]
+pub struct Held(Arc<(Mutex<(bool, bool)>, Condvar)>);
+
+impl Held {
+    fn wait(&self, done: impl Fn(&(bool, bool)) -> bool, most: Duration) -> bool {
+        let (state, changed) = &*self.0;
+        let state = locked(state);
+        let waited = changed.wait_timeout_while(state, most, |state| !done(state));
+        waited.is_ok_and(|(_, timeout)| !timeout.timed_out())
+    }
+
+    fn set(&self, change: impl FnOnce(&mut (bool, bool))) {
+        change(&mut locked(&self.0.0));
+        self.0.1.notify_all();
+    }
+
+    /// Waits until the text was said; false where it was not, for too long.
+    pub fn reached(&self, most: Duration) -> bool {
+        self.wait(|state| state.0, most)
+    }
+
+    /// Lets the line break.
+    pub fn release(&self) {
+        self.set(|state| state.1 = true);
+    }
+
+    fn hold(&self) {
+        self.set(|state| state.0 = true);
+        self.wait(|state| state.1, Duration::from_secs(120));
+    }
+}
+
+#[derive(Debug)]
+struct Rule {
+    text: String,
+    at: Break,
+    held: Held,
+}
+
+/// A line, for as long as the program runs.
+#[derive(Debug, Clone)]
+pub struct Line {
+    /// Its port on 127.0.0.1.
+    pub port: u16,
+    rule: Arc<Mutex<Option<Rule>>>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Line {
+    /// Opens one to a port on 127.0.0.1.
+    ///
+    /// # Errors
+    ///
+    /// There is no free port.
+    pub fn to(port: u16) -> Result<Line> {
+        let failed = |error: std::io::Error| format!("a line to port {port}: {error}");
+        let listener = TcpListener::bind("127.0.0.1:0").map_err(failed)?;
+        let own = listener.local_addr().map_err(failed)?.port();
+        let line = Line { port: own, rule: Arc::default() };
+        let rule = line.rule.clone();
+        std::thread::spawn(move || {
+            for client in listener.incoming().map_while(std::result::Result::ok) {
+                let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else { continue };
+                carry(client, server, rule.clone());
+            }
+        });
+        Ok(line)
+    }
+
+    /// Breaks once, where a client says a text. Until it is released it is held there.
+    pub fn hold(&self, text: &str, at: Break) -> Held {
+        let held = Held::default();
+        *locked(&self.rule) = Some(Rule { text: text.to_owned(), at, held: held.clone() });
+        held
+    }
+
+    /// Breaks once, where a client says a text.
+    pub fn cut(&self, text: &str, at: Break) -> Held {
+        let held = self.hold(text, at);
+        held.release();
+        held
+    }
+}
+
+/// Carries what both say, until the line breaks or either is gone.
+fn carry(client: TcpStream, server: TcpStream, rule: Arc<Mutex<Option<Rule>>>) {
+    let (Ok(from_client), Ok(from_server)) = (client.try_clone(), server.try_clone()) else {
+        return;
+    };
+    // What the answer to which is lost was said.
+    let lost: Arc<Mutex<Option<Held>>> = Arc::default();
+    let said = lost.clone();
+    let ends = [client, server];
+    let Ok(others) = ends.iter().map(TcpStream::try_clone).collect::<std::io::Result<Vec<_>>>()
+    else {
+        return;
+    };
+    std::thread::spawn(move || {
+        pump(from_client, &ends[1], |bytes| {
+            let mut rule = locked(&rule);
+            let says = |rule: &Rule| {
+                bytes.windows(rule.text.len()).any(|window| window == rule.text.as_bytes())
+            };
+            let Some(one) = rule.take_if(|rule| says(rule)) else { return true };
+            drop(rule);
+            match one.at {
+                Break::Before => {
+                    one.held.hold();
+                    false
+                }
+                Break::After => {
+                    *locked(&said) = Some(one.held);
+                    true
+                }
+            }
+        });
+        hang_up(&ends);
+    });
+    std::thread::spawn(move || {
+        pump(from_server, &others[0], |_| match locked(&lost).take() {
+            None => true,
+            Some(held) => {
+                held.hold();
+                false
+            }
+        });
+        hang_up(&others);
+    });
+}
+
+fn pump(mut from: TcpStream, mut to: &TcpStream, mut goes_on: impl FnMut(&[u8]) -> bool) {
+    let mut bytes = vec![0; 256 << 10];
+    while let Ok(length) = from.read(&mut bytes) {
+        if length == 0 || !goes_on(&bytes[..length]) || to.write_all(&bytes[..length]).is_err() {
+            break;
+        }
+    }
+}
+
+fn hang_up(ends: &[TcpStream]) {
+    for end in ends {
+        let _ = end.shutdown(Shutdown::Both);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead, BufReader};
+
+    use super::*;
+
+    /// A server that answers each line with itself, and remembers it.
+    fn echo() -> (u16, Arc<Mutex<Vec<String>>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (port, heard) = (listener.local_addr().unwrap().port(), Arc::default());
+        let all: Arc<Mutex<Vec<String>>> = Arc::clone(&heard);
+        std::thread::spawn(move || {
+            for mut stream in listener.incoming().flatten() {
+                let all = all.clone();
+                std::thread::spawn(move || {
+                    for line in BufReader::new(stream.try_clone().unwrap())
+                        .lines()
+                        .map_while(std::result::Result::ok)
+                    {
+                        all.lock().unwrap().push(line.clone());
+                        let _ = writeln!(stream, "{line}");
+                    }
+                });
+            }
+        });
+        (port, heard)
+    }
+
+    fn say(line: &Line, text: &str) -> Option<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", line.port)).unwrap();
+        writeln!(stream, "{text}").unwrap();
+        let mut answer = String::new();
+        BufReader::new(stream).read_line(&mut answer).ok()?;
+        (!answer.is_empty()).then(|| answer.trim().to_owned())
+    }
+
+    #[test]
+    fn a_line_breaks_once_before_the_server_hears_or_after() {
+        let (port, heard) = echo();
+        let line = Line::to(port).unwrap();
+        assert_eq!(say(&line, "hello").as_deref(), Some("hello"));
+        let cut = line.cut("grant", Break::Before);
+        assert_eq!((say(&line, "a grant"), say(&line, "grant")), (None, Some("grant".into())));
+        assert!(cut.reached(Duration::ZERO));
+        line.cut("drop", Break::After);
+        assert_eq!(say(&line, "drop it"), None);
+        assert_eq!(*heard.lock().unwrap(), ["hello", "grant", "drop it"]);
+        let held = line.hold("wait", Break::After);
+        let waits = std::thread::spawn({
+            let line = line.clone();
+            move || say(&line, "wait")
+        });
+        assert!(held.reached(Duration::from_secs(10)) && !waits.is_finished());
+        held.release();
+        assert_eq!(waits.join().unwrap(), None);
+    }
+}

@@ -1,0 +1,329 @@
+//! A role of a real PostgreSQL: made, let in, narrowed, rotated, switched off, dropped. What is asserted
+//! is what PostgreSQL's own client sees.
+
+use std::time::Duration;
+
+use acceptance_tests::{
+    Core, Result, World,
+    line::{Break, Line},
+    servers::PostgreSql,
+    world::{LEDGER, STATE},
+};
+
+use crate::{flat, holds, kill::killed_when};
+
+/// The example, as people would copy it.
+const MAIN: &str = include_str!("../../../examples/scenarios/postgresql/main.tf");
+const HCL: &str = include_str!("../../../examples/scenarios/postgresql/nhi.hcl");
+/// What the example reads and writes, and what it does not.
+const THINGS: &str = "
+    create schema billing;
+    create table billing.invoice (id int, amount int, exported_at timestamptz);
+    insert into billing.invoice values (1, 100, null);
+    create table billing.salary (id int, amount int);
+    create role accountants;
+    grant usage on schema billing to accountants;
+    grant select on billing.salary to accountants;
+";
+/// As long as the claim of a run that died holds, and a little.
+const SILENCE: Duration = Duration::from_secs(11);
+
+/// The example with something that makes it rotate when it is wanted.
+fn triggered(value: &str) -> String {
+    let main = MAIN.replace(
+        "postgresql_password = {}",
+        &format!("postgresql_password = {{}}\n  triggers = {{ now = \"{value}\" }}"),
+    );
+    assert!(main.contains("triggers"));
+    main
+}
+
+/// The example without its resources from one on.
+fn until(resource: &str) -> &'static str {
+    MAIN.split(&format!("resource \"{resource}\"")).next().unwrap_or_default()
+}
+
+/// A world with a cluster, and a line to it.
+struct Shop {
+    world: World,
+    db: PostgreSql,
+    line: Line,
+}
+
+fn in_shop(main: &str, story: impl Fn(&Shop) -> Result<()>) {
+    for core in Core::all().unwrap() {
+        let path = core.path.display().to_string();
+        let db = PostgreSql::start().unwrap();
+        db.by_hand("create database shop").unwrap();
+        db.by_hand_in("shop", THINGS).unwrap();
+        let line = Line::to(db.port).unwrap();
+        let world = World::new(core, main).unwrap().with("NHI_PGPASSWORD", &db.password);
+        let there = format!("127.0.0.1:{}", line.port);
+        let hcl = HCL.replace("127.0.0.1:5432", &there);
+        let hcl = hcl.replace("http://127.0.0.1:8200", &world.bao.address());
+        world.write("nhi.hcl", &hcl).unwrap();
+        let shop = Shop { world, db, line };
+        let told = story(&shop).and_then(|()| {
+            shop.world.note([shop.db.password.clone()])?;
+            shop.world.no_secret_leaked(&[STATE, LEDGER])
+        });
+        if let Err(error) = told {
+            panic!("{path}: {error}");
+        }
+    }
+}
+
+impl Shop {
+    /// What the application reads.
+    fn password(&self) -> Result<String> {
+        let document = self.world.bao.document("apps/invoice-export")?;
+        let password = document["password"].as_str().unwrap_or_default().to_owned();
+        self.world.note([password.clone()])?;
+        Ok(password)
+    }
+
+    /// Whether the application may say something.
+    fn may(&self, password: &str, sql: &str) -> bool {
+        self.db.say_as(("invoice-export", password), "shop", sql).is_ok()
+    }
+
+    fn lets_in(&self, password: &str) -> Result<bool> {
+        self.db.lets_in("invoice-export", password)
+    }
+
+    fn roles(&self) -> Result<Vec<String>> {
+        self.db.by_hand("select rolname from pg_roles where oid > 16383 order by 1")
+    }
+
+    /// By PostgreSQL's own account: the delivered password works, with what is declared and no more; and
+    /// nothing is left to do.
+    fn is_settled(&self) -> Result<()> {
+        let password = self.password()?;
+        holds(self.lets_in(&password)?, "the delivered one works", "")?;
+        holds(self.may(&password, "select amount from billing.invoice"), "it reads", "")?;
+        let marks = "update billing.invoice set exported_at = now()";
+        holds(self.may(&password, marks), "it marks", "")?;
+        holds(!self.may(&password, "delete from billing.invoice"), "and no more", "")?;
+        holds(!self.may(&password, "select 1 from billing.salary"), "and no more", "")?;
+        self.world.plan_is_empty()?;
+        self.world.nhi(&["drift"])?.expect(0).map(|_| ())
+    }
+}
+
+#[test]
+fn the_example_of_a_cluster_is_applied_as_it_stands_and_described_by_the_other_commands() {
+    in_shop(MAIN, |shop| {
+        let world = &shop.world;
+        let before = shop.roles()?;
+        let said = world.plan()?.expect(2)?;
+        holds(flat(&said).contains("highest_action = \"write\""), "it writes", &said)?;
+        world.apply()?;
+        shop.is_settled()?;
+        let told = world.nhi(&["doctor", "db"])?.expect(0)?;
+        for said in ["postgresql_role", "lists credentials", "finds minted tokens"] {
+            holds(told.contains(said), said, &told)?;
+        }
+        holds(!told.contains("is no superuser"), "our role may do all", &told)?;
+        shop.db.by_hand("create role stray login")?;
+        let told = world.nhi(&["scan"])?.said;
+        holds(told.contains("stray") && !told.contains("accountants"), "who signs in", &told)?;
+        shop.db.by_hand("drop role stray")?;
+        world.terraform(&["destroy", "-auto-approve"])?.expect(0)?;
+        holds(shop.roles()? == before, "nothing is left", &format!("{:?}", shop.roles()?))
+    });
+}
+
+#[test]
+fn what_somebody_gave_by_hand_is_shown_and_taken_away() {
+    in_shop(MAIN, |shop| {
+        let world = &shop.world;
+        world.apply()?;
+        let password = shop.password()?;
+        for sql in [
+            "grant accountants to \"invoice-export\" with admin option",
+            "alter role \"invoice-export\" createrole connection limit 100",
+        ] {
+            shop.db.by_hand(sql)?;
+        }
+        let by_hand = "grant delete on billing.invoice to \"invoice-export\" with grant option";
+        shop.db.by_hand_in("shop", by_hand)?;
+        holds(shop.may(&password, "select 1 from billing.salary"), "it may at once", "")?;
+        let said = world.plan()?.expect(2)?;
+        for scope in
+            ["attribute/createrole", "role/accountants*", "table/shop/billing/invoice:delete*"]
+        {
+            holds(said.contains(&format!("- \"{scope}\"")), scope, &said)?;
+        }
+        holds(flat(&said).contains("connection_limit = 100 -> 3"), "the setting too", &said)?;
+        let told = world.nhi(&["drift"])?.expect(2)?;
+        holds(told.contains("role/accountants*"), "drift says the same", &told)?;
+        world.apply()?;
+        shop.is_settled()?;
+        let limit = "select rolconnlimit from pg_roles where rolname = 'invoice-export'";
+        holds(shop.db.by_hand(limit)? == ["3"], "the setting is back", "")
+    });
+}
+
+#[test]
+fn a_password_rotates_the_old_one_is_proven_refused_and_its_sessions_end() {
+    in_shop(&triggered("1"), |shop| {
+        let world = &shop.world;
+        world.apply()?;
+        let first = shop.password()?;
+        let mut session = shop.db.session("invoice-export", &first)?;
+        world.write("main.tf", &triggered("2"))?;
+        let said = world.plan()?.expect(2)?;
+        holds(flat(&said).contains("generation = 1 -> 2"), "a new generation is planned", &said)?;
+        let said = world.apply()?;
+        let second = shop.password()?;
+        holds(first != second && !shop.lets_in(&first)?, "the old one is refused", &said)?;
+        shop.is_settled()?;
+        holds(!session.is_open(), "and what it had opened is closed", &said)?;
+        let state = world.state("nhi_credential.invoice_export")?;
+        holds(state["last_revocation"]["grade"] == "A", "grade A", &state.to_string())?;
+        let told = world.nhi(&["ledger", "show", "--kind", "rotation.proven"])?.expect(0)?;
+        holds(told.contains("grade=A"), "the ledger has the proof", &told)?;
+        // Somebody sets another one by hand: that is told, and the next rotation ends it.
+        shop.db.by_hand("alter role \"invoice-export\" password 'by hand'")?;
+        let told = world.nhi(&["drift"])?;
+        holds(told.code != 0, "it is seen", &told.said)
+    });
+}
+
+#[test]
+fn a_role_is_switched_off_and_on_and_imported_after_everything_was_lost() {
+    in_shop(MAIN, |shop| {
+        let world = &shop.world;
+        world.apply()?;
+        let password = shop.password()?;
+        let mut session = shop.db.session("invoice-export", &password)?;
+        let off = MAIN.replace(
+            "execution_mode  = \"batch\"",
+            "enabled = false\n  execution_mode  = \"batch\"",
+        );
+        world.write("main.tf", &off)?;
+        world.apply()?;
+        holds(!shop.lets_in(&password)?, "nobody is let in", "")?;
+        holds(!session.is_open(), "and nobody is left inside", "")?;
+        world.plan_is_empty()?;
+        world.write("main.tf", &off.replace("enabled = false", "enabled = true"))?;
+        world.apply()?;
+        shop.is_settled()?;
+
+        for name in
+            ["terraform.tfstate", "terraform.tfstate.backup", "nhi.db", "nhi.db-wal", "nhi.db-shm"]
+        {
+            let _ = std::fs::remove_file(world.folder.join(name));
+        }
+        let id = "db/postgresql_role/invoice-export";
+        for (address, id) in [
+            ("nhi_owner.billing", "owner/billing".to_owned()),
+            ("nhi_integration.invoice_export", id.to_owned()),
+            ("nhi_scope.invoice_export", format!("{id}/scope")),
+            ("nhi_credential.invoice_export", format!("{id}/credential/default")),
+        ] {
+            world.terraform(&["import", address, &id])?.expect(0)?;
+        }
+        let said = world.plan()?.said;
+        // The schedule is in nobody's books.
+        holds(said.contains("1 to add") && said.contains("0 to destroy"), "it is known", &said)?;
+        world.apply()?;
+        holds(shop.password()? == password, "and nothing was rotated", "")?;
+        world.terraform(&["destroy", "-auto-approve"])?.expect(0)?;
+        holds(shop.roles()? == ["accountants"], "nothing is left", &format!("{:?}", shop.roles()?))
+    });
+}
+
+/// What the server is told that makes everything.
+const MAKES: [&str; 4] =
+    ["CREATE ROLE", "GRANT SELECT ON TABLE", "scopes_governed", "SCRAM-SHA-256$4096:"];
+
+#[test]
+fn an_answer_of_the_server_that_is_lost_leaves_what_the_next_apply_finishes() {
+    for text in MAKES {
+        for at in [Break::Before, Break::After] {
+            in_shop(MAIN, |shop| {
+                let told = |error| format!("{text}, {at:?}: {error}");
+                let cut = shop.line.cut(text, at);
+                let first = shop.world.terraform(&["apply", "-auto-approve"])?;
+                holds(cut.reached(Duration::ZERO), "the line broke", "").map_err(told)?;
+                if first.code != 0 {
+                    let said = flat(&first.said.replace('│', " "));
+                    holds(said.contains("Next:"), "what to do", &first.said).map_err(told)?;
+                    std::thread::sleep(SILENCE);
+                    shop.world.apply().map_err(told)?;
+                }
+                shop.is_settled().map_err(told)
+            });
+        }
+    }
+}
+
+#[test]
+fn a_provider_killed_at_a_cluster_is_told_leaves_what_the_next_apply_finishes() {
+    for text in MAKES {
+        for at in [Break::Before, Break::After] {
+            in_shop(MAIN, |shop| {
+                let told = |error| format!("{text}, {at:?}: {error}");
+                let held = shop.line.hold(text, at);
+                let reached = || held.reached(Duration::from_secs(120));
+                killed_when(&shop.world, reached, || held.release()).map_err(told)?;
+                std::thread::sleep(SILENCE);
+                shop.world.apply().map_err(told)?;
+                shop.is_settled().map_err(told)
+            });
+        }
+    }
+}
+
+#[test]
+fn a_provider_killed_as_it_replaces_a_password_leaves_one_that_works_and_is_delivered() {
+    for at in [Break::Before, Break::After] {
+        in_shop(&triggered("1"), |shop| {
+            let told = |error| format!("{at:?}: {error}");
+            let world = &shop.world;
+            world.apply()?;
+            let first = shop.password()?;
+            world.write("main.tf", &triggered("2"))?;
+            let held = shop.line.hold("SCRAM-SHA-256$4096:", at);
+            let reached = || held.reached(Duration::from_secs(120));
+            killed_when(world, reached, || held.release()).map_err(told)?;
+            holds(shop.lets_in(&first)? == (at == Break::Before), "as far as it came", "")
+                .map_err(told)?;
+            // Longer than a late call may take.
+            std::thread::sleep(SILENCE);
+            world.apply().map_err(told)?;
+            world.apply().map_err(told)?;
+            holds(!shop.lets_in(&first)?, "the old one is refused", "").map_err(told)?;
+            let state = world.state("nhi_credential.invoice_export")?;
+            holds(state["generation"] == 2, "one generation further", &state.to_string())
+                .map_err(told)?;
+            shop.is_settled().map_err(told)
+        });
+    }
+}
+
+#[test]
+fn a_provider_killed_as_it_drops_a_role_leaves_what_the_next_apply_drops() {
+    for text in ["PASSWORD NULL VALID", "NOLOGIN PASSWORD NULL", "REVOKE SELECT", "DROP ROLE"] {
+        for at in [Break::Before, Break::After] {
+            in_shop(MAIN, |shop| {
+                let told = |error| format!("{text}, {at:?}: {error}");
+                let world = &shop.world;
+                world.apply()?;
+                let password = shop.password()?;
+                world.write("main.tf", until("nhi_integration"))?;
+                let held = shop.line.hold(text, at);
+                let reached = || held.reached(Duration::from_secs(120));
+                killed_when(world, reached, || held.release()).map_err(told)?;
+                std::thread::sleep(SILENCE);
+                world.apply().map_err(told)?;
+                holds(!shop.lets_in(&password)?, "it is refused", "").map_err(told)?;
+                let left = shop.roles()?;
+                holds(left == ["accountants"], "nothing is left", &format!("{left:?}"))
+                    .map_err(told)?;
+                world.plan_is_empty().map_err(told)
+            });
+        }
+    }
+}
