@@ -109,15 +109,20 @@ impl PostgreSql {
     ///
     /// It cannot be had, or does not get ready.
     pub fn start() -> Result<PostgreSql> {
-        Self::from(&programs()?)
+        Self::with(None)
     }
 
-    /// Starts one with the programs in a folder.
+    /// Starts one that has a certificate and its key, both in PEM.
     ///
     /// # Errors
     ///
-    /// It does not get ready.
-    pub fn from(programs: &Path) -> Result<PostgreSql> {
+    /// It cannot be had, or does not get ready.
+    pub fn with_tls(certificate: &str, key: &str) -> Result<PostgreSql> {
+        Self::with(Some((certificate, key)))
+    }
+
+    fn with(tls: Option<(&str, &str)>) -> Result<PostgreSql> {
+        let programs = programs()?;
         let failed = |error: std::io::Error| format!("a folder for PostgreSQL: {error}");
         let who = somebody()?;
         // Outside of what only we may enter.
@@ -143,6 +148,16 @@ impl PostgreSql {
         initdb.current_dir(folder.path());
         tools::run(&mut initdb)?;
         let ready = "database system is ready to accept connections";
+        if let Some((certificate, key)) = tls {
+            for (name, text) in [("server.crt", certificate), ("server.key", key)] {
+                let file = data.join(name);
+                fs::write(&file, text).map_err(failed)?;
+                fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).map_err(failed)?;
+                if let Some((user, group, _)) = &who {
+                    chown(&file, Some(*user), Some(*group)).map_err(failed)?;
+                }
+            }
+        }
         // What ends others would wait here for all sessions to end.
         const AT_ONCE: &str =
             "\"$@\" & server=$!; trap 'kill -INT $server' TERM; wait $server; wait $server";
@@ -160,6 +175,7 @@ impl PostgreSql {
                 "log_statement=all".to_owned(),
                 "max_connections=50".to_owned(),
                 "shared_buffers=16MB".to_owned(),
+                format!("ssl={}", if tls.is_some() { "on" } else { "off" }),
             ] {
                 command.arg("-c").arg(setting);
             }
@@ -169,7 +185,7 @@ impl PostgreSql {
             port: running.port,
             _running: running,
             _folder: folder,
-            programs: programs.to_owned(),
+            programs,
             password,
         })
     }

@@ -2,4 +2,5 @@
 
 mod conformance;
 mod life;
+mod reach;
 mod world;

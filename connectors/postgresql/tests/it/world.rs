@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    path::PathBuf,
     sync::{Arc, Mutex, OnceLock},
 };
 
@@ -192,11 +193,22 @@ pub(crate) fn connect(
     password: &str,
     wrap: Wrap<'_>,
 ) -> Arc<dyn Connector> {
+    connect_to(&server.address(), None, user, password, wrap)
+}
+
+/// The same, by any address.
+pub(crate) fn connect_to(
+    address: &str,
+    ca_file: Option<PathBuf>,
+    user: &str,
+    password: &str,
+    wrap: Wrap<'_>,
+) -> Arc<dyn Connector> {
     let route = Route {
         connection: "db".into(),
-        address: server.address(),
+        address: address.into(),
         also: Vec::new(),
-        ca_file: None,
+        ca_file,
         budget: 1000,
         read_only: false,
         clock: Arc::new(SystemClock),
@@ -204,7 +216,7 @@ pub(crate) fn connect(
     let setup = Setup {
         name: "db".into(),
         settings: Settings::default()
-            .with("address", Setting::Text(server.address()))
+            .with("address", Setting::Text(address.into()))
             .with("user", Setting::Text(user.into())),
         credential: Some(Secret::new(password)),
         credential_id: None,
