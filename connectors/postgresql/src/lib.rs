@@ -1,6 +1,6 @@
 //! PostgreSQL: roles that sign in, their passwords, and what they are granted.
 //!
-//! `api` holds their words and `wire` what carries them; the other files hold ours, one concern each:
+//! `api` holds their words and `wire` and `tls` what carries them; the other files hold ours, one concern each:
 //! `tables` what is known offline, `scope` the grammar, `cluster` what is read, `change` what is changed,
 //! `password` what is made of a password, `note` what we write beside a role, `quote` names and texts in
 //! statements.
@@ -15,6 +15,7 @@ mod password;
 mod quote;
 mod scope;
 mod tables;
+mod tls;
 mod wire;
 
 use std::sync::Arc;

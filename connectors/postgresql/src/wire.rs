@@ -23,19 +23,20 @@ use std::{
 use async_trait::async_trait;
 use connector::{
     Outcome,
-    transport::{self, Answer, Effect, Request, Route, Transport, TransportError},
+    transport::{Answer, Effect, Request, Route, Transport, TransportError},
 };
 use domain::Secret;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use tokio_postgres::{
-    Client, Config, NoTls,
+    Client, Config,
     config::SslMode,
     error::{DbError, Severity},
     types::{ToSql, Type},
 };
-use tokio_postgres_rustls::MakeRustlsConnect;
 use zeroize::Zeroizing;
+
+use crate::tls::Tls;
 
 /// How many connections are open at once at most.
 const AT_ONCE: usize = 4;
@@ -68,14 +69,10 @@ pub(crate) struct Wire {
     config: Config,
     database: String,
     shown: String,
-    tls: Option<Tls>,
+    tls: Tls,
     idle: Mutex<HashMap<Key, Vec<(Instant, Client)>>>,
     permits: Semaphore,
 }
-
-/// Certificates are read when the first connection needs them.
-#[derive(Clone)]
-struct Tls(Arc<dyn Fn() -> Result<MakeRustlsConnect, String> + Send + Sync>);
 
 /// Database, and whether the session may write.
 type Key = (String, bool);
@@ -127,15 +124,11 @@ impl Wire {
             .application_name("nhi")
             .connect_timeout(CONNECT)
             .ssl_mode(if secured { SslMode::Require } else { SslMode::Disable });
-        let ca_file = route.ca_file.clone();
-        let tls = secured.then(|| {
-            Tls(Arc::new(move || Ok(MakeRustlsConnect::new(transport::tls(ca_file.as_deref())?))))
-        });
         Ok(Wire {
             config,
             shown: format!("{host}/{database}"),
             database,
-            tls,
+            tls: Tls { ca_file: route.ca_file.clone() },
             idle: Mutex::default(),
             permits: Semaphore::new(AT_ONCE),
         })
@@ -157,19 +150,10 @@ impl Wire {
     async fn open(&self, database: &str, user: &Secret, password: &Secret) -> Opened {
         let mut config = self.config.clone();
         config.dbname(database).user(user.expose()).password(password.expose());
-        let opened = match &self.tls {
-            None => config.connect(NoTls).await.map(|(client, session)| {
-                tokio::spawn(session);
-                client
-            }),
-            Some(Tls(tls)) => {
-                let tls = tls().map_err(|why| Failed::Sent(not_sent(why)))?;
-                config.connect(tls).await.map(|(client, session)| {
-                    tokio::spawn(session);
-                    client
-                })
-            }
-        };
+        let opened = config.connect(self.tls.clone()).await.map(|(client, session)| {
+            tokio::spawn(session);
+            client
+        });
         opened.map_err(|error| match error.as_db_error() {
             // Not a judgment on who asks: it starts, stops, or has no room.
             Some(said) if matches!(&said.code().code()[..2], "57" | "53" | "58" | "08") => {
@@ -368,7 +352,11 @@ mod tests {
             ("postgresql://127.0.0.1/?sslmode=require", "postgres", true),
         ] {
             let wire = wire(address).unwrap();
-            assert_eq!((&*wire.database, wire.tls.is_some()), (database, secured), "{address}");
+            assert_eq!(
+                (&*wire.database, wire.config.get_ssl_mode() == SslMode::Require),
+                (database, secured),
+                "{address}"
+            );
         }
         for wrong in [
             "postgresql://nhi:secret@db.acme.example/shop",
