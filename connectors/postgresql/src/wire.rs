@@ -16,7 +16,7 @@ use std::{
     error::Error as _,
     fmt,
     net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -34,7 +34,6 @@ use tokio_postgres::{
     error::{DbError, Severity},
     types::{ToSql, Type},
 };
-use zeroize::Zeroizing;
 
 use crate::tls::Tls;
 
@@ -256,14 +255,13 @@ async fn say(client: &Client, saying: &Saying<'_>) -> Result<Answer, tokio_postg
         Some(row) => row.try_get::<_, Option<&str>>(0)?.unwrap_or_default(),
         None => "",
     };
-    let body = Zeroizing::new(text.as_bytes().to_vec());
-    let status = if body.len() > LARGEST { 413 } else { 200 };
-    Ok(Answer { status, headers: Vec::new(), body: Arc::new(body) })
+    let status = if text.len() > LARGEST { 413 } else { 200 };
+    Ok(Answer::new(status, Vec::new(), text.as_bytes().to_vec()))
 }
 
 fn answer(status: u16, said: &Said) -> Answer {
     let body = serde_json::to_vec(said).unwrap_or_default();
-    Answer { status, headers: Vec::new(), body: Arc::new(Zeroizing::new(body)) }
+    Answer::new(status, Vec::new(), body)
 }
 
 /// A no of the server: its code alone, since its words may quote what was said to it.
@@ -325,6 +323,8 @@ impl Transport for Wire {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use connector::SystemClock;
 
     use super::*;
