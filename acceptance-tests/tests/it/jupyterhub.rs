@@ -153,6 +153,35 @@ impl School {
 }
 
 #[test]
+fn what_has_expired_where_nothing_is_switched_off_is_told_and_ends_where_the_policy_revokes() {
+    let lives_until = |day: &str| {
+        let end = format!("  expires_on      = \"{day}\"\n  jupyterhub_user");
+        format!("{OWNERS}{}{SCOPE}{TOKEN}", INTEGRATION.replace("  jupyterhub_user", &end))
+    };
+    in_school(&lives_until("2199-12-31"), |school| {
+        let world = &school.world;
+        world.apply()?;
+        let token = school.token()?;
+        world.write("main.tf", &lives_until("2026-01-01"))?;
+        world.apply()?;
+        // Nothing can be switched off, and no apply fails for it.
+        let said = flat(&world.plan()?.expect(0)?);
+        holds(said.contains("(E-NO-SWITCH)") && said.contains("expired"), "it is told", &said)?;
+        holds(school.can(&token, "list:users")?, "and lives on", "")?;
+
+        world.write("policy.hcl", "expired = \"revoke\"\n")?;
+        let hcl = world.read("nhi.hcl")?;
+        world.write("nhi.hcl", &format!("{hcl}\npolicy = {{ file = \"policy.hcl\" }}\n"))?;
+        let said = flat(&world.plan()?.expect(2)?);
+        holds(said.contains("\"active\" -> \"revoked\""), "the end", &said)?;
+        world.apply()?;
+        holds(school.hub.tokens("grade-sync")?.is_empty(), "no token is left", "")?;
+        holds(!school.can(&token, "list:users")?, "the old one is refused", "")?;
+        world.plan_is_empty()
+    });
+}
+
+#[test]
 fn the_example_of_a_hub_is_applied_as_it_stands_and_described_by_the_other_commands() {
     in_school(include_str!("../../../examples/scenarios/jupyterhub/main.tf"), |school| {
         let world = &school.world;

@@ -84,14 +84,16 @@ impl SeenIntegration {
     }
 
     /// `active`, `disabled`, `quarantined`, or `revoked` where it was and nothing of it lives. What
-    /// works is called so: a quarantine that somebody broke is said by the standing.
-    pub fn state(&self, was_revoked: bool) -> &'static str {
+    /// works is called so: a quarantine that somebody broke is said by the standing. Where the
+    /// platform has no switch, to be without a credential is all that can be revoked.
+    pub fn state(&self, was_revoked: bool, has_switch: bool) -> &'static str {
         let lives = |all: &Vec<ObservedCredential>| all.iter().any(|one| one.live);
-        if self.observed.enabled {
+        let revoked = was_revoked && !self.observed.credentials.as_ref().is_some_and(lives);
+        if self.observed.enabled && (has_switch || !revoked) {
             "active"
         } else if is_quarantined(&self.observed) {
             "quarantined"
-        } else if was_revoked && !self.observed.credentials.as_ref().is_some_and(lives) {
+        } else if revoked {
             "revoked"
         } else {
             "disabled"

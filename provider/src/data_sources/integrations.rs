@@ -359,7 +359,7 @@ fn entry(
         environment: optional(record.environment),
         business_owner: optional(record.business_owner.map(|owner| owner.id)),
         technical_owner: optional(record.technical_owner.map(|owner| owner.id)),
-        state: seen.state(false).into(),
+        state: seen.state(false, true).into(),
         standing: Attr::Value(
             standing
                 .into_iter()

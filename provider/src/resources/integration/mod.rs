@@ -154,7 +154,8 @@ impl Integration {
         model.reviewed_on = Attr::Null;
         let quarantined =
             seen.observed.record.as_ref().and_then(|record| record.quarantined.clone());
-        model.state = seen.state(model.state == "revoked").into();
+        let has_switch = kind.capabilities.disables;
+        model.state = seen.state(model.state == "revoked", has_switch).into();
         let facts = seen.facts(model.expires_on.as_deref(), model.review_every.as_deref());
         let standing = standing(&facts, &rules, context.now());
         model.standing = Attr::Value(in_words(&standing));
@@ -375,7 +376,8 @@ impl Resource for Integration {
             partly.foreign_credentials = prior.foreign_credentials.clone();
             partly.standing = prior.standing.clone();
             if revoking {
-                partly.state = "disabled".into();
+                let off = declared.kind.capabilities.disables;
+                partly.state = if off { "disabled" } else { "active" }.into();
             }
             Failure::keeping(partly, errors(problem)).private(applied.clone())
         })?;

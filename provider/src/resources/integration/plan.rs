@@ -347,8 +347,32 @@ fn decide_state(
         .is_some_and(|standing| standing.remove("quarantine_broken").is_some());
     let quarantined = broken || prior.is_some_and(|prior| prior.state == "quarantined");
     let enabled = config.enabled.value().copied().unwrap_or(true);
-    let state = wanted_state(quarantined, enabled, left(planned).next().is_some(), &verdicts);
+    let mut state = wanted_state(quarantined, enabled, left(planned).next().is_some(), &verdicts);
     let switches = config.platform.chosen().is_none_or(|(kind, _)| kind.capabilities.disables);
+    if enabled && state == "disabled" && !switches && !third {
+        let standing = planned.standing.value().into_iter().flatten();
+        let mut why: Vec<&str> = standing
+            .filter(|(_, word)| *word == Verdict::Disable.as_str())
+            .map(|(name, _)| name.as_str())
+            .collect();
+        if left(planned).next().is_some() {
+            why.push("an owner has left");
+        }
+        told.warning_at(
+            "state",
+            "The policy wants this off, and its platform has no switch",
+            format!(
+                "{}: {}. It lives on as it is.\nNext: mend that, or remove its resources. Under expired = \
+                 \"revoke\" in policy.hcl the credentials of what has expired are ended.\n(E-NO-SWITCH)",
+                planned.id.text(),
+                why.join(", ")
+            ),
+        );
+        state = prior.map_or("active", |prior| match prior.state.text() {
+            "revoked" => "revoked",
+            _ => "active",
+        });
+    }
     if !enabled && !switches && !third {
         told.error_at(
             "enabled",

@@ -47,7 +47,8 @@ pub(super) fn declared(model: &IntegrationModel) -> Option<DeclaredIntegration> 
         name: model.name.as_deref()?.to_owned(),
         settings: settings_of(kind.fields, value),
         record: record_of(model),
-        enabled: model.state == "active",
+        // What has no switch is never off.
+        enabled: model.state == "active" || !kind.capabilities.disables,
         revoke_unmanaged: model.revoke_unmanaged == true,
     })
 }
