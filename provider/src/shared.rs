@@ -1,7 +1,7 @@
 //! What the provider's configuration came to, shared by its resources.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeSet, HashMap},
     fmt,
     hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
@@ -23,8 +23,9 @@ pub(crate) struct Shared {
 struct Walk {
     /// The ids that were imported.
     imported: BTreeSet<String>,
-    /// The ids that were planned, each with what was asked for.
-    planned: BTreeMap<String, u64>,
+    /// The ids that were planned, each with what was asked for: digests of both, since a walk may have
+    /// thousands.
+    planned: HashMap<u64, u64>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -65,10 +66,13 @@ impl Shared {
         told: &mut Diagnostics,
     ) {
         let Some(id) = id.as_deref() else { return };
-        let mut hasher = DefaultHasher::new();
-        format!("{config:?}").hash(&mut hasher);
-        let asked = hasher.finish();
-        if *self.walk().planned.entry(id.to_owned()).or_insert(asked) != asked {
+        let digest = |text: &str| {
+            let mut hasher = DefaultHasher::new();
+            text.hash(&mut hasher);
+            hasher.finish()
+        };
+        let asked = digest(&format!("{config:?}"));
+        if *self.walk().planned.entry(digest(id)).or_insert(asked) != asked {
             told.warning(
                 "Two resources of this configuration are one",
                 format!(

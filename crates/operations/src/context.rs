@@ -177,21 +177,38 @@ impl Context {
                     "A credential carries a mark that says whose it is, and no realm is configured \
                      to make it with.",
                 )
-                .next("nhi init")),
+                .next(
+                    "nhi init --dir <NEW FOLDER> makes one with its key: copy it, and custody, from the \
+                     nhi.hcl that it writes to where your connections are, nhi.hcl or the provider's \
+                     block",
+                )),
         }
+    }
+
+    /// What of that which a first credential needs is not configured at all: a plan says it before an
+    /// apply has made what the credential is for.
+    pub fn lacks_for_credentials(&self) -> Vec<Problem> {
+        let realm = self.realm.is_none().then(|| self.realm_key().err()).flatten();
+        let custody = self.custody.is_none().then(|| self.no_custody());
+        realm.into_iter().chain(custody).collect()
+    }
+
+    fn no_custody(&self) -> Problem {
+        Problem::new("E-CUSTODY", "Custody is needed")
+            .detail(
+                "A rotation that is interrupted must find its secret again, and the configuration \
+                 names no place to keep it (custody).",
+            )
+            .next(
+                "add custody = { connection = \"…\", path = \"…\" } to where your connections are, \
+                 nhi.hcl or the provider's block: a sink, and a folder in it that no application reads",
+            )
     }
 
     /// Custody's sink and folder.
     pub(crate) async fn custody(&self) -> Result<(Arc<dyn Sink>, String), Problem> {
         let Some(custody) = &self.custody else {
-            return Err(Problem::new("E-CUSTODY", "Custody is needed")
-                .detail(
-                    "A rotation that is interrupted must find its secret again, and nhi.hcl names \
-                     no place to keep it (custody).",
-                )
-                .next(
-                    "nhi init, or add custody = { connection = \"…\", path = \"…\" } to nhi.hcl",
-                ));
+            return Err(self.no_custody());
         };
         // What nhi.hcl names has no line in the configuration that is applied.
         let sink = self.sink(&custody.connection).await.map_err(|problem| problem.at(&[]))?;

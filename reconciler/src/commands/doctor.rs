@@ -264,7 +264,7 @@ async fn rest(loaded: &Loaded, context: &Context) -> Vec<Look> {
         None => looks.push(look(
             "realm",
             Health::Weak,
-            "none: no credential can be issued.\nNext: nhi init makes one",
+            "none: no credential can be issued.\nNext: nhi init --dir <NEW FOLDER> makes one with its key: copy them from the nhi.hcl that it writes",
         )),
     }
     match &context.custody {

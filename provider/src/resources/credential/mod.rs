@@ -213,11 +213,21 @@ impl Resource for Credential {
             if config.confirm.is_null() && prior.is_none_or(|prior| prior.confirm.is_null()) {
                 planned.confirm = "timer".into();
             }
-            if reference.vendor_id.is_null() || reference.technical_owner.is_null() {
+            let missing: Vec<&str> = [
+                ("vendor_id, a recreated integration", reference.vendor_id.is_null()),
+                ("technical_owner, another owner", reference.technical_owner.is_null()),
+            ]
+            .into_iter()
+            .filter_map(|(name, missing)| missing.then_some(name))
+            .collect();
+            if !missing.is_empty() {
                 told.warning_at(
                     "integration",
                     "The integration was passed without some of its facts",
-                    "Without vendor_id and technical_owner, a recreated integration or another owner does not rotate this credential.\nNext: pass the whole object.",
+                    format!(
+                        "Without {} does not rotate this credential.\nNext: pass the whole object.",
+                        missing.join(" does not, and without ")
+                    ),
                 );
             }
             if rules.require_schedule && config.schedule.is_null() {
@@ -240,6 +250,9 @@ impl Resource for Credential {
             }
             tell_unknown_connection(context.as_ref(), &reference.id, &mut told);
             if let Some(context) = &context {
+                if prior.is_none() {
+                    told.extend(context.lacks_for_credentials().iter().map(error));
+                }
                 told.extend(held_by_sinks(context, prior, planned).await);
             }
             told.extend(of_its_kind(config, &reference.id));
