@@ -25,7 +25,7 @@ use crate::{
     note::{Known, Note},
     password,
     scope::Form,
-    tables::{CONNECTION_LIMIT, INHERIT, PASSWORD, PROFILES, ROLE},
+    tables::{CONNECTION_LIMIT, INHERIT, PASSWORD, PROFILES, ROLE, USER},
 };
 
 /// The role that every cluster is made with.
@@ -214,7 +214,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Cluster {
     pub(crate) fn new(platform: &'static dyn Platform, setup: Setup) -> Result<Cluster> {
-        let user = setup.settings.text("user").unwrap_or_default().to_owned();
+        let user = setup.settings.text("user").unwrap_or(USER).to_owned();
         if user.is_empty() {
             return Err(Error::Configuration(format!(
                 "connections.{}.postgresql: user is not set, the role that we sign in as",

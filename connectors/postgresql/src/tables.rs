@@ -29,6 +29,9 @@ const TEXT: Field = Field {
     doc: "",
 };
 
+/// The role that we sign in as, where nobody says otherwise.
+pub(crate) const USER: &str = "nhi";
+
 /// The settings of a connection.
 pub(crate) static CONNECTION: [Field; 4] = [
     Field {
@@ -46,7 +49,7 @@ pub(crate) static CONNECTION: [Field; 4] = [
     },
     Field {
         name: "user",
-        required: true,
+        default: Default::Ours(USER),
         doc: "The role that we sign in as; `credential` is its password. It is never governed here.",
         ..TEXT
     },
