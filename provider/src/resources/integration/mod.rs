@@ -180,7 +180,7 @@ impl Integration {
                 "Credentials that nobody declared",
                 format!(
                     "{id} has {} live credential(s) that are in no slot of ours: {}. Somebody may be \
-                     using them.\nNext: find out who; then set revoke_unmanaged = true, or adopt them.",
+                     using them.\nNext: find out who. An import block for a nhi_credential adopts one; revoke_unmanaged = true ends what is left.",
                     keys.len(),
                     keys.join(", ")
                 ),
