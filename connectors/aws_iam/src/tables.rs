@@ -1,8 +1,8 @@
 //! What is known offline: settings, kinds, ways of issuing.
 
 use connector::{
-    Absent, Capabilities, CredentialType, Default, Effect, Field, FieldType, Grows, Kind,
-    MainField, MarkerPlace, Marks, OnChange, Origin, ProbeBudget, Profile, VerifyCost,
+    Absent, Capabilities, CredentialType, Default, Effect, Field, Grows, Kind, MainField,
+    MarkerPlace, Marks, Origin, ProbeBudget, Profile, VerifyCost,
 };
 use domain::{Settings, Span};
 
@@ -19,47 +19,36 @@ pub(crate) const REGION: &str = "us-east-1";
 /// The path of a user unless told otherwise.
 pub(crate) const PATH: &str = "/";
 
-const TEXT: Field = Field {
-    name: "",
-    field_type: FieldType::Text,
-    required: false,
-    default: Default::None,
-    on_change: OnChange::InPlace,
-    grows: Grows::Never,
-    absent: Absent::Neutral,
-    doc: "",
-};
-
 /// The settings of a connection.
 pub(crate) static CONNECTION: [Field; 5] = [
     Field {
         name: "address",
         default: Default::Ours(ADDRESS),
         doc: "Where IAM answers, `https://iam.amazonaws.com` unless set.",
-        ..TEXT
+        ..Field::TEXT
     },
     Field {
         name: "sts_address",
         doc: "Where STS answers, which says whose a key is; unless set, where `address` has `sts.` for \
               `iam.`, or `address` itself.",
-        ..TEXT
+        ..Field::TEXT
     },
     Field {
         name: "region",
         default: Default::Ours(REGION),
         doc: "The region that requests are signed for, `us-east-1` unless set: the one that IAM of \
               your partition has.",
-        ..TEXT
+        ..Field::TEXT
     },
     Field {
         name: "ca_file",
         doc: "A file of PEM certificates that sign the server's; the machine's own unless set.",
-        ..TEXT
+        ..Field::TEXT
     },
     Field {
         name: "tenant",
         doc: "The account id that must answer: protects against a key of another account.",
-        ..TEXT
+        ..Field::TEXT
     },
 ];
 
@@ -79,7 +68,7 @@ static FIELDS: [Field; 2] = [
         grows: Grows::Any,
         doc: "Where the user stands, such as `/services/`; `/` unless set. Policies of others may name \
               whole paths.",
-        ..TEXT
+        ..Field::TEXT
     },
     Field {
         name: "permissions_boundary",
@@ -87,7 +76,7 @@ static FIELDS: [Field; 2] = [
         absent: Absent::Widest,
         doc: "The ARN of the managed policy that bounds what the user may do, whatever its scopes; \
               none unless set.",
-        ..TEXT
+        ..Field::TEXT
     },
 ];
 

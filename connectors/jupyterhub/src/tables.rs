@@ -1,8 +1,8 @@
 //! What is known offline: settings, kinds, ways of issuing.
 
 use connector::{
-    Absent, Capabilities, CredentialType, Default, Effect, Field, FieldType, Grows, Kind,
-    MainField, MarkerPlace, Marks, OnChange, Origin, ProbeBudget, Profile, VerifyCost,
+    Absent, Capabilities, CredentialType, Effect, Field, FieldType, Grows, Kind, MainField,
+    MarkerPlace, Marks, OnChange, Origin, ProbeBudget, Profile, VerifyCost,
 };
 use domain::Span;
 
@@ -15,17 +15,6 @@ pub(crate) const ADD_MARKED: &str = "add-marked";
 /// The setting of a token that says what it may do.
 pub(crate) const SCOPES: &str = "scopes";
 
-const TEXT: Field = Field {
-    name: "",
-    field_type: FieldType::Text,
-    required: false,
-    default: Default::None,
-    on_change: OnChange::InPlace,
-    grows: Grows::Never,
-    absent: Absent::Neutral,
-    doc: "",
-};
-
 /// The settings of a connection.
 pub(crate) static CONNECTION: [Field; 5] = [
     Field {
@@ -33,30 +22,30 @@ pub(crate) static CONNECTION: [Field; 5] = [
         required: true,
         doc: "Where people open the hub, such as `https://hub.acme.example`, with its base path if it has \
               one; without `/hub`.",
-        ..TEXT
+        ..Field::TEXT
     },
     Field {
         name: "ca_file",
         doc: "A file of PEM certificates that sign the server's; the machine's own unless set.",
-        ..TEXT
+        ..Field::TEXT
     },
     Field {
         name: "tenant",
         doc: "What must stand for this hub, its address or `known_as`: protects against an address that \
               points elsewhere.",
-        ..TEXT
+        ..Field::TEXT
     },
     Field {
         name: "known_as",
         doc: "A name of yours that stands for this hub, which has no id of its own: the same wherever it \
               is reached from. Its address unless set.",
-        ..TEXT
+        ..Field::TEXT
     },
     Field {
         name: "people",
         doc: "A group of the hub whose members are people, and no integrations: they are not listed. The \
               hub itself tells a person from a program by nothing.",
-        ..TEXT
+        ..Field::TEXT
     },
 ];
 
@@ -69,7 +58,7 @@ static TOKEN_FIELDS: [Field; 1] = [Field {
     doc: "What the token may do of what its user may, in the hub's own words, such as \
           `read:users!group=class-a`; `inherit` is everything that the user may. Unless set it says who it \
           is and does nothing. Fixed at issue: a change rotates.",
-    ..TEXT
+    ..Field::TEXT
 }];
 
 /// The ways of issuing: one.

@@ -24,46 +24,35 @@ pub(crate) const IN_WINDOW: u8 = 4;
 /// The server's own window.
 pub(crate) const WINDOW: Span = Span::from_secs(900);
 
-const TEXT: Field = Field {
-    name: "",
-    field_type: FieldType::Text,
-    required: false,
-    default: Default::None,
-    on_change: OnChange::InPlace,
-    grows: Grows::Never,
-    absent: Absent::Neutral,
-    doc: "",
-};
-
 /// The settings of a connection.
 pub(crate) static CONNECTION: [Field; 5] = [
     Field {
         name: "address",
         required: true,
         doc: "Where the server answers, such as `https://bao.acme.example:8200`.",
-        ..TEXT
+        ..Field::TEXT
     },
     Field {
         name: "namespace",
         doc: "The namespace that everything happens in; the root namespace unless set.",
-        ..TEXT
+        ..Field::TEXT
     },
     Field {
         name: "ca_file",
         doc: "A file of PEM certificates that sign the server's; the machine's own unless set.",
-        ..TEXT
+        ..Field::TEXT
     },
     Field {
         name: "tenant",
         doc: "The cluster id that must answer (with `/<namespace>` behind it, if any): protects \
               against an address that points elsewhere.",
-        ..TEXT
+        ..Field::TEXT
     },
     Field {
         name: "sign_in_mount",
         default: Default::Ours(MOUNT),
         doc: "The AppRole mount of our own sign-in, where the credential has a role id.",
-        ..TEXT
+        ..Field::TEXT
     },
 ];
 
@@ -73,7 +62,7 @@ static ROLE: [Field; 12] = [
         default: Default::Ours(MOUNT),
         on_change: OnChange::Replace,
         doc: "The AppRole auth mount, `approle` unless set.",
-        ..TEXT
+        ..Field::TEXT
     },
     Field {
         name: "token_ttl",
@@ -82,7 +71,7 @@ static ROLE: [Field; 12] = [
         grows: Grows::More,
         absent: Absent::Widest,
         doc: "How long a token lives before it must be renewed, `1h` unless set.",
-        ..TEXT
+        ..Field::TEXT
     },
     Field {
         name: "token_max_ttl",
@@ -90,7 +79,7 @@ static ROLE: [Field; 12] = [
         grows: Grows::More,
         absent: Absent::Widest,
         doc: "How long a token may live with renewals; the mount's limit unless set.",
-        ..TEXT
+        ..Field::TEXT
     },
     Field {
         name: "token_bound_cidrs",
@@ -98,7 +87,7 @@ static ROLE: [Field; 12] = [
         grows: Grows::More,
         absent: Absent::Widest,
         doc: "Where a token may be used from; everywhere unless set.",
-        ..TEXT
+        ..Field::TEXT
     },
     Field {
         name: "token_num_uses",
@@ -106,7 +95,7 @@ static ROLE: [Field; 12] = [
         grows: Grows::More,
         absent: Absent::Widest,
         doc: "How often a token may be used; without limit unless set.",
-        ..TEXT
+        ..Field::TEXT
     },
     Field {
         name: "token_explicit_max_ttl",
@@ -115,7 +104,7 @@ static ROLE: [Field; 12] = [
         absent: Absent::Widest,
         doc: "How long a token may live at the very most, written into the token itself; no such limit \
               unless set.",
-        ..TEXT
+        ..Field::TEXT
     },
     Field {
         name: "token_strictly_bind_ip",
@@ -123,7 +112,7 @@ static ROLE: [Field; 12] = [
         grows: Grows::False,
         absent: Absent::Widest,
         doc: "Tokens may be used only from the address that signed in, `false` unless set.",
-        ..TEXT
+        ..Field::TEXT
     },
     Field {
         name: "secret_id_ttl",
@@ -132,7 +121,7 @@ static ROLE: [Field; 12] = [
         absent: Absent::Widest,
         doc: "How long a secret id of this role lives at most, whoever issues it; without limit unless \
               set.",
-        ..TEXT
+        ..Field::TEXT
     },
     Field {
         name: "secret_id_num_uses",
@@ -141,7 +130,7 @@ static ROLE: [Field; 12] = [
         absent: Absent::Widest,
         doc: "How often a secret id of this role may be used at most, whoever issues it; without limit \
               unless set.",
-        ..TEXT
+        ..Field::TEXT
     },
     Field {
         name: "secret_id_bound_cidrs",
@@ -149,7 +138,7 @@ static ROLE: [Field; 12] = [
         grows: Grows::More,
         absent: Absent::Widest,
         doc: "Where the secret ids of this role may be used from; everywhere unless set.",
-        ..TEXT
+        ..Field::TEXT
     },
     Field {
         name: "token_type",
@@ -157,7 +146,7 @@ static ROLE: [Field; 12] = [
         grows: Grows::Any,
         doc: "`service` tokens can be revoked one by one, `batch` tokens cannot; the mount's default \
               unless set.",
-        ..TEXT
+        ..Field::TEXT
     },
     Field {
         name: "no_default_policy",
@@ -165,7 +154,7 @@ static ROLE: [Field; 12] = [
         default: Default::Ours("true"),
         grows: Grows::False,
         doc: "Tokens do without the `default` policy, `true` unless set.",
-        ..TEXT
+        ..Field::TEXT
     },
 ];
 
@@ -177,7 +166,7 @@ static SECRET_ID_FIELDS: [Field; 2] = [
         grows: Grows::More,
         absent: Absent::Widest,
         doc: "Where the secret id may be used from; everywhere unless set.",
-        ..TEXT
+        ..Field::TEXT
     },
     Field {
         name: "num_uses",
@@ -187,7 +176,7 @@ static SECRET_ID_FIELDS: [Field; 2] = [
         absent: Absent::Widest,
         doc: "How often the secret id may be used; without limit unless set. Verifying it takes one \
               use.",
-        ..TEXT
+        ..Field::TEXT
     },
 ];
 

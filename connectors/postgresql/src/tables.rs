@@ -2,7 +2,7 @@
 
 use connector::{
     Absent, Capabilities, CredentialType, Default, Effect, Field, FieldType, Grows, Kind,
-    MainField, MarkerPlace, Marks, OnChange, Origin, ProbeBudget, Profile, VerifyCost,
+    MainField, MarkerPlace, Marks, Origin, ProbeBudget, Profile, VerifyCost,
 };
 use domain::Span;
 
@@ -18,17 +18,6 @@ pub(crate) const REPLACE_OURS: &str = "replace-ours";
 pub(crate) const CONNECTION_LIMIT: &str = "connection_limit";
 pub(crate) const INHERIT: &str = "inherit";
 
-const TEXT: Field = Field {
-    name: "",
-    field_type: FieldType::Text,
-    required: false,
-    default: Default::None,
-    on_change: OnChange::InPlace,
-    grows: Grows::Never,
-    absent: Absent::Neutral,
-    doc: "",
-};
-
 /// The role that we sign in as, where nobody says otherwise.
 pub(crate) const USER: &str = "nhi";
 
@@ -40,24 +29,24 @@ pub(crate) static CONNECTION: [Field; 4] = [
         doc: "The server, `postgresql://db.acme.example:5432/postgres`, with the database that our role signs \
               in to; without user and password. TLS with the server's certificate verified, unless it is \
               this machine; `?sslmode=disable` and `?sslmode=require` say otherwise.",
-        ..TEXT
+        ..Field::TEXT
     },
     Field {
         name: "ca_file",
         doc: "A file of PEM certificates that sign the server's; the machine's own unless set.",
-        ..TEXT
+        ..Field::TEXT
     },
     Field {
         name: "user",
         default: Default::Ours(USER),
         doc: "The role that we sign in as; `credential` is its password. It is never governed here.",
-        ..TEXT
+        ..Field::TEXT
     },
     Field {
         name: "tenant",
         doc: "The system identifier of this database cluster, as `nhi init` wrote it: protects against an \
               address that points elsewhere.",
-        ..TEXT
+        ..Field::TEXT
     },
 ];
 
@@ -68,7 +57,7 @@ static ROLE_FIELDS: [Field; 2] = [
         grows: Grows::More,
         absent: Absent::Widest,
         doc: "How many sessions the role may have at once; unlimited unless set.",
-        ..TEXT
+        ..Field::TEXT
     },
     Field {
         name: INHERIT,
@@ -77,7 +66,7 @@ static ROLE_FIELDS: [Field; 2] = [
         grows: Grows::True,
         doc: "Whether the role has the privileges of its groups without `SET ROLE`. From PostgreSQL 16 on it \
               is only what later memberships begin with.",
-        ..TEXT
+        ..Field::TEXT
     },
 ];
 

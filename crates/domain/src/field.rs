@@ -95,3 +95,17 @@ pub struct Field {
     /// One or two sentences for people: what it is, units, default.
     pub doc: &'static str,
 }
+
+impl Field {
+    /// A text that may be left out, changes in place, and gives no power: what tables begin from.
+    pub const TEXT: Field = Field {
+        name: "",
+        field_type: FieldType::Text,
+        required: false,
+        default: Default::None,
+        on_change: OnChange::InPlace,
+        grows: Grows::Never,
+        absent: Absent::Neutral,
+        doc: "",
+    };
+}
