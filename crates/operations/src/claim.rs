@@ -16,7 +16,7 @@ use policy::{
     rotation::{Claim, Phase, Previous},
     schedule::later,
 };
-use secrets::{Document, Expect, Looks, Mirror, Sink, SinkError};
+use secrets::{Document, Expect, Look, Looks, Mirror, Sink, SinkError};
 use serde_json::{Map, Value, json};
 
 use crate::{Context, Problem, SlotSpec, journal::moment, realm_key};
@@ -49,6 +49,13 @@ pub struct ClaimStore {
     slot: String,
     vendor_id: String,
     context: Context,
+}
+
+/// A claim in which a deed was begun, where nobody is at work on it any more.
+fn abandoned(context: &Context, look: &Look) -> Option<ClaimMirror> {
+    let claim = ClaimMirror::read(&look.mirror, look.version.created_at);
+    let idle = claim.is_open() && !claim.is_fresh(&context.rules, context.now());
+    (idle && !look.deleted).then_some(claim)
 }
 
 /// That a claim was written with the key that is here.
@@ -147,11 +154,7 @@ impl ClaimStore {
     ) -> Result<Vec<ClaimMirror>, Problem> {
         let looks = ClaimStore::looks(context, Freshness::Shared).await?;
         let there = looks.bearing("vendor_id", vendor_id).into_iter();
-        Ok(there
-            .filter(|(_, look)| !look.deleted)
-            .map(|(_, look)| ClaimMirror::read(&look.mirror, look.version.created_at))
-            .filter(|claim| claim.is_open() && !claim.is_fresh(&context.rules, context.now()))
-            .collect())
+        Ok(there.filter_map(|(_, look)| abandoned(context, &look)).collect())
     }
 
     /// The same of all integrations, each with its document's name in custody.
@@ -159,14 +162,8 @@ impl ClaimStore {
         context: &Context,
     ) -> Result<Vec<(String, ClaimMirror)>, Problem> {
         let looks = ClaimStore::looks(context, Freshness::Shared).await?;
-        Ok(looks
-            .iter()
-            .filter(|(_, look)| !look.deleted)
-            .map(|(name, look)| {
-                (name.to_owned(), ClaimMirror::read(&look.mirror, look.version.created_at))
-            })
-            .filter(|(_, claim)| claim.is_open() && !claim.is_fresh(&context.rules, context.now()))
-            .collect())
+        let open = |(name, look): (&str, Look)| Some((name.to_owned(), abandoned(context, &look)?));
+        Ok(looks.iter().filter_map(open).collect())
     }
 
     /// The claim, if there is one.
