@@ -67,6 +67,11 @@ pub struct Ourselves {
 }
 
 impl Ourselves {
+    /// Whether it is this object of the platform.
+    pub fn is(&self, kind: &str, key: &str) -> bool {
+        (self.kind.as_str(), self.key.as_str()) == (kind, key)
+    }
+
     /// Whether a credential of that object may be the one that we sign in with.
     pub fn may_be(&self, key_id: &str) -> bool {
         self.key_id.as_deref().is_none_or(|ours| ours == key_id)

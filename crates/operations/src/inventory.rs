@@ -21,8 +21,7 @@ pub struct Inventory {
 impl Inventory {
     /// As what nhi itself signs in, where it is this integration.
     pub fn ourselves_as(&self, connection: &str, one: &ObservedIntegration) -> Option<&Ourselves> {
-        let found = self.ourselves.get(connection)?;
-        ((&found.kind, &found.key) == (&one.kind, &one.key)).then_some(found)
+        self.ourselves.get(connection).filter(|found| found.is(&one.kind, &one.key))
     }
 
     /// Whether everything that exists was seen.

@@ -21,7 +21,7 @@ pub(crate) async fn ourselves_as(
     id: &IntegrationId,
 ) -> Result<Option<Ourselves>, Problem> {
     let found = ourselves(context, &id.connection).await?;
-    Ok(found.filter(|found| (&found.kind, &found.key) == (&id.kind, &id.key)))
+    Ok(found.filter(|found| found.is(&id.kind, &id.key)))
 }
 
 /// That an integration may be ended or switched off: it is not the one that we sign in as.

@@ -311,7 +311,7 @@ pub(super) async fn a_connection_knows_the_credential_that_it_signs_in_with(
     };
     let found = signed_in.ourselves().await?;
     let is_it = found.as_ref().is_some_and(|found| {
-        (&found.kind, &found.key) == (&object.kind, &object.key) && found.may_be(&one.issued.key_id)
+        found.is(&object.kind, &object.key) && found.may_be(&one.issued.key_id)
     });
     ensure(is_it, || format!("{found:?}, and it is {} of {}", one.issued.key_id, object.key))?;
     // Another one of the same object is told apart, unless none is.
