@@ -13,7 +13,7 @@ use connector::{
 };
 use domain::Secret;
 use jiff::Timestamp;
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrets::Document;
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -43,6 +43,11 @@ const PATH: &AsciiSet = &CONTROLS
 /// A path as it goes into a URL.
 pub(crate) fn encode(path: &str) -> String {
     utf8_percent_encode(path, PATH).to_string()
+}
+
+/// A text as it goes into a query.
+pub(crate) fn encode_all(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
 /// A request as people know it: method and path. No path of this API holds a secret.

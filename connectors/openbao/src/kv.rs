@@ -14,14 +14,14 @@ use domain::path;
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use secrets::{
-    Document, Expect, Exposed, Home, Look, Looks, Mirror, Result, Sink, SinkCapabilities,
-    SinkError, Stored, Version, segments,
+    Document, Expect, Exposed, Home, Look, Looks, LooksPage, Mirror, Result, Sink,
+    SinkCapabilities, SinkError, Stored, Version, segments,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::api::{
     Api, Detailed, Keys, KvData, KvMetadata, KvVersion, KvVersionInfo, Mount, Said, data, encode,
-    post, refused, told,
+    encode_all, post, refused, told,
 };
 use crate::notes;
 
@@ -31,6 +31,9 @@ const OURS: &str = "nhi_";
 const VALUE: usize = 512;
 /// How many keys it takes.
 const KEYS: usize = 64;
+/// How many documents a page of a listing has: long enough that a thousand need few, and short enough
+/// that no plan holds much of a long folder's text at once.
+const PAGE: usize = 250;
 /// Between a key and the number of a further piece of its value.
 const PIECE: char = '~';
 
@@ -197,39 +200,63 @@ impl Kv {
 
     /// The looks of a folder. Readers that share one listing share what was made of it.
     async fn looks(&self, place: &Place, shared: bool) -> Result<Arc<Looks>> {
+        let mut pages: Vec<Arc<Listed>> = Vec::new();
+        loop {
+            let after = pages.last().map(|page| page.last.as_str());
+            match self.page(place, after, shared).await? {
+                // A server that gives no pages (Vault) gave everything the first time.
+                Some(page) if after.is_some_and(|after| page.first.as_str() <= after) => break,
+                Some(page) => pages.push(page),
+                None if pages.is_empty() => return self.looks_one_by_one(place, shared).await,
+                None => break,
+            }
+            if pages.last().is_none_or(|page| page.names != PAGE) {
+                break;
+            }
+        }
+        Ok(Arc::new(pages.iter().map(|page| page.looks.clone()).collect()))
+    }
+
+    /// A page of a folder's listing with the looks of its documents; nothing where the server has no
+    /// such listings (Vault), or none for our token.
+    async fn page(
+        &self,
+        place: &Place,
+        after: Option<&str>,
+        shared: bool,
+    ) -> Result<Option<Arc<Listed>>> {
         let fail = |error| self.fail(place, error);
         let (mount, rest) = (encode(&place.mount), encode(&place.rest));
+        // A server that gives no pages leaves out what it does not know.
+        let after = after.map(|after| format!("&after={}", encode_all(after))).unwrap_or_default();
         let request = Request {
             method: "LIST",
             shared,
             ..Request::get(
-                format!("v1/{mount}/detailed-metadata/{rest}"),
+                format!("v1/{mount}/detailed-metadata/{rest}?limit={PAGE}{after}"),
                 "{mount}/detailed-metadata/{folder}",
             )
         };
         let what = told(&request);
         let answer = self.api.send(request).await.map_err(fail)?;
-        let now = self.clock.now();
-        let looks = |found: Vec<(String, Option<Current>)>| -> Looks {
-            let documents = found.into_iter().filter(|(name, _)| !name.ends_with('/'));
-            let looks = documents.filter_map(|(name, found)| Some((name, found?.look(now)?)));
-            looks.collect()
-        };
         // Only what is no success is read for what it says: a listing may be long.
         let said = if answer.status == 200 { Said::Other } else { Said::read(&answer.body) };
         match (answer.status, said) {
             (200, _) => {
-                let read = |body: &[u8]| {
-                    let listed: Detailed<Option<Current>> = data(&what, body)?;
-                    Ok(looks(listed.key_info.into_iter().collect()))
-                };
-                return answer.read_once(read).map_err(fail);
+                let now = self.clock.now();
+                let read = |body: &[u8]| data(&what, body).map(|found| Listed::of(found, now));
+                answer.read_once(read).map(Some).map_err(fail)
             }
-            (404, Said::Nothing) => return Ok(Arc::default()),
-            // A KV without detailed listings (Vault), or a token that may not use them: one by one.
-            (404 | 405, _) | (403, _) => {}
-            _ => return Err(fail(refused(&what, &answer, false))),
+            (404, Said::Nothing) => Ok(Some(Arc::default())),
+            (404 | 405, _) | (403, _) => Ok(None),
+            _ => Err(fail(refused(&what, &answer, false))),
         }
+    }
+
+    /// The looks of a folder, a request for each.
+    async fn looks_one_by_one(&self, place: &Place, shared: bool) -> Result<Arc<Looks>> {
+        let fail = |error| self.fail(place, error);
+        let (mount, rest) = (encode(&place.mount), encode(&place.rest));
         let request = Request {
             method: "LIST",
             shared,
@@ -256,7 +283,7 @@ impl Kv {
             .buffer_unordered(8)
             .try_collect()
             .await?;
-        Ok(Arc::new(looks(found)))
+        Ok(Arc::new(looks(found, self.clock.now()).collect()))
     }
 
     async fn change(&self, place: &Place, request: connector::Result<Request>) -> Result<Answer> {
@@ -322,6 +349,39 @@ impl From<KvMetadata> for Current {
             mirror: unfold(&metadata.custom_metadata),
         }
     }
+}
+
+/// What a page of a folder's listing shows.
+#[derive(Debug, Default)]
+struct Listed {
+    /// How many names are on it, folders too.
+    names: usize,
+    first: String,
+    last: String,
+    looks: Arc<LooksPage>,
+}
+
+impl Listed {
+    fn of(found: Detailed<Option<Current>>, now: Timestamp) -> Listed {
+        let all = found.key_info;
+        let name =
+            |end: Option<(&String, _)>| end.map(|(name, _)| name.clone()).unwrap_or_default();
+        Listed {
+            names: all.len(),
+            first: name(all.first_key_value()),
+            last: name(all.last_key_value()),
+            looks: Arc::new(looks(all, now).collect()),
+        }
+    }
+}
+
+/// The looks of documents, of what a listing shows: it has folders too.
+fn looks(
+    found: impl IntoIterator<Item = (String, Option<Current>)>,
+    now: Timestamp,
+) -> impl Iterator<Item = (String, Look)> {
+    let documents = found.into_iter().filter(|(name, _)| !name.ends_with('/'));
+    documents.filter_map(move |(name, found)| Some((name, found?.look(now)?)))
 }
 
 impl Current {

@@ -17,7 +17,7 @@ use domain::path;
 use jiff::Timestamp;
 
 pub use document::{Document, Exposed};
-pub use looks::Looks;
+pub use looks::{Looks, LooksPage};
 pub use memory::{Fault, MemorySink};
 
 /// The non-secret companion of a document: short texts under short keys.

@@ -2,15 +2,19 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use crate::{Look, Version};
 
-/// The looks of all documents directly in a folder. A plan holds those of thousands for as long as
-/// it runs, and looks at each a few times: mirrors are kept as one text each.
+/// The looks of all documents directly in a folder.
 #[derive(Debug, Default)]
-pub struct Looks {
+pub struct Looks(Vec<Arc<LooksPage>>);
+
+/// The looks of one page of a folder's listing. A plan holds those of thousands for as long as it
+/// runs, and looks at each a few times: mirrors are kept as one text each.
+#[derive(Debug, Default)]
+pub struct LooksPage {
     /// By name.
     all: Vec<(Box<str>, Kept)>,
     /// Places in `all` by what stands under a mirror's key, for keys that somebody asked for.
@@ -43,13 +47,26 @@ impl Kept {
     }
 }
 
-impl FromIterator<(String, Look)> for Looks {
+impl FromIterator<(String, Look)> for LooksPage {
     fn from_iter<I: IntoIterator<Item = (String, Look)>>(looks: I) -> Self {
         let kept = looks.into_iter().map(|(name, look)| (name.into(), Kept::of(look)));
         let mut all: Vec<(Box<str>, Kept)> = kept.collect();
         all.sort_by(|(a, _), (b, _)| a.cmp(b));
         all.shrink_to_fit();
-        Looks { all, by_mirror: Mutex::default() }
+        LooksPage { all, by_mirror: Mutex::default() }
+    }
+}
+
+/// Pages in the order of the names on them.
+impl FromIterator<Arc<LooksPage>> for Looks {
+    fn from_iter<I: IntoIterator<Item = Arc<LooksPage>>>(pages: I) -> Self {
+        Looks(pages.into_iter().collect())
+    }
+}
+
+impl FromIterator<(String, Look)> for Looks {
+    fn from_iter<I: IntoIterator<Item = (String, Look)>>(looks: I) -> Self {
+        Looks(vec![Arc::new(looks.into_iter().collect())])
     }
 }
 
@@ -62,18 +79,29 @@ impl From<BTreeMap<String, Look>> for Looks {
 impl Looks {
     /// The look of one document.
     pub fn get(&self, name: &str) -> Option<Look> {
-        let at = self.all.binary_search_by(|(one, _)| (**one).cmp(name)).ok()?;
-        Some(self.all[at].1.look())
+        self.0.iter().find_map(|page| page.get(name))
     }
 
     /// All of them, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Look)> {
-        self.all.iter().map(|(name, kept)| (&**name, kept.look()))
+        let all = self.0.iter().flat_map(|page| &page.all);
+        all.map(|(name, kept)| (&**name, kept.look()))
     }
 
     /// Those whose mirror has this text under this key, by name; what lacks the key bears an empty
     /// text. Whoever asks for each of many costs one pass over the folder, and not one for each.
     pub fn bearing(&self, key: &str, text: &str) -> Vec<(&str, Look)> {
+        self.0.iter().flat_map(|page| page.bearing(key, text)).collect()
+    }
+}
+
+impl LooksPage {
+    fn get(&self, name: &str) -> Option<Look> {
+        let at = self.all.binary_search_by(|(one, _)| (**one).cmp(name)).ok()?;
+        Some(self.all[at].1.look())
+    }
+
+    fn bearing(&self, key: &str, text: &str) -> Vec<(&str, Look)> {
         let mut by_mirror = self.by_mirror.lock().unwrap_or_else(PoisonError::into_inner);
         let by_text = by_mirror.entry(key.to_owned()).or_insert_with(|| {
             let mut by_text = Places::new();
@@ -108,7 +136,13 @@ mod tests {
             ("b".to_owned(), look(&[("of", "y")])),
             ("c".to_owned(), look(&[("of", "x")])),
         ]);
-        let looks = Looks::from(all);
+        let pages = all.clone().into_iter().map(|look| Arc::new(LooksPage::from_iter([look])));
+        for looks in [pages.collect::<Looks>(), Looks::from(all)] {
+            says_who_bears(&looks, look);
+        }
+    }
+
+    fn says_who_bears(looks: &Looks, look: impl Fn(&[(&str, &str)]) -> Look) {
         let bearing = |key, text| {
             looks.bearing(key, text).into_iter().map(|(name, _)| name).collect::<Vec<_>>()
         };

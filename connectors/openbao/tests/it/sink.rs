@@ -128,3 +128,43 @@ async fn one_place_is_one_whatever_connection_and_namespace_lead_to_it() {
     assert!(team.home("secret/nhi/x").await.unwrap().is_within(&folder));
     assert!(!root.home("secret/nhi/x").await.unwrap().is_within(&folder));
 }
+
+#[tokio::test]
+async fn a_folder_of_more_than_one_page_is_seen_as_a_whole_whether_the_server_gives_pages_or_not() {
+    let world = World::new().await;
+    let mut names: Vec<String> = (0..500).map(|at| format!("{at:03}")).collect();
+    // The last of the first page: the next one is asked for by its name.
+    names[249] = "249 & 250+%?=x".to_owned();
+    world.call("POST", "sys/mounts/paged", Some(json!({"type": "kv-v2"}))).await;
+    // A new mount is upgraded for a moment.
+    while world.call("POST", "paged/data/long/000", Some(json!({"data": {"a": "1"}}))).await.0
+        != 200
+    {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let document = Document::default().with("a", Secret::new("1"));
+    for name in &names[1..] {
+        world
+            .sink()
+            .write(&format!("paged/long/{name}"), &document, Expect::Nothing)
+            .await
+            .unwrap();
+    }
+    world.wire.sent();
+    let listed = |sink: std::sync::Arc<dyn secrets::Sink>| async move {
+        let looks = sink.look_all_shared("paged/long").await.unwrap();
+        looks.iter().map(|(name, _)| name.to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(world.sink()).await, names);
+    let lists = |sent: Vec<String>| sent.iter().filter(|one| one.starts_with("LIST")).count();
+    assert_eq!(lists(world.wire.sent()), 3, "two pages, and that nothing follows");
+    assert_eq!(listed(world.sink()).await, names);
+    assert_eq!(lists(world.wire.sent()), 0, "readers share them");
+    let whole = World::meddled(|request| {
+        request.path = request.path.split('?').next().unwrap_or_default().to_owned();
+        None
+    })
+    .await;
+    assert_eq!(listed(whole.sink()).await, names);
+    assert_eq!(lists(whole.wire.sent()), 1);
+}
