@@ -17,6 +17,10 @@ use crate::{
 /// The version of the tables that this program makes: the number of the newest migration.
 pub(crate) const TABLES: u32 = 1;
 
+/// What a connection for reading keeps of what it has read. It reads a row here and there, or all
+/// once: what the system keeps of the file serves as well.
+const READER_CACHE_KIB: i64 = 256;
+
 /// `NHI1`, so that `file` and we can tell a ledger from any other database.
 const APPLICATION: i64 = 0x4E48_4931;
 
@@ -208,6 +212,7 @@ fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let look = |connection: Connection| -> rusqlite::Result<Connection> {
         settle(&connection)?;
         connection.pragma_update(None, "query_only", true)?;
+        connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
         Ok(connection)
     };

@@ -40,6 +40,9 @@ use crate::{
     writer::{Append, Bounds, Handle, Job, Writer},
 };
 
+/// How many connections for reading are kept: each keeps the pages that it has read.
+const IDLE: usize = 2;
+
 /// A ledger in a file.
 #[derive(Debug)]
 pub struct SqliteLedger {
@@ -168,7 +171,9 @@ impl SqliteLedger {
             let seen =
                 look(&connection).map_err(|error| fault(&place::shown(&place.path), step, &error));
             let mut idle = place.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            idle.push((connection, found));
+            if idle.len() < IDLE {
+                idle.push((connection, found));
+            }
             seen
         });
         reading.await.map_err(|_| self.closed())?
