@@ -231,6 +231,11 @@ fn run_tests(program: &Program, places: &[(&str, OsString)], quick: bool) -> Res
     if quick && program.package == "tfplugin" {
         command.args(["--skip", "real::"]);
     }
+    if program.stage() == Stage::Stories {
+        // Half of a story is waiting: until a claim is old enough, or an overlap is over.
+        let cores = thread::available_parallelism().map_or(2, |cores| cores.get());
+        command.arg(format!("--test-threads={}", 2 * cores));
+    }
     let mut child = command.spawn().map_err(|error| format!("{shown}: {error}"))?;
     let mut passed = 0;
     for line in child.stdout.take().into_iter().flat_map(|out| BufReader::new(out).lines()) {
