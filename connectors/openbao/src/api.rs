@@ -4,7 +4,7 @@
 //! [`Secret`] while it is parsed. Nothing of a body reaches an error: refusals are told apart by
 //! [`Said`] and worded by us.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{any::Any, collections::BTreeMap, sync::Arc};
 
 pub(crate) use connector::transport::json::{read as parse, write as json};
 use connector::{
@@ -303,7 +303,7 @@ pub(crate) struct Health {
 }
 
 /// The keys of a listing.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Keys {
     #[serde(default, deserialize_with = "list")]
     pub(crate) keys: Vec<String>,
@@ -364,7 +364,7 @@ fn yes() -> bool {
 }
 
 /// A role's own id.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub(crate) struct RoleId {
     pub(crate) role_id: String,
 }
@@ -609,11 +609,11 @@ impl Api {
     }
 
     /// Reads something that may be absent: 404 with nothing said.
-    pub(crate) async fn maybe<T: DeserializeOwned>(&self, request: Request) -> Result<Option<T>> {
+    pub(crate) async fn maybe<T: Kept>(&self, request: Request) -> Result<Option<T>> {
         let what = told(&request);
         let answer = self.send(request).await?;
         match answer.status {
-            200 => data(&what, &answer.body).map(Some),
+            200 => kept(&what, &answer).map(Some),
             404 if Said::read(&answer.body) == Said::Nothing => Ok(None),
             _ => Err(refused(&what, &answer, false)),
         }
@@ -639,6 +639,16 @@ impl Api {
             _ => Err(refused(&what, &answer, true)),
         }
     }
+}
+
+/// What readers of one answer share.
+pub(crate) trait Kept: DeserializeOwned + Clone + Any + Send + Sync {}
+
+impl<T: DeserializeOwned + Clone + Any + Send + Sync> Kept for T {}
+
+/// What an answer holds: what was made of it is kept in the place of its text, which is longer.
+pub(crate) fn kept<T: Kept>(what: &str, answer: &Answer) -> Result<T> {
+    answer.read_once(|body| data(what, body)).map(Arc::unwrap_or_clone)
 }
 
 /// A change with a JSON body.

@@ -31,7 +31,7 @@ use zeroize::Zeroizing;
 use crate::{
     api::{
         AclPolicy, Api, Detailed, Entity, Group, Mount, Role, RoleId, Said, SecretIdInfo,
-        SecretIdIssued, TokenInfo, Tune, ask, data, encode, post, refused, told,
+        SecretIdIssued, TokenInfo, Tune, ask, data, encode, kept, post, refused, told,
     },
     policy::{Policy, RECORD},
     probe,
@@ -579,7 +579,7 @@ impl AppRole {
         let what = told(&request);
         let answer = self.api.send(request).await?;
         match answer.status {
-            200 => data(&what, &answer.body).map(Some),
+            200 => kept(&what, &answer).map(Some),
             204 => Ok(None),
             _ => Err(refused(&what, &answer, false)),
         }

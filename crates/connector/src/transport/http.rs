@@ -199,7 +199,7 @@ impl Transport for HttpTransport {
                 Err(error) => return Err(lost(format!("the answer broke off: {}", cause(&error)))),
             }
         }
-        Ok(Answer::new(status, headers, std::mem::take(&mut *body)))
+        Ok(Answer::new(status, headers, std::mem::take(&mut *exact(body))))
     }
 }
 
@@ -213,6 +213,15 @@ fn append(body: &mut Zeroizing<Vec<u8>>, chunk: &[u8]) {
         *body = larger;
     }
     body.extend_from_slice(chunk);
+}
+
+/// In a place of its own size, if much of the one it has is unused: a plan keeps thousands of answers.
+fn exact(body: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
+    if body.capacity() <= body.len() + body.len() / 4 {
+        body
+    } else {
+        Zeroizing::new(body.to_vec())
+    }
 }
 
 fn lost(message: String) -> TransportError {
