@@ -137,15 +137,6 @@ fn prepare(path: &Path, realm: Option<&str>) -> Result<Connection, Fault> {
     Ok(connection)
 }
 
-/// Makes the tables in a database that nobody else can have open.
-pub(crate) fn make_tables(connection: &mut Connection) -> rusqlite::Result<()> {
-    let done = embedded::migrations::runner().run(connection);
-    done.map(|_| ()).map_err(|error| {
-        let code = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_ERROR);
-        rusqlite::Error::SqliteFailure(code, Some(error.to_string()))
-    })
-}
-
 fn migrate(connection: &mut Connection, place: &str) -> Result<(), Fault> {
     // Each migration is a transaction of its own, so what another process did meanwhile shows as a
     // table that is there already: then its work is ours, and the next look finds it done.
