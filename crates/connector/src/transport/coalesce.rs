@@ -1,7 +1,7 @@
 //! Readers of one connection share one listing: a plan asks for the same page once.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -22,26 +22,26 @@ pub struct Coalesce {
     kept: Mutex<Kept>,
 }
 
+/// How often what is over is let go of: a look at all the rest.
+const SWEPT: Duration = Duration::from_secs(10);
+
 /// One answer, or the wait for it.
 type Shared = Arc<OnceCell<Mutex<Answer>>>;
 
-#[derive(Default)]
 struct Kept {
-    answers: HashMap<Arc<str>, Shared>,
-    /// Oldest first, so that to let go of what is over costs no look at all the rest.
-    ages: VecDeque<(Instant, Arc<str>, Shared)>,
+    answers: HashMap<Box<str>, (Instant, Shared)>,
+    swept: Instant,
 }
 
 impl Kept {
+    fn new() -> Kept {
+        Kept { answers: HashMap::new(), swept: Instant::now() }
+    }
+
     fn let_go(&mut self, now: Instant) {
-        while let Some((begun, key, answer)) = self.ages.front() {
-            if now.duration_since(*begun) < KEPT {
-                break;
-            }
-            if self.answers.get(key).is_some_and(|one| Arc::ptr_eq(one, answer)) {
-                self.answers.remove(key);
-            }
-            self.ages.pop_front();
+        if now.duration_since(self.swept) >= SWEPT {
+            self.swept = now;
+            self.answers.retain(|_, (begun, _)| now.duration_since(*begun) < KEPT);
         }
     }
 }
@@ -49,7 +49,7 @@ impl Kept {
 impl Coalesce {
     /// Wraps a transport.
     pub fn new(inner: Arc<dyn Transport>) -> Coalesce {
-        Coalesce { inner, kept: Mutex::default() }
+        Coalesce { inner, kept: Mutex::new(Kept::new()) }
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {
@@ -57,13 +57,13 @@ impl Coalesce {
     }
 
     fn clear(&self) {
-        *self.kept() = Kept::default();
+        *self.kept() = Kept::new();
     }
 
     /// Forgets one answer, unless another has taken its place.
     fn forget(&self, key: &str, answer: &Shared) {
         let mut kept = self.kept();
-        if kept.answers.get(key).is_some_and(|one| Arc::ptr_eq(one, answer)) {
+        if kept.answers.get(key).is_some_and(|(_, one)| Arc::ptr_eq(one, answer)) {
             kept.answers.remove(key);
         }
     }
@@ -71,13 +71,14 @@ impl Coalesce {
     fn entry(&self, key: &str) -> Shared {
         let (now, mut kept) = (Instant::now(), self.kept());
         kept.let_go(now);
-        if let Some(answer) = kept.answers.get(key) {
-            return answer.clone();
+        match kept.answers.get(key) {
+            Some((begun, answer)) if now.duration_since(*begun) < KEPT => answer.clone(),
+            _ => {
+                let answer = Shared::default();
+                kept.answers.insert(key.into(), (now, answer.clone()));
+                answer
+            }
         }
-        let (key, answer) = (Arc::<str>::from(key), Shared::default());
-        kept.ages.push_back((now, key.clone(), answer.clone()));
-        kept.answers.insert(key, answer.clone());
-        answer
     }
 }
 
