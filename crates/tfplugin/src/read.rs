@@ -114,7 +114,11 @@ impl<R: Resource> Registration<R> {
                 }
                 return response;
             }
-            Ok(None) => response.state = Value::Null,
+            Ok(None) => {
+                response.state = Value::Null;
+                // The plan that makes it anew would be given them, as if it replaced something.
+                response.private = Vec::new();
+            }
             Ok(Some(Done { deferred: Some(why), diagnostics, .. })) => {
                 response.diagnostics = diagnostics;
                 let allowed = request.call.capabilities.deferral_allowed;

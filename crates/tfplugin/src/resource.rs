@@ -97,7 +97,9 @@ pub struct Plan<M> {
     pub provider_meta: Value,
     /// What every call carries.
     pub call: Call,
-    /// What the user should know.
+    /// What the user should know. Of the second half of a replacement cores show errors alone: what is
+    /// to be warned of belongs into the first, which knows what it asks to replace and not what
+    /// `-replace` asks for.
     pub diagnostics: Diagnostics,
     /// Defers the change; only where `call.capabilities.deferral_allowed`.
     pub deferred: Option<Deferred>,

@@ -1,5 +1,6 @@
 //! What the halves of a replacement tell each other in private state. A core plans its create half and
-//! not its delete half, and gives what that plan left to the delete.
+//! not its delete half, and gives what that plan left to the delete. Of the create half's plan it shows
+//! errors and no warnings: what the plan of the change itself did not say, the delete says.
 
 use serde_json::{Value, json};
 
@@ -13,6 +14,11 @@ pub(super) fn is_half_of(private: &[u8], id: &str) -> bool {
     read(private).is_some_and(|note| {
         word(&note, "half") == Some("create") && word(&note, "slot") == Some(id)
     })
+}
+
+/// Whether the note is of a replacement at all, whatever succeeds the object.
+pub(super) fn is_half(private: &[u8]) -> bool {
+    read(private).is_some_and(|note| word(&note, "half") == Some("create"))
 }
 
 /// One credential slot, as the halves must agree on it: its keys end together with the incarnation
@@ -45,11 +51,9 @@ impl Slot<'_> {
     }
 
     /// Whether this, as the create half plans it, succeeds the one that the note is of, so that the
-    /// old credential can be kept until the new one works. `None` where nothing is replaced.
-    pub(super) fn succeeds(&self, prior_private: &[u8]) -> Option<bool> {
-        let note = read(prior_private)?;
-        word(&note, "slot")?;
-        word(&note, "half").is_none().then(|| self.is_in(&note))
+    /// old credential can be kept until the new one works.
+    pub(super) fn succeeds(&self, prior_private: &[u8]) -> bool {
+        read(prior_private).is_some_and(|note| word(&note, "half").is_none() && self.is_in(&note))
     }
 
     /// Whether the create half succeeds this, which is to be deleted.
@@ -88,10 +92,10 @@ mod tests {
             Slot { vendor_id: None, ..SLOT },
             Slot { credential_type: Some("secret"), ..SLOT },
         ];
-        assert_eq!(SLOT.succeeds(&SLOT.of_prior()), Some(true));
+        assert!(SLOT.succeeds(&SLOT.of_prior()));
         assert!(SLOT.is_succeeded(&SLOT.of_create()));
         for other in others {
-            assert_eq!(other.succeeds(&SLOT.of_prior()), Some(false), "{other:?}");
+            assert!(!other.succeeds(&SLOT.of_prior()), "{other:?}");
             assert!(!SLOT.is_succeeded(&other.of_create()), "{other:?}");
         }
     }
@@ -99,12 +103,13 @@ mod tests {
     #[test]
     fn what_is_no_replacement_has_no_halves() {
         for private in [&b""[..], b"{}", b"[]", b"\xff", &SLOT.of_create()] {
-            assert_eq!(SLOT.succeeds(private), None);
+            assert!(!SLOT.succeeds(private));
         }
         for private in [&b""[..], b"{}", &SLOT.of_prior()] {
             assert!(!SLOT.is_succeeded(private));
-            assert!(!is_half_of(private, "a"));
+            assert!(!is_half(private) && !is_half_of(private, "a"));
         }
         assert!(is_half_of(&half("a"), "a") && !is_half_of(&half("a"), "b"));
+        assert!(is_half(&half("a")) && is_half(&SLOT.of_create()));
     }
 }

@@ -169,7 +169,9 @@ async fn what_nhi_itself_signs_in_with_is_told_and_no_plan_ends_it() {
     assert_eq!(plan.action, tfplugin::mini_core::Action::Nothing);
     // Neither its end nor its switch is planned.
     let off = with(integration(), json!({ "enabled": false }));
-    for refused in [core.plan_destroy(&seen).await, core.plan(&seen, off).await] {
+    let other = with(integration(), json!({ "name": "invoices" }));
+    let (off, other) = (core.plan(&seen, off).await, core.plan(&seen, other).await);
+    for refused in [core.plan_destroy(&seen).await, off, other] {
         let told = refused.expect_err("it is refused").to_string();
         assert!(told.contains("E-OURSELVES") && told.contains("removed block"), "{told}");
     }

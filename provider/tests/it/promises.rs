@@ -299,7 +299,9 @@ async fn what_goes_with_its_integration_is_ended_and_the_plan_says_so() {
     let plan = core.plan(&key, replaced).await.unwrap();
     assert_eq!(plan.action, Action::Replace);
     assert!(told(&plan).contains("ends before there is another"), "{}", told(&plan));
-    assert!(!told(&plan).contains("tried first"), "{}", told(&plan));
+    let renamed = core.plan(&key, with(config.clone(), json!({ "name": "second" }))).await.unwrap();
+    assert_eq!(renamed.action, Action::Replace);
+    assert!(told(&renamed).contains("ends before there is another"), "{}", told(&renamed));
     let mut other = config;
     other["integration"]["vendor_id"] = json!("another");
     core.apply_with(plan, other).await.unwrap_err();

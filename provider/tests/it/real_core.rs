@@ -86,3 +86,39 @@ async fn a_plan_that_the_real_core_saved_is_carried_out_a_week_later_and_never_t
         run(0, &["plan", "-detailed-exitcode"]).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_replaced_is_told_where_a_core_lets_us_tell_it() {
+    for core in Core::all().unwrap() {
+        let (world, folder) = (World::new(), tempfile::tempdir().unwrap());
+        std::fs::write(folder.path().join("main.tf"), CONFIGURATION).unwrap();
+        std::fs::write(folder.path().join("cli.rc"), "").unwrap();
+        let run = async |code: i32, words: &[&str]| {
+            run(&world, &core, &folder, words).await.expect(code).unwrap()
+        };
+        run(0, &["init"]).await;
+        run(0, &["apply", "-auto-approve"]).await;
+        // What is asked for by hand shows as what it is, and no call could warn of it: apply does.
+        let said = run(0, &["plan", "-replace=nhi_credential.invoice_sync"]).await;
+        assert!(said.contains("replaced, as requested") && !said.contains("Warning"), "{said}");
+        let replace = "-replace=nhi_integration.invoice_sync";
+        let said = run(0, &["plan", replace]).await;
+        assert!(said.contains("The old credential ends before there is another"), "{said}");
+        let said = run(0, &["apply", "-auto-approve", replace]).await;
+        assert!(said.contains("An integration was replaced"), "{said}");
+        assert!(said.contains("The old credential ended before there was another"), "{said}");
+        // What we ask for is warned of by the plan.
+        let main = folder.path().join("main.tf");
+        let other = CONFIGURATION.replace(r#""invoice-sync""#, r#""invoices""#);
+        std::fs::write(&main, other).unwrap();
+        let said = run(0, &["plan"]).await;
+        assert!(said.contains("This replaces an integration"), "{said}");
+        assert!(said.contains("The old credential ends before there is another"), "{said}");
+        // Nothing is replaced where somebody deleted it.
+        std::fs::write(&main, CONFIGURATION).unwrap();
+        assert!(world.fake.delete_by_hand(connector::fake::APP, "invoice-sync"));
+        let said = run(0, &["plan"]).await;
+        assert!(said.contains("2 to add, 0 to change, 0 to destroy"), "{said}");
+        assert!(!said.contains("replaces") && !said.contains("ends"), "{said}");
+    }
+}

@@ -256,8 +256,10 @@ impl MiniCore {
                     },
                 )
                 .await?;
+            // Cores show errors of the second half, and none of its warnings.
+        } else {
+            told.extend(answer.diagnostics);
         }
-        told.extend(answer.diagnostics);
         Ok(Plan {
             type_name: type_name.to_owned(),
             action,

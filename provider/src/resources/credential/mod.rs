@@ -35,15 +35,15 @@ use self::{
         take_outcome, take_seen, type_of, what_stands,
     },
     told::{
-        cannot_rotate, is_one_for_ever, never_another, no_copy, no_place, no_place_to_rotate,
-        not_ended, not_there, not_whole, of_its_kind, tell, tell_direction, tell_end, tell_limits,
-        tell_replacement, tell_status, way_of,
+        cannot_rotate, never_another, no_copy, no_place, no_place_to_rotate, not_ended, not_there,
+        not_whole, of_its_kind, tell, tell_direction, tell_end, tell_limits, tell_replacement,
+        tell_status, way_of,
     },
     window::window_is_open,
     work::{Work, adjusts, asked, cannot_copy, ends_first, is_active, work_of},
 };
 use super::{
-    platform_objects::unknown_below, references::CredentialedIntegration,
+    platform_objects::unknown_below, references::CredentialedIntegration, replacement::is_half,
     rotation_schedule::contradictions,
 };
 use crate::{
@@ -278,16 +278,11 @@ impl Resource for Credential {
                 None => {
                     tell_limits(profile, &mut told);
                     plan_create(planned);
-                    // No plan is asked for the delete half of a replacement, so this half speaks for both.
                     let this = as_replaced(planned);
-                    let succeeds = this.succeeds(&prior_private);
                     let wanted = kind_of(&reference.id).and_then(|kind| type_of(config, kind));
-                    match (succeeds, wanted) {
-                        // Its successor cannot be made while it lives, nor after its end.
-                        (Some(true), Some(wanted)) if is_one_for_ever(wanted) => {
-                            told.extend(never_another(wanted));
-                        }
-                        _ => tell_replacement(succeeds, &mut told),
+                    // Its successor cannot be made while it lives, nor after its end.
+                    if let Some(wanted) = wanted.filter(|_| this.succeeds(&prior_private)) {
+                        told.extend(never_another(wanted));
                     }
                     private = planned.id.is_value().then(|| this.of_create());
                 }
@@ -304,7 +299,10 @@ impl Resource for Credential {
                         let after = type_of(config, kind)?;
                         (before.name != after.name).then_some([before.name, after.name])
                     });
-                    if !replace && other_type.is_none() {
+                    let renamed = prior.name.is_value() && prior.name != planned.name;
+                    if replace || renamed || other_type.is_some() {
+                        tell_replacement(prior.id.text(), &mut told);
+                    } else {
                         let wanted = kind_of(&reference.id).and_then(|kind| type_of(config, kind));
                         if let Some(wanted) = wanted {
                             told.extend(fields_are_kept(prior, planned, wanted));
@@ -329,7 +327,7 @@ impl Resource for Credential {
                         }
                         tell_direction(prior, planned, &schedules, &mut told);
                     }
-                    // The second half of a replacement finds it, and says what happens.
+                    // The second half of a replacement finds it.
                     private = Some(as_replaced(prior).of_prior());
                 }
             }
@@ -521,6 +519,16 @@ impl Resource for Credential {
         let outcome =
             carry_out(&context, &spec, Goal::Revoke, "destroyed").await.map_err(not_done)?;
         let mut told = Diagnostics::new();
+        if is_half(&request.planned_private) {
+            told.warning(
+                "The old credential ended before there was another",
+                format!(
+                    "{}: what uses it stopped.\nNext: where the new one is not delivered by this apply, apply \
+                     again; then restart what reads it.",
+                    spec.id
+                ),
+            );
+        }
         for one in outcome.revoked.iter().filter(|one| one.grade < Grade::B) {
             told.warning(
                 "A revocation could not be proven",

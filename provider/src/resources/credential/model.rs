@@ -19,6 +19,8 @@ use crate::{
 /// Integration and schedule are handed over as whole objects: `integration = nhi_integration.x`,
 /// `schedule = nhi_rotation_schedule.y`. The secret goes from the platform to the sinks of
 /// `deliver_to` and is never in state.
+///
+/// `-replace` rotates it too, without overlap: the old one ends when the new one is seen to work.
 #[derive(Debug, Clone, PartialEq, Default, Model)]
 pub(crate) struct CredentialModel {
     /// `<integration id>/credential/<name>`.

@@ -137,23 +137,17 @@ pub(super) fn tell_status(id: &CredentialId, seen: &SeenSlot, told: &mut Diagnos
     }
 }
 
-/// Says in which order the halves of a replacement go, where this is one.
-pub(super) fn tell_replacement(succeeds: Option<bool>, told: &mut Diagnostics) {
-    match succeeds {
-        None => {}
-        Some(true) => told.warning(
-            "A replacement is a rotation without overlap",
-            "The new credential is issued, delivered and tried first; the old one then ends in \
-             the same apply.\nNext: to rotate with overlap change a value in triggers instead.",
-        ),
-        Some(false) => told.warning(
-            "The old credential ends before there is another",
-            "The new one is another slot's, of another type, or of another incarnation of the \
+/// Says in which order the halves go of a replacement that the change asks for.
+pub(super) fn tell_replacement(id: &str, told: &mut Diagnostics) {
+    told.warning(
+        "The old credential ends before there is another",
+        format!(
+            "{id}: the new one is another slot's, of another type, or of another incarnation of the \
              integration, so the old one cannot be kept until it works: what uses it stops, until \
              the new one is delivered in the same apply.\nNext: where that must not be, make a \
-             second credential first, and remove this one when it is no longer used.",
+             second credential first, and remove this one when it is no longer used."
         ),
-    }
+    );
 }
 
 /// Says who ends the old credential when its overlap is over.

@@ -24,7 +24,7 @@ use tfplugin::{
 pub(crate) use self::model::IntegrationModel;
 use self::{
     direction::direction,
-    plan::left,
+    plan::{ends_first, left},
     record::{declared, take_record},
     settings::{applied, applied_now, fill_vendor_defaults},
     standing::{in_words, tell_standing, third_party_standing},
@@ -32,6 +32,7 @@ use self::{
 use super::{
     applied::Applied,
     platform_objects::{kind, kinds, settings_of},
+    replacement::is_half,
 };
 pub(super) use crate::diagnostics::incomplete;
 use crate::{
@@ -416,7 +417,19 @@ impl Resource for Integration {
         delete_integration(&context, &id, model.vendor_id.text(), model.name.text(), keep)
             .await
             .map_err(errors)?;
-        Ok(notices(&context))
+        let mut told = Diagnostics::new();
+        if is_half(&request.planned_private) {
+            told.warning(
+                "An integration was replaced",
+                format!(
+                    "{id}: {}. What used it stopped.\nNext: where its successor is not made by this \
+                     apply, apply again; then restart what reads its credentials.",
+                    ends_first(&model)
+                ),
+            );
+        }
+        told.extend(notices(&context));
+        Ok(told)
     }
 }
 

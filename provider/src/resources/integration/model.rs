@@ -17,6 +17,8 @@ use crate::{
 ///
 /// It is born without any power: `nhi_scope` gives it what it may do and `nhi_credential` the means
 /// to sign in. Owners are handed over as whole objects: `technical_owner = nhi_owner.payments`.
+///
+/// `-replace` ends the old one first, with every credential of it, also those that nobody declared.
 #[derive(Debug, Clone, PartialEq, Default, Model)]
 pub(crate) struct IntegrationModel {
     /// `<connection>/<kind>/<vendor key>`.

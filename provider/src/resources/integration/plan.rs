@@ -15,11 +15,11 @@ use tfplugin::{Attr, Diagnostics, Path, Set, Value, resource::Plan};
 
 use super::{
     Integration, IntegrationModel, NO_CONNECTION, direction::direction, is_third_party,
-    standing::tell_absent_owners,
+    standing::tell_absent_owners, third_party_name,
 };
 use crate::{
     diagnostics::{error, unknown_governed},
-    resources::{applied::Applied, platform_objects::settings_of},
+    resources::{applied::Applied, platform_objects::settings_of, replacement::half},
 };
 
 impl Integration {
@@ -51,14 +51,7 @@ impl Integration {
             }
         };
         let mut replace = Vec::new();
-        if plan.prior.is_none() && Applied::is_in(&plan.prior_private) {
-            // No plan is asked for the delete half of a replacement, so this half speaks for both.
-            told.warning(
-                "This replaces an integration",
-                "The old one ends first: every credential of it is revoked, those that nobody \
-                 declared too. The new one is another object, with new credentials.",
-            );
-        }
+        let second_half = plan.prior.is_none() && Applied::is_in(&plan.prior_private);
         // The first Read of what was taken in ran before its credentials had slots.
         let taken_in = plan.prior.is_some() && !Applied::is_in(&plan.prior_private);
         if let Some((config, prior, planned)) = plan.changing() {
@@ -75,6 +68,19 @@ impl Integration {
             }
             if let (None, Some(context)) = (prior, self.shared.context_if_ready()) {
                 refuse_outlived(config, &context, &mut told);
+            }
+            let ends = |prior: &&IntegrationModel| prior.kind != third_party_name();
+            if let Some(prior) = prior.filter(ends).filter(|_| !replace.is_empty()) {
+                told.warning(
+                    "This replaces an integration",
+                    format!(
+                        "{}: {}. The new one is another object, with other credentials.\nNext: where its \
+                         users must not stop, make a second integration first, and remove this one when \
+                         nobody uses it.",
+                        prior.id.text(),
+                        ends_first(prior)
+                    ),
+                );
             }
             if let Some(prior) = prior {
                 let (way, why) = direction(prior, planned);
@@ -94,7 +100,20 @@ impl Integration {
         for name in replace {
             plan.require_replace(name);
         }
+        if second_half {
+            // The delete half finds it, and says what no plan could.
+            plan.planned_private = half("");
+        }
     }
+}
+
+/// What a replacement does to the integration that was there.
+pub(super) fn ends_first(prior: &IntegrationModel) -> String {
+    let end = if prior.on_destroy == "disable" { "switched off" } else { "deleted" };
+    format!(
+        "the old one is {end} first, and every credential of it is revoked, {} too",
+        strangers(prior)
+    )
 }
 
 impl Integration {
@@ -107,9 +126,9 @@ impl Integration {
             (Some(prior), Some(planned)) => {
                 let switched_off = prior.state == "active"
                     && planned.state.as_deref().is_some_and(|state| off.contains(&state));
-                switched_off.then_some(prior)
+                (switched_off || !plan.replace.is_empty()).then_some(prior)
             }
-            // The second half of a replacement, which is asked for in place of the first.
+            // The second half of a replacement: of one by -replace the first knows nothing.
             (None, Some(planned)) if Applied::is_in(&plan.prior_private) => Some(planned),
             _ => None,
         };
@@ -176,6 +195,10 @@ fn identify(
             && prior.is_some_and(|prior| prior.name.is_value() && prior.name != planned.name)
         {
             replace.push("name");
+        }
+        let (before, after) = (prior.map(|prior| &prior.connection_name), &planned.connection_name);
+        if before.is_some_and(|before| before.is_value() && before != after) {
+            replace.push("connection_name");
         }
         if let Some((_, planned_value)) = planned.platform.chosen() {
             let before = prior.and_then(|prior| prior.platform.chosen());

@@ -41,13 +41,6 @@ impl Scope {
         let mut replace = false;
         let mut half_of = None;
         let second_half = plan.prior.is_none() && Applied::is_in(&plan.prior_private);
-        if second_half {
-            told.warning(
-                "This replaces what an integration may do",
-                "All its scopes are taken away first, and those that are declared are then given to \
-                 the integration that is there.",
-            );
-        }
         if let Some((config, prior, planned)) = plan.changing() {
             let reference = planned.integration.value().cloned().unwrap_or_default();
             planned.id = match &reference.id {
@@ -66,6 +59,18 @@ impl Scope {
                     || before.vendor_id.is_value()
                         && !reference.vendor_id.is_null()
                         && before.vendor_id != reference.vendor_id;
+            }
+            if let Some(prior) = prior.filter(|_| replace) {
+                told.warning_at(
+                    "integration",
+                    "This replaces what an integration may do",
+                    format!(
+                        "{}: all its scopes are taken away first, and those that are declared are then \
+                         given to the integration that is there.\nNext: make sure first that nobody needs \
+                         them meanwhile.",
+                        prior.id.text()
+                    ),
+                );
             }
             if reference.vendor_id.is_null() {
                 told.warning_at(
