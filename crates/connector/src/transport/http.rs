@@ -10,7 +10,7 @@ use std::{
 use async_trait::async_trait;
 use reqwest::{Client, Method, header::HeaderValue, redirect};
 use rustls::{
-    ClientConfig, RootCertStore,
+    ClientConfig, InvalidMessage, RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
 };
 use zeroize::Zeroizing;
@@ -234,6 +234,11 @@ fn failed(error: &reqwest::Error) -> TransportError {
         message = "who signed the server's certificate is not known here: name a file with the \
                    certificate of that authority in ca_file"
             .into();
+    } else if answers_plainly(error) {
+        message =
+            "it answers without TLS, and its address begins with https://: write the port that \
+                   speaks TLS, or http:// where it has none"
+                .into();
     }
     if error.is_connect() || error.is_builder() {
         not_sent(message)
@@ -242,6 +247,22 @@ fn failed(error: &reqwest::Error) -> TransportError {
     } else {
         lost(message)
     }
+}
+
+/// Whether what came back to the first word of TLS is none of TLS: most often plain HTTP.
+fn answers_plainly(error: &reqwest::Error) -> bool {
+    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(one) = next {
+        if let Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) =
+            one.downcast_ref()
+        {
+            return true;
+        }
+        // What an error of input and output carries is not among its sources.
+        let carried = one.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        next = carried.map(|carried| carried as _).or_else(|| one.source());
+    }
+    false
 }
 
 /// The innermost cause without URLs: a path may hold a secret.
@@ -272,6 +293,25 @@ mod tests {
         {
             assert!(both.url(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_server_without_tls_is_told_as_that_where_tls_was_asked_for() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("https://{}", listener.local_addr().unwrap());
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut hello = [0; 1024];
+            assert!(stream.read(&mut hello).await.unwrap() > 0);
+            stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+        });
+        let transport = HttpTransport::new(HttpOptions { address, ca_file: None }).unwrap();
+        let told = transport.send(Request::get("v1/sys/health", "")).await.unwrap_err();
+        server.await.unwrap();
+        assert!(told.message.contains("answers without TLS"), "{}", told.message);
+        assert!(told.message.contains("http://"), "{}", told.message);
+        assert_eq!(told.outcome, Outcome::NotSent);
     }
 
     #[test]
