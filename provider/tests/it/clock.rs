@@ -419,7 +419,12 @@ async fn an_owner_who_is_gone_has_left_when_the_grace_is_over() {
     let (left, told) = seen(&core, &inactive).await;
     assert_eq!(left.json()["status"], "left");
     assert!(told.contains("has left: inactive or gone in the directory since"), "{told}");
-    let off = core.update(&still, naming(&left)).await.unwrap();
+    let plan = core.plan(&still, naming(&left)).await.unwrap();
+    let told: Vec<String> = plan.diagnostics.iter().map(ToString::to_string).collect();
+    let told = told.join("\n");
+    assert!(told.contains("takes power away") && told.contains("active -> disabled"), "{told}");
+    assert!(told.contains("an owner has left"), "{told}");
+    let off = core.apply(plan).await.unwrap().unwrap();
     assert_eq!(off.json()["state"], "disabled");
     // Nobody can be bound to them any more.
     let other =

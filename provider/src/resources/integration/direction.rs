@@ -7,16 +7,19 @@ use tfplugin::Attr;
 use super::IntegrationModel;
 use crate::resources::platform_objects::settings_of;
 
-/// Which way a planned change goes, with what makes it so.
+/// Which way a planned change goes, with what makes it so: what gives power where anything does, and
+/// else what takes it away.
 pub(super) fn direction(
     prior: &IntegrationModel,
     planned: &IntegrationModel,
 ) -> (Direction, Vec<String>) {
     let mut total = Direction::None;
-    let mut why = Vec::new();
+    let (mut gives, mut takes) = (Vec::new(), Vec::new());
     let mut add = |direction: Direction, text: String| {
-        if direction.may_widen() {
-            why.push(text);
+        match direction {
+            Direction::None => {}
+            Direction::Narrows => takes.push(text),
+            _ => gives.push(text),
         }
         total = total.and(direction);
     };
@@ -72,7 +75,8 @@ pub(super) fn direction(
     }
     if prior.state.is_value() && prior.state != planned.state {
         let opens = planned.state == "active";
-        add(if opens { Direction::Widens } else { Direction::Narrows }, "state".to_owned());
+        let text = format!("state {} -> {}", prior.state.text(), planned.state.text());
+        add(if opens { Direction::Widens } else { Direction::Narrows }, text);
     }
     if prior.ceiling != planned.ceiling {
         let action = |model: &IntegrationModel| {
@@ -92,5 +96,5 @@ pub(super) fn direction(
         };
         add(way, "ceiling".to_owned());
     }
-    (total, why)
+    (total, if total.may_widen() { gives } else { takes })
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use connector::Kind;
-use domain::{Action, IntegrationId};
+use domain::{Action, Direction, IntegrationId};
 use operations::{Context, Problem, not_ourselves};
 use policy::{
     Rules,
@@ -89,6 +89,23 @@ impl Integration {
                         "This change gives power",
                         format!(
                             "{} {way}: {}.\nNext: apply only if that is meant.",
+                            planned.id.text(),
+                            why.join(", ")
+                        ),
+                    );
+                // What is revoked, or replaced, is told as that.
+                } else if way == Direction::Narrows
+                    && planned.state != "revoked"
+                    && replace.is_empty()
+                {
+                    let off = match why_off(planned) {
+                        why if why.is_empty() || planned.state != "disabled" => String::new(),
+                        why => format!(" It is switched off for this: {}.", why.join(", ")),
+                    };
+                    told.warning(
+                        "This change takes power away",
+                        format!(
+                            "{} {way}: {}.{off}\nNext: make sure first that nobody needs what goes.",
                             planned.id.text(),
                             why.join(", ")
                         ),
@@ -373,14 +390,6 @@ fn decide_state(
     let mut state = wanted_state(quarantined, enabled, left(planned).next().is_some(), &verdicts);
     let switches = config.platform.chosen().is_none_or(|(kind, _)| kind.capabilities.disables);
     if enabled && state == "disabled" && !switches && !third {
-        let standing = planned.standing.value().into_iter().flatten();
-        let mut why: Vec<&str> = standing
-            .filter(|(_, word)| *word == Verdict::Disable.as_str())
-            .map(|(name, _)| name.as_str())
-            .collect();
-        if left(planned).next().is_some() {
-            why.push("an owner has left");
-        }
         told.warning_at(
             "state",
             "The policy wants this off, and its platform has no switch",
@@ -388,7 +397,7 @@ fn decide_state(
                 "{}: {}. It lives on as it is.\nNext: mend that, or remove its resources. Under expired = \
                  \"revoke\" in policy.hcl the credentials of what has expired are ended.\n(E-NO-SWITCH)",
                 planned.id.text(),
-                why.join(", ")
+                why_off(planned).join(", ")
             ),
         );
         state = prior.map_or("active", |prior| match prior.state.text() {
@@ -424,6 +433,14 @@ fn decide_state(
             );
         }
     }
+}
+
+/// What has an integration switched off, beside its own declaration.
+fn why_off(planned: &IntegrationModel) -> Vec<&str> {
+    let standing = planned.standing.value().into_iter().flatten();
+    let off = standing.filter(|(_, word)| *word == Verdict::Disable.as_str());
+    let owner = left(planned).next().map(|_| "an owner has left");
+    off.map(|(name, _)| name.as_str()).chain(owner).collect()
 }
 
 /// What the rules ask of the declaration itself.
