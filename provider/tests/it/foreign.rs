@@ -98,6 +98,8 @@ async fn a_credential_with_another_installations_mark_is_told_and_outlives_revok
         told.iter().map(|one| format!("{} {}", one.summary, one.detail)).collect();
     let told = told.join("\n");
     assert!(told.contains("Credentials of another installation"), "{told}");
+    // Whatever this plan imports is imported after its integration was looked at.
+    assert!(told.contains("this very plan imports"), "{told}");
     assert!(told.contains("\"zzzzzz\"") && told.contains("Next: ask"), "{told}");
     let strict = with(integration(), json!({ "revoke_unmanaged": true }));
     let done = core.update(&seen, strict.clone()).await.unwrap();

@@ -181,7 +181,10 @@ impl Integration {
                 "Credentials that nobody declared",
                 format!(
                     "{id} has {} live credential(s) that are in no slot of ours: {}. Somebody may be \
-                     using them.\nNext: find out who. An import block for a nhi_credential adopts one; revoke_unmanaged = true ends what is left.",
+                     using them. One that this very plan imports is named here too, for an integration is \
+                     looked at before its credentials: it is nobody's only if a later plan says so \
+                     again.\nNext: find out who. An import block for a nhi_credential adopts one; \
+                     revoke_unmanaged = true ends what is left.",
                     keys.len(),
                     keys.join(", ")
                 ),
