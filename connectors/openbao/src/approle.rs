@@ -981,9 +981,7 @@ impl AppRole {
                     }
                     _ => {}
                 }
-                if granted.until.is_some()
-                    && !matches!(scope::form(granted.scope.as_str()), Some(Form::Rule { .. }))
-                {
+                if granted.until.is_some() && !scope::ends(&granted.scope) {
                     return Err(invalid("modify", format!("{} cannot have an end", granted.scope)));
                 }
             }

@@ -77,6 +77,10 @@ impl Platform for OpenBao {
         scope::parse(text)
     }
 
+    fn ends_scope(&self, _: &str, scope: &Scope) -> bool {
+        scope::ends(scope)
+    }
+
     fn only_shown(&self, _: &str, scope: &Scope) -> Option<OnlyShown> {
         scope::only_shown(scope)
     }

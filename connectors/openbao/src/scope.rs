@@ -110,6 +110,11 @@ pub(crate) fn form(text: &str) -> Option<Form<'_>> {
     None
 }
 
+/// Whether the server ends it by itself: a rule of our own policy has room for an `expiration`.
+pub(crate) fn ends(scope: &Scope) -> bool {
+    matches!(form(scope.as_str()), Some(Form::Rule { .. }))
+}
+
 /// What is read of a role and never written to one.
 pub(crate) fn only_shown(scope: &Scope) -> Option<OnlyShown> {
     match form(scope.as_str())? {

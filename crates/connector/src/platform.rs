@@ -254,6 +254,13 @@ pub trait Platform: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Whether the platform itself takes this scope away when its time is over, where the kind ends
+    /// scopes at all. Pure.
+    fn ends_scope(&self, kind: &str, scope: &Scope) -> bool {
+        let _ = (kind, scope);
+        true
+    }
+
     /// Whether holding `a` adds everything that `b` gives. Used for echo, never to hide power.
     fn implies(&self, kind: &str, a: &Scope, b: &Scope) -> bool {
         let _ = kind;

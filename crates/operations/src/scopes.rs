@@ -165,7 +165,10 @@ pub async fn set_scopes(
     };
     let granted: BTreeSet<GrantedScope> = wanted
         .into_iter()
-        .map(|(scope, until)| GrantedScope { scope, until: until.filter(|_| ends) })
+        .map(|(scope, until)| {
+            let ends = ends && lattice.platform.ends_scope(lattice.kind, &scope);
+            GrantedScope { scope, until: until.filter(|_| ends) }
+        })
         .collect();
     // A create that fails after this write has no owner in any state: that they are governed is
     // written last, so that it can be done again.

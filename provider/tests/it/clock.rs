@@ -279,6 +279,32 @@ async fn a_temporary_scope_begins_and_ends_by_the_clock() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_scope_that_the_platform_cannot_end_ends_with_the_first_apply_after_its_time() {
+    let world = World::new();
+    let core = world.run().await;
+    let integration = core.create("nhi_integration", integration()).await.unwrap();
+    let until =
+        json!({ "until": "2026-12-05T00:00:00Z", "justification": "Closing of 2025, again" });
+    let dated = json!({ "secret/data/old/*:read": until, "policy/closing": until });
+    let config = scope(&integration, json!([]), dated);
+    let plan = core.plan_create("nhi_scope", config.clone()).await.unwrap();
+    let told: Vec<String> = plan.diagnostics.iter().map(ToString::to_string).collect();
+    let told = told.join("\n");
+    assert!(told.contains("policy/closing: when its time is over, it stays"), "{told}");
+    let made = core.apply(plan).await.unwrap().unwrap();
+    // Only a rule has room for an end of its own.
+    for one in world.shown().await.scopes {
+        assert_eq!(one.until.is_some(), one.scope.as_str().ends_with(":read"), "{one:?}");
+    }
+    world.at("2026-12-05T00:00:00Z");
+    let core = world.run().await;
+    let (over, _) = seen(&core, &made).await;
+    assert_eq!(over.json()["temporary"]["policy/closing"]["status"], "ending");
+    core.update(&over, config).await.unwrap();
+    assert_eq!(world.scopes().await, Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_saved_plan_does_not_give_what_has_ended_meanwhile() {
     let world = World::new();
     let core = world.run().await;

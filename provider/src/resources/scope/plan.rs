@@ -288,13 +288,15 @@ fn check_temporary(
     };
     let dated = planned.temporary.value().into_iter().flatten();
     let stay: Vec<&str> = dated
-        .filter(|(scope, one)| one.status != "ended" && new(scope))
+        .filter(|(scope, one)| {
+            one.status != "ended" && new(scope) && !ends_by_itself(lattice, scope)
+        })
         .map(|(scope, _)| scope.as_str())
         .collect();
-    if !stay.is_empty() && !ends_scopes(lattice) {
+    if !stay.is_empty() {
         told.warning_at(
             "temporary",
-            "This platform ends no scope by itself",
+            "The platform does not end this scope by itself",
             format!("{}: when its time is over, it stays until somebody applies.", stay.join(", ")),
         );
     }
@@ -366,8 +368,10 @@ fn tell_direction(
     );
 }
 
-fn ends_scopes(lattice: KindLattice) -> bool {
+fn ends_by_itself(lattice: KindLattice, text: &str) -> bool {
+    let scopes = lattice.platform.parse_scope(lattice.kind, text).unwrap_or_default();
     kind(lattice.kind).is_some_and(|(_, kind)| kind.capabilities.ends_scopes)
+        && scopes.iter().all(|scope| lattice.platform.ends_scope(lattice.kind, scope))
 }
 
 /// What the policy says of scopes over more than one thing.
