@@ -1,7 +1,7 @@
 //! What the provider's configuration came to, shared by its resources.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
     hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
@@ -26,6 +26,11 @@ struct Walk {
     /// The ids that were planned, each with what was asked for: digests of both, since a walk may have
     /// thousands.
     planned: HashMap<u64, u64>,
+    /// The integrations of which this walk plans the end of all that is in no slot.
+    revoking: BTreeSet<String>,
+    /// The type of the first credential that was planned on an integration where types exclude each
+    /// other.
+    types: BTreeMap<String, &'static str>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -83,6 +88,23 @@ impl Shared {
                 ),
             );
         }
+    }
+
+    /// Notes whether the end of what is in no slot of an integration is planned.
+    pub(crate) fn note_revoking(&self, integration: &str, revokes: bool) {
+        if revokes {
+            self.walk().revoking.insert(integration.to_owned());
+        }
+    }
+
+    /// Whether it is, as far as this walk knows: an integration is planned before what hangs on it.
+    pub(crate) fn is_revoking(&self, integration: &str) -> bool {
+        self.walk().revoking.contains(integration)
+    }
+
+    /// Notes the type of a credential on an integration; the answer is that of the first one there.
+    pub(crate) fn first_type(&self, integration: &str, wanted: &'static str) -> &'static str {
+        self.walk().types.entry(integration.to_owned()).or_insert(wanted)
     }
 
     /// Takes what the configuration came to; may be called again.

@@ -488,6 +488,64 @@ fn how_long_tokens_live_is_declared_and_put_right() {
 }
 
 #[test]
+fn what_a_client_cannot_have_is_refused_by_the_plan_with_the_way_out() {
+    let bare = [OWNERS, INTEGRATION, SCOPE].concat();
+    let main = [&bare, KEY].concat();
+    let second = SECRET
+        .replace("\"it\" {", "\"second\" {\n  name = \"second\"")
+        .replace("apps/ticket-sync", "apps/second");
+    in_login(&bare, |login| {
+        login.world.apply()?;
+        let both = [&*main, &second].concat();
+        let no_room = |login: &Login, what: &str| {
+            let said = login.world.plan()?.expect(1)?;
+            let told = flat(&said.replace('│', " "));
+            let parts =
+                ["E-NO-ROOM", "oauth_private_key", "oauth_client_secret", "keep one of the two"];
+            holds(parts.iter().all(|part| told.contains(part)), what, &said)
+        };
+        login.world.write("main.tf", &both)?;
+        no_room(login, "two types that one plan makes")?;
+        login.world.write("main.tf", &main)?;
+        login.world.apply()?;
+        login.world.write("main.tf", &both)?;
+        no_room(login, "one type beside what lives")?;
+        login.world.write("main.tf", &main)?;
+        login.world.plan_is_empty()?;
+
+        let elsewhere = json!("https://elsewhere.example/jwks");
+        login.by_hand(&[("jwks", Value::Null), ("jwks_uri", elsewhere)])?;
+        let said = login.world.plan()?.expect(1)?;
+        let told = flat(&said.replace('│', " "));
+        holds(
+            told.contains("E-NO-ROOM") && told.contains("jwks_uri"),
+            "an address of keys",
+            &said,
+        )?;
+        holds(told.contains("revoke_unmanaged = true"), "with the way out", &said)?;
+        let name = "  name            =";
+        let strict = main.replace(name, &format!("  revoke_unmanaged = true\n{name}"));
+        login.world.write("main.tf", &strict)?;
+        login.world.apply()?;
+        login.world.plan_is_empty()?;
+        let document = login.document()?;
+        holds(login.oidc.signs_in(&document, "tickets:read")?, "a new key signs in", "")?;
+
+        let lives =
+            strict.replace("oauth_client    = { ", "oauth_client    = { token_lifetime = \"5m\", ");
+        login.world.write("main.tf", &lives)?;
+        let hcl = login.world.read("nhi.hcl")?;
+        let member = ", token_lifetime_member = \"x_token_ttl\"";
+        login.world.write("nhi.hcl", &hcl.replace(member, ""))?;
+        let said = login.world.plan()?.expect(1)?;
+        let told = flat(&said.replace('│', " "));
+        holds(told.contains("E-NOT-TAKEN"), "a setting that the connection cannot take", &said)?;
+        holds(told.contains("token_lifetime_member of the connection"), "with the way out", &said)?;
+        login.registration().map(drop)
+    });
+}
+
+#[test]
 fn another_algorithm_is_a_rotation_with_overlap() {
     in_login(&[OWNERS, INTEGRATION, SCOPE, KEY].concat(), |login| {
         login.world.apply()?;

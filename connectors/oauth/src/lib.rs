@@ -14,7 +14,7 @@ mod tables;
 
 use std::sync::Arc;
 
-use connector::{Connection, Field, Kind, Platform, Result, ScopeError, Setup};
+use connector::{Connection, Field, Kind, Obstacle, Platform, Result, ScopeError, Setup};
 use domain::{Action, Scope};
 
 /// The platform: an authorization server.
@@ -51,6 +51,37 @@ impl Platform for OAuth {
 
     fn action(&self, _: &str, scope: &Scope) -> Action {
         scope::action(scope)
+    }
+
+    fn in_the_way(
+        &self,
+        _: &str,
+        wanted: &str,
+        there: &str,
+        key_id: Option<&str>,
+    ) -> Option<Obstacle> {
+        let obstacle = |why: String, next: &str| Some(Obstacle { why, next: next.to_owned() });
+        if wanted != there {
+            return obstacle(
+                format!(
+                    "a client has one way to sign in, with a client secret or with keys: {wanted} cannot live \
+                     beside {there}"
+                ),
+                "keep one of the two types; where the other is there already, remove its nhi_credential \
+                 and apply that first",
+            );
+        }
+        // Keys of its own have names; what is told as an address is one.
+        let address =
+            key_id.filter(|key_id| wanted == tables::PRIVATE_KEY && key_id.contains("://"))?;
+        obstacle(
+            format!(
+                "somebody wrote jwks_uri = {address:?} into the registration, and a client has keys there or \
+                 keys of its own (RFC 7591 §2)"
+            ),
+            "find out whose they are. It is listed as a credential: revoke_unmanaged = true on the \
+             nhi_integration ends it; or register the client without it",
+        )
     }
 
     fn connect(&'static self, setup: Setup) -> Result<Connection> {

@@ -23,8 +23,8 @@ pub use clock::{Clock, SystemClock};
 pub use domain::field::{Absent, Default, Field, FieldType, Grows, OnChange};
 pub use error::{Error, Outcome, Refusal, Result};
 pub use platform::{
-    Capabilities, CredentialType, Kind, MainField, MarkerPlace, OnlyShown, OwnCredential, Platform,
-    ScopeError, Setup, Usual,
+    Capabilities, CredentialType, Kind, MainField, MarkerPlace, Obstacle, OnlyShown, OwnCredential,
+    Platform, ScopeError, Setup, Usual,
 };
 pub use port::{
     Change, Children, Connection, Connector, CredentialListing, Directory, Ended, Freshness,

@@ -128,6 +128,15 @@ pub struct OnlyShown {
     pub instead: String,
 }
 
+/// What keeps something that is declared from being done, and what helps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Obstacle {
+    /// What is in the way.
+    pub why: String,
+    /// What a person does about it.
+    pub next: String,
+}
+
 /// What a connection is made from.
 #[derive(Debug)]
 pub struct Setup {
@@ -259,6 +268,19 @@ pub trait Platform: fmt::Debug + Send + Sync {
     fn ends_scope(&self, kind: &str, scope: &Scope) -> bool {
         let _ = (kind, scope);
         true
+    }
+
+    /// Why a credential of the type `wanted` cannot live beside one of the type `there`, whose id is
+    /// `key_id` where it lives already; `None` where it can. Pure.
+    fn in_the_way(
+        &self,
+        kind: &str,
+        wanted: &str,
+        there: &str,
+        key_id: Option<&str>,
+    ) -> Option<Obstacle> {
+        let _ = (kind, wanted, there, key_id);
+        None
     }
 
     /// Whether holding `a` adds everything that `b` gives. Used for echo, never to hide power.

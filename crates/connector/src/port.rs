@@ -9,7 +9,7 @@ use domain::{
 use jiff::Timestamp;
 use secrets::Sink;
 
-use crate::{Capabilities, Error, Kind, Platform, Profile, Result};
+use crate::{Capabilities, Error, Kind, Obstacle, Platform, Profile, Result};
 
 /// A connection offers what its platform is: a platform of integrations, a sink, a directory.
 #[derive(Debug, Clone)]
@@ -313,6 +313,13 @@ pub trait Connector: fmt::Debug + Send + Sync {
     /// nothing. `Ok` where there is no such call; then a note says so.
     async fn check_credential(&self) -> Result<()> {
         Ok(())
+    }
+
+    /// The setting of an integration that cannot be had through this connection, as it is set up, and
+    /// why. Sends nothing.
+    fn unfit(&self, kind: &str, settings: &Settings) -> Option<(&'static str, Obstacle)> {
+        let _ = (kind, settings);
+        None
     }
 
     /// Which of the platform's integrations the connection itself signs in as; `None` where it is none

@@ -14,6 +14,7 @@ mod document;
 mod drift;
 mod elsewhere;
 mod ends;
+mod foreseen;
 mod forget;
 mod gate;
 mod integration;
@@ -47,6 +48,7 @@ pub use drift::{
 };
 pub use elsewhere::{governed_elsewhere, is_elsewhere};
 pub use ends::set_ends;
+pub use foreseen::{no_room, unfit_setting};
 pub use forget::forget;
 pub use gate::{Authorization, Deed, Gate, RulesGate};
 pub use integration::{

@@ -58,26 +58,7 @@ impl Clients {
                 if let Some(there) = keys.iter().find(|one| key::same(one, &jwk)) {
                     return Ok(issued(&key::id_of(there), None, true));
                 }
-                if found.there.method().starts_with("client_secret") {
-                    return Err(refuse(
-                        "issue",
-                        Refusal::Conflict,
-                        "the client signs in with a client secret, and has that or keys, not both: remove the \
-                         nhi_credential that holds the secret first",
-                    ));
-                }
-                if let Some(address) = found.there.text("jwks_uri") {
-                    return Err(refuse(
-                        "issue",
-                        Refusal::Conflict,
-                        format!(
-                            "somebody wrote jwks_uri = {address:?} into the registration, and a client has \
-                             keys there or keys of its own (RFC 7591 §2). It is listed as a credential: end it \
-                             with revoke_unmanaged = true on the nhi_integration, or register the client \
-                             without it"
-                        ),
-                    ));
-                }
+                self.has_room(&found, PRIVATE_KEY)?;
                 let signing =
                     &self.metadata().await?.token_endpoint_auth_signing_alg_values_supported;
                 needs("oauth_private_key.algorithm", signing, key::algorithm(secret)?)?;
@@ -101,6 +82,7 @@ impl Clients {
                     self.never_again(&mut found, &secret).await?;
                     return Ok(issued(THE_SECRET, Some(secret), true));
                 }
+                self.has_room(&found, CLIENT_SECRET)?;
                 if found.there.method() != "none" {
                     return Err(Error::Unsupported {
                         platform: "oauth",
@@ -128,6 +110,18 @@ impl Clients {
             }
             _ => unsupported("oauth", "issue in this way"),
         }
+    }
+
+    /// That nothing which lives keeps another credential of this type from living.
+    fn has_room(&self, found: &Found, wanted: &str) -> Result<()> {
+        for one in found.credentials() {
+            let (there, key_id) = (&one.credential_type, Some(one.key_id.as_str()));
+            if let Some(obstacle) = self.platform.in_the_way(CLIENT, wanted, there, key_id) {
+                let message = format!("{}: {}", obstacle.why, obstacle.next);
+                return Err(refuse("issue", Refusal::Conflict, message));
+            }
+        }
+        Ok(())
     }
 
     /// Servers keep a client's secret when its way to sign in is taken away, and give the same one

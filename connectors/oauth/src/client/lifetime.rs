@@ -1,7 +1,7 @@
 //! How long a client's tokens live, in the member that this server takes for it: no standard names
 //! one.
 
-use connector::{Error, Refusal, Result};
+use connector::{Error, Obstacle, Refusal, Result};
 use domain::{Settings, Span, settings::Setting};
 use serde_json::{Map, Value, json};
 
@@ -26,25 +26,34 @@ pub(super) fn member(connection: &str, name: Option<&str>) -> Result<Option<Stri
     Ok(Some(name.to_owned()))
 }
 
+/// Where nobody said which member the server takes it in.
+pub(super) fn unfit(member: Option<&str>, settings: &Settings) -> Option<(&'static str, Obstacle)> {
+    settings.text(LIFETIME).filter(|_| member.is_none())?;
+    let why = "no standard names the member of a registration for it".to_owned();
+    let next =
+        "say in token_lifetime_member of the connection which one this server takes, or leave it \
+                out"
+        .to_owned();
+    Some((LIFETIME, Obstacle { why, next }))
+}
+
 /// Writes what is wanted. What nobody wants stays as it is: the server has a lifetime of its own.
 pub(super) fn wish(
     members: &mut Map<String, Value>,
     member: Option<&str>,
     settings: &Settings,
 ) -> Result<()> {
+    if let Some((_, Obstacle { why, next })) = unfit(member, settings) {
+        let what = format!("{CLIENT}.{LIFETIME}");
+        return Err(refuse(&what, Refusal::Invalid, format!("{why}: {next}")));
+    }
     let Some(text) = settings.text(LIFETIME) else { return Ok(()) };
     let span: Span = text
         .parse()
         .map_err(|error| Error::Configuration(format!("{CLIENT}.{LIFETIME}: {error}")))?;
-    let Some(member) = member else {
-        return Err(refuse(
-            &format!("{CLIENT}.{LIFETIME}"),
-            Refusal::Invalid,
-            "no standard names the member for it. Say in token_lifetime_member of the connection which one \
-             this server takes, or leave it out",
-        ));
-    };
-    members.insert(member.to_owned(), json!(span.as_secs()));
+    if let Some(member) = member {
+        members.insert(member.to_owned(), json!(span.as_secs()));
+    }
     Ok(())
 }
 

@@ -18,8 +18,8 @@ use std::{collections::BTreeSet, sync::Arc};
 use async_trait::async_trait;
 use connector::{
     Change, Children, Clock, Connector, CredentialListing, Ended, Error, Freshness, IssueRequest,
-    Issued, NewIntegration, ObjectRef, Platform, Probe, Promise, Refusal, Result, Setup, Turns,
-    Want,
+    Issued, NewIntegration, ObjectRef, Obstacle, Platform, Probe, Promise, Refusal, Result, Setup,
+    Turns, Want,
     port::unsupported,
     transport::{Answer, Request, Transport},
 };
@@ -176,6 +176,10 @@ impl Connector for Clients {
             PRIVATE_KEY => key::generate(settings.text("algorithm").unwrap_or(ALGORITHMS[0])),
             _ => unsupported("oauth", "take a client secret of ours"),
         }
+    }
+
+    fn unfit(&self, _: &str, settings: &Settings) -> Option<(&'static str, Obstacle)> {
+        lifetime::unfit(self.lifetime.as_deref(), settings)
     }
 
     async fn issue(&self, object: &ObjectRef, request: IssueRequest<'_>) -> Result<Issued> {

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use domain::{CredentialId, IntegrationId};
 use operations::{
     Part, Problem, SlotSpec, UNKNOWN_CONNECTION, adjust, carry_out, create_slot, declare_slot,
-    find_connection, goal_of_resume, governed_already, observe_integration, observe_slot,
+    find_connection, goal_of_resume, governed_already, no_room, observe_integration, observe_slot,
     park_for_replacement, revoke_first, set_ends, take_over, unmarked_key, withdraw,
 };
 use policy::{proof::Grade, rotation::Goal};
@@ -140,6 +140,26 @@ impl Credential {
         }
         tell_status(&id, &seen, &mut told);
         Ok(Some(Done::new(model).tell(told)))
+    }
+}
+
+impl Credential {
+    /// What keeps the one that is to be issued from living where it is to. What is there is asked for
+    /// only where a kind has types that may exclude each other.
+    async fn no_room(
+        &self,
+        config: &CredentialModel,
+        reference: &CredentialedIntegration,
+    ) -> Option<Diagnostic> {
+        let kind = kind_of(&reference.id).filter(|kind| kind.credential_types.len() > 1)?;
+        let (context, wanted) = (self.shared.context_if_ready()?, type_of(config, kind)?.name);
+        let text = reference.id.as_deref()?;
+        let id = text.parse::<IntegrationId>().ok()?;
+        let planned = self.shared.first_type(text, wanted);
+        // A successor has nothing yet.
+        reference.vendor_id.as_deref()?;
+        let revoking = self.shared.is_revoking(text);
+        no_room(&context, &id, wanted, Some(planned), revoking).await.as_ref().map(error)
     }
 }
 
@@ -284,6 +304,10 @@ impl Resource for Credential {
                     if let Some(wanted) = wanted.filter(|_| this.succeeds(&prior_private)) {
                         told.extend(never_another(wanted));
                     }
+                    // In a replacement what is there ends first.
+                    if prior_private.is_empty() {
+                        told.extend(self.no_room(config, &reference).await);
+                    }
                     private = planned.id.is_value().then(|| this.of_create());
                 }
                 Some(prior) => {
@@ -313,8 +337,11 @@ impl Resource for Credential {
                         {
                             told.extend(never_another(wanted));
                         }
-                        if matches!(work, Work::Rotate { .. }) && nowhere {
-                            told.push(error(&no_place_to_rotate()));
+                        if matches!(work, Work::Rotate { .. }) {
+                            told.extend(self.no_room(config, &reference).await);
+                            if nowhere {
+                                told.push(error(&no_place_to_rotate()));
+                            }
                         }
                         let active = is_active(planned);
                         if work == Work::Nothing && active && cannot_copy(prior, planned) {

@@ -305,6 +305,7 @@ impl Resource for Integration {
 
     async fn plan(&self, plan: &mut Plan<IntegrationModel>) {
         self.plan_change(plan);
+        self.refuse_unfit(plan).await;
         self.refuse_ending_ourselves(plan).await;
     }
 

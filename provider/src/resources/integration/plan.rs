@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use connector::Kind;
 use domain::{Action, Direction, IntegrationId};
-use operations::{Context, Problem, not_ourselves};
+use operations::{Context, Problem, not_ourselves, unfit_setting};
 use policy::{
     Rules,
     rules::Verdict,
@@ -57,6 +57,8 @@ impl Integration {
         if let Some((config, prior, planned)) = plan.changing() {
             replace = identify(config, prior, planned);
             self.shared.tell_twice(&planned.id, config, &mut told);
+            let revokes = config.revoke_unmanaged == true && !taken_in;
+            self.shared.note_revoking(planned.id.text(), revokes);
             answer(config, prior, planned, taken_in, &mut told);
             refuse_unknown(config, prior, planned, &mut told);
             refuse_left(prior, planned, &mut told);
@@ -134,6 +136,23 @@ pub(super) fn ends_first(prior: &IntegrationModel) -> String {
 }
 
 impl Integration {
+    /// What is declared and cannot be had through this connection, as it is set up.
+    pub(super) async fn refuse_unfit(&self, plan: &mut Plan<IntegrationModel>) {
+        let (Some(config), Some(context)) = (&plan.config, self.shared.context_if_ready()) else {
+            return;
+        };
+        let Some((kind, value)) =
+            config.platform.chosen().filter(|(_, value)| value.is_wholly_known())
+        else {
+            return;
+        };
+        let Some(connection) = config.connection_name.as_deref() else { return };
+        let settings = settings_of(kind.fields, value);
+        if let Some(problem) = unfit_setting(&context, connection, kind, &settings).await {
+            plan.diagnostics.push(error(&problem));
+        }
+    }
+
     /// What nhi signs in as is neither ended nor switched off. What cannot be asked now is asked again
     /// by the deed.
     pub(super) async fn refuse_ending_ourselves(&self, plan: &mut Plan<IntegrationModel>) {
