@@ -269,13 +269,18 @@ fn what_was_changed_on_a_client_by_hand_is_shown_and_repaired() {
                 json!(["https://app.acme.example/callback", "https://evil.example/take"]),
             ),
             ("scope", json!("tickets:read reports:read tickets:write")),
+            ("contacts", json!(["someone@evil.example"])),
         ])?;
         let said = login.world.plan()?.expect(2)?;
         holds(said.contains("- \"https://evil.example/take\""), "the callback is named", &said)?;
         holds(said.contains("- \"tickets:write\""), "and the scope", &said)?;
+        let contact = "email = \"someone@evil.example\" -> \"desk@acme.example\"";
+        holds(flat(&said).contains(contact), "and whom it shows as a contact", &said)?;
         let told = login.world.nhi(&["drift"])?.expect(2)?;
         holds(
-            told.contains("https://evil.example/take") && told.contains("tickets:write"),
+            told.contains("https://evil.example/take")
+                && told.contains("tickets:write")
+                && told.contains("record.contacts"),
             "drift says the same",
             &told,
         )?;

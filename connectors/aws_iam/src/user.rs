@@ -162,6 +162,7 @@ fn observed(user: &User) -> ObservedIntegration {
         parked: scopes.is_empty(),
         scopes,
         enabled: grants::off(user).is_none(),
+        contacts: None,
         builtin: false,
         credentials: None,
         gaps,

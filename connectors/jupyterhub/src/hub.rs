@@ -150,6 +150,7 @@ impl Found {
             parked: scopes.is_empty(),
             scopes,
             enabled: true,
+            contacts: None,
             builtin: false,
             credentials,
             gaps: self.gaps.clone(),

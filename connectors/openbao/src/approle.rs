@@ -284,6 +284,7 @@ impl Found {
             parked: scopes.is_empty(),
             scopes,
             enabled: !self.entity.as_ref().is_some_and(|entity| entity.disabled),
+            contacts: None,
             builtin: false,
             credentials,
             gaps: self.gaps.clone(),

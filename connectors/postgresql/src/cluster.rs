@@ -189,6 +189,7 @@ impl Found {
             parked: scopes.is_empty(),
             scopes,
             enabled: role.login,
+            contacts: None,
             builtin: false,
             credentials: want.credentials.then(|| self.credentials(clock)),
             gaps: self.gaps.clone(),

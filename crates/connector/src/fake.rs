@@ -612,6 +612,7 @@ impl Object {
             parked: scopes.is_empty(),
             scopes,
             enabled: self.enabled,
+            contacts: None,
             builtin: false,
             credentials: credentials
                 .then(|| self.keys.iter().map(|one| one.observed(kind, now)).collect()),

@@ -51,6 +51,9 @@ pub struct ObservedIntegration {
     pub settings: Settings,
     /// Our governance fields, where the platform keeps them and they are readable.
     pub record: Option<Record>,
+    /// The addresses that the platform shows as its contacts, where those are not its owners' by the
+    /// record.
+    pub contacts: Option<BTreeSet<String>>,
     /// What it may do now, canonical.
     pub scopes: BTreeSet<GrantedScope>,
     /// Whether the platform's own switch is on.

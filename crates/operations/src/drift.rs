@@ -223,6 +223,9 @@ pub async fn judge_integration(context: &Context, wish: &Wish) -> Result<Judged,
         declared.record = Some(record.clone());
     }
     judged.found(tenant, stable, compare(&declared, &observed));
+    if live.contacts.is_some() {
+        judged.found(tenant, stable, [drift::contacts(&wish.id)]);
+    }
 
     let said = |name: &str| wish.record.as_ref().and_then(|record| record.get(name));
     let facts = seen

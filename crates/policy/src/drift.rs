@@ -259,6 +259,17 @@ pub fn compare(declared: &Declared, observed: &Observed) -> Vec<Finding> {
     all
 }
 
+/// Contacts at the platform that are not the owners'. Which they are stays out: reports are kept.
+pub fn contacts(id: &str) -> Finding {
+    Finding {
+        expected: "the addresses of its owners".into(),
+        actual: "others".into(),
+        severity: Severity::Low,
+        why: "the platform shows them to people as whom to ask; apply writes them again".into(),
+        ..found("contacts-changed", id, "record.contacts", Verdict::Changed)
+    }
+}
+
 /// Scopes that were added or are gone; each with what it lets its holder do.
 pub fn scopes<'a>(
     id: &str,

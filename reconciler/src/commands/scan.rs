@@ -514,6 +514,7 @@ mod tests {
             parked: false,
             scopes: BTreeSet::new(),
             enabled: true,
+            contacts: None,
             builtin: false,
             credentials: None,
             gaps: Vec::new(),

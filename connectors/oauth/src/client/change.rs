@@ -6,7 +6,11 @@ use connector::{Change, Error, ObjectRef, Refusal, Result, port::unsupported, tr
 use domain::{ObservedIntegration, settings::Setting};
 use serde_json::{Map, Value, json};
 
-use super::{Clients, bearer, found::Found, lifetime, refuse, setting, texts, unexpected};
+use super::{
+    Clients, bearer,
+    found::{Found, contacts},
+    lifetime, refuse, setting, texts, unexpected,
+};
 use crate::{
     api::{Registration, refused, standard},
     keyring::{Entry, Phase},
@@ -287,6 +291,11 @@ pub(super) fn apply(found: &mut Found, change: &Change) -> Result<Map<String, Va
         lifetime::wish(&mut members, found.lifetime.as_deref(), settings)?;
     }
     if let Some(record) = &change.record {
+        let (before, after) = (contacts(&found.entry.wanted.record), contacts(record));
+        // A server that keeps none is told once, and not with every change.
+        if before != after || found.there.has("contacts") {
+            members.insert("contacts".to_owned(), texts(after));
+        }
         found.entry.wanted.record = record.clone();
     }
     if let Some(enabled) = change.enabled {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Clients, bearer,
     change::{apply, close_or_open},
-    found::Found,
+    found::{Found, contacts},
     lifetime, refuse, setting, texts, unexpected,
 };
 use crate::{
@@ -72,9 +72,7 @@ impl Clients {
                 members.insert(name.into(), texts(uris));
             }
         }
-        let owners = [&new.record.business_owner, &new.record.technical_owner];
-        let contacts: Vec<String> =
-            owners.into_iter().flatten().filter_map(|owner| owner.email.clone()).collect();
+        let contacts = contacts(&new.record);
         if !contacts.is_empty() {
             members.insert("contacts".into(), texts(contacts));
         }

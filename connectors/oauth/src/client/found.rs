@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use domain::{
-    GrantedScope, LastUsed, ObservedCredential, ObservedIntegration, Scope, Secret, Settings,
-    settings::Setting,
+    GrantedScope, LastUsed, ObservedCredential, ObservedIntegration, Record, Scope, Secret,
+    Settings, settings::Setting,
 };
 use serde_json::Value;
 
@@ -25,6 +25,12 @@ pub(super) struct Found {
     pub(super) there: Registration,
     /// The member in which this server takes how long tokens live.
     pub(super) lifetime: Option<String>,
+}
+
+/// Whom a server shows as a client's contacts: its owners.
+pub(super) fn contacts(record: &Record) -> BTreeSet<String> {
+    let owners = [&record.business_owner, &record.technical_owner];
+    owners.into_iter().flatten().filter_map(|owner| owner.email.clone()).collect()
 }
 
 impl Found {
@@ -109,6 +115,13 @@ impl Found {
         all
     }
 
+    /// Contacts that are shown and are not those of the record: a server may show none at all.
+    fn contacts(&self) -> Option<BTreeSet<String>> {
+        let shown: BTreeSet<String> = self.there.texts("contacts").into_iter().collect();
+        let differ = !shown.is_empty() && shown != contacts(&self.entry.wanted.record);
+        differ.then_some(shown)
+    }
+
     pub(super) fn observed(&self) -> ObservedIntegration {
         let live = self.there.grants();
         let scopes = self.scopes();
@@ -135,6 +148,7 @@ impl Found {
             enabled: if should_be_open { !live.is_empty() } else { self.entry.wanted.enabled },
             parked: !should_be_open,
             scopes,
+            contacts: self.contacts(),
             builtin: false,
             credentials: Some(self.credentials()),
             gaps: Vec::new(),

@@ -251,6 +251,41 @@ async fn contacts_that_a_server_drops_are_no_change_to_be_made_for_ever() {
 }
 
 #[tokio::test]
+async fn contacts_that_are_not_the_owners_are_told_and_written_again_with_the_record() {
+    let world = World::new();
+    let object = world.client().await;
+    let shown = async || {
+        let seen = world.connect().read(&object, Want::DEED).await.unwrap().unwrap();
+        (seen.contacts.clone(), seen.record.unwrap())
+    };
+    let (told, record) = shown().await;
+    assert_eq!(told, None);
+    let written = |contacts: &[&str]| {
+        assert_eq!(world.server.clients()[0].members["contacts"], json!(contacts));
+    };
+    world
+        .server
+        .by_hand(|members| drop(members.insert("contacts".into(), json!(["x@evil.example"]))));
+    assert_eq!(shown().await.0, Some(["x@evil.example".to_owned()].into()));
+    let with = |record: &Record| Change { record: Some(record.clone()), ..Change::default() };
+    world.connect().modify(&object, &with(&record)).await.unwrap();
+    written(&["payments@acme.example"]);
+    assert_eq!(shown().await.0, None);
+    // Another owner is another contact.
+    let owner = OwnerRef { id: "owner/desk".into(), email: Some("desk@acme.example".into()) };
+    let other = Record { technical_owner: Some(owner), ..record.clone() };
+    world.connect().modify(&object, &with(&other)).await.unwrap();
+    written(&["desk@acme.example"]);
+    // A server that keeps none is told of another one once.
+    world.server.be(Odd { drops_contacts: true, ..Odd::default() });
+    world.connect().modify(&object, &with(&record)).await.unwrap();
+    assert_eq!(shown().await.0, None);
+    world.server.sent();
+    world.connect().modify(&object, &with(&record)).await.unwrap();
+    assert!(!world.server.sent().iter().any(|one| one.starts_with("PUT")));
+}
+
+#[tokio::test]
 async fn a_secret_that_comes_with_the_way_to_sign_in_is_the_one_that_is_issued() {
     let world = World::new();
     let object = world.client().await;

@@ -32,6 +32,7 @@ use self::{
 use super::{
     applied::Applied,
     platform_objects::{kind, kinds, settings_of},
+    references::OwnerReference,
     replacement::is_half,
 };
 pub(super) use crate::diagnostics::incomplete;
@@ -148,6 +149,23 @@ impl Integration {
         } else {
             // Somebody wiped it: apply writes it anew.
             take_record(&mut model, &Record::default());
+        }
+        if let Some(shown) = &seen.observed.contacts {
+            let shown = shown.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            told.warning_at(
+                "business_owner",
+                "Its contacts at the platform are not its owners'",
+                format!(
+                    "{id}: it shows {shown} as whom to ask, and the addresses of both owners are to stand \
+                     there.\nNext: find out who changed that; apply writes them again."
+                ),
+            );
+            // So that the plan has it, as a change of an address.
+            let owners = [&mut model.business_owner, &mut model.technical_owner];
+            let other = |owner: &&mut OwnerReference| owner.email != shown.as_str();
+            if let Some(owner) = owners.into_iter().filter_map(Attr::value_mut).find(other) {
+                owner.email = Attr::Value(shown);
+            }
         }
         if model.on_destroy.is_null() {
             model.on_destroy = "delete".into();
