@@ -31,6 +31,8 @@ struct Walk {
     /// The type of the first credential that was planned on an integration where types exclude each
     /// other.
     types: BTreeMap<String, &'static str>,
+    /// The names of integrations whose ids become known during apply, by what these begin with.
+    unnamed: BTreeMap<String, BTreeSet<String>>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -102,6 +104,21 @@ impl Shared {
         self.walk().revoking.contains(integration)
     }
 
+    /// Notes an integration whose id becomes known during apply.
+    pub(crate) fn note_unnamed(&self, id: &Attr<String>, name: &str) {
+        if let Some(prefix) = prefix(id) {
+            self.walk().unnamed.entry(prefix.to_owned()).or_default().insert(name.to_owned());
+        }
+    }
+
+    /// Its name, where only one id that begins so is not known yet: an integration is planned before
+    /// what hangs on it, so that is the one that is meant.
+    pub(crate) fn only_unnamed(&self, id: &Attr<String>) -> Option<String> {
+        let walk = self.walk();
+        let mut names = walk.unnamed.get(prefix(id)?)?.iter();
+        names.next().filter(|_| names.next().is_none()).cloned()
+    }
+
     /// Notes the type of a credential on an integration; the answer is that of the first one there.
     pub(crate) fn first_type(&self, integration: &str, wanted: &'static str) -> &'static str {
         self.walk().types.entry(integration.to_owned()).or_insert(wanted)
@@ -159,5 +176,36 @@ impl Shared {
     /// The rules, as far as they are known.
     pub(crate) fn rules(&self) -> Arc<Rules> {
         self.context_if_ready().map(|context| context.rules).unwrap_or_default()
+    }
+}
+
+/// What an id that is not known yet begins with.
+fn prefix(id: &Attr<String>) -> Option<&str> {
+    match id {
+        Attr::Unknown(Some(promise)) => promise.prefix.as_deref(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_integration_without_an_id_is_known_by_its_name_while_it_is_the_only_one() {
+        let (shared, id) = (Shared::default(), Attr::unknown_with_prefix("login/oauth_client/"));
+        assert_eq!(shared.only_unnamed(&id), None);
+        // A walk may ask for a plan twice.
+        for _ in 0..2 {
+            shared.note_unnamed(&id, "ticket-sync");
+            assert_eq!(shared.only_unnamed(&id).as_deref(), Some("ticket-sync"));
+        }
+        let other = Attr::unknown_with_prefix("other/oauth_client/");
+        shared.note_unnamed(&other, "report-sync");
+        assert_eq!(shared.only_unnamed(&id).as_deref(), Some("ticket-sync"));
+        shared.note_unnamed(&id, "report-sync");
+        assert_eq!(shared.only_unnamed(&id), None, "which of them is meant nobody can tell");
+        shared.begin();
+        assert_eq!(shared.only_unnamed(&other), None);
     }
 }

@@ -499,9 +499,8 @@ fn what_a_client_cannot_have_is_refused_by_the_plan_with_the_way_out() {
     let second = SECRET
         .replace("\"it\" {", "\"second\" {\n  name = \"second\"")
         .replace("apps/ticket-sync", "apps/second");
-    in_login(&bare, |login| {
-        login.world.apply()?;
-        let both = [&*main, &second].concat();
+    let both = [&*main, &second].concat();
+    in_login(&both, |login| {
         let no_room = |login: &Login, what: &str| {
             let said = login.world.plan()?.expect(1)?;
             let told = flat(&said.replace('│', " "));
@@ -509,8 +508,11 @@ fn what_a_client_cannot_have_is_refused_by_the_plan_with_the_way_out() {
                 ["E-NO-ROOM", "oauth_private_key", "oauth_client_secret", "keep one of the two"];
             holds(parts.iter().all(|part| told.contains(part)), what, &said)
         };
+        no_room(login, "two types that the first plan of all makes")?;
+        login.world.write("main.tf", &bare)?;
+        login.world.apply()?;
         login.world.write("main.tf", &both)?;
-        no_room(login, "two types that one plan makes")?;
+        no_room(login, "two types that a later plan makes")?;
         login.world.write("main.tf", &main)?;
         login.world.apply()?;
         login.world.write("main.tf", &both)?;

@@ -22,28 +22,31 @@ pub async fn unfit_setting(
     Some(problem)
 }
 
-/// What lives on an integration, or is planned to, beside which a credential of this type cannot.
-/// `planned` is the type that another resource of the same plan has there; `unmanaged_ends`: what is in
-/// no slot ends before this one is issued. What cannot be asked now is told by the deed.
+/// What lives on an integration beside which a credential of this type cannot. `unmanaged_ends`: what
+/// is in no slot ends before this one is issued. What cannot be asked now is told by the deed.
 pub async fn no_room(
     context: &Context,
     id: &IntegrationId,
     wanted: &str,
-    planned: Option<&str>,
     unmanaged_ends: bool,
 ) -> Option<Problem> {
+    let seen = observe_integration(context, id, None, None).await.ok()??;
+    let live = seen.observed.credentials.iter().flatten().filter(|one| one.live);
+    live.filter(|one| !(unmanaged_ends && seen.unmanaged.contains(&one.key_id))).find_map(|one| {
+        no_room_beside(context, id, wanted, &one.credential_type, Some(&one.key_id))
+    })
+}
+
+/// The same of one credential, which lives under this id or, where it has none, is planned.
+pub fn no_room_beside(
+    context: &Context,
+    id: &IntegrationId,
+    wanted: &str,
+    there: &str,
+    key_id: Option<&str>,
+) -> Option<Problem> {
     let platform = context.connections.platform(&id.connection).ok()?;
-    let beside =
-        |there: &str, key_id: Option<&str>| platform.in_the_way(&id.kind, wanted, there, key_id);
-    let obstacle = match planned.and_then(|there| beside(there, None)) {
-        Some(obstacle) => obstacle,
-        None => {
-            let seen = observe_integration(context, id, None, None).await.ok()??;
-            let live = seen.observed.credentials.iter().flatten().filter(|one| one.live);
-            live.filter(|one| !(unmanaged_ends && seen.unmanaged.contains(&one.key_id)))
-                .find_map(|one| beside(&one.credential_type, Some(&one.key_id)))?
-        }
-    };
+    let obstacle = platform.in_the_way(&id.kind, wanted, there, key_id)?;
     let problem = Problem::new("E-NO-ROOM", "There is no room for this credential")
         .detail(format!("{id}: {}.", obstacle.why))
         .next(obstacle.next)

@@ -48,7 +48,7 @@ pub use drift::{
 };
 pub use elsewhere::{governed_elsewhere, is_elsewhere};
 pub use ends::set_ends;
-pub use foreseen::{no_room, unfit_setting};
+pub use foreseen::{no_room, no_room_beside, unfit_setting};
 pub use forget::forget;
 pub use gate::{Authorization, Deed, Gate, RulesGate};
 pub use integration::{

@@ -122,6 +122,17 @@ pub(super) fn kind_in(id: &Attr<String>) -> Option<String> {
     }
 }
 
+/// The name of an id's connection, likewise.
+pub(super) fn connection_in(id: &Attr<String>) -> Option<String> {
+    match id {
+        Attr::Value(id) => Some(id.parse::<IntegrationId>().ok()?.connection),
+        Attr::Unknown(Some(promise)) => {
+            Some(promise.prefix.as_deref()?.split('/').next()?.to_owned())
+        }
+        _ => None,
+    }
+}
+
 /// The id of what hangs on an integration whose own is not known yet: both begin alike.
 pub(super) fn unknown_below(id: &Attr<String>) -> Attr<String> {
     match id {

@@ -15,8 +15,9 @@ use std::collections::BTreeMap;
 use domain::{CredentialId, IntegrationId};
 use operations::{
     Part, Problem, SlotSpec, UNKNOWN_CONNECTION, adjust, carry_out, create_slot, declare_slot,
-    find_connection, goal_of_resume, governed_already, no_room, observe_integration, observe_slot,
-    park_for_replacement, revoke_first, set_ends, take_over, unmarked_key, withdraw,
+    find_connection, goal_of_resume, governed_already, no_room, no_room_beside,
+    observe_integration, observe_slot, park_for_replacement, revoke_first, set_ends, take_over,
+    unmarked_key, withdraw,
 };
 use policy::{proof::Grade, rotation::Goal};
 use tfplugin::{
@@ -43,7 +44,9 @@ use self::{
     work::{Work, adjusts, asked, cannot_copy, ends_first, is_active, work_of},
 };
 use super::{
-    platform_objects::unknown_below, references::CredentialedIntegration, replacement::is_half,
+    platform_objects::{connection_in, unknown_below},
+    references::CredentialedIntegration,
+    replacement::is_half,
     rotation_schedule::contradictions,
 };
 use crate::{
@@ -153,13 +156,22 @@ impl Credential {
     ) -> Option<Diagnostic> {
         let kind = kind_of(&reference.id).filter(|kind| kind.credential_types.len() > 1)?;
         let (context, wanted) = (self.shared.context_if_ready()?, type_of(config, kind)?.name);
-        let text = reference.id.as_deref()?;
-        let id = text.parse::<IntegrationId>().ok()?;
-        let planned = self.shared.first_type(text, wanted);
-        // A successor has nothing yet.
+        let id = match &reference.id {
+            Attr::Value(id) => id.parse::<IntegrationId>().ok()?,
+            // Until it has a key it goes by its name.
+            unknown => {
+                let name = self.shared.only_unnamed(unknown)?;
+                IntegrationId::new(connection_in(unknown)?, kind.name, name)
+            }
+        };
+        let planned = self.shared.first_type(&id.to_string(), wanted);
+        if let Some(problem) = no_room_beside(&context, &id, wanted, planned, None) {
+            return Some(error(&problem));
+        }
+        // What has no incarnation yet has no credentials.
         reference.vendor_id.as_deref()?;
-        let revoking = self.shared.is_revoking(text);
-        no_room(&context, &id, wanted, Some(planned), revoking).await.as_ref().map(error)
+        let revoking = self.shared.is_revoking(&id.to_string());
+        no_room(&context, &id, wanted, revoking).await.as_ref().map(error)
     }
 }
 

@@ -13,7 +13,11 @@ use super::{
     slot::{kind_of, type_of},
     work::{Work, asked, ends_first, is_taken_in, new_places},
 };
-use crate::{diagnostics::error, resources::platform_objects::kinds, values::moment};
+use crate::{
+    diagnostics::error,
+    resources::platform_objects::{connection_in, kinds},
+    values::moment,
+};
 
 pub(super) fn tell(
     prior: &CredentialModel,
@@ -249,14 +253,9 @@ pub(super) async fn way_of(
     config: &CredentialModel,
     kind: &'static Kind,
 ) -> Option<Result<&'static Profile, Diagnostics>> {
-    let text = match integration {
-        Attr::Value(id) => id.as_str(),
-        Attr::Unknown(Some(promise)) => promise.prefix.as_deref()?,
-        _ => return None,
-    };
-    let connection = text.split('/').next()?;
+    let connection = connection_in(integration)?;
     let wanted = type_of(config, kind)?;
-    let ways = ways(context, connection, wanted).await?;
+    let ways = ways(context, &connection, wanted).await?;
     Some(ways.first().map(|way| way.profile).ok_or_else(|| {
         error(
             &Problem::new("E-ISSUE", "This connection cannot issue such a credential")

@@ -59,6 +59,7 @@ impl Integration {
             self.shared.tell_twice(&planned.id, config, &mut told);
             let revokes = config.revoke_unmanaged == true && !taken_in;
             self.shared.note_revoking(planned.id.text(), revokes);
+            self.shared.note_unnamed(&planned.id, planned.name.text());
             answer(config, prior, planned, taken_in, &mut told);
             refuse_unknown(config, prior, planned, &mut told);
             refuse_left(prior, planned, &mut told);
