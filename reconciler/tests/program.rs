@@ -41,6 +41,42 @@ fn the_newest_none_of_the_entries_are_not_all_of_them() {
     assert!(said.contains("from 1") && !said.contains("non-zero type"), "{said}");
 }
 
+#[test]
+fn a_time_that_is_none_is_told_what_is_one() {
+    let done = nhi(&["ledger", "show", "--since", "yesterday"]).output().unwrap();
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(done.status.code() == Some(1) && said.contains("--since"), "{said}");
+    assert!(said.contains("such as 24h") && said.contains("2026-11-22"), "{said}");
+}
+
+#[test]
+fn slips_are_told_to_programs_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "resource \"nhi_scope\" \"x\" {\n  integration = nhi_integration.x.id\n}\n";
+    std::fs::write(folder.path().join("main.tf"), text).unwrap();
+    let place = folder.path().display().to_string();
+    let done = nhi(&["doctor", "--hcl", &place, "--format", "json"]).output().unwrap();
+    assert_eq!(done.status.code(), Some(1));
+    let said: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!(said["slips"][0]["line"], 2, "{said}");
+    assert_eq!(said["slips"][0]["corrected"], "integration = nhi_integration.x", "{said}");
+}
+
+#[test]
+fn init_writes_no_name_that_the_configuration_would_refuse() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["a b", "a/b", "a:b", "none", ""] {
+        let words = ["init", "--offline", "--platform", "openbao", "--name", name];
+        let more =
+            ["--address", "https://bao.example", "--credential-env", "T", "--custody", "s/n"];
+        let mut command = nhi(&[&words[..], &more].concat());
+        let done = command.current_dir(folder.path()).output().unwrap();
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(done.status.code() == Some(1) && said.contains("E-INIT-NAME"), "{name:?}: {said}");
+        assert!(!folder.path().join("nhi.hcl").exists());
+    }
+}
+
 /// What a command says with a configuration, with its exit code.
 fn with(config: &str, words: &[&str]) -> (Option<i32>, String) {
     let folder = tempfile::tempdir().unwrap();
@@ -127,6 +163,25 @@ async fn with_ledger(entries: i64) -> tempfile::TempDir {
     folder
 }
 
+#[tokio::test]
+async fn of_a_file_that_is_malformed_verify_lists_what_is_wrong_and_does_not_send_to_itself() {
+    let folder = with_ledger(200).await;
+    let file = folder.path().join("nhi.db");
+    let mut bytes = std::fs::read(&file).unwrap();
+    // Where the tables begin; what is on the pages behind is whole.
+    bytes[4096..6 * 4096].fill(0xA5);
+    std::fs::write(&file, bytes).unwrap();
+    let (code, said) = in_folder(folder.path(), &["ledger", "verify"]);
+    assert!(code == Some(4) && said.contains("malformed"), "{code:?}: {said}");
+    assert!(said.contains("nhi ledger salvage") && !said.contains("nhi ledger verify"), "{said}");
+    let (code, said) = in_folder(folder.path(), &["ledger", "verify", "--format", "json"]);
+    let told: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert!(code == Some(4) && told["head"].is_null() && told["sound"] == false, "{said}");
+    let (code, said) = in_folder(folder.path(), &["ledger", "salvage"]);
+    assert!(code == Some(0) && said.contains("201 entries kept, none lost"), "{code:?}: {said}");
+    assert_eq!(in_folder(folder.path(), &["ledger", "verify"]).0, Some(0));
+}
+
 fn in_folder(folder: &Path, words: &[&str]) -> (Option<i32>, String) {
     let done = nhi(words).current_dir(folder).output().unwrap();
     (done.status.code(), String::from_utf8([done.stdout, done.stderr].concat()).unwrap())
@@ -161,7 +216,7 @@ fn a_folder_that_was_not_read_whole_has_no_clean_bill() {
     std::fs::write(folder.path().join("good.tf"), "").unwrap();
     let (code, said) = look(&[]);
     assert!(code == Some(0) && said.contains("No slip"), "{code:?}: {said}");
-    for more in [&["--format", "json"][..], &["bao"]] {
+    for more in [&["bao"][..], &["--format", "json", "bao"]] {
         let (code, said) = look(more);
         assert!(code == Some(1) && said.contains("cannot be used with"), "{code:?}: {said}");
     }

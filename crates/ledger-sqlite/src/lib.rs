@@ -3,6 +3,7 @@
 //! Opening costs nothing: the file is made by the first append, never by a look. Whoever deletes it
 //! loses history and nothing else; the next append begins a new one.
 
+mod carve;
 mod checkpoints;
 mod connection;
 mod entries;

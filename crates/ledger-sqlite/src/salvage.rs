@@ -15,6 +15,7 @@ use ledger::{
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use crate::{
+    carve::Pages,
     checkpoints, connection,
     fault::fault,
     place,
@@ -84,15 +85,30 @@ fn save(path: &Path, realm: Option<&str>, by: &NewEntry) -> Result<Salvaged, Err
     };
     let new = place::beside(path, "-salvaged");
     remove(&new).map_err(|error| failed(error.to_string()))?;
-    let old = connection::salvaging(path)?;
+    let (old, unread) = match connection::salvaging(path) {
+        Ok(old) => (old, None),
+        // What says what kind of file this is may be what was lost.
+        Err(error @ (Error::NotALedger { .. } | Error::Damaged { .. })) => {
+            let mut none =
+                Connection::open_in_memory().map_err(|error| failed(error.to_string()))?;
+            connection::make_tables(&mut none).map_err(|error| failed(error.to_string()))?;
+            (none, Some(error))
+        }
+        Err(error) => return Err(error),
+    };
+    let pages = Pages::read(path);
     let mut into = connection::writer(&new, realm)?;
-    let copied = copy(&old, &mut into, &shown, realm, by);
+    let copied = copy(&old, pages, &mut into, &shown, realm, by);
     drop(old);
     connection::close(into);
     let checked = copied.and_then(|copied| Ok((copied, verify(&new, realm, Range::ALL)?)));
     let wrong = match checked {
         Ok(((kept, lost), found)) if found.is_sound() && kept > 0 => Ok((kept, lost)),
         Ok((_, found)) => {
+            if let Some(unread) = unread {
+                let _ = remove(&new);
+                return Err(unread);
+            }
             let wrong = found.first_bad.map(|bad| bad.what).or(found.problems.into_iter().next());
             let what = wrong.unwrap_or_else(|| "no entry of it can be read".to_owned());
             Err(Error::Damaged { place: shown.clone(), what })
@@ -148,6 +164,7 @@ type Lost = Vec<(u64, u64)>;
 
 fn copy(
     old: &Connection,
+    pages: Option<Pages>,
     into: &mut Connection,
     place: &str,
     realm: Option<&str>,
@@ -155,7 +172,8 @@ fn copy(
 ) -> Result<(u64, Lost), Error> {
     let failed = |error| fault(place, "be salvaged", &error);
     let transaction = into.transaction().map_err(failed)?;
-    let Entries { kept, ends, last, created } = entries(old, &transaction).map_err(failed)?;
+    let Entries { kept, ends, last, created } =
+        entries(old, pages, &transaction).map_err(failed)?;
     if kept == 0 {
         return Ok((0, Vec::new()));
     }
@@ -233,15 +251,12 @@ impl Ends {
 
 /// Copies entries that can be read, say the same in body and columns, and follow from the recorded
 /// hash before them where there is one; with them the checkpoints that agree with what is copied.
-fn entries(old: &Connection, into: &Transaction<'_>) -> rusqlite::Result<Entries> {
-    type Found = (u64, Option<Hash>, Option<EntryRow>);
-    struct EntryRow {
-        at: i64,
-        kind: String,
-        subject: String,
-        rotation: Option<String>,
-        body: Vec<u8>,
-    }
+fn entries(
+    old: &Connection,
+    mut pages: Option<Pages>,
+    into: &Transaction<'_>,
+) -> rusqlite::Result<Entries> {
+    type Found = (u64, Option<Hash>, Option<Vec<u8>>);
     let read = |row: &Row<'_>| -> rusqlite::Result<Found> {
         let seq = row.get(0)?;
         let hash = row.get(1).ok().map(Hash);
@@ -250,9 +265,7 @@ fn entries(old: &Connection, into: &Transaction<'_>) -> rusqlite::Result<Entries
             if column_astray(row, seq, &body)?.is_some() {
                 return Ok(None);
             }
-            let at = row.get(3)?;
-            let (kind, subject, rotation) = (row.get(4)?, row.get(5)?, row.get(6)?);
-            Ok::<_, rusqlite::Error>(Some(EntryRow { at, kind, subject, rotation, body }))
+            Ok::<_, rusqlite::Error>(Some(body))
         };
         Ok((seq, hash, whole().ok().flatten()))
     };
@@ -264,19 +277,18 @@ fn entries(old: &Connection, into: &Transaction<'_>) -> rusqlite::Result<Entries
     })?;
     let mut frontier = Frontier::new();
     let mut before: Option<(u64, Hash)> = Some((0, Hash::ZERO));
-    each(old, "entry", "seq, hash, body, at, kind, subject, rotation", read, |found| {
-        let (seq, hash, row) = found;
+    let mut take = |(seq, hash, body): Found| {
         let previous = before.filter(|(last, _)| last + 1 == seq).map(|(_, hash)| hash);
         before = hash.map(|hash| (seq, hash));
-        let (Some(hash), Some(row)) = (hash, row) else { return Ok(()) };
-        if previous.is_some_and(|previous| chain::link(&previous, &row.body) != hash) {
+        let (Some(hash), Some(body)) = (hash, body) else { return Ok(()) };
+        if previous.is_some_and(|previous| chain::link(&previous, &body) != hash) {
             return Ok(());
         }
         // A number far from all others is forged: nothing could be added behind it.
         if seq - done.last.0 > SILENCE {
             return Ok(());
         }
-        let Ok(entry) = Entry::read(seq, hash, row.body) else { return Ok(()) };
+        let Ok(entry) = Entry::read(seq, hash, body) else { return Ok(()) };
         if entry.kind == "ledger.created"
             && let Some(id) = entry.subject.strip_prefix("ledger/")
         {
@@ -289,10 +301,10 @@ fn entries(old: &Connection, into: &Transaction<'_>) -> rusqlite::Result<Entries
         )?
         .execute(params![
             seq,
-            row.at,
-            row.kind,
-            row.subject,
-            row.rotation,
+            entry.at,
+            entry.kind,
+            entry.subject,
+            entry.rotation,
             entry.body,
             hash.0
         ])?;
@@ -307,7 +319,21 @@ fn entries(old: &Connection, into: &Transaction<'_>) -> rusqlite::Result<Entries
             }
             _ => Ok(()),
         }
+    };
+    // What the database does not find is taken from its page, in its place.
+    let mut carved = |below| {
+        let (seq, hash, body) = pages.as_mut()?.next(below)?;
+        Some((seq, Some(hash), Some(body)))
+    };
+    each(old, "entry", "seq, hash, body, at, kind, subject, rotation", read, |found| {
+        while let Some(found) = carved(Some(found.0)) {
+            take(found)?;
+        }
+        take(found)
     })?;
+    while let Some(found) = carved(None) {
+        take(found)?;
+    }
     Ok(done)
 }
 
@@ -334,7 +360,8 @@ fn beside(old: &Connection, into: &Transaction<'_>) -> rusqlite::Result<()> {
     })
 }
 
-/// Hands over each row of a table that can be read, by number, which is the first column.
+/// Hands over each row of a table that can be read, by number, which is the first column; none where
+/// the database no longer knows the table.
 fn each<T>(
     old: &Connection,
     table: &str,
@@ -345,6 +372,9 @@ fn each<T>(
     let range =
         format!("SELECT {columns} FROM {table} WHERE rowid BETWEEN ?1 AND ?2 ORDER BY rowid");
     let next = format!("SELECT rowid FROM {table} WHERE rowid > ?1 ORDER BY rowid LIMIT 1");
+    if old.prepare(&range).is_err() {
+        return Ok(());
+    }
     // A range is read whole before any of it is taken, so that no row is taken twice.
     let rows = |first: u64, last: u64| -> rusqlite::Result<BTreeMap<u64, T>> {
         old.prepare_cached(&range)?

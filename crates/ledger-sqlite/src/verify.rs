@@ -57,9 +57,24 @@ pub(crate) fn verify(
         problems: Vec::new(),
         remedy: None,
     };
-    let Some(reader) = connection::reader(path, realm)? else { return Ok(found) };
-    let Ends { head, end, checkpoints } =
-        Ends::read(&reader, &mut found.problems).map_err(failed)?;
+    // Damage that bars the way to every entry is what was looked for, and no failure to look.
+    let told = |mut found: Verification, error: Error| match error {
+        Error::Damaged { ref what, .. } => {
+            found.problems.push(format!("no entry can be reached: {what}"));
+            found.remedy = Some(error.way_out());
+            Ok(found)
+        }
+        error => Err(error),
+    };
+    let reader = match connection::reader(path, realm) {
+        Ok(Some(reader)) => reader,
+        Ok(None) => return Ok(found),
+        Err(error) => return told(found, error),
+    };
+    let Ends { head, end, checkpoints } = match Ends::read(&reader, &mut found.problems) {
+        Ok(ends) => ends,
+        Err(error) => return told(found, failed(error)),
+    };
     found.lost = lost(&reader).unwrap_or_else(|error| {
         found.problems.push(format!("what a salvage said cannot be read: {error}"));
         Vec::new()
@@ -122,9 +137,9 @@ pub(crate) fn verify(
     }
     found.remedy = match (&found.first_bad, found.problems.first()) {
         (Some(BadEntry { seq, what }), _) => {
-            Some(Error::Broken { place: shown, seq: *seq, what: what.clone() }.remedy())
+            Some(Error::Broken { place: shown, seq: *seq, what: what.clone() }.way_out())
         }
-        (None, Some(what)) => Some(Error::Damaged { place: shown, what: what.clone() }.remedy()),
+        (None, Some(what)) => Some(Error::Damaged { place: shown, what: what.clone() }.way_out()),
         (None, None) => None,
     };
     Ok(found)

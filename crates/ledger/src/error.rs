@@ -181,6 +181,16 @@ impl Error {
     /// What to do about it, in a sentence or two.
     pub fn remedy(&self) -> String {
         match self {
+            Error::Broken { .. } | Error::Damaged { .. } => {
+                format!("{} `nhi ledger verify` lists all of the damage.", self.way_out())
+            }
+            other => other.way_out(),
+        }
+    }
+
+    /// The same for who has looked at all of it.
+    pub fn way_out(&self) -> String {
+        match self {
             Error::ReadOnly { place, .. } => format!(
                 "Reading goes on; to change something, apply as a user who may write {place} and its folder, with no read_only = true in nhi.hcl."
             ),
@@ -198,10 +208,10 @@ impl Error {
             }
             Error::Damaged { place, .. } => set_aside(place, ""),
             Error::Lost { place, .. } => format!(
-                "Restore {place} from a backup. {}", begin_anew(place)
+                "Restore {place} from a backup. Without one, {}", begin_anew(place)
             ),
             Error::NotALedger { place, .. } => format!(
-                "If it was one, restore it from a backup; if it never was, name another path in `ledger` of nhi.hcl. {}", begin_anew(place)
+                "If it was one, run `nhi ledger salvage`, which saves what entries it finds, or restore it from a backup; if it never was, name another path in `ledger` of nhi.hcl. With none of these, {}", begin_anew(place)
             ),
             Error::Newer { .. } => "Upgrade nhi and the provider; nothing was changed.".to_owned(),
             Error::Older { place, .. } => format!(
@@ -222,12 +232,12 @@ impl Error {
 /// What is lost without a ledger, and how there is one again.
 fn begin_anew(place: &str) -> String {
     format!(
-        "With neither, move {place} away, and {place}-wal with it if that is there: the next apply that changes something begins a new ledger. What is lost is history: plan and apply are as right as before."
+        "move {place} away, and {place}-wal with it if that is there: the next apply that changes something begins a new ledger. What is lost is history: plan and apply are as right as before."
     )
 }
 
 fn set_aside(place: &str, trusted: &str) -> String {
     format!(
-        "Restore {place} from a backup, or run `nhi ledger salvage`: it takes over what is sound into a new file, says there what is lost, and sets the damaged one aside.{trusted} `nhi ledger verify` lists all of the damage."
+        "Restore {place} from a backup, or run `nhi ledger salvage`: it takes over what is sound into a new file, says there what is lost, and sets the damaged one aside.{trusted}"
     )
 }

@@ -172,7 +172,7 @@ impl Ledger for MemoryLedger {
         }
         if let Some(bad) = &found.first_bad {
             let error = Error::Broken { place: self.place(), seq: bad.seq, what: bad.what.clone() };
-            found.remedy = Some(error.remedy());
+            found.remedy = Some(error.way_out());
         }
         Ok(found)
     }

@@ -3,7 +3,9 @@
 use std::num::NonZeroUsize;
 
 use clap::{Args, Subcommand, ValueEnum};
-use jiff::Timestamp;
+use connector::{Clock, SystemClock};
+use domain::Span;
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use ledger::{Entry, Filter, KINDS, Range, Story, Subject, Verification, port::PAGE_MAX};
 use operations::Problem;
 use serde_json::{Value, json};
@@ -15,6 +17,10 @@ use crate::{
 
 /// Read the ledger: what happened, in order.
 #[derive(Debug, Subcommand)]
+#[command(after_help = "Examples:
+  nhi ledger show --last 20        the newest 20 entries
+  nhi ledger show --since 7d       what happened within seven days
+  nhi ledger verify                did anybody rewrite it?")]
 pub(crate) enum Ledger {
     Show(Show),
     Verify(Verify),
@@ -35,6 +41,7 @@ pub(crate) enum Format {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   nhi ledger show --last 20
+  nhi ledger show --since 24h
   nhi ledger show bao/openbao_approle/invoice-sync
   nhi ledger show --kind rotation.proven --format json | jq .detail
 
@@ -57,8 +64,9 @@ pub(crate) struct Show {
     #[arg(long, value_name = "N", value_parser = how_many)]
     last: Option<NonZeroUsize>,
 
-    /// Only entries at or after this moment, such as 2026-11-22T00:00:00Z.
-    #[arg(long, value_name = "TIME")]
+    /// Only entries from then on: 7d (back from now), 2026-11-22 (midnight UTC) or
+    /// 2026-11-22T08:30:00Z.
+    #[arg(long, value_name = "TIME", value_parser = since)]
     since: Option<Timestamp>,
 
     /// Text, or one JSON object a line.
@@ -367,7 +375,7 @@ async fn verified(ledger: &dyn ledger::Ledger) -> Result<Verification, ledger::E
     }
     if let (None, Some(what)) = (&found.remedy, found.problems.first()) {
         let wrong = ledger::Error::Damaged { place: ledger.place(), what: what.clone() };
-        found.remedy = Some(wrong.remedy());
+        found.remedy = Some(wrong.way_out());
     }
     Ok(found)
 }
@@ -416,21 +424,27 @@ impl Verify {
     async fn run(self, ledger: &dyn ledger::Ledger, output: &Output) -> Result<Exit, Problem> {
         let progress = output.progress("hashing");
         let found = verified(ledger).await?;
-        let head = ledger.head().await?;
+        let head = match ledger.head().await {
+            Ok(head) => Some(head),
+            Err(_) if !found.is_sound() => None,
+            Err(error) => return Err(error.into()),
+        };
         drop(progress);
         match self.format {
-            Format::Json => output.line(&report(&found, &head).to_string()),
-            Format::Text => print(&found, &head, &ledger.place(), output),
+            Format::Json => output.line(&report(&found, head.as_ref()).to_string()),
+            Format::Text => print(&found, head.as_ref(), &ledger.place(), output),
         }
         Ok(if found.is_sound() { Exit::Clean } else { Exit::Policy })
     }
 }
 
-fn report(found: &Verification, head: &ledger::Head) -> Value {
+fn report(found: &Verification, head: Option<&ledger::Head>) -> Value {
     json!({
         "sound": found.is_sound(),
         "entries": found.entries,
-        "head": { "ledger": head.ledger, "seq": head.seq, "hash": head.hash.to_string() },
+        "head": head.map(|head| json!({
+            "ledger": head.ledger, "seq": head.seq, "hash": head.hash.to_string(),
+        })),
         "first_bad": found.first_bad.as_ref().map(|bad| json!({ "seq": bad.seq, "what": bad.what })),
         "last_good_checkpoint": found.last_good_checkpoint.as_ref().map(|point| json!({
             "size": point.size, "root": point.root.to_string(), "head": point.head.to_string(),
@@ -441,8 +455,8 @@ fn report(found: &Verification, head: &ledger::Head) -> Value {
     })
 }
 
-fn print(found: &Verification, head: &ledger::Head, place: &str, output: &Output) {
-    if found.is_sound() {
+fn print(found: &Verification, head: Option<&ledger::Head>, place: &str, output: &Output) {
+    if let (true, Some(head)) = (found.is_sound(), head) {
         output.line(&format!(
             "{} {} entries, chain whole, head {} ({place})",
             styled(GREEN, "Sound:"),
@@ -480,6 +494,22 @@ fn how_many(text: &str) -> Result<NonZeroUsize, &'static str> {
     text.parse().map_err(|_| "how many of the newest, from 1")
 }
 
+/// A moment, a day's beginning, or how far back from now.
+fn since(text: &str) -> Result<Timestamp, &'static str> {
+    if let Ok(moment) = text.parse() {
+        return Ok(moment);
+    }
+    if let Ok(day) = text.parse::<Date>() {
+        let midnight = day.to_zoned_datetime(TimeZone::UTC);
+        return midnight.map(|at| at.timestamp()).map_err(|_| "this day is beyond all calendars");
+    }
+    let back = text.parse::<Span>().ok().filter(|back| *back != Span::ZERO);
+    back.and_then(|back| SystemClock.now().checked_sub(back.to_std()).ok()).ok_or(
+        "give how far back, such as 24h or 7d; a day, such as 2026-11-22 (from midnight UTC on); or \
+         a moment, such as 2026-11-22T08:30:00Z",
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use ledger::{Durability, Ledger as _, MemoryLedger, NewEntry};
@@ -498,6 +528,20 @@ mod tests {
         for kind in ["rotations", "rotation.prove", "proven", ""] {
             let problem = check(kind).await.unwrap_err();
             assert!(problem.detail.contains("rotation.proven"), "{problem}");
+        }
+    }
+
+    #[test]
+    fn since_is_a_moment_or_a_day_or_how_far_back() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        assert_eq!(since("2026-11-22T08:30:00Z"), Ok(at("2026-11-22T08:30:00Z")));
+        assert_eq!(since("2026-11-22T08:30:00+02:00"), Ok(at("2026-11-22T06:30:00Z")));
+        assert_eq!(since("2026-11-22"), Ok(at("2026-11-22T00:00:00Z")));
+        let back = SystemClock.now().duration_since(since("1d12h").unwrap());
+        assert!((back.as_secs() - 36 * 3600).abs() < 60, "{back:?}");
+        for wrong in ["yesterday", "", "7", "0d", "2026-13-01", "100000w"] {
+            let said = since(wrong).unwrap_err();
+            assert!(said.contains("7d") && said.contains("2026-11-22"), "{wrong:?}: {said}");
         }
     }
 
