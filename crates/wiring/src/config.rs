@@ -443,12 +443,18 @@ fn no_connection<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> Str
     format!("no connection named {name:?}. Known: {known}")
 }
 
+/// What a connection's name is, in words.
+pub const CONNECTION_NAME: &str = "no blank, slash or colon, and is not \"none\"";
+
+/// Whether a connection may be called so: ids begin with it up to a slash, and places up to a colon.
+pub fn is_connection_name(name: &str) -> bool {
+    let ends = |c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control();
+    !name.is_empty() && name != "none" && !name.contains(ends)
+}
+
 fn connection(name: &str, node: &Node, place: &Place) -> Result<ConnectionConfig, ConfigError> {
-    if name.is_empty() || name == "none" || name.contains(['/', ' ']) {
-        return Err(wrong(
-            place,
-            "a connection's name has no blank and no slash, and is not \"none\"",
-        ));
+    if !is_connection_name(name) {
+        return Err(wrong(place, format!("a connection's name has {CONNECTION_NAME}")));
     }
     let known: Vec<&str> = platforms::platforms().iter().map(|platform| platform.name()).collect();
     let mut reader = Reader::new(node, place)?;

@@ -10,8 +10,8 @@ mod process;
 mod tree;
 
 pub use config::{
-    Config, ConnectionConfig, Credential, CustodyConfig, LedgerConfig, RealmConfig, RunConfig,
-    Source, setting,
+    CONNECTION_NAME, Config, ConnectionConfig, Credential, CustodyConfig, LedgerConfig,
+    RealmConfig, RunConfig, Source, is_connection_name, setting,
 };
 pub use context::{Environment, Loaded, load, tenant_of, try_custody};
 pub use discover::{FILE_NAME, FileError, Found, discover, read};

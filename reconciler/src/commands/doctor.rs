@@ -1,6 +1,6 @@
 //! `nhi doctor`: is everything reachable, what can each connection do, what is missing?
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use connector::Refusal;
@@ -29,7 +29,7 @@ pub(crate) struct Doctor {
     connection: Option<String>,
 
     /// Look through the .tf files of a folder for the slip that the core cannot word.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["connection", "format"])]
+    #[arg(long, value_name = "DIR", conflicts_with = "connection")]
     hcl: Option<PathBuf>,
 
     /// Text or JSON.
@@ -82,7 +82,7 @@ fn bad(what: impl Into<String>, problem: &Problem) -> Look {
 impl Doctor {
     pub(crate) async fn run(self, config: Option<&str>, output: &Output) -> Result<Exit, Problem> {
         if let Some(folder) = &self.hcl {
-            return slips_in(folder, output);
+            return slips_in(folder, self.format, output);
         }
         let loaded = wiring::load(config)?;
         let mut looks = Vec::new();
@@ -343,7 +343,7 @@ fn print(looks: &[Look], output: &Output) {
     }
 }
 
-fn slips_in(folder: &std::path::Path, output: &Output) -> Result<Exit, Problem> {
+fn slips_in(folder: &Path, format: Format, output: &Output) -> Result<Exit, Problem> {
     let refused = |why: String| {
         Problem::new("E-HCL", "The folder cannot be read")
             .detail(format!("{}: {why}", folder.display()))
@@ -356,16 +356,29 @@ fn slips_in(folder: &std::path::Path, output: &Output) -> Result<Exit, Problem> 
     for text in &looked.unread {
         output.warning(&format!("not read: {text}"));
     }
+    let clean = looked.slips.is_empty() && looked.unread.is_empty();
+    let exit = if clean { Exit::Clean } else { Exit::Failed };
+    if format == Format::Json {
+        let slips = looked.slips.iter().map(|slip| {
+            json!({
+                "file": slip.file.display().to_string(), "line": slip.line,
+                "address": slip.address, "found": slip.found, "corrected": slip.corrected,
+            })
+        });
+        let slips: Vec<Value> = slips.collect();
+        let all = json!({ "format": "nhi-slips/1", "slips": slips, "unread": looked.unread });
+        output.line(&all.to_string());
+        return Ok(exit);
+    }
     for slip in &looked.slips {
         output.line(&format!("{}:{}: in {}", slip.file.display(), slip.line, slip.address));
         output.line(&styled(RED, &format!("  - {}", slip.found)));
         output.line(&styled(GREEN, &format!("  + {}", slip.corrected)));
     }
-    if !looked.slips.is_empty() || !looked.unread.is_empty() {
-        return Ok(Exit::Failed);
+    if clean {
+        output.line("No slip: references are whole objects.");
     }
-    output.line("No slip: references are whole objects.");
-    Ok(Exit::Clean)
+    Ok(exit)
 }
 
 #[cfg(test)]

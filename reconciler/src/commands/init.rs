@@ -251,6 +251,11 @@ impl Connection {
         };
         let usual = platform.usual();
         let name = ask(flags.name.1, flags.name.0, "the connection's name", Some(usual.name))?;
+        if !wiring::is_connection_name(&name) {
+            return Err(Problem::new("E-INIT-NAME", "A connection cannot be called so")
+                .detail(format!("{name:?}: its name has {}.", wiring::CONNECTION_NAME))
+                .next(format!("pass another name to {}", flags.name.0)));
+        }
         let about = format!("its {}", place_of(platform));
         let place = ask(flags.place.1, flags.place.0, &about, usual.place)?;
         if place_of(platform) == "address"
