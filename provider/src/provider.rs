@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use connector::{Field, FieldType};
+use connector::{Field, FieldType, OwnCredential};
 use operations::Problem;
 use tfplugin::{
     Attribute, Diagnostics, Model, Nesting, Object, Type, Value,
@@ -77,48 +77,47 @@ fn object(name: &str, doc: &str, attributes: Vec<Attribute>) -> Attribute {
     Attribute::nested(name, Nesting::Single, attributes).optional().describe(doc)
 }
 
-fn source(name: &str, doc: &str) -> Attribute {
-    object(
-        name,
-        doc,
-        vec![
-            text("env", "The environment variable that holds it."),
-            text("file", "The file that holds it, readable for its owner only."),
-            text("path", "Where a sink holds it: `<connection>:<path>#<field>`."),
-        ],
-    )
+fn sources(form: &str) -> Vec<Attribute> {
+    vec![
+        text("env", &format!("The environment variable that holds it.{form}")),
+        text("file", &format!("The file that holds it, readable for its owner only.{form}")),
+        text("path", &format!("Where a sink holds it: `<connection>:<path>#<field>`.{form}")),
+    ]
 }
 
-fn credential() -> Attribute {
-    object(
-        "credential",
-        "Where our own credential for it is; never the credential itself.",
+fn source(name: &str, doc: &str) -> Attribute {
+    object(name, doc, sources(""))
+}
+
+/// Where our own credential for a platform is. What the platform does not take is there to be refused.
+fn credential(takes: OwnCredential) -> Attribute {
+    let form = match takes {
+        OwnCredential::AccessKey => " As one text it is `<id>:<secret>`.",
+        _ => "",
+    };
+    let only = |attribute: Attribute, taken: bool| match taken {
+        true => attribute,
+        false => attribute.unlisted(),
+    };
+    let approle = object(
+        "approle",
+        "An AppRole of our own to sign in with.",
+        vec![text("role_id", "Its role id."), source("secret_id", "Where its secret id is.")],
+    );
+    let access_key = object(
+        "access_key",
+        "An access key of our own to sign with.",
         vec![
-            text("env", "The environment variable that holds it."),
-            text("file", "The file that holds it, readable for its owner only."),
-            text("path", "Where a sink holds it: `<connection>:<path>#<field>`."),
-            object(
-                "approle",
-                "An AppRole of our own to sign in with.",
-                vec![
-                    text("role_id", "Its role id."),
-                    source("secret_id", "Where its secret id is."),
-                ],
-            ),
-            object(
-                "access_key",
-                "An access key of our own to sign with.",
-                vec![
-                    source("id", "Where its id is."),
-                    source("secret", "Where its secret is."),
-                    source(
-                        "session_token",
-                        "Where its session token is, if it is one for a while.",
-                    ),
-                ],
-            ),
+            source("id", "Where its id is."),
+            source("secret", "Where its secret is."),
+            source("session_token", "Where its session token is, if it is one for a while."),
         ],
-    )
+    );
+    let mut all = sources(form);
+    all.push(only(approle, takes == OwnCredential::SecretOrAppRole));
+    all.push(only(access_key, takes == OwnCredential::AccessKey));
+    let doc = "Where our own credential for it is; never the credential itself.";
+    only(object("credential", doc, all), takes != OwnCredential::Nothing)
 }
 
 fn field(field: &Field) -> Attribute {
@@ -141,7 +140,7 @@ fn attributes() -> Vec<Attribute> {
                 .filter(|one| one.name != "tenant")
                 .map(field)
                 .collect();
-            all.push(credential());
+            all.push(credential(platform.own_credential()));
             all.push(text(
                 "tenant",
                 "The tenant's own id that must answer, as `nhi init` wrote it: protects against an \

@@ -306,10 +306,16 @@ fn schema_section(page: &mut String, attributes: &[Attribute]) {
     nested(page, attributes, "");
 }
 
+/// What has a place on the page, in the order of the alphabet.
+fn listed(attributes: &[Attribute]) -> Vec<&Attribute> {
+    let mut sorted: Vec<&Attribute> = attributes.iter().filter(|one| !one.unlisted).collect();
+    sorted.sort_by(|a, b| a.name.cmp(&b.name));
+    sorted
+}
+
 /// The attributes by who sets them, each group in the order of the alphabet.
 fn modes(page: &mut String, attributes: &[Attribute], prefix: &str, heading: &str) {
-    let mut sorted: Vec<&Attribute> = attributes.iter().collect();
-    sorted.sort_by(|a, b| a.name.cmp(&b.name));
+    let sorted = listed(attributes);
     for (title, wanted) in [("Required", 0), ("Optional", 1), ("Read-Only", 2)] {
         let group: Vec<&&Attribute> = sorted
             .iter()
@@ -381,8 +387,7 @@ fn anchor(prefix: &str, name: &str) -> String {
 }
 
 fn nested(page: &mut String, attributes: &[Attribute], prefix: &str) {
-    let mut sorted: Vec<&Attribute> = attributes.iter().collect();
-    sorted.sort_by(|a, b| a.name.cmp(&b.name));
+    let sorted = listed(attributes);
     for attribute in sorted {
         let Kind::Nested { attributes, .. } = &attribute.kind else { continue };
         let path = format!("{prefix}{}", attribute.name);
@@ -471,6 +476,13 @@ mod tests {
                     vec![Attribute::new("x", Type::Bool).optional()],
                 )
                 .optional(),
+                Attribute::nested(
+                    "elsewhere",
+                    Nesting::Single,
+                    vec![Attribute::new("hidden", Type::Bool).optional()],
+                )
+                .optional()
+                .unlisted(),
             ];
             vec![
                 Attribute::new("name", Type::String).required().replace().describe("The name."),
@@ -546,6 +558,12 @@ mod tests {
             ("resources/sample_thing/import.sh".to_owned(), "terraform import …\n".to_owned()),
         ]);
         generate(&Server::new(Sample).resource(Things.with_import()), &examples)
+    }
+
+    #[test]
+    fn what_is_there_only_to_be_refused_is_on_no_page() {
+        let named = |page: &String| page.contains("elsewhere") || page.contains("hidden");
+        assert!(!pages().values().any(named));
     }
 
     #[test]

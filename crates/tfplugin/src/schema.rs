@@ -104,6 +104,8 @@ pub struct Attribute {
     pub stability: Stability,
     /// What plan promises of it while it is unknown.
     pub promise: Option<Refinement>,
+    /// It is on no page of the documentation.
+    pub unlisted: bool,
 }
 
 impl Attribute {
@@ -123,6 +125,7 @@ impl Attribute {
             requires_replace: false,
             stability: Stability::Stable,
             promise: None,
+            unlisted: false,
         }
     }
 
@@ -194,6 +197,14 @@ impl Attribute {
     #[must_use]
     pub fn deprecated(mut self, instead: impl Into<String>) -> Self {
         self.deprecation = Some(instead.into());
+        self
+    }
+
+    /// There only to be refused by us: the core drops what an object does not know without a word. No
+    /// page of the documentation names it.
+    #[must_use]
+    pub fn unlisted(mut self) -> Self {
+        self.unlisted = true;
         self
     }
 

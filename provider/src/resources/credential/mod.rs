@@ -257,7 +257,9 @@ impl Resource for Credential {
                     "integration",
                     "The integration was passed without some of its facts",
                     format!(
-                        "Without {} does not rotate this credential.\nNext: pass the whole object.",
+                        "Without {} does not rotate this credential.\nNext: write `integration = \
+                         nhi_integration.NAME`, with the name of its block, in place of the parts \
+                         (a generated configuration has those).",
                         missing.join(" does not, and without ")
                     ),
                 );
