@@ -16,6 +16,7 @@ use crate::{
     document::{Meta, compose, matches, secret_in},
     drift::schedule_json,
     elsewhere::{governed_here, import_of, is_elsewhere, who_has_it},
+    form,
     observe::object_of,
     rotate::{Machine, empty, further, mark_of, occupied, occupied_by_others},
     scopes::record_turn,
@@ -96,6 +97,8 @@ async fn bring(
             done_by,
         });
     }
+    // The next deed writes it if the ledger cannot be read now.
+    let _ = declare_slot(context, spec).await;
     repair_copies(context, spec).await?;
     let seen = observe_slot(context, spec).await?.ok_or_else(|| {
         Problem::new("E-GONE", "The integration is not there")
@@ -132,7 +135,7 @@ async fn forget_slot(context: &Context, spec: &SlotSpec) {
             integration: spec.id.integration.to_string(),
             name: spec.id.name.clone(),
         };
-        context.note(entry.change(ended)).await;
+        context.note(entry.change(ended).change(form::change(&spec.id, None))).await;
     }
 }
 
@@ -760,9 +763,17 @@ pub async fn declare_slot(context: &Context, spec: &SlotSpec) -> Result<(), Prob
     });
     let schedule = schedule.map(ledger::canonical::without_nulls);
     let row = ledger::Slot { schedule, sinks: Some(serde_json::json!(sinks)), ..base };
-    if have.as_ref() != Some(&row) {
+    let wished = form::of(spec);
+    let kept = context
+        .ledger
+        .integrations(&ledger::Selection::of(spec.id.integration.to_string()))
+        .await?
+        .into_iter()
+        .find_map(|row| form::kept(&spec.id, row.declared?.value));
+    if have.as_ref() != Some(&row) || kept.as_ref() != Some(&wished) {
         let entry = context.entry("slot.declared", &spec.id.to_string());
-        context.note(entry.change(ledger::Change::Slot(row))).await;
+        let entry = entry.change(ledger::Change::Slot(row));
+        context.note(entry.change(form::change(&spec.id, Some(wished)))).await;
     }
     Ok(())
 }

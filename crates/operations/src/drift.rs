@@ -22,7 +22,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Context, Delivery, KindLattice, Problem, SlotSpec, claim::ClaimStore,
-    elsewhere::governed_elsewhere, integration::REVOKES, look_up_owner, observe::gap_words,
+    elsewhere::governed_elsewhere, form, integration::REVOKES, look_up_owner, observe::gap_words,
     observe_integration, observe_slot, owner::noted_owner,
 };
 
@@ -52,6 +52,9 @@ pub struct WishedSlot {
     pub deliveries: Vec<Delivery>,
     /// The key that is known as current: id, generation, when issued, when it ends.
     pub known: Option<(String, u64, Option<Timestamp>, Option<Timestamp>)>,
+    /// Settings by name. Without them, and with places alone in `deliveries`, it is known where the
+    /// slot is and not how it is issued.
+    pub settings: Option<Value>,
 }
 
 /// One integration as it is declared, as far as anybody said.
@@ -495,8 +498,14 @@ pub fn judge_third_party(context: &Context, wish: &WishedThirdParty) -> Judged {
 /// It cannot be read.
 pub async fn declared_in_ledger(ledger: &dyn Ledger) -> Result<Wishes, Problem> {
     let mut wishes = Wishes::default();
+    let mut forms = BTreeMap::new();
     for row in ledger.integrations(&Selection::declared()).await? {
         let Some(document) = row.declared else { continue };
+        for (facet, form) in document.value.as_object().into_iter().flatten() {
+            if let Some(name) = form::slot_of(facet) {
+                forms.insert((row.id.clone(), name.to_owned()), form.clone());
+            }
+        }
         if row.id.parse::<OwnerId>().is_ok() {
             let owner = noted_owner(&row.id, &document.value);
             wishes.owners.extend(owner.map(|owner| (row.id, owner)));
@@ -539,8 +548,7 @@ pub async fn declared_in_ledger(ledger: &dyn Ledger) -> Result<Wishes, Problem> 
             key.integration == slot.integration && Some(&key.vendor_id) == slot.current.as_ref()
         });
         let sinks = slot.sinks.as_ref().and_then(Value::as_object).into_iter().flatten();
-        wish.slots.push(WishedSlot {
-            name: slot.name,
+        let mut wished = WishedSlot {
             credential_type: key.map(|key| key.kind.clone()),
             schedule: slot.schedule.as_ref().and_then(|value| schedule_written(value).read()),
             deliveries: sinks
@@ -550,7 +558,13 @@ pub async fn declared_in_ledger(ledger: &dyn Ledger) -> Result<Wishes, Problem> 
                 })
                 .collect(),
             known: slot.current.map(|current| (current, slot.generation, None, None)),
-        });
+            settings: None,
+            name: slot.name,
+        };
+        if let Some(form) = forms.get(&(slot.integration, wished.name.clone())) {
+            form::take(&mut wished, form);
+        }
+        wish.slots.push(wished);
     }
     // A deed writes only what it is about. After a loss the rest is in no entry, and what is not
     // compared for that is not in sync.
@@ -699,7 +713,7 @@ fn is_governance(name: &str) -> bool {
     NAMES.contains(&name) || name.starts_with("labels.")
 }
 
-fn settings_from(fields: &[Field], raw: &Value) -> Settings {
+pub(crate) fn settings_from(fields: &[Field], raw: &Value) -> Settings {
     let mut settings = Settings::default();
     for field in fields {
         let setting = match raw.get(field.name) {

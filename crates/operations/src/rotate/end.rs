@@ -5,7 +5,7 @@ use ledger::{Change as Row, NewEntry};
 use policy::rotation::{Claim, Goal, Phase, Previous};
 
 use super::Machine;
-use crate::{Problem, document::Meta, ourselves::not_our_key};
+use crate::{Problem, document::Meta, form, ourselves::not_our_key};
 
 impl Machine<'_> {
     /// S10: by id, never by name. A key that never served is given up, and not retired.
@@ -127,10 +127,12 @@ impl Machine<'_> {
         if self.write_claim(&closed, None, Some(version)).await?.is_some() {
             let mut entry = self.entry("rotation.closed", &closed);
             entry = if self.goal == Goal::Revoke && closed.current.is_none() {
-                entry.change(Row::SlotEnded {
-                    integration: self.spec.id.integration.to_string(),
-                    name: self.spec.id.name.clone(),
-                })
+                entry
+                    .change(Row::SlotEnded {
+                        integration: self.spec.id.integration.to_string(),
+                        name: self.spec.id.name.clone(),
+                    })
+                    .change(form::change(&self.spec.id, None))
             } else {
                 self.rows(entry, &closed, "current")
             };

@@ -811,6 +811,39 @@ async fn a_slot_that_is_ended_is_declared_no_longer_whoever_ended_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_ledger_says_all_that_another_generation_of_a_slot_is_made_of() {
+    let world = World::new("add-ours").await;
+    let (context, mut spec) = (world.context("a", &Fuse::none()), world.spec());
+    spec.deliveries[0].fields = [("KEY", "secret"), ("USER", "sync")]
+        .map(|(field, from)| (field.to_owned(), from.to_owned()))
+        .into();
+    spec.deliveries[0].merge = true;
+    let text = domain::Setting::Text("x".into());
+    for field in spec.credential_type.fields.iter().take(1) {
+        spec.settings.0.insert(field.name.to_owned(), text.clone());
+    }
+    carry_out(&context, &spec, FIRST, "asked").await.unwrap();
+    let declared = async || operations::declared_in_ledger(&*context.ledger).await.unwrap();
+    let wishes = declared().await;
+    let wish = wishes.integrations.values().next().unwrap();
+    let found = operations::declared_slot(&context, wish, "default").await.unwrap();
+    assert_eq!((&found.id, &found.vendor_id), (&spec.id, &spec.vendor_id));
+    assert_eq!((&found.settings, &found.deliveries), (&spec.settings, &spec.deliveries));
+    assert_eq!(found.credential_type.name, spec.credential_type.name);
+    assert_eq!(found.schedule, spec.schedule);
+    let other = operations::declared_slot(&context, wish, "other").await.unwrap_err();
+    assert_eq!(other.code, "E-UNDECLARED");
+    // What an earlier version kept says where it is, and not how it is issued.
+    let mut bare = wish.clone();
+    bare.slots[0].settings = None;
+    let bare = operations::declared_slot(&context, &bare, "default").await.unwrap_err();
+    assert!(bare.code == "E-FORM-UNKNOWN" && bare.to_string().contains("--state -"), "{bare}");
+
+    carry_out(&context, &found, Goal::Revoke, "test").await.unwrap();
+    assert_eq!(declared().await.count(), 0, "what is ended is declared no longer");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_slot_is_declared_no_longer_wherever_its_ending_stopped() {
     for call in 1..40 {
         for moment in [Moment::Before, Moment::After] {
