@@ -198,7 +198,8 @@ impl World {
         self.take(ran(self.nhi_command().args(words))?)
     }
 
-    fn nhi_command(&self) -> Command {
+    /// The `nhi` command in this world, without words.
+    pub fn nhi_command(&self) -> Command {
         let mut command = Command::new(&self.programs.nhi);
         command.current_dir(&self.folder).env("NO_COLOR", "1");
         clean(&mut command);

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, error::ErrorKind};
 
+mod ask;
 mod commands;
 mod exit;
 mod hcl;
@@ -28,6 +29,7 @@ use output::Output;
   nhi doctor                    is everything reachable, and what can each connection do?
   nhi scan bao                  what integrations are there, managed or not?
   nhi drift --state FILE        does the world still look as declared? exit 2 if not
+  nhi rotate ID                 another generation of a credential, now
   nhi ledger show --last 20     what happened, in order
 
 {}", exit::CODES))]
@@ -53,6 +55,7 @@ enum Command {
     Init(commands::init::Init),
     Scan(commands::scan::Scan),
     Drift(commands::drift::Drift),
+    Rotate(commands::rotate::Rotate),
     #[command(subcommand)]
     Ledger(commands::ledger::Ledger),
     Doctor(commands::doctor::Doctor),
@@ -83,6 +86,7 @@ fn main() -> ExitCode {
             Command::Init(command) => command.run(&output).await,
             Command::Scan(command) => command.run(config, &output).await,
             Command::Drift(command) => command.run(config, &output).await,
+            Command::Rotate(command) => command.run(config, &output).await,
             Command::Ledger(command) => command.run(config, &output).await,
             Command::Doctor(command) => command.run(config, &output).await,
             Command::Completion(command) => command.run::<Cli>(&output),

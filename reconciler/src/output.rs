@@ -93,6 +93,12 @@ impl Output {
         }
     }
 
+    /// A question, whose answer is typed behind it.
+    pub(crate) fn ask(&self, text: &str) {
+        let mut stream = anstream::stderr();
+        let _ = write!(stream, "{}", printable(text)).and_then(|()| stream.flush());
+    }
+
     /// A warning.
     pub(crate) fn warning(&self, text: &str) {
         let _ = writeln!(anstream::stderr(), "{} {}", styled(YELLOW, "Warning:"), printable(text));

@@ -179,7 +179,14 @@ fn slot(values: &Map<String, Value>, name: String) -> WishedSlot {
         .into_iter()
         .flatten()
         .filter_map(|(name, one)| {
-            Some(delivery(name, one["connection"].as_str()?, one["path"].as_str()?))
+            let fields = one["fields"].as_object().into_iter().flatten();
+            let fields =
+                fields.filter_map(|(field, from)| Some((field.clone(), from.as_str()?.to_owned())));
+            Some(Delivery {
+                fields: fields.collect(),
+                merge: one["merge"].as_bool().unwrap_or(false),
+                ..delivery(name, one["connection"].as_str()?, one["path"].as_str()?)
+            })
         })
         .collect();
     let set = wiring::platforms()
@@ -196,6 +203,9 @@ fn slot(values: &Map<String, Value>, name: String) -> WishedSlot {
         deliveries,
         known: text("key_id")
             .map(|key| (key.to_owned(), generation, moment("issued_at"), moment("expires_at"))),
+        settings: Some(
+            set.map_or_else(|| Value::Object(Map::new()), |one| values[one.name].clone()),
+        ),
     }
 }
 

@@ -3,6 +3,7 @@
 mod advice;
 mod aws;
 mod commands;
+mod deeds;
 mod demo;
 mod directory;
 mod drift;

@@ -22,7 +22,7 @@ fn nhi(world: &World, folder: &str, words: &[&str]) -> Command {
 }
 
 /// A command in a terminal, with what is typed into it.
-fn in_terminal(command: &Command, typed: &str) -> Result<Ran> {
+pub(crate) fn in_terminal(command: &Command, typed: &str) -> Result<Ran> {
     const RUN: &str =
         "import os, pty, sys; sys.exit(os.waitstatus_to_exitcode(pty.spawn(sys.argv[1:])))";
     let mut terminal = Command::new(acceptance_tests::tools::need("python3")?);

@@ -362,7 +362,12 @@ impl Schedule {
 
     /// Whether a blackout holds.
     pub fn in_blackout(&self, now: Timestamp) -> bool {
-        self.blackout.iter().any(|one| one.from <= now && now < one.until)
+        self.blackout_at(now).is_some()
+    }
+
+    /// The blackout that holds.
+    pub fn blackout_at(&self, now: Timestamp) -> Option<&Blackout> {
+        self.blackout.iter().find(|one| one.from <= now && now < one.until)
     }
 
     /// When no blackout holds any more.

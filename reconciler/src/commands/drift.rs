@@ -118,16 +118,7 @@ impl Drift {
     pub(crate) async fn run(self, config: Option<&str>, output: &Output) -> Result<Exit, Problem> {
         let loaded = wiring::load(config)?;
         let context = loaded.read_only().context("nhi", "command")?;
-        let (wishes, from) = match &self.state {
-            Some(place) => (state::read(place)?, format!("state {place}")),
-            None => (declared_in_ledger(&*context.ledger).await?, context.ledger.place()),
-        };
-        if wishes.count() == 0 {
-            return Err(match &self.state {
-                Some(_) => nothing_in_state(&from),
-                None => nothing_in_ledger(&from, context.ledger.head().await?.seq),
-            });
-        }
+        let (wishes, from) = declared(&context, self.state.as_deref()).await?;
         let mut report = Report {
             from,
             demo: loaded.config.demo,
@@ -151,6 +142,26 @@ impl Drift {
             Format::Json => output.line(&report.json(exit).to_string()),
         }
         Ok(exit)
+    }
+}
+
+/// What is declared, and who says so: a state, or else the ledger.
+///
+/// # Errors
+///
+/// It cannot be read, or nothing is declared there.
+pub(super) async fn declared(
+    context: &Context,
+    state: Option<&str>,
+) -> Result<(Wishes, String), Problem> {
+    let (wishes, from) = match state {
+        Some(place) => (state::read(place)?, format!("state {place}")),
+        None => (declared_in_ledger(&*context.ledger).await?, context.ledger.place()),
+    };
+    match (wishes.count(), state) {
+        (0, Some(_)) => Err(nothing_in_state(&from)),
+        (0, None) => Err(nothing_in_ledger(&from, context.ledger.head().await?.seq)),
+        _ => Ok((wishes, from)),
     }
 }
 

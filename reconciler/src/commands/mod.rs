@@ -5,4 +5,5 @@ pub(crate) mod doctor;
 pub(crate) mod drift;
 pub(crate) mod init;
 pub(crate) mod ledger;
+pub(crate) mod rotate;
 pub(crate) mod scan;

@@ -1,0 +1,75 @@
+//! What an operator does between two applies, and what the core then sees.
+
+use std::{
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use crate::{holds, in_world, operator::in_terminal, triggered};
+
+/// The slot of the usual form.
+const SLOT: &str = "bao/openbao_approle/invoice-sync/credential/default";
+
+#[test]
+fn a_rotation_from_the_command_line_is_the_one_that_was_planned_and_leaves_nothing_to_plan() {
+    let overlap = Duration::from_secs(15);
+    let with = |value: &str| triggered(value).replace("\"24h\"", "\"15s\"");
+    in_world(&with("monday"), |world| {
+        world.apply()?;
+        let before = world.bao.document("apps/invoice-sync")?;
+        // A plan that was reviewed, and is applied after somebody was faster.
+        world.write("main.tf", &with("thursday"))?;
+        world.terraform(&["plan", "-out=saved"])?.expect(0)?;
+
+        let said = world.nhi(&["rotate", "bao/openbao_approle/invoice-sync"])?.expect(1)?;
+        holds(said.contains("E-CONFIRM") && said.contains("generation 2"), "it asks", &said)?;
+        let said = world.nhi(&["rotate", SLOT, "--dry-run", "--format", "json"])?.expect(0)?;
+        let told: serde_json::Value =
+            serde_json::from_str(&said).map_err(|error| format!("{error}: {said}"))?;
+        let one = &told["credentials"][0];
+        holds(one["id"] == SLOT && one["will"]["generation"] == 2, "it is shown", &said)?;
+        holds(one["did"].is_null(), "nothing is done", &said)?;
+        holds(world.bao.document("apps/invoice-sync")? == before, "nor delivered", "")?;
+
+        let mut command = world.nhi_command();
+        let command = command.args(["rotate", SLOT]);
+        let said = in_terminal(command, "y\n")?.expect(1)?;
+        holds(said.contains("Nothing was changed"), "only yes is taken for yes", &said)?;
+        holds(world.bao.document("apps/invoice-sync")? == before, "nothing is done", "")?;
+        let said = in_terminal(command, "yes\n")?.expect(0)?;
+        let began = Instant::now();
+        holds(said.contains("Rotated:") && said.contains("generation 2"), "it is told", &said)?;
+        let after = world.bao.document("apps/invoice-sync")?;
+        holds(before["secret_id"] != after["secret_id"], "there is a new one", "")?;
+        let form = |document: &serde_json::Value| {
+            document.as_object().map(|all| all.keys().cloned().collect::<Vec<_>>())
+        };
+        holds(form(&before) == form(&after), "in the same form", "")?;
+        holds(world.bao.signs_in(&after)?, "the application signs in with it", "")?;
+        holds(world.bao.signs_in(&before)?, "and whoever has the old one, with that", "")?;
+        world.nhi(&["drift"])?.expect(0)?;
+
+        let said = world.terraform(&["apply", "saved"])?.expect(0)?;
+        let same = world.bao.document("apps/invoice-sync")? == after;
+        holds(same && !said.contains("2 -> 3"), "what was planned was reached", &said)?;
+        holds(world.state("nhi_credential.it")?["generation"] == 2, "and no further", &said)?;
+        holds(began.elapsed() < overlap, "the overlap is not over yet", "")?;
+        world.plan_is_empty()?;
+
+        sleep(overlap.saturating_sub(began.elapsed()));
+        world.plan()?.expect(2)?;
+        world.apply()?;
+        holds(world.bao.signs_in(&after)?, "the new one works", "")?;
+        holds(!world.bao.signs_in(&before)?, "the old one is refused", "")?;
+        world.plan_is_empty()?;
+        // Another one, of what a state says alone.
+        let state = world.core_command().args(["show", "-json"]).output();
+        let state = state.map_err(|error| error.to_string())?.stdout;
+        world.write("shown.json", &String::from_utf8_lossy(&state))?;
+        let words = ["rotate", SLOT, "--state", "shown.json", "--exposed", "--yes"];
+        let said = world.nhi(&words)?.expect(0)?;
+        holds(said.contains("shown to grade A"), "what was exposed is ended at once", &said)?;
+        holds(!world.bao.signs_in(&after)?, "and refused", "")?;
+        world.plan_is_empty()
+    });
+}

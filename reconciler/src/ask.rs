@@ -1,0 +1,55 @@
+//! Leave for a deed: a person at a terminal says yes, or a script said it before.
+
+use std::io::{BufRead, IsTerminal};
+
+use clap::{Args, ValueEnum};
+use operations::Problem;
+
+use crate::output::Output;
+
+/// How a deed is asked for and told.
+#[derive(Debug, Args)]
+pub(crate) struct Asking {
+    /// Do it without asking: for scripts.
+    #[arg(long)]
+    yes: bool,
+
+    /// Show what it would do, and do nothing.
+    #[arg(long, conflicts_with = "yes")]
+    pub(crate) dry_run: bool,
+
+    /// Text or JSON.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(crate) format: Format,
+}
+
+/// How a deed is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+impl Asking {
+    /// Whether it may be done.
+    ///
+    /// # Errors
+    ///
+    /// Nobody said so, and nobody can be asked.
+    pub(crate) fn agreed(&self, question: &str, output: &Output) -> Result<bool, Problem> {
+        if self.yes {
+            return Ok(true);
+        }
+        if !std::io::stdin().is_terminal() || self.format == Format::Json {
+            return Err(Problem::new("E-CONFIRM", "This was not agreed to")
+                .detail("Nothing was changed: it takes a yes, and nobody can be asked here.")
+                .next("the same with --yes; with --dry-run it only shows what it would do"));
+        }
+        output.ask(&format!("{question} Only yes is taken for yes: "));
+        let mut answer = String::new();
+        let read = std::io::stdin().lock().read_line(&mut answer);
+        Ok(read.is_ok() && answer.trim() == "yes")
+    }
+}

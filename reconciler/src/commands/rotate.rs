@@ -1,0 +1,435 @@
+//! `nhi rotate`: another generation of a credential, now.
+
+use clap::Args;
+use domain::Span;
+use jiff::Timestamp;
+use operations::{
+    Context, Outcome, Problem, SeenSlot, SlotSpec, Wishes, best_grade, carry_out, declared_slot,
+    goal_of_resume, governed_elsewhere, limits, observe_integration, observe_slot, way_words, ways,
+};
+use policy::rotation::Goal;
+use serde_json::{Value, json};
+
+use super::drift::declared;
+use crate::{
+    ask::{Asking, Format},
+    exit::Exit,
+    output::{BOLD, GREEN, Output, styled},
+};
+
+/// Issue another generation of a credential, deliver it, and keep the old one for its overlap.
+///
+/// It is the rotation that an apply makes, and the next plan finds it done.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  nhi rotate bao/openbao_approle/invoice-sync --dry-run
+  nhi rotate bao/openbao_approle/invoice-sync
+  nhi rotate bao/openbao_approle/invoice-sync/credential/reports --yes --format json
+  terraform show -json | nhi rotate bao/openbao_approle/invoice-sync --state - --yes
+
+What is under way is finished, and is the one that was asked for. What is held goes on from where it
+stopped: that is a person's decision, and this is it. Windows of the schedule do not hold it back;
+its blackouts do, unless the credential is exposed.
+
+Exit codes: 0 done, or shown with --dry-run · 1 not done, and nothing was changed ·
+5 begun and not finished: the next run, or the next apply, goes on from there")]
+pub(crate) struct Rotate {
+    /// An integration, for all its credentials, or one of them: <integration>/credential/<name>.
+    #[arg(value_name = "ID")]
+    id: String,
+
+    /// It is exposed: the old one ends as soon as the new one is delivered, with all that was
+    /// minted from it.
+    #[arg(long)]
+    exposed: bool,
+
+    /// Declared is what this state says (`terraform show -json`, or a state file); `-` is standard
+    /// input. Else the ledger says.
+    #[arg(long, value_name = "FILE")]
+    state: Option<String>,
+
+    #[command(flatten)]
+    asking: Asking,
+}
+
+/// What one rotation is about to do.
+struct Planned {
+    spec: SlotSpec,
+    seen: SeenSlot,
+    goal: Goal,
+    /// How it is issued, and what that cannot do.
+    way: &'static str,
+    limits: Vec<String>,
+    grade: &'static str,
+    kept_for: Option<Span>,
+}
+
+/// What became of one.
+enum Done {
+    Rotated(Box<Outcome>),
+    Not { problem: Problem, begun: bool },
+}
+
+impl Rotate {
+    pub(crate) async fn run(self, config: Option<&str>, output: &Output) -> Result<Exit, Problem> {
+        let loaded = wiring::load(config)?;
+        let context = match self.asking.dry_run {
+            true => loaded.read_only().context("nhi", "command")?,
+            false => loaded.context("nhi", "command")?,
+        };
+        let (wishes, from) = declared(&context, self.state.as_deref()).await?;
+        let progress = output.progress("looking");
+        let mut all = Vec::new();
+        for (id, name) in named(&wishes, &self.id, &from)? {
+            all.push(self.plan(&context, &wishes, &id, &name).await?);
+        }
+        drop(progress);
+        if self.asking.format == Format::Text {
+            all.iter().for_each(|one| one.tell(output));
+        }
+        if self.asking.dry_run {
+            let told = all.iter().map(|one| one.json(None)).collect();
+            return Ok(self.end(told, Exit::Clean, output));
+        }
+        let question = match &all[..] {
+            [_] => "Rotate it?".to_owned(),
+            more => format!("Rotate all {}?", more.len()),
+        };
+        if !self.asking.agreed(&question, output)? {
+            output.hint("Nothing was changed.");
+            return Ok(Exit::Failed);
+        }
+        let mut exit = Exit::Clean;
+        let mut told = Vec::new();
+        for one in &all {
+            let progress = output.progress(&format!("rotating {}", one.spec.id));
+            let done = self.carry_out(&context, one).await;
+            drop(progress);
+            exit = exit.worst(done.exit());
+            if self.asking.format == Format::Text {
+                done.tell(one, output);
+            }
+            told.push(one.json(Some(&done)));
+        }
+        for notice in context.notices.take() {
+            output.warning(&notice.to_string());
+        }
+        Ok(self.end(told, exit, output))
+    }
+
+    fn end(&self, told: Vec<Value>, exit: Exit, output: &Output) -> Exit {
+        if self.asking.format == Format::Json {
+            let all = json!({
+                "format": "nhi-rotate/1", "dry_run": self.asking.dry_run, "exit": exit.code(),
+                "credentials": told,
+            });
+            output.line(&all.to_string());
+        }
+        exit
+    }
+
+    async fn plan(
+        &self,
+        context: &Context,
+        wishes: &Wishes,
+        id: &str,
+        name: &str,
+    ) -> Result<Planned, Problem> {
+        let wish = &wishes.integrations[id];
+        let spec = declared_slot(context, wish, name).await?;
+        may_have_more(context, &spec).await?;
+        let seen = observe_slot(context, &spec).await?.ok_or_else(|| gone(&spec))?;
+        if let Some(schedule) = &spec.schedule
+            && !self.exposed
+            && let Some(held) = schedule.blackout_at(context.now())
+        {
+            return Err(Problem::new("E-BLACKOUT", "Nothing rotates during a blackout")
+                .detail(format!("{}: {} until {}.", spec.id, held.reason, held.until))
+                .next("run it after that; or pass --exposed if the credential is exposed"));
+        }
+        let (goal, _) = goal_of_resume(context, &spec, seen.generation, true).await?;
+        let overlap = spec.schedule.as_ref().map(|one| one.overlap);
+        // What works no longer is not kept.
+        let lost = seen.status == "missing" && seen.previous.is_empty();
+        let at_once = self.exposed
+            || overlap == Some(Span::ZERO)
+            || lost
+            || matches!(seen.status, "expired" | "exposed");
+        let goal = match goal {
+            Goal::Rotate { to, .. } => Goal::Rotate { to, at_once },
+            other => other,
+        };
+        let found = ways(context, &spec.id.integration.connection, spec.credential_type).await;
+        let profile = found.as_ref().and_then(|all| all.first()).map(|one| one.profile);
+        let replaces = profile.is_some_and(|one| one.effect == connector::Effect::Replaces);
+        let kept_for = overlap.or(Some(Span::from_secs(86_400))).filter(|_| !at_once && !replaces);
+        Ok(Planned {
+            goal,
+            way: profile.map_or("its platform does not say how", way_words),
+            limits: profile.map(limits).unwrap_or_default(),
+            grade: profile.map_or("unknown", |one| best_grade(one).as_str()),
+            kept_for: kept_for.filter(|_| seen.key_id.is_some()),
+            seen,
+            spec,
+        })
+    }
+
+    async fn carry_out(&self, context: &Context, one: &Planned) -> Done {
+        let reason = if self.exposed { "exposed" } else { "asked" };
+        match carry_out(context, &one.spec, one.goal, reason).await {
+            Ok(outcome) => Done::Rotated(Box::new(outcome)),
+            Err(problem) => {
+                let seen = observe_slot(context, &one.spec).await.ok().flatten();
+                let begun = seen.is_none_or(|seen| {
+                    seen.note.is_some() || seen.generation > one.seen.generation
+                });
+                Done::Not { problem, begun }
+            }
+        }
+    }
+}
+
+/// The slots that an id means: all of an integration, or the one.
+fn named(wishes: &Wishes, id: &str, from: &str) -> Result<Vec<(String, String)>, Problem> {
+    let (integration, slot) = match id.split_once("/credential/") {
+        Some((integration, slot)) => (integration, Some(slot)),
+        None => (id, None),
+    };
+    let declared = wishes.integrations.get(integration).map_or(&[][..], |wish| &wish.slots);
+    let names = declared.iter().map(|one| one.name.as_str());
+    let chosen: Vec<(String, String)> = names
+        .filter(|name| slot.is_none_or(|slot| slot == *name))
+        .map(|name| (integration.to_owned(), name.to_owned()))
+        .collect();
+    if !chosen.is_empty() {
+        return Ok(chosen);
+    }
+    let known = wishes.integrations.iter().flat_map(|(id, wish)| {
+        wish.slots.iter().map(move |slot| format!("{id}/credential/{}", slot.name))
+    });
+    let known: Vec<String> = known.take(12).collect();
+    let known = if known.is_empty() { "none".to_owned() } else { known.join("\n  ") };
+    Err(Problem::new("E-UNDECLARED", "No such credential is declared")
+        .detail(format!("{id:?} is none of those in {from}:\n  {known}"))
+        .next("name one of these, or the state that declares it with --state"))
+}
+
+/// Another credential is issued for what works, and is ours.
+async fn may_have_more(context: &Context, spec: &SlotSpec) -> Result<(), Problem> {
+    let id = &spec.id.integration;
+    let seen = observe_integration(context, id, None, Some(&spec.vendor_id))
+        .await?
+        .ok_or_else(|| gone(spec))?;
+    let live = &seen.observed;
+    if let Some(of) = governed_elsewhere(context.realm.as_deref(), live.record.as_ref()) {
+        return Err(Problem::new(
+            "E-FOREIGN-REALM",
+            "Another installation governs this integration",
+        )
+        .detail(format!("{id}: its record says {of:?}. Nothing was changed."))
+        .next("rotate it from there"));
+    }
+    let quarantined = live.record.as_ref().is_some_and(|record| record.quarantined.is_some());
+    if !live.enabled || quarantined {
+        return Err(Problem::new("E-NOT-ACTIVE", "The integration is switched off")
+            .detail(format!("{id}: what may not act gets no new credential. Nothing was changed."))
+            .next("switch it on (state = \"active\") and apply; to end what it has: nhi revoke"));
+    }
+    Ok(())
+}
+
+fn gone(spec: &SlotSpec) -> Problem {
+    Problem::new("E-GONE", "The integration is not there")
+        .detail(format!("{}: its platform does not show it.", spec.id.integration))
+        .next("terraform plan")
+}
+
+impl Planned {
+    fn to(&self) -> u64 {
+        match self.goal {
+            Goal::Rotate { to, .. } | Goal::Retire { at: to } => to,
+            Goal::Revoke => 0,
+        }
+    }
+
+    /// What is under way is finished.
+    fn resumes(&self) -> bool {
+        self.seen.note.is_some()
+    }
+
+    fn tell(&self, output: &Output) {
+        let seen = &self.seen;
+        output.line(&styled(BOLD, &self.spec.id.to_string()));
+        let say = |what: &str, text: &str| output.line(&format!("  {what:<9} {text}"));
+        let issued =
+            seen.issued_at.map_or_else(String::new, |at| format!(", issued {}", short(at)));
+        match &seen.key_id {
+            Some(key) => say(
+                "now",
+                &format!("generation {}, {key}{issued}; {}", seen.generation, seen.status),
+            ),
+            None => say("now", "no credential"),
+        }
+        if let Some(note) = &seen.note {
+            say("under way", note);
+        }
+        let verb = if self.resumes() { "finish" } else { "issue" };
+        say(verb, &format!("generation {}: {}", self.to(), self.way));
+        for one in &self.spec.deliveries {
+            say("deliver", &format!("{}: {}, once it was tried", one.name, one.place()));
+        }
+        for one in &seen.previous {
+            let until = one.retire_after.map_or_else(|| "its end".to_owned(), short);
+            say(
+                "earlier",
+                &format!("generation {}, {}, kept until {until}", one.generation, one.key_id),
+            );
+        }
+        if let Some(key) = &seen.key_id {
+            match self.kept_for {
+                Some(overlap) => say(
+                    "keep",
+                    &format!("{key} works for {overlap} more; the next apply after that ends it"),
+                ),
+                None => say(
+                    "end",
+                    &format!(
+                        "{key} once the new one is delivered, with proof to grade {} at best",
+                        self.grade
+                    ),
+                ),
+            }
+        }
+        self.limits.iter().for_each(|limit| say("mind", limit));
+    }
+
+    fn json(&self, done: Option<&Done>) -> Value {
+        let seen = &self.seen;
+        let to = self.spec.deliveries.iter();
+        json!({
+            "id": self.spec.id.to_string(),
+            "now": {
+                "generation": seen.generation, "key_id": seen.key_id, "status": seen.status,
+                "under_way": seen.note,
+            },
+            "will": {
+                "generation": self.to(),
+                "resumes": self.resumes(),
+                "how": self.way,
+                "limits": self.limits,
+                "overlap": self.kept_for.map(|overlap| overlap.to_string()),
+                "deliver_to": to.map(|one| (one.name.clone(), json!(one.place()))).collect::<serde_json::Map<_, _>>(),
+                "grade_at_best": self.grade,
+            },
+            "did": done.map(Done::json),
+        })
+    }
+}
+
+impl Done {
+    fn exit(&self) -> Exit {
+        match self {
+            Done::Rotated(_) => Exit::Clean,
+            Done::Not { begun: true, .. } => Exit::Unfinished,
+            Done::Not { begun: false, .. } => Exit::Failed,
+        }
+    }
+
+    fn tell(&self, planned: &Planned, output: &Output) {
+        let outcome = match self {
+            Done::Rotated(outcome) => outcome,
+            Done::Not { problem, .. } => {
+                output.problem(problem);
+                return;
+            }
+        };
+        let key = outcome.key_id.as_deref().unwrap_or("unknown");
+        output.line(&format!(
+            "{} {} is at generation {}, {key}",
+            styled(GREEN, "Rotated:"),
+            planned.spec.id,
+            outcome.generation
+        ));
+        let say = |what: &str, text: &str| output.line(&format!("  {what:<9} {text}"));
+        if let Some(who) = &outcome.done_by {
+            say("by", &format!("{who}, which was faster"));
+        }
+        for (name, one) in &outcome.deliveries {
+            let version =
+                one.version.map_or_else(String::new, |number| format!(", version {number}"));
+            say("delivered", &format!("{name}{version}"));
+        }
+        for one in &outcome.previous {
+            let until = one.retire_after.map_or_else(|| "the next apply".to_owned(), short);
+            say(
+                "kept",
+                &format!("{} until {until}; the next apply after that ends it", one.key_id),
+            );
+        }
+        for one in &outcome.revoked {
+            let rest = one.residual_until.map_or_else(String::new, |at| {
+                format!("; what was minted from it may live until {}", short(at))
+            });
+            say("ended", &format!("{}, shown to grade {}{rest}", one.key_id, one.grade.as_str()));
+        }
+    }
+
+    fn json(&self) -> Value {
+        match self {
+            Done::Not { problem, begun } => json!({
+                "done": false, "begun": begun,
+                "problem": {
+                    "code": problem.code, "summary": problem.summary, "detail": problem.detail,
+                    "next": problem.next,
+                },
+            }),
+            Done::Rotated(outcome) => json!({
+                "done": true,
+                "generation": outcome.generation,
+                "key_id": outcome.key_id,
+                "by": outcome.done_by,
+                "deliver_to": outcome.deliveries.iter().map(|(name, one)| {
+                    (name.clone(), json!({ "version": one.version, "status": one.status }))
+                }).collect::<serde_json::Map<_, _>>(),
+                "previous": outcome.previous.iter().map(|one| json!({
+                    "key_id": one.key_id, "generation": one.generation,
+                    "retire_after": one.retire_after.map(|at| at.to_string()),
+                })).collect::<Vec<_>>(),
+                "revoked": outcome.revoked.iter().map(|one| json!({
+                    "key_id": one.key_id, "grade": one.grade.as_str(),
+                    "residual_until": one.residual_until.map(|at| at.to_string()),
+                })).collect::<Vec<_>>(),
+            }),
+        }
+    }
+}
+
+/// To the second, as people read it.
+fn short(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use operations::{Wish, WishedSlot};
+
+    use super::*;
+
+    #[test]
+    fn an_id_means_one_slot_or_all_of_its_integration_and_another_is_told_which_there_are() {
+        let id = "bao/openbao_approle/x";
+        let slot = |name: &str| WishedSlot { name: name.into(), ..WishedSlot::default() };
+        let slots = vec![slot("default"), slot("reports")];
+        let mut wishes = Wishes::default();
+        wishes.integrations.insert(id.into(), Wish { id: id.into(), slots, ..Wish::default() });
+        let found = |asked: &str| named(&wishes, asked, "nhi.db");
+        let pair = |name: &str| (id.to_owned(), name.to_owned());
+        assert_eq!(found(id).unwrap(), [pair("default"), pair("reports")]);
+        assert_eq!(found(&format!("{id}/credential/reports")).unwrap(), [pair("reports")]);
+        for wrong in ["bao/openbao_approle/y", "bao/openbao_approle/x/credential/other", "x", ""] {
+            let problem = found(wrong).unwrap_err();
+            assert_eq!(problem.code, "E-UNDECLARED");
+            assert!(problem.detail.contains(&format!("{id}/credential/reports")), "{problem}");
+        }
+    }
+}
