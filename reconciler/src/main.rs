@@ -16,6 +16,7 @@ mod hcl;
 mod output;
 mod slips;
 mod state;
+mod told;
 
 use exit::Exit;
 use output::Output;
@@ -30,6 +31,7 @@ use output::Output;
   nhi scan bao                  what integrations are there, managed or not?
   nhi drift --state FILE        does the world still look as declared? exit 2 if not
   nhi rotate ID                 another generation of a credential, now
+  nhi revoke ID                 end what an integration or a slot has, now
   nhi ledger show --last 20     what happened, in order
 
 {}", exit::CODES))]
@@ -56,6 +58,7 @@ enum Command {
     Scan(commands::scan::Scan),
     Drift(commands::drift::Drift),
     Rotate(commands::rotate::Rotate),
+    Revoke(commands::revoke::Revoke),
     #[command(subcommand)]
     Ledger(commands::ledger::Ledger),
     Doctor(commands::doctor::Doctor),
@@ -87,6 +90,7 @@ fn main() -> ExitCode {
             Command::Scan(command) => command.run(config, &output).await,
             Command::Drift(command) => command.run(config, &output).await,
             Command::Rotate(command) => command.run(config, &output).await,
+            Command::Revoke(command) => command.run(config, &output).await,
             Command::Ledger(command) => command.run(config, &output).await,
             Command::Doctor(command) => command.run(config, &output).await,
             Command::Completion(command) => command.run::<Cli>(&output),

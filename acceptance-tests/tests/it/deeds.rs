@@ -5,7 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{holds, in_world, operator::in_terminal, triggered};
+use acceptance_tests::world::STATE;
+
+use crate::{applied, holds, in_world, one_credential_works, operator::in_terminal, triggered};
 
 /// The slot of the usual form.
 const SLOT: &str = "bao/openbao_approle/invoice-sync/credential/default";
@@ -71,5 +73,52 @@ fn a_rotation_from_the_command_line_is_the_one_that_was_planned_and_leaves_nothi
         holds(said.contains("shown to grade A"), "what was exposed is ended at once", &said)?;
         holds(!world.bao.signs_in(&after)?, "and refused", "")?;
         world.plan_is_empty()
+    });
+}
+
+#[test]
+fn what_is_revoked_from_the_command_line_is_refused_and_nothing_else_is() {
+    const ID: &str = "bao/openbao_approle/invoice-sync";
+    applied(|world| {
+        let first = world.bao.document("apps/invoice-sync")?;
+        let key = world.bao.accessors("invoice-sync")?.remove(0);
+        let strange = world.bao.add_secret_id("invoice-sync")?;
+
+        // One that nobody declared, by its id.
+        let said = world.nhi(&["revoke", ID, &strange])?.expect(1)?;
+        holds(said.contains("E-CONFIRM") && said.contains("nobody declared"), "it asks", &said)?;
+        world.nhi(&["revoke", ID, "no-such-key", "--yes"])?.expect(1)?;
+        let said = world.nhi(&["revoke", ID, &key, "--yes"])?.expect(1)?;
+        holds(said.contains("E-REVOKE-CURRENT"), "the current one goes with its slot", &said)?;
+        holds(world.bao.accessors("invoice-sync")?.len() == 2, "nothing was ended", "")?;
+        world.nhi(&["revoke", ID, &strange, "--yes"])?.expect(0)?;
+        holds(world.bao.accessors("invoice-sync")? == [key.clone()], "it is gone", "")?;
+        world.plan_is_empty()?;
+
+        // An earlier one, before its time.
+        world.nhi(&["rotate", SLOT, "--yes"])?.expect(0)?;
+        let second = world.bao.document("apps/invoice-sync")?;
+        let said = world.nhi(&["revoke", ID, &key, "--yes"])?.expect(0)?;
+        holds(said.contains("shown to grade A"), "it is shown to be refused", &said)?;
+        holds(!world.bao.signs_in(&first)?, "the earlier one is refused", "")?;
+        holds(world.bao.signs_in(&second)?, "the current one works", "")?;
+        world.nhi(&["drift"])?.expect(0)?;
+        world.plan_is_empty()?;
+
+        // All that the slot has.
+        let said = world.nhi(&["revoke", SLOT, "--yes", "--format", "json"])?.expect(0)?;
+        let told: serde_json::Value =
+            serde_json::from_str(&said).map_err(|error| format!("{error}: {said}"))?;
+        let ended = told["parts"][0]["did"]["revoked"].as_array().map(Vec::len);
+        holds(ended == Some(1), "one was left", &said)?;
+        holds(!world.bao.signs_in(&second)?, "it is refused", "")?;
+        holds(world.bao.accessors("invoice-sync")?.is_empty(), "nothing lives", "")?;
+        let said = world.nhi(&["revoke", ID, "--yes", "--state", STATE])?.expect(0)?;
+        holds(said.contains("nothing to end"), "a second time there is nothing", &said)?;
+        // It is still declared.
+        let said = world.plan()?.expect(2)?;
+        holds(said.contains("nhi_credential.it will be updated"), "another is planned", &said)?;
+        world.apply()?;
+        one_credential_works(world, 0)
     });
 }

@@ -91,6 +91,25 @@ pub async fn declared_slot(
     wish: &Wish,
     name: &str,
 ) -> Result<SlotSpec, Problem> {
+    let spec = slot_to_end(context, wish, name).await?;
+    if wish.slots.iter().any(|slot| slot.name == name && slot.settings.is_some()) {
+        return Ok(spec);
+    }
+    Err(Problem::new("E-FORM-UNKNOWN", "It is not known how this credential is issued")
+        .detail(format!(
+            "{}: what is declared names it, and not its type, its settings and the form of its \
+             documents, as in a ledger of an earlier version.",
+            spec.id
+        ))
+        .next(format!("terraform show -json | nhi rotate {} --state -", spec.id)))
+}
+
+/// A declared slot, as far as is known, which is enough to end what it has.
+///
+/// # Errors
+///
+/// No such slot is declared, or it is not there.
+pub async fn slot_to_end(context: &Context, wish: &Wish, name: &str) -> Result<SlotSpec, Problem> {
     let integration: IntegrationId = wish.id.parse().map_err(|error: domain::id::IdError| {
         Problem::new("E-ID", "A declared id is not one of ours")
             .detail(error.to_string())
@@ -103,19 +122,13 @@ pub async fn declared_slot(
     let typed = kind.and_then(|kind| {
         let named = slot.credential_type.as_deref();
         let of_type = kind.credential_types.iter().find(|one| named == Some(one.name));
-        Some((kind, of_type.or(kind.credential_types.first().filter(|_| named.is_none()))?))
+        Some((kind, of_type.or(kind.credential_types.first())?))
     });
-    let (Some((kind, credential_type)), Some(settings)) = (typed, &slot.settings) else {
-        return Err(Problem::new(
-            "E-FORM-UNKNOWN",
-            "It is not known how this credential is issued",
-        )
-        .detail(format!(
-            "{id}: what is declared names it, and not its type, its settings and the form of \
-                 its documents, as in a ledger of an earlier version."
-        ))
-        .next(format!("terraform show -json | nhi rotate {id} --state -")));
-    };
+    let (kind, credential_type) = typed.ok_or_else(|| {
+        Problem::new("E-KIND", "This kind has no credentials")
+            .detail(format!("{id}: it is declared on what cannot have one."))
+            .next("remove that nhi_credential")
+    })?;
     let vendor_id = match &wish.vendor_id {
         Some(vendor_id) => vendor_id.clone(),
         None => observe_integration(context, &id.integration, None, None)
@@ -128,14 +141,13 @@ pub async fn declared_slot(
             })?,
     };
     let said = |name: &str| wish.record.as_ref().and_then(|record| record.get(name));
+    let fields = credential_type.fields;
+    let settings = slot.settings.as_ref().map(|settings| settings_from(fields, settings));
     Ok(SlotSpec {
         vendor_id,
         kind,
         credential_type,
-        settings: with_defaults(
-            credential_type.fields,
-            &settings_from(credential_type.fields, settings),
-        ),
+        settings: with_defaults(fields, &settings.unwrap_or_default()),
         schedule: slot.schedule.clone(),
         deliveries: slot.deliveries.clone(),
         former: Vec::new(),

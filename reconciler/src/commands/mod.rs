@@ -5,5 +5,6 @@ pub(crate) mod doctor;
 pub(crate) mod drift;
 pub(crate) mod init;
 pub(crate) mod ledger;
+pub(crate) mod revoke;
 pub(crate) mod rotate;
 pub(crate) mod scan;

@@ -2,10 +2,9 @@
 
 use clap::Args;
 use domain::Span;
-use jiff::Timestamp;
 use operations::{
     Context, Outcome, Problem, SeenSlot, SlotSpec, Wishes, best_grade, carry_out, declared_slot,
-    goal_of_resume, governed_elsewhere, limits, observe_integration, observe_slot, way_words, ways,
+    goal_of_resume, limits, observe_integration, observe_slot, way_words, ways,
 };
 use policy::rotation::Goal;
 use serde_json::{Value, json};
@@ -15,6 +14,7 @@ use crate::{
     ask::{Asking, Format},
     exit::Exit,
     output::{BOLD, GREEN, Output, styled},
+    told::{ended_json, problem_json, say, say_ended, short},
 };
 
 /// Issue another generation of a credential, deliver it, and keep the old one for its overlap.
@@ -190,7 +190,11 @@ impl Rotate {
 }
 
 /// The slots that an id means: all of an integration, or the one.
-fn named(wishes: &Wishes, id: &str, from: &str) -> Result<Vec<(String, String)>, Problem> {
+pub(super) fn named(
+    wishes: &Wishes,
+    id: &str,
+    from: &str,
+) -> Result<Vec<(String, String)>, Problem> {
     let (integration, slot) = match id.split_once("/credential/") {
         Some((integration, slot)) => (integration, Some(slot)),
         None => (id, None),
@@ -220,25 +224,18 @@ async fn may_have_more(context: &Context, spec: &SlotSpec) -> Result<(), Problem
     let seen = observe_integration(context, id, None, Some(&spec.vendor_id))
         .await?
         .ok_or_else(|| gone(spec))?;
+    seen.governed_here(context, id).await?;
     let live = &seen.observed;
-    if let Some(of) = governed_elsewhere(context.realm.as_deref(), live.record.as_ref()) {
-        return Err(Problem::new(
-            "E-FOREIGN-REALM",
-            "Another installation governs this integration",
-        )
-        .detail(format!("{id}: its record says {of:?}. Nothing was changed."))
-        .next("rotate it from there"));
-    }
     let quarantined = live.record.as_ref().is_some_and(|record| record.quarantined.is_some());
     if !live.enabled || quarantined {
         return Err(Problem::new("E-NOT-ACTIVE", "The integration is switched off")
             .detail(format!("{id}: what may not act gets no new credential. Nothing was changed."))
-            .next("switch it on (state = \"active\") and apply; to end what it has: nhi revoke"));
+            .next("set enabled = true and apply, if it is to work"));
     }
     Ok(())
 }
 
-fn gone(spec: &SlotSpec) -> Problem {
+pub(super) fn gone(spec: &SlotSpec) -> Problem {
     Problem::new("E-GONE", "The integration is not there")
         .detail(format!("{}: its platform does not show it.", spec.id.integration))
         .next("terraform plan")
@@ -260,7 +257,7 @@ impl Planned {
     fn tell(&self, output: &Output) {
         let seen = &self.seen;
         output.line(&styled(BOLD, &self.spec.id.to_string()));
-        let say = |what: &str, text: &str| output.line(&format!("  {what:<9} {text}"));
+        let say = |what: &str, text: &str| say(output, what, text);
         let issued =
             seen.issued_at.map_or_else(String::new, |at| format!(", issued {}", short(at)));
         match &seen.key_id {
@@ -350,7 +347,7 @@ impl Done {
             planned.spec.id,
             outcome.generation
         ));
-        let say = |what: &str, text: &str| output.line(&format!("  {what:<9} {text}"));
+        let say = |what: &str, text: &str| say(output, what, text);
         if let Some(who) = &outcome.done_by {
             say("by", &format!("{who}, which was faster"));
         }
@@ -366,22 +363,14 @@ impl Done {
                 &format!("{} until {until}; the next apply after that ends it", one.key_id),
             );
         }
-        for one in &outcome.revoked {
-            let rest = one.residual_until.map_or_else(String::new, |at| {
-                format!("; what was minted from it may live until {}", short(at))
-            });
-            say("ended", &format!("{}, shown to grade {}{rest}", one.key_id, one.grade.as_str()));
-        }
+        say_ended(output, &outcome.revoked);
     }
 
     fn json(&self) -> Value {
         match self {
             Done::Not { problem, begun } => json!({
                 "done": false, "begun": begun,
-                "problem": {
-                    "code": problem.code, "summary": problem.summary, "detail": problem.detail,
-                    "next": problem.next,
-                },
+                "problem": problem_json(problem),
             }),
             Done::Rotated(outcome) => json!({
                 "done": true,
@@ -395,18 +384,10 @@ impl Done {
                     "key_id": one.key_id, "generation": one.generation,
                     "retire_after": one.retire_after.map(|at| at.to_string()),
                 })).collect::<Vec<_>>(),
-                "revoked": outcome.revoked.iter().map(|one| json!({
-                    "key_id": one.key_id, "grade": one.grade.as_str(),
-                    "residual_until": one.residual_until.map(|at| at.to_string()),
-                })).collect::<Vec<_>>(),
+                "revoked": ended_json(&outcome.revoked),
             }),
         }
     }
-}
-
-/// To the second, as people read it.
-fn short(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 #[cfg(test)]
