@@ -79,6 +79,7 @@ impl Problem {
         let next = match error {
             connector::Error::Lost { next, .. }
             | connector::Error::Keyring(secrets::SinkError::Unfit { next, .. }) => next.clone(),
+            connector::Error::Configuration(_) => "mend what is named".to_owned(),
             _ => format!("nhi doctor {connection}"),
         };
         Problem::new("E-UNREADABLE", "Cannot read an object")

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use connector::Refusal;
-use ledger::damaged_end;
-use operations::{Context, Problem};
+use connector::{Connector, Refusal, Want};
+use domain::{Gap, GapExtent, IntegrationId};
+use ledger::{Selection, damaged_end};
+use operations::{Context, Problem, object_of};
 use serde_json::{Value, json};
 use wiring::Loaded;
 
@@ -203,6 +204,9 @@ async fn connection(context: &Context, loaded: &Loaded, name: &str) -> Vec<Look>
         for note in connector.notes().await {
             looks.push(look(what.clone(), Health::Weak, note));
         }
+        if opened.platform.kinds().iter().any(|kind| kind.capabilities.needs_keyring) {
+            looks.extend(documents(context, name, &**connector).await);
+        }
     }
     if let Some(directory) = &opened.directory {
         match directory.check().await {
@@ -223,6 +227,36 @@ async fn connection(context: &Context, loaded: &Loaded, name: &str) -> Vec<Look>
                 bad(what, &no_sink(error.into(), next))
             }
         });
+    }
+    looks
+}
+
+/// What is missing of the documents in custody without which a connection can manage nothing: those
+/// that cannot be read, and those of what the ledger has as declared.
+async fn documents(context: &Context, name: &str, connector: &dyn Connector) -> Vec<Look> {
+    let what = format!("connection {name}");
+    if context.custody.is_none() || context.realm.is_none() {
+        let text = "nhi.hcl names no place for the documents that manage its objects.\nNext: bring back the lines custody = … and realm = … that it had, or let nhi init --dir <NEW FOLDER> write new ones";
+        return vec![look(what, Health::Bad, text)];
+    }
+    let listed = match connector.list(Want::LEAN).await {
+        Ok(listed) => listed,
+        Err(error) => return vec![bad(what, &Problem::unreadable(name, &error))],
+    };
+    let broken = listed.gaps.into_iter().filter(|gap| matches!(gap.extent, GapExtent::Page(_)));
+    let next = "restore it in custody from its backup, or from an earlier version of it";
+    let told = |gap: Gap| look(what.clone(), Health::Bad, format!("{}.\nNext: {next}", gap.cause));
+    let mut looks: Vec<Look> = broken.map(told).collect();
+    let of_it = Selection { connection: Some(name.to_owned()), ..Selection::declared() };
+    // Where the ledger cannot be read, its own line says so.
+    for row in context.ledger.integrations(&of_it).await.unwrap_or_default() {
+        let Ok(id) = row.id.parse::<IntegrationId>() else { continue };
+        if listed.integrations.iter().any(|one| one.kind == id.kind && one.key == id.key) {
+            continue;
+        }
+        if let Err(error) = connector.read(&object_of(&id, None, None), Want::LEAN).await {
+            looks.push(bad(what.clone(), &Problem::unreadable(&row.id, &error)));
+        }
     }
     looks
 }
