@@ -117,6 +117,21 @@ impl Oidc {
         Ok(self.token(document, scope)?.status == 200)
     }
 
+    /// Registers a client past everybody, and gives the server's answer.
+    ///
+    /// # Errors
+    ///
+    /// The server refused.
+    pub fn register(&self, members: &Value) -> Result<Value> {
+        let bearer = format!("Bearer {INITIAL}");
+        let header = ("Authorization", bearer.as_str());
+        let answer = http::send_as(self.port, "POST", "/reg", header, Some(members))?;
+        match answer.status {
+            201 => Ok(answer.json),
+            status => Err(format!("POST /reg: {status} {}", answer.json)),
+        }
+    }
+
     /// Asks for a client, or changes it, with the token that manages it.
     ///
     /// # Errors

@@ -97,7 +97,9 @@ impl Login {
         let folder = "nhi/k3x9q2-keyring";
         let list = format!("/v1/secret/metadata/{folder}?list=true");
         let keys = self.world.bao.ask("GET", &list, None)?.json["data"]["keys"].clone();
-        let name = keys[0].as_str().ok_or("custody holds no client")?;
+        let mut names = keys.as_array().into_iter().flatten().filter_map(Value::as_str);
+        let ours = names.find(|name| name.starts_with("oauth-"));
+        let name = ours.ok_or("custody holds no client")?;
         let place = format!("{folder}/{name}");
         let document = self.world.bao.document(&place)?;
         Ok((place, document))
@@ -618,6 +620,118 @@ fn a_client_is_imported_by_its_id_and_destroyed_with_its_key() {
         let told = login.world.nhi(&["ledger", "show"])?.expect(0)?;
         login.registration()?;
         holds(told.contains(&id), "the ledger tells of it", &told)
+    });
+}
+
+/// A key as a person makes one: its public half as the server takes it, and the private one.
+fn key_made_by_hand() -> Result<(Value, String)> {
+    const MAKE: &str = "const { publicKey, privateKey } = require('crypto').generateKeyPairSync('ec', \
+        { namedCurve: 'P-256' }); console.log(JSON.stringify([publicKey.export({ format: 'jwk' }), \
+        privateKey.export({ type: 'pkcs8', format: 'pem' })]))";
+    let node = acceptance_tests::tools::need("node")?;
+    let made = std::process::Command::new(node).args(["-e", MAKE]).output();
+    let made = made.map_err(|error| error.to_string())?.stdout;
+    serde_json::from_slice(&made).map_err(|error| error.to_string())
+}
+
+#[test]
+fn a_client_that_somebody_registered_by_hand_is_imported_and_its_key_rotated() {
+    let by_hand = KEY
+        .replace("  triggers          = { now = \"1\" }\n", "")
+        .replace("deliver_to        = { app = { connection = \"bao\", path = \"secret/apps/ticket-sync\" } }",
+            "secret_source     = \"vault/ticket-sync\"");
+    in_login(&[OWNERS, INTEGRATION, SCOPE, &by_hand].concat(), |login| {
+        let (jwk, pem) = key_made_by_hand()?;
+        login.secrets.extend(key_lines(&pem));
+        let answer = login.oidc.register(&json!({
+            "client_name": "ticket-sync",
+            "token_endpoint_auth_method": "private_key_jwt",
+            "grant_types": ["client_credentials"],
+            "response_types": [],
+            "redirect_uris": ["https://app.acme.example/callback"],
+            "scope": "tickets:read reports:read",
+            "jwks": { "keys": [jwk] },
+        }))?;
+        let id = answer["client_id"].as_str().unwrap_or_default().to_owned();
+        let token = answer["registration_access_token"].as_str().unwrap_or_default().to_owned();
+        login.secrets.push(token.clone());
+        let old = json!({ "client_id": id, "private_key": pem });
+        holds(login.oidc.signs_in(&old, "tickets:read")?, "it works", "")?;
+        let imports = [
+            ("nhi_owner.desk", "owner/service-desk".to_owned()),
+            ("nhi_integration.it", format!("login/oauth_client/{id}")),
+            ("nhi_scope.it", format!("login/oauth_client/{id}/scope")),
+            ("nhi_credential.it", format!("login/oauth_client/{id}/credential/default")),
+        ];
+        // What is to be written where, is told.
+        let place = format!("nhi/k3x9q2-keyring/client-{id}");
+        let line = format!("bao kv put -mount=secret {place} @answer.json");
+        let words = ["import", imports[1].0, &imports[1].1];
+        let said = login.world.terraform(&words)?.expect(1)?;
+        let told = flat(&said.replace('│', " "));
+        holds(told.contains("E-UNREADABLE") && told.contains(&line), "a line to paste", &said)?;
+        let write = |login: &Login, answer: &Value| {
+            let data = json!({ "data": answer });
+            login.world.bao.post(&format!("/v1/secret/data/{place}"), data)
+        };
+        let mut wrong = answer.clone();
+        wrong["registration_access_token"] = json!("an-older-one-Zq81");
+        write(login, &wrong)?;
+        let said = login.world.terraform(&words)?.expect(1)?;
+        let told = flat(&said.replace('│', " "));
+        let named = told.contains(&place) && told.contains("not accepted");
+        holds(named && !told.contains("Zq81"), "a wrong token is told", &said)?;
+        write(login, &answer)?;
+        for (address, id) in &imports {
+            login.world.terraform(&["import", address, id])?.expect(0)?;
+        }
+        let said = login.world.plan()?.said;
+        let keeps = said.contains("0 to add") && said.contains("0 to destroy");
+        holds(keeps && !said.contains("generation"), "nothing is made anew", &said)?;
+        login.world.apply()?;
+        login.world.plan_is_empty()?;
+        login.registration()?;
+        let left = login.world.bao.document(&place).map(|left| left["client_id"].clone());
+        holds(!left.is_ok_and(|left| left == json!(id)), "the token stands in one place", "")?;
+        holds(login.oidc.signs_in(&old, "tickets:read")?, "and it works as before", "")?;
+
+        login.world.write("main.tf", &[OWNERS, INTEGRATION, SCOPE, KEY].concat())?;
+        login.world.apply()?;
+        login.world.apply()?;
+        let new = login.document()?;
+        holds(login.oidc.signs_in(&new, "tickets:read")?, "the new key works", "")?;
+        std::thread::sleep(std::time::Duration::from_secs(5));
+        login.world.apply()?;
+        holds(!login.oidc.signs_in(&old, "tickets:read")?, "the old one is refused", "")?;
+        login.world.plan_is_empty()?;
+        login.world.nhi(&["drift"])?.expect(0)?;
+        login.world.nhi(&["doctor", "login"])?.expect(0)?;
+        // Its document is lost, and comes back from a backup.
+        let (place, kept) = login.custody()?;
+        login.registration()?;
+        login.world.bao.ask("DELETE", &format!("/v1/secret/metadata/{place}"), None)?;
+        for said in
+            [login.world.nhi(&["doctor", "login"])?.expect(1)?, login.world.plan()?.expect(1)?]
+        {
+            let told = flat(&said.replace('│', " "));
+            let way = told.contains(&id) && told.contains("bring custody back");
+            holds(way && !told.contains("Next: nhi doctor"), "the way back", &said)?;
+        }
+        login.world.bao.post(&format!("/v1/secret/data/{place}"), json!({ "data": kept }))?;
+        login.world.plan_is_empty()?;
+        login.world.nhi(&["doctor", "login"])?.expect(0)?;
+        // And custody itself, out of the configuration.
+        let hcl = login.world.read("nhi.hcl")?;
+        let without: Vec<&str> = hcl.lines().filter(|line| !line.contains("custody")).collect();
+        login.world.write("nhi.hcl", &without.join("\n"))?;
+        let said = login.world.plan()?.expect(1)?;
+        let told = flat(&said.replace('│', " "));
+        holds(told.contains("bring that line back"), "what is missing", &said)?;
+        holds(!told.contains("Next: nhi doctor"), "and no circle", &said)?;
+        let said = login.world.nhi(&["doctor", "login"])?.expect(1)?;
+        holds(said.contains("bring back the lines custody = "), "the doctor too", &said)?;
+        login.world.write("nhi.hcl", &hcl)?;
+        login.world.plan_is_empty()
     });
 }
 

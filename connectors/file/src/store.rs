@@ -4,7 +4,12 @@
 //! times, mirror, and the digest of the file itself. `.nhi/apps/x.v3` is version 3 while it is kept. A file that is not the one in the sidecar was written by somebody else, or by us just
 //! before we were killed: either way it is the next version.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use data_encoding::HEXLOWER;
@@ -361,6 +366,14 @@ impl Sink for Store {
         let root = std::fs::canonicalize(&*self.root).unwrap_or_else(|_| self.root.to_path_buf());
         let path = parts.iter().fold(root, |folder, part| folder.join(part));
         Ok(Home { store: "this host".into(), path: path.display().to_string() })
+    }
+
+    /// Folder and file are nobody else's, whatever the shell's umask is.
+    async fn line_to_write(&self, path: &str, file: &str) -> Result<String> {
+        let place = self.home(path).await?.path;
+        let place = Path::new(&place);
+        let folder = quoted(place.parent().unwrap_or(place));
+        Ok(format!("(umask 077; mkdir -p {folder}; cp {file} {})", quoted(place)))
     }
 
     async fn check(&self, path: &str) -> Result<Option<String>> {

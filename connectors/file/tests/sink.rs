@@ -352,3 +352,18 @@ fn on_a_full_disk_a_document_stays_what_it_was_and_nothing_half_is_left() {
         None => eprintln!("not tried: this machine lets no test have a disk of its own"),
     }
 }
+
+#[tokio::test]
+async fn the_line_that_writes_a_document_by_hand_writes_one_that_is_nobody_elses() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("my secrets");
+    let sink = sink(&folder);
+    fs::write(home.path().join("answer.json"), r#"{"client_id":"a3f9c1"}"#).unwrap();
+    let line = sink.line_to_write("nhi/k3x9q2-keyring/client-a3f9c1", "answer.json").await.unwrap();
+    let run = format!("umask 022; {line}");
+    let mut shell = std::process::Command::new("sh");
+    let done = shell.args(["-c", &run]).current_dir(home.path()).status().unwrap();
+    assert!(done.success(), "{line}");
+    let stored = sink.read("nhi/k3x9q2-keyring/client-a3f9c1").await.unwrap().unwrap();
+    assert_eq!(stored.document.unwrap().get("client_id").unwrap().expose(), "a3f9c1");
+}

@@ -1,5 +1,8 @@
 //! The document of one client in the keyring: where it is managed, with which token, and what we
 //! want of it. The registration token changes with every change and stands nowhere else.
+//!
+//! Of a client that was registered elsewhere a person writes the server's answer to that beside ours;
+//! the first deed makes a document like the others of it.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -12,11 +15,16 @@ use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
 use secrets::{Document, Expect, Mirror, Sink, SinkError};
 use serde_json::{Value, json};
 
+use crate::client::origin;
+
 /// How often the new token is written before we give up: it must not be lost.
 const TRIES: u32 = 12;
 
 /// How many documents are read at once in a listing.
 const AT_ONCE: usize = 8;
+
+/// What the names of documents begin with that people write, and ours.
+const BY_HAND: &str = "client-";
 
 /// How far a deed has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +59,8 @@ pub(crate) struct Wanted {
     pub(crate) record: Record,
     /// What its ended secrets were, as digests: none of them is to work again.
     pub(crate) ended: BTreeSet<String>,
+    /// It was taken over without a scope and open, and is left so until somebody gives it scopes.
+    pub(crate) unlimited: bool,
 }
 
 /// What a secret that is ended is known by.
@@ -75,6 +85,8 @@ pub(crate) struct Entry {
     pub(crate) turns: bool,
     /// How many registrations were begun under this name whose answers are lost.
     pub(crate) lost: u64,
+    /// Where a person wrote down how this client is managed, until a deed of ours takes that over.
+    pub(crate) by_hand: Option<String>,
     /// The version that was read or written; 0 before the first.
     version: u64,
 }
@@ -88,12 +100,50 @@ impl Entry {
             uri: String::new(),
             token: Secret::new(""),
             secret: None,
-            wanted: Wanted { grants, enabled: true, record, ended: BTreeSet::new() },
+            wanted: Wanted {
+                grants,
+                enabled: true,
+                record,
+                ended: BTreeSet::new(),
+                unlimited: false,
+            },
             token_life: None,
             turns: false,
             lost: 0,
+            by_hand: None,
             version: 0,
         }
+    }
+
+    /// A client that was registered elsewhere, from the server's answer to that as a person wrote it
+    /// down. What is wanted of it is what is there.
+    fn of_answer(place: &str, answer: &Document) -> std::result::Result<Entry, String> {
+        let of = |name: &str| {
+            let text = answer.get(name).map(|one| one.expose().trim().to_owned());
+            text.filter(|text| !text.is_empty()).ok_or_else(|| format!("it has no {name}"))
+        };
+        let client_id = of("client_id")?;
+        Ok(Entry {
+            phase: Phase::Settled,
+            uri: of("registration_client_uri")?,
+            token: Secret::new(of("registration_access_token")?),
+            secret: of("client_secret").ok().map(Secret::new),
+            by_hand: Some(place.to_owned()),
+            client_id: client_id.clone(),
+            ..Entry::new(&client_id, BTreeSet::new(), Record::default())
+        })
+    }
+
+    /// What is there is what is wanted of a client that nobody of ours has changed yet.
+    pub(crate) fn learn(&mut self, name: Option<&str>, grants: BTreeSet<String>, scoped: bool) {
+        if self.by_hand.is_none() {
+            return;
+        }
+        if let Some(name) = name.filter(|name| !name.is_empty()) {
+            self.name = name.to_owned();
+        }
+        self.wanted.unlimited = !scoped && !grants.is_empty();
+        self.wanted.grants = grants;
     }
 
     /// Takes the place of an earlier client's document, which is deleted or never was.
@@ -114,6 +164,7 @@ impl Entry {
             "token_life": self.token_life,
             "turns": self.turns,
             "lost": self.lost,
+            "unlimited": self.wanted.unlimited,
         });
         let document = Document::default()
             .with("state", Secret::new(state.to_string()))
@@ -149,10 +200,12 @@ impl Entry {
                 enabled: state.get("enabled")?.as_bool()?,
                 record: Record::from_json(document.get("record")?.expose()).ok()?,
                 ended: ended.filter_map(Value::as_str).map(str::to_owned).collect(),
+                unlimited: state.get("unlimited").and_then(Value::as_bool).unwrap_or(false),
             },
             token_life: state.get("token_life").and_then(Value::as_i64),
             turns: state.get("turns").and_then(Value::as_bool).unwrap_or(false),
             lost: state.get("lost").and_then(Value::as_u64).unwrap_or(0),
+            by_hand: None,
             version,
         })
     }
@@ -170,6 +223,10 @@ impl Keyring {
         Keyring { sink, folder: folder.trim_end_matches('/').to_owned() }
     }
 
+    pub(crate) fn folder(&self) -> &str {
+        &self.folder
+    }
+
     /// Named by tenant and name, since both are known before the client is.
     pub(crate) fn path(&self, tenant: &str, name: &str) -> String {
         format!("{}/oauth-{}", self.folder, short(&digest_of("nhi-keyring/1", &[tenant, name]), 20))
@@ -185,13 +242,73 @@ impl Keyring {
         let entry =
             stored.document.as_ref().and_then(|one| Entry::read(one, stored.version.number));
         entry.map(Some).ok_or_else(|| {
-            Error::Keyring(SinkError::Refused {
+            Error::Keyring(SinkError::Unfit {
                 place: path.to_owned(),
-                reason: "it is deleted or damaged, and held the only token that manages this client: ask the \
-                         server's administrator for a new registration token, or register a successor"
-                    .into(),
+                reason:
+                    "it is deleted or damaged, and held the only token that manages this client"
+                        .into(),
+                next: format!("restore {path:?} in custody from its backup or an earlier version"),
             })
         })
+    }
+
+    /// Where a person writes down how a client is managed that we did not register.
+    pub(crate) fn by_hand_path(&self, client_id: &str) -> String {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        let name = match client_id.len() <= 100 && client_id.chars().all(plain) {
+            true => client_id.to_owned(),
+            false => short(&digest_of("nhi-by-hand/1", &[client_id]), 20),
+        };
+        format!("{}/{BY_HAND}{name}", self.folder)
+    }
+
+    /// How it is written there: a line for a shell, where the answer is in a file.
+    pub(crate) async fn by_hand_line(&self, client_id: &str) -> String {
+        let path = self.by_hand_path(client_id);
+        // Where custody does not answer, that is told elsewhere.
+        self.sink.line_to_write(&path, "answer.json").await.unwrap_or(path)
+    }
+
+    /// What a person wrote down of a client, if anything: of this server only, since its token is
+    /// sent where the document says.
+    pub(crate) async fn by_hand(&self, tenant: &str, client_id: &str) -> Result<Option<Entry>> {
+        self.by_hand_at(tenant, &self.by_hand_path(client_id), Some(client_id)).await
+    }
+
+    async fn by_hand_at(
+        &self,
+        tenant: &str,
+        path: &str,
+        client_id: Option<&str>,
+    ) -> Result<Option<Entry>> {
+        let Some(document) = self.sink.read(path).await?.and_then(|stored| stored.document) else {
+            return Ok(None);
+        };
+        let unfit = |reason: String| {
+            Error::Keyring(SinkError::Unfit {
+                place: path.to_owned(),
+                reason,
+                next: format!(
+                    "write the server's answer to the client's registration into {path:?} in custody, with its \
+                     client_id, registration_client_uri and registration_access_token"
+                ),
+            })
+        };
+        let entry = Entry::of_answer(path, &document).map_err(unfit)?;
+        if client_id.is_some_and(|wanted| wanted != entry.client_id) {
+            return Err(unfit(format!("it is about client {:?}", entry.client_id)));
+        }
+        if origin(&entry.uri) != origin(tenant) {
+            return match client_id {
+                // Several servers may have theirs in one folder.
+                None => Ok(None),
+                Some(_) => Err(unfit(format!(
+                    "its registration_client_uri is not at {}, and a token goes nowhere else",
+                    origin(tenant)
+                ))),
+            };
+        }
+        Ok(Some(entry))
     }
 
     /// A document that was found in a listing, if it is of that tenant: several connections keep
@@ -235,7 +352,7 @@ impl Keyring {
             .filter(|name| name.starts_with("oauth-"))
             .map(|name| async move { self.listed(tenant, name).await }.boxed())
             .collect();
-        let (mut entries, mut broken) = (Vec::new(), Vec::new());
+        let (mut entries, mut broken): (Vec<Entry>, Vec<String>) = Default::default();
         let mut reads = stream::iter(reads).buffered(AT_ONCE);
         while let Some(read) = reads.next().await {
             match read {
@@ -244,13 +361,28 @@ impl Keyring {
                 Err(error) => broken.push(error.to_string()),
             }
         }
+        for (name, _) in
+            looks.iter().filter(|(name, look)| name.starts_with(BY_HAND) && !look.deleted)
+        {
+            let path = format!("{}/{name}", self.folder);
+            match self.by_hand_at(tenant, &path, None).await {
+                Ok(Some(entry)) if entries.iter().all(|one| one.client_id != entry.client_id) => {
+                    entries.push(entry);
+                }
+                Ok(_) => {}
+                Err(error) => broken.push(error.to_string()),
+            }
+        }
         Ok((entries, broken))
     }
 
     /// Writes over exactly what was read: two who act on one client meet here.
     pub(crate) async fn write(&self, tenant: &str, entry: &mut Entry) -> Result<()> {
+        if entry.by_hand.is_some() && entry.version == 0 {
+            self.make_room(tenant, entry).await?;
+        }
         let path = self.path(tenant, &entry.name);
-        if entry.version == 0 {
+        if entry.version == 0 || entry.by_hand.is_some() {
             // Old tokens are of no use to anybody, and blanked by the server at once.
             self.sink.prepare_claim(&path).await?;
         }
@@ -265,6 +397,38 @@ impl Keyring {
         ]);
         // The mirror may lag; the document is what counts.
         let _ = self.sink.write_mirror(&path, &mirror).await;
+        if let Some(written) = entry.by_hand.take() {
+            // One that stays is no harm: the document of ours counts before it.
+            let _ = self.taken_over(&written).await;
+        }
+        Ok(())
+    }
+
+    /// The place of a client that was taken over: named as all are, where the name is free, and by its
+    /// id where another client has it. What is lost or of a client that is deleted gives way.
+    async fn make_room(&self, tenant: &str, entry: &mut Entry) -> Result<()> {
+        let Some(stored) = self.sink.read(&self.path(tenant, &entry.name)).await? else {
+            return Ok(());
+        };
+        let number = stored.version.number;
+        let there = stored.document.as_ref().and_then(|one| Entry::read(one, number));
+        let another = there.as_ref().is_some_and(|there| {
+            there.client_id != entry.client_id && there.phase != Phase::Deleted
+        });
+        if another && entry.name != entry.client_id {
+            entry.name.clone_from(&entry.client_id);
+            return Box::pin(self.make_room(tenant, entry)).await;
+        }
+        entry.version = number;
+        entry.lost = there.map_or(0, |there| there.lost);
+        Ok(())
+    }
+
+    /// The token is in a document of ours, and no other copy of it is to stay.
+    async fn taken_over(&self, path: &str) -> Result<()> {
+        for version in self.sink.kept_versions(path).await? {
+            self.sink.destroy_version(path, version).await?;
+        }
         Ok(())
     }
 

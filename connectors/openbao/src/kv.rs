@@ -464,6 +464,12 @@ impl Sink for Kv {
         Ok(Home { store: cluster.to_owned(), path })
     }
 
+    async fn line_to_write(&self, path: &str, file: &str) -> Result<String> {
+        let place = self.place(path).await?;
+        let (flag, Place { mount, rest, .. }) = (self.api.namespace_flag(), &place);
+        Ok(format!("bao kv put {flag}-mount={mount} {rest} @{file}"))
+    }
+
     async fn check(&self, path: &str) -> Result<Option<String>> {
         let place = self.place(path).await?;
         if place.shown && place.rest.is_empty() {

@@ -237,6 +237,11 @@ pub trait Sink: fmt::Debug + Send + Sync {
     /// such switches.
     async fn prepare_claim(&self, path: &str) -> Result<()>;
 
+    /// How a person writes a document there, for whom the JSON object is in a file: a line for a shell.
+    async fn line_to_write(&self, path: &str, file: &str) -> Result<String> {
+        Ok(format!("cp {file} {path}"))
+    }
+
     /// What our own credential lacks for documents directly in a folder, in whole sentences. Empty
     /// where nothing is lacking, and where nothing tells.
     async fn lacks(&self, folder: &str) -> Result<Vec<String>> {

@@ -267,7 +267,7 @@ pub(super) fn close_or_open(entry: &Entry, members: &mut Map<String, Value>) {
     };
     let scoped =
         members.get("scope").and_then(Value::as_str).is_some_and(|text| !text.trim().is_empty());
-    let open = credential && scoped && entry.wanted.enabled;
+    let open = credential && (scoped || entry.wanted.unlimited) && entry.wanted.enabled;
     give_grants(members, if open { entry.wanted.grants.clone() } else { BTreeSet::new() });
 }
 
@@ -302,6 +302,7 @@ pub(super) fn apply(found: &mut Found, change: &Change) -> Result<Map<String, Va
         found.entry.wanted.enabled = enabled;
     }
     if let Some(scopes) = &change.scopes {
+        found.entry.wanted.unlimited = false;
         if scopes.iter().any(|one| one.until.is_some()) {
             return unsupported("oauth", "end a scope by itself");
         }

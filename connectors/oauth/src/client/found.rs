@@ -144,7 +144,7 @@ impl Found {
             vendor_id: self.entry.client_id.clone(),
             name: self.there.text("client_name").unwrap_or(&self.entry.name).to_owned(),
             settings,
-            record: Some(self.entry.wanted.record.clone()),
+            record: self.entry.by_hand.is_none().then(|| self.entry.wanted.record.clone()),
             enabled: if should_be_open { !live.is_empty() } else { self.entry.wanted.enabled },
             parked: !should_be_open,
             scopes,

@@ -60,6 +60,9 @@ impl Clients {
         let what = request.what();
         let answer = self.send(request).await?;
         let read = Registration::read(&what, &answer.body);
+        if let Ok(now) = &read {
+            entry.learn(now.text("client_name"), now.grants(), now.has("scope"));
+        }
         let news = read.as_ref().is_ok_and(|now| Self::adopt(entry, now));
         if news || (turned && answer.status == 200) {
             entry.turns = news;
@@ -94,8 +97,24 @@ impl Clients {
     /// one with another secret (RFC 6749 §5.2): no answer proves that it is gone, so a person has to
     /// say so.
     pub(super) async fn lost(&self, what: &str, entry: &Entry) -> Result<Error> {
-        let place = self.keyring()?.path(&self.metadata().await?.issuer, &entry.name);
         let id = &entry.client_id;
+        if let Some(place) = &entry.by_hand {
+            let line = self.keyring()?.by_hand_line(id).await;
+            return Ok(Error::Lost {
+                what: what.to_owned(),
+                message: format!(
+                    "status 401: the registration token of client {id:?} that somebody wrote into {place:?} \
+                     in custody is not accepted. Either it is not the newest one of this client, or the \
+                     client is gone; a server answers both alike. Nothing was changed"
+                ),
+                next: format!(
+                    "have in answer.json its newest registration_access_token, beside its client_id and \
+                     registration_client_uri, and run\n      {line}\n      and then the same again. Whoever has \
+                     no token that is accepted asks the server's administrator for one"
+                ),
+            });
+        }
+        let place = self.keyring()?.path(&self.metadata().await?.issuer, &entry.name);
         let why = match entry.phase {
             Phase::Changing => {
                 "Most likely a change of ours was cut off after the server had replaced the token and before \
@@ -142,12 +161,32 @@ impl Clients {
     }
 
     async fn known(&self, object: &ObjectRef) -> Result<Entry> {
-        self.entry(object).await?.ok_or_else(|| {
-            Error::Configuration(format!(
-                "custody of connection {:?} has no document for client {:?}: without its \
-                 registration token nothing can be told of it",
-                self.connection, object.key
-            ))
+        match self.entry(object).await? {
+            Some(entry) => Ok(entry),
+            None => Err(self.unknown(&object.key, "there is no document for it").await?),
+        }
+    }
+
+    /// Custody says nothing of a client: it was registered elsewhere, or custody is not what it was.
+    pub(super) async fn unknown(&self, id: &str, why: &str) -> Result<Error> {
+        let keyring = self.keyring()?;
+        let (folder, line) = (keyring.folder(), keyring.by_hand_line(id).await);
+        Ok(Error::Lost {
+            what: format!("custody of connection {:?}", self.connection),
+            message: format!(
+                "it does not say in {folder:?} how client {id:?} is managed ({why}), and without its \
+                 registration token nothing can be told of it"
+            ),
+            next: format!(
+                "where it was under our management, bring custody back: {folder:?} from its backup, or \
+                 the lines custody = … and realm = … of nhi.hcl as they were. Where somebody registered it by \
+                 hand, or there \
+                 is no backup, have in answer.json the server's answer to the registration, or one \
+                 with its client_id, registration_client_uri and registration_access_token, run\n      \
+                 {line}\n      and then the same again. Where the client is gone: terraform state rm what \
+                 stands for it, and nhi ledger forget {}/{CLIENT}/{id}",
+                self.connection
+            ),
         })
     }
 

@@ -6,7 +6,7 @@ use super::{Clients, unexpected};
 use crate::api::{Metadata, parse, refused};
 
 /// Scheme, host and port of a URL.
-pub(super) fn origin(url: &str) -> &str {
+pub(crate) fn origin(url: &str) -> &str {
     let after = url.find("://").map_or(0, |at| at + 3);
     let end = url[after..].find('/').map_or(url.len(), |at| after + at);
     &url[..end]

@@ -13,6 +13,8 @@ mod metadata;
 mod notes;
 mod sign_in;
 
+pub(crate) use metadata::origin;
+
 use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
@@ -24,6 +26,7 @@ use connector::{
     transport::{Answer, Request, Transport},
 };
 use domain::{Observation, ObservedCredential, ObservedIntegration, Secret, Settings};
+use secrets::SinkError;
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
@@ -103,7 +106,8 @@ impl Clients {
         self.keyring.as_ref().ok_or_else(|| {
             Error::Configuration(format!(
                 "connection {:?} needs `custody`: the token that manages a client changes with every \
-                 change and has to be kept. `nhi init` sets it up",
+                 change and has to be kept. Where nhi.hcl had it, bring that line back; `nhi init` sets \
+                 it up anew",
                 self.connection
             ))
         })
@@ -118,10 +122,23 @@ impl Clients {
     async fn entry(&self, object: &ObjectRef) -> Result<Option<Entry>> {
         let keyring = self.keyring()?;
         let tenant = &self.metadata().await?.issuer;
-        let named = keyring.read(tenant, &object.name).await?;
-        match named.filter(|entry| entry.client_id == object.key) {
-            Some(entry) => Ok(Some(entry)),
-            None => keyring.find(tenant, &object.key).await,
+        let ours = async {
+            let named = keyring.read(tenant, &object.name).await?;
+            match named.filter(|entry| entry.client_id == object.key) {
+                Some(entry) => Ok(Some(entry)),
+                None => keyring.find(tenant, &object.key).await,
+            }
+        };
+        match ours.await {
+            // What was never ours, or was lost, somebody may have written down.
+            Ok(None) => keyring.by_hand(tenant, &object.key).await,
+            Err(Error::Keyring(SinkError::Unfit { place, reason, .. })) => {
+                match keyring.by_hand(tenant, &object.key).await? {
+                    None => Err(self.unknown(&object.key, &format!("{place}: {reason}")).await?),
+                    written => Ok(written),
+                }
+            }
+            known => known,
         }
     }
 }

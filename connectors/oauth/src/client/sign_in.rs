@@ -155,7 +155,11 @@ impl Clients {
     async fn remember_life(&self, object: &ObjectRef, life: i64) -> Result<()> {
         let _turn = self.turns.take(&object.key).await;
         match self.entry(object).await? {
-            Some(mut entry) if entry.token_life != Some(life) && entry.phase != Phase::Deleted => {
+            Some(mut entry)
+                if entry.token_life != Some(life)
+                    && entry.phase != Phase::Deleted
+                    && entry.by_hand.is_none() =>
+            {
                 entry.token_life = Some(life);
                 let tenant = &self.metadata().await?.issuer;
                 self.keyring()?.write(tenant, &mut entry).await

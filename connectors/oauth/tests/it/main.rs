@@ -1,5 +1,6 @@
 //! The connector against a real authorization server.
 
+mod by_hand;
 mod others;
 mod scripted;
 mod server;

@@ -21,14 +21,14 @@ use crate::{
 const SECRET: &str = "oauth_client_secret";
 const KEY: &str = "oauth_private_key";
 
-struct World {
-    server: Arc<Scripted>,
-    keyring: Arc<MemorySink>,
+pub(crate) struct World {
+    pub(crate) server: Arc<Scripted>,
+    pub(crate) keyring: Arc<MemorySink>,
     address: String,
 }
 
 impl World {
-    fn new() -> World {
+    pub(crate) fn new() -> World {
         World::at("https://login.acme.example", "https://login.acme.example")
     }
 
@@ -41,7 +41,7 @@ impl World {
     }
 
     /// As another process would have it.
-    fn connect(&self) -> Arc<dyn Connector> {
+    pub(crate) fn connect(&self) -> Arc<dyn Connector> {
         self.connect_through(shared(self.server.clone()))
     }
 
@@ -58,7 +58,7 @@ impl World {
         oauth::PLATFORM.connect(setup).unwrap().connector.unwrap()
     }
 
-    async fn client(&self) -> ObjectRef {
+    pub(crate) async fn client(&self) -> ObjectRef {
         let made = self.connect().create(&new()).await.unwrap();
         ObjectRef {
             kind: KIND.into(),
@@ -102,7 +102,7 @@ fn new() -> NewIntegration {
     }
 }
 
-fn scopes(texts: &[&str]) -> Change {
+pub(crate) fn scopes(texts: &[&str]) -> Change {
     let standing = |text: &&str| GrantedScope::standing(Scope::canonical(*text));
     Change { scopes: Some(texts.iter().map(standing).collect()), ..Change::default() }
 }
