@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use acceptance_tests::{Result, World, tools};
+use acceptance_tests::{Result, World, tools, world::STATE};
 use connector::fault_proxy::{Effect, Hold, Rule};
 
 use crate::{
@@ -157,6 +157,48 @@ fn a_provider_killed_in_a_rotation_is_seen_as_unfinished_and_the_next_apply_fini
             let state = world.state("nhi_credential.it")?;
             holds(state["generation"] == 2, "one generation further", &state.to_string())?;
             one_credential_works(world, 1).map_err(told)
+        });
+    }
+}
+
+#[test]
+fn a_rotation_that_the_state_never_heard_of_is_not_done_once_more_for_the_same_reason() {
+    let exposed = |incident: &str| {
+        let line = format!("  incident    = \"{incident}\"\n  deliver_to");
+        triggered("1").replacen("  deliver_to", &line, 1)
+    };
+    for (asks, asks_again) in
+        [(triggered("2"), triggered("3")), (exposed("INC-1"), exposed("INC-2"))]
+    {
+        through_a_proxy(&triggered("1"), |world, _| {
+            world.apply()?;
+            // The run ends with all done but its answer: the state is what it was.
+            let before = world.read(STATE)?;
+            world.write("main.tf", &asks)?;
+            world.apply()?;
+            let delivered = world.bao.document("apps/invoice-sync")?;
+            world.write(STATE, &before)?;
+            let said = world.plan()?.expect(2)?;
+            let told = flat(&said);
+            holds(told.contains("This was done already"), "it is told", &said)?;
+            holds(told.contains("0 to add, 1 to change, 0 to destroy"), "one change", &said)?;
+            world.apply()?;
+            holds(world.bao.document("apps/invoice-sync")? == delivered, "nothing is issued", "")?;
+            let state = world.state("nhi_credential.it")?;
+            holds(state["generation"] == 2, "it is that one", &state.to_string())?;
+            world.plan_is_empty()?;
+            // Another reason is another rotation, and so is an incident that comes back.
+            world.write("main.tf", &asks_again)?;
+            let said = flat(&world.plan()?.expect(2)?);
+            holds(!said.contains("done already"), "it is another", &said)?;
+            if !asks.contains("INC-1") {
+                return Ok(());
+            }
+            world.write("main.tf", &triggered("1"))?;
+            world.apply()?;
+            world.write("main.tf", &asks)?;
+            let said = flat(&world.plan()?.expect(2)?);
+            holds(!said.contains("done already"), "it is asked for again", &said)
         });
     }
 }

@@ -20,7 +20,7 @@ use crate::{
     fault::fault,
     place,
     reserve::Reserve,
-    rows,
+    rows, schema,
     verify::{column_astray, verify},
     writer::Chain,
 };
@@ -89,9 +89,7 @@ fn save(path: &Path, realm: Option<&str>, by: &NewEntry) -> Result<Salvaged, Err
         Ok(old) => (old, None),
         // What says what kind of file this is may be what was lost.
         Err(error @ (Error::NotALedger { .. } | Error::Damaged { .. })) => {
-            let mut none =
-                Connection::open_in_memory().map_err(|error| failed(error.to_string()))?;
-            connection::make_tables(&mut none).map_err(|error| failed(error.to_string()))?;
+            let none = schema::fresh().map_err(|error| failed(error.to_string()))?;
             (none, Some(error))
         }
         Err(error) => return Err(error),

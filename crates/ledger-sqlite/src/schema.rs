@@ -19,16 +19,21 @@ const MIGRATIONS: [&str; TABLES as usize] = [include_str!("../migrations/V1__tab
 /// What the migrations leave: the same all the time that a process lives.
 static MADE: OnceLock<Parts> = OnceLock::new();
 
+/// An empty ledger in memory.
+pub(crate) fn fresh() -> rusqlite::Result<Connection> {
+    let fresh = Connection::open_in_memory()?;
+    for migration in MIGRATIONS {
+        fresh.execute_batch(migration)?;
+    }
+    Ok(fresh)
+}
+
 /// What differs from what the migrations leave, each in words; nothing if all is as it was.
 pub(crate) fn astray(reader: &Connection) -> rusqlite::Result<Vec<String>> {
     let made = match MADE.get() {
         Some(made) => made,
         None => {
-            let fresh = Connection::open_in_memory()?;
-            for migration in MIGRATIONS {
-                fresh.execute_batch(migration)?;
-            }
-            let made = parts(&fresh)?;
+            let made = parts(&fresh()?)?;
             MADE.get_or_init(|| made)
         }
     };

@@ -260,9 +260,21 @@ pub(crate) struct ClaimMirror {
     pub(crate) written_at: Option<Timestamp>,
     pub(crate) hold: Option<String>,
     pub(crate) timed: bool,
+    /// What it was begun for, as a digest.
+    pub(crate) asked: Option<String>,
     /// Sign-ins with keys of this slot that were refused since one worked, and when the last was.
     pub(crate) refused: u32,
     pub(crate) refused_at: Option<Timestamp>,
+}
+
+/// What a claim may say, and need not.
+fn texts(claim: &Claim) -> [(&'static str, &Option<String>); 4] {
+    [
+        ("current", &claim.current),
+        ("new", &claim.new),
+        ("hold", &claim.hold),
+        ("asked", &claim.asked),
+    ]
 }
 
 fn mirror(claim: &Claim, slot: &str, vendor_id: &str, version: u64) -> Mirror {
@@ -283,7 +295,7 @@ fn mirror(claim: &Claim, slot: &str, vendor_id: &str, version: u64) -> Mirror {
         mirror.insert("refused".to_owned(), claim.refused.to_string());
         mirror.insert("refused_at".to_owned(), moment(at));
     }
-    for (name, value) in [("current", &claim.current), ("new", &claim.new), ("hold", &claim.hold)] {
+    for (name, value) in texts(claim) {
         if let Some(value) = value {
             mirror.insert(name.to_owned(), value.clone());
         }
@@ -307,6 +319,7 @@ impl ClaimMirror {
             written_at,
             hold: mirror.get("hold").cloned(),
             timed: mirror.contains_key("timed"),
+            asked: mirror.get("asked").cloned(),
             refused: text("refused").parse().unwrap_or(0),
             refused_at: text("refused_at").parse().ok(),
         }
@@ -397,7 +410,7 @@ fn encode(claim: &Claim, slot: &str, vendor_id: &str, realm_key: Option<&str>) -
     if let Some(epoch) = claim.current_epoch {
         map.insert("current_epoch".into(), epoch.into());
     }
-    for (name, value) in [("current", &claim.current), ("new", &claim.new), ("hold", &claim.hold)] {
+    for (name, value) in texts(claim) {
         if let Some(value) = value {
             map.insert(name.into(), value.clone().into());
         }
@@ -440,6 +453,7 @@ pub(crate) fn decode(text: &str) -> Option<Claim> {
             .collect::<Option<BTreeMap<String, u64>>>()?,
         previous: previous_from(&word("previous")?),
         reason: word("reason")?,
+        asked: word("asked"),
         auth: word("auth")?,
         hold: word("hold"),
         refused: number("refused").and_then(|count| u32::try_from(count).ok()).unwrap_or(0),
@@ -478,6 +492,7 @@ mod tests {
                 held_version: Some(40),
             }],
             reason: "schedule".into(),
+            asked: Some("a digest".into()),
             auth: "policy:rotation".into(),
             hold: None,
             refused: 3,
@@ -492,6 +507,7 @@ mod tests {
         let mirror = mirror(&claim, "slot", "vendor", 3);
         let read = ClaimMirror::read(&mirror, None);
         assert!(read.is_open());
+        assert_eq!(read.asked.as_deref(), Some("a digest"));
         assert_eq!(read.keys().collect::<Vec<_>>(), ["k6", "k5"]);
         for text in ["", "{}", "[]", r#"{"v":2}"#, "null"] {
             assert_eq!(decode(text), None, "{text}");

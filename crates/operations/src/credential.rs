@@ -706,6 +706,7 @@ async fn first_claim(
         mains: Default::default(),
         previous,
         reason: "custody".to_owned(),
+        asked: None,
         auth: "policy:custody".to_owned(),
         hold: None,
         refused: 0,

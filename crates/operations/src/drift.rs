@@ -420,6 +420,7 @@ fn spec_of(
         former: Vec::new(),
         integration_ends: None,
         known: slot.known.clone(),
+        asked: None,
     })
 }
 

@@ -153,6 +153,7 @@ pub async fn slot_to_end(context: &Context, wish: &Wish, name: &str) -> Result<S
         former: Vec::new(),
         integration_ends: said("expires_on").and_then(|day| end_of_day(day)),
         known: slot.known.clone(),
+        asked: None,
         id,
     })
 }

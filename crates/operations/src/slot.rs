@@ -87,6 +87,8 @@ pub struct SlotSpec {
     pub integration_ends: Option<Timestamp>,
     /// The key that the caller knows as current: id, generation, when issued, when it ends.
     pub known: Option<(String, u64, Option<Timestamp>, Option<Timestamp>)>,
+    /// What the configuration says that may ask for a rotation, as a digest.
+    pub asked: Option<String>,
 }
 
 impl SlotSpec {
@@ -145,6 +147,8 @@ pub struct SeenSlot {
     pub recreated: bool,
     /// What its platform shows of the settings of the current key.
     pub settings: Settings,
+    /// What the generation was begun for, as its claim has it.
+    pub asked: Option<String>,
     /// Where the key was found listed and by whom it is marked is known: it is ours.
     pub listed: bool,
 }
@@ -370,6 +374,7 @@ pub async fn observe_slot(context: &Context, spec: &SlotSpec) -> Result<Option<S
         note,
         next_opening,
         recreated,
+        asked: claim.filter(|claim| claim.generation == generation).and_then(|one| one.asked),
         settings: observed
             .credentials
             .into_iter()

@@ -114,6 +114,9 @@ pub struct Claim {
     pub previous: Vec<Previous>,
     /// Why: `schedule`, `exposed`, ….
     pub reason: String,
+    /// What the configuration said that it was begun for, as a digest: whoever is asked for the same
+    /// again, by a state that never heard of it, knows it from that.
+    pub asked: Option<String>,
     /// What allowed it.
     pub auth: String,
     /// Why it is held.
@@ -863,6 +866,7 @@ mod tests {
             mains: BTreeMap::from([("bao:a".into(), 1)]),
             previous: Vec::new(),
             reason: "schedule".into(),
+            asked: None,
             auth: "policy:schedule".into(),
             hold: None,
             refused: 0,

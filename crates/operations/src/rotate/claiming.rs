@@ -200,6 +200,7 @@ impl Machine<'_> {
             mains: versions(view),
             previous,
             reason: self.reason.to_owned(),
+            asked: self.spec.asked.clone(),
             auth: leave.auth().to_owned(),
             hold: None,
             refused: self.refused,
@@ -220,6 +221,10 @@ impl Machine<'_> {
         let document = self.claimed()?;
         let mut claim = document.claim.clone();
         let from = std::mem::replace(&mut claim.owner, self.context.run.id.clone());
+        // What is under way is what this run is asked for.
+        if matches!(self.goal, Goal::Rotate { to, .. } if to == claim.generation) {
+            claim.asked = self.spec.asked.clone().or(claim.asked);
+        }
         claim.epoch = self.highest_epoch() + 1;
         if claim.phase == Phase::Held {
             // Who decided has seen what stands in the sinks now.
@@ -299,6 +304,7 @@ impl Machine<'_> {
             mains: if at_work { versions(view) } else { BTreeMap::new() },
             previous: keys,
             reason: self.reason.to_owned(),
+            asked: before.as_ref().filter(|_| !revoking).and_then(|claim| claim.asked.clone()),
             auth,
             hold: None,
             refused: self.refused,
@@ -382,6 +388,7 @@ pub(super) fn released(claim: &Claim) -> Claim {
         new: None,
         previous: Vec::new(),
         known: BTreeSet::new(),
+        asked: None,
         called_at: None,
         ..claim.clone()
     }

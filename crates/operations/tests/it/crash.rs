@@ -1,6 +1,7 @@
 //! Killed before and after every single call: the next run finishes, and nothing is lost or left.
 
 use connector::fake::APP;
+use operations::observe_slot;
 use policy::{proof::Grade, rotation::Goal};
 use secrets::Sink;
 
@@ -179,6 +180,40 @@ async fn a_first_credential_that_is_revoked_wherever_its_making_stopped() {
                 assert_eq!(world.pending().await, 0, "{how}");
                 world.assert_revoked(&how).await;
             }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_generation_that_no_state_has_heard_of_says_what_it_was_begun_for() {
+    for way in AGAIN {
+        for goal in [SECOND, AT_ONCE] {
+            let mut reached = 0;
+            for call in 1..200 {
+                for moment in [Moment::Before, Moment::After] {
+                    let world = World::new(way).await;
+                    world.whole("before", FIRST).await;
+                    let fuse = Fuse::at(call, moment);
+                    if matches!(world.run("killed", &fuse, goal).await, Ending::Done(_)) {
+                        continue;
+                    }
+                    let context = world.context("look", &Fuse::none());
+                    let seen = observe_slot(&context, &world.spec()).await.unwrap().unwrap();
+                    let how = format!("{way}, killed {moment:?} call {call} of {:?}", fuse.log());
+                    let begun = if seen.generation == 2 { goal } else { FIRST };
+                    if seen.generation == 2 || seen.note.is_none() {
+                        assert_eq!(seen.asked, Some(format!("{begun:?}")), "{how}");
+                    }
+                    reached += u32::from(seen.generation == 2);
+                    // Whoever comes next for the same finishes it, and it still says so.
+                    if seen.generation == 2 {
+                        world.recover(goal).await;
+                        let seen = observe_slot(&context, &world.spec()).await.unwrap().unwrap();
+                        assert_eq!(seen.asked, Some(format!("{goal:?}")), "{how}, finished");
+                    }
+                }
+            }
+            assert!(reached >= 2, "{way} {goal:?}: only {reached} reached it");
         }
     }
 }

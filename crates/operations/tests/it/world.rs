@@ -447,6 +447,7 @@ impl World {
             former: Vec::new(),
             integration_ends: None,
             known: None,
+            asked: None,
         }
     }
 
@@ -487,7 +488,8 @@ impl World {
 
     /// A run that may be killed.
     pub(crate) async fn run(&self, run: &str, fuse: &Arc<Fuse>, goal: Goal) -> Ending {
-        let (context, spec) = (self.context(run, fuse), self.spec());
+        let spec = SlotSpec { asked: Some(format!("{goal:?}")), ..self.spec() };
+        let context = self.context(run, fuse);
         tokio::select! {
             biased;
             done = carry_out(&context, &spec, goal, "test") => Ending::Done(done),

@@ -1,5 +1,6 @@
 //! `nhi_credential`: one slot of one integration, whose credential changes inside it.
 
+mod carried;
 mod delivery;
 mod model;
 mod planned;
@@ -28,6 +29,7 @@ use tfplugin::{
 
 pub(crate) use self::model::{ScheduleReference, schedule_of};
 use self::{
+    carried::{beside, is_carried_out, note},
     delivery::{fields_are_kept, held_by_sinks, written_well},
     model::{CredentialModel, Schedules, parts},
     planned::{hidden, moved_ends, plan_create, plan_update},
@@ -36,9 +38,9 @@ use self::{
         take_outcome, take_seen, type_of, what_stands,
     },
     told::{
-        cannot_rotate, never_another, no_copy, no_place, no_place_to_rotate, not_ended, not_there,
-        not_whole, of_its_kind, tell, tell_direction, tell_end, tell_limits, tell_replacement,
-        tell_status, way_of,
+        cannot_rotate, carried_out, never_another, no_copy, no_place, no_place_to_rotate,
+        not_ended, not_there, not_whole, of_its_kind, tell, tell_direction, tell_end, tell_limits,
+        tell_replacement, tell_status, way_of,
     },
     window::window_is_open,
     work::{Work, adjusts, asked, cannot_copy, ends_first, is_active, work_of},
@@ -137,12 +139,20 @@ impl Credential {
                 _ => return Ok(None),
             }
         }
+        let had = model.generation.value().copied();
         take_seen(&mut model, &seen);
+        // One that this state never heard of may be the answer to what it is asked for next.
+        let news = had.is_some() && had < model.generation.value().copied();
+        let begun = seen.asked.as_deref().filter(|_| news);
         if model.confirm.is_null() {
             model.confirm = "timer".into();
         }
         tell_status(&id, &seen, &mut told);
-        Ok(Some(Done::new(model).tell(told)))
+        let done = Done::new(model).tell(told);
+        Ok(Some(match begun {
+            Some(begun) => done.private(note(begun, seen.generation)),
+            None => done,
+        }))
     }
 }
 
@@ -330,7 +340,11 @@ impl Resource for Credential {
                         || before.vendor_id.is_value()
                             && !reference.vendor_id.is_null()
                             && before.vendor_id != reference.vendor_id;
-                    let (work, reason) = work_of(prior, planned);
+                    let done = is_carried_out(&prior_private, prior, planned);
+                    let (work, reason) = work_of(prior, planned, done);
+                    if done && asked(prior, planned).is_some() {
+                        told.push(warning(&carried_out(prior)));
+                    }
                     other_type = kind_of(&reference.id).and_then(|kind| {
                         // What an import could not tell is null, and replaces nothing.
                         let (before, _) = prior.credential_type.chosen()?;
@@ -362,14 +376,14 @@ impl Resource for Credential {
                             told.push(error(&no_copy()));
                         }
                         plan_update(prior, planned, work, &schedules);
-                        tell(prior, planned, work, reason, &mut told);
+                        tell(prior, planned, (work, reason), done, &mut told);
                         if let (Work::Rotate { at_once: false }, Some(profile)) = (work, profile) {
                             tell_end(prior, planned, &schedules, profile, &mut told);
                         }
                         tell_direction(prior, planned, &schedules, &mut told);
                     }
                     // The second half of a replacement finds it.
-                    private = Some(as_replaced(prior).of_prior());
+                    private = Some(beside(as_replaced(prior).of_prior(), &prior_private));
                 }
             }
         }
@@ -419,7 +433,8 @@ impl Resource for Credential {
         let context = self.shared.context().map_err(errors)?;
         let spec = spec_of(&model, Some(&prior)).ok_or_else(not_whole)?;
         let spec = found(&context, spec).await.map_err(not_done)?.ok_or_else(not_there)?;
-        let (work, reason) = work_of(&prior, &model);
+        let done = is_carried_out(&request.planned_private, &prior, &model);
+        let (work, reason) = work_of(&prior, &model, done);
         let schedules = Schedules::of(Some(&prior), &model);
         let at = u64::try_from(prior.generation.value().copied().unwrap_or(0)).unwrap_or(0);
         let goal = match work {
@@ -434,7 +449,7 @@ impl Resource for Credential {
             Work::Open => return Err(super::integration::incomplete().into()),
             Work::Copy => Some(Goal::Rotate { to: at, at_once: false }),
             Work::Resume => {
-                let asked = asked(&prior, &model).is_some();
+                let asked = !done && asked(&prior, &model).is_some();
                 let (goal, begins) =
                     goal_of_resume(&context, &spec, at, asked).await.map_err(not_done)?;
                 // What was begun is finished at any time; what follows it for the asking is a rotation.

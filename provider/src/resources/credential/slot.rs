@@ -11,7 +11,10 @@ use operations::{
 use policy::{rotation::Goal, settings::with_defaults};
 use tfplugin::{Attr, Diagnostics};
 
-use super::model::{CredentialModel, Previous, Revocation, schedule_of};
+use super::{
+    carried::asked_for,
+    model::{CredentialModel, Previous, Revocation, schedule_of},
+};
 use crate::{
     resources::{
         platform_objects::{kind, kind_in},
@@ -79,6 +82,7 @@ pub(super) fn spec_of(
         schedule: schedule_of(&model.schedule),
         deliveries,
         former,
+        asked: asked_for(model),
         integration_ends: reference.expires_on.as_deref().and_then(end_of_day),
         known: known.key_id.as_deref().map(|key_id| {
             let generation = known.generation.value().copied().unwrap_or(0);

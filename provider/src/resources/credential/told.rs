@@ -22,8 +22,8 @@ use crate::{
 pub(super) fn tell(
     prior: &CredentialModel,
     planned: &CredentialModel,
-    work: Work,
-    reason: &str,
+    (work, reason): (Work, &str),
+    done: bool,
     told: &mut Diagnostics,
 ) {
     let id = prior.id.text();
@@ -42,7 +42,7 @@ pub(super) fn tell(
             "Ends without a successor",
             format!("{id} (exposed): its integration may not act, so nothing is issued. Whoever still holds it can no longer sign in; a new one is issued when the integration is active again.\nNext: make the integration active when the incident is over."),
         ),
-        Work::Resume if asked(prior, planned).is_some() => told.warning_at(
+        Work::Resume if !done && asked(prior, planned).is_some() => told.warning_at(
             "status",
             "What was begun is finished first",
             format!("{id} ({reason}): where a rotation is under way it is the one that is asked for; where an ending is, a rotation follows it.\nNext: nothing; generation says after the apply which of the two it was."),
@@ -64,7 +64,7 @@ pub(super) fn tell(
                 ),
             );
         }
-        Work::Nothing if asked(prior, planned).is_some() => told.warning_at(
+        Work::Nothing if !done && asked(prior, planned).is_some() => told.warning_at(
             "integration",
             "Nothing is issued while the integration may not act",
             format!("{id}: what would rotate it is recorded and rotates nothing, now or later.\nNext: when the integration is active again, change a value in triggers."),
@@ -387,6 +387,19 @@ pub(super) fn no_place_to_rotate() -> Problem {
         .detail("It is to be rotated, and the new one has nowhere to go; secret_source only documents where one is.")
         .next("name a sink in deliver_to, or remove what asks for the rotation, such as schedule")
         .at(&["deliver_to"])
+}
+
+/// A run that ended before it could say so has done what is asked for.
+pub(super) fn carried_out(prior: &CredentialModel) -> Problem {
+    Problem::new("E-DONE", "This was done already")
+        .detail(format!(
+            "{}: a run that was cut off before it could say so issued generation {} for the very thing that is \
+             asked for here. This apply notes that, and issues no other one.",
+            prior.id.text(),
+            prior.generation.value().copied().unwrap_or_default()
+        ))
+        .next("apply; where another one is wanted all the same, change a value in triggers")
+        .at(&["generation"])
 }
 
 /// A secret that no sink of ours holds cannot be copied.

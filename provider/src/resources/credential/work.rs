@@ -146,11 +146,16 @@ pub(super) fn new_places(prior: &CredentialModel, planned: &CredentialModel) -> 
     })
 }
 
-pub(super) fn work_of(prior: &CredentialModel, planned: &CredentialModel) -> (Work, &'static str) {
+/// `done`: what state has now came by the very thing that is asked for.
+pub(super) fn work_of(
+    prior: &CredentialModel,
+    planned: &CredentialModel,
+    done: bool,
+) -> (Work, &'static str) {
     let active = is_active(planned);
     let status = prior.status.text();
     let consequence = consequence_for(status, active);
-    let asked = asked(prior, planned);
+    let asked = asked(prior, planned).filter(|_| !done);
     if !active {
         return match (consequence, asked) {
             (Consequence::End, _) | (_, Some(("exposed", _))) => (Work::End, "exposed"),
