@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use connector::{Children, Ended, Error, IssueRequest, Issued, ObjectRef, Probe, Refusal, Result};
 use data_encoding::BASE32_NOPAD;
-use domain::{LastUsed, ObservedCredential, Secret, Settings};
+use domain::{LastUsed, Marker, ObservedCredential, Secret, Settings};
 use futures::future;
 use jiff::SignedDuration;
 use ring::rand::{SecureRandom, SystemRandom};
@@ -141,12 +141,42 @@ impl Users {
         }
         let call = Call::change("iam:TagUser").with("UserName", &user.name);
         let call = call.with("Tags.member.1.Key", key_id).with("Tags.member.1.Value", marker);
-        self.api.change(call).await
+        self.api.change(call).await?;
+        // The mark is there; what cannot be cleared away now is with the next one.
+        let _ = self.clear_marks(&user, key_id).await;
+        Ok(())
+    }
+
+    /// Takes the marks away of keys that somebody ended past us: a user has room for 50 tags.
+    async fn clear_marks(&self, user: &User, but: &str) -> Result<()> {
+        let marks =
+            user.tags.iter().filter(|(name, value)| *name != but && Marker::parse(value).is_some());
+        let mut names: Vec<&str> = marks.map(|(name, _)| name.as_str()).collect();
+        if names.is_empty() {
+            return Ok(());
+        }
+        let keys = self.keys(&user.name, false).await?;
+        names.retain(|name| keys.iter().all(|key| key.access_key_id != *name));
+        let mut gone = Vec::new();
+        for name in names {
+            // A listing may lag behind a key that was just made; whoever is asked for that very key
+            // knows it.
+            if self.owner_of(name).await?.is_none() {
+                gone.push(name);
+            }
+        }
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let call = Call::change("iam:UntagUser").with("UserName", &user.name);
+        self.api.change(call.members("TagKeys", gone)).await
     }
 
     pub(crate) async fn end_key(&self, object: &ObjectRef, key_id: &str) -> Result<Ended> {
         self.check_tenant().await?;
         let of = |template| Call::change(template).with("UserName", &object.key);
+        // Of a key that is gone nobody reads the mark: it only takes room.
+        let untag = || of("iam:UntagUser").members("TagKeys", [key_id]);
         let ended = self.api.change(of("iam:DeleteAccessKey").with("AccessKeyId", key_id)).await;
         match ended {
             Ok(()) => {}
@@ -160,14 +190,16 @@ impl Users {
                             object.key
                         ),
                     }),
-                    _ => Ok(Ended::AlreadyGone),
+                    _ => {
+                        let _ = self.api.change(untag()).await;
+                        Ok(Ended::AlreadyGone)
+                    }
                 };
             }
             Err(error) => return Err(error),
         }
         self.unmade(key_id);
-        // Of a key that is gone nobody reads the mark: it only takes room.
-        let _ = self.api.change(of("iam:UntagUser").members("TagKeys", [key_id])).await;
+        let _ = self.api.change(untag()).await;
         Ok(Ended::Now)
     }
 

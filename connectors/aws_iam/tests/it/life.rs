@@ -268,6 +268,47 @@ async fn a_mark_is_a_tag_of_the_user_and_goes_with_its_key() {
     assert_eq!(left.record, Some(record()), "and the record stays");
 }
 
+#[tokio::test]
+async fn the_mark_of_a_key_that_somebody_ended_goes_with_the_next_mark_or_the_end_of_its_key() {
+    let moto = Moto::start().unwrap();
+    let connector = connect_to(&moto);
+    let object = made(&connector, "cleared").await;
+    let marker = |epoch: u32| format!("nhi1-k3x9q2-abcdefgh-g7-e{epoch}-mabcdefghijklm");
+    let tag = |name: &str, value: &str| {
+        let tag = json!({ "UserName": "cleared", "Tags": [{ "Key": name, "Value": value }] });
+        moto.iam("tag_user", tag).unwrap();
+    };
+    let tags = || {
+        let tags = moto.iam("list_user_tags", json!({ "UserName": "cleared" })).unwrap();
+        let all = tags["Tags"].as_array().unwrap().clone();
+        let names = all.iter().map(|tag| tag["Key"].as_str().unwrap().to_owned());
+        names.filter(|name| !name.starts_with("nhi:")).collect::<BTreeSet<_>>()
+    };
+    let by_hand = |key_id: &str| {
+        let key = json!({ "UserName": "cleared", "AccessKeyId": key_id });
+        moto.iam("delete_access_key", key).unwrap();
+    };
+    tag("team", "payments");
+    tag("AKIAIOSFODNN7EXAMPLE", "the key of the old batch job");
+    let (one, _) = issued(&connector, &object).await;
+    connector.mark(&object, &one, &marker(1)).await.unwrap();
+    let (two, _) = issued(&connector, &object).await;
+    connector.mark(&object, &two, &marker(2)).await.unwrap();
+    let others = ["team", "AKIAIOSFODNN7EXAMPLE"];
+    let with = |keys: &[&String]| {
+        let keys = keys.iter().map(|key| (*key).clone());
+        others.iter().map(|one| (*one).to_owned()).chain(keys).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(tags(), with(&[&one, &two]), "of what lives no mark goes");
+    by_hand(&one);
+    let (three, _) = issued(&connector, &object).await;
+    connector.mark(&object, &three, &marker(3)).await.unwrap();
+    assert_eq!(tags(), with(&[&two, &three]), "and nobody else's tag does");
+    by_hand(&two);
+    assert_eq!(connector.end(&object, &two).await.unwrap(), Ended::AlreadyGone);
+    assert_eq!(tags(), with(&[&three]));
+}
+
 /// The statements of the README's permissions.
 fn permissions() -> Vec<Value> {
     let text = include_str!("../../README.md");
