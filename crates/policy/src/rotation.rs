@@ -703,13 +703,16 @@ fn calling(view: &View, claim: &Claim, way: Way) -> Step {
 }
 
 fn stored(view: &View, claim: &Claim, way: Way) -> Step {
-    match &claim.new {
-        None if way.is_ours() => return Step::Issue,
-        None => return Step::BeginAgain,
-        Some(key_id) if view.complete && !is_live(view, key_id) => {
-            return if way.is_ours() { Step::Issue } else { Step::BeginAgain };
-        }
-        Some(_) => {}
+    let is_there = claim.new.as_ref().is_some_and(|key_id| !view.complete || is_live(view, key_id));
+    if !is_there {
+        // A repeat that is answered at once does not end what is on its way still: into a later
+        // generation, or after the end of all, it would take the place of what is there then.
+        let on_its_way = claim.timed && !view.uncalled && !view.settled;
+        return match way.is_ours() {
+            true if on_its_way => Step::Settle,
+            true => Step::Issue,
+            false => Step::BeginAgain,
+        };
     }
     if way.replaces() {
         // The earlier one is dead: consumers get the new one at once, and it is tried after.
@@ -1213,6 +1216,19 @@ mod tests {
         assert_eq!(step(&seen), Step::Park);
         seen.verified = Some(false);
         assert_eq!(step(&seen), Step::GiveUp);
+    }
+
+    #[test]
+    fn what_replaces_with_a_secret_of_ours_is_sent_again_only_when_nothing_can_arrive() {
+        for new in [None, Some("k2".to_owned())] {
+            let sent = Claim { new, timed: true, ..claim(Phase::Stored) };
+            let mut seen = view(Some(sent), vec![key("k1", None)]);
+            assert_eq!(next_step(&seen, TO_TWO, Way::ReplaceOurs), Step::Settle);
+            seen.uncalled = true;
+            assert_eq!(next_step(&seen, TO_TWO, Way::ReplaceOurs), Step::Issue);
+            (seen.uncalled, seen.settled) = (false, true);
+            assert_eq!(next_step(&seen, TO_TWO, Way::ReplaceOurs), Step::Issue);
+        }
     }
 
     #[test]

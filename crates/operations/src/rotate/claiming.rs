@@ -62,6 +62,19 @@ impl Machine<'_> {
         Ok(true)
     }
 
+    /// The same, to call for a key: where its secret is ours that is written with the claim.
+    async fn take_to_call(
+        &mut self,
+        claim: &Claim,
+        pending: Option<&Secret>,
+        entry: NewEntry,
+    ) -> Result<(), Problem> {
+        if self.take_claim(claim, pending, entry).await? && pending.is_some() {
+            self.uncalled = Some(claim.epoch);
+        }
+        Ok(())
+    }
+
     /// Changes the claim; `false` where somebody else was faster.
     pub(super) async fn change_claim(
         &mut self,
@@ -98,6 +111,15 @@ impl Machine<'_> {
     pub(super) fn epoch_of(&self, key_id: &str) -> Option<u64> {
         let key = self.keys.iter().find(|key| key.key_id == key_id)?;
         key.ours.map(|(_, epoch)| epoch)
+    }
+
+    /// The keys that are there, none of which this deed has called for. Where there is one at a time,
+    /// whatever came since the deed began is what it called for, although an answer was lost.
+    pub(super) fn known_now(&self) -> BTreeSet<String> {
+        match &self.claim {
+            Some(document) if self.way.replaces() => document.claim.known.clone(),
+            _ => self.keys.iter().map(|key| key.key_id.clone()).collect(),
+        }
     }
 
     pub(super) fn highest_epoch(&self) -> u64 {
@@ -214,7 +236,7 @@ impl Machine<'_> {
             .entry("rotation.claimed", &claim)
             .detail("reason", self.reason)
             .detail("profile", self.profile.name);
-        self.take_claim(&claim, pending.as_ref(), entry).await.map(drop)
+        self.take_to_call(&claim, pending.as_ref(), entry).await
     }
 
     pub(super) async fn take_over(&mut self, view: &View) -> Result<(), Problem> {
@@ -255,7 +277,7 @@ impl Machine<'_> {
             phase: if pending.is_some() { Phase::Stored } else { Phase::Intent },
             owner: self.context.run.id.clone(),
             attempt: if held { 0 } else { document.claim.attempt + 1 },
-            known: view.keys.iter().map(|key| key.key_id.clone()).collect(),
+            known: self.known_now(),
             new: None,
             mains: versions(view),
             hold: None,
@@ -264,7 +286,7 @@ impl Machine<'_> {
             ..document.claim.clone()
         };
         let entry = self.entry("rotation.begun_again", &claim);
-        self.take_claim(&claim, pending.as_ref(), entry).await.map(drop)
+        self.take_to_call(&claim, pending.as_ref(), entry).await
     }
 
     /// The keys to end are named in the claim before one of them is touched.

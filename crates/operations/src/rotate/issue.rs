@@ -26,7 +26,7 @@ impl Machine<'_> {
     /// S2: what nothing tells from somebody else's is called for only after it stands in the claim
     /// what was there before, and when.
     pub(super) async fn mark_calling(&mut self) -> Result<(), Problem> {
-        let known = self.keys.iter().map(|key| key.key_id.clone()).collect();
+        let known = self.known_now();
         let now = self.context.now();
         let epoch = self.claimed()?.claim.epoch;
         let call = |claim: &mut Claim| {
@@ -56,7 +56,10 @@ impl Machine<'_> {
                 Phase::Calling => self.mark_calling().await,
                 _ => {
                     let anew = |claim: &mut Claim| claim.called_at = Some(now);
-                    self.change_claim(anew, true).await.map(drop)
+                    if self.change_claim(anew, true).await? {
+                        self.uncalled = Some(claim.epoch);
+                    }
+                    Ok(())
                 }
             };
         }

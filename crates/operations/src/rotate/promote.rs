@@ -207,6 +207,12 @@ impl Machine<'_> {
         };
         let (realm, _) = self.context.realm_key()?;
         let stored = delivery.read(&**sink).await?;
+        // Whoever lost the claim meanwhile would move what the next one expects to find.
+        let seen =
+            self.mains.iter().find(|main| main.place == place).map_or(0, |main| main.version);
+        if stored.as_ref().map_or(0, |one| one.version.number) != seen {
+            return Ok(());
+        }
         let expect =
             stored.as_ref().map_or(Expect::Nothing, |one| Expect::Version(one.version.number));
         let document = stored.and_then(|stored| stored.document);

@@ -21,7 +21,7 @@ async fn a_key_whose_answer_was_lost_is_ended_and_another_one_issued() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_repeated_before_an_earlier_call_can_have_arrived() {
-    for way in ["add-unmarked", "replace-once"] {
+    for way in ["add-unmarked", "replace-ours", "replace-once"] {
         let world = World::new(way).await;
         world.whole("before", FIRST).await;
         world.fake.fail(Verb::Issue, [Fault::RequestLost]);
@@ -29,6 +29,25 @@ async fn nothing_is_repeated_before_an_earlier_call_can_have_arrived() {
         let outcome = world.whole("rotates", SECOND).await;
         world.assert_at(&outcome, 2, way).await;
         assert!(begun.elapsed().as_secs() >= 60, "{way}: after {:?}", begun.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_whose_answer_was_lost_ends_with_everything_else_wherever_the_run_stopped() {
+    for way in ["add-unmarked", "replace-ours", "replace-once"] {
+        for call in 1..40 {
+            let world = World::new(way).await;
+            world.whole("before", FIRST).await;
+            world.fake.fail(Verb::Issue, [Fault::AnswerLost]);
+            let fuse = Fuse::at(call, Moment::Before);
+            if matches!(world.run("killed", &fuse, SECOND).await, Ending::Done(_)) {
+                break;
+            }
+            world.fake.heal();
+            world.recover(Goal::Revoke).await;
+            let how = format!("{way}, killed before call {call} of {:?}", fuse.log());
+            assert!(world.live().await.is_empty(), "{how}: {:?}", world.live().await);
+        }
     }
 }
 
