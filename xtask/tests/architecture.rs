@@ -22,6 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("provider", &["tfplugin", "domain", "policy", "connector", "operations", "wiring"]),
     ("nhi", &["domain", "policy", "connector", "ledger", "operations", "wiring"]),
+    ("simulation", &["domain", "policy", "connector", "secrets", "ledger", "operations"]),
     ("fuzzing", &["tfplugin", "domain", "policy", "ledger", "wiring"]),
     ("acceptance-tests", &[]),
     ("xtask", &["acceptance-tests"]),

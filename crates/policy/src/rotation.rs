@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 
 /// How far a claim has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
     /// Nobody is at work.
     Free,
@@ -72,7 +72,7 @@ impl Phase {
 }
 
 /// A key that is to end, or to be kept for a while.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Previous {
     /// The vendor's id.
     pub key_id: String,
@@ -88,7 +88,7 @@ pub struct Previous {
 }
 
 /// The non-secret part of a claim.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Claim {
     /// The generation that the slot is at, or is going to.
     pub generation: u64,
@@ -147,7 +147,7 @@ impl Claim {
 }
 
 /// A sink's document, as seen.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Main {
     /// `<connection>:<path>`.
     pub place: String,
@@ -167,7 +167,7 @@ pub struct Main {
 }
 
 /// A key on the platform, as seen.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Key {
     /// The vendor's id.
     pub key_id: String,
@@ -182,7 +182,7 @@ pub struct Key {
 }
 
 /// Everything that a decision rests on. Joined anew after anything but a clean success.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct View {
     /// The present.
     pub now: Timestamp,
@@ -227,7 +227,7 @@ pub struct View {
 }
 
 /// What is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Goal {
     /// The slot is at this generation.
     Rotate {
@@ -246,7 +246,7 @@ pub enum Goal {
 }
 
 /// How a platform issues, as far as the order of steps depends on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Way {
     /// The secret is ours and stored first; earlier ones live on.
     AddOurs,
@@ -281,7 +281,7 @@ impl Way {
 }
 
 /// What to do next.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Step {
     /// Take the claim for a new generation: the first write of a rotation.
     Begin,

@@ -1,0 +1,1231 @@
+//! Every order of events in a small world: one slot, one sink, a few runs, a few faults.
+//!
+//! What comes next is decided by the product's own `next_step`; what a step does to claim, sink and
+//! platform is said here once more, as short as it goes. Each run reads the claim, then the sink, then
+//! the listing, and only then acts, so that whatever it knows may be old. After every event the
+//! promises are checked; wherever everything has come to rest, one more run without faults must bring
+//! the slot to its goal.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashSet, VecDeque},
+    fmt::Write as _,
+    hash::{DefaultHasher, Hash, Hasher},
+};
+
+use jiff::{SignedDuration, Timestamp};
+use policy::rotation::{Claim, Goal, Key, Main, Phase, Previous, Step, View, Way, next_step};
+
+/// The one sink.
+const PLACE: &str = "sink:app";
+/// How long an earlier key is kept.
+const OVERLAP: SignedDuration = SignedDuration::from_hours(24);
+/// When everything begins.
+const BEGIN: Timestamp = Timestamp::constant(1_795_500_000, 0);
+/// The run that comes when everything is at rest.
+const LATER: usize = usize::MAX;
+/// More steps than any run takes.
+const MOST_STEPS: usize = 60;
+/// The name of the only key of [`Way::FirstOnly`].
+const ONLY: &str = "only";
+
+/// How often each thing may go wrong, or happen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Events {
+    /// A run dies, before or after a call.
+    pub crashes: u8,
+    /// A call is done or not, and nobody hears.
+    pub lost: u8,
+    /// A call to the platform arrives after the run has given it up.
+    pub late: u8,
+    /// A key that works is refused once.
+    pub false_refusals: u8,
+    /// Somebody is taken for dead who is not.
+    pub takeovers: u8,
+    /// A person issues a key by hand.
+    pub humans: u8,
+    /// How many of the first four kinds may come together.
+    pub together: u8,
+}
+
+impl Events {
+    /// One fault of the four kinds, if it may come yet.
+    fn fault(&self, of: impl Fn(&mut Events) -> &mut u8) -> Option<Events> {
+        let mut left = *self;
+        left.together = left.together.checked_sub(1)?;
+        let kind = of(&mut left);
+        *kind = kind.checked_sub(1)?;
+        Some(left)
+    }
+}
+
+/// What is searched.
+#[derive(Debug, Clone)]
+pub struct Bounds {
+    /// How the platform issues.
+    pub way: Way,
+    /// There is a first generation already.
+    pub has_first: bool,
+    /// What each run wants, one after the other.
+    pub runs: Vec<Vec<Goal>>,
+    /// What may happen.
+    pub events: Events,
+    /// The sink and the listing are read one after the other, and not at one moment.
+    pub fine: bool,
+    /// More states than the search should ever need.
+    pub most: usize,
+}
+
+/// What a search found.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// How many different states there are.
+    pub states: usize,
+    /// How many of them are at rest.
+    pub rests: usize,
+    /// Steps that were decided on, each as often as it was.
+    pub steps: BTreeMap<String, u64>,
+}
+
+/// A promise that is broken, with the shortest way to it.
+#[derive(Debug)]
+pub struct Broken {
+    /// Which one.
+    pub promise: String,
+    /// Event by event.
+    pub trace: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Custody {
+    claim: Claim,
+    pending: Option<u8>,
+    version: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Document {
+    main: Main,
+    secret: Option<u8>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Issued {
+    key: Key,
+    secret: u8,
+    human: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Life {
+    Up,
+    Ended,
+    Dead,
+}
+
+/// What a run has read so far, and what it will do.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum At {
+    Claim,
+    Sink(Option<Custody>),
+    Listing(Option<Custody>, Document),
+    Does(Box<Does>),
+}
+
+/// What a run is about to do. Of what it has seen only that is kept which still matters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Does {
+    step: Step,
+    call: Call,
+    epoch: u64,
+    /// The claim under which a key is issued.
+    custody: Option<Custody>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Run {
+    goals: Vec<Goal>,
+    life: Life,
+    at: At,
+    memory: Option<(String, u64, u8)>,
+    verified: Option<(u64, String, bool)>,
+    uncalled: Option<u64>,
+    swept: Option<u64>,
+    proven: Option<u64>,
+    destroyed: Option<u64>,
+    accepted: BTreeSet<String>,
+    was_held: Option<bool>,
+}
+
+impl Run {
+    fn new(goals: Vec<Goal>) -> Run {
+        Run {
+            goals,
+            life: Life::Up,
+            at: At::Claim,
+            memory: None,
+            verified: None,
+            uncalled: None,
+            swept: None,
+            proven: None,
+            destroyed: None,
+            accepted: BTreeSet::new(),
+            was_held: None,
+        }
+    }
+
+    /// Nothing of it is left but how it ended.
+    fn over(life: Life) -> Run {
+        Run { life, ..Run::new(Vec::new()) }
+    }
+}
+
+/// A call that changes something.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Call {
+    Cas(Option<u64>, Box<Claim>, Option<u8>),
+    Issue { generation: u64, epoch: u64, secret: Option<u8> },
+    End(String),
+    Write(u64, Box<Document>),
+    SignIn(String, Option<u8>),
+    None,
+}
+
+enum Answer {
+    Done,
+    Issued(String, u8),
+    Conflict,
+    Refused,
+    Lost,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Event {
+    Reads(usize),
+    /// The same, and it takes the owner of the claim for dead.
+    TakesForDead(usize),
+    Does(usize, Fate),
+    Arrives(usize),
+    Human,
+    Refresh,
+    OverlapEnds,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Done,
+    DoneAndLost,
+    NotDone,
+    Late,
+    DiesBefore,
+    DiesAfter,
+    FalselyRefused,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct State {
+    now: Timestamp,
+    custody: Option<Custody>,
+    sink: Document,
+    keys: Vec<Issued>,
+    next: u8,
+    runs: Vec<Run>,
+    late: Vec<Call>,
+    left: Events,
+    /// What the consumer read last.
+    held: Option<u8>,
+    promoted: BTreeSet<(u64, String)>,
+    /// Somebody wanted everything ended, or nothing kept.
+    revoking: bool,
+    at_once: bool,
+}
+
+fn nothing() -> Document {
+    let main = Main {
+        place: PLACE.to_owned(),
+        version: 0,
+        generation: None,
+        epoch: 0,
+        key_id: None,
+        previous: Vec::new(),
+        occupied: None,
+    };
+    Document { main, secret: None }
+}
+
+impl State {
+    fn first(bounds: &Bounds) -> State {
+        let wants = |goal: fn(&Goal) -> bool| bounds.runs.iter().flatten().any(goal);
+        let mut state = State {
+            now: BEGIN,
+            custody: None,
+            sink: nothing(),
+            keys: Vec::new(),
+            next: 2,
+            runs: bounds.runs.iter().map(|goals| Run::new(goals.clone())).collect(),
+            late: Vec::new(),
+            left: bounds.events,
+            held: None,
+            promoted: BTreeSet::new(),
+            revoking: wants(|goal| *goal == Goal::Revoke),
+            at_once: wants(|goal| matches!(goal, Goal::Rotate { at_once: true, .. })),
+        };
+        if bounds.has_first {
+            state.add_key(bounds.way, "k1", 1, 1, 1);
+            state.sink.main.version = 1;
+            state.sink.main.generation = Some(1);
+            state.sink.main.epoch = 1;
+            state.sink.main.key_id = Some("k1".to_owned());
+            state.sink.secret = Some(1);
+            state.held = Some(1);
+            let claim = Claim {
+                generation: 1,
+                epoch: 1,
+                phase: Phase::Free,
+                owner: "before".to_owned(),
+                attempt: 0,
+                known: BTreeSet::new(),
+                current: Some("k1".to_owned()),
+                current_epoch: state.keys[0].key.ours.map(|(_, epoch)| epoch),
+                new: None,
+                mains: BTreeMap::from([(PLACE.to_owned(), 0)]),
+                previous: Vec::new(),
+                reason: String::new(),
+                auth: String::new(),
+                hold: None,
+                refused: 0,
+                refused_at: None,
+                parked_for_replace: false,
+                timed: bounds.way.is_timed(),
+                called_at: None,
+            };
+            state.custody = Some(Custody { claim, pending: None, version: 1 });
+        }
+        state
+    }
+
+    fn add_key(&mut self, way: Way, id: &str, generation: u64, epoch: u64, secret: u8) {
+        let marked = matches!(way, Way::AddOurs | Way::AddMarked);
+        let key = Key {
+            key_id: id.to_owned(),
+            ours: marked.then_some((generation, epoch)),
+            live: true,
+            issued_at: Some(self.now),
+            used: false,
+        };
+        self.keys.push(Issued { key, secret, human: false });
+    }
+
+    fn works(&self, secret: u8) -> bool {
+        self.keys.iter().any(|one| one.secret == secret)
+    }
+
+    /// What a call does. `None` where the platform takes no such call.
+    fn takes(&mut self, way: Way, call: &Call) -> Answer {
+        match call {
+            Call::None | Call::SignIn(..) => Answer::Done,
+            Call::Cas(expected, claim, pending) => {
+                if self.custody.as_ref().map(|one| one.version) != *expected {
+                    return Answer::Conflict;
+                }
+                let version = expected.unwrap_or(0) + 1;
+                let (claim, pending) = ((**claim).clone(), *pending);
+                self.custody = Some(Custody { claim, pending, version });
+                Answer::Done
+            }
+            Call::Write(expected, document) => {
+                if self.sink.main.version != *expected {
+                    return Answer::Conflict;
+                }
+                self.sink = (**document).clone();
+                self.sink.main.version = expected + 1;
+                if let (Some(generation), Some(key_id)) =
+                    (self.sink.main.generation, &self.sink.main.key_id)
+                {
+                    self.promoted.insert((generation, key_id.clone()));
+                }
+                Answer::Done
+            }
+            Call::End(key_id) => {
+                self.keys.retain(|one| one.key.key_id != *key_id);
+                Answer::Done
+            }
+            Call::Issue { generation, epoch, secret } => {
+                if let Some(there) = self.keys.iter().find(|one| {
+                    Some(one.secret) == *secret || (way == Way::FirstOnly && !one.human)
+                }) {
+                    return Answer::Issued(there.key.key_id.clone(), there.secret);
+                }
+                if way == Way::AddUnmarked && self.keys.len() >= 2 {
+                    return Answer::Refused;
+                }
+                if way.replaces() {
+                    self.keys.clear();
+                }
+                let made = self.next;
+                self.next += 1;
+                let id = if way == Way::FirstOnly { ONLY.to_owned() } else { format!("k{made}") };
+                let secret = secret.unwrap_or(made);
+                self.add_key(way, &id, *generation, *epoch, secret);
+                Answer::Issued(id, secret)
+            }
+        }
+    }
+}
+
+fn name(run: usize) -> String {
+    if run == LATER { "later".to_owned() } else { format!("r{run}") }
+}
+
+fn epoch_of(view: &View, key_id: &str) -> Option<u64> {
+    let key = view.keys.iter().find(|key| key.key_id == key_id)?;
+    key.ours.map(|(_, epoch)| epoch)
+}
+
+fn lives(view: &View, key_id: &str) -> bool {
+    view.keys.iter().any(|key| key.live && key.key_id == key_id)
+}
+
+fn next_epoch(view: &View) -> u64 {
+    let marked = view.keys.iter().filter_map(|key| key.ours).map(|(_, epoch)| epoch);
+    let written = view.mains.iter().map(|main| main.epoch);
+    let claimed = view.claim.as_ref().map_or(0, |claim| claim.epoch);
+    marked.chain(written).fold(claimed, u64::max) + 1
+}
+
+fn versions(view: &View) -> BTreeMap<String, u64> {
+    view.mains.iter().map(|main| (main.place.clone(), main.version)).collect()
+}
+
+fn known(view: &View) -> BTreeSet<String> {
+    view.keys.iter().map(|key| key.key_id.clone()).collect()
+}
+
+fn previous(view: &View, key_id: &str, otherwise: u64, version: Option<u64>) -> Previous {
+    let ours = view.keys.iter().find(|key| key.key_id == key_id).and_then(|key| key.ours);
+    Previous {
+        key_id: key_id.to_owned(),
+        generation: ours.map_or(otherwise, |(generation, _)| generation),
+        epoch: ours.map(|(_, epoch)| epoch),
+        retire_not_before: None,
+        held_version: version,
+    }
+}
+
+/// The claim of a rotation that begins.
+fn begun(view: &View, way: Way, to: u64, owner: String) -> Claim {
+    let before = view.claim.as_ref();
+    let anchor = view.mains.last();
+    let books = before
+        .and_then(|claim| claim.current.clone())
+        .or_else(|| anchor.and_then(|main| main.key_id.clone()));
+    let held = |key_id: &str| {
+        anchor.filter(|main| main.key_id.as_deref() == Some(key_id)).map(|main| main.version)
+    };
+    let current = books.clone().filter(|key_id| lives(view, key_id));
+    let gone = books.filter(|key_id| !lives(view, key_id));
+    let mut kept: Vec<Previous> =
+        gone.iter().map(|key_id| previous(view, key_id, to - 1, held(key_id))).collect();
+    for key in view.keys.iter().filter(|key| key.live) {
+        let older = key.ours.is_some_and(|(generation, _)| generation < to);
+        if older || Some(&key.key_id) == current.as_ref() {
+            kept.push(previous(view, &key.key_id, to - 1, held(&key.key_id)));
+        }
+    }
+    for one in before.map_or(&[][..], |claim| &claim.previous) {
+        if lives(view, &one.key_id) {
+            kept.retain(|have| have.key_id != one.key_id);
+            kept.push(one.clone());
+        }
+    }
+    Claim {
+        generation: to,
+        epoch: next_epoch(view),
+        phase: if way.is_ours() { Phase::Stored } else { Phase::Intent },
+        owner,
+        attempt: 0,
+        known: known(view),
+        current_epoch: current.as_deref().and_then(|key_id| epoch_of(view, key_id)),
+        current,
+        new: None,
+        mains: versions(view),
+        previous: kept,
+        reason: String::new(),
+        auth: String::new(),
+        hold: None,
+        refused: 0,
+        refused_at: None,
+        parked_for_replace: false,
+        timed: way.is_timed(),
+        called_at: way.is_timed().then_some(view.now),
+    }
+}
+
+/// The claim of a deed that ends keys.
+fn ending(view: &View, keys: Vec<Previous>, revoking: bool, owner: String) -> Claim {
+    let before = view.claim.as_ref();
+    let at_work = before.is_some_and(|claim| claim.phase.is_open());
+    let (generation, current) = match (before, view.mains.last()) {
+        (Some(claim), _) => (claim.generation, claim.current.clone()),
+        (None, Some(main)) if !revoking => (main.generation.unwrap_or(0), main.key_id.clone()),
+        _ => (keys.iter().map(|one| one.generation).max().unwrap_or(0), None),
+    };
+    let current = current.filter(|_| !revoking);
+    Claim {
+        generation,
+        epoch: next_epoch(view),
+        phase: Phase::Retiring,
+        owner,
+        attempt: 0,
+        known: BTreeSet::new(),
+        current_epoch: current.as_deref().and_then(|key_id| epoch_of(view, key_id)),
+        current,
+        new: None,
+        mains: if at_work { versions(view) } else { BTreeMap::new() },
+        previous: keys,
+        reason: String::new(),
+        auth: String::new(),
+        hold: None,
+        refused: 0,
+        refused_at: None,
+        parked_for_replace: false,
+        timed: false,
+        called_at: None,
+    }
+}
+
+/// Earlier keys with the end of their overlap.
+fn kept(view: &View, claim: &Claim, at_once: bool) -> Vec<Previous> {
+    let until = if at_once { view.now } else { view.now + OVERLAP };
+    let until_of = |one: &Previous| match one.retire_not_before {
+        Some(at) => at.min(until),
+        None if view.complete && !lives(view, &one.key_id) => view.now,
+        None => until,
+    };
+    let kept = claim.previous.iter();
+    kept.map(|one| Previous { retire_not_before: Some(until_of(one)), ..one.clone() }).collect()
+}
+
+struct Search<'a> {
+    bounds: &'a Bounds,
+    steps: BTreeMap<String, u64>,
+}
+
+impl Search<'_> {
+    fn adds(&self) -> bool {
+        !self.bounds.way.replaces()
+    }
+
+    /// Where there is one at a time, what came since the deed began is what it called for.
+    fn known_now(&self, view: &View) -> BTreeSet<String> {
+        match &view.claim {
+            Some(claim) if self.bounds.way.replaces() => claim.known.clone(),
+            _ => known(view),
+        }
+    }
+
+    /// What is wanted in the end.
+    fn last_goal(&self) -> Goal {
+        let all = || self.bounds.runs.iter().flatten();
+        if all().any(|goal| *goal == Goal::Revoke) {
+            return Goal::Revoke;
+        }
+        let at_once = all().any(|goal| matches!(goal, Goal::Rotate { at_once: true, .. }));
+        let to = all().filter_map(|goal| match goal {
+            Goal::Rotate { to, .. } => Some(*to),
+            _ => None,
+        });
+        Goal::Rotate { to: to.max().unwrap_or(1), at_once }
+    }
+
+    /// Nothing that this run waits for can arrive any more: who has time waits for it.
+    fn settled(&self, state: &State, me: usize) -> bool {
+        let on_its_way = |call: &Call| matches!(call, Call::Issue { .. });
+        // Who has read that it is to call still can, by what it knows.
+        let about = |(index, one): (usize, &Run)| match &one.at {
+            At::Does(does) => does.step == Step::Issue,
+            At::Sink(Some(read)) | At::Listing(Some(read), _) => {
+                let claim = &read.claim;
+                let calls = match claim.phase {
+                    Phase::Calling => one.uncalled == Some(claim.epoch),
+                    phase => phase == Phase::Stored,
+                };
+                calls && claim.owner == name(index)
+            }
+            _ => false,
+        };
+        let others = state.runs.iter().enumerate().filter(|(index, _)| *index != me);
+        !state.late.iter().any(on_its_way) && !others.into_iter().any(about)
+    }
+
+    fn view(
+        &self,
+        state: &State,
+        me: usize,
+        run: &Run,
+        custody: Option<&Custody>,
+        sink: &Document,
+        stale: bool,
+    ) -> View {
+        let claim = custody.map(|one| {
+            let mut claim = one.claim.clone();
+            claim.spare_what_serves();
+            claim
+        });
+        let epoch = claim.as_ref().map(|claim| claim.epoch);
+        let new = claim.as_ref().and_then(|claim| claim.new.as_ref());
+        let verified = run
+            .verified
+            .as_ref()
+            .filter(|(at, key_id, _)| Some(*at) == epoch && Some(key_id) == new);
+        let done = |at: Option<u64>| at.is_some() && at == epoch;
+        View {
+            now: state.now,
+            mine: claim.as_ref().is_some_and(|claim| claim.owner == name(me)),
+            stale,
+            mains: vec![sink.main.clone()],
+            keys: state.keys.iter().map(|one| one.key.clone()).collect(),
+            known: None,
+            was_held: run.was_held.unwrap_or(false),
+            complete: true,
+            room: self.bounds.way != Way::AddUnmarked || state.keys.len() < 2,
+            uncalled: done(run.uncalled),
+            settled: self.settled(state, me),
+            memory: run.memory.as_ref().map(|(key_id, epoch, _)| (key_id.clone(), *epoch)),
+            verified: verified.map(|(.., works)| *works),
+            patience: true,
+            exhausted: false,
+            ended: run.accepted.clone(),
+            swept: done(run.swept),
+            proven: done(run.proven),
+            destroyed: done(run.destroyed),
+            claim,
+        }
+    }
+
+    /// The call that a step is, and what of the run changes whatever it comes to.
+    fn call(
+        &self,
+        run: &Run,
+        me: usize,
+        custody: Option<&Custody>,
+        sink: &Document,
+        view: &View,
+        step: &Step,
+    ) -> Call {
+        let way = self.bounds.way;
+        let version = custody.map(|one| one.version);
+        let pending = custody.and_then(|one| one.pending);
+        let seen = sink;
+        let claim = || view.claim.clone().expect("a step on a claim that there is");
+        let cas = |claim: Claim, pending: Option<u8>| Call::Cas(version, Box::new(claim), pending);
+        let goal = run.goals.first().copied().unwrap_or(Goal::Revoke);
+        // A secret of ours is numbered by the epoch that chose it, far from the platform's numbers.
+        let chosen = |claim: &Claim| {
+            let own = 100
+                + u8::try_from(claim.epoch * 4).unwrap_or(0)
+                + u8::try_from(me % 3).unwrap_or(0);
+            way.is_ours().then_some(own)
+        };
+        match step {
+            Step::Begin => {
+                let Goal::Rotate { to, .. } = goal else { return Call::None };
+                let claim = begun(view, way, to, name(me));
+                let secret = chosen(&claim);
+                cas(claim, secret)
+            }
+            Step::TakeOver => {
+                let mut claim = Claim { epoch: next_epoch(view), owner: name(me), ..claim() };
+                if claim.phase == Phase::Held {
+                    claim.phase = Phase::Stored;
+                    claim.hold = None;
+                    claim.mains = versions(view);
+                }
+                cas(claim, pending)
+            }
+            Step::BeginAgain => {
+                let held = claim().phase == Phase::Held;
+                let claim = Claim {
+                    epoch: next_epoch(view),
+                    phase: if way.is_ours() { Phase::Stored } else { Phase::Intent },
+                    owner: name(me),
+                    attempt: if held { 0 } else { claim().attempt + 1 },
+                    known: self.known_now(view),
+                    new: None,
+                    mains: versions(view),
+                    hold: None,
+                    timed: way.is_timed(),
+                    called_at: way.is_timed().then_some(view.now),
+                    ..claim()
+                };
+                let secret = chosen(&claim);
+                cas(claim, secret)
+            }
+            Step::BeginEnding(keys) => {
+                cas(ending(view, keys.clone(), goal == Goal::Revoke, name(me)), None)
+            }
+            Step::MarkCalling => {
+                let called_at = Some(view.now);
+                let phase = Phase::Calling;
+                cas(Claim { phase, known: self.known_now(view), called_at, ..claim() }, None)
+            }
+            Step::Store(key_id) => {
+                let held = run.memory.as_ref().filter(|(id, ..)| id == key_id);
+                let secret = held.map(|(.., secret)| *secret).or(pending);
+                cas(Claim { phase: Phase::Stored, new: Some(key_id.clone()), ..claim() }, secret)
+            }
+            Step::Issue => {
+                let (generation, epoch) = (claim().generation, claim().epoch);
+                Call::Issue { generation, epoch, secret: pending.filter(|_| way.is_ours()) }
+            }
+            Step::EndOrphan(key_id) | Step::EndNew(key_id) | Step::End(key_id) => {
+                Call::End(key_id.clone())
+            }
+            Step::Promote(_) => {
+                let claim = claim();
+                let (Some(secret), Some(key_id)) = (pending, &claim.new) else { return Call::None };
+                let at_once = matches!(goal, Goal::Rotate { at_once: true, .. }) || way.replaces();
+                let main = Main {
+                    generation: Some(claim.generation),
+                    epoch: claim.epoch,
+                    key_id: Some(key_id.clone()),
+                    previous: kept(view, &claim, at_once),
+                    ..nothing().main
+                };
+                let expected = claim.mains.get(PLACE).copied().unwrap_or(0);
+                Call::Write(expected, Box::new(Document { main, secret: Some(secret) }))
+            }
+            Step::Park => {
+                let at_once = matches!(goal, Goal::Rotate { at_once: true, .. }) || way.replaces();
+                let mut claim = claim();
+                claim.previous = kept(view, &claim, at_once);
+                claim.current = claim.new.take();
+                claim.current_epoch =
+                    claim.current.as_deref().and_then(|key_id| epoch_of(view, key_id));
+                claim.phase = if claim.previous.is_empty() { Phase::Free } else { Phase::Parked };
+                claim.known.clear();
+                claim.called_at = None;
+                cas(claim, None)
+            }
+            Step::GiveUp => cas(Claim { phase: Phase::GivingUp, ..claim() }, pending),
+            Step::Sweep => cas(Claim { phase: Phase::Proving, ..claim() }, None),
+            Step::Close => cas(
+                Claim {
+                    phase: Phase::Free,
+                    previous: Vec::new(),
+                    known: BTreeSet::new(),
+                    new: None,
+                    called_at: None,
+                    ..claim()
+                },
+                None,
+            ),
+            Step::Hold(why)
+                if view.mine
+                    && view
+                        .claim
+                        .as_ref()
+                        .is_some_and(|one| one.phase.is_open() && one.phase != Phase::Held) =>
+            {
+                cas(Claim { phase: Phase::Held, hold: Some((*why).to_owned()), ..claim() }, pending)
+            }
+            // The same document once more at the version that was seen; where nothing is current any
+            // more, it says so.
+            Step::Fence(_) => {
+                let mut document = seen.clone();
+                if claim().phase == Phase::Retiring || seen.main.version == 0 {
+                    document.main = Main { epoch: seen.main.epoch, ..nothing().main };
+                }
+                Call::Write(seen.main.version, Box::new(document))
+            }
+            Step::Verify => Call::SignIn(claim().new.unwrap_or_default(), pending),
+            Step::Prove
+            | Step::DestroyPrevious
+            | Step::Settle
+            | Step::Wait
+            | Step::Hold(_)
+            | Step::Refuse(_)
+            | Step::Done => Call::None,
+        }
+    }
+
+    /// What a run does with an answer.
+    fn absorb(&self, run: &mut Run, does: &Does, answer: Answer) {
+        run.at = At::Claim;
+        let epoch = does.epoch;
+        match (&does.step, answer) {
+            (
+                Step::Begin | Step::TakeOver | Step::BeginAgain | Step::BeginEnding(_),
+                Answer::Done,
+            ) => {
+                run.memory = None;
+                // Whose secret is ours calls with what the claim holds.
+                if let Call::Cas(_, claim, Some(_)) = &does.call {
+                    run.uncalled = Some(claim.epoch);
+                }
+            }
+            (Step::MarkCalling, Answer::Done) => run.uncalled = Some(epoch),
+            (Step::Issue, answer) => {
+                run.uncalled = None;
+                match answer {
+                    // The secret is in the claim already; now its key's name.
+                    Answer::Issued(key_id, _) if self.bounds.way.is_ours() => {
+                        let Some(at) = &does.custody else { return };
+                        let new = Some(key_id.clone());
+                        let claim = Claim { phase: Phase::Stored, new, ..at.claim.clone() };
+                        let call = Call::Cas(Some(at.version), Box::new(claim), at.pending);
+                        let step = Step::Store(key_id);
+                        run.at = At::Does(Box::new(Does { step, call, epoch, custody: None }));
+                    }
+                    Answer::Issued(key_id, secret) => run.memory = Some((key_id, epoch, secret)),
+                    _ => {}
+                }
+            }
+            (Step::Store(_), Answer::Done) => run.memory = None,
+            (Step::EndOrphan(key_id) | Step::EndNew(key_id) | Step::End(key_id), Answer::Done) => {
+                run.accepted.insert(key_id.clone());
+            }
+            (Step::Sweep, answer) => {
+                run.swept = Some(epoch);
+                // Nothing of it is seen by anybody else.
+                if matches!(answer, Answer::Done) {
+                    run.proven = Some(epoch);
+                    run.destroyed = Some(epoch);
+                }
+            }
+            (Step::Prove, _) => run.proven = Some(epoch),
+            (Step::DestroyPrevious, _) => run.destroyed = Some(epoch),
+            _ => {}
+        }
+    }
+
+    /// The next reading of a run, or its decision. `stale`: whoever owns the claim counts as dead.
+    fn read(&mut self, state: &mut State, me: usize, run: &mut Run, stale: bool) {
+        run.at = match std::mem::replace(&mut run.at, At::Claim) {
+            At::Claim => {
+                let held = state.custody.as_ref().is_some_and(|one| one.claim.phase == Phase::Held);
+                run.was_held.get_or_insert(held);
+                At::Sink(state.custody.clone())
+            }
+            At::Sink(custody) => At::Listing(custody, state.sink.clone()),
+            At::Listing(custody, sink) => {
+                let view = self.view(state, me, run, custody.as_ref(), &sink, stale);
+                let goal = run.goals[0];
+                let step = next_step(&view, goal, self.bounds.way);
+                let word = format!("{step:?}");
+                let word = word.split(['(', '{']).next().unwrap_or_default().trim().to_owned();
+                *self.steps.entry(word).or_default() += 1;
+                match step {
+                    Step::Done => {
+                        run.goals.remove(0);
+                        run.was_held = None;
+                        if run.goals.is_empty() {
+                            *run = Run::over(Life::Ended);
+                        }
+                        At::Claim
+                    }
+                    // There is no room for another one: it is not begun.
+                    Step::Begin if !view.room => {
+                        *run = Run::over(Life::Ended);
+                        At::Claim
+                    }
+                    Step::Refuse(_) => {
+                        *run = Run::over(Life::Ended);
+                        At::Claim
+                    }
+                    Step::Wait | Step::Settle => At::Claim,
+                    step => {
+                        let call = self.call(run, me, custody.as_ref(), &sink, &view, &step);
+                        let epoch = view.claim.as_ref().map_or(0, |claim| claim.epoch);
+                        let custody = custody.filter(|_| step == Step::Issue);
+                        let does = Does { step, call, epoch, custody };
+                        if matches!(does.step, Step::Prove | Step::DestroyPrevious) {
+                            self.absorb(run, &does, Answer::Done);
+                            At::Claim
+                        } else {
+                            At::Does(Box::new(does))
+                        }
+                    }
+                }
+            }
+            does @ At::Does(_) => does,
+        };
+    }
+
+    /// Whether the owner of the claim that a run has read counts as dead: it is, or nothing that it
+    /// does could be fatal and it is only taken for dead.
+    fn stale(&self, state: &State, custody: Option<&Custody>) -> (bool, bool) {
+        let Some(one) = custody else { return (false, false) };
+        let up = state
+            .runs
+            .iter()
+            .enumerate()
+            .any(|(index, run)| run.life == Life::Up && one.claim.owner == name(index));
+        (!up, !self.bounds.way.is_timed() && state.left.takeovers > 0)
+    }
+
+    fn follow(&mut self, state: &State) -> Vec<(Event, State)> {
+        let mut all = Vec::new();
+        for me in 0..state.runs.len() {
+            if state.runs[me].life != Life::Up {
+                continue;
+            }
+            if !matches!(state.runs[me].at, At::Does(_)) {
+                self.reads(state, me, &mut all);
+            } else {
+                self.does(state, me, &mut all);
+            }
+        }
+        for index in 0..state.late.len() {
+            let mut next = state.clone();
+            let call = next.late.remove(index);
+            next.takes(self.bounds.way, &call);
+            all.push((Event::Arrives(index), next));
+        }
+        let full = self.bounds.way == Way::AddUnmarked && state.keys.len() >= 2;
+        if state.left.humans > 0 && self.adds() && !full {
+            let mut next = state.clone();
+            next.left.humans -= 1;
+            let id = format!("h{}", next.next);
+            let secret = next.next;
+            next.next += 1;
+            // Made by hand at another time than ours, or the search could not tell it either.
+            let issued_at = Some(next.now - SignedDuration::from_hours(1));
+            let key = Key { key_id: id, ours: None, live: true, issued_at, used: true };
+            next.keys.push(Issued { key, secret, human: true });
+            all.push((Event::Human, next));
+        }
+        // Nobody is promised an overlap where none is kept.
+        let fresh = state.held == state.sink.secret || state.at_once || state.revoking;
+        if !fresh && state.sink.main.key_id.is_some() {
+            all.push((Event::Refresh, State { held: state.sink.secret, ..state.clone() }));
+        }
+        // Whoever reads a sink does so at least once in an overlap.
+        let parked = state.custody.as_ref().is_some_and(|one| one.claim.phase == Phase::Parked);
+        if fresh && parked && state.now == BEGIN {
+            all.push((Event::OverlapEnds, State { now: BEGIN + OVERLAP, ..state.clone() }));
+        }
+        all
+    }
+
+    fn reads(&mut self, state: &State, me: usize, all: &mut Vec<(Event, State)>) {
+        let alone = state.late.is_empty()
+            && state.left.humans == 0
+            && state
+                .runs
+                .iter()
+                .enumerate()
+                .all(|(index, run)| index == me || run.life != Life::Up);
+        let mut next = state.clone();
+        let mut run = next.runs[me].clone();
+        loop {
+            let read = match &run.at {
+                At::Listing(custody, _) => custody.clone(),
+                _ => None,
+            };
+            let (dead, may) = self.stale(&next, read.as_ref());
+            if matches!(run.at, At::Listing(..)) && !dead && may {
+                let mut taken = next.clone();
+                let mut other = run.clone();
+                self.read(&mut taken, me, &mut other, true);
+                if matches!(&other.at, At::Does(does) if does.step == Step::TakeOver) {
+                    taken.left.takeovers -= 1;
+                    taken.runs[me] = other;
+                    all.push((Event::TakesForDead(me), taken));
+                }
+            }
+            let goes_on = match run.at {
+                At::Claim => alone,
+                // What nobody else can see the middle of is one event.
+                At::Sink(_) => alone || !self.bounds.fine,
+                At::Listing(..) | At::Does(_) => false,
+            };
+            self.read(&mut next, me, &mut run, dead);
+            if !goes_on {
+                break;
+            }
+        }
+        next.runs[me] = run;
+        all.push((Event::Reads(me), next));
+    }
+
+    fn does(&mut self, state: &State, me: usize, all: &mut Vec<(Event, State)>) {
+        let At::Does(does) = &state.runs[me].at else { return };
+        let Does { step, call, epoch, custody } = &**does;
+        let way = self.bounds.way;
+        if let Call::SignIn(new, secret) = call {
+            let works = secret.is_some_and(|secret| state.works(secret));
+            let mut tried = |works: bool, left: Events, fate: Fate| {
+                let mut next = State { left, ..state.clone() };
+                next.runs[me].verified = Some((*epoch, new.clone(), works));
+                next.runs[me].at = At::Claim;
+                all.push((Event::Does(me, fate), next));
+            };
+            tried(works, state.left, Fate::Done);
+            if works && let Some(left) = state.left.fault(|left| &mut left.false_refusals) {
+                tried(false, left, Fate::FalselyRefused);
+            }
+            return;
+        }
+        let ends = matches!(step, Step::Hold(_));
+        let mut come = |fate: Fate, left: Events| {
+            let mut next = State { left, ..state.clone() };
+            let done = !matches!(fate, Fate::NotDone | Fate::DiesBefore | Fate::Late);
+            let answer = if done { next.takes(way, call) } else { Answer::Lost };
+            if fate == Fate::Late {
+                next.late.push(call.clone());
+            }
+            let answer = if matches!(fate, Fate::Done) { answer } else { Answer::Lost };
+            let refused = matches!(answer, Answer::Refused);
+            next.runs[me] = match fate {
+                Fate::DiesBefore | Fate::DiesAfter => Run::over(Life::Dead),
+                _ if ends => Run::over(Life::Ended),
+                _ => {
+                    let mut run = next.runs[me].clone();
+                    self.absorb(&mut run, does, answer);
+                    run
+                }
+            };
+            if refused && let Some(at) = custody {
+                // What was not issued is given back.
+                let released = Claim {
+                    phase: Phase::Free,
+                    generation: at.claim.generation.saturating_sub(1),
+                    new: None,
+                    previous: Vec::new(),
+                    known: BTreeSet::new(),
+                    called_at: None,
+                    ..at.claim.clone()
+                };
+                next.takes(way, &Call::Cas(Some(at.version), Box::new(released), None));
+                next.runs[me] = Run::over(Life::Ended);
+            }
+            all.push((Event::Does(me, fate), next));
+        };
+        come(Fate::Done, state.left);
+        if *call == Call::None {
+            return;
+        }
+        if let Some(left) = state.left.fault(|left| &mut left.lost) {
+            come(Fate::DoneAndLost, left);
+            come(Fate::NotDone, left);
+        }
+        // Where there is one name for whatever is made, a late ending could reach the next of that name;
+        // such a platform is asked for one key only.
+        let may_be_late = match call {
+            Call::Issue { .. } => true,
+            Call::End(_) => way != Way::FirstOnly,
+            _ => false,
+        };
+        if may_be_late && let Some(left) = state.left.fault(|left| &mut left.late) {
+            come(Fate::Late, left);
+        }
+        if let Some(left) = state.left.fault(|left| &mut left.crashes) {
+            come(Fate::DiesBefore, left);
+            come(Fate::DiesAfter, left);
+        }
+    }
+
+    /// What must be true after every event.
+    fn promises(&self, state: &State, humans: usize) -> Result<(), String> {
+        let alive = state.keys.iter().filter(|one| one.human).count();
+        if alive < humans {
+            return Err("a key that a person made was ended".to_owned());
+        }
+        // What a platform replaced reaches consumers before it is tried, and may turn out to be useless.
+        if !self.adds() {
+            return Ok(());
+        }
+        let mut generations = BTreeMap::new();
+        for (generation, key_id) in &state.promoted {
+            if generations.insert(generation, key_id).is_some() {
+                return Err(format!("two keys of generation {generation} were promoted"));
+            }
+        }
+        if state.revoking {
+            return Ok(());
+        }
+        if let Some(secret) = state.sink.secret.filter(|_| state.sink.main.key_id.is_some())
+            && !state.works(secret)
+        {
+            return Err("the sink holds a secret that does not work".to_owned());
+        }
+        if let Some(secret) = state.held.filter(|_| !state.at_once)
+            && !state.works(secret)
+        {
+            return Err("a consumer is locked out within the overlap".to_owned());
+        }
+        Ok(())
+    }
+
+    /// One more run, without faults, to its end.
+    fn recover(&mut self, state: &State) -> Result<(), String> {
+        let humans = state.keys.iter().filter(|one| one.human).count();
+        let goal = self.last_goal();
+        let mut state = State { left: Events::default(), ..state.clone() };
+        for again in 0..3 {
+            let goals = match goal {
+                Goal::Rotate { to, .. } if again > 0 => vec![Goal::Retire { at: to }],
+                goal => vec![goal],
+            };
+            if again > 0 {
+                state.held = state.sink.secret;
+                state.now = BEGIN + OVERLAP + OVERLAP;
+            }
+            if let Some(why) = self.finish(&mut state, goals)? {
+                // Named, and everything that worked still does.
+                let named = ["unexplained-credential", "full"];
+                return if named.contains(&why) && humans > 0 {
+                    Ok(())
+                } else {
+                    Err(format!("the run after it holds: {why}"))
+                };
+            }
+        }
+        let ours: Vec<&Issued> = state.keys.iter().filter(|one| !one.human).collect();
+        if goal == Goal::Revoke {
+            return match ours.first() {
+                None => Ok(()),
+                Some(one) => Err(format!("{} outlives the end of everything", one.key.key_id)),
+            };
+        }
+        if !state.sink.secret.is_some_and(|secret| state.works(secret)) {
+            return Err("at rest the sink holds a secret that does not work".to_owned());
+        }
+        let current = state.custody.as_ref().and_then(|one| one.claim.current.clone());
+        let extra = ours.iter().find(|one| Some(&one.key.key_id) != current.as_ref());
+        if let Some(one) = extra {
+            return Err(format!("at rest {} is alive, and nobody names it", one.key.key_id));
+        }
+        if state.custody.as_ref().is_some_and(|one| one.pending.is_some()) {
+            return Err("at rest a secret waits in custody".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Until it is done, or says why not.
+    fn finish(
+        &mut self,
+        state: &mut State,
+        goals: Vec<Goal>,
+    ) -> Result<Option<&'static str>, String> {
+        let mut run = Run::new(goals);
+        for _ in 0..4 * MOST_STEPS {
+            match run.at.clone() {
+                At::Does(does) => {
+                    if let Step::Hold(why) = does.step {
+                        return Ok(Some(why));
+                    }
+                    if let Call::SignIn(new, secret) = &does.call {
+                        let works = secret.is_some_and(|secret| state.works(secret));
+                        run.verified = Some((does.epoch, new.clone(), works));
+                        run.at = At::Claim;
+                        continue;
+                    }
+                    let answer = state.takes(self.bounds.way, &does.call);
+                    if matches!(answer, Answer::Refused) {
+                        return Ok(Some("full"));
+                    }
+                    self.absorb(&mut run, &does, answer);
+                    let humans = state.keys.iter().filter(|one| one.human).count();
+                    self.promises(state, humans)
+                        .map_err(|why| format!("while it is put right: {why}"))?;
+                }
+                _ => self.read(state, LATER, &mut run, true),
+            }
+            match run.life {
+                Life::Up => {}
+                _ => return Ok(None),
+            }
+        }
+        Err(format!("the run after it comes to no end at {:?}", run.at))
+    }
+}
+
+fn print(state: &State) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    state.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Searches everything within the bounds.
+///
+/// # Errors
+///
+/// A promise that is broken, with the shortest way there.
+pub fn search(bounds: &Bounds) -> Result<Found, Box<Broken>> {
+    let mut search = Search { bounds, steps: BTreeMap::new() };
+    let first = State::first(bounds);
+    let mut seen = HashSet::from([print(&first)]);
+    let mut came: Vec<(usize, Event)> = vec![(0, Event::Human)];
+    let mut open = VecDeque::from([(first, 0)]);
+    let mut rests = 0;
+    while let Some((state, index)) = open.pop_front() {
+        let humans = usize::from(bounds.events.humans - state.left.humans);
+        let quiet = state.runs.iter().all(|run| run.life != Life::Up) && state.late.is_empty();
+        let mut checked = search.promises(&state, humans);
+        if checked.is_ok() && quiet {
+            rests += 1;
+            checked = search.recover(&state);
+        }
+        if let Err(promise) = checked {
+            let trace = tell(bounds, &came, index);
+            return Err(Box::new(Broken { promise, trace }));
+        }
+        for (event, next) in search.follow(&state) {
+            if seen.insert(print(&next)) {
+                came.push((index, event));
+                open.push_back((next, came.len() - 1));
+            }
+        }
+        assert!(seen.len() < bounds.most, "more than {} states: {bounds:?}", bounds.most);
+    }
+    Ok(Found { states: seen.len(), rests, steps: search.steps })
+}
+
+/// The way to a state, in words.
+fn tell(bounds: &Bounds, came: &[(usize, Event)], mut index: usize) -> String {
+    let mut events = Vec::new();
+    while index > 0 {
+        events.push(index);
+        index = came[index].0;
+    }
+    let mut search = Search { bounds, steps: BTreeMap::new() };
+    let mut state = State::first(bounds);
+    let mut text = String::new();
+    for at in events.into_iter().rev() {
+        let wanted = came[at].1;
+        let followers = search.follow(&state);
+        let Some((_, next)) = followers.into_iter().find(|(event, _)| *event == wanted) else {
+            break;
+        };
+        let doing = match came[at].1 {
+            Event::Does(me, _) => match &state.runs[me].at {
+                At::Does(does) => format!(" {:?}", does.step),
+                _ => String::new(),
+            },
+            Event::Arrives(index) => format!(" {:?}", state.late[index]),
+            _ => String::new(),
+        };
+        let keys: Vec<&str> = next.keys.iter().map(|one| one.key.key_id.as_str()).collect();
+        let claim = next.custody.as_ref().map(|one| {
+            let claim = &one.claim;
+            format!(
+                "{} g{} e{} {} new {:?}",
+                claim.phase.as_str(),
+                claim.generation,
+                claim.epoch,
+                claim.owner,
+                claim.new
+            )
+        });
+        let _ = writeln!(
+            text,
+            "{wanted:?}{doing}\n    claim {}; sink v{} {:?}; keys {keys:?}",
+            claim.unwrap_or_default(),
+            next.sink.main.version,
+            next.sink.main.key_id,
+        );
+        state = next;
+    }
+    text
+}

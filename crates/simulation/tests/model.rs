@@ -1,0 +1,118 @@
+//! Every order of events, for every way in which a platform issues.
+
+use std::collections::BTreeMap;
+
+use policy::rotation::{Goal, Way};
+use simulation::model::{Bounds, Events, search};
+
+const FIRST: Goal = Goal::Rotate { to: 1, at_once: false };
+const SECOND: Goal = Goal::Rotate { to: 2, at_once: false };
+const AT_ONCE: Goal = Goal::Rotate { to: 2, at_once: true };
+const RETIRE: Goal = Goal::Retire { at: 2 };
+/// Any faults of four kinds, each once, so many of them together.
+const fn faults(together: u8, takeovers: u8) -> Events {
+    Events { crashes: 1, lost: 1, late: 1, false_refusals: 1, takeovers, humans: 0, together }
+}
+
+/// How often each step was decided on.
+type Steps = BTreeMap<String, u64>;
+
+fn all_hold(way: Way, has_first: bool, runs: &[&[Goal]], events: Events) -> Steps {
+    let wide = std::env::var_os("NHI_TEST_WIDE").is_some();
+    let bounds = Bounds {
+        way,
+        has_first,
+        runs: runs.iter().map(|goals| goals.to_vec()).collect(),
+        events: if wide && events.takeovers > 0 {
+            Events { together: 2, ..events }
+        } else {
+            events
+        },
+        fine: wide,
+        most: if wide { 20_000_000 } else { 300_000 },
+    };
+    let begun = std::time::Instant::now();
+    let found = search(&bounds).unwrap_or_else(|broken| {
+        panic!("{way:?} {runs:?}: {}\n{}", broken.promise, broken.trace);
+    });
+    let took = begun.elapsed();
+    println!("{way:?} {runs:?}: {} states, {} at rest, {took:?}", found.states, found.rests);
+    found.steps
+}
+
+/// Each of these was decided on somewhere: a search that does not come there shows nothing.
+fn were_decided_on(steps: &[Steps], names: &[&str]) {
+    for name in names {
+        assert!(steps.iter().any(|one| one.contains_key(*name)), "{name} was never decided on");
+    }
+}
+
+const WAYS: [Way; 6] = [
+    Way::AddOurs,
+    Way::AddMarked,
+    Way::AddUnmarked,
+    Way::FirstOnly,
+    Way::ReplaceOurs,
+    Way::ReplaceOnce,
+];
+
+#[test]
+fn one_run_that_dies_or_hears_nothing_is_put_right_by_the_next() {
+    for way in WAYS {
+        let mut steps = vec![all_hold(way, false, &[&[FIRST]], faults(4, 0))];
+        if way != Way::FirstOnly {
+            steps.push(all_hold(way, true, &[&[SECOND, RETIRE]], faults(4, 0)));
+            steps.push(all_hold(way, true, &[&[AT_ONCE]], faults(4, 0)));
+            steps.push(all_hold(way, true, &[&[Goal::Revoke]], faults(4, 0)));
+            were_decided_on(&steps, &["BeginEnding", "End", "Sweep", "Prove", "Close"]);
+        }
+        let all =
+            ["Begin", "TakeOver", "Issue", "Verify", "Promote", "Park", "GiveUp", "BeginAgain"];
+        were_decided_on(&steps, &all);
+        if !way.replaces() {
+            were_decided_on(&steps, &["Fence", "EndNew"]);
+        }
+        if !way.is_ours() {
+            were_decided_on(&steps, &["Store"]);
+        }
+        if way.is_timed() {
+            were_decided_on(&steps, &["Settle"]);
+        }
+        if matches!(way, Way::AddMarked | Way::AddUnmarked) {
+            were_decided_on(&steps, &["EndOrphan"]);
+        }
+    }
+}
+
+/// Runs that read, act and take each other for dead in every order. With `NHI_TEST_WIDE` two faults
+/// come together, and sink and listing are read one after the other: minutes.
+fn two_runs(way: Way) {
+    all_hold(way, true, &[&[SECOND], &[SECOND]], faults(1, 1));
+    all_hold(way, true, &[&[SECOND], &[Goal::Revoke]], faults(u8::from(way.is_timed()), 0));
+}
+
+#[test]
+fn two_runs_of_one_rotation_whose_secret_is_ours() {
+    two_runs(Way::AddOurs);
+}
+
+#[test]
+fn two_runs_of_one_rotation_that_marks_what_it_makes() {
+    two_runs(Way::AddMarked);
+}
+
+#[test]
+fn two_runs_of_one_rotation_that_only_time_fences() {
+    for way in [Way::AddUnmarked, Way::ReplaceOurs, Way::ReplaceOnce] {
+        two_runs(way);
+    }
+}
+
+#[test]
+fn a_key_that_a_person_makes_at_any_moment_outlives_every_rotation() {
+    let events = Events { humans: 1, ..faults(1, 0) };
+    for way in [Way::AddOurs, Way::AddMarked, Way::AddUnmarked] {
+        all_hold(way, true, &[&[SECOND, RETIRE]], events);
+        all_hold(way, true, &[&[Goal::Revoke]], events);
+    }
+}
