@@ -32,6 +32,7 @@ use output::Output;
   nhi drift --state FILE        does the world still look as declared? exit 2 if not
   nhi rotate ID                 another generation of a credential, now
   nhi revoke ID                 end what an integration or a slot has, now
+  nhi recover                   what was begun and not finished, and what helps
   nhi ledger show --last 20     what happened, in order
 
 {}", exit::CODES))]
@@ -59,6 +60,7 @@ enum Command {
     Drift(commands::drift::Drift),
     Rotate(commands::rotate::Rotate),
     Revoke(commands::revoke::Revoke),
+    Recover(commands::recover::Recover),
     #[command(subcommand)]
     Ledger(commands::ledger::Ledger),
     Doctor(commands::doctor::Doctor),
@@ -91,6 +93,7 @@ fn main() -> ExitCode {
             Command::Drift(command) => command.run(config, &output).await,
             Command::Rotate(command) => command.run(config, &output).await,
             Command::Revoke(command) => command.run(config, &output).await,
+            Command::Recover(command) => command.run(config, &output).await,
             Command::Ledger(command) => command.run(config, &output).await,
             Command::Doctor(command) => command.run(config, &output).await,
             Command::Completion(command) => command.run::<Cli>(&output),

@@ -1,13 +1,18 @@
 //! What an operator does between two applies, and what the core then sees.
 
 use std::{
+    process::Stdio,
     thread::sleep,
     time::{Duration, Instant},
 };
 
-use acceptance_tests::world::STATE;
+use acceptance_tests::{Result, World, world::STATE};
+use connector::fault_proxy::{Effect, Hold, Rule};
 
-use crate::{applied, holds, in_world, one_credential_works, operator::in_terminal, triggered};
+use crate::{
+    BASE, Between, applied, faults::CALLS, holds, in_world, one_credential_works,
+    operator::in_terminal, through_a_proxy, triggered,
+};
 
 /// The slot of the usual form.
 const SLOT: &str = "bao/openbao_approle/invoice-sync/credential/default";
@@ -118,6 +123,80 @@ fn what_is_revoked_from_the_command_line_is_refused_and_nothing_else_is() {
         // It is still declared.
         let said = world.plan()?.expect(2)?;
         holds(said.contains("nhi_credential.it will be updated"), "another is planned", &said)?;
+        world.apply()?;
+        one_credential_works(world, 0)
+    });
+}
+
+/// A rotation from the command line that is killed when the platform has made the credential and
+/// nobody has heard of it.
+fn killed_in_a_rotation(world: &World, between: &Between) -> Result<()> {
+    let hold = Hold::default();
+    between.proxy.add(Rule::once("POST", CALLS[0], Effect::HoldAnswer(hold.clone())));
+    let mut run = world
+        .nhi_command()
+        .args(["rotate", SLOT, "--yes"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|error| error.to_string())?;
+    let reached = async { tokio::time::timeout(Duration::from_secs(60), hold.reached()).await };
+    let reached = between.runtime.block_on(reached);
+    let killed = run.kill().and_then(|()| run.wait());
+    hold.release();
+    between.proxy.clear();
+    holds(reached.is_ok() && killed.is_ok(), "it dies in the call", "")
+}
+
+#[test]
+fn what_a_killed_rotation_left_is_listed_with_what_helps_and_that_helps() {
+    through_a_proxy(BASE, |world, between| {
+        world.apply()?;
+        world.nhi(&["recover"])?.expect(0)?;
+        let first = world.bao.document("apps/invoice-sync")?;
+        killed_in_a_rotation(world, between)?;
+
+        // It may be at work; who knows that it is not says so.
+        let said = world.nhi(&["recover"])?.expect(0)?;
+        holds(said.contains(&format!("nhi recover {SLOT} --take")), "it is listed", &said)?;
+        let said = world.nhi(&["recover", SLOT, "--yes"])?.expect(1)?;
+        holds(said.contains("E-BUSY"), "nobody is pushed aside unasked", &said)?;
+        let said = world.nhi(&["recover", SLOT, "--take", "--dry-run"])?.expect(0)?;
+        holds(said.contains("go on to generation 2"), "it is shown", &said)?;
+        let said = world.nhi(&["recover", SLOT, "--take", "--yes"])?.expect(0)?;
+        holds(said.contains("is at generation 2"), "it is finished", &said)?;
+        holds(world.bao.signs_in(&first)?, "the old one works in its overlap", "")?;
+        one_credential_works(world, 1)?;
+        world.nhi(&["recover", SLOT, "--yes"])?.expect(1)?;
+
+        // Somebody writes over the document while another one is under way.
+        world.nhi(&["rotate", SLOT, "--exposed", "--yes"])?.expect(0)?;
+        killed_in_a_rotation(world, between)?;
+        let hand = serde_json::json!({ "data": { "secret_id": "by hand" } });
+        world.bao.post("/v1/secret/data/apps/invoice-sync", hand)?;
+        let said = world.nhi(&["recover", SLOT, "--take", "--yes"])?.expect(5)?;
+        holds(said.contains("E-SINK-CHANGED"), "it waits for a person", &said)?;
+        let said = world.nhi(&["recover"])?.expect(5)?;
+        holds(said.contains("--keep ours"), "who is told what helps", &said)?;
+        let said = world.nhi(&["recover", SLOT, "--yes"])?.expect(1)?;
+        holds(said.contains("E-SINK-CHANGED"), "nothing is written over unasked", &said)?;
+        world.nhi(&["recover", SLOT, "--keep", "ours", "--yes"])?.expect(0)?;
+        world.nhi(&["recover"])?.expect(0)?;
+        let third = world.bao.document("apps/invoice-sync")?;
+        holds(world.bao.signs_in(&third)?, "what was delivered works", "")?;
+        one_credential_works(world, 1)?;
+
+        // What nobody declares any more is ended, once somebody says so.
+        world.nhi(&["rotate", SLOT, "--exposed", "--yes"])?.expect(0)?;
+        killed_in_a_rotation(world, between)?;
+        for name in ["nhi.db", "nhi.db-wal", "nhi.db-shm"] {
+            let _ = std::fs::remove_file(world.folder.join(name));
+        }
+        let said = world.nhi(&["recover", SLOT, "--take", "--yes"])?.expect(1)?;
+        holds(said.contains("E-UNDECLARED"), "it is not guessed where it goes", &said)?;
+        holds(!world.bao.accessors("invoice-sync")?.is_empty(), "nor ended", "")?;
+        world.nhi(&["recover", SLOT, "--take", "--end", "--yes"])?.expect(0)?;
+        holds(world.bao.accessors("invoice-sync")?.is_empty(), "nothing lives", "")?;
         world.apply()?;
         one_credential_works(world, 0)
     });

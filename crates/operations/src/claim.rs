@@ -51,11 +51,15 @@ pub struct ClaimStore {
     context: Context,
 }
 
-/// A claim in which a deed was begun, where nobody is at work on it any more.
-fn abandoned(context: &Context, look: &Look) -> Option<ClaimMirror> {
+/// A claim in which a deed was begun and is not finished.
+fn begun(look: &Look) -> Option<ClaimMirror> {
     let claim = ClaimMirror::read(&look.mirror, look.version.created_at);
-    let idle = claim.is_open() && !claim.is_fresh(&context.rules, context.now());
-    (idle && !look.deleted).then_some(claim)
+    (claim.is_open() && !look.deleted).then_some(claim)
+}
+
+/// The same, where nobody is at work on it any more.
+fn abandoned(context: &Context, look: &Look) -> Option<ClaimMirror> {
+    begun(look).filter(|claim| !claim.is_fresh(&context.rules, context.now()))
 }
 
 /// That a claim was written with the key that is here.
@@ -157,13 +161,45 @@ impl ClaimStore {
         Ok(there.filter_map(|(_, look)| abandoned(context, &look)).collect())
     }
 
-    /// The same of all integrations, each with its document's name in custody.
-    pub(crate) async fn all_left_open(
+    /// The claims of all integrations in which a deed was begun, whoever is at work on it, each with
+    /// its document's name in custody.
+    pub(crate) async fn all_open(context: &Context) -> Result<Vec<(String, ClaimMirror)>, Problem> {
+        let looks = ClaimStore::looks(context, Freshness::Shared).await?;
+        let open = |(name, look): (&str, Look)| Some((name.to_owned(), begun(&look)?));
+        Ok(looks.iter().filter_map(open).collect())
+    }
+
+    /// The same as the claims themselves say, where what stands beside them lags behind: a run may have
+    /// died between the two writes. Only a deed may read them.
+    pub(crate) async fn all_begun(
         context: &Context,
     ) -> Result<Vec<(String, ClaimMirror)>, Problem> {
-        let looks = ClaimStore::looks(context, Freshness::Shared).await?;
-        let open = |(name, look): (&str, Look)| Some((name.to_owned(), abandoned(context, &look)?));
-        Ok(looks.iter().filter_map(open).collect())
+        let (realm, _) = context.realm_key()?;
+        let (sink, path) = context.custody().await?;
+        let looks = ClaimStore::looks(context, Freshness::Fresh).await?;
+        let mut all = Vec::new();
+        for (name, look) in looks.iter().filter(|(_, look)| !look.deleted) {
+            let version = look.version.number;
+            if look.mirror.get("version") == Some(&version.to_string()) {
+                all.extend(begun(&look).map(|claim| (name.to_owned(), claim)));
+                continue;
+            }
+            let stored = sink.read(&format!("{path}/{realm}/{name}")).await?;
+            let text = stored.as_ref().and_then(|stored| stored.document.as_ref()?.get(CLAIM));
+            let Some(text) = text else { continue };
+            let of = |member: &str| {
+                let value: Value = serde_json::from_str(text.expose()).ok()?;
+                value.get(member)?.as_str().map(str::to_owned)
+            };
+            if let (Some(claim), Some(slot), Some(vendor_id)) =
+                (decode(text.expose()), of("slot"), of("vendor_id"))
+            {
+                let mirror = mirror(&claim, &slot, &vendor_id, version);
+                let read = ClaimMirror::read(&mirror, look.version.created_at);
+                all.extend(read.is_open().then(|| (name.to_owned(), read)));
+            }
+        }
+        Ok(all)
     }
 
     /// The claim, if there is one.

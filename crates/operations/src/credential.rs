@@ -808,6 +808,20 @@ pub async fn goal_of_resume(
     Ok((Goal::Rotate { to, at_once: false }, begins))
 }
 
+/// The goal of finishing what was begun and no more; `None` where nothing is open.
+///
+/// # Errors
+///
+/// Custody cannot be read.
+pub async fn goal_of_finish(context: &Context, spec: &SlotSpec) -> Result<Option<Goal>, Problem> {
+    let claim = ClaimStore::of(context, spec).await?.read().await?.map(|document| document.claim);
+    let Some(claim) = claim.filter(|claim| claim.phase.is_open()) else { return Ok(None) };
+    if is_ending(&claim) && claim.current.is_none() {
+        return Ok(Some(Goal::Revoke));
+    }
+    Ok(Some(Goal::Rotate { to: claim.generation, at_once: claim.reason == "exposed" }))
+}
+
 /// What custody says of a slot at rest, without a word from its platform: the current key, its
 /// generation, and the earlier ones.
 ///

@@ -13,6 +13,7 @@ use ledger::{Ledger, Selection};
 use policy::{
     Schedule,
     drift::{self, Declared, Finding, Observed, SlotFacts, compare},
+    rotation::Phase,
     schedule::Written,
     scopes::{Declared as Standing, Enforcement, echo, highest_action},
     settings::spelled_as,
@@ -21,9 +22,15 @@ use policy::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Context, Delivery, KindLattice, Problem, SlotSpec, claim::ClaimStore,
-    elsewhere::governed_elsewhere, form, integration::REVOKES, look_up_owner, observe::gap_words,
-    observe_integration, observe_slot, owner::noted_owner,
+    Context, Delivery, KindLattice, Problem, SlotSpec,
+    claim::{ClaimMirror, ClaimStore},
+    elsewhere::governed_elsewhere,
+    form,
+    integration::REVOKES,
+    look_up_owner,
+    observe::gap_words,
+    observe_integration, observe_slot,
+    owner::noted_owner,
 };
 
 /// Scopes as they are declared.
@@ -292,9 +299,9 @@ async fn left_open(
     Ok(named.filter(|(name, _)| declared.iter().all(|slot| slot.name != *name)).collect())
 }
 
-/// What was begun in a slot, and nobody is at work on it any more.
+/// What was begun in a slot, and is not finished.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LeftOpen {
+pub struct Begun {
     /// The slot's id.
     pub slot: CredentialId,
     /// The incarnation of its integration.
@@ -305,29 +312,73 @@ pub struct LeftOpen {
     pub key_id: Option<String>,
     /// Where custody has it: `<connection>:<path>`.
     pub place: String,
+    /// The generation that it is about.
+    pub generation: u64,
+    /// Who began it.
+    pub owner: String,
+    /// When it was last written down.
+    pub since: Option<Timestamp>,
+    /// Its owner may be at work on it: it is not held, and was written down not long ago.
+    pub at_work: bool,
+    /// Why it waits for a person.
+    pub hold: Option<String>,
+    /// All that the slot has is being ended.
+    pub ends_all: bool,
 }
 
-/// Everything that was left open in this installation's custody, whoever declares it, and whatever is
-/// still at the platform.
+/// Everything that is open in this installation's custody, whoever is at work on it, for a person who
+/// is about to finish it.
 ///
 /// # Errors
 ///
 /// Custody cannot be read.
-pub async fn everything_left_open(context: &Context) -> Result<Vec<LeftOpen>, Problem> {
-    let (Some(custody), Some(realm)) = (&context.custody, context.realm.as_deref()) else {
-        return Ok(Vec::new());
+pub async fn everything_begun(context: &Context) -> Result<Vec<Begun>, Problem> {
+    match context.custody.is_some() && context.realm.is_some() {
+        true => Ok(as_begun(context, ClaimStore::all_begun(context).await?)),
+        false => Ok(Vec::new()),
+    }
+}
+
+/// Everything that was left open in this installation's custody, whoever declares it, and whatever is
+/// still at the platform: nobody is at work on it any more.
+///
+/// # Errors
+///
+/// Custody cannot be read.
+pub async fn everything_left_open(context: &Context) -> Result<Vec<Begun>, Problem> {
+    let mut begun = match context.custody.is_some() && context.realm.is_some() {
+        true => as_begun(context, ClaimStore::all_open(context).await?),
+        false => Vec::new(),
     };
-    let claims = ClaimStore::all_left_open(context).await?;
+    begun.retain(|one| !one.at_work);
+    Ok(begun)
+}
+
+fn as_begun(context: &Context, claims: Vec<(String, ClaimMirror)>) -> Vec<Begun> {
+    let (Some(custody), Some(realm)) = (&context.custody, context.realm.as_deref()) else {
+        return Vec::new();
+    };
+    let now = context.now();
     let read = claims.into_iter().filter_map(|(name, claim)| {
-        Some(LeftOpen {
+        let phase = Phase::from_word(&claim.phase)?;
+        let ending = matches!(phase, Phase::Retiring | Phase::Proving);
+        Some(Begun {
             slot: claim.slot.parse().ok()?,
+            place: format!("{}:{}/{}/{name}", custody.connection, custody.path, realm.id),
+            at_work: phase != Phase::Held && claim.is_fresh(&context.rules, now),
+            ends_all: ending && claim.current.is_none(),
+            generation: claim.generation,
+            owner: claim.owner,
+            since: claim.written_at,
+            hold: claim.hold,
             vendor_id: claim.vendor_id,
             phase: claim.phase,
             key_id: claim.new.or(claim.current),
-            place: format!("{}:{}/{}/{name}", custody.connection, custody.path, realm.id),
         })
     });
-    Ok(read.collect())
+    let mut begun: Vec<Begun> = read.collect();
+    begun.sort_by_key(|one| one.slot.to_string());
+    begun
 }
 
 /// What was left open in slots of integrations that no look of this run was at: nothing declares them,

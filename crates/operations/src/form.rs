@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use domain::{CredentialId, IntegrationId};
+use connector::{CredentialType, Kind};
+use domain::{CredentialId, IntegrationId, Settings};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use ledger::Change;
 use policy::settings::with_defaults;
@@ -117,18 +118,7 @@ pub async fn slot_to_end(context: &Context, wish: &Wish, name: &str) -> Result<S
     })?;
     let id = CredentialId { integration, name: name.to_owned() };
     let slot = wish.slots.iter().find(|slot| slot.name == name).ok_or_else(|| undeclared(&id))?;
-    let platform = context.connections.platform(&id.integration.connection)?;
-    let kind = platform.kinds().iter().find(|kind| kind.name == id.integration.kind);
-    let typed = kind.and_then(|kind| {
-        let named = slot.credential_type.as_deref();
-        let of_type = kind.credential_types.iter().find(|one| named == Some(one.name));
-        Some((kind, of_type.or(kind.credential_types.first())?))
-    });
-    let (kind, credential_type) = typed.ok_or_else(|| {
-        Problem::new("E-KIND", "This kind has no credentials")
-            .detail(format!("{id}: it is declared on what cannot have one."))
-            .next("remove that nhi_credential")
-    })?;
+    let (kind, credential_type) = typed(context, &id, slot.credential_type.as_deref())?;
     let vendor_id = match &wish.vendor_id {
         Some(vendor_id) => vendor_id.clone(),
         None => observe_integration(context, &id.integration, None, None)
@@ -155,6 +145,55 @@ pub async fn slot_to_end(context: &Context, wish: &Wish, name: &str) -> Result<S
         known: slot.known.clone(),
         asked: None,
         id,
+    })
+}
+
+/// A slot of which only its id and its incarnation are known: enough to end what it has, wherever that
+/// was delivered.
+///
+/// # Errors
+///
+/// Its connection cannot hold it.
+pub fn undeclared_slot(
+    context: &Context,
+    id: &CredentialId,
+    vendor_id: &str,
+) -> Result<SlotSpec, Problem> {
+    let (kind, credential_type) = typed(context, id, None)?;
+    Ok(SlotSpec {
+        id: id.clone(),
+        vendor_id: vendor_id.to_owned(),
+        kind,
+        credential_type,
+        settings: with_defaults(credential_type.fields, &Settings::default()),
+        schedule: None,
+        deliveries: Vec::new(),
+        former: Vec::new(),
+        integration_ends: None,
+        known: None,
+    })
+}
+
+/// The kind of a slot and its type, or else the kind's own.
+fn typed(
+    context: &Context,
+    id: &CredentialId,
+    named: Option<&str>,
+) -> Result<(&'static Kind, &'static CredentialType), Problem> {
+    let platform = context.connections.platform(&id.integration.connection)?;
+    let kind = platform.kinds().iter().find(|kind| kind.name == id.integration.kind);
+    let typed = kind.and_then(|kind| {
+        let of_type = kind.credential_types.iter().find(|one| named == Some(one.name));
+        Some((kind, *of_type.or(kind.credential_types.first())?))
+    });
+    typed.ok_or_else(|| {
+        Problem::new("E-KIND", "This connection cannot hold such a credential")
+            .detail(format!(
+                "{id}: connection {:?} is {}.",
+                id.integration.connection,
+                platform.name()
+            ))
+            .next("give that connection its platform back")
     })
 }
 

@@ -39,19 +39,19 @@ pub use claim::{ClaimDocument, ClaimStore};
 pub use context::{Connections, Context, Custody, Notices, Run};
 pub use credential::{
     Outcome, Revoked, adjust, at_rest, carry_out, create_slot, declare_slot, goal_of_create,
-    goal_of_resume, park_for_replacement, revoke_first, take_over,
+    goal_of_finish, goal_of_resume, park_for_replacement, revoke_first, take_over,
 };
 pub use delivered::{Delivered, read_delivered};
 pub use drift::{
-    Judged, LeftOpen, Wish, WishedOwner, WishedScopes, WishedSlot, WishedThirdParty, Wishes,
-    declared_in_ledger, delivery, everything_left_open, judge_integration, judge_left_behind,
-    judge_owner, judge_third_party, schedule_written,
+    Begun, Judged, Wish, WishedOwner, WishedScopes, WishedSlot, WishedThirdParty, Wishes,
+    declared_in_ledger, delivery, everything_begun, everything_left_open, judge_integration,
+    judge_left_behind, judge_owner, judge_third_party, schedule_written,
 };
 pub use elsewhere::{governed_elsewhere, is_elsewhere};
 pub use ends::set_ends;
 pub use foreseen::{no_room, no_room_beside, unfit_setting};
 pub use forget::forget;
-pub use form::{declared_slot, slot_to_end};
+pub use form::{declared_slot, slot_to_end, undeclared_slot};
 pub use gate::{Authorization, Deed, Gate, RulesGate};
 pub use integration::{
     DeclaredIntegration, create_integration, delete_integration, revoke_everything,

@@ -425,8 +425,7 @@ pub fn left_open(id: &str, key_id: Option<&str>, phase: &str) -> Finding {
         condition: Condition::Unfinished,
         why: format!(
             "begun for a credential that is not declared here{key}; apply the configuration that \
-             declares it; if none does, declare it again, apply, and remove it then, or destroy the \
-             integration"
+             declares it; if none does, end it: nhi recover {id} --end"
         ),
         ..found("unfinished", id, "status", Verdict::Added)
     }
@@ -442,20 +441,25 @@ pub fn left_behind(
     all_declared: bool,
 ) -> Finding {
     let key = key_id.map(|key_id| format!(": {key_id} may work")).unwrap_or_default();
-    let (severity, condition, whose) = match all_declared {
-        true => {
-            (Severity::High, Condition::Unfinished, "begun for what nothing declares or is gone")
-        }
-        false => (Severity::Info, Condition::Note, "begun for what is not in the given state"),
+    let (severity, condition, whose, end) = match all_declared {
+        true => (
+            Severity::High,
+            Condition::Unfinished,
+            "begun for what nothing declares or is gone",
+            format!("end it: nhi recover {id} --end"),
+        ),
+        false => (
+            Severity::Info,
+            Condition::Note,
+            "begun for what is not in the given state",
+            "apply where it is declared".to_owned(),
+        ),
     };
     Finding {
         actual: format!("unfinished ({phase})"),
         severity,
         condition,
-        why: format!(
-            "{whose}{key}; declare it again, apply, and remove it then; where its platform has nothing \
-             of it any more, remove {place} for good"
-        ),
+        why: format!("{whose}{key}; {end}; where its platform is gone, remove {place} for good"),
         ..found("unfinished", id, "status", Verdict::Added)
     }
 }

@@ -27,9 +27,9 @@ use crate::{
   nhi rotate bao/openbao_approle/invoice-sync/credential/reports --yes --format json
   terraform show -json | nhi rotate bao/openbao_approle/invoice-sync --state - --yes
 
-What is under way is finished, and is the one that was asked for. What is held goes on from where it
-stopped: that is a person's decision, and this is it. Windows of the schedule do not hold it back;
-its blackouts do, unless the credential is exposed.
+What is under way is finished, and is the one that was asked for; what waits for a person is for nhi
+recover. Windows of the schedule do not hold it back; its blackouts do, unless the credential is
+exposed.
 
 Exit codes: 0 done, or shown with --dry-run · 1 not done, and nothing was changed ·
 5 begun and not finished: the next run, or the next apply, goes on from there")]
@@ -139,6 +139,15 @@ impl Rotate {
         let spec = declared_slot(context, wish, name).await?;
         may_have_more(context, &spec).await?;
         let seen = observe_slot(context, &spec).await?.ok_or_else(|| gone(&spec))?;
+        if seen.status == "held" {
+            return Err(Problem::new("E-HELD", "This slot waits for a person")
+                .detail(format!(
+                    "{}: {}. Nothing was changed.",
+                    spec.id,
+                    seen.note.as_deref().unwrap_or("nobody wrote why")
+                ))
+                .next(format!("nhi recover shows what helps; then: nhi recover {}", spec.id)));
+        }
         if let Some(schedule) = &spec.schedule
             && !self.exposed
             && let Some(held) = schedule.blackout_at(context.now())
@@ -277,10 +286,15 @@ impl Planned {
         }
         for one in &seen.previous {
             let until = one.retire_after.map_or_else(|| "its end".to_owned(), short);
-            say(
-                "earlier",
-                &format!("generation {}, {}, kept until {until}", one.generation, one.key_id),
-            );
+            let what = format!("generation {}, {}", one.generation, one.key_id);
+            match (self.goal, self.resumes()) {
+                (Goal::Rotate { at_once: true, .. }, _) => say("end", &format!("{what}, with it")),
+                (_, true) => say("earlier", &format!("{what}, kept until {until}")),
+                _ => say(
+                    "earlier",
+                    &format!("{what}, kept until {until}: no other is issued before that"),
+                ),
+            }
         }
         if let Some(key) = &seen.key_id {
             match self.kept_for {

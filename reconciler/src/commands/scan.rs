@@ -8,7 +8,7 @@ use domain::{
 };
 use ledger::{Selection, Slot};
 use operations::{
-    Context, Inventory, KindLattice, LeftOpen, Problem, everything_left_open, governed_elsewhere,
+    Begun, Context, Inventory, KindLattice, Problem, everything_left_open, governed_elsewhere,
     is_elsewhere, is_managed, judge_listed, take_inventory,
 };
 use policy::scopes::Lattice;
@@ -85,18 +85,17 @@ impl Scan {
 }
 
 /// What was begun in custody's books and is not finished, on the connections that were listed.
-async fn left_open(context: &Context, inventory: &Inventory) -> Result<Vec<LeftOpen>, Problem> {
+async fn left_open(context: &Context, inventory: &Inventory) -> Result<Vec<Begun>, Problem> {
     let mut open = everything_left_open(context).await?;
     open.retain(|one| {
         let connection = &one.slot.integration.connection;
         inventory.observations.contains_key(connection)
             || inventory.unreadable.contains_key(connection)
     });
-    open.sort_by_key(|one| one.slot.to_string());
     Ok(open)
 }
 
-fn tell_left_open(open: &Result<Vec<LeftOpen>, Problem>, output: &Output) {
+fn tell_left_open(open: &Result<Vec<Begun>, Problem>, output: &Output) {
     match open {
         Ok(open) => {
             for one in open {
@@ -236,7 +235,7 @@ fn table(inventory: &Inventory, realm: Option<&Realm>, output: &Output) {
 fn report(
     inventory: &Inventory,
     realm: Option<&Realm>,
-    open: &Result<Vec<LeftOpen>, Problem>,
+    open: &Result<Vec<Begun>, Problem>,
 ) -> Value {
     let mut integrations = Vec::new();
     let mut all_gaps = Vec::new();
@@ -280,7 +279,7 @@ fn report(
     }
     // Null where custody could not be read: then nothing is known of it.
     let open = open.as_ref().ok().map(|open| {
-        let one = |one: &LeftOpen| {
+        let one = |one: &Begun| {
             json!({
                 "slot": one.slot.to_string(), "vendor_id": one.vendor_id, "phase": one.phase,
                 "key_id": one.key_id, "custody": one.place,

@@ -126,19 +126,21 @@ pub(super) fn held_problem(what: &str, why: &str, place: Option<&str>, sinks: &S
                 "{what}: the sink's document is at another version than when this rotation began. \
                  Both credentials still work; nothing was overwritten."
             ))
-            .next(
-                "see who wrote it; then change a value in triggers: the new credential is written over it",
-            )
+            .next(format!(
+                "see who wrote it; then nhi recover {what} --keep ours, or change a value in triggers: \
+                 the new credential is written over it"
+            ))
             .at(&["deliver_to"]),
         "verify-failed" => Problem::new("E-VERIFY", "New credentials are refused")
             .detail(format!(
                 "{what}: none that was issued could sign in, and all of them were ended. What was \
                  there before was kept."
             ))
-            .next(
-                "nhi doctor: is the integration disabled, or bound to other addresses? Then change a \
-                 value in triggers, or apply again if it is new: others are issued",
-            )
+            .next(format!(
+                "nhi doctor: is the integration disabled, or bound to other addresses? Then nhi \
+                 recover {what}, or change a value in triggers, or apply again if it is new: others \
+                 are issued"
+            ))
             .at(&["status"]),
         "unexplained-credential" => {
             Problem::new("E-UNEXPLAINED", "It is not known whose a credential is")
@@ -147,15 +149,18 @@ pub(super) fn held_problem(what: &str, why: &str, place: Option<&str>, sinks: &S
                      from a person's: it is not one alone, it was made at another time, or somebody \
                      used it. Nothing of it was ended."
                 ))
-                .next(
-                    "find out whose it is and end by hand what nobody needs; then change a value in \
-                     triggers, or apply again if the credential is new",
-                )
+                .next(format!(
+                    "find out whose it is and end what nobody needs; then nhi recover {what}, or \
+                     change a value in triggers, or apply again if the credential is new"
+                ))
                 .at(&["status"])
         }
         other => Problem::new("E-HELD", "This slot waits for a person")
             .detail(format!("{what}: {other}."))
-            .next("nhi ledger show; then change a value in triggers: it goes on from there")
+            .next(format!(
+                "nhi ledger show; then nhi recover {what}, or change a value in triggers: it goes on \
+                 from there"
+            ))
             .at(&["status"]),
     }
 }

@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use connector::{Connector, fake::APP};
 use domain::{Realm, Record, Span};
 use operations::{
-    Custody, Wish, WishedSlot, everything_left_open, judge_integration, judge_left_behind,
+    Custody, Wish, WishedSlot, carry_out, everything_begun, everything_left_open, goal_of_finish,
+    judge_integration, judge_left_behind, undeclared_slot,
 };
 use policy::{
     drift::{Condition, Finding},
@@ -142,16 +143,22 @@ async fn what_a_killed_create_left_is_told_although_nothing_declares_the_slot() 
         if let Some((_, open)) = open {
             assert_eq!(open.condition, Condition::Unfinished);
             assert_eq!(open.subject, world.spec().id.to_string());
-            assert!(open.why.contains("declare it again"), "{open:?}");
+            assert!(open.why.contains("nhi recover") && open.why.contains("--end"), "{open:?}");
             left_behind(&world, open).await;
             told += 1;
             // Declared again, the slot says it itself, once.
             let again = rules(&world, &wish(&world, true)).await;
             assert_eq!(again.iter().filter(|rule| **rule == "unfinished").count(), 1, "{call}");
         }
-        // What its remedy says ends it.
-        world.recover(FIRST).await;
-        world.whole("removed", Goal::Revoke).await;
+        // What its remedy says ends it, of what custody alone knows.
+        let context = world.context("person", &Fuse::none());
+        for open in everything_left_open(&context).await.unwrap() {
+            let spec = undeclared_slot(&context, &open.slot, &open.vendor_id).unwrap();
+            assert!(goal_of_finish(&context, &spec).await.unwrap().is_some(), "{call}");
+            carry_out(&context, &spec, Goal::Revoke, "revoked").await.unwrap();
+            assert_eq!(goal_of_finish(&context, &spec).await.unwrap(), None, "{call}");
+        }
+        assert!(everything_left_open(&context).await.unwrap().is_empty(), "{call}");
         assert!(rules(&world, &undeclared).await.is_empty(), "{call}");
         assert!(world.live().await.is_empty(), "{call}");
     }
@@ -203,4 +210,39 @@ async fn left_behind(world: &World, told: &Finding) {
     context.custody = Some(Custody { connection: "fake".into(), path: "nhi".into() });
     let gap = judge_left_behind(&context, &BTreeMap::new(), true).await.unwrap_err();
     assert_eq!(gap.code, "E-DRIFT-HALF");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_begun_is_finished_and_nothing_besides() {
+    let second = Goal::Rotate { to: 2, at_once: false };
+    for goal in [second, Goal::Revoke] {
+        let mut finished = 0;
+        for call in 1..30 {
+            let world = World::new("add-ours").await;
+            world.whole("before", FIRST).await;
+            if !matches!(world.run("a", &Fuse::at(call, Moment::After), goal).await, Ending::Killed)
+            {
+                break;
+            }
+            world.clock.advance(world.claim_ttl.max(Span::from_secs(3600)));
+            let (context, spec) = (world.context("person", &Fuse::none()), world.spec());
+            let begun = everything_begun(&context).await.unwrap();
+            let Some(finish) = goal_of_finish(&context, &spec).await.unwrap() else {
+                assert!(begun.is_empty(), "{goal:?} {call}: it is listed and nothing is open");
+                continue;
+            };
+            let [open] = &begun[..] else { panic!("{goal:?} {call}: {begun:?}") };
+            let how = format!("{goal:?} {call}: {open:?}");
+            assert_eq!(open.ends_all, goal == Goal::Revoke, "{how}");
+            assert_eq!(finish, goal, "{how}");
+            let outcome = carry_out(&context, &spec, finish, "recovered").await.unwrap();
+            assert!(everything_begun(&context).await.unwrap().is_empty(), "{how}");
+            match goal {
+                Goal::Revoke => assert!(world.live().await.is_empty(), "{how}"),
+                _ => world.assert_at(&outcome, 2, &how).await,
+            }
+            finished += 1;
+        }
+        assert!(finished > 2, "{goal:?}: {finished}");
+    }
 }

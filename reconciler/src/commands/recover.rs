@@ -1,0 +1,485 @@
+//! `nhi recover`: what was begun and not finished, and a person's word on how it goes on.
+
+use clap::{Args, ValueEnum};
+use domain::Span;
+use operations::{
+    Begun, Context, Outcome, Problem, SlotSpec, Wishes, carry_out, declared_slot, everything_begun,
+    goal_of_finish, slot_to_end, undeclared_slot,
+};
+use policy::rotation::Goal;
+use serde_json::{Value, json};
+
+use super::drift::declared;
+use crate::{
+    ask::{Asking, Format},
+    exit::Exit,
+    output::{BOLD, GREEN, Output, styled},
+    told::{ended_json, problem_json, say, say_ended, short},
+};
+
+/// List what was begun and not finished, or finish it.
+///
+/// Without an id it lists, from custody alone: it needs no ledger and no state.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  nhi recover                      everything that is open, and what helps
+  nhi recover bao/openbao_approle/invoice-sync --dry-run
+  nhi recover bao/openbao_approle/invoice-sync/credential/default --keep ours
+  nhi recover bao/openbao_approle/invoice-sync/credential/default --take --yes
+
+Of what nobody declares any more everything can be ended: --end.
+
+Exit codes: 0 nothing is open, or it was finished, or is shown with --dry-run · 1 not done ·
+5 something is open, or was begun and is still not finished")]
+pub(crate) struct Recover {
+    /// A slot (<integration>/credential/<name>), or an integration for all that is open in it.
+    #[arg(value_name = "ID")]
+    id: Option<String>,
+
+    /// List everything that is open; the same as no id.
+    #[arg(long, conflicts_with_all = ["id", "take", "keep", "end", "yes", "dry_run"])]
+    scan: bool,
+
+    /// Take it from whoever holds it, although they may be at work: you know that they are not.
+    #[arg(long, requires = "id")]
+    take: bool,
+
+    /// What wins where somebody wrote over a delivered document meanwhile.
+    #[arg(long, value_enum, value_name = "WHOSE", requires = "id")]
+    keep: Option<Keep>,
+
+    /// Finish by ending all that the slot has.
+    #[arg(long, requires = "id", conflicts_with = "keep")]
+    end: bool,
+
+    /// Declared is what this state says (`terraform show -json`, or a state file); `-` is standard
+    /// input. Else the ledger says.
+    #[arg(long, value_name = "FILE", requires = "id")]
+    state: Option<String>,
+
+    #[command(flatten)]
+    asking: Asking,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Keep {
+    /// What this rotation delivers: the document is written over.
+    Ours,
+}
+
+/// What is about to be finished, and how.
+struct Planned {
+    open: Begun,
+    spec: SlotSpec,
+    goal: Goal,
+}
+
+/// What became of it.
+enum Done {
+    Finished(Box<Outcome>),
+    Not { problem: Problem, open: bool },
+}
+
+impl Recover {
+    pub(crate) async fn run(self, config: Option<&str>, output: &Output) -> Result<Exit, Problem> {
+        let loaded = wiring::load(config)?;
+        let Some(id) = &self.id else {
+            let context = loaded.read_only().context("nhi", "command")?;
+            has_custody(&context)?;
+            return Ok(self.list(&everything_begun(&context).await?, output));
+        };
+        let mut context = match self.asking.dry_run {
+            true => loaded.read_only().context("nhi", "command")?,
+            false => loaded.context("nhi", "command")?,
+        };
+        has_custody(&context)?;
+        if self.take {
+            let mut rules = (*context.rules).clone();
+            (rules.claim_ttl, rules.claim_ttl_timed) = (Span::ZERO, Span::ZERO);
+            context.rules = rules.into();
+        }
+        let begun = everything_begun(&context).await?;
+        let (wishes, from) = match declared(&context, self.state.as_deref()).await {
+            Ok(found) => found,
+            // Custody knows what is open, whatever became of the books.
+            Err(problem) if problem.code == "E-DRIFT-NOTHING" => {
+                (Wishes::default(), self.state.clone().unwrap_or_else(|| context.ledger.place()))
+            }
+            Err(problem) => return Err(problem),
+        };
+        let named =
+            |one: &Begun| one.slot.to_string() == *id || one.slot.integration.to_string() == *id;
+        let mut all = Vec::new();
+        for open in begun.iter().filter(|one| named(one)) {
+            if let Some(one) = self.plan(&context, &wishes, &from, open).await? {
+                all.push(one);
+            }
+        }
+        if all.is_empty() {
+            return Err(nothing_open(id, &begun));
+        }
+        if self.asking.format == Format::Text {
+            all.iter().for_each(|one| one.tell(output));
+        }
+        if self.asking.dry_run {
+            let told = all.iter().map(|one| one.json(None)).collect();
+            return Ok(self.finish(told, Exit::Clean, output));
+        }
+        if !self.asking.agreed("Do this?", output)? {
+            output.hint("Nothing was changed.");
+            return Ok(Exit::Failed);
+        }
+        let mut exit = Exit::Clean;
+        let mut told = Vec::new();
+        for one in &all {
+            let progress = output.progress(&format!("finishing {}", one.spec.id));
+            let done = one.carry_out(&context).await;
+            drop(progress);
+            exit = exit.worst(done.exit());
+            if self.asking.format == Format::Text {
+                done.tell(one, output);
+            }
+            told.push(one.json(Some(&done)));
+        }
+        for notice in context.notices.take() {
+            output.warning(&notice.to_string());
+        }
+        Ok(self.finish(told, exit, output))
+    }
+
+    fn finish(&self, told: Vec<Value>, exit: Exit, output: &Output) -> Exit {
+        if self.asking.format == Format::Json {
+            let all = json!({
+                "format": "nhi-recover/1", "dry_run": self.asking.dry_run, "exit": exit.code(),
+                "slots": told,
+            });
+            output.line(&all.to_string());
+        }
+        exit
+    }
+
+    fn list(&self, begun: &[Begun], output: &Output) -> Exit {
+        let waits = begun.iter().any(|one| !one.at_work);
+        let exit = if waits { Exit::Unfinished } else { Exit::Clean };
+        if self.asking.format == Format::Json {
+            let all: Vec<Value> = begun.iter().map(open_json).collect();
+            let all = json!({ "format": "nhi-recover/1", "exit": exit.code(), "open": all });
+            output.line(&all.to_string());
+            return exit;
+        }
+        if begun.is_empty() {
+            output.line("Nothing is open: what was begun is finished.");
+        }
+        for one in begun {
+            tell_open(one, output);
+            say(output, "next", &remedy(one));
+        }
+        exit
+    }
+
+    async fn plan(
+        &self,
+        context: &Context,
+        wishes: &Wishes,
+        from: &str,
+        open: &Begun,
+    ) -> Result<Option<Planned>, Problem> {
+        let what = open.slot.to_string();
+        if open.at_work {
+            return Err(Problem::new("E-BUSY", "Somebody else is at work on this credential")
+                .detail(format!("{what}: {} is at work and not silent.", open.owner))
+                .next(remedy(open)));
+        }
+        let wish = wishes.integrations.get(&open.slot.integration.to_string());
+        // Another incarnation is another integration.
+        let wish = wish.filter(|wish| {
+            wish.vendor_id.as_ref().is_none_or(|vendor_id| *vendor_id == open.vendor_id)
+                && wish.slots.iter().any(|slot| slot.name == open.slot.name)
+        });
+        let spec = match wish {
+            Some(wish) if self.end || open.ends_all => {
+                slot_to_end(context, wish, &open.slot.name).await?
+            }
+            Some(wish) => declared_slot(context, wish, &open.slot.name).await?,
+            None if self.end || open.ends_all => {
+                undeclared_slot(context, &open.slot, &open.vendor_id)?
+            }
+            None => {
+                return Err(Problem::new("E-UNDECLARED", "No such credential is declared")
+                    .detail(format!(
+                        "Nothing in {from} declares {what}, so it is not known where its secret goes."
+                    ))
+                    .next(format!(
+                        "name the state that declares it with --state; or, to end all that it has: \
+                         nhi recover {what} --end{}",
+                        if self.take { " --take" } else { "" }
+                    )));
+            }
+        };
+        let Some(goal) = goal_of_finish(context, &spec).await? else { return Ok(None) };
+        let goal = if self.end { Goal::Revoke } else { goal };
+        let changed = open.hold.as_deref() == Some("sink-changed-by-others");
+        if changed && self.keep.is_none() && goal != Goal::Revoke {
+            return Err(Problem::new("E-SINK-CHANGED", "Somebody wrote over the document")
+                .detail(format!(
+                    "{what}: both credentials still work, and nothing was overwritten. Whose \
+                     document stays is for you to say."
+                ))
+                .next(format!(
+                    "nhi recover {what} --keep ours writes the new credential over it; to leave it, \
+                     give deliver_to another path and apply"
+                )));
+        }
+        Ok(Some(Planned { open: open.clone(), spec, goal }))
+    }
+}
+
+/// What is open is in custody alone.
+fn has_custody(context: &Context) -> Result<(), Problem> {
+    if context.custody.is_some() && context.realm.is_some() {
+        return Ok(());
+    }
+    Err(Problem::new("E-NO-CUSTODY", "There is no custody")
+        .detail("What was begun is written down there, and nhi.hcl names none, or no installation.")
+        .next("run it with the nhi.hcl of the runs that began it"))
+}
+
+fn nothing_open(id: &str, begun: &[Begun]) -> Problem {
+    let open: Vec<String> = begun.iter().map(|one| one.slot.to_string()).collect();
+    let open = if open.is_empty() { "nothing".to_owned() } else { open.join("\n  ") };
+    Problem::new("E-NOTHING-OPEN", "Nothing is open there")
+        .detail(format!("{id:?}: what was begun there is finished. Open is:\n  {open}"))
+        .next("nhi recover lists everything that is open")
+}
+
+/// How far something came, in words.
+fn says(open: &Begun) -> String {
+    let what = match (open.phase.as_str(), open.ends_all) {
+        ("intent" | "calling", _) => "a new credential was asked for",
+        ("stored", _) => "a new credential is there, and is not delivered everywhere",
+        ("giving_up", _) => "a new credential that does not serve is being ended",
+        ("retiring" | "proving", true) => "all that it has is being ended",
+        ("retiring" | "proving", false) => "earlier credentials are being ended",
+        ("held", _) => return format!("it waits for a person: {}", why_held(open)),
+        (other, _) => other,
+    };
+    format!("generation {}: {what}", open.generation)
+}
+
+fn why_held(open: &Begun) -> &str {
+    match open.hold.as_deref() {
+        Some("sink-changed-by-others") => "somebody wrote over a delivered document",
+        Some("sink-occupied") => "something else is where its secret goes",
+        Some("foreign-realm") => "another installation delivers to the same place",
+        Some("verify-failed") => "new credentials are refused, and were ended",
+        Some("unexplained-credential") => "it is not known whose a credential is",
+        Some(other) => other,
+        None => "nobody wrote why",
+    }
+}
+
+/// What helps, as a line to paste where there is one.
+fn remedy(open: &Begun) -> String {
+    let slot = open.slot.to_string();
+    if open.at_work {
+        return format!(
+            "wait until {} has ended; if it is dead: nhi recover {slot} --take",
+            open.owner
+        );
+    }
+    match open.hold.as_deref() {
+        Some("sink-changed-by-others") => format!(
+            "see who wrote it; nhi recover {slot} --keep ours writes over it; to leave it, give \
+             deliver_to another path and apply"
+        ),
+        Some("sink-occupied" | "foreign-realm") => {
+            "give deliver_to another path and apply, or free that place; then it goes on".to_owned()
+        }
+        Some("verify-failed") => format!(
+            "nhi doctor {}: is it switched off, or bound to other addresses? Then: nhi recover {slot}",
+            open.slot.integration.connection
+        ),
+        Some("unexplained-credential") => format!(
+            "find out whose it is, and end what nobody needs: nhi revoke {} KEY; then: nhi recover \
+             {slot}",
+            open.slot.integration
+        ),
+        Some(_) => format!("nhi ledger show {slot}; then: nhi recover {slot}"),
+        None => format!("nhi recover {slot}, or an apply, goes on from there"),
+    }
+}
+
+fn tell_open(open: &Begun, output: &Output) {
+    output.line(&styled(BOLD, &open.slot.to_string()));
+    say(output, "open", &says(open));
+    let since = open.since.map_or_else(String::new, |at| format!(", last at {}", short(at)));
+    say(output, "by", &format!("{}{since}", open.owner));
+    if let Some(key) = &open.key_id {
+        say(output, "may work", key);
+    }
+    say(output, "custody", &open.place);
+}
+
+fn open_json(open: &Begun) -> Value {
+    json!({
+        "id": open.slot.to_string(),
+        "vendor_id": open.vendor_id,
+        "generation": open.generation,
+        "phase": open.phase,
+        "hold": open.hold,
+        "says": says(open),
+        "owner": open.owner,
+        "since": open.since.map(|at| at.to_string()),
+        "at_work": open.at_work,
+        "key_id": open.key_id,
+        "custody": open.place,
+        "next": remedy(open),
+    })
+}
+
+impl Planned {
+    /// What is done, in words.
+    fn will(&self) -> String {
+        match (self.goal, self.open.phase.as_str(), &self.open.hold) {
+            (Goal::Revoke, ..) => "end all that it has".to_owned(),
+            (_, "retiring" | "proving", _) => "end the earlier ones, and show it".to_owned(),
+            (_, "held", Some(why)) if why == "verify-failed" => {
+                format!(
+                    "issue others for generation {}, and deliver the first that works",
+                    self.open.generation
+                )
+            }
+            (_, "held", Some(why)) if why == "sink-changed-by-others" => format!(
+                "write generation {} over what somebody wrote, and deliver it everywhere",
+                self.open.generation
+            ),
+            _ => format!("go on to generation {}, and deliver it everywhere", self.open.generation),
+        }
+    }
+
+    fn tell(&self, output: &Output) {
+        tell_open(&self.open, output);
+        say(output, "do", &self.will());
+        for one in &self.spec.deliveries {
+            say(output, "at", &format!("{}: {}", one.name, one.place()));
+        }
+    }
+
+    async fn carry_out(&self, context: &Context) -> Done {
+        let reason = if self.goal == Goal::Revoke { "revoked" } else { "recovered" };
+        match carry_out(context, &self.spec, self.goal, reason).await {
+            Ok(outcome) => Done::Finished(Box::new(outcome)),
+            Err(problem) => {
+                let still = goal_of_finish(context, &self.spec).await;
+                Done::Not { problem, open: still.map_or(true, |goal| goal.is_some()) }
+            }
+        }
+    }
+
+    fn json(&self, done: Option<&Done>) -> Value {
+        json!({
+            "id": self.spec.id.to_string(),
+            "open": open_json(&self.open),
+            "will": self.will(),
+            "did": done.map(Done::json),
+        })
+    }
+}
+
+impl Done {
+    fn exit(&self) -> Exit {
+        match self {
+            Done::Finished(_) => Exit::Clean,
+            Done::Not { open: true, .. } => Exit::Unfinished,
+            Done::Not { open: false, .. } => Exit::Failed,
+        }
+    }
+
+    fn tell(&self, planned: &Planned, output: &Output) {
+        let outcome = match self {
+            Done::Finished(outcome) => outcome,
+            Done::Not { problem, .. } => {
+                output.problem(problem);
+                return;
+            }
+        };
+        let now = match &outcome.key_id {
+            Some(key) => format!("is at generation {}, {key}", outcome.generation),
+            None => "has no credential any more".to_owned(),
+        };
+        output.line(&format!("{} {} {now}", styled(GREEN, "Finished:"), planned.spec.id));
+        for (name, one) in &outcome.deliveries {
+            say(output, one.status, name);
+        }
+        for one in &outcome.previous {
+            let until = one.retire_after.map_or_else(|| "the next apply".to_owned(), short);
+            say(output, "kept", &format!("{} until {until}", one.key_id));
+        }
+        say_ended(output, &outcome.revoked);
+    }
+
+    fn json(&self) -> Value {
+        match self {
+            Done::Not { problem, open } => {
+                json!({ "done": false, "open": open, "problem": problem_json(problem) })
+            }
+            Done::Finished(outcome) => json!({
+                "done": true,
+                "generation": outcome.generation,
+                "key_id": outcome.key_id,
+                "revoked": ended_json(&outcome.revoked),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(phase: &str, hold: Option<&str>) -> Begun {
+        Begun {
+            slot: "bao/openbao_approle/x/credential/default".parse().unwrap(),
+            vendor_id: "r1".into(),
+            phase: phase.into(),
+            key_id: Some("k2".into()),
+            place: "bao:secret/nhi/abc123/xyz".into(),
+            generation: 2,
+            owner: "apply:1-2".into(),
+            since: None,
+            at_work: false,
+            hold: hold.map(str::to_owned),
+            ends_all: false,
+        }
+    }
+
+    #[test]
+    fn every_hold_is_told_in_words_and_with_what_helps() {
+        for (hold, helps) in [
+            ("sink-changed-by-others", "--keep ours"),
+            ("sink-occupied", "deliver_to"),
+            ("foreign-realm", "deliver_to"),
+            ("verify-failed", "nhi doctor bao"),
+            ("unexplained-credential", "nhi revoke bao/openbao_approle/x KEY"),
+            ("held", "nhi ledger show"),
+        ] {
+            let one = open("held", Some(hold));
+            assert!(remedy(&one).contains(helps), "{hold}: {}", remedy(&one));
+            let said = says(&one);
+            assert!(said.contains("waits for a person") && !said.contains("sink-"), "{said}");
+        }
+    }
+
+    #[test]
+    fn what_was_begun_is_told_by_how_far_it_came_and_who_may_go_on() {
+        for phase in ["intent", "calling", "stored", "giving_up", "retiring", "proving"] {
+            let one = open(phase, None);
+            assert!(says(&one).starts_with("generation 2: ") && !says(&one).contains(phase));
+            assert!(remedy(&one).starts_with("nhi recover bao/"), "{}", remedy(&one));
+            let busy = Begun { at_work: true, ..one };
+            assert!(remedy(&busy).contains("apply:1-2") && remedy(&busy).ends_with("--take"));
+        }
+        let all = Begun { ends_all: true, ..open("retiring", None) };
+        assert!(says(&all).contains("all that it has"));
+    }
+}
