@@ -201,3 +201,31 @@ fn what_a_killed_rotation_left_is_listed_with_what_helps_and_that_helps() {
         one_credential_works(world, 0)
     });
 }
+
+#[test]
+fn a_rotation_whose_credentials_are_refused_waits_for_a_person_and_then_goes_on() {
+    through_a_proxy(BASE, |world, between| {
+        world.apply()?;
+        let before = world.bao.document("apps/invoice-sync")?;
+        let refused = Effect::Answer {
+            status: 400,
+            headers: Vec::new(),
+            body: r#"{"errors":["invalid role or secret ID"]}"#.to_owned(),
+        };
+        between.proxy.add(Rule::always("auth/approle/login", refused));
+        let said = world.nhi(&["rotate", SLOT, "--yes"])?.expect(5)?;
+        holds(said.contains("E-VERIFY"), "it was begun and is not finished", &said)?;
+        holds(world.bao.accessors("invoice-sync")?.len() == 1, "what is refused was ended", "")?;
+        holds(world.bao.document("apps/invoice-sync")? == before, "nothing was delivered", "")?;
+        let said = world.nhi(&["recover"])?.expect(5)?;
+        holds(said.contains("nhi doctor bao"), "who looks is told what helps", &said)?;
+        let said = world.nhi(&["rotate", SLOT, "--yes"])?.expect(1)?;
+        holds(said.contains("E-HELD"), "no rotation goes over it", &said)?;
+
+        between.proxy.clear();
+        holds(world.bao.signs_in(&before)?, "the old one works all the time", "")?;
+        let said = world.nhi(&["recover", SLOT, "--yes"])?.expect(0)?;
+        holds(said.contains("is at generation 2"), "it goes on from there", &said)?;
+        one_credential_works(world, 1)
+    });
+}

@@ -102,7 +102,7 @@ pub async fn declared_slot(
              documents, as in a ledger of an earlier version.",
             spec.id
         ))
-        .next(format!("terraform show -json | nhi rotate {} --state -", spec.id)))
+        .next("give the state that declares it: terraform show -json | nhi … --state -"))
 }
 
 /// A declared slot, as far as is known, which is enough to end what it has.

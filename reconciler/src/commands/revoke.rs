@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use clap::Args;
 use domain::IntegrationId;
 use operations::{
-    Context, Problem, Revoked, SeenIntegration, SeenSlot, SlotSpec, Wish, carry_out,
+    Context, Problem, Revoked, SeenIntegration, SeenSlot, SlotSpec, Wish, carry_out, declared_slot,
     observe_integration, observe_slot, revoke_unmanaged, slot_to_end,
 };
 use policy::rotation::Goal;
@@ -213,6 +213,8 @@ impl Revoke {
                     )));
             }
             if looked.previous.iter().any(|one| one.key_id == *key) && looked.note.is_none() {
+                // Its slot lives on, and what is kept of it is to be whole.
+                let spec = declared_slot(context, wish, &declared.name).await?;
                 let (spec, seen) = (Box::new(spec), Box::new(looked));
                 return Ok(vec![Planned::Earlier { spec, seen }]);
             }

@@ -321,7 +321,10 @@ impl<'a> Machine<'a> {
             let owner = self.claim.as_ref().map(|one| one.claim.owner.clone()).unwrap_or_default();
             return Err(Problem::new("E-BUSY", "Somebody else is at work on this credential")
                 .detail(format!("{}: {owner} is at work and not silent.", self.what))
-                .next("apply again when that run has ended")
+                .next(format!(
+                    "apply again when that run has ended; if it is dead: nhi recover {} --take",
+                    self.what
+                ))
                 .at(&["status"]));
         }
         let pause = Duration::from_secs(1);
