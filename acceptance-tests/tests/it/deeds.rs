@@ -180,6 +180,8 @@ fn what_a_killed_rotation_left_is_listed_with_what_helps_and_that_helps() {
         holds(said.contains("--keep ours"), "who is told what helps", &said)?;
         let said = world.nhi(&["recover", SLOT, "--yes"])?.expect(1)?;
         holds(said.contains("E-SINK-CHANGED"), "nothing is written over unasked", &said)?;
+        let lacks = "bao:secret/apps/invoice-sync lacks _nhi, role_id";
+        holds(said.contains(lacks), "what stands there is told", &said)?;
         world.nhi(&["recover", SLOT, "--keep", "ours", "--yes"])?.expect(0)?;
         world.nhi(&["recover"])?.expect(0)?;
         let third = world.bao.document("apps/invoice-sync")?;

@@ -1,10 +1,12 @@
 //! Reading a secret where it was delivered, for whoever hands it on and stores it nowhere.
 
+use std::collections::BTreeSet;
+
 use domain::CredentialId;
 use secrets::Document;
 
 use crate::{
-    Context, Delivery, Problem,
+    Context, Delivery, Problem, Sinks, SlotSpec,
     document::{META, Meta},
 };
 
@@ -57,4 +59,35 @@ pub async fn read_delivered(
     }
     document.0.remove(META);
     Ok(Delivered { document, version })
+}
+
+/// Where a delivered document is not the one that a rotation writes, in names of fields alone: its
+/// place, what it lacks of ours, and what it has besides. Where fields of others are kept, these are
+/// no difference.
+///
+/// # Errors
+///
+/// A sink cannot be read.
+pub async fn other_fields(
+    context: &Context,
+    spec: &SlotSpec,
+) -> Result<Vec<(String, Vec<String>, Vec<String>)>, Problem> {
+    let mut different = Vec::new();
+    for (delivery, sink) in &Sinks::open(context, spec).await?.0 {
+        let stored = delivery.read(&**sink).await?.and_then(|stored| stored.document);
+        let there: BTreeSet<String> =
+            stored.map(|document| document.0.into_keys().collect()).unwrap_or_default();
+        let mut ours: BTreeSet<String> = match delivery.fields.is_empty() {
+            true => spec.credential_type.main.iter().map(|(name, _)| (*name).to_owned()).collect(),
+            false => delivery.fields.keys().cloned().collect(),
+        };
+        ours.insert(META.to_owned());
+        let lacks: Vec<String> = ours.difference(&there).cloned().collect();
+        let more = there.difference(&ours).filter(|_| !delivery.merge).cloned();
+        let more: Vec<String> = more.collect();
+        if !lacks.is_empty() || !more.is_empty() {
+            different.push((delivery.place(), lacks, more));
+        }
+    }
+    Ok(different)
 }

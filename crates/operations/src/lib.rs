@@ -41,7 +41,7 @@ pub use credential::{
     Outcome, Revoked, adjust, at_rest, carry_out, create_slot, declare_slot, goal_of_create,
     goal_of_finish, goal_of_resume, park_for_replacement, revoke_first, take_over,
 };
-pub use delivered::{Delivered, read_delivered};
+pub use delivered::{Delivered, other_fields, read_delivered};
 pub use drift::{
     Begun, Judged, Wish, WishedOwner, WishedScopes, WishedSlot, WishedThirdParty, Wishes,
     declared_in_ledger, delivery, everything_begun, everything_left_open, judge_integration,

@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 use domain::Span;
 use operations::{
     Begun, Context, Outcome, Problem, SlotSpec, Wishes, carry_out, declared_slot, everything_begun,
-    goal_of_finish, slot_to_end, undeclared_slot,
+    goal_of_finish, other_fields, slot_to_end, undeclared_slot,
 };
 use policy::rotation::Goal;
 use serde_json::{Value, json};
@@ -220,10 +220,11 @@ impl Recover {
         let goal = if self.end { Goal::Revoke } else { goal };
         let changed = open.hold.as_deref() == Some("sink-changed-by-others");
         if changed && self.keep.is_none() && goal != Goal::Revoke {
+            let there = written_over(context, &spec).await?;
             return Err(Problem::new("E-SINK-CHANGED", "Somebody wrote over the document")
                 .detail(format!(
                     "{what}: both credentials still work, and nothing was overwritten. Whose \
-                     document stays is for you to say."
+                     document stays is for you to say.{there}"
                 ))
                 .next(format!(
                     "nhi recover {what} --keep ours writes the new credential over it; to leave it, \
@@ -232,6 +233,22 @@ impl Recover {
         }
         Ok(Some(Planned { open: open.clone(), spec, goal }))
     }
+}
+
+/// What somebody wrote, in names of fields alone.
+async fn written_over(context: &Context, spec: &SlotSpec) -> Result<String, Problem> {
+    let all = other_fields(context, spec).await?;
+    Ok(all.iter().map(|(place, lacks, more)| fields_words(place, lacks, more)).collect())
+}
+
+fn fields_words(place: &str, lacks: &[String], more: &[String]) -> String {
+    let mut parts = Vec::new();
+    for (word, names) in [("lacks", lacks), ("has besides", more)] {
+        if !names.is_empty() {
+            parts.push(format!("{word} {}", names.join(", ")));
+        }
+    }
+    format!("\n  {place} {}", parts.join(" and "))
 }
 
 /// What is open is in custody alone.
@@ -468,6 +485,14 @@ mod tests {
             let said = says(&one);
             assert!(said.contains("waits for a person") && !said.contains("sink-"), "{said}");
         }
+    }
+
+    #[test]
+    fn a_document_that_somebody_wrote_is_told_by_the_names_of_its_fields() {
+        let names = |all: &[&str]| all.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>();
+        let said = fields_words("bao:a/b", &names(&["_nhi", "role_id"]), &names(&["password"]));
+        assert_eq!(said, "\n  bao:a/b lacks _nhi, role_id and has besides password");
+        assert_eq!(fields_words("bao:a/b", &names(&["_nhi"]), &[]), "\n  bao:a/b lacks _nhi");
     }
 
     #[test]
