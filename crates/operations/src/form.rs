@@ -171,6 +171,7 @@ pub fn undeclared_slot(
         former: Vec::new(),
         integration_ends: None,
         known: None,
+        asked: None,
     })
 }
 

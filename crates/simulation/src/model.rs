@@ -296,6 +296,7 @@ impl State {
                 refused_at: None,
                 parked_for_replace: false,
                 timed: bounds.way.is_timed(),
+                asked: None,
                 called_at: None,
             };
             state.custody = Some(Custody { claim, pending: None, version: 1 });
@@ -456,6 +457,7 @@ fn begun(view: &View, way: Way, to: u64, owner: String) -> Claim {
         refused_at: None,
         parked_for_replace: false,
         timed: way.is_timed(),
+        asked: None,
         called_at: way.is_timed().then_some(view.now),
     }
 }
@@ -489,6 +491,7 @@ fn ending(view: &View, keys: Vec<Previous>, revoking: bool, owner: String) -> Cl
         refused_at: None,
         parked_for_replace: false,
         timed: false,
+        asked: None,
         called_at: None,
     }
 }
@@ -654,6 +657,7 @@ impl Search<'_> {
                     mains: versions(view),
                     hold: None,
                     timed: way.is_timed(),
+                    asked: None,
                     called_at: way.is_timed().then_some(view.now),
                     ..claim()
                 };
