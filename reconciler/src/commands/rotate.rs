@@ -62,6 +62,8 @@ struct Planned {
     limits: Vec<String>,
     grade: &'static str,
     kept_for: Option<Span>,
+    /// The old one dies in the call that makes the new one.
+    replaces: bool,
 }
 
 /// What became of one.
@@ -178,6 +180,7 @@ impl Rotate {
             limits: profile.map(limits).unwrap_or_default(),
             grade: profile.map_or("unknown", |one| best_grade(one).as_str()),
             kept_for: kept_for.filter(|_| seen.key_id.is_some()),
+            replaces,
             seen,
             spec,
         })
@@ -282,7 +285,8 @@ impl Planned {
         let verb = if self.resumes() { "finish" } else { "issue" };
         say(verb, &format!("generation {}: {}", self.to(), self.way));
         for one in &self.spec.deliveries {
-            say("deliver", &format!("{}: {}, once it was tried", one.name, one.place()));
+            let when = if self.replaces { "at once, and tried there" } else { "once it was tried" };
+            say("deliver", &format!("{}: {}, {when}", one.name, one.place()));
         }
         for one in &seen.previous {
             let until = one.retire_after.map_or_else(|| "its end".to_owned(), short);
@@ -302,13 +306,16 @@ impl Planned {
                     "keep",
                     &format!("{key} works for {overlap} more; the next apply after that ends it"),
                 ),
-                None => say(
-                    "end",
-                    &format!(
-                        "{key} once the new one is delivered, with proof to grade {} at best",
-                        self.grade
-                    ),
-                ),
+                None => {
+                    let when = if self.replaces { "made" } else { "delivered" };
+                    let grade = self.grade;
+                    say(
+                        "end",
+                        &format!(
+                            "{key} once the new one is {when}, with proof to grade {grade} at best"
+                        ),
+                    );
+                }
             }
         }
         self.limits.iter().for_each(|limit| say("mind", limit));
