@@ -215,6 +215,51 @@ fn an_access_key_rotates_with_overlap_and_the_old_one_is_proven_refused() {
 }
 
 #[test]
+fn a_replacement_that_no_room_is_for_says_the_way_on_and_the_way_back_and_both_work() {
+    in_account(&triggered("1"), |account| {
+        let world = &account.world;
+        world.apply()?;
+        let first = account.document()?;
+        let made = account.moto.iam("create_access_key", json!({ "UserName": "invoice-sync" }))?;
+        let strange = made["AccessKey"]["AccessKeyId"].clone();
+        let secret = made["AccessKey"]["SecretAccessKey"].as_str().unwrap_or_default().to_owned();
+        world.note([secret])?;
+        let id = "aws/aws_iam_user/invoice-sync/credential/default";
+        let address = "nhi_credential.invoice_sync";
+        let replaces = format!("-replace={address}");
+        let stuck = |words: &[&str]| {
+            let said =
+                world.terraform(&[&["apply", "-auto-approve"], words].concat())?.expect(1)?;
+            let told = flat(&said.replace('│', " "));
+            let import = format!("terraform import <ADDRESS> '{id}'");
+            let ways = told.contains("E-ROTATE") && told.contains(&import);
+            holds(ways && told.contains(strange.as_str().unwrap_or("?")), "the ways", &said)?;
+            holds(account.s3(&first)?.is_ok(), "what was to be replaced works on", "")
+        };
+        stuck(&[&replaces])?;
+        stuck(&[])?;
+        // The way back.
+        world.terraform(&["import", address, id])?.expect(0)?;
+        world.apply()?;
+        world.plan_is_empty()?;
+        holds(account.document()? == first, "it is the one that was there", "")?;
+        world.terraform(&["state", "rm", address])?.expect(0)?;
+        let said = world.terraform(&["apply", "-auto-approve"])?.expect(1)?;
+        holds(said.contains("E-SLOT-EXISTS"), "and no create replaces it any more", &said)?;
+        world.terraform(&["import", address, id])?.expect(0)?;
+        world.apply()?;
+        // The way on.
+        stuck(&[&replaces])?;
+        let key = json!({ "UserName": "invoice-sync", "AccessKeyId": strange });
+        account.moto.iam("delete_access_key", key)?;
+        world.apply()?;
+        holds(!account.signs_in(&first)?, "it is replaced", "")?;
+        holds(account.s3(&account.document()?)?.is_ok(), "by one that works", "")?;
+        world.plan_is_empty()
+    });
+}
+
+#[test]
 fn a_user_that_is_disabled_does_nothing_until_it_is_active_again() {
     in_account(&triggered("1"), |account| {
         let world = &account.world;

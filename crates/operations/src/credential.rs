@@ -12,7 +12,7 @@ use secrets::{Document, Expect, Sink};
 
 use crate::{
     Context, Delivery, Problem,
-    claim::ClaimStore,
+    claim::{ClaimDocument, ClaimStore},
     document::{Meta, compose, matches, secret_in},
     drift::schedule_json,
     elsewhere::{governed_here, import_of, is_elsewhere, who_has_it},
@@ -503,10 +503,36 @@ pub async fn create_slot(context: &Context, spec: &SlotSpec) -> Result<Outcome, 
     integration_is_here(context, spec).await?;
     let _turn = context.turns.take(&spec.id.integration.to_string()).await;
     let goal = goal_of_create(context, spec).await?;
-    let outcome = bring(context, spec, goal, "custody").await?;
-    match outcome.done_by {
-        Some(_) => Err(slot_exists(spec, outcome.generation, false)),
-        None => Ok(outcome),
+    match bring(context, spec, goal, "custody").await {
+        Ok(Outcome { done_by: Some(_), generation, .. }) => {
+            Err(slot_exists(spec, generation, false))
+        }
+        Ok(outcome) => Ok(outcome),
+        Err(problem) => Err(with_the_way_back(context, spec, problem).await),
+    }
+}
+
+/// A replacement of which nothing was begun: what it was to replace works on, and left the state when
+/// its half of the replacement was done.
+async fn with_the_way_back(context: &Context, spec: &SlotSpec, problem: Problem) -> Problem {
+    let claim = match ClaimStore::of(context, spec).await {
+        Ok(store) => store.read().await.ok().flatten().map(|document| document.claim),
+        Err(_) => None,
+    };
+    let kept = claim.filter(|claim| {
+        claim.parked_for_replace && !claim.phase.is_open() && claim.current.is_some()
+    });
+    match (kept, &problem.next) {
+        (Some(claim), Some(next)) => {
+            let next = format!(
+                "{next}.\n      Until an apply makes the replacement, generation {} works on, and no state \
+                 has it. To keep it instead: terraform import <ADDRESS> '{}', with the address of \
+                 this nhi_credential",
+                claim.generation, spec.id
+            );
+            problem.next(next)
+        }
+        _ => problem,
     }
 }
 
@@ -595,8 +621,8 @@ pub async fn take_over(context: &Context, spec: &SlotSpec) -> Result<(), Problem
     }
     context.may_change()?;
     let store = ClaimStore::of(context, spec).await?;
-    if store.read().await?.is_some() {
-        return Ok(());
+    if let Some(document) = store.read().await? {
+        return keep_after_all(context, spec, &store, document).await;
     }
     // What else changes the record waits.
     let turn = context.turns.take(&record_turn(&spec.id.integration)).await;
@@ -636,6 +662,27 @@ pub async fn take_over(context: &Context, spec: &SlotSpec) -> Result<(), Problem
         }
         // Somebody else was faster: then it is in the books.
         Err(secrets::SinkError::Conflict { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A key that a replacement was to end, and that a state has again: nothing replaces it any more.
+async fn keep_after_all(
+    context: &Context,
+    spec: &SlotSpec,
+    store: &ClaimStore,
+    document: ClaimDocument,
+) -> Result<(), Problem> {
+    let ClaimDocument { claim, pending, version, .. } = document;
+    let known = spec.known.as_ref().map(|(key_id, ..)| key_id);
+    if !claim.parked_for_replace || claim.phase.is_open() || claim.current.as_ref() != known {
+        return Ok(());
+    }
+    context.ready(Work::Begins).await?;
+    let claim = Claim { parked_for_replace: false, ..claim };
+    match store.write(&claim, pending.as_ref(), Some(version)).await {
+        // Somebody is at work on it.
+        Ok(_) | Err(secrets::SinkError::Conflict { .. }) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }
