@@ -33,7 +33,7 @@ const VALUE: usize = 512;
 const KEYS: usize = 64;
 /// How many documents a page of a listing has: long enough that a thousand need few, and short enough
 /// that no plan holds much of a long folder's text at once.
-const PAGE: usize = 250;
+const PAGE: usize = 100;
 /// Between a key and the number of a further piece of its value.
 const PIECE: char = '~';
 
