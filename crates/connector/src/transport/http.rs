@@ -24,6 +24,10 @@ const HEADERS: [&str; 1] = ["retry-after"];
 
 /// The largest answer that is read.
 const LARGEST: usize = 16 << 20;
+/// How many connections that nobody uses are kept: a plan's first burst needs more than all that
+/// follows, and each has buffers of its own.
+const IDLE: usize = 16;
+
 /// What is set aside for an answer that does not say how long it is.
 const USUAL: usize = 64 << 10;
 
@@ -104,6 +108,7 @@ fn build(options: &HttpOptions) -> Result<Client, String> {
         .redirect(redirect::Policy::none())
         .connect_timeout(Duration::from_secs(10))
         .pool_idle_timeout(Duration::from_secs(30))
+        .pool_max_idle_per_host(IDLE)
         .user_agent(concat!("nhi/", env!("CARGO_PKG_VERSION")))
         .no_proxy();
     // Plain HTTP needs no certificates, and reading the system's takes milliseconds.

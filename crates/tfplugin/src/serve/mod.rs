@@ -45,6 +45,9 @@ const LAST_WORDS: Duration = Duration::from_millis(1200);
 /// How long work in hand may go on after that, when nobody hears of it any more.
 const UNHEARD: Duration = Duration::from_millis(400);
 
+/// How many threads wait for what blocks, such as a file: each has memory of its own.
+const BLOCKING: usize = 4;
+
 /// How long the runtime may take to let go of what ignores its end.
 const LETTING_GO: Duration = Duration::from_millis(100);
 
@@ -85,8 +88,11 @@ pub fn serve(provider: impl AnyProvider + 'static, options: ServeOptions) -> Exi
     }
     log::start(provider.name());
     log::tell_panics();
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(BLOCKING)
+        .enable_all()
+        .build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return say(&format!("the runtime did not start: {error}"), 1),
