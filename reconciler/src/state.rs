@@ -105,8 +105,11 @@ fn integration(wishes: &mut Wishes, id: &str, object: &str, values: &Map<String,
     let settings = values.get(object);
     if object == wiring::third_party().name {
         let said = |name: &str| settings.and_then(|one| one[name].as_str());
+        let owners = ["business_owner", "technical_owner"]
+            .map(|name| values.get(name).and_then(|owner| owner["id"].as_str()).map(str::to_owned));
         wishes.third_parties.push(WishedThirdParty {
             id: id.to_owned(),
+            owners: owners.into_iter().flatten().collect(),
             expires_on: day(text("expires_on").as_deref()),
             contract_ends_on: day(said("contract_ends_on")),
             tested_on: day(said("disable_tested_on")),

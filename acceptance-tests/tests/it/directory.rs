@@ -25,6 +25,22 @@ resource "nhi_integration" "second" {
   technical_owner = nhi_owner.payments
   openbao_approle = { token_ttl = "1h" }
 }
+
+resource "nhi_integration" "bureau" {
+  name            = "payroll-bureau"
+  purpose         = "Has the bureau pay salaries from our ledger"
+  environment     = "production"
+  business_owner  = nhi_owner.finance
+  technical_owner = nhi_owner.payments
+  third_party = {
+    vendor             = "Salaries Ltd"
+    contract           = "https://contracts.acme.example/4711"
+    contract_ends_on   = "2099-12-31"
+    telemetry          = "siem/payroll-bureau"
+    disable_path       = "https://runbooks.acme.example/payroll-bureau"
+    admin_review_every = "90d"
+  }
+}
 "#
 }
 
@@ -72,7 +88,7 @@ fn an_owner_who_leaves_is_drift_of_what_they_own_and_switches_it_off_when_the_gr
             &said,
         )?;
         holds(said.contains("\"active\" -> \"inactive\""), "with what happened", &said)?;
-        holds(changed(&said) == 2, "and nothing else changes yet", &said)?;
+        holds(changed(&said) == 3, "and nothing else changes yet", &said)?;
         holds(said.contains("An owner needs attention"), "it is a warning", &said)?;
         // The reconciler names every integration that is left without an owner.
         for words in [
@@ -84,8 +100,9 @@ fn an_owner_who_leaves_is_drift_of_what_they_own_and_switches_it_off_when_the_gr
             holds(
                 told.contains("bao/openbao_approle/invoice-sync")
                     && told.contains("bao/openbao_approle/refund-sync")
+                    && told.contains("none/third_party/payroll-bureau")
                     && told.contains("owner/payments-platform"),
-                "drift names both",
+                "drift names all, and what its vendor runs",
                 &told,
             )?;
         }

@@ -31,6 +31,7 @@ use crate::{
     observe::gap_words,
     observe_integration, observe_slot,
     owner::noted_owner,
+    third_party::noted_third_party,
 };
 
 /// Scopes as they are declared.
@@ -103,6 +104,8 @@ pub struct WishedOwner {
 pub struct WishedThirdParty {
     /// Its id.
     pub id: String,
+    /// Its owners, `owner/<name>` each.
+    pub owners: Vec<String>,
     /// The last day it may live.
     pub expires_on: Option<Date>,
     /// The last day of its contract.
@@ -145,7 +148,12 @@ pub struct Judged {
 }
 
 impl Judged {
-    fn found(&mut self, tenant: &str, stable: &str, all: impl IntoIterator<Item = Finding>) {
+    pub(crate) fn found(
+        &mut self,
+        tenant: &str,
+        stable: &str,
+        all: impl IntoIterator<Item = Finding>,
+    ) {
         let printed = all.into_iter().map(|one| (one.fingerprint(tenant, stable), one));
         self.findings.extend(printed);
     }
@@ -529,20 +537,6 @@ pub async fn judge_owner(
     Ok(judged)
 }
 
-/// Judges what a vendor runs by its dates alone: nothing of it can be read.
-pub fn judge_third_party(context: &Context, wish: &WishedThirdParty) -> Judged {
-    let dates = policy::standing::ThirdParty {
-        expires_on: wish.expires_on,
-        contract_ends_on: wish.contract_ends_on,
-        tested_on: wish.tested_on,
-        test_every: wish.test_every,
-    };
-    let verdicts = policy::standing::third_party(&dates, &context.rules, context.now());
-    let mut judged = Judged::default();
-    judged.found("none", &wish.id, drift::standing(&wish.id, &verdicts));
-    judged
-}
-
 /// What the ledger says was declared last.
 ///
 /// # Errors
@@ -561,6 +555,10 @@ pub async fn declared_in_ledger(ledger: &dyn Ledger) -> Result<Wishes, Problem> 
         if row.id.parse::<OwnerId>().is_ok() {
             let owner = noted_owner(&row.id, &document.value);
             wishes.owners.extend(owner.map(|owner| (row.id, owner)));
+            continue;
+        }
+        if let Some(noted) = noted_third_party(&row.id, &document.value) {
+            wishes.third_parties.push(noted);
             continue;
         }
         let facet = |name: &str| document.value.get(name).cloned();

@@ -32,6 +32,7 @@ mod realm_key;
 mod rotate;
 mod scopes;
 mod slot;
+mod third_party;
 mod withdraw;
 
 pub use adopt::{Part, governed_already, unmarked_key};
@@ -45,7 +46,7 @@ pub use delivered::{Delivered, other_fields, read_delivered};
 pub use drift::{
     Begun, Judged, Wish, WishedOwner, WishedScopes, WishedSlot, WishedThirdParty, Wishes,
     declared_in_ledger, delivery, everything_begun, everything_left_open, judge_integration,
-    judge_left_behind, judge_owner, judge_third_party, schedule_written,
+    judge_left_behind, judge_owner, schedule_written,
 };
 pub use elsewhere::{governed_elsewhere, is_elsewhere};
 pub use ends::set_ends;
@@ -72,4 +73,5 @@ pub use scopes::{
     DeclaredScopes, KindLattice, above as above_the_ceiling, park_scopes, set_scopes,
 };
 pub use slot::{Delivery, PreviousKey, SeenDelivery, SeenSlot, Sinks, SlotSpec, observe_slot};
+pub use third_party::{judge_third_party, note_third_party};
 pub use withdraw::withdraw;

@@ -203,24 +203,37 @@ async fn check_chain(ledger: &dyn Ledger, report: &mut Report) {
     }
 }
 
+/// The integrations of each owner.
+fn owned(wishes: &Wishes) -> BTreeMap<String, Vec<String>> {
+    let recorded = wishes.integrations.values().flat_map(|wish| {
+        let record = wish.record.as_ref();
+        let named = ["business_owner.id", "technical_owner.id"]
+            .into_iter()
+            .filter_map(move |member| record?.get(member));
+        named.map(|owner| (owner, &wish.id))
+    });
+    let run_elsewhere = wishes
+        .third_parties
+        .iter()
+        .flat_map(|wish| wish.owners.iter().map(|owner| (owner, &wish.id)));
+    let mut owns: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (owner, id) in recorded.chain(run_elsewhere) {
+        let names = owns.entry(owner.clone()).or_default();
+        if !names.contains(id) {
+            names.push(id.clone());
+        }
+    }
+    owns
+}
+
 /// Looks at everything that is declared, several at once, and sorts what was found.
 async fn look(context: &Context, wishes: Wishes, report: &mut Report, output: &Output) {
     let progress = output.progress("comparing");
+    let mut owns = owned(&wishes);
     report.failed.extend(wishes.gaps);
     for wish in &wishes.third_parties {
         report.take(&wish.id, Ok(judge_third_party(context, wish)));
         report.offline += 1;
-    }
-    let mut owns: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for wish in wishes.integrations.values() {
-        for member in ["business_owner.id", "technical_owner.id"] {
-            if let Some(owner) = wish.record.as_ref().and_then(|record| record.get(member)) {
-                let names = owns.entry(owner.clone()).or_default();
-                if !names.contains(&wish.id) {
-                    names.push(wish.id.clone());
-                }
-            }
-        }
     }
     let gate = Arc::new(Semaphore::new(AT_ONCE));
     let mut running: JoinSet<(String, Result<Judged, Problem>)> = JoinSet::new();

@@ -11,8 +11,9 @@ mod taking_in;
 use connector::Kind;
 use domain::{IntegrationId, Record, Settings};
 use operations::{
-    Part, Problem, UNKNOWN_CONNECTION, create_integration, delete_integration, find_connection,
-    governed_already, observe_integration, revoke_everything, revoke_unmanaged, update_integration,
+    Part, Problem, UNKNOWN_CONNECTION, WishedThirdParty, create_integration, delete_integration,
+    find_connection, governed_already, note_third_party, observe_integration, revoke_everything,
+    revoke_unmanaged, update_integration,
 };
 use policy::{settings::spelled_as, standing::standing};
 use tfplugin::{
@@ -27,7 +28,7 @@ use self::{
     plan::{ends_first, left},
     record::{declared, take_record},
     settings::{applied, applied_now, fill_vendor_defaults},
-    standing::{in_words, tell_standing, third_party_standing},
+    standing::{in_words, run_elsewhere, tell_standing, third_party_standing},
 };
 use super::{
     applied::Applied,
@@ -65,6 +66,14 @@ fn third_party_name() -> &'static str {
 }
 
 impl Integration {
+    /// Notes what is declared of what its vendor runs. It works without any connection, and so without
+    /// a ledger.
+    async fn note(&self, id: &str, declared: Option<&WishedThirdParty>) -> Diagnostics {
+        let Ok(context) = self.shared.context() else { return Diagnostics::new() };
+        note_third_party(&context, id, declared).await;
+        notices(&context)
+    }
+
     /// Looks at the world and says what state should hold.
     async fn observe(
         &self,
@@ -333,7 +342,8 @@ impl Resource for Integration {
     ) -> Result<Done<IntegrationModel>, Failure<IntegrationModel>> {
         let mut model = request.planned;
         if model.platform.chosen().is_some_and(|(kind, _)| is_third_party(kind)) {
-            return Ok(model.into());
+            let told = self.note(model.id.text(), Some(&run_elsewhere(&model))).await;
+            return Ok(Done::new(model).tell(told));
         }
         let context = self.shared.context().map_err(errors)?;
         if let Some(name) = left(&model).next() {
@@ -368,7 +378,8 @@ impl Resource for Integration {
     ) -> Result<Done<IntegrationModel>, Failure<IntegrationModel>> {
         let (prior, mut model) = (request.prior, request.planned);
         if model.platform.chosen().is_some_and(|(kind, _)| is_third_party(kind)) {
-            return Ok(model.into());
+            let told = self.note(model.id.text(), Some(&run_elsewhere(&model))).await;
+            return Ok(Done::new(model).tell(told));
         }
         let context = self.shared.context().map_err(errors)?;
         let id: IntegrationId = model.id.text().parse().map_err(|_| Failure::from(incomplete()))?;
@@ -432,7 +443,7 @@ impl Resource for Integration {
             )
         })?;
         if id.connection == NO_CONNECTION {
-            return Ok(Diagnostics::new());
+            return Ok(self.note(model.id.text(), None).await);
         }
         let context = self.shared.context().map_err(errors)?;
         let keep = model.on_destroy == "disable";

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::{IntegrationId, Settings};
+use operations::WishedThirdParty;
 use policy::{
     Rules,
     rules::Verdict,
@@ -96,6 +97,24 @@ pub(super) fn tell_absent_owners(
     }
 }
 
+/// What is declared of an integration that its vendor runs.
+pub(super) fn run_elsewhere(model: &IntegrationModel) -> WishedThirdParty {
+    let day = |text: Option<&str>| text.and_then(|day| day.parse().ok());
+    let settings = match model.platform.chosen() {
+        Some((kind, value)) => settings_of(kind.fields, value),
+        None => Settings::default(),
+    };
+    let owners = [&model.business_owner, &model.technical_owner].into_iter();
+    WishedThirdParty {
+        id: model.id.text().to_owned(),
+        owners: owners.filter_map(|owner| Some(owner.value()?.id.text().to_owned())).collect(),
+        expires_on: day(model.expires_on.as_deref()),
+        contract_ends_on: day(settings.text("contract_ends_on")),
+        tested_on: day(settings.text("disable_tested_on")),
+        test_every: settings.text("admin_review_every").and_then(|every| every.parse().ok()),
+    }
+}
+
 /// What is wrong with an integration that its vendor runs. We hold none of its switches, so nothing
 /// follows by itself but a warning.
 pub(super) fn third_party_standing(
@@ -103,16 +122,12 @@ pub(super) fn third_party_standing(
     rules: &Rules,
     now: jiff::Timestamp,
 ) -> BTreeMap<&'static str, Verdict> {
-    let day = |text: Option<&str>| text.and_then(|day| day.parse().ok());
-    let settings = match model.platform.chosen() {
-        Some((kind, value)) => settings_of(kind.fields, value),
-        None => Settings::default(),
-    };
+    let declared = run_elsewhere(model);
     let dates = ThirdParty {
-        expires_on: day(model.expires_on.as_deref()),
-        contract_ends_on: day(settings.text("contract_ends_on")),
-        tested_on: day(settings.text("disable_tested_on")),
-        test_every: settings.text("admin_review_every").and_then(|every| every.parse().ok()),
+        expires_on: declared.expires_on,
+        contract_ends_on: declared.contract_ends_on,
+        tested_on: declared.tested_on,
+        test_every: declared.test_every,
     };
     third_party(&dates, rules, now)
 }

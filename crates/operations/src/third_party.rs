@@ -1,0 +1,80 @@
+//! What vendors run: nothing of it can be read, so what is declared is all that is known.
+
+use domain::Span;
+use jiff::civil::Date;
+use ledger::inventory::Change;
+use policy::{drift, standing};
+use serde_json::{Value, json};
+
+use crate::{Context, Judged, WishedThirdParty};
+
+/// The facet of its row.
+const FACET: &str = "third_party";
+
+/// Notes what is declared of it, or that it is not any more, so that drift knows without a state.
+pub async fn note_third_party(context: &Context, id: &str, declared: Option<&WishedThirdParty>) {
+    let document = declared.map(written);
+    let change = Change::Declared { integration: id.to_owned(), facet: FACET.to_owned(), document };
+    context.note(context.entry("declared", id).change(change)).await;
+}
+
+fn written(declared: &WishedThirdParty) -> Value {
+    let day = |day: Option<Date>| day.map(|day| day.to_string());
+    json!({
+        "owners": declared.owners,
+        "expires_on": day(declared.expires_on),
+        "contract_ends_on": day(declared.contract_ends_on),
+        "disable_tested_on": day(declared.tested_on),
+        "admin_review_every": declared.test_every.map(|every| every.to_string()),
+    })
+}
+
+/// Reads what [`note_third_party`] wrote.
+pub(crate) fn noted_third_party(id: &str, declared: &Value) -> Option<WishedThirdParty> {
+    let noted = declared.get(FACET)?;
+    let word = |name: &str| noted.get(name).and_then(Value::as_str);
+    let day = |name: &str| word(name).and_then(|day| day.parse::<Date>().ok());
+    let owners = noted.get("owners").and_then(Value::as_array).into_iter().flatten();
+    Some(WishedThirdParty {
+        id: id.to_owned(),
+        owners: owners.filter_map(Value::as_str).map(str::to_owned).collect(),
+        expires_on: day("expires_on"),
+        contract_ends_on: day("contract_ends_on"),
+        tested_on: day("disable_tested_on"),
+        test_every: word("admin_review_every").and_then(|every| every.parse::<Span>().ok()),
+    })
+}
+
+/// Judges it by its dates alone.
+pub fn judge_third_party(context: &Context, wish: &WishedThirdParty) -> Judged {
+    let dates = standing::ThirdParty {
+        expires_on: wish.expires_on,
+        contract_ends_on: wish.contract_ends_on,
+        tested_on: wish.tested_on,
+        test_every: wish.test_every,
+    };
+    let verdicts = standing::third_party(&dates, &context.rules, context.now());
+    let mut judged = Judged::default();
+    judged.found("none", &wish.id, drift::standing(&wish.id, &verdicts));
+    judged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_noted_is_read_as_it_was_declared() {
+        let declared = WishedThirdParty {
+            id: "none/third_party/etl".into(),
+            owners: vec!["owner/finance".into(), "owner/data".into()],
+            expires_on: Some("2027-01-31".parse().unwrap()),
+            contract_ends_on: None,
+            tested_on: Some("2026-11-01".parse().unwrap()),
+            test_every: Some("90d".parse().unwrap()),
+        };
+        let document = json!({ FACET: written(&declared) });
+        assert_eq!(noted_third_party(&declared.id, &document), Some(declared));
+        assert_eq!(noted_third_party("none/third_party/etl", &json!({})), None);
+    }
+}
