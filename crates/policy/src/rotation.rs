@@ -685,7 +685,9 @@ fn calling(view: &View, claim: &Claim, way: Way) -> Step {
         return Step::Store(key_id.clone());
     }
     if view.uncalled {
-        return Step::Issue;
+        // Held up for long, it writes anew what is there now.
+        let unseen = way == Way::AddUnmarked && !view.complete;
+        return if unseen { Step::Refuse("listing-incomplete") } else { Step::Issue };
     }
     if !view.settled {
         return Step::Settle;
@@ -1179,6 +1181,13 @@ mod tests {
             assert_eq!(next_step(&seen, TO_TWO, way), Step::MarkCalling);
             seen.settled = false;
         }
+    }
+
+    #[test]
+    fn nothing_unmarked_is_called_for_where_it_is_not_seen_what_is_there() {
+        let seen = View { uncalled: true, complete: false, ..view(Some(called(NOW)), vec![]) };
+        let refused = Step::Refuse("listing-incomplete");
+        assert_eq!(next_step(&seen, TO_TWO, Way::AddUnmarked), refused);
     }
 
     #[test]

@@ -69,8 +69,9 @@ impl Machine<'_> {
         pending: Option<&Secret>,
         entry: NewEntry,
     ) -> Result<(), Problem> {
-        if self.take_claim(claim, pending, entry).await? && pending.is_some() {
-            self.uncalled = Some(claim.epoch);
+        if self.take_claim(claim, pending, entry).await? {
+            self.begun = Some(claim.epoch);
+            self.uncalled = self.begun.filter(|_| pending.is_some());
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use domain::Secret;
 use jiff::Timestamp;
 use ledger::NewEntry;
 use policy::{
-    rotation::{Claim, Goal, Phase},
+    rotation::{Claim, Goal, Phase, Way},
     schedule::later,
 };
 
@@ -103,10 +103,19 @@ impl Machine<'_> {
                 if error.outcome() == connector::Outcome::Ambiguous {
                     return self.lost("issue", || problem);
                 }
-                self.release(&claim).await;
+                if !self.may_be_there(&claim) {
+                    self.release(&claim).await;
+                }
                 Err(problem)
             }
         }
+    }
+
+    /// An earlier call may have made the one that there can be, and no mark says whose it is: only the
+    /// open claim tells the next run that it is ours.
+    fn may_be_there(&self, claim: &Claim) -> bool {
+        let asked = self.tries.contains_key("issue") || self.begun != Some(claim.epoch);
+        self.way == Way::FirstOnly && asked
     }
 
     /// S4: the new key's id, and its secret where the platform made it, before anything else.

@@ -86,6 +86,8 @@ pub(crate) struct Machine<'a> {
     tries: BTreeMap<String, u32>,
     /// The epoch under which this run wrote that it calls, until it does.
     uncalled: Option<u64>,
+    /// The epoch under which this run began to call for a key.
+    begun: Option<u64>,
     revoked: Vec<Revoked>,
     began: bool,
     waited: Duration,
@@ -148,6 +150,7 @@ impl<'a> Machine<'a> {
             refusals: 0,
             tries: BTreeMap::new(),
             uncalled: None,
+            begun: None,
             revoked: Vec::new(),
             began: false,
             waited: Duration::ZERO,

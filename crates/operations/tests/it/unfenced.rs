@@ -52,6 +52,16 @@ async fn a_key_whose_answer_was_lost_ends_with_everything_else_wherever_the_run_
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_only_key_whose_answer_was_lost_is_ours_after_a_refusal_too() {
+    let world = World::new("first-only").await;
+    world.fake.fail(Verb::Issue, [Fault::AnswerLost, Fault::NotSent]);
+    let ending = world.run("a", &Fuse::none(), FIRST).await;
+    assert!(matches!(ending, Ending::Done(Err(_))), "{ending:?}");
+    let outcome = world.recover(FIRST).await;
+    world.assert_at(&outcome, 1, "the only one").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_key_that_a_person_made_meanwhile_is_never_ended_for_ours() {
     let world = World::new("add-unmarked").await;
     let fuse = Fuse::at(4, Moment::Before);
