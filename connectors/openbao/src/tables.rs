@@ -142,9 +142,9 @@ static ROLE: [Field; 12] = [
     },
     Field {
         name: "token_type",
-        default: Default::Vendor,
+        default: Default::Ours("default"),
         grows: Grows::Any,
-        doc: "`service` tokens can be revoked one by one, `batch` tokens cannot; the mount's default \
+        doc: "`service` tokens can be revoked one by one, `batch` tokens cannot; `default`, the mount's, \
               unless set.",
         ..Field::TEXT
     },
