@@ -15,6 +15,7 @@ use hcl_edit::{
     structure::{Body, Structure},
     template::Element,
 };
+use serde_json::Value;
 
 /// Attributes that take a whole resource, by resource type, with the type that they take.
 const REFERENCES: &[(&str, &str, &str)] = &[
@@ -43,7 +44,7 @@ pub(crate) struct Slip {
 /// What a look through a folder came to.
 #[derive(Debug, Default)]
 pub(crate) struct Looked {
-    /// How many `.tf` and `.tofu` files there are.
+    /// How many `.tf` and `.tofu` files there are, in either form.
     pub(crate) files: usize,
     /// What was found in them.
     pub(crate) slips: Vec<Slip>,
@@ -54,16 +55,24 @@ pub(crate) struct Looked {
 /// The largest file that is read.
 const LARGEST: u64 = 16 << 20;
 
-/// Looks through all `.tf` and `.tofu` files of a folder. One that cannot be read hides no other.
+/// Looks through all `.tf` and `.tofu` files of a folder, in either form. One that cannot be read hides no other.
 pub(crate) fn find(folder: &Path) -> std::io::Result<Looked> {
     let mut files: Vec<PathBuf> = std::fs::read_dir(folder)?
         .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-        .filter(|path| path.extension().is_some_and(|ending| ending == "tf" || ending == "tofu"))
+        .filter(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            [".tf", ".tofu", ".tf.json", ".tofu.json"].iter().any(|ending| name.ends_with(ending))
+        })
         .collect();
     files.sort();
     let mut looked = Looked { files: files.len(), ..Looked::default() };
     for file in files {
         let read = read(&file).map_err(|error| error.to_string());
+        if file.extension().is_some_and(|ending| ending == "json") {
+            let found = read.and_then(|text| in_json(&file, &text, &mut looked.slips));
+            looked.unread.extend(found.err().map(|why| format!("{}: {why}", file.display())));
+            continue;
+        }
         let parsed = read.and_then(|text| match text.parse::<Body>() {
             Ok(body) => Ok((text, body)),
             Err(error) => Err(error.to_string()),
@@ -129,8 +138,51 @@ fn slips_of(file: &Path, text: &str, body: &Body, slips: &mut Vec<Slip>) {
     }
 }
 
+/// The same in the JSON form, where every expression stands in a text: `"${…}"`.
+fn in_json(file: &Path, text: &str, slips: &mut Vec<Slip>) -> Result<(), String> {
+    let all: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    for (resource, attribute, wanted) in REFERENCES {
+        let named = all["resource"][resource].as_object().into_iter().flatten();
+        for (name, body) in named {
+            let bodies = body.as_array().map_or(std::slice::from_ref(body), Vec::as_slice);
+            for value in bodies.iter().filter_map(|body| body[attribute].as_str()) {
+                let Some(corrected) = corrected_template(value, wanted) else { continue };
+                // As it stands in the file, escapes and all.
+                let stands = Value::from(value).to_string();
+                let line = text.lines().position(|line| line.contains(&stands));
+                let found = line.and_then(|at| text.lines().nth(at)).unwrap_or(&stands).trim();
+                slips.push(Slip {
+                    file: file.to_owned(),
+                    line: line.map_or(1, |at| at + 1),
+                    address: format!("{resource}.{name}"),
+                    found: found.to_owned(),
+                    corrected: found.replace(&stands, &Value::from(corrected).to_string()),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A text that is one expression, without what is to be left out of it; nothing where nothing is.
+fn corrected_template(template: &str, wanted: &str) -> Option<String> {
+    let inner = template.strip_prefix("${")?.strip_suffix('}')?;
+    let text = format!("it = {inner}\n");
+    let body = text.parse::<Body>().ok()?;
+    let mut cuts = Vec::new();
+    cuts_of(&body.get_attribute("it")?.value, wanted, &text, &mut cuts);
+    cuts.sort_by_key(|cut| std::cmp::Reverse(cut.start));
+    let mut corrected = text.clone();
+    for cut in &cuts {
+        corrected.replace_range(cut.clone(), "");
+    }
+    let whole = corrected.trim_start_matches("it = ").trim_end();
+    (!cuts.is_empty()).then(|| format!("${{{whole}}}"))
+}
+
 /// The parts of the text to leave out, so that an expression gives the object: `.id` behind
-/// `<wanted>.<name>…`, in either branch of a condition, and the quotes where it stands in them.
+/// `<wanted>.<name>…` or what holds it, in either branch of a condition, in what `try` may give, and the
+/// quotes where it stands in them.
 fn cuts_of(expression: &Expression, wanted: &str, text: &str, cuts: &mut Vec<Range<usize>>) {
     match expression {
         Expression::Traversal(traversal) => cuts.extend(id_at_the_end(traversal, wanted, text)),
@@ -138,6 +190,12 @@ fn cuts_of(expression: &Expression, wanted: &str, text: &str, cuts: &mut Vec<Ran
         Expression::Conditional(condition) => {
             cuts_of(&condition.true_expr, wanted, text, cuts);
             cuts_of(&condition.false_expr, wanted, text, cuts);
+        }
+        // What these give is one of what they are given.
+        Expression::FuncCall(call) if matches!(call.name.name.as_str(), "try" | "coalesce") => {
+            for argument in call.args.iter() {
+                cuts_of(argument, wanted, text, cuts);
+            }
         }
         Expression::StringTemplate(template) => {
             let mut elements = template.iter();
@@ -157,10 +215,27 @@ fn cuts_of(expression: &Expression, wanted: &str, text: &str, cuts: &mut Vec<Ran
     }
 }
 
-/// Where `.id` stands in `<wanted>.<name>….id`.
+/// Where `.id` stands behind what is an object, or holds one: `<wanted>.<name>….id`, `each.value.id`,
+/// `local.<name>.id`, `module.<name>.<output>.id`, and behind a call that is given `<wanted>.<name>`.
 fn id_at_the_end(traversal: &Traversal, wanted: &str, text: &str) -> Option<Range<usize>> {
-    let root = matches!(&traversal.expr, Expression::Variable(name) if name.as_str() == wanted);
-    let last = traversal.operators.last().filter(|_| root)?;
+    // How many names there are before one that may be cut: an output may itself be called `id`.
+    let before = match &traversal.expr {
+        Expression::Variable(root) => match root.as_str() {
+            root if root == wanted => 1,
+            "each" | "local" | "var" => 1,
+            "module" => 2,
+            _ => return None,
+        },
+        Expression::FuncCall(call) => {
+            let named = format!("{wanted}.");
+            if !text.get(call.span()?)?.contains(&named) {
+                return None;
+            }
+            0
+        }
+        _ => return None,
+    };
+    let last = traversal.operators.last().filter(|_| traversal.operators.len() > before)?;
     let TraversalOperator::GetAttr(name) = last.value() else { return None };
     if name.as_str() != "id" {
         return None;
@@ -214,6 +289,11 @@ mod tests {
                 "var.id != \"\" ? nhi_integration.x : nhi_integration.y[0]",
             ),
             ("(nhi_integration.x.id)", "(nhi_integration.x)"),
+            ("each.value.id", "each.value"),
+            ("local.of[\"a\"].id", "local.of[\"a\"]"),
+            ("module.app.integration.id", "module.app.integration"),
+            ("one(values(nhi_integration.x)).id", "one(values(nhi_integration.x))"),
+            ("try(nhi_integration.x.id, null)", "try(nhi_integration.x, null)"),
         ] {
             assert_eq!(corrected(expression), [expected], "{expression}");
         }
@@ -223,9 +303,26 @@ mod tests {
             "\"a-${nhi_integration.x.id}\"",
             "nhi_owner.x.id",
             "module.x.id",
+            "local.id",
+            "each.value",
+            "one(data.other.x).id",
         ] {
             assert_eq!(corrected(right), Vec::<String>::new(), "{right}");
         }
+    }
+
+    #[test]
+    fn it_is_found_in_the_json_form() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "{ \"resource\": { \"nhi_scope\": { \"x\": {\n\"integration\": \"${nhi_integration.x[\\\"a\\\"].id}\",\n\
+                    \"scopes\": [] } }, \"nhi_credential\": { \"y\": [{ \"integration\": \"${nhi_integration.x}\" }] } } }";
+        std::fs::write(folder.path().join("main.tf.json"), text).unwrap();
+        std::fs::write(folder.path().join("broken.tf.json"), "{").unwrap();
+        let Looked { files, slips, unread } = find(folder.path()).unwrap();
+        assert_eq!((files, unread.len()), (2, 1), "{unread:?}");
+        let [slip] = &slips[..] else { panic!("{slips:?}") };
+        assert_eq!((slip.line, slip.address.as_str()), (2, "nhi_scope.x"));
+        assert_eq!(slip.corrected, "\"integration\": \"${nhi_integration.x[\\\"a\\\"]}\",");
     }
 
     #[test]
