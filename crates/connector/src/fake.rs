@@ -454,6 +454,17 @@ impl Fake {
         Some(id)
     }
 
+    /// Whether a secret would be let in; looking leaves no trace.
+    pub fn admits(&self, kind: &str, key: &str, secret: &Secret) -> bool {
+        let now = self.clock.now();
+        let state = self.lock();
+        let object = state.objects.get(&(kind.to_owned(), key.to_owned()));
+        object.filter(|object| object.enabled).is_some_and(|object| {
+            let fits = |one: &Key| one.secret == *secret && one.lives(now) && !one.refused_here;
+            object.keys.iter().any(fits)
+        })
+    }
+
     /// Whether a token still works.
     pub fn works(&self, token: u64) -> bool {
         let state = self.lock();

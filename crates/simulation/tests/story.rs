@@ -1,0 +1,122 @@
+//! The product's own deeds in a world that chooses. `NHI_TEST_SEEDS` tells more stories.
+
+use std::time::{Duration, Instant};
+
+use simulation::{
+    ports::{Bug, Fate},
+    story::{Bounds, Teller, WAYS},
+};
+
+/// How many stories are told of one kind.
+fn seeds(usual: u64) -> u64 {
+    let asked = std::env::var("NHI_TEST_SEEDS").ok().and_then(|text| text.parse().ok());
+    asked.unwrap_or(usual)
+}
+
+/// So many stories of one way to issue; whoever tells them knows what was met on the way.
+fn all_hold(way: &'static str, runs: usize) -> Teller {
+    let bounds = Bounds { way: Some(way), runs, faults: 3, duel: false, bug: None };
+    let mut teller = Teller::new();
+    let begun = Instant::now();
+    for seed in 0..seeds(120) {
+        if let Err(told) = teller.seed(seed, &bounds) {
+            let broken = told.broken.unwrap_or_default();
+            panic!("{way}, seed {seed}: {broken}\n{:?}\n{}", told.choices, told.words);
+        }
+    }
+    let (deeds, cells, took) = (teller.deeds, teller.coverage.len(), begun.elapsed());
+    println!("{way}, {runs} at once: {deeds} deeds, {cells} calls and ends, {took:?}");
+    teller
+}
+
+/// What the stories met: a teller that never comes somewhere shows nothing of it.
+fn were_met(way: &str, teller: &Teller, met: &[(&str, Fate)]) {
+    for (what, fate) in met {
+        let found =
+            teller.coverage.keys().any(|(_, call, end, _)| call.what == *what && end == fate);
+        assert!(found, "{way}: no story in which {what} comes to {fate:?}");
+    }
+}
+
+const EVERYWHERE: [(&str, Fate); 11] = [
+    ("read claim", Fate::DiesBefore),
+    ("write claim", Fate::DiesBefore),
+    ("write claim", Fate::DiesAfter),
+    ("write claim", Fate::AnswerLost),
+    ("write claim", Fate::RequestLost),
+    ("write sink", Fate::Done),
+    ("issue", Fate::Done),
+    ("sign in", Fate::FalselyRefused),
+    ("journal", Fate::NotKept),
+    ("list keys", Fate::NotKept),
+    ("journal", Fate::DiesAfter),
+];
+
+#[test]
+fn whatever_happens_to_one_run_at_a_time_no_promise_is_broken() {
+    for way in WAYS {
+        were_met(way, &all_hold(way, 1), &EVERYWHERE[5..7]);
+    }
+}
+
+#[test]
+fn whatever_happens_to_three_runs_at_once_no_promise_is_broken() {
+    let mut all = Teller::new();
+    for way in WAYS {
+        let teller = all_hold(way, 3);
+        were_met(way, &teller, &EVERYWHERE[5..7]);
+        for (cell, times) in teller.coverage {
+            *all.coverage.entry(cell).or_default() += times;
+        }
+    }
+    were_met("all ways", &all, &EVERYWHERE);
+}
+
+/// Seeds in which a promise was broken once, with what was wrong.
+const BROKEN_ONCE: [(&str, &str, usize, u64); 2] = [
+    ("what a listing with a gap did not show was taken for new", "add-unmarked", 1, 2163),
+    ("the only key, whose answer was lost, was nobody's after a refusal", "first-only", 1, 2498),
+];
+
+#[test]
+fn what_broke_a_promise_once_breaks_none_any_more() {
+    for (what, way, runs, seed) in BROKEN_ONCE {
+        let bounds = Bounds { way: Some(way), runs, faults: 3, duel: false, bug: None };
+        if let Err(told) = Teller::new().seed(seed, &bounds) {
+            panic!("{what}: {}\n{}", told.broken.unwrap_or_default(), told.words);
+        }
+    }
+}
+
+/// Where it shows soonest, and from which seed on: the search from the first one takes longer.
+fn shows(bug: Bug) -> (Bounds, u64) {
+    let all = Bounds { way: Some("add-marked"), runs: 2, faults: 3, duel: false, bug: Some(bug) };
+    let duel = Bounds { duel: true, ..all };
+    match bug {
+        Bug::NothingIsWaitedFor => (Bounds { way: Some("add-unmarked"), ..all }, 280),
+        Bug::EveryEpochLooksOld | Bug::TakingOverKeepsTheEpoch => (duel, 100),
+        Bug::APromoteReplacesWhateverIsThere => (duel, 3170),
+        Bug::TheListingIsOlderThanTheClaim => (all, 1050),
+        _ => (all, 0),
+    }
+}
+
+#[test]
+fn a_rule_that_is_forgotten_is_found_within_a_minute() {
+    let mut unseen = Vec::new();
+    for bug in Bug::ALL {
+        let (bounds, first) = shows(bug);
+        let begun = Instant::now();
+        let mut teller = Teller::new();
+        let found =
+            (first..).take_while(|_| begun.elapsed() < Duration::from_secs(60)).find_map(|seed| {
+                let told = teller.tell(simulation::choices::Choices::of_seed(seed), &bounds);
+                told.broken.map(|broken| (seed, broken))
+            });
+        println!("{bug:?}: {found:?} after {:?}", begun.elapsed());
+        if found.is_none() {
+            unseen.push(bug);
+        }
+    }
+    assert!(unseen.is_empty(), "nobody found {unseen:?}");
+}
