@@ -56,6 +56,7 @@ fn parts(nhi: Nhi, shared: shared::Shared) -> Server<Nhi> {
                 .with_move(),
         )
         .data_source(data_sources::integrations::Integrations::new(shared.clone()))
+        .ephemeral(ephemerals::access_token::AccessToken::new(shared.clone()))
         .ephemeral(ephemerals::credential_secret::CredentialSecret::new(shared))
         .function(functions::next_rotation::NextRotation)
         .function(functions::scope_diff::ScopeDiff)

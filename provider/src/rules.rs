@@ -68,6 +68,15 @@ pub(crate) fn span(text: &str) -> Result<(), String> {
     text.parse::<Span>().map(|_| ()).map_err(slip)
 }
 
+/// How long access for a while may live.
+pub(crate) fn access_life(text: &str) -> Result<(), String> {
+    let life = text.parse::<Span>().map_err(slip)?;
+    expect(
+        (60..=43_200).contains(&life.as_secs()),
+        "a duration from \"1m\" to \"12h\": as long as the apply that uses it may take",
+    )
+}
+
 /// A duration, or the word that asks for none.
 pub(crate) fn span_or_none(text: &str) -> Result<(), String> {
     if text == "none" { Ok(()) } else { span(text) }

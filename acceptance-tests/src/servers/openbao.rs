@@ -199,6 +199,15 @@ impl OpenBao {
         Ok(http::send(self.port, method, path, token, None)?.status)
     }
 
+    /// What it answers the holder of a token.
+    ///
+    /// # Errors
+    ///
+    /// No answer came.
+    pub fn status_with(&self, token: &str, method: &str, path: &str) -> Result<u16> {
+        Ok(http::send(self.port, method, path, token, None)?.status)
+    }
+
     /// What a document of the KV store at `secret/` holds.
     ///
     /// # Errors

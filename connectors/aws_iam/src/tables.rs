@@ -126,6 +126,7 @@ pub(crate) static KINDS: [Kind; 1] = [Kind {
         marker: MarkerPlace::Parent,
         sweeps_children: false,
         proves_by_use: true,
+        mints_access: false,
     },
     credential_types: &[&KEY_TYPE],
     refuse_name,

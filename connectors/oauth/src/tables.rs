@@ -176,6 +176,7 @@ pub(crate) static KINDS: [Kind; 1] = [Kind {
         marker: MarkerPlace::Ours,
         sweeps_children: false,
         proves_by_use: true,
+        mints_access: false,
     },
     credential_types: &[&KEY_TYPE, &SECRET_TYPE],
     refuse_name: |name| {

@@ -7,9 +7,9 @@ use std::{
 
 use async_trait::async_trait;
 use connector::{
-    Capabilities, Change, Children, Clock, Connector, CredentialListing, Ended, Error, Freshness,
-    IssueRequest, Issued, Kind, NewIntegration, ObjectRef, Ourselves, Platform, Probe, Promise,
-    Refusal, Result, Turns, Want, transport::Request,
+    Access, Capabilities, Change, Children, Clock, Connector, CredentialListing, Ended, Error,
+    Freshness, IssueRequest, Issued, Kind, NewIntegration, ObjectRef, Ourselves, Platform, Probe,
+    Promise, Refusal, Result, Turns, Want, transport::Request,
 };
 use data_encoding::BASE32_NOPAD;
 use domain::{
@@ -95,10 +95,10 @@ struct Child {
 
 /// Which role a key means.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Place {
+pub(crate) struct Place {
     key: String,
-    mount: String,
-    role: String,
+    pub(crate) mount: String,
+    pub(crate) role: String,
 }
 
 impl Place {
@@ -121,7 +121,7 @@ impl Place {
         format!("{OURS}{}", self.key)
     }
 
-    fn path(&self, below: &str) -> String {
+    pub(crate) fn path(&self, below: &str) -> String {
         format!("v1/auth/{}/role/{}{below}", encode(&self.mount), encode(&self.role))
     }
 }
@@ -319,7 +319,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-fn unexpected(what: &str, message: impl Into<String>) -> Error {
+pub(crate) fn unexpected(what: &str, message: impl Into<String>) -> Error {
     Error::UnexpectedAnswer { what: what.to_owned(), message: message.into() }
 }
 
@@ -327,7 +327,7 @@ fn conflict(what: &str, message: impl Into<String>) -> Error {
     Error::Refused { what: what.to_owned(), refusal: Refusal::Conflict, message: message.into() }
 }
 
-fn invalid(what: &str, message: impl Into<String>) -> Error {
+pub(crate) fn invalid(what: &str, message: impl Into<String>) -> Error {
     Error::Refused { what: what.to_owned(), refusal: Refusal::Invalid, message: message.into() }
 }
 
@@ -357,11 +357,15 @@ impl AppRole {
         }
     }
 
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.clock
+    }
+
     pub(crate) fn api(&self) -> &Api {
         &self.api
     }
 
-    async fn tenant_id(&self) -> Result<&str> {
+    pub(crate) async fn tenant_id(&self) -> Result<&str> {
         let id = self
             .tenant
             .get_or_try_init(|| async {
@@ -541,13 +545,13 @@ impl AppRole {
 
     // -- reading one role -------------------------------------------------------------------------
 
-    async fn role(&self, place: &Place, shared: bool) -> Result<Option<Role>> {
+    pub(crate) async fn role(&self, place: &Place, shared: bool) -> Result<Option<Role>> {
         let request =
             Request { shared, ..Request::get(place.path(""), "auth/{mount}/role/{name}") };
         self.api.maybe(request).await
     }
 
-    async fn role_id(&self, place: &Place, shared: bool) -> Result<Option<String>> {
+    pub(crate) async fn role_id(&self, place: &Place, shared: bool) -> Result<Option<String>> {
         let request = Request {
             shared,
             ..Request::get(place.path("/role-id"), "auth/{mount}/role/{name}/role-id")
@@ -735,7 +739,7 @@ impl AppRole {
     }
 
     /// Mount and role of an object, without reading the role.
-    async fn place(&self, object: &ObjectRef) -> Result<Place> {
+    pub(crate) async fn place(&self, object: &ObjectRef) -> Result<Place> {
         if object.key.contains(':') {
             return Ok(Place::of(&object.key, None));
         }
@@ -1288,7 +1292,7 @@ impl AppRole {
     }
 }
 
-fn not_found(object: &ObjectRef) -> Error {
+pub(crate) fn not_found(object: &ObjectRef) -> Error {
     Error::Refused {
         what: format!("{APPROLE} {:?}", object.key),
         refusal: Refusal::NotFound,
@@ -1756,7 +1760,7 @@ impl Connector for AppRole {
             Some(role_id) => role_id.clone(),
             None => self.role_id(&place, false).await?.ok_or_else(|| not_found(object))?,
         };
-        probe::sign_in(
+        let signed_in = probe::sign_in(
             &self.api,
             &*self.clock,
             &tenant,
@@ -1765,7 +1769,16 @@ impl Connector for AppRole {
             &role_id,
             secret,
         )
-        .await
+        .await?;
+        probe::shown(&self.api, &*self.clock, signed_in).await
+    }
+
+    async fn mint(&self, object: &ObjectRef, life: Span) -> Result<Access> {
+        self.mint_access(object, life).await
+    }
+
+    async fn end_access(&self, _: &ObjectRef, handle: &Secret) -> Result<Ended> {
+        self.revoke_access(handle).await
     }
 
     fn random_like(&self, _: &str, secret: &Secret) -> Result<Secret> {

@@ -3,10 +3,12 @@
 //! `api` holds their words; the other files hold ours, one concern each: `tables` what is known
 //! offline, `scope` the grammar, `effective` which way a change goes, `policy` the policy's text,
 //! `approle` the integrations, `probe` sign-ins under test, `kv` the sink, `notes` what
-//! is weaker on a connection, `token` our own sign-in, `ourselves` the role that it is one of.
+//! is weaker on a connection, `token` our own sign-in, `ourselves` the role that it is one of,
+//! `access` access for a while.
 
 #![warn(clippy::disallowed_methods)]
 
+mod access;
 mod api;
 mod approle;
 mod effective;

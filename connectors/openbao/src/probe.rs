@@ -22,7 +22,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    api::{Api, Envelope, Said, encode, json, parse, post, refused, told},
+    api::{Api, Auth, Envelope, Said, encode, json, parse, post, refused, told},
     tables::{BETWEEN_SUCCESSES, IN_WINDOW, WINDOW},
 };
 
@@ -110,7 +110,10 @@ struct Login<'a> {
     secret_id: &'a str,
 }
 
-/// Signs in once and revokes what that minted.
+/// What a sign-in came to: a token, or how it was refused.
+pub(crate) type SignedIn = std::result::Result<Auth, String>;
+
+/// Signs in once and keeps what that minted.
 pub(crate) async fn sign_in(
     api: &Api,
     clock: &dyn Clock,
@@ -119,7 +122,7 @@ pub(crate) async fn sign_in(
     role: &str,
     role_id: &str,
     secret: &Secret,
-) -> Result<Probe> {
+) -> Result<SignedIn> {
     let counted = format!("{tenant} {mount} {role}");
     let tag = tag(secret);
     with_refusals(&counted, |refusals| refusals.take(clock.now(), &tag))?;
@@ -135,9 +138,9 @@ pub(crate) async fn sign_in(
         (200, _) => with_refusals(&counted, |refusals| refusals.succeeded(tag)),
         (400, Said::InvalidLogin) => {
             with_refusals(&counted, |refusals| refusals.refused(&tag));
-            return Ok(Probe::Refused { class: "400 invalid-credential".into() });
+            return Ok(Err("400 invalid-credential".into()));
         }
-        (401 | 403, _) => return Ok(Probe::Refused { class: format!("{} denied", answer.status) }),
+        (401 | 403, _) => return Ok(Err(format!("{} denied", answer.status))),
         _ => {
             // Limits and failures are no judgment of the credential, and do not count for the lock.
             with_refusals(&counted, Refusals::give_back);
@@ -151,6 +154,15 @@ pub(crate) async fn sign_in(
                 message: "a sign-in without a token".into(),
             }
         })?;
+    Ok(Ok(auth))
+}
+
+/// Revokes what a sign-in under test minted, and tells what it showed.
+pub(crate) async fn shown(api: &Api, clock: &dyn Clock, signed_in: SignedIn) -> Result<Probe> {
+    let auth = match signed_in {
+        Ok(auth) => auth,
+        Err(class) => return Ok(Probe::Refused { class }),
+    };
     let lives_until = || {
         let life = i64::try_from(auth.lease_duration).ok()?;
         clock.now().checked_add(SignedDuration::from_secs(life)).ok()

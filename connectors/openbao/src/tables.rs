@@ -231,6 +231,7 @@ pub(crate) static KINDS: [Kind; 1] = [Kind {
         marker: MarkerPlace::Credential,
         sweeps_children: true,
         proves_by_use: true,
+        mints_access: true,
     },
     credential_types: &[&SECRET_ID_TYPE],
     refuse_name,

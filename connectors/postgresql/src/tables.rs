@@ -117,6 +117,7 @@ pub(crate) static KINDS: [Kind; 1] = [Kind {
         marker: MarkerPlace::Credential,
         sweeps_children: true,
         proves_by_use: true,
+        mints_access: false,
     },
     credential_types: &[&PASSWORD_TYPE],
     refuse_name,

@@ -19,11 +19,11 @@ use domain::{
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    Absent, Capabilities, Change, Children, Clock, Connection, Connector, CredentialListing,
-    CredentialType, Default as FieldDefault, Ended, Error, Field, FieldType, Grows, IssueRequest,
-    Issued, Kind, MainField, MarkerPlace, Marks, NewIntegration, ObjectRef, OnChange, Origin,
-    Ourselves, Outcome, Platform, Probe, ProbeBudget, Profile, Promise, Refusal, Result,
-    ScopeError, Setup, VerifyCost, Want, profile::Effect,
+    Absent, Access, Capabilities, Change, Children, Clock, Connection, Connector,
+    CredentialListing, CredentialType, Default as FieldDefault, Ended, Error, Field, FieldType,
+    Grows, IssueRequest, Issued, Kind, MainField, MarkerPlace, Marks, NewIntegration, ObjectRef,
+    OnChange, Origin, Ourselves, Outcome, Platform, Probe, ProbeBudget, Profile, Promise, Refusal,
+    Result, ScopeError, Setup, VerifyCost, Want, profile::Effect,
 };
 
 /// The kind that can do everything.
@@ -150,6 +150,7 @@ const EVERYTHING: Capabilities = Capabilities {
     marker: MarkerPlace::Credential,
     sweeps_children: true,
     proves_by_use: true,
+    mints_access: true,
 };
 
 fn refuse_name(name: &str) -> Option<String> {
@@ -263,6 +264,8 @@ pub enum Verb {
     End,
     Sweep,
     Probe,
+    Mint,
+    EndAccess,
 }
 
 /// What goes wrong with one call.
@@ -330,6 +333,7 @@ struct Token {
     kind: String,
     key: String,
     marker: Option<String>,
+    until: Option<Timestamp>,
 }
 
 impl fmt::Debug for Fake {
@@ -447,7 +451,8 @@ impl Fake {
         }
         let found = object.keys.iter_mut().find(|one| one.secret == *secret && one.lives(now))?;
         found.used_at = Some(now);
-        let token = Token { kind: kind.into(), key: key.into(), marker: found.marker.clone() };
+        let token =
+            Token { kind: kind.into(), key: key.into(), marker: found.marker.clone(), until: None };
         state.counter += 1;
         let id = state.counter;
         state.tokens.insert(id, token);
@@ -467,8 +472,12 @@ impl Fake {
 
     /// Whether a token still works.
     pub fn works(&self, token: u64) -> bool {
+        let now = self.clock.now();
         let state = self.lock();
         state.tokens.get(&token).is_some_and(|token| {
+            if token.until.is_some_and(|until| until <= now) {
+                return false;
+            }
             let object = state.objects.get(&(token.kind.clone(), token.key.clone()));
             object.is_some_and(|object| object.enabled)
         })
@@ -984,6 +993,32 @@ impl Connector for Fake {
                 }
                 None => Probe::Refused { class: "400 invalid-credential".into() },
             })
+        })
+    }
+
+    async fn mint(&self, object: &ObjectRef, life: Span) -> Result<Access> {
+        if !capabilities(&object.kind)?.mints_access {
+            return unsupported("mint access for a while");
+        }
+        let life = SignedDuration::from_secs(life.as_signed_secs());
+        let until = self.clock.now().checked_add(life).unwrap_or(Timestamp::MAX);
+        self.call(Verb::Mint, &object.key, |state| {
+            if !state.object(object)?.enabled {
+                return Err(refused("mint", Refusal::Forbidden));
+            }
+            state.counter += 1;
+            let (id, kind, key) = (state.counter, object.kind.clone(), object.key.clone());
+            state.tokens.insert(id, Token { kind, key, marker: None, until: Some(until) });
+            let token = Secret::new(format!("fake-access-{id}"));
+            Ok(Access { token, handle: Secret::new(id.to_string()), expires_at: until })
+        })
+    }
+
+    async fn end_access(&self, object: &ObjectRef, handle: &Secret) -> Result<Ended> {
+        self.call(Verb::EndAccess, &object.key, |state| {
+            let id = handle.expose().parse().unwrap_or_default();
+            let gone = state.tokens.remove(&id).is_none();
+            Ok(if gone { Ended::AlreadyGone } else { Ended::Now })
         })
     }
 

@@ -90,6 +90,8 @@ pub struct Capabilities {
     pub sweeps_children: bool,
     /// Revocation can be proven by use.
     pub proves_by_use: bool,
+    /// Access for a while can be minted, and ended before its time.
+    pub mints_access: bool,
 }
 
 /// One kind of platform object: one nested attribute of `nhi_integration`.

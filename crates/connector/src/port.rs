@@ -5,6 +5,7 @@ use std::{collections::BTreeSet, fmt, sync::Arc};
 use async_trait::async_trait;
 use domain::{
     GrantedScope, Observation, ObservedCredential, ObservedIntegration, Record, Secret, Settings,
+    Span,
 };
 use jiff::Timestamp;
 use secrets::Sink;
@@ -188,6 +189,18 @@ pub enum Ended {
     Now,
     /// It was gone already, under a parent that was readable.
     AlreadyGone,
+}
+
+/// Access for a while: what lets its holder in as an integration, in the place of a credential that
+/// stays.
+#[derive(Debug)]
+pub struct Access {
+    /// What its holder shows.
+    pub token: Secret,
+    /// By what the platform ends it; it may be the token itself.
+    pub handle: Secret,
+    /// When it ends by itself.
+    pub expires_at: Timestamp,
 }
 
 /// What became of tokens minted from a credential.
@@ -399,6 +412,27 @@ pub trait Connector: fmt::Debug + Send + Sync {
         credential_type: &str,
         secret: &Secret,
     ) -> Result<Probe>;
+
+    /// Mints access as an integration that ends by itself after `life` at the latest.
+    ///
+    /// # Behavior
+    ///
+    /// - No credential is left behind, and those that are there are untouched.
+    /// - What would live longer than asked for is ended again, and is an error.
+    async fn mint(&self, object: &ObjectRef, life: Span) -> Result<Access> {
+        let _ = (object, life);
+        unsupported(self.platform().name(), "mint access for a while")
+    }
+
+    /// Ends access before its time, and sees that it has ended.
+    ///
+    /// # Behavior
+    ///
+    /// - Ending what has ended by itself succeeds; other access is untouched.
+    async fn end_access(&self, object: &ObjectRef, handle: &Secret) -> Result<Ended> {
+        let _ = (object, handle);
+        unsupported(self.platform().name(), "end access before its time")
+    }
 
     /// A secret that looks like a real one and is none: the control of a proof.
     fn random_like(&self, credential_type: &str, secret: &Secret) -> Result<Secret>;

@@ -5,6 +5,7 @@
 
 #![warn(clippy::disallowed_methods)]
 
+mod access;
 mod adopt;
 mod claim;
 mod context;
@@ -35,6 +36,7 @@ mod slot;
 mod third_party;
 mod withdraw;
 
+pub use access::{OpenAccess, close_access, open_access, still_open};
 pub use adopt::{Part, governed_already, unmarked_key};
 pub use claim::{ClaimDocument, ClaimStore};
 pub use context::{Connections, Context, Custody, Notices, Run};

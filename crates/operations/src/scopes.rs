@@ -239,7 +239,7 @@ pub fn above(what: &str, scope: &str, action: Action, ceiling: Option<&str>) -> 
         .at(&["scopes"])
 }
 
-fn gone(what: &str) -> Problem {
+pub(crate) fn gone(what: &str) -> Problem {
     Problem::new("E-GONE", "The integration is not there")
         .detail(format!("{what}: somebody deleted the integration."))
         .next("plan again; the new plan makes it anew")

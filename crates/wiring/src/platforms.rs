@@ -110,6 +110,7 @@ static THIRD_PARTY: Kind = Kind {
         marker: MarkerPlace::None,
         sweeps_children: false,
         proves_by_use: false,
+        mints_access: false,
     },
     credential_types: &[],
     refuse_name: |_| None,

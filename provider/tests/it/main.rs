@@ -1,5 +1,6 @@
 //! The provider's binary driven as a core drives it, without a core and without a platform.
 
+mod access;
 mod adopted;
 mod clock;
 mod foreign;

@@ -12,7 +12,7 @@ use std::{
 
 use async_trait::async_trait;
 use connector::{
-    Change, Children, Clock, Connection, Connector, CredentialListing, Directory, Ended,
+    Access, Change, Children, Clock, Connection, Connector, CredentialListing, Directory, Ended,
     IssueRequest, Issued, Member, NewIntegration, ObjectRef, Ourselves, Platform, Probe, Promise,
     Want,
     fake::{APP, Fake, Hand, KEY},
@@ -149,6 +149,12 @@ impl Connector for Dressed {
     ) -> connector::Result<Probe> {
         self.0.probe(&bare(object), KEY, secret).await
     }
+    async fn mint(&self, object: &ObjectRef, life: domain::Span) -> connector::Result<Access> {
+        self.0.mint(&bare(object), life).await
+    }
+    async fn end_access(&self, object: &ObjectRef, handle: &Secret) -> connector::Result<Ended> {
+        self.0.end_access(&bare(object), handle).await
+    }
     fn random_like(&self, _: &str, secret: &Secret) -> connector::Result<Secret> {
         self.0.random_like(KEY, secret)
     }
@@ -234,7 +240,9 @@ pub(crate) struct World {
     pub(crate) vault: Arc<MemorySink>,
     pub(crate) apps: Arc<MemorySink>,
     people: Arc<People>,
-    ledger: Arc<dyn Ledger>,
+    pub(crate) ledger: Arc<dyn Ledger>,
+    /// Nothing may be changed.
+    pub(crate) read_only: bool,
     pub(crate) rules: Rules,
     /// The tenant that the connection must lead to.
     pub(crate) pinned: Option<String>,
@@ -261,6 +269,7 @@ impl World {
             apps: sink(),
             people: Arc::default(),
             ledger: Arc::new(MemoryLedger::new()),
+            read_only: false,
             rules: Rules::default(),
             pinned: None,
             unknown: false,
@@ -315,7 +324,7 @@ impl World {
                 ..Run::default()
             },
             gate: Arc::new(RulesGate),
-            read_only: false,
+            read_only: self.read_only,
             notices: Default::default(),
             turns: Default::default(),
         };

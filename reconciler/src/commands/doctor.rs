@@ -195,6 +195,7 @@ async fn connection(context: &Context, loaded: &Loaded, name: &str) -> Vec<Look>
                 (able.tells_last_use, "tells last use"),
                 (able.sweeps_children, "finds minted tokens"),
                 (able.proves_by_use, "proves revocation by use"),
+                (able.mints_access, "mints access for a while"),
             ]
             .into_iter()
             .filter_map(|(can, word)| can.then_some(word))

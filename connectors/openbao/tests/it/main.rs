@@ -1,5 +1,6 @@
 //! The connector against a real OpenBao.
 
+mod access;
 mod conformance;
 mod direction;
 mod drift;

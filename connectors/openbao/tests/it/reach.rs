@@ -156,6 +156,8 @@ async fn the_permissions_of_the_readme_are_enough() {
     ours.scope(&id, &["secret/data/a:read"]).await.unwrap();
     let (secret, issued) = ours.issue(&id, &Settings::default()).await;
     bao.probe(&id, TYPE, &secret).await.unwrap();
+    let access = bao.mint(&id, domain::Span::from_secs(600)).await.unwrap();
+    bao.end_access(&id, &access.handle).await.unwrap();
     bao.modify(&id, &Change { enabled: Some(false), ..Change::default() }).await.unwrap();
     let listed = bao.list(Want::PLAN).await.unwrap();
     let of_ours = |gap: &&domain::Gap| !matches!(&gap.extent, GapExtent::Page(page) if page != "auth/approle/role");

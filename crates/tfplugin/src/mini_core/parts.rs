@@ -7,7 +7,7 @@ use tfplugin_proto::tfplugin6 as proto;
 
 use super::{MiniCore, Refusal, config, wire};
 use crate::laws::{self, Law};
-use crate::{Path, Schema, Value, json};
+use crate::{Diagnostics, Path, Schema, Value, json};
 
 /// An ephemeral resource that is open.
 #[derive(Clone, Debug)]
@@ -126,18 +126,17 @@ impl MiniCore {
         Ok(())
     }
 
-    /// Closes an ephemeral resource, with the bytes of open.
+    /// Closes an ephemeral resource, with the bytes of open. The answer holds warnings.
     ///
     /// # Errors
     /// The provider refuses.
-    pub async fn close(&self, opened: Opened) -> Result<(), Refusal> {
+    pub async fn close(&self, opened: Opened) -> Result<Diagnostics, Refusal> {
         let request = proto::close_ephemeral_resource::Request {
             type_name: opened.type_name,
             private: opened.opened,
         };
         let answer = self.patiently(self.client.clone().close_ephemeral_resource(request)).await?;
-        wire::check(answer.diagnostics)?;
-        Ok(())
+        wire::check(answer.diagnostics)
     }
 
     /// Calls a function, twice: the answers must be the same.
