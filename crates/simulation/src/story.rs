@@ -222,6 +222,7 @@ impl<'a> Story<'a> {
             deliveries: PLACES.map(deliver).to_vec(),
             former: Vec::new(),
             integration_ends: None,
+            asked: None,
             known: None,
         }
     }
