@@ -12,7 +12,6 @@ use serde_json::json;
 use crate::{
     api::{Auth, Envelope, Said, SecretIdIssued, ask, data, parse, post, refused, told},
     approle::{AppRole, Place, invalid, not_found, unexpected},
-    probe,
 };
 
 /// How long the secret id lives that the sign-in uses up: only a run that dies between the two calls
@@ -73,13 +72,9 @@ impl AppRole {
     }
 
     async fn sign_in_once(&self, place: &Place, role_id: &str, secret: &Secret) -> Result<Auth> {
-        let (mount, role) = (&place.mount, &place.role);
-        let tenant = self.tenant_id().await?;
-        let signed_in =
-            probe::sign_in(self.api(), self.clock(), tenant, mount, role, role_id, secret).await?;
-        signed_in.map_err(|class| {
+        self.sign_in(place, role_id, secret).await?.map_err(|class| {
             invalid(
-                &format!("POST auth/{mount}/login"),
+                &format!("POST auth/{}/login", place.mount),
                 format!(
                     "{class}: the role lets nobody in from here (enabled, secret_id_bound_cidrs, \
                      token_bound_cidrs)"

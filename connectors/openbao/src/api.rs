@@ -445,6 +445,14 @@ pub(crate) struct Mount {
 pub(crate) struct Tune {
     #[serde(default)]
     pub(crate) max_lease_ttl: u64,
+    /// Refused sign-ins that lock; absent where the mount has the server's own limits.
+    #[serde(default)]
+    pub(crate) user_lockout_threshold: u64,
+    /// Seconds after which they are forgotten.
+    #[serde(default)]
+    pub(crate) user_lockout_counter_reset_duration: u64,
+    #[serde(default)]
+    pub(crate) user_lockout_disable: bool,
 }
 
 /// A token as its accessor's lookup shows it.

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use connector::{
     Access, Capabilities, Change, Children, Clock, Connector, CredentialListing, Ended, Error,
     Freshness, IssueRequest, Issued, Kind, NewIntegration, ObjectRef, Ourselves, Platform, Probe,
-    Promise, Refusal, Result, Turns, Want, transport::Request,
+    ProbeBudget, Promise, Refusal, Result, Turns, Want, transport::Request,
 };
 use data_encoding::BASE32_NOPAD;
 use domain::{
@@ -34,7 +34,7 @@ use crate::{
         SecretIdIssued, TokenInfo, Tune, ask, data, encode, kept, post, refused, told,
     },
     policy::{Policy, RECORD},
-    probe,
+    probe::{self, Lockout, SignedIn},
     scope::{self, Form, ROLE_SETTINGS},
     tables::{ADD_MARKED, ADD_OURS, APPROLE, MOUNT, PROFILES, SECRET_ID},
 };
@@ -79,6 +79,8 @@ pub(crate) struct AppRole {
     facts: Mutex<HashMap<(String, String, String), SecretIdInfo>>,
     /// Where tokens come from, by accessor; `None` for those of other sign-ins.
     tokens: Mutex<HashMap<String, Option<Child>>>,
+    /// When each mount locks a role, as it was last asked.
+    lockouts: Mutex<HashMap<String, Lockout>>,
     /// One at a time for each role.
     turns: Turns,
 }
@@ -353,6 +355,7 @@ impl AppRole {
             mount_accessors: Mutex::new(HashMap::new()),
             facts: Mutex::new(HashMap::new()),
             tokens: Mutex::new(HashMap::new()),
+            lockouts: Mutex::new(HashMap::new()),
             turns: Turns::default(),
         }
     }
@@ -1168,6 +1171,37 @@ impl AppRole {
         Ok(observed)
     }
 
+    async fn tune(&self, mount: &str) -> Result<Tune> {
+        let path = format!("v1/sys/mounts/auth/{}/tune", encode(mount));
+        let request =
+            Request { shared: true, ..Request::get(path, "sys/mounts/auth/{mount}/tune") };
+        self.api.need(request).await
+    }
+
+    /// When a mount locks a role; where that cannot be read, what the server has by itself.
+    pub(crate) async fn lockout(&self, mount: &str) -> Lockout {
+        let lockout = self.tune(mount).await.map_or(Lockout::BUILT_IN, |tune| Lockout::of(&tune));
+        locked(&self.lockouts).insert(mount.to_owned(), lockout);
+        lockout
+    }
+
+    /// Signs in once, within what the mount stands.
+    pub(crate) async fn sign_in(
+        &self,
+        place: &Place,
+        role_id: &str,
+        secret: &Secret,
+    ) -> Result<SignedIn> {
+        let counted = format!("{} {} {}", self.tenant_id().await?, place.mount, place.role);
+        let known = locked(&self.lockouts).get(&place.mount).copied();
+        let lockout = match known {
+            Some(lockout) => lockout,
+            None => self.lockout(&place.mount).await,
+        };
+        let (api, clock) = (&self.api, &*self.clock);
+        probe::sign_in(api, clock, &counted, lockout, &place.mount, role_id, secret).await
+    }
+
     /// How long a token of a role may live with renewals, from now.
     async fn residual(&self, place: &Place, role: &Role) -> Option<Timestamp> {
         let own = [role.token_max_ttl, role.token_explicit_max_ttl]
@@ -1177,12 +1211,7 @@ impl AppRole {
         let limit = match (role.token_period, own) {
             (1.., None) => return None,
             (_, Some(own)) => own,
-            (0, None) => {
-                let path = format!("v1/sys/mounts/auth/{}/tune", encode(&place.mount));
-                let request =
-                    Request { shared: true, ..Request::get(path, "sys/mounts/auth/{mount}/tune") };
-                self.api.need::<Tune>(request).await.ok()?.max_lease_ttl
-            }
+            (0, None) => self.tune(&place.mount).await.ok()?.max_lease_ttl,
         };
         let limit =
             SignedDuration::from_secs(i64::try_from(limit).ok().filter(|limit| *limit > 0)?);
@@ -1754,22 +1783,12 @@ impl Connector for AppRole {
     }
 
     async fn probe(&self, object: &ObjectRef, _: &str, secret: &Secret) -> Result<Probe> {
-        let tenant = self.tenant_id().await?.to_owned();
         let place = self.place(object).await?;
         let role_id = match &object.vendor_id {
             Some(role_id) => role_id.clone(),
             None => self.role_id(&place, false).await?.ok_or_else(|| not_found(object))?,
         };
-        let signed_in = probe::sign_in(
-            &self.api,
-            &*self.clock,
-            &tenant,
-            &place.mount,
-            &place.role,
-            &role_id,
-            secret,
-        )
-        .await?;
+        let signed_in = self.sign_in(&place, &role_id, secret).await?;
         probe::shown(&self.api, &*self.clock, signed_in).await
     }
 
@@ -1779,6 +1798,13 @@ impl Connector for AppRole {
 
     async fn end_access(&self, _: &ObjectRef, handle: &Secret) -> Result<Ended> {
         self.revoke_access(handle).await
+    }
+
+    async fn probe_budget(&self, object: &ObjectRef, usual: ProbeBudget) -> ProbeBudget {
+        match self.place(object).await {
+            Ok(place) => self.lockout(&place.mount).await.budget(),
+            Err(_) => usual,
+        }
     }
 
     fn random_like(&self, _: &str, secret: &Secret) -> Result<Secret> {

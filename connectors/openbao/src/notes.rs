@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::{
     api::{Api, ask, encode},
     approle::AppRole,
+    probe::Lockout,
     tables::MOUNT,
 };
 
@@ -218,6 +219,24 @@ impl AppRole {
         Ok(notes)
     }
 
+    /// What a mount's own lockout takes away.
+    async fn lockout_note(&self, mount: &str) -> Option<String> {
+        let threshold = self.lockout(mount).await.threshold;
+        if threshold >= Lockout::BUILT_IN.threshold {
+            return None;
+        }
+        let proof = if threshold < 4 {
+            "a revocation is shown by the listing (grade B) and not by refused sign-ins"
+        } else {
+            "a revocation is shown by one round of refused sign-ins"
+        };
+        Some(format!(
+            "auth/{mount} locks a role with its good secret id after {threshold} refused sign-ins in a \
+             row, fewer than the server's own 5: {proof}. See bao read {}sys/mounts/auth/{mount}/tune",
+            self.api().namespace_flag()
+        ))
+    }
+
     /// Whole sentences, one for each weakness.
     pub(crate) async fn weaknesses(&self) -> Vec<String> {
         let mut notes = Vec::new();
@@ -255,6 +274,9 @@ impl AppRole {
                 self.api().namespace_flag()
             ));
             mounts.insert(MOUNT.to_owned());
+        }
+        for mount in &mounts {
+            notes.extend(self.lockout_note(mount).await);
         }
         match self.lacking(&mounts).await {
             Ok(missing) => notes.extend(missing),

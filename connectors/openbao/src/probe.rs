@@ -1,6 +1,7 @@
 //! Signing in with a credential under test, and never so often that the role is locked.
 //!
-//! Five refused sign-ins lock a role, the good secret id included; a success starts the count anew.
+//! Five refused sign-ins lock a role, or as many as its mount was told, the good secret id included; a
+//! success starts the count anew.
 //! The count here is one for the whole process and for all of a role's credentials.
 
 use std::{
@@ -9,10 +10,10 @@ use std::{
 };
 
 use connector::{
-    Clock, Error, Probe, Result,
+    Clock, Error, Probe, ProbeBudget, Result,
     transport::{Effect, Request},
 };
-use domain::Secret;
+use domain::{Secret, Span};
 use jiff::{SignedDuration, Timestamp};
 use ring::{
     hmac,
@@ -22,9 +23,50 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    api::{Api, Auth, Envelope, Said, encode, json, parse, post, refused, told},
+    api::{Api, Auth, Envelope, Said, Tune, encode, json, parse, post, refused, told},
     tables::{BETWEEN_SUCCESSES, IN_WINDOW, WINDOW},
 };
+
+/// When a mount locks a role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lockout {
+    /// This many refusals in a row do.
+    pub(crate) threshold: u64,
+    /// They are forgotten after this.
+    window: Span,
+}
+
+impl Lockout {
+    /// The server's own, where a mount was told nothing else.
+    pub(crate) const BUILT_IN: Lockout = Lockout { threshold: 5, window: WINDOW };
+
+    /// What a mount was told. One that never locks is treated as any other: it can be told to lock
+    /// at any moment.
+    pub(crate) fn of(tune: &Tune) -> Lockout {
+        if tune.user_lockout_disable {
+            return Lockout::BUILT_IN;
+        }
+        let told = |told: u64, built_in: u64| if told == 0 { built_in } else { told };
+        let reset = Span::from_secs(tune.user_lockout_counter_reset_duration);
+        Lockout {
+            threshold: told(tune.user_lockout_threshold, Lockout::BUILT_IN.threshold),
+            window: WINDOW.max(reset),
+        }
+    }
+
+    /// What is sent: always one refusal fewer than locks, and between successes two fewer, since what
+    /// worked a moment ago may be refused too.
+    pub(crate) fn budget(self) -> ProbeBudget {
+        let below = |fewer: u64, most: u8| {
+            u8::try_from(self.threshold.saturating_sub(fewer)).unwrap_or(most).min(most)
+        };
+        ProbeBudget {
+            between_successes: below(2, BETWEEN_SUCCESSES),
+            in_window: below(1, IN_WINDOW),
+            window: self.window,
+        }
+    }
+}
 
 /// The refusals of one role, and the secrets that it accepts.
 #[derive(Debug, Default)]
@@ -38,8 +80,11 @@ struct Refusals {
 
 impl Refusals {
     /// Takes one try; it counts as refused until it is known not to be.
-    fn take(&mut self, now: Timestamp, tag: &[u8; 32]) -> Result<()> {
-        let window = SignedDuration::from_secs(WINDOW.as_signed_secs());
+    fn take(&mut self, now: Timestamp, tag: &[u8; 32], lockout: Lockout) -> Result<()> {
+        let budget = lockout.budget();
+        let window = SignedDuration::from_secs(budget.window.as_signed_secs());
+        // A new secret is tried wherever nothing was refused before.
+        let between = budget.between_successes.max(1);
         while self.at.front().is_some_and(|first| now.duration_since(*first) >= window) {
             self.at.pop_front();
         }
@@ -47,13 +92,14 @@ impl Refusals {
             self.since_success = 0;
         }
         let allowed = if self.good.contains(tag) {
-            // Even if it was ended in the meantime: three refusals are fewer than five.
-            self.since_success <= BETWEEN_SUCCESSES
-        } else if self.at.len() >= usize::from(IN_WINDOW) {
+            // Even if it was ended in the meantime: one refusal more is below the threshold, wherever
+            // there is room for a round.
+            self.since_success <= between
+        } else if self.at.len() >= usize::from(budget.in_window) {
             // The first after a success, such as the verification of a new secret.
             self.since_success == 0
         } else {
-            self.since_success < BETWEEN_SUCCESSES
+            self.since_success < between
         };
         if allowed {
             self.since_success += 1;
@@ -61,11 +107,13 @@ impl Refusals {
             return Ok(());
         }
         Err(Error::Configuration(format!(
-            "no sign-in is tried: {} sign-ins of this role were refused in the last fifteen minutes, {} \
-             of them since one worked, and five lock the role with its good secret id; sign in with a \
+            "no sign-in is tried: {} sign-ins of this role were refused in the last {}, {} of \
+             them since one worked, and {} in a row lock the role with its good secret id; sign in with a \
              good one, or wait",
             self.at.len(),
-            self.since_success
+            budget.window,
+            self.since_success,
+            lockout.threshold
         )))
     }
 
@@ -113,19 +161,18 @@ struct Login<'a> {
 /// What a sign-in came to: a token, or how it was refused.
 pub(crate) type SignedIn = std::result::Result<Auth, String>;
 
-/// Signs in once and keeps what that minted.
+/// Signs in once and keeps what that minted; `counted` names the role in all the world.
 pub(crate) async fn sign_in(
     api: &Api,
     clock: &dyn Clock,
-    tenant: &str,
+    counted: &str,
+    lockout: Lockout,
     mount: &str,
-    role: &str,
     role_id: &str,
     secret: &Secret,
 ) -> Result<SignedIn> {
-    let counted = format!("{tenant} {mount} {role}");
     let tag = tag(secret);
-    with_refusals(&counted, |refusals| refusals.take(clock.now(), &tag))?;
+    with_refusals(counted, |refusals| refusals.take(clock.now(), &tag, lockout))?;
     let mut request =
         Request::change("POST", format!("v1/auth/{}/login", encode(mount)), "auth/{mount}/login");
     request.effect = Effect::SignIn;
@@ -135,15 +182,15 @@ pub(crate) async fn sign_in(
     let answer = api.send_anonymous(request).await?;
     let said = Said::read(&answer.body);
     match (answer.status, said) {
-        (200, _) => with_refusals(&counted, |refusals| refusals.succeeded(tag)),
+        (200, _) => with_refusals(counted, |refusals| refusals.succeeded(tag)),
         (400, Said::InvalidLogin) => {
-            with_refusals(&counted, |refusals| refusals.refused(&tag));
+            with_refusals(counted, |refusals| refusals.refused(&tag));
             return Ok(Err("400 invalid-credential".into()));
         }
         (401 | 403, _) => return Ok(Err(format!("{} denied", answer.status))),
         _ => {
             // Limits and failures are no judgment of the credential, and do not count for the lock.
-            with_refusals(&counted, Refusals::give_back);
+            with_refusals(counted, Refusals::give_back);
             return Err(refused(&what, &answer, false));
         }
     }
@@ -226,20 +273,20 @@ mod tests {
     fn a_third_refusal_in_a_row_is_risked_only_for_a_secret_that_worked() {
         let (new, old, random) = ([1; 32], [2; 32], [3; 32]);
         let mut refusals = Refusals::default();
-        refusals.take(at(0), &new).unwrap();
+        refusals.take(at(0), &new, Lockout::BUILT_IN).unwrap();
         refusals.succeeded(new);
         for one in [random, old] {
-            refusals.take(at(1), &one).unwrap();
+            refusals.take(at(1), &one, Lockout::BUILT_IN).unwrap();
             refusals.refused(&one);
         }
-        assert!(refusals.take(at(2), &old).is_err());
-        refusals.take(at(2), &new).unwrap();
+        assert!(refusals.take(at(2), &old, Lockout::BUILT_IN).is_err());
+        refusals.take(at(2), &new, Lockout::BUILT_IN).unwrap();
         refusals.refused(&new);
         assert!(
-            refusals.take(at(3), &new).is_err(),
+            refusals.take(at(3), &new, Lockout::BUILT_IN).is_err(),
             "it failed where it should not: no more tries"
         );
-        assert!(refusals.take(at(1000), &old).is_ok(), "the window is over");
+        assert!(refusals.take(at(1000), &old, Lockout::BUILT_IN).is_ok(), "the window is over");
     }
 
     #[test]
@@ -247,22 +294,51 @@ mod tests {
         let (new, old) = ([1; 32], [2; 32]);
         let mut refusals = Refusals::default();
         for round in 0..2 {
-            refusals.take(at(round), &new).unwrap();
+            refusals.take(at(round), &new, Lockout::BUILT_IN).unwrap();
             refusals.succeeded(new);
-            refusals.take(at(round), &old).unwrap();
-            refusals.take(at(round), &old).unwrap();
+            refusals.take(at(round), &old, Lockout::BUILT_IN).unwrap();
+            refusals.take(at(round), &old, Lockout::BUILT_IN).unwrap();
         }
-        refusals.take(at(3), &new).unwrap();
+        refusals.take(at(3), &new, Lockout::BUILT_IN).unwrap();
         refusals.succeeded(new);
-        refusals.take(at(4), &[7; 32]).unwrap();
-        assert!(refusals.take(at(4), &[8; 32]).is_err());
+        refusals.take(at(4), &[7; 32], Lockout::BUILT_IN).unwrap();
+        assert!(refusals.take(at(4), &[8; 32], Lockout::BUILT_IN).is_err());
+    }
+
+    fn tuned(tune: serde_json::Value) -> Lockout {
+        Lockout::of(&serde_json::from_value(tune).unwrap())
+    }
+
+    #[test]
+    fn a_mount_that_locks_early_leaves_room_for_a_round_only_from_four_refusals_on() {
+        for (threshold, between, in_window) in
+            [(1, 0, 0), (2, 0, 1), (3, 1, 2), (4, 2, 3), (5, 2, 4), (900, 2, 4)]
+        {
+            let budget = tuned(json!({ "user_lockout_threshold": threshold })).budget();
+            assert_eq!((budget.between_successes, budget.in_window), (between, in_window));
+        }
+        for tune in [json!({}), json!({"user_lockout_threshold": 2, "user_lockout_disable": true})]
+        {
+            assert_eq!(tuned(tune), Lockout::BUILT_IN);
+        }
+        let long = tuned(json!({ "user_lockout_counter_reset_duration": 3600 }));
+        assert_eq!((long.threshold, long.budget().window), (5, Span::from_secs(3600)));
+    }
+
+    #[test]
+    fn where_two_refusals_lock_one_is_risked_and_no_other_before_a_success() {
+        let two = tuned(json!({ "user_lockout_threshold": 2 }));
+        let mut refusals = Refusals::default();
+        refusals.take(at(0), &[1; 32], two).unwrap();
+        refusals.refused(&[1; 32]);
+        assert!(refusals.take(at(1), &[2; 32], two).is_err());
     }
 
     #[test]
     fn what_was_no_judgment_does_not_count() {
         let mut refusals = Refusals::default();
         for second in 0..9 {
-            refusals.take(at(second), &[1; 32]).unwrap();
+            refusals.take(at(second), &[1; 32], Lockout::BUILT_IN).unwrap();
             refusals.give_back();
         }
     }

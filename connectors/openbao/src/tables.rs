@@ -17,9 +17,9 @@ pub(crate) const ADD_MARKED: &str = "add-marked";
 /// The mount where roles are unless told otherwise.
 pub(crate) const MOUNT: &str = "approle";
 
-/// Refusals that a role stands between two successes; five lock it.
+/// Refusals that a role stands between two successes, where five lock it.
 pub(crate) const BETWEEN_SUCCESSES: u8 = 2;
-/// Refusals in a window.
+/// Refusals in a window, where five lock it.
 pub(crate) const IN_WINDOW: u8 = 4;
 /// The server's own window.
 pub(crate) const WINDOW: Span = Span::from_secs(900);

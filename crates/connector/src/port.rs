@@ -10,7 +10,7 @@ use domain::{
 use jiff::Timestamp;
 use secrets::Sink;
 
-use crate::{Capabilities, Error, Kind, Obstacle, Platform, Profile, Result};
+use crate::{Capabilities, Error, Kind, Obstacle, Platform, ProbeBudget, Profile, Result};
 
 /// A connection offers what its platform is: a platform of integrations, a sink, a directory.
 #[derive(Debug, Clone)]
@@ -432,6 +432,12 @@ pub trait Connector: fmt::Debug + Send + Sync {
     async fn end_access(&self, object: &ObjectRef, handle: &Secret) -> Result<Ended> {
         let _ = (object, handle);
         unsupported(self.platform().name(), "end access before its time")
+    }
+
+    /// How many refused sign-ins are stood where this integration is: `usual` is what its way of
+    /// issuing states, and a place may have been told to stand fewer.
+    async fn probe_budget(&self, _object: &ObjectRef, usual: ProbeBudget) -> ProbeBudget {
+        usual
     }
 
     /// A secret that looks like a real one and is none: the control of a proof.

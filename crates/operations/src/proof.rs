@@ -126,7 +126,7 @@ mod tests {
     use std::sync::Arc;
 
     use connector::{
-        NewIntegration, SystemClock,
+        NewIntegration, ProbeBudget, SystemClock,
         fake::{APP, Fake, KEY},
     };
     use domain::{Record, Settings, Span};
@@ -160,5 +160,9 @@ mod tests {
             assert_eq!(shown.sent, sent);
             assert!(begun.elapsed() >= Duration::from_secs(300));
         }
+        let narrow = ProbeBudget { between_successes: 1, in_window: 2, ..late.probe };
+        let strict = Profile { probe: narrow, ..late };
+        let shown = rounds(&fake, &object, KEY, &strict, 0, &new, &old).await;
+        assert!(!shown.refused && shown.sent == 0, "a place that stands fewer is not asked");
     }
 }

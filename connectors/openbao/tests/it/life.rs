@@ -297,12 +297,48 @@ async fn a_role_is_never_locked_by_proofs() {
         match bao.probe(&id, TYPE, &bao.random_like(TYPE, &secret).unwrap()).await {
             Ok(Probe::Refused { .. }) => sent += 1,
             Ok(other) => panic!("{other:?}"),
-            Err(error) => assert!(error.to_string().contains("five lock the role"), "{error}"),
+            Err(error) => {
+                assert!(error.to_string().contains("5 in a row lock the role"), "{error}")
+            }
         }
     }
     assert_eq!(sent, 2);
     let login = json!({"role_id": made.vendor_id, "secret_id": secret.expose()});
     world.by_hand("POST", "auth/approle/login", login).await;
+}
+
+#[tokio::test]
+async fn a_role_is_not_locked_either_where_its_mount_locks_after_two_refusals() {
+    let root = World::new().await;
+    // The other tests ask what is weak outside of it.
+    root.by_hand("POST", "sys/namespaces/strict", json!({})).await;
+    root.by_hand("POST", "strict/sys/auth/approle", json!({"type": "approle"})).await;
+    let tune =
+        json!({"user_lockout_config": {"lockout_threshold": "2", "lockout_duration": "10m"}});
+    root.by_hand("POST", "strict/sys/mounts/auth/approle/tune", tune).await;
+    let settings = Settings::default().with("namespace", Setting::Text("strict/".into()));
+    let world = World::with(crate::world::root(), settings).await;
+    let bao = world.connector();
+    let (id, made) = world.integration("strict").await;
+    let (secret, _) = world.issue(&id, &Settings::default()).await;
+    let usual = bao.promises(TYPE).await.unwrap()[0].profile.probe;
+    let budget = bao.probe_budget(&id, usual).await;
+    assert_eq!((budget.between_successes, budget.in_window), (0, 1), "no room for a round");
+    let mut sent = 0;
+    for _ in 0..3 {
+        match bao.probe(&id, TYPE, &bao.random_like(TYPE, &secret).unwrap()).await {
+            Ok(Probe::Refused { .. }) => sent += 1,
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => assert!(error.to_string().contains("2 in a row lock"), "{error}"),
+        }
+    }
+    assert_eq!(sent, 1);
+    let login = json!({"role_id": made.vendor_id, "secret_id": secret.expose()});
+    root.by_hand("POST", "strict/auth/approle/login", login).await;
+    let notes = bao.notes().await;
+    assert!(notes.iter().any(|note| note.contains("auth/approle locks a role")), "{notes:#?}");
+    let notes = root.connector().notes().await;
+    assert!(!notes.iter().any(|note| note.contains("locks a role")), "{notes:#?}");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! A new key: issued once, stored before anything else, and signed in with.
 
-use connector::{Freshness, IssueRequest, Marks, Probe};
+use connector::{Freshness, IssueRequest, Marks, Probe, ProbeBudget};
 use domain::Secret;
 use jiff::Timestamp;
 use ledger::NewEntry;
@@ -172,6 +172,7 @@ impl Machine<'_> {
                 })?;
             (found.is_some(), "looked-up")
         } else {
+            self.learn_budget().await;
             let works = self.sign_in(&pending).await.map_err(|error| {
                 Problem::not_done(&self.what, "sign in with the new credential", &error)
             })?;
@@ -187,6 +188,16 @@ impl Machine<'_> {
             self.context.journal(entry).await?;
         }
         Ok(())
+    }
+
+    /// What is stood where this integration is, asked for once and only where a sign-in may be
+    /// refused.
+    pub(super) async fn learn_budget(&mut self) -> ProbeBudget {
+        if !self.learned {
+            self.budget = self.connector.probe_budget(&self.object, self.profile.probe).await;
+            self.learned = true;
+        }
+        self.budget
     }
 
     /// One sign-in, counted.
@@ -212,7 +223,7 @@ impl Machine<'_> {
     pub(super) fn recall_refusals(&mut self) {
         let Some(claim) = self.claim.as_ref().map(|document| &document.claim) else { return };
         let Some(at) = claim.refused_at.filter(|at| self.refused_at < Some(*at)) else { return };
-        if self.context.now() < later(at, self.profile.probe.window) {
+        if self.context.now() < later(at, self.budget.window) {
             self.refused = claim.refused;
             self.refused_at = Some(at);
         }
@@ -223,7 +234,7 @@ impl Machine<'_> {
         if self.goal == Goal::Revoke {
             return Ok(());
         }
-        let (now, window) = (self.context.now(), self.profile.probe.window);
+        let (now, window) = (self.context.now(), self.budget.window);
         let all =
             ClaimStore::mirrors_of(self.context, &self.spec.vendor_id, Freshness::Fresh).await?;
         for one in all.iter().filter(|one| one.slot != self.what) {
@@ -242,16 +253,16 @@ impl Machine<'_> {
     /// When the platform has forgotten what was refused.
     pub(super) fn forgotten_at(&self) -> Option<Timestamp> {
         let last = self.refused_at.max(self.elsewhere.1);
-        last.map(|at| later(at, self.profile.probe.window))
+        last.map(|at| later(at, self.budget.window))
     }
 
     /// No sign-in is tried any more: the next refusal could lock out what works.
     pub(super) fn exhausted(&self) -> bool {
-        self.refused_in_all() >= u32::from(self.profile.probe.in_window).max(1)
+        self.refused_in_all() >= u32::from(self.budget.in_window).max(1)
     }
 
     /// One more refusal locks nobody out.
     pub(super) fn patience(&self) -> bool {
-        self.refused_in_all() < u32::from(self.profile.probe.between_successes).max(1)
+        self.refused_in_all() < u32::from(self.budget.between_successes).max(1)
     }
 }

@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use connector::{Children, Connector, Effect, Marks, ObjectRef, Profile, Refusal};
+use connector::{Children, Connector, Effect, Marks, ObjectRef, ProbeBudget, Profile, Refusal};
 use data_encoding::HEXLOWER;
 use domain::{LastUsed, Marker, ObservedCredential, RealmKey, Secret, realm::digest_of};
 use jiff::Timestamp;
@@ -76,6 +76,9 @@ pub(crate) struct Machine<'a> {
     destroyed: Option<u64>,
     children: BTreeMap<String, Children>,
     accepted: BTreeSet<String>,
+    /// What is stood here, and whether it was asked for.
+    budget: ProbeBudget,
+    learned: bool,
     /// Refused sign-ins since one worked, those of earlier runs too, with the last one's time.
     refused: u32,
     refused_at: Option<Timestamp>,
@@ -144,6 +147,8 @@ impl<'a> Machine<'a> {
             destroyed: None,
             children: BTreeMap::new(),
             accepted: BTreeSet::new(),
+            budget: profile.probe,
+            learned: false,
             refused: 0,
             refused_at: None,
             elsewhere: (0, None),
@@ -209,6 +214,9 @@ impl<'a> Machine<'a> {
             document.claim.spare_what_serves();
         }
         self.recall_refusals();
+        if self.refused_in_all() > 0 {
+            self.learn_budget().await;
+        }
         let mut mains = Vec::new();
         for (delivery, sink) in &self.sinks.0 {
             let stored = delivery.read(&**sink).await?;

@@ -1,6 +1,6 @@
 //! How far an ending can be shown.
 
-use connector::Children;
+use connector::{Children, Profile};
 use domain::Secret;
 use ledger::Change as Row;
 use policy::{
@@ -19,6 +19,7 @@ impl Machine<'_> {
     /// S12: shows it, within what the platform stands.
     pub(super) async fn prove(&mut self) -> Result<(), Problem> {
         let claim = self.claimed()?.claim.clone();
+        let profile = Profile { probe: self.learn_budget().await, ..*self.profile };
         // What works could be locked out by the first sign-in that does not.
         let new = match self.exhausted() {
             true => None,
@@ -31,8 +32,7 @@ impl Machine<'_> {
                 let kind = self.spec.credential_type.name;
                 let spent = self.refusals;
                 let shown =
-                    rounds(&*self.connector, &self.object, kind, self.profile, spent, new, old)
-                        .await;
+                    rounds(&*self.connector, &self.object, kind, &profile, spent, new, old).await;
                 refused = shown.refused;
                 self.refusals += 2 * shown.sent;
                 // A round begins with one that works and, where it shows something, ends with one.
