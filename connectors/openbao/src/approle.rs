@@ -1007,6 +1007,24 @@ impl AppRole {
                 role.insert("token_period".into(), json!(0));
             }
         }
+        // The server takes no role that neither asks for a secret nor binds addresses: where the last
+        // bounds go, the secret is asked for again, which only narrows. Whoever keeps the scope in this
+        // very change is told the server's own refusal.
+        let bounds = [
+            ("token_bound_cidrs", &found.role.token_bound_cidrs),
+            ("secret_id_bound_cidrs", &found.role.secret_id_bound_cidrs),
+        ];
+        let bound = |(name, stands): (&str, &Vec<String>)| match role.get(name) {
+            Some(wanted) => wanted.as_array().is_some_and(|blocks| !blocks.is_empty()),
+            None => !stands.is_empty(),
+        };
+        if change.scopes.is_none()
+            && !role.is_empty()
+            && !found.role.bind_secret_id
+            && !bounds.into_iter().any(bound)
+        {
+            role.insert("bind_secret_id".into(), json!(true));
+        }
         // Several calls: what is refused after one was accepted leaves a part done.
         let mut begun = false;
         let partly = |begun: bool, error: Error| match begun {

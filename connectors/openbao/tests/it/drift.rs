@@ -63,6 +63,29 @@ async fn a_scope_is_seen_wherever_it_comes_from_and_taken_away_again() {
 }
 
 #[tokio::test]
+async fn a_role_opened_to_sign_ins_without_a_secret_is_closed_with_the_bounds_that_let_it_open() {
+    let world = World::new().await;
+    for (name, bounds) in [("open-t", "token_bound_cidrs"), ("open-s", "secret_id_bound_cidrs")] {
+        let (id, made) = world.integration(name).await;
+        let opened = json!({"bind_secret_id": false, bounds: ["0.0.0.0/0"]});
+        world.by_hand("POST", &format!("auth/approle/role/{name}"), opened).await;
+        let seen = world.connector().read(&id, FRESH).await.unwrap().unwrap();
+        assert_eq!(names(&seen), ["role/no-secret-needed"]);
+        // Bounds that stay are no reason to close it: that is the scope's to say.
+        let settings = seen.settings.with("token_ttl", Setting::Text("2h".into()));
+        let change = Change { settings: Some(settings), ..Change::default() };
+        let kept = world.connector().modify(&id, &change).await.unwrap();
+        assert_eq!(names(&kept), ["role/no-secret-needed"]);
+        let change = Change { settings: Some(made.settings.clone()), ..Change::default() };
+        let closed = world.connector().modify(&id, &change).await.unwrap();
+        assert!(closed.scopes.is_empty(), "{:?}", closed.scopes);
+        assert_eq!(closed.settings, made.settings);
+        // The scope, which is changed after the settings, finds nothing left to do.
+        assert!(world.scope(&id, &[]).await.unwrap().scopes.is_empty());
+    }
+}
+
+#[tokio::test]
 async fn a_role_on_another_mount_is_not_gone_because_its_record_was_wiped() {
     let world = World::new().await;
     world.call("POST", "sys/auth/ci", Some(json!({"type": "approle"}))).await;
