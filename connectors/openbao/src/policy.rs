@@ -192,7 +192,17 @@ fn rules(body: &str) -> Vec<Rule> {
         return Vec::new();
     }
     let whole = || vec![Rule::Opaque { path: "?".to_owned(), text: body.to_owned() }];
-    let Ok(parsed) = hcl_edit::parser::parse_body(body) else { return whole() };
+    let Ok(parsed) = hcl_edit::parser::parse_body(body) else {
+        // The server's grammar is wider than our parser's: what that does not read is one rule.
+        return match split(body).as_deref() {
+            Some([text]) => match label(text) {
+                Some(path) => vec![Rule::Opaque { path, text: (*text).to_owned() }],
+                None => whole(),
+            },
+            Some(texts) => texts.iter().flat_map(|text| rules(text)).collect(),
+            None => whole(),
+        };
+    };
     let mut rules = Vec::new();
     for structure in &parsed {
         let Structure::Block(block) = structure else {
@@ -212,6 +222,76 @@ fn rules(body: &str) -> Vec<Rule> {
         rules.push(plain(&path, block).unwrap_or(Rule::Opaque { path, text }));
     }
     rules
+}
+
+/// The path of a text that is one rule, where it is spelt without escapes and templates.
+fn label(text: &str) -> Option<String> {
+    let rest = text.trim_start().strip_prefix("path")?.trim_start().strip_prefix('"')?;
+    let (path, rest) = rest.split_once('"')?;
+    let plain = scope::is_plain_path(path) && !path.contains('\\') && is_nfc(path);
+    // The server drops one leading slash.
+    let path = path.strip_prefix('/').unwrap_or(path);
+    (plain && !path.is_empty() && rest.trim_start().starts_with('{')).then(|| path.to_owned())
+}
+
+/// A text cut behind each block that closes at the top, by strings, comments and braces alone. `None`
+/// where that does not tell where a rule ends: braces that do not match, a text in a heredoc or in a
+/// string over several lines, anything behind the last block.
+fn split(body: &str) -> Option<Vec<&str>> {
+    let bytes = body.as_bytes();
+    let (mut texts, mut depth, mut start, mut at) = (Vec::new(), 0_usize, 0, 0);
+    while let Some(byte) = bytes.get(at) {
+        let rest = body.get(at..).unwrap_or_default();
+        at += match byte {
+            b'#' => rest.find('\n').unwrap_or(rest.len()),
+            b'/' if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
+            b'/' if rest.starts_with("/*") => rest.find("*/")? + 2,
+            b'<' if rest.starts_with("<<") => return None,
+            b'$' if rest.starts_with("${") => return None,
+            b'"' => {
+                let mut escaped = false;
+                let end = rest.bytes().skip(1).position(|one| {
+                    let ends = !escaped && one == b'"';
+                    escaped = !escaped && one == b'\\';
+                    ends
+                })?;
+                let string = &rest[..end + 2];
+                if string.contains('\n') || string.contains("${") {
+                    return None;
+                }
+                string.len()
+            }
+            b'{' => {
+                depth += 1;
+                1
+            }
+            b'}' => {
+                depth = depth.checked_sub(1)?;
+                if depth == 0 {
+                    texts.push(bare(&body[start..=at]));
+                    start = at + 1;
+                }
+                1
+            }
+            _ => 1,
+        };
+    }
+    // Comments behind the last rule are no rule.
+    let behind = &body[start..];
+    let only_comments =
+        behind.lines().all(|line| line.trim().is_empty() || line.trim().starts_with('#'));
+    (depth == 0 && only_comments && !texts.is_empty()).then_some(texts)
+}
+
+/// A text without the lines of comment before it, which would be the policy's header if it came first.
+fn bare(text: &str) -> &str {
+    let mut text = text.trim();
+    while text.starts_with('#')
+        && let Some((_, rest)) = text.split_once('\n')
+    {
+        text = rest.trim();
+    }
+    text
 }
 
 /// A rule of nothing but capabilities and an end.
@@ -290,6 +370,35 @@ mod tests {
         ] {
             let scopes = names(&Policy::parse(body));
             assert!(scopes.len() == 1 && scopes[0].starts_with("rule/"), "{body}: {scopes:?}");
+        }
+    }
+
+    #[test]
+    fn a_spelling_that_only_the_server_reads_makes_one_rule_opaque_and_no_other() {
+        for odd in [
+            "path \"z/*\" { capabilities = [\"read\"], min_wrapping_ttl = \"1s\" }",
+            "path \"z/*\" { capabilities = [\"read\"] min_wrapping_ttl = \"1s\" } # }",
+            "path \"z/*\" { capabilities = [\"re}ad\"], /* } */ min_wrapping_ttl = \"1s\" }",
+        ] {
+            let text = format!(
+                "# nhi: {{}}\npath \"a\" {{ capabilities = [\"read\"] }}\n{odd}\n\
+                 path \"b\" {{\n  capabilities = [\"list\"]\n}}\n"
+            );
+            let policy = Policy::parse(&text);
+            let scopes = names(&policy);
+            assert_eq!(scopes[..2], ["a:read".to_owned(), "b:list".to_owned()], "{text}");
+            assert!(scopes.len() == 3 && scopes[2].starts_with("rule/z/*#"), "{scopes:?}");
+            let again = policy.with_scopes(&policy.scopes(at("2026-11-24T00:00:00Z"))).unwrap();
+            assert_eq!(names(&Policy::parse(&again.text())), scopes, "{}", again.text());
+        }
+        // What cannot be told apart for certain stays one.
+        for body in [
+            "path \"a\" { capabilities = [\"read\"], x = <<E\n}\nE\n}\npath \"b\" { capabilities = [\"read\"] }",
+            "path \"a\" { capabilities = [\"read\"] }\nname = \"x\", path \"b\" { capabilities = [",
+            "path \"a\" { capabilities = [\"read\"], y = 1 }\nname = \"x\"",
+        ] {
+            let scopes = names(&Policy::parse(body));
+            assert!(scopes.len() == 1 && scopes[0].starts_with("rule/?#"), "{body}: {scopes:?}");
         }
     }
 

@@ -63,6 +63,26 @@ async fn a_scope_is_seen_wherever_it_comes_from_and_taken_away_again() {
 }
 
 #[tokio::test]
+async fn one_rule_in_a_spelling_of_the_server_s_hides_no_other() {
+    let world = World::new().await;
+    let (id, _) = world.integration("spelt").await;
+    let declared = ["secret/data/a:read"];
+    world.scope(&id, &declared).await.unwrap();
+    let (_, policy) = world.call("GET", "sys/policies/acl/nhi/spelt", None).await;
+    let text = policy["data"]["policy"].as_str().unwrap();
+    let odd = "path \"z/*\" { capabilities = [\"read\"], min_wrapping_ttl = \"1s\" }";
+    let text = format!("{text}# by hand\n{odd}\n");
+    world.by_hand("POST", "sys/policies/acl/nhi/spelt", json!({"policy": text})).await;
+    let seen = world.connector().read(&id, FRESH).await.unwrap().unwrap();
+    let all = names(&seen);
+    assert!(all.len() == 2 && all.contains(&declared[0].to_owned()), "{all:?}");
+    assert!(all.iter().any(|one| one.starts_with("rule/z/*#")), "{all:?}");
+    let change = Change { scopes: Some(seen.scopes.clone()), ..Change::default() };
+    assert_eq!(world.connector().modify(&id, &change).await.unwrap().scopes, seen.scopes);
+    assert_eq!(names(&world.scope(&id, &declared).await.unwrap()), declared);
+}
+
+#[tokio::test]
 async fn a_role_opened_to_sign_ins_without_a_secret_is_closed_with_the_bounds_that_let_it_open() {
     let world = World::new().await;
     for (name, bounds) in [("open-t", "token_bound_cidrs"), ("open-s", "secret_id_bound_cidrs")] {
