@@ -4,7 +4,11 @@
 //! Rules that are a path and its capabilities (with an end, where the server takes one) are scopes;
 //! every other rule is kept byte for byte and shown as one opaque scope.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    marker::PhantomData,
+};
 
 use data_encoding::HEXLOWER;
 use domain::{GrantedScope, Scope};
@@ -15,6 +19,11 @@ use hcl_edit::{
 };
 use jiff::Timestamp;
 use ring::digest;
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
+use serde_json::Value;
 use unicode_normalization::is_nfc;
 
 use crate::scope::{self, CAPABILITIES, Form};
@@ -85,7 +94,7 @@ impl Policy {
             }
             rest = &rest[line.len()..];
         }
-        policy.body = rest.trim_end().to_owned();
+        policy.body = from_json(rest).unwrap_or_else(|| rest.trim_end().to_owned());
         policy.rules = rules(&policy.body);
         policy
     }
@@ -185,6 +194,80 @@ fn write_rule(rule: &Rule) -> String {
         }
         Rule::Opaque { text, .. } => format!("{text}\n"),
     }
+}
+
+/// The members of a JSON object, in their order, twice the same too.
+struct Members<T>(Vec<(String, T)>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Members<T> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Each<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Each<T> {
+            type Value = Members<T>;
+            fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+                to.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<T>, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        from.deserialize_map(Each(PhantomData))
+    }
+}
+
+/// A policy in JSON as the text that we write: a comment, and so a record, has no place in JSON.
+/// `None` where it is no JSON, or has more in it than paths with members.
+fn from_json(text: &str) -> Option<String> {
+    let Members(top) = serde_json::from_str::<Members<Members<Members<Value>>>>(text).ok()?;
+    let mut body = String::new();
+    for (word, Members(paths)) in top {
+        if word != "path" {
+            return None;
+        }
+        for (path, Members(members)) in paths {
+            body.push_str(&format!("path {} {{\n", quoted(&path)?));
+            for (at, (name, value)) in members.iter().enumerate() {
+                let letter = |one: u8| one.is_ascii_lowercase() || one == b'_';
+                let again = members[..at].iter().any(|(other, _)| other == name);
+                if again || name.is_empty() || !name.bytes().all(letter) {
+                    return None;
+                }
+                body.push_str(&format!("  {name} = {}\n", written(value)?));
+            }
+            body.push_str("}\n");
+        }
+    }
+    Some(body.trim_end().to_owned())
+}
+
+/// A string as the server's grammar has it; none where it would be read as more than a string.
+fn quoted(text: &str) -> Option<String> {
+    let odd = text.contains("${") || text.contains("%{") || text.chars().any(char::is_control);
+    (!odd).then(|| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")))
+}
+
+/// A JSON value in the server's grammar.
+fn written(value: &Value) -> Option<String> {
+    Some(match value {
+        Value::Null => return None,
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+        Value::String(text) => quoted(text)?,
+        Value::Array(all) => {
+            let all: Option<Vec<String>> = all.iter().map(written).collect();
+            format!("[{}]", all?.join(", "))
+        }
+        Value::Object(all) => {
+            let member = |(name, value): (&String, &Value)| {
+                Some(format!("{} = {}", quoted(name)?, written(value)?))
+            };
+            let all: Option<Vec<String>> = all.iter().map(member).collect();
+            format!("{{ {} }}", all?.join(", "))
+        }
+    })
 }
 
 fn rules(body: &str) -> Vec<Rule> {
@@ -365,7 +448,8 @@ mod tests {
             "path \"a\" { policy = \"write\" }",
             "path \"a\" { capabilities = [\"fly\"] }",
             "path \"a\" { capabilities = ",
-            "{\"path\": {\"a\": {\"capabilities\": [\"read\"]}}}",
+            "{\"path\": {\"a\": {\"capabilities\": [\"read\"], \"capabilities\": [\"list\"]}}}",
+            "{\"path\": {\"a\": {\"capabilities\": [\"read\"]}}, \"name\": \"x\"}",
             "name = \"x\"\npath \"a\" { capabilities = [\"read\"] }",
         ] {
             let scopes = names(&Policy::parse(body));

@@ -83,6 +83,28 @@ async fn one_rule_in_a_spelling_of_the_server_s_hides_no_other() {
 }
 
 #[tokio::test]
+async fn a_policy_that_somebody_wrote_as_json_is_read_by_rule_and_written_anew() {
+    let world = World::new().await;
+    let (id, _) = world.integration("json").await;
+    let text = json!({"path": {
+        "js/*": {"capabilities": ["read"]},
+        "odd/*": {"capabilities": ["update"], "allowed_parameters": {"a": ["b\"c"], "d": []}},
+    }});
+    let text = json!({"policy": text.to_string()});
+    world.by_hand("POST", "sys/policies/acl/nhi/json", text).await;
+    let seen = world.connector().read(&id, FRESH).await.unwrap().unwrap();
+    let all = names(&seen);
+    assert!(
+        all.len() == 2 && all[0] == "js/*:read" && all[1].starts_with("rule/odd/*#"),
+        "{all:?}"
+    );
+    let change = Change { record: Some(record()), ..Change::default() };
+    let healed = world.connector().modify(&id, &change).await.unwrap();
+    assert_eq!((healed.record, healed.scopes), (Some(record()), seen.scopes));
+    assert!(world.scope(&id, &[]).await.unwrap().scopes.is_empty());
+}
+
+#[tokio::test]
 async fn a_role_opened_to_sign_ins_without_a_secret_is_closed_with_the_bounds_that_let_it_open() {
     let world = World::new().await;
     for (name, bounds) in [("open-t", "token_bound_cidrs"), ("open-s", "secret_id_bound_cidrs")] {
