@@ -32,7 +32,7 @@ Of what nobody declares any more everything can be ended: --end.
 Exit codes: 0 nothing is open, or it was finished, or is shown with --dry-run · 1 not done ·
 5 something is open, or was begun and is still not finished")]
 pub(crate) struct Recover {
-    /// A slot (<integration>/credential/<name>), or an integration for all that is open in it.
+    /// A slot (INTEGRATION/credential/NAME), or an integration for all that is open in it.
     #[arg(value_name = "ID")]
     id: Option<String>,
 

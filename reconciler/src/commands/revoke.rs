@@ -36,7 +36,7 @@ of another installation, and what nhi itself signs in with.
 
 Exit codes: 0 ended, or shown with --dry-run · 1 not done · 5 begun and not finished: run it again")]
 pub(crate) struct Revoke {
-    /// An integration, or one of its slots: <integration>/credential/<name>.
+    /// An integration, or one of its slots: INTEGRATION/credential/NAME.
     #[arg(value_name = "ID")]
     id: String,
 

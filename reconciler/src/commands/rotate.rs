@@ -34,7 +34,7 @@ exposed.
 Exit codes: 0 done, or shown with --dry-run · 1 not done, and nothing was changed ·
 5 begun and not finished: the next run, or the next apply, goes on from there")]
 pub(crate) struct Rotate {
-    /// An integration, for all its credentials, or one of them: <integration>/credential/<name>.
+    /// An integration, for all its credentials, or one of them: INTEGRATION/credential/NAME.
     #[arg(value_name = "ID")]
     id: String,
 
