@@ -29,8 +29,8 @@ use crate::{
 
 Of what nobody declares any more everything can be ended: --end.
 
-Exit codes: 0 nothing is open, or it was finished, or is shown with --dry-run · 1 not done ·
-5 something is open, or was begun and is still not finished")]
+Exit codes: 0 nothing waits (what a run may still be at is listed), or it was finished, or is shown
+with --dry-run · 1 not done · 5 something waits, or was begun and is still not finished")]
 pub(crate) struct Recover {
     /// A slot (INTEGRATION/credential/NAME), or an integration for all that is open in it.
     #[arg(value_name = "ID")]
