@@ -3,7 +3,8 @@
 use std::io::{BufRead, IsTerminal};
 
 use clap::{Args, ValueEnum};
-use operations::Problem;
+use operations::{Context, Problem};
+use wiring::Loaded;
 
 use crate::output::Output;
 
@@ -33,6 +34,14 @@ pub(crate) enum Format {
 }
 
 impl Asking {
+    /// What it is done with: where it is only shown, nothing that can change anything.
+    pub(crate) fn context(&self, loaded: &Loaded) -> Result<Context, Problem> {
+        match self.dry_run {
+            true => loaded.read_only().context("nhi", "command"),
+            false => loaded.context("nhi", "command"),
+        }
+    }
+
     /// Whether it may be done.
     ///
     /// # Errors

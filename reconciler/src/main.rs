@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand, error::ErrorKind};
 
 mod ask;
 mod commands;
+mod deed;
 mod exit;
 mod hcl;
 mod output;

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::drift::declared;
 use crate::{
     ask::{Asking, Format},
+    deed::{self, Deed, Part},
     exit::Exit,
     output::{BOLD, GREEN, Output, styled},
     told::{ended_json, problem_json, say, say_ended, short},
@@ -67,6 +68,9 @@ enum Keep {
     Ours,
 }
 
+/// The name of the JSON's form.
+const FORM: &str = "nhi-recover/1";
+
 /// What is about to be finished, and how.
 struct Planned {
     open: Begun,
@@ -88,10 +92,7 @@ impl Recover {
             has_custody(&context)?;
             return Ok(self.list(&everything_begun(&context).await?, output));
         };
-        let mut context = match self.asking.dry_run {
-            true => loaded.read_only().context("nhi", "command")?,
-            false => loaded.context("nhi", "command")?,
-        };
+        let mut context = self.asking.context(&loaded)?;
         has_custody(&context)?;
         if self.take {
             let mut rules = (*context.rules).clone();
@@ -118,44 +119,14 @@ impl Recover {
         if all.is_empty() {
             return Err(nothing_open(id, &begun));
         }
-        if self.asking.format == Format::Text {
-            all.iter().for_each(|one| one.tell(output));
-        }
-        if self.asking.dry_run {
-            let told = all.iter().map(|one| one.json(None)).collect();
-            return Ok(self.finish(told, Exit::Clean, output));
-        }
-        if !self.asking.agreed("Do this?", output)? {
-            output.hint("Nothing was changed.");
-            return Ok(Exit::Failed);
-        }
-        let mut exit = Exit::Clean;
-        let mut told = Vec::new();
-        for one in &all {
-            let progress = output.progress(&format!("finishing {}", one.spec.id));
-            let done = one.carry_out(&context).await;
-            drop(progress);
-            exit = exit.worst(done.exit());
-            if self.asking.format == Format::Text {
-                done.tell(one, output);
-            }
-            told.push(one.json(Some(&done)));
-        }
-        for notice in context.notices.take() {
-            output.warning(&notice.to_string());
-        }
-        Ok(self.finish(told, exit, output))
-    }
-
-    fn finish(&self, told: Vec<Value>, exit: Exit, output: &Output) -> Exit {
-        if self.asking.format == Format::Json {
-            let all = json!({
-                "format": "nhi-recover/1", "dry_run": self.asking.dry_run, "exit": exit.code(),
-                "slots": told,
-            });
-            output.line(&all.to_string());
-        }
-        exit
+        let deed = Deed {
+            asking: &self.asking,
+            form: FORM,
+            parts: "slots",
+            doing: "finishing",
+            question: "Do this?".to_owned(),
+        };
+        deed.run(&context, &all, output).await
     }
 
     fn list(&self, begun: &[Begun], output: &Output) -> Exit {
@@ -163,7 +134,7 @@ impl Recover {
         let exit = if waits { Exit::Unfinished } else { Exit::Clean };
         if self.asking.format == Format::Json {
             let all: Vec<Value> = begun.iter().map(open_json).collect();
-            let all = json!({ "format": "nhi-recover/1", "exit": exit.code(), "open": all });
+            let all = json!({ "format": FORM, "exit": exit.code(), "open": all });
             output.line(&all.to_string());
             return exit;
         }
@@ -373,6 +344,14 @@ impl Planned {
             _ => format!("go on to generation {}, and deliver it everywhere", self.open.generation),
         }
     }
+}
+
+impl Part for Planned {
+    type Done = Done;
+
+    fn subject(&self) -> String {
+        self.spec.id.to_string()
+    }
 
     fn tell(&self, output: &Output) {
         tell_open(&self.open, output);
@@ -403,7 +382,7 @@ impl Planned {
     }
 }
 
-impl Done {
+impl deed::Done<Planned> for Done {
     fn exit(&self) -> Exit {
         match self {
             Done::Finished(_) => Exit::Clean,
@@ -434,7 +413,9 @@ impl Done {
         }
         say_ended(output, &outcome.revoked);
     }
+}
 
+impl Done {
     fn json(&self) -> Value {
         match self {
             Done::Not { problem, open } => {

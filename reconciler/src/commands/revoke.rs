@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 
 use super::{drift::declared, rotate::named};
 use crate::{
-    ask::{Asking, Format},
+    ask::Asking,
+    deed::{self, Deed, Part},
     exit::Exit,
     output::{BOLD, GREEN, Output, styled},
     told::{ended_json, problem_json, say, say_ended, short},
@@ -71,11 +72,7 @@ enum Done {
 
 impl Revoke {
     pub(crate) async fn run(self, config: Option<&str>, output: &Output) -> Result<Exit, Problem> {
-        let loaded = wiring::load(config)?;
-        let context = match self.asking.dry_run {
-            true => loaded.read_only().context("nhi", "command")?,
-            false => loaded.context("nhi", "command")?,
-        };
+        let context = self.asking.context(&wiring::load(config)?)?;
         let (wishes, from) = declared(&context, self.state.as_deref()).await?;
         let progress = output.progress("looking");
         let (integration, _) = self.id.split_once("/credential/").unwrap_or((&self.id, ""));
@@ -96,55 +93,18 @@ impl Revoke {
             }
         };
         drop(progress);
-        if self.asking.format == Format::Text {
-            all.iter().for_each(|one| one.tell(output));
-        }
+        let deed = Deed {
+            asking: &self.asking,
+            form: "nhi-revoke/1",
+            parts: "parts",
+            doing: "ending",
+            question: "End all of this? Nothing brings it back.".to_owned(),
+        };
         if all.iter().all(Planned::is_empty) {
             output.hint("There is nothing to end.");
-            return Ok(self.end(
-                all.iter().map(|one| one.json(None)).collect(),
-                Exit::Clean,
-                output,
-            ));
+            return Ok(deed.nothing_done(&all, output));
         }
-        if self.asking.dry_run {
-            return Ok(self.end(
-                all.iter().map(|one| one.json(None)).collect(),
-                Exit::Clean,
-                output,
-            ));
-        }
-        if !self.asking.agreed("End all of this? Nothing brings it back.", output)? {
-            output.hint("Nothing was changed.");
-            return Ok(Exit::Failed);
-        }
-        let mut exit = Exit::Clean;
-        let mut told = Vec::new();
-        for one in &all {
-            let progress = output.progress(&format!("ending {}", one.subject()));
-            let done = one.carry_out(&context).await;
-            drop(progress);
-            exit = exit.worst(done.exit());
-            if self.asking.format == Format::Text {
-                done.tell(one, output);
-            }
-            told.push(one.json(Some(&done)));
-        }
-        for notice in context.notices.take() {
-            output.warning(&notice.to_string());
-        }
-        Ok(self.end(told, exit, output))
-    }
-
-    fn end(&self, told: Vec<Value>, exit: Exit, output: &Output) -> Exit {
-        if self.asking.format == Format::Json {
-            let all = json!({
-                "format": "nhi-revoke/1", "dry_run": self.asking.dry_run, "exit": exit.code(),
-                "parts": told,
-            });
-            output.line(&all.to_string());
-        }
-        exit
+        deed.run(&context, &all, output).await
     }
 
     fn no_key_beside_a_slot(&self) -> Result<(), Problem> {
@@ -242,13 +202,6 @@ async fn slot(context: &Context, wish: &Wish, name: &str) -> Result<Planned, Pro
 }
 
 impl Planned {
-    fn subject(&self) -> String {
-        match self {
-            Planned::Slot { spec, .. } | Planned::Earlier { spec, .. } => spec.id.to_string(),
-            Planned::Strays { id, .. } => id.to_string(),
-        }
-    }
-
     /// The credentials that end, each with what it is.
     fn keys(&self) -> Vec<(String, String)> {
         let earlier = |seen: &SeenSlot| {
@@ -290,6 +243,17 @@ impl Planned {
             _ => false,
         };
         !delivered && self.keys().is_empty()
+    }
+}
+
+impl Part for Planned {
+    type Done = Done;
+
+    fn subject(&self) -> String {
+        match self {
+            Planned::Slot { spec, .. } | Planned::Earlier { spec, .. } => spec.id.to_string(),
+            Planned::Strays { id, .. } => id.to_string(),
+        }
     }
 
     fn tell(&self, output: &Output) {
@@ -369,7 +333,7 @@ impl Planned {
     }
 }
 
-impl Done {
+impl deed::Done<Planned> for Done {
     fn exit(&self) -> Exit {
         match self {
             Done::Ended(_) => Exit::Clean,
@@ -388,7 +352,9 @@ impl Done {
             }
         }
     }
+}
 
+impl Done {
     fn json(&self) -> Value {
         match self {
             Done::Ended(revoked) => json!({ "done": true, "revoked": ended_json(revoked) }),

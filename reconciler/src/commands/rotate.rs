@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 
 use super::drift::declared;
 use crate::{
-    ask::{Asking, Format},
+    ask::Asking,
+    deed::{self, Deed, Part},
     exit::Exit,
     output::{BOLD, GREEN, Output, styled},
     told::{ended_json, problem_json, say, say_ended, short},
@@ -57,6 +58,7 @@ struct Planned {
     spec: SlotSpec,
     seen: SeenSlot,
     goal: Goal,
+    reason: &'static str,
     /// How it is issued, and what that cannot do.
     way: &'static str,
     limits: Vec<String>,
@@ -74,11 +76,7 @@ enum Done {
 
 impl Rotate {
     pub(crate) async fn run(self, config: Option<&str>, output: &Output) -> Result<Exit, Problem> {
-        let loaded = wiring::load(config)?;
-        let context = match self.asking.dry_run {
-            true => loaded.read_only().context("nhi", "command")?,
-            false => loaded.context("nhi", "command")?,
-        };
+        let context = self.asking.context(&wiring::load(config)?)?;
         let (wishes, from) = declared(&context, self.state.as_deref()).await?;
         let progress = output.progress("looking");
         let mut all = Vec::new();
@@ -86,48 +84,18 @@ impl Rotate {
             all.push(self.plan(&context, &wishes, &id, &name).await?);
         }
         drop(progress);
-        if self.asking.format == Format::Text {
-            all.iter().for_each(|one| one.tell(output));
-        }
-        if self.asking.dry_run {
-            let told = all.iter().map(|one| one.json(None)).collect();
-            return Ok(self.end(told, Exit::Clean, output));
-        }
         let question = match &all[..] {
             [_] => "Rotate it?".to_owned(),
             more => format!("Rotate all {}?", more.len()),
         };
-        if !self.asking.agreed(&question, output)? {
-            output.hint("Nothing was changed.");
-            return Ok(Exit::Failed);
-        }
-        let mut exit = Exit::Clean;
-        let mut told = Vec::new();
-        for one in &all {
-            let progress = output.progress(&format!("rotating {}", one.spec.id));
-            let done = self.carry_out(&context, one).await;
-            drop(progress);
-            exit = exit.worst(done.exit());
-            if self.asking.format == Format::Text {
-                done.tell(one, output);
-            }
-            told.push(one.json(Some(&done)));
-        }
-        for notice in context.notices.take() {
-            output.warning(&notice.to_string());
-        }
-        Ok(self.end(told, exit, output))
-    }
-
-    fn end(&self, told: Vec<Value>, exit: Exit, output: &Output) -> Exit {
-        if self.asking.format == Format::Json {
-            let all = json!({
-                "format": "nhi-rotate/1", "dry_run": self.asking.dry_run, "exit": exit.code(),
-                "credentials": told,
-            });
-            output.line(&all.to_string());
-        }
-        exit
+        let deed = Deed {
+            asking: &self.asking,
+            form: "nhi-rotate/1",
+            parts: "credentials",
+            doing: "rotating",
+            question,
+        };
+        deed.run(&context, &all, output).await
     }
 
     async fn plan(
@@ -176,6 +144,7 @@ impl Rotate {
         let kept_for = overlap.or(Some(Span::from_secs(86_400))).filter(|_| !at_once && !replaces);
         Ok(Planned {
             goal,
+            reason: if self.exposed { "exposed" } else { "asked" },
             way: profile.map_or("its platform does not say how", way_words),
             limits: profile.map(limits).unwrap_or_default(),
             grade: profile.map_or("unknown", |one| best_grade(one).as_str()),
@@ -184,20 +153,6 @@ impl Rotate {
             seen,
             spec,
         })
-    }
-
-    async fn carry_out(&self, context: &Context, one: &Planned) -> Done {
-        let reason = if self.exposed { "exposed" } else { "asked" };
-        match carry_out(context, &one.spec, one.goal, reason).await {
-            Ok(outcome) => Done::Rotated(Box::new(outcome)),
-            Err(problem) => {
-                let seen = observe_slot(context, &one.spec).await.ok().flatten();
-                let begun = seen.is_none_or(|seen| {
-                    seen.note.is_some() || seen.generation > one.seen.generation
-                });
-                Done::Not { problem, begun }
-            }
-        }
     }
 }
 
@@ -264,6 +219,27 @@ impl Planned {
     /// What is under way is finished.
     fn resumes(&self) -> bool {
         self.seen.note.is_some()
+    }
+}
+
+impl Part for Planned {
+    type Done = Done;
+
+    fn subject(&self) -> String {
+        self.spec.id.to_string()
+    }
+
+    async fn carry_out(&self, context: &Context) -> Done {
+        match carry_out(context, &self.spec, self.goal, self.reason).await {
+            Ok(outcome) => Done::Rotated(Box::new(outcome)),
+            Err(problem) => {
+                let seen = observe_slot(context, &self.spec).await.ok().flatten();
+                let begun = seen.is_none_or(|seen| {
+                    seen.note.is_some() || seen.generation > self.seen.generation
+                });
+                Done::Not { problem, begun }
+            }
+        }
     }
 
     fn tell(&self, output: &Output) {
@@ -344,7 +320,7 @@ impl Planned {
     }
 }
 
-impl Done {
+impl deed::Done<Planned> for Done {
     fn exit(&self) -> Exit {
         match self {
             Done::Rotated(_) => Exit::Clean,
@@ -386,7 +362,9 @@ impl Done {
         }
         say_ended(output, &outcome.revoked);
     }
+}
 
+impl Done {
     fn json(&self) -> Value {
         match self {
             Done::Not { problem, begun } => json!({
