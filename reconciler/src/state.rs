@@ -7,7 +7,7 @@ use operations::{
     Delivery, Problem, Wish, WishedOwner, WishedScopes, WishedSlot, WishedThirdParty, Wishes,
     delivery, schedule_written,
 };
-use policy::scopes::Enforcement;
+use policy::{scopes::Enforcement, standing::ThirdParty};
 use serde_json::{Map, Value};
 
 /// The command that makes what can be read.
@@ -110,10 +110,12 @@ fn integration(wishes: &mut Wishes, id: &str, object: &str, values: &Map<String,
         wishes.third_parties.push(WishedThirdParty {
             id: id.to_owned(),
             owners: owners.into_iter().flatten().collect(),
-            expires_on: day(text("expires_on").as_deref()),
-            contract_ends_on: day(said("contract_ends_on")),
-            tested_on: day(said("disable_tested_on")),
-            test_every: said("admin_review_every").and_then(|every| every.parse().ok()),
+            dates: ThirdParty {
+                expires_on: day(text("expires_on").as_deref()),
+                contract_ends_on: day(said("contract_ends_on")),
+                tested_on: day(said("disable_tested_on")),
+                test_every: said("admin_review_every").and_then(|every| every.parse().ok()),
+            },
         });
         return;
     }

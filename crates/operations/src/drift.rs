@@ -17,7 +17,7 @@ use policy::{
     schedule::Written,
     scopes::{Declared as Standing, Enforcement, echo, highest_action},
     settings::spelled_as,
-    standing::standing,
+    standing::{ThirdParty, standing},
 };
 use serde_json::{Map, Value, json};
 
@@ -86,6 +86,21 @@ pub struct Wish {
     pub slots: Vec<WishedSlot>,
 }
 
+impl Wish {
+    /// Its id, read.
+    ///
+    /// # Errors
+    ///
+    /// It is none of ours.
+    pub fn integration(&self) -> Result<IntegrationId, Problem> {
+        self.id.parse().map_err(|error: domain::id::IdError| {
+            Problem::new("E-ID", "A declared id is not one of ours")
+                .detail(error.to_string())
+                .next("apply the configuration that declares it again")
+        })
+    }
+}
+
 /// An owner who is bound to a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WishedOwner {
@@ -106,14 +121,8 @@ pub struct WishedThirdParty {
     pub id: String,
     /// Its owners, `owner/<name>` each.
     pub owners: Vec<String>,
-    /// The last day it may live.
-    pub expires_on: Option<Date>,
-    /// The last day of its contract.
-    pub contract_ends_on: Option<Date>,
-    /// The day on which stopping it was last tried.
-    pub tested_on: Option<Date>,
-    /// How often that is to be tried.
-    pub test_every: Option<domain::Span>,
+    /// What it is judged by.
+    pub dates: ThirdParty,
 }
 
 /// Everything that is declared.
@@ -165,11 +174,7 @@ impl Judged {
 ///
 /// It could not be read. That is never an absence.
 pub async fn judge_integration(context: &Context, wish: &Wish) -> Result<Judged, Problem> {
-    let id: IntegrationId = wish.id.parse().map_err(|error: domain::id::IdError| {
-        Problem::new("E-ID", "A declared id is not one of ours")
-            .detail(error.to_string())
-            .next("apply the configuration that declares it again")
-    })?;
+    let id = wish.integration()?;
     let platform = context.connections.platform(&id.connection)?;
     let Some(kind) = platform.kinds().iter().find(|kind| kind.name == id.kind) else {
         return Err(Problem::new("E-KIND", "This connection cannot hold it")

@@ -111,11 +111,7 @@ pub async fn declared_slot(
 ///
 /// No such slot is declared, or it is not there.
 pub async fn slot_to_end(context: &Context, wish: &Wish, name: &str) -> Result<SlotSpec, Problem> {
-    let integration: IntegrationId = wish.id.parse().map_err(|error: domain::id::IdError| {
-        Problem::new("E-ID", "A declared id is not one of ours")
-            .detail(error.to_string())
-            .next("apply the configuration that declares it again")
-    })?;
+    let integration = wish.integration()?;
     let id = CredentialId { integration, name: name.to_owned() };
     let slot = wish.slots.iter().find(|slot| slot.name == name).ok_or_else(|| undeclared(&id))?;
     let (kind, credential_type) = typed(context, &id, slot.credential_type.as_deref())?;
@@ -124,11 +120,7 @@ pub async fn slot_to_end(context: &Context, wish: &Wish, name: &str) -> Result<S
         None => observe_integration(context, &id.integration, None, None)
             .await?
             .map(|seen| seen.observed.vendor_id)
-            .ok_or_else(|| {
-                Problem::new("E-GONE", "The integration is not there")
-                    .detail(format!("{}: its platform does not show it.", id.integration))
-                    .next("terraform plan")
-            })?,
+            .ok_or_else(|| not_shown(&id.integration))?,
     };
     let said = |name: &str| wish.record.as_ref().and_then(|record| record.get(name));
     let fields = credential_type.fields;
@@ -202,6 +194,13 @@ fn undeclared(id: &CredentialId) -> Problem {
     Problem::new("E-UNDECLARED", "No such credential is declared")
         .detail(format!("Nothing declares {id}."))
         .next("nhi drift lists what is declared; another root's state is given with --state")
+}
+
+/// An integration that a command is about is not there.
+pub fn not_shown(id: &IntegrationId) -> Problem {
+    Problem::new("E-GONE", "The integration is not there")
+        .detail(format!("{id}: its platform does not show it."))
+        .next("terraform plan")
 }
 
 /// When a day is over.

@@ -3,7 +3,10 @@
 use domain::Span;
 use jiff::civil::Date;
 use ledger::inventory::Change;
-use policy::{drift, standing};
+use policy::{
+    drift,
+    standing::{self, ThirdParty},
+};
 use serde_json::{Value, json};
 
 use crate::{Context, Judged, WishedThirdParty};
@@ -22,10 +25,10 @@ fn written(declared: &WishedThirdParty) -> Value {
     let day = |day: Option<Date>| day.map(|day| day.to_string());
     json!({
         "owners": declared.owners,
-        "expires_on": day(declared.expires_on),
-        "contract_ends_on": day(declared.contract_ends_on),
-        "disable_tested_on": day(declared.tested_on),
-        "admin_review_every": declared.test_every.map(|every| every.to_string()),
+        "expires_on": day(declared.dates.expires_on),
+        "contract_ends_on": day(declared.dates.contract_ends_on),
+        "disable_tested_on": day(declared.dates.tested_on),
+        "admin_review_every": declared.dates.test_every.map(|every| every.to_string()),
     })
 }
 
@@ -38,22 +41,18 @@ pub(crate) fn noted_third_party(id: &str, declared: &Value) -> Option<WishedThir
     Some(WishedThirdParty {
         id: id.to_owned(),
         owners: owners.filter_map(Value::as_str).map(str::to_owned).collect(),
-        expires_on: day("expires_on"),
-        contract_ends_on: day("contract_ends_on"),
-        tested_on: day("disable_tested_on"),
-        test_every: word("admin_review_every").and_then(|every| every.parse::<Span>().ok()),
+        dates: ThirdParty {
+            expires_on: day("expires_on"),
+            contract_ends_on: day("contract_ends_on"),
+            tested_on: day("disable_tested_on"),
+            test_every: word("admin_review_every").and_then(|every| every.parse::<Span>().ok()),
+        },
     })
 }
 
 /// Judges it by its dates alone.
 pub fn judge_third_party(context: &Context, wish: &WishedThirdParty) -> Judged {
-    let dates = standing::ThirdParty {
-        expires_on: wish.expires_on,
-        contract_ends_on: wish.contract_ends_on,
-        tested_on: wish.tested_on,
-        test_every: wish.test_every,
-    };
-    let verdicts = standing::third_party(&dates, &context.rules, context.now());
+    let verdicts = standing::third_party(&wish.dates, &context.rules, context.now());
     let mut judged = Judged::default();
     judged.found("none", &wish.id, drift::standing(&wish.id, &verdicts));
     judged
@@ -68,10 +67,12 @@ mod tests {
         let declared = WishedThirdParty {
             id: "none/third_party/etl".into(),
             owners: vec!["owner/finance".into(), "owner/data".into()],
-            expires_on: Some("2027-01-31".parse().unwrap()),
-            contract_ends_on: None,
-            tested_on: Some("2026-11-01".parse().unwrap()),
-            test_every: Some("90d".parse().unwrap()),
+            dates: ThirdParty {
+                expires_on: Some("2027-01-31".parse().unwrap()),
+                contract_ends_on: None,
+                tested_on: Some("2026-11-01".parse().unwrap()),
+                test_every: Some("90d".parse().unwrap()),
+            },
         };
         let document = json!({ FACET: written(&declared) });
         assert_eq!(noted_third_party(&declared.id, &document), Some(declared));

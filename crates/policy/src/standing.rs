@@ -66,7 +66,7 @@ pub fn standing(facts: &Facts, rules: &Rules, now: Timestamp) -> BTreeMap<&'stat
 }
 
 /// The dates of an integration that its vendor runs.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ThirdParty {
     /// The last day it may live.
     pub expires_on: Option<Date>,

@@ -124,11 +124,7 @@ impl Revoke {
         context: &Context,
         wish: &Wish,
     ) -> Result<Vec<Planned>, Problem> {
-        let id: IntegrationId = wish.id.parse().map_err(|error: domain::id::IdError| {
-            Problem::new("E-ID", "A declared id is not one of ours")
-                .detail(error.to_string())
-                .next("apply the configuration that declares it again")
-        })?;
+        let id = wish.integration()?;
         let seen = observe_integration(context, &id, None, wish.vendor_id.as_deref()).await?;
         let Some(key) = &self.key else {
             let mut all = Vec::new();

@@ -4,7 +4,7 @@ use clap::Args;
 use domain::Span;
 use operations::{
     Context, Outcome, Problem, SeenSlot, SlotSpec, Wishes, best_grade, carry_out, declared_slot,
-    goal_of_resume, limits, observe_integration, observe_slot, way_words, ways,
+    goal_of_resume, limits, not_shown, observe_integration, observe_slot, way_words, ways,
 };
 use policy::rotation::Goal;
 use serde_json::{Value, json};
@@ -108,7 +108,8 @@ impl Rotate {
         let wish = &wishes.integrations[id];
         let spec = declared_slot(context, wish, name).await?;
         may_have_more(context, &spec).await?;
-        let seen = observe_slot(context, &spec).await?.ok_or_else(|| gone(&spec))?;
+        let seen =
+            observe_slot(context, &spec).await?.ok_or_else(|| not_shown(&spec.id.integration))?;
         if seen.status == "held" {
             return Err(Problem::new("E-HELD", "This slot waits for a person")
                 .detail(format!(
@@ -190,7 +191,7 @@ async fn may_have_more(context: &Context, spec: &SlotSpec) -> Result<(), Problem
     let id = &spec.id.integration;
     let seen = observe_integration(context, id, None, Some(&spec.vendor_id))
         .await?
-        .ok_or_else(|| gone(spec))?;
+        .ok_or_else(|| not_shown(&spec.id.integration))?;
     seen.governed_here(context, id).await?;
     let live = &seen.observed;
     let quarantined = live.record.as_ref().is_some_and(|record| record.quarantined.is_some());
@@ -200,12 +201,6 @@ async fn may_have_more(context: &Context, spec: &SlotSpec) -> Result<(), Problem
             .next("set enabled = true and apply, if it is to work"));
     }
     Ok(())
-}
-
-pub(super) fn gone(spec: &SlotSpec) -> Problem {
-    Problem::new("E-GONE", "The integration is not there")
-        .detail(format!("{}: its platform does not show it.", spec.id.integration))
-        .next("terraform plan")
 }
 
 impl Planned {

@@ -108,10 +108,12 @@ pub(super) fn run_elsewhere(model: &IntegrationModel) -> WishedThirdParty {
     WishedThirdParty {
         id: model.id.text().to_owned(),
         owners: owners.filter_map(|owner| Some(owner.value()?.id.text().to_owned())).collect(),
-        expires_on: day(model.expires_on.as_deref()),
-        contract_ends_on: day(settings.text("contract_ends_on")),
-        tested_on: day(settings.text("disable_tested_on")),
-        test_every: settings.text("admin_review_every").and_then(|every| every.parse().ok()),
+        dates: ThirdParty {
+            expires_on: day(model.expires_on.as_deref()),
+            contract_ends_on: day(settings.text("contract_ends_on")),
+            tested_on: day(settings.text("disable_tested_on")),
+            test_every: settings.text("admin_review_every").and_then(|every| every.parse().ok()),
+        },
     }
 }
 
@@ -122,12 +124,5 @@ pub(super) fn third_party_standing(
     rules: &Rules,
     now: jiff::Timestamp,
 ) -> BTreeMap<&'static str, Verdict> {
-    let declared = run_elsewhere(model);
-    let dates = ThirdParty {
-        expires_on: declared.expires_on,
-        contract_ends_on: declared.contract_ends_on,
-        tested_on: declared.tested_on,
-        test_every: declared.test_every,
-    };
-    third_party(&dates, rules, now)
+    third_party(&run_elsewhere(model).dates, rules, now)
 }
