@@ -158,13 +158,16 @@ impl PostgreSql {
                 }
             }
         }
-        // What ends others would wait here for all sessions to end.
-        const AT_ONCE: &str =
-            "\"$@\" & server=$!; trap 'kill -INT $server' TERM; wait $server; wait $server";
+        // What ends others would wait here for all sessions to end. One that is kept for the whole
+        // process is never dropped, nor is its folder.
+        const AT_ONCE: &str = "folder=$1; shift
+            \"$@\" & server=$!; trap 'kill -INT $server' TERM
+            wait $server; wait $server && rm -rf \"$folder\"";
         let running = running::Server::start(ready, |port| {
             let program = as_somebody(&programs.join("postgres"), who.as_ref());
             let mut command = Command::new("sh");
-            command.args(["-c", AT_ONCE, "sh"]).arg(program.get_program()).args(program.get_args());
+            command.args(["-c", AT_ONCE, "sh"]).arg(folder.path());
+            command.arg(program.get_program()).args(program.get_args());
             command.arg("-D").arg(&data);
             for setting in [
                 format!("port={port}"),
