@@ -156,11 +156,18 @@ fn a_deleted_ledger_takes_history_and_nothing_else() {
         world.nhi(&["drift", "--state", "terraform.tfstate"])?.expect(0)?;
         let said = world.nhi(&["ledger", "verify"])?.expect(1)?;
         holds(said.contains("There is no ledger"), "what is not there is not sound", &said)?;
-        // The next deeds begin a new one, which knows the slot again.
-        let changed = BASE.replace("\"30d\"", "\"60d\"");
-        world.write("main.tf", &changed.replace("every night", "every single night"))?;
+        // The next deed begins a new one, which knows what that was about, and says what it does not.
+        let slower = BASE.replace("\"30d\"", "\"60d\"");
+        world.write("main.tf", &slower)?;
         world.apply()?;
         world.plan_is_empty()?;
+        world.bao.widen("nhi/invoice-sync", "secret/data/payroll/*")?;
+        let said = world.nhi(&["drift"])?.expect(3)?;
+        holds(said.contains("its settings and record, nor about its scopes"), "a gap", &said)?;
+        world.apply()?;
+        let changed = slower.replace("every night", "every single night");
+        world.write("main.tf", &changed)?;
+        world.apply()?;
         let said = world.nhi(&["drift", "--format", "json"])?.expect(0)?;
         holds(parsed(&said)?["coverage"]["read"] == 1, "it is compared again", &said)?;
         world.nhi(&["ledger", "verify"])?.expect(0)?;

@@ -120,7 +120,12 @@ fn what_is_revoked_from_the_command_line_is_refused_and_nothing_else_is() {
         holds(world.bao.accessors("invoice-sync")?.is_empty(), "nothing lives", "")?;
         let said = world.nhi(&["revoke", ID, "--yes", "--state", STATE])?.expect(0)?;
         holds(said.contains("nothing to end"), "a second time there is nothing", &said)?;
-        // It is still declared.
+        // It is still declared, whoever says so.
+        for words in [&["drift"][..], &["drift", "--state", STATE]] {
+            let said = world.nhi(words)?.expect(2)?;
+            holds(said.contains("is not there any more"), "it is missed", &said)?;
+            holds(!said.contains("written over"), "and nobody is blamed", &said)?;
+        }
         let said = world.plan()?.expect(2)?;
         holds(said.contains("nhi_credential.it will be updated"), "another is planned", &said)?;
         world.apply()?;

@@ -20,7 +20,7 @@ pub const SALVAGED: &str = "ledger.salvaged";
 
 /// Every kind of entry that this version writes. Whoever writes another adds it: deeds check it in
 /// debug builds, and whoever asks for one that is not here is told so.
-pub const KINDS: [&str; 37] = [
+pub const KINDS: [&str; 38] = [
     "attempt.ended",
     "attempt.started",
     "claim.taken_over",
@@ -58,6 +58,7 @@ pub const KINDS: [&str; 37] = [
     "scopes.removed",
     "scopes.set",
     "slot.declared",
+    "slot.ended",
 ];
 
 /// The version of the body's shape that this program writes.

@@ -1,7 +1,7 @@
 //! Carrying out what a slot needs: a rotation, an ending, a copy.
 
 use connector::{Change, Refusal, Want};
-use domain::{Marker, RealmKey, Record};
+use domain::{CredentialId, Marker, RealmKey, Record};
 use jiff::Timestamp;
 use ledger::Work;
 use policy::{
@@ -84,7 +84,6 @@ async fn bring(
     machine.run().await?;
     let (revoked, done_by) = machine.done();
     if goal == Goal::Revoke {
-        forget_slot(context, spec).await;
         return Ok(Outcome {
             key_id: None,
             generation: 0,
@@ -119,34 +118,43 @@ async fn bring(
     })
 }
 
-/// An ending is written with the claim that it closes. Where somebody took everything away before, or
-/// a run died in between, nothing was closed, and the ledger still has the slot.
-async fn forget_slot(context: &Context, spec: &SlotSpec) {
-    let still = match row_of(context, spec).await {
-        Ok(row) => row.is_some(),
-        Err(problem) => {
-            tracing::warn!(%problem, "whether the ledger has the slot is not known");
-            false
+/// Ends everything that a slot has, and takes it out of what is declared.
+///
+/// # Errors
+///
+/// Why it stopped; it stays declared, and the next run goes on from there.
+pub async fn end_slot(
+    context: &Context,
+    spec: &SlotSpec,
+    reason: &str,
+) -> Result<Outcome, Problem> {
+    let outcome = carry_out(context, spec, Goal::Revoke, reason).await?;
+    match row_of(context, &spec.id).await {
+        Ok(Some(_)) => {
+            let ended = ledger::Change::SlotEnded {
+                integration: spec.id.integration.to_string(),
+                name: spec.id.name.clone(),
+            };
+            let entry = context.entry("slot.ended", &spec.id.to_string());
+            context.note(entry.change(ended).change(form::change(&spec.id, None))).await;
         }
-    };
-    if still {
-        let entry = context.entry("rotation.closed", &spec.id.to_string());
-        let ended = ledger::Change::SlotEnded {
-            integration: spec.id.integration.to_string(),
-            name: spec.id.name.clone(),
-        };
-        context.note(entry.change(ended).change(form::change(&spec.id, None))).await;
+        Ok(None) => {}
+        Err(problem) => tracing::warn!(%problem, "whether the ledger has the slot is not known"),
     }
+    Ok(outcome)
 }
 
 /// The ledger's row of a slot.
-async fn row_of(context: &Context, spec: &SlotSpec) -> Result<Option<ledger::Slot>, Problem> {
+pub(crate) async fn row_of(
+    context: &Context,
+    id: &CredentialId,
+) -> Result<Option<ledger::Slot>, Problem> {
     if !context.ledger.keeps() {
         return Ok(None);
     }
-    let of_it = ledger::Selection::of(spec.id.integration.to_string());
+    let of_it = ledger::Selection::of(id.integration.to_string());
     let rows = context.ledger.slots(&of_it).await?;
-    Ok(rows.into_iter().find(|row| row.name == spec.id.name))
+    Ok(rows.into_iter().find(|row| row.name == id.name))
 }
 
 /// Whether the slot may be brought there now: what was begun is finished, and what ends is ended, in
@@ -789,7 +797,7 @@ pub async fn declare_slot(context: &Context, spec: &SlotSpec) -> Result<(), Prob
     if context.read_only || !context.ledger.keeps() {
         return Ok(());
     }
-    let have = row_of(context, spec).await?;
+    let have = row_of(context, &spec.id).await?;
     if have.is_none() && context.custody.is_some() {
         let claim = ClaimStore::of(context, spec).await?.read().await?;
         let ended = |claim: &Claim| !claim.phase.is_open() && claim.current.is_none();

@@ -32,6 +32,7 @@ use crate::{
     observe_integration, observe_slot,
     owner::noted_owner,
     third_party::noted_third_party,
+    unheard::unheard_parts,
 };
 
 /// Scopes as they are declared.
@@ -84,6 +85,9 @@ pub struct Wish {
     pub scopes: Option<WishedScopes>,
     /// Its slots.
     pub slots: Vec<WishedSlot>,
+    /// It was put together from what deeds wrote down. What was declared before that ledger began may
+    /// be missing in it, where a state is whole.
+    pub pieced_together: bool,
 }
 
 impl Wish {
@@ -134,8 +138,9 @@ pub struct Wishes {
     pub owners: BTreeMap<String, WishedOwner>,
     /// What vendors run.
     pub third_parties: Vec<WishedThirdParty>,
-    /// What is known to be declared and not how: its id, and why it cannot be compared.
-    pub gaps: Vec<(String, Problem)>,
+    /// Ids of integrations that are known, declared or not; all of this installation's, where the
+    /// ledger was there from the beginning.
+    pub heard_of: BTreeSet<String>,
 }
 
 impl Wishes {
@@ -287,6 +292,10 @@ pub async fn judge_integration(context: &Context, wish: &Wish) -> Result<Judged,
         // Of the declared ones it was said already.
         Err(problem) if judged.gaps.is_empty() => judged.gaps.push((wish.id.clone(), problem)),
         Err(_) => {}
+    }
+    if wish.pieced_together {
+        let unheard = unheard_parts(context, wish, live).await;
+        judged.gaps.extend(unheard.map(|problem| (wish.id.clone(), problem)));
     }
     Ok(judged)
 }
@@ -506,9 +515,11 @@ async fn judge_slot(
         let seen = seen.deliveries.get(&delivery.name)?;
         Some((delivery.name.as_str(), delivery.place(), seen.status))
     });
+    // Whoever ended all that it had left it declared.
+    let empty = seen.key_id.is_none() && seen.note.is_none();
     Ok(drift::slot(&SlotFacts {
         id: &id,
-        status: seen.status,
+        status: if empty { "missing" } else { seen.status },
         key_id: seen.key_id.as_deref(),
         note: seen.note.as_deref(),
         sinks: sinks.collect(),
@@ -550,7 +561,8 @@ pub async fn judge_owner(
 pub async fn declared_in_ledger(ledger: &dyn Ledger) -> Result<Wishes, Problem> {
     let mut wishes = Wishes::default();
     let mut forms = BTreeMap::new();
-    for row in ledger.integrations(&Selection::declared()).await? {
+    for row in ledger.integrations(&Selection::all()).await? {
+        wishes.heard_of.insert(row.id.clone());
         let Some(document) = row.declared else { continue };
         for (facet, form) in document.value.as_object().into_iter().flatten() {
             if let Some(name) = form::slot_of(facet) {
@@ -590,15 +602,17 @@ pub async fn declared_in_ledger(ledger: &dyn Ledger) -> Result<Wishes, Problem> 
                 revoke_unmanaged,
                 scopes,
                 slots: Vec::new(),
+                pieced_together: true,
             },
         );
     }
     let keys = ledger.credentials(&Selection::all()).await?;
     for slot in ledger.slots(&Selection::all()).await? {
-        let wish = wishes
-            .integrations
-            .entry(slot.integration.clone())
-            .or_insert_with(|| Wish { id: slot.integration.clone(), ..Wish::default() });
+        let wish = wishes.integrations.entry(slot.integration.clone()).or_insert_with(|| Wish {
+            id: slot.integration.clone(),
+            pieced_together: true,
+            ..Wish::default()
+        });
         let key = keys.iter().find(|key| {
             key.integration == slot.integration && Some(&key.vendor_id) == slot.current.as_ref()
         });
@@ -621,24 +635,6 @@ pub async fn declared_in_ledger(ledger: &dyn Ledger) -> Result<Wishes, Problem> 
         }
         wish.slots.push(wished);
     }
-    // A deed writes only what it is about. After a loss the rest is in no entry, and what is not
-    // compared for that is not in sync.
-    let half = |wish: &&Wish| wish.record.is_none() || wish.settings.is_none();
-    let half = wishes.integrations.values().filter(half).map(|wish| {
-        let problem = Problem::new(
-            "E-DRIFT-HALF",
-            "The ledger says only a part of what is declared",
-        )
-        .detail(format!(
-            "{} has entries about {}, and none about its settings and record, as after the loss \
-                 of an older ledger: these were not compared.",
-            wish.id,
-            if wish.slots.is_empty() { "its scopes" } else { "a credential" },
-        ))
-        .next("terraform show -json | nhi drift --state -");
-        (wish.id.clone(), problem)
-    });
-    wishes.gaps = half.collect();
     Ok(wishes)
 }
 
@@ -853,38 +849,5 @@ mod tests {
         let read = wished_scopes(&old);
         assert_eq!(read.temporary, BTreeMap::from([("b".to_owned(), None)]));
         assert_eq!(read.enforcement, Enforcement::AtLeast);
-    }
-
-    #[tokio::test]
-    async fn of_what_a_ledger_knows_only_a_credential_the_rest_is_a_gap() {
-        let ledger = ledger::MemoryLedger::new();
-        let id = "bao/openbao_approle/invoice-sync";
-        let slot = ledger::Slot {
-            integration: id.into(),
-            name: "default".into(),
-            generation: 3,
-            current: Some("k3".into()),
-            status: "current".into(),
-            ..ledger::Slot::default()
-        };
-        let entry = ledger::NewEntry::new(1, "slot.declared", format!("{id}/credential/default"));
-        let entry = entry.change(ledger::Change::Slot(slot));
-        ledger.append(vec![entry], ledger::Durability::Durable).await.unwrap();
-        let found = declared_in_ledger(&ledger).await.unwrap();
-        let wish = &found.integrations[id];
-        assert_eq!((wish.slots.len(), found.count()), (1, 1), "its credential is compared");
-        assert_eq!(found.gaps.len(), 1, "and the rest is told as not compared");
-        let (subject, problem) = &found.gaps[0];
-        assert!(subject == id && problem.to_string().contains("--state"), "{problem}");
-
-        let whole = |facet: &str| ledger::Change::Declared {
-            integration: id.into(),
-            facet: facet.into(),
-            document: Some(json!({})),
-        };
-        let entry = ledger::NewEntry::new(2, "declared", id);
-        let entry = entry.change(whole("settings")).change(whole("record"));
-        ledger.append(vec![entry], ledger::Durability::Durable).await.unwrap();
-        assert_eq!(declared_in_ledger(&ledger).await.unwrap().gaps.len(), 0);
     }
 }

@@ -34,6 +34,7 @@ mod rotate;
 mod scopes;
 mod slot;
 mod third_party;
+mod unheard;
 mod withdraw;
 
 pub use access::{OpenAccess, close_access, open_access, still_open};
@@ -41,8 +42,8 @@ pub use adopt::{Part, governed_already, unmarked_key};
 pub use claim::{ClaimDocument, ClaimStore};
 pub use context::{Connections, Context, Custody, Notices, Run};
 pub use credential::{
-    Outcome, Revoked, adjust, at_rest, carry_out, create_slot, declare_slot, goal_of_create,
-    goal_of_finish, goal_of_resume, park_for_replacement, revoke_first, take_over,
+    Outcome, Revoked, adjust, at_rest, carry_out, create_slot, declare_slot, end_slot,
+    goal_of_create, goal_of_finish, goal_of_resume, park_for_replacement, revoke_first, take_over,
 };
 pub use delivered::{Delivered, other_fields, read_delivered};
 pub use drift::{
@@ -76,4 +77,5 @@ pub use scopes::{
 };
 pub use slot::{Delivery, PreviousKey, SeenDelivery, SeenSlot, Sinks, SlotSpec, observe_slot};
 pub use third_party::{judge_third_party, note_third_party};
+pub use unheard::never_heard_of;
 pub use withdraw::withdraw;

@@ -225,13 +225,19 @@ pub async fn observe_slot(context: &Context, spec: &SlotSpec) -> Result<Option<S
     for (index, (delivery, sink)) in sinks.0.iter().enumerate() {
         let look = look(&**sink, &delivery.path).await.map_err(|error| delivery.problem(error))?;
         let meta = look.as_ref().and_then(|look| Meta::from_mirror(&look.mirror));
-        let ours =
-            meta.filter(|(meta, _)| meta.ours(realm, &what, &spec.vendor_id) && !meta.revoked);
+        let ours = meta.filter(|(meta, _)| meta.ours(realm, &what, &spec.vendor_id));
+        // Ours, and it says itself that the secret was taken back: nobody wrote over anything.
+        let withdrawn = |look: &Look| {
+            let of =
+                |(meta, version): &(Meta, u64)| meta.revoked && *version == look.version.number;
+            ours.as_ref().is_some_and(of)
+        };
+        let gone = look.as_ref().filter(|look| look.deleted || withdrawn(look));
+        let gone = gone.map(|look| look.version.number);
+        let ours = ours.filter(|(meta, _)| !meta.revoked);
         let seen = match (&look, &ours) {
             (None, _) => SeenDelivery { version: None, status: "missing" },
-            (Some(look), _) if look.deleted => {
-                SeenDelivery { version: Some(look.version.number), status: "missing" }
-            }
+            _ if gone.is_some() => SeenDelivery { version: gone, status: "missing" },
             (Some(look), Some((_, version))) if *version == look.version.number => {
                 SeenDelivery { version: Some(*version), status: "delivered" }
             }

@@ -1,13 +1,16 @@
 //! `nhi drift`: does the world still look as declared?
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use clap::{Args, ValueEnum};
 use data_encoding::HEXLOWER;
 use ledger::{Ledger, Range};
 use operations::{
     Context, Judged, Problem, Wishes, declared_in_ledger, judge_integration, judge_left_behind,
-    judge_owner, judge_third_party,
+    judge_owner, judge_third_party, never_heard_of,
 };
 use policy::drift::{self, Condition, Finding, Severity, Verdict};
 use serde_json::{Value, json};
@@ -118,7 +121,8 @@ impl Drift {
     pub(crate) async fn run(self, config: Option<&str>, output: &Output) -> Result<Exit, Problem> {
         let loaded = wiring::load(config)?;
         let context = loaded.read_only().context("nhi", "command")?;
-        let (wishes, from) = declared(&context, self.state.as_deref()).await?;
+        let (wishes, from) = declared(&context, self.state.as_deref(), "drift").await?;
+        let heard_of = self.state.is_none().then(|| wishes.heard_of.clone());
         let mut report = Report {
             from,
             demo: loaded.config.demo,
@@ -135,7 +139,11 @@ impl Drift {
         };
         check_chain(&*context.ledger, &mut report).await;
         look(&context, wishes, &mut report, output).await;
-        left_behind(&context, self.state.is_none(), &mut report).await;
+        left_behind(&context, heard_of.is_some(), &mut report).await;
+        if let Some(heard_of) = heard_of {
+            unheard(&context, &heard_of, &mut report).await;
+        }
+        report.sort();
         let exit = report.exit();
         match self.format {
             Format::Text => report.print(exit, output),
@@ -145,7 +153,7 @@ impl Drift {
     }
 }
 
-/// What is declared, and who says so: a state, or else the ledger.
+/// What is declared, and who says so: a state, or else the ledger. `command` is what a person runs.
 ///
 /// # Errors
 ///
@@ -153,6 +161,7 @@ impl Drift {
 pub(super) async fn declared(
     context: &Context,
     state: Option<&str>,
+    command: &str,
 ) -> Result<(Wishes, String), Problem> {
     let (wishes, from) = match state {
         Some(place) => (state::read(place)?, format!("state {place}")),
@@ -160,7 +169,7 @@ pub(super) async fn declared(
     };
     match (wishes.count(), state) {
         (0, Some(_)) => Err(nothing_in_state(&from)),
-        (0, None) => Err(nothing_in_ledger(&from, context.ledger.head().await?.seq)),
+        (0, None) => Err(nothing_in_ledger(&from, context.ledger.head().await?.seq, command)),
         _ => Ok((wishes, from)),
     }
 }
@@ -174,7 +183,7 @@ fn nothing_in_state(from: &str) -> Problem {
         .next("name the state that declares them; what is there at all: nhi scan")
 }
 
-fn nothing_in_ledger(from: &str, entries: u64) -> Problem {
+fn nothing_in_ledger(from: &str, entries: u64, command: &str) -> Problem {
     let why = match entries {
         0 => "has no entry yet".to_owned(),
         _ => format!(
@@ -184,8 +193,8 @@ fn nothing_in_ledger(from: &str, entries: u64) -> Problem {
         ),
     };
     Problem::new("E-DRIFT-NOTHING", "Nothing says what is declared")
-        .detail(format!("{from} {why}, so there is nothing to compare the world with."))
-        .next("terraform show -json | nhi drift --state -")
+        .detail(format!("{from} {why}."))
+        .next(format!("terraform show -json | nhi {command} --state -"))
 }
 
 /// Whether the ledger is what it was: what somebody rewrote is no ground to judge from.
@@ -230,7 +239,6 @@ fn owned(wishes: &Wishes) -> BTreeMap<String, Vec<String>> {
 async fn look(context: &Context, wishes: Wishes, report: &mut Report, output: &Output) {
     let progress = output.progress("comparing");
     let mut owns = owned(&wishes);
-    report.failed.extend(wishes.gaps);
     for wish in &wishes.third_parties {
         report.take(&wish.id, Ok(judge_third_party(context, wish)));
         report.offline += 1;
@@ -269,7 +277,14 @@ async fn left_behind(context: &Context, all_declared: bool, report: &mut Report)
         Ok(judged) => report.found.extend(judged.findings),
         Err(problem) => report.failed.push(("custody".to_owned(), problem)),
     }
-    report.sort();
+}
+
+/// Adds what bears our mark and the ledger has no row of.
+async fn unheard(context: &Context, heard_of: &BTreeSet<String>, report: &mut Report) {
+    match never_heard_of(context, heard_of).await {
+        Ok(gaps) => report.failed.extend(gaps),
+        Err(problem) => report.failed.push(("platforms".to_owned(), problem)),
+    }
 }
 
 impl Report {

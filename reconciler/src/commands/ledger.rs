@@ -46,7 +46,7 @@ pub(crate) enum Format {
   nhi ledger show --kind rotation.proven --format json | jq .detail
 
 Exit codes: 0 all of it, and it is sound · 1 could not · 3 some entries cannot be read ·
-4 somebody changed it; of several the first of 1, 4, 3")]
+4 it is damaged, or somebody changed it; of several the first of 1, 4, 3")]
 pub(crate) struct Show {
     /// Only this object and what hangs below it.
     #[arg(value_name = "ID")]
@@ -79,7 +79,7 @@ pub(crate) struct Show {
 #[command(after_help = "Example:
   nhi ledger verify --format json
 
-Exit codes: 0 sound · 1 could not be read · 4 somebody changed it")]
+Exit codes: 0 sound · 1 could not look · 4 it is damaged, or somebody changed it")]
 pub(crate) struct Verify {
     /// Text or JSON.
     #[arg(long, value_enum, default_value_t = Format::Text)]

@@ -100,7 +100,7 @@ impl Recover {
             context.rules = rules.into();
         }
         let begun = everything_begun(&context).await?;
-        let (wishes, from) = match declared(&context, self.state.as_deref()).await {
+        let (wishes, from) = match declared(&context, self.state.as_deref(), "recover").await {
             Ok(found) => found,
             // Custody knows what is open, whatever became of the books.
             Err(problem) if problem.code == "E-DRIFT-NOTHING" => {

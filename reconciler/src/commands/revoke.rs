@@ -73,7 +73,8 @@ enum Done {
 impl Revoke {
     pub(crate) async fn run(self, config: Option<&str>, output: &Output) -> Result<Exit, Problem> {
         let context = self.asking.context(&wiring::load(config)?)?;
-        let (wishes, from) = declared(&context, self.state.as_deref()).await?;
+        let command = format!("revoke {}", self.id);
+        let (wishes, from) = declared(&context, self.state.as_deref(), &command).await?;
         let progress = output.progress("looking");
         let (integration, _) = self.id.split_once("/credential/").unwrap_or((&self.id, ""));
         let all = match wishes.integrations.get(integration) {

@@ -77,7 +77,8 @@ enum Done {
 impl Rotate {
     pub(crate) async fn run(self, config: Option<&str>, output: &Output) -> Result<Exit, Problem> {
         let context = self.asking.context(&wiring::load(config)?)?;
-        let (wishes, from) = declared(&context, self.state.as_deref()).await?;
+        let command = format!("rotate {}", self.id);
+        let (wishes, from) = declared(&context, self.state.as_deref(), &command).await?;
         let progress = output.progress("looking");
         let mut all = Vec::new();
         for (id, name) in named(&wishes, &self.id, &from)? {

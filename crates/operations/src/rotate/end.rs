@@ -2,10 +2,10 @@
 
 use connector::Children;
 use ledger::{Change as Row, NewEntry};
-use policy::rotation::{Claim, Goal, Phase, Previous};
+use policy::rotation::{Claim, Phase, Previous};
 
 use super::Machine;
-use crate::{Problem, document::Meta, form, ourselves::not_our_key};
+use crate::{Problem, credential::row_of, document::Meta, ourselves::not_our_key};
 
 impl Machine<'_> {
     /// S10: by id, never by name. A key that never served is given up, and not retired.
@@ -126,16 +126,19 @@ impl Machine<'_> {
         };
         if self.write_claim(&closed, None, Some(version)).await?.is_some() {
             let mut entry = self.entry("rotation.closed", &closed);
-            entry = if self.goal == Goal::Revoke && closed.current.is_none() {
-                entry
-                    .change(Row::SlotEnded {
-                        integration: self.spec.id.integration.to_string(),
-                        name: self.spec.id.name.clone(),
-                    })
-                    .change(form::change(&self.spec.id, None))
-            } else {
-                self.rows(entry, &closed, "current")
-            };
+            if closed.current.is_some() {
+                entry = self.rows(entry, &closed, "current");
+            } else if let Ok(Some(row)) = row_of(self.context, &self.spec.id).await {
+                // It stays declared: who declares it no longer says so (`end_slot`).
+                entry = entry.change(Row::Slot(ledger::Slot {
+                    generation: closed.generation,
+                    epoch: closed.epoch,
+                    current: None,
+                    status: "missing".to_owned(),
+                    next_due_at: None,
+                    ..row
+                }));
+            }
             self.context.note(entry).await;
         }
         Ok(())

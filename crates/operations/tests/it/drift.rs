@@ -5,13 +5,15 @@ use std::{collections::BTreeMap, sync::Arc};
 use connector::{Connector, fake::APP};
 use domain::{Realm, Record, Span};
 use operations::{
-    Custody, Wish, WishedSlot, carry_out, everything_begun, everything_left_open, goal_of_finish,
-    judge_integration, judge_left_behind, undeclared_slot,
+    Custody, Wish, WishedSlot, carry_out, declared_in_ledger, declared_slot, everything_begun,
+    everything_left_open, goal_of_finish, goal_of_resume, judge_integration, judge_left_behind,
+    never_heard_of, undeclared_slot,
 };
 use policy::{
     drift::{Condition, Finding},
     rotation::Goal,
 };
+use serde_json::json;
 
 use crate::world::{Ending, Fuse, Moment, World};
 
@@ -245,4 +247,69 @@ async fn what_was_begun_is_finished_and_nothing_besides() {
         }
         assert!(finished > 2, "{goal:?}: {finished}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_person_ended_stays_declared_and_is_missed_until_it_is_issued_again() {
+    let world = World::new("add-ours").await;
+    world.whole("a", FIRST).await;
+    let context = world.context("b", &Fuse::none());
+    carry_out(&context, &world.spec(), Goal::Revoke, "revoked").await.unwrap();
+    let id = world.spec().id.integration.to_string();
+    let declared = async || {
+        let ledger = world.ledger.lock().unwrap().clone();
+        let mut wishes = declared_in_ledger(&*ledger).await.unwrap();
+        let wish = wishes.integrations.remove(&id).unwrap();
+        // How the integration itself is declared is no matter here.
+        Wish { pieced_together: false, ..wish }
+    };
+    let wish = declared().await;
+    // Our own mark, that nothing is current there, is nobody's hand.
+    assert_eq!(rules(&world, &wish).await, ["credential-missing", "sink-missing", "sink-missing"]);
+    let spec = declared_slot(&context, &wish, "default").await.unwrap();
+    let (goal, begins) = goal_of_resume(&context, &spec, 1, true).await.unwrap();
+    assert!(begins);
+    carry_out(&context, &spec, goal, "asked").await.unwrap();
+    assert_eq!(world.live().await.len(), 1);
+    assert!(rules(&world, &declared().await).await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_younger_ledger_never_heard_of_is_a_gap() {
+    let world = World::new("add-ours").await;
+    let ours =
+        Record { realm: Some(world.realm.into()), scopes_governed: true, ..Record::default() };
+    world.fake.by_hand(APP, "sync", |hand| hand.write_record(Some(ours)));
+    world.whole("a", FIRST).await;
+    let context = world.context("looks", &Fuse::none());
+    let id = world.spec().id.integration.to_string();
+    let gap = async |wish: &Wish| {
+        let judged = judge_integration(&context, wish).await.unwrap();
+        judged.gaps.into_iter().map(|(_, problem)| problem.to_string()).collect::<String>()
+    };
+    let mut wish = Wish { pieced_together: true, ..wish(&world, true) };
+    let told = gap(&wish).await;
+    assert!(told.contains("its settings and record, nor about its scopes"), "{told}");
+    assert!(told.contains("--state") && !told.contains("its credential"), "{told}");
+    (wish.settings, wish.record) = (Some(json!({})), Some(BTreeMap::new()));
+    wish.slots.clear();
+    let told = gap(&wish).await;
+    assert!(told.contains("its scopes, nor about its credential \"default\""), "{told}");
+    assert!(!told.contains("settings"), "{told}");
+    // A state is whole: what it does not name is declared elsewhere.
+    assert_eq!(gap(&Wish { pieced_together: false, ..wish }).await, "");
+
+    let unheard = async |heard_of: &[&String]| {
+        let heard_of = heard_of.iter().map(|id| (*id).clone()).collect();
+        let gaps = never_heard_of(&context, &heard_of).await.unwrap();
+        // Neither sink can be asked what it has of ours.
+        let ids = gaps.into_iter().map(|(id, _)| id).filter(|id| id.contains('/'));
+        ids.collect::<Vec<_>>()
+    };
+    assert_eq!(unheard(&[]).await, std::slice::from_ref(&id));
+    assert!(unheard(&[&id]).await.is_empty());
+    // Another installation's is not ours to know.
+    let theirs = Record { realm: Some("other1".into()), ..Record::default() };
+    world.fake.by_hand(APP, "sync", |hand| hand.write_record(Some(theirs)));
+    assert!(unheard(&[]).await.is_empty());
 }

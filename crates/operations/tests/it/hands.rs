@@ -787,19 +787,19 @@ async fn a_slot_that_is_ended_is_declared_no_longer_whoever_ended_it() {
     }
     let (context, mut spec) = (world.context("b", &Fuse::none()), world.spec());
     spec.known = Some((first.clone(), 1, None, None));
-    let outcome = carry_out(&context, &spec, Goal::Revoke, "test").await.unwrap();
+    let outcome = operations::end_slot(&context, &spec, "test").await.unwrap();
     let revoked: Vec<_> = outcome.revoked.iter().map(|one| (&one.key_id, one.grade)).collect();
     assert_eq!(revoked, [(&first, Grade::B)], "shown to be gone");
     assert!(!world.fake.works(token), "what was minted from it works on");
     operations::declare_slot(&context, &spec).await.unwrap();
     assert!(declared(&world).await.is_empty());
-    let outcome = carry_out(&context, &spec, Goal::Revoke, "test").await.unwrap();
+    let outcome = operations::end_slot(&context, &spec, "test").await.unwrap();
     assert!(outcome.revoked.is_empty(), "shown once");
 
     let second = world.whole("c", SECOND).await;
     assert_eq!(declared(&world).await, ["default"]);
     spec.known = Some((second.key_id.unwrap(), 2, None, None));
-    carry_out(&context, &spec, Goal::Revoke, "test").await.unwrap();
+    operations::end_slot(&context, &spec, "test").await.unwrap();
     operations::declare_slot(&context, &spec).await.unwrap();
     assert!(declared(&world).await.is_empty(), "it was declared with a key that is ended");
     // A ledger that began anew is told of what there is.
@@ -840,7 +840,11 @@ async fn a_ledger_says_all_that_another_generation_of_a_slot_is_made_of() {
     assert!(bare.code == "E-FORM-UNKNOWN" && bare.to_string().contains("--state -"), "{bare}");
 
     carry_out(&context, &found, Goal::Revoke, "test").await.unwrap();
-    assert_eq!(declared().await.count(), 0, "what is ended is declared no longer");
+    let wish = declared().await.integrations.into_values().next().unwrap();
+    let found = operations::declared_slot(&context, &wish, "default").await.unwrap();
+    assert_eq!(found.deliveries, spec.deliveries, "its resource is there, and says the same");
+    operations::end_slot(&context, &found, "test").await.unwrap();
+    assert_eq!(declared().await.count(), 0, "what is ended with it is declared no longer");
 }
 
 #[tokio::test(start_paused = true)]
@@ -855,6 +859,8 @@ async fn a_slot_is_declared_no_longer_wherever_its_ending_stopped() {
             }
             world.recover(Goal::Revoke).await;
             let how = format!("killed {moment:?} {call} of {:?}", fuse.log());
+            let context = world.context("destroys", &Fuse::none());
+            operations::end_slot(&context, &world.spec(), "test").await.unwrap();
             assert!(declared(&world).await.is_empty(), "{how}");
         }
     }

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use domain::{CredentialId, IntegrationId};
 use operations::{
     Part, Problem, SlotSpec, UNKNOWN_CONNECTION, adjust, carry_out, create_slot, declare_slot,
-    find_connection, goal_of_resume, governed_already, no_room, no_room_beside,
+    end_slot, find_connection, goal_of_resume, governed_already, no_room, no_room_beside,
     observe_integration, observe_slot, park_for_replacement, revoke_first, set_ends, take_over,
     unmarked_key, withdraw,
 };
@@ -572,8 +572,7 @@ impl Resource for Credential {
         let Some(spec) = found(&context, spec).await.map_err(not_done)? else {
             return Ok(Diagnostics::new());
         };
-        let outcome =
-            carry_out(&context, &spec, Goal::Revoke, "destroyed").await.map_err(not_done)?;
+        let outcome = end_slot(&context, &spec, "destroyed").await.map_err(not_done)?;
         let mut told = Diagnostics::new();
         if is_half(&request.planned_private) {
             told.warning(

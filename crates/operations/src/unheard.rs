@@ -1,0 +1,91 @@
+//! What platforms and custody say is declared here, and the ledger never heard of: an older one was
+//! lost. What is not compared for that is not in sync.
+
+use std::collections::BTreeSet;
+
+use connector::Freshness;
+use domain::{IntegrationId, ObservedIntegration};
+
+use crate::{Context, Problem, Wish, claim::ClaimStore, inventory::take_inventory};
+
+/// The way to compare with all that is declared.
+const NEXT: &str = "terraform show -json | nhi drift --state -";
+
+/// The parts of an integration that are declared, and of which no entry says how.
+pub(crate) async fn unheard_parts(
+    context: &Context,
+    wish: &Wish,
+    live: &ObservedIntegration,
+) -> Option<Problem> {
+    let mut missing = Vec::new();
+    if wish.settings.is_none() || wish.record.is_none() {
+        missing.push("its settings and record".to_owned());
+    }
+    let governed = live.record.as_ref().is_some_and(|record| record.scopes_governed);
+    if wish.scopes.is_none() && governed {
+        missing.push("its scopes".to_owned());
+    }
+    if context.custody.is_some() && context.realm.is_some() {
+        let claims = ClaimStore::mirrors_of(context, &live.vendor_id, Freshness::Shared).await;
+        // Who cannot read them is told so where what was left open is looked for.
+        let claims = claims.unwrap_or_default();
+        let held = claims.iter().filter(|claim| !claim.is_open() && claim.current.is_some());
+        let held = held.filter_map(|claim| Some(claim.slot.rsplit_once("/credential/")?.1));
+        let wished: BTreeSet<&str> = wish.slots.iter().map(|slot| slot.name.as_str()).collect();
+        let unheard: BTreeSet<&str> = held.filter(|name| !wished.contains(name)).collect();
+        missing.extend(unheard.into_iter().map(|name| format!("its credential {name:?}")));
+    }
+    (!missing.is_empty()).then(|| {
+        Problem::new("E-DRIFT-HALF", "The ledger says only a part of what is declared")
+            .detail(format!(
+                "{}: there is no entry about {}, as after the loss of an older ledger; not compared.",
+                wish.id,
+                missing.join(", nor about "),
+            ))
+            .next(NEXT)
+    })
+}
+
+/// The integrations that bear this installation's mark, and of which the ledger has no row, each with
+/// why it was not compared; connections that cannot tell are among them. `heard_of`: the ids that it
+/// has.
+///
+/// # Errors
+///
+/// A connection's platform is not known.
+pub async fn never_heard_of(
+    context: &Context,
+    heard_of: &BTreeSet<String>,
+) -> Result<Vec<(String, Problem)>, Problem> {
+    let Some(realm) = context.realm.as_deref() else { return Ok(Vec::new()) };
+    let inventory = take_inventory(context, &[]).await?;
+    let mut known = BTreeSet::new();
+    for id in heard_of.iter().filter_map(|id| id.parse::<IntegrationId>().ok()) {
+        // Several connections may lead to one tenant. One that does not answer is unreadable below.
+        if let Ok(tenant) = context.tenant(&id.connection).await {
+            known.insert((tenant, id.kind, id.key));
+        }
+    }
+    let mut gaps: Vec<(String, Problem)> = inventory.unreadable.into_iter().collect();
+    for (connection, observation) in inventory.observations {
+        let tenant = context.tenant(&connection).await?;
+        for one in observation.integrations {
+            let of = one.record.as_ref().and_then(|record| record.realm.as_ref());
+            if of == Some(&realm.id)
+                && known.insert((tenant.clone(), one.kind.clone(), one.key.clone()))
+            {
+                let id = IntegrationId::new(connection.clone(), one.kind, one.key).to_string();
+                let problem =
+                    Problem::new("E-DRIFT-HALF", "The ledger has no entry of this integration")
+                        .detail(format!(
+                            "{id}: it bears the mark of this installation, and no entry says how it is \
+                             declared, as after the loss of an older ledger or where its making was \
+                             interrupted; not compared."
+                        ))
+                        .next(NEXT);
+                gaps.push((id, problem));
+            }
+        }
+    }
+    Ok(gaps)
+}
