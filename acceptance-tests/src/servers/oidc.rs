@@ -27,6 +27,7 @@ pub struct Oidc {
     told: tempfile::NamedTempFile,
     /// Its port on 127.0.0.1.
     pub port: u16,
+    issuer: String,
 }
 
 /// The folder that it is installed in: `NHI_TEST_OIDC`, else the cache, else fetched into it.
@@ -59,14 +60,27 @@ impl Oidc {
     ///
     /// It cannot be had, or does not get ready.
     pub fn start() -> Result<Oidc> {
+        Oidc::start_with(|_| Vec::new())
+    }
+
+    /// The same, with variables for the server on a port.
+    ///
+    /// # Errors
+    ///
+    /// As [`Oidc::start`].
+    pub fn start_with(variables: impl Fn(u16) -> Vec<(&'static str, String)>) -> Result<Oidc> {
         let (package, node) = (package()?, tools::need("node")?);
         let told = tempfile::NamedTempFile::new().map_err(|error| error.to_string())?;
         let running = running::Server::start("ready", |port| {
             let mut command = Command::new(&node);
             command.arg(HOST).arg(&package).arg(port.to_string()).arg(told.path());
+            command.envs(variables(port));
             command
         })?;
-        Ok(Oidc { port: running.port, _running: running, told })
+        let own = format!("http://127.0.0.1:{}", running.port);
+        let said = variables(running.port).into_iter().find(|(name, _)| *name == "OIDC_ISSUER");
+        let issuer = said.map_or(own, |(_, issuer)| issuer);
+        Ok(Oidc { port: running.port, _running: running, told, issuer })
     }
 
     /// Every token and secret that it gave to anybody, and everything that somebody signed in with.
@@ -79,9 +93,9 @@ impl Oidc {
         Ok(told.lines().map(str::to_owned).collect())
     }
 
-    /// Its issuer.
+    /// Its issuer: its address, or that of what stands before it.
     pub fn address(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        self.issuer.clone()
     }
 
     /// What the server answers an application that asks for a token with what its document holds.

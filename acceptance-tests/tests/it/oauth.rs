@@ -5,9 +5,10 @@ use acceptance_tests::{
     servers::{Oidc, Scim, scim},
     world::{LEDGER, STATE, nhi_hcl},
 };
+use connector::fault_proxy::{Effect, FaultProxy, Hold, Rule};
 use serde_json::{Value, json};
 
-use crate::{flat, holds};
+use crate::{Between, flat, holds, kill::killed_at};
 
 const OWNERS: &str = r#"
 terraform {
@@ -73,21 +74,59 @@ struct Login {
 
 fn in_login(main: &str, story: impl Fn(&mut Login) -> Result<()>) {
     for core in Core::all().unwrap() {
-        let path = core.path.display().to_string();
-        let world = World::new(core, main)
-            .unwrap()
-            .with("LOGIN_TOKEN", acceptance_tests::servers::oidc::INITIAL);
         let oidc = Oidc::start().unwrap();
-        let connection = format!(
-            "connections = {{\n  login = {{\n    oauth = {{ address = \"{}\", credential = {{ env = \"LOGIN_TOKEN\" }}, token_lifetime_member = \"x_token_ttl\" }}\n  }}",
-            oidc.address()
-        );
-        let hcl = nhi_hcl(&world.bao.address()).replace("connections = {", &connection);
-        world.write("nhi.hcl", &hcl).unwrap();
-        let mut login = Login { world, oidc, secrets: Vec::new(), tokens: Default::default() };
-        if let Err(error) = story(&mut login).and_then(|()| login.tells_nothing()) {
-            panic!("{path}: {error}");
-        }
+        let address = oidc.address();
+        with_login(core, main, oidc, &address, &story);
+    }
+}
+
+/// A story with a server that programs reach at an address.
+fn with_login(
+    core: Core,
+    main: &str,
+    oidc: Oidc,
+    address: &str,
+    story: impl Fn(&mut Login) -> Result<()>,
+) {
+    let path = core.path.display().to_string();
+    let world = World::new(core, main)
+        .unwrap()
+        .with("LOGIN_TOKEN", acceptance_tests::servers::oidc::INITIAL);
+    let connection = format!(
+        "connections = {{\n  login = {{\n    oauth = {{ address = \"{address}\", credential = {{ env = \"LOGIN_TOKEN\" }}, token_lifetime_member = \"x_token_ttl\" }}\n  }}"
+    );
+    let hcl = nhi_hcl(&world.bao.address()).replace("connections = {", &connection);
+    world.write("nhi.hcl", &hcl).unwrap();
+    let mut login = Login { world, oidc, secrets: Vec::new(), tokens: Default::default() };
+    if let Err(error) = story(&mut login).and_then(|()| login.tells_nothing()) {
+        panic!("{path}: {error}");
+    }
+}
+
+/// The same with a proxy in between that can make things go wrong. `keeps_tokens`: a registration token
+/// stays what it is when it was used, as at many servers.
+fn through_a_proxy(
+    main: &str,
+    keeps_tokens: bool,
+    story: impl Fn(&mut Login, &Between) -> Result<()>,
+) {
+    for core in Core::all().unwrap() {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let proxies = std::cell::RefCell::new(std::collections::BTreeMap::new());
+        let oidc = Oidc::start_with(|port| {
+            let upstream = format!("http://127.0.0.1:{port}");
+            let start = || runtime.block_on(FaultProxy::start(&upstream)).unwrap();
+            let mut proxies = proxies.borrow_mut();
+            let address = proxies.entry(port).or_insert_with(start).address().to_owned();
+            let mut variables = vec![("OIDC_ISSUER", address)];
+            variables.extend(keeps_tokens.then(|| ("OIDC_KEEPS_TOKENS", "1".to_owned())));
+            variables
+        });
+        let oidc = oidc.unwrap();
+        let proxy = proxies.borrow_mut().remove(&oidc.port).unwrap();
+        let address = oidc.address();
+        let between = Between { runtime, proxy };
+        with_login(core, main, oidc, &address, |login| story(login, &between));
     }
 }
 
@@ -140,16 +179,19 @@ impl Login {
             client[*name] = value.clone();
         }
         let now = self.oidc.registration("PUT", &id, &token, Some(&client))?;
+        self.keep_token(now["registration_access_token"].clone())?;
+        self.registration().map(|_| ())
+    }
+
+    /// Writes a registration token into custody by hand.
+    fn keep_token(&self, token: Value) -> Result<()> {
         let (place, mut document) = self.custody()?;
         let version = self.world.bao.get(&format!("/v1/secret/data/{place}"))?["data"]["metadata"]
             ["version"]
             .clone();
-        document["registration_token"] = now["registration_access_token"].clone();
-        self.world.bao.post(
-            &format!("/v1/secret/data/{place}"),
-            json!({ "data": document, "options": { "cas": version } }),
-        )?;
-        self.registration().map(|_| ())
+        document["registration_token"] = token;
+        let written = json!({ "data": document, "options": { "cas": version } });
+        self.world.bao.post(&format!("/v1/secret/data/{place}"), written).map(|_| ())
     }
 
     /// What the application reads.
@@ -816,5 +858,99 @@ fn the_example_delivers_to_a_folder_that_may_be_restored_and_asks_a_directory_fo
         let told = world.plan()?.expect(2)?;
         holds(told.contains("\"active\" -> \"inactive\""), "the owner", &told)?;
         world.no_secret_leaked(&[STATE, LEDGER])
+    });
+}
+
+/// A client with a key that rotates when this value changes.
+fn keyed(now: &str) -> String {
+    let main = [OWNERS, INTEGRATION, SCOPE, KEY].concat();
+    main.replace("now = \"1\"", &format!("now = \"{now}\""))
+}
+
+/// Applies until it is done; every error on the way says what to do.
+fn applied_in_the_end(login: &Login) -> Result<()> {
+    let mut said = String::new();
+    for _ in 0..4 {
+        let ran = login.world.terraform(&["apply", "-auto-approve"])?;
+        if ran.code == 0 {
+            return Ok(());
+        }
+        holds(flat(&ran.said.replace('│', " ")).contains("Next:"), "what to do", &ran.said)?;
+        said = format!("{said}\nand then: {}", ran.said);
+        std::thread::sleep(std::time::Duration::from_secs(4));
+    }
+    Err(said)
+}
+
+/// Kills the provider at the nth change of a client, before the server hears of it or before we hear of
+/// the server.
+fn client_is_finished_after_a_kill_at(nth: u32, held: fn(Hold) -> Effect) {
+    let main = |now: &str| {
+        [OWNERS, INTEGRATION, SCOPE, KEY]
+            .concat()
+            .replace("now = \"1\"", &format!("now = \"{now}\""))
+    };
+    through_a_proxy(&main("1"), true, |login, between| {
+        let told = |error| format!("change {nth}: {error}");
+        login.world.apply()?;
+        let before = login.document()?;
+        login.world.write("main.tf", &keyed("2"))?;
+        let rule = |hold| Rule { nth, ..Rule::once("PUT", "/reg/", held(hold)) };
+        killed_at(&login.world, between, rule).map_err(told)?;
+        // What was held arrives after its sender's death.
+        std::thread::sleep(std::time::Duration::from_secs(1));
+        holds(login.oidc.signs_in(&before, "tickets:read")?, "the old one works", "")
+            .map_err(told)?;
+        let works = login.document()?;
+        holds(login.oidc.signs_in(&works, "tickets:read")?, "what the sink holds works", "")
+            .map_err(told)?;
+        std::thread::sleep(std::time::Duration::from_secs(11));
+        applied_in_the_end(login).map_err(told)?;
+        let now = login.document()?;
+        holds(login.oidc.signs_in(&now, "tickets:read")?, "the new one works", "").map_err(told)?;
+        std::thread::sleep(std::time::Duration::from_secs(5));
+        applied_in_the_end(login).map_err(told)?;
+        holds(!login.oidc.signs_in(&before, "tickets:read")?, "the old one is refused", "")
+            .map_err(told)?;
+        let keys = login.client()?["jwks"]["keys"].as_array().map_or(0, Vec::len);
+        holds(keys == 1, "no key too many", &keys.to_string()).map_err(told)?;
+        let state = login.world.state("nhi_credential.it")?;
+        holds(state["generation"] == 2, "one generation further", &state.to_string())
+            .map_err(told)?;
+        login.world.plan_is_empty().map_err(told)
+    });
+}
+
+#[test]
+fn a_provider_killed_in_a_rotation_at_a_server_leaves_what_the_next_apply_finishes() {
+    client_is_finished_after_a_kill_at(1, Effect::HoldRequest);
+    client_is_finished_after_a_kill_at(1, Effect::HoldAnswer);
+}
+
+#[test]
+fn a_registration_token_that_died_with_the_provider_is_told_and_the_application_works_on() {
+    through_a_proxy(&keyed("1"), false, |login, between| {
+        login.world.apply()?;
+        let before = login.document()?;
+        login.world.write("main.tf", &keyed("2"))?;
+        let rule = |hold| Rule::once("PUT", "/reg/", Effect::HoldAnswer(hold));
+        killed_at(&login.world, between, rule)?;
+        holds(login.oidc.signs_in(&before, "tickets:read")?, "the old one works", "")?;
+        std::thread::sleep(std::time::Duration::from_secs(12));
+        let said = flat(&login.world.plan()?.expect(1)?.replace('│', " "));
+        holds(said.contains("its management is lost"), "what happened is told", &said)?;
+        holds(said.contains("write a new registration token of theirs"), "and what helps", &said)?;
+        let said = login.world.nhi(&["drift"])?.expect(1)?;
+        holds(said.contains("its management is lost"), "drift is not clean", &said)?;
+        holds(login.oidc.signs_in(&before, "tickets:read")?, "the application works on", "")?;
+        // The server's administrator looks the token up.
+        let id = login.registration()?.0;
+        let manages = |token: &String| login.oidc.registration("GET", &id, token, None).is_ok();
+        let token = login.oidc.told()?.into_iter().rev().find(manages);
+        login.keep_token(token.ok_or("no token manages the client")?.into())?;
+        applied_in_the_end(login)?;
+        let now = login.document()?;
+        holds(now != before && login.oidc.signs_in(&now, "tickets:read")?, "it is rotated", "")?;
+        login.world.nhi(&["drift"])?.expect(0).map(|_| ())
     });
 }

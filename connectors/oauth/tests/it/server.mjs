@@ -1,5 +1,7 @@
 // Hosts a real oidc-provider for the tests:
 // node server.mjs <folder with node_modules> <port> [<file that gets every secret it is asked with or gives>]
+// OIDC_ISSUER: its address where it stands behind another one. OIDC_KEEPS_TOKENS: a registration token
+// stays what it is when it was used.
 import { appendFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
@@ -8,7 +10,8 @@ import { join } from 'node:path';
 const [folder, port, told] = process.argv.slice(2);
 const require = createRequire(pathToFileURL(join(folder, 'x.js')));
 const { default: Provider } = await import(pathToFileURL(require.resolve('oidc-provider')));
-const issuer = `http://127.0.0.1:${port}`;
+const { OIDC_ISSUER, OIDC_KEEPS_TOKENS } = process.env;
+const issuer = OIDC_ISSUER ?? `http://127.0.0.1:${port}`;
 
 const provider = new Provider(issuer, {
   scopes: ['tickets:read', 'tickets:write', 'reports:read', 'admin'],
@@ -30,7 +33,7 @@ const provider = new Provider(issuer, {
     introspection: { enabled: true },
     revocation: { enabled: true },
     registration: { enabled: true, initialAccessToken: 'initial' },
-    registrationManagement: { enabled: true, rotateRegistrationAccessToken: true },
+    registrationManagement: { enabled: true, rotateRegistrationAccessToken: !OIDC_KEEPS_TOKENS },
   },
 });
 if (told) {
