@@ -333,6 +333,39 @@ async fn a_plan_says_who_ends_the_old_credential_and_what_its_way_cannot_do() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_rotation_in_place_is_announced_and_promises_to_keep_nothing() {
+    for way in ["replace-ours", "replace-once"] {
+        let world = World::new();
+        world.fake.promise_only(way);
+        let core = world.run().await;
+        let made = core.create("nhi_integration", integration()).await.unwrap();
+        let scopes = scope(&made, json!(["secret/data/new/*:read"]), Value::Null);
+        core.create("nhi_scope", scopes).await.unwrap();
+        // Without a schedule nobody says that there is no overlap.
+        let triggers = |now: &str| json!({ "schedule": null, "triggers": { "now": now } });
+        let config = with(credential(&made, Value::Null), triggers("1"));
+        let key = core.create("nhi_credential", config.clone()).await.unwrap();
+        let old = world.delivered().await;
+        let config = with(config, triggers("2"));
+        let plan = core.plan(&key, config.clone()).await.unwrap();
+        let said = told(&plan);
+        for part in ["Rotates without overlap", way, "stops working in that call", "Next: apply"] {
+            assert!(said.contains(part), "{way}, {part}: {said}");
+        }
+        let rotated = core.apply(plan).await.unwrap().unwrap().json();
+        assert_eq!(rotated["previous"], json!([]), "{way}");
+        assert_eq!(rotated["generation"], 2, "{way}");
+        assert_eq!(rotated["last_revocation"]["grade"], "A", "{way}");
+        let new = world.delivered().await;
+        assert!(world.works(&new) && !world.works(&old), "{way}");
+        // A schedule that keeps the old one for a while cannot be kept.
+        let kept = core.plan_create("nhi_credential", credential(&made, monthly())).await;
+        let said = kept.unwrap_err().to_string();
+        assert!(said.contains("E-OVERLAP"), "{way}: {said}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_lets_a_secret_reach_further_is_called_a_widening() {
     let world = World::new();
     let core = world.run().await;

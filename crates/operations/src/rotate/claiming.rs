@@ -144,6 +144,12 @@ impl Machine<'_> {
         {
             return Err(self.full(view, most).await?);
         }
+        if self.profile.effect == Effect::Replaces
+            && let (_, siblings) = self.others(view).await?
+            && let Some(sibling) = siblings.first()
+        {
+            return Err(self.taken(1, sibling));
+        }
         let now = self.context.now();
         if let Some(end) = self.expiry(now).filter(|end| *end <= now) {
             return Err(Problem::new("E-ROTATE", "A new credential would be at its end already")
@@ -347,8 +353,9 @@ impl Machine<'_> {
 }
 
 impl Machine<'_> {
-    /// No further one may live, and none of those that do may be ended for it.
-    async fn full(&self, view: &View, most: u8) -> Result<Problem, Problem> {
+    /// What lives and is not this slot's: of nobody here, and the slots of the same integration that hold
+    /// the rest.
+    async fn others(&self, view: &View) -> Result<(Vec<String>, BTreeSet<String>), Problem> {
         let claim = self.claim.as_ref().map(|document| &document.claim);
         let named = |key_id: &String| {
             claim.is_some_and(|claim| {
@@ -357,34 +364,49 @@ impl Machine<'_> {
             })
         };
         let strange = |key: &&Key| key.live && key.ours.is_none() && !named(&key.key_id);
+        let all: Vec<&Key> = view.keys.iter().filter(strange).collect();
+        let (mut strangers, mut siblings) = (Vec::new(), BTreeSet::new());
+        if all.is_empty() {
+            return Ok((strangers, siblings));
+        }
         let vendor_id = &self.spec.vendor_id;
         let books = ClaimStore::mirrors_of(self.context, vendor_id, Freshness::Fresh).await?;
-        let slot_of = |key_id: &str| {
+        for key in all {
             let other = |book: &&ClaimMirror| book.slot != self.what;
-            let holds = |book: &&ClaimMirror| book.keys().any(|known| known == key_id);
-            books.iter().filter(other).find(holds).map(|book| book.slot.as_str())
-        };
-        let (mut strangers, mut siblings) = (Vec::new(), BTreeSet::new());
-        for key in view.keys.iter().filter(strange) {
-            match slot_of(&key.key_id) {
-                Some(slot) => drop(siblings.insert(slot)),
-                None => strangers.push(key.key_id.as_str()),
+            let holds = |book: &&ClaimMirror| book.keys().any(|known| known == key.key_id);
+            match books.iter().filter(other).find(holds) {
+                Some(book) => drop(siblings.insert(book.slot.clone())),
+                None => strangers.push(key.key_id.clone()),
             }
+        }
+        Ok((strangers, siblings))
+    }
+
+    /// The place is another slot's.
+    fn taken(&self, most: u8, sibling: &str) -> Problem {
+        Problem::new("E-ROTATE", "This platform makes no further credential")
+            .at(&["integration"])
+            .detail(format!(
+                "{}: {most} may live at a time, and that is there. It is that of {sibling}, and the \
+                 integration holds no other beside it. Nothing was changed.",
+                self.what
+            ))
+            .next(
+                "keep one of the two nhi_credential: remove the other, and let its consumers read what \
+                 the one that is kept delivers; or give the other an nhi_integration of its own",
+            )
+    }
+
+    /// No further one may live, and none of those that do may be ended for it.
+    async fn full(&self, view: &View, most: u8) -> Result<Problem, Problem> {
+        let (strangers, siblings) = self.others(view).await?;
+        if let Some(sibling) = siblings.first() {
+            return Ok(self.taken(most, sibling));
         }
         let problem = Problem::new("E-ROTATE", "This platform makes no further credential")
             .at(&["integration"]);
         let most = format!("{}: {most} may live at a time, and that is there.", self.what);
-        Ok(if let Some(sibling) = siblings.first() {
-            problem
-                .detail(format!(
-                    "{most} It is that of {sibling}, and the integration holds no other beside it. \
-                     Nothing was changed."
-                ))
-                .next(
-                    "keep one of the two nhi_credential: remove the other, and let its consumers read what \
-                     the one that is kept delivers; or give the other an nhi_integration of its own",
-                )
-        } else if strangers.is_empty() {
+        Ok(if strangers.is_empty() {
             problem
                 .detail(format!("{most} Nothing was changed."))
                 .next("choose another type of credential, or replace the integration")

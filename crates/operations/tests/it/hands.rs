@@ -205,20 +205,22 @@ async fn an_end_that_only_switches_a_secret_off_is_proven_as_accepted_and_no_mor
 
 #[tokio::test(start_paused = true)]
 async fn what_another_slot_of_ours_holds_is_not_called_a_stranger_s() {
-    let world = World::new("first-only").await;
-    world.whole("a", FIRST).await;
-    let mut spec = world.spec();
-    spec.id.name = "second".into();
-    for delivery in &mut spec.deliveries {
-        delivery.path = format!("{}-second", delivery.path);
+    for way in ["first-only", "replace-ours", "replace-once"] {
+        let world = World::new(way).await;
+        world.whole("a", FIRST).await;
+        let mut spec = world.spec();
+        spec.id.name = "second".into();
+        for delivery in &mut spec.deliveries {
+            delivery.path = format!("{}-second", delivery.path);
+        }
+        let context = world.context("b", &Fuse::none());
+        let refused = carry_out(&context, &spec, FIRST, "test").await.unwrap_err();
+        assert_eq!(refused.code, "E-ROTATE", "{way}");
+        let said = refused.to_string();
+        assert!(said.contains(&world.spec().id.to_string()), "{way}, whose it is: {said}");
+        assert!(!said.contains("did not issue") && !said.contains("revoke_unmanaged"), "{said}");
+        assert!(world.works().await, "{way}: the one that is there works on");
     }
-    let context = world.context("b", &Fuse::none());
-    let refused = carry_out(&context, &spec, FIRST, "test").await.unwrap_err();
-    assert_eq!(refused.code, "E-ROTATE");
-    let said = refused.to_string();
-    assert!(said.contains(&world.spec().id.to_string()), "whose it is: {said}");
-    assert!(!said.contains("did not issue") && !said.contains("revoke_unmanaged"), "{said}");
-    assert!(world.works().await);
 }
 
 #[tokio::test(start_paused = true)]

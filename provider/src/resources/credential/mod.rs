@@ -39,8 +39,8 @@ use self::{
     },
     told::{
         cannot_rotate, carried_out, never_another, no_copy, no_place, no_place_to_rotate,
-        not_ended, not_there, not_whole, of_its_kind, tell, tell_direction, tell_end, tell_limits,
-        tell_replacement, tell_status, way_of,
+        not_ended, not_there, not_whole, of_its_kind, possible, tell, tell_direction, tell_end,
+        tell_limits, tell_replacement, tell_status, way_of,
     },
     window::window_is_open,
     work::{Work, adjusts, asked, cannot_copy, ends_first, is_active, work_of},
@@ -300,11 +300,6 @@ impl Resource for Credential {
                 told.extend(held_by_sinks(context, prior, planned).await);
             }
             told.extend(of_its_kind(config, &reference.id));
-            if let Some(kind) = kind_of(&reference.id)
-                && let Some(wanted) = type_of(config, kind)
-            {
-                told.extend(cannot_rotate(wanted, config, &schedules));
-            }
             let issued_as = match (&context, kind_of(&reference.id)) {
                 (Some(context), Some(kind)) => way_of(context, &reference.id, config, kind).await,
                 _ => None,
@@ -312,7 +307,16 @@ impl Resource for Credential {
             if let Some(Err(none)) = &issued_as {
                 told.extend(none.clone());
             }
-            let profile = issued_as.and_then(Result::ok);
+            let way = issued_as.and_then(Result::ok);
+            let profile = way.map(|way| way.profile);
+            let wanted = kind_of(&reference.id).and_then(|kind| type_of(config, kind));
+            let schedules = match wanted {
+                Some(wanted) => {
+                    told.extend(cannot_rotate(wanted, way.as_ref(), config, &schedules));
+                    schedules.issued_in(&possible(wanted, way.as_ref()))
+                }
+                None => schedules,
+            };
             if let Some(prior) = prior {
                 for at in hidden(prior, config, planned) {
                     told.push(unknown_governed(at));
@@ -323,10 +327,9 @@ impl Resource for Credential {
                     tell_limits(profile, &mut told);
                     plan_create(planned);
                     let this = as_replaced(planned);
-                    let wanted = kind_of(&reference.id).and_then(|kind| type_of(config, kind));
                     // Its successor cannot be made while it lives, nor after its end.
                     if let Some(wanted) = wanted.filter(|_| this.succeeds(&prior_private)) {
-                        told.extend(never_another(wanted));
+                        told.extend(never_another(wanted, way.as_ref()));
                     }
                     // In a replacement what is there ends first.
                     if prior_private.is_empty() {
@@ -355,15 +358,13 @@ impl Resource for Credential {
                     if replace || renamed || other_type.is_some() {
                         tell_replacement(prior.id.text(), &mut told);
                     } else {
-                        let wanted = kind_of(&reference.id).and_then(|kind| type_of(config, kind));
                         if let Some(wanted) = wanted {
                             told.extend(fields_are_kept(prior, planned, wanted));
                         }
-                        if let (Work::Rotate { .. }, Some(kind)) = (work, kind_of(&reference.id))
+                        if let (Work::Rotate { .. }, Some(wanted)) = (work, wanted)
                             && prior.status != "missing"
-                            && let Some(wanted) = type_of(config, kind)
                         {
-                            told.extend(never_another(wanted));
+                            told.extend(never_another(wanted, way.as_ref()));
                         }
                         if matches!(work, Work::Rotate { .. }) {
                             told.extend(self.no_room(config, &reference).await);
@@ -376,7 +377,7 @@ impl Resource for Credential {
                             told.push(error(&no_copy()));
                         }
                         plan_update(prior, planned, work, &schedules);
-                        tell(prior, planned, (work, reason), done, &mut told);
+                        tell(prior, planned, (work, reason), profile, done, &mut told);
                         if let (Work::Rotate { at_once: false }, Some(profile)) = (work, profile) {
                             tell_end(prior, planned, &schedules, profile, &mut told);
                         }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use connector::{Effect, Profile};
 use policy::Schedule;
 use tfplugin::{Attr, Model};
 
@@ -212,6 +213,9 @@ pub(crate) struct Revocation {
 pub(super) struct Schedules {
     pub(super) before: Option<Schedule>,
     pub(super) after: Option<Schedule>,
+    /// Whether the old one dies in the call that makes the new one; `None` where that cannot be told
+    /// now.
+    pub(super) in_place: Option<bool>,
 }
 
 impl Schedules {
@@ -219,13 +223,28 @@ impl Schedules {
         Schedules {
             before: prior.and_then(|prior| schedule_of(&prior.schedule)),
             after: schedule_of(&planned.schedule),
+            in_place: Some(false),
         }
+    }
+
+    /// The same where it is known in which of these ways one is issued.
+    pub(super) fn issued_in(self, ways: &[&Profile]) -> Schedules {
+        let replaces = |one: &&Profile| one.effect == Effect::Replaces;
+        let in_place = match (ways.iter().any(replaces), ways.iter().all(replaces)) {
+            (false, _) => Some(false),
+            (true, true) => Some(true),
+            (true, false) => None,
+        };
+        Schedules { in_place, ..self }
     }
 
     /// Whether nothing earlier works on when the next one is there. Where the current one is gone, an
     /// earlier one in its overlap is all that works, and keeps its time.
     pub(super) fn nothing_kept(&self, prior: &CredentialModel, at_once: bool) -> bool {
-        at_once || self.none_overlap() || (prior.status == "missing" && !has_earlier(prior))
+        at_once
+            || self.none_overlap()
+            || self.in_place == Some(true)
+            || (prior.status == "missing" && !has_earlier(prior))
     }
 
     pub(super) fn none_overlap(&self) -> bool {

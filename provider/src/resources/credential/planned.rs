@@ -119,6 +119,7 @@ pub(super) fn plan_update(
             let overlap_unknown = schedule.is_unknown()
                 || schedule.value().is_some_and(|one| one.overlap.is_unknown());
             let only_earlier = prior.status == "missing" && earlier;
+            let overlap_unknown = overlap_unknown || schedules.in_place.is_none();
             planned.previous = if (overlap_unknown || only_earlier) && !nothing_kept {
                 Attr::unknown()
             } else if nothing_kept {

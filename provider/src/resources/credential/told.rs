@@ -1,6 +1,6 @@
 //! What a plan says of a slot: what cannot be done, and what is done that its values do not show.
 
-use connector::{CredentialType, Kind, Profile};
+use connector::{CredentialType, Effect, Kind, Profile, Promise};
 use domain::CredentialId;
 use operations::{
     Context, Outcome, Problem, SeenSlot, SlotSpec, best_grade, limits, way_words, ways,
@@ -23,10 +23,26 @@ pub(super) fn tell(
     prior: &CredentialModel,
     planned: &CredentialModel,
     (work, reason): (Work, &str),
+    profile: Option<&'static Profile>,
     done: bool,
     told: &mut Diagnostics,
 ) {
     let id = prior.id.text();
+    let in_place = profile.filter(|profile| profile.effect == Effect::Replaces);
+    if let (Work::Rotate { .. }, Some(profile)) = (work, in_place) {
+        told.warning_at(
+            "status",
+            "Rotates without overlap",
+            format!(
+                "{id} ({reason}): {} ({}). What holds the old one stops working in that call, until it \
+                 reads the new one. Where a run is cut off in between, nothing works before the next one \
+                 has finished.\nNext: apply when that does no harm, and restart what reads it, by \
+                 generation.",
+                way_words(profile),
+                profile.name
+            ),
+        );
+    }
     match work {
         _ if ends_first(work, reason, planned) => told.warning_at(
             "on_incident",
@@ -69,7 +85,7 @@ pub(super) fn tell(
             "Nothing is issued while the integration may not act",
             format!("{id}: what would rotate it is recorded and rotates nothing, now or later.\nNext: when the integration is active again, change a value in triggers."),
         ),
-        Work::Rotate { at_once: true } => told.warning_at(
+        Work::Rotate { at_once: true } if in_place.is_none() => told.warning_at(
             "status",
             "Rotates without overlap",
             format!("{id} ({reason}): the old credential ends in the same apply; what still holds it stops working.\nNext: restart what reads it, by generation."),
@@ -252,11 +268,11 @@ pub(super) async fn way_of(
     integration: &Attr<String>,
     config: &CredentialModel,
     kind: &'static Kind,
-) -> Option<Result<&'static Profile, Diagnostics>> {
+) -> Option<Result<Promise, Diagnostics>> {
     let connection = connection_in(integration)?;
     let wanted = type_of(config, kind)?;
     let ways = ways(context, &connection, wanted).await?;
-    Some(ways.first().map(|way| way.profile).ok_or_else(|| {
+    Some(ways.first().copied().ok_or_else(|| {
         error(
             &Problem::new("E-ISSUE", "This connection cannot issue such a credential")
                 .detail(format!("{connection:?} has no way to make a {}.", wanted.name))
@@ -265,6 +281,14 @@ pub(super) async fn way_of(
         )
         .into()
     }))
+}
+
+/// The way in which one is issued, or all in which it may be where the connection cannot be asked.
+pub(super) fn possible(
+    wanted: &'static CredentialType,
+    way: Option<&Promise>,
+) -> Vec<&'static Profile> {
+    way.map_or_else(|| wanted.profiles.iter().collect(), |way| vec![way.profile])
 }
 
 /// What an integration of that kind, as far as it is known, does not have.
@@ -308,23 +332,26 @@ pub(super) fn of_its_kind(config: &CredentialModel, id: &Attr<String>) -> Diagno
 
 /// What a type of credential cannot do and this declaration asks of it.
 pub(super) fn cannot_rotate(
-    wanted: &CredentialType,
+    wanted: &'static CredentialType,
+    way: Option<&Promise>,
     config: &CredentialModel,
     schedules: &Schedules,
 ) -> Diagnostics {
     let mut found = Diagnostics::new();
-    let overlaps = |one: &connector::Profile| matches!(one.effect, connector::Effect::Adds { max_live } if max_live.is_none_or(|most| most > 1));
-    if config.schedule.is_null() || wanted.profiles.iter().any(overlaps) {
+    let overlaps = |one: &Profile| matches!(one.effect, Effect::Adds { max_live } if max_live.is_none_or(|most| most > 1));
+    let ways = possible(wanted, way);
+    if config.schedule.is_null() || ways.iter().any(|one| overlaps(one)) {
         return found;
     }
-    if is_one_for_ever(wanted) {
+    if is_one_for_ever(&ways) {
         found.error_at(
             "schedule",
             "This credential cannot be rotated",
             format!(
-                "The platform makes one {} and never another, so no schedule can be kept.\nNext: choose \
+                "The platform makes one {} and never another, so no schedule can be kept{}.\nNext: choose \
                  another type of credential, or remove the schedule.\n(E-ROTATE)",
-                wanted.name
+                wanted.name,
+                because(way)
             ),
         );
     } else if !schedules.none_overlap() {
@@ -342,19 +369,24 @@ pub(super) fn cannot_rotate(
 }
 
 /// The platform makes one, and never another.
-pub(super) fn is_one_for_ever(wanted: &CredentialType) -> bool {
-    wanted.profiles.iter().all(Profile::keeps_what_ended)
+fn is_one_for_ever(ways: &[&Profile]) -> bool {
+    ways.iter().all(|one| one.keeps_what_ended())
+}
+
+/// Why a better way is not used, in brackets.
+fn because(way: Option<&Promise>) -> String {
+    way.and_then(|way| way.because).map_or_else(String::new, |why| format!(" ({why})"))
 }
 
 /// Whoever asks for another one of what a platform makes once.
-pub(super) fn never_another(wanted: &CredentialType) -> Diagnostics {
+pub(super) fn never_another(wanted: &'static CredentialType, way: Option<&Promise>) -> Diagnostics {
     let mut found = Diagnostics::new();
-    if is_one_for_ever(wanted) {
+    if is_one_for_ever(&possible(wanted, way)) {
         let others: Vec<String> = kinds()
             .map(|(_, kind)| kind.credential_types)
             .filter(|types| types.iter().any(|one| one.name == wanted.name))
             .flatten()
-            .filter(|one| !is_one_for_ever(one))
+            .filter(|one| one.name != wanted.name && !is_one_for_ever(&possible(one, None)))
             .map(|one| format!("{} = {{}}", one.name))
             .collect();
         let choose = match others.as_slice() {
@@ -365,10 +397,11 @@ pub(super) fn never_another(wanted: &CredentialType) -> Diagnostics {
             wanted.name,
             "This credential cannot be rotated",
             format!(
-                "The platform makes one {} and never another.\nNext: {choose}replace the \
+                "The platform makes one {} and never another{}.\nNext: {choose}replace the \
                  integration. Where the secret is known to others, enabled = false with incident on the \
                  nhi_integration switches it off at once.\n(E-ROTATE)",
                 wanted.name,
+                because(way),
             ),
         );
     }
