@@ -19,6 +19,7 @@ mod life;
 mod lost;
 mod mirror;
 mod oauth;
+mod oauth_secret;
 mod operator;
 mod postgresql;
 mod rows;

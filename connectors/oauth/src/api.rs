@@ -136,8 +136,9 @@ impl Registration {
         self.text("token_endpoint_auth_method").unwrap_or("client_secret_basic")
     }
 
-    /// The whole object for a PUT, with what the server would take for its own left out.
-    pub(crate) fn body(&self, members: &Map<String, Value>) -> Result<Body> {
+    /// The whole object for a PUT, with what the server would take for its own left out; without the
+    /// secret too where it is to make another.
+    pub(crate) fn body(&self, members: &Map<String, Value>, renews: bool) -> Result<Body> {
         let mut members = members.clone();
         for theirs in THEIRS {
             members.remove(theirs);
@@ -154,7 +155,7 @@ impl Registration {
             .is_some_and(|method| method.starts_with("client_secret"));
         write(&mut bytes, &Value::Object(members))?;
         // RFC 7592 §2.2: it must be the present one, or absent.
-        if let Some(secret) = self.secret.as_ref().filter(|_| uses_secret) {
+        if let Some(secret) = self.secret.as_ref().filter(|_| uses_secret && !renews) {
             bytes.pop();
             bytes.extend_from_slice(b",\"client_secret\":");
             serde_json::to_writer(&mut *bytes, secret.expose()).map_err(|error| {
@@ -234,11 +235,15 @@ mod tests {
             "registration_client_uri":"u","token_endpoint_auth_method":"client_secret_basic","client_id_issued_at":1}"#;
         let found = Registration::read("test", body).unwrap();
         assert!(!format!("{found:?}").contains("verysecret"));
-        let sent = found.body(&found.members).unwrap();
-        let sent: Value = serde_json::from_slice(&sent.bytes).unwrap();
-        let expected = serde_json::json!({"client_id": "c", "client_secret": "verysecret",
+        let sent = |renews| -> Value {
+            let sent = found.body(&found.members, renews).unwrap();
+            serde_json::from_slice(&sent.bytes).unwrap()
+        };
+        let mut expected = serde_json::json!({"client_id": "c", "client_secret": "verysecret",
             "token_endpoint_auth_method": "client_secret_basic"});
-        assert_eq!(sent, expected);
+        assert_eq!(sent(false), expected);
+        expected.as_object_mut().unwrap().remove("client_secret");
+        assert_eq!(sent(true), expected);
     }
 
     #[test]

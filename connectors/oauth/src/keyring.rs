@@ -61,6 +61,70 @@ pub(crate) struct Wanted {
     pub(crate) ended: BTreeSet<String>,
     /// It was taken over without a scope and open, and is left so until somebody gives it scopes.
     pub(crate) unlimited: bool,
+    pub(crate) secrets: Secrets,
+}
+
+/// Which of a client's secrets is in force: the server names none of them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Secrets {
+    /// It counts those that we had made where the server makes another; 0 before the first.
+    pub(crate) number: u64,
+    /// What that one was made for.
+    pub(crate) made_for: String,
+    /// Another one was called for, and whether it was made is not known.
+    pub(crate) called: Option<Called>,
+}
+
+/// A call for another secret.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Called {
+    pub(crate) number: u64,
+    pub(crate) made_for: String,
+    /// What stood before, as a digest; empty where nothing did.
+    pub(crate) before: String,
+}
+
+impl Wanted {
+    /// The same once it is seen which secret is there: what differs from the one that stood before is
+    /// what was called for.
+    pub(crate) fn secrets_by(&self, there: Option<&Secret>) -> Secrets {
+        let made = |called: &&Called| {
+            let there = there.map(digest);
+            there.is_some_and(|there| there != called.before && !self.ended.contains(&there))
+        };
+        match self.secrets.called.as_ref().filter(made) {
+            Some(Called { number, made_for, .. }) => {
+                Secrets { number: *number, made_for: made_for.clone(), called: None }
+            }
+            None => self.secrets.clone(),
+        }
+    }
+}
+
+impl Secrets {
+    fn json(&self) -> Value {
+        let called = self.called.as_ref().map(|called| {
+            json!({ "number": called.number, "for": called.made_for, "before": called.before })
+        });
+        json!({ "number": self.number, "for": self.made_for, "called": called })
+    }
+
+    fn read(state: &Value) -> Secrets {
+        let number = |of: &Value| of.get("number").and_then(Value::as_u64).unwrap_or(0);
+        let text = |of: &Value, name: &str| {
+            of.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        let called = state.get("called").filter(|called| called.is_object());
+        Secrets {
+            number: number(state),
+            made_for: text(state, "for"),
+            called: called.map(|called| Called {
+                number: number(called),
+                made_for: text(called, "for"),
+                before: text(called, "before"),
+            }),
+        }
+    }
 }
 
 /// What a secret that is ended is known by.
@@ -106,6 +170,7 @@ impl Entry {
                 record,
                 ended: BTreeSet::new(),
                 unlimited: false,
+                secrets: Secrets::default(),
             },
             token_life: None,
             turns: false,
@@ -165,6 +230,7 @@ impl Entry {
             "turns": self.turns,
             "lost": self.lost,
             "unlimited": self.wanted.unlimited,
+            "secret": self.wanted.secrets.json(),
         });
         let document = Document::default()
             .with("state", Secret::new(state.to_string()))
@@ -201,6 +267,7 @@ impl Entry {
                 record: Record::from_json(document.get("record")?.expose()).ok()?,
                 ended: ended.filter_map(Value::as_str).map(str::to_owned).collect(),
                 unlimited: state.get("unlimited").and_then(Value::as_bool).unwrap_or(false),
+                secrets: state.get("secret").map(Secrets::read).unwrap_or_default(),
             },
             token_life: state.get("token_life").and_then(Value::as_i64),
             turns: state.get("turns").and_then(Value::as_bool).unwrap_or(false),

@@ -14,8 +14,12 @@ pub(crate) const PRIVATE_KEY: &str = "oauth_private_key";
 pub(crate) const CLIENT_SECRET: &str = "oauth_client_secret";
 /// The one way of issuing a key.
 pub(crate) const ADD_OURS: &str = "add-ours";
-/// The one way of issuing a secret: once.
+/// The way of issuing a secret at a server that makes one: once.
 pub(crate) const FIRST_ONLY: &str = "first-only";
+/// The same at one that makes another, which takes the place of the one before.
+pub(crate) const REPLACE_ONCE: &str = "replace-once";
+/// The setting of a connection that says so.
+pub(crate) const REISSUES: &str = "reissues";
 
 /// What a key of ours may sign with.
 pub(crate) static ALGORITHMS: [&str; 3] = ["ES256", "ES384", "EdDSA"];
@@ -34,7 +38,7 @@ const TEXT: Field = Field {
 };
 
 /// The settings of a connection.
-pub(crate) static CONNECTION: [Field; 3] = [
+pub(crate) static CONNECTION: [Field; 4] = [
     TEXT,
     Field {
         name: "ca_file",
@@ -47,6 +51,15 @@ pub(crate) static CONNECTION: [Field; 3] = [
         required: false,
         doc: "The member of a registration in which this server takes how many seconds a client's tokens \
               live: no standard names one. `oauth_client.token_lifetime` needs it.",
+        ..TEXT
+    },
+    Field {
+        name: REISSUES,
+        field_type: FieldType::Flag,
+        required: false,
+        doc: "Whether this server makes another client secret for an update of the registration that leaves \
+              it out, or that takes the way to sign in away and gives it back (RFC 7592 lets a server do so; \
+              most never do). Where it does, an `oauth_client_secret` rotates, without overlap.",
         ..TEXT
     },
 ];
@@ -109,14 +122,21 @@ const KEYS: Profile = Profile {
 
 /// The ways of issuing a key.
 pub(crate) static KEY_PROFILES: [Profile; 1] = [KEYS];
-/// The ways of issuing a secret.
-pub(crate) static SECRET_PROFILES: [Profile; 1] = [Profile {
-    name: FIRST_ONLY,
-    effect: Effect::Adds { max_live: Some(1) },
+/// The ways of issuing a secret, of which a server has one.
+pub(crate) static SECRET_PROFILES: [Profile; 2] = [ANOTHER, ONE];
+
+/// At a server that makes another.
+pub(crate) const ANOTHER: Profile = Profile {
+    name: REPLACE_ONCE,
+    effect: Effect::Replaces,
     origin: Origin::VendorReadable,
     marks: Marks::Never,
     ..KEYS
-}];
+};
+
+/// At every other one.
+const ONE: Profile =
+    Profile { name: FIRST_ONLY, effect: Effect::Adds { max_live: Some(1) }, ..ANOTHER };
 
 static KEY_FIELDS: [Field; 1] = [Field {
     name: "algorithm",
@@ -149,8 +169,8 @@ static KEY_TYPE: CredentialType = CredentialType {
 
 static SECRET_TYPE: CredentialType = CredentialType {
     name: CLIENT_SECRET,
-    doc: "The client secret that the server makes. There is one, and most servers never make another: \
-          prefer a private key.",
+    doc: "The client secret that the server makes. There is one, and most servers never make another \
+          (`reissues` of the connection says which do): prefer a private key.",
     fields: &SECRET_FIELDS,
     profiles: &SECRET_PROFILES,
     main: &[("client_id", MainField::VendorId), ("client_secret", MainField::Secret)],

@@ -99,11 +99,12 @@ impl Clients {
             // The server shows it to whoever asks: a copy of ours is of no use.
             found.entry.secret = None;
         }
-        if members == found.there.members {
+        let renews = found.renews;
+        if members == found.there.members && !renews {
             found.entry.phase = Phase::Settled;
             return keyring.write(&tenant, &mut found.entry).await;
         }
-        let before = found.secret();
+        let before = found.secret().filter(|_| !renews);
         let done = self.bring(found, members).await;
         if done.as_ref().is_err_and(|error| error.refusal().is_some()) {
             found.entry.wanted = found.stood.clone();
@@ -201,7 +202,7 @@ impl Clients {
         keyring.write(&tenant, &mut found.entry).await?;
         let mut request = Request::change("PUT", found.entry.uri.clone(), "client registration")
             .header("Authorization", bearer(&found.entry.token));
-        request.body = Some(found.there.body(members)?);
+        request.body = Some(found.there.body(members, found.renews)?);
         let what = request.what();
         let answer = self.send(request).await?;
         let read = Registration::read(&what, &answer.body);
@@ -210,6 +211,9 @@ impl Clients {
         let secret = read.as_ref().ok().and_then(|now| now.secret.as_ref());
         if let Some(secret) = secret.filter(|secret| found.secret().as_ref() != Some(*secret)) {
             found.entry.secret = Some(secret.duplicate());
+            found.entry.wanted.secrets = found.entry.wanted.secrets_by(Some(secret));
+            // One is enough.
+            found.renews = false;
             news = true;
         }
         let accepted = (200..300).contains(&answer.status);

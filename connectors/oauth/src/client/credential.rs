@@ -5,16 +5,16 @@ use std::collections::BTreeSet;
 use connector::{
     Ended, Error, IssueRequest, Issued, ObjectRef, Promise, Refusal, Result, port::unsupported,
 };
-use domain::{ObservedCredential, Secret, Settings};
+use domain::{Marker, ObservedCredential, Secret, Settings};
 use serde_json::{Map, Value, json};
 
 use super::{Clients, THE_SECRET, change::give_grants, found::Found, refuse, unexpected};
 use crate::{
     key,
-    keyring::digest,
+    keyring::{Called, Secrets, digest},
     tables::{
         ADD_OURS, ALGORITHMS, CLIENT, CLIENT_SECRET, FIRST_ONLY, KEY_PROFILES, METHODS,
-        PRIVATE_KEY, SECRET_PROFILES,
+        PRIVATE_KEY, REISSUES, REPLACE_ONCE, SECRET_PROFILES,
     },
 };
 
@@ -23,14 +23,19 @@ impl Clients {
         let metadata = self.metadata().await?;
         let methods = &metadata.token_endpoint_auth_methods_supported;
         let signing = &metadata.token_endpoint_auth_signing_alg_values_supported;
-        let profiles: &'static [connector::Profile] = match credential_type {
+        const ONE_FOR_EVER: &str =
+            "the connection does not say reissues = true, which is for servers that make another";
+        let (first, because) = match credential_type {
             PRIVATE_KEY if takes(methods, &["private_key_jwt"]) && takes(signing, &ALGORITHMS) => {
-                &KEY_PROFILES
+                (ADD_OURS, None)
             }
-            CLIENT_SECRET if takes(methods, &METHODS) => &SECRET_PROFILES,
-            _ => &[],
+            CLIENT_SECRET if takes(methods, &METHODS) && self.reissues => (REPLACE_ONCE, None),
+            CLIENT_SECRET if takes(methods, &METHODS) => (FIRST_ONLY, Some(ONE_FOR_EVER)),
+            _ => return Ok(Vec::new()),
         };
-        Ok(profiles.iter().map(|profile| Promise { profile, because: None }).collect())
+        let published = KEY_PROFILES.iter().chain(&SECRET_PROFILES);
+        let used = published.filter(|profile| profile.name == first);
+        Ok(used.map(|profile| Promise { profile, because }).collect())
     }
 
     pub(super) async fn issue_credential(
@@ -80,7 +85,7 @@ impl Clients {
                     && let Some(secret) = found.secret()
                 {
                     self.never_again(&mut found, &secret).await?;
-                    return Ok(issued(THE_SECRET, Some(secret), true));
+                    return Ok(issued(&found.secret_id(), Some(secret), true));
                 }
                 self.has_room(&found, CLIENT_SECRET)?;
                 if found.there.method() != "none" {
@@ -90,26 +95,122 @@ impl Clients {
                                the integration, or use a private key",
                     });
                 }
-                let method = method_of(request.settings);
-                let methods = &self.metadata().await?.token_endpoint_auth_methods_supported;
-                needs("oauth_client_secret.method", methods, method)?;
-                members.insert("token_endpoint_auth_method".into(), json!(method));
-                match found.entry.wanted.ended.is_empty() {
-                    true => self.put(&mut found, members).await?,
-                    // Nobody gets a token with what comes now before it is seen to be another.
-                    false => {
-                        give_grants(&mut members, BTreeSet::new());
-                        self.put_as(&mut found, members).await?;
-                    }
-                }
+                let method = self.method_taken(request.settings).await?;
+                self.give_secret(&mut found, method).await?;
                 let Some(secret) = found.secret() else {
                     return Err(unexpected("issue", "the server made no client secret"));
                 };
                 self.never_again(&mut found, &secret).await?;
-                Ok(issued(THE_SECRET, Some(secret), false))
+                Ok(issued(&found.secret_id(), Some(secret), false))
+            }
+            (REPLACE_ONCE, None) => {
+                let already_there = self.another_secret(&mut found, &request).await?;
+                Ok(issued(&found.secret_id(), found.secret(), already_there))
             }
             _ => unsupported("oauth", "issue in this way"),
         }
+    }
+
+    /// Lets a client sign in with a secret that the server makes.
+    async fn give_secret(&self, found: &mut Found, method: &str) -> Result<()> {
+        let mut members = found.there.members.clone();
+        members.insert("token_endpoint_auth_method".into(), json!(method));
+        if found.entry.wanted.ended.is_empty() || found.there.method() != "none" {
+            return self.put(found, members).await;
+        }
+        // Nobody gets a token with what comes now before it is seen to be another.
+        give_grants(&mut members, BTreeSet::new());
+        self.put_as(found, members).await
+    }
+
+    /// Has the server make another secret in the place of the one that is there. Whether an earlier call
+    /// for the same generation had done so: its answer was lost, and the registration shows what it made.
+    async fn another_secret(&self, found: &mut Found, request: &IssueRequest<'_>) -> Result<bool> {
+        let made_for = generation_in(request.marker);
+        let uses_secret = found.there.method().starts_with("client_secret");
+        let before = found.secret();
+        let secrets = found.entry.wanted.secrets_by(before.as_ref());
+        if uses_secret && before.is_some() && secrets.made_for == made_for {
+            self.note_secrets(found).await?;
+            return Ok(true);
+        }
+        if !uses_secret {
+            self.has_room(found, CLIENT_SECRET)?;
+            if found.there.method() != "none" {
+                let message = format!(
+                    "the client signs in by {:?}, and a client has one way to sign in",
+                    found.there.method()
+                );
+                return Err(refuse("issue", Refusal::Conflict, message));
+            }
+        }
+        let method = self.method_taken(request.settings).await?;
+        let first = secrets.number == 0 && before.is_none() && found.entry.wanted.ended.is_empty();
+        let number = if first { 1 } else { secrets.number.max(1) + 1 };
+        let called =
+            Called { number, made_for, before: before.as_ref().map(digest).unwrap_or_default() };
+        found.entry.wanted.secrets = Secrets { called: Some(called), ..secrets };
+        found.renews = true;
+        self.give_secret(found, method).await?;
+        if !is_made(found) && found.there.method() != "none" {
+            // It makes none for what is left out. Some do for a way to sign in that comes back.
+            let mut members = found.there.members.clone();
+            members.insert("token_endpoint_auth_method".into(), json!("none"));
+            self.put(found, members).await?;
+            found.renews = true;
+            self.give_secret(found, method).await?;
+        }
+        found.renews = false;
+        if !is_made(found) {
+            return Err(self.none_made(found).await?);
+        }
+        self.note_secrets(found).await?;
+        if let Some(secret) = found.secret() {
+            self.never_again(found, &secret).await?;
+        }
+        Ok(false)
+    }
+
+    /// Writes which secret is there, once that is seen.
+    async fn note_secrets(&self, found: &mut Found) -> Result<()> {
+        let secrets = found.entry.wanted.secrets_by(found.secret().as_ref());
+        if secrets == found.entry.wanted.secrets {
+            return Ok(());
+        }
+        found.entry.wanted.secrets = secrets;
+        let tenant = &self.metadata().await?.issuer;
+        self.keyring()?.keep(tenant, &mut found.entry).await
+    }
+
+    /// The server was asked for another secret in every way that there is, and has the one before.
+    async fn none_made(&self, found: &mut Found) -> Result<Error> {
+        found.entry.wanted.secrets.called = None;
+        match found.secret() {
+            // What was ended is ended once more.
+            Some(secret) => self.never_again(found, &secret).await?,
+            None => return Ok(unexpected("issue", "the server made no client secret")),
+        }
+        let tenant = &self.metadata().await?.issuer;
+        self.keyring()?.keep(tenant, &mut found.entry).await?;
+        Ok(refuse(
+            "issue",
+            Refusal::Invalid,
+            format!(
+                "connections.{}.oauth.{REISSUES} says that the server makes another client secret, and it \
+                 makes none: neither for an update without the secret, nor for a way to sign in that is \
+                 taken away and given back. The one that is there works on. Take {REISSUES} out of the \
+                 connection, and use oauth_private_key = {{}} where it is to rotate",
+                self.connection
+            ),
+        ))
+    }
+
+    /// How the client is to send its secret, where the server takes that.
+    async fn method_taken<'a>(&self, settings: &'a Settings) -> Result<&'a str> {
+        let method = method_of(settings);
+        let methods = &self.metadata().await?.token_endpoint_auth_methods_supported;
+        needs("oauth_client_secret.method", methods, method)?;
+        Ok(method)
     }
 
     /// That nothing which lives keeps another credential of this type from living.
@@ -159,7 +260,7 @@ impl Clients {
                 let jwk = key::public(secret, "")?;
                 found.there.keys().iter().find(|one| key::same(one, &jwk)).map(key::id_of)
             }
-            _ => (found.secret().as_ref() == Some(secret)).then(|| THE_SECRET.to_owned()),
+            _ => (found.secret().as_ref() == Some(secret)).then(|| found.secret_id()),
         };
         let all = found.credentials();
         Ok(id.and_then(|id| all.into_iter().find(|one| one.key_id == id)))
@@ -177,10 +278,14 @@ impl Clients {
         if found.there.text("jwks_uri") == Some(key_id) {
             members.remove("jwks_uri");
         }
-        if key_id == THE_SECRET {
+        let is_secret = key_id.starts_with(THE_SECRET);
+        if is_secret {
+            let secrets = found.entry.wanted.secrets_by(found.secret().as_ref());
+            let made_for = String::new();
+            found.entry.wanted.secrets = Secrets { made_for, called: None, ..secrets };
             found.entry.wanted.ended.extend(found.secret().as_ref().map(digest));
         }
-        if key_id == THE_SECRET || keys.is_empty() {
+        if is_secret || keys.is_empty() {
             members.insert("token_endpoint_auth_method".into(), json!("none"));
             keys.clear();
         }
@@ -199,7 +304,7 @@ impl Clients {
         key_id: &str,
         settings: &Settings,
     ) -> Result<()> {
-        if key_id != THE_SECRET {
+        if !key_id.starts_with(THE_SECRET) {
             return Ok(());
         }
         let method = method_of(settings);
@@ -208,8 +313,7 @@ impl Clients {
         if found.there.method() == method || !found.there.method().starts_with("client_secret") {
             return Ok(());
         }
-        let methods = &self.metadata().await?.token_endpoint_auth_methods_supported;
-        needs("oauth_client_secret.method", methods, method)?;
+        let method = self.method_taken(settings).await?;
         let mut members = found.there.members.clone();
         members.insert("token_endpoint_auth_method".into(), json!(method));
         self.put(&mut found, members).await?;
@@ -221,6 +325,19 @@ impl Clients {
             )),
         }
     }
+}
+
+/// Which generation of which slot a marker is of, whoever is at work on it.
+fn generation_in(marker: &str) -> String {
+    match Marker::parse(marker) {
+        Some(marker) => format!("{}-{}-g{}", marker.realm, marker.slot, marker.generation),
+        None => marker.to_owned(),
+    }
+}
+
+/// Whether the secret that is there is another than stood before it was called for.
+fn is_made(found: &Found) -> bool {
+    found.entry.wanted.secrets_by(found.secret().as_ref()).called.is_none()
 }
 
 fn method_of(settings: &Settings) -> &str {

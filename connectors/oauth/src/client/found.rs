@@ -23,6 +23,8 @@ pub(super) struct Found {
     /// What the document wanted when it was read.
     pub(super) stood: Wanted,
     pub(super) there: Registration,
+    /// The next change leaves the secret out, so that the server makes another.
+    pub(super) renews: bool,
     /// The member in which this server takes how long tokens live.
     pub(super) lifetime: Option<String>,
 }
@@ -35,13 +37,21 @@ pub(super) fn contacts(record: &Record) -> BTreeSet<String> {
 
 impl Found {
     pub(super) fn new(entry: Entry, there: Registration, lifetime: Option<String>) -> Found {
-        Found { stood: entry.wanted.clone(), entry, there, lifetime }
+        Found { stood: entry.wanted.clone(), entry, there, renews: false, lifetime }
     }
 
     /// The client secret as far as it is known.
     pub(super) fn secret(&self) -> Option<Secret> {
         let known = self.there.secret.as_ref().or(self.entry.secret.as_ref());
         known.map(Secret::duplicate)
+    }
+
+    /// The key id of the client secret: the first is called by no number.
+    pub(super) fn secret_id(&self) -> String {
+        match self.entry.wanted.secrets_by(self.secret().as_ref()).number {
+            0 | 1 => THE_SECRET.to_owned(),
+            number => format!("{THE_SECRET}.{number}"),
+        }
     }
 
     /// Neither a way to sign in nor one to get a token.
@@ -109,7 +119,7 @@ impl Found {
         if self.there.method().starts_with("client_secret") {
             let method = Setting::Text(self.there.method().to_owned());
             let said = Settings::default().with("method", method);
-            all.push(one(THE_SECRET.to_owned(), CLIENT_SECRET, None, said));
+            all.push(one(self.secret_id(), CLIENT_SECRET, None, said));
         }
         all.sort_by(|a, b| a.key_id.cmp(&b.key_id));
         all

@@ -34,10 +34,10 @@ use crate::{
     api::Metadata,
     key,
     keyring::{Entry, Keyring},
-    tables::{ALGORITHMS, PRIVATE_KEY},
+    tables::{ALGORITHMS, PRIVATE_KEY, REISSUES},
 };
 
-/// The key id of the one client secret.
+/// What the key id of a client secret begins with.
 const THE_SECRET: &str = "client_secret";
 
 /// Clients of one server.
@@ -46,6 +46,8 @@ pub(crate) struct Clients {
     platform: &'static dyn Platform,
     /// The member in which this server takes how long tokens live.
     lifetime: Option<String>,
+    /// It makes another client secret.
+    reissues: bool,
     connection: String,
     address: String,
     initial: Option<Secret>,
@@ -91,6 +93,7 @@ impl Clients {
         Ok(Clients {
             platform,
             lifetime: lifetime::member(&name, settings.text("token_lifetime_member"))?,
+            reissues: settings.flag(REISSUES).unwrap_or(false),
             connection: name,
             address: address.to_owned(),
             initial: credential,
@@ -208,11 +211,12 @@ impl Connector for Clients {
     }
 
     async fn shown(&self, object: &ObjectRef, key_id: &str) -> Result<Option<Secret>> {
-        if key_id != THE_SECRET {
+        if !key_id.starts_with(THE_SECRET) {
             return Ok(None);
         }
         let found = self.seen(object).await?;
-        Ok(found.secret().filter(|_| found.there.method().starts_with("client_secret")))
+        let uses_it = found.there.method().starts_with("client_secret");
+        Ok(found.secret().filter(|_| uses_it && found.secret_id() == key_id))
     }
 
     async fn find(

@@ -18,6 +18,13 @@ impl Clients {
                     .to_owned(),
             );
         }
+        if self.reissues {
+            notes.push(
+                "The connection says that the server makes another client secret (reissues). Nothing can be \
+                 asked that shows it: a first rotation does, and where it makes none the old secret works on."
+                    .to_owned(),
+            );
+        }
         match self.metadata().await {
             Ok(metadata) => {
                 if metadata.registration_endpoint.is_none() {

@@ -2,6 +2,7 @@
 
 mod by_hand;
 mod others;
+mod reissued;
 mod scripted;
 mod server;
 
@@ -23,11 +24,17 @@ const KIND: &str = "oauth_client";
 struct Host {
     server: Server,
     keyring: Arc<MemorySink>,
+    /// What every connection has beside its address.
+    settings: Settings,
 }
 
 impl Host {
     fn start() -> Host {
-        Host { server: Server::start(), keyring: Arc::new(MemorySink::new()) }
+        Host::start_with(&[], Settings::default())
+    }
+
+    fn start_with(variables: &[(&'static str, &str)], settings: Settings) -> Host {
+        Host { server: Server::start(variables), keyring: Arc::new(MemorySink::new()), settings }
     }
 
     fn connect_with(&self, wrap: Wrap<'_>, settings: Settings) -> Arc<dyn Connector> {
@@ -67,7 +74,7 @@ impl Fixture for Host {
     }
 
     async fn connect(&self, wrap: Wrap<'_>) -> Arc<dyn Connector> {
-        self.connect_with(wrap, Settings::default())
+        self.connect_with(wrap, self.settings.clone())
     }
 
     fn settings(&self) -> Settings {

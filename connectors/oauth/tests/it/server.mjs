@@ -3,6 +3,7 @@
 // OIDC_ISSUER: its address where it stands behind another one. OIDC_KEEPS_TOKENS: a registration token
 // stays what it is when it was used.
 import { appendFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 import { join } from 'node:path';
@@ -13,14 +14,28 @@ const { default: Provider } = await import(pathToFileURL(require.resolve('oidc-p
 const { OIDC_ISSUER, OIDC_KEEPS_TOKENS } = process.env;
 const issuer = OIDC_ISSUER ?? `http://127.0.0.1:${port}`;
 
+// OIDC_REISSUES: what makes it give a client another secret. `omitted`: an update without the one that is
+// there. `method`: a way to sign in that comes back.
+const reissues = (ctx, client) => {
+  if (ctx?.method !== 'PUT' || client.token_endpoint_auth_method === 'none') return false;
+  if (!ctx.oidc.client.clientSecret) return false;
+  switch (process.env.OIDC_REISSUES) {
+    case 'omitted': return !('client_secret' in ctx.oidc.body);
+    case 'method': return ctx.oidc.client.clientAuthMethod === 'none';
+    default: return false;
+  }
+};
+
 const provider = new Provider(issuer, {
   scopes: ['tickets:read', 'tickets:write', 'reports:read', 'admin'],
   clientAuthMethods: ['none', 'client_secret_basic', 'client_secret_post', 'private_key_jwt'],
   // Stands for a server with a will of its own: what somebody writes there is the secret from then on.
   extraClientMetadata: {
     properties: ['x_secret', 'x_token_ttl'],
-    validator(_, name, value, client) {
-      if (name !== 'x_secret' || !value) return;
+    validator(ctx, name, value, client) {
+      if (name !== 'x_secret') return;
+      if (reissues(ctx, client)) client.client_secret = randomBytes(32).toString('base64url');
+      if (!value) return;
       client.client_secret = value;
       client.x_secret = undefined;
     },

@@ -9,9 +9,11 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts an empty one. Its initial access token is `initial`.
-    pub(crate) fn start() -> Server {
-        let running = Oidc::start().unwrap();
+    /// Starts an empty one, with variables for it. Its initial access token is `initial`.
+    pub(crate) fn start(variables: &[(&'static str, &str)]) -> Server {
+        let all = variables.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        let all: Vec<_> = all.collect();
+        let running = Oidc::start_with(|_| all.clone()).unwrap();
         let address = running.address();
         Server { _running: running, address }
     }

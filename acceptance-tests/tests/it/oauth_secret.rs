@@ -1,0 +1,186 @@
+//! A client secret at a server that makes another one: it rotates in place, whatever becomes of the
+//! answer that brings it.
+
+use std::time::Duration;
+
+use acceptance_tests::{
+    Core, Result, World,
+    servers::{Oidc, oidc},
+    world::{LEDGER, STATE, nhi_hcl},
+};
+use connector::fault_proxy::{Effect, FaultProxy, Rule};
+use serde_json::Value;
+
+use crate::{Between, flat, holds, kill::killed_at};
+
+const MAIN: &str = r#"
+terraform {
+  required_providers {
+    nhi = { source = "open-nhi/nhi" }
+  }
+}
+
+provider "nhi" {}
+
+resource "nhi_owner" "desk" {
+  name  = "service-desk"
+  email = "desk@acme.example"
+}
+
+resource "nhi_integration" "it" {
+  connection_name = "login"
+  name            = "ticket-sync"
+  purpose         = "Copies open tickets into the weekly report of the service desk"
+  environment     = "production"
+  business_owner  = nhi_owner.desk
+  technical_owner = nhi_owner.desk
+  oauth_client    = {}
+}
+
+resource "nhi_scope" "it" {
+  integration   = nhi_integration.it
+  scopes        = ["tickets:read"]
+  justification = "Reads the tickets that the report is about"
+}
+
+resource "nhi_credential" "it" {
+  integration         = nhi_integration.it
+  oauth_client_secret = {}
+  triggers            = { now = "<NOW>" }
+  deliver_to          = { app = { connection = "bao", path = "secret/apps/ticket-sync" } }
+}
+"#;
+
+/// As long as the claim of a run that died holds, and a little.
+const SILENCE: Duration = Duration::from_secs(11);
+
+struct Desk {
+    world: World,
+    oidc: Oidc,
+    between: Between,
+}
+
+impl Desk {
+    /// A server behind a proxy that makes another secret for an update without the one that is there,
+    /// and keeps its registration tokens, so that a lost answer costs no management.
+    fn at(core: Core) -> Result<Desk> {
+        let world = World::new(core, &MAIN.replace("<NOW>", "1"))?;
+        let world = world.with("LOGIN_TOKEN", oidc::INITIAL);
+        let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
+        let proxy = std::cell::RefCell::new(None);
+        let oidc = Oidc::start_with(|port| {
+            let upstream = format!("http://127.0.0.1:{port}");
+            let between = runtime.block_on(FaultProxy::start(&upstream)).ok();
+            let issuer = between.as_ref().map(|one| one.address().to_owned()).unwrap_or_default();
+            *proxy.borrow_mut() = between;
+            let keeps = ("OIDC_KEEPS_TOKENS", "1".to_owned());
+            vec![("OIDC_ISSUER", issuer), keeps, ("OIDC_REISSUES", "omitted".to_owned())]
+        })?;
+        let proxy = proxy.take().ok_or("no proxy")?;
+        let login = format!(
+            "connections = {{\n  login = {{\n    oauth = {{ address = \"{}\", credential = {{ env = \
+             \"LOGIN_TOKEN\" }} }}\n  }}",
+            proxy.address()
+        );
+        let hcl = nhi_hcl(&world.bao.address()).replace("connections = {", &login);
+        world.write("nhi.hcl", &hcl)?;
+        Ok(Desk { world, oidc, between: Between { runtime, proxy } })
+    }
+
+    fn asks(&self, now: &str) -> Result<()> {
+        self.world.write("main.tf", &MAIN.replace("<NOW>", now))
+    }
+
+    /// What the application reads.
+    fn document(&self) -> Result<Value> {
+        self.world.bao.document("apps/ticket-sync")
+    }
+
+    fn signs_in(&self, document: &Value) -> Result<bool> {
+        self.oidc.signs_in(document, "tickets:read")
+    }
+
+    /// The changes of the client since this was last asked.
+    fn changes(&self) -> usize {
+        let seen = self.between.proxy.seen();
+        seen.iter().filter(|one| one.method == "PUT" && one.path.contains("/reg/")).count()
+    }
+
+    /// What is delivered works, what was does not, and nothing is left to do.
+    fn is_at(&self, generation: u64, old: &Value) -> Result<()> {
+        holds(self.signs_in(&self.document()?)?, "what is delivered works", "")?;
+        holds(!self.signs_in(old)?, "the one before is refused", "")?;
+        let state = self.world.state("nhi_credential.it")?;
+        holds(state["generation"] == generation, "its generation", &state.to_string())?;
+        holds(state["last_revocation"]["grade"] == "A", "grade A", &state.to_string())?;
+        self.world.plan_is_empty()
+    }
+
+    fn story(&self) -> Result<()> {
+        let world = &self.world;
+        // Whoever does not say that the server makes another is told where to say it.
+        world.apply()?;
+        self.asks("2")?;
+        let said = flat(&world.plan()?.expect(1)?.replace('│', " "));
+        holds(said.contains("E-ROTATE") && said.contains("reissues = true"), "the way on", &said)?;
+        let hcl = world.read("nhi.hcl")?;
+        let token = "credential = { env = \"LOGIN_TOKEN\" }";
+        world.write("nhi.hcl", &hcl.replace(token, &format!("{token}, reissues = true")))?;
+        let said = flat(&world.plan()?.expect(2)?.replace('│', " "));
+        for part in ["replace-once", "without overlap", "stops working in that call"] {
+            holds(said.contains(part), part, &said)?;
+        }
+        let first = self.document()?;
+        world.apply()?;
+        self.is_at(2, &first)?;
+
+        // The answer is lost: what was made is read, and no other one is made.
+        let second = self.document()?;
+        self.asks("3")?;
+        self.changes();
+        self.between.proxy.add(Rule::once("PUT", "/reg/", Effect::LoseAnswer));
+        let lost = world.terraform(&["apply", "-auto-approve"])?;
+        self.between.proxy.clear();
+        if lost.code != 0 {
+            world.apply().map_err(|error| format!("{}\nand then: {error}", lost.said))?;
+        }
+        self.is_at(3, &second)?;
+        holds(self.changes() == 1, "one change of the client", "")?;
+
+        // The provider dies before it hears of it: nothing works then, as the plan had said.
+        let third = self.document()?;
+        self.asks("4")?;
+        let held = |hold| Rule::once("PUT", "/reg/", Effect::HoldAnswer(hold));
+        killed_at(world, &self.between, held)?;
+        holds(!self.signs_in(&self.document()?)?, "what is delivered is refused", "")?;
+        std::thread::sleep(SILENCE);
+        world.apply()?;
+        self.is_at(4, &third)?;
+        holds(self.changes() == 1, "one change of the client", "")?;
+        // And before the server heard of it.
+        let fourth = self.document()?;
+        self.asks("5")?;
+        let held = |hold| Rule::once("PUT", "/reg/", Effect::HoldRequest(hold));
+        killed_at(world, &self.between, held)?;
+        std::thread::sleep(SILENCE);
+        world.apply()?;
+        self.is_at(5, &fourth)?;
+        world.terraform(&["destroy", "-auto-approve"])?.expect(0).map(drop)
+    }
+
+    fn tells_nothing(&self) -> Result<()> {
+        self.world.note(self.oidc.told()?)?;
+        self.world.no_secret_leaked(&[STATE, LEDGER])
+    }
+}
+
+#[test]
+fn a_client_secret_rotates_in_place_where_its_server_makes_another_and_a_lost_answer_is_read() {
+    for core in Core::all().unwrap() {
+        let path = core.path.display().to_string();
+        let desk = Desk::at(core).unwrap();
+        if let Err(error) = desk.story().and_then(|()| desk.tells_nothing()) {
+            panic!("{path}: {error}");
+        }
+    }
+}
