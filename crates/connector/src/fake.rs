@@ -106,7 +106,14 @@ static REPLACES: [Profile; 1] = [REPLACE_ONCE];
 
 /// Other ways in which an app's keys can be issued, each promised only where
 /// [`Fake::promise_only`] says so.
-static OTHER_WAYS: [Profile; 3] = [
+static OTHER_WAYS: [Profile; 4] = [
+    Profile {
+        name: "slots",
+        effect: Effect::Alternates,
+        marks: Marks::Never,
+        sets_expiry: false,
+        ..ADD_OURS
+    },
     Profile {
         name: "add-unmarked",
         effect: Effect::Adds { max_live: Some(2) },
@@ -613,6 +620,11 @@ fn type_of(kind: &str) -> &'static str {
 }
 
 impl Object {
+    /// Where there is room for two.
+    fn is_full(&self, now: Timestamp) -> bool {
+        self.keys.iter().filter(|one| one.lives(now)).count() >= 2
+    }
+
     fn observed(
         &self,
         kind: &str,
@@ -845,7 +857,7 @@ impl Connector for Fake {
                 return Err(refused("issue", Refusal::Invalid));
             }
             let secret = match (request.profile, request.secret) {
-                ("add-ours", Some(ours)) => {
+                ("add-ours" | "slots" | "replace-ours", Some(ours)) => {
                     if let Some(there) = found.keys.iter().find(|one| one.secret == *ours) {
                         return Ok(Issued {
                             key_id: there.id.clone(),
@@ -855,28 +867,20 @@ impl Connector for Fake {
                             already_there: true,
                         });
                     }
+                    match request.profile {
+                        "slots" if found.is_full(now) => {
+                            return Err(refused("issue", Refusal::Conflict));
+                        }
+                        "replace-ours" => found.keys.clear(),
+                        _ => {}
+                    }
                     ours.duplicate()
                 }
                 ("add-marked", None) => made,
-                ("add-unmarked", None) => {
-                    if found.keys.iter().filter(|one| one.lives(now)).count() >= 2 {
-                        return Err(refused("issue", Refusal::Conflict));
-                    }
-                    made
+                ("add-unmarked", None) if found.is_full(now) => {
+                    return Err(refused("issue", Refusal::Conflict));
                 }
-                ("replace-ours", Some(ours)) => {
-                    if let Some(there) = found.keys.iter().find(|one| one.secret == *ours) {
-                        return Ok(Issued {
-                            key_id: there.id.clone(),
-                            secret: None,
-                            issued_at: Some(there.issued_at),
-                            expires_at: None,
-                            already_there: true,
-                        });
-                    }
-                    found.keys.clear();
-                    ours.duplicate()
-                }
+                ("add-unmarked", None) => made,
                 ("first-only", None) => match found.keys.first() {
                     Some(there) => {
                         return Ok(Issued {

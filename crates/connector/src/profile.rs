@@ -10,8 +10,27 @@ pub enum Effect {
         /// How many may live at once; `None` without a limit.
         max_live: Option<u8>,
     },
+    /// There are two places for them, each of which holds one. A secret of ours is written into the one
+    /// that is free, and refused where none is: what the other place holds lives on.
+    Alternates,
     /// The one that is there dies inside the call.
     Replaces,
+}
+
+impl Effect {
+    /// How many may live beside each other; `None` without a limit.
+    pub fn most(self) -> Option<u8> {
+        match self {
+            Effect::Adds { max_live } => max_live,
+            Effect::Alternates => Some(2),
+            Effect::Replaces => Some(1),
+        }
+    }
+
+    /// An earlier one can be kept for a while.
+    pub fn overlaps(self) -> bool {
+        self.most().is_none_or(|most| most > 1)
+    }
 }
 
 /// Who makes the secret.

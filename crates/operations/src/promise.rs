@@ -35,6 +35,9 @@ pub fn best_grade(profile: &Profile) -> Grade {
 pub fn way_words(profile: &Profile) -> &'static str {
     match (profile.effect, profile.origin) {
         _ if profile.keeps_what_ended() => "the platform makes one, and never another",
+        (Effect::Alternates, _) => {
+            "of two places the one that is free gets a new one, with a secret that is chosen here"
+        }
         (Effect::Replaces, _) => "the new one takes the place of the old one at once",
         (Effect::Adds { .. }, Origin::Ours) => {
             "a new one is added, with a secret that is chosen here"
@@ -58,7 +61,7 @@ pub fn limits(profile: &Profile) -> Vec<String> {
         Effect::Adds { max_live: Some(1) } => {
             limits.push("without overlap: one may live at a time".to_owned());
         }
-        Effect::Adds { .. } => {}
+        Effect::Adds { .. } | Effect::Alternates => {}
     }
     if profile.marks == Marks::Never {
         limits
@@ -110,6 +113,7 @@ mod tests {
     #[test]
     fn a_way_that_can_do_everything_has_no_limits() {
         assert!(limits(&WHOLE).is_empty());
+        assert!(limits(&Profile { effect: Effect::Alternates, ..WHOLE }).is_empty());
         assert_eq!(best_grade(&WHOLE), Grade::A);
     }
 
@@ -117,9 +121,13 @@ mod tests {
     fn what_a_way_does_is_told_in_words_and_not_by_its_code_name() {
         let once = Profile { name: "first-only", ..WHOLE };
         let replaces = Profile { effect: Effect::Replaces, ..WHOLE };
-        for (profile, expected) in
-            [(WHOLE, "chosen here"), (once, "never another"), (replaces, "takes the place")]
-        {
+        let alternates = Profile { effect: Effect::Alternates, ..WHOLE };
+        for (profile, expected) in [
+            (WHOLE, "chosen here"),
+            (once, "never another"),
+            (replaces, "takes the place"),
+            (alternates, "of two places"),
+        ] {
             let said = way_words(&profile);
             assert!(said.contains(expected) && !said.contains(profile.name), "{said}");
         }

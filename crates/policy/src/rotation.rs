@@ -254,6 +254,9 @@ pub enum Way {
     AddMarked,
     /// The platform makes it, and nothing tells it from somebody else's; earlier ones live on.
     AddUnmarked,
+    /// The secret is ours and stored first, and written into that of two places which is free; the
+    /// other one's lives on. Nothing tells whose a secret in a place is.
+    Slots,
     /// The platform makes it, one only and unmarked, and shows it to whoever asks again.
     FirstOnly,
     /// The secret is ours and stored first; the earlier one dies in the call.
@@ -265,7 +268,7 @@ pub enum Way {
 impl Way {
     /// The secret is ours: it is in custody before the platform hears of it.
     pub fn is_ours(self) -> bool {
-        matches!(self, Way::AddOurs | Way::ReplaceOurs)
+        matches!(self, Way::AddOurs | Way::Slots | Way::ReplaceOurs)
     }
 
     /// The earlier one dies when the new one is made.
@@ -276,7 +279,7 @@ impl Way {
     /// A late call of somebody who lost the claim cannot be told from anybody else's, so whoever
     /// comes next waits until none can arrive.
     pub fn is_timed(self) -> bool {
-        matches!(self, Way::AddUnmarked | Way::ReplaceOurs | Way::ReplaceOnce)
+        matches!(self, Way::AddUnmarked | Way::Slots | Way::ReplaceOurs | Way::ReplaceOnce)
     }
 }
 
@@ -448,8 +451,8 @@ fn all_keys(view: &View, claim: Option<&Claim>, way: Way) -> Vec<Previous> {
             name(&key.key_id, generation);
         }
     }
-    if let Some(claim) = claim.filter(|claim| claim.phase == Phase::Calling)
-        && way == Way::AddUnmarked
+    let called = [(Way::AddUnmarked, Phase::Calling), (Way::Slots, Phase::Stored)];
+    if let Some(claim) = claim.filter(|claim| called.contains(&(way, claim.phase)))
         && let Unmarked::One(key_id) = unmarked_orphan(view, claim)
     {
         name(&key_id, claim.generation);
@@ -1229,15 +1232,33 @@ mod tests {
 
     #[test]
     fn what_replaces_with_a_secret_of_ours_is_sent_again_only_when_nothing_can_arrive() {
-        for new in [None, Some("k2".to_owned())] {
+        let ways = [Way::ReplaceOurs, Way::Slots];
+        for (way, new) in ways.into_iter().flat_map(|way| [(way, None), (way, Some("k2"))]) {
+            let new = new.map(str::to_owned);
             let sent = Claim { new, timed: true, ..claim(Phase::Stored) };
             let mut seen = view(Some(sent), vec![key("k1", None)]);
-            assert_eq!(next_step(&seen, TO_TWO, Way::ReplaceOurs), Step::Settle);
+            assert_eq!(next_step(&seen, TO_TWO, way), Step::Settle);
             seen.uncalled = true;
-            assert_eq!(next_step(&seen, TO_TWO, Way::ReplaceOurs), Step::Issue);
+            assert_eq!(next_step(&seen, TO_TWO, way), Step::Issue);
             (seen.uncalled, seen.settled) = (false, true);
-            assert_eq!(next_step(&seen, TO_TWO, Way::ReplaceOurs), Step::Issue);
+            assert_eq!(next_step(&seen, TO_TWO, way), Step::Issue);
         }
+    }
+
+    #[test]
+    fn what_fills_a_place_while_it_is_called_for_ends_with_everything_if_it_can_be_nobody_else_s() {
+        let fresh = Key { issued_at: Some(NOW), ..key("b2", None) };
+        let named = |other: Key| {
+            let sent = Claim { timed: true, called_at: Some(NOW), ..claim(Phase::Stored) };
+            let mut seen = view(Some(sent), vec![key("k1", None), other]);
+            seen.settled = true;
+            let Step::BeginEnding(named) = next_step(&seen, Goal::Revoke, Way::Slots) else {
+                panic!()
+            };
+            named.into_iter().map(|one| one.key_id).collect::<Vec<_>>()
+        };
+        assert_eq!(named(fresh.clone()), ["k1", "b2"]);
+        assert_eq!(named(Key { used: true, ..fresh }), ["k1"]);
     }
 
     #[test]

@@ -27,6 +27,8 @@ const LATER: usize = usize::MAX;
 const MOST_STEPS: usize = 60;
 /// The name of the only key of [`Way::FirstOnly`].
 const ONLY: &str = "only";
+/// The two places of [`Way::Slots`]: what the names of keys in them begin with.
+const PLACES: [&str; 2] = ["k", "b"];
 
 /// How often each thing may go wrong, or happen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -183,7 +185,7 @@ impl Run {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Call {
     Cas(Option<u64>, Box<Claim>, Option<u8>),
-    Issue { generation: u64, epoch: u64, secret: Option<u8> },
+    Issue { generation: u64, epoch: u64, secret: Option<u8>, place: &'static str },
     End(String),
     Write(u64, Box<Document>),
     SignIn(String, Option<u8>),
@@ -350,7 +352,7 @@ impl State {
                 self.keys.retain(|one| one.key.key_id != *key_id);
                 Answer::Done
             }
-            Call::Issue { generation, epoch, secret } => {
+            Call::Issue { generation, epoch, secret, place } => {
                 if let Some(there) = self.keys.iter().find(|one| {
                     Some(one.secret) == *secret || (way == Way::FirstOnly && !one.human)
                 }) {
@@ -362,9 +364,16 @@ impl State {
                 if way.replaces() {
                     self.keys.clear();
                 }
+                // Whatever is in it by then, as on a platform that is not asked to compare.
+                if way == Way::Slots {
+                    self.keys.retain(|one| !one.key.key_id.starts_with(place));
+                }
                 let made = self.next;
                 self.next += 1;
-                let id = if way == Way::FirstOnly { ONLY.to_owned() } else { format!("k{made}") };
+                let id = match way {
+                    Way::FirstOnly => ONLY.to_owned(),
+                    _ => format!("{place}{made}"),
+                };
                 let secret = secret.unwrap_or(made);
                 self.add_key(way, &id, *generation, *epoch, secret);
                 Answer::Issued(id, secret)
@@ -590,7 +599,7 @@ impl Search<'_> {
             known: None,
             was_held: run.was_held.unwrap_or(false),
             complete: true,
-            room: self.bounds.way != Way::AddUnmarked || state.keys.len() < 2,
+            room: !matches!(self.bounds.way, Way::AddUnmarked | Way::Slots) || state.keys.len() < 2,
             uncalled: done(run.uncalled),
             settled: self.settled(state, me),
             memory: run.memory.as_ref().map(|(key_id, epoch, _)| (key_id.clone(), *epoch)),
@@ -679,7 +688,11 @@ impl Search<'_> {
             }
             Step::Issue => {
                 let (generation, epoch) = (claim().generation, claim().epoch);
-                Call::Issue { generation, epoch, secret: pending.filter(|_| way.is_ours()) }
+                // The place is chosen as it is called for, by what is seen then.
+                let taken = view.keys.iter().any(|one| one.key_id.starts_with(PLACES[0]));
+                let place = PLACES[usize::from(way == Way::Slots && taken)];
+                let secret = pending.filter(|_| way.is_ours());
+                Call::Issue { generation, epoch, secret, place }
             }
             Step::EndOrphan(key_id) | Step::EndNew(key_id) | Step::End(key_id) => {
                 Call::End(key_id.clone())

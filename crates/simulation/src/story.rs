@@ -34,8 +34,15 @@ use crate::{
 };
 
 /// The ways in which the platform of a story may issue.
-pub const WAYS: [&str; 6] =
-    ["add-ours", "add-marked", "add-unmarked", "first-only", "replace-ours", "replace-once"];
+pub const WAYS: [&str; 7] = [
+    "add-ours",
+    "add-marked",
+    "slots",
+    "add-unmarked",
+    "first-only",
+    "replace-ours",
+    "replace-once",
+];
 
 const OVERLAP: Span = Span::from_secs(86_400);
 const REALM: &str = "k3x9q2";
@@ -193,8 +200,13 @@ impl<'a> Story<'a> {
         !self.replaces() && self.way != "first-only"
     }
 
+    /// There is room for two, and no mark says whose they are.
+    fn is_narrow(&self) -> bool {
+        ["slots", "add-unmarked"].contains(&self.way)
+    }
+
     fn timed(&self) -> bool {
-        self.replaces() || self.way == "add-unmarked"
+        self.replaces() || self.is_narrow()
     }
 
     fn spec(&self) -> SlotSpec {
@@ -626,7 +638,7 @@ impl<'a> Story<'a> {
             // The place of the next key is theirs, or it cannot be told whose one is.
             Err(problem)
                 if human
-                    && self.way == "add-unmarked"
+                    && self.is_narrow()
                     && ["E-UNEXPLAINED", "E-ROTATE", "E-NOT-DONE"].contains(&problem.code) =>
             {
                 return Ok(());
@@ -683,7 +695,7 @@ impl<'a> Story<'a> {
             self.shared.fake.credentials(&object).await.map_err(|error| error.to_string())?;
         for one in listing.credentials.iter().filter(|one| one.live) {
             // With a person's key beside it, what an unanswered call made is nobody's: it is left to them.
-            if self.revoking && self.way == "add-unmarked" && !theirs.is_empty() {
+            if self.revoking && self.is_narrow() && !theirs.is_empty() {
                 continue;
             }
             if !named.contains(&one.key_id) && !theirs.contains(&one.key_id) {

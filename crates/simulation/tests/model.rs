@@ -47,9 +47,10 @@ fn were_decided_on(steps: &[Steps], names: &[&str]) {
     }
 }
 
-const WAYS: [Way; 6] = [
+const WAYS: [Way; 7] = [
     Way::AddOurs,
     Way::AddMarked,
+    Way::Slots,
     Way::AddUnmarked,
     Way::FirstOnly,
     Way::ReplaceOurs,
@@ -103,7 +104,7 @@ fn two_runs_of_one_rotation_that_marks_what_it_makes() {
 
 #[test]
 fn two_runs_of_one_rotation_that_only_time_fences() {
-    for way in [Way::AddUnmarked, Way::ReplaceOurs, Way::ReplaceOnce] {
+    for way in [Way::Slots, Way::AddUnmarked, Way::ReplaceOurs, Way::ReplaceOnce] {
         two_runs(way);
     }
 }

@@ -50,7 +50,7 @@ async fn listed(
 }
 
 fn adds(way: &Profile) -> bool {
-    matches!(way.effect, Effect::Adds { max_live } if max_live.is_none_or(|most| most >= 2))
+    way.effect.overlaps()
 }
 
 /// A short name for an integration of one way.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use connector::{Effect, Freshness};
+use connector::Freshness;
 use domain::{Direction, Marker, Secret};
 use ledger::NewEntry;
 use policy::rotation::{Claim, Goal, Key, Phase, Previous, View};
@@ -139,7 +139,7 @@ impl Machine<'_> {
                 .next("name one in deliver_to")
                 .at(&["deliver_to"]));
         }
-        if let Effect::Adds { max_live: Some(most) } = self.profile.effect
+        if let Some(most) = self.profile.effect.most()
             && !view.room
         {
             return Err(self.full(view, most).await?);

@@ -111,11 +111,11 @@ impl Machine<'_> {
         }
     }
 
-    /// An earlier call may have made the one that there can be, and no mark says whose it is: only the
-    /// open claim tells the next run that it is ours.
+    /// An earlier call may have made the one that there can be, or filled a place, and no mark says whose
+    /// it is: only the open claim tells the next run that it is ours.
     fn may_be_there(&self, claim: &Claim) -> bool {
         let asked = self.tries.contains_key("issue") || self.begun != Some(claim.epoch);
-        self.way == Way::FirstOnly && asked
+        matches!(self.way, Way::FirstOnly | Way::Slots) && asked
     }
 
     /// S4: the new key's id, and its secret where the platform made it, before anything else.

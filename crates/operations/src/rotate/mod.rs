@@ -359,11 +359,10 @@ impl<'a> Machine<'a> {
 
     /// The platform lets one more live beside those that do.
     fn has_room(&self) -> bool {
+        let live = self.keys.iter().filter(|key| key.live).count();
         match self.profile.effect {
-            Effect::Adds { max_live: Some(most) } => {
-                self.keys.iter().filter(|key| key.live).count() < usize::from(most)
-            }
-            _ => true,
+            Effect::Replaces => true,
+            effect => effect.most().is_none_or(|most| live < usize::from(most)),
         }
     }
 
@@ -457,6 +456,7 @@ fn way_of(profile: &Profile) -> Way {
     use connector::Origin;
     let ours = matches!(profile.origin, Origin::Ours | Origin::OursPublicKey);
     match (profile.effect, profile.origin, profile.marks) {
+        (Effect::Alternates, ..) => Way::Slots,
         (Effect::Replaces, ..) if ours => Way::ReplaceOurs,
         (Effect::Replaces, ..) => Way::ReplaceOnce,
         (Effect::Adds { .. }, ..) if ours => Way::AddOurs,

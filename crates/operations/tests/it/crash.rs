@@ -10,10 +10,18 @@ use crate::world::{Ending, Fuse, Moment, OVERLAP, World};
 const FIRST: Goal = Goal::Rotate { to: 1, at_once: false };
 const SECOND: Goal = Goal::Rotate { to: 2, at_once: false };
 const AT_ONCE: Goal = Goal::Rotate { to: 2, at_once: true };
-const WAYS: [&str; 6] =
-    ["add-ours", "add-marked", "first-only", "add-unmarked", "replace-ours", "replace-once"];
+const WAYS: [&str; 7] = [
+    "add-ours",
+    "add-marked",
+    "slots",
+    "first-only",
+    "add-unmarked",
+    "replace-ours",
+    "replace-once",
+];
 /// Ways that can make a second one.
-const AGAIN: [&str; 5] = ["add-ours", "add-marked", "add-unmarked", "replace-ours", "replace-once"];
+const AGAIN: [&str; 6] =
+    ["add-ours", "add-marked", "slots", "add-unmarked", "replace-ours", "replace-once"];
 /// Ways by whose marks what was minted is found.
 const MARKED: [&str; 2] = ["add-ours", "add-marked"];
 

@@ -21,7 +21,7 @@ async fn a_key_whose_answer_was_lost_is_ended_and_another_one_issued() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_repeated_before_an_earlier_call_can_have_arrived() {
-    for way in ["add-unmarked", "replace-ours", "replace-once"] {
+    for way in ["slots", "add-unmarked", "replace-ours", "replace-once"] {
         let world = World::new(way).await;
         world.whole("before", FIRST).await;
         world.fake.fail(Verb::Issue, [Fault::RequestLost]);
@@ -34,7 +34,7 @@ async fn nothing_is_repeated_before_an_earlier_call_can_have_arrived() {
 
 #[tokio::test(start_paused = true)]
 async fn a_key_whose_answer_was_lost_ends_with_everything_else_wherever_the_run_stopped() {
-    for way in ["add-unmarked", "replace-ours", "replace-once"] {
+    for way in ["slots", "add-unmarked", "replace-ours", "replace-once"] {
         for call in 1..40 {
             let world = World::new(way).await;
             world.whole("before", FIRST).await;
@@ -53,12 +53,14 @@ async fn a_key_whose_answer_was_lost_ends_with_everything_else_wherever_the_run_
 
 #[tokio::test(start_paused = true)]
 async fn the_only_key_whose_answer_was_lost_is_ours_after_a_refusal_too() {
-    let world = World::new("first-only").await;
-    world.fake.fail(Verb::Issue, [Fault::AnswerLost, Fault::NotSent]);
-    let ending = world.run("a", &Fuse::none(), FIRST).await;
-    assert!(matches!(ending, Ending::Done(Err(_))), "{ending:?}");
-    let outcome = world.recover(FIRST).await;
-    world.assert_at(&outcome, 1, "the only one").await;
+    for way in ["first-only", "slots"] {
+        let world = World::new(way).await;
+        world.fake.fail(Verb::Issue, [Fault::AnswerLost, Fault::NotSent]);
+        let ending = world.run("a", &Fuse::none(), FIRST).await;
+        assert!(matches!(ending, Ending::Done(Err(_))), "{ending:?}");
+        let outcome = world.recover(FIRST).await;
+        world.assert_at(&outcome, 1, way).await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -139,7 +141,7 @@ async fn a_mark_that_could_not_be_written_changes_nothing_else() {
 /// The current one is gone by somebody's hand while an earlier one is in its overlap.
 #[tokio::test(start_paused = true)]
 async fn the_last_key_that_works_keeps_its_time_while_another_one_is_made() {
-    for way in ["add-ours", "add-marked", "add-unmarked"] {
+    for way in ["add-ours", "add-marked", "slots", "add-unmarked"] {
         let world = World::new(way).await;
         let first = world.whole("a", FIRST).await;
         let second = world.whole("b", SECOND).await;

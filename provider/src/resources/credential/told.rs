@@ -338,9 +338,8 @@ pub(super) fn cannot_rotate(
     schedules: &Schedules,
 ) -> Diagnostics {
     let mut found = Diagnostics::new();
-    let overlaps = |one: &Profile| matches!(one.effect, Effect::Adds { max_live } if max_live.is_none_or(|most| most > 1));
     let ways = possible(wanted, way);
-    if config.schedule.is_null() || ways.iter().any(|one| overlaps(one)) {
+    if config.schedule.is_null() || ways.iter().any(|one| one.effect.overlaps()) {
         return found;
     }
     if is_one_for_ever(&ways) {
