@@ -48,8 +48,6 @@ struct Sidecar {
     /// The current version; 0 before the first write.
     version: u64,
     #[serde(default, with = "time")]
-    begun_at: Option<Timestamp>,
-    #[serde(default, with = "time")]
     written_at: Option<Timestamp>,
     /// The SHA-256 of the current version's file; none where it was destroyed. Its content says which
     /// file it is: a folder that was restored, copied or moved holds the same documents.
@@ -136,13 +134,7 @@ impl Place {
         }
         // Written past us.
         let written_at = written_at(&stat);
-        Ok(Sidecar {
-            version: known.version + 1,
-            written_at,
-            begun_at: known.begun_at.or(written_at),
-            digest,
-            ..known
-        })
+        Ok(Sidecar { version: known.version + 1, written_at, digest, ..known })
     }
 
     fn save(&self, sidecar: &Sidecar) -> std::result::Result<(), Fault> {
@@ -156,7 +148,7 @@ impl Place {
 
 impl Sidecar {
     fn version(&self) -> Version {
-        Version { number: self.version, created_at: self.written_at, begun_at: self.begun_at }
+        Version { number: self.version, created_at: self.written_at }
     }
 
     fn look(self) -> Option<Look> {
@@ -327,13 +319,8 @@ fn write(
     let stat = place.aside.create(&part, document)?;
     place.aside.rename(&part, &place.folder, &place.name)?;
     let written_at = written_at(&stat);
-    let next = Sidecar {
-        version: known.version + 1,
-        written_at,
-        begun_at: known.begun_at.or(written_at),
-        digest: Some(digest(document)),
-        ..known
-    };
+    let next =
+        Sidecar { version: known.version + 1, written_at, digest: Some(digest(document)), ..known };
     place.save(&next)?;
     // Where somebody wrote past us in between, two versions were made since the last time.
     for old in [next.version.checked_sub(KEPT + 1), next.version.checked_sub(KEPT)] {

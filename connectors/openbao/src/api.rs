@@ -284,6 +284,13 @@ fn texts<'de, D: Deserializer<'de>>(
         .collect())
 }
 
+/// The same, where it matters whether the server said anything: its `null` is an empty map.
+fn told_texts<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<BTreeMap<String, String>>, D::Error> {
+    texts(deserializer).map(Some)
+}
+
 /// Reads a time; the server's "never" (year one) and an empty text are none.
 fn time<'de, D: Deserializer<'de>>(
     deserializer: D,
@@ -473,6 +480,9 @@ pub(crate) struct KvVersion {
     pub(crate) created_time: Option<Timestamp>,
     #[serde(default)]
     pub(crate) destroyed: bool,
+    /// What stands beside the document; `None` where the server does not say it here.
+    #[serde(default, deserialize_with = "told_texts")]
+    pub(crate) custom_metadata: Option<BTreeMap<String, String>>,
 }
 
 /// A KV document with its version's metadata.
@@ -499,8 +509,6 @@ impl<'de> Deserialize<'de> for KvFields {
 pub(crate) struct KvMetadata {
     #[serde(default)]
     pub(crate) current_version: u64,
-    #[serde(default, deserialize_with = "time")]
-    pub(crate) created_time: Option<Timestamp>,
     #[serde(default, deserialize_with = "texts")]
     pub(crate) custom_metadata: BTreeMap<String, String>,
     #[serde(default)]

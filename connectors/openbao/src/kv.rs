@@ -1,7 +1,7 @@
 //! KV v2 as a sink: documents under compare-and-set, the mirror in `custom_metadata`.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -45,6 +45,8 @@ pub(crate) struct Kv {
     /// Mount paths without a slash at the end, and whether the server shows them to our token as KV v2:
     /// where it shows nothing, they are the first segments of paths.
     mounts: Mutex<BTreeMap<String, bool>>,
+    /// What stood beside a document when it was written, until its mirror is.
+    beside: Mutex<HashMap<String, BTreeMap<String, String>>>,
     turns: Turns,
 }
 
@@ -70,7 +72,13 @@ struct Cas {
 
 impl Kv {
     pub(crate) fn new(api: Arc<Api>, clock: Arc<dyn Clock>) -> Kv {
-        Kv { api, clock, mounts: Mutex::default(), turns: Turns::default() }
+        Kv {
+            api,
+            clock,
+            mounts: Mutex::default(),
+            beside: Mutex::default(),
+            turns: Turns::default(),
+        }
     }
 
     /// Finds the mount that a path lies in, asking the server once per mount.
@@ -315,12 +323,8 @@ fn sink_error(place: &str, error: Error) -> SinkError {
     }
 }
 
-fn version_of(version: &KvVersion, metadata: Option<&KvMetadata>) -> Version {
-    Version {
-        number: version.version,
-        created_at: version.created_time,
-        begun_at: metadata.and_then(|metadata| metadata.created_time),
-    }
+fn version_of(version: &KvVersion) -> Version {
+    Version { number: version.version, created_at: version.created_time }
 }
 
 /// A deletion time in the future is `delete_version_after`: still there.
@@ -334,7 +338,6 @@ fn is_gone(version: &KvVersionInfo, now: Timestamp) -> bool {
 #[serde(from = "KvMetadata")]
 struct Current {
     number: u64,
-    begun_at: Option<Timestamp>,
     version: Option<KvVersionInfo>,
     mirror: Mirror,
 }
@@ -344,7 +347,6 @@ impl From<KvMetadata> for Current {
         let number = metadata.current_version;
         Current {
             number,
-            begun_at: metadata.created_time,
             version: metadata.versions.remove(&number.to_string()),
             mirror: unfold(&metadata.custom_metadata),
         }
@@ -386,10 +388,10 @@ fn looks(
 
 impl Current {
     fn look(self, now: Timestamp) -> Option<Look> {
-        let Current { number, begun_at, version, mirror } = self;
+        let Current { number, version, mirror } = self;
         let created_at = version.as_ref().and_then(|version| version.created_time);
         (number > 0).then(|| Look {
-            version: Version { number, created_at, begun_at },
+            version: Version { number, created_at },
             mirror,
             deleted: version.is_none_or(|version| is_gone(&version, now)),
         })
@@ -490,28 +492,11 @@ impl Sink for Kv {
 
     async fn read(&self, path: &str) -> Result<Option<Stored>> {
         let place = self.place(path).await?;
-        // Content and key metadata are two requests: a write in between shows as two versions.
-        for _ in 0..3 {
-            let Some(found) = self.get(&place, None).await? else { return Ok(None) };
-            let metadata = self.metadata(&place).await?;
-            let same = metadata.as_ref().is_some_and(|metadata| {
-                metadata.current_version == found.metadata.version
-                    && metadata
-                        .versions
-                        .get(&found.metadata.version.to_string())
-                        .is_none_or(|version| version.created_time == found.metadata.created_time)
-            });
-            if same {
-                let version = version_of(&found.metadata, metadata.as_ref());
-                let gone = found.metadata.destroyed || found.data.is_none();
-                let document = found.data.filter(|_| !gone).map(|fields| fields.0);
-                return Ok(Some(Stored { document, version }));
-            }
-        }
-        Err(SinkError::Unreachable {
-            place: place.whole,
-            reason: "it is written faster than it can be read; try again".to_owned(),
-        })
+        let Some(found) = self.get(&place, None).await? else { return Ok(None) };
+        let version = version_of(&found.metadata);
+        let gone = found.metadata.destroyed || found.data.is_none();
+        let document = found.data.filter(|_| !gone).map(|fields| fields.0);
+        Ok(Some(Stored { document, version }))
     }
 
     async fn read_version(&self, path: &str, number: u64) -> Result<Option<Document>> {
@@ -563,9 +548,11 @@ impl Sink for Kv {
             data("POST {mount}/data/{path}", &answer.body).map_err(|error| {
                 SinkError::Ambiguous { place: place.whole.clone(), reason: error.to_string() }
             })?;
-        // The write is done: a key whose metadata cannot be read is still written.
-        let metadata = self.metadata(&place).await.ok().flatten();
-        Ok(version_of(&written, metadata.as_ref()))
+        let version = version_of(&written);
+        if let Some(custom) = written.custom_metadata {
+            lock(&self.beside).insert(place.whole, custom);
+        }
+        Ok(version)
     }
 
     async fn write_mirror(&self, path: &str, mirror: &Mirror) -> Result<()> {
@@ -574,8 +561,12 @@ impl Sink for Kv {
             custom_metadata: BTreeMap<String, String>,
         }
         let place = self.place(path).await?;
-        let before =
-            self.metadata(&place).await?.map(|found| found.custom_metadata).unwrap_or_default();
+        // The write that this follows said what stands there.
+        let beside = lock(&self.beside).remove(&place.whole);
+        let before = match beside {
+            Some(custom) => custom,
+            None => self.metadata(&place).await?.map(|one| one.custom_metadata).unwrap_or_default(),
+        };
         let mut custom_metadata: BTreeMap<_, _> =
             before.into_iter().filter(|(key, _)| !key.starts_with(OURS)).collect();
         custom_metadata.extend(fold(mirror));

@@ -214,13 +214,10 @@ pub(crate) async fn shown(api: &Api, clock: &dyn Clock, signed_in: SignedIn) -> 
         let life = i64::try_from(auth.lease_duration).ok()?;
         clock.now().checked_add(SignedDuration::from_secs(life)).ok()
     };
-    let mut revoke = Request::change("POST", "v1/auth/token/revoke-self", "auth/token/revoke-self");
-    revoke.effect = Effect::SignIn;
-    let revoked = api.send_as(&auth.client_token, revoke).await;
-    let mut done = revoked.is_ok_and(|answer| (200..300).contains(&answer.status));
-    if !done && !auth.accessor.is_empty() && auth.token_type != "batch" {
-        // Bound addresses: the sign-in works from here and its token does not. We can end it as
-        // ourselves.
+    // As ourselves first: what is born without any policy may not even revoke its own token, and bound
+    // addresses may shut its token out from here.
+    let mut done = false;
+    if !auth.accessor.is_empty() && auth.token_type != "batch" {
         let mut revoke = post(
             "v1/auth/token/revoke-accessor",
             "auth/token/revoke-accessor",
@@ -228,6 +225,13 @@ pub(crate) async fn shown(api: &Api, clock: &dyn Clock, signed_in: SignedIn) -> 
         )?;
         revoke.effect = Effect::SignIn;
         done = api.send(revoke).await.is_ok_and(|answer| (200..300).contains(&answer.status));
+    }
+    if !done {
+        let mut revoke =
+            Request::change("POST", "v1/auth/token/revoke-self", "auth/token/revoke-self");
+        revoke.effect = Effect::SignIn;
+        let revoked = api.send_as(&auth.client_token, revoke).await;
+        done = revoked.is_ok_and(|answer| (200..300).contains(&answer.status));
     }
     let residual = if done { None } else { lives_until() };
     Ok(Probe::Accepted { residual, scopes: None })

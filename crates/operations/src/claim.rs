@@ -16,7 +16,7 @@ use policy::{
     rotation::{Claim, Phase, Previous},
     schedule::later,
 };
-use secrets::{Document, Expect, Look, Looks, Mirror, Sink, SinkError};
+use secrets::{Document, Expect, Look, Looks, Mirror, Sink, SinkError, Version};
 use serde_json::{Map, Value, json};
 
 use crate::{Context, Problem, SlotSpec, journal::moment, realm_key};
@@ -234,7 +234,7 @@ impl ClaimStore {
         claim: &Claim,
         pending: Option<&Secret>,
         version: Option<u64>,
-    ) -> Result<u64, SinkError> {
+    ) -> Result<Version, SinkError> {
         let expect = match version {
             Some(version) => Expect::Version(version),
             None => {
@@ -257,7 +257,7 @@ impl ClaimStore {
         if let Err(error) = self.sink.write_mirror(&self.path(), &mirror).await {
             tracing::warn!(%error, "the metadata of a document in custody was not written");
         }
-        Ok(written.number)
+        Ok(written)
     }
 
     fn mirror_of(&self, claim: &Claim, version: u64) -> Mirror {

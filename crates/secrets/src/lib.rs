@@ -30,9 +30,6 @@ pub struct Version {
     pub number: u64,
     /// When the sink wrote it, by the sink's clock.
     pub created_at: Option<Timestamp>,
-    /// When the *key* was first made. A document that was wiped and begun anew counts from one
-    /// again, and only this tells (engine: H21).
-    pub begun_at: Option<Timestamp>,
 }
 
 /// What may be known of a document without reading it.

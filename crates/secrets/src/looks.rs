@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn who_bears_a_mark_is_found_whatever_was_asked_before() {
         let look = |of: &[(&str, &str)]| Look {
-            version: Version { number: 1, created_at: None, begun_at: None },
+            version: Version { number: 1, created_at: None },
             mirror: of
                 .iter()
                 .map(|(key, text)| ((*key).into(), (*text).into()))

@@ -45,7 +45,6 @@ struct Inner {
 
 #[derive(Default)]
 struct Key {
-    begun_at: Option<Timestamp>,
     current: u64,
     written_at: Option<Timestamp>,
     /// Versions that can still be read.
@@ -152,7 +151,7 @@ impl MemorySink {
 
 impl Key {
     fn version(&self) -> Version {
-        Version { number: self.current, created_at: self.written_at, begun_at: self.begun_at }
+        Version { number: self.current, created_at: self.written_at }
     }
 
     fn look(&self) -> Option<Look> {
@@ -221,7 +220,6 @@ impl Sink for MemorySink {
                 return Err(SinkError::Conflict { place: path.to_owned() });
             }
             let key = inner.keys.entry(path.to_owned()).or_default();
-            key.begun_at = key.begun_at.or(Some(now));
             if key.keeps_one {
                 key.versions.clear();
             }
@@ -233,10 +231,8 @@ impl Sink for MemorySink {
     }
 
     async fn write_mirror(&self, path: &str, mirror: &Mirror) -> Result<()> {
-        let now = (self.now)();
         self.change(path, |inner| {
             let key = inner.keys.entry(path.to_owned()).or_default();
-            key.begun_at = key.begun_at.or(Some(now));
             key.mirror = mirror
                 .iter()
                 .filter(|(_, v)| !v.is_empty())
@@ -256,10 +252,8 @@ impl Sink for MemorySink {
     }
 
     async fn prepare_claim(&self, path: &str) -> Result<()> {
-        let now = (self.now)();
         self.change(path, |inner| {
             let key = inner.keys.entry(path.to_owned()).or_default();
-            key.begun_at = key.begun_at.or(Some(now));
             key.keeps_one = true;
             let current = key.current;
             key.versions.retain(|number, _| *number == current);

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::Machine;
 use crate::{
     Deed, Problem,
-    claim::{ClaimMirror, ClaimStore},
+    claim::{ClaimDocument, ClaimMirror, ClaimStore},
     journal::moment,
 };
 
@@ -25,8 +25,20 @@ impl Machine<'_> {
         version: Option<u64>,
     ) -> Result<Option<u64>, Problem> {
         let claim = Claim { refused: self.refused, refused_at: self.refused_at, ..claim.clone() };
+        self.written = None;
         match self.store.write(&claim, pending, version).await {
-            Ok(version) => Ok(Some(version)),
+            Ok(written) => {
+                let version = written.number;
+                // What is signed in with next is read back.
+                let verifies = pending.is_some() && claim.new.is_some();
+                self.written = (!verifies).then(|| ClaimDocument {
+                    claim,
+                    pending: pending.map(Secret::duplicate),
+                    version,
+                    written_at: written.created_at,
+                });
+                Ok(Some(version))
+            }
             Err(SinkError::Conflict { .. }) => Ok(None),
             Err(error @ SinkError::Ambiguous { .. }) => {
                 self.lost("claim", || error.into()).map(|()| None)

@@ -64,6 +64,8 @@ pub(crate) struct Machine<'a> {
     sinks: Sinks,
     // What this run has seen and done.
     claim: Option<ClaimDocument>,
+    /// The claim as this run has just written it.
+    written: Option<ClaimDocument>,
     listed: BTreeMap<String, Option<String>>,
     keys: Vec<Key>,
     complete: bool,
@@ -136,6 +138,7 @@ impl<'a> Machine<'a> {
             store,
             sinks,
             claim: None,
+            written: None,
             listed: BTreeMap::new(),
             keys: Vec::new(),
             complete: false,
@@ -206,10 +209,15 @@ impl<'a> Machine<'a> {
     }
 
     /// Claim first, then documents, then the listing: a decision rests on a listing that was asked
-    /// for after the claim was read.
+    /// for after the claim was read. What this run wrote a moment ago, at the very version that it
+    /// expected, is what whoever reads it at that moment finds: it is not asked for again. Documents
+    /// and the listing are.
     async fn observe(&mut self) -> Result<View, Problem> {
         let (realm, key) = self.context.realm_key()?;
-        self.claim = self.store.read().await?;
+        self.claim = match self.written.take() {
+            Some(written) => Some(written),
+            None => self.store.read().await?,
+        };
         if let Some(document) = &mut self.claim {
             document.claim.spare_what_serves();
         }
@@ -224,8 +232,12 @@ impl<'a> Machine<'a> {
             let version = stored.as_ref().map_or(0, |stored| stored.version.number);
             let occupied = match document {
                 Some(document) => {
-                    let look =
-                        sink.look(&delivery.path).await.map_err(|error| delivery.problem(error))?;
+                    // What a document says of itself needs no second witness.
+                    let look = match Meta::of(document) {
+                        None => sink.look(&delivery.path).await,
+                        Some(_) => Ok(None),
+                    };
+                    let look = look.map_err(|error| delivery.problem(error))?;
                     occupied_by_others(realm, &self.what, delivery, document, look.as_ref())
                 }
                 None => None,
