@@ -2,6 +2,7 @@
 
 mod plan;
 mod process;
+mod rotate;
 mod start;
 
 use std::time::Duration;
@@ -17,6 +18,8 @@ pub(crate) enum Bench {
     Start,
     /// A plan of many integrations on OpenBao, nothing changed; the core's own floor beside it.
     Plan(plan::Plan),
+    /// Rotations on OpenBao, many in one apply, and what each asks of it; simulated ones.
+    Rotate(rotate::Rotate),
     /// MessagePack and JSON, both ways: one credential, and a state of 3,000 resources.
     Codec,
     /// One call over the wire and one in process: the schema, and plans in which nothing changes.
@@ -30,6 +33,7 @@ impl Bench {
         match self {
             Bench::Start => start::start(&released_provider()?),
             Bench::Plan(plan) => plan.run(&released_provider()?),
+            Bench::Rotate(rotate) => rotate.run(),
             Bench::Codec => example("provider", "measure", &["codec"]),
             Bench::Rpc => {
                 let program = released_provider()?;
