@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use connector::Freshness;
+use connector::{Effect, Freshness};
 use domain::{Direction, Marker, Secret};
 use ledger::NewEntry;
 use policy::rotation::{Claim, Goal, Key, Phase, Previous, View};
