@@ -26,7 +26,8 @@ pub(crate) struct Test {
     /// Only what needs neither a real server nor a real core.
     #[arg(long)]
     quick: bool,
-    /// Only these stages; all when none is named. What they need is built in any case.
+    /// Only these stages; all but the second ring when none is named. What they need is built in any
+    /// case.
     stages: Vec<Stage>,
 }
 
@@ -41,6 +42,26 @@ enum Stage {
     Stories,
     /// The examples in the documentation.
     Doctests,
+    /// The second ring: connectors and stories whose servers are large and slow. Only when named.
+    Second,
+}
+
+/// Which tests of a program are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ring {
+    /// Those that need neither server nor core.
+    Quick,
+    /// All that are always run.
+    First,
+    /// Those that are marked as ignored, with the command that runs them as the reason.
+    Second,
+}
+
+/// How many tests there were.
+#[derive(Debug, Default)]
+struct Counts {
+    passed: u64,
+    ignored: u64,
 }
 
 /// A built test program.
@@ -65,6 +86,12 @@ impl Program {
         }
     }
 
+    /// Whether it may have tests of the second ring: it looks at a connector from outside, or tells a
+    /// story.
+    fn may_be_second(&self) -> bool {
+        !self.unit && matches!(self.stage(), Stage::Connectors | Stage::Stories)
+    }
+
     /// Whether it has a place in a quick run: none of it needs a server or a core.
     fn is_quick(&self) -> bool {
         match self.stage() {
@@ -77,18 +104,21 @@ impl Program {
 
 impl Test {
     pub(crate) fn run(self) -> Result<()> {
-        let wanted = |stage| self.stages.is_empty() || self.stages.contains(&stage);
-        let (connectors, stories) = match self.quick {
-            true => (false, false),
-            false => (wanted(Stage::Connectors), wanted(Stage::Stories)),
+        let wanted = |stage| match self.stages.is_empty() {
+            true => stage != Stage::Second,
+            false => self.stages.contains(&stage),
         };
-        missing(connectors || stories, stories || (wanted(Stage::Libraries) && !self.quick))?;
+        let slow = |stage| wanted(stage) && !self.quick;
+        let (connectors, stories) = (slow(Stage::Connectors), slow(Stage::Stories));
+        let second = slow(Stage::Second);
+        let core = stories || second || slow(Stage::Libraries);
+        missing(connectors || stories || second, core)?;
 
         let mut stages = Stages::new();
         let (built, places) = stages.run("build", || {
             // The network and the processor at the same time.
-            let places = thread::spawn(move || places(connectors, stories));
-            let built = build(stories)?;
+            let places = thread::spawn(move || places(connectors || stories, second));
+            let built = build(stories || second)?;
             let places = places.join().map_err(|_| "fetching the test servers ended badly")??;
             Ok((built, places))
         })?;
@@ -96,16 +126,24 @@ impl Test {
         // Only what this run finds is shown.
         let tables = conformance::folder()?;
         let _ = std::fs::remove_dir_all(&tables);
-        let mut failed = Vec::new();
+        let (mut failed, mut ignored) = (Vec::new(), 0);
         for (stage, name) in [
             (Stage::Libraries, "libraries"),
             (Stage::Connectors, "connectors"),
             (Stage::Stories, "stories"),
+            (Stage::Second, "second ring"),
         ] {
-            let mine = built
-                .iter()
-                .filter(|one| one.stage() == stage && (!self.quick || one.is_quick()))
-                .collect::<Vec<_>>();
+            let ring = match stage {
+                Stage::Second => Ring::Second,
+                _ if self.quick => Ring::Quick,
+                _ => Ring::First,
+            };
+            let is_mine = |one: &&Program| match ring {
+                Ring::Second => !self.quick && one.may_be_second(),
+                Ring::Quick => one.stage() == stage && one.is_quick(),
+                Ring::First => one.stage() == stage,
+            };
+            let mine = built.iter().filter(is_mine).collect::<Vec<_>>();
             if !wanted(stage) || (self.quick && mine.is_empty()) {
                 continue;
             }
@@ -113,8 +151,11 @@ impl Test {
                 let mut passed = 0;
                 let mut wrong = Vec::new();
                 for program in mine {
-                    match run_tests(program, &places, self.quick) {
-                        Ok(some) => passed += some,
+                    match run_tests(program, &places, ring) {
+                        Ok(counts) => {
+                            passed += counts.passed;
+                            ignored += counts.ignored;
+                        }
                         Err(error) => wrong.push(error),
                     }
                 }
@@ -125,13 +166,19 @@ impl Test {
                 }
             });
             failed.extend(done.err());
-            if stage == Stage::Connectors {
+            if matches!(stage, Stage::Connectors | Stage::Second) {
                 print!("{}", conformance::matrix(&conformance::read(&tables)));
             }
         }
         if wanted(Stage::Doctests) && !self.quick {
             let words = ["test", "--workspace", "--doc", "--quiet", "--no-fail-fast"];
             failed.extend(stages.run("doctests", || run(&mut cargo(&words))).err());
+        }
+        if ignored > 0 {
+            println!(
+                "skipped: {ignored} of the second ring, whose servers are large and slow; to run them: \
+                 cargo xtask test second"
+            );
         }
         if failed.is_empty() { Ok(()) } else { Err(failed.join("; ")) }
     }
@@ -156,15 +203,20 @@ fn missing(servers: bool, core: bool) -> Result<()> {
 }
 
 /// Fetches what is not here yet, and tells where each server is, as the variable that tests read.
-fn places(connectors: bool, stories: bool) -> Result<Vec<(&'static str, OsString)>> {
+fn places(first: bool, second: bool) -> Result<Vec<(&'static str, OsString)>> {
     let mut places = Vec::new();
-    if connectors || stories {
+    if first || second {
         places.push(("NHI_TEST_OPENBAO", servers::openbao::program()?));
+        places.push(("NHI_TEST_POSTGRESQL", servers::postgresql::programs()?));
+    }
+    if first {
         places.push(("NHI_TEST_OIDC", servers::oidc::package()?));
         places.push(("NHI_TEST_SCIM", servers::scim::package()?));
         places.push(("NHI_TEST_JUPYTERHUB", servers::jupyterhub::package()?));
         places.push(("NHI_TEST_MOTO", servers::moto::package()?));
-        places.push(("NHI_TEST_POSTGRESQL", servers::postgresql::programs()?));
+    }
+    if second {
+        places.push(("NHI_TEST_UNLEASH", servers::unleash::package()?));
     }
     // Tests run in folders of their own.
     places
@@ -216,8 +268,8 @@ fn program(message: &Value) -> Option<Program> {
     })
 }
 
-/// Runs one test program, its output shown, and returns how many tests passed.
-fn run_tests(program: &Program, places: &[(&str, OsString)], quick: bool) -> Result<u64> {
+/// Runs one test program, its output shown, and counts.
+fn run_tests(program: &Program, places: &[(&str, OsString)], ring: Ring) -> Result<Counts> {
     let shown = program.executable.strip_prefix(root().canonicalize().unwrap_or_default());
     let shown = shown.unwrap_or(&program.executable).display().to_string();
     println!("     Running {} ({shown})", program.package);
@@ -228,8 +280,10 @@ fn run_tests(program: &Program, places: &[(&str, OsString)], quick: bool) -> Res
         .envs(places.iter().map(|(name, place)| (name, place)))
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
-    if quick && program.package == "tfplugin" {
-        command.args(["--skip", "real::"]);
+    match ring {
+        Ring::Quick if program.package == "tfplugin" => drop(command.args(["--skip", "real::"])),
+        Ring::Second => drop(command.arg("--ignored")),
+        Ring::Quick | Ring::First => {}
     }
     if program.stage() == Stage::Stories {
         // Half of a story is waiting: until a claim is old enough, or an overlap is over.
@@ -237,16 +291,20 @@ fn run_tests(program: &Program, places: &[(&str, OsString)], quick: bool) -> Res
         command.arg(format!("--test-threads={}", 2 * cores));
     }
     let mut child = command.spawn().map_err(|error| format!("{shown}: {error}"))?;
-    let mut passed = 0;
+    let mut counted = Counts::default();
     for line in child.stdout.take().into_iter().flat_map(|out| BufReader::new(out).lines()) {
         let line = line.map_err(|error| format!("{shown}: {error}"))?;
         println!("{line}");
         if let Some(counts) = line.strip_prefix("test result: ") {
             let words: Vec<&str> = counts.split_whitespace().collect();
-            let count = words.windows(2).find(|pair| pair[1] == "passed;").map(|pair| pair[0]);
-            passed += count.and_then(|count| count.parse::<u64>().ok()).unwrap_or_default();
+            let count = |word: &str| {
+                let found = words.windows(2).find(|pair| pair[1] == word).map(|pair| pair[0]);
+                found.and_then(|count| count.parse::<u64>().ok()).unwrap_or_default()
+            };
+            counted.passed += count("passed;");
+            counted.ignored += count("ignored;");
         }
     }
     let status = child.wait().map_err(|error| format!("{shown}: {error}"))?;
-    if status.success() { Ok(passed) } else { Err(format!("tests of {} failed", program.package)) }
+    if status.success() { Ok(counted) } else { Err(format!("tests of {} failed", program.package)) }
 }

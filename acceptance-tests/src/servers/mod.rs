@@ -7,6 +7,7 @@ pub mod openbao;
 pub mod postgresql;
 pub mod running;
 pub mod scim;
+pub mod unleash;
 
 use std::{
     fs,
@@ -20,6 +21,7 @@ pub use oidc::Oidc;
 pub use openbao::OpenBao;
 pub use postgresql::PostgreSql;
 pub use scim::Scim;
+pub use unleash::Unleash;
 
 use crate::{Result, tools};
 

@@ -12,6 +12,7 @@ pub fn platforms() -> Vec<&'static dyn Platform> {
         &aws_iam::PLATFORM,
         &jupyterhub::PLATFORM,
         &postgresql::PLATFORM,
+        &unleash::PLATFORM,
         &scim::PLATFORM,
         &file::PLATFORM,
     ]

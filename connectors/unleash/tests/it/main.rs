@@ -1,0 +1,3 @@
+//! The connector against a real Unleash. Its tests belong to the second ring: `cargo xtask test second`.
+
+mod conformance;
