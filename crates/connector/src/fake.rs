@@ -313,6 +313,8 @@ struct State {
     only: Option<&'static str>,
     refuses_new: u32,
     complete: Option<bool>,
+    /// How long an ended key is accepted at most, as is promised, and how long it really is.
+    ends_late: Option<(Span, Span)>,
 }
 
 struct Object {
@@ -323,6 +325,8 @@ struct Object {
     scopes: BTreeSet<GrantedScope>,
     enabled: bool,
     keys: Vec<Key>,
+    /// What was ended and is still accepted, until then.
+    lingering: Vec<(Secret, Timestamp)>,
 }
 
 struct Key {
@@ -399,6 +403,11 @@ impl Fake {
         self.lock().refuses_new = next;
     }
 
+    /// From now on an ended key is accepted for a while, and that this takes at most so long is promised.
+    pub fn end_late(&self, promised: Span, really: Span) {
+        self.lock().ends_late = Some((promised, really));
+    }
+
     /// From now on listings of credentials hide the newest one and say that they are incomplete, or
     /// are whole again.
     pub fn hide_newest(&self, hides: bool) {
@@ -439,6 +448,7 @@ impl Fake {
             scopes,
             enabled: true,
             keys: Vec::new(),
+            lingering: Vec::new(),
         };
         state.objects.insert((kind.to_owned(), key.to_owned()), object);
     }
@@ -488,6 +498,25 @@ impl Fake {
             let object = state.objects.get(&(token.kind.clone(), token.key.clone()));
             object.is_some_and(|object| object.enabled)
         })
+    }
+
+    /// The ways in which a type is issued now.
+    fn ways(&self, credential_type: &str) -> Vec<Promise> {
+        let types = KINDS.iter().flat_map(|kind| kind.credential_types);
+        let only = self.lock().only;
+        if only == Some(FIRST_ONLY.name) && credential_type == KEY {
+            return vec![Promise { profile: &FIRST_ONLY, because: None }];
+        }
+        if credential_type == KEY
+            && let Some(profile) = OTHER_WAYS.iter().find(|one| only == Some(one.name))
+        {
+            return vec![Promise { profile, because: None }];
+        }
+        let found = types
+            .filter(|one| one.name == credential_type)
+            .flat_map(|one| one.profiles)
+            .filter(|profile| only.is_none_or(|only| only == profile.name));
+        found.map(|profile| Promise { profile, because: None }).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -762,6 +791,7 @@ impl Connector for Fake {
                 scopes: BTreeSet::new(),
                 enabled: true,
                 keys: Vec::new(),
+                lingering: Vec::new(),
             };
             let observed = object.observed(&new.kind, &key, true, now);
             state.objects.insert(place, object);
@@ -817,21 +847,13 @@ impl Connector for Fake {
     }
 
     async fn promises(&self, credential_type: &str) -> Result<Vec<Promise>> {
-        let types = KINDS.iter().flat_map(|kind| kind.credential_types);
-        let only = self.lock().only;
-        if only == Some(FIRST_ONLY.name) && credential_type == KEY {
-            return Ok(vec![Promise { profile: &FIRST_ONLY, because: None }]);
+        let mut ways = self.ways(credential_type);
+        if let Some((revocation_lag, _)) = self.lock().ends_late {
+            for one in &mut ways {
+                one.profile = Box::leak(Box::new(Profile { revocation_lag, ..*one.profile }));
+            }
         }
-        if credential_type == KEY
-            && let Some(profile) = OTHER_WAYS.iter().find(|one| only == Some(one.name))
-        {
-            return Ok(vec![Promise { profile, because: None }]);
-        }
-        let found = types
-            .filter(|one| one.name == credential_type)
-            .flat_map(|one| one.profiles)
-            .filter(|profile| only.is_none_or(|only| only == profile.name));
-        Ok(found.map(|profile| Promise { profile, because: None }).collect())
+        Ok(ways)
     }
 
     fn choose_secret(&self, credential_type: &str, _: &Settings, _: &str) -> Result<Secret> {
@@ -956,9 +978,16 @@ impl Connector for Fake {
     }
 
     async fn end(&self, object: &ObjectRef, key_id: &str) -> Result<Ended> {
+        let now = self.clock.now();
         self.call(Verb::End, &object.key, |state| {
+            let late = state.ends_late.map(|(_, really)| really);
             let found = state.object(object)?;
             let before = found.keys.len();
+            if let Some(late) = late {
+                let until = now + SignedDuration::from_secs(late.as_signed_secs());
+                let ended = found.keys.iter().filter(|one| one.id == key_id);
+                found.lingering.extend(ended.map(|one| (one.secret.duplicate(), until)));
+            }
             found.keys.retain(|one| one.id != key_id);
             Ok(if found.keys.len() < before { Ended::Now } else { Ended::AlreadyGone })
         })
@@ -986,6 +1015,10 @@ impl Connector for Fake {
         self.call(Verb::Probe, &object.key, |state| {
             let found = state.object(object)?;
             let enabled = found.enabled;
+            let lingers = |(one, until): &(Secret, Timestamp)| one == secret && *until > now;
+            if enabled && found.lingering.iter().any(lingers) {
+                return Ok(Probe::Accepted { residual: None, scopes: None });
+            }
             let key = found.keys.iter_mut().find(|one| one.secret == *secret && one.lives(now));
             Ok(match key {
                 Some(key) if !enabled || key.refused_here => {

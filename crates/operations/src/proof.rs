@@ -43,10 +43,17 @@ pub(crate) fn children_words(children: &Children) -> String {
     }
 }
 
+/// How many seconds are waited after each round in which the old one was let in.
+const PAUSES: [u64; 6] = [1, 2, 5, 10, 20, 40];
+/// And after all of these.
+const LONGEST_PAUSE: u64 = 60;
+
 /// What rounds of sign-ins came to.
 pub(crate) struct Rounds {
     /// The old one is refused as a random one is, while the new one works.
     pub(crate) refused: bool,
+    /// The old one is let in after the longest that the platform is known to take.
+    pub(crate) outlives: bool,
     /// In words, for the journal.
     pub(crate) says: String,
     /// How many rounds were sent.
@@ -69,21 +76,21 @@ pub(crate) async fn rounds(
     let most = u32::from(budget.in_window).saturating_sub(spent) / 2;
     if budget.between_successes < 2 {
         let says = "the platform stands no refused sign-in".to_owned();
-        return Rounds { refused: false, says, sent: 0 };
+        return Rounds { refused: false, outlives: false, says, sent: 0 };
     }
     if most == 0 {
         let says = "the platform stands no more refused sign-ins now".to_owned();
-        return Rounds { refused: false, says, sent: 0 };
+        return Rounds { refused: false, outlives: false, says, sent: 0 };
     }
     let Ok(random) = connector.random_like(credential_type, old) else {
         let says = "no random secret can be made".to_owned();
-        return Rounds { refused: false, says, sent: 0 };
+        return Rounds { refused: false, outlives: false, says, sent: 0 };
     };
     let lag = profile.revocation_lag.to_std();
     // Only a round after the platform's time shows anything: the last one, or the only one, waits.
     let mut waited = if most == 1 { lag } else { Duration::ZERO };
     tokio::time::sleep(waited).await;
-    let mut sent = 0;
+    let (mut sent, mut first_refused) = (0, None);
     loop {
         let ask =
             async |secret: &Secret| match connector.probe(object, credential_type, secret).await {
@@ -101,10 +108,27 @@ pub(crate) async fn rounds(
         sent += 1;
         let round = Round { new_before, random: random_answer, old: old_answer, new_after };
         let says = judge(&round);
-        let done = |refused: bool, says: &str| Rounds { refused, says: says.to_owned(), sent };
+        let done = |refused: bool, says: &str| {
+            let says = says.to_owned();
+            Rounds { refused, outlives: false, says, sent }
+        };
+        if says == RoundSays::Refused {
+            first_refused.get_or_insert(waited);
+        }
         match says {
             RoundSays::Refused if waited >= lag => {
-                return done(true, "old refused as a random one is, new accepted");
+                let says = "old refused as a random one is, new accepted";
+                return match first_refused.filter(|_| lag > Duration::ZERO) {
+                    Some(after) => done(
+                        true,
+                        &format!(
+                            "{says}; first after {}s, last after {}s",
+                            after.as_secs(),
+                            waited.as_secs()
+                        ),
+                    ),
+                    None => done(true, says),
+                };
             }
             RoundSays::Locked => return done(false, "the new one stopped working: no more probes"),
             RoundSays::Nothing(why) => return done(false, why),
@@ -112,10 +136,14 @@ pub(crate) async fn rounds(
         }
         let rest = lag.saturating_sub(waited);
         if sent >= most || rest.is_zero() {
-            return done(false, "the old one was still accepted when the platform's time was over");
+            let says = "the old one was still accepted when the platform's time was over";
+            return Rounds { outlives: true, ..done(false, says) };
         }
+        // What was refused once is asked about once more, when no part of the platform may lag; what
+        // was not, sooner at first, so that it is known when that began.
         let last = says == RoundSays::Refused || sent + 1 >= most;
-        let pause = if last { rest } else { rest.min(Duration::from_secs(60)) };
+        let step = PAUSES.get(sent as usize - 1).copied().unwrap_or(LONGEST_PAUSE);
+        let pause = if last { rest } else { rest.min(Duration::from_secs(step)) };
         tokio::time::sleep(pause).await;
         waited += pause;
     }
@@ -126,16 +154,28 @@ mod tests {
     use std::sync::Arc;
 
     use connector::{
-        NewIntegration, ProbeBudget, SystemClock,
+        Clock, NewIntegration, ProbeBudget,
         fake::{APP, Fake, KEY},
     };
     use domain::{Record, Settings, Span};
+    use jiff::{SignedDuration, Timestamp};
 
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn a_platform_that_ends_late_is_asked_once_more_when_its_time_is_over() {
-        let fake = Fake::new(Arc::new(SystemClock));
+    /// Time that passes when the paused runtime sleeps.
+    #[derive(Debug)]
+    struct Paused(tokio::time::Instant);
+
+    impl Clock for Paused {
+        fn now(&self) -> Timestamp {
+            let slept = SignedDuration::try_from(self.0.elapsed()).unwrap();
+            Timestamp::UNIX_EPOCH + slept
+        }
+    }
+
+    /// A platform that lets an ended key in for `really`, with one key that works and one that ended.
+    async fn late(really: u64) -> (Fake, ObjectRef, Secret, Secret) {
+        let fake = Fake::new(Arc::new(Paused(tokio::time::Instant::now())));
         let new = NewIntegration {
             kind: APP.into(),
             name: "sync".into(),
@@ -143,26 +183,71 @@ mod tests {
             record: Record::default(),
         };
         let made = fake.create(&new).await.unwrap();
-        fake.by_hand(APP, "sync", |hand| drop(hand.issue("new", None)));
+        let mut old = String::new();
+        fake.by_hand(APP, "sync", |hand| {
+            hand.issue("new", None);
+            old = hand.issue("old", None);
+        });
         let object = ObjectRef {
             kind: APP.into(),
             key: "sync".into(),
             vendor_id: Some(made.vendor_id),
             name: "sync".into(),
         };
-        let (new, old) = (Secret::new("new"), Secret::new("old"));
-        let promised = fake.promises(KEY).await.unwrap()[0].profile;
-        let late = Profile { revocation_lag: Span::from_secs(300), ..*promised };
-        for (spent, sent) in [(0, 2), (2, 1)] {
+        fake.end_late(Span::from_secs(300), Span::from_secs(really));
+        fake.end(&object, &old).await.unwrap();
+        (fake, object, Secret::new("new"), Secret::new("old"))
+    }
+
+    async fn profile(fake: &Fake, in_window: u8) -> Profile {
+        let promised = *fake.promises(KEY).await.unwrap()[0].profile;
+        Profile { probe: ProbeBudget { in_window, ..promised.probe }, ..promised }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_platform_that_ends_late_is_asked_once_more_when_its_time_is_over() {
+        for (in_window, spent, sent) in [(4, 0, 2), (4, 2, 1), (40, 0, 2)] {
+            let (fake, object, new, old) = late(0).await;
+            let late = profile(&fake, in_window).await;
             let begun = tokio::time::Instant::now();
             let shown = rounds(&fake, &object, KEY, &late, spent, &new, &old).await;
             assert!(shown.refused, "{}", shown.says);
             assert_eq!(shown.sent, sent);
             assert!(begun.elapsed() >= Duration::from_secs(300));
         }
-        let narrow = ProbeBudget { between_successes: 1, in_window: 2, ..late.probe };
+        let (fake, object, new, old) = late(0).await;
+        let late = profile(&fake, 2).await;
+        let narrow = ProbeBudget { between_successes: 1, ..late.probe };
         let strict = Profile { probe: narrow, ..late };
         let shown = rounds(&fake, &object, KEY, &strict, 0, &new, &old).await;
         assert!(!shown.refused && shown.sent == 0, "a place that stands fewer is not asked");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_refused_late_is_proven_when_the_time_is_over_and_not_before() {
+        for (in_window, really, first) in [(40, 36, 38), (40, 100, 138), (6, 36, 300), (4, 36, 300)]
+        {
+            let (fake, object, new, old) = late(really).await;
+            let late = profile(&fake, in_window).await;
+            let begun = tokio::time::Instant::now();
+            let shown = rounds(&fake, &object, KEY, &late, 0, &new, &old).await;
+            assert!(shown.refused && !shown.outlives, "{}", shown.says);
+            assert!(begun.elapsed() >= Duration::from_secs(300), "{:?}", begun.elapsed());
+            let said = format!("first after {first}s, last after 300s");
+            assert!(shown.says.ends_with(&said), "{in_window}: {}", shown.says);
+            assert!(2 * shown.sent <= u32::from(in_window), "more refusals than are stood");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_let_in_after_the_platforms_time_is_neither_proven_nor_waited_for_any_longer() {
+        for in_window in [2, 4, 40] {
+            let (fake, object, new, old) = late(1_000).await;
+            let late = profile(&fake, in_window).await;
+            let begun = tokio::time::Instant::now();
+            let shown = rounds(&fake, &object, KEY, &late, 0, &new, &old).await;
+            assert!(shown.outlives && !shown.refused, "{}", shown.says);
+            assert_eq!(begun.elapsed().as_secs(), 300);
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! How far an ending can be shown.
 
 use connector::{Children, Profile};
-use domain::Secret;
+use domain::{Secret, Span};
 use ledger::Change as Row;
 use policy::{
     proof::{Shown, grade},
@@ -25,6 +25,7 @@ impl Machine<'_> {
             true => None,
             false => self.current_secret(&claim).await?,
         };
+        let mut outlive = Vec::new();
         for one in &claim.previous {
             let old = self.old_secret(one).await?;
             let mut refused = false;
@@ -44,6 +45,11 @@ impl Machine<'_> {
                     .detail("rounds", shown.sent)
                     .detail("says", shown.says);
                 self.context.note(entry).await;
+                if shown.outlives {
+                    // What lets somebody in is not proven to be gone by a listing that says so.
+                    outlive.push(one.key_id.as_str());
+                    continue;
+                }
             }
             let gone = !self.profile.keeps_what_ended()
                 && listed(&*self.connector, &self.object, &one.key_id).await == Listed::Gone;
@@ -71,8 +77,30 @@ impl Machine<'_> {
             self.context.note(entry).await;
             self.revoked.push(Revoked { key_id: one.key_id.clone(), grade, residual_until });
         }
+        if !outlive.is_empty() {
+            return Err(self.still_accepted(&outlive));
+        }
         self.proven = Some(claim.epoch);
         Ok(())
+    }
+
+    fn still_accepted(&self, keys: &[&str]) -> Problem {
+        let waited = match self.profile.revocation_lag {
+            Span::ZERO => String::new(),
+            lag => format!(" after {lag}, the longest that it is known to take"),
+        };
+        Problem::new("E-STILL-ACCEPTED", "An ended credential still lets its holder in")
+            .detail(format!(
+                "{}: {}: the platform took its end, and accepts it{waited}. The current credential works. \
+                 The end is not proven, and the rotation stays open until it is.",
+                self.what,
+                keys.join(", "),
+            ))
+            .next(
+                "see at the platform whether it is listed there, and end it there if it is; then apply, \
+                 which tries once more",
+            )
+            .at(&["key_id"])
     }
 
     pub(super) async fn current_secret(&self, claim: &Claim) -> Result<Option<Secret>, Problem> {

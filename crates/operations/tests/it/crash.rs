@@ -1,6 +1,7 @@
 //! Killed before and after every single call: the next run finishes, and nothing is lost or left.
 
 use connector::fake::APP;
+use domain::Span;
 use operations::observe_slot;
 use policy::{proof::Grade, rotation::Goal};
 use secrets::Sink;
@@ -155,6 +156,37 @@ async fn what_was_minted_from_a_key_ends_with_it_wherever_the_ending_stopped() {
                 assert!(!world.fake.works(token), "{how}: a token still works");
             }
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ending_that_shows_late_is_waited_for_and_one_that_never_does_is_told_until_it_does() {
+    for way in MARKED {
+        let world = World::new(way).await;
+        world.whole("a", FIRST).await;
+        world.fake.end_late(Span::from_secs(75), Span::from_secs(36));
+        let begun = tokio::time::Instant::now();
+        let outcome = world.whole("b", AT_ONCE).await;
+        assert_eq!(outcome.revoked[0].grade, Grade::A, "{way}");
+        assert!(begun.elapsed().as_secs() >= 75, "{way}: proven before it could be");
+
+        let world = World::new(way).await;
+        world.whole("a", FIRST).await;
+        world.fake.end_late(Span::from_secs(75), Span::from_secs(3_600));
+        let Ending::Done(Err(problem)) = world.run("b", &Fuse::none(), AT_ONCE).await else {
+            panic!("{way}: it is called proven")
+        };
+        assert_eq!(problem.code, "E-STILL-ACCEPTED", "{way}: {problem:?}");
+        assert!(problem.detail.contains("after 1m15s"), "{way}: {problem:?}");
+        let old = world.apps.read_version("apps/a", 1).await.unwrap();
+        assert!(old.is_some(), "{way}: the secret that proves it is gone");
+        assert!(world.works().await, "{way}: the new one does not work");
+        world.clock.advance(Span::from_secs(3_600));
+        let outcome = world.recover(AT_ONCE).await;
+        assert_eq!(outcome.revoked[0].grade, Grade::A, "{way}");
+        world.assert_at(&outcome, 2, way).await;
+        let old = world.apps.read_version("apps/a", 1).await.unwrap();
+        assert!(old.is_none(), "{way}: the old secret is still in the anchor");
     }
 }
 
