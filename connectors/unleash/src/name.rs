@@ -9,7 +9,7 @@
 /// What every marker of ours begins with.
 const MARKERS: [&str; 2] = ["nhi1-", "n1"];
 /// What tells a record.
-const RECORD: &str = "nhi-record";
+const RECORD: &str = " nhi-record ";
 
 /// A token's name, read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,13 +36,11 @@ pub(crate) enum Beside<'a> {
     },
 }
 
-/// Reads a token's name.
+/// Reads a token's name. What somebody else named may have spaces in it, so that a marker is looked for
+/// at the end, and a record, which is all words itself, from its beginning on.
 pub(crate) fn read(text: &str) -> Name<'_> {
     let theirs = Name { of: text, beside: Beside::Nothing };
-    let Some((of, rest)) = text.split_once(' ').filter(|(of, _)| !of.is_empty()) else {
-        return theirs;
-    };
-    if let Some(record) = rest.strip_prefix(RECORD).and_then(|rest| rest.strip_prefix(' ')) {
+    if let Some((of, record)) = text.split_once(RECORD).filter(|(of, _)| !of.is_empty()) {
         return match record.split_once(' ') {
             Some((incarnation, text)) if !incarnation.is_empty() => {
                 Name { of, beside: Beside::Record { incarnation, text } }
@@ -50,8 +48,10 @@ pub(crate) fn read(text: &str) -> Name<'_> {
             _ => theirs,
         };
     }
-    let is_marker = MARKERS.iter().any(|ours| rest.starts_with(ours)) && !rest.contains(' ');
-    if is_marker { Name { of, beside: Beside::Marker(rest) } } else { theirs }
+    let marked = text
+        .rsplit_once(' ')
+        .filter(|(of, rest)| !of.is_empty() && MARKERS.iter().any(|ours| rest.starts_with(ours)));
+    marked.map_or(theirs, |(of, rest)| Name { of, beside: Beside::Marker(rest) })
 }
 
 /// The name of a token of ours.
@@ -61,7 +61,7 @@ pub(crate) fn marked(of: &str, mark: &str) -> String {
 
 /// The name that keeps a record.
 pub(crate) fn recorded(of: &str, incarnation: &str, record: &str) -> String {
-    format!("{of} {RECORD} {incarnation} {record}")
+    format!("{of}{RECORD}{incarnation} {record}")
 }
 
 #[cfg(test)]
@@ -75,9 +75,12 @@ mod tests {
         let text = marked("checkout", "nhi1-k3x9q2-abcdefgh-g1-e1-m");
         let marker = Beside::Marker("nhi1-k3x9q2-abcdefgh-g1-e1-m");
         assert_eq!(read(&text), Name { of: "checkout", beside: marker });
-        let text = recorded("checkout", "a1", "{\"purpose\":\"a b\"}");
-        let record = Beside::Record { incarnation: "a1", text: "{\"purpose\":\"a b\"}" };
-        assert_eq!(read(&text), Name { of: "checkout", beside: record });
+        for of in ["checkout", "my shop"] {
+            let text = recorded(of, "a1", "{\"purpose\":\"a nhi1-b\"}");
+            let record = Beside::Record { incarnation: "a1", text: "{\"purpose\":\"a nhi1-b\"}" };
+            assert_eq!(read(&text), Name { of, beside: record });
+        }
+        assert_eq!(read(&marked("my shop", "nhi1-x")).of, "my shop");
     }
 
     #[test]

@@ -132,7 +132,7 @@ pub(crate) static KINDS: [Kind; 1] = [Kind {
     refuse_name,
 }];
 
-/// A name ends at the first space of a token's.
+/// A name of ours is as narrow as names elsewhere; what somebody else named is taken in as it is.
 fn refuse_name(name: &str) -> Option<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     let fits = name.starts_with(|c: char| c.is_ascii_alphanumeric())
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_would_not_end_where_it_ends_is_refused() {
+    fn names_that_could_be_taken_for_something_else_are_refused() {
         for good in ["checkout", "Checkout-2", "a.b_c", "7"] {
             assert_eq!(refuse_name(good), None, "{good}");
         }
