@@ -118,6 +118,12 @@ impl Desk {
 
     fn story(&self) -> Result<()> {
         let world = &self.world;
+        let said = flat(&world.plan()?.expect(2)?.replace('│', " "));
+        holds(
+            said.contains("replace-self") && said.contains("custody"),
+            "what may be lost",
+            &said,
+        )?;
         // Whoever does not say that the server makes another is told where to say it.
         world.apply()?;
         self.asks("2")?;

@@ -10,6 +10,10 @@ impl Clients {
                 .to_owned(),
             "Tokens that a client has got live until their own end, also after it is switched off or deleted."
                 .to_owned(),
+            "What manages a client is a token that may change with each change of it (replace-self), and is \
+             in custody only: where the answer to a change is lost, or custody is, the client works on and \
+             the server's administrator has to give a new one."
+                .to_owned(),
         ];
         if self.initial.is_some() {
             notes.push(

@@ -6,14 +6,22 @@ mod reissued;
 mod scripted;
 mod server;
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 use async_trait::async_trait;
 use connector::{
-    Change, Children, Connector, Error, IssueRequest, NewIntegration, ObjectRef, Platform, Probe,
-    Refusal, Setup, SystemClock, Want,
+    Change, Children, Connector, Error, IssueRequest, NewIntegration, ObjectRef, Outcome, Platform,
+    Probe, Refusal, Setup, SystemClock, Want,
     conformance::{self, Fixture, Wrap},
-    transport::{Coalesce, HttpOptions, HttpTransport, Retry, Transport},
+    transport::{
+        Answer, Coalesce, HttpOptions, HttpTransport, Request, Retry, Transport, TransportError,
+    },
 };
 use domain::{Record, Scope, Settings, settings::Setting};
 use secrets::{Fault, MemorySink};
@@ -98,6 +106,36 @@ async fn it_does_as_every_connector_must() {
     conformance::run(&Host::start()).await.hold(&committed);
 }
 
+/// Loses the nth change of a client: on its way, or its answer.
+#[derive(Debug)]
+struct Loses {
+    inner: Arc<dyn Transport>,
+    left: Arc<AtomicU32>,
+    request: bool,
+}
+
+#[async_trait]
+impl Transport for Loses {
+    async fn send(&self, request: Request) -> Result<Answer, TransportError> {
+        let lost = request.method == "PUT" && self.left.fetch_sub(1, Ordering::SeqCst) == 1;
+        if !(lost && self.request) {
+            let answer = self.inner.send(request).await?;
+            if !lost {
+                return Ok(answer);
+            }
+        }
+        let message = "lost".to_owned();
+        Err(TransportError { message, outcome: Outcome::Ambiguous, read_only: false })
+    }
+}
+
+impl Host {
+    async fn loses(&self, nth: u32, request: bool) -> Arc<dyn Connector> {
+        let left = Arc::new(AtomicU32::new(nth));
+        self.connect(&|inner| Arc::new(Loses { inner, left: left.clone(), request })).await
+    }
+}
+
 async fn client(host: &Host, name: &str) -> (Arc<dyn Connector>, ObjectRef) {
     let connector = host.connect(&|transport| transport).await;
     let new = NewIntegration {
@@ -113,9 +151,16 @@ async fn client(host: &Host, name: &str) -> (Arc<dyn Connector>, ObjectRef) {
 
 /// Lets a client do something, so that it can sign in.
 async fn give_a_scope(connector: &Arc<dyn Connector>, object: &ObjectRef) {
+    open(connector, object).await.unwrap();
+}
+
+async fn open(
+    connector: &Arc<dyn Connector>,
+    object: &ObjectRef,
+) -> connector::Result<domain::ObservedIntegration> {
     let scopes = [domain::GrantedScope::standing(Scope::canonical("tickets:read"))].into();
     let change = Change { scopes: Some(scopes), ..Change::default() };
-    connector.modify(object, &change).await.unwrap();
+    connector.modify(object, &change).await
 }
 
 #[tokio::test]
@@ -138,6 +183,50 @@ async fn the_registration_token_survives_a_keyring_that_fails_for_a_while() {
         again.read(&object, Want::DEED).await.unwrap().is_some(),
         "and it still can be managed"
     );
+}
+
+#[tokio::test]
+async fn a_registration_token_that_a_lost_request_left_good_is_used_once_more() {
+    let host = Host::start();
+    let (connector, object) = client(&host, "asked").await;
+    let before = host.connect(&|one| one).await.read(&object, Want::DEED).await.unwrap();
+    let error = open(&host.loses(1, true).await, &object).await.unwrap_err();
+    assert_eq!(error.outcome(), Outcome::Ambiguous, "{error}");
+    assert_eq!(connector.read(&object, Want::DEED).await.unwrap(), before, "nothing was changed");
+    open(&connector, &object).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_registration_token_that_went_with_a_lost_answer_is_told_of_and_the_client_works_on() {
+    let host = Host::start();
+    let (connector, object) = client(&host, "answered").await;
+    open(&connector, &object).await.unwrap();
+    let settings = Settings::default();
+    let of = "oauth_private_key";
+    let key = connector.choose_secret(of, &settings, "nhi1-x").unwrap();
+    let request = IssueRequest {
+        credential_type: of,
+        profile: "add-ours",
+        marker: "nhi1-x",
+        secret: Some(&key),
+        settings: &settings,
+        expires_at: None,
+    };
+    // The server has the key, and nobody has the token that manages the client.
+    let error = host.loses(1, false).await.issue(&object, request).await.unwrap_err();
+    assert_eq!(error.outcome(), Outcome::Ambiguous, "{error}");
+    let sent = Arc::new(AtomicU32::new(0));
+    let counting =
+        host.connect(&|inner| Arc::new(Loses { inner, left: sent.clone(), request: false })).await;
+    for _ in 0..2 {
+        let lost = open(&counting, &object).await.unwrap_err();
+        let Error::Lost { message, next, .. } = lost else { panic!("{lost}") };
+        assert!(message.contains("works on and its management is lost"), "{message}");
+        assert!(next.contains("write a new registration token"), "{next}");
+    }
+    assert_eq!(sent.load(Ordering::SeqCst), 0, "no change is sent with a token that is refused");
+    let status = host.server.token_with(&object.key, &key);
+    assert_eq!(status, 200, "what the server took works on");
 }
 
 #[tokio::test]

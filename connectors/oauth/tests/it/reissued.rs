@@ -1,12 +1,7 @@
 //! Servers that make another client secret: it takes the place of the one before, in the call that makes
 //! it.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-
-use connector::{
-    Issued, Outcome,
-    transport::{Answer, Request, TransportError},
-};
+use connector::{Issued, Outcome};
 use domain::Secret;
 
 use super::*;
@@ -51,36 +46,6 @@ async fn works(connector: &Arc<dyn Connector>, object: &ObjectRef, secret: &Secr
 async fn listed(connector: &Arc<dyn Connector>, object: &ObjectRef) -> Vec<String> {
     let listing = connector.credentials(object).await.unwrap();
     listing.credentials.into_iter().map(|one| one.key_id).collect()
-}
-
-/// Loses the nth change of a client: on its way, or its answer.
-#[derive(Debug)]
-struct Loses {
-    inner: Arc<dyn Transport>,
-    left: AtomicU32,
-    request: bool,
-}
-
-#[async_trait]
-impl Transport for Loses {
-    async fn send(&self, request: Request) -> Result<Answer, TransportError> {
-        let lost = request.method == "PUT" && self.left.fetch_sub(1, Ordering::SeqCst) == 1;
-        if !(lost && self.request) {
-            let answer = self.inner.send(request).await?;
-            if !lost {
-                return Ok(answer);
-            }
-        }
-        let message = "lost".to_owned();
-        Err(TransportError { message, outcome: Outcome::Ambiguous, read_only: false })
-    }
-}
-
-impl Host {
-    async fn loses(&self, nth: u32, request: bool) -> Arc<dyn Connector> {
-        let left = || AtomicU32::new(nth);
-        self.connect(&|inner| Arc::new(Loses { inner, left: left(), request })).await
-    }
 }
 
 #[tokio::test]

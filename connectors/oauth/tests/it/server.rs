@@ -1,10 +1,11 @@
 //! A real `oidc-provider`.
 
 use acceptance_tests::servers::Oidc;
+use serde_json::json;
 
 /// A running server; it ends with this value, or with the test process.
 pub(crate) struct Server {
-    _running: Oidc,
+    running: Oidc,
     pub(crate) address: String,
 }
 
@@ -15,6 +16,12 @@ impl Server {
         let all: Vec<_> = all.collect();
         let running = Oidc::start_with(|_| all.clone()).unwrap();
         let address = running.address();
-        Server { _running: running, address }
+        Server { running, address }
+    }
+
+    /// What an application is answered that asks for a token with a key.
+    pub(crate) fn token_with(&self, client_id: &str, key: &domain::Secret) -> u16 {
+        let document = json!({ "client_id": client_id, "private_key": key.expose() });
+        self.running.token(&document, "tickets:read").unwrap().status
     }
 }

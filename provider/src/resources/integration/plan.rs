@@ -19,7 +19,11 @@ use super::{
 };
 use crate::{
     diagnostics::{error, unknown_governed},
-    resources::{applied::Applied, platform_objects::settings_of, replacement::half},
+    resources::{
+        applied::Applied,
+        platform_objects::{kind, settings_of},
+        replacement::half,
+    },
 };
 
 impl Integration {
@@ -71,6 +75,9 @@ impl Integration {
             }
             if let (None, Some(context)) = (prior, self.shared.context_if_ready()) {
                 refuse_outlived(config, &context, &mut told);
+            }
+            if prior.is_none() {
+                tell_management(planned, &mut told);
             }
             let ends = |prior: &&IntegrationModel| prior.kind != third_party_name();
             if let Some(prior) = prior.filter(ends).filter(|_| !replace.is_empty()) {
@@ -124,6 +131,25 @@ impl Integration {
             // The delete half finds it, and says what no plan could.
             plan.planned_private = half("");
         }
+    }
+}
+
+/// Says before there is one that what manages it can be lost.
+fn tell_management(planned: &IntegrationModel, told: &mut Diagnostics) {
+    let kind = kind(planned.kind.text()).map(|(_, kind)| kind);
+    if let Some(kind) = kind.filter(|kind| kind.capabilities.needs_keyring) {
+        told.warning(
+            "What manages this integration can be lost",
+            format!(
+                "{} {:?}: its platform gives one token that manages it, and may give another with each \
+                 change, which ends the one before (replace-self). It is in custody and nowhere else. Where \
+                 the answer to a change is lost, or custody is, the integration and its credentials work on, \
+                 and nobody can change them before its administrator gives a new one.\nNext: keep backups of \
+                 custody.",
+                kind.name,
+                planned.name.text()
+            ),
+        );
     }
 }
 
