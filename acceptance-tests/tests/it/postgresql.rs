@@ -15,6 +15,8 @@ use crate::{flat, holds, kill::killed_when};
 /// The example, as people would copy it.
 const MAIN: &str = include_str!("../../../examples/scenarios/postgresql/main.tf");
 const HCL: &str = include_str!("../../../examples/scenarios/postgresql/nhi.hcl");
+/// The example of one that is never without a password that works.
+const BY_TURNS: &str = include_str!("../../../examples/scenarios/postgresql_pair/main.tf");
 /// What the example reads and writes, and what it does not.
 const THINGS: &str = "
     create schema billing;
@@ -187,6 +189,60 @@ fn a_password_rotates_the_old_one_is_proven_refused_and_its_sessions_end() {
         shop.db.by_hand("alter role \"invoice-export\" password 'by hand'")?;
         let told = world.nhi(&["drift"])?;
         holds(told.code != 0, "it is seen", &told.said)
+    });
+}
+
+#[test]
+fn two_roles_by_turns_let_a_password_rotate_with_an_overlap_that_ends_with_its_sessions() {
+    let triggered = |value: &str| {
+        let soon = BY_TURNS.replace("overlap = \"24h\"", "overlap = \"6s\"");
+        let triggers = format!("postgresql_pair = {{}}\n  triggers = {{ now = \"{value}\" }}");
+        soon.replace("postgresql_pair = {}", &triggers)
+    };
+    in_shop(&triggered("1"), |shop| {
+        let world = &shop.world;
+        let read = || -> Result<(String, String)> {
+            let document = world.bao.document("apps/invoice-export")?;
+            let word = |name: &str| document[name].as_str().unwrap_or_default().to_owned();
+            world.note([word("password")])?;
+            Ok((word("user"), word("password")))
+        };
+        let may = |(user, password): &(String, String), sql: &str| {
+            shop.db.say_as((user, password), "shop", sql)
+        };
+        world.apply()?;
+        let first = read()?;
+        holds(first.0 == "invoice-export_a", "who signs in", &first.0)?;
+        let mut session = shop.db.session(&first.0, &first.1)?;
+        world.write("main.tf", &triggered("2"))?;
+        let said = world.plan()?.expect(2)?;
+        holds(flat(&said).contains("generation = 1 -> 2"), "a new generation is planned", &said)?;
+        world.apply()?;
+        let second = read()?;
+        holds(second.0 == "invoice-export_b", "the other one", &second.0)?;
+        for one in [&first, &second] {
+            let reads = may(one, "select amount from billing.invoice");
+            holds(reads.is_ok(), "both work in the overlap", &one.0)?;
+            holds(may(one, "select 1 from billing.salary").is_err(), "and no more", &one.0)?;
+            let who = may(one, "select current_user")?;
+            holds(who == ["invoice-export"], "as the one", &format!("{who:?}"))?;
+        }
+        holds(session.is_open(), "and so does what is open", "")?;
+        std::thread::sleep(Duration::from_secs(7));
+        let said = world.plan()?.expect(2)?;
+        holds(said.contains("\"retire_due\" -> \"current\""), "the old one is to go", &said)?;
+        world.apply()?;
+        holds(!shop.db.lets_in(&first.0, &first.1)?, "the old one is refused", "")?;
+        holds(!session.is_open(), "and what it had opened is closed", "")?;
+        holds(shop.db.lets_in(&second.0, &second.1)?, "the new one works", "")?;
+        let told = world.nhi(&["ledger", "show", "--kind", "rotation.proven"])?.expect(0)?;
+        holds(told.contains("grade=A"), "the ledger has the proof", &told)?;
+        world.plan_is_empty()?;
+        world.nhi(&["drift"])?.expect(0)?;
+        let told = world.nhi(&["scan"])?.said;
+        holds(!told.contains("invoice-export_"), "they are no integrations", &told)?;
+        world.terraform(&["destroy", "-auto-approve"])?.expect(0)?;
+        holds(shop.roles()? == ["accountants"], "nothing is left", &format!("{:?}", shop.roles()?))
     });
 }
 

@@ -15,12 +15,12 @@ use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 use crate::{
-    api::{END_SESSIONS, Swept},
-    cluster::{Cluster, Found, Holding, unexpected},
+    api::{END_SESSIONS, Role, Swept},
+    cluster::{Cluster, Found, Holding, Login, key_in, lives, unexpected},
     note::{Known, Note},
     password, quote,
     scope::{self, ATTRIBUTES, Form},
-    tables::{CONNECTION_LIMIT, INHERIT, REPLACE_OURS, ROLE},
+    tables::{CONNECTION_LIMIT, ENDS, INHERIT, REPLACE_OURS, ROLE, SLOTS, unfit_in_pair},
 };
 
 /// What a deed answers with: fresh, without its password.
@@ -45,8 +45,8 @@ fn refused(name: &str, refusal: Refusal, message: String) -> Error {
 
 /// Goes on only where the role is the one that was read, with that comment: what it counts is one, and
 /// nothing else can be divided by. One of ours at a time.
-fn compared(found: &Found) -> [Statement; 2] {
-    let (role, oid) = (&found.role, &found.role.oid);
+fn compared(role: &Role) -> [Statement; 2] {
+    let oid = &role.oid;
     let lock = LOCK | role.oid.parse::<i64>().unwrap_or_default();
     [
         sql(format!("SELECT pg_advisory_xact_lock({lock})")),
@@ -65,13 +65,18 @@ fn comment(role: &str, note: &Note) -> Statement {
 
 /// The words of a role's settings.
 fn options(settings: &Settings) -> String {
-    let limit = settings.count(CONNECTION_LIMIT).filter(|limit| *limit >= 0).unwrap_or(-1);
     let inherit = if settings.flag(INHERIT) == Some(false) { "NOINHERIT" } else { "INHERIT" };
-    format!("{inherit} CONNECTION LIMIT {limit}")
+    format!("{inherit} {}", connection_limit(settings))
+}
+
+fn connection_limit(settings: &Settings) -> String {
+    let limit = settings.count(CONNECTION_LIMIT).filter(|limit| *limit >= 0).unwrap_or(-1);
+    format!("CONNECTION LIMIT {limit}")
 }
 
 /// What takes one holding away, said by whoever gave it where the server asks for that.
 fn take(role: &str, held: &Holding, only_option: bool) -> Vec<Statement> {
+    let role = held.of.as_deref().unwrap_or(role);
     if let Form::Attribute(word) = held.what {
         let theirs = ATTRIBUTES.iter().find(|(ours, _)| *ours == word).map_or("", |(_, it)| it);
         return vec![sql(format!("ALTER ROLE {} NO{theirs}", quote::name(role)))];
@@ -128,7 +133,7 @@ fn plan(found: &Found, wanted: &BTreeSet<GrantedScope>) -> Result<(Plan, Option<
         entry.1 |= form.passed_on();
     }
     for (scope, (form, passed_on)) in &to_hold {
-        let held = || found.holdings.iter().filter(|one| one.what == *form);
+        let held = || found.holdings.iter().filter(|one| one.what == *form && one.of.is_none());
         let has_option = held().any(|one| one.passed_on);
         if held().next().is_none() || (*passed_on && !has_option) {
             let statement = form.with(*passed_on).give(name).ok_or_else(|| {
@@ -142,7 +147,8 @@ fn plan(found: &Found, wanted: &BTreeSet<GrantedScope>) -> Result<(Plan, Option<
         }
     }
     for one in &found.holdings {
-        if !to_hold.contains_key(&one.what.scope()) {
+        // Who signs in for it holds nothing itself.
+        if one.of.is_some() || !to_hold.contains_key(&one.what.scope()) {
             plan.add(&one.what, take(name, one, false));
         }
     }
@@ -181,7 +187,7 @@ impl Cluster {
                 if !begun {
                     return Err(exists());
                 }
-                statements.extend(compared(&found));
+                statements.extend(compared(&found.role));
                 statements.push(sql(format!("ALTER ROLE {name} {options}")));
                 found.note
             }
@@ -261,10 +267,18 @@ impl Cluster {
         }
         if let Some(settings) = &change.settings {
             everywhere.push(sql(format!("ALTER ROLE {} {}", quote::name(name), options(settings))));
+            let limit = connection_limit(settings);
+            everywhere.extend(
+                found.pair.iter().map(|login| {
+                    sql(format!("ALTER ROLE {} {limit}", quote::name(&login.role.name)))
+                }),
+            );
         }
         if let Some(enabled) = change.enabled {
             let word = if enabled { "LOGIN" } else { "NOLOGIN" };
-            everywhere.push(sql(format!("ALTER ROLE {} {word}", quote::name(name))));
+            for name in found.names() {
+                everywhere.push(sql(format!("ALTER ROLE {} {word}", quote::name(name))));
+            }
         }
         // The record may say that somebody governs the scopes, so it comes with the last of them.
         if let (Some(record), None) = (&change.record, &not_ours) {
@@ -276,7 +290,7 @@ impl Cluster {
         }
         if change.enabled == Some(false) && self.me().await?.sessions {
             *changed = true;
-            self.ended(&found.role.oid, None, None).await?;
+            self.ended_of_all(found).await?;
         }
         not_ours.map_or(Ok(()), Err)
     }
@@ -289,7 +303,7 @@ impl Cluster {
         statements: Vec<Statement>,
         changed: &mut bool,
     ) -> Result<()> {
-        let all: Vec<Statement> = compared(found).into_iter().chain(statements).collect();
+        let all: Vec<Statement> = compared(&found.role).into_iter().chain(statements).collect();
         let template = if database.is_empty() { "role {name}" } else { "grants of {database}" };
         let done = self.api.change(template, database, &all).await;
         *changed |= done.is_ok();
@@ -350,6 +364,117 @@ impl Cluster {
         })
     }
 
+    /// Writes a password of ours into the place that is free: a role that signs in for this one, made
+    /// here if it is not there yet. It acts as this one from its first statement on, so that what it makes
+    /// belongs to this one.
+    pub(crate) async fn fill_place(
+        &self,
+        object: &ObjectRef,
+        request: IssueRequest<'_>,
+    ) -> Result<Issued> {
+        let (SLOTS, Some(secret)) = (request.profile, request.secret) else {
+            return connector::port::unsupported("postgresql", "issue in this way");
+        };
+        if request.expires_at.is_some_and(|end| end <= self.clock.now()) {
+            return Err(Error::Configuration("a password cannot end in the past".into()));
+        }
+        let (key, verifier) = (password::key_id(secret)?, password::verifier(secret)?);
+        let _turn = self.turns.take(&object.key).await;
+        let found = self.existing(object).await?;
+        let (base, sees) = (&found.role.name, found.sees_passwords);
+        let at = |micros: i64| Timestamp::from_microsecond(micros).ok();
+        if let Some(there) = found.pair.iter().find(|login| login.key(sees) == Some(&key)) {
+            return Ok(Issued {
+                key_id: key_in(&key, &there.role.name),
+                secret: None,
+                issued_at: there.known(sees).and_then(|known| at(known.at)),
+                expires_at: there.role.until.and_then(at),
+                already_there: true,
+            });
+        }
+        let (name, mut statements) = self.free_place(&found)?;
+        let until = request.expires_at.map_or("infinity".to_owned(), |end| end.to_string());
+        let note = Note {
+            password: Some(Known {
+                key: key.clone(),
+                marker: request.marker.into(),
+                at: found.now,
+            }),
+            signs_in_for: Some(found.role.oid.clone()),
+            ..found
+                .pair
+                .iter()
+                .find(|login| login.role.name == name)
+                .map_or_else(Note::default, |login| login.note.clone())
+        };
+        let login = if found.role.login { "LOGIN" } else { "NOLOGIN" };
+        statements.extend([
+            sql(format!(
+                "ALTER ROLE {} {login} CONNECTION LIMIT {} PASSWORD {} VALID UNTIL {}",
+                quote::name(&name),
+                found.role.limit,
+                quote::text(verifier.expose()),
+                quote::text(&until)
+            )),
+            sql(format!("GRANT {} TO {}", quote::name(base), quote::name(&name))),
+            sql(format!("ALTER ROLE {} SET role TO {}", quote::name(&name), quote::text(base))),
+            comment(&name, &note),
+        ]);
+        self.said(&found, "", statements, &mut false).await?;
+        Ok(Issued {
+            key_id: key_in(&key, &name),
+            secret: None,
+            issued_at: at(found.now),
+            expires_at: request.expires_at,
+            already_there: false,
+        })
+    }
+
+    /// The name of a role without a password that works, and what has to be said before it gets one.
+    fn free_place(&self, found: &Found) -> Result<(String, Vec<Statement>)> {
+        let base = &found.role.name;
+        let conflict = |message: String| refused(base, Refusal::Conflict, message);
+        if let Some(name) = found.taken.first() {
+            return Err(conflict(format!(
+                "a role {name:?} is there that was not made to sign in for it. Next: give that one another \
+                 name, or this integration"
+            )));
+        }
+        for end in ENDS {
+            let name = format!("{base}{end}");
+            let there = found.pair.iter().find(|login| login.role.name == name);
+            match there {
+                None => {
+                    if let Some(why) = unfit_in_pair(&name) {
+                        return Err(refused(base, Refusal::Invalid, format!("{name:?}: {why}")));
+                    }
+                    let make = format!(
+                        "CREATE ROLE {} NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS INHERIT",
+                        quote::name(&name)
+                    );
+                    return Ok((name, vec![sql(make)]));
+                }
+                Some(login)
+                    if login.key(found.sees_passwords).is_none()
+                        || !lives(&login.role, &*self.clock) =>
+                {
+                    return Ok((name, compared(&login.role).to_vec()));
+                }
+                Some(_) => {}
+            }
+        }
+        Err(conflict("both roles that sign in for it have a password that works".into()))
+    }
+
+    /// Ends the sessions of a role and of those that sign in for it.
+    async fn ended_of_all(&self, found: &Found) -> Result<()> {
+        self.ended(&found.role.oid, None, None).await?;
+        for login in &found.pair {
+            self.ended(&login.role.oid, None, None).await?;
+        }
+        Ok(())
+    }
+
     /// Takes a password away, and not another one that came after it.
     pub(crate) async fn end_password(&self, object: &ObjectRef, key: &str) -> Result<Ended> {
         let _turn = self.turns.take(&object.key).await;
@@ -357,15 +482,23 @@ impl Cluster {
             return Ok(Ended::AlreadyGone);
         };
         object.check_incarnation(&found.role.oid)?;
-        if found.key() != Some(key) {
+        let own = Login { role: found.role.clone(), note: found.note.clone() };
+        let has = |login: &&Login| match (login.key(found.sees_passwords), key.split_once('@')) {
+            (Some(has), Some((digest, name))) => has == digest && login.role.name == name,
+            (has, _) => has == Some(key) && login.role.oid == own.role.oid,
+        };
+        let Some(Login { role, note }) = [&own].into_iter().chain(&found.pair).find(has) else {
             return Ok(Ended::AlreadyGone);
-        }
-        let name = &found.role.name;
-        let note = Note { password: None, ..found.note.clone() };
-        let statements = vec![
-            sql(format!("ALTER ROLE {} PASSWORD NULL VALID UNTIL 'infinity'", quote::name(name))),
-            comment(name, &note),
-        ];
+        };
+        let note = Note { password: None, ..note.clone() };
+        let mut statements = compared(role).to_vec();
+        statements.extend([
+            sql(format!(
+                "ALTER ROLE {} PASSWORD NULL VALID UNTIL 'infinity'",
+                quote::name(&role.name)
+            )),
+            comment(&role.name, &note),
+        ]);
         self.said(&found, "", statements, &mut false).await?;
         Ok(Ended::Now)
     }
@@ -397,7 +530,18 @@ impl Cluster {
             (Some(marker), Some(known)) if known.marker == marker => (Some(known.at), None),
             (Some(_), Some(known)) => (None, Some(known.at + WITHIN)),
         };
-        let swept = self.ended(&oid, from, before).await?;
+        let mut swept = self.ended(&oid, from, before).await?;
+        let (sees, pair) = found.map_or((false, Vec::new()), |one| (one.sees_passwords, one.pair));
+        for login in pair {
+            // A place is empty before it is filled again: what began before is of an earlier password.
+            let (from, before) = match (marker, login.known(sees)) {
+                (None, _) | (_, None) => (None, None),
+                (Some(marker), Some(known)) if known.marker == marker => (Some(known.at), None),
+                (Some(_), Some(known)) => (None, Some(known.at)),
+            };
+            let more = self.ended(&login.role.oid, from, before).await?;
+            swept = Swept { gone: swept.gone + more.gone, left: swept.left + more.left };
+        }
         Ok(match (swept.gone, swept.left) {
             (0, 0) => Children::None,
             (gone, 0) => Children::Swept(gone),
@@ -436,10 +580,10 @@ impl Cluster {
 
     async fn remove(&self, found: &Found, changed: &mut bool) -> Result<Ended> {
         let name = &found.role.name;
-        let off = format!("ALTER ROLE {} NOLOGIN PASSWORD NULL", quote::name(name));
-        self.said(found, "", vec![sql(off)], changed).await?;
+        let off = |name| sql(format!("ALTER ROLE {} NOLOGIN PASSWORD NULL", quote::name(name)));
+        self.said(found, "", found.names().map(off).collect(), changed).await?;
         if self.me().await?.sessions {
-            self.ended(&found.role.oid, None, None).await?;
+            self.ended_of_all(found).await?;
         }
         let mut plan = Plan::default();
         for held in &found.holdings {
@@ -449,7 +593,10 @@ impl Cluster {
             self.said(found, &database, statements, changed).await?;
         }
         let mut last = plan.everywhere;
-        last.push(sql(format!("DROP ROLE {}", quote::name(name))));
+        let pair = found.pair.iter().map(|login| &*login.role.name);
+        last.extend(
+            pair.chain([&**name]).map(|one| sql(format!("DROP ROLE {}", quote::name(one)))),
+        );
         self.said(found, "", last, changed).await?;
         Ok(Ended::Now)
     }

@@ -25,7 +25,9 @@ use crate::{
     note::{Known, Note},
     password,
     scope::Form,
-    tables::{CONNECTION_LIMIT, INHERIT, PASSWORD, PROFILES, ROLE, USER},
+    tables::{
+        CONNECTION_LIMIT, ENDS, INHERIT, PAIR, PAIR_PROFILES, PASSWORD, PROFILES, ROLE, USER,
+    },
 };
 
 /// The role that every cluster is made with.
@@ -106,6 +108,44 @@ pub(crate) struct Holding {
     pub(crate) passed_on: bool,
     /// Who gave it, where that matters for taking it away.
     pub(crate) by: Option<String>,
+    /// The role that holds it, where that is one of those that sign in for it.
+    pub(crate) of: Option<String>,
+}
+
+/// A role that signs in for another one.
+#[derive(Debug, Clone)]
+pub(crate) struct Login {
+    pub(crate) role: Role,
+    pub(crate) note: Note,
+}
+
+impl Login {
+    pub(crate) fn of(role: &Role) -> Login {
+        Login { role: role.clone(), note: Note::read(role.comment.as_deref()) }
+    }
+
+    /// What we know of the password in force, if it is ours.
+    pub(crate) fn known(&self, sees_passwords: bool) -> Option<&Known> {
+        known(&self.role, &self.note, sees_passwords)
+    }
+
+    /// The digest of the password in force.
+    pub(crate) fn key(&self, sees_passwords: bool) -> Option<&str> {
+        key(&self.role, &self.note, sees_passwords)
+    }
+}
+
+fn known<'a>(role: &Role, note: &'a Note, sees_passwords: bool) -> Option<&'a Known> {
+    let known = note.password.as_ref()?;
+    let in_force = !sees_passwords || role.key.as_ref() == Some(&known.key);
+    in_force.then_some(known)
+}
+
+fn key<'a>(role: &'a Role, note: &'a Note, sees_passwords: bool) -> Option<&'a str> {
+    match sees_passwords {
+        true => role.key.as_deref(),
+        false => known(role, note, false).map(|known| known.key.as_str()),
+    }
 }
 
 /// What was read of one role.
@@ -113,6 +153,10 @@ pub(crate) struct Holding {
 pub(crate) struct Found {
     pub(crate) role: Role,
     pub(crate) note: Note,
+    /// Those that sign in for it, as far as they are made.
+    pub(crate) pair: Vec<Login>,
+    /// Roles of their names that were not made for it.
+    pub(crate) taken: Vec<String>,
     /// The server's time, in microseconds.
     pub(crate) now: i64,
     pub(crate) holdings: Vec<Holding>,
@@ -130,17 +174,18 @@ impl Found {
 
     /// What we know of the password in force, if it is ours.
     pub(crate) fn known(&self) -> Option<&Known> {
-        let known = self.note.password.as_ref()?;
-        let in_force = !self.sees_passwords || self.role.key.as_ref() == Some(&known.key);
-        in_force.then_some(known)
+        known(&self.role, &self.note, self.sees_passwords)
     }
 
     /// The key id of the password in force.
     pub(crate) fn key(&self) -> Option<&str> {
-        match self.sees_passwords {
-            true => self.role.key.as_deref(),
-            false => self.known().map(|known| known.key.as_str()),
-        }
+        key(&self.role, &self.note, self.sees_passwords)
+    }
+
+    /// Its name, and those of the roles that sign in for it.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        let pair = self.pair.iter().map(|login| &*login.role.name);
+        [&*self.role.name].into_iter().chain(pair)
     }
 
     /// What it holds, the strongest of each.
@@ -155,20 +200,27 @@ impl Found {
     }
 
     pub(crate) fn credentials(&self, clock: &dyn Clock) -> Vec<ObservedCredential> {
-        let Some(key) = self.key() else { return Vec::new() };
-        let known = self.known();
         let at = |micros: i64| Timestamp::from_microsecond(micros).ok();
-        let ends = self.role.until;
-        vec![ObservedCredential {
-            key_id: key.to_owned(),
-            credential_type: PASSWORD.to_owned(),
-            marker: known.map(|known| known.marker.clone()),
-            issued_at: known.and_then(|known| at(known.at)),
-            expires_at: ends.and_then(at),
-            last_used: LastUsed::Unknown,
-            live: ends.is_none_or(|end| end > clock.now().as_microsecond()),
-            settings: Settings::default(),
-        }]
+        let one = |role: &Role, note: &Note, credential_type: &str| {
+            let known = known(role, note, self.sees_passwords);
+            let key = key(role, note, self.sees_passwords)?;
+            Some(ObservedCredential {
+                key_id: match credential_type {
+                    PAIR => key_in(key, &role.name),
+                    _ => key.to_owned(),
+                },
+                credential_type: credential_type.to_owned(),
+                marker: known.map(|known| known.marker.clone()),
+                issued_at: known.and_then(|known| at(known.at)),
+                expires_at: role.until.and_then(at),
+                last_used: LastUsed::Unknown,
+                live: lives(role, clock),
+                settings: Settings::default(),
+            })
+        };
+        let own = one(&self.role, &self.note, PASSWORD);
+        let pair = self.pair.iter().filter_map(|login| one(&login.role, &login.note, PAIR));
+        own.into_iter().chain(pair).collect()
     }
 
     pub(crate) fn observed(&self, want: Want, clock: &dyn Clock) -> ObservedIntegration {
@@ -195,6 +247,22 @@ impl Found {
             gaps: self.gaps.clone(),
         }
     }
+}
+
+/// The key id of a password that one of a pair has: what signs in with it stands behind the `@`.
+pub(crate) fn key_in(key: &str, role: &str) -> String {
+    format!("{key}@{role}")
+}
+
+/// Whom it signed in for is gone.
+fn is_left(role: &Role, all: &All) -> bool {
+    let of = Note::read(role.comment.as_deref()).signs_in_for;
+    of.is_some_and(|of| !all.roles.values().any(|one| one.oid == of))
+}
+
+/// Its password has not ended.
+pub(crate) fn lives(role: &Role, clock: &dyn Clock) -> bool {
+    role.until.is_none_or(|end| end > clock.now().as_microsecond())
 }
 
 pub(crate) fn unexpected(what: &str, message: impl Into<String>) -> Error {
@@ -304,6 +372,21 @@ impl Cluster {
         stream::iter(databases).map(read).buffer_unordered(AT_ONCE).collect().await
     }
 
+    /// The roles that sign in for one.
+    fn pair<'a>(role: &Role, all: &'a All) -> impl Iterator<Item = &'a Role> {
+        let (name, oid) = (role.name.clone(), role.oid.clone());
+        let there = ENDS.into_iter().filter_map(move |end| all.roles.get(&format!("{name}{end}")));
+        there.filter(move |one| {
+            Note::read(one.comment.as_deref()).signs_in_for.as_ref() == Some(&oid)
+        })
+    }
+
+    /// The databases in which a role holds something, or one that signs in for it.
+    fn places(role: &Role, all: &All) -> BTreeSet<String> {
+        let oids = [&role.oid].into_iter().chain(Self::pair(role, all).map(|one| &one.oid));
+        oids.filter_map(|oid| all.places.get(oid)).flatten().cloned().collect()
+    }
+
     /// Puts together what was read of a role.
     fn found(
         role: Role,
@@ -316,21 +399,9 @@ impl Cluster {
             let extent = GapExtent::Facet(role.name.clone(), "scopes");
             gaps.push(Gap { extent, cause });
         };
-        for one in all.members.get(&role.oid).into_iter().flatten() {
-            let what = Form::Role { name: one.group.clone(), passed_on: false };
-            // Before version 16 it does not matter who gave it.
-            let by = one.by.clone().filter(|_| me.version >= 160_000);
-            holdings.push(Holding { what, passed_on: one.admin, by });
-        }
-        for word in &role.attributes {
-            match Form::attribute(word) {
-                Some(what) => holdings.push(Holding { what, passed_on: false, by: None }),
-                None => gap(format!("an attribute that is not known here, {word:?}")),
-            }
-        }
         let mut places = vec![&all.inside];
-        for database in all.places.get(&role.oid).into_iter().flatten() {
-            match insides.get(database) {
+        for database in Self::places(&role, all) {
+            match insides.get(&database) {
                 Some(Ok(inside)) => places.push(inside),
                 Some(Err(error)) => {
                     gap(format!("what it holds in the database {database:?}: {error}"));
@@ -338,28 +409,51 @@ impl Cluster {
                 None => gap(format!("what it holds in the database {database:?} was not read")),
             }
         }
-        for inside in places {
-            for one in inside.grants.get(&role.oid).into_iter().flatten() {
-                match Form::of_server(&one.class, one.path.clone(), &one.privilege, false) {
-                    Some(what) => holdings.push(Holding {
-                        what,
-                        passed_on: one.passed_on,
-                        by: (!one.by_owner).then(|| one.by.clone()),
-                    }),
-                    None => gap(format!(
-                        "a privilege that is not known here, {} on {} {}",
-                        one.privilege,
-                        one.class,
-                        one.path.join("/")
-                    )),
+        for holder in [&role].into_iter().chain(Self::pair(&role, all)) {
+            let of = (holder.oid != role.oid).then(|| holder.name.clone());
+            let mut hold = |what: Form, passed_on: bool, by: Option<String>| {
+                holdings.push(Holding { what, passed_on, by, of: of.clone() });
+            };
+            for one in all.members.get(&holder.oid).into_iter().flatten() {
+                // By that it signs in for it.
+                if of.is_some() && one.group == role.name && !one.admin {
+                    continue;
+                }
+                let what = Form::Role { name: one.group.clone(), passed_on: false };
+                // Before version 16 it does not matter who gave it.
+                hold(what, one.admin, one.by.clone().filter(|_| me.version >= 160_000));
+            }
+            for word in &holder.attributes {
+                match Form::attribute(word) {
+                    Some(what) => hold(what, false, None),
+                    None => gap(format!("an attribute that is not known here, {word:?}")),
                 }
             }
-            let all = inside.owned.get(&role.oid).into_iter().flatten();
-            owned.extend(all.map(|one| Form::Owner(one.path.clone())));
+            for inside in &places {
+                for one in inside.grants.get(&holder.oid).into_iter().flatten() {
+                    match Form::of_server(&one.class, one.path.clone(), &one.privilege, false) {
+                        Some(what) => {
+                            hold(what, one.passed_on, (!one.by_owner).then(|| one.by.clone()));
+                        }
+                        None => gap(format!(
+                            "a privilege that is not known here, {} on {} {}",
+                            one.privilege,
+                            one.class,
+                            one.path.join("/")
+                        )),
+                    }
+                }
+                let all = inside.owned.get(&holder.oid).into_iter().flatten();
+                owned.extend(all.map(|one| Form::Owner(one.path.clone())));
+            }
         }
         let note = Note::read(role.comment.as_deref());
+        let pair: Vec<Login> = Self::pair(&role, all).map(Login::of).collect();
+        let names = ENDS.map(|end| format!("{}{end}", role.name)).into_iter();
+        let ours = |name: &String| pair.iter().any(|login| login.role.name == *name);
+        let taken = names.filter(|name| all.roles.contains_key(name) && !ours(name)).collect();
         let (now, sees_passwords) = (all.now, me.passwords);
-        Found { role, note, now, holdings, owned, gaps, sees_passwords }
+        Found { role, note, pair, taken, now, holdings, owned, gaps, sees_passwords }
     }
 
     /// Why a role is not governed here; `None` if it may be.
@@ -369,6 +463,8 @@ impl Cluster {
             Some("it is the role that this connection itself signs in as")
         } else if role.oid == FIRST || role.name.starts_with("pg_") {
             Some("it is the server's own")
+        } else if Note::read(role.comment.as_deref()).signs_in_for.is_some() {
+            Some("it signs in for another role, and is governed with that one")
         } else if is_super && Note::read(role.comment.as_deref()).record.is_none() {
             Some("it is a superuser")
         } else {
@@ -389,8 +485,7 @@ impl Cluster {
                 message: format!("{why}, which is never governed here"),
             });
         }
-        let databases = all.places.get(&role.oid).cloned().unwrap_or_default();
-        let insides = self.insides(databases, only).await;
+        let insides = self.insides(Self::places(role, &all), only).await;
         Ok(Some(Self::found(role.clone(), me, &all, &insides)))
     }
 
@@ -421,10 +516,13 @@ impl Cluster {
         let kept: Vec<&Role> = all
             .roles
             .values()
-            .filter(|role| Self::not_ours(me, role).is_none() && signs_in(role))
+            .filter(|role| {
+                let alone = is_left(role, &all);
+                (alone || Self::not_ours(me, role).is_none()) && signs_in(role)
+            })
             .collect();
-        let places = kept.iter().filter_map(|role| all.places.get(&role.oid)).flatten().cloned();
-        let places: BTreeSet<String> = places.collect();
+        let places: BTreeSet<String> =
+            kept.iter().flat_map(|role| Self::places(role, &all)).collect();
         let insides = match want.freshness {
             Freshness::Shared => self.insides(places, None).await,
             Freshness::Fresh => {
@@ -544,10 +642,11 @@ impl Connector for Cluster {
     }
 
     async fn promises(&self, credential_type: &str) -> Result<Vec<Promise>> {
-        if credential_type != PASSWORD {
-            return Ok(Vec::new());
-        }
-        let [seen, unseen] = &PROFILES;
+        let [seen, unseen] = match credential_type {
+            PASSWORD => &PROFILES,
+            PAIR => &PAIR_PROFILES,
+            _ => return Ok(Vec::new()),
+        };
         Ok(vec![match self.me().await?.passwords {
             true => Promise { profile: seen, because: None },
             false => Promise {
@@ -562,18 +661,24 @@ impl Connector for Cluster {
     }
 
     async fn issue(&self, object: &ObjectRef, request: IssueRequest<'_>) -> Result<Issued> {
-        self.set_password(object, request).await
+        match request.credential_type {
+            PAIR => self.fill_place(object, request).await,
+            _ => self.set_password(object, request).await,
+        }
     }
 
     async fn find(
         &self,
         object: &ObjectRef,
-        _: &str,
+        credential_type: &str,
         secret: &Secret,
     ) -> Result<Option<ObservedCredential>> {
         let key = password::key_id(secret)?;
-        let found = self.existing(object).await?;
-        Ok(found.credentials(&*self.clock).into_iter().find(|one| one.key_id == key))
+        let found = self.existing(object).await?.credentials(&*self.clock);
+        let digest = |one: &ObservedCredential| one.key_id.split('@').next() == Some(&key);
+        let is_it =
+            |one: &ObservedCredential| one.credential_type == credential_type && digest(one);
+        Ok(found.into_iter().find(is_it))
     }
 
     async fn end(&self, object: &ObjectRef, key_id: &str) -> Result<Ended> {
@@ -584,16 +689,36 @@ impl Connector for Cluster {
         self.end_sessions(object, marker).await
     }
 
-    async fn probe(&self, object: &ObjectRef, _: &str, secret: &Secret) -> Result<Probe> {
+    async fn probe(
+        &self,
+        object: &ObjectRef,
+        credential_type: &str,
+        secret: &Secret,
+    ) -> Result<Probe> {
         self.me().await?;
-        let accepted = Probe::Accepted { residual: None, scopes: None };
-        match self.api.sign_in(&object.key, secret).await?.as_deref() {
-            None => Ok(accepted),
-            // Let in, and turned away from this database: what it may do is no question of the password.
-            Some("42501") => Ok(accepted),
-            Some(class @ ("28P01" | "28000")) => Ok(Probe::Refused { class: class.to_owned() }),
-            Some(other) => Err(unexpected("SIGN-IN role {name}", format!("SQLSTATE {other}"))),
+        // Nothing tells which of two a password was for: it is refused where both refuse it.
+        let names = match credential_type {
+            PAIR => ENDS.map(|end| format!("{}{end}", object.key)).to_vec(),
+            _ => vec![object.key.clone()],
+        };
+        let mut classes = BTreeSet::new();
+        for name in names {
+            match self.api.sign_in(&name, secret).await?.as_deref() {
+                // Let in, and turned away from this database: what it may do is no question of the
+                // password.
+                None | Some("42501") => {
+                    return Ok(Probe::Accepted { residual: None, scopes: None });
+                }
+                Some(class @ ("28P01" | "28000")) => {
+                    classes.insert(class.to_owned());
+                }
+                Some(other) => {
+                    return Err(unexpected("SIGN-IN role {name}", format!("SQLSTATE {other}")));
+                }
+            }
         }
+        // A right password of what is switched off is told from a wrong one.
+        Ok(Probe::Refused { class: classes.pop_first().unwrap_or_default() })
     }
 
     fn random_like(&self, _: &str, secret: &Secret) -> Result<Secret> {

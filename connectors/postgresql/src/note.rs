@@ -17,6 +17,8 @@ pub(crate) struct Note {
     pub(crate) record: Option<Record>,
     /// What we know of the password.
     pub(crate) password: Option<Known>,
+    /// It is one of two that sign in for the role of this oid.
+    pub(crate) signs_in_for: Option<String>,
 }
 
 /// What is known of a password that we made.
@@ -36,6 +38,8 @@ struct Written {
     record: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     password: Option<Known>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signs_in_for: Option<String>,
 }
 
 impl Note {
@@ -54,18 +58,23 @@ impl Note {
                 theirs: theirs.to_owned(),
                 record: written.record.and_then(|one| Record::from_json(&one.to_string()).ok()),
                 password: written.password,
+                signs_in_for: written.signs_in_for,
             },
         }
     }
 
     /// The comment, to be written.
     pub(crate) fn text(&self) -> String {
-        if self.record.is_none() && self.password.is_none() {
+        if self.record.is_none() && self.password.is_none() && self.signs_in_for.is_none() {
             return self.theirs.clone();
         }
         let record = self.record.as_ref().map(Record::to_json);
         let record = record.and_then(|one| serde_json::from_str(&one).ok());
-        let written = Written { record, password: self.password.clone() };
+        let written = Written {
+            record,
+            password: self.password.clone(),
+            signs_in_for: self.signs_in_for.clone(),
+        };
         let ours = serde_json::to_string(&written).unwrap_or_default();
         match self.theirs.is_empty() {
             true => format!("{OURS}{ours}"),
@@ -87,6 +96,7 @@ mod tests {
             assert_eq!((note.text().as_str(), &note.record), (theirs, &None));
             note.record = Some(record.clone());
             note.password = Some(known.clone());
+            note.signs_in_for = Some("16384".into());
             let text = note.text();
             assert!(text.starts_with(theirs) && text.lines().last().unwrap().starts_with(OURS));
             assert_eq!(Note::read(Some(&text)), note);

@@ -10,10 +10,16 @@ use crate::quote;
 
 /// The one kind.
 pub(crate) const ROLE: &str = "postgresql_role";
-/// Its one type of credential.
+/// Its own password.
 pub(crate) const PASSWORD: &str = "postgresql_password";
+/// The passwords of two roles that sign in for it.
+pub(crate) const PAIR: &str = "postgresql_pair";
+/// What the names of these two end with, behind its own.
+pub(crate) const ENDS: [&str; 2] = ["_a", "_b"];
 /// The password is ours; the one before dies in the call.
 pub(crate) const REPLACE_OURS: &str = "replace-ours";
+/// The password is ours; the other role's lives on.
+pub(crate) const SLOTS: &str = "slots";
 /// The settings of a role.
 pub(crate) const CONNECTION_LIMIT: &str = "connection_limit";
 pub(crate) const INHERIT: &str = "inherit";
@@ -70,8 +76,11 @@ static ROLE_FIELDS: [Field; 2] = [
     },
 ];
 
-/// The ways of issuing: one, and the same where our role may not look at passwords.
+/// The ways of issuing: one a type, and the same where our role may not look at passwords.
 pub(crate) static PROFILES: [Profile; 2] = [SEEN, Profile { lists: false, ..SEEN }];
+pub(crate) static PAIR_PROFILES: [Profile; 2] = [SEEN_PAIR, Profile { lists: false, ..SEEN_PAIR }];
+
+const SEEN_PAIR: Profile = Profile { name: SLOTS, effect: Effect::Alternates, ..SEEN };
 
 const SEEN: Profile = Profile {
     name: REPLACE_OURS,
@@ -94,6 +103,15 @@ static PASSWORD_TYPE: CredentialType = CredentialType {
     fields: &[],
     profiles: &PROFILES,
     main: &[("password", MainField::Secret)],
+};
+
+static PAIR_TYPE: CredentialType = CredentialType {
+    name: PAIR,
+    doc: "The password of one of two roles by turns, `<name>_a` and `<name>_b`, which sign in for the role and \
+          act as it: the earlier one works on in its overlap. Each is made at its first password.",
+    fields: &[],
+    profiles: &PAIR_PROFILES,
+    main: &[("user", MainField::User), ("password", MainField::Secret)],
 };
 
 /// The kinds.
@@ -119,7 +137,7 @@ pub(crate) static KINDS: [Kind; 1] = [Kind {
         proves_by_use: true,
         mints_access: false,
     },
-    credential_types: &[&PASSWORD_TYPE],
+    credential_types: &[&PASSWORD_TYPE, &PAIR_TYPE],
     refuse_name,
 }];
 
@@ -135,6 +153,12 @@ fn refuse_name(name: &str) -> Option<String> {
         }
     });
     why.map(|why| format!("{name:?} cannot name a role: {why}"))
+}
+
+/// Why one of a pair cannot have this name: it stands in key ids, which are lists elsewhere.
+pub(crate) fn unfit_in_pair(name: &str) -> Option<&'static str> {
+    let listed = name.contains([',', ';']).then_some("it has a \",\" or \";\" in it");
+    quote::refuse(name).or(listed)
 }
 
 #[cfg(test)]

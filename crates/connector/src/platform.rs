@@ -32,6 +32,9 @@ pub enum MainField {
     VendorId,
     /// The secret.
     Secret,
+    /// Whom its holder signs in as, where that is not the same with each: what stands behind the first
+    /// `@` of its key id.
+    User,
     /// The credential's own id, where a consumer needs it to use the secret. Secrets of such a type
     /// are `<key id>:<secret>`; the document holds the two apart.
     KeyId,
@@ -53,6 +56,11 @@ pub struct CredentialType {
 }
 
 impl CredentialType {
+    /// Whether its holders sign in as one with one, and as another with the next.
+    pub fn has_user(&self) -> bool {
+        self.main.iter().any(|(_, field)| *field == MainField::User)
+    }
+
     /// Whether its secrets are `<key id>:<secret>`.
     pub fn is_pair(&self) -> bool {
         self.main.iter().any(|(_, field)| *field == MainField::KeyId)

@@ -132,11 +132,13 @@ pub(crate) fn compose(
     let pair = secret.expose().split_once(':').filter(|_| kind.is_pair());
     let key_id = || Secret::new(pair.map_or(meta.key_id.as_str(), |(key_id, _)| key_id));
     let alone = || pair.map_or_else(|| secret.duplicate(), |(_, alone)| Secret::new(alone));
+    let user = || Secret::new(meta.key_id.split_once('@').map_or("", |(_, user)| user));
     if fields.is_empty() {
         for (name, field) in kind.main {
             let value = match field {
                 MainField::VendorId => Secret::new(vendor_id),
                 MainField::Secret => alone(),
+                MainField::User => user(),
                 MainField::KeyId => key_id(),
             };
             document = document.with(name, value);
@@ -147,6 +149,7 @@ pub(crate) fn compose(
                 "id" => Secret::new(vendor_id),
                 "secret" => alone(),
                 "key_id" if kind.is_pair() => key_id(),
+                "user" if kind.has_user() => user(),
                 fixed => Secret::new(fixed),
             };
             document = document.with(name, value);
@@ -199,6 +202,24 @@ mod tests {
         profiles: &[],
         main: &[("id", MainField::KeyId), ("key", MainField::Secret)],
     };
+
+    #[test]
+    fn who_signs_in_stands_beside_the_secret_under_any_name() {
+        let turns = CredentialType {
+            main: &[("user", MainField::User), ("password", MainField::Secret)],
+            ..PAIR
+        };
+        let meta = Meta { key_id: "3fd2@billing@eu_a".into(), ..meta() };
+        let named = BTreeMap::from([
+            ("PGUSER".into(), "user".into()),
+            ("PGPASSWORD".into(), "secret".into()),
+        ]);
+        for (fields, user) in [(BTreeMap::new(), "user"), (named, "PGUSER")] {
+            let document = compose(&turns, &fields, "v", &Secret::new("s"), &meta, None);
+            assert_eq!(document.get(user).unwrap().expose(), "billing@eu_a");
+            assert_eq!(secret_in(&turns, &fields, &document), Some(Secret::new("s")));
+        }
+    }
 
     fn meta() -> Meta {
         Meta {

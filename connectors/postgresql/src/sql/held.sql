@@ -1,5 +1,5 @@
 with one as (
-  select oid, rolname from pg_roles where ($1 is null or rolname = $1) and oid <> 10
+  select oid, rolname from pg_roles where ($1 is null or rolname in ($1, $1 || '_a', $1 || '_b')) and oid <> 10
 ), acl as (
   select case c.relkind when 'S' then 'sequence' else 'table' end as class,
          array[n.nspname::text, c.relname::text] as path, c.relowner as owner, a.*

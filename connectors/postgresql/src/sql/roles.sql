@@ -1,5 +1,5 @@
 with one as (
-  select r.*, {key} as key from {roles} r where $1 is null or r.rolname = $1
+  select r.*, {key} as key from {roles} r where $1 is null or r.rolname in ($1, $1 || '_a', $1 || '_b')
 ), acl as (
   select 'database' as class, array[d.datname::text] as path, d.datdba as owner, a.*
     from pg_database d, aclexplode(d.datacl) a

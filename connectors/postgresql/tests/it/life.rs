@@ -4,7 +4,7 @@ use acceptance_tests::servers::PostgreSql;
 use connector::{Change, Children, Ended, Error, Outcome, Platform, Probe, Refusal, Want};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::world::{MARKER, TYPE, World, new, object, prepared, server};
+use crate::world::{MARKER, PAIR, TYPE, World, new, object, prepared, server};
 
 fn refused(probe: &Probe) -> Option<&str> {
     match probe {
@@ -267,6 +267,80 @@ async fn sessions_end_with_their_password_and_not_those_of_the_next_one() {
     tokio::time::sleep(std::time::Duration::from_millis(300)).await;
     assert!(!last.is_open(), "also those that were open when it went");
     assert_eq!(world.connector.sweep(&bot, None).await.unwrap(), Children::None);
+}
+
+#[tokio::test]
+async fn two_roles_sign_in_by_turns_act_as_the_one_that_they_are_made_for_and_go_with_it() {
+    let (world, db) = (World::new(), server());
+    let bot = world.integration("turns").await;
+    world.scope(&bot, &["schema/shop/sales:create", "schema/shop/sales:usage"]).await.unwrap();
+    let (first, a) = world.fill(&bot, MARKER).await.unwrap();
+    let in_a = |secret: &domain::Secret| db.lets_in("turns_a", secret.expose()).unwrap();
+    assert!(a.key_id.ends_with("@turns_a") && in_a(&first), "{a:?}");
+    // It is the other one from its first statement on: what it makes stays when it goes.
+    let made = "create table sales.made (id int); select current_user";
+    let said = db.say_as(("turns_a", first.expose()), "shop", made).unwrap();
+    assert_eq!(said.last().map(String::as_str), Some("turns"));
+    db.by_hand_in("shop", "drop table sales.made").unwrap();
+    let mut old = db.session("turns_a", first.expose()).unwrap();
+
+    let second = MARKER.replace("g1", "g2");
+    let (secret, b) = world.fill(&bot, &second).await.unwrap();
+    assert!(b.key_id.ends_with("@turns_b") && in_a(&first) && old.is_open(), "{b:?}");
+    assert!(db.lets_in("turns_b", secret.expose()).unwrap());
+    let full = world.fill(&bot, &second).await.unwrap_err();
+    assert_eq!(full.refusal(), Some(Refusal::Conflict), "{full}");
+    let mut new = db.session("turns_b", secret.expose()).unwrap();
+    assert_eq!(world.connector.end(&bot, &a.key_id).await.unwrap(), Ended::Now);
+    assert_eq!(world.connector.sweep(&bot, Some(MARKER)).await.unwrap(), Children::Swept(1));
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    assert!(!in_a(&first) && !old.is_open() && new.is_open());
+
+    // The place is filled again; what was there cannot be ended in the place of what is there now.
+    let third = MARKER.replace("g1", "g3");
+    let (last, again) = world.fill(&bot, &third).await.unwrap();
+    assert!(again.key_id.ends_with("@turns_a") && in_a(&last));
+    assert_eq!(world.connector.end(&bot, &a.key_id).await.unwrap(), Ended::AlreadyGone);
+    assert!(in_a(&last));
+    let all = world.connector.credentials(&bot).await.unwrap().credentials;
+    let all: Vec<_> = all.iter().map(|one| (one.key_id.as_str(), one.marker.as_deref())).collect();
+    assert_eq!(all, [(&*again.key_id, Some(&*third)), (&*b.key_id, Some(&*second))]);
+
+    // What somebody gave to one of them is seen, and taken away.
+    db.by_hand("grant readers to turns_a; alter role turns_b createdb").unwrap();
+    let held = world.held(&bot).await;
+    assert!(held.contains(&"role/readers".into()) && held.contains(&"attribute/createdb".into()));
+    let left = ["schema/shop/sales:create", "schema/shop/sales:usage"];
+    world.scope(&bot, &left).await.unwrap();
+    assert_eq!(world.held(&bot).await, left);
+
+    // They are no integrations of their own, and off and gone with the one.
+    let listed = world.connector.list(Want::PLAN).await.unwrap().integrations;
+    assert!(listed.iter().all(|one| !one.key.starts_with("turns_")));
+    let own = world.connector.read(&object("turns_a", None), Want::DEED).await.unwrap_err();
+    assert_eq!(own.refusal(), Some(Refusal::Forbidden), "{own}");
+    world.switch(&bot, false).await;
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    assert!(!new.is_open());
+    let probe = world.connector.probe(&bot, PAIR, &last).await.unwrap();
+    assert_eq!(refused(&probe), Some("28000"));
+    world.switch(&bot, true).await;
+    assert!(in_a(&last));
+    assert_eq!(world.connector.delete(&bot).await.unwrap(), Ended::Now);
+    let left = db.by_hand("select rolname from pg_roles where rolname like 'turns%'").unwrap();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test]
+async fn a_role_that_has_the_name_of_one_of_two_is_left_alone() {
+    let (world, db) = (World::new(), server());
+    let bot = world.integration("named").await;
+    db.by_hand("create role named_b login").unwrap();
+    let said = world.fill(&bot, MARKER).await.unwrap_err();
+    assert_eq!(said.refusal(), Some(Refusal::Conflict), "{said}");
+    assert!(said.to_string().contains("named_b"), "{said}");
+    assert_eq!(world.connector.delete(&bot).await.unwrap(), Ended::Now);
+    assert_eq!(db.by_hand("select 1 from pg_roles where rolname = 'named_b'").unwrap(), ["1"]);
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ use postgresql::PLATFORM;
 
 pub(crate) const KIND: &str = "postgresql_role";
 pub(crate) const TYPE: &str = "postgresql_password";
+pub(crate) const PAIR: &str = "postgresql_pair";
 pub(crate) const MARKER: &str = "nhi1-k3x9q2-abcdefgh-g1-e1-mabcdefghijklm";
 
 /// What the databases of every test have in them.
@@ -146,11 +147,26 @@ impl World {
         marker: &str,
         expires_at: Option<Timestamp>,
     ) -> Result<(Secret, Issued)> {
+        self.issue_as((TYPE, "replace-ours"), object, marker, expires_at).await
+    }
+
+    /// The same, to one of the two that sign in for it.
+    pub(crate) async fn fill(&self, object: &ObjectRef, marker: &str) -> Result<(Secret, Issued)> {
+        self.issue_as((PAIR, "slots"), object, marker, None).await
+    }
+
+    async fn issue_as(
+        &self,
+        (credential_type, profile): (&'static str, &'static str),
+        object: &ObjectRef,
+        marker: &str,
+        expires_at: Option<Timestamp>,
+    ) -> Result<(Secret, Issued)> {
         let settings = Settings::default();
-        let secret = self.connector.choose_secret(TYPE, &settings, marker)?;
+        let secret = self.connector.choose_secret(credential_type, &settings, marker)?;
         let request = IssueRequest {
-            credential_type: TYPE,
-            profile: "replace-ours",
+            credential_type,
+            profile,
             marker,
             secret: Some(&secret),
             settings: &settings,

@@ -252,6 +252,30 @@ pub(super) async fn ending_one_leaves_the_others(fixture: &dyn Fixture) -> Held 
     Ok(())
 }
 
+pub(super) async fn a_place_is_neither_written_over_nor_emptied_for_its_next_holder(
+    fixture: &dyn Fixture,
+) -> Held {
+    claims(can(fixture)?.proves_by_use, "nothing can be proven by use")?;
+    let alternates = |way: &Profile| way.effect == Effect::Alternates;
+    for way in ways_that(fixture, alternates, "no way of issuing fills places").await? {
+        let connector = connect(fixture).await;
+        let object = made(fixture, &*connector, &case("place", &way)).await?;
+        open(fixture, &*connector, &object).await?;
+        let old = issue(&*connector, &object, way.0, way.1, 1, None).await?;
+        let other = issue(&*connector, &object, way.0, way.1, 2, None).await?;
+        let full = issue(&*connector, &object, way.0, way.1, 3, None).await;
+        ensure(full.is_err(), || told(&way, "a third one found a place"))?;
+        accepted(&*connector, &object, &way, &old).await?;
+        connector.end(&object, &old.issued.key_id).await?;
+        let next = issue(&*connector, &object, way.0, way.1, 3, None).await?;
+        let again = connector.end(&object, &old.issued.key_id).await?;
+        ensure(again == Ended::AlreadyGone, || told(&way, format!("again: {again:?}")))?;
+        accepted(&*connector, &object, &way, &other).await?;
+        accepted(&*connector, &object, &way, &next).await?;
+    }
+    Ok(())
+}
+
 pub(super) async fn an_end_that_was_set_is_told(fixture: &dyn Fixture) -> Held {
     let why = "no end can be set at issue";
     for way in ways_that(fixture, |way| way.sets_expiry && way.lists, why).await? {

@@ -265,7 +265,7 @@ impl<'a> Machine<'a> {
             });
         }
         self.mains.clone_from(&mains);
-        let listing = self.connector.credentials(&self.object).await.or_else(|error| {
+        let mut listing = self.connector.credentials(&self.object).await.or_else(|error| {
             match (&error, self.goal) {
                 // Ended together with its integration, or recreated: none of ours is left there.
                 (connector::Error::Recreated { .. }, Goal::Revoke) => Ok(empty(self.context.now())),
@@ -275,6 +275,9 @@ impl<'a> Machine<'a> {
                 _ => Err(Problem::unreadable(&self.what, &error)),
             }
         })?;
+        // What is of another type is another slot's, or nobody's: it takes no place here.
+        let credential_type = self.spec.credential_type.name;
+        listing.credentials.retain(|one| one.credential_type == credential_type);
         self.listed = listing
             .credentials
             .iter()

@@ -197,6 +197,7 @@ fn fields(one: &Delivery, wanted: &CredentialType) -> BTreeMap<String, String> {
                 let what = match field {
                     MainField::VendorId => "id",
                     MainField::Secret => "secret",
+                    MainField::User => "user",
                     MainField::KeyId => "key_id",
                 };
                 ((*name).to_owned(), what.to_owned())

@@ -163,8 +163,8 @@ pub(crate) struct Delivery {
     /// The document in it.
     #[tf(required, validate = rules::said)]
     pub path: Attr<String>,
-    /// The document's fields: `id` (the integration's), `key_id` (where the type has one), `secret`, or
-    /// any fixed text. The type's own form unless set.
+    /// The document's fields: `id` (the integration's), `key_id` or `user` (where the type has one), `secret`,
+    /// or any fixed text. The type's own form unless set.
     /// Other fields need another path.
     #[tf(optional)]
     pub fields: Attr<BTreeMap<String, String>>,
