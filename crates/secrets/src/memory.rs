@@ -103,6 +103,11 @@ impl MemorySink {
         self.lock().calls
     }
 
+    /// The current version of a document, 0 where there is none; no call comes in for that.
+    pub fn version(&self, path: &str) -> u64 {
+        self.lock().keys.get(path).map_or(0, |key| key.current)
+    }
+
     /// Forgets a document with its history, as somebody's hand would: the next write counts from
     /// one again.
     pub fn wipe(&self, path: &str) {

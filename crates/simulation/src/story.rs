@@ -33,6 +33,10 @@ use crate::{
     ports::{Bug, Call, Fate, Port, Shared, StoryClock, StoryLedger},
 };
 
+mod table;
+
+pub use table::{Books, Row, ends};
+
 /// The ways in which the platform of a story may issue.
 pub const WAYS: [&str; 7] = [
     "add-ours",
@@ -556,8 +560,7 @@ impl<'a> Story<'a> {
         let adds = !self.replaces();
         let now = self.clock.now();
         for (index, path) in PLACES.iter().enumerate() {
-            let look = self.shared.apps.look(path).await.ok().flatten();
-            let version = look.map_or(0, |look| look.version.number);
+            let version = self.shared.apps.version(path);
             if version != self.places[index].version {
                 self.changed(index, path, version, now).await?;
             }
