@@ -24,6 +24,7 @@ mod operator;
 mod postgresql;
 mod rows;
 mod together;
+mod unleash;
 
 use acceptance_tests::{
     Core, World,

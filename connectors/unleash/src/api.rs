@@ -183,6 +183,30 @@ pub(crate) struct Instance {
     pub(crate) instance_id: String,
 }
 
+/// What our own token may do. It is shown too, and skipped.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Me {
+    pub(crate) permissions: Vec<Permission>,
+}
+
+/// One of them, for the whole server where it names no project.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Permission {
+    pub(crate) permission: String,
+    #[serde(default)]
+    pub(crate) project: Option<String>,
+}
+
+impl Me {
+    /// Whether it may do this to all tokens of a type, as the server's permissions name both: `READ`,
+    /// `CREATE` or `DELETE`, and `CLIENT` or `FRONTEND`.
+    pub(crate) fn may(&self, what: &str, to: &str) -> bool {
+        let one = format!("{what}_{to}_API_TOKEN");
+        let whole = self.permissions.iter().filter(|held| held.project.is_none());
+        whole.into_iter().any(|held| held.permission == "ADMIN" || held.permission == one)
+    }
+}
+
 /// What a backend token was answered: where it asked, and about what.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Flags {
@@ -248,6 +272,11 @@ impl Api {
         self.need(Request { shared: true, ..request }).await
     }
 
+    /// What our own token may do.
+    pub(crate) async fn me(&self) -> Result<Me> {
+        self.need(Request { shared: true, ..Request::get("api/admin/user", "admin/user") }).await
+    }
+
     /// All tokens, without their secrets.
     pub(crate) async fn tokens(&self, shared: bool) -> Result<Arc<Tokens>> {
         let request = Request { shared, ..Request::get(TOKENS, "admin/api-tokens") };
@@ -299,5 +328,108 @@ impl Api {
         let request = Request::get(path, template);
         self.send_as(token, Request { effect: Effect::SignIn, fresh_connection: true, ..request })
             .await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use connector::Outcome;
+    use serde_json::Value;
+
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Recorded {
+        status: u16,
+        body: Value,
+    }
+
+    /// An answer as the real server gave it.
+    macro_rules! recorded {
+        ($name:literal) => {{
+            let text = include_str!(concat!("../fixtures/", $name, ".json"));
+            let recorded: Recorded = serde_json::from_str(text).unwrap();
+            answer(recorded.status, &recorded.body.to_string())
+        }};
+    }
+
+    fn answer(status: u16, body: &str) -> Answer {
+        Answer::new(status, Vec::new(), body.as_bytes().to_vec())
+    }
+
+    fn read<T: DeserializeOwned>(answer: Answer) -> T {
+        assert!(matches!(answer.status, 200 | 201), "{}", answer.status);
+        parse("test", &answer.body).unwrap()
+    }
+
+    #[test]
+    fn recorded_answers_are_read_and_their_secrets_only_where_they_are_asked_for() {
+        let all: Tokens = read(recorded!("tokens"));
+        assert_eq!(all.tokens.len(), 4);
+        assert!(!format!("{all:?}").contains("recorded-secret"));
+        let all: Tokens<Held> = read(recorded!("tokens"));
+        let secrets = all.tokens.iter().map(|one| one.secret.0.expose());
+        assert_eq!(secrets.filter(|one| one.contains(".recorded-")).count(), 4);
+        assert!(!format!("{all:?}").contains("recorded-secret"));
+        let one: Token<Held> = read(recorded!("token-issued"));
+        let listed = all.tokens.iter().find(|listed| listed.token_name == one.token_name).unwrap();
+        assert_eq!((one.created_at, one.expires_at), (listed.created_at, listed.expires_at));
+        assert_eq!((one.kind.as_str(), listed.kind.as_str()), ("backend", "client"));
+        assert_eq!(read::<Instance>(recorded!("instance")).instance_id.len(), 36);
+        let Flags { query } = read(recorded!("flags"));
+        let asked = (query.environment.as_str(), query.project);
+        assert_eq!(asked, ("production", Some(vec!["default".to_owned()])));
+        read::<Toggles>(recorded!("toggles"));
+        let me: Me = read(recorded!("me"));
+        assert!(me.may("READ", "CLIENT") && me.may("DELETE", "FRONTEND"));
+    }
+
+    #[test]
+    fn a_right_in_one_project_is_none_on_the_whole_server() {
+        let me = |permissions: &str| {
+            serde_json::from_str::<Me>(&format!("{{\"permissions\":{permissions}}}")).unwrap()
+        };
+        let one = me(r#"[{"permission":"READ_CLIENT_API_TOKEN"}]"#);
+        assert!(one.may("READ", "CLIENT") && !one.may("READ", "FRONTEND"));
+        let one = me(r#"[{"permission":"READ_CLIENT_API_TOKEN","project":"default"}]"#);
+        assert!(!one.may("READ", "CLIENT"));
+    }
+
+    #[test]
+    fn every_recorded_refusal_means_one_thing() {
+        for (answer, said, refusal) in [
+            (recorded!("no-token"), Said::NoToken, Refusal::Unauthorized),
+            (recorded!("no-admin"), Said::NoToken, Refusal::Unauthorized),
+            (recorded!("other-type"), Said::OtherType, Refusal::Forbidden),
+            (recorded!("not-allowed"), Said::NotAllowed, Refusal::Forbidden),
+            (recorded!("not-allowed-to-make"), Said::NotAllowed, Refusal::Forbidden),
+            (recorded!("no-environment"), Said::NoEnvironment, Refusal::Invalid),
+            (recorded!("no-project"), Said::NoProject, Refusal::Invalid),
+            (recorded!("wrong-type"), Said::Own, Refusal::Invalid),
+            (recorded!("too-many"), Said::TooMany, Refusal::Invalid),
+        ] {
+            assert_eq!(Said::read(&answer), said);
+            assert_eq!(refused("test", &answer, true).refusal(), Some(refusal), "{said:?}");
+        }
+    }
+
+    #[test]
+    fn no_404_means_that_something_is_gone() {
+        for answer in [recorded!("path-absent"), answer(404, "{}"), answer(404, "<html>")] {
+            let error = refused("test", &answer, true);
+            assert_eq!((error.refusal(), error.outcome()), (None, Outcome::Ambiguous), "{error}");
+        }
+    }
+
+    #[test]
+    fn no_error_quotes_a_body() {
+        let body =
+            r#"{"name":"BadDataError","message":"verysecret","tokens":[{"secret":"verysecret"}]}"#;
+        for text in [
+            refused("test", &answer(400, body), true).to_string(),
+            parse::<Tokens<Held>>("test", body.as_bytes()).unwrap_err().to_string(),
+        ] {
+            assert!(!text.contains("verysecret"), "{text}");
+        }
     }
 }

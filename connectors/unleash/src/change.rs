@@ -3,7 +3,9 @@
 //! A record stands in the name of a token that ended before it began. A name is never changed, so that
 //! another record is another such token, and the earlier one goes once the new one is there.
 
-use connector::{Change, Ended, Error, Freshness, NewIntegration, ObjectRef, Refusal, Result};
+use connector::{
+    Change, Ended, Error, Freshness, NewIntegration, ObjectRef, Outcome, Refusal, Result,
+};
 use data_encoding::HEXLOWER;
 use domain::{ObservedIntegration, Record};
 use ring::rand::{SecureRandom, SystemRandom};
@@ -42,6 +44,11 @@ fn keeps_record<S>(token: &Token<S>, of: &str) -> bool {
     name.of == of && matches!(name.beside, Beside::Record { .. })
 }
 
+/// Whether there is a token of just this name.
+fn has(all: &Tokens, text: &str) -> bool {
+    all.tokens.iter().any(|one| one.token_name == text)
+}
+
 impl Server {
     /// Makes an integration: its record, and no token that lets anybody in.
     pub(crate) async fn make(&self, new: &NewIntegration) -> Result<ObservedIntegration> {
@@ -61,7 +68,13 @@ impl Server {
             Some(found) => found.vendor_id,
             None => incarnation()?,
         };
-        self.write_record(&all, &new.name, &made, &new.record).await?;
+        // A run that dies on the way leaves what the next create goes on from.
+        let begun = Record { unfinished: true, ..new.record.clone() };
+        self.write_record(&all, &new.name, &made, &begun).await?;
+        if !new.record.unfinished {
+            let written = self.write_record(&all, &new.name, &made, &new.record).await;
+            written.map_err(|error| error.after_change(&what))?;
+        }
         let back = self.back(&new.name).await;
         let back = back.map_err(|error| error.after_change(&what))?;
         if back.vendor_id == made {
@@ -92,21 +105,25 @@ impl Server {
         record: &Record,
     ) -> Result<()> {
         let text = name::recorded(key, made, &record.to_json());
-        if all.tokens.iter().any(|one| one.token_name == text) {
+        if has(all, &text) {
             return Ok(());
         }
         // An environment that is there: the server wants one, also of what ended.
         let known = all.tokens.iter().map(|one| one.environment.as_str()).find(|one| *one != "*");
-        let made_now = self
-            .api
-            .make(&json!({
-                "tokenName": text,
-                "type": "frontend",
-                "environment": known.unwrap_or(DEVELOPMENT),
-                "expiresAt": ENDED,
-            }))
-            .await?;
-        drop(made_now);
+        let token = json!({
+            "tokenName": text,
+            "type": "frontend",
+            "environment": known.unwrap_or(DEVELOPMENT),
+            "expiresAt": ENDED,
+        });
+        if let Err(error) = self.api.make(&token).await {
+            // Where the answer is lost, a look tells whether it was done: nobody else writes this name.
+            let done = error.outcome() == Outcome::Ambiguous
+                && self.all(Freshness::Fresh).await.is_ok_and(|all| has(&all, &text));
+            if !done {
+                return Err(error);
+            }
+        }
         let before = name::recorded(key, made, "");
         self.forget_records(key, |name| name.starts_with(&before) && name != text)
             .await

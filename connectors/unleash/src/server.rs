@@ -14,7 +14,7 @@ use domain::{
 use tokio::sync::OnceCell;
 
 use crate::{
-    api::{Api, Token, Tokens},
+    api::{Api, Me, Token, Tokens},
     name::{self, Beside},
     reach,
     tables::{CLIENT, PROFILES, TOKEN},
@@ -30,6 +30,7 @@ pub(crate) struct Server {
     connection: String,
     pinned: Option<String>,
     tenant: OnceCell<String>,
+    me: OnceCell<Me>,
     ourselves: OnceCell<Option<Ourselves>>,
     /// One at a time for each name.
     pub(crate) turns: Turns,
@@ -93,6 +94,7 @@ impl Server {
             connection: setup.name,
             clock: setup.clock,
             tenant: OnceCell::new(),
+            me: OnceCell::new(),
             ourselves: OnceCell::new(),
             turns: Turns::default(),
         }
@@ -114,8 +116,24 @@ impl Server {
         }
     }
 
-    pub(crate) async fn all(&self, freshness: Freshness) -> Result<Arc<Tokens>> {
+    /// That it is the server which is meant, and that our own token sees all tokens there.
+    pub(crate) async fn check(&self) -> Result<()> {
         self.instance().await?;
+        let me = self.me.get_or_try_init(|| self.api.me()).await?;
+        if ["CLIENT", "FRONTEND"].iter().all(|of| me.may("READ", of)) {
+            return Ok(());
+        }
+        Err(Error::Refused {
+            what: "GET admin/api-tokens".into(),
+            refusal: Refusal::Forbidden,
+            message: "the connection's own token needs READ_CLIENT_API_TOKEN and READ_FRONTEND_API_TOKEN on \
+                      the whole server: what it does not see looks as if it were not there"
+                .into(),
+        })
+    }
+
+    pub(crate) async fn all(&self, freshness: Freshness) -> Result<Arc<Tokens>> {
+        self.check().await?;
         self.api.tokens(freshness == Freshness::Shared).await
     }
 
@@ -239,7 +257,7 @@ impl Connector for Server {
 
     async fn ourselves(&self) -> Result<Option<Ourselves>> {
         let ask = async || {
-            self.instance().await?;
+            self.check().await?;
             let Some(ours) = &self.api.token else { return Ok(None) };
             let all = self.api.secrets().await?;
             let found = all.iter().find(|one| one.secret.0.expose() == ours.expose().trim());
@@ -253,7 +271,7 @@ impl Connector for Server {
     }
 
     async fn notes(&self) -> Vec<String> {
-        vec![
+        let mut notes = vec![
             "This platform shows the secret of every API token, in clear, to whoever may list them: whoever \
              may read there may sign in as every application. It is taken into custody from there by nobody; \
              let few read the list."
@@ -261,7 +279,15 @@ impl Connector for Server {
             "A token that was ended is accepted for up to a minute more, until every node has read its \
              tokens anew: a proof of its end waits for that."
                 .to_owned(),
-        ]
+        ];
+        let Some(me) = self.me.get() else { return notes };
+        for (what, to) in [("CREATE", "issue"), ("DELETE", "end")] {
+            for of in ["CLIENT", "FRONTEND"].iter().filter(|of| !me.may(what, of)) {
+                notes
+                    .push(format!("The token cannot {to} tokens: it lacks {what}_{of}_API_TOKEN."));
+            }
+        }
+        notes
     }
 
     async fn capabilities(&self, kind: &Kind) -> Result<Capabilities> {

@@ -128,7 +128,7 @@ impl Server {
         object: &ObjectRef,
         secret: &Secret,
     ) -> Result<Option<ObservedCredential>> {
-        self.instance().await?;
+        self.check().await?;
         let now = self.clock.now();
         let all = self.api.secrets().await?;
         let found = all
@@ -139,7 +139,7 @@ impl Server {
 
     /// Ends one token, and sees that it has gone: the server says yes to everything.
     pub(crate) async fn end_token(&self, object: &ObjectRef, key: &str) -> Result<Ended> {
-        self.instance().await?;
+        self.check().await?;
         let all = self.api.secrets().await?;
         let its: Vec<_> = all.iter().filter(|one| is(one, object, key)).collect();
         let one = match its[..] {
