@@ -43,16 +43,36 @@ pub fn send_as(
     port: u16,
     method: &str,
     path: &str,
-    (name, value): (&str, &str),
+    header: (&str, &str),
     body: Option<&Value>,
+) -> Result<Answer> {
+    let body = body.map(Value::to_string).unwrap_or_default();
+    send_text(port, method, path, header, ("application/json", &body))
+}
+
+/// Sends a form to `127.0.0.1`.
+///
+/// # Errors
+///
+/// No whole answer came.
+pub fn send_form(port: u16, path: &str, form: &str) -> Result<Answer> {
+    let kind = "application/x-www-form-urlencoded";
+    send_text(port, "POST", path, ("Accept", "application/json"), (kind, form))
+}
+
+fn send_text(
+    port: u16,
+    method: &str,
+    path: &str,
+    (name, value): (&str, &str),
+    (kind, body): (&str, &str),
 ) -> Result<Answer> {
     let fail = |error: std::io::Error| format!("{method} {path}: {error}");
     let mut stream = TcpStream::connect(("127.0.0.1", port)).map_err(fail)?;
     stream.set_read_timeout(Some(Duration::from_secs(20))).map_err(fail)?;
-    let body = body.map(Value::to_string).unwrap_or_default();
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{name}: {value}\r\n\
-         Connection: close\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+         Connection: close\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
     stream.write_all(request.as_bytes()).map_err(fail)?;

@@ -180,6 +180,62 @@ impl Desk {
     }
 }
 
+/// Gets a token, has a service ask the server about it, and keeps it where the search for secrets does
+/// not go.
+const USES: &str = r#"
+ephemeral "nhi_access_token" "it" {
+  integration = nhi_integration.it
+  credential  = nhi_credential.it
+}
+
+resource "terraform_data" "consumer" {
+  triggers_replace = "<WHICH>"
+  provisioner "local-exec" {
+    command     = "printf %s \"$TOKEN\" > '<KEPT>/token' && curl -sf --data-urlencode \"token@<KEPT>/token\" -d '@<KEPT>/service' '<ISSUER>/token/introspection' > '<KEPT>/said'"
+    environment = { TOKEN = ephemeral.nhi_access_token.it.token }
+  }
+  depends_on = [nhi_scope.it]
+}
+"#;
+
+#[test]
+fn a_token_of_a_client_lets_in_during_the_apply_and_is_revoked_after_it() {
+    let lets_in = |desk: &Desk| -> Result<()> {
+        let world = &desk.world;
+        let kept = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let file = |name: &str| kept.path().join(name);
+        std::fs::write(file("service"), desk.oidc.service()?).map_err(|error| error.to_string())?;
+        let mut before = String::new();
+        for which in ["one", "two"] {
+            let uses = USES.replace("<WHICH>", which).replace("<ISSUER>", &desk.oidc.address());
+            let uses = uses.replace("<KEPT>", &kept.path().display().to_string());
+            world.write("main.tf", &[&MAIN.replace("<NOW>", "1"), &*uses].concat())?;
+            let said = world.apply()?;
+            holds(!said.contains("E-ACCESS-OPEN"), "it could be ended", &said)?;
+            let read =
+                |name| std::fs::read_to_string(file(name)).map_err(|error| error.to_string());
+            let (token, known) = (read("token")?, read("said")?);
+            holds(known.contains("\"active\":true"), "it let in", &known)?;
+            holds(known.contains("tickets:read"), "for what the client may", &known)?;
+            holds(!token.is_empty() && token != before, "each apply has its own", "")?;
+            holds(!desk.oidc.is_active(&token)?, "it is refused after the run", "")?;
+            before = token;
+        }
+        // Without a credential the error names it.
+        let main = world.read("main.tf")?.replace("  credential  = nhi_credential.it\n", "");
+        world.write("main.tf", &main)?;
+        let said = flat(&world.plan()?.expect(1)?.replace('│', " "));
+        holds(said.contains("credential = nhi_credential.NAME"), "what to say", &said)
+    };
+    for core in Core::all().unwrap() {
+        let path = core.path.display().to_string();
+        let desk = Desk::at(core).unwrap();
+        if let Err(error) = lets_in(&desk).and_then(|()| desk.tells_nothing()) {
+            panic!("{path}: {error}");
+        }
+    }
+}
+
 #[test]
 fn a_client_secret_rotates_in_place_where_its_server_makes_another_and_a_lost_answer_is_read() {
     for core in Core::all().unwrap() {

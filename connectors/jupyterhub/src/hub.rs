@@ -8,9 +8,9 @@ use std::{
 
 use async_trait::async_trait;
 use connector::{
-    Capabilities, Change, Children, Clock, Connector, CredentialListing, Ended, Error, Freshness,
-    IssueRequest, Issued, Kind, NewIntegration, ObjectRef, Ourselves, Platform, Probe, Promise,
-    Refusal, Result, Setup, Turns, Want, transport::Request,
+    Access, AccessRequest, Capabilities, Change, Children, Clock, Connector, CredentialListing,
+    Ended, Error, Freshness, IssueRequest, Issued, Kind, NewIntegration, ObjectRef, Ourselves,
+    Platform, Probe, Promise, Refusal, Result, Setup, Turns, Want, transport::Request,
 };
 use domain::{
     Gap, GapExtent, GrantedScope, Observation, ObservedCredential, ObservedIntegration, Record,
@@ -574,6 +574,14 @@ impl Connector for Hub {
 
     async fn probe(&self, object: &ObjectRef, _: &str, secret: &Secret) -> Result<Probe> {
         self.use_token(object, secret).await
+    }
+
+    async fn mint(&self, object: &ObjectRef, request: AccessRequest<'_>) -> Result<Access> {
+        self.mint_access(object, request).await
+    }
+
+    async fn end_access(&self, object: &ObjectRef, handle: &Secret) -> Result<Ended> {
+        self.end_minted(object, handle).await
     }
 
     fn random_like(&self, _: &str, secret: &Secret) -> Result<Secret> {

@@ -106,7 +106,7 @@ pub(crate) static KINDS: [Kind; 1] = [Kind {
         marker: MarkerPlace::Credential,
         sweeps_children: false,
         proves_by_use: true,
-        mints_access: false,
+        mints_access: true,
     },
     credential_types: &[&TOKEN_TYPE],
     refuse_name,

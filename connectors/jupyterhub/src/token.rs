@@ -9,10 +9,12 @@ use std::{
 };
 
 use connector::{
-    Children, Ended, Error, IssueRequest, Issued, ObjectRef, Probe, Refusal, Result,
+    Access, AccessRequest, Children, Ended, Error, IssueRequest, Issued, ObjectRef, Probe, Refusal,
+    Result,
     transport::{Effect, Request},
 };
 use domain::{LastUsed, ObservedCredential, Secret, Settings, settings::Setting};
+use jiff::SignedDuration;
 use ring::rand::{SecureRandom, SystemRandom};
 use serde_json::json;
 
@@ -28,6 +30,8 @@ use crate::{
 const MARKERS: [&str; 2] = ["nhi1-", "n1"];
 /// How long a note may be in the hub's database.
 const NOTE: usize = 1023;
+/// How much the hub's clock may differ from ours.
+const SKEW: SignedDuration = SignedDuration::from_mins(5);
 /// The most that a set of scopes can be: all of the user's.
 const INHERIT: &str = "inherit";
 
@@ -169,7 +173,6 @@ impl Hub {
         if request.profile != ADD_MARKED || request.secret.is_some() {
             return connector::port::unsupported("jupyterhub", "issue in this way");
         }
-        let user = &object.key;
         let wanted: Vec<&str> =
             request.settings.texts(SCOPES).into_iter().flatten().map(String::as_str).collect();
         if let Some(why) = wanted.iter().find_map(|one| refuse_of_token(one)) {
@@ -203,23 +206,7 @@ impl Hub {
                 Some(seconds)
             }
         };
-        let found = self.user(user, connector::Freshness::Fresh).await?;
-        let created = found.ok_or_else(|| no_such(user))?.created;
-        let created = created.ok_or_else(|| unexpected("issue", "a user without a time"))?;
-        object.check_incarnation(&created.to_string())?;
-        let call = Request::change("POST", path::tokens(user), "users/{name}/tokens");
-        let call = Request {
-            body: Some(body(&json!({
-                "note": note,
-                "scopes": wanted,
-                "expires_in": expires_in,
-            }))?),
-            ..call
-        };
-        let what = call.what();
-        let answer = self.api.change(call).await?;
-        let issued: NewToken = parse(&what, &answer.body)?;
-        self.minting.learn(user, &issued.about);
+        let issued = self.make_token(object, &note, &wanted, expires_in).await?;
         Ok(Issued {
             key_id: key_id(&issued.about),
             secret: Some(issued.token),
@@ -227,6 +214,66 @@ impl Hub {
             expires_at: issued.about.expires_at,
             already_there: false,
         })
+    }
+
+    /// Has the hub make a token of the incarnation that is meant.
+    async fn make_token(
+        &self,
+        object: &ObjectRef,
+        note: &str,
+        scopes: &[&str],
+        expires_in: Option<i64>,
+    ) -> Result<NewToken> {
+        let user = &object.key;
+        let found = self.user(user, connector::Freshness::Fresh).await?;
+        let created = found.ok_or_else(|| no_such(user))?.created;
+        let created = created.ok_or_else(|| unexpected("issue", "a user without a time"))?;
+        object.check_incarnation(&created.to_string())?;
+        let call = Request::change("POST", path::tokens(user), "users/{name}/tokens");
+        let asked = json!({ "note": note, "scopes": scopes, "expires_in": expires_in });
+        let call = Request { body: Some(body(&asked)?), ..call };
+        let what = call.what();
+        let answer = self.api.change(call).await?;
+        let made: NewToken = parse(&what, &answer.body)?;
+        self.minting.learn(user, &made.about);
+        Ok(made)
+    }
+
+    /// A token that may do what the user may, and ends by itself.
+    pub(crate) async fn mint_access(
+        &self,
+        object: &ObjectRef,
+        request: AccessRequest<'_>,
+    ) -> Result<Access> {
+        let life = request.life.as_signed_secs();
+        let latest = self.clock.now().checked_add(SignedDuration::from_secs(life) + SKEW);
+        let note = format!("{} {INHERIT}", request.marker);
+        let made = self.make_token(object, &note, &[INHERIT], Some(life)).await?;
+        let handle = key_id(&made.about);
+        let ends = made.about.expires_at;
+        match ends.filter(|ends| latest.is_ok_and(|latest| *ends <= latest)) {
+            Some(expires_at) => {
+                Ok(Access { token: made.token, handle: Secret::new(handle), expires_at })
+            }
+            None => {
+                self.delete_token(&object.key, &handle).await?;
+                let message = format!("the hub gave it an end of its own: {ends:?}");
+                Err(unexpected("POST users/{name}/tokens", message))
+            }
+        }
+    }
+
+    /// Deletes a token that was minted, and looks whether it is gone.
+    pub(crate) async fn end_minted(&self, object: &ObjectRef, handle: &Secret) -> Result<Ended> {
+        let ended = self.end_token(object, handle.expose()).await?;
+        let number = number(handle.expose()).unwrap_or_default();
+        match self.token(&object.key, number).await? {
+            Some(token) if key_id(&token) == handle.expose() => Err(unexpected(
+                "DELETE users/{name}/tokens/{id}",
+                "the token was deleted and is still there",
+            )),
+            _ => Ok(ended),
+        }
     }
 
     /// Whose token a secret is; `None` with what the hub said where it is nobody's.

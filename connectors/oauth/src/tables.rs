@@ -196,7 +196,7 @@ pub(crate) static KINDS: [Kind; 1] = [Kind {
         marker: MarkerPlace::Ours,
         sweeps_children: false,
         proves_by_use: true,
-        mints_access: false,
+        mints_access: true,
     },
     credential_types: &[&KEY_TYPE, &SECRET_TYPE],
     refuse_name: |name| {

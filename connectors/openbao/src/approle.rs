@@ -7,9 +7,9 @@ use std::{
 
 use async_trait::async_trait;
 use connector::{
-    Access, Capabilities, Change, Children, Clock, Connector, CredentialListing, Ended, Error,
-    Freshness, IssueRequest, Issued, Kind, NewIntegration, ObjectRef, Ourselves, Platform, Probe,
-    ProbeBudget, Promise, Refusal, Result, Turns, Want, transport::Request,
+    Access, AccessRequest, Capabilities, Change, Children, Clock, Connector, CredentialListing,
+    Ended, Error, Freshness, IssueRequest, Issued, Kind, NewIntegration, ObjectRef, Ourselves,
+    Platform, Probe, ProbeBudget, Promise, Refusal, Result, Turns, Want, transport::Request,
 };
 use data_encoding::BASE32_NOPAD;
 use domain::{
@@ -1810,8 +1810,8 @@ impl Connector for AppRole {
         probe::shown(&self.api, &*self.clock, signed_in).await
     }
 
-    async fn mint(&self, object: &ObjectRef, life: Span) -> Result<Access> {
-        self.mint_access(object, life).await
+    async fn mint(&self, object: &ObjectRef, request: AccessRequest<'_>) -> Result<Access> {
+        self.mint_access(object, request.life).await
     }
 
     async fn end_access(&self, _: &ObjectRef, handle: &Secret) -> Result<Ended> {

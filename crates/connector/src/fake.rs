@@ -19,7 +19,7 @@ use domain::{
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    Absent, Access, Capabilities, Change, Children, Clock, Connection, Connector,
+    Absent, Access, AccessRequest, Capabilities, Change, Children, Clock, Connection, Connector,
     CredentialListing, CredentialType, Default as FieldDefault, Ended, Error, Field, FieldType,
     Grows, IssueRequest, Issued, Kind, MainField, MarkerPlace, Marks, NewIntegration, ObjectRef,
     OnChange, Origin, Ourselves, Outcome, Platform, Probe, ProbeBudget, Profile, Promise, Refusal,
@@ -1033,11 +1033,11 @@ impl Connector for Fake {
         })
     }
 
-    async fn mint(&self, object: &ObjectRef, life: Span) -> Result<Access> {
+    async fn mint(&self, object: &ObjectRef, request: AccessRequest<'_>) -> Result<Access> {
         if !capabilities(&object.kind)?.mints_access {
             return unsupported("mint access for a while");
         }
-        let life = SignedDuration::from_secs(life.as_signed_secs());
+        let life = SignedDuration::from_secs(request.life.as_signed_secs());
         let until = self.clock.now().checked_add(life).unwrap_or(Timestamp::MAX);
         self.call(Verb::Mint, &object.key, |state| {
             if !state.object(object)?.enabled {

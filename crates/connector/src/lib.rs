@@ -27,9 +27,9 @@ pub use platform::{
     Platform, ScopeError, Setup, Usual,
 };
 pub use port::{
-    Access, Change, Children, Connection, Connector, CredentialListing, Directory, Ended,
-    Freshness, IssueRequest, Issued, Member, NewIntegration, ObjectRef, Ourselves, Probe, Promise,
-    Want,
+    Access, AccessRequest, Change, Children, Connection, Connector, CredentialListing, Directory,
+    Ended, Freshness, IssueRequest, Issued, Member, NewIntegration, ObjectRef, Ourselves, Probe,
+    Promise, Want,
 };
 pub use profile::{Effect, Marks, Origin, ProbeBudget, Profile, VerifyCost};
 pub use turns::Turns;

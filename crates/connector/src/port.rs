@@ -203,6 +203,18 @@ pub struct Access {
     pub expires_at: Timestamp,
 }
 
+/// Access to mint.
+#[derive(Debug, Clone, Copy)]
+pub struct AccessRequest<'a> {
+    /// How long it may live at most.
+    pub life: Span,
+    /// Our marker, written where access stands among an integration's credentials.
+    pub marker: &'a str,
+    /// A credential of the integration, of a type, for a platform that mints access for whoever signs
+    /// in as it only.
+    pub with: Option<(&'static str, &'a Secret)>,
+}
+
 /// What became of tokens minted from a credential.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Children {
@@ -413,14 +425,14 @@ pub trait Connector: fmt::Debug + Send + Sync {
         secret: &Secret,
     ) -> Result<Probe>;
 
-    /// Mints access as an integration that ends by itself after `life` at the latest.
+    /// Mints access as an integration that ends by itself after its life at the latest.
     ///
     /// # Behavior
     ///
     /// - No credential is left behind, and those that are there are untouched.
     /// - What would live longer than asked for is ended again, and is an error.
-    async fn mint(&self, object: &ObjectRef, life: Span) -> Result<Access> {
-        let _ = (object, life);
+    async fn mint(&self, object: &ObjectRef, request: AccessRequest<'_>) -> Result<Access> {
+        let _ = (object, request);
         unsupported(self.platform().name(), "mint access for a while")
     }
 

@@ -5,8 +5,8 @@ use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use connector::{
-    Change, Connector, Error, NewIntegration, ObjectRef, Outcome, Platform, Probe, Refusal,
-    SystemClock, Want,
+    Access, AccessRequest, Change, Connector, Ended, Error, NewIntegration, ObjectRef, Outcome,
+    Platform, Probe, Refusal, SystemClock, Want,
     conformance::{self, Fixture, Token, Verdict, Wrap},
     fake::{self, Fake, Fault, Verb},
 };
@@ -60,6 +60,10 @@ impl Fixture for Faked {
     }
     async fn connect_with(&self, _: &ObjectRef, secret: &Secret) -> Option<Arc<dyn Connector>> {
         Some(Arc::new(self.0.signed_in_with(secret)))
+    }
+    async fn lets_in(&self, _: &ObjectRef, token: &Secret) -> Option<bool> {
+        let id = token.expose().strip_prefix("fake-access-")?.parse().ok()?;
+        Some(self.0.works(id))
     }
     async fn sign_in(&self, object: &ObjectRef, secret: &Secret) -> Option<Arc<dyn Token>> {
         let token = self.0.sign_in(&object.kind, &object.key, secret)?;
@@ -207,6 +211,19 @@ impl Connector for Wrong {
     ) -> connector::Result<connector::Children> {
         self.0.sweep(object, marker).await
     }
+    async fn mint(
+        &self,
+        object: &ObjectRef,
+        request: AccessRequest<'_>,
+    ) -> connector::Result<Access> {
+        self.0.mint(object, request).await
+    }
+    async fn end_access(&self, object: &ObjectRef, handle: &Secret) -> connector::Result<Ended> {
+        match self.1 {
+            "access goes on" => Ok(Ended::Now),
+            _ => self.0.end_access(object, handle).await,
+        }
+    }
 }
 
 #[async_trait]
@@ -229,6 +246,9 @@ impl Fixture for Wrongly {
     fn scopes(&self) -> Vec<Scope> {
         self.0.scopes()
     }
+    async fn lets_in(&self, object: &ObjectRef, token: &Secret) -> Option<bool> {
+        self.0.lets_in(object, token).await
+    }
 }
 
 #[tokio::test]
@@ -243,6 +263,10 @@ async fn the_suite_finds_what_is_wrong() {
         ("accepts anything", "revocation_is_proven_by_use"),
         ("no marker", "a_credential_is_issued_marked_and_listed"),
         ("one secret for all", "a_secret_of_ours_is_another_every_time"),
+        (
+            "access goes on",
+            "access_lets_in_for_no_longer_than_asked_and_is_refused_once_it_is_ended",
+        ),
     ] {
         let fixture = Wrongly(Faked(Fake::new(Arc::new(SystemClock)), fake::APP), wrong);
         let report = conformance::run(&fixture).await;

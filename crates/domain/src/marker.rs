@@ -2,10 +2,15 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
+
 use crate::{
     CredentialId, RealmKey,
     realm::{digest_of, short},
 };
+
+/// What stands for access for a while in the place of a slot's name, and can be none.
+const ACCESS: &str = "@access";
 
 /// A marker as it stands on a credential. A valid MAC is what makes it ours; the rest is a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +74,27 @@ impl Marker {
     ) -> String {
         let parts = [realm, tenant, vendor_id, slot, &generation.to_string(), &epoch.to_string()];
         short(&key.mac("nhi-marker/1", &parts), 13)
+    }
+
+    /// The mark of access for a while, which is in no slot: it says until when that is access, so that a
+    /// copy of it makes nothing ours for longer.
+    pub fn of_access(
+        key: &RealmKey,
+        realm: &str,
+        tenant: &str,
+        vendor_id: &str,
+        ends: Timestamp,
+    ) -> Marker {
+        let slot = Marker::slot_of(vendor_id, ACCESS);
+        let ends = u64::try_from(ends.as_second()).unwrap_or(0);
+        let mac = Marker::mac(key, realm, tenant, vendor_id, &slot, ends, 0);
+        Marker { realm: realm.to_owned(), slot, generation: ends, epoch: 0, mac }
+    }
+
+    /// Until when a mark is that of access for a while; `None` where it is that of a slot.
+    pub fn access_until(&self, vendor_id: &str) -> Option<Timestamp> {
+        (self.slot == Marker::slot_of(vendor_id, ACCESS))
+            .then(|| Timestamp::from_second(i64::try_from(self.generation).ok()?).ok())?
     }
 
     /// A mark that stands beside a key that can bear none, in the record of its integration: which
@@ -157,6 +183,20 @@ mod tests {
         assert!(!marker.is_genuine(&key, "cluster-2", "role-1"));
         let forged = Marker { generation: 8, ..marker };
         assert!(!forged.is_genuine(&key, "cluster-1", "role-1"));
+    }
+
+    #[test]
+    fn a_mark_of_access_says_until_when_and_is_no_slot_s() {
+        let (key, of_slot) = marker(7, 12);
+        let ends = Timestamp::constant(1_795_500_000, 0);
+        let text = Marker::of_access(&key, "k3x9q2", "cluster-1", "role-1", ends).to_string();
+        let read = Marker::parse(&text).unwrap();
+        assert!(read.is_genuine(&key, "cluster-1", "role-1"));
+        assert_eq!(read.access_until("role-1"), Some(ends));
+        assert_eq!(read.access_until("role-2"), None, "another integration");
+        assert_eq!(of_slot.access_until("role-1"), None);
+        let longer = Marker { generation: read.generation + 1, ..read };
+        assert!(!longer.is_genuine(&key, "cluster-1", "role-1"));
     }
 
     #[test]

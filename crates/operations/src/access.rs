@@ -1,14 +1,15 @@
 //! Access for a while, in the place of a credential that stays: minted, and ended when its use is over.
 //! What is handed out is kept nowhere.
 
-use connector::{Ended, Want};
-use domain::{Direction, IntegrationId, Secret, Span};
+use connector::{AccessRequest, Connector, Ended, Kind, ObjectRef, Want};
+use domain::{CredentialId, Direction, IntegrationId, Marker, Secret, Span};
 use jiff::Timestamp;
 use ledger::Work;
+use policy::schedule::later;
 
 use crate::{
-    Context, Deed, Problem, elsewhere::governed_here, journal::moment, observe::object_of,
-    scopes::gone,
+    Context, Deed, Delivery, Problem, delivered::read_delivered, document::secret_in,
+    elsewhere::governed_here, journal::moment, observe::object_of, scopes::gone,
 };
 
 /// Access that is open.
@@ -22,14 +23,61 @@ pub struct OpenAccess {
     pub expires_at: Timestamp,
 }
 
+/// The delivered credential to sign in with, where a platform gives access only to whoever does.
+#[derive(Debug)]
+pub struct SignInWith {
+    /// Its slot.
+    pub slot: CredentialId,
+    /// Its generation.
+    pub generation: u64,
+    /// Where it is delivered.
+    pub delivery: Delivery,
+}
+
+/// The type of a delivered credential, and its secret.
+async fn delivered(
+    context: &Context,
+    connector: &dyn Connector,
+    kind: &Kind,
+    object: &ObjectRef,
+    with: &SignInWith,
+) -> Result<(&'static str, Secret), Problem> {
+    let SignInWith { slot, generation, delivery } = with;
+    let read = read_delivered(context, slot, *generation, delivery).await?;
+    let of_type = match kind.credential_types {
+        [one] => Some(*one),
+        several => {
+            let there = connector
+                .credential(object, &read.key_id)
+                .await
+                .map_err(|error| Problem::unreadable(&slot.to_string(), &error))?;
+            let name = there.map(|there| there.credential_type);
+            several.iter().copied().find(|one| name.as_deref() == Some(one.name))
+        }
+    };
+    let found = of_type.and_then(|of_type| {
+        Some((of_type.name, secret_in(of_type, &delivery.fields, &read.document)?))
+    });
+    found.ok_or_else(|| {
+        Problem::new("E-NO-ACCESS", "There is no access to give")
+            .detail(format!(
+                "{slot}: what {} holds is not alive at its platform, or its document has no field with the \
+                 secret.",
+                delivery.place()
+            ))
+            .next("run terraform plan: it says what is to be done for this credential")
+            .at(&["credential"])
+    })
+}
+
 /// What the journal says that it is about: entries about the integration itself tell whether a run died
 /// making it.
 fn subject(id: &IntegrationId) -> String {
     format!("{id}/access")
 }
 
-/// Mints access as an integration of this installation that ends by itself after `life` at the latest;
-/// gives what its holder shows, and what ends it.
+/// Mints access as an integration of this installation that ends by itself after `life` at the latest,
+/// by a sign-in with a credential of it where one is given; gives what its holder shows, and what ends it.
 ///
 /// # Errors
 ///
@@ -39,6 +87,7 @@ pub async fn open_access(
     context: &Context,
     id: &IntegrationId,
     vendor_id: Option<&str>,
+    with: Option<&SignInWith>,
     life: Span,
 ) -> Result<(Secret, OpenAccess), Problem> {
     context.ready(Work::Begins).await?;
@@ -67,12 +116,25 @@ pub async fn open_access(
     governed_here(context, id, found.record.as_ref(), [])
         .await
         .map_err(|problem| problem.at(&["integration"]))?;
-    if !found.enabled {
+    let quarantined = found.record.as_ref().is_some_and(|record| record.quarantined.is_some());
+    if !found.enabled || quarantined {
         return Err(Problem::new("E-NO-ACCESS", "There is no access to give")
             .detail(format!("{id} is switched off at its platform: nobody gets in as it."))
             .next("set enabled = true on its nhi_integration if it is to work again, and apply that first")
             .at(&["integration"]));
     }
+    if let Some(other) = with.filter(|with| with.slot.integration != *id) {
+        return Err(Problem::new("E-ID", "This is another integration's credential")
+            .detail(format!("{} is no credential of {id}.", other.slot))
+            .next("pass an nhi_credential of the same nhi_integration")
+            .at(&["credential", "id"]));
+    }
+    let with = match (with, kind) {
+        (Some(with), Some(kind)) => {
+            Some(delivered(context, &*connector, kind, &object, with).await?)
+        }
+        _ => None,
+    };
     let deed = Deed {
         object: subject(id),
         tenant,
@@ -82,9 +144,20 @@ pub async fn open_access(
         direction: Direction::Widens,
     };
     let leave = context.gate.authorize(&deed)?;
+    let ends = later(context.now(), life);
+    let marker = context.realm.as_deref().and_then(|realm| {
+        let key = realm.key.as_ref()?;
+        Some(Marker::of_access(key, &realm.id, &deed.tenant, &found.vendor_id, ends).to_string())
+    });
+    let marker = marker.unwrap_or_default();
+    let request = AccessRequest {
+        life,
+        marker: &marker,
+        with: with.as_ref().map(|(name, secret)| (*name, secret)),
+    };
     let access = context
         .attempt(&deed.object, "mint", leave.auth(), async {
-            let minted = connector.mint(&object, life).await;
+            let minted = connector.mint(&object, request).await;
             minted.map_err(|error| {
                 Problem::not_done(&id.to_string(), "mint access", &error).at(&["integration"])
             })

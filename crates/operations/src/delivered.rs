@@ -17,6 +17,8 @@ pub struct Delivered {
     pub document: Document,
     /// The sink's version.
     pub version: u64,
+    /// The vendor's id of the credential.
+    pub key_id: String,
 }
 
 /// Reads the document of one generation of a slot. Another slot's, another generation's or a
@@ -46,7 +48,7 @@ pub async fn read_delivered(
         return Err(not_this("nothing is there.".into()));
     };
     let realm = context.realm.as_deref().map(|realm| realm.id.as_str()).unwrap_or_default();
-    match Meta::of(&document).filter(|meta| meta.of_slot(realm, &slot.to_string())) {
+    let key_id = match Meta::of(&document).filter(|meta| meta.of_slot(realm, &slot.to_string())) {
         None => return Err(not_this(format!("what is there was not delivered for {slot}."))),
         Some(meta) if meta.revoked => return Err(not_this("its secret was revoked.".into())),
         Some(meta) if meta.generation != generation => {
@@ -55,10 +57,10 @@ pub async fn read_delivered(
                 meta.generation
             )));
         }
-        Some(_) => {}
-    }
+        Some(meta) => meta.key_id,
+    };
     document.0.remove(META);
-    Ok(Delivered { document, version })
+    Ok(Delivered { document, version, key_id })
 }
 
 /// Where a delivered document is not the one that a rotation writes, in names of fields alone: its

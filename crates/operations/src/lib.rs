@@ -37,7 +37,7 @@ mod third_party;
 mod unheard;
 mod withdraw;
 
-pub use access::{OpenAccess, close_access, open_access, still_open};
+pub use access::{OpenAccess, SignInWith, close_access, open_access, still_open};
 pub use adopt::{Part, governed_already, unmarked_key};
 pub use claim::{ClaimDocument, ClaimStore};
 pub use context::{Connections, Context, Custody, Notices, Run};

@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use connector::{Freshness, ObjectRef, Want};
 use domain::{
     CredentialId, Gap, GapExtent, IntegrationId, LastUsed, Marker, ObservedCredential,
-    ObservedIntegration, Realm,
+    ObservedIntegration, Realm, Span,
 };
+use jiff::Timestamp;
 use ledger::Selection;
-use policy::standing::Facts;
+use policy::{schedule::later, standing::Facts};
 
 use crate::{
     Context, Problem,
@@ -17,6 +18,9 @@ use crate::{
     ourselves::ourselves_as,
     realm_key,
 };
+
+/// How much a platform's clock may differ from ours.
+const MOMENT: Span = Span::from_secs(300);
 
 /// An integration as it is, with what that means.
 #[derive(Debug, Clone)]
@@ -398,7 +402,11 @@ async fn sort_credentials(
                 if forged {
                     seen.forged.insert(credential.key_id.clone());
                 }
-                if forged || stray(&marker) {
+                // A copy of the mark of access lets nothing live on as ours.
+                let ends = seen.known.get(&credential.key_id).and_then(|one| one.expires_at);
+                let over = |until: Timestamp| ends.is_none_or(|ends| ends > later(until, MOMENT));
+                let copied = marker.access_until(&vendor_id).is_some_and(over);
+                if forged || copied || stray(&marker) {
                     seen.unmanaged.insert(credential.key_id.clone());
                 }
             }

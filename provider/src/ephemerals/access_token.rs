@@ -2,7 +2,7 @@
 
 use domain::{IntegrationId, Span};
 use jiff::Timestamp;
-use operations::{OpenAccess, Problem, close_access, open_access, still_open};
+use operations::{OpenAccess, Problem, SignInWith, close_access, open_access, still_open};
 use serde_json::json;
 use tfplugin::{
     Attr, Diagnostics, Model, Secret,
@@ -10,6 +10,7 @@ use tfplugin::{
     erased::{Call, Deferred},
 };
 
+use super::credential_secret::DeliveredCredential;
 use crate::{
     diagnostics::{errors, notices, of_integration, warning},
     rules,
@@ -20,9 +21,11 @@ use crate::{
 /// Access as an integration for the length of one run: minted when it is opened, revoked when the run
 /// is over, in no plan and no state. The ledger has both, and nothing of the token.
 ///
-/// The integration needs no `nhi_credential`. Its kind must be one that can mint access:
-/// `openbao_approle`; for others the plan says so. Whoever holds the token may do what the
-/// integration's scopes say.
+/// Its kind must be one that can mint access: `openbao_approle`, `jupyterhub_user`, `oauth_client`; for
+/// others the plan says so. Whoever holds the token may do what the integration's scopes say. The first
+/// two need no `nhi_credential`. An OAuth server gives a token to whoever signs in as the client only:
+/// say which `credential` to sign in with. Its tokens live as long as the server says, and where it
+/// offers no revocation until their end, which the end of the run tells.
 ///
 /// A core opens it in plan too, wherever the integration is known then: each plan and each apply mints
 /// its own and revokes it, and a configuration with `read_only` cannot plan with it. A run that is
@@ -32,10 +35,15 @@ pub(crate) struct AccessTokenModel {
     /// The integration: a whole `nhi_integration`.
     #[tf(required)]
     pub integration: Attr<AccessedIntegration>,
+    /// The credential to sign in with, where the platform asks for one: a whole `nhi_credential` of the
+    /// same integration. Its secret is read where it was delivered.
+    #[tf(optional)]
+    pub credential: Attr<DeliveredCredential>,
     /// How long it lives at most, should nobody end it: from `1m` to `12h`. As long as the run may take.
     #[tf(default = "15m", validate = rules::access_life)]
     pub expires_in: Attr<String>,
-    /// What its holder shows: on OpenBao a client token.
+    /// What its holder shows: on OpenBao a client token, on JupyterHub an API token, at an OAuth server an
+    /// access token.
     #[tf(computed)]
     pub token: Attr<Secret>,
     /// When it ends by itself.
@@ -85,7 +93,9 @@ impl Ephemeral for AccessToken {
                     .next("pass the whole nhi_integration")
                     .at(&["integration", "id"])
             })?;
-            let opened = open_access(&context, &id, integration.vendor_id.as_deref(), life).await;
+            let with = model.credential.value().map(sign_in_with).transpose()?;
+            let vendor_id = integration.vendor_id.as_deref();
+            let opened = open_access(&context, &id, vendor_id, with.as_ref(), life).await;
             opened.map(|opened| (context, opened))
         };
         let (context, (token, open)) = match opened.await {
@@ -123,6 +133,26 @@ impl Ephemeral for AccessToken {
         }
         told
     }
+}
+
+/// A delivered credential; its places all hold the same.
+fn sign_in_with(credential: &DeliveredCredential) -> Result<SignInWith, Problem> {
+    let slot = credential.id.text().parse().map_err(|error| {
+        Problem::new("E-ID", "This is no credential's id")
+            .detail(format!("{error}."))
+            .next("pass the whole nhi_credential")
+            .at(&["credential", "id"])
+    })?;
+    let places = credential.deliver_to.value();
+    let (name, place) = places.and_then(|all| all.first_key_value()).ok_or_else(|| {
+        Problem::new("E-NO-SINK", "There is no place for the secret")
+            .detail(format!("{}: it is delivered nowhere.", credential.id.text()))
+            .next("name a place in deliver_to of the nhi_credential")
+            .at(&["credential"])
+    })?;
+    let generation = credential.generation.value().copied().unwrap_or(0);
+    let generation = u64::try_from(generation).unwrap_or(0);
+    Ok(SignInWith { slot, generation, delivery: place.delivery(name) })
 }
 
 fn read_only(problem: Problem) -> Problem {

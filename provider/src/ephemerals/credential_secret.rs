@@ -60,6 +60,9 @@ pub(crate) struct Place {
     /// The sink's version of the document: not known while another one is to be delivered.
     #[tf(optional)]
     pub version: Attr<String>,
+    /// The document's fields, where they are not the type's own.
+    #[tf(optional)]
+    pub fields: Attr<BTreeMap<String, String>>,
 }
 
 /// `nhi_credential_secret`.
@@ -104,13 +107,7 @@ impl Ephemeral for CredentialSecret {
         })?;
         let places = credential.deliver_to.value().cloned().unwrap_or_default();
         let (name, place) = chosen(&places, model.sink.as_deref()).map_err(errors)?;
-        let delivery = operations::Delivery {
-            name: name.to_owned(),
-            connection: place.connection.text().to_owned(),
-            path: place.path.text().trim_matches('/').to_owned(),
-            fields: BTreeMap::new(),
-            merge: false,
-        };
+        let delivery = place.delivery(name);
         let generation = credential.generation.value().copied().unwrap_or(0);
         let generation = u64::try_from(generation).unwrap_or(0);
         let delivered = read_delivered(&context, &slot, generation, &delivery)
@@ -122,6 +119,18 @@ impl Ephemeral for CredentialSecret {
         model.sink = name.into();
         model.version = delivered.version.to_string().into();
         Ok(model.into())
+    }
+}
+
+impl Place {
+    pub(super) fn delivery(&self, name: &str) -> operations::Delivery {
+        operations::Delivery {
+            name: name.to_owned(),
+            connection: self.connection.text().to_owned(),
+            path: self.path.text().trim_matches('/').to_owned(),
+            fields: self.fields.value().cloned().unwrap_or_default(),
+            merge: false,
+        }
     }
 }
 

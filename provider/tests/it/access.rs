@@ -11,7 +11,7 @@ use tfplugin::{
     mini_core::{MiniCore, Opened, Refusal, State},
 };
 
-use crate::world::{World, integration};
+use crate::world::{World, credential, integration, monthly};
 
 const KIND: &str = "nhi_access_token";
 
@@ -116,6 +116,34 @@ async fn what_could_not_be_minted_is_told_and_leaves_nothing_to_close() {
     world.read_only = true;
     let said = refused(&world.run().await, &config).await;
     assert!(said.contains("E-READ-ONLY") && said.contains("in plan already"), "{said}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_credential_to_sign_in_with_is_the_integration_s_own_and_as_it_is_delivered() {
+    let (world, made, config) = made().await;
+    let core = world.run().await;
+    let key = core.create("nhi_credential", credential(&made, monthly())).await.unwrap();
+    let with = |more: Value| {
+        let key = key.json();
+        let place = json!({ "app": { "connection": "apps", "path": "apps/invoice-sync" } });
+        let key = json!({ "id": key["id"], "generation": key["generation"], "deliver_to": place });
+        let key = crate::world::with(key, more);
+        crate::world::with(config.clone(), json!({ "credential": key }))
+    };
+    let opened = core.open(KIND, with(json!({}))).await.unwrap();
+    let token = text(&opened, "token");
+    assert!(works(&world, &token));
+    core.close(opened).await.unwrap();
+    assert!(!works(&world, &token));
+    for (more, code) in [
+        (json!({ "generation": 2 }), "E-NOT-DELIVERED"),
+        (json!({ "id": "bao/openbao_approle/other/credential/default" }), "E-ID"),
+        (json!({ "id": "nothing" }), "E-ID"),
+        (json!({ "deliver_to": {} }), "E-NO-SINK"),
+    ] {
+        let said = refused(&core, &with(more)).await;
+        assert!(said.contains(code) && said.contains("Next:"), "{code}: {said}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,9 +12,9 @@ use std::{
 
 use async_trait::async_trait;
 use connector::{
-    Access, Change, Children, Clock, Connection, Connector, CredentialListing, Directory, Ended,
-    IssueRequest, Issued, Member, NewIntegration, ObjectRef, Ourselves, Platform, Probe, Promise,
-    Want,
+    Access, AccessRequest, Change, Children, Clock, Connection, Connector, CredentialListing,
+    Directory, Ended, IssueRequest, Issued, Member, NewIntegration, ObjectRef, Ourselves, Platform,
+    Probe, Promise, Want,
     fake::{APP, Fake, Hand, KEY},
 };
 use domain::{
@@ -149,8 +149,12 @@ impl Connector for Dressed {
     ) -> connector::Result<Probe> {
         self.0.probe(&bare(object), KEY, secret).await
     }
-    async fn mint(&self, object: &ObjectRef, life: domain::Span) -> connector::Result<Access> {
-        self.0.mint(&bare(object), life).await
+    async fn mint(
+        &self,
+        object: &ObjectRef,
+        request: AccessRequest<'_>,
+    ) -> connector::Result<Access> {
+        self.0.mint(&bare(object), request).await
     }
     async fn end_access(&self, object: &ObjectRef, handle: &Secret) -> connector::Result<Ended> {
         self.0.end_access(&bare(object), handle).await

@@ -65,6 +65,12 @@ impl Fixture for Hub {
         false
     }
 
+    async fn lets_in(&self, object: &ObjectRef, token: &Secret) -> Option<bool> {
+        let path = format!("users/{}", object.key);
+        let answer = self.0.ask_as(token.expose(), "GET", &path, None).unwrap();
+        Some(answer.status == 200)
+    }
+
     async fn grant_by_hand(&self, object: &ObjectRef, scope: &Scope) -> bool {
         let body = json!({ "user": object.key, "scopes": [scope.as_str()] });
         self.0.by_hand("POST", "shares/owner/", Some(&body)).unwrap();

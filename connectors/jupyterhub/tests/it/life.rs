@@ -1,7 +1,7 @@
 //! What is particular to a hub: numbers that come back, power that is in force at once, filters.
 
 use acceptance_tests::servers::JupyterHub;
-use connector::{Children, Ended, Error, Probe, Refusal, Want};
+use connector::{AccessRequest, Children, Ended, Error, Probe, Refusal, Want};
 use domain::{LastUsed, Settings, settings::Setting};
 use serde_json::json;
 
@@ -319,4 +319,28 @@ async fn the_token_that_a_connection_signs_in_with_is_known_among_its_users() {
     assert!(sent.len() <= 2, "it is asked once: {sent:?}");
     // A service is no user.
     assert_eq!(World::new().connector.ourselves().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn access_may_what_its_user_may_stands_marked_with_its_end_and_is_deleted_with_its_use() {
+    let world = World::new();
+    let bot = world.integration("visitor").await;
+    world.scope(&bot, &["group/readers"]).await.unwrap();
+    let request = AccessRequest { life: domain::Span::from_secs(900), marker: MARKER, with: None };
+    let access = world.connector.mint(&bot, request).await.unwrap();
+    let lists = || hub().ask_as(access.token.expose(), "GET", "users", None).unwrap().status;
+    assert_eq!(lists(), 200, "what its group lets it");
+    let all = world.connector.credentials(&bot).await.unwrap().credentials;
+    let [one] = &all[..] else { panic!("{all:?}") };
+    assert_eq!(one.marker.as_deref(), Some(MARKER));
+    assert_eq!(one.expires_at, Some(access.expires_at));
+    assert_eq!(world.connector.end_access(&bot, &access.handle).await.unwrap(), Ended::Now);
+    assert_eq!(lists(), 403);
+    let again = world.connector.end_access(&bot, &access.handle).await.unwrap();
+    assert_eq!(again, Ended::AlreadyGone);
+    assert!(world.connector.credentials(&bot).await.unwrap().credentials.is_empty());
+    // Another incarnation of the user is nobody's to get in as.
+    let other = object("visitor", Some("2020-01-01T00:00:00Z"));
+    let error = world.connector.mint(&other, request).await.unwrap_err();
+    assert!(matches!(error, Error::Recreated { .. }), "{error}");
 }

@@ -2,6 +2,7 @@
 //!
 //! A file a deed; `found` is a client as it was read.
 
+mod access;
 mod change;
 mod create;
 mod credential;
@@ -19,9 +20,9 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 use connector::{
-    Change, Children, Clock, Connector, CredentialListing, Ended, Error, Freshness, IssueRequest,
-    Issued, NewIntegration, ObjectRef, Obstacle, Platform, Probe, Promise, Refusal, Result, Setup,
-    Turns, Want,
+    Access, AccessRequest, Change, Children, Clock, Connector, CredentialListing, Ended, Error,
+    Freshness, IssueRequest, Issued, NewIntegration, ObjectRef, Obstacle, Platform, Probe, Promise,
+    Refusal, Result, Setup, Turns, Want,
     port::unsupported,
     transport::{Answer, Request, Transport},
 };
@@ -247,6 +248,14 @@ impl Connector for Clients {
         secret: &Secret,
     ) -> Result<Probe> {
         self.try_secret(object, credential_type, secret).await
+    }
+
+    async fn mint(&self, object: &ObjectRef, request: AccessRequest<'_>) -> Result<Access> {
+        self.mint_access(object, request).await
+    }
+
+    async fn end_access(&self, object: &ObjectRef, handle: &Secret) -> Result<Ended> {
+        self.end_minted(object, handle).await
     }
 
     fn random_like(&self, credential_type: &str, secret: &Secret) -> Result<Secret> {

@@ -7,13 +7,34 @@ use connector::{
 use domain::Secret;
 use ring::rand::{SecureRandom, SystemRandom};
 
-use super::Clients;
+use super::{Clients, found::Found};
 use crate::{
     api::{Metadata, code, form, parse, refused},
     key,
     keyring::Phase,
     tables::{CLIENT_SECRET, PRIVATE_KEY},
 };
+
+/// What a server gives to whoever signs in.
+#[derive(serde::Deserialize)]
+pub(super) struct Token {
+    pub(super) access_token: String,
+    #[serde(default)]
+    pub(super) expires_in: Option<i64>,
+}
+
+impl Found {
+    /// A key under the id that it has there; a secret in the way that the client is registered for.
+    pub(super) fn signs_in_by(&self, credential_type: &str, secret: &Secret) -> Result<String> {
+        if credential_type != PRIVATE_KEY {
+            return Ok(self.there.method().to_owned());
+        }
+        let jwk = key::public(secret, "")?;
+        let keys = self.there.keys();
+        let there = keys.iter().find(|one| key::same(one, &jwk));
+        Ok(there.map_or_else(|| "unknown".to_owned(), key::kid_of))
+    }
+}
 
 impl Clients {
     pub(super) async fn try_secret(
@@ -24,24 +45,9 @@ impl Clients {
     ) -> Result<Probe> {
         let found = self.seen(object).await?;
         let scope = found.there.text("scope").and_then(|text| text.split(' ').next());
-        // A key under the id that it has there; a secret in the way that the client is registered for.
-        let how = match credential_type {
-            PRIVATE_KEY => {
-                let jwk = key::public(secret, "")?;
-                let keys = found.there.keys();
-                let there = keys.iter().find(|one| key::same(one, &jwk));
-                there.map_or_else(|| "unknown".to_owned(), key::kid_of)
-            }
-            _ => found.there.method().to_owned(),
-        };
+        let how = found.signs_in_by(credential_type, secret)?;
         let (what, answer) =
             self.token_request(object, credential_type, secret, scope, &how).await?;
-        #[derive(serde::Deserialize)]
-        struct Token {
-            access_token: String,
-            #[serde(default)]
-            expires_in: Option<i64>,
-        }
         match (answer.status, code(&answer.body)) {
             (200, _) => {}
             // Closed for want of a scope, or with other grant types only, the client gets no token of
@@ -94,7 +100,7 @@ impl Clients {
         Ok(Probe::Accepted { residual, scopes: None })
     }
 
-    async fn token_request(
+    pub(super) async fn token_request(
         &self,
         found: &ObjectRef,
         credential_type: &str,
@@ -117,7 +123,7 @@ impl Clients {
 
     /// Ends a token that a sign-in minted. Whether it is over: a server that is asked afterwards and
     /// still calls it active has only said so.
-    async fn revoke(
+    pub(super) async fn revoke(
         &self,
         object: &ObjectRef,
         credential_type: &str,
@@ -152,7 +158,7 @@ impl Clients {
     }
 
     /// Remembers how long tokens of a client live, for what remains of those of others.
-    async fn remember_life(&self, object: &ObjectRef, life: i64) -> Result<()> {
+    pub(super) async fn remember_life(&self, object: &ObjectRef, life: i64) -> Result<()> {
         let _turn = self.turns.take(&object.key).await;
         match self.entry(object).await? {
             Some(mut entry)

@@ -95,6 +95,10 @@ impl Fixture for Host {
         Some(Settings::default().with("grant_types", grants).with("redirect_uris", uris))
     }
 
+    async fn lets_in(&self, _: &ObjectRef, token: &domain::Secret) -> Option<bool> {
+        Some(self.server.knows(token))
+    }
+
     fn scopes(&self) -> Vec<Scope> {
         ["reports:read", "tickets:read", "tickets:write"].map(Scope::canonical).to_vec()
     }

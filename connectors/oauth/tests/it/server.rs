@@ -19,6 +19,11 @@ impl Server {
         Server { running, address }
     }
 
+    /// Whether the server calls a token active when another client asks.
+    pub(crate) fn knows(&self, token: &domain::Secret) -> bool {
+        self.running.is_active(token.expose()).unwrap()
+    }
+
     /// What an application is answered that asks for a token with a key.
     pub(crate) fn token_with(&self, client_id: &str, key: &domain::Secret) -> u16 {
         let document = json!({ "client_id": client_id, "private_key": key.expose() });

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     wire::Counted,
-    world::{World, address, call, new, object},
+    world::{World, address, call, for_a, new, object},
 };
 
 const QUARTER: Span = Span::from_secs(900);
@@ -28,8 +28,8 @@ async fn minted_access_holds_what_the_role_holds_for_no_longer_than_asked_and_is
     let (_, issued) = world.issue(&id, &Settings::default()).await;
 
     let before = Timestamp::now();
-    let access = bao.mint(&id, QUARTER).await.unwrap();
-    let other = bao.mint(&id, QUARTER).await.unwrap();
+    let access = bao.mint(&id, for_a(QUARTER)).await.unwrap();
+    let other = bao.mint(&id, for_a(QUARTER)).await.unwrap();
     // The role's own tokens live an hour.
     let lives = access.expires_at.as_second() - before.as_second();
     assert!((890..=901).contains(&lives), "{lives}");
@@ -60,24 +60,24 @@ async fn no_access_is_minted_that_nobody_could_end_or_that_would_live_too_long()
     wanted.settings = wanted.settings.with("token_type", Setting::Text("batch".into()));
     let made = bao.create(&wanted).await.unwrap();
     let batch = object("access-batch", Some(&made.vendor_id));
-    let said = bao.mint(&batch, QUARTER).await.unwrap_err();
+    let said = bao.mint(&batch, for_a(QUARTER)).await.unwrap_err();
     assert!(said.to_string().contains("token_type"), "{said}");
 
     let (periodic, _) = world.integration("access-periodic").await;
     let period = json!({"token_period": "2h"});
     world.by_hand("POST", "auth/approle/role/access-periodic", period).await;
-    let said = bao.mint(&periodic, QUARTER).await.unwrap_err();
+    let said = bao.mint(&periodic, for_a(QUARTER)).await.unwrap_err();
     assert!(said.to_string().contains("7200s"), "{said}");
     let swept = bao.sweep(&periodic, None).await.unwrap();
     assert_eq!(swept, connector::Children::None, "what was too long-lived was ended");
 
     let (short, _) = world.integration("access-short").await;
     world.by_hand("POST", "auth/approle/role/access-short", json!({"secret_id_ttl": "20s"})).await;
-    let access = bao.mint(&short, QUARTER).await.unwrap();
+    let access = bao.mint(&short, for_a(QUARTER)).await.unwrap();
     bao.end_access(&short, &access.handle).await.unwrap();
     let listed = world.connector().credentials(&short).await.unwrap();
     assert_eq!(listed.credentials, [], "the sign-in used it up");
 
     let gone = object("access-nowhere", None);
-    assert!(matches!(bao.mint(&gone, QUARTER).await, Err(Error::Refused { .. })));
+    assert!(matches!(bao.mint(&gone, for_a(QUARTER)).await, Err(Error::Refused { .. })));
 }

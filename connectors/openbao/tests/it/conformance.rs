@@ -134,6 +134,10 @@ impl Fixture for Bao {
         Some(name.to_owned())
     }
 
+    async fn lets_in(&self, _: &ObjectRef, token: &Secret) -> Option<bool> {
+        Some(Held { http: self.http(), token: token.expose().to_owned() }.works().await)
+    }
+
     async fn sign_in(&self, object: &ObjectRef, secret: &Secret) -> Option<Arc<dyn Token>> {
         let login = json!({"role_id": object.vendor_id, "secret_id": secret.expose()});
         let answer = self.by_hand("POST", "auth/approle/login", login).await;

@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::{
     server::Server,
     wire::{Counted, shared},
-    world::{TYPE, World, address, call, new, object, record, root, setup},
+    world::{TYPE, World, address, call, for_a, new, object, record, root, setup},
 };
 
 #[tokio::test]
@@ -156,7 +156,7 @@ async fn the_permissions_of_the_readme_are_enough() {
     ours.scope(&id, &["secret/data/a:read"]).await.unwrap();
     let (secret, issued) = ours.issue(&id, &Settings::default()).await;
     bao.probe(&id, TYPE, &secret).await.unwrap();
-    let access = bao.mint(&id, domain::Span::from_secs(600)).await.unwrap();
+    let access = bao.mint(&id, for_a(domain::Span::from_secs(600))).await.unwrap();
     bao.end_access(&id, &access.handle).await.unwrap();
     bao.modify(&id, &Change { enabled: Some(false), ..Change::default() }).await.unwrap();
     let listed = bao.list(Want::PLAN).await.unwrap();

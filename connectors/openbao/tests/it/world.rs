@@ -205,3 +205,8 @@ pub(crate) fn scopes(texts: &[&str]) -> BTreeSet<GrantedScope> {
 pub(crate) fn names(one: &ObservedIntegration) -> Vec<String> {
     one.scopes.iter().map(|granted| granted.scope.to_string()).collect()
 }
+
+/// Access that is asked for.
+pub(crate) fn for_a(life: domain::Span) -> connector::AccessRequest<'static> {
+    connector::AccessRequest { life, marker: "nhi1-x", with: None }
+}

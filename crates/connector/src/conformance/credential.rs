@@ -6,8 +6,8 @@ use domain::{ObservedCredential, Settings};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    Change, Children, Connector, Ended, Error, IssueRequest, Marks, ObjectRef, Origin, Probe,
-    Profile, Want, profile::Effect,
+    AccessRequest, Change, Children, Connector, Ended, Error, IssueRequest, Marks, ObjectRef,
+    Origin, Probe, Profile, Want, profile::Effect,
 };
 
 use super::{
@@ -402,6 +402,49 @@ pub(super) async fn children_are_found_and_revoked(fixture: &dyn Fixture) -> Hel
     ensure(of_new.works().await, || "the other generation's was swept too".into())?;
     let rest = connect(fixture).await.sweep(&object, None).await?;
     ensure(rest == Children::Swept(1) && !of_new.works().await, || format!("the rest: {rest:?}"))
+}
+
+pub(super) async fn access_lets_in_for_no_longer_than_asked_and_is_refused_once_it_is_ended(
+    fixture: &dyn Fixture,
+) -> Held {
+    claims(can(fixture)?.mints_access, "no access is minted")?;
+    let way = ways(fixture).await?.remove(0);
+    let connector = connect(fixture).await;
+    let object = made(fixture, &*connector, &case("access", &way)).await?;
+    open(fixture, &*connector, &object).await?;
+    let one = issue(&*connector, &object, way.0, way.1, 1, None).await?;
+    let life = domain::Span::from_secs(1800);
+    let marker = super::fixture::marker(0);
+    let request = AccessRequest { life, marker: &marker, with: Some((way.0, &one.secret)) };
+    let begun = Timestamp::now();
+    let access = connector.mint(&object, request).await?;
+    let other = connector.mint(&object, request).await?;
+    let latest = begun + SignedDuration::from_secs(1860);
+    let bounded = |at: Timestamp| at > begun && at <= latest;
+    ensure(bounded(access.expires_at) && bounded(other.expires_at), || {
+        format!("it ends at {}, asked at {begun}", access.expires_at)
+    })?;
+    ensure(access.token != other.token, || "one token for two".into())?;
+    for token in [&access.token, &other.token] {
+        let lets_in = fixture.lets_in(&object, token).await;
+        ensure(lets_in == Some(true), || format!("it does not let in: {lets_in:?}"))?;
+    }
+    let all = listed(fixture, &object).await?;
+    let stray = all.iter().find(|known| {
+        known.key_id != one.issued.key_id && known.marker.as_deref() != Some(&marker)
+    });
+    ensure(stray.is_none(), || format!("it stands there as nobody's: {stray:?}"))?;
+    // Whoever ends it is another process, perhaps.
+    let ended = connect(fixture).await.end_access(&object, &access.handle).await?;
+    ensure(ended == Ended::Now, || format!("{ended:?}"))?;
+    let lets_in = fixture.lets_in(&object, &access.token).await;
+    ensure(lets_in == Some(false), || format!("ended, and it lets in: {lets_in:?}"))?;
+    let lets_in = fixture.lets_in(&object, &other.token).await;
+    ensure(lets_in == Some(true), || format!("the other one was ended too: {lets_in:?}"))?;
+    // Some platforms say yes to the end of what has ended.
+    connector.end_access(&object, &access.handle).await?;
+    connector.end_access(&object, &other.handle).await?;
+    accepted(&*connector, &object, &way, &one).await
 }
 
 pub(super) async fn a_credential_issued_by_hand_is_listed_and_can_be_ended(

@@ -80,6 +80,12 @@ pub trait Fixture: Send + Sync {
         None
     }
 
+    /// Whether minted access lets its holder in; `None` where the fixture cannot try.
+    async fn lets_in(&self, object: &ObjectRef, token: &domain::Secret) -> Option<bool> {
+        let _ = (object, token);
+        None
+    }
+
     /// Signs in as the integration would and keeps the token. The answer tells whether it still
     /// works.
     async fn sign_in(&self, object: &ObjectRef, secret: &domain::Secret) -> Option<Arc<dyn Token>> {

@@ -94,6 +94,7 @@ pub async fn run(fixture: &dyn Fixture) -> Report {
         credential::switched_off_means_no_sign_in,
         credential::a_connection_knows_the_credential_that_it_signs_in_with,
         credential::children_are_found_and_revoked,
+        credential::access_lets_in_for_no_longer_than_asked_and_is_refused_once_it_is_ended,
         credential::a_credential_issued_by_hand_is_listed_and_can_be_ended,
         credential::a_lean_read_tells_ids_and_the_rest_on_request,
         credential::a_random_secret_looks_like_a_real_one,

@@ -3,10 +3,10 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use connector::{
-    Connector, Refusal,
-    fake::{APP, Fault, Verb},
+    Connector, IssueRequest, Refusal,
+    fake::{APP, Fault, KEY, Verb},
 };
-use domain::{Record, Secret};
+use domain::{Marker, Record, Secret, Settings};
 use ledger::{Filter, MemoryLedger, all_entries};
 use operations::{SlotSpec, carry_out, observe_slot};
 use policy::{proof::Grade, rotation::Goal};
@@ -251,6 +251,39 @@ async fn a_mark_that_somebody_copied_makes_no_credential_ours() {
         let strays = seen.unwrap().unwrap().unmanaged;
         assert!(strays.is_empty(), "call {call}: {strays:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn access_that_is_open_is_ours_until_its_end_and_a_copy_of_its_mark_is_nobodys() {
+    let world = World::new("add-marked").await;
+    world.whole("a", FIRST).await;
+    let context = world.context("looks", &Fuse::none());
+    let (realm, spec) = (context.realm.clone().unwrap(), world.spec());
+    let tenant = world.fake.tenant().await.unwrap();
+    let ends = context.now() + jiff::SignedDuration::from_mins(15);
+    let key = realm.key.as_ref().unwrap();
+    let marker = Marker::of_access(key, &realm.id, &tenant, &world.vendor_id, ends).to_string();
+    let request = IssueRequest {
+        credential_type: KEY,
+        profile: "add-marked",
+        marker: &marker,
+        secret: None,
+        settings: &Settings::default(),
+        expires_at: Some(ends),
+    };
+    world.fake.issue(&world.object(), request).await.unwrap();
+    let look = async || {
+        let id = &spec.id.integration;
+        let seen = operations::observe_integration(&context, id, None, None).await;
+        seen.unwrap().unwrap().unmanaged
+    };
+    assert!(look().await.is_empty(), "it is in no slot, and ours");
+    let mut copy = String::new();
+    world.fake.by_hand(APP, "sync", |hand| copy = hand.issue("x", Some(&marker)));
+    assert_eq!(look().await, BTreeSet::from([copy]), "what does not end with it is no access");
+    // A rotation leaves it alone.
+    world.whole("b", SECOND).await;
+    assert_eq!(world.live().await.len(), 4, "two generations, the access, and the copy");
 }
 
 #[tokio::test(start_paused = true)]
