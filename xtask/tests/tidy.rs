@@ -350,6 +350,39 @@ fn the_walks_of_the_architecture_lead_through_files_that_exist() {
     assert!(steps >= 10, "{steps}");
 }
 
+/// What stands between this and the next quotation mark, each time, in what is no test.
+fn after<'a>(source: &'a str, begin: &str) -> BTreeSet<&'a str> {
+    let source = source.split("#[cfg(test)]\nmod tests").next().unwrap_or_default();
+    source.split(begin).skip(1).filter_map(|rest| rest.split('"').next()).collect()
+}
+
+#[test]
+fn the_guide_on_rotation_tells_every_hold_that_there_is() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
+    let guide = read("docs/guides/rotation.md");
+    let (_, rest) = guide.split_once("| held for |").unwrap();
+    let rows = rest.split("\n\n").next().unwrap().lines().filter(|row| row.starts_with("| `"));
+    let told: BTreeSet<&str> = rows.clone().map(|row| code(row)[0]).collect();
+    let judging = read("crates/policy/src/rotation.rs");
+    let mut held = after(&judging, "Step::Hold(\"");
+    // What was held already, whatever for.
+    assert!(held.remove("held"));
+    let deeds = read("crates/operations/src/rotate/mod.rs");
+    let occupied = deeds.split("fn occupied_by_others").nth(1).unwrap();
+    held.extend(after(occupied, "Some(\""));
+    held.extend(after(occupied, "then_some(\""));
+    assert_eq!(told, held, "the guide's holds and the code's");
+    let command = read("reconciler/src/commands/recover.rs");
+    let (_, words) = command.split_once("fn why_held").unwrap();
+    let words = words.split("\n}\n").next().unwrap();
+    assert_eq!(after(words, "Some(\""), held, "those that nhi recover has words for");
+    let errors = read("crates/operations/src/rotate/hold.rs");
+    for row in rows {
+        let error = code(row)[1];
+        assert!(errors.contains(&format!("\"{error}\"")), "{error}: {row}");
+    }
+}
+
 #[test]
 fn links_between_pages_lead_somewhere() {
     let mut wrong = Vec::new();
