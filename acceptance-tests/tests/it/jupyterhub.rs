@@ -465,3 +465,43 @@ fn a_provider_killed_at_it_takes_everything_away_leaves_what_the_next_apply_take
         }
     }
 }
+
+#[test]
+fn access_as_a_user_lets_in_during_the_apply_is_nobody_s_stray_and_is_gone_after_it() {
+    let main = [OWNERS, INTEGRATION, SCOPE].concat();
+    in_school(&main, |school| {
+        let world = &school.world;
+        world.apply()?;
+        let kept = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let nhi = world.nhi_command().get_program().to_string_lossy().into_owned();
+        // Whoever looks for drift while it is open finds none.
+        let uses = r#"
+ephemeral "nhi_access_token" "it" {
+  integration = nhi_integration.it
+}
+
+resource "terraform_data" "consumer" {
+  provisioner "local-exec" {
+    command     = "printf %s \"$TOKEN\" > '<KEPT>/token' && curl -sf -H \"Authorization: token $TOKEN\" '<HUB>/hub/api/users' > '<KEPT>/users' && '<NHI>' drift > '<KEPT>/drift'"
+    environment = { TOKEN = ephemeral.nhi_access_token.it.token }
+  }
+  depends_on = [nhi_scope.it]
+}
+"#;
+        let uses = uses.replace("<KEPT>", &kept.path().display().to_string());
+        let uses = uses.replace("<NHI>", &nhi).replace("<HUB>", &school.hub.address());
+        world.write("main.tf", &[&*main, &*uses].concat())?;
+        let said = world.apply()?;
+        holds(!said.contains("E-ACCESS-OPEN"), "it could be ended", &said)?;
+        let read = |name| {
+            std::fs::read_to_string(kept.path().join(name)).map_err(|error| error.to_string())
+        };
+        let (token, users) = (read("token")?, read("users")?);
+        world.note([token.clone()])?;
+        holds(users.contains("grade-sync"), "it may what its user may", &users)?;
+        holds(school.hub.whose(&token)?.is_none(), "and nothing after the run", "")?;
+        let tokens = school.hub.tokens("grade-sync")?;
+        holds(tokens.is_empty(), "no token is left", &format!("{tokens:?}"))?;
+        world.plan_is_empty()
+    });
+}
