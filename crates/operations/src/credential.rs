@@ -82,6 +82,7 @@ async fn bring(
     able(context, spec, goal).await?;
     let mut machine = Machine::open(context, spec, goal, reason).await?;
     machine.run().await?;
+    let at_rest = machine.at_rest();
     let (revoked, done_by) = machine.done();
     if goal == Goal::Revoke {
         return Ok(Outcome {
@@ -98,7 +99,7 @@ async fn bring(
     }
     // The next deed writes it if the ledger cannot be read now.
     let _ = declare_slot(context, spec).await;
-    repair_copies(context, spec).await?;
+    repair_copies(context, spec, at_rest.as_ref()).await?;
     let seen = observe_slot(context, spec).await?.ok_or_else(|| {
         Problem::new("E-GONE", "The integration is not there")
             .detail(format!("{}: somebody deleted the integration meanwhile.", spec.id))
@@ -254,8 +255,12 @@ async fn former_copy(context: &Context, spec: &SlotSpec) -> Option<(domain::Secr
 }
 
 /// Writes copies that are missing, changed or new again, from what the platform shows, or else from
-/// one that still holds this generation.
-async fn repair_copies(context: &Context, spec: &SlotSpec) -> Result<(), Problem> {
+/// one that still holds this generation: the key and the generation that the claim has `at_rest`.
+async fn repair_copies(
+    context: &Context,
+    spec: &SlotSpec,
+    at_rest: Option<&(String, u64)>,
+) -> Result<(), Problem> {
     let sinks = Sinks::open(context, spec).await?;
     let (realm, key) = context.realm_key()?;
     let what = spec.id.to_string();
@@ -263,8 +268,13 @@ async fn repair_copies(context: &Context, spec: &SlotSpec) -> Result<(), Problem
     for (delivery, sink) in &sinks.0 {
         let look = sink.look(&delivery.path).await.map_err(|error| delivery.problem(error))?;
         let mirror = look.as_ref().and_then(|look| Meta::from_mirror(&look.mirror));
-        let ours =
-            mirror.filter(|(meta, _)| meta.ours(realm, &what, &spec.vendor_id) && !meta.revoked);
+        // What a backup brought back is of an earlier one.
+        let of_now = |meta: &Meta| {
+            at_rest.is_none_or(|(key_id, of)| meta.key_id == *key_id && meta.generation >= *of)
+        };
+        let ours = mirror.filter(|(meta, _)| {
+            meta.ours(realm, &what, &spec.vendor_id) && !meta.revoked && of_now(meta)
+        });
         let ours = match (ours, &look) {
             (None, Some(look)) if look.mirror.is_empty() && !look.deleted => {
                 mirror_again(context, spec, delivery, &**sink).await?

@@ -221,6 +221,7 @@ pub async fn observe_slot(context: &Context, spec: &SlotSpec) -> Result<Option<S
     let mut deliveries = BTreeMap::new();
     let mut anchor: Option<Meta> = None;
     let mut prints = BTreeMap::new();
+    let mut held = BTreeMap::new();
     let mut restorable = false;
     for (index, (delivery, sink)) in sinks.0.iter().enumerate() {
         let look = look(&**sink, &delivery.path).await.map_err(|error| delivery.problem(error))?;
@@ -257,6 +258,7 @@ pub async fn observe_slot(context: &Context, spec: &SlotSpec) -> Result<Option<S
         if let Some((meta, _)) = &ours {
             realm_key::made_print(context, &meta.fingerprint, &delivery.place())?;
             prints.insert(delivery.name.clone(), meta.fingerprint.clone());
+            held.insert(delivery.name.clone(), (meta.key_id.clone(), meta.generation));
         }
         if let Some((meta, _)) = ours
             && (index == 0 || anchor.is_none())
@@ -266,6 +268,17 @@ pub async fn observe_slot(context: &Context, spec: &SlotSpec) -> Result<Option<S
         deliveries.insert(delivery.name.clone(), seen);
     }
     let settled = claim.as_ref().filter(|claim| !claim.is_open());
+    // A sink that was restored from a backup holds what an earlier rotation delivered.
+    if let Some((current, generation)) =
+        settled.and_then(|claim| Some((claim.current.as_ref()?, claim.generation)))
+    {
+        for (name, one) in deliveries.iter_mut().filter(|(_, one)| one.status == "delivered") {
+            let of_now = |(key_id, of): &(String, u64)| key_id == current && *of >= generation;
+            if held.get(name).is_some_and(|held| !of_now(held)) {
+                one.status = "changed";
+            }
+        }
+    }
     let key_id = settled
         .and_then(|claim| claim.current.clone())
         .or_else(|| anchor.as_ref().map(|meta| meta.key_id.clone()))

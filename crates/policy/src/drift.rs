@@ -369,7 +369,11 @@ pub fn slot(facts: &SlotFacts<'_>) -> Vec<Finding> {
         let why = facts.note.map_or_else(|| why.to_owned(), |note| format!("{why}: {note}"));
         let missing = facts.status == "missing";
         all.push(Finding {
-            expected: if missing { key.clone() } else { "current".into() },
+            expected: match (missing, key.is_empty()) {
+                (false, _) => "current".into(),
+                (true, true) => "a credential".into(),
+                (true, false) => key.clone(),
+            },
             actual: if missing { String::new() } else { facts.status.to_owned() },
             severity,
             condition,

@@ -53,6 +53,15 @@ struct Key {
     keeps_one: bool,
 }
 
+/// What a backup has of a document.
+pub struct Saved(Option<Key>);
+
+impl fmt::Debug for Saved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Saved")
+    }
+}
+
 impl fmt::Debug for MemorySink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("MemorySink")
@@ -119,6 +128,24 @@ impl MemorySink {
         if let Some(key) = self.lock().keys.get_mut(path) {
             key.versions.remove(&key.current);
         }
+    }
+
+    /// A document with its history, as a backup has it.
+    pub fn save(&self, path: &str) -> Saved {
+        let saved = |key: &Key| Key {
+            versions: key.versions.iter().map(|(at, one)| (*at, one.duplicate())).collect(),
+            mirror: key.mirror.clone(),
+            ..*key
+        };
+        Saved(self.lock().keys.get(path).map(saved))
+    }
+
+    /// Brings back what was saved, as a backup does.
+    pub fn restore(&self, path: &str, saved: Saved) {
+        match saved.0 {
+            Some(key) => self.lock().keys.insert(path.to_owned(), key),
+            None => self.lock().keys.remove(path),
+        };
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

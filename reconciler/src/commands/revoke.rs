@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use clap::Args;
-use domain::IntegrationId;
+use domain::{CredentialId, IntegrationId};
 use operations::{
     Context, Problem, Revoked, SeenIntegration, SeenSlot, SlotSpec, Wish, carry_out, declared_slot,
-    observe_integration, observe_slot, revoke_unmanaged, slot_to_end,
+    observe_integration, observe_slot, revoke_unmanaged, slot_to_end, undeclared_slot,
 };
 use policy::rotation::Goal;
 use serde_json::{Value, json};
@@ -29,11 +29,14 @@ use crate::{
   nhi revoke bao/openbao_approle/invoice-sync/credential/default
   nhi revoke bao/openbao_approle/invoice-sync e36219c8-f401-2485-ffb2-c01877d5257f --yes
 
-An integration: all credentials of its slots, and those that nobody declared. A slot: all that it has.
-A key beside its integration: that one alone, if it is an earlier one or nobody's; the current one of
-a slot goes with its slot. What is declared stays declared: the next apply issues another one, unless
-its nhi_credential is removed or its integration has enabled = false. Never ended: what bears the mark
-of another installation, and what nhi itself signs in with.
+An integration: all credentials of its slots, and those that nobody declared.
+A slot: all that it has.
+A key beside its integration: that one alone, if it is an earlier one or nobody's.
+The current one of a slot goes with its slot.
+
+What is declared stays declared: the next apply issues another one, unless its
+nhi_credential is removed or its integration has enabled = false. Never ended:
+what bears another installation's mark, and what nhi itself signs in with.
 
 Exit codes: 0 ended, or shown with --dry-run · 1 not done · 5 begun and not finished: run it again")]
 pub(crate) struct Revoke {
@@ -134,6 +137,12 @@ impl Revoke {
             }
             if let Some(seen) = seen {
                 seen.governed_here(context, &id).await?;
+                // Of these custody knows, and whoever declared what this run was told did not.
+                for slot in unheard_slots(wish, &seen) {
+                    let spec = undeclared_slot(context, &slot, &seen.observed.vendor_id)?;
+                    let looked = observe_slot(context, &spec).await?.map(Box::new);
+                    all.push(Planned::Slot { spec: Box::new(spec), seen: looked });
+                }
                 let keys = seen.unmanaged.difference(&seen.own).cloned().collect();
                 all.push(Planned::Strays { id, seen: Box::new(seen), keys });
             }
@@ -176,6 +185,12 @@ impl Revoke {
                 return Ok(vec![Planned::Earlier { spec, seen }]);
             }
         }
+        if let Some(slot) = seen.slots.get(key) {
+            return Err(unheard(slot).detail(format!(
+                "{key} is one of {slot}, and nothing that this run was told declares that. Nothing \
+                 was changed."
+            )));
+        }
         let slots = seen.slots.iter().map(|(key, slot)| format!("{key}  # {slot}"));
         let known: Vec<String> =
             slots.chain(seen.unmanaged.iter().map(|key| seen.tell(key))).collect();
@@ -184,6 +199,19 @@ impl Revoke {
             .detail(format!("{key:?} is none of those that live in {id}:\n  {known}"))
             .next("name one of these; what is under way in a slot goes with the slot"))
     }
+}
+
+/// The slots that have something live, and are not among those that are declared.
+pub(super) fn unheard_slots(wish: &Wish, seen: &SeenIntegration) -> BTreeSet<CredentialId> {
+    let slots = seen.slots.values().filter_map(|slot| slot.parse::<CredentialId>().ok());
+    slots.filter(|slot| wish.slots.iter().all(|one| one.name != slot.name)).collect()
+}
+
+/// What is declared is known in part only: a ledger is younger than that, or another's.
+pub(super) fn unheard(slot: &str) -> Problem {
+    Problem::new("E-DRIFT-HALF", "Only a part of what is declared is known").next(format!(
+        "give the state that declares {slot}: terraform show -json | nhi … --state -"
+    ))
 }
 
 fn nothing(id: &str) -> Problem {
@@ -272,12 +300,13 @@ impl Part for Planned {
                     &format!("{}: {} says that nothing is current", one.name, one.place()),
                 );
             }
-            say(
-                output,
-                "mind",
+            let then = if spec.deliveries.is_empty() {
+                "another has nowhere to go: remove its nhi_credential, or give it deliver_to"
+            } else {
                 "the next apply issues another, unless its nhi_credential is removed or its \
-                 integration has enabled = false",
-            );
+                 integration has enabled = false"
+            };
+            say(output, "mind", then);
         }
     }
 

@@ -1,15 +1,20 @@
 //! `nhi rotate`: another generation of a credential, now.
 
 use clap::Args;
+use connector::Promise;
 use domain::Span;
 use operations::{
-    Context, Outcome, Problem, SeenSlot, SlotSpec, Wishes, best_grade, carry_out, declared_slot,
-    goal_of_resume, limits, not_shown, observe_integration, observe_slot, way_words, ways,
+    Context, Outcome, Problem, SeenSlot, SlotSpec, Wish, Wishes, best_grade, carry_out,
+    declared_slot, goal_of_resume, limits, not_shown, observe_integration, observe_slot, way_words,
+    ways,
 };
 use policy::rotation::Goal;
 use serde_json::{Value, json};
 
-use super::drift::declared;
+use super::{
+    drift::declared,
+    revoke::{unheard, unheard_slots},
+};
 use crate::{
     ask::Asking,
     deed::{self, Deed, Part},
@@ -84,6 +89,9 @@ impl Rotate {
         for (id, name) in named(&wishes, &self.id, &from)? {
             all.push(self.plan(&context, &wishes, &id, &name).await?);
         }
+        if let Some(wish) = wishes.integrations.get(&self.id) {
+            all_are_declared(&context, wish).await?;
+        }
         drop(progress);
         let question = match &all[..] {
             [_] => "Rotate it?".to_owned(),
@@ -141,6 +149,9 @@ impl Rotate {
             other => other,
         };
         let found = ways(context, &spec.id.integration.connection, spec.credential_type).await;
+        if seen.key_id.is_some() {
+            can_be_issued(&spec, found.as_deref().unwrap_or_default())?;
+        }
         let profile = found.as_ref().and_then(|all| all.first()).map(|one| one.profile);
         let replaces = profile.is_some_and(|one| one.effect == connector::Effect::Replaces);
         let kept_for = overlap.or(Some(Span::from_secs(86_400))).filter(|_| !at_once && !replaces);
@@ -185,6 +196,39 @@ pub(super) fn named(
     Err(Problem::new("E-UNDECLARED", "No such credential is declared")
         .detail(format!("{id:?} is none of those in {from}:\n  {known}"))
         .next("name one of these, or the state that declares it with --state"))
+}
+
+/// An integration means all of its slots, those too that whoever declares this never heard of.
+async fn all_are_declared(context: &Context, wish: &Wish) -> Result<(), Problem> {
+    let id = wish.integration()?;
+    let seen = observe_integration(context, &id, None, wish.vendor_id.as_deref()).await?;
+    let more = seen.and_then(|seen| unheard_slots(wish, &seen).into_iter().next());
+    match more.map(|slot| slot.to_string()) {
+        None => Ok(()),
+        Some(slot) => Err(unheard(&slot).detail(format!(
+            "{slot} has a credential that works, and nothing that this run was told declares it, as \
+             where another ledger has it. Nothing was changed."
+        ))),
+    }
+}
+
+/// What an apply could not do either: a new one has nowhere to go, or there is never another.
+fn can_be_issued(spec: &SlotSpec, found: &[Promise]) -> Result<(), Problem> {
+    let what = &spec.id;
+    if spec.deliveries.is_empty() {
+        return Err(Problem::new("E-NO-SINK", "The secret needs a place")
+            .detail(format!("{what}: a new credential has nowhere to go."))
+            .next("name one in deliver_to, and apply"));
+    }
+    if !found.is_empty() && found.iter().all(|one| one.profile.keeps_what_ended()) {
+        return Err(Problem::new("E-ROTATE", "This credential cannot be rotated")
+            .detail(format!(
+                "{what}: the platform makes one {} and never another.",
+                spec.credential_type.name
+            ))
+            .next("choose another type of credential, and apply"));
+    }
+    Ok(())
 }
 
 /// Another credential is issued for what works, and is ours.

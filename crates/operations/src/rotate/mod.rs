@@ -208,6 +208,13 @@ impl<'a> Machine<'a> {
         (self.revoked, owner.filter(|owner| !self.began && owner != ours))
     }
 
+    /// The key that is current, and its generation, where nothing is under way.
+    pub(crate) fn at_rest(&self) -> Option<(String, u64)> {
+        let claim = self.claim.as_ref().map(|document| &document.claim);
+        let claim = claim.filter(|claim| !claim.phase.is_open())?;
+        Some((claim.current.clone()?, claim.generation))
+    }
+
     /// Claim first, then documents, then the listing: a decision rests on a listing that was asked
     /// for after the claim was read. What this run wrote a moment ago, at the very version that it
     /// expected, is what whoever reads it at that moment finds: it is not asked for again. Documents

@@ -1086,3 +1086,28 @@ fn what_stands_in_the_way_of_custody_is_what_to_see_to() {
     let problem = operations::Problem::unreadable("login/oauth_client/x", &error);
     assert_eq!(problem.next.as_deref(), Some(next), "and not the connection, which is in order");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_a_backup_brought_back_is_not_what_is_delivered() {
+    for both in [true, false] {
+        let world = World::new("add-ours").await;
+        world.whole("a", FIRST).await;
+        let saved: Vec<_> =
+            world.places.iter().map(|path| (*path, world.apps.save(path))).collect();
+        let second = world.whole("b", SECOND).await.key_id.unwrap();
+        world.clock.advance(OVERLAP);
+        world.whole("c", Goal::Retire { at: 2 }).await;
+        for (path, saved) in saved.into_iter().take(if both { 2 } else { 1 }) {
+            world.apps.restore(path, saved);
+        }
+        let (context, mut spec) = (world.context("looks", &Fuse::none()), world.spec());
+        spec.known = Some((second.clone(), 2, None, None));
+        let seen = observe_slot(&context, &spec).await.unwrap().unwrap();
+        assert_eq!(seen.status, if both { "undelivered" } else { "stale_copy" });
+        let to = if both { 3 } else { 2 };
+        let outcome = world.whole("d", Goal::Rotate { to, at_once: false }).await;
+        world.assert_at(&outcome, to, "restored").await;
+        let seen = observe_slot(&context, &world.spec()).await.unwrap().unwrap();
+        assert_eq!(seen.status, "current");
+    }
+}

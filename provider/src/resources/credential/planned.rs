@@ -118,7 +118,7 @@ pub(super) fn plan_update(
             let schedule = &planned.schedule;
             let overlap_unknown = schedule.is_unknown()
                 || schedule.value().is_some_and(|one| one.overlap.is_unknown());
-            let only_earlier = prior.status == "missing" && earlier;
+            let only_earlier = matches!(prior.status.text(), "missing" | "undelivered") && earlier;
             let overlap_unknown = overlap_unknown || schedules.in_place.is_none();
             planned.previous = if (overlap_unknown || only_earlier) && !nothing_kept {
                 Attr::unknown()

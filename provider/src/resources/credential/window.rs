@@ -17,7 +17,8 @@ pub(super) fn window_is_open(
 ) -> Result<(), Diagnostics> {
     let Some(schedule) = &spec.schedule else { return Ok(()) };
     // What works for nobody is not held back any longer.
-    let broken = reason == "schedule" && matches!(prior.status.text(), "missing" | "undelivered");
+    let broken = matches!(reason, "schedule" | "custody")
+        && matches!(prior.status.text(), "missing" | "undelivered");
     if !at_once && !broken && schedule.in_blackout(now) {
         let held = schedule.blackout.iter().find(|one| one.from <= now && now < one.until);
         return Err(Diagnostic::error(

@@ -182,7 +182,10 @@ pub(super) fn work_of(
     }
     match consequence {
         Consequence::RotateAtOnce => (Work::Rotate { at_once: true }, "expiring"),
-        Consequence::Rotate => (Work::Rotate { at_once: false }, "schedule"),
+        Consequence::Rotate => {
+            let lost = matches!(status, "missing" | "undelivered" | "foreign");
+            (Work::Rotate { at_once: false }, if lost { "custody" } else { "schedule" })
+        }
         Consequence::Resume => (Work::Resume, "schedule"),
         Consequence::Retire => (Work::Retire, "schedule"),
         Consequence::Copy => (Work::Copy, "schedule"),
