@@ -163,17 +163,17 @@ fn a_token_is_proven_ended_when_every_node_must_have_heard_of_it_and_not_before(
 #[test]
 #[ignore = "second ring: cargo xtask test second"]
 fn what_an_unanswered_call_made_is_found_by_its_name_and_one_token_is_left() {
-    // What is begun, what is made, and its token.
-    for nth in 1..=3 {
+    // What is begun, what is made, the end of what was begun, and the token.
+    for (method, nth) in [("POST", 1), ("POST", 2), ("DELETE", 1), ("POST", 3)] {
         in_shop(|shop| {
-            let told = |error| format!("call {nth}: {error}");
+            let told = |error| format!("{method} {nth}: {error}");
             let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
             let address = shop.flags.address();
             let proxy =
                 runtime.block_on(FaultProxy::start(&address)).map_err(|error| error.to_string())?;
             let hcl = shop.world.read("nhi.hcl")?.replace(&address, proxy.address());
             shop.world.write("nhi.hcl", &hcl)?;
-            proxy.add(Rule { nth, ..Rule::once("POST", "api-tokens", Effect::LoseAnswer) });
+            proxy.add(Rule { nth, ..Rule::once(method, "api-tokens", Effect::LoseAnswer) });
             let first = shop.world.terraform(&["apply", "-auto-approve"])?;
             shop.take_note()?;
             let lost = proxy.seen().iter().any(|one| one.status.is_none());
