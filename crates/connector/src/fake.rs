@@ -35,6 +35,9 @@ pub const KEY: &str = "fake_key";
 /// The one secret, replaced in place, on [`BOT`].
 pub const SECRET: &str = "fake_secret";
 
+/// How long a key is kept that another took the place of, where keys are issued so.
+pub const GRACE: Span = Span::from_secs(2 * 86_400);
+
 /// The platform offline.
 #[derive(Debug)]
 pub struct FakePlatform;
@@ -106,7 +109,8 @@ static REPLACES: [Profile; 1] = [REPLACE_ONCE];
 
 /// Other ways in which an app's keys can be issued, each promised only where
 /// [`Fake::promise_only`] says so.
-static OTHER_WAYS: [Profile; 4] = [
+static OTHER_WAYS: [Profile; 5] = [
+    Profile { name: "grace", effect: Effect::Supersedes { keeps: GRACE }, ..REPLACE_ONCE },
     Profile {
         name: "slots",
         effect: Effect::Alternates,
@@ -897,6 +901,13 @@ impl Connector for Fake {
                         _ => {}
                     }
                     ours.duplicate()
+                }
+                ("grace", None) => {
+                    let end = now + SignedDuration::from_secs(GRACE.as_signed_secs());
+                    let earlier = found.keys.pop().filter(|one| one.lives(now));
+                    found.keys.clear();
+                    found.keys.extend(earlier.map(|one| Key { expires_at: Some(end), ..one }));
+                    made
                 }
                 ("add-marked", None) => made,
                 ("add-unmarked", None) if found.is_full(now) => {

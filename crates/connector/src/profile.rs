@@ -13,6 +13,12 @@ pub enum Effect {
     /// There are two places for them, each of which holds one. A secret of ours is written into the one
     /// that is free, and refused where none is: what the other place holds lives on.
     Alternates,
+    /// The one that is there works on for a while and is ended by the platform then; one that another
+    /// took the place of before ends in the call.
+    Supersedes {
+        /// How long.
+        keeps: Span,
+    },
     /// The one that is there dies inside the call.
     Replaces,
 }
@@ -22,8 +28,17 @@ impl Effect {
     pub fn most(self) -> Option<u8> {
         match self {
             Effect::Adds { max_live } => max_live,
-            Effect::Alternates => Some(2),
+            Effect::Alternates | Effect::Supersedes { .. } => Some(2),
             Effect::Replaces => Some(1),
+        }
+    }
+
+    /// For how long an earlier one works where it is asked to for that long.
+    pub fn kept(self, overlap: Span) -> Span {
+        match self {
+            Effect::Supersedes { keeps } => overlap.min(keeps),
+            _ if self.overlaps() => overlap,
+            _ => Span::ZERO,
         }
     }
 

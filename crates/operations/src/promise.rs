@@ -38,6 +38,9 @@ pub fn way_words(profile: &Profile) -> &'static str {
         (Effect::Alternates, _) => {
             "of two places the one that is free gets a new one, with a secret that is chosen here"
         }
+        (Effect::Supersedes { .. }, _) => {
+            "the platform makes a new one, and ends the old one by itself after a while"
+        }
         (Effect::Replaces, _) => "the new one takes the place of the old one at once",
         (Effect::Adds { .. }, Origin::Ours) => {
             "a new one is added, with a secret that is chosen here"
@@ -61,6 +64,10 @@ pub fn limits(profile: &Profile) -> Vec<String> {
         Effect::Adds { max_live: Some(1) } => {
             limits.push("without overlap: one may live at a time".to_owned());
         }
+        Effect::Supersedes { keeps } => limits.push(format!(
+            "the old one works for {keeps} at most, and where the answer to a call is lost no longer than \
+             until the next call"
+        )),
         Effect::Adds { .. } | Effect::Alternates => {}
     }
     if profile.marks == Marks::Never {
@@ -121,12 +128,15 @@ mod tests {
     fn what_a_way_does_is_told_in_words_and_not_by_its_code_name() {
         let once = Profile { name: "first-only", ..WHOLE };
         let replaces = Profile { effect: Effect::Replaces, ..WHOLE };
+        let supersedes =
+            Profile { effect: Effect::Supersedes { keeps: Span::from_secs(3600) }, ..WHOLE };
         let alternates = Profile { effect: Effect::Alternates, ..WHOLE };
         for (profile, expected) in [
             (WHOLE, "chosen here"),
             (once, "never another"),
             (replaces, "takes the place"),
             (alternates, "of two places"),
+            (supersedes, "by itself"),
         ] {
             let said = way_words(&profile);
             assert!(said.contains(expected) && !said.contains(profile.name), "{said}");
@@ -138,6 +148,10 @@ mod tests {
         let blind = ProbeBudget { between_successes: 0, ..WHOLE.probe };
         for (profile, expected) in [
             (Profile { effect: Effect::Replaces, ..WHOLE }, "overlap"),
+            (
+                Profile { effect: Effect::Supersedes { keeps: Span::from_secs(3600) }, ..WHOLE },
+                "1h",
+            ),
             (Profile { effect: Effect::Adds { max_live: Some(1) }, ..WHOLE }, "one may live"),
             (Profile { marks: Marks::Never, ..WHOLE }, "custody"),
             (Profile { lists: false, ..WHOLE }, "nobody declared"),

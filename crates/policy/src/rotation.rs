@@ -259,6 +259,9 @@ pub enum Way {
     Slots,
     /// The platform makes it, one only and unmarked, and shows it to whoever asks again.
     FirstOnly,
+    /// The platform makes it; the earlier one works on for a time that the platform sets, and a further
+    /// call ends it at once.
+    Grace,
     /// The secret is ours and stored first; the earlier one dies in the call.
     ReplaceOurs,
     /// The platform makes it and shows it once; the earlier one dies in the call.
@@ -276,10 +279,15 @@ impl Way {
         matches!(self, Way::ReplaceOurs | Way::ReplaceOnce)
     }
 
+    /// Nobody makes one beside ours: whatever comes while we are at work is what we called for.
+    pub fn is_alone(self) -> bool {
+        self.replaces() || self == Way::Grace
+    }
+
     /// A late call of somebody who lost the claim cannot be told from anybody else's, so whoever
     /// comes next waits until none can arrive.
     pub fn is_timed(self) -> bool {
-        matches!(self, Way::AddUnmarked | Way::Slots | Way::ReplaceOurs | Way::ReplaceOnce)
+        !matches!(self, Way::AddOurs | Way::AddMarked | Way::FirstOnly)
     }
 }
 
@@ -457,11 +465,12 @@ fn all_keys(view: &View, claim: Option<&Claim>, way: Way) -> Vec<Previous> {
     {
         name(&key_id, claim.generation);
     }
-    // Where there is one at a time, what came while we were at work is what we called for.
-    if let Some(claim) = claim.filter(|claim| match claim.phase {
-        Phase::Intent => way == Way::FirstOnly,
-        Phase::Calling | Phase::Stored => way.replaces(),
-        _ => false,
+    // Where nobody makes one beside ours, what came while we were at work is what we called for.
+    if let Some(claim) = claim.filter(|claim| match (way, claim.phase) {
+        (_, Phase::Free | Phase::Parked | Phase::Retiring | Phase::Proving) => false,
+        (Way::FirstOnly, phase) => phase == Phase::Intent,
+        (Way::Grace, _) => true,
+        (_, phase) => way.replaces() && matches!(phase, Phase::Calling | Phase::Stored),
     }) {
         for key in view.keys.iter().filter(|key| !claim.known.contains(&key.key_id)) {
             name(&key.key_id, claim.generation);
@@ -653,7 +662,7 @@ fn intent(view: &View, claim: &Claim, way: Way) -> Step {
         // The secret was to be stored with the claim; a claim without it begins again.
         return Step::BeginAgain;
     }
-    if matches!(way, Way::AddUnmarked | Way::ReplaceOnce) {
+    if matches!(way, Way::AddUnmarked | Way::Grace | Way::ReplaceOnce) {
         return if view.complete { Step::MarkCalling } else { Step::Refuse("listing-incomplete") };
     }
     if let Some((key_id, epoch)) = &view.memory
@@ -732,6 +741,12 @@ fn stored(view: &View, claim: &Claim, way: Way) -> Step {
         };
     }
     match view.verified {
+        // Another call would end what consumers hold.
+        Some(false)
+            if way == Way::Grace && claim.previous.iter().any(|one| is_live(view, &one.key_id)) =>
+        {
+            return Step::Hold("new-refused");
+        }
         Some(false) => return Step::GiveUp,
         // A document that has this generation was promoted by somebody who had verified it.
         None if !view.mains.iter().any(|main| main.generation == Some(claim.generation)) => {
@@ -739,7 +754,21 @@ fn stored(view: &View, claim: &Claim, way: Way) -> Step {
         }
         None | Some(true) => {}
     }
-    forward(view, claim)
+    match forward(view, claim) {
+        Step::Park if way == Way::Grace => unheard(view, claim),
+        step => step,
+    }
+}
+
+/// What an unanswered call of ours made lives beside the one whose answer was heard, and nobody has its
+/// secret. It goes when consumers have the other one, whose time was short since then.
+fn unheard(view: &View, claim: &Claim) -> Step {
+    let news = |key: &&Key| key.live && !claim.known.contains(&key.key_id);
+    match view.keys.iter().filter(news).find(|key| Some(&key.key_id) != claim.new.as_ref()) {
+        Some(key) => Step::EndOrphan(key.key_id.clone()),
+        None if view.complete => Step::Park,
+        None => Step::Refuse("listing-incomplete"),
+    }
 }
 
 /// The new key is in this document.
@@ -1208,6 +1237,40 @@ mod tests {
         assert_eq!(step(vec![Key { issued_at: Some(old), ..fresh.clone() }]), unexplained);
         assert_eq!(step(vec![Key { issued_at: None, ..fresh.clone() }]), unexplained);
         assert_eq!(step(vec![fresh, key("k3", None)]), unexplained);
+    }
+
+    #[test]
+    fn a_call_that_would_end_what_consumers_hold_waits_for_a_person() {
+        let refused = |keys: Vec<Key>| {
+            let new = Some("k2".to_owned());
+            let previous = vec![Previous { key_id: "k1".into(), ..old(None) }];
+            let open = Claim { new, previous, timed: true, ..claim(Phase::Stored) };
+            let seen = View { verified: Some(false), ..view(Some(open), keys) };
+            next_step(&seen, TO_TWO, Way::Grace)
+        };
+        assert_eq!(refused(vec![key("k1", None), key("k2", None)]), Step::Hold("new-refused"));
+        assert_eq!(refused(vec![key("k2", None)]), Step::GiveUp);
+    }
+
+    #[test]
+    fn what_an_unanswered_call_made_ends_when_consumers_have_the_other_one() {
+        let new = Claim { new: Some("k3".into()), timed: true, ..claim(Phase::Stored) };
+        let mut seen = view(Some(new), vec![key("k2", None), key("k3", None)]);
+        let step = |seen: &View| next_step(seen, TO_TWO, Way::Grace);
+        seen.verified = Some(true);
+        assert_eq!(step(&seen), Step::Promote("bao:a".into()));
+        let promoted = Main {
+            version: 2,
+            generation: Some(2),
+            key_id: Some("k3".into()),
+            ..seen.mains[0].clone()
+        };
+        seen.mains[0] = promoted;
+        assert_eq!(step(&seen), Step::EndOrphan("k2".into()));
+        seen.keys.remove(0);
+        assert_eq!(step(&seen), Step::Park);
+        seen.complete = false;
+        assert_eq!(step(&seen), Step::Refuse("listing-incomplete"));
     }
 
     #[test]

@@ -236,6 +236,8 @@ struct State {
     /// What the consumer read last.
     held: Option<u8>,
     promoted: BTreeSet<(u64, String)>,
+    /// How often the platform took a call where the next one ends what works: [`Way::Grace`].
+    called: u8,
     /// Somebody wanted everything ended, or nothing kept.
     revoking: bool,
     at_once: bool,
@@ -268,6 +270,7 @@ impl State {
             left: bounds.events,
             held: None,
             promoted: BTreeSet::new(),
+            called: 0,
             revoking: wants(|goal| *goal == Goal::Revoke),
             at_once: wants(|goal| matches!(goal, Goal::Rotate { at_once: true, .. })),
         };
@@ -316,6 +319,20 @@ impl State {
             used: false,
         };
         self.keys.push(Issued { key, secret, human: false });
+    }
+
+    /// All but the one that was made last.
+    fn end_superseded(&mut self) {
+        let last = self.keys.len().saturating_sub(1);
+        self.keys.drain(..last);
+    }
+
+    /// The overlap is over, and so is the time that a platform gives by itself.
+    fn passed(mut self, way: Way, now: Timestamp) -> State {
+        if way == Way::Grace {
+            self.end_superseded();
+        }
+        State { now, ..self }
     }
 
     fn works(&self, secret: u8) -> bool {
@@ -367,6 +384,10 @@ impl State {
                 // Whatever is in it by then, as on a platform that is not asked to compare.
                 if way == Way::Slots {
                     self.keys.retain(|one| !one.key.key_id.starts_with(place));
+                }
+                if way == Way::Grace {
+                    self.end_superseded();
+                    self.called += 1;
                 }
                 let made = self.next;
                 self.next += 1;
@@ -530,7 +551,7 @@ impl Search<'_> {
     /// Where there is one at a time, what came since the deed began is what it called for.
     fn known_now(&self, view: &View) -> BTreeSet<String> {
         match &view.claim {
-            Some(claim) if self.bounds.way.replaces() => claim.known.clone(),
+            Some(claim) if self.bounds.way.is_alone() => claim.known.clone(),
             _ => known(view),
         }
     }
@@ -899,7 +920,7 @@ impl Search<'_> {
             all.push((Event::Arrives(index), next));
         }
         let full = self.bounds.way == Way::AddUnmarked && state.keys.len() >= 2;
-        if state.left.humans > 0 && self.adds() && !full {
+        if state.left.humans > 0 && !self.bounds.way.is_alone() && !full {
             let mut next = state.clone();
             next.left.humans -= 1;
             let id = format!("h{}", next.next);
@@ -919,7 +940,8 @@ impl Search<'_> {
         // Whoever reads a sink does so at least once in an overlap.
         let parked = state.custody.as_ref().is_some_and(|one| one.claim.phase == Phase::Parked);
         if fresh && parked && state.now == BEGIN {
-            all.push((Event::OverlapEnds, State { now: BEGIN + OVERLAP, ..state.clone() }));
+            let passed = state.clone().passed(self.bounds.way, BEGIN + OVERLAP);
+            all.push((Event::OverlapEnds, passed));
         }
         all
     }
@@ -1058,7 +1080,8 @@ impl Search<'_> {
                 return Err(format!("two keys of generation {generation} were promoted"));
             }
         }
-        if state.revoking {
+        // An answer that was lost takes a second call, and that ends what consumers hold.
+        if state.revoking || state.called > 1 {
             return Ok(());
         }
         if let Some(secret) = state.sink.secret.filter(|_| state.sink.main.key_id.is_some())
@@ -1086,7 +1109,7 @@ impl Search<'_> {
             };
             if again > 0 {
                 state.held = state.sink.secret;
-                state.now = BEGIN + OVERLAP + OVERLAP;
+                state = state.passed(self.bounds.way, BEGIN + OVERLAP + OVERLAP);
             }
             if let Some(why) = self.finish(&mut state, goals)? {
                 // Named, and everything that worked still does.

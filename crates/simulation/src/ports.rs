@@ -131,6 +131,8 @@ pub struct Told {
     kept: Vec<Option<String>>,
     /// Secrets that signed in once.
     pub(crate) signed_in: BTreeSet<String>,
+    /// How many calls for a key the platform has taken.
+    pub(crate) issued: usize,
     /// Refused sign-ins since one worked, and the most that there were.
     pub(crate) refused: u32,
     pub(crate) most_refused: u32,
@@ -553,7 +555,9 @@ impl Connector for Port {
         let port = self.clone();
         let effect = async move {
             let useless = port.shared.told().useless[port.run];
-            make(u32::from(useless)).await
+            let made = make(u32::from(useless)).await;
+            port.shared.told().issued += usize::from(made.is_ok());
+            made
         };
         self.change("issue", "", lost("issue"), effect).await
     }

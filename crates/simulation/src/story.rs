@@ -38,12 +38,13 @@ mod table;
 pub use table::{Books, Row, ends};
 
 /// The ways in which the platform of a story may issue.
-pub const WAYS: [&str; 7] = [
+pub const WAYS: [&str; 8] = [
     "add-ours",
     "add-marked",
     "slots",
     "add-unmarked",
     "first-only",
+    "grace",
     "replace-ours",
     "replace-once",
 ];
@@ -120,6 +121,7 @@ struct Story<'a> {
     /// Nobody is promised anything of that any more.
     revoking: bool,
     at_once: bool,
+    told_of_end: bool,
     most: usize,
     deeds: u64,
     words: String,
@@ -189,6 +191,7 @@ impl<'a> Story<'a> {
             faults: bounds.faults,
             revoking: false,
             at_once: false,
+            told_of_end: false,
             most,
             deeds: 0,
             words: String::new(),
@@ -201,7 +204,14 @@ impl<'a> Story<'a> {
 
     /// A person can make a key beside ours.
     fn takes_another(&self) -> bool {
-        !self.replaces() && self.way != "first-only"
+        !self.replaces() && !["first-only", "grace"].contains(&self.way)
+    }
+
+    /// An answer that was lost took a second call, which ends what consumers hold; or somebody was told
+    /// that the platform ends it before there is another one that works.
+    fn is_cut_short(&self) -> bool {
+        let calls = usize::try_from(self.before).unwrap_or_default() + 1;
+        self.way == "grace" && (self.shared.told().issued > calls || self.told_of_end)
     }
 
     /// There is room for two, and no mark says whose they are.
@@ -210,7 +220,7 @@ impl<'a> Story<'a> {
     }
 
     fn timed(&self) -> bool {
-        self.replaces() || self.is_narrow()
+        self.replaces() || self.is_narrow() || self.way == "grace"
     }
 
     fn spec(&self) -> SlotSpec {
@@ -565,7 +575,7 @@ impl<'a> Story<'a> {
                 self.changed(index, path, version, now).await?;
             }
             let place = &self.places[index];
-            if !adds || self.revoking {
+            if !adds || self.revoking || self.is_cut_short() {
                 continue;
             }
             if place.secret.as_ref().is_some_and(|secret| !admits(secret)) {
@@ -634,6 +644,12 @@ impl<'a> Story<'a> {
         if done.as_ref().is_err_and(|problem| problem.code == "E-OLD-IN-USE") {
             tokio::time::advance(Duration::from_secs(90_000)).await;
             done = self.calmly("when the overlap is over", goal).await?;
+        }
+        // Another one is made when the platform has ended the old one.
+        if self.way == "grace" && done.as_ref().is_err_and(|problem| problem.code == "E-VERIFY") {
+            self.told_of_end = true;
+            tokio::time::advance(Duration::from_secs(200_000)).await;
+            done = self.calmly("when the old one has ended", goal).await?;
         }
         let human = !self.theirs.is_empty();
         let outcome = match done {

@@ -154,7 +154,9 @@ impl Rotate {
         }
         let profile = found.as_ref().and_then(|all| all.first()).map(|one| one.profile);
         let replaces = profile.is_some_and(|one| one.effect == connector::Effect::Replaces);
-        let kept_for = overlap.or(Some(Span::from_secs(86_400))).filter(|_| !at_once && !replaces);
+        let kept = |span| profile.map_or(span, |one| one.effect.kept(span));
+        let kept_for = overlap.or(Some(Span::from_secs(86_400))).map(kept);
+        let kept_for = kept_for.filter(|_| !at_once && !replaces);
         Ok(Planned {
             goal,
             reason: if self.exposed { "exposed" } else { "asked" },

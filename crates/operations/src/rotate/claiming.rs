@@ -130,7 +130,7 @@ impl Machine<'_> {
     /// whatever came since the deed began is what it called for, although an answer was lost.
     pub(super) fn known_now(&self) -> BTreeSet<String> {
         match &self.claim {
-            Some(document) if self.way.replaces() => document.claim.known.clone(),
+            Some(document) if self.way.is_alone() => document.claim.known.clone(),
             _ => self.keys.iter().map(|key| key.key_id.clone()).collect(),
         }
     }

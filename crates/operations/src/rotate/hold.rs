@@ -142,6 +142,17 @@ pub(super) fn held_problem(what: &str, why: &str, place: Option<&str>, sinks: &S
                  are issued"
             ))
             .at(&["status"]),
+        "new-refused" => Problem::new("E-VERIFY", "The new credential is refused")
+            .detail(format!(
+                "{what}: it could not sign in, and a further call would end the one that consumers hold. \
+                 That one works until its platform ends it."
+            ))
+            .next(format!(
+                "nhi doctor: is the integration disabled, or bound to other addresses? Then nhi recover \
+                 {what}, or change a value in triggers, or apply again if it is new: it is tried once \
+                 more, and another one is issued when the old one has ended"
+            ))
+            .at(&["status"]),
         "unexplained-credential" => {
             Problem::new("E-UNEXPLAINED", "It is not known whose a credential is")
                 .detail(format!(

@@ -5,7 +5,7 @@ use domain::Secret;
 use jiff::Timestamp;
 use ledger::NewEntry;
 use policy::{
-    rotation::{Claim, Goal, Phase, Way},
+    rotation::{Claim, Goal, Key, Phase, Way},
     schedule::later,
 };
 
@@ -111,11 +111,11 @@ impl Machine<'_> {
         }
     }
 
-    /// An earlier call may have made the one that there can be, or filled a place, and no mark says whose
-    /// it is: only the open claim tells the next run that it is ours.
+    /// An earlier call may have made the one that there can be, filled a place, or given what works its
+    /// end, and no mark says whose it is: only the open claim tells the next run that it is ours.
     fn may_be_there(&self, claim: &Claim) -> bool {
         let asked = self.tries.contains_key("issue") || self.begun != Some(claim.epoch);
-        matches!(self.way, Way::FirstOnly | Way::Slots) && asked
+        matches!(self.way, Way::FirstOnly | Way::Slots | Way::Grace) && asked
     }
 
     /// S4: the new key's id, and its secret where the platform made it, before anything else.
@@ -176,8 +176,13 @@ impl Machine<'_> {
             let works = self.sign_in(&pending).await.map_err(|error| {
                 Problem::not_done(&self.what, "sign in with the new credential", &error)
             })?;
-            // A platform counts refusals until one sign-in works. The current one is at hand.
-            if !works && let Some(current) = self.current_secret(&claim).await? {
+            // A platform counts refusals until one sign-in works. The current one is at hand, unless it
+            // has ended and would be refused itself.
+            let serves = |key: &Key| key.live && Some(&key.key_id) == claim.current.as_ref();
+            if !works
+                && self.keys.iter().any(serves)
+                && let Some(current) = self.current_secret(&claim).await?
+            {
                 let _ = self.sign_in(&current).await;
             }
             (works, "sign-in")

@@ -479,6 +479,7 @@ fn way_of(profile: &Profile) -> Way {
     let ours = matches!(profile.origin, Origin::Ours | Origin::OursPublicKey);
     match (profile.effect, profile.origin, profile.marks) {
         (Effect::Alternates, ..) => Way::Slots,
+        (Effect::Supersedes { .. }, ..) => Way::Grace,
         (Effect::Replaces, ..) if ours => Way::ReplaceOurs,
         (Effect::Replaces, ..) => Way::ReplaceOnce,
         (Effect::Adds { .. }, ..) if ours => Way::AddOurs,

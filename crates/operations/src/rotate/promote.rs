@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use connector::Effect;
 use domain::Secret;
 use jiff::Timestamp;
 use ledger::{Change as Row, NewEntry};
@@ -87,7 +88,13 @@ impl Machine<'_> {
     pub(super) fn kept(&self, previous: &[Previous], now: Timestamp) -> Vec<Previous> {
         let none = self.at_once() || self.way.replaces();
         let overlap = if none { domain::Span::ZERO } else { self.spec.overlap() };
-        let until = later(now, overlap);
+        let mut until = later(now, overlap);
+        // Since then the platform counts, and not since anybody reads the new one.
+        if let Effect::Supersedes { keeps } = self.profile.effect
+            && let Some(called) = self.claim.as_ref().and_then(|one| one.claim.called_at)
+        {
+            until = until.min(later(called, keeps));
+        }
         // What was kept before keeps its time; nobody waits for what is gone.
         let lives =
             |one: &Previous| self.keys.iter().any(|key| key.live && key.key_id == one.key_id);

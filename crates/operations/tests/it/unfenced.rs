@@ -1,6 +1,6 @@
 //! Platforms on which nothing tells a late call of ours from somebody else's: only time does.
 
-use connector::fake::{APP, Fault, Verb};
+use connector::fake::{APP, Fault, GRACE, Verb};
 use policy::{proof::Grade, rotation::Goal};
 use secrets::Sink;
 
@@ -21,7 +21,7 @@ async fn a_key_whose_answer_was_lost_is_ended_and_another_one_issued() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_repeated_before_an_earlier_call_can_have_arrived() {
-    for way in ["slots", "add-unmarked", "replace-ours", "replace-once"] {
+    for way in ["slots", "add-unmarked", "grace", "replace-ours", "replace-once"] {
         let world = World::new(way).await;
         world.whole("before", FIRST).await;
         world.fake.fail(Verb::Issue, [Fault::RequestLost]);
@@ -34,7 +34,7 @@ async fn nothing_is_repeated_before_an_earlier_call_can_have_arrived() {
 
 #[tokio::test(start_paused = true)]
 async fn a_key_whose_answer_was_lost_ends_with_everything_else_wherever_the_run_stopped() {
-    for way in ["slots", "add-unmarked", "replace-ours", "replace-once"] {
+    for way in ["slots", "add-unmarked", "grace", "replace-ours", "replace-once"] {
         for call in 1..40 {
             let world = World::new(way).await;
             world.whole("before", FIRST).await;
@@ -125,6 +125,50 @@ async fn what_a_platform_replaces_in_place_is_proven_gone_in_the_same_run() {
         assert_eq!(grades, [Grade::A], "{way}");
         assert!(world.apps.read_version("apps/a", 1).await.unwrap().is_none(), "{way}");
     }
+}
+
+/// The platform keeps the earlier one for a while of its own, and no longer than until the next call.
+#[tokio::test(start_paused = true)]
+async fn an_earlier_key_that_its_platform_ends_by_itself_is_shown_to_be_gone() {
+    let world = World::new("grace").await;
+    let first = world.whole("a", FIRST).await;
+    let second = world.whole("b", SECOND).await;
+    world.assert_at(&second, 2, "grace").await;
+    assert_eq!(Some(&second.previous[0].key_id), first.key_id.as_ref());
+    world.clock.advance(GRACE);
+    assert_eq!(world.live().await.len(), 1, "the platform has ended it");
+    world.fake.calls();
+    let retired = world.whole("c", Goal::Retire { at: 2 }).await;
+    world.assert_at(&retired, 2, "grace").await;
+    let grades: Vec<Grade> = retired.revoked.iter().map(|one| one.grade).collect();
+    assert_eq!(grades, [Grade::A]);
+    assert!(world.fake.calls().iter().all(|(verb, _)| *verb != Verb::End), "nothing to end");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_answer_takes_a_second_call_which_leaves_one_key_that_is_delivered() {
+    let world = World::new("grace").await;
+    world.whole("a", FIRST).await;
+    world.fake.fail(Verb::Issue, [Fault::AnswerLost]);
+    let second = world.whole("b", SECOND).await;
+    world.assert_at(&second, 2, "grace").await;
+    assert!(second.previous.is_empty(), "the call ended it: {:?}", second.previous);
+    assert_eq!(world.live().await.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_key_that_is_refused_costs_consumers_nothing_while_the_old_one_works() {
+    let world = World::new("grace").await;
+    world.whole("a", FIRST).await;
+    world.fake.refuse_new(1);
+    let Ending::Done(Err(problem)) = world.run("b", &Fuse::none(), SECOND).await else { panic!() };
+    assert_eq!(problem.code, "E-VERIFY", "{problem:?}");
+    assert!(world.works().await, "the old one is delivered and works");
+    let Ending::Done(Err(_)) = world.run("c", &Fuse::none(), SECOND).await else { panic!() };
+    assert!(world.works().await, "asking again ends nothing either");
+    world.clock.advance(GRACE);
+    let second = world.whole("d", SECOND).await;
+    world.assert_at(&second, 2, "another one is made when the old one has ended").await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -514,7 +514,7 @@ impl World {
 
     /// The platform's marks, or the secret itself, tell a late call of ours.
     pub(crate) fn fences(&self) -> bool {
-        !["slots", "add-unmarked", "replace-ours", "replace-once"].contains(&self.way)
+        ["add-ours", "add-marked", "first-only"].contains(&self.way)
     }
 
     /// The earlier one dies when the new one is made.

@@ -182,9 +182,11 @@ pub(super) fn tell_end(
     let Some(overlap) = schedules.after.as_ref().map(|one| one.overlap).filter(|_| keeps) else {
         return;
     };
-    let alone = match prior.expires_at.as_deref() {
-        Some(end) => format!("ends by itself at {end}"),
-        None => "lives on".to_owned(),
+    let overlap = profile.effect.kept(overlap);
+    let alone = match (prior.expires_at.as_deref(), profile.effect) {
+        (Some(end), _) => format!("ends by itself at {end}"),
+        (None, Effect::Supersedes { keeps }) => format!("ends by itself after {keeps}"),
+        (None, _) => "lives on".to_owned(),
     };
     told.warning_at(
         "previous",
