@@ -282,9 +282,11 @@ impl<'a> Machine<'a> {
                 _ => Err(Problem::unreadable(&self.what, &error)),
             }
         })?;
-        // What is of another type is another slot's, or nobody's: it takes no place here.
-        let credential_type = self.spec.credential_type.name;
-        listing.credentials.retain(|one| one.credential_type == credential_type);
+        // What is of another type of the kind is another slot's, or nobody's: it takes no place here.
+        let mut others: Vec<&str> =
+            self.spec.kind.credential_types.iter().map(|one| one.name).collect();
+        others.retain(|name| *name != self.spec.credential_type.name);
+        listing.credentials.retain(|one| !others.contains(&one.credential_type.as_str()));
         self.listed = listing
             .credentials
             .iter()
