@@ -12,7 +12,7 @@ use std::{
 use async_trait::async_trait;
 use connector::{
     Change, Children, Clock, Connection, Connector, CredentialListing, Ended, IssueRequest, Issued,
-    NewIntegration, ObjectRef, Outcome, Platform, Probe, Promise, Want,
+    NewIntegration, ObjectRef, Outcome, Platform, Probe, ProbeBudget, Promise, Want,
     fake::{self, Fake},
 };
 use domain::{
@@ -73,11 +73,14 @@ pub enum Bug {
     AnEntryThatIsNotKeptIsNoMatter,
     WhatIsIssuedIsTrusted,
     NoOverlapIsKept,
+    AFenceStopsNobody,
+    RefusalsAreNotCounted,
+    WhatAPersonWroteIsWrittenOver,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 11] = [
+    pub const ALL: [Bug; 14] = [
         Bug::EveryEpochLooksOld,
         Bug::TakingOverKeepsTheEpoch,
         Bug::APromoteReplacesWhateverIsThere,
@@ -89,6 +92,9 @@ impl Bug {
         Bug::AnEntryThatIsNotKeptIsNoMatter,
         Bug::WhatIsIssuedIsTrusted,
         Bug::NoOverlapIsKept,
+        Bug::AFenceStopsNobody,
+        Bug::RefusalsAreNotCounted,
+        Bug::WhatAPersonWroteIsWrittenOver,
     ];
 }
 
@@ -141,6 +147,7 @@ pub struct Told {
     /// What is only there for [`Bug`]s.
     older: Vec<Option<CredentialListing>>,
     serving: Vec<BTreeSet<String>>,
+    fences: BTreeSet<(String, u64)>,
 }
 
 /// What all runs share.
@@ -331,8 +338,23 @@ impl StorySink {
         if self.custody {
             return (document, expect);
         }
-        if shared.has(Bug::APromoteReplacesWhateverIsThere) {
+        if shared.has(Bug::APromoteReplacesWhateverIsThere)
+            || shared.has(Bug::WhatAPersonWroteIsWrittenOver)
+        {
             return (document, Expect::Version(number));
+        }
+        if shared.has(Bug::AFenceStopsNobody)
+            && let Expect::Version(mut expected) = expect
+        {
+            let fences = &mut shared.told().fences;
+            let held = there.document.as_ref().and_then(|there| there.get("key"));
+            if expected == number && held.is_some() && held == document.get("key") {
+                fences.insert((path.to_owned(), number + 1));
+            }
+            while fences.contains(&(path.to_owned(), expected + 1)) && expected < number {
+                expected += 1;
+            }
+            return (document, Expect::Version(expected));
         }
         (document, expect)
     }
@@ -352,7 +374,14 @@ impl Sink for StorySink {
         if self.port.turn(what, "").await == Fate::NotSent {
             return Err(sink_lost(path)(Outcome::NotSent));
         }
-        let found = self.inner().read(path).await?;
+        let mut found = self.inner().read(path).await?;
+        if !self.custody
+            && shared.has(Bug::WhatAPersonWroteIsWrittenOver)
+            && let Some(found) = &mut found
+            && let Some(expected) = self.port.recorded(path).await
+        {
+            found.version.number = expected;
+        }
         if !self.custody
             && let Some(secret) =
                 found.as_ref().and_then(|one| one.document.as_ref()).and_then(|one| one.get("key"))
@@ -455,6 +484,14 @@ impl Port {
             listing.credentials.retain(|one| one.marker.is_none() || named(&one.key_id));
         }
         listing
+    }
+
+    /// The version of a document that a promote replaces, where somebody is at work.
+    pub(crate) async fn recorded(&self, path: &str) -> Option<u64> {
+        let claim = self.claim().await?;
+        let phase = Phase::from_word(claim["phase"].as_str()?)?;
+        let begun = matches!(phase, Phase::Intent | Phase::Calling | Phase::Stored);
+        claim["mains"][format!("apps:{path}")].as_u64().filter(|_| begun)
     }
 
     /// What stands in custody.
@@ -634,6 +671,12 @@ impl Connector for Port {
             probed = Probe::Accepted { residual: None, scopes: None };
         }
         Ok(probed)
+    }
+    async fn probe_budget(&self, _: &ObjectRef, usual: ProbeBudget) -> ProbeBudget {
+        match self.shared.has(Bug::RefusalsAreNotCounted) {
+            true => ProbeBudget { between_successes: 200, in_window: 200, ..usual },
+            false => usual,
+        }
     }
     fn random_like(&self, of: &str, secret: &Secret) -> connector::Result<Secret> {
         self.shared.fake.random_like(of, secret)

@@ -26,7 +26,7 @@ use operations::{
     Context, Custody, Delivery, Outcome, Problem, RulesGate, Run, SlotSpec, carry_out,
 };
 use policy::{Rules, Schedule, rotation::Goal};
-use secrets::{MemorySink, Sink};
+use secrets::{Document, Expect, MemorySink, Sink};
 
 use crate::{
     choices::{Choices, shrink},
@@ -52,6 +52,10 @@ pub const WAYS: [&str; 8] = [
 const OVERLAP: Span = Span::from_secs(86_400);
 const REALM: &str = "k3x9q2";
 const PLACES: [&str; 2] = ["apps/a", "apps/b"];
+/// So many faults make a rough world.
+pub const ROUGH: usize = 12;
+/// What a person writes over a delivered secret.
+const BY_HAND: &str = "what a person wrote";
 /// More events than a story has by itself.
 const MOST_EVENTS: usize = 900;
 
@@ -117,6 +121,8 @@ struct Story<'a> {
     places: [Place; 2],
     promoted: BTreeMap<u64, String>,
     theirs: Vec<Secret>,
+    /// What a person wrote over: which place, at which version.
+    by_hand: Option<(usize, u64)>,
     faults: usize,
     /// Nobody is promised anything of that any more.
     revoking: bool,
@@ -188,6 +194,7 @@ impl<'a> Story<'a> {
             places: Default::default(),
             promoted: BTreeMap::new(),
             theirs: Vec::new(),
+            by_hand: None,
             faults: bounds.faults,
             revoking: false,
             at_once: false,
@@ -217,6 +224,11 @@ impl<'a> Story<'a> {
     /// There is room for two, and no mark says whose they are.
     fn is_narrow(&self) -> bool {
         ["slots", "add-unmarked"].contains(&self.way)
+    }
+
+    /// Half of what the platform makes does not work, and a person writes over what was delivered.
+    fn is_rough(&self) -> bool {
+        self.bounds.faults >= ROUGH
     }
 
     fn timed(&self) -> bool {
@@ -424,6 +436,9 @@ impl<'a> Story<'a> {
                 {
                     self.somebody_makes_a_key();
                 }
+                8 if self.is_rough() && !self.bounds.duel && self.by_hand.is_none() => {
+                    self.somebody_writes().await;
+                }
                 5 if self.time_may_pass() => {
                     let seconds = [1, 20, 125, 601][self.choices.any(4)];
                     self.time_passes(first, seconds).await;
@@ -513,7 +528,14 @@ impl<'a> Story<'a> {
         if self.faults == 0 {
             return Done;
         }
-        let once_in = if call.what == "sign in" { 4 } else { 10 };
+        let useless = self.is_rough() && !self.bounds.duel && call.what == "issue";
+        let all = if useless { &[Done, Useless] } else { all };
+        let once_in = match call.what {
+            _ if useless => 1,
+            "sign in" if self.is_rough() => 2,
+            "sign in" => 4,
+            _ => 10,
+        };
         let fate = all[self.choices.rarely(once_in, all.len())];
         self.faults -= usize::from(fate != Done);
         fate
@@ -534,6 +556,21 @@ impl<'a> Story<'a> {
         // One that was made in the very minute of our call and never used could not be told from ours.
         let _ = self.shared.fake.sign_in(APP, "sync", &Secret::new(secret));
         self.theirs.push(Secret::new(secret));
+    }
+
+    async fn somebody_writes(&mut self) {
+        let index = self.choices.any(PLACES.len());
+        let version = self.shared.apps.version(PLACES[index]);
+        if version == 0 {
+            return;
+        }
+        let _ = writeln!(self.words, "a person writes into {}", PLACES[index]);
+        let document = Document::default().with("key", Secret::new(BY_HAND));
+        let written = self.shared.apps.write(PLACES[index], &document, Expect::Version(version));
+        if let Ok(written) = written.await {
+            self.by_hand = Some((index, written.number));
+            (self.places[index].version, self.places[index].secret) = (written.number, None);
+        }
     }
 
     /// Where only time fences, a call that began does not take longer than it may.
@@ -607,6 +644,21 @@ impl<'a> Story<'a> {
             .get("_nhi")
             .and_then(|text| serde_json::from_str(text.expose()).ok())
             .unwrap_or_default();
+        if document.get("key").is_some_and(|key| key.expose() == BY_HAND) {
+            // The same once more, for a promote that may be late.
+            self.by_hand = Some((index, version));
+            self.places[index].version = version;
+            return Ok(());
+        }
+        if let Some((place, theirs)) = self.by_hand
+            && place == index
+        {
+            self.by_hand = None;
+            let recorded = self.acting[0].port.recorded(path).await;
+            if recorded.is_some_and(|recorded| recorded != theirs) {
+                return Err(format!("R11: what a person wrote into {path} is written over"));
+            }
+        }
         let revoked = says["revoked"].as_bool().unwrap_or(false);
         let secret = document.get("key").filter(|_| !revoked).map(Secret::duplicate);
         let place = &mut self.places[index];
@@ -651,6 +703,9 @@ impl<'a> Story<'a> {
             tokio::time::advance(Duration::from_secs(200_000)).await;
             done = self.calmly("when the old one has ended", goal).await?;
         }
+        if self.is_rough() && done.as_ref().is_err_and(|problem| problem.code == "E-SINK-CHANGED") {
+            done = self.calmly("who has seen that", goal).await?;
+        }
         let human = !self.theirs.is_empty();
         let outcome = match done {
             Ok(outcome) => outcome,
@@ -660,6 +715,10 @@ impl<'a> Story<'a> {
                     && self.is_narrow()
                     && ["E-UNEXPLAINED", "E-ROTATE", "E-NOT-DONE"].contains(&problem.code) =>
             {
+                return Ok(());
+            }
+            // Nothing of ours ever stood where they wrote: that is theirs to say.
+            Err(problem) if self.by_hand.is_some() && problem.code == "E-SINK-OCCUPIED" => {
                 return Ok(());
             }
             Err(problem) => {

@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
+
 use simulation::{
     ports::{Bug, Fate},
-    story::{Bounds, Teller, WAYS},
+    story::{Bounds, ROUGH, Teller, WAYS},
 };
 
 /// How many stories are told of one kind.
@@ -72,6 +74,29 @@ fn whatever_happens_to_three_runs_at_once_no_promise_is_broken() {
     were_met("all ways", &all, &EVERYWHERE);
 }
 
+#[test]
+fn where_half_of_what_is_made_is_useless_and_people_write_over_it_no_promise_is_broken() {
+    for way in WAYS {
+        for (runs, duel) in [(1, false), (2, false), (2, true)] {
+            // Two that take each other for dead are told apart by marks alone.
+            if duel && !way.starts_with("add-m") && way != "add-ours" {
+                continue;
+            }
+            let bounds = Bounds { way: Some(way), runs, faults: ROUGH, duel, bug: None };
+            let mut teller = Teller::new();
+            for seed in 0..seeds(60) {
+                if let Err(told) = teller.seed(seed, &bounds) {
+                    let broken = told.broken.unwrap_or_default();
+                    panic!("{way}, seed {seed}: {broken}\n{:?}\n{}", told.choices, told.words);
+                }
+            }
+            let met =
+                if duel { ("sign in", Fate::FalselyRefused) } else { ("issue", Fate::Useless) };
+            were_met(way, &teller, &[met]);
+        }
+    }
+}
+
 /// Seeds in which a promise was broken once, with what was wrong.
 const BROKEN_ONCE: [(&str, &str, usize, u64); 2] = [
     ("what a listing with a gap did not show was taken for new", "add-unmarked", 1, 2163),
@@ -97,8 +122,17 @@ fn shows(bug: Bug) -> (Bounds, u64) {
         Bug::EveryEpochLooksOld | Bug::TakingOverKeepsTheEpoch => (duel, 100),
         Bug::APromoteReplacesWhateverIsThere => (duel, 3170),
         Bug::TheListingIsOlderThanTheClaim => (all, 1050),
+        Bug::AFenceStopsNobody => (Bounds { faults: ROUGH, ..duel }, 3170),
+        Bug::RefusalsAreNotCounted => (Bounds { runs: 1, faults: ROUGH, ..all }, 0),
+        Bug::WhatAPersonWroteIsWrittenOver => (Bounds { faults: ROUGH, ..all }, 0),
         _ => (all, 0),
     }
+}
+
+/// What this thread has had of a processor: a busy machine makes no search weaker.
+fn worked() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
 }
 
 #[test]
@@ -106,14 +140,17 @@ fn a_rule_that_is_forgotten_is_found_within_a_minute() {
     let mut unseen = Vec::new();
     for bug in Bug::ALL {
         let (bounds, first) = shows(bug);
-        let begun = Instant::now();
+        let begun = worked();
+        let minute = begun + Duration::from_secs(60);
         let mut teller = Teller::new();
-        let found =
-            (first..).take_while(|_| begun.elapsed() < Duration::from_secs(60)).find_map(|seed| {
-                let told = teller.tell(simulation::choices::Choices::of_seed(seed), &bounds);
-                told.broken.map(|broken| (seed, broken))
-            });
-        println!("{bug:?}: {found:?} after {:?}", begun.elapsed());
+        let found = (first..).take_while(|_| worked() < minute).find_map(|seed| {
+            let told = teller.tell(simulation::choices::Choices::of_seed(seed), &bounds);
+            // What a person loses is a promise of its own.
+            let theirs = bug == Bug::WhatAPersonWroteIsWrittenOver;
+            let broken = told.broken.filter(|broken| !theirs || broken.starts_with("R11"));
+            broken.map(|broken| (seed, broken))
+        });
+        println!("{bug:?}: {found:?} after {:?}", worked() - begun);
         if found.is_none() {
             unseen.push(bug);
         }
