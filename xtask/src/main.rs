@@ -1,4 +1,4 @@
-//! Chores in Rust: demo, test, check, generate, install, bench.
+//! Chores in Rust: demo, test, check, generate, install, bench, torture.
 
 use std::process::ExitCode;
 
@@ -32,6 +32,9 @@ enum Chore {
     /// Measure, in release builds.
     #[command(disable_help_flag = true)]
     Bench(pass_on::PassOn),
+    /// Search for as long as wanted: kills, the table, the model, fuzzing, and stories from fresh seeds.
+    #[command(disable_help_flag = true)]
+    Torture(pass_on::PassOn),
 }
 
 fn main() -> ExitCode {
@@ -42,5 +45,6 @@ fn main() -> ExitCode {
         Chore::Generate(chore) => chore.run("generate"),
         Chore::Install(chore) => chore.run(),
         Chore::Bench(chore) => chore.run("bench"),
+        Chore::Torture(chore) => chore.run("torture"),
     })
 }

@@ -1,4 +1,4 @@
-//! Chores that need the product itself: generate, bench.
+//! Chores that need the product itself: generate, bench, torture.
 
 use std::process::ExitCode;
 
@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 mod generate;
+mod torture;
 
 /// Chores that need the product itself.
 #[derive(Debug, Parser)]
@@ -20,11 +21,13 @@ enum Chore {
     Generate(generate::Generate),
     #[command(subcommand)]
     Bench(bench::Bench),
+    Torture(torture::Torture),
 }
 
 fn main() -> ExitCode {
     xtask::ended(match Cli::parse().chore {
         Chore::Generate(chore) => chore.run(),
         Chore::Bench(chore) => chore.run(),
+        Chore::Torture(chore) => chore.run(),
     })
 }
