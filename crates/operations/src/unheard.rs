@@ -38,7 +38,8 @@ pub(crate) async fn unheard_parts(
     (!missing.is_empty()).then(|| {
         Problem::new("E-DRIFT-HALF", "The ledger says only a part of what is declared")
             .detail(format!(
-                "{}: there is no entry about {}, as after the loss of an older ledger; not compared.",
+                "{}: there is no entry about {}, as after the loss of an older ledger, or where \
+                 another one has them; not compared.",
                 wish.id,
                 missing.join(", nor about "),
             ))
@@ -79,8 +80,8 @@ pub async fn never_heard_of(
                     Problem::new("E-DRIFT-HALF", "The ledger has no entry of this integration")
                         .detail(format!(
                             "{id}: it bears the mark of this installation, and no entry says how it is \
-                             declared, as after the loss of an older ledger or where its making was \
-                             interrupted; not compared."
+                             declared, as where another ledger has it, an older one was lost, or its making \
+                             was interrupted; not compared."
                         ))
                         .next(NEXT);
                 gaps.push((id, problem));

@@ -281,8 +281,11 @@ impl Machine<'_> {
     /// Nothing was issued: the claim goes back to what was there before.
     pub(super) async fn release(&mut self, claim: &Claim) {
         let Some(version) = self.claim.as_ref().map(|document| document.version) else { return };
-        if let Err(problem) = self.write_claim(&released(claim), None, Some(version)).await {
-            tracing::warn!(%problem, "the credential was not given back in custody; that ends by itself");
+        match self.write_claim(&released(claim), None, Some(version)).await {
+            Ok(_) => self.context.note(self.entry("rotation.gave_up", claim)).await,
+            Err(problem) => {
+                tracing::warn!(%problem, "the credential was not given back in custody; that ends by itself");
+            }
         }
     }
 
