@@ -1,6 +1,7 @@
 //! What an import takes in: whether a resource of ours governs it already, and the key that the import
 //! of a slot means, where no book of ours names one.
 
+use connector::Freshness;
 use domain::{CredentialId, IntegrationId, Marker};
 use ledger::Selection;
 
@@ -107,7 +108,7 @@ pub async fn unmarked_key(
         return Ok(None);
     }
     let store = ClaimStore::open(context, &seen.tenant, &seen.observed.vendor_id, slot).await?;
-    if store.mirror(context).await?.is_some() {
+    if store.mirror(context, Freshness::Shared).await?.is_some() {
         return Ok(None);
     }
     match &keys[..] {

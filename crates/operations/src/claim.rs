@@ -115,10 +115,20 @@ impl ClaimStore {
     }
 
     /// The mirror of this slot's claim; of one that is deleted it says what was, and not what is.
-    pub(crate) async fn mirror(&self, context: &Context) -> Result<Option<ClaimMirror>, Problem> {
-        let looks = ClaimStore::looks(context, Freshness::Shared).await?;
+    ///
+    /// Who reads many shares one listing; who has just done one deed asks for the one document, however
+    /// many there are.
+    pub(crate) async fn mirror(
+        &self,
+        context: &Context,
+        freshness: Freshness,
+    ) -> Result<Option<ClaimMirror>, Problem> {
+        let look = match freshness {
+            Freshness::Shared => ClaimStore::looks(context, freshness).await?.get(&self.name),
+            Freshness::Fresh => self.sink.look(&self.path()).await?,
+        };
         // One whose mirror was lost says nothing: what sinks and state say counts then.
-        let look = looks.get(&self.name).filter(|look| !look.deleted && !look.mirror.is_empty());
+        let look = look.filter(|look| !look.deleted && !look.mirror.is_empty());
         let named = look.as_ref().and_then(|look| look.mirror.get(REALM_KEY)).map(String::as_str);
         with_our_key(context, named, &self.path())?;
         Ok(look.map(|look| ClaimMirror::read(&look.mirror, look.version.created_at)))

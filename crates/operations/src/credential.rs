@@ -1,6 +1,6 @@
 //! Carrying out what a slot needs: a rotation, an ending, a copy.
 
-use connector::{Change, Refusal, Want};
+use connector::{Change, Freshness, Refusal, Want};
 use domain::{CredentialId, Marker, RealmKey, Record};
 use jiff::Timestamp;
 use ledger::Work;
@@ -20,7 +20,7 @@ use crate::{
     observe::object_of,
     rotate::{Machine, empty, further, mark_of, occupied, occupied_by_others},
     scopes::record_turn,
-    slot::{PreviousKey, SeenDelivery, Sinks, SlotSpec, observe_slot},
+    slot::{PreviousKey, SeenDelivery, Sinks, SlotSpec, look_at_slot},
 };
 
 /// A key that was ended, and how far that was shown.
@@ -100,7 +100,7 @@ async fn bring(
     // The next deed writes it if the ledger cannot be read now.
     let _ = declare_slot(context, spec).await;
     repair_copies(context, spec, at_rest.as_ref()).await?;
-    let seen = observe_slot(context, spec).await?.ok_or_else(|| {
+    let seen = look_at_slot(context, spec, Freshness::Fresh).await?.ok_or_else(|| {
         Problem::new("E-GONE", "The integration is not there")
             .detail(format!("{}: somebody deleted the integration meanwhile.", spec.id))
             .next("plan again")

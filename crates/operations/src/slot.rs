@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use connector::{CredentialType, Kind, Want};
+use connector::{CredentialType, Freshness, Kind, Want};
 use domain::{CredentialId, Settings, Span};
 use jiff::Timestamp;
 use policy::{
@@ -178,8 +178,12 @@ impl Sinks {
 }
 
 /// A look at one document through its folder, so that a folder costs one request.
-async fn look(sink: &dyn Sink, path: &str) -> Result<Option<Look>, SinkError> {
-    if !sink.capabilities().lists_mirrors {
+async fn look(
+    sink: &dyn Sink,
+    path: &str,
+    freshness: Freshness,
+) -> Result<Option<Look>, SinkError> {
+    if !sink.capabilities().lists_mirrors || freshness == Freshness::Fresh {
         return sink.look(path).await;
     }
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
@@ -196,6 +200,15 @@ async fn look(sink: &dyn Sink, path: &str) -> Result<Option<Look>, SinkError> {
 ///
 /// Something could not be read.
 pub async fn observe_slot(context: &Context, spec: &SlotSpec) -> Result<Option<SeenSlot>, Problem> {
+    look_at_slot(context, spec, Freshness::Shared).await
+}
+
+/// The same; fresh for who has just done a deed on this one slot, and needs no listing of all.
+pub(crate) async fn look_at_slot(
+    context: &Context,
+    spec: &SlotSpec,
+    freshness: Freshness,
+) -> Result<Option<SeenSlot>, Problem> {
     let what = spec.id.to_string();
     let integration = &spec.id.integration;
     let tenant = context.tenant(&integration.connection).await?;
@@ -214,7 +227,7 @@ pub async fn observe_slot(context: &Context, spec: &SlotSpec) -> Result<Option<S
         .map(|all| all.iter().filter(|one| one.live).map(|one| one.key_id.as_str()).collect());
     let (realm, key) = context.realm_key()?;
     let store = ClaimStore::open(context, &tenant, &spec.vendor_id, &spec.id).await?;
-    let claim = store.mirror(context).await?;
+    let claim = store.mirror(context, freshness).await?;
     let sinks = Sinks::open(context, spec).await?;
     let now = context.now();
 
@@ -224,7 +237,8 @@ pub async fn observe_slot(context: &Context, spec: &SlotSpec) -> Result<Option<S
     let mut held = BTreeMap::new();
     let mut restorable = false;
     for (index, (delivery, sink)) in sinks.0.iter().enumerate() {
-        let look = look(&**sink, &delivery.path).await.map_err(|error| delivery.problem(error))?;
+        let look = look(&**sink, &delivery.path, freshness).await;
+        let look = look.map_err(|error| delivery.problem(error))?;
         let meta = look.as_ref().and_then(|look| Meta::from_mirror(&look.mirror));
         let ours = meta.filter(|(meta, _)| meta.ours(realm, &what, &spec.vendor_id));
         // Ours, and it says itself that the secret was taken back: nobody wrote over anything.
