@@ -82,6 +82,25 @@ fn a_rotation_from_the_command_line_is_the_one_that_was_planned_and_leaves_nothi
 }
 
 #[test]
+fn what_a_younger_ledger_never_heard_of_is_revoked_with_its_integration() {
+    const ID: &str = "bao/openbao_approle/invoice-sync";
+    applied(|world| {
+        for name in ["nhi.db", "nhi.db-wal", "nhi.db-shm"] {
+            let _ = std::fs::remove_file(world.folder.join(name));
+        }
+        // A ledger begins anew with the scopes alone.
+        world.bao.widen("nhi/invoice-sync", "secret/data/payroll/*")?;
+        world.apply()?;
+        let key = world.bao.accessors("invoice-sync")?.remove(0);
+        let said = world.nhi(&["revoke", ID, &key, "--yes"])?.expect(1)?;
+        holds(said.contains("E-DRIFT-HALF"), "whose it is is known, and not how", &said)?;
+        let said = world.nhi(&["revoke", ID, "--yes"])?.expect(0)?;
+        holds(said.contains(&key), "it is among them", &said)?;
+        holds(world.bao.accessors("invoice-sync")?.is_empty(), "nothing lives", "")
+    });
+}
+
+#[test]
 fn what_is_revoked_from_the_command_line_is_refused_and_nothing_else_is() {
     const ID: &str = "bao/openbao_approle/invoice-sync";
     applied(|world| {

@@ -89,7 +89,7 @@ pub fn serve(provider: impl AnyProvider + 'static, options: ServeOptions) -> Exi
     log::start(provider.name());
     log::tell_panics();
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(1)
         .max_blocking_threads(BLOCKING)
         .enable_all()
         .build();
