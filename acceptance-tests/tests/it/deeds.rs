@@ -101,6 +101,23 @@ fn what_a_younger_ledger_never_heard_of_is_revoked_with_its_integration() {
 }
 
 #[test]
+fn a_rotation_is_refused_to_whoever_has_an_older_declaration() {
+    applied(|world| {
+        let before = world.read(STATE)?;
+        let main = world.read("main.tf")?.replace("secret/apps/invoice-sync", "secret/apps/moved");
+        world.write("main.tf", &main)?;
+        world.apply()?;
+        world.write("old.tfstate", &before)?;
+        let words = ["rotate", SLOT, "--yes", "--state", "old.tfstate"];
+        let said = world.nhi(&words)?.expect(1)?;
+        holds(said.contains("E-STALE") && said.contains("apps/invoice-sync"), "why", &said)?;
+        world.nhi(&["rotate", SLOT, "--yes"])?.expect(0)?;
+        holds(world.bao.signs_in(&world.bao.document("apps/moved")?)?, "it goes there", "")?;
+        world.plan_is_empty()
+    });
+}
+
+#[test]
 fn what_is_revoked_from_the_command_line_is_refused_and_nothing_else_is() {
     const ID: &str = "bao/openbao_approle/invoice-sync";
     applied(|world| {

@@ -137,6 +137,8 @@ pub struct SeenSlot {
     pub previous: Vec<PreviousKey>,
     /// The sinks, by name.
     pub deliveries: BTreeMap<String, SeenDelivery>,
+    /// Places where our own sign says that the secret was taken back from there.
+    pub withdrawn: Vec<String>,
     /// A sink of ours holds the current secret.
     pub secret_held: bool,
     /// Who is at work on it, or why it is held.
@@ -236,6 +238,7 @@ pub(crate) async fn look_at_slot(
     let mut prints = BTreeMap::new();
     let mut held = BTreeMap::new();
     let mut restorable = false;
+    let mut withdrawn_from = Vec::new();
     for (index, (delivery, sink)) in sinks.0.iter().enumerate() {
         let look = look(&**sink, &delivery.path, freshness).await;
         let look = look.map_err(|error| delivery.problem(error))?;
@@ -247,6 +250,8 @@ pub(crate) async fn look_at_slot(
                 |(meta, version): &(Meta, u64)| meta.revoked && *version == look.version.number;
             ours.as_ref().is_some_and(of)
         };
+        withdrawn_from
+            .extend(look.as_ref().filter(|look| withdrawn(look)).map(|_| delivery.place()));
         let gone = look.as_ref().filter(|look| look.deleted || withdrawn(look));
         let gone = gone.map(|look| look.version.number);
         let ours = ours.filter(|(meta, _)| !meta.revoked);
@@ -403,6 +408,7 @@ pub(crate) async fn look_at_slot(
         expires_at,
         previous,
         deliveries,
+        withdrawn: withdrawn_from,
         secret_held: delivered > 0,
         note,
         next_opening,

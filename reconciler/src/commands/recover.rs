@@ -260,6 +260,7 @@ fn why_held(open: &Begun) -> &str {
         Some("sink-occupied") => "something else is where its secret goes",
         Some("foreign-realm") => "another installation delivers to the same place",
         Some("verify-failed") => "new credentials are refused, and were ended",
+        Some("new-refused") => "the new credential is refused, and another would end the old one",
         Some("unexplained-credential") => "it is not known whose a credential is",
         Some(other) => other,
         None => "nobody wrote why",
@@ -283,7 +284,7 @@ fn remedy(open: &Begun) -> String {
         Some("sink-occupied" | "foreign-realm") => {
             "give deliver_to another path and apply, or free that place; then it goes on".to_owned()
         }
-        Some("verify-failed") => format!(
+        Some("verify-failed" | "new-refused") => format!(
             "nhi doctor {}: is it switched off, or bound to other addresses? Then: nhi recover {slot}",
             open.slot.integration.connection
         ),
@@ -458,6 +459,7 @@ mod tests {
             ("sink-occupied", "deliver_to"),
             ("foreign-realm", "deliver_to"),
             ("verify-failed", "nhi doctor bao"),
+            ("new-refused", "nhi doctor bao"),
             ("unexplained-credential", "nhi revoke bao/openbao_approle/x KEY"),
             ("held", "nhi ledger show"),
         ] {

@@ -128,6 +128,16 @@ impl Rotate {
                 ))
                 .next(format!("nhi recover shows what helps; then: nhi recover {}", spec.id)));
         }
+        // Where it was taken back, an apply of whoever declares it delivers to another place now.
+        if let Some(place) = seen.withdrawn.first().filter(|_| seen.listed) {
+            return Err(Problem::new("E-STALE", "It is declared otherwise by now")
+                .detail(format!(
+                    "{}: an apply took the secret back from {place}, so what says where it goes is \
+                     older than that. Nothing was changed.",
+                    spec.id
+                ))
+                .next(format!("terraform show -json | nhi rotate {} --state -", self.id)));
+        }
         if let Some(schedule) = &spec.schedule
             && !self.exposed
             && let Some(held) = schedule.blackout_at(context.now())

@@ -419,7 +419,10 @@ pub(super) fn no_place() -> Problem {
 pub(super) fn no_place_to_rotate() -> Problem {
     Problem::new("E-NO-SINK", "There is no place for the secret")
         .detail("It is to be rotated, and the new one has nowhere to go; secret_source only documents where one is.")
-        .next("name a sink in deliver_to, or remove what asks for the rotation, such as schedule")
+        .next(
+            "name a sink in deliver_to, or remove what asks for the rotation, such as schedule; where the one \
+             that there was is ended, remove the nhi_credential",
+        )
         .at(&["deliver_to"])
 }
 
