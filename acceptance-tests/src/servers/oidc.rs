@@ -71,15 +71,18 @@ impl Oidc {
     pub fn start_with(variables: impl Fn(u16) -> Vec<(&'static str, String)>) -> Result<Oidc> {
         let (package, node) = (package()?, tools::need("node")?);
         let told = tempfile::NamedTempFile::new().map_err(|error| error.to_string())?;
+        let issuer = std::cell::RefCell::new(None);
         let running = running::Server::start("ready", |port| {
+            let variables = variables(port);
+            let said = variables.iter().find(|(name, _)| *name == "OIDC_ISSUER");
+            *issuer.borrow_mut() = said.map(|(_, issuer)| issuer.clone());
             let mut command = Command::new(&node);
             command.arg(HOST).arg(&package).arg(port.to_string()).arg(told.path());
-            command.envs(variables(port));
+            command.envs(variables);
             command
         })?;
-        let own = format!("http://127.0.0.1:{}", running.port);
-        let said = variables(running.port).into_iter().find(|(name, _)| *name == "OIDC_ISSUER");
-        let issuer = said.map_or(own, |(_, issuer)| issuer);
+        let own = || format!("http://127.0.0.1:{}", running.port);
+        let issuer = issuer.take().unwrap_or_else(own);
         Ok(Oidc { port: running.port, _running: running, told, issuer })
     }
 

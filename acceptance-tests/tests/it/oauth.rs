@@ -112,18 +112,16 @@ fn through_a_proxy(
 ) {
     for core in Core::all().unwrap() {
         let runtime = tokio::runtime::Runtime::new().unwrap();
-        let proxies = std::cell::RefCell::new(std::collections::BTreeMap::new());
+        let proxy = std::cell::RefCell::new(None);
         let oidc = Oidc::start_with(|port| {
             let upstream = format!("http://127.0.0.1:{port}");
-            let start = || runtime.block_on(FaultProxy::start(&upstream)).unwrap();
-            let mut proxies = proxies.borrow_mut();
-            let address = proxies.entry(port).or_insert_with(start).address().to_owned();
-            let mut variables = vec![("OIDC_ISSUER", address)];
+            let between = runtime.block_on(FaultProxy::start(&upstream)).unwrap();
+            let mut variables = vec![("OIDC_ISSUER", between.address().to_owned())];
             variables.extend(keeps_tokens.then(|| ("OIDC_KEEPS_TOKENS", "1".to_owned())));
+            *proxy.borrow_mut() = Some(between);
             variables
         });
-        let oidc = oidc.unwrap();
-        let proxy = proxies.borrow_mut().remove(&oidc.port).unwrap();
+        let (oidc, proxy) = (oidc.unwrap(), proxy.take().unwrap());
         let address = oidc.address();
         let between = Between { runtime, proxy };
         with_login(core, main, oidc, &address, |login| story(login, &between));
