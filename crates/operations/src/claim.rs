@@ -377,6 +377,11 @@ impl ClaimMirror {
         self.written_at.is_some_and(|at| now < later(at, ttl))
     }
 
+    /// Its slot's name in the integration; nothing where it is no slot's id.
+    pub(crate) fn slot_name(&self) -> Option<&str> {
+        Some(self.slot.rsplit_once("/credential/")?.1)
+    }
+
     /// Whether a deed was begun and is not finished.
     pub(crate) fn is_open(&self) -> bool {
         Phase::from_word(&self.phase).is_some_and(Phase::is_open)

@@ -268,10 +268,7 @@ async fn repair_copies(
     for (delivery, sink) in &sinks.0 {
         let look = sink.look(&delivery.path).await.map_err(|error| delivery.problem(error))?;
         let mirror = look.as_ref().and_then(|look| Meta::from_mirror(&look.mirror));
-        // What a backup brought back is of an earlier one.
-        let of_now = |meta: &Meta| {
-            at_rest.is_none_or(|(key_id, of)| meta.key_id == *key_id && meta.generation >= *of)
-        };
+        let of_now = |meta: &Meta| at_rest.is_none_or(|(key_id, of)| meta.is_of(key_id, *of));
         let ours = mirror.filter(|(meta, _)| {
             meta.ours(realm, &what, &spec.vendor_id) && !meta.revoked && of_now(meta)
         });

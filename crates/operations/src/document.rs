@@ -82,6 +82,11 @@ impl Meta {
         self.realm == realm && self.slot == slot
     }
 
+    /// Whether it is of this key and no earlier generation: what a backup brought back is of one.
+    pub(crate) fn is_of(&self, key_id: &str, generation: u64) -> bool {
+        self.key_id == key_id && self.generation >= generation
+    }
+
     /// The mirror of one version.
     pub(crate) fn mirror(&self, version: u64) -> Mirror {
         Mirror::from([

@@ -312,7 +312,7 @@ async fn left_open(
     }
     let claims = ClaimStore::left_open(context, vendor_id).await?;
     let named = claims.into_iter().filter_map(|claim| {
-        let (_, name) = claim.slot.rsplit_once("/credential/")?;
+        let name = claim.slot_name()?;
         let slot = CredentialId { integration: id.clone(), name: name.to_owned() };
         let key_id = claim.new.as_deref().or(claim.current.as_deref());
         let finding = drift::left_open(&slot.to_string(), key_id, &claim.phase);

@@ -375,7 +375,7 @@ async fn sort_credentials(
     // behind. What nobody is at work on, and the books of its slot do not name, is nobody's.
     let stray = |marker: &Marker| {
         claims.iter().any(|claim| {
-            let name = claim.slot.rsplit_once("/credential/").map_or("", |(_, name)| name);
+            let name = claim.slot_name().unwrap_or_default();
             let of_slot = Marker::slot_of(&vendor_id, name) == marker.slot;
             of_slot && !claim.is_open() && marker.epoch <= claim.epoch
         })

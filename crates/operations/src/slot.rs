@@ -235,8 +235,7 @@ pub(crate) async fn look_at_slot(
 
     let mut deliveries = BTreeMap::new();
     let mut anchor: Option<Meta> = None;
-    let mut prints = BTreeMap::new();
-    let mut held = BTreeMap::new();
+    let mut metas: BTreeMap<&str, Meta> = BTreeMap::new();
     let mut restorable = false;
     let mut withdrawn_from = Vec::new();
     for (index, (delivery, sink)) in sinks.0.iter().enumerate() {
@@ -276,8 +275,7 @@ pub(crate) async fn look_at_slot(
         };
         if let Some((meta, _)) = &ours {
             realm_key::made_print(context, &meta.fingerprint, &delivery.place())?;
-            prints.insert(delivery.name.clone(), meta.fingerprint.clone());
-            held.insert(delivery.name.clone(), (meta.key_id.clone(), meta.generation));
+            metas.insert(&delivery.name, meta.clone());
         }
         if let Some((meta, _)) = ours
             && (index == 0 || anchor.is_none())
@@ -292,8 +290,7 @@ pub(crate) async fn look_at_slot(
         settled.and_then(|claim| Some((claim.current.as_ref()?, claim.generation)))
     {
         for (name, one) in deliveries.iter_mut().filter(|(_, one)| one.status == "delivered") {
-            let of_now = |(key_id, of): &(String, u64)| key_id == current && *of >= generation;
-            if held.get(name).is_some_and(|held| !of_now(held)) {
+            if metas.get(name.as_str()).is_some_and(|meta| !meta.is_of(current, generation)) {
                 one.status = "changed";
             }
         }
@@ -323,7 +320,8 @@ pub(crate) async fn look_at_slot(
     if let Some(shown) = &shown {
         restorable |= anchor.is_some() || settled.is_some_and(|claim| claim.current.is_some());
         for (name, one) in deliveries.iter_mut().filter(|(_, one)| one.status == "delivered") {
-            if prints.get(name).is_some_and(|print| matches(shown, print) == Some(false)) {
+            let meta = metas.get(name.as_str());
+            if meta.is_some_and(|meta| matches(shown, &meta.fingerprint) == Some(false)) {
                 one.status = "changed";
             }
         }

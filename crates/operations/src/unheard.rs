@@ -6,7 +6,11 @@ use std::collections::BTreeSet;
 use connector::Freshness;
 use domain::{IntegrationId, ObservedIntegration};
 
-use crate::{Context, Problem, Wish, claim::ClaimStore, inventory::take_inventory};
+use crate::{
+    Context, Problem, Wish,
+    claim::{ClaimMirror, ClaimStore},
+    inventory::take_inventory,
+};
 
 /// The way to compare with all that is declared.
 const NEXT: &str = "terraform show -json | nhi drift --state -";
@@ -30,7 +34,7 @@ pub(crate) async fn unheard_parts(
         // Who cannot read them is told so where what was left open is looked for.
         let claims = claims.unwrap_or_default();
         let held = claims.iter().filter(|claim| !claim.is_open() && claim.current.is_some());
-        let held = held.filter_map(|claim| Some(claim.slot.rsplit_once("/credential/")?.1));
+        let held = held.filter_map(ClaimMirror::slot_name);
         let wished: BTreeSet<&str> = wish.slots.iter().map(|slot| slot.name.as_str()).collect();
         let unheard: BTreeSet<&str> = held.filter(|name| !wished.contains(name)).collect();
         missing.extend(unheard.into_iter().map(|name| format!("its credential {name:?}")));
