@@ -103,6 +103,22 @@ fn with_login(
     }
 }
 
+/// A server with these variables that stands behind a proxy, and calls itself by the proxy's address.
+pub(crate) fn behind_a_proxy(variables: &[(&'static str, String)]) -> Result<(Oidc, Between)> {
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
+    let proxy = std::cell::RefCell::new(None);
+    let oidc = Oidc::start_with(|port| {
+        let upstream = format!("http://127.0.0.1:{port}");
+        let between = runtime.block_on(FaultProxy::start(&upstream)).ok();
+        let issuer = between.as_ref().map(|one| one.address().to_owned());
+        *proxy.borrow_mut() = between;
+        let issuer = issuer.map(|issuer| ("OIDC_ISSUER", issuer));
+        issuer.into_iter().chain(variables.iter().cloned()).collect()
+    })?;
+    let proxy = proxy.take().ok_or("no proxy")?;
+    Ok((oidc, Between { runtime, proxy }))
+}
+
 /// The same with a proxy in between that can make things go wrong. `keeps_tokens`: a registration token
 /// stays what it is when it was used, as at many servers.
 fn through_a_proxy(
@@ -111,19 +127,9 @@ fn through_a_proxy(
     story: impl Fn(&mut Login, &Between) -> Result<()>,
 ) {
     for core in Core::all().unwrap() {
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        let proxy = std::cell::RefCell::new(None);
-        let oidc = Oidc::start_with(|port| {
-            let upstream = format!("http://127.0.0.1:{port}");
-            let between = runtime.block_on(FaultProxy::start(&upstream)).unwrap();
-            let mut variables = vec![("OIDC_ISSUER", between.address().to_owned())];
-            variables.extend(keeps_tokens.then(|| ("OIDC_KEEPS_TOKENS", "1".to_owned())));
-            *proxy.borrow_mut() = Some(between);
-            variables
-        });
-        let (oidc, proxy) = (oidc.unwrap(), proxy.take().unwrap());
+        let keeps = keeps_tokens.then(|| ("OIDC_KEEPS_TOKENS", "1".to_owned()));
+        let (oidc, between) = behind_a_proxy(keeps.as_slice()).unwrap();
         let address = oidc.address();
-        let between = Between { runtime, proxy };
         with_login(core, main, oidc, &address, |login| story(login, &between));
     }
 }

@@ -8,10 +8,10 @@ use acceptance_tests::{
     servers::{Oidc, oidc},
     world::{LEDGER, STATE, nhi_hcl},
 };
-use connector::fault_proxy::{Effect, FaultProxy, Rule};
+use connector::fault_proxy::{Effect, Rule};
 use serde_json::Value;
 
-use crate::{Between, flat, holds, kill::killed_at};
+use crate::{Between, flat, holds, kill::killed_at, oauth::behind_a_proxy};
 
 const MAIN: &str = r#"
 terraform {
@@ -66,25 +66,18 @@ impl Desk {
     fn at(core: Core) -> Result<Desk> {
         let world = World::new(core, &MAIN.replace("<NOW>", "1"))?;
         let world = world.with("LOGIN_TOKEN", oidc::INITIAL);
-        let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
-        let proxy = std::cell::RefCell::new(None);
-        let oidc = Oidc::start_with(|port| {
-            let upstream = format!("http://127.0.0.1:{port}");
-            let between = runtime.block_on(FaultProxy::start(&upstream)).ok();
-            let issuer = between.as_ref().map(|one| one.address().to_owned()).unwrap_or_default();
-            *proxy.borrow_mut() = between;
-            let keeps = ("OIDC_KEEPS_TOKENS", "1".to_owned());
-            vec![("OIDC_ISSUER", issuer), keeps, ("OIDC_REISSUES", "omitted".to_owned())]
-        })?;
-        let proxy = proxy.take().ok_or("no proxy")?;
+        let (oidc, between) = behind_a_proxy(&[
+            ("OIDC_KEEPS_TOKENS", "1".to_owned()),
+            ("OIDC_REISSUES", "omitted".to_owned()),
+        ])?;
         let login = format!(
             "connections = {{\n  login = {{\n    oauth = {{ address = \"{}\", credential = {{ env = \
              \"LOGIN_TOKEN\" }} }}\n  }}",
-            proxy.address()
+            between.proxy.address()
         );
         let hcl = nhi_hcl(&world.bao.address()).replace("connections = {", &login);
         world.write("nhi.hcl", &hcl)?;
-        Ok(Desk { world, oidc, between: Between { runtime, proxy } })
+        Ok(Desk { world, oidc, between })
     }
 
     fn asks(&self, now: &str) -> Result<()> {
