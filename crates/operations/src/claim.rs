@@ -389,7 +389,7 @@ impl ClaimMirror {
 
     /// Whether everything that its slot had was ended.
     pub(crate) fn is_ended(&self) -> bool {
-        !self.is_open() && self.current.is_none()
+        !self.is_open() && self.current.is_none() && self.previous.is_empty()
     }
 
     /// Every key that the claim names.

@@ -144,6 +144,26 @@ impl Claim {
         self.previous
             .retain(|one| Some(&one.key_id) != current && Some(&one.key_id) != self.new.as_ref());
     }
+
+    /// What a rotation that issued nothing leaves behind: what was there before it, under its epoch.
+    ///
+    /// Where the current key was gone when it began, earlier ones may be all that works: they stay
+    /// named, each with its time, and what is gone is still to be shown.
+    pub fn released(&self) -> Claim {
+        let current = self.current.as_ref();
+        let previous: Vec<Previous> =
+            self.previous.iter().filter(|one| Some(&one.key_id) != current).cloned().collect();
+        Claim {
+            phase: if previous.is_empty() { Phase::Free } else { Phase::Parked },
+            generation: self.generation.saturating_sub(1),
+            new: None,
+            previous,
+            known: BTreeSet::new(),
+            asked: None,
+            called_at: None,
+            ..self.clone()
+        }
+    }
 }
 
 /// A sink's document, as seen.

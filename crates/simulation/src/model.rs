@@ -45,6 +45,10 @@ pub struct Events {
     pub takeovers: u8,
     /// A person issues a key by hand.
     pub humans: u8,
+    /// A person ends, by hand, what is current while nobody is at work.
+    pub ends: u8,
+    /// The platform refuses to issue.
+    pub refusals: u8,
     /// How many of the first four kinds may come together.
     pub together: u8,
 }
@@ -208,6 +212,8 @@ enum Event {
     Does(usize, Fate),
     Arrives(usize),
     Human,
+    /// Somebody ends the current key by hand.
+    Ends,
     Refresh,
     OverlapEnds,
 }
@@ -221,6 +227,7 @@ enum Fate {
     DiesBefore,
     DiesAfter,
     FalselyRefused,
+    Refused,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -241,6 +248,8 @@ struct State {
     /// Somebody wanted everything ended, or nothing kept.
     revoking: bool,
     at_once: bool,
+    /// Somebody ended by hand what was current, and nothing was promoted since.
+    cut_off: bool,
 }
 
 fn nothing() -> Document {
@@ -273,6 +282,7 @@ impl State {
             called: 0,
             revoking: wants(|goal| *goal == Goal::Revoke),
             at_once: wants(|goal| matches!(goal, Goal::Rotate { at_once: true, .. })),
+            cut_off: false,
         };
         if bounds.has_first {
             state.add_key(bounds.way, "k1", 1, 1, 1);
@@ -362,6 +372,7 @@ impl State {
                     (self.sink.main.generation, &self.sink.main.key_id)
                 {
                     self.promoted.insert((generation, key_id.clone()));
+                    self.cut_off &= !self.sink.secret.is_some_and(|secret| self.works(secret));
                 }
                 Answer::Done
             }
@@ -932,10 +943,25 @@ impl Search<'_> {
             next.keys.push(Issued { key, secret, human: true });
             all.push((Event::Human, next));
         }
+        if state.left.ends > 0
+            && let Some(claim) = state.custody.as_ref().map(|one| &one.claim)
+            && !claim.phase.is_open()
+            && let Some(current) = &claim.current
+            && state.keys.iter().any(|one| one.key.key_id == *current)
+        {
+            let mut next = state.clone();
+            next.left.ends -= 1;
+            next.keys.retain(|one| one.key.key_id != *current);
+            // Nobody is promised what a person ends.
+            next.held = next.held.filter(|secret| next.works(*secret));
+            next.cut_off = true;
+            all.push((Event::Ends, next));
+        }
         // Nobody is promised an overlap where none is kept.
-        let fresh = state.held == state.sink.secret || state.at_once || state.revoking;
+        let there = state.sink.secret.filter(|secret| !state.cut_off || state.works(*secret));
+        let fresh = state.held == there || state.at_once || state.revoking;
         if !fresh && state.sink.main.key_id.is_some() {
-            all.push((Event::Refresh, State { held: state.sink.secret, ..state.clone() }));
+            all.push((Event::Refresh, State { held: there, ..state.clone() }));
         }
         // Whoever reads a sink does so at least once in an overlap.
         let parked = state.custody.as_ref().is_some_and(|one| one.claim.phase == Phase::Parked);
@@ -1009,11 +1035,16 @@ impl Search<'_> {
         let mut come = |fate: Fate, left: Events| {
             let mut next = State { left, ..state.clone() };
             let done = !matches!(fate, Fate::NotDone | Fate::DiesBefore | Fate::Late);
-            let answer = if done { next.takes(way, call) } else { Answer::Lost };
+            let answer = match fate {
+                Fate::Refused => Answer::Refused,
+                _ if done => next.takes(way, call),
+                _ => Answer::Lost,
+            };
             if fate == Fate::Late {
                 next.late.push(call.clone());
             }
-            let answer = if matches!(fate, Fate::Done) { answer } else { Answer::Lost };
+            let heard = matches!(fate, Fate::Done | Fate::Refused);
+            let answer = if heard { answer } else { Answer::Lost };
             let refused = matches!(answer, Answer::Refused);
             next.runs[me] = match fate {
                 Fate::DiesBefore | Fate::DiesAfter => Run::over(Life::Dead),
@@ -1025,17 +1056,13 @@ impl Search<'_> {
                 }
             };
             if refused && let Some(at) = custody {
-                // What was not issued is given back.
-                let released = Claim {
-                    phase: Phase::Free,
-                    generation: at.claim.generation.saturating_sub(1),
-                    new: None,
-                    previous: Vec::new(),
-                    known: BTreeSet::new(),
-                    called_at: None,
-                    ..at.claim.clone()
-                };
-                next.takes(way, &Call::Cas(Some(at.version), Box::new(released), None));
+                // What was not issued is given back, unless an earlier call may have made what no mark
+                // tells.
+                let alone = matches!(way, Way::FirstOnly | Way::Slots | Way::Grace);
+                if !alone || state.runs[me].uncalled == Some(at.claim.epoch) {
+                    let released = at.claim.released();
+                    next.takes(way, &Call::Cas(Some(at.version), Box::new(released), None));
+                }
                 next.runs[me] = Run::over(Life::Ended);
             }
             all.push((Event::Does(me, fate), next));
@@ -1057,6 +1084,11 @@ impl Search<'_> {
         };
         if may_be_late && let Some(left) = state.left.fault(|left| &mut left.late) {
             come(Fate::Late, left);
+        }
+        if matches!(call, Call::Issue { .. })
+            && let Some(refusals) = state.left.refusals.checked_sub(1)
+        {
+            come(Fate::Refused, Events { refusals, ..state.left });
         }
         if let Some(left) = state.left.fault(|left| &mut left.crashes) {
             come(Fate::DiesBefore, left);
@@ -1084,7 +1116,23 @@ impl Search<'_> {
         if state.revoking || state.called > 1 {
             return Ok(());
         }
-        if let Some(secret) = state.sink.secret.filter(|_| state.sink.main.key_id.is_some())
+        // While nobody is at work, no key that consumers may hold is taken for anybody's: what bears no
+        // mark is named.
+        if let Some(claim) = state.custody.as_ref().map(|one| &one.claim)
+            && !claim.phase.is_open()
+        {
+            let named = |key_id: &String| {
+                claim.current.as_ref() == Some(key_id)
+                    || claim.previous.iter().any(|one| one.key_id == *key_id)
+            };
+            let held = state.keys.iter().find(|one| Some(one.secret) == state.held);
+            if let Some(one) = held.filter(|one| one.key.ours.is_none() && !named(&one.key.key_id))
+            {
+                return Err(format!("{} works, and nobody names it", one.key.key_id));
+            }
+        }
+        if !state.cut_off
+            && let Some(secret) = state.sink.secret.filter(|_| state.sink.main.key_id.is_some())
             && !state.works(secret)
         {
             return Err("the sink holds a secret that does not work".to_owned());
@@ -1100,7 +1148,13 @@ impl Search<'_> {
     /// One more run, without faults, to its end.
     fn recover(&mut self, state: &State) -> Result<(), String> {
         let humans = state.keys.iter().filter(|one| one.human).count();
-        let goal = self.last_goal();
+        let goal = match (self.last_goal(), state.custody.as_ref()) {
+            // What somebody ended is followed by another one, whoever was to follow it before.
+            (Goal::Rotate { to, at_once }, Some(one)) if state.cut_off => {
+                Goal::Rotate { to: to.max(one.claim.generation + 1), at_once }
+            }
+            (goal, _) => goal,
+        };
         let mut state = State { left: Events::default(), ..state.clone() };
         for again in 0..3 {
             let goals = match goal {

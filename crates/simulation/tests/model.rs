@@ -11,7 +11,17 @@ const AT_ONCE: Goal = Goal::Rotate { to: 2, at_once: true };
 const RETIRE: Goal = Goal::Retire { at: 2 };
 /// Any faults of four kinds, each once, so many of them together.
 const fn faults(together: u8, takeovers: u8) -> Events {
-    Events { crashes: 1, lost: 1, late: 1, false_refusals: 1, takeovers, humans: 0, together }
+    Events {
+        crashes: 1,
+        lost: 1,
+        late: 1,
+        false_refusals: 1,
+        takeovers,
+        humans: 0,
+        ends: 0,
+        refusals: 0,
+        together,
+    }
 }
 
 /// How often each step was decided on.
@@ -117,5 +127,17 @@ fn a_key_that_a_person_makes_at_any_moment_outlives_every_rotation() {
     for way in [Way::AddOurs, Way::AddMarked, Way::AddUnmarked] {
         all_hold(way, true, &[&[SECOND, RETIRE]], events);
         all_hold(way, true, &[&[Goal::Revoke]], events);
+    }
+}
+
+/// The rotation after the one whose overlap is under way.
+const THIRD: Goal = Goal::Rotate { to: 3, at_once: false };
+
+#[test]
+fn an_earlier_key_that_is_all_that_works_stays_named_when_its_platform_refuses_another() {
+    // A call that arrives after a person has ended what it made makes that once more: the person is right.
+    let events = Events { ends: 1, refusals: 1, late: 0, ..faults(1, 0) };
+    for way in [Way::AddOurs, Way::AddMarked, Way::AddUnmarked, Way::Slots] {
+        all_hold(way, true, &[&[SECOND, THIRD]], events);
     }
 }

@@ -64,7 +64,7 @@ impl Machine<'_> {
         if let Err(problem) = self.context.journal(entry).await {
             let (back, pending) = match self.claim.take() {
                 Some(before) => (Claim { epoch: claim.epoch, ..before.claim }, before.pending),
-                None => (released(claim), None),
+                None => (claim.released(), None),
             };
             if let Err(problem) = self.write_claim(&back, pending.as_ref(), Some(version)).await {
                 tracing::warn!(%problem, "the credential was not given back in custody; that ends by itself");
@@ -281,7 +281,7 @@ impl Machine<'_> {
     /// Nothing was issued: the claim goes back to what was there before.
     pub(super) async fn release(&mut self, claim: &Claim) {
         let Some(version) = self.claim.as_ref().map(|document| document.version) else { return };
-        match self.write_claim(&released(claim), None, Some(version)).await {
+        match self.write_claim(&claim.released(), None, Some(version)).await {
             Ok(_) => self.context.note(self.entry("rotation.gave_up", claim)).await,
             Err(problem) => {
                 tracing::warn!(%problem, "the credential was not given back in custody; that ends by itself");
@@ -437,20 +437,6 @@ impl Machine<'_> {
                      the nhi_integration",
                 )
         })
-    }
-}
-
-/// Nothing was issued: what a claim goes back to.
-pub(super) fn released(claim: &Claim) -> Claim {
-    Claim {
-        phase: Phase::Free,
-        generation: claim.generation.saturating_sub(1),
-        new: None,
-        previous: Vec::new(),
-        known: BTreeSet::new(),
-        asked: None,
-        called_at: None,
-        ..claim.clone()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Calls that are refused, lost, or answered into the void, and hands of others in between.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use connector::{
     Clock, Refusal,
@@ -8,11 +8,11 @@ use connector::{
 };
 use domain::Setting;
 use ledger::{MemoryLedger, NullLedger};
-use operations::carry_out;
+use operations::{carry_out, observe_integration};
 use policy::rotation::Goal;
 use secrets::Sink;
 
-use crate::world::{Ending, Fuse, World};
+use crate::world::{Ending, Fuse, OVERLAP, World};
 
 const FIRST: Goal = Goal::Rotate { to: 1, at_once: false };
 const SECOND: Goal = Goal::Rotate { to: 2, at_once: false };
@@ -511,4 +511,35 @@ async fn a_key_that_never_served_is_not_called_retired() {
     assert_eq!(told("rotation.retired").count(), 0);
     let ended = |one: &&ledger::Entry| one.detail.get("served") == Some(&false.into());
     assert_eq!(told("attempt.ended").filter(ended).count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_earlier_key_that_is_all_that_works_is_not_forgotten_when_another_is_refused() {
+    const THIRD: Goal = Goal::Rotate { to: 3, at_once: false };
+    for way in ["add-ours", "add-marked", "add-unmarked", "slots"] {
+        let world = World::new(way).await;
+        let first = world.whole("a", FIRST).await;
+        let second = world.whole("b", SECOND).await;
+        let earlier = first.key_id.unwrap();
+        let current = second.key_id.unwrap();
+        world.fake.by_hand(APP, "sync", |hand| hand.end(&current));
+        for again in 0..2 {
+            world.fake.fail(Verb::Issue, [Fault::Refused(Refusal::Forbidden)]);
+            let refused = world.run("c", &Fuse::none(), THIRD).await;
+            assert!(matches!(refused, Ending::Done(Err(_))), "{way} {again}: {refused:?}");
+            let context = world.context("observe", &Fuse::none());
+            let id = world.spec().id.integration;
+            let vendor_id = Some(world.vendor_id.as_str());
+            let seen = observe_integration(&context, &id, Some("sync"), vendor_id).await;
+            assert_eq!(seen.unwrap().unwrap().unmanaged, BTreeSet::new(), "{way} {again}");
+            assert_eq!(world.live().await, BTreeSet::from([earlier.clone()]), "{way} {again}");
+        }
+        let third = world.whole("d", THIRD).await;
+        world.assert_at(&third, 3, way).await;
+        let kept: Vec<&str> = third.previous.iter().map(|one| one.key_id.as_str()).collect();
+        assert!(kept.contains(&earlier.as_str()), "{way}: {kept:?}");
+        world.clock.advance(OVERLAP);
+        let done = world.whole("e", Goal::Retire { at: 3 }).await;
+        assert_eq!(world.live().await, BTreeSet::from([done.key_id.unwrap()]), "{way}");
+    }
 }
