@@ -33,7 +33,7 @@ impl Nhi {
 }
 
 /// The provider block as it came over the wire; its form is made from the platforms' tables.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Block(Object);
 
 /// Governs SaaS integrations.

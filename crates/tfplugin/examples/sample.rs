@@ -24,7 +24,7 @@ use tfplugin::serve::{ServeOptions, serve};
 use tfplugin::{Attr, Diagnostic, Diagnostics, Model, Number, Secret, Set};
 
 /// Notes in a folder.
-#[derive(Clone, Debug, Model)]
+#[derive(Clone, Debug, PartialEq, Model)]
 struct SampleModel {
     /// The folder; without it `SAMPLE_FOLDER` says.
     #[tf(optional)]
@@ -341,7 +341,7 @@ impl UpgradeState for Note {
 }
 
 /// What matters of a note of another provider.
-#[derive(Clone, Debug, Model)]
+#[derive(Clone, Debug, PartialEq, Model)]
 struct OldNoteModel {
     /// What is the name here.
     #[tf(required)]
@@ -363,7 +363,7 @@ impl MoveState for Note {
 }
 
 /// All notes.
-#[derive(Clone, Debug, Model)]
+#[derive(Clone, Debug, PartialEq, Model)]
 struct NotesModel {
     /// Only names that begin so.
     #[tf(optional)]
@@ -395,7 +395,7 @@ impl DataSource for Notes {
 }
 
 /// A key to a note, for as long as it is open.
-#[derive(Clone, Debug, Model)]
+#[derive(Clone, Debug, PartialEq, Model)]
 struct KeyModel {
     /// The note.
     #[tf(required)]
@@ -442,7 +442,7 @@ impl Ephemeral for Key {
 }
 
 /// Joins words.
-#[derive(Clone, Debug, Model)]
+#[derive(Clone, Debug, PartialEq, Model)]
 struct JoinArguments {
     /// What stands between.
     #[tf(required)]
@@ -471,7 +471,7 @@ impl Function for Join {
 }
 
 /// Which notes to list.
-#[derive(Clone, Debug, Model)]
+#[derive(Clone, Debug, PartialEq, Model)]
 struct ListModel {
     /// Only names that begin so.
     #[tf(optional)]
@@ -513,7 +513,7 @@ impl ListResource for NoteList {
 }
 
 /// Writes into a note.
-#[derive(Clone, Debug, Model)]
+#[derive(Clone, Debug, PartialEq, Model)]
 struct WriteModel {
     /// The note.
     #[tf(required)]

@@ -463,7 +463,7 @@ mod tests {
     use crate::{Diagnostics, Object, model};
 
     /// A model by hand, so that this crate's own tests need no derive.
-    #[derive(Clone)]
+    #[derive(Clone, PartialEq)]
     struct Thing(Object);
 
     impl crate::Model for Thing {

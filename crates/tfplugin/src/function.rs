@@ -170,7 +170,7 @@ mod tests {
     /// The arguments of a test's function: made of the attributes that it is given.
     macro_rules! odd {
         ($name:ident, $spelled:expr, $variadic:expr, $attributes:expr) => {
-            #[derive(Clone)]
+            #[derive(Clone, PartialEq)]
             struct $name;
 
             impl Model for $name {

@@ -64,7 +64,7 @@ impl From<Misread> for Diagnostic {
 /// The derive refuses what says too little:
 ///
 /// ```compile_fail
-/// #[derive(Clone, tfplugin::Model)]
+/// #[derive(Clone, PartialEq, tfplugin::Model)]
 /// struct Thing {
 ///     name: tfplugin::Attr<String>, // required, optional or computed?
 /// }
@@ -73,7 +73,7 @@ impl From<Misread> for Diagnostic {
 /// or what cannot be null or unknown:
 ///
 /// ```compile_fail
-/// #[derive(Clone, tfplugin::Model)]
+/// #[derive(Clone, PartialEq, tfplugin::Model)]
 /// struct Thing {
 ///     #[tf(required)]
 ///     name: String, // not an Attr
@@ -83,7 +83,7 @@ impl From<Misread> for Diagnostic {
 /// or words that mean nothing:
 ///
 /// ```compile_fail
-/// #[derive(Clone, tfplugin::Model)]
+/// #[derive(Clone, PartialEq, tfplugin::Model)]
 /// struct Thing {
 ///     #[tf(required, imutable)]
 ///     name: tfplugin::Attr<String>,
@@ -91,9 +91,9 @@ impl From<Misread> for Diagnostic {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no attributes",
-    note = "derive it: `#[derive(Clone, tfplugin::Model)]`"
+    note = "derive it: `#[derive(Clone, PartialEq, tfplugin::Model)]`"
 )]
-pub trait Model: Sized + Clone + Send + Sync + 'static {
+pub trait Model: Sized + Clone + PartialEq + Send + Sync + 'static {
     /// The attributes in order.
     fn attributes() -> Vec<Attribute>;
 

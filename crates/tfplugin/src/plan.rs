@@ -361,6 +361,9 @@ fn set_replaces(attributes: &[Attribute]) -> bool {
 /// Puts into `raw` what differs between two typed views of it. What nobody changed keeps its exact
 /// form, also where the typed view has no place for it (an unknown element in a list).
 pub(crate) fn merge_typed<M: Model>(raw: &mut Object, before: &M, after: &M) {
+    if before == after {
+        return;
+    }
     let mut old = Object::new();
     before.write(&mut old);
     let mut new = Object::new();

@@ -689,7 +689,7 @@ fn a_generated_configuration_has_what_a_person_would_write() {
 }
 
 /// What a data source takes and gives.
-#[derive(Clone, Debug, Model)]
+#[derive(Clone, Debug, PartialEq, Model)]
 struct Numbers {
     /// How many.
     #[tf(default = 2)]
@@ -712,7 +712,7 @@ impl DataSource for Count {
 }
 
 /// Adds numbers.
-#[derive(Clone, Debug, Model)]
+#[derive(Clone, Debug, PartialEq, Model)]
 struct Summands {
     /// The first.
     #[tf(required)]
@@ -867,7 +867,7 @@ async fn a_provider_sees_where_its_configuration_is_unknown() {
     struct Looks(Mutex<Vec<Path>>);
 
     /// A place.
-    #[derive(Clone, Debug, Model)]
+    #[derive(Clone, Debug, PartialEq, Model)]
     struct PlaceModel {
         /// Where.
         #[tf(optional)]

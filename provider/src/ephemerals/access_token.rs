@@ -30,7 +30,7 @@ use crate::{
 /// A core opens it in plan too, wherever the integration is known then: each plan and each apply mints
 /// its own and revokes it, and a configuration with `read_only` cannot plan with it. A run that is
 /// killed leaves its token to its own end, `expires_at`. It is not renewed.
-#[derive(Debug, Clone, Model)]
+#[derive(Debug, Clone, PartialEq, Model)]
 pub(crate) struct AccessTokenModel {
     /// The integration: a whole `nhi_integration`.
     #[tf(required)]

@@ -18,7 +18,7 @@ use crate::{diagnostics::errors, rules, shared::Shared};
 /// It only reads. While a rotation is planned the version to come is not known, so the core opens it
 /// in apply, after the delivery. Give `generation` as the write-only attribute's version: it is known
 /// at plan, so the consumer is updated in the same apply.
-#[derive(Debug, Clone, Model)]
+#[derive(Debug, Clone, PartialEq, Model)]
 pub(crate) struct CredentialSecretModel {
     /// The credential: a whole `nhi_credential`.
     #[tf(required)]

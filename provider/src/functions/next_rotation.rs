@@ -12,7 +12,7 @@ use crate::{
 /// without a schedule, and where its platform does not say when it was issued. The same arithmetic as
 /// in a plan, for calendars, alerts and `check` blocks. It knows no clock: a moment that has passed
 /// means "at the next apply".
-#[derive(Debug, Clone, Model)]
+#[derive(Debug, Clone, PartialEq, Model)]
 pub(crate) struct NextRotationArguments {
     /// A whole `nhi_credential`, or an object with what is needed of one: `id`, `schedule`,
     /// `issued_at`, `expires_at`.

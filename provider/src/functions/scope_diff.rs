@@ -10,7 +10,7 @@ use tfplugin::{Attr, Model, Set, erased::FunctionError, function::Function};
 /// What changes between two sets of scopes: for `check` blocks, tests and policies, without an
 /// account at the platform. Scopes are compared as the platform's own table understands them, so
 /// another spelling is no change and what is implied already adds nothing.
-#[derive(Debug, Clone, Model)]
+#[derive(Debug, Clone, PartialEq, Model)]
 pub(crate) struct ScopeDiffArguments {
     /// The kind of integration, such as `openbao_approle`.
     #[tf(required)]
@@ -24,7 +24,7 @@ pub(crate) struct ScopeDiffArguments {
 }
 
 /// The difference.
-#[derive(Debug, Clone, Default, Model)]
+#[derive(Debug, Clone, Default, PartialEq, Model)]
 pub(crate) struct ScopeDifference {
     /// What nothing before gave, canonical.
     #[tf(computed)]

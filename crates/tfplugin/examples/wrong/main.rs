@@ -30,7 +30,7 @@ use tfplugin::serve::{ServeOptions, serve};
 use tfplugin::{Attr, Diagnostics, Model, Path, Schema, Set, Type, Value};
 
 /// A thing without faults.
-#[derive(Clone, Debug, Model)]
+#[derive(Clone, Debug, PartialEq, Model)]
 struct ThingModel {
     /// The id.
     #[tf(computed, prefix = "thing/")]
@@ -59,7 +59,7 @@ struct ThingModel {
 }
 
 /// A part.
-#[derive(Clone, Debug, Model)]
+#[derive(Clone, Debug, PartialEq, Model)]
 struct PartModel {
     /// What it is.
     #[tf(required)]
@@ -81,7 +81,7 @@ struct MarkModel {
 }
 
 /// What tells things apart.
-#[derive(Clone, Debug, Model)]
+#[derive(Clone, Debug, PartialEq, Model)]
 struct ThingIdentity {
     /// The name.
     #[tf(required)]
@@ -153,7 +153,7 @@ impl ImportState for Thing {
 }
 
 /// Names.
-#[derive(Clone, Debug, Model)]
+#[derive(Clone, Debug, PartialEq, Model)]
 struct NamesModel {
     /// Which.
     #[tf(optional)]
@@ -176,7 +176,7 @@ impl DataSource for Names {
 }
 
 /// A token.
-#[derive(Clone, Debug, Model)]
+#[derive(Clone, Debug, PartialEq, Model)]
 struct TokenModel {
     /// How it begins.
     #[tf(optional)]

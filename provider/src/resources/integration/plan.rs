@@ -92,7 +92,7 @@ impl Integration {
                     ),
                 );
             }
-            if let Some(prior) = prior {
+            if let Some(prior) = prior.filter(|prior| *prior != planned) {
                 let (way, why) = direction(prior, planned);
                 if way.may_widen() {
                     told.warning(
@@ -265,7 +265,9 @@ fn identify(
         }
         if let Some((_, planned_value)) = planned.platform.chosen() {
             let before = prior.and_then(|prior| prior.platform.chosen());
-            if let Some((_, before)) = before.filter(|(before, _)| before.name == kind.name) {
+            if let Some((_, before)) =
+                before.filter(|(before, value)| before.name == kind.name && *value != planned_value)
+            {
                 let kept = keep_spelling(kind, planned_value, before);
                 planned.platform.set_value(kind, kept);
             }
