@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
-    hash::{DefaultHasher, Hasher},
+    hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
@@ -46,21 +46,6 @@ enum State {
     Ready(Context),
 }
 
-/// Of what something shows of itself: its text is made nowhere.
-fn digest(shown: &(impl fmt::Debug + ?Sized)) -> u64 {
-    struct Sink(DefaultHasher);
-    impl fmt::Write for Sink {
-        fn write_str(&mut self, text: &str) -> fmt::Result {
-            self.0.write(text.as_bytes());
-            Ok(())
-        }
-    }
-    let mut sink = Sink(DefaultHasher::new());
-    // A hasher refuses nothing.
-    let _ = fmt::write(&mut sink, format_args!("{shown:?}"));
-    sink.0.finish()
-}
-
 impl Shared {
     /// A walk begins: what was asked for in an earlier one is no part of it.
     pub(crate) fn begin(&self) {
@@ -88,7 +73,12 @@ impl Shared {
         told: &mut Diagnostics,
     ) {
         let Some(id) = id.as_deref() else { return };
-        let asked = digest(config);
+        let digest = |text: &str| {
+            let mut hasher = DefaultHasher::new();
+            text.hash(&mut hasher);
+            hasher.finish()
+        };
+        let asked = digest(&format!("{config:?}"));
         if *self.walk().planned.entry(digest(id)).or_insert(asked) != asked {
             told.warning(
                 "Two resources of this configuration are one",

@@ -11,20 +11,16 @@ pub fn says_nothing(purpose: &str, name: &str) -> bool {
     if FILLERS.iter().any(|filler| contains_word(&text, filler)) {
         return true;
     }
-    let name: Vec<String> = words(&name.to_lowercase());
+    let name = name.to_lowercase();
     let general = ["integration", "service", "account", "client", "role", "for", "the", "a", "of"];
-    let telling: std::collections::BTreeSet<String> = words(&text)
-        .into_iter()
-        .filter(|word| !name.contains(word) && !general.contains(&word.as_str()))
-        .collect();
-    telling.len() < 2
+    let mut telling = words(&text)
+        .filter(|word| !general.contains(word) && !words(&name).any(|of_it| of_it == *word));
+    let Some(first) = telling.next() else { return true };
+    telling.all(|word| word == first)
 }
 
-fn words(text: &str) -> Vec<String> {
-    text.split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .map(str::to_owned)
-        .collect()
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty())
 }
 
 fn contains_word(text: &str, filler: &str) -> bool {

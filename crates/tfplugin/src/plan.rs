@@ -38,54 +38,47 @@ pub(crate) fn fill_nested_defaults(value: &mut Value, nesting: Nesting, attribut
     });
 }
 
-/// What the engine plans by itself, before the hook.
-///
-/// `proposed` is the core's merge of configuration and prior. Nothing volatile is marked yet.
+/// What the engine plans by itself, before the hook: `planned` is the core's merge of configuration and
+/// prior, and is changed where it is otherwise. Nothing volatile is marked yet.
 pub fn settle(
     attributes: &[Attribute],
     config: &Object,
     prior: Option<&Object>,
-    proposed: &Object,
-) -> Object {
-    attributes
-        .iter()
-        .map(|attribute| {
-            let prior = prior.map(|prior| get(prior, attribute));
-            let value =
-                settle_one(attribute, get(config, attribute), prior, get(proposed, attribute));
-            (attribute.name.clone(), value)
-        })
-        .collect()
+    planned: &mut Object,
+) {
+    for attribute in attributes {
+        let prior = prior.map(|prior| get(prior, attribute));
+        let config = get(config, attribute);
+        if let Some(planned) = entry(planned, &attribute.name) {
+            settle_one(attribute, config, prior, planned);
+        }
+    }
 }
 
-fn settle_one(
-    attribute: &Attribute,
-    config: &Value,
-    prior: Option<&Value>,
-    proposed: &Value,
-) -> Value {
+fn settle_one(attribute: &Attribute, config: &Value, prior: Option<&Value>, planned: &mut Value) {
     if attribute.write_only {
-        return Value::Null;
+        *planned = Value::Null;
+        return;
     }
     if config.is_null() {
-        if let Some(default) = &attribute.default {
-            return default.clone();
-        }
-        if !attribute.computed {
-            return Value::Null;
-        }
-        return match prior {
-            None => attribute.unknown(),
+        match (&attribute.default, prior) {
+            (Some(default), _) => planned.clone_from(default),
+            _ if !attribute.computed => *planned = Value::Null,
+            (None, None) => *planned = attribute.unknown(),
             // Cores propose null for a nested one that holds what only a configuration can have
             // put there. Stable is stable: else it would come and go with every plan.
-            Some(prior) if proposed.is_null() => prior.clone(),
-            Some(_) => proposed.clone(),
-        };
+            (None, Some(prior)) if planned.is_null() => planned.clone_from(prior),
+            (None, Some(_)) => {}
+        }
+        return;
     }
-    let Kind::Nested { nesting, attributes } = &attribute.kind else {
-        return config.clone();
-    };
-    settle_nested(*nesting, attributes, config, prior, proposed)
+    match &attribute.kind {
+        Kind::Nested { nesting, attributes } => {
+            settle_nested(*nesting, attributes, config, prior, planned);
+        }
+        Kind::Type(_) if planned != config => planned.clone_from(config),
+        Kind::Type(_) => {}
+    }
 }
 
 fn settle_nested(
@@ -93,33 +86,31 @@ fn settle_nested(
     attributes: &[Attribute],
     config: &Value,
     prior: Option<&Value>,
-    proposed: &Value,
-) -> Value {
-    let element = |config: &Value, prior: Option<&Value>, proposed: Option<&Value>| match config {
-        Value::Object(config) => {
-            let prior = prior.and_then(Value::as_object);
-            let proposed = proposed.and_then(Value::as_object).unwrap_or(config);
-            Value::Object(settle(attributes, config, prior, proposed))
-        }
-        other => other.clone(),
+    planned: &mut Value,
+) {
+    let element = |config: &Value, prior: Option<&Value>, mut planned: Value| {
+        settle_object(attributes, config, prior, &mut planned);
+        planned
     };
-    let below = |config: &Value, step: &crate::Step| {
-        element(config, prior.and_then(|prior| prior.step(step)), proposed.step(step))
+    let below = |config: &Value, step: &crate::Step, planned: &Value| {
+        let proposed = planned.step(step).cloned().unwrap_or_default();
+        element(config, prior.and_then(|prior| prior.step(step)), proposed)
     };
-    match (nesting, config) {
-        (Nesting::Single, config) => element(config, prior, Some(proposed)),
+    let settled = match (nesting, config) {
         (Nesting::List, Value::List(all)) => Value::List(
             all.iter()
                 .enumerate()
                 .map(|(index, config)| {
                     let step = crate::Step::Index(i64::try_from(index).unwrap_or(i64::MAX));
-                    below(config, &step)
+                    below(config, &step, planned)
                 })
                 .collect(),
         ),
         (Nesting::Map, Value::Map(all)) => Value::Map(
             all.iter()
-                .map(|(key, config)| (key.clone(), below(config, &crate::Step::Key(key.clone()))))
+                .map(|(key, config)| {
+                    (key.clone(), below(config, &crate::Step::Key(key.clone()), planned))
+                })
                 .collect(),
         ),
         (Nesting::Set, Value::Set(all)) => {
@@ -132,10 +123,30 @@ fn settle_nested(
             let twins = pair(attributes, all, priors);
             Value::set(all.iter().zip(twins).map(|(config, twin)| {
                 let prior = twin.map(|at| &priors[at]);
-                element(config, prior, prior)
+                element(config, prior, prior.cloned().unwrap_or_default())
             }))
         }
-        (_, config) => config.clone(),
+        (_, config) => return settle_object(attributes, config, prior, planned),
+    };
+    *planned = settled;
+}
+
+/// One object of a nested attribute. What is proposed as none begins as it is configured.
+fn settle_object(
+    attributes: &[Attribute],
+    config: &Value,
+    prior: Option<&Value>,
+    planned: &mut Value,
+) {
+    let Value::Object(configured) = config else {
+        planned.clone_from(config);
+        return;
+    };
+    if planned.as_object().is_none() {
+        planned.clone_from(config);
+    }
+    if let Value::Object(planned) = planned {
+        settle(attributes, configured, prior.and_then(Value::as_object), planned);
     }
 }
 
@@ -199,9 +210,10 @@ pub fn engine(
     attributes: &[Attribute],
     config: &Object,
     prior: Option<&Object>,
-    proposed: &Object,
+    proposed: Object,
 ) -> Object {
-    let mut planned = settle(attributes, config, prior, proposed);
+    let mut planned = proposed;
+    settle(attributes, config, prior, &mut planned);
     if let Some(prior) = prior
         && !same(prior, &planned)
     {
@@ -359,10 +371,11 @@ fn set_replaces(attributes: &[Attribute]) -> bool {
 }
 
 /// Puts into `raw` what differs between two typed views of it. What nobody changed keeps its exact
-/// form, also where the typed view has no place for it (an unknown element in a list).
-pub(crate) fn merge_typed<M: Model>(raw: &mut Object, before: &M, after: &M) {
+/// form, also where the typed view has no place for it (an unknown element in a list). Whether anything
+/// differs.
+pub(crate) fn merge_typed<M: Model>(raw: &mut Object, before: &M, after: &M) -> bool {
     if before == after {
-        return;
+        return false;
     }
     let mut old = Object::new();
     before.write(&mut old);
@@ -373,11 +386,12 @@ pub(crate) fn merge_typed<M: Model>(raw: &mut Object, before: &M, after: &M) {
             raw.insert(name, value);
         }
     }
+    true
 }
 
 pub(crate) async fn plan<R: Resource>(
     registration: &Registration<R>,
-    request: PlanRequest,
+    mut request: PlanRequest,
 ) -> PlanResponse {
     // Without a plan there is nothing to say of it: what the core proposed has the write-only values.
     let mut response = PlanResponse {
@@ -385,7 +399,13 @@ pub(crate) async fn plan<R: Resource>(
         identity: request.prior_identity.clone(),
         ..PlanResponse::default()
     };
-    match go(registration, &request, &mut response).await {
+    // It becomes what is planned, by what is changed in it.
+    let proposed = match &mut request.proposed {
+        Value::Object(proposed) if cfg!(debug_assertions) => Some(proposed.clone()),
+        Value::Object(proposed) => Some(std::mem::take(proposed)),
+        _ => None,
+    };
+    match go(registration, &request, proposed, &mut response).await {
         Ok(()) => {}
         Err(wrong) => response.diagnostics.push(wrong),
     }
@@ -395,6 +415,7 @@ pub(crate) async fn plan<R: Resource>(
 async fn go<R: Resource>(
     registration: &Registration<R>,
     request: &PlanRequest,
+    proposed: Option<Object>,
     response: &mut PlanResponse,
 ) -> Result<(), Diagnostic> {
     let attributes = &registration.schema.attributes;
@@ -409,7 +430,7 @@ async fn go<R: Resource>(
         }
     };
 
-    let mut planned = match request.proposed.as_object() {
+    let mut planned = match proposed {
         Some(proposed) => engine(attributes, config, prior, proposed),
         None => Object::new(),
     };
@@ -448,8 +469,8 @@ async fn go<R: Resource>(
              to the provider's developers.",
         ));
     };
-    merge_typed(&mut planned, &before, &after);
-    if let (false, Some(prior)) = (changes, prior) {
+    let merged = merge_typed(&mut planned, &before, &after);
+    if let (true, false, Some(prior)) = (merged, changes, prior) {
         changes = !same(prior, &planned);
         if changes {
             mark_volatile(attributes, config, prior, &mut planned);
@@ -458,7 +479,9 @@ async fn go<R: Resource>(
     let planned = without_write_only(Value::Object(planned), attributes);
     if let (Some(prior), Some(planned)) = (prior, planned.as_object()) {
         let mut paths = Vec::new();
-        replacements(attributes, prior, planned, &Path::root(), &mut paths);
+        if changes {
+            replacements(attributes, prior, planned, &Path::root(), &mut paths);
+        }
         paths.extend(hook.replace);
         paths.sort();
         paths.dedup();

@@ -510,10 +510,11 @@ pub fn without_write_only(value: Value, attributes: &[Attribute]) -> Value {
 
 fn blank_write_only(object: &mut Object, attributes: &[Attribute]) {
     for attribute in attributes {
-        let Some(value) = entry(object, &attribute.name) else { continue };
         if attribute.write_only {
-            *value = Value::Null;
-        } else if let Kind::Nested { nesting, attributes } = &attribute.kind {
+            object.insert(attribute.name.clone(), Value::Null);
+        } else if let Some(value) = entry(object, &attribute.name)
+            && let Kind::Nested { nesting, attributes } = &attribute.kind
+        {
             for_each_object(value, *nesting, &Path::root(), &mut |inner, _| {
                 blank_write_only(inner, attributes);
             });

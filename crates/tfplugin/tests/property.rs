@@ -299,7 +299,7 @@ fn engine(schema: &Schema, config: &Value, prior: &Value) -> (Value, Value) {
         &schema.attributes,
         config.as_object().unwrap(),
         prior.as_object(),
-        proposed.as_object().unwrap(),
+        proposed.as_object().unwrap().clone(),
     );
     (proposed, Value::Object(planned))
 }
