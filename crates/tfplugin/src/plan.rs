@@ -440,7 +440,11 @@ async fn go<R: Resource>(
     let before = if destroys { None } else { Some(typed(&planned)?) };
     let mut hook = Plan {
         config: if destroys { None } else { Some(typed(config)?) },
-        prior: prior.map(typed).transpose()?,
+        prior: match prior {
+            // Read once already, as what is planned.
+            Some(_) if !changes && !destroys => before.clone(),
+            prior => prior.map(typed).transpose()?,
+        },
         planned: before.clone(),
         prior_private: request.prior_private.clone(),
         planned_private: request.prior_private.clone(),
