@@ -55,6 +55,8 @@ fn a_rotation_from_the_command_line_is_the_one_that_was_planned_and_leaves_nothi
         holds(world.bao.signs_in(&after)?, "the application signs in with it", "")?;
         holds(world.bao.signs_in(&before)?, "and whoever has the old one, with that", "")?;
         world.nhi(&["drift"])?.expect(0)?;
+        let said = world.nhi(&["rotate", SLOT, "--dry-run"])?.expect(1)?;
+        holds(said.contains("E-OLD-IN-USE"), "no third one is promised", &said)?;
 
         let said = world.terraform(&["apply", "saved"])?.expect(0)?;
         let same = world.bao.document("apps/invoice-sync")? == after;

@@ -72,6 +72,7 @@ pub use places::{Misplaced, home_of, in_custody, misplaced};
 pub use problem::Problem;
 pub use promise::{best_grade, limits, way_words, ways};
 pub use realm_key::fits_custody as realm_key_fits_custody;
+pub use rotate::old_in_use;
 pub use scopes::{
     DeclaredScopes, KindLattice, above as above_the_ceiling, park_scopes, set_scopes,
 };

@@ -5,8 +5,8 @@ use connector::Promise;
 use domain::Span;
 use operations::{
     Context, Outcome, Problem, SeenSlot, SlotSpec, Wish, Wishes, best_grade, carry_out,
-    declared_slot, goal_of_resume, limits, not_shown, observe_integration, observe_slot, way_words,
-    ways,
+    declared_slot, goal_of_resume, limits, not_shown, observe_integration, observe_slot,
+    old_in_use, way_words, ways,
 };
 use policy::rotation::Goal;
 use serde_json::{Value, json};
@@ -158,6 +158,18 @@ impl Rotate {
             Goal::Rotate { to, .. } => Goal::Rotate { to, at_once },
             other => other,
         };
+        let ends = seen.previous.iter().filter_map(|one| one.retire_after).max();
+        if let Goal::Rotate { to, at_once: false } = goal
+            && to > seen.generation
+            && seen.note.is_none()
+            && seen.status != "missing"
+            && ends.is_some_and(|end| end > context.now())
+        {
+            return Err(old_in_use(&spec.id.to_string(), ends).next(format!(
+                "run it after that; or pass --exposed if {} is exposed: all of them end then",
+                spec.id
+            )));
+        }
         let found = ways(context, &spec.id.integration.connection, spec.credential_type).await;
         if seen.key_id.is_some() {
             can_be_issued(&spec, found.as_deref().unwrap_or_default())?;
@@ -319,13 +331,9 @@ impl Part for Planned {
         for one in &seen.previous {
             let until = one.retire_after.map_or_else(|| "its end".to_owned(), short);
             let what = format!("generation {}, {}", one.generation, one.key_id);
-            match (self.goal, self.resumes()) {
-                (Goal::Rotate { at_once: true, .. }, _) => say("end", &format!("{what}, with it")),
-                (_, true) => say("earlier", &format!("{what}, kept until {until}")),
-                _ => say(
-                    "earlier",
-                    &format!("{what}, kept until {until}: no other is issued before that"),
-                ),
+            match self.goal {
+                Goal::Rotate { at_once: true, .. } => say("end", &format!("{what}, with it")),
+                _ => say("earlier", &format!("{what}, kept until {until}")),
             }
         }
         if let Some(key) = &seen.key_id {

@@ -1,6 +1,7 @@
 //! What is not done, and what a person is told.
 
 use domain::Secret;
+use jiff::Timestamp;
 use policy::rotation::{Claim, Phase, View};
 
 use super::Machine;
@@ -9,6 +10,21 @@ use crate::{
     journal::moment,
     slot::{Delivery, Sinks},
 };
+
+/// Nobody is cut off who still holds an earlier one: another is issued when it was ended.
+pub fn old_in_use(what: &str, until: Option<Timestamp>) -> Problem {
+    let until = until.map_or_else(|| "its overlap is over".to_owned(), moment);
+    Problem::new("E-OLD-IN-USE", "The earlier credential is still in its overlap")
+        .detail(format!(
+            "{what}: a third one would cut off whoever still holds the first, which is kept until \
+             {until}. Nothing was changed."
+        ))
+        .next(format!(
+            "apply again after {until}; or set incident: an exposed credential is rotated at once and \
+             keeps none"
+        ))
+        .at(&["schedule"])
+}
 
 impl Machine<'_> {
     /// It is not done, and everything stays as it is.
@@ -21,19 +37,7 @@ impl Machine<'_> {
                     (None, Some(anchor)) => &anchor.previous[..],
                     (None, None) => &[],
                 };
-                let until = kept.iter().filter_map(|one| one.retire_not_before).max();
-                let until = until.map_or_else(|| "its overlap is over".to_owned(), moment);
-                Problem::new("E-OLD-IN-USE", "The earlier credential is still in its overlap")
-                    .detail(format!(
-                        "{}: a third one would cut off whoever still holds the first, which is kept \
-                         until {until}. Nothing was changed.",
-                        self.what
-                    ))
-                    .next(format!(
-                        "apply again after {until}; or set incident: an exposed credential is rotated \
-                         at once and keeps none"
-                    ))
-                    .at(&["schedule"])
+                old_in_use(&self.what, kept.iter().filter_map(|one| one.retire_not_before).max())
             }
             "listing-incomplete" => Problem::new(
                 "E-UNREADABLE",

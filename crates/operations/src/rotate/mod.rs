@@ -39,6 +39,8 @@ use crate::{
     slot::{Delivery, Sinks, SlotSpec},
 };
 
+pub use self::hold::old_in_use;
+
 pub(crate) use hold::{further, occupied};
 
 /// More steps than any deed takes: a circle is a fault, not a way.
