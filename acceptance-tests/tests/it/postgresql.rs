@@ -192,6 +192,39 @@ fn a_password_rotates_the_old_one_is_proven_refused_and_its_sessions_end() {
     });
 }
 
+/// A role as a managed server gives its customers: it makes roles, and sees nothing of passwords.
+const KEEPER: &str = "
+    grant pg_read_all_stats, pg_signal_backend to nhi;
+    alter schema billing owner to nhi;
+    alter table billing.invoice owner to nhi;
+";
+
+#[test]
+fn a_password_rotates_where_nobody_may_see_which_one_is_in_force() {
+    in_shop(&triggered("1"), |shop| {
+        let world = &shop.world;
+        let password = &shop.db.password;
+        shop.db.by_hand(&format!("create role nhi login createrole password '{password}'"))?;
+        shop.db.by_hand_in("shop", KEEPER)?;
+        let hcl =
+            world.read("nhi.hcl")?.replace("user       = \"postgres\"", "user       = \"nhi\"");
+        world.write("nhi.hcl", &hcl)?;
+        let said = world.nhi(&["doctor"])?.said;
+        holds(said.contains("pg_authid"), "doctor says what it cannot see", &said)?;
+        world.apply()?;
+        let first = shop.password()?;
+        world.write("main.tf", &triggered("2"))?;
+        let said = world.plan()?.expect(2)?;
+        holds(flat(&said).contains("generation = 1 -> 2"), "a new generation is planned", &said)?;
+        let said = world.apply()?;
+        let second = shop.password()?;
+        holds(first != second && !shop.lets_in(&first)?, "the old one is refused", &said)?;
+        shop.is_settled()?;
+        world.terraform(&["destroy", "-auto-approve"])?.expect(0)?;
+        holds(!shop.lets_in(&second)?, "nothing is left", "")
+    });
+}
+
 #[test]
 fn two_roles_by_turns_let_a_password_rotate_with_an_overlap_that_ends_with_its_sessions() {
     let triggered = |value: &str| {

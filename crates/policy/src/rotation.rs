@@ -390,7 +390,7 @@ pub fn next_step(view: &View, goal: Goal, way: Way) -> Step {
                 }
             }
             Goal::Rotate { at_once, .. } => {
-                after_overlap(view, &earlier(view), at_once, serves_alone(view))
+                after_overlap(view, &earlier(view), at_once, serves_alone(view), way)
             }
             Goal::Retire { at } if anchor(view).is_some_and(|main| main.generation == Some(at)) => {
                 end_earlier(view)
@@ -419,19 +419,19 @@ fn end_earlier(view: &View) -> Step {
 }
 
 /// Never three generations: the older one goes first, when its time is over.
-fn after_overlap(view: &View, earlier: &[Previous], at_once: bool, serves: bool) -> Step {
+fn after_overlap(view: &View, earlier: &[Previous], at_once: bool, serves: bool, way: Way) -> Step {
     let lives = earlier.iter().any(|one| may_live(view, &one.key_id));
     // Nobody is kept waiting for by whoever ends them: their time is over, or they are gone already,
     // and only that is still to be shown.
     if earlier.is_empty() {
-        begin(view)
+        begin(view, way)
     } else if at_once || !lives || is_over(view, earlier) {
         Step::BeginEnding(earlier.to_vec())
     } else if serves {
         Step::Refuse("old-in-use")
     } else if view.room {
         // Whoever still holds the earlier one is all that works: it keeps its time.
-        begin(view)
+        begin(view, way)
     } else {
         Step::BeginEnding(earlier.to_vec())
     }
@@ -567,9 +567,10 @@ fn unmarked_orphan(view: &View, claim: &Claim) -> Unmarked {
     }
 }
 
-/// Nothing is issued that has nowhere to go, nor where it is not known what is there.
-fn begin(view: &View) -> Step {
-    if !view.complete {
+/// Nothing is issued that has nowhere to go, nor where it is not known what is there. Where ours takes
+/// the place of whatever is there, that need not be known.
+fn begin(view: &View, way: Way) -> Step {
+    if !view.complete && way != Way::ReplaceOurs {
         return Step::Refuse("listing-incomplete");
     }
     if view.exhausted {
@@ -588,7 +589,7 @@ fn held(view: &View, claim: &Claim, goal: Goal, way: Way) -> Step {
         Goal::Rotate { .. } if view.exhausted => Step::Refuse("sign-ins-exhausted"),
         Goal::Rotate { to, .. } if view.was_held && to >= claim.generation => match &claim.new {
             Some(key_id) if is_live(view, key_id) => Step::TakeOver,
-            _ if view.complete => Step::BeginAgain,
+            _ if view.complete || way == Way::ReplaceOurs => Step::BeginAgain,
             _ => Step::Refuse("listing-incomplete"),
         },
         _ => Step::Hold("held"),
@@ -651,9 +652,9 @@ fn at_rest(view: &View, claim: &Claim, goal: Goal, way: Way) -> Step {
             }
         }
         Goal::Rotate { at_once, .. } if parked => {
-            after_overlap(view, &claim.previous, at_once, current_serves(view, claim))
+            after_overlap(view, &claim.previous, at_once, current_serves(view, claim), way)
         }
-        Goal::Rotate { .. } => begin(view),
+        Goal::Rotate { .. } => begin(view, way),
     }
 }
 
@@ -1034,6 +1035,18 @@ mod tests {
         assert_eq!(next_step(&seen, TO_TWO, Way::AddOurs), Step::End("k0".into()));
         seen.ended.insert("k0".into());
         assert_eq!(next_step(&seen, TO_TWO, Way::AddOurs), Step::Sweep);
+    }
+
+    #[test]
+    fn what_cannot_be_seen_stops_only_what_does_not_take_its_place() {
+        let resting = Claim { current: Some("k1".into()), ..claim(Phase::Free) };
+        let mut seen = view(Some(resting), vec![key("k1", Some((1, 5)))]);
+        seen.complete = false;
+        for way in [Way::AddOurs, Way::AddMarked, Way::AddUnmarked, Way::Slots, Way::ReplaceOnce] {
+            let refused = Step::Refuse("listing-incomplete");
+            assert_eq!(next_step(&seen, TO_TWO, way), refused, "{way:?}");
+        }
+        assert_eq!(next_step(&seen, TO_TWO, Way::ReplaceOurs), Step::Begin);
     }
 
     #[test]
