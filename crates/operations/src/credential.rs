@@ -97,9 +97,9 @@ async fn bring(
             done_by,
         });
     }
-    // The next deed writes it if the ledger cannot be read now.
-    let _ = declare_slot(context, spec).await;
     repair_copies(context, spec, at_rest.as_ref()).await?;
+    // What was refused is not what is declared. The next deed writes it if the ledger cannot be read now.
+    let _ = declare_slot(context, spec).await;
     let seen = look_at_slot(context, spec, Freshness::Fresh).await?.ok_or_else(|| {
         Problem::new("E-GONE", "The integration is not there")
             .detail(format!("{}: somebody deleted the integration meanwhile.", spec.id))

@@ -846,6 +846,28 @@ async fn a_slot_that_is_ended_is_declared_no_longer_whoever_ended_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_place_that_was_refused_is_declared_nowhere() {
+    let mut world = World::new("add-ours").await;
+    world.whole("a", FIRST).await;
+    let sinks = async |world: &World| {
+        let integration = world.spec().id.integration.to_string();
+        let ledger = world.ledger.lock().unwrap().clone();
+        let rows = ledger.slots(&ledger::Selection::of(&integration)).await.unwrap();
+        rows[0].sinks.clone().unwrap().to_string()
+    };
+    let before = sinks(&world).await;
+    let theirs = Document::default().with("password", Secret::new("theirs"));
+    world.apps.write("apps/c", &theirs, Expect::Nothing).await.unwrap();
+    world.places = vec!["apps/a", "apps/c"];
+    let Ending::Done(Err(problem)) = world.run("b", &Fuse::none(), FIRST).await else { panic!() };
+    assert_eq!(problem.code, "E-SINK-OCCUPIED");
+    assert_eq!(sinks(&world).await, before);
+    world.places = vec!["apps/a", "apps/d"];
+    world.whole("c", FIRST).await;
+    assert_ne!(sinks(&world).await, before, "what was done is declared");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_ledger_says_all_that_another_generation_of_a_slot_is_made_of() {
     let world = World::new("add-ours").await;
     let (context, mut spec) = (world.context("a", &Fuse::none()), world.spec());
