@@ -614,6 +614,16 @@ fn own_credential(
     }
 }
 
+/// What the name of an environment variable looks like.
+pub const VARIABLE_NAME: &str = "the form of a variable's name (letters, digits and _, and no digit first). If it is the secret \
+     itself, end that secret: it was written down";
+
+/// Whether a variable can be called so.
+pub fn is_variable_name(name: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    !name.is_empty() && name.bytes().all(fits) && !name.as_bytes()[0].is_ascii_digit()
+}
+
 fn source(node: &Node, place: &Place) -> Result<Credential, ConfigError> {
     const FORMS: &str = "set exactly one: { env = \"NAME\" }, { file = \"…\" }, \
                          { path = \"<connection>:<path>#<field>\" }, { approle = { … } } or \
@@ -633,7 +643,11 @@ fn source(node: &Node, place: &Place) -> Result<Credential, ConfigError> {
     reader.done(&["env", "file", "path", "approle", "access_key"])?;
     let plain = |secret| Ok(Credential { secret, id: None });
     match (env, file, path, approle, access_key) {
-        (Some(name), None, None, None, None) => plain(Source::Env(name)),
+        (Some(name), None, None, None, None) if is_variable_name(&name) => plain(Source::Env(name)),
+        // What stands there may be the secret, and is not repeated.
+        (Some(_), None, None, None, None) => {
+            Err(wrong(&place.join("env"), format!("what stands there has not {VARIABLE_NAME}")))
+        }
         (None, Some(file), None, None, None) => plain(Source::File(PathBuf::from(file))),
         (None, None, Some(path), None, None) => plain(sink_path(&path, &place.join("path"))?),
         (None, None, None, None, Some(node)) => plain(access_key_parts(node, place)?),
@@ -711,6 +725,17 @@ mod tests {
         match read(text) {
             Ok(_) => panic!("accepted: {text}"),
             Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn a_secret_in_place_of_its_variable_is_refused_and_not_repeated() {
+        for pasted in ["s.hunter2", "hunter-2", "2hunter", ""] {
+            let text = format!(
+                "connections = {{ bao = {{ openbao = {{ address = \"https://b\", credential = {{ env = \"{pasted}\" }} }} }} }}"
+            );
+            let said = refused(&text);
+            assert!(said.contains("credential.env") && !said.contains("hunter"), "{said}");
         }
     }
 

@@ -11,7 +11,7 @@ mod tree;
 
 pub use config::{
     CONNECTION_NAME, Config, ConnectionConfig, Credential, CustodyConfig, LedgerConfig,
-    RealmConfig, RunConfig, Source, is_connection_name, setting,
+    RealmConfig, RunConfig, Source, VARIABLE_NAME, is_connection_name, is_variable_name, setting,
 };
 pub use context::{Environment, Loaded, load, tenant_of, try_custody};
 pub use discover::{FILE_NAME, FileError, Found, discover, read};

@@ -132,6 +132,13 @@ impl Init {
     }
 
     fn answers(&self) -> Result<Answers, Problem> {
+        let given = [
+            ("--credential-env", &self.credential_env),
+            ("--custody-credential-env", &self.custody_credential_env),
+        ];
+        for (flag, name) in given {
+            name.as_deref().map_or(Ok(()), |name| is_variable(name, flag))?;
+        }
         let first = Connection::ask(
             &Flags {
                 platform: ("--platform", self.platform.as_deref()),
@@ -271,6 +278,9 @@ impl Connection {
             .variable
             .map(|usual| ask(flags.variable.1, flags.variable.0, &about, Some(usual)))
             .transpose()?;
+        if let Some(name) = &variable {
+            is_variable(name, flags.variable.0)?;
+        }
         Ok(Connection { platform, name, place, variable, tenant: None })
     }
 
@@ -298,6 +308,16 @@ impl Connection {
             self.platform.name()
         )
     }
+}
+
+/// Refuses what is no variable's name. It may be the secret, and is not repeated.
+fn is_variable(name: &str, flag: &str) -> Result<(), Problem> {
+    if wiring::is_variable_name(name) {
+        return Ok(());
+    }
+    Err(Problem::new("E-INIT-VARIABLE", "This is no variable's name")
+        .detail(format!("What was given has not {}.", wiring::VARIABLE_NAME))
+        .next(format!("pass the name of the variable that holds it to {flag}")))
 }
 
 /// Whether our own credential there is an id and a secret.
@@ -575,6 +595,10 @@ mod tests {
             Init::from_arg_matches(&matches.unwrap()).unwrap().answers()
         };
         assert!(ask(&[]).is_ok());
+        let pasted = ["--custody-credential-env", "s.hunter2"];
+        let problem = ask(&pasted).err().unwrap();
+        assert_eq!(problem.code, "E-INIT-VARIABLE");
+        assert!(!problem.to_string().contains("hunter2"), "{problem}");
         let problem = ask(&["--custody-platform", "file"]).err().unwrap();
         assert!(problem.detail.contains("--custody-platform"), "{problem}");
     }
