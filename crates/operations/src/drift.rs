@@ -296,6 +296,15 @@ pub async fn judge_integration(context: &Context, wish: &Wish) -> Result<Judged,
     if wish.pieced_together {
         let unheard = unheard_parts(context, wish, live).await;
         judged.gaps.extend(unheard.map(|problem| (wish.id.clone(), problem)));
+    } else {
+        // Another state may have it; where none does, it lives on and nothing rotates it.
+        for (key_id, slot) in &seen.slots {
+            let name = slot.rsplit('/').next().unwrap_or_default();
+            if wish.slots.iter().all(|one| one.name != name) {
+                let finding = drift::not_given(slot, key_id, &wish.id);
+                judged.found(tenant, &format!("{}/{name}", live.vendor_id), [finding]);
+            }
+        }
     }
     Ok(judged)
 }

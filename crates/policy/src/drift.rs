@@ -468,6 +468,20 @@ pub fn left_behind(
     }
 }
 
+/// A credential of ours that works, in a slot that the given state does not declare.
+pub fn not_given(id: &str, key_id: &str, integration: &str) -> Finding {
+    Finding {
+        actual: format!("{key_id} works"),
+        severity: Severity::Info,
+        condition: Condition::Note,
+        why: format!(
+            "issued here, and not declared in the given state; where no other state has it: terraform \
+             show -json | nhi revoke {integration} {key_id} --state -"
+        ),
+        ..found("not-in-given-states", id, "credentials", Verdict::Added)
+    }
+}
+
 /// What the policy says is wrong with an integration. Stray credentials are named one by one by
 /// [`compare`].
 pub fn standing(id: &str, standing: &BTreeMap<&'static str, Follows>) -> Vec<Finding> {

@@ -186,6 +186,14 @@ impl Revoke {
             }
         }
         if let Some(slot) = seen.slots.get(key) {
+            // Who gives a state and names the key means what that state does not declare.
+            if self.state.is_some()
+                && let Ok(slot) = slot.parse::<CredentialId>()
+            {
+                let spec = undeclared_slot(context, &slot, &seen.observed.vendor_id)?;
+                let looked = observe_slot(context, &spec).await?.map(Box::new);
+                return Ok(vec![Planned::Slot { spec: Box::new(spec), seen: looked }]);
+            }
             return Err(unheard(slot).detail(format!(
                 "{key} is one of {slot}, and nothing that this run was told declares that. Nothing \
                  was changed."

@@ -74,6 +74,18 @@ async fn what_a_hand_switched_off_hides_nothing_of_its_credentials() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_issued_here_and_the_given_state_does_not_declare_is_noted() {
+    let world = World::new("add-ours").await;
+    let key = world.whole("a", FIRST).await.key_id.unwrap();
+    let bare = Wish { slots: Vec::new(), ..wish(&world, true) };
+    let context = world.context("looks", &Fuse::none());
+    let judged = judge_integration(&context, &bare).await.unwrap();
+    let [(_, noted)] = &judged.findings[..] else { panic!("{judged:?}") };
+    assert_eq!((noted.rule, noted.condition), ("not-in-given-states", Condition::Note));
+    assert!(noted.actual.contains(&key) && noted.why.contains("nhi revoke"), "{noted:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_the_key_that_checks_marks_nothing_of_ours_is_called_nobodys() {
     let world = World::new("add-ours").await;
     let ours = world.whole("a", FIRST).await.key_id.unwrap();
