@@ -181,7 +181,7 @@ pub struct Main {
     pub key_id: Option<String>,
     /// The earlier keys that it says are kept for a while.
     pub previous: Vec<Previous>,
-    /// Something of somebody else is there: `sink-occupied`, or `foreign-realm` where another
+    /// Something of somebody else is there: `sink-occupied`, `another-slot`, or `foreign-realm` where another
     /// realm's mark stands in it.
     pub occupied: Option<&'static str>,
 }
@@ -1039,8 +1039,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_seen_stops_only_what_does_not_take_its_place() {
-        let resting = Claim { current: Some("k1".into()), ..claim(Phase::Free) };
+        let resting = Claim { generation: 1, current: Some("k1".into()), ..claim(Phase::Free) };
         let mut seen = view(Some(resting), vec![key("k1", Some((1, 5)))]);
+        seen.mains[0].generation = Some(1);
         seen.complete = false;
         for way in [Way::AddOurs, Way::AddMarked, Way::AddUnmarked, Way::Slots, Way::ReplaceOnce] {
             let refused = Step::Refuse("listing-incomplete");

@@ -258,6 +258,7 @@ fn why_held(open: &Begun) -> &str {
     match open.hold.as_deref() {
         Some("sink-changed-by-others") => "somebody wrote over a delivered document",
         Some("sink-occupied") => "something else is where its secret goes",
+        Some("another-slot") => "another credential delivers to the same place",
         Some("foreign-realm") => "another installation delivers to the same place",
         Some("verify-failed") => "new credentials are refused, and were ended",
         Some("new-refused") => "the new credential is refused, and another would end the old one",
@@ -281,7 +282,7 @@ fn remedy(open: &Begun) -> String {
             "see who wrote it; nhi recover {slot} --keep ours writes over it; to leave it, give \
              deliver_to another path and apply"
         ),
-        Some("sink-occupied" | "foreign-realm") => {
+        Some("sink-occupied" | "another-slot" | "foreign-realm") => {
             "give deliver_to another path and apply, or free that place; then it goes on".to_owned()
         }
         Some("verify-failed" | "new-refused") => format!(
@@ -457,6 +458,7 @@ mod tests {
         for (hold, helps) in [
             ("sink-changed-by-others", "--keep ours"),
             ("sink-occupied", "deliver_to"),
+            ("another-slot", "deliver_to"),
             ("foreign-realm", "deliver_to"),
             ("verify-failed", "nhi doctor bao"),
             ("new-refused", "nhi doctor bao"),

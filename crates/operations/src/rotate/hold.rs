@@ -115,7 +115,7 @@ pub(super) fn occupied_place(view: &View) -> Option<&str> {
 
 pub(super) fn held_problem(what: &str, why: &str, place: Option<&str>, sinks: &Sinks) -> Problem {
     match why {
-        "sink-occupied" | "foreign-realm" => {
+        "sink-occupied" | "another-slot" | "foreign-realm" => {
             let place = place.and_then(|place| sinks.0.iter().find(|(one, _)| one.place() == place));
             match place.or(sinks.0.first()) {
                 Some((delivery, _)) => occupied(why, delivery),
@@ -180,17 +180,32 @@ pub(super) fn held_problem(what: &str, why: &str, place: Option<&str>, sinks: &S
     }
 }
 
-/// A document that is not ours is where ours should go: `sink-occupied` or `foreign-realm`.
+/// A document that is not ours is where ours should go: `sink-occupied`, `another-slot` or
+/// `foreign-realm`.
 pub(crate) fn occupied(why: &str, delivery: &Delivery) -> Problem {
     if why == "foreign-realm" {
         return foreign_realm(delivery);
     }
+    let place = delivery.place();
+    let (detail, next) = match why {
+        "another-slot" => (
+            format!(
+                "{place} holds what another nhi_credential delivers there, and each would write over the \
+                 other's. It was left as it is."
+            ),
+            "name another path; or, where this one is to take its place, take it out of the other's \
+             deliver_to first, and apply",
+        ),
+        _ => (
+            format!(
+                "{place} holds a document that no rotation of ours wrote. It was left as it is."
+            ),
+            "name another path, or set merge = true to keep its other fields",
+        ),
+    };
     Problem::new("E-SINK-OCCUPIED", "Something else is there already")
-        .detail(format!(
-            "{} holds a document that no rotation of ours wrote. It was left as it is.",
-            delivery.place()
-        ))
-        .next("name another path, or set merge = true to keep its other fields")
+        .detail(detail)
+        .next(next)
         .at(&["deliver_to", &delivery.name, "path"])
 }
 

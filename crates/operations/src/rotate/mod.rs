@@ -527,7 +527,8 @@ pub(crate) fn empty(now: Timestamp) -> connector::CredentialListing {
     connector::CredentialListing { credentials: Vec::new(), complete: true, requested_at: now }
 }
 
-/// Whether something of somebody else is where ours should go: `sink-occupied` or `foreign-realm`.
+/// Whether something of somebody else is where ours should go: `sink-occupied`, `another-slot` or
+/// `foreign-realm`.
 /// A document that says nothing of itself was ours if its mirror says so: somebody wrote over it.
 /// A place that a slot has given up is free, whosever it was.
 pub(crate) fn occupied_by_others(
@@ -546,7 +547,7 @@ pub(crate) fn occupied_by_others(
     match says {
         Some(meta) if meta.revoked => None,
         Some(meta) if meta.realm != realm => Some("foreign-realm"),
-        Some(meta) => (meta.slot != slot).then_some("sink-occupied"),
+        Some(meta) => (meta.slot != slot).then_some("another-slot"),
         None if delivery.merge => None,
         None => match mirrored() {
             Some((meta, _)) if meta.of_slot(realm, slot) => None,
