@@ -3,9 +3,9 @@
 use domain::IntegrationId;
 use operations::{Context, Problem};
 use tfplugin::{
-    Attr, Diagnostic, Diagnostics, Path, Step,
+    Attr, Diagnostic, Diagnostics, Model, Path, Severity, Step,
     erased::{Call, Deferred},
-    resource::Done,
+    resource::{Done, Plan},
 };
 
 /// Attributes whose members have names that people chose.
@@ -27,6 +27,24 @@ pub(crate) fn notices(context: &Context) -> Diagnostics {
     let mut told = Diagnostics::new();
     context.notices.take().iter().for_each(|notice| told.push(warning(notice)));
     told
+}
+
+/// Warnings that say in their summaries what they are about: of those that share one a core shows the
+/// first and counts the rest, and what is folded away nobody reviews.
+pub(crate) fn about(told: Diagnostics, id: &Attr<String>) -> Diagnostics {
+    let Some(id) = id.as_deref() else { return told };
+    let name = |one: Diagnostic| match one.severity {
+        Severity::Warning => Diagnostic { summary: format!("{}: {id}", one.summary), ..one },
+        Severity::Error => one,
+    };
+    told.into_iter().map(name).collect()
+}
+
+/// The same for all that a plan says.
+pub(crate) fn about_planned<M: Model>(plan: &mut Plan<M>, id: impl Fn(&M) -> &Attr<String>) {
+    let Some(model) = plan.planned.as_ref().or(plan.prior.as_ref()) else { return };
+    let told = std::mem::take(&mut plan.diagnostics);
+    plan.diagnostics = about(told, id(model));
 }
 
 fn at(diagnostic: Diagnostic, attribute: &[String]) -> Diagnostic {

@@ -31,6 +31,8 @@ struct Walk {
     /// The type of the first credential that was planned on an integration where types exclude each
     /// other.
     types: BTreeMap<String, &'static str>,
+    /// Which slot delivers to a place, by the place's digest.
+    places: HashMap<u64, String>,
     /// The names of integrations whose ids become known during apply, by what these begin with.
     unnamed: BTreeMap<String, BTreeSet<String>>,
 }
@@ -44,6 +46,12 @@ enum State {
     Missing(Problem),
     /// Ready.
     Ready(Context),
+}
+
+fn digest(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
 }
 
 impl Shared {
@@ -73,11 +81,6 @@ impl Shared {
         told: &mut Diagnostics,
     ) {
         let Some(id) = id.as_deref() else { return };
-        let digest = |text: &str| {
-            let mut hasher = DefaultHasher::new();
-            text.hash(&mut hasher);
-            hasher.finish()
-        };
         let asked = digest(&format!("{config:?}"));
         if *self.walk().planned.entry(digest(id)).or_insert(asked) != asked {
             told.warning(
@@ -90,6 +93,14 @@ impl Shared {
                 ),
             );
         }
+    }
+
+    /// Notes that a slot delivers to a place; the answer is another slot that does so too.
+    pub(crate) fn another_there(&self, place: &impl fmt::Debug, slot: &str) -> Option<String> {
+        let place = digest(&format!("{place:?}"));
+        let mut walk = self.walk();
+        let first = walk.places.entry(place).or_insert_with(|| slot.to_owned());
+        (first != slot).then(|| first.clone())
     }
 
     /// Notes whether the end of what is in no slot of an integration is planned.

@@ -191,6 +191,64 @@ async fn a_policy_that_is_edited_between_plan_and_apply_moves_no_planned_value()
 }
 
 #[tokio::test(start_paused = true)]
+async fn tighter_rules_stop_what_gives_power_and_nothing_that_takes_it_away() {
+    let mut world = World::new();
+    let core = world.run().await;
+    let (made, (scoped, scopes), (key, config)) = all(&core).await;
+    world.rules.require_review_every = true;
+    world.rules.require_schedule = true;
+    world.rules.wildcards = policy::rules::Wildcards::Refuse;
+    let core = world.run().await;
+    // As a core plans before it destroys.
+    let plan = core.plan(&made, integration()).await.unwrap();
+    assert!(told(&plan).contains("E-POLICY-REQUIRED"), "{}", told(&plan));
+    let off = with(integration(), json!({ "enabled": false }));
+    core.plan(&made, off).await.unwrap();
+    let plan = core.plan(&scoped, scopes.clone()).await.unwrap();
+    assert!(told(&plan).contains("E-WILDCARD"), "{}", told(&plan));
+    let exposed = with(config, json!({ "incident": "INC-1" }));
+    core.plan(&key, exposed).await.unwrap();
+
+    let other = with(integration(), json!({ "environment": "staging" }));
+    let said = core.plan(&made, other).await.unwrap_err().to_string();
+    assert!(said.contains("E-POLICY-REQUIRED"), "{said}");
+    let wider = json!({ "scopes": ["secret/data/new/*:read", "secret/data/old/*:read"] });
+    let said = core.plan(&scoped, with(scopes, wider)).await.unwrap_err().to_string();
+    assert!(said.contains("E-WILDCARD"), "{said}");
+    let another = with(integration(), json!({ "name": "another" }));
+    let said = core.plan_create("nhi_integration", another).await.unwrap_err().to_string();
+    assert!(said.contains("E-POLICY-REQUIRED"), "{said}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_credentials_are_never_delivered_to_one_place() {
+    let world = World::new();
+    let core = world.run().await;
+    let made = core.create("nhi_integration", integration()).await.unwrap();
+    let config = credential(&made, monthly());
+    core.plan_create("nhi_credential", config.clone()).await.unwrap();
+    core.plan_create("nhi_credential", config.clone()).await.unwrap();
+    let other = with(config, json!({ "name": "other" }));
+    let said = core.plan_create("nhi_credential", other.clone()).await.unwrap_err().to_string();
+    assert!(said.contains("E-SINK-OCCUPIED") && said.contains("credential/default"), "{said}");
+    // In another walk the first may have moved.
+    world.run().await.plan_create("nhi_credential", other).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_moves_a_secret_is_told_what_readers_of_the_old_place_are_left_with() {
+    let world = World::new();
+    let core = world.run().await;
+    let (_, _, (key, config)) = all(&core).await;
+    let plan = core.plan(&key, config.clone()).await.unwrap();
+    assert!(!told(&plan).contains("taken out"), "{}", told(&plan));
+    let moved =
+        json!({ "deliver_to": { "app": { "connection": "apps", "path": "apps/new-place" } } });
+    let plan = core.plan(&key, with(config, moved)).await.unwrap();
+    assert!(told(&plan).contains("taken out of where it was"), "{}", told(&plan));
+}
+
+#[tokio::test(start_paused = true)]
 async fn drift_is_told_where_the_configuration_ignores_changes() {
     let world = World::new();
     let core = world.run().await;

@@ -8,7 +8,10 @@ use operations::{Context, Misplaced, Problem, home_of, in_custody, misplaced};
 use tfplugin::{Diagnostic, Diagnostics, Path};
 
 use super::model::{CredentialModel, Delivery};
-use crate::diagnostics::{error, warning};
+use crate::{
+    diagnostics::{error, warning},
+    shared::Shared,
+};
 
 fn at(name: &str) -> Path {
     Path::attribute("deliver_to").key(name)
@@ -56,6 +59,7 @@ pub(super) fn written_well(config: &CredentialModel) -> Diagnostics {
 
 /// What the configured connections cannot hold. What stands already was found by the look before this.
 pub(super) async fn held_by_sinks(
+    shared: &Shared,
     context: &Context,
     prior: Option<&CredentialModel>,
     planned: &CredentialModel,
@@ -106,6 +110,19 @@ pub(super) async fn held_by_sinks(
                     .at(&["deliver_to", name, "path"]),
             ));
         }
+        if let (Some(home), Some(slot)) = (&home, planned.id.as_deref())
+            && let Some(other) = shared.another_there(home, slot)
+        {
+            found.push(error(
+                &Problem::new("E-SINK-OCCUPIED", "Two credentials go to one place")
+                    .detail(format!(
+                        "{connection}:{path} is where {other} is delivered, and each would write over \
+                         the other's document."
+                    ))
+                    .next("give one of the two another path")
+                    .at(&["deliver_to", name, "path"]),
+            ));
+        }
         if let Some(home) = home {
             let twin = homes.iter().find(|(_, other)| *other == home);
             // Of the same names it was said offline.
@@ -127,6 +144,32 @@ pub(super) async fn held_by_sinks(
         }));
     }
     found
+}
+
+/// What consumers of a place that is given up are left with.
+pub(super) fn tell_taken_out(
+    prior: &CredentialModel,
+    planned: &CredentialModel,
+    told: &mut Diagnostics,
+) {
+    let before = prior.deliver_to.value().into_iter().flatten().map(|(_, one)| one);
+    let gone: Vec<String> = before
+        .filter(|one| !delivers_to(planned, one))
+        .map(|one| format!("{}:{}", one.connection.text(), one.path.text()))
+        .collect();
+    if gone.is_empty() || planned.deliver_to.is_unknown() {
+        return;
+    }
+    told.warning_at(
+        "deliver_to",
+        "The secret is taken out of where it was",
+        format!(
+            "{}: this apply leaves no secret there, and no earlier version of it; whoever reads that \
+             document finds none from then on, also within an overlap.\nNext: to move consumers one by one, \
+             deliver to both places first, and remove this one when nobody reads it any more.",
+            gone.join(", ")
+        ),
+    );
 }
 
 fn twice(name: &str, first: &str, one: &Delivery) -> Diagnostic {

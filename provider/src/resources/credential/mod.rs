@@ -30,7 +30,7 @@ use tfplugin::{
 pub(crate) use self::model::{ScheduleReference, schedule_of};
 use self::{
     carried::{beside, is_carried_out, note},
-    delivery::{fields_are_kept, held_by_sinks, written_well},
+    delivery::{fields_are_kept, held_by_sinks, tell_taken_out, written_well},
     model::{CredentialModel, Schedules, parts},
     planned::{hidden, moved_ends, plan_create, plan_update},
     slot::{
@@ -53,8 +53,8 @@ use super::{
 };
 use crate::{
     diagnostics::{
-        Unseen, error, errors, errors_at, notices, observed, of_integration, on_integration,
-        tell_unknown_connection, unknown_governed, warning,
+        Unseen, about, about_planned, error, errors, errors_at, notices, observed, of_integration,
+        on_integration, tell_unknown_connection, unknown_governed, warning,
     },
     shared::Shared,
 };
@@ -148,6 +148,7 @@ impl Credential {
             model.confirm = "timer".into();
         }
         tell_status(&id, &seen, &mut told);
+        let told = about(told, &model.id);
         let done = Done::new(model).tell(told);
         Ok(Some(match begun {
             Some(begun) => done.private(note(begun, seen.generation)),
@@ -185,38 +186,9 @@ impl Credential {
     }
 }
 
-impl Resource for Credential {
-    type Model = CredentialModel;
-    const TYPE_NAME: &'static str = "nhi_credential";
-
-    async fn validate(&self, config: &CredentialModel, _call: &Call) -> Diagnostics {
-        let mut found = Diagnostics::new();
-        let empty = config.deliver_to.value().is_some_and(BTreeMap::is_empty);
-        if (config.deliver_to.is_null() || empty) && config.secret_source.is_null() {
-            found.error_at(
-                "deliver_to",
-                "The secret needs a place",
-                "No sink is named, and nothing says where it is documented to be.\nNext: name at least one sink, or say in secret_source where a secret is that we never hold.\n(E-NO-SINK)",
-            );
-        }
-        if let [_, second, ..] = config.credential_type.present()[..] {
-            found.error_at(
-                second,
-                "More than one type of credential",
-                "A slot holds one.\nNext: set at most one.\n(E-KIND)",
-            );
-        }
-        let id = config.integration.value().map(|one| one.id.clone()).unwrap_or_default();
-        found.extend(of_its_kind(config, &id));
-        found.extend(written_well(config));
-        if let Some(schedule) = config.schedule.value() {
-            let at = Path::attribute("schedule");
-            contradictions(&parts(schedule), domain::Span::ZERO, &at, &mut found);
-        }
-        found
-    }
-
-    async fn plan(&self, plan: &mut Plan<CredentialModel>) {
+impl Credential {
+    /// What a change comes to.
+    async fn plan_change(&self, plan: &mut Plan<CredentialModel>) {
         let rules = self.shared.rules();
         let context = self.shared.context_if_ready();
         if plan.planned.is_none() {
@@ -275,11 +247,14 @@ impl Resource for Credential {
                 );
             }
             if rules.require_schedule && config.schedule.is_null() {
-                told.error_at(
-                    "schedule",
-                    "The policy asks for more",
-                    "A schedule is required here.\nNext: set schedule.\n(E-POLICY-REQUIRED)",
-                );
+                let summary = "The policy asks for more";
+                let detail =
+                    "A schedule is required here.\nNext: set schedule.\n(E-POLICY-REQUIRED)";
+                // What never had one may still be rotated and ended.
+                match prior.is_some_and(|prior| prior.schedule.is_null()) {
+                    true => told.warning_at("schedule", summary, detail),
+                    false => told.error_at("schedule", summary, detail),
+                }
             }
             if let Some(schedule) = planned.schedule.value() {
                 let at = Path::attribute("schedule");
@@ -297,7 +272,7 @@ impl Resource for Credential {
                 if prior.is_none() {
                     told.extend(context.lacks_for_credentials().iter().map(error));
                 }
-                told.extend(held_by_sinks(context, prior, planned).await);
+                told.extend(held_by_sinks(&self.shared, context, prior, planned).await);
             }
             told.extend(of_its_kind(config, &reference.id));
             let issued_as = match (&context, kind_of(&reference.id)) {
@@ -382,6 +357,7 @@ impl Resource for Credential {
                             tell_end(prior, planned, &schedules, profile, &mut told);
                         }
                         tell_direction(prior, planned, &schedules, &mut told);
+                        tell_taken_out(prior, planned, &mut told);
                     }
                     // The second half of a replacement finds it.
                     private = Some(beside(as_replaced(prior).of_prior(), &prior_private));
@@ -398,6 +374,43 @@ impl Resource for Credential {
         if let Some(private) = private {
             plan.planned_private = private;
         }
+    }
+}
+
+impl Resource for Credential {
+    type Model = CredentialModel;
+    const TYPE_NAME: &'static str = "nhi_credential";
+
+    async fn validate(&self, config: &CredentialModel, _call: &Call) -> Diagnostics {
+        let mut found = Diagnostics::new();
+        let empty = config.deliver_to.value().is_some_and(BTreeMap::is_empty);
+        if (config.deliver_to.is_null() || empty) && config.secret_source.is_null() {
+            found.error_at(
+                "deliver_to",
+                "The secret needs a place",
+                "No sink is named, and nothing says where it is documented to be.\nNext: name at least one sink, or say in secret_source where a secret is that we never hold.\n(E-NO-SINK)",
+            );
+        }
+        if let [_, second, ..] = config.credential_type.present()[..] {
+            found.error_at(
+                second,
+                "More than one type of credential",
+                "A slot holds one.\nNext: set at most one.\n(E-KIND)",
+            );
+        }
+        let id = config.integration.value().map(|one| one.id.clone()).unwrap_or_default();
+        found.extend(of_its_kind(config, &id));
+        found.extend(written_well(config));
+        if let Some(schedule) = config.schedule.value() {
+            let at = Path::attribute("schedule");
+            contradictions(&parts(schedule), domain::Span::ZERO, &at, &mut found);
+        }
+        found
+    }
+
+    async fn plan(&self, plan: &mut Plan<CredentialModel>) {
+        self.plan_change(plan).await;
+        about_planned(plan, |model| &model.id);
     }
 
     async fn create(

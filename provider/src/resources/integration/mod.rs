@@ -38,7 +38,7 @@ use super::{
 };
 pub(super) use crate::diagnostics::incomplete;
 use crate::{
-    diagnostics::{Unseen, errors, notices, observed, warning},
+    diagnostics::{Unseen, about, about_planned, errors, notices, observed, warning},
     shared::Shared,
 };
 
@@ -267,6 +267,7 @@ impl Integration {
                 format!("{id}: it is another object of the same name. Its scopes and credentials are made anew.\nNext: find out who did, before you apply."),
             );
         }
+        let told = about(told, &model.id);
         Ok(Some(Done::new(model).tell(told)))
     }
 }
@@ -334,6 +335,7 @@ impl Resource for Integration {
         self.plan_change(plan);
         self.refuse_unfit(plan).await;
         self.refuse_ending_ourselves(plan).await;
+        about_planned(plan, |model| &model.id);
     }
 
     async fn create(

@@ -22,6 +22,7 @@ use crate::{
     resources::{
         applied::Applied,
         platform_objects::{kind, settings_of},
+        references::OwnerReference,
         replacement::half,
     },
 };
@@ -69,7 +70,7 @@ impl Integration {
             refuse_left(prior, planned, &mut told);
             tell_absent_owners(planned, &rules, &mut told);
             decide_state(config, prior, planned, &mut told);
-            ask_policy(config, &rules, &mut told);
+            ask_policy(config, &rules, gives(prior, planned), &mut told);
             if let Some(context) = &context {
                 fits_connection(config, context, &mut told);
             }
@@ -491,8 +492,22 @@ fn why_off(planned: &IntegrationModel) -> Vec<&str> {
     off.map(|(name, _)| name.as_str()).chain(owner).collect()
 }
 
-/// What the rules ask of the declaration itself.
-fn ask_policy(config: &IntegrationModel, rules: &Rules, told: &mut Diagnostics) {
+/// Whether the rules are asked before power is given. What is there already, and gets no more, is told:
+/// whoever tightens the rules must still be able to switch off, rotate and destroy, and before a
+/// destruction a core plans everything as it is declared.
+fn gives(prior: Option<&IntegrationModel>, planned: &IntegrationModel) -> bool {
+    prior.is_none_or(|prior| {
+        let owners = |one: &IntegrationModel| {
+            let id = |owner: &Attr<OwnerReference>| owner.value().map(|one| one.id.clone());
+            (id(&one.business_owner), id(&one.technical_owner))
+        };
+        prior != planned
+            && (owners(prior) != owners(planned) || direction(prior, planned).0.may_widen())
+    })
+}
+
+/// What the rules ask of the declaration itself: a refusal of what gives power, and else a warning.
+fn ask_policy(config: &IntegrationModel, rules: &Rules, gives: bool, told: &mut Diagnostics) {
     if let Some(purpose) = config.purpose.as_deref()
         && policy::purpose::says_nothing(purpose, config.name.as_deref().unwrap_or(""))
     {
@@ -502,6 +517,10 @@ fn ask_policy(config: &IntegrationModel, rules: &Rules, told: &mut Diagnostics) 
             format!("{purpose:?}: a reviewer cannot tell from it whether the integration is still needed.\nNext: say what it does, for whom, and how often."),
         );
     }
+    let mut refuse = |name: &str, summary: &str, detail: String| match gives {
+        true => told.error_at(name, summary, detail),
+        false => told.warning_at(name, summary, detail),
+    };
     let missing = |attr: &Attr<String>, asked: bool| asked && attr.is_null();
     for (name, bad) in [
         ("expires_on", missing(&config.expires_on, rules.require_expires_on)),
@@ -509,7 +528,7 @@ fn ask_policy(config: &IntegrationModel, rules: &Rules, told: &mut Diagnostics) 
         ("logs", missing(&config.logs, rules.require_logs)),
     ] {
         if bad {
-            told.error_at(
+            refuse(
                 name,
                 "The policy asks for more",
                 format!("{name} is required here.\nNext: set it.\n(E-POLICY-REQUIRED)"),
@@ -521,7 +540,7 @@ fn ask_policy(config: &IntegrationModel, rules: &Rules, told: &mut Diagnostics) 
         && !rules.environments.contains(environment)
     {
         let known: Vec<&str> = rules.environments.iter().map(String::as_str).collect();
-        told.error_at(
+        refuse(
             "environment",
             "There is no such environment",
             format!(
@@ -538,10 +557,10 @@ fn ask_policy(config: &IntegrationModel, rules: &Rules, told: &mut Diagnostics) 
         .and_then(|one| one.highest_action.as_deref()?.parse::<Action>().ok())
         .unwrap_or(Action::Unknown);
     if same_owner && rules.two_owners_from.is_some_and(|from| high >= from) {
-        told.error_at(
+        refuse(
             "technical_owner",
             "Two owners are needed",
-            "From this ceiling on the policy asks for two different owners.\nNext: name another technical_owner, or a lower ceiling.highest_action.\n(E-TWO-OWNERS)",
+            "From this ceiling on the policy asks for two different owners.\nNext: name another technical_owner, or a lower ceiling.highest_action.\n(E-TWO-OWNERS)".to_owned(),
         );
     }
 }

@@ -31,7 +31,10 @@ use super::{
     replacement::is_half_of,
 };
 use crate::{
-    diagnostics::{Unseen, errors, notices, observed, of_integration, on_integration, warning},
+    diagnostics::{
+        Unseen, about, about_planned, errors, notices, observed, of_integration, on_integration,
+        warning,
+    },
     shared::Shared,
     values::instant,
 };
@@ -133,6 +136,7 @@ impl Scope {
         model.undeclared = Attr::Value(echo.undeclared);
         model.elevated = Attr::Value(echo.elevated);
         model.highest_action = highest(lattice, &model);
+        let told = about(told, &model.id);
         Ok(Some(Done::new(model).tell(told)))
     }
 }
@@ -201,6 +205,7 @@ impl Resource for Scope {
     async fn plan(&self, plan: &mut Plan<ScopeModel>) {
         let held = self.held(plan).await;
         self.plan_change(plan, held.as_ref());
+        about_planned(plan, |model| &model.id);
     }
 
     async fn create(

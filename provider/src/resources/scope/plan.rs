@@ -93,12 +93,12 @@ impl Scope {
                 decide(lattice, prior, planned);
                 let wanted = wanted(planned);
                 check_ceiling(lattice, &reference, planned, &wanted, &mut told);
-                check_environment(&rules, &reference, planned, &wanted, &mut told);
+                check_environment(&rules, &reference, prior, planned, &wanted, &mut told);
                 check_temporary(&rules, lattice, prior, planned, &mut told);
                 if let Some(held) = held {
                     check_given(lattice, planned, &wanted, held, &mut told);
                 }
-                check_wildcards(&rules, &wanted, &mut told);
+                check_wildcards(&rules, prior, &wanted, &mut told);
                 tell_unlisted(lattice, planned, &wanted, &mut told);
                 if let Some(prior) = prior {
                     tell_direction(lattice, prior, planned, &mut told);
@@ -239,9 +239,16 @@ fn check_ceiling(
     }
 }
 
+/// It is held already, and no policy that came after it stops what takes power away.
+fn is_held(prior: Option<&ScopeModel>, scope: &str) -> bool {
+    let held = prior.and_then(|prior| prior.scopes.value());
+    held.is_some_and(|held| held.iter().any(|one| one == scope))
+}
+
 fn check_environment(
     rules: &Rules,
     reference: &ScopedIntegration,
+    prior: Option<&ScopeModel>,
     planned: &ScopeModel,
     wanted: &Set<String>,
     told: &mut Diagnostics,
@@ -251,11 +258,14 @@ fn check_environment(
         if let Some(other) =
             policy::environment::names_another(scope, environment, &rules.environment_words)
         {
-            told.error_at(
-                place_of(planned, scope),
-                "This scope is another environment's",
-                format!("{scope:?} names {other:?}, and the integration is of {environment:?}.\nNext: drop the scope, or make an integration of that environment.\n(ENV01)"),
+            let (at, summary) = (place_of(planned, scope), "This scope is another environment's");
+            let detail = format!(
+                "{scope:?} names {other:?}, and the integration is of {environment:?}.\nNext: drop the scope, or make an integration of that environment.\n(ENV01)"
             );
+            match is_held(prior, scope) {
+                true => told.warning_at(at, summary, detail),
+                false => told.error_at(at, summary, detail),
+            }
         }
     }
 }
@@ -309,14 +319,24 @@ fn tell_unlisted(
     wanted: &Set<String>,
     told: &mut Diagnostics,
 ) {
-    for scope in wanted {
-        if highest_action(&lattice, [scope], &classify_of(planned)) == Action::Unknown {
-            told.warning_at(
-                place_of(planned, scope),
-                "A scope that is not in the table",
-                format!("{scope:?}: what it gives is not known, so it counts as the highest of all.\nNext: say what it holds in classify."),
-            );
-        }
+    let unlisted: Vec<&str> = wanted
+        .iter()
+        .filter(|scope| {
+            highest_action(&lattice, [*scope], &classify_of(planned)) == Action::Unknown
+        })
+        .map(String::as_str)
+        .collect();
+    // One by one they would hide each other: a core shows one warning of a kind.
+    if !unlisted.is_empty() {
+        told.warning_at(
+            "scopes",
+            "A scope that is not in the table",
+            format!(
+                "{}: what each gives is not known, so it counts as the highest of all.\nNext: say what it \
+                 holds in classify.",
+                unlisted.join(", ")
+            ),
+        );
     }
 }
 
@@ -375,7 +395,12 @@ fn ends_by_itself(lattice: KindLattice, text: &str) -> bool {
 }
 
 /// What the policy says of scopes over more than one thing.
-fn check_wildcards(rules: &Rules, wanted: &Set<String>, told: &mut Diagnostics) {
+fn check_wildcards(
+    rules: &Rules,
+    prior: Option<&ScopeModel>,
+    wanted: &Set<String>,
+    told: &mut Diagnostics,
+) {
     let wide: Vec<&str> = wanted
         .iter()
         .map(String::as_str)
@@ -392,11 +417,16 @@ fn check_wildcards(rules: &Rules, wanted: &Set<String>, told: &mut Diagnostics) 
             "Scopes over more than one thing",
             format!("{text}: the policy would rather have each thing named."),
         ),
-        Wildcards::Refuse => told.error_at(
-            "scopes",
-            "Scopes over more than one thing",
-            format!("{text}: the policy allows no wildcard.\nNext: name each thing by itself.\n(E-WILDCARD)"),
-        ),
+        Wildcards::Refuse => {
+            let summary = "Scopes over more than one thing";
+            let detail = format!(
+                "{text}: the policy allows no wildcard.\nNext: name each thing by itself.\n(E-WILDCARD)"
+            );
+            match wide.iter().all(|scope| is_held(prior, scope)) {
+                true => told.warning_at("scopes", summary, detail),
+                false => told.error_at("scopes", summary, detail),
+            }
+        }
     }
 }
 
