@@ -6,7 +6,7 @@ use std::{thread, time::Duration};
 use acceptance_tests::{
     Core, Result, World,
     servers::Moto,
-    world::{LEDGER, STATE},
+    world::{LEDGER, STATE, aws_hcl},
 };
 use connector::fault_proxy::{Effect, FaultProxy, Hold, Rule};
 use serde_json::{Value, json};
@@ -15,7 +15,6 @@ use crate::{Between, flat, holds, kill::killed_at};
 
 /// The example, as people would copy it.
 const MAIN: &str = include_str!("../../../examples/scenarios/aws/main.tf");
-const HCL: &str = include_str!("../../../examples/scenarios/aws/nhi.hcl");
 
 /// The example with something that makes it rotate when it is wanted, and an overlap that is over soon.
 fn triggered(value: &str) -> String {
@@ -33,14 +32,6 @@ struct Account {
     moto: Moto,
 }
 
-/// The example's configuration, for servers on this machine.
-fn nhi_hcl_of(aws: &str, bao: &str) -> String {
-    let there = format!("aws_iam = {{\n      address    = \"{aws}\"");
-    let hcl = HCL.replace("aws_iam = {", &there).replace("https://bao.acme.example:8200", bao);
-    // A demonstration waits seconds where others wait minutes.
-    format!("demo = true\n{hcl}")
-}
-
 fn in_account(main: &str, story: impl Fn(&Account) -> Result<()>) {
     for core in Core::all().unwrap() {
         let path = core.path.display().to_string();
@@ -48,7 +39,7 @@ fn in_account(main: &str, story: impl Fn(&Account) -> Result<()>) {
         let world = World::new(core, main).unwrap();
         let world =
             world.with("AWS_ACCESS_KEY_ID", &moto.id).with("AWS_SECRET_ACCESS_KEY", &moto.secret);
-        let hcl = nhi_hcl_of(&moto.address(), &world.bao.address());
+        let hcl = aws_hcl(&moto.address(), &world.bao.address());
         world.write("nhi.hcl", &hcl).unwrap();
         let account = Account { world, moto };
         if let Err(error) = story(&account).and_then(|()| account.tells_nothing()) {

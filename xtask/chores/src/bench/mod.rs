@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: figures, each from a command that anybody can run again.
 
+mod iam;
 mod plan;
 mod process;
 mod rotate;
@@ -18,6 +19,8 @@ pub(crate) enum Bench {
     Start,
     /// A plan of many integrations on OpenBao, nothing changed; the core's own floor beside it.
     Plan(plan::Plan),
+    /// A plan and an apply of IAM users on the moto server, each with a policy and a key.
+    Iam(iam::Iam),
     /// Rotations on OpenBao, many in one apply, and what each asks of it; simulated ones.
     Rotate(rotate::Rotate),
     /// MessagePack and JSON, both ways: one credential, and a state of 3,000 resources.
@@ -33,6 +36,7 @@ impl Bench {
         match self {
             Bench::Start => start::start(&released_provider()?),
             Bench::Plan(plan) => plan.run(&released_provider()?),
+            Bench::Iam(iam) => iam.run(&released_provider()?),
             Bench::Rotate(rotate) => rotate.run(),
             Bench::Codec => example("provider", "measure", &["codec"]),
             Bench::Rpc => {

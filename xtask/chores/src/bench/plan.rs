@@ -1,6 +1,6 @@
 //! A plan of many integrations, nothing changed, with the core's own floor beside it.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use acceptance_tests::{Core, World, world::nhi_hcl};
 use clap::Args;
@@ -102,13 +102,14 @@ resource "terraform_data" "credential" {{
 }
 
 /// One command of the core, without the trace that tests keep.
-fn timed(world: &World, provider: &Path, words: &[&str]) -> Result<Measured> {
+pub(super) fn timed(world: &World, provider: &Path, words: &[&str]) -> Result<Measured> {
     let mut command = world.core_command();
     command.env_remove("TF_LOG_PROVIDER").env_remove("TF_LOG_PATH").args(words).arg("-no-color");
     measure(&mut command, provider)
 }
 
-const PLAN: [&str; 2] = ["plan", "-detailed-exitcode"];
+/// A plan, and whether it is empty.
+pub(super) const PLAN: [&str; 2] = ["plan", "-detailed-exitcode"];
 
 impl Plan {
     pub(super) fn run(self, program: &Path) -> Result<()> {
@@ -136,11 +137,6 @@ impl Plan {
         );
         println!("on OpenBao, nothing changed; medians of {} plans:", plans.len());
         println!("                       wall   processor  peak memory");
-        let wall = |all: &[Measured]| median(all.iter().map(|one| one.wall).collect());
-        let part = |all: &[Measured], of: fn(&Measured) -> Cost| Cost {
-            busy: median(all.iter().map(|one| of(one).busy).collect()),
-            peak_kib: all.iter().map(|one| of(one).peak_kib).max().unwrap_or_default(),
-        };
         let (ours, alone) = (wall(&plans), wall(&floors));
         line("plan, core", Some(ours.as_secs_f64()), part(&plans, |one| one.command));
         line("plan, provider", None, part(&plans, |one| one.provider));
@@ -166,7 +162,21 @@ impl Plan {
     }
 }
 
-fn line(name: &str, wall: Option<f64>, cost: Cost) {
+/// The middle wall time of several runs.
+pub(super) fn wall(all: &[Measured]) -> Duration {
+    median(all.iter().map(|one| one.wall).collect())
+}
+
+/// What a part of several runs cost: the middle of its processor time, and its highest memory.
+pub(super) fn part(all: &[Measured], of: fn(&Measured) -> Cost) -> Cost {
+    Cost {
+        busy: median(all.iter().map(|one| of(one).busy).collect()),
+        peak_kib: all.iter().map(|one| of(one).peak_kib).max().unwrap_or_default(),
+    }
+}
+
+/// One line of a table of costs.
+pub(super) fn line(name: &str, wall: Option<f64>, cost: Cost) {
     let wall = wall.map_or_else(|| " ".repeat(10), |wall| format!("{wall:8.2} s"));
     println!(
         "  {name:<17} {wall} {:8.2} s {:8.1} MiB",
