@@ -357,7 +357,8 @@ async fn what_goes_with_its_integration_is_ended_and_the_plan_says_so() {
     let plan = core.plan(&key, replaced).await.unwrap();
     assert_eq!(plan.action, Action::Replace);
     assert!(told(&plan).contains("ends before there is another"), "{}", told(&plan));
-    let renamed = core.plan(&key, with(config.clone(), json!({ "name": "second" }))).await.unwrap();
+    let next = world.run().await;
+    let renamed = next.plan(&key, with(config.clone(), json!({ "name": "second" }))).await.unwrap();
     assert_eq!(renamed.action, Action::Replace);
     assert!(told(&renamed).contains("ends before there is another"), "{}", told(&renamed));
     let mut other = config;
