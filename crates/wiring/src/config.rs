@@ -70,6 +70,13 @@ pub struct ConnectionConfig {
 }
 
 impl ConnectionConfig {
+    /// An address to which everything goes unencrypted, over a network.
+    pub fn in_the_clear(&self) -> Option<String> {
+        let own = self.address().map(str::to_owned);
+        let all = own.into_iter().chain(self.platform.other_addresses(&self.settings));
+        all.into_iter().find(|address| address.starts_with("http://") && !is_here(address))
+    }
+
     /// Where the platform is: as set, or where it always is.
     pub(crate) fn address(&self) -> Option<&str> {
         let usual = || {
@@ -867,6 +874,19 @@ mod tests {
         for address in ["https://bao.acme.example", "http://10.0.0.1:8200", "http://127.0.0.1.evil"]
         {
             assert!(refused(&body(address)).contains("on this machine"), "{address}");
+        }
+    }
+
+    #[test]
+    fn what_goes_in_the_clear_over_a_network_is_known() {
+        let clear = |address: &str| {
+            let text =
+                format!("connections = {{ bao = {{ openbao = {{ address = \"{address}\" }} }} }}");
+            read(&text).unwrap().connections["bao"].in_the_clear()
+        };
+        assert_eq!(clear("http://192.0.2.2:8200").as_deref(), Some("http://192.0.2.2:8200"));
+        for address in ["http://127.0.0.1:8200", "https://192.0.2.2:8200", "http://localhost"] {
+            assert_eq!(clear(address), None, "{address}");
         }
     }
 

@@ -157,6 +157,12 @@ async fn connection(context: &Context, loaded: &Loaded, name: &str) -> Vec<Look>
         Err(problem) => return vec![bad(what, &problem)],
     };
     let mut looks = Vec::new();
+    if let Some(address) = loaded.config.connections.get(name).and_then(|one| one.in_the_clear()) {
+        let text = format!(
+            "{address}: our own credential and every secret go there unencrypted, for whoever listens.\nNext: give it an https:// address"
+        );
+        looks.push(look(what.clone(), Health::Weak, text));
+    }
     if let Some(connector) = &opened.connector {
         // What it can do is not known of one that does not answer, or refuses us, and goes unsaid.
         let tenant = match connector.tenant().await {
