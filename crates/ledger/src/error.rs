@@ -195,7 +195,7 @@ impl Error {
                 "Reading goes on; to change something, apply as a user who may write {place} and its folder, with no read_only = true in nhi.hcl."
             ),
             Error::Unreadable { place, .. } => format!(
-                "Check that this user may read {place} and enter its folder, and that its -wal and -shm files, if there are any, lie beside it."
+                "Check that the folder of {place} is there, that this user may read the file and enter the folder, and that its -wal and -shm files, if there are any, lie beside it."
             ),
             Error::Full { place } | Error::Short { place, .. } => format!(
                 "Free some space (64 MiB is plenty) on the disk of {place}, then run the same command again."

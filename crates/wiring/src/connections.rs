@@ -86,9 +86,8 @@ impl Configured {
                 Source::File(path) => {
                     let path = self.folder.join(path);
                     let shown = path.display().to_string();
-                    read_secret_file(&path).map_err(|why| {
-                        missing(format!("{shown}: {why}."), format!("chmod 600 {shown}"))
-                    })
+                    read_secret_file(&path)
+                        .map_err(|(why, next)| missing(format!("{shown}: {why}."), next))
                 }
                 Source::Joined(parts) => {
                     let mut joined = Zeroizing::new(String::with_capacity(4096));
@@ -234,18 +233,35 @@ impl Connections for Configured {
 }
 
 /// A secret in a file that only its owner may read.
-pub(crate) fn read_secret_file(path: &std::path::Path) -> Result<Secret, String> {
+pub(crate) fn read_secret_file(path: &std::path::Path) -> Result<Secret, (String, String)> {
+    let shown = path.display();
+    let write = format!("write the secret into {shown}, in one line, and chmod 600 it");
+    let about = match std::fs::metadata(path) {
+        Ok(about) => about,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(("it is not there".into(), write));
+        }
+        Err(error) => return Err((error.to_string(), format!("let this user read {shown}"))),
+    };
+    if about.is_dir() {
+        return Err(("it is a folder".into(), "name the file in it".into()));
+    }
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        let mode = std::fs::metadata(path).map_err(|error| error.to_string())?.permissions().mode();
+        let mode = about.permissions().mode();
         if mode & 0o077 != 0 {
-            return Err(format!("others may read it (mode {:o})", mode & 0o777));
+            let why = format!("others may read it (mode {:o})", mode & 0o777);
+            return Err((why, format!("chmod 600 {shown}")));
         }
     }
-    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
-    let trimmed = text.trim();
-    if trimmed.is_empty() { Err("it is empty".into()) } else { Ok(Secret::new(trimmed)) }
+    let text = std::fs::read_to_string(path).map(Zeroizing::new);
+    let text = text.map_err(|error| (error.to_string(), format!("let this user read {shown}")))?;
+    match text.trim() {
+        "" => Err(("it is empty".into(), write)),
+        lines if lines.contains('\n') => Err(("it has more than one line".into(), write)),
+        secret => Ok(Secret::new(secret)),
+    }
 }
 
 /// How many letters apart two names are.
@@ -373,5 +389,29 @@ mod tests {
         assert_eq!(distance("bao", "boa"), 1);
         assert_eq!(distance("bao", "bao"), 0);
         assert!(distance("bao", "people") > 2);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn each_fault_of_a_file_with_a_secret_says_what_helps() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        let said = |path: &std::path::Path| read_secret_file(path).unwrap_err();
+        assert!(said(&path).1.contains("write the secret"), "{:?}", said(&path));
+        assert!(said(folder.path()).1.contains("name the file"), "{:?}", said(folder.path()));
+        let write = |text: &str, mode: u32| {
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        };
+        write("hunter2", 0o644);
+        assert!(said(&path).1.contains("chmod 600"), "{:?}", said(&path));
+        for (text, why) in [(" \n", "empty"), ("hunter2\nhunter3\n", "more than one line")] {
+            write(text, 0o600);
+            let (told, next) = said(&path);
+            assert!(told.contains(why) && !format!("{told}{next}").contains("hunter"), "{told}");
+        }
+        write("hunter2\n", 0o600);
+        assert_eq!(read_secret_file(&path).unwrap().expose(), "hunter2");
     }
 }

@@ -172,10 +172,10 @@ impl Loaded {
                 let path = self.folder.join(path);
                 let place = format!("the file {}", path.display());
                 if path.exists() {
-                    let key = read_secret_file(&path).map_err(|why| {
+                    let key = read_secret_file(&path).map_err(|(why, next)| {
                         Problem::new("E-REALM", "The realm's key cannot be read")
                             .detail(format!("{}: {why}.", path.display()))
-                            .next(format!("chmod 600 {}", path.display()))
+                            .next(next)
                     })?;
                     (Some(key), place)
                 } else {

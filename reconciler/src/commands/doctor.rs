@@ -134,6 +134,7 @@ fn ill(loaded: &Loaded, name: &str, error: &connector::Error) -> Problem {
         Some(Refusal::Unauthorized | Refusal::Forbidden) => "give it a credential that may read",
         Some(_) => "correct its address or credential in nhi.hcl",
         None if matches!(error, connector::Error::Configuration(_)) => "correct it in nhi.hcl",
+        None if error.to_string().contains("sealed") => "unseal it, or wait until it is ready",
         None if error.to_string().contains("ca_file") => "correct ca_file of it in nhi.hcl",
         None => "start the server, or correct the address in nhi.hcl",
     };
@@ -352,6 +353,15 @@ async fn rest(loaded: &Loaded, context: &Context) -> Vec<Look> {
         Err(problem) => looks.push(bad("policy", &problem)),
     }
     looks.push(match loaded.missing_ledger() {
+        Some(path) if path.parent().is_some_and(is_no_folder) => {
+            let folder = path.parent().map(|folder| folder.display().to_string());
+            let folder = folder.unwrap_or_default();
+            look(
+                "ledger",
+                Health::Bad,
+                format!("the folder {folder} is not there, and nothing makes it.\nNext: mkdir -p {folder}"),
+            )
+        }
         Some(path) => look(
             "ledger",
             Health::Weak,
@@ -370,6 +380,11 @@ async fn rest(loaded: &Loaded, context: &Context) -> Vec<Look> {
         ));
     }
     looks
+}
+
+/// Whether a path names a folder that is not there; an empty one is where we are.
+fn is_no_folder(path: &std::path::Path) -> bool {
+    !path.as_os_str().is_empty() && !path.is_dir()
 }
 
 fn print(looks: &[Look], output: &Output) {

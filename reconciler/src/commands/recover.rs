@@ -236,7 +236,9 @@ fn nothing_open(id: &str, begun: &[Begun]) -> Problem {
     let open: Vec<String> = begun.iter().map(|one| one.slot.to_string()).collect();
     let open = if open.is_empty() { "nothing".to_owned() } else { open.join("\n  ") };
     Problem::new("E-NOTHING-OPEN", "Nothing is open there")
-        .detail(format!("{id:?}: what was begun there is finished. Open is:\n  {open}"))
+        .detail(format!(
+            "{id:?}: nothing of that name was begun and is unfinished. Open is:\n  {open}"
+        ))
         .next("nhi recover lists everything that is open")
 }
 
