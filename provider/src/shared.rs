@@ -1,7 +1,7 @@
 //! What the provider's configuration came to, shared by its resources.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     fmt,
     hash::{DefaultHasher, Hash, Hasher},
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
@@ -9,7 +9,7 @@ use std::{
 
 use operations::{Context, Problem};
 use policy::Rules;
-use tfplugin::{Attr, Diagnostics};
+use tfplugin::{Attr, Diagnostics, Model, resource::Plan};
 
 /// The configured provider, as far as it is.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +31,9 @@ struct Walk {
     /// The type of the first credential that was planned on an integration where types exclude each
     /// other.
     types: BTreeMap<String, &'static str>,
+    /// What is to be made, and what is to be ended: digests of ids.
+    coming: HashSet<u64>,
+    going: HashSet<u64>,
     /// Which slot delivers to a place, by the place's digest.
     places: HashMap<u64, String>,
     /// The names of integrations whose ids become known during apply, by what these begin with.
@@ -93,6 +96,35 @@ impl Shared {
                 ),
             );
         }
+    }
+
+    /// Says where one object is ended and made in one plan: its block was renamed, or has another key.
+    /// Which of the two is asked for first is the core's to choose; a replacement is neither.
+    pub(crate) fn tell_remade<M: Model>(
+        &self,
+        plan: &mut Plan<M>,
+        id: impl Fn(&M) -> &Attr<String>,
+    ) {
+        let remade = match (&plan.prior, &plan.planned) {
+            (Some(one), None) => id(one).as_deref().filter(|id| {
+                let (mut walk, id) = (self.walk(), digest(id));
+                walk.going.insert(id);
+                walk.coming.contains(&id)
+            }),
+            (None, Some(one)) => id(one).as_deref().filter(|id| {
+                let (mut walk, id) = (self.walk(), digest(id));
+                walk.coming.insert(id);
+                walk.going.contains(&id)
+            }),
+            _ => None,
+        };
+        let Some(remade) = remade else { return };
+        let told = format!(
+            "{remade} is ended and made again by this plan, under another address: what uses it stops, and \
+             the making may be refused while the old one is there.\nNext: where only the block's name or key \
+             changed, say so, and nothing is ended: moved {{ from = <OLD ADDRESS>, to = <NEW ADDRESS> }}."
+        );
+        plan.diagnostics.warning("One object goes and comes", told);
     }
 
     /// Notes that a slot delivers to a place; the answer is another slot that does so too.

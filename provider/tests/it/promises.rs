@@ -236,6 +236,28 @@ async fn two_credentials_are_never_delivered_to_one_place() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_one_plan_ends_and_makes_again_is_told_whichever_comes_first() {
+    let world = World::new();
+    let core = world.run().await;
+    let (made, _, _) = all(&core).await;
+    let remade = "One object goes and comes: bao/openbao_approle/invoice-sync";
+    let core = world.run().await;
+    let plan = core.plan_destroy(&made).await.unwrap();
+    assert!(!told(&plan).contains(remade), "{}", told(&plan));
+    let plan = core.plan_create("nhi_integration", integration()).await.unwrap();
+    assert!(told(&plan).contains(remade) && told(&plan).contains("moved {"), "{}", told(&plan));
+    let core = world.run().await;
+    core.plan_create("nhi_integration", integration()).await.unwrap();
+    let plan = core.plan_destroy(&made).await.unwrap();
+    assert!(told(&plan).contains(remade), "{}", told(&plan));
+    // A replacement has a way of its own to say so.
+    let mut tainted = made.clone();
+    tainted.tainted = true;
+    let plan = world.run().await.plan(&tainted, integration()).await.unwrap();
+    assert!(!told(&plan).contains(remade), "{}", told(&plan));
+}
+
+#[tokio::test(start_paused = true)]
 async fn whoever_moves_a_secret_is_told_what_readers_of_the_old_place_are_left_with() {
     let world = World::new();
     let core = world.run().await;

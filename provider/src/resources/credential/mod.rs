@@ -410,6 +410,7 @@ impl Resource for Credential {
 
     async fn plan(&self, plan: &mut Plan<CredentialModel>) {
         self.plan_change(plan).await;
+        self.shared.tell_remade(plan, |model| &model.id);
         about_planned(plan, |model| &model.id);
     }
 

@@ -335,6 +335,7 @@ impl Resource for Integration {
         self.plan_change(plan);
         self.refuse_unfit(plan).await;
         self.refuse_ending_ourselves(plan).await;
+        self.shared.tell_remade(plan, |model| &model.id);
         about_planned(plan, |model| &model.id);
     }
 

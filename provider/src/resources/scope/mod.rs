@@ -205,6 +205,7 @@ impl Resource for Scope {
     async fn plan(&self, plan: &mut Plan<ScopeModel>) {
         let held = self.held(plan).await;
         self.plan_change(plan, held.as_ref());
+        self.shared.tell_remade(plan, |model| &model.id);
         about_planned(plan, |model| &model.id);
     }
 
