@@ -22,6 +22,7 @@ mod oauth;
 mod oauth_secret;
 mod operator;
 mod postgresql;
+mod rounds;
 mod rows;
 mod together;
 mod unleash;

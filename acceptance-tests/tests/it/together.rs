@@ -20,7 +20,7 @@ use serde_json::json;
 use crate::{BASE, flat, holds, in_world, one_credential_works, triggered};
 
 /// A second configuration, with a state and a ledger of its own.
-fn second(world: &World, main: &str) -> Result<PathBuf> {
+pub(crate) fn second(world: &World, main: &str) -> Result<PathBuf> {
     let folder = world.folder.join("second");
     fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
     for (name, text) in [("main.tf", main), ("nhi.hcl", &nhi_hcl(&world.bao.address()))] {
@@ -36,7 +36,7 @@ fn patient(world: &World, other: &Path) -> Result<()> {
     fs::write(other.join("nhi.hcl"), hcl).map_err(|error| error.to_string())
 }
 
-fn core_in(world: &World, folder: &Path, words: &[&str]) -> Command {
+pub(crate) fn core_in(world: &World, folder: &Path, words: &[&str]) -> Command {
     let mut command = world.core_command();
     command.current_dir(folder).args(words).arg("-no-color");
     command.env("TF_LOG_PATH", folder.join("trace.log"));
