@@ -13,7 +13,7 @@ pub fn entries(data: &[u8]) {
         }
     }
     let Ok(entry) = Entry::read(1, Hash::ZERO, data.to_vec()) else { return };
-    if let Ok(mut prepared) = entry.said().clone().prepare(None) {
+    if let Ok(prepared) = entry.said().clone().prepare(None) {
         let body = prepared.body(1).expect("a small number fits where a large one did");
         let again = Entry::read(1, Hash::ZERO, body).expect("what was prepared reads");
         assert_eq!((&again.kind, &again.subject), (&prepared.entry.kind, &prepared.entry.subject));

@@ -215,7 +215,7 @@ fn copy(
             .by(by.actor.clone(), by.trigger.clone())
             .detail("kept", kept)
             .detail("lost", serde_json::json!(runs));
-        chain.extend(&transaction, place, &mut told.prepare(Some(&of_realm))?)?;
+        chain.extend(&transaction, place, &told.prepare(Some(&of_realm))?)?;
     }
     chain.note(&transaction).map_err(failed)?;
     transaction.commit().map_err(failed)?;

@@ -403,8 +403,8 @@ impl Chain {
                 let created = NewEntry::new(about.at, "ledger.created", format!("ledger/{id}"))
                     .by(about.actor.clone(), about.trigger.clone())
                     .detail("tables", connection::TABLES);
-                let mut created = created.prepare(Some(realm))?;
-                chain.extend(connection, place, &mut created)?;
+                let created = created.prepare(Some(realm))?;
+                chain.extend(connection, place, &created)?;
                 Ok(chain)
             }
         }
@@ -414,7 +414,7 @@ impl Chain {
         &mut self,
         connection: &Connection,
         place: &str,
-        prepared: &mut Prepared,
+        prepared: &Prepared,
     ) -> Result<Receipt, Error> {
         let failed = |error| fault(place, "append", &error);
         let seq = self.seq + 1;

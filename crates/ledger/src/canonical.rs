@@ -4,7 +4,7 @@
 //! NFC, numbers are integers of at most 2⁵³ either way, and there is neither a float nor a null:
 //! what is absent is left out.
 
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
 use serde_json::{Map, Value};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
@@ -80,6 +80,79 @@ pub fn encode_within(value: &Value, limit: usize) -> Result<Vec<u8>, Error> {
         return Err(Error::Long { bytes: bytes.len(), limit });
     }
     Ok(bytes)
+}
+
+/// An object whose members are written one after the other, in order: no value is built for it first.
+#[derive(Debug)]
+pub(crate) struct Object {
+    text: String,
+    last: &'static str,
+}
+
+impl Object {
+    pub(crate) fn new() -> Object {
+        Object { text: String::from("{"), last: "" }
+    }
+
+    /// Begins a member; its value comes next.
+    pub(crate) fn name(&mut self, name: &'static str) {
+        debug_assert!(self.last < name, "{name} after {}", self.last);
+        self.last = name;
+        if self.text.len() > 1 {
+            self.text.push(',');
+        }
+        write_string(&mut self.text, name);
+        self.text.push(':');
+    }
+
+    /// How many bytes there are so far.
+    pub(crate) fn len(&self) -> usize {
+        self.text.len()
+    }
+
+    pub(crate) fn text(&mut self, name: &'static str, value: &str) {
+        self.name(name);
+        write_string(&mut self.text, value);
+    }
+
+    pub(crate) fn text_if(&mut self, name: &'static str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.text(name, value);
+        }
+    }
+
+    pub(crate) fn number(&mut self, name: &'static str, value: i128) -> Result<(), Error> {
+        if value.abs() > i128::from(INTEGER_MAX) {
+            return Err(Error::Number { path: name.to_owned(), number: value.to_string() });
+        }
+        self.name(name);
+        let _ = write!(self.text, "{value}");
+        Ok(())
+    }
+
+    pub(crate) fn value(&mut self, name: &'static str, value: &Value) -> Result<(), Error> {
+        self.name(name);
+        write(&mut self.text, value, &mut Path { steps: vec![Step::Name(name)] })
+    }
+
+    pub(crate) fn members(
+        &mut self,
+        name: &'static str,
+        members: &Map<String, Value>,
+    ) -> Result<(), Error> {
+        self.name(name);
+        write_members(&mut self.text, members, &mut Path { steps: vec![Step::Name(name)] })
+    }
+
+    pub(crate) fn object(&mut self, name: &'static str, object: Object) {
+        self.name(name);
+        self.text.push_str(&object.end());
+    }
+
+    pub(crate) fn end(mut self) -> String {
+        self.text.push('}');
+        self.text
+    }
 }
 
 /// Decodes bytes that must be in canonical form.
@@ -253,8 +326,13 @@ fn write_members<'a>(
     members: &'a Map<String, Value>,
     path: &mut Path<'a>,
 ) -> Result<(), Error> {
-    let mut sorted: Vec<(String, &'a String, &'a Value)> =
-        members.iter().map(|(name, value)| (name.nfc().collect(), name, value)).collect();
+    // Names that are in form NFC stay as they are.
+    let name_of = |name: &'a String| match is_nfc(name) {
+        true => Cow::Borrowed(name.as_str()),
+        false => Cow::Owned(name.nfc().collect()),
+    };
+    let mut sorted: Vec<(Cow<'a, str>, &'a String, &'a Value)> =
+        members.iter().map(|(name, value)| (name_of(name), name, value)).collect();
     sorted.sort_by(|one, other| one.0.cmp(&other.0));
     text.push('{');
     for (index, (name, raw, value)) in sorted.iter().enumerate() {
@@ -276,7 +354,11 @@ fn write_members<'a>(
 
 fn write_string(text: &mut String, string: &str) {
     text.push('"');
-    if is_nfc(string) {
+    // Most texts are ASCII without anything to escape.
+    let plain = |byte: u8| byte.is_ascii() && byte >= b' ' && byte != b'"' && byte != b'\\';
+    if string.bytes().all(plain) {
+        text.push_str(string);
+    } else if is_nfc(string) {
         write_characters(text, string.chars());
     } else {
         write_characters(text, string.nfc());

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    canonical::{self, BODY_MAX, DOCUMENT_MAX},
+    canonical::{self, BODY_MAX, DOCUMENT_MAX, Object},
     chain::Hash,
     error::{Error, Result},
     inventory::{self, Change},
@@ -240,16 +240,94 @@ impl NewEntry {
         }
         let not_json =
             |error: serde_json::Error| refuse(canonical::Error::NotJson(error.to_string()));
-        let mut members = serde_json::to_value(&self).map_err(not_json)?;
-        members["v"] = VERSION.into();
-        members["seq"] = canonical::INTEGER_MAX.into();
-        let bytes = canonical::encode_within(&members, BODY_MAX).map_err(refuse)?;
-        // What was encoded counts, not what was given: text is in form NFC now.
-        let mut entry: NewEntry = serde_json::from_slice(&bytes).map_err(not_json)?;
+        let body = self.body().map_err(refuse)?;
+        // What was encoded counts, not what was given: text is in form NFC now. What is ASCII was so
+        // before.
+        let mut entry: NewEntry = match body.before.is_ascii() && body.after.is_ascii() {
+            true => self,
+            false => serde_json::from_slice(&body.under(1)).map_err(not_json)?,
+        };
         for change in &mut entry.changes {
             change.restore(|hash| serde_json::from_slice(documents.get(hash)?).ok());
         }
-        Ok(Prepared { entry, members, documents: documents.into_iter().collect() })
+        Ok(Prepared { entry, body, documents: documents.into_iter().collect() })
+    }
+
+    /// What serialization and [`canonical::encode`] make of it, with the version and room for the number.
+    fn body(&self) -> Result<Body, canonical::Error> {
+        // None is forgotten: each is named.
+        let NewEntry {
+            at,
+            clock: Clock { source, skew_ms },
+            kind,
+            subject,
+            actor: Actor { program, run, principal },
+            trigger: Trigger { what, ticket, url, requester },
+            realm,
+            rotation,
+            generation,
+            epoch,
+            step,
+            outcome,
+            request_id,
+            digest_before,
+            digest_after,
+            auth,
+            detail,
+            changes,
+        } = self;
+        let mut actor = Object::new();
+        actor.text_if("principal", principal.as_deref());
+        actor.text("program", program);
+        actor.text("run", run);
+        let mut clock = Object::new();
+        clock.number("skew_ms", (*skew_ms).into())?;
+        clock.text("source", source);
+        let mut trigger = Object::new();
+        trigger.text_if("requester", requester.as_deref());
+        trigger.text_if("ticket", ticket.as_deref());
+        trigger.text_if("url", url.as_deref());
+        trigger.text("what", what);
+
+        let mut all = Object::new();
+        all.object("actor", actor);
+        all.number("at", (*at).into())?;
+        all.text_if("auth", auth.as_deref());
+        if !changes.is_empty() {
+            let changes = serde_json::to_value(changes)
+                .map_err(|error| canonical::Error::NotJson(error.to_string()))?;
+            all.value("changes", &changes)?;
+        }
+        all.object("clock", clock);
+        if !detail.is_empty() {
+            all.members("detail", detail)?;
+        }
+        all.text_if("digest_after", digest_after.as_deref());
+        all.text_if("digest_before", digest_before.as_deref());
+        if let Some(epoch) = epoch {
+            all.number("epoch", (*epoch).into())?;
+        }
+        if let Some(generation) = generation {
+            all.number("gen", (*generation).into())?;
+        }
+        all.text("kind", kind);
+        all.text_if("outcome", outcome.as_deref());
+        all.text_if("realm", realm.as_deref());
+        all.text_if("request_id", request_id.as_deref());
+        all.text_if("rotation", rotation.as_deref());
+        all.name("seq");
+        let room = all.len();
+        all.text_if("step", step.as_deref());
+        all.text("subject", subject);
+        all.object("trigger", trigger);
+        all.number("v", VERSION.into())?;
+        let mut before = all.end().into_bytes();
+        let after = before.split_off(room);
+        let bytes = before.len() + canonical::INTEGER_MAX.to_string().len() + after.len();
+        if bytes > BODY_MAX {
+            return Err(canonical::Error::Long { bytes, limit: BODY_MAX });
+        }
+        Ok(Body { before, after })
     }
 }
 
@@ -260,7 +338,20 @@ pub struct Prepared {
     pub entry: NewEntry,
     /// Documents that are kept beside the entry, by hash.
     pub documents: Vec<(Hash, Vec<u8>)>,
-    members: Value,
+    body: Body,
+}
+
+/// A body without its number: what stands before it, and what after.
+#[derive(Debug, Clone)]
+struct Body {
+    before: Vec<u8>,
+    after: Vec<u8>,
+}
+
+impl Body {
+    fn under(&self, seq: u64) -> Vec<u8> {
+        [&self.before[..], seq.to_string().as_bytes(), &self.after[..]].concat()
+    }
 }
 
 impl Prepared {
@@ -269,10 +360,12 @@ impl Prepared {
     /// # Errors
     ///
     /// [`Error::Body`] if the number is beyond 2⁵³.
-    pub fn body(&mut self, seq: u64) -> Result<Vec<u8>> {
-        self.members["seq"] = seq.into();
-        canonical::encode(&self.members)
-            .map_err(|source| Error::Body { kind: self.entry.kind.clone(), source })
+    pub fn body(&self, seq: u64) -> Result<Vec<u8>> {
+        if i64::try_from(seq).is_ok_and(|seq| seq <= canonical::INTEGER_MAX) {
+            return Ok(self.body.under(seq));
+        }
+        let source = canonical::Error::Number { path: "seq".into(), number: seq.to_string() };
+        Err(Error::Body { kind: self.entry.kind.clone(), source })
     }
 }
 
@@ -315,6 +408,15 @@ impl Entry {
         Ok(Entry { seq, hash, body, said })
     }
 
+    /// What was prepared, with its body under this number and the hash of that: it is not read back,
+    /// unless a document stands beside it, which an entry only names.
+    pub(crate) fn of(seq: u64, hash: Hash, body: Vec<u8>, from: &Prepared) -> Result<Self, String> {
+        if !from.documents.is_empty() {
+            return Entry::read(seq, hash, body);
+        }
+        Ok(Entry { seq, hash, body, said: from.entry.clone() })
+    }
+
     /// The content without number and hash.
     pub fn said(&self) -> &NewEntry {
         &self.said
@@ -343,7 +445,7 @@ mod tests {
     fn a_body_is_canonical_and_reads_back() {
         let mut entry = entry().detail("sink", "bao:secret/apps/x").detail("nothing", Value::Null);
         entry.generation = Some(7);
-        let mut prepared = entry.prepare(Some("k3x9q2")).expect("it is small");
+        let prepared = entry.prepare(Some("k3x9q2")).expect("it is small");
         let body = prepared.body(3).expect("it is small");
         assert!(canonical::decode(&body).is_ok());
         let read = Entry::read(3, Hash::ZERO, body).expect("it is an entry");
@@ -373,6 +475,55 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_member_by_member_is_what_serialization_makes_of_it() {
+        let text = |what: &str| Some(format!("{what} \"\\ \u{1}\u{e9}e\u{301}"));
+        let full = NewEntry {
+            at: -5,
+            clock: Clock { source: "sntp".to_owned(), skew_ms: -12 },
+            actor: Actor { program: "nhi".into(), run: "r".into(), principal: text("who") },
+            trigger: Trigger {
+                what: "apply".into(),
+                ticket: text("ticket"),
+                url: text("url"),
+                requester: text("requester"),
+            },
+            realm: text("realm"),
+            rotation: text("rotation"),
+            generation: Some(7),
+            epoch: Some(8),
+            step: text("step"),
+            outcome: text("outcome"),
+            request_id: text("request"),
+            digest_before: text("before"),
+            digest_after: text("after"),
+            auth: text("auth"),
+            changes: vec![Change::SlotEnded { integration: "a/b/c".into(), name: "main".into() }],
+            ..entry()
+                .detail("seq", canonical::INTEGER_MAX)
+                .detail("e\u{301}", json!({"b": [1], "a": true}))
+        };
+        let short = entry().detail("plain", "ASCII");
+        for entry in [full, short, NewEntry::default()] {
+            let prepared = entry.clone().prepare(None).expect("it is small");
+            for seq in [1, 40, 1 << 53] {
+                let mut members = serde_json::to_value(&entry).expect("it is JSON");
+                members["v"] = VERSION.into();
+                members["seq"] = seq.into();
+                let body = prepared.body(seq).expect("it is a number");
+                assert_eq!(body, canonical::encode(&members).expect("it is canonical"));
+                let read = Entry::read(seq, Hash::ZERO, body.clone()).expect("it is an entry");
+                assert_eq!(read.said(), &prepared.entry);
+                assert_eq!(Entry::of(seq, Hash::ZERO, body, &prepared), Ok(read));
+            }
+            assert!(prepared.body((1 << 53) + 1).is_err());
+        }
+        for large in [i64::MAX, i64::MIN] {
+            let entry = NewEntry { at: large, ..entry() };
+            assert!(entry.prepare(None).is_err(), "no reader keeps it");
+        }
+    }
+
+    #[test]
     fn a_body_over_four_kibibytes_is_refused() {
         let error = entry().detail("text", "x".repeat(4096)).prepare(None).expect_err("it is long");
         assert_eq!(error.code(), "E-LEDGER-BODY");
@@ -394,7 +545,7 @@ mod tests {
             facet: "scopes".to_owned(),
             document: Some(document.clone()),
         });
-        let mut prepared = entry.prepare(None).expect("the body is small");
+        let prepared = entry.prepare(None).expect("the body is small");
         let (hash, bytes) = prepared.documents.first().cloned().expect("the document is aside");
         assert_eq!(hash, Hash::of(&bytes));
         let read = Entry::read(1, Hash::ZERO, prepared.body(1).expect("small")).expect("an entry");

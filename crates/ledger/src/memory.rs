@@ -95,11 +95,11 @@ impl Ledger for MemoryLedger {
         let mut kept = self.kept();
         let (mut seq, mut hash) = kept.head();
         let mut new = Vec::new();
-        for mut prepared in prepared? {
+        for prepared in prepared? {
             seq += 1;
             let body = prepared.body(seq)?;
             hash = chain::link(&hash, &body);
-            let entry = Entry::read(seq, hash, body).map_err(|what| Error::Broken {
+            let entry = Entry::of(seq, hash, body, &prepared).map_err(|what| Error::Broken {
                 place: self.place(),
                 seq,
                 what,
@@ -152,7 +152,10 @@ impl Ledger for MemoryLedger {
         };
         let mut checkpoints = kept.checkpoints.iter().peekable();
         for entry in kept.entries.iter().take_while(|entry| entry.seq <= last) {
-            frontier.push(&entry.body);
+            // Nothing else asks for the tree.
+            if !kept.checkpoints.is_empty() {
+                frontier.push(&entry.body);
+            }
             if entry.seq >= first {
                 found.entries += 1;
                 if chain::link(&previous, &entry.body) != entry.hash && found.first_bad.is_none() {
