@@ -1,6 +1,7 @@
 //! The claim of one slot: the write-ahead record and the lock in one, in custody.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
@@ -17,7 +18,7 @@ use policy::{
     schedule::later,
 };
 use secrets::{Document, Expect, Look, Looks, Mirror, Sink, SinkError, Version};
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
 
 use crate::{Context, Problem, SlotSpec, journal::moment, realm_key};
 
@@ -197,13 +198,9 @@ impl ClaimStore {
             let stored = sink.read(&format!("{path}/{realm}/{name}")).await?;
             let text = stored.as_ref().and_then(|stored| stored.document.as_ref()?.get(CLAIM));
             let Some(text) = text else { continue };
-            let of = |member: &str| {
-                let value: Value = serde_json::from_str(text.expose()).ok()?;
-                value.get(member)?.as_str().map(str::to_owned)
-            };
-            if let (Some(claim), Some(slot), Some(vendor_id)) =
-                (decode(text.expose()), of("slot"), of("vendor_id"))
-            {
+            let Some(mut said) = said(text.expose()) else { continue };
+            let (slot, vendor_id) = (said.slot.take(), said.vendor_id.take());
+            if let (Some(claim), Some(slot), Some(vendor_id)) = (said.claim(), slot, vendor_id) {
                 let mirror = mirror(&claim, &slot, &vendor_id, version);
                 let read = ClaimMirror::read(&mirror, look.version.created_at);
                 all.extend(read.is_open().then(|| (name.to_owned(), read)));
@@ -223,8 +220,11 @@ impl ClaimStore {
         };
         let text =
             document.get(CLAIM).ok_or_else(|| unreadable("it does not say what was attempted"))?;
-        with_our_key(&self.context, key_of(text.expose()).as_deref(), &self.path())?;
-        let claim = decode(text.expose()).ok_or_else(|| unreadable("it has another form"))?;
+        let said = said(text.expose());
+        let named = said.as_ref().and_then(|said| said.realm_key.as_deref());
+        with_our_key(&self.context, named, &self.path())?;
+        let claim = said.and_then(Said::claim);
+        let claim = claim.ok_or_else(|| unreadable("it has another form"))?;
         let pending = document.0.remove(PENDING).filter(|secret| !secret.expose().is_empty());
         Ok(Some(ClaimDocument {
             claim,
@@ -429,90 +429,119 @@ pub(crate) fn previous_from(text: &str) -> Vec<Previous> {
         .collect()
 }
 
+/// A claim as its document says it, with whose it is.
+#[derive(Deserialize, Serialize)]
+struct Said<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    asked: Option<Cow<'a, str>>,
+    attempt: u32,
+    auth: Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    called_at: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current_epoch: Option<u64>,
+    epoch: u64,
+    #[serde(rename = "gen")]
+    generation: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hold: Option<Cow<'a, str>>,
+    known: Cow<'a, BTreeSet<String>>,
+    mains: Cow<'a, BTreeMap<String, u64>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    new: Option<Cow<'a, str>>,
+    owner: Cow<'a, str>,
+    #[serde(default)]
+    parked_for_replace: bool,
+    #[serde(borrow)]
+    phase: Cow<'a, str>,
+    #[serde(borrow)]
+    previous: Cow<'a, str>,
+    /// The id of the realm's key that it was written with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    realm_key: Option<Cow<'a, str>>,
+    reason: Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused_at: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    slot: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    timed: bool,
+    v: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vendor_id: Option<Cow<'a, str>>,
+}
+
 fn encode(claim: &Claim, slot: &str, vendor_id: &str, realm_key: Option<&str>) -> String {
-    let mut map = Map::new();
-    if let Some(realm_key) = realm_key {
-        map.insert(REALM_KEY.into(), realm_key.into());
+    fn text(text: &Option<String>) -> Option<Cow<'_, str>> {
+        text.as_deref().map(Cow::Borrowed)
     }
-    map.insert("v".into(), 1.into());
-    map.insert("slot".into(), slot.into());
-    map.insert("vendor_id".into(), vendor_id.into());
-    map.insert("gen".into(), claim.generation.into());
-    map.insert("epoch".into(), claim.epoch.into());
-    map.insert("phase".into(), claim.phase.as_str().into());
-    map.insert("owner".into(), claim.owner.clone().into());
-    map.insert("attempt".into(), claim.attempt.into());
-    map.insert("known".into(), claim.known.iter().cloned().collect::<Vec<_>>().into());
-    map.insert("mains".into(), json!(claim.mains));
-    map.insert("previous".into(), previous_text(&claim.previous).into());
-    map.insert("reason".into(), claim.reason.clone().into());
-    map.insert("auth".into(), claim.auth.clone().into());
-    map.insert("parked_for_replace".into(), claim.parked_for_replace.into());
-    if claim.timed {
-        map.insert("timed".into(), true.into());
-    }
-    if let Some(at) = claim.called_at {
-        map.insert("called_at".into(), moment(at).into());
-    }
-    if let Some(at) = claim.refused_at {
-        map.insert("refused".into(), claim.refused.into());
-        map.insert("refused_at".into(), moment(at).into());
-    }
-    if let Some(epoch) = claim.current_epoch {
-        map.insert("current_epoch".into(), epoch.into());
-    }
-    for (name, value) in texts(claim) {
-        if let Some(value) = value {
-            map.insert(name.into(), value.clone().into());
-        }
-    }
-    Value::Object(map).to_string()
+    let said = Said {
+        asked: text(&claim.asked),
+        attempt: claim.attempt,
+        auth: Cow::Borrowed(&claim.auth),
+        called_at: claim.called_at.map(|at| moment(at).into()),
+        current: text(&claim.current),
+        current_epoch: claim.current_epoch,
+        epoch: claim.epoch,
+        generation: claim.generation,
+        hold: text(&claim.hold),
+        known: Cow::Borrowed(&claim.known),
+        mains: Cow::Borrowed(&claim.mains),
+        new: text(&claim.new),
+        owner: Cow::Borrowed(&claim.owner),
+        parked_for_replace: claim.parked_for_replace,
+        phase: claim.phase.as_str().into(),
+        previous: previous_text(&claim.previous).into(),
+        realm_key: realm_key.map(Cow::Borrowed),
+        reason: Cow::Borrowed(&claim.reason),
+        refused: claim.refused_at.map(|_| claim.refused),
+        refused_at: claim.refused_at.map(|at| moment(at).into()),
+        slot: Some(slot.into()),
+        timed: claim.timed,
+        v: 1,
+        vendor_id: Some(vendor_id.into()),
+    };
+    serde_json::to_string(&said).unwrap_or_default()
 }
 
-/// The id of the realm's key that a claim was written with.
-fn key_of(text: &str) -> Option<String> {
-    let value: Value = serde_json::from_str(text).ok()?;
-    value.get(REALM_KEY)?.as_str().map(str::to_owned)
+/// Reads what a document says; `None` where it has another form.
+fn said(text: &str) -> Option<Said<'_>> {
+    serde_json::from_str(text).ok()
 }
 
-/// Reads a claim; `None` where it has another form.
-pub(crate) fn decode(text: &str) -> Option<Claim> {
-    let Value::Object(map) = serde_json::from_str(text).ok()? else { return None };
-    let word = |name: &str| map.get(name).and_then(Value::as_str).map(str::to_owned);
-    let number = |name: &str| map.get(name).and_then(Value::as_u64);
-    (number("v")? == 1).then_some(())?;
-    Some(Claim {
-        generation: number("gen")?,
-        epoch: number("epoch")?,
-        phase: Phase::from_word(&word("phase")?)?,
-        owner: word("owner")?,
-        attempt: u32::try_from(number("attempt")?).ok()?,
-        known: map
-            .get("known")?
-            .as_array()?
-            .iter()
-            .map(|one| one.as_str().map(str::to_owned))
-            .collect::<Option<BTreeSet<String>>>()?,
-        current: word("current"),
-        current_epoch: number("current_epoch"),
-        new: word("new"),
-        mains: map
-            .get("mains")?
-            .as_object()?
-            .iter()
-            .map(|(place, version)| Some((place.clone(), version.as_u64()?)))
-            .collect::<Option<BTreeMap<String, u64>>>()?,
-        previous: previous_from(&word("previous")?),
-        reason: word("reason")?,
-        asked: word("asked"),
-        auth: word("auth")?,
-        hold: word("hold"),
-        refused: number("refused").and_then(|count| u32::try_from(count).ok()).unwrap_or(0),
-        refused_at: word("refused_at").and_then(|at| at.parse().ok()),
-        parked_for_replace: map.get("parked_for_replace").and_then(Value::as_bool).unwrap_or(false),
-        timed: map.get("timed").and_then(Value::as_bool).unwrap_or(false),
-        called_at: word("called_at").and_then(|at| at.parse().ok()),
-    })
+impl Said<'_> {
+    /// The claim alone; `None` where it is of another version.
+    fn claim(self) -> Option<Claim> {
+        (self.v == 1).then_some(())?;
+        let text = |text: Option<Cow<'_, str>>| text.map(Cow::into_owned);
+        let at = |text: Option<Cow<'_, str>>| text.and_then(|text| text.parse().ok());
+        Some(Claim {
+            generation: self.generation,
+            epoch: self.epoch,
+            phase: Phase::from_word(&self.phase)?,
+            owner: self.owner.into_owned(),
+            attempt: self.attempt,
+            known: self.known.into_owned(),
+            current: text(self.current),
+            current_epoch: self.current_epoch,
+            new: text(self.new),
+            mains: self.mains.into_owned(),
+            previous: previous_from(&self.previous),
+            reason: self.reason.into_owned(),
+            asked: text(self.asked),
+            auth: self.auth.into_owned(),
+            hold: text(self.hold),
+            refused: self.refused.unwrap_or(0),
+            refused_at: at(self.refused_at),
+            parked_for_replace: self.parked_for_replace,
+            timed: self.timed,
+            called_at: at(self.called_at),
+        })
+    }
 }
 
 #[cfg(test)]
@@ -553,15 +582,16 @@ mod tests {
             called_at: "2026-01-02T00:00:00Z".parse().ok(),
         };
         let text = encode(&claim, "slot", "vendor", Some("kabcd"));
-        assert_eq!(decode(&text), Some(claim.clone()));
-        assert_eq!(key_of(&text).as_deref(), Some("kabcd"));
+        assert_eq!(said(&text).unwrap().realm_key.as_deref(), Some("kabcd"));
+        assert_eq!(said(&text).and_then(Said::claim), Some(claim.clone()));
         let mirror = mirror(&claim, "slot", "vendor", 3);
         let read = ClaimMirror::read(&mirror, None);
         assert!(read.is_open());
         assert_eq!(read.asked.as_deref(), Some("a digest"));
         assert_eq!(read.keys().collect::<Vec<_>>(), ["k6", "k5"]);
-        for text in ["", "{}", "[]", r#"{"v":2}"#, "null"] {
-            assert_eq!(decode(text), None, "{text}");
+        let later = text.replace("\"v\":1", "\"v\":2");
+        for text in ["", "{}", "[]", r#"{"v":1}"#, "null", &later] {
+            assert_eq!(said(text).and_then(Said::claim), None, "{text}");
         }
     }
 }

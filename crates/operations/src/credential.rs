@@ -345,7 +345,9 @@ async fn repair_copies(
         };
         if let Some(document) = &keep {
             let look = sink.look(&delivery.path).await.map_err(|error| delivery.problem(error))?;
-            if let Some(why) = occupied_by_others(realm, &what, delivery, document, look.as_ref()) {
+            let says = Meta::of(document);
+            let theirs = occupied_by_others(realm, &what, delivery, says.as_ref(), look.as_ref());
+            if let Some(why) = theirs {
                 return Err(occupied(why, delivery));
             }
         }

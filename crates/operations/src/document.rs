@@ -1,13 +1,13 @@
 //! The document that consumers read, and what of us stands in it.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use connector::{CredentialType, MainField};
 use domain::{Fingerprint, Secret};
 use jiff::Timestamp;
 use policy::rotation::Previous;
 use secrets::{Document, Mirror};
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     claim::{previous_from, previous_text},
@@ -34,40 +34,63 @@ pub(crate) struct Meta {
     pub(crate) revoked: bool,
 }
 
+/// The same as it stands in a document.
+#[derive(Deserialize, Serialize)]
+struct Said<'a> {
+    epoch: u64,
+    #[serde(borrow)]
+    fingerprint: Cow<'a, str>,
+    #[serde(rename = "gen")]
+    generation: u64,
+    #[serde(borrow)]
+    key: Cow<'a, str>,
+    #[serde(borrow, default)]
+    previous: Cow<'a, str>,
+    #[serde(borrow, default)]
+    promoted_at: Cow<'a, str>,
+    #[serde(borrow)]
+    realm: Cow<'a, str>,
+    #[serde(default)]
+    revoked: bool,
+    #[serde(borrow)]
+    slot: Cow<'a, str>,
+    v: Option<u64>,
+    #[serde(borrow)]
+    vendor_id: Cow<'a, str>,
+}
+
 impl Meta {
     pub(crate) fn to_json(&self) -> String {
-        json!({
-            "v": 1,
-            "realm": self.realm,
-            "slot": self.slot,
-            "vendor_id": self.vendor_id,
-            "gen": self.generation,
-            "epoch": self.epoch,
-            "key": self.key_id,
-            "fingerprint": self.fingerprint,
-            "promoted_at": self.promoted_at.map(moment).unwrap_or_default(),
-            "previous": previous_text(&self.previous),
-            "revoked": self.revoked,
-        })
-        .to_string()
+        let said = Said {
+            epoch: self.epoch,
+            fingerprint: Cow::Borrowed(&self.fingerprint),
+            generation: self.generation,
+            key: Cow::Borrowed(&self.key_id),
+            previous: previous_text(&self.previous).into(),
+            promoted_at: self.promoted_at.map(moment).unwrap_or_default().into(),
+            realm: Cow::Borrowed(&self.realm),
+            revoked: self.revoked,
+            slot: Cow::Borrowed(&self.slot),
+            v: Some(1),
+            vendor_id: Cow::Borrowed(&self.vendor_id),
+        };
+        serde_json::to_string(&said).unwrap_or_default()
     }
 
     /// What a document says of itself; `None` where it is not ours.
     pub(crate) fn of(document: &Document) -> Option<Meta> {
-        let value: Value = serde_json::from_str(document.get(META)?.expose()).ok()?;
-        let word = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
-        let number = |name: &str| value.get(name).and_then(Value::as_u64);
+        let said: Said<'_> = serde_json::from_str(document.get(META)?.expose()).ok()?;
         Some(Meta {
-            realm: word("realm")?,
-            slot: word("slot")?,
-            vendor_id: word("vendor_id")?,
-            generation: number("gen")?,
-            epoch: number("epoch")?,
-            key_id: word("key")?,
-            fingerprint: word("fingerprint")?,
-            promoted_at: word("promoted_at").and_then(|text| text.parse().ok()),
-            previous: previous_from(&word("previous").unwrap_or_default()),
-            revoked: value.get("revoked").and_then(Value::as_bool).unwrap_or(false),
+            realm: said.realm.into_owned(),
+            slot: said.slot.into_owned(),
+            vendor_id: said.vendor_id.into_owned(),
+            generation: said.generation,
+            epoch: said.epoch,
+            key_id: said.key.into_owned(),
+            fingerprint: said.fingerprint.into_owned(),
+            promoted_at: said.promoted_at.parse().ok(),
+            previous: previous_from(&said.previous),
+            revoked: said.revoked,
         })
     }
 

@@ -7,7 +7,7 @@ use domain::Secret;
 use secrets::{Document, Mirror};
 use serde_json::Value;
 
-use super::{ClaimMirror, decode, encode, mirror};
+use super::{ClaimMirror, Said, encode, mirror, said};
 use crate::document::{META, Meta};
 
 fn text(version: &Path, name: &str) -> String {
@@ -35,7 +35,7 @@ fn claims_and_main_documents_of_every_landed_version_are_read_whole() {
         let version = version.unwrap().path();
 
         let old = text(&version, "claim.json");
-        let claim = decode(&old).expect("the claim is read");
+        let claim = said(&old).and_then(Said::claim).expect("the claim is read");
         let member = |name: &str| {
             let old: Value = serde_json::from_str(&old).unwrap();
             old[name].as_str().unwrap().to_owned()

@@ -239,22 +239,21 @@ impl<'a> Machine<'a> {
             let stored = delivery.read(&**sink).await?;
             let document = stored.as_ref().and_then(|stored| stored.document.as_ref());
             let version = stored.as_ref().map_or(0, |stored| stored.version.number);
+            let says = document.and_then(Meta::of);
             let occupied = match document {
-                Some(document) => {
+                Some(_) => {
                     // What a document says of itself needs no second witness.
-                    let look = match Meta::of(document) {
+                    let look = match says {
                         None => sink.look(&delivery.path).await,
                         Some(_) => Ok(None),
                     };
                     let look = look.map_err(|error| delivery.problem(error))?;
-                    occupied_by_others(realm, &self.what, delivery, document, look.as_ref())
+                    occupied_by_others(realm, &self.what, delivery, says.as_ref(), look.as_ref())
                 }
                 None => None,
             };
             // What another incarnation of the integration left is ours to write over, and no more.
-            let now = document
-                .and_then(Meta::of)
-                .filter(|meta| meta.ours(realm, &self.what, &self.spec.vendor_id));
+            let now = says.filter(|meta| meta.ours(realm, &self.what, &self.spec.vendor_id));
             if let Some(meta) = &now {
                 realm_key::made_print(self.context, &meta.fingerprint, &delivery.place())?;
             }
@@ -529,16 +528,16 @@ pub(crate) fn empty(now: Timestamp) -> connector::CredentialListing {
 
 /// Whether something of somebody else is where ours should go: `sink-occupied`, `another-slot` or
 /// `foreign-realm`.
-/// A document that says nothing of itself was ours if its mirror says so: somebody wrote over it.
+/// A document tells by what it `says` of itself. One that says nothing was ours if its mirror says so:
+/// somebody wrote over it.
 /// A place that a slot has given up is free, whosever it was.
 pub(crate) fn occupied_by_others(
     realm: &str,
     slot: &str,
     delivery: &Delivery,
-    document: &Document,
+    says: Option<&Meta>,
     look: Option<&Look>,
 ) -> Option<&'static str> {
-    let says = Meta::of(document);
     let mirrored = || {
         let look = look?;
         let (meta, of) = Meta::from_mirror(&look.mirror)?;
