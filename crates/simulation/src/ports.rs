@@ -297,6 +297,12 @@ fn lost(what: &str) -> impl Fn(Outcome) -> connector::Error + Send + use<> {
     }
 }
 
+/// The word alone, for the name of a call: it is written by the machine itself.
+fn phase_word(document: &Document) -> Option<&'static str> {
+    let (_, rest) = document.get("claim")?.expose().split_once("\"phase\":\"")?;
+    Phase::from_word(rest.split_once('"')?.0).map(Phase::as_str)
+}
+
 fn phase_of(document: &Document) -> Option<(Phase, serde_json::Value)> {
     let value: serde_json::Value = serde_json::from_str(document.get("claim")?.expose()).ok()?;
     let phase = Phase::from_word(value.get("phase")?.as_str()?)?;
@@ -408,11 +414,14 @@ impl Sink for StorySink {
         document: &Document,
         expect: Expect,
     ) -> secrets::Result<Version> {
-        let phase = phase_of(document).map_or("", |(phase, _)| phase.as_str());
+        let phase = phase_word(document).unwrap_or_default();
         let what = if self.custody { "write claim" } else { "write sink" };
         let (sink, place, document) = (self.inner(), path.to_owned(), document.duplicate());
         let here = StorySink { port: self.port.clone(), custody: self.custody };
         let effect = async move {
+            if here.port.shared.bug.is_none() {
+                return sink.write(&place, &document, expect).await;
+            }
             let (document, expect) = here.forgetting(&place, &document, expect).await;
             sink.write(&place, &document, expect).await
         };

@@ -84,10 +84,19 @@ pub struct Told {
     pub broken: Option<String>,
     /// Every choice that was made.
     pub choices: Vec<u16>,
-    /// What happened, in words.
+    /// What happened, in words, where it was told aloud.
     pub words: String,
     /// How many deeds were carried out, well or not.
     pub deeds: u64,
+}
+
+/// Words cost more than many an event: only a story that is to be told again has them.
+macro_rules! say {
+    ($story:expr, $($words:tt)*) => {
+        if $story.aloud {
+            let _ = writeln!($story.words, $($words)*);
+        }
+    };
 }
 
 type Deed = Pin<Box<dyn Future<Output = Result<Outcome, Problem>>>>;
@@ -130,12 +139,16 @@ struct Story<'a> {
     told_of_end: bool,
     most: usize,
     deeds: u64,
+    /// What happens is written down.
+    aloud: bool,
     words: String,
 }
 
-/// Tells one story. To be awaited on a runtime of one thread whose time stands still.
-pub async fn tell(choices: Choices, bounds: &Bounds, coverage: &mut Coverage) -> Told {
+/// Tells one story, in words too if it is told aloud. To be awaited on a runtime of one thread whose
+/// time stands still.
+pub async fn tell(choices: Choices, bounds: &Bounds, coverage: &mut Coverage, aloud: bool) -> Told {
     let mut story = Story::new(choices, bounds).await;
+    story.aloud = aloud;
     let told = tokio::task::unconstrained(story.whole(coverage)).await;
     Told {
         broken: told.err(),
@@ -201,6 +214,7 @@ impl<'a> Story<'a> {
             told_of_end: false,
             most,
             deeds: 0,
+            aloud: true,
             words: String::new(),
         }
     }
@@ -309,7 +323,7 @@ impl<'a> Story<'a> {
         let spec = self.spec();
         self.revoking |= goal == Goal::Revoke;
         self.at_once |= matches!(goal, Goal::Rotate { at_once: true, .. });
-        let _ = writeln!(self.words, "{name} begins {goal:?}");
+        say!(self, "{name} begins {goal:?}");
         let deed: Deed = Box::pin(async move { carry_out(&context, &spec, goal, "story").await });
         self.acting.push(Acting { port, deed: Some(deed) });
         self.deeds += 1;
@@ -330,10 +344,10 @@ impl<'a> Story<'a> {
                 acting.deed = None;
                 match &done {
                     Ok(outcome) => {
-                        let _ = writeln!(self.words, "{run} is done: {:?}", outcome.key_id);
+                        say!(self, "{run} is done: {:?}", outcome.key_id);
                     }
                     Err(problem) => {
-                        let _ = writeln!(self.words, "{run} stops: {}", problem.code);
+                        say!(self, "{run} stops: {}", problem.code);
                         if problem.code == "E-NO-END" {
                             self.shared.told().broken.push("P7: a run comes to no end".to_owned());
                         }
@@ -353,7 +367,7 @@ impl<'a> Story<'a> {
     /// Ends a call so, and lets its run go on.
     fn end_call(&mut self, run: usize, fate: Fate) -> Option<Result<Outcome, Problem>> {
         let call = self.call_of(run)?;
-        let _ = writeln!(self.words, "{run}: {} {}: {fate:?}", call.what, call.phase);
+        say!(self, "{run}: {} {}: {fate:?}", call.what, call.phase);
         self.shared.told().fates[self.acting[run].port.run] = Some(fate);
         self.go_on(run)
     }
@@ -389,8 +403,8 @@ impl<'a> Story<'a> {
                 return Err(format!("{} without any fault", problem.code));
             }
         }
-        let _ = writeln!(
-            self.words,
+        say!(
+            self,
             "-- {}, generation {}, {} at once, claims hold {:?}, ledger {}",
             self.way,
             self.before,
@@ -543,13 +557,13 @@ impl<'a> Story<'a> {
 
     async fn arrive(&mut self, which: usize) {
         let (call, effect) = self.shared.told().late.remove(which);
-        let _ = writeln!(self.words, "{} {} arrives late", call.what, call.phase);
+        say!(self, "{} {} arrives late", call.what, call.phase);
         effect.await;
     }
 
     fn somebody_makes_a_key(&mut self) {
         let secret = "what a person made";
-        let _ = writeln!(self.words, "a person makes a key");
+        say!(self, "a person makes a key");
         self.shared.fake.by_hand(APP, "sync", |hand| {
             hand.issue(secret, None);
         });
@@ -564,7 +578,7 @@ impl<'a> Story<'a> {
         if version == 0 {
             return;
         }
-        let _ = writeln!(self.words, "a person writes into {}", PLACES[index]);
+        say!(self, "a person writes into {}", PLACES[index]);
         let document = Document::default().with("key", Secret::new(BY_HAND));
         let written = self.shared.apps.write(PLACES[index], &document, Expect::Version(version));
         if let Ok(written) = written.await {
@@ -585,7 +599,7 @@ impl<'a> Story<'a> {
     }
 
     async fn time_passes(&mut self, first: usize, seconds: u64) {
-        let _ = writeln!(self.words, "{seconds} s pass");
+        say!(self, "{seconds} s pass");
         tokio::time::advance(Duration::from_secs(seconds)).await;
         for run in first..self.acting.len() {
             if self.acting[run].deed.is_some() && self.call_of(run).is_none() {
@@ -688,7 +702,7 @@ impl<'a> Story<'a> {
 
     /// When nobody is at work: one more, without faults, and then once more when all overlaps are over.
     async fn put_right(&mut self) -> Result<(), String> {
-        let _ = writeln!(self.words, "-- at rest");
+        say!(self, "-- at rest");
         tokio::time::advance(Duration::from_secs(1_000)).await;
         let to = self.before + 1;
         let goal = if self.revoking { Goal::Revoke } else { Goal::Rotate { to, at_once: false } };
@@ -822,12 +836,17 @@ impl Teller {
 
     /// One story.
     pub fn tell(&mut self, choices: Choices, bounds: &Bounds) -> Told {
-        let told = self.runtime.block_on(tell(choices, bounds, &mut self.coverage));
+        self.told(choices, bounds, false)
+    }
+
+    fn told(&mut self, choices: Choices, bounds: &Bounds, aloud: bool) -> Told {
+        let told = self.runtime.block_on(tell(choices, bounds, &mut self.coverage, aloud));
         self.deeds += told.deeds;
         told
     }
 
-    /// The story of a seed; where a promise is broken in it, the smallest that breaks the same one.
+    /// The story of a seed; where a promise is broken in it, the smallest that breaks the same one, in
+    /// words.
     pub fn seed(&mut self, seed: u64, bounds: &Bounds) -> Result<(), Box<Told>> {
         let told = self.tell(Choices::of_seed(seed), bounds);
         let Some(broken) = told.broken else { return Ok(()) };
@@ -836,6 +855,6 @@ impl Teller {
             let again = self.tell(Choices::of(choices.to_vec()), bounds);
             again.broken.is_some_and(|broken| broken.starts_with(&promise))
         });
-        Err(Box::new(self.tell(Choices::of(small), bounds)))
+        Err(Box::new(self.told(Choices::of(small), bounds, true)))
     }
 }
