@@ -22,7 +22,7 @@ pub(crate) struct Torture {
     /// The first seed; another one each time unless it is said.
     #[arg(long)]
     seed: Option<u64>,
-    /// Kill the real provider on real servers too: some minutes more.
+    /// Kill the real provider on real servers too, and let fifty rounds race: some minutes more.
     #[arg(long)]
     servers: bool,
 }
@@ -50,9 +50,9 @@ impl Torture {
         ];
         if self.servers {
             stages.push((
-                "the real provider killed on real servers",
+                "the real provider killed, and raced, on real servers",
                 &["acceptance-tests", "it"],
-                &[],
+                &wide,
             ));
         }
         let begun = Instant::now();
@@ -63,15 +63,24 @@ impl Torture {
             command.envs(variables.iter().copied());
             match of[1] {
                 "it" if of[0] == "operations" => command.args(["--", "crash", "race", "begun"]),
-                "it" => command.args(["--", "kill"]),
+                "it" => command.args(["--", "kill", "rounds"]),
                 _ => command.args(["--", "--nocapture"]),
             };
             failed.extend(run(&mut command).err().map(|_| name));
         }
         println!("--- stories");
         let left = whole.saturating_sub(begun.elapsed()).max(whole / 2).as_secs().to_string();
-        let words =
-            ["run", "--quiet", "--release", "-p", "simulation", "--example", "torture", "--"];
+        let words = [
+            "run",
+            "--quiet",
+            "--profile",
+            "search",
+            "-p",
+            "simulation",
+            "--example",
+            "torture",
+            "--",
+        ];
         failed.extend(run(cargo(&words).args([&left, &turn])).err().map(|_| "stories"));
         match failed.is_empty() {
             true => Ok(()),

@@ -50,8 +50,12 @@ impl Bench {
 
 /// Runs what a package measures of itself: a release build of its own.
 fn example(package: &str, name: &str, words: &[&str]) -> Result<()> {
-    let mut command = cargo(&["run", "--release", "-p", package, "--example", name, "--"]);
-    run(command.args(words))
+    built_for("release", package, name, words)
+}
+
+fn built_for(profile: &str, package: &str, name: &str, words: &[&str]) -> Result<()> {
+    let of = ["run", "--profile", profile, "-p", package, "--example", name, "--"];
+    run(cargo(&of).args(words))
 }
 
 /// The middle one of some durations.

@@ -18,7 +18,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 use tfplugin::mini_core::{MiniCore, Plan, State};
 
-use super::{example, process::cost};
+use super::{built_for, process::cost};
 use xtask::shell::{Result, released_provider};
 
 /// Applies them, tells what one asks of the server, and lets simulated ones run.
@@ -58,7 +58,7 @@ impl Rotate {
         let program = self.program.clone().map_or_else(released_provider, Ok)?;
         let runtime = tokio::runtime::Runtime::new().map_err(text)?;
         runtime.block_on(self.on_openbao(&program))?;
-        example("simulation", "pace", &[])
+        built_for("search", "simulation", "pace", &[])
     }
 
     async fn on_openbao(&self, program: &Path) -> Result<()> {
