@@ -50,12 +50,10 @@ pub fn nhi_hcl(address: &str) -> String {
     include_str!("../../examples/scenarios/demo/nhi.hcl").replace("http://127.0.0.1:8200", address)
 }
 
-/// `nhi.hcl` of a world with an AWS account, for servers on this machine.
-pub fn aws_hcl(aws: &str, bao: &str) -> String {
+/// An example's `nhi.hcl` with an AWS account, for servers on this machine.
+pub fn aws_hcl(hcl: &str, aws: &str, bao: &str) -> String {
     let there = format!("aws_iam = {{\n      address    = \"{aws}\"");
-    let hcl = include_str!("../../examples/scenarios/aws/nhi.hcl")
-        .replace("aws_iam = {", &there)
-        .replace("https://bao.acme.example:8200", bao);
+    let hcl = hcl.replace("aws_iam = {", &there).replace("https://bao.acme.example:8200", bao);
     // A demonstration waits seconds where others wait minutes.
     format!("demo = true\n{hcl}")
 }

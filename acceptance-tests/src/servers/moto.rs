@@ -17,6 +17,8 @@ use crate::{Result, tools};
 const VERSION: &str = "5.2.5";
 /// Its account.
 pub const ACCOUNT: &str = "123456789012";
+/// Where its secrets are: IAM is signed for in another region.
+pub const SECRETS_REGION: &str = "eu-central-1";
 
 const HOST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/servers/moto_account.py");
 const CLIENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/servers/moto_client.py");
@@ -103,8 +105,9 @@ impl Moto {
         operation: &str,
         with: Value,
     ) -> Result<std::result::Result<Value, String>> {
+        let region = if service == "secretsmanager" { SECRETS_REGION } else { "us-east-1" };
         let asked = json!({
-            "endpoint": self.address(), "id": id, "secret": secret,
+            "endpoint": self.address(), "region": region, "id": id, "secret": secret,
             "service": service, "operation": operation, "with": with,
         });
         let mut child = Command::new(tools::need("python3")?)
@@ -125,6 +128,16 @@ impl Moto {
             Some(code) => Ok(Err(code.to_owned())),
             None => Ok(Ok(said["ok"].clone())),
         }
+    }
+
+    /// Asks Secrets Manager as the administrator for what must be given.
+    ///
+    /// # Errors
+    ///
+    /// It is refused.
+    pub fn secrets(&self, operation: &str, with: Value) -> Result<Value> {
+        let answer = self.ask_as((&self.id, &self.secret), "secretsmanager", operation, with)?;
+        answer.map_err(|code| format!("{operation}: {code}"))
     }
 
     /// Asks IAM as the administrator for what must be given.

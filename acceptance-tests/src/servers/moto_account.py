@@ -12,6 +12,7 @@ os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
 
 from moto.core.responses import ActionResult
 from moto.iam import access_control, models, responses
+from moto.secretsmanager import models as secrets
 from moto.server import main
 
 ACCOUNT, PARTITION = "123456789012", "aws"
@@ -59,6 +60,18 @@ def keep_tags_of_users_that_move():
     models.IAMBackend.update_user = update
 
 
+def serve_what_bears_awscurrent():
+    moved = secrets.SecretsManagerBackend.update_secret_version_stage
+
+    def move(self, secret_id, version_stage, remove_from_version_id, move_to_version_id):
+        told = moved(self, secret_id, version_stage, remove_from_version_id, move_to_version_id)
+        if version_stage == "AWSCURRENT":
+            self.secrets[secret_id].set_default_version_id(move_to_version_id)
+        return told
+
+    secrets.SecretsManagerBackend.update_secret_version_stage = move
+
+
 def administrator():
     iam = models.iam_backends[ACCOUNT][PARTITION]
     everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
@@ -72,6 +85,7 @@ def administrator():
 refuse_inactive_keys()
 cut_account_details_into_pages()
 keep_tags_of_users_that_move()
+serve_what_bears_awscurrent()
 with open(sys.argv[2], "w", encoding="utf-8") as told:
     json.dump(administrator(), told)
 main(["-H", "127.0.0.1", "-p", sys.argv[1]])

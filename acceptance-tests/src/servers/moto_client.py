@@ -1,5 +1,5 @@
-"""The vendor's own client: reads {endpoint, id, secret, token, service, operation, with} and tells what
-came of it as {ok} or {code}."""
+"""The vendor's own client: reads {endpoint, region, id, secret, token, service, operation, with} and
+tells what came of it as {ok} or {code}."""
 
 import json
 import sys
@@ -12,7 +12,7 @@ asked = json.load(sys.stdin)
 client = boto3.client(
     asked["service"],
     endpoint_url=asked["endpoint"],
-    region_name="us-east-1",
+    region_name=asked["region"],
     aws_access_key_id=asked["id"],
     aws_secret_access_key=asked["secret"],
     aws_session_token=asked.get("token"),

@@ -15,10 +15,15 @@ use crate::{Between, flat, holds, kill::killed_at};
 
 /// The example, as people would copy it.
 const MAIN: &str = include_str!("../../../examples/scenarios/aws/main.tf");
+const HCL: &str = include_str!("../../../examples/scenarios/aws/nhi.hcl");
 
 /// The example with something that makes it rotate when it is wanted, and an overlap that is over soon.
 fn triggered(value: &str) -> String {
-    let main = MAIN.replace(
+    triggered_in(MAIN, value)
+}
+
+pub(crate) fn triggered_in(main: &str, value: &str) -> String {
+    let main = main.replace(
         "overlap = \"24h\" }",
         &format!("overlap = \"4s\" }}\n  triggers = {{ now = \"{value}\" }}"),
     );
@@ -27,19 +32,23 @@ fn triggered(value: &str) -> String {
 }
 
 /// A world with an AWS account.
-struct Account {
-    world: World,
-    moto: Moto,
+pub(crate) struct Account {
+    pub(crate) world: World,
+    pub(crate) moto: Moto,
 }
 
 fn in_account(main: &str, story: impl Fn(&Account) -> Result<()>) {
+    in_account_of((HCL, main), story);
+}
+
+pub(crate) fn in_account_of((hcl, main): (&str, &str), story: impl Fn(&Account) -> Result<()>) {
     for core in Core::all().unwrap() {
         let path = core.path.display().to_string();
         let moto = Moto::start().unwrap();
         let world = World::new(core, main).unwrap();
         let world =
             world.with("AWS_ACCESS_KEY_ID", &moto.id).with("AWS_SECRET_ACCESS_KEY", &moto.secret);
-        let hcl = aws_hcl(&moto.address(), &world.bao.address());
+        let hcl = aws_hcl(hcl, &moto.address(), &world.bao.address());
         world.write("nhi.hcl", &hcl).unwrap();
         let account = Account { world, moto };
         if let Err(error) = story(&account).and_then(|()| account.tells_nothing()) {
@@ -66,23 +75,23 @@ impl Account {
     }
 
     /// Whether AWS knows the application.
-    fn signs_in(&self, document: &Value) -> Result<bool> {
+    pub(crate) fn signs_in(&self, document: &Value) -> Result<bool> {
         Ok(self.ask(document, "sts", "get_caller_identity")?.is_ok())
     }
 
     /// What the application gets, or the code with which it is refused.
-    fn s3(&self, document: &Value) -> Result<std::result::Result<Value, String>> {
+    pub(crate) fn s3(&self, document: &Value) -> Result<std::result::Result<Value, String>> {
         self.ask(document, "s3", "list_buckets")
     }
 
-    fn keys(&self) -> Result<Vec<String>> {
+    pub(crate) fn keys(&self) -> Result<Vec<String>> {
         let user = json!({ "UserName": "invoice-sync" });
         let keys = self.moto.iam("list_access_keys", user)?["AccessKeyMetadata"].clone();
         let keys = keys.as_array().cloned().unwrap_or_default();
         Ok(keys.iter().filter_map(|key| key["AccessKeyId"].as_str().map(str::to_owned)).collect())
     }
 
-    fn change(&self, from: &str, to: &str) -> Result<()> {
+    pub(crate) fn change(&self, from: &str, to: &str) -> Result<()> {
         let main = self.world.read("main.tf")?;
         holds(main.contains(from), "there is something to change", from)?;
         self.world.write("main.tf", &main.replace(from, to))
@@ -271,7 +280,14 @@ fn a_user_that_is_disabled_does_nothing_until_it_is_active_again() {
 
 /// A story whose programs reach AWS through a proxy that can make things go wrong.
 fn through_a_proxy(main: &str, story: impl Fn(&Account, &Between) -> Result<()>) {
-    in_account(main, |account| {
+    through_a_proxy_of((HCL, main), story);
+}
+
+pub(crate) fn through_a_proxy_of(
+    example: (&str, &str),
+    story: impl Fn(&Account, &Between) -> Result<()>,
+) {
+    in_account_of(example, |account| {
         let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
         let address = account.moto.address();
         let proxy =
@@ -287,7 +303,7 @@ const MAKING: [&str; 4] = ["CreateUser", "TagUser", "PutUserPolicy", "CreateAcce
 const ROTATING: [&str; 3] = ["CreateAccessKey", "TagUser", "DeleteAccessKey"];
 
 /// Applies until it is done: what is due to settle takes its time, and every error says what to do.
-fn applied_in_the_end(account: &Account, first: &str) -> Result<()> {
+pub(crate) fn applied_in_the_end(account: &Account, first: &str) -> Result<()> {
     let mut said = first.to_owned();
     for _ in 0..4 {
         thread::sleep(Duration::from_secs(4));

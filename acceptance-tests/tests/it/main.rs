@@ -2,6 +2,7 @@
 
 mod advice;
 mod aws;
+mod aws_secrets;
 mod commands;
 mod deeds;
 mod demo;

@@ -7,6 +7,7 @@ use connector::{
     Clock, Error, Refusal, Result,
     transport::{Answer, Body, Effect, Request, Transport},
 };
+use domain::Secret;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
@@ -18,7 +19,7 @@ use crate::{
 
 /// How often a look is sent that AWS throttled: it says so with status 400, which the layers take for
 /// a no.
-const ATTEMPTS: u32 = 4;
+pub(crate) const ATTEMPTS: u32 = 4;
 
 /// What is escaped in a form: all but what needs it nowhere. Blanks are a plus.
 const ESCAPED: &AsciiSet =
@@ -131,7 +132,8 @@ impl Api {
     pub(crate) async fn send_as(&self, key: &AccessKey, call: &Call) -> Result<Answer> {
         let place = self.place(call);
         let bytes = call.body();
-        let headers = sign::headers(place, key, &bytes, self.clock.now())?;
+        let of = [("content-type", FORM)];
+        let headers = sign::headers(place, key, &of, &bytes, self.clock.now())?;
         let request = Request {
             method: "POST",
             headers,
@@ -145,11 +147,36 @@ impl Api {
         self.transport.send(request).await.map_err(|error| error.of(what))
     }
 
-    async fn send(&self, call: &Call) -> Result<Answer> {
-        let key = self.key.as_ref().ok_or_else(|| {
+    fn our_key(&self) -> Result<&AccessKey> {
+        self.key.as_ref().ok_or_else(|| {
             let why = "it has no credential, and AWS answers nobody whom it does not know";
             Error::Configuration(format!("connections.{}.aws_iam: {why}", self.connection))
-        })?;
+        })
+    }
+
+    /// The headers of a request to another service, signed for as ourselves.
+    pub(crate) fn signed(
+        &self,
+        place: &Place,
+        of: &[(&'static str, &'static str)],
+        body: &[u8],
+    ) -> Result<Vec<(&'static str, Secret)>> {
+        sign::headers(place, self.our_key()?, of, body, self.clock.now())
+    }
+
+    /// Sends what is signed already. Any status is an answer.
+    pub(crate) async fn pass(&self, request: Request) -> Result<Answer> {
+        let what = request.what();
+        self.transport.send(request).await.map_err(|error| error.of(what))
+    }
+
+    /// Secrets Manager's place, where the connection names one.
+    pub(crate) fn secrets(&self) -> Option<&Place> {
+        self.places.secrets.as_ref()
+    }
+
+    async fn send(&self, call: &Call) -> Result<Answer> {
+        let key = self.our_key()?;
         let mut attempt = 1;
         loop {
             let answer = self.send_as(key, call).await?;

@@ -1,5 +1,7 @@
 //! AWS IAM: users as integrations, access keys as credentials.
 //!
+//! And Secrets Manager as a sink, in `secrets_manager`.
+//!
 //! `api` holds their words, `shapes` what their answers look like and `sign` how a request is signed;
 //! the other files hold ours: `tables` what is known offline, `scope` the grammar, `actions` what a
 //! scope lets its holder do, `document` the text of policies, `tags` what we keep on a user, `user`
@@ -15,6 +17,7 @@ mod grants;
 mod key;
 mod notes;
 mod scope;
+mod secrets_manager;
 mod shapes;
 mod sign;
 mod tables;
@@ -42,7 +45,7 @@ impl Platform for AwsIam {
     }
 
     fn doc(&self) -> &'static str {
-        "An AWS account: IAM users as integrations, with their access keys."
+        "An AWS account: IAM users as integrations, with their access keys; Secrets Manager as a sink."
     }
 
     fn connection_fields(&self) -> &'static [Field] {
@@ -50,11 +53,23 @@ impl Platform for AwsIam {
     }
 
     fn other_addresses(&self, settings: &Settings) -> Vec<String> {
-        vec![tables::sts_address(settings)]
+        let secrets = tables::secrets_address(settings).map(|(address, _)| address);
+        [tables::sts_address(settings)].into_iter().chain(secrets).collect()
     }
 
     fn kinds(&self) -> &'static [Kind] {
         &tables::KINDS
+    }
+
+    fn is_sink(&self) -> bool {
+        true
+    }
+
+    fn not_custody(&self) -> Option<&'static str> {
+        Some(
+            "Secrets Manager cannot destroy one version of a secret, so that pending secrets would stay \
+             readable there; it can be delivered to",
+        )
     }
 
     fn own_credential(&self) -> OwnCredential {
@@ -103,17 +118,20 @@ impl Platform for AwsIam {
             None => None,
         };
         let region = setup.settings.text("region").unwrap_or(tables::REGION);
-        if region.is_empty() || !region.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
-            return Err(unusable(&format!("region {region:?} is none")));
+        let secrets_region = setup.settings.text("secrets_region");
+        for (name, region) in [("region", Some(region)), ("secrets_region", secrets_region)] {
+            if let Some(wrong) = region.filter(|region| !tables::is_region(region)) {
+                return Err(unusable(&format!("{name} {wrong:?} is none")));
+            }
         }
         let places = sign::Places::new(&setup.settings, region);
         let pinned = setup.settings.text("tenant").map(str::to_owned);
         let api = api::Api::new(setup.transport, setup.clock.clone(), places, key, &setup.name);
-        let users = user::Users::new(self, setup.name, pinned, api, setup.clock);
+        let users = Arc::new(user::Users::new(self, setup.name, pinned, api, setup.clock));
         Ok(Connection {
             platform: self,
-            connector: Some(Arc::new(users)),
-            sink: None,
+            sink: Some(Arc::new(secrets_manager::SecretsManager::new(users.clone()))),
+            connector: Some(users),
             directory: None,
         })
     }

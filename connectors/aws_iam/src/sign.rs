@@ -62,14 +62,16 @@ pub(crate) struct Place {
     /// The whole address, with a slash at its end.
     pub(crate) url: String,
     service: &'static str,
-    region: String,
+    pub(crate) region: String,
 }
 
-/// The two services that are asked.
+/// The services that are asked.
 #[derive(Debug, Clone)]
 pub(crate) struct Places {
     pub(crate) iam: Place,
     pub(crate) sts: Place,
+    /// Secrets Manager, where the connection says in which region.
+    pub(crate) secrets: Option<Place>,
 }
 
 impl Places {
@@ -87,6 +89,11 @@ impl Places {
                 url: sts,
                 service: "sts",
             },
+            secrets: tables::secrets_address(settings).map(|(address, region)| Place {
+                url: whole(&address),
+                service: "secretsmanager",
+                region: region.to_owned(),
+            }),
         }
     }
 }
@@ -98,10 +105,12 @@ fn region_of(url: &str) -> Option<&str> {
     (!region.is_empty() && !region.contains('.')).then_some(region)
 }
 
-/// The headers that sign a POST of this form.
+/// The headers of a POST of this body: those that are signed with it and stand in no body, and what signs
+/// them.
 pub(crate) fn headers(
     place: &Place,
     key: &AccessKey,
+    of: &[(&'static str, &'static str)],
     body: &[u8],
     now: Timestamp,
 ) -> Result<Vec<(&'static str, Secret)>> {
@@ -118,11 +127,12 @@ pub(crate) fn headers(
         .build()
         .map_err(|_| Error::Configuration("a request cannot be signed".into()))?
         .into();
-    let of = [("content-type", FORM)].into_iter();
-    let request =
-        SignableRequest::new("POST", &*place.url, of, SignableBody::Bytes(body)).map_err(failed)?;
+    let signed = of.iter().copied();
+    let request = SignableRequest::new("POST", &*place.url, signed, SignableBody::Bytes(body))
+        .map_err(failed)?;
     let (signed, _) = sign(request, &parameters).map_err(failed)?.into_parts();
-    let mut headers = Vec::new();
+    let besides = of.iter().filter(|(name, _)| *name != "content-type");
+    let mut headers: Vec<_> = besides.map(|(name, value)| (*name, Secret::new(*value))).collect();
     for (name, value) in signed.headers() {
         let name = match name {
             "authorization" => "authorization",
@@ -161,7 +171,8 @@ mod tests {
         let places = Places::new(&Settings::default(), "us-east-1");
         let at = "2015-08-30T12:36:00Z".parse().unwrap();
         let body = b"Action=ListUsers&Version=2010-05-08";
-        let headers = headers(&places.iam, &key.unwrap(), body, at).unwrap();
+        let headers =
+            headers(&places.iam, &key.unwrap(), &[("content-type", FORM)], body, at).unwrap();
         let text = |name: &str| {
             let found = headers.iter().find(|(have, _)| *have == name);
             found.map(|(_, value)| value.expose().to_owned()).unwrap_or_default()

@@ -20,7 +20,7 @@ pub(crate) const REGION: &str = "us-east-1";
 pub(crate) const PATH: &str = "/";
 
 /// The settings of a connection.
-pub(crate) static CONNECTION: [Field; 5] = [
+pub(crate) static CONNECTION: [Field; 7] = [
     Field {
         name: "address",
         default: Default::Ours(ADDRESS),
@@ -38,6 +38,18 @@ pub(crate) static CONNECTION: [Field; 5] = [
         default: Default::Ours(REGION),
         doc: "The region that requests are signed for, `us-east-1` unless set: the one that IAM of \
               your partition has.",
+        ..Field::TEXT
+    },
+    Field {
+        name: "secrets_region",
+        doc: "The region whose Secrets Manager this connection is a sink in, such as `eu-central-1`; \
+              without it nothing can be delivered there.",
+        ..Field::TEXT
+    },
+    Field {
+        name: "secrets_address",
+        doc: "Where Secrets Manager answers; unless set, that of `secrets_region` in the partition of \
+              `address`, or `address` itself.",
         ..Field::TEXT
     },
     Field {
@@ -59,6 +71,23 @@ pub(crate) fn sts_address(settings: &Settings) -> String {
         Some(own) => own.to_owned(),
         None => address.replacen("://iam.", "://sts.", 1),
     }
+}
+
+/// Where Secrets Manager answers, and the region that is signed for; nothing where none is named.
+pub(crate) fn secrets_address(settings: &Settings) -> Option<(String, &str)> {
+    let region = settings.text("secrets_region").filter(|region| is_region(region))?;
+    let address = settings.text("address").unwrap_or(ADDRESS);
+    let of_aws = || {
+        let at = address.find("amazonaws.com").filter(|_| address.starts_with("https://iam."))?;
+        Some(format!("https://secretsmanager.{region}.{}", &address[at..]))
+    };
+    let own = settings.text("secrets_address").map(str::to_owned);
+    Some((own.or_else(of_aws).unwrap_or_else(|| address.to_owned()), region))
+}
+
+/// Letters, digits and hyphens.
+pub(crate) fn is_region(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
 static FIELDS: [Field; 2] = [
@@ -159,13 +188,40 @@ mod tests {
         }
     }
 
+    fn set(all: &[(&str, &str)]) -> Settings {
+        all.iter().fold(Settings::default(), |settings, (name, value)| {
+            settings.with(name, Setting::Text((*value).into()))
+        })
+    }
+
+    #[test]
+    fn secrets_manager_is_in_its_region_of_the_same_partition_unless_told_otherwise() {
+        let address = |all: &[(&str, &str)]| {
+            secrets_address(&set(all)).map(|(address, region)| (address, region.to_owned()))
+        };
+        assert_eq!(address(&[]), None);
+        assert_eq!(address(&[("region", "eu-central-1")]), None, "IAM's is not meant");
+        let region = ("secrets_region", "eu-central-1");
+        for (more, expected) in [
+            (&[][..], "https://secretsmanager.eu-central-1.amazonaws.com"),
+            (
+                &[("address", "https://iam.cn-north-1.amazonaws.com.cn")],
+                "https://secretsmanager.eu-central-1.amazonaws.com.cn",
+            ),
+            (
+                &[("address", "https://iam.us-gov.amazonaws.com")],
+                "https://secretsmanager.eu-central-1.amazonaws.com",
+            ),
+            (&[("address", "http://127.0.0.1:5000")], "http://127.0.0.1:5000"),
+            (&[("secrets_address", "https://vpce-1.example")], "https://vpce-1.example"),
+        ] {
+            let found = address(&[&[region], more].concat());
+            assert_eq!(found, Some((expected.to_owned(), "eu-central-1".to_owned())));
+        }
+    }
+
     #[test]
     fn sts_is_beside_iam_unless_told_otherwise() {
-        let set = |all: &[(&str, &str)]| {
-            all.iter().fold(Settings::default(), |settings, (name, value)| {
-                settings.with(name, Setting::Text((*value).into()))
-            })
-        };
         for (settings, expected) in [
             (set(&[]), "https://sts.amazonaws.com"),
             (set(&[("address", "http://127.0.0.1:5000")]), "http://127.0.0.1:5000"),

@@ -342,6 +342,7 @@ impl Sink for Store {
             compare_and_set: true,
             readable: true,
             keeps_versions: true,
+            destroys_versions: true,
             lists_mirrors: true,
             this_host_only: true,
         }

@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 use connector::{
-    Clock, Error, Outcome, Refusal, Turns,
+    Clock, Error, Refusal, Turns,
     transport::{Answer, Request},
 };
 use domain::path;
@@ -113,7 +113,7 @@ impl Kv {
     /// under its name, there is none.
     fn fail(&self, place: &Place, error: Error) -> SinkError {
         if place.shown || error.refusal() != Some(Refusal::NotFound) {
-            return sink_error(&place.whole, error);
+            return error.at_place(&place.whole);
         }
         SinkError::Unfit {
             place: place.whole.clone(),
@@ -136,12 +136,12 @@ impl Kv {
             )
         };
         let what = told(&request);
-        let answer = self.api.send(request).await.map_err(|error| sink_error(whole, error))?;
+        let answer = self.api.send(request).await.map_err(|error| error.at_place(whole))?;
         let first = whole.split('/').next().unwrap_or(whole).to_owned();
         match answer.status {
             200 => {
                 let mount: Mount =
-                    data(&what, &answer.body).map_err(|error| sink_error(whole, error))?;
+                    data(&what, &answer.body).map_err(|error| error.at_place(whole))?;
                 let refuse = |reason: String, next: String| {
                     Err(SinkError::Unfit { place: whole.to_owned(), reason, next })
                 };
@@ -173,7 +173,7 @@ impl Kv {
             // Neither the mount nor a reason is told to a token that holds nothing below it yet: the
             // next call says what is refused.
             403 | 404 => Ok((first, false)),
-            _ => Err(sink_error(whole, refused(&what, &answer, false))),
+            _ => Err(refused(&what, &answer, false).at_place(whole)),
         }
     }
 
@@ -304,25 +304,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-/// A connector's error in a sink's words.
-fn sink_error(place: &str, error: Error) -> SinkError {
-    let place = place.to_owned();
-    match error {
-        Error::Refused { refusal: Refusal::Conflict, .. } => SinkError::Conflict { place },
-        Error::Refused { refusal: Refusal::RateLimited, what, message, .. } => {
-            SinkError::Unreachable { place, reason: format!("{what}: {message}") }
-        }
-        Error::Keyring(inner) => inner,
-        other => match other.outcome() {
-            Outcome::Ambiguous => SinkError::Ambiguous { place, reason: other.to_string() },
-            Outcome::NotSent if matches!(other, Error::Unreachable { .. }) => {
-                SinkError::Unreachable { place, reason: other.to_string() }
-            }
-            _ => SinkError::Refused { place, reason: other.to_string() },
-        },
-    }
-}
-
 fn version_of(version: &KvVersion) -> Version {
     Version { number: version.version, created_at: version.created_time }
 }
@@ -450,6 +431,7 @@ impl Sink for Kv {
             compare_and_set: true,
             readable: true,
             keeps_versions: true,
+            destroys_versions: true,
             lists_mirrors: true,
             this_host_only: false,
         }
@@ -458,7 +440,7 @@ impl Sink for Kv {
     /// A namespace is a folder of its cluster: its name may stand before a path as well.
     async fn home(&self, path: &str) -> Result<Home> {
         let path = segments(path)?.join("/");
-        let cluster = self.api.cluster().await.map_err(|error| sink_error(&path, error))?;
+        let cluster = self.api.cluster().await.map_err(|error| error.at_place(&path))?;
         let path = match self.api.namespace() {
             Some(namespace) => format!("{namespace}/{path}"),
             None => path,

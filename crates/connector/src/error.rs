@@ -1,5 +1,7 @@
 //! What can go wrong between us and a platform, sorted by what may be done next.
 
+use secrets::SinkError;
+
 /// What is known of a call that changes something (engine: outcome classes).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
@@ -151,7 +153,7 @@ pub enum Error {
     Configuration(String),
     /// The sink that keeps this connection's management credentials.
     #[error(transparent)]
-    Keyring(#[from] secrets::SinkError),
+    Keyring(#[from] SinkError),
 }
 
 impl Error {
@@ -159,6 +161,25 @@ impl Error {
     pub fn no_judgment(what: &str, message: String, changes: bool) -> Error {
         let outcome = if changes { Outcome::Ambiguous } else { Outcome::NotSent };
         Error::Unreachable { what: what.to_owned(), message, outcome }
+    }
+
+    /// The same in a sink's words, for a platform that is one.
+    pub fn at_place(self, place: &str) -> SinkError {
+        let place = place.to_owned();
+        match self {
+            Error::Refused { refusal: Refusal::Conflict, .. } => SinkError::Conflict { place },
+            Error::Refused { refusal: Refusal::RateLimited, what, message, .. } => {
+                SinkError::Unreachable { place, reason: format!("{what}: {message}") }
+            }
+            Error::Keyring(inner) => inner,
+            other => match other.outcome() {
+                Outcome::Ambiguous => SinkError::Ambiguous { place, reason: other.to_string() },
+                Outcome::NotSent if matches!(other, Error::Unreachable { .. }) => {
+                    SinkError::Unreachable { place, reason: other.to_string() }
+                }
+                _ => SinkError::Refused { place, reason: other.to_string() },
+            },
+        }
     }
 
     /// What is known of a change that ended in this error.

@@ -243,9 +243,14 @@ fn unchunk(mut rest: &[u8]) -> Vec<u8> {
     whole
 }
 
-/// The action that a form names, as AWS's services have it: everything there is a POST to one path.
-fn action(body: &[u8]) -> Option<&str> {
-    let rest = std::str::from_utf8(body.strip_prefix(b"Action=")?).ok()?;
+/// The action that a form or a header names, as AWS's services have it: everything there is a POST to
+/// one path.
+fn action(request: &Message) -> Option<&str> {
+    let target = |line: &'_ str| line.to_ascii_lowercase().starts_with("x-amz-target:");
+    if let Some(line) = request.head.lines().find(|line| target(line)) {
+        return line.rsplit_once('.').map(|(_, action)| action.trim());
+    }
+    let rest = std::str::from_utf8(request.body.strip_prefix(b"Action=")?).ok()?;
     rest.split('&').next()
 }
 
@@ -295,7 +300,7 @@ impl Shared {
         let Some(request) = read(&mut client, false).await? else { return Ok(()) };
         let mut words = request.head.split(' ');
         let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-        let named = action(&request.body).map(|action| format!("{path}?Action={action}"));
+        let named = action(&request).map(|action| format!("{path}?Action={action}"));
         let path = named.as_deref().unwrap_or(path);
         let effect = self.effect(method, path);
         let at = {

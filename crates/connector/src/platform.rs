@@ -232,6 +232,12 @@ pub trait Platform: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Whether its sinks can be custody. What rotations keep there must be gone once it was delivered,
+    /// so a sink that cannot destroy one version says no; why is for the error's text.
+    fn not_custody(&self) -> Option<&'static str> {
+        (!self.is_sink()).then_some("it is no sink")
+    }
+
     /// Whether its connections are directories of people and teams.
     fn is_directory(&self) -> bool {
         false

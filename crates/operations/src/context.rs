@@ -221,6 +221,15 @@ impl Context {
                 ))
                 .next("name a sink that can, such as OpenBao KV v2"));
         }
+        if !able.destroys_versions {
+            return Err(Problem::new("E-CUSTODY", "Custody must forget")
+                .detail(format!(
+                    "{:?} cannot destroy one version of a document, so pending secrets would stay \
+                     readable there.",
+                    custody.connection
+                ))
+                .next("name a sink that can, such as OpenBao KV v2, and deliver to this one"));
+        }
         Ok((sink, custody.path.clone()))
     }
 

@@ -79,4 +79,4 @@ pub use scopes::{
 pub use slot::{Delivery, PreviousKey, SeenDelivery, SeenSlot, Sinks, SlotSpec, observe_slot};
 pub use third_party::{judge_third_party, note_third_party};
 pub use unheard::never_heard_of;
-pub use withdraw::withdraw;
+pub use withdraw::{NotTakenBack, withdraw};

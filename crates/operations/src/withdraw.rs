@@ -11,12 +11,22 @@ use crate::{
     document::{META, Meta},
 };
 
+/// What could not be taken back.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct NotTakenBack {
+    /// Places that were left alone because somebody wrote over them.
+    pub written_over: Vec<String>,
+    /// Places whose sink destroys no version: the document is without the secret, and earlier versions
+    /// of it are not.
+    pub in_earlier_versions: Vec<String>,
+}
+
 /// Removes what a slot wrote to places that it no longer delivers to, where that still stands
-/// there, and tells which places were left alone because somebody wrote over them.
+/// there, and tells what is left.
 ///
 /// The document stays with our own facts, marked as revoked, and without the secret; fields of
-/// others stay where the delivery was merged. Every earlier version of ours is destroyed: a copy
-/// that was written again, or an overlap, leaves live secrets in more than one.
+/// others stay where the delivery was merged. Every earlier version of ours is destroyed where the
+/// sink can: a copy that was written again, or an overlap, leaves live secrets in more than one.
 ///
 /// # Errors
 ///
@@ -25,11 +35,11 @@ pub async fn withdraw(
     context: &Context,
     spec: &SlotSpec,
     gone: &[Delivery],
-) -> Result<Vec<String>, Problem> {
+) -> Result<NotTakenBack, Problem> {
     context.ready(Work::Ends).await?;
     let what = spec.id.to_string();
     let (realm, _) = context.realm_key()?;
-    let mut left = Vec::new();
+    let mut left = NotTakenBack::default();
     for delivery in gone {
         let sink = context
             .sink(&delivery.connection)
@@ -40,7 +50,7 @@ pub async fn withdraw(
         let Some(document) = stored.document else { continue };
         let ours = Meta::of(&document).filter(|meta| meta.ours(realm, &what, &spec.vendor_id));
         let Some(meta) = ours else {
-            left.push(delivery.place());
+            left.written_over.push(delivery.place());
             continue;
         };
         let meta = Meta { revoked: true, ..meta };
@@ -51,13 +61,17 @@ pub async fn withdraw(
             match sink.write(&delivery.path, &bare, Expect::Version(number)).await {
                 Ok(written) => number = written.number,
                 Err(SinkError::Conflict { .. }) => {
-                    left.push(delivery.place());
+                    left.written_over.push(delivery.place());
                     continue;
                 }
                 Err(error) => return Err(gone_from(error)),
             }
         }
-        forget(&*sink, delivery, realm, &what, number).await.map_err(gone_from)?;
+        if sink.capabilities().destroys_versions {
+            forget(&*sink, delivery, realm, &what, number).await.map_err(gone_from)?;
+        } else {
+            left.in_earlier_versions.push(delivery.place());
+        }
         sink.write_mirror(&delivery.path, &meta.mirror(number)).await.map_err(gone_from)?;
         let entry = context
             .entry("rotation.withdrawn", &what)

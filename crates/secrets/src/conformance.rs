@@ -31,7 +31,7 @@ impl fmt::Display for Verdict {
 }
 
 /// The cases, by name.
-pub const CASES: [&str; 13] = [
+pub const CASES: [&str; 14] = [
     "nothing_is_where_nothing_was_written",
     "what_was_written_is_read_back_in_every_character",
     "a_create_does_not_overwrite",
@@ -40,6 +40,7 @@ pub const CASES: [&str; 13] = [
     "the_mirror_moves_neither_content_nor_version",
     "a_long_mirror_survives",
     "the_mirrors_of_a_folder_come_by_name",
+    "an_earlier_version_can_be_read",
     "an_earlier_version_can_be_read_until_it_is_destroyed",
     "destroying_twice_succeeds_and_leaves_the_others",
     "versions_go_on_counting_after_a_destroyed_current_one",
@@ -92,12 +93,21 @@ fn excuse(sink: &dyn Sink, case: &str) -> Option<&'static str> {
         {
             Some("no compare-and-set")
         }
-        "an_earlier_version_can_be_read_until_it_is_destroyed"
+        "an_earlier_version_can_be_read"
+        | "an_earlier_version_can_be_read_until_it_is_destroyed"
         | "destroying_twice_succeeds_and_leaves_the_others"
             if !can.keeps_versions =>
         {
             Some("no earlier versions")
         }
+        "an_earlier_version_can_be_read_until_it_is_destroyed"
+        | "destroying_twice_succeeds_and_leaves_the_others"
+        | "versions_go_on_counting_after_a_destroyed_current_one"
+            if !can.destroys_versions =>
+        {
+            Some("no version can be destroyed")
+        }
+        "a_claim_keeps_no_earlier_version" if !can.destroys_versions => Some("it holds no claims"),
         _ => None,
     }
 }
@@ -224,6 +234,19 @@ async fn check(sink: &dyn Sink, case: &str, path: &str) -> Result<(), String> {
                 })?;
             }
             Ok(())
+        }
+        "an_earlier_version_can_be_read" => {
+            for (at, text) in ["one", "two", "three"].into_iter().enumerate() {
+                let at = at as u64;
+                let expect = if at == 0 { Expect::Nothing } else { Expect::Version(at) };
+                write(sink, path, text, expect).await?;
+            }
+            for (number, expected) in [(1, "one"), (2, "two"), (3, "three")] {
+                let found = sink.read_version(path, number).await.map_err(says("read_version"))?;
+                ensure(text(found.as_ref()) == Some(expected), || format!("version {number}"))?;
+            }
+            let kept = sink.kept_versions(path).await.map_err(says("kept_versions"))?;
+            ensure(kept == [1, 2, 3], || format!("kept: {kept:?}"))
         }
         "an_earlier_version_can_be_read_until_it_is_destroyed" => {
             write(sink, path, "one", Expect::Nothing).await?;

@@ -70,6 +70,9 @@ pub struct SinkCapabilities {
     pub readable: bool,
     /// Earlier versions can be read until they are destroyed.
     pub keeps_versions: bool,
+    /// One version can be made unreadable for ever. A sink without this holds no claims: their pending
+    /// secrets must be gone once they were delivered.
+    pub destroys_versions: bool,
     /// The mirrors of a folder come in one request.
     pub lists_mirrors: bool,
     /// Only processes on this host see it.
@@ -228,6 +231,10 @@ pub trait Sink: fmt::Debug + Send + Sync {
     async fn write_mirror(&self, path: &str, mirror: &Mirror) -> Result<()>;
 
     /// Makes one version unreadable for ever. Destroying it twice succeeds.
+    ///
+    /// # Errors
+    ///
+    /// [`SinkError::Unsupported`] where it does not claim [`SinkCapabilities::destroys_versions`].
     async fn destroy_version(&self, path: &str, number: u64) -> Result<()>;
 
     /// Prepares a path for claims: one version kept, compare-and-set required where the sink has

@@ -88,6 +88,7 @@ impl MemorySink {
                 compare_and_set: true,
                 readable: true,
                 keeps_versions: true,
+                destroys_versions: true,
                 lists_mirrors: true,
                 this_host_only: true,
             },
@@ -275,6 +276,10 @@ impl Sink for MemorySink {
     }
 
     async fn destroy_version(&self, path: &str, number: u64) -> Result<()> {
+        if !self.capabilities.destroys_versions {
+            let what = "destroy one version";
+            return Err(SinkError::Unsupported { place: path.to_owned(), what });
+        }
         self.change(path, |inner| {
             if let Some(key) = inner.keys.get_mut(path) {
                 key.versions.remove(&number);

@@ -255,11 +255,17 @@ impl Config {
                         &place.join("connection"),
                         no_connection(&custody.connection, connections.keys()),
                     )),
-                    Some(config) if !config.platform.is_sink() => Err(wrong(
-                        &place.join("connection"),
-                        format!("{:?} is no sink", custody.connection),
-                    )),
-                    Some(_) => Ok(custody),
+                    Some(config) => match config.platform.not_custody() {
+                        Some(why) => Err(wrong(
+                            &place.join("connection"),
+                            format!(
+                                "{:?} cannot be custody: {why}. Name a connection of one of: {}",
+                                custody.connection,
+                                custodians().join(", ")
+                            ),
+                        )),
+                        None => Ok(custody),
+                    },
                 }
             })
             .transpose()?;
@@ -407,6 +413,12 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// The platforms whose connections can be custody.
+fn custodians() -> Vec<&'static str> {
+    let can = |one: &&'static dyn Platform| one.not_custody().is_none();
+    crate::platforms().into_iter().filter(can).map(Platform::name).collect()
 }
 
 /// Whether an address is this very machine's.
@@ -794,7 +806,7 @@ mod tests {
         assert!(said.contains("openbao.credential.access_key"), "{said}");
         // A part that is kept behind the connection itself, or behind nothing, is as wrong as a whole.
         let said = refused(&text("aws_iam", r#"id = { env = "ID" }, secret = { path = "x:a#b" }"#));
-        assert!(said.contains("no sink"), "{said}");
+        assert!(said.contains("behind itself"), "{said}");
         let nested = r#"id = { env = "ID" }, secret = { approle = { role_id = "r", secret_id = { env = "S" } } }"#;
         assert!(refused(&text("aws_iam", nested)).contains("env, file or path"));
     }
@@ -851,6 +863,22 @@ mod tests {
         assert!(error.contains("found: vualt"), "{error}");
         let error = refused(r#"custody = { connection = "boa", path = "x" }"#);
         assert!(error.contains("no connection named \"boa\""), "{error}");
+    }
+
+    #[test]
+    fn what_cannot_forget_or_holds_no_secrets_is_no_custody_and_what_can_be_is_named() {
+        for (connection, why) in [
+            (
+                r#"x = { aws_iam = { secrets_region = "eu-central-1" } }"#,
+                "cannot destroy one version",
+            ),
+            (r#"x = { scim = { address = "http://x" } }"#, "is no sink"),
+        ] {
+            let custody = r#"custody = { connection = "x", path = "nhi" }"#;
+            let error = refused(&format!("connections = {{ {connection} }}\n{custody}"));
+            assert!(error.starts_with("custody.connection") && error.contains(why), "{error}");
+            assert!(error.ends_with("Name a connection of one of: openbao, file"), "{error}");
+        }
     }
 
     #[test]

@@ -2,6 +2,9 @@
 //! workspaces, a policy that moves no planned value, drift that cannot hide, and plans that say
 //! beforehand what they will not be able to do.
 
+use std::sync::Arc;
+
+use secrets::{MemorySink, Sink, SinkCapabilities};
 use serde_json::{Value, json};
 use tfplugin::mini_core::{Action, MiniCore, Plan, State, unknown};
 
@@ -515,6 +518,37 @@ async fn a_copy_follows_deliver_to_both_ways() {
     assert_eq!(kept.json()["generation"], 1);
     assert!(world.stored("apps/copy").await.is_none(), "the copy is taken out again");
     assert!(world.works(&world.delivered().await));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_that_cannot_forget_is_told_before_it_is_given_up_and_when_it_is() {
+    let mut world = World::new();
+    let able = world.apps.capabilities();
+    let able = SinkCapabilities { destroys_versions: false, ..able };
+    world.apps = Arc::new(MemorySink::new().claiming(able));
+    let core = world.run().await;
+    let (_, _, (key, config)) = all(&core).await;
+    let both = with(
+        config.clone(),
+        json!({ "deliver_to": {
+            "app": { "connection": "apps", "path": "apps/invoice-sync" },
+            "copy": { "connection": "apps", "path": "apps/copy" },
+        } }),
+    );
+    let plan = core.plan(&key, both.clone()).await.unwrap();
+    assert!(!told(&plan).contains("stays readable"), "{}", told(&plan));
+    let copied = core.update(&key, both).await.unwrap();
+    let plan = core.plan(&copied, config.clone()).await.unwrap();
+    let said = told(&plan);
+    assert!(
+        said.contains("stays readable where it was") && said.contains("apps:apps/copy"),
+        "{said}"
+    );
+    let before = world.apps.read("apps/copy").await.unwrap().unwrap();
+    core.update(&copied, config).await.unwrap();
+    assert!(world.stored("apps/copy").await.is_none(), "the current version is without it");
+    let earlier = world.apps.read_version("apps/copy", before.version.number).await.unwrap();
+    assert_eq!(earlier, before.document, "and the plan was right about the one before");
 }
 
 #[tokio::test(start_paused = true)]

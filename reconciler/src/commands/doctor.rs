@@ -226,6 +226,22 @@ async fn connection(context: &Context, loaded: &Loaded, name: &str) -> Vec<Look>
             Err(error) => looks.push(bad(what.clone(), &ill(loaded, name, &error))),
         }
     }
+    if let (Some(sink), Some(_)) = (&opened.sink, &opened.connector)
+        && !sink.capabilities().destroys_versions
+    {
+        // There is no such document: what counts is that it could be looked for.
+        let text = match sink.look("nhi-doctor").await.map_err(Problem::from) {
+            Ok(_) => Some(
+                "As a sink it destroys no version: what was delivered before stays readable to whoever \
+                 may read earlier versions."
+                    .to_owned(),
+            ),
+            // Nobody delivers there.
+            Err(problem) if problem.code == "E-SINK-UNFIT" => None,
+            Err(problem) => Some(format!("As a sink it does not answer: {}", problem.detail)),
+        };
+        looks.extend(text.map(|text| look(what.clone(), Health::Weak, text)));
+    }
     if let (Some(sink), None) = (&opened.sink, &opened.connector) {
         // There is no such document: what counts is that it could be looked for.
         looks.push(match sink.look("nhi-doctor").await {

@@ -148,7 +148,7 @@ impl Init {
             },
             |platform| !platform.kinds().is_empty(),
         )?;
-        let second = if first.platform.is_sink() {
+        let second = if first.platform.not_custody().is_none() {
             self.refuse_unused(&first.name)?;
             None
         } else {
@@ -158,7 +158,7 @@ impl Init {
                 place: ("--custody-address", self.custody_address.as_deref()),
                 variable: ("--custody-credential-env", self.custody_credential_env.as_deref()),
             };
-            let second = Connection::ask(&flags, |platform| platform.is_sink())?;
+            let second = Connection::ask(&flags, |platform| platform.not_custody().is_none())?;
             if second.name == first.name {
                 return Err(Problem::new("E-INIT-NAME", "Two connections of one name")
                     .detail(format!("Both are called {:?}.", first.name))
@@ -554,6 +554,23 @@ mod tests {
         // Without it nothing is written that could not be used.
         let Err(problem) = ask(&[]) else { panic!("it was not asked") };
         assert!(problem.detail.contains("--custody-platform"), "{problem}");
+    }
+
+    #[test]
+    fn a_sink_that_cannot_be_custody_gets_a_second_connection_that_can() {
+        let words = ["init", "--platform", "aws_iam", "--address", "https://iam.amazonaws.com"];
+        let more = ["--name", "aws", "--credential-env", "KEY", "--custody", "x"];
+        let ask = |extra: &[&str]| {
+            let all = [&words[..], &more[..], extra].concat();
+            let matches = Init::augment_args(clap::Command::new("init")).try_get_matches_from(all);
+            Init::from_arg_matches(&matches.unwrap()).unwrap().answers()
+        };
+        let problem = ask(&["--custody-platform", "aws_iam"]).err().unwrap();
+        assert_eq!(problem.code, "E-INIT-PLATFORM", "{problem}");
+        let place = ["--custody-platform", "file", "--custody-address", "/srv/nhi"];
+        let answers = ask(&[&place[..], &["--custody-name", "safe"]].concat()).ok().unwrap();
+        let config = read(&answers.hcl("k3x9q2"));
+        assert_eq!(config.custody.unwrap().connection, "safe");
     }
 
     #[test]

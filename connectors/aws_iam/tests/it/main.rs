@@ -3,3 +3,4 @@
 mod account;
 mod conformance;
 mod life;
+mod sink;

@@ -3,6 +3,7 @@
 use connector::Children;
 use ledger::{Change as Row, NewEntry};
 use policy::rotation::{Claim, Phase, Previous};
+use secrets::Sink;
 
 use super::Machine;
 use crate::{Problem, credential::row_of, document::Meta, ourselves::not_our_key};
@@ -91,10 +92,12 @@ impl Machine<'_> {
         Ok(holds.then_some(version))
     }
 
-    /// S13: the sink forgets what no longer opens anything.
+    /// S13: the sink forgets what no longer opens anything. One that cannot keeps it, and the journal
+    /// says nothing of it.
     pub(super) async fn destroy_previous(&mut self) -> Result<(), Problem> {
         let claim = self.claimed()?.claim.clone();
-        if let Some((delivery, sink)) = self.sinks.0.last() {
+        let forgets = |sink: &dyn Sink| sink.capabilities().destroys_versions;
+        if let Some((delivery, sink)) = self.sinks.0.last().filter(|(_, sink)| forgets(&**sink)) {
             for one in &claim.previous {
                 let Some(version) = self.version_of(one).await? else { continue };
                 sink.destroy_version(&delivery.path, version)

@@ -8,7 +8,7 @@ use connector::{
 };
 use domain::{Marker, Record, Secret, Settings};
 use ledger::{Filter, MemoryLedger, all_entries};
-use operations::{SlotSpec, carry_out, observe_slot};
+use operations::{NotTakenBack, SlotSpec, carry_out, observe_slot};
 use policy::{proof::Grade, rotation::Goal};
 use secrets::{Document, Expect, Sink};
 
@@ -627,7 +627,7 @@ async fn two_realms_take_back_only_what_is_theirs() {
     theirs.places = vec!["apps/a", "apps/c"];
     let context = theirs.context("withdraw", &Fuse::none());
     let left = operations::withdraw(&context, &theirs.spec(), &theirs.spec().deliveries).await;
-    assert_eq!(left.unwrap(), ["apps:apps/a"]);
+    assert_eq!(left.unwrap().written_over, ["apps:apps/a"]);
     assert!(ours.works().await);
 }
 
@@ -769,12 +769,54 @@ async fn no_version_of_a_place_that_is_given_up_tells_a_secret_that_works() {
         world.spec().deliveries.into_iter().filter(|one| one.path == "apps/b").collect();
     let context = world.context("withdraw", &Fuse::none());
     let left = operations::withdraw(&context, &world.spec(), &gone).await.unwrap();
-    assert!(left.is_empty());
+    assert_eq!(left, NotTakenBack::default());
     assert!(told(&world, "apps/b", &secrets).await.is_empty());
     // What somebody else wrote there is theirs.
     let kept = world.apps.kept_versions("apps/b").await.unwrap();
     assert_eq!(kept, [3, 5]);
     assert_eq!(world.apps.look("apps/b").await.unwrap().unwrap().mirror["revoked"], "true");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_sink_that_destroys_nothing_still_shows_is_told_and_never_called_destroyed() {
+    let mut world = World::new("add-ours").await;
+    world.apps = Arc::new(world.forgets_nothing());
+    world.whole("a", FIRST).await;
+    let first = world.delivered("apps/b").await.unwrap();
+    world.whole("b", SECOND).await;
+    world.clock.advance(OVERLAP);
+    let ended = world.whole("c", Goal::Retire { at: 2 }).await;
+    assert!(ended.previous.is_empty() && world.works().await, "{ended:?}");
+    assert_eq!(ended.revoked.len(), 1, "the key is ended, and that is proven");
+    assert_eq!(told(&world, "apps/b", &[first]).await, [1], "what it opened is over");
+    let ledger = world.ledger.lock().unwrap().clone();
+    let entries = all_entries(&*ledger, Filter::default()).await.unwrap();
+    assert!(entries.iter().any(|entry| entry.kind == "rotation.closed"));
+    assert!(entries.iter().all(|entry| entry.kind != "rotation.previous_destroyed"));
+
+    let secret = [world.delivered("apps/b").await.unwrap()];
+    let gone: Vec<_> =
+        world.spec().deliveries.into_iter().filter(|one| one.path == "apps/b").collect();
+    let context = world.context("withdraw", &Fuse::none());
+    let left = operations::withdraw(&context, &world.spec(), &gone).await.unwrap();
+    assert_eq!(left.in_earlier_versions, ["apps:apps/b"]);
+    assert!(left.written_over.is_empty());
+    let look = world.apps.look("apps/b").await.unwrap().unwrap();
+    assert_eq!(look.mirror["revoked"], "true");
+    assert!(world.delivered("apps/b").await.is_none(), "what is current is without it");
+    assert_eq!(told(&world, "apps/b", &secret).await, [2], "what was before is as it was");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sink_that_destroys_nothing_is_no_custody() {
+    let mut world = World::new("add-ours").await;
+    world.vault = Arc::new(world.forgets_nothing());
+    let Ending::Done(Err(problem)) = world.run("a", &Fuse::none(), FIRST).await else {
+        panic!("it was taken")
+    };
+    assert_eq!(problem.code, "E-CUSTODY");
+    assert!(problem.detail.contains("cannot destroy"), "{problem}");
+    assert!(world.live().await.is_empty(), "nothing was issued");
 }
 
 #[tokio::test(start_paused = true)]

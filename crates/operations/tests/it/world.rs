@@ -416,6 +416,14 @@ impl World {
         }
     }
 
+    /// A sink that destroys no version.
+    pub(crate) fn forgets_nothing(&self) -> MemorySink {
+        let clock = self.clock.clone();
+        let sink = MemorySink::with_clock(move || clock.now());
+        let able = sink.capabilities();
+        sink.claiming(SinkCapabilities { destroys_versions: false, ..able })
+    }
+
     pub(crate) fn object(&self) -> ObjectRef {
         let vendor_id = Some(self.vendor_id.clone());
         ObjectRef { kind: APP.into(), key: "sync".into(), vendor_id, name: "sync".into() }

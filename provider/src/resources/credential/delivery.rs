@@ -70,6 +70,9 @@ pub(super) async fn held_by_sinks(
         .filter(|platform| platform.is_sink())
         .map(|platform| platform.name())
         .collect();
+    if let Some(prior) = prior {
+        found.extend(given_up(context, prior, planned).await);
+    }
     let mut homes = Vec::new();
     for (name, one) in planned.deliver_to.value().into_iter().flatten() {
         let Some(connection) = one.connection.as_deref() else { continue };
@@ -164,12 +167,42 @@ pub(super) fn tell_taken_out(
         "deliver_to",
         "The secret is taken out of where it was",
         format!(
-            "{}: this apply leaves no secret there, and no earlier version of it; whoever reads that \
-             document finds none from then on, also within an overlap.\nNext: to move consumers one by one, \
+            "{}: this apply leaves no secret there; whoever reads that document finds none from then on, also \
+             within an overlap.\nNext: to move consumers one by one, \
              deliver to both places first, and remove this one when nobody reads it any more.",
             gone.join(", ")
         ),
     );
+}
+
+/// Which places that are given up cannot forget.
+async fn given_up(
+    context: &Context,
+    prior: &CredentialModel,
+    planned: &CredentialModel,
+) -> Option<Diagnostic> {
+    let before = prior.deliver_to.value().into_iter().flatten().map(|(_, one)| one);
+    let mut places = Vec::new();
+    for one in before.filter(|one| !delivers_to(planned, one)) {
+        let Some(connection) = one.connection.as_deref() else { continue };
+        let opened = context.connections.get(connection).await.ok();
+        let sink = opened.and_then(|opened| opened.sink);
+        if sink.is_some_and(|sink| !sink.capabilities().destroys_versions) {
+            places.push(format!("{connection}:{}", one.path.text()));
+        }
+    }
+    (!places.is_empty()).then(|| {
+        Diagnostic::warning(
+            "The secret stays readable where it was",
+            format!(
+                "{} is delivered to no longer, and no version can be destroyed there: the document is \
+                 written without the secret, and who may read earlier versions finds it.\nNext: change a \
+                 value in triggers as well, which ends that secret after its overlap.",
+                places.join(", ")
+            ),
+        )
+        .at(Path::attribute("deliver_to"))
+    })
 }
 
 fn twice(name: &str, first: &str, one: &Delivery) -> Diagnostic {

@@ -533,7 +533,7 @@ impl Resource for Credential {
                 partly.deliver_to = prior.deliver_to.clone();
                 Failure::keeping(partly, not_done(problem))
             })?;
-            if !left.is_empty() {
+            if !left.written_over.is_empty() {
                 told.warning_at(
                     "deliver_to",
                     "A document was left where it is",
@@ -541,7 +541,20 @@ impl Resource for Credential {
                         "{}: somebody wrote over what was delivered to {}; it is not ours to remove.\nNext: \
                          remove it by hand if nobody needs it.",
                         spec.id,
-                        left.join(", ")
+                        left.written_over.join(", ")
+                    ),
+                );
+            }
+            if !left.in_earlier_versions.is_empty() {
+                told.warning_at(
+                    "deliver_to",
+                    "The secret can still be read where it was",
+                    format!(
+                        "{}: taken out of {}, where no version can be destroyed: who may read earlier ones \
+                         finds the secret there.\nNext: change a value in triggers, which ends that secret \
+                         when the overlap is over, or delete the document there for good.",
+                        spec.id,
+                        left.in_earlier_versions.join(", ")
                     ),
                 );
             }

@@ -12,6 +12,9 @@ use super::{
 };
 use xtask::shell::Result;
 
+/// The example's connections.
+const HCL: &str = include_str!("../../../../examples/scenarios/aws/nhi.hcl");
+
 /// Applies them, and plans them when nothing has changed.
 #[derive(Debug, Args)]
 pub(crate) struct Iam {
@@ -77,7 +80,7 @@ impl Iam {
         let applied = counted.requests();
         timed(&world, &provider, &PLAN)?;
         let planned = counted.requests() - applied;
-        world.write("nhi.hcl", &aws_hcl(&moto.address(), &world.bao.address()))?;
+        world.write("nhi.hcl", &aws_hcl(HCL, &moto.address(), &world.bao.address()))?;
         let plans: Vec<Measured> = (0..self.runs.max(1))
             .map(|_| timed(&world, &provider, &PLAN))
             .collect::<Result<_>>()?;
@@ -114,7 +117,7 @@ impl Counted {
         let proxy = runtime
             .block_on(FaultProxy::start(&moto.address()))
             .map_err(|error| error.to_string())?;
-        world.write("nhi.hcl", &aws_hcl(proxy.address(), &world.bao.address()))?;
+        world.write("nhi.hcl", &aws_hcl(HCL, proxy.address(), &world.bao.address()))?;
         Ok(Counted { _runtime: runtime, proxy })
     }
 
