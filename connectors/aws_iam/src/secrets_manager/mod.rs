@@ -492,7 +492,7 @@ impl Sink for SecretsManager {
     }
 
     async fn prepare_claim(&self, path: &str) -> Result<()> {
-        Err(SinkError::Unsupported { place: name(path)?, what: "hold claims" })
+        Err(SinkError::Unsupported { place: name(path)?, what: "be custody" })
     }
 }
 
