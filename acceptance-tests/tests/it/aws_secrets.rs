@@ -182,9 +182,12 @@ fn an_answer_of_secrets_manager_lost_in_a_rotation_leaves_what_the_next_apply_fi
     }
 }
 
+/// Where a call is held.
+type Held = fn(Hold) -> Effect;
+
 #[test]
 fn a_provider_killed_at_a_call_to_secrets_manager_leaves_what_the_next_apply_finishes() {
-    let held: [(&str, fn(Hold) -> Effect); 3] = [
+    let held: [(&str, Held); 3] = [
         ("PutSecretValue", Effect::HoldAnswer),
         ("UpdateSecretVersionStage", Effect::HoldRequest),
         ("UpdateSecretVersionStage", Effect::HoldAnswer),
