@@ -7,6 +7,7 @@ pub mod openbao;
 pub mod postgresql;
 pub mod running;
 pub mod scim;
+pub mod strapi;
 pub mod unleash;
 
 use std::{
@@ -21,6 +22,7 @@ pub use oidc::Oidc;
 pub use openbao::OpenBao;
 pub use postgresql::PostgreSql;
 pub use scim::Scim;
+pub use strapi::Strapi;
 pub use unleash::Unleash;
 
 use crate::{Result, tools};

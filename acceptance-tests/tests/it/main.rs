@@ -25,6 +25,7 @@ mod operator;
 mod postgresql;
 mod rounds;
 mod rows;
+mod strapi;
 mod together;
 mod unleash;
 

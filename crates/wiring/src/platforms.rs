@@ -13,6 +13,7 @@ pub fn platforms() -> Vec<&'static dyn Platform> {
         &jupyterhub::PLATFORM,
         &postgresql::PLATFORM,
         &unleash::PLATFORM,
+        &strapi::PLATFORM,
         &scim::PLATFORM,
         &file::PLATFORM,
     ]
