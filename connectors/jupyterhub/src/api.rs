@@ -8,7 +8,10 @@ use std::{collections::BTreeMap, sync::Arc};
 pub(crate) use connector::transport::json::{read as parse, write as json};
 use connector::{
     Error, Refusal, Result,
-    transport::{Answer, Request, Transport},
+    transport::{
+        Answer, Request, Transport,
+        json::{perhaps, time},
+    },
 };
 use domain::Secret;
 use jiff::Timestamp;
@@ -203,19 +206,6 @@ pub(crate) fn refused(what: &str, answer: &Answer, changes: bool) -> Error {
 /// Reads a text straight into a [`Secret`].
 fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Secret, D::Error> {
     String::deserialize(deserializer).map(Secret::new)
-}
-
-/// Reads a time.
-fn time<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Timestamp, D::Error> {
-    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-}
-
-/// Reads a time that may be null.
-fn perhaps<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> std::result::Result<Option<Timestamp>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    text.map(|text| text.parse().map_err(serde::de::Error::custom)).transpose()
 }
 
 /// Whoever a token belongs to, and what it may do.

@@ -6,14 +6,17 @@
 
 use std::sync::Arc;
 
-pub(crate) use connector::transport::json::{read as parse, write as json};
+pub(crate) use connector::transport::json::{Held, read as parse, write as json};
 use connector::{
     Error, Refusal, Result,
-    transport::{Answer, Effect, Request, Transport},
+    transport::{
+        Answer, Effect, Request, Transport,
+        json::{perhaps, time},
+    },
 };
 use domain::Secret;
 use jiff::Timestamp;
-use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use zeroize::Zeroizing;
 
@@ -130,19 +133,6 @@ pub(crate) fn refused(what: &str, answer: &Answer, changes: bool) -> Error {
     }
 }
 
-/// Reads a time.
-fn time<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Timestamp, D::Error> {
-    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-}
-
-/// Reads a time that may be null.
-fn perhaps<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> std::result::Result<Option<Timestamp>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    text.map(|text| text.parse().map_err(serde::de::Error::custom)).transpose()
-}
-
 /// A token, without its secret.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -167,16 +157,6 @@ pub(crate) struct Token {
 #[derive(Debug, Deserialize)]
 struct Whole<T> {
     data: T,
-}
-
-/// A secret that is kept as one.
-#[derive(Debug)]
-pub(crate) struct Held(pub(crate) Secret);
-
-impl<'de> Deserialize<'de> for Held {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Held, D::Error> {
-        String::deserialize(deserializer).map(|text| Held(Secret::new(text)))
-    }
 }
 
 /// A token that was just made, with its secret.

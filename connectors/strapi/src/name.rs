@@ -6,8 +6,9 @@
 //! | `checkout nhi1-…` | a credential of `checkout`, with our marker |
 //! | `checkout nhi-record <set>.<number>` | a piece of the record of `checkout`, in a token without power |
 
-/// What every marker of ours begins with.
-const MARKERS: [&str; 2] = ["nhi1-", "n1"];
+pub(crate) use connector::marked::marked;
+use connector::marked::split_mark;
+
 /// What tells a piece of a record.
 const RECORD: &str = " nhi-record ";
 
@@ -40,15 +41,7 @@ pub(crate) fn read(text: &str) -> Name<'_> {
         return piece
             .map_or(theirs, |(set, number)| Name { of, beside: Beside::Piece(set, number) });
     }
-    let marked = text
-        .rsplit_once(' ')
-        .filter(|(of, rest)| !of.is_empty() && MARKERS.iter().any(|ours| rest.starts_with(ours)));
-    marked.map_or(theirs, |(of, rest)| Name { of, beside: Beside::Marker(rest) })
-}
-
-/// The name of a token of ours.
-pub(crate) fn marked(of: &str, mark: &str) -> String {
-    format!("{of} {mark}")
+    split_mark(text).map_or(theirs, |(of, rest)| Name { of, beside: Beside::Marker(rest) })
 }
 
 /// The name that keeps a piece of a record.

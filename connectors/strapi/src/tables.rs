@@ -102,34 +102,5 @@ pub(crate) static KINDS: [Kind; 1] = [Kind {
         mints_access: false,
     },
     credential_types: &[&TOKEN_TYPE, &OWN_TOKEN_TYPE],
-    refuse_name,
+    refuse_name: connector::marked::refuse_name,
 }];
-
-/// A name of ours is as narrow as names elsewhere; what somebody else named is taken in as it is.
-fn refuse_name(name: &str) -> Option<String> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    let fits = name.starts_with(|c: char| c.is_ascii_alphanumeric())
-        && name.chars().all(plain)
-        && name.len() <= 100;
-    (!fits).then(|| {
-        format!(
-            "{name:?} cannot name tokens of ours: letters, digits, \"-\", \"_\" and \".\", a letter or digit \
-             first, at most 100"
-        )
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_that_could_be_taken_for_something_else_are_refused() {
-        for good in ["checkout", "Checkout-2", "a.b_c", "7"] {
-            assert_eq!(refuse_name(good), None, "{good}");
-        }
-        for bad in ["", "-a", "a/b", "a b", "ä", "a:b", &"x".repeat(101)] {
-            assert!(refuse_name(bad).is_some(), "{bad}");
-        }
-    }
-}

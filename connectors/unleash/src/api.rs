@@ -7,16 +7,19 @@
 
 use std::sync::Arc;
 
-pub(crate) use connector::transport::json::{read as parse, write as json};
+pub(crate) use connector::transport::json::{Held, read as parse, write as json};
 use connector::{
     Error, Refusal, Result,
-    transport::{Answer, Effect, Request, Transport},
+    transport::{
+        Answer, Effect, Request, Transport,
+        json::{perhaps, time},
+    },
 };
 use domain::Secret;
 use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{
-    Deserialize, Deserializer,
+    Deserialize,
     de::{DeserializeOwned, IgnoredAny},
 };
 use zeroize::Zeroizing;
@@ -128,19 +131,6 @@ pub(crate) fn refused(what: &str, answer: &Answer, changes: bool) -> Error {
     }
 }
 
-/// Reads a time.
-fn time<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Timestamp, D::Error> {
-    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-}
-
-/// Reads a time that may be null.
-fn perhaps<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> std::result::Result<Option<Timestamp>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    text.map(|text| text.parse().map_err(serde::de::Error::custom)).transpose()
-}
-
 /// A token as the server lists it, and what is kept of its secret.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -158,16 +148,6 @@ pub(crate) struct Token<S = IgnoredAny> {
     pub(crate) created_at: Timestamp,
     #[serde(default, deserialize_with = "perhaps")]
     pub(crate) seen_at: Option<Timestamp>,
-}
-
-/// A secret that is kept as one.
-#[derive(Debug)]
-pub(crate) struct Held(pub(crate) Secret);
-
-impl<'de> Deserialize<'de> for Held {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Held, D::Error> {
-        String::deserialize(deserializer).map(|text| Held(Secret::new(text)))
-    }
 }
 
 /// All tokens.

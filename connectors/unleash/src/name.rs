@@ -6,8 +6,9 @@
 //! | `checkout nhi-record <incarnation> {…}` | the record of `checkout`, in a token that ended before it began |
 //! | anything else | a credential that somebody made by hand, of the integration of just that name |
 
-/// What every marker of ours begins with.
-const MARKERS: [&str; 2] = ["nhi1-", "n1"];
+pub(crate) use connector::marked::marked;
+use connector::marked::split_mark;
+
 /// What tells a record.
 const RECORD: &str = " nhi-record ";
 
@@ -48,15 +49,7 @@ pub(crate) fn read(text: &str) -> Name<'_> {
             _ => theirs,
         };
     }
-    let marked = text
-        .rsplit_once(' ')
-        .filter(|(of, rest)| !of.is_empty() && MARKERS.iter().any(|ours| rest.starts_with(ours)));
-    marked.map_or(theirs, |(of, rest)| Name { of, beside: Beside::Marker(rest) })
-}
-
-/// The name of a token of ours.
-pub(crate) fn marked(of: &str, mark: &str) -> String {
-    format!("{of} {mark}")
+    split_mark(text).map_or(theirs, |(of, rest)| Name { of, beside: Beside::Marker(rest) })
 }
 
 /// The name that keeps a record.

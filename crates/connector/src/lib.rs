@@ -13,6 +13,7 @@ pub mod error;
 pub mod fake;
 #[cfg(feature = "fault-proxy")]
 pub mod fault_proxy;
+pub mod marked;
 pub mod platform;
 pub mod port;
 pub mod profile;

@@ -1,6 +1,8 @@
 //! JSON on the way out and in.
 
-use serde::{Serialize, de::DeserializeOwned};
+use domain::Secret;
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
 use super::Body;
@@ -37,9 +39,49 @@ pub fn read<T: DeserializeOwned>(what: &str, body: &[u8]) -> Result<T> {
     })
 }
 
+/// Reads a time.
+///
+/// # Errors
+///
+/// The text is none.
+pub fn time<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Timestamp, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+}
+
+/// Reads a time that may be null.
+///
+/// # Errors
+///
+/// The text is none.
+pub fn perhaps<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Option<Timestamp>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| text.parse().map_err(serde::de::Error::custom)).transpose()
+}
+
+/// A secret that is kept as one from the parser on.
+#[derive(Debug)]
+pub struct Held(pub Secret);
+
+impl<'de> Deserialize<'de> for Held {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Held, D::Error> {
+        String::deserialize(deserializer).map(|text| Held(Secret::new(text)))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_that_was_read_is_not_shown() {
+        let Held(secret) = read("GET x", br#""verysecret""#).unwrap();
+        assert_eq!(secret.expose(), "verysecret");
+        assert!(!format!("{:?}", Held(secret)).contains("verysecret"));
+    }
 
     #[test]
     fn no_error_quotes_a_body() {
