@@ -1,6 +1,8 @@
 //! Tokens of a real Strapi: further ones with overlap, and the own one, whose secret is replaced in one
 //! call. They belong to the second ring: the server is large.
 
+use std::time::Duration;
+
 use acceptance_tests::{
     Core, Result, World,
     servers::Strapi,
@@ -9,12 +11,14 @@ use acceptance_tests::{
 use connector::fault_proxy::{Effect, FaultProxy, Rule};
 use serde_json::{Value, json};
 
-use crate::{Between, flat, holds};
+use crate::{Between, flat, holds, kill::killed_at};
 
 const MAIN: &str = include_str!("../../../examples/scenarios/strapi/main.tf");
 const HCL: &str = include_str!("../../../examples/scenarios/strapi/nhi.hcl");
 const FURTHER: &str = "strapi_token = {}";
 const SCHEDULE: &str = "nhi_rotation_schedule.monthly";
+/// How long a claim is left alone in a world that says demo, and a little more.
+const SILENCE: Duration = Duration::from_secs(11);
 
 /// A world with a Strapi, which our programs reach through a proxy that can make things go wrong.
 struct Desk {
@@ -148,7 +152,7 @@ fn a_further_token_rotates_with_overlap_and_power_given_by_hand_is_taken_from_ev
         let second = desk.token()?;
         let both = (desk.lists(&first)?, desk.lists(&second)?);
         holds(both == (Some(true), Some(true)), "both work", &format!("{both:?}"))?;
-        std::thread::sleep(std::time::Duration::from_secs(5));
+        std::thread::sleep(Duration::from_secs(5));
         world.apply()?;
         desk.is_at(2, &first)?;
 
@@ -212,20 +216,30 @@ fn an_own_token_is_regenerated_without_overlap_as_the_plan_says_and_a_lost_answe
         }
         desk.is_at(3, &second)?;
 
+        // The provider dies before it hears of it: nothing works then, as the plan had said.
+        let third = desk.token()?;
+        desk.writes(OWN, "4")?;
+        let held = |hold| Rule::once("POST", "/regenerate", Effect::HoldAnswer(hold));
+        killed_at(world, &desk.between, held)?;
+        holds(desk.lists(&desk.token()?)?.is_none(), "what is delivered is refused", "")?;
+        std::thread::sleep(SILENCE);
+        world.apply()?;
+        desk.is_at(4, &third)?;
+
         // Somebody regenerates it by hand: nothing of the listing says so, and a rotation mends it.
         let own = desk.cms.named("helpdesk")?;
         let path = format!("admin/api-tokens/{}/regenerate", own["id"]);
         desk.cms.by_hand("POST", &path, None)?;
-        let third = desk.token()?;
-        holds(desk.lists(&third)?.is_none(), "the delivered one is refused", "")?;
+        let fourth = desk.token()?;
+        holds(desk.lists(&fourth)?.is_none(), "the delivered one is refused", "")?;
         world.nhi(&["drift"])?.expect(0)?;
-        desk.writes(OWN, "4")?;
+        desk.writes(OWN, "5")?;
         world.apply()?;
         holds(desk.lists(&desk.token()?)? == Some(true), "what is delivered works", "")?;
         world.plan_is_empty()?;
-        let fourth = desk.token()?;
+        let fifth = desk.token()?;
         world.terraform(&["destroy", "-auto-approve"])?.expect(0)?;
-        holds(desk.lists(&fourth)?.is_none(), "it is refused", "")?;
+        holds(desk.lists(&fifth)?.is_none(), "it is refused", "")?;
         let left = desk.named("helpdesk")?;
         holds(left.is_empty(), "nothing of the name is left", &format!("{left:?}"))
     });

@@ -13,7 +13,7 @@ use crate::{
     api::Token,
     name::{self, Beside},
     note::{Note, Ours, Pieces, ROOM},
-    project::{Found, Project, no_such, unexpected},
+    project::{Found, Project, is_piece, no_such, unexpected},
     scope::{CUSTOM, FULL_ACCESS, READ_ONLY},
     tables::CLIENT,
 };
@@ -105,22 +105,22 @@ impl Project {
                  tokens: shorten its purpose, labels or justification"
             )));
         }
-        let found = Project::find(all, key).unwrap_or_default();
         // Pieces without an integration are left of a create that got no further.
-        let left = all.iter().filter(|one| name::read(&one.name).of == key);
-        let left: Vec<&Token> = left.chain(found.pieces).collect();
+        let left: Vec<&Token> = all.iter().filter(|one| name::read(&one.name).of == key).collect();
         for (at, text) in pieces.texts.iter().enumerate() {
             let name = name::piece(key, &pieces.set, at + 1);
-            if left.iter().any(|one| one.name == name && one.description.as_ref() == Some(text)) {
+            let there = left.iter().find(|one| one.name == name);
+            if there.is_some_and(|one| is_piece(one) && one.description.as_ref() == Some(text)) {
                 continue;
             }
-            let token = json!({
-                "name": name,
-                "description": text,
-                "type": CUSTOM,
-                "permissions": [],
-                "lifespan": WEEK,
-            });
+            let mut token = json!({ "description": text, "type": CUSTOM, "permissions": [] });
+            if let Some(there) = there {
+                // Somebody gave it power, or wrote into it.
+                self.api.put(there.id, &token).await?;
+                continue;
+            }
+            token["name"] = name.into();
+            token["lifespan"] = WEEK.into();
             drop(self.api.make(&token).await?);
         }
         Ok(pieces.named())
@@ -225,6 +225,12 @@ impl Project {
         };
         let mut changed = false;
         for one in found.all() {
+            // A piece of a record keeps no power.
+            let piece = matches!(name::read(&one.name).beside, Beside::Piece(..));
+            let (kind, whole, wanted) = match piece {
+                true => (CUSTOM, None, &BTreeSet::new()),
+                false => (kind, whole, wanted),
+            };
             let has: BTreeSet<&str> = one.permissions.iter().map(String::as_str).collect();
             let same = one.kind == kind && (whole.is_some() || has == *wanted);
             if same {

@@ -76,7 +76,7 @@ pub(crate) fn key_id(token: &Token, made: i64) -> String {
 }
 
 /// Whether a token holds a piece of a record, and lets nobody do anything.
-fn is_piece(token: &Token) -> bool {
+pub(crate) fn is_piece(token: &Token) -> bool {
     let piece = matches!(name::read(&token.name).beside, Beside::Piece(..));
     piece && token.kind == CUSTOM && token.permissions.is_empty()
 }

@@ -219,9 +219,19 @@ async fn a_piece_of_a_record_is_no_credential_unless_somebody_gives_it_power() {
     assert!(one.live && one.marker.is_none() && !seen.parked && seen.record.is_none());
     assert_eq!(world.connector.end(&shop, &one.key_id).await.unwrap(), Ended::Now);
     assert_eq!(cms().lists_tickets(secret.expose()).unwrap(), 401);
-    let change = Change { record: Some(record("Written again")), ..Change::default() };
-    let now = world.connector.modify(&shop, &change).await.unwrap();
-    assert_eq!(now.record, Some(record("Written again")));
+    let again = async |purpose: &str| {
+        let change = Change { record: Some(record(purpose)), ..Change::default() };
+        let now = world.connector.modify(&shop, &change).await.unwrap();
+        assert_eq!(now.record, Some(record(purpose)));
+        let piece = named("revived nhi-record ").remove(0);
+        let piece = cms().named(&piece).unwrap();
+        put(&piece["id"], &json!({ "type": "full-access" }));
+    };
+    again("Written again").await;
+    again("Written again").await;
+    let now = world.give(&shop, &[FIND]).await.unwrap();
+    assert_eq!(now.record, Some(record("Written again")), "a piece keeps no power");
+    assert!(world.keys(&shop).await.is_empty());
 }
 
 #[tokio::test]
