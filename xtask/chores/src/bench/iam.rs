@@ -79,7 +79,7 @@ impl Iam {
         let apply = timed(&world, &provider, &["apply", "-auto-approve"])?;
         let applied = counted.requests();
         timed(&world, &provider, &PLAN)?;
-        let planned = counted.requests() - applied;
+        let planned = counted.requests();
         world.write("nhi.hcl", &aws_hcl(HCL, &moto.address(), &world.bao.address()))?;
         let plans: Vec<Measured> = (0..self.runs.max(1))
             .map(|_| timed(&world, &provider, &PLAN))
@@ -121,6 +121,7 @@ impl Counted {
         Ok(Counted { _runtime: runtime, proxy })
     }
 
+    /// Those since the last count.
     fn requests(&self) -> usize {
         self.proxy.seen().len()
     }
