@@ -71,7 +71,7 @@ pub(super) async fn held_by_sinks(
         .map(|platform| platform.name())
         .collect();
     if let Some(prior) = prior {
-        found.extend(given_up(context, prior, planned).await);
+        found.extend(cannot_forget(context, prior, planned).await);
     }
     let mut homes = Vec::new();
     for (name, one) in planned.deliver_to.value().into_iter().flatten() {
@@ -155,9 +155,7 @@ pub(super) fn tell_taken_out(
     planned: &CredentialModel,
     told: &mut Diagnostics,
 ) {
-    let before = prior.deliver_to.value().into_iter().flatten().map(|(_, one)| one);
-    let gone: Vec<String> = before
-        .filter(|one| !delivers_to(planned, one))
+    let gone: Vec<String> = given_up(prior, planned)
         .map(|one| format!("{}:{}", one.connection.text(), one.path.text()))
         .collect();
     if gone.is_empty() || planned.deliver_to.is_unknown() {
@@ -175,15 +173,23 @@ pub(super) fn tell_taken_out(
     );
 }
 
+/// The deliveries to places that a slot gives up.
+fn given_up<'a>(
+    prior: &'a CredentialModel,
+    planned: &'a CredentialModel,
+) -> impl Iterator<Item = &'a Delivery> {
+    let before = prior.deliver_to.value().into_iter().flat_map(BTreeMap::values);
+    before.filter(|one| !delivers_to(planned, one))
+}
+
 /// Which places that are given up cannot forget.
-async fn given_up(
+async fn cannot_forget(
     context: &Context,
     prior: &CredentialModel,
     planned: &CredentialModel,
 ) -> Option<Diagnostic> {
-    let before = prior.deliver_to.value().into_iter().flatten().map(|(_, one)| one);
     let mut places = Vec::new();
-    for one in before.filter(|one| !delivers_to(planned, one)) {
+    for one in given_up(prior, planned) {
         let Some(connection) = one.connection.as_deref() else { continue };
         let opened = context.connections.get(connection).await.ok();
         let sink = opened.and_then(|opened| opened.sink);
