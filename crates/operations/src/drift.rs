@@ -22,7 +22,7 @@ use policy::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Context, Delivery, KindLattice, Problem, SlotSpec,
+    Context, Delivery, KindLattice, Problem, SeenIntegration, SlotSpec,
     claim::{ClaimMirror, ClaimStore},
     elsewhere::governed_elsewhere,
     form,
@@ -91,6 +91,19 @@ pub struct Wish {
 }
 
 impl Wish {
+    /// The live credentials whose slots are not among those that it has, each with its slot.
+    pub fn undeclared<'a>(
+        &'a self,
+        seen: &'a SeenIntegration,
+    ) -> impl Iterator<Item = (&'a str, CredentialId)> {
+        seen.slots
+            .iter()
+            .filter_map(|(key_id, slot)| {
+                Some((key_id.as_str(), slot.parse::<CredentialId>().ok()?))
+            })
+            .filter(|(_, slot)| self.slots.iter().all(|one| one.name != slot.name))
+    }
+
     /// Its id, read.
     ///
     /// # Errors
@@ -298,12 +311,9 @@ pub async fn judge_integration(context: &Context, wish: &Wish) -> Result<Judged,
         judged.gaps.extend(unheard.map(|problem| (wish.id.clone(), problem)));
     } else {
         // Another state may have it; where none does, it lives on and nothing rotates it.
-        for (key_id, slot) in &seen.slots {
-            let name = slot.rsplit('/').next().unwrap_or_default();
-            if wish.slots.iter().all(|one| one.name != name) {
-                let finding = drift::not_given(slot, key_id, &wish.id);
-                judged.found(tenant, &format!("{}/{name}", live.vendor_id), [finding]);
-            }
+        for (key_id, slot) in wish.undeclared(&seen) {
+            let finding = drift::not_given(&slot.to_string(), key_id, &wish.id);
+            judged.found(tenant, &format!("{}/{}", live.vendor_id, slot.name), [finding]);
         }
     }
     Ok(judged)

@@ -139,9 +139,7 @@ impl Revoke {
                 seen.governed_here(context, &id).await?;
                 // Of these custody knows, and whoever declared what this run was told did not.
                 for slot in unheard_slots(wish, &seen) {
-                    let spec = undeclared_slot(context, &slot, &seen.observed.vendor_id)?;
-                    let looked = observe_slot(context, &spec).await?.map(Box::new);
-                    all.push(Planned::Slot { spec: Box::new(spec), seen: looked });
+                    all.push(undeclared(context, &slot, &seen).await?);
                 }
                 let keys = seen.unmanaged.difference(&seen.own).cloned().collect();
                 all.push(Planned::Strays { id, seen: Box::new(seen), keys });
@@ -190,9 +188,7 @@ impl Revoke {
             if self.state.is_some()
                 && let Ok(slot) = slot.parse::<CredentialId>()
             {
-                let spec = undeclared_slot(context, &slot, &seen.observed.vendor_id)?;
-                let looked = observe_slot(context, &spec).await?.map(Box::new);
-                return Ok(vec![Planned::Slot { spec: Box::new(spec), seen: looked }]);
+                return Ok(vec![undeclared(context, &slot, &seen).await?]);
             }
             return Err(unheard(slot).detail(format!(
                 "{key} is one of {slot}, and nothing that this run was told declares that. Nothing \
@@ -211,8 +207,7 @@ impl Revoke {
 
 /// The slots that have something live, and are not among those that are declared.
 pub(super) fn unheard_slots(wish: &Wish, seen: &SeenIntegration) -> BTreeSet<CredentialId> {
-    let slots = seen.slots.values().filter_map(|slot| slot.parse::<CredentialId>().ok());
-    slots.filter(|slot| wish.slots.iter().all(|one| one.name != slot.name)).collect()
+    wish.undeclared(seen).map(|(_, slot)| slot).collect()
 }
 
 /// What is declared is known in part only: a ledger is younger than that, or another's.
@@ -226,6 +221,16 @@ fn nothing(id: &str) -> Problem {
     Problem::new("E-GONE", "The integration is not there")
         .detail(format!("{id}: its platform does not show it, so nothing of it works."))
         .next("nhi drift")
+}
+
+async fn undeclared(
+    context: &Context,
+    slot: &CredentialId,
+    seen: &SeenIntegration,
+) -> Result<Planned, Problem> {
+    let spec = Box::new(undeclared_slot(context, slot, &seen.observed.vendor_id)?);
+    let seen = observe_slot(context, &spec).await?.map(Box::new);
+    Ok(Planned::Slot { spec, seen })
 }
 
 async fn slot(context: &Context, wish: &Wish, name: &str) -> Result<Planned, Problem> {
