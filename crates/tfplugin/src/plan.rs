@@ -3,7 +3,7 @@
 
 use crate::erased::{Deferred, PlanRequest, PlanResponse};
 use crate::resource::{Plan, Registration, Resource};
-use crate::value::{all_null, entry, get, without_write_only};
+use crate::value::{all_null, complete, entry, get, without_write_only};
 use crate::{
     Attribute, Diagnostic, Diagnostics, Kind, Model, Nesting, Object, Path, Stability, Value, laws,
     model,
@@ -46,10 +46,11 @@ pub fn settle(
     prior: Option<&Object>,
     planned: &mut Object,
 ) {
+    complete(planned, attributes);
     for attribute in attributes {
         let prior = prior.map(|prior| get(prior, attribute));
         let config = get(config, attribute);
-        if let Some(planned) = entry(planned, &attribute.name) {
+        if let Some(planned) = planned.get_mut(&attribute.name) {
             settle_one(attribute, config, prior, planned);
         }
     }

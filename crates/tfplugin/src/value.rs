@@ -493,6 +493,19 @@ pub(crate) fn for_each_object(
     }
 }
 
+/// Adds what the object lacks of its attributes, as null. One that is decoded lacks nothing, and is not
+/// searched; names that are no attribute are in no object.
+pub(crate) fn complete(object: &mut Object, attributes: &[Attribute]) {
+    if object.len() >= attributes.len() {
+        return;
+    }
+    for attribute in attributes {
+        if !object.contains_key(&attribute.name) {
+            object.insert(attribute.name.clone(), Value::Null);
+        }
+    }
+}
+
 /// The value of that name, null where it was not there; the name is copied only then. Always some.
 pub(crate) fn entry<'a>(object: &'a mut Object, name: &str) -> Option<&'a mut Value> {
     if !object.contains_key(name) {
@@ -509,11 +522,12 @@ pub fn without_write_only(value: Value, attributes: &[Attribute]) -> Value {
 }
 
 fn blank_write_only(object: &mut Object, attributes: &[Attribute]) {
+    complete(object, attributes);
     for attribute in attributes {
         if attribute.write_only {
             object.insert(attribute.name.clone(), Value::Null);
-        } else if let Some(value) = entry(object, &attribute.name)
-            && let Kind::Nested { nesting, attributes } = &attribute.kind
+        } else if let Kind::Nested { nesting, attributes } = &attribute.kind
+            && let Some(value) = object.get_mut(&attribute.name)
         {
             for_each_object(value, *nesting, &Path::root(), &mut |inner, _| {
                 blank_write_only(inner, attributes);
