@@ -10,6 +10,7 @@ use serde_json::{Value as Json, json};
 use tfplugin::{
     Schema, Type, Value, erased::AnyProvider, json as state, laws, mini_core::MiniCore, msgpack,
 };
+use tfplugin_proto::health::{HealthCheckRequest, health_client::HealthClient};
 use tfplugin_proto::tfplugin6::{DynamicValue, get_provider_schema, plan_resource_change};
 
 /// So many resources as the largest goal speaks of: a thousand of each.
@@ -28,7 +29,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         Some("codec") => codec(),
         Some("rpc") => {
             let program = words.next().ok_or("rpc needs the provider's program")?;
-            tokio::runtime::Runtime::new()?.block_on(rpc(&program))
+            // One thread: what a caller's own threads cost each other is not the provider's.
+            tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?
+                .block_on(rpc(&program))
         }
         _ => Err("codec, or rpc PROGRAM".into()),
     }
@@ -149,6 +154,19 @@ async fn rpc(program: &str) -> Result<(), Box<dyn Error>> {
     local.configure(json!({ "config_file": file })).await?;
     println!("medians of 2,000 calls, one after the other:");
     println!("                                  over the wire   in process");
+    // What the wire takes by itself: nobody's code stands behind this one.
+    let mut told = Vec::new();
+    for core in [&remote, &local] {
+        let mut client = HealthClient::new(core.channel());
+        let mut took = Vec::new();
+        for _ in 0..2000 {
+            let begun = Instant::now();
+            client.check(HealthCheckRequest::default()).await?;
+            took.push(begun.elapsed());
+        }
+        told.push(middle(took));
+    }
+    line("a health check", &told, "");
     let ask = get_provider_schema::Request::default;
     let mut told = Vec::new();
     for core in [&remote, &local] {
