@@ -9,6 +9,7 @@ use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
     thread,
 };
 
@@ -148,18 +149,9 @@ impl Test {
                 continue;
             }
             let done = stages.run(name, || {
-                let mut passed = 0;
-                let mut wrong = Vec::new();
-                for program in mine {
-                    match run_tests(program, &places, ring) {
-                        Ok(counts) => {
-                            passed += counts.passed;
-                            ignored += counts.ignored;
-                        }
-                        Err(error) => wrong.push(error),
-                    }
-                }
-                match (wrong.is_empty(), passed) {
+                let (counts, wrong) = run_in_lanes(&mine, &places, ring);
+                ignored += counts.ignored;
+                match (wrong.is_empty(), counts.passed) {
                     (true, 0) => Err(format!("{name}: no test ran")),
                     (true, _) => Ok(()),
                     (false, _) => Err(wrong.join("; ")),
@@ -269,11 +261,56 @@ fn program(message: &Value) -> Option<Program> {
     })
 }
 
-/// Runs one test program, its output shown, and counts.
-fn run_tests(program: &Program, places: &[(&str, OsString)], ring: Ring) -> Result<Counts> {
+/// Runs test programs, two at a time: most of them wait for a server at their beginning, and for
+/// their slowest test at their end. Counts, and says which went wrong.
+fn run_in_lanes(
+    programs: &[&Program],
+    places: &[(&str, OsString)],
+    ring: Ring,
+) -> (Counts, Vec<String>) {
+    let next = Mutex::new(programs.iter());
+    let done = Mutex::new((Counts::default(), Vec::new()));
+    let lane = || {
+        while let Some(program) = lock(&next).next() {
+            // What two say at a time would be a riddle: each is shown when it is done.
+            let mut said = String::new();
+            let result = match programs.len() {
+                1 => run_tests(program, places, ring, |line| println!("{line}")),
+                _ => run_tests(program, places, ring, |line| said.extend([line, "\n"])),
+            };
+            let mut done = lock(&done);
+            print!("{said}");
+            match result {
+                Ok(counts) => {
+                    done.0.passed += counts.passed;
+                    done.0.ignored += counts.ignored;
+                }
+                Err(error) => done.1.push(error),
+            }
+        }
+    };
+    thread::scope(|scope| {
+        scope.spawn(lane);
+        lane();
+    });
+    done.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A lane that panicked is told when the scope ends; the others go on.
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Runs one test program, its output shown line by line, and counts.
+fn run_tests(
+    program: &Program,
+    places: &[(&str, OsString)],
+    ring: Ring,
+    mut show: impl FnMut(&str),
+) -> Result<Counts> {
     let shown = program.executable.strip_prefix(root().canonicalize().unwrap_or_default());
     let shown = shown.unwrap_or(&program.executable).display().to_string();
-    println!("     Running {} ({shown})", program.package);
+    show(&format!("     Running {} ({shown})", program.package));
     let mut command = Command::new(&program.executable);
     command
         .current_dir(&program.folder)
@@ -287,15 +324,16 @@ fn run_tests(program: &Program, places: &[(&str, OsString)], ring: Ring) -> Resu
         Ring::Quick | Ring::First => {}
     }
     if program.stage() == Stage::Stories {
-        // Half of a story is waiting: until a claim is old enough, or an overlap is over.
+        // More than half of a story is waiting: for a server to start, until a claim is old enough,
+        // or an overlap is over.
         let cores = thread::available_parallelism().map_or(2, |cores| cores.get());
-        command.arg(format!("--test-threads={}", 2 * cores));
+        command.arg(format!("--test-threads={}", 3 * cores));
     }
     let mut child = command.spawn().map_err(|error| format!("{shown}: {error}"))?;
     let mut counted = Counts::default();
     for line in child.stdout.take().into_iter().flat_map(|out| BufReader::new(out).lines()) {
         let line = line.map_err(|error| format!("{shown}: {error}"))?;
-        println!("{line}");
+        show(&line);
         if let Some(counts) = line.strip_prefix("test result: ") {
             let words: Vec<&str> = counts.split_whitespace().collect();
             let count = |word: &str| {
