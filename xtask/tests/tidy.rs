@@ -184,7 +184,7 @@ const INSIDE: [&str; 7] = ["realm", "claim", "epoch", "anchor", "marker", "mirro
 
 /// Guides for other readers: the operator's page explains these words, and who writes a connector
 /// meets them in the code.
-const FOR_OTHERS: [&str; 2] = ["rotation.md", "write-a-connector.md"];
+const FOR_OTHERS: [&str; 3] = ["rotation.md", "ways-of-issuing.md", "write-a-connector.md"];
 
 #[test]
 fn diagnostics_guides_and_generated_pages_keep_to_the_words_that_people_know() {
