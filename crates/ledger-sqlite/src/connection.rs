@@ -7,15 +7,16 @@ use std::{
 };
 
 use ledger::Error;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, config::DbConfig};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, config::DbConfig};
 
 use crate::{
     fault::{PATIENCE_S, fault, is_contention},
     place,
+    schema::MIGRATIONS,
 };
 
 /// The version of the tables that this program makes: the number of the newest migration.
-pub(crate) const TABLES: u32 = 1;
+pub(crate) const TABLES: u32 = MIGRATIONS.len() as u32;
 
 /// What a connection for reading keeps of what it has read. It reads a row here and there, or all
 /// once: what the system keeps of the file serves as well.
@@ -24,9 +25,8 @@ const READER_CACHE_KIB: i64 = 256;
 /// `NHI1`, so that `file` and we can tell a ledger from any other database.
 const APPLICATION: i64 = 0x4E48_4931;
 
-mod embedded {
-    refinery::embed_migrations!("migrations");
-}
+/// The table in which earlier builds noted each migration that they had made.
+pub(crate) const HISTORY: &str = "refinery_schema_history";
 
 /// Opens for writing: makes the file and brings its tables up to date if need be.
 pub(crate) fn writer(path: &Path, realm: Option<&str>) -> Result<Connection, Error> {
@@ -65,7 +65,7 @@ pub(crate) fn salvaging(path: &Path) -> Result<Connection, Error> {
     }
     // Where even the version cannot be read, the rest may be.
     match version(&connection) {
-        Ok(Some(found)) if found > TABLES => Err(Error::Newer { place, found, known: TABLES }),
+        Ok(found) if found > TABLES => Err(Error::Newer { place, found, known: TABLES }),
         _ => Ok(connection),
     }
 }
@@ -100,24 +100,29 @@ enum Fault {
 
 fn prepare(path: &Path, realm: Option<&str>) -> Result<Connection, Fault> {
     let place = place::shown(path);
-    let failed = |error: rusqlite::Error| {
-        if is_contention(&error) {
-            Fault::Contended(error)
-        } else {
-            Fault::Final(fault(&place, "open it", &error))
+    let failed_to = |step| {
+        let place = &place;
+        move |error: rusqlite::Error| {
+            if is_contention(&error) {
+                Fault::Contended(error)
+            } else {
+                Fault::Final(fault(place, step, &error))
+            }
+        }
+    };
+    let failed = failed_to("open it");
+    let refused_to = |step| {
+        move |error| match error {
+            Tables::Database(error) => failed_to(step)(error),
+            Tables::Refused(error) => Fault::Final(error),
         }
     };
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags).map_err(failed)?;
     settle(&connection).map_err(failed)?;
-    let found = tables(&connection, &place).map_err(|error| match error {
-        Tables::Database(error) => failed(error),
-        Tables::Refused(error) => Fault::Final(error),
-    })?;
-    if found.is_some_and(|found| found > TABLES) {
-        let found = found.unwrap_or_default();
-        return Err(Fault::Final(Error::Newer { place, found, known: TABLES }));
-    }
+    let found = tables(&connection, &place)
+        .and_then(|found| not_newer(found, &place))
+        .map_err(refused_to("open it"))?;
     // SQLite opens what it may not write for reading only, and says so late.
     if connection.is_readonly("main").map_err(failed)? {
         return Err(Fault::Final(Error::ReadOnly {
@@ -127,36 +132,38 @@ fn prepare(path: &Path, realm: Option<&str>) -> Result<Connection, Fault> {
     }
     connection.pragma_update(None, "journal_mode", "wal").map_err(failed)?;
     connection.pragma_update(None, "synchronous", "full").map_err(failed)?;
-    if found.is_none_or(|found| found < TABLES) {
-        migrate(&mut connection, &place)?;
+    if found < TABLES {
+        migrate(&mut connection, &place).map_err(refused_to("bring its tables up to date"))?;
     }
-    check_realm(&connection, &place, realm).map_err(|error| match error {
-        Tables::Database(error) => failed(error),
-        Tables::Refused(error) => Fault::Final(error),
-    })?;
+    check_realm(&connection, &place, realm).map_err(refused_to("open it"))?;
     Ok(connection)
 }
 
-fn migrate(connection: &mut Connection, place: &str) -> Result<(), Fault> {
-    // Each migration is a transaction of its own, so what another process did meanwhile shows as a
-    // table that is there already: then its work is ours, and the next look finds it done.
-    match embedded::migrations::runner().run(connection) {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            let done = version(connection).ok().flatten().is_some_and(|found| found >= TABLES);
-            let why = error.to_string();
-            if done || why.contains("already exists") || why.contains("locked") {
-                return Err(Fault::Contended(rusqlite::Error::SqliteFailure(
-                    rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY),
-                    Some(why),
-                )));
-            }
-            if why.contains("full") {
-                return Err(Fault::Final(Error::Full { place: place.to_owned() }));
-            }
-            let place = place.to_owned();
-            Err(Fault::Final(Error::Failed { place, step: "bring its tables up to date", why }))
+/// Brings the tables up to date, and the number that says so, all or nothing.
+fn migrate(connection: &mut Connection, place: &str) -> Result<(), Tables> {
+    // Held while we look again: whoever else came to do the same waits, and then finds it done.
+    let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let found = not_newer(seen(&change, place)?, place)?;
+    if found == TABLES {
+        return Ok(());
+    }
+    for migration in &MIGRATIONS[found as usize..] {
+        change.execute_batch(migration)?;
+    }
+    // From here on the number alone counts. A program that still goes by the table would find in it
+    // the version from before, and write what it does not know.
+    change.execute_batch(&format!("DROP TABLE IF EXISTS {HISTORY}"))?;
+    change.pragma_update(None, "user_version", TABLES)?;
+    Ok(change.commit()?)
+}
+
+/// The version to begin from, 0 in an empty database, unless it is beyond ours.
+fn not_newer(found: Option<u32>, place: &str) -> Result<u32, Tables> {
+    match found.unwrap_or_default() {
+        found if found > TABLES => {
+            Err(Tables::Refused(Error::Newer { place: place.to_owned(), found, known: TABLES }))
         }
+        found => Ok(found),
     }
 }
 
@@ -275,53 +282,55 @@ impl From<rusqlite::Error> for Tables {
 fn tables(connection: &Connection, place: &str) -> Result<Option<u32>, Tables> {
     // One look, since another process may be making the tables between two.
     let look = connection.unchecked_transaction()?;
-    let application = application(connection)?;
-    let version = version(connection)?;
-    let tables: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let found = seen(&look, place)?;
     look.commit()?;
-    match version {
-        // The number and the migrator's note of it are written together.
-        None | Some(0) if application == APPLICATION => {
-            return Err(Tables::Refused(Error::Damaged {
-                place: place.to_owned(),
-                what: "what says which version its tables have is gone".to_owned(),
-            }));
-        }
-        found if application == APPLICATION => return Ok(found),
-        _ => (),
+    Ok(found)
+}
+
+fn seen(look: &Connection, place: &str) -> Result<Option<u32>, Tables> {
+    let version = version(look)?;
+    match application(look)? {
+        // Both are written together.
+        APPLICATION if version == 0 => Err(Tables::Refused(Error::Damaged {
+            place: place.to_owned(),
+            what: "what says which version its tables have is gone".to_owned(),
+        })),
+        APPLICATION => Ok(Some(version)),
+        0 if version == 0 && is_empty(look)? => Ok(None),
+        _ => Err(Tables::Refused(Error::NotALedger {
+            place: place.to_owned(),
+            what: "it is a database of another program".to_owned(),
+        })),
     }
-    // Between making its own table and our first migration, the migrator leaves this behind.
-    if application == 0 && (tables == 0 || version == Some(0)) {
-        return Ok(None);
-    }
-    Err(Tables::Refused(Error::NotALedger {
-        place: place.to_owned(),
-        what: "it is a database of another program".to_owned(),
-    }))
 }
 
 fn application(connection: &Connection) -> rusqlite::Result<i64> {
     connection.query_row("SELECT application_id FROM pragma_application_id", [], |row| row.get(0))
 }
 
-/// What the migrator noted; `None` if it never ran.
-pub(crate) fn version(connection: &Connection) -> rusqlite::Result<Option<u32>> {
-    let history: Option<i64> = connection
-        .query_row(
-            "SELECT 1 FROM sqlite_schema WHERE name = 'refinery_schema_history'",
-            [],
-            |row| row.get(0),
-        )
+/// Whether the database has nothing in it. An earlier build made its history first: killed right then,
+/// it left that one, empty.
+fn is_empty(look: &Connection) -> rusqlite::Result<bool> {
+    let any = "SELECT NOT EXISTS (SELECT 1 FROM sqlite_schema WHERE tbl_name <> ?1)";
+    look.query_row(any, [HISTORY], |row| row.get(0))
+}
+
+/// The version that the file bears; 0 if none.
+///
+/// A file of an earlier build bears it in the history, and stays as it is until its tables change.
+pub(crate) fn version(connection: &Connection) -> rusqlite::Result<u32> {
+    let borne = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if borne != 0 {
+        return Ok(borne);
+    }
+    let history = connection
+        .query_row("SELECT 1 FROM sqlite_schema WHERE name = ?1", [HISTORY], |_| Ok(()))
         .optional()?;
     if history.is_none() {
-        return Ok(None);
+        return Ok(0);
     }
-    connection
-        .query_row("SELECT coalesce(max(version), 0) FROM refinery_schema_history", [], |row| {
-            row.get(0)
-        })
-        .map(Some)
+    let newest = format!("SELECT coalesce(max(version), 0) FROM {HISTORY}");
+    connection.query_row(&newest, [], |row| row.get(0))
 }
 
 fn check_realm(connection: &Connection, place: &str, realm: Option<&str>) -> Result<(), Tables> {

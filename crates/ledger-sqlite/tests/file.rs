@@ -45,6 +45,23 @@ impl Place {
         ledger
     }
 
+    /// A ledger of the first landed version, which noted its tables' version in a table of their own.
+    fn landed() -> Self {
+        let place = Place::new();
+        let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/0.1.db");
+        fs::copy(golden, place.path()).expect("copied");
+        place
+    }
+
+    /// The number that the file bears, and whether it has the table of the first landed version.
+    fn version(&self) -> (u32, bool) {
+        let connection = Connection::open(self.path()).expect("it opens");
+        let version = connection.query_row("PRAGMA user_version", [], |row| row.get(0));
+        let history = "SELECT count(*) FROM sqlite_schema WHERE name = 'refinery_schema_history'";
+        let history = connection.query_row(history, [], |row| row.get(0));
+        (version.expect("a number"), history.expect("a count"))
+    }
+
     /// Changes the file as whoever may write it can.
     fn edit(&self, statements: &str) {
         let connection = Connection::open(self.path()).expect("it opens");
@@ -191,16 +208,78 @@ async fn a_missing_folder_is_named() {
 async fn newer_tables_are_read_and_not_written() {
     let place = Place::new();
     place.filled(2).await.close().await.expect("closed");
-    place.edit(
-        "INSERT INTO refinery_schema_history VALUES (99, 'later', '2027-01-01T00:00:00Z', '0');
-         ALTER TABLE entry ADD COLUMN later TEXT;",
-    );
-    let ledger = place.open();
-    assert_eq!(ledger.head().await.expect("it reads").seq, 3);
-    assert!(verify(&ledger).await.is_sound());
-    let error = refused(append(&ledger, 1).await, "E-LEDGER-NEWER");
-    assert!(error.to_string().contains("99") && error.remedy().contains("Upgrade"), "{error}");
-    assert_eq!(ledger.head().await.expect("it reads").seq, 3);
+    let noted =
+        "INSERT INTO refinery_schema_history VALUES (99, 'later', '2027-01-01T00:00:00Z', '0')";
+    for (place, newer) in [(place, "PRAGMA user_version = 99"), (Place::landed(), noted)] {
+        place.edit(&format!("{newer}; ALTER TABLE entry ADD COLUMN later TEXT;"));
+        let ledger = place.open();
+        let before = ledger.head().await.expect("it reads").seq;
+        assert!(before > 2 && verify(&ledger).await.is_sound(), "{newer}");
+        let error = refused(append(&ledger, 1).await, "E-LEDGER-NEWER");
+        assert!(error.to_string().contains("99") && error.remedy().contains("Upgrade"), "{error}");
+        assert_eq!(ledger.head().await.expect("it reads").seq, before, "{newer}");
+    }
+}
+
+#[tokio::test]
+async fn a_ledger_of_an_earlier_build_goes_on_without_a_change_to_its_tables() {
+    let place = Place::landed();
+    let schema = || {
+        let connection = Connection::open(place.path()).expect("it opens");
+        let mut all = connection.prepare("SELECT sql FROM sqlite_schema").expect("there is one");
+        let all = all.query_map([], |row| row.get(0)).expect("read");
+        all.collect::<rusqlite::Result<Vec<Option<String>>>>().expect("read")
+    };
+    let before = schema();
+    assert_eq!(place.version(), (0, true));
+    append(&place.open(), 2).await.expect("kept");
+    assert_eq!(place.version(), (0, true), "an earlier build would still find its own");
+    assert_eq!(schema(), before);
+    assert!(verify(&place.open()).await.is_sound());
+}
+
+#[tokio::test]
+async fn a_file_whose_maker_was_killed_becomes_a_ledger() {
+    let history = "CREATE TABLE refinery_schema_history (
+        version int4 PRIMARY KEY, name VARCHAR(255), applied_on VARCHAR(255), checksum VARCHAR(255))";
+    for left in ["", "PRAGMA journal_mode = wal", history] {
+        let place = Place::new();
+        place.edit(left);
+        assert!(place.path().exists(), "{left}");
+        assert_eq!(place.open().head().await.expect("nothing is in it").seq, 0, "{left}");
+        append(&place.open(), 1).await.expect("kept");
+        assert_eq!(place.version(), (1, false), "{left}");
+        assert!(verify(&place.open()).await.is_sound(), "{left}");
+    }
+    // One table more, and it is somebody's.
+    let place = Place::new();
+    place.edit(&format!("{history}; CREATE TABLE customers (name TEXT)"));
+    refused(append(&place.open(), 1).await, "E-LEDGER-NOT-ONE");
+}
+
+#[tokio::test]
+async fn whoever_waited_to_make_the_tables_looks_again_first() {
+    let tables = include_str!("../migrations/V1__tables.sql");
+    for (made, code) in [
+        (format!("{tables} PRAGMA user_version = 1;"), None),
+        (format!("{tables} PRAGMA user_version = 99;"), Some("E-LEDGER-NEWER")),
+        ("CREATE TABLE customers (name TEXT);".to_owned(), Some("E-LEDGER-NOT-ONE")),
+    ] {
+        let place = Place::new();
+        let other = Connection::open(place.path()).expect("it opens");
+        other.execute_batch("PRAGMA journal_mode = wal; BEGIN IMMEDIATE;").expect("it is locked");
+        let held = std::thread::spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(300));
+            other.execute_batch(&format!("{made} COMMIT;")).expect("it is made");
+        });
+        let ledger = place.open();
+        let waited = append(&ledger, 1).await;
+        held.join().expect("it ended");
+        match code {
+            None => assert_eq!(waited.expect("it waited"), [2]),
+            Some(code) => drop(refused(waited, code)),
+        }
+    }
 }
 
 #[tokio::test]
@@ -708,11 +787,12 @@ async fn a_file_whose_guards_were_taken_away_is_not_sound() {
             "CREATE TRIGGER mine AFTER INSERT ON entry BEGIN DELETE FROM person; END",
             "the trigger mine was added",
         ),
-        ("PRAGMA user_version = 7", "its user_version is 7"),
+        ("PRAGMA user_version = 0", "which version its tables have is gone"),
+        ("PRAGMA user_version = -7", "-7 out of range"),
         ("DROP TABLE refinery_schema_history", "which version its tables have is gone"),
         ("DELETE FROM refinery_schema_history", "which version its tables have is gone"),
     ] {
-        let place = Place::new();
+        let place = if edit.contains("history") { Place::landed() } else { Place::new() };
         place.filled(3).await.close().await.expect("closed");
         place.edit(edit);
         let ledger = place.open();
