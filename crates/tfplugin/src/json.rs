@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value as Json};
 
 use crate::codec::{Malformed, Trail};
+use crate::value::named;
 use crate::{Attribute, Kind, Nesting, Number, Schema, Type, Value};
 
 /// Reads a value of this type. Strings that say a number or a bool are taken where one is wanted,
@@ -98,7 +99,7 @@ fn read_nested(
             .iter()
             .map(|(key, json)| Ok((key.clone(), read_object(json, attributes, &at.key(key))?)))
             .collect::<Result<_, _>>()
-            .map(Value::Map),
+            .map(|all| Value::Map(named(all))),
         (_, other) => at.wrong(format!("{} is no collection of objects", noun(other))),
     }
 }
@@ -173,7 +174,7 @@ fn read(json: &Json, ty: &Type, at: &Trail<'_>, strict: Strictness) -> Result<Va
                 Ok((name, read(json, of, &at.key(key), strict)?))
             })
             .collect::<Result<_, _>>()
-            .map(Value::Map),
+            .map(|all| Value::Map(named(all))),
         (Type::Object(types), Json::Object(all)) => {
             if strict == Strictness::Exact
                 && let Some(name) = all.keys().find(|name| !types.contains_key(*name))
@@ -194,7 +195,7 @@ fn read(json: &Json, ty: &Type, at: &Trail<'_>, strict: Strictness) -> Result<Va
                     Ok((name.clone(), value))
                 })
                 .collect::<Result<_, _>>()
-                .map(Value::Object)
+                .map(|all| Value::Object(named(all)))
         }
         (Type::Dynamic, Json::Object(pair)) => {
             let (Some(ty), Some(value), 2) = (pair.get("type"), pair.get("value"), pair.len())
@@ -253,8 +254,8 @@ fn write(value: &Value, ty: &Type, at: &Trail<'_>) -> Result<Json, Malformed> {
         (Value::Map(all), Type::Map(of)) => all
             .iter()
             .map(|(key, value)| Ok((key.clone(), write(value, of, &at.key(key))?)))
-            .collect::<Result<Map<_, _>, _>>()
-            .map(Json::Object),
+            .collect::<Result<_, _>>()
+            .map(|all| Json::Object(named(all))),
         (Value::Object(all), Type::Object(types)) => {
             if let Some(name) = all.keys().find(|name| !types.contains_key(*name)) {
                 return at.attribute(name).wrong("there is no such attribute");
@@ -268,8 +269,8 @@ fn write(value: &Value, ty: &Type, at: &Trail<'_>) -> Result<Json, Malformed> {
                         None => at.wrong("the attribute is missing"),
                     }
                 })
-                .collect::<Result<Map<_, _>, _>>()
-                .map(Json::Object)
+                .collect::<Result<_, _>>()
+                .map(|all| Json::Object(named(all)))
         }
         (Value::Dynamic(inner), Type::Dynamic) => {
             let mut pair = Map::new();

@@ -279,13 +279,9 @@ fn propose_one(attribute: &Attribute, prior: &Value, config: &Value) -> Value {
                 })
                 .collect(),
         ),
-        (Nesting::Map, Value::Map(all)) => Value::Map(
-            all.iter()
-                .map(|(key, config)| {
-                    (key.clone(), element(prior.step(&Step::Key(key.clone())), config))
-                })
-                .collect(),
-        ),
+        (Nesting::Map, Value::Map(all)) => Value::map(all.iter().map(|(key, config)| {
+            (key.clone(), element(prior.step(&Step::Key(key.clone())), config))
+        })),
         (Nesting::Set, Value::Set(all)) => {
             let priors = match prior {
                 Value::Set(all) => all.as_slice(),

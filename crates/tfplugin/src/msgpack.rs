@@ -266,7 +266,8 @@ fn read(input: &mut &[u8], ty: &Type, at: &Trail<'_>) -> Result<Value, Malformed
                 let missing = types.keys().find(|name| !there(name)).map_or("", String::as_str);
                 return at.attribute(missing).wrong("the attribute is missing");
             }
-            Ok(Value::Object(all.into_iter().map(|(name, value)| (name.clone(), value)).collect()))
+            let all = all.into_iter().map(|(name, value)| (name.clone(), value));
+            Ok(Value::object(all))
         }
         Type::Dynamic => {
             if array_len(input, marker, at)? != Some(2) {

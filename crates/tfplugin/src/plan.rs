@@ -107,13 +107,9 @@ fn settle_nested(
                 })
                 .collect(),
         ),
-        (Nesting::Map, Value::Map(all)) => Value::Map(
-            all.iter()
-                .map(|(key, config)| {
-                    (key.clone(), below(config, &crate::Step::Key(key.clone()), planned))
-                })
-                .collect(),
-        ),
+        (Nesting::Map, Value::Map(all)) => Value::map(all.iter().map(|(key, config)| {
+            (key.clone(), below(config, &crate::Step::Key(key.clone()), planned))
+        })),
         (Nesting::Set, Value::Set(all)) => {
             // Each planned element is built once from its configured one: to look elements up by
             // their value while their values change is how other SDKs lose them.

@@ -286,7 +286,7 @@ pub(crate) fn whole(config: Value, schema: &Schema) -> Value {
         Value::Null => Value::Object(crate::value::all_null(&schema.attributes)),
         Value::Unknown(_) => {
             let all = schema.attributes.iter().map(|one| (one.name.clone(), Value::unknown()));
-            Value::Object(all.collect())
+            Value::Object(crate::value::named(all.collect()))
         }
         other => other,
     };

@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde_json::Value as Json;
 
+use crate::value::named;
+
 /// How deep a type or a value may nest.
 pub(crate) const MAX_DEPTH: usize = 100;
 
@@ -61,7 +63,8 @@ impl Type {
 
     /// An object with these attributes.
     pub fn object<N: Into<String>>(attributes: impl IntoIterator<Item = (N, Type)>) -> Self {
-        Self::Object(attributes.into_iter().map(|(name, ty)| (name.into(), ty)).collect())
+        let attributes = attributes.into_iter().map(|(name, ty)| (name.into(), ty));
+        Self::Object(named(attributes.collect()))
     }
 
     /// Whether a dynamic type is inside.
@@ -86,8 +89,8 @@ impl Type {
             Self::Set(of) => Json::Array(vec!["set".into(), of.to_json()]),
             Self::Map(of) => Json::Array(vec!["map".into(), of.to_json()]),
             Self::Object(attributes) => {
-                let attributes =
-                    attributes.iter().map(|(name, ty)| (name.clone(), ty.to_json())).collect();
+                let attributes = attributes.iter().map(|(name, ty)| (name.clone(), ty.to_json()));
+                let attributes = named(attributes.collect());
                 Json::Array(vec!["object".into(), Json::Object(attributes)])
             }
             Self::Tuple(elements) => {
@@ -156,7 +159,7 @@ impl Type {
                         .iter()
                         .map(|(name, ty)| Ok((name.clone(), Self::read(ty, depth + 1)?)))
                         .collect::<Result<_, _>>()
-                        .map(Self::Object),
+                        .map(|attributes| Self::Object(named(attributes))),
                     _ => Err(wrong()),
                 }
             }

@@ -180,12 +180,14 @@ impl Value {
 
     /// An object with these attributes.
     pub fn object<N: Into<String>>(attributes: impl IntoIterator<Item = (N, Value)>) -> Self {
-        Self::Object(attributes.into_iter().map(|(name, value)| (name.into(), value)).collect())
+        let attributes = attributes.into_iter().map(|(name, value)| (name.into(), value));
+        Self::Object(named(attributes.collect()))
     }
 
     /// A map with these elements.
     pub fn map<N: Into<String>>(elements: impl IntoIterator<Item = (N, Value)>) -> Self {
-        Self::Map(elements.into_iter().map(|(key, value)| (key.into(), value)).collect())
+        let elements = elements.into_iter().map(|(key, value)| (key.into(), value));
+        Self::Map(named(elements.collect()))
     }
 
     /// An unknown value of which nothing is promised.
@@ -347,12 +349,8 @@ impl Value {
             Self::List(all) => Self::List(all.into_iter().map(Self::without_unknowns).collect()),
             Self::Set(all) => Self::set(all.into_iter().map(Self::without_unknowns)),
             Self::Tuple(all) => Self::Tuple(all.into_iter().map(Self::without_unknowns).collect()),
-            Self::Map(all) => {
-                Self::Map(all.into_iter().map(|(k, v)| (k, v.without_unknowns())).collect())
-            }
-            Self::Object(all) => {
-                Self::Object(all.into_iter().map(|(k, v)| (k, v.without_unknowns())).collect())
-            }
+            Self::Map(all) => Self::Map(each(all, Self::without_unknowns)),
+            Self::Object(all) => Self::Object(each(all, Self::without_unknowns)),
             Self::Dynamic(inner) => {
                 let (ty, value) = *inner;
                 match value.without_unknowns() {
@@ -375,7 +373,7 @@ impl Value {
                 Self::set(all.into_iter().map(|v| v.without_misfits(of)))
             }
             (Self::Map(all), Type::Map(of)) => {
-                Self::Map(all.into_iter().map(|(k, v)| (k, v.without_misfits(of))).collect())
+                Self::Map(each(all, |value| value.without_misfits(of)))
             }
             (Self::Object(mut all), Type::Object(types)) => {
                 Self::object(types.iter().map(|(name, of)| {
@@ -446,6 +444,21 @@ impl Value {
 /// What stands where nothing does.
 pub(crate) const NULL: &Value = &Value::Null;
 
+/// What stands under each name.
+///
+/// Whatever is collected into a map is sorted first, and the sort is compiled anew, at 5 KB, for each
+/// kind of iterator. Of a vector it is the same one everywhere.
+pub(crate) fn named<V, M: FromIterator<(String, V)>>(all: Vec<(String, V)>) -> M {
+    all.into_iter().collect()
+}
+
+fn each(mut all: Object, change: impl Fn(Value) -> Value) -> Object {
+    for value in all.values_mut() {
+        *value = change(std::mem::take(value));
+    }
+    all
+}
+
 /// The value of an attribute; a missing one is null.
 pub(crate) fn get<'a>(object: &'a Object, attribute: &Attribute) -> &'a Value {
     object.get(&attribute.name).unwrap_or(NULL)
@@ -453,7 +466,7 @@ pub(crate) fn get<'a>(object: &'a Object, attribute: &Attribute) -> &'a Value {
 
 /// An object of the schema with every attribute null.
 pub fn all_null(attributes: &[Attribute]) -> Object {
-    attributes.iter().map(|a| (a.name.clone(), Value::Null)).collect()
+    named(attributes.iter().map(|a| (a.name.clone(), Value::Null)).collect())
 }
 
 /// Runs over the objects of a nested attribute's value and changes each.
