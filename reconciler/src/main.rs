@@ -89,7 +89,7 @@ fn main() -> ExitCode {
     let config = cli.config.as_deref();
     let done = runtime.block_on(async {
         match cli.command {
-            Command::Init(command) => command.run(&output).await,
+            Command::Init(command) => command.run(config, &output).await,
             Command::Scan(command) => command.run(config, &output).await,
             Command::Drift(command) => command.run(config, &output).await,
             Command::Rotate(command) => command.run(config, &output).await,

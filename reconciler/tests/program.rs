@@ -77,6 +77,49 @@ fn init_writes_no_name_that_the_configuration_would_refuse() {
     }
 }
 
+#[test]
+fn init_writes_where_every_other_command_will_look_and_overwrites_nothing_there() {
+    let init = ["init", "--offline", "--platform", "openbao", "--name", "bao"];
+    let more = ["--address", "https://bao.example", "--credential-env", "T", "--custody", "s/n"];
+    let run = |folder: &Path, words: &[&str], variable: Option<&str>| {
+        let mut command = nhi(&[&init[..], &more, words].concat());
+        command.current_dir(folder).envs(variable.map(|place| ("NHI_CONFIG", place)));
+        let done = command.output().unwrap();
+        (done.status.code(), String::from_utf8(done.stderr).unwrap())
+    };
+    for (words, variable, file) in [
+        (&["--config", "prod/my.hcl"][..], None, "prod/my.hcl"),
+        (&["--config", "prod/my.hcl"], Some("other/nhi.hcl"), "prod/my.hcl"),
+        (&["--config", "my.hcl"], None, "my.hcl"),
+        (&[], Some("prod/my.hcl"), "prod/my.hcl"),
+        (&["--dir", "prod"], Some("other/nhi.hcl"), "prod/nhi.hcl"),
+        (&[], None, "nhi.hcl"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let (code, said) = run(folder.path(), words, variable);
+        assert_eq!(code, Some(0), "{words:?} {variable:?}: {said}");
+        let named = format!("nhi doctor --config {file}");
+        assert_eq!(said.contains(&named), !words.is_empty(), "{words:?}: {said}");
+        let file = folder.path().join(file);
+        for name in ["nhi-realm.key", ".gitignore"] {
+            assert!(file.parent().unwrap().join(name).is_file(), "{words:?}: {name} beside it");
+        }
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.contains("https://bao.example"), "{text}");
+        let inner = folder.path().join("prod");
+        let all = [folder.path(), inner.as_path()].map(|one| one.read_dir().ok());
+        let all = all.into_iter().flatten().flatten().map(|one| one.unwrap().path());
+        let hcl = all.filter(|path| path.extension().is_some_and(|one| one == "hcl"));
+        assert!(hcl.eq([file.as_path()]), "and nowhere else: {words:?}");
+        let (code, said) = run(folder.path(), words, variable);
+        assert!(code == Some(1) && said.contains("E-INIT-EXISTS"), "{words:?}: {said}");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (code, said) = run(folder.path(), &["--config", "a.hcl", "--dir", "b"], None);
+    assert!(code == Some(1) && said.contains("E-INIT-PLACE"), "{code:?}: {said}");
+}
+
 /// What a command says with a configuration, with its exit code.
 fn with(config: &str, words: &[&str]) -> (Option<i32>, String) {
     let folder = tempfile::tempdir().unwrap();

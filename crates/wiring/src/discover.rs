@@ -68,7 +68,8 @@ pub struct Found {
 /// Looks for the configuration: `named`, else what `NHI_CONFIG` holds, else the nearest `nhi.hcl`
 /// from `start` upwards, stopping at a folder with `.git` or at the root.
 pub fn discover(named: Option<&str>, environment: Option<&str>, start: &Path) -> Found {
-    if let Some(path) = named.or(environment) {
+    // An empty variable is none, as everywhere.
+    if let Some(path) = named.or(environment.filter(|path| !path.is_empty())) {
         let path = start.join(path);
         return Found { file: Some(path.clone()), looked: vec![path] };
     }
@@ -139,7 +140,8 @@ mod tests {
         assert_eq!(discover(None, None, &deep).file, None, "nothing above the repository is read");
         let file = root.path().join("repo").join(FILE_NAME);
         fs::write(&file, "").unwrap();
-        assert_eq!(discover(None, None, &deep).file, Some(file));
+        assert_eq!(discover(None, None, &deep).file, Some(file.clone()));
+        assert_eq!(discover(None, Some(""), &deep).file, Some(file));
         assert_eq!(discover(Some("x.hcl"), Some("y.hcl"), &deep).file, Some(deep.join("x.hcl")));
     }
 

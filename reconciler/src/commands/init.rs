@@ -20,6 +20,7 @@ use crate::{exit::Exit, hcl::quoted, output::Output};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   nhi init
+  nhi init --config prod/nhi.hcl
   nhi init --platform openbao --name bao --address https://bao.acme.example \\
            --credential-env BAO_TOKEN --custody secret/nhi
   nhi init --platform oauth --name id --address https://id.acme.example \\
@@ -27,9 +28,9 @@ use crate::{exit::Exit, hcl::quoted, output::Output};
            --custody-address https://bao.acme.example --custody-credential-env BAO_TOKEN \\
            --custody secret/nhi")]
 pub(crate) struct Init {
-    /// The folder to write into.
-    #[arg(long, default_value = ".", value_name = "DIR")]
-    dir: PathBuf,
+    /// The folder to write nhi.hcl into; else --config or NHI_CONFIG names the file, else here.
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
 
     /// The first connection's platform.
     #[arg(long, value_name = "NAME")]
@@ -75,9 +76,13 @@ pub(crate) struct Init {
 const KEY_FILE: &str = "nhi-realm.key";
 
 impl Init {
-    pub(crate) async fn run(self, output: &Output) -> Result<Exit, Problem> {
-        let file = self.dir.join(wiring::FILE_NAME);
-        let key_file = self.dir.join(KEY_FILE);
+    pub(crate) async fn run(self, config: Option<&str>, output: &Output) -> Result<Exit, Problem> {
+        let variable = wiring::Environment::of_process().get("NHI_CONFIG");
+        let variable = variable.filter(|place| !place.is_empty());
+        let file = self.file(config, variable.as_deref())?;
+        // Of a bare name this is the empty path, which is where we are.
+        let folder = file.parent().unwrap_or(Path::new("")).to_owned();
+        let key_file = folder.join(KEY_FILE);
         for path in [&file, &key_file] {
             if path.exists() {
                 return Err(Problem::new("E-INIT-EXISTS", "There is a configuration already")
@@ -85,7 +90,7 @@ impl Init {
                     .next("edit it, or name another folder with --dir"));
             }
         }
-        let mut answers = self.answers().map_err(|problem| self.with_given(problem))?;
+        let mut answers = self.answers().map_err(|problem| self.with_given(problem, config))?;
         let random = SystemRandom::new();
         let realm = random_text(&random, 6)?;
         let key = random_text(&random, 52)?;
@@ -94,17 +99,19 @@ impl Init {
             for one in answers.connections_mut() {
                 let progress = output.progress(&format!("asking {} who it is", one.place));
                 // The key is not needed to ask, and is not on disk yet.
-                one.tenant = wiring::tenant_of(&text, &self.dir, &one.name).await?;
+                one.tenant = wiring::tenant_of(&text, &folder, &one.name).await?;
                 drop(progress);
             }
         }
         let custody = match self.offline {
             true => Ok(()),
-            false => wiring::try_custody(&answers.hcl(&realm), &self.dir).await,
+            false => wiring::try_custody(&answers.hcl(&realm), &folder).await,
         };
-        fs::create_dir_all(&self.dir).map_err(|error| cannot_write(&self.dir, &error))?;
+        if !folder.as_os_str().is_empty() {
+            fs::create_dir_all(&folder).map_err(|error| cannot_write(&folder, &error))?;
+        }
         write_both((&key_file, &format!("{key}\n"), 0o600), (&file, &answers.hcl(&realm), 0o644))?;
-        keep_out_of_git(&self.dir)?;
+        keep_out_of_git(&folder)?;
         output.line(&format!("Wrote {} and {} (mode 0600).", file.display(), key_file.display()));
         for one in answers.connections_mut() {
             if let Some(tenant) = &one.tenant {
@@ -127,8 +134,23 @@ impl Init {
              key = { env = \"NHI_REALM_KEY\" }, as a variable. Whoever has it can forge our marks;\n\
              without it fingerprints and marks cannot be checked. It is never in state or Git.",
         );
-        output.hint("Next: nhi doctor");
+        // Where it was named for this command alone, the next one has to be told too.
+        let named = config.is_some() || self.dir.is_some();
+        let named = named.then(|| format!(" --config {}", shell_word(&file.display().to_string())));
+        output.hint(&format!("Next: nhi doctor{}", named.unwrap_or_default()));
         Ok(Exit::Clean)
+    }
+
+    /// The file to write: where every other command will look for it.
+    fn file(&self, config: Option<&str>, variable: Option<&str>) -> Result<PathBuf, Problem> {
+        match (config, &self.dir) {
+            (Some(_), Some(_)) => Err(Problem::new("E-INIT-PLACE", "Two places are named")
+                .detail("--config names the file to write, and --dir a folder for it.")
+                .next("leave one of them out")),
+            (Some(file), None) => Ok(PathBuf::from(file)),
+            (None, Some(folder)) => Ok(folder.join(wiring::FILE_NAME)),
+            (None, None) => Ok(PathBuf::from(variable.unwrap_or(wiring::FILE_NAME))),
+        }
     }
 
     fn answers(&self) -> Result<Answers, Problem> {
@@ -175,12 +197,14 @@ impl Init {
 
 impl Init {
     /// What to type next, with all that was typed already.
-    fn with_given(&self, mut problem: Problem) -> Problem {
+    fn with_given(&self, mut problem: Problem, config: Option<&str>) -> Problem {
         if problem.code != "E-INIT-ASK" {
             return problem;
         }
-        let dir = Some(self.dir.display().to_string()).filter(|dir| dir != ".");
+        let config = config.map(str::to_owned);
+        let dir = self.dir.as_ref().map(|dir| dir.display().to_string());
         let flags = [
+            ("--config", &config),
             ("--dir", &dir),
             ("--platform", &self.platform),
             ("--name", &self.name),
@@ -581,7 +605,7 @@ mod tests {
         let asked = ask(None, "--custody", "a folder", Some("x")).err();
         // A terminal would be asked; what a machine is told is the same either way.
         let asked = asked.unwrap_or_else(|| Problem::new("E-INIT-ASK", "").next("--custody x"));
-        let problem = init.with_given(asked);
+        let problem = init.with_given(asked, None);
         let next = problem.next.as_deref();
         let line = "nhi init --dir 'a b' --platform oauth --name id --offline --custody x";
         assert_eq!(next, Some(line));
