@@ -2,11 +2,11 @@
 
 use std::io::{BufRead, IsTerminal};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use operations::{Context, Problem};
 use wiring::Loaded;
 
-use crate::output::Output;
+use crate::output::{Format, Output};
 
 /// How a deed is asked for and told.
 #[derive(Debug, Args)]
@@ -22,15 +22,6 @@ pub(crate) struct Asking {
     /// Text or JSON.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
-}
-
-/// How a deed is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// For people.
-    Text,
-    /// For programs.
-    Json,
 }
 
 impl Asking {

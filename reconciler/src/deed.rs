@@ -5,9 +5,9 @@ use operations::{Context, Problem};
 use serde_json::{Value, json};
 
 use crate::{
-    ask::{Asking, Format},
+    ask::Asking,
     exit::Exit,
-    output::Output,
+    output::{Format, Output},
 };
 
 /// A deed's own words.
@@ -93,8 +93,8 @@ impl Deed<'_> {
     fn end(&self, told: Vec<Value>, exit: Exit, output: &Output) -> Exit {
         if self.asking.format == Format::Json {
             let all = json!({
-                "format": self.form, "dry_run": self.asking.dry_run, "exit": exit.code(),
-                (self.parts): told,
+                "format": self.form, "dry_run": self.asking.dry_run, (self.parts): told,
+                "outcome": exit.sole_outcome(),
             });
             output.line(&all.to_string());
         }

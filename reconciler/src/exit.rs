@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use serde_json::{Value, json};
+
 /// How a run ended. Several may hold at once; [`Exit::worst`] says which one is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -60,6 +62,18 @@ impl Exit {
             Exit::Failed | Exit::Partial => Exit::Failed,
             Exit::Drift | Exit::Policy | Exit::Unfinished => Exit::Drift,
         }
+    }
+
+    /// How a run ended, for programs: the same member of every report. `conditions` is all that holds,
+    /// worst first.
+    pub(crate) fn outcome(self, conditions: &[Exit]) -> Value {
+        let words: Vec<&str> = conditions.iter().map(|one| one.word()).collect();
+        json!({ "code": self.code(), "word": self.word(), "conditions": words })
+    }
+
+    /// The same, where nothing else can hold besides.
+    pub(crate) fn sole_outcome(self) -> Value {
+        self.outcome(if self == Exit::Clean { &[] } else { std::slice::from_ref(&self) })
     }
 
     /// In one word, for machines.

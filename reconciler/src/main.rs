@@ -20,7 +20,7 @@ mod state;
 mod told;
 
 use exit::Exit;
-use output::Output;
+use output::{Format, Output};
 
 /// Governs SaaS integrations between Terraform runs: who owns them, what they may do, which
 /// credentials they hold and when those change.
@@ -68,6 +68,22 @@ enum Command {
     Completion(commands::completion::Completion),
 }
 
+impl Command {
+    /// How its result is printed.
+    fn format(&self) -> Format {
+        match self {
+            Command::Scan(command) => command.format(),
+            Command::Drift(command) => command.format,
+            Command::Rotate(command) => command.asking.format,
+            Command::Revoke(command) => command.asking.format,
+            Command::Recover(command) => command.asking.format,
+            Command::Ledger(command) => command.format(),
+            Command::Doctor(command) => command.format,
+            Command::Init(_) | Command::Completion(_) => Format::Text,
+        }
+    }
+}
+
 fn main() -> ExitCode {
     wiring::hide_memory(&wiring::Environment::of_process());
     std::panic::set_hook(Box::new(|panic| {
@@ -87,6 +103,7 @@ fn main() -> ExitCode {
         }
     };
     let config = cli.config.as_deref();
+    let format = cli.command.format();
     let done = runtime.block_on(async {
         match cli.command {
             Command::Init(command) => command.run(config, &output).await,
@@ -103,6 +120,9 @@ fn main() -> ExitCode {
     match done {
         Ok(exit) => output.ended(exit).into(),
         Err(problem) => {
+            if format == Format::Json {
+                output.line(&told::failed_json(&problem).to_string());
+            }
             output.problem(&problem);
             Exit::Failed.into()
         }

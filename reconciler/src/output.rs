@@ -8,11 +8,20 @@ use std::{
 };
 
 use anstyle::{AnsiColor, Style};
-use clap::ColorChoice;
+use clap::{ColorChoice, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use operations::Problem;
 
 use crate::exit::Exit;
+
+/// How a result is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
 
 /// Where and how to print.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use operations::{Problem, Revoked};
 use serde_json::{Value, json};
 
-use crate::output::Output;
+use crate::{exit::Exit, output::Output};
 
 /// To the second, as people read it.
 pub(crate) fn short(at: Timestamp) -> String {
@@ -39,6 +39,14 @@ pub(crate) fn ended_json(revoked: &[Revoked]) -> Value {
         })
     };
     revoked.iter().map(one).collect()
+}
+
+/// What stands in place of a report where there is none, for programs.
+pub(crate) fn failed_json(problem: &Problem) -> Value {
+    json!({
+        "format": "nhi-problem/1", "problem": problem_json(problem),
+        "outcome": Exit::Failed.sole_outcome(),
+    })
 }
 
 /// An error for programs.

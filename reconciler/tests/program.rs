@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::Read,
+    os::unix::fs::DirBuilderExt,
     path::Path,
     process::{Command, Stdio},
 };
@@ -296,6 +297,64 @@ fn a_scan_of_what_holds_no_integrations_is_not_an_empty_world() {
     let dead = r#"connections = { bao = { openbao = { address = "http://127.0.0.1:9", credential = { env = "NONE" } } } }"#;
     let (code, said) = with(dead, &["scan"]);
     assert!(code == Some(1) && !said.contains("OWNER"), "no heading above nothing: {said}");
+}
+
+#[tokio::test]
+async fn whatever_is_told_to_programs_says_in_one_form_how_it_ended() {
+    let folder = with_ledger(1).await;
+    let config = r#"
+        connections = {
+          bao  = { openbao = { address = "http://127.0.0.1:9", credential = { env = "T" } } }
+          disk = { file = { folder = "safe" } }
+        }
+        custody = { connection = "disk", path = "nhi" }
+        realm   = { id = "k3x9q2", key = { env = "KEY" } }
+        ledger  = { sqlite = { path = "nhi.db" } }
+    "#;
+    let safe = folder.path().join("safe");
+    std::fs::DirBuilder::new().mode(0o700).create(&safe).unwrap();
+    for (name, text) in [
+        ("nhi.hcl", config),
+        ("main.tf", "resource \"nhi_scope\" \"x\" {\n  integration = nhi_integration.x.id\n}\n"),
+    ] {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    }
+    let id = "bao/openbao_approle/x";
+    for (words, form, code, word) in [
+        (&["scan"][..], "nhi-scan/1", 1, "failed"),
+        (&["doctor", "disk"], "nhi-doctor/1", 0, "in_sync"),
+        (&["doctor", "bao"], "nhi-doctor/1", 1, "failed"),
+        (&["doctor", "--hcl", "."], "nhi-slips/1", 1, "failed"),
+        (&["recover"], "nhi-recover/1", 0, "in_sync"),
+        (&["ledger", "verify"], "nhi-ledger/1", 0, "in_sync"),
+        // What ends in an error has one form too, whatever was asked.
+        (&["scan", "disk"], "nhi-problem/1", 1, "failed"),
+        (&["drift"], "nhi-problem/1", 1, "failed"),
+        (&["rotate", id, "--yes"], "nhi-problem/1", 1, "failed"),
+        (&["revoke", id, "--yes"], "nhi-problem/1", 1, "failed"),
+        (&["recover", id, "--yes"], "nhi-problem/1", 1, "failed"),
+        (&["ledger", "show", "--kind", "x"], "nhi-problem/1", 1, "failed"),
+        (&["--config", "none.hcl", "doctor"], "nhi-problem/1", 1, "failed"),
+    ] {
+        let words = [words, &["--format", "json"]].concat();
+        let mut command = nhi(&words);
+        command.env("T", "t").env("KEY", "0123456789abcdef0123456789abcdef");
+        let done = command.current_dir(folder.path()).output().unwrap();
+        let said = String::from_utf8(done.stdout).unwrap();
+        let told: serde_json::Value = serde_json::from_str(&said)
+            .unwrap_or_else(|error| panic!("{words:?} is one object ({error}): {said:?}"));
+        assert_eq!(told["format"], form, "{words:?}: {said}");
+        let conditions = if code == 0 { vec![] } else { vec![word] };
+        let outcome = serde_json::json!({ "code": code, "word": word, "conditions": conditions });
+        assert_eq!(told["outcome"], outcome, "{words:?}: {said}");
+        assert_eq!(done.status.code(), Some(code), "{words:?}: {said}");
+        if form == "nhi-problem/1" {
+            let code = told["problem"]["code"].as_str().unwrap();
+            let text = String::from_utf8(done.stderr).unwrap();
+            assert!(code.starts_with("E-") && text.contains(code), "people are told too: {text}");
+            assert!(told["problem"]["next"].is_string(), "and what helps: {said}");
+        }
+    }
 }
 
 #[test]

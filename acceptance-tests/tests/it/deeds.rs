@@ -33,6 +33,7 @@ fn a_rotation_from_the_command_line_is_the_one_that_was_planned_and_leaves_nothi
         let said = world.nhi(&["rotate", SLOT, "--dry-run", "--format", "json"])?.expect(0)?;
         let told: serde_json::Value =
             serde_json::from_str(&said).map_err(|error| format!("{error}: {said}"))?;
+        holds(told["outcome"]["code"] == 0, "how it ended", &said)?;
         let one = &told["credentials"][0];
         holds(one["id"] == SLOT && one["will"]["generation"] == 2, "it is shown", &said)?;
         holds(one["did"].is_null(), "nothing is done", &said)?;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use connector::{Connector, Refusal, Want};
 use domain::{Gap, GapExtent, IntegrationId};
 use ledger::{Selection, damaged_end};
@@ -12,7 +12,7 @@ use wiring::Loaded;
 
 use crate::{
     exit::Exit,
-    output::{BOLD, GREEN, Output, RED, YELLOW, styled},
+    output::{BOLD, Format, GREEN, Output, RED, YELLOW, styled},
     slips,
 };
 
@@ -35,15 +35,7 @@ pub(crate) struct Doctor {
 
     /// Text or JSON.
     #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people.
-    Text,
-    /// For programs.
-    Json,
+    pub(crate) format: Format,
 }
 
 /// How one thing is.
@@ -105,6 +97,10 @@ impl Doctor {
             Err(problem) => looks.push(bad("configuration", &problem)),
         }
         drop(progress);
+        let exit = match looks.iter().any(|one| one.health == Health::Bad) {
+            true => Exit::Failed,
+            false => Exit::Clean,
+        };
         match self.format {
             Format::Text => print(&looks, output),
             Format::Json => {
@@ -112,14 +108,13 @@ impl Doctor {
                     .iter()
                     .map(|one| json!({ "what": one.what, "health": one.health.word(), "text": one.text }))
                     .collect();
-                output.line(&json!({ "format": "nhi-doctor/1", "looks": all }).to_string());
+                let all = json!({
+                    "format": "nhi-doctor/1", "looks": all, "outcome": exit.sole_outcome(),
+                });
+                output.line(&all.to_string());
             }
         }
-        Ok(if looks.iter().any(|one| one.health == Health::Bad) {
-            Exit::Failed
-        } else {
-            Exit::Clean
-        })
+        Ok(exit)
     }
 }
 
@@ -438,7 +433,10 @@ fn slips_in(folder: &Path, format: Format, output: &Output) -> Result<Exit, Prob
             })
         });
         let slips: Vec<Value> = slips.collect();
-        let all = json!({ "format": "nhi-slips/1", "slips": slips, "unread": looked.unread });
+        let all = json!({
+            "format": "nhi-slips/1", "slips": slips, "unread": looked.unread,
+            "outcome": exit.sole_outcome(),
+        });
         output.line(&all.to_string());
         return Ok(exit);
     }

@@ -18,7 +18,7 @@ use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
     exit::Exit,
-    output::{BOLD, DIM, GREEN, Output, RED, YELLOW, styled},
+    output::{BOLD, DIM, Format, GREEN, Output, RED, YELLOW, styled},
     state,
 };
 
@@ -59,21 +59,13 @@ pub(crate) struct Drift {
 
     /// Text or JSON.
     #[arg(long, value_enum, default_value_t = Format::Text)]
-    format: Format,
+    pub(crate) format: Format,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Codes {
     Nhi,
     Terraform,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people.
-    Text,
-    /// For programs.
-    Json,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -400,7 +392,6 @@ impl Report {
     }
 
     fn json(&self, exit: Exit) -> Value {
-        let words: Vec<&str> = self.conditions().into_iter().map(Exit::word).collect();
         let text = |text: &str| if text.is_empty() { Value::Null } else { json!(text) };
         json!({
             "format": "nhi-drift/1",
@@ -424,7 +415,7 @@ impl Report {
             "not_read": self.failed.iter().map(|(id, problem)| json!({
                 "subject": id, "code": problem.code, "why": problem.detail, "next": problem.next,
             })).collect::<Vec<_>>(),
-            "outcome": { "code": exit.code(), "word": exit.word(), "conditions": words },
+            "outcome": exit.outcome(&self.conditions()),
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use connector::{Clock, SystemClock};
 use domain::Span;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::{
     exit::Exit,
-    output::{BOLD, DIM, GREEN, Output, RED, YELLOW, styled},
+    output::{BOLD, DIM, Format, GREEN, Output, RED, YELLOW, styled},
 };
 
 /// Read the ledger: what happened, in order.
@@ -26,15 +26,6 @@ pub(crate) enum Ledger {
     Verify(Verify),
     Salvage(Salvage),
     Forget(Forget),
-}
-
-/// How a result is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// For people.
-    Text,
-    /// For programs.
-    Json,
 }
 
 /// Show what happened, each rotation with its steps together.
@@ -122,6 +113,15 @@ pub(crate) struct Forget {
 }
 
 impl Ledger {
+    /// How its result is printed.
+    pub(crate) fn format(&self) -> Format {
+        match self {
+            Ledger::Show(show) => show.format,
+            Ledger::Verify(verify) => verify.format,
+            Ledger::Salvage(_) | Ledger::Forget(_) => Format::Text,
+        }
+    }
+
     pub(crate) async fn run(self, config: Option<&str>, output: &Output) -> Result<Exit, Problem> {
         let loaded = wiring::load(config)?;
         let ledger = loaded.ledger(true)?;
@@ -430,16 +430,18 @@ impl Verify {
             Err(error) => return Err(error.into()),
         };
         drop(progress);
+        let exit = if found.is_sound() { Exit::Clean } else { Exit::Policy };
         match self.format {
-            Format::Json => output.line(&report(&found, head.as_ref()).to_string()),
+            Format::Json => output.line(&report(&found, head.as_ref(), exit).to_string()),
             Format::Text => print(&found, head.as_ref(), &ledger.place(), output),
         }
-        Ok(if found.is_sound() { Exit::Clean } else { Exit::Policy })
+        Ok(exit)
     }
 }
 
-fn report(found: &Verification, head: Option<&ledger::Head>) -> Value {
+fn report(found: &Verification, head: Option<&ledger::Head>, exit: Exit) -> Value {
     json!({
+        "format": "nhi-ledger/1",
         "sound": found.is_sound(),
         "entries": found.entries,
         "head": head.map(|head| json!({
@@ -452,6 +454,7 @@ fn report(found: &Verification, head: Option<&ledger::Head>) -> Value {
         "problems": found.problems,
         "lost": found.lost,
         "remedy": found.remedy,
+        "outcome": exit.sole_outcome(),
     })
 }
 

@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 
 use super::drift::declared;
 use crate::{
-    ask::{Asking, Format},
+    ask::Asking,
     deed::{self, Deed, Part},
     exit::Exit,
-    output::{BOLD, GREEN, Output, styled},
+    output::{BOLD, Format, GREEN, Output, styled},
     told::{ended_json, problem_json, say, say_ended, short},
 };
 
@@ -59,7 +59,7 @@ pub(crate) struct Recover {
     state: Option<String>,
 
     #[command(flatten)]
-    asking: Asking,
+    pub(crate) asking: Asking,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -134,7 +134,7 @@ impl Recover {
         let exit = if waits { Exit::Unfinished } else { Exit::Clean };
         if self.asking.format == Format::Json {
             let all: Vec<Value> = begun.iter().map(open_json).collect();
-            let all = json!({ "format": FORM, "exit": exit.code(), "open": all });
+            let all = json!({ "format": FORM, "open": all, "outcome": exit.sole_outcome() });
             output.line(&all.to_string());
             return exit;
         }

@@ -54,7 +54,7 @@ pub(crate) struct Revoke {
     state: Option<String>,
 
     #[command(flatten)]
-    asking: Asking,
+    pub(crate) asking: Asking,
 }
 
 /// What one part of it is about to end.

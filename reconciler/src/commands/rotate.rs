@@ -55,7 +55,7 @@ pub(crate) struct Rotate {
     state: Option<String>,
 
     #[command(flatten)]
-    asking: Asking,
+    pub(crate) asking: Asking,
 }
 
 /// What one rotation is about to do.

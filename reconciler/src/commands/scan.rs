@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::{
     exit::Exit,
     hcl::quoted,
-    output::{BOLD, DIM, Output, RED, YELLOW, styled},
+    output::{self, BOLD, DIM, Output, RED, YELLOW, styled},
 };
 
 /// List every integration that connections can see, managed or not.
@@ -54,12 +54,17 @@ impl Scan {
         let inventory = list(&context, &self.connections, output).await?;
         let realm = context.realm.as_deref();
         let open = left_open(&context, &inventory).await;
+        let exit = match (nothing_read(&inventory), inventory.is_complete()) {
+            (true, _) => Exit::Failed,
+            (false, true) => Exit::Clean,
+            (false, false) => Exit::Partial,
+        };
         match self.format {
             Format::Table => {
                 table(&inventory, realm, output);
                 tell_left_open(&open, output);
             }
-            Format::Json => output.line(&report(&inventory, realm, &open).to_string()),
+            Format::Json => output.line(&report(&inventory, realm, &open, exit).to_string()),
             Format::Import => {
                 let slots = context.ledger.slots(&Selection::all()).await.unwrap_or_default();
                 let books = books(&context, &inventory).await;
@@ -69,10 +74,7 @@ impl Scan {
         for (name, problem) in &inventory.unreadable {
             output.warning(&format!("{name}: {problem}"));
         }
-        if !nothing_read(&inventory) {
-            return Ok(if inventory.is_complete() { Exit::Clean } else { Exit::Partial });
-        }
-        if inventory.unreadable.is_empty() {
+        if exit == Exit::Failed && inventory.unreadable.is_empty() {
             let names: Vec<&str> = inventory.observations.keys().map(String::as_str).collect();
             output.problem(
                 &Problem::new("E-UNREADABLE", "Nothing could be read")
@@ -80,7 +82,15 @@ impl Scan {
                     .next(format!("nhi doctor {}", names.first().copied().unwrap_or_default())),
             );
         }
-        Ok(Exit::Failed)
+        Ok(exit)
+    }
+
+    /// How its result is printed, and an error.
+    pub(crate) fn format(&self) -> output::Format {
+        match self.format {
+            Format::Json => output::Format::Json,
+            Format::Table | Format::Import => output::Format::Text,
+        }
     }
 }
 
@@ -236,6 +246,7 @@ fn report(
     inventory: &Inventory,
     realm: Option<&Realm>,
     open: &Result<Vec<Begun>, Problem>,
+    exit: Exit,
 ) -> Value {
     let mut integrations = Vec::new();
     let mut all_gaps = Vec::new();
@@ -289,7 +300,7 @@ fn report(
     });
     json!({
         "format": "nhi-scan/1", "complete": inventory.is_complete(), "integrations": integrations,
-        "left_open": open, "gaps": all_gaps,
+        "left_open": open, "gaps": all_gaps, "outcome": exit.sole_outcome(),
     })
 }
 
@@ -539,7 +550,7 @@ mod tests {
             ourselves: [("bao".to_owned(), ourselves)].into(),
             ..Inventory::default()
         };
-        let said = report(&inventory, None, &Ok(Vec::new()));
+        let said = report(&inventory, None, &Ok(Vec::new()), Exit::Clean);
         let of = |at: usize| {
             let one = &said["integrations"][at];
             let keys = one["credentials"].as_array().unwrap().iter();
