@@ -288,6 +288,21 @@ fn of_what_does_not_answer_or_open_the_doctor_says_no_good() {
 }
 
 #[test]
+fn of_a_configuration_without_a_connection_the_doctor_says_what_is_missing_and_how_it_is_added() {
+    for config in ["", "connections = {}", "ledger = { none = true }"] {
+        let (code, said) = with(config, &["doctor"]);
+        assert!(code == Some(1) && said.contains("✗ connections: "), "{config:?} {code:?}: {said}");
+        let helps = said.contains("connections = { bao = ") && said.contains("jupyterhub");
+        assert!(helps && said.contains("nhi init"), "{said}");
+    }
+    // What it says can be pasted.
+    let (_, said) = with("", &["doctor"]);
+    let line = said.split("such as ").nth(1).unwrap().split(", or copy").next().unwrap();
+    let config = wiring::Config::read(&wiring::Node::parse_hcl(line).unwrap()).unwrap();
+    assert!(config.connections.contains_key("bao"), "{line}");
+}
+
+#[test]
 fn a_scan_of_what_holds_no_integrations_is_not_an_empty_world() {
     let disk = "ledger = { none = true }\nconnections = { disk = { file = { folder = \".\" } } }";
     for words in [&["scan"][..], &["scan", "disk"], &["scan", "--format", "json"]] {

@@ -90,6 +90,9 @@ impl Doctor {
                     progress.say(&format!("asking {name} ({} of {})", at + 1, names.len()));
                     looks.extend(connection(&context, &loaded, name).await);
                 }
+                if names.is_empty() {
+                    looks.push(no_connection(&loaded));
+                }
                 if self.connection.is_none() {
                     looks.extend(rest(&loaded, &context).await);
                 }
@@ -116,6 +119,22 @@ impl Doctor {
         }
         Ok(exit)
     }
+}
+
+/// Of nothing that is wrong with nothing it would be wrong to say that nothing is missing.
+fn no_connection(loaded: &Loaded) -> Look {
+    let file = loaded
+        .file
+        .as_ref()
+        .map_or_else(|| wiring::FILE_NAME.to_owned(), |file| file.display().to_string());
+    let all: Vec<&str> = wiring::platforms().iter().map(|platform| platform.name()).collect();
+    let text = format!(
+        "{file} names none, so there is no platform to look at, and none to govern.\nNext: add one to \
+         it, such as connections = {{ bao = {{ openbao = {{ address = \"https://bao.acme.example\", credential = \
+         {{ env = \"BAO_TOKEN\" }} }} }} }}, or copy what nhi init --dir <NEW FOLDER> writes; platforms: {}",
+        all.join(", ")
+    );
+    look("connections", Health::Bad, text)
 }
 
 /// A connection that does not do: where it is, and what would help. Never to ask the doctor.
