@@ -43,7 +43,8 @@ pub(crate) struct IntegrationsModel {
     /// Only those that may do at least this.
     #[tf(optional, validate = rules::action)]
     pub action_at_least: Attr<String>,
-    /// Only those that somebody declared, or only those that nobody did.
+    /// Only those that somebody declared here, or only those that nobody did anywhere. What another
+    /// installation governs is neither: it is listed without this, as `foreign`.
     #[tf(optional)]
     pub managed: Attr<bool>,
     /// Only those with this problem, such as `expired`.
@@ -61,7 +62,8 @@ pub(crate) struct IntegrationsModel {
     /// What was found, by id.
     #[tf(computed)]
     pub integrations: Attr<Vec<Entry>>,
-    /// How many there are, by connection that could be read, and `managed` and `unmanaged`.
+    /// How many there are, by connection that could be read, and `managed`, `unmanaged` and
+    /// `foreign`.
     #[tf(computed)]
     pub counts: Attr<BTreeMap<String, i64>>,
     /// Whether everything could be read.
@@ -280,22 +282,30 @@ impl DataSource for Integrations {
         }
         // What there is none of is counted too: a check must not fail for want of a key.
         let named = inventory.observations.keys().map(String::as_str);
-        let mut counts: BTreeMap<String, i64> = ["managed", "unmanaged"]
+        let mut counts: BTreeMap<String, i64> = ["managed", "unmanaged", "foreign"]
             .into_iter()
             .chain(named)
             .map(|of| (of.to_owned(), 0))
             .collect();
         for entry in &entries {
             let connection = entry.id.text().split('/').next().unwrap_or_default().to_owned();
-            let side = if entry.managed == true { "managed" } else { "unmanaged" };
             *counts.entry(connection).or_default() += 1;
-            *counts.entry(side.to_owned()).or_default() += 1;
+            *counts.entry(side(entry).to_owned()).or_default() += 1;
         }
         model.complete = Attr::Value(gaps.is_empty());
         model.gaps = Attr::Value(gaps);
         model.counts = Attr::Value(counts);
         model.integrations = Attr::Value(entries);
         Ok(model.into())
+    }
+}
+
+/// Who declares an integration, as it is counted.
+fn side(entry: &Entry) -> &'static str {
+    match (entry.managed == true, entry.foreign == true) {
+        (true, _) => "managed",
+        (false, true) => "foreign",
+        (false, false) => "unmanaged",
     }
 }
 
@@ -389,5 +399,8 @@ fn wanted(entry: &Entry, model: &IntegrationsModel) -> bool {
         && owner
         && high
         && standing
-        && model.managed.value().is_none_or(|wish| entry.managed == *wish)
+        && model
+            .managed
+            .value()
+            .is_none_or(|wish| side(entry) == if *wish { "managed" } else { "unmanaged" })
 }

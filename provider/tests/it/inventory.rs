@@ -81,7 +81,18 @@ async fn what_another_realm_or_nobody_governs_is_not_managed_here() {
     world.fake.create_by_hand(APP, "stray");
     let core = world.run().await;
     let found = all(&core, json!({ "managed": false })).await;
-    assert_eq!(found["counts"], json!({ "bao": 2, "managed": 0, "unmanaged": 2 }));
+    let counts = json!({ "bao": 1, "managed": 0, "unmanaged": 1, "foreign": 0 });
+    assert_eq!(found["counts"], counts, "what somebody declares elsewhere is not nobody's");
+    assert_eq!(found["integrations"][0]["id"], "bao/openbao_approle/stray");
+    let found = all(&core, json!({})).await;
+    let counts = json!({ "bao": 2, "managed": 0, "unmanaged": 1, "foreign": 1 });
+    assert_eq!(found["counts"], counts);
+    let of = |name: &str| {
+        let all = found["integrations"].as_array().unwrap();
+        all.iter().filter(|one| one[name] == true).map(|one| &one["id"]).collect::<Vec<_>>()
+    };
+    assert_eq!(of("managed").len(), 0);
+    assert_eq!(of("foreign"), ["bao/openbao_approle/invoice-sync"]);
     let found = all(&core, json!({ "managed": true })).await;
     assert_eq!(found["integrations"], json!([]));
     let stray = one(&core, json!({ "action_at_least": "admin" })).await;

@@ -24,7 +24,7 @@ use crate::{
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   nhi scan
-  nhi scan bao --format json | jq '.integrations[] | select(.managed | not)'
+  nhi scan bao --format json | jq '.integrations[] | select((.managed or .foreign) | not)'
   nhi scan bao --format import > imports.tf
 
 Exit codes: 0 everything was read · 1 nothing could be read · 3 something could not")]
@@ -261,6 +261,7 @@ fn report(
                 "kind": one.kind,
                 "name": one.name,
                 "managed": is_managed(realm, one),
+                "foreign": governed_elsewhere(realm, one.record.as_ref()).is_some(),
                 "installation": record.realm,
                 "ourselves": ourselves.is_some(),
                 "builtin": one.builtin,
@@ -562,6 +563,31 @@ mod tests {
         let id: IntegrationId = "bao/openbao_approle/x".parse().unwrap();
         let told = comment(&import_of_ourselves(&id));
         assert!(told.starts_with("# bao/openbao_approle/x: nhi itself"), "{told}");
+    }
+
+    #[test]
+    fn what_another_installation_governs_is_told_from_what_nobody_does() {
+        let of = |realm: &str| Some(Record { realm: Some(realm.into()), ..Record::default() });
+        let records = [None, of("k3x9q2"), of("zzzzzz")];
+        let seen = Observation {
+            tenant: "t".into(),
+            requested_at: jiff::Timestamp::UNIX_EPOCH,
+            integrations: records
+                .map(|record| ObservedIntegration { record, ..integration() })
+                .into(),
+            gaps: Vec::new(),
+        };
+        let observations = [("bao".to_owned(), seen)].into();
+        let inventory = Inventory { observations, ..Inventory::default() };
+        let here = Realm { id: "k3x9q2".into(), key: None };
+        let said = report(&inventory, Some(&here), &Ok(Vec::new()), Exit::Clean);
+        let sides = |at: usize| {
+            let one = &said["integrations"][at];
+            (one["managed"].clone(), one["foreign"].clone(), one["installation"].clone())
+        };
+        assert_eq!(sides(0), (json!(false), json!(false), Value::Null));
+        assert_eq!(sides(1), (json!(true), json!(false), json!("k3x9q2")));
+        assert_eq!(sides(2), (json!(false), json!(true), json!("zzzzzz")));
     }
 
     #[test]
