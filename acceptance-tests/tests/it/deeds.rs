@@ -203,6 +203,8 @@ fn what_a_killed_rotation_left_is_listed_with_what_helps_and_that_helps() {
         // It may be at work; who knows that it is not says so.
         let said = world.nhi(&["recover"])?.expect(0)?;
         holds(said.contains(&format!("nhi recover {SLOT} --take")), "it is listed", &said)?;
+        let said = world.nhi(&["drift"])?.expect(0)?;
+        holds(said.contains("see nhi recover"), "and drift names it", &said)?;
         let said = world.nhi(&["recover", SLOT, "--yes"])?.expect(1)?;
         holds(said.contains("E-BUSY"), "nobody is pushed aside unasked", &said)?;
         let said = world.nhi(&["recover", SLOT, "--take", "--dry-run"])?.expect(0)?;
@@ -222,6 +224,8 @@ fn what_a_killed_rotation_left_is_listed_with_what_helps_and_that_helps() {
         holds(said.contains("E-SINK-CHANGED"), "it waits for a person", &said)?;
         let said = world.nhi(&["recover"])?.expect(5)?;
         holds(said.contains("--keep ours"), "who is told what helps", &said)?;
+        let said = world.nhi(&["drift"])?.expect(5)?;
+        holds(said.contains("sink-changed-by-others"), "and drift counts it at once", &said)?;
         let said = world.nhi(&["recover", SLOT, "--yes"])?.expect(1)?;
         holds(said.contains("E-SINK-CHANGED"), "nothing is written over unasked", &said)?;
         let lacks = "bao:secret/apps/invoice-sync lacks _nhi, role_id";

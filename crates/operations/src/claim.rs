@@ -58,11 +58,6 @@ fn begun(look: &Look) -> Option<ClaimMirror> {
     (claim.is_open() && !look.deleted).then_some(claim)
 }
 
-/// The same, where nobody is at work on it any more.
-fn abandoned(context: &Context, look: &Look) -> Option<ClaimMirror> {
-    begun(look).filter(|claim| !claim.is_fresh(&context.rules, context.now()))
-}
-
 /// That a claim was written with the key that is here.
 fn with_our_key(context: &Context, named: Option<&str>, place: &str) -> Result<(), Problem> {
     realm_key::is_ours(context, named, || format!("{place} in custody"))
@@ -161,15 +156,14 @@ impl ClaimStore {
         })
     }
 
-    /// The mirrors of one integration's claims in which a deed was begun, and nobody is at work on it
-    /// any more.
-    pub(crate) async fn left_open(
+    /// The mirrors of one integration's claims in which a deed was begun, whoever is at work on it.
+    pub(crate) async fn open_of(
         context: &Context,
         vendor_id: &str,
     ) -> Result<Vec<ClaimMirror>, Problem> {
         let looks = ClaimStore::looks(context, Freshness::Shared).await?;
         let there = looks.bearing("vendor_id", vendor_id).into_iter();
-        Ok(there.filter_map(|(_, look)| abandoned(context, &look)).collect())
+        Ok(there.filter_map(|(_, look)| begun(&look)).collect())
     }
 
     /// The claims of all integrations in which a deed was begun, whoever is at work on it, each with
@@ -375,6 +369,11 @@ impl ClaimMirror {
     pub(crate) fn is_fresh(&self, rules: &Rules, now: Timestamp) -> bool {
         let ttl = rules.claim_ttl_of(self.timed);
         self.written_at.is_some_and(|at| now < later(at, ttl))
+    }
+
+    /// Its owner may be at work on it: it does not wait for a person, and is fresh.
+    pub(crate) fn is_at_work(&self, rules: &Rules, now: Timestamp) -> bool {
+        Phase::from_word(&self.phase) != Some(Phase::Held) && self.is_fresh(rules, now)
     }
 
     /// Its slot's name in the integration; nothing where it is no slot's id.

@@ -12,7 +12,7 @@ use jiff::{Timestamp, civil::Date};
 use ledger::{Ledger, Selection};
 use policy::{
     Schedule,
-    drift::{self, Declared, Finding, Observed, SlotFacts, compare},
+    drift::{self, Declared, Finding, Observed, SlotFacts, Stands, compare},
     rotation::Phase,
     schedule::Written,
     scopes::{Declared as Standing, Enforcement, echo, highest_action},
@@ -329,15 +329,27 @@ async fn left_open(
     if context.custody.is_none() || context.realm.is_none() {
         return Ok(Vec::new());
     }
-    let claims = ClaimStore::left_open(context, vendor_id).await?;
+    let claims = ClaimStore::open_of(context, vendor_id).await?;
     let named = claims.into_iter().filter_map(|claim| {
         let name = claim.slot_name()?;
         let slot = CredentialId { integration: id.clone(), name: name.to_owned() };
         let key_id = claim.new.as_deref().or(claim.current.as_deref());
-        let finding = drift::left_open(&slot.to_string(), key_id, &claim.phase);
+        let at_work = claim.is_at_work(&context.rules, context.now());
+        let stands = stands(at_work, &claim.owner, claim.hold.as_deref());
+        let finding = drift::left_open(&slot.to_string(), key_id, &claim.phase, stands);
         Some((slot.name, finding))
     });
     Ok(named.filter(|(name, _)| declared.iter().all(|slot| slot.name != *name)).collect())
+}
+
+/// How what was begun stands: a person is told at once that it waits for them, and whom to ask where
+/// it may go on by itself.
+fn stands<'a>(at_work: bool, owner: &'a str, hold: Option<&'a str>) -> Stands<'a> {
+    match (at_work, hold) {
+        (true, _) => Stands::AtWork(owner),
+        (false, Some(why)) => Stands::Waits(why),
+        (false, None) => Stands::Silent,
+    }
 }
 
 /// What was begun in a slot, and is not finished.
@@ -387,12 +399,17 @@ pub async fn everything_begun(context: &Context) -> Result<Vec<Begun>, Problem> 
 ///
 /// Custody cannot be read.
 pub async fn everything_left_open(context: &Context) -> Result<Vec<Begun>, Problem> {
-    let mut begun = match context.custody.is_some() && context.realm.is_some() {
-        true => as_begun(context, ClaimStore::all_open(context).await?),
-        false => Vec::new(),
-    };
+    let mut begun = everything_open(context).await?;
     begun.retain(|one| !one.at_work);
     Ok(begun)
+}
+
+/// The same, whoever is at work on it.
+async fn everything_open(context: &Context) -> Result<Vec<Begun>, Problem> {
+    match context.custody.is_some() && context.realm.is_some() {
+        true => Ok(as_begun(context, ClaimStore::all_open(context).await?)),
+        false => Ok(Vec::new()),
+    }
 }
 
 fn as_begun(context: &Context, claims: Vec<(String, ClaimMirror)>) -> Vec<Begun> {
@@ -406,7 +423,7 @@ fn as_begun(context: &Context, claims: Vec<(String, ClaimMirror)>) -> Vec<Begun>
         Some(Begun {
             slot: claim.slot.parse().ok()?,
             place: format!("{}:{}/{}/{name}", custody.connection, custody.path, realm.id),
-            at_work: phase != Phase::Held && claim.is_fresh(&context.rules, now),
+            at_work: claim.is_at_work(&context.rules, now),
             ends_all: ending && claim.current.is_none(),
             generation: claim.generation,
             owner: claim.owner,
@@ -422,7 +439,7 @@ fn as_begun(context: &Context, claims: Vec<(String, ClaimMirror)>) -> Vec<Begun>
     begun
 }
 
-/// What was left open in slots of integrations that no look of this run was at: nothing declares them,
+/// What is open in slots of integrations that no look of this run was at: nothing declares them,
 /// or they are gone. `looked_at` has the incarnation of each that was looked at, and nothing where one
 /// could not be read. `all_declared`: what was compared is all that this installation declares.
 ///
@@ -434,7 +451,7 @@ pub async fn judge_left_behind(
     looked_at: &BTreeMap<String, Option<String>>,
     all_declared: bool,
 ) -> Result<Judged, Problem> {
-    let open = everything_left_open(context).await.map_err(|problem| {
+    let open = everything_open(context).await.map_err(|problem| {
         Problem::new("E-DRIFT-HALF", "What was left open is not known")
             .detail(format!(
                 "Custody tells what was begun and not finished, also for what nothing declares any \
@@ -454,7 +471,9 @@ pub async fn judge_left_behind(
         if !was_looked_at {
             let slot = one.slot.to_string();
             let key_id = one.key_id.as_deref();
-            let found = drift::left_behind(&slot, key_id, &one.phase, &one.place, all_declared);
+            let stands = stands(one.at_work, &one.owner, one.hold.as_deref());
+            let found =
+                drift::left_behind(&slot, key_id, &one.phase, stands, &one.place, all_declared);
             judged.found("", &format!("{}/{}", one.vendor_id, one.slot.name), [found]);
         }
     }

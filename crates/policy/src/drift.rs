@@ -336,8 +336,8 @@ pub fn slot(facts: &SlotFacts<'_>) -> Vec<Finding> {
     let consequence = consequence_for(facts.status, facts.active);
     let key = facts.key_id.unwrap_or_default().to_owned();
     let (rule, condition, severity, why) = match facts.status {
-        "rotating" => ("rotating", Condition::Note, Severity::Info, "somebody is at work on it"),
-        "held" => ("held", Condition::Unfinished, Severity::High, "it waits for a person"),
+        "rotating" => ("rotating", Condition::Note, Severity::Info, AT_WORK),
+        "held" => ("held", Condition::Unfinished, Severity::High, WAITS),
         "exposed" => ("exposed", Condition::Policy, Severity::Critical, "rotate it now"),
         "missing" => {
             ("credential-missing", Condition::Drift, Severity::High, "apply issues another one")
@@ -419,19 +419,55 @@ pub fn slot(facts: &SlotFacts<'_>) -> Vec<Finding> {
     all
 }
 
+/// How a run that is open is told. Whether the run still lives nobody can see; a person may know.
+const AT_WORK: &str = "somebody is at work on it, or ended without a word (see nhi recover)";
+const WAITS: &str = "it waits for a person (nhi recover says what helps)";
+
+/// How what was begun and is not finished stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stands<'a> {
+    /// This run may be at work on it.
+    AtWork(&'a str),
+    /// It waits for a person, for this reason.
+    Waits(&'a str),
+    /// Whoever began it has been silent for too long.
+    Silent,
+}
+
+impl Stands<'_> {
+    /// Which rule tells it, and what follows: of what may be finished in a moment, nothing.
+    fn weight(self) -> (&'static str, Severity, Condition) {
+        match self {
+            Stands::AtWork(_) => ("rotating", Severity::Info, Condition::Note),
+            Stands::Waits(_) => ("held", Severity::High, Condition::Unfinished),
+            Stands::Silent => ("unfinished", Severity::High, Condition::Unfinished),
+        }
+    }
+
+    fn words(self) -> String {
+        match self {
+            Stands::AtWork(owner) => format!("; {AT_WORK}: {owner}"),
+            Stands::Waits(why) => format!("; {WAITS}: {why}"),
+            Stands::Silent => String::new(),
+        }
+    }
+}
+
 /// What was begun in a slot that is not declared, and left in this phase: a key of it may work, and
 /// its secret may wait in custody, although no plan would say so.
-pub fn left_open(id: &str, key_id: Option<&str>, phase: &str) -> Finding {
+pub fn left_open(id: &str, key_id: Option<&str>, phase: &str, stands: Stands<'_>) -> Finding {
     let key = key_id.map(|key_id| format!(": {key_id} may work")).unwrap_or_default();
+    let (rule, severity, condition) = stands.weight();
     Finding {
         actual: format!("unfinished ({phase})"),
-        severity: Severity::High,
-        condition: Condition::Unfinished,
+        severity,
+        condition,
         why: format!(
-            "begun for a credential that is not declared here{key}; apply the configuration that \
-             declares it; if none does, end it: nhi recover {id} --end"
+            "begun for a credential that is not declared here{key}{}; apply the configuration that \
+             declares it; if none does, end it: nhi recover {id} --end",
+            stands.words()
         ),
-        ..found("unfinished", id, "status", Verdict::Added)
+        ..found(rule, id, "status", Verdict::Added)
     }
 }
 
@@ -441,14 +477,16 @@ pub fn left_behind(
     id: &str,
     key_id: Option<&str>,
     phase: &str,
+    stands: Stands<'_>,
     place: &str,
     all_declared: bool,
 ) -> Finding {
     let key = key_id.map(|key_id| format!(": {key_id} may work")).unwrap_or_default();
+    let (rule, severity, condition) = stands.weight();
     let (severity, condition, whose, end) = match all_declared {
         true => (
-            Severity::High,
-            Condition::Unfinished,
+            severity,
+            condition,
             "begun for what nothing declares or is gone",
             format!("end it: nhi recover {id} --end"),
         ),
@@ -459,12 +497,15 @@ pub fn left_behind(
             "apply where it is declared".to_owned(),
         ),
     };
+    let how = stands.words();
     Finding {
         actual: format!("unfinished ({phase})"),
         severity,
         condition,
-        why: format!("{whose}{key}; {end}; where its platform is gone, remove {place} for good"),
-        ..found("unfinished", id, "status", Verdict::Added)
+        why: format!(
+            "{whose}{key}{how}; {end}; where its platform is gone, remove {place} for good"
+        ),
+        ..found(rule, id, "status", Verdict::Added)
     }
 }
 

@@ -445,6 +445,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use domain::Action;
+    use policy::drift::Stands;
 
     use super::*;
 
@@ -560,7 +561,8 @@ mod tests {
 
     #[test]
     fn what_was_begun_for_a_slot_that_nothing_declares_is_unfinished() {
-        let left = drift::left_open(&format!("{ID}/credential/ci"), Some("k1"), "stored");
+        let left =
+            drift::left_open(&format!("{ID}/credential/ci"), Some("k1"), "stored", Stands::Silent);
         let said = line(&left);
         assert!(said.contains("k1 may work") && said.contains("(stored)"), "{said}");
         let found = vec![(left.fingerprint("cluster", "role/ci"), left)];
