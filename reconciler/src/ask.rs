@@ -33,6 +33,29 @@ impl Asking {
         }
     }
 
+    /// The same for what takes power away: a policy that cannot be used is told, and stops nothing.
+    pub(crate) fn context_to_end(
+        &self,
+        loaded: &Loaded,
+        output: &Output,
+    ) -> Result<Context, Problem> {
+        let (context, wrong) = match self.dry_run {
+            true => loaded.read_only().context_to_end("nhi", "command")?,
+            false => loaded.context_to_end("nhi", "command")?,
+        };
+        if let Some(wrong) = wrong {
+            output.warning(&format!(
+                "the policy cannot be used, and the defaults of its thresholds hold for this: {} \
+                 ({})",
+                wrong.detail, wrong.code
+            ));
+            output.advice(
+                "nothing that gives power is done before that is put right: see nhi doctor",
+            );
+        }
+        Ok(context)
+    }
+
     /// Whether it may be done.
     ///
     /// # Errors

@@ -172,6 +172,39 @@ fn what_is_revoked_from_the_command_line_is_refused_and_nothing_else_is() {
     });
 }
 
+#[test]
+fn a_slip_in_the_policy_stops_what_gives_power_and_no_revocation() {
+    applied(|world| {
+        let works = world.bao.document("apps/invoice-sync")?;
+        let hcl = world.read("nhi.hcl")?;
+        world.write("nhi.hcl", &format!("{hcl}\npolicy = {{ file = \"policy.hcl\" }}\n"))?;
+        world.write("policy.hcl", "expird = \"revoke\"\n")?;
+        // What gives power is refused, and the slip is named; so it is where anything is judged.
+        for words in [&["rotate", SLOT, "--yes"][..], &["recover", SLOT, "--yes"], &["drift"]] {
+            let said = world.nhi(words)?.expect(1)?;
+            holds(said.contains("expird") && said.contains("E-CONFIG"), "it is named", &said)?;
+        }
+        let said = world.terraform(&["plan"])?.expect(1)?;
+        holds(said.contains("expird"), "by a plan too", &said)?;
+        holds(world.bao.signs_in(&works)?, "nothing was done", "")?;
+        let said = world.nhi(&["doctor"])?.expect(1)?;
+        let whole = said.contains("✗ policy: ") && said.contains("✓ custody: ");
+        holds(whole && said.contains("expird"), "the doctor sees the rest all the same", &said)?;
+        // In an incident nobody has time for that.
+        let said = world.nhi(&["revoke", SLOT, "--dry-run"])?.expect(0)?;
+        holds(said.contains("Warning:") && said.contains("expird"), "it is a warning", &said)?;
+        let said = world.nhi(&["revoke", SLOT, "--yes"])?.expect(0)?;
+        holds(said.contains("Warning:") && said.contains("Revoked:"), "it goes on", &said)?;
+        holds(!world.bao.signs_in(&works)?, "it is refused", "")?;
+        holds(world.bao.accessors("invoice-sync")?.is_empty(), "nothing lives", "")?;
+        world.write("policy.hcl", "expired = \"revoke\"\n")?;
+        let said = world.nhi(&["revoke", SLOT, "--dry-run"])?.expect(0)?;
+        holds(!said.contains("Warning:"), "of a policy that is right nothing is said", &said)?;
+        world.apply()?;
+        one_credential_works(world, 0)
+    });
+}
+
 /// A rotation from the command line that is killed when the platform has made the credential and
 /// nobody has heard of it.
 fn killed_in_a_rotation(world: &World, between: &Between) -> Result<()> {

@@ -85,6 +85,20 @@ impl Gate for RulesGate {
     }
 }
 
+/// Decides where the rules cannot be read, for the reason that it holds: what takes power away is open
+/// as ever, and nothing else.
+#[derive(Debug, Clone)]
+pub struct EndingGate(pub Problem);
+
+impl Gate for EndingGate {
+    fn authorize(&self, deed: &Deed) -> Result<Authorization, Problem> {
+        match deed.action == "rotate" || deed.direction.may_widen() {
+            true => Err(self.0.clone()),
+            false => RulesGate.authorize(deed),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,5 +123,27 @@ mod tests {
             assert_ne!(other.digest(), digest);
         }
         assert_eq!(RulesGate.authorize(&deed).unwrap().auth(), "policy:widening");
+    }
+
+    #[test]
+    fn without_rules_that_can_be_read_power_is_taken_away_and_none_is_given() {
+        let gate = EndingGate(Problem::new("E-CONFIG", "The configuration is not right"));
+        let deed = |action, direction| Deed {
+            direction,
+            ..Deed::ending("bao/openbao_approle/x", "cluster-1", action, "k1".to_owned())
+        };
+        for (action, direction) in [
+            ("rotate", Direction::None),
+            ("widen", Direction::Widens),
+            ("create", Direction::Widens),
+            ("change", Direction::Unknown),
+        ] {
+            let refused = gate.authorize(&deed(action, direction)).unwrap_err();
+            assert_eq!(refused.code, "E-CONFIG", "{action}");
+        }
+        for action in ["revoke", "disable", "delete", "narrow"] {
+            let leave = gate.authorize(&deed(action, Direction::Narrows)).unwrap();
+            assert_eq!(leave.auth(), "policy:narrowing", "{action}");
+        }
     }
 }

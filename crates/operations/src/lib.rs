@@ -56,7 +56,7 @@ pub use ends::set_ends;
 pub use foreseen::{no_room, no_room_beside, unfit_setting};
 pub use forget::forget;
 pub use form::{declared_slot, not_shown, slot_to_end, undeclared_slot};
-pub use gate::{Authorization, Deed, Gate, RulesGate};
+pub use gate::{Authorization, Deed, EndingGate, Gate, RulesGate};
 pub use integration::{
     DeclaredIntegration, create_integration, delete_integration, revoke_everything,
     revoke_unmanaged, update_integration,

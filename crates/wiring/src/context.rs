@@ -11,7 +11,7 @@ use connector::{Clock, SystemClock};
 use domain::{Realm, RealmKey, Secret};
 use ledger::{Actor, Ledger, NewEntry, NullLedger};
 use ledger_sqlite::{Salvaged, SqliteLedger};
-use operations::{Connections, Context, Custody, Problem, RulesGate, Run};
+use operations::{Connections, Context, Custody, EndingGate, Gate, Problem, RulesGate, Run};
 use policy::Rules;
 
 use crate::{
@@ -130,7 +130,15 @@ impl Loaded {
     ///
     /// The file cannot be read, is not right, or has another digest than the pinned one.
     pub fn rules(&self) -> Result<Rules, Problem> {
-        let rules = match &self.config.policy {
+        self.written_rules().map(|rules| self.for_demo(rules))
+    }
+
+    fn for_demo(&self, rules: Rules) -> Rules {
+        if self.config.demo { rules.for_demo() } else { rules }
+    }
+
+    fn written_rules(&self) -> Result<Rules, Problem> {
+        Ok(match &self.config.policy {
             None => Rules::default(),
             Some(file) => {
                 let path = self.folder.join(file);
@@ -156,8 +164,7 @@ impl Loaded {
                     .and_then(|node| read_rules(&node))
                     .map_err(|error| config_problem(&shown, &error))?
             }
-        };
-        Ok(if self.config.demo { rules.for_demo() } else { rules })
+        })
     }
 
     /// The realm. A key that is not there is noticed by the first thing that needs it.
@@ -264,6 +271,38 @@ impl Loaded {
     ///
     /// The realm or the policy is not usable.
     pub fn context(&self, program: &str, trigger: &str) -> Result<Context, Problem> {
+        self.context_by(self.rules()?, Arc::new(RulesGate), program, trigger)
+    }
+
+    /// What deeds that take power away need. A policy that cannot be used stops none of them in an
+    /// incident: the defaults of its thresholds hold, whatever gives power is refused with what is wrong
+    /// with it, and that is returned as well.
+    ///
+    /// # Errors
+    ///
+    /// The realm is not usable.
+    pub fn context_to_end(
+        &self,
+        program: &str,
+        trigger: &str,
+    ) -> Result<(Context, Option<Problem>), Problem> {
+        let (rules, gate, wrong): (_, Arc<dyn Gate>, _) = match self.rules() {
+            Ok(rules) => (rules, Arc::new(RulesGate), None),
+            Err(problem) => {
+                let rules = self.for_demo(Rules::default());
+                (rules, Arc::new(EndingGate(problem.clone())), Some(problem))
+            }
+        };
+        Ok((self.context_by(rules, gate, program, trigger)?, wrong))
+    }
+
+    fn context_by(
+        &self,
+        rules: Rules,
+        gate: Arc<dyn Gate>,
+        program: &str,
+        trigger: &str,
+    ) -> Result<Context, Problem> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let connections: Arc<dyn Connections> = Arc::new(Configured::new(
             self.config.clone(),
@@ -279,11 +318,11 @@ impl Loaded {
                 connection: custody.connection.clone(),
                 path: custody.path.clone(),
             }),
-            rules: Arc::new(self.rules()?),
+            rules: Arc::new(rules),
             ledger: self.ledger(self.config.read_only)?,
             clock,
             run: self.run(program, trigger),
-            gate: Arc::new(RulesGate),
+            gate,
             read_only: self.config.read_only,
             notices: Default::default(),
             turns: Default::default(),
@@ -397,6 +436,37 @@ pub async fn try_custody(text: &str, folder: &Path) -> Result<(), Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_policy_that_cannot_be_used_stops_everything_but_what_takes_power_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let load = |text: &str| {
+            let environment = Environment::of(&[]);
+            Loaded::from_text(text, folder.path(), None, environment).unwrap()
+        };
+        let named = "policy = { file = \"policy.hcl\" }\nledger = { none = true }\n";
+        let pin = format!("file = \"policy.hcl\", pin = \"sha256:{}\"", "0".repeat(64));
+        let pinned = named.replace("file = \"policy.hcl\"", &pin);
+        for (text, policy, code) in [
+            (named, None, "E-POLICY"),
+            (named, Some("claim_ttl = \"1s\""), "E-CONFIG"),
+            (named, Some("claim_tt1 = \"5m\""), "E-CONFIG"),
+            (named, Some("claim_ttl = "), "E-CONFIG"),
+            (&pinned, Some("claim_ttl = \"5m\""), "E-POLICY-PIN"),
+        ] {
+            if let Some(policy) = policy {
+                std::fs::write(folder.path().join("policy.hcl"), policy).unwrap();
+            }
+            let loaded = load(text);
+            assert_eq!(loaded.context("nhi", "command").unwrap_err().code, code, "{policy:?}");
+            let (context, wrong) = loaded.context_to_end("nhi", "command").unwrap();
+            assert_eq!(wrong.map(|wrong| wrong.code), Some(code), "{policy:?}");
+            assert_eq!(*context.rules, Rules::default(), "{policy:?}");
+        }
+        std::fs::write(folder.path().join("policy.hcl"), "claim_ttl = \"5m\"").unwrap();
+        let (context, wrong) = load(named).context_to_end("nhi", "command").unwrap();
+        assert_eq!((context.rules.claim_ttl.as_secs(), wrong), (300, None));
+    }
 
     #[cfg(unix)]
     #[test]

@@ -80,8 +80,9 @@ impl Doctor {
         let loaded = wiring::load(config)?;
         let mut looks = Vec::new();
         let progress = output.progress("asking");
-        match loaded.read_only().context("nhi", "command") {
-            Ok(context) => {
+        // What is wrong with the policy has a line of its own, and hides nothing else.
+        match loaded.read_only().context_to_end("nhi", "command") {
+            Ok((context, _)) => {
                 let names = match &self.connection {
                     Some(name) => vec![name.clone()],
                     None => context.connections.names(),

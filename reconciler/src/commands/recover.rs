@@ -92,7 +92,10 @@ impl Recover {
             has_custody(&context)?;
             return Ok(self.list(&everything_begun(&context).await?, output));
         };
-        let mut context = self.asking.context(&loaded)?;
+        let mut context = match self.end {
+            true => self.asking.context_to_end(&loaded, output)?,
+            false => self.asking.context(&loaded)?,
+        };
         has_custody(&context)?;
         if self.take {
             let mut rules = (*context.rules).clone();

@@ -75,7 +75,7 @@ enum Done {
 
 impl Revoke {
     pub(crate) async fn run(self, config: Option<&str>, output: &Output) -> Result<Exit, Problem> {
-        let context = self.asking.context(&wiring::load(config)?)?;
+        let context = self.asking.context_to_end(&wiring::load(config)?, output)?;
         let command = format!("revoke {}", self.id);
         let (wishes, from) = declared(&context, self.state.as_deref(), &command).await?;
         let progress = output.progress("looking");
