@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use connector::{Error, Refusal, Result};
+use connector::{Connector, Error, Refusal, Result, Want, transport::Request};
 use domain::Span;
 use serde::Deserialize;
 use serde_json::json;
@@ -58,7 +58,7 @@ const ON_MOUNT: [Need; 8] = [
 ];
 
 /// What they need beside.
-const NEEDS: [Need; 10] = [
+const NEEDS: [Need; 11] = [
     (
         "sys/policies/acl/nhi/probe",
         &["create", "read", "update", "delete"],
@@ -97,6 +97,7 @@ const NEEDS: [Need; 10] = [
         "tokens minted from a credential cannot be revoked",
     ),
     ("sys/auth", &["read"], "AppRole mounts are seen only where our token may use them"),
+    ("sys/locked-users", &["read"], "a role that the server has locked is not told here"),
 ];
 
 /// The same of a folder of documents.
@@ -113,6 +114,36 @@ const DOCUMENTS: [Need; 3] = [
     ),
     ("{mount}/metadata/{folder}/", &["list"], "what is there is not seen"),
 ];
+
+/// Whom the server keeps out after too many refused sign-ins, by namespace and mount. A role is told
+/// by its role-id.
+#[derive(Deserialize)]
+struct Locked {
+    by_namespace: Vec<LockedIn>,
+}
+
+#[derive(Deserialize)]
+struct LockedIn {
+    mount_accessors: Vec<LockedOn>,
+}
+
+#[derive(Deserialize)]
+struct LockedOn {
+    mount_accessor: String,
+    alias_identifiers: Option<Vec<String>>,
+}
+
+impl Locked {
+    /// The accessor of its mount, by role-id.
+    fn by_role(self) -> BTreeMap<String, String> {
+        let mounts = self.by_namespace.into_iter().flat_map(|one| one.mount_accessors);
+        let roles = mounts.flat_map(|on| {
+            let all = on.alias_identifiers.into_iter().flatten();
+            all.map(move |role_id| (role_id, on.mount_accessor.clone()))
+        });
+        roles.collect()
+    }
+}
 
 /// What our own token holds.
 #[derive(Deserialize)]
@@ -237,6 +268,36 @@ impl AppRole {
         ))
     }
 
+    /// Our roles that the server has locked: nobody signs in as they, with whatever secret.
+    async fn locked_roles(&self) -> Result<Vec<String>> {
+        let asked = Request::get("v1/sys/locked-users", "sys/locked-users");
+        let locked = match self.api().need::<Locked>(asked).await {
+            Ok(locked) => locked.by_role(),
+            // It was said what our own token lacks, and an older server has no such list.
+            Err(error) if is_forbidden(&error) || error.refusal() == Some(Refusal::NotFound) => {
+                return Ok(Vec::new());
+            }
+            Err(error) => return Err(error),
+        };
+        if locked.is_empty() {
+            return Ok(Vec::new());
+        }
+        let listed = self.list(Want::LEAN).await?;
+        let ours = listed.integrations.iter().filter_map(|one| {
+            let accessor = locked.get(&one.vendor_id)?;
+            Some(format!(
+                "The server has locked the role {:?} after too many refused sign-ins: nobody signs in as \
+                 it now, with a good secret id neither. Find out who tries which secret (the log has \
+                 their addresses); it is open again after a while, or by bao write -f \
+                 {}sys/locked-users/{accessor}/unlock/{}",
+                one.key,
+                self.api().namespace_flag(),
+                one.vendor_id
+            ))
+        });
+        Ok(ours.collect())
+    }
+
     /// Whole sentences, one for each weakness.
     pub(crate) async fn weaknesses(&self) -> Vec<String> {
         let mut notes = Vec::new();
@@ -277,6 +338,10 @@ impl AppRole {
         }
         for mount in &mounts {
             notes.extend(self.lockout_note(mount).await);
+        }
+        match self.locked_roles().await {
+            Ok(locked) => notes.extend(locked),
+            Err(error) => notes.push(format!("Which roles are locked cannot be told: {error}.")),
         }
         match self.lacking(&mounts).await {
             Ok(missing) => notes.extend(missing),

@@ -342,6 +342,52 @@ async fn a_role_is_not_locked_either_where_its_mount_locks_after_two_refusals() 
 }
 
 #[tokio::test]
+async fn a_role_that_the_server_locked_is_named_with_what_opens_it() {
+    let root = World::new().await;
+    root.by_hand("POST", "sys/namespaces/locks", json!({})).await;
+    root.by_hand("POST", "locks/sys/auth/approle", json!({"type": "approle"})).await;
+    let settings = || Settings::default().with("namespace", Setting::Text("locks/".into()));
+    let world = World::with(crate::world::root(), settings()).await;
+    let bao = world.connector();
+    let (_, open) = world.integration("open").await;
+    let (id, shut) = world.integration("shut").await;
+    let (secret, _) = world.issue(&id, &Settings::default()).await;
+    let told = async |world: &World| {
+        let notes = world.connector().notes().await;
+        notes.into_iter().filter(|note| note.contains("locked")).collect::<Vec<_>>()
+    };
+    assert_eq!(told(&world).await, [""; 0]);
+    let login = |secret: &str| json!({"role_id": shut.vendor_id, "secret_id": secret});
+    for _ in 0..5 {
+        root.call("POST", "locks/auth/approle/login", Some(login("wrong"))).await;
+    }
+    let good = Some(login(secret.expose()));
+    let (status, _) = root.call("POST", "locks/auth/approle/login", good.clone()).await;
+    assert_eq!(status, 403, "the good one is refused too");
+    let [note] = &told(&world).await[..] else { panic!("{:#?}", bao.notes().await) };
+    assert!(note.contains("the role \"shut\"") && !note.contains(&open.vendor_id), "{note}");
+    // Another namespace's roles are not ours.
+    assert_eq!(told(&root).await, [""; 0]);
+    let (_, command) = note.split_once("bao write -f -namespace=locks ").unwrap();
+    root.by_hand("POST", &format!("locks/{command}"), json!({})).await;
+    assert_eq!(told(&world).await, [""; 0]);
+    let (status, _) = root.call("POST", "locks/auth/approle/login", good).await;
+    assert_eq!(status, 200);
+    // Who may not look is told that, and no more.
+    let policy = r#"
+        path "*" { capabilities = ["create", "read", "update", "delete", "list", "sudo"] }
+        path "sys/locked-users" { capabilities = ["deny"] }
+    "#;
+    let policy = json!({ "policy": policy });
+    root.by_hand("POST", "locks/sys/policies/acl/blind", policy).await;
+    let token = json!({"policies": ["blind"], "no_default_policy": true});
+    let token = root.by_hand("POST", "locks/auth/token/create", token).await;
+    let token = token["auth"]["client_token"].as_str().unwrap();
+    let [note] = &told(&World::with(token, settings()).await).await[..] else { panic!() };
+    assert!(note.contains("lacks read on sys/locked-users"), "{note}");
+}
+
+#[tokio::test]
 async fn an_integration_can_live_on_another_mount() {
     let world = World::new().await;
     let bao = world.connector();
