@@ -3,7 +3,7 @@
 //! moves it.
 
 use serde_json::{Value, json};
-use tfplugin::mini_core::{Action, MiniCore, Refusal, State};
+use tfplugin::mini_core::{Action, MiniCore, Plan, Refusal, State};
 
 use crate::world::{World, credential, integration, monthly, scope, with};
 
@@ -345,6 +345,56 @@ async fn a_saved_plan_does_not_call_active_what_has_ended_meanwhile() {
     let (ended, _) = seen(&core, &starting).await;
     assert_eq!(ended.json()["temporary"]["secret/data/old/*:read"]["status"], "ended");
     assert_eq!(core.plan(&ended, config).await.unwrap().action, Action::Nothing);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_temporary_scope_that_is_written_with_a_past_end_is_planned_as_over_and_gives_nothing() {
+    let world = World::new();
+    let core = world.run().await;
+    let integration = core.create("nhi_integration", integration()).await.unwrap();
+    let dated = |until: &str| {
+        json!({ "secret/data/old/*:read": { "until": until,
+            "justification": "Re-run of the 2025 closing" } })
+    };
+    let config = |until: &str| scope(&integration, json!(["secret/data/new/*:read"]), dated(until));
+    let said = |plan: &Plan| {
+        plan.diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    let over = |plan: &Plan| {
+        let status =
+            tfplugin::Path::attribute("temporary").key("secret/data/old/*:read").then("status");
+        assert_eq!(plan.planned.at(&status), Some(&tfplugin::Value::string("ended")));
+        assert_eq!(plan.planned("elevated"), &tfplugin::Value::set([]));
+        let over = said(plan).contains("This temporary scope is over already");
+        assert!(over && said(plan).contains("].until:"), "{}", said(plan));
+        assert!(!said(plan).contains("gives power"), "{}", said(plan));
+    };
+    // The year was mistyped.
+    let past = config("2025-12-05T00:00:00Z");
+    let plan = core.plan_create("nhi_scope", past.clone()).await.unwrap();
+    over(&plan);
+    world.at("2026-11-24T11:00:00Z");
+    let made = world.run().await.apply(plan).await.unwrap().unwrap();
+    assert_eq!(world.scopes().await, ["secret/data/new/*:read"]);
+    assert_eq!(core.plan(&made, past.clone()).await.unwrap().action, Action::Nothing);
+    // A clock that is behind the plan's gives nothing that the plan did not show.
+    let more = with(past.clone(), json!({ "scopes": ["secret/data/newer/*:read"] }));
+    let plan = core.plan(&made, more).await.unwrap();
+    world.at("2025-12-01T00:00:00Z");
+    let behind = world.run().await.apply(plan).await.unwrap_err().to_string();
+    assert!(behind.contains("E-TEMPORARY") && behind.contains("clock"), "{behind}");
+    assert_eq!(world.scopes().await, ["secret/data/new/*:read"]);
+    world.at("2026-11-24T11:00:00Z");
+    // Another end that is past as well is none either, and one that moves into the past takes away.
+    over(&core.plan(&made, config("2026-01-01T00:00:00Z")).await.unwrap());
+    let core = world.run().await;
+    let active = core.update(&made, config("2026-12-05T00:00:00Z")).await.unwrap();
+    assert_eq!(active.json()["elevated"], json!(["secret/data/old/*:read"]));
+    let plan = core.plan(&active, past).await.unwrap();
+    over(&plan);
+    assert!(said(&plan).contains("- secret/data/old/*:read (temporary)"), "{}", said(&plan));
+    core.apply(plan).await.unwrap();
+    assert_eq!(world.scopes().await, ["secret/data/new/*:read"]);
 }
 
 #[tokio::test(start_paused = true)]

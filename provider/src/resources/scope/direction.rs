@@ -51,14 +51,18 @@ pub(super) fn other_directions(
             (None, _) if one.status != "ended" => {
                 add(Direction::Widens, format!("+ {scope} until {}", one.until.text()));
             }
-            (Some(known), Some(until)) if instant(&known.until).is_some_and(|was| until > was) => {
+            (Some(known), Some(until))
+                if one.status != "ended"
+                    && instant(&known.until).is_some_and(|was| until > was) =>
+            {
                 add(Direction::Widens, format!("{scope} until {}", one.until.text()));
             }
             _ => {}
         }
     }
     for (scope, one) in before {
-        if !after.contains_key(scope) && one.status != "ended" {
+        let stays = after.get(scope).is_some_and(|after| after.status != "ended");
+        if !stays && one.status != "ended" {
             add(Direction::Narrows, format!("- {scope} (temporary)"));
         }
     }

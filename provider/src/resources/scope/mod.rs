@@ -337,7 +337,8 @@ impl Scope {
     }
 }
 
-/// A plan of before a scope's end would have state call active what is over.
+/// A plan of before a scope's end would have state call active what is over; and where the clock of apply
+/// is behind the plan's, what was shown as over would be given.
 fn refuse_over(
     model: &ScopeModel,
     declared: &Declared,
@@ -345,16 +346,26 @@ fn refuse_over(
 ) -> Result<(), Diagnostics> {
     let mut found = Diagnostics::new();
     for (scope, one) in model.temporary.value().into_iter().flatten() {
-        let over = declared.temporary.get(scope).is_some_and(|temporary| !temporary.holds(now));
-        if over && one.status == "active" {
-            found.error_at(
-                Path::attribute("temporary").key(scope),
+        let Some(temporary) = declared.temporary.get(scope) else { continue };
+        let at = Path::attribute("temporary").key(scope);
+        match one.status.text() {
+            "active" if !temporary.holds(now) => found.error_at(
+                at,
                 "A temporary scope is over since this was planned",
                 format!(
                     "{scope:?} was planned as active, and it is not its time any more. Nothing was \
                      changed.\nNext: plan again.\n(E-TEMPORARY)"
                 ),
-            );
+            ),
+            "ended" if temporary.holds(now) => found.error_at(
+                at,
+                "A temporary scope was planned as over",
+                format!(
+                    "{scope:?} is not over by the clock of this machine, which is behind that of the plan. \
+                     Nothing was changed.\nNext: set the clock right, and plan again.\n(E-TEMPORARY)"
+                ),
+            ),
+            _ => {}
         }
     }
     if found.has_errors() { Err(found) } else { Ok(()) }

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use connector::OnlyShown;
 use domain::{Action, Direction, IntegrationId, ScopeId};
-use operations::KindLattice;
+use jiff::Timestamp;
+use operations::{Context, KindLattice};
 use policy::{
     Rules,
     rules::Wildcards,
@@ -90,7 +91,8 @@ impl Scope {
             let lattice = lattice_of(&reference.id);
             if let (Some(lattice), true) = (lattice, reviewable) {
                 check_grammar(lattice, config, &mut told);
-                decide(lattice, prior, planned);
+                let now = context.as_ref().map(Context::now);
+                tell_over(&decide(lattice, prior, planned, now), &mut told);
                 let wanted = wanted(planned);
                 check_ceiling(lattice, &reference, planned, &wanted, &mut told);
                 check_environment(&rules, &reference, prior, planned, &wanted, &mut told);
@@ -147,8 +149,13 @@ fn place_of(planned: &ScopeModel, scope: &str) -> Path {
     }
 }
 
-/// What state will hold.
-fn decide(lattice: KindLattice, prior: Option<&ScopeModel>, planned: &mut ScopeModel) {
+/// What state will hold, and which temporary scopes are over as they are written.
+fn decide(
+    lattice: KindLattice,
+    prior: Option<&ScopeModel>,
+    planned: &mut ScopeModel,
+    now: Option<Timestamp>,
+) -> Vec<String> {
     // The same set in another spelling is no change.
     if let Some(prior) = prior
         && let (Some(before), Some(after)) = (prior.scopes.value(), planned.scopes.value())
@@ -157,13 +164,29 @@ fn decide(lattice: KindLattice, prior: Option<&ScopeModel>, planned: &mut ScopeM
     {
         planned.scopes = prior.scopes.clone();
     }
-    plan_temporary(prior, planned);
+    let over = plan_temporary(prior, planned, now);
     planned.undeclared = plan_undeclared(prior, planned);
     planned.highest_action = if planned.undeclared.is_unknown() {
         Attr::unknown_not_null()
     } else {
         highest(lattice, planned)
     };
+    over
+}
+
+/// What is written with an end that is past: a year or a zone that is mistyped looks like power that is
+/// given.
+fn tell_over(over: &[String], told: &mut Diagnostics) {
+    for scope in over {
+        told.warning_at(
+            Path::attribute("temporary").key(scope).then("until"),
+            "This temporary scope is over already",
+            format!(
+                "{scope:?}: its end is past, so it is not given.\nNext: write a later until, or delete these \
+                 lines."
+            ),
+        );
+    }
 }
 
 /// What is shown where it is held and never given: wished for, it would be refused by apply.
@@ -477,8 +500,15 @@ fn plan_undeclared(prior: Option<&ScopeModel>, planned: &ScopeModel) -> Attr<Set
     same.map_or_else(Attr::unknown_not_null, |prior| prior.undeclared.clone())
 }
 
-/// Statuses and what is elevated, by fixed rules over what Read sampled.
-fn plan_temporary(prior: Option<&ScopeModel>, planned: &mut ScopeModel) {
+/// Statuses and what is elevated, by fixed rules over what Read sampled. Read knows nothing of what is
+/// new; of that an end that is past is told here, since no later moment makes it come again. The answer
+/// is which those are.
+fn plan_temporary(
+    prior: Option<&ScopeModel>,
+    planned: &mut ScopeModel,
+    now: Option<Timestamp>,
+) -> Vec<String> {
+    let mut over = Vec::new();
     let before = prior.and_then(|prior| prior.temporary.value()).cloned().unwrap_or_default();
     let mut elevated: Attr<Set<String>> = match prior.map(|prior| prior.elevated.clone()) {
         Some(Attr::Value(set)) => Attr::Value(set),
@@ -502,6 +532,13 @@ fn plan_temporary(prior: Option<&ScopeModel>, planned: &mut ScopeModel) {
                     "ended".into()
                 }
                 Some(status) => status.into(),
+                None if instant(&one.until).zip(now).is_some_and(|(until, now)| until <= now) => {
+                    if let Some(set) = elevated.value_mut() {
+                        set.remove(scope);
+                    }
+                    over.push(scope.clone());
+                    "ended".into()
+                }
                 None => {
                     open = true;
                     Attr::unknown_not_null()
@@ -515,4 +552,5 @@ fn plan_temporary(prior: Option<&ScopeModel>, planned: &mut ScopeModel) {
         set.clear();
     }
     planned.elevated = if open { Attr::unknown_not_null() } else { elevated };
+    over
 }
