@@ -2,13 +2,16 @@
 
 use std::{fmt, str::FromStr};
 
+use connector::Platform;
 use domain::IntegrationId;
+use operations::Problem;
 use tfplugin::{
     Attr, Diagnostic, Diagnostics, Model,
     resource::{By, Done, Import},
 };
 
-use crate::shared::Shared;
+use super::platform_objects::{kind, kinds};
+use crate::{diagnostics::errors, shared::Shared};
 
 /// The identity of an integration: where and what.
 #[derive(Debug, Clone, PartialEq, Model)]
@@ -67,6 +70,51 @@ pub(super) fn imported<M>(shared: &Shared, id: &str, model: M) -> Done<M> {
         );
     }
     Done::new(model).tell(told)
+}
+
+/// Refuses an import of what cannot be there: a core says of that only that nothing is.
+pub(super) fn of_known_kind(shared: &Shared, id: &IntegrationId) -> Result<(), Diagnostics> {
+    if kind(&id.kind).is_none() {
+        let known: Vec<&str> = kinds().map(|(_, kind)| kind.name).collect();
+        return Err(Diagnostic::error(
+            "This is no kind of integration",
+            format!("{:?}.\nNext: import one of: {}.\n(E-KIND)", id.kind, known.join(", ")),
+        )
+        .into());
+    }
+    let context = shared.context_if_ready();
+    // A connection that is not there is told by the read that follows.
+    let platform = context.and_then(|context| context.connections.platform(&id.connection).ok());
+    let Some(platform) = platform else { return Ok(()) };
+    if platform.kinds().iter().any(|one| one.name == id.kind) {
+        return Ok(());
+    }
+    let can = in_words(platform);
+    let next = match platform.kinds() {
+        [] => "name a connection that fits in the id".to_owned(),
+        [one, ..] => format!(
+            "import {}/{}/{}, or name a connection that fits",
+            id.connection, one.name, id.key
+        ),
+    };
+    Err(errors(
+        Problem::new("E-KIND", "This connection cannot hold it")
+            .detail(format!(
+                "{id}: there is no {} on connection {:?}, which is {}. It can hold: {can}.",
+                id.kind,
+                id.connection,
+                platform.name()
+            ))
+            .next(next),
+    ))
+}
+
+/// What a platform can hold.
+pub(super) fn in_words(platform: &dyn Platform) -> String {
+    match platform.kinds() {
+        [] => "no integrations".to_owned(),
+        kinds => kinds.iter().map(|one| one.name).collect::<Vec<_>>().join(", "),
+    }
 }
 
 /// What an import asks for, by an id or an identity of such a thing.

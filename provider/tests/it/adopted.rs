@@ -136,6 +136,28 @@ async fn what_nobody_governs_is_imported_without_a_word_and_under_two_addresses_
     assert!(told.iter().next().is_none(), "{}", words(&told));
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_import_of_a_kind_that_its_connection_does_not_have_names_those_that_it_has() {
+    let (world, ..) = by_hand(&[BY_HAND]).await;
+    let core = world.run().await;
+    for (resource, id) in [
+        ("nhi_integration", "bao/oauth_client/invoice-sync"),
+        ("nhi_scope", "bao/oauth_client/invoice-sync/scope"),
+        ("nhi_credential", "bao/oauth_client/invoice-sync/credential/default"),
+    ] {
+        let said = core.import(resource, id).await.unwrap_err().to_string();
+        for part in
+            ["E-KIND", "It can hold: openbao_approle", "import bao/openbao_approle/invoice-sync"]
+        {
+            assert!(said.contains(part), "{resource}: {part}: {said}");
+        }
+        let said = core.import(resource, &id.replace("bao/", "apps/")).await.unwrap_err();
+        assert!(said.to_string().contains("It can hold: no integrations"), "{said}");
+        let said = core.import(resource, &id.replace("oauth_client", "oauth")).await.unwrap_err();
+        assert!(said.to_string().contains("no kind of integration"), "{said}");
+    }
+}
+
 fn words(told: &Diagnostics) -> String {
     told.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }

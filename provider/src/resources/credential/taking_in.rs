@@ -8,7 +8,7 @@ use tfplugin::{
 
 use super::{Credential, model::CredentialModel};
 use crate::resources::{
-    identity::{IntegrationIdentity, asked_for, imported},
+    identity::{IntegrationIdentity, asked_for, imported, of_known_kind},
     moved,
 };
 
@@ -45,6 +45,7 @@ impl ImportState for Credential {
                 name: one.name.need("name")?.clone(),
             })
         })?;
+        of_known_kind(&self.shared, &id.integration)?;
         let id = id.to_string();
         let model = CredentialModel { id: id.clone().into(), ..CredentialModel::default() };
         Ok(imported(&self.shared, &id, model))

@@ -21,6 +21,7 @@ use crate::{
     diagnostics::{error, unknown_governed},
     resources::{
         applied::Applied,
+        identity::in_words,
         platform_objects::{kind, settings_of},
         references::OwnerReference,
         replacement::half,
@@ -575,8 +576,7 @@ fn fits_connection(config: &IntegrationModel, context: &Context, told: &mut Diag
     match context.connections.platform(name) {
         Err(problem) => told.push(error(&problem)),
         Ok(platform) if !platform.kinds().iter().any(|one| one.name == kind.name) => {
-            let can: Vec<&str> = platform.kinds().iter().map(|one| one.name).collect();
-            let can = if can.is_empty() { "no integrations".to_owned() } else { can.join(", ") };
+            let can = in_words(platform);
             told.push(error(
                 &Problem::new("E-KIND", "This connection cannot hold it")
                     .detail(format!(

@@ -2,15 +2,14 @@
 
 use domain::IntegrationId;
 use tfplugin::{
-    Attr, Diagnostic, Diagnostics,
+    Attr, Diagnostics,
     resource::{Done, Identity, Import, ImportState, MoveState, Source},
 };
 
 use super::{Integration, IntegrationModel};
 use crate::resources::{
-    identity::{IntegrationIdentity, asked_for, imported},
+    identity::{IntegrationIdentity, asked_for, imported, of_known_kind},
     moved,
-    platform_objects::{kind, kinds},
 };
 
 impl Identity for Integration {
@@ -25,14 +24,7 @@ impl Identity for Integration {
 impl ImportState for Integration {
     async fn import(&self, request: Import) -> Result<Done<IntegrationModel>, Diagnostics> {
         let id: IntegrationId = asked_for(&request, "integration", IntegrationIdentity::id)?;
-        if kind(&id.kind).is_none() {
-            let known: Vec<&str> = kinds().map(|(_, kind)| kind.name).collect();
-            return Err(Diagnostic::error(
-                "This is no kind of integration",
-                format!("{:?}.\nNext: import one of: {}.\n(E-KIND)", id.kind, known.join(", ")),
-            )
-            .into());
-        }
+        of_known_kind(&self.shared, &id)?;
         let id = id.to_string();
         let model = IntegrationModel { id: id.clone().into(), ..IntegrationModel::default() };
         Ok(imported(&self.shared, &id, model))

@@ -7,7 +7,7 @@ use tfplugin::{
 };
 
 use super::{Scope, ScopeModel};
-use crate::resources::identity::{IntegrationIdentity, asked_for, imported};
+use crate::resources::identity::{IntegrationIdentity, asked_for, imported, of_known_kind};
 
 impl Identity for Scope {
     type Identity = IntegrationIdentity;
@@ -20,6 +20,7 @@ impl Identity for Scope {
 impl ImportState for Scope {
     async fn import(&self, request: Import) -> Result<Done<ScopeModel>, Diagnostics> {
         let id = asked_for(&request, "scope", |one: &IntegrationIdentity| Ok(ScopeId(one.id()?)))?;
+        of_known_kind(&self.shared, &id.0)?;
         let id = id.to_string();
         let model = ScopeModel { id: id.clone().into(), ..ScopeModel::default() };
         Ok(imported(&self.shared, &id, model))
