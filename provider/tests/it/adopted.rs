@@ -158,6 +158,41 @@ async fn an_import_of_a_kind_that_its_connection_does_not_have_names_those_that_
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_document_of_a_slot_that_is_imported_again_is_known_by_its_mark_before_it_is_adopted() {
+    let world = World::new();
+    let core = world.run().await;
+    let made = core.create("nhi_integration", integration()).await.unwrap();
+    let config = credential(&made, monthly());
+    core.create("nhi_credential", config.clone()).await.unwrap();
+    let (core, unheld) = (world.run().await, "in no sink of ours");
+    let (taken, told) = core.import_telling("nhi_credential", SLOT).await.unwrap();
+    assert!(!words(&told).contains(unheld), "its places are not known yet: {}", words(&told));
+    let plan = core.plan(&taken, config.clone()).await.unwrap();
+    assert!(!words(&plan.diagnostics).contains("written down"), "{}", words(&plan.diagnostics));
+    let state = core.apply(plan).await.unwrap().unwrap();
+    let core = world.run().await;
+    let state = core.refresh(&state).await.unwrap().unwrap();
+    assert_eq!(
+        (&state.json()["status"], &state.json()["generation"]),
+        (&json!("current"), &json!(1))
+    );
+    assert_eq!(core.plan(&state, config.clone()).await.unwrap().action, Action::Nothing);
+    // Where one place has it and another not, it is copied; where none has, it rotates, and both are said.
+    let two = json!({ "deliver_to": {
+        "app": { "connection": "apps", "path": "apps/invoice-sync" },
+        "copy": { "connection": "apps", "path": "apps/copy" },
+    } });
+    let none = json!({ "deliver_to": { "copy": { "connection": "apps", "path": "apps/copy" } } });
+    for (places, says) in [
+        (two, "is not at apps:apps/copy. The plan after it copies it"),
+        (none, "in no sink of ours (no document of it is at apps:apps/copy)"),
+    ] {
+        let plan = core.plan(&taken, with(config.clone(), places)).await.unwrap();
+        assert!(words(&plan.diagnostics).contains(says), "{says}: {}", words(&plan.diagnostics));
+    }
+}
+
 fn words(told: &Diagnostics) -> String {
     told.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }

@@ -4,10 +4,14 @@ use std::collections::BTreeMap;
 
 use connector::{CredentialType, MainField};
 use domain::path::segments;
-use operations::{Context, Misplaced, Problem, home_of, in_custody, misplaced};
+use operations::{Context, Misplaced, Problem, home_of, in_custody, misplaced, observe_slot};
 use tfplugin::{Diagnostic, Diagnostics, Path};
 
-use super::model::{CredentialModel, Delivery};
+use super::{
+    model::{CredentialModel, Delivery},
+    slot::{found, spec_of},
+    work::{is_taken_in, new_places},
+};
 use crate::{
     diagnostics::{error, warning},
     shared::Shared,
@@ -147,6 +151,70 @@ pub(super) async fn held_by_sinks(
         }));
     }
     found
+}
+
+/// What the places of a slot that was just taken in hold of it. Its import could not ask them, since only
+/// the configuration names them: a document that was delivered there is known by its mark.
+pub(super) async fn only_written_down(
+    context: Option<&Context>,
+    prior: &CredentialModel,
+    planned: &CredentialModel,
+) -> Option<Diagnostic> {
+    if !is_taken_in(prior) || prior.status != "unheld" || !new_places(prior, planned) {
+        return None;
+    }
+    let without = match context {
+        Some(context) => places_without(context, prior, planned).await,
+        None => None,
+    };
+    let (what, next) = match &without {
+        Some((places, _)) if places.is_empty() => return None,
+        Some((places, true)) => (
+            format!(
+                "its secret is not at {}. The plan after it copies it there from where it is",
+                places.join(", ")
+            ),
+            "plan again after this apply",
+        ),
+        Some((places, false)) => (
+            format!(
+                "its secret is in no sink of ours (no document of it is at {}). The plan after it \
+                 rotates, with overlap, to bring one there",
+                places.join(", ")
+            ),
+            "where it is not to rotate yet, set secret_source now and deliver_to later",
+        ),
+        None => (
+            "whether its secret is in a sink cannot be seen now. Unless a document of ours is there, the \
+             plan after it rotates, with overlap, to bring one there"
+                .to_owned(),
+            "where it is not to rotate yet, set secret_source now and deliver_to later",
+        ),
+    };
+    Some(
+        Diagnostic::warning(
+            "Its places are only written down",
+            format!(
+                "{}: this apply keeps the credential that was taken in, and {what}.\nNext: {next}.",
+                prior.id.text()
+            ),
+        )
+        .at(Path::attribute("deliver_to")),
+    )
+}
+
+/// The places that hold no document of a slot, and whether another one does; `None` where they cannot be
+/// asked now.
+async fn places_without(
+    context: &Context,
+    prior: &CredentialModel,
+    planned: &CredentialModel,
+) -> Option<(Vec<String>, bool)> {
+    let spec = found(context, spec_of(planned, Some(prior))?).await.ok()??;
+    let seen = observe_slot(context, &spec).await.ok()??;
+    let holds = |name: &str| seen.deliveries.get(name).is_some_and(|one| one.status == "delivered");
+    let without = spec.deliveries.iter().filter(|one| !holds(&one.name));
+    Some((without.map(|one| one.place()).collect(), seen.secret_held))
 }
 
 /// What consumers of a place that is given up are left with.

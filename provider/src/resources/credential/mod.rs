@@ -30,7 +30,7 @@ use tfplugin::{
 pub(crate) use self::model::{ScheduleReference, schedule_of};
 use self::{
     carried::{beside, is_carried_out, note},
-    delivery::{fields_are_kept, held_by_sinks, tell_taken_out, written_well},
+    delivery::{fields_are_kept, held_by_sinks, only_written_down, tell_taken_out, written_well},
     model::{CredentialModel, Schedules, parts},
     planned::{hidden, moved_ends, plan_create, plan_update},
     slot::{
@@ -43,7 +43,7 @@ use self::{
         tell_limits, tell_replacement, tell_status, way_of,
     },
     window::window_is_open,
-    work::{Work, adjusts, asked, cannot_copy, ends_first, is_active, work_of},
+    work::{Work, adjusts, asked, cannot_copy, ends_first, is_active, is_taken_in, work_of},
 };
 use super::{
     platform_objects::{connection_in, unknown_below},
@@ -147,7 +147,7 @@ impl Credential {
         if model.confirm.is_null() {
             model.confirm = "timer".into();
         }
-        tell_status(&id, &seen, &mut told);
+        tell_status(&id, &seen, !is_taken_in(&model), &mut told);
         let told = about(told, &model.id);
         let done = Done::new(model).tell(told);
         Ok(Some(match begun {
@@ -358,6 +358,9 @@ impl Credential {
                         }
                         tell_direction(prior, planned, &schedules, &mut told);
                         tell_taken_out(prior, planned, &mut told);
+                        if work == Work::Nothing {
+                            told.extend(only_written_down(context.as_ref(), prior, planned).await);
+                        }
                     }
                     // The second half of a replacement finds it.
                     private = Some(beside(as_replaced(prior).of_prior(), &prior_private));

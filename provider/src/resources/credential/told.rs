@@ -11,7 +11,7 @@ use tfplugin::{Attr, Diagnostic, Diagnostics, Path};
 use super::{
     model::{CredentialModel, Delivery, Schedules, has_earlier},
     slot::{kind_of, type_of},
-    work::{Work, asked, ends_first, is_taken_in, new_places},
+    work::{Work, asked, ends_first},
 };
 use crate::{
     diagnostics::error,
@@ -68,18 +68,6 @@ pub(super) fn tell(
             "Whether this rotates becomes known during apply",
             format!("{id}: a value in triggers is not known yet. If it is another one then, the credential rotates with overlap, and generation is the next.\nNext: write the value out where this plan must say so."),
         ),
-        Work::Nothing if is_taken_in(prior) && prior.status == "unheld" && new_places(prior, planned) => {
-            told.warning_at(
-                "deliver_to",
-                "Its places are only written down",
-                format!(
-                    "{id}: this apply keeps the credential that was taken in, and its secret is in no sink \
-                     of ours. Unless a document of ours is there already, the plan after it rotates, with \
-                     overlap, to bring one there.\nNext: where it is not to rotate yet, set secret_source \
-                     now and deliver_to later."
-                ),
-            );
-        }
         Work::Nothing if !done && asked(prior, planned).is_some() => told.warning_at(
             "integration",
             "Nothing is issued while the integration may not act",
@@ -123,8 +111,14 @@ pub(super) fn tell_limits(profile: Option<&'static Profile>, told: &mut Diagnost
     }
 }
 
-/// Says what a look found that no plan does anything about.
-pub(super) fn tell_status(id: &CredentialId, seen: &SeenSlot, told: &mut Diagnostics) {
+/// Says what a look found that no plan does anything about. `placed`: where its secret goes is known;
+/// of what was just taken in, only the configuration says it, which a look is not shown.
+pub(super) fn tell_status(
+    id: &CredentialId,
+    seen: &SeenSlot,
+    placed: bool,
+    told: &mut Diagnostics,
+) {
     let note = seen.note.as_deref().unwrap_or_default();
     match seen.status {
         "rotating" => told.warning_at(
@@ -148,7 +142,7 @@ pub(super) fn tell_status(id: &CredentialId, seen: &SeenSlot, told: &mut Diagnos
                 ),
             );
         }
-        "unheld" => told.warning_at(
+        "unheld" if placed => told.warning_at(
             "status",
             "This secret is in no sink of ours",
             format!("{id}: nobody can deliver it again.\nNext: take it into custody: set deliver_to, and change a value in triggers."),
