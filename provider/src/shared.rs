@@ -36,8 +36,16 @@ struct Walk {
     going: HashSet<u64>,
     /// Which slot delivers to a place, by the place's digest.
     places: HashMap<u64, String>,
+    /// The places that a slot takes and those that it gives up, by digest.
+    moving: BTreeMap<String, Moving>,
     /// The names of integrations whose ids become known during apply, by what these begin with.
     unnamed: BTreeMap<String, BTreeSet<String>>,
+}
+
+#[derive(Debug, Default)]
+struct Moving {
+    takes: HashSet<u64>,
+    gives: HashSet<u64>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -55,6 +63,10 @@ fn digest(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     text.hash(&mut hasher);
     hasher.finish()
+}
+
+fn digests(all: &[impl fmt::Debug]) -> HashSet<u64> {
+    all.iter().map(|one| digest(&format!("{one:?}"))).collect()
 }
 
 impl Shared {
@@ -133,6 +145,35 @@ impl Shared {
         let mut walk = self.walk();
         let first = walk.places.entry(place).or_insert_with(|| slot.to_owned());
         (first != slot).then(|| first.clone())
+    }
+
+    /// Notes which places a slot takes and which it gives up; the answer is the slot that takes one of
+    /// the latter, where each of a ring of slots waits for the next one to go.
+    pub(crate) fn ring_with(
+        &self,
+        slot: &str,
+        takes: &[impl fmt::Debug],
+        gives: &[impl fmt::Debug],
+    ) -> Option<String> {
+        let moving = Moving { takes: digests(takes), gives: digests(gives) };
+        let mut walk = self.walk();
+        walk.moving.insert(slot.to_owned(), moving);
+        let (mut met, mut next) = (BTreeSet::new(), vec![slot]);
+        while let Some(one) = next.pop() {
+            let takes = &walk.moving.get(one)?.takes;
+            for (other, their) in &walk.moving {
+                if their.gives.is_disjoint(takes) {
+                    continue;
+                }
+                if other == slot {
+                    return Some(one.to_owned());
+                }
+                if met.insert(other) {
+                    next.push(other);
+                }
+            }
+        }
+        None
     }
 
     /// Notes whether the end of what is in no slot of an integration is planned.

@@ -239,6 +239,64 @@ async fn two_credentials_are_never_delivered_to_one_place() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn credentials_that_change_places_in_one_apply_are_refused_and_go_by_a_third_place() {
+    let world = World::new();
+    let core = world.run().await;
+    let made = core.create("nhi_integration", integration()).await.unwrap();
+    let slot = |name: &str, path: &str| {
+        let place = json!({ "name": name,
+            "deliver_to": { "app": { "connection": "apps", "path": path } } });
+        with(credential(&made, monthly()), place)
+    };
+    let names = ["one", "two", "three"];
+    let mut keys = Vec::new();
+    for name in names {
+        let place = format!("apps/{name}");
+        keys.push(core.create("nhi_credential", slot(name, &place)).await.unwrap());
+    }
+    // Whoever is planned last closes the ring, of two or of three, under another name of the place too.
+    for ring in [2, 3] {
+        let core = world.run().await;
+        for at in 0..ring {
+            let config = slot(names[at], &format!("/apps/{}/", names[(at + 1) % ring]));
+            let plan = core.plan(&keys[at], config).await;
+            if at + 1 < ring {
+                plan.unwrap();
+                continue;
+            }
+            let said = plan.unwrap_err().to_string();
+            for part in
+                ["E-SINK-OCCUPIED", "change places", "two steps", "a third path", "deliver_to"]
+            {
+                assert!(said.contains(part), "{ring}: {part}: {said}");
+            }
+        }
+    }
+    // One that goes away makes room: that is no ring.
+    let core = world.run().await;
+    core.plan(&keys[0], slot("one", "apps/elsewhere")).await.unwrap();
+    core.plan(&keys[1], slot("two", "apps/one")).await.unwrap();
+    // What is said to do works.
+    let [mut one, mut two, _]: [State; 3] = keys.try_into().unwrap();
+    for (first, second) in [("apps/third", "apps/one"), ("apps/two", "apps/one")] {
+        let core = world.run().await;
+        (one, two) = (
+            core.refresh(&one).await.unwrap().unwrap(),
+            core.refresh(&two).await.unwrap().unwrap(),
+        );
+        one = core.update(&one, slot("one", first)).await.unwrap();
+        two = core.update(&two, slot("two", second)).await.unwrap();
+    }
+    let core = world.run().await;
+    for (state, config) in [(&one, slot("one", "apps/two")), (&two, slot("two", "apps/one"))] {
+        let state = core.refresh(state).await.unwrap().unwrap();
+        assert_eq!(core.plan(&state, config).await.unwrap().action, Action::Nothing);
+        let place = if state.json()["name"] == "one" { "apps/two" } else { "apps/one" };
+        assert!(world.works(&world.stored(place).await.unwrap()));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_one_plan_ends_and_makes_again_is_told_whichever_comes_first() {
     let world = World::new();
     let core = world.run().await;

@@ -1,6 +1,6 @@
 //! What is asked of the places where a secret is delivered.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use connector::{CredentialType, MainField};
 use domain::path::segments;
@@ -78,6 +78,7 @@ pub(super) async fn held_by_sinks(
         found.extend(cannot_forget(context, prior, planned).await);
     }
     let mut homes = Vec::new();
+    let (mut takes, mut first) = (Vec::new(), None);
     for (name, one) in planned.deliver_to.value().into_iter().flatten() {
         let Some(connection) = one.connection.as_deref() else { continue };
         match context.connections.platform(connection) {
@@ -143,6 +144,10 @@ pub(super) async fn held_by_sinks(
         if prior.is_some_and(|prior| delivers_to(prior, one)) {
             continue;
         }
+        if let Some((_, home)) = homes.last().filter(|(known, _)| *known == name) {
+            takes.push(home.clone());
+            first = first.or(Some(name));
+        }
         let told = misplaced(context, connection, path).await;
         let at = ["deliver_to", name, "path"];
         found.extend(told.map(|told| match told {
@@ -150,7 +155,41 @@ pub(super) async fn held_by_sinks(
             Misplaced::Now(problem) => warning(&problem.at(&at)),
         }));
     }
+    if let (Some(prior), Some(slot), Some(name)) = (prior, planned.id.as_deref(), first) {
+        let takes = (name.as_str(), &takes[..]);
+        found.extend(change_places(shared, context, slot, takes, prior, planned).await);
+    }
     found
+}
+
+/// What is refused of slots that take each other's places: each finds the other's document there, whichever
+/// is written first.
+async fn change_places(
+    shared: &Shared,
+    context: &Context,
+    slot: &str,
+    (name, takes): (&str, &[impl fmt::Debug]),
+    prior: &CredentialModel,
+    planned: &CredentialModel,
+) -> Option<Diagnostic> {
+    let mut gives = Vec::new();
+    for one in given_up(prior, planned) {
+        let (connection, path) = (one.connection.as_deref()?, one.path.as_deref()?);
+        gives.extend(home_of(context, connection, path).await);
+    }
+    let other = shared.ring_with(slot, takes, &gives)?;
+    Some(error(
+        &Problem::new("E-SINK-OCCUPIED", "Credentials change places")
+            .detail(format!(
+                "{slot} is to be delivered where another credential is now, and {other} where this one is: \
+                 neither can be written while the other's document is there."
+            ))
+            .next(
+                "do it in two steps: give one of them a third path now and apply, and then the path that \
+                 it is to have",
+            )
+            .at(&["deliver_to", name, "path"]),
+    ))
 }
 
 /// What the places of a slot that was just taken in hold of it. Its import could not ask them, since only
