@@ -243,7 +243,7 @@ async fn former_copy(context: &Context, spec: &SlotSpec) -> Option<(domain::Secr
         let Some(document) = stored.document else { continue };
         let ours = |meta: &Meta| {
             meta.ours(realm, &spec.id.to_string(), &spec.vendor_id)
-                && !meta.revoked
+                && meta.is_in_force()
                 && meta.key_id == *current
         };
         let Some(meta) = Meta::of(&document).filter(ours) else { continue };
@@ -270,7 +270,7 @@ async fn repair_copies(
         let mirror = look.as_ref().and_then(|look| Meta::from_mirror(&look.mirror));
         let of_now = |meta: &Meta| at_rest.is_none_or(|(key_id, of)| meta.is_of(key_id, *of));
         let ours = mirror.filter(|(meta, _)| {
-            meta.ours(realm, &what, &spec.vendor_id) && !meta.revoked && of_now(meta)
+            meta.ours(realm, &what, &spec.vendor_id) && meta.is_in_force() && of_now(meta)
         });
         let ours = match (ours, &look) {
             (None, Some(look)) if look.mirror.is_empty() && !look.deleted => {
@@ -384,7 +384,7 @@ async fn mirror_again(
     let current = spec.known.as_ref().map(|(current, ..)| current);
     let ours = Meta::of(&document).filter(|meta| {
         meta.ours(realm, &spec.id.to_string(), &spec.vendor_id)
-            && !meta.revoked
+            && meta.is_in_force()
             && Some(&meta.key_id) == current
     });
     let Some(meta) = ours else { return Ok(None) };
@@ -414,6 +414,7 @@ async fn claimed(context: &Context, spec: &SlotSpec) -> Result<Option<Meta>, Pro
         promoted_at: Some(context.now()),
         previous: claim.previous,
         revoked: false,
+        withdrawn: false,
     }))
 }
 
@@ -792,7 +793,7 @@ async fn anchor(context: &Context, spec: &SlotSpec) -> Result<Option<Meta>, Prob
     let stored = delivery.read(&*sink).await?;
     let meta = stored.and_then(|stored| stored.document).as_ref().and_then(Meta::of);
     let ours = |meta: &Meta| meta.ours(realm, &spec.id.to_string(), &spec.vendor_id);
-    Ok(meta.filter(|meta| ours(meta) && !meta.revoked))
+    Ok(meta.filter(|meta| ours(meta) && meta.is_in_force()))
 }
 
 /// Keeps the ledger's row of a slot true to its declaration where no rotation wrote it: another

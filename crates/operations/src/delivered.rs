@@ -51,6 +51,11 @@ pub async fn read_delivered(
     let key_id = match Meta::of(&document).filter(|meta| meta.of_slot(realm, &slot.to_string())) {
         None => return Err(not_this(format!("what is there was not delivered for {slot}."))),
         Some(meta) if meta.revoked => return Err(not_this("its secret was revoked.".into())),
+        Some(meta) if meta.withdrawn => {
+            return Err(not_this(
+                "its secret was taken out: it is delivered there no more.".into(),
+            ));
+        }
         Some(meta) if meta.generation != generation => {
             return Err(not_this(format!(
                 "generation {} is there, and not {generation}: it was rotated since.",

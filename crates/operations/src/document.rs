@@ -31,7 +31,10 @@ pub(crate) struct Meta {
     pub(crate) fingerprint: String,
     pub(crate) promoted_at: Option<Timestamp>,
     pub(crate) previous: Vec<Previous>,
+    /// The key was ended.
     pub(crate) revoked: bool,
+    /// The secret was taken out of this place, and its key may live on.
+    pub(crate) withdrawn: bool,
 }
 
 /// The same as it stands in a document.
@@ -57,6 +60,8 @@ struct Said<'a> {
     v: Option<u64>,
     #[serde(borrow)]
     vendor_id: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    withdrawn: bool,
 }
 
 impl Meta {
@@ -73,6 +78,7 @@ impl Meta {
             slot: Cow::Borrowed(&self.slot),
             v: Some(1),
             vendor_id: Cow::Borrowed(&self.vendor_id),
+            withdrawn: self.withdrawn,
         };
         serde_json::to_string(&said).unwrap_or_default()
     }
@@ -91,7 +97,13 @@ impl Meta {
             promoted_at: said.promoted_at.parse().ok(),
             previous: previous_from(&said.previous),
             revoked: said.revoked,
+            withdrawn: said.withdrawn,
         })
+    }
+
+    /// Whether the secret that it is about was neither ended nor taken out.
+    pub(crate) fn is_in_force(&self) -> bool {
+        !self.revoked && !self.withdrawn
     }
 
     /// Whether it is this realm's, of this very slot, in this incarnation of its integration.
@@ -112,7 +124,8 @@ impl Meta {
 
     /// The mirror of one version.
     pub(crate) fn mirror(&self, version: u64) -> Mirror {
-        Mirror::from([
+        let withdrawn = self.withdrawn.then(|| ("withdrawn".to_owned(), "true".to_owned()));
+        let all = [
             ("realm".to_owned(), self.realm.clone()),
             ("slot".to_owned(), self.slot.clone()),
             ("vendor_id".to_owned(), self.vendor_id.clone()),
@@ -124,7 +137,8 @@ impl Meta {
             ("previous".to_owned(), previous_text(&self.previous)),
             ("revoked".to_owned(), self.revoked.to_string()),
             ("version".to_owned(), version.to_string()),
-        ])
+        ];
+        all.into_iter().chain(withdrawn).collect()
     }
 
     /// What a mirror says, with the version that it belongs to; `None` where it is not ours.
@@ -141,6 +155,7 @@ impl Meta {
             promoted_at: word("promoted_at").and_then(|text| text.parse().ok()),
             previous: previous_from(&word("previous").unwrap_or_default()),
             revoked: word("revoked").as_deref() == Some("true"),
+            withdrawn: word("withdrawn").as_deref() == Some("true"),
         };
         Some((meta, word("version")?.parse().ok()?))
     }
@@ -261,6 +276,7 @@ mod tests {
             promoted_at: None,
             previous: Vec::new(),
             revoked: false,
+            withdrawn: false,
         }
     }
 

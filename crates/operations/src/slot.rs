@@ -245,15 +245,16 @@ pub(crate) async fn look_at_slot(
         let ours = meta.filter(|(meta, _)| meta.ours(realm, &what, &spec.vendor_id));
         // Ours, and it says itself that the secret was taken back: nobody wrote over anything.
         let withdrawn = |look: &Look| {
-            let of =
-                |(meta, version): &(Meta, u64)| meta.revoked && *version == look.version.number;
+            let of = |(meta, version): &(Meta, u64)| {
+                !meta.is_in_force() && *version == look.version.number
+            };
             ours.as_ref().is_some_and(of)
         };
         withdrawn_from
             .extend(look.as_ref().filter(|look| withdrawn(look)).map(|_| delivery.place()));
         let gone = look.as_ref().filter(|look| look.deleted || withdrawn(look));
         let gone = gone.map(|look| look.version.number);
-        let ours = ours.filter(|(meta, _)| !meta.revoked);
+        let ours = ours.filter(|(meta, _)| meta.is_in_force());
         let seen = match (&look, &ours) {
             (None, _) => SeenDelivery { version: None, status: "missing" },
             _ if gone.is_some() => SeenDelivery { version: gone, status: "missing" },

@@ -24,7 +24,7 @@ pub struct NotTakenBack {
 /// Removes what a slot wrote to places that it no longer delivers to, where that still stands
 /// there, and tells what is left.
 ///
-/// The document stays with our own facts, marked as revoked, and without the secret; fields of
+/// The document stays with our own facts, marked as withdrawn, and without the secret; fields of
 /// others stay where the delivery was merged. Every earlier version of ours is destroyed where the
 /// sink can: a copy that was written again, or an overlap, leaves live secrets in more than one.
 ///
@@ -53,7 +53,7 @@ pub async fn withdraw(
             left.written_over.push(delivery.place());
             continue;
         };
-        let meta = Meta { revoked: true, ..meta };
+        let meta = Meta { withdrawn: true, ..meta };
         let bare = without_secret(spec, delivery, document.duplicate(), &meta);
         let mut number = stored.version.number;
         // A run that was stopped here may have written it already.

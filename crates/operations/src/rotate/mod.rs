@@ -258,8 +258,8 @@ impl<'a> Machine<'a> {
                 realm_key::made_print(self.context, &meta.fingerprint, &delivery.place())?;
             }
             let epoch = now.as_ref().map_or(0, |meta| meta.epoch);
-            // What is revoked says that nothing is current.
-            let now = now.as_ref().filter(|meta| !meta.revoked);
+            // What is revoked or taken out says that nothing is current.
+            let now = now.as_ref().filter(|meta| meta.is_in_force());
             mains.push(Main {
                 place: delivery.place(),
                 version,
@@ -544,14 +544,14 @@ pub(crate) fn occupied_by_others(
         Some((meta, of == look.version.number))
     };
     match says {
-        Some(meta) if meta.revoked => None,
+        Some(meta) if !meta.is_in_force() => None,
         Some(meta) if meta.realm != realm => Some("foreign-realm"),
         Some(meta) => (meta.slot != slot).then_some("another-slot"),
         None if delivery.merge => None,
         None => match mirrored() {
             Some((meta, _)) if meta.of_slot(realm, slot) => None,
             // As it was left, and written over by nobody.
-            Some((meta, true)) if meta.revoked => None,
+            Some((meta, true)) if !meta.is_in_force() => None,
             Some((meta, _)) if meta.realm != realm => Some("foreign-realm"),
             _ => Some("sink-occupied"),
         },

@@ -44,6 +44,7 @@ impl Machine<'_> {
             promoted_at: Some(now),
             previous: self.kept(&claim.previous, now),
             revoked: false,
+            withdrawn: false,
         };
         let expected = claim.mains.get(place).copied().unwrap_or(0);
         let keep = match (delivery.merge, expected) {
@@ -245,6 +246,7 @@ impl Machine<'_> {
                     promoted_at: None,
                     previous: Vec::new(),
                     revoked: true,
+                    withdrawn: false,
                 };
                 (Document::default().with(META, Secret::new(meta.to_json())), Some(meta))
             }

@@ -113,7 +113,7 @@ impl Machine<'_> {
         Ok(stored
             .filter(|document| {
                 Meta::of(document).is_some_and(|meta| {
-                    !meta.revoked
+                    meta.is_in_force()
                         && meta.ours(realm, &self.what, &self.spec.vendor_id)
                         && Some(&meta.key_id) == claim.current.as_ref()
                 })

@@ -774,7 +774,17 @@ async fn no_version_of_a_place_that_is_given_up_tells_a_secret_that_works() {
     // What somebody else wrote there is theirs.
     let kept = world.apps.kept_versions("apps/b").await.unwrap();
     assert_eq!(kept, [3, 5]);
-    assert_eq!(world.apps.look("apps/b").await.unwrap().unwrap().mirror["revoked"], "true");
+    // The key lives on, and nothing there calls it ended.
+    let mirror = world.apps.look("apps/b").await.unwrap().unwrap().mirror;
+    assert_eq!([&mirror["withdrawn"], &mirror["revoked"]], ["true", "false"]);
+    assert_eq!(world.live().await.len(), 2, "the current one and the one in its overlap");
+    let says = world.apps.read("apps/b").await.unwrap().unwrap().document.unwrap();
+    let says = says.get("_nhi").unwrap().expose().to_owned();
+    assert!(says.contains("\"withdrawn\":true") && says.contains("\"revoked\":false"), "{says}");
+    // It goes there again like to any other place.
+    world.whole("again", SECOND).await;
+    assert_eq!(world.delivered("apps/b").await.as_ref(), Some(&secrets[1]));
+    assert!(!world.apps.look("apps/b").await.unwrap().unwrap().mirror.contains_key("withdrawn"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -802,7 +812,7 @@ async fn what_a_sink_that_destroys_nothing_still_shows_is_told_and_never_called_
     assert_eq!(left.in_earlier_versions, ["apps:apps/b"]);
     assert!(left.written_over.is_empty());
     let look = world.apps.look("apps/b").await.unwrap().unwrap();
-    assert_eq!(look.mirror["revoked"], "true");
+    assert_eq!(look.mirror["withdrawn"], "true");
     assert!(world.delivered("apps/b").await.is_none(), "what is current is without it");
     assert_eq!(told(&world, "apps/b", &secret).await, [2], "what was before is as it was");
 }
@@ -838,7 +848,7 @@ async fn a_place_is_given_up_wherever_its_giving_up_stopped() {
             let look = world.apps.look("apps/b").await.unwrap().unwrap();
             assert_eq!(look.version.number, 2, "{how}: written once");
             assert_eq!(look.mirror["version"], "2", "{how}");
-            assert_eq!(look.mirror["revoked"], "true", "{how}");
+            assert_eq!(look.mirror["withdrawn"], "true", "{how}");
         }
     }
 }
