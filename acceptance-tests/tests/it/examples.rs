@@ -92,6 +92,11 @@ fn of_guides() -> Vec<(String, String)> {
     found
 }
 
+/// A file of `terraform test`, which stands beside a configuration.
+fn is_test(code: &str) -> bool {
+    code.starts_with("mock_provider")
+}
+
 /// A body of `nhi.hcl`, which no core reads.
 fn is_configuration(code: &str) -> bool {
     blocks(code).is_empty() || code.starts_with("connections")
@@ -136,7 +141,7 @@ fn every_configuration_in_a_guide_is_valid_and_can_be_planned() {
         let found = of_guides();
         holds(found.len() >= 3, "the guides show configurations", &format!("{found:?}"))?;
         for (place, code) in found {
-            if is_configuration(&code) {
+            if is_configuration(&code) || is_test(&code) {
                 continue;
             }
             valid(world, &place, &completed(&code))?;
@@ -144,5 +149,29 @@ fn every_configuration_in_a_guide_is_valid_and_can_be_planned() {
             holds(said.contains("0 to destroy"), &place, &said)?;
         }
         Ok(())
+    });
+}
+
+#[test]
+fn a_configuration_is_tested_on_mocks_as_the_guide_shows_and_without_any_default() {
+    in_world(BASE, |world| {
+        let whole = || all_blocks().into_values().collect::<Vec<_>>().join("\n");
+        world.write("main.tf", &whole())?;
+        // Nothing says where anything is.
+        fs::remove_file(world.folder.join("nhi.hcl")).map_err(|error| error.to_string())?;
+        let tests = world.folder.join("tests");
+        fs::create_dir_all(&tests).map_err(|error| error.to_string())?;
+        world.write("tests/bare.tftest.hcl", "mock_provider \"nhi\" {}\nrun \"bare\" {}\n")?;
+        let said = world.terraform(&["test"])?.expect(0)?;
+        holds(said.contains("1 passed, 0 failed"), "random ids are taken", &said)?;
+        let shown: Vec<_> = of_guides().into_iter().filter(|(_, code)| is_test(code)).collect();
+        let [(_, shown)] = &shown[..] else { return Err(format!("{shown:?}")) };
+        world.write("tests/bare.tftest.hcl", shown)?;
+        let said = world.terraform(&["test"])?.expect(0)?;
+        holds(said.contains("2 passed, 0 failed"), "as the guide shows", &said)?;
+        // With an id of a kind, that kind's grammar is asked.
+        world.write("main.tf", &whole().replace("invoices/*:read", "invoices/*:raed"))?;
+        let said = world.terraform(&["test"])?.expect(1)?;
+        holds(said.contains("E-SCOPE-GRAMMAR"), "a slip in a scope is told", &said)
     });
 }
