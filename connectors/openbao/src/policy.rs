@@ -219,21 +219,36 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Members<T> {
     }
 }
 
+/// What stands at the top of a policy in JSON.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Part {
+    /// Paths with their members.
+    Paths(Members<Members<Value>>),
+    /// Several such objects.
+    Listed(Vec<Members<Members<Value>>>),
+    /// A word, a number or nothing.
+    Word(Value),
+}
+
 /// A policy in JSON as the text that we write: a comment, and so a record, has no place in JSON.
-/// `None` where it is no JSON, or has more in it than paths with members.
+/// `None` where it is no JSON, or has more in it than the server takes. A `name` and what is `null` mean
+/// nothing to it; what stands twice it reads twice, in either form.
 fn from_json(text: &str) -> Option<String> {
-    let Members(top) = serde_json::from_str::<Members<Members<Members<Value>>>>(text).ok()?;
+    let Members(top) = serde_json::from_str::<Members<Part>>(text).ok()?;
     let mut body = String::new();
-    for (word, Members(paths)) in top {
-        if word != "path" {
-            return None;
-        }
-        for (path, Members(members)) in paths {
+    for (word, part) in top {
+        let all = match (word.as_str(), part) {
+            ("path", Part::Paths(paths)) => vec![paths],
+            ("path", Part::Listed(all)) => all,
+            ("name", Part::Word(value)) if !value.is_object() && !value.is_array() => continue,
+            _ => return None,
+        };
+        for (path, Members(members)) in all.into_iter().flat_map(|Members(paths)| paths) {
             body.push_str(&format!("path {} {{\n", quoted(&path)?));
-            for (at, (name, value)) in members.iter().enumerate() {
+            for (name, value) in members.iter().filter(|(_, value)| !value.is_null()) {
                 let letter = |one: u8| one.is_ascii_lowercase() || one == b'_';
-                let again = members[..at].iter().any(|(other, _)| other == name);
-                if again || name.is_empty() || !name.bytes().all(letter) {
+                if name.is_empty() || !name.bytes().all(letter) {
                     return None;
                 }
                 body.push_str(&format!("  {name} = {}\n", written(value)?));
@@ -288,9 +303,11 @@ fn rules(body: &str) -> Vec<Rule> {
     };
     let mut rules = Vec::new();
     for structure in &parsed {
-        let Structure::Block(block) = structure else {
-            // `name = …` means nothing to the server; any other attribute is none of our grammar.
-            return whole();
+        let block = match structure {
+            Structure::Block(block) => block,
+            // It means nothing to the server; any other attribute is none of our grammar.
+            Structure::Attribute(attribute) if attribute.key.as_str() == "name" => continue,
+            Structure::Attribute(_) => return whole(),
         };
         let Some(text) = block.span().and_then(|range| body.get(range)) else { return whole() };
         let text = text.trim().to_owned();
@@ -449,12 +466,60 @@ mod tests {
             "path \"a\" { capabilities = [\"fly\"] }",
             "path \"a\" { capabilities = ",
             "{\"path\": {\"a\": {\"capabilities\": [\"read\"], \"capabilities\": [\"list\"]}}}",
-            "{\"path\": {\"a\": {\"capabilities\": [\"read\"]}}, \"name\": \"x\"}",
-            "name = \"x\"\npath \"a\" { capabilities = [\"read\"] }",
+            "{\"path\": {\"a\": {\"capabilities\": [\"read\"]}}, \"version\": 1}",
+            "{\"path\": {\"a\": {\"capabilities\": [\"read\"]}}, \"name\": [\"x\"]}",
+            "names = \"x\"\npath \"a\" { capabilities = [\"read\"] }",
         ] {
             let scopes = names(&Policy::parse(body));
             assert!(scopes.len() == 1 && scopes[0].starts_with("rule/"), "{body}: {scopes:?}");
         }
+    }
+
+    #[test]
+    fn of_a_policy_in_json_only_the_rule_that_is_not_modelled_is_opaque() {
+        let read = r#"{"capabilities": ["read"]}"#;
+        for (json, known, odd) in [
+            (format!(r#"{{"path": {{"a": {read}}}, "name": "x"}}"#), vec!["a:read"], None),
+            (format!(r#"{{"name": null, "path": {{"a": {read}}}}}"#), vec!["a:read"], None),
+            (
+                format!(
+                    r#"{{"path": [{{"a": {read}, "b": {read}}}, {{"c": {read}}}], "name": 3}}"#
+                ),
+                vec!["a:read", "b:read", "c:read"],
+                None,
+            ),
+            (
+                r#"{"path": {"a": {"capabilities": ["read"], "max_wrapping_ttl": null}}}"#.into(),
+                vec!["a:read"],
+                None,
+            ),
+            (
+                format!(
+                    r#"{{"name": "x", "path": {{"a": {read}, "z": {{"capabilities": ["read"], "comment": "why"}}}}}}"#
+                ),
+                vec!["a:read"],
+                Some("rule/z"),
+            ),
+            (
+                format!(
+                    r#"{{"path": {{"a": {read}, "z": {{"capabilities": ["read"], "capabilities": ["list"]}}}}}}"#
+                ),
+                vec!["a:read"],
+                Some("rule/z"),
+            ),
+        ] {
+            let policy = Policy::parse(&json);
+            let scopes = names(&policy);
+            assert_eq!(scopes[..known.len()], known, "{json}");
+            let rest = &scopes[known.len()..];
+            let rest: Vec<&str> =
+                rest.iter().filter_map(|one| Some(one.split_once('#')?.0)).collect();
+            assert_eq!(rest, Vec::from_iter(odd), "{json}");
+            let again = policy.with_scopes(&policy.scopes(at("2026-11-24T00:00:00Z"))).unwrap();
+            assert_eq!(names(&Policy::parse(&again.text())), scopes, "{}", again.text());
+        }
+        let named = Policy::parse("name = \"x\"\npath \"a\" { capabilities = [\"read\"] }");
+        assert_eq!(names(&named), ["a:read"]);
     }
 
     #[test]

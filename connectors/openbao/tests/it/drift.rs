@@ -102,6 +102,19 @@ async fn a_policy_that_somebody_wrote_as_json_is_read_by_rule_and_written_anew()
     let healed = world.connector().modify(&id, &change).await.unwrap();
     assert_eq!((healed.record, healed.scopes), (Some(record()), seen.scopes));
     assert!(world.scope(&id, &[]).await.unwrap().scopes.is_empty());
+    // What else the server takes at the top and in a rule, and what it reads twice.
+    let text = r#"{"name": "x", "path": [
+        {"js/*": {"capabilities": ["read"], "max_wrapping_ttl": null}},
+        {"two/*": {"capabilities": ["read"], "capabilities": ["list"]}}
+    ], "path": {"more/*": {"capabilities": ["list"]}}}"#;
+    world.by_hand("POST", "sys/policies/acl/nhi/json", json!({"policy": text})).await;
+    let seen = world.connector().read(&id, FRESH).await.unwrap().unwrap();
+    let all = names(&seen);
+    assert_eq!(all[..2], ["js/*:read", "more/*:list"]);
+    assert!(all.len() == 3 && all[2].starts_with("rule/two/*#"), "{all:?}");
+    let healed = world.connector().modify(&id, &change).await.unwrap();
+    assert_eq!(healed.scopes, seen.scopes);
+    assert!(world.scope(&id, &[]).await.unwrap().scopes.is_empty());
 }
 
 #[tokio::test]
