@@ -138,6 +138,24 @@ pub(crate) fn tell_unknown_connection(
     }
 }
 
+/// What was found before any part of ours was asked, by a library that knows of no codes.
+pub(crate) fn coded(summary: &str, detail: String) -> String {
+    let last = detail.rsplit_once('(').and_then(|(_, last)| last.strip_suffix(')'));
+    let letter = |one: u8| one.is_ascii_uppercase() || one.is_ascii_digit() || one == b'-';
+    if last.is_some_and(|last| !last.is_empty() && last.bytes().all(letter)) {
+        return detail;
+    }
+    let code = match summary {
+        "Import needs an id" | "Nothing imported" => "E-ID",
+        "Move not supported" | "Source state cannot be read" => "E-MOVED",
+        _ if summary.starts_with("State ") => "E-STATE",
+        "Provider failed" => "E-INTERNAL",
+        _ if detail.contains("the provider's developers") => "E-INTERNAL",
+        _ => "E-VALUE",
+    };
+    format!("{detail}\n({code})")
+}
+
 /// A value that decides over power or secrets and becomes known only during apply.
 pub(crate) fn unknown_governed(at: impl Into<Path>) -> Diagnostic {
     Diagnostic::error(
@@ -167,5 +185,26 @@ pub(crate) fn errors_at(problem: Problem, default: &[&str]) -> Diagnostics {
     match problem.attribute.is_empty() {
         true => errors(problem.at(default)),
         false => errors(problem),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::coded;
+
+    #[test]
+    fn an_error_without_a_code_gets_one_and_one_with_a_code_stays() {
+        for (summary, detail, code) in [
+            ("Required attribute is null", "name must have a value (or none). Set it.", "E-VALUE"),
+            ("Import needs an id", "Give the id or the identity.", "E-ID"),
+            ("State is too old", "Upgrade it with that core first.", "E-STATE"),
+            ("Provider failed", "ReadResource ended in a fault.", "E-INTERNAL"),
+            ("Read failed", "Report it to the provider's developers.", "E-INTERNAL"),
+        ] {
+            assert_eq!(coded(summary, detail.into()), format!("{detail}\n({code})"));
+        }
+        for whole in ["No.\nNext: x.\n(E-SINK-PLACE)", "It names another.\n(ENV01)"] {
+            assert_eq!(coded("Read failed", whole.into()), whole);
+        }
     }
 }

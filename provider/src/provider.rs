@@ -211,6 +211,10 @@ impl Provider for Nhi {
     type Model = Block;
     const NAME: &'static str = "nhi";
 
+    fn word(&self, summary: &str, detail: String) -> String {
+        diagnostics::coded(summary, detail)
+    }
+
     async fn configure(&self, block: Block, request: Configure) -> Diagnostics {
         let _ = request;
         self.shared.begin();

@@ -242,6 +242,37 @@ fn diagnostics_guides_and_generated_pages_keep_to_the_words_that_people_know() {
     assert!(stale.is_empty(), "nothing says these any more: {stale:?}");
 }
 
+#[test]
+fn every_error_that_the_provider_words_ends_with_a_code() {
+    let ends = |text: &String| {
+        let last = text.rsplit_once(" (").and_then(|(_, last)| last.strip_suffix(')'));
+        last.is_some_and(|code| {
+            code.chars().all(|c| c.is_ascii_uppercase() || "-0123456789".contains(c))
+        })
+    };
+    let (mut seen, mut bare) = (0, Vec::new());
+    for path in files("provider/src", "rs") {
+        let source = fs::read_to_string(&path).unwrap();
+        let source = source.split("#[cfg(test)]\nmod tests").next().unwrap();
+        for begin in ["Diagnostic::error(", ".error_at(", "told.error(", "found.error("] {
+            for call in source.split(begin).skip(1) {
+                // To the end of the statement: a text may hold brackets.
+                let call = call.split("\n\n").next().unwrap();
+                let texts = literals(call);
+                let Some(first) = texts.iter().position(|text| text.contains(' ')) else {
+                    continue;
+                };
+                seen += 1;
+                if !texts[first..].iter().take(2).any(ends) {
+                    bare.push(format!("{}: {:?}", path.display(), texts[first]));
+                }
+            }
+        }
+    }
+    assert!(seen > 40, "{seen}");
+    assert!(bare.is_empty(), "{bare:#?}");
+}
+
 /// A text without what is code in it: `…`, and HTML's own anchors.
 fn plain(text: &str) -> String {
     let text: String = text.split('`').step_by(2).collect::<Vec<_>>().join(" ");

@@ -75,6 +75,11 @@ impl Deferred {
 pub trait AnyProvider: Send + Sync {
     /// The word that type names begin with, such as `nhi`.
     fn name(&self) -> &str;
+    /// The detail of an error as it is told, whoever found it.
+    fn word(&self, summary: &str, detail: String) -> String {
+        let _ = summary;
+        detail
+    }
     /// The schema of the provider block.
     fn schema(&self) -> &Schema;
     /// The schema of `provider_meta` blocks, if any.

@@ -35,6 +35,14 @@ pub trait Provider: Send + Sync + 'static {
         async { Diagnostics::new() }
     }
 
+    /// The detail of an error as it is told, whoever found it: what is found before a part of the
+    /// provider is asked is worded without knowing the form of this provider's own errors. What a list
+    /// or an action streams does not come by here.
+    fn word(&self, summary: &str, detail: String) -> String {
+        let _ = summary;
+        detail
+    }
+
     /// Takes the configuration, which may be unknown in part during a plan. May be called again.
     fn configure(
         &self,
@@ -163,6 +171,10 @@ pub(crate) fn schema_of<M: Model>(deprecated: Option<&str>) -> Schema {
 impl<P: Provider> AnyProvider for Server<P> {
     fn name(&self) -> &str {
         P::NAME
+    }
+
+    fn word(&self, summary: &str, detail: String) -> String {
+        self.provider.word(summary, detail)
     }
 
     fn schema(&self) -> &Schema {

@@ -122,3 +122,25 @@ async fn what_is_replaced_is_told_where_a_core_lets_us_tell_it() {
         assert!(!said.contains("replaces") && !said.contains("ends"), "{said}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_core_lets_pass_is_refused_with_a_code_before_any_resource_is_asked() {
+    let places = r#"deliver_to  = { app = { connection = "apps", path = "apps/invoice-sync" } }"#;
+    for core in Core::all().unwrap() {
+        let (world, folder) = (World::new(), tempfile::tempdir().unwrap());
+        std::fs::write(folder.path().join("cli.rc"), "").unwrap();
+        for (was, is, summary) in [
+            (r#"name  = "payments""#, "name = null", "Required attribute is null"),
+            (r#"path = "apps/invoice-sync""#, "path = null", "Required attribute is null"),
+            (places, &*format!("{places}\n  generation = 1"), "Read-only attribute"),
+        ] {
+            let other = CONFIGURATION.replace(was, is);
+            assert_ne!(other, CONFIGURATION);
+            std::fs::write(folder.path().join("main.tf"), other).unwrap();
+            run(&world, &core, &folder, &["init"]).await.expect(0).unwrap();
+            let said = run(&world, &core, &folder, &["validate"]).await.expect(1).unwrap();
+            assert!(said.contains(summary) && said.contains("(E-VALUE)"), "{is}: {said}");
+            assert_eq!(said.matches("Error: ").count(), said.matches("(E-").count(), "{said}");
+        }
+    }
+}

@@ -179,7 +179,7 @@ impl Service {
         };
         let done = tokio::spawn(work.instrument(span.clone())).await;
         let _entered = span.enter();
-        let answer = match done {
+        let mut answer = match done {
             Ok(Ok(answer)) => answer,
             Ok(Err(diagnostics)) => A::refuse(&diagnostics),
             Err(_) => A::refuse(
@@ -190,6 +190,11 @@ impl Service {
                 .into(),
             ),
         };
+        for one in answer.told() {
+            if one.severity() == wire::diagnostic::Severity::Error {
+                one.detail = self.provider().word(&one.summary, std::mem::take(&mut one.detail));
+            }
+        }
         answered(begun);
         Ok(Response::new(answer))
     }
@@ -213,6 +218,10 @@ fn part<T: ?Sized>(found: Option<&Arc<T>>, noun: &str, name: &str) -> Result<Arc
 /// An answer that can say what went wrong.
 trait Answer: Default + Send + 'static {
     fn refuse(diagnostics: &Diagnostics) -> Self;
+    /// What it tells.
+    fn told(&mut self) -> &mut [wire::Diagnostic] {
+        &mut []
+    }
 }
 
 /// The answers that have diagnostics.
@@ -223,6 +232,10 @@ macro_rules! answers {
             #[allow(clippy::needless_update)]
             fn refuse(diagnostics: &Diagnostics) -> Self {
                 Self { diagnostics: convert::diagnostics(diagnostics), ..Self::default() }
+            }
+
+            fn told(&mut self) -> &mut [wire::Diagnostic] {
+                &mut self.diagnostics
             }
         })*
     };
