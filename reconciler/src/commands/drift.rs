@@ -161,6 +161,7 @@ pub(super) async fn declared(
     };
     match (wishes.count(), state) {
         (0, Some(_)) => Err(nothing_in_state(&from)),
+        (0, None) if !context.ledger.keeps() => Err(nothing_kept(command)),
         (0, None) => Err(nothing_in_ledger(&from, context.ledger.head().await?.seq, command)),
         _ => Ok((wishes, from)),
     }
@@ -173,6 +174,12 @@ fn nothing_in_state(from: &str) -> Problem {
              can be compared: it may be another root's state."
         ))
         .next("name the state that declares them; what is there at all: nhi scan")
+}
+
+fn nothing_kept(command: &str) -> Problem {
+    Problem::new("E-DRIFT-NOTHING", "Nothing says what is declared")
+        .detail("nhi.hcl says ledger = { none = true }, so states alone say it.")
+        .next(format!("terraform show -json | nhi {command} --state -"))
 }
 
 fn nothing_in_ledger(from: &str, entries: u64, command: &str) -> Problem {

@@ -237,12 +237,24 @@ fn has_custody(context: &Context) -> Result<(), Problem> {
 
 fn nothing_open(id: &str, begun: &[Begun]) -> Problem {
     let open: Vec<String> = begun.iter().map(|one| one.slot.to_string()).collect();
-    let open = if open.is_empty() { "nothing".to_owned() } else { open.join("\n  ") };
+    let (open, next) = match open.is_empty() {
+        true => (
+            "nothing in this installation's custody".to_owned(),
+            format!(
+                "there is nothing to recover: nhi drift says how it stands; another generation: nhi \
+                 rotate {id}"
+            ),
+        ),
+        false => (
+            open.join("\n  "),
+            "name one of these; nhi recover says what helps each of them".to_owned(),
+        ),
+    };
     Problem::new("E-NOTHING-OPEN", "Nothing is open there")
         .detail(format!(
             "{id:?}: nothing of that name was begun and is unfinished. Open is:\n  {open}"
         ))
-        .next("nhi recover lists everything that is open")
+        .next(next)
 }
 
 /// How far something came, in words.
@@ -475,6 +487,17 @@ mod tests {
             let said = says(&one);
             assert!(said.contains("waits for a person") && !said.contains("sink-"), "{said}");
         }
+    }
+
+    #[test]
+    fn an_id_of_which_nothing_is_open_is_told_with_what_is_and_what_to_do() {
+        let id = "bao/openbao_approle/y";
+        let problem = nothing_open(id, &[open("stored", None)]);
+        assert!(problem.detail.contains("openbao_approle/x/credential/default"), "{problem}");
+        assert!(problem.next.as_deref().unwrap().starts_with("name one of these"), "{problem}");
+        let problem = nothing_open(id, &[]);
+        let next = problem.next.as_deref().unwrap();
+        assert!(next.contains("nhi drift") && next.contains("nhi rotate"), "{problem}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use connector::Promise;
-use domain::Span;
+use domain::{IntegrationId, Span};
 use operations::{
     Context, Outcome, Problem, SeenSlot, SlotSpec, Wish, Wishes, best_grade, carry_out,
     declared_slot, goal_of_resume, limits, not_shown, observe_integration, observe_slot,
@@ -212,14 +212,60 @@ pub(super) fn named(
     if !chosen.is_empty() {
         return Ok(chosen);
     }
-    let known = wishes.integrations.iter().flat_map(|(id, wish)| {
-        wish.slots.iter().map(move |slot| format!("{id}/credential/{}", slot.name))
-    });
-    let known: Vec<String> = known.take(12).collect();
-    let known = if known.is_empty() { "none".to_owned() } else { known.join("\n  ") };
-    Err(Problem::new("E-UNDECLARED", "No such credential is declared")
-        .detail(format!("{id:?} is none of those in {from}:\n  {known}"))
-        .next("name one of these, or the state that declares it with --state"))
+    Err(unknown(wishes, integration, id, from))
+}
+
+/// How many ids are listed where one is not known.
+const LISTED: usize = 12;
+
+/// An id that nothing declares: which there are, those that were likely meant first, and what to do.
+fn unknown(wishes: &Wishes, integration: &str, id: &str, from: &str) -> Problem {
+    let slots_of = |id: &str, wish: &Wish| {
+        let all = wish.slots.iter().map(|slot| format!("{id}/credential/{}", slot.name));
+        all.collect::<Vec<_>>()
+    };
+    let (what, known): (_, Vec<String>) = match wishes.integrations.get(integration) {
+        Some(wish) if wish.slots.is_empty() => {
+            return Problem::new("E-UNDECLARED", "No such credential is declared")
+                .detail(format!("In {from} {integration} is declared, and no credential of it."))
+                .next(format!(
+                    "declare an nhi_credential of it, and apply; where another state has one, name \
+                     that state with --state. What nobody declared there: nhi revoke {integration}"
+                ));
+        }
+        Some(wish) => (
+            format!("{id:?} is none of those that are declared there in {from}:"),
+            slots_of(integration, wish),
+        ),
+        None => {
+            let all = wishes.integrations.iter();
+            let all = all.flat_map(|(id, wish)| slots_of(id, wish)).collect();
+            (format!("{id:?} is none of those that are declared in {from}:"), all)
+        }
+    };
+    let more = match known.len().saturating_sub(LISTED) {
+        0 => String::new(),
+        more => format!("\n  and {more} more"),
+    };
+    let known = match known.is_empty() {
+        true => "none".to_owned(),
+        false => known.into_iter().take(LISTED).collect::<Vec<_>>().join("\n  "),
+    };
+    let (form, scan) = match integration.parse::<IntegrationId>() {
+        Ok(id) => (String::new(), format!("nhi scan {}", id.connection)),
+        Err(_) => (
+            "\nAn id is <connection>/<kind>/<vendor key>, with /credential/<name> behind it for one \
+             credential."
+                .to_owned(),
+            "nhi scan".to_owned(),
+        ),
+    };
+    Problem::new("E-UNDECLARED", "No such credential is declared")
+        .detail(format!("{what}\n  {known}{more}{form}"))
+        .next(format!(
+            "name one that is declared, or with --state the state that declares it. What is there at \
+             all: {scan}; what nobody declares is ended at its platform, or imported first"
+        ))
 }
 
 /// An integration means all of its slots, those too that whoever declares this never heard of.
@@ -470,6 +516,26 @@ mod tests {
             let problem = found(wrong).unwrap_err();
             assert_eq!(problem.code, "E-UNDECLARED");
             assert!(problem.detail.contains(&format!("{id}/credential/reports")), "{problem}");
+            let next = problem.next.as_deref().unwrap();
+            assert!(next.contains("--state") && next.contains("nhi scan"), "{problem}");
+            // What is no id at all is told how one looks.
+            assert_eq!(
+                problem.detail.contains("<connection>/<kind>"),
+                !wrong.contains('/'),
+                "{problem}"
+            );
         }
+        let bare = "bao/openbao_approle/bare";
+        wishes.integrations.insert(bare.into(), Wish { id: bare.into(), ..Wish::default() });
+        let problem = named(&wishes, bare, "nhi.db").unwrap_err();
+        assert!(problem.detail.contains("and no credential of it"), "{problem}");
+        assert!(problem.next.as_deref().unwrap().contains("nhi_credential"), "{problem}");
+        // One of many is not shown as if it were all.
+        let many = (0..20).map(|at| slot(&format!("s{at}"))).collect();
+        wishes
+            .integrations
+            .insert(id.into(), Wish { id: id.into(), slots: many, ..Wish::default() });
+        let problem = named(&wishes, "bao/openbao_approle/y", "nhi.db").unwrap_err();
+        assert!(problem.detail.contains("and 8 more"), "{problem}");
     }
 }
