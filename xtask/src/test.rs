@@ -262,21 +262,23 @@ fn program(message: &Value) -> Option<Program> {
 }
 
 /// Runs test programs, two at a time: most of them wait for a server at their beginning, and for
-/// their slowest test at their end. Counts, and says which went wrong.
+/// their slowest test at their end. Stories are one large program, which is watched as it goes on.
+/// Counts, and says which went wrong.
 fn run_in_lanes(
     programs: &[&Program],
     places: &[(&str, OsString)],
     ring: Ring,
 ) -> (Counts, Vec<String>) {
+    let watched = programs.iter().any(|program| program.stage() == Stage::Stories);
     let next = Mutex::new(programs.iter());
     let done = Mutex::new((Counts::default(), Vec::new()));
     let lane = || {
         while let Some(program) = lock(&next).next() {
             // What two say at a time would be a riddle: each is shown when it is done.
             let mut said = String::new();
-            let result = match programs.len() {
-                1 => run_tests(program, places, ring, |line| println!("{line}")),
-                _ => run_tests(program, places, ring, |line| said.extend([line, "\n"])),
+            let result = match watched {
+                true => run_tests(program, places, ring, |line| println!("{line}")),
+                false => run_tests(program, places, ring, |line| said.extend([line, "\n"])),
             };
             let mut done = lock(&done);
             print!("{said}");
@@ -290,7 +292,9 @@ fn run_in_lanes(
         }
     };
     thread::scope(|scope| {
-        scope.spawn(lane);
+        if !watched {
+            scope.spawn(lane);
+        }
         lane();
     });
     done.into_inner().unwrap_or_else(PoisonError::into_inner)
