@@ -3,6 +3,7 @@
 mod access;
 mod adopted;
 mod clock;
+mod direction;
 mod foreign;
 mod gaps;
 mod golden;

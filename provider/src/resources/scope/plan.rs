@@ -15,7 +15,7 @@ use tfplugin::{Attr, Diagnostics, Path, Set, resource::Plan};
 
 use super::{
     Scope, ScopeModel, check_grammar,
-    direction::other_directions,
+    direction::change,
     model::{classify_of, highest, integration_of, lattice_of},
 };
 use crate::{
@@ -370,44 +370,41 @@ fn tell_direction(
     planned: &ScopeModel,
     told: &mut Diagnostics,
 ) {
-    let (Some(before), Some(after)) = (prior.scopes.value(), planned.scopes.value()) else {
+    if !(prior.scopes.is_value() && planned.scopes.is_value()) {
         return;
-    };
-    let way = lattice.platform.direction(
-        lattice.kind,
-        &canonical_set(&lattice, before),
-        &canonical_set(&lattice, after),
-    );
-    let (others, why) = other_directions(lattice, prior, planned);
-    let way = way.and(others);
+    }
+    let change = change(lattice, prior, planned);
+    if !change.stays.is_empty() {
+        told.warning_at(
+            "scopes",
+            "What is no longer declared stays",
+            format!(
+                "{}: {}. Under at_least no apply takes it away.\nNext: enforcement = \"exact\" has apply \
+                 take away what is not declared.",
+                planned.id.text(),
+                change.stays.join(", ")
+            ),
+        );
+    }
+    let way = change.way;
     if way == Direction::None {
         return;
     }
-    let listed = |sign: char, scopes: &mut dyn Iterator<Item = &String>| -> Vec<String> {
-        let action = |scope: &String| highest_action(&lattice, [scope], &classify_of(planned));
-        scopes.map(|scope| format!("{sign} {scope} ({})", action(scope))).collect()
-    };
-    let gained = listed('+', &mut after.difference(before));
-    let lost = listed('-', &mut before.difference(after));
     let (title, next) = if way.may_widen() {
         ("This change gives power", "apply only if that is meant")
     } else {
         ("This change takes power away", "make sure first that nobody needs what goes")
     };
     // What was handed out is not called back by another list of scopes.
-    let residual = if lost.is_empty() {
-        ""
-    } else {
+    let residual = if change.takes {
         " Tokens that were issued before may keep what they had until they end."
+    } else {
+        ""
     };
     told.warning_at(
         "scopes",
         title,
-        format!(
-            "{} {way}: {}.{residual}\nNext: {next}.",
-            planned.id.text(),
-            [gained, lost, why].concat().join(", ")
-        ),
+        format!("{} {way}: {}.{residual}\nNext: {next}.", planned.id.text(), change.why.join(", ")),
     );
 }
 
