@@ -132,3 +132,16 @@ async fn a_scope_that_loses_its_end_gives_power_and_one_that_gets_an_end_takes_i
     core.apply(plan).await.unwrap();
     assert_eq!(world.scopes().await, [OTHER, WIDE]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_temporary_scope_that_begins_at_once_and_is_too_long_is_refused_at_plan() {
+    let world = World::new();
+    let core = world.run().await;
+    let made = made(&core).await;
+    let config = |end: &str| scope(&made, json!([WIDE]), until(OTHER, end));
+    let refused = core.plan_create("nhi_scope", config("2027-11-24T10:00:00Z")).await;
+    let said = refused.unwrap_err().to_string();
+    let at = format!("temporary[\"{OTHER}\"].until");
+    assert!(said.contains("E-TOO-LONG") && said.contains(&at), "{said}");
+    core.plan_create("nhi_scope", config("2026-12-05T00:00:00Z")).await.unwrap();
+}

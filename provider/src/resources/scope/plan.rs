@@ -96,7 +96,7 @@ impl Scope {
                 let wanted = wanted(planned);
                 check_ceiling(lattice, &reference, planned, &wanted, &mut told);
                 check_environment(&rules, &reference, prior, planned, &wanted, &mut told);
-                check_temporary(&rules, lattice, prior, planned, &mut told);
+                check_temporary(&rules, lattice, prior, planned, now, &mut told);
                 if let Some(held) = held {
                     check_given(lattice, planned, &wanted, held, &mut told);
                 }
@@ -299,10 +299,14 @@ fn check_temporary(
     lattice: KindLattice,
     prior: Option<&ScopeModel>,
     planned: &ScopeModel,
+    now: Option<Timestamp>,
     told: &mut Diagnostics,
 ) {
     for (scope, one) in planned.temporary.value().into_iter().flatten() {
-        if let (Some(from), Some(until)) = (instant(&one.from), instant(&one.until))
+        // Without a beginning it is from now on. The clock decides over no planned value here: only over
+        // a refusal, which apply repeats.
+        let from = if one.from.is_null() { now } else { instant(&one.from) };
+        if let (Some(from), Some(until)) = (from, instant(&one.until))
             && until > policy::schedule::later(from, rules.temporary_longest)
         {
             told.error_at(
