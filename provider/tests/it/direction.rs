@@ -145,3 +145,17 @@ async fn a_temporary_scope_that_begins_at_once_and_is_too_long_is_refused_at_pla
     assert!(said.contains("E-TOO-LONG") && said.contains(&at), "{said}");
     core.plan_create("nhi_scope", config("2026-12-05T00:00:00Z")).await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_change_of_an_integration_that_goes_both_ways_names_both() {
+    let world = World::new();
+    let core = world.run().await;
+    let of = |more: Value| with(integration(), more);
+    let before = json!({ "expires_on": "2026-12-15", "review_every": "90d" });
+    let state = core.create("nhi_integration", of(before)).await.unwrap();
+    let after = json!({ "expires_on": "2027-06-30", "review_every": "30d",
+        "ceiling": { "highest_action": "read" } });
+    let said = told(&core.plan(&state, of(after)).await.unwrap());
+    let all = "widens and narrows: expires_on (widens), review_every (narrows), ceiling (narrows)";
+    assert!(said.contains(all), "{said}");
+}

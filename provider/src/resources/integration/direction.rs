@@ -7,19 +7,17 @@ use tfplugin::Attr;
 use super::IntegrationModel;
 use crate::resources::platform_objects::settings_of;
 
-/// Which way a planned change goes, with what makes it so: what gives power where anything does, and
-/// else what takes it away.
+/// Which way a planned change goes, with what makes it so, and which way that goes where it is another
+/// than that of the whole.
 pub(super) fn direction(
     prior: &IntegrationModel,
     planned: &IntegrationModel,
 ) -> (Direction, Vec<String>) {
     let mut total = Direction::None;
-    let (mut gives, mut takes) = (Vec::new(), Vec::new());
+    let mut why = Vec::new();
     let mut add = |direction: Direction, text: String| {
-        match direction {
-            Direction::None => {}
-            Direction::Narrows => takes.push(text),
-            _ => gives.push(text),
+        if direction != Direction::None {
+            why.push((direction, text));
         }
         total = total.and(direction);
     };
@@ -96,5 +94,9 @@ pub(super) fn direction(
         };
         add(way, "ceiling".to_owned());
     }
-    (total, if total.may_widen() { gives } else { takes })
+    let told = |(way, text): (Direction, String)| match way == total {
+        true => text,
+        false => format!("{text} ({way})"),
+    };
+    (total, why.into_iter().map(told).collect())
 }
