@@ -523,6 +523,11 @@ async fn what_lets_a_secret_reach_further_is_called_a_widening() {
     assert!(told(&plan).contains("schedule.every 30d -> 90d"), "{}", told(&plan));
     let plan = core.plan(&key, with(config.clone(), json!({ "schedule": null }))).await.unwrap();
     assert!(told(&plan).contains("- schedule"), "{}", told(&plan));
+    let set = json!({ "min_age": "9d", "overdue_after": "8d" });
+    let plan = core.plan(&key, credential_schedule(&config, set)).await.unwrap();
+    for part in ["schedule.min_age 1h -> 9d", "schedule.overdue_after 7d -> 8d"] {
+        assert!(told(&plan).contains(part), "{part}: {}", told(&plan));
+    }
     let often = credential_schedule(&config, json!({ "every": "15d" }));
     let plan = core.plan(&key, often).await.unwrap();
     assert!(!told(&plan).contains("gives power"), "{}", told(&plan));

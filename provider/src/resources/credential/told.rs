@@ -5,7 +5,7 @@ use domain::CredentialId;
 use operations::{
     Context, Outcome, Problem, SeenSlot, SlotSpec, best_grade, limits, way_words, ways,
 };
-use policy::schedule::Lifetime;
+use policy::{Schedule, schedule::Lifetime};
 use tfplugin::{Attr, Diagnostic, Diagnostics, Path};
 
 use super::{
@@ -223,11 +223,21 @@ pub(super) fn tell_direction(
             None if planned.schedule.is_null() => why.push("- schedule".to_owned()),
             None => {}
             Some(after) => {
-                if after.every > before.every {
-                    why.push(format!("schedule.every {} -> {}", before.every, after.every));
-                }
-                if after.overlap > before.overlap {
-                    why.push(format!("schedule.overlap {} -> {}", before.overlap, after.overlap));
+                let spans = |one: &Schedule| {
+                    [
+                        ("every", one.every, false),
+                        // A quarter of the interval unless set: that is judged by itself.
+                        ("min_age", one.min_age, one.min_age == one.every / 4),
+                        ("overlap", one.overlap, false),
+                        ("overdue_after", one.overdue_after, one.overdue_after == one.every / 4),
+                    ]
+                };
+                for ((name, was, derived), (_, is, still)) in
+                    spans(before).into_iter().zip(spans(after))
+                {
+                    if is > was && !(derived && still) {
+                        why.push(format!("schedule.{name} {was} -> {is}"));
+                    }
                 }
                 if lives_longer(before.lifetime, after.lifetime) {
                     why.push("schedule.lifetime".to_owned());
