@@ -146,6 +146,8 @@ fn a_provider_killed_in_a_rotation_is_seen_as_unfinished_and_the_next_apply_fini
             killed_during(world, between, path, 1).map_err(told)?;
             holds(world.bao.signs_in(&before)?, "the old one works all the time", path)?;
             plan_shows(world, "~ status = \"unfinished\" -> \"current\"").map_err(told)?;
+            // Whatever restarts by it is in this plan, too.
+            plan_shows(world, "~ generation = 1 -> 2").map_err(told)?;
             let open =
                 "bao/openbao_approle/invoice-sync/credential/default: begun and not finished";
             let said = world.nhi(&["scan"])?.expect(0)?;

@@ -76,7 +76,9 @@ pub use rotate::old_in_use;
 pub use scopes::{
     DeclaredScopes, KindLattice, above as above_the_ceiling, park_scopes, set_scopes,
 };
-pub use slot::{Delivery, PreviousKey, SeenDelivery, SeenSlot, Sinks, SlotSpec, observe_slot};
+pub use slot::{
+    Delivery, Left, PreviousKey, SeenDelivery, SeenSlot, Sinks, SlotSpec, observe_slot,
+};
 pub use third_party::{judge_third_party, note_third_party};
 pub use unheard::never_heard_of;
 pub use withdraw::{NotTakenBack, withdraw};

@@ -153,6 +153,40 @@ pub struct SeenSlot {
     pub asked: Option<String>,
     /// Where the key was found listed and by whom it is marked is known: it is ours.
     pub listed: bool,
+    /// What finishing comes to, where something was begun and is not finished.
+    pub left: Option<Left>,
+}
+
+/// What is left of a deed that was begun, as far as it is known beforehand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Left {
+    /// The generation that the slot is at, or is going to.
+    pub generation: u64,
+    /// That generation's key is in every place: it is not another one any more.
+    pub made: bool,
+    /// Earlier keys are being ended.
+    pub ending: bool,
+}
+
+impl Left {
+    /// `None` where nothing is open, and where all that there was is being ended.
+    fn of(claim: &ClaimMirror, metas: &[Option<&Meta>]) -> Option<Left> {
+        let generation = claim.generation;
+        match Phase::from_word(&claim.phase)? {
+            Phase::Free | Phase::Parked | Phase::Held => None,
+            Phase::Retiring | Phase::Proving => {
+                claim.current.as_ref().map(|_| Left { generation, made: true, ending: true })
+            }
+            _ => {
+                let is_it = |meta: &Option<&Meta>| {
+                    let of = |new: &String| meta.is_some_and(|meta| meta.is_of(new, generation));
+                    claim.new.as_ref().is_some_and(of)
+                };
+                let made = !metas.is_empty() && metas.iter().all(is_it);
+                Some(Left { generation, made, ending: false })
+            }
+        }
+    }
 }
 
 /// The opened sinks of a slot.
@@ -396,7 +430,10 @@ pub(crate) async fn look_at_slot(
     let note = claim.as_ref().filter(|claim| claim.is_open()).map(|claim| {
         claim.hold.clone().unwrap_or_else(|| format!("{} is at work on it", claim.owner))
     });
+    let in_places: Vec<Option<&Meta>> =
+        sinks.0.iter().map(|(delivery, _)| metas.get(delivery.name.as_str())).collect();
     Ok(Some(SeenSlot {
+        left: claim.as_ref().and_then(|claim| Left::of(claim, &in_places)),
         status: status::status(&facts),
         fingerprint: shown.map(|print| print.to_string()).or_else(|| {
             let current = anchor.as_ref().filter(|meta| Some(&meta.key_id) == key_id.as_ref());

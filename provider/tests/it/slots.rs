@@ -119,6 +119,53 @@ async fn a_rotation_that_stopped_anywhere_is_finished_and_not_begun_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_a_rotation_that_was_begun_the_plan_knows_the_generation_and_the_key_once_it_is_delivered()
+ {
+    let (mut under_way, mut delivered) = (0, 0);
+    for calls in 0..12 {
+        let world = World::new();
+        let core = world.run().await;
+        let (_, key, config) = made(&core).await;
+        let asked = |n: &str| with(config.clone(), json!({ "triggers": { "n": n } }));
+        let key = core.update(&key, asked("1")).await.unwrap();
+        let plan = core.plan(&key, asked("2")).await.unwrap();
+        let behind = (0..calls).map(|_| secrets::Fault::None);
+        world.vault.fail(behind.chain([secrets::Fault::Unreachable]));
+        let _ = core.apply(plan).await;
+        // The run was killed: the state never heard of it.
+        world.at("2026-11-24T10:10:00Z");
+        let core = world.run().await;
+        let unfinished = seen(&core, &key).await;
+        if unfinished.json()["status"] != "unfinished" {
+            continue;
+        }
+        let plan = core.plan(&unfinished, asked("2")).await.unwrap();
+        assert_eq!(*plan.planned("generation"), 2.into(), "{calls}");
+        let version = tfplugin::Path::attribute("deliver_to").key("app").then("version");
+        let is_open = |name: &str| plan.planned(name).is_unknown();
+        let open: Vec<bool> = [
+            ["key_id", "issued_at", "fingerprint", "previous"].map(is_open).to_vec(),
+            vec![plan.planned.at(&version).unwrap().is_unknown()],
+        ]
+        .concat();
+        if unfinished.json()["generation"] == 2 {
+            delivered += 1;
+            assert!(!open.contains(&true), "{calls}: {open:?}");
+        } else {
+            under_way += 1;
+            assert!(!open.contains(&false), "{calls}: {open:?}");
+        }
+        let done = core.apply(plan).await.unwrap().unwrap();
+        assert_eq!(done.json()["generation"], 2);
+        assert!(done.json()["previous"][0]["retire_after"].is_string(), "{}", done.json());
+        let done = seen(&world.run().await, &done).await;
+        let again = world.run().await.plan(&done, asked("2")).await.unwrap();
+        assert_eq!(again.action, Action::Nothing, "{} {}", done.json(), told(&again));
+    }
+    assert!(under_way > 0 && delivered > 0, "{under_way} {delivered}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_asked_for_while_an_ending_is_unfinished_follows_it() {
     use connector::fake::{Fault, Verb};
     let world = World::new();
@@ -139,7 +186,14 @@ async fn what_is_asked_for_while_an_ending_is_unfinished_follows_it() {
     let core = world.run().await;
     let unfinished = seen(&core, &over).await;
     assert_eq!(unfinished.json()["status"], "unfinished");
+    // By itself it ends what is earlier, and changes nothing else.
+    let plan = core.plan(&unfinished, asked("2")).await.unwrap();
+    assert_eq!(*plan.planned("generation"), 2.into());
+    let key_id = second.json()["key_id"].as_str().unwrap().to_owned();
+    assert_eq!(*plan.planned("key_id"), tfplugin::Value::string(key_id));
+    assert_eq!(*plan.planned("previous"), tfplugin::Value::List(Vec::new()));
     let plan = core.plan(&unfinished, asked("3")).await.unwrap();
+    assert_eq!(*plan.planned("generation"), 3.into());
     assert!(told(&plan).contains("What was begun"), "{}", told(&plan));
     let third = core.apply(plan).await.unwrap().unwrap();
     assert_eq!(third.json()["generation"], 3);

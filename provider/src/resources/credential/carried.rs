@@ -4,6 +4,7 @@
 //! the plan knows it again. The next update clears it.
 
 use domain::realm::{digest_of, short};
+use operations::Left;
 use serde_json::{Value, json};
 
 use super::{
@@ -42,6 +43,52 @@ pub(super) fn beside(note: Vec<u8>, prior_private: &[u8]) -> Vec<u8> {
     };
     all.extend(left.into_iter().filter(|(name, _)| matches!(&**name, "asked" | "generation")));
     Value::Object(all).to_string().into_bytes()
+}
+
+/// What a look leaves of something that was begun and is not finished, beside what was noted before;
+/// nothing where there is none.
+pub(super) fn note_left(left: Option<Left>, note: Vec<u8>) -> Vec<u8> {
+    let before = read(&note);
+    if left.is_none() && before.as_ref().is_none_or(|all| all.get("left").is_none()) {
+        return note;
+    }
+    let mut all = before.and_then(|all| all.as_object().cloned()).unwrap_or_default();
+    all.remove("left");
+    if let Some(Left { generation, made, ending }) = left {
+        let left = json!({ "generation": generation, "made": made, "ending": ending });
+        all.insert("left".to_owned(), left);
+    }
+    Value::Object(all).to_string().into_bytes()
+}
+
+/// What finishing comes to: the generation, and whether its key is the one that state has. `None` where
+/// only apply can say it.
+pub(super) fn finishes_at(
+    private: &[u8],
+    prior: &CredentialModel,
+    is_asked: bool,
+) -> Option<Finish> {
+    let note = read(private)?;
+    let left = note.get("left")?;
+    let generation = left.get("generation")?.as_i64()?;
+    let (made, ending) = (left.get("made")?.as_bool()?, left.get("ending")?.as_bool()?);
+    match (is_asked, ending) {
+        // An ending is followed by what is asked for.
+        (true, true) => Some(Finish { generation: generation + 1, made: false, ending }),
+        // It is in its places for another reason: whether it is this one's too, apply decides.
+        (true, false) if Some(&generation) <= prior.generation.value() => None,
+        _ => Some(Finish { generation, made, ending }),
+    }
+}
+
+/// What is known at plan of how something ends that was begun.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Finish {
+    pub(super) generation: i64,
+    /// Its key is the one that state has.
+    pub(super) made: bool,
+    /// Earlier ones are being ended.
+    pub(super) ending: bool,
 }
 
 /// Whether what state has now came by what is asked for.

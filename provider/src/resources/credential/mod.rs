@@ -29,7 +29,7 @@ use tfplugin::{
 
 pub(crate) use self::model::{ScheduleReference, schedule_of};
 use self::{
-    carried::{beside, is_carried_out, note},
+    carried::{beside, finishes_at, is_carried_out, note, note_left},
     delivery::{fields_are_kept, held_by_sinks, only_written_down, tell_taken_out, written_well},
     model::{CredentialModel, Schedules, parts},
     planned::{hidden, moved_ends, plan_create, plan_update},
@@ -77,7 +77,7 @@ impl Credential {
         &self,
         request: Read<CredentialModel>,
     ) -> Result<Option<Done<CredentialModel>>, Unseen> {
-        let mut model = request.state;
+        let (mut model, private) = (request.state, request.private);
         let context = self.shared.context()?;
         let Some(id) = model.id.as_deref().and_then(|id| id.parse::<CredentialId>().ok()) else {
             return Err(Diagnostic::error(
@@ -150,10 +150,9 @@ impl Credential {
         tell_status(&id, &seen, !is_taken_in(&model), &mut told);
         let told = about(told, &model.id);
         let done = Done::new(model).tell(told);
-        Ok(Some(match begun {
-            Some(begun) => done.private(note(begun, seen.generation)),
-            None => done,
-        }))
+        let noted = begun.map(|begun| note(begun, seen.generation)).unwrap_or(private);
+        let left = seen.left.filter(|_| seen.status == "unfinished");
+        Ok(Some(done.private(note_left(left, noted))))
     }
 }
 
@@ -351,7 +350,9 @@ impl Credential {
                         if work == Work::Nothing && active && cannot_copy(prior, planned) {
                             told.push(error(&no_copy()));
                         }
-                        plan_update(prior, planned, work, &schedules);
+                        let is_asked = !done && asked(prior, planned).is_some();
+                        let finish = finishes_at(&prior_private, prior, is_asked);
+                        plan_update(prior, planned, work, &schedules, finish);
                         tell(prior, planned, (work, reason), profile, done, &mut told);
                         if let (Work::Rotate { at_once: false }, Some(profile)) = (work, profile) {
                             tell_end(prior, planned, &schedules, profile, &mut told);

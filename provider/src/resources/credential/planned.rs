@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use tfplugin::{Attr, Path};
 
 use super::{
+    carried::Finish,
     model::{CredentialModel, Previous, Schedules, has_earlier},
     work::Work,
 };
@@ -33,11 +34,15 @@ pub(super) fn plan_update(
     planned: &mut CredentialModel,
     work: Work,
     schedules: &Schedules,
+    finish: Option<Finish>,
 ) {
+    // What replaces the old one is tried only in its places, and may be given up for another.
+    let stays = |finish: &Finish| finish.ending || schedules.in_place == Some(false);
+    let made = finish.filter(|finish| work == Work::Resume && finish.made && stays(finish));
     // The engine's own unknowns (volatile versions) are decided here, one by one.
     let before = prior.deliver_to.value().cloned().unwrap_or_default();
-    let written = matches!(work, Work::Rotate { .. } | Work::Resume);
-    let copied = work == Work::Copy;
+    let written = matches!(work, Work::Rotate { .. } | Work::Resume) && made.is_none();
+    let copied = work == Work::Copy || made.is_some();
     for (name, one) in planned.deliver_to.value_mut().into_iter().flatten() {
         let known = before.get(name);
         let same =
@@ -103,6 +108,19 @@ pub(super) fn plan_update(
             planned.status = "current".into();
             planned.secret_held = Attr::Value(true);
             leave_open(planned);
+            if let Some(finish) = finish {
+                planned.generation = Attr::Value(finish.generation);
+            }
+            if let Some(finish) = made {
+                planned.key_id = prior.key_id.clone();
+                planned.fingerprint = prior.fingerprint.clone();
+                planned.issued_at = prior.issued_at.clone();
+                planned.expires_at = prior.expires_at.clone();
+                planned.previous = match finish.ending {
+                    true => Attr::Value(Vec::new()),
+                    false => with_open_ends(prior),
+                };
+            }
         }
         Work::Rotate { at_once } => {
             let generation = prior.generation.value().copied().unwrap_or(0);
@@ -213,6 +231,15 @@ pub(super) fn moved_ends(
         Some((one.key_id.as_deref()?.to_owned(), policy::schedule::later(end, after.overlap)))
     });
     Some(ends.collect())
+}
+
+/// Earlier credentials as state has them; when each ends, apply says.
+fn with_open_ends(prior: &CredentialModel) -> Attr<Vec<Previous>> {
+    let mut previous = prior.previous.clone();
+    for one in previous.value_mut().into_iter().flatten() {
+        one.retire_after = Attr::unknown();
+    }
+    previous
 }
 
 /// Earlier credentials as state has them, with the ends that another overlap gives them.
