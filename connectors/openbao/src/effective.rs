@@ -267,13 +267,40 @@ pub(crate) fn direction(before: &BTreeSet<Scope>, after: &BTreeSet<Scope>) -> Di
     settings.and(visible)
 }
 
+/// Whether a ceiling of these scopes leaves room for one, where `beside` is given with it at all times.
+///
+/// A ceiling lists what may be given, and is no policy: a narrower path in it with other capabilities
+/// takes nothing from a wider one. What it denies it takes out, by the server's own order; the scope
+/// then fits only beside rules that deny at least as much. One that denies gives nothing, and always
+/// fits. What stands behind a name is not seen, so a name is covered by itself alone.
+pub(crate) fn covers(ceiling: &BTreeSet<Scope>, scope: &Scope, beside: &BTreeSet<Scope>) -> bool {
+    let Some(Form::Rule { path, capability }) = scope::form(scope.as_str()) else {
+        return ceiling.contains(scope);
+    };
+    let says = |one: &&Scope, word: &str| {
+        let form = scope::form(one.as_str());
+        matches!(form, Some(Form::Rule { capability, .. }) if capability == word)
+    };
+    if capability == "deny" {
+        return true;
+    }
+    let room = ceiling.iter().filter(|one| says(one, capability) || says(one, "deny"));
+    let denied = beside.iter().filter(|one| says(one, "deny"));
+    let (room, given) = (Rules::of(room), Rules::of(denied.chain([scope])));
+    !compare_at(&room, &given, BTreeSet::from([Pattern::new(path)])).may_widen()
+}
+
 fn compare(old: &Rules, new: &Rules) -> Direction {
     if old.0 == new.0 {
         return Direction::None;
     }
+    let all = old.0.keys().chain(new.0.keys());
+    compare_at(old, new, all.filter(|one| old.0.get(one) != new.0.get(one)).cloned().collect())
+}
+
+/// The same on the paths that these patterns mean.
+fn compare_at(old: &Rules, new: &Rules, mut changed: BTreeSet<Pattern>) -> Direction {
     let mut all: BTreeSet<Pattern> = old.0.keys().chain(new.0.keys()).cloned().collect();
-    let mut changed: BTreeSet<Pattern> =
-        all.iter().filter(|one| old.0.get(one) != new.0.get(one)).cloned().collect();
     let folders = |patterns: &BTreeSet<Pattern>| -> Vec<Pattern> {
         let last = |one: &Pattern| match one.stem().rsplit_once('/') {
             Some((above, "" | "+")) => Some(Pattern::new(above)),
@@ -363,6 +390,50 @@ mod tests {
         assert_eq!(goes(&["a:read", "role/no-secret-needed"], &["a:read"]), Direction::Narrows);
     }
 
+    #[test]
+    fn a_ceiling_covers_what_gives_no_more_than_it() {
+        let fits = |ceiling: &[&str], all: &[&str]| -> Vec<bool> {
+            let (ceiling, beside) = (set(ceiling), set(all));
+            all.iter().map(|one| covers(&ceiling, &Scope::canonical(*one), &beside)).collect()
+        };
+        let all_of = "secret/data/*:read";
+        for (ceiling, scope) in [
+            (all_of, "secret/data/x:read"),
+            (all_of, "secret/data/x/*:read"),
+            (all_of, "secret/data/+/y:read"),
+            ("secret/data/+/y:read", "secret/data/x/y:read"),
+            ("*:read", "secret/data/x/y:read"),
+            ("*:read", "+/data/x:read"),
+            (all_of, "secret/data/x:deny"),
+            ("policy/legacy", "policy/legacy"),
+        ] {
+            assert_eq!(fits(&[ceiling], &[scope]), [true], "{ceiling} {scope}");
+        }
+        for (ceiling, scope) in [
+            (all_of, "secret/data/x:list"),
+            (all_of, "secret/metadata/x:read"),
+            (all_of, "secret/*:read"),
+            (all_of, "secret/data:read"),
+            ("secret/data/+/y:read", "secret/data/+/*:read"),
+            ("secret/data/x:deny", "secret/data/x:read"),
+            ("*:sudo", "policy/legacy"),
+            ("policy/legacy", "policy/other"),
+            ("policy/legacy", "secret/data/x:read"),
+        ] {
+            assert_eq!(fits(&[ceiling], &[scope]), [false], "{ceiling} {scope}");
+        }
+        // What is named more narrowly with another capability is no less.
+        assert_eq!(fits(&[all_of, "secret/data/x:list"], &["secret/data/x:read"]), [true]);
+        // What is denied is taken out, for whoever does not deny it too.
+        let denies = [all_of, "secret/data/pay/*:deny"];
+        assert_eq!(fits(&denies, &["secret/data/x:read"]), [true]);
+        assert_eq!(fits(&denies, &["secret/data/pay/x:read"]), [false]);
+        assert_eq!(fits(&denies, &[all_of]), [false]);
+        assert_eq!(fits(&denies, &denies), [true, true]);
+        assert_eq!(fits(&denies, &[all_of, "secret/data/pay/x:deny"]), [false, true]);
+        assert_eq!(fits(&["secret/*:deny", all_of], &["secret/data/x:read"]), [true]);
+    }
+
     fn pattern() -> impl Strategy<Value = String> {
         (
             prop::collection::vec(
@@ -419,6 +490,41 @@ mod tests {
             if gains { prop_assert!(found.may_widen(), "{found:?}"); }
             if loses { prop_assert!(matches!(found, Direction::Narrows | Direction::Mixed), "{found:?}"); }
             if !gains && !loses { prop_assert!(matches!(found, Direction::None), "{found:?}"); }
+        }
+
+        #[test]
+        fn what_a_ceiling_covers_gives_nothing_on_any_path_that_no_scope_of_it_gives(
+            ceiling in scopes(), all in scopes(),
+        ) {
+            let fits = |one: &&Scope| covers(&ceiling, one, &all);
+            // What takes away from others is beside them whether it fits or not.
+            let given: BTreeSet<Scope> = all.iter().filter(fits).cloned().collect();
+            let given = Rules::of(&given);
+            let singly: Vec<Rules> = ceiling.iter().map(|one| Rules::of([one])).collect();
+            let denied: Vec<BTreeSet<Scope>> = ["read", "list"]
+                .map(|word| {
+                    let counts = |one: &&Scope| {
+                        one.as_str().ends_with(word) || one.as_str().ends_with("deny")
+                    };
+                    ceiling.iter().filter(counts).cloned().collect()
+                })
+                .to_vec();
+            let denied: Vec<Rules> = denied.iter().map(Rules::of).collect();
+            for path in every_path() {
+                for server in Server::BOTH {
+                    for capability in given.effective(&path, server) {
+                        let gives = |one: &Rules| one.effective(&path, server).contains(capability);
+                        prop_assert!(singly.iter().any(gives), "{path} {capability}");
+                        let left = &denied[usize::from(capability == "list")];
+                        prop_assert!(gives(left), "{path} {capability} is denied");
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn a_ceiling_covers_the_very_scopes_that_it_lists(all in scopes()) {
+            for one in &all { prop_assert!(covers(&all, one, &all), "{one}"); }
         }
 
         #[test]

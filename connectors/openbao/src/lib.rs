@@ -87,6 +87,16 @@ impl Platform for OpenBao {
         scope::only_shown(scope)
     }
 
+    fn covers(
+        &self,
+        _: &str,
+        ceiling: &BTreeSet<Scope>,
+        scope: &Scope,
+        beside: &BTreeSet<Scope>,
+    ) -> bool {
+        effective::covers(ceiling, scope, beside)
+    }
+
     fn action(&self, _: &str, scope: &Scope) -> Action {
         scope::action(scope)
     }

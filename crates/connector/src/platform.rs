@@ -305,6 +305,19 @@ pub trait Platform: fmt::Debug + Send + Sync {
         a == b
     }
 
+    /// Whether a ceiling of these scopes leaves room for `scope`. `beside` is given with it at all times:
+    /// where one permission limits another, that may take away what `scope` alone would give. Pure.
+    fn covers(
+        &self,
+        kind: &str,
+        ceiling: &BTreeSet<Scope>,
+        scope: &Scope,
+        beside: &BTreeSet<Scope>,
+    ) -> bool {
+        let _ = beside;
+        ceiling.iter().any(|held| held == scope || self.implies(kind, held, scope))
+    }
+
     /// What a scope lets its holder do, by the compiled-in table.
     fn action(&self, kind: &str, scope: &Scope) -> Action {
         let _ = (kind, scope);

@@ -73,9 +73,7 @@ pub use problem::Problem;
 pub use promise::{best_grade, limits, way_words, ways};
 pub use realm_key::fits_custody as realm_key_fits_custody;
 pub use rotate::old_in_use;
-pub use scopes::{
-    DeclaredScopes, KindLattice, above as above_the_ceiling, park_scopes, set_scopes,
-};
+pub use scopes::{DeclaredScopes, KindLattice, park_scopes, set_scopes};
 pub use slot::{
     Delivery, Left, PreviousKey, SeenDelivery, SeenSlot, Sinks, SlotSpec, observe_slot,
 };

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use connector::{Change, Platform};
 use domain::{Action, Direction, GrantedScope, IntegrationId, ObservedIntegration, Record, Scope};
 use ledger::{Change as Row, Work};
-use policy::scopes::{Declared, Enforcement, Lattice, above_ceiling, limit, wanted};
+use policy::scopes::{Above, Declared, Enforcement, Lattice, above_ceiling, limit, wanted};
 
 use crate::{
     Context, Deed, Problem,
@@ -31,6 +31,10 @@ impl Lattice for KindLattice {
 
     fn implies(&self, a: &Scope, b: &Scope) -> bool {
         self.platform.implies(self.kind, a, b)
+    }
+
+    fn covers(&self, ceiling: &BTreeSet<Scope>, scope: &Scope, beside: &BTreeSet<Scope>) -> bool {
+        self.platform.covers(self.kind, ceiling, scope, beside)
     }
 
     fn action(&self, scope: &Scope) -> Action {
@@ -127,9 +131,10 @@ pub async fn set_scopes(
     })?;
     let texts: BTreeSet<String> =
         wish.declared.scopes.iter().chain(wish.declared.temporary.keys()).cloned().collect();
-    let over = above_ceiling(&lattice, &texts, &wish.classify, most, have.ceiling_scopes.as_ref());
-    if let Some((scope, action)) = over.first() {
-        return Err(above(&what, scope, *action, have.ceiling_action.as_deref()));
+    let (standing, covering) = (&wish.declared.scopes, have.ceiling_scopes.as_ref());
+    let over = above_ceiling(&lattice, &texts, standing, &wish.classify, most, covering);
+    if let Some(one) = over.first() {
+        return Err(above(&what, one));
     }
     let live: BTreeSet<Scope> = found.scopes.iter().map(|granted| granted.scope.clone()).collect();
     let now = context.now();
@@ -227,15 +232,14 @@ fn kind_of(lattice: KindLattice) -> Option<&'static connector::Kind> {
     lattice.platform.kinds().iter().find(|kind| kind.name == lattice.kind)
 }
 
-/// A scope over the limit that the integration has.
-pub fn above(what: &str, scope: &str, action: Action, ceiling: Option<&str>) -> Problem {
+fn above(what: &str, one: &Above) -> Problem {
     Problem::new("E-CEILING", "Scope above this integration's ceiling")
         .detail(format!(
-            "{what}: {scope:?} lets it act as: {action}. Its ceiling: {}.\nThe ceiling is set on the \
-             nhi_integration, so that scopes and their limit have separate reviews.",
-            ceiling.unwrap_or("the scopes that it lists")
+            "{what}: {}.\nThe ceiling is set on the nhi_integration, so that scopes and their limit have \
+             separate reviews.",
+            one.why()
         ))
-        .next("drop the scope, or raise ceiling.highest_action there")
+        .next(one.remedy())
         .at(&["scopes"])
 }
 

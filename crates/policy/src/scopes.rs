@@ -11,6 +11,8 @@ pub trait Lattice {
     fn parse(&self, text: &str) -> Option<Vec<Scope>>;
     /// Whether holding `a` adds all that `b` gives.
     fn implies(&self, a: &Scope, b: &Scope) -> bool;
+    /// Whether a ceiling of these scopes leaves room for `scope`, with `beside` given at all times.
+    fn covers(&self, ceiling: &BTreeSet<Scope>, scope: &Scope, beside: &BTreeSet<Scope>) -> bool;
     /// What a scope lets its holder do.
     fn action(&self, scope: &Scope) -> Action;
     /// Which way a change goes.
@@ -190,26 +192,74 @@ pub fn is_wildcard(text: &str) -> bool {
     text.contains('*') || path.split('/').any(|segment| segment == "+")
 }
 
-/// The scopes that a ceiling does not cover, with the reason.
+/// A scope that a ceiling does not let through, and which half of the ceiling it is above.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Above {
+    /// In the user's spelling.
+    pub scope: String,
+    /// What it lets its holder do.
+    pub action: Action,
+    /// The ceiling's highest action, where it is above that.
+    pub most: Option<Action>,
+    /// No scope of the ceiling covers it.
+    pub uncovered: bool,
+}
+
+impl Above {
+    /// What of the ceiling it is above, for people.
+    pub fn why(&self) -> String {
+        let action = self.most.map(|most| {
+            format!("lets it act as: {}, and ceiling.highest_action is {most}", self.action)
+        });
+        let scopes =
+            self.uncovered.then(|| "is covered by none of the scopes in ceiling.scopes".to_owned());
+        format!(
+            "{:?} {}",
+            self.scope,
+            Vec::from_iter(action.into_iter().chain(scopes)).join("; it ")
+        )
+    }
+
+    /// What helps.
+    pub fn remedy(&self) -> &'static str {
+        match (self.most, self.uncovered) {
+            (Some(_), true) => {
+                "drop the scope, or there raise ceiling.highest_action and add to ceiling.scopes one that \
+                 covers it"
+            }
+            (Some(_), false) => "drop the scope, or raise ceiling.highest_action there",
+            (None, _) => "drop the scope, or add one that covers it to ceiling.scopes there",
+        }
+    }
+}
+
+/// The scopes that a ceiling does not let through. `standing` are those of them that are given at all
+/// times: what one of them takes away from another stays away.
 pub fn above_ceiling(
     lattice: &dyn Lattice,
     texts: &BTreeSet<String>,
+    standing: &BTreeSet<String>,
     classify: &BTreeMap<String, Action>,
     highest: Option<Action>,
     covering: Option<&BTreeSet<String>>,
-) -> Vec<(String, Action)> {
+) -> Vec<Above> {
     let covering = covering.map(|texts| canonical_set(lattice, texts));
+    let beside = canonical_set(lattice, standing);
     texts
         .iter()
         .filter_map(|text| {
             let action = highest_action(lattice, [text], classify);
-            let too_high = highest.is_some_and(|most| action > most);
-            let uncovered = covering.as_ref().is_some_and(|covering| {
-                canonical(lattice, text).iter().any(|scope| {
-                    !covering.iter().any(|held| held == scope || lattice.implies(held, scope))
-                })
+            let most = highest.filter(|most| action > *most);
+            let uncovered = covering.as_ref().is_some_and(|ceiling| {
+                let mut scopes = canonical(lattice, text).into_iter();
+                scopes.any(|scope| !lattice.covers(ceiling, &scope, &beside))
             });
-            (too_high || uncovered).then(|| (text.clone(), action))
+            (most.is_some() || uncovered).then(|| Above {
+                scope: text.clone(),
+                action,
+                most,
+                uncovered,
+            })
         })
         .collect()
 }
@@ -258,6 +308,10 @@ mod tests {
 
         fn implies(&self, a: &Scope, _: &Scope) -> bool {
             a.as_str() == "admin"
+        }
+
+        fn covers(&self, ceiling: &BTreeSet<Scope>, scope: &Scope, _: &BTreeSet<Scope>) -> bool {
+            ceiling.iter().any(|held| held == scope || self.implies(held, scope))
         }
 
         fn action(&self, scope: &Scope) -> Action {
@@ -313,15 +367,31 @@ mod tests {
     }
 
     #[test]
-    fn a_ceiling_stops_what_is_above_it() {
-        let over = above_ceiling(
-            &Simple,
-            &texts("read policy"),
-            &BTreeMap::new(),
-            Some(Action::Write),
-            None,
-        );
-        assert_eq!(over, [("policy".to_owned(), Action::Policy)]);
+    fn a_ceiling_stops_what_is_above_it_and_says_which_half_of_it_does() {
+        let over = |highest, covering: Option<&str>| -> Vec<(String, String)> {
+            let (all, none) = (texts("read policy"), BTreeMap::new());
+            let covering = covering.map(texts);
+            let over = above_ceiling(&Simple, &all, &all, &none, highest, covering.as_ref());
+            over.iter().map(|one| (one.why(), one.remedy().to_owned())).collect()
+        };
+        let has = |over: &[(String, String)], all: &[&str], not: &[&str]| {
+            let [(why, remedy)] = over else { panic!("{over:?}") };
+            let said = format!("{why} {remedy}");
+            assert!(
+                why.starts_with("\"policy\" ") && all.iter().all(|one| said.contains(one)),
+                "{said}"
+            );
+            assert!(!not.iter().any(|one| said.contains(one)), "{said}");
+        };
+        let (action, scopes) = ("ceiling.highest_action", "ceiling.scopes");
+        let most = Some(Action::Write);
+        has(&over(most, None), &[action, "act as: policy", "is write"], &[scopes]);
+        has(&over(most, Some("admin")), &[action], &[scopes]);
+        has(&over(None, Some("read")), &[scopes, "is covered by none"], &[action, "act as"]);
+        has(&over(Some(Action::Policy), Some("read")), &[scopes], &[action, "act as"]);
+        has(&over(most, Some("read")), &[action, scopes, "act as: policy"], &[]);
+        assert_eq!(over(Some(Action::Policy), Some("admin")), []);
+        assert_eq!(over(None, None), []);
     }
 
     #[test]

@@ -35,6 +35,39 @@ async fn a_ceiling_that_cannot_be_read_gives_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_scope_is_under_a_ceiling_that_covers_it_and_else_told_which_half_it_is_above() {
+    let world = World::new();
+    let core = world.run().await;
+    let scopes = json!(["secret/data/*:read", "sys/policies/acl/x:update"]);
+    let under =
+        with(integration(), json!({ "ceiling": { "highest_action": "secret", "scopes": scopes } }));
+    let made = core.create("nhi_integration", under).await.unwrap();
+    let both = json!(["secret/data/x:read", "secret/data/+/y:read"]);
+    let state = core.create("nhi_scope", scope(&made, both, Value::Null)).await.unwrap();
+    let (action, covering) = ("ceiling.highest_action", "ceiling.scopes");
+    for (text, told, not_told) in [
+        ("secret/data/x:list", &[covering][..], &[action, "act as"][..]),
+        ("sys/policies/acl/x:update", &[action, "act as: policy"], &[covering]),
+        ("sys/policies/acl/y:update", &[action, covering, "act as: policy"], &[]),
+    ] {
+        let said = core.plan(&state, scope(&made, json!([text]), Value::Null)).await;
+        let said = said.unwrap_err().to_string();
+        assert!(said.contains("E-CEILING") && said.contains(text), "{said}");
+        assert!(told.iter().all(|one| said.contains(one)), "{text}: {said}");
+        assert!(!not_told.iter().any(|one| said.contains(one)), "{text}: {said}");
+    }
+    // Under another ceiling by the time of apply.
+    let plan = core.plan(&state, scope(&made, json!(["secret/data/z:read"]), Value::Null)).await;
+    let lower = |record: &mut domain::Record| {
+        record.ceiling_scopes = Some(["secret/data/x:read".to_owned()].into());
+    };
+    world.edit_record(lower).await;
+    let said = core.apply(plan.unwrap()).await.unwrap_err().to_string();
+    assert!(said.contains("E-CEILING") && said.contains(covering), "{said}");
+    assert!(!said.contains(action), "{said}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_decides_over_power_must_be_known_at_plan() {
     let world = World::new();
     let core = world.run().await;
@@ -229,8 +262,7 @@ async fn what_a_vendor_runs_is_neither_switched_off_nor_left_untried() {
 
 #[tokio::test(start_paused = true)]
 async fn an_update_that_fails_on_its_way_is_not_told_as_somebody_else_s() {
-    use connector::fake::{Fault, Verb};
-    let world = World::new();
+        let world = World::new();
     let core = world.run().await;
     let made = core.create("nhi_integration", integration()).await.unwrap();
     world.by_hand(|hand| {

@@ -248,15 +248,18 @@ fn check_ceiling(
         );
         None
     });
-    let over = above_ceiling(&lattice, wanted, &classify_of(planned), most, ceiling.scopes.value());
-    for (scope, action) in over {
+    let (standing, none) = (planned.scopes.value(), Set::new());
+    let (standing, covering) = (standing.unwrap_or(&none), ceiling.scopes.value());
+    let classify = classify_of(planned);
+    for over in above_ceiling(&lattice, wanted, standing, &classify, most, covering) {
         told.error_at(
-            place_of(planned, &scope),
+            place_of(planned, &over.scope),
             "Scope above this integration's ceiling",
             format!(
-                "{scope:?} lets it act as: {action}. Ceiling of {}: {}.\nThe ceiling is set on the nhi_integration, so that scopes and their limit have separate reviews.\nNext: drop the scope, or raise ceiling.highest_action there.\n(E-CEILING)",
+                "{}: {}.\nThe ceiling is set on the nhi_integration, so that scopes and their limit have separate reviews.\nNext: {}.\n(E-CEILING)",
                 reference.id.text(),
-                ceiling.highest_action.as_deref().unwrap_or("the listed scopes")
+                over.why(),
+                over.remedy()
             ),
         );
     }
