@@ -57,6 +57,11 @@ pub(crate) fn all_said(texts: &BTreeMap<String, String>) -> Result<(), String> {
     texts.iter().try_for_each(|(_, text)| said(text))
 }
 
+/// How many of something, as a limit.
+pub(crate) fn count(count: i64) -> Result<(), String> {
+    expect(count >= 0, "0 or more; leave it out where there is no limit")
+}
+
 /// A calendar day.
 pub(crate) fn date(text: &str) -> Result<(), String> {
     let fits = text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok();

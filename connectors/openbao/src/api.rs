@@ -4,7 +4,7 @@
 //! [`Secret`] while it is parsed. Nothing of a body reaches an error: refusals are told apart by
 //! [`Said`] and worded by us.
 
-use std::{any::Any, collections::BTreeMap, sync::Arc};
+use std::{any::Any, borrow::Cow, collections::BTreeMap, sync::Arc};
 
 pub(crate) use connector::transport::json::{read as parse, write as json};
 use connector::{
@@ -19,7 +19,7 @@ use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use crate::token::Token;
+use crate::{tables::setting, token::Token};
 
 /// What is escaped in a path. Slashes stay: names and mounts may have several segments.
 const PATH: &AsciiSet = &CONTROLS
@@ -92,8 +92,29 @@ pub(crate) enum Said {
     BadPolicy,
     /// More than the role's own limits leave to a secret id.
     BeyondRole,
+    /// One of our settings is above another.
+    Above(&'static str, &'static str),
+    /// One of our settings is what the server does not take, beside the others.
+    Unfit(&'static str),
+    /// A role that anybody could sign in with.
+    Unbound,
     /// Anything else.
     Other,
+}
+
+/// What is said of a setting by its name: `'a' cannot be greater than 'b'`, `invalid 'a' value …`. The
+/// names are ours and so are the words: nothing of what was sent is passed on.
+fn of_setting(text: &str) -> Option<Said> {
+    let quoted = |text: &'_ str| -> Option<(&'static str, String)> {
+        let (name, rest) = text.strip_prefix('\'')?.split_once('\'')?;
+        Some((setting(name)?, rest.to_owned()))
+    };
+    let (name, rest) = quoted(text.strip_prefix("invalid ").unwrap_or(text))?;
+    if let Some((other, _)) = rest.strip_prefix(" cannot be greater than ").and_then(quoted) {
+        return Some(Said::Above(name, other));
+    }
+    let unfit = rest.starts_with(" cannot be ") || rest.starts_with(" value");
+    unfit.then_some(Said::Unfit(name))
 }
 
 impl Said {
@@ -160,14 +181,24 @@ impl Said {
             Said::BadPolicy
         } else if any(&["permission denied"]) {
             Said::PermissionDenied
+        } else if any(&["at least one constraint should be enabled"]) {
+            Said::Unbound
         } else {
-            Said::Other
+            text.lines().find_map(of_setting).unwrap_or(Said::Other)
         }
     }
 
     /// In our own words.
-    fn words(self) -> &'static str {
-        match self {
+    fn words(self) -> Cow<'static, str> {
+        let words = match self {
+            Said::Above(name, other) => return format!("{name} is above {other}").into(),
+            Said::Unfit(name) => {
+                return format!("it does not take this {name} beside the other settings").into();
+            }
+            Said::Unbound => {
+                "a role has to ask for a secret id, or to bind addresses (token_bound_cidrs, \
+                 secret_id_bound_cidrs)"
+            }
             Said::Nothing => "nothing is there",
             Said::PermissionDenied => "permission denied",
             Said::InvalidLogin => "role id or secret id are not accepted",
@@ -184,7 +215,8 @@ impl Said {
                  to a secret id than is asked for"
             }
             Said::Other => "refused",
-        }
+        };
+        words.into()
     }
 }
 
@@ -826,6 +858,29 @@ mod tests {
             format!("{answer:?}"),
         ] {
             assert!(!text.contains("verysecret"), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_the_server_says_of_a_setting_by_its_name_is_passed_on_in_our_words() {
+        let said = |text: &str| {
+            let body = serde_json::json!({ "errors": [text] }).to_string();
+            refused("test", &Answer::new(400, Vec::new(), body.into_bytes()), true).to_string()
+        };
+        for (text, words) in [
+            (
+                "'token_ttl' cannot be greater than 'token_max_ttl'",
+                "token_ttl is above token_max_ttl",
+            ),
+            ("'token_num_uses' cannot be negative", "not take this token_num_uses"),
+            ("invalid 'token_type' value \"verysecret\"", "not take this token_type"),
+            ("at least one constraint should be enabled on the role", "has to ask for a secret id"),
+            ("'verysecret' cannot be negative", "status 400: refused"),
+            ("'token_ttl' cannot be greater than 'verysecret'", "not take this token_ttl"),
+            ("'token_ttl' is verysecret", "status 400: refused"),
+        ] {
+            let said = said(text);
+            assert!(said.contains(words) && !said.contains("verysecret"), "{text}: {said}");
         }
     }
 

@@ -906,7 +906,9 @@ impl AppRole {
         if body.is_empty() {
             return Ok(());
         }
-        self.api.change(post(place.path(""), "auth/{mount}/role/{name}", body)?).await.map(drop)
+        let call = post(place.path(""), "auth/{mount}/role/{name}", body)?;
+        let changed = self.api.change(call).await.map(drop);
+        changed.map_err(|error| asking(error, body))
     }
 
     /// Makes sure that the entity is there and that the role's sign-ins belong to it.
@@ -1337,6 +1339,16 @@ impl AppRole {
         }
         Ok(if swept == 0 { Children::None } else { Children::Swept(swept) })
     }
+}
+
+/// The server does not always say what it refuses: it is one of these. A role's settings hold no secret;
+/// what sets no limit is left out.
+fn asking(error: Error, body: &serde_json::Map<String, serde_json::Value>) -> Error {
+    let Error::Refused { what, refusal: Refusal::Invalid, message } = error else { return error };
+    let limits = body.iter().filter(|(_, value)| **value != json!(0) && **value != json!([]));
+    let asked: Vec<String> = limits.map(|(name, value)| format!("{name} = {value}")).collect();
+    let message = format!("{message}; it was asked for {}", asked.join(", "));
+    Error::Refused { what, refusal: Refusal::Invalid, message }
 }
 
 pub(crate) fn not_found(object: &ObjectRef) -> Error {

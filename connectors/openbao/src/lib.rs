@@ -24,10 +24,10 @@ mod token;
 use std::{collections::BTreeSet, sync::Arc};
 
 use connector::{
-    Connection, Error, Field, Kind, OnlyShown, OwnCredential, Platform, Result, ScopeError, Setup,
-    Usual,
+    Connection, Error, Field, Kind, Obstacle, OnlyShown, OwnCredential, Platform, Result,
+    ScopeError, Setup, Usual,
 };
-use domain::{Action, Direction, Scope};
+use domain::{Action, Direction, Scope, Settings};
 
 /// The platform: OpenBao, and HashiCorp Vault where its API is the same.
 #[derive(Debug)]
@@ -85,6 +85,10 @@ impl Platform for OpenBao {
 
     fn only_shown(&self, _: &str, scope: &Scope) -> Option<OnlyShown> {
         scope::only_shown(scope)
+    }
+
+    fn contradiction(&self, _: &str, settings: &Settings) -> Option<(&'static str, Obstacle)> {
+        tables::contradiction(settings)
     }
 
     fn covers(

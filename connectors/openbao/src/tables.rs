@@ -2,9 +2,9 @@
 
 use connector::{
     Absent, Capabilities, CredentialType, Default, Effect, Field, FieldType, Grows, Kind,
-    MainField, MarkerPlace, Marks, OnChange, Origin, ProbeBudget, Profile, VerifyCost,
+    MainField, MarkerPlace, Marks, Obstacle, OnChange, Origin, ProbeBudget, Profile, VerifyCost,
 };
-use domain::Span;
+use domain::{Settings, Span};
 
 /// The one kind.
 pub(crate) const APPROLE: &str = "openbao_approle";
@@ -16,6 +16,8 @@ pub(crate) const ADD_OURS: &str = "add-ours";
 pub(crate) const ADD_MARKED: &str = "add-marked";
 /// The mount where roles are unless told otherwise.
 pub(crate) const MOUNT: &str = "approle";
+/// How long a token lives unless told otherwise.
+const TOKEN_TTL: &str = "1h";
 
 /// Refusals that a role stands between two successes, where five lock it.
 pub(crate) const BETWEEN_SUCCESSES: u8 = 2;
@@ -67,7 +69,7 @@ static ROLE: [Field; 12] = [
     Field {
         name: "token_ttl",
         field_type: FieldType::Span,
-        default: Default::Ours("1h"),
+        default: Default::Ours(TOKEN_TTL),
         grows: Grows::More,
         absent: Absent::Widest,
         doc: "How long a token lives before it must be renewed, `1h` unless set.",
@@ -142,6 +144,7 @@ static ROLE: [Field; 12] = [
     },
     Field {
         name: "token_type",
+        field_type: FieldType::Word(&["default", "service", "batch"]),
         default: Default::Ours("default"),
         grows: Grows::Any,
         doc: "`service` tokens can be revoked one by one, `batch` tokens cannot; `default`, the mount's, \
@@ -253,9 +256,73 @@ fn refuse_name(name: &str) -> Option<String> {
     ))
 }
 
+/// What a role asks of its own settings, beyond what each is by itself. Nothing and `0` set no limit.
+pub(crate) fn contradiction(settings: &Settings) -> Option<(&'static str, Obstacle)> {
+    let limit = |text: &str| text.parse::<Span>().ok().filter(|span| *span > Span::ZERO);
+    let written = settings.text("token_ttl");
+    let ttl = limit(written.unwrap_or(TOKEN_TTL));
+    let most = settings.text("token_max_ttl").and_then(limit);
+    if let (Some(ttl), Some(most)) = (ttl, most)
+        && ttl > most
+    {
+        let at = if written.is_some() { "token_ttl" } else { "token_max_ttl" };
+        return Some((
+            at,
+            Obstacle {
+                why: format!(
+                    "token_ttl is {ttl} and token_max_ttl is {most}: a token would live longer before it \
+                     must be renewed than it may live with renewals"
+                ),
+                next: "write a token_ttl that is not above token_max_ttl".into(),
+            },
+        ));
+    }
+    if settings.text("token_type") == Some("batch")
+        && settings.count("token_num_uses").is_some_and(|uses| uses > 0)
+    {
+        return Some((
+            "token_num_uses",
+            Obstacle {
+                why: "the uses of batch tokens cannot be counted, so token_num_uses limits none"
+                    .into(),
+                next: "remove it, or write token_type = \"service\"".into(),
+            },
+        ));
+    }
+    None
+}
+
+/// The setting of a role or of a secret id that goes by this name.
+pub(crate) fn setting(name: &str) -> Option<&'static str> {
+    ROLE.iter().chain(&SECRET_ID_FIELDS).map(|field| field.name).find(|one| *one == name)
+}
+
 #[cfg(test)]
 mod tests {
+    use domain::Setting;
+
     use super::*;
+
+    #[test]
+    fn a_role_is_refused_settings_that_the_server_does_not_take_together() {
+        let at = |settings: &[(&str, &str)], uses: i64| {
+            let mut all = Settings::default().with("token_num_uses", Setting::Count(uses));
+            for (name, text) in settings {
+                all = all.with(name, Setting::Text((*text).to_owned()));
+            }
+            contradiction(&all).map(|(at, _)| at)
+        };
+        let lives = |ttl, most| at(&[("token_ttl", ttl), ("token_max_ttl", most)], 0);
+        assert_eq!(lives("2h", "1h"), Some("token_ttl"));
+        assert_eq!(at(&[("token_max_ttl", "30m")], 0), Some("token_max_ttl"), "above our default");
+        for (ttl, most) in [("1h", "1h"), ("60m", "1h"), ("2h", "0"), ("0", "1h"), ("1h", "1d")] {
+            assert_eq!(lives(ttl, most), None, "{ttl} {most}");
+        }
+        assert_eq!(at(&[("token_ttl", "90d")], 0), None, "no limit of its own");
+        let of_type = |word, uses| at(&[("token_type", word)], uses);
+        assert_eq!(of_type("batch", 7), Some("token_num_uses"));
+        assert_eq!((of_type("batch", 0), of_type("service", 7)), (None, None));
+    }
 
     #[test]
     fn names_that_the_server_would_change_or_refuse_are_refused() {

@@ -286,6 +286,12 @@ pub trait Platform: fmt::Debug + Send + Sync {
         true
     }
 
+    /// The setting of an integration that the platform refuses beside the others, and why. Pure.
+    fn contradiction(&self, kind: &str, settings: &Settings) -> Option<(&'static str, Obstacle)> {
+        let _ = (kind, settings);
+        None
+    }
+
     /// Why a credential of the type `wanted` cannot live beside one of the type `there`, whose id is
     /// `key_id` where it lives already; `None` where it can. Pure.
     fn in_the_way(

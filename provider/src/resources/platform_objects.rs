@@ -191,6 +191,7 @@ fn attribute(field: &Field) -> Attribute {
         FieldType::Text => attribute.check::<String>(|text| crate::rules::said(text)),
         FieldType::Span => attribute.check::<String>(|text| crate::rules::span(text)),
         FieldType::Date => attribute.check::<String>(|text| crate::rules::date(text)),
+        FieldType::Count => attribute.check::<i64>(|count| crate::rules::count(*count)),
         FieldType::Cidrs => attribute.check(crate::rules::cidrs),
         FieldType::Uris => attribute.check(crate::rules::uris),
         // Where absence means some, none is not what anybody means.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tfplugin::mini_core::{Action, MiniCore, Refusal, unknown};
 
-use crate::world::{World, integration, scope, with};
+use crate::world::{World, credential, integration, scope, with};
 
 async fn refused(core: &MiniCore, kind: &str, config: Value) -> String {
     core.plan_create(kind, config).await.expect_err("it is refused").to_string()
@@ -65,6 +65,41 @@ async fn a_scope_is_under_a_ceiling_that_covers_it_and_else_told_which_half_it_i
     let said = core.apply(plan.unwrap()).await.unwrap_err().to_string();
     assert!(said.contains("E-CEILING") && said.contains(covering), "{said}");
     assert!(!said.contains(action), "{said}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn settings_that_the_platform_does_not_take_are_refused_where_they_stand() {
+    let world = World::new();
+    let core = world.run().await;
+    let with_role = |role: Value| with(integration(), json!({ "openbao_approle": role }));
+    for (role, at, why) in [
+        (
+            json!({ "token_ttl": "2h", "token_max_ttl": "1h" }),
+            "token_ttl",
+            "may live with renewals",
+        ),
+        (json!({ "token_max_ttl": "30m" }), "token_max_ttl", "token_ttl is 1h"),
+        (json!({ "token_type": "batch", "token_num_uses": 7 }), "token_num_uses", "counted"),
+        (json!({ "token_type": "bogus" }), "token_type", "one of default, service, batch"),
+        (json!({ "token_num_uses": -5 }), "token_num_uses", "0 or more"),
+        (json!({ "secret_id_num_uses": -1 }), "secret_id_num_uses", "0 or more"),
+    ] {
+        let said = refused(&core, "nhi_integration", with_role(role)).await;
+        assert!(said.contains("E-VALUE") && said.contains(why), "{said}");
+        assert!(said.contains(&format!("openbao_approle.{at}")), "{said}");
+    }
+    for fits in [
+        json!({ "token_ttl": "2h", "token_max_ttl": "0" }),
+        json!({ "token_type": "batch", "token_num_uses": 0 }),
+    ] {
+        let run = world.run().await;
+        run.plan_create("nhi_integration", with_role(fits)).await.unwrap();
+    }
+    let made = core.create("nhi_integration", integration()).await.unwrap();
+    let slot =
+        with(credential(&made, Value::Null), json!({ "openbao_secret_id": { "num_uses": -1 } }));
+    let said = refused(&core, "nhi_credential", slot).await;
+    assert!(said.contains("openbao_secret_id.num_uses") && said.contains("0 or more"), "{said}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -149,6 +149,28 @@ async fn a_role_made_by_hand_can_be_adopted_and_then_governed() {
 }
 
 #[tokio::test]
+async fn a_refused_setting_is_named_with_what_was_asked_for() {
+    let world = World::new().await;
+    let (id, _) = world.integration("refused").await;
+    let text = |text: &str| Setting::Text(text.to_owned());
+    let lives = Settings::default().with("token_ttl", text("2h")).with("token_max_ttl", text("1h"));
+    let odd = Settings::default().with("token_type", text("bogus"));
+    let uses = Settings::default().with("token_num_uses", Setting::Count(-5));
+    for (settings, parts) in [
+        (lives, ["token_ttl is above token_max_ttl", "token_max_ttl = 3600"]),
+        (odd, ["does not take this token_type", "token_type = \"bogus\""]),
+        (uses, ["does not take this token_num_uses", "token_num_uses = -5"]),
+    ] {
+        let change = Change { settings: Some(settings.clone()), ..Change::default() };
+        let said = world.connector().modify(&id, &change).await.unwrap_err().to_string();
+        assert!(parts.iter().all(|one| said.contains(one)), "{said}");
+        let made = world.connector().create(&NewIntegration { settings, ..new("refused2") }).await;
+        let said = made.unwrap_err().to_string();
+        assert!(parts.iter().all(|one| said.contains(one)), "{said}");
+    }
+}
+
+#[tokio::test]
 async fn what_was_read_of_a_role_made_by_hand_changes_nothing_when_it_is_written_back() {
     let world = World::new().await;
     let bao = world.connector();

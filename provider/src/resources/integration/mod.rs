@@ -8,7 +8,7 @@ mod settings;
 mod standing;
 mod taking_in;
 
-use connector::Kind;
+use connector::{Kind, Obstacle};
 use domain::{IntegrationId, Record, Settings};
 use operations::{
     Part, Problem, UNKNOWN_CONNECTION, WishedThirdParty, create_integration, delete_integration,
@@ -54,6 +54,26 @@ const NO_CONNECTION: &str = "none";
 impl Integration {
     pub(crate) fn new(shared: Shared) -> Integration {
         Integration { shared }
+    }
+}
+
+/// What the platform refuses of settings together, though it takes each alone. What is not known yet is
+/// judged when it is.
+fn check_settings(config: &IntegrationModel, found: &mut Diagnostics) {
+    let Some((kind, value)) = config.platform.chosen().filter(|(_, value)| value.is_wholly_known())
+    else {
+        return;
+    };
+    let platform = self::kind(kind.name).and_then(|(platform, _)| platform);
+    let settings = settings_of(kind.fields, value);
+    if let Some((at, Obstacle { why, next })) =
+        platform.and_then(|platform| platform.contradiction(kind.name, &settings))
+    {
+        found.error_at(
+            Path::attribute(kind.name).then(at),
+            "These settings cannot stand together",
+            format!("{why}.\nNext: {next}.\n(E-VALUE)"),
+        );
     }
 }
 
@@ -306,6 +326,7 @@ impl Resource for Integration {
                         format!("{text:?}: {why}.\nNext: choose another name.\n(E-NAME)"),
                     );
                 }
+                check_settings(config, &mut found);
             }
             [] => found.error(
                 "A platform object is needed",
