@@ -19,7 +19,7 @@ use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
-use crate::{tables::setting, token::Token};
+use crate::{scope::policy_name, tables::setting, token::Token};
 
 /// What is escaped in a path. Slashes stay: names and mounts may have several segments.
 const PATH: &AsciiSet = &CONTROLS
@@ -301,6 +301,13 @@ fn list<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Vec<S
     Ok(Option::<Vec<String>>::deserialize(deserializer)?.unwrap_or_default())
 }
 
+/// Reads a list of policies' names.
+fn policies<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> std::result::Result<Vec<String>, D::Error> {
+    Ok(list(deserializer)?.iter().map(|name| policy_name(name)).collect())
+}
+
 /// Reads a map of texts that the server writes as `null` when it is empty. Other values are left
 /// out: nothing of ours has another type.
 fn texts<'de, D: Deserializer<'de>>(
@@ -370,7 +377,7 @@ pub(crate) struct AclPolicy {
 pub(crate) struct Role {
     #[serde(default = "yes")]
     pub(crate) bind_secret_id: bool,
-    #[serde(default, deserialize_with = "list")]
+    #[serde(default, deserialize_with = "policies")]
     pub(crate) token_policies: Vec<String>,
     #[serde(default)]
     pub(crate) token_no_default_policy: bool,
@@ -440,7 +447,7 @@ pub(crate) struct Entity {
     pub(crate) name: String,
     #[serde(default)]
     pub(crate) disabled: bool,
-    #[serde(default, deserialize_with = "list")]
+    #[serde(default, deserialize_with = "policies")]
     pub(crate) policies: Vec<String>,
     #[serde(default, deserialize_with = "list")]
     pub(crate) group_ids: Vec<String>,
@@ -462,7 +469,7 @@ pub(crate) struct Alias {
 pub(crate) struct Group {
     #[serde(default)]
     pub(crate) name: String,
-    #[serde(default, deserialize_with = "list")]
+    #[serde(default, deserialize_with = "policies")]
     pub(crate) policies: Vec<String>,
 }
 

@@ -35,12 +35,10 @@ use crate::{
     },
     policy::{Policy, RECORD},
     probe::{self, Lockout, SignedIn},
-    scope::{self, Form, ROLE_SETTINGS},
+    scope::{self, Form, OURS, ROLE_SETTINGS},
     tables::{ADD_MARKED, ADD_OURS, APPROLE, MOUNT, PROFILES, SECRET_ID},
 };
 
-/// What stands before the names of policies and entities of ours.
-const OURS: &str = "nhi/";
 /// Where the marker stands in a secret id's metadata, and in its tokens'.
 const MARKER: &str = "nhi";
 /// Where the number of uses stands that a secret id was issued with: the server counts its own down.
@@ -981,15 +979,17 @@ impl AppRole {
             })?;
             let mut attached = vec![ours.clone()];
             for granted in scopes {
-                match scope::form(granted.scope.as_str()) {
-                    Some(Form::Policy(name)) => attached.push(name),
-                    Some(Form::Role(_)) if !live.contains(granted) => {
-                        return Err(invalid(
-                            "modify",
-                            format!("{} is never granted, only taken away", granted.scope),
-                        ));
-                    }
-                    _ => {}
+                let form = scope::form(granted.scope.as_str());
+                // A rule that we do not model was found in the text above, attached or not.
+                if !matches!(form, Some(Form::OpaqueRule { .. }))
+                    && !live.contains(granted)
+                    && let Some(only) = scope::only_shown(&granted.scope)
+                {
+                    let why = format!("{} is never granted: {}", granted.scope, only.why);
+                    return Err(invalid("modify", why));
+                }
+                if let Some(Form::Policy(name)) = form {
+                    attached.push(name);
                 }
                 if granted.until.is_some() && !scope::ends(&granted.scope) {
                     return Err(invalid("modify", format!("{} cannot have an end", granted.scope)));

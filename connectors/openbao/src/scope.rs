@@ -30,6 +30,11 @@ pub(crate) const CAPABILITIES: [&str; 11] = [
     "deny",
 ];
 
+/// What stands before the names of policies and entities of ours.
+pub(crate) const OURS: &str = "nhi/";
+/// The policy that allows everything.
+const ROOT: &str = "root";
+
 /// A colon would end a name, so it is escaped in one.
 const NAME: &AsciiSet = &CONTROLS.add(b':').add(b'%').add(b' ');
 
@@ -73,6 +78,11 @@ pub(crate) fn role(setting: &str) -> Scope {
     Scope::canonical(format!("role/{setting}"))
 }
 
+/// A policy's name as the server looks it up, which is how it keeps it: in lower case, letter by letter.
+pub(crate) fn policy_name(name: &str) -> String {
+    name.trim().chars().filter_map(|one| one.to_lowercase().next()).collect()
+}
+
 /// The settings of a role that are scopes.
 pub(crate) const ROLE_SETTINGS: [&str; 2] = ["no-secret-needed", "periodic-tokens"];
 
@@ -88,7 +98,7 @@ pub(crate) fn is_plain_path(path: &str) -> bool {
 /// What a canonical scope is; `None` where it is none.
 pub(crate) fn form(text: &str) -> Option<Form<'_>> {
     let name = |text: &str| {
-        let name = percent_decode_str(text).decode_utf8().ok()?.into_owned();
+        let name = policy_name(&percent_decode_str(text).decode_utf8().ok()?);
         (!name.is_empty()).then_some(name)
     };
     if let Some(found) = opaque(text) {
@@ -128,6 +138,19 @@ pub(crate) fn only_shown(scope: &Scope) -> Option<OnlyShown> {
                  that says all of it"
             ),
         }),
+        Form::Policy(name) | Form::IdentityPolicy(name) if name == ROOT => Some(OnlyShown {
+            why: "root can do everything, and the server lets nobody sign in with it".into(),
+            instead: "the paths that it needs, as <api path>:<capability>".into(),
+        }),
+        Form::Policy(name) if name.starts_with(OURS) => Some(OnlyShown {
+            why: format!(
+                "{name:?} holds the scopes of one integration: its own are written into it, and those \
+                 of others change and go with theirs"
+            ),
+            instead:
+                "those scopes themselves; or policy/<name> of a policy that several are to share"
+                    .into(),
+        }),
         Form::Role(_) => Some(OnlyShown {
             why: "with it a role asks for less than it should, so it is only ever taken away"
                 .into(),
@@ -163,6 +186,9 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Scope>, ScopeError> {
     let is_form = |prefix: &str| text.starts_with(prefix) && !text.contains(':');
     if is_form("policy/") || is_form("identity-policy/") || is_form("role/") {
         return match form(&text) {
+            // Written as it is read back, whatever of a name people escape.
+            Some(Form::Policy(name)) => Ok(vec![attached(&name)]),
+            Some(Form::IdentityPolicy(name)) => Ok(vec![identity(&name)]),
             Some(_) => Ok(vec![Scope::canonical(text)]),
             None => refuse(
                 format!(
@@ -316,6 +342,9 @@ const KV: [(&str, Action); 5] = [
 pub(crate) fn action(scope: &Scope) -> Action {
     let (path, capability) = match form(scope.as_str()) {
         Some(Form::Rule { path, capability }) => (path, capability),
+        Some(Form::Policy(name) | Form::IdentityPolicy(name)) if name == ROOT => {
+            return Action::Admin;
+        }
         _ => return Action::Unknown,
     };
     if capability == "deny" {
@@ -380,6 +409,13 @@ mod tests {
         assert_eq!(parsed("a:write"), ["a:create", "a:update", "a:patch"]);
         assert_eq!(parsed("a:b:read"), ["a:b:read"]);
         assert_eq!(parsed("policy/admin"), ["policy/admin"]);
+        // A name as the server keeps it, escaped as it is read back.
+        for text in ["policy/Foo Bar", "policy/foo%20bar", "policy/%46oo Bar%20"] {
+            assert_eq!(parsed(text), ["policy/foo%20bar"], "{text}");
+        }
+        assert_eq!(parsed("policy/ÄÖ"), ["policy/%C3%A4%C3%B6"]);
+        assert_eq!(parsed("policy/a%3Ab"), ["policy/a%3Ab"]);
+        assert_eq!(parsed("identity-policy/Pay"), ["identity-policy/pay"]);
         assert_eq!(parsed("rule/a/b#0011aabb"), ["rule/a/b#0011aabb"]);
         assert_eq!(parsed("e\u{301}:read"), ["\u{e9}:read"]);
     }
@@ -394,7 +430,20 @@ mod tests {
         assert!(
             parse(":read").is_err() && parse("policy/").is_err() && parse("a{{b}}:read").is_err()
         );
+        assert!(parse("policy/%20").is_err() && parse("policy/%ff").is_err());
         assert!(parse("role/anything").is_err());
+    }
+
+    #[test]
+    fn policies_that_cannot_be_shared_are_shown_and_never_given() {
+        let why = |text: &str| only_shown(&parse(text).unwrap()[0]).map(|only| only.why);
+        for root in ["policy/root", "policy/ROOT", "identity-policy/root"] {
+            assert!(why(root).unwrap().contains("root can do everything"), "{root}");
+        }
+        assert!(why("policy/nhi/ci").unwrap().contains("the scopes of one integration"));
+        for other in ["policy/legacy", "policy/rooted", "policy/nhi", "identity-policy/nhi/x"] {
+            assert_eq!(why(other), None, "{other}");
+        }
     }
 
     #[test]
@@ -426,6 +475,8 @@ mod tests {
             ("*:read", Action::Admin),
             ("something/new:update", Action::Unknown),
             ("something/new:read", Action::Unknown),
+            ("policy/root", Action::Admin),
+            ("identity-policy/root", Action::Admin),
             ("policy/legacy", Action::Unknown),
             ("rule/a#00112233", Action::Unknown),
         ] {
@@ -453,8 +504,11 @@ mod tests {
 
         #[test]
         fn a_policy_of_any_name_has_a_scope_of_its_own(name in "[^/]{1,12}") {
+            let name = policy_name(&name);
+            prop_assume!(!name.is_empty());
             let scope = attached(&name);
-            prop_assert_eq!(form(scope.as_str()), Some(Form::Policy(name)));
+            prop_assert_eq!(form(scope.as_str()), Some(Form::Policy(name.clone())));
+            prop_assert_eq!(policy_name(&name), name);
         }
     }
 }

@@ -103,6 +103,26 @@ async fn settings_that_the_platform_does_not_take_are_refused_where_they_stand()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_policy_that_holds_one_integration_s_scopes_and_root_are_refused_at_plan() {
+    let world = World::new();
+    let core = world.run().await;
+    let made = core.create("nhi_integration", integration()).await.unwrap();
+    for (text, why) in [
+        ("policy/nhi/invoice-sync", "holds the scopes of one integration"),
+        ("policy/NHI/other", "holds the scopes of one integration"),
+        ("policy/root", "root can do everything"),
+    ] {
+        let said = refused(&core, "nhi_scope", scope(&made, json!([text]), Value::Null)).await;
+        assert!(said.contains("E-SCOPE-ONLY-SHOWN") && said.contains(why), "{said}");
+    }
+    let shared = scope(&made, json!(["policy/Shared By All"]), Value::Null);
+    let state = core.create("nhi_scope", shared.clone()).await.unwrap();
+    assert_eq!(world.scopes().await, ["policy/shared%20by%20all"]);
+    let (seen, _) = core.observe(&state).await.unwrap();
+    assert_eq!(core.plan(&seen.unwrap(), shared).await.unwrap().action, Action::Nothing);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_decides_over_power_must_be_known_at_plan() {
     let world = World::new();
     let core = world.run().await;

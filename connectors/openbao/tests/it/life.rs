@@ -149,6 +149,53 @@ async fn a_role_made_by_hand_can_be_adopted_and_then_governed() {
 }
 
 #[tokio::test]
+async fn a_policy_s_name_is_one_however_it_is_spelled() {
+    let world = World::new().await;
+    let (id, _) = world.integration("spelled").await;
+    let wanted = ["identity-policy/Pay", "policy/Foo Bar", "policy/\u{c4}\u{d6}"];
+    let stands = ["identity-policy/pay", "policy/%C3%A4%C3%B6", "policy/foo%20bar"];
+    let given = world.scope(&id, &wanted).await.unwrap();
+    assert_eq!(names(&given), stands);
+    // Another spelling by hand is no other policy: that is how the server looks it up.
+    let role = json!({ "token_policies": ["NHI/spelled", " FOO bar", "\u{c4}\u{d6}"] });
+    world.by_hand("POST", "auth/approle/role/spelled", role).await;
+    let entity = json!({ "policies": ["PAY"] });
+    world.by_hand("POST", "identity/entity/name/nhi/spelled", entity).await;
+    let seen = world.connector().read(&id, Want::PLAN).await.unwrap().unwrap();
+    assert_eq!(names(&seen), stands);
+    let (secret, _) = world.issue(&id, &Settings::default()).await;
+    let login = json!({ "role_id": seen.vendor_id, "secret_id": secret.expose() });
+    let signed_in = world.by_hand("POST", "auth/approle/login", login).await;
+    let held = json!(["foo bar", "nhi/spelled", "\u{e4}\u{f6}"]);
+    assert_eq!(signed_in["auth"]["token_policies"], held);
+    assert_eq!(signed_in["auth"]["identity_policies"], json!(["pay"]));
+}
+
+#[tokio::test]
+async fn a_role_s_own_policy_and_root_are_never_given() {
+    let world = World::new().await;
+    let (id, made) = world.integration("rooted").await;
+    for (text, why) in [
+        ("policy/nhi/rooted", "the scopes of one integration"),
+        ("policy/root", "root can do everything"),
+        ("identity-policy/root", "root can do everything"),
+    ] {
+        let said = world.scope(&id, &[text]).await.unwrap_err();
+        assert_eq!(said.refusal(), Some(Refusal::Invalid), "{said}");
+        assert!(said.to_string().contains(why), "{said}");
+    }
+    // Given by hand it is seen, lets nobody in, and is taken away.
+    let role = json!({ "token_policies": ["nhi/rooted", "root"] });
+    world.by_hand("POST", "auth/approle/role/rooted", role).await;
+    let seen = world.connector().read(&id, Want::PLAN).await.unwrap().unwrap();
+    assert_eq!(names(&seen), ["policy/root"]);
+    let (secret, _) = world.issue(&id, &Settings::default()).await;
+    let login = json!({ "role_id": made.vendor_id, "secret_id": secret.expose() });
+    assert_ne!(world.call("POST", "auth/approle/login", Some(login)).await.0, 200);
+    assert!(names(&world.scope(&id, &[]).await.unwrap()).is_empty());
+}
+
+#[tokio::test]
 async fn a_refused_setting_is_named_with_what_was_asked_for() {
     let world = World::new().await;
     let (id, _) = world.integration("refused").await;
