@@ -1,5 +1,6 @@
 //! What must be known, and in order, before anything is given: ceilings, ends, scopes for a time.
 
+use connector::fake::{Fault, Verb};
 use serde_json::{Value, json};
 use tfplugin::mini_core::{Action, MiniCore, Refusal, unknown};
 
@@ -120,6 +121,32 @@ async fn a_policy_that_holds_one_integration_s_scopes_and_root_are_refused_at_pl
     assert_eq!(world.scopes().await, ["policy/shared%20by%20all"]);
     let (seen, _) = core.observe(&state).await.unwrap();
     assert_eq!(core.plan(&seen.unwrap(), shared).await.unwrap().action, Action::Nothing);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_failed_apply_did_is_not_called_somebody_else_s() {
+    let world = World::new();
+    let core = world.run().await;
+    let made = core.create("nhi_integration", integration()).await.unwrap();
+    let one = |text: &str| scope(&made, json!([text]), Value::Null);
+    let old = core.create("nhi_scope", one("secret/data/old/*:read")).await.unwrap();
+    let plan = core.plan(&old, one("secret/data/new/*:read")).await.unwrap();
+    world.fake.fail(Verb::Modify, [Fault::AnswerLost]);
+    let failed = core.apply(plan).await.unwrap_err();
+    let Refusal::Failed { state: Some(state), .. } = failed else { panic!("{failed}") };
+    assert_eq!(world.scopes().await, ["secret/data/new/*:read"], "it was done all the same");
+    let (_, told) = core.observe(&state).await.unwrap();
+    assert!(!said(&told).contains("outside of Terraform"), "{}", said(&told));
+    // What is somebody else's in the same moment still is.
+    world.by_hand(|hand| hand.grant("secret/data/theirs/*:read"));
+    let plan = core.plan(&state, one("secret/data/next/*:read")).await.unwrap();
+    world.fake.fail(Verb::Modify, [Fault::NotSent]);
+    let failed = core.apply(plan).await.unwrap_err();
+    let Refusal::Failed { state: Some(state), .. } = failed else { panic!("{failed}") };
+    let (_, told) = core.observe(&state).await.unwrap();
+    let told = said(&told);
+    assert!(told.contains("+ secret/data/theirs/*:read, by somebody else"), "{told}");
+    assert!(!told.contains("new") && !told.contains("next"), "{told}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -317,7 +344,8 @@ async fn what_a_vendor_runs_is_neither_switched_off_nor_left_untried() {
 
 #[tokio::test(start_paused = true)]
 async fn an_update_that_fails_on_its_way_is_not_told_as_somebody_else_s() {
-        let world = World::new();
+    use connector::fake::{Fault, Verb};
+    let world = World::new();
     let core = world.run().await;
     let made = core.create("nhi_integration", integration()).await.unwrap();
     world.by_hand(|hand| {

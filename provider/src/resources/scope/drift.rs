@@ -1,8 +1,8 @@
 //! What was live after the last apply, and what somebody changed since.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use domain::ObservedIntegration;
+use domain::{ObservedIntegration, Scope};
 use operations::KindLattice;
 use policy::scopes::canonical_set;
 
@@ -29,4 +29,17 @@ pub(super) fn moved(before: &Applied, now: &Applied) -> Vec<String> {
         gone.map(|scope| format!("{sign} {scope}")).collect::<Vec<_>>()
     };
     [only(now, before, '+'), only(before, now, '-')].concat()
+}
+
+/// What stands applied after an apply that failed on its way: what is now as it asked for is its doing,
+/// and everything else is as it was.
+pub(super) fn in_part(before: &Applied, now: &Applied, asked: &BTreeSet<Scope>) -> Applied {
+    let asked: BTreeSet<&str> = asked.iter().map(Scope::as_str).collect();
+    let counts = |(scope, _): &(&String, &String)| {
+        let live = now.0.contains_key(*scope);
+        let done = live == asked.contains(scope.as_str());
+        if done { live } else { before.0.contains_key(*scope) }
+    };
+    let all = before.0.iter().chain(&now.0).filter(counts);
+    Applied(all.map(|(scope, word)| (scope.clone(), word.clone())).collect())
 }

@@ -22,7 +22,7 @@ use tfplugin::{
 
 pub(crate) use self::model::ScopeModel;
 use self::{
-    drift::{applied, moved},
+    drift::{applied, in_part, moved},
     model::{classify_of, declared_of, highest, integration_of, lattice_of},
     plan::{only_shown, wanted},
 };
@@ -228,7 +228,13 @@ impl Resource for Scope {
         &self,
         request: Update<ScopeModel>,
     ) -> Result<Done<ScopeModel>, Failure<ScopeModel>> {
-        self.set(request.planned, false).await
+        let (planned, before) = (request.planned, Applied::from_bytes(&request.planned_private));
+        match (self.set(planned.clone(), false).await, before) {
+            (Err(failure), Some(before)) => {
+                Err(self.failed_after(failure, &planned, &before).await)
+            }
+            (done, _) => done,
+        }
     }
 
     async fn delete(
@@ -280,6 +286,26 @@ impl Scope {
         let context = self.shared.context_if_ready()?;
         let seen = observe_integration(&context, &id, None, None).await.ok()?;
         Some(seen.into_iter().flat_map(|seen| seen.observed.scopes).map(|one| one.scope).collect())
+    }
+
+    /// A failure with what it did before it failed: the next plan is not to call that somebody else's.
+    async fn failed_after(
+        &self,
+        failure: Failure<ScopeModel>,
+        planned: &ScopeModel,
+        before: &Applied,
+    ) -> Failure<ScopeModel> {
+        let id = planned.integration.value().map(|one| &one.id);
+        let id = id.and_then(|id| integration_of(id).zip(lattice_of(id)));
+        let (Some((id, lattice)), Ok(context)) = (id, self.shared.context()) else {
+            return failure;
+        };
+        let Ok(Some(seen)) = observe_integration(&context, &id, None, None).await else {
+            return failure;
+        };
+        let asked = canonical_set(&lattice, planned.scopes.value().into_iter().flatten());
+        let now = applied(lattice, planned, &seen.observed);
+        failure.private(in_part(before, &now, &asked).to_bytes())
     }
 
     async fn set(
