@@ -1,4 +1,5 @@
-//! The slip that everybody makes once: `.id` where the whole object is wanted.
+//! The slip that everybody makes once: `.id`, or another of its attributes, where the whole object is
+//! wanted.
 //!
 //! The core's own message for it, "object required", names neither the cause nor the cure, and no
 //! provider can word it. So `nhi doctor --hcl DIR` looks for it in the text.
@@ -11,20 +12,34 @@ use std::{
 
 use hcl_edit::{
     Span,
-    expr::{Expression, Traversal, TraversalOperator},
+    expr::{Expression, FuncCall, Traversal, TraversalOperator},
     structure::{Body, Structure},
     template::Element,
+    visit::{Visit, visit_func_call},
 };
 use serde_json::Value;
 
-/// Attributes that take a whole resource, by resource type, with the type that they take.
-const REFERENCES: &[(&str, &str, &str)] = &[
-    ("nhi_integration", "business_owner", "nhi_owner"),
-    ("nhi_integration", "technical_owner", "nhi_owner"),
-    ("nhi_scope", "integration", "nhi_integration"),
-    ("nhi_credential", "integration", "nhi_integration"),
-    ("nhi_credential", "schedule", "nhi_rotation_schedule"),
+/// Attributes that take a whole resource, by the kind of block and its type, with the type that they
+/// take.
+const REFERENCES: &[(&str, &str, &str, &str)] = &[
+    ("resource", "nhi_integration", "business_owner", "nhi_owner"),
+    ("resource", "nhi_integration", "technical_owner", "nhi_owner"),
+    ("resource", "nhi_scope", "integration", "nhi_integration"),
+    ("resource", "nhi_credential", "integration", "nhi_integration"),
+    ("resource", "nhi_credential", "schedule", "nhi_rotation_schedule"),
+    ("ephemeral", "nhi_access_token", "integration", "nhi_integration"),
+    ("ephemeral", "nhi_access_token", "credential", "nhi_credential"),
+    ("ephemeral", "nhi_credential_secret", "credential", "nhi_credential"),
 ];
+
+/// The function whose first argument is a whole resource, with the type that it takes.
+const FUNCTION: (&str, &str) = ("next_rotation", "nhi_credential");
+
+/// What stands in the text of each local value that has one line.
+type Locals = BTreeMap<String, String>;
+
+/// A part of a text, and what is to stand there instead.
+type Cut = (Range<usize>, String);
 
 /// One slip.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +48,7 @@ pub(crate) struct Slip {
     pub(crate) file: PathBuf,
     /// The line, from one.
     pub(crate) line: usize,
-    /// The resource's address in its module.
+    /// The block's address in its module, or the function that is called.
     pub(crate) address: String,
     /// The line as it stands.
     pub(crate) found: String,
@@ -66,23 +81,75 @@ pub(crate) fn find(folder: &Path) -> std::io::Result<Looked> {
         .collect();
     files.sort();
     let mut looked = Looked { files: files.len(), ..Looked::default() };
+    let mut read_ones = Vec::new();
     for file in files {
-        let read = read(&file).map_err(|error| error.to_string());
-        if file.extension().is_some_and(|ending| ending == "json") {
-            let found = read.and_then(|text| in_json(&file, &text, &mut looked.slips));
-            looked.unread.extend(found.err().map(|why| format!("{}: {why}", file.display())));
-            continue;
+        match read(&file).map_err(|error| error.to_string()).and_then(|text| parse(&file, text)) {
+            Ok(one) => read_ones.push((file, one)),
+            Err(why) => looked.unread.push(format!("{}: {why}", file.display())),
         }
-        let parsed = read.and_then(|text| match text.parse::<Body>() {
-            Ok(body) => Ok((text, body)),
-            Err(error) => Err(error.to_string()),
-        });
-        match parsed {
-            Ok((text, body)) => slips_of(&file, &text, &body, &mut looked.slips),
-            Err(error) => looked.unread.push(format!("{}: {error}", file.display())),
+    }
+    let locals = locals(&read_ones);
+    for (file, one) in &read_ones {
+        match one {
+            Parsed::Native(text, body) => {
+                slips_of(file, text, body, &locals, &mut looked.slips);
+            }
+            Parsed::Json(text, all) => in_json(file, text, all, &locals, &mut looked.slips),
         }
     }
     Ok(looked)
+}
+
+/// A file, with its text.
+enum Parsed {
+    Native(String, Body),
+    Json(String, Value),
+}
+
+fn parse(file: &Path, text: String) -> Result<Parsed, String> {
+    if file.extension().is_some_and(|ending| ending == "json") {
+        let all = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+        return Ok(Parsed::Json(text, all));
+    }
+    match text.parse::<Body>() {
+        Ok(body) => Ok(Parsed::Native(text, body)),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// The local values of all files: each may be used in any other.
+fn locals(files: &[(PathBuf, Parsed)]) -> Locals {
+    let mut found = Locals::new();
+    for (_, one) in files {
+        match one {
+            Parsed::Native(text, body) => {
+                let blocks = body.blocks().filter(|block| block.ident.as_str() == "locals");
+                for attribute in blocks.flat_map(|block| block.body.attributes()) {
+                    let value = attribute.value.span().and_then(|span| text.get(span));
+                    let name = attribute.key.as_str().to_owned();
+                    found.extend(value.map(|value| (name, value.to_owned())));
+                }
+            }
+            Parsed::Json(_, all) => {
+                let blocks = match &all["locals"] {
+                    Value::Array(blocks) => blocks.as_slice(),
+                    block => std::slice::from_ref(block),
+                };
+                for (name, value) in blocks.iter().filter_map(Value::as_object).flatten() {
+                    let value = value.as_str().and_then(whole_template);
+                    found.extend(value.map(|value| (name.clone(), value.to_owned())));
+                }
+            }
+        }
+    }
+    // What has several lines cannot stand in the place of its name.
+    found.retain(|_, value| !value.contains('\n'));
+    found
+}
+
+/// What stands in a template that is nothing but one expression.
+fn whole_template(template: &str) -> Option<&str> {
+    template.strip_prefix("${")?.strip_suffix('}')
 }
 
 /// Reads what people write by hand: a file, and no device or pipe, which may have no end.
@@ -98,55 +165,83 @@ fn read(file: &Path) -> std::io::Result<String> {
     std::fs::read_to_string(file)
 }
 
-fn slips_of(file: &Path, text: &str, body: &Body, slips: &mut Vec<Slip>) {
+fn slips_of(file: &Path, text: &str, body: &Body, locals: &Locals, slips: &mut Vec<Slip>) {
     for structure in body {
         let Structure::Block(block) = structure else { continue };
         let labels: Vec<&str> = block.labels.iter().map(|label| label.as_str()).collect();
         let [kind, name] = labels[..] else { continue };
-        if block.ident.as_str() != "resource" {
-            continue;
-        }
-        for (resource, attribute, wanted) in REFERENCES {
-            if *resource != kind {
-                continue;
-            }
+        let of_it =
+            |one: &&(&str, &str, &str, &str)| one.0 == block.ident.as_str() && one.1 == kind;
+        for (block_kind, _, attribute, wanted) in REFERENCES.iter().filter(of_it) {
             let Some(found) = block.body.get_attribute(attribute) else { continue };
             let mut cuts = Vec::new();
-            cuts_of(&found.value, wanted, text, &mut cuts);
-            // A line each: what is around is kept, so the correction can be pasted.
-            let mut lines: BTreeMap<usize, Vec<Range<usize>>> = BTreeMap::new();
-            for cut in cuts {
-                let begin = text[..cut.start].rfind('\n').map_or(0, |at| at + 1);
-                lines.entry(begin).or_default().push(cut);
-            }
-            for (begin, mut cuts) in lines {
-                let end = text[begin..].find('\n').map_or(text.len(), |at| begin + at);
-                let mut corrected = text[begin..end].to_owned();
-                cuts.sort_by_key(|cut| std::cmp::Reverse(cut.start));
-                for cut in cuts.into_iter().filter(|cut| cut.end <= end) {
-                    corrected.replace_range(cut.start - begin..cut.end - begin, "");
-                }
-                slips.push(Slip {
-                    file: file.to_owned(),
-                    line: text[..begin].matches('\n').count() + 1,
-                    address: format!("{kind}.{name}"),
-                    found: text[begin..end].trim().to_owned(),
-                    corrected: corrected.trim().to_owned(),
-                });
-            }
+            cuts_of(&found.value, wanted, text, locals, &mut cuts);
+            let address = match *block_kind {
+                "resource" => format!("{kind}.{name}"),
+                other => format!("{other}.{kind}.{name}"),
+            };
+            line_by_line(file, text, cuts, &address, slips);
         }
+    }
+    let mut calls = Calls { text, locals, cuts: Vec::new() };
+    calls.visit_body(body);
+    let address = format!("provider::nhi::{}", FUNCTION.0);
+    line_by_line(file, text, calls.cuts, &address, slips);
+}
+
+/// A line each: what is around is kept, so the correction can be pasted.
+fn line_by_line(file: &Path, text: &str, cuts: Vec<Cut>, address: &str, slips: &mut Vec<Slip>) {
+    let mut lines: BTreeMap<usize, Vec<Cut>> = BTreeMap::new();
+    for cut in cuts {
+        let begin = text[..cut.0.start].rfind('\n').map_or(0, |at| at + 1);
+        lines.entry(begin).or_default().push(cut);
+    }
+    for (begin, mut cuts) in lines {
+        let end = text[begin..].find('\n').map_or(text.len(), |at| begin + at);
+        let mut corrected = text[begin..end].to_owned();
+        cuts.sort_by_key(|(cut, _)| std::cmp::Reverse(cut.start));
+        for (cut, instead) in cuts.into_iter().filter(|(cut, _)| cut.end <= end) {
+            corrected.replace_range(cut.start - begin..cut.end - begin, &instead);
+        }
+        slips.push(Slip {
+            file: file.to_owned(),
+            line: text[..begin].matches('\n').count() + 1,
+            address: address.to_owned(),
+            found: text[begin..end].trim().to_owned(),
+            corrected: corrected.trim().to_owned(),
+        });
     }
 }
 
-/// The same in the JSON form, where every expression stands in a text: `"${…}"`.
-fn in_json(file: &Path, text: &str, slips: &mut Vec<Slip>) -> Result<(), String> {
-    let all: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    for (resource, attribute, wanted) in REFERENCES {
-        let named = all["resource"][resource].as_object().into_iter().flatten();
+/// Calls of [`FUNCTION`], wherever they stand.
+struct Calls<'a> {
+    text: &'a str,
+    locals: &'a Locals,
+    cuts: Vec<Cut>,
+}
+
+impl Visit for Calls<'_> {
+    fn visit_func_call(&mut self, call: &FuncCall) {
+        let is_ours = call.name.namespace.first().is_some_and(|one| one.as_str() == "provider")
+            && call.name.name.as_str() == FUNCTION.0;
+        if let Some(argument) = call.args.iter().next().filter(|_| is_ours) {
+            cuts_of(argument, FUNCTION.1, self.text, self.locals, &mut self.cuts);
+        }
+        visit_func_call(self, call);
+    }
+}
+
+/// The same in the JSON form, where every expression stands in a text: `"${…}"`. Calls of a function
+/// are not looked for there.
+fn in_json(file: &Path, text: &str, all: &Value, locals: &Locals, slips: &mut Vec<Slip>) {
+    for (block, kind, attribute, wanted) in REFERENCES {
+        let named = all[block][kind].as_object().into_iter().flatten();
         for (name, body) in named {
             let bodies = body.as_array().map_or(std::slice::from_ref(body), Vec::as_slice);
             for value in bodies.iter().filter_map(|body| body[attribute].as_str()) {
-                let Some(corrected) = corrected_template(value, wanted) else { continue };
+                let corrected =
+                    whole_template(value).and_then(|one| corrected(one, wanted, locals));
+                let Some(corrected) = corrected.map(|one| format!("${{{one}}}")) else { continue };
                 // As it stands in the file, escapes and all.
                 let stands = Value::from(value).to_string();
                 let line = text.lines().position(|line| line.contains(&stands));
@@ -154,47 +249,57 @@ fn in_json(file: &Path, text: &str, slips: &mut Vec<Slip>) -> Result<(), String>
                 slips.push(Slip {
                     file: file.to_owned(),
                     line: line.map_or(1, |at| at + 1),
-                    address: format!("{resource}.{name}"),
+                    address: match *block {
+                        "resource" => format!("{kind}.{name}"),
+                        other => format!("{other}.{kind}.{name}"),
+                    },
                     found: found.to_owned(),
                     corrected: found.replace(&stands, &Value::from(corrected).to_string()),
                 });
             }
         }
     }
-    Ok(())
 }
 
-/// A text that is one expression, without what is to be left out of it; nothing where nothing is.
-fn corrected_template(template: &str, wanted: &str) -> Option<String> {
-    let inner = template.strip_prefix("${")?.strip_suffix('}')?;
-    let text = format!("it = {inner}\n");
+/// An expression so that it gives the object; nothing where it does, or where nobody can tell.
+fn corrected(expression: &str, wanted: &str, locals: &Locals) -> Option<String> {
+    let text = format!("it = {expression}\n");
     let body = text.parse::<Body>().ok()?;
     let mut cuts = Vec::new();
-    cuts_of(&body.get_attribute("it")?.value, wanted, &text, &mut cuts);
-    cuts.sort_by_key(|cut| std::cmp::Reverse(cut.start));
+    cuts_of(&body.get_attribute("it")?.value, wanted, &text, locals, &mut cuts);
+    cuts.sort_by_key(|(cut, _)| std::cmp::Reverse(cut.start));
     let mut corrected = text.clone();
-    for cut in &cuts {
-        corrected.replace_range(cut.clone(), "");
+    for (cut, instead) in &cuts {
+        corrected.replace_range(cut.clone(), instead);
     }
     let whole = corrected.trim_start_matches("it = ").trim_end();
-    (!cuts.is_empty()).then(|| format!("${{{whole}}}"))
+    (!cuts.is_empty()).then(|| whole.to_owned())
 }
 
-/// The parts of the text to leave out, so that an expression gives the object: `.id` behind
-/// `<wanted>.<name>…` or what holds it, in either branch of a condition, in what `try` may give, and the
-/// quotes where it stands in them.
-fn cuts_of(expression: &Expression, wanted: &str, text: &str, cuts: &mut Vec<Range<usize>>) {
+/// What of the text is to be another, so that an expression gives the object: `.id` behind
+/// `<wanted>.<name>…` or what holds it is left out, in either branch of a condition, in what `try` may
+/// give, and the quotes where it stands in them; and what a local value holds stands in its place.
+fn cuts_of(
+    expression: &Expression,
+    wanted: &str,
+    text: &str,
+    locals: &Locals,
+    cuts: &mut Vec<Cut>,
+) {
     match expression {
-        Expression::Traversal(traversal) => cuts.extend(id_at_the_end(traversal, wanted, text)),
-        Expression::Parenthesis(inner) => cuts_of(inner.inner(), wanted, text, cuts),
+        Expression::Traversal(traversal) => {
+            let cut = attribute_at_the_end(traversal, wanted, text).map(|cut| (cut, String::new()));
+            cuts.extend(cut.or_else(|| in_place_of_a_local(traversal, wanted, locals)));
+        }
+        Expression::Parenthesis(inner) => cuts_of(inner.inner(), wanted, text, locals, cuts),
         Expression::Conditional(condition) => {
-            cuts_of(&condition.true_expr, wanted, text, cuts);
-            cuts_of(&condition.false_expr, wanted, text, cuts);
+            cuts_of(&condition.true_expr, wanted, text, locals, cuts);
+            cuts_of(&condition.false_expr, wanted, text, locals, cuts);
         }
         // What these give is one of what they are given.
         Expression::FuncCall(call) if matches!(call.name.name.as_str(), "try" | "coalesce") => {
             for argument in call.args.iter() {
-                cuts_of(argument, wanted, text, cuts);
+                cuts_of(argument, wanted, text, locals, cuts);
             }
         }
         Expression::StringTemplate(template) => {
@@ -204,11 +309,12 @@ fn cuts_of(expression: &Expression, wanted: &str, text: &str, cuts: &mut Vec<Ran
                 return;
             };
             let before = cuts.len();
-            cuts_of(&inner.expr, wanted, text, cuts);
+            cuts_of(&inner.expr, wanted, text, locals, cuts);
             if cuts.len() > before
                 && let (Some(whole), Some(inner)) = (template.span(), inner.expr.span())
             {
-                cuts.extend([whole.start..inner.start, inner.end..whole.end]);
+                let quotes = [whole.start..inner.start, inner.end..whole.end];
+                cuts.extend(quotes.map(|cut| (cut, String::new())));
             }
         }
         _ => {}
@@ -217,13 +323,14 @@ fn cuts_of(expression: &Expression, wanted: &str, text: &str, cuts: &mut Vec<Ran
 
 /// Where `.id` stands behind what is an object, or holds one: `<wanted>.<name>….id`, `each.value.id`,
 /// `local.<name>.id`, `module.<name>.<output>.id`, and behind a call that is given `<wanted>.<name>`.
-fn id_at_the_end(traversal: &Traversal, wanted: &str, text: &str) -> Option<Range<usize>> {
+/// Of an object that is surely the wanted one, `.name` and `.vendor_id` are no object either.
+fn attribute_at_the_end(traversal: &Traversal, wanted: &str, text: &str) -> Option<Range<usize>> {
     // How many names there are before one that may be cut: an output may itself be called `id`.
-    let before = match &traversal.expr {
+    let (before, surely) = match &traversal.expr {
         Expression::Variable(root) => match root.as_str() {
-            root if root == wanted => 1,
-            "each" | "local" | "var" => 1,
-            "module" => 2,
+            root if root == wanted => (1, true),
+            "each" | "local" | "var" => (1, false),
+            "module" => (2, false),
             _ => return None,
         },
         Expression::FuncCall(call) => {
@@ -231,18 +338,31 @@ fn id_at_the_end(traversal: &Traversal, wanted: &str, text: &str) -> Option<Rang
             if !text.get(call.span()?)?.contains(&named) {
                 return None;
             }
-            0
+            (0, false)
         }
         _ => return None,
     };
     let last = traversal.operators.last().filter(|_| traversal.operators.len() > before)?;
     let TraversalOperator::GetAttr(name) = last.value() else { return None };
-    if name.as_str() != "id" {
+    if !(name.as_str() == "id" || surely && matches!(name.as_str(), "name" | "vendor_id")) {
         return None;
     }
     let span = name.span()?;
     let dot = text[..span.start].rfind('.')?;
     Some(dot..span.end)
+}
+
+/// What stands in the place of `local.<name>` where that holds an id.
+fn in_place_of_a_local(traversal: &Traversal, wanted: &str, locals: &Locals) -> Option<Cut> {
+    let Expression::Variable(root) = &traversal.expr else { return None };
+    let [only] = traversal.operators.as_slice() else { return None };
+    let TraversalOperator::GetAttr(name) = only.value() else { return None };
+    if root.as_str() != "local" {
+        return None;
+    }
+    // One that holds another is not followed: two may hold each other.
+    let object = corrected(locals.get(name.as_str())?, wanted, &Locals::new())?;
+    Some((traversal.span()?, object))
 }
 
 #[cfg(test)]
@@ -294,6 +414,8 @@ mod tests {
             ("module.app.integration.id", "module.app.integration"),
             ("one(values(nhi_integration.x)).id", "one(values(nhi_integration.x))"),
             ("try(nhi_integration.x.id, null)", "try(nhi_integration.x, null)"),
+            ("nhi_integration.x.vendor_id", "nhi_integration.x"),
+            ("nhi_integration.x[\"a\"].name", "nhi_integration.x[\"a\"]"),
         ] {
             assert_eq!(corrected(expression), [expected], "{expression}");
         }
@@ -306,6 +428,9 @@ mod tests {
             "local.id",
             "each.value",
             "one(data.other.x).id",
+            "nhi_integration.name",
+            "each.value.name",
+            "local.of.vendor_id",
         ] {
             assert_eq!(corrected(right), Vec::<String>::new(), "{right}");
         }
@@ -323,6 +448,68 @@ mod tests {
         let [slip] = &slips[..] else { panic!("{slips:?}") };
         assert_eq!((slip.line, slip.address.as_str()), (2, "nhi_scope.x"));
         assert_eq!(slip.corrected, "\"integration\": \"${nhi_integration.x[\\\"a\\\"]}\",");
+    }
+
+    #[test]
+    fn it_is_found_where_a_local_value_holds_an_id() {
+        let folder = tempfile::tempdir().unwrap();
+        let locals = "locals {\n  app = nhi_integration.x.id\n  whole = nhi_integration.x\n\
+                      other = nhi_owner.x.id\n  circle = local.circle\n}\n";
+        std::fs::write(folder.path().join("locals.tf"), locals).unwrap();
+        let json = r#"{"locals": {"of_json": "${nhi_integration.y.id}"}}"#;
+        std::fs::write(folder.path().join("locals.tf.json"), json).unwrap();
+        for (expression, expected) in [
+            ("local.app", Some("nhi_integration.x")),
+            ("\"${local.app}\" # app", Some("nhi_integration.x # app")),
+            ("local.of_json", Some("nhi_integration.y")),
+            ("local.whole", None),
+            ("local.other", None),
+            ("local.circle", None),
+            ("local.none", None),
+        ] {
+            let text =
+                format!("resource \"nhi_scope\" \"x\" {{\n  integration = {expression}\n}}\n");
+            std::fs::write(folder.path().join("main.tf"), text).unwrap();
+            let found = find(folder.path()).unwrap().slips;
+            let found: Vec<String> = found.into_iter().map(|slip| slip.corrected).collect();
+            let expected: Vec<String> =
+                expected.into_iter().map(|one| format!("integration = {one}")).collect();
+            assert_eq!(found, expected, "{expression}");
+        }
+    }
+
+    #[test]
+    fn it_is_found_in_ephemeral_blocks_and_in_calls_of_our_function() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "ephemeral \"nhi_access_token\" \"t\" {\n  integration = nhi_integration.y.id\n\
+                    credential = nhi_credential.y.id\n}\n\
+                    ephemeral \"nhi_credential_secret\" \"t\" {\n  credential = nhi_credential.y\n}\n\
+                    output \"o\" {\n  value = upper(provider::nhi::next_rotation(nhi_credential.y.id))\n}\n\
+                    output \"right\" {\n  value = provider::nhi::next_rotation({ id = nhi_credential.y.id })\n}\n\
+                    output \"other\" {\n  value = provider::other::of(nhi_credential.y.id)\n}\n";
+        std::fs::write(folder.path().join("main.tf"), text).unwrap();
+        let json = r#"{"ephemeral": {"nhi_credential_secret": {"j": {"credential": "${nhi_credential.y.id}"}}}}"#;
+        std::fs::write(folder.path().join("other.tf.json"), json).unwrap();
+        let looked = find(folder.path()).unwrap();
+        assert!(looked.unread.is_empty(), "{:?}", looked.unread);
+        let found: Vec<(&str, usize, &str)> = looked
+            .slips
+            .iter()
+            .map(|slip| (slip.address.as_str(), slip.line, slip.corrected.as_str()))
+            .collect();
+        let token = "ephemeral.nhi_access_token.t";
+        let all = r#"{"ephemeral": {"nhi_credential_secret": {"j": {"credential": "${nhi_credential.y}"}}}}"#;
+        let expected = [
+            (token, 2, "integration = nhi_integration.y"),
+            (token, 3, "credential = nhi_credential.y"),
+            (
+                "provider::nhi::next_rotation",
+                9,
+                "value = upper(provider::nhi::next_rotation(nhi_credential.y))",
+            ),
+            ("ephemeral.nhi_credential_secret.j", 1, all),
+        ];
+        assert_eq!(found, expected);
     }
 
     #[test]
