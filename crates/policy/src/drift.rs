@@ -563,8 +563,8 @@ pub fn owner(id: &str, status: &str, since: Option<&str>, owns: &[String]) -> Op
         _ => return None,
     };
     let since = since.map(|day| format!(" since {day}")).unwrap_or_default();
-    let owns = if owns.is_empty() {
-        "name another owner".to_owned()
+    let next = if owns.is_empty() {
+        "nothing that is declared here is theirs: remove this nhi_owner".to_owned()
     } else {
         format!("name another owner of {}", owns.join(", "))
     };
@@ -573,7 +573,7 @@ pub fn owner(id: &str, status: &str, since: Option<&str>, owns: &[String]) -> Op
         actual: format!("{status}{since}"),
         severity,
         condition,
-        why: owns,
+        why: next,
         ..found(rule, id, "status", Verdict::Changed)
     })
 }
@@ -760,5 +760,7 @@ mod tests {
         assert_eq!((one.condition, one.rule), (Condition::Policy, "owner-left"));
         assert!(one.why.contains("bao/openbao_approle/x"));
         assert_eq!(owner("owner/ann", "active", None, &owns), None);
+        let of_nothing = owner("owner/ann", "left", None, &[]).unwrap();
+        assert!(of_nothing.why.contains("remove this nhi_owner"), "{}", of_nothing.why);
     }
 }

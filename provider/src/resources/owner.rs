@@ -294,7 +294,8 @@ impl Resource for Owner {
                         "An owner needs attention",
                         format!(
                             "{} {} the directory{}.{} Integrations that name them show it in \
-                             this plan.\nNext: name another owner there.",
+                             this plan.\nNext: name another owner there; where none does, remove \
+                             this nhi_owner.",
                             owner.name.text(),
                             match asked.status {
                                 "left" => "has left: inactive or gone in",
