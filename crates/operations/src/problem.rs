@@ -201,6 +201,12 @@ impl From<secrets::SinkError> for Problem {
                 "Something else is in the document's place",
                 "move it away, and apply again",
             ),
+            // The same once more does not help, however often.
+            Ambiguous { reason, .. } | Unreachable { reason, .. } if reason.contains("sealed") => (
+                "E-SINK",
+                "The sink did not answer",
+                "unseal its server, or wait until it is ready",
+            ),
             Ambiguous { .. } | Unreachable { .. } => {
                 ("E-SINK", "The sink did not answer", "apply again")
             }
@@ -247,5 +253,18 @@ mod tests {
         }
         let problem = Problem::not_done("bao/x/ci", "update", &lost(Outcome::Ambiguous));
         assert_eq!(problem.next.as_deref(), Some("apply again"));
+    }
+
+    #[test]
+    fn a_sealed_server_is_to_be_unsealed_and_not_to_be_asked_again() {
+        for (reason, next) in [
+            ("GET x: status 503: the server is sealed or not ready", "unseal its server"),
+            ("GET x: the answer was cut", "apply again"),
+        ] {
+            let (place, reason) = ("secret/nhi".to_owned(), reason.to_owned());
+            let error = secrets::SinkError::Unreachable { place, reason };
+            let problem = Problem::from(error);
+            assert!(problem.next.as_deref().unwrap().starts_with(next), "{problem}");
+        }
     }
 }
