@@ -104,16 +104,18 @@ impl Configured {
                     let sink = self.get(connection).await?.sink.ok_or_else(|| {
                         missing(format!("{connection:?} is no sink."), "name a sink".into())
                     })?;
+                    let lacks = |why: String| {
+                        missing(
+                            format!("{connection}:{path} {why}."),
+                            format!("put the credential there, as its field {field:?}"),
+                        )
+                    };
                     let stored = sink.read(path).await?;
-                    stored
-                        .and_then(|stored| stored.document)
-                        .and_then(|document| document.get(field).map(Secret::duplicate))
-                        .ok_or_else(|| {
-                            missing(
-                                format!("{connection}:{path} has no field {field:?}."),
-                                "put the credential there".into(),
-                            )
-                        })
+                    let stored = stored.ok_or_else(|| lacks("is not there".into()))?;
+                    let document =
+                        stored.document.ok_or_else(|| lacks("has been deleted".into()))?;
+                    let secret = document.get(field).map(Secret::duplicate);
+                    secret.ok_or_else(|| lacks(format!("has no field {field:?}")))
                 }
             }
         })
@@ -321,6 +323,36 @@ mod tests {
         for (name, next) in [("aws", "export AWS_KEY=ID:SECRET"), ("bao", "export TOKEN=…")] {
             assert_eq!(configured.get(name).await.err().unwrap().next.as_deref(), Some(next));
         }
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn of_our_credential_in_a_sink_it_is_told_whether_its_document_or_its_field_is_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = r#"connections = {
+          files = { file = { folder = "sink" } }
+          bao   = { openbao = { address = "http://127.0.0.1:9", credential = { path = "files:nhi/bao#token" } } }
+        }"#;
+        let environment = Environment::of(&[]);
+        let loaded = Loaded::from_text(text, folder.path(), None, environment.clone()).unwrap();
+        let configured = Configured::new(
+            loaded.config.clone(),
+            loaded.folder.clone(),
+            environment,
+            Arc::new(SystemClock),
+            "nhi.hcl".into(),
+        );
+        let problem = configured.get("bao").await.err().unwrap();
+        assert!(problem.detail.contains("files:nhi/bao is not there"), "{problem}");
+        assert!(problem.next.as_deref().unwrap().contains("\"token\""), "{problem}");
+        let sink = configured.get("files").await.unwrap().sink.unwrap();
+        let other = Document::default().with("secret", Secret::new("y"));
+        sink.write("nhi/bao", &other, Expect::Nothing).await.unwrap();
+        let problem = configured.get("bao").await.err().unwrap();
+        assert!(problem.detail.contains("files:nhi/bao has no field \"token\""), "{problem}");
+        let right = Document::default().with("token", Secret::new("y"));
+        sink.write("nhi/bao", &right, Expect::Version(1)).await.unwrap();
+        configured.get("bao").await.unwrap();
     }
 
     #[tokio::test]
