@@ -344,8 +344,36 @@ fn time<'de, D: Deserializer<'de>>(
 /// `sys/health`.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Health {
+    /// The server says these two in whatever state it is, and no other server says both.
+    pub(crate) initialized: bool,
+    pub(crate) sealed: bool,
     #[serde(default)]
     pub(crate) cluster_id: String,
+}
+
+/// Reads what is said of the server's health.
+fn health(what: &str, answer: &Answer) -> Result<Health> {
+    let wrong = |message: String| Error::UnexpectedAnswer { what: what.to_owned(), message };
+    let health: Health = match (parse(what, &answer.body), answer.status) {
+        (Ok(health), _) => health,
+        // One that does not answer now, or somebody before it who asks to wait or to go elsewhere.
+        (Err(_), 300..=399 | 429 | 500..) => return Err(refused(what, answer, false)),
+        (Err(_), status) => {
+            return Err(wrong(format!(
+                "no OpenBao or Vault answers at this address (status {status})"
+            )));
+        }
+    };
+    if !health.initialized {
+        return Err(wrong("the server is not initialized, and so it is sealed".to_owned()));
+    }
+    if health.sealed {
+        return Err(wrong("the server is sealed".to_owned()));
+    }
+    if health.cluster_id.is_empty() {
+        return Err(wrong("the server tells no cluster id".to_owned()));
+    }
+    Ok(health)
 }
 
 /// The keys of a listing.
@@ -590,16 +618,7 @@ impl Api {
                 Request::get("v1/sys/health?standbyok=true&perfstandbyok=true", "sys/health");
             let what = told(&request);
             let answer = self.send_plain(request).await?;
-            let health: Health = match parse(&what, &answer.body) {
-                Ok(health) => health,
-                Err(_) if answer.status != 200 => return Err(refused(&what, &answer, false)),
-                Err(error) => return Err(error),
-            };
-            if health.cluster_id.is_empty() {
-                let message = "no cluster id: the server is sealed or not initialized".to_owned();
-                return Err(Error::UnexpectedAnswer { what, message });
-            }
-            Ok(health.cluster_id)
+            Ok(health(&what, &answer)?.cluster_id)
         });
         cluster.await.map(String::as_str)
     }
@@ -752,6 +771,32 @@ mod tests {
     fn read<T: DeserializeOwned>(answer: Answer) -> T {
         assert_eq!(answer.status, 200);
         data("test", &answer.body).unwrap()
+    }
+
+    #[test]
+    fn only_a_server_of_theirs_is_called_sealed() {
+        let said = |status: u16, body: &str| {
+            let answer = Answer::new(status, Vec::new(), body.as_bytes().to_vec());
+            health("GET sys/health", &answer).unwrap_err().to_string()
+        };
+        let sealed = r#"{"initialized":true,"sealed":true,"standby":true,"version":"2.4.0"}"#;
+        assert!(said(503, sealed).contains("the server is sealed"), "{}", said(503, sealed));
+        let new = r#"{"initialized":false,"sealed":true,"standby":true,"version":"2.4.0"}"#;
+        assert!(said(501, new).contains("not initialized"), "{}", said(501, new));
+        // Another server's, a slip in the address, and no JSON at all.
+        for (status, body) in [
+            (200, "{}"),
+            (200, r#"{"status":"ok","sealed":"no"}"#),
+            (403, r#"{"errors":["permission denied"]}"#),
+            (404, r#"{"errors":[]}"#),
+            (200, "<html>"),
+        ] {
+            let said = said(status, body);
+            assert!(said.contains("no OpenBao or Vault answers"), "{status} {body}: {said}");
+            assert!(!said.contains("sealed") && !said.contains("token"), "{said}");
+        }
+        // Who is in between says nothing of what is behind.
+        assert!(said(502, "<html>").contains("status 502"), "{}", said(502, "<html>"));
     }
 
     #[test]

@@ -26,6 +26,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use connector::{
     Connection, Error, Field, Kind, Obstacle, OnlyShown, OwnCredential, Platform, Result,
     ScopeError, Setup, Usual,
+    transport::{self, Route, Transport},
 };
 use domain::{Action, Direction, Scope, Settings};
 
@@ -47,6 +48,19 @@ impl Platform for OpenBao {
 
     fn connection_fields(&self) -> &'static [Field] {
         &tables::CONNECTION
+    }
+
+    /// HTTP. Every path begins with `v1/` already, and whoever copied it into the address would ask a
+    /// server for what it does not have.
+    fn wire(&self, route: &Route) -> std::result::Result<Arc<dyn Transport>, String> {
+        let wire = transport::http(route)?;
+        match route.address.trim_end_matches('/').strip_suffix("/v1") {
+            // A host may be called so.
+            Some(right) if !right.ends_with('/') => {
+                Err(format!("address ends in /v1, which is added to it: write {right:?}"))
+            }
+            _ => Ok(wire),
+        }
     }
 
     fn kinds(&self) -> &'static [Kind] {
@@ -138,5 +152,37 @@ impl Platform for OpenBao {
             sink: Some(Arc::new(sink)),
             directory: None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use connector::{Platform, SystemClock, transport::Route};
+
+    #[test]
+    fn an_address_that_ends_in_v1_is_refused_with_the_one_that_was_meant() {
+        let wire = |address: &str| {
+            super::PLATFORM.wire(&Route {
+                connection: "bao".into(),
+                address: address.into(),
+                also: Vec::new(),
+                ca_file: None,
+                budget: 1,
+                read_only: false,
+                clock: Arc::new(SystemClock),
+            })
+        };
+        for (slip, right) in [
+            ("http://127.0.0.1:8200/v1", "\"http://127.0.0.1:8200\""),
+            ("https://acme.example/bao/v1/", "\"https://acme.example/bao\""),
+        ] {
+            let said = wire(slip).unwrap_err();
+            assert!(said.contains("/v1") && said.contains(right), "{said}");
+        }
+        for right in ["http://127.0.0.1:8200/", "https://acme.example/v10", "https://v1"] {
+            wire(right).unwrap();
+        }
     }
 }
