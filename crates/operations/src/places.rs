@@ -1,9 +1,9 @@
 //! What can be known of the places of a secret before there is one.
 
 use domain::path::is_within;
-use secrets::{Home, SinkError};
+use secrets::{Home, Sink, SinkError};
 
-use crate::{Context, Problem};
+use crate::{Context, Custody, Problem};
 
 /// Why a document cannot be where a delivery names it.
 #[derive(Debug)]
@@ -33,6 +33,26 @@ pub async fn in_custody(
         (Some(home), Some(folder)) => home.is_within(&folder),
         _ => custody.connection == *connection && is_within(path, &custody.path),
     }
+}
+
+/// What follows where custody is no folder but all of a store, as a whole mount is: nothing can be
+/// delivered anywhere in it. A store for custody alone is right, so nobody is stopped.
+pub async fn custody_is_all_of_a_store(sink: &dyn Sink, custody: &Custody) -> Option<Problem> {
+    // Where no document can ever be, by its path, is no folder in something.
+    let Err(SinkError::Refused { .. }) = sink.check(&custody.path).await else { return None };
+    let Custody { connection, path } = custody;
+    Some(
+        Problem::new("E-SINK-CUSTODY", "Custody is all of a store")
+            .detail(format!(
+                "{connection}:{path} is all of a store, and every deliver_to in it will be refused: an \
+                 application that may read in custody could read what is on its way to others."
+            ))
+            .next(format!(
+                "unless it is kept for custody alone, name a folder in it ({}/nhi) before a credential \
+                 is issued",
+                path.trim_matches('/')
+            )),
+    )
 }
 
 /// Why a sink could not hold a document at a path, as far as it tells; `None` where nothing speaks

@@ -11,7 +11,10 @@ use connector::{Clock, SystemClock};
 use domain::{Realm, RealmKey, Secret};
 use ledger::{Actor, Ledger, NewEntry, NullLedger};
 use ledger_sqlite::{Salvaged, SqliteLedger};
-use operations::{Connections, Context, Custody, EndingGate, Gate, Problem, RulesGate, Run};
+use operations::{
+    Connections, Context, Custody, EndingGate, Gate, Problem, RulesGate, Run,
+    custody_is_all_of_a_store,
+};
 use policy::Rules;
 
 use crate::{
@@ -385,6 +388,10 @@ pub fn load(named: Option<&str>) -> Result<Loaded, Problem> {
     Loaded::from_text(&text, &folder, Some(file), environment)
 }
 
+/// What helps where there is no file yet that could be corrected.
+const WITHOUT_A_FILE: &str =
+    "correct it and run nhi init again; to write without asking: nhi init --offline";
+
 /// Asks one connection of a configuration that is not written yet who it is, and whether it takes our
 /// credential. A folder is nobody's: `None`.
 ///
@@ -398,7 +405,11 @@ pub async fn tenant_of(
 ) -> Result<Option<String>, Problem> {
     let loaded = Loaded::from_text(text, folder, None, Environment::of_process())?;
     let context = loaded.context("nhi", "command")?;
-    let opened = context.connections.get(connection).await?;
+    let opened = context.connections.get(connection).await;
+    let opened = opened.map_err(|problem| match problem.code {
+        "E-CONNECTION" => problem.next(WITHOUT_A_FILE),
+        _ => problem,
+    })?;
     if let Some(connector) = opened.connector {
         let asked = async {
             let tenant = connector.tenant().await?;
@@ -406,9 +417,13 @@ pub async fn tenant_of(
         };
         // There is no file yet that the doctor could look into.
         return asked.await.map_err(|error| {
-            Problem::unreadable(connection, &error).next(
-                "correct it and run nhi init again; to write without asking: nhi init --offline",
-            )
+            let next = if error.to_string().contains("ca_file") {
+                "run nhi init again, with --ca-file, or --custody-ca-file for the second connection; \
+                 to write without asking: nhi init --offline"
+            } else {
+                WITHOUT_A_FILE
+            };
+            Problem::unreadable(connection, &error).next(next)
         });
     }
     if let Some(sink) = opened.sink {
@@ -418,19 +433,21 @@ pub async fn tenant_of(
     Ok(None)
 }
 
-/// Looks into the custody of a configuration that is not written yet.
+/// Looks into the custody of a configuration that is not written yet: what there is to say of it that
+/// stops nothing.
 ///
 /// # Errors
 ///
 /// It is not there, or cannot be read with our credential.
-pub async fn try_custody(text: &str, folder: &Path) -> Result<(), Problem> {
+pub async fn try_custody(text: &str, folder: &Path) -> Result<Option<Problem>, Problem> {
     let loaded = Loaded::from_text(text, folder, None, Environment::of_process())?;
     let context = loaded.context("nhi", "command")?;
-    let Some(custody) = &context.custody else { return Ok(()) };
-    if let Some(sink) = context.connections.get(&custody.connection).await?.sink {
-        sink.look_all(&custody.path).await?;
-    }
-    Ok(())
+    let Some(custody) = &context.custody else { return Ok(None) };
+    let Some(sink) = context.connections.get(&custody.connection).await?.sink else {
+        return Ok(None);
+    };
+    sink.look_all(&custody.path).await?;
+    Ok(custody_is_all_of_a_store(&*sink, custody).await)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use clap::Args;
 use connector::{Connector, Refusal, Want};
 use domain::{Gap, GapExtent, IntegrationId};
 use ledger::{Selection, damaged_end};
-use operations::{Context, Problem, object_of};
+use operations::{Context, Problem, custody_is_all_of_a_store, object_of};
 use serde_json::{Value, json};
 use wiring::Loaded;
 
@@ -158,10 +158,12 @@ fn ill(loaded: &Loaded, name: &str, error: &connector::Error) -> Problem {
         .next(next)
 }
 
-/// A sink that does not do. Of a place that cannot hold anything it was said what helps.
+/// A sink that does not do. Of a place that cannot hold anything, and of a server that is sealed, it was
+/// said what helps.
 fn no_sink(problem: Problem, next: &str) -> Problem {
     match problem.code {
         "E-SINK-UNFIT" => problem,
+        _ if problem.detail.contains("sealed") => problem,
         _ => problem.next(next),
     }
 }
@@ -368,6 +370,9 @@ async fn rest(loaded: &Loaded, context: &Context) -> Vec<Look> {
                                 Health::Weak,
                                 format!("What our own credential may do there cannot be told: {error}."),
                             )),
+                        }
+                        if let Some(problem) = custody_is_all_of_a_store(&*sink, custody).await {
+                            looks.push(look("custody", Health::Weak, problem.body()));
                         }
                         let able = sink.capabilities();
                         let health = if able.this_host_only { Health::Weak } else { Health::Good };

@@ -48,6 +48,11 @@ pub(crate) struct Init {
     #[arg(long, value_name = "VARIABLE")]
     credential_env: Option<String>,
 
+    /// A file of PEM certificates that sign its server's, where that authority is a private one;
+    /// relative to nhi.hcl.
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<String>,
+
     /// The folder where unfinished rotations are kept: in that connection, if it is a sink.
     #[arg(long, value_name = "PATH")]
     custody: Option<String>,
@@ -67,6 +72,10 @@ pub(crate) struct Init {
     /// The environment variable that holds our credential for it.
     #[arg(long, value_name = "VARIABLE")]
     custody_credential_env: Option<String>,
+
+    /// The file of certificates for it.
+    #[arg(long, value_name = "FILE")]
+    custody_ca_file: Option<String>,
 
     /// Write the files without trying the connections.
     #[arg(long)]
@@ -104,7 +113,7 @@ impl Init {
             }
         }
         let custody = match self.offline {
-            true => Ok(()),
+            true => Ok(None),
             false => wiring::try_custody(&answers.hcl(&realm), &folder).await,
         };
         if !folder.as_os_str().is_empty() {
@@ -119,15 +128,22 @@ impl Init {
             }
         }
         // The files are right all the same: a place for custody can be made later.
-        if let Err(problem) = custody {
-            output.warning(&format!(
-                "{:?} cannot hold custody yet, so no credential can be issued: {}",
-                answers.custody, problem.detail
-            ));
-            output.advice(&format!(
-                "make that place, or name another one in custody of {}; then nhi doctor",
-                file.display()
-            ));
+        match custody {
+            Err(problem) => {
+                output.warning(&format!(
+                    "{:?} cannot hold custody yet, so no credential can be issued: {}",
+                    answers.custody, problem.detail
+                ));
+                output.advice(&format!(
+                    "make that place, or name another one in custody of {}; then nhi doctor",
+                    file.display()
+                ));
+            }
+            Ok(Some(problem)) => {
+                output.warning(&problem.detail);
+                output.advice(problem.next.as_deref().unwrap_or_default());
+            }
+            Ok(None) => {}
         }
         output.hint(
             "Keep the realm's key where you keep other secrets, and give it to CI as a file or, with\n\
@@ -167,6 +183,7 @@ impl Init {
                 name: ("--name", self.name.as_deref()),
                 place: ("--address", self.address.as_deref()),
                 variable: ("--credential-env", self.credential_env.as_deref()),
+                ca_file: ("--ca-file", self.ca_file.as_deref()),
             },
             |platform| !platform.kinds().is_empty(),
         )?;
@@ -179,6 +196,7 @@ impl Init {
                 name: ("--custody-name", self.custody_name.as_deref()),
                 place: ("--custody-address", self.custody_address.as_deref()),
                 variable: ("--custody-credential-env", self.custody_credential_env.as_deref()),
+                ca_file: ("--custody-ca-file", self.custody_ca_file.as_deref()),
             };
             let second = Connection::ask(&flags, |platform| platform.not_custody().is_none())?;
             if second.name == first.name {
@@ -210,11 +228,13 @@ impl Init {
             ("--name", &self.name),
             ("--address", &self.address),
             ("--credential-env", &self.credential_env),
+            ("--ca-file", &self.ca_file),
             ("--custody", &self.custody),
             ("--custody-platform", &self.custody_platform),
             ("--custody-name", &self.custody_name),
             ("--custody-address", &self.custody_address),
             ("--custody-credential-env", &self.custody_credential_env),
+            ("--custody-ca-file", &self.custody_ca_file),
         ];
         let mut line = "nhi init".to_owned();
         for (flag, value) in flags {
@@ -236,6 +256,7 @@ impl Init {
             ("--custody-name", &self.custody_name),
             ("--custody-address", &self.custody_address),
             ("--custody-credential-env", &self.custody_credential_env),
+            ("--custody-ca-file", &self.custody_ca_file),
         ];
         let Some((flag, _)) = unused.into_iter().find(|(_, given)| given.is_some()) else {
             return Ok(());
@@ -254,6 +275,7 @@ struct Flags<'a> {
     name: (&'static str, Option<&'a str>),
     place: (&'static str, Option<&'a str>),
     variable: (&'static str, Option<&'a str>),
+    ca_file: (&'static str, Option<&'a str>),
 }
 
 /// One connection as it will be written.
@@ -264,6 +286,8 @@ struct Connection {
     place: String,
     /// The variable with our credential, where it needs one.
     variable: Option<String>,
+    /// Who signs its certificate, where the machine does not know them.
+    ca_file: Option<String>,
     /// Who answered, where somebody was asked: it is pinned.
     tenant: Option<String>,
 }
@@ -305,13 +329,22 @@ impl Connection {
         if let Some(name) = &variable {
             is_variable(name, flags.variable.0)?;
         }
-        Ok(Connection { platform, name, place, variable, tenant: None })
+        let ca_file = flags.ca_file.1.map(str::to_owned);
+        if ca_file.is_some() && !takes_ca_file(platform) {
+            return Err(Problem::new("E-INIT-CA-FILE", "This platform speaks no TLS")
+                .detail(format!("{named} has no ca_file."))
+                .next(format!("leave {} out", flags.ca_file.0)));
+        }
+        Ok(Connection { platform, name, place, variable, ca_file, tenant: None })
     }
 
     fn hcl(&self) -> String {
         let mut lines = vec![(place_of(self.platform), quoted(&self.place))];
         if let Some(variable) = &self.variable {
             lines.push(("credential", format!("{{ env = {} }}", quoted(variable))));
+        }
+        if let Some(file) = &self.ca_file {
+            lines.push(("ca_file", quoted(file)));
         }
         if let Some(tenant) = &self.tenant {
             lines.push(("tenant", quoted(tenant)));
@@ -347,6 +380,11 @@ fn is_variable(name: &str, flag: &str) -> Result<(), Problem> {
 /// Whether our own credential there is an id and a secret.
 fn in_two_parts(platform: &dyn Platform) -> bool {
     platform.own_credential() == connector::OwnCredential::AccessKey
+}
+
+/// Whether a connection of a platform can be told who signs its server's certificate.
+fn takes_ca_file(platform: &dyn Platform) -> bool {
+    platform.connection_fields().iter().any(|field| field.name == "ca_file")
 }
 
 /// The setting that says where a platform's connection is: its address or its folder.
@@ -511,6 +549,7 @@ mod tests {
             name: "bao".into(),
             place: "http://127.0.0.1:8200".into(),
             variable: Some("BAO_TOKEN".into()),
+            ca_file: None,
             tenant: None,
         }
     }
@@ -619,6 +658,7 @@ mod tests {
             name: "aws".into(),
             place: "https://iam.amazonaws.com".into(),
             variable: Some("KEY".into()),
+            ca_file: None,
             tenant: None,
         };
         let text = format!("connections = {{\n{}}}\n", one.hcl());
@@ -653,10 +693,35 @@ mod tests {
                 name: usual.name.into(),
                 place: usual.place.unwrap_or("https://x.acme.example").into(),
                 variable: usual.variable.map(str::to_owned),
+                ca_file: None,
                 tenant: None,
             };
             read(&format!("connections = {{\n{}}}\n", one.hcl()));
         }
+    }
+
+    #[test]
+    fn a_private_authority_is_written_where_the_platform_takes_one() {
+        let words = ["init", "--platform", "openbao", "--address", "https://bao.acme.example"];
+        let more = ["--name", "bao", "--credential-env", "TOKEN", "--custody", "x/y"];
+        let ask = |extra: &[&str]| {
+            let all = [&words[..], &more[..], extra].concat();
+            let matches = Init::augment_args(clap::Command::new("init")).try_get_matches_from(all);
+            Init::from_arg_matches(&matches.unwrap()).unwrap().answers()
+        };
+        let config = read(&ask(&["--ca-file", "pki/ca.pem"]).ok().unwrap().hcl("k3x9q2"));
+        assert_eq!(config.connections["bao"].settings.text("ca_file"), Some("pki/ca.pem"));
+        let problem = ask(&["--custody-ca-file", "ca.pem"]).err().unwrap();
+        assert_eq!(problem.code, "E-INIT-UNUSED", "{problem}");
+        let flags = Flags {
+            platform: ("--custody-platform", Some("file")),
+            name: ("--custody-name", Some("safe")),
+            place: ("--custody-address", Some("/srv/nhi")),
+            variable: ("--custody-credential-env", None),
+            ca_file: ("--custody-ca-file", Some("ca.pem")),
+        };
+        let problem = Connection::ask(&flags, |_| true).err().unwrap();
+        assert_eq!(problem.code, "E-INIT-CA-FILE", "{problem}");
     }
 
     #[test]
