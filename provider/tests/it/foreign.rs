@@ -101,6 +101,7 @@ async fn a_credential_with_another_installations_mark_is_told_and_outlives_revok
     // Whatever this plan imports is imported after its integration was looked at.
     assert!(told.contains("this very plan imports"), "{told}");
     assert!(told.contains("\"zzzzzz\"") && told.contains("Next: ask"), "{told}");
+    assert!(told.contains("; revoke_unmanaged = true ends what is left"), "{told}");
     let strict = with(integration(), json!({ "revoke_unmanaged": true }));
     let done = core.update(&seen, strict.clone()).await.unwrap();
     assert_eq!(done.json()["unmanaged_credentials"], json!([]));
@@ -124,6 +125,13 @@ async fn a_credential_with_another_installations_mark_is_told_and_outlives_revok
     // What ends with the integration itself is said before.
     let plan = core.plan_destroy(&seen).await.unwrap();
     assert!(plan.diagnostics.iter().any(|one| one.detail.contains("of another installation")));
+    // Nobody is told to set what is set.
+    world.by_hand(|hand| drop(hand.issue("another stray", None)));
+    let core = world.run().await;
+    let (_, told) = core.observe(&done).await.unwrap();
+    let told: Vec<String> = told.into_iter().map(|one| one.detail).collect();
+    let told = told.join("\n");
+    assert!(told.contains("is set, the next apply ends what is left"), "{told}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -223,6 +223,11 @@ impl Integration {
         }
         if !seen.unmanaged.is_empty() {
             let keys: Vec<String> = seen.unmanaged.iter().map(|key| seen.tell(key)).collect();
+            let ends = if model.revoke_unmanaged == true {
+                "as revoke_unmanaged = true is set, the next apply ends what is left"
+            } else {
+                "revoke_unmanaged = true ends what is left"
+            };
             told.warning_at(
                 "unmanaged_credentials",
                 "Credentials that nobody declared",
@@ -231,7 +236,7 @@ impl Integration {
                      using them. One that this very plan imports is named here too, for an integration is \
                      looked at before its credentials: it is nobody's only if a later plan says so \
                      again.\nNext: find out who. An import block for a nhi_credential adopts one; \
-                     revoke_unmanaged = true ends what is left.",
+                     {ends}.",
                     keys.len(),
                     keys.join(", ")
                 ),
