@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use acceptance_tests::{Result, World};
 use connector::fault_proxy::{Effect, Hold, Rule};
+use serde_json::json;
 
-use crate::{BASE, Between, flat, holds, one_credential_works, through_a_proxy, triggered};
+use crate::{
+    BASE, Between, flat, holds, in_world, one_credential_works, through_a_proxy, triggered,
+};
 
 fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Effect {
     let headers =
@@ -81,6 +84,21 @@ fn a_platform_that_stays_silent_is_an_error_after_a_time() {
         plan_is_an_error(world, "invoice-sync")?;
         between.proxy.clear();
         one_credential_works(world, 0)
+    });
+}
+
+#[test]
+fn a_server_that_is_sealed_is_to_be_unsealed_and_not_to_be_asked_again() {
+    in_world(BASE, |world| {
+        world.apply()?;
+        world.bao.post("/v1/sys/seal", json!({}))?;
+        for words in [&["drift"][..], &["scan"], &["doctor"]] {
+            let ran = world.nhi(words)?;
+            let said = flat(&ran.said);
+            holds(ran.code != 0 && said.contains("sealed"), "what it is", &said)?;
+            holds(said.contains("unseal") && !said.contains("apply again"), "what helps", &said)?;
+        }
+        Ok(())
     });
 }
 

@@ -82,6 +82,20 @@ fn what_init_writes_is_planned_and_applied_and_never_written_over() {
         let told = ran(&mut nhi(world, "fresh/elsewhere", &["doctor"]))?.expect(1)?;
         let makes = "bao secrets enable -path=no-such-mount kv-v2";
         holds(told.contains(makes), "the doctor says so too", &told)?;
+        // A whole mount is taken, and what follows is told.
+        let mut whole = [&words[..], &["--dir", "whole"]].concat();
+        whole[words.len() - 1] = "secret";
+        let told = flat(&ran(&mut nhi(world, "fresh", &whole))?.expect(0)?);
+        let advice = "name a folder in it (secret/nhi)";
+        holds(told.contains("Warning:") && told.contains(advice), "a mount is no folder", &told)?;
+        let told = flat(&ran(&mut nhi(world, "fresh/whole", &["doctor"]))?.expect(0)?);
+        holds(told.contains(advice), "the doctor says that too", &told)?;
+        let slip = format!("{address}/v1");
+        let mut v1 = words;
+        v1[6] = &slip;
+        let told = flat(&ran(&mut nhi(world, "fresh", &v1))?.expect(1)?);
+        let right = format!("write {address:?}");
+        holds(told.contains(&right) && told.contains("nhi init again"), "/v1 is a slip", &told)?;
         let told = ran(&mut nhi(world, "fresh", &words))?.expect(0)?;
         holds(!told.contains("Warning:"), "of one that is there nothing is said", &told)?;
         holds(told.contains("nhi-realm.key"), "where the key is", &told)?;
