@@ -299,6 +299,18 @@ mod tests {
     use super::*;
     use crate::Loaded;
 
+    /// The connections of a configuration that is read in a folder.
+    fn configured(text: &str, folder: &std::path::Path, environment: Environment) -> Configured {
+        let loaded = Loaded::from_text(text, folder, None, environment.clone()).unwrap();
+        Configured::new(
+            loaded.config,
+            loaded.folder,
+            environment,
+            Arc::new(SystemClock),
+            "nhi.hcl".into(),
+        )
+    }
+
     #[tokio::test]
     async fn a_folder_without_a_name_is_not_the_projects_and_a_missing_key_says_its_form() {
         let text = r#"
@@ -308,16 +320,7 @@ mod tests {
               bao   = { openbao = { address = "http://127.0.0.1:9", credential = { env = "TOKEN" } } }
             }
         "#;
-        let environment = Environment::of(&[]);
-        let loaded =
-            Loaded::from_text(text, std::path::Path::new("."), None, environment.clone()).unwrap();
-        let configured = Configured::new(
-            loaded.config.clone(),
-            loaded.folder.clone(),
-            environment,
-            Arc::new(SystemClock),
-            "nhi.hcl".into(),
-        );
+        let configured = configured(text, std::path::Path::new("."), Environment::of(&[]));
         let problem = configured.get("files").await.err().unwrap();
         assert!(problem.detail.contains("file.folder is not set"), "{problem}");
         for (name, next) in [("aws", "export AWS_KEY=ID:SECRET"), ("bao", "export TOKEN=…")] {
@@ -333,15 +336,7 @@ mod tests {
           files = { file = { folder = "sink" } }
           bao   = { openbao = { address = "http://127.0.0.1:9", credential = { path = "files:nhi/bao#token" } } }
         }"#;
-        let environment = Environment::of(&[]);
-        let loaded = Loaded::from_text(text, folder.path(), None, environment.clone()).unwrap();
-        let configured = Configured::new(
-            loaded.config.clone(),
-            loaded.folder.clone(),
-            environment,
-            Arc::new(SystemClock),
-            "nhi.hcl".into(),
-        );
+        let configured = configured(text, folder.path(), Environment::of(&[]));
         let problem = configured.get("bao").await.err().unwrap();
         assert!(problem.detail.contains("files:nhi/bao is not there"), "{problem}");
         assert!(problem.next.as_deref().unwrap().contains("\"token\""), "{problem}");
@@ -370,15 +365,7 @@ mod tests {
         "#;
         let text = text.replace("http://127.0.0.1:9", &address);
         let environment = Environment::of(&[("TOKEN", "t"), ("KEY", &"k".repeat(40))]);
-        let loaded =
-            Loaded::from_text(&text, std::path::Path::new("."), None, environment.clone()).unwrap();
-        let configured = Configured::new(
-            loaded.config.clone(),
-            loaded.folder.clone(),
-            environment,
-            Arc::new(SystemClock),
-            "nhi.hcl".into(),
-        );
+        let configured = configured(&text, std::path::Path::new("."), environment);
         // Whether the write is answered is none of this test's business: it is sent, or it is not.
         let write = async |sink: Arc<dyn secrets::Sink>| {
             let document = Document::default().with("x", Secret::new("y"));
