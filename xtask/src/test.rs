@@ -276,10 +276,10 @@ fn run_in_lanes(
         while let Some(program) = lock(&next).next() {
             // What two say at a time would be a riddle: each is shown when it is done.
             let mut said = String::new();
-            let result = match watched {
-                true => run_tests(program, places, ring, |line| println!("{line}")),
-                false => run_tests(program, places, ring, |line| said.extend([line, "\n"])),
-            };
+            let result = run_tests(program, places, ring, |line| match watched {
+                true => println!("{line}"),
+                false => said.extend([line, "\n"]),
+            });
             let mut done = lock(&done);
             print!("{said}");
             match result {
