@@ -155,30 +155,6 @@ fn a_fault_in_one_call_of_the_released_program_does_not_end_the_others() {
     assert!(!aborts, "a profile aborts on a panic: the SDK tells a fault of one call and goes on");
 }
 
-#[test]
-fn an_example_in_the_documentation_is_run() {
-    // To search a library for examples costs seconds, so those without any say so.
-    for manifest in files("", "toml") {
-        if !fs::read_to_string(&manifest).unwrap().contains("doctest = false") {
-            continue;
-        }
-        let folder = manifest.parent().unwrap().join("src");
-        for file in files(folder.to_str().unwrap(), "rs") {
-            let text = fs::read_to_string(&file).unwrap();
-            let fences = text.lines().filter_map(|line| {
-                let line = line.trim_start();
-                line.strip_prefix("///").or(line.strip_prefix("//!"))?.trim().strip_prefix("```")
-            });
-            // Every other fence closes what the one before it opened.
-            assert!(
-                fences.step_by(2).all(|language| language == "text"),
-                "{}: nobody runs this example: take `doctest = false` out of its manifest",
-                file.display()
-            );
-        }
-    }
-}
-
 /// Words of the inside. Who writes or reviews a configuration needs none of them.
 const INSIDE: [&str; 7] = ["realm", "claim", "epoch", "anchor", "marker", "mirror", "keyring"];
 
