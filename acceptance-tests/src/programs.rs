@@ -1,6 +1,6 @@
 //! Our two programs, built if they are not fresh.
 
-use std::{path::PathBuf, process::Command, sync::OnceLock};
+use std::{path::PathBuf, sync::OnceLock};
 
 use crate::{Result, tools};
 
@@ -24,19 +24,10 @@ pub fn built() -> Result<Programs> {
         .get_or_init(|| {
             let folder = tools::build_folder()?;
             let release = folder.file_name().is_some_and(|name| name == "release");
-            let mut cargo =
-                Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+            let mut cargo = tools::cargo();
             cargo
                 .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
                 .args(["build", "--quiet", "-p", "provider", "-p", "nhi"]);
-            // What cargo tells a test of its package would pass for a change of the environment, and
-            // half of everything would be built again.
-            for (name, _) in std::env::vars_os() {
-                let told = name.to_string_lossy();
-                if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|of| told.starts_with(of)) {
-                    cargo.env_remove(&name);
-                }
-            }
             if release {
                 cargo.arg("--release");
             }

@@ -68,13 +68,34 @@ pub fn pip() -> Result<Command> {
     }
 }
 
+/// The cargo that runs us, or the one on the PATH.
+///
+/// Without what cargo tells a program or a test of its own package: build scripts that ask for these
+/// variables would take them for a change, and half of everything would be built again.
+pub fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in std::env::vars_os() {
+        let told = name.to_string_lossy();
+        if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(|of| told.starts_with(of)) {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
+/// A command as a person would write it: without what we set or removed of its environment.
+pub fn shown(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
+
 /// Runs a program to its end, quietly.
 ///
 /// # Errors
 ///
 /// It failed; the end of what it said.
 pub fn run(command: &mut Command) -> Result<()> {
-    let shown = format!("{command:?}");
+    let shown = shown(command);
     let done =
         command.stdin(Stdio::null()).output().map_err(|error| format!("{shown}: {error}"))?;
     if done.status.success() {

@@ -5,6 +5,7 @@ use std::{
     process::{Command, Stdio},
 };
 
+use acceptance_tests::tools;
 use serde_json::Value;
 
 /// What a chore comes to.
@@ -17,7 +18,7 @@ pub fn root() -> PathBuf {
 
 /// A cargo command in the repository.
 pub fn cargo(words: &[&str]) -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = tools::cargo();
     command.current_dir(root()).args(words).stdin(Stdio::null());
     command
 }
@@ -28,7 +29,7 @@ pub fn cargo(words: &[&str]) -> Command {
 ///
 /// It did not start, or failed.
 pub fn run(command: &mut Command) -> Result<()> {
-    let shown = format!("{command:?}");
+    let shown = tools::shown(command);
     let status = command.status().map_err(|error| format!("{shown}: {error}"))?;
     if status.success() { Ok(()) } else { Err(format!("{shown} failed")) }
 }

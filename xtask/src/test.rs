@@ -6,7 +6,7 @@
 
 use std::{
     ffi::OsString,
-    io::{BufRead, BufReader},
+    io::{self, BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -229,14 +229,15 @@ fn build(stories: bool) -> Result<Vec<Program>> {
     }
     let words = ["test", "--workspace", "--no-run", "--message-format=json-render-diagnostics"];
     let mut command = cargo(&words);
-    let mut child =
-        command.stdout(Stdio::piped()).spawn().map_err(|error| format!("{command:?}: {error}"))?;
+    let shown = tools::shown(&command);
+    let no = |error: io::Error| format!("{shown}: {error}");
+    let mut child = command.stdout(Stdio::piped()).spawn().map_err(no)?;
     let mut tests = Vec::new();
     for line in child.stdout.take().into_iter().flat_map(|out| BufReader::new(out).lines()) {
-        let line = line.map_err(|error| format!("{command:?}: {error}"))?;
+        let line = line.map_err(no)?;
         tests.extend(serde_json::from_str(&line).ok().and_then(|message| program(&message)));
     }
-    let status = child.wait().map_err(|error| format!("{command:?}: {error}"))?;
+    let status = child.wait().map_err(no)?;
     if status.success() { Ok(tests) } else { Err("the tests do not build".into()) }
 }
 
