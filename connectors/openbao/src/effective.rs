@@ -28,6 +28,8 @@ pub(crate) struct Pattern {
     glob: bool,
     /// The server treats it as one with `+`.
     plus: bool,
+    /// How many segments it names.
+    length: usize,
 }
 
 /// What a pattern wants of one segment.
@@ -40,15 +42,13 @@ enum Wants<'a> {
 impl Pattern {
     pub(crate) fn new(text: &str) -> Pattern {
         let plus = text == "+" || text.starts_with("+/") || text.contains("/+");
-        Pattern { text: text.to_owned(), glob: text.ends_with('*'), plus }
+        // A star at the end is no slash.
+        let length = text.split('/').count();
+        Pattern { text: text.to_owned(), glob: text.ends_with('*'), plus, length }
     }
 
     fn stem(&self) -> &str {
         if self.glob { &self.text[..self.text.len() - 1] } else { &self.text }
-    }
-
-    fn length(&self) -> usize {
-        self.stem().split('/').count()
     }
 
     fn is_exact(&self) -> bool {
@@ -87,7 +87,7 @@ impl Pattern {
 
     /// What it wants of segment `at` in a path of `length`; `None` if it means no path so long.
     fn wants(&self, at: usize, length: usize) -> Option<Wants<'_>> {
-        let own = self.length();
+        let own = self.length;
         if length < own || (length > own && !self.glob) {
             return None;
         }
@@ -132,15 +132,33 @@ impl Pattern {
         (1..=longest + 1).filter_map(move |length| self.witness(other, length, fresh))
     }
 
+    /// Its first segment, where that is a whole one and a word.
+    fn head(&self) -> Option<&str> {
+        let (head, _) = self.stem().split_once('/')?;
+        (!(self.plus && head == "+")).then_some(head)
+    }
+
+    /// Whether their first words tell already that no path is meant by both: most of a table is of other
+    /// mounts than the one that is asked about.
+    fn apart(&self, other: &Pattern) -> bool {
+        matches!((self.head(), other.head()), (Some(own), Some(other)) if own != other)
+    }
+
     /// Whether some path is meant by both.
     pub(crate) fn meets(&self, other: &Pattern) -> bool {
-        let longest = self.length().max(other.length());
+        if self.apart(other) {
+            return false;
+        }
+        let longest = self.length.max(other.length);
         self.witnesses(other, longest, FRESH).next().is_some()
     }
 
     /// Whether every path that the other means is meant by this one.
     pub(crate) fn covers(&self, other: &Pattern) -> bool {
-        let longest = self.length().max(other.length());
+        if self.apart(other) {
+            return false;
+        }
+        let longest = self.length.max(other.length);
         other.witnesses(other, longest, FRESH).all(|path| self.matches(&path))
     }
 }
@@ -310,7 +328,7 @@ fn compare_at(old: &Rules, new: &Rules, mut changed: BTreeSet<Pattern>) -> Direc
     };
     changed.extend(folders(&changed));
     all.extend(folders(&all));
-    let longest = all.iter().map(Pattern::length).max().unwrap_or(1);
+    let longest = all.iter().map(|one| one.length).max().unwrap_or(1);
     let cost = changed
         .len()
         .saturating_mul(all.len())
@@ -490,6 +508,18 @@ mod tests {
             if gains { prop_assert!(found.may_widen(), "{found:?}"); }
             if loses { prop_assert!(matches!(found, Direction::Narrows | Direction::Mixed), "{found:?}"); }
             if !gains && !loses { prop_assert!(matches!(found, Direction::None), "{found:?}"); }
+        }
+
+        #[test]
+        fn patterns_meet_where_they_mean_one_path_and_cover_where_they_mean_all(
+            one in pattern(), other in pattern(),
+        ) {
+            let (one, other) = (Pattern::new(&one), Pattern::new(&other));
+            let paths = every_path();
+            let both = paths.iter().any(|path| one.matches(path) && other.matches(path));
+            prop_assert_eq!(one.meets(&other), both);
+            let all = paths.iter().all(|path| one.matches(path) || !other.matches(path));
+            prop_assert_eq!(one.covers(&other), all);
         }
 
         #[test]

@@ -8,6 +8,8 @@
 //! | `rule/<path>#<8 hex>` | a rule with parameters, templates or members that we do not model |
 //! | `role/<setting>` | a setting of the role that lets it sign in or stay with less than it should |
 
+use std::sync::LazyLock;
+
 use connector::{OnlyShown, ScopeError};
 use domain::{Action, Scope};
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
@@ -280,63 +282,76 @@ fn nearest(word: &str) -> Option<&'static str> {
     (word.len() <= 20 && distance(best) <= 2).then_some(*best)
 }
 
+/// What doing something on a path means.
+type Table = Vec<(Pattern, Action)>;
+
+fn table(rows: &[(&str, Action)]) -> Table {
+    rows.iter().map(|(path, action)| (Pattern::new(path), *action)).collect()
+}
+
 /// What a change on these paths is, highest first: reading there is looking, unless said otherwise.
-const PLACES: [(&str, Action); 33] = [
-    ("sys/policies/*", Action::Policy),
-    ("sys/policy", Action::Policy),
-    ("sys/policy/*", Action::Policy),
-    ("sys/audit*", Action::Suppress),
-    ("sys/config/auditing/*", Action::Suppress),
-    ("sys/auth", Action::Identity),
-    ("sys/auth/*", Action::Identity),
-    ("sys/leases/*", Action::Identity),
-    ("sys/revoke*", Action::Identity),
-    ("sys/locked-users*", Action::Identity),
-    ("identity/*", Action::Identity),
-    ("auth/*", Action::Identity),
-    ("sys/capabilities*", Action::Read),
-    ("sys/wrapping/*", Action::Read),
-    ("sys/tools/*", Action::Read),
-    ("sys/internal/ui/*", Action::Read),
-    ("sys/mounts", Action::Admin),
-    ("sys/mounts/*", Action::Admin),
-    ("sys/remount*", Action::Admin),
-    ("sys/namespaces*", Action::Admin),
-    ("sys/raw*", Action::Admin),
-    ("sys/seal", Action::Admin),
-    ("sys/rotate*", Action::Admin),
-    ("sys/generate-root/*", Action::Admin),
-    ("sys/rekey/*", Action::Admin),
-    ("sys/plugins/*", Action::Admin),
-    ("sys/quotas/*", Action::Suppress),
-    ("sys/storage/*", Action::Admin),
-    ("sys/config/*", Action::Admin),
-    ("sys/step-down", Action::Admin),
-    ("sys/*", Action::Admin),
-    ("+/issue/*", Action::Identity),
-    ("+/sign/*", Action::Identity),
-];
+static PLACES: LazyLock<Table> = LazyLock::new(|| {
+    table(&[
+        ("sys/policies/*", Action::Policy),
+        ("sys/policy", Action::Policy),
+        ("sys/policy/*", Action::Policy),
+        ("sys/audit*", Action::Suppress),
+        ("sys/config/auditing/*", Action::Suppress),
+        ("sys/auth", Action::Identity),
+        ("sys/auth/*", Action::Identity),
+        ("sys/leases/*", Action::Identity),
+        ("sys/revoke*", Action::Identity),
+        ("sys/locked-users*", Action::Identity),
+        ("identity/*", Action::Identity),
+        ("auth/*", Action::Identity),
+        ("sys/capabilities*", Action::Read),
+        ("sys/wrapping/*", Action::Read),
+        ("sys/tools/*", Action::Read),
+        ("sys/internal/ui/*", Action::Read),
+        ("sys/mounts", Action::Admin),
+        ("sys/mounts/*", Action::Admin),
+        ("sys/remount*", Action::Admin),
+        ("sys/namespaces*", Action::Admin),
+        ("sys/raw*", Action::Admin),
+        ("sys/seal", Action::Admin),
+        ("sys/rotate*", Action::Admin),
+        ("sys/generate-root/*", Action::Admin),
+        ("sys/rekey/*", Action::Admin),
+        ("sys/plugins/*", Action::Admin),
+        ("sys/quotas/*", Action::Suppress),
+        ("sys/storage/*", Action::Admin),
+        ("sys/config/*", Action::Admin),
+        ("sys/step-down", Action::Admin),
+        ("sys/*", Action::Admin),
+        ("+/issue/*", Action::Identity),
+        ("+/sign/*", Action::Identity),
+    ])
+});
 
 /// Paths where reading shows credentials.
-const SECRETS: [&str; 8] = [
-    "+/data/*",
-    "+/+/data/*",
-    "+/+/+/data/*",
-    "cubbyhole/*",
-    "+/creds/*",
-    "+/static-creds/*",
-    "+/export/*",
-    "sys/raw*",
-];
+static SECRETS: LazyLock<Table> = LazyLock::new(|| {
+    table(&[
+        ("+/data/*", Action::Secret),
+        ("+/+/data/*", Action::Secret),
+        ("+/+/+/data/*", Action::Secret),
+        ("cubbyhole/*", Action::Secret),
+        ("+/creds/*", Action::Secret),
+        ("+/static-creds/*", Action::Secret),
+        ("+/export/*", Action::Secret),
+        ("sys/raw*", Action::Secret),
+    ])
+});
 
 /// Paths of a KV v2 mount where a change is a change or removal of data.
-const KV: [(&str, Action); 5] = [
-    ("+/metadata/*", Action::Write),
-    ("+/delete/*", Action::Delete),
-    ("+/destroy/*", Action::Delete),
-    ("+/undelete/*", Action::Write),
-    ("+/subkeys/*", Action::Read),
-];
+static KV: LazyLock<Table> = LazyLock::new(|| {
+    table(&[
+        ("+/metadata/*", Action::Write),
+        ("+/delete/*", Action::Delete),
+        ("+/destroy/*", Action::Delete),
+        ("+/undelete/*", Action::Write),
+        ("+/subkeys/*", Action::Read),
+    ])
+});
 
 /// What a scope lets its holder do.
 pub(crate) fn action(scope: &Scope) -> Action {
@@ -354,23 +369,15 @@ pub(crate) fn action(scope: &Scope) -> Action {
         return Action::Admin;
     }
     let pattern = Pattern::new(path);
-    let meets = |place: &str| pattern.meets(&Pattern::new(place));
+    let highest = |table: &Table| {
+        table.iter().filter(|(place, _)| pattern.meets(place)).map(|(_, action)| *action).max()
+    };
     // A pattern that says less than the place (`sys/*`) reaches it as well: the highest counts. One
     // that stays inside a place is judged by the most particular one.
-    let inside: Vec<Action> = PLACES
-        .iter()
-        .filter(|(place, _)| Pattern::new(place).covers(&pattern))
-        .map(|(_, action)| *action)
-        .take(1)
-        .collect();
-    let places = if inside.is_empty() {
-        PLACES.iter().filter(|(place, _)| meets(place)).map(|(_, action)| *action).collect()
-    } else {
-        inside
-    };
-    let place = places.into_iter().max();
-    let secret = SECRETS.iter().any(|place| meets(place));
-    let kv = KV.iter().filter(|(place, _)| meets(place)).map(|(_, action)| *action).max();
+    let inside = PLACES.iter().find(|(place, _)| place.covers(&pattern)).map(|(_, action)| *action);
+    let place = inside.or_else(|| highest(&PLACES));
+    let secret = highest(&SECRETS).is_some();
+    let kv = highest(&KV);
     match capability {
         "read" if secret => Action::Secret,
         // Without knowing the engine behind a mount, nobody knows what a read there shows.
