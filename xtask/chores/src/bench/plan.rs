@@ -64,7 +64,7 @@ resource "nhi_credential" "many" {{
 
 /// The same configuration through the core's own kind: as many objects, that say and refer to the
 /// same, so that what remains is ours.
-fn floor(count: usize) -> String {
+pub(super) fn floor(count: usize) -> String {
     format!(
         r#"
 resource "terraform_data" "one" {{
