@@ -54,7 +54,7 @@ pub struct ClaimStore {
 
 /// A claim in which a deed was begun and is not finished.
 fn begun(look: &Look) -> Option<ClaimMirror> {
-    let claim = ClaimMirror::read(&look.mirror, look.version.created_at);
+    let claim = ClaimMirror::of(look);
     (claim.is_open() && !look.deleted).then_some(claim)
 }
 
@@ -79,7 +79,7 @@ impl ClaimStore {
     ) -> Result<ClaimStore, Problem> {
         let (realm, _) = context.realm_key()?;
         let (sink, path) = context.custody().await?;
-        let name = short(&digest_of("nhi-claim/1", &[tenant, vendor_id, &slot.name]), 26);
+        let name = ClaimStore::name_of(tenant, vendor_id, &slot.name);
         Ok(ClaimStore {
             sink,
             folder: format!("{path}/{realm}"),
@@ -127,7 +127,7 @@ impl ClaimStore {
         let look = look.filter(|look| !look.deleted && !look.mirror.is_empty());
         let named = look.as_ref().and_then(|look| look.mirror.get(REALM_KEY)).map(String::as_str);
         with_our_key(context, named, &self.path())?;
-        Ok(look.map(|look| ClaimMirror::read(&look.mirror, look.version.created_at)))
+        Ok(look.map(|look| ClaimMirror::of(&look)))
     }
 
     /// The mirrors of all claims of one integration, deleted ones too: whose a key was is known from
@@ -142,10 +142,29 @@ impl ClaimStore {
         for (name, look) in &of_it {
             with_our_key(context, look.mirror.get(REALM_KEY).map(String::as_str), name)?;
         }
-        Ok(of_it
-            .into_iter()
-            .map(|(_, look)| ClaimMirror::read(&look.mirror, look.version.created_at))
-            .collect())
+        Ok(of_it.into_iter().map(|(_, look)| ClaimMirror::of(&look)).collect())
+    }
+
+    /// The documents beside which nothing stands, by name, each with when it was written: claims of
+    /// which nobody has said yet what they are, and those that lost what said so.
+    pub(crate) async fn all_bare(
+        context: &Context,
+    ) -> Result<Vec<(String, Option<Timestamp>)>, Problem> {
+        let looks = ClaimStore::looks(context, Freshness::Shared).await?;
+        let bare = looks.iter().filter(|(_, look)| !look.deleted && look.mirror.is_empty());
+        Ok(bare.map(|(name, look)| (name.to_owned(), look.version.created_at)).collect())
+    }
+
+    /// The name of the document of a slot's claim.
+    pub(crate) fn name_of(tenant: &str, vendor_id: &str, slot_name: &str) -> String {
+        short(&digest_of("nhi-claim/1", &[tenant, vendor_id, slot_name]), 26)
+    }
+
+    /// The mirrors of all claims that are not deleted.
+    pub(crate) async fn all(context: &Context) -> Result<Vec<ClaimMirror>, Problem> {
+        let looks = ClaimStore::looks(context, Freshness::Shared).await?;
+        let there = looks.iter().filter(|(_, look)| !look.deleted);
+        Ok(there.map(|(_, look)| ClaimMirror::of(&look)).collect())
     }
 
     /// That every claim was written with the key that is here.
@@ -305,6 +324,8 @@ pub(crate) struct ClaimMirror {
     /// Sign-ins with keys of this slot that were refused since one worked, and when the last was.
     pub(crate) refused: u32,
     pub(crate) refused_at: Option<Timestamp>,
+    /// The claim itself is newer, and what it says is not known.
+    pub(crate) lags: bool,
 }
 
 /// What a claim may say, and need not.
@@ -344,6 +365,20 @@ fn mirror(claim: &Claim, slot: &str, vendor_id: &str, version: u64) -> Mirror {
 }
 
 impl ClaimMirror {
+    /// What a look tells of a claim. Where the claim is newer than what stands beside it, a run died
+    /// between the two writes, or is between them: it has begun something, since whoever ends a deed
+    /// finds it open.
+    fn of(look: &Look) -> ClaimMirror {
+        let read = ClaimMirror::read(&look.mirror, look.version.created_at);
+        let version = look.version.number.to_string();
+        let lags = look.mirror.get("version").is_some_and(|told| *told != version);
+        if look.deleted || !lags || read.is_open() {
+            return read;
+        }
+        let phase = Phase::Intent.as_str().to_owned();
+        ClaimMirror { phase, owner: "nobody said who".to_owned(), lags, ..read }
+    }
+
     pub(crate) fn read(mirror: &Mirror, written_at: Option<Timestamp>) -> ClaimMirror {
         let text = |name: &str| mirror.get(name).cloned().unwrap_or_default();
         ClaimMirror {
@@ -362,6 +397,7 @@ impl ClaimMirror {
             asked: mirror.get("asked").cloned(),
             refused: text("refused").parse().unwrap_or(0),
             refused_at: text("refused_at").parse().ok(),
+            lags: false,
         }
     }
 

@@ -9,12 +9,12 @@ use domain::{
     field::{Default::Vendor as VendorChooses, Field},
 };
 use jiff::{Timestamp, civil::Date};
-use ledger::{Ledger, Selection};
+use ledger::{Ledger, Selection, inventory::Origin};
 use policy::{
     Schedule,
     drift::{self, Declared, Finding, Observed, SlotFacts, Stands, compare},
     rotation::Phase,
-    schedule::Written,
+    schedule::{Written, later},
     scopes::{Declared as Standing, Enforcement, echo, highest_action},
     settings::spelled_as,
     standing::{ThirdParty, standing},
@@ -154,12 +154,26 @@ pub struct Wishes {
     /// Ids of integrations that are known, declared or not; all of this installation's, where the
     /// ledger was there from the beginning.
     pub heard_of: BTreeSet<String>,
+    /// The ledger saw all that it knows of declared, and saw all of it end.
+    pub all_ended: bool,
 }
 
 impl Wishes {
     /// How many things there are to look at.
     pub fn count(&self) -> usize {
         self.integrations.len() + self.owners.len() + self.third_parties.len()
+    }
+
+    /// The slots that are declared. Of an id that is none of ours it is said when it is looked at.
+    pub fn slots(&self) -> Vec<CredentialId> {
+        let all =
+            self.integrations.values().filter_map(|wish| Some((wish.integration().ok()?, wish)));
+        all.flat_map(|(integration, wish)| {
+            let name = |slot: &WishedSlot| slot.name.clone();
+            let id = move |name| CredentialId { integration: integration.clone(), name };
+            wish.slots.iter().map(name).map(id).collect::<Vec<_>>()
+        })
+        .collect()
     }
 }
 
@@ -441,7 +455,8 @@ fn as_begun(context: &Context, claims: Vec<(String, ClaimMirror)>) -> Vec<Begun>
 
 /// What is open in slots of integrations that no look of this run was at: nothing declares them,
 /// or they are gone. `looked_at` has the incarnation of each that was looked at, and nothing where one
-/// could not be read. `all_declared`: what was compared is all that this installation declares.
+/// could not be read; `slots` are those that are declared. `all_declared`: what was compared is all that
+/// this installation declares.
 ///
 /// # Errors
 ///
@@ -449,9 +464,10 @@ fn as_begun(context: &Context, claims: Vec<(String, ClaimMirror)>) -> Vec<Begun>
 pub async fn judge_left_behind(
     context: &Context,
     looked_at: &BTreeMap<String, Option<String>>,
+    slots: &[CredentialId],
     all_declared: bool,
 ) -> Result<Judged, Problem> {
-    let open = everything_open(context).await.map_err(|problem| {
+    let unknown = |problem: Problem| {
         Problem::new("E-DRIFT-HALF", "What was left open is not known")
             .detail(format!(
                 "Custody tells what was begun and not finished, also for what nothing declares any \
@@ -459,8 +475,13 @@ pub async fn judge_left_behind(
                 problem.summary, problem.detail
             ))
             .next(problem.next.unwrap_or_else(|| "nhi doctor".to_owned()))
-    })?;
+    };
+    let open = everything_open(context).await.map_err(unknown)?;
     let mut judged = Judged::default();
+    for (place, name, at_work) in bare(context, looked_at, slots).await.map_err(unknown)? {
+        let stands = if at_work { Stands::AtWork("nobody said who") } else { Stands::Silent };
+        judged.found("", &name, [drift::begun_and_unsaid(&place, stands, all_declared)]);
+    }
     for one in open {
         let was_looked_at = match looked_at.get(&one.slot.integration.to_string()) {
             Some(Some(seen)) => *seen == one.vendor_id,
@@ -478,6 +499,35 @@ pub async fn judge_left_behind(
         }
     }
     Ok(judged)
+}
+
+/// Documents in custody of which nobody has said what they are, of no slot that is declared: place,
+/// name, and whether somebody may be at work on it. That of a declared one has lost what said so, and
+/// its next deed writes it again.
+async fn bare(
+    context: &Context,
+    looked_at: &BTreeMap<String, Option<String>>,
+    slots: &[CredentialId],
+) -> Result<Vec<(String, String, bool)>, Problem> {
+    let (Some(custody), Some(realm)) = (&context.custody, context.realm.as_deref()) else {
+        return Ok(Vec::new());
+    };
+    let mut bare = ClaimStore::all_bare(context).await?;
+    // Whose they are cannot be told where a part is unread, and that is said already.
+    if bare.is_empty() || looked_at.values().any(Option::is_none) {
+        return Ok(Vec::new());
+    }
+    for slot in slots {
+        let seen = looked_at.get(&slot.integration.to_string()).and_then(Option::as_deref);
+        let Some(vendor_id) = seen else { continue };
+        let tenant = context.tenant(&slot.integration.connection).await?;
+        let name = ClaimStore::name_of(&tenant, vendor_id, &slot.name);
+        bare.retain(|(one, _)| *one != name);
+    }
+    let ttl = context.rules.claim_ttl_of(true);
+    let fresh = |at: Option<Timestamp>| at.is_some_and(|at| context.now() < later(at, ttl));
+    let place = |name: &str| format!("{}:{}/{}/{name}", custody.connection, custody.path, realm.id);
+    Ok(bare.into_iter().map(|(name, at)| (place(&name), name, fresh(at))).collect())
 }
 
 fn judge_scopes(
@@ -599,8 +649,11 @@ pub async fn judge_owner(
 pub async fn declared_in_ledger(ledger: &dyn Ledger) -> Result<Wishes, Problem> {
     let mut wishes = Wishes::default();
     let mut forms = BTreeMap::new();
+    // Of what was declared before the ledger began it has no more than what was seen since.
+    let mut saw_all_declared = true;
     for row in ledger.integrations(&Selection::all()).await? {
         wishes.heard_of.insert(row.id.clone());
+        saw_all_declared &= row.origin != Origin::Discovered;
         let Some(document) = row.declared else { continue };
         for (facet, form) in document.value.as_object().into_iter().flatten() {
             if let Some(name) = form::slot_of(facet) {
@@ -673,6 +726,7 @@ pub async fn declared_in_ledger(ledger: &dyn Ledger) -> Result<Wishes, Problem> 
         }
         wish.slots.push(wished);
     }
+    wishes.all_ended = saw_all_declared && !wishes.heard_of.is_empty() && wishes.count() == 0;
     Ok(wishes)
 }
 

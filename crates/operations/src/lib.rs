@@ -78,5 +78,5 @@ pub use slot::{
     Delivery, Left, PreviousKey, SeenDelivery, SeenSlot, Sinks, SlotSpec, observe_slot,
 };
 pub use third_party::{judge_third_party, note_third_party};
-pub use unheard::never_heard_of;
+pub use unheard::{held_in_custody, never_heard_of};
 pub use withdraw::{NotTakenBack, withdraw};

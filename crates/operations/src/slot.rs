@@ -169,9 +169,13 @@ pub struct Left {
 }
 
 impl Left {
-    /// `None` where nothing is open, and where all that there was is being ended.
+    /// `None` where nothing is open, where all that there was is being ended, and where the claim
+    /// itself is newer than what is known of it.
     fn of(claim: &ClaimMirror, metas: &[Option<&Meta>]) -> Option<Left> {
         let generation = claim.generation;
+        if claim.lags {
+            return None;
+        }
         match Phase::from_word(&claim.phase)? {
             Phase::Free | Phase::Parked | Phase::Held => None,
             Phase::Retiring | Phase::Proving => {

@@ -51,6 +51,19 @@ pub(crate) async fn unheard_parts(
     })
 }
 
+/// The slots that custody has a credential of, declared or not.
+///
+/// # Errors
+///
+/// Custody cannot be read.
+pub async fn held_in_custody(context: &Context) -> Result<BTreeSet<String>, Problem> {
+    if context.custody.is_none() || context.realm.is_none() {
+        return Ok(BTreeSet::new());
+    }
+    let claims = ClaimStore::all(context).await?.into_iter();
+    Ok(claims.filter(|claim| !claim.is_ended()).map(|claim| claim.slot).collect())
+}
+
 /// The integrations that bear this installation's mark, and of which the ledger has no row, each with
 /// why it was not compared; connections that cannot tell are among them. `heard_of`: the ids that it
 /// has.

@@ -509,6 +509,25 @@ pub fn left_behind(
     }
 }
 
+/// A document in custody of which nothing says what it is: a run died before it had, or it was lost.
+pub fn begun_and_unsaid(place: &str, stands: Stands<'_>, all_declared: bool) -> Finding {
+    let (rule, severity, condition) = match all_declared {
+        true => stands.weight(),
+        false => ("unfinished", Severity::Info, Condition::Note),
+    };
+    Finding {
+        actual: "begun, and nothing says what for".into(),
+        severity,
+        condition,
+        why: format!(
+            "a run wrote it and was cut off, or somebody took away what stood beside it{}; nhi recover \
+             names what was begun and how it ends; where it names nothing, remove {place} for good",
+            stands.words()
+        ),
+        ..found(rule, "custody", place, Verdict::Added)
+    }
+}
+
 /// A credential of ours that works, in a slot that the given state does not declare.
 pub fn not_given(id: &str, key_id: &str, integration: &str) -> Finding {
     Finding {

@@ -121,6 +121,32 @@ impl Configured {
         })
     }
 
+    fn unusable(&self, name: &str, why: String) -> Problem {
+        Problem::new("E-CONNECTION", "A connection cannot be used")
+            .detail(format!("{name:?}: {why}."))
+            .next(format!("correct it in {}", self.place))
+    }
+
+    fn route(&self, name: &str, read_only: bool) -> Result<transport::Route, Problem> {
+        let config = self.find(name)?;
+        Ok(transport::Route {
+            connection: name.to_owned(),
+            address: config.address().unwrap_or("http://127.0.0.1:9").to_owned(),
+            also: config.platform.other_addresses(&config.settings),
+            ca_file: config.settings.text("ca_file").map(|path| self.folder.join(path)),
+            budget: config.budget.unwrap_or_else(|| config.platform.usual_budget()),
+            read_only,
+            clock: self.clock.clone(),
+        })
+    }
+
+    /// What can be told of a connection's address without asking anybody, nor reading a file.
+    pub(crate) fn check_address(&self, name: &str) -> Result<(), Problem> {
+        let route = transport::Route { ca_file: None, ..self.route(name, true)? };
+        let wire = self.find(name)?.platform.wire(&route);
+        wire.map(drop).map_err(|why| self.unusable(name, why))
+    }
+
     async fn connect(&self, name: &str, read_only: bool) -> Result<Connection, Problem> {
         let config = self.find(name)?;
         if let Some(part) = &config.unknown {
@@ -140,21 +166,8 @@ impl Configured {
             }
             None => (None, None),
         };
-        let unusable = |why: String| {
-            Problem::new("E-CONNECTION", "A connection cannot be used")
-                .detail(format!("{name:?}: {why}."))
-                .next(format!("correct it in {}", self.place))
-        };
-        let address = config.address().unwrap_or("http://127.0.0.1:9").to_owned();
-        let route = transport::Route {
-            connection: name.to_owned(),
-            address,
-            also: config.platform.other_addresses(&config.settings),
-            ca_file: config.settings.text("ca_file").map(|path| self.folder.join(path)),
-            budget: config.budget.unwrap_or_else(|| config.platform.usual_budget()),
-            read_only,
-            clock: self.clock.clone(),
-        };
+        let unusable = |why| self.unusable(name, why);
+        let route = self.route(name, read_only)?;
         let wire = config.platform.wire(&route).map_err(unusable)?;
         let transport = transport::connect(route, wire);
         let mut settings = config.settings.clone();

@@ -307,13 +307,7 @@ impl Loaded {
         trigger: &str,
     ) -> Result<Context, Problem> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let connections: Arc<dyn Connections> = Arc::new(Configured::new(
-            self.config.clone(),
-            self.folder.clone(),
-            self.environment.clone(),
-            clock.clone(),
-            self.place(),
-        ));
+        let connections: Arc<dyn Connections> = Arc::new(self.configured(clock.clone()));
         Ok(Context {
             connections,
             realm: self.realm()?,
@@ -330,6 +324,16 @@ impl Loaded {
             notices: Default::default(),
             turns: Default::default(),
         })
+    }
+
+    fn configured(&self, clock: Arc<dyn Clock>) -> Configured {
+        Configured::new(
+            self.config.clone(),
+            self.folder.clone(),
+            self.environment.clone(),
+            clock,
+            self.place(),
+        )
     }
 
     /// Who acts: what the configuration says, else what CI's variables say.
@@ -391,6 +395,18 @@ pub fn load(named: Option<&str>) -> Result<Loaded, Problem> {
 /// What helps where there is no file yet that could be corrected.
 const WITHOUT_A_FILE: &str =
     "correct it and run nhi init again; to write without asking: nhi init --offline";
+
+/// Judges the address of one connection of a configuration that is not written yet, as far as nobody
+/// has to be asked.
+///
+/// # Errors
+///
+/// It cannot be right.
+pub fn try_address(text: &str, folder: &Path, connection: &str) -> Result<(), Problem> {
+    let loaded = Loaded::from_text(text, folder, None, Environment::of_process())?;
+    let judged = loaded.configured(Arc::new(SystemClock)).check_address(connection);
+    judged.map_err(|problem| problem.next("correct it and run nhi init again"))
+}
 
 /// Asks one connection of a configuration that is not written yet who it is, and whether it takes our
 /// credential. A folder is nobody's: `None`.

@@ -13,7 +13,7 @@ pub use config::{
     CONNECTION_NAME, Config, ConnectionConfig, Credential, CustodyConfig, LedgerConfig,
     RealmConfig, RunConfig, Source, VARIABLE_NAME, is_connection_name, is_variable_name, setting,
 };
-pub use context::{Environment, Loaded, load, tenant_of, try_custody};
+pub use context::{Environment, Loaded, load, tenant_of, try_address, try_custody};
 pub use discover::{FILE_NAME, FileError, Found, discover, read};
 pub use ledger_sqlite::Salvaged;
 pub use platforms::{kind, platform, platforms, third_party};

@@ -7,10 +7,11 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use data_encoding::HEXLOWER;
+use domain::CredentialId;
 use ledger::{Ledger, Range};
 use operations::{
-    Context, Judged, Problem, Wishes, declared_in_ledger, judge_integration, judge_left_behind,
-    judge_owner, judge_third_party, never_heard_of,
+    Context, Judged, Problem, Wishes, declared_in_ledger, held_in_custody, judge_integration,
+    judge_left_behind, judge_owner, judge_third_party, never_heard_of,
 };
 use policy::drift::{self, Condition, Finding, Severity, Verdict};
 use serde_json::{Value, json};
@@ -113,7 +114,10 @@ impl Drift {
     pub(crate) async fn run(self, config: Option<&str>, output: &Output) -> Result<Exit, Problem> {
         let loaded = wiring::load(config)?;
         let context = loaded.read_only().context("nhi", "command")?;
-        let (wishes, from) = declared(&context, self.state.as_deref(), "drift").await?;
+        let (wishes, from) = match self.state {
+            None => declared_or_ended(&context).await?,
+            Some(_) => declared(&context, self.state.as_deref(), "drift").await?,
+        };
         let heard_of = self.state.is_none().then(|| wishes.heard_of.clone());
         let mut report = Report {
             from,
@@ -130,8 +134,9 @@ impl Drift {
             codes: self.exit,
         };
         check_chain(&*context.ledger, &mut report).await;
+        let slots = wishes.slots();
         look(&context, wishes, &mut report, output).await;
-        left_behind(&context, heard_of.is_some(), &mut report).await;
+        left_behind(&context, &slots, heard_of.is_some(), &mut report).await;
         if let Some(heard_of) = heard_of {
             unheard(&context, &heard_of, &mut report).await;
         }
@@ -142,6 +147,15 @@ impl Drift {
             Format::Json => output.line(&report.json(exit).to_string()),
         }
         Ok(exit)
+    }
+}
+
+/// What the ledger declares; nothing where it saw all of that end, and custody has no credential left.
+async fn declared_or_ended(context: &Context) -> Result<(Wishes, String), Problem> {
+    let wishes = declared_in_ledger(&*context.ledger).await?;
+    match wishes.all_ended && held_in_custody(context).await?.is_empty() {
+        true => Ok((wishes, context.ledger.place())),
+        false => declared(context, None, "drift").await,
     }
 }
 
@@ -271,8 +285,13 @@ async fn look(context: &Context, wishes: Wishes, report: &mut Report, output: &O
 }
 
 /// Adds what was begun and is no part of anything that was looked at.
-async fn left_behind(context: &Context, all_declared: bool, report: &mut Report) {
-    match judge_left_behind(context, &report.looked_at, all_declared).await {
+async fn left_behind(
+    context: &Context,
+    slots: &[CredentialId],
+    all_declared: bool,
+    report: &mut Report,
+) {
+    match judge_left_behind(context, &report.looked_at, slots, all_declared).await {
         Ok(judged) => report.found.extend(judged.findings),
         Err(problem) => report.failed.push(("custody".to_owned(), problem)),
     }
@@ -367,7 +386,7 @@ impl Report {
         for (id, problem) in &self.failed {
             output.warning(&format!("{id}: not read: {problem}"));
         }
-        let percent = (self.read * 100).checked_div(self.expected).unwrap_or_default();
+        let percent = (self.read * 100).checked_div(self.expected).unwrap_or(100);
         let told = self.found.iter().filter(|(_, one)| one.condition > Condition::Note).count();
         let (style, verdict) = match exit {
             Exit::Clean if told == 0 => (GREEN, "In sync".to_owned()),
@@ -393,6 +412,9 @@ impl Report {
             words.push(Exit::Clean.word());
         }
         output.line(&format!("Holds: {} (exit {}).", words.join(", "), exit.code()));
+        if self.expected == 0 {
+            output.hint("The ledger saw all that was declared end.");
+        }
         if self.demo {
             output.hint("demo = true: floors of durations are seconds.");
         }

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use connector::{Connector, fake::APP};
-use domain::{Realm, Record, Span};
+use domain::{CredentialId, Realm, Record, Span};
 use operations::{
     Custody, Wish, WishedSlot, carry_out, declared_in_ledger, declared_slot, everything_begun,
     everything_left_open, goal_of_finish, goal_of_resume, judge_integration, judge_left_behind,
@@ -204,7 +204,7 @@ async fn what_waits_for_a_person_is_told_at_once_by_whoever_declares_it_and_by_n
             let helps = held.why.contains("nhi recover") && held.why.contains("verify-failed");
             assert!(helps, "{goal:?}: {held:?}");
         }
-        let judged = judge_left_behind(&context, &BTreeMap::new(), true).await.unwrap();
+        let judged = judge_left_behind(&context, &BTreeMap::new(), &[], true).await.unwrap();
         let [(_, held)] = &judged.findings[..] else { panic!("{goal:?}: {judged:?}") };
         assert_eq!((held.rule, held.condition), ("held", Condition::Unfinished), "{goal:?}");
     }
@@ -222,7 +222,7 @@ async fn what_somebody_may_be_at_work_on_is_noted_at_once_with_whom_to_ask() {
     for wish in [wish(&world, true), undeclared] {
         all.extend(judge_integration(&context, &wish).await.unwrap().findings);
     }
-    all.extend(judge_left_behind(&context, &BTreeMap::new(), true).await.unwrap().findings);
+    all.extend(judge_left_behind(&context, &BTreeMap::new(), &[], true).await.unwrap().findings);
     all.retain(|(_, one)| one.rule == "rotating");
     assert_eq!(all.len(), 3, "{all:?}");
     for (_, one) in all {
@@ -257,7 +257,7 @@ async fn left_behind(world: &World, told: &Finding) {
         |vendor_id: Option<&str>| BTreeMap::from([(id.clone(), vendor_id.map(str::to_owned))]);
     // Nothing declares it, or what is there is another one than it was begun for.
     for looked_at in [BTreeMap::new(), looked(Some("another incarnation"))] {
-        let judged = judge_left_behind(&context, &looked_at, true).await.unwrap();
+        let judged = judge_left_behind(&context, &looked_at, &[], true).await.unwrap();
         let [(_, found)] = &judged.findings[..] else { panic!("{judged:?}") };
         assert_eq!((&found.subject, &found.actual), (&told.subject, &told.actual));
         assert_eq!(found.condition, Condition::Unfinished);
@@ -265,17 +265,57 @@ async fn left_behind(world: &World, told: &Finding) {
         assert!(found.why.contains(&open.place), "{found:?}");
     }
     // Of another state's nothing follows here.
-    let judged = judge_left_behind(&context, &BTreeMap::new(), false).await.unwrap();
+    let judged = judge_left_behind(&context, &BTreeMap::new(), &[], false).await.unwrap();
     assert_eq!(judged.findings[0].1.condition, Condition::Note);
     // What was looked at tells it itself; what could not be read is a gap already.
     for looked_at in [looked(Some(&world.vendor_id)), looked(None)] {
-        let judged = judge_left_behind(&context, &looked_at, true).await.unwrap();
+        let judged = judge_left_behind(&context, &looked_at, &[], true).await.unwrap();
         assert!(judged.findings.is_empty(), "{judged:?}");
     }
     // Custody that cannot be read is no custody with nothing in it.
     context.custody = Some(Custody { connection: "fake".into(), path: "nhi".into() });
-    let gap = judge_left_behind(&context, &BTreeMap::new(), true).await.unwrap_err();
+    let gap = judge_left_behind(&context, &BTreeMap::new(), &[], true).await.unwrap_err();
     assert_eq!(gap.code, "E-DRIFT-HALF");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_whose_run_died_before_it_could_say_so_is_told_as_begun() {
+    for first in [true, false] {
+        let world = World::new("add-ours").await;
+        let (fuse, goal) = match first {
+            true => (Fuse::at(2, Moment::After), FIRST),
+            false => {
+                world.whole("before", FIRST).await;
+                (Fuse::at(1, Moment::After), Goal::Rotate { to: 2, at_once: false })
+            }
+        };
+        assert!(matches!(world.run("a", &fuse, goal).await, Ending::Killed));
+        assert_eq!(fuse.log().last(), Some(&"write"), "the claim is there and what says so is not");
+        let context = world.context("looks", &Fuse::none());
+        let looked_at = BTreeMap::from([(
+            world.spec().id.integration.to_string(),
+            Some(world.vendor_id.clone()),
+        )]);
+        let bare = Wish { slots: Vec::new(), ..wish(&world, true) };
+        // Of a slot that was there before it is known whose claim it is; of a new one only where.
+        let told = async |wish: &Wish, slots: &[CredentialId]| {
+            let mut all = judge_integration(&context, wish).await.unwrap().findings;
+            let left = judge_left_behind(&context, &looked_at, slots, true).await.unwrap();
+            all.extend(left.findings);
+            all.retain(|(_, one)| one.actual.contains("begun") || one.facet == "status");
+            all.into_iter().map(|(_, one)| (one.rule, one.condition)).collect::<Vec<_>>()
+        };
+        assert_eq!(told(&bare, &[]).await, [("rotating", Condition::Note)], "first: {first}");
+        world.clock.advance(Span::from_secs(3600));
+        let unfinished = ("unfinished", Condition::Unfinished);
+        assert_eq!(told(&bare, &[]).await, [unfinished], "first: {first}");
+        if !first {
+            assert_eq!(told(&wish(&world, true), &[world.spec().id]).await, [unfinished]);
+        }
+        assert_eq!(everything_begun(&context).await.unwrap().len(), 1, "recover knows the rest");
+        world.whole("b", goal).await;
+        assert_eq!(told(&wish(&world, true), &[world.spec().id]).await, [], "first: {first}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
