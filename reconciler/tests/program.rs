@@ -121,6 +121,65 @@ fn init_writes_where_every_other_command_will_look_and_overwrites_nothing_there(
     assert!(code == Some(1) && said.contains("E-INIT-PLACE"), "{code:?}: {said}");
 }
 
+#[test]
+fn a_file_that_is_named_to_init_is_the_one_that_its_configuration_names() {
+    let init = ["init", "--platform", "openbao", "--name", "bao", "--credential-env", "PATH"];
+    let more = ["--address", "https://127.0.0.1:9", "--custody", "s/n"];
+    let named = |folder: &Path, words: &[&str], offline: bool| {
+        let offline: &[&str] = if offline { &["--offline"] } else { &[] };
+        let mut command = nhi(&[&init[..], &more, words, offline].concat());
+        command.current_dir(folder).output().unwrap()
+    };
+    for (words, config, file, written) in [
+        (&["--ca-file", "ca.pem"][..], "nhi.hcl", "ca.pem", "ca.pem"),
+        (&["--config", "new/nhi.hcl", "--ca-file", "ca.pem"], "new/nhi.hcl", "ca.pem", "../ca.pem"),
+        (
+            &["--dir", "./a/b", "--ca-file", "pki/ca.pem"],
+            "a/b/nhi.hcl",
+            "pki/ca.pem",
+            "../../pki/ca.pem",
+        ),
+        (&["--dir", "a/b", "--ca-file", "a/ca.pem"], "a/b/nhi.hcl", "a/ca.pem", "../ca.pem"),
+        (&["--dir", "prod", "--ca-file", "prod/ca.pem"], "prod/nhi.hcl", "prod/ca.pem", "ca.pem"),
+        // From nhi.hcl, and from there alone.
+        (&["--dir", "prod", "--ca-file", "ca.pem"], "prod/nhi.hcl", "prod/ca.pem", "ca.pem"),
+        (&["--dir", "link/new", "--ca-file", "ca.pem"], "link/new/nhi.hcl", "ca.pem", "/"),
+        (&["--dir", "new", "--ca-file", "../ca.pem"], "new/nhi.hcl", "../ca.pem", "/"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("inner");
+        std::fs::create_dir_all(inner.join("far/away")).unwrap();
+        std::os::unix::fs::symlink("far/away", inner.join("link")).unwrap();
+        let file = inner.join(file);
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, "none").unwrap();
+        let asked = named(&inner, words, false);
+        let said = String::from_utf8(asked.stderr).unwrap();
+        assert!(said.contains("it holds no certificate"), "it was found: {words:?}: {said}");
+        let done = named(&inner, words, true);
+        assert_eq!(done.status.code(), Some(0), "{words:?}: {done:?}");
+        let config = inner.join(config);
+        let text = std::fs::read_to_string(&config).unwrap();
+        let says = text.lines().find_map(|line| line.trim().strip_prefix("ca_file"));
+        let says = says.unwrap().trim_start_matches([' ', '=']).trim_matches('"').to_owned();
+        assert!(says == written || written == "/" && says.starts_with('/'), "{words:?}: {says}");
+        let leads = config.parent().unwrap().join(&says).canonicalize();
+        assert_eq!(leads.unwrap(), file.canonicalize().unwrap(), "{words:?}: {says}");
+    }
+}
+
+#[test]
+fn init_refuses_an_address_that_cannot_be_right_offline_too() {
+    let init = ["init", "--offline", "--platform", "openbao", "--name", "bao"];
+    let more = ["--credential-env", "T", "--custody", "s/n", "--address", "https://bao.example/v1"];
+    let folder = tempfile::tempdir().unwrap();
+    let (code, said) = in_folder(folder.path(), &[&init[..], &more].concat());
+    assert!(code == Some(1) && said.contains("E-CONNECTION"), "{code:?}: {said}");
+    assert!(said.contains("write \"https://bao.example\""), "{said}");
+    assert!(!said.contains("--offline"), "it is offline: {said}");
+    assert!(!folder.path().join("nhi.hcl").exists());
+}
+
 /// What a command says with a configuration, with its exit code.
 fn with(config: &str, words: &[&str]) -> (Option<i32>, String) {
     let folder = tempfile::tempdir().unwrap();
@@ -188,6 +247,38 @@ async fn a_ledger_that_declares_nothing_is_not_in_sync() {
         let said = String::from_utf8([done.stdout, done.stderr].concat()).unwrap();
         let told = said.contains("E-DRIFT-NOTHING") && said.contains("nhi drift --state -");
         assert!(done.status.code() == Some(1) && told, "{:?}: {said}", done.status.code());
+    }
+}
+
+#[tokio::test]
+async fn a_ledger_that_saw_all_end_is_in_sync_and_one_that_began_anew_is_not() {
+    use ledger::{Change, inventory::Origin};
+    const ID: &str = "bao/openbao_approle/invoice-sync";
+    let (integration, tenant) = (ID.to_owned(), "cluster".to_owned());
+    let made =
+        Change::Integration { integration: integration.clone(), tenant, origin: Origin::Declared };
+    let document = Some(serde_json::json!({ "ttl": "1h" }));
+    let facet = "settings".to_owned();
+    let declared = Change::Declared { integration: integration.clone(), facet, document };
+    let ended = Change::Ended { integration };
+    for (saw_it_declared, expected) in [(true, Some(0)), (false, Some(1))] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("nhi.hcl"), "").unwrap();
+        let config = folder.path().join("nhi.hcl");
+        let ledger =
+            wiring::load(config.to_str()).unwrap().context("nhi", "command").unwrap().ledger;
+        let entry = |kind: &str, changes: &[&Change]| {
+            let entry = ledger::NewEntry::new(1, kind, ID);
+            changes.iter().fold(entry, |entry, change| entry.change((*change).clone()))
+        };
+        let first = saw_it_declared.then(|| entry("integration.created", &[&made, &declared]));
+        let entries = first.into_iter().chain([entry("integration.destroyed", &[&ended])]);
+        ledger.append(entries.collect(), ledger::Durability::Durable).await.unwrap();
+        ledger.close().await.unwrap();
+        let (code, said) = in_folder(folder.path(), &["drift"]);
+        assert_eq!(code, expected, "{saw_it_declared}: {said}");
+        assert_eq!(said.contains("saw all that was declared end"), saw_it_declared, "{said}");
+        assert_eq!(said.contains("E-DRIFT-NOTHING"), !saw_it_declared, "{said}");
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{BufRead, IsTerminal, Write},
-    path::{Path, PathBuf},
+    path::{Component, Path, PathBuf},
 };
 
 use clap::Args;
@@ -48,8 +48,8 @@ pub(crate) struct Init {
     #[arg(long, value_name = "VARIABLE")]
     credential_env: Option<String>,
 
-    /// A file of PEM certificates that sign its server's, where that authority is a private one;
-    /// relative to nhi.hcl.
+    /// A file of PEM certificates that sign its server's, where that authority is a private one. What
+    /// is written leads there from nhi.hcl.
     #[arg(long, value_name = "FILE")]
     ca_file: Option<String>,
 
@@ -103,8 +103,20 @@ impl Init {
         let random = SystemRandom::new();
         let realm = random_text(&random, 6)?;
         let key = random_text(&random, 52)?;
-        if !self.offline {
-            let text = answers.hcl(&realm);
+        let mut written = Vec::new();
+        for one in answers.connections_mut() {
+            let paths = one.ca_file.take().map(|given| paths_of(&folder, &given)).transpose()?;
+            let (here, from_there) = paths.unzip();
+            // What is asked is asked before the folder is there, and nothing leads on from it.
+            one.ca_file = here;
+            written.push(from_there);
+        }
+        let text = answers.hcl(&realm);
+        if self.offline {
+            for one in answers.connections_mut() {
+                wiring::try_address(&text, &folder, &one.name)?;
+            }
+        } else {
             for one in answers.connections_mut() {
                 let progress = output.progress(&format!("asking {} who it is", one.place));
                 // The key is not needed to ask, and is not on disk yet.
@@ -116,6 +128,9 @@ impl Init {
             true => Ok(None),
             false => wiring::try_custody(&answers.hcl(&realm), &folder).await,
         };
+        for (one, path) in answers.connections_mut().zip(written) {
+            one.ca_file = path;
+        }
         if !folder.as_os_str().is_empty() {
             fs::create_dir_all(&folder).map_err(|error| cannot_write(&folder, &error))?;
         }
@@ -394,6 +409,44 @@ fn place_of(platform: &dyn Platform) -> &'static str {
         .iter()
         .find(|field| field.required)
         .map_or("address", |one| one.name)
+}
+
+/// A file that was named where we are: its whole path, and how it is named from `folder`, which need
+/// not be there yet. One that is only beside the configuration was named from there.
+fn paths_of(folder: &Path, given: &str) -> Result<(String, String), Problem> {
+    let whole = |path: &Path| {
+        let path = std::path::absolute(path).map_err(|error| {
+            Problem::new("E-INIT-CA-FILE", "This is no path")
+                .detail(format!("{}: {error}", path.display()))
+        })?;
+        Ok::<_, Problem>(path)
+    };
+    let text = |path: &Path| path.display().to_string();
+    let path = Path::new(given);
+    if !path.exists() && folder.join(path).exists() {
+        return Ok((text(&whole(&folder.join(path))?), given.to_owned()));
+    }
+    let here = whole(path)?;
+    if path.is_absolute() || folder.as_os_str().is_empty() {
+        return Ok((text(&here), given.to_owned()));
+    }
+    // Only what is named from a folder below is the same wherever all of it is moved.
+    let plain = |path: &Path| {
+        path.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+    };
+    let linked = folder.ancestors().any(Path::is_symlink);
+    if !plain(folder) || !plain(path) || linked {
+        return Ok((text(&here), text(&here)));
+    }
+    let parts = |path: &Path| -> Vec<std::ffi::OsString> {
+        let parts = path.components().filter(|part| matches!(part, Component::Normal(_)));
+        parts.map(|part| part.as_os_str().to_owned()).collect()
+    };
+    let (of_folder, of_file) = (parts(folder), parts(path));
+    let common = of_folder.iter().zip(&of_file).take_while(|(a, b)| a == b).count();
+    let up = of_folder[common..].iter().map(|_| "..".into());
+    let from_there: PathBuf = up.chain(of_file[common..].iter().cloned()).collect();
+    Ok((text(&here), text(&from_there)))
 }
 
 /// A value as a shell reads it as one word.
