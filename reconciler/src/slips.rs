@@ -5,7 +5,7 @@
 //! provider can word it. So `nhi doctor --hcl DIR` looks for it in the text.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ops::Range,
     path::{Path, PathBuf},
 };
@@ -14,7 +14,7 @@ use hcl_edit::{
     Span,
     expr::{Expression, FuncCall, Traversal, TraversalOperator},
     structure::{Body, Structure},
-    template::Element,
+    template::{Element, Template},
     visit::{Visit, visit_func_call},
 };
 use serde_json::Value;
@@ -30,6 +30,18 @@ const REFERENCES: &[(&str, &str, &str, &str)] = &[
     ("ephemeral", "nhi_access_token", "integration", "nhi_integration"),
     ("ephemeral", "nhi_access_token", "credential", "nhi_credential"),
     ("ephemeral", "nhi_credential_secret", "credential", "nhi_credential"),
+];
+
+/// What a holder takes of an object that it is given whole, by the type that it takes. What a
+/// variable's type leaves out, the core drops without a word.
+const TAKEN: &[(&str, &str, &[&str])] = &[
+    ("nhi_integration", "nhi_owner", &["id", "email", "status"]),
+    ("nhi_scope", "nhi_integration", &["id", "vendor_id", "environment", "ceiling"]),
+    (
+        "nhi_credential",
+        "nhi_integration",
+        &["id", "vendor_id", "environment", "technical_owner", "expires_on", "state", "incident"],
+    ),
 ];
 
 /// The function whose first argument is a whole resource, with the type that it takes.
@@ -94,9 +106,13 @@ pub(crate) fn find(folder: &Path) -> std::io::Result<Looked> {
             Parsed::Native(text, body) => {
                 slips_of(file, text, body, &locals, &mut looked.slips);
             }
-            Parsed::Json(text, all) => in_json(file, text, all, &locals, &mut looked.slips),
+            Parsed::Json(text, all) => {
+                in_json(file, text, all, &locals, &mut looked.slips);
+                calls_in_json(file, text, all, &locals, &mut looked.slips);
+            }
         }
     }
+    looked.slips.extend(narrow_types(&read_ones));
     Ok(looked)
 }
 
@@ -150,6 +166,75 @@ fn locals(files: &[(PathBuf, Parsed)]) -> Locals {
 /// What stands in a template that is nothing but one expression.
 fn whole_template(template: &str) -> Option<&str> {
     template.strip_prefix("${")?.strip_suffix('}')
+}
+
+/// Variables that are handed on whole to what takes more of them than their type has.
+fn narrow_types(files: &[(PathBuf, Parsed)]) -> Vec<Slip> {
+    // By name: what is taken, and who takes it.
+    let mut taken: BTreeMap<&str, (BTreeSet<&str>, &str)> = BTreeMap::new();
+    let natives = || {
+        files.iter().filter_map(|(file, one)| match one {
+            Parsed::Native(text, body) => Some((file, text, body)),
+            Parsed::Json(..) => None,
+        })
+    };
+    for block in natives().flat_map(|(_, _, body)| body.blocks()) {
+        let kind = block.labels.first().map(|label| label.as_str()).unwrap_or_default();
+        if block.ident.as_str() != "resource" {
+            continue;
+        }
+        for (_, holder, attribute, wanted) in REFERENCES.iter().filter(|one| one.1 == kind) {
+            let all = TAKEN.iter().find(|(by, of, _)| (by, of) == (holder, wanted));
+            let name = block.body.get_attribute(attribute).and_then(|one| variable(&one.value));
+            if let (Some((_, _, all)), Some(name)) = (all, name) {
+                let (attributes, by) = taken.entry(name).or_default();
+                attributes.extend(*all);
+                *by = holder;
+            }
+        }
+    }
+    let mut slips = Vec::new();
+    for (file, text, body) in natives() {
+        for block in body.blocks().filter(|block| block.ident.as_str() == "variable") {
+            let Some(name) = block.labels.first().map(|label| label.as_str()) else { continue };
+            let declared = block.body.get_attribute("type").map(|one| &one.value);
+            let (Some((wanted, by)), Some(Expression::FuncCall(object))) =
+                (taken.get(name), declared)
+            else {
+                continue;
+            };
+            let Some(Expression::Object(has)) = object.args.iter().next() else { continue };
+            let named = has.iter().filter_map(|(key, _)| key.as_ident()).map(|one| one.as_str());
+            let named: BTreeSet<&str> = named.collect();
+            let lacks: Vec<&str> = wanted.difference(&named).copied().collect();
+            let Some(span) = object.span().filter(|_| object.name.name.as_str() == "object") else {
+                continue;
+            };
+            if lacks.is_empty() {
+                continue;
+            }
+            let instead = format!("any /* {by} takes {} too */", lacks.join(", "));
+            let address = format!("var.{name}");
+            let end = text[span.start..].find('\n').map_or(text.len(), |at| span.start + at);
+            // A type of several lines is told at its first one.
+            let cut = span.start..span.end.min(end);
+            line_by_line(file, text, vec![(cut, instead)], &address, &mut slips);
+        }
+    }
+    slips
+}
+
+/// The variable that is handed on whole.
+fn variable(expression: &Expression) -> Option<&str> {
+    let Expression::Traversal(traversal) = expression else { return None };
+    let (Expression::Variable(root), [only]) = (&traversal.expr, traversal.operators.as_slice())
+    else {
+        return None;
+    };
+    match only.value() {
+        TraversalOperator::GetAttr(name) if root.as_str() == "var" => Some(name.as_str()),
+        _ => None,
+    }
 }
 
 /// Reads what people write by hand: a file, and no device or pipe, which may have no end.
@@ -231,8 +316,7 @@ impl Visit for Calls<'_> {
     }
 }
 
-/// The same in the JSON form, where every expression stands in a text: `"${…}"`. Calls of a function
-/// are not looked for there.
+/// The same in the JSON form, where every expression stands in a text: `"${…}"`.
 fn in_json(file: &Path, text: &str, all: &Value, locals: &Locals, slips: &mut Vec<Slip>) {
     for (block, kind, attribute, wanted) in REFERENCES {
         let named = all[block][kind].as_object().into_iter().flatten();
@@ -242,23 +326,62 @@ fn in_json(file: &Path, text: &str, all: &Value, locals: &Locals, slips: &mut Ve
                 let corrected =
                     whole_template(value).and_then(|one| corrected(one, wanted, locals));
                 let Some(corrected) = corrected.map(|one| format!("${{{one}}}")) else { continue };
-                // As it stands in the file, escapes and all.
-                let stands = Value::from(value).to_string();
-                let line = text.lines().position(|line| line.contains(&stands));
-                let found = line.and_then(|at| text.lines().nth(at)).unwrap_or(&stands).trim();
-                slips.push(Slip {
-                    file: file.to_owned(),
-                    line: line.map_or(1, |at| at + 1),
-                    address: match *block {
-                        "resource" => format!("{kind}.{name}"),
-                        other => format!("{other}.{kind}.{name}"),
-                    },
-                    found: found.to_owned(),
-                    corrected: found.replace(&stands, &Value::from(corrected).to_string()),
-                });
+                let address = match *block {
+                    "resource" => format!("{kind}.{name}"),
+                    other => format!("{other}.{kind}.{name}"),
+                };
+                slips.push(json_slip(file, text, value, &corrected, address));
             }
         }
     }
+}
+
+/// Calls of [`FUNCTION`] in the JSON form, in whatever text they stand.
+fn calls_in_json(file: &Path, text: &str, all: &Value, locals: &Locals, slips: &mut Vec<Slip>) {
+    match all {
+        Value::String(value) if value.contains(FUNCTION.0) => {
+            let Ok(template) = value.parse::<Template>() else { return };
+            let mut calls = Calls { text: value, locals, cuts: Vec::new() };
+            calls.visit_template(&template);
+            if !calls.cuts.is_empty() {
+                let corrected = cut(value, calls.cuts);
+                let address = format!("provider::nhi::{}", FUNCTION.0);
+                slips.push(json_slip(file, text, value, &corrected, address));
+            }
+        }
+        Value::Array(all) => {
+            all.iter().for_each(|one| calls_in_json(file, text, one, locals, slips));
+        }
+        Value::Object(all) => {
+            all.values().for_each(|one| calls_in_json(file, text, one, locals, slips));
+        }
+        _ => {}
+    }
+}
+
+/// A slip in a text of the JSON form, with the line that the text stands in.
+fn json_slip(file: &Path, text: &str, value: &str, corrected: &str, address: String) -> Slip {
+    // As it stands in the file, escapes and all.
+    let stands = Value::from(value).to_string();
+    let line = text.lines().position(|line| line.contains(&stands));
+    let found = line.and_then(|at| text.lines().nth(at)).unwrap_or(&stands).trim();
+    Slip {
+        file: file.to_owned(),
+        line: line.map_or(1, |at| at + 1),
+        address,
+        found: found.to_owned(),
+        corrected: found.replace(&stands, &Value::from(corrected).to_string()),
+    }
+}
+
+/// A text with its cuts made.
+fn cut(text: &str, mut cuts: Vec<Cut>) -> String {
+    let mut corrected = text.to_owned();
+    cuts.sort_by_key(|(cut, _)| std::cmp::Reverse(cut.start));
+    for (cut, instead) in &cuts {
+        corrected.replace_range(cut.clone(), instead);
+    }
+    corrected
 }
 
 /// An expression so that it gives the object; nothing where it does, or where nobody can tell.
@@ -267,13 +390,10 @@ fn corrected(expression: &str, wanted: &str, locals: &Locals) -> Option<String> 
     let body = text.parse::<Body>().ok()?;
     let mut cuts = Vec::new();
     cuts_of(&body.get_attribute("it")?.value, wanted, &text, locals, &mut cuts);
-    cuts.sort_by_key(|(cut, _)| std::cmp::Reverse(cut.start));
-    let mut corrected = text.clone();
-    for (cut, instead) in &cuts {
-        corrected.replace_range(cut.clone(), instead);
-    }
+    let is_right = cuts.is_empty();
+    let corrected = cut(&text, cuts);
     let whole = corrected.trim_start_matches("it = ").trim_end();
-    (!cuts.is_empty()).then(|| whole.to_owned())
+    (!is_right).then(|| whole.to_owned())
 }
 
 /// What of the text is to be another, so that an expression gives the object: `.id` behind
@@ -360,8 +480,10 @@ fn in_place_of_a_local(traversal: &Traversal, wanted: &str, locals: &Locals) -> 
     if root.as_str() != "local" {
         return None;
     }
-    // One that holds another is not followed: two may hold each other.
-    let object = corrected(locals.get(name.as_str())?, wanted, &Locals::new())?;
+    // One that holds another is followed, and none twice: two may hold each other.
+    let mut others = locals.clone();
+    let held = others.remove(name.as_str())?;
+    let object = corrected(&held, wanted, &others)?;
     Some((traversal.span()?, object))
 }
 
@@ -454,7 +576,8 @@ mod tests {
     fn it_is_found_where_a_local_value_holds_an_id() {
         let folder = tempfile::tempdir().unwrap();
         let locals = "locals {\n  app = nhi_integration.x.id\n  whole = nhi_integration.x\n\
-                      other = nhi_owner.x.id\n  circle = local.circle\n}\n";
+                      other = nhi_owner.x.id\n  circle = local.circle\n  ring = local.gnir\n  gnir = local.ring\n\
+                      way = local.app\n  far = try(local.way, null)\n}\n";
         std::fs::write(folder.path().join("locals.tf"), locals).unwrap();
         let json = r#"{"locals": {"of_json": "${nhi_integration.y.id}"}}"#;
         std::fs::write(folder.path().join("locals.tf.json"), json).unwrap();
@@ -465,6 +588,9 @@ mod tests {
             ("local.whole", None),
             ("local.other", None),
             ("local.circle", None),
+            ("local.ring", None),
+            ("local.way", Some("nhi_integration.x")),
+            ("local.far", Some("try(nhi_integration.x, null)")),
             ("local.none", None),
         ] {
             let text =
@@ -510,6 +636,72 @@ mod tests {
             ("ephemeral.nhi_credential_secret.j", 1, all),
         ];
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn it_is_found_in_calls_in_the_json_form_in_whatever_text_they_stand() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = r#"{"output": {"o": {
+"value": "at ${upper(provider::nhi::next_rotation(nhi_credential.y[\"a\"].id))} or later"},
+"right": {"value": "${provider::nhi::next_rotation(nhi_credential.y)}"}},
+"locals": [{"all": ["${provider::nhi::next_rotation(local.key)}"], "key": "${nhi_credential.z.id}"}]}"#;
+        std::fs::write(folder.path().join("main.tf.json"), text).unwrap();
+        let looked = find(folder.path()).unwrap();
+        let mut found: Vec<(usize, String)> =
+            looked.slips.into_iter().map(|slip| (slip.line, slip.corrected)).collect();
+        found.sort();
+        let first = r#""value": "at ${upper(provider::nhi::next_rotation(nhi_credential.y[\"a\"]))} or later"},"#;
+        let second = r#""locals": [{"all": ["${provider::nhi::next_rotation(nhi_credential.z)}"], "key": "${nhi_credential.z.id}"}]}"#;
+        assert_eq!(found, [(2, first.to_owned()), (4, second.to_owned())]);
+    }
+
+    #[test]
+    fn a_variable_whose_type_leaves_out_what_is_taken_of_it_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "resource \"nhi_integration\" \"x\" {\n  business_owner = var.owner\n  technical_owner = var.whole\n}\n\
+                    resource \"nhi_scope\" \"x\" {\n  integration = var.app\n}\n\
+                    resource \"other\" \"x\" {\n  integration = var.others\n}\n";
+        std::fs::write(folder.path().join("main.tf"), text).unwrap();
+        let narrow = "variable \"owner\" { type = object({ id = string }) }\n\
+                      variable \"whole\" {\n  type = object({ id = string, email = optional(string), status = optional(string) })\n}\n\
+                      variable \"app\" {\n  type = object({\n    id = string\n    ceiling = any\n  })\n}\n\
+                      variable \"others\" {\n  type = object({ id = string })\n}\n\
+                      variable \"unused\" {\n  type = object({ id = string })\n}\n";
+        std::fs::write(folder.path().join("variables.tf"), narrow).unwrap();
+        let looked = find(folder.path()).unwrap();
+        assert!(looked.unread.is_empty(), "{:?}", looked.unread);
+        let found: Vec<(&str, usize, &str)> = looked
+            .slips
+            .iter()
+            .map(|slip| (slip.address.as_str(), slip.line, slip.corrected.as_str()))
+            .collect();
+        let expected = [
+            (
+                "var.owner",
+                1,
+                "variable \"owner\" { type = any /* nhi_integration takes email, status too */ }",
+            ),
+            ("var.app", 6, "type = any /* nhi_scope takes environment, vendor_id too */"),
+        ];
+        assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn what_is_taken_of_an_object_is_what_the_pages_of_the_provider_say() {
+        for (holder, wanted, attributes) in TAKEN {
+            let name = holder.trim_start_matches("nhi_");
+            let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/resources/");
+            let page = std::fs::read_to_string(format!("{page}{name}.md")).unwrap();
+            let attribute = REFERENCES.iter().find(|one| (one.1, one.3) == (*holder, *wanted));
+            let heading = format!("### Nested Schema for `{}`\n", attribute.unwrap().2);
+            let nested = page.split(&heading).nth(1).expect(&heading);
+            let nested = nested.split("\n### ").next().unwrap();
+            let named =
+                nested.lines().filter_map(|line| line.strip_prefix("- `")?.split('`').next());
+            let (named, ours): (BTreeSet<&str>, _) =
+                (named.collect(), attributes.iter().copied().collect());
+            assert_eq!(named, ours, "{holder}");
+        }
     }
 
     #[test]
