@@ -134,6 +134,26 @@ async fn a_scope_that_loses_its_end_gives_power_and_one_that_gets_an_end_takes_i
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_temporary_scope_that_ends_sooner_takes_power_away_unless_it_hid_another() {
+    let world = World::new();
+    let core = world.run().await;
+    let made = made(&core).await;
+    let (late, soon) = ("2026-12-05T00:00:00Z", "2026-12-02T00:00:00Z");
+    let config = |temporary: Value| scope(&made, json!([WIDE]), temporary);
+    let dated = |text: &str, end: &str| config(until(text, end));
+    let state = core.create("nhi_scope", dated(OTHER, late)).await.unwrap();
+    let said = told(&core.plan(&state, dated(OTHER, soon)).await.unwrap());
+    assert!(said.contains(TAKES) && !said.contains(GIVES), "{said}");
+    assert!(said.contains(&format!("narrows: {OTHER} until {soon}")), "{said}");
+    // The same moment in another spelling is none.
+    let said = told(&core.plan(&state, dated(OTHER, "2026-12-05T01:00:00+01:00")).await.unwrap());
+    assert!(!said.contains(TAKES) && !said.contains(GIVES), "{said}");
+    let state = core.update(&state, dated(NARROW, late)).await.unwrap();
+    let said = told(&core.plan(&state, dated(NARROW, soon)).await.unwrap());
+    assert!(said.contains(GIVES), "its end uncovers a document: {said}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_temporary_scope_that_begins_at_once_and_is_too_long_is_refused_at_plan() {
     let world = World::new();
     let core = world.run().await;

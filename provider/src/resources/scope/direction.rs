@@ -1,6 +1,9 @@
 //! Which way a change of scopes goes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Ordering,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use domain::{Direction, Scope};
 use jiff::Timestamp;
@@ -70,8 +73,9 @@ pub(super) fn change(lattice: KindLattice, prior: &ScopeModel, planned: &ScopeMo
     }
     for (scope, one) in &is {
         let until = format!("{scope} until {}", one.until.text());
-        let longer = |known: &Temporary| {
-            instant(&known.until).zip(instant(&one.until)).is_some_and(|(was, is)| is > was)
+        let moves = |known: &Temporary| {
+            let (was, is) = instant(&known.until).zip(instant(&one.until))?;
+            Some(is.cmp(&was))
         };
         if !within(scope, &before) {
             // The comparison of all says which way it goes.
@@ -79,8 +83,18 @@ pub(super) fn change(lattice: KindLattice, prior: &ScopeModel, planned: &ScopeMo
         } else if !within(scope, &was_dated) {
             // It had no end.
             add(Direction::Narrows, until);
-        } else if was.get(scope).is_some_and(longer) {
-            add(Direction::Widens, until);
+        } else {
+            match was.get(scope).and_then(moves) {
+                Some(Ordering::Greater) => add(Direction::Widens, until),
+                // What comes sooner is what its end does: one scope may hide another.
+                Some(Ordering::Less) => {
+                    let ends = canonical(&lattice, scope);
+                    let without: BTreeSet<Scope> =
+                        after.iter().filter(|held| !ends.contains(held)).cloned().collect();
+                    add(lattice.platform.direction(lattice.kind, &after, &without), until);
+                }
+                _ => {}
+            }
         }
     }
     for scope in was.keys() {
