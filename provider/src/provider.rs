@@ -227,6 +227,7 @@ impl Provider for Nhi {
                 if let Ok(context) = &made {
                     context.look_at_ledger().await;
                     told = diagnostics::notices(context);
+                    told.extend(context.gate.closed().map(policy_is_closed));
                 }
                 self.shared.configure(made);
                 told
@@ -234,6 +235,23 @@ impl Provider for Nhi {
             Err(problem) => diagnostics::errors(problem),
         }
     }
+}
+
+/// A policy that cannot be used stops what gives power alone, so that a slip in it stops no destroy.
+fn context(
+    loaded: &Loaded,
+    program: &str,
+) -> Result<Result<operations::Context, Problem>, Problem> {
+    loaded.context_to_end(program, "apply").map(|(context, _)| Ok(context))
+}
+
+fn policy_is_closed(wrong: &Problem) -> tfplugin::Diagnostic {
+    let detail = format!(
+        "{} Until then no power is given, and nothing is concluded from a date or a directory; what takes \
+         power away goes on, by the defaults of its thresholds.",
+        wrong.detail
+    );
+    diagnostics::warning(&Problem { summary: "The policy needs a look", detail, ..wrong.clone() })
 }
 
 /// What is in the way of everything is an error at once; what is in the way of some is kept for
@@ -261,7 +279,7 @@ fn load(block: &Block) -> Result<Result<operations::Context, Problem>, Problem> 
             Err(problem) if problem.code == "E-CONFIG-MISSING" => return Ok(Err(problem)),
             Err(problem) => return Err(problem),
         };
-        return loaded.context(program, "apply").map(Ok);
+        return context(&loaded, program);
     }
     if named.is_some() {
         return Err(Problem::new("E-CONFIG-TWICE", "A file and an inline body together")
@@ -284,5 +302,5 @@ fn load(block: &Block) -> Result<Result<operations::Context, Problem>, Problem> 
             .detail(format!("{part} becomes known during apply, so nothing can be read now."))
             .next("apply what it depends on first, with -target")));
     }
-    loaded.context(program, "apply").map(Ok)
+    context(&loaded, program)
 }

@@ -257,6 +257,16 @@ impl Shared {
         }
     }
 
+    /// Why nothing that gives power is planned, and nothing concluded from rules: they cannot be read.
+    /// What takes power away goes on, and before a destruction a core plans everything as it is declared.
+    pub(crate) fn closed(&self) -> Option<Problem> {
+        let mut problem = self.context_if_ready()?.gate.closed()?.clone();
+        let next = problem.next.take().unwrap_or_default();
+        let all_the_same =
+            "; if all is to be destroyed all the same: terraform destroy -refresh=false";
+        Some(problem.next(format!("{next}{all_the_same}")))
+    }
+
     /// The rules, as far as they are known.
     pub(crate) fn rules(&self) -> Arc<Rules> {
         self.context_if_ready().map(|context| context.rules).unwrap_or_default()

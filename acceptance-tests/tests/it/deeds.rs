@@ -184,8 +184,14 @@ fn a_slip_in_the_policy_stops_what_gives_power_and_no_revocation() {
             let said = world.nhi(words)?.expect(1)?;
             holds(said.contains("expird") && said.contains("E-CONFIG"), "it is named", &said)?;
         }
+        let said = world.terraform(&["plan"])?.expect(0)?;
+        holds(said.contains("The policy needs a look"), "a plan of nothing warns", &said)?;
+        let hcl = world.read("main.tf")?;
+        let wider = r#"["secret/data/invoices/*:read", "secret/data/payroll/*:read"]"#;
+        world.write("main.tf", &hcl.replace(r#"["secret/data/invoices/*:read"]"#, wider))?;
         let said = world.terraform(&["plan"])?.expect(1)?;
-        holds(said.contains("expird"), "by a plan too", &said)?;
+        holds(said.contains("expird"), "by a plan that gives power too", &said)?;
+        world.write("main.tf", &hcl)?;
         holds(world.bao.signs_in(&works)?, "nothing was done", "")?;
         let said = world.nhi(&["doctor"])?.expect(1)?;
         let whole = said.contains("✗ policy: ") && said.contains("✓ custody: ");
@@ -201,7 +207,15 @@ fn a_slip_in_the_policy_stops_what_gives_power_and_no_revocation() {
         let said = world.nhi(&["revoke", SLOT, "--dry-run"])?.expect(0)?;
         holds(!said.contains("Warning:"), "of a policy that is right nothing is said", &said)?;
         world.apply()?;
-        one_credential_works(world, 0)
+        one_credential_works(world, 0)?;
+        world.write("policy.hcl", "expird = \"revoke\"\n")?;
+        let said = world.terraform(&["destroy", "-auto-approve"])?.expect(0)?;
+        holds(said.contains("The policy needs a look"), "a whole destroy goes on", &said)?;
+        let gone = world.bao.ask("GET", "/v1/auth/approle/role/invoice-sync", None)?;
+        holds(gone.status == 404, "nothing is left", "")?;
+        world.write("policy.hcl", "expired = \"revoke\"\n")?;
+        let said = world.nhi(&["drift"])?.expect(0)?;
+        holds(said.contains("saw all that was declared end"), "all was meant", &said)
     });
 }
 

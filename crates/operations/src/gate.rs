@@ -68,6 +68,12 @@ pub trait Gate: fmt::Debug + Send + Sync {
     ///
     /// The deed is not allowed; nothing was done.
     fn authorize(&self, deed: &Deed) -> Result<Authorization, Problem>;
+
+    /// Why nothing that gives power is allowed, where that is known before anything is asked for. What
+    /// rules would say is not known then, and nothing is concluded from them.
+    fn closed(&self) -> Option<&Problem> {
+        None
+    }
 }
 
 /// Decides by the rules alone.
@@ -96,6 +102,10 @@ impl Gate for EndingGate {
             true => Err(self.0.clone()),
             false => RulesGate.authorize(deed),
         }
+    }
+
+    fn closed(&self) -> Option<&Problem> {
+        Some(&self.0)
     }
 }
 

@@ -4,9 +4,10 @@
 
 use std::sync::Arc;
 
+use connector::fake::APP;
 use secrets::{MemorySink, Sink, SinkCapabilities};
 use serde_json::{Value, json};
-use tfplugin::mini_core::{Action, MiniCore, Plan, State, unknown};
+use tfplugin::mini_core::{Action, MiniCore, Plan, Refusal, State, unknown};
 
 use crate::world::{World, credential, integration, monthly, scope, with};
 
@@ -221,6 +222,60 @@ async fn tighter_rules_stop_what_gives_power_and_nothing_that_takes_it_away() {
     let another = with(integration(), json!({ "name": "another" }));
     let said = core.plan_create("nhi_integration", another).await.unwrap_err().to_string();
     assert!(said.contains("E-POLICY-REQUIRED"), "{said}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_policy_that_cannot_be_read_stops_what_gives_power_and_no_destroy() {
+    let mut world = World::new();
+    let core = world.run().await;
+    let dated = with(integration(), json!({ "expires_on": "2027-01-10" }));
+    let made = core.create("nhi_integration", dated.clone()).await.unwrap();
+    let scopes = scope(&made, json!(["secret/data/new/*:read"]), Value::Null);
+    let scoped = core.create("nhi_scope", scopes.clone()).await.unwrap();
+    let config = credential(&made, monthly());
+    let key = core.create("nhi_credential", config.clone()).await.unwrap();
+    world.lawless = true;
+    world.pass_hours(31 * 24);
+    let core = world.run().await;
+    let seen = async |state: &State| core.observe(state).await.unwrap().0.unwrap();
+    let (made, scoped, key) = (seen(&made).await, seen(&scoped).await, seen(&key).await);
+    assert_eq!(key.json()["status"], "overdue");
+
+    let refused = |refusal: Refusal| {
+        let said = refusal.to_string();
+        assert!(said.contains("policy.hcl") && said.contains("-refresh=false"), "{said}");
+    };
+    let another = with(integration(), json!({ "name": "another" }));
+    refused(core.plan_create("nhi_integration", another).await.unwrap_err());
+    let longer = with(integration(), json!({ "expires_on": "2027-12-15" }));
+    refused(core.plan(&made, longer).await.unwrap_err());
+    let wider = json!({ "scopes": ["secret/data/new/*:read", "secret/data/old/*:read"] });
+    refused(core.plan(&scoped, with(scopes.clone(), wider)).await.unwrap_err());
+    let exposed = with(config.clone(), json!({ "incident": "INC-1" }));
+    refused(core.plan(&key, exposed).await.unwrap_err());
+    // As a core plans before it destroys; what fell due is refused where it is to be done.
+    core.plan(&made, dated.clone()).await.unwrap();
+    core.plan(&scoped, scopes.clone()).await.unwrap();
+    let due = core.plan(&key, config).await.unwrap();
+    let before = world.delivered().await;
+    let said = core.apply(due).await.unwrap_err().to_string();
+    assert!(said.contains("policy.hcl"), "{said}");
+    assert_eq!(world.delivered().await, before);
+
+    // Its last day is over, and what follows from that no rule says.
+    world.pass_hours(20 * 24);
+    let core = world.run().await;
+    let made = core.observe(&made).await.unwrap().0.unwrap();
+    assert_eq!(made.json()["standing"], json!({}));
+    core.plan(&made, dated.clone()).await.unwrap();
+    let fewer = with(scopes, json!({ "scopes": [] }));
+    let scoped = core.update(&scoped, fewer).await.unwrap();
+    assert!(world.scopes().await.is_empty());
+    let made = core.update(&made, with(dated, json!({ "enabled": false }))).await.unwrap();
+    for state in [key, scoped, made] {
+        core.destroy(state).await.unwrap();
+    }
+    assert!(!world.fake.delete_by_hand(APP, "invoice-sync"), "nothing is left");
 }
 
 #[tokio::test(start_paused = true)]

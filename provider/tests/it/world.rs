@@ -22,7 +22,7 @@ use domain::{
 };
 use jiff::{Span, Timestamp};
 use ledger::{Ledger, MemoryLedger};
-use operations::{Connections, Context, Custody, Problem, RulesGate, Run};
+use operations::{Connections, Context, Custody, EndingGate, Problem, RulesGate, Run};
 use policy::Rules;
 use secrets::{MemorySink, Sink};
 use serde_json::{Value, json};
@@ -254,6 +254,8 @@ pub(crate) struct World {
     pub(crate) unknown: bool,
     /// The vault answers nobody.
     pub(crate) sealed: bool,
+    /// The policy cannot be read.
+    pub(crate) lawless: bool,
     runs: AtomicU32,
 }
 
@@ -278,6 +280,7 @@ impl World {
             pinned: None,
             unknown: false,
             sealed: false,
+            lawless: false,
             runs: AtomicU32::new(0),
             clock,
         }
@@ -327,7 +330,14 @@ impl World {
                 trigger: "apply".into(),
                 ..Run::default()
             },
-            gate: Arc::new(RulesGate),
+            gate: match self.lawless {
+                true => Arc::new(EndingGate(
+                    Problem::new("E-CONFIG", "The configuration is not right")
+                        .detail("policy.hcl: expired: no such verdict.")
+                        .next("correct it there"),
+                )),
+                false => Arc::new(RulesGate),
+            },
             read_only: self.read_only,
             notices: Default::default(),
             turns: Default::default(),

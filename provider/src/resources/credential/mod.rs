@@ -296,6 +296,13 @@ impl Credential {
                     told.push(unknown_governed(at));
                 }
             }
+            // What falls due by itself is planned all the same, and refused when it is to be done.
+            let gives = prior.is_none_or(|prior| {
+                asked(prior, planned).is_some() && !is_carried_out(&prior_private, prior, planned)
+            });
+            if let Some(closed) = self.shared.closed().filter(|_| gives) {
+                told.push(error(&closed));
+            }
             match prior {
                 None => {
                     tell_limits(profile, &mut told);

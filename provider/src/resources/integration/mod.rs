@@ -94,6 +94,11 @@ impl Integration {
         notices(&context)
     }
 
+    /// Whether it is judged by rules: by those that cannot be read nothing is, and what was known stays.
+    fn is_judged(&self, model: &IntegrationModel) -> bool {
+        !model.standing.is_value() || self.shared.closed().is_none()
+    }
+
     /// Looks at the world and says what state should hold.
     async fn observe(
         &self,
@@ -119,8 +124,10 @@ impl Integration {
                 .context_if_ready()
                 .map(|context| third_party_standing(&model, &rules, context.now()))
                 .unwrap_or_default();
-            tell_standing(&id, &standing, &mut told);
-            model.standing = Attr::Value(in_words(&standing));
+            if self.is_judged(&model) {
+                tell_standing(&id, &standing, &mut told);
+                model.standing = Attr::Value(in_words(&standing));
+            }
             return Ok(Some(Done::new(model).tell(told)));
         }
         let context = self.shared.context()?;
@@ -206,7 +213,10 @@ impl Integration {
         model.state = seen.state(model.state == "revoked", has_switch).into();
         let facts = seen.facts(model.expires_on.as_deref(), model.review_every.as_deref());
         let standing = standing(&facts, &rules, context.now());
-        model.standing = Attr::Value(in_words(&standing));
+        let judged = self.is_judged(&model);
+        if judged {
+            model.standing = Attr::Value(in_words(&standing));
+        }
         model.unmanaged_credentials = Attr::Value(seen.unmanaged.clone());
         model.foreign_credentials = Attr::Value(seen.foreign.keys().cloned().collect());
         if let Some(why) = quarantined {
@@ -284,7 +294,9 @@ impl Integration {
                 ),
             );
         }
-        tell_standing(&id, &standing, &mut told);
+        if judged {
+            tell_standing(&id, &standing, &mut told);
+        }
         if seen.recreated {
             told.warning_at(
                 "vendor_id",

@@ -71,7 +71,11 @@ impl Integration {
             refuse_left(prior, planned, &mut told);
             tell_absent_owners(planned, &rules, &mut told);
             decide_state(config, prior, planned, &mut told);
-            ask_policy(config, &rules, gives(prior, planned), &mut told);
+            let gives = gives(prior, planned);
+            ask_policy(config, &rules, gives, &mut told);
+            if let Some(closed) = self.shared.closed().filter(|_| gives) {
+                told.push(error(&closed));
+            }
             if let Some(context) = &context {
                 fits_connection(config, context, &mut told);
             }

@@ -19,7 +19,7 @@ use super::{
     model::{classify_of, highest, integration_of, lattice_of},
 };
 use crate::{
-    diagnostics::{tell_unknown_connection, unknown_governed},
+    diagnostics::{error, tell_unknown_connection, unknown_governed},
     resources::{
         applied::Applied,
         platform_objects::{kind, kind_in, unknown_below},
@@ -102,8 +102,12 @@ impl Scope {
                 }
                 check_wildcards(&rules, prior, &wanted, &mut told);
                 tell_unlisted(lattice, planned, &wanted, &mut told);
-                if let Some(prior) = prior {
-                    tell_direction(lattice, prior, planned, &mut told);
+                let gives = match prior {
+                    Some(prior) => tell_direction(lattice, prior, planned, &mut told).may_widen(),
+                    None => true,
+                };
+                if let Some(closed) = self.shared.closed().filter(|_| gives) {
+                    told.push(error(&closed));
                 }
             }
         }
@@ -370,15 +374,15 @@ fn tell_unlisted(
     }
 }
 
-/// Whether the change gives power or takes it away, and what makes it so.
+/// Which way the change goes, which is told with what makes it so.
 fn tell_direction(
     lattice: KindLattice,
     prior: &ScopeModel,
     planned: &ScopeModel,
     told: &mut Diagnostics,
-) {
+) -> Direction {
     if !(prior.scopes.is_value() && planned.scopes.is_value()) {
-        return;
+        return Direction::Unknown;
     }
     let change = change(lattice, prior, planned);
     if !change.stays.is_empty() {
@@ -395,7 +399,7 @@ fn tell_direction(
     }
     let way = change.way;
     if way == Direction::None {
-        return;
+        return way;
     }
     let (title, next) = if way.may_widen() {
         ("This change gives power", "apply only if that is meant")
@@ -413,6 +417,7 @@ fn tell_direction(
         title,
         format!("{} {way}: {}.{residual}\nNext: {next}.", planned.id.text(), change.why.join(", ")),
     );
+    way
 }
 
 fn ends_by_itself(lattice: KindLattice, text: &str) -> bool {
