@@ -42,6 +42,13 @@ struct Walk {
     unnamed: BTreeMap<String, BTreeSet<String>>,
 }
 
+/// A place that one slot gives up and another takes.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct HandsOn {
+    pub(crate) from: String,
+    pub(crate) to: String,
+}
+
 #[derive(Debug, Default)]
 struct Moving {
     takes: HashSet<u64>,
@@ -65,8 +72,8 @@ fn digest(text: &str) -> u64 {
     hasher.finish()
 }
 
-fn digests(all: &[impl fmt::Debug]) -> HashSet<u64> {
-    all.iter().map(|one| digest(&format!("{one:?}"))).collect()
+fn digests(all: &[impl fmt::Debug]) -> impl Iterator<Item = u64> {
+    all.iter().map(|one| digest(&format!("{one:?}")))
 }
 
 impl Shared {
@@ -147,33 +154,35 @@ impl Shared {
         (first != slot).then(|| first.clone())
     }
 
-    /// Notes which places a slot takes and which it gives up; the answer is the slot that takes one of
-    /// the latter, where each of a ring of slots waits for the next one to go.
-    pub(crate) fn ring_with(
+    /// Notes which places a slot takes and which it gives up; the answer is a slot that gives up one of
+    /// the first, or takes one of the latter, in this same walk.
+    pub(crate) fn hands_on(
         &self,
         slot: &str,
         takes: &[impl fmt::Debug],
         gives: &[impl fmt::Debug],
-    ) -> Option<String> {
-        let moving = Moving { takes: digests(takes), gives: digests(gives) };
+    ) -> Option<HandsOn> {
         let mut walk = self.walk();
-        walk.moving.insert(slot.to_owned(), moving);
-        let (mut met, mut next) = (BTreeSet::new(), vec![slot]);
-        while let Some(one) = next.pop() {
-            let takes = &walk.moving.get(one)?.takes;
-            for (other, their) in &walk.moving {
-                if their.gives.is_disjoint(takes) {
-                    continue;
-                }
-                if other == slot {
-                    return Some(one.to_owned());
-                }
-                if met.insert(other) {
-                    next.push(other);
-                }
-            }
+        let moving = walk.moving.entry(slot.to_owned()).or_default();
+        // A replacement is planned in two halves.
+        moving.takes.extend(digests(takes));
+        moving.gives.extend(digests(gives));
+        let this = &walk.moving[slot];
+        walk.moving.iter().filter(|(other, _)| *other != slot).find_map(|(other, that)| {
+            let (from, to) = match () {
+                () if !that.gives.is_disjoint(&this.takes) => (other.as_str(), slot),
+                () if !this.gives.is_disjoint(&that.takes) => (slot, other.as_str()),
+                () => return None,
+            };
+            Some(HandsOn { from: from.to_owned(), to: to.to_owned() })
+        })
+    }
+
+    /// Notes that what a slot gives up is free now.
+    pub(crate) fn gave_up(&self, slot: &str) {
+        if let Some(moving) = self.walk().moving.get_mut(slot) {
+            moving.gives.clear();
         }
-        None
     }
 
     /// Notes whether the end of what is in no slot of an integration is planned.

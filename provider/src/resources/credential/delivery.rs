@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     diagnostics::{error, warning},
-    shared::Shared,
+    shared::{HandsOn, Shared},
 };
 
 fn at(name: &str) -> Path {
@@ -155,41 +155,62 @@ pub(super) async fn held_by_sinks(
             Misplaced::Now(problem) => warning(&problem.at(&at)),
         }));
     }
-    if let (Some(prior), Some(slot), Some(name)) = (prior, planned.id.as_deref(), first) {
-        let takes = (name.as_str(), &takes[..]);
-        found.extend(change_places(shared, context, slot, takes, prior, planned).await);
+    if let Some(slot) = planned.id.as_deref() {
+        let given = prior.into_iter().flat_map(|prior| given_up(prior, planned));
+        let gives = homes_of(context, given).await;
+        let at = first.map_or("", String::as_str);
+        found.extend(handed_on(shared, slot, &takes, &gives).map(|problem| match at {
+            "" => error(&problem.at(&["deliver_to"])),
+            at => error(&problem.at(&["deliver_to", at, "path"])),
+        }));
     }
     found
 }
 
-/// What is refused of slots that take each other's places: each finds the other's document there, whichever
-/// is written first.
-async fn change_places(
+/// The same of a slot that ends with its resource.
+pub(super) async fn leaves_its_places(
     shared: &Shared,
     context: &Context,
-    slot: &str,
-    (name, takes): (&str, &[impl fmt::Debug]),
     prior: &CredentialModel,
-    planned: &CredentialModel,
 ) -> Option<Diagnostic> {
-    let mut gives = Vec::new();
-    for one in given_up(prior, planned) {
-        let (connection, path) = (one.connection.as_deref()?, one.path.as_deref()?);
-        gives.extend(home_of(context, connection, path).await);
+    let all = prior.deliver_to.value().into_iter().flat_map(BTreeMap::values);
+    let gives = homes_of(context, all).await;
+    handed_on(shared, prior.id.as_deref()?, &[(); 0], &gives).map(|problem| error(&problem))
+}
+
+async fn homes_of<'a>(
+    context: &Context,
+    places: impl Iterator<Item = &'a Delivery>,
+) -> Vec<impl fmt::Debug> {
+    let mut homes = Vec::new();
+    for one in places {
+        if let (Some(connection), Some(path)) = (one.connection.as_deref(), one.path.as_deref()) {
+            homes.extend(home_of(context, connection, path).await);
+        }
     }
-    let other = shared.ring_with(slot, takes, &gives)?;
-    Some(error(
-        &Problem::new("E-SINK-OCCUPIED", "Credentials change places")
+    homes
+}
+
+/// What is refused of a place that goes from one slot to another in one apply: a core writes either first,
+/// and the taker's document has no room beside the giver's.
+fn handed_on(
+    shared: &Shared,
+    slot: &str,
+    takes: &[impl fmt::Debug],
+    gives: &[impl fmt::Debug],
+) -> Option<Problem> {
+    let HandsOn { from, to } = shared.hands_on(slot, takes, gives)?;
+    Some(
+        Problem::new("E-SINK-OCCUPIED", "A place is handed on in one apply")
             .detail(format!(
-                "{slot} is to be delivered where another credential is now, and {other} where this one is: \
-                 neither can be written while the other's document is there."
+                "{to} is to be delivered where {from} is until then. Which of them is written first nobody \
+                 can say, and neither can be written while the other's document is there."
             ))
-            .next(
-                "do it in two steps: give one of them a third path now and apply, and then the path that \
-                 it is to have",
-            )
-            .at(&["deliver_to", name, "path"]),
-    ))
+            .next(format!(
+                "in two applies: first take that place from {from} alone (give it a path where nothing is, \
+                 if its next one is not free), and then give it to {to}"
+            )),
+    )
 }
 
 /// What the places of a slot that was just taken in hold of it. Its import could not ask them, since only

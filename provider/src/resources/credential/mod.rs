@@ -30,7 +30,10 @@ use tfplugin::{
 pub(crate) use self::model::{ScheduleReference, schedule_of};
 use self::{
     carried::{beside, finishes_at, is_carried_out, note, note_left},
-    delivery::{fields_are_kept, held_by_sinks, only_written_down, tell_taken_out, written_well},
+    delivery::{
+        fields_are_kept, held_by_sinks, leaves_its_places, only_written_down, tell_taken_out,
+        written_well,
+    },
     model::{CredentialModel, Schedules, parts},
     planned::{hidden, moved_ends, plan_create, plan_update},
     slot::{
@@ -202,6 +205,10 @@ impl Credential {
                         prior.id.text()
                     ),
                 );
+                if let Some(context) = &context {
+                    let handed_on = leaves_its_places(&self.shared, context, prior).await;
+                    plan.diagnostics.extend(handed_on);
+                }
             }
             return;
         }
@@ -574,6 +581,7 @@ impl Resource for Credential {
                 );
             }
         }
+        self.shared.gave_up(model.id.text());
         told.extend(notices(&context));
         Ok(Done::new(model).private(Vec::new()).tell(told))
     }
@@ -616,6 +624,7 @@ impl Resource for Credential {
             return Ok(Diagnostics::new());
         };
         let outcome = end_slot(&context, &spec, "destroyed").await.map_err(not_done)?;
+        self.shared.gave_up(model.id.text());
         let mut told = Diagnostics::new();
         if is_half(&request.planned_private) {
             told.warning(
