@@ -54,10 +54,19 @@ pub(crate) struct Rounds {
     pub(crate) refused: bool,
     /// The old one is let in after the longest that the platform is known to take.
     pub(crate) outlives: bool,
+    /// The new one was let in, and is not any more: what was refused beside it locked it out.
+    pub(crate) locked: bool,
     /// In words, for the journal.
     pub(crate) says: String,
     /// How many rounds were sent.
     pub(crate) sent: u32,
+}
+
+impl Rounds {
+    /// Nothing was shown, and no round was sent.
+    fn none(says: &str) -> Rounds {
+        Rounds { refused: false, outlives: false, locked: false, says: says.to_owned(), sent: 0 }
+    }
 }
 
 /// Sends rounds until one tells, the platform's lag is over, or its patience is used up, of which
@@ -75,16 +84,13 @@ pub(crate) async fn rounds(
     // A round refuses twice: a random one and the old one. What this run was refused before counts.
     let most = u32::from(budget.in_window).saturating_sub(spent) / 2;
     if budget.between_successes < 2 {
-        let says = "the platform stands no refused sign-in".to_owned();
-        return Rounds { refused: false, outlives: false, says, sent: 0 };
+        return Rounds::none("the platform stands no refused sign-in");
     }
     if most == 0 {
-        let says = "the platform stands no more refused sign-ins now".to_owned();
-        return Rounds { refused: false, outlives: false, says, sent: 0 };
+        return Rounds::none("the platform stands no more refused sign-ins now");
     }
     let Ok(random) = connector.random_like(credential_type, old) else {
-        let says = "no random secret can be made".to_owned();
-        return Rounds { refused: false, outlives: false, says, sent: 0 };
+        return Rounds::none("no random secret can be made");
     };
     let lag = profile.revocation_lag.to_std();
     // Only a round after the platform's time shows anything: the last one, or the only one, waits.
@@ -108,10 +114,7 @@ pub(crate) async fn rounds(
         sent += 1;
         let round = Round { new_before, random: random_answer, old: old_answer, new_after };
         let says = judge(&round);
-        let done = |refused: bool, says: &str| {
-            let says = says.to_owned();
-            Rounds { refused, outlives: false, says, sent }
-        };
+        let done = |refused: bool, says: &str| Rounds { refused, sent, ..Rounds::none(says) };
         if says == RoundSays::Refused {
             first_refused.get_or_insert(waited);
         }
@@ -130,7 +133,10 @@ pub(crate) async fn rounds(
                     None => done(true, says),
                 };
             }
-            RoundSays::Locked => return done(false, "the new one stopped working: no more probes"),
+            RoundSays::Locked => {
+                let says = "the new one stopped working: no more probes";
+                return Rounds { locked: true, ..done(false, says) };
+            }
             RoundSays::Nothing(why) => return done(false, why),
             RoundSays::Refused | RoundSays::StillAccepted => {}
         }

@@ -12,6 +12,7 @@ use super::Machine;
 use crate::{
     Problem, Revoked,
     document::{Meta, secret_in},
+    journal::moment,
     proof::{Listed, children_words, listed, rounds},
 };
 
@@ -45,6 +46,9 @@ impl Machine<'_> {
                     .detail("rounds", shown.sent)
                     .detail("says", shown.says);
                 self.context.note(entry).await;
+                if shown.locked {
+                    return Err(self.locked_out().await);
+                }
                 if shown.outlives {
                     // What lets somebody in is not proven to be gone by a listing that says so.
                     outlive.push(one.key_id.as_str());
@@ -82,6 +86,32 @@ impl Machine<'_> {
         }
         self.proven = Some(claim.epoch);
         Ok(())
+    }
+
+    /// The platform keeps the current one out since it was asked about the old one: somebody else's
+    /// refused sign-ins counted with ours. Nobody of ours signs in before it has forgotten them, in this
+    /// slot or in another: that stands in the claim.
+    async fn locked_out(&mut self) -> Problem {
+        self.refused = self.refused.max(u32::from(self.budget.in_window));
+        let noted = self.change_claim(|_| {}, false).await;
+        if let Err(problem) = noted {
+            tracing::warn!(%problem, "the refused sign-ins were not written down");
+        }
+        let until = self.forgotten_at().map_or_else(|| "later".to_owned(), moment);
+        Problem::new("E-LOCKED-OUT", "The current credential is refused since the old one was tried")
+            .detail(format!(
+                "{}: it worked right before, and refused sign-ins have locked it out: ours were within \
+                 what the platform stands, so others were refused too. It is delivered and was not \
+                 ended. Nothing of ours signs in before {until}.",
+                self.what
+            ))
+            .next(format!(
+                "nhi doctor {}: it tells whom the platform keeps out and the command that lets them in, \
+                 where the platform tells; else that ends by itself. Then apply, which goes on without \
+                 a sign-in until {until}",
+                self.spec.id.integration.connection
+            ))
+            .at(&["key_id"])
     }
 
     fn still_accepted(&self, keys: &[&str]) -> Problem {

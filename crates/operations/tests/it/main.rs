@@ -7,6 +7,7 @@ mod decided;
 mod drift;
 mod gaps;
 mod hands;
+mod holds;
 mod lost;
 mod race;
 mod unfenced;

@@ -208,6 +208,8 @@ impl Sink for FusedSink {
 pub(crate) struct Refusals {
     now: AtomicU32,
     most: AtomicU32,
+    /// So many lock everybody out; 0 where none do.
+    pub(crate) lock_at: AtomicU32,
 }
 
 /// The flag: a sign-in takes one of the uses that a key has. The keys: ending them is accepted, and
@@ -304,7 +306,11 @@ impl Connector for FusedConnector {
         of: &str,
         secret: &Secret,
     ) -> connector::Result<Probe> {
-        let probed = self.1.pass("probe", self.0.probe(object, of, secret)).await;
+        let mut probed = self.1.pass("probe", self.0.probe(object, of, secret)).await;
+        let lock_at = self.2.lock_at.load(Ordering::SeqCst);
+        if lock_at > 0 && self.2.now.load(Ordering::SeqCst) >= lock_at {
+            probed = Ok(Probe::Refused { class: "403".into() });
+        }
         if matches!(probed, Ok(Probe::Accepted { .. })) {
             self.2.now.store(0, Ordering::SeqCst);
         } else {
