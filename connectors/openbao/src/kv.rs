@@ -1,7 +1,7 @@
 //! KV v2 as a sink: documents under compare-and-set, the mirror in `custom_metadata`.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -20,7 +20,7 @@ use secrets::{
 use serde::{Deserialize, Serialize};
 
 use crate::api::{
-    Api, Detailed, Keys, KvData, KvMetadata, KvVersion, KvVersionInfo, Mount, Said, data, encode,
+    Api, Detailed, KvData, KvMetadata, KvVersion, KvVersionInfo, Mount, Said, data, encode,
     encode_all, post, refused, told,
 };
 use crate::notes;
@@ -261,17 +261,18 @@ impl Kv {
         }
     }
 
+    /// The names of a folder's documents: one answer has them all.
+    async fn names_at(&self, place: &Place, shared: bool) -> connector::Result<Vec<String>> {
+        let (mount, rest) = (encode(&place.mount), encode(&place.rest));
+        let path = format!("v1/{mount}/metadata/{rest}");
+        let mut names = self.api.keys(&path, "{mount}/metadata/{folder}", shared).await?;
+        names.retain(|name| !name.ends_with('/'));
+        Ok(names)
+    }
+
     /// The looks of a folder, a request for each.
     async fn looks_one_by_one(&self, place: &Place, shared: bool) -> Result<Arc<Looks>> {
-        let fail = |error| self.fail(place, error);
-        let (mount, rest) = (encode(&place.mount), encode(&place.rest));
-        let request = Request {
-            method: "LIST",
-            shared,
-            ..Request::get(format!("v1/{mount}/metadata/{rest}"), "{mount}/metadata/{folder}")
-        };
-        let names = self.api.maybe::<Keys>(request).await.map_err(fail)?.map(|keys| keys.keys);
-        let names = names.unwrap_or_default().into_iter().filter(|name| !name.ends_with('/'));
+        let names = self.names_at(place, shared).await.map_err(|error| self.fail(place, error))?;
         let found: Vec<_> = stream::iter(names)
             .map(|name| {
                 let below = match place.rest.as_str() {
@@ -508,6 +509,18 @@ impl Sink for Kv {
     async fn look_all(&self, folder: &str) -> Result<BTreeMap<String, Look>> {
         let looks = self.looks(&self.place(folder).await?, false).await?;
         Ok(looks.iter().map(|(name, look)| (name.to_owned(), look.clone())).collect())
+    }
+
+    async fn names(&self, folder: &str) -> Result<BTreeSet<String>> {
+        let place = self.place(folder).await?;
+        match self.names_at(&place, false).await {
+            Ok(names) => Ok(names.into_iter().collect()),
+            // Our token may see the names with what stands beside them, and not alone.
+            Err(error) if error.refusal() == Some(Refusal::Forbidden) => {
+                Ok(self.look_all(folder).await?.into_keys().collect())
+            }
+            Err(error) => Err(self.fail(&place, error)),
+        }
     }
 
     async fn look_all_shared(&self, folder: &str) -> Result<Arc<Looks>> {

@@ -2,8 +2,9 @@
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use connector::Freshness;
@@ -27,6 +28,10 @@ const CLAIM: &str = "claim";
 const PENDING: &str = "pending";
 /// The id of the realm's key that it was written with, here and in the mirror.
 const REALM_KEY: &str = "realm_key";
+/// The incarnation of the integration that it is about, in the mirror.
+const VENDOR_ID: &str = "vendor_id";
+/// So many documents a listing shows in one request, where it is one that comes in pages.
+const PAGE: usize = 100;
 
 /// A claim as it stands in custody.
 #[derive(Debug)]
@@ -39,6 +44,38 @@ pub struct ClaimDocument {
     pub version: u64,
     /// When the sink wrote it.
     pub written_at: Option<Timestamp>,
+}
+
+/// Which integration each document in custody is about, by the document's name. That never changes: the
+/// name is a digest of the tenant, the integration's incarnation and the slot. So what this run has seen
+/// once it knows, and whoever looks at one integration asks for its documents alone.
+#[derive(Clone, Default)]
+pub struct ClaimNames(Arc<Mutex<HashMap<Box<str>, Box<str>>>>);
+
+impl fmt::Debug for ClaimNames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ClaimNames({})", self.lock().len())
+    }
+}
+
+impl ClaimNames {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Box<str>, Box<str>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What says nothing is not known: a run may have died before it wrote the mirror, or be about to.
+    fn learn(&self, name: &str, look: &Look) {
+        if let Some(vendor_id) = look.mirror.get(VENDOR_ID) {
+            self.lock().insert(name.into(), vendor_id.as_str().into());
+        }
+    }
+
+    /// Those of these names that are about an integration, or may be.
+    fn may_be_about(&self, vendor_id: &str, names: BTreeSet<String>) -> Vec<String> {
+        let known = self.lock();
+        let other = |name: &String| known.get(name.as_str()).is_some_and(|of| **of != *vendor_id);
+        names.into_iter().filter(|name| !other(name)).collect()
+    }
 }
 
 /// Where the claim of one slot is.
@@ -94,16 +131,20 @@ impl ClaimStore {
         format!("{}/{}", self.folder, self.name)
     }
 
-    /// What claims of the realm look like, by name: one request where the sink lists them, and one
-    /// map for all who read at once, unless a deed decides on it.
-    async fn looks(context: &Context, freshness: Freshness) -> Result<Arc<Looks>, Problem> {
-        // To read them takes no key: only marks and fingerprints do.
+    /// Where the claims of the realm are. To read them takes no key: only marks and fingerprints do.
+    async fn folder(context: &Context) -> Result<(Arc<dyn Sink>, String), Problem> {
         let realm = match context.realm.as_deref() {
             Some(realm) => realm.id.as_str(),
             None => context.realm_key()?.0,
         };
         let (sink, path) = context.custody().await?;
-        let folder = format!("{path}/{realm}");
+        Ok((sink, format!("{path}/{realm}")))
+    }
+
+    /// What claims of the realm look like, by name: one request where the sink lists them, and one
+    /// map for all who read at once, unless a deed decides on it.
+    async fn looks(context: &Context, freshness: Freshness) -> Result<Arc<Looks>, Problem> {
+        let (sink, folder) = ClaimStore::folder(context).await?;
         Ok(match freshness {
             Freshness::Shared => sink.look_all_shared(&folder).await?,
             Freshness::Fresh => Arc::new(sink.look_all(&folder).await?.into()),
@@ -137,8 +178,14 @@ impl ClaimStore {
         vendor_id: &str,
         freshness: Freshness,
     ) -> Result<Vec<ClaimMirror>, Problem> {
-        let looks = ClaimStore::looks(context, freshness).await?;
-        let of_it = looks.bearing("vendor_id", vendor_id);
+        let of_it = match freshness {
+            Freshness::Shared => {
+                let looks = ClaimStore::looks(context, freshness).await?;
+                let of_it = looks.bearing(VENDOR_ID, vendor_id).into_iter();
+                of_it.map(|(name, look)| (name.to_owned(), look)).collect()
+            }
+            Freshness::Fresh => ClaimStore::looks_now(context, vendor_id).await?,
+        };
         for (name, look) in &of_it {
             with_our_key(context, look.mirror.get(REALM_KEY).map(String::as_str), name)?;
         }
@@ -167,6 +214,39 @@ impl ClaimStore {
         Ok(there.map(|(_, look)| ClaimMirror::of(&look)).collect())
     }
 
+    /// What the claims of one integration look like now, by name, at the fewest requests.
+    ///
+    /// A deed decides on it, so none may be left out: refused sign-ins that nobody counts lock out what
+    /// works. The names are asked for now, so a slot that another run has just begun is among them; each
+    /// that is about the integration is looked at now; and so is each that this run has not seen, or that
+    /// did not say what it is about. All that is remembered is what is about another integration, and
+    /// that stays so (see [`ClaimNames`]).
+    async fn looks_now(context: &Context, vendor_id: &str) -> Result<Vec<(String, Look)>, Problem> {
+        let (sink, folder) = ClaimStore::folder(context).await?;
+        // A short folder is one request, whoever is in it; and what is in a long one is to be learned.
+        let mut asked = None;
+        if context.claims.lock().len() > PAGE {
+            let names = sink.names(&folder).await?;
+            let pages = names.len().div_ceil(PAGE);
+            let about = context.claims.may_be_about(vendor_id, names);
+            asked = Some(about).filter(|about| about.len() <= pages);
+        }
+        let found: Vec<(String, Look)> = match asked {
+            None => sink.look_all(&folder).await?.into_iter().collect(),
+            Some(names) => {
+                let mut found = Vec::new();
+                for name in names {
+                    let look = sink.look(&format!("{folder}/{name}")).await?;
+                    found.extend(look.map(|look| (name, look)));
+                }
+                found
+            }
+        };
+        found.iter().for_each(|(name, look)| context.claims.learn(name, look));
+        let about = |look: &Look| look.mirror.get(VENDOR_ID).is_some_and(|of| of == vendor_id);
+        Ok(found.into_iter().filter(|(_, look)| about(look)).collect())
+    }
+
     /// That every claim was written with the key that is here.
     pub(crate) async fn written_with_our_key(context: &Context) -> Result<(), Problem> {
         let looks = ClaimStore::looks(context, Freshness::Shared).await?;
@@ -181,7 +261,7 @@ impl ClaimStore {
         vendor_id: &str,
     ) -> Result<Vec<ClaimMirror>, Problem> {
         let looks = ClaimStore::looks(context, Freshness::Shared).await?;
-        let there = looks.bearing("vendor_id", vendor_id).into_iter();
+        let there = looks.bearing(VENDOR_ID, vendor_id).into_iter();
         Ok(there.filter_map(|(_, look)| begun(&look)).collect())
     }
 
@@ -341,7 +421,7 @@ fn texts(claim: &Claim) -> [(&'static str, &Option<String>); 4] {
 fn mirror(claim: &Claim, slot: &str, vendor_id: &str, version: u64) -> Mirror {
     let mut mirror = Mirror::from([
         ("slot".to_owned(), slot.to_owned()),
-        ("vendor_id".to_owned(), vendor_id.to_owned()),
+        (VENDOR_ID.to_owned(), vendor_id.to_owned()),
         ("phase".to_owned(), claim.phase.as_str().to_owned()),
         ("owner".to_owned(), claim.owner.clone()),
         ("gen".to_owned(), claim.generation.to_string()),
@@ -383,7 +463,7 @@ impl ClaimMirror {
         let text = |name: &str| mirror.get(name).cloned().unwrap_or_default();
         ClaimMirror {
             slot: text("slot"),
-            vendor_id: text("vendor_id"),
+            vendor_id: text(VENDOR_ID),
             phase: text("phase"),
             owner: text("owner"),
             generation: text("gen").parse().unwrap_or(0),

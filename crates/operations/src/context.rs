@@ -13,7 +13,7 @@ use ledger::{Ledger, NewEntry, Work, entry::BROKEN, port::damaged_end};
 use policy::Rules;
 use secrets::Sink;
 
-use crate::{Gate, Problem};
+use crate::{ClaimNames, Gate, Problem};
 
 /// The configured connections, opened when they are needed.
 #[async_trait]
@@ -121,6 +121,8 @@ pub struct Context {
     /// is one run's; and where a platform counts refused sign-ins it counts those of all slots. So do
     /// those that write one integration's record. Whoever comes second finds what the first one left.
     pub turns: Turns,
+    /// Whose claim each document in custody is, as far as this run has seen.
+    pub claims: ClaimNames,
 }
 
 impl Context {

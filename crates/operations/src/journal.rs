@@ -188,6 +188,7 @@ mod tests {
             read_only: false,
             notices: Default::default(),
             turns: Default::default(),
+            claims: Default::default(),
         }
     }
 

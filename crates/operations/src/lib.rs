@@ -39,7 +39,7 @@ mod withdraw;
 
 pub use access::{OpenAccess, SignInWith, close_access, open_access, still_open};
 pub use adopt::{Part, governed_already, unmarked_key};
-pub use claim::{ClaimDocument, ClaimStore};
+pub use claim::{ClaimDocument, ClaimNames, ClaimStore};
 pub use context::{Connections, Context, Custody, Notices, Run};
 pub use credential::{
     Outcome, Revoked, adjust, at_rest, carry_out, create_slot, declare_slot, end_slot,

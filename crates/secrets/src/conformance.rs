@@ -227,6 +227,8 @@ async fn check(sink: &dyn Sink, case: &str, path: &str) -> Result<(), String> {
             let all = sink.look_all(path).await.map_err(says("look_all"))?;
             let names: Vec<&str> = all.keys().map(String::as_str).collect();
             ensure(names == ["a", "b"], || format!("{names:?}"))?;
+            let alone = sink.names(path).await.map_err(says("names"))?;
+            ensure(alone.iter().eq(all.keys()), || format!("{names:?}, alone {alone:?}"))?;
             for (name, look) in &all {
                 let alone = sink.look(&format!("{path}/{name}")).await.map_err(says("look"))?;
                 ensure(alone.as_ref() == Some(look), || {

@@ -10,7 +10,11 @@ pub mod document;
 pub mod looks;
 pub mod memory;
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use domain::path;
@@ -214,7 +218,14 @@ pub trait Sink: fmt::Debug + Send + Sync {
     /// Needs [`SinkCapabilities::lists_mirrors`] to be one request; works without.
     async fn look_all(&self, folder: &str) -> Result<BTreeMap<String, Look>>;
 
-    /// The same, to be shared by many readers of one folder: what this process has just read will
+    /// The names of all documents directly in a folder, as they are now and deleted ones too; a name of
+    /// which nothing was ever written may be among them. Where the sink can, one request whatever their
+    /// number.
+    async fn names(&self, folder: &str) -> Result<BTreeSet<String>> {
+        Ok(self.look_all(folder).await?.into_keys().collect())
+    }
+
+    /// The looks of all documents in a folder, to be shared by many readers of one folder: what this process has just read will
     /// do, and is not copied for each.
     async fn look_all_shared(&self, folder: &str) -> Result<Arc<Looks>> {
         Ok(Arc::new(self.look_all(folder).await?.into()))

@@ -319,6 +319,7 @@ impl<'a> Story<'a> {
             read_only: false,
             notices: Default::default(),
             turns: Default::default(),
+            claims: Default::default(),
         };
         let spec = self.spec();
         self.revoking |= goal == Goal::Revoke;

@@ -323,6 +323,7 @@ impl Loaded {
             read_only: self.config.read_only,
             notices: Default::default(),
             turns: Default::default(),
+            claims: Default::default(),
         })
     }
 

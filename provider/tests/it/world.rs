@@ -341,6 +341,7 @@ impl World {
             read_only: self.read_only,
             notices: Default::default(),
             turns: Default::default(),
+            claims: Default::default(),
         };
         provider::provider_over(context)
     }

@@ -160,6 +160,8 @@ async fn a_folder_of_more_than_one_page_is_seen_as_a_whole_whether_the_server_gi
     assert_eq!(lists(world.wire.sent()), 3, "two pages, and that nothing follows");
     assert_eq!(listed(world.sink()).await, names);
     assert_eq!(lists(world.wire.sent()), 0, "readers share them");
+    assert!(world.sink().names("paged/long").await.unwrap().iter().eq(&names));
+    assert_eq!(lists(world.wire.sent()), 1, "names alone come all at once");
     let whole = World::meddled(|request| {
         request.path = request.path.split('?').next().unwrap_or_default().to_owned();
         None

@@ -1,16 +1,19 @@
 //! Calls that are refused, lost, or answered into the void, and hands of others in between.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, atomic::Ordering},
+};
 
 use connector::{
     Clock, Refusal,
     fake::{APP, Fault, Verb},
 };
-use domain::Setting;
+use domain::{Secret, Setting};
 use ledger::{MemoryLedger, NullLedger};
 use operations::{carry_out, observe_integration};
 use policy::rotation::Goal;
-use secrets::Sink;
+use secrets::{Document, Expect, Sink};
 
 use crate::world::{Ending, Fuse, OVERLAP, World};
 
@@ -261,6 +264,72 @@ async fn refused_sign_ins_of_all_slots_of_an_integration_are_counted_together() 
         world.clock.advance(domain::Span::from_secs(900));
         let context = world.context("later", &Fuse::none());
         assert_eq!(carry_out(&context, &other, FIRST, "test").await.unwrap().generation, 1);
+    }
+}
+
+/// Documents of other integrations in custody.
+async fn many_others(world: &World, count: usize) {
+    for at in 0..count {
+        let path = format!("nhi/{}/z{at:04}", world.realm);
+        let document = Document::default().with("claim", Secret::new("{}"));
+        world.vault.write(&path, &document, Expect::Nothing).await.unwrap();
+        let mirror = [("vendor_id", format!("of-{at}")), ("phase", "free".to_owned())];
+        let mirror = mirror.map(|(name, text)| (name.to_owned(), text)).into();
+        world.vault.write_mirror(&path, &mirror).await.unwrap();
+    }
+}
+
+/// Another slot of the same integration.
+fn slot_named(world: &World, name: &str) -> operations::SlotSpec {
+    let mut spec = world.spec();
+    spec.id.name = name.into();
+    spec.deliveries.iter_mut().for_each(|one| one.path.push_str(&format!("-{name}")));
+    spec
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_custody_is_listed_once_a_run_and_not_for_each_rotation() {
+    let world = World::new("add-ours").await;
+    many_others(&world, 1_000).await;
+    let context = world.context("applies", &Fuse::none());
+    let mut looked = Vec::new();
+    for at in 0..4 {
+        let before = world.looked.swap(0, Ordering::SeqCst);
+        looked.extend((at > 0).then_some(before));
+        carry_out(&context, &slot_named(&world, &format!("s{at}")), FIRST, "test").await.unwrap();
+    }
+    looked.push(world.looked.load(Ordering::SeqCst));
+    // Pages of a hundred once; then the names, and one look for each slot of the integration. What else
+    // a rotation looks at is the same in each.
+    let rest = looked[1] - 1 - 1;
+    assert_eq!(looked[0], rest + 10, "{looked:?}");
+    assert_eq!(looked[1..], [rest + 2, rest + 3, rest + 4], "{looked:?}");
+}
+
+/// Whatever a run remembers of custody: another one may have begun a slot since, or been refused in one
+/// that is known.
+#[tokio::test(start_paused = true)]
+async fn refused_sign_ins_of_slots_that_came_since_are_counted_in_a_long_custody_too() {
+    for known in [false, true] {
+        let world = World::new("add-ours").await;
+        many_others(&world, 1_000).await;
+        let ours = world.context("applies", &Fuse::none());
+        let theirs = world.context("theirs", &Fuse::none());
+        let other = slot_named(&world, "other");
+        if known {
+            carry_out(&theirs, &other, FIRST, "test").await.unwrap();
+        }
+        carry_out(&ours, &slot_named(&world, "learns"), FIRST, "test").await.unwrap();
+        world.fake.refuse_new(u32::MAX);
+        let goal = Goal::Rotate { to: if known { 2 } else { 1 }, at_once: false };
+        for _ in 0..4 {
+            carry_out(&theirs, &other, goal, "test").await.unwrap_err();
+            let refused = carry_out(&ours, &world.spec(), FIRST, "test").await.unwrap_err();
+            assert_eq!(refused.code, "E-VERIFY", "{known}");
+            let most = world.most_refusals();
+            assert!(most <= 4, "{known}: {most} would lock out what works");
+        }
+        assert!(world.most_refusals() >= 2, "{known}: nobody was refused");
     }
 }
 

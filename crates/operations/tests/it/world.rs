@@ -158,8 +158,9 @@ impl Fuse {
     }
 }
 
+/// The last counts the requests that looks would be at a store that lists a hundred at a time.
 #[derive(Debug)]
-struct FusedSink(Arc<MemorySink>, Arc<Fuse>);
+struct FusedSink(Arc<MemorySink>, Arc<Fuse>, Arc<AtomicU32>);
 
 #[async_trait]
 impl Sink for FusedSink {
@@ -179,10 +180,18 @@ impl Sink for FusedSink {
         self.0.kept_versions(path).await
     }
     async fn look(&self, path: &str) -> secrets::Result<Option<Look>> {
+        self.2.fetch_add(1, Ordering::SeqCst);
         self.0.look(path).await
     }
+    async fn names(&self, folder: &str) -> secrets::Result<BTreeSet<String>> {
+        self.2.fetch_add(1, Ordering::SeqCst);
+        self.0.names(folder).await
+    }
     async fn look_all(&self, folder: &str) -> secrets::Result<BTreeMap<String, Look>> {
-        self.0.look_all(folder).await
+        let all = self.0.look_all(folder).await?;
+        let pages = u32::try_from(all.len().div_ceil(100)).unwrap();
+        self.2.fetch_add(pages.max(1), Ordering::SeqCst);
+        Ok(all)
     }
     async fn write(
         &self,
@@ -367,6 +376,8 @@ pub(crate) struct World {
     pub(crate) apps: Arc<MemorySink>,
     pub(crate) ledger: Mutex<Arc<dyn Ledger>>,
     pub(crate) refusals: Arc<Refusals>,
+    /// Requests that looks into custody were.
+    pub(crate) looked: Arc<AtomicU32>,
     pub(crate) vendor_id: String,
     pub(crate) claim_ttl: Span,
     /// How many refused sign-ins in a row this story may have.
@@ -411,6 +422,7 @@ impl World {
             apps: sink(),
             ledger: Mutex::new(Arc::new(MemoryLedger::new())),
             refusals: Arc::default(),
+            looked: Arc::default(),
             vendor_id: made.vendor_id,
             claim_ttl: Span::from_secs(120),
             patience: 2,
@@ -476,8 +488,8 @@ impl World {
         );
         let wired = Wired {
             connector: Arc::new(connector),
-            vault: Arc::new(FusedSink(self.vault.clone(), fuse.clone())),
-            apps: Arc::new(FusedSink(self.apps.clone(), fuse.clone())),
+            vault: Arc::new(FusedSink(self.vault.clone(), fuse.clone(), self.looked.clone())),
+            apps: Arc::new(FusedSink(self.apps.clone(), fuse.clone(), Arc::default())),
         };
         let key = RealmKey::new(&Secret::new("k".repeat(40)));
         Context {
@@ -497,6 +509,7 @@ impl World {
             read_only: false,
             notices: Default::default(),
             turns: Default::default(),
+            claims: Default::default(),
         }
     }
 
