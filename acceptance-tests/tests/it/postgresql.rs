@@ -1,7 +1,7 @@
 //! A role of a real PostgreSQL: made, let in, narrowed, rotated, switched off, dropped. What is asserted
 //! is what PostgreSQL's own client sees.
 
-use std::time::Duration;
+use std::{cell::Cell, time::Duration};
 
 use acceptance_tests::{
     Core, Result, World,
@@ -91,6 +91,17 @@ impl Shop {
 
     fn lets_in(&self, password: &str) -> Result<bool> {
         self.db.lets_in("invoice-export", password)
+    }
+
+    /// As a managed server is for its customers: our role makes roles, and sees nothing of passwords.
+    fn is_managed(&self) -> Result<()> {
+        let password = &self.db.password;
+        self.db.by_hand(&format!("create role nhi login createrole password '{password}'"))?;
+        self.db.by_hand_in("shop", KEEPER)?;
+        let hcl = self.world.read("nhi.hcl")?;
+        let ours = hcl.replace("user       = \"postgres\"", "user       = \"nhi\"");
+        holds(ours != hcl, "it names our role", &hcl)?;
+        self.world.write("nhi.hcl", &ours)
     }
 
     fn roles(&self) -> Result<Vec<String>> {
@@ -192,7 +203,7 @@ fn a_password_rotates_the_old_one_is_proven_refused_and_its_sessions_end() {
     });
 }
 
-/// A role as a managed server gives its customers: it makes roles, and sees nothing of passwords.
+/// What a role that makes roles needs besides for the example.
 const KEEPER: &str = "
     grant pg_read_all_stats, pg_signal_backend to nhi;
     alter schema billing owner to nhi;
@@ -203,12 +214,7 @@ const KEEPER: &str = "
 fn a_password_rotates_where_nobody_may_see_which_one_is_in_force() {
     in_shop(&triggered("1"), |shop| {
         let world = &shop.world;
-        let password = &shop.db.password;
-        shop.db.by_hand(&format!("create role nhi login createrole password '{password}'"))?;
-        shop.db.by_hand_in("shop", KEEPER)?;
-        let hcl =
-            world.read("nhi.hcl")?.replace("user       = \"postgres\"", "user       = \"nhi\"");
-        world.write("nhi.hcl", &hcl)?;
+        shop.is_managed()?;
         let said = world.nhi(&["doctor"])?.said;
         holds(said.contains("pg_authid"), "doctor says what it cannot see", &said)?;
         world.apply()?;
@@ -226,14 +232,20 @@ fn a_password_rotates_where_nobody_may_see_which_one_is_in_force() {
 }
 
 #[test]
-fn two_roles_by_turns_let_a_password_rotate_with_an_overlap_that_ends_with_its_sessions() {
+fn two_roles_by_turns_let_a_password_rotate_with_an_overlap_whoever_may_see_passwords() {
     let triggered = |value: &str| {
         let soon = BY_TURNS.replace("overlap = \"24h\"", "overlap = \"6s\"");
         let triggers = format!("postgresql_pair = {{}}\n  triggers = {{ now = \"{value}\" }}");
         soon.replace("postgresql_pair = {}", &triggers)
     };
-    in_shop(&triggered("1"), |shop| {
+    // Where they are seen, and where they are not.
+    let managed = Cell::new(false);
+    let story = |shop: &Shop| -> Result<()> {
         let world = &shop.world;
+        if managed.get() {
+            shop.is_managed()?;
+        }
+        let before = shop.roles()?;
         let read = || -> Result<(String, String)> {
             let document = world.bao.document("apps/invoice-export")?;
             let word = |name: &str| document[name].as_str().unwrap_or_default().to_owned();
@@ -274,9 +286,19 @@ fn two_roles_by_turns_let_a_password_rotate_with_an_overlap_that_ends_with_its_s
         world.nhi(&["drift"])?.expect(0)?;
         let told = world.nhi(&["scan"])?.said;
         holds(!told.contains("invoice-export_"), "they are no integrations", &told)?;
+        // The place that is free again is filled once more.
+        world.write("main.tf", &triggered("3"))?;
+        world.apply()?;
+        let third = read()?;
+        holds(third.0 == first.0 && shop.db.lets_in(&third.0, &third.1)?, "by turns", &third.0)?;
+        holds(shop.db.lets_in(&second.0, &second.1)?, "with overlap", "")?;
         world.terraform(&["destroy", "-auto-approve"])?.expect(0)?;
-        holds(shop.roles()? == ["accountants"], "nothing is left", &format!("{:?}", shop.roles()?))
-    });
+        holds(shop.roles()? == before, "nothing is left", &format!("{:?}", shop.roles()?))
+    };
+    for sees_nothing in [false, true] {
+        managed.set(sees_nothing);
+        in_shop(&triggered("1"), &story);
+    }
 }
 
 #[test]

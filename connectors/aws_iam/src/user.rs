@@ -744,7 +744,7 @@ impl Connector for Users {
         // Of a key that carries a mark it is known whose it is, whether it was used or not.
         let unmarked = |key_id: &str| !user.tags.contains_key(key_id);
         let credentials = self.observed_keys(&user, false, unmarked).await?;
-        Ok(CredentialListing { credentials, complete: true, requested_at })
+        Ok(CredentialListing { credentials, complete: true, shows_all_of: &[], requested_at })
     }
 
     async fn credential(

@@ -500,7 +500,7 @@ impl Connector for Hub {
         let requested_at = self.clock.now();
         let credentials = self.tokens(&object.key, false).await?;
         let credentials = credentials.ok_or_else(|| no_such(&object.key))?;
-        Ok(CredentialListing { credentials, complete: true, requested_at })
+        Ok(CredentialListing { credentials, complete: true, shows_all_of: &[], requested_at })
     }
 
     async fn ourselves(&self) -> Result<Option<Ourselves>> {

@@ -1627,7 +1627,7 @@ impl Connector for AppRole {
             return Err(not_found(object));
         }
         let credentials = self.details(&place, &accessors, true).await?;
-        Ok(CredentialListing { credentials, complete: true, requested_at })
+        Ok(CredentialListing { credentials, complete: true, shows_all_of: &[], requested_at })
     }
 
     async fn credential(

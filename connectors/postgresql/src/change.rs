@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     api::{END_SESSIONS, Role, Swept},
-    cluster::{Cluster, Found, Holding, Login, key_in, lives, unexpected},
+    cluster::{Cluster, Found, Holding, Login, key_in, unexpected},
     note::{Known, Note},
     password, quote,
     scope::{self, ATTRIBUTES, Form},
@@ -57,6 +57,14 @@ fn compared(role: &Role) -> [Statement; 2] {
             quote::text(role.comment.as_deref().unwrap_or_default()),
         )),
     ]
+}
+
+/// Goes on only where the time of whatever password is there is over still: only that is seen of it.
+fn still_over(role: &Role) -> Statement {
+    sql(format!(
+        "SELECT 1 / (rolvaliduntil <= clock_timestamp())::int FROM pg_roles WHERE oid = {}",
+        role.oid
+    ))
 }
 
 fn comment(role: &str, note: &Note) -> Statement {
@@ -454,16 +462,21 @@ impl Cluster {
                     );
                     return Ok((name, vec![sql(make)]));
                 }
-                Some(login)
-                    if login.key(found.sees_passwords).is_none()
-                        || !lives(&login.role, &*self.clock) =>
-                {
-                    return Ok((name, compared(&login.role).to_vec()));
+                Some(login) if login.is_free(found.sees_passwords, &*self.clock) => {
+                    let mut all = compared(&login.role).to_vec();
+                    all.extend((!found.sees_passwords).then(|| still_over(&login.role)));
+                    return Ok((name, all));
                 }
                 Some(_) => {}
             }
         }
-        Err(conflict("both roles that sign in for it have a password that works".into()))
+        let unseen = match found.sees_passwords {
+            true => "",
+            false => {
+                ", or one that nothing is known of: who may not read pg_authid sees none that somebody set"
+            }
+        };
+        Err(conflict(format!("both roles that sign in for it have a password that works{unseen}")))
     }
 
     /// Ends the sessions of a role and of those that sign in for it.
@@ -490,11 +503,14 @@ impl Cluster {
         let Some(Login { role, note }) = [&own].into_iter().chain(&found.pair).find(has) else {
             return Ok(Ended::AlreadyGone);
         };
+        // One of two is shut until it is filled again: so it is known to be free by who may see nothing of
+        // passwords, and what somebody sets there lets nobody in.
+        let until = if role.oid == own.role.oid { "infinity" } else { "-infinity" };
         let note = Note { password: None, ..note.clone() };
         let mut statements = compared(role).to_vec();
         statements.extend([
             sql(format!(
-                "ALTER ROLE {} PASSWORD NULL VALID UNTIL 'infinity'",
+                "ALTER ROLE {} PASSWORD NULL VALID UNTIL '{until}'",
                 quote::name(&role.name)
             )),
             comment(&role.name, &note),

@@ -133,6 +133,17 @@ impl Login {
     pub(crate) fn key(&self, sees_passwords: bool) -> Option<&str> {
         key(&self.role, &self.note, sees_passwords)
     }
+
+    /// No password works here, whichever somebody may have set: the time of any is over for good. Who
+    /// may see nothing of passwords sees that.
+    pub(crate) fn is_shut(&self) -> bool {
+        self.role.until == Some(0)
+    }
+
+    /// A password that is set here takes the place of none that works.
+    pub(crate) fn is_free(&self, sees_passwords: bool, clock: &dyn Clock) -> bool {
+        !lives(&self.role, clock) || (sees_passwords && self.role.key.is_none())
+    }
 }
 
 fn known<'a>(role: &Role, note: &'a Note, sees_passwords: bool) -> Option<&'a Known> {
@@ -180,6 +191,13 @@ impl Found {
     /// The key id of the password in force.
     pub(crate) fn key(&self) -> Option<&str> {
         key(&self.role, &self.note, self.sees_passwords)
+    }
+
+    /// What works of the roles that sign in for it is known, although nothing of passwords may be seen:
+    /// each is not made yet, or shut, or has the one that we wrote there last.
+    fn knows_places(&self) -> bool {
+        let known = |login: &Login| login.is_shut() || login.known(self.sees_passwords).is_some();
+        self.pair.iter().all(known)
     }
 
     /// Its name, and those of the roles that sign in for it.
@@ -587,6 +605,7 @@ impl Connector for Cluster {
         Ok(CredentialListing {
             credentials: found.credentials(&*self.clock),
             complete: found.sees_passwords,
+            shows_all_of: if found.knows_places() { &[PAIR] } else { &[] },
             requested_at,
         })
     }

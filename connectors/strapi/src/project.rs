@@ -283,7 +283,7 @@ impl Connector for Project {
         let all = self.all(Freshness::Fresh).await?;
         let found = Project::existing(&all, object)?;
         let credentials = self.credentials_of(&found);
-        Ok(CredentialListing { credentials, complete: true, requested_at })
+        Ok(CredentialListing { credentials, complete: true, shows_all_of: &[], requested_at })
     }
 
     async fn notes(&self) -> Vec<String> {

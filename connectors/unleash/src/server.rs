@@ -252,7 +252,7 @@ impl Connector for Server {
         let all = self.all(Freshness::Fresh).await?;
         let found = Server::existing(&all, object)?;
         let credentials = self.credentials_of(&found);
-        Ok(CredentialListing { credentials, complete: true, requested_at })
+        Ok(CredentialListing { credentials, complete: true, shows_all_of: &[], requested_at })
     }
 
     async fn ourselves(&self) -> Result<Option<Ourselves>> {

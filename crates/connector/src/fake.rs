@@ -848,7 +848,7 @@ impl Connector for Fake {
             let shown = found.keys.len() - usize::from(!complete && !found.keys.is_empty());
             let shown = found.keys.iter().take(shown);
             let credentials = shown.map(|one| one.observed(&object.kind, now)).collect();
-            Ok(CredentialListing { credentials, complete, requested_at: now })
+            Ok(CredentialListing { credentials, complete, shows_all_of: &[], requested_at: now })
         })
     }
 

@@ -146,6 +146,8 @@ pub struct CredentialListing {
     pub credentials: Vec<ObservedCredential>,
     /// Whether it is complete, so that absence means something.
     pub complete: bool,
+    /// Types of which it shows whatever works, where it is not complete.
+    pub shows_all_of: &'static [&'static str],
     /// When it was asked for.
     pub requested_at: Timestamp,
 }

@@ -185,7 +185,12 @@ impl Connector for Clients {
     async fn credentials(&self, object: &ObjectRef) -> Result<CredentialListing> {
         let requested_at = self.clock.now();
         let found = self.seen(object).await?;
-        Ok(CredentialListing { credentials: found.credentials(), complete: true, requested_at })
+        Ok(CredentialListing {
+            credentials: found.credentials(),
+            complete: true,
+            shows_all_of: &[],
+            requested_at,
+        })
     }
 
     async fn promises(&self, credential_type: &str) -> Result<Vec<Promise>> {

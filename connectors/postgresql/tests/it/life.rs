@@ -371,6 +371,53 @@ async fn a_role_with_createrole_makes_them_and_says_what_it_cannot_see() {
     assert_eq!(world.connector.delete(&bot).await.unwrap(), Ended::Now);
 }
 
+/// Who makes roles and may see nothing of passwords, as on a managed server.
+#[tokio::test]
+async fn two_roles_take_turns_where_no_password_is_seen_and_nobody_s_that_works_is_written_over() {
+    let db = server();
+    db.by_hand("create role blind login createrole password 'blind'").unwrap();
+    db.by_hand("grant pg_read_all_stats, pg_signal_backend to blind").unwrap();
+    let world = World::of(db, "blind", "blind");
+    let bot = world.integration("dark").await;
+    let whole = async || {
+        let listing = world.connector.credentials(&bot).await.unwrap();
+        assert!(!listing.complete, "its own password is not seen");
+        listing.shows_all_of == [PAIR]
+    };
+    assert!(whole().await, "none is made yet");
+    let (first, a) = world.fill(&bot, MARKER).await.unwrap();
+    let second = MARKER.replace("g1", "g2");
+    let (secret, b) = world.fill(&bot, &second).await.unwrap();
+    assert!(db.lets_in("dark_a", first.expose()).unwrap(), "both work");
+    assert!(db.lets_in("dark_b", secret.expose()).unwrap(), "both work");
+    assert!(whole().await);
+    assert_eq!(world.connector.end(&bot, &a.key_id).await.unwrap(), Ended::Now);
+    assert!(!db.lets_in("dark_a", first.expose()).unwrap());
+    assert!(whole().await, "it is shut");
+    let third = MARKER.replace("g1", "g3");
+
+    // A password that somebody sets there works no more than any: it is written over.
+    db.by_hand("alter role dark_a password 'theirs'").unwrap();
+    assert!(!db.lets_in("dark_a", "theirs").unwrap() && whole().await);
+    let (last, again) = world.fill(&bot, &third).await.unwrap();
+    assert!(again.key_id.ends_with("@dark_a") && db.lets_in("dark_a", last.expose()).unwrap());
+
+    // One that works, since its time was lifted too, is not seen: it is known that something may be there.
+    assert_eq!(world.connector.end(&bot, &again.key_id).await.unwrap(), Ended::Now);
+    let theirs = "alter role dark_a password 'theirs' valid until 'infinity'";
+    let late = world.connector.credentials(&bot).await.unwrap();
+    assert_eq!((late.credentials.len(), &late.credentials[0].key_id), (1, &b.key_id));
+    world.wire.before_a_change(|| drop(server().by_hand(theirs).unwrap()));
+    world.fill(&bot, &third).await.unwrap_err();
+    assert!(db.lets_in("dark_a", "theirs").unwrap(), "it came in between and is theirs");
+    assert!(!whole().await);
+    let refused = world.fill(&bot, &third).await.unwrap_err();
+    assert_eq!(refused.refusal(), Some(Refusal::Conflict), "{refused}");
+    assert!(refused.to_string().contains("pg_authid"), "{refused}");
+    assert!(db.lets_in("dark_a", "theirs").unwrap());
+    assert_eq!(world.connector.delete(&bot).await.unwrap(), Ended::Now);
+}
+
 #[tokio::test]
 async fn what_somebody_changed_in_between_is_not_written_over() {
     let (world, db) = (World::new(), server());

@@ -305,7 +305,8 @@ impl<'a> Machine<'a> {
                 used: matches!(one.last_used, LastUsed::At(_)),
             })
             .collect();
-        self.complete = listing.complete;
+        self.complete =
+            listing.complete || listing.shows_all_of.contains(&self.spec.credential_type.name);
         let claim = self.claim.as_ref().map(|document| document.claim.clone());
         let mine = claim.as_ref().is_some_and(|claim| claim.owner == self.context.run.id);
         let now = self.context.now();
@@ -523,7 +524,12 @@ fn intact(
 
 /// The listing of what is gone.
 pub(crate) fn empty(now: Timestamp) -> connector::CredentialListing {
-    connector::CredentialListing { credentials: Vec::new(), complete: true, requested_at: now }
+    connector::CredentialListing {
+        credentials: Vec::new(),
+        complete: true,
+        shows_all_of: &[],
+        requested_at: now,
+    }
 }
 
 /// Whether something of somebody else is where ours should go: `sink-occupied`, `another-slot` or
