@@ -297,7 +297,7 @@ fn two_roles_by_turns_let_a_password_rotate_with_an_overlap_whoever_may_see_pass
     };
     for sees_nothing in [false, true] {
         managed.set(sees_nothing);
-        in_shop(&triggered("1"), &story);
+        in_shop(&triggered("1"), story);
     }
 }
 
