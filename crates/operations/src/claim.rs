@@ -21,7 +21,12 @@ use policy::{
 use secrets::{Document, Expect, Look, Looks, Mirror, Sink, SinkError, Version};
 use serde::{Deserialize, Serialize};
 
-use crate::{Context, Problem, SlotSpec, journal::moment, realm_key};
+use crate::{
+    Context, Problem, SlotSpec,
+    beside::{shows, write_mirror},
+    journal::moment,
+    realm_key,
+};
 
 /// The fields of a claim's document.
 const CLAIM: &str = "claim";
@@ -357,7 +362,8 @@ impl ClaimStore {
         let written = self.sink.write(&self.path(), &document, expect).await?;
         let mirror = self.mirror_of(claim, written.number);
         // A mirror that lags is repaired by the next deed; plan takes it for unfinished meanwhile.
-        if let Err(error) = self.sink.write_mirror(&self.path(), &mirror).await {
+        let beside = write_mirror(&*self.sink, &self.path(), &mirror, written.number).await;
+        if let Err(error) = beside {
             tracing::warn!(%error, "the metadata of a document in custody was not written");
         }
         Ok(written)
@@ -377,8 +383,8 @@ impl ClaimStore {
     pub(crate) async fn repair_mirror(&self, document: &ClaimDocument) -> Result<(), Problem> {
         let mirror = self.mirror_of(&document.claim, document.version);
         let look = self.sink.look(&self.path()).await?;
-        if look.is_some_and(|look| look.mirror != mirror) {
-            self.sink.write_mirror(&self.path(), &mirror).await?;
+        if look.is_some_and(|look| !shows(&look, &mirror)) {
+            write_mirror(&*self.sink, &self.path(), &mirror, document.version).await?;
         }
         Ok(())
     }

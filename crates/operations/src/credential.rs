@@ -12,6 +12,7 @@ use secrets::{Document, Expect, Sink};
 
 use crate::{
     Context, Delivery, Problem,
+    beside::write_mirror,
     claim::{ClaimDocument, ClaimStore},
     document::{Meta, compose, matches, secret_in},
     drift::schedule_json,
@@ -358,7 +359,7 @@ async fn repair_copies(
             .write(&delivery.path, &document, expect)
             .await
             .map_err(|error| delivery.problem(error))?;
-        sink.write_mirror(&delivery.path, &meta.mirror(written.number))
+        write_mirror(&**sink, &delivery.path, &meta.mirror(written.number), written.number)
             .await
             .map_err(|error| delivery.problem(error))?;
         let entry = context
@@ -392,7 +393,7 @@ async fn mirror_again(
         return Ok(None);
     }
     let number = stored.version.number;
-    sink.write_mirror(&delivery.path, &meta.mirror(number))
+    write_mirror(sink, &delivery.path, &meta.mirror(number), number)
         .await
         .map_err(|error| delivery.problem(error))?;
     Ok(Some((meta, number)))

@@ -7,6 +7,7 @@
 
 mod access;
 mod adopt;
+mod beside;
 mod claim;
 mod context;
 mod credential;

@@ -8,6 +8,7 @@ use secrets::{Document, Expect, Sink, SinkError};
 
 use crate::{
     Context, Delivery, Problem, SlotSpec,
+    beside::write_mirror,
     document::{META, Meta},
 };
 
@@ -72,7 +73,9 @@ pub async fn withdraw(
         } else {
             left.in_earlier_versions.push(delivery.place());
         }
-        sink.write_mirror(&delivery.path, &meta.mirror(number)).await.map_err(gone_from)?;
+        write_mirror(&*sink, &delivery.path, &meta.mirror(number), number)
+            .await
+            .map_err(gone_from)?;
         let entry = context
             .entry("rotation.withdrawn", &what)
             .detail("sink", delivery.place())

@@ -9,7 +9,7 @@ use policy::rotation::{Claim, Goal, Key, Phase, Previous, View};
 use secrets::SinkError;
 use serde_json::json;
 
-use super::Machine;
+use super::{CLAIM, Machine};
 use crate::{
     Deed, Problem,
     claim::{ClaimDocument, ClaimMirror, ClaimStore},
@@ -41,7 +41,7 @@ impl Machine<'_> {
             }
             Err(SinkError::Conflict { .. }) => Ok(None),
             Err(error @ SinkError::Ambiguous { .. }) => {
-                self.lost("claim", || error.into()).map(|()| None)
+                self.lost(CLAIM, || error.into()).map(|()| None)
             }
             Err(error) => Err(error.into()),
         }

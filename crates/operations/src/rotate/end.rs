@@ -3,7 +3,7 @@
 use connector::Children;
 use ledger::{Change as Row, NewEntry};
 use policy::rotation::{Claim, Phase, Previous};
-use secrets::Sink;
+use secrets::{Sink, SinkError};
 
 use super::Machine;
 use crate::{Problem, credential::row_of, document::Meta, ourselves::not_our_key};
@@ -100,9 +100,15 @@ impl Machine<'_> {
         if let Some((delivery, sink)) = self.sinks.0.last().filter(|(_, sink)| forgets(&**sink)) {
             for one in &claim.previous {
                 let Some(version) = self.version_of(one).await? else { continue };
-                sink.destroy_version(&delivery.path, version)
-                    .await
-                    .map_err(|error| delivery.problem(error))?;
+                match sink.destroy_version(&delivery.path, version).await {
+                    Ok(()) => {}
+                    // Twice does no harm.
+                    Err(error @ SinkError::Ambiguous { .. }) => {
+                        let problem = delivery.problem(error);
+                        return self.lost("destroy", || problem);
+                    }
+                    Err(error) => return Err(delivery.problem(error)),
+                }
                 let entry =
                     self.entry("rotation.previous_destroyed", &claim).detail("version", version);
                 self.context.note(entry).await;

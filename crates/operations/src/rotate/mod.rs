@@ -49,6 +49,8 @@ const MOST_STEPS: usize = 40;
 const MOMENT: Duration = Duration::from_millis(50);
 /// How often one step is tried whose answer is lost, before the error is told.
 const MOST_TRIES: u32 = 3;
+/// Its step where that is a write of the claim.
+const CLAIM: &str = "claim";
 
 /// One deed on one slot.
 pub(crate) struct Machine<'a> {
@@ -459,7 +461,9 @@ impl<'a> Machine<'a> {
 
     /// The goal is reached.
     async fn settle(&mut self, view: &View) -> Result<(), Problem> {
-        if let Some(document) = self.claim.as_ref().filter(|_| !self.began) {
+        // Whose answer to a claim was lost has written nothing beside it.
+        let behind = !self.began || self.tries.contains_key(CLAIM);
+        if let Some(document) = self.claim.as_ref().filter(|_| behind) {
             self.store.repair_mirror(document).await?;
         }
         let planned = match self.goal {

@@ -16,6 +16,7 @@ use serde_json::json;
 use super::Machine;
 use crate::{
     Problem,
+    beside::{shows, write_mirror},
     document::{META, Meta, compose},
     drift::schedule_json,
     journal::moment,
@@ -62,7 +63,8 @@ impl Machine<'_> {
         let expect = if expected == 0 { Expect::Nothing } else { Expect::Version(expected) };
         match sink.write(&delivery.path, &composed, expect).await {
             Ok(version) => {
-                sink.write_mirror(&delivery.path, &meta.mirror(version.number))
+                let mirror = meta.mirror(version.number);
+                write_mirror(&**sink, &delivery.path, &mirror, version.number)
                     .await
                     .map_err(|error| delivery.problem(error))?;
                 let entry = self
@@ -152,8 +154,8 @@ impl Machine<'_> {
                 let mirror = meta.mirror(stored.version.number);
                 let look =
                     sink.look(&delivery.path).await.map_err(|error| delivery.problem(error))?;
-                if look.is_none_or(|look| look.mirror != mirror) {
-                    sink.write_mirror(&delivery.path, &mirror)
+                if look.is_none_or(|look| !shows(&look, &mirror)) {
+                    write_mirror(&**sink, &delivery.path, &mirror, stored.version.number)
                         .await
                         .map_err(|error| delivery.problem(error))?;
                 }
@@ -254,7 +256,8 @@ impl Machine<'_> {
         match sink.write(&delivery.path, &again, expect).await {
             Ok(version) => {
                 if let Some(meta) = meta {
-                    sink.write_mirror(&delivery.path, &meta.mirror(version.number))
+                    let mirror = meta.mirror(version.number);
+                    write_mirror(&**sink, &delivery.path, &mirror, version.number)
                         .await
                         .map_err(|error| delivery.problem(error))?;
                 }

@@ -11,7 +11,7 @@ use connector::{
 };
 use domain::{Secret, Setting};
 use ledger::{MemoryLedger, NullLedger};
-use operations::{carry_out, observe_integration};
+use operations::{carry_out, observe_integration, observe_slot};
 use policy::rotation::Goal;
 use secrets::{Document, Expect, Sink};
 
@@ -73,8 +73,17 @@ async fn whatever_becomes_of_one_write_to_a_sink_the_next_run_finishes() {
                     world.whole("before", FIRST).await;
                     let sink = if custody { &world.vault } else { &world.apps };
                     sink.fail(std::iter::repeat_n(Fault::None, nth).chain([fault]));
-                    let _ = world.run("hit", &Fuse::none(), AT_ONCE).await;
+                    let ending = world.run("hit", &Fuse::none(), AT_ONCE).await;
                     assert!(world.works().await, "{how}: nothing works right after");
+                    // What was lost is looked for by the run that lost it, which goes on; and nobody
+                    // else has to wait until its claim is silent.
+                    if matches!(fault, Fault::AnswerLost | Fault::RequestLost) {
+                        let Ending::Done(Ok(outcome)) = ending else { panic!("{how}: {ending:?}") };
+                        world.assert_at(&outcome, 2, &how).await;
+                        let context = world.context("looks", &Fuse::none());
+                        let seen = observe_slot(&context, &world.spec()).await.unwrap().unwrap();
+                        assert_eq!((seen.status, seen.note), ("current", None), "{how}");
+                    }
                     let outcome = world.recover(AT_ONCE).await;
                     world.assert_at(&outcome, 2, &how).await;
                 }

@@ -78,26 +78,39 @@ async fn a_key_that_a_person_made_meanwhile_is_never_ended_for_ours() {
     assert!(world.works().await);
 }
 
-#[tokio::test(start_paused = true)]
-async fn two_keys_of_which_one_may_be_a_person_s_wait_for_a_person() {
-    let world = World::new("add-unmarked").await;
-    // Called for, and the process died before it heard the answer.
+/// A run that was killed when it had called for a key and not heard the answer; a person makes one too.
+async fn called_for_beside_theirs() -> (World, String) {
     let calls = Fuse::at(200, Moment::Before);
-    world.run("counts", &calls, FIRST).await;
+    World::new("add-unmarked").await.run("counts", &calls, FIRST).await;
     let at = calls.log().iter().position(|call| *call == "issue").unwrap();
     let world = World::new("add-unmarked").await;
     let fuse = Fuse::at(u32::try_from(at).unwrap() + 1, Moment::After);
     assert!(matches!(world.run("killed", &fuse, FIRST).await, Ending::Killed));
-    world.fake.by_hand(APP, "sync", |hand| {
-        hand.issue("theirs", None);
-    });
-    let before = world.live().await;
+    let mut theirs = String::new();
+    world.fake.by_hand(APP, "sync", |hand| theirs = hand.issue("theirs", None));
     world.clock.advance(domain::Span::from_secs(601));
+    (world, theirs)
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_keys_of_which_one_may_be_a_person_s_wait_for_a_person() {
+    let (world, _) = called_for_beside_theirs().await;
+    let before = world.live().await;
     let Ending::Done(Err(problem)) = world.run("later", &Fuse::none(), FIRST).await else {
         panic!()
     };
     assert_eq!(problem.code, "E-UNEXPLAINED", "{problem:?}");
     assert_eq!(world.live().await, before, "nothing was ended on a guess");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_of_another_type_is_never_taken_for_one_that_was_called_for() {
+    let (mut world, theirs) = called_for_beside_theirs().await;
+    world.of_another_type.insert(theirs.clone());
+    let outcome = world.whole("later", FIRST).await;
+    assert_eq!(outcome.generation, 1);
+    let live = world.live().await;
+    assert!(live.contains(&theirs) && live.len() == 2 && world.works().await, "{live:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,7 +14,8 @@ use std::{
 use async_trait::async_trait;
 use connector::{
     Change, Children, Clock, Connection, Connector, CredentialListing, Ended, IssueRequest, Issued,
-    NewIntegration, ObjectRef, Ourselves, Platform, Probe, Profile, Promise, VerifyCost, Want,
+    Kind, NewIntegration, ObjectRef, Ourselves, Platform, Probe, Profile, Promise, VerifyCost,
+    Want,
     fake::{self, APP, Fake},
 };
 use domain::{
@@ -222,9 +223,9 @@ pub(crate) struct Refusals {
 }
 
 /// The flag: a sign-in takes one of the uses that a key has. The keys: ending them is accepted, and
-/// not done.
+/// not done; and those that are of another type.
 #[derive(Debug)]
-struct FusedConnector(Fake, Arc<Fuse>, Arc<Refusals>, bool, BTreeSet<String>);
+struct FusedConnector(Fake, Arc<Fuse>, Arc<Refusals>, bool, BTreeSet<String>, BTreeSet<String>);
 
 #[async_trait]
 impl Connector for FusedConnector {
@@ -261,7 +262,11 @@ impl Connector for FusedConnector {
         self.1.pass("delete", self.0.delete(object)).await
     }
     async fn credentials(&self, object: &ObjectRef) -> connector::Result<CredentialListing> {
-        self.0.credentials(object).await
+        let mut listing = self.0.credentials(object).await?;
+        for one in listing.credentials.iter_mut().filter(|one| self.5.contains(&one.key_id)) {
+            one.credential_type = fake::SECRET.into();
+        }
+        Ok(listing)
     }
     async fn promises(&self, of: &str) -> connector::Result<Vec<Promise>> {
         let mut promises = self.0.promises(of).await?;
@@ -387,6 +392,8 @@ pub(crate) struct World {
     pub(crate) takes_use: bool,
     /// Keys of which the platform says that they are ended, and keeps them.
     pub(crate) undying: BTreeSet<String>,
+    /// Keys of another type, which the kind has where there are any.
+    pub(crate) of_another_type: BTreeSet<String>,
 }
 
 /// How a run ended.
@@ -429,6 +436,7 @@ impl World {
             places: vec!["apps/a", "apps/b"],
             takes_use: false,
             undying: BTreeSet::new(),
+            of_another_type: BTreeSet::new(),
             clock,
             fake,
         }
@@ -448,7 +456,21 @@ impl World {
     }
 
     pub(crate) fn spec(&self) -> SlotSpec {
-        let kind = fake::PLATFORM.kinds().iter().find(|kind| kind.name == APP).unwrap();
+        let of = |name| fake::PLATFORM.kinds().iter().find(|kind| kind.name == name).unwrap();
+        let mut kind = of(APP);
+        if !self.of_another_type.is_empty() {
+            let both = [kind.credential_types, of(fake::BOT).credential_types].concat();
+            let Kind { name, doc, fields, capabilities, refuse_name, .. } = *kind;
+            let credential_types = both.leak();
+            kind = Box::leak(Box::new(Kind {
+                name,
+                doc,
+                fields,
+                capabilities,
+                credential_types,
+                refuse_name,
+            }));
+        }
         let deliver = |path: &&str| Delivery {
             name: path.rsplit('/').next().unwrap().to_owned(),
             connection: "apps".into(),
@@ -485,6 +507,7 @@ impl World {
             self.refusals.clone(),
             self.takes_use,
             self.undying.clone(),
+            self.of_another_type.clone(),
         );
         let wired = Wired {
             connector: Arc::new(connector),
