@@ -505,7 +505,9 @@ impl Keyring {
         for _ in 1..TRIES {
             match self.write(tenant, entry).await {
                 Ok(()) => return Ok(()),
-                Err(Error::Keyring(SinkError::Conflict { .. } | SinkError::Ambiguous { .. })) => {
+                Err(Error::Keyring(error))
+                    if matches!(error, SinkError::Conflict { .. }) || error.maybe_written() =>
+                {
                     // Our own lost write, or somebody's hand: ours is the newer token in any case.
                     if let Ok(Some(there)) = self.read(tenant, &entry.name).await {
                         if there.document() == entry.document() {

@@ -8,7 +8,7 @@ use std::{any::Any, borrow::Cow, collections::BTreeMap, sync::Arc};
 
 pub(crate) use connector::transport::json::{read as parse, write as json};
 use connector::{
-    Error, Refusal, Result,
+    Error, Outcome, Refusal, Result,
     transport::{Answer, Request, Transport},
 };
 use domain::Secret;
@@ -247,11 +247,14 @@ pub(crate) fn refused(what: &str, answer: &Answer, changes: bool) -> Error {
         (status, _) => Refusal::of_status(status),
     };
     let Some(refusal) = refusal else {
-        let message = match answer.status {
-            503 => "status 503: the server is sealed or not ready".to_owned(),
-            status => format!("status {status}"),
-        };
-        return Error::no_judgment(what, message, changes);
+        if answer.status == 503 {
+            return Error::NotReady {
+                what: what.to_owned(),
+                message: "status 503: the server is sealed or not ready".to_owned(),
+                outcome: if changes { Outcome::Ambiguous } else { Outcome::NotSent },
+            };
+        }
+        return Error::no_judgment(what, format!("status {}", answer.status), changes);
     };
     let hint = match refusal {
         Refusal::Forbidden | Refusal::Unauthorized => {
@@ -364,11 +367,15 @@ fn health(what: &str, answer: &Answer) -> Result<Health> {
             )));
         }
     };
+    let sealed = |message: &str| {
+        let (what, message) = (what.to_owned(), message.to_owned());
+        Err(Error::NotReady { what, message, outcome: Outcome::NotSent })
+    };
     if !health.initialized {
-        return Err(wrong("the server is not initialized, and so it is sealed".to_owned()));
+        return sealed("the server is not initialized, and so it is sealed");
     }
     if health.sealed {
-        return Err(wrong("the server is sealed".to_owned()));
+        return sealed("the server is sealed");
     }
     if health.cluster_id.is_empty() {
         return Err(wrong("the server tells no cluster id".to_owned()));
@@ -749,8 +756,6 @@ pub(crate) fn ask(
 
 #[cfg(test)]
 mod tests {
-    use connector::Outcome;
-
     use super::*;
 
     #[derive(Deserialize)]

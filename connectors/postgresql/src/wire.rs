@@ -23,7 +23,7 @@ use std::{
 use async_trait::async_trait;
 use connector::{
     Outcome,
-    transport::{Answer, Effect, Request, Route, Transport, TransportError},
+    transport::{self, Answer, Effect, Request, Route, Transport, TransportError},
 };
 use domain::Secret;
 use serde::{Deserialize, Serialize};
@@ -160,6 +160,9 @@ impl Wire {
                 Failed::Sent(not_sent(format!("the server accepts nobody now ({code})")))
             }
             Some(said) => Failed::Answered(answer_no(said)),
+            None if transport::signed_by_a_stranger(&error) => {
+                Failed::Sent(TransportError::untrusted())
+            }
             None => Failed::Sent(not_sent(format!("no connection: {}", cause(&error)))),
         })
     }
@@ -299,11 +302,11 @@ fn final_status(code: &str) -> u16 {
 }
 
 fn not_sent(message: String) -> TransportError {
-    TransportError { message, outcome: Outcome::NotSent, read_only: false }
+    TransportError::network(message, Outcome::NotSent)
 }
 
 fn lost(message: String) -> TransportError {
-    TransportError { message, outcome: Outcome::Ambiguous, read_only: false }
+    TransportError::network(message, Outcome::Ambiguous)
 }
 
 /// The innermost cause, which quotes nothing that was said.

@@ -107,9 +107,7 @@ impl People {
         let what = request.what();
         match self.transport.send(request).await {
             Ok(answer) => Ok((what, answer)),
-            Err(error) => {
-                Err(Error::Unreachable { what, message: error.message, outcome: error.outcome })
-            }
+            Err(error) => Err(error.of(what)),
         }
     }
 

@@ -76,6 +76,25 @@ pub enum Error {
         /// Whether a change may have been done.
         outcome: Outcome,
     },
+    /// The server is there and does not serve: it is sealed, or not ready. The same once more does not
+    /// help.
+    #[error("{what}: {message}")]
+    NotReady {
+        /// Method and path template of the call.
+        what: String,
+        /// What it said.
+        message: String,
+        /// Whether a change may have been done.
+        outcome: Outcome,
+    },
+    /// Who signed the server's certificate is not known here: nothing was sent.
+    #[error("{what}: {message}")]
+    Untrusted {
+        /// Method and path template of the call.
+        what: String,
+        /// The same, and where to name them.
+        message: String,
+    },
     /// A part of a change was accepted, and a later call of it was not: the change may stand.
     #[error("{what}: a part was accepted, and then: {cause}")]
     Partly {
@@ -172,9 +191,16 @@ impl Error {
                 SinkError::Unreachable { place, reason: format!("{what}: {message}") }
             }
             Error::Keyring(inner) => inner,
+            Error::NotReady { outcome, .. } => SinkError::NotReady {
+                place,
+                reason: self.to_string(),
+                maybe_written: outcome == Outcome::Ambiguous,
+            },
             other => match other.outcome() {
                 Outcome::Ambiguous => SinkError::Ambiguous { place, reason: other.to_string() },
-                Outcome::NotSent if matches!(other, Error::Unreachable { .. }) => {
+                Outcome::NotSent
+                    if matches!(other, Error::Unreachable { .. } | Error::Untrusted { .. }) =>
+                {
                     SinkError::Unreachable { place, reason: other.to_string() }
                 }
                 _ => SinkError::Refused { place, reason: other.to_string() },
@@ -191,11 +217,13 @@ impl Error {
             | Error::GivenAgain { .. }
             | Error::Exists { .. }
             | Error::Tenant { .. } => Outcome::Refused,
-            Error::Unreachable { outcome, .. } => *outcome,
+            Error::Unreachable { outcome, .. } | Error::NotReady { outcome, .. } => *outcome,
             Error::Partly { .. } | Error::UnexpectedAnswer { .. } | Error::Keyring(_) => {
                 Outcome::Ambiguous
             }
-            Error::Unsupported { .. } | Error::Configuration(_) => Outcome::NotSent,
+            Error::Unsupported { .. } | Error::Configuration(_) | Error::Untrusted { .. } => {
+                Outcome::NotSent
+            }
         }
     }
 

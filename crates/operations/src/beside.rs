@@ -1,6 +1,6 @@
 //! What stands beside a document: written until it is known to be there.
 
-use secrets::{Look, Mirror, Result, Sink, SinkError};
+use secrets::{Look, Mirror, Result, Sink};
 
 /// How often it is written whose answer is lost, before the error is told.
 const MOST_TRIES: u32 = 3;
@@ -20,7 +20,7 @@ pub(crate) async fn write_mirror(
 ) -> Result<()> {
     for _ in 1..MOST_TRIES {
         match sink.write_mirror(path, mirror).await {
-            Err(SinkError::Ambiguous { .. }) => {
+            Err(error) if error.maybe_written() => {
                 let look = sink.look(path).await?;
                 let again = look
                     .is_some_and(|look| look.version.number == version && !shows(&look, mirror));

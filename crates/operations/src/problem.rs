@@ -131,7 +131,10 @@ fn remedy(connection: &str, error: &connector::Error) -> String {
         E::Unsupported { .. } => {
             format!("nhi doctor {connection} says what it can do; declare that, and apply")
         }
-        E::Unreachable { outcome: Outcome::NotSent, .. } => {
+        E::Untrusted { .. } => {
+            format!("name that file in ca_file of connection {connection:?} in nhi.hcl, and apply again")
+        }
+        E::NotReady { .. } | E::Unreachable { outcome: Outcome::NotSent, .. } => {
             format!("nhi doctor {connection}, and apply again when it answers")
         }
         E::Refused { what: call, refusal, .. } => match refusal {
@@ -186,7 +189,7 @@ impl From<ledger::Error> for Problem {
 impl From<secrets::SinkError> for Problem {
     fn from(error: secrets::SinkError) -> Problem {
         use secrets::SinkError::{
-            Ambiguous, Conflict, NoDocument, Refused, Unfit, Unreachable, Unsupported,
+            Ambiguous, Conflict, NoDocument, NotReady, Refused, Unfit, Unreachable, Unsupported,
         };
         let (code, summary, next): (_, _, &str) = match &error {
             Conflict { .. } => {
@@ -202,7 +205,7 @@ impl From<secrets::SinkError> for Problem {
                 "move it away, and apply again",
             ),
             // The same once more does not help, however often.
-            Ambiguous { reason, .. } | Unreachable { reason, .. } if reason.contains("sealed") => (
+            NotReady { .. } => (
                 "E-SINK",
                 "The sink did not answer",
                 "unseal its server, or wait until it is ready",
@@ -218,6 +221,8 @@ impl From<secrets::SinkError> for Problem {
 
 #[cfg(test)]
 mod tests {
+    use secrets::SinkError;
+
     use super::*;
 
     #[test]
@@ -257,14 +262,15 @@ mod tests {
 
     #[test]
     fn a_sealed_server_is_to_be_unsealed_and_not_to_be_asked_again() {
-        for (reason, next) in [
-            ("GET x: status 503: the server is sealed or not ready", "unseal its server"),
-            ("GET x: the answer was cut", "apply again"),
-        ] {
-            let (place, reason) = ("secret/nhi".to_owned(), reason.to_owned());
-            let error = secrets::SinkError::Unreachable { place, reason };
-            let problem = Problem::from(error);
-            assert!(problem.next.as_deref().unwrap().starts_with(next), "{problem}");
+        let (place, reason) = ("secret/nhi".to_owned(), "GET x: it says no".to_owned());
+        for maybe_written in [false, true] {
+            let (place, reason) = (place.clone(), reason.clone());
+            let problem = Problem::from(SinkError::NotReady { place, reason, maybe_written });
+            assert!(problem.next.as_deref().unwrap().starts_with("unseal its server"), "{problem}");
         }
+        // Whatever its words are.
+        let reason = "GET x: the answer was cut, and is it sealed?".to_owned();
+        let problem = Problem::from(SinkError::Unreachable { place, reason });
+        assert_eq!(problem.next.as_deref(), Some("apply again"));
     }
 }

@@ -135,6 +135,17 @@ pub enum SinkError {
         /// What went wrong.
         reason: String,
     },
+    /// Its server is there and does not serve: it is sealed, or not ready. The same once more does not
+    /// help.
+    #[error("{place}: {reason}")]
+    NotReady {
+        /// The document or folder.
+        place: String,
+        /// What it said.
+        reason: String,
+        /// It was a write, which may have happened: something in between may have said so.
+        maybe_written: bool,
+    },
     /// The sink cannot do this at all.
     #[error("{place}: this sink cannot {what}")]
     Unsupported {
@@ -143,6 +154,16 @@ pub enum SinkError {
         /// The deed.
         what: &'static str,
     },
+}
+
+impl SinkError {
+    /// Whether it is of a write that may or may not have happened.
+    pub fn maybe_written(&self) -> bool {
+        matches!(
+            self,
+            SinkError::Ambiguous { .. } | SinkError::NotReady { maybe_written: true, .. }
+        )
+    }
 }
 
 /// What every sink call answers.

@@ -434,7 +434,7 @@ pub async fn tenant_of(
         };
         // There is no file yet that the doctor could look into.
         return asked.await.map_err(|error| {
-            let next = if error.to_string().contains("ca_file") {
+            let next = if matches!(error, connector::Error::Untrusted { .. }) {
                 "run nhi init again, with --ca-file, or --custody-ca-file for the second connection; \
                  to write without asking: nhi init --offline"
             } else {

@@ -129,7 +129,7 @@ impl Transport for Loses {
             }
         }
         let message = "lost".to_owned();
-        Err(TransportError { message, outcome: Outcome::Ambiguous, read_only: false })
+        Err(TransportError::network(message, Outcome::Ambiguous))
     }
 }
 

@@ -354,7 +354,7 @@ impl Transport for Scripted {
         if state.odd.loses_answers && request.method != "GET" {
             let message = "the answer is lost".to_owned();
             let outcome = connector::Outcome::Ambiguous;
-            return Err(TransportError { message, outcome, read_only: false });
+            return Err(TransportError::network(message, outcome));
         }
         Ok(Answer::new(status, Vec::new(), body.to_string().into_bytes()))
     }

@@ -239,7 +239,7 @@ async fn a_server_with_a_private_authority_is_trusted_by_its_file_only() {
         connector::Probe::Refused { .. }
     ));
     let refused = connect(to(None)).tenant().await.unwrap_err();
-    assert!(matches!(refused, Error::Unreachable { .. }), "{refused}");
+    assert!(matches!(refused, Error::Untrusted { .. }), "{refused}");
 }
 
 #[tokio::test]

@@ -47,6 +47,8 @@ async fn a_server_is_believed_by_its_certificate_alone() {
         let said = at(address, ca_file).tenant().await.unwrap_err();
         assert_eq!(said.outcome(), Outcome::NotSent, "{said}");
         assert!(said.to_string().contains("certificate"), "{said}");
+        let untrusted = matches!(said, connector::Error::Untrusted { .. });
+        assert_eq!(untrusted, address == &secured, "{said}");
     }
     // Over TLS our sign-in is seen to be encrypted by the server itself.
     let count = "select count(*) > 0 from pg_stat_ssl s join pg_stat_activity a using (pid) \

@@ -54,7 +54,7 @@ impl Transport for Fateful {
             Fate::AnswerLost => {
                 let _ = self.inner.send(request).await;
                 let message = "the connection was reset".into();
-                Err(TransportError { message, outcome: Outcome::Ambiguous, read_only: false })
+                Err(TransportError::network(message, Outcome::Ambiguous))
             }
         }
     }

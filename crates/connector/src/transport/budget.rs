@@ -55,14 +55,9 @@ impl Budget {
             };
             drop(bucket);
             if begun.elapsed() + wait > deadline {
-                return Err(TransportError {
-                    message: format!(
-                        "the platform asked to wait {} more seconds",
-                        wait.as_secs() + 1
-                    ),
-                    outcome: Outcome::NotSent,
-                    read_only: false,
-                });
+                let wait = wait.as_secs() + 1;
+                let message = format!("the platform asked to wait {wait} more seconds");
+                return Err(TransportError::network(message, Outcome::NotSent));
             }
             tokio::time::sleep(wait).await;
         }

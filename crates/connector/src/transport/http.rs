@@ -10,7 +10,7 @@ use std::{
 use async_trait::async_trait;
 use reqwest::{Client, Method, header::HeaderValue, redirect};
 use rustls::{
-    ClientConfig, InvalidMessage, RootCertStore,
+    CertificateError, ClientConfig, InvalidMessage, RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
 };
 use zeroize::Zeroizing;
@@ -156,7 +156,7 @@ pub fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
 }
 
 fn not_sent(message: String) -> TransportError {
-    TransportError { message, outcome: Outcome::NotSent, read_only: false }
+    TransportError::network(message, Outcome::NotSent)
 }
 
 #[async_trait]
@@ -230,16 +230,15 @@ fn exact(body: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
 }
 
 fn lost(message: String) -> TransportError {
-    TransportError { message, outcome: Outcome::Ambiguous, read_only: false }
+    TransportError::network(message, Outcome::Ambiguous)
 }
 
 fn failed(error: &reqwest::Error) -> TransportError {
+    if signed_by_a_stranger(error) {
+        return TransportError::untrusted();
+    }
     let mut message = cause(error);
-    if message.contains("UnknownIssuer") {
-        message = "who signed the server's certificate is not known here: name a file with the \
-                   certificate of that authority in ca_file"
-            .into();
-    } else if answers_plainly(error) {
+    if answers_plainly(error) {
         message =
             "it answers without TLS, and its address begins with https://: write the port that \
                    speaks TLS, or http:// where it has none"
@@ -256,18 +255,28 @@ fn failed(error: &reqwest::Error) -> TransportError {
 
 /// Whether what came back to the first word of TLS is none of TLS: most often plain HTTP.
 fn answers_plainly(error: &reqwest::Error) -> bool {
-    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    let plain = rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType);
+    tls_error(error).is_some_and(|one| *one == plain)
+}
+
+/// Whether a connection ended since nobody who is known here signed the server's certificate.
+pub fn signed_by_a_stranger(error: &(dyn std::error::Error + 'static)) -> bool {
+    let stranger = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
+    tls_error(error).is_some_and(|one| *one == stranger)
+}
+
+/// What TLS had to say, where an error comes from it.
+fn tls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    let mut next = Some(error);
     while let Some(one) = next {
-        if let Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) =
-            one.downcast_ref()
-        {
-            return true;
+        if let Some(found) = one.downcast_ref() {
+            return Some(found);
         }
         // What an error of input and output carries is not among its sources.
         let carried = one.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
         next = carried.map(|carried| carried as _).or_else(|| one.source());
     }
-    false
+    None
 }
 
 /// The innermost cause without URLs: a path may hold a secret.

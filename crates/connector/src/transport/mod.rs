@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 pub use self::{
     budget::Budget,
     coalesce::Coalesce,
-    http::{HttpOptions, HttpTransport, tls},
+    http::{HttpOptions, HttpTransport, signed_by_a_stranger, tls},
     read_only::ReadOnly,
     retry::Retry,
     trace::Trace,
@@ -260,17 +260,46 @@ pub struct TransportError {
     pub message: String,
     /// What is known of a change that ended so.
     pub outcome: Outcome,
+    /// What kind of thing was in the way.
+    pub why: NoAnswer,
+}
+
+/// What was in the way of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoAnswer {
+    /// The network, the server, or time.
+    Network,
     /// The connection is read-only: nothing was sent.
-    pub read_only: bool,
+    ReadOnly,
+    /// Who signed the server's certificate is not known here: nothing was sent.
+    Untrusted,
 }
 
 impl TransportError {
+    /// Something between us and the server.
+    pub fn network(message: String, outcome: Outcome) -> TransportError {
+        TransportError { message, outcome, why: NoAnswer::Network }
+    }
+
+    /// A server whose certificate somebody signed who is not known here.
+    pub fn untrusted() -> TransportError {
+        TransportError {
+            message: "who signed the server's certificate is not known here: name a file with the \
+                      certificate of that authority in ca_file"
+                .into(),
+            outcome: Outcome::NotSent,
+            why: NoAnswer::Untrusted,
+        }
+    }
+
     /// What a connector's caller is told of it.
     pub fn of(self, what: String) -> Error {
-        if self.read_only {
-            return Error::Refused { what, refusal: Refusal::ReadOnly, message: self.message };
+        let TransportError { message, outcome, why } = self;
+        match why {
+            NoAnswer::ReadOnly => Error::Refused { what, refusal: Refusal::ReadOnly, message },
+            NoAnswer::Untrusted => Error::Untrusted { what, message },
+            NoAnswer::Network => Error::Unreachable { what, message, outcome },
         }
-        Error::Unreachable { what, message: self.message, outcome: self.outcome }
     }
 }
 
@@ -426,7 +455,8 @@ mod tests {
     async fn a_read_only_connection_sends_no_change() {
         let server = script(&[200]);
         let transport = ReadOnly::new(server.clone());
-        assert!(transport.send(Request::change("PUT", "a", "a")).await.unwrap_err().read_only);
+        let refused = transport.send(Request::change("PUT", "a", "a")).await.unwrap_err();
+        assert_eq!(refused.why, NoAnswer::ReadOnly);
         assert_eq!(*server.1.lock().unwrap(), 0);
     }
 

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 
-use super::{Answer, Effect, Request, Transport, TransportError};
+use super::{Answer, Effect, NoAnswer, Request, Transport, TransportError};
 use crate::Outcome;
 
 /// Refuses every request that changes something, before it is sent.
@@ -35,7 +35,7 @@ impl Transport for ReadOnly {
                     request.what()
                 ),
                 outcome: Outcome::Refused,
-                read_only: true,
+                why: NoAnswer::ReadOnly,
             });
         }
         self.inner.send(request).await

@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::{Answer, Effect, Request, Transport, TransportError, retry_after};
+use super::{Answer, Effect, NoAnswer, Request, Transport, TransportError, retry_after};
 use crate::{Clock, Outcome};
 
 /// How often a read is sent at most.
@@ -53,7 +53,9 @@ impl Transport for Retry {
                 Ok(answer) if matches!(answer.status, 429 | 500 | 502 | 503 | 504) => {
                     retry_after(answer, self.clock.now()).unwrap_or_else(|| pause(attempt))
                 }
-                Err(error) if !error.read_only && error.outcome != Outcome::Refused => {
+                Err(error)
+                    if error.why != NoAnswer::ReadOnly && error.outcome != Outcome::Refused =>
+                {
                     pause(attempt)
                 }
                 _ => return answer,

@@ -103,7 +103,7 @@ impl Machine<'_> {
                 match sink.destroy_version(&delivery.path, version).await {
                     Ok(()) => {}
                     // Twice does no harm.
-                    Err(error @ SinkError::Ambiguous { .. }) => {
+                    Err(error) if error.maybe_written() => {
                         let problem = delivery.problem(error);
                         return self.lost("destroy", || problem);
                     }

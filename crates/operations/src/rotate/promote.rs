@@ -75,7 +75,7 @@ impl Machine<'_> {
             }
             // Who was faster is seen at the next look, and so is what stands there now.
             Err(SinkError::Conflict { .. }) => Ok(()),
-            Err(error @ SinkError::Ambiguous { .. }) => {
+            Err(error) if error.maybe_written() => {
                 let problem = delivery.problem(error);
                 self.lost(place, || problem)
             }
@@ -264,7 +264,7 @@ impl Machine<'_> {
                 Ok(())
             }
             Err(SinkError::Conflict { .. }) => Ok(()),
-            Err(error @ SinkError::Ambiguous { .. }) => {
+            Err(error) if error.maybe_written() => {
                 let problem = delivery.problem(error);
                 self.lost(place, || problem)
             }
