@@ -31,6 +31,7 @@ mod problem;
 mod promise;
 mod proof;
 mod realm_key;
+mod refused;
 mod rotate;
 mod scopes;
 mod slot;
@@ -73,6 +74,7 @@ pub use places::{Misplaced, custody_is_all_of_a_store, home_of, in_custody, misp
 pub use problem::Problem;
 pub use promise::{best_grade, limits, way_words, ways};
 pub use realm_key::fits_custody as realm_key_fits_custody;
+pub use refused::{delivered_nowhere, never_another, no_place};
 pub use rotate::old_in_use;
 pub use scopes::{DeclaredScopes, KindLattice, park_scopes, set_scopes};
 pub use slot::{

@@ -2,7 +2,9 @@
 
 use domain::{IntegrationId, Span};
 use jiff::Timestamp;
-use operations::{OpenAccess, Problem, SignInWith, close_access, open_access, still_open};
+use operations::{
+    OpenAccess, Problem, SignInWith, close_access, delivered_nowhere, open_access, still_open,
+};
 use serde_json::json;
 use tfplugin::{
     Attr, Diagnostics, Model, Secret,
@@ -144,12 +146,9 @@ fn sign_in_with(credential: &DeliveredCredential) -> Result<SignInWith, Problem>
             .at(&["credential", "id"])
     })?;
     let places = credential.deliver_to.value();
-    let (name, place) = places.and_then(|all| all.first_key_value()).ok_or_else(|| {
-        Problem::new("E-NO-SINK", "There is no place for the secret")
-            .detail(format!("{}: it is delivered nowhere.", credential.id.text()))
-            .next("name a place in deliver_to of the nhi_credential")
-            .at(&["credential"])
-    })?;
+    let (name, place) = places
+        .and_then(|all| all.first_key_value())
+        .ok_or_else(|| delivered_nowhere(credential.id.text()))?;
     let generation = credential.generation.value().copied().unwrap_or(0);
     let generation = u64::try_from(generation).unwrap_or(0);
     Ok(SignInWith { slot, generation, delivery: place.delivery(name) })

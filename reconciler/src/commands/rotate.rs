@@ -5,8 +5,8 @@ use connector::Promise;
 use domain::{IntegrationId, Span};
 use operations::{
     Context, Outcome, Problem, SeenSlot, SlotSpec, Wish, Wishes, best_grade, carry_out,
-    declared_slot, goal_of_resume, limits, not_shown, observe_integration, observe_slot,
-    old_in_use, way_words, ways,
+    declared_slot, goal_of_resume, limits, never_another, no_place, not_shown, observe_integration,
+    observe_slot, old_in_use, way_words, ways,
 };
 use policy::rotation::Goal;
 use serde_json::{Value, json};
@@ -284,19 +284,12 @@ async fn all_are_declared(context: &Context, wish: &Wish) -> Result<(), Problem>
 
 /// What an apply could not do either: a new one has nowhere to go, or there is never another.
 fn can_be_issued(spec: &SlotSpec, found: &[Promise]) -> Result<(), Problem> {
-    let what = &spec.id;
     if spec.deliveries.is_empty() {
-        return Err(Problem::new("E-NO-SINK", "The secret needs a place")
-            .detail(format!("{what}: a new credential has nowhere to go."))
-            .next("name one in deliver_to, and apply"));
+        return Err(no_place(Some(&spec.id)));
     }
     if !found.is_empty() && found.iter().all(|one| one.profile.keeps_what_ended()) {
-        return Err(Problem::new("E-ROTATE", "This credential cannot be rotated")
-            .detail(format!(
-                "{what}: the platform makes one {} and never another.",
-                spec.credential_type.name
-            ))
-            .next("choose another type of credential, and apply"));
+        let because = found.first().and_then(|one| one.because);
+        return Err(never_another(spec.credential_type.name, because));
     }
     Ok(())
 }

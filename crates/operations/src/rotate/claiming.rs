@@ -14,6 +14,7 @@ use crate::{
     Deed, Problem,
     claim::{ClaimDocument, ClaimMirror, ClaimStore},
     journal::moment,
+    refused::no_place,
 };
 
 impl Machine<'_> {
@@ -146,10 +147,7 @@ impl Machine<'_> {
     pub(super) async fn begin(&mut self, view: &View) -> Result<(), Problem> {
         let Goal::Rotate { to, .. } = self.goal else { return Ok(()) };
         if self.spec.deliveries.is_empty() {
-            return Err(Problem::new("E-NO-SINK", "There is no place for the secret")
-                .detail(format!("{}: a new credential has nowhere to go.", self.what))
-                .next("name one in deliver_to")
-                .at(&["deliver_to"]));
+            return Err(no_place(Some(&self.spec.id)));
         }
         if let Some(most) = self.profile.effect.most()
             && !view.room

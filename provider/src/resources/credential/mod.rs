@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use domain::{CredentialId, IntegrationId};
 use operations::{
     Part, Problem, SlotSpec, UNKNOWN_CONNECTION, adjust, carry_out, create_slot, declare_slot,
-    end_slot, find_connection, goal_of_resume, governed_already, no_room, no_room_beside,
+    end_slot, find_connection, goal_of_resume, governed_already, no_place, no_room, no_room_beside,
     observe_integration, observe_slot, park_for_replacement, revoke_first, set_ends, take_over,
     unmarked_key, withdraw,
 };
@@ -41,9 +41,9 @@ use self::{
         take_outcome, take_seen, type_of, what_stands,
     },
     told::{
-        cannot_rotate, carried_out, never_another, no_copy, no_place, no_place_to_rotate,
-        not_ended, not_there, not_whole, of_its_kind, possible, tell, tell_direction, tell_end,
-        tell_limits, tell_replacement, tell_status, way_of,
+        cannot_rotate, carried_out, never_another, no_copy, not_ended, not_there, not_whole,
+        of_its_kind, possible, tell, tell_direction, tell_end, tell_limits, tell_replacement,
+        tell_status, way_of,
     },
     window::window_is_open,
     work::{Work, adjusts, asked, cannot_copy, ends_first, is_active, is_taken_in, work_of},
@@ -271,7 +271,8 @@ impl Credential {
                 .value()
                 .map_or_else(|| planned.deliver_to.is_null(), BTreeMap::is_empty);
             if prior.is_none() && nowhere {
-                told.push(error(&no_place()));
+                let next = "name a sink in deliver_to, or import the one that exists";
+                told.push(error(&no_place(None).next(next)));
             }
             tell_unknown_connection(context.as_ref(), &reference.id, &mut told);
             if let Some(context) = &context {
@@ -357,7 +358,10 @@ impl Credential {
                         if matches!(work, Work::Rotate { .. }) {
                             told.extend(self.no_room(config, &reference).await);
                             if nowhere {
-                                told.push(error(&no_place_to_rotate()));
+                                let next = "name a sink in deliver_to, or remove what asks for the \
+                                            rotation, such as schedule; where the one that there was \
+                                            is ended, remove the nhi_credential";
+                                told.push(error(&no_place(None).next(next)));
                             }
                         }
                         let active = is_active(planned);
@@ -403,11 +407,8 @@ impl Resource for Credential {
         let mut found = Diagnostics::new();
         let empty = config.deliver_to.value().is_some_and(BTreeMap::is_empty);
         if (config.deliver_to.is_null() || empty) && config.secret_source.is_null() {
-            found.error_at(
-                "deliver_to",
-                "The secret needs a place",
-                "No sink is named, and nothing says where it is documented to be.\nNext: name at least one sink, or say in secret_source where a secret is that we never hold.\n(E-NO-SINK)",
-            );
+            let next = "name at least one sink, or say in secret_source where a secret is that we never hold";
+            found.push(error(&no_place(None).next(next)));
         }
         if let [_, second, ..] = config.credential_type.present()[..] {
             found.error_at(
@@ -445,7 +446,7 @@ impl Resource for Credential {
         let spec = spec_of(&model, None).ok_or_else(not_whole)?;
         let spec = found(&context, spec).await.map_err(not_made)?.ok_or_else(not_there)?;
         if spec.deliveries.is_empty() {
-            return Err(errors(no_place()).into());
+            return Err(errors(no_place(None)).into());
         }
         let spec = SlotSpec { known: None, ..spec };
         let outcome = create_slot(&context, &spec).await.map_err(not_made)?;

@@ -349,16 +349,9 @@ pub(super) fn cannot_rotate(
         return found;
     }
     if is_one_for_ever(&ways) {
-        found.error_at(
-            "schedule",
-            "This credential cannot be rotated",
-            format!(
-                "The platform makes one {} and never another, so no schedule can be kept{}.\nNext: choose \
-                 another type of credential, or remove the schedule.\n(E-ROTATE)",
-                wanted.name,
-                because(way)
-            ),
-        );
+        let next = "choose another type of credential, or remove the schedule";
+        let never = operations::never_another(wanted.name, because(way)).next(next);
+        found.push(error(&never.at(&["schedule"])));
     } else if !schedules.none_overlap() {
         found.error_at(
             Path::attribute("schedule").then("overlap"),
@@ -378,9 +371,9 @@ fn is_one_for_ever(ways: &[&Profile]) -> bool {
     ways.iter().all(|one| one.keeps_what_ended())
 }
 
-/// Why a better way is not used, in brackets.
-fn because(way: Option<&Promise>) -> String {
-    way.and_then(|way| way.because).map_or_else(String::new, |why| format!(" ({why})"))
+/// Why a better way is not used.
+fn because(way: Option<&Promise>) -> Option<&str> {
+    way.and_then(|way| way.because)
 }
 
 /// Whoever asks for another one of what a platform makes once.
@@ -398,36 +391,14 @@ pub(super) fn never_another(wanted: &'static CredentialType, way: Option<&Promis
             [] => String::new(),
             _ => format!("choose another type of credential ({}), or ", others.join(" or ")),
         };
-        found.error_at(
-            wanted.name,
-            "This credential cannot be rotated",
-            format!(
-                "The platform makes one {} and never another{}.\nNext: {choose}replace the \
-                 integration. Where the secret is known to others, enabled = false with incident on the \
-                 nhi_integration switches it off at once.\n(E-ROTATE)",
-                wanted.name,
-                because(way),
-            ),
+        let next = format!(
+            "{choose}replace the integration. Where the secret is known to others, enabled = false with \
+             incident on the nhi_integration switches it off at once"
         );
+        let never = operations::never_another(wanted.name, because(way)).next(next);
+        found.push(error(&never.at(&[wanted.name])));
     }
     found
-}
-
-pub(super) fn no_place() -> Problem {
-    Problem::new("E-NO-SINK", "There is no place for the secret")
-        .detail("A new credential has nowhere to go; secret_source only documents one that exists.")
-        .next("name a sink in deliver_to, or import the one that exists")
-        .at(&["deliver_to"])
-}
-
-pub(super) fn no_place_to_rotate() -> Problem {
-    Problem::new("E-NO-SINK", "There is no place for the secret")
-        .detail("It is to be rotated, and the new one has nowhere to go; secret_source only documents where one is.")
-        .next(
-            "name a sink in deliver_to, or remove what asks for the rotation, such as schedule; where the one \
-             that there was is ended, remove the nhi_credential",
-        )
-        .at(&["deliver_to"])
 }
 
 /// A run that ended before it could say so has done what is asked for.
