@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use crate::Result;
+use crate::{Result, tools};
 
 /// How long a server may take until it says that it is ready.
 const START: Duration = Duration::from_secs(60);
@@ -56,6 +56,28 @@ impl Server {
             }
         }
         Err(format!("it ended {PORTS} times instead of starting, at last with {said}"))
+    }
+}
+
+impl Server {
+    /// Kills it where it stands, as a machine that loses its power does. What it had open is cut off.
+    ///
+    /// # Errors
+    ///
+    /// It is gone already.
+    pub(super) fn kill(self) -> Result<()> {
+        // Beside it, the shell that guards it has another shell that waits.
+        let listed = Command::new("ps").args(["-eo", "pid=,ppid=,comm="]).output();
+        let listed = listed.map_err(|error| format!("ps: {error}"))?.stdout;
+        let listed = String::from_utf8_lossy(&listed);
+        let guard = self.child.id().to_string();
+        let found = listed.lines().find_map(|line| {
+            let mut words = line.split_whitespace();
+            let (pid, parent, name) = (words.next()?, words.next()?, words.next()?);
+            (parent == guard && name != "sh").then(|| pid.to_owned())
+        });
+        let pid = found.ok_or("the server is gone already")?;
+        tools::run(Command::new("kill").args(["-9", &pid]))
     }
 }
 

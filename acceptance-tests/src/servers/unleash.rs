@@ -7,8 +7,9 @@ use std::{
     collections::hash_map::RandomState,
     fs,
     hash::{BuildHasher, Hasher},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use serde_json::{Value, json};
@@ -24,11 +25,16 @@ const NODE: &str = "22.23.3";
 const SERVER: &str = "node_modules/unleash-server/dist/server.js";
 const PROGRAM: &str = "node_modules/node/bin/node";
 
+/// What it says when it is.
+const READY: &str = "Unleash has started";
+
 /// A running server. It ends with this value, or with the process that started it.
 #[derive(Debug)]
 pub struct Unleash {
-    _running: running::Server,
-    _database: PostgreSql,
+    /// Nothing while it is killed.
+    running: Mutex<Option<running::Server>>,
+    package: PathBuf,
+    database: PostgreSql,
     /// Its port on 127.0.0.1.
     pub port: u16,
     /// A token for its admin API: another one for each server, and it opens nothing but that one.
@@ -58,6 +64,18 @@ pub fn package() -> Result<PathBuf> {
     })
 }
 
+fn command(package: &Path, database: &PostgreSql, token: &str, port: u16) -> Command {
+    let (password, at) = (&database.password, database.port);
+    let url = format!("postgres://postgres:{password}@127.0.0.1:{at}/unleash");
+    let mut command = Command::new(package.join(PROGRAM));
+    command.arg(package.join(SERVER));
+    command.env("DATABASE_URL", url).env("DATABASE_SSL", "false");
+    command.env("HTTP_HOST", "127.0.0.1").env("PORT", port.to_string());
+    command.env("INIT_ADMIN_API_TOKENS", token).env("LOG_LEVEL", "info");
+    command.env("CHECK_VERSION", "false").env("SEND_TELEMETRY", "false");
+    command
+}
+
 impl Unleash {
     /// Starts one with the environments `development` and `production`, and the project `default`.
     ///
@@ -68,20 +86,35 @@ impl Unleash {
         let (package, database) = (package()?, PostgreSql::start()?);
         database.by_hand("create database unleash")?;
         let token = format!("*:*.admin-{:016x}", RandomState::new().build_hasher().finish());
-        let url = format!(
-            "postgres://postgres:{}@127.0.0.1:{}/unleash",
-            database.password, database.port
-        );
-        let running = running::Server::start("Unleash has started", |port| {
-            let mut command = Command::new(package.join(PROGRAM));
-            command.arg(package.join(SERVER));
-            command.env("DATABASE_URL", &url).env("DATABASE_SSL", "false");
-            command.env("HTTP_HOST", "127.0.0.1").env("PORT", port.to_string());
-            command.env("INIT_ADMIN_API_TOKENS", &token).env("LOG_LEVEL", "info");
-            command.env("CHECK_VERSION", "false").env("SEND_TELEMETRY", "false");
-            command
-        })?;
-        Ok(Unleash { port: running.port, _running: running, _database: database, token })
+        let running =
+            running::Server::start(READY, |port| command(&package, &database, &token, port))?;
+        let port = running.port;
+        Ok(Unleash { running: Mutex::new(Some(running)), package, database, port, token })
+    }
+
+    /// Kills the server, and not its database.
+    ///
+    /// # Errors
+    ///
+    /// It is killed already.
+    pub fn kill(&self) -> Result<()> {
+        self.running().take().ok_or("it is killed already")?.kill()
+    }
+
+    /// Starts it again where it was, after [`Unleash::kill`].
+    ///
+    /// # Errors
+    ///
+    /// It does not get ready.
+    pub fn start_again(&self) -> Result<()> {
+        let command = command(&self.package, &self.database, &self.token, self.port);
+        let started = running::start(self.port, READY, &command);
+        *self.running() = Some(started.map_err(|error| format!("started again: {error:?}"))?);
+        Ok(())
+    }
+
+    fn running(&self) -> MutexGuard<'_, Option<running::Server>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Its address.

@@ -41,6 +41,8 @@ pub enum Effect {
     HoldRequest(Hold),
     /// The server does it, and the answer is held.
     HoldAnswer(Hold),
+    /// The server does it, the answer is held, and lost then: as of a server that dies before it answers.
+    LoseHeldAnswer(Hold),
 }
 
 /// Which requests something happens to.
@@ -340,6 +342,10 @@ impl Shared {
         match &effect {
             Some(Effect::LoseAnswer) => return Ok(()),
             Some(Effect::HoldAnswer(hold)) => hold.hold().await,
+            Some(Effect::LoseHeldAnswer(hold)) => {
+                hold.hold().await;
+                return Ok(());
+            }
             Some(Effect::CutAnswer) => {
                 client.write_all(text.as_bytes()).await?;
                 client.write_all(&answer.body[..answer.body.len() / 2]).await?;

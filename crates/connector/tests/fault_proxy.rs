@@ -83,6 +83,19 @@ async fn a_held_answer_comes_when_it_is_released() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_held_may_be_lost_then() {
+    let proxy = FaultProxy::start(&server().await).await.unwrap();
+    let hold = Hold::default();
+    proxy.add(Rule::once("PUT", "/a", Effect::LoseHeldAnswer(hold.clone())));
+    let http = http(&proxy);
+    let asked = tokio::spawn(async move { http.send(Request::change("PUT", "a", "a")).await });
+    hold.reached().await;
+    assert!(!asked.is_finished());
+    hold.release();
+    assert_eq!(asked.await.unwrap().unwrap_err().outcome, Outcome::Ambiguous);
+}
+
+#[tokio::test]
 async fn a_slow_answer_ends_with_the_deadline() {
     let proxy = FaultProxy::start(&server().await).await.unwrap();
     proxy.add(Rule::always("/", Effect::Delay(Duration::from_secs(20))));
