@@ -1,8 +1,8 @@
 //! Their words: paths of the admin API and the shapes of its answers.
 //!
-//! One token by its id is never asked for: where the project has an encryption key, that answer shows
-//! the token's secret. The listing does not. Nothing of a body reaches an error: refusals are told apart
-//! by [`Said`] and worded by us.
+//! One token by its id is asked for where its secret is to be compared with what was delivered, and
+//! nowhere else: where the project has an encryption key, that answer shows it. The listing does not.
+//! Nothing of a body reaches an error: refusals are told apart by [`Said`] and worded by us.
 
 use std::sync::Arc;
 
@@ -168,6 +168,14 @@ pub(crate) struct Made {
     pub(crate) token: Token,
 }
 
+/// A token by its id: with its secret where the project keeps what it can show.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown {
+    #[serde(default)]
+    access_key: Option<Held>,
+}
+
 /// Another secret of a token.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -241,6 +249,21 @@ impl Api {
         match answer.status {
             200 => answer
                 .read_once(|body| parse::<Whole<Vec<Token>>>(&what, body).map(|whole| whole.data)),
+            _ => Err(refused(&what, &answer, false)),
+        }
+    }
+
+    /// The secret of a token, where the project shows it; the answer is shared with nobody.
+    pub(crate) async fn shown(&self, id: u64) -> Result<Option<Secret>> {
+        let request = Request::get(format!("{TOKENS}/{id}"), "admin/api-tokens/{id}");
+        let what = request.what();
+        let answer = self.send(request).await?;
+        match answer.status {
+            200 => {
+                let Whole { data } = parse::<Whole<Shown>>(&what, &answer.body)?;
+                let secret = data.access_key.map(|Held(secret)| secret);
+                Ok(secret.filter(|secret| !secret.expose().is_empty()))
+            }
             _ => Err(refused(&what, &answer, false)),
         }
     }
@@ -326,6 +349,11 @@ mod tests {
             (&listed.name, listed.created_at, &listed.permissions, &listed.kind),
             (&made.token.name, made.token.created_at, &made.token.permissions, &made.token.kind)
         );
+        // Without an encryption key a token by its id is as in the listing.
+        let Shown { access_key } = read(recorded!("shown"));
+        assert!(access_key.is_some_and(|Held(secret)| secret.expose() == "recorded-secret"));
+        assert!(read::<Shown>(recorded!("changed")).access_key.is_none());
+        assert!(read::<Shown>(answer(200, r#"{"data":{"accessKey":null}}"#)).access_key.is_none());
         let changed: Token = read(recorded!("changed"));
         assert_eq!(changed.permissions.len(), 2);
         assert!(changed.last_used_at.is_some() && changed.expires_at.is_none());

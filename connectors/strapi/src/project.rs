@@ -289,11 +289,10 @@ impl Connector for Project {
     async fn notes(&self) -> Vec<String> {
         vec![
             "Where the project has an encryption key (admin.secrets.encryptionKey, as new projects have), \
-             Strapi shows the secret of each API token to whoever may read API tokens: let few. It is taken \
-             into custody from there by nobody."
+             Strapi shows the secret of each API token to whoever may read API tokens: let few."
                 .to_owned(),
-            "An own token that somebody regenerates by hand looks as before: only its users notice. A \
-             strapi_token is another token each time."
+            "By that, an own token that somebody regenerates by hand is seen; without an encryption key it looks \
+             as before, and only its users notice. A strapi_token is another token each time."
                 .to_owned(),
         ]
     }
@@ -317,6 +316,17 @@ impl Connector for Project {
 
     async fn issue(&self, object: &ObjectRef, request: IssueRequest<'_>) -> Result<Issued> {
         self.issue_token(object, request).await
+    }
+
+    /// Of the own token alone: the secret of a further one changes with the token.
+    async fn shown(&self, object: &ObjectRef, key: &str) -> Result<Option<Secret>> {
+        let all = self.all(Freshness::Shared).await?;
+        let found = Project::existing(&all, object)?;
+        let own = found.own.zip(found.own_secret());
+        match own.filter(|(own, made)| key_id(own, *made) == key) {
+            Some((own, _)) => self.api.shown(own.id).await,
+            None => Ok(None),
+        }
     }
 
     async fn find(&self, _: &ObjectRef, _: &str, _: &Secret) -> Result<Option<ObservedCredential>> {
