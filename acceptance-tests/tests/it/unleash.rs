@@ -213,13 +213,16 @@ fn one_of(name: &str, overlap: &str, now: u32) -> String {
     )
 }
 
-/// Credentials by name, each with the overlap of its schedule, and at which call the server is killed
-/// while it rotates: before it hears of it, or when it has done it, heard of or not.
-const KILLED: [(&str, &str, &str, fn(Hold) -> Effect); 4] = [
-    ("unheard", "24h", "POST", Effect::HoldRequest),
-    ("done", "24h", "POST", Effect::HoldAnswer),
-    ("lost", "24h", "POST", Effect::LoseHeldAnswer),
-    ("ending", "0s", "DELETE", Effect::LoseHeldAnswer),
+/// At which call of a rotation the server is killed, and with what of an answer.
+type Point = (&'static str, fn(Hold) -> Effect);
+
+/// Credentials by name, each with the overlap of its schedule, and where the server is killed while it
+/// rotates: before it hears of the call, or when it has done it, heard of or not.
+const KILLED: [(&str, &str, Point); 4] = [
+    ("unheard", "24h", ("POST", Effect::HoldRequest)),
+    ("done", "24h", ("POST", Effect::HoldAnswer)),
+    ("lost", "24h", ("POST", Effect::LoseHeldAnswer)),
+    ("ending", "0s", ("DELETE", Effect::LoseHeldAnswer)),
 ];
 
 #[test]
@@ -247,7 +250,7 @@ fn a_server_that_is_killed_while_a_token_rotates_and_started_again_leaves_what_a
         writes(0)?;
         world.apply()?;
         let mut expected = shop.named("checkout nhi1-")?.len();
-        for (at, (name, _, method, held)) in KILLED.into_iter().enumerate() {
+        for (at, (name, _, (method, held))) in KILLED.into_iter().enumerate() {
             let told = |error| format!("{name}: {error}");
             let before = token(name)?;
             let hold = Hold::default();
