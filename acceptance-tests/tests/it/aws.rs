@@ -11,7 +11,10 @@ use acceptance_tests::{
 use connector::fault_proxy::{Effect, FaultProxy, Hold, Rule};
 use serde_json::{Value, json};
 
-use crate::{Between, flat, holds, kill::killed_at};
+use crate::{
+    Between, SILENCE, applied_in_the_end, flat, holds, kill::killed_at, nothing_is_left_to_do,
+    says_what_to_do,
+};
 
 /// The example, as people would copy it.
 const MAIN: &str = include_str!("../../../examples/scenarios/aws/main.tf");
@@ -209,8 +212,7 @@ fn an_access_key_rotates_with_overlap_and_the_old_one_is_proven_refused() {
         holds(state["key_id"] == json!(one), "state names it", &state.to_string())?;
         let told = world.nhi(&["ledger", "show", "--kind", "rotation.proven"])?.expect(0)?;
         holds(told.contains("grade=A"), "the ledger has the proof", &told)?;
-        world.plan_is_empty()?;
-        world.nhi(&["drift"])?.expect(0).map(|_| ())
+        nothing_is_left_to_do(world)
     });
 }
 
@@ -269,8 +271,7 @@ fn a_user_that_is_disabled_does_nothing_until_it_is_active_again() {
         world.apply()?;
         holds(account.s3(&document)?.is_err(), "it may do nothing", "")?;
         holds(!account.signs_in(&document)?, "and is not known", "")?;
-        world.plan_is_empty()?;
-        world.nhi(&["drift"])?.expect(0)?;
+        nothing_is_left_to_do(world)?;
         account.change("enabled         = false\n", "")?;
         world.apply()?;
         holds(account.s3(&document)?.is_ok(), "its own key works again", "")?;
@@ -302,29 +303,13 @@ pub(crate) fn through_a_proxy_of(
 const MAKING: [&str; 4] = ["CreateUser", "TagUser", "PutUserPolicy", "CreateAccessKey"];
 const ROTATING: [&str; 3] = ["CreateAccessKey", "TagUser", "DeleteAccessKey"];
 
-/// Applies until it is done: what is due to settle takes its time, and every error says what to do.
-pub(crate) fn applied_in_the_end(account: &Account, first: &str) -> Result<()> {
-    let mut said = first.to_owned();
-    for _ in 0..4 {
-        thread::sleep(Duration::from_secs(4));
-        let ran = account.world.terraform(&["apply", "-auto-approve"])?;
-        if ran.code == 0 {
-            return Ok(());
-        }
-        holds(flat(&ran.said.replace('│', " ")).contains("Next:"), "what to do", &ran.said)?;
-        said = format!("{said}\nand then: {}", ran.said);
-    }
-    Err(said)
-}
-
 /// So many keys are there, the application does what it may with what its sink holds, and nothing is
 /// left to do.
 fn all_is_well(account: &Account, keys: usize) -> Result<()> {
     let there = account.keys()?;
     holds(there.len() == keys, "no key too many", &format!("{there:?}"))?;
     holds(account.s3(&account.document()?)?.is_ok(), "the application works", "")?;
-    account.world.plan_is_empty()?;
-    account.world.nhi(&["drift"])?.expect(0).map(|_| ())
+    nothing_is_left_to_do(&account.world)
 }
 
 #[test]
@@ -338,7 +323,9 @@ fn an_answer_of_aws_lost_while_a_user_is_made_leaves_what_the_next_apply_finishe
             let lost = lost.iter().any(|one| one.path.contains(&path) && one.status.is_none());
             holds(lost, "an answer was lost", action)?;
             if first.code != 0 {
-                applied_in_the_end(account, &first.said)?;
+                says_what_to_do(&first.said)?;
+                thread::sleep(Duration::from_secs(4));
+                applied_in_the_end(&account.world)?;
             }
             all_is_well(account, 1).map_err(|error| format!("{action}: {error}"))
         });
@@ -366,15 +353,15 @@ fn rotation_is_finished_after_a_kill_at(action: &str, held: fn(Hold) -> Effect) 
         holds(account.s3(&works)?.is_ok(), "what the sink holds works all the time", action)?;
         holds(ends || works == before, "and is the old one until the new one is known", action)?;
         // The claim of the run that died holds until it has been silent for long enough.
-        thread::sleep(Duration::from_secs(11));
-        applied_in_the_end(account, action).map_err(told)?;
+        thread::sleep(SILENCE);
+        applied_in_the_end(&account.world).map_err(told)?;
         let state = account.world.state("nhi_credential.invoice_sync")?;
         holds(state["generation"] == 2, "one generation further", &state.to_string())?;
         let now = account.document()?;
         holds(account.s3(&now)?.is_ok() && now != before, "the new one works", action)?;
         // The overlap is over by now, or soon will be.
         thread::sleep(Duration::from_secs(5));
-        applied_in_the_end(account, action).map_err(told)?;
+        applied_in_the_end(&account.world).map_err(told)?;
         holds(account.s3(&before)?.is_err(), "the old one is refused", action)?;
         all_is_well(account, 1).map_err(told)
     });

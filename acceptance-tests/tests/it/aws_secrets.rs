@@ -8,9 +8,11 @@ use connector::fault_proxy::{Effect, Hold, Rule};
 use serde_json::{Value, json};
 
 use crate::{
-    aws::{Account, applied_in_the_end, in_account_of, through_a_proxy_of, triggered_in},
+    SILENCE, applied_in_the_end,
+    aws::{Account, in_account_of, through_a_proxy_of, triggered_in},
     flat, holds,
     kill::killed_at,
+    nothing_is_left_to_do,
 };
 
 /// The example, as people would copy it.
@@ -61,8 +63,7 @@ fn a_key_in_secrets_manager_is_current_there_and_the_one_before_is_previous() {
         holds(!account.signs_in(&first)?, "the old one is refused", "")?;
         holds(account.s3(&account.current()?)?.is_ok(), "the new one works", "")?;
         holds(account.keys()? == [key_id(&second)], "and is alone", "")?;
-        world.plan_is_empty()?;
-        world.nhi(&["drift"])?.expect(0)?;
+        nothing_is_left_to_do(world)?;
         // What AWS keeps is told as it is: ended, and readable still.
         holds(account.staged("AWSPREVIOUS")? == first, "AWS keeps the version", "")?;
         let told = world.nhi(&["ledger", "show", "--kind", "rotation.proven"])?.expect(0)?;
@@ -147,11 +148,10 @@ fn all_is_well(account: &Account, before: &Value) -> Result<()> {
     holds(key_id(&now) != key_id(before), "it is another one", "")?;
     holds(account.s3(&now)?.is_ok(), "and works", "")?;
     thread::sleep(Duration::from_secs(5));
-    applied_in_the_end(account, "the end of the overlap")?;
+    applied_in_the_end(&account.world)?;
     holds(!account.signs_in(before)?, "the one before is refused", "")?;
     holds(account.keys()? == [key_id(&now)], "no key too many", "")?;
-    account.world.plan_is_empty()?;
-    account.world.nhi(&["drift"])?.expect(0).map(|_| ())
+    nothing_is_left_to_do(&account.world)
 }
 
 /// The calls of a rotation to Secrets Manager that change something.
@@ -174,8 +174,8 @@ fn an_answer_of_secrets_manager_lost_in_a_rotation_leaves_what_the_next_apply_fi
             holds(account.s3(&works)?.is_ok(), "what is current works all the time", action)?;
             if first.code != 0 {
                 // The claim of that run holds until it has been silent for long enough.
-                thread::sleep(Duration::from_secs(11));
-                applied_in_the_end(account, &first.said)?;
+                thread::sleep(SILENCE);
+                applied_in_the_end(&account.world)?;
             }
             all_is_well(account, &before).map_err(|error| format!("{action}: {error}"))
         });
@@ -204,8 +204,8 @@ fn a_provider_killed_at_a_call_to_secrets_manager_leaves_what_the_next_apply_fin
             let works = account.current()?;
             holds(account.s3(&works)?.is_ok(), "what is current works all the time", action)?;
             // The claim of the run that died holds until it has been silent for long enough.
-            thread::sleep(Duration::from_secs(11));
-            applied_in_the_end(account, action)?;
+            thread::sleep(SILENCE);
+            applied_in_the_end(&account.world)?;
             all_is_well(account, &before).map_err(|error| format!("{action}: {error}"))
         });
     }

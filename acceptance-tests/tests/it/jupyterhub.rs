@@ -10,7 +10,9 @@ use acceptance_tests::{
 use connector::fault_proxy::{Effect, FaultProxy, Hold, Rule};
 use serde_json::{Value, json};
 
-use crate::{Between, flat, holds, kill::killed_at};
+use crate::{
+    Between, SILENCE, flat, holds, kill::killed_at, nothing_is_left_to_do, says_what_to_do,
+};
 
 const OWNERS: &str = r#"
 terraform {
@@ -111,8 +113,6 @@ const MAKES: [(&str, &str); 6] = [
 ];
 /// Where a call may be when somebody dies: before the hub hears of it, and after.
 const HELD: [fn(Hold) -> Effect; 2] = [Effect::HoldRequest, Effect::HoldAnswer];
-/// As long as the claim of a run that died holds, and a little.
-const SILENCE: Duration = Duration::from_secs(11);
 
 impl School {
     /// By the hub's own account: the user holds what is declared, there is one token of ours besides
@@ -128,8 +128,7 @@ impl School {
         holds(self.can(&token, "read:servers!server=veteran/")?, "with all that is declared", "")?;
         let groups = self.hub.groups_of("grade-sync")?;
         holds(groups == ["readers"], "the user is where it belongs", &format!("{groups:?}"))?;
-        self.world.plan_is_empty()?;
-        self.world.nhi(&["drift"])?.expect(0).map(|_| ())
+        nothing_is_left_to_do(&self.world)
     }
 
     /// What the application reads.
@@ -190,8 +189,7 @@ fn the_example_of_a_hub_is_applied_as_it_stands_and_described_by_the_other_comma
         let hcl = hcl.replace("http://127.0.0.1:8200", &world.bao.address());
         world.write("nhi.hcl", &hcl.replace("JUPYTERHUB_API_TOKEN", "HUB_TOKEN"))?;
         world.apply()?;
-        world.plan_is_empty()?;
-        world.nhi(&["drift"])?.expect(0)?;
+        nothing_is_left_to_do(world)?;
         let document = world.bao.document("apps/class-report")?;
         let token = document["token"].as_str().unwrap_or_default();
         holds(school.can(token, "read:users:groups")?, "it reads groups", "")?;
@@ -225,8 +223,7 @@ fn a_user_is_let_in_where_it_is_declared_and_its_token_works_with_just_that() {
         holds(school.can(&token, "list:users")?, "the group's role is in the token", "")?;
         holds(school.can(&token, "read:servers!server=veteran/")?, "and the share", "")?;
         holds(!school.can(&token, "admin:users")?, "and no more", "")?;
-        world.plan_is_empty()?;
-        world.nhi(&["drift"])?.expect(0)?;
+        nothing_is_left_to_do(world)?;
 
         // Somebody makes it an admin, a grader, and gives it a server to run things in.
         school.hub.join("grade-sync", "graders")?;
@@ -298,8 +295,7 @@ fn other_scopes_of_a_token_are_a_rotation_and_one_that_its_user_lacks_is_refused
         world.apply()?;
         holds(school.hub.whose(&first)?.is_none(), "the wide one is refused", "")?;
         // The hub shows more scopes than were asked for: that is no drift.
-        world.plan_is_empty()?;
-        world.nhi(&["drift"])?.expect(0)?;
+        nothing_is_left_to_do(world)?;
 
         world.write("main.tf", &with("\"admin:users\""))?;
         let said = world.terraform(&["apply", "-auto-approve"])?.expect(1)?;
@@ -366,8 +362,7 @@ fn an_answer_of_the_hub_that_is_lost_leaves_what_the_next_apply_finishes() {
             let lost = seen.iter().any(|one| one.path.contains(path) && one.status.is_none());
             holds(lost, "an answer was lost", &format!("{seen:?}")).map_err(told)?;
             if first.code != 0 {
-                let said = flat(&first.said.replace('│', " "));
-                holds(said.contains("Next:"), "what to do", &first.said).map_err(told)?;
+                says_what_to_do(&first.said).map_err(told)?;
                 school.world.apply().map_err(told)?;
             }
             school.is_settled(0).map_err(told)

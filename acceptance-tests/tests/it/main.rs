@@ -140,6 +140,36 @@ fn one_credential_works(world: &World, overlapping: usize) -> acceptance_tests::
     world.plan_is_empty()
 }
 
+/// As long as the claim of a run that died holds in a world that says demo, and a little.
+const SILENCE: std::time::Duration = std::time::Duration::from_secs(11);
+
+/// Applies until it is done: what is due to settle takes its time, and every error on the way says what
+/// to do.
+fn applied_in_the_end(world: &World) -> acceptance_tests::Result<()> {
+    let mut said = String::new();
+    for _ in 0..5 {
+        let ran = world.terraform(&["apply", "-auto-approve"])?;
+        if ran.code == 0 {
+            return Ok(());
+        }
+        says_what_to_do(&ran.said)?;
+        said = format!("{said}\nand then: {}", ran.said);
+        std::thread::sleep(std::time::Duration::from_secs(4));
+    }
+    Err(said)
+}
+
+/// What an error that somebody is left with has in it.
+fn says_what_to_do(said: &str) -> acceptance_tests::Result<()> {
+    holds(flat(&said.replace('│', " ")).contains("Next:"), "what to do", said)
+}
+
+/// Nothing is left to do: neither to a plan nor to whoever compares what is there with what is declared.
+fn nothing_is_left_to_do(world: &World) -> acceptance_tests::Result<()> {
+    world.plan_is_empty()?;
+    world.nhi(&["drift"])?.expect(0).map(drop)
+}
+
 /// [`BASE`] with a value in the credential's triggers.
 fn triggered(value: &str) -> String {
     let line = "  schedule    = nhi_rotation_schedule.monthly\n";

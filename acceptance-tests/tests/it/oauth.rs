@@ -8,7 +8,9 @@ use acceptance_tests::{
 use connector::fault_proxy::{Effect, FaultProxy, Hold, Rule};
 use serde_json::{Value, json};
 
-use crate::{Between, flat, holds, kill::killed_at};
+use crate::{
+    Between, SILENCE, applied_in_the_end, flat, holds, kill::killed_at, nothing_is_left_to_do,
+};
 
 const OWNERS: &str = r#"
 terraform {
@@ -263,8 +265,7 @@ fn a_client_is_born_parked_and_opened_by_the_later_of_scope_and_key() {
         holds(got.status == 200, "the application gets a token", &got.json.to_string())?;
         let more = login.oidc.token(&document, "admin")?;
         holds(more.status == 400, "and none for more", &more.json.to_string())?;
-        login.world.plan_is_empty()?;
-        login.world.nhi(&["drift"])?.expect(0)?;
+        nothing_is_left_to_do(&login.world)?;
         // Each change gave the registration another token, and custody had every one of them.
         login.registration()?;
         holds(login.tokens.len() >= 3, "custody followed the token", "")
@@ -749,8 +750,7 @@ fn a_client_that_somebody_registered_by_hand_is_imported_and_its_key_rotated() {
         std::thread::sleep(std::time::Duration::from_secs(5));
         login.world.apply()?;
         holds(!login.oidc.signs_in(&old, "tickets:read")?, "the old one is refused", "")?;
-        login.world.plan_is_empty()?;
-        login.world.nhi(&["drift"])?.expect(0)?;
+        nothing_is_left_to_do(&login.world)?;
         login.world.nhi(&["doctor", "login"])?.expect(0)?;
         // Its document is lost, and comes back from a backup.
         let (place, kept) = login.custody()?;
@@ -828,8 +828,7 @@ fn the_example_delivers_to_a_folder_that_may_be_restored_and_asks_a_directory_fo
         shell(
             "cp -R -p secrets kept && rm -r secrets && cp -R -p kept secrets && touch secrets/apps/*",
         )?;
-        world.plan_is_empty()?;
-        world.nhi(&["drift"])?.expect(0)?;
+        nothing_is_left_to_do(world)?;
         // Written over by what is no document at all.
         std::fs::write(&path, "see the wiki").map_err(said)?;
         let said_plan = world.plan()?.expect(2)?;
@@ -871,21 +870,6 @@ fn keyed(now: &str) -> String {
     main.replace("now = \"1\"", &format!("now = \"{now}\""))
 }
 
-/// Applies until it is done; every error on the way says what to do.
-fn applied_in_the_end(login: &Login) -> Result<()> {
-    let mut said = String::new();
-    for _ in 0..4 {
-        let ran = login.world.terraform(&["apply", "-auto-approve"])?;
-        if ran.code == 0 {
-            return Ok(());
-        }
-        holds(flat(&ran.said.replace('│', " ")).contains("Next:"), "what to do", &ran.said)?;
-        said = format!("{said}\nand then: {}", ran.said);
-        std::thread::sleep(std::time::Duration::from_secs(4));
-    }
-    Err(said)
-}
-
 /// Kills the provider at the nth change of a client, before the server hears of it or before we hear of
 /// the server.
 fn client_is_finished_after_a_kill_at(nth: u32, held: fn(Hold) -> Effect) {
@@ -908,12 +892,12 @@ fn client_is_finished_after_a_kill_at(nth: u32, held: fn(Hold) -> Effect) {
         let works = login.document()?;
         holds(login.oidc.signs_in(&works, "tickets:read")?, "what the sink holds works", "")
             .map_err(told)?;
-        std::thread::sleep(std::time::Duration::from_secs(11));
-        applied_in_the_end(login).map_err(told)?;
+        std::thread::sleep(SILENCE);
+        applied_in_the_end(&login.world).map_err(told)?;
         let now = login.document()?;
         holds(login.oidc.signs_in(&now, "tickets:read")?, "the new one works", "").map_err(told)?;
         std::thread::sleep(std::time::Duration::from_secs(5));
-        applied_in_the_end(login).map_err(told)?;
+        applied_in_the_end(&login.world).map_err(told)?;
         holds(!login.oidc.signs_in(&before, "tickets:read")?, "the old one is refused", "")
             .map_err(told)?;
         let keys = login.client()?["jwks"]["keys"].as_array().map_or(0, Vec::len);
@@ -952,7 +936,7 @@ fn a_registration_token_that_died_with_the_provider_is_told_and_the_application_
         let manages = |token: &String| login.oidc.registration("GET", &id, token, None).is_ok();
         let token = login.oidc.told()?.into_iter().rev().find(manages);
         login.keep_token(token.ok_or("no token manages the client")?.into())?;
-        applied_in_the_end(login)?;
+        applied_in_the_end(&login.world)?;
         let now = login.document()?;
         holds(now != before && login.oidc.signs_in(&now, "tickets:read")?, "it is rotated", "")?;
         login.world.nhi(&["drift"])?.expect(0).map(|_| ())

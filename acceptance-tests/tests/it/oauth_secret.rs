@@ -1,8 +1,6 @@
 //! A client secret at a server that makes another one: it rotates in place, whatever becomes of the
 //! answer that brings it.
 
-use std::time::Duration;
-
 use acceptance_tests::{
     Core, Result, World,
     servers::{Oidc, oidc},
@@ -11,7 +9,7 @@ use acceptance_tests::{
 use connector::fault_proxy::{Effect, Rule};
 use serde_json::Value;
 
-use crate::{Between, flat, holds, kill::killed_at, oauth::behind_a_proxy};
+use crate::{Between, SILENCE, flat, holds, kill::killed_at, oauth::behind_a_proxy};
 
 const MAIN: &str = r#"
 terraform {
@@ -50,9 +48,6 @@ resource "nhi_credential" "it" {
   deliver_to          = { app = { connection = "bao", path = "secret/apps/ticket-sync" } }
 }
 "#;
-
-/// As long as the claim of a run that died holds, and a little.
-const SILENCE: Duration = Duration::from_secs(11);
 
 struct Desk {
     world: World,

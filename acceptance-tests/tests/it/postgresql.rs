@@ -10,7 +10,7 @@ use acceptance_tests::{
     world::{LEDGER, STATE},
 };
 
-use crate::{flat, holds, kill::killed_when};
+use crate::{SILENCE, flat, holds, kill::killed_when, nothing_is_left_to_do, says_what_to_do};
 
 /// The example, as people would copy it.
 const MAIN: &str = include_str!("../../../examples/scenarios/postgresql/main.tf");
@@ -27,8 +27,6 @@ const THINGS: &str = "
     grant usage on schema billing to accountants;
     grant select on billing.salary to accountants;
 ";
-/// As long as the claim of a run that died holds, and a little.
-const SILENCE: Duration = Duration::from_secs(11);
 
 /// The example with something that makes it rotate when it is wanted.
 fn triggered(value: &str) -> String {
@@ -118,8 +116,7 @@ impl Shop {
         holds(self.may(&password, marks), "it marks", "")?;
         holds(!self.may(&password, "delete from billing.invoice"), "and no more", "")?;
         holds(!self.may(&password, "select 1 from billing.salary"), "and no more", "")?;
-        self.world.plan_is_empty()?;
-        self.world.nhi(&["drift"])?.expect(0).map(|_| ())
+        nothing_is_left_to_do(&self.world)
     }
 }
 
@@ -282,8 +279,7 @@ fn two_roles_by_turns_let_a_password_rotate_with_an_overlap_whoever_may_see_pass
         holds(shop.db.lets_in(&second.0, &second.1)?, "the new one works", "")?;
         let told = world.nhi(&["ledger", "show", "--kind", "rotation.proven"])?.expect(0)?;
         holds(told.contains("grade=A"), "the ledger has the proof", &told)?;
-        world.plan_is_empty()?;
-        world.nhi(&["drift"])?.expect(0)?;
+        nothing_is_left_to_do(world)?;
         let told = world.nhi(&["scan"])?.said;
         holds(!told.contains("invoice-export_"), "they are no integrations", &told)?;
         // The place that is free again is filled once more.
@@ -359,8 +355,7 @@ fn an_answer_of_the_server_that_is_lost_leaves_what_the_next_apply_finishes() {
                 let first = shop.world.terraform(&["apply", "-auto-approve"])?;
                 holds(cut.reached(Duration::ZERO), "the line broke", "").map_err(told)?;
                 if first.code != 0 {
-                    let said = flat(&first.said.replace('│', " "));
-                    holds(said.contains("Next:"), "what to do", &first.said).map_err(told)?;
+                    says_what_to_do(&first.said).map_err(told)?;
                     std::thread::sleep(SILENCE);
                     shop.world.apply().map_err(told)?;
                 }

@@ -11,14 +11,14 @@ use acceptance_tests::{
 use connector::fault_proxy::{Effect, FaultProxy, Rule};
 use serde_json::{Value, json};
 
-use crate::{Between, flat, holds, kill::killed_at};
+use crate::{
+    Between, SILENCE, flat, holds, kill::killed_at, nothing_is_left_to_do, says_what_to_do,
+};
 
 const MAIN: &str = include_str!("../../../examples/scenarios/strapi/main.tf");
 const HCL: &str = include_str!("../../../examples/scenarios/strapi/nhi.hcl");
 const FURTHER: &str = "strapi_token = {}";
 const SCHEDULE: &str = "nhi_rotation_schedule.monthly";
-/// How long a claim is left alone in a world that says demo, and a little more.
-const SILENCE: Duration = Duration::from_secs(11);
 
 /// A world with a Strapi, which our programs reach through a proxy that can make things go wrong.
 struct Desk {
@@ -105,8 +105,7 @@ impl Desk {
         let state = self.world.state("nhi_credential.helpdesk")?;
         holds(state["generation"] == generation, "its generation", &state.to_string())?;
         holds(state["last_revocation"]["grade"] == "A", "grade A", &state.to_string())?;
-        self.world.plan_is_empty()?;
-        self.world.nhi(&["drift"])?.expect(0).map(drop)
+        nothing_is_left_to_do(&self.world)
     }
 }
 
@@ -118,8 +117,7 @@ fn a_further_token_rotates_with_overlap_and_power_given_by_hand_is_taken_from_ev
         desk.writes(FURTHER, "1")?;
         world.apply()?;
         desk.take_note()?;
-        world.plan_is_empty()?;
-        world.nhi(&["drift"])?.expect(0)?;
+        nothing_is_left_to_do(world)?;
         let first = desk.token()?;
         holds(desk.lists(&first)? == Some(true), "it lists tickets", "")?;
         let told = world.nhi(&["doctor", "cms"])?.expect(0)?;
@@ -211,7 +209,7 @@ fn an_own_token_is_regenerated_without_overlap_as_the_plan_says_and_a_lost_answe
         let seen = desk.between.proxy.seen();
         holds(seen.iter().any(|one| one.status.is_none()), "an answer was lost", &lost.said)?;
         if lost.code != 0 {
-            holds(flat(&lost.said).contains("Next:"), "what to do", &lost.said)?;
+            says_what_to_do(&lost.said)?;
             world.apply().map_err(|error| format!("{}\nand then: {error}", lost.said))?;
         }
         desk.is_at(3, &second)?;
@@ -242,8 +240,7 @@ fn an_own_token_is_regenerated_without_overlap_as_the_plan_says_and_a_lost_answe
         holds(fifth != fourth && desk.lists(&fifth)? == Some(true), "it is delivered", "")?;
         let state = world.state("nhi_credential.helpdesk")?;
         holds(state["generation"] == 4, "without another secret", &state.to_string())?;
-        world.plan_is_empty()?;
-        world.nhi(&["drift"])?.expect(0)?;
+        nothing_is_left_to_do(world)?;
         world.terraform(&["destroy", "-auto-approve"])?.expect(0)?;
         holds(desk.lists(&fifth)?.is_none(), "it is refused", "")?;
         let left = desk.named("helpdesk")?;
@@ -293,7 +290,7 @@ fn loses(desk: &Desk, method: &str, nth: u32) -> Result<()> {
     let lost = seen.iter().any(|one| one.status.is_none());
     holds(lost, "an answer was lost", &first.said)?;
     if first.code != 0 {
-        holds(flat(&first.said).contains("Next:"), "what to do", &first.said)?;
+        says_what_to_do(&first.said)?;
         desk.world.apply()?;
     }
     let (own, ours) = (desk.named("helpdesk")?, desk.named("helpdesk nhi1-")?);
@@ -301,6 +298,5 @@ fn loses(desk: &Desk, method: &str, nth: u32) -> Result<()> {
     holds(ours.len() == 1, "one token", &said)?;
     holds(own.iter().filter(|one| *one == "helpdesk").count() == 1, "one own", &said)?;
     holds(desk.lists(&desk.token()?)? == Some(true), "the delivered one works", "")?;
-    desk.world.plan_is_empty()?;
-    desk.world.nhi(&["drift"])?.expect(0).map(drop)
+    nothing_is_left_to_do(&desk.world)
 }

@@ -11,13 +11,10 @@ use acceptance_tests::{
 use connector::fault_proxy::{Effect, FaultProxy, Hold, Rule};
 use serde_json::Value;
 
-use crate::{flat, holds};
+use crate::{SILENCE, flat, holds, nothing_is_left_to_do, says_what_to_do};
 
 const MAIN: &str = include_str!("../../../examples/scenarios/unleash/main.tf");
 const HCL: &str = include_str!("../../../examples/scenarios/unleash/nhi.hcl");
-
-/// How long a claim is left alone in a world that says demo, and a little more.
-const SILENCE: Duration = Duration::from_secs(11);
 
 /// A world with an Unleash.
 struct Shop {
@@ -94,8 +91,7 @@ fn a_token_is_proven_ended_when_every_node_must_have_heard_of_it_and_not_before(
         shop.flags.issue("by hand", "backend", "production")?;
         shop.take_note()?;
         world.apply()?;
-        world.plan_is_empty()?;
-        world.nhi(&["drift"])?.expect(0)?;
+        nothing_is_left_to_do(world)?;
         let first = shop.token()?;
         holds(shop.asks_in(&first)?.as_deref() == Some("production"), "it asks there", "")?;
         let told = world.nhi(&["doctor", "flags"])?.expect(0)?;
@@ -182,8 +178,7 @@ fn what_an_unanswered_call_made_is_found_by_its_name_and_one_token_is_left() {
             let lost = proxy.seen().iter().any(|one| one.status.is_none());
             holds(lost, "an answer was lost", &first.said).map_err(told)?;
             if first.code != 0 {
-                holds(flat(&first.said).contains("Next:"), "what to do", &first.said)
-                    .map_err(told)?;
+                says_what_to_do(&first.said).map_err(told)?;
                 shop.world.apply().map_err(told)?;
             }
             let ours = shop.named("checkout nhi1-")?;
@@ -270,7 +265,7 @@ fn a_server_that_is_killed_while_a_token_rotates_and_started_again_leaves_what_a
             .map_err(told)?;
             proxy.clear();
             holds(said.code != 0, "nobody goes on without a server", &said.said).map_err(told)?;
-            holds(flat(&said.said).contains("Next:"), "what to do", &said.said).map_err(told)?;
+            says_what_to_do(&said.said).map_err(told)?;
             shop.flags.start_again().map_err(told)?;
             // Nobody tells that the run which failed is over: its claim has to be silent.
             std::thread::sleep(SILENCE);
