@@ -41,9 +41,7 @@ impl Machine<'_> {
                 Ok(Some(version))
             }
             Err(SinkError::Conflict { .. }) => Ok(None),
-            Err(error) if error.maybe_written() => {
-                self.lost(CLAIM, || error.into()).map(|()| None)
-            }
+            Err(error) if error.maybe_written() => self.lost(CLAIM, || error.into()).map(|()| None),
             Err(error) => Err(error.into()),
         }
     }

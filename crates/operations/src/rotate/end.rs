@@ -3,7 +3,7 @@
 use connector::Children;
 use ledger::{Change as Row, NewEntry};
 use policy::rotation::{Claim, Phase, Previous};
-use secrets::{Sink, SinkError};
+use secrets::Sink;
 
 use super::Machine;
 use crate::{Problem, credential::row_of, document::Meta, ourselves::not_our_key};
