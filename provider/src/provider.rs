@@ -247,7 +247,7 @@ fn context(
 
 fn policy_is_closed(wrong: &Problem) -> tfplugin::Diagnostic {
     let detail = format!(
-        "{} Until then no power is given, and nothing is concluded from a date or a directory; what takes \
+        "{} Until then no power is given, and no resource is judged by a date or a directory; what takes \
          power away goes on, by the defaults of its thresholds.",
         wrong.detail
     );

@@ -462,7 +462,7 @@ impl ClaimMirror {
             return read;
         }
         let phase = Phase::Intent.as_str().to_owned();
-        ClaimMirror { phase, owner: "nobody said who".to_owned(), lags, ..read }
+        ClaimMirror { phase, owner: "somebody".to_owned(), lags, ..read }
     }
 
     pub(crate) fn read(mirror: &Mirror, written_at: Option<Timestamp>) -> ClaimMirror {

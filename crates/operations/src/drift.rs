@@ -479,7 +479,7 @@ pub async fn judge_left_behind(
     let open = everything_open(context).await.map_err(unknown)?;
     let mut judged = Judged::default();
     for (place, name, at_work) in bare(context, looked_at, slots).await.map_err(unknown)? {
-        let stands = if at_work { Stands::AtWork("nobody said who") } else { Stands::Silent };
+        let stands = if at_work { Stands::AtWork("somebody") } else { Stands::Silent };
         judged.found("", &name, [drift::begun_and_unsaid(&place, stands, all_declared)]);
     }
     for one in open {

@@ -266,6 +266,7 @@ impl Credential {
                 let at = Path::attribute("schedule");
                 contradictions(&parts(schedule), rules.every_floor, &at, &mut told);
             }
+
             let nowhere = planned
                 .deliver_to
                 .value()
