@@ -756,22 +756,9 @@ pub(crate) fn ask(
 
 #[cfg(test)]
 mod tests {
+    use connector::{Outcome, conformance::answer, recorded};
+
     use super::*;
-
-    #[derive(Deserialize)]
-    struct Recorded {
-        status: u16,
-        body: Value,
-    }
-
-    /// An answer as the real server gave it.
-    macro_rules! recorded {
-        ($name:literal) => {{
-            let text = include_str!(concat!("../fixtures/", $name, ".json"));
-            let recorded: Recorded = serde_json::from_str(text).unwrap();
-            Answer::new(recorded.status, Vec::new(), recorded.body.to_string().into_bytes())
-        }};
-    }
 
     fn read<T: DeserializeOwned>(answer: Answer) -> T {
         assert_eq!(answer.status, 200);
@@ -781,7 +768,7 @@ mod tests {
     #[test]
     fn only_a_server_of_theirs_is_called_sealed() {
         let said = |status: u16, body: &str| {
-            let answer = Answer::new(status, Vec::new(), body.as_bytes().to_vec());
+            let answer = answer(status, body);
             health("GET sys/health", &answer).unwrap_err().to_string()
         };
         let sealed = r#"{"initialized":true,"sealed":true,"standby":true,"version":"2.4.0"}"#;

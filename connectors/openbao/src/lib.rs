@@ -157,23 +157,11 @@ impl Platform for OpenBao {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use connector::{Platform, SystemClock, transport::Route};
+    use connector::{Platform, conformance::route};
 
     #[test]
     fn an_address_that_ends_in_v1_is_refused_with_the_one_that_was_meant() {
-        let wire = |address: &str| {
-            super::PLATFORM.wire(&Route {
-                connection: "bao".into(),
-                address: address.into(),
-                also: Vec::new(),
-                ca_file: None,
-                budget: 1,
-                read_only: false,
-                clock: Arc::new(SystemClock),
-            })
-        };
+        let wire = |address: &str| super::PLATFORM.wire(&route(address));
         for (slip, right) in [
             ("http://127.0.0.1:8200/v1", "\"http://127.0.0.1:8200\""),
             ("https://acme.example/bao/v1/", "\"https://acme.example/bao\""),

@@ -326,22 +326,12 @@ impl Transport for Wire {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use connector::SystemClock;
+    use connector::conformance::route;
 
     use super::*;
 
     fn wire(address: &str) -> Result<Wire, String> {
-        Wire::new(&Route {
-            connection: "db".into(),
-            address: address.into(),
-            also: Vec::new(),
-            ca_file: None,
-            budget: 1,
-            read_only: false,
-            clock: Arc::new(SystemClock),
-        })
+        Wire::new(&route(address))
     }
 
     #[test]

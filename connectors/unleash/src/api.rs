@@ -313,29 +313,9 @@ impl Api {
 
 #[cfg(test)]
 mod tests {
-    use connector::Outcome;
-    use serde_json::Value;
+    use connector::{Outcome, conformance::answer, recorded};
 
     use super::*;
-
-    #[derive(Deserialize)]
-    struct Recorded {
-        status: u16,
-        body: Value,
-    }
-
-    /// An answer as the real server gave it.
-    macro_rules! recorded {
-        ($name:literal) => {{
-            let text = include_str!(concat!("../fixtures/", $name, ".json"));
-            let recorded: Recorded = serde_json::from_str(text).unwrap();
-            answer(recorded.status, &recorded.body.to_string())
-        }};
-    }
-
-    fn answer(status: u16, body: &str) -> Answer {
-        Answer::new(status, Vec::new(), body.as_bytes().to_vec())
-    }
 
     fn read<T: DeserializeOwned>(answer: Answer) -> T {
         assert!(matches!(answer.status, 200 | 201), "{}", answer.status);

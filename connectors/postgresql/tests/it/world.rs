@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use connector::{
     Change, Connector, IssueRequest, Issued, NewIntegration, ObjectRef, Platform, Result, Setup,
     SystemClock, Want,
-    conformance::Wrap,
+    conformance::{Wrap, route},
     transport::{Answer, Coalesce, Effect, Request, Route, Transport, TransportError},
 };
 use domain::{GrantedScope, ObservedIntegration, Record, Secret, Settings, settings::Setting};
@@ -220,15 +220,7 @@ pub(crate) fn connect_to(
     password: &str,
     wrap: Wrap<'_>,
 ) -> Arc<dyn Connector> {
-    let route = Route {
-        connection: "db".into(),
-        address: address.into(),
-        also: Vec::new(),
-        ca_file,
-        budget: 1000,
-        read_only: false,
-        clock: Arc::new(SystemClock),
-    };
+    let route = Route { ca_file, ..route(address) };
     let setup = Setup {
         name: "db".into(),
         settings: Settings::default()

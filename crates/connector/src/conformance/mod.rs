@@ -10,9 +10,11 @@ mod integration;
 mod offline;
 mod report;
 mod route;
+mod words;
 
 pub use fixture::{Fixture, Token, Wrap};
 pub use report::{Report, Verdict};
+pub use words::{answer, recorded, route};
 
 use std::future::Future;
 
