@@ -51,7 +51,7 @@ impl Users {
         // One that sleeps with its user is no less alive than the user.
         let sleeping = match keys.iter().all(KeyInfo::is_active) {
             true => BTreeSet::new(),
-            false => self.sleeping(user).await?,
+            false => self.off(user).await?.unwrap_or_default(),
         };
         let seen = keys.into_iter().map(|key| {
             let live = key.is_active() || sleeping.contains(&key.access_key_id);
@@ -68,6 +68,7 @@ impl Users {
                     expires_at: None,
                     last_used,
                     live,
+                    disabled: !live,
                     settings: Settings::default(),
                     key_id: key.access_key_id,
                 })
@@ -76,17 +77,17 @@ impl Users {
         future::try_join_all(seen).await
     }
 
-    /// The keys that are to be active again with their user.
-    async fn sleeping(&self, user: &User) -> Result<BTreeSet<String>> {
+    /// The keys that are to be active again with their user; `None` where that is not switched off.
+    async fn off(&self, user: &User) -> Result<Option<BTreeSet<String>>> {
         if let Some(keys) = grants::off(user) {
-            return Ok(keys);
+            return Ok(Some(keys));
         }
         let call = Call::look("iam:GetUserPolicy").with("UserName", &user.name);
         let call = call.with("PolicyName", OFF);
         let what = call.what();
         match self.api.maybe::<InlinePolicy>(call).await? {
-            Some(policy) => Ok(document::keys_when_off(&policy.text(&what)?).unwrap_or_default()),
-            None => Ok(BTreeSet::new()),
+            Some(policy) => Ok(document::keys_when_off(&policy.text(&what)?)),
+            None => Ok(None),
         }
     }
 
@@ -170,6 +171,37 @@ impl Users {
         }
         let call = Call::change("iam:UntagUser").with("UserName", &user.name);
         self.api.change(call.members("TagKeys", gone)).await
+    }
+
+    /// Makes one key inactive, or active again. Of a user that is switched off all are inactive: there
+    /// the policy that says which are to be active again is what changes.
+    pub(crate) async fn switch_key(
+        &self,
+        object: &ObjectRef,
+        key_id: &str,
+        on: bool,
+    ) -> Result<()> {
+        self.check_tenant().await?;
+        let user = self.holder(object).await?;
+        if let Some(mut again) = self.off(&user).await? {
+            let changes = match on {
+                true => again.insert(key_id.to_owned()),
+                false => again.remove(key_id),
+            };
+            if changes {
+                let call = Call::change("iam:PutUserPolicy").with("UserName", &user.name);
+                let call = call.with("PolicyName", OFF);
+                self.api.change(call.with("PolicyDocument", &document::off(&again))).await?;
+            }
+            return Ok(());
+        }
+        if !on {
+            // What is refused from here on is not refused for being new.
+            self.unmade(key_id);
+        }
+        let status = if on { "Active" } else { "Inactive" };
+        let call = Call::change("iam:UpdateAccessKey").with("UserName", &user.name);
+        self.api.change(call.with("AccessKeyId", key_id).with("Status", status)).await
     }
 
     pub(crate) async fn end_key(&self, object: &ObjectRef, key_id: &str) -> Result<Ended> {

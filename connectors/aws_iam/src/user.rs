@@ -798,6 +798,14 @@ impl Connector for Users {
         }
     }
 
+    async fn disable(&self, object: &ObjectRef, key_id: &str) -> Result<()> {
+        self.switch_key(object, key_id, false).await
+    }
+
+    async fn enable(&self, object: &ObjectRef, key_id: &str) -> Result<()> {
+        self.switch_key(object, key_id, true).await
+    }
+
     async fn end(&self, object: &ObjectRef, key_id: &str) -> Result<Ended> {
         self.end_key(object, key_id).await
     }

@@ -120,6 +120,7 @@ impl Hub {
             expires_at: token.expires_at,
             last_used: token.last_activity.map_or(LastUsed::Unknown, LastUsed::At),
             live: token.expires_at.is_none_or(|end| end > self.clock.now()),
+            disabled: false,
             settings,
         }
     }

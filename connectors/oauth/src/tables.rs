@@ -112,6 +112,7 @@ const KEYS: Profile = Profile {
     marks: Marks::AtIssue,
     lists: true,
     sets_expiry: false,
+    disables: false,
     verify: VerifyCost { takes_use: false },
     // Nothing is known of how this server counts: two refusals, ended by a success, as elsewhere.
     probe: ProbeBudget { between_successes: 2, in_window: 8, window: Span::from_secs(900) },

@@ -822,6 +822,7 @@ impl AppRole {
             expires_at: info.expiration_time,
             last_used: LastUsed::Unknown,
             live: info.expiration_time.is_none_or(|end| end > self.clock.now()),
+            disabled: false,
             settings,
         }
     }
@@ -862,6 +863,7 @@ impl AppRole {
             expires_at: None,
             last_used: LastUsed::Unknown,
             live: true,
+            disabled: false,
             settings: Settings::default(),
         }))
     }

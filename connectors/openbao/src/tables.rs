@@ -190,6 +190,7 @@ const OURS: Profile = Profile {
     marks: Marks::AtIssue,
     lists: true,
     sets_expiry: true,
+    disables: false,
     verify: VerifyCost { takes_use: true },
     probe: ProbeBudget {
         between_successes: BETWEEN_SUCCESSES,

@@ -284,7 +284,11 @@ impl Cluster {
         }
         if let Some(enabled) = change.enabled {
             let word = if enabled { "LOGIN" } else { "NOLOGIN" };
-            for name in found.names() {
+            let sees = found.sees_passwords;
+            let off = |login: &&Login| login.known(sees).is_some_and(|known| known.off);
+            let names = found.pair.iter().filter(|login| !(enabled && off(login)));
+            let names = names.map(|login| &*login.role.name);
+            for name in [&*found.role.name].into_iter().chain(names) {
                 everywhere.push(sql(format!("ALTER ROLE {} {word}", quote::name(name))));
             }
         }
@@ -346,7 +350,12 @@ impl Cluster {
             });
         }
         let until = request.expires_at.map_or("infinity".to_owned(), |end| end.to_string());
-        let known = Known { key: key.clone(), marker: request.marker.to_owned(), at: found.now };
+        let known = Known {
+            key: key.clone(),
+            marker: request.marker.to_owned(),
+            at: found.now,
+            off: false,
+        };
         let note = Note { password: Some(known), ..found.note.clone() };
         let name = &found.role.name;
         let statements = vec![
@@ -407,6 +416,7 @@ impl Cluster {
                 key: key.clone(),
                 marker: request.marker.into(),
                 at: found.now,
+                off: false,
             }),
             signs_in_for: Some(found.role.oid.clone()),
             ..found
@@ -517,6 +527,36 @@ impl Cluster {
         ]);
         self.said(&found, "", statements, &mut false).await?;
         Ok(Ended::Now)
+    }
+
+    /// Lets nobody sign in with a password of one of a pair, or lets them again. Its sessions end with the
+    /// first, or whoever holds one would miss nothing.
+    pub(crate) async fn switch_place(&self, object: &ObjectRef, key: &str, on: bool) -> Result<()> {
+        let _turn = self.turns.take(&object.key).await;
+        let found = self.existing(object).await?;
+        let sees = found.sees_passwords;
+        let has = |login: &&Login| {
+            key.split_once('@').is_some_and(|(digest, name)| {
+                login.role.name == name && login.key(sees) == Some(digest)
+            })
+        };
+        let Some(Login { role, note }) = found.pair.iter().find(has) else {
+            return Err(refused(&object.key, Refusal::NotFound, "it has no such password".into()));
+        };
+        let password = note.password.clone().map(|known| Known { off: !on, ..known });
+        let note = Note { password, ..note.clone() };
+        // Of a role that is switched off nobody signs in before that is on again.
+        let login = if on && found.role.login { "LOGIN" } else { "NOLOGIN" };
+        let mut statements = compared(role).to_vec();
+        statements.extend([
+            sql(format!("ALTER ROLE {} {login}", quote::name(&role.name))),
+            comment(&role.name, &note),
+        ]);
+        self.said(&found, "", statements, &mut false).await?;
+        if !on && self.me().await?.sessions {
+            self.ended(&role.oid, None, None).await?;
+        }
+        Ok(())
     }
 
     /// Ends sessions that began at or after one time and before another, in microseconds.

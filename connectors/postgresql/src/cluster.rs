@@ -222,6 +222,8 @@ impl Found {
         let one = |role: &Role, note: &Note, credential_type: &str| {
             let known = known(role, note, self.sees_passwords);
             let key = key(role, note, self.sees_passwords)?;
+            let off = known.is_some_and(|known| known.off) || self.role.login && !role.login;
+            let disabled = credential_type == PAIR && off && lives(role, clock);
             Some(ObservedCredential {
                 key_id: match credential_type {
                     PAIR => key_in(key, &role.name),
@@ -232,7 +234,8 @@ impl Found {
                 issued_at: known.and_then(|known| at(known.at)),
                 expires_at: role.until.and_then(at),
                 last_used: LastUsed::Unknown,
-                live: lives(role, clock),
+                live: lives(role, clock) && !disabled,
+                disabled,
                 settings: Settings::default(),
             })
         };
@@ -698,6 +701,14 @@ impl Connector for Cluster {
         let is_it =
             |one: &ObservedCredential| one.credential_type == credential_type && digest(one);
         Ok(found.into_iter().find(is_it))
+    }
+
+    async fn disable(&self, object: &ObjectRef, key_id: &str) -> Result<()> {
+        self.switch_place(object, key_id, false).await
+    }
+
+    async fn enable(&self, object: &ObjectRef, key_id: &str) -> Result<()> {
+        self.switch_place(object, key_id, true).await
     }
 
     async fn end(&self, object: &ObjectRef, key_id: &str) -> Result<Ended> {

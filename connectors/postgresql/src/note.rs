@@ -30,6 +30,9 @@ pub(crate) struct Known {
     pub(crate) marker: String,
     /// When, by the server's clock, in microseconds: sessions from before have another password.
     pub(crate) at: i64,
+    /// It is switched off by itself, and not with its role: switching that on leaves it off.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) off: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -89,7 +92,7 @@ mod tests {
 
     #[test]
     fn what_people_wrote_stays_before_ours() {
-        let known = Known { key: "k".into(), marker: "nhi1-x".into(), at: 7 };
+        let known = Known { key: "k".into(), marker: "nhi1-x".into(), at: 7, off: false };
         let record = Record { purpose: Some("it's\nso".into()), ..Record::default() };
         for theirs in ["", "Ask Bob", "two\nlines", "nhi: not json", "{\"a\":1}\n"] {
             let mut note = Note::read(Some(theirs));

@@ -80,7 +80,8 @@ static ROLE_FIELDS: [Field; 2] = [
 pub(crate) static PROFILES: [Profile; 2] = [SEEN, Profile { lists: false, ..SEEN }];
 pub(crate) static PAIR_PROFILES: [Profile; 2] = [SEEN_PAIR, Profile { lists: false, ..SEEN_PAIR }];
 
-const SEEN_PAIR: Profile = Profile { name: SLOTS, effect: Effect::Alternates, ..SEEN };
+const SEEN_PAIR: Profile =
+    Profile { name: SLOTS, effect: Effect::Alternates, disables: true, ..SEEN };
 
 const SEEN: Profile = Profile {
     name: REPLACE_OURS,
@@ -89,6 +90,7 @@ const SEEN: Profile = Profile {
     marks: Marks::AtIssue,
     lists: true,
     sets_expiry: true,
+    disables: false,
     verify: VerifyCost { takes_use: false },
     // The server counts no refusals. What stands before it may: two between successes, as elsewhere.
     probe: ProbeBudget { between_successes: 2, in_window: 8, window: Span::from_secs(900) },

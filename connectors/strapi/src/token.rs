@@ -44,6 +44,7 @@ impl Project {
                 expires_at: token.expires_at,
                 last_used: used.map_or(LastUsed::Unknown, LastUsed::At),
                 live: token.expires_at.is_none_or(|end| end > now),
+                disabled: false,
                 settings: Settings::default(),
             }
         };

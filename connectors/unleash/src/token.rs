@@ -57,6 +57,7 @@ pub(crate) fn observed<S>(token: &Token<S>, now: Timestamp) -> ObservedCredentia
         expires_at: token.expires_at,
         last_used: token.seen_at.map_or(LastUsed::Unknown, LastUsed::At),
         live: token.expires_at.is_none_or(|end| end > now),
+        disabled: false,
         settings: Settings::default()
             .with(TYPE, text(kind_of(token)))
             .with(ENVIRONMENT, text(&token.environment))

@@ -75,6 +75,7 @@ const ADD_OURS: Profile = Profile {
     marks: Marks::AtIssue,
     lists: true,
     sets_expiry: true,
+    disables: false,
     verify: VerifyCost { takes_use: false },
     probe: ProbeBudget { between_successes: 2, in_window: 4, window: Span::from_secs(900) },
     revocation_lag: Span::ZERO,
@@ -272,6 +273,8 @@ pub enum Verb {
     Issue,
     Mark,
     Find,
+    Disable,
+    Enable,
     End,
     Sweep,
     Probe,
@@ -319,6 +322,8 @@ struct State {
     complete: Option<bool>,
     /// How long an ended key is accepted at most, as is promised, and how long it really is.
     ends_late: Option<(Span, Span)>,
+    /// One key can be switched off.
+    disables: bool,
 }
 
 struct Object {
@@ -340,6 +345,8 @@ struct Key {
     issued_at: Timestamp,
     expires_at: Option<Timestamp>,
     used_at: Option<Timestamp>,
+    /// It is switched off.
+    disabled: bool,
     /// It is bound to other addresses.
     refused_here: bool,
 }
@@ -412,6 +419,11 @@ impl Fake {
         self.lock().ends_late = Some((promised, really));
     }
 
+    /// From now on one key can be switched off and on again, by its id.
+    pub fn disable_keys(&self) {
+        self.lock().disables = true;
+    }
+
     /// From now on listings of credentials hide the newest one and say that they are incomplete, or
     /// are whole again.
     pub fn hide_newest(&self, hides: bool) {
@@ -470,7 +482,7 @@ impl Fake {
         if !object.enabled {
             return None;
         }
-        let found = object.keys.iter_mut().find(|one| one.secret == *secret && one.lives(now))?;
+        let found = object.keys.iter_mut().find(|one| one.secret == *secret && one.works(now))?;
         found.used_at = Some(now);
         let token =
             Token { kind: kind.into(), key: key.into(), marker: found.marker.clone(), until: None };
@@ -488,7 +500,7 @@ impl Fake {
         let objects = state.objects.iter();
         let mut named = objects.filter(|((of, name), _)| of == kind && name == key);
         named.next().filter(|(_, object)| object.enabled).is_some_and(|(_, object)| {
-            let fits = |one: &Key| one.secret == *secret && one.lives(now) && !one.refused_here;
+            let fits = |one: &Key| one.secret == *secret && one.works(now) && !one.refused_here;
             object.keys.iter().any(fits)
         })
     }
@@ -602,6 +614,7 @@ impl Hand<'_> {
             issued_at: self.now,
             expires_at: None,
             used_at: None,
+            disabled: false,
             refused_here: false,
         });
         id
@@ -611,6 +624,13 @@ impl Hand<'_> {
     pub fn turn(&mut self, key_id: &str, secret: &str) {
         for one in self.object.keys.iter_mut().filter(|one| one.id == key_id) {
             one.secret = Secret::new(secret);
+        }
+    }
+
+    /// Switches a credential off, or on again.
+    pub fn switch(&mut self, key_id: &str, on: bool) {
+        for one in self.object.keys.iter_mut().filter(|one| one.id == key_id) {
+            one.disabled = !on;
         }
     }
 
@@ -632,6 +652,11 @@ impl Key {
         self.expires_at.is_none_or(|end| end > now)
     }
 
+    /// It has not ended, and is not switched off.
+    fn works(&self, now: Timestamp) -> bool {
+        self.lives(now) && !self.disabled
+    }
+
     fn observed(&self, kind: &str, now: Timestamp) -> ObservedCredential {
         let last_used = match self.used_at {
             Some(at) if kind == APP => LastUsed::At(at),
@@ -644,7 +669,8 @@ impl Key {
             issued_at: Some(self.issued_at),
             expires_at: self.expires_at,
             last_used,
-            live: self.lives(now),
+            live: self.works(now),
+            disabled: self.disabled && self.lives(now),
             settings: Settings::default(),
         }
     }
@@ -943,6 +969,7 @@ impl Connector for Fake {
                 issued_at: now,
                 expires_at: request.expires_at,
                 used_at: None,
+                disabled: false,
                 refused_here,
             };
             found.keys.push(key);
@@ -990,6 +1017,18 @@ impl Connector for Fake {
         })
     }
 
+    fn disables(&self, _: &str) -> bool {
+        self.lock().disables
+    }
+
+    async fn disable(&self, object: &ObjectRef, key_id: &str) -> Result<()> {
+        self.switch(Verb::Disable, object, key_id, false)
+    }
+
+    async fn enable(&self, object: &ObjectRef, key_id: &str) -> Result<()> {
+        self.switch(Verb::Enable, object, key_id, true)
+    }
+
     async fn end(&self, object: &ObjectRef, key_id: &str) -> Result<Ended> {
         let now = self.clock.now();
         self.call(Verb::End, &object.key, |state| {
@@ -1034,7 +1073,7 @@ impl Connector for Fake {
             }
             let key = found.keys.iter_mut().find(|one| one.secret == *secret && one.lives(now));
             Ok(match key {
-                Some(key) if !enabled || key.refused_here => {
+                Some(key) if !enabled || key.disabled || key.refused_here => {
                     Probe::Refused { class: "403 denied".into() }
                 }
                 Some(key) => {
@@ -1078,6 +1117,18 @@ impl Connector for Fake {
 }
 
 impl Fake {
+    fn switch(&self, verb: Verb, object: &ObjectRef, key_id: &str, on: bool) -> Result<()> {
+        if !self.lock().disables {
+            return unsupported("switch a credential off or on");
+        }
+        self.call(verb, &object.key, |state| {
+            let found = state.object(object)?.keys.iter_mut().find(|one| one.id == key_id);
+            let key = found.ok_or_else(|| refused("switch", Refusal::NotFound))?;
+            key.disabled = !on;
+            Ok(())
+        })
+    }
+
     /// No secret of anything real: another one every time, always of one length.
     fn secret(&self) -> Secret {
         let mut state = self.lock();

@@ -408,6 +408,34 @@ pub trait Connector: fmt::Debug + Send + Sync {
         secret: &Secret,
     ) -> Result<Option<ObservedCredential>>;
 
+    /// Whether one credential of a type can be switched off and on again. Sends nothing.
+    fn disables(&self, credential_type: &str) -> bool {
+        let types = self.platform().kinds().iter().flat_map(|kind| kind.credential_types);
+        let mut of_it = types.filter(|one| one.name == credential_type);
+        of_it.any(|one| one.profiles.iter().any(|profile| profile.disables))
+    }
+
+    /// Switches one credential off, by its vendor id: it is refused, listed as such, and works again
+    /// when it is switched on. It is not ended. Called where [`Connector::disables`].
+    ///
+    /// # Behavior
+    ///
+    /// - Switching off one that is off already succeeds; the others are untouched.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Refusal::NotFound`] where it is gone.
+    async fn disable(&self, object: &ObjectRef, key_id: &str) -> Result<()> {
+        let _ = (object, key_id);
+        unsupported(self.platform().name(), "switch a credential off")
+    }
+
+    /// Switches one credential on that was switched off, in the same way.
+    async fn enable(&self, object: &ObjectRef, key_id: &str) -> Result<()> {
+        let _ = (object, key_id);
+        unsupported(self.platform().name(), "switch a credential on")
+    }
+
     /// Ends one credential by its vendor id, never by name.
     ///
     /// # Behavior

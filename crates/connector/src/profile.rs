@@ -107,6 +107,9 @@ pub struct Profile {
     pub lists: bool,
     /// An end can be set at issue.
     pub sets_expiry: bool,
+    /// One can be switched off and on again by its id ([`crate::Connector::disable`]), and the others
+    /// work on. Such a one is not ended.
+    pub disables: bool,
     /// What a sign-in costs.
     pub verify: VerifyCost,
     /// How many refusals it stands.

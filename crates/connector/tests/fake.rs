@@ -75,6 +75,7 @@ impl Fixture for Faked {
 async fn the_fake_conforms_in_both_kinds() {
     for kind in [fake::APP, fake::BOT] {
         let fixture = Faked(Fake::new(Arc::new(SystemClock)), kind);
+        fixture.0.disable_keys();
         let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/{kind}.txt"));
         conformance::run(&fixture).await.hold(&committed);
     }
@@ -125,6 +126,19 @@ impl Connector for Wrong {
             change.scopes = Some(Default::default());
         }
         self.0.modify(object, &change).await
+    }
+    fn disables(&self, of: &str) -> bool {
+        self.0.disables(of)
+    }
+    async fn disable(&self, object: &ObjectRef, key_id: &str) -> connector::Result<()> {
+        match self.1 {
+            "switching off ends" => self.0.end(object, key_id).await.map(drop),
+            "switching off does nothing" => Ok(()),
+            _ => self.0.disable(object, key_id).await,
+        }
+    }
+    async fn enable(&self, object: &ObjectRef, key_id: &str) -> connector::Result<()> {
+        self.0.enable(object, key_id).await
     }
     async fn end(&self, object: &ObjectRef, key_id: &str) -> connector::Result<connector::Ended> {
         match self.1 {
@@ -261,6 +275,14 @@ async fn the_suite_finds_what_is_wrong() {
         ("ending does nothing", "ending_one_leaves_the_others"),
         ("ending ends all", "ending_one_leaves_the_others"),
         ("accepts anything", "revocation_is_proven_by_use"),
+        (
+            "switching off ends",
+            "one_that_is_switched_off_is_not_ended_and_works_when_it_is_switched_on",
+        ),
+        (
+            "switching off does nothing",
+            "one_that_is_switched_off_is_not_ended_and_works_when_it_is_switched_on",
+        ),
         ("no marker", "a_credential_is_issued_marked_and_listed"),
         ("one secret for all", "a_secret_of_ours_is_another_every_time"),
         (
@@ -269,6 +291,7 @@ async fn the_suite_finds_what_is_wrong() {
         ),
     ] {
         let fixture = Wrongly(Faked(Fake::new(Arc::new(SystemClock)), fake::APP), wrong);
+        fixture.0.0.disable_keys();
         let report = conformance::run(&fixture).await;
         let found = report.rows().iter().find(|(name, _)| *name == case).unwrap();
         assert!(matches!(found.1, Verdict::Broken(_)), "{wrong}: {found:?}");

@@ -32,8 +32,18 @@ pub struct ObservedCredential {
     pub last_used: LastUsed,
     /// Whether it authenticates, as far as a listing tells: not disabled, not expired.
     pub live: bool,
+    /// It is switched off, and whoever may switch it on again: it does not authenticate, and has not
+    /// ended.
+    pub disabled: bool,
     /// Settings fixed at issue.
     pub settings: Settings,
+}
+
+impl ObservedCredential {
+    /// It has not ended: it authenticates, or is switched off and may be switched on again.
+    pub fn stands(&self) -> bool {
+        self.live || self.disabled
+    }
 }
 
 /// One integration as its platform shows it.

@@ -110,6 +110,7 @@ mod tests {
         marks: Marks::AtIssue,
         lists: true,
         sets_expiry: true,
+        disables: false,
         verify: VerifyCost { takes_use: false },
         probe: ProbeBudget { between_successes: 2, in_window: 4, window: Span::from_secs(900) },
         revocation_lag: Span::ZERO,

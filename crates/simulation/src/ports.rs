@@ -624,6 +624,21 @@ impl Connector for Port {
     async fn shown(&self, object: &ObjectRef, key_id: &str) -> connector::Result<Option<Secret>> {
         self.shared.fake.shown(object, key_id).await
     }
+    fn disables(&self, of: &str) -> bool {
+        self.shared.fake.disables(of)
+    }
+    async fn disable(&self, object: &ObjectRef, key_id: &str) -> connector::Result<()> {
+        self.is_journalled("disable");
+        let (fake, object, key_id) = (self.shared.fake.clone(), object.clone(), key_id.to_owned());
+        let effect = async move { fake.disable(&object, &key_id).await };
+        self.change("disable", "", lost("disable"), effect).await
+    }
+    async fn enable(&self, object: &ObjectRef, key_id: &str) -> connector::Result<()> {
+        self.is_journalled("enable");
+        let (fake, object, key_id) = (self.shared.fake.clone(), object.clone(), key_id.to_owned());
+        let effect = async move { fake.enable(&object, &key_id).await };
+        self.change("enable", "", lost("enable"), effect).await
+    }
     async fn end(&self, object: &ObjectRef, key_id: &str) -> connector::Result<Ended> {
         self.is_journalled("end");
         let (shared, object) = (self.shared.clone(), object.clone());

@@ -135,6 +135,15 @@ impl Connector for Dressed {
     ) -> connector::Result<Option<ObservedCredential>> {
         self.0.find(&bare(object), KEY, secret).await
     }
+    fn disables(&self, _: &str) -> bool {
+        self.0.disables(KEY)
+    }
+    async fn disable(&self, object: &ObjectRef, key_id: &str) -> connector::Result<()> {
+        self.0.disable(&bare(object), key_id).await
+    }
+    async fn enable(&self, object: &ObjectRef, key_id: &str) -> connector::Result<()> {
+        self.0.enable(&bare(object), key_id).await
+    }
     async fn end(&self, object: &ObjectRef, key_id: &str) -> connector::Result<Ended> {
         self.0.end(&bare(object), key_id).await
     }

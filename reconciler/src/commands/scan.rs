@@ -510,6 +510,7 @@ mod tests {
             expires_at: None,
             last_used: LastUsed::Unknown,
             live: true,
+            disabled: false,
             settings: Settings::default(),
         }
     }

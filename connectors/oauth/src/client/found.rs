@@ -95,6 +95,7 @@ impl Found {
                     expires_at: None,
                     last_used: LastUsed::Unknown,
                     live: true,
+                    disabled: false,
                     settings: said,
                 }
             };

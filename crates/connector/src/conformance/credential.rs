@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     AccessRequest, Change, Children, Connector, Ended, Error, IssueRequest, Marks, ObjectRef,
-    Origin, Probe, Profile, Want, profile::Effect,
+    Origin, Probe, Profile, Refusal, Want, profile::Effect,
 };
 
 use super::{
@@ -313,6 +313,57 @@ pub(super) async fn revocation_is_proven_by_use(fixture: &dyn Fixture) -> Held {
         ensure(matches!(refused, Probe::Refused { .. }) && refused == random, || {
             told(&way, format!("old {refused:?}, random {random:?}"))
         })?;
+    }
+    Ok(())
+}
+
+pub(super) async fn one_that_is_switched_off_is_not_ended_and_works_when_it_is_switched_on(
+    fixture: &dyn Fixture,
+) -> Held {
+    let connector = connect(fixture).await;
+    let mut all = ways(fixture).await?;
+    all.retain(|way| connector.disables(way.0) && adds(way.1));
+    claims(!all.is_empty(), "no single credential can be switched off")?;
+    for way in all {
+        let object = made(fixture, &*connector, &case("switch", &way)).await?;
+        open(fixture, &*connector, &object).await?;
+        let old = issue(&*connector, &object, way.0, way.1, 1, None).await?;
+        let new = issue(&*connector, &object, way.0, way.1, 2, None).await?;
+        let key_id = &old.issued.key_id;
+        let is = |on: bool| {
+            let (way, object) = (&way, &object);
+            async move {
+                let all = listed(fixture, object).await?;
+                let found = all.iter().find(|one| one.key_id == *key_id);
+                ensure(found.is_some_and(|one| one.live == on && one.disabled != on), || {
+                    told(way, format!("switched on is {on}, and listed is {found:?}"))
+                })
+            }
+        };
+        for _ in 0..2 {
+            connector.disable(&object, key_id).await?;
+            is(false).await?;
+        }
+        let refused = once_refused(&*connector, &object, &way, &old).await?;
+        ensure(matches!(refused, Probe::Refused { .. }), || told(&way, "it is let in"))?;
+        accepted(&*connector, &object, &way, &new).await?;
+        for _ in 0..2 {
+            connector.enable(&object, key_id).await?;
+            is(true).await?;
+        }
+        accepted(&*connector, &object, &way, &old).await?;
+        connector.disable(&object, key_id).await?;
+        connector.end(&object, key_id).await?;
+        let all = listed(fixture, &object).await?;
+        ensure(all.iter().all(|one| one.key_id != *key_id), || told(&way, "it is listed"))?;
+        accepted(&*connector, &object, &way, &new).await?;
+        for gone in
+            [connector.disable(&object, key_id).await, connector.enable(&object, key_id).await]
+        {
+            let refusal = gone.as_ref().err().and_then(Error::refusal);
+            ensure(refusal == Some(Refusal::NotFound), || told(&way, format!("gone: {gone:?}")))?;
+        }
+        accepted(&*connector, &object, &way, &new).await?;
     }
     Ok(())
 }

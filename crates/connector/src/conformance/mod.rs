@@ -90,6 +90,7 @@ pub async fn run(fixture: &dyn Fixture) -> Report {
         credential::two_credentials_live_at_once,
         credential::a_replaced_credential_is_refused,
         credential::ending_one_leaves_the_others,
+        credential::one_that_is_switched_off_is_not_ended_and_works_when_it_is_switched_on,
         credential::a_place_is_neither_written_over_nor_emptied_for_its_next_holder,
         credential::an_end_that_was_set_is_told,
         credential::revocation_is_proven_by_use,

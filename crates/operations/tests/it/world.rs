@@ -305,6 +305,15 @@ impl Connector for FusedConnector {
     async fn shown(&self, object: &ObjectRef, key_id: &str) -> connector::Result<Option<Secret>> {
         self.0.shown(object, key_id).await
     }
+    fn disables(&self, of: &str) -> bool {
+        self.0.disables(of)
+    }
+    async fn disable(&self, object: &ObjectRef, key_id: &str) -> connector::Result<()> {
+        self.1.pass("disable", self.0.disable(object, key_id)).await
+    }
+    async fn enable(&self, object: &ObjectRef, key_id: &str) -> connector::Result<()> {
+        self.1.pass("enable", self.0.enable(object, key_id)).await
+    }
     async fn end(&self, object: &ObjectRef, key_id: &str) -> connector::Result<Ended> {
         if self.4.contains(key_id) {
             return Ok(Ended::Now);
