@@ -34,6 +34,13 @@ pub(crate) fn triggered_in(main: &str, value: &str) -> String {
     main
 }
 
+/// From now on an earlier credential ends without being switched off first.
+pub(crate) fn no_soft_cut(world: &World) -> Result<()> {
+    world.write("policy.hcl", "soft_cut_for = \"0s\"\n")?;
+    let hcl = world.read("nhi.hcl")?;
+    world.write("nhi.hcl", &format!("policy = {{ file = \"policy.hcl\" }}\n{hcl}"))
+}
+
 /// A world with an AWS account.
 pub(crate) struct Account {
     pub(crate) world: World,
@@ -53,6 +60,8 @@ pub(crate) fn in_account_of((hcl, main): (&str, &str), story: impl Fn(&Account) 
             world.with("AWS_ACCESS_KEY_ID", &moto.id).with("AWS_SECRET_ACCESS_KEY", &moto.secret);
         let hcl = aws_hcl(hcl, &moto.address(), &world.bao.address());
         world.write("nhi.hcl", &hcl).unwrap();
+        // But for the story that is about it, what is over ends without being switched off first.
+        no_soft_cut(&world).unwrap();
         let account = Account { world, moto };
         if let Err(error) = story(&account).and_then(|()| account.tells_nothing()) {
             panic!("{path}: {error}");
@@ -213,6 +222,79 @@ fn an_access_key_rotates_with_overlap_and_the_old_one_is_proven_refused() {
         let told = world.nhi(&["ledger", "show", "--kind", "rotation.proven"])?.expect(0)?;
         holds(told.contains("grade=A"), "the ledger has the proof", &told)?;
         nothing_is_left_to_do(world)
+    });
+}
+
+/// What AWS's own client says of a user's keys.
+fn statuses(account: &Account) -> Result<std::collections::BTreeMap<String, String>> {
+    let user = json!({ "UserName": "invoice-sync" });
+    let keys = account.moto.iam("list_access_keys", user)?["AccessKeyMetadata"].clone();
+    let word = |key: &Value, name: &str| key[name].as_str().unwrap_or_default().to_owned();
+    let keys = keys.as_array().cloned().unwrap_or_default();
+    Ok(keys.iter().map(|key| (word(key, "AccessKeyId"), word(key, "Status"))).collect())
+}
+
+#[test]
+fn an_old_access_key_is_inactive_before_its_end_and_active_again_for_whoever_misses_it() {
+    in_account(&triggered("1"), |account| {
+        let world = &account.world;
+        // As it is unless policy says otherwise: as long as the overlap, here.
+        world.write("policy.hcl", "")?;
+        world.apply()?;
+        let first = account.document()?;
+        let old = first["AWS_ACCESS_KEY_ID"].as_str().unwrap_or_default().to_owned();
+        let is = |wanted: Option<&str>| {
+            let there = statuses(account)?;
+            let found = there.get(&old).map(String::as_str);
+            holds(found == wanted, "AWS says so of the old one", &format!("{there:?}"))
+        };
+        account.change("now = \"1\"", "now = \"2\"")?;
+        let said = world.plan()?.expect(2)?;
+        holds(flat(&said).contains("is switched off by the first apply after"), "told", &said)?;
+        world.apply()?;
+        let second = account.document()?;
+        thread::sleep(Duration::from_secs(5));
+        let said = world.plan()?.expect(2)?;
+        holds(said.contains("\"cut_due\" -> \"current\""), "it is to be switched off", &said)?;
+        holds(flat(&said).contains("--reenable"), "with the way back", &said)?;
+        let told = world.nhi(&["drift"])?.expect(5)?;
+        holds(told.contains("switches it off"), "drift says so too", &told)?;
+        world.apply()?;
+        is(Some("Inactive"))?;
+        holds(!account.signs_in(&first)?, "who still has it is cut off", "")?;
+        holds(account.s3(&second)?.is_ok(), "and the new one works", "")?;
+
+        // Somebody misses it.
+        let id = "aws/aws_iam_user/invoice-sync/credential/default";
+        let told = world.nhi(&["recover"])?;
+        holds(told.said.contains("--reenable"), "it is listed with the way back", &told.said)?;
+        let told = world.nhi(&["recover", id, "--reenable", "--yes"])?.expect(0)?;
+        is(Some("Active"))?;
+        holds(account.s3(&first)?.is_ok(), "it works again", &told)?;
+        thread::sleep(Duration::from_secs(6));
+        let said = world.terraform(&["apply", "-auto-approve"])?.expect(0)?;
+        holds(flat(&said).contains("Somebody still uses"), "an apply says why", &said)?;
+        is(Some("Active"))?;
+        let told = world.nhi(&["drift"])?.expect(5)?;
+        holds(told.contains("still-used"), "and drift waits for a person", &told)?;
+        let told = world.nhi(&["recover"])?.expect(5)?;
+        holds(told.contains("switches it off once more"), "whose word is told", &told)?;
+
+        // The consumer was moved: off once more, and then ended.
+        world.nhi(&["recover", id, "--yes"])?.expect(0)?;
+        is(Some("Inactive"))?;
+        let told = world.nhi(&["recover", id, "--yes"])?.expect(1)?;
+        holds(told.contains("E-OLD-IN-USE"), "there is nothing to go on with yet", &told)?;
+        thread::sleep(Duration::from_secs(6));
+        let said = world.plan()?.expect(2)?;
+        holds(said.contains("\"retire_due\" -> \"current\""), "it is to end", &said)?;
+        world.apply()?;
+        is(None)?;
+        holds(account.s3(&second)?.is_ok(), "the new one works", "")?;
+        let told = world.nhi(&["ledger", "show", "--kind", "rotation.proven"])?.expect(0)?;
+        holds(told.contains("grade=A"), "the ledger has the proof", &told)?;
+        world.plan_is_empty()?;
+        world.nhi(&["drift"])?.expect(0).map(|_| ())
     });
 }
 

@@ -272,10 +272,22 @@ fn two_roles_by_turns_let_a_password_rotate_with_an_overlap_whoever_may_see_pass
         holds(session.is_open(), "and so does what is open", "")?;
         std::thread::sleep(Duration::from_secs(7));
         let said = world.plan()?.expect(2)?;
-        holds(said.contains("\"retire_due\" -> \"current\""), "the old one is to go", &said)?;
+        holds(said.contains("\"cut_due\" -> \"current\""), "the old one is switched off", &said)?;
         world.apply()?;
         holds(!shop.db.lets_in(&first.0, &first.1)?, "the old one is refused", "")?;
         holds(!session.is_open(), "and what it had opened is closed", "")?;
+        // Somebody misses it, is let in again, and is moved.
+        let id = "db/postgresql_role/invoice-export/credential/default";
+        world.nhi(&["recover", id, "--reenable", "--yes"])?.expect(0)?;
+        holds(shop.db.lets_in(&first.0, &first.1)?, "it works again", "")?;
+        world.nhi(&["drift"])?.expect(5)?;
+        world.nhi(&["recover", id, "--yes"])?.expect(0)?;
+        holds(!shop.db.lets_in(&first.0, &first.1)?, "and is off once more", "")?;
+        std::thread::sleep(Duration::from_secs(6));
+        let said = world.plan()?.expect(2)?;
+        holds(said.contains("\"retire_due\" -> \"current\""), "the old one is to go", &said)?;
+        world.apply()?;
+        holds(!shop.db.lets_in(&first.0, &first.1)?, "the old one has ended", "")?;
         holds(shop.db.lets_in(&second.0, &second.1)?, "the new one works", "")?;
         let told = world.nhi(&["ledger", "show", "--kind", "rotation.proven"])?.expect(0)?;
         holds(told.contains("grade=A"), "the ledger has the proof", &told)?;

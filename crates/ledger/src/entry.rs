@@ -20,7 +20,7 @@ pub const SALVAGED: &str = "ledger.salvaged";
 
 /// Every kind of entry that this version writes. Whoever writes another adds it: deeds check it in
 /// debug builds, and whoever asks for one that is not here is told so.
-pub const KINDS: [&str; 38] = [
+pub const KINDS: [&str; 44] = [
     "attempt.ended",
     "attempt.started",
     "claim.taken_over",
@@ -39,6 +39,10 @@ pub const KINDS: [&str; 38] = [
     "rotation.claimed",
     "rotation.closed",
     "rotation.copied",
+    "rotation.cutting",
+    "rotation.disabled",
+    "rotation.enabled",
+    "rotation.enabling",
     "rotation.gave_up",
     "rotation.held",
     "rotation.interruption_accepted",
@@ -50,10 +54,12 @@ pub const KINDS: [&str; 38] = [
     "rotation.proven",
     "rotation.retired",
     "rotation.retiring",
+    "rotation.still_used",
     "rotation.stored",
     "rotation.swept",
     "rotation.taken_over",
     "rotation.verified",
+    "rotation.watching",
     "rotation.withdrawn",
     "scopes.removed",
     "scopes.set",

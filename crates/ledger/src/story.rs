@@ -51,10 +51,16 @@ impl Story {
     /// design.
     pub fn overlaps(&self) -> bool {
         let tells = self.entries.iter().rev().find_map(|entry| match &*entry.kind {
-            "rotation.overlapping" | "rotation.overlap_moved" => Some(true),
-            "rotation.claimed" | "rotation.begun_again" | "rotation.held" | "rotation.retiring" => {
-                Some(false)
-            }
+            "rotation.overlapping"
+            | "rotation.overlap_moved"
+            | "rotation.watching"
+            | "rotation.still_used" => Some(true),
+            "rotation.claimed"
+            | "rotation.begun_again"
+            | "rotation.held"
+            | "rotation.cutting"
+            | "rotation.enabling"
+            | "rotation.retiring" => Some(false),
             _ => None,
         });
         !self.is_finished() && tells == Some(true)

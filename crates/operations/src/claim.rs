@@ -15,7 +15,7 @@ use domain::{
 use jiff::Timestamp;
 use policy::{
     Rules,
-    rotation::{Claim, Phase, Previous},
+    rotation::{Claim, Cut, Phase, Previous},
     schedule::later,
 };
 use secrets::{Document, Expect, Look, Looks, Mirror, Sink, SinkError, Version};
@@ -278,7 +278,8 @@ impl ClaimStore {
         Ok(looks.iter().filter_map(open).collect())
     }
 
-    /// The same as the claims themselves say, where what stands beside them lags behind: a run may have
+    /// The same as the claims themselves say, with those in which an earlier key is only switched off, or
+    /// on again, where what stands beside them lags behind: a run may have
     /// died between the two writes. Only a deed may read them.
     pub(crate) async fn all_begun(
         context: &Context,
@@ -287,10 +288,12 @@ impl ClaimStore {
         let (sink, path) = context.custody().await?;
         let looks = ClaimStore::looks(context, Freshness::Fresh).await?;
         let mut all = Vec::new();
+        let counts = |claim: &ClaimMirror| claim.is_open() || claim.is_cut();
         for (name, look) in looks.iter().filter(|(_, look)| !look.deleted) {
             let version = look.version.number;
             if look.mirror.get("version") == Some(&version.to_string()) {
-                all.extend(begun(&look).map(|claim| (name.to_owned(), claim)));
+                let claim = ClaimMirror::read(&look.mirror, look.version.created_at);
+                all.extend(counts(&claim).then(|| (name.to_owned(), claim)));
                 continue;
             }
             let stored = sink.read(&format!("{path}/{realm}/{name}")).await?;
@@ -301,7 +304,7 @@ impl ClaimStore {
             if let (Some(claim), Some(slot), Some(vendor_id)) = (said.claim(), slot, vendor_id) {
                 let mirror = mirror(&claim, &slot, &vendor_id, version);
                 let read = ClaimMirror::read(&mirror, look.version.created_at);
-                all.extend(read.is_open().then(|| (name.to_owned(), read)));
+                all.extend(counts(&read).then(|| (name.to_owned(), read)));
             }
         }
         Ok(all)
@@ -513,6 +516,22 @@ impl ClaimMirror {
         !self.is_open() && self.current.is_none() && self.previous.is_empty()
     }
 
+    /// An earlier key was switched off before its end, or is on again because somebody missed it.
+    pub(crate) fn is_cut(&self) -> bool {
+        !self.is_open() && self.previous.iter().any(|one| one.cut.is_some())
+    }
+
+    /// Somebody missed one.
+    pub(crate) fn is_needed(&self) -> bool {
+        !self.is_open() && self.previous.iter().any(Previous::is_needed)
+    }
+
+    /// Until when earlier keys are only switched off, where nobody has missed one.
+    pub(crate) fn off_until(&self) -> Option<Timestamp> {
+        let off = self.previous.iter().filter(|one| one.is_cut());
+        off.filter_map(Previous::kept_until).max().filter(|_| self.is_cut() && !self.is_needed())
+    }
+
     /// Every key that the claim names.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
         self.current
@@ -523,13 +542,23 @@ impl ClaimMirror {
     }
 }
 
-/// Earlier keys in one line: `<key>,<generation>,<not before>,<version>[,<epoch>];…`.
+/// Earlier keys in one line: `<key>,<generation>,<not before>,<version>[,<epoch>[,<since>[,<until>]]];…`.
+/// Since when one is switched off, and until when it is only that; without the latter somebody needs it.
 pub(crate) fn previous_text(previous: &[Previous]) -> String {
     let one = |one: &Previous| {
         let at = one.retire_not_before.map(moment).unwrap_or_default();
         let version = one.held_version.map(|v| v.to_string()).unwrap_or_default();
-        let epoch = one.epoch.map(|epoch| format!(",{epoch}")).unwrap_or_default();
-        format!("{},{},{at},{version}{epoch}", one.key_id, one.generation)
+        let cut = match one.cut {
+            Some(Cut::Off { since, until }) => format!(",{},{}", moment(since), moment(until)),
+            Some(Cut::Needed { since }) => format!(",{}", moment(since)),
+            None => String::new(),
+        };
+        let epoch = match one.epoch {
+            Some(epoch) => format!(",{epoch}"),
+            None if cut.is_empty() => String::new(),
+            None => ",".to_owned(),
+        };
+        format!("{},{},{at},{version}{epoch}{cut}", one.key_id, one.generation)
     };
     previous.iter().map(one).collect::<Vec<_>>().join(";")
 }
@@ -545,6 +574,11 @@ pub(crate) fn previous_from(text: &str) -> Vec<Previous> {
                 retire_not_before: fields.next()?.parse().ok(),
                 held_version: fields.next()?.parse().ok(),
                 epoch: fields.next().and_then(|text| text.parse().ok()),
+                cut: match (fields.next().map(str::parse), fields.next().map(str::parse)) {
+                    (Some(Ok(since)), Some(Ok(until))) => Some(Cut::Off { since, until }),
+                    (Some(Ok(since)), None) => Some(Cut::Needed { since }),
+                    _ => None,
+                },
             })
         })
         .collect()
@@ -673,6 +707,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn whether_an_earlier_one_is_switched_off_is_read_as_it_was_written() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let (since, until) = (at("2026-01-02T00:00:00Z"), at("2026-01-02T01:00:00Z"));
+        let cuts = [None, Some(Cut::Off { since, until }), Some(Cut::Needed { since })];
+        for (epoch, cut) in [None, Some(9)].into_iter().flat_map(|e| cuts.map(|cut| (e, cut))) {
+            let (key_id, held_version) = ("k5".to_owned(), Some(40));
+            let one = |key_id: &str| Previous {
+                key_id: key_id.to_owned(),
+                generation: 5,
+                epoch,
+                retire_not_before: Some(since),
+                held_version,
+                cut,
+            };
+            let all = vec![one(&key_id), one("k6")];
+            assert_eq!(previous_from(&previous_text(&all)), all);
+        }
+    }
+
+    #[test]
     fn a_claim_reads_as_it_was_written_and_another_text_does_not() {
         let claim = Claim {
             generation: 7,
@@ -691,6 +745,7 @@ mod tests {
                 epoch: Some(9),
                 retire_not_before: "2026-01-02T00:00:00Z".parse().ok(),
                 held_version: Some(40),
+                cut: None,
             }],
             reason: "schedule".into(),
             asked: Some("a digest".into()),

@@ -1,7 +1,7 @@
 //! Carrying out what a slot needs: a rotation, an ending, a copy.
 
 use connector::{Change, Freshness, Refusal, Want};
-use domain::{CredentialId, Marker, RealmKey, Record};
+use domain::{CredentialId, Marker, ObservedCredential, RealmKey, Record};
 use jiff::Timestamp;
 use ledger::Work;
 use policy::{
@@ -162,7 +162,7 @@ pub(crate) async fn row_of(
 /// Whether the slot may be brought there now: what was begun is finished, and what ends is ended, in
 /// a ledger in which nothing new may begin.
 async fn able(context: &Context, spec: &SlotSpec, goal: Goal) -> Result<(), Problem> {
-    if matches!(goal, Goal::Revoke | Goal::Retire { .. }) {
+    if matches!(goal, Goal::Revoke | Goal::Retire { .. } | Goal::Cut { .. }) {
         return context.ready(Work::Ends).await;
     }
     let Err(problem) = context.ready(Work::Begins).await else { return Ok(()) };
@@ -727,14 +727,15 @@ async fn first_claim(
     let marked: Vec<(&str, u64, u64)> = listing
         .credentials
         .iter()
-        .filter(|one| one.live)
+        .filter(|one| one.stands())
         .filter_map(|one| {
             let (generation, epoch) = mark_of(realm, key, &tenant, spec, one)?;
             Some((one.key_id.as_str(), generation, epoch))
         })
         .collect();
     let gone = |key_id: &str| {
-        listing.complete && !listing.credentials.iter().any(|one| one.key_id == key_id && one.live)
+        let stands = |one: &ObservedCredential| one.key_id == key_id && one.stands();
+        listing.complete && !listing.credentials.iter().any(stands)
     };
     let current_epoch = marked.iter().find(|(id, ..)| *id == key_id).map(|(.., epoch)| *epoch);
     let (epoch, mut previous) = match anchor(context, spec).await? {
@@ -754,6 +755,7 @@ async fn first_claim(
                 epoch: Some(*epoch),
                 retire_not_before: Some(until),
                 held_version: None,
+                cut: None,
             });
             (current_epoch.unwrap_or(0), kept.collect())
         }
@@ -888,6 +890,18 @@ pub async fn goal_of_finish(context: &Context, spec: &SlotSpec) -> Result<Option
     Ok(Some(Goal::Rotate { to: claim.generation, at_once: claim.reason == "exposed" }))
 }
 
+/// The goal of a person who says that nobody needs what was switched on again.
+///
+/// # Errors
+///
+/// Custody cannot be read.
+pub async fn goal_of_going_on(context: &Context, spec: &SlotSpec) -> Result<Option<Goal>, Problem> {
+    let claim = ClaimStore::of(context, spec).await?.read().await?.map(|document| document.claim);
+    let needed = claim
+        .filter(|claim| !claim.phase.is_open() && claim.previous.iter().any(Previous::is_needed));
+    Ok(needed.map(|claim| Goal::Cut { at: claim.generation, again: true }))
+}
+
 /// What custody says of a slot at rest, without a word from its platform: the current key, its
 /// generation, and the earlier ones.
 ///
@@ -901,9 +915,10 @@ pub async fn at_rest(
     let claim = ClaimStore::of(context, spec).await?.read().await?.map(|document| document.claim);
     Ok(claim.filter(|claim| !claim.phase.is_open()).and_then(|claim| {
         let previous = claim.previous.into_iter().map(|one| PreviousKey {
+            retire_after: one.kept_until(),
             key_id: one.key_id,
             generation: one.generation,
-            retire_after: one.retire_not_before,
+            cut: one.cut,
         });
         Some((claim.current?, claim.generation, previous.collect()))
     }))

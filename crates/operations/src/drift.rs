@@ -13,7 +13,7 @@ use ledger::{Ledger, Selection, inventory::Origin};
 use policy::{
     Schedule,
     drift::{self, Declared, Finding, Observed, SlotFacts, Stands, compare},
-    rotation::Phase,
+    rotation::{Cut, Phase},
     schedule::{Written, later},
     scopes::{Declared as Standing, Enforcement, echo, highest_action},
     settings::spelled_as,
@@ -31,6 +31,7 @@ use crate::{
     observe::gap_words,
     observe_integration, observe_slot,
     owner::noted_owner,
+    slot::PreviousKey,
     third_party::noted_third_party,
     unheard::unheard_parts,
 };
@@ -391,6 +392,8 @@ pub struct Begun {
     pub hold: Option<String>,
     /// All that the slot has is being ended.
     pub ends_all: bool,
+    /// Nothing is open: an earlier credential is only switched off, and is ended after this.
+    pub off_until: Option<Timestamp>,
 }
 
 /// Everything that is open in this installation's custody, whoever is at work on it, for a person who
@@ -437,15 +440,26 @@ fn as_begun(context: &Context, claims: Vec<(String, ClaimMirror)>) -> Vec<Begun>
         Some(Begun {
             slot: claim.slot.parse().ok()?,
             place: format!("{}:{}/{}/{name}", custody.connection, custody.path, realm.id),
-            at_work: claim.is_at_work(&context.rules, now),
+            at_work: claim.is_open() && claim.is_at_work(&context.rules, now),
+            off_until: claim.off_until(),
             ends_all: ending && claim.current.is_none(),
+            key_id: match claim.is_cut() {
+                true => claim
+                    .previous
+                    .iter()
+                    .find(|one| one.cut.is_some())
+                    .map(|one| one.key_id.clone()),
+                false => claim.new.clone().or_else(|| claim.current.clone()),
+            },
+            hold: match claim.is_needed() {
+                true => Some("still-used".to_owned()),
+                false => claim.hold,
+            },
             generation: claim.generation,
             owner: claim.owner,
             since: claim.written_at,
-            hold: claim.hold,
             vendor_id: claim.vendor_id,
             phase: claim.phase,
-            key_id: claim.new.or(claim.current),
         })
     });
     let mut begun: Vec<Begun> = read.collect();
@@ -598,7 +612,10 @@ async fn judge_slot(
     let Some(seen) = observe_slot(context, &spec).await? else { return Ok(Vec::new()) };
     let now = context.now();
     let id = spec.id.to_string();
-    let outlived = seen.previous.iter().filter(|one| one.retire_after.is_none_or(|at| now >= at));
+    // What somebody still uses waits for a person, and not for an apply.
+    let ends = |one: &&PreviousKey| !matches!(one.cut, Some(Cut::Needed { .. }));
+    let outlived = seen.previous.iter().filter(ends);
+    let outlived = outlived.filter(|one| one.retire_after.is_none_or(|at| now >= at));
     let sinks = spec.deliveries.iter().filter_map(|delivery| {
         let seen = seen.deliveries.get(&delivery.name)?;
         Some((delivery.name.as_str(), delivery.place(), seen.status))
@@ -609,7 +626,7 @@ async fn judge_slot(
         id: &id,
         status: if empty { "missing" } else { seen.status },
         key_id: seen.key_id.as_deref(),
-        note: seen.note.as_deref(),
+        note: seen.note.as_deref().or(seen.still_used.then_some("still-used")),
         sinks: sinks.collect(),
         outlived: outlived.map(|one| one.key_id.as_str()).collect(),
         active,

@@ -29,7 +29,8 @@ pub async fn set_ends(
     }
     let mut claim = document.claim.clone();
     for one in &mut claim.previous {
-        if let Some(end) = ends.get(&one.key_id) {
+        // What is switched off ends when nobody has missed it for its time.
+        if let Some(end) = ends.get(&one.key_id).filter(|_| one.cut.is_none()) {
             one.retire_not_before = Some(*end);
         }
     }

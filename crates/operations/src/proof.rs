@@ -12,7 +12,7 @@ use crate::journal::moment;
 /// What a listing, asked for now, says of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Listed {
-    /// It shows it as alive.
+    /// It shows it as alive, or as switched off: that is no end.
     Alive,
     /// It is complete and does not.
     Gone,
@@ -23,7 +23,9 @@ pub(crate) enum Listed {
 /// Looks for a key.
 pub(crate) async fn listed(connector: &dyn Connector, object: &ObjectRef, key_id: &str) -> Listed {
     match connector.credentials(object).await {
-        Ok(listing) if listing.credentials.iter().any(|one| one.key_id == key_id && one.live) => {
+        Ok(listing)
+            if listing.credentials.iter().any(|one| one.key_id == key_id && one.stands()) =>
+        {
             Listed::Alive
         }
         Ok(listing) if listing.complete => Listed::Gone,

@@ -2,12 +2,12 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use connector::{CredentialType, Freshness, Kind, Want};
+use connector::{Connector, CredentialType, Freshness, Kind, Want};
 use domain::{CredentialId, Settings, Span};
 use jiff::Timestamp;
 use policy::{
     Schedule,
-    rotation::Phase,
+    rotation::{Cut, Phase},
     status::{self, Facts},
 };
 use secrets::{Document, Look, Sink, SinkError, Stored};
@@ -105,8 +105,21 @@ pub struct PreviousKey {
     pub key_id: String,
     /// Its generation.
     pub generation: u64,
-    /// When its overlap is over.
+    /// When its overlap is over, or the time for which it is only switched off.
     pub retire_after: Option<Timestamp>,
+    /// Whether it was switched off before its end.
+    pub cut: Option<Cut>,
+}
+
+/// How long an earlier key of a slot is only switched off before it ends; `None` where it is not: its
+/// platform cannot, policy wants none, or nothing is kept anyway.
+pub(crate) fn soft_cut(
+    context: &Context,
+    connector: &dyn Connector,
+    spec: &SlotSpec,
+) -> Option<Span> {
+    let span = context.rules.soft_cut_for.min(spec.overlap());
+    (span > Span::ZERO && connector.disables(spec.credential_type.name)).then_some(span)
 }
 
 /// How a sink's document stands.
@@ -143,6 +156,8 @@ pub struct SeenSlot {
     pub secret_held: bool,
     /// Who is at work on it, or why it is held.
     pub note: Option<String>,
+    /// Somebody missed an earlier key when it was switched off: it waits for a person's word.
+    pub still_used: bool,
     /// When a waiting credential may rotate.
     pub next_opening: Option<Timestamp>,
     /// The integration is another incarnation than the one that is declared.
@@ -178,6 +193,9 @@ impl Left {
         }
         match Phase::from_word(&claim.phase)? {
             Phase::Free | Phase::Parked | Phase::Held => None,
+            Phase::Cutting | Phase::Enabling => {
+                Some(Left { generation, made: true, ending: false })
+            }
             Phase::Retiring | Phase::Proving => {
                 claim.current.as_ref().map(|_| Left { generation, made: true, ending: true })
             }
@@ -265,6 +283,10 @@ pub(crate) async fn look_at_slot(
         .credentials
         .as_ref()
         .map(|all| all.iter().filter(|one| one.live).map(|one| one.key_id.as_str()).collect());
+    let standing: Option<Vec<&str>> = observed
+        .credentials
+        .as_ref()
+        .map(|all| all.iter().filter(|one| one.stands()).map(|one| one.key_id.as_str()).collect());
     let (realm, key) = context.realm_key()?;
     let store = ClaimStore::open(context, &tenant, &spec.vendor_id, &spec.id).await?;
     let claim = store.mirror(context, freshness).await?;
@@ -385,13 +407,25 @@ pub(crate) async fn look_at_slot(
         .or_else(|| anchor.as_ref().map(|meta| meta.previous.clone()))
         .unwrap_or_default()
         .into_iter()
-        .filter(|one| is_live(&one.key_id) && Some(&one.key_id) != key_id.as_ref())
+        .filter(|one| {
+            let stands = standing.as_ref().is_none_or(|all| all.contains(&one.key_id.as_str()));
+            stands && Some(&one.key_id) != key_id.as_ref()
+        })
         .map(|one| PreviousKey {
+            retire_after: one.kept_until(),
             key_id: one.key_id,
             generation: one.generation,
-            retire_after: one.retire_not_before,
+            cut: one.cut,
         })
         .collect();
+    let is_over = previous.iter().any(|one| one.retire_after.is_none_or(|at| now >= at));
+    let off = |one: &PreviousKey| matches!(one.cut, Some(Cut::Off { .. }));
+    let needed = |one: &PreviousKey| matches!(one.cut, Some(Cut::Needed { .. }));
+    let still_used = previous.iter().any(needed);
+    // One that somebody switched off already has nobody to be missed by.
+    let to_cut = |one: &PreviousKey| !off(one) && is_live(&one.key_id);
+    let cut_due =
+        is_over && previous.iter().any(to_cut) && soft_cut(context, &*connector, spec).is_some();
 
     let (claimed_by_other, unfinished, held) = claim_facts(context, claim.as_ref(), now);
     let due = spec
@@ -399,8 +433,10 @@ pub(crate) async fn look_at_slot(
         .as_ref()
         .zip(issued_at)
         .map(|(schedule, issued)| schedule.due(&what, issued, expires_at, now));
+    let watched = !is_over && previous.iter().any(off);
     let next_opening = match due {
         Some(policy::schedule::Due::Waiting(at)) => at,
+        _ if watched => previous.iter().filter_map(|one| one.retire_after).max(),
         _ => None,
     };
     // A platform drops what has ended by itself; that is not somebody's hand.
@@ -417,8 +453,10 @@ pub(crate) async fn look_at_slot(
         stale_copy: !all_delivered && (delivered > 0 || restorable),
         foreign: false,
         due,
-        retire_due: !previous.is_empty()
-            && previous.iter().any(|one| one.retire_after.is_none_or(|at| now >= at)),
+        still_used,
+        cut_due,
+        watched,
+        retire_due: is_over,
         held_secret: delivered > 0,
     };
     // Copies that are gone altogether leave nothing that says what was there; the state does.
@@ -451,6 +489,7 @@ pub(crate) async fn look_at_slot(
         withdrawn: withdrawn_from,
         secret_held: delivered > 0,
         note,
+        still_used,
         next_opening,
         recreated,
         asked: claim.filter(|claim| claim.generation == generation).and_then(|one| one.asked),

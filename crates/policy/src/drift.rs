@@ -353,6 +353,12 @@ pub fn slot(facts: &SlotFacts<'_>) -> Vec<Finding> {
         "foreign" => ("foreign", Condition::Drift, Severity::High, "the secret there is not ours"),
         "overdue" => ("overdue", Condition::Unfinished, Severity::High, "apply rotates it"),
         "due" => ("due", Condition::Drift, Severity::Low, "apply rotates it"),
+        "cut_due" => (
+            "retire-due",
+            Condition::Unfinished,
+            Severity::Medium,
+            "apply switches the earlier one off, and a later one ends it",
+        ),
         "retire_due" => {
             ("retire-due", Condition::Unfinished, Severity::Medium, "apply ends the earlier one")
         }
@@ -364,7 +370,8 @@ pub fn slot(facts: &SlotFacts<'_>) -> Vec<Finding> {
         && !matches!(facts.status, "rotating" | "held" | "waiting" | "unheld");
     // Copies, and keys that outlived their overlap, are named one by one below.
     let by_copy = matches!(facts.status, "stale_copy" | "undelivered");
-    let by_key = facts.status == "retire_due" && !facts.outlived.is_empty();
+    let cuts = facts.status == "cut_due";
+    let by_key = (cuts || facts.status == "retire_due") && !facts.outlived.is_empty();
     if !rule.is_empty() && !idle && !by_key && !by_copy {
         let why = facts.note.map_or_else(|| why.to_owned(), |note| format!("{why}: {note}"));
         let missing = facts.status == "missing";
@@ -391,7 +398,13 @@ pub fn slot(facts: &SlotFacts<'_>) -> Vec<Finding> {
             actual: (*key).to_owned(),
             severity: Severity::Medium,
             condition: Condition::Unfinished,
-            why: "an earlier credential whose overlap is over still works; apply ends it".into(),
+            why: match cuts {
+                true => {
+                    "an earlier credential whose overlap is over still works; apply switches it off"
+                }
+                false => "an earlier credential whose overlap is over is not ended; apply ends it",
+            }
+            .into(),
             ..found("retire-due", facts.id, "previous", Verdict::Added)
         });
     }

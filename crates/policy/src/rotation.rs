@@ -24,6 +24,10 @@ pub enum Phase {
     GivingUp,
     /// All sinks have the new one; earlier ones still work. Nobody owns this phase.
     Parked,
+    /// Named keys are being switched off, and not yet ended.
+    Cutting,
+    /// Keys that were switched off are being switched on again: somebody still needs one.
+    Enabling,
     /// Named keys are being ended.
     Retiring,
     /// They are ended; it is being shown.
@@ -42,6 +46,8 @@ impl Phase {
             Phase::Stored => "stored",
             Phase::GivingUp => "giving_up",
             Phase::Parked => "parked",
+            Phase::Cutting => "cutting",
+            Phase::Enabling => "enabling",
             Phase::Retiring => "retiring",
             Phase::Proving => "proving",
             Phase::Held => "held",
@@ -57,6 +63,8 @@ impl Phase {
             Phase::Stored,
             Phase::GivingUp,
             Phase::Parked,
+            Phase::Cutting,
+            Phase::Enabling,
             Phase::Retiring,
             Phase::Proving,
             Phase::Held,
@@ -65,10 +73,32 @@ impl Phase {
         .find(|phase| phase.as_str() == word)
     }
 
+    /// Whether it is about earlier keys alone: the current one is none of them.
+    pub fn is_about_earlier(self) -> bool {
+        matches!(self, Phase::Cutting | Phase::Enabling | Phase::Retiring | Phase::Proving)
+    }
+
     /// Whether a deed was begun and is not finished.
     pub fn is_open(self) -> bool {
         !matches!(self, Phase::Free | Phase::Parked)
     }
+}
+
+/// What became of an earlier key before it is ended: the soft cut, which can be undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Cut {
+    /// We switched it off, and watch whether somebody misses it.
+    Off {
+        /// Since when.
+        since: Timestamp,
+        /// Until when it is only off.
+        until: Timestamp,
+    },
+    /// Somebody missed it: it is on again, and ends by a person's word.
+    Needed {
+        /// Since when.
+        since: Timestamp,
+    },
 }
 
 /// A key that is to end, or to be kept for a while.
@@ -85,6 +115,30 @@ pub struct Previous {
     pub retire_not_before: Option<Timestamp>,
     /// Which version of the anchor's document still holds its secret.
     pub held_version: Option<u64>,
+    /// Whether it was switched off before its end.
+    pub cut: Option<Cut>,
+}
+
+impl Previous {
+    /// Not to be ended before this: its time, and that for which it is only switched off.
+    pub fn kept_until(&self) -> Option<Timestamp> {
+        match self.cut {
+            Some(Cut::Off { until, .. }) => {
+                Some(self.retire_not_before.map_or(until, |at| at.max(until)))
+            }
+            _ => self.retire_not_before,
+        }
+    }
+
+    /// Somebody missed it when it was switched off.
+    pub fn is_needed(&self) -> bool {
+        matches!(self.cut, Some(Cut::Needed { .. }))
+    }
+
+    /// We switched it off.
+    pub fn is_cut(&self) -> bool {
+        matches!(self.cut, Some(Cut::Off { .. }))
+    }
 }
 
 /// The non-secret part of a claim.
@@ -138,7 +192,7 @@ impl Claim {
     /// What serves is no earlier key. Where a platform has one name for whatever it makes, the
     /// successor of one that went missing bears the name that is noted for it.
     pub fn spare_what_serves(&mut self) {
-        let begun = self.phase.is_open() && !matches!(self.phase, Phase::Retiring | Phase::Proving);
+        let begun = self.phase.is_open() && !self.phase.is_about_earlier();
         // While a successor is made, the current one is what it follows.
         let current = self.current.as_ref().filter(|_| !begun);
         self.previous
@@ -195,6 +249,8 @@ pub struct Key {
     pub ours: Option<(u64, u64)>,
     /// It authenticates as far as the listing tells.
     pub live: bool,
+    /// It is switched off, and has not ended.
+    pub disabled: bool,
     /// When it was made, where the platform tells.
     pub issued_at: Option<Timestamp>,
     /// The platform says that somebody used it.
@@ -238,6 +294,12 @@ pub struct View {
     pub exhausted: bool,
     /// Keys whose end the platform accepted in this run.
     pub ended: BTreeSet<String>,
+    /// Keys that it switched off in this run, whatever a listing that lags says.
+    pub off: BTreeSet<String>,
+    /// Keys that it switched on again so short a time ago that a listing may not show it.
+    pub on: BTreeSet<String>,
+    /// An earlier key is switched off for a while before it ends: the platform can, and it is wanted.
+    pub soft_cut: bool,
     /// Children of ended keys were swept under this epoch by this process.
     pub swept: bool,
     /// The ending was proven, as far as it can be, under this epoch by this process.
@@ -261,6 +323,15 @@ pub enum Goal {
         /// The generation.
         at: u64,
     },
+    /// Earlier keys whose time is over are switched off, and ended by a later run.
+    Cut {
+        /// The generation that this was planned at.
+        at: u64,
+        /// A person says that nobody needs them any more, although somebody did.
+        again: bool,
+    },
+    /// Earlier keys that were switched off work again: somebody still needs one.
+    Reenable,
     /// All keys of the slot are ended.
     Revoke,
 }
@@ -344,6 +415,18 @@ pub enum Step {
     EndNew(String),
     /// Begin again under a new epoch.
     BeginAgain,
+    /// Take the claim to switch these keys off.
+    BeginCut(Vec<Previous>),
+    /// Switch a named key off.
+    Disable(String),
+    /// They are off: leave them so for their time.
+    Watch,
+    /// Take the claim to switch on again what was switched off.
+    BeginEnabling,
+    /// Switch a named key on again.
+    Enable(String),
+    /// What is on again is kept until a person says that nobody needs it.
+    Keep,
     /// End a named key.
     End(String),
     /// Find what was minted from ended keys.
@@ -384,7 +467,7 @@ pub fn next_step(view: &View, goal: Goal, way: Way) -> Step {
                     || view.known.as_ref().is_some_and(|(_, generation)| *generation >= to) =>
             {
                 if at_once {
-                    end_earlier(view)
+                    end_earlier(view, true)
                 } else {
                     Step::Done
                 }
@@ -393,9 +476,14 @@ pub fn next_step(view: &View, goal: Goal, way: Way) -> Step {
                 after_overlap(view, &earlier(view), at_once, serves_alone(view), way)
             }
             Goal::Retire { at } if anchor(view).is_some_and(|main| main.generation == Some(at)) => {
-                end_earlier(view)
+                end_earlier(view, false)
             }
-            Goal::Retire { .. } => Step::Done,
+            Goal::Cut { at, .. }
+                if anchor(view).is_some_and(|main| main.generation == Some(at)) =>
+            {
+                cut(view, &earlier(view), false)
+            }
+            Goal::Retire { .. } | Goal::Cut { .. } | Goal::Reenable => Step::Done,
             Goal::Revoke => revoke_at_rest(view, all_keys(view, None, way)),
         },
     }
@@ -409,12 +497,14 @@ fn earlier(view: &View) -> Vec<Previous> {
     if kept.iter().any(|one| may_live(view, &one.key_id)) { kept } else { Vec::new() }
 }
 
-fn end_earlier(view: &View) -> Step {
+fn end_earlier(view: &View, at_once: bool) -> Step {
     let earlier = earlier(view);
-    if !earlier.is_empty() && is_over(view, &earlier) {
+    if earlier.is_empty() || !is_over(view, &earlier) {
+        Step::Done
+    } else if at_once {
         Step::BeginEnding(earlier)
     } else {
-        Step::Done
+        end(view, &earlier, false)
     }
 }
 
@@ -425,8 +515,12 @@ fn after_overlap(view: &View, earlier: &[Previous], at_once: bool, serves: bool,
     // and only that is still to be shown.
     if earlier.is_empty() {
         begin(view, way)
-    } else if at_once || !lives || is_over(view, earlier) {
+    } else if at_once || !lives {
         Step::BeginEnding(earlier.to_vec())
+    } else if earlier.iter().any(|one| is_kept(view, one)) && !view.was_held {
+        if !serves && view.room { begin(view, way) } else { Step::Refuse("still-used") }
+    } else if is_over(view, earlier) {
+        end(view, earlier, view.was_held)
     } else if serves {
         Step::Refuse("old-in-use")
     } else if view.room {
@@ -437,8 +531,66 @@ fn after_overlap(view: &View, earlier: &[Previous], at_once: bool, serves: bool,
     }
 }
 
+/// Earlier keys whose time is over are switched off first, where they can be: who still uses one is
+/// heard of while it can be switched on again. `again`: a person says that nobody needs them.
+fn cut(view: &View, earlier: &[Previous], again: bool) -> Step {
+    let lives = |one: &&Previous| may_live(view, &one.key_id);
+    let on = |one: &Previous| is_live(view, &one.key_id) && !one.is_cut();
+    if !earlier.iter().any(|one| lives(&one)) {
+        return if again { Step::BeginEnding(earlier.to_vec()) } else { Step::Done };
+    }
+    if !again && let Some(step) = kept(view, earlier) {
+        return step;
+    }
+    if !is_over(view, earlier) {
+        Step::Done
+    } else if view.soft_cut && (earlier.iter().any(on) || again && is_missed(view, earlier)) {
+        Step::BeginCut(earlier.to_vec())
+    } else if again {
+        Step::BeginEnding(earlier.to_vec())
+    } else {
+        Step::Done
+    }
+}
+
+/// Their time is over: what was not switched off first is, where it can be.
+fn end(view: &View, earlier: &[Previous], again: bool) -> Step {
+    match cut(view, earlier, again) {
+        Step::BeginCut(keys) => Step::BeginCut(keys),
+        _ => Step::BeginEnding(earlier.to_vec()),
+    }
+}
+
+/// Somebody needs an earlier key, and nobody has said since that they do not.
+fn kept(view: &View, earlier: &[Previous]) -> Option<Step> {
+    if earlier.iter().any(|one| one.is_needed() && may_live(view, &one.key_id)) {
+        Some(Step::Hold("still-used"))
+    } else if is_missed(view, earlier) && is_over(view, earlier) {
+        Some(Step::Keep)
+    } else {
+        None
+    }
+}
+
+fn is_kept(view: &View, one: &Previous) -> bool {
+    one.is_needed() && may_live(view, &one.key_id) || is_missed(view, std::slice::from_ref(one))
+}
+
+/// A hand past us switched on what we had switched off. What this run switched off a moment ago is off,
+/// whatever a listing that lags says.
+fn is_missed(view: &View, earlier: &[Previous]) -> bool {
+    earlier
+        .iter()
+        .any(|one| one.is_cut() && is_live(view, &one.key_id) && !view.off.contains(&one.key_id))
+}
+
 fn anchor(view: &View) -> Option<&Main> {
     view.mains.last()
+}
+
+/// It has not ended, as far as the listing tells: what is only switched off may work again.
+fn stands(view: &View, key_id: &str) -> bool {
+    view.keys.iter().any(|key| key.key_id == key_id && (key.live || key.disabled))
 }
 
 fn is_live(view: &View, key_id: &str) -> bool {
@@ -458,6 +610,7 @@ fn all_keys(view: &View, claim: Option<&Claim>, way: Way) -> Vec<Previous> {
                 epoch: ours.map(|(_, epoch)| epoch),
                 retire_not_before: None,
                 held_version: None,
+                cut: None,
             });
         }
     };
@@ -487,7 +640,7 @@ fn all_keys(view: &View, claim: Option<&Claim>, way: Way) -> Vec<Previous> {
     }
     // Where nobody makes one beside ours, what came while we were at work is what we called for.
     if let Some(claim) = claim.filter(|claim| match (way, claim.phase) {
-        (_, Phase::Free | Phase::Parked | Phase::Retiring | Phase::Proving) => false,
+        (_, phase) if !phase.is_open() || phase.is_about_earlier() => false,
         (Way::FirstOnly, phase) => phase == Phase::Intent,
         (Way::Grace, _) => true,
         (_, phase) => way.replaces() && matches!(phase, Phase::Calling | Phase::Stored),
@@ -512,6 +665,7 @@ fn with_gone(claim: &Claim, mut keys: Vec<Previous>) -> Vec<Previous> {
             epoch: claim.current_epoch,
             retire_not_before: None,
             held_version: None,
+            cut: None,
         });
     }
     keys
@@ -598,7 +752,7 @@ fn held(view: &View, claim: &Claim, goal: Goal, way: Way) -> Step {
 
 /// The time of all earlier keys is over. They were kept together, from one promote on.
 fn is_over(view: &View, earlier: &[Previous]) -> bool {
-    earlier.iter().all(|one| one.retire_not_before.is_none_or(|at| at <= view.now))
+    earlier.iter().all(|one| one.kept_until().is_none_or(|at| at <= view.now))
 }
 
 /// Nobody is kept waiting for by whoever ends the earlier keys: their time is over, or they are gone
@@ -625,6 +779,7 @@ fn current_serves(view: &View, claim: &Claim) -> bool {
 /// Free or parked: nobody is at work.
 fn at_rest(view: &View, claim: &Claim, goal: Goal, way: Way) -> Step {
     let parked = claim.phase == Phase::Parked;
+    let is_on_again = |one: &Previous| one.is_cut() && may_live(view, &one.key_id);
     if goal != Goal::Revoke
         && let Some(key) = late_orphan(view, claim)
     {
@@ -637,10 +792,18 @@ fn at_rest(view: &View, claim: &Claim, goal: Goal, way: Way) -> Step {
         }
         // Planned at another generation: what was earlier then is not what is earlier now.
         Goal::Retire { at } if claim.generation > at => Step::Done,
+        Goal::Cut { at, .. } if claim.generation > at => Step::Done,
         Goal::Retire { .. } if parked && may_end_earlier(view, claim) => {
-            Step::BeginEnding(claim.previous.clone())
+            kept(view, &claim.previous).unwrap_or_else(|| end(view, &claim.previous, false))
         }
         Goal::Retire { .. } => Step::Done,
+        Goal::Cut { again, .. } if parked => cut(view, &claim.previous, again),
+        Goal::Cut { .. } => Step::Done,
+        Goal::Reenable if parked && claim.previous.iter().any(|one| may_be_off(view, one)) => {
+            Step::BeginEnabling
+        }
+        Goal::Reenable if parked && claim.previous.iter().any(is_on_again) => Step::Keep,
+        Goal::Reenable => Step::Done,
         // A generation is never issued twice: what is missing in a sink is copied there.
         Goal::Rotate { to, at_once } if claim.generation >= to => {
             let lives = claim.previous.iter().any(|one| may_live(view, &one.key_id));
@@ -668,11 +831,23 @@ fn go_on(view: &View, claim: &Claim, goal: Goal, way: Way) -> Step {
         }
         return Step::BeginEnding(all_keys(view, Some(claim), way));
     }
+    if goal == Goal::Reenable && !claim.phase.is_about_earlier() {
+        return Step::Done;
+    }
+    // Whoever wants nothing kept waits for nobody who may miss it.
+    let at_once = matches!(goal, Goal::Rotate { at_once: true, .. });
+    if at_once && matches!(claim.phase, Phase::Cutting | Phase::Enabling) {
+        return Step::BeginEnding(claim.previous.clone());
+    }
     match claim.phase {
+        Phase::Cutting | Phase::Retiring if goal == Goal::Reenable => reenable(view, claim),
+        Phase::Cutting => cutting(view, claim),
+        Phase::Enabling => enabling(view, claim),
         Phase::Intent => intent(view, claim, way),
         Phase::Calling => calling(view, claim, way),
         Phase::Stored => stored(view, claim, way),
         Phase::GivingUp => giving_up(view, claim, way),
+        Phase::Proving if goal == Goal::Reenable => Step::Done,
         Phase::Retiring | Phase::Proving => retiring(view, claim),
         Phase::Free | Phase::Parked | Phase::Held => Step::Done,
     }
@@ -814,7 +989,7 @@ fn forward(view: &View, claim: &Claim) -> Step {
 /// Not seen in a listing counts as ended only where the listing is complete, or the platform said
 /// so.
 fn may_live(view: &View, key_id: &str) -> bool {
-    is_live(view, key_id) || (!view.complete && !view.ended.contains(key_id))
+    stands(view, key_id) || (!view.complete && !view.ended.contains(key_id))
 }
 
 fn giving_up(view: &View, claim: &Claim, way: Way) -> Step {
@@ -837,6 +1012,50 @@ fn giving_up(view: &View, claim: &Claim, way: Way) -> Step {
         Some(key_id) if may_live(view, key_id) => Step::EndNew(key_id.clone()),
         _ if claim.attempt + 1 >= ATTEMPTS || !view.patience => Step::Hold("verify-failed"),
         _ => Step::BeginAgain,
+    }
+}
+
+/// It is on, or nobody can tell.
+fn may_be_on(view: &View, one: &Previous) -> bool {
+    let unseen = !view.complete && !view.keys.iter().any(|key| key.key_id == one.key_id);
+    !view.off.contains(&one.key_id) && (is_live(view, &one.key_id) || unseen)
+}
+
+/// We switched it off, and it is off, or nobody can tell.
+fn may_be_off(view: &View, one: &Previous) -> bool {
+    let seen = view.keys.iter().find(|key| key.key_id == one.key_id);
+    let off = seen.map_or(!view.complete, |key| key.disabled);
+    one.cut.is_some() && off && !view.on.contains(&one.key_id)
+}
+
+fn cutting(view: &View, claim: &Claim) -> Step {
+    match claim.previous.iter().find(|one| may_be_on(view, one)) {
+        Some(one) => Step::Disable(one.key_id.clone()),
+        None => Step::Watch,
+    }
+}
+
+/// While what was switched off is there still, it can be switched on again.
+fn reenable(view: &View, claim: &Claim) -> Step {
+    let ends_all = claim.current.is_none();
+    let off = claim.previous.iter().any(|one| may_be_off(view, one));
+    match claim.phase {
+        Phase::Cutting => Step::BeginEnabling,
+        _ if off && !ends_all => Step::BeginEnabling,
+        _ => Step::Done,
+    }
+}
+
+/// On at once, for whoever is cut off; and once more when no earlier call that switches off can arrive.
+fn enabling(view: &View, claim: &Claim) -> Step {
+    let seen_off =
+        |one: &Previous| view.keys.iter().any(|key| key.key_id == one.key_id && key.disabled);
+    match claim.previous.iter().find(|one| may_be_off(view, one)) {
+        Some(one) => Step::Enable(one.key_id.clone()),
+        // The listing lags, or an earlier call arrived: the next look tells.
+        None if claim.previous.iter().any(seen_off) => Step::Settle,
+        None if !view.settled => Step::Settle,
+        None => Step::Keep,
     }
 }
 
@@ -874,7 +1093,7 @@ mod tests {
     use super::*;
 
     fn key(id: &str, ours: Option<(u64, u64)>) -> Key {
-        Key { key_id: id.into(), ours, live: true, issued_at: None, used: false }
+        Key { key_id: id.into(), ours, live: true, disabled: false, issued_at: None, used: false }
     }
 
     fn view(claim: Option<Claim>, keys: Vec<Key>) -> View {
@@ -904,6 +1123,9 @@ mod tests {
             patience: true,
             exhausted: false,
             ended: BTreeSet::new(),
+            off: BTreeSet::new(),
+            on: BTreeSet::new(),
+            soft_cut: false,
             swept: false,
             proven: false,
             destroyed: false,
@@ -1166,7 +1388,8 @@ mod tests {
 
     fn old(retire_not_before: Option<Timestamp>) -> Previous {
         let key_id = "k0".to_owned();
-        Previous { key_id, generation: 1, epoch: None, retire_not_before, held_version: None }
+        let (epoch, held_version, cut) = (None, None, None);
+        Previous { key_id, generation: 1, epoch, retire_not_before, held_version, cut }
     }
 
     /// Generation 2 is current, generation 1 is in its overlap until then.
@@ -1224,6 +1447,170 @@ mod tests {
         assert_eq!(step(&gone, false), Step::Begin, "it was ended by hand");
         gone.keys = vec![key("k0", None)];
         assert_eq!(step(&gone, false), Step::Begin, "it is all that works");
+    }
+
+    fn off(until: Timestamp) -> Previous {
+        let since = NOW - SignedDuration::from_hours(1);
+        Previous { cut: Some(Cut::Off { since, until }), ..old(Some(since)) }
+    }
+
+    fn off_key() -> Key {
+        Key { live: false, disabled: true, ..key("k0", None) }
+    }
+
+    /// The overlap is over, and the platform can switch one key off.
+    fn over(earlier: Previous, keys: Vec<Key>) -> View {
+        let mut seen = in_overlap(NOW);
+        let claim = seen.claim.as_mut().unwrap();
+        claim.previous = vec![earlier];
+        seen.keys = keys;
+        seen.keys.push(key("k1", Some((2, 5))));
+        seen.soft_cut = true;
+        seen
+    }
+
+    const CUT: Goal = Goal::Cut { at: 2, again: false };
+    const AGAIN: Goal = Goal::Cut { at: 2, again: true };
+    const RETIRE: Goal = Goal::Retire { at: 2 };
+
+    #[test]
+    fn what_is_over_is_switched_off_and_ended_only_when_nobody_missed_it_for_its_time() {
+        let step = |seen: &View, goal| next_step(seen, goal, Way::AddUnmarked);
+        let seen = over(old(Some(NOW)), vec![key("k0", None)]);
+        assert_eq!(step(&seen, CUT), Step::BeginCut(vec![old(Some(NOW))]));
+        assert_eq!(step(&seen, RETIRE), Step::BeginCut(vec![old(Some(NOW))]), "never unwatched");
+        let watched = over(off(LATER), vec![off_key()]);
+        assert_eq!(step(&watched, CUT), Step::Done);
+        assert_eq!(step(&watched, RETIRE), Step::Done, "it is only off until then");
+        assert_eq!(step(&watched, TO_THREE), Step::Refuse("old-in-use"));
+        let ended = over(off(NOW), vec![off_key()]);
+        assert_eq!(step(&ended, CUT), Step::Done, "it is off already");
+        assert_eq!(step(&ended, RETIRE), Step::BeginEnding(vec![off(NOW)]));
+        assert_eq!(step(&ended, TO_THREE), Step::BeginEnding(vec![off(NOW)]));
+        let exposed = Goal::Rotate { to: 2, at_once: true };
+        assert_eq!(step(&watched, exposed), Step::BeginEnding(vec![off(LATER)]));
+        assert!(matches!(step(&watched, Goal::Revoke), Step::BeginEnding(_)));
+    }
+
+    const TO_THREE: Goal = Goal::Rotate { to: 3, at_once: false };
+
+    #[test]
+    fn a_rotation_switches_off_first_what_it_would_end_where_that_can_be_done() {
+        let mut seen = over(old(Some(NOW)), vec![key("k0", None)]);
+        let step = |seen: &View| next_step(seen, TO_THREE, Way::AddUnmarked);
+        assert_eq!(step(&seen), Step::BeginCut(vec![old(Some(NOW))]));
+        seen.soft_cut = false;
+        assert_eq!(step(&seen), Step::BeginEnding(vec![old(Some(NOW))]));
+    }
+
+    #[test]
+    fn a_cut_that_was_begun_is_finished_and_an_incident_ends_at_once() {
+        let begun = |keys: Vec<Key>| {
+            let mut seen = over(off(LATER), keys);
+            seen.claim.as_mut().unwrap().phase = Phase::Cutting;
+            seen
+        };
+        let mut seen = begun(vec![key("k0", None)]);
+        let step = |seen: &View, goal| next_step(seen, goal, Way::AddUnmarked);
+        for goal in [CUT, RETIRE, TO_TWO, TO_THREE] {
+            assert_eq!(step(&seen, goal), Step::Disable("k0".into()), "{goal:?}");
+        }
+        seen.off.insert("k0".into());
+        assert_eq!(step(&seen, CUT), Step::Watch, "a listing may lag");
+        assert_eq!(step(&begun(vec![off_key()]), TO_TWO), Step::Watch);
+        let exposed = Goal::Rotate { to: 2, at_once: true };
+        assert_eq!(step(&seen, exposed), Step::BeginEnding(vec![off(LATER)]));
+        assert!(matches!(step(&seen, Goal::Revoke), Step::BeginEnding(_)));
+        seen.mine = false;
+        assert_eq!(step(&seen, Goal::Reenable), Step::Wait);
+        (seen.mine, seen.stale) = (false, true);
+        assert_eq!(step(&seen, Goal::Reenable), Step::TakeOver);
+    }
+
+    #[test]
+    fn what_was_switched_off_is_switched_on_again_by_a_word_while_it_is_there() {
+        let step = |seen: &View| next_step(seen, Goal::Reenable, Way::AddUnmarked);
+        assert_eq!(step(&over(off(LATER), vec![off_key()])), Step::BeginEnabling);
+        assert_eq!(step(&over(off(LATER), vec![key("k0", None)])), Step::Keep);
+        assert_eq!(step(&over(off(LATER), vec![])), Step::Done, "it was ended by hand");
+        assert_eq!(step(&over(old(Some(NOW)), vec![key("k0", None)])), Step::Done);
+        let at = |phase: Phase, keys: Vec<Key>| {
+            let mut seen = over(off(NOW), keys);
+            seen.claim.as_mut().unwrap().phase = phase;
+            seen
+        };
+        for phase in [Phase::Cutting, Phase::Retiring] {
+            assert_eq!(step(&at(phase, vec![off_key()])), Step::BeginEnabling, "{phase:?}");
+        }
+        assert_eq!(step(&at(Phase::Retiring, vec![])), Step::Done, "nothing is ended by it");
+        assert_eq!(step(&at(Phase::Proving, vec![])), Step::Done);
+        assert_eq!(step(&at(Phase::Stored, vec![off_key()])), Step::Done);
+        let mut seen = at(Phase::Enabling, vec![off_key()]);
+        assert_eq!(step(&seen), Step::Enable("k0".into()));
+        seen.on.insert("k0".into());
+        assert_eq!(step(&seen), Step::Settle, "a late call would switch it off again");
+        seen.settled = true;
+        assert_eq!(step(&seen), Step::Settle, "and it is seen to be on before it is left");
+        seen.keys[0] = key("k0", None);
+        assert_eq!(step(&seen), Step::Keep);
+        for goal in [CUT, RETIRE, TO_TWO, TO_THREE] {
+            assert_eq!(next_step(&seen, goal, Way::AddUnmarked), Step::Keep, "{goal:?}");
+        }
+    }
+
+    #[test]
+    fn what_somebody_missed_is_kept_until_a_person_says_that_nobody_needs_it() {
+        let needed = Previous { cut: Some(Cut::Needed { since: NOW }), ..old(Some(NOW)) };
+        let mut seen = over(needed.clone(), vec![key("k0", None)]);
+        let step = |seen: &View, goal| next_step(seen, goal, Way::AddUnmarked);
+        for goal in [CUT, RETIRE] {
+            assert_eq!(step(&seen, goal), Step::Hold("still-used"), "{goal:?}");
+        }
+        assert_eq!(step(&seen, TO_TWO), Step::Done);
+        assert_eq!(step(&seen, TO_THREE), Step::Refuse("still-used"));
+        assert_eq!(step(&seen, AGAIN), Step::BeginCut(vec![needed.clone()]));
+        let mut known = seen.clone();
+        known.was_held = true;
+        assert_eq!(step(&known, TO_THREE), Step::BeginCut(vec![needed.clone()]));
+        known.soft_cut = false;
+        assert_eq!(step(&known, AGAIN), Step::BeginEnding(vec![needed.clone()]));
+        assert_eq!(step(&known, TO_THREE), Step::BeginEnding(vec![needed.clone()]));
+        // What consumers are to read is gone: another one is made, and what somebody needs is kept.
+        let mut gone = seen.clone();
+        gone.keys.retain(|one| one.key_id == "k0");
+        assert_eq!(step(&gone, TO_THREE), Step::Begin);
+        gone.room = false;
+        assert_eq!(step(&gone, TO_THREE), Step::Refuse("still-used"));
+        // It was ended by hand: only that is to be shown.
+        seen.keys.retain(|one| one.key_id != "k0");
+        assert_eq!(step(&seen, RETIRE), Step::BeginEnding(vec![needed]));
+    }
+
+    #[test]
+    fn what_a_hand_switched_on_past_us_is_needed_and_not_ended() {
+        let mut seen = over(off(NOW), vec![key("k0", None)]);
+        let step = |seen: &View, goal| next_step(seen, goal, Way::AddUnmarked);
+        assert_eq!(step(&seen, RETIRE), Step::Keep);
+        assert_eq!(step(&seen, CUT), Step::Keep);
+        assert_eq!(step(&seen, TO_THREE), Step::Refuse("still-used"));
+        assert_eq!(step(&seen, AGAIN), Step::BeginCut(vec![off(NOW)]));
+        seen.off.insert("k0".into());
+        assert_eq!(step(&seen, RETIRE), Step::BeginEnding(vec![off(NOW)]), "a listing lags");
+    }
+
+    #[test]
+    fn what_is_switched_off_is_not_ended_and_a_lost_claim_ends_nothing_unwatched() {
+        let seen = over(old(Some(NOW)), vec![off_key()]);
+        let step = |seen: &View, goal| next_step(seen, goal, Way::AddUnmarked);
+        assert_eq!(step(&seen, RETIRE), Step::BeginEnding(vec![old(Some(NOW))]));
+        let mut retiring = seen.clone();
+        retiring.claim.as_mut().unwrap().phase = Phase::Retiring;
+        assert_eq!(step(&retiring, RETIRE), Step::End("k0".into()), "off is not ended");
+        let mut lost = over(old(Some(NOW)), vec![key("k0", None)]);
+        lost.mains[0].previous = lost.claim.take().unwrap().previous;
+        (lost.mains[0].key_id, lost.mains[0].generation) = (Some("k1".into()), Some(2));
+        assert_eq!(step(&lost, CUT), Step::BeginCut(vec![old(Some(NOW))]));
+        assert_eq!(step(&lost, TO_THREE), Step::BeginCut(vec![old(Some(NOW))]));
     }
 
     fn called(at: Timestamp) -> Claim {

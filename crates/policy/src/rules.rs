@@ -93,6 +93,9 @@ pub struct Rules {
     pub claim_ttl_timed: Span,
     /// How long a call may still arrive after it was sent.
     pub settle: Span,
+    /// How long an earlier credential is only switched off before it ends, where its platform can switch
+    /// one off; zero: it ends at once. Never longer than its overlap was.
+    pub soft_cut_for: Span,
     /// How long to wait for somebody else's claim.
     pub lock_timeout: Span,
     /// The shortest interval of a schedule.
@@ -119,6 +122,7 @@ impl Default for Rules {
             claim_ttl: Span::from_secs(120),
             claim_ttl_timed: Span::from_secs(600),
             settle: Span::from_secs(60),
+            soft_cut_for: Span::from_secs(3600),
             lock_timeout: Span::from_secs(120),
             every_floor: Span::from_secs(15 * 60),
         }
@@ -140,6 +144,7 @@ impl Rules {
             claim_ttl: self.claim_ttl.min(seconds(10)),
             claim_ttl_timed: self.claim_ttl_timed.min(seconds(15)),
             settle: self.settle.min(seconds(4)),
+            soft_cut_for: self.soft_cut_for.min(seconds(5)),
             lock_timeout: self.lock_timeout.min(seconds(30)),
             ..self
         }

@@ -25,10 +25,20 @@ pub struct Facts {
     pub foreign: bool,
     /// How it stands against its schedule.
     pub due: Option<Due>,
-    /// An earlier key's overlap is over.
+    /// Somebody missed an earlier key when it was switched off: a person says when it may end.
+    pub still_used: bool,
+    /// An earlier key's overlap is over, and it is switched off before it ends.
+    pub cut_due: bool,
+    /// An earlier key is switched off, and its end is not due yet.
+    pub watched: bool,
+    /// An earlier key's overlap is over, and so is the time for which it is only switched off.
     pub retire_due: bool,
     /// A sink of ours holds the secret.
     pub held_secret: bool,
+}
+
+fn is_due(due: Due) -> bool {
+    matches!(due, Due::Overdue | Due::Due)
 }
 
 /// The status word.
@@ -43,6 +53,10 @@ pub fn status(facts: &Facts) -> &'static str {
         (facts.undelivered, "undelivered"),
         (facts.stale_copy, "stale_copy"),
         (facts.foreign, "foreign"),
+        (facts.still_used, "held"),
+        // The older one goes before there is a third: first it is off, and then it waits.
+        (facts.cut_due, "cut_due"),
+        (facts.watched && facts.due.is_some_and(is_due), "waiting"),
         (facts.due == Some(Due::Overdue), "overdue"),
         (facts.due == Some(Due::Due), "due"),
         (facts.retire_due, "retire_due"),
@@ -61,6 +75,8 @@ pub enum Consequence {
     Rotate,
     /// A new generation, nothing kept.
     RotateAtOnce,
+    /// The earlier ones are switched off, and end later.
+    Cut,
     /// The earlier ones end.
     Retire,
     /// A copy is made again, same generation.
@@ -78,7 +94,7 @@ pub fn consequence_for(status: &str, integration_is_active: bool) -> Consequence
     match consequence(status) {
         one if integration_is_active => one,
         _ if status == "exposed" => Consequence::End,
-        Consequence::Retire => Consequence::Retire,
+        one @ (Consequence::Cut | Consequence::Retire) => one,
         _ => Consequence::Nothing,
     }
 }
@@ -90,13 +106,14 @@ pub fn consequence(status: &str) -> Consequence {
         "missing" | "undelivered" | "foreign" | "overdue" | "due" => Consequence::Rotate,
         "unfinished" => Consequence::Resume,
         "stale_copy" => Consequence::Copy,
+        "cut_due" => Consequence::Cut,
         "retire_due" => Consequence::Retire,
         _ => Consequence::Nothing,
     }
 }
 
 /// Every status word, in the order in which they are judged.
-pub const WORDS: [&str; 15] = [
+pub const WORDS: [&str; 16] = [
     "rotating",
     "held",
     "exposed",
@@ -106,6 +123,7 @@ pub const WORDS: [&str; 15] = [
     "undelivered",
     "stale_copy",
     "foreign",
+    "cut_due",
     "overdue",
     "due",
     "retire_due",
@@ -122,7 +140,7 @@ mod tests {
     fn nothing_is_issued_to_what_may_not_act_and_ending_is_open() {
         for word in WORDS {
             let one = consequence_for(word, false);
-            let ends = matches!(one, Consequence::Retire | Consequence::End);
+            let ends = matches!(one, Consequence::Cut | Consequence::Retire | Consequence::End);
             assert!(ends || one == Consequence::Nothing, "{word}");
             assert_eq!(consequence_for(word, true), consequence(word));
         }
@@ -139,6 +157,17 @@ mod tests {
         let both = Facts { retire_due: true, due: Some(Due::Overdue), ..held.clone() };
         assert_eq!(status(&both), "overdue");
         assert_eq!(status(&Facts { missing: true, ..both }), "missing");
+    }
+
+    #[test]
+    fn an_earlier_one_is_switched_off_and_watched_before_another_rotation_is_due() {
+        let due = Facts { held_secret: true, due: Some(Due::Due), ..Facts::default() };
+        assert_eq!(status(&Facts { cut_due: true, ..due.clone() }), "cut_due");
+        assert_eq!(status(&Facts { watched: true, ..due.clone() }), "waiting");
+        assert_eq!(status(&Facts { still_used: true, ..due.clone() }), "held");
+        assert_eq!(status(&Facts { still_used: true, missing: true, ..due }), "missing");
+        let watched = Facts { held_secret: true, watched: true, ..Facts::default() };
+        assert_eq!(status(&watched), "current");
     }
 
     #[test]

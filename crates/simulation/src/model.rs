@@ -13,12 +13,14 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use policy::rotation::{Claim, Goal, Key, Main, Phase, Previous, Step, View, Way, next_step};
+use policy::rotation::{Claim, Cut, Goal, Key, Main, Phase, Previous, Step, View, Way, next_step};
 
 /// The one sink.
 const PLACE: &str = "sink:app";
 /// How long an earlier key is kept.
 const OVERLAP: SignedDuration = SignedDuration::from_hours(24);
+/// How long one is only switched off before it ends.
+const WATCHED: SignedDuration = SignedDuration::from_hours(1);
 /// When everything begins.
 const BEGIN: Timestamp = Timestamp::constant(1_795_500_000, 0);
 /// The run that comes when everything is at rest.
@@ -71,6 +73,9 @@ pub struct Bounds {
     pub way: Way,
     /// There is a first generation already.
     pub has_first: bool,
+    /// There is a second one as well, the overlap of the first is over, and the platform can switch one
+    /// key off.
+    pub soft_cut: bool,
     /// What each run wants, one after the other.
     pub runs: Vec<Vec<Goal>>,
     /// What may happen.
@@ -159,6 +164,8 @@ struct Run {
     proven: Option<u64>,
     destroyed: Option<u64>,
     accepted: BTreeSet<String>,
+    off: BTreeSet<String>,
+    on: BTreeSet<String>,
     was_held: Option<bool>,
 }
 
@@ -175,6 +182,8 @@ impl Run {
             proven: None,
             destroyed: None,
             accepted: BTreeSet::new(),
+            off: BTreeSet::new(),
+            on: BTreeSet::new(),
             was_held: None,
         }
     }
@@ -191,6 +200,7 @@ enum Call {
     Cas(Option<u64>, Box<Claim>, Option<u8>),
     Issue { generation: u64, epoch: u64, secret: Option<u8>, place: &'static str },
     End(String),
+    Switch(String, bool),
     Write(u64, Box<Document>),
     SignIn(String, Option<u8>),
     None,
@@ -216,6 +226,8 @@ enum Event {
     Ends,
     Refresh,
     OverlapEnds,
+    /// The time is over for which an earlier key is only switched off.
+    CutEnds,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -250,6 +262,8 @@ struct State {
     at_once: bool,
     /// Somebody ended by hand what was current, and nothing was promoted since.
     cut_off: bool,
+    /// It is written down that somebody needs the first key, and no person said otherwise since.
+    needed: bool,
 }
 
 fn nothing() -> Document {
@@ -283,6 +297,7 @@ impl State {
             revoking: wants(|goal| *goal == Goal::Revoke),
             at_once: wants(|goal| matches!(goal, Goal::Rotate { at_once: true, .. })),
             cut_off: false,
+            needed: false,
         };
         if bounds.has_first {
             state.add_key(bounds.way, "k1", 1, 1, 1);
@@ -316,7 +331,37 @@ impl State {
             };
             state.custody = Some(Custody { claim, pending: None, version: 1 });
         }
+        if bounds.soft_cut {
+            state.second(bounds.way);
+        }
         state
+    }
+
+    /// Somebody rotated, everybody but one consumer reads the new one, and the overlap is over.
+    fn second(&mut self, way: Way) {
+        let id = if way == Way::Slots { "b2" } else { "k2" };
+        self.add_key(way, id, 2, 2, 2);
+        self.next = 3;
+        self.now = BEGIN + OVERLAP;
+        let earlier = Previous {
+            key_id: "k1".to_owned(),
+            generation: 1,
+            epoch: self.keys[0].key.ours.map(|(_, epoch)| epoch),
+            retire_not_before: Some(self.now),
+            held_version: Some(1),
+            cut: None,
+        };
+        let main = &mut self.sink.main;
+        (main.version, main.generation, main.epoch) = (2, Some(2), 2);
+        (main.key_id, main.previous) = (Some(id.to_owned()), vec![earlier.clone()]);
+        (self.sink.secret, self.held) = (Some(2), Some(2));
+        if let Some(custody) = &mut self.custody {
+            let claim = &mut custody.claim;
+            (claim.generation, claim.epoch, claim.phase) = (2, 2, Phase::Parked);
+            claim.current = Some(id.to_owned());
+            claim.current_epoch = self.keys[1].key.ours.map(|(_, epoch)| epoch);
+            claim.previous = vec![earlier];
+        }
     }
 
     fn add_key(&mut self, way: Way, id: &str, generation: u64, epoch: u64, secret: u8) {
@@ -325,6 +370,7 @@ impl State {
             key_id: id.to_owned(),
             ours: marked.then_some((generation, epoch)),
             live: true,
+            disabled: false,
             issued_at: Some(self.now),
             used: false,
         };
@@ -346,7 +392,7 @@ impl State {
     }
 
     fn works(&self, secret: u8) -> bool {
-        self.keys.iter().any(|one| one.secret == secret)
+        self.keys.iter().any(|one| one.secret == secret && one.key.live)
     }
 
     /// What a call does. `None` where the platform takes no such call.
@@ -359,6 +405,7 @@ impl State {
                 }
                 let version = expected.unwrap_or(0) + 1;
                 let (claim, pending) = ((**claim).clone(), *pending);
+                self.needed |= claim.previous.iter().any(Previous::is_needed);
                 self.custody = Some(Custody { claim, pending, version });
                 Answer::Done
             }
@@ -378,6 +425,12 @@ impl State {
             }
             Call::End(key_id) => {
                 self.keys.retain(|one| one.key.key_id != *key_id);
+                Answer::Done
+            }
+            Call::Switch(key_id, on) => {
+                for one in self.keys.iter_mut().filter(|one| one.key.key_id == *key_id) {
+                    (one.key.live, one.key.disabled) = (*on, !*on);
+                }
                 Answer::Done
             }
             Call::Issue { generation, epoch, secret, place } => {
@@ -427,6 +480,10 @@ fn lives(view: &View, key_id: &str) -> bool {
     view.keys.iter().any(|key| key.live && key.key_id == key_id)
 }
 
+fn stands(view: &View, key_id: &str) -> bool {
+    view.keys.iter().any(|key| (key.live || key.disabled) && key.key_id == key_id)
+}
+
 fn next_epoch(view: &View) -> u64 {
     let marked = view.keys.iter().filter_map(|key| key.ours).map(|(_, epoch)| epoch);
     let written = view.mains.iter().map(|main| main.epoch);
@@ -450,6 +507,7 @@ fn previous(view: &View, key_id: &str, otherwise: u64, version: Option<u64>) -> 
         epoch: ours.map(|(_, epoch)| epoch),
         retire_not_before: None,
         held_version: version,
+        cut: None,
     }
 }
 
@@ -474,7 +532,7 @@ fn begun(view: &View, way: Way, to: u64, owner: String) -> Claim {
         }
     }
     for one in before.map_or(&[][..], |claim| &claim.previous) {
-        if lives(view, &one.key_id) {
+        if stands(view, &one.key_id) {
             kept.retain(|have| have.key_id != one.key_id);
             kept.push(one.clone());
         }
@@ -501,6 +559,17 @@ fn begun(view: &View, way: Way, to: u64, owner: String) -> Claim {
         asked: None,
         called_at: way.is_timed().then_some(view.now),
     }
+}
+
+/// The claim of a deed that is about earlier keys alone.
+fn about_earlier(view: &View, phase: Phase, keys: Vec<Previous>, owner: String) -> Claim {
+    let called_at = match (phase, &view.claim) {
+        (Phase::Cutting, _) => Some(view.now),
+        (Phase::Enabling, Some(claim)) if claim.phase == Phase::Parked => claim.called_at,
+        (Phase::Enabling, _) => Some(view.now),
+        _ => None,
+    };
+    Claim { phase, called_at, ..ending(view, keys, false, owner) }
 }
 
 /// The claim of a deed that ends keys.
@@ -542,7 +611,7 @@ fn kept(view: &View, claim: &Claim, at_once: bool) -> Vec<Previous> {
     let until = if at_once { view.now } else { view.now + OVERLAP };
     let until_of = |one: &Previous| match one.retire_not_before {
         Some(at) => at.min(until),
-        None if view.complete && !lives(view, &one.key_id) => view.now,
+        None if view.complete && !stands(view, &one.key_id) => view.now,
         None => until,
     };
     let kept = claim.previous.iter();
@@ -578,20 +647,30 @@ impl Search<'_> {
             Goal::Rotate { to, .. } => Some(*to),
             _ => None,
         });
-        Goal::Rotate { to: to.max().unwrap_or(1), at_once }
+        let there = if self.bounds.soft_cut { 2 } else { 1 };
+        Goal::Rotate { to: to.max().unwrap_or(there), at_once }
     }
 
     /// Nothing that this run waits for can arrive any more: who has time waits for it.
-    fn settled(&self, state: &State, me: usize) -> bool {
-        let on_its_way = |call: &Call| matches!(call, Call::Issue { .. });
+    fn settled(&self, state: &State, me: usize, phase: Option<Phase>) -> bool {
+        // Who switches on again waits for what was to switch off, or to end; whoever calls for a key
+        // for what makes one.
+        let enabling = phase == Some(Phase::Enabling);
+        let on_its_way = |call: &Call| match call {
+            Call::Issue { .. } => !enabling,
+            Call::Switch(_, false) | Call::End(_) => enabling,
+            _ => false,
+        };
         // Who has read that it is to call still can, by what it knows.
         let about = |(index, one): (usize, &Run)| match &one.at {
-            At::Does(does) => does.step == Step::Issue,
+            At::Does(does) => on_its_way(&does.call),
             At::Sink(Some(read)) | At::Listing(Some(read), _) => {
                 let claim = &read.claim;
                 let calls = match claim.phase {
-                    Phase::Calling => one.uncalled == Some(claim.epoch),
-                    phase => phase == Phase::Stored,
+                    Phase::Calling => !enabling && one.uncalled == Some(claim.epoch),
+                    Phase::Stored => !enabling,
+                    Phase::Cutting | Phase::Retiring => enabling,
+                    _ => false,
                 };
                 calls && claim.owner == name(index)
             }
@@ -633,12 +712,15 @@ impl Search<'_> {
             complete: true,
             room: !matches!(self.bounds.way, Way::AddUnmarked | Way::Slots) || state.keys.len() < 2,
             uncalled: done(run.uncalled),
-            settled: self.settled(state, me),
+            settled: self.settled(state, me, claim.as_ref().map(|claim| claim.phase)),
             memory: run.memory.as_ref().map(|(key_id, epoch, _)| (key_id.clone(), *epoch)),
             verified: verified.map(|(.., works)| *works),
             patience: true,
             exhausted: false,
             ended: run.accepted.clone(),
+            off: run.off.clone(),
+            on: run.on.clone(),
+            soft_cut: self.bounds.soft_cut,
             swept: done(run.swept),
             proven: done(run.proven),
             destroyed: done(run.destroyed),
@@ -707,6 +789,38 @@ impl Search<'_> {
             }
             Step::BeginEnding(keys) => {
                 cas(ending(view, keys.clone(), goal == Goal::Revoke, name(me)), None)
+            }
+            Step::BeginCut(keys) => {
+                let cut = Some(Cut::Off { since: view.now, until: view.now + WATCHED });
+                let keys = keys.iter().map(|one| Previous { cut, ..one.clone() }).collect();
+                cas(about_earlier(view, Phase::Cutting, keys, name(me)), None)
+            }
+            Step::Disable(key_id) => Call::Switch(key_id.clone(), false),
+            Step::Enable(key_id) => Call::Switch(key_id.clone(), true),
+            Step::Watch => {
+                let mut claim =
+                    Claim { phase: Phase::Parked, called_at: Some(view.now), ..claim() };
+                for one in &mut claim.previous {
+                    if let Some(Cut::Off { since, .. }) = one.cut {
+                        one.cut = Some(Cut::Off { since, until: view.now + WATCHED });
+                    }
+                }
+                cas(claim, None)
+            }
+            Step::BeginEnabling => {
+                cas(about_earlier(view, Phase::Enabling, claim().previous, name(me)), None)
+            }
+            Step::Keep => {
+                let before = claim();
+                let mut keys = before.previous.clone();
+                let missed = |one: &&mut Previous| one.cut.is_some() && stands(view, &one.key_id);
+                for one in keys.iter_mut().filter(missed) {
+                    one.cut = Some(Cut::Needed { since: view.now });
+                }
+                let mine = before.phase == Phase::Enabling;
+                let mut claim = about_earlier(view, Phase::Parked, keys, name(me));
+                claim.epoch = if mine { before.epoch } else { claim.epoch };
+                cas(claim, None)
             }
             Step::MarkCalling => {
                 let called_at = Some(view.now);
@@ -833,6 +947,14 @@ impl Search<'_> {
             (Step::EndOrphan(key_id) | Step::EndNew(key_id) | Step::End(key_id), Answer::Done) => {
                 run.accepted.insert(key_id.clone());
             }
+            (Step::Disable(key_id), Answer::Done) => {
+                run.on.remove(key_id);
+                run.off.insert(key_id.clone());
+            }
+            (Step::Enable(key_id), Answer::Done) => {
+                run.off.remove(key_id);
+                run.on.insert(key_id.clone());
+            }
             (Step::Sweep, answer) => {
                 run.swept = Some(epoch);
                 // Nothing of it is seen by anybody else.
@@ -881,7 +1003,11 @@ impl Search<'_> {
                         *run = Run::over(Life::Ended);
                         At::Claim
                     }
-                    Step::Wait | Step::Settle => At::Claim,
+                    Step::Settle => {
+                        run.on.clear();
+                        At::Claim
+                    }
+                    Step::Wait => At::Claim,
                     step => {
                         let call = self.call(run, me, custody.as_ref(), &sink, &view, &step);
                         let epoch = view.claim.as_ref().map_or(0, |claim| claim.epoch);
@@ -939,7 +1065,8 @@ impl Search<'_> {
             next.next += 1;
             // Made by hand at another time than ours, or the search could not tell it either.
             let issued_at = Some(next.now - SignedDuration::from_hours(1));
-            let key = Key { key_id: id, ours: None, live: true, issued_at, used: true };
+            let key =
+                Key { key_id: id, ours: None, live: true, disabled: false, issued_at, used: true };
             next.keys.push(Issued { key, secret, human: true });
             all.push((Event::Human, next));
         }
@@ -968,6 +1095,12 @@ impl Search<'_> {
         if fresh && parked && state.now == BEGIN {
             let passed = state.clone().passed(self.bounds.way, BEGIN + OVERLAP);
             all.push((Event::OverlapEnds, passed));
+        }
+        let off = |one: &Custody| one.claim.previous.iter().any(Previous::is_cut);
+        let watched = parked && state.custody.as_ref().is_some_and(off);
+        if self.bounds.soft_cut && watched && state.now == BEGIN + OVERLAP {
+            let passed = state.clone().passed(self.bounds.way, BEGIN + OVERLAP + WATCHED);
+            all.push((Event::CutEnds, passed));
         }
         all
     }
@@ -1080,6 +1213,7 @@ impl Search<'_> {
         let may_be_late = match call {
             Call::Issue { .. } => true,
             Call::End(_) => way != Way::FirstOnly,
+            Call::Switch(..) => true,
             _ => false,
         };
         if may_be_late && let Some(left) = state.left.fault(|left| &mut left.late) {
@@ -1115,6 +1249,21 @@ impl Search<'_> {
         // An answer that was lost takes a second call, and that ends what consumers hold.
         if state.revoking || state.called > 1 {
             return Ok(());
+        }
+        // Somebody may still use what is earlier, and has not been heard of.
+        let first = state.keys.iter().find(|one| one.key.key_id == "k1");
+        if self.bounds.soft_cut && !state.at_once {
+            if first.is_none() && state.now < BEGIN + OVERLAP + WATCHED {
+                return Err("an earlier key is ended before its soft cut is over".to_owned());
+            }
+            if state.needed && first.is_none() {
+                return Err("what somebody needs is ended without a word".to_owned());
+            }
+            let at_rest =
+                state.custody.as_ref().is_some_and(|one| one.claim.phase == Phase::Parked);
+            if state.needed && at_rest && !state.works(1) {
+                return Err("what somebody needs is switched off without a word".to_owned());
+            }
         }
         // While nobody is at work, no key that consumers may hold is taken for anybody's: what bears no
         // mark is named.
@@ -1156,14 +1305,24 @@ impl Search<'_> {
             (goal, _) => goal,
         };
         let mut state = State { left: Events::default(), ..state.clone() };
-        for again in 0..3 {
+        let rounds = if self.bounds.soft_cut { 5 } else { 3 };
+        for again in 0..rounds {
+            let at = state.custody.as_ref().map_or(0, |one| one.claim.generation);
             let goals = match goal {
+                // A person says that nobody needs it.
+                Goal::Rotate { .. } if again % 2 == 1 && self.bounds.soft_cut => {
+                    state.needed = false;
+                    vec![Goal::Cut { at, again: true }]
+                }
+                Goal::Rotate { .. } if again > 0 && self.bounds.soft_cut => {
+                    vec![Goal::Retire { at }]
+                }
                 Goal::Rotate { to, .. } if again > 0 => vec![Goal::Retire { at: to }],
                 goal => vec![goal],
             };
             if again > 0 {
                 state.held = state.sink.secret;
-                state = state.passed(self.bounds.way, BEGIN + OVERLAP + OVERLAP);
+                state = state.passed(self.bounds.way, BEGIN + OVERLAP * (1 + again));
             }
             if let Some(why) = self.finish(&mut state, goals)? {
                 // Named, and everything that worked still does.

@@ -28,10 +28,20 @@ const fn faults(together: u8, takeovers: u8) -> Events {
 type Steps = BTreeMap<String, u64>;
 
 fn all_hold(way: Way, has_first: bool, runs: &[&[Goal]], events: Events) -> Steps {
+    searched(way, (has_first, false), runs, events)
+}
+
+fn searched(
+    way: Way,
+    (has_first, soft_cut): (bool, bool),
+    runs: &[&[Goal]],
+    events: Events,
+) -> Steps {
     let wide = std::env::var_os("NHI_TEST_WIDE").is_some();
     let bounds = Bounds {
         way,
         has_first,
+        soft_cut,
         runs: runs.iter().map(|goals| goals.to_vec()).collect(),
         events: if wide && events.takeovers > 0 {
             Events { together: 2, ..events }
@@ -139,5 +149,32 @@ fn an_earlier_key_that_is_all_that_works_stays_named_when_its_platform_refuses_a
     let events = Events { ends: 1, refusals: 1, late: 0, ..faults(1, 0) };
     for way in [Way::AddOurs, Way::AddMarked, Way::AddUnmarked, Way::Slots] {
         all_hold(way, true, &[&[SECOND, THIRD]], events);
+    }
+}
+
+/// Earlier keys are switched off for a while before they end: in these ways a platform may do so.
+const CUTS: [Way; 4] = [Way::AddOurs, Way::AddMarked, Way::AddUnmarked, Way::Slots];
+const CUT: Goal = Goal::Cut { at: 2, again: false };
+
+#[test]
+fn nobody_is_cut_off_for_good_before_the_soft_cut_is_over_and_a_word_undoes_it() {
+    for way in CUTS {
+        let all: [&[&[Goal]]; 6] = [
+            &[&[CUT, RETIRE]],
+            &[&[CUT, RETIRE], &[Goal::Reenable]],
+            &[&[CUT, RETIRE], &[RETIRE]],
+            &[&[CUT], &[THIRD]],
+            &[&[CUT], &[Goal::Reenable, RETIRE]],
+            &[&[CUT, AT_ONCE], &[Goal::Reenable]],
+        ];
+        let mut steps = Vec::new();
+        for runs in all {
+            let events = if runs.len() == 1 { faults(4, 0) } else { faults(1, 1) };
+            steps.push(searched(way, (true, true), runs, events));
+        }
+        steps.push(searched(way, (true, true), &[&[CUT], &[Goal::Revoke]], faults(1, 0)));
+        let cuts = ["BeginCut", "Disable", "Watch", "BeginEnabling", "Enable", "Keep"];
+        were_decided_on(&steps, &cuts);
+        were_decided_on(&steps, &["Settle", "Hold", "Refuse", "BeginEnding", "End", "Close"]);
     }
 }

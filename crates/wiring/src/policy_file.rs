@@ -29,6 +29,7 @@ const MEMBERS: &[&str] = &[
     "claim_ttl",
     "claim_ttl_timed",
     "settle",
+    "soft_cut_for",
     "lock_timeout",
 ];
 
@@ -81,6 +82,14 @@ pub fn read_rules(body: &Node) -> Result<Rules, ConfigError> {
                 rules.claim_ttl_timed = at_least(span(node, &place)?, 120, &place)?;
             }
             "settle" => rules.settle = at_least(span(node, &place)?, 60, &place)?,
+            "soft_cut_for" => {
+                let wanted = span(node, &place)?;
+                // None at all is said by zero.
+                rules.soft_cut_for = match wanted == Span::ZERO {
+                    true => wanted,
+                    false => at_least(wanted, 300, &place)?,
+                };
+            }
             "lock_timeout" => rules.lock_timeout = span(node, &place)?,
             _ => {
                 let text =
@@ -179,5 +188,7 @@ mod tests {
         assert_eq!(read("review_grace = \"none\"").unwrap_err().place.to_string(), "review_grace");
         assert!(read("expired = \"stop\"").unwrap_err().message.contains("disable"));
         assert!(read("claim_ttl = \"1s\"").unwrap_err().message.contains("at least"));
+        assert!(read("soft_cut_for = \"1s\"").unwrap_err().message.contains("at least"));
+        assert_eq!(read("soft_cut_for = \"0s\"").unwrap().soft_cut_for, Span::ZERO);
     }
 }

@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 use domain::Span;
 use operations::{
     Begun, Context, Outcome, Problem, SlotSpec, Wishes, carry_out, declared_slot, everything_begun,
-    goal_of_finish, other_fields, slot_to_end, undeclared_slot,
+    goal_of_finish, goal_of_going_on, other_fields, slot_to_end, undeclared_slot,
 };
 use policy::rotation::Goal;
 use serde_json::{Value, json};
@@ -27,6 +27,7 @@ use crate::{
   nhi recover bao/openbao_approle/invoice-sync --dry-run
   nhi recover bao/openbao_approle/invoice-sync/credential/default --keep ours
   nhi recover bao/openbao_approle/invoice-sync/credential/default --take --yes
+  nhi recover aws/aws_iam_user/invoice-sync --reenable   what was switched off works again
 
 Of what nobody declares any more everything can be ended: --end.
 
@@ -38,7 +39,7 @@ pub(crate) struct Recover {
     id: Option<String>,
 
     /// List everything that is open; the same as no id.
-    #[arg(long, conflicts_with_all = ["id", "take", "keep", "end", "yes", "dry_run"])]
+    #[arg(long, conflicts_with_all = ["id", "take", "keep", "reenable", "end", "yes", "dry_run"])]
     scan: bool,
 
     /// Take it from whoever holds it, although they may be at work: you know that they are not.
@@ -48,6 +49,11 @@ pub(crate) struct Recover {
     /// What wins where somebody wrote over a delivered document meanwhile.
     #[arg(long, value_enum, value_name = "WHOSE", requires = "id")]
     keep: Option<Keep>,
+
+    /// Switch the earlier credential on again that was switched off before its end: somebody still needs
+    /// it. It is then kept until you say otherwise, by the same command without this.
+    #[arg(long, requires = "id", conflicts_with_all = ["keep", "end"])]
+    reenable: bool,
 
     /// Finish by ending all that the slot has.
     #[arg(long, requires = "id", conflicts_with = "keep")]
@@ -133,7 +139,7 @@ impl Recover {
     }
 
     fn list(&self, begun: &[Begun], output: &Output) -> Exit {
-        let waits = begun.iter().any(|one| !one.at_work);
+        let waits = begun.iter().any(|one| !one.at_work && one.off_until.is_none());
         let exit = if waits { Exit::Unfinished } else { Exit::Clean };
         if self.asking.format == Format::Json {
             let all: Vec<Value> = begun.iter().map(open_json).collect();
@@ -190,8 +196,19 @@ impl Recover {
                     )));
             }
         };
-        let Some(goal) = goal_of_finish(context, &spec).await? else { return Ok(None) };
-        let goal = if self.end { Goal::Revoke } else { goal };
+        let goal = if self.end {
+            Some(Goal::Revoke)
+        } else if self.reenable {
+            switched_off(open)?;
+            Some(Goal::Reenable)
+        } else if open.hold.as_deref() == Some("still-used") {
+            goal_of_going_on(context, &spec).await?
+        } else if open.off_until.is_some() {
+            return Err(only_off(open));
+        } else {
+            goal_of_finish(context, &spec).await?
+        };
+        let Some(goal) = goal else { return Ok(None) };
         let changed = open.hold.as_deref() == Some("sink-changed-by-others");
         if changed && self.keep.is_none() && goal != Goal::Revoke {
             let there = written_over(context, &spec).await?;
@@ -207,6 +224,30 @@ impl Recover {
         }
         Ok(Some(Planned { open: open.clone(), spec, goal }))
     }
+}
+
+/// That an earlier credential is switched off, or a run was about to.
+fn switched_off(open: &Begun) -> Result<(), Problem> {
+    let about = matches!(open.phase.as_str(), "cutting" | "enabling" | "retiring");
+    if open.off_until.is_some()
+        || open.hold.as_deref() == Some("still-used")
+        || about && !open.ends_all
+    {
+        return Ok(());
+    }
+    Err(Problem::new("E-NOTHING-OFF", "Nothing is switched off there")
+        .detail(format!(
+            "{}: no earlier credential is, before its end. Nothing was changed.",
+            open.slot
+        ))
+        .next(remedy(open)))
+}
+
+/// Nobody has missed what is switched off: there is nothing to go on with.
+fn only_off(open: &Begun) -> Problem {
+    Problem::new("E-OLD-IN-USE", "The earlier credential is only switched off")
+        .detail(format!("{}: {}. Nothing was changed.", open.slot, says(open)))
+        .next(remedy(open))
 }
 
 /// What somebody wrote, in names of fields alone.
@@ -263,6 +304,18 @@ fn says(open: &Begun) -> String {
         ("intent" | "calling", _) => "a new credential was asked for",
         ("stored", _) => "a new credential is there, and is not delivered everywhere",
         ("giving_up", _) => "a new credential that does not serve is being ended",
+        ("cutting", _) => "an earlier credential is being switched off",
+        ("enabling", _) => "an earlier credential is being switched on again",
+        ("parked", _) if open.hold.is_some() => {
+            return format!("it waits for a person: {}", why_held(open));
+        }
+        ("parked", _) => {
+            let until = open.off_until.map_or_else(|| "its end".to_owned(), short);
+            return format!(
+                "generation {}: the earlier credential is only switched off until {until}",
+                open.generation
+            );
+        }
         ("retiring" | "proving", true) => "all that it has is being ended",
         ("retiring" | "proving", false) => "earlier credentials are being ended",
         ("held", _) => return format!("it waits for a person: {}", why_held(open)),
@@ -280,6 +333,7 @@ fn why_held(open: &Begun) -> &str {
         Some("verify-failed") => "new credentials are refused, and were ended",
         Some("new-refused") => "the new credential is refused, and another would end the old one",
         Some("unexplained-credential") => "it is not known whose a credential is",
+        Some("still-used") => "somebody missed the earlier credential when it was switched off",
         Some(other) => other,
         None => "nobody wrote why",
     }
@@ -311,7 +365,18 @@ fn remedy(open: &Begun) -> String {
              {slot}",
             open.slot.integration
         ),
+        Some("still-used") => format!(
+            "let who uses it read what is delivered; then: nhi recover {slot} switches it off once more, and \
+             it is ended when nobody misses it"
+        ),
         Some(_) => format!("nhi ledger show {slot}; then: nhi recover {slot}"),
+        None if open.off_until.is_some() => format!(
+            "nothing where nobody misses it: an apply after that ends it. Where somebody does: nhi recover \
+             {slot} --reenable"
+        ),
+        None if open.phase == "cutting" => format!(
+            "nhi recover {slot}, or an apply, goes on from there; --reenable switches it on again"
+        ),
         None => format!("nhi recover {slot}, or an apply, goes on from there"),
     }
 }
@@ -322,7 +387,7 @@ fn tell_open(open: &Begun, output: &Output) {
     let since = open.since.map_or_else(String::new, |at| format!(", last at {}", short(at)));
     say(output, "by", &format!("{}{since}", open.owner));
     if let Some(key) = &open.key_id {
-        say(output, "may work", key);
+        say(output, if open.off_until.is_some() { "off" } else { "may work" }, key);
     }
     say(output, "custody", &open.place);
 }
@@ -334,6 +399,7 @@ fn open_json(open: &Begun) -> Value {
         "generation": open.generation,
         "phase": open.phase,
         "hold": open.hold,
+        "off_until": open.off_until.map(|at| at.to_string()),
         "says": says(open),
         "owner": open.owner,
         "since": open.since.map(|at| at.to_string()),
@@ -349,6 +415,17 @@ impl Planned {
     fn will(&self) -> String {
         match (self.goal, self.open.phase.as_str(), &self.open.hold) {
             (Goal::Revoke, ..) => "end all that it has".to_owned(),
+            (Goal::Reenable, ..) => {
+                "switch the earlier one on again, and keep it until you say otherwise".to_owned()
+            }
+            (Goal::Cut { .. }, ..) => {
+                "switch the earlier one off once more; an apply ends it when nobody misses it"
+                    .to_owned()
+            }
+            (_, "cutting", _) => {
+                "switch the earlier one off, and leave it so for its time".to_owned()
+            }
+            (_, "enabling", _) => "switch the earlier one on again".to_owned(),
             (_, "retiring" | "proving", _) => "end the earlier ones, and show it".to_owned(),
             (_, "held", Some(why)) if why == "verify-failed" => {
                 format!(
@@ -467,6 +544,24 @@ mod tests {
             at_work: false,
             hold: hold.map(str::to_owned),
             ends_all: false,
+            off_until: None,
+        }
+    }
+
+    #[test]
+    fn what_is_only_switched_off_is_told_with_the_way_back_and_waits_for_nobody() {
+        let off = Begun { off_until: "2026-12-01T00:00:00Z".parse().ok(), ..open("parked", None) };
+        assert!(says(&off).contains("only switched off until 2026-12-01"), "{}", says(&off));
+        assert!(remedy(&off).ends_with("--reenable"), "{}", remedy(&off));
+        assert!(switched_off(&off).is_ok());
+        let next = only_off(&off).next.unwrap();
+        assert!(next.contains("--reenable"), "{next}");
+        for phase in ["cutting", "retiring"] {
+            assert!(switched_off(&open(phase, None)).is_ok(), "{phase}");
+        }
+        for phase in ["stored", "proving"] {
+            let problem = switched_off(&open(phase, None)).unwrap_err();
+            assert_eq!(problem.code, "E-NOTHING-OFF", "{phase}");
         }
     }
 
@@ -480,6 +575,7 @@ mod tests {
             ("verify-failed", "nhi doctor bao"),
             ("new-refused", "nhi doctor bao"),
             ("unexplained-credential", "nhi revoke bao/openbao_approle/x KEY"),
+            ("still-used", "nhi recover bao/openbao_approle/x/credential/default switches it off"),
             ("held", "nhi ledger show"),
         ] {
             let one = open("held", Some(hold));
@@ -510,7 +606,16 @@ mod tests {
 
     #[test]
     fn what_was_begun_is_told_by_how_far_it_came_and_who_may_go_on() {
-        for phase in ["intent", "calling", "stored", "giving_up", "retiring", "proving"] {
+        for phase in [
+            "intent",
+            "calling",
+            "stored",
+            "giving_up",
+            "cutting",
+            "enabling",
+            "retiring",
+            "proving",
+        ] {
             let one = open(phase, None);
             assert!(says(&one).starts_with("generation 2: ") && !says(&one).contains(phase));
             assert!(remedy(&one).starts_with("nhi recover bao/"), "{}", remedy(&one));

@@ -119,12 +119,14 @@ impl Rotate {
         may_have_more(context, &spec).await?;
         let seen =
             observe_slot(context, &spec).await?.ok_or_else(|| not_shown(&spec.id.integration))?;
-        if seen.status == "held" {
+        // An incident waits for nobody who still uses the earlier one.
+        if seen.status == "held" && !(seen.still_used && self.exposed) {
+            let why = if seen.still_used { "still-used" } else { "nobody wrote why" };
             return Err(Problem::new("E-HELD", "This slot waits for a person")
                 .detail(format!(
                     "{}: {}. Nothing was changed.",
                     spec.id,
-                    seen.note.as_deref().unwrap_or("nobody wrote why")
+                    seen.note.as_deref().unwrap_or(why)
                 ))
                 .next(format!("nhi recover shows what helps; then: nhi recover {}", spec.id)));
         }
@@ -314,8 +316,8 @@ async fn may_have_more(context: &Context, spec: &SlotSpec) -> Result<(), Problem
 impl Planned {
     fn to(&self) -> u64 {
         match self.goal {
-            Goal::Rotate { to, .. } | Goal::Retire { at: to } => to,
-            Goal::Revoke => 0,
+            Goal::Rotate { to, .. } | Goal::Retire { at: to } | Goal::Cut { at: to, .. } => to,
+            Goal::Reenable | Goal::Revoke => 0,
         }
     }
 

@@ -134,6 +134,11 @@ impl Machine<'_> {
         }
     }
 
+    /// It is listed, and has not ended.
+    pub(super) fn stands(&self, key_id: &str) -> bool {
+        self.keys.iter().any(|key| key.key_id == key_id && (key.live || key.disabled))
+    }
+
     pub(super) fn highest_epoch(&self) -> u64 {
         let claimed = self.claim.as_ref().map_or(0, |document| document.claim.epoch);
         let marked = self.keys.iter().filter_map(|key| key.ours).map(|(_, epoch)| epoch);
@@ -200,6 +205,7 @@ impl Machine<'_> {
                 epoch: before.and_then(|document| document.claim.current_epoch),
                 retire_not_before: None,
                 held_version: held_version(&key_id),
+                cut: None,
                 key_id,
             });
         }
@@ -213,12 +219,13 @@ impl Machine<'_> {
                     epoch: key.ours.map(|(_, epoch)| epoch),
                     retire_not_before: None,
                     held_version: held_version(&key.key_id),
+                    cut: None,
                 });
             }
         }
         // What is kept already keeps its time.
         let kept = before.map_or(&[][..], |document| &document.claim.previous);
-        for one in kept.iter().filter(|one| lives(&one.key_id)) {
+        for one in kept.iter().filter(|one| self.stands(&one.key_id)) {
             previous.retain(|have| have.key_id != one.key_id);
             previous.push(one.clone());
         }
@@ -307,20 +314,55 @@ impl Machine<'_> {
         self.take_to_call(&claim, pending.as_ref(), entry).await
     }
 
+    /// The claim of a deed that is about earlier keys alone, taken under a new epoch.
+    pub(super) fn about_earlier(
+        &self,
+        view: &View,
+        phase: Phase,
+        previous: Vec<Previous>,
+    ) -> Claim {
+        let before = self.claim.as_ref().map(|document| &document.claim);
+        let revoking = self.goal == Goal::Revoke;
+        let (generation, current) = match (before, view.mains.last()) {
+            (Some(claim), _) => (claim.generation, claim.current.clone()),
+            (None, Some(main)) if !revoking => (main.generation.unwrap_or(0), main.key_id.clone()),
+            _ => (previous.iter().map(|one| one.generation).max().unwrap_or(0), None),
+        };
+        let current = current.filter(|_| !revoking);
+        // A promote may be on its way only where somebody was at work.
+        let at_work = before.is_some_and(|claim| claim.phase.is_open());
+        Claim {
+            generation,
+            epoch: self.highest_epoch() + 1,
+            phase,
+            owner: self.context.run.id.clone(),
+            attempt: 0,
+            known: Default::default(),
+            current_epoch: current.as_deref().and_then(|key_id| self.epoch_of(key_id)),
+            current,
+            new: None,
+            mains: if at_work { versions(view) } else { BTreeMap::new() },
+            previous,
+            reason: self.reason.to_owned(),
+            asked: before.filter(|_| !revoking).and_then(|claim| claim.asked.clone()),
+            auth: String::new(),
+            hold: None,
+            refused: self.refused,
+            refused_at: self.refused_at,
+            parked_for_replace: !revoking && before.is_some_and(|claim| claim.parked_for_replace),
+            // What is named is ended, or switched, by its id, and a second time does no harm.
+            timed: false,
+            called_at: None,
+        }
+    }
+
     /// The keys to end are named in the claim before one of them is touched.
     pub(super) async fn begin_ending(
         &mut self,
         view: &View,
         keys: Vec<Previous>,
     ) -> Result<(), Problem> {
-        let before = self.claim.as_ref().map(|document| document.claim.clone());
         let revoking = self.goal == Goal::Revoke;
-        let (generation, current) = match (&before, view.mains.last()) {
-            (Some(claim), _) => (claim.generation, claim.current.clone()),
-            (None, Some(main)) if !revoking => (main.generation.unwrap_or(0), main.key_id.clone()),
-            _ => (keys.iter().map(|one| one.generation).max().unwrap_or(0), None),
-        };
-        let current = current.filter(|_| !revoking);
         // What a rotation leaves behind it was allowed with that rotation.
         let auth = if revoking {
             let named: Vec<&str> = keys.iter().map(|one| one.key_id.as_str()).collect();
@@ -329,31 +371,7 @@ impl Machine<'_> {
         } else {
             "policy:narrowing".to_owned()
         };
-        // A promote may be on its way only where somebody was at work.
-        let at_work = before.as_ref().is_some_and(|claim| claim.phase.is_open());
-        let claim = Claim {
-            generation,
-            epoch: self.highest_epoch() + 1,
-            phase: Phase::Retiring,
-            owner: self.context.run.id.clone(),
-            attempt: 0,
-            known: Default::default(),
-            current_epoch: current.as_deref().and_then(|key_id| self.epoch_of(key_id)),
-            current,
-            new: None,
-            mains: if at_work { versions(view) } else { BTreeMap::new() },
-            previous: keys,
-            reason: self.reason.to_owned(),
-            asked: before.as_ref().filter(|_| !revoking).and_then(|claim| claim.asked.clone()),
-            auth,
-            hold: None,
-            refused: self.refused,
-            refused_at: self.refused_at,
-            parked_for_replace: !revoking && before.is_some_and(|claim| claim.parked_for_replace),
-            // What ends is ended by its id, and a second time does no harm.
-            timed: false,
-            called_at: None,
-        };
+        let claim = Claim { auth, ..self.about_earlier(view, Phase::Retiring, keys) };
         let named: Vec<&str> = claim.previous.iter().map(|one| one.key_id.as_str()).collect();
         let entry = self
             .entry("rotation.retiring", &claim)

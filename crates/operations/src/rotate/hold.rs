@@ -2,7 +2,7 @@
 
 use domain::Secret;
 use jiff::Timestamp;
-use policy::rotation::{Claim, Phase, View};
+use policy::rotation::{Claim, Phase, Previous, View};
 
 use super::Machine;
 use crate::{
@@ -37,7 +37,7 @@ impl Machine<'_> {
                     (None, Some(anchor)) => &anchor.previous[..],
                     (None, None) => &[],
                 };
-                old_in_use(&self.what, kept.iter().filter_map(|one| one.retire_not_before).max())
+                old_in_use(&self.what, kept.iter().filter_map(Previous::kept_until).max())
             }
             "listing-incomplete" => Problem::new(
                 "E-UNREADABLE",
@@ -170,6 +170,16 @@ pub(super) fn held_problem(what: &str, why: &str, place: Option<&str>, sinks: &S
                 ))
                 .at(&["status"])
         }
+        "still-used" => Problem::new("E-OLD-IN-USE", "Somebody still uses the earlier credential")
+            .detail(format!(
+                "{what}: it was switched off before its end, and switched on again. Both credentials work, \
+                 and the earlier one is not ended before a person says that nobody needs it."
+            ))
+            .next(format!(
+                "find out who still uses it, and let them read what is delivered; then nhi recover {what}: \
+                 it is switched off once more, and ended when nobody misses it. To end it at once: nhi revoke"
+            ))
+            .at(&["previous"]),
         other => Problem::new("E-HELD", "This slot waits for a person")
             .detail(format!("{what}: {other}."))
             .next(format!(

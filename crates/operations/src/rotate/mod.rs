@@ -5,6 +5,7 @@
 //! anywhere leaves what the next one needs.
 
 mod claiming;
+mod cut;
 mod end;
 mod hold;
 mod issue;
@@ -23,7 +24,7 @@ use domain::{LastUsed, Marker, ObservedCredential, RealmKey, Secret, realm::dige
 use jiff::Timestamp;
 use ledger::NewEntry;
 use policy::{
-    rotation::{Claim, Goal, Key, Main, Phase, Step, View, Way, next_step},
+    rotation::{Claim, Goal, Key, Main, Phase, Previous, Step, View, Way, next_step},
     schedule::later,
 };
 use secrets::{Document, Look};
@@ -36,7 +37,7 @@ use crate::{
     journal::moment,
     ourselves::not_our_key,
     realm_key,
-    slot::{Delivery, Sinks, SlotSpec},
+    slot::{Delivery, Sinks, SlotSpec, soft_cut},
 };
 
 pub use self::hold::old_in_use;
@@ -82,6 +83,9 @@ pub(crate) struct Machine<'a> {
     destroyed: Option<u64>,
     children: BTreeMap<String, Children>,
     accepted: BTreeSet<String>,
+    /// What was switched off in this run, and on again.
+    off: BTreeSet<String>,
+    on: BTreeMap<String, Timestamp>,
     /// What is stood here, and whether it was asked for.
     budget: ProbeBudget,
     learned: bool,
@@ -154,6 +158,8 @@ impl<'a> Machine<'a> {
             destroyed: None,
             children: BTreeMap::new(),
             accepted: BTreeSet::new(),
+            off: BTreeSet::new(),
+            on: BTreeMap::new(),
             budget: profile.probe,
             learned: false,
             refused: 0,
@@ -303,6 +309,7 @@ impl<'a> Machine<'a> {
                 key_id: one.key_id.clone(),
                 ours: ours(one),
                 live: one.live,
+                disabled: one.disabled,
                 issued_at: one.issued_at,
                 used: matches!(one.last_used, LastUsed::At(_)),
             })
@@ -328,7 +335,10 @@ impl<'a> Machine<'a> {
         let done = |at: Option<u64>| at.is_some() && at == epoch;
         let (swept, proven, destroyed) =
             (done(self.swept), done(self.proven), done(self.destroyed));
-        let held = claim.as_ref().is_some_and(|claim| claim.phase == Phase::Held);
+        let held = claim.as_ref().is_some_and(|claim| {
+            let at_rest = !claim.phase.is_open();
+            claim.phase == Phase::Held || at_rest && claim.previous.iter().any(Previous::is_needed)
+        });
         let was_held = *self.was_held.get_or_insert(held);
         let known = self.spec.known.as_ref();
         Ok(View {
@@ -349,6 +359,9 @@ impl<'a> Machine<'a> {
             patience: self.patience(),
             exhausted: self.exhausted(),
             ended: self.accepted.clone(),
+            off: self.off.clone(),
+            on: self.just_on(now),
+            soft_cut: soft_cut(self.context, &*self.connector, self.spec).is_some(),
             swept,
             proven,
             destroyed,
@@ -387,7 +400,8 @@ impl<'a> Machine<'a> {
 
     /// The platform lets one more live beside those that do.
     fn has_room(&self) -> bool {
-        let live = self.keys.iter().filter(|key| key.live).count();
+        // What is switched off takes its place.
+        let live = self.keys.iter().filter(|key| key.live || key.disabled).count();
         match self.profile.effect {
             Effect::Replaces => true,
             effect => effect.most().is_none_or(|most| live < usize::from(most)),
@@ -412,6 +426,17 @@ impl<'a> Machine<'a> {
                 }
                 self.begin_ending(view, keys).await
             }
+            Step::BeginCut(keys) => {
+                for one in &keys {
+                    not_our_key(self.context, &self.spec.id.integration, &one.key_id).await?;
+                }
+                self.begin_cut(view, keys).await
+            }
+            Step::Disable(key_id) => self.disable(&key_id).await,
+            Step::Watch => self.watch().await,
+            Step::BeginEnabling => self.begin_enabling(view).await,
+            Step::Enable(key_id) => self.enable(&key_id).await,
+            Step::Keep => self.keep(view).await,
             Step::MarkCalling => self.mark_calling().await,
             Step::Issue => self.issue().await,
             Step::Store(key_id) => self.store_key(key_id).await,
@@ -468,8 +493,8 @@ impl<'a> Machine<'a> {
         }
         let planned = match self.goal {
             Goal::Rotate { to, .. } => to,
-            Goal::Retire { at } => at,
-            Goal::Revoke => return Ok(()),
+            Goal::Retire { at } | Goal::Cut { at, .. } => at,
+            Goal::Reenable | Goal::Revoke => return Ok(()),
         };
         let delivered = view.mains.last().and_then(|main| main.generation);
         let settled = view.claim.as_ref().filter(|claim| !claim.phase.is_open());

@@ -99,8 +99,7 @@ impl Machine<'_> {
             until = until.min(later(called, keeps));
         }
         // What was kept before keeps its time; nobody waits for what is gone.
-        let lives =
-            |one: &Previous| self.keys.iter().any(|key| key.live && key.key_id == one.key_id);
+        let lives = |one: &Previous| self.stands(&one.key_id);
         let until_of = |one: &Previous| match one.retire_not_before {
             Some(at) => at.min(until),
             None if self.complete && !lives(one) => now,

@@ -10,5 +10,6 @@ mod hands;
 mod holds;
 mod lost;
 mod race;
+mod soft_cut;
 mod unfenced;
 mod world;

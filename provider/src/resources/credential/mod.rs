@@ -374,7 +374,9 @@ impl Credential {
                         plan_update(prior, planned, work, &schedules, finish);
                         tell(prior, planned, (work, reason), profile, done, &mut told);
                         if let (Work::Rotate { at_once: false }, Some(profile)) = (work, profile) {
-                            tell_end(prior, planned, &schedules, profile, &mut told);
+                            let off = context.as_ref().map(|one| one.rules.soft_cut_for);
+                            let off = off.filter(|_| profile.disables).unwrap_or_default();
+                            tell_end(prior, planned, &schedules, (profile, off), &mut told);
                         }
                         tell_direction(prior, planned, &schedules, &mut told);
                         tell_taken_out(prior, planned, &mut told);
@@ -483,6 +485,7 @@ impl Resource for Credential {
                 let none_kept = schedules.nothing_kept(&prior, at_once);
                 Some(Goal::Rotate { to: at + 1, at_once: none_kept })
             }
+            Work::Cut => Some(Goal::Cut { at, again: false }),
             Work::Retire => Some(Goal::Retire { at }),
             Work::End => Some(Goal::Revoke),
             Work::Open => return Err(super::integration::incomplete().into()),

@@ -95,12 +95,12 @@ pub(crate) struct CredentialModel {
     pub secret_held: Attr<bool>,
 
     /// What is to be done, if anything: `current`, `due`, `overdue`, `expired`, `exposed`,
-    /// `missing`, `unfinished`, `undelivered`, `stale_copy`, `foreign`, `retire_due`, `waiting`,
-    /// `unheld`, `rotating` or `held`.
+    /// `missing`, `unfinished`, `undelivered`, `stale_copy`, `foreign`, `cut_due`, `retire_due`,
+    /// `waiting`, `unheld`, `rotating` or `held`.
     #[tf(computed, not_null)]
     pub status: Attr<String>,
 
-    /// Earlier credentials of the slot that still work.
+    /// Earlier credentials of the slot that still work, or are only switched off.
     #[tf(computed)]
     pub previous: Attr<Vec<Previous>>,
 
@@ -188,7 +188,7 @@ pub(crate) struct Previous {
     /// Its generation.
     #[tf(computed)]
     pub generation: Attr<i64>,
-    /// When its overlap is over.
+    /// When its overlap is over, or the time for which it is only switched off.
     #[tf(computed)]
     pub retire_after: Attr<String>,
 }

@@ -52,7 +52,7 @@ pub(super) fn plan_update(
                 one.version = known.version.clone();
                 one.status = known.status.clone();
             }
-            None if work == Work::Nothing || work == Work::Retire => {
+            None if matches!(work, Work::Nothing | Work::Cut | Work::Retire) => {
                 one.version = Attr::Null;
                 one.status = "unchecked".into();
             }
@@ -98,6 +98,10 @@ pub(super) fn plan_update(
             planned.status = "current".into();
             planned.secret_held = Attr::Value(true);
             planned.fingerprint = Attr::unknown();
+        }
+        Work::Cut => {
+            planned.status = "current".into();
+            planned.previous = with_open_ends(prior);
         }
         Work::Retire => {
             planned.status = "current".into();

@@ -1,7 +1,7 @@
 //! What a plan says of a slot: what cannot be done, and what is done that its values do not show.
 
 use connector::{CredentialType, Effect, Kind, Profile, Promise};
-use domain::CredentialId;
+use domain::{CredentialId, Span};
 use operations::{
     Context, Outcome, Problem, SeenSlot, SlotSpec, best_grade, limits, way_words, ways,
 };
@@ -51,6 +51,15 @@ pub(super) fn tell(
                 "{id} ({reason}, on_incident = \"revoke_first\"): all that it has is ended first. Nothing that \
                  uses it works until the next one is delivered in the same apply, and if that fails, not before \
                  another apply.\nNext: leave on_incident unset where the outage is worse than the exposure."
+            ),
+        ),
+        Work::Cut => told.warning_at(
+            "previous",
+            "The old credential is switched off before it ends",
+            format!(
+                "{id}: what still holds it can no longer sign in. It is only off until retire_after, and the \
+                 first apply after that ends it.\nNext: where somebody misses it meanwhile: nhi recover {id} \
+                 --reenable."
             ),
         ),
         Work::End => told.warning_at(
@@ -126,6 +135,14 @@ pub(super) fn tell_status(
             "Somebody else is at work on this credential",
             format!("{id}: {note}.\nNext: plan again when that run has ended."),
         ),
+        "held" if seen.still_used => told.warning_at(
+            "status",
+            "Somebody still uses the earlier credential",
+            format!(
+                "{id}: it was missed when it was switched off, so it works again, and nothing ends it before \
+                 you say so.\nNext: let who uses it read what is delivered; then nhi recover {id}."
+            ),
+        ),
         "held" => told.warning_at(
             "status",
             "This credential waits for a person",
@@ -164,12 +181,13 @@ pub(super) fn tell_replacement(id: &str, told: &mut Diagnostics) {
     );
 }
 
-/// Says who ends the old credential when its overlap is over.
+/// Says who ends the old credential when its overlap is over, and that it is only switched `off` for so
+/// long before.
 pub(super) fn tell_end(
     prior: &CredentialModel,
     planned: &CredentialModel,
     schedules: &Schedules,
-    profile: &'static Profile,
+    (profile, off): (&'static Profile, Span),
     told: &mut Diagnostics,
 ) {
     let keeps = planned.previous.value().is_some_and(|all| !all.is_empty());
@@ -182,12 +200,18 @@ pub(super) fn tell_end(
         (None, Effect::Supersedes { keeps }) => format!("ends by itself after {keeps}"),
         (None, _) => "lives on".to_owned(),
     };
+    let end = match off.min(overlap) {
+        Span::ZERO => "and is ended by the first apply after that".to_owned(),
+        off => format!(
+            "and is switched off by the first apply after that, and ended by the first one {off} later"
+        ),
+    };
     told.warning_at(
         "previous",
         "A later run ends the old credential",
         format!(
-            "{}: {} ({}). The old one works for another {overlap} and is ended by the first apply \
-             after that, with proof to grade {} at best. If nobody runs anything again, it {alone}.\n\
+            "{}: {} ({}). The old one works for another {overlap} {end}, with proof to grade {} at best. \
+             If nobody runs anything again, it {alone}.\n\
              Next: apply again when its overlap is over.",
             prior.id.text(),
             way_words(profile),

@@ -16,6 +16,8 @@ pub(super) enum Work {
     Nothing,
     /// A new generation.
     Rotate { at_once: bool },
+    /// Earlier ones are switched off, and end later.
+    Cut,
     /// Earlier ones end.
     Retire,
     /// Copies are made.
@@ -159,6 +161,7 @@ pub(super) fn work_of(
     if !active {
         return match (consequence, asked) {
             (Consequence::End, _) | (_, Some(("exposed", _))) => (Work::End, "exposed"),
+            (Consequence::Cut, _) => (Work::Cut, "schedule"),
             (Consequence::Retire, _) => (Work::Retire, "schedule"),
             _ => (Work::Nothing, ""),
         };
@@ -187,6 +190,7 @@ pub(super) fn work_of(
             (Work::Rotate { at_once: false }, if lost { "custody" } else { "schedule" })
         }
         Consequence::Resume => (Work::Resume, "schedule"),
+        Consequence::Cut => (Work::Cut, "schedule"),
         Consequence::Retire => (Work::Retire, "schedule"),
         Consequence::Copy => (Work::Copy, "schedule"),
         Consequence::End => (Work::End, "exposed"),
