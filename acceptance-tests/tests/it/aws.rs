@@ -463,3 +463,35 @@ fn a_provider_killed_before_aws_answers_in_a_rotation_leaves_what_the_next_apply
         rotation_is_finished_after_a_kill_at(action, Effect::HoldAnswer);
     }
 }
+
+#[test]
+fn a_provider_killed_as_it_switches_a_key_off_leaves_what_the_next_apply_finishes_and_ends_nothing()
+{
+    for held in [Effect::HoldRequest, Effect::HoldAnswer] {
+        through_a_proxy(&triggered("1"), |account, between| {
+            let world = &account.world;
+            world.write("policy.hcl", "")?;
+            world.apply()?;
+            let first = account.document()?;
+            let old = first["AWS_ACCESS_KEY_ID"].as_str().unwrap_or_default().to_owned();
+            world.write("main.tf", &triggered("2"))?;
+            world.apply()?;
+            let second = account.document()?;
+            thread::sleep(Duration::from_secs(5));
+            let rule = |hold| Rule::once("POST", "?Action=UpdateAccessKey", held(hold));
+            killed_at(world, between, rule)?;
+            thread::sleep(Duration::from_secs(1));
+            holds(account.s3(&second)?.is_ok(), "what the sink holds works all the time", "")?;
+            // The claim of the run that died holds until it has been silent for long enough.
+            thread::sleep(Duration::from_secs(11));
+            applied_in_the_end(account, "switches off")?;
+            let there = statuses(account)?;
+            let off = there.get(&old).is_some_and(|status| status == "Inactive");
+            holds(off, "the old one is off, and there", &format!("{there:?}"))?;
+            thread::sleep(Duration::from_secs(6));
+            applied_in_the_end(account, "ends")?;
+            holds(account.s3(&second)?.is_ok(), "the new one works", "")?;
+            all_is_well(account, 1)
+        });
+    }
+}

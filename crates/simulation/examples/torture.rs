@@ -19,6 +19,9 @@ const SELDOM: u64 = 100;
 /// Where a story that breaks a promise is kept.
 const KEPT: &str = "target/torture";
 
+/// The ways in which a platform may switch one key off.
+const CUTS: [&str; 4] = ["add-ours", "add-marked", "slots", "add-unmarked"];
+
 /// What may happen in the nth story.
 fn bounds(nth: u64) -> Bounds {
     let of = |all: u64, each: u64| usize::try_from(nth / each % all).unwrap_or_default();
@@ -26,7 +29,11 @@ fn bounds(nth: u64) -> Bounds {
     let each = WAYS.len() as u64;
     let duel = DUELS.contains(&way) && of(5, each) == 0;
     let faults = [3, 6, 1, ROUGH][of(4, 5 * each)];
-    Bounds { way: Some(way), runs: if duel { 2 } else { 1 + of(3, each) }, faults, duel, bug: None }
+    // One in four where one key can be switched off, with the faults of a usual world.
+    let cuts = !duel && CUTS.contains(&way) && of(4, 7) == 0;
+    let faults = if cuts { faults.min(3) } else { faults };
+    let runs = if duel { 2 } else { 1 + of(3, each) };
+    Bounds { way: Some(way), runs, faults, duel, cuts, bug: None }
 }
 
 /// What all threads found.

@@ -76,11 +76,12 @@ pub enum Bug {
     AFenceStopsNobody,
     RefusalsAreNotCounted,
     WhatAPersonWroteIsWrittenOver,
+    NobodyIsWatchedFor,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 14] = [
+    pub const ALL: [Bug; 15] = [
         Bug::EveryEpochLooksOld,
         Bug::TakingOverKeepsTheEpoch,
         Bug::APromoteReplacesWhateverIsThere,
@@ -95,6 +96,7 @@ impl Bug {
         Bug::AFenceStopsNobody,
         Bug::RefusalsAreNotCounted,
         Bug::WhatAPersonWroteIsWrittenOver,
+        Bug::NobodyIsWatchedFor,
     ];
 }
 

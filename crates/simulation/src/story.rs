@@ -70,6 +70,9 @@ pub struct Bounds {
     pub faults: usize,
     /// Two runs rotate one key at once, and each takes the other for dead.
     pub duel: bool,
+    /// There are two generations, the overlap of the first is over, and the platform can switch one key
+    /// off.
+    pub cuts: bool,
     /// What is wrong with the world.
     pub bug: Option<Bug>,
 }
@@ -99,10 +102,13 @@ macro_rules! say {
     };
 }
 
+mod soft_cut;
+
 type Deed = Pin<Box<dyn Future<Output = Result<Outcome, Problem>>>>;
 
 struct Acting {
     port: Port,
+    goal: Goal,
     /// `None`: over.
     deed: Option<Deed>,
 }
@@ -130,6 +136,7 @@ struct Story<'a> {
     places: [Place; 2],
     promoted: BTreeMap<u64, String>,
     theirs: Vec<Secret>,
+    straggler: soft_cut::Straggler,
     /// What a person wrote over: which place, at which version.
     by_hand: Option<(usize, u64)>,
     faults: usize,
@@ -189,6 +196,10 @@ impl<'a> Story<'a> {
         if bounds.duel {
             (before, claim_ttl, most) = (1, Span::ZERO, 2);
         }
+        if bounds.cuts {
+            before = 2;
+            shared.fake.disable_keys();
+        }
         if way == "first-only" {
             // There is one name for whatever is made: who is taken for dead and is not ends the successor.
             (claim_ttl, most) = (Span::from_secs(120), 1);
@@ -207,6 +218,7 @@ impl<'a> Story<'a> {
             places: Default::default(),
             promoted: BTreeMap::new(),
             theirs: Vec::new(),
+            straggler: soft_cut::Straggler::default(),
             by_hand: None,
             faults: bounds.faults,
             revoking: false,
@@ -299,6 +311,9 @@ impl<'a> Story<'a> {
             rules.claim_ttl_timed = Span::ZERO;
             rules.claim_ttl = Span::ZERO;
         }
+        if self.bounds.bug == Some(Bug::NobodyIsWatchedFor) {
+            rules.soft_cut_for = Span::from_secs(1);
+        }
         let context = Context {
             connections: Arc::new(port.clone()),
             realm: Some(Arc::new(Realm {
@@ -326,7 +341,7 @@ impl<'a> Story<'a> {
         self.at_once |= matches!(goal, Goal::Rotate { at_once: true, .. });
         say!(self, "{name} begins {goal:?}");
         let deed: Deed = Box::pin(async move { carry_out(&context, &spec, goal, "story").await });
-        self.acting.push(Acting { port, deed: Some(deed) });
+        self.acting.push(Acting { port, goal, deed: Some(deed) });
         self.deeds += 1;
     }
 
@@ -413,14 +428,22 @@ impl<'a> Story<'a> {
             self.claim_ttl,
             ["shared", "own", "none"][self.ledgers]
         );
+        if self.bounds.cuts {
+            self.is_over().await;
+        }
         self.stormily(coverage).await?;
-        self.put_right().await
+        match self.bounds.cuts {
+            true => self.put_cut_right().await,
+            false => self.put_right().await,
+        }
     }
 
     /// Everything that may go wrong.
     async fn stormily(&mut self, coverage: &mut Coverage) -> Result<(), String> {
         let first = self.acting.len();
-        let mut left = self.most + self.choices.any(2);
+        // Off, on again, and ended takes several.
+        let more = if self.bounds.cuts { 3 } else { 0 };
+        let mut left = self.most + more + self.choices.any(2);
         let mut now = first;
         // Some stories change the scene at every turn, others leave somebody standing for long.
         let unrest = [4, 20, 60][self.choices.any(3)];
@@ -455,12 +478,16 @@ impl<'a> Story<'a> {
                     self.somebody_writes().await;
                 }
                 5 if self.time_may_pass() => {
-                    let seconds = [1, 20, 125, 601][self.choices.any(4)];
+                    let most = if self.bounds.cuts { 3_700 } else { 601 };
+                    let seconds = [1, 20, 125, most][self.choices.any(4)];
                     self.time_passes(first, seconds).await;
                 }
                 _ if (happens >= 6 || alive == 0) && left > 0 && alive < self.most => {
                     left -= 1;
-                    let goal = self.some_goal();
+                    let goal = match self.bounds.cuts {
+                        true => self.some_goal_of_a_cut(),
+                        false => self.some_goal(),
+                    };
                     let name = format!("run {}", self.acting.len());
                     self.begin(&name, goal);
                     now = self.acting.len() - 1;
@@ -479,7 +506,10 @@ impl<'a> Story<'a> {
                     let call = self.call_of(now).expect("it waits");
                     let fate = self.some_fate(call);
                     *coverage.entry((self.way, call, fate, self.most)).or_default() += 1;
-                    self.end_call(now, fate);
+                    let done = self.end_call(now, fate);
+                    if matches!(done, Some(Ok(_))) && self.acting[now].goal == Goal::Reenable {
+                        self.word_was_heard().await;
+                    }
                 }
             }
             self.check().await?;
@@ -619,6 +649,7 @@ impl<'a> Story<'a> {
         if !self.theirs.iter().all(admits) {
             return Err("P3: a key that a person made was ended".to_owned());
         }
+        self.check_straggler().await?;
         let adds = !self.replaces();
         let now = self.clock.now();
         for (index, path) in PLACES.iter().enumerate() {
@@ -786,7 +817,7 @@ impl<'a> Story<'a> {
         }
         let listing =
             self.shared.fake.credentials(&object).await.map_err(|error| error.to_string())?;
-        for one in listing.credentials.iter().filter(|one| one.live) {
+        for one in listing.credentials.iter().filter(|one| one.stands()) {
             // With a person's key beside it, what an unanswered call made is nobody's: it is left to them.
             if self.revoking && self.is_narrow() && !theirs.is_empty() {
                 continue;

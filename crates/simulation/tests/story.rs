@@ -17,7 +17,7 @@ fn seeds(usual: u64) -> u64 {
 
 /// So many stories of one way to issue; whoever tells them knows what was met on the way.
 fn all_hold(way: &'static str, runs: usize) -> Teller {
-    let bounds = Bounds { way: Some(way), runs, faults: 3, duel: false, bug: None };
+    let bounds = Bounds { way: Some(way), runs, faults: 3, duel: false, cuts: false, bug: None };
     let mut teller = Teller::new();
     let begun = Instant::now();
     for seed in 0..seeds(120) {
@@ -82,7 +82,8 @@ fn where_half_of_what_is_made_is_useless_and_people_write_over_it_no_promise_is_
             if duel && !way.starts_with("add-m") && way != "add-ours" {
                 continue;
             }
-            let bounds = Bounds { way: Some(way), runs, faults: ROUGH, duel, bug: None };
+            let bounds =
+                Bounds { way: Some(way), runs, faults: ROUGH, duel, cuts: false, bug: None };
             let mut teller = Teller::new();
             for seed in 0..seeds(60) {
                 if let Err(told) = teller.seed(seed, &bounds) {
@@ -106,7 +107,8 @@ const BROKEN_ONCE: [(&str, &str, usize, u64); 2] = [
 #[test]
 fn what_broke_a_promise_once_breaks_none_any_more() {
     for (what, way, runs, seed) in BROKEN_ONCE {
-        let bounds = Bounds { way: Some(way), runs, faults: 3, duel: false, bug: None };
+        let bounds =
+            Bounds { way: Some(way), runs, faults: 3, duel: false, cuts: false, bug: None };
         if let Err(told) = Teller::new().seed(seed, &bounds) {
             panic!("{what}: {}\n{}", told.broken.unwrap_or_default(), told.words);
         }
@@ -115,7 +117,14 @@ fn what_broke_a_promise_once_breaks_none_any_more() {
 
 /// Where it shows soonest, and from which seed on: the search from the first one takes longer.
 fn shows(bug: Bug) -> (Bounds, u64) {
-    let all = Bounds { way: Some("add-marked"), runs: 2, faults: 3, duel: false, bug: Some(bug) };
+    let all = Bounds {
+        way: Some("add-marked"),
+        runs: 2,
+        faults: 3,
+        duel: false,
+        cuts: false,
+        bug: Some(bug),
+    };
     let duel = Bounds { duel: true, ..all };
     match bug {
         Bug::NothingIsWaitedFor => (Bounds { way: Some("add-unmarked"), ..all }, 280),
@@ -125,7 +134,28 @@ fn shows(bug: Bug) -> (Bounds, u64) {
         Bug::AFenceStopsNobody => (Bounds { faults: ROUGH, ..duel }, 3170),
         Bug::RefusalsAreNotCounted => (Bounds { runs: 1, faults: ROUGH, ..all }, 0),
         Bug::WhatAPersonWroteIsWrittenOver => (Bounds { faults: ROUGH, ..all }, 0),
+        Bug::NobodyIsWatchedFor => (Bounds { cuts: true, ..all }, 0),
         _ => (all, 0),
+    }
+}
+
+#[test]
+fn whatever_happens_in_a_soft_cut_nobody_is_cut_off_for_good_before_they_could_be_heard_of() {
+    for way in ["add-ours", "add-marked", "slots", "add-unmarked"] {
+        for runs in [1, 3] {
+            let bounds =
+                Bounds { way: Some(way), runs, faults: 3, duel: false, cuts: true, bug: None };
+            let mut teller = Teller::new();
+            for seed in 0..seeds(120) {
+                if let Err(told) = teller.seed(seed, &bounds) {
+                    let broken = told.broken.unwrap_or_default();
+                    panic!("{way}, seed {seed}: {broken}\n{:?}\n{}", told.choices, told.words);
+                }
+            }
+            for what in ["disable", "enable", "end"] {
+                were_met(way, &teller, &[(what, Fate::Done)]);
+            }
+        }
     }
 }
 

@@ -107,7 +107,8 @@ impl Teller {
     ///
     /// The promise that is broken, and what happened.
     pub fn row(&mut self, row: &Row, nth: usize, end: usize) -> Result<Option<Call>, String> {
-        let bounds = Bounds { way: Some(row.way), runs: 1, faults: 0, duel: false, bug: None };
+        let bounds =
+            Bounds { way: Some(row.way), runs: 1, faults: 0, duel: false, cuts: false, bug: None };
         let told = self.runtime.block_on(async {
             let mut story = Story::new(Choices::of(Vec::new()), &bounds).await;
             let told = tokio::task::unconstrained(story.row(row, nth, end)).await;
