@@ -6,10 +6,7 @@ use acceptance_tests::{Core, World, servers::Moto, world::aws_hcl};
 use clap::Args;
 use connector::fault_proxy::FaultProxy;
 
-use super::{
-    plan::{PLAN, floor, line, part, timed, wall},
-    process::Measured,
-};
+use super::plan::{PLAN, floor, line, part, timed, wall};
 use xtask::shell::Result;
 
 /// The example's connections.
