@@ -484,12 +484,12 @@ fn a_provider_killed_as_it_switches_a_key_off_leaves_what_the_next_apply_finishe
             holds(account.s3(&second)?.is_ok(), "what the sink holds works all the time", "")?;
             // The claim of the run that died holds until it has been silent for long enough.
             thread::sleep(Duration::from_secs(11));
-            applied_in_the_end(account, "switches off")?;
+            applied_in_the_end(&account.world)?;
             let there = statuses(account)?;
             let off = there.get(&old).is_some_and(|status| status == "Inactive");
             holds(off, "the old one is off, and there", &format!("{there:?}"))?;
             thread::sleep(Duration::from_secs(6));
-            applied_in_the_end(account, "ends")?;
+            applied_in_the_end(&account.world)?;
             holds(account.s3(&second)?.is_ok(), "the new one works", "")?;
             all_is_well(account, 1)
         });
