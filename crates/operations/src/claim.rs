@@ -189,7 +189,11 @@ impl ClaimStore {
                 let of_it = looks.bearing(VENDOR_ID, vendor_id).into_iter();
                 of_it.map(|(name, look)| (name.to_owned(), look)).collect()
             }
-            Freshness::Fresh => ClaimStore::looks_now(context, vendor_id).await?,
+            Freshness::Fresh => {
+                let mut of_it = ClaimStore::looks_now(context, vendor_id).await?;
+                of_it.retain(|(_, look)| look.mirror.contains_key(VENDOR_ID));
+                of_it
+            }
         };
         for (name, look) in &of_it {
             with_our_key(context, look.mirror.get(REALM_KEY).map(String::as_str), name)?;
@@ -219,7 +223,8 @@ impl ClaimStore {
         Ok(there.map(|(_, look)| ClaimMirror::of(&look)).collect())
     }
 
-    /// What the claims of one integration look like now, by name, at the fewest requests.
+    /// What the claims of one integration look like now, by name, at the fewest requests; those that do
+    /// not say what they are about are among them.
     ///
     /// A deed decides on it, so none may be left out: refused sign-ins that nobody counts lock out what
     /// works. The names are asked for now, so a slot that another run has just begun is among them; each
@@ -248,8 +253,8 @@ impl ClaimStore {
             }
         };
         found.iter().for_each(|(name, look)| context.claims.learn(name, look));
-        let about = |look: &Look| look.mirror.get(VENDOR_ID).is_some_and(|of| of == vendor_id);
-        Ok(found.into_iter().filter(|(_, look)| about(look)).collect())
+        let other = |look: &Look| look.mirror.get(VENDOR_ID).is_some_and(|of| of != vendor_id);
+        Ok(found.into_iter().filter(|(_, look)| !other(look)).collect())
     }
 
     /// That every claim was written with the key that is here.
@@ -284,28 +289,52 @@ impl ClaimStore {
     pub(crate) async fn all_begun(
         context: &Context,
     ) -> Result<Vec<(String, ClaimMirror)>, Problem> {
-        let (realm, _) = context.realm_key()?;
-        let (sink, path) = context.custody().await?;
         let looks = ClaimStore::looks(context, Freshness::Fresh).await?;
         let mut all = Vec::new();
         let counts = |claim: &ClaimMirror| claim.is_open() || claim.is_cut();
         for (name, look) in looks.iter().filter(|(_, look)| !look.deleted) {
-            let version = look.version.number;
-            if look.mirror.get("version") == Some(&version.to_string()) {
-                let claim = ClaimMirror::read(&look.mirror, look.version.created_at);
-                all.extend(counts(&claim).then(|| (name.to_owned(), claim)));
+            let read = ClaimStore::said_now(context, name, &look).await?;
+            all.extend(read.filter(counts).map(|read| (name.to_owned(), read)));
+        }
+        Ok(all)
+    }
+
+    /// What a claim says, which is read where what stands beside it lags behind.
+    async fn said_now(
+        context: &Context,
+        name: &str,
+        look: &Look,
+    ) -> Result<Option<ClaimMirror>, Problem> {
+        let version = look.version.number;
+        if look.mirror.get("version") == Some(&version.to_string()) {
+            return Ok(Some(ClaimMirror::of(look)));
+        }
+        let (sink, folder) = ClaimStore::folder(context).await?;
+        let stored = sink.read(&format!("{folder}/{name}")).await?;
+        let text = stored.as_ref().and_then(|stored| stored.document.as_ref()?.get(CLAIM));
+        let Some(mut said) = text.and_then(|text| said(text.expose())) else { return Ok(None) };
+        let (slot, vendor_id) = (said.slot.take(), said.vendor_id.take());
+        let (Some(claim), Some(slot), Some(vendor_id)) = (said.claim(), slot, vendor_id) else {
+            return Ok(None);
+        };
+        let mirror = mirror(&claim, &slot, &vendor_id, version);
+        Ok(Some(ClaimMirror::read(&mirror, look.version.created_at)))
+    }
+
+    /// What the claims of the integration's other slots say now, none left out: a deed asks before it
+    /// ends what may be theirs.
+    pub(crate) async fn siblings(&self) -> Result<Vec<ClaimMirror>, Problem> {
+        let mut all = Vec::new();
+        for (name, look) in ClaimStore::looks_now(&self.context, &self.vendor_id).await? {
+            let named = look.mirror.get(REALM_KEY).map(String::as_str);
+            with_our_key(&self.context, named, &name)?;
+            if name == self.name || look.deleted {
                 continue;
             }
-            let stored = sink.read(&format!("{path}/{realm}/{name}")).await?;
-            let text = stored.as_ref().and_then(|stored| stored.document.as_ref()?.get(CLAIM));
-            let Some(text) = text else { continue };
-            let Some(mut said) = said(text.expose()) else { continue };
-            let (slot, vendor_id) = (said.slot.take(), said.vendor_id.take());
-            if let (Some(claim), Some(slot), Some(vendor_id)) = (said.claim(), slot, vendor_id) {
-                let mirror = mirror(&claim, &slot, &vendor_id, version);
-                let read = ClaimMirror::read(&mirror, look.version.created_at);
-                all.extend(counts(&read).then(|| (name.to_owned(), read)));
-            }
+            // What cannot be read now may be about to call.
+            let said = ClaimStore::said_now(&self.context, &name, &look).await?;
+            let said = said.unwrap_or_else(|| ClaimMirror::of(&look));
+            all.extend(Some(said).filter(|said| said.vendor_id == self.vendor_id));
         }
         Ok(all)
     }

@@ -257,6 +257,24 @@ pub struct Key {
     pub used: bool,
 }
 
+/// What the claims of the integration's other slots say, read after the keys were listed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Siblings {
+    /// The keys that they name.
+    pub keys: BTreeSet<String>,
+    /// Somebody is at work on one of them, and may have a key that it does not name yet.
+    pub at_work: bool,
+    /// One of them was left like that, or waits for a person.
+    pub left: bool,
+}
+
+impl Siblings {
+    /// Whether a deed that has come so far may have a key that its claim does not name.
+    pub fn may_hold_more(phase: Phase) -> bool {
+        matches!(phase, Phase::Calling | Phase::Stored | Phase::GivingUp | Phase::Held)
+    }
+}
+
 /// Everything that a decision rests on. Joined anew after anything but a clean success.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct View {
@@ -272,6 +290,8 @@ pub struct View {
     pub mains: Vec<Main>,
     /// The keys of the whole integration.
     pub keys: Vec<Key>,
+    /// What the integration's other slots say, where [`View::asks_siblings`].
+    pub siblings: Siblings,
     /// The key that the caller's own books name as current, with its generation.
     pub known: Option<(String, u64)>,
     /// The slot was held already when this run began: whoever wants a rotation has seen that.
@@ -306,6 +326,19 @@ pub struct View {
     pub proven: bool,
     /// Earlier versions were destroyed under this epoch by this process.
     pub destroyed: bool,
+}
+
+impl View {
+    /// Something came since a key was called for that no mark explains: a sibling's claim may name it.
+    /// Nobody else is asked about, so what goes well costs nothing more.
+    pub fn asks_siblings(&self, way: Way) -> bool {
+        let Some(claim) = self.claim.as_ref().filter(|_| self.mine && self.settled) else {
+            return false;
+        };
+        let ours = self.memory.as_ref().map(|(key_id, _)| key_id).or(claim.new.as_ref());
+        CALLED.contains(&(way, claim.phase))
+            && newcomers(self, claim).any(|key| Some(&key.key_id) != ours)
+    }
 }
 
 /// What is wanted.
@@ -632,8 +665,7 @@ fn all_keys(view: &View, claim: Option<&Claim>, way: Way) -> Vec<Previous> {
             name(&key.key_id, generation);
         }
     }
-    let called = [(Way::AddUnmarked, Phase::Calling), (Way::Slots, Phase::Stored)];
-    if let Some(claim) = claim.filter(|claim| called.contains(&(way, claim.phase)))
+    if let Some(claim) = claim.filter(|claim| CALLED.contains(&(way, claim.phase)))
         && let Unmarked::One(key_id) = unmarked_orphan(view, claim)
     {
         name(&key_id, claim.generation);
@@ -697,15 +729,27 @@ enum Unmarked {
     Nothing,
     /// One, made while it was called for, that nobody ever used: ours, and its secret is lost.
     One(String),
+    /// One or more that may be another slot's, on which somebody is at work.
+    Sibling,
     /// Several, or one that may be somebody else's.
     Unexplained,
 }
 
+/// Where what was called for carries no mark, and other slots call for the like.
+const CALLED: [(Way, Phase); 2] = [(Way::AddUnmarked, Phase::Calling), (Way::Slots, Phase::Stored)];
+
+/// What came since it was called for.
+fn newcomers<'a>(view: &'a View, claim: &'a Claim) -> impl Iterator<Item = &'a Key> {
+    view.keys.iter().filter(|key| key.live && !claim.known.contains(&key.key_id))
+}
+
 /// Whoever issues by hand in the very minute of our call, and has not used it yet, cannot be told
-/// from us; a platform's clock may differ from ours by as much as a call may take to arrive.
+/// from us; a platform's clock may differ from ours by as much as a call may take to arrive. What a
+/// sibling's claim names is that slot's; and while one may have a key that it does not name, nothing is
+/// ours for certain.
 fn unmarked_orphan(view: &View, claim: &Claim) -> Unmarked {
-    let news = |key: &&Key| key.live && !claim.known.contains(&key.key_id);
-    let news: Vec<&Key> = view.keys.iter().filter(news).collect();
+    let named = |key: &&Key| !view.siblings.keys.contains(&key.key_id);
+    let news: Vec<&Key> = newcomers(view, claim).filter(named).collect();
     let made_then = |key: &Key| {
         let window = SignedDuration::from_mins(2);
         claim.called_at.zip(key.issued_at).is_some_and(|(called, made)| {
@@ -714,6 +758,8 @@ fn unmarked_orphan(view: &View, claim: &Claim) -> Unmarked {
     };
     match &news[..] {
         [] => Unmarked::Nothing,
+        _ if view.siblings.at_work => Unmarked::Sibling,
+        _ if view.siblings.left => Unmarked::Unexplained,
         [one] if !one.used && one.ours.is_none() && made_then(one) => {
             Unmarked::One(one.key_id.clone())
         }
@@ -905,6 +951,7 @@ fn calling(view: &View, claim: &Claim, way: Way) -> Step {
         Way::AddUnmarked => match unmarked_orphan(view, claim) {
             Unmarked::Nothing => Step::MarkCalling,
             Unmarked::One(key_id) => Step::EndOrphan(key_id),
+            Unmarked::Sibling => Step::Wait,
             Unmarked::Unexplained => Step::Hold("unexplained-credential"),
         },
         // Whatever the lost call came to, our own credential makes another one.
@@ -1112,6 +1159,7 @@ mod tests {
                 occupied: None,
             }],
             keys,
+            siblings: Siblings::default(),
             known: None,
             was_held: false,
             complete: true,
@@ -1658,6 +1706,48 @@ mod tests {
         assert_eq!(step(vec![Key { issued_at: Some(old), ..fresh.clone() }]), unexplained);
         assert_eq!(step(vec![Key { issued_at: None, ..fresh.clone() }]), unexplained);
         assert_eq!(step(vec![fresh, key("k3", None)]), unexplained);
+    }
+
+    #[test]
+    fn an_unmarked_key_that_may_be_a_sibling_s_is_never_ended() {
+        let fresh = Key { issued_at: Some(NOW), ..key("k2", None) };
+        let view = |siblings: Siblings| {
+            let keys = vec![key("k1", Some((1, 1))), fresh.clone()];
+            View { settled: true, siblings, ..view(Some(called(NOW)), keys) }
+        };
+        let step = |siblings: Siblings| next_step(&view(siblings), TO_TWO, Way::AddUnmarked);
+        let named = Siblings { keys: BTreeSet::from(["k2".into()]), ..Siblings::default() };
+        assert_eq!(step(named.clone()), Step::MarkCalling, "what was called for never came");
+        assert_eq!(step(Siblings { at_work: true, ..named.clone() }), Step::MarkCalling);
+        let at_work = Siblings { at_work: true, ..Siblings::default() };
+        assert_eq!(step(at_work.clone()), Step::Wait);
+        let left = Siblings { left: true, ..Siblings::default() };
+        assert_eq!(step(left.clone()), Step::Hold("unexplained-credential"));
+        for (way, phase) in CALLED {
+            for siblings in [named.clone(), at_work.clone(), left.clone()] {
+                let mut seen = view(siblings);
+                seen.claim = seen.claim.map(|claim| Claim { phase, ..claim });
+                let Step::BeginEnding(ends) = next_step(&seen, Goal::Revoke, way) else { panic!() };
+                assert!(ends.iter().all(|one| one.key_id != "k2"), "{way:?} {ends:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn siblings_are_asked_about_only_where_something_unexplained_came() {
+        let k1 = key("k1", Some((1, 1)));
+        let mut seen = view(Some(called(NOW)), vec![k1.clone()]);
+        seen.settled = true;
+        assert!(!seen.asks_siblings(Way::AddUnmarked), "nothing came");
+        seen.keys.push(key("k2", None));
+        assert!(seen.asks_siblings(Way::AddUnmarked));
+        assert!(!seen.asks_siblings(Way::AddMarked));
+        seen.memory = Some(("k2".into(), 5));
+        assert!(!seen.asks_siblings(Way::AddUnmarked), "the answer was heard");
+        let stored = Claim { new: Some("k2".into()), ..claim(Phase::Stored) };
+        let mut seen = view(Some(stored), vec![k1, key("k2", None)]);
+        seen.settled = true;
+        assert!(!seen.asks_siblings(Way::Slots), "the claim names it");
     }
 
     #[test]

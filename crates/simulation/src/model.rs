@@ -13,7 +13,9 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use policy::rotation::{Claim, Cut, Goal, Key, Main, Phase, Previous, Step, View, Way, next_step};
+use policy::rotation::{
+    Claim, Cut, Goal, Key, Main, Phase, Previous, Siblings, Step, View, Way, next_step,
+};
 
 /// The one sink.
 const PLACE: &str = "sink:app";
@@ -707,6 +709,7 @@ impl Search<'_> {
             stale,
             mains: vec![sink.main.clone()],
             keys: state.keys.iter().map(|one| one.key.clone()).collect(),
+            siblings: Siblings::default(),
             known: None,
             was_held: run.was_held.unwrap_or(false),
             complete: true,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use connector::{Effect, Freshness};
 use domain::{Direction, Marker, Secret};
 use ledger::NewEntry;
-use policy::rotation::{Claim, Goal, Key, Phase, Previous, View};
+use policy::rotation::{Claim, Goal, Key, Phase, Previous, Siblings, View};
 use secrets::SinkError;
 use serde_json::json;
 
@@ -409,6 +409,28 @@ impl Machine<'_> {
             }
         }
         Ok((strangers, siblings))
+    }
+
+    /// What the other slots' claims say, once the keys are listed: what those name is theirs, and one that
+    /// is called for may have any.
+    pub(super) async fn siblings(&mut self) -> Result<Siblings, Problem> {
+        let (rules, now) = (&self.context.rules, self.context.now());
+        let mut siblings = Siblings::default();
+        for one in self.store.siblings().await? {
+            siblings.keys.extend(one.keys().map(str::to_owned));
+            // What cannot be read, or nobody knows the phase of, may be anything.
+            let phase = Phase::from_word(&one.phase).filter(|_| !one.lags);
+            if !phase.is_none_or(Siblings::may_hold_more) {
+                continue;
+            }
+            if one.is_at_work(rules, now) {
+                siblings.at_work = true;
+                self.sibling = Some(one.slot);
+            } else {
+                siblings.left = true;
+            }
+        }
+        Ok(siblings)
     }
 
     /// The place is another slot's.

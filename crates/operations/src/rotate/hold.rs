@@ -99,6 +99,19 @@ impl Machine<'_> {
     }
 }
 
+/// Somebody is at work on another slot of the integration.
+pub(super) fn busy_beside(what: &str, sibling: &str) -> Problem {
+    Problem::new("E-BUSY", "Somebody else is at work on this integration")
+        .detail(format!(
+            "{what}: {sibling} is being issued too, and what came may be that one's. Nothing of it was \
+             ended."
+        ))
+        .next(format!(
+            "apply again when that run has ended; if it is dead: nhi recover {sibling} --take"
+        ))
+        .at(&["status"])
+}
+
 /// Somebody rotated the slot after the plan was made.
 pub(crate) fn further(what: &str, planned: u64, at: u64) -> Problem {
     Problem::new("E-FURTHER", "It was rotated further meanwhile")
@@ -161,8 +174,9 @@ pub(super) fn held_problem(what: &str, why: &str, place: Option<&str>, sinks: &S
             Problem::new("E-UNEXPLAINED", "It is not known whose a credential is")
                 .detail(format!(
                     "{what}: a call of ours was not answered, and what came since cannot be told \
-                     from a person's: it is not one alone, it was made at another time, or somebody \
-                     used it. Nothing of it was ended."
+                     from a person's, or from another slot's: it is not one alone, it was made at another \
+                     time, somebody used it, or another slot of this integration was left while it \
+                     called for one. Nothing of it was ended."
                 ))
                 .next(format!(
                     "find out whose it is and end what nobody needs; then nhi recover {what}, or \

@@ -24,7 +24,7 @@ use domain::{LastUsed, Marker, ObservedCredential, RealmKey, Secret, realm::dige
 use jiff::Timestamp;
 use ledger::NewEntry;
 use policy::{
-    rotation::{Claim, Goal, Key, Main, Phase, Previous, Step, View, Way, next_step},
+    rotation::{Claim, Goal, Key, Main, Phase, Previous, Siblings, Step, View, Way, next_step},
     schedule::later,
 };
 use secrets::{Document, Look};
@@ -43,6 +43,8 @@ use crate::{
 pub use self::hold::old_in_use;
 
 pub(crate) use hold::{further, occupied};
+
+use hold::busy_beside;
 
 /// More steps than any deed takes: a circle is a fault, not a way.
 const MOST_STEPS: usize = 40;
@@ -94,6 +96,8 @@ pub(crate) struct Machine<'a> {
     refused_at: Option<Timestamp>,
     /// The same of the integration's other slots: where a platform counts, it counts all together.
     elsewhere: (u32, Option<Timestamp>),
+    /// Another slot of the integration, on which somebody is at work.
+    sibling: Option<String>,
     /// Refused sign-ins of this run in all.
     refusals: u32,
     tries: BTreeMap<String, u32>,
@@ -165,6 +169,7 @@ impl<'a> Machine<'a> {
             refused: 0,
             refused_at: None,
             elsewhere: (0, None),
+            sibling: None,
             refusals: 0,
             tries: BTreeMap::new(),
             uncalled: None,
@@ -341,7 +346,7 @@ impl<'a> Machine<'a> {
         });
         let was_held = *self.was_held.get_or_insert(held);
         let known = self.spec.known.as_ref();
-        Ok(View {
+        let mut view = View {
             now,
             room: self.has_room(),
             uncalled: self.uncalled.is_some() && self.uncalled == epoch,
@@ -351,6 +356,7 @@ impl<'a> Machine<'a> {
             stale,
             mains,
             keys: self.keys.clone(),
+            siblings: Siblings::default(),
             known: known.map(|(key_id, generation, ..)| (key_id.clone(), *generation)),
             was_held,
             complete: self.complete,
@@ -365,11 +371,19 @@ impl<'a> Machine<'a> {
             swept,
             proven,
             destroyed,
-        })
+        };
+        self.sibling = None;
+        if view.asks_siblings(self.way) {
+            view.siblings = self.siblings().await?;
+        }
+        Ok(view)
     }
 
     async fn wait(&mut self) -> Result<(), Problem> {
         if self.waited >= self.context.rules.lock_timeout.to_std() {
+            if let Some(sibling) = &self.sibling {
+                return Err(busy_beside(&self.what, sibling));
+            }
             let owner = self.claim.as_ref().map(|one| one.claim.owner.clone()).unwrap_or_default();
             return Err(Problem::new("E-BUSY", "Somebody else is at work on this credential")
                 .detail(format!("{}: {owner} is at work and not silent.", self.what))

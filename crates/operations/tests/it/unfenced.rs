@@ -1,8 +1,13 @@
 //! Platforms on which nothing tells a late call of ours from somebody else's: only time does.
 
+use std::{sync::Arc, time::Duration};
+
 use connector::fake::{APP, Fault, GRACE, Verb};
+use domain::Span;
+use operations::{Outcome, Problem, SlotSpec, carry_out};
 use policy::{proof::Grade, rotation::Goal};
 use secrets::Sink;
+use tokio::sync::Notify;
 
 use crate::world::{Ending, Fuse, Moment, OVERLAP, World};
 
@@ -138,6 +143,106 @@ async fn what_a_platform_replaces_in_place_is_proven_gone_in_the_same_run() {
         assert_eq!(grades, [Grade::A], "{way}");
         assert!(world.apps.read_version("apps/a", 1).await.unwrap().is_none(), "{way}");
     }
+}
+
+/// Another slot of the same integration.
+fn sibling(world: &World) -> SlotSpec {
+    let mut other = world.spec();
+    other.id.name = "other".into();
+    other.deliveries.retain(|one| one.name == "b");
+    other
+}
+
+/// The slot of the world, and what delivers to one place alone.
+fn one_of_two(world: &World) -> SlotSpec {
+    let mut spec = world.spec();
+    spec.deliveries.retain(|one| one.name == "a");
+    spec
+}
+
+/// The number of the first call after a new key was answered for.
+async fn after_issue() -> u32 {
+    let world = World::new("add-unmarked").await;
+    let fuse = Fuse::none();
+    carry_out(&world.context("counts", &fuse), &sibling(&world), FIRST, "test").await.unwrap();
+    let at = fuse.log().iter().position(|call| *call == "issue").unwrap();
+    u32::try_from(at).unwrap() + 2
+}
+
+/// The first slot's call is lost. Another process issues for the second one meanwhile, and stores what
+/// it got so many seconds after the first one began.
+async fn two_processes(
+    world: &World,
+    stores_after: u64,
+) -> (Result<Outcome, Problem>, Result<Outcome, Problem>) {
+    let go_on = Arc::new(Notify::new());
+    let slow = Fuse::held_up_at(after_issue().await, &go_on);
+    let (here, there) = (world.context("here", &Fuse::none()), world.context("there", &slow));
+    let (ours, theirs) = (one_of_two(world), sibling(world));
+    world.fake.fail(Verb::Issue, [Fault::RequestLost]);
+    let second = async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        carry_out(&there, &theirs, FIRST, "test").await
+    };
+    let wakes = async {
+        tokio::time::sleep(Duration::from_secs(stores_after)).await;
+        go_on.notify_one();
+    };
+    let (first, second, ()) = tokio::join!(carry_out(&here, &ours, FIRST, "test"), second, wakes);
+    (first, second)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_of_another_slot_that_another_process_issues_is_never_ended_for_ours() {
+    for stores_after in [10, 90] {
+        let world = World::new("add-unmarked").await;
+        let (first, second) = two_processes(&world, stores_after).await;
+        let (first, second) = (first.unwrap(), second.unwrap());
+        assert!(world.works().await, "{stores_after}: what either delivered works");
+        let named = [first.key_id, second.key_id].map(Option::unwrap);
+        assert_eq!(world.live().await, named.into(), "{stores_after}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_another_slot_says_so_and_goes_on_when_that_one_is_done() {
+    let world = World::new("add-unmarked").await;
+    let (first, second) = two_processes(&world, 400).await;
+    let problem = first.unwrap_err();
+    assert_eq!(problem.code, "E-BUSY");
+    assert!(problem.detail.contains("/credential/other"), "{problem:?}");
+    second.unwrap();
+    world.clock.advance(Span::from_secs(601));
+    let later = world.context("later", &Fuse::none());
+    carry_out(&later, &one_of_two(&world), FIRST, "test").await.unwrap();
+    assert!(world.works().await && world.live().await.len() == 2, "{:?}", world.live().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_slot_may_have_left_behind_waits_for_a_person() {
+    let world = World::new("add-unmarked").await;
+    // Killed right before its call, as far as it knows.
+    let fuse = Fuse::at(after_issue().await - 1, Moment::Before);
+    let there = world.context("there", &fuse);
+    let other = sibling(&world);
+    tokio::select! {
+        _ = carry_out(&there, &other, FIRST, "test") => panic!("it was to be killed"),
+        () = fuse.died() => {}
+    }
+    world.fake.fail(Verb::Issue, [Fault::RequestLost]);
+    let here = world.context("here", &Fuse::none());
+    let ours = one_of_two(&world);
+    let comes = async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let mut key = String::new();
+        world.fake.by_hand(APP, "sync", |hand| key = hand.issue("arrived late", None));
+        world.clock.advance(Span::from_secs(601));
+        key
+    };
+    let (ended, key) = tokio::join!(carry_out(&here, &ours, FIRST, "test"), comes);
+    let problem = ended.unwrap_err();
+    assert_eq!(problem.code, "E-UNEXPLAINED", "{problem:?}");
+    assert_eq!(world.live().await, [key].into(), "nothing was ended on a guess");
 }
 
 /// The platform keeps the earlier one for a while of its own, and no longer than until the next call.

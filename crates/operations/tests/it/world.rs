@@ -105,6 +105,11 @@ impl Fuse {
         Arc::new(Fuse { at, freeze: Some((call, until.clone())), ..Fuse::default() })
     }
 
+    /// The same, and goes on then.
+    pub(crate) fn held_up_at(call: u32, until: &Arc<Notify>) -> Arc<Fuse> {
+        Arc::new(Fuse { freeze: Some((call, until.clone())), ..Fuse::default() })
+    }
+
     pub(crate) fn waking_at(call: u32, whom: &Arc<Notify>) -> Arc<Fuse> {
         Arc::new(Fuse { wakes: Some((call, whom.clone())), ..Fuse::default() })
     }
