@@ -1,5 +1,6 @@
 //! What several deeds tell in the same words.
 
+use connector::Children;
 use jiff::Timestamp;
 use operations::{Problem, Revoked};
 use serde_json::{Value, json};
@@ -19,15 +20,26 @@ pub(crate) fn say(output: &Output, what: &str, text: &str) {
 /// A line for each credential that was ended.
 pub(crate) fn say_ended(output: &Output, revoked: &[Revoked]) {
     for one in revoked {
-        let rest = one.residual_until.map_or_else(String::new, |at| {
-            format!("; what was minted from it may live until {}", short(at))
-        });
-        say(
-            output,
-            "ended",
-            &format!("{}, shown to grade {}{rest}", one.key_id, one.grade.as_str()),
-        );
+        say(output, "ended", &ended_words(one));
     }
+}
+
+/// How far an end was shown, what more could have been, and what it says nothing of.
+fn ended_words(one: &Revoked) -> String {
+    let mut words = format!("{}, shown to grade {}", one.key_id, one.grade.as_str());
+    if one.grade < one.at_best {
+        words.push_str(&format!(" of {} at best", one.at_best.as_str()));
+    }
+    match one.children {
+        Children::None | Children::Swept(_) => {}
+        Children::Residual(Some(at)) => {
+            words.push_str(&format!("; what was minted from it may live until {}", short(at)));
+        }
+        Children::Residual(None) | Children::Unknown => {
+            words.push_str("; whether anything that was minted from it lives is not known");
+        }
+    }
+    words
 }
 
 /// The same for programs.
@@ -35,7 +47,10 @@ pub(crate) fn ended_json(revoked: &[Revoked]) -> Value {
     let one = |one: &Revoked| {
         json!({
             "key_id": one.key_id, "grade": one.grade.as_str(),
-            "residual_until": one.residual_until.map(|at| at.to_string()),
+            "grade_at_best": one.at_best.as_str(), "children": one.children_words(),
+            "residual_until": one.residual_until().map(|at| at.to_string()),
+            "first_refused_at": one.refused_at.map(|(first, _)| first.to_string()),
+            "last_refused_at": one.refused_at.map(|(_, last)| last.to_string()),
         })
     };
     revoked.iter().map(one).collect()

@@ -1,6 +1,6 @@
 //! Carrying out what a slot needs: a rotation, an ending, a copy.
 
-use connector::{Change, Freshness, Refusal, Want};
+use connector::{Change, Children, Freshness, Refusal, Want};
 use domain::{CredentialId, Marker, ObservedCredential, RealmKey, Record};
 use jiff::Timestamp;
 use ledger::Work;
@@ -19,6 +19,7 @@ use crate::{
     elsewhere::{governed_here, import_of, is_elsewhere, who_has_it},
     form,
     observe::object_of,
+    proof::children_words,
     rotate::{Machine, empty, further, mark_of, occupied, occupied_by_others},
     scopes::record_turn,
     slot::{PreviousKey, SeenDelivery, Sinks, SlotSpec, look_at_slot},
@@ -31,8 +32,27 @@ pub struct Revoked {
     pub key_id: String,
     /// How far it was proven.
     pub grade: Grade,
+    /// How far that could have been, as it was known when the ending began.
+    pub at_best: Grade,
+    /// When it was first seen to be refused, and when last.
+    pub refused_at: Option<(Timestamp, Timestamp)>,
+    /// What became of what was minted from it.
+    pub children: Children,
+}
+
+impl Revoked {
     /// Until when something that was minted from it may live.
-    pub residual_until: Option<Timestamp>,
+    pub fn residual_until(&self) -> Option<Timestamp> {
+        match self.children {
+            Children::Residual(until) => until,
+            _ => None,
+        }
+    }
+
+    /// What became of what was minted from it, in words: `none`, `swept 2`, `residual until …`, `unknown`.
+    pub fn children_words(&self) -> String {
+        children_words(&self.children)
+    }
 }
 
 /// What a slot came to.

@@ -1,9 +1,9 @@
 //! Making, changing and ending an integration.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use connector::{
-    Change, Connector, Ended, Kind, NewIntegration, ObjectRef, Outcome, Refusal, Want,
+    Change, Children, Connector, Ended, Kind, NewIntegration, ObjectRef, Outcome, Refusal, Want,
 };
 use domain::{
     Direction, IntegrationId, ObservedCredential, ObservedIntegration, OwnerRef, Record, Settings,
@@ -13,7 +13,7 @@ use policy::proof::{Grade, Shown, grade};
 use serde_json::json;
 
 use crate::{
-    Context, Deed, Problem,
+    Context, Deed, Problem, Revoked,
     elsewhere::{governed_elsewhere, governed_here, import_of, owner_words},
     observe::{credentials_seen, object_of, unmanaged_now},
     ourselves::{not_our_key, not_ourselves},
@@ -454,7 +454,7 @@ pub async fn revoke_unmanaged(
     vendor_id: &str,
     name: &str,
     keys: &BTreeSet<String>,
-) -> Result<Vec<(String, Grade)>, Problem> {
+) -> Result<Vec<Revoked>, Problem> {
     context.ready(Work::Ends).await?;
     if keys.is_empty() {
         return Ok(Vec::new());
@@ -466,7 +466,7 @@ pub async fn revoke_unmanaged(
         context.note(entry.detail("key", key_id.clone())).await;
     }
     let keys = keys.intersection(&still).cloned().collect();
-    let (graded, problems) = end_each(context, id, vendor_id, name, &keys).await?;
+    let (graded, problems) = end_each(context, id, vendor_id, name, &keys, true).await?;
     as_one(problems)?;
     Ok(graded)
 }
@@ -479,7 +479,8 @@ async fn end_each(
     vendor_id: &str,
     name: &str,
     keys: &BTreeSet<String>,
-) -> Result<(Vec<(String, Grade)>, Vec<Problem>), Problem> {
+    sweeps: bool,
+) -> Result<(Vec<Revoked>, Vec<Problem>), Problem> {
     let (mut graded, mut problems) = (Vec::new(), Vec::new());
     if keys.is_empty() {
         return Ok((graded, problems));
@@ -491,6 +492,8 @@ async fn end_each(
     let named = keys.iter().map(String::as_str).collect::<Vec<_>>().join("\n");
     let leave = context.gate.authorize(&Deed::ending(&what, &tenant, "revoke", named))?;
     let kept = kept_when_ended(&*connector, &object).await;
+    // Children carry the key's mark, which is gone with the key.
+    let marks = if sweeps { marks_of(&*connector, &object).await } else { BTreeMap::new() };
     for key_id in keys {
         if let Err(problem) = not_our_key(context, id, key_id).await {
             problems.push(problem);
@@ -529,15 +532,47 @@ async fn end_each(
         }
         let gone = look == Listed::Gone && !kept.contains(key_id);
         let grade = grade(Shown { refused: false, gone, accepted });
-        let entry = context
+        let children = match marks.get(key_id) {
+            Some(mark) => swept(&*connector, &object, mark).await,
+            None => Children::Unknown,
+        };
+        let mut entry = context
             .entry("credential.revoked", &what)
             .detail("key", key_id.clone())
             .detail("grade", grade.as_str())
             .detail("managed", false);
+        if sweeps {
+            entry = entry.detail("children", children_words(&children));
+        }
         context.note(entry).await;
-        graded.push((key_id.clone(), grade));
+        // Nobody here has the secret of what nobody declared.
+        let at_best = if kept.contains(key_id) { Grade::C } else { Grade::B };
+        let key_id = key_id.clone();
+        graded.push(Revoked { key_id, grade, at_best, refused_at: None, children });
     }
     Ok((graded, problems))
+}
+
+/// The marks that credentials carry; none where they cannot be listed.
+async fn marks_of(connector: &dyn Connector, object: &ObjectRef) -> BTreeMap<String, String> {
+    let listing = connector.credentials(object).await.map(|listing| listing.credentials);
+    let marked = listing.into_iter().flatten();
+    marked.filter_map(|one| Some((one.key_id, one.marker?))).collect()
+}
+
+/// How often what was minted from a credential is looked for.
+const MOST_SWEEPS: u32 = 3;
+
+/// What became of what was minted from one credential; a look that failed is tried again.
+async fn swept(connector: &dyn Connector, object: &ObjectRef, mark: &str) -> Children {
+    for _ in 0..MOST_SWEEPS {
+        match connector.sweep(object, Some(mark)).await {
+            Ok(children) => return children,
+            Err(error) if error.outcome() == Outcome::Refused => break,
+            Err(_) => {}
+        }
+    }
+    Children::Unknown
 }
 
 /// What an end only switches off: that it is listed no more shows less than it does of others.
@@ -579,7 +614,7 @@ pub async fn revoke_everything(
     id: &IntegrationId,
     vendor_id: &str,
     name: &str,
-) -> Result<Vec<(String, Grade)>, Problem> {
+) -> Result<Vec<Revoked>, Problem> {
     context.ready(Work::Ends).await?;
     context.tenant(&id.connection).await?;
     let connector = context.connector(&id.connection).await?;
@@ -601,9 +636,11 @@ pub async fn revoke_everything(
         .filter(|one| one.live)
         .map(|one| one.key_id)
         .collect();
-    let (graded, mut problems) = end_each(context, id, vendor_id, name, &live).await?;
+    // What was minted from all of them is looked for at once.
+    let (mut graded, mut problems) = end_each(context, id, vendor_id, name, &live, false).await?;
     match connector.sweep(&object, None).await {
         Ok(children) => {
+            graded.iter_mut().for_each(|one| one.children = children);
             let swept = context
                 .entry("credential.swept", &what)
                 .detail("children", children_words(&children));

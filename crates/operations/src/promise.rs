@@ -17,18 +17,28 @@ pub async fn ways(
     connector.promises(credential_type.name).await.ok()
 }
 
-/// How far an end can be shown at best.
-pub fn best_grade(profile: &Profile) -> Grade {
+/// How far an end can be shown at best. `at_hand`: the secret of what ends can be read then, to be tried
+/// beside one that works.
+pub fn best_grade(profile: &Profile, at_hand: bool) -> Grade {
+    // A round is refused twice.
+    let stands = profile.probe.between_successes >= 2 && profile.probe.in_window >= 2;
     if profile.keeps_what_ended() {
         // It is refused, and listed no more, until somebody switches it on again.
         Grade::C
-    } else if profile.probe.between_successes > 0 {
+    } else if at_hand && stands {
         Grade::A
     } else if profile.lists {
         Grade::B
     } else {
         Grade::C
     }
+}
+
+/// Whether what a sink holds can still be read when the next one has taken its place. It is asked about
+/// the one that is written last: the first of the deliveries by name.
+pub async fn keeps_earlier(context: &Context, connection: &str) -> bool {
+    // What cannot be reached now is not called wanting.
+    context.sink(connection).await.map_or(true, |sink| sink.capabilities().keeps_versions)
 }
 
 /// What a way of issuing does, in words.
@@ -89,7 +99,7 @@ pub fn limits(profile: &Profile) -> Vec<String> {
                 .to_owned(),
         );
     }
-    match best_grade(profile) {
+    match best_grade(profile, true) {
         Grade::A => {}
         grade => limits.push(format!("its end can be shown to grade {} at best", grade.as_str())),
     }
@@ -122,7 +132,15 @@ mod tests {
     fn a_way_that_can_do_everything_has_no_limits() {
         assert!(limits(&WHOLE).is_empty());
         assert!(limits(&Profile { effect: Effect::Alternates, ..WHOLE }).is_empty());
-        assert_eq!(best_grade(&WHOLE), Grade::A);
+        assert_eq!(best_grade(&WHOLE, true), Grade::A);
+    }
+
+    #[test]
+    fn what_cannot_be_tried_is_promised_no_more_than_its_listing() {
+        assert_eq!(best_grade(&WHOLE, false), Grade::B, "nobody has its secret then");
+        assert_eq!(best_grade(&Profile { lists: false, ..WHOLE }, false), Grade::C);
+        let once = ProbeBudget { between_successes: 1, ..WHOLE.probe };
+        assert_eq!(best_grade(&Profile { probe: once, ..WHOLE }, true), Grade::B, "a round is two");
     }
 
     #[test]
@@ -163,7 +181,7 @@ mod tests {
             assert_eq!(said.len(), 1, "{said:?}");
             assert!(said[0].contains(expected), "{said:?}");
         }
-        assert_eq!(best_grade(&Profile { probe: blind, lists: false, ..WHOLE }), Grade::C);
+        assert_eq!(best_grade(&Profile { probe: blind, lists: false, ..WHOLE }, true), Grade::C);
     }
 
     #[test]
@@ -171,6 +189,6 @@ mod tests {
         let kept = Profile { name: "first-only", ..WHOLE };
         let said = limits(&kept).join("; ");
         assert!(said.contains("only switches it off") && said.contains("grade C"), "{said}");
-        assert_eq!(best_grade(&kept), Grade::C);
+        assert_eq!(best_grade(&kept, true), Grade::C);
     }
 }

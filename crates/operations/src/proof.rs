@@ -62,12 +62,21 @@ pub(crate) struct Rounds {
     pub(crate) says: String,
     /// How many rounds were sent.
     pub(crate) sent: u32,
+    /// How long ago the old one was first refused, where it was, and is.
+    pub(crate) first_refused: Option<Duration>,
 }
 
 impl Rounds {
     /// Nothing was shown, and no round was sent.
     fn none(says: &str) -> Rounds {
-        Rounds { refused: false, outlives: false, locked: false, says: says.to_owned(), sent: 0 }
+        Rounds {
+            refused: false,
+            outlives: false,
+            locked: false,
+            says: says.to_owned(),
+            sent: 0,
+            first_refused: None,
+        }
     }
 }
 
@@ -116,10 +125,16 @@ pub(crate) async fn rounds(
         sent += 1;
         let round = Round { new_before, random: random_answer, old: old_answer, new_after };
         let says = judge(&round);
-        let done = |refused: bool, says: &str| Rounds { refused, sent, ..Rounds::none(says) };
         if says == RoundSays::Refused {
             first_refused.get_or_insert(waited);
         }
+        let ago = first_refused.map(|first: Duration| waited.saturating_sub(first));
+        let done = |refused: bool, says: &str| Rounds {
+            refused,
+            sent,
+            first_refused: ago.filter(|_| refused),
+            ..Rounds::none(says)
+        };
         match says {
             RoundSays::Refused if waited >= lag => {
                 let says = "old refused as a random one is, new accepted";

@@ -334,12 +334,7 @@ impl Part for Planned {
             }
             Planned::Strays { id, seen, keys } => {
                 let (vendor_id, name) = (&seen.observed.vendor_id, &seen.observed.name);
-                let ended = revoke_unmanaged(context, id, vendor_id, name, keys).await;
-                let ended = ended.map(|all| all.into_iter());
-                ended.map(|all| {
-                    all.map(|(key_id, grade)| Revoked { key_id, grade, residual_until: None })
-                        .collect()
-                })
+                revoke_unmanaged(context, id, vendor_id, name, keys).await
             }
         };
         match done {

@@ -5,8 +5,8 @@ use connector::Promise;
 use domain::{IntegrationId, Span};
 use operations::{
     Context, Outcome, Problem, SeenSlot, SlotSpec, Wish, Wishes, best_grade, carry_out,
-    declared_slot, goal_of_resume, limits, never_another, no_place, not_shown, observe_integration,
-    observe_slot, old_in_use, way_words, ways,
+    declared_slot, goal_of_resume, keeps_earlier, limits, never_another, no_place, not_shown,
+    observe_integration, observe_slot, old_in_use, way_words, ways,
 };
 use policy::rotation::Goal;
 use serde_json::{Value, json};
@@ -181,12 +181,17 @@ impl Rotate {
         let kept = |span| profile.map_or(span, |one| one.effect.kept(span));
         let kept_for = overlap.or(Some(Span::from_secs(86_400))).map(kept);
         let kept_for = kept_for.filter(|_| !at_once && !replaces);
+        let anchor = spec.deliveries.iter().min_by(|a, b| a.name.cmp(&b.name));
+        let at_hand = match anchor.filter(|_| seen.status != "unheld") {
+            Some(anchor) => keeps_earlier(context, &anchor.connection).await,
+            None => false,
+        };
         Ok(Planned {
             goal,
             reason: if self.exposed { "exposed" } else { "asked" },
             way: profile.map_or("its platform does not say how", way_words),
             limits: profile.map(limits).unwrap_or_default(),
-            grade: profile.map_or("unknown", |one| best_grade(one).as_str()),
+            grade: profile.map_or("unknown", |one| best_grade(one, at_hand).as_str()),
             kept_for: kept_for.filter(|_| seen.key_id.is_some()),
             replaces,
             seen,

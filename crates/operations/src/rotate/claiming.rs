@@ -373,10 +373,14 @@ impl Machine<'_> {
         };
         let claim = Claim { auth, ..self.about_earlier(view, Phase::Retiring, keys) };
         let named: Vec<&str> = claim.previous.iter().map(|one| one.key_id.as_str()).collect();
+        let serves = claim.current.is_some();
+        let at_best = claim.previous.iter().map(|one| self.grade_at_best(one, serves).as_str());
+        let at_best: Vec<&str> = at_best.collect();
         let entry = self
             .entry("rotation.retiring", &claim)
             .detail("reason", self.reason)
-            .detail("keys", json!(named));
+            .detail("keys", json!(named))
+            .detail("grade_at_best", json!(at_best));
         self.take_claim(&claim, None, entry).await.map(drop)
     }
 }

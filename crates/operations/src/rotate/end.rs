@@ -41,27 +41,50 @@ impl Machine<'_> {
             }
         }
         if let Some(marker) = marker {
-            let children = self.connector.sweep(&self.object, Some(&marker)).await;
-            let children = children.unwrap_or(Children::Unknown);
-            self.children.insert(key_id.to_owned(), children);
+            // What fails is tried again when all have ended.
+            let _ = self.sweep_children(key_id, marker).await;
         }
         Ok(())
     }
 
+    /// Finds what was minted from one key.
+    async fn sweep_children(&mut self, key_id: &str, marker: String) -> connector::Result<()> {
+        match self.connector.sweep(&self.object, Some(&marker)).await {
+            Ok(children) => {
+                self.unswept.remove(key_id);
+                self.children.insert(key_id.to_owned(), children);
+                Ok(())
+            }
+            Err(error) => {
+                self.unswept.insert(key_id.to_owned(), marker);
+                Err(error)
+            }
+        }
+    }
+
     /// S11: what was minted from ended keys was looked for as each ended, by its marker. Where that
-    /// run did not come so far, or somebody else ended the key, the marker is made once more.
+    /// run did not come so far, or somebody else ended the key, the marker is made once more. A look that
+    /// failed is tried again before it is given up: the proof says then that nothing is known.
     pub(super) async fn sweep(&mut self) -> Result<(), Problem> {
         let claim = self.claimed()?.claim.clone();
+        let mut failed = None;
         for one in &claim.previous {
-            let found = self.children.get(&one.key_id);
-            let Some(epoch) = one.epoch.filter(|_| matches!(found, None | Some(Children::Unknown)))
-            else {
+            if self.children.contains_key(&one.key_id) {
                 continue;
+            }
+            let marker = match (self.unswept.get(&one.key_id), one.epoch) {
+                (Some(marker), _) => marker.clone(),
+                (None, Some(epoch)) => self.marker(one.generation, epoch)?,
+                (None, None) => continue,
             };
-            let marker = self.marker(one.generation, epoch)?;
-            let children = self.connector.sweep(&self.object, Some(&marker)).await;
-            let children = children.unwrap_or(Children::Unknown);
-            self.children.insert(one.key_id.clone(), children);
+            failed = self.sweep_children(&one.key_id, marker).await.err().or(failed);
+        }
+        if let Some(error) = failed.filter(|error| error.outcome() != connector::Outcome::Refused) {
+            let what = self.what.clone();
+            let problem = || Problem::not_done(&what, "sweep", &error);
+            if self.lost("sweep", problem).is_ok() {
+                return Ok(());
+            }
         }
         let swept: u32 = self
             .children

@@ -84,6 +84,8 @@ pub(crate) struct Machine<'a> {
     proven: Option<u64>,
     destroyed: Option<u64>,
     children: BTreeMap<String, Children>,
+    /// The marks of ended keys of which nobody could say what was minted from them.
+    unswept: BTreeMap<String, String>,
     accepted: BTreeSet<String>,
     /// What was switched off in this run, and on again.
     off: BTreeSet<String>,
@@ -161,6 +163,7 @@ impl<'a> Machine<'a> {
             proven: None,
             destroyed: None,
             children: BTreeMap::new(),
+            unswept: BTreeMap::new(),
             accepted: BTreeSet::new(),
             off: BTreeSet::new(),
             on: BTreeMap::new(),

@@ -4,7 +4,7 @@ use connector::{Children, Profile};
 use domain::{Secret, Span};
 use ledger::Change as Row;
 use policy::{
-    proof::{Shown, grade},
+    proof::{Grade, Shown, grade},
     rotation::{Claim, Previous},
 };
 
@@ -13,6 +13,7 @@ use crate::{
     Problem, Revoked,
     document::{Meta, secret_in},
     journal::moment,
+    promise::best_grade,
     proof::{Listed, children_words, listed, rounds},
 };
 
@@ -29,13 +30,16 @@ impl Machine<'_> {
         let mut outlive = Vec::new();
         for one in &claim.previous {
             let old = self.old_secret(one).await?;
-            let mut refused = false;
+            let (mut refused, mut refused_at) = (false, None);
             if let (Some(new), Some(old)) = (&new, &old) {
                 let kind = self.spec.credential_type.name;
                 let spent = self.refusals;
                 let shown =
                     rounds(&*self.connector, &self.object, kind, &profile, spent, new, old).await;
                 refused = shown.refused;
+                let now = self.context.now();
+                let first = |ago| now.checked_sub(ago).unwrap_or(now);
+                refused_at = shown.first_refused.map(|ago| (first(ago), now));
                 self.refusals += 2 * shown.sent;
                 // A round begins with one that works and, where it shows something, ends with one.
                 self.refused = if shown.refused || shown.sent == 0 { 0 } else { 2 };
@@ -59,17 +63,19 @@ impl Machine<'_> {
                 && listed(&*self.connector, &self.object, &one.key_id).await == Listed::Gone;
             let accepted = self.accepted.contains(&one.key_id);
             let grade = grade(Shown { refused, gone, accepted });
-            let residual_until = match self.children.get(&one.key_id) {
-                Some(Children::Residual(until)) => *until,
-                _ => None,
-            };
-            let children = self.children.get(&one.key_id).unwrap_or(&Children::Unknown);
-            let children = children_words(children);
-            let entry = self
+            let children = self.children.get(&one.key_id).copied().unwrap_or(Children::Unknown);
+            let at_best = self.grade_at_best(one, claim.current.is_some());
+            let mut entry = self
                 .entry("rotation.proven", &claim)
                 .detail("key", one.key_id.clone())
                 .detail("grade", grade.as_str())
-                .detail("children", children);
+                .detail("grade_at_best", at_best.as_str())
+                .detail("children", children_words(&children));
+            if let Some((first, last)) = refused_at {
+                entry = entry
+                    .detail("first_refused_at", moment(first))
+                    .detail("last_refused_at", moment(last));
+            }
             let entry = entry.change(Row::Credential(ledger::Credential {
                 integration: self.spec.id.integration.to_string(),
                 slot: Some(self.spec.id.name.clone()),
@@ -79,13 +85,22 @@ impl Machine<'_> {
                 ..ledger::Credential::default()
             }));
             self.context.note(entry).await;
-            self.revoked.push(Revoked { key_id: one.key_id.clone(), grade, residual_until });
+            let key_id = one.key_id.clone();
+            self.revoked.push(Revoked { key_id, grade, at_best, refused_at, children });
         }
         if !outlive.is_empty() {
             return Err(self.still_accepted(&outlive));
         }
         self.proven = Some(claim.epoch);
         Ok(())
+    }
+
+    /// How far the end of a key can be shown, as far as the claim tells: tried is what an earlier version
+    /// of the anchor's document still holds, beside one that works.
+    pub(super) fn grade_at_best(&self, one: &Previous, serves: bool) -> Grade {
+        let keeps = self.sinks.0.last().is_some_and(|(_, sink)| sink.capabilities().keeps_versions);
+        let at_hand = serves && keeps && one.held_version.is_some();
+        best_grade(&Profile { probe: self.budget, ..*self.profile }, at_hand)
     }
 
     /// The platform keeps the current one out since it was asked about the old one: somebody else's

@@ -75,7 +75,7 @@ async fn strangers(world: &World) -> (BTreeSet<String>, BTreeMap<String, String>
     let seen = observe_integration(&context, &id, None, Some(vendor_id)).await.unwrap().unwrap();
     let all = world.live().await;
     let ended = revoke_unmanaged(&context, &id, vendor_id, "sync", &all).await.unwrap();
-    let ended: BTreeSet<String> = ended.into_iter().map(|(key_id, _)| key_id).collect();
+    let ended: BTreeSet<String> = ended.into_iter().map(|one| one.key_id).collect();
     assert_eq!(ended, seen.unmanaged, "what a plan showed is what an apply ends");
     (ended, seen.slots)
 }

@@ -207,6 +207,77 @@ async fn a_platform_whose_answers_are_always_lost_is_told_after_three_tries() {
     }
 }
 
+/// The details of the newest entry of a kind.
+async fn last_of(world: &World, kind: &str) -> std::collections::BTreeMap<String, String> {
+    let ledger = world.ledger.lock().unwrap().clone();
+    let filter = ledger::Filter { newest_first: true, ..ledger::Filter::default() };
+    let page = ledger.entries(&filter).await.unwrap();
+    let entry = page.entries.into_iter().find(|entry| entry.kind == kind).unwrap();
+    let text =
+        |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    entry.detail.iter().map(|(name, value)| (name.clone(), text(value))).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_sweep_is_tried_again_and_what_stays_unknown_is_told_beside_the_grade() {
+    let swept = |times: usize| async move {
+        let world = World::new("add-marked").await;
+        world.whole("before", FIRST).await;
+        let secret = world.delivered("apps/a").await.unwrap();
+        world.fake.sign_in(APP, "sync", &secret).unwrap();
+        world.fake.fail(Verb::Sweep, std::iter::repeat_n(Fault::NotSent, times));
+        let outcome = world.whole("rotates", AT_ONCE).await;
+        world.assert_at(&outcome, 2, &format!("{times}")).await;
+        let [one] = &outcome.revoked[..] else { panic!("{:?}", outcome.revoked) };
+        let told = last_of(&world, "rotation.proven").await;
+        assert_eq!(told["children"], one.children_words(), "{times}");
+        assert_eq!(told["grade"], "A", "{times}");
+        one.children_words()
+    };
+    assert_eq!(swept(0).await, "swept 1");
+    assert_eq!(swept(2).await, "swept 1", "it was tried again");
+    assert_eq!(swept(40).await, "unknown", "and not for ever");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_promised_and_what_was_shown_stand_together_with_the_times() {
+    let world = World::new("add-ours").await;
+    world.whole("before", FIRST).await;
+    let outcome = world.whole("rotates", AT_ONCE).await;
+    let [one] = &outcome.revoked[..] else { panic!("{:?}", outcome.revoked) };
+    assert_eq!((one.grade.as_str(), one.at_best.as_str()), ("A", "A"));
+    let (first, last) = one.refused_at.unwrap();
+    assert!(first <= last && last <= world.clock.now());
+    let begun = last_of(&world, "rotation.retiring").await;
+    assert_eq!(begun["grade_at_best"], "[\"A\"]");
+    let shown = last_of(&world, "rotation.proven").await;
+    assert_eq!((&*shown["grade"], &*shown["grade_at_best"]), ("A", "A"));
+    assert!(shown.contains_key("first_refused_at") && shown.contains_key("last_refused_at"));
+    // Nothing works beside it when all is ended, so nothing is tried, and nothing else was promised.
+    let outcome = world.whole("revokes", Goal::Revoke).await;
+    let [one] = &outcome.revoked[..] else { panic!("{:?}", outcome.revoked) };
+    assert_eq!((one.grade.as_str(), one.at_best.as_str()), ("B", "B"));
+    assert_eq!(one.refused_at, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_minted_from_a_stray_is_ended_with_it() {
+    let world = World::new("add-marked").await;
+    world.whole("before", FIRST).await;
+    let mut stray = String::new();
+    let forged = "nhi1-k3x9q2-abcdefgh-g1-e1-maaaaaaaaaaaaa";
+    world.fake.by_hand(APP, "sync", |hand| stray = hand.issue("forged", Some(forged)));
+    world.fake.sign_in(APP, "sync", &Secret::new("forged")).unwrap();
+    world.fake.fail(Verb::Sweep, [Fault::NotSent, Fault::NotSent]);
+    let context = world.context("revokes", &Fuse::none());
+    let id = &world.spec().id.integration;
+    let keys = BTreeSet::from([stray.clone()]);
+    let revoked = operations::revoke_unmanaged(&context, id, &world.vendor_id, "sync", &keys).await;
+    let [one] = &revoked.unwrap()[..] else { panic!() };
+    assert_eq!((&one.key_id, one.children_words()), (&stray, "swept 1".to_owned()));
+    assert_eq!(last_of(&world, "credential.revoked").await["children"], "swept 1");
+}
+
 #[tokio::test(start_paused = true)]
 async fn refused_sign_ins_never_come_so_close_that_the_good_one_is_locked_out() {
     for way in ["add-ours", "add-marked"] {

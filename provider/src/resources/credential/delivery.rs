@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, fmt};
 
 use connector::{CredentialType, MainField};
 use domain::path::segments;
-use operations::{Context, Misplaced, Problem, home_of, in_custody, misplaced, observe_slot};
+use operations::{
+    Context, Misplaced, Problem, home_of, in_custody, keeps_earlier, misplaced, observe_slot,
+};
 use tfplugin::{Diagnostic, Diagnostics, Path};
 
 use super::{
@@ -59,6 +61,24 @@ pub(super) fn written_well(config: &CredentialModel) -> Diagnostics {
         }
     }
     found
+}
+
+/// Whether the secret that works now can be read when it ends, to be tried then: it is in the place that
+/// is written last, the first by name, and that keeps it beside the next one.
+pub(super) async fn stays_at_hand(
+    context: Option<&Context>,
+    prior: &CredentialModel,
+    planned: &CredentialModel,
+) -> bool {
+    let anchor = planned.deliver_to.value().and_then(|all| all.values().next());
+    let Some(anchor) = anchor.filter(|_| prior.status != "unheld") else { return false };
+    // An import does not know where it went.
+    let there =
+        prior.deliver_to.value().is_none_or(|all| all.values().any(|one| same_place(one, anchor)));
+    match (context, anchor.connection.as_deref()) {
+        (Some(context), Some(connection)) if there => keeps_earlier(context, connection).await,
+        _ => there,
+    }
 }
 
 /// What the configured connections cannot hold. What stands already was found by the look before this.

@@ -31,8 +31,8 @@ pub(crate) use self::model::{ScheduleReference, schedule_of};
 use self::{
     carried::{beside, finishes_at, is_carried_out, note, note_left},
     delivery::{
-        fields_are_kept, held_by_sinks, leaves_its_places, only_written_down, tell_taken_out,
-        written_well,
+        fields_are_kept, held_by_sinks, leaves_its_places, only_written_down, stays_at_hand,
+        tell_taken_out, written_well,
     },
     model::{CredentialModel, Schedules, parts},
     planned::{hidden, moved_ends, plan_create, plan_update},
@@ -376,7 +376,14 @@ impl Credential {
                         if let (Work::Rotate { at_once: false }, Some(profile)) = (work, profile) {
                             let off = context.as_ref().map(|one| one.rules.soft_cut_for);
                             let off = off.filter(|_| profile.disables).unwrap_or_default();
-                            tell_end(prior, planned, &schedules, (profile, off), &mut told);
+                            let at_hand = stays_at_hand(context.as_ref(), prior, planned).await;
+                            tell_end(
+                                prior,
+                                planned,
+                                &schedules,
+                                (profile, at_hand, off),
+                                &mut told,
+                            );
                         }
                         tell_direction(prior, planned, &schedules, &mut told);
                         tell_taken_out(prior, planned, &mut told);

@@ -203,7 +203,20 @@ pub(crate) struct Revocation {
     /// `D` not provable.
     #[tf(computed)]
     pub grade: Attr<String>,
-    /// Until when a token that was minted from it may live.
+    /// How far that could have been: a secret that nobody can read any more is not tried.
+    #[tf(computed)]
+    pub grade_at_best: Attr<String>,
+    /// When it was first seen to be refused; null where it was not tried.
+    #[tf(computed)]
+    pub first_refused_at: Attr<String>,
+    /// When it was last seen to be refused, after the longest that the platform is known to take.
+    #[tf(computed)]
+    pub last_refused_at: Attr<String>,
+    /// What became of tokens that were minted from it: `none`, `swept` and how many, `residual until` when,
+    /// or `unknown`. The grade says nothing of them.
+    #[tf(computed)]
+    pub children: Attr<String>,
+    /// Until when a token that was minted from it may live; null where that is not known either.
     #[tf(computed)]
     pub residual_until: Attr<String>,
 }

@@ -214,7 +214,11 @@ pub(super) fn revocation_of(
         (Some(one), _) => Attr::Value(Revocation {
             key_id: Attr::Value(one.key_id.clone()),
             grade: one.grade.as_str().into(),
-            residual_until: optional(one.residual_until.map(moment)),
+            grade_at_best: one.at_best.as_str().into(),
+            first_refused_at: optional(one.refused_at.map(|(first, _)| moment(first))),
+            last_refused_at: optional(one.refused_at.map(|(_, last)| moment(last))),
+            children: Attr::Value(one.children_words()),
+            residual_until: optional(one.residual_until().map(moment)),
         }),
         (None, Some(prior)) => prior.last_revocation.clone(),
         (None, None) => Attr::Null,

@@ -187,7 +187,7 @@ pub(super) fn tell_end(
     prior: &CredentialModel,
     planned: &CredentialModel,
     schedules: &Schedules,
-    (profile, off): (&'static Profile, Span),
+    (profile, at_hand, off): (&'static Profile, bool, Span),
     told: &mut Diagnostics,
 ) {
     let keeps = planned.previous.value().is_some_and(|all| !all.is_empty());
@@ -210,13 +210,14 @@ pub(super) fn tell_end(
         "previous",
         "A later run ends the old credential",
         format!(
-            "{}: {} ({}). The old one works for another {overlap} {end}, with proof to grade {} at best. \
+            "{}: {} ({}). The old one works for another {overlap} {end}, with proof to grade {} at best{}. \
              If nobody runs anything again, it {alone}.\n\
              Next: apply again when its overlap is over.",
             prior.id.text(),
             way_words(profile),
             profile.name,
-            best_grade(profile).as_str()
+            best_grade(profile, at_hand).as_str(),
+            if at_hand { "" } else { ", as its secret can be tried by nobody then" }
         ),
     );
 }

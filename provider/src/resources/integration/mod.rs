@@ -456,10 +456,15 @@ impl Resource for Integration {
             }
             Failure::keeping(partly, errors(problem)).private(applied.clone())
         })?;
-        for (key, grade) in graded {
+        for one in graded {
             told.warning(
                 "A credential was revoked",
-                format!("{id}: {key} is ended, proven to grade {}.", grade.as_str()),
+                format!(
+                    "{id}: {} is ended, proven to grade {}. What was minted from it: {}.",
+                    one.key_id,
+                    one.grade.as_str(),
+                    one.children_words()
+                ),
             );
         }
         told.extend(notices(&context));
