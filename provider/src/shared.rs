@@ -31,6 +31,8 @@ struct Walk {
     /// The type of the first credential that was planned on an integration where types exclude each
     /// other.
     types: BTreeMap<String, &'static str>,
+    /// The names of the credentials that were planned on an integration where few may live.
+    slots: BTreeMap<String, BTreeSet<String>>,
     /// What is to be made, and what is to be ended: digests of ids.
     coming: HashSet<u64>,
     going: HashSet<u64>,
@@ -215,6 +217,14 @@ impl Shared {
     /// Notes the type of a credential on an integration; the answer is that of the first one there.
     pub(crate) fn first_type(&self, integration: &str, wanted: &'static str) -> &'static str {
         self.walk().types.entry(integration.to_owned()).or_insert(wanted)
+    }
+
+    /// Notes a credential on an integration where few may live; the answer is all that are planned there.
+    pub(crate) fn note_slot(&self, integration: &str, name: &str) -> BTreeSet<String> {
+        let mut walk = self.walk();
+        let planned = walk.slots.entry(integration.to_owned()).or_default();
+        planned.insert(name.to_owned());
+        planned.clone()
     }
 
     /// Takes what the configuration came to; may be called again.

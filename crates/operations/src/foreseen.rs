@@ -1,9 +1,11 @@
 //! What a plan can know of a platform's refusal before anything is sent.
 
-use connector::{Kind, Obstacle};
-use domain::{IntegrationId, Settings};
+use std::collections::BTreeSet;
 
-use crate::{Context, Problem, observe_integration};
+use connector::{Effect, Freshness, Kind, Obstacle};
+use domain::{CredentialId, IntegrationId, Settings};
+
+use crate::{Context, Problem, claim::ClaimStore, observe_integration};
 
 /// The setting of an integration that its connection, as it is set up, cannot take. What cannot be
 /// asked now is told by the deed.
@@ -51,5 +53,42 @@ pub fn no_room_beside(
         .detail(format!("{id}: {}.", obstacle.why))
         .next(obstacle.next)
         .at(&[wanted]);
+    Some(problem)
+}
+
+/// That the slots of an integration, with this one, leave no place in which any of them could rotate.
+/// `planned`: the names of those that this plan has. It is no error, since one may be on its way out;
+/// what cannot be asked now is told when one rotates.
+pub async fn crowded(
+    context: &Context,
+    id: &CredentialId,
+    vendor_id: Option<&str>,
+    effect: Effect,
+    planned: &BTreeSet<String>,
+) -> Option<Problem> {
+    let most = usize::from(effect.most().filter(|most| *most > 1)?);
+    let mut all = planned.clone();
+    if let Some(vendor_id) = vendor_id.filter(|_| context.custody.is_some()) {
+        let claims = ClaimStore::mirrors_of(context, vendor_id, Freshness::Shared).await;
+        let there = claims.unwrap_or_default();
+        let there = there.iter().filter(|claim| !claim.is_ended());
+        all.extend(there.filter_map(|claim| claim.slot_name()).map(str::to_owned));
+    }
+    all.remove(&id.name);
+    if all.is_empty() || all.len() + 1 < most {
+        return None;
+    }
+    let others: Vec<String> = all.iter().map(|name| format!("{name:?}")).collect();
+    let problem = Problem::new("E-CROWDED", "Beside this credential none can rotate")
+        .detail(format!(
+            "{id}: {most} may live at a time, and with {} of the same integration that is all of them: a \
+             rotation needs one place more, so neither this one nor those can rotate while all are there.",
+            others.join(", ")
+        ))
+        .next(
+            "give this credential an nhi_integration of its own; or, where it takes the place of another, \
+             remove that one when nothing uses it any more",
+        )
+        .at(&["integration"]);
     Some(problem)
 }

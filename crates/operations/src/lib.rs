@@ -56,7 +56,7 @@ pub use drift::{
 };
 pub use elsewhere::{governed_elsewhere, is_elsewhere};
 pub use ends::set_ends;
-pub use foreseen::{no_room, no_room_beside, unfit_setting};
+pub use foreseen::{crowded, no_room, no_room_beside, unfit_setting};
 pub use forget::forget;
 pub use form::{declared_slot, not_shown, slot_to_end, undeclared_slot};
 pub use gate::{Authorization, Deed, EndingGate, Gate, RulesGate};

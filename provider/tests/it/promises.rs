@@ -569,6 +569,33 @@ async fn a_rotation_in_place_is_announced_and_promises_to_keep_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_second_credential_that_leaves_no_place_to_rotate_is_told_by_its_plan() {
+    for (way, crowds) in [("add-unmarked", true), ("slots", true), ("add-ours", false)] {
+        let world = World::new();
+        world.fake.promise_only(way);
+        let core = world.run().await;
+        let made = core.create("nhi_integration", integration()).await.unwrap();
+        let scopes = scope(&made, json!(["secret/data/new/*:read"]), Value::Null);
+        core.create("nhi_scope", scopes).await.unwrap();
+        let config = with(credential(&made, Value::Null), json!({ "schedule": null }));
+        let plan = core.plan_create("nhi_credential", config.clone()).await.unwrap();
+        assert!(!told(&plan).contains("E-CROWDED"), "{way}: one alone");
+        core.apply(plan).await.unwrap();
+        let other = json!({
+            "name": "other",
+            "deliver_to": { "app": { "connection": "apps", "path": "apps/other" } },
+        });
+        let second = with(config, other);
+        // Another run, which knows the first one from custody alone.
+        for core in [core, world.run().await] {
+            let plan = core.plan_create("nhi_credential", second.clone()).await.unwrap();
+            let said = told(&plan);
+            assert_eq!(said.contains("E-CROWDED"), crowds, "{way}: {said}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_lets_a_secret_reach_further_is_called_a_widening() {
     let world = World::new();
     let core = world.run().await;

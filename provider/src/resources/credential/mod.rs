@@ -13,12 +13,13 @@ mod work;
 
 use std::collections::BTreeMap;
 
+use connector::Profile;
 use domain::{CredentialId, IntegrationId};
 use operations::{
-    Part, Problem, SlotSpec, UNKNOWN_CONNECTION, adjust, carry_out, create_slot, declare_slot,
-    end_slot, find_connection, goal_of_resume, governed_already, no_place, no_room, no_room_beside,
-    observe_integration, observe_slot, park_for_replacement, revoke_first, set_ends, take_over,
-    unmarked_key, withdraw,
+    Context, Part, Problem, SlotSpec, UNKNOWN_CONNECTION, adjust, carry_out, create_slot, crowded,
+    declare_slot, end_slot, find_connection, goal_of_resume, governed_already, no_place, no_room,
+    no_room_beside, observe_integration, observe_slot, park_for_replacement, revoke_first,
+    set_ends, take_over, unmarked_key, withdraw,
 };
 use policy::{proof::Grade, rotation::Goal};
 use tfplugin::{
@@ -189,6 +190,26 @@ impl Credential {
 }
 
 impl Credential {
+    /// That this credential leaves no place in which one of the integration's could rotate.
+    async fn crowded(
+        &self,
+        context: Option<&Context>,
+        planned: &CredentialModel,
+        reference: &CredentialedIntegration,
+        profile: Option<&'static Profile>,
+    ) -> Option<Diagnostic> {
+        let effect = profile?.effect;
+        effect.most()?;
+        let id: CredentialId = planned.id.as_deref()?.parse().ok()?;
+        let others = self.shared.note_slot(&id.integration.to_string(), &id.name);
+        crowded(context?, &id, reference.vendor_id.as_deref(), effect, &others)
+            .await
+            .as_ref()
+            .map(warning)
+    }
+}
+
+impl Credential {
     /// What a change comes to.
     async fn plan_change(&self, plan: &mut Plan<CredentialModel>) {
         let rules = self.shared.rules();
@@ -312,9 +333,11 @@ impl Credential {
             if let Some(closed) = self.shared.closed().filter(|_| gives) {
                 told.push(error(&closed));
             }
+            let crowded = self.crowded(context.as_ref(), planned, &reference, profile).await;
             match prior {
                 None => {
                     tell_limits(profile, &mut told);
+                    told.extend(crowded);
                     plan_create(planned);
                     let this = as_replaced(planned);
                     // Its successor cannot be made while it lives, nor after its end.
