@@ -302,9 +302,11 @@ pub async fn judge_integration(context: &Context, wish: &Wish) -> Result<Judged,
     // to date by the same apply. A quarantine is lifted by nobody's declaration.
     let quarantined = live.record.as_ref().is_some_and(|record| record.quarantined.is_some());
     let active = wish.enabled.unwrap_or(live.enabled) && !quarantined;
+    let ends = said("expires_on").and_then(|day| form::end_of_day(day));
     for slot in &wish.slots {
         let slot_id = CredentialId { integration: id.clone(), name: slot.name.clone() };
-        let spec = spec_of(&slot_id, slot, kind, stable);
+        let spec = spec_of(&slot_id, slot, kind, stable)
+            .map(|spec| SlotSpec { integration_ends: ends, ..spec });
         let stable = format!("{stable}/{}", slot.name);
         match judge_slot(context, spec, active).await {
             Ok(found) => judged.found(tenant, &stable, found),

@@ -203,8 +203,8 @@ pub fn not_shown(id: &IntegrationId) -> Problem {
         .next("terraform plan")
 }
 
-/// When a day is over.
-fn end_of_day(day: &str) -> Option<Timestamp> {
+/// When a day (`2026-12-31`) is over, in UTC.
+pub fn end_of_day(day: &str) -> Option<Timestamp> {
     let next = day.parse::<Date>().ok()?.tomorrow().ok()?;
     Some(next.to_zoned_datetime(TimeZone::UTC).ok()?.timestamp())
 }

@@ -58,7 +58,7 @@ pub use elsewhere::{governed_elsewhere, is_elsewhere};
 pub use ends::set_ends;
 pub use foreseen::{crowded, no_room, no_room_beside, unfit_setting};
 pub use forget::forget;
-pub use form::{declared_slot, not_shown, slot_to_end, undeclared_slot};
+pub use form::{declared_slot, end_of_day, not_shown, slot_to_end, undeclared_slot};
 pub use gate::{Authorization, Deed, EndingGate, Gate, RulesGate};
 pub use integration::{
     DeclaredIntegration, create_integration, delete_integration, revoke_everything,

@@ -428,11 +428,12 @@ pub(crate) async fn look_at_slot(
         is_over && previous.iter().any(to_cut) && soft_cut(context, &*connector, spec).is_some();
 
     let (claimed_by_other, unfinished, held) = claim_facts(context, claim.as_ref(), now);
+    let put_off = Schedule::put_off(expires_at, spec.integration_ends);
     let due = spec
         .schedule
         .as_ref()
         .zip(issued_at)
-        .map(|(schedule, issued)| schedule.due(&what, issued, expires_at, now));
+        .map(|(schedule, issued)| schedule.due(&what, issued, put_off, now));
     let watched = !is_over && previous.iter().any(off);
     let next_opening = match due {
         Some(policy::schedule::Due::Waiting(at)) => at,

@@ -303,7 +303,19 @@ impl Schedule {
             .unwrap_or(Timestamp::MAX)
     }
 
-    /// When a credential that is due can no longer wait.
+    /// The end of a credential, where a rotation would put it off. What ends with its integration ends
+    /// then, whoever rotates it.
+    pub fn put_off(
+        expires_at: Option<Timestamp>,
+        integration_ends: Option<Timestamp>,
+    ) -> Option<Timestamp> {
+        // Platforms count in seconds from when they were asked.
+        let minute = Span::from_secs(60);
+        expires_at.filter(|end| integration_ends.is_none_or(|last| later(*end, minute) < last))
+    }
+
+    /// When a credential that is due can no longer wait. `expires_at`: an end that a rotation puts off,
+    /// see [`Schedule::put_off`].
     pub fn overdue_at(
         &self,
         credential_id: &str,
@@ -314,7 +326,7 @@ impl Schedule {
         expires_at.map_or(late, |end| late.min(earlier(end, self.overlap)))
     }
 
-    /// How a credential stands now.
+    /// How a credential stands now. `expires_at` as for [`Schedule::overdue_at`].
     pub fn due(
         &self,
         credential_id: &str,
@@ -475,6 +487,22 @@ mod tests {
             zurich.next_opening(at("2026-11-21T06:12:00Z")),
             Some(at("2026-11-28T01:00:00Z"))
         );
+    }
+
+    #[test]
+    fn what_ends_with_its_integration_is_not_rotated_for_its_end() {
+        let (issued, last) = (at("2026-11-20T00:00:00Z"), at("2026-12-01T00:00:00Z"));
+        let schedule = Schedule { overlap: Span::from_secs(2 * 86_400), ..monthly() };
+        let stands = |end: Timestamp, integration_ends| {
+            let end = Schedule::put_off(Some(end), integration_ends);
+            schedule.due(ID, issued, end, at("2026-11-30T12:00:00Z"))
+        };
+        for end in [last, earlier(last, Span::from_secs(1)), later(last, Span::from_secs(1))] {
+            assert!(matches!(stands(end, Some(last)), Due::NotYet(_)), "{end}");
+            // A successor would live longer.
+            assert_eq!(stands(end, Some(later(last, Span::from_secs(7 * 86_400)))), Due::Overdue);
+            assert_eq!(stands(end, None), Due::Overdue);
+        }
     }
 
     #[test]

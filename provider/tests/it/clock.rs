@@ -235,6 +235,14 @@ async fn a_lifetime_of_none_never_ends_and_an_integration_s_end_is_its_credentia
     let (due, _) = status(&core, &first).await;
     let second = core.update(&due, credential(&integration, monthly())).await.unwrap();
     assert_eq!(second.json()["expires_at"], "2026-12-16T00:00:00Z");
+    // On its last day: a rotation would not put that end off, and there is none.
+    world.at("2026-12-15T12:00:00Z");
+    let core = world.run().await;
+    let (last, _) = status(&core, &second).await;
+    assert_eq!(last.json()["status"], "retire_due");
+    let last = core.update(&last, credential(&integration, monthly())).await.unwrap();
+    assert_eq!(status(&core, &last).await.0.json()["status"], "current");
+    assert_eq!(last.json()["generation"], second.json()["generation"]);
 }
 
 #[tokio::test(start_paused = true)]

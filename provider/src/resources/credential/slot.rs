@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use connector::{CredentialType, Kind};
 use domain::{CredentialId, IntegrationId, Settings};
-use jiff::Timestamp;
 use operations::{
-    Context, Outcome, Problem, SeenSlot, SlotSpec, at_rest, observe_integration, observe_slot,
+    Context, Outcome, Problem, SeenSlot, SlotSpec, at_rest, end_of_day, observe_integration,
+    observe_slot,
 };
 use policy::{rotation::Goal, settings::with_defaults};
 use tfplugin::{Attr, Diagnostics};
@@ -125,11 +125,6 @@ pub(super) fn no_longer_delivered(
     let before = spec_of(prior, None).map(|before| before.deliveries).unwrap_or_default();
     let kept: Vec<String> = spec.deliveries.iter().map(operations::Delivery::place).collect();
     before.into_iter().filter(|one| !kept.contains(&one.place())).collect()
-}
-
-pub(super) fn end_of_day(day: &str) -> Option<Timestamp> {
-    let next = day.parse::<jiff::civil::Date>().ok()?.tomorrow().ok()?;
-    Some(next.to_zoned_datetime(jiff::tz::TimeZone::UTC).ok()?.timestamp())
 }
 
 pub(super) fn previous_of(all: &[operations::PreviousKey]) -> Vec<Previous> {

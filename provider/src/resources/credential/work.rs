@@ -1,11 +1,12 @@
 //! What a plan is to do with a slot, judged of its prior state and its declaration alone.
 
+use operations::end_of_day;
 use policy::status::{Consequence, consequence_for};
 use tfplugin::Attr;
 
 use super::{
     model::CredentialModel,
-    slot::{end_of_day, kind_of, settings_as, type_of},
+    slot::{kind_of, settings_as, type_of},
 };
 use crate::{resources::references::CredentialedIntegration, values::instant};
 
