@@ -4,12 +4,13 @@
 use std::collections::BTreeSet;
 
 use connector::Freshness;
-use domain::{IntegrationId, ObservedIntegration};
+use domain::{CredentialId, IntegrationId, ObservedIntegration};
 
 use crate::{
     Context, Problem, Wish,
     claim::{ClaimMirror, ClaimStore},
     inventory::take_inventory,
+    observe_integration,
 };
 
 /// The way to compare with all that is declared.
@@ -51,7 +52,8 @@ pub(crate) async fn unheard_parts(
     })
 }
 
-/// The slots that custody has a credential of, declared or not.
+/// The slots that custody has a credential of, declared or not. What it says of an integration that is
+/// gone is history: its credentials went with it.
 ///
 /// # Errors
 ///
@@ -60,8 +62,23 @@ pub async fn held_in_custody(context: &Context) -> Result<BTreeSet<String>, Prob
     if context.custody.is_none() || context.realm.is_none() {
         return Ok(BTreeSet::new());
     }
-    let claims = ClaimStore::all(context).await?.into_iter();
-    Ok(claims.filter(|claim| !claim.is_ended()).map(|claim| claim.slot).collect())
+    let mut held = BTreeSet::new();
+    for claim in ClaimStore::all(context).await? {
+        if !claim.is_ended() && !is_gone(context, &claim).await {
+            held.insert(claim.slot);
+        }
+    }
+    Ok(held)
+}
+
+/// Whether the integration that a claim is about is gone, or another stands in its place. What cannot be
+/// read is there.
+async fn is_gone(context: &Context, claim: &ClaimMirror) -> bool {
+    let Ok(slot) = claim.slot.parse::<CredentialId>() else { return false };
+    match observe_integration(context, &slot.integration, None, None).await {
+        Ok(seen) => seen.is_none_or(|seen| seen.observed.vendor_id != claim.vendor_id),
+        Err(_) => false,
+    }
 }
 
 /// The integrations that bear this installation's mark, and of which the ledger has no row, each with

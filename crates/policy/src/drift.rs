@@ -632,6 +632,10 @@ pub fn missing(id: &str) -> Finding {
     Finding {
         expected: "it exists".into(),
         severity: Severity::High,
+        why: format!(
+            "the next apply makes it again; where it is to stay away and no configuration names it: nhi \
+             ledger forget {id} --reason \"…\""
+        ),
         ..found("integration-missing", id, "object", Verdict::Missing)
     }
 }

@@ -1,13 +1,16 @@
 //! What a hand on an integration does to what drift tells of it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use connector::{Connector, fake::APP};
 use domain::{CredentialId, Realm, Record, Span};
 use operations::{
     Custody, Wish, WishedSlot, carry_out, declared_in_ledger, declared_slot, everything_begun,
-    everything_left_open, goal_of_finish, goal_of_resume, judge_integration, judge_left_behind,
-    never_heard_of, undeclared_slot,
+    everything_left_open, goal_of_finish, goal_of_resume, held_in_custody, judge_integration,
+    judge_left_behind, never_heard_of, undeclared_slot,
 };
 use policy::{
     drift::{Condition, Finding},
@@ -71,6 +74,16 @@ async fn what_a_hand_switched_off_hides_nothing_of_its_credentials() {
     world.fake.by_hand(APP, "sync", |hand| hand.write_record(Some(quarantined)));
     let told = rules(&world, &wish(&world, true)).await;
     assert!(!told.contains(&"credential-missing"), "{told:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_custody_says_of_an_integration_that_is_gone_is_history() {
+    let world = World::new("add-ours").await;
+    world.whole("a", FIRST).await;
+    let held = async || held_in_custody(&world.context("looks", &Fuse::none())).await.unwrap();
+    assert_eq!(held().await, BTreeSet::from([world.spec().id.to_string()]));
+    world.fake.by_hand(APP, "sync", |hand| hand.recreate());
+    assert!(held().await.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
