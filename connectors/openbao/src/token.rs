@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use connector::{
-    Clock, Error, Result,
+    Clock, Error, Refusal, Result,
     transport::{Effect, Request},
 };
 use domain::Secret;
@@ -162,15 +162,20 @@ const LOCKS: &str = "each run tries once, and five refused sign-ins lock our own
 
 fn locks(error: Error) -> Error {
     match error {
-        Error::Refused { what, refusal, message } => {
-            Error::Refused { what, refusal, message: format!("{message}; {LOCKS}") }
-        }
+        // Whatever the status: it is our own credential that is not accepted.
+        Error::Refused { what, message, .. } => Error::Refused {
+            what,
+            refusal: Refusal::Unauthorized,
+            message: format!("{message}; {LOCKS}"),
+        },
         other => other,
     }
 }
 
 fn refused_before() -> Error {
-    Error::Configuration(format!(
-        "our own sign-in was refused before in this run and is not tried again: {LOCKS}"
-    ))
+    Error::Refused {
+        what: "our own sign-in".to_owned(),
+        refusal: Refusal::Unauthorized,
+        message: format!("refused before in this run, and not tried again: {LOCKS}"),
+    }
 }

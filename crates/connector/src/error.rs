@@ -190,6 +190,10 @@ impl Error {
             Error::Refused { refusal: Refusal::RateLimited, what, message, .. } => {
                 SinkError::Unreachable { place, reason: format!("{what}: {message}") }
             }
+            Error::Refused { refusal: Refusal::Unauthorized, .. } => {
+                SinkError::Unauthorized { place, reason: self.to_string() }
+            }
+            Error::Untrusted { .. } => SinkError::Untrusted { place, reason: self.to_string() },
             Error::Keyring(inner) => inner,
             Error::NotReady { outcome, .. } => SinkError::NotReady {
                 place,
@@ -198,9 +202,7 @@ impl Error {
             },
             other => match other.outcome() {
                 Outcome::Ambiguous => SinkError::Ambiguous { place, reason: other.to_string() },
-                Outcome::NotSent
-                    if matches!(other, Error::Unreachable { .. } | Error::Untrusted { .. }) =>
-                {
+                Outcome::NotSent if matches!(other, Error::Unreachable { .. }) => {
                     SinkError::Unreachable { place, reason: other.to_string() }
                 }
                 _ => SinkError::Refused { place, reason: other.to_string() },
@@ -275,6 +277,12 @@ mod tests {
         ] {
             assert_eq!(Refusal::of_status(status), refusal, "{status}");
         }
+        let what = || "x".to_owned();
+        let refused =
+            Error::Refused { what: what(), refusal: Refusal::Unauthorized, message: what() };
+        assert!(matches!(refused.at_place("here"), SinkError::Unauthorized { .. }));
+        let untrusted = Error::Untrusted { what: what(), message: what() };
+        assert!(matches!(untrusted.at_place("here"), SinkError::Untrusted { .. }));
         let outcome = |changes| Error::no_judgment("x", "y".into(), changes).outcome();
         assert_eq!((outcome(true), outcome(false)), (Outcome::Ambiguous, Outcome::NotSent));
     }

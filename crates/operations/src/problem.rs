@@ -186,10 +186,25 @@ impl From<ledger::Error> for Problem {
     }
 }
 
+impl Problem {
+    /// A sink that does not do, and what helps where that is about its place. Where it is not, the error
+    /// says itself what does.
+    pub fn of_sink(error: secrets::SinkError, next: &str) -> Problem {
+        use secrets::SinkError::{NotReady, Unauthorized, Unfit, Untrusted};
+        let is_elsewhere = matches!(
+            error,
+            Unfit { .. } | NotReady { .. } | Untrusted { .. } | Unauthorized { .. }
+        );
+        let problem = Problem::from(error);
+        if is_elsewhere { problem } else { problem.next(next) }
+    }
+}
+
 impl From<secrets::SinkError> for Problem {
     fn from(error: secrets::SinkError) -> Problem {
         use secrets::SinkError::{
-            Ambiguous, Conflict, NoDocument, NotReady, Refused, Unfit, Unreachable, Unsupported,
+            Ambiguous, Conflict, NoDocument, NotReady, Refused, Unauthorized, Unfit, Unreachable,
+            Unsupported, Untrusted,
         };
         let (code, summary, next): (_, _, &str) = match &error {
             Conflict { .. } => {
@@ -209,6 +224,17 @@ impl From<secrets::SinkError> for Problem {
                 "E-SINK",
                 "The sink did not answer",
                 "unseal its server, or wait until it is ready",
+            ),
+            Untrusted { .. } => (
+                "E-SINK",
+                "The sink's server is not known to be the right one",
+                "name the file of the authority that signed its certificate in ca_file of its connection \
+                 in nhi.hcl, and apply again",
+            ),
+            Unauthorized { .. } => (
+                "E-SINK",
+                "The sink does not let us in",
+                "renew our own credential of its connection until nhi doctor is content, and apply again",
             ),
             Ambiguous { .. } | Unreachable { .. } => {
                 ("E-SINK", "The sink did not answer", "apply again")
@@ -258,6 +284,18 @@ mod tests {
         }
         let problem = Problem::not_done("bao/x/ci", "update", &lost(Outcome::Ambiguous));
         assert_eq!(problem.next.as_deref(), Some("apply again"));
+    }
+
+    #[test]
+    fn what_is_not_about_a_place_is_not_helped_by_another_place() {
+        let (place, reason) = (|| "secret/nhi".to_owned(), || "GET x: it says no".to_owned());
+        let next = |error| Problem::of_sink(error, "name another place").next.unwrap();
+        let refused = SinkError::Refused { place: place(), reason: reason() };
+        assert_eq!(next(refused), "name another place");
+        let untrusted = SinkError::Untrusted { place: place(), reason: reason() };
+        assert!(next(untrusted).contains("in ca_file of its connection"));
+        let unauthorized = SinkError::Unauthorized { place: place(), reason: reason() };
+        assert!(next(unauthorized).starts_with("renew our own credential"));
     }
 
     #[test]

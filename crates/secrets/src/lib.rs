@@ -146,6 +146,22 @@ pub enum SinkError {
         /// It was a write, which may have happened: something in between may have said so.
         maybe_written: bool,
     },
+    /// Who signed its server's certificate is not known here: nothing was sent.
+    #[error("{place}: {reason}")]
+    Untrusted {
+        /// The document or folder.
+        place: String,
+        /// The same, and where to name them.
+        reason: String,
+    },
+    /// Our own credential is not accepted there.
+    #[error("{place}: {reason}")]
+    Unauthorized {
+        /// The document or folder.
+        place: String,
+        /// What it said.
+        reason: String,
+    },
     /// The sink cannot do this at all.
     #[error("{place}: this sink cannot {what}")]
     Unsupported {

@@ -29,7 +29,7 @@ pub(crate) struct Doctor {
     #[arg(value_name = "CONNECTION")]
     connection: Option<String>,
 
-    /// Look through the .tf files of a folder for the slip that the core cannot word.
+    /// Look through the .tf and .tf.json files of a folder for the slip that the core cannot word.
     #[arg(long, value_name = "DIR", conflicts_with = "connection")]
     hcl: Option<PathBuf>,
 
@@ -149,23 +149,17 @@ fn ill(loaded: &Loaded, name: &str, error: &connector::Error) -> Problem {
         Some(Refusal::Unauthorized | Refusal::Forbidden) => "give it a credential that may read",
         Some(_) => "correct its address or credential in nhi.hcl",
         None if matches!(error, connector::Error::Configuration(_)) => "correct it in nhi.hcl",
-        None if error.to_string().contains("sealed") => "unseal it, or wait until it is ready",
-        None if error.to_string().contains("ca_file") => "correct ca_file of it in nhi.hcl",
+        None if matches!(error, connector::Error::NotReady { .. }) => {
+            "unseal it, or wait until it is ready"
+        }
+        None if matches!(error, connector::Error::Untrusted { .. }) => {
+            "name the file of the authority that signed its certificate in ca_file of it in nhi.hcl"
+        }
         None => "start the server, or correct the address in nhi.hcl",
     };
     Problem { summary: "This connection does not answer as it should", ..problem }
         .detail(format!("{}: {error}.", address.unwrap_or(name)))
         .next(next)
-}
-
-/// A sink that does not do. Of a place that cannot hold anything, and of a server that is sealed, it was
-/// said what helps.
-fn no_sink(problem: Problem, next: &str) -> Problem {
-    match problem.code {
-        "E-SINK-UNFIT" => problem,
-        _ if problem.detail.contains("sealed") => problem,
-        _ => problem.next(next),
-    }
 }
 
 async fn connection(context: &Context, loaded: &Loaded, name: &str) -> Vec<Look> {
@@ -265,7 +259,7 @@ async fn connection(context: &Context, loaded: &Loaded, name: &str) -> Vec<Look>
             Ok(_) => look(what, Health::Good, "a sink"),
             Err(error) => {
                 let next = "correct what is named, or the connection in nhi.hcl";
-                bad(what, &no_sink(error.into(), next))
+                bad(what, &Problem::of_sink(error, next))
             }
         });
     }
@@ -358,7 +352,7 @@ async fn rest(loaded: &Loaded, context: &Context) -> Vec<Look> {
                             "make {} there, let our credential list it, or name another place in custody",
                             custody.path
                         );
-                        looks.push(bad("custody", &no_sink(error.into(), &next)));
+                        looks.push(bad("custody", &Problem::of_sink(error, &next)));
                     }
                     Ok(_) => {
                         match sink.lacks(&custody.path).await {
@@ -471,7 +465,10 @@ fn slips_in(folder: &Path, format: Format, output: &Output) -> Result<Exit, Prob
         output.line(&styled(GREEN, &format!("  + {}", slip.corrected)));
     }
     if clean {
-        output.line("No slip: references are whole objects.");
+        output.line(
+            "No slip found. What goes through a child module, a splat or another function's result is not \
+             followed.",
+        );
     }
     Ok(exit)
 }
