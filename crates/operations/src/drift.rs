@@ -305,8 +305,7 @@ pub async fn judge_integration(context: &Context, wish: &Wish) -> Result<Judged,
     let ends = said("expires_on").and_then(|day| form::end_of_day(day));
     for slot in &wish.slots {
         let slot_id = CredentialId { integration: id.clone(), name: slot.name.clone() };
-        let spec = spec_of(&slot_id, slot, kind, stable)
-            .map(|spec| SlotSpec { integration_ends: ends, ..spec });
+        let spec = spec_of(&slot_id, slot, kind, (stable, ends));
         let stable = format!("{stable}/{}", slot.name);
         match judge_slot(context, spec, active).await {
             Ok(found) => judged.found(tenant, &stable, found),
@@ -579,7 +578,7 @@ fn spec_of(
     id: &CredentialId,
     slot: &WishedSlot,
     kind: &'static Kind,
-    vendor_id: &str,
+    (vendor_id, integration_ends): (&str, Option<Timestamp>),
 ) -> Option<SlotSpec> {
     let credential_type = kind
         .credential_types
@@ -595,7 +594,7 @@ fn spec_of(
         schedule: slot.schedule.clone(),
         deliveries: slot.deliveries.clone(),
         former: Vec::new(),
-        integration_ends: None,
+        integration_ends,
         known: slot.known.clone(),
         asked: None,
     })

@@ -37,37 +37,61 @@ impl Machine<'_> {
         self.take_claim(&claim, None, entry).await.map(drop)
     }
 
-    /// S9: by id, never by name.
     pub(super) async fn disable(&mut self, key_id: &str) -> Result<(), Problem> {
         not_our_key(self.context, &self.spec.id.integration, key_id).await?;
+        let Some(refused) = self.switch(key_id, false).await? else { return Ok(()) };
         let claim = self.claimed()?.claim.clone();
-        self.context.journal(self.switching("attempt.started", "disable", key_id, &claim)).await?;
-        let done = self.connector.disable(&self.object, key_id).await;
-        self.switched("disable", key_id, &claim, &done).await;
+        self.leave_on(&claim).await?;
+        Err(refused.next(
+            "see in the README of its connector what nhi needs to be allowed for that; or set \
+             soft_cut_for = \"0s\" in policy, and earlier credentials end without being switched off \
+             first",
+        ))
+    }
+
+    pub(super) async fn enable(&mut self, key_id: &str) -> Result<(), Problem> {
+        self.switch(key_id, true).await?.map_or(Ok(()), Err)
+    }
+
+    /// S9: by id, never by name. The answer is what was refused; whether a call was done whose answer is
+    /// lost, the next look tells.
+    async fn switch(&mut self, key_id: &str, on: bool) -> Result<Option<Problem>, Problem> {
+        let (step, kind, deed) = match on {
+            true => ("enable", "rotation.enabled", "switch on a credential"),
+            false => ("disable", "rotation.disabled", "switch off a credential"),
+        };
+        let claim = self.claimed()?.claim.clone();
+        self.context.journal(self.switching("attempt.started", step, key_id, &claim)).await?;
+        let done = match on {
+            true => self.connector.enable(&self.object, key_id).await,
+            false => self.connector.disable(&self.object, key_id).await,
+        };
+        let outcome = match &done {
+            Ok(()) => "done".to_owned(),
+            Err(error) => format!("{:?}", error.outcome()).to_lowercase(),
+        };
+        let ended = self.switching("attempt.ended", step, key_id, &claim);
+        self.context.note(NewEntry { outcome: Some(outcome), ..ended }).await;
         match done {
             Ok(()) => {
-                self.note_switched(key_id, false);
-                let entry = self.entry("rotation.disabled", &claim).detail("key", key_id);
+                self.note_switched(key_id, on);
+                let entry = self.entry(kind, &claim).detail("key", key_id);
                 self.context.note(entry).await;
-                Ok(())
+                Ok(None)
             }
             // Somebody ended it.
             Err(error) if error.refusal() == Some(Refusal::NotFound) => {
-                self.note_switched(key_id, false);
-                Ok(())
-            }
-            Err(error) if error.outcome() == Outcome::Ambiguous => {
-                let problem = Problem::not_done(&self.what, "switch off a credential", &error);
-                self.lost(&format!("disable {key_id}"), || problem)
+                self.note_switched(key_id, on);
+                Ok(None)
             }
             Err(error) => {
-                let problem = Problem::not_done(&self.what, "switch off a credential", &error);
-                self.leave_on(&claim).await?;
-                Err(problem.next(
-                    "see in the README of its connector what nhi needs to be allowed for that; or set \
-                     soft_cut_for = \"0s\" in policy, and earlier credentials end without being switched off \
-                     first",
-                ))
+                let problem = Problem::not_done(&self.what, deed, &error);
+                match error.outcome() {
+                    Outcome::Ambiguous => {
+                        self.lost(&format!("{step} {key_id}"), || problem).map(|()| None)
+                    }
+                    _ => Ok(Some(problem)),
+                }
             }
         }
     }
@@ -145,34 +169,6 @@ impl Machine<'_> {
         self.take_claim(&claim, None, entry).await.map(drop)
     }
 
-    /// By id as well.
-    pub(super) async fn enable(&mut self, key_id: &str) -> Result<(), Problem> {
-        let claim = self.claimed()?.claim.clone();
-        self.context.journal(self.switching("attempt.started", "enable", key_id, &claim)).await?;
-        let done = self.connector.enable(&self.object, key_id).await;
-        self.switched("enable", key_id, &claim, &done).await;
-        match done {
-            Ok(()) => {
-                self.note_switched(key_id, true);
-                let entry = self.entry("rotation.enabled", &claim).detail("key", key_id);
-                self.context.note(entry).await;
-                Ok(())
-            }
-            Err(error) if error.refusal() == Some(Refusal::NotFound) => {
-                self.note_switched(key_id, true);
-                Ok(())
-            }
-            Err(error) => {
-                let ambiguous = error.outcome() == Outcome::Ambiguous;
-                let problem = Problem::not_done(&self.what, "switch on a credential", &error);
-                match ambiguous {
-                    true => self.lost(&format!("enable {key_id}"), || problem),
-                    false => Err(problem),
-                }
-            }
-        }
-    }
-
     /// Somebody needs what was switched off: it stays until a person says otherwise.
     pub(super) async fn keep(&mut self, view: &View) -> Result<(), Problem> {
         let before = self.claimed()?.claim.clone();
@@ -226,20 +222,5 @@ impl Machine<'_> {
     fn switching(&self, kind: &str, step: &str, key_id: &str, claim: &Claim) -> NewEntry {
         let entry = self.entry(kind, claim).detail("key", key_id);
         NewEntry { step: Some(step.to_owned()), ..entry }
-    }
-
-    async fn switched(
-        &self,
-        step: &str,
-        key_id: &str,
-        claim: &Claim,
-        done: &connector::Result<()>,
-    ) {
-        let outcome = match done {
-            Ok(()) => "done".to_owned(),
-            Err(error) => format!("{:?}", error.outcome()).to_lowercase(),
-        };
-        let entry = self.switching("attempt.ended", step, key_id, claim);
-        self.context.note(NewEntry { outcome: Some(outcome), ..entry }).await;
     }
 }
