@@ -604,6 +604,13 @@ mod tests {
         }
     }
 
+    /// Each slip with its line, corrected. All could be read.
+    fn told(looked: &Looked) -> Vec<(&str, usize, &str)> {
+        assert!(looked.unread.is_empty(), "{:?}", looked.unread);
+        let slips = looked.slips.iter();
+        slips.map(|slip| (slip.address.as_str(), slip.line, slip.corrected.as_str())).collect()
+    }
+
     #[test]
     fn it_is_found_in_ephemeral_blocks_and_in_calls_of_our_function() {
         let folder = tempfile::tempdir().unwrap();
@@ -617,12 +624,7 @@ mod tests {
         let json = r#"{"ephemeral": {"nhi_credential_secret": {"j": {"credential": "${nhi_credential.y.id}"}}}}"#;
         std::fs::write(folder.path().join("other.tf.json"), json).unwrap();
         let looked = find(folder.path()).unwrap();
-        assert!(looked.unread.is_empty(), "{:?}", looked.unread);
-        let found: Vec<(&str, usize, &str)> = looked
-            .slips
-            .iter()
-            .map(|slip| (slip.address.as_str(), slip.line, slip.corrected.as_str()))
-            .collect();
+        let found = told(&looked);
         let token = "ephemeral.nhi_access_token.t";
         let all = r#"{"ephemeral": {"nhi_credential_secret": {"j": {"credential": "${nhi_credential.y}"}}}}"#;
         let expected = [
@@ -669,12 +671,7 @@ mod tests {
                       variable \"unused\" {\n  type = object({ id = string })\n}\n";
         std::fs::write(folder.path().join("variables.tf"), narrow).unwrap();
         let looked = find(folder.path()).unwrap();
-        assert!(looked.unread.is_empty(), "{:?}", looked.unread);
-        let found: Vec<(&str, usize, &str)> = looked
-            .slips
-            .iter()
-            .map(|slip| (slip.address.as_str(), slip.line, slip.corrected.as_str()))
-            .collect();
+        let found = told(&looked);
         let expected = [
             (
                 "var.owner",

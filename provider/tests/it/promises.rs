@@ -15,14 +15,20 @@ fn told(plan: &Plan) -> String {
     plan.diagnostics.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// Integration, scope and credential, with the configurations that made the last two.
-async fn all(core: &MiniCore) -> (State, (State, Value), (State, Value)) {
+/// Integration and scope, with the configuration that made the latter.
+async fn scoped(core: &MiniCore) -> (State, (State, Value)) {
     let made = core.create("nhi_integration", integration()).await.unwrap();
     let scopes = scope(&made, json!(["secret/data/new/*:read"]), Value::Null);
     let scoped = core.create("nhi_scope", scopes.clone()).await.unwrap();
+    (made, (scoped, scopes))
+}
+
+/// Integration, scope and credential, with the configurations that made the last two.
+async fn all(core: &MiniCore) -> (State, (State, Value), (State, Value)) {
+    let (made, scoped) = scoped(core).await;
     let config = credential(&made, monthly());
     let key = core.create("nhi_credential", config.clone()).await.unwrap();
-    (made, (scoped, scopes), (key, config))
+    (made, scoped, (key, config))
 }
 
 #[tokio::test(start_paused = true)]
@@ -541,9 +547,7 @@ async fn a_rotation_in_place_is_announced_and_promises_to_keep_nothing() {
         let world = World::new();
         world.fake.promise_only(way);
         let core = world.run().await;
-        let made = core.create("nhi_integration", integration()).await.unwrap();
-        let scopes = scope(&made, json!(["secret/data/new/*:read"]), Value::Null);
-        core.create("nhi_scope", scopes).await.unwrap();
+        let (made, _) = scoped(&core).await;
         // Without a schedule nobody says that there is no overlap.
         let triggers = |now: &str| json!({ "schedule": null, "triggers": { "now": now } });
         let config = with(credential(&made, Value::Null), triggers("1"));
@@ -574,9 +578,7 @@ async fn a_second_credential_that_leaves_no_place_to_rotate_is_told_by_its_plan(
         let world = World::new();
         world.fake.promise_only(way);
         let core = world.run().await;
-        let made = core.create("nhi_integration", integration()).await.unwrap();
-        let scopes = scope(&made, json!(["secret/data/new/*:read"]), Value::Null);
-        core.create("nhi_scope", scopes).await.unwrap();
+        let (made, _) = scoped(&core).await;
         let config = with(credential(&made, Value::Null), json!({ "schedule": null }));
         let plan = core.plan_create("nhi_credential", config.clone()).await.unwrap();
         assert!(!told(&plan).contains("E-CROWDED"), "{way}: one alone");

@@ -8,7 +8,7 @@ use std::{
 use connector::{Connector, fake::APP};
 use domain::{CredentialId, Realm, Record, Span};
 use operations::{
-    Custody, Wish, WishedSlot, carry_out, declared_in_ledger, declared_slot, everything_begun,
+    Custody, Wish, carry_out, declared_in_ledger, declared_slot, everything_begun,
     everything_left_open, goal_of_finish, goal_of_resume, held_in_custody, judge_integration,
     judge_left_behind, never_heard_of, undeclared_slot,
 };
@@ -24,19 +24,7 @@ const FIRST: Goal = Goal::Rotate { to: 1, at_once: false };
 const THEIRS: &str = "nhi1-other1-abcdefgh-g1-e1-mabcdefghijklm";
 
 fn wish(world: &World, enabled: bool) -> Wish {
-    let spec = world.spec();
-    Wish {
-        id: spec.id.integration.to_string(),
-        vendor_id: Some(world.vendor_id.clone()),
-        enabled: Some(enabled),
-        slots: vec![WishedSlot {
-            name: spec.id.name,
-            schedule: spec.schedule,
-            deliveries: spec.deliveries,
-            ..WishedSlot::default()
-        }],
-        ..Wish::default()
-    }
+    Wish { enabled: Some(enabled), ..world.wish() }
 }
 
 async fn rules(world: &World, wish: &Wish) -> Vec<&'static str> {

@@ -5,8 +5,7 @@ use std::sync::atomic::Ordering;
 use connector::fake::{APP, GRACE};
 use domain::{Secret, Span};
 use operations::{
-    Problem, SlotSpec, Wish, WishedSlot, carry_out, everything_begun, judge_integration,
-    observe_slot, withdraw,
+    Problem, SlotSpec, carry_out, everything_begun, judge_integration, observe_slot, withdraw,
 };
 use policy::{drift::Condition, proof::Grade, rotation::Goal};
 use secrets::{Document, Expect, Fault, Sink};
@@ -133,21 +132,6 @@ async fn helped(world: &mut World, hold: &str) {
     }
 }
 
-fn wish(world: &World) -> Wish {
-    let spec = world.spec();
-    Wish {
-        id: spec.id.integration.to_string(),
-        vendor_id: Some(world.vendor_id.clone()),
-        slots: vec![WishedSlot {
-            name: spec.id.name,
-            schedule: spec.schedule,
-            deliveries: spec.deliveries,
-            ..WishedSlot::default()
-        }],
-        ..Wish::default()
-    }
-}
-
 async fn refused(world: &World, run: &str, goal: Goal) -> Problem {
     match world.run(run, &Fuse::none(), goal).await {
         Ending::Done(Err(problem)) => problem,
@@ -176,7 +160,7 @@ async fn whatever_a_slot_waits_for_is_told_by_everybody_and_what_helps_helps() {
         let context = world.context("looks", &Fuse::none());
         let seen = observe_slot(&context, &world.spec()).await.unwrap().unwrap();
         assert_eq!((seen.status, seen.note.as_deref()), ("held", Some(hold)), "{hold}");
-        let judged = judge_integration(&context, &wish(&world)).await.unwrap();
+        let judged = judge_integration(&context, &world.wish()).await.unwrap();
         let told = judged.findings.iter().find(|(_, one)| one.rule == "held");
         let (_, told) = told.unwrap_or_else(|| panic!("{hold}: {judged:?}"));
         assert_eq!(told.condition, Condition::Unfinished, "{hold}");
@@ -215,7 +199,7 @@ async fn a_sink_that_refuses_is_told_by_every_run_and_once_it_does_not_the_rotat
         let context = world.context("looks", &Fuse::none());
         let seen = observe_slot(&context, &world.spec()).await.unwrap().unwrap();
         assert_eq!(seen.status, "unfinished", "{way}");
-        let judged = judge_integration(&context, &wish(&world)).await.unwrap();
+        let judged = judge_integration(&context, &world.wish()).await.unwrap();
         let told = judged.findings.iter().any(|(_, one)| one.condition == Condition::Unfinished);
         assert!(told, "{way}: {judged:?}");
         assert_eq!(everything_begun(&context).await.unwrap().len(), 1, "{way}");

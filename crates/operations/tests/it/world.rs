@@ -25,7 +25,8 @@ use domain::{
 use jiff::{SignedDuration, Timestamp};
 use ledger::{Ledger, MemoryLedger};
 use operations::{
-    Connections, Context, Custody, Delivery, Outcome, Problem, RulesGate, Run, SlotSpec, carry_out,
+    Connections, Context, Custody, Delivery, Outcome, Problem, RulesGate, Run, SlotSpec, Wish,
+    WishedSlot, carry_out,
 };
 use policy::{Rules, Schedule, rotation::Goal};
 use secrets::{
@@ -510,6 +511,22 @@ impl World {
             integration_ends: None,
             known: None,
             asked: None,
+        }
+    }
+
+    /// The integration and its slot, as drift has them declared.
+    pub(crate) fn wish(&self) -> Wish {
+        let spec = self.spec();
+        Wish {
+            id: spec.id.integration.to_string(),
+            vendor_id: Some(self.vendor_id.clone()),
+            slots: vec![WishedSlot {
+                name: spec.id.name,
+                schedule: spec.schedule,
+                deliveries: spec.deliveries,
+                ..WishedSlot::default()
+            }],
+            ..Wish::default()
         }
     }
 
