@@ -207,7 +207,8 @@ fn a_whole_life_in_a_namespace_behind_a_private_authority() {
         // Each thing that is lacking is told with what helps.
         lines("")?;
         let said = flat(&world.nhi(&["doctor"])?.expect(1)?);
-        holds(said.contains("Next: correct ca_file"), "the authority is asked for", &said)?;
+        let asked = "Next: name the file of the authority that signed its certificate in ca_file";
+        holds(said.contains(asked), "the authority is asked for", &said)?;
         let ca = format!("      ca_file = \"{CA}\"\n      namespace = \"team/a\"\n");
         lines(&ca)?;
         let said = flat(&world.nhi(&["doctor"])?.expect(1)?);
