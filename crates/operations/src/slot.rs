@@ -7,7 +7,8 @@ use domain::{CredentialId, Settings, Span};
 use jiff::Timestamp;
 use policy::{
     Schedule,
-    rotation::{Cut, Phase},
+    rotation::{Cut, Phase, Previous},
+    schedule::later,
     status::{self, Facts},
 };
 use secrets::{Document, Look, Sink, SinkError, Stored};
@@ -92,6 +93,13 @@ pub struct SlotSpec {
 }
 
 impl SlotSpec {
+    /// The key that the caller knows as current, where it is of a later generation than what is written
+    /// in custody and sinks: those were restored from a backup, and whoever was told of it may hold it.
+    pub(crate) fn known_beyond(&self, written: Option<u64>) -> Option<(&String, u64)> {
+        let (key_id, generation, ..) = self.known.as_ref()?;
+        written.is_some_and(|written| *generation > written).then_some((key_id, *generation))
+    }
+
     /// How long an earlier key is kept.
     pub(crate) fn overlap(&self) -> Span {
         self.schedule.as_ref().map_or(Span::from_secs(86_400), |schedule| schedule.overlap)
@@ -345,28 +353,40 @@ pub(crate) async fn look_at_slot(
         }
         deliveries.insert(delivery.name.clone(), seen);
     }
+    let is_live = |key_id: &str| live.as_ref().is_none_or(|live| live.contains(&key_id));
     let settled = claim.as_ref().filter(|claim| !claim.is_open());
+    // Custody was restored from a backup with the rest: whoever knows of a later generation that lives
+    // knows better. A claim on which somebody may be at work is waited for.
+    let told = claim
+        .as_ref()
+        .filter(|claim| !claim.is_open() || claim.lags && !claim.is_fresh(&context.rules, now));
+    let written =
+        told.map(|claim| claim.generation).max(anchor.as_ref().map(|meta| meta.generation));
+    let seen = |key_id: &str| live.as_ref().is_some_and(|live| live.contains(&key_id));
+    let ahead = spec
+        .known_beyond(written.filter(|_| (claim.is_none() || told.is_some()) && !recreated))
+        .filter(|(key_id, _)| seen(key_id));
+    let serves = ahead
+        .or_else(|| settled.and_then(|claim| Some((claim.current.as_ref()?, claim.generation))));
     // A sink that was restored from a backup holds what an earlier rotation delivered.
-    if let Some((current, generation)) =
-        settled.and_then(|claim| Some((claim.current.as_ref()?, claim.generation)))
-    {
+    if let Some((current, generation)) = serves {
         for (name, one) in deliveries.iter_mut().filter(|(_, one)| one.status == "delivered") {
             if metas.get(name.as_str()).is_some_and(|meta| !meta.is_of(current, generation)) {
                 one.status = "changed";
             }
         }
     }
-    let key_id = settled
-        .and_then(|claim| claim.current.clone())
+    let key_id = serves
+        .map(|(key_id, _)| key_id.clone())
         .or_else(|| anchor.as_ref().map(|meta| meta.key_id.clone()))
         .or_else(|| spec.known.as_ref().map(|(key_id, ..)| key_id.clone()));
     let known = spec.known.as_ref().filter(|(known, ..)| Some(known) == key_id.as_ref());
-    let generation = settled
-        .map(|claim| claim.generation)
+    let generation = serves
+        .map(|(_, generation)| generation)
+        .or_else(|| settled.map(|claim| claim.generation))
         .or_else(|| anchor.as_ref().map(|meta| meta.generation))
         .or_else(|| known.map(|(_, generation, ..)| *generation))
         .unwrap_or(0);
-    let is_live = |key_id: &str| live.as_ref().is_none_or(|live| live.contains(&key_id));
     let listed = key_id.as_deref().is_some_and(is_live) && !recreated;
 
     // What the platform shows is the truth, whatever was delivered, and every copy can be made of it.
@@ -401,12 +421,25 @@ pub(crate) async fn look_at_slot(
             (issued_at, expires_at) = (found.issued_at, found.expires_at);
         }
     }
+    // What older books call current is an earlier one, and keeps working until its successor does.
+    let outdated = ahead.and_then(|_| {
+        let (key_id, generation) = match (told, &anchor) {
+            (Some(claim), _) => (claim.current.clone()?, claim.generation),
+            (None, Some(meta)) => (meta.key_id.clone(), meta.generation),
+            (None, None) => return None,
+        };
+        // Its overlap begins when there is a successor, which is not before now.
+        let retire_not_before = Some(later(now, spec.overlap()));
+        let (epoch, held_version, cut) = (None, None, None);
+        Some(Previous { key_id, generation, epoch, retire_not_before, held_version, cut })
+    });
     let previous: Vec<PreviousKey> = claim
         .as_ref()
         .map(|claim| claim.previous.clone())
         .or_else(|| anchor.as_ref().map(|meta| meta.previous.clone()))
         .unwrap_or_default()
         .into_iter()
+        .chain(outdated)
         .filter(|one| {
             let stands = standing.as_ref().is_none_or(|all| all.contains(&one.key_id.as_str()));
             stands && Some(&one.key_id) != key_id.as_ref()
@@ -428,6 +461,7 @@ pub(crate) async fn look_at_slot(
         is_over && previous.iter().any(to_cut) && soft_cut(context, &*connector, spec).is_some();
 
     let (claimed_by_other, unfinished, held) = claim_facts(context, claim.as_ref(), now);
+    let unfinished = unfinished && ahead.is_none();
     let put_off = Schedule::put_off(expires_at, spec.integration_ends);
     let due = spec
         .schedule

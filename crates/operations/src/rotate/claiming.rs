@@ -186,8 +186,21 @@ impl Machine<'_> {
         let leave = self.context.gate.authorize(&deed)?;
         let before = self.claim.as_ref();
         let anchor = view.mains.last();
-        let books = before
-            .and_then(|document| document.claim.current.clone())
+        // A state may say anything: the mark tells whose it is.
+        let marked = |(key_id, generation): &(&String, u64)| {
+            let is_it = |key: &Key| {
+                key.key_id == **key_id && key.ours.is_some_and(|(marked, _)| marked == *generation)
+            };
+            view.keys.iter().any(|key| key.live && is_it(key))
+        };
+        let written = before.map(|document| document.claim.generation);
+        let written = written.max(anchor.and_then(|main| main.generation));
+        let books = self
+            .spec
+            .known_beyond(written)
+            .filter(marked)
+            .map(|(key_id, _)| key_id.clone())
+            .or_else(|| before.and_then(|document| document.claim.current.clone()))
             .or_else(|| anchor.and_then(|main| main.key_id.clone()));
         let known = self.spec.known.as_ref().map(|(key_id, ..)| key_id.clone());
         let lives = |key_id: &String| view.keys.iter().any(|key| key.live && key.key_id == *key_id);

@@ -254,3 +254,38 @@ async fn under_another_realm_key_nothing_is_judged_and_nothing_is_done() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn books_from_a_backup_end_nobody_s_key_and_a_state_that_lies_names_none() {
+    for lies in [false, true] {
+        let world = World::new("add-ours").await;
+        let first = world.whole("first", FIRST).await;
+        let claims = world.claims().await;
+        let saved: Vec<_> = claims.iter().map(|path| (path, world.vault.save(path))).collect();
+        let sinks: Vec<_> = world.places.iter().map(|path| (path, world.apps.save(path))).collect();
+        let second = world.whole("second", SECOND).await;
+        saved.into_iter().for_each(|(path, saved)| world.vault.restore(path, saved));
+        sinks.into_iter().for_each(|(path, saved)| world.apps.restore(path, saved));
+
+        let mut stray = String::new();
+        world.fake.by_hand(APP, "sync", |hand| stray = hand.issue("stray", None));
+        let mut spec = world.spec();
+        let told = if lies { (stray.clone(), 7) } else { (second.key_id.clone().unwrap(), 2) };
+        spec.known = Some((told.0.clone(), told.1, None, None));
+        let context = world.context("looks", &Fuse::none());
+        let seen = observe_slot(&context, &spec).await.unwrap().unwrap();
+        assert_eq!((seen.key_id, seen.generation), (Some(told.0), told.1), "what it knows of lives");
+        assert_eq!(seen.status, "undelivered", "and is nowhere to be read");
+
+        let goal = Goal::Rotate { to: told.1 + 1, at_once: false };
+        let context = world.context("rotates", &Fuse::none());
+        let third = carry_out(&context, &spec, goal, "custody").await.unwrap();
+        let kept: BTreeSet<String> = third.previous.into_iter().map(|one| one.key_id).collect();
+        let both = [first.key_id.clone().unwrap(), second.key_id.clone().unwrap()];
+        assert_eq!(kept, BTreeSet::from(both.clone()), "each has its overlap, a stray has none");
+        let live = world.live().await;
+        for key_id in both.iter().chain([&stray]) {
+            assert!(live.contains(key_id), "{key_id} lives on");
+        }
+    }
+}

@@ -87,7 +87,11 @@ pub(super) fn tell(
             "Rotates without overlap",
             format!("{id} ({reason}): the old credential ends in the same apply; what still holds it stops working.\nNext: restart what reads it, by generation."),
         ),
-        Work::Rotate { at_once: false } if has_earlier(prior) && prior.status != "missing" => {
+        // Where nobody reads the current one any more, its successor waits for no overlap.
+        Work::Rotate { at_once: false }
+            if has_earlier(prior)
+                && !matches!(prior.status.text(), "missing" | "undelivered") =>
+        {
             told.warning_at(
                 "previous",
                 "The earlier credential ends first",
