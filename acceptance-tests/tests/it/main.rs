@@ -23,6 +23,7 @@ mod oauth;
 mod oauth_secret;
 mod operator;
 mod postgresql;
+mod restored;
 mod rounds;
 mod rows;
 mod strapi;
