@@ -274,7 +274,11 @@ async fn books_from_a_backup_end_nobody_s_key_and_a_state_that_lies_names_none()
         spec.known = Some((told.0.clone(), told.1, None, None));
         let context = world.context("looks", &Fuse::none());
         let seen = observe_slot(&context, &spec).await.unwrap().unwrap();
-        assert_eq!((seen.key_id, seen.generation), (Some(told.0), told.1), "what it knows of lives");
+        assert_eq!(
+            (seen.key_id, seen.generation),
+            (Some(told.0), told.1),
+            "what it knows of lives"
+        );
         assert_eq!(seen.status, "undelivered", "and is nowhere to be read");
 
         let goal = Goal::Rotate { to: told.1 + 1, at_once: false };
