@@ -47,7 +47,7 @@ impl Model for Block {
          it holds and when they change.\n\nThe block is usually empty: connections, realm, custody, \
          policy and ledger stand in `nhi.hcl` beside the configuration, where the `nhi` command reads \
          them too (`nhi init` writes a first one). The same body may stand in the block instead: \
-         it is taken in place of the file, and beside config_file it is an error. No secret stands \
+         beside a file it is an error. No secret stands \
          in either: they say where each one is."
     }
 
@@ -281,22 +281,28 @@ fn load(block: &Block) -> Result<Result<operations::Context, Problem>, Problem> 
         };
         return context(&loaded, program);
     }
-    if named.is_some() {
+    let folder = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
+    let environment = Environment::of_process();
+    // nhi reads no .tf: it would go by the file, and the provider by its block.
+    let beside = wiring::discover(named, environment.get("NHI_CONFIG").as_deref(), &folder);
+    if let Some(file) = beside.file {
         return Err(Problem::new("E-CONFIG-TWICE", "A file and an inline body together")
-            .detail("config_file is set, and the provider block has a body of its own.")
-            .next("keep one of them")
+            .detail(format!(
+                "The provider block has a body of its own, and {} stands beside it; nhi would go by the \
+                 file alone.",
+                file.display()
+            ))
+            .next("keep one of them: empty the block, or move the file away")
             .at(&["config_file"]));
     }
-    let folder = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
     let body = node(&Value::Object(block.0.clone()));
-    let loaded =
-        Loaded::from_block(&body, &folder, Environment::of_process()).map_err(|error| {
-            let steps: Vec<&str> = error.place.steps().iter().map(String::as_str).collect();
-            Problem::new("E-CONFIG", "The provider block is not right")
-                .detail(error.to_string())
-                .next("correct it there")
-                .at(&steps)
-        })?;
+    let loaded = Loaded::from_block(&body, &folder, environment).map_err(|error| {
+        let steps: Vec<&str> = error.place.steps().iter().map(String::as_str).collect();
+        Problem::new("E-CONFIG", "The provider block is not right")
+            .detail(error.to_string())
+            .next("correct it there")
+            .at(&steps)
+    })?;
     if let Some(part) = &loaded.config.unknown {
         return Ok(Err(Problem::new("E-NOT-YET-KNOWN", "The configuration is not known yet")
             .detail(format!("{part} becomes known during apply, so nothing can be read now."))

@@ -102,7 +102,7 @@ fn a_read_only_configuration_plans_and_changes_nothing() {
 }
 
 #[test]
-fn an_inline_body_works_like_the_file() {
+fn an_inline_body_works_like_the_file_and_not_beside_it() {
     let inline = |address: &str| {
         BASE.replace(
             "provider \"nhi\" {}",
@@ -115,6 +115,8 @@ fn an_inline_body_works_like_the_file() {
     };
     in_world(BASE, |world| {
         world.write("main.tf", &inline(&world.bao.address()))?;
+        let said = world.terraform(&["apply", "-auto-approve"])?.expect(1)?;
+        holds(said.contains("(E-CONFIG-TWICE)"), "not beside the file", &said)?;
         std::fs::remove_file(world.folder.join("nhi.hcl")).map_err(|error| error.to_string())?;
         world.apply()?;
         world.plan_is_empty()
