@@ -247,9 +247,9 @@ fn context(
 
 fn policy_is_closed(wrong: &Problem) -> tfplugin::Diagnostic {
     let detail = format!(
-        "{} Until then no power is given, and no resource is judged by a date or a directory; what takes \
+        "{}. Until then no power is given, and no resource is judged by a date or a directory; what takes \
          power away goes on, by the defaults of its thresholds.",
-        wrong.detail
+        wrong.detail.trim_end_matches('.')
     );
     diagnostics::warning(&Problem { summary: "The policy needs a look", detail, ..wrong.clone() })
 }

@@ -186,6 +186,11 @@ fn a_slip_in_the_policy_stops_what_gives_power_and_no_revocation() {
         }
         let said = world.terraform(&["plan"])?.expect(0)?;
         holds(said.contains("The policy needs a look"), "a plan of nothing warns", &said)?;
+        holds(
+            crate::flat(&said.replace('│', " ")).contains(". Until then"),
+            "in whole sentences",
+            &said,
+        )?;
         let hcl = world.read("main.tf")?;
         let wider = r#"["secret/data/invoices/*:read", "secret/data/payroll/*:read"]"#;
         world.write("main.tf", &hcl.replace(r#"["secret/data/invoices/*:read"]"#, wider))?;

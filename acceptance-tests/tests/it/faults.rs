@@ -98,7 +98,12 @@ fn a_server_that_is_sealed_is_to_be_unsealed_and_not_to_be_asked_again() {
             holds(ran.code != 0 && said.contains("sealed"), "what it is", &said)?;
             holds(said.contains("unseal") && !said.contains("apply again"), "what helps", &said)?;
         }
-        Ok(())
+        let address = world.bao.address();
+        let words = ["init", "--config", "new/nhi.hcl", "--platform", "openbao", "--name", "bao"];
+        let more =
+            ["--address", &address, "--credential-env", "BAO_TOKEN", "--custody", "secret/x"];
+        let said = flat(&world.nhi(&[&words[..], &more].concat())?.expect(1)?);
+        holds(said.contains("unsealing it"), "to whoever begins too", &said)
     });
 }
 

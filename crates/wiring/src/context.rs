@@ -434,11 +434,16 @@ pub async fn tenant_of(
         };
         // There is no file yet that the doctor could look into.
         return asked.await.map_err(|error| {
-            let next = if matches!(error, connector::Error::Untrusted { .. }) {
-                "run nhi init again, with --ca-file, or --custody-ca-file for the second connection; \
-                 to write without asking: nhi init --offline"
-            } else {
-                WITHOUT_A_FILE
+            let next = match error {
+                connector::Error::Untrusted { .. } => {
+                    "run nhi init again, with --ca-file, or --custody-ca-file for the second \
+                     connection; to write without asking: nhi init --offline"
+                }
+                connector::Error::NotReady { .. } => {
+                    "make the server ready, a sealed one by unsealing it, and run nhi init again; to \
+                     write without asking: nhi init --offline"
+                }
+                _ => WITHOUT_A_FILE,
             };
             Problem::unreadable(connection, &error).next(next)
         });
