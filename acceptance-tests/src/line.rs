@@ -1,6 +1,7 @@
 //! A line to a server that speaks anything over TCP: it breaks, or is held, where a client says a text.
 
 use std::{
+    fmt,
     io::{Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -63,7 +64,38 @@ struct Rule {
 pub struct Line {
     /// Its port on 127.0.0.1.
     pub port: u16,
-    rule: Arc<Mutex<Option<Rule>>>,
+    breaks: Arc<Breaks>,
+}
+
+/// What makes it break.
+#[derive(Debug, Default)]
+struct Breaks {
+    rule: Mutex<Option<Rule>>,
+    watch: Mutex<Option<Watch>>,
+}
+
+/// What looks at everything that clients say, and may let the line break there.
+struct Watch(Box<dyn FnMut(&[u8]) -> Option<(Break, Held)> + Send>);
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Watch")
+    }
+}
+
+impl Breaks {
+    /// Whether, and how, it breaks at what a client says.
+    fn at(&self, bytes: &[u8]) -> Option<(Break, Held)> {
+        if let Some(Watch(look)) = &mut *locked(&self.watch)
+            && let Some(found) = look(bytes)
+        {
+            return Some(found);
+        }
+        let says = |rule: &mut Rule| {
+            bytes.windows(rule.text.len()).any(|window| window == rule.text.as_bytes())
+        };
+        locked(&self.rule).take_if(says).map(|rule| (rule.at, rule.held))
+    }
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -80,12 +112,12 @@ impl Line {
         let failed = |error: std::io::Error| format!("a line to port {port}: {error}");
         let listener = TcpListener::bind("127.0.0.1:0").map_err(failed)?;
         let own = listener.local_addr().map_err(failed)?.port();
-        let line = Line { port: own, rule: Arc::default() };
-        let rule = line.rule.clone();
+        let line = Line { port: own, breaks: Arc::default() };
+        let breaks = line.breaks.clone();
         std::thread::spawn(move || {
             for client in listener.incoming().map_while(std::result::Result::ok) {
                 let Ok(server) = TcpStream::connect(("127.0.0.1", port)) else { continue };
-                carry(client, server, rule.clone());
+                carry(client, server, breaks.clone());
             }
         });
         Ok(line)
@@ -94,8 +126,13 @@ impl Line {
     /// Breaks once, where a client says a text. Until it is released it is held there.
     pub fn hold(&self, text: &str, at: Break) -> Held {
         let held = Held::default();
-        *locked(&self.rule) = Some(Rule { text: text.to_owned(), at, held: held.clone() });
+        *locked(&self.breaks.rule) = Some(Rule { text: text.to_owned(), at, held: held.clone() });
         held
+    }
+
+    /// Lets somebody look at everything that clients say, as it comes, and say where the line breaks.
+    pub fn watch(&self, look: impl FnMut(&[u8]) -> Option<(Break, Held)> + Send + 'static) {
+        *locked(&self.breaks.watch) = Some(Watch(Box::new(look)));
     }
 
     /// Breaks once, where a client says a text.
@@ -107,7 +144,7 @@ impl Line {
 }
 
 /// Carries what both say, until the line breaks or either is gone.
-fn carry(client: TcpStream, server: TcpStream, rule: Arc<Mutex<Option<Rule>>>) {
+fn carry(client: TcpStream, server: TcpStream, breaks: Arc<Breaks>) {
     let (Ok(from_client), Ok(from_server)) = (client.try_clone(), server.try_clone()) else {
         return;
     };
@@ -120,22 +157,15 @@ fn carry(client: TcpStream, server: TcpStream, rule: Arc<Mutex<Option<Rule>>>) {
         return;
     };
     std::thread::spawn(move || {
-        pump(from_client, &ends[1], |bytes| {
-            let mut rule = locked(&rule);
-            let says = |rule: &Rule| {
-                bytes.windows(rule.text.len()).any(|window| window == rule.text.as_bytes())
-            };
-            let Some(one) = rule.take_if(|rule| says(rule)) else { return true };
-            drop(rule);
-            match one.at {
-                Break::Before => {
-                    one.held.hold();
-                    false
-                }
-                Break::After => {
-                    *locked(&said) = Some(one.held);
-                    true
-                }
+        pump(from_client, &ends[1], |bytes| match breaks.at(bytes) {
+            None => true,
+            Some((Break::Before, held)) => {
+                held.hold();
+                false
+            }
+            Some((Break::After, held)) => {
+                *locked(&said) = Some(held);
+                true
             }
         });
         hang_up(&ends);
@@ -222,5 +252,22 @@ mod tests {
         assert!(held.reached(Duration::from_secs(10)) && !waits.is_finished());
         held.release();
         assert_eq!(waits.join().unwrap(), None);
+    }
+
+    #[test]
+    fn whoever_looks_at_what_is_said_lets_it_break_where_they_want() {
+        let (port, heard) = echo();
+        let line = Line::to(port).unwrap();
+        let (held, mut count) = (Held::default(), 0);
+        held.release();
+        let given = held.clone();
+        line.watch(move |_| {
+            count += 1;
+            (count == 2).then(|| (Break::Before, given.clone()))
+        });
+        let said = ["one", "two", "three"].map(|text| say(&line, text));
+        assert_eq!(said, [Some("one".into()), None, Some("three".into())]);
+        assert!(held.reached(Duration::ZERO));
+        assert_eq!(*heard.lock().unwrap(), ["one", "three"]);
     }
 }

@@ -2,12 +2,40 @@
 //! whole processes: it answers in the server's place, loses requests or answers, cuts, delays, and
 //! holds a request at a known point while the test kills somebody.
 //!
-//! Plain HTTP/1.1 on both sides, one request a connection, loopback only.
+//! Plain HTTP/1.1 on both sides, one request a connection, loopback only. Twenty things go wrong
+//! between a client and a server that somebody else runs; each is an effect of a [`Rule`] here, or
+//! stands where it can be made:
+//!
+//! | | what goes wrong | here | elsewhere |
+//! |---|---|---|---|
+//! | 1 | nobody listens, or the connection is reset | [`Effect::Reset`] | a port that nobody has |
+//! | 2 | a certificate of another host, past its end, or of a stranger | | `reach.rs` among the tests of OpenBao and of PostgreSQL |
+//! | 3 | done, and the answer lost | [`Effect::LoseAnswer`], [`Effect::LoseHeldAnswer`] | |
+//! | 4 | never done, and nobody says so | [`Effect::LoseRequest`], [`Effect::Swallow`], [`Effect::LoseHeldRequest`] | |
+//! | 5 | done after the client gave up | [`Effect::Late`] | |
+//! | 6 | done twice | [`Effect::Twice`] | |
+//! | 7 | too many requests, with any `Retry-After` | [`Effect::Answer`] | |
+//! | 8 | an error of the server, before it is done and after | [`Effect::Answer`], [`Effect::Instead`] | |
+//! | 9 | a conflict, or an "already exists" that is no conflict | [`Effect::Answer`], [`Effect::Instead`] | |
+//! | 10 | a `Date` that is days off, an expiry in another unit | [`Effect::header`], [`Effect::Rewrite`] | the clock of the simulation |
+//! | 11 | half an answer | [`Effect::CutAnswer`] | |
+//! | 12 | a page for people, or another shape | [`Effect::Answer`], [`Effect::Instead`] | the fuzzing of answers |
+//! | 13 | an answer that trickles past the deadline | [`Effect::Trickle`] | |
+//! | 14 | an answer without an end, or nested without one | [`Effect::Huge`], [`Effect::Answer`] | the fuzzing of answers |
+//! | 15 | pages that are missing, empty, repeated, or do not add up | [`Effect::Rewrite`] | each connector's tests of its pages |
+//! | 16 | a listing of a while ago | [`Effect::Stale`] | the fake platform |
+//! | 17 | an ended credential that is accepted for a while | | Unleash, which does so itself; the fake platform |
+//! | 18 | refused once, for one object, or by "not found" | [`Effect::Answer`] and the count of its rule | |
+//! | 19 | a redirect, of a look or of a change | [`Effect::Answer`] | |
+//! | 20 | an `ETag` that never changes, "not modified" without a body | [`Effect::Answer`], [`Effect::header`] | |
 
 use std::{
     fmt, io,
-    sync::{Arc, Mutex, MutexGuard},
-    time::Duration,
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use tokio::{
@@ -31,6 +59,31 @@ pub enum Effect {
     },
     /// The connection ends before the server hears of it.
     LoseRequest,
+    /// It is reset without a byte of an answer, and the server never hears of it.
+    Reset,
+    /// The server never hears of it, and nothing ever comes back.
+    Swallow,
+    /// The server hears of it when the client has given up waiting.
+    Late,
+    /// The server hears of it twice, and the second answer comes back.
+    Twice,
+    /// The server does it, and this is answered instead of what it says.
+    Instead {
+        /// The status.
+        status: u16,
+        /// Further headers.
+        headers: Vec<(String, String)>,
+        /// The body.
+        body: String,
+    },
+    /// The server does it, and its answer is changed on the way.
+    Rewrite(Rewrite),
+    /// The server does it, and the body of its answer comes a byte at a time, with this between two.
+    Trickle(Duration),
+    /// It is answered in the server's place, with JSON that has so many bytes in one text.
+    Huge(usize),
+    /// The first answer is kept, and given again to all who ask within this time.
+    Stale(Stale),
     /// The server does it, and the answer is lost.
     LoseAnswer,
     /// The server does it, and half of the answer's body arrives.
@@ -39,10 +92,69 @@ pub enum Effect {
     Delay(Duration),
     /// It is held before the server hears of it.
     HoldRequest(Hold),
+    /// It is held before the server hears of it, and lost then.
+    LoseHeldRequest(Hold),
     /// The server does it, and the answer is held.
     HoldAnswer(Hold),
     /// The server does it, the answer is held, and lost then: as of a server that dies before it answers.
     LoseHeldAnswer(Hold),
+}
+
+impl Effect {
+    /// The server does it, and its answer has this header and no other of the name.
+    pub fn header(name: &str, value: &str) -> Effect {
+        let (name, value) = (name.to_owned(), value.to_owned());
+        Effect::Rewrite(Rewrite::new(move |head, _| {
+            let is = |line: &&str| {
+                !line.split_once(':').is_some_and(|(have, _)| have.eq_ignore_ascii_case(&name))
+            };
+            let rest: Vec<&str> = head.lines().filter(is).collect();
+            *head = format!("{}\r\n{name}: {value}", rest.join("\r\n"));
+        }))
+    }
+}
+
+/// What becomes of an answer on its way: of its status line and headers, a line each, and of its body.
+#[derive(Clone)]
+pub struct Rewrite(Arc<Change>);
+
+type Change = dyn Fn(&mut String, &mut Vec<u8>) + Send + Sync;
+
+impl Rewrite {
+    /// By a function.
+    pub fn new(change: impl Fn(&mut String, &mut Vec<u8>) + Send + Sync + 'static) -> Rewrite {
+        Rewrite(Arc::new(change))
+    }
+}
+
+impl fmt::Debug for Rewrite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Rewrite")
+    }
+}
+
+/// An answer that is given again for a while.
+#[derive(Debug, Clone)]
+pub struct Stale {
+    lasts: Duration,
+    kept: Arc<Mutex<Option<(Instant, Message)>>>,
+}
+
+impl Stale {
+    /// For so long from the first answer on.
+    pub fn lasting(lasts: Duration) -> Stale {
+        Stale { lasts, kept: Arc::default() }
+    }
+
+    fn again(&self) -> Option<Message> {
+        let kept = locked(&self.kept);
+        let (since, answer) = kept.as_ref()?;
+        (since.elapsed() < self.lasts).then(|| answer.clone())
+    }
+
+    fn keep(&self, answer: &Message) {
+        locked(&self.kept).get_or_insert_with(|| (Instant::now(), answer.clone()));
+    }
 }
 
 /// Which requests something happens to.
@@ -75,7 +187,14 @@ impl Rule {
 
 /// A point that a request is held at.
 #[derive(Clone, Default)]
-pub struct Hold(Arc<(Notify, Notify)>);
+pub struct Hold(Arc<Point>);
+
+#[derive(Default)]
+struct Point {
+    came: Notify,
+    goes: Notify,
+    is_there: AtomicBool,
+}
 
 impl fmt::Debug for Hold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -86,17 +205,23 @@ impl fmt::Debug for Hold {
 impl Hold {
     /// Waits until a request has come there.
     pub async fn reached(&self) {
-        self.0.0.notified().await;
+        self.0.came.notified().await;
+    }
+
+    /// Whether one has come there.
+    pub fn is_reached(&self) -> bool {
+        self.0.is_there.load(Ordering::Acquire)
     }
 
     /// Lets the request go on.
     pub fn release(&self) {
-        self.0.1.notify_one();
+        self.0.goes.notify_one();
     }
 
     async fn hold(&self) {
-        self.0.0.notify_one();
-        self.0.1.notified().await;
+        self.0.is_there.store(true, Ordering::Release);
+        self.0.came.notify_one();
+        self.0.goes.notified().await;
     }
 }
 
@@ -122,8 +247,18 @@ pub struct FaultProxy {
 #[derive(Debug, Default)]
 struct Shared {
     upstream: String,
+    watch: Mutex<Option<Watch>>,
     rules: Mutex<Vec<(Rule, u32)>>,
     seen: Mutex<Vec<Seen>>,
+}
+
+/// What looks at each request, and may say what happens to it.
+struct Watch(Box<dyn FnMut(&str, &str) -> Option<Effect> + Send>);
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Watch")
+    }
 }
 
 impl Drop for FaultProxy {
@@ -173,6 +308,12 @@ impl FaultProxy {
         locked(&self.shared.rules).push((rule, 0));
     }
 
+    /// Lets somebody look at the method and path of each request, and say what happens to it. It comes
+    /// before all rules, and stays when they are forgotten.
+    pub fn watch(&self, look: impl FnMut(&str, &str) -> Option<Effect> + Send + 'static) {
+        *locked(&self.shared.watch) = Some(Watch(Box::new(look)));
+    }
+
     /// Forgets all rules: everything goes through.
     pub fn clear(&self) {
         locked(&self.shared.rules).clear();
@@ -184,6 +325,7 @@ impl FaultProxy {
     }
 }
 
+#[derive(Debug, Clone)]
 struct Message {
     head: String,
     body: Vec<u8>,
@@ -274,6 +416,10 @@ fn head(first: &str, message: &Message, length: usize) -> String {
 
 impl Shared {
     fn effect(&self, method: &str, path: &str) -> Option<Effect> {
+        let mut watch = locked(&self.watch);
+        if let Some(effect) = watch.as_mut().and_then(|watch| watch.0(method, path)) {
+            return Some(effect);
+        }
         let mut rules = locked(&self.rules);
         for (rule, matched) in rules.iter_mut() {
             let of_method =
@@ -317,24 +463,44 @@ impl Shared {
         };
         match &effect {
             Some(Effect::LoseRequest) => return Ok(()),
+            Some(Effect::Reset) => return client.set_zero_linger(),
+            Some(Effect::Swallow) => return gives_up(&mut client).await,
+            Some(Effect::Late) => {
+                gives_up(&mut client).await?;
+                return self.forward(&request).await.map(drop);
+            }
             Some(Effect::Delay(time)) => tokio::time::sleep(*time).await,
             Some(Effect::HoldRequest(hold)) => hold.hold().await,
+            Some(Effect::LoseHeldRequest(hold)) => {
+                hold.hold().await;
+                return Ok(());
+            }
             Some(Effect::Answer { status, headers, body }) => {
-                let mut text = format!("HTTP/1.1 {status} Fault\r\n");
-                for (name, value) in headers {
-                    text.push_str(&format!("{name}: {value}\r\n"));
-                }
-                text.push_str(&format!(
-                    "Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
-                    body.len()
-                ));
-                client.write_all(text.as_bytes()).await?;
+                client.write_all(written(*status, headers, body).as_bytes()).await?;
                 answered(*status);
                 return client.shutdown().await;
             }
+            Some(Effect::Huge(size)) => {
+                answered(200);
+                return huge(&mut client, *size).await;
+            }
+            Some(Effect::Twice) => drop(self.forward(&request).await?),
             _ => {}
         }
-        let answer = self.forward(&request).await?;
+        let mut answer = match &effect {
+            Some(Effect::Stale(stale)) => match stale.again() {
+                Some(kept) => kept,
+                None => {
+                    let answer = self.forward(&request).await?;
+                    stale.keep(&answer);
+                    answer
+                }
+            },
+            _ => self.forward(&request).await?,
+        };
+        if let Some(Effect::Rewrite(Rewrite(change))) = &effect {
+            change(&mut answer.head, &mut answer.body);
+        }
         let first = answer.head.lines().next().unwrap_or_default();
         let status = first.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
         // Said to be whole in any case: a cut answer is one that breaks its word.
@@ -351,6 +517,20 @@ impl Shared {
                 client.write_all(&answer.body[..answer.body.len() / 2]).await?;
                 return client.shutdown().await;
             }
+            Some(Effect::Trickle(between)) => {
+                client.write_all(text.as_bytes()).await?;
+                for byte in &answer.body {
+                    tokio::time::sleep(*between).await;
+                    client.write_all(&[*byte]).await?;
+                }
+                answered(status);
+                return client.shutdown().await;
+            }
+            Some(Effect::Instead { status, headers, body }) => {
+                client.write_all(written(*status, headers, body).as_bytes()).await?;
+                answered(*status);
+                return client.shutdown().await;
+            }
             _ => {}
         }
         client.write_all(text.as_bytes()).await?;
@@ -358,4 +538,37 @@ impl Shared {
         answered(status);
         client.shutdown().await
     }
+}
+
+/// Waits until the client ends the connection, whatever else it says.
+async fn gives_up(client: &mut TcpStream) -> io::Result<()> {
+    let mut more = [0; 1024];
+    while client.read(&mut more).await.is_ok_and(|length| length > 0) {}
+    Ok(())
+}
+
+/// An answer of ours.
+fn written(status: u16, headers: &[(String, String)], body: &str) -> String {
+    let mut text = format!("HTTP/1.1 {status} Fault\r\n");
+    for (name, value) in headers {
+        text.push_str(&format!("{name}: {value}\r\n"));
+    }
+    text + &format!("Content-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
+}
+
+/// One text of so many bytes, until the client has enough of it.
+async fn huge(client: &mut TcpStream, size: usize) -> io::Result<()> {
+    let (begin, end) = ("{\"data\":\"", "\"}");
+    let length = begin.len() + size + end.len();
+    let text = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+    client.write_all((text + begin).as_bytes()).await?;
+    let piece = [b'x'; 64 << 10];
+    let mut left = size;
+    while left > 0 {
+        let now = left.min(piece.len());
+        client.write_all(&piece[..now]).await?;
+        left -= now;
+    }
+    client.write_all(end.as_bytes()).await?;
+    client.shutdown().await
 }
