@@ -3,6 +3,7 @@
 //! The harness is a library, so that the demonstration tells the very story that the tests run.
 
 pub mod core;
+pub mod curl;
 pub mod http;
 pub mod line;
 pub mod mirror;

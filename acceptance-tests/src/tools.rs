@@ -15,6 +15,7 @@ fn remedy(tool: &str) -> &'static str {
         "terraform" | "tofu" => {
             "install Terraform or OpenTofu and put it on the PATH, or name it (demo: --core PATH; tests: NHI_TEST_CORES)"
         }
+        "curl" => "install curl (Debian: apt-get install curl)",
         "cc" => "install a C compiler (Debian: apt-get install gcc)",
         _ => "install it and put it on the PATH",
     }

@@ -10,7 +10,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::running;
-use crate::{Result, http, tools};
+use crate::{Result, curl, http, tools};
 
 /// The version that the stories were written against.
 const VERSION: &str = "6.1.1";
@@ -78,7 +78,7 @@ impl JupyterHub {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// Sends a request with a token.
+    /// Sends a request with a token, by curl.
     ///
     /// # Errors
     ///
@@ -91,7 +91,7 @@ impl JupyterHub {
         body: Option<&Value>,
     ) -> Result<http::Answer> {
         let (path, header) = (format!("/hub/api/{path}"), format!("token {token}"));
-        http::send_as(self.port, method, &path, ("Authorization", &header), body)
+        curl::ask(self.port, method, &path, ("Authorization", &header), body)
     }
 
     /// Sends a request as an admin; it must succeed.

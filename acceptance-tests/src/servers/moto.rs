@@ -3,9 +3,10 @@
 
 use std::{
     fs,
-    io::Write,
-    path::PathBuf,
-    process::{Command, Stdio},
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    sync::{Mutex, PoisonError},
 };
 
 use serde_json::{Value, json};
@@ -28,6 +29,8 @@ const CLIENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/servers/moto_clie
 pub struct Moto {
     _running: running::Server,
     package: PathBuf,
+    /// AWS's own client, once somebody asks: it takes long to start.
+    client: Mutex<Option<Client>>,
     /// Its port on 127.0.0.1.
     pub port: u16,
     /// Who may do everything there: the id of a key.
@@ -85,7 +88,8 @@ impl Moto {
         let key: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
         let word = |name: &str| key[name].as_str().unwrap_or_default().to_owned();
         let (id, secret) = (word("id"), word("secret"));
-        Ok(Moto { port: running.port, _running: running, package, id, secret })
+        let client = Mutex::default();
+        Ok(Moto { port: running.port, _running: running, package, client, id, secret })
     }
 
     /// Its address.
@@ -110,20 +114,12 @@ impl Moto {
             "endpoint": self.address(), "region": region, "id": id, "secret": secret,
             "service": service, "operation": operation, "with": with,
         });
-        let mut child = Command::new(tools::need("python3")?)
-            .arg(CLIENT)
-            .env("PYTHONPATH", &self.package)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|error| format!("python3: {error}"))?;
-        if let Some(mut input) = child.stdin.take() {
-            input.write_all(asked.to_string().as_bytes()).map_err(|error| error.to_string())?;
-        }
-        let done = child.wait_with_output().map_err(|error| error.to_string())?;
-        let said: Value = serde_json::from_slice(&done.stdout)
-            .map_err(|_| String::from_utf8_lossy(&done.stderr).into_owned())?;
+        let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        let client = match &mut *client {
+            Some(client) => client,
+            none => none.insert(Client::start(&self.package)?),
+        };
+        let said = client.ask(&asked)?;
         match said["code"].as_str() {
             Some(code) => Ok(Err(code.to_owned())),
             None => Ok(Ok(said["ok"].clone())),
@@ -148,5 +144,46 @@ impl Moto {
     pub fn iam(&self, operation: &str, with: Value) -> Result<Value> {
         let answer = self.ask_as((&self.id, &self.secret), "iam", operation, with)?;
         answer.map_err(|code| format!("{operation}: {code}"))
+    }
+}
+
+/// AWS's own client, which answers line by line until it is dropped.
+#[derive(Debug)]
+struct Client {
+    child: Child,
+    asks: ChildStdin,
+    says: BufReader<ChildStdout>,
+}
+
+impl Client {
+    fn start(package: &Path) -> Result<Client> {
+        let failed = |error: std::io::Error| format!("python3: {error}");
+        let mut child = Command::new(tools::need("python3")?)
+            .arg(CLIENT)
+            .env("PYTHONPATH", package)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(failed)?;
+        match (child.stdin.take(), child.stdout.take()) {
+            (Some(asks), Some(says)) => Ok(Client { child, asks, says: BufReader::new(says) }),
+            _ => Err("python3 has no pipes".into()),
+        }
+    }
+
+    fn ask(&mut self, asked: &Value) -> Result<Value> {
+        let mut line = String::new();
+        let said = writeln!(self.asks, "{asked}")
+            .and_then(|()| self.asks.flush())
+            .and_then(|()| self.says.read_line(&mut line));
+        said.map_err(|error| format!("AWS's client: {error}"))?;
+        serde_json::from_str(&line).map_err(|_| format!("AWS's client said {line:?}"))
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }

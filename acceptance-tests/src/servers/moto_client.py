@@ -1,5 +1,5 @@
-"""The vendor's own client: reads {endpoint, region, id, secret, token, service, operation, with} and
-tells what came of it as {ok} or {code}."""
+"""The vendor's own client: reads {endpoint, region, id, secret, token, service, operation, with}, a line
+each, and tells what came of it as {ok} or {code}."""
 
 import json
 import sys
@@ -8,19 +8,24 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-asked = json.load(sys.stdin)
-client = boto3.client(
-    asked["service"],
-    endpoint_url=asked["endpoint"],
-    region_name=asked["region"],
-    aws_access_key_id=asked["id"],
-    aws_secret_access_key=asked["secret"],
-    aws_session_token=asked.get("token"),
-    config=Config(retries={"max_attempts": 1}),
-)
-try:
-    answer = getattr(client, asked["operation"])(**asked["with"])
-    answer.pop("ResponseMetadata", None)
-    print(json.dumps({"ok": answer}, default=str))
-except ClientError as error:
-    print(json.dumps({"code": error.response["Error"]["Code"]}))
+
+def ask(asked):
+    client = boto3.client(
+        asked["service"],
+        endpoint_url=asked["endpoint"],
+        region_name=asked["region"],
+        aws_access_key_id=asked["id"],
+        aws_secret_access_key=asked["secret"],
+        aws_session_token=asked.get("token"),
+        config=Config(retries={"max_attempts": 1}),
+    )
+    try:
+        answer = getattr(client, asked["operation"])(**asked["with"])
+        answer.pop("ResponseMetadata", None)
+        return {"ok": answer}
+    except ClientError as error:
+        return {"code": error.response["Error"]["Code"]}
+
+
+for line in sys.stdin:
+    print(json.dumps(ask(json.loads(line)), default=str), flush=True)

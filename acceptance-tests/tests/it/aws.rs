@@ -17,8 +17,8 @@ use crate::{
 };
 
 /// The example, as people would copy it.
-const MAIN: &str = include_str!("../../../examples/scenarios/aws/main.tf");
-const HCL: &str = include_str!("../../../examples/scenarios/aws/nhi.hcl");
+pub(crate) const MAIN: &str = include_str!("../../../examples/scenarios/aws/main.tf");
+pub(crate) const HCL: &str = include_str!("../../../examples/scenarios/aws/nhi.hcl");
 
 /// The example with something that makes it rotate when it is wanted, and an overlap that is over soon.
 fn triggered(value: &str) -> String {

@@ -61,6 +61,19 @@ resource "nhi_credential" "it" {
 }
 "#;
 
+/// All of it.
+pub(crate) fn whole() -> String {
+    [OWNERS, INTEGRATION, SCOPE, TOKEN].concat()
+}
+
+/// What is connected.
+pub(crate) fn hcl(hub: &str, bao: &str) -> String {
+    let hub = format!(
+        "connections = {{\n  hub = {{\n    jupyterhub = {{ address = \"{hub}\", credential = {{ env = \"HUB_TOKEN\" }} }}\n  }}"
+    );
+    nhi_hcl(bao).replace("connections = {", &hub)
+}
+
 /// A world with a hub.
 struct School {
     world: World,
@@ -72,12 +85,7 @@ fn in_school(main: &str, story: impl Fn(&School) -> Result<()>) {
         let path = core.path.display().to_string();
         let hub = JupyterHub::start().unwrap();
         let world = World::new(core, main).unwrap().with("HUB_TOKEN", &hub.token);
-        let connection = format!(
-            "connections = {{\n  hub = {{\n    jupyterhub = {{ address = \"{}\", credential = {{ env = \"HUB_TOKEN\" }} }}\n  }}",
-            hub.address()
-        );
-        let hcl = nhi_hcl(&world.bao.address()).replace("connections = {", &connection);
-        world.write("nhi.hcl", &hcl).unwrap();
+        world.write("nhi.hcl", &hcl(&hub.address(), &world.bao.address())).unwrap();
         let school = School { world, hub };
         let told = story(&school).and_then(|()| {
             school.world.note([school.hub.token.clone()])?;

@@ -22,6 +22,7 @@ mod mirror;
 mod oauth;
 mod oauth_secret;
 mod operator;
+mod points;
 mod postgresql;
 mod restored;
 mod rounds;

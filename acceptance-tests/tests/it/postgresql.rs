@@ -13,12 +13,13 @@ use acceptance_tests::{
 use crate::{SILENCE, flat, holds, kill::killed_when, nothing_is_left_to_do, says_what_to_do};
 
 /// The example, as people would copy it.
-const MAIN: &str = include_str!("../../../examples/scenarios/postgresql/main.tf");
-const HCL: &str = include_str!("../../../examples/scenarios/postgresql/nhi.hcl");
+pub(crate) const MAIN: &str = include_str!("../../../examples/scenarios/postgresql/main.tf");
+pub(crate) const HCL: &str = include_str!("../../../examples/scenarios/postgresql/nhi.hcl");
 /// The example of one that is never without a password that works.
-const BY_TURNS: &str = include_str!("../../../examples/scenarios/postgresql_pair/main.tf");
+pub(crate) const BY_TURNS: &str =
+    include_str!("../../../examples/scenarios/postgresql_pair/main.tf");
 /// What the example reads and writes, and what it does not.
-const THINGS: &str = "
+pub(crate) const THINGS: &str = "
     create schema billing;
     create table billing.invoice (id int, amount int, exported_at timestamptz);
     insert into billing.invoice values (1, 100, null);

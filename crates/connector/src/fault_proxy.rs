@@ -137,8 +137,11 @@ impl fmt::Debug for Rewrite {
 #[derive(Debug, Clone)]
 pub struct Stale {
     lasts: Duration,
-    kept: Arc<Mutex<Option<(Instant, Message)>>>,
+    kept: Arc<Mutex<Option<Kept>>>,
 }
+
+/// An answer, and since when it is given.
+type Kept = (Instant, Message);
 
 impl Stale {
     /// For so long from the first answer on.
@@ -253,7 +256,9 @@ struct Shared {
 }
 
 /// What looks at each request, and may say what happens to it.
-struct Watch(Box<dyn FnMut(&str, &str) -> Option<Effect> + Send>);
+struct Watch(Box<Look>);
+
+type Look = dyn FnMut(&str, &str) -> Option<Effect> + Send;
 
 impl fmt::Debug for Watch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
