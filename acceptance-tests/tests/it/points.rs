@@ -3,10 +3,11 @@
 //! rotation is run again, and what there is by the account of the vendor's own tools is what must be.
 //!
 //! An undisturbed rotation tells which requests there are. A usual run walks a share of them, of which
-//! another part each time; `NHI_TEST_WIDE` walks all, and `NHI_TEST_POINT` the one of this number.
+//! another part each time; `NHI_TEST_WIDE` walks all, and `NHI_TEST_POINT` those of these numbers, after it has listed
+//! them all.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, hash_map::RandomState},
+    collections::hash_map::RandomState,
     hash::BuildHasher,
     process::{Child, Stdio},
     sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
@@ -26,12 +27,13 @@ use tokio::runtime::Runtime;
 
 use crate::{BASE, SILENCE, aws, holds, jupyterhub, postgresql};
 
-/// How many points of each platform a usual run walks.
-const SHARE: usize = 8;
-/// At every so many of them nobody says that the dead run is dead: the next waits until its claim is old.
-const UNTOLD: usize = 8;
+/// At every so many points nobody says that the dead run is dead: the next waits until its claim is old.
+const UNTOLD: usize = 16;
 /// How long a rotation may take until it comes to the request that is waited for.
 const LONG: Duration = Duration::from_secs(90);
+
+/// How much of the ledger is shown where a point is wrong.
+const LINES: usize = 40;
 
 /// Where proxies run.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("threads for proxies"));
@@ -560,6 +562,12 @@ fn runs_again(place: &dyn Place, before: &Value, told: bool) -> Result<()> {
         thread::sleep(SILENCE);
         world.nhi(&["recover", slot, "--yes"])?.expect(0)?;
     }
+    // Whoever dies between the two has begun to keep the earlier one: its end is the next apply's.
+    if place.listed()?.len() > 1 {
+        let said = world.nhi(&["drift"])?.expect(5)?;
+        holds(said.contains("overlap is over is not ended; apply ends it"), "told", &said)?;
+        world.apply()?;
+    }
     Ok(())
 }
 
@@ -578,95 +586,162 @@ fn one(place: &dyn Place, point: &Point, at: Break, told: bool) -> Result<bool> 
     Ok(reached)
 }
 
-/// Which of so many points are walked, by their numbers from 1.
-fn chosen(all: usize) -> (String, Vec<usize>) {
-    let named = std::env::var("NHI_TEST_POINT").ok();
-    if let Some(named) = named {
-        return (format!("named: {named}"), named.split(',').flat_map(str::parse).collect());
-    }
-    if std::env::var_os("NHI_TEST_WIDE").is_some() {
-        return ("all of them".to_owned(), (1..=all).collect());
-    }
-    let every = all.div_ceil(SHARE).max(1);
-    let from = usize::try_from(RandomState::new().hash_one(all) % every as u64).unwrap_or(0) + 1;
-    (format!("every {every}th from {from}"), (from..=all).step_by(every).collect())
+/// How a platform is walked: how many of its points in a usual run, and in how many worlds at once.
+#[derive(Clone, Copy)]
+struct Pace {
+    share: usize,
+    lanes: usize,
 }
 
-/// Walks the points of one rotation.
-fn walk(name: &str, start: impl Fn() -> Result<Box<dyn Place>>) {
-    let begin = || {
-        let place = start()?;
-        place.world().apply()?;
-        Ok::<_, String>(place)
-    };
-    let mut place = begin().unwrap_or_else(|error| panic!("{name}: {error}"));
-    // Whatever an apply leaves for the first rotation to find out is found out.
-    let undisturbed = |place: &dyn Place| -> Result<Vec<Point>> {
-        let before = place.delivered()?;
-        place.row().begin(None);
-        place.world().nhi(&["rotate", place.slot(), "--yes"])?.expect(0)?;
-        let seen = place.row().seen();
-        is_at_rest(place, &before)?;
-        Ok(seen)
-    };
-    let points = undisturbed(&*place).and_then(|_| undisturbed(&*place));
-    let points = points.unwrap_or_else(|error| panic!("{name}, undisturbed: {error}"));
-    let all: Vec<(&Point, Break)> =
-        points.iter().flat_map(|point| [(point, Break::Before), (point, Break::After)]).collect();
-    let (which, numbers) = chosen(all.len());
-    println!("{name}: {} requests, {} points, {which}", points.len(), all.len());
-    let (begun, mut wrong, mut missed) = (Instant::now(), Vec::new(), BTreeSet::new());
-    let mut times = BTreeMap::new();
-    for (at_number, number) in numbers.iter().enumerate() {
+/// Which of so many points are walked, by their numbers from 1.
+fn chosen(all: usize, pace: Pace) -> (String, Vec<usize>) {
+    if let Ok(named) = std::env::var("NHI_TEST_POINT") {
+        let numbers = named.split(',').flat_map(str::parse).collect();
+        return (format!("of which {named}"), numbers);
+    }
+    if is_wide() {
+        return ("all of them".to_owned(), (1..=all).collect());
+    }
+    let every = all.div_ceil(pace.share).max(1);
+    let from = usize::try_from(RandomState::new().hash_one(all) % every as u64).unwrap_or(0) + 1;
+    (format!("every {every}th from {from} on"), (from..=all).step_by(every).collect())
+}
+
+fn is_wide() -> bool {
+    std::env::var_os("NHI_TEST_WIDE").is_some()
+}
+
+/// What came of a walk.
+#[derive(Debug, Default)]
+struct Tally {
+    walked: usize,
+    wrong: Vec<String>,
+    /// What a rotation ended without.
+    missed: Vec<String>,
+    slowest: (Duration, usize),
+}
+
+/// A new world with everything in it.
+fn begun(start: &impl Fn() -> Result<Box<dyn Place>>) -> Result<Box<dyn Place>> {
+    let place = start()?;
+    place.world().apply()?;
+    Ok(place)
+}
+
+/// The requests of a rotation that nobody disturbs.
+fn undisturbed(place: &dyn Place) -> Result<Vec<Point>> {
+    let before = place.delivered()?;
+    place.row().begin(None);
+    place.world().nhi(&["rotate", place.slot(), "--yes"])?.expect(0)?;
+    let seen = place.row().seen();
+    is_at_rest(place, &before)?;
+    Ok(seen)
+}
+
+/// Walks the points that nobody else of the same walk has taken, in one world; where something is wrong
+/// in it, in a new one.
+fn walk_in(
+    mut place: Box<dyn Place>,
+    start: &impl Fn() -> Result<Box<dyn Place>>,
+    all: &[(&Point, Break)],
+    left: &Mutex<std::vec::IntoIter<(bool, usize)>>,
+    tally: &Mutex<Tally>,
+) -> Result<()> {
+    const ENOUGH: usize = 5;
+    while let Some((told, number)) = { locked(left).next() } {
         let Some((point, at)) = all.get(number.wrapping_sub(1)) else { continue };
         let since = Instant::now();
-        let done = one(&*place, point, *at, at_number % UNTOLD != UNTOLD - 1);
-        times.insert(since.elapsed(), *number);
+        let done = one(&*place, point, *at, told);
+        let mut tally = locked(tally);
+        tally.walked += 1;
+        tally.slowest = tally.slowest.max((since.elapsed(), number));
         match done {
             Ok(true) => {}
-            Ok(false) => drop(missed.insert(format!("{number} {point}"))),
+            Ok(false) => tally.missed.push(format!("{number}, {point}")),
             Err(error) => {
-                println!("{name} {number}, {point}, {at:?}: {error}");
-                wrong.push(format!("{name} {number}, {point}, {at:?}: {error}"));
-                if wrong.len() > 4 {
-                    break;
+                let said = place.world().nhi(&["ledger", "show"]).map(|ran| ran.said);
+                let said = said.unwrap_or_default();
+                let from = said.lines().count().saturating_sub(LINES);
+                let last = said.lines().skip(from).collect::<Vec<_>>().join("\n");
+                tally.wrong.push(format!("{number}, {point}, {at:?}: {error}\n{last}"));
+                if tally.wrong.len() >= ENOUGH {
+                    return Ok(());
                 }
-                place = begin().unwrap_or_else(|error| panic!("{name}: {error}"));
+                drop(tally);
+                place = begun(start)?;
             }
         }
     }
-    let took = begun.elapsed();
-    println!("{name}: {} points in {took:?}, {} wrong", numbers.len(), wrong.len());
-    println!("{name}: the slowest: {:?}; not come to: {missed:?}", times.last_key_value());
-    let leaked = place.world().note(place.secrets());
-    let leaked = leaked.and_then(|()| place.world().no_secret_leaked(&[STATE, LEDGER]));
-    wrong.extend(leaked.err());
-    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), numbers.len(), wrong.join("\n\n"));
-    // Requests that are sent at once may come in another order, and not many are.
-    assert!(missed.len() * 10 <= numbers.len(), "not come to: {missed:?}");
+    place.world().note(place.secrets())?;
+    place.world().no_secret_leaked(&[STATE, LEDGER])
 }
+
+/// Walks the points of one rotation.
+fn walk(name: &str, pace: Pace, start: impl Fn() -> Result<Box<dyn Place>> + Sync) {
+    let first = begun(&start).and_then(|place| Ok((undisturbed(&*place)?, place)));
+    let (points, first) = first.unwrap_or_else(|error| panic!("{name}, undisturbed: {error}"));
+    let all: Vec<(&Point, Break)> =
+        points.iter().flat_map(|point| [(point, Break::Before), (point, Break::After)]).collect();
+    let (which, numbers) = chosen(all.len(), pace);
+    println!("{name}: {} requests, {} points, {which}", points.len(), all.len());
+    if which.starts_with("of") {
+        for (number, (point, at)) in all.iter().enumerate() {
+            println!("{name} {}: {point}, {at:?}", number + 1);
+        }
+    }
+    let (since, lanes) = (Instant::now(), pace.lanes.min(numbers.len()));
+    let told = |at: usize| at % UNTOLD != UNTOLD - 1;
+    let numbers: Vec<_> =
+        numbers.into_iter().enumerate().map(|(at, one)| (told(at), one)).collect();
+    let (left, tally) = (Mutex::new(numbers.into_iter()), Mutex::new(Tally::default()));
+    let ended = thread::scope(|scope| {
+        let others: Vec<_> = (1..lanes)
+            .map(|_| scope.spawn(|| walk_in(begun(&start)?, &start, &all, &left, &tally)))
+            .collect();
+        let mut ended = vec![walk_in(first, &start, &all, &left, &tally)];
+        ended.extend(others.into_iter().map(|one| one.join().unwrap_or(Err("it fell".into()))));
+        ended
+    });
+    let tally = tally.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let (walked, missed, slowest) = (tally.walked, &tally.missed, tally.slowest);
+    println!(
+        "{name}: {walked} in {:?}, {} wrong; the slowest {slowest:?}; not come to: {missed:?}",
+        since.elapsed(),
+        tally.wrong.len()
+    );
+    let wrong: Vec<String> =
+        tally.wrong.iter().cloned().chain(ended.into_iter().filter_map(Result::err)).collect();
+    assert!(wrong.is_empty(), "{name}: {} wrong\n{}", wrong.len(), wrong.join("\n\n"));
+    // What is sent at once may come in another order, and not much is.
+    assert!(missed.len() * 10 <= walked, "{name}: not come to: {missed:?}");
+}
+
+/// Where nothing is waited for.
+const FAST: Pace = Pace { share: 8, lanes: 1 };
 
 #[test]
 fn whichever_request_of_a_rotation_on_openbao_is_the_last_of_its_run_the_next_puts_it_right() {
-    walk("openbao", Bao::start);
+    walk("openbao", FAST, Bao::start);
 }
 
 #[test]
 fn whichever_request_of_a_rotation_on_aws_is_the_last_of_its_run_the_next_puts_it_right() {
-    walk("aws", Account::start);
+    // A rotation waits there until an ended key is sure to be refused everywhere.
+    let lanes = if is_wide() { 6 } else { 4 };
+    walk("aws", Pace { share: 4, lanes }, Account::start);
 }
 
 #[test]
 fn whichever_request_of_a_rotation_on_a_hub_is_the_last_of_its_run_the_next_puts_it_right() {
-    walk("hub", School::start);
+    walk("hub", FAST, School::start);
 }
 
 #[test]
 fn whichever_request_of_a_new_password_is_the_last_of_its_run_the_next_puts_it_right() {
-    walk("password", || Shop::start(false));
+    walk("password", FAST, || Shop::start(false));
 }
 
 #[test]
 fn whichever_request_of_two_roles_by_turns_is_the_last_of_its_run_the_next_puts_it_right() {
-    walk("pair", || Shop::start(true));
+    walk("pair", FAST, || Shop::start(true));
 }
