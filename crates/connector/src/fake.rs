@@ -324,6 +324,8 @@ struct State {
     ends_late: Option<(Span, Span)>,
     /// One key can be switched off.
     disables: bool,
+    /// Whatever is shown is let in.
+    accepts_anything: bool,
 }
 
 struct Object {
@@ -417,6 +419,11 @@ impl Fake {
     /// From now on an ended key is accepted for a while, and that this takes at most so long is promised.
     pub fn end_late(&self, promised: Span, really: Span) {
         self.lock().ends_late = Some((promised, really));
+    }
+
+    /// From now on whoever shows anything is let in, or only who should be again.
+    pub fn accept_anything(&self, accepts: bool) {
+        self.lock().accepts_anything = accepts;
     }
 
     /// From now on one key can be switched off and on again, by its id.
@@ -1065,6 +1072,7 @@ impl Connector for Fake {
     async fn probe(&self, object: &ObjectRef, _: &str, secret: &Secret) -> Result<Probe> {
         let now = self.clock.now();
         self.call(Verb::Probe, &object.key, |state| {
+            let anything = state.accepts_anything;
             let found = state.object(object)?;
             let enabled = found.enabled;
             let lingers = |(one, until): &(Secret, Timestamp)| one == secret && *until > now;
@@ -1080,6 +1088,7 @@ impl Connector for Fake {
                     key.used_at = Some(now);
                     Probe::Accepted { residual: None, scopes: None }
                 }
+                None if anything => Probe::Accepted { residual: None, scopes: None },
                 None => Probe::Refused { class: "400 invalid-credential".into() },
             })
         })

@@ -20,7 +20,7 @@ pub const SALVAGED: &str = "ledger.salvaged";
 
 /// Every kind of entry that this version writes. Whoever writes another adds it: deeds check it in
 /// debug builds, and whoever asks for one that is not here is told so.
-pub const KINDS: [&str; 44] = [
+pub const KINDS: [&str; 45] = [
     "attempt.ended",
     "attempt.started",
     "claim.taken_over",
@@ -34,6 +34,7 @@ pub const KINDS: [&str; 44] = [
     BROKEN,
     "ledger.created",
     SALVAGED,
+    "probe.accepts_anything",
     "probe.round",
     "rotation.begun_again",
     "rotation.claimed",

@@ -15,6 +15,7 @@ use domain::{
 use jiff::Timestamp;
 use policy::{
     Rules,
+    proof::Proofs,
     rotation::{Claim, Cut, Phase, Previous},
     schedule::later,
 };
@@ -35,6 +36,8 @@ const PENDING: &str = "pending";
 const REALM_KEY: &str = "realm_key";
 /// The incarnation of the integration that it is about, in the mirror.
 const VENDOR_ID: &str = "vendor_id";
+/// When a secret that nobody issued was let in there, in the claim and in the mirror.
+const ACCEPTS_ANYTHING: &str = "accepts_anything";
 /// So many documents a listing shows in one request, where it is one that comes in pages.
 const PAGE: usize = 100;
 
@@ -442,6 +445,7 @@ pub(crate) struct ClaimMirror {
     /// Sign-ins with keys of this slot that were refused since one worked, and when the last was.
     pub(crate) refused: u32,
     pub(crate) refused_at: Option<Timestamp>,
+    pub(crate) proofs: Proofs,
     /// The claim itself is newer, and what it says is not known.
     pub(crate) lags: bool,
 }
@@ -473,6 +477,9 @@ fn mirror(claim: &Claim, slot: &str, vendor_id: &str, version: u64) -> Mirror {
     if let Some(at) = claim.refused_at.filter(|_| claim.refused > 0) {
         mirror.insert("refused".to_owned(), claim.refused.to_string());
         mirror.insert("refused_at".to_owned(), moment(at));
+    }
+    if let Some(at) = claim.proofs.accepts_anything {
+        mirror.insert(ACCEPTS_ANYTHING.to_owned(), moment(at));
     }
     for (name, value) in texts(claim) {
         if let Some(value) = value {
@@ -515,6 +522,7 @@ impl ClaimMirror {
             asked: mirror.get("asked").cloned(),
             refused: text("refused").parse().unwrap_or(0),
             refused_at: text("refused_at").parse().ok(),
+            proofs: Proofs { accepts_anything: text(ACCEPTS_ANYTHING).parse().ok() },
             lags: false,
         }
     }
@@ -617,6 +625,8 @@ pub(crate) fn previous_from(text: &str) -> Vec<Previous> {
 #[derive(Deserialize, Serialize)]
 struct Said<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
+    accepts_anything: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     asked: Option<Cow<'a, str>>,
     attempt: u32,
     auth: Cow<'a, str>,
@@ -664,6 +674,7 @@ fn encode(claim: &Claim, slot: &str, vendor_id: &str, realm_key: Option<&str>) -
         text.as_deref().map(Cow::Borrowed)
     }
     let said = Said {
+        accepts_anything: claim.proofs.accepts_anything.map(|at| moment(at).into()),
         asked: text(&claim.asked),
         attempt: claim.attempt,
         auth: Cow::Borrowed(&claim.auth),
@@ -724,6 +735,7 @@ impl Said<'_> {
             parked_for_replace: self.parked_for_replace,
             timed: self.timed,
             called_at: at(self.called_at),
+            proofs: Proofs { accepts_anything: at(self.accepts_anything) },
         })
     }
 }
@@ -785,6 +797,7 @@ mod tests {
             parked_for_replace: true,
             timed: true,
             called_at: "2026-01-02T00:00:00Z".parse().ok(),
+            proofs: Proofs { accepts_anything: "2026-01-03T00:00:00Z".parse().ok() },
         };
         let text = encode(&claim, "slot", "vendor", Some("kabcd"));
         assert_eq!(said(&text).unwrap().realm_key.as_deref(), Some("kabcd"));
@@ -794,6 +807,7 @@ mod tests {
         assert!(read.is_open());
         assert_eq!(read.asked.as_deref(), Some("a digest"));
         assert_eq!(read.keys().collect::<Vec<_>>(), ["k6", "k5"]);
+        assert_eq!(read.proofs, claim.proofs);
         let later = text.replace("\"v\":1", "\"v\":2");
         for text in ["", "{}", "[]", r#"{"v":1}"#, "null", &later] {
             assert_eq!(said(text).and_then(Said::claim), None, "{text}");

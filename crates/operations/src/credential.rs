@@ -802,6 +802,7 @@ async fn first_claim(
         parked_for_replace: false,
         timed: false,
         called_at: None,
+        proofs: Default::default(),
     })
 }
 

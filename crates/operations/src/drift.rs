@@ -422,6 +422,27 @@ pub async fn everything_left_open(context: &Context) -> Result<Vec<Begun>, Probl
     Ok(begun)
 }
 
+/// The slots of a connection at which a secret that nobody issued was let in when an end was last
+/// proven there, each with when.
+///
+/// # Errors
+///
+/// Custody cannot be read.
+pub async fn accepting_anything(
+    context: &Context,
+    connection: &str,
+) -> Result<Vec<(CredentialId, Timestamp)>, Problem> {
+    if context.custody.is_none() || context.realm.is_none() {
+        return Ok(Vec::new());
+    }
+    let accepting = |claim: ClaimMirror| {
+        let slot = claim.slot.parse::<CredentialId>().ok()?;
+        let at = claim.proofs.accepts_anything?;
+        (slot.integration.connection == connection).then_some((slot, at))
+    };
+    Ok(ClaimStore::all(context).await?.into_iter().filter_map(accepting).collect())
+}
+
 /// The same, whoever is at work on it.
 async fn everything_open(context: &Context) -> Result<Vec<Begun>, Problem> {
     match context.custody.is_some() && context.realm.is_some() {
@@ -630,6 +651,7 @@ async fn judge_slot(
         note: seen.note.as_deref().or(seen.still_used.then_some("still-used")),
         sinks: sinks.collect(),
         outlived: outlived.map(|one| one.key_id.as_str()).collect(),
+        accepts_anything: seen.accepts_anything,
         active,
     }))
 }

@@ -51,8 +51,8 @@ pub use credential::{
 pub use delivered::{Delivered, other_fields, read_delivered};
 pub use drift::{
     Begun, Judged, Wish, WishedOwner, WishedScopes, WishedSlot, WishedThirdParty, Wishes,
-    declared_in_ledger, delivery, everything_begun, everything_left_open, judge_integration,
-    judge_left_behind, judge_owner, schedule_written,
+    accepting_anything, declared_in_ledger, delivery, everything_begun, everything_left_open,
+    judge_integration, judge_left_behind, judge_owner, schedule_written,
 };
 pub use elsewhere::{governed_elsewhere, is_elsewhere};
 pub use ends::set_ends;

@@ -49,6 +49,10 @@ pub(crate) fn children_words(children: &Children) -> String {
 const PAUSES: [u64; 6] = [1, 2, 5, 10, 20, 40];
 /// And after all of these.
 const LONGEST_PAUSE: u64 = 60;
+/// How long a platform that ends at once is given to answer where a round said nothing, in seconds.
+const PATIENCE: u64 = 30;
+/// The least that is waited after such a round: a limit is not over in a moment.
+const BREATH: u64 = 5;
 
 /// What rounds of sign-ins came to.
 pub(crate) struct Rounds {
@@ -58,6 +62,10 @@ pub(crate) struct Rounds {
     pub(crate) outlives: bool,
     /// The new one was let in, and is not any more: what was refused beside it locked it out.
     pub(crate) locked: bool,
+    /// A random one was let in; `None` where none was judged.
+    pub(crate) accepts_anything: Option<bool>,
+    /// Nothing was shown, and another round at another time may show it.
+    pub(crate) void: bool,
     /// In words, for the journal.
     pub(crate) says: String,
     /// How many rounds were sent.
@@ -73,6 +81,8 @@ impl Rounds {
             refused: false,
             outlives: false,
             locked: false,
+            accepts_anything: None,
+            void: false,
             says: says.to_owned(),
             sent: 0,
             first_refused: None,
@@ -107,23 +117,13 @@ pub(crate) async fn rounds(
     // Only a round after the platform's time shows anything: the last one, or the only one, waits.
     let mut waited = if most == 1 { lag } else { Duration::ZERO };
     tokio::time::sleep(waited).await;
-    let (mut sent, mut first_refused) = (0, None);
+    let time = lag.max(Duration::from_secs(PATIENCE));
+    let (mut sent, mut asked, mut first_refused) = (0, 0, None);
     loop {
-        let ask =
-            async |secret: &Secret| match connector.probe(object, credential_type, secret).await {
-                Ok(Probe::Accepted { .. }) => Answer::Accepted,
-                Ok(Probe::Refused { class }) => Answer::Refused(class),
-                Err(error) => Answer::Void(error.to_string()),
-            };
-        let new_before = ask(new).await;
-        let not_asked = || Answer::Void("not asked".into());
-        let (random_answer, old_answer, new_after) = if new_before == Answer::Accepted {
-            (ask(&random).await, ask(old).await, ask(new).await)
-        } else {
-            (not_asked(), not_asked(), not_asked())
-        };
-        sent += 1;
-        let round = Round { new_before, random: random_answer, old: old_answer, new_after };
+        let round = ask_round(connector, object, credential_type, [new, &random, old]).await;
+        asked += 1;
+        // Where the first got no answer none was refused.
+        sent += u32::from(!matches!(round.new_before, Answer::Void(_)));
         let says = judge(&round);
         if says == RoundSays::Refused {
             first_refused.get_or_insert(waited);
@@ -133,6 +133,11 @@ pub(crate) async fn rounds(
             refused,
             sent,
             first_refused: ago.filter(|_| refused),
+            accepts_anything: match round.random {
+                Answer::Accepted => Some(true),
+                Answer::Refused(_) => Some(false),
+                Answer::Void(_) => None,
+            },
             ..Rounds::none(says)
         };
         match says {
@@ -154,22 +159,58 @@ pub(crate) async fn rounds(
                 let says = "the new one stopped working: no more probes";
                 return Rounds { locked: true, ..done(false, says) };
             }
-            RoundSays::Nothing(why) => return done(false, why),
-            RoundSays::Refused | RoundSays::StillAccepted => {}
+            RoundSays::AnythingGoes => {
+                return done(false, "a random one was let in: anything is accepted here");
+            }
+            RoundSays::NewRefused => return done(false, "the new one was not accepted before"),
+            RoundSays::Refused | RoundSays::StillAccepted | RoundSays::Void(_) => {}
         }
-        let rest = lag.saturating_sub(waited);
+        let void = matches!(says, RoundSays::Void(_));
+        let rest = if void { time } else { lag }.saturating_sub(waited);
         if sent >= most || rest.is_zero() {
+            if let RoundSays::Void(why) = says {
+                return Rounds { void, ..done(false, why) };
+            }
             let says = "the old one was still accepted when the platform's time was over";
             return Rounds { outlives: true, ..done(false, says) };
         }
-        // What was refused once is asked about once more, when no part of the platform may lag; what
-        // was not, sooner at first, so that it is known when that began.
-        let last = says == RoundSays::Refused || sent + 1 >= most;
-        let step = PAUSES.get(sent as usize - 1).copied().unwrap_or(LONGEST_PAUSE);
-        let pause = if last { rest } else { rest.min(Duration::from_secs(step)) };
+        let step = PAUSES.get(asked as usize - 1).copied().unwrap_or(LONGEST_PAUSE);
+        // The last one that is stood shows nothing before the platform's time is over.
+        let due = if sent + 1 >= most { lag.saturating_sub(waited) } else { Duration::ZERO };
+        let pause = match says {
+            RoundSays::Void(_) => rest.min(Duration::from_secs(step.max(BREATH))).max(due),
+            // What was refused once is asked about once more, when no part of the platform may lag;
+            // what was not, sooner at first, so that it is known when that began.
+            RoundSays::Refused => rest,
+            _ => rest.min(Duration::from_secs(step)).max(due),
+        };
         tokio::time::sleep(pause).await;
         waited += pause;
     }
+}
+
+/// One round: the new one, a random one, the old one, the new one again. What an answer makes needless
+/// is not asked.
+async fn ask_round(
+    connector: &dyn Connector,
+    object: &ObjectRef,
+    credential_type: &str,
+    [new, random, old]: [&Secret; 3],
+) -> Round {
+    let ask = async |secret: &Secret| match connector.probe(object, credential_type, secret).await {
+        Ok(Probe::Accepted { .. }) => Answer::Accepted,
+        Ok(Probe::Refused { class }) => Answer::Refused(class),
+        Err(error) => Answer::Void(error.to_string()),
+    };
+    let not_asked = || Answer::Void("not asked".into());
+    let new_before = ask(new).await;
+    if new_before != Answer::Accepted {
+        return Round { new_before, random: not_asked(), old: not_asked(), new_after: not_asked() };
+    }
+    let random = ask(random).await;
+    let old = if matches!(random, Answer::Refused(_)) { ask(old).await } else { not_asked() };
+    // Whatever was refused, what works ends the round: a platform that counts begins anew.
+    Round { new_before, random, old, new_after: ask(new).await }
 }
 
 #[cfg(test)]
@@ -177,8 +218,8 @@ mod tests {
     use std::sync::Arc;
 
     use connector::{
-        Clock, NewIntegration, ProbeBudget,
-        fake::{APP, Fake, KEY},
+        Clock, NewIntegration, ProbeBudget, Refusal,
+        fake::{APP, Fake, Fault, KEY, Verb},
     };
     use domain::{Record, Settings, Span};
     use jiff::{SignedDuration, Timestamp};
@@ -260,6 +301,66 @@ mod tests {
             assert!(shown.says.ends_with(&said), "{in_window}: {}", shown.says);
             assert!(2 * shown.sent <= u32::from(in_window), "more refusals than are stood");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_round_in_which_somebody_gave_no_answer_is_sent_again_within_time_and_budget() {
+        let limit = Fault::Refused(Refusal::RateLimited);
+        let faults: [&[Fault]; 4] = [
+            &[limit],
+            &[Fault::None, limit],
+            &[Fault::None, Fault::None, Fault::NotSent],
+            &[Fault::None, Fault::None, Fault::None, Fault::AnswerLost],
+        ];
+        for (at, faults) in faults.into_iter().enumerate() {
+            let (fake, object, new, old) = late(0).await;
+            let patient = Profile { revocation_lag: Span::ZERO, ..profile(&fake, 4).await };
+            fake.calls();
+            fake.fail(Verb::Probe, faults.iter().copied());
+            let begun = tokio::time::Instant::now();
+            let shown = rounds(&fake, &object, KEY, &patient, 0, &new, &old).await;
+            assert!(shown.refused && !shown.void, "{at}: {}", shown.says);
+            assert_eq!(begun.elapsed(), Duration::from_secs(BREATH), "{at}");
+            // Where the first got no answer nothing else was sent, and nothing refused.
+            assert_eq!(shown.sent, if at == 0 { 1 } else { 2 }, "{at}");
+            assert!(fake.calls().len() <= 8, "{at}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_platform_that_never_answers_voids_the_proof_and_is_asked_no_more_than_it_stands() {
+        for (first, most) in [(0, 6), (1, 2)] {
+            let (fake, object, new, old) = late(0).await;
+            let patient = Profile { revocation_lag: Span::ZERO, ..profile(&fake, 4).await };
+            let faults = (0..40).map(|call| match call % 3 {
+                // The first works, the random one gets none, the last works.
+                0 | 2 if first == 1 => Fault::None,
+                _ => Fault::Refused(Refusal::RateLimited),
+            });
+            fake.fail(Verb::Probe, faults);
+            let begun = tokio::time::Instant::now();
+            let shown = rounds(&fake, &object, KEY, &patient, 0, &new, &old).await;
+            assert!(shown.void && !shown.refused && !shown.outlives, "{}", shown.says);
+            assert!(begun.elapsed() <= Duration::from_secs(PATIENCE));
+            assert!(shown.sent <= 2, "{}", shown.sent);
+            let asked = fake.calls().iter().filter(|(verb, _)| *verb == Verb::Probe).count();
+            assert!(asked <= most * (1 + 2 * first), "{asked}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn where_anything_is_let_in_one_round_tells_and_the_old_one_is_not_shown() {
+        let (fake, object, new, old) = late(0).await;
+        fake.accept_anything(true);
+        let late = profile(&fake, 40).await;
+        fake.calls();
+        let shown = rounds(&fake, &object, KEY, &late, 0, &new, &old).await;
+        assert_eq!(shown.accepts_anything, Some(true));
+        assert!(!shown.refused && !shown.void && !shown.outlives, "{}", shown.says);
+        assert_eq!(fake.calls().len(), 3, "the new one, a random one, the new one");
+        fake.accept_anything(false);
+        let shown = rounds(&fake, &object, KEY, &late, 0, &new, &old).await;
+        assert_eq!((shown.accepts_anything, shown.refused), (Some(false), true));
     }
 
     #[tokio::test(start_paused = true)]

@@ -166,6 +166,8 @@ pub struct SeenSlot {
     pub note: Option<String>,
     /// Somebody missed an earlier key when it was switched off: it waits for a person's word.
     pub still_used: bool,
+    /// When a secret that nobody issued was let in, where the last proof showed that.
+    pub accepts_anything: Option<Timestamp>,
     /// When a waiting credential may rotate.
     pub next_opening: Option<Timestamp>,
     /// The integration is another incarnation than the one that is declared.
@@ -525,6 +527,7 @@ pub(crate) async fn look_at_slot(
         secret_held: delivered > 0,
         note,
         still_used,
+        accepts_anything: claim.as_ref().and_then(|claim| claim.proofs.accepts_anything),
         next_opening,
         recreated,
         asked: claim.filter(|claim| claim.generation == generation).and_then(|one| one.asked),

@@ -326,6 +326,8 @@ pub struct SlotFacts<'a> {
     pub sinks: Vec<(&'a str, String, &'a str)>,
     /// Earlier keys that outlived their overlap.
     pub outlived: Vec<&'a str>,
+    /// When a secret that nobody issued was let in, where the last proof showed that.
+    pub accepts_anything: Option<Timestamp>,
     /// The integration may act.
     pub active: bool,
 }
@@ -406,6 +408,18 @@ pub fn slot(facts: &SlotFacts<'_>) -> Vec<Finding> {
             }
             .into(),
             ..found("retire-due", facts.id, "previous", Verdict::Added)
+        });
+    }
+    if let Some(at) = facts.accepts_anything {
+        all.push(Finding {
+            expected: "a secret that nobody issued is refused".into(),
+            actual: format!("one was let in at {at}"),
+            severity: Severity::High,
+            condition: Condition::Policy,
+            why: "whoever asks may be let in there, and no end is shown by use: see what stands between \
+                  here and the platform (nhi doctor); the next proof looks again"
+                .into(),
+            ..found("accepts-anything", facts.id, "proof", Verdict::Changed)
         });
     }
     for (name, place, status) in &facts.sinks {

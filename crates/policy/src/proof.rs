@@ -1,5 +1,7 @@
 //! How far a revocation is proven: never more than was seen.
 
+use jiff::Timestamp;
+
 /// A grade of proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Grade {
@@ -50,35 +52,55 @@ pub struct Round {
 }
 
 /// What a round says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RoundSays {
     /// The old one is refused as the random one is, and the new one works.
     Refused,
     /// The old one still works.
     StillAccepted,
-    /// Nothing: for this reason.
-    Nothing(&'static str),
+    /// A random one is let in: here no sign-in shows anything.
+    AnythingGoes,
+    /// The new one is refused before another was tried: no business of this proof's, and the end of it.
+    NewRefused,
     /// The new one stopped working meanwhile: no more probes.
     Locked,
+    /// Nothing, for this reason: another round may say more.
+    Void(&'static str),
 }
 
 /// Judges one round.
 pub fn judge(round: &Round) -> RoundSays {
-    if round.new_before != Answer::Accepted {
-        return RoundSays::Nothing("the new one was not accepted before");
-    }
-    match (&round.random, &round.old, &round.new_after) {
-        (_, _, Answer::Refused(_)) => RoundSays::Locked,
-        (Answer::Accepted, _, _) => RoundSays::Nothing("anything is accepted here"),
-        (_, Answer::Accepted, _) => RoundSays::StillAccepted,
-        (Answer::Refused(random), Answer::Refused(old), Answer::Accepted) if random == old => {
-            RoundSays::Refused
+    use Answer::{Accepted, Refused};
+    // A limit or a failure is no judgment, however the platform words it.
+    let says = |answer: &Answer| match answer {
+        Refused(class) if is_no_judgment(class) => Answer::Void(class.clone()),
+        answer => answer.clone(),
+    };
+    match (says(&round.new_before), says(&round.random), says(&round.old), says(&round.new_after)) {
+        (Refused(_), ..) => RoundSays::NewRefused,
+        (Answer::Void(_), ..) => RoundSays::Void("the new one got no answer"),
+        (.., Refused(_)) => RoundSays::Locked,
+        (_, Accepted, ..) => RoundSays::AnythingGoes,
+        (_, _, Accepted, _) => RoundSays::StillAccepted,
+        (_, Refused(random), Refused(old), Accepted) if random == old => RoundSays::Refused,
+        (_, Refused(_), Refused(_), _) => {
+            RoundSays::Void("the old one is refused in another way than a random one")
         }
-        (Answer::Refused(_), Answer::Refused(_), Answer::Accepted) => {
-            RoundSays::Nothing("the old one is refused in another way than a random one")
-        }
-        _ => RoundSays::Nothing("an answer was neither yes nor no"),
+        _ => RoundSays::Void("an answer was neither yes nor no"),
     }
+}
+
+/// Too many requests, or a server that fails: a class begins with the status where there is one.
+fn is_no_judgment(class: &str) -> bool {
+    let status = class.split_whitespace().next().filter(|word| word.len() == 3);
+    status.and_then(|word| word.parse().ok()).is_some_and(|code: u16| code == 429 || code >= 500)
+}
+
+/// What a slot's proofs have come to, beyond the deed that they were part of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Proofs {
+    /// When a secret that nobody issued was let in: there no sign-in shows anything.
+    pub accepts_anything: Option<Timestamp>,
 }
 
 /// What is known when a grade is given.
@@ -121,12 +143,29 @@ mod tests {
         let refused = |class: &str| Refused(class.to_owned());
         assert_eq!(round(Accepted, "400", refused("400"), Accepted), RoundSays::Refused);
         assert_eq!(round(Accepted, "400", Accepted, Accepted), RoundSays::StillAccepted);
-        assert!(matches!(round(Accepted, "400", refused("429"), Accepted), RoundSays::Nothing(_)));
-        assert!(matches!(
-            round(refused("400"), "400", refused("400"), Accepted),
-            RoundSays::Nothing(_)
-        ));
+        assert_eq!(round(refused("400"), "400", refused("400"), Accepted), RoundSays::NewRefused);
         assert_eq!(round(Accepted, "400", refused("400"), refused("403")), RoundSays::Locked);
+    }
+
+    #[test]
+    fn a_limit_a_failure_or_another_refusal_voids_a_round_and_proves_nothing() {
+        use Answer::{Accepted, Refused, Void};
+        let refused = |class: &str| Refused(class.to_owned());
+        let void = |says: RoundSays| matches!(says, RoundSays::Void(_));
+        for old in ["403 denied", "429 too many", "503 busy"] {
+            assert!(void(round(Accepted, "400", refused(old), Accepted)), "{old}");
+        }
+        for class in ["429", "500 page", "502"] {
+            assert!(void(round(Accepted, class, refused(class), Accepted)), "alike, {class}");
+            assert!(void(round(Accepted, "400", refused("400"), refused(class))), "last, {class}");
+            assert!(void(round(refused(class), "400", refused("400"), Accepted)), "first {class}");
+        }
+        assert!(void(round(Accepted, "400", Void("reset".into()), Accepted)));
+        // No status: the classes of another protocol.
+        assert_eq!(round(Accepted, "28P01", refused("28P01"), Accepted), RoundSays::Refused);
+        assert_eq!(round(Accepted, "57000", refused("57000"), Accepted), RoundSays::Refused);
+        // Whatever else the round says, the old one was let in.
+        assert_eq!(round(Accepted, "429", Accepted, Accepted), RoundSays::StillAccepted);
     }
 
     #[test]
@@ -137,7 +176,9 @@ mod tests {
             old: Answer::Refused("401".into()),
             new_after: Answer::Accepted,
         };
-        assert!(matches!(judge(&open), RoundSays::Nothing(_)));
+        assert_eq!(judge(&open), RoundSays::AnythingGoes);
+        let all = Round { old: Answer::Accepted, ..open };
+        assert_eq!(judge(&all), RoundSays::AnythingGoes, "nor disproven");
     }
 
     #[test]

@@ -9,6 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::proof::Proofs;
+
 /// How far a claim has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Phase {
@@ -186,6 +188,8 @@ pub struct Claim {
     pub timed: bool,
     /// When the call began that may be on its way still.
     pub called_at: Option<Timestamp>,
+    /// What is to be remembered of what was proven before.
+    pub proofs: Proofs,
 }
 
 impl Claim {
@@ -1202,6 +1206,7 @@ mod tests {
             parked_for_replace: false,
             timed: false,
             called_at: None,
+            proofs: Proofs::default(),
         }
     }
 

@@ -330,6 +330,7 @@ impl State {
                 timed: bounds.way.is_timed(),
                 asked: None,
                 called_at: None,
+                proofs: Default::default(),
             };
             state.custody = Some(Custody { claim, pending: None, version: 1 });
         }
@@ -560,6 +561,7 @@ fn begun(view: &View, way: Way, to: u64, owner: String) -> Claim {
         timed: way.is_timed(),
         asked: None,
         called_at: way.is_timed().then_some(view.now),
+        proofs: Default::default(),
     }
 }
 
@@ -605,6 +607,7 @@ fn ending(view: &View, keys: Vec<Previous>, revoking: bool, owner: String) -> Cl
         timed: false,
         asked: None,
         called_at: None,
+        proofs: Default::default(),
     }
 }
 

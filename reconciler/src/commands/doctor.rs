@@ -6,7 +6,7 @@ use clap::Args;
 use connector::{Connector, Refusal, Want};
 use domain::{Gap, GapExtent, IntegrationId};
 use ledger::{Selection, damaged_end};
-use operations::{Context, Problem, custody_is_all_of_a_store, object_of};
+use operations::{Context, Problem, accepting_anything, custody_is_all_of_a_store, object_of};
 use serde_json::{Value, json};
 use wiring::Loaded;
 
@@ -219,6 +219,15 @@ async fn connection(context: &Context, loaded: &Loaded, name: &str) -> Vec<Look>
             .filter_map(|(can, word)| can.then_some(word))
             .collect();
             looks.push(look(format!("  {}", kind.name), Health::Good, words.join(", ")));
+        }
+        // Where custody cannot be read, its own line says so.
+        for (slot, at) in accepting_anything(context, name).await.unwrap_or_default() {
+            let text = format!(
+                "A secret that nobody issued was let in when an end of {slot} was shown, at {at}: no end is \
+                 shown by use there.\nNext: see what stands between here and the platform, and answers in \
+                 its place; the next proof looks again"
+            );
+            looks.push(look(what.clone(), Health::Weak, text));
         }
         for note in connector.notes().await {
             looks.push(look(what.clone(), Health::Weak, note));

@@ -322,6 +322,9 @@ fn says(open: &Begun) -> String {
                 open.generation
             );
         }
+        ("proving", _) if open.hold.is_some() => {
+            return format!("it waits for a person: {}", why_held(open));
+        }
         ("retiring" | "proving", true) => "all that it has is being ended",
         ("retiring" | "proving", false) => "earlier credentials are being ended",
         ("held", _) => return format!("it waits for a person: {}", why_held(open)),
@@ -340,6 +343,7 @@ fn why_held(open: &Begun) -> &str {
         Some("new-refused") => "the new credential is refused, and another would end the old one",
         Some("unexplained-credential") => "it is not known whose a credential is",
         Some("still-used") => "somebody missed the earlier credential when it was switched off",
+        Some("probe-locked") => "the current credential is refused since an earlier one was tried",
         Some(other) => other,
         None => "nobody wrote why",
     }
@@ -374,6 +378,11 @@ fn remedy(open: &Begun) -> String {
         Some("still-used") => format!(
             "let who uses it read what is delivered; then: nhi recover {slot} switches it off once more, and \
              it is ended when nobody misses it"
+        ),
+        Some("probe-locked") => format!(
+            "nhi doctor {}: it tells whom the platform keeps out and the command that lets them in, where \
+             the platform tells; then: nhi recover {slot}, which goes on without a sign-in",
+            open.slot.integration.connection
         ),
         Some(_) => format!("nhi ledger show {slot}; then: nhi recover {slot}"),
         None if open.off_until.is_some() => format!(
@@ -589,6 +598,10 @@ mod tests {
             let said = says(&one);
             assert!(said.contains("waits for a person") && !said.contains("sink-"), "{said}");
         }
+        // What ends goes on being that: nobody takes it up as another one.
+        let locked = open("proving", Some("probe-locked"));
+        assert!(remedy(&locked).starts_with("nhi doctor bao"), "{}", remedy(&locked));
+        assert!(says(&locked).contains("waits for a person"), "{}", says(&locked));
     }
 
     #[test]

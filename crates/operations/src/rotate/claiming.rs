@@ -266,6 +266,7 @@ impl Machine<'_> {
             parked_for_replace: before.is_some_and(|document| document.claim.parked_for_replace),
             timed: self.way.is_timed(),
             called_at: Some(now).filter(|_| self.way.is_timed()),
+            proofs: before.map(|document| document.claim.proofs.clone()).unwrap_or_default(),
         };
         let entry = self
             .entry("rotation.claimed", &claim)
@@ -366,6 +367,7 @@ impl Machine<'_> {
             // What is named is ended, or switched, by its id, and a second time does no harm.
             timed: false,
             called_at: None,
+            proofs: before.map(|claim| claim.proofs.clone()).unwrap_or_default(),
         }
     }
 

@@ -2,7 +2,10 @@
 
 use connector::Children;
 use ledger::{Change as Row, NewEntry};
-use policy::rotation::{Claim, Phase, Previous};
+use policy::{
+    proof::Proofs,
+    rotation::{Claim, Phase, Previous},
+};
 use secrets::Sink;
 
 use super::Machine;
@@ -148,8 +151,15 @@ impl Machine<'_> {
             self.repair_mirrors().await?;
         }
         let version = self.claimed()?.version;
+        let accepts_anything = match self.accepts_anything {
+            Some(true) => claim.proofs.accepts_anything.or(Some(self.context.now())),
+            Some(false) => None,
+            None => claim.proofs.accepts_anything,
+        };
         let closed = Claim {
             phase: Phase::Free,
+            hold: None,
+            proofs: Proofs { accepts_anything },
             previous: Vec::new(),
             known: Default::default(),
             new: None,

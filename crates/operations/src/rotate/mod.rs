@@ -98,6 +98,8 @@ pub(crate) struct Machine<'a> {
     refused_at: Option<Timestamp>,
     /// The same of the integration's other slots: where a platform counts, it counts all together.
     elsewhere: (u32, Option<Timestamp>),
+    /// A secret that nobody issued was let in, or refused, when it was last judged in this run.
+    accepts_anything: Option<bool>,
     /// Another slot of the integration, on which somebody is at work.
     sibling: Option<String>,
     /// Refused sign-ins of this run in all.
@@ -172,6 +174,7 @@ impl<'a> Machine<'a> {
             refused: 0,
             refused_at: None,
             elsewhere: (0, None),
+            accepts_anything: None,
             sibling: None,
             refusals: 0,
             tries: BTreeMap::new(),

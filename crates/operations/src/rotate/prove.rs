@@ -41,15 +41,24 @@ impl Machine<'_> {
                 let first = |ago| now.checked_sub(ago).unwrap_or(now);
                 refused_at = shown.first_refused.map(|ago| (first(ago), now));
                 self.refusals += 2 * shown.sent;
-                // A round begins with one that works and, where it shows something, ends with one.
-                self.refused = if shown.refused || shown.sent == 0 { 0 } else { 2 };
-                self.refused_at = Some(self.context.now());
+                if shown.sent > 0 {
+                    // A round begins with one that works and, where it shows something, ends with one.
+                    self.refused = if shown.refused { 0 } else { 2 };
+                    self.refused_at = Some(self.context.now());
+                }
+                self.accepts_anything = shown.accepts_anything.or(self.accepts_anything);
                 let entry = self
                     .entry("probe.round", &claim)
                     .detail("key", one.key_id.clone())
                     .detail("rounds", shown.sent)
                     .detail("says", shown.says);
+                let entry = if shown.void { entry.detail("void", true) } else { entry };
                 self.context.note(entry).await;
+                if shown.accepts_anything == Some(true) {
+                    let key = one.key_id.clone();
+                    let entry = self.entry("probe.accepts_anything", &claim).detail("key", key);
+                    self.context.note(entry).await;
+                }
                 if shown.locked {
                     return Err(self.locked_out().await);
                 }
@@ -108,7 +117,8 @@ impl Machine<'_> {
     /// slot or in another: that stands in the claim.
     async fn locked_out(&mut self) -> Problem {
         self.refused = self.refused.max(u32::from(self.budget.in_window));
-        let noted = self.change_claim(|_| {}, false).await;
+        let held = |claim: &mut Claim| claim.hold = Some("probe-locked".to_owned());
+        let noted = self.change_claim(held, false).await;
         if let Err(problem) = noted {
             tracing::warn!(%problem, "the refused sign-ins were not written down");
         }

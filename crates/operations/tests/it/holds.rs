@@ -7,7 +7,11 @@ use domain::{Secret, Span};
 use operations::{
     Problem, SlotSpec, carry_out, everything_begun, judge_integration, observe_slot, withdraw,
 };
-use policy::{drift::Condition, proof::Grade, rotation::Goal};
+use policy::{
+    drift::{Condition, Severity},
+    proof::Grade,
+    rotation::Goal,
+};
 use secrets::{Document, Expect, Fault, Sink};
 
 use crate::world::{Ending, Fuse, Moment, World};
@@ -225,7 +229,11 @@ async fn a_current_key_that_is_locked_out_while_an_end_is_shown_is_told_and_the_
         let next = problem.next.as_deref().unwrap();
         assert!(next.contains("nhi doctor fake"), "{how}: {problem}");
         let context = world.context("looks", &Fuse::none());
-        assert_eq!(everything_begun(&context).await.unwrap().len(), 1, "{how}: it is not done");
+        let open = everything_begun(&context).await.unwrap();
+        assert_eq!(open.len(), 1, "{how}: it is not done");
+        assert_eq!(open[0].hold.as_deref(), Some("probe-locked"), "{how}");
+        let seen = observe_slot(&context, &world.spec()).await.unwrap().unwrap();
+        assert_eq!(seen.note.as_deref(), Some("probe-locked"), "{how}");
 
         // Nobody signs in while the platform may count it: not here, and not for another slot.
         let before = world.most_refusals();
@@ -247,5 +255,32 @@ async fn a_current_key_that_is_locked_out_while_an_end_is_shown_is_told_and_the_
         assert_eq!(outcome.revoked[0].grade, grade, "{how}");
         let context = world.context("looks", &Fuse::none());
         assert!(everything_begun(&context).await.unwrap().is_empty(), "{how}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_anything_is_let_in_no_end_is_shown_by_use_and_everybody_is_told_until_it_is_not() {
+    let told = async |world: &World| {
+        let context = world.context("looks", &Fuse::none());
+        let judged = judge_integration(&context, &world.wish()).await.unwrap();
+        let found = judged.findings.iter().find(|(_, one)| one.rule == "accepts-anything");
+        found.map(|(_, one)| one.clone())
+    };
+    for way in ["add-ours", "add-marked"] {
+        let world = World::new(way).await;
+        world.whole("first", FIRST).await;
+        world.fake.accept_anything(true);
+        let outcome = world.whole("second", AT_ONCE).await;
+        assert_eq!(outcome.revoked[0].grade, Grade::B, "{way}: the listing is all that shows it");
+        let found = told(&world).await.unwrap();
+        assert_eq!((found.severity, found.condition), (Severity::High, Condition::Policy), "{way}");
+        let kinds = world.kinds().await;
+        assert!(kinds.contains(&"probe.accepts_anything".to_owned()), "{way}: {kinds:?}");
+
+        world.fake.accept_anything(false);
+        assert!(told(&world).await.is_some(), "{way}: nobody has looked again");
+        let outcome = world.whole("third", Goal::Rotate { to: 3, at_once: true }).await;
+        assert_eq!(outcome.revoked[0].grade, Grade::A, "{way}");
+        assert_eq!(told(&world).await, None, "{way}");
     }
 }

@@ -23,7 +23,7 @@ use domain::{
     RealmKey, Record, Secret, Settings, Span,
 };
 use jiff::{SignedDuration, Timestamp};
-use ledger::{Ledger, MemoryLedger};
+use ledger::{Entry, Filter, Ledger, MemoryLedger};
 use operations::{
     Connections, Context, Custody, Delivery, Outcome, Problem, RulesGate, Run, SlotSpec, Wish,
     WishedSlot, carry_out,
@@ -617,6 +617,17 @@ impl World {
             }
         }
         true
+    }
+
+    /// What the ledger says, oldest first.
+    pub(crate) async fn entries(&self) -> Vec<Entry> {
+        let ledger = self.ledger.lock().unwrap().clone();
+        ledger.entries(&Filter { limit: 10_000, ..Filter::default() }).await.unwrap().entries
+    }
+
+    /// The words of what the ledger says, oldest first.
+    pub(crate) async fn kinds(&self) -> Vec<String> {
+        self.entries().await.iter().map(|entry| entry.kind.clone()).collect()
     }
 
     /// How often consumers' sinks were written to.

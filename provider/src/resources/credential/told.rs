@@ -133,6 +133,18 @@ pub(super) fn tell_status(
     told: &mut Diagnostics,
 ) {
     let note = seen.note.as_deref().unwrap_or_default();
+    if let Some(at) = seen.accepts_anything {
+        told.warning_at(
+            "status",
+            "A secret that nobody issued was let in",
+            format!(
+                "{id}: at {}, when the end of an earlier one was shown: no end is shown by use there.\nNext: \
+                 see what stands between here and the platform (nhi doctor {}); the next proof looks again.",
+                moment(at),
+                id.integration.connection
+            ),
+        );
+    }
     match seen.status {
         "rotating" => told.warning_at(
             "status",
