@@ -326,6 +326,8 @@ struct State {
     disables: bool,
     /// Whatever is shown is let in.
     accepts_anything: bool,
+    /// By how much listings of credentials lag behind.
+    lists_late: Span,
 }
 
 struct Object {
@@ -338,6 +340,8 @@ struct Object {
     keys: Vec<Key>,
     /// What was ended and is still accepted, until then.
     lingering: Vec<(Secret, Timestamp)>,
+    /// What was ended, and when: a listing that lags shows it.
+    ended: Vec<(ObservedCredential, Timestamp)>,
 }
 
 struct Key {
@@ -421,6 +425,11 @@ impl Fake {
         self.lock().ends_late = Some((promised, really));
     }
 
+    /// From now on listings of credentials show what was there so long ago, and that is promised.
+    pub fn list_late(&self, lag: Span) {
+        self.lock().lists_late = lag;
+    }
+
     /// From now on whoever shows anything is let in, or only who should be again.
     pub fn accept_anything(&self, accepts: bool) {
         self.lock().accepts_anything = accepts;
@@ -472,6 +481,7 @@ impl Fake {
             enabled: true,
             keys: Vec::new(),
             lingering: Vec::new(),
+            ended: Vec::new(),
         };
         state.objects.insert((kind.to_owned(), key.to_owned()), object);
     }
@@ -831,6 +841,7 @@ impl Connector for Fake {
                 enabled: true,
                 keys: Vec::new(),
                 lingering: Vec::new(),
+                ended: Vec::new(),
             };
             let observed = object.observed(&new.kind, &key, true, now);
             state.objects.insert(place, object);
@@ -877,16 +888,26 @@ impl Connector for Fake {
         let now = self.clock.now();
         self.call(Verb::Credentials, &object.key, |state| {
             let complete = state.complete.unwrap_or(true);
+            let then = now - SignedDuration::from_secs(state.lists_late.as_signed_secs());
             let found = state.object(object)?;
             let shown = found.keys.len() - usize::from(!complete && !found.keys.is_empty());
-            let shown = found.keys.iter().take(shown);
-            let credentials = shown.map(|one| one.observed(&object.kind, now)).collect();
+            let shown = found.keys.iter().take(shown).filter(|one| one.issued_at <= then);
+            let mut credentials: Vec<_> =
+                shown.map(|one| one.observed(&object.kind, now)).collect();
+            let late = found.ended.iter().filter(|(_, at)| *at > then);
+            credentials.extend(late.map(|(one, _)| one.clone()));
             Ok(CredentialListing { credentials, complete, shows_all_of: &[], requested_at: now })
         })
     }
 
     async fn promises(&self, credential_type: &str) -> Result<Vec<Promise>> {
         let mut ways = self.ways(credential_type);
+        let list_lag = self.lock().lists_late;
+        if list_lag > Span::ZERO {
+            for one in &mut ways {
+                one.profile = Box::leak(Box::new(Profile { list_lag, ..*one.profile }));
+            }
+        }
         if let Some((revocation_lag, _)) = self.lock().ends_late {
             for one in &mut ways {
                 one.profile = Box::leak(Box::new(Profile { revocation_lag, ..*one.profile }));
@@ -1040,8 +1061,14 @@ impl Connector for Fake {
         let now = self.clock.now();
         self.call(Verb::End, &object.key, |state| {
             let late = state.ends_late.map(|(_, really)| really);
+            let lists_late = state.lists_late > Span::ZERO;
             let found = state.object(object)?;
             let before = found.keys.len();
+            if lists_late {
+                let ended = found.keys.iter().filter(|one| one.id == key_id);
+                let ended = ended.map(|one| (one.observed(&object.kind, now), now));
+                found.ended.extend(ended.collect::<Vec<_>>());
+            }
             if let Some(late) = late {
                 let until = now + SignedDuration::from_secs(late.as_signed_secs());
                 let ended = found.keys.iter().filter(|one| one.id == key_id);

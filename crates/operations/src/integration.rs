@@ -1,12 +1,16 @@
 //! Making, changing and ending an integration.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use connector::{
     Change, Children, Connector, Ended, Kind, NewIntegration, ObjectRef, Outcome, Refusal, Want,
 };
 use domain::{
     Direction, IntegrationId, ObservedCredential, ObservedIntegration, OwnerRef, Record, Settings,
+    Span,
 };
 use ledger::{Change as Row, Work};
 use policy::proof::{Grade, Shown, grade};
@@ -494,6 +498,8 @@ async fn end_each(
     let kept = kept_when_ended(&*connector, &object).await;
     // Children carry the key's mark, which is gone with the key.
     let marks = if sweeps { marks_of(&*connector, &object).await } else { BTreeMap::new() };
+    let lag = list_lag(&*connector, id).await;
+    let mut all_ended = Vec::new();
     for key_id in keys {
         if let Err(problem) = not_our_key(context, id, key_id).await {
             problems.push(problem);
@@ -514,6 +520,11 @@ async fn end_each(
                 continue;
             }
         };
+        all_ended.push((key_id, accepted));
+    }
+    // A listing that lags shows what was there before.
+    tokio::time::sleep(if all_ended.is_empty() { Duration::ZERO } else { lag }).await;
+    for (key_id, accepted) in all_ended {
         let look = listed(&*connector, &object, key_id).await;
         let still = match look {
             Listed::Alive => Some("was ended and is still listed"),
@@ -551,6 +562,17 @@ async fn end_each(
         graded.push(Revoked { key_id, grade, at_best, refused_at: None, children });
     }
     Ok((graded, problems))
+}
+
+/// The longest that a listing of an integration's credentials lags behind.
+async fn list_lag(connector: &dyn Connector, id: &IntegrationId) -> Duration {
+    let mut lag = Span::ZERO;
+    let kinds = connector.platform().kinds().iter().filter(|kind| kind.name == id.kind);
+    for one in kinds.flat_map(|kind| kind.credential_types) {
+        let ways = connector.promises(one.name).await.unwrap_or_default();
+        lag = ways.iter().map(|way| way.profile.list_lag).fold(lag, Span::max);
+    }
+    lag.to_std()
 }
 
 /// The marks that credentials carry; none where they cannot be listed.

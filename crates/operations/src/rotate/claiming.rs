@@ -59,6 +59,7 @@ impl Machine<'_> {
             return Ok(false);
         };
         self.began = true;
+        self.took = Some(self.context.now());
         self.memory = None;
         if let Err(problem) = self.context.journal(entry).await {
             let (back, pending) = match self.claim.take() {

@@ -38,6 +38,7 @@ impl Machine<'_> {
             self.lost(key_id, || problem)?;
         } else {
             self.accepted.insert(key_id.to_owned());
+            self.ended.insert(key_id.to_owned(), self.context.now());
             if served {
                 let entry = self.entry("rotation.retired", &claim).detail("key", key_id);
                 self.context.note(entry).await;

@@ -87,6 +87,9 @@ impl Machine<'_> {
         match issued {
             Ok(issued) => {
                 ended.outcome = Some("done".into());
+                let marked = (self.profile.marks == Marks::AtIssue)
+                    .then_some((claim.generation, claim.epoch));
+                self.issued.insert(issued.key_id.clone(), (self.context.now(), marked));
                 self.context.note(ended.detail("key", issued.key_id.clone())).await;
                 match issued.secret {
                     Some(secret) if !self.way.is_ours() => {
@@ -101,6 +104,8 @@ impl Machine<'_> {
                 self.context.note(ended).await;
                 let problem = Problem::not_done(&self.what, "issue a credential", &error);
                 if error.outcome() == connector::Outcome::Ambiguous {
+                    // Whether it is there only a listing of after this tells.
+                    self.took = Some(self.context.now());
                     return self.lost("issue", || problem);
                 }
                 if !self.may_be_there(&claim) {

@@ -20,7 +20,7 @@ use std::{
 
 use connector::{Children, Connector, Effect, Marks, ObjectRef, ProbeBudget, Profile, Refusal};
 use data_encoding::HEXLOWER;
-use domain::{LastUsed, Marker, ObservedCredential, RealmKey, Secret, realm::digest_of};
+use domain::{LastUsed, Marker, ObservedCredential, RealmKey, Secret, Span, realm::digest_of};
 use jiff::Timestamp;
 use ledger::NewEntry;
 use policy::{
@@ -87,6 +87,10 @@ pub(crate) struct Machine<'a> {
     /// The marks of ended keys of which nobody could say what was minted from them.
     unswept: BTreeMap<String, String>,
     accepted: BTreeSet<String>,
+    /// When this run took the claim, had a key issued, and had one ended: a listing may lag behind.
+    took: Option<Timestamp>,
+    issued: BTreeMap<String, (Timestamp, Option<(u64, u64)>)>,
+    ended: BTreeMap<String, Timestamp>,
     /// What was switched off in this run, and on again.
     off: BTreeSet<String>,
     on: BTreeMap<String, Timestamp>,
@@ -167,6 +171,9 @@ impl<'a> Machine<'a> {
             children: BTreeMap::new(),
             unswept: BTreeMap::new(),
             accepted: BTreeSet::new(),
+            took: None,
+            issued: BTreeMap::new(),
+            ended: BTreeMap::new(),
             off: BTreeSet::new(),
             on: BTreeMap::new(),
             budget: profile.probe,
@@ -292,6 +299,7 @@ impl<'a> Machine<'a> {
             });
         }
         self.mains.clone_from(&mains);
+        self.let_lag(self.lags_since()).await;
         let mut listing = self.connector.credentials(&self.object).await.or_else(|error| {
             match (&error, self.goal) {
                 // Ended together with its integration, or recreated: none of ours is left there.
@@ -325,6 +333,7 @@ impl<'a> Machine<'a> {
                 used: matches!(one.last_used, LastUsed::At(_)),
             })
             .collect();
+        self.correct_by_answers(listing.requested_at);
         self.complete =
             listing.complete || listing.shows_all_of.contains(&self.spec.credential_type.name);
         let claim = self.claim.as_ref().map(|document| document.claim.clone());
@@ -383,6 +392,56 @@ impl<'a> Machine<'a> {
             view.siblings = self.siblings().await?;
         }
         Ok(view)
+    }
+
+    /// The moment that a listing must show, where what it decides is not known from an answer: when
+    /// somebody else wrote the claim last, or when this run took it to call for a key.
+    fn lags_since(&self) -> Option<Timestamp> {
+        let document = self.claim.as_ref()?;
+        if !self.began {
+            return document.written_at;
+        }
+        let claim = &document.claim;
+        self.took.filter(|_| {
+            claim.owner == self.context.run.id
+                && claim.new.is_none()
+                && self.memory.is_none()
+                && match claim.phase {
+                    Phase::Intent | Phase::Calling => true,
+                    // A secret of ours is found by itself, but where places hold one each.
+                    Phase::Stored => self.way == Way::Slots,
+                    _ => false,
+                }
+        })
+    }
+
+    /// Waits until a listing that is asked for now shows what was there at that moment.
+    async fn let_lag(&self, since: Option<Timestamp>) {
+        let Some(since) = since.filter(|_| self.profile.list_lag > Span::ZERO) else { return };
+        let left = later(since, self.profile.list_lag).duration_since(self.context.now());
+        tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
+    }
+
+    /// What was answered a moment ago is so, whatever a listing that lags says.
+    fn correct_by_answers(&mut self, requested_at: Timestamp) {
+        let lag = self.profile.list_lag;
+        let young = |at: Option<&Timestamp>| at.is_some_and(|at| requested_at < later(*at, lag));
+        let ended = &self.ended;
+        self.keys.retain(|key| !young(ended.get(&key.key_id)));
+        for (key_id, (at, ours)) in self.issued.iter().filter(|(_, (at, _))| young(Some(at))) {
+            let known = self.keys.iter().any(|key| key.key_id == *key_id);
+            if known || self.ended.contains_key(key_id) {
+                continue;
+            }
+            self.keys.push(Key {
+                key_id: key_id.clone(),
+                ours: *ours,
+                live: true,
+                disabled: false,
+                issued_at: Some(*at),
+                used: false,
+            });
+        }
     }
 
     async fn wait(&mut self) -> Result<(), Problem> {

@@ -68,6 +68,8 @@ impl Machine<'_> {
                     continue;
                 }
             }
+            // What shows it must be asked for when no end of it can be missing in a listing any more.
+            self.let_lag(self.ended.get(&one.key_id).copied().max(self.took)).await;
             let gone = !self.profile.keeps_what_ended()
                 && listed(&*self.connector, &self.object, &one.key_id).await == Listed::Gone;
             let accepted = self.accepted.contains(&one.key_id);

@@ -8,6 +8,7 @@ mod drift;
 mod gaps;
 mod hands;
 mod holds;
+mod list_lag;
 mod lost;
 mod race;
 mod soft_cut;
