@@ -20,7 +20,7 @@ pub mod profile;
 pub mod transport;
 mod turns;
 
-pub use clock::{Clock, SystemClock};
+pub use clock::{Clock, Clocks, Said, SystemClock};
 pub use domain::field::{Absent, Default, Field, FieldType, Grows, OnChange};
 pub use error::{Error, Outcome, Refusal, Result};
 pub use platform::{

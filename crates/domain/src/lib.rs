@@ -9,6 +9,7 @@
 pub mod field;
 pub mod id;
 pub mod marker;
+pub mod now;
 pub mod observation;
 pub mod path;
 pub mod realm;
@@ -20,6 +21,7 @@ pub mod span;
 
 pub use id::{CredentialId, IntegrationId, OwnerId, ScheduleId, ScopeId};
 pub use marker::Marker;
+pub use now::Now;
 pub use observation::{
     Gap, GapExtent, LastUsed, Observation, ObservedCredential, ObservedIntegration,
 };

@@ -196,7 +196,7 @@ pub async fn close_access(context: &Context, open: &OpenAccess) -> Result<Ended,
             .await
     };
     match ended.await {
-        Err(_) if *expires_at <= context.now() => Ok(Ended::AlreadyGone),
+        Err(_) if context.time().is_past(*expires_at) => Ok(Ended::AlreadyGone),
         Err(problem) => Err(still_open(open, &problem)),
         ended => ended,
     }

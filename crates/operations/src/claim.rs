@@ -9,7 +9,7 @@ use std::{
 
 use connector::Freshness;
 use domain::{
-    CredentialId, Secret,
+    CredentialId, Now, Secret,
     realm::{digest_of, short},
 };
 use jiff::Timestamp;
@@ -527,15 +527,15 @@ impl ClaimMirror {
         }
     }
 
-    /// Its owner is at work, as far as its age tells.
-    pub(crate) fn is_fresh(&self, rules: &Rules, now: Timestamp) -> bool {
+    /// Its owner is at work, as far as its age tells by the clock of the sink that wrote it.
+    pub(crate) fn is_fresh(&self, rules: &Rules, in_custody: Now) -> bool {
         let ttl = rules.claim_ttl_of(self.timed);
-        self.written_at.is_some_and(|at| now < later(at, ttl))
+        self.written_at.is_some_and(|at| !in_custody.is_past(later(at, ttl)))
     }
 
     /// Its owner may be at work on it: it does not wait for a person, and is fresh.
-    pub(crate) fn is_at_work(&self, rules: &Rules, now: Timestamp) -> bool {
-        Phase::from_word(&self.phase) != Some(Phase::Held) && self.is_fresh(rules, now)
+    pub(crate) fn is_at_work(&self, rules: &Rules, in_custody: Now) -> bool {
+        Phase::from_word(&self.phase) != Some(Phase::Held) && self.is_fresh(rules, in_custody)
     }
 
     /// Its slot's name in the integration; nothing where it is no slot's id.

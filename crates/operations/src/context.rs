@@ -7,9 +7,9 @@ use std::{
 
 use async_trait::async_trait;
 use connector::{Clock, Connection, Connector, Directory, Platform, Turns};
-use domain::{Realm, RealmKey};
+use domain::{Now, Realm, RealmKey, Span};
 use jiff::Timestamp;
-use ledger::{Ledger, NewEntry, Work, entry::BROKEN, port::damaged_end};
+use ledger::{Filter, Ledger, NewEntry, Work, entry::BROKEN, port::damaged_end};
 use policy::Rules;
 use secrets::Sink;
 
@@ -85,6 +85,14 @@ impl Notices {
         }
     }
 
+    /// The same, unless one of its code was said: its words may change from one moment to the next.
+    pub(crate) fn add_once(&self, notice: Problem) {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.all.iter().all(|one| one.code != notice.code) {
+            told.all.push(notice);
+        }
+    }
+
     /// Takes what nobody has told yet.
     pub fn take(&self) -> Vec<Problem> {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -126,9 +134,67 @@ pub struct Context {
 }
 
 impl Context {
-    /// The present.
+    /// The present by our own clock: for what is written down, and for no decision.
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// The present by every clock that was seen. Where they disagree, that is told once.
+    pub fn time(&self) -> Now {
+        let time = self.clock.time();
+        if !time.agrees() {
+            self.notices.add_once(self.clocks_apart());
+        }
+        time
+    }
+
+    /// The present by the clock of the sink that custody is in: what it wrote is as old as it says.
+    pub(crate) fn time_in_custody(&self) -> Now {
+        match &self.custody {
+            Some(custody) => self.clock.time_of(&custody.connection),
+            None => self.now().into(),
+        }
+    }
+
+    /// How far which clocks are apart, in words, where so far that nothing ends by time: those of this
+    /// machine, of what answered this run, and of the ledger.
+    pub async fn clocks_that_disagree(&self) -> Option<String> {
+        self.look_at_newest_entry().await;
+        (!self.clock.time().agrees()).then(|| self.apart())
+    }
+
+    fn apart(&self) -> String {
+        let apart = self.clock.apart().into_iter().map(|(whose, ahead)| {
+            let span = Span::from_secs(ahead.unsigned_abs().as_secs() / 60 * 60);
+            let way = if ahead.is_negative() { "behind" } else { "ahead of" };
+            format!("{whose} is {span} {way} the clock here")
+        });
+        apart.collect::<Vec<_>>().join("; ")
+    }
+
+    /// Which clocks disagree, and what waits for that.
+    pub(crate) fn clocks_apart(&self) -> Problem {
+        Problem::new("E-CLOCK", "Clocks disagree")
+            .detail(format!(
+                "{}. What ends when its time is over waits until they agree, so that nobody is cut \
+                 off too early; what a person ends, and what is exposed or an emergency, goes on.",
+                self.apart()
+            ))
+            .next(
+                "find out which of them is wrong (date -u on this machine) and set it; what a wrong \
+                 clock wrote into the ledger passes by itself",
+            )
+    }
+
+    /// The time of the ledger's newest entry: it is not earlier now.
+    async fn look_at_newest_entry(&self) {
+        let newest = Filter { newest_first: true, limit: 1, ..Filter::all() };
+        // What cannot be read says nothing of the time, and is told elsewhere.
+        let Ok(page) = self.ledger.entries(&newest).await else { return };
+        let at = page.entries.first().and_then(|one| Timestamp::from_millisecond(one.at).ok());
+        if let Some(at) = at {
+            self.clock.saw_written(at);
+        }
     }
 
     /// A connection that holds integrations.
@@ -254,6 +320,7 @@ impl Context {
         if !self.ledger.keeps() {
             return Ok(());
         }
+        self.look_at_newest_entry().await;
         let Some(wrong) = self.ledger.ready(work).await? else { return Ok(()) };
         if matches!(wrong, ledger::Error::Broken { .. }) {
             let by = self.entry(BROKEN, "ledger");
@@ -270,6 +337,7 @@ impl Context {
         if !self.ledger.keeps() {
             return;
         }
+        self.look_at_newest_entry().await;
         match damaged_end(&*self.ledger).await {
             Ok(None) => (),
             Ok(Some(wrong)) | Err(wrong) => self.tell_of_ledger(wrong),

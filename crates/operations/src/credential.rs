@@ -767,7 +767,7 @@ async fn first_claim(
         Some(_) => (current_epoch.unwrap_or(0), Vec::new()),
         // Nobody says until when the earlier ones are kept: as long as if they had just become that.
         None => {
-            let until = policy::schedule::later(context.now(), spec.overlap());
+            let until = policy::schedule::later(context.time().hi, spec.overlap());
             let earlier = marked.iter().filter(|(id, of, _)| *id != key_id && *of < generation);
             let kept = earlier.map(|(id, generation, epoch)| Previous {
                 key_id: (*id).to_owned(),

@@ -286,7 +286,7 @@ pub async fn judge_integration(context: &Context, wish: &Wish) -> Result<Judged,
     let said = |name: &str| wish.record.as_ref().and_then(|record| record.get(name));
     let facts = seen
         .facts(said("expires_on").map(String::as_str), said("review_every").map(String::as_str));
-    let verdicts = standing(&facts, &context.rules, context.now());
+    let verdicts = standing(&facts, &context.rules, context.time());
     let mut findings = drift::standing(&wish.id, &verdicts);
     for finding in findings.iter_mut().filter(|one| one.rule == "marker-forged") {
         let keys: Vec<&str> = seen.forged.iter().map(String::as_str).collect();
@@ -296,7 +296,11 @@ pub async fn judge_integration(context: &Context, wish: &Wish) -> Result<Judged,
 
     if let Some(scopes) = &wish.scopes {
         let live = live.scopes.iter().map(|held| held.scope.clone()).collect();
-        judged.found(tenant, stable, judge_scopes(&wish.id, scopes, &live, lattice, context.now()));
+        judged.found(
+            tenant,
+            stable,
+            judge_scopes(&wish.id, scopes, &live, lattice, context.time().lo),
+        );
     }
     // As a plan has it: what a hand switched off is switched on again, and its slots are brought up
     // to date by the same apply. A quarantine is lifted by nobody's declaration.
@@ -350,7 +354,7 @@ async fn left_open(
         let name = claim.slot_name()?;
         let slot = CredentialId { integration: id.clone(), name: name.to_owned() };
         let key_id = claim.new.as_deref().or(claim.current.as_deref());
-        let at_work = claim.is_at_work(&context.rules, context.now());
+        let at_work = claim.is_at_work(&context.rules, context.time_in_custody());
         let stands = stands(at_work, &claim.owner, claim.hold.as_deref());
         let finding = drift::left_open(&slot.to_string(), key_id, &claim.phase, stands);
         Some((slot.name, finding))
@@ -455,7 +459,7 @@ fn as_begun(context: &Context, claims: Vec<(String, ClaimMirror)>) -> Vec<Begun>
     let (Some(custody), Some(realm)) = (&context.custody, context.realm.as_deref()) else {
         return Vec::new();
     };
-    let now = context.now();
+    let now = context.time_in_custody();
     let read = claims.into_iter().filter_map(|(name, claim)| {
         let phase = Phase::from_word(&claim.phase)?;
         let ending = matches!(phase, Phase::Retiring | Phase::Proving);
@@ -561,7 +565,8 @@ async fn bare(
         bare.retain(|(one, _)| *one != name);
     }
     let ttl = context.rules.claim_ttl_of(true);
-    let fresh = |at: Option<Timestamp>| at.is_some_and(|at| context.now() < later(at, ttl));
+    let now = context.time_in_custody();
+    let fresh = |at: Option<Timestamp>| at.is_some_and(|at| !now.is_past(later(at, ttl)));
     let place = |name: &str| format!("{}:{}/{}/{name}", custody.connection, custody.path, realm.id);
     Ok(bare.into_iter().map(|(name, at)| (place(&name), name, fresh(at))).collect())
 }
@@ -632,12 +637,12 @@ async fn judge_slot(
             .next("remove that nhi_credential"));
     };
     let Some(seen) = observe_slot(context, &spec).await? else { return Ok(Vec::new()) };
-    let now = context.now();
+    let now = context.time();
     let id = spec.id.to_string();
     // What somebody still uses waits for a person, and not for an apply.
     let ends = |one: &&PreviousKey| !matches!(one.cut, Some(Cut::Needed { .. }));
     let outlived = seen.previous.iter().filter(ends);
-    let outlived = outlived.filter(|one| one.retire_after.is_none_or(|at| now >= at));
+    let outlived = outlived.filter(|one| one.retire_after.is_none_or(|at| now.is_past(at)));
     let sinks = spec.deliveries.iter().filter_map(|delivery| {
         let seen = seen.deliveries.get(&delivery.name)?;
         Some((delivery.name.as_str(), delivery.place(), seen.status))
@@ -673,7 +678,7 @@ pub async fn judge_owner(
         wish.department.as_deref(),
         wish.inactive_since,
         &context.rules,
-        context.now(),
+        context.time(),
     );
     let since = since.map(|day| day.to_string());
     let mut judged = Judged::default();

@@ -69,7 +69,7 @@ impl Context {
         };
         let silent = Timestamp::from_millisecond(last.at).unwrap_or_default();
         let silent = policy::schedule::later(silent, self.rules.claim_ttl);
-        if self.now() < silent { Died::Perhaps(silent) } else { Died::Yes }
+        if !self.time().is_past(silent) { Died::Perhaps(silent) } else { Died::Yes }
     }
 
     /// Journals a call before it is sent and after it ended.

@@ -137,7 +137,8 @@ pub async fn set_scopes(
         return Err(above(&what, one));
     }
     let live: BTreeSet<Scope> = found.scopes.iter().map(|granted| granted.scope.clone()).collect();
-    let now = context.now();
+    // A temporary scope begins and ends when every clock says so.
+    let now = context.time().lo;
     for (scope, one) in &wish.declared.temporary {
         let longest = context.rules.temporary_longest;
         if one.from.is_none() && one.until > policy::schedule::later(now, longest) {

@@ -301,7 +301,7 @@ pub(crate) async fn look_at_slot(
     let store = ClaimStore::open(context, &tenant, &spec.vendor_id, &spec.id).await?;
     let claim = store.mirror(context, freshness).await?;
     let sinks = Sinks::open(context, spec).await?;
-    let now = context.now();
+    let now = context.time();
 
     let mut deliveries = BTreeMap::new();
     let mut anchor: Option<Meta> = None;
@@ -359,9 +359,9 @@ pub(crate) async fn look_at_slot(
     let settled = claim.as_ref().filter(|claim| !claim.is_open());
     // Custody was restored from a backup with the rest: whoever knows of a later generation that lives
     // knows better. A claim on which somebody may be at work is waited for.
-    let told = claim
-        .as_ref()
-        .filter(|claim| !claim.is_open() || claim.lags && !claim.is_fresh(&context.rules, now));
+    let told = claim.as_ref().filter(|claim| {
+        !claim.is_open() || claim.lags && !claim.is_fresh(&context.rules, context.time_in_custody())
+    });
     let written =
         told.map(|claim| claim.generation).max(anchor.as_ref().map(|meta| meta.generation));
     let seen = |key_id: &str| live.as_ref().is_some_and(|live| live.contains(&key_id));
@@ -431,7 +431,7 @@ pub(crate) async fn look_at_slot(
             (None, None) => return None,
         };
         // Its overlap begins when there is a successor, which is not before now.
-        let retire_not_before = Some(later(now, spec.overlap()));
+        let retire_not_before = Some(later(now.hi, spec.overlap()));
         let (epoch, held_version, cut) = (None, None, None);
         Some(Previous { key_id, generation, epoch, retire_not_before, held_version, cut })
     });
@@ -453,7 +453,9 @@ pub(crate) async fn look_at_slot(
             cut: one.cut,
         })
         .collect();
-    let is_over = previous.iter().any(|one| one.retire_after.is_none_or(|at| now >= at));
+    // Where clocks disagree nothing ends by time.
+    let is_over = now.agrees()
+        && previous.iter().any(|one| one.retire_after.is_none_or(|at| now.is_past(at)));
     let off = |one: &PreviousKey| matches!(one.cut, Some(Cut::Off { .. }));
     let needed = |one: &PreviousKey| matches!(one.cut, Some(Cut::Needed { .. }));
     let still_used = previous.iter().any(needed);
@@ -462,14 +464,14 @@ pub(crate) async fn look_at_slot(
     let cut_due =
         is_over && previous.iter().any(to_cut) && soft_cut(context, &*connector, spec).is_some();
 
-    let (claimed_by_other, unfinished, held) = claim_facts(context, claim.as_ref(), now);
+    let (claimed_by_other, unfinished, held) = claim_facts(context, claim.as_ref());
     let unfinished = unfinished && ahead.is_none();
     let put_off = Schedule::put_off(expires_at, spec.integration_ends);
     let due = spec
         .schedule
         .as_ref()
         .zip(issued_at)
-        .map(|(schedule, issued)| schedule.due(&what, issued, put_off, now));
+        .map(|(schedule, issued)| schedule.due(&what, issued, put_off, now.hi));
     let watched = !is_over && previous.iter().any(off);
     let next_opening = match due {
         Some(policy::schedule::Due::Waiting(at)) => at,
@@ -477,7 +479,7 @@ pub(crate) async fn look_at_slot(
         _ => None,
     };
     // A platform drops what has ended by itself; that is not somebody's hand.
-    let expired = expires_at.is_some_and(|end| now >= end) && !recreated;
+    let expired = expires_at.is_some_and(|end| now.is_past(end)) && !recreated;
     let facts = Facts {
         claimed_by_other,
         held,
@@ -542,16 +544,12 @@ pub(crate) async fn look_at_slot(
     }))
 }
 
-fn claim_facts(
-    context: &Context,
-    claim: Option<&ClaimMirror>,
-    now: Timestamp,
-) -> (bool, bool, bool) {
+fn claim_facts(context: &Context, claim: Option<&ClaimMirror>) -> (bool, bool, bool) {
     let Some(claim) = claim.filter(|claim| claim.is_open()) else { return (false, false, false) };
     if Phase::from_word(&claim.phase) == Some(Phase::Held) {
         return (false, false, true);
     }
-    let fresh = claim.is_fresh(&context.rules, now);
+    let fresh = claim.is_fresh(&context.rules, context.time_in_custody());
     let other = claim.owner != context.run.id;
     (other && fresh, !(other && fresh), false)
 }

@@ -52,7 +52,7 @@ pub(crate) fn noted_third_party(id: &str, declared: &Value) -> Option<WishedThir
 
 /// Judges it by its dates alone.
 pub fn judge_third_party(context: &Context, wish: &WishedThirdParty) -> Judged {
-    let verdicts = standing::third_party(&wish.dates, &context.rules, context.now());
+    let verdicts = standing::third_party(&wish.dates, &context.rules, context.time());
     let mut judged = Judged::default();
     judged.found("none", &wish.id, drift::standing(&wish.id, &verdicts));
     judged

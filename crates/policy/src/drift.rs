@@ -666,6 +666,18 @@ pub fn chain_broken(what: &str) -> Finding {
     }
 }
 
+/// Clocks that disagree: what ends when its time is over waits for them.
+pub fn clocks_apart(which: &str) -> Finding {
+    Finding {
+        expected: "clocks that agree to five minutes".into(),
+        actual: which.to_owned(),
+        severity: Severity::High,
+        condition: Condition::Policy,
+        why: "what ends when its time is over waits until they agree".into(),
+        ..found("clock-disagrees", "clock", "time", Verdict::Changed)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,6 @@
 //! Whether an owner is still there.
 
+use domain::Now;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use crate::{Rules, rules::Verdict, schedule::later};
@@ -26,7 +27,7 @@ pub fn status(
     department: Option<&str>,
     known_since: Option<Date>,
     rules: &Rules,
-    now: Timestamp,
+    now: Now,
 ) -> (&'static str, Option<Date>) {
     let day = |at: Timestamp| at.to_zoned_datetime(TimeZone::UTC).date();
     let since = match seen {
@@ -41,9 +42,9 @@ pub fn status(
     };
     // Without a date from the directory the grace counts from when it was first seen, which the
     // state remembers; never from "now" again and again.
-    let since = since.unwrap_or_else(|| day(now));
-    let began = since.to_zoned_datetime(TimeZone::UTC).map_or(now, |at| at.timestamp());
-    let over = now >= later(began, rules.owner_grace);
+    let since = since.unwrap_or_else(|| day(now.hi));
+    let began = since.to_zoned_datetime(TimeZone::UTC).map_or(now.hi, |at| at.timestamp());
+    let over = now.is_past(later(began, rules.owner_grace));
     let left = over && rules.owner_left > Verdict::Warn;
     (if left { "left" } else { "inactive" }, Some(since))
 }
@@ -62,7 +63,7 @@ mod tests {
 
     fn gone(since: &str, now: &str, rules: &Rules) -> &'static str {
         let since = since.parse().ok();
-        status(&Seen::Gone, None, since, rules, now.parse().unwrap()).0
+        status(&Seen::Gone, None, since, rules, now.parse::<Timestamp>().unwrap().into()).0
     }
 
     #[test]
@@ -81,7 +82,7 @@ mod tests {
     fn another_department_is_moved() {
         let seen = Seen::There { active: true, department: Some("Sales".into()), changed_at: None };
         let rules = Rules::default();
-        let now = Timestamp::UNIX_EPOCH;
+        let now = Timestamp::UNIX_EPOCH.into();
         assert_eq!(status(&seen, Some("Payments"), None, &rules, now).0, "moved");
         assert_eq!(status(&seen, Some("sales"), None, &rules, now).0, "active");
         assert_eq!(status(&seen, None, None, &rules, now).0, "active");

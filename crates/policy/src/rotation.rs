@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use domain::Now;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::proof::Proofs;
@@ -282,8 +283,8 @@ impl Siblings {
 /// Everything that a decision rests on. Joined anew after anything but a clean success.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct View {
-    /// The present.
-    pub now: Timestamp,
+    /// The present, as far as clocks tell it.
+    pub now: Now,
     /// The claim, if there ever was one.
     pub claim: Option<Claim>,
     /// The claim is this runner's.
@@ -536,7 +537,9 @@ fn earlier(view: &View) -> Vec<Previous> {
 
 fn end_earlier(view: &View, at_once: bool) -> Step {
     let earlier = earlier(view);
-    if earlier.is_empty() || !is_over(view, &earlier) {
+    if !at_once && is_doubtful(view, &earlier) {
+        Step::Refuse("clock")
+    } else if earlier.is_empty() || !is_over(view, &earlier) {
         Step::Done
     } else if at_once {
         Step::BeginEnding(earlier)
@@ -556,10 +559,10 @@ fn after_overlap(view: &View, earlier: &[Previous], at_once: bool, serves: bool,
         Step::BeginEnding(earlier.to_vec())
     } else if earlier.iter().any(|one| is_kept(view, one)) && !view.was_held {
         if !serves && view.room { begin(view, way) } else { Step::Refuse("still-used") }
-    } else if is_over(view, earlier) {
+    } else if is_over(view, earlier) && (view.now.agrees() || view.was_held) {
         end(view, earlier, view.was_held)
     } else if serves {
-        Step::Refuse("old-in-use")
+        Step::Refuse(if is_doubtful(view, earlier) { "clock" } else { "old-in-use" })
     } else if view.room {
         // Whoever still holds the earlier one is all that works: it keeps its time.
         begin(view, way)
@@ -579,7 +582,9 @@ fn cut(view: &View, earlier: &[Previous], again: bool) -> Step {
     if !again && let Some(step) = kept(view, earlier) {
         return step;
     }
-    if !is_over(view, earlier) {
+    if !again && is_doubtful(view, earlier) {
+        Step::Refuse("clock")
+    } else if !is_over(view, earlier) {
         Step::Done
     } else if view.soft_cut && (earlier.iter().any(on) || again && is_missed(view, earlier)) {
         Step::BeginCut(earlier.to_vec())
@@ -593,7 +598,7 @@ fn cut(view: &View, earlier: &[Previous], again: bool) -> Step {
 /// Their time is over: what was not switched off first is, where it can be.
 fn end(view: &View, earlier: &[Previous], again: bool) -> Step {
     match cut(view, earlier, again) {
-        Step::BeginCut(keys) => Step::BeginCut(keys),
+        step @ (Step::BeginCut(_) | Step::Refuse(_)) => step,
         _ => Step::BeginEnding(earlier.to_vec()),
     }
 }
@@ -757,7 +762,7 @@ fn unmarked_orphan(view: &View, claim: &Claim) -> Unmarked {
     let made_then = |key: &Key| {
         let window = SignedDuration::from_mins(2);
         claim.called_at.zip(key.issued_at).is_some_and(|(called, made)| {
-            made >= called - window && made <= called + window && made <= view.now + window
+            made >= called - window && made <= called + window && made <= view.now.hi + window
         })
     };
     match &news[..] {
@@ -802,14 +807,22 @@ fn held(view: &View, claim: &Claim, goal: Goal, way: Way) -> Step {
 
 /// The time of all earlier keys is over. They were kept together, from one promote on.
 fn is_over(view: &View, earlier: &[Previous]) -> bool {
-    earlier.iter().all(|one| one.kept_until().is_none_or(|at| at <= view.now))
+    earlier.iter().all(|one| one.kept_until().is_none_or(|at| view.now.is_past(at)))
+}
+
+/// Their time is over by some clock, and clocks disagree: whoever still uses one may have time left.
+fn is_doubtful(view: &View, earlier: &[Previous]) -> bool {
+    let come = |one: &Previous| one.kept_until().is_none_or(|at| view.now.has_come(at));
+    !view.now.agrees()
+        && earlier.iter().all(come)
+        && earlier.iter().any(|one| may_live(view, &one.key_id))
 }
 
 /// Nobody is kept waiting for by whoever ends the earlier keys: their time is over, or they are gone
 /// already, and only that is still to be shown.
 fn may_end_earlier(view: &View, claim: &Claim) -> bool {
     let lives = claim.previous.iter().any(|one| may_live(view, &one.key_id));
-    !lives || is_over(view, &claim.previous)
+    !lives || is_over(view, &claim.previous) || is_doubtful(view, &claim.previous)
 }
 
 /// What the anchor says is current works as far as the listing tells; no claim says more.
@@ -1149,7 +1162,7 @@ mod tests {
 
     fn view(claim: Option<Claim>, keys: Vec<Key>) -> View {
         View {
-            now: NOW,
+            now: NOW.into(),
             claim,
             mine: true,
             stale: false,
@@ -1275,6 +1288,38 @@ mod tests {
         assert_eq!(next_step(&seen, TO_TWO, Way::AddOurs), Step::EndNew("k2".into()));
         seen.keys.pop();
         assert_eq!(next_step(&seen, TO_TWO, Way::AddOurs), Step::BeginAgain);
+    }
+
+    #[test]
+    fn what_ends_by_time_ends_by_the_earliest_clock_and_by_none_where_they_disagree() {
+        let minutes = SignedDuration::from_mins;
+        let parked = Claim {
+            current: Some("k2".into()),
+            previous: vec![Previous { retire_not_before: Some(NOW), ..old(None) }],
+            ..claim(Phase::Parked)
+        };
+        let keys = [key("k0", Some((1, 1))), key("k2", Some((2, 5)))];
+        let step = |lo: i64, hi: i64, goal| {
+            let mut view = view(Some(parked.clone()), keys.to_vec());
+            view.now = Now { lo: NOW + minutes(lo), hi: NOW + minutes(hi) };
+            view.mains[0].generation = Some(2);
+            next_step(&view, goal, Way::AddMarked)
+        };
+        let end = Step::BeginEnding(parked.previous.clone());
+        let retire = Goal::Retire { at: 2 };
+        let third = |at_once| Goal::Rotate { to: 3, at_once };
+        assert_eq!(step(-1, 4, retire), Step::Done, "not over by every clock");
+        assert_eq!(step(0, 5, retire), end);
+        assert_eq!(step(-9, -1, retire), Step::Done, "over by none");
+        assert_eq!(step(-1, 5, retire), Step::Refuse("clock"));
+        assert_eq!(step(1, 7, retire), Step::Refuse("clock"));
+        assert_eq!(step(-1, 4, third(false)), Step::Refuse("old-in-use"));
+        assert_eq!(step(1, 7, third(false)), Step::Refuse("clock"));
+        assert_eq!(step(-99, 99, third(true)), end, "what is exposed waits for no clock");
+        assert!(
+            matches!(step(-99, 99, Goal::Revoke), Step::BeginEnding(_)),
+            "nor what a person ends"
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use domain::Now;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use crate::{Rules, rules::Verdict, schedule::later};
@@ -33,20 +34,23 @@ pub fn end_of(last: Date) -> Timestamp {
 }
 
 /// Problem to verdict. Timings are the policy's; only the verdicts are kept.
-pub fn standing(facts: &Facts, rules: &Rules, now: Timestamp) -> BTreeMap<&'static str, Verdict> {
+///
+/// What a verdict would switch off or revoke is over by every clock; what only warns, by one.
+pub fn standing(facts: &Facts, rules: &Rules, now: Now) -> BTreeMap<&'static str, Verdict> {
     let mut standing = BTreeMap::new();
     if let Some(last) = facts.expires_on {
         let end = end_of(last);
-        if now >= end {
-            let revoke = rules.expired_revoke_after.is_some_and(|after| now >= later(end, after));
+        if now.is_past(end) {
+            let revoke =
+                rules.expired_revoke_after.is_some_and(|after| now.is_past(later(end, after)));
             standing.insert("expired", if revoke { Verdict::Revoke } else { rules.expired });
         }
     }
     if let (Some(every), Some(last)) = (facts.review_every, facts.reviewed_or_created_on) {
-        let last = last.to_zoned_datetime(TimeZone::UTC).map_or(now, |at| at.timestamp());
+        let last = last.to_zoned_datetime(TimeZone::UTC).map_or(now.hi, |at| at.timestamp());
         let due = later(last, every);
-        if now >= due {
-            let late = rules.review_grace.is_some_and(|grace| now >= later(due, grace));
+        if now.has_come(due) {
+            let late = rules.review_grace.is_some_and(|grace| now.is_past(later(due, grace)));
             standing.insert("review_overdue", if late { Verdict::Disable } else { Verdict::Warn });
         }
     }
@@ -80,11 +84,7 @@ pub struct ThirdParty {
 
 /// Problem to verdict of an integration that its vendor runs. We hold none of its switches, so
 /// nothing follows by itself but a warning.
-pub fn third_party(
-    dates: &ThirdParty,
-    rules: &Rules,
-    now: Timestamp,
-) -> BTreeMap<&'static str, Verdict> {
+pub fn third_party(dates: &ThirdParty, rules: &Rules, now: Now) -> BTreeMap<&'static str, Verdict> {
     let over = |last| {
         let facts = Facts { expires_on: last, ..Facts::default() };
         standing(&facts, rules, now).contains_key("expired")
@@ -131,7 +131,10 @@ mod tests {
     #[test]
     fn it_lives_through_its_last_day_and_no_longer() {
         let facts = Facts { expires_on: "2027-06-30".parse().ok(), ..Facts::default() };
-        let at = |text: &str| standing(&facts, &Rules::default(), text.parse().unwrap());
+        let at = |text: &str| {
+            let now = text.parse::<Timestamp>().unwrap();
+            standing(&facts, &Rules::default(), now.into())
+        };
         assert!(at("2027-06-30T23:59:59Z").is_empty());
         assert_eq!(at("2027-07-01T00:00:00Z").get("expired"), Some(&Verdict::Disable));
     }
@@ -144,7 +147,7 @@ mod tests {
             ..Facts::default()
         };
         let at = |text: &str| {
-            standing(&facts, &Rules::default(), text.parse().unwrap())
+            standing(&facts, &Rules::default(), text.parse::<Timestamp>().unwrap().into())
                 .get("review_overdue")
                 .copied()
         };
@@ -156,7 +159,7 @@ mod tests {
     #[test]
     fn a_hand_on_the_switch_does_not_end_a_quarantine() {
         let facts = Facts { quarantine_broken: true, ..Facts::default() };
-        let all = standing(&facts, &Rules::default(), Timestamp::UNIX_EPOCH);
+        let all = standing(&facts, &Rules::default(), Timestamp::UNIX_EPOCH.into());
         assert_eq!(all.get("quarantine_broken"), Some(&Verdict::Disable));
     }
 

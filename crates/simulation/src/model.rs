@@ -560,7 +560,7 @@ fn begun(view: &View, way: Way, to: u64, owner: String) -> Claim {
         parked_for_replace: false,
         timed: way.is_timed(),
         asked: None,
-        called_at: way.is_timed().then_some(view.now),
+        called_at: way.is_timed().then_some(view.now.hi),
         proofs: Default::default(),
     }
 }
@@ -568,9 +568,9 @@ fn begun(view: &View, way: Way, to: u64, owner: String) -> Claim {
 /// The claim of a deed that is about earlier keys alone.
 fn about_earlier(view: &View, phase: Phase, keys: Vec<Previous>, owner: String) -> Claim {
     let called_at = match (phase, &view.claim) {
-        (Phase::Cutting, _) => Some(view.now),
+        (Phase::Cutting, _) => Some(view.now.hi),
         (Phase::Enabling, Some(claim)) if claim.phase == Phase::Parked => claim.called_at,
-        (Phase::Enabling, _) => Some(view.now),
+        (Phase::Enabling, _) => Some(view.now.hi),
         _ => None,
     };
     Claim { phase, called_at, ..ending(view, keys, false, owner) }
@@ -613,10 +613,10 @@ fn ending(view: &View, keys: Vec<Previous>, revoking: bool, owner: String) -> Cl
 
 /// Earlier keys with the end of their overlap.
 fn kept(view: &View, claim: &Claim, at_once: bool) -> Vec<Previous> {
-    let until = if at_once { view.now } else { view.now + OVERLAP };
+    let until = if at_once { view.now.hi } else { view.now.hi + OVERLAP };
     let until_of = |one: &Previous| match one.retire_not_before {
         Some(at) => at.min(until),
-        None if view.complete && !stands(view, &one.key_id) => view.now,
+        None if view.complete && !stands(view, &one.key_id) => view.now.hi,
         None => until,
     };
     let kept = claim.previous.iter();
@@ -707,7 +707,7 @@ impl Search<'_> {
             .filter(|(at, key_id, _)| Some(*at) == epoch && Some(key_id) == new);
         let done = |at: Option<u64>| at.is_some() && at == epoch;
         View {
-            now: state.now,
+            now: state.now.into(),
             mine: claim.as_ref().is_some_and(|claim| claim.owner == name(me)),
             stale,
             mains: vec![sink.main.clone()],
@@ -787,7 +787,7 @@ impl Search<'_> {
                     hold: None,
                     timed: way.is_timed(),
                     asked: None,
-                    called_at: way.is_timed().then_some(view.now),
+                    called_at: way.is_timed().then_some(view.now.hi),
                     ..claim()
                 };
                 let secret = chosen(&claim);
@@ -797,7 +797,7 @@ impl Search<'_> {
                 cas(ending(view, keys.clone(), goal == Goal::Revoke, name(me)), None)
             }
             Step::BeginCut(keys) => {
-                let cut = Some(Cut::Off { since: view.now, until: view.now + WATCHED });
+                let cut = Some(Cut::Off { since: view.now.hi, until: view.now.hi + WATCHED });
                 let keys = keys.iter().map(|one| Previous { cut, ..one.clone() }).collect();
                 cas(about_earlier(view, Phase::Cutting, keys, name(me)), None)
             }
@@ -805,10 +805,10 @@ impl Search<'_> {
             Step::Enable(key_id) => Call::Switch(key_id.clone(), true),
             Step::Watch => {
                 let mut claim =
-                    Claim { phase: Phase::Parked, called_at: Some(view.now), ..claim() };
+                    Claim { phase: Phase::Parked, called_at: Some(view.now.hi), ..claim() };
                 for one in &mut claim.previous {
                     if let Some(Cut::Off { since, .. }) = one.cut {
-                        one.cut = Some(Cut::Off { since, until: view.now + WATCHED });
+                        one.cut = Some(Cut::Off { since, until: view.now.hi + WATCHED });
                     }
                 }
                 cas(claim, None)
@@ -821,7 +821,7 @@ impl Search<'_> {
                 let mut keys = before.previous.clone();
                 let missed = |one: &&mut Previous| one.cut.is_some() && stands(view, &one.key_id);
                 for one in keys.iter_mut().filter(missed) {
-                    one.cut = Some(Cut::Needed { since: view.now });
+                    one.cut = Some(Cut::Needed { since: view.now.hi });
                 }
                 let mine = before.phase == Phase::Enabling;
                 let mut claim = about_earlier(view, Phase::Parked, keys, name(me));
@@ -829,7 +829,7 @@ impl Search<'_> {
                 cas(claim, None)
             }
             Step::MarkCalling => {
-                let called_at = Some(view.now);
+                let called_at = Some(view.now.hi);
                 let phase = Phase::Calling;
                 cas(Claim { phase, known: self.known_now(view), called_at, ..claim() }, None)
             }

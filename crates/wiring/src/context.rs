@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use connector::{Clock, SystemClock};
+use connector::{Clock, Clocks, SystemClock};
 use domain::{Realm, RealmKey, Secret};
 use ledger::{Actor, Ledger, NewEntry, NullLedger};
 use ledger_sqlite::{Salvaged, SqliteLedger};
@@ -306,7 +306,7 @@ impl Loaded {
         program: &str,
         trigger: &str,
     ) -> Result<Context, Problem> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let clock: Arc<dyn Clock> = Arc::new(Clocks::new(Arc::new(SystemClock)));
         let connections: Arc<dyn Connections> = Arc::new(self.configured(clock.clone()));
         Ok(Context {
             connections,
@@ -505,6 +505,39 @@ mod tests {
         std::fs::write(folder.path().join("policy.hcl"), "claim_ttl = \"5m\"").unwrap();
         let (context, wrong) = load(named).context_to_end("nhi", "command").unwrap();
         assert_eq!((context.rules.claim_ttl.as_secs(), wrong), (300, None));
+    }
+
+    #[tokio::test]
+    async fn what_a_server_says_of_the_time_with_any_answer_is_heard() {
+        use std::io::{Read, Write};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        let tomorrow = SystemClock.now() + jiff::SignedDuration::from_hours(30);
+        let date = tomorrow.strftime("%a, %d %b %Y %H:%M:%S GMT");
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let _ = stream.read(&mut [0; 4096]);
+                let _ = write!(
+                    stream,
+                    "HTTP/1.1 403 Forbidden\r\ndate: {date}\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{{}}"
+                );
+            }
+        });
+        let text = format!(
+            "ledger = {{ none = true }}\nconnections = {{ bao = {{ openbao = {{ address = \"{address}\", \
+             credential = {{ env = \"TOKEN\" }} }} }} }}"
+        );
+        let environment = Environment::of(&[("TOKEN", "t")]);
+        let folder = tempfile::tempdir().unwrap();
+        let loaded = Loaded::from_text(&text, folder.path(), None, environment).unwrap();
+        let context = loaded.context("nhi", "command").unwrap();
+        assert_eq!(context.clocks_that_disagree().await, None);
+        let sink = context.connections.get("bao").await.unwrap().sink.unwrap();
+        assert!(sink.look("secret/x").await.is_err());
+        let which = context.clocks_that_disagree().await.unwrap();
+        assert!(which.starts_with("bao is 1d6h ahead of the clock here"), "{which}");
+        assert!(context.time().lo < tomorrow && context.time().hi >= tomorrow);
     }
 
     #[cfg(unix)]

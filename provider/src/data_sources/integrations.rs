@@ -344,7 +344,7 @@ fn entry(
     } else {
         Facts { marker_forged: facts.marker_forged, ..Facts::default() }
     };
-    let standing = standing(&facts, &context.rules, context.now());
+    let standing = standing(&facts, &context.rules, context.time());
     let scopes: BTreeSet<String> =
         one.scopes.iter().map(|granted| granted.scope.as_str().to_owned()).collect();
     let highest = kind(&one.kind)

@@ -115,7 +115,7 @@ impl Owner {
             look_up_owner(&context, entry.connection.text(), entry.id.text()).await?;
         let known = owner.inactive_since.as_deref().and_then(|text| text.parse().ok());
         let (status, since) =
-            status(&seen, owner.department.as_deref(), known, &context.rules, context.now());
+            status(&seen, owner.department.as_deref(), known, &context.rules, context.time());
         let follows = since
             .filter(|_| status == "inactive")
             .and_then(|day| policy::owner::leaves_on(day, &context.rules))

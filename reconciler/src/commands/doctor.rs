@@ -97,6 +97,13 @@ impl Doctor {
                 if self.connection.is_none() {
                     looks.extend(rest(&loaded, &context).await);
                 }
+                if let Some(which) = context.clocks_that_disagree().await {
+                    let text = format!(
+                        "{which}. What ends when its time is over waits until they agree.\nNext: find out \
+                         which of them is wrong (date -u on this machine) and set it"
+                    );
+                    looks.push(look("clock", Health::Bad, text));
+                }
             }
             Err(problem) => looks.push(bad("configuration", &problem)),
         }

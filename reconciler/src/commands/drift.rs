@@ -140,6 +140,10 @@ impl Drift {
         if let Some(heard_of) = heard_of {
             unheard(&context, &heard_of, &mut report).await;
         }
+        if let Some(which) = context.clocks_that_disagree().await {
+            let one = drift::clocks_apart(&which);
+            report.found.push((one.fingerprint("", "clock"), one));
+        }
         report.sort();
         let exit = report.exit();
         match self.format {

@@ -2,6 +2,7 @@
 
 mod budget;
 mod coalesce;
+mod dated;
 mod http;
 pub mod json;
 mod read_only;
@@ -24,6 +25,7 @@ use zeroize::Zeroizing;
 pub use self::{
     budget::Budget,
     coalesce::Coalesce,
+    dated::Dated,
     http::{HttpOptions, HttpTransport, signed_by_a_stranger, tls},
     read_only::ReadOnly,
     retry::Retry,
@@ -46,7 +48,7 @@ pub struct Route {
     pub budget: u32,
     /// Nothing may be changed.
     pub read_only: bool,
-    /// The time, for `Retry-After` as a date.
+    /// The time, and who is told what time it is there.
     pub clock: Arc<dyn Clock>,
 }
 
@@ -60,10 +62,12 @@ pub fn http(route: &Route) -> Result<Arc<dyn Transport>, String> {
     Ok(Arc::new(HttpTransport::new(options)?.with(route.also.clone())))
 }
 
-/// All layers around what sends, outermost first: shared, read-only, retried, budgeted, traced.
+/// All layers around what sends, outermost first: shared, read-only, retried, budgeted, traced, dated.
 pub fn connect(route: Route, wire: Arc<dyn Transport>) -> Arc<dyn Transport> {
     let Route { connection, budget, read_only, clock, .. } = route;
-    let transport: Arc<dyn Transport> = Arc::new(Trace::new(wire, connection));
+    let transport: Arc<dyn Transport> =
+        Arc::new(Dated::new(wire, connection.clone(), clock.clone()));
+    let transport: Arc<dyn Transport> = Arc::new(Trace::new(transport, connection));
     let transport: Arc<dyn Transport> = Arc::new(Budget::new(transport, clock.clone(), budget));
     let transport: Arc<dyn Transport> = Arc::new(Retry::new(transport, clock));
     let transport: Arc<dyn Transport> =

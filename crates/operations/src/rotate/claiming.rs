@@ -164,7 +164,7 @@ impl Machine<'_> {
         {
             return Err(self.taken(1, sibling));
         }
-        let now = self.context.now();
+        let now = self.context.time().lo;
         if let Some(end) = self.expiry(now).filter(|end| *end <= now) {
             return Err(Problem::new("E-ROTATE", "A new credential would be at its end already")
                 .detail(format!(
@@ -266,7 +266,7 @@ impl Machine<'_> {
             // Until its successor is promoted: what fails before that can be tried again.
             parked_for_replace: before.is_some_and(|document| document.claim.parked_for_replace),
             timed: self.way.is_timed(),
-            called_at: Some(now).filter(|_| self.way.is_timed()),
+            called_at: Some(self.context.time_in_custody().hi).filter(|_| self.way.is_timed()),
             proofs: before.map(|document| document.claim.proofs.clone()).unwrap_or_default(),
         };
         let entry = self
@@ -322,7 +322,7 @@ impl Machine<'_> {
             mains: versions(view),
             hold: None,
             timed: self.way.is_timed(),
-            called_at: Some(self.context.now()).filter(|_| self.way.is_timed()),
+            called_at: Some(self.context.time_in_custody().hi).filter(|_| self.way.is_timed()),
             ..document.claim.clone()
         };
         let entry = self.entry("rotation.begun_again", &claim);
@@ -434,7 +434,7 @@ impl Machine<'_> {
     /// What the other slots' claims say, once the keys are listed: what those name is theirs, and one that
     /// is called for may have any.
     pub(super) async fn siblings(&mut self) -> Result<Siblings, Problem> {
-        let (rules, now) = (&self.context.rules, self.context.now());
+        let (rules, now) = (&self.context.rules, self.context.time_in_custody());
         let mut siblings = Siblings::default();
         for one in self.store.siblings().await? {
             siblings.keys.extend(one.keys().map(str::to_owned));

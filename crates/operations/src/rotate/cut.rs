@@ -28,11 +28,15 @@ impl Machine<'_> {
         view: &View,
         keys: Vec<Previous>,
     ) -> Result<(), Problem> {
-        let now = self.context.now();
+        let now = self.context.time().hi;
         let cut = Some(Cut::Off { since: now, until: self.until(now) });
         let keys = keys.into_iter().map(|one| Previous { cut, ..one }).collect();
         let claim = self.about_earlier(view, Phase::Cutting, keys);
-        let claim = Claim { called_at: Some(now), auth: "policy:narrowing".to_owned(), ..claim };
+        let claim = Claim {
+            called_at: Some(self.context.time_in_custody().hi),
+            auth: "policy:narrowing".to_owned(),
+            ..claim
+        };
         let entry = self.naming("rotation.cutting", &claim);
         self.take_claim(&claim, None, entry).await.map(drop)
     }
@@ -119,14 +123,14 @@ impl Machine<'_> {
 
     /// All are off. From now on somebody may miss one.
     pub(super) async fn watch(&mut self) -> Result<(), Problem> {
-        let now = self.context.now();
-        let until = self.until(now);
+        let until = self.until(self.context.time().hi);
+        let called_at = self.context.time_in_custody().hi;
         let done = self
             .change_claim(
                 |claim| {
                     claim.phase = Phase::Parked;
                     // What was sent to switch them off was sent before this.
-                    claim.called_at = Some(now);
+                    claim.called_at = Some(called_at);
                     for one in &mut claim.previous {
                         if let Some(Cut::Off { since, .. }) = one.cut {
                             one.cut = Some(Cut::Off { since, until });
@@ -162,7 +166,7 @@ impl Machine<'_> {
         // Of a run that was cut off a call may be on its way still.
         let called_at = match before.phase {
             Phase::Parked => before.called_at,
-            _ => Some(self.context.now()),
+            _ => Some(self.context.time_in_custody().hi),
         };
         let claim = Claim { called_at, auth, ..claim };
         let entry = self.naming("rotation.enabling", &claim);

@@ -68,6 +68,11 @@ impl Machine<'_> {
                     ))
                     .at(&["status"])
             }
+            "clock" => {
+                let problem = self.context.clocks_apart();
+                let detail = format!("{}: {} Nothing was changed.", self.what, problem.detail);
+                Problem { detail, ..problem }.at(&["previous"])
+            }
             other => held_problem(&self.what, other, occupied_place(view), &self.sinks),
         }
     }

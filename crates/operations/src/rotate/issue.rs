@@ -27,7 +27,7 @@ impl Machine<'_> {
     /// what was there before, and when.
     pub(super) async fn mark_calling(&mut self) -> Result<(), Problem> {
         let known = self.known_now();
-        let now = self.context.now();
+        let now = self.context.time_in_custody().hi;
         let epoch = self.claimed()?.claim.epoch;
         let call = |claim: &mut Claim| {
             claim.phase = Phase::Calling;
@@ -44,14 +44,15 @@ impl Machine<'_> {
     /// so finds out whether the claim is still theirs.
     fn is_late(&self, claim: &Claim) -> bool {
         let called = claim.called_at.unwrap_or(Timestamp::MIN);
-        self.way.is_timed() && self.context.now() >= later(called, self.profile.call_deadline)
+        let now = self.context.time_in_custody();
+        self.way.is_timed() && now.has_come(later(called, self.profile.call_deadline))
     }
 
     /// S3: the issuing call. Sent once.
     pub(super) async fn issue(&mut self) -> Result<(), Problem> {
         let claim = self.claimed()?.claim.clone();
         if self.is_late(&claim) {
-            let now = self.context.now();
+            let now = self.context.time_in_custody().hi;
             return match claim.phase {
                 Phase::Calling => self.mark_calling().await,
                 _ => {
@@ -66,7 +67,7 @@ impl Machine<'_> {
         self.uncalled = None;
         let document = self.claimed()?;
         let marker = self.marker(claim.generation, claim.epoch)?;
-        let expires_at = self.expiry(self.context.now());
+        let expires_at = self.expiry(self.context.time().hi);
         let request = IssueRequest {
             credential_type: self.spec.credential_type.name,
             profile: self.profile.name,
@@ -222,7 +223,7 @@ impl Machine<'_> {
             Probe::Refused { class } => {
                 tracing::warn!(slot = self.what, class, "a sign-in is refused");
                 self.refused += 1;
-                self.refused_at = Some(self.context.now());
+                self.refused_at = Some(self.context.time().hi);
                 self.refusals += 1;
                 Ok(false)
             }
@@ -233,7 +234,7 @@ impl Machine<'_> {
     pub(super) fn recall_refusals(&mut self) {
         let Some(claim) = self.claim.as_ref().map(|document| &document.claim) else { return };
         let Some(at) = claim.refused_at.filter(|at| self.refused_at < Some(*at)) else { return };
-        if self.context.now() < later(at, self.budget.window) {
+        if !self.context.time().is_past(later(at, self.budget.window)) {
             self.refused = claim.refused;
             self.refused_at = Some(at);
         }
@@ -244,11 +245,13 @@ impl Machine<'_> {
         if self.goal == Goal::Revoke {
             return Ok(());
         }
-        let (now, window) = (self.context.now(), self.budget.window);
+        let (now, window) = (self.context.time(), self.budget.window);
         let all =
             ClaimStore::mirrors_of(self.context, &self.spec.vendor_id, Freshness::Fresh).await?;
         for one in all.iter().filter(|one| one.slot != self.what) {
-            let Some(at) = one.refused_at.filter(|at| now < later(*at, window)) else { continue };
+            let Some(at) = one.refused_at.filter(|at| !now.is_past(later(*at, window))) else {
+                continue;
+            };
             self.elsewhere.0 += one.refused;
             self.elsewhere.1 = self.elsewhere.1.max(Some(at));
         }

@@ -338,13 +338,15 @@ impl<'a> Machine<'a> {
             listing.complete || listing.shows_all_of.contains(&self.spec.credential_type.name);
         let claim = self.claim.as_ref().map(|document| document.claim.clone());
         let mine = claim.as_ref().is_some_and(|claim| claim.owner == self.context.run.id);
-        let now = self.context.now();
+        let now = self.context.time();
+        // What the sink wrote is as old as it is by the sink's own clock.
+        let there = self.context.time_in_custody();
         let ttl = self.context.rules.claim_ttl_of(claim.as_ref().is_some_and(|one| one.timed));
         let stale = self
             .claim
             .as_ref()
             .and_then(|document| document.written_at)
-            .is_some_and(|at| now >= later(at, ttl));
+            .is_some_and(|at| there.is_past(later(at, ttl)));
         let epoch = claim.as_ref().map(|claim| claim.epoch);
         let new = claim.as_ref().and_then(|claim| claim.new.as_ref());
         let verified = self
@@ -365,7 +367,7 @@ impl<'a> Machine<'a> {
             now,
             room: self.has_room(),
             uncalled: self.uncalled.is_some() && self.uncalled == epoch,
-            settled: claim.as_ref().is_none_or(|claim| now >= self.settled_at(claim)),
+            settled: claim.as_ref().is_none_or(|claim| there.is_past(self.settled_at(claim))),
             claim,
             mine,
             stale,
@@ -381,7 +383,7 @@ impl<'a> Machine<'a> {
             exhausted: self.exhausted(),
             ended: self.accepted.clone(),
             off: self.off.clone(),
-            on: self.just_on(now),
+            on: self.just_on(self.context.now()),
             soft_cut: soft_cut(self.context, &*self.connector, self.spec).is_some(),
             swept,
             proven,
@@ -471,9 +473,10 @@ impl<'a> Machine<'a> {
 
     /// Waits until a call has arrived, or never will.
     async fn settle_calls(&self, view: &View) {
-        let until = view.claim.as_ref().map_or(view.now, |claim| self.settled_at(claim));
+        let now = self.context.time_in_custody().lo;
+        let until = view.claim.as_ref().map_or(now, |claim| self.settled_at(claim));
         tracing::info!(slot = self.what, until = moment(until), "an earlier call may still arrive");
-        let pause = until.duration_since(view.now);
+        let pause = until.duration_since(now);
         tokio::time::sleep(Duration::try_from(pause).unwrap_or_default().max(MOMENT)).await;
     }
 

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use connector::Effect;
-use domain::Secret;
-use jiff::Timestamp;
+use domain::{Now, Secret};
 use ledger::{Change as Row, NewEntry};
 use policy::{
     rotation::{Claim, Goal, Phase, Previous},
@@ -43,7 +42,7 @@ impl Machine<'_> {
             key_id: key_id.clone(),
             fingerprint: key.fingerprint(pending).to_string(),
             promoted_at: Some(now),
-            previous: self.kept(&claim.previous, now),
+            previous: self.kept(&claim.previous),
             revoked: false,
             withdrawn: false,
         };
@@ -88,10 +87,11 @@ impl Machine<'_> {
     }
 
     /// Earlier keys with the end of their overlap.
-    pub(super) fn kept(&self, previous: &[Previous], now: Timestamp) -> Vec<Previous> {
+    pub(super) fn kept(&self, previous: &[Previous]) -> Vec<Previous> {
         let none = self.at_once() || self.way.replaces();
-        let overlap = if none { domain::Span::ZERO } else { self.spec.overlap() };
-        let mut until = later(now, overlap);
+        // From the latest that it may be now: whoever ends them goes by the earliest.
+        let Now { lo: now, hi } = self.context.time();
+        let mut until = if none { now } else { later(hi, self.spec.overlap()) };
         // Since then the platform counts, and not since anybody reads the new one.
         if let Effect::Supersedes { keeps } = self.profile.effect
             && let Some(called) = self.claim.as_ref().and_then(|one| one.claim.called_at)
@@ -121,7 +121,7 @@ impl Machine<'_> {
         {
             self.mark_afterwards(&claim, key_id).await;
         }
-        claim.previous = self.kept(&claim.previous, self.context.now());
+        claim.previous = self.kept(&claim.previous);
         claim.current = claim.new.take();
         claim.current_epoch = claim.current.as_deref().and_then(|key_id| self.epoch_of(key_id));
         claim.phase = if claim.previous.is_empty() { Phase::Free } else { Phase::Parked };

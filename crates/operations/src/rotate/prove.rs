@@ -44,7 +44,7 @@ impl Machine<'_> {
                 if shown.sent > 0 {
                     // A round begins with one that works and, where it shows something, ends with one.
                     self.refused = if shown.refused { 0 } else { 2 };
-                    self.refused_at = Some(self.context.now());
+                    self.refused_at = Some(self.context.time().hi);
                 }
                 self.accepts_anything = shown.accepts_anything.or(self.accepts_anything);
                 let entry = self

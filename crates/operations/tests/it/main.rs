@@ -2,6 +2,7 @@
 
 mod begun;
 mod books;
+mod clocks;
 mod crash;
 mod decided;
 mod drift;

@@ -122,7 +122,7 @@ impl Integration {
             let standing = self
                 .shared
                 .context_if_ready()
-                .map(|context| third_party_standing(&model, &rules, context.now()))
+                .map(|context| third_party_standing(&model, &rules, context.time()))
                 .unwrap_or_default();
             if self.is_judged(&model) {
                 tell_standing(&id, &standing, &mut told);
@@ -212,7 +212,7 @@ impl Integration {
         let has_switch = kind.capabilities.disables;
         model.state = seen.state(model.state == "revoked", has_switch).into();
         let facts = seen.facts(model.expires_on.as_deref(), model.review_every.as_deref());
-        let standing = standing(&facts, &rules, context.now());
+        let standing = standing(&facts, &rules, context.time());
         let judged = self.is_judged(&model);
         if judged {
             model.standing = Attr::Value(in_words(&standing));

@@ -399,7 +399,7 @@ fn refuse_left(
 /// day is a matter of its standing. The clock decides over no planned value: only over a refusal.
 fn refuse_outlived(config: &IntegrationModel, context: &Context, told: &mut Diagnostics) {
     let Some(day) = config.expires_on.as_deref() else { return };
-    let over = day.parse().is_ok_and(|last| context.now() >= end_of(last));
+    let over = day.parse().is_ok_and(|last| context.time().is_past(end_of(last)));
     if over {
         told.error_at(
             "expires_on",

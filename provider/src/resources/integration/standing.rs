@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{IntegrationId, Settings};
+use domain::{IntegrationId, Now, Settings};
 use operations::WishedThirdParty;
 use policy::{
     Rules,
@@ -122,7 +122,7 @@ pub(super) fn run_elsewhere(model: &IntegrationModel) -> WishedThirdParty {
 pub(super) fn third_party_standing(
     model: &IntegrationModel,
     rules: &Rules,
-    now: jiff::Timestamp,
+    now: Now,
 ) -> BTreeMap<&'static str, Verdict> {
     third_party(&run_elsewhere(model).dates, rules, now)
 }

@@ -93,7 +93,8 @@ impl Scope {
         let declared = declared_of(&model);
         let enforcement = Enforcement::from_word(model.enforcement.text());
         let echo = echo(&lattice, &declared, &live, enforcement);
-        let now = context.now();
+        // It begins and ends when every clock says so.
+        let now = context.time().lo;
         if let Some(dated) = model.temporary.value_mut() {
             for (scope, one) in dated.iter_mut() {
                 if let Some(temporary) = declared.temporary.get(scope) {
@@ -331,7 +332,7 @@ impl Scope {
             justification: model.justification.as_deref().map(str::to_owned),
             first,
         };
-        let at = context.now();
+        let at = context.time().lo;
         refuse_over(&model, &wish.declared, at)?;
         let now = set_scopes(&context, &id, reference.vendor_id.as_deref(), lattice, &wish)
             .await
