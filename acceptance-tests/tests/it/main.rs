@@ -3,6 +3,7 @@
 mod advice;
 mod aws;
 mod aws_secrets;
+mod clocks;
 mod commands;
 mod deeds;
 mod demo;

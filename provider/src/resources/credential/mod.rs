@@ -152,7 +152,9 @@ impl Credential {
             model.confirm = "timer".into();
         }
         tell_status(&id, &seen, !is_taken_in(&model), &mut told);
-        let told = about(told, &model.id);
+        let mut told = about(told, &model.id);
+        // What was learned by looking is about no resource: which clocks disagree.
+        told.extend(notices(&context));
         let done = Done::new(model).tell(told);
         let noted = begun.map(|begun| note(begun, seen.generation)).unwrap_or(private);
         let left = seen.left.filter(|_| seen.status == "unfinished");
