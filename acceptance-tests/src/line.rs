@@ -75,7 +75,9 @@ struct Breaks {
 }
 
 /// What looks at everything that clients say, and may let the line break there.
-struct Watch(Box<dyn FnMut(&[u8]) -> Option<(Break, Held)> + Send>);
+struct Watch(Box<Look>);
+
+type Look = dyn FnMut(&[u8]) -> Option<(Break, Held)> + Send;
 
 impl fmt::Debug for Watch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

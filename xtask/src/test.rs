@@ -184,6 +184,7 @@ fn missing(servers: bool, core: bool) -> Result<()> {
     if servers {
         need("node");
         need("npm");
+        need("curl");
     }
     if servers || core {
         missing.extend(tools::pip().err());

@@ -305,6 +305,19 @@ fn what_a_killed_rotation_left_is_listed_with_what_helps_and_that_helps() {
 }
 
 #[test]
+fn a_rotation_that_keeps_nothing_of_the_earlier_one_keeps_nothing_whoever_finishes_it() {
+    through_a_proxy(&BASE.replace("\"24h\"", "\"0\""), |world, between| {
+        world.apply()?;
+        let first = world.bao.document("apps/invoice-sync")?;
+        killed_in_a_rotation(world, between)?;
+        world.nhi(&["recover", SLOT, "--take", "--yes"])?.expect(0)?;
+        holds(!world.bao.signs_in(&first)?, "it has ended", "")?;
+        one_credential_works(world, 0)?;
+        world.nhi(&["drift"])?.expect(0).map(drop)
+    });
+}
+
+#[test]
 fn a_rotation_whose_credentials_are_refused_waits_for_a_person_and_then_goes_on() {
     through_a_proxy(BASE, |world, between| {
         world.apply()?;

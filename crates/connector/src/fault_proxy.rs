@@ -2,7 +2,9 @@
 //! whole processes: it answers in the server's place, loses requests or answers, cuts, delays, and
 //! holds a request at a known point while the test kills somebody.
 //!
-//! Plain HTTP/1.1 on both sides, one request a connection, loopback only. Twenty things go wrong
+//! Plain HTTP/1.1 on both sides, one request a connection, loopback only. What speaks something else
+//! goes over a line of the acceptance tests (`line.rs`), which is held, or breaks, before the server
+//! hears or before it answers. Twenty things go wrong
 //! between a client and a server that somebody else runs; each is an effect of a [`Rule`] here, or
 //! stands where it can be made:
 //!

@@ -22,7 +22,8 @@ pub(crate) struct Torture {
     /// The first seed; another one each time unless it is said.
     #[arg(long)]
     seed: Option<u64>,
-    /// Kill the real provider on real servers too, and let fifty rounds race: some minutes more.
+    /// On real servers too: the real provider killed, a rotation killed and disturbed at each of its
+    /// requests, and fifty rounds of a race. About half an hour more.
     #[arg(long)]
     servers: bool,
 }
@@ -50,7 +51,7 @@ impl Torture {
         ];
         if self.servers {
             stages.push((
-                "the real provider killed, and raced, on real servers",
+                "killed at each request, disturbed, and raced, on real servers",
                 &["acceptance-tests", "it"],
                 &wide,
             ));
@@ -63,7 +64,10 @@ impl Torture {
             command.envs(variables.iter().copied());
             match of[1] {
                 "it" if of[0] == "operations" => command.args(["--", "crash", "race", "begun"]),
-                "it" => command.args(["--", "kill", "rounds"]),
+                // What was walked, and in which time, is worth reading where all went well too.
+                "it" => {
+                    command.args(["--", "--nocapture", "kill", "rounds", "points", "disturbed"])
+                }
                 _ => command.args(["--", "--nocapture"]),
             };
             failed.extend(run(&mut command).err().map(|_| name));
