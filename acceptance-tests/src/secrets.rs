@@ -146,7 +146,23 @@ fn forms(secret: &str) -> Vec<Vec<u8>> {
         let whole = &bytes[..bytes.len() / 3 * 3];
         all.extend([STANDARD.encode(whole), URL_SAFE.encode(whole)]);
     }
+    all.extend(slices(secret));
     all.into_iter().map(String::into_bytes).collect()
+}
+
+/// Pieces of a secret's latter half, for what is only a part of one: how it begins may be public (the
+/// kind of a token, the algorithm of a signature), and words in it are everybody's. What is more than a
+/// token, such as an address or a document, has public parts everywhere.
+fn slices(secret: &str) -> impl Iterator<Item = String> + '_ {
+    let more = |byte: &u8| matches!(byte, b'/' | b'{' | b'"') || byte.is_ascii_whitespace();
+    let from = if secret.as_bytes().iter().any(more) { secret.len() } else { secret.len() / 2 };
+    let half = &secret.as_bytes()[from..];
+    half.windows(SHORTEST).filter_map(|piece| {
+        let random = piece.iter().all(u8::is_ascii_alphanumeric)
+            && piece.iter().any(u8::is_ascii_digit)
+            && piece.iter().any(u8::is_ascii_alphabetic);
+        random.then(|| piece.iter().copied().map(char::from).collect())
+    })
 }
 
 fn escaped(text: &str) -> String {
@@ -224,6 +240,18 @@ mod tests {
         assert!(!search().places("state", state.as_bytes()).is_empty());
         assert!(!search().places("saved", &archive("tfstate", &state)).is_empty());
         assert!(search().places("saved", &archive("tfplan", "nothing")).is_empty());
+    }
+
+    #[test]
+    fn a_part_of_a_secret_is_found_too_and_no_word_of_it() {
+        let secret = "default:development.4f0c2b9a7d1e6583aa90c4";
+        let search = Search::new([secret]).unwrap();
+        assert!(search.told("token …2b9a7d1e6583… refused"));
+        for text in ["default:development", "development.4f0c"] {
+            assert!(!search.told(text), "{text}");
+        }
+        let address = Search::new(["http://127.0.0.1:8080/register/4f0c2b9a7d1e6583"]).unwrap();
+        assert!(!address.told("client 4f0c2b9a7d1e6583"));
     }
 
     #[test]
