@@ -322,6 +322,9 @@ struct State {
     complete: Option<bool>,
     /// How long an ended key is accepted at most, as is promised, and how long it really is.
     ends_late: Option<(Span, Span)>,
+    /// For how long a listing of keys is given again, and the last one of each object.
+    lists_again: Option<Span>,
+    listings: BTreeMap<String, CredentialListing>,
     /// One key can be switched off.
     disables: bool,
     /// Whatever is shown is let in.
@@ -428,6 +431,13 @@ impl Fake {
     /// From now on listings of credentials show what was there so long ago, and that is promised.
     pub fn list_late(&self, lag: Span) {
         self.lock().lists_late = lag;
+    }
+
+    /// From now on a listing of credentials is given again for so long, which nobody promised.
+    pub fn list_again(&self, lasts: Span) {
+        let mut state = self.lock();
+        state.lists_again = Some(lasts);
+        state.listings.clear();
     }
 
     /// From now on whoever shows anything is let in, or only who should be again.
@@ -896,7 +906,14 @@ impl Connector for Fake {
                 shown.map(|one| one.observed(&object.kind, now)).collect();
             let late = found.ended.iter().filter(|(_, at)| *at > then);
             credentials.extend(late.map(|(one, _)| one.clone()));
-            Ok(CredentialListing { credentials, complete, shows_all_of: &[], requested_at: now })
+            let listing =
+                CredentialListing { credentials, complete, shows_all_of: &[], requested_at: now };
+            let Some(lasts) = state.lists_again else { return Ok(listing) };
+            let of = state.listings.entry(object.key.clone()).or_insert_with(|| listing.clone());
+            if now.duration_since(of.requested_at).unsigned_abs() >= lasts.to_std() {
+                *of = listing;
+            }
+            Ok(CredentialListing { requested_at: now, ..of.clone() })
         })
     }
 

@@ -25,8 +25,8 @@
 //! | 13 | an answer that trickles past the deadline | [`Effect::Trickle`] | |
 //! | 14 | an answer without an end, or nested without one | [`Effect::Huge`], [`Effect::Answer`] | the fuzzing of answers |
 //! | 15 | pages that are missing, empty, repeated, or do not add up | [`Effect::Rewrite`] | each connector's tests of its pages |
-//! | 16 | a listing of a while ago | [`Effect::Stale`] | the fake platform |
-//! | 17 | an ended credential that is accepted for a while | | Unleash, which does so itself; the fake platform |
+//! | 16 | a listing of a while ago | [`Effect::Stale`] | `Fake::list_late` |
+//! | 17 | an ended credential that is accepted for a while | | Unleash, which does so itself; `Fake::end_late` |
 //! | 18 | refused once, for one object, or by "not found" | [`Effect::Answer`] and the count of its rule | |
 //! | 19 | a redirect, of a look or of a change | [`Effect::Answer`] | |
 //! | 20 | an `ETag` that never changes, "not modified" without a body | [`Effect::Answer`], [`Effect::header`] | |

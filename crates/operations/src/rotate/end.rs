@@ -1,5 +1,7 @@
 //! Earlier keys: ended by id, with what was minted from them, until nothing is left.
 
+use std::time::Duration;
+
 use connector::Children;
 use ledger::{Change as Row, NewEntry};
 use policy::{
@@ -11,10 +13,17 @@ use secrets::Sink;
 use super::Machine;
 use crate::{Problem, credential::row_of, document::Meta, ourselves::not_our_key};
 
+/// Between two ends of one key that is still listed.
+const AGAIN: Duration = Duration::from_millis(500);
+
 impl Machine<'_> {
     /// S10: by id, never by name. A key that never served is given up, and not retired.
     pub(super) async fn end(&mut self, key_id: &str, served: bool) -> Result<(), Problem> {
         not_our_key(self.context, &self.spec.id.integration, key_id).await?;
+        // It is listed still: a listing that lags is not asked as fast as it answers.
+        if self.accepted.contains(key_id) {
+            tokio::time::sleep(AGAIN).await;
+        }
         // Children carry the key's marker, which is gone with the key.
         let claim = self.claimed()?.claim.clone();
         let marker = self.listed.get(key_id).cloned().flatten();

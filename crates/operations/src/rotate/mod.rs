@@ -424,13 +424,19 @@ impl<'a> Machine<'a> {
         tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
     }
 
-    /// What was answered a moment ago is so, whatever a listing that lags says.
+    /// What was answered a moment ago is so, whatever a listing that lags says. Who took its word for what
+    /// was just made, where nobody promised that it lags, would make one after the other; whether it works
+    /// its verification tells.
     fn correct_by_answers(&mut self, requested_at: Timestamp) {
         let lag = self.profile.list_lag;
-        let young = |at: Option<&Timestamp>| at.is_some_and(|at| requested_at < later(*at, lag));
+        let young = |at: Timestamp, lag: Span| requested_at < later(at, lag);
         let ended = &self.ended;
-        self.keys.retain(|key| !young(ended.get(&key.key_id)));
-        for (key_id, (at, ours)) in self.issued.iter().filter(|(_, (at, _))| young(Some(at))) {
+        self.keys.retain(|key| !ended.get(&key.key_id).is_some_and(|at| young(*at, lag)));
+        let made_lag = match self.profile.effect {
+            Effect::Adds { .. } => lag.max(self.context.rules.settle),
+            _ => lag,
+        };
+        for (key_id, (at, ours)) in self.issued.iter().filter(|(_, (at, _))| young(*at, made_lag)) {
             let known = self.keys.iter().any(|key| key.key_id == *key_id);
             if known || self.ended.contains_key(key_id) {
                 continue;

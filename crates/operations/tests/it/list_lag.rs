@@ -10,6 +10,8 @@ use policy::{proof::Grade, rotation::Goal};
 use crate::world::{Fuse, OVERLAP, World};
 
 const LAG: Span = Span::from_secs(30);
+/// Shorter than a call may be under way, and promised by nobody.
+const AGAIN: Span = Span::from_secs(8);
 const WAYS: [&str; 4] = ["add-ours", "add-marked", "add-unmarked", "slots"];
 const FIRST: Goal = Goal::Rotate { to: 1, at_once: false };
 const SECOND: Goal = Goal::Rotate { to: 2, at_once: false };
@@ -105,4 +107,23 @@ async fn what_is_revoked_with_its_integration_is_looked_for_after_the_lag() {
     let ended = revoke_everything(&context, &id, &world.vendor_id, "sync").await.unwrap();
     assert_eq!(ended.len(), 2);
     assert!(ended.iter().all(|one| one.grade == Grade::B), "{ended:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listing_of_a_while_ago_makes_no_second_key_and_no_rotation_without_end() {
+    for way in ["add-ours", "add-marked", "add-unmarked"] {
+        for (goal, kept) in [(SECOND, 1), (Goal::Rotate { to: 2, at_once: true }, 0)] {
+            let how = format!("{way}, {goal:?}");
+            let world = World::new(way).await;
+            world.whole("before", FIRST).await;
+            world.fake.calls();
+            world.fake.list_again(AGAIN);
+            let outcome = world.whole("rotates", goal).await;
+            let issued = world.fake.calls().iter().filter(|(verb, _)| *verb == Verb::Issue).count();
+            assert_eq!(issued, 1, "{how}");
+            assert_eq!(outcome.previous.len(), kept, "{how}: {:?}", outcome.previous);
+            world.clock.advance(AGAIN);
+            world.assert_at(&outcome, 2, &how).await;
+        }
+    }
 }
