@@ -65,7 +65,7 @@ enum State {
     /// There is something in the way, which matters only to what needs it.
     Missing(Problem),
     /// Ready.
-    Ready(Context),
+    Ready(Box<Context>),
 }
 
 fn digest(text: &str) -> u64 {
@@ -230,7 +230,7 @@ impl Shared {
     /// Takes what the configuration came to; may be called again.
     pub(crate) fn configure(&self, made: Result<Context, Problem>) {
         let state = match made {
-            Ok(context) => State::Ready(context),
+            Ok(context) => State::Ready(Box::new(context)),
             Err(problem) => State::Missing(problem),
         };
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
@@ -247,7 +247,7 @@ impl Shared {
     /// What is in the way.
     pub(crate) fn context(&self) -> Result<Context, Problem> {
         match self.state() {
-            State::Ready(context) => Ok(context),
+            State::Ready(context) => Ok(*context),
             State::Missing(problem) => Err(problem),
             State::Unconfigured => Err(Problem::new("E-CONFIG", "The provider is not configured")
                 .detail("The core asked for something that needs a connection before it configured one.")
@@ -262,7 +262,7 @@ impl Shared {
     /// There is no configuration, which no apply will change.
     pub(crate) fn context_for_plan(&self) -> Result<Option<Context>, Problem> {
         match self.state() {
-            State::Ready(context) => Ok(Some(context)),
+            State::Ready(context) => Ok(Some(*context)),
             State::Missing(problem) if problem.code == "E-CONFIG-MISSING" => Err(problem),
             _ => Ok(None),
         }
@@ -271,7 +271,7 @@ impl Shared {
     /// What deeds need, where it is there: a plan judges by it and plans no value by it.
     pub(crate) fn context_if_ready(&self) -> Option<Context> {
         match self.state() {
-            State::Ready(context) => Some(context),
+            State::Ready(context) => Some(*context),
             _ => None,
         }
     }

@@ -46,6 +46,16 @@ pub struct Custody {
     pub connection: String,
     /// The folder in it.
     pub path: String,
+    /// A person says that what delivered documents name is gone, and that no run uses it any more.
+    pub other_is_lost: bool,
+}
+
+impl Custody {
+    /// A folder in the sink of a connection.
+    pub fn new(connection: &str, path: &str) -> Custody {
+        let (connection, path) = (connection.to_owned(), path.to_owned());
+        Custody { connection, path, other_is_lost: false }
+    }
 }
 
 /// Who acts, and on whose behalf.

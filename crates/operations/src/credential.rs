@@ -19,6 +19,7 @@ use crate::{
     elsewhere::{governed_here, import_of, is_elsewhere, who_has_it},
     form,
     observe::object_of,
+    places::custody_place,
     proof::children_words,
     rotate::{Machine, empty, further, mark_of, occupied, occupied_by_others},
     scopes::record_turn,
@@ -424,6 +425,7 @@ async fn claimed(context: &Context, spec: &SlotSpec) -> Result<Option<Meta>, Pro
     let claim = ClaimStore::of(context, spec).await?.read().await?.map(|document| document.claim);
     let Some(claim) = claim.filter(|claim| !claim.phase.is_open()) else { return Ok(None) };
     let (realm, _) = context.realm_key()?;
+    let custody = custody_place(context).await;
     Ok(claim.current.map(|key_id| Meta {
         realm: realm.to_owned(),
         slot: spec.id.to_string(),
@@ -436,6 +438,7 @@ async fn claimed(context: &Context, spec: &SlotSpec) -> Result<Option<Meta>, Pro
         previous: claim.previous,
         revoked: false,
         withdrawn: false,
+        custody,
     }))
 }
 
@@ -792,6 +795,7 @@ async fn first_claim(
         current_epoch,
         new: None,
         mains: Default::default(),
+        mains_at: Default::default(),
         previous,
         reason: "custody".to_owned(),
         asked: None,

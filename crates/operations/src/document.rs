@@ -35,11 +35,15 @@ pub(crate) struct Meta {
     pub(crate) revoked: bool,
     /// The secret was taken out of this place, and its key may live on.
     pub(crate) withdrawn: bool,
+    /// Where the claim of its slot is.
+    pub(crate) custody: Option<String>,
 }
 
 /// The same as it stands in a document.
 #[derive(Deserialize, Serialize)]
 struct Said<'a> {
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    custody: Option<Cow<'a, str>>,
     epoch: u64,
     #[serde(borrow)]
     fingerprint: Cow<'a, str>,
@@ -67,6 +71,7 @@ struct Said<'a> {
 impl Meta {
     pub(crate) fn to_json(&self) -> String {
         let said = Said {
+            custody: self.custody.as_deref().map(Cow::Borrowed),
             epoch: self.epoch,
             fingerprint: Cow::Borrowed(&self.fingerprint),
             generation: self.generation,
@@ -98,6 +103,7 @@ impl Meta {
             previous: previous_from(&said.previous),
             revoked: said.revoked,
             withdrawn: said.withdrawn,
+            custody: said.custody.map(Cow::into_owned),
         })
     }
 
@@ -138,7 +144,8 @@ impl Meta {
             ("revoked".to_owned(), self.revoked.to_string()),
             ("version".to_owned(), version.to_string()),
         ];
-        all.into_iter().chain(withdrawn).collect()
+        let custody = self.custody.clone().map(|place| ("custody".to_owned(), place));
+        all.into_iter().chain(withdrawn).chain(custody).collect()
     }
 
     /// What a mirror says, with the version that it belongs to; `None` where it is not ours.
@@ -156,6 +163,7 @@ impl Meta {
             previous: previous_from(&word("previous").unwrap_or_default()),
             revoked: word("revoked").as_deref() == Some("true"),
             withdrawn: word("withdrawn").as_deref() == Some("true"),
+            custody: word("custody"),
         };
         Some((meta, word("version")?.parse().ok()?))
     }
@@ -277,6 +285,7 @@ mod tests {
             previous: Vec::new(),
             revoked: false,
             withdrawn: false,
+            custody: None,
         }
     }
 

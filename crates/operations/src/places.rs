@@ -3,7 +3,7 @@
 use domain::path::is_within;
 use secrets::{Home, Sink, SinkError};
 
-use crate::{Context, Custody, Problem};
+use crate::{Context, Custody, Problem, document::Meta};
 
 /// Why a document cannot be where a delivery names it.
 #[derive(Debug)]
@@ -18,6 +18,46 @@ pub enum Misplaced {
 /// asked now.
 pub async fn home_of(context: &Context, connection: &str, path: &str) -> Option<Home> {
     context.sink(connection).await.ok()?.home(path).await.ok()
+}
+
+/// Custody's place, as delivered documents name it; `None` where its sink does not say who it is.
+pub(crate) async fn custody_place(context: &Context) -> Option<String> {
+    let custody = context.custody.as_ref()?;
+    let home = home_of(context, &custody.connection, &custody.path).await?;
+    Some(format!("{}:{}", home.store, home.path))
+}
+
+/// Two runs with their claims in two places would know nothing of one another. Where the claim that is
+/// here is as new as what was delivered, it was brought here, and counts.
+pub(crate) fn claim_is_elsewhere(
+    context: &Context,
+    what: &str,
+    here: Option<&str>,
+    meta: &Meta,
+    epoch: u64,
+) -> Option<Problem> {
+    let custody = context.custody.as_ref().filter(|custody| !custody.other_is_lost)?;
+    let there = meta.custody.as_deref().filter(|there| Some(*there) != here && here.is_some())?;
+    if epoch >= meta.epoch {
+        return None;
+    }
+    Some(
+        Problem::new("E-CLAIM-PLACE", "Its custody is another one")
+            .detail(format!(
+                "{what}: what was delivered names {there} as custody, where runs say what they are at, and \
+                 custody is {} here ({}:{}), which says nothing of it. Two that do not see each other would \
+                 cut off each other's consumers. Nothing was changed.",
+                here.unwrap_or("unknown"),
+                custody.connection,
+                custody.path
+            ))
+            .next(format!(
+                "name the former place in custody again; to move custody, copy all documents of the \
+                 folder to the new one first. Where the former one is lost: nhi rotate {what} \
+                 --custody-is-lost, when no run uses it any more"
+            ))
+            .at(&["integration"]),
+    )
 }
 
 /// Whether a document would be in custody's folder: by what the sinks say of themselves, since one
@@ -40,7 +80,7 @@ pub async fn in_custody(
 pub async fn custody_is_all_of_a_store(sink: &dyn Sink, custody: &Custody) -> Option<Problem> {
     // Where no document can ever be, by its path, is no folder in something.
     let Err(SinkError::Refused { .. }) = sink.check(&custody.path).await else { return None };
-    let Custody { connection, path } = custody;
+    let Custody { connection, path, .. } = custody;
     Some(
         Problem::new("E-SINK-CUSTODY", "Custody is all of a store")
             .detail(format!(

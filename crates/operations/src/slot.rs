@@ -18,6 +18,7 @@ use crate::{
     claim::{ClaimMirror, ClaimStore},
     document::{Meta, matches},
     observe::{credentials_seen, object_of},
+    places::{claim_is_elsewhere, custody_place},
     realm_key,
 };
 
@@ -346,6 +347,12 @@ pub(crate) async fn look_at_slot(
         };
         if let Some((meta, _)) = &ours {
             realm_key::made_print(context, &meta.fingerprint, &delivery.place())?;
+            let claimed = claim.as_ref().map_or(0, |claim| claim.epoch);
+            if meta.custody.is_some() {
+                let here = custody_place(context).await;
+                let elsewhere = claim_is_elsewhere(context, &what, here.as_deref(), meta, claimed);
+                elsewhere.into_iter().for_each(|problem| context.notices.add(problem));
+            }
             metas.insert(&delivery.name, meta.clone());
         }
         if let Some((meta, _)) = ours

@@ -167,6 +167,9 @@ pub struct Claim {
     pub new: Option<String>,
     /// The version of each sink's document that a promote replaces; 0 where there is none.
     pub mains: BTreeMap<String, u64>,
+    /// When each of those was written, by its sink. Whoever removes a document with its history lets its
+    /// versions begin anew: the same number is then another document.
+    pub mains_at: BTreeMap<String, Timestamp>,
     /// Keys to keep for a while, or to end.
     pub previous: Vec<Previous>,
     /// Why: `schedule`, `exposed`, ….
@@ -232,6 +235,8 @@ pub struct Main {
     pub place: String,
     /// Its version; 0 where there is none.
     pub version: u64,
+    /// When its sink wrote that, where it tells.
+    pub written_at: Option<Timestamp>,
     /// The generation that it holds; `None` where it holds nothing of ours.
     pub generation: Option<u64>,
     /// The epoch under which that was written; 0 where it holds nothing of ours.
@@ -1036,6 +1041,13 @@ fn is_promoted(main: &Main, claim: &Claim) -> bool {
     claim.new.is_some() && main.generation == Some(claim.generation) && main.key_id == claim.new
 }
 
+/// It is the very document that the claim found: the same version, written at the same time.
+fn is_as_found(main: &Main, claim: &Claim) -> bool {
+    let found = claim.mains_at.get(&main.place).zip(main.written_at.as_ref());
+    claim.mains.get(&main.place).copied().unwrap_or(0) == main.version
+        && found.is_none_or(|(then, now)| then == now)
+}
+
 /// From sink to sink, and then to rest.
 fn forward(view: &View, claim: &Claim) -> Step {
     let Some(main) = view.mains.iter().find(|main| !is_promoted(main, claim)) else {
@@ -1044,7 +1056,7 @@ fn forward(view: &View, claim: &Claim) -> Step {
     if let Some(why) = main.occupied {
         return Step::Hold(why);
     }
-    if claim.mains.get(&main.place).copied().unwrap_or(0) != main.version {
+    if !is_as_found(main, claim) {
         return Step::Hold("sink-changed-by-others");
     }
     Step::Promote(main.place.clone())
@@ -1169,6 +1181,7 @@ mod tests {
             mains: vec![Main {
                 place: "bao:a".into(),
                 version: 1,
+                written_at: Some(NOW),
                 generation: Some(1),
                 epoch: 1,
                 key_id: Some("k1".into()),
@@ -1209,6 +1222,7 @@ mod tests {
             current_epoch: None,
             new: None,
             mains: BTreeMap::from([("bao:a".into(), 1)]),
+            mains_at: BTreeMap::from([("bao:a".into(), NOW)]),
             previous: Vec::new(),
             reason: "schedule".into(),
             asked: None,
@@ -1277,6 +1291,24 @@ mod tests {
         assert_eq!(next_step(&seen, TO_TWO, Way::AddOurs), Step::Hold("sink-changed-by-others"));
         seen.verified = Some(false);
         assert_eq!(next_step(&seen, TO_TWO, Way::AddOurs), Step::GiveUp);
+    }
+
+    #[test]
+    fn the_same_version_written_at_another_time_is_another_document() {
+        let new = Claim { new: Some("k2".into()), ..claim(Phase::Stored) };
+        let keys = vec![key("k1", Some((1, 1))), key("k2", Some((2, 5)))];
+        let mut seen = view(Some(new.clone()), keys);
+        seen.verified = Some(true);
+        seen.mains[0].written_at = Some(NOW + SignedDuration::from_secs(1));
+        assert_eq!(next_step(&seen, TO_TWO, Way::AddOurs), Step::Hold("sink-changed-by-others"));
+        // A late promote knows the number alone, so it is fenced all the same.
+        seen.verified = Some(false);
+        seen.claim = Some(Claim { phase: Phase::GivingUp, ..new.clone() });
+        assert_eq!(next_step(&seen, TO_TWO, Way::AddOurs), Step::Fence("bao:a".into()));
+        // A claim of an earlier version did not note it.
+        seen.verified = Some(true);
+        seen.claim = Some(Claim { mains_at: BTreeMap::new(), ..new });
+        assert_eq!(next_step(&seen, TO_TWO, Way::AddOurs), Step::Promote("bao:a".into()));
     }
 
     #[test]

@@ -320,7 +320,7 @@ impl<'a> Story<'a> {
                 id: REALM.into(),
                 key: RealmKey::new(&Secret::new("k".repeat(40))),
             })),
-            custody: Some(Custody { connection: "vault".into(), path: "nhi".into() }),
+            custody: Some(Custody::new("vault", "nhi")),
             rules: Arc::new(rules),
             ledger: Arc::new(StoryLedger { port: port.clone(), inner: ledger }),
             clock: self.clock.clone(),

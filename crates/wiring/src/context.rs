@@ -311,10 +311,11 @@ impl Loaded {
         Ok(Context {
             connections,
             realm: self.realm()?,
-            custody: self.config.custody.as_ref().map(|custody| Custody {
-                connection: custody.connection.clone(),
-                path: custody.path.clone(),
-            }),
+            custody: self
+                .config
+                .custody
+                .as_ref()
+                .map(|custody| Custody::new(&custody.connection, &custody.path)),
             rules: Arc::new(rules),
             ledger: self.ledger(self.config.read_only)?,
             clock,

@@ -329,7 +329,7 @@ impl World {
         let context = Context {
             connections: Arc::new(wired),
             realm: Some(Arc::new(Realm { id: "k3x9q2".into(), key })),
-            custody: Some(Custody { connection: "vault".into(), path: "nhi".into() }),
+            custody: Some(Custody::new("vault", "nhi")),
             rules: Arc::new(self.rules.clone()),
             ledger: self.ledger.clone(),
             clock: self.clock.clone(),

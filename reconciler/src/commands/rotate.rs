@@ -49,6 +49,11 @@ pub(crate) struct Rotate {
     #[arg(long)]
     exposed: bool,
 
+    /// Custody that delivered documents name is lost, and no run uses it any more: what nhi.hcl names
+    /// now takes its place.
+    #[arg(long)]
+    custody_is_lost: bool,
+
     /// Declared is what this state says (`terraform show -json`, or a state file); `-` is standard
     /// input. Else the ledger says.
     #[arg(long, value_name = "FILE")]
@@ -81,7 +86,10 @@ enum Done {
 
 impl Rotate {
     pub(crate) async fn run(self, config: Option<&str>, output: &Output) -> Result<Exit, Problem> {
-        let context = self.asking.context(&wiring::load(config)?)?;
+        let mut context = self.asking.context(&wiring::load(config)?)?;
+        if let Some(custody) = context.custody.as_mut().filter(|_| self.custody_is_lost) {
+            custody.other_is_lost = true;
+        }
         let command = format!("rotate {}", self.id);
         let (wishes, from) = declared(&context, self.state.as_deref(), &command).await?;
         let progress = output.progress("looking");

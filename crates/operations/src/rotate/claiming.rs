@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use connector::{Effect, Freshness};
 use domain::{Direction, Marker, Secret};
+use jiff::Timestamp;
 use ledger::NewEntry;
 use policy::rotation::{Claim, Goal, Key, Phase, Previous, Siblings, View};
 use secrets::SinkError;
@@ -256,6 +257,7 @@ impl Machine<'_> {
             current,
             new: None,
             mains: versions(view),
+            mains_at: times(view),
             previous,
             reason: self.reason.to_owned(),
             asked: self.spec.asked.clone(),
@@ -290,6 +292,7 @@ impl Machine<'_> {
             claim.phase = Phase::Stored;
             claim.hold = None;
             claim.mains = versions(view);
+            claim.mains_at = times(view);
         }
         let pending = document.pending.as_ref().map(Secret::duplicate);
         let entry = self.entry("claim.taken_over", &claim).detail("from", from);
@@ -320,6 +323,7 @@ impl Machine<'_> {
             known: self.known_now(),
             new: None,
             mains: versions(view),
+            mains_at: times(view),
             hold: None,
             timed: self.way.is_timed(),
             called_at: Some(self.context.time_in_custody().hi).filter(|_| self.way.is_timed()),
@@ -357,6 +361,7 @@ impl Machine<'_> {
             current,
             new: None,
             mains: if at_work { versions(view) } else { BTreeMap::new() },
+            mains_at: if at_work { times(view) } else { BTreeMap::new() },
             previous,
             reason: self.reason.to_owned(),
             asked: before.filter(|_| !revoking).and_then(|claim| claim.asked.clone()),
@@ -494,6 +499,12 @@ impl Machine<'_> {
                 )
         })
     }
+}
+
+/// When each of those was written.
+fn times(view: &View) -> BTreeMap<String, Timestamp> {
+    let all = view.mains.iter();
+    all.filter_map(|main| Some((main.place.clone(), main.written_at?))).collect()
 }
 
 pub(super) fn versions(view: &View) -> BTreeMap<String, u64> {

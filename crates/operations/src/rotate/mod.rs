@@ -36,6 +36,7 @@ use crate::{
     document::{Meta, matches, secret_in},
     journal::moment,
     ourselves::not_our_key,
+    places::{claim_is_elsewhere, custody_place},
     realm_key,
     slot::{Delivery, Sinks, SlotSpec, soft_cut},
 };
@@ -68,6 +69,8 @@ pub(crate) struct Machine<'a> {
     profile: &'static Profile,
     way: Way,
     store: ClaimStore,
+    /// Where that is, as documents name it.
+    custody: Option<String>,
     sinks: Sinks,
     // What this run has seen and done.
     claim: Option<ClaimDocument>,
@@ -156,6 +159,7 @@ impl<'a> Machine<'a> {
             profile,
             way,
             store,
+            custody: custody_place(context).await,
             sinks,
             claim: None,
             written: None,
@@ -265,6 +269,7 @@ impl<'a> Machine<'a> {
             let stored = delivery.read(&**sink).await?;
             let document = stored.as_ref().and_then(|stored| stored.document.as_ref());
             let version = stored.as_ref().map_or(0, |stored| stored.version.number);
+            let written_at = stored.as_ref().and_then(|stored| stored.version.created_at);
             let says = document.and_then(Meta::of);
             let occupied = match document {
                 Some(_) => {
@@ -284,11 +289,26 @@ impl<'a> Machine<'a> {
                 realm_key::made_print(self.context, &meta.fingerprint, &delivery.place())?;
             }
             let epoch = now.as_ref().map_or(0, |meta| meta.epoch);
+            // To end is open to whoever can, wherever they keep claims.
+            let claimed = self.claim.as_ref().map_or(0, |document| document.claim.epoch);
+            if self.goal != Goal::Revoke
+                && let Some(meta) = &now
+                && let Some(problem) = claim_is_elsewhere(
+                    self.context,
+                    &self.what,
+                    self.custody.as_deref(),
+                    meta,
+                    claimed,
+                )
+            {
+                return Err(problem);
+            }
             // What is revoked or taken out says that nothing is current.
             let now = now.as_ref().filter(|meta| meta.is_in_force());
             mains.push(Main {
                 place: delivery.place(),
                 version,
+                written_at,
                 generation: now
                     .filter(|meta| intact(key, self.spec, delivery, document, meta))
                     .map(|meta| meta.generation),

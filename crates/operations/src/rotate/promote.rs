@@ -45,6 +45,7 @@ impl Machine<'_> {
             previous: self.kept(&claim.previous),
             revoked: false,
             withdrawn: false,
+            custody: self.custody.clone(),
         };
         let expected = claim.mains.get(place).copied().unwrap_or(0);
         let keep = match (delivery.merge, expected) {
@@ -248,6 +249,7 @@ impl Machine<'_> {
                     previous: Vec::new(),
                     revoked: true,
                     withdrawn: false,
+                    custody: self.custody.clone(),
                 };
                 (Document::default().with(META, Secret::new(meta.to_json())), Some(meta))
             }

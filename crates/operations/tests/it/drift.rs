@@ -274,7 +274,7 @@ async fn left_behind(world: &World, told: &Finding) {
         assert!(judged.findings.is_empty(), "{judged:?}");
     }
     // Custody that cannot be read is no custody with nothing in it.
-    context.custody = Some(Custody { connection: "fake".into(), path: "nhi".into() });
+    context.custody = Some(Custody::new("fake", "nhi"));
     let gap = judge_left_behind(&context, &BTreeMap::new(), &[], true).await.unwrap_err();
     assert_eq!(gap.code, "E-DRIFT-HALF");
 }

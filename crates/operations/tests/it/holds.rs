@@ -27,7 +27,13 @@ fn by_hand() -> Document {
 
 /// A run that dies right before it writes to a consumer's sink for the nth time, or at its first call
 /// for a key, which was done. The world is where the next run finds the claim silent.
-async fn killed(way: &'static str, goal: Goal, at: &str, nth: usize, moment: Moment) -> World {
+pub(crate) async fn killed(
+    way: &'static str,
+    goal: Goal,
+    at: &str,
+    nth: usize,
+    moment: Moment,
+) -> World {
     for call in 1..40 {
         let world = World::new(way).await;
         if goal != FIRST {

@@ -4,6 +4,7 @@ mod begun;
 mod books;
 mod clocks;
 mod crash;
+mod custody;
 mod decided;
 mod drift;
 mod gaps;

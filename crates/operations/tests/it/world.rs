@@ -549,7 +549,7 @@ impl World {
         Context {
             connections: Arc::new(wired),
             realm: Some(Arc::new(Realm { id: self.realm.into(), key })),
-            custody: Some(Custody { connection: "vault".into(), path: "nhi".into() }),
+            custody: Some(Custody::new("vault", "nhi")),
             rules: Arc::new(Rules { claim_ttl: self.claim_ttl, ..Rules::default() }),
             ledger: self.ledger.lock().unwrap().clone(),
             clock: self.clock.clone(),
