@@ -26,10 +26,14 @@ pub(crate) fn say_ended(output: &Output, revoked: &[Revoked]) {
 
 /// How far an end was shown, what more could have been, and what it says nothing of.
 fn ended_words(one: &Revoked) -> String {
-    let mut words = format!("{}, shown to grade {}", one.key_id, one.grade.as_str());
+    let mut words = format!("{}, shown to grade {}", one.key_id, one.grade_words());
     if one.grade < one.at_best {
         words.push_str(&format!(" of {} at best", one.at_best.as_str()));
     }
+    let besides = one.modifiers().into_iter().filter(|(name, _)| *name != "children");
+    let besides: Vec<String> =
+        besides.map(|(name, said)| format!("{} {said}", name.replace('_', " "))).collect();
+    words.push_str(&format!(" ({})", besides.join(", ")));
     match one.children {
         Children::None | Children::Swept(_) => {}
         Children::Residual(Some(at)) => {
@@ -45,13 +49,17 @@ fn ended_words(one: &Revoked) -> String {
 /// The same for programs.
 pub(crate) fn ended_json(revoked: &[Revoked]) -> Value {
     let one = |one: &Revoked| {
-        json!({
-            "key_id": one.key_id, "grade": one.grade.as_str(),
-            "grade_at_best": one.at_best.as_str(), "children": one.children_words(),
+        let mut told = json!({
+            "key_id": one.key_id, "grade": one.grade_words(),
+            "grade_at_best": one.at_best.as_str(),
             "residual_until": one.residual_until().map(|at| at.to_string()),
             "first_refused_at": one.refused_at.map(|(first, _)| first.to_string()),
             "last_refused_at": one.refused_at.map(|(_, last)| last.to_string()),
-        })
+        });
+        for (name, words) in one.modifiers() {
+            told[name] = words.into();
+        }
+        told
     };
     revoked.iter().map(one).collect()
 }

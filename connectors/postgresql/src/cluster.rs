@@ -8,8 +8,8 @@ use std::{
 use async_trait::async_trait;
 use connector::{
     Capabilities, Change, Children, Clock, Connector, CredentialListing, Ended, Error, Freshness,
-    IssueRequest, Issued, Kind, NewIntegration, ObjectRef, Platform, Probe, Promise, Refusal,
-    Result, Setup, Turns, Want, transport::json,
+    IssueRequest, Issued, Kind, Mints, NewIntegration, ObjectRef, Platform, Probe, Promise,
+    Refusal, Result, Setup, Turns, Want, transport::json,
 };
 use domain::{
     Gap, GapExtent, GrantedScope, LastUsed, Observation, ObservedCredential, ObservedIntegration,
@@ -717,6 +717,10 @@ impl Connector for Cluster {
 
     async fn sweep(&self, object: &ObjectRef, marker: Option<&str>) -> Result<Children> {
         self.end_sessions(object, marker).await
+    }
+
+    fn mints(&self) -> Mints {
+        Mints::Sessions
     }
 
     async fn probe(

@@ -331,6 +331,8 @@ struct State {
     accepts_anything: bool,
     /// By how much listings of credentials lag behind.
     lists_late: Span,
+    /// What was minted is not found, and lives out its hour.
+    sweeps_nothing: bool,
 }
 
 struct Object {
@@ -426,6 +428,11 @@ impl Fake {
     /// From now on an ended key is accepted for a while, and that this takes at most so long is promised.
     pub fn end_late(&self, promised: Span, really: Span) {
         self.lock().ends_late = Some((promised, really));
+    }
+
+    /// From now on what was minted lives out its time, or is found and ended again.
+    pub fn sweep_nothing(&self, lives: bool) {
+        self.lock().sweeps_nothing = lives;
     }
 
     /// From now on listings of credentials show what was there so long ago, and that is promised.
@@ -628,6 +635,14 @@ impl Hand<'_> {
     /// Writes or wipes the record.
     pub fn write_record(&mut self, record: Option<Record>) {
         self.object.record = record;
+    }
+
+    /// Brings back a credential under an id that it had before.
+    pub fn bring_back(&mut self, id: &str, secret: &Secret) {
+        let made = self.issue(secret.expose(), None);
+        for key in self.object.keys.iter_mut().filter(|key| key.id == made) {
+            id.clone_into(&mut key.id);
+        }
     }
 
     /// Issues a credential without a marker of ours, or with a copied one.
@@ -898,10 +913,15 @@ impl Connector for Fake {
         let now = self.clock.now();
         self.call(Verb::Credentials, &object.key, |state| {
             let complete = state.complete.unwrap_or(true);
-            let then = now - SignedDuration::from_secs(state.lists_late.as_signed_secs());
+            let lag = state.lists_late;
+            let then = now - SignedDuration::from_secs(lag.as_signed_secs());
             let found = state.object(object)?;
             let shown = found.keys.len() - usize::from(!complete && !found.keys.is_empty());
-            let shown = found.keys.iter().take(shown).filter(|one| one.issued_at <= then);
+            let shown = found
+                .keys
+                .iter()
+                .take(shown)
+                .filter(|one| lag == Span::ZERO || one.issued_at <= then);
             let mut credentials: Vec<_> =
                 shown.map(|one| one.observed(&object.kind, now)).collect();
             let late = found.ended.iter().filter(|(_, at)| *at > then);
@@ -1100,7 +1120,7 @@ impl Connector for Fake {
         let now = self.clock.now();
         let can = capabilities(&object.kind)?;
         self.call(Verb::Sweep, &object.key, |state| {
-            if !can.sweeps_children {
+            if !can.sweeps_children || state.sweeps_nothing {
                 return Ok(Children::Residual(now.checked_add(SignedDuration::from_hours(1)).ok()));
             }
             let before = state.tokens.len();

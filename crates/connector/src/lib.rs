@@ -29,8 +29,8 @@ pub use platform::{
 };
 pub use port::{
     Access, AccessRequest, Change, Children, Connection, Connector, CredentialListing, Directory,
-    Ended, Freshness, IssueRequest, Issued, Member, NewIntegration, ObjectRef, Ourselves, Probe,
-    Promise, Want,
+    Ended, Freshness, IssueRequest, Issued, Member, Mints, NewIntegration, ObjectRef, Ourselves,
+    Probe, Promise, Want,
 };
 pub use profile::{Effect, Marks, Origin, ProbeBudget, Profile, VerifyCost};
 pub use turns::Turns;

@@ -230,6 +230,15 @@ pub enum Children {
     Unknown,
 }
 
+/// What [`Connector::sweep`] looks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mints {
+    /// Tokens that a sign-in gave out. Whether sessions live on is not known.
+    Tokens,
+    /// Sessions that live on after the end of what they began with.
+    Sessions,
+}
+
 /// What a sign-in with a secret showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Probe {
@@ -446,6 +455,11 @@ pub trait Connector: fmt::Debug + Send + Sync {
     /// Finds and revokes tokens minted from a credential (`None`: from any of the integration's),
     /// or tells how long they may live.
     async fn sweep(&self, object: &ObjectRef, marker: Option<&str>) -> Result<Children>;
+
+    /// What a sweep looks for.
+    fn mints(&self) -> Mints {
+        Mints::Tokens
+    }
 
     /// Signs in with a secret, once, over a fresh connection, and revokes what that minted.
     async fn probe(

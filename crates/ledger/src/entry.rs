@@ -20,11 +20,12 @@ pub const SALVAGED: &str = "ledger.salvaged";
 
 /// Every kind of entry that this version writes. Whoever writes another adds it: deeds check it in
 /// debug builds, and whoever asks for one that is not here is told so.
-pub const KINDS: [&str; 45] = [
+pub const KINDS: [&str; 46] = [
     "attempt.ended",
     "attempt.started",
     "claim.taken_over",
     "credential.adjusted",
+    "credential.returned",
     "credential.revoked",
     "credential.spared",
     "credential.swept",

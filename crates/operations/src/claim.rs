@@ -15,7 +15,7 @@ use domain::{
 use jiff::Timestamp;
 use policy::{
     Rules,
-    proof::Proofs,
+    proof::{Ended, Grade, Proofs},
     rotation::{Claim, Cut, Phase, Previous},
     schedule::later,
 };
@@ -481,6 +481,9 @@ fn mirror(claim: &Claim, slot: &str, vendor_id: &str, version: u64) -> Mirror {
     if let Some(at) = claim.proofs.accepts_anything {
         mirror.insert(ACCEPTS_ANYTHING.to_owned(), moment(at));
     }
+    if !claim.proofs.ended.is_empty() {
+        mirror.insert("ended".to_owned(), ended_text(&claim.proofs.ended));
+    }
     for (name, value) in texts(claim) {
         if let Some(value) = value {
             mirror.insert(name.to_owned(), value.clone());
@@ -522,7 +525,10 @@ impl ClaimMirror {
             asked: mirror.get("asked").cloned(),
             refused: text("refused").parse().unwrap_or(0),
             refused_at: text("refused_at").parse().ok(),
-            proofs: Proofs { accepts_anything: text(ACCEPTS_ANYTHING).parse().ok() },
+            proofs: Proofs {
+                accepts_anything: text(ACCEPTS_ANYTHING).parse().ok(),
+                ended: ended_from(&text("ended")),
+            },
             lags: false,
         }
     }
@@ -621,6 +627,42 @@ pub(crate) fn previous_from(text: &str) -> Vec<Previous> {
         .collect()
 }
 
+/// Ended keys in one line: `<key>,<generation>,<when>,<grade>,<residual until>,<version>,<due>;…`.
+fn ended_text(ended: &[Ended]) -> String {
+    let at = |at: Option<Timestamp>| at.map(moment).unwrap_or_default();
+    let one = |one: &Ended| {
+        let version = one.held_version.map(|version| version.to_string()).unwrap_or_default();
+        format!(
+            "{},{},{},{},{},{version},{}",
+            one.key_id,
+            one.generation,
+            moment(one.at),
+            one.grade.as_str(),
+            at(one.residual_until),
+            at(one.due)
+        )
+    };
+    ended.iter().map(one).collect::<Vec<_>>().join(";")
+}
+
+/// Reads [`ended_text`]; what is no such line is left out.
+fn ended_from(text: &str) -> Vec<Ended> {
+    text.split(';')
+        .filter_map(|part| {
+            let mut fields = part.split(',');
+            Some(Ended {
+                key_id: fields.next().filter(|id| !id.is_empty())?.to_owned(),
+                generation: fields.next()?.parse().ok()?,
+                at: fields.next()?.parse().ok()?,
+                grade: Grade::from_letter(fields.next()?)?,
+                residual_until: fields.next()?.parse().ok(),
+                held_version: fields.next()?.parse().ok(),
+                due: fields.next()?.parse().ok(),
+            })
+        })
+        .collect()
+}
+
 /// A claim as its document says it, with whose it is.
 #[derive(Deserialize, Serialize)]
 struct Said<'a> {
@@ -636,6 +678,8 @@ struct Said<'a> {
     current: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     current_epoch: Option<u64>,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    ended: Cow<'a, str>,
     epoch: u64,
     #[serde(rename = "gen")]
     generation: u64,
@@ -683,6 +727,7 @@ fn encode(claim: &Claim, slot: &str, vendor_id: &str, realm_key: Option<&str>) -
         called_at: claim.called_at.map(|at| moment(at).into()),
         current: text(&claim.current),
         current_epoch: claim.current_epoch,
+        ended: ended_text(&claim.proofs.ended).into(),
         epoch: claim.epoch,
         generation: claim.generation,
         hold: text(&claim.hold),
@@ -744,7 +789,10 @@ impl Said<'_> {
             parked_for_replace: self.parked_for_replace,
             timed: self.timed,
             called_at: at(self.called_at),
-            proofs: Proofs { accepts_anything: at(self.accepts_anything) },
+            proofs: Proofs {
+                accepts_anything: at(self.accepts_anything),
+                ended: ended_from(&self.ended),
+            },
         })
     }
 }
@@ -810,7 +858,20 @@ mod tests {
             parked_for_replace: true,
             timed: true,
             called_at: "2026-01-02T00:00:00Z".parse().ok(),
-            proofs: Proofs { accepts_anything: "2026-01-03T00:00:00Z".parse().ok() },
+            proofs: Proofs {
+                accepts_anything: "2026-01-03T00:00:00Z".parse().ok(),
+                ended: [None, "2026-01-04T00:00:00Z".parse().ok()]
+                    .map(|due| Ended {
+                        key_id: "k4".into(),
+                        generation: 4,
+                        at: "2026-01-02T00:00:00Z".parse().unwrap(),
+                        grade: Grade::B,
+                        residual_until: due,
+                        held_version: due.map(|_| 39),
+                        due,
+                    })
+                    .to_vec(),
+            },
         };
         let text = encode(&claim, "slot", "vendor", Some("kabcd"));
         assert_eq!(said(&text).unwrap().realm_key.as_deref(), Some("kabcd"));

@@ -37,6 +37,12 @@ pub trait Connections: fmt::Debug + Send + Sync {
 
     /// The tenant that a connection is pinned to.
     fn pinned_tenant(&self, name: &str) -> Option<String>;
+
+    /// Where its platform is, as its configuration has it.
+    fn address(&self, name: &str) -> Option<String> {
+        let _ = name;
+        None
+    }
 }
 
 /// Where documents about slots are kept.

@@ -1,7 +1,7 @@
 //! Carrying out what a slot needs: a rotation, an ending, a copy.
 
-use connector::{Change, Children, Freshness, Refusal, Want};
-use domain::{CredentialId, Marker, ObservedCredential, RealmKey, Record};
+use connector::{Change, Children, Freshness, Mints, Refusal, Want};
+use domain::{CredentialId, Marker, ObservedCredential, RealmKey, Record, Span};
 use jiff::Timestamp;
 use ledger::Work;
 use policy::{
@@ -39,6 +39,25 @@ pub struct Revoked {
     pub refused_at: Option<(Timestamp, Timestamp)>,
     /// What became of what was minted from it.
     pub children: Children,
+    /// How it was shown.
+    pub how: How,
+}
+
+/// How an end was shown: what a grade alone does not say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct How {
+    /// What is minted from it: tokens, or sessions.
+    pub mints: Mints,
+    /// On how many of the places where it lets somebody in it was tried, and how many there are.
+    pub surfaces: (u32, u32),
+    /// What kind of address it was tried at: `loopback`, `private`, `public`, or `unknown`.
+    pub from: &'static str,
+    /// Where its secret was when it was tried: `memory`, or `sink version 3`; `none` where it was not.
+    pub holder: String,
+    /// How long after its end was asked for it was first refused; `None` where that was not seen.
+    pub time_to_stop: Option<Span>,
+    /// `fenced` where the platform fences a late call of the rotation, `timed` where only time does.
+    pub safety: &'static str,
 }
 
 impl Revoked {
@@ -50,10 +69,48 @@ impl Revoked {
         }
     }
 
-    /// What became of what was minted from it, in words: `none`, `swept 2`, `residual until …`, `unknown`.
-    pub fn children_words(&self) -> String {
-        children_words(&self.children)
+    /// How far it was proven, in words: `A, residual until …` while something that was minted may live.
+    pub fn grade_words(&self) -> String {
+        self.grade.words(self.residual_until())
     }
+
+    /// What became of tokens that were minted from it, in words: `none`, `swept 2`, `residual until …`,
+    /// `unknown`.
+    pub fn children_words(&self) -> String {
+        match self.how.mints {
+            Mints::Tokens => children_words(&self.children),
+            Mints::Sessions => "none".to_owned(),
+        }
+    }
+
+    /// What became of sessions that began with it: `none`, `terminated 2`, `unknown`.
+    pub fn sessions_words(&self) -> String {
+        match (self.how.mints, self.children) {
+            (Mints::Sessions, Children::None) => "none".to_owned(),
+            (Mints::Sessions, Children::Swept(count)) => format!("terminated {count}"),
+            _ => "unknown".to_owned(),
+        }
+    }
+
+    /// What stands beside the grade, by name, wherever it is told.
+    pub fn modifiers(&self) -> Vec<(&'static str, String)> {
+        let (shown, all) = self.how.surfaces;
+        let mut said = vec![
+            ("children", self.children_words()),
+            ("sessions", self.sessions_words()),
+            ("surfaces", format!("{shown} of {all}")),
+            ("from", self.how.from.to_owned()),
+            ("holder", self.how.holder.clone()),
+            ("safety", self.how.safety.to_owned()),
+        ];
+        said.extend(self.how.time_to_stop.map(|span| ("time_to_stop", span_words(span))));
+        said
+    }
+}
+
+/// A length of time, `0s` too.
+fn span_words(span: Span) -> String {
+    if span == Span::ZERO { "0s".to_owned() } else { span.to_string() }
 }
 
 /// What a slot came to.

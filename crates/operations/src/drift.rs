@@ -657,6 +657,7 @@ async fn judge_slot(
         sinks: sinks.collect(),
         outlived: outlived.map(|one| one.key_id.as_str()).collect(),
         accepts_anything: seen.accepts_anything,
+        returned: seen.returned.iter().map(String::as_str).collect(),
         active,
     }))
 }

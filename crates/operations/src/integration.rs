@@ -17,11 +17,11 @@ use policy::proof::{Grade, Shown, grade};
 use serde_json::json;
 
 use crate::{
-    Context, Deed, Problem, Revoked,
+    Context, Deed, How, Problem, Revoked,
     elsewhere::{governed_elsewhere, governed_here, import_of, owner_words},
     observe::{credentials_seen, object_of, unmanaged_now},
     ourselves::{not_our_key, not_ourselves},
-    proof::{Listed, children_words, listed},
+    proof::{Listed, children_words, from_words, listed},
     realm_key,
     scopes::record_turn,
 };
@@ -547,19 +547,35 @@ async fn end_each(
             Some(mark) => swept(&*connector, &object, mark).await,
             None => Children::Unknown,
         };
+        // Nobody here has the secret of what nobody declared.
+        let at_best = if kept.contains(key_id) { Grade::C } else { Grade::B };
+        let one = Revoked {
+            key_id: key_id.clone(),
+            grade,
+            at_best,
+            refused_at: None,
+            children,
+            how: How {
+                mints: connector.mints(),
+                surfaces: (0, 1),
+                from: from_words(context.connections.address(&id.connection).as_deref()),
+                holder: "none".to_owned(),
+                time_to_stop: None,
+                safety: "fenced",
+            },
+        };
         let mut entry = context
             .entry("credential.revoked", &what)
             .detail("key", key_id.clone())
-            .detail("grade", grade.as_str())
+            .detail("grade", one.grade_words())
             .detail("managed", false);
-        if sweeps {
-            entry = entry.detail("children", children_words(&children));
+        // Of all together it is told once, when all have ended.
+        let told = |name: &str| sweeps || !matches!(name, "children" | "sessions");
+        for (name, words) in one.modifiers().into_iter().filter(|(name, _)| told(name)) {
+            entry = entry.detail(name, words);
         }
         context.note(entry).await;
-        // Nobody here has the secret of what nobody declared.
-        let at_best = if kept.contains(key_id) { Grade::C } else { Grade::B };
-        let key_id = key_id.clone();
-        graded.push(Revoked { key_id, grade, at_best, refused_at: None, children });
+        graded.push(one);
     }
     Ok((graded, problems))
 }

@@ -44,7 +44,7 @@ pub use adopt::{Part, governed_already, unmarked_key};
 pub use claim::{ClaimDocument, ClaimNames, ClaimStore};
 pub use context::{Connections, Context, Custody, Notices, Run};
 pub use credential::{
-    Outcome, Revoked, adjust, at_rest, carry_out, create_slot, declare_slot, end_slot,
+    How, Outcome, Revoked, adjust, at_rest, carry_out, create_slot, declare_slot, end_slot,
     goal_of_create, goal_of_finish, goal_of_going_on, goal_of_resume, park_for_replacement,
     revoke_first, take_over,
 };

@@ -1,7 +1,7 @@
 //! Showing that a credential is ended: rounds of sign-ins within the platform's patience, and the
 //! listing.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use connector::{Children, Connector, ObjectRef, Probe, Profile};
 use domain::Secret;
@@ -45,6 +45,25 @@ pub(crate) fn children_words(children: &Children) -> String {
     }
 }
 
+/// What kind of address a platform is asked at, as its configuration has it. A name is not looked up.
+pub(crate) fn from_words(address: Option<&str>) -> &'static str {
+    let rest = address.map(|address| address.split_once("://").map_or(address, |(_, rest)| rest));
+    let Some(place) = rest.and_then(|rest| rest.split(['/', '?']).next()) else { return "unknown" };
+    let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
+    let host = match place.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or(rest),
+        None => place.rsplit_once(':').map_or(place, |(host, _)| host),
+    };
+    match host.parse::<IpAddr>() {
+        Ok(ip) if ip.is_loopback() => "loopback",
+        Ok(IpAddr::V4(ip)) if ip.is_private() || ip.is_link_local() => "private",
+        Ok(IpAddr::V6(ip)) if ip.is_unique_local() || ip.is_unicast_link_local() => "private",
+        Ok(_) => "public",
+        Err(_) if host == "localhost" => "loopback",
+        Err(_) => "unknown",
+    }
+}
+
 /// How many seconds are waited after each round in which the old one was let in.
 const PAUSES: [u64; 6] = [1, 2, 5, 10, 20, 40];
 /// And after all of these.
@@ -72,6 +91,8 @@ pub(crate) struct Rounds {
     pub(crate) sent: u32,
     /// How long ago the old one was first refused, where it was, and is.
     pub(crate) first_refused: Option<Duration>,
+    /// None was sent that refuses: what the platform stands is used up for now.
+    pub(crate) spent: bool,
 }
 
 impl Rounds {
@@ -86,6 +107,7 @@ impl Rounds {
             says: says.to_owned(),
             sent: 0,
             first_refused: None,
+            spent: false,
         }
     }
 }
@@ -108,7 +130,8 @@ pub(crate) async fn rounds(
         return Rounds::none("the platform stands no refused sign-in");
     }
     if most == 0 {
-        return Rounds::none("the platform stands no more refused sign-ins now");
+        let says = "the platform stands no more refused sign-ins now";
+        return Rounds { spent: true, ..Rounds::none(says) };
     }
     let Ok(random) = connector.random_like(credential_type, old) else {
         return Rounds::none("no random secret can be made");
@@ -162,7 +185,10 @@ pub(crate) async fn rounds(
             RoundSays::AnythingGoes => {
                 return done(false, "a random one was let in: anything is accepted here");
             }
-            RoundSays::NewRefused => return done(false, "the new one was not accepted before"),
+            RoundSays::NewRefused => {
+                let says = "the new one was not accepted before";
+                return Rounds { void: true, ..done(false, says) };
+            }
             RoundSays::Refused | RoundSays::StillAccepted | RoundSays::Void(_) => {}
         }
         let void = matches!(says, RoundSays::Void(_));
@@ -266,6 +292,22 @@ mod tests {
     async fn profile(fake: &Fake, in_window: u8) -> Profile {
         let promised = *fake.promises(KEY).await.unwrap()[0].profile;
         Profile { probe: ProbeBudget { in_window, ..promised.probe }, ..promised }
+    }
+
+    #[test]
+    fn what_kind_of_address_it_is_tried_at_is_told_and_a_name_is_not_looked_up() {
+        for (address, expected) in [
+            (Some("http://127.0.0.1:8200"), "loopback"),
+            (Some("https://localhost/hub"), "loopback"),
+            (Some("postgresql://nhi@[::1]:5432/app"), "loopback"),
+            (Some("https://10.1.2.3"), "private"),
+            (Some("https://[fd00::1]:8200/v1"), "private"),
+            (Some("https://203.0.113.7/a@b"), "public"),
+            (Some("https://bao.acme.example:8200"), "unknown"),
+            (None, "unknown"),
+        ] {
+            assert_eq!(from_words(address), expected, "{address:?}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -169,6 +169,8 @@ pub struct SeenSlot {
     pub still_used: bool,
     /// When a secret that nobody issued was let in, where the last proof showed that.
     pub accepts_anything: Option<Timestamp>,
+    /// Keys that were ended some time ago and that the platform shows again.
+    pub returned: Vec<String>,
     /// When a waiting credential may rotate.
     pub next_opening: Option<Timestamp>,
     /// The integration is another incarnation than the one that is declared.
@@ -460,6 +462,10 @@ pub(crate) async fn look_at_slot(
             cut: one.cut,
         })
         .collect();
+    let returned = match (&claim, &standing) {
+        (Some(claim), Some(standing)) => returned(spec, claim, standing, now.lo),
+        _ => Vec::new(),
+    };
     // Where clocks disagree nothing ends by time.
     let is_over = now.agrees()
         && previous.iter().any(|one| one.retire_after.is_none_or(|at| now.is_past(at)));
@@ -503,6 +509,7 @@ pub(crate) async fn look_at_slot(
         cut_due,
         watched,
         retire_due: is_over,
+        proof_due: settled.is_some_and(|claim| claim.proofs.is_due(now.lo)),
         held_secret: delivered > 0,
     };
     // Copies that are gone altogether leave nothing that says what was there; the state does.
@@ -536,6 +543,7 @@ pub(crate) async fn look_at_slot(
         secret_held: delivered > 0,
         note,
         still_used,
+        returned,
         accepts_anything: claim.as_ref().and_then(|claim| claim.proofs.accepts_anything),
         next_opening,
         recreated,
@@ -549,6 +557,24 @@ pub(crate) async fn look_at_slot(
         listed,
         key_id,
     }))
+}
+
+/// Ended keys that are listed as if they were not. What a listing that lags, or that was asked for before
+/// the end, may show is none.
+fn returned(
+    spec: &SlotSpec,
+    claim: &ClaimMirror,
+    standing: &[&str],
+    now: Timestamp,
+) -> Vec<String> {
+    let lags = spec.credential_type.profiles.iter().map(|profile| profile.list_lag);
+    let late = lags.fold(Span::from_secs(300), Span::max);
+    let named: Vec<&str> = claim.keys().collect();
+    let old = claim.proofs.ended.iter().filter(|one| now >= later(one.at, late));
+    let back = old.map(|one| one.key_id.as_str());
+    back.filter(|key_id| standing.contains(key_id) && !named.contains(key_id))
+        .map(str::to_owned)
+        .collect()
 }
 
 fn claim_facts(context: &Context, claim: Option<&ClaimMirror>) -> (bool, bool, bool) {

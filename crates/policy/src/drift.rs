@@ -328,6 +328,8 @@ pub struct SlotFacts<'a> {
     pub outlived: Vec<&'a str>,
     /// When a secret that nobody issued was let in, where the last proof showed that.
     pub accepts_anything: Option<Timestamp>,
+    /// Keys that were ended and that their platform shows again.
+    pub returned: Vec<&'a str>,
     /// The integration may act.
     pub active: bool,
 }
@@ -364,6 +366,12 @@ pub fn slot(facts: &SlotFacts<'_>) -> Vec<Finding> {
         "retire_due" => {
             ("retire-due", Condition::Unfinished, Severity::Medium, "apply ends the earlier one")
         }
+        "proof_due" => (
+            "proof-due",
+            Condition::Drift,
+            Severity::Low,
+            "apply looks once more at what was ended, and forgets its secret",
+        ),
         "waiting" => ("waiting", Condition::Note, Severity::Info, "due, and outside its windows"),
         "unheld" => ("unheld", Condition::Note, Severity::Info, "no sink of ours holds the secret"),
         _ => ("", Condition::Note, Severity::Info, ""),
@@ -420,6 +428,18 @@ pub fn slot(facts: &SlotFacts<'_>) -> Vec<Finding> {
                   here and the platform (nhi doctor); the next proof looks again"
                 .into(),
             ..found("accepts-anything", facts.id, "proof", Verdict::Changed)
+        });
+    }
+    for key in &facts.returned {
+        all.push(Finding {
+            expected: "it has ended".into(),
+            actual: (*key).to_owned(),
+            severity: Severity::Critical,
+            condition: Condition::Policy,
+            why: "it was ended, and its platform shows it again: find out who brought it back, and end it \
+                  (nhi revoke)"
+                .into(),
+            ..found("revoked-credential-returned", facts.id, "previous", Verdict::Added)
         });
     }
     for (name, place, status) in &facts.sinks {

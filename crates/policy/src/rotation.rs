@@ -478,6 +478,8 @@ pub enum Step {
     Prove,
     /// Destroy the versions that still hold their secrets.
     DestroyPrevious,
+    /// Look once more at what was ended, and is not shown as far as it can be.
+    Reprove,
     /// Nothing is left to do: free the claim.
     Close,
     /// Somebody else is at work.
@@ -852,6 +854,12 @@ fn at_rest(view: &View, claim: &Claim, goal: Goal, way: Way) -> Step {
         && let Some(key) = late_orphan(view, claim)
     {
         return Step::EndOrphan(key.key_id.clone());
+    }
+    if !matches!(goal, Goal::Revoke | Goal::Reenable)
+        && view.complete
+        && claim.proofs.is_due(view.now.lo)
+    {
+        return Step::Reprove;
     }
     match goal {
         Goal::Revoke => {
@@ -1915,6 +1923,36 @@ mod tests {
         };
         assert_eq!(named(fresh.clone()), ["k1", "b2"]);
         assert_eq!(named(Key { used: true, ..fresh }), ["k1"]);
+    }
+
+    #[test]
+    fn what_is_not_shown_yet_is_looked_at_by_whoever_comes_when_it_is_due_and_whole() {
+        use crate::proof::{Ended, Grade};
+        let due = |due: Timestamp| {
+            let ended = Ended {
+                key_id: "k0".into(),
+                generation: 1,
+                at: NOW,
+                grade: Grade::A,
+                residual_until: Some(due),
+                held_version: None,
+                due: Some(due),
+            };
+            let proofs = Proofs { ended: vec![ended], ..Proofs::default() };
+            let claim = Claim { current: Some("k1".into()), proofs, ..claim(Phase::Free) };
+            view(Some(claim), vec![key("k1", Some((2, 5)))])
+        };
+        let step = |seen: &View, goal| next_step(seen, goal, Way::AddOurs);
+        for goal in [TO_TWO, TO_THREE, RETIRE, CUT] {
+            assert_eq!(step(&due(NOW), goal), Step::Reprove, "{goal:?}");
+            let early = step(&due(NOW + SignedDuration::from_secs(1)), goal);
+            assert_ne!(early, Step::Reprove, "{goal:?}");
+            let unseen = View { complete: false, ..due(NOW) };
+            assert_ne!(step(&unseen, goal), Step::Reprove, "{goal:?}");
+        }
+        for goal in [Goal::Revoke, Goal::Reenable] {
+            assert_ne!(step(&due(NOW), goal), Step::Reprove, "{goal:?}");
+        }
     }
 
     #[test]

@@ -96,6 +96,8 @@ pub struct Rules {
     /// How long an earlier credential is only switched off before it ends, where its platform can switch
     /// one off; zero: it ends at once. Never longer than its overlap was.
     pub soft_cut_for: Span,
+    /// How long after an end its secret is kept where it was, as long as more may be shown with it.
+    pub proof_deadline: Span,
     /// How long to wait for somebody else's claim.
     pub lock_timeout: Span,
     /// The shortest interval of a schedule.
@@ -123,6 +125,7 @@ impl Default for Rules {
             claim_ttl_timed: Span::from_secs(600),
             settle: Span::from_secs(60),
             soft_cut_for: Span::from_secs(3600),
+            proof_deadline: Span::from_secs(86_400),
             lock_timeout: Span::from_secs(120),
             every_floor: Span::from_secs(15 * 60),
         }

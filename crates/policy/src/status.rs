@@ -33,6 +33,8 @@ pub struct Facts {
     pub watched: bool,
     /// An earlier key's overlap is over, and so is the time for which it is only switched off.
     pub retire_due: bool,
+    /// How far an end was shown may be shown better by now, or what was kept for that be forgotten.
+    pub proof_due: bool,
     /// A sink of ours holds the secret.
     pub held_secret: bool,
 }
@@ -60,6 +62,7 @@ pub fn status(facts: &Facts) -> &'static str {
         (facts.due == Some(Due::Overdue), "overdue"),
         (facts.due == Some(Due::Due), "due"),
         (facts.retire_due, "retire_due"),
+        (facts.proof_due, "proof_due"),
         (matches!(facts.due, Some(Due::Waiting(_))), "waiting"),
         (!facts.held_secret, "unheld"),
     ];
@@ -79,6 +82,8 @@ pub enum Consequence {
     Cut,
     /// The earlier ones end.
     Retire,
+    /// What was ended is looked at once more.
+    Prove,
     /// A copy is made again, same generation.
     Copy,
     /// What was begun is finished.
@@ -94,7 +99,7 @@ pub fn consequence_for(status: &str, integration_is_active: bool) -> Consequence
     match consequence(status) {
         one if integration_is_active => one,
         _ if status == "exposed" => Consequence::End,
-        one @ (Consequence::Cut | Consequence::Retire) => one,
+        one @ (Consequence::Cut | Consequence::Retire | Consequence::Prove) => one,
         _ => Consequence::Nothing,
     }
 }
@@ -108,12 +113,13 @@ pub fn consequence(status: &str) -> Consequence {
         "stale_copy" => Consequence::Copy,
         "cut_due" => Consequence::Cut,
         "retire_due" => Consequence::Retire,
+        "proof_due" => Consequence::Prove,
         _ => Consequence::Nothing,
     }
 }
 
 /// Every status word, in the order in which they are judged.
-pub const WORDS: [&str; 16] = [
+pub const WORDS: [&str; 17] = [
     "rotating",
     "held",
     "exposed",
@@ -127,6 +133,7 @@ pub const WORDS: [&str; 16] = [
     "overdue",
     "due",
     "retire_due",
+    "proof_due",
     "waiting",
     "unheld",
     "current",
@@ -140,7 +147,10 @@ mod tests {
     fn nothing_is_issued_to_what_may_not_act_and_ending_is_open() {
         for word in WORDS {
             let one = consequence_for(word, false);
-            let ends = matches!(one, Consequence::Cut | Consequence::Retire | Consequence::End);
+            let ends = matches!(
+                one,
+                Consequence::Cut | Consequence::Retire | Consequence::Prove | Consequence::End
+            );
             assert!(ends || one == Consequence::Nothing, "{word}");
             assert_eq!(consequence_for(word, true), consequence(word));
         }

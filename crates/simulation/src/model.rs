@@ -913,6 +913,7 @@ impl Search<'_> {
             Step::Verify => Call::SignIn(claim().new.unwrap_or_default(), pending),
             Step::Prove
             | Step::DestroyPrevious
+            | Step::Reprove
             | Step::Settle
             | Step::Wait
             | Step::Hold(_)

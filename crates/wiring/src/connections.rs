@@ -245,6 +245,10 @@ impl Connections for Configured {
     fn pinned_tenant(&self, name: &str) -> Option<String> {
         self.config.connections.get(name)?.tenant.clone()
     }
+
+    fn address(&self, name: &str) -> Option<String> {
+        self.config.connections.get(name)?.address().map(str::to_owned)
+    }
 }
 
 /// A secret in a file that only its owner may read.

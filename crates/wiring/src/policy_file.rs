@@ -30,6 +30,7 @@ const MEMBERS: &[&str] = &[
     "claim_ttl_timed",
     "settle",
     "soft_cut_for",
+    "proof_deadline",
     "lock_timeout",
 ];
 
@@ -89,6 +90,9 @@ pub fn read_rules(body: &Node) -> Result<Rules, ConfigError> {
                     true => wanted,
                     false => at_least(wanted, 300, &place)?,
                 };
+            }
+            "proof_deadline" => {
+                rules.proof_deadline = at_least(span(node, &place)?, 900, &place)?;
             }
             "lock_timeout" => rules.lock_timeout = span(node, &place)?,
             _ => {

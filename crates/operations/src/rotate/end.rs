@@ -4,10 +4,7 @@ use std::time::Duration;
 
 use connector::Children;
 use ledger::{Change as Row, NewEntry};
-use policy::{
-    proof::Proofs,
-    rotation::{Claim, Phase, Previous},
-};
+use policy::rotation::{Claim, Phase, Previous};
 use secrets::Sink;
 
 use super::Machine;
@@ -132,26 +129,46 @@ impl Machine<'_> {
     /// says nothing of it.
     pub(super) async fn destroy_previous(&mut self) -> Result<(), Problem> {
         let claim = self.claimed()?.claim.clone();
-        let forgets = |sink: &dyn Sink| sink.capabilities().destroys_versions;
-        if let Some((delivery, sink)) = self.sinks.0.last().filter(|(_, sink)| forgets(&**sink)) {
-            for one in &claim.previous {
-                let Some(version) = self.version_of(one).await? else { continue };
-                match sink.destroy_version(&delivery.path, version).await {
-                    Ok(()) => {}
-                    // Twice does no harm.
-                    Err(error) if error.maybe_written() => {
-                        let problem = delivery.problem(error);
-                        return self.lost("destroy", || problem);
-                    }
-                    Err(error) => return Err(delivery.problem(error)),
-                }
-                let entry =
-                    self.entry("rotation.previous_destroyed", &claim).detail("version", version);
-                self.context.note(entry).await;
+        // With what may be shown better another day, that is done.
+        let kept = |one: &&Previous| {
+            let noted = self.proofs.ended.iter().find(|ended| ended.key_id == one.key_id);
+            noted.is_some_and(|ended| ended.held_version.is_some())
+        };
+        let done: Vec<Previous> = claim.previous.iter().filter(|one| !kept(one)).cloned().collect();
+        for one in done {
+            if !self.forget_version(&one, &claim).await? {
+                return Ok(());
             }
         }
         self.destroyed = Some(claim.epoch);
         Ok(())
+    }
+
+    /// Has the sink forget the version that still holds an ended key's secret; `false` where its answer
+    /// was lost.
+    pub(super) async fn forget_version(
+        &mut self,
+        one: &Previous,
+        claim: &Claim,
+    ) -> Result<bool, Problem> {
+        let forgets = |sink: &dyn Sink| sink.capabilities().destroys_versions;
+        let Some((delivery, sink)) = self.sinks.0.last().filter(|(_, sink)| forgets(&**sink))
+        else {
+            return Ok(true);
+        };
+        let Some(version) = self.version_of(one).await? else { return Ok(true) };
+        match sink.destroy_version(&delivery.path, version).await {
+            Ok(()) => {}
+            // Twice does no harm.
+            Err(error) if error.maybe_written() => {
+                let problem = delivery.problem(error);
+                return self.lost("destroy", || problem).map(|()| false);
+            }
+            Err(error) => return Err(delivery.problem(error)),
+        }
+        let entry = self.entry("rotation.previous_destroyed", claim).detail("version", version);
+        self.context.note(entry).await;
+        Ok(true)
     }
 
     /// S14: nothing is left.
@@ -161,15 +178,11 @@ impl Machine<'_> {
             self.repair_mirrors().await?;
         }
         let version = self.claimed()?.version;
-        let accepts_anything = match self.accepts_anything {
-            Some(true) => claim.proofs.accepts_anything.or(Some(self.context.now())),
-            Some(false) => None,
-            None => claim.proofs.accepts_anything,
-        };
+        let proofs = self.proofs_now(&claim);
         let closed = Claim {
             phase: Phase::Free,
             hold: None,
-            proofs: Proofs { accepts_anything },
+            proofs,
             previous: Vec::new(),
             known: Default::default(),
             new: None,

@@ -24,6 +24,7 @@ use domain::{LastUsed, Marker, ObservedCredential, RealmKey, Secret, Span, realm
 use jiff::Timestamp;
 use ledger::NewEntry;
 use policy::{
+    proof::Proofs,
     rotation::{Claim, Goal, Key, Main, Phase, Previous, Siblings, Step, View, Way, next_step},
     schedule::later,
 };
@@ -107,6 +108,8 @@ pub(crate) struct Machine<'a> {
     elsewhere: (u32, Option<Timestamp>),
     /// A secret that nobody issued was let in, or refused, when it was last judged in this run.
     accepts_anything: Option<bool>,
+    /// What is remembered of proofs, with those of this run.
+    proofs: Proofs,
     /// Another slot of the integration, on which somebody is at work.
     sibling: Option<String>,
     /// Refused sign-ins of this run in all.
@@ -186,6 +189,7 @@ impl<'a> Machine<'a> {
             refused_at: None,
             elsewhere: (0, None),
             accepts_anything: None,
+            proofs: Proofs::default(),
             sibling: None,
             refusals: 0,
             tries: BTreeMap::new(),
@@ -561,6 +565,7 @@ impl<'a> Machine<'a> {
             Step::Sweep => self.sweep().await,
             Step::Prove => self.prove().await,
             Step::DestroyPrevious => self.destroy_previous().await,
+            Step::Reprove => self.reprove().await,
             Step::Close => self.close().await,
             Step::Wait | Step::Settle | Step::Hold(_) | Step::Refuse(_) | Step::Done => Ok(()),
         }

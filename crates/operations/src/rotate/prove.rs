@@ -2,108 +2,275 @@
 
 use connector::{Children, Profile};
 use domain::{Secret, Span};
+use jiff::Timestamp;
 use ledger::Change as Row;
 use policy::{
-    proof::{Grade, Shown, grade},
+    proof::{Again, Ended, Grade, Proofs, Shown, grade},
     rotation::{Claim, Previous},
+    schedule::later,
 };
 
 use super::Machine;
 use crate::{
-    Problem, Revoked,
+    How, Problem, Revoked,
     document::{Meta, secret_in},
     journal::moment,
     promise::best_grade,
-    proof::{Listed, children_words, listed, rounds},
+    proof::{Listed, from_words, listed, rounds},
 };
+
+/// What trying an ended key came to.
+#[derive(Debug, Clone, Copy, Default)]
+struct Tried {
+    /// When it was first seen to be refused, and when last.
+    refused_at: Option<(Timestamp, Timestamp)>,
+    /// It is let in after the longest that the platform is known to take.
+    outlives: bool,
+    /// Nothing was shown, and another time something may be.
+    open: bool,
+    /// The sink's version that its secret was read from, where it was sent.
+    holder: Option<u64>,
+}
 
 impl Machine<'_> {
     /// S12: shows it, within what the platform stands.
     pub(super) async fn prove(&mut self) -> Result<(), Problem> {
         let claim = self.claimed()?.claim.clone();
-        let profile = Profile { probe: self.learn_budget().await, ..*self.profile };
-        // What works could be locked out by the first sign-in that does not.
-        let new = match self.exhausted() {
-            true => None,
-            false => self.current_secret(&claim).await?,
-        };
         let mut outlive = Vec::new();
+        self.proofs = claim.proofs.clone();
         for one in &claim.previous {
-            let old = self.old_secret(one).await?;
-            let (mut refused, mut refused_at) = (false, None);
-            if let (Some(new), Some(old)) = (&new, &old) {
-                let kind = self.spec.credential_type.name;
-                let spent = self.refusals;
-                let shown =
-                    rounds(&*self.connector, &self.object, kind, &profile, spent, new, old).await;
-                refused = shown.refused;
-                let now = self.context.now();
-                let first = |ago| now.checked_sub(ago).unwrap_or(now);
-                refused_at = shown.first_refused.map(|ago| (first(ago), now));
-                self.refusals += 2 * shown.sent;
-                if shown.sent > 0 {
-                    // A round begins with one that works and, where it shows something, ends with one.
-                    self.refused = if shown.refused { 0 } else { 2 };
-                    self.refused_at = Some(self.context.time().hi);
-                }
-                self.accepts_anything = shown.accepts_anything.or(self.accepts_anything);
-                let entry = self
-                    .entry("probe.round", &claim)
-                    .detail("key", one.key_id.clone())
-                    .detail("rounds", shown.sent)
-                    .detail("says", shown.says);
-                let entry = if shown.void { entry.detail("void", true) } else { entry };
-                self.context.note(entry).await;
-                if shown.accepts_anything == Some(true) {
-                    let key = one.key_id.clone();
-                    let entry = self.entry("probe.accepts_anything", &claim).detail("key", key);
-                    self.context.note(entry).await;
-                }
-                if shown.locked {
-                    return Err(self.locked_out().await);
-                }
-                if shown.outlives {
-                    // What lets somebody in is not proven to be gone by a listing that says so.
-                    outlive.push(one.key_id.as_str());
-                    continue;
-                }
+            let tried = self.try_ended(&claim, one).await?;
+            if tried.outlives {
+                // What lets somebody in is not proven to be gone by a listing that says so.
+                outlive.push(one.key_id.as_str());
+                continue;
             }
             // What shows it must be asked for when no end of it can be missing in a listing any more.
             self.let_lag(self.ended.get(&one.key_id).copied().max(self.took)).await;
             let gone = !self.profile.keeps_what_ended()
                 && listed(&*self.connector, &self.object, &one.key_id).await == Listed::Gone;
             let accepted = self.accepted.contains(&one.key_id);
-            let grade = grade(Shown { refused, gone, accepted });
+            let grade = grade(Shown { refused: tried.refused_at.is_some(), gone, accepted });
             let children = self.children.get(&one.key_id).copied().unwrap_or(Children::Unknown);
             let at_best = self.grade_at_best(one, claim.current.is_some());
-            let mut entry = self
-                .entry("rotation.proven", &claim)
-                .detail("key", one.key_id.clone())
-                .detail("grade", grade.as_str())
-                .detail("grade_at_best", at_best.as_str())
-                .detail("children", children_words(&children));
-            if let Some((first, last)) = refused_at {
-                entry = entry
-                    .detail("first_refused_at", moment(first))
-                    .detail("last_refused_at", moment(last));
-            }
-            let entry = entry.change(Row::Credential(ledger::Credential {
-                integration: self.spec.id.integration.to_string(),
-                slot: Some(self.spec.id.name.clone()),
-                vendor_id: one.key_id.clone(),
-                kind: self.spec.credential_type.name.to_owned(),
-                state: "ended".to_owned(),
-                ..ledger::Credential::default()
-            }));
-            self.context.note(entry).await;
-            let key_id = one.key_id.clone();
-            self.revoked.push(Revoked { key_id, grade, at_best, refused_at, children });
+            let open = tried.open && claim.current.is_some() && grade < at_best;
+            let revoked = self.revoked_so(&one.key_id, grade, at_best, children, tried);
+            self.note_proven(&claim, &revoked).await;
+            let now = self.context.now();
+            let ended = Ended {
+                key_id: one.key_id.clone(),
+                generation: one.generation,
+                at: self.ended.get(&one.key_id).copied().unwrap_or(now),
+                grade,
+                // Nobody looks again at what all has ended.
+                residual_until: revoked.residual_until().filter(|_| claim.current.is_some()),
+                held_version: one.held_version,
+                due: None,
+            };
+            self.proofs.note(ended.with_due(open, now, self.context.rules.proof_deadline));
+            self.revoked.push(revoked);
         }
         if !outlive.is_empty() {
             return Err(self.still_accepted(&outlive));
         }
         self.proven = Some(claim.epoch);
         Ok(())
+    }
+
+    /// Tries an ended key beside the current one, where the secrets of both are at hand.
+    async fn try_ended(&mut self, claim: &Claim, one: &Previous) -> Result<Tried, Problem> {
+        let profile = Profile { probe: self.learn_budget().await, ..*self.profile };
+        let old = self.old_secret(one).await?;
+        // What works could be locked out by the first sign-in that does not.
+        let new = match self.exhausted() {
+            true => None,
+            false => self.current_secret(claim).await?,
+        };
+        let (Some(new), Some(old)) = (&new, &old) else {
+            return Ok(Tried { open: old.is_some(), ..Tried::default() });
+        };
+        let kind = self.spec.credential_type.name;
+        let spent = self.refusals;
+        let shown = rounds(&*self.connector, &self.object, kind, &profile, spent, new, old).await;
+        let now = self.context.now();
+        let first = |ago| now.checked_sub(ago).unwrap_or(now);
+        self.refusals += 2 * shown.sent;
+        if shown.sent > 0 {
+            // A round begins with one that works and, where it shows something, ends with one.
+            self.refused = if shown.refused { 0 } else { 2 };
+            self.refused_at = Some(self.context.time().hi);
+        }
+        self.accepts_anything = shown.accepts_anything.or(self.accepts_anything);
+        let entry = self
+            .entry("probe.round", claim)
+            .detail("key", one.key_id.clone())
+            .detail("rounds", shown.sent)
+            .detail("says", shown.says);
+        let entry = if shown.void { entry.detail("void", true) } else { entry };
+        self.context.note(entry).await;
+        if shown.accepts_anything == Some(true) {
+            let key = one.key_id.clone();
+            let entry = self.entry("probe.accepts_anything", claim).detail("key", key);
+            self.context.note(entry).await;
+        }
+        if shown.locked {
+            return Err(self.locked_out().await);
+        }
+        Ok(Tried {
+            refused_at: shown.first_refused.filter(|_| shown.refused).map(|ago| (first(ago), now)),
+            outlives: shown.outlives,
+            open: shown.void || shown.spent,
+            holder: one.held_version.filter(|_| shown.sent > 0),
+        })
+    }
+
+    /// What is told of an ended key.
+    fn revoked_so(
+        &self,
+        key_id: &str,
+        grade: Grade,
+        at_best: Grade,
+        children: Children,
+        tried: Tried,
+    ) -> Revoked {
+        let stopped = tried.refused_at.zip(self.ended.get(key_id)).map(|((first, _), asked)| {
+            let took = first.duration_since(*asked);
+            Span::from_secs(u64::try_from(took.as_millis().max(0).div_euclid(1000)).unwrap_or(0))
+        });
+        let address = self.context.connections.address(&self.spec.id.integration.connection);
+        Revoked {
+            key_id: key_id.to_owned(),
+            grade,
+            at_best,
+            refused_at: tried.refused_at,
+            children,
+            how: How {
+                mints: self.connector.mints(),
+                surfaces: (u32::from(tried.refused_at.is_some()), 1),
+                from: from_words(address.as_deref()),
+                holder: match tried.holder {
+                    Some(version) => format!("sink version {version}"),
+                    None => "none".to_owned(),
+                },
+                time_to_stop: stopped,
+                safety: if self.way.is_timed() { "timed" } else { "fenced" },
+            },
+        }
+    }
+
+    /// What was shown, and what it says nothing of, in the ledger.
+    async fn note_proven(&self, claim: &Claim, one: &Revoked) {
+        let mut entry = self
+            .entry("rotation.proven", claim)
+            .detail("key", one.key_id.clone())
+            .detail("grade", one.grade_words())
+            .detail("grade_at_best", one.at_best.as_str());
+        for (name, words) in one.modifiers() {
+            entry = entry.detail(name, words);
+        }
+        if let Some((first, last)) = one.refused_at {
+            entry = entry
+                .detail("first_refused_at", moment(first))
+                .detail("last_refused_at", moment(last));
+        }
+        let entry = entry.change(Row::Credential(ledger::Credential {
+            integration: self.spec.id.integration.to_string(),
+            slot: Some(self.spec.id.name.clone()),
+            vendor_id: one.key_id.clone(),
+            kind: self.spec.credential_type.name.to_owned(),
+            state: "ended".to_owned(),
+            ..ledger::Credential::default()
+        }));
+        self.context.note(entry).await;
+    }
+
+    /// Looks once more at what was ended and is not shown as far as it can be. That it is looked at is
+    /// written first: whoever comes at the same time finds nothing due.
+    pub(super) async fn reprove(&mut self) -> Result<(), Problem> {
+        let now = self.context.now();
+        let deadline = self.context.rules.proof_deadline;
+        let before = self.claimed()?.claim.clone();
+        let due: Vec<Ended> =
+            before.proofs.ended.iter().filter(|one| one.is_due(now)).cloned().collect();
+        let taken = |claim: &mut Claim| {
+            for one in claim.proofs.ended.iter_mut().filter(|one| one.is_due(now)) {
+                one.due = Some(later(now, Span::from_secs(300)));
+            }
+        };
+        if !self.change_claim(taken, false).await? {
+            return Ok(());
+        }
+        self.claim = self.written.take().or_else(|| self.claim.take());
+        self.proofs = self.claimed()?.claim.proofs.clone();
+        let mut outlive = Vec::new();
+        for one in due {
+            let kept = Previous {
+                key_id: one.key_id.clone(),
+                generation: one.generation,
+                epoch: None,
+                retire_not_before: None,
+                held_version: one.held_version,
+                cut: None,
+            };
+            let at_best = self.grade_at_best(&kept, before.current.is_some());
+            let stands = self.stands(&one.key_id);
+            if stands {
+                let key = one.key_id.clone();
+                let entry = self.entry("credential.returned", &before).detail("key", key);
+                self.context.note(entry).await;
+            }
+            let (grade, tried) = match one.again(now, deadline) {
+                _ if stands => (one.grade, Tried::default()),
+                Again::Forget => (one.grade, Tried::default()),
+                Again::List => (Grade::A, Tried::default()),
+                Again::Try => {
+                    let tried = self.try_ended(&before, &kept).await?;
+                    if tried.outlives {
+                        outlive.push(one.key_id.clone());
+                    }
+                    (if tried.refused_at.is_some() { Grade::A } else { one.grade }, tried)
+                }
+            };
+            let open = tried.open || tried.outlives;
+            let residual_until = one.residual_until.filter(|at| *at > now);
+            let next = Ended { grade, residual_until, ..one.clone() };
+            let next = match stands {
+                true => Ended { due: None, held_version: None, ..next },
+                false => next.with_due(open, now, deadline),
+            };
+            let forgets = next.held_version.is_none() && one.held_version.is_some();
+            let next = match forgets && !self.forget_version(&kept, &before).await? {
+                // Whether it is forgotten, the next look tells.
+                true => Ended { held_version: one.held_version, due: Some(now), ..next },
+                false => next,
+            };
+            if !stands && (grade != one.grade || one.residual_until != residual_until) {
+                let children = match residual_until {
+                    Some(at) => Children::Residual(Some(at)),
+                    None if one.residual_until.is_some() => Children::None,
+                    None => Children::Unknown,
+                };
+                let at_best = at_best.max(grade);
+                let revoked = self.revoked_so(&one.key_id, grade, at_best, children, tried);
+                self.note_proven(&before, &revoked).await;
+                self.revoked.push(revoked);
+            }
+            self.proofs.note(next);
+        }
+        let proofs = self.proofs_now(&before);
+        self.change_claim(|claim| claim.proofs = proofs, false).await?;
+        let outlive: Vec<&str> = outlive.iter().map(String::as_str).collect();
+        if outlive.is_empty() { Ok(()) } else { Err(self.still_accepted(&outlive)) }
+    }
+
+    /// What is remembered of proofs, with what this run has seen.
+    pub(super) fn proofs_now(&self, before: &Claim) -> Proofs {
+        let accepts_anything = match self.accepts_anything {
+            Some(true) => before.proofs.accepts_anything.or(Some(self.context.now())),
+            Some(false) => None,
+            None => before.proofs.accepts_anything,
+        };
+        Proofs { accepts_anything, ended: self.proofs.ended.clone() }
     }
 
     /// How far the end of a key can be shown, as far as the claim tells: tried is what an earlier version

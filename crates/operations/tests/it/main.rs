@@ -13,6 +13,7 @@ mod holds;
 mod list_lag;
 mod lost;
 mod race;
+mod reprove;
 mod soft_cut;
 mod unfenced;
 mod world;

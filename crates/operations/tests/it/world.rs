@@ -682,6 +682,12 @@ impl World {
         }
     }
 
+    /// What got no answer was no refusal.
+    pub(crate) fn forget_refusals(&self) {
+        self.refusals.now.store(0, Ordering::SeqCst);
+        self.refusals.most.store(0, Ordering::SeqCst);
+    }
+
     pub(crate) fn most_refusals(&self) -> u32 {
         self.refusals.most.load(Ordering::SeqCst)
     }

@@ -518,7 +518,7 @@ impl Resource for Credential {
                 Some(Goal::Rotate { to: at + 1, at_once: none_kept })
             }
             Work::Cut => Some(Goal::Cut { at, again: false }),
-            Work::Retire => Some(Goal::Retire { at }),
+            Work::Retire | Work::Prove => Some(Goal::Retire { at }),
             Work::End => Some(Goal::Revoke),
             Work::Open => return Err(super::integration::incomplete().into()),
             Work::Copy => Some(Goal::Rotate { to: at, at_once: false }),

@@ -95,7 +95,7 @@ pub(crate) struct CredentialModel {
     pub secret_held: Attr<bool>,
 
     /// What is to be done, if anything: `current`, `due`, `overdue`, `expired`, `exposed`,
-    /// `missing`, `unfinished`, `undelivered`, `stale_copy`, `foreign`, `cut_due`, `retire_due`,
+    /// `missing`, `unfinished`, `undelivered`, `stale_copy`, `foreign`, `cut_due`, `retire_due`, `proof_due`,
     /// `waiting`, `unheld`, `rotating` or `held`.
     #[tf(computed, not_null)]
     pub status: Attr<String>,
@@ -200,7 +200,8 @@ pub(crate) struct Revocation {
     #[tf(computed)]
     pub key_id: Attr<String>,
     /// How far it was proven: `A` refused by use, `B` listed as gone, `C` accepted by the platform,
-    /// `D` not provable.
+    /// `D` not provable; `A, residual until` when, as long as what was minted from it may live: an apply
+    /// after that makes it `A`.
     #[tf(computed)]
     pub grade: Attr<String>,
     /// How far that could have been: a secret that nobody can read any more is not tried.
@@ -219,6 +220,26 @@ pub(crate) struct Revocation {
     /// Until when a token that was minted from it may live; null where that is not known either.
     #[tf(computed)]
     pub residual_until: Attr<String>,
+    /// What became of sessions that began with it: `none`, `terminated` and how many, or `unknown`.
+    #[tf(computed)]
+    pub sessions: Attr<String>,
+    /// On how many of the places where it lets somebody in it was tried, such as `1 of 1`.
+    #[tf(computed)]
+    pub surfaces: Attr<String>,
+    /// What kind of address it was tried at, as the connection has it: `loopback`, `private`, `public`, or
+    /// `unknown` for a name.
+    #[tf(computed)]
+    pub from: Attr<String>,
+    /// Where its secret was when it was tried, such as `sink version 3`; `none` where it was not.
+    #[tf(computed)]
+    pub holder: Attr<String>,
+    /// How long after its end was asked for it was first refused; null where that was not seen.
+    #[tf(computed)]
+    pub time_to_stop: Attr<String>,
+    /// `fenced` where the platform itself keeps a late call of the rotation from doing harm, `timed` where
+    /// only time does.
+    #[tf(computed)]
+    pub safety: Attr<String>,
 }
 
 /// The schedules of a change.

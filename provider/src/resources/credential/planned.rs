@@ -52,7 +52,7 @@ pub(super) fn plan_update(
                 one.version = known.version.clone();
                 one.status = known.status.clone();
             }
-            None if matches!(work, Work::Nothing | Work::Cut | Work::Retire) => {
+            None if matches!(work, Work::Nothing | Work::Cut | Work::Retire | Work::Prove) => {
                 one.version = Attr::Null;
                 one.status = "unchecked".into();
             }
@@ -66,7 +66,8 @@ pub(super) fn plan_update(
         Work::Nothing => planned.previous = with_ends(prior, schedules),
         Work::Open => {
             // A word that calls for nothing is kept where nothing turns out to be asked for.
-            if !matches!(prior.status.text(), "current" | "retire_due" | "stale_copy") {
+            if !matches!(prior.status.text(), "current" | "retire_due" | "proof_due" | "stale_copy")
+            {
                 planned.status = Attr::unknown_not_null();
             } else {
                 planned.status = "current".into();
@@ -106,6 +107,11 @@ pub(super) fn plan_update(
         Work::Retire => {
             planned.status = "current".into();
             planned.previous = Attr::Value(Vec::new());
+            planned.last_revocation = Attr::unknown();
+        }
+        Work::Prove => {
+            planned.status = "current".into();
+            planned.previous = with_open_ends(prior);
             planned.last_revocation = Attr::unknown();
         }
         Work::Resume => {

@@ -206,15 +206,41 @@ pub(super) fn revocation_of(
     outcome: &Outcome,
 ) -> Attr<Revocation> {
     match (outcome.revoked.last(), prior) {
-        (Some(one), _) => Attr::Value(Revocation {
-            key_id: Attr::Value(one.key_id.clone()),
-            grade: one.grade.as_str().into(),
-            grade_at_best: one.at_best.as_str().into(),
-            first_refused_at: optional(one.refused_at.map(|(first, _)| moment(first))),
-            last_refused_at: optional(one.refused_at.map(|(_, last)| moment(last))),
-            children: Attr::Value(one.children_words()),
-            residual_until: optional(one.residual_until().map(moment)),
-        }),
+        (Some(one), _) => {
+            let said: BTreeMap<&str, String> = one.modifiers().into_iter().collect();
+            let word = |name: &str| optional(said.get(name).cloned());
+            let now = Revocation {
+                key_id: Attr::Value(one.key_id.clone()),
+                grade: Attr::Value(one.grade_words()),
+                grade_at_best: one.at_best.as_str().into(),
+                first_refused_at: optional(one.refused_at.map(|(first, _)| moment(first))),
+                last_refused_at: optional(one.refused_at.map(|(_, last)| moment(last))),
+                time_to_stop: word("time_to_stop"),
+                children: word("children"),
+                residual_until: optional(one.residual_until().map(moment)),
+                sessions: word("sessions"),
+                surfaces: word("surfaces"),
+                from: word("from"),
+                holder: word("holder"),
+                safety: word("safety"),
+            };
+            // Looked at once more by its listing: how it was tried stays true.
+            let before = prior.and_then(|prior| prior.last_revocation.value());
+            let tried = before.filter(|before| {
+                before.key_id == now.key_id
+                    && one.refused_at.is_none()
+                    && before.first_refused_at.is_value()
+            });
+            Attr::Value(match tried {
+                Some(before) => Revocation {
+                    grade: now.grade,
+                    children: now.children,
+                    residual_until: now.residual_until,
+                    ..before.clone()
+                },
+                None => now,
+            })
+        }
         (None, Some(prior)) => prior.last_revocation.clone(),
         (None, None) => Attr::Null,
     }

@@ -145,6 +145,19 @@ pub(super) fn tell_status(
             ),
         );
     }
+    if !seen.returned.is_empty() {
+        told.warning_at(
+            "status",
+            "A credential that was revoked is back",
+            format!(
+                "{id}: {}: it was ended, and its platform shows it again.\nNext: find out who brought it back, \
+                 and end it: nhi revoke {} {}.",
+                seen.returned.join(", "),
+                id.integration,
+                seen.returned[0]
+            ),
+        );
+    }
     match seen.status {
         "rotating" => told.warning_at(
             "status",

@@ -21,6 +21,8 @@ pub(super) enum Work {
     Cut,
     /// Earlier ones end.
     Retire,
+    /// What was ended is looked at once more.
+    Prove,
     /// Copies are made.
     Copy,
     /// What was begun is finished.
@@ -164,6 +166,7 @@ pub(super) fn work_of(
             (Consequence::End, _) | (_, Some(("exposed", _))) => (Work::End, "exposed"),
             (Consequence::Cut, _) => (Work::Cut, "schedule"),
             (Consequence::Retire, _) => (Work::Retire, "schedule"),
+            (Consequence::Prove, _) => (Work::Prove, "schedule"),
             _ => (Work::Nothing, ""),
         };
     }
@@ -193,6 +196,7 @@ pub(super) fn work_of(
         Consequence::Resume => (Work::Resume, "schedule"),
         Consequence::Cut => (Work::Cut, "schedule"),
         Consequence::Retire => (Work::Retire, "schedule"),
+        Consequence::Prove => (Work::Prove, "schedule"),
         Consequence::Copy => (Work::Copy, "schedule"),
         Consequence::End => (Work::End, "exposed"),
         Consequence::Nothing => {

@@ -462,7 +462,7 @@ impl Resource for Integration {
                 format!(
                     "{id}: {} is ended, proven to grade {}. What was minted from it: {}.",
                     one.key_id,
-                    one.grade.as_str(),
+                    one.grade_words(),
                     one.children_words()
                 ),
             );
