@@ -329,6 +329,10 @@ pub(crate) struct Account {
 
 impl Account {
     pub(crate) fn start() -> Result<Box<dyn Place>> {
+        Ok(Box::new(Account::open()?))
+    }
+
+    pub(crate) fn open() -> Result<Account> {
         let (moto, row) = (Moto::start()?, Row::default());
         let world = world(aws::MAIN)?
             .with("AWS_ACCESS_KEY_ID", &moto.id)
@@ -336,7 +340,13 @@ impl Account {
         let (iam, bao) =
             (row.http("aws", &moto.address())?, row.http("bao", &world.bao.address())?);
         world.write("nhi.hcl", &aws_hcl(aws::HCL, iam.address(), bao.address()))?;
-        Ok(Box::new(Account { world, moto, row, proxies: [iam, bao] }))
+        Ok(Account { world, moto, row, proxies: [iam, bao] })
+    }
+
+    /// Ends one of the user's keys, as the administrator.
+    pub(crate) fn end_by_hand(&self, id: &str) -> Result<()> {
+        let key = json!({ "UserName": "invoice-sync", "AccessKeyId": id });
+        self.moto.iam("delete_access_key", key).map(drop)
     }
 }
 

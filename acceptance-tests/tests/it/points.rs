@@ -88,7 +88,7 @@ fn kill_at_each(name: &str, pace: Pace, start: &Start<'_>) {
 }
 
 /// Where nothing is waited for.
-const FAST: Pace = Pace { share: 8, lanes: 1 };
+const FAST: Pace = Pace { share: 6, lanes: 1 };
 
 #[test]
 fn whichever_request_of_a_rotation_on_openbao_is_the_last_of_its_run_the_next_puts_it_right() {
