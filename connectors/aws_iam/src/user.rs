@@ -767,6 +767,11 @@ impl Connector for Users {
         self.weaknesses().await
     }
 
+    /// AWS tells it up to four hours late.
+    fn last_use_lag(&self, _: &str) -> Option<domain::Span> {
+        Some(domain::Span::from_secs(4 * 3600))
+    }
+
     async fn promises(&self, credential_type: &str) -> Result<Vec<Promise>> {
         if credential_type != ACCESS_KEY {
             return Ok(Vec::new());

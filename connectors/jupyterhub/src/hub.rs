@@ -540,6 +540,11 @@ impl Connector for Hub {
         Ok(kind.capabilities)
     }
 
+    /// A hub writes it down at most every half minute.
+    fn last_use_lag(&self, _: &str) -> Option<domain::Span> {
+        Some(domain::Span::from_secs(60))
+    }
+
     async fn promises(&self, credential_type: &str) -> Result<Vec<Promise>> {
         if credential_type != TOKEN {
             return Ok(Vec::new());

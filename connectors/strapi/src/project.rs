@@ -301,6 +301,11 @@ impl Connector for Project {
         Ok(kind.capabilities)
     }
 
+    /// Strapi writes it down at most once an hour.
+    fn last_use_lag(&self, _: &str) -> Option<domain::Span> {
+        Some(domain::Span::from_secs(2 * 3600))
+    }
+
     async fn promises(&self, credential_type: &str) -> Result<Vec<Promise>> {
         let profiles: &'static [connector::Profile] = match credential_type {
             TOKEN => &ADDING,

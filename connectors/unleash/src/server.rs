@@ -294,6 +294,11 @@ impl Connector for Server {
         Ok(kind.capabilities)
     }
 
+    /// Unleash gathers them for some minutes.
+    fn last_use_lag(&self, _: &str) -> Option<domain::Span> {
+        Some(domain::Span::from_secs(600))
+    }
+
     async fn promises(&self, credential_type: &str) -> Result<Vec<Promise>> {
         if credential_type != TOKEN {
             return Ok(Vec::new());

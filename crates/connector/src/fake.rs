@@ -333,6 +333,8 @@ struct State {
     lists_late: Span,
     /// What was minted is not found, and lives out its hour.
     sweeps_nothing: bool,
+    /// What it tells of the last use is evidence, so late.
+    last_use_lag: Option<Span>,
 }
 
 struct Object {
@@ -428,6 +430,11 @@ impl Fake {
     /// From now on an ended key is accepted for a while, and that this takes at most so long is promised.
     pub fn end_late(&self, promised: Span, really: Span) {
         self.lock().ends_late = Some((promised, really));
+    }
+
+    /// From now on what is told of the last use is evidence, at most so late.
+    pub fn tell_last_use(&self, lag: Span) {
+        self.lock().last_use_lag = Some(lag);
     }
 
     /// From now on what was minted lives out its time, or is found and ended again.
@@ -1084,6 +1091,10 @@ impl Connector for Fake {
 
     fn disables(&self, _: &str) -> bool {
         self.lock().disables
+    }
+
+    fn last_use_lag(&self, _: &str) -> Option<Span> {
+        self.lock().last_use_lag
     }
 
     async fn disable(&self, object: &ObjectRef, key_id: &str) -> Result<()> {

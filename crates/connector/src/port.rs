@@ -424,6 +424,13 @@ pub trait Connector: fmt::Debug + Send + Sync {
         of_it.any(|one| one.profiles.iter().any(|profile| profile.disables))
     }
 
+    /// The longest after which the platform tells that a credential of a type was used, and by which it
+    /// may date a use late; `None` where what it tells is no evidence for a single one. Sends nothing.
+    fn last_use_lag(&self, credential_type: &str) -> Option<Span> {
+        let _ = credential_type;
+        None
+    }
+
     /// Switches one credential off, by its vendor id: it is refused, listed as such, and works again
     /// when it is switched on. It is not ended. Called where [`Connector::disables`].
     ///

@@ -642,6 +642,8 @@ async fn judge_slot(
     // What somebody still uses waits for a person, and not for an apply.
     let ends = |one: &&PreviousKey| !matches!(one.cut, Some(Cut::Needed { .. }));
     let outlived = seen.previous.iter().filter(ends);
+    let waited_for = |one: &&PreviousKey| seen.in_use.iter().any(|(key, ..)| *key == one.key_id);
+    let outlived = outlived.filter(|one| !waited_for(one));
     let outlived = outlived.filter(|one| one.retire_after.is_none_or(|at| now.is_past(at)));
     let sinks = spec.deliveries.iter().filter_map(|delivery| {
         let seen = seen.deliveries.get(&delivery.name)?;
@@ -657,6 +659,7 @@ async fn judge_slot(
         sinks: sinks.collect(),
         outlived: outlived.map(|one| one.key_id.as_str()).collect(),
         accepts_anything: seen.accepts_anything,
+        in_use: seen.in_use.iter().map(|(key, at, how)| (key.as_str(), *at, *how)).collect(),
         returned: seen.returned.iter().map(String::as_str).collect(),
         active,
     }))

@@ -3,12 +3,14 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use connector::{Connector, CredentialType, Freshness, Kind, Want};
-use domain::{CredentialId, Settings, Span};
+use domain::{CredentialId, ObservedCredential, Settings, Span};
 use jiff::Timestamp;
 use policy::{
     Schedule,
+    drift::Severity,
+    overlap::{Evidence, Terms, Usage, Verdict, evidence},
     rotation::{Cut, Phase, Previous},
-    schedule::later,
+    schedule::{earlier, later},
     status::{self, Facts},
 };
 use secrets::{Document, Look, Sink, SinkError, Stored};
@@ -120,6 +122,31 @@ pub struct PreviousKey {
     pub cut: Option<Cut>,
 }
 
+/// For how long whom is waited for who uses an earlier key of a slot.
+pub(crate) fn terms(context: &Context, spec: &SlotSpec) -> Terms {
+    let rules = &context.rules;
+    Terms::of(spec.overlap(), rules.quiet_for, rules.overlap_max, rules.asks_when_used)
+}
+
+/// What a platform's listing tells of the use of earlier keys.
+pub(crate) fn usage_of(
+    context: &Context,
+    connector: &dyn Connector,
+    spec: &SlotSpec,
+    previous: &[Previous],
+    listed: &[ObservedCredential],
+) -> Usage {
+    let terms = terms(context, spec);
+    let lag = connector.last_use_lag(spec.credential_type.name);
+    let now = context.time().lo;
+    let known = previous.iter().filter_map(|one| {
+        let seen = listed.iter().find(|seen| seen.key_id == one.key_id)?;
+        let promoted_at = earlier(one.retire_not_before?, terms.overlap);
+        Some((one.key_id.clone(), evidence(seen.last_used, promoted_at, lag, terms.quiet_for, now)))
+    });
+    Usage { of: known.collect(), terms }
+}
+
 /// How long an earlier key of a slot is only switched off before it ends; `None` where it is not: its
 /// platform cannot, policy wants none, or nothing is kept anyway.
 pub(crate) fn soft_cut(
@@ -169,6 +196,9 @@ pub struct SeenSlot {
     pub still_used: bool,
     /// When a secret that nobody issued was let in, where the last proof showed that.
     pub accepts_anything: Option<Timestamp>,
+    /// Earlier keys whose overlap is over and that somebody uses still: which, when last, and how much
+    /// that matters.
+    pub in_use: Vec<(String, Timestamp, Severity)>,
     /// Keys that were ended some time ago and that the platform shows again.
     pub returned: Vec<String>,
     /// When a waiting credential may rotate.
@@ -444,11 +474,25 @@ pub(crate) async fn look_at_slot(
         let (epoch, held_version, cut) = (None, None, None);
         Some(Previous { key_id, generation, epoch, retire_not_before, held_version, cut })
     });
-    let previous: Vec<PreviousKey> = claim
+    let kept: Vec<Previous> = claim
         .as_ref()
         .map(|claim| claim.previous.clone())
         .or_else(|| anchor.as_ref().map(|meta| meta.previous.clone()))
-        .unwrap_or_default()
+        .unwrap_or_default();
+    let seen_now = observed.credentials.as_deref().unwrap_or_default();
+    let usage = usage_of(context, &*connector, spec, &kept, seen_now);
+    let in_use: Vec<(String, Timestamp, Severity)> = kept
+        .iter()
+        .filter(|one| one.cut.is_none() && is_live(&one.key_id))
+        .filter_map(|one| match usage.judge(now.lo, &one.key_id, one.retire_not_before) {
+            Verdict::Wait(severity) => match usage.of.get(&one.key_id) {
+                Some(Evidence::Used(at)) => Some((one.key_id.clone(), *at, severity)),
+                _ => None,
+            },
+            _ => None,
+        })
+        .collect();
+    let previous: Vec<PreviousKey> = kept
         .into_iter()
         .chain(outdated)
         .filter(|one| {
@@ -468,6 +512,7 @@ pub(crate) async fn look_at_slot(
     };
     // Where clocks disagree nothing ends by time.
     let is_over = now.agrees()
+        && in_use.is_empty()
         && previous.iter().any(|one| one.retire_after.is_none_or(|at| now.is_past(at)));
     let off = |one: &PreviousKey| matches!(one.cut, Some(Cut::Off { .. }));
     let needed = |one: &PreviousKey| matches!(one.cut, Some(Cut::Needed { .. }));
@@ -543,6 +588,7 @@ pub(crate) async fn look_at_slot(
         secret_held: delivered > 0,
         note,
         still_used,
+        in_use,
         returned,
         accepts_anything: claim.as_ref().and_then(|claim| claim.proofs.accepts_anything),
         next_opening,

@@ -328,6 +328,8 @@ pub struct SlotFacts<'a> {
     pub outlived: Vec<&'a str>,
     /// When a secret that nobody issued was let in, where the last proof showed that.
     pub accepts_anything: Option<Timestamp>,
+    /// Earlier keys that somebody uses after their overlap: which, when last, and how much that matters.
+    pub in_use: Vec<(&'a str, Timestamp, Severity)>,
     /// Keys that were ended and that their platform shows again.
     pub returned: Vec<&'a str>,
     /// The integration may act.
@@ -428,6 +430,22 @@ pub fn slot(facts: &SlotFacts<'_>) -> Vec<Finding> {
                   here and the platform (nhi doctor); the next proof looks again"
                 .into(),
             ..found("accepts-anything", facts.id, "proof", Verdict::Changed)
+        });
+    }
+    for (key, at, severity) in &facts.in_use {
+        all.push(Finding {
+            expected: "nobody uses it".into(),
+            actual: (*key).to_owned(),
+            severity: *severity,
+            condition: match severity {
+                Severity::High | Severity::Critical => Condition::Unfinished,
+                _ => Condition::Note,
+            },
+            why: format!(
+                "its overlap is over, and it was last used at {at}: find out who uses it, and let them read \
+                 what is delivered; it ends when it is quiet"
+            ),
+            ..found("old-still-used", facts.id, "previous", Verdict::Added)
         });
     }
     for key in &facts.returned {

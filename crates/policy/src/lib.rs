@@ -7,6 +7,7 @@
 
 pub mod drift;
 pub mod environment;
+pub mod overlap;
 pub mod owner;
 pub mod proof;
 pub mod purpose;

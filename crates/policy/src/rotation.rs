@@ -10,7 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::Now;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::proof::Proofs;
+use crate::{
+    overlap::{Usage, Verdict},
+    proof::Proofs,
+};
 
 /// How far a claim has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -330,6 +333,8 @@ pub struct View {
     pub on: BTreeSet<String>,
     /// An earlier key is switched off for a while before it ends: the platform can, and it is wanted.
     pub soft_cut: bool,
+    /// What is known of the use of earlier keys.
+    pub usage: Usage,
     /// Children of ended keys were swept under this epoch by this process.
     pub swept: bool,
     /// The ending was proven, as far as it can be, under this epoch by this process.
@@ -590,10 +595,15 @@ fn cut(view: &View, earlier: &[Previous], again: bool) -> Step {
         return step;
     }
     if !again && is_doubtful(view, earlier) {
-        Step::Refuse("clock")
-    } else if !is_over(view, earlier) {
-        Step::Done
-    } else if view.soft_cut && (earlier.iter().any(on) || again && is_missed(view, earlier)) {
+        return Step::Refuse("clock");
+    }
+    if !is_over(view, earlier) {
+        return Step::Done;
+    }
+    if !again && let Some(step) = in_use(view, earlier) {
+        return step;
+    }
+    if view.soft_cut && (earlier.iter().any(on) || again && is_missed(view, earlier)) {
         Step::BeginCut(earlier.to_vec())
     } else if again {
         Step::BeginEnding(earlier.to_vec())
@@ -604,6 +614,9 @@ fn cut(view: &View, earlier: &[Previous], again: bool) -> Step {
 
 /// Their time is over: what was not switched off first is, where it can be.
 fn end(view: &View, earlier: &[Previous], again: bool) -> Step {
+    if !again && let Some(step) = in_use(view, earlier) {
+        return step;
+    }
     match cut(view, earlier, again) {
         step @ (Step::BeginCut(_) | Step::Refuse(_)) => step,
         _ => Step::BeginEnding(earlier.to_vec()),
@@ -619,6 +632,20 @@ fn kept(view: &View, earlier: &[Previous]) -> Option<Step> {
     } else {
         None
     }
+}
+
+/// Somebody is seen to use an earlier key: it is kept for a while, and then a person is asked, where that
+/// is wanted and there is a claim in which it can stand. What is switched off nobody uses.
+fn in_use(view: &View, earlier: &[Previous]) -> Option<Step> {
+    let lives = |one: &&Previous| one.cut.is_none() && is_live(view, &one.key_id);
+    let judged = earlier.iter().filter(lives);
+    let mut judged =
+        judged.map(|one| view.usage.judge(view.now.lo, &one.key_id, one.retire_not_before));
+    judged.find_map(|verdict| match verdict {
+        Verdict::Ask if view.claim.is_some() => Some(Step::Keep),
+        Verdict::Ask | Verdict::Wait(_) => Some(Step::Refuse("still-in-use")),
+        Verdict::Keep | Verdict::End => None,
+    })
 }
 
 fn is_kept(view: &View, one: &Previous) -> bool {
@@ -1212,6 +1239,7 @@ mod tests {
             off: BTreeSet::new(),
             on: BTreeSet::new(),
             soft_cut: false,
+            usage: Usage::default(),
             swept: false,
             proven: false,
             destroyed: false,
@@ -1923,6 +1951,40 @@ mod tests {
         };
         assert_eq!(named(fresh.clone()), ["k1", "b2"]);
         assert_eq!(named(Key { used: true, ..fresh }), ["k1"]);
+    }
+
+    #[test]
+    fn what_somebody_uses_still_is_waited_for_then_asked_about_and_no_incident_waits() {
+        use crate::overlap::{Evidence, Terms};
+        let day = domain::Span::from_secs(86_400);
+        let uses = |asks, days: i64| {
+            let since = NOW - SignedDuration::from_hours(24 * days);
+            let mut seen = over(old(Some(since)), vec![key("k0", None)]);
+            seen.usage.of.insert("k0".into(), Evidence::Used(NOW));
+            seen.usage.terms = Terms::of(day, None, None, asks);
+            seen
+        };
+        let step = |seen: &View, goal| next_step(seen, goal, Way::AddUnmarked);
+        for goal in [RETIRE, CUT, TO_THREE] {
+            assert_eq!(step(&uses(true, 1), goal), Step::Refuse("still-in-use"), "{goal:?}");
+            assert_eq!(step(&uses(true, 9), goal), Step::Keep, "{goal:?}: a person is asked");
+            let cut = step(&uses(false, 9), goal);
+            assert!(matches!(cut, Step::BeginCut(_)), "{goal:?}: {cut:?}");
+            let mut lost = uses(true, 9);
+            lost.mains[0].previous = lost.claim.take().unwrap().previous;
+            (lost.mains[0].key_id, lost.mains[0].generation) = (Some("k1".into()), Some(2));
+            assert_eq!(step(&lost, goal), Step::Refuse("still-in-use"), "{goal:?}: no claim");
+        }
+        assert!(matches!(step(&uses(true, 1), AGAIN), Step::BeginCut(_)), "a person said so");
+        let exposed = Goal::Rotate { to: 2, at_once: true };
+        assert!(matches!(step(&uses(true, 1), exposed), Step::BeginEnding(_)));
+        assert!(matches!(step(&uses(true, 1), Goal::Revoke), Step::BeginEnding(_)));
+        let mut quiet = uses(true, 1);
+        quiet.usage.of.insert("k0".into(), Evidence::Quiet);
+        assert!(matches!(step(&quiet, RETIRE), Step::BeginCut(_)));
+        let mut unknown = uses(true, 1);
+        unknown.usage.of.clear();
+        assert!(matches!(step(&unknown, RETIRE), Step::BeginCut(_)));
     }
 
     #[test]

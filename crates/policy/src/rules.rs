@@ -98,6 +98,14 @@ pub struct Rules {
     pub soft_cut_for: Span,
     /// How long after an end its secret is kept where it was, as long as more may be shown with it.
     pub proof_deadline: Span,
+    /// How long an earlier credential must be quiet to count as unused; `None`: half its overlap, and a
+    /// day at most.
+    pub quiet_for: Option<Span>,
+    /// The longest that an earlier credential is kept for whoever still uses it; `None`: three times its
+    /// overlap, and a week at least.
+    pub overlap_max: Option<Span>,
+    /// What follows then: a person is asked, or it ends.
+    pub asks_when_used: bool,
     /// How long to wait for somebody else's claim.
     pub lock_timeout: Span,
     /// The shortest interval of a schedule.
@@ -126,6 +134,9 @@ impl Default for Rules {
             settle: Span::from_secs(60),
             soft_cut_for: Span::from_secs(3600),
             proof_deadline: Span::from_secs(86_400),
+            quiet_for: None,
+            overlap_max: None,
+            asks_when_used: true,
             lock_timeout: Span::from_secs(120),
             every_floor: Span::from_secs(15 * 60),
         }

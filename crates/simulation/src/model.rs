@@ -731,6 +731,7 @@ impl Search<'_> {
             off: run.off.clone(),
             on: run.on.clone(),
             soft_cut: self.bounds.soft_cut,
+            usage: Default::default(),
             swept: done(run.swept),
             proven: done(run.proven),
             destroyed: done(run.destroyed),

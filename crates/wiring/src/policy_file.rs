@@ -31,6 +31,9 @@ const MEMBERS: &[&str] = &[
     "settle",
     "soft_cut_for",
     "proof_deadline",
+    "quiet_for",
+    "overlap_max",
+    "old_still_used",
     "lock_timeout",
 ];
 
@@ -93,6 +96,15 @@ pub fn read_rules(body: &Node) -> Result<Rules, ConfigError> {
             }
             "proof_deadline" => {
                 rules.proof_deadline = at_least(span(node, &place)?, 900, &place)?;
+            }
+            "quiet_for" => rules.quiet_for = Some(at_least(span(node, &place)?, 300, &place)?),
+            "overlap_max" => rules.overlap_max = Some(span(node, &place)?),
+            "old_still_used" => {
+                rules.asks_when_used = match text(node, &place)? {
+                    "ask" => true,
+                    "cut" => false,
+                    _ => return Err(wrong(&place, "expected \"ask\" or \"cut\"")),
+                };
             }
             "lock_timeout" => rules.lock_timeout = span(node, &place)?,
             _ => {

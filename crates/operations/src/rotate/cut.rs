@@ -8,6 +8,7 @@ use domain::{Direction, Span};
 use jiff::Timestamp;
 use ledger::NewEntry;
 use policy::{
+    overlap::Verdict,
     rotation::{Claim, Cut, Phase, Previous, View},
     schedule::later,
 };
@@ -178,7 +179,12 @@ impl Machine<'_> {
         let before = self.claimed()?.claim.clone();
         let now = self.context.now();
         let mut keys = before.previous.clone();
-        let missed = |one: &&mut Previous| one.cut.is_some() && self.stands(&one.key_id);
+        let asked = |one: &Previous| {
+            let judged = view.usage.judge(view.now.lo, &one.key_id, one.retire_not_before);
+            one.cut.is_none() && judged == Verdict::Ask
+        };
+        let missed =
+            |one: &&mut Previous| (one.cut.is_some() || asked(one)) && self.stands(&one.key_id);
         for one in keys.iter_mut().filter(missed) {
             one.cut = Some(Cut::Needed { since: now });
         }

@@ -2,7 +2,10 @@
 
 use domain::Secret;
 use jiff::Timestamp;
-use policy::rotation::{Claim, Phase, Previous, View};
+use policy::{
+    overlap::{Evidence, Usage},
+    rotation::{Claim, Phase, Previous, View},
+};
 
 use super::Machine;
 use crate::{
@@ -24,6 +27,32 @@ pub fn old_in_use(what: &str, until: Option<Timestamp>) -> Problem {
              keeps none"
         ))
         .at(&["schedule"])
+}
+
+/// Somebody uses an earlier one after its overlap: it is kept a while longer.
+fn still_in_use(what: &str, usage: &Usage) -> Problem {
+    let used = usage.of.iter().filter_map(|(key_id, known)| match known {
+        Evidence::Used(at) => Some(format!("{key_id}, last at {}", moment(*at))),
+        Evidence::Quiet | Evidence::Unknown => None,
+    });
+    let used: Vec<String> = used.collect();
+    let then = match usage.terms.asks {
+        true => "a person is asked",
+        false => "it ends",
+    };
+    Problem::new("E-OLD-IN-USE", "Somebody still uses the earlier credential")
+        .detail(format!(
+            "{what}: its overlap is over, and its platform shows that it is used: {}. Nothing was ended. \
+             It is kept for {} from its successor on; then {then}.",
+            used.join("; "),
+            usage.terms.longest
+        ))
+        .next(format!(
+            "find out who uses it, and let them read what is delivered; it ends when it was quiet for {}. \
+             To end it now: nhi revoke, with its id; or set incident, which waits for nobody",
+            usage.terms.quiet_for
+        ))
+        .at(&["previous"])
 }
 
 impl Machine<'_> {
@@ -73,6 +102,7 @@ impl Machine<'_> {
                 let detail = format!("{}: {} Nothing was changed.", self.what, problem.detail);
                 Problem { detail, ..problem }.at(&["previous"])
             }
+            "still-in-use" => still_in_use(&self.what, &view.usage),
             other => held_problem(&self.what, other, occupied_place(view), &self.sinks),
         }
     }
@@ -191,8 +221,8 @@ pub(super) fn held_problem(what: &str, why: &str, place: Option<&str>, sinks: &S
         }
         "still-used" => Problem::new("E-OLD-IN-USE", "Somebody still uses the earlier credential")
             .detail(format!(
-                "{what}: it was switched off before its end, and switched on again. Both credentials work, \
-                 and the earlier one is not ended before a person says that nobody needs it."
+                "{what}: it was switched on again, or used until the longest overlap was over. Both \
+                 credentials work, and the earlier one is not ended before a person says that nobody needs it."
             ))
             .next(format!(
                 "find out who still uses it, and let them read what is delivered; then nhi recover {what}: \

@@ -39,7 +39,7 @@ use crate::{
     ourselves::not_our_key,
     places::{claim_is_elsewhere, custody_place},
     realm_key,
-    slot::{Delivery, Sinks, SlotSpec, soft_cut},
+    slot::{Delivery, Sinks, SlotSpec, soft_cut, usage_of},
 };
 
 pub use self::hold::old_in_use;
@@ -357,6 +357,11 @@ impl<'a> Machine<'a> {
                 used: matches!(one.last_used, LastUsed::At(_)),
             })
             .collect();
+        let previous = self.claim.as_ref().map(|document| &document.claim.previous);
+        let previous = previous.or_else(|| mains.last().map(|main| &main.previous));
+        let previous = previous.map_or(&[][..], Vec::as_slice);
+        let usage =
+            usage_of(self.context, &*self.connector, self.spec, previous, &listing.credentials);
         self.correct_by_answers(listing.requested_at);
         self.complete =
             listing.complete || listing.shows_all_of.contains(&self.spec.credential_type.name);
@@ -409,6 +414,7 @@ impl<'a> Machine<'a> {
             off: self.off.clone(),
             on: self.just_on(self.context.now()),
             soft_cut: soft_cut(self.context, &*self.connector, self.spec).is_some(),
+            usage,
             swept,
             proven,
             destroyed,

@@ -12,6 +12,7 @@ mod hands;
 mod holds;
 mod list_lag;
 mod lost;
+mod old_in_use;
 mod race;
 mod reprove;
 mod soft_cut;

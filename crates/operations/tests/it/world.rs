@@ -314,6 +314,9 @@ impl Connector for FusedConnector {
     fn disables(&self, of: &str) -> bool {
         self.0.disables(of)
     }
+    fn last_use_lag(&self, of: &str) -> Option<Span> {
+        self.0.last_use_lag(of)
+    }
     async fn disable(&self, object: &ObjectRef, key_id: &str) -> connector::Result<()> {
         self.1.pass("disable", self.0.disable(object, key_id)).await
     }

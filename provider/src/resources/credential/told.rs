@@ -145,6 +145,17 @@ pub(super) fn tell_status(
             ),
         );
     }
+    for (key_id, at, _) in &seen.in_use {
+        told.warning_at(
+            "previous",
+            "Somebody still uses the earlier credential",
+            format!(
+                "{id}: {key_id}: its overlap is over, and it was last used at {}. It is kept until it is quiet, or \
+                 its longest overlap is over.\nNext: find out who uses it, and let them read what is delivered.",
+                moment(*at)
+            ),
+        );
+    }
     if !seen.returned.is_empty() {
         told.warning_at(
             "status",

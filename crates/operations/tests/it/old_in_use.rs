@@ -1,0 +1,135 @@
+//! An earlier key that somebody uses after its overlap: nobody is cut off who is seen, nobody is waited
+//! for for ever, and that nothing is known is no use.
+
+use connector::fake::APP;
+use domain::{Secret, Span};
+use operations::{Outcome, Problem, goal_of_going_on, judge_integration, observe_slot};
+use policy::{Rules, drift::Severity, rotation::Goal};
+
+use crate::world::{Ending, Fuse, OVERLAP, World};
+
+const FIRST: Goal = Goal::Rotate { to: 1, at_once: false };
+const SECOND: Goal = Goal::Rotate { to: 2, at_once: false };
+const THIRD: Goal = Goal::Rotate { to: 3, at_once: false };
+const RETIRE: Goal = Goal::Retire { at: 2 };
+const LAG: Span = Span::from_secs(600);
+const HOUR: Span = Span::from_secs(3600);
+
+/// A rotation whose overlap is about to be over, its first key, and the secret of that.
+async fn rotated(way: &'static str) -> (World, String, Secret) {
+    let world = World::new(way).await;
+    world.fake.tell_last_use(LAG);
+    let first = world.whole("first", FIRST).await.key_id.unwrap();
+    let secret = world.delivered("apps/a").await.unwrap();
+    world.whole("second", SECOND).await;
+    (world, first, secret)
+}
+
+async fn refused(world: &World, run: &str, goal: Goal) -> Problem {
+    match world.run(run, &Fuse::none(), goal).await {
+        Ending::Done(Err(problem)) => problem,
+        other => panic!("{run}: {other:?}"),
+    }
+}
+
+async fn ends(world: &World, run: &str, first: &str) -> Outcome {
+    let outcome = world.whole(run, RETIRE).await;
+    assert_eq!(outcome.revoked.len(), 1, "{run}");
+    assert!(!world.live().await.contains(first), "{run}");
+    outcome
+}
+
+async fn told(world: &World) -> Option<Severity> {
+    let context = world.context("looks", &Fuse::none());
+    let judged = judge_integration(&context, &world.wish()).await.unwrap();
+    let found = judged.findings.iter().find(|(_, one)| one.rule == "old-still-used");
+    found.map(|(_, one)| one.severity)
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_seen_to_use_an_earlier_key_is_waited_for_and_it_ends_when_it_is_quiet() {
+    for way in ["add-ours", "add-marked", "add-unmarked"] {
+        let (world, first, secret) = rotated(way).await;
+        world.clock.advance(Span::from_secs(OVERLAP.as_secs() - 3600));
+        assert!(world.fake.sign_in(APP, "sync", &secret).is_some(), "{way}");
+        assert_eq!(told(&world).await, None, "{way}: its overlap is not over");
+        world.clock.advance(HOUR);
+        assert_eq!(told(&world).await, Some(Severity::Medium), "{way}");
+        let context = world.context("looks", &Fuse::none());
+        let seen = observe_slot(&context, &world.spec()).await.unwrap().unwrap();
+        assert_eq!(seen.status, "current", "{way}: no apply ends it");
+        assert_eq!(seen.in_use[0].0, first, "{way}");
+        for goal in [RETIRE, THIRD] {
+            let problem = refused(&world, "waits", goal).await;
+            assert_eq!(problem.code, "E-OLD-IN-USE", "{way} {goal:?}");
+            assert!(problem.detail.contains(&first), "{way} {goal:?}: {problem}");
+        }
+        assert!(world.live().await.contains(&first), "{way}: nothing was ended");
+        // Half the overlap, and the lag of what is told.
+        world.clock.advance(OVERLAP);
+        assert_eq!(told(&world).await, None, "{way}");
+        ends(&world, "quiet", &first).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_used_until_the_longest_overlap_is_asked_about_or_ends_as_policy_says() {
+    for asks in [true, false] {
+        let (world, first, secret) = rotated("add-ours").await;
+        for _ in 0..16 {
+            world.clock.advance(OVERLAP / 2);
+            assert!(world.fake.sign_in(APP, "sync", &secret).is_some());
+        }
+        let mut context = world.context("over", &Fuse::none());
+        context.rules = Rules { asks_when_used: asks, ..(*context.rules).clone() }.into();
+        let run = async |goal| operations::carry_out(&context, &world.spec(), goal, "test").await;
+        if !asks {
+            assert_eq!(run(RETIRE).await.unwrap().revoked.len(), 1);
+            assert!(!world.live().await.contains(&first));
+            continue;
+        }
+        let problem = run(RETIRE).await.unwrap_err();
+        assert_eq!(problem.code, "E-OLD-IN-USE", "{problem}");
+        assert!(world.live().await.contains(&first));
+        let seen = observe_slot(&context, &world.spec()).await.unwrap().unwrap();
+        assert!(seen.still_used && seen.status == "held", "{}", seen.status);
+        // A person says that it may end.
+        let goal = goal_of_going_on(&context, &world.spec()).await.unwrap().unwrap();
+        let outcome = run(goal).await.unwrap();
+        assert_eq!(outcome.revoked.len(), 1);
+        assert!(!world.live().await.contains(&first));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_known_to_be_used_ends_when_its_overlap_is_over() {
+    for tells in [true, false] {
+        let (world, first, secret) = rotated("add-ours").await;
+        if !tells {
+            // Used up to now, by a word that is no evidence.
+            let other = World::new("add-ours").await;
+            let first = other.whole("first", FIRST).await.key_id.unwrap();
+            let secret = other.delivered("apps/a").await.unwrap();
+            other.whole("second", SECOND).await;
+            other.clock.advance(OVERLAP);
+            assert!(other.fake.sign_in(APP, "sync", &secret).is_some());
+            ends(&other, "unknown", &first).await;
+            continue;
+        }
+        // Right after the delivery it may be our own sign-in that is told.
+        assert!(world.fake.sign_in(APP, "sync", &secret).is_some());
+        world.clock.advance(OVERLAP);
+        ends(&world, "ours", &first).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_exposed_ends_at_once_whoever_uses_it() {
+    let (world, first, secret) = rotated("add-ours").await;
+    world.clock.advance(OVERLAP);
+    assert!(world.fake.sign_in(APP, "sync", &secret).is_some());
+    refused(&world, "waits", RETIRE).await;
+    let outcome = world.whole("exposed", Goal::Rotate { to: 3, at_once: true }).await;
+    assert!(outcome.previous.is_empty());
+    assert!(!world.live().await.contains(&first));
+}

@@ -1,0 +1,227 @@
+//! What becomes of an earlier credential when its overlap is over: it ends, unless somebody is seen to use
+//! it still. Nobody is waited for for ever, and that nothing is known is no use.
+
+use std::collections::BTreeMap;
+
+use domain::{LastUsed, Span};
+use jiff::Timestamp;
+
+use crate::{
+    drift::Severity,
+    schedule::{earlier, later},
+};
+
+/// What is known of the use of an earlier credential since its successor was delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Evidence {
+    /// Nothing: what a platform does not tell is unknown, and never unused.
+    Unknown,
+    /// Nobody used it for long enough, by its platform's own account.
+    Quiet,
+    /// Somebody did, then.
+    Used(Timestamp),
+}
+
+/// How long is waited for whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Terms {
+    /// How long an earlier one is kept.
+    pub overlap: Span,
+    /// How long it must be quiet to count as unused.
+    pub quiet_for: Span,
+    /// The longest that it is kept for whoever still uses it.
+    pub longest: Span,
+    /// What follows then: a person is asked, or it ends.
+    pub asks: bool,
+}
+
+impl Default for Terms {
+    fn default() -> Terms {
+        Terms::of(Span::ZERO, None, None, true)
+    }
+}
+
+impl Terms {
+    /// Those of an overlap, where policy does not say otherwise.
+    pub fn of(overlap: Span, quiet_for: Option<Span>, longest: Option<Span>, asks: bool) -> Terms {
+        let half = Span::from_secs(overlap.as_secs() / 2);
+        let thrice = Span::from_secs(overlap.as_secs().saturating_mul(3));
+        let week = Span::from_secs(7 * 86_400);
+        Terms {
+            overlap,
+            quiet_for: quiet_for.unwrap_or(half.min(Span::from_secs(86_400))),
+            longest: longest.unwrap_or(thrice.max(week)).max(overlap),
+            asks,
+        }
+    }
+}
+
+/// What becomes of an earlier credential now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Its overlap is not over.
+    Keep,
+    /// It is, and somebody uses it: it is kept a while longer, and people are told.
+    Wait(Severity),
+    /// It was used until the longest was over: a person says when it may end.
+    Ask,
+    /// It ends.
+    End,
+}
+
+/// What is known of the use since a successor was delivered. `lag`: the longest after which the platform
+/// tells of a use, and by which it may date one late; `None` where what it tells is no evidence. Our own
+/// sign-ins with it were before that delivery, or are dated no later than its lag.
+pub fn evidence(
+    last_used: LastUsed,
+    promoted_at: Timestamp,
+    lag: Option<Span>,
+    quiet_for: Span,
+    now: Timestamp,
+) -> Evidence {
+    let (Some(lag), LastUsed::At(at)) = (lag, last_used) else { return Evidence::Unknown };
+    let counts_from = later(promoted_at, lag);
+    let quiet_since = at.max(promoted_at);
+    if now >= later(later(quiet_since, quiet_for), lag) {
+        Evidence::Quiet
+    } else if at > counts_from {
+        Evidence::Used(at)
+    } else {
+        Evidence::Unknown
+    }
+}
+
+/// The table. `not_before`: when its overlap is over; `at_once`: it is exposed, and nobody is waited for.
+pub fn judge(
+    now: Timestamp,
+    not_before: Option<Timestamp>,
+    evidence: Evidence,
+    terms: &Terms,
+    at_once: bool,
+) -> Verdict {
+    let Some(not_before) = not_before.filter(|_| !at_once) else { return Verdict::End };
+    if now < not_before {
+        return Verdict::Keep;
+    }
+    let Evidence::Used(_) = evidence else { return Verdict::End };
+    let longest = later(earlier(not_before, terms.overlap), terms.longest).max(not_before);
+    if now < longest {
+        let late = now >= later(not_before, terms.overlap);
+        Verdict::Wait(if late { Severity::High } else { Severity::Medium })
+    } else if terms.asks {
+        Verdict::Ask
+    } else {
+        Verdict::End
+    }
+}
+
+/// What is known of the use of a slot's earlier credentials.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Usage {
+    /// By the vendor's id; of what is not here nothing is known.
+    pub of: BTreeMap<String, Evidence>,
+    /// How long is waited for whom.
+    pub terms: Terms,
+}
+
+impl Usage {
+    /// What becomes of one of them now.
+    pub fn judge(&self, now: Timestamp, key_id: &str, not_before: Option<Timestamp>) -> Verdict {
+        let known = self.of.get(key_id).copied().unwrap_or(Evidence::Unknown);
+        judge(now, not_before, known, &self.terms, false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const PROMOTED: Timestamp = Timestamp::constant(1_795_500_000, 0);
+    const HOUR: Span = Span::from_secs(3600);
+    const DAY: Span = Span::from_secs(86_400);
+
+    fn at(hours: u64) -> Timestamp {
+        later(PROMOTED, Span::from_secs(hours * 3600))
+    }
+
+    #[test]
+    fn the_table_holds_row_by_row() {
+        let used = Evidence::Used(at(20));
+        let terms = Terms::of(DAY, None, None, true);
+        let cuts = Terms { asks: false, ..terms };
+        let over = Some(at(24));
+        for (now, evidence, terms, expected) in [
+            (23, Evidence::Quiet, terms, Verdict::Keep),
+            (23, Evidence::Unknown, terms, Verdict::Keep),
+            (23, used, terms, Verdict::Keep),
+            (24, Evidence::Quiet, terms, Verdict::End),
+            (24, Evidence::Unknown, terms, Verdict::End),
+            (24, used, terms, Verdict::Wait(Severity::Medium)),
+            (48, used, terms, Verdict::Wait(Severity::High)),
+            (7 * 24 - 1, used, cuts, Verdict::Wait(Severity::High)),
+            (7 * 24, used, terms, Verdict::Ask),
+            (7 * 24, used, cuts, Verdict::End),
+            (7 * 24, Evidence::Unknown, terms, Verdict::End),
+        ] {
+            assert_eq!(
+                judge(at(now), over, evidence, &terms, false),
+                expected,
+                "{now} {evidence:?}"
+            );
+            assert_eq!(judge(at(now), over, evidence, &terms, true), Verdict::End, "exposed");
+        }
+        assert_eq!(judge(at(0), None, used, &terms, false), Verdict::End, "nothing is kept");
+    }
+
+    #[test]
+    fn what_is_not_told_is_unknown_and_a_use_before_the_delivery_is_none_after_it() {
+        let told = |hours| LastUsed::At(at(hours));
+        let known = |used, lag, now| evidence(used, PROMOTED, lag, DAY / 2, at(now));
+        assert_eq!(known(LastUsed::Unknown, Some(HOUR), 1000), Evidence::Unknown);
+        assert_eq!(known(told(3), None, 1000), Evidence::Unknown, "its word is no evidence");
+        assert_eq!(known(told(1), Some(HOUR), 5), Evidence::Unknown, "it may be dated late");
+        assert_eq!(known(told(2), Some(HOUR), 5), Evidence::Used(at(2)));
+        assert_eq!(known(told(2), Some(HOUR), 14), Evidence::Used(at(2)), "the lag is not over");
+        assert_eq!(known(told(2), Some(HOUR), 15), Evidence::Quiet);
+        assert_eq!(known(told(0), Some(HOUR), 13), Evidence::Quiet);
+        let before = LastUsed::At(earlier(PROMOTED, DAY));
+        assert_eq!(known(before, Some(HOUR), 12), Evidence::Unknown, "not long enough");
+        assert_eq!(known(before, Some(HOUR), 13), Evidence::Quiet);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_ends_early_nobody_is_waited_for_for_ever_and_only_a_use_is_waited_for(
+            overlap in 0u64..90, quiet in 0u64..90, longest in 0u64..400, asks: bool,
+            lag in proptest::option::of(0u64..12), used in proptest::option::of(-50i64..500),
+            now in 0u64..600, at_once: bool,
+        ) {
+            let hours = |hours: u64| Span::from_secs(hours * 3600);
+            let terms = Terms::of(hours(overlap), Some(hours(quiet)), Some(hours(longest)), asks);
+            let last = used.map_or(LastUsed::Unknown, |hours| {
+                LastUsed::At(PROMOTED + jiff::SignedDuration::from_hours(hours))
+            });
+            let lag = lag.map(hours);
+            let known = evidence(last, PROMOTED, lag, terms.quiet_for, at(now));
+            let not_before = later(PROMOTED, terms.overlap);
+            let verdict = judge(at(now), Some(not_before), known, &terms, at_once);
+            if at_once {
+                prop_assert_eq!(verdict, Verdict::End);
+                return Ok(());
+            }
+            prop_assert_eq!(verdict == Verdict::Keep, at(now) < not_before);
+            if matches!(verdict, Verdict::Wait(_) | Verdict::Ask) {
+                prop_assert!(used.is_some_and(|hours| hours > 0) && lag.is_some());
+            }
+            let over = at(now) >= later(PROMOTED, terms.longest).max(not_before);
+            prop_assert!(!(over && matches!(verdict, Verdict::Wait(_))), "waited for too long");
+            prop_assert!(over || verdict != Verdict::Ask);
+            prop_assert!(asks || verdict != Verdict::Ask);
+            // Later it is never kept for less than an end.
+            let next = judge(at(now + 1), Some(not_before), known, &terms, false);
+            prop_assert!(verdict != Verdict::End || next == Verdict::End);
+        }
+    }
+}
