@@ -36,10 +36,28 @@ pub(crate) struct Point {
     nth: usize,
 }
 
+impl Point {
+    /// Whether it may change something, where that can come late: what goes over HTTP.
+    pub(crate) fn comes_late(&self) -> bool {
+        ["POST", "PUT", "PATCH", "DELETE"].iter().any(|one| self.says.contains(&format!(" {one} ")))
+    }
+}
+
 impl std::fmt::Display for Point {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} ({})", self.says, self.nth)
     }
+}
+
+/// Where a request is when its sender dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum At {
+    /// On its way to the server, which never hears of it.
+    Before,
+    /// On its way to the server, which hears of it when the next run has come to its end.
+    Late,
+    /// Done, with the answer on its way back.
+    After,
 }
 
 /// What is held until its sender is dead, at whichever proxy it comes.
@@ -67,12 +85,12 @@ pub(crate) struct Row(Arc<Mutex<Passed>>);
 #[derive(Debug, Default)]
 struct Passed {
     seen: Vec<Point>,
-    wanted: Option<(Point, Break, Stop)>,
+    wanted: Option<(Point, At, Stop)>,
 }
 
 impl Row {
     /// Begins anew, and holds one, where one is wanted.
-    pub(crate) fn begin(&self, wanted: Option<(&Point, Break)>) -> Stop {
+    pub(crate) fn begin(&self, wanted: Option<(&Point, At)>) -> Stop {
         let stop = Stop::default();
         let wanted = wanted.map(|(point, at)| (point.clone(), at, stop.clone()));
         *locked(&self.0) = Passed { seen: Vec::new(), wanted };
@@ -84,7 +102,7 @@ impl Row {
     }
 
     /// Counts a request, and says where it is held if it is the one that is wanted.
-    fn pass(&self, says: String) -> Option<(Break, Stop)> {
+    fn pass(&self, says: String) -> Option<(At, Stop)> {
         let mut passed = locked(&self.0);
         let nth = passed.seen.iter().filter(|one| one.says == says).count() + 1;
         let point = Point { says, nth };
@@ -101,8 +119,9 @@ impl Row {
         proxy.watch(move |method, path| {
             let (at, stop) = row.pass(format!("{name} {method} {}", plain(path)))?;
             Some(match at {
-                Break::Before => Effect::LoseHeldRequest(stop.http),
-                Break::After => Effect::HoldAnswer(stop.http),
+                At::Before => Effect::LoseHeldRequest(stop.http),
+                At::Late => Effect::HoldRequest(stop.http),
+                At::After => Effect::HoldAnswer(stop.http),
             })
         });
         Ok(proxy)
@@ -113,6 +132,8 @@ impl Row {
         let (line, row) = (Line::to(port)?, self.clone());
         line.watch(move |bytes| {
             let (at, stop) = row.pass(format!("{name} {}", spoken(bytes)?))?;
+            // A session ends with its client, and with it what it has not said.
+            let at = if at == At::After { Break::After } else { Break::Before };
             Some((at, stop.line))
         });
         Ok(line)

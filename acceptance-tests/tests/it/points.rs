@@ -1,6 +1,7 @@
 //! Every request that a rotation sends, to its platform and to custody, is the last of its process: it is
 //! held before the server hears of it, or with the answer under way, and the process is killed. Then the
-//! rotation is run again, and what there is by the account of the vendor's own tools is what must be.
+//! rotation is run again, and what there is by the account of the vendor's own tools is what must be. What
+//! changes something comes late besides: the server hears of it when the next run has come to its end.
 //!
 //! A rotation that nobody disturbs tells which requests there are.
 
@@ -10,11 +11,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use acceptance_tests::{Result, line::Break};
+use acceptance_tests::Result;
+use serde_json::Value;
 
 use crate::{
     holds,
-    places::{Account, Bao, Place, Point, School, Shop, begun, is_at_rest, runs_again},
+    places::{Account, At, Bao, Place, Point, School, Shop, Stop, begun, is_at_rest, runs_again},
     walk::{Case, Pace, Start, is_wide, walk},
 };
 
@@ -27,41 +29,64 @@ fn rotation(place: &dyn Place) -> Result<Child> {
     command.spawn().map_err(|error| error.to_string())
 }
 
-/// Rotates, and kills the process at a point; false where the rotation ended without coming there.
-fn killed_at(place: &dyn Place, point: &Point, at: Break) -> Result<bool> {
+/// Rotates, and kills the process at a point, where its request is held still; nothing where the rotation
+/// ended without coming there.
+fn killed_at(place: &dyn Place, point: &Point, at: At) -> Result<Option<Stop>> {
     let stop = place.row().begin(Some((point, at)));
     let (mut run, begun) = (rotation(place)?, Instant::now());
     let reached = loop {
         if stop.is_reached() {
-            break Ok(true);
+            break Ok(Some(stop.clone()));
         }
         match run.try_wait().map_err(|error| error.to_string())? {
-            Some(ended) if ended.success() => break Ok(false),
+            Some(ended) if ended.success() => break Ok(None),
             Some(ended) => break Err(format!("the rotation failed by itself: {ended}")),
             None if begun.elapsed() > LONG => break Err("it came to no end".to_owned()),
             None => thread::sleep(Duration::from_millis(1)),
         }
     };
     let killed = run.kill().and_then(|()| run.wait());
-    stop.release();
     place.row().begin(None);
     killed.map_err(|error| error.to_string())?;
     reached
 }
 
 /// One point: killed there, put right, and asserted.
-fn one(place: &dyn Place, point: &Point, at: Break, told: bool) -> Result<bool> {
+fn one(place: &dyn Place, point: &Point, at: At, told: bool) -> Result<bool> {
     let before = place.delivered()?;
-    let reached = killed_at(place, point, at)?;
-    if reached {
-        if place.overlaps() {
-            let works = place.lets_in(&place.delivered()?)?;
-            holds(works, "what consumers read works all the time", "")?;
-        }
-        runs_again(place, &before, told)?;
+    let Some(stop) = killed_at(place, point, at)? else {
+        is_at_rest(place, &before)?;
+        return Ok(false);
+    };
+    if at != At::Late {
+        stop.release();
     }
+    if place.overlaps() {
+        let works = place.lets_in(&place.delivered()?)?;
+        holds(works, "what consumers read works all the time", "")?;
+    }
+    runs_again(place, &before, told)?;
     is_at_rest(place, &before)?;
-    Ok(reached)
+    if at == At::Late {
+        stop.release();
+        // Long enough for what nobody waits for any more.
+        thread::sleep(Duration::from_millis(300));
+        came_late(place, &before).map_err(|error| format!("when it came: {error}"))?;
+    }
+    Ok(true)
+}
+
+/// What came late changed nothing that consumers read, and what else it did the next applies put right.
+fn came_late(place: &dyn Place, before: &Value) -> Result<()> {
+    holds(place.lets_in(&place.delivered()?)?, "what consumers read works", "")?;
+    for _ in 0..3 {
+        let said = place.world().nhi(&["drift"])?;
+        if said.code == 0 {
+            break;
+        }
+        place.world().apply()?;
+    }
+    is_at_rest(place, before)
 }
 
 /// The requests of a rotation that nobody disturbs.
@@ -78,12 +103,13 @@ fn undisturbed(place: &dyn Place) -> Result<Vec<Point>> {
 fn kill_at_each(name: &str, pace: Pace, start: &Start<'_>) {
     let first = begun(start).and_then(|place| Ok((undisturbed(&*place)?, place)));
     let (points, first) = first.unwrap_or_else(|error| panic!("{name}, undisturbed: {error}"));
-    let at = |point: &Point, at: Break| {
+    let at = |point: &Point, at: At| {
         let (says, point) = (format!("{point}, {at:?}"), point.clone());
         Case { says, does: Box::new(move |place, told| one(place, &point, at, told)) }
     };
-    let all: Vec<Case<'_>> =
-        points.iter().flat_map(|one| [at(one, Break::Before), at(one, Break::After)]).collect();
+    let late = points.iter().filter(|one| one.comes_late()).map(|one| at(one, At::Late));
+    let all = points.iter().flat_map(|one| [at(one, At::Before), at(one, At::After)]);
+    let all: Vec<Case<'_>> = all.chain(late).collect();
     walk(name, pace, start, first, &all);
 }
 
