@@ -1,12 +1,10 @@
 //! Many things that are done to a rotation, one after the other in one world: what came of each is asserted,
 //! and the next begins where it left things.
 //!
-//! A usual run does a share of them, another part each time and told; `NHI_TEST_WIDE` does all, and
-//! `NHI_TEST_POINT` those of these numbers, after it has listed them all.
+//! A usual run does a share of them, the same each time, so that a change is judged by what it changes;
+//! `NHI_TEST_WIDE` does all, and `NHI_TEST_POINT` those of these numbers, after it has listed them all.
 
 use std::{
-    collections::hash_map::RandomState,
-    hash::BuildHasher,
     sync::{Mutex, PoisonError},
     thread,
     time::{Duration, Instant},
@@ -61,7 +59,7 @@ fn chosen(all: usize, pace: Pace) -> (String, Vec<usize>) {
         return ("all of them".to_owned(), (1..=all).collect());
     }
     let every = all.div_ceil(pace.share).max(1);
-    let from = usize::try_from(RandomState::new().hash_one(all) % every as u64).unwrap_or(0) + 1;
+    let from = every.div_ceil(2);
     (format!("every {every}th from {from} on"), (from..=all).step_by(every).collect())
 }
 
@@ -154,5 +152,5 @@ pub(crate) fn walk(
         tally.wrong.iter().cloned().chain(ended.into_iter().filter_map(Result::err)).collect();
     assert!(wrong.is_empty(), "{name}: {} wrong\n{}", wrong.len(), wrong.join("\n\n"));
     // What is sent at once may come in another order, and not much is.
-    assert!(missed.len() * 10 <= walked, "{name}: came to nothing: {missed:?}");
+    assert!(missed.len() <= 1 + walked / 10, "{name}: came to nothing: {missed:?}");
 }
