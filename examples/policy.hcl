@@ -19,6 +19,8 @@ wildcards            = "warn"
 
 claim_ttl       = "2m"
 claim_ttl_timed = "10m"
+call_deadline   = "30s"
 settle          = "1m"
 soft_cut_for    = "1h"
+interruption_max = "1m"
 lock_timeout    = "2m"

@@ -124,7 +124,6 @@ pub(crate) static PROFILES: [Profile; 1] = [Profile {
     // IAM is eventually consistent: seconds, as everybody sees it, and nowhere promised.
     revocation_lag: Span::from_secs(10),
     list_lag: Span::from_secs(5),
-    call_deadline: Span::from_secs(30),
 }];
 
 static KEY_TYPE: CredentialType = CredentialType {

@@ -75,7 +75,6 @@ pub(crate) static PROFILES: [Profile; 1] = [Profile {
     probe: ProbeBudget { between_successes: 2, in_window: 8, window: Span::from_secs(900) },
     revocation_lag: Span::ZERO,
     list_lag: Span::ZERO,
-    call_deadline: Span::from_secs(30),
 }];
 
 static TOKEN_TYPE: CredentialType = CredentialType {

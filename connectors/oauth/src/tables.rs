@@ -118,7 +118,6 @@ const KEYS: Profile = Profile {
     probe: ProbeBudget { between_successes: 2, in_window: 8, window: Span::from_secs(900) },
     revocation_lag: Span::ZERO,
     list_lag: Span::ZERO,
-    call_deadline: Span::from_secs(30),
 };
 
 /// The ways of issuing a key.

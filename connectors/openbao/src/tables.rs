@@ -199,7 +199,6 @@ const OURS: Profile = Profile {
     },
     revocation_lag: Span::ZERO,
     list_lag: Span::ZERO,
-    call_deadline: Span::from_secs(30),
 };
 
 /// The ways of issuing, best first.

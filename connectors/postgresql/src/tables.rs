@@ -96,7 +96,6 @@ const SEEN: Profile = Profile {
     probe: ProbeBudget { between_successes: 2, in_window: 8, window: Span::from_secs(900) },
     revocation_lag: Span::ZERO,
     list_lag: Span::ZERO,
-    call_deadline: Span::from_secs(30),
 };
 
 static PASSWORD_TYPE: CredentialType = CredentialType {

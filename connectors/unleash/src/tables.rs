@@ -95,7 +95,6 @@ pub(crate) static PROFILES: [Profile; 1] = [Profile {
     // Every node keeps all tokens in memory, and reads them anew every minute.
     revocation_lag: Span::from_secs(75),
     list_lag: Span::ZERO,
-    call_deadline: Span::from_secs(30),
 }];
 
 static TOKEN_TYPE: CredentialType = CredentialType {

@@ -80,7 +80,6 @@ const ADD_OURS: Profile = Profile {
     probe: ProbeBudget { between_successes: 2, in_window: 4, window: Span::from_secs(900) },
     revocation_lag: Span::ZERO,
     list_lag: Span::ZERO,
-    call_deadline: Span::from_secs(30),
 };
 
 static ADDS: [Profile; 2] =

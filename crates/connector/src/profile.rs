@@ -118,8 +118,6 @@ pub struct Profile {
     pub revocation_lag: Span,
     /// How long a listing may lag behind a change, at most.
     pub list_lag: Span,
-    /// The longest that one issuing call may take.
-    pub call_deadline: Span,
 }
 
 impl Profile {

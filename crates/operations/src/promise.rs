@@ -125,7 +125,6 @@ mod tests {
         probe: ProbeBudget { between_successes: 2, in_window: 4, window: Span::from_secs(900) },
         revocation_lag: Span::ZERO,
         list_lag: Span::ZERO,
-        call_deadline: Span::from_secs(30),
     };
 
     #[test]

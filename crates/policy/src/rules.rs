@@ -91,8 +91,13 @@ pub struct Rules {
     pub claim_ttl: Span,
     /// The same where nothing at the platform fences a late call.
     pub claim_ttl_timed: Span,
-    /// How long a call may still arrive after it was sent.
+    /// The longest that a call which changes something is waited for.
+    pub call_deadline: Span,
+    /// How long a call may still arrive after it was sent: twice as long as it is waited for, at least.
     pub settle: Span,
+    /// How long consumers may be cut off where a new secret takes the place of the old one, before that
+    /// is told.
+    pub interruption_max: Span,
     /// How long an earlier credential is only switched off before it ends, where its platform can switch
     /// one off; zero: it ends at once. Never longer than its overlap was.
     pub soft_cut_for: Span,
@@ -131,7 +136,9 @@ impl Default for Rules {
             wildcards: Wildcards::Allow,
             claim_ttl: Span::from_secs(120),
             claim_ttl_timed: Span::from_secs(600),
+            call_deadline: Span::from_secs(30),
             settle: Span::from_secs(60),
+            interruption_max: Span::from_secs(60),
             soft_cut_for: Span::from_secs(3600),
             proof_deadline: Span::from_secs(86_400),
             quiet_for: None,
@@ -157,7 +164,10 @@ impl Rules {
             every_floor: seconds(5),
             claim_ttl: self.claim_ttl.min(seconds(10)),
             claim_ttl_timed: self.claim_ttl_timed.min(seconds(15)),
+            // All is on this machine then, where what was sent arrives at once or never.
+            call_deadline: self.call_deadline.min(seconds(10)),
             settle: self.settle.min(seconds(4)),
+            interruption_max: self.interruption_max.min(seconds(30)),
             soft_cut_for: self.soft_cut_for.min(seconds(5)),
             lock_timeout: self.lock_timeout.min(seconds(30)),
             ..self

@@ -9,7 +9,7 @@ use std::{
 
 use async_trait::async_trait;
 use connector::{Clock, Connection, OwnCredential, Platform, Setup, transport};
-use domain::Secret;
+use domain::{Secret, Span};
 use operations::{Connections, Problem};
 use zeroize::Zeroizing;
 
@@ -25,6 +25,7 @@ pub(crate) struct Configured {
     environment: Environment,
     clock: Arc<dyn Clock>,
     place: String,
+    call_deadline: Span,
     open: Mutex<BTreeMap<String, Connection>>,
 }
 
@@ -35,8 +36,10 @@ impl Configured {
         environment: Environment,
         clock: Arc<dyn Clock>,
         place: String,
+        call_deadline: Span,
     ) -> Configured {
-        Configured { config, folder, environment, clock, place, open: Mutex::default() }
+        let open = Mutex::default();
+        Configured { config, folder, environment, clock, place, call_deadline, open }
     }
 
     fn find(&self, name: &str) -> Result<&ConnectionConfig, Problem> {
@@ -136,6 +139,7 @@ impl Configured {
             ca_file: config.settings.text("ca_file").map(|path| self.folder.join(path)),
             budget: config.budget.unwrap_or_else(|| config.platform.usual_budget()),
             read_only,
+            call_deadline: self.call_deadline.to_std(),
             clock: self.clock.clone(),
         })
     }
@@ -325,6 +329,7 @@ mod tests {
             environment,
             Arc::new(SystemClock),
             "nhi.hcl".into(),
+            Span::from_secs(30),
         )
     }
 

@@ -307,7 +307,7 @@ impl Loaded {
         trigger: &str,
     ) -> Result<Context, Problem> {
         let clock: Arc<dyn Clock> = Arc::new(Clocks::new(Arc::new(SystemClock)));
-        let connections: Arc<dyn Connections> = Arc::new(self.configured(clock.clone()));
+        let connections: Arc<dyn Connections> = Arc::new(self.configured(clock.clone(), &rules));
         Ok(Context {
             connections,
             realm: self.realm()?,
@@ -328,13 +328,14 @@ impl Loaded {
         })
     }
 
-    fn configured(&self, clock: Arc<dyn Clock>) -> Configured {
+    fn configured(&self, clock: Arc<dyn Clock>, rules: &Rules) -> Configured {
         Configured::new(
             self.config.clone(),
             self.folder.clone(),
             self.environment.clone(),
             clock,
             self.place(),
+            rules.call_deadline,
         )
     }
 
@@ -406,7 +407,8 @@ const WITHOUT_A_FILE: &str =
 /// It cannot be right.
 pub fn try_address(text: &str, folder: &Path, connection: &str) -> Result<(), Problem> {
     let loaded = Loaded::from_text(text, folder, None, Environment::of_process())?;
-    let judged = loaded.configured(Arc::new(SystemClock)).check_address(connection);
+    let judged =
+        loaded.configured(Arc::new(SystemClock), &Rules::default()).check_address(connection);
     judged.map_err(|problem| problem.next("correct it and run nhi init again"))
 }
 

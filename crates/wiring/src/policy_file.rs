@@ -28,7 +28,9 @@ const MEMBERS: &[&str] = &[
     "wildcards",
     "claim_ttl",
     "claim_ttl_timed",
+    "call_deadline",
     "settle",
+    "interruption_max",
     "soft_cut_for",
     "proof_deadline",
     "quiet_for",
@@ -85,7 +87,11 @@ pub fn read_rules(body: &Node) -> Result<Rules, ConfigError> {
             "claim_ttl_timed" => {
                 rules.claim_ttl_timed = at_least(span(node, &place)?, 120, &place)?;
             }
+            "call_deadline" => rules.call_deadline = at_least(span(node, &place)?, 5, &place)?,
             "settle" => rules.settle = at_least(span(node, &place)?, 60, &place)?,
+            "interruption_max" => {
+                rules.interruption_max = at_least(span(node, &place)?, 5, &place)?;
+            }
             "soft_cut_for" => {
                 let wanted = span(node, &place)?;
                 // None at all is said by zero.
@@ -114,6 +120,12 @@ pub fn read_rules(body: &Node) -> Result<Rules, ConfigError> {
             }
         }
     }
+    // What was sent may be on its way still when nobody waits for it any more.
+    let twice = rules.call_deadline.as_secs() * 2;
+    if !map.iter().any(|(name, _)| name == "settle") {
+        rules.settle = rules.settle.max(Span::from_secs(twice));
+    }
+    rules.settle = at_least(rules.settle, twice, &root.join("settle"))?;
     Ok(rules)
 }
 
@@ -187,6 +199,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_sent_late_is_waited_for_twice_as_long_as_for_an_answer() {
+        let read = |text: &str| read_rules(&Node::parse_hcl(text).unwrap());
+        let secs = |rules: Rules| (rules.call_deadline.as_secs(), rules.settle.as_secs());
+        assert_eq!(secs(Rules::default()), (30, 60));
+        assert_eq!(secs(read("call_deadline = \"2m\"").unwrap()), (120, 240));
+        assert_eq!(secs(read("call_deadline = \"10s\"").unwrap()), (10, 60));
+        let short = read("call_deadline = \"2m\"\nsettle = \"3m\"").unwrap_err();
+        assert!(short.message.contains("at least 240s"), "{}", short.message);
+    }
+
+    #[test]
     fn thresholds_are_read_and_slips_are_named() {
         let read = |text: &str| read_rules(&Node::parse_hcl(text).unwrap());
         let rules =
@@ -204,6 +227,8 @@ mod tests {
         assert_eq!(read("review_grace = \"none\"").unwrap_err().place.to_string(), "review_grace");
         assert!(read("expired = \"stop\"").unwrap_err().message.contains("disable"));
         assert!(read("claim_ttl = \"1s\"").unwrap_err().message.contains("at least"));
+        assert!(read("call_deadline = \"1s\"").unwrap_err().message.contains("at least"));
+        assert!(read("interruption_max = \"1s\"").unwrap_err().message.contains("at least"));
         assert!(read("soft_cut_for = \"1s\"").unwrap_err().message.contains("at least"));
         assert_eq!(read("soft_cut_for = \"0s\"").unwrap().soft_cut_for, Span::ZERO);
     }

@@ -1,6 +1,6 @@
 //! What tests of a connector's own words begin with: a route, and answers, given or recorded.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -19,6 +19,7 @@ pub fn route(address: &str) -> Route {
         ca_file: None,
         budget: 1000,
         read_only: false,
+        call_deadline: Duration::from_secs(30),
         clock: Arc::new(SystemClock),
     }
 }

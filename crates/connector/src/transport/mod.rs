@@ -3,6 +3,7 @@
 mod budget;
 mod coalesce;
 mod dated;
+mod deadline;
 mod http;
 pub mod json;
 mod read_only;
@@ -26,6 +27,7 @@ pub use self::{
     budget::Budget,
     coalesce::Coalesce,
     dated::Dated,
+    deadline::Deadline,
     http::{HttpOptions, HttpTransport, signed_by_a_stranger, tls},
     read_only::ReadOnly,
     retry::Retry,
@@ -48,6 +50,8 @@ pub struct Route {
     pub budget: u32,
     /// Nothing may be changed.
     pub read_only: bool,
+    /// The longest that a call which changes something is waited for.
+    pub call_deadline: Duration,
     /// The time, and who is told what time it is there.
     pub clock: Arc<dyn Clock>,
 }
@@ -62,9 +66,11 @@ pub fn http(route: &Route) -> Result<Arc<dyn Transport>, String> {
     Ok(Arc::new(HttpTransport::new(options)?.with(route.also.clone())))
 }
 
-/// All layers around what sends, outermost first: shared, read-only, retried, budgeted, traced, dated.
+/// All layers around what sends, outermost first: shared, read-only, retried, budgeted, traced, dated,
+/// within a deadline.
 pub fn connect(route: Route, wire: Arc<dyn Transport>) -> Arc<dyn Transport> {
-    let Route { connection, budget, read_only, clock, .. } = route;
+    let Route { connection, budget, read_only, call_deadline, clock, .. } = route;
+    let wire: Arc<dyn Transport> = Arc::new(Deadline::new(wire, call_deadline));
     let transport: Arc<dyn Transport> =
         Arc::new(Dated::new(wire, connection.clone(), clock.clone()));
     let transport: Arc<dyn Transport> = Arc::new(Trace::new(transport, connection));

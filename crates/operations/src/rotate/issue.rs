@@ -45,7 +45,7 @@ impl Machine<'_> {
     fn is_late(&self, claim: &Claim) -> bool {
         let called = claim.called_at.unwrap_or(Timestamp::MIN);
         let now = self.context.time_in_custody();
-        self.way.is_timed() && now.has_come(later(called, self.profile.call_deadline))
+        self.way.is_timed() && now.has_come(later(called, self.context.rules.call_deadline))
     }
 
     /// S3: the issuing call. Sent once.

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use connector::Effect;
-use domain::{Now, Secret};
+use domain::{Now, Secret, Span};
+use jiff::SignedDuration;
 use ledger::{Change as Row, NewEntry};
 use policy::{
     rotation::{Claim, Goal, Phase, Previous},
@@ -126,6 +127,13 @@ impl Machine<'_> {
         claim.current = claim.new.take();
         claim.current_epoch = claim.current.as_deref().and_then(|key_id| self.epoch_of(key_id));
         claim.phase = if claim.previous.is_empty() { Phase::Free } else { Phase::Parked };
+        // The earlier one died in the call.
+        let cut_off = match claim.called_at.filter(|_| self.way.replaces()) {
+            Some(called) if !claim.previous.is_empty() => {
+                Some(self.context.time_in_custody().hi.duration_since(called))
+            }
+            _ => None,
+        };
         claim.known.clear();
         claim.called_at = None;
         claim.parked_for_replace = false;
@@ -137,10 +145,34 @@ impl Machine<'_> {
             {
                 entry = entry.detail("retire_not_before", moment(until));
             }
+            if let Some(cut_off) = cut_off {
+                entry =
+                    entry.detail("interrupted_for", self.tell_interruption(cut_off).to_string());
+            }
             let entry = self.rows(entry, &claim, "current");
             self.context.note(entry).await;
         }
         Ok(())
+    }
+
+    /// How long nobody could sign in with what they held, at most; longer than policy wants it is told.
+    fn tell_interruption(&self, cut_off: SignedDuration) -> Span {
+        let (cut_off, most) = (
+            Span::from_secs(cut_off.unsigned_abs().as_secs()),
+            self.context.rules.interruption_max,
+        );
+        if cut_off > most {
+            self.context.notices.add(
+                Problem::new("E-INTERRUPTED", "Consumers were cut off for longer than policy wants")
+                    .detail(format!(
+                        "{}: for up to {cut_off}, and interruption_max is {most}. What is delivered now works.",
+                        self.what
+                    ))
+                    .next("nhi ledger show tells the steps with their times; see what took so long")
+                    .at(&["deliver_to"]),
+            );
+        }
+        cut_off
     }
 
     /// A mirror that a crash left behind is repaired before plan reads it.
