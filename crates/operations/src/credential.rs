@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use ledger::Work;
 use policy::{
     proof::Grade,
+    reason::Reason,
     rotation::{Claim, Goal, Phase, Previous},
 };
 use secrets::{Document, Expect, Sink};
@@ -969,7 +970,7 @@ pub async fn goal_of_finish(context: &Context, spec: &SlotSpec) -> Result<Option
     if is_ending(&claim) && claim.current.is_none() {
         return Ok(Some(Goal::Revoke));
     }
-    Ok(Some(Goal::Rotate { to: claim.generation, at_once: claim.reason == "exposed" }))
+    Ok(Some(Goal::Rotate { to: claim.generation, at_once: Reason::of(&claim.reason).keeps_none() }))
 }
 
 /// The goal of a person who says that nobody needs what was switched on again.

@@ -11,6 +11,7 @@ pub mod overlap;
 pub mod owner;
 pub mod proof;
 pub mod purpose;
+pub mod reason;
 pub mod rotation;
 pub mod rules;
 pub mod schedule;

@@ -35,7 +35,7 @@ use crate::{
 
 What is under way is finished, and is the one that was asked for; what waits for a person is for nhi
 recover. Windows of the schedule do not hold it back; its blackouts do, unless the credential is
-exposed.
+exposed, or it is an emergency.
 
 Exit codes: 0 done, or shown with --dry-run · 1 not done, and nothing was changed ·
 5 begun and not finished: the next run, or the next apply, goes on from there")]
@@ -48,6 +48,11 @@ pub(crate) struct Rotate {
     /// minted from it.
     #[arg(long)]
     exposed: bool,
+
+    /// It must go now: the old one ends as with --exposed, and nobody says that its secret is in wrong
+    /// hands.
+    #[arg(long, conflicts_with = "exposed")]
+    emergency: bool,
 
     /// Custody that delivered documents name is lost, and no run uses it any more: what nhi.hcl names
     /// now takes its place.
@@ -115,6 +120,11 @@ impl Rotate {
         deed.run(&context, &all, output).await
     }
 
+    /// Nothing earlier is kept, and nobody who still uses it is waited for.
+    fn keeps_none(&self) -> bool {
+        self.exposed || self.emergency
+    }
+
     async fn plan(
         &self,
         context: &Context,
@@ -128,7 +138,7 @@ impl Rotate {
         let seen =
             observe_slot(context, &spec).await?.ok_or_else(|| not_shown(&spec.id.integration))?;
         // An incident waits for nobody who still uses the earlier one.
-        if seen.status == "held" && !(seen.still_used && self.exposed) {
+        if seen.status == "held" && !(seen.still_used && self.keeps_none()) {
             let why = if seen.still_used { "still-used" } else { "nobody wrote why" };
             return Err(Problem::new("E-HELD", "This slot waits for a person")
                 .detail(format!(
@@ -149,7 +159,7 @@ impl Rotate {
                 .next(format!("terraform show -json | nhi rotate {} --state -", self.id)));
         }
         if let Some(schedule) = &spec.schedule
-            && !self.exposed
+            && !self.keeps_none()
             && let Some(held) = schedule.blackout_at(context.now())
         {
             return Err(Problem::new("E-BLACKOUT", "Nothing rotates during a blackout")
@@ -160,7 +170,7 @@ impl Rotate {
         let overlap = spec.schedule.as_ref().map(|one| one.overlap);
         // What works no longer is not kept.
         let lost = seen.status == "missing" && seen.previous.is_empty();
-        let at_once = self.exposed
+        let at_once = self.keeps_none()
             || overlap == Some(Span::ZERO)
             || lost
             || matches!(seen.status, "expired" | "exposed");
@@ -196,7 +206,11 @@ impl Rotate {
         };
         Ok(Planned {
             goal,
-            reason: if self.exposed { "exposed" } else { "asked" },
+            reason: match (self.exposed, self.emergency) {
+                (true, _) => "exposed",
+                (_, true) => "emergency",
+                _ => "asked",
+            },
             way: profile.map_or("its platform does not say how", way_words),
             limits: profile.map(limits).unwrap_or_default(),
             grade: profile.map_or("unknown", |one| best_grade(one, at_hand).as_str()),

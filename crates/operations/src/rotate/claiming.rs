@@ -6,7 +6,10 @@ use connector::{Effect, Freshness};
 use domain::{Direction, Marker, Secret};
 use jiff::Timestamp;
 use ledger::NewEntry;
-use policy::rotation::{Claim, Goal, Key, Phase, Previous, Siblings, View};
+use policy::{
+    reason::higher,
+    rotation::{Claim, Goal, Key, Phase, Previous, Siblings, View},
+};
 use secrets::SinkError;
 use serde_json::json;
 
@@ -285,6 +288,7 @@ impl Machine<'_> {
         // What is under way is what this run is asked for.
         if matches!(self.goal, Goal::Rotate { to, .. } if to == claim.generation) {
             claim.asked = self.spec.asked.clone().or(claim.asked);
+            claim.reason = higher(&claim.reason, self.reason).to_owned();
         }
         claim.epoch = self.highest_epoch() + 1;
         if claim.phase == Phase::Held {

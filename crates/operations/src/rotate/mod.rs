@@ -25,6 +25,7 @@ use jiff::Timestamp;
 use ledger::NewEntry;
 use policy::{
     proof::Proofs,
+    reason::Reason,
     rotation::{Claim, Goal, Key, Main, Phase, Previous, Siblings, Step, View, Way, next_step},
     schedule::later,
 };
@@ -210,7 +211,7 @@ impl<'a> Machine<'a> {
         let mut steps = 0;
         while steps < most {
             let view = self.observe().await?;
-            let step = next_step(&view, self.goal, self.way);
+            let step = next_step(&view, self.goal(), self.way);
             tracing::debug!(slot = self.what, ?step, "next step");
             match step {
                 Step::Done => return self.settle(&view).await,
@@ -227,6 +228,21 @@ impl<'a> Machine<'a> {
         Err(Problem::new("E-NO-END", "A rotation came to no end")
             .detail(format!("{}: more than {most} steps; nothing is lost.", self.what))
             .next("nhi ledger show, and tell us what it says"))
+    }
+
+    /// What is wanted, as urgently as what is under way: whoever comes with a lower reason than it was
+    /// begun for keeps nothing that was not to be kept.
+    fn goal(&self) -> Goal {
+        match (self.goal, self.claim.as_ref().map(|document| &document.claim)) {
+            (Goal::Rotate { to, .. }, Some(claim))
+                if claim.generation == to
+                    && claim.phase != Phase::Free
+                    && Reason::of(&claim.reason).keeps_none() =>
+            {
+                Goal::Rotate { to, at_once: true }
+            }
+            (goal, _) => goal,
+        }
     }
 
     /// An answer was lost: the next look tells whether it was done. Looking is not repeating; but

@@ -85,7 +85,7 @@ impl Machine<'_> {
     }
 
     pub(super) fn at_once(&self) -> bool {
-        matches!(self.goal, Goal::Rotate { at_once: true, .. })
+        matches!(self.goal(), Goal::Rotate { at_once: true, .. })
     }
 
     /// Earlier keys with the end of their overlap.

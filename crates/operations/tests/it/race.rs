@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use connector::fake::APP;
-use operations::create_slot;
+use operations::{carry_out, create_slot, everything_begun};
 use policy::rotation::Goal;
 use tokio::sync::Notify;
 
-use crate::world::{Ending, Fuse, World};
+use crate::world::{Ending, Fuse, Moment, World};
 
 const FIRST: Goal = Goal::Rotate { to: 1, at_once: false };
 const AT_ONCE: Goal = Goal::Rotate { to: 2, at_once: true };
@@ -124,5 +124,49 @@ async fn of_two_creates_of_one_slot_in_one_run_one_is_refused() {
             let outcome = made.into_iter().next().unwrap().unwrap();
             world.assert_at(&outcome, 1, &how).await;
         }
+    }
+}
+
+/// A run for a reason, which is killed at this call; whether it was.
+async fn killed_for(world: &World, goal: Goal, reason: &str, call: u32) -> bool {
+    let fuse = Fuse::at(call, Moment::After);
+    let (context, spec) = (world.context("killed", &fuse), world.spec());
+    tokio::select! {
+        biased;
+        _ = carry_out(&context, &spec, goal, reason) => false,
+        () = fuse.died() => true,
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_higher_reason_joins_what_is_under_way_and_a_lower_one_takes_nothing_back() {
+    let slow = Goal::Rotate { to: 2, at_once: false };
+    for (first, second) in
+        [("schedule", "exposed"), ("exposed", "schedule"), ("emergency", "asked")]
+    {
+        let goal = |reason| if matches!(reason, "schedule" | "asked") { slow } else { AT_ONCE };
+        let mut joined = 0;
+        for call in 1..60 {
+            let world = World::new("add-marked").await;
+            world.whole("before", FIRST).await;
+            let versions = world.apps_versions().await;
+            if !killed_for(&world, goal(first), first, call).await {
+                continue;
+            }
+            let how = format!("{first} killed at {call}, then {second}");
+            let delivered = world.apps_versions().await > versions;
+            let under_way = everything_begun(&world.context("look", &Fuse::none())).await.unwrap();
+            world.clock.advance(world.claim_ttl + domain::Span::from_secs(1));
+            let context = world.context("later", &Fuse::none());
+            let done = carry_out(&context, &world.spec(), goal(second), second).await.unwrap();
+            // Before its first write nobody knows what it was to be.
+            if under_way.is_empty() && !delivered {
+                continue;
+            }
+            joined += 1;
+            assert_eq!(done.previous, [], "{how}: nothing is kept");
+            world.assert_at(&done, 2, &how).await;
+        }
+        assert!(joined >= 8, "{first}, then {second}: {joined}");
     }
 }
