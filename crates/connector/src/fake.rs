@@ -334,6 +334,8 @@ struct State {
     sweeps_nothing: bool,
     /// What it tells of the last use is evidence, so late.
     last_use_lag: Option<Span>,
+    /// What a sign-in shows that its holder may do: with the newest key, and with the others.
+    shows: Option<[BTreeSet<String>; 2]>,
 }
 
 struct Object {
@@ -429,6 +431,12 @@ impl Fake {
     /// From now on an ended key is accepted for a while, and that this takes at most so long is promised.
     pub fn end_late(&self, promised: Span, really: Span) {
         self.lock().ends_late = Some((promised, really));
+    }
+
+    /// From now on a sign-in shows that its holder may do this, with the newest key and with the others.
+    pub fn show_scopes(&self, newest: &[&str], others: &[&str]) {
+        let set = |all: &[&str]| all.iter().map(|one| (*one).to_owned()).collect();
+        self.lock().shows = Some([set(newest), set(others)]);
     }
 
     /// From now on what is told of the last use is evidence, at most so late.
@@ -1147,7 +1155,9 @@ impl Connector for Fake {
         let now = self.clock.now();
         self.call(Verb::Probe, &object.key, |state| {
             let anything = state.accepts_anything;
+            let shows = state.shows.clone();
             let found = state.object(object)?;
+            let newest = found.keys.last().map(|one| one.secret.duplicate());
             let enabled = found.enabled;
             let lingers = |(one, until): &(Secret, Timestamp)| one == secret && *until > now;
             if enabled && found.lingering.iter().any(lingers) {
@@ -1160,7 +1170,10 @@ impl Connector for Fake {
                 }
                 Some(key) => {
                     key.used_at = Some(now);
-                    Probe::Accepted { residual: None, scopes: None }
+                    let scopes = shows.map(|[of_newest, of_others]| {
+                        if newest.as_ref() == Some(secret) { of_newest } else { of_others }
+                    });
+                    Probe::Accepted { residual: None, scopes }
                 }
                 None if anything => Probe::Accepted { residual: None, scopes: None },
                 None => Probe::Refused { class: "400 invalid-credential".into() },

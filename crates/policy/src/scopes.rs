@@ -172,6 +172,66 @@ pub fn highest_action<'a>(
         .unwrap_or(Action::None)
 }
 
+/// What a credential may do, beside what is granted to its integration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verified {
+    /// The same.
+    Equal,
+    /// More.
+    Wider,
+    /// Less.
+    Narrower,
+    /// Its platform does not say, or not in words that are known.
+    Unknown,
+}
+
+impl Verified {
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Verified::Equal => "equal",
+            Verified::Wider => "wider",
+            Verified::Narrower => "narrower",
+            Verified::Unknown => "unknown",
+        }
+    }
+}
+
+/// Compares what a sign-in showed that its holder may do with what is granted.
+pub fn verified(
+    lattice: &dyn Lattice,
+    granted: &BTreeSet<Scope>,
+    shown: Option<&BTreeSet<String>>,
+) -> Verified {
+    let parsed = shown.and_then(|shown| parsed(lattice, shown));
+    let Some(shown) = parsed else { return Verified::Unknown };
+    match lattice.direction(granted, &shown) {
+        Direction::None => Verified::Equal,
+        Direction::Narrows => Verified::Narrower,
+        Direction::Widens | Direction::Mixed => Verified::Wider,
+        Direction::Unknown => Verified::Unknown,
+    }
+}
+
+/// Whether a new credential may do what the one that it follows may not, as far as both tell.
+pub fn is_wider_than(
+    lattice: &dyn Lattice,
+    new: Option<&BTreeSet<String>>,
+    old: Option<&BTreeSet<String>>,
+) -> bool {
+    let both =
+        new.zip(old).and_then(|(new, old)| Some((parsed(lattice, new)?, parsed(lattice, old)?)));
+    both.is_some_and(|(new, old)| {
+        matches!(lattice.direction(&old, &new), Direction::Widens | Direction::Mixed)
+    })
+}
+
+/// `None` where one is outside the grammar.
+fn parsed(lattice: &dyn Lattice, texts: &BTreeSet<String>) -> Option<BTreeSet<Scope>> {
+    let each: Option<Vec<Vec<Scope>>> = texts.iter().map(|text| lattice.parse(text)).collect();
+    Some(each?.into_iter().flatten().collect())
+}
+
 /// The action of a ceiling. A word that is none limits nothing, so it is an error and never "no
 /// limit"; `unknown` ranks above everything and would limit nothing either.
 ///

@@ -343,6 +343,7 @@ fn why_held(open: &Begun) -> &str {
         Some("new-refused") => "the new credential is refused, and another would end the old one",
         Some("unexplained-credential") => "it is not known whose a credential is",
         Some("still-used") => "somebody missed the earlier credential when it was switched off",
+        Some("scopes-wider") => "the new credential may do more than the one that it follows",
         Some("probe-locked") => "the current credential is refused since an earlier one was tried",
         Some(other) => other,
         None => "nobody wrote why",
@@ -378,6 +379,9 @@ fn remedy(open: &Begun) -> String {
         Some("still-used") => format!(
             "let who uses it read what is delivered; then: nhi recover {slot} switches it off once more, and \
              it is ended when nobody misses it"
+        ),
+        Some("scopes-wider") => format!(
+            "see at the platform what lets it do more, and take that away; then: nhi recover {slot}"
         ),
         Some("probe-locked") => format!(
             "nhi doctor {}: it tells whom the platform keeps out and the command that lets them in, where \
@@ -591,6 +595,7 @@ mod tests {
             ("new-refused", "nhi doctor bao"),
             ("unexplained-credential", "nhi revoke bao/openbao_approle/x KEY"),
             ("still-used", "nhi recover bao/openbao_approle/x/credential/default switches it off"),
+            ("scopes-wider", "take that away"),
             ("held", "nhi ledger show"),
         ] {
             let one = open("held", Some(hold));

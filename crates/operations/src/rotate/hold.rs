@@ -194,6 +194,16 @@ pub(super) fn held_problem(what: &str, why: &str, place: Option<&str>, sinks: &S
                  are issued"
             ))
             .at(&["status"]),
+        "scopes-wider" => Problem::new("E-SCOPES-WIDER", "The new credential may do more than the old one")
+            .detail(format!(
+                "{what}: its platform lets it do more than the integration is granted, and more than the one \
+                 that it follows. It is in no place of a consumer; what consumers hold works as before."
+            ))
+            .next(format!(
+                "see at the platform what gives it more, and take that away; then nhi recover {what}, or \
+                 change a value in triggers: it is looked at once more, and delivered"
+            ))
+            .at(&["status"]),
         "new-refused" => Problem::new("E-VERIFY", "The new credential is refused")
             .detail(format!(
                 "{what}: it could not sign in, and a further call would end the one that consumers hold. \

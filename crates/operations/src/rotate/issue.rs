@@ -1,16 +1,17 @@
 //! A new key: issued once, stored before anything else, and signed in with.
 
-use connector::{Freshness, IssueRequest, Marks, Probe, ProbeBudget};
+use connector::{Freshness, IssueRequest, Marks, Probe, ProbeBudget, Want};
 use domain::Secret;
 use jiff::Timestamp;
 use ledger::NewEntry;
 use policy::{
-    rotation::{Claim, Goal, Key, Phase, Way},
+    rotation::{Claim, Goal, Key, Phase, View, Way},
     schedule::later,
+    scopes::{Verified, is_wider_than, verified},
 };
 
 use super::Machine;
-use crate::{Problem, claim::ClaimStore};
+use crate::{KindLattice, Problem, claim::ClaimStore};
 
 impl Machine<'_> {
     /// When a key that is issued now ends by itself, where its platform can do that.
@@ -159,7 +160,7 @@ impl Machine<'_> {
 
     /// S5: signs in with what custody gives back, so that a cut or wrongly encoded secret is found
     /// before anybody uses it.
-    pub(super) async fn verify(&mut self) -> Result<(), Problem> {
+    pub(super) async fn verify(&mut self, view: &View) -> Result<(), Problem> {
         let document = self.claimed()?;
         let claim = document.claim.clone();
         let Some(key_id) = claim.new.clone() else { return Ok(()) };
@@ -193,12 +194,50 @@ impl Machine<'_> {
             }
             (works, "sign-in")
         };
+        let scopes = match works && surface == "sign-in" {
+            true => self.verify_scopes(&claim).await?,
+            false => (Verified::Unknown, false),
+        };
+        if let (Verified::Wider, true) = scopes {
+            return Err(self.hold(view, "scopes-wider").await);
+        }
         self.verified = Some((claim.epoch, key_id, works));
         if works {
-            let entry = self.entry("rotation.verified", &claim).detail("surface", surface);
+            let entry = self
+                .entry("rotation.verified", &claim)
+                .detail("surface", surface)
+                .detail("verified_scopes", scopes.0.as_str());
             self.context.journal(entry).await?;
         }
         Ok(())
+    }
+
+    /// What the new credential may do, beside what its integration is granted, and whether that is more
+    /// than the one may do that it follows. Where the platform does not tell, nothing more is asked.
+    async fn verify_scopes(&mut self, claim: &Claim) -> Result<(Verified, bool), Problem> {
+        let Some(shown) = self.shown.take() else { return Ok((Verified::Unknown, false)) };
+        let want = Want { credentials: false, ..Want::DEED };
+        let found = self.connector.read(&self.object, want).await;
+        let found = found.map_err(|error| Problem::unreadable(&self.what, &error))?;
+        let Some(found) = found else { return Ok((Verified::Unknown, false)) };
+        let granted = found.scopes.into_iter().map(|held| held.scope).collect();
+        let lattice =
+            KindLattice { platform: self.connector.platform(), kind: self.spec.kind.name };
+        let verified = verified(&lattice, &granted, Some(&shown));
+        if verified != Verified::Wider {
+            return Ok((verified, false));
+        }
+        let serves = |key: &Key| key.live && Some(&key.key_id) == claim.current.as_ref();
+        let current = match self.keys.iter().any(serves) {
+            true => self.current_secret(claim).await?,
+            false => None,
+        };
+        let Some(current) = current else { return Ok((verified, false)) };
+        let works = self.sign_in(&current).await.map_err(|error| {
+            Problem::not_done(&self.what, "sign in with the current credential", &error)
+        })?;
+        let old = self.shown.take().filter(|_| works);
+        Ok((verified, is_wider_than(&lattice, Some(&shown), old.as_ref())))
     }
 
     /// What is stood where this integration is, asked for once and only where a sign-in may be
@@ -215,7 +254,8 @@ impl Machine<'_> {
     pub(super) async fn sign_in(&mut self, secret: &Secret) -> connector::Result<bool> {
         let kind = self.spec.credential_type.name;
         match self.connector.probe(&self.object, kind, secret).await? {
-            Probe::Accepted { .. } => {
+            Probe::Accepted { scopes, .. } => {
+                self.shown = scopes;
                 self.refused = 0;
                 self.elsewhere = (0, None);
                 Ok(true)

@@ -115,6 +115,8 @@ pub(crate) struct Machine<'a> {
     sibling: Option<String>,
     /// Refused sign-ins of this run in all.
     refusals: u32,
+    /// What the last sign-in that worked showed that its holder may do.
+    shown: Option<BTreeSet<String>>,
     tries: BTreeMap<String, u32>,
     /// The epoch under which this run wrote that it calls, until it does.
     uncalled: Option<u64>,
@@ -193,6 +195,7 @@ impl<'a> Machine<'a> {
             proofs: Proofs::default(),
             sibling: None,
             refusals: 0,
+            shown: None,
             tries: BTreeMap::new(),
             uncalled: None,
             begun: None,
@@ -575,7 +578,7 @@ impl<'a> Machine<'a> {
             Step::Issue => self.issue().await,
             Step::Store(key_id) => self.store_key(key_id).await,
             Step::EndOrphan(key_id) | Step::EndNew(key_id) => self.end(&key_id, false).await,
-            Step::Verify => self.verify().await,
+            Step::Verify => self.verify(view).await,
             Step::Promote(place) => self.promote(&place).await,
             Step::Park => self.park().await,
             Step::GiveUp => {

@@ -102,3 +102,51 @@ async fn a_place_that_was_taken_under_a_create_is_left_and_the_create_goes_on_el
         assert_eq!(world.apps.read("apps/a").await.unwrap().unwrap().version.number, 1, "{way}");
     }
 }
+
+/// What the newest entry says that was verified of scopes.
+async fn verified_scopes(world: &World) -> String {
+    let entries = world.entries().await;
+    let entry = entries.iter().rev().find(|entry| entry.kind == "rotation.verified").unwrap();
+    entry.detail["verified_scopes"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_key_that_may_do_more_than_the_old_one_is_delivered_to_nobody() {
+    for way in ["add-ours", "add-marked", "add-unmarked"] {
+        let world = World::new(way).await;
+        world.fake.by_hand(APP, "sync", |hand| hand.grant("data:read"));
+        world.whole("first", FIRST).await;
+        assert_eq!(verified_scopes(&world).await, "unknown", "{way}: the platform does not say");
+        let before = world.delivered("apps/a").await;
+        world.fake.show_scopes(&["data:read", "data:write"], &["data:read"]);
+        let problem = refused(&world, "second", SECOND).await;
+        assert_eq!(problem.code, "E-SCOPES-WIDER", "{way}: {problem}");
+        assert_eq!(world.delivered("apps/a").await, before, "{way}");
+        assert!(world.works().await, "{way}: what consumers hold works");
+        assert_eq!(refused(&world, "again", FIRST).await.code, "E-SCOPES-WIDER", "{way}");
+        // What gave it more was taken away, and a person says so.
+        world.fake.show_scopes(&["data:read"], &["data:read"]);
+        let outcome = world.whole("person", SECOND).await;
+        world.assert_at(&outcome, 2, way).await;
+        assert_eq!(verified_scopes(&world).await, "equal", "{way}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_new_key_may_do_is_kept_and_blocks_nothing_where_the_old_one_may_the_same() {
+    for (newest, others, expected) in [
+        (&["data:read", "data:write"][..], &["data:read", "data:write"][..], "wider"),
+        (&["data:all"], &["data:all"], "wider"),
+        (&["data:read"], &["data:write"], "equal"),
+        (&[], &["data:read"], "narrower"),
+        (&["what is this"], &["data:read"], "unknown"),
+    ] {
+        let world = World::new("add-ours").await;
+        world.fake.by_hand(APP, "sync", |hand| hand.grant("data:read"));
+        world.whole("first", FIRST).await;
+        world.fake.show_scopes(newest, others);
+        let outcome = world.whole("second", SECOND).await;
+        assert_eq!(verified_scopes(&world).await, expected, "{newest:?}");
+        world.assert_at(&outcome, 2, expected).await;
+    }
+}
