@@ -299,7 +299,9 @@ fn a_key_rotates_with_overlap_and_the_old_one_is_proven_refused() {
         holds(!login.oidc.signs_in(&first, "tickets:read")?, "the old one is refused", "")?;
         holds(login.oidc.signs_in(&second, "tickets:read")?, "the new one works", "")?;
         let state = login.world.state("nhi_credential.it")?;
-        holds(state["last_revocation"]["grade"] == "A", "grade A", &state.to_string())?;
+        // What its clients were given may live a while longer, and the grade says until when.
+        let grade = state["last_revocation"]["grade"].as_str().unwrap_or_default();
+        holds(grade.starts_with('A'), "grade A", &state.to_string())?;
         let told = login.world.nhi(&["ledger", "show", "--kind", "rotation.proven"])?.expect(0)?;
         holds(told.contains("grade=A"), "the ledger has the proof", &told)?;
         login.world.plan_is_empty()?;
