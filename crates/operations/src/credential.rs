@@ -349,14 +349,18 @@ async fn repair_copies(
         let look = sink.look(&delivery.path).await.map_err(|error| delivery.problem(error))?;
         let mirror = look.as_ref().and_then(|look| Meta::from_mirror(&look.mirror));
         let of_now = |meta: &Meta| at_rest.is_none_or(|(key_id, of)| meta.is_of(key_id, *of));
+        // A write of it that came late says what was there before.
+        let lags = |look: &secrets::Look| {
+            let of = mirror.as_ref().map(|(_, of)| *of);
+            look.mirror.is_empty() || of.is_some_and(|of| of != look.version.number)
+        };
+        let lags = look.as_ref().is_some_and(|look| !look.deleted && lags(look));
         let ours = mirror.filter(|(meta, _)| {
             meta.ours(realm, &what, &spec.vendor_id) && meta.is_in_force() && of_now(meta)
         });
-        let ours = match (ours, &look) {
-            (None, Some(look)) if look.mirror.is_empty() && !look.deleted => {
-                mirror_again(context, spec, delivery, &**sink).await?
-            }
-            (ours, _) => ours,
+        let ours = match ours {
+            None if lags => mirror_again(context, spec, delivery, &**sink, at_rest).await?,
+            ours => ours,
         };
         copies.push((delivery, sink, look, ours));
     }
@@ -408,6 +412,17 @@ async fn repair_copies(
         None => former_copy(context, spec).await,
         found => found,
     };
+    // Somebody began meanwhile: what seems to lag is being promoted, and is theirs to write.
+    let claim = ClaimStore::of(context, spec).await?.read().await?.map(|document| document.claim);
+    let moved = claim.as_ref().is_some_and(|claim| {
+        let as_seen = |(key_id, generation): &(String, u64)| {
+            claim.current.as_ref() == Some(key_id) && claim.generation == *generation
+        };
+        claim.phase.is_open() || at_rest.is_some_and(|at_rest| !as_seen(at_rest))
+    });
+    if moved {
+        return Ok(());
+    }
     let Some((secret, meta)) = found else {
         return Err(Problem::new("E-SINK-COPY", "No readable copy is left")
             .detail(format!(
@@ -450,18 +465,20 @@ async fn repair_copies(
     Ok(())
 }
 
-/// A document whose mirror was lost says itself what it is: where it is the current one of this slot
+/// A document whose mirror was lost, or is that of an earlier version, says itself what it is: where it is the current one of this slot
 /// and holds the very secret, its mirror is written again.
 async fn mirror_again(
     context: &Context,
     spec: &SlotSpec,
     delivery: &Delivery,
     sink: &dyn Sink,
+    at_rest: Option<&(String, u64)>,
 ) -> Result<Option<(Meta, u64)>, Problem> {
     let (realm, key) = context.realm_key()?;
     let Some(stored) = delivery.read(sink).await? else { return Ok(None) };
     let Some(document) = stored.document else { return Ok(None) };
-    let current = spec.known.as_ref().map(|(current, ..)| current);
+    let known = spec.known.as_ref().map(|(current, ..)| current);
+    let current = at_rest.map(|(current, _)| current).or(known);
     let ours = Meta::of(&document).filter(|meta| {
         meta.ours(realm, &spec.id.to_string(), &spec.vendor_id)
             && meta.is_in_force()

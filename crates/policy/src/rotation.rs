@@ -210,6 +210,22 @@ impl Claim {
             .retain(|one| Some(&one.key_id) != current && Some(&one.key_id) != self.new.as_ref());
     }
 
+    /// Nobody is at work, and the anchor says more than the claim does: that is one of an earlier day. On
+    /// which key is current the anchor outranks it.
+    pub fn catch_up(&mut self, anchor: &Main) {
+        let (Some(generation), Some(key_id)) = (anchor.generation, &anchor.key_id) else { return };
+        if self.phase.is_open() || generation <= self.generation {
+            return;
+        }
+        let mut previous = anchor.previous.clone();
+        previous.retain(|one| one.key_id != *key_id);
+        self.generation = generation;
+        self.current = Some(key_id.clone());
+        self.current_epoch = Some(anchor.epoch).filter(|_| self.current_epoch.is_some());
+        self.phase = if previous.is_empty() { Phase::Free } else { Phase::Parked };
+        self.previous = previous;
+    }
+
     /// What a rotation that issued nothing leaves behind: what was there before it, under its epoch.
     ///
     /// Where the current key was gone when it began, earlier ones may be all that works: they stay
@@ -578,6 +594,9 @@ fn after_overlap(view: &View, earlier: &[Previous], at_once: bool, serves: bool,
     } else if view.room {
         // Whoever still holds the earlier one is all that works: it keeps its time.
         begin(view, way)
+    } else if current_lives(view) {
+        // Only what should hold it lost it: that is put right without another one.
+        Step::Refuse("old-in-use")
     } else {
         Step::BeginEnding(earlier.to_vec())
     }
@@ -587,7 +606,10 @@ fn after_overlap(view: &View, earlier: &[Previous], at_once: bool, serves: bool,
 /// heard of while it can be switched on again. `again`: a person says that nobody needs them.
 fn cut(view: &View, earlier: &[Previous], again: bool) -> Step {
     let lives = |one: &&Previous| may_live(view, &one.key_id);
-    let on = |one: &Previous| is_live(view, &one.key_id) && !one.is_cut();
+    // What somebody needed is watched once more, although it is off by now: by whose hand, nobody knows.
+    let on = |one: &Previous| {
+        !one.is_cut() && (is_live(view, &one.key_id) || one.is_needed() && lives(&one))
+    };
     if !earlier.iter().any(|one| lives(&one)) {
         return if again { Step::BeginEnding(earlier.to_vec()) } else { Step::Done };
     }
@@ -667,6 +689,10 @@ fn anchor(view: &View) -> Option<&Main> {
 /// It has not ended, as far as the listing tells: what is only switched off may work again.
 fn stands(view: &View, key_id: &str) -> bool {
     view.keys.iter().any(|key| key.key_id == key_id && (key.live || key.disabled))
+}
+
+fn is_off(view: &View, key_id: &str) -> bool {
+    view.keys.iter().any(|key| key.key_id == key_id && key.disabled && !key.live)
 }
 
 fn is_live(view: &View, key_id: &str) -> bool {
@@ -756,9 +782,17 @@ fn revoke_at_rest(view: &View, keys: Vec<Previous>) -> Step {
 /// slot, its epoch is not newer than the claim's, and the claim does not name it. While nobody is at
 /// work its secret is in nobody's hand, or in one that may not store it any more.
 fn late_orphan<'a>(view: &'a View, claim: &Claim) -> Option<&'a Key> {
+    // What consumers are to read is nobody's orphan, although the claim that named it is lost.
+    let delivered = |key_id: &str| {
+        view.mains.iter().any(|main| {
+            main.key_id.as_deref() == Some(key_id)
+                || main.previous.iter().any(|one| one.key_id == key_id)
+        })
+    };
     let named = |key_id: &str| {
         claim.current.iter().chain(&claim.new).any(|one| one == key_id)
             || claim.previous.iter().any(|one| one.key_id == key_id)
+            || claim.current.is_some() && delivered(key_id)
     };
     let late = |key: &&Key| {
         key.live && key.ours.is_some_and(|(_, epoch)| epoch <= claim.epoch) && !named(&key.key_id)
@@ -867,6 +901,11 @@ fn serves_alone(view: &View) -> bool {
     })
 }
 
+fn current_lives(view: &View) -> bool {
+    let current = view.claim.as_ref().and_then(|claim| claim.current.as_ref());
+    current.is_some_and(|key_id| is_live(view, key_id))
+}
+
 /// What consumers are to read is there, and works as far as the listing tells.
 fn current_serves(view: &View, claim: &Claim) -> bool {
     anchor(view).is_some_and(|main| main.generation == Some(claim.generation))
@@ -956,6 +995,15 @@ fn go_on(view: &View, claim: &Claim, goal: Goal, way: Way) -> Step {
     }
 }
 
+/// What this process has just been given.
+fn in_memory(view: &View, claim: &Claim) -> Option<Step> {
+    let (key_id, _) = view.memory.as_ref().filter(|(_, epoch)| *epoch == claim.epoch)?;
+    match is_live(view, key_id) {
+        true => Some(Step::Store(key_id.clone())),
+        false => is_off(view, key_id).then_some(Step::Hold("new-switched-off")),
+    }
+}
+
 fn intent(view: &View, claim: &Claim, way: Way) -> Step {
     if way.is_ours() {
         // The secret was to be stored with the claim; a claim without it begins again.
@@ -964,11 +1012,8 @@ fn intent(view: &View, claim: &Claim, way: Way) -> Step {
     if matches!(way, Way::AddUnmarked | Way::Grace | Way::ReplaceOnce) {
         return if view.complete { Step::MarkCalling } else { Step::Refuse("listing-incomplete") };
     }
-    if let Some((key_id, epoch)) = &view.memory
-        && *epoch == claim.epoch
-        && is_live(view, key_id)
-    {
-        return Step::Store(key_id.clone());
+    if let Some(step) = in_memory(view, claim) {
+        return step;
     }
     // Marked for this generation under an epoch that is not newer than ours, and its secret is in
     // nobody's hand: an answer was lost.
@@ -989,11 +1034,8 @@ fn intent(view: &View, claim: &Claim, way: Way) -> Step {
 /// It was written that a key is called for. What nothing fences is called for once, and again only
 /// when no earlier call can arrive any more.
 fn calling(view: &View, claim: &Claim, way: Way) -> Step {
-    if let Some((key_id, epoch)) = &view.memory
-        && *epoch == claim.epoch
-        && is_live(view, key_id)
-    {
-        return Step::Store(key_id.clone());
+    if let Some(step) = in_memory(view, claim) {
+        return step;
     }
     if view.uncalled {
         // Held up for long, it writes anew what is there now.
@@ -1017,6 +1059,10 @@ fn calling(view: &View, claim: &Claim, way: Way) -> Step {
 }
 
 fn stored(view: &View, claim: &Claim, way: Way) -> Step {
+    // Somebody's hand: asking for it once more would not switch it on.
+    if claim.new.as_ref().is_some_and(|key_id| is_off(view, key_id)) {
+        return Step::Hold("new-switched-off");
+    }
     let is_there = claim.new.as_ref().is_some_and(|key_id| !view.complete || is_live(view, key_id));
     if !is_there {
         // A repeat that is answered at once does not end what is on its way still: into a later
@@ -1048,8 +1094,8 @@ fn stored(view: &View, claim: &Claim, way: Way) -> Step {
             return Step::Hold("new-refused");
         }
         Some(false) => return Step::GiveUp,
-        // A document that has this generation was promoted by somebody who had verified it.
-        None if !view.mains.iter().any(|main| main.generation == Some(claim.generation)) => {
+        // A document that has this very key was promoted by somebody who had verified it.
+        None if !view.mains.iter().any(|main| is_promoted(main, claim)) => {
             return if view.exhausted { Step::Refuse("sign-ins-exhausted") } else { Step::Verify };
         }
         None | Some(true) => {}
@@ -2015,6 +2061,83 @@ mod tests {
         for goal in [Goal::Revoke, Goal::Reenable] {
             assert_ne!(step(&due(NOW), goal), Step::Reprove, "{goal:?}");
         }
+    }
+
+    #[test]
+    fn another_key_of_the_same_generation_that_was_promoted_verifies_nothing() {
+        let new = Claim { new: Some("k3".into()), ..claim(Phase::Stored) };
+        let mut seen = view(Some(new), vec![key("k2", Some((2, 4))), key("k3", Some((2, 5)))]);
+        let step = |seen: &View| next_step(seen, TO_TWO, Way::AddMarked);
+        // The claim of whoever promoted that was lost in the middle of it.
+        (seen.mains[0].generation, seen.mains[0].key_id) = (Some(2), Some("k2".into()));
+        assert_eq!(step(&seen), Step::Verify);
+        seen.mains[0].key_id = Some("k3".into());
+        assert_eq!(step(&seen), Step::Park);
+    }
+
+    #[test]
+    fn a_new_key_that_somebody_switched_off_waits_for_a_person() {
+        let off = |key_id: &str| Key { live: false, disabled: true, ..key(key_id, None) };
+        let hold = Step::Hold("new-switched-off");
+        let new = Claim { new: Some("k2".into()), ..claim(Phase::Stored) };
+        let seen = view(Some(new), vec![key("k1", Some((1, 1))), off("k2")]);
+        for way in [Way::AddOurs, Way::AddMarked, Way::Slots, Way::ReplaceOurs] {
+            assert_eq!(next_step(&seen, TO_TWO, way), hold, "{way:?}");
+        }
+        let mut seen = view(Some(claim(Phase::Intent)), vec![off("only")]);
+        seen.memory = Some(("only".into(), 5));
+        assert_eq!(next_step(&seen, TO_TWO, Way::FirstOnly), hold);
+        let mut seen = view(Some(called(NOW)), vec![off("k2")]);
+        seen.memory = Some(("k2".into(), 5));
+        assert_eq!(next_step(&seen, TO_TWO, Way::ReplaceOnce), hold);
+    }
+
+    #[test]
+    fn what_sinks_hold_is_no_orphan_although_the_claim_that_named_it_is_lost() {
+        let behind = Claim { current: Some("k1".into()), epoch: 9, ..claim(Phase::Parked) };
+        let keys = vec![key("k1", Some((1, 1))), key("k2", Some((2, 5)))];
+        let mut seen = view(Some(behind), keys);
+        assert_eq!(next_step(&seen, RETIRE, Way::AddMarked), Step::EndOrphan("k2".into()));
+        (seen.mains[0].generation, seen.mains[0].key_id) = (Some(2), Some("k2".into()));
+        assert_ne!(next_step(&seen, RETIRE, Way::AddMarked), Step::EndOrphan("k2".into()));
+    }
+
+    #[test]
+    fn a_claim_of_an_earlier_day_catches_up_with_the_anchor_while_nobody_is_at_work() {
+        let anchor = Main {
+            version: 4,
+            generation: Some(3),
+            epoch: 7,
+            key_id: Some("k3".into()),
+            previous: vec![old(Some(LATER))],
+            ..view(None, Vec::new()).mains[0].clone()
+        };
+        let of_before = Claim { generation: 2, current: Some("k0".into()), ..claim(Phase::Free) };
+        let mut caught = of_before.clone();
+        caught.catch_up(&anchor);
+        assert_eq!((caught.generation, caught.phase), (3, Phase::Parked));
+        assert_eq!((caught.current.as_deref(), &caught.previous), (Some("k3"), &anchor.previous));
+        for left in [
+            Claim { phase: Phase::Stored, ..of_before.clone() },
+            Claim { generation: 3, ..of_before.clone() },
+        ] {
+            let mut as_it_was = left.clone();
+            as_it_was.catch_up(&anchor);
+            assert_eq!(as_it_was, left);
+        }
+        let mut revoked = of_before.clone();
+        revoked.catch_up(&Main { generation: None, key_id: None, ..anchor });
+        assert_eq!(revoked, of_before);
+    }
+
+    #[test]
+    fn an_earlier_key_keeps_its_time_where_only_a_document_is_lost_and_there_is_no_room() {
+        let mut seen = over(old(Some(LATER)), vec![key("k0", None)]);
+        (seen.room, seen.mains[0].generation) = (false, None);
+        let step = |seen: &View| next_step(seen, TO_THREE, Way::AddUnmarked);
+        assert_eq!(step(&seen), Step::Refuse("old-in-use"));
+        seen.keys.retain(|one| one.key_id == "k0");
+        assert!(matches!(step(&seen), Step::BeginEnding(_)), "nothing else works any more");
     }
 
     #[test]

@@ -230,7 +230,9 @@ impl Machine<'_> {
         for key in view.keys.iter().filter(|key| key.live) {
             let is_current = Some(&key.key_id) == current.as_ref();
             let older = key.ours.is_some_and(|(generation, _)| generation < to);
-            if is_current || older {
+            // Promoted to some places when the claim was lost: consumers may hold it.
+            let is_read = view.mains.iter().any(|main| main.key_id.as_ref() == Some(&key.key_id));
+            if is_current || older || is_read {
                 previous.push(Previous {
                     key_id: key.key_id.clone(),
                     generation: key.ours.map_or(to - 1, |(generation, _)| generation),

@@ -215,6 +215,16 @@ pub(super) fn held_problem(what: &str, why: &str, place: Option<&str>, sinks: &S
                  more, and another one is issued when the old one has ended"
             ))
             .at(&["status"]),
+        "new-switched-off" => Problem::new("E-HELD", "Somebody switched the new credential off")
+            .detail(format!(
+                "{what}: it was switched off before every place had it. What was there before was kept, \
+                 and nothing was ended."
+            ))
+            .next(format!(
+                "find out why, and switch it on again; then nhi recover {what}, or change a value in \
+                 triggers, or apply again if it is new: it goes on from there, or with another one"
+            ))
+            .at(&["status"]),
         "unexplained-credential" => {
             Problem::new("E-UNEXPLAINED", "It is not known whose a credential is")
                 .detail(format!(

@@ -341,6 +341,9 @@ impl<'a> Machine<'a> {
                 occupied,
             });
         }
+        if let (Some(document), Some(anchor)) = (&mut self.claim, mains.last()) {
+            document.claim.catch_up(anchor);
+        }
         self.mains.clone_from(&mains);
         self.let_lag(self.lags_since()).await;
         let mut listing = self.connector.credentials(&self.object).await.or_else(|error| {

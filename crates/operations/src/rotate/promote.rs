@@ -242,7 +242,8 @@ impl Machine<'_> {
     /// without a secret takes the place.
     pub(super) async fn fence(&mut self, place: &str) -> Result<(), Problem> {
         let claim = self.claimed()?.claim.clone();
-        let revoking = claim.phase == Phase::Retiring;
+        // A document of an earlier day may come back while it is being shown already.
+        let revoking = matches!(claim.phase, Phase::Retiring | Phase::Proving);
         let Some((delivery, sink)) = self.sinks.0.iter().find(|(one, _)| one.place() == place)
         else {
             return Ok(());
