@@ -690,6 +690,20 @@ impl Hand<'_> {
         }
     }
 
+    /// Writes a mark, or takes it away.
+    pub fn mark(&mut self, key_id: &str, marker: Option<&str>) {
+        for one in self.object.keys.iter_mut().filter(|one| one.id == key_id) {
+            one.marker = marker.map(str::to_owned);
+        }
+    }
+
+    /// Writes a mark on the credential that came last.
+    pub fn mark_last(&mut self, marker: &str) {
+        if let Some(last) = self.object.keys.last_mut() {
+            last.marker = Some(marker.to_owned());
+        }
+    }
+
     /// Ends a credential.
     pub fn end(&mut self, key_id: &str) {
         self.object.keys.retain(|one| one.id != key_id);

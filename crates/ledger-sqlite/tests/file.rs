@@ -1067,18 +1067,18 @@ fn said(mut child: Child) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn two_processes_keep_one_chain() {
+async fn three_processes_keep_one_chain() {
     let place = Place::new();
-    // Both also race to make the file and its tables.
+    // They also race to make the file and its tables.
     let children: Vec<Child> =
-        (0..2).map(|_| another("append 100", &place.path()).spawn().expect("it runs")).collect();
+        (0..3).map(|_| another("append 100", &place.path()).spawn().expect("it runs")).collect();
     for mut child in children {
         assert!(child.wait().expect("it ends").success());
     }
     let ledger = place.open();
     let found = verify(&ledger).await;
     assert!(found.is_sound(), "{found:?}");
-    assert_eq!(found.entries, 201, "one beginning and two hundred appends");
+    assert_eq!(found.entries, 301, "one beginning and three hundred appends");
 }
 
 #[tokio::test]

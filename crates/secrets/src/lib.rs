@@ -22,7 +22,7 @@ use jiff::Timestamp;
 
 pub use document::{Document, Exposed};
 pub use looks::{Looks, LooksPage};
-pub use memory::{Fault, MemorySink};
+pub use memory::{Fault, MemorySink, Saved};
 
 /// The non-secret companion of a document: short texts under short keys.
 pub type Mirror = BTreeMap<String, String>;

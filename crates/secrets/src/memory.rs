@@ -131,6 +131,14 @@ impl MemorySink {
         }
     }
 
+    /// The name of the first document of a folder.
+    pub fn first(&self, folder: &str) -> Option<String> {
+        let inner = self.lock();
+        let within =
+            |path: &String| path.strip_prefix(folder)?.strip_prefix('/').map(str::to_owned);
+        inner.keys.keys().find_map(within)
+    }
+
     /// A document with its history, as a backup has it.
     pub fn save(&self, path: &str) -> Saved {
         let saved = |key: &Key| Key {

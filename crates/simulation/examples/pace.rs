@@ -45,7 +45,7 @@ impl Pace {
 
 /// Stories of one way from a seed on.
 fn pace(way: &'static str, from: u64, faults: usize) -> Pace {
-    let bounds = Bounds { way: Some(way), runs: 3, faults, duel: false, cuts: false, bug: None };
+    let bounds = Bounds::of(way, 3, faults);
     let mut teller = Teller::new();
     let (begun, before) = (Instant::now(), worked());
     (from..).take_while(|_| begun.elapsed() < FOR).for_each(|seed| {

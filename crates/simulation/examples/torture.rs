@@ -1,8 +1,10 @@
 //! Stories from seeds that nobody has tried, for as long as wanted: `cargo xtask torture` ends with
-//! this. Two words: how many seconds, and the first seed.
+//! this. Words: how many seconds, the first seed, and, to tell of one alone, the way and the scene.
+//!
+//! It fails where a promise is broken, and where a call that a story can meet came to one of its ends less
+//! often than so: of that nothing is known. What is asked is less where there is less time.
 
 use std::{
-    collections::BTreeMap,
     fs,
     process::ExitCode,
     sync::Mutex,
@@ -10,31 +12,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use simulation::story::{Bounds, Coverage, ROUGH, Teller, Told, WAYS};
+use simulation::story::{
+    Bounds, Coverage, Kept, Scene, Teller, Told, WAYS, reachable, seldom, unforeseen, unreachable,
+};
 
-/// Ways whose marks tell two runs apart that take each other for dead.
-const DUELS: [&str; 2] = ["add-ours", "add-marked"];
-/// A call that came to an end less often than this is told: nothing is known of it.
-const SELDOM: u64 = 100;
+/// So often every cell is met by so many stories as ten minutes have.
+const LEAST: u64 = 100;
+const TEN_MINUTES: u64 = 1_000_000;
 /// Where a story that breaks a promise is kept.
 const KEPT: &str = "target/torture";
-
-/// The ways in which a platform may switch one key off.
-const CUTS: [&str; 4] = ["add-ours", "add-marked", "slots", "add-unmarked"];
-
-/// What may happen in the nth story.
-fn bounds(nth: u64) -> Bounds {
-    let of = |all: u64, each: u64| usize::try_from(nth / each % all).unwrap_or_default();
-    let way = WAYS[of(WAYS.len() as u64, 1)];
-    let each = WAYS.len() as u64;
-    let duel = DUELS.contains(&way) && of(5, each) == 0;
-    let faults = [3, 6, 1, ROUGH][of(4, 5 * each)];
-    // One in four where one key can be switched off, with the faults of a usual world.
-    let cuts = !duel && CUTS.contains(&way) && of(4, 7) == 0;
-    let faults = if cuts { faults.min(3) } else { faults };
-    let runs = if duel { 2 } else { 1 + of(3, each) };
-    Bounds { way: Some(way), runs, faults, duel, cuts, bug: None }
-}
 
 /// What all threads found.
 #[derive(Default)]
@@ -45,11 +31,42 @@ struct Found {
     broken: Vec<String>,
 }
 
+/// Of which way and scene alone.
+#[derive(Clone, Copy, Default)]
+struct Only {
+    way: Option<&'static str>,
+    scene: Option<Scene>,
+}
+
+impl Only {
+    fn nth(self, nth: u64) -> Bounds {
+        let suits = |way: &&str| self.scene.is_none_or(|scene| scene.suits(way));
+        let ways: Vec<_> = match self.way {
+            Some(way) => vec![way],
+            None => WAYS.into_iter().filter(suits).collect(),
+        };
+        let many = ways.len() as u64;
+        let way = ways[usize::try_from(nth % many).unwrap_or_default()];
+        let bounds = Bounds::nth_of(way, nth / many);
+        match self.scene {
+            Some(scene) => bounds.about(scene),
+            None => bounds,
+        }
+    }
+}
+
 fn main() -> ExitCode {
-    let mut words = std::env::args().skip(1).map_while(|word| word.parse::<u64>().ok());
-    let (Some(seconds), Some(first)) = (words.next(), words.next()) else {
-        eprintln!("error: SECONDS SEED");
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let number = |at: usize| words.get(at).and_then(|word| word.parse::<u64>().ok());
+    let (Some(seconds), Some(first)) = (number(0), number(1)) else {
+        eprintln!("error: SECONDS SEED [WAY [SCENE]]");
         return ExitCode::FAILURE;
+    };
+    let only = Only {
+        way: words.get(2).and_then(|word| WAYS.into_iter().find(|way| way == word)),
+        scene: words
+            .get(3)
+            .and_then(|word| Scene::ALL.into_iter().find(|scene| scene.as_str() == word)),
     };
     let cores = thread::available_parallelism().map_or(1, |cores| cores.get()) as u64;
     let (begun, found) = (Instant::now(), Mutex::new(Found::default()));
@@ -65,7 +82,7 @@ fn main() -> ExitCode {
                     let mut teller = Teller::new();
                     let (from, pause) = (nth, Instant::now());
                     while !over() && pause.elapsed() < Duration::from_secs(1) {
-                        let (bounds, seed) = (bounds(nth), first.wrapping_add(nth));
+                        let (bounds, seed) = (only.nth(nth), first.wrapping_add(nth));
                         if let Err(told) = teller.seed(seed, &bounds) {
                             let what = keep(&bounds, seed, &told);
                             println!("BROKEN {what}");
@@ -96,61 +113,68 @@ fn main() -> ExitCode {
         });
     });
     let found = found.into_inner().unwrap_or_default();
-    tell(&found);
-    if found.broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let covered = tell(&found, only);
+    if found.broken.is_empty() && covered { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn lock(found: &Mutex<Found>) -> std::sync::MutexGuard<'_, Found> {
     found.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-/// Keeps the smallest story that breaks it, and says in a line what to keep in the repository.
+/// Keeps the smallest story that breaks it, in words and as a file for the repository.
 fn keep(bounds: &Bounds, seed: u64, told: &Told) -> String {
-    let (way, broken) = (bounds.way.unwrap_or_default(), told.broken.clone().unwrap_or_default());
+    let (way, broken) = (bounds.way, told.broken.clone().unwrap_or_default());
     let what = format!(
-        "{way}, seed {seed}, {} at once, {} faults{}: {broken}",
+        "{way}, seed {seed}, {} at once, {} faults, {}: {broken}",
         bounds.runs,
         bounds.faults,
-        if bounds.duel { ", a duel" } else { "" }
+        bounds.scene.as_str()
     );
-    let file = format!("{KEPT}/{way}-{seed}.txt");
+    let file = format!("{KEPT}/{way}-{seed}");
     let text = format!("{what}\n{:?}\n{}", told.choices, told.words);
-    match fs::create_dir_all(KEPT).and_then(|()| fs::write(&file, text)) {
-        Ok(()) => format!("{what}\n  kept in {file}; put right, it becomes a row of BROKEN_ONCE"),
+    let write = || {
+        fs::create_dir_all(KEPT)?;
+        fs::write(format!("{file}.txt"), &text)?;
+        fs::write(format!("{file}.json"), Kept::of("say what was wrong", bounds, told).text())
+    };
+    match write() {
+        Ok(()) => format!(
+            "{what}\n  in words in {file}.txt; put right, {file}.json goes to \
+             crates/simulation/tests/regressions"
+        ),
         Err(error) => format!("{what}\n  {file}: {error}\n{}", told.words),
     }
 }
 
-/// Of one way: how many kinds of calls and ends, how often, and which hardly ever.
-#[derive(Default)]
-struct Met {
-    cells: usize,
-    all: u64,
-    seldom: Vec<(u64, String)>,
-}
-
-/// What was met, and what hardly was.
-fn tell(found: &Found) {
+/// What was met, and what was met too seldom. Whether all was met often enough.
+fn tell(found: &Found, only: Only) -> bool {
     println!("{} stories, {} deeds, {} broken", found.stories, found.deeds, found.broken.len());
-    let mut ways: BTreeMap<&str, Met> = BTreeMap::new();
-    for ((way, call, fate, runs), times) in &found.coverage {
-        let met = ways.entry(way).or_default();
-        met.cells += 1;
-        met.all += times;
-        if *times < SELDOM {
-            let cell = format!("{} {} {fate:?}, {runs} at once", call.what, call.phase);
-            met.seldom.push((*times, cell));
-        }
-    }
-    println!("coverage: calls by phase, end and number of runs");
-    for (way, Met { cells, all, mut seldom }) in ways {
-        seldom.sort();
-        println!("  {way:<14} {cells:4} met {all} times, {} of them seldom", seldom.len());
-        for (times, cell) in seldom.iter().take(5) {
-            println!("      {times:3} {cell}");
-        }
-    }
     for broken in &found.broken {
         println!("BROKEN {broken}");
     }
+    if only.scene.is_some() {
+        return true;
+    }
+    let least = (found.stories * LEAST / TEN_MINUTES).min(LEAST);
+    let of_way = |way: &str| only.way.is_none_or(|only| only == way);
+    let all = reachable().into_iter().filter(|cell| of_way(cell.0)).count();
+    let mut rare = seldom(&found.coverage, least.max(1));
+    rare.retain(|(_, cell)| of_way(cell.0));
+    let met: u64 = found.coverage.values().sum();
+    println!(
+        "coverage: {all} cells of way, call, end and number of runs, met {met} times; {} of them less \
+         often than {least}",
+        rare.len()
+    );
+    for (times, (way, call, fate, runs)) in rare.iter().take(60) {
+        println!("  {times:3} {way}: {} {} {fate:?}, {runs} at once", call.what, call.phase);
+    }
+    for (way, call, fate, runs) in unforeseen(&found.coverage) {
+        println!("  unforeseen {way}: {} {} {fate:?}, {runs} at once", call.what, call.phase);
+    }
+    println!("  {} cannot be met, each for a reason:", unreachable().len());
+    for why in unreachable() {
+        println!("    {why}");
+    }
+    rare.is_empty() && unforeseen(&found.coverage).is_empty()
 }

@@ -34,6 +34,19 @@ impl Choices {
         self.take(many, once_in)
     }
 
+    /// The same, by lot as often as not the one that is wanted. What is taken is all that is written down:
+    /// whoever tells it again needs to want nothing.
+    pub fn leaning(&mut self, once_in: u64, many: usize, wanted: Option<usize>) -> usize {
+        if let (Some(dice), Some(wanted)) = (&mut self.dice, wanted)
+            && roll(dice).is_multiple_of(2)
+        {
+            let wanted = wanted.min(many.saturating_sub(1));
+            self.taken.push(u16::try_from(wanted).unwrap_or(0));
+            return wanted;
+        }
+        self.take(many, once_in)
+    }
+
     fn take(&mut self, many: usize, once_in: u64) -> usize {
         let many = many.max(1);
         let chosen = match &mut self.dice {
@@ -99,7 +112,8 @@ mod tests {
     #[test]
     fn what_was_taken_by_lot_is_taken_again_from_its_record() {
         let take = |choices: &mut Choices| {
-            (0..50).map(|_| choices.any(7) + choices.rarely(3, 5)).collect::<Vec<_>>()
+            let mut one = || choices.any(7) + choices.rarely(3, 5) + choices.leaning(9, 4, Some(3));
+            (0..50).map(|_| one()).collect::<Vec<_>>()
         };
         let mut by_lot = Choices::of_seed(7);
         let first = take(&mut by_lot);

@@ -16,8 +16,8 @@ use connector::{
     fake::{self, Fake},
 };
 use domain::{
-    CredentialId, Marker, Observation, ObservedCredential, ObservedIntegration, RealmKey, Secret,
-    Settings,
+    CredentialId, LastUsed, Marker, Observation, ObservedCredential, ObservedIntegration, RealmKey,
+    Secret, Settings,
 };
 use jiff::{SignedDuration, Timestamp};
 use ledger::{
@@ -77,11 +77,15 @@ pub enum Bug {
     RefusalsAreNotCounted,
     WhatAPersonWroteIsWrittenOver,
     NobodyIsWatchedFor,
+    MemoryOutlivesTheClaim,
+    SiblingsAreNotSeen,
+    TheAnchorComesFirst,
+    NullIsUnused,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 15] = [
+    pub const ALL: [Bug; 19] = [
         Bug::EveryEpochLooksOld,
         Bug::TakingOverKeepsTheEpoch,
         Bug::APromoteReplacesWhateverIsThere,
@@ -97,6 +101,10 @@ impl Bug {
         Bug::RefusalsAreNotCounted,
         Bug::WhatAPersonWroteIsWrittenOver,
         Bug::NobodyIsWatchedFor,
+        Bug::MemoryOutlivesTheClaim,
+        Bug::SiblingsAreNotSeen,
+        Bug::TheAnchorComesFirst,
+        Bug::NullIsUnused,
     ];
 }
 
@@ -150,6 +158,8 @@ pub struct Told {
     older: Vec<Option<CredentialListing>>,
     serving: Vec<BTreeSet<String>>,
     fences: BTreeSet<(String, u64)>,
+    /// What each run has made and not stored: the key, its secret, and the epoch in its mark.
+    memory: Vec<Option<(String, Secret, u64)>>,
 }
 
 /// What all runs share.
@@ -161,7 +171,6 @@ pub struct Shared {
     pub(crate) realm: &'static str,
     pub(crate) key: RealmKey,
     pub(crate) tenant: String,
-    pub(crate) slot: CredentialId,
     pub(crate) vendor_id: String,
     told: Mutex<Told>,
 }
@@ -176,12 +185,11 @@ impl Shared {
         bug: Option<Bug>,
         realm: &'static str,
         key: RealmKey,
-        slot: CredentialId,
         vendor_id: String,
     ) -> Shared {
         let tenant = "fake-1".to_owned();
         let told = Mutex::default();
-        Shared { fake, vault, apps, bug, realm, key, tenant, slot, vendor_id, told }
+        Shared { fake, vault, apps, bug, realm, key, tenant, vendor_id, told }
     }
 
     pub(crate) fn told(&self) -> MutexGuard<'_, Told> {
@@ -189,7 +197,7 @@ impl Shared {
     }
 
     /// A run of its own.
-    pub(crate) fn port(self: &Arc<Shared>) -> Port {
+    pub(crate) fn port(self: &Arc<Shared>, slot: CredentialId) -> Port {
         let mut told = self.told();
         let run = told.waits.len();
         told.waits.push(None);
@@ -198,9 +206,10 @@ impl Shared {
         told.kept.push(None);
         told.useless.push(false);
         told.older.push(None);
+        told.memory.push(None);
         told.serving.push(BTreeSet::new());
         drop(told);
-        Port { shared: self.clone(), run }
+        Port { shared: self.clone(), run, slot }
     }
 
     fn has(&self, bug: Bug) -> bool {
@@ -213,6 +222,8 @@ impl Shared {
 pub struct Port {
     pub(crate) shared: Arc<Shared>,
     pub(crate) run: usize,
+    /// Of which slot.
+    pub(crate) slot: CredentialId,
 }
 
 impl fmt::Debug for Port {
@@ -368,6 +379,43 @@ impl StorySink {
     }
 }
 
+impl StorySink {
+    /// Where a promote goes that is to go to another place, which is the anchor and not promoted yet.
+    async fn first_place(&self, path: &str, document: &Document) -> Option<String> {
+        let (anchor, other) = ("apps/a", "apps/b");
+        if self.custody || path != other || !self.port.shared.has(Bug::TheAnchorComesFirst) {
+            return None;
+        }
+        let there = self.inner().read(anchor).await.ok()??;
+        let held = there.document.as_ref().and_then(|there| there.get("key"));
+        let is_other = held.is_some() && held != document.get("key");
+        is_other.then(|| anchor.to_owned())
+    }
+
+    /// The claim of whoever takes it back, as if what they made under an earlier epoch were theirs still.
+    async fn revived(&self, document: &Document) -> Option<Document> {
+        let shared = &self.port.shared;
+        if !self.custody || !shared.has(Bug::MemoryOutlivesTheClaim) {
+            return None;
+        }
+        let (phase, mut claim) = phase_of(document)?;
+        if phase != Phase::Intent {
+            shared.told().memory[self.port.run] = None;
+            return None;
+        }
+        let (key_id, secret, epoch) = shared.told().memory[self.port.run]
+            .as_ref()
+            .map(|(key_id, secret, epoch)| (key_id.clone(), secret.duplicate(), *epoch))?;
+        if claim["epoch"].as_u64() <= Some(epoch) {
+            return None;
+        }
+        claim["phase"] = Phase::Stored.as_str().into();
+        claim["new"] = key_id.into();
+        let document = document.duplicate().with("claim", Secret::new(claim.to_string()));
+        Some(document.with("pending", secret))
+    }
+}
+
 #[async_trait]
 impl Sink for StorySink {
     fn capabilities(&self) -> SinkCapabilities {
@@ -408,7 +456,12 @@ impl Sink for StorySink {
         self.inner().look(path).await
     }
     async fn look_all(&self, folder: &str) -> secrets::Result<BTreeMap<String, Look>> {
-        self.inner().look_all(folder).await
+        let mut looks = self.inner().look_all(folder).await?;
+        if self.custody && self.port.shared.has(Bug::SiblingsAreNotSeen) {
+            let slot = self.port.slot.to_string();
+            looks.retain(|_, look| look.mirror.get("slot") == Some(&slot));
+        }
+        Ok(looks)
     }
     async fn write(
         &self,
@@ -425,7 +478,19 @@ impl Sink for StorySink {
                 return sink.write(&place, &document, expect).await;
             }
             let (document, expect) = here.forgetting(&place, &document, expect).await;
-            sink.write(&place, &document, expect).await
+            if let Some(other) = here.first_place(&place, &document).await {
+                let there =
+                    Expect::Version(sink.read(&other).await?.map_or(0, |at| at.version.number));
+                sink.write(&other, &document, there).await?;
+                return Err(sink_lost(&place)(Outcome::Ambiguous));
+            }
+            let revived = here.revived(&document).await;
+            let written = sink.write(&place, revived.as_ref().unwrap_or(&document), expect).await?;
+            match revived {
+                // It is read again.
+                Some(_) => Err(sink_lost(&place)(Outcome::Ambiguous)),
+                None => Ok(written),
+            }
         };
         self.port.change(what, phase, sink_lost(path), effect).await
     }
@@ -469,7 +534,7 @@ impl Port {
             for one in &mut listing.credentials {
                 if let Some(marker) = one.marker.as_deref().and_then(Marker::parse) {
                     let (tenant, vendor_id) = (&shared.tenant, &shared.vendor_id);
-                    let (key, slot) = (&shared.key, &shared.slot);
+                    let (key, slot) = (&shared.key, &self.slot);
                     let old = Marker::new(
                         key,
                         shared.realm,
@@ -482,6 +547,9 @@ impl Port {
                     one.marker = Some(old.to_string());
                 }
             }
+        }
+        if shared.has(Bug::NullIsUnused) {
+            listing.credentials.iter_mut().for_each(|one| one.last_used = LastUsed::Unknown);
         }
         if shared.has(Bug::NobodyLooksForLateOrphans)
             && let Some(claim) = self.claim().await
@@ -508,9 +576,15 @@ impl Port {
     /// What stands in custody.
     async fn claim(&self) -> Option<serde_json::Value> {
         let folder = format!("nhi/{}", self.shared.realm);
-        let name = self.shared.vault.look_all(&folder).await.ok()?.into_keys().next()?;
-        let stored = self.shared.vault.read(&format!("{folder}/{name}")).await.ok()??;
-        stored.document.as_ref().and_then(phase_of).map(|(_, value)| value)
+        let slot = self.slot.to_string();
+        for name in self.shared.vault.look_all(&folder).await.ok()?.into_keys() {
+            let stored = self.shared.vault.read(&format!("{folder}/{name}")).await.ok().flatten();
+            let value = stored?.document.as_ref().and_then(phase_of).map(|(_, value)| value);
+            if value.as_ref().is_some_and(|value| value["slot"] == *slot) {
+                return value;
+            }
+        }
+        None
     }
 }
 
@@ -607,7 +681,15 @@ impl Connector for Port {
             port.shared.told().issued += usize::from(made.is_ok());
             made
         };
-        self.change("issue", "", lost("issue"), effect).await
+        let made = self.change("issue", "", lost("issue"), effect).await;
+        if self.shared.has(Bug::MemoryOutlivesTheClaim)
+            && let Ok(Issued { key_id, secret: Some(secret), .. }) = &made
+        {
+            let epoch = Marker::parse(request.marker).map_or(0, |marker| marker.epoch);
+            let memory = (key_id.clone(), secret.duplicate(), epoch);
+            self.shared.told().memory[self.run] = Some(memory);
+        }
+        made
     }
     async fn mark(&self, object: &ObjectRef, key_id: &str, marker: &str) -> connector::Result<()> {
         let (fake, object) = (self.shared.fake.clone(), object.clone());

@@ -33,52 +33,29 @@ use crate::{
     ports::{Bug, Call, Fate, Port, Shared, StoryClock, StoryLedger},
 };
 
-mod table;
+mod bounds;
+mod coverage;
+mod kept;
+mod planted;
 
-pub use table::{Books, Row, ends};
-
-/// The ways in which the platform of a story may issue.
-pub const WAYS: [&str; 8] = [
-    "add-ours",
-    "add-marked",
-    "slots",
-    "add-unmarked",
-    "first-only",
-    "grace",
-    "replace-ours",
-    "replace-once",
-];
+pub use bounds::{Bounds, ROUGH, Scene, WAYS};
+use coverage::fates;
+pub use coverage::{Cell, Coverage, reachable, seldom, unforeseen, unreachable};
+pub use kept::Kept;
+pub use planted::{PLANTED, Planted};
+pub use table::{Books, Does, Filled, Row, Second, ends};
 
 const OVERLAP: Span = Span::from_secs(86_400);
 const REALM: &str = "k3x9q2";
-const PLACES: [&str; 2] = ["apps/a", "apps/b"];
-/// So many faults make a rough world.
-pub const ROUGH: usize = 12;
+/// Where the slots deliver: two places of the first, and one of the second. The first one of a slot is its
+/// anchor.
+const PLACES: [&str; 3] = ["apps/a", "apps/b", "apps/c"];
+/// The slots of the integration.
+const SLOTS: [&str; 2] = ["default", "second"];
 /// What a person writes over a delivered secret.
 const BY_HAND: &str = "what a person wrote";
 /// More events than a story has by itself.
 const MOST_EVENTS: usize = 900;
-
-/// What may happen in a story.
-#[derive(Debug, Clone, Copy)]
-pub struct Bounds {
-    /// The only way, or any.
-    pub way: Option<&'static str>,
-    /// So many runs at once at most.
-    pub runs: usize,
-    /// So many faults at most.
-    pub faults: usize,
-    /// Two runs rotate one key at once, and each takes the other for dead.
-    pub duel: bool,
-    /// There are two generations, the overlap of the first is over, and the platform can switch one key
-    /// off.
-    pub cuts: bool,
-    /// What is wrong with the world.
-    pub bug: Option<Bug>,
-}
-
-/// How often each call came to each end, by way of issuing and the number of runs.
-pub type Coverage = BTreeMap<(&'static str, Call, Fate, usize), u64>;
 
 /// What a story came to.
 #[derive(Debug)]
@@ -102,7 +79,10 @@ macro_rules! say {
     };
 }
 
+mod beside;
+mod hands;
 mod soft_cut;
+mod table;
 
 type Deed = Pin<Box<dyn Future<Output = Result<Outcome, Problem>>>>;
 
@@ -117,6 +97,8 @@ struct Acting {
 #[derive(Default)]
 struct Place {
     version: u64,
+    /// What it says that it holds.
+    generation: u64,
     secret: Option<Secret>,
     /// What stood there before, and until when it is promised to work.
     earlier: Vec<(Secret, Timestamp)>,
@@ -126,23 +108,28 @@ struct Story<'a> {
     choices: Choices,
     bounds: &'a Bounds,
     way: &'static str,
+    /// How many slots there are.
+    slots: usize,
     clock: Arc<StoryClock>,
     shared: Arc<Shared>,
     ledgers: usize,
     common: Arc<dyn Ledger>,
     claim_ttl: Span,
-    before: u64,
+    /// The generation that each slot is at when the story begins.
+    before: [u64; 2],
     acting: Vec<Acting>,
-    places: [Place; 2],
-    promoted: BTreeMap<u64, String>,
+    places: [Place; 3],
+    /// The key of each slot's generation that was promoted first.
+    promoted: BTreeMap<(usize, u64), String>,
     theirs: Vec<Secret>,
     straggler: soft_cut::Straggler,
     /// What a person wrote over: which place, at which version.
     by_hand: Option<(usize, u64)>,
     faults: usize,
-    /// Nobody is promised anything of that any more.
-    revoking: bool,
-    at_once: bool,
+    /// Nobody is promised anything of a slot any more.
+    revoking: [bool; 2],
+    at_once: [bool; 2],
+    hands: hands::Hands,
     told_of_end: bool,
     most: usize,
     deeds: u64,
@@ -167,7 +154,7 @@ pub async fn tell(choices: Choices, bounds: &Bounds, coverage: &mut Coverage, al
 
 impl<'a> Story<'a> {
     async fn new(mut choices: Choices, bounds: &'a Bounds) -> Story<'a> {
-        let way = bounds.way.unwrap_or_else(|| WAYS[choices.any(WAYS.len())]);
+        let way = bounds.way;
         let clock = Arc::new(StoryClock::new());
         let fake = Fake::new(clock.clone());
         fake.promise_only(way);
@@ -182,23 +169,23 @@ impl<'a> Story<'a> {
             record: Record::default(),
         };
         let made = fake.create(&new).await.expect("an empty platform makes an integration");
-        let slot = CredentialId {
-            integration: IntegrationId::new("fake", APP, "sync"),
-            name: "default".into(),
-        };
         let key = || RealmKey::new(&Secret::new("k".repeat(40))).expect("it is long enough");
-        let shared =
-            Shared::new(fake, sink(), sink(), bounds.bug, REALM, key(), slot, made.vendor_id);
+        let shared = Shared::new(fake, sink(), sink(), bounds.bug, REALM, key(), made.vendor_id);
         let common: Arc<dyn Ledger> = Arc::new(MemoryLedger::new());
-        let mut before = if way == "first-only" { 0 } else { [1, 0, 2][choices.any(3)] };
+        let first = if way == "first-only" { 0 } else { [1, 0, 2][choices.any(3)] };
+        let mut before = [first, 0];
         let mut claim_ttl = [Span::from_secs(120), Span::ZERO][choices.any(2)];
         let mut most = 1 + choices.any(bounds.runs);
-        if bounds.duel {
-            (before, claim_ttl, most) = (1, Span::ZERO, 2);
-        }
-        if bounds.cuts {
-            before = 2;
-            shared.fake.disable_keys();
+        match bounds.scene {
+            Scene::Usual | Scene::Hands => {}
+            Scene::Duel => (before, claim_ttl, most) = ([1, 0], Span::ZERO, 2),
+            Scene::Cut => {
+                before = [2, 0];
+                shared.fake.disable_keys();
+            }
+            // Where there is room for two, each has one, or the first has none yet either.
+            Scene::Beside if ["slots", "add-unmarked"].contains(&way) => before = [first % 2, 0],
+            Scene::Beside => before[1] = choices.any(2) as u64,
         }
         if way == "first-only" {
             // There is one name for whatever is made: who is taken for dead and is not ends the successor.
@@ -209,6 +196,7 @@ impl<'a> Story<'a> {
             choices,
             bounds,
             way,
+            slots: if bounds.scene == Scene::Beside { 2 } else { 1 },
             clock,
             shared: Arc::new(shared),
             common,
@@ -221,8 +209,9 @@ impl<'a> Story<'a> {
             straggler: soft_cut::Straggler::default(),
             by_hand: None,
             faults: bounds.faults,
-            revoking: false,
-            at_once: false,
+            revoking: [false; 2],
+            at_once: [false; 2],
+            hands: hands::Hands::default(),
             told_of_end: false,
             most,
             deeds: 0,
@@ -243,7 +232,7 @@ impl<'a> Story<'a> {
     /// An answer that was lost took a second call, which ends what consumers hold; or somebody was told
     /// that the platform ends it before there is another one that works.
     fn is_cut_short(&self) -> bool {
-        let calls = usize::try_from(self.before).unwrap_or_default() + 1;
+        let calls = usize::try_from(self.before[0]).unwrap_or_default() + 1;
         self.way == "grace" && (self.shared.told().issued > calls || self.told_of_end)
     }
 
@@ -261,7 +250,7 @@ impl<'a> Story<'a> {
         self.replaces() || self.is_narrow() || self.way == "grace"
     }
 
-    fn spec(&self) -> SlotSpec {
+    fn spec(&self, slot: usize) -> SlotSpec {
         let kind = fake::PLATFORM.kinds().iter().find(|kind| kind.name == APP);
         let kind = kind.expect("the fake has apps");
         let deliver = |path: &str| Delivery {
@@ -274,7 +263,7 @@ impl<'a> Story<'a> {
         let overlap =
             if self.bounds.bug == Some(Bug::NoOverlapIsKept) { Span::ZERO } else { OVERLAP };
         SlotSpec {
-            id: self.shared.slot.clone(),
+            id: slot_id(slot),
             vendor_id: self.shared.vendor_id.clone(),
             kind,
             credential_type: kind.credential_types[0],
@@ -283,7 +272,7 @@ impl<'a> Story<'a> {
                 overlap,
                 ..Schedule::every("monthly", Span::from_secs(30 * 86_400))
             }),
-            deliveries: PLACES.map(deliver).to_vec(),
+            deliveries: places_of(slot).map(|index| deliver(PLACES[index])).collect(),
             former: Vec::new(),
             integration_ends: None,
             asked: None,
@@ -292,8 +281,8 @@ impl<'a> Story<'a> {
     }
 
     /// Somebody begins a deed.
-    fn begin(&mut self, name: &str, goal: Goal) {
-        let port = self.shared.port();
+    fn begin(&mut self, name: &str, slot: usize, goal: Goal) {
+        let port = self.shared.port(slot_id(slot));
         // What a run that died was refused is in its memory only.
         self.shared.told().refused = 0;
         let ledger: Arc<dyn Ledger> = match self.ledgers {
@@ -336,10 +325,10 @@ impl<'a> Story<'a> {
             turns: Default::default(),
             claims: Default::default(),
         };
-        let spec = self.spec();
-        self.revoking |= goal == Goal::Revoke;
-        self.at_once |= matches!(goal, Goal::Rotate { at_once: true, .. });
-        say!(self, "{name} begins {goal:?}");
+        let spec = self.spec(slot);
+        self.revoking[slot] |= goal == Goal::Revoke;
+        self.at_once[slot] |= matches!(goal, Goal::Rotate { at_once: true, .. });
+        say!(self, "{name} begins {goal:?} of {}", SLOTS[slot]);
         let deed: Deed = Box::pin(async move { carry_out(&context, &spec, goal, "story").await });
         self.acting.push(Acting { port, goal, deed: Some(deed) });
         self.deeds += 1;
@@ -389,8 +378,13 @@ impl<'a> Story<'a> {
     }
 
     /// Runs a deed to its end, without faults.
-    async fn calmly(&mut self, name: &str, goal: Goal) -> Result<Result<Outcome, Problem>, String> {
-        self.begin(name, goal);
+    async fn calmly(
+        &mut self,
+        name: &str,
+        slot: usize,
+        goal: Goal,
+    ) -> Result<Result<Outcome, Problem>, String> {
+        self.begin(name, slot, goal);
         let run = self.acting.len() - 1;
         let mut done = self.go_on(run);
         for _ in 0..MOST_EVENTS {
@@ -413,28 +407,35 @@ impl<'a> Story<'a> {
     }
 
     async fn whole(&mut self, coverage: &mut Coverage) -> Result<(), String> {
-        for generation in 1..=self.before {
-            let goal = Goal::Rotate { to: generation, at_once: false };
-            if let Err(problem) = self.calmly("before", goal).await? {
-                return Err(format!("{} without any fault", problem.code));
+        for slot in 0..self.slots {
+            for generation in 1..=self.before[slot] {
+                let goal = Goal::Rotate { to: generation, at_once: false };
+                if let Err(problem) = self.calmly("before", slot, goal).await? {
+                    return Err(format!("{} without any fault", problem.code));
+                }
             }
         }
         say!(
             self,
-            "-- {}, generation {}, {} at once, claims hold {:?}, ledger {}",
+            "-- {}, generation {:?}, {} at once, claims hold {:?}, ledger {}",
             self.way,
-            self.before,
+            &self.before[..self.slots],
             self.most,
             self.claim_ttl,
             ["shared", "own", "none"][self.ledgers]
         );
-        if self.bounds.cuts {
+        if self.bounds.scene == Scene::Cut {
             self.is_over().await;
         }
+        if self.bounds.scene == Scene::Hands {
+            self.keep_a_copy();
+        }
         self.stormily(coverage).await?;
-        match self.bounds.cuts {
-            true => self.put_cut_right().await,
-            false => self.put_right().await,
+        match self.bounds.scene {
+            Scene::Cut => self.put_cut_right().await,
+            Scene::Beside => self.put_both_right().await,
+            Scene::Hands => self.put_hands_right().await,
+            Scene::Usual | Scene::Duel => self.put_right().await,
         }
     }
 
@@ -442,7 +443,7 @@ impl<'a> Story<'a> {
     async fn stormily(&mut self, coverage: &mut Coverage) -> Result<(), String> {
         let first = self.acting.len();
         // Off, on again, and ended takes several.
-        let more = if self.bounds.cuts { 3 } else { 0 };
+        let more = [0, 0, 3, 1, 0][self.bounds.scene as usize];
         let mut left = self.most + more + self.choices.any(2);
         let mut now = first;
         // Some stories change the scene at every turn, others leave somebody standing for long.
@@ -470,26 +471,32 @@ impl<'a> Story<'a> {
                 }
                 4 if self.theirs.is_empty()
                     && self.takes_another()
+                    && self.slots == 1
                     && self.choices.rarely(2, 2) == 1 =>
                 {
                     self.somebody_makes_a_key();
                 }
-                8 if self.is_rough() && !self.bounds.duel && self.by_hand.is_none() => {
+                8 if self.bounds.scene == Scene::Hands => self.somebody_acts().await,
+                8 if self.is_rough()
+                    && self.bounds.scene == Scene::Usual
+                    && self.by_hand.is_none() =>
+                {
                     self.somebody_writes().await;
                 }
                 5 if self.time_may_pass() => {
-                    let most = if self.bounds.cuts { 3_700 } else { 601 };
+                    let most = if self.bounds.scene == Scene::Cut { 3_700 } else { 601 };
                     let seconds = [1, 20, 125, most][self.choices.any(4)];
                     self.time_passes(first, seconds).await;
                 }
                 _ if (happens >= 6 || alive == 0) && left > 0 && alive < self.most => {
                     left -= 1;
-                    let goal = match self.bounds.cuts {
-                        true => self.some_goal_of_a_cut(),
-                        false => self.some_goal(),
+                    let slot = if self.slots > 1 { self.choices.any(2) } else { 0 };
+                    let goal = match self.bounds.scene {
+                        Scene::Cut => self.some_goal_of_a_cut(),
+                        _ => self.some_goal(slot),
                     };
                     let name = format!("run {}", self.acting.len());
-                    self.begin(&name, goal);
+                    self.begin(&name, slot, goal);
                     now = self.acting.len() - 1;
                     self.go_on(now);
                 }
@@ -525,13 +532,13 @@ impl<'a> Story<'a> {
         Ok(())
     }
 
-    fn some_goal(&mut self) -> Goal {
-        let to = self.before + 1;
+    fn some_goal(&mut self, slot: usize) -> Goal {
+        let to = self.before[slot] + 1;
         match self.choices.any(6) {
-            _ if self.bounds.duel => Goal::Rotate { to, at_once: false },
+            _ if self.bounds.scene == Scene::Duel => Goal::Rotate { to, at_once: false },
             0..=2 => Goal::Rotate { to, at_once: false },
             3 => Goal::Rotate { to, at_once: true },
-            4 if self.before > 0 => Goal::Retire { at: self.before },
+            4 if to > 1 => Goal::Retire { at: to - 1 },
             // Where there is one name for whatever is made, and no mark, a call that comes after the end
             // of everything is not told from the one that was ended.
             5 if self.way != "first-only" => Goal::Revoke,
@@ -540,49 +547,26 @@ impl<'a> Story<'a> {
     }
 
     fn some_fate(&mut self, call: Call) -> Fate {
-        use Fate::{
-            AnswerLost, ArrivesLate, DiesAfter, DiesBefore, Done, FalselyRefused, NotKept, NotSent,
-            RequestLost, Useless,
-        };
-        // Where there is one name for whatever is made, an ending that is late reaches the next one.
-        let late = !(call.what == "end" && self.way == "first-only");
-        let all: &[Fate] = match call.what {
-            "read claim" | "read sink" => &[Done, DiesBefore, NotSent],
-            // An ending that nothing waits for goes by what is seen: an unmarked key on a page that is
-            // missing is not.
-            "list keys" if self.timed() && self.revoking => &[Done, DiesBefore, NotSent],
-            "list keys" => &[Done, DiesBefore, NotSent, NotKept],
-            "sign in" => &[Done, DiesBefore, NotSent, FalselyRefused, FalselyRefused],
-            "journal" => &[Done, DiesBefore, DiesAfter, NotKept],
-            "issue" => &[
-                Done,
-                DiesBefore,
-                DiesAfter,
-                NotSent,
-                RequestLost,
-                AnswerLost,
-                ArrivesLate,
-                ArrivesLate,
-                Useless,
-            ],
-            _ if late => {
-                &[Done, DiesBefore, DiesAfter, NotSent, RequestLost, AnswerLost, ArrivesLate]
-            }
-            _ => &[Done, DiesBefore, DiesAfter, NotSent, RequestLost, AnswerLost],
-        };
+        // An ending that nothing waits for goes by what is seen: an unmarked key on a page that is missing
+        // is not.
+        let blind = call.what == "list keys" && self.timed() && self.revoking.contains(&true);
+        let all = fates(self.way, call.what);
+        let all = if blind { &all[..3] } else { all };
         if self.faults == 0 {
-            return Done;
+            return Fate::Done;
         }
-        let useless = self.is_rough() && !self.bounds.duel && call.what == "issue";
-        let all = if useless { &[Done, Useless] } else { all };
+        let useless = self.is_rough() && self.bounds.scene == Scene::Usual && call.what == "issue";
+        let all = if useless { &[Fate::Done, Fate::Useless] } else { all };
         let once_in = match call.what {
             _ if useless => 1,
             "sign in" if self.is_rough() => 2,
             "sign in" => 4,
             _ => 10,
         };
-        let fate = all[self.choices.rarely(once_in, all.len())];
-        self.faults -= usize::from(fate != Done);
+        let wanted = self.bounds.wanted.filter(|(wanted, _)| *wanted == call);
+        let wanted = wanted.and_then(|(_, fate)| all.iter().position(|one| *one == fate));
+        let fate = all[self.choices.leaning(once_in, all.len(), wanted)];
+        self.faults -= usize::from(fate != Fate::Done);
         fate
     }
 
@@ -604,7 +588,7 @@ impl<'a> Story<'a> {
     }
 
     async fn somebody_writes(&mut self) {
-        let index = self.choices.any(PLACES.len());
+        let index = self.choices.any(places_of(0).len());
         let version = self.shared.apps.version(PLACES[index]);
         if version == 0 {
             return;
@@ -620,11 +604,12 @@ impl<'a> Story<'a> {
 
     /// Where only time fences, a call that began does not take longer than it may.
     fn time_may_pass(&self) -> bool {
-        let slow = |call: &Call| call.what == "issue" || call.what == "journal";
+        let slow = |call: &Call| ["issue", "journal", "disable"].contains(&call.what);
         let told = self.shared.told();
         let waits = self.acting.iter().filter(|one| one.deed.is_some());
         let waits = waits.filter_map(|one| told.waits[one.port.run]);
-        !self.timed()
+        // A call that switches one off does not take longer either.
+        !(self.timed() || self.bounds.scene == Scene::Cut)
             || !(waits.into_iter().any(|call| slow(&call))
                 || told.late.iter().any(|(call, _)| slow(call)))
     }
@@ -652,26 +637,46 @@ impl<'a> Story<'a> {
         self.check_straggler().await?;
         let adds = !self.replaces();
         let now = self.clock.now();
-        for (index, path) in PLACES.iter().enumerate() {
+        let places = if self.slots > 1 { PLACES.len() } else { places_of(0).len() };
+        for (index, path) in PLACES.iter().enumerate().take(places) {
             let version = self.shared.apps.version(path);
             if version != self.places[index].version {
                 self.changed(index, path, version, now).await?;
             }
+        }
+        self.anchor_is_last()?;
+        for (index, path) in PLACES.iter().enumerate().take(places) {
             let place = &self.places[index];
-            if !adds || self.revoking || self.is_cut_short() {
+            let slot = slot_of(index);
+            if !adds || self.revoking[slot] || self.is_cut_short() {
                 continue;
             }
-            if place.secret.as_ref().is_some_and(|secret| !admits(secret)) {
+            // What a person spoiled is theirs to answer for.
+            let works = |secret: &Secret| admits(secret) || self.hands.spoiled(secret);
+            if place.secret.as_ref().is_some_and(|secret| !works(secret)) {
                 return Err(format!("P1: what {path} holds does not work"));
             }
-            let kept = |(secret, until): &(Secret, Timestamp)| now >= *until || admits(secret);
-            if !self.at_once && !place.earlier.iter().all(kept) {
+            let kept = |(secret, until): &(Secret, Timestamp)| now >= *until || works(secret);
+            // Where there is no room beside it, what works again takes the place of what was kept.
+            let cramped = self.hands.touched() && (self.is_narrow() || self.way == "grace");
+            if !self.at_once[slot] && !cramped && !place.earlier.iter().all(kept) {
                 return Err(format!("P1: what {path} held is ended within the overlap"));
             }
         }
         // As many as the platform stands from one, where nobody else signs in.
-        if self.most == 1 && self.shared.told().most_refused > 2 {
+        let alone = self.most == 1 && !self.hands.touched();
+        if alone && self.shared.told().most_refused > 2 {
             return Err("P10: more refused sign-ins than the platform stands".to_owned());
+        }
+        Ok(())
+    }
+
+    /// What the anchor says is current is everywhere: whoever comes next goes by the anchor.
+    fn anchor_is_last(&self) -> Result<(), String> {
+        let [anchor, other, _] = &self.places;
+        let behind = anchor.generation > other.generation;
+        if behind && self.by_hand.is_none() && !self.hands.touched() && !self.revoking[0] {
+            return Err("P5: the anchor is promoted before the others".to_owned());
         }
         Ok(())
     }
@@ -709,6 +714,7 @@ impl<'a> Story<'a> {
         let secret = document.get("key").filter(|_| !revoked).map(Secret::duplicate);
         let place = &mut self.places[index];
         place.version = version;
+        place.generation = says["gen"].as_u64().filter(|_| secret.is_some()).unwrap_or_default();
         if place.secret == secret {
             return Ok(());
         }
@@ -719,13 +725,16 @@ impl<'a> Story<'a> {
         if self.way.starts_with("replace-") {
             return Ok(());
         }
-        if !self.shared.told().signed_in.contains(secret.expose()) {
+        // The next one of that name is not told from one that somebody ended.
+        let renamed = self.way == "first-only" && self.hands.touched();
+        if !renamed && !self.shared.told().signed_in.contains(secret.expose()) {
             return Err(format!("P5: what {path} holds was never tried"));
         }
         let (generation, key) = (says["gen"].as_u64(), says["key"].as_str());
         if let (Some(generation), Some(key)) = (generation, key) {
-            let first = self.promoted.entry(generation).or_insert_with(|| key.to_owned());
-            if first != key {
+            let first =
+                self.promoted.entry((slot_of(index), generation)).or_insert_with(|| key.to_owned());
+            if first != key && !self.hands.touched() {
                 return Err(format!("P6: two keys of generation {generation} are promoted"));
             }
         }
@@ -736,21 +745,24 @@ impl<'a> Story<'a> {
     async fn put_right(&mut self) -> Result<(), String> {
         say!(self, "-- at rest");
         tokio::time::advance(Duration::from_secs(1_000)).await;
-        let to = self.before + 1;
-        let goal = if self.revoking { Goal::Revoke } else { Goal::Rotate { to, at_once: false } };
-        let mut done = self.calmly("later", goal).await?;
+        let to = self.before[0] + 1;
+        let goal = match self.revoking[0] {
+            true => Goal::Revoke,
+            false => Goal::Rotate { to, at_once: false },
+        };
+        let mut done = self.calmly("later", 0, goal).await?;
         if done.as_ref().is_err_and(|problem| problem.code == "E-OLD-IN-USE") {
             tokio::time::advance(Duration::from_secs(90_000)).await;
-            done = self.calmly("when the overlap is over", goal).await?;
+            done = self.calmly("when the overlap is over", 0, goal).await?;
         }
         // Another one is made when the platform has ended the old one.
         if self.way == "grace" && done.as_ref().is_err_and(|problem| problem.code == "E-VERIFY") {
             self.told_of_end = true;
             tokio::time::advance(Duration::from_secs(200_000)).await;
-            done = self.calmly("when the old one has ended", goal).await?;
+            done = self.calmly("when the old one has ended", 0, goal).await?;
         }
         if self.is_rough() && done.as_ref().is_err_and(|problem| problem.code == "E-SINK-CHANGED") {
-            done = self.calmly("who has seen that", goal).await?;
+            done = self.calmly("who has seen that", 0, goal).await?;
         }
         let human = !self.theirs.is_empty();
         let outcome = match done {
@@ -774,25 +786,26 @@ impl<'a> Story<'a> {
                 ));
             }
         };
-        if self.revoking {
+        if self.revoking[0] {
             return self.nothing_else(&BTreeSet::new()).await;
         }
-        self.works()?;
+        self.works(0)?;
         let mut named: BTreeSet<String> =
             outcome.previous.iter().map(|one| one.key_id.clone()).collect();
         named.extend(outcome.key_id.clone());
         self.nothing_else(&named).await?;
         tokio::time::advance(Duration::from_secs(90_000)).await;
         let retire = Goal::Retire { at: outcome.generation };
-        let done = self.calmly("retires", retire).await?;
+        let done = self.calmly("retires", 0, retire).await?;
         let outcome =
             done.map_err(|problem| format!("P7: nothing is retired: {}", problem.code))?;
-        self.works()?;
+        self.works(0)?;
         self.nothing_else(&outcome.key_id.into_iter().collect()).await
     }
 
-    fn works(&self) -> Result<(), String> {
-        for (place, path) in self.places.iter().zip(PLACES) {
+    fn works(&self, slot: usize) -> Result<(), String> {
+        for index in places_of(slot) {
+            let (place, path) = (&self.places[index], PLACES[index]);
             match &place.secret {
                 Some(secret) if self.shared.fake.admits(APP, "sync", secret) => {}
                 _ => return Err(format!("P1: at rest what {path} holds does not work")),
@@ -805,12 +818,7 @@ impl<'a> Story<'a> {
     async fn nothing_else(&self, named: &BTreeSet<String>) -> Result<(), String> {
         let port = &self.acting[0].port;
         let mut theirs = BTreeSet::new();
-        let object = connector::ObjectRef {
-            kind: APP.into(),
-            key: "sync".into(),
-            vendor_id: None,
-            name: "sync".into(),
-        };
+        let object = object();
         for secret in &self.theirs {
             let found = port.shared.fake.find(&object, "", secret).await.ok().flatten();
             theirs.extend(found.map(|one| one.key_id));
@@ -818,11 +826,14 @@ impl<'a> Story<'a> {
         let listing =
             self.shared.fake.credentials(&object).await.map_err(|error| error.to_string())?;
         for one in listing.credentials.iter().filter(|one| one.stands()) {
-            // With a person's key beside it, what an unanswered call made is nobody's: it is left to them.
-            if self.revoking && self.is_narrow() && !theirs.is_empty() {
+            // With a person's key beside it, or another slot that was left, what an unanswered call made is
+            // nobody's: it is left to them.
+            let beside = !theirs.is_empty() || self.slots > 1;
+            if self.revoking.contains(&true) && self.is_narrow() && beside {
                 continue;
             }
-            if !named.contains(&one.key_id) && !theirs.contains(&one.key_id) {
+            let known = [named, &theirs].iter().any(|all| all.contains(&one.key_id));
+            if !known && !self.hands.unmarked(&one.key_id) {
                 return Err(format!("P2: at rest {} lives, and nobody names it", one.key_id));
             }
         }
@@ -835,6 +846,29 @@ impl<'a> Story<'a> {
             }
         }
         Ok(())
+    }
+}
+
+fn slot_id(slot: usize) -> CredentialId {
+    let integration = IntegrationId::new("fake", APP, "sync");
+    CredentialId { integration, name: SLOTS[slot].to_owned() }
+}
+
+fn places_of(slot: usize) -> std::ops::Range<usize> {
+    if slot == 0 { 0..2 } else { 2..3 }
+}
+
+fn slot_of(place: usize) -> usize {
+    usize::from(place > 1)
+}
+
+/// The integration of every story.
+fn object() -> connector::ObjectRef {
+    connector::ObjectRef {
+        kind: APP.into(),
+        key: "sync".into(),
+        vendor_id: None,
+        name: "sync".into(),
     }
 }
 
@@ -871,6 +905,11 @@ impl Teller {
         self.told(choices, bounds, false)
     }
 
+    /// The same in words.
+    pub fn aloud(&mut self, choices: Choices, bounds: &Bounds) -> Told {
+        self.told(choices, bounds, true)
+    }
+
     fn told(&mut self, choices: Choices, bounds: &Bounds, aloud: bool) -> Told {
         let told = self.runtime.block_on(tell(choices, bounds, &mut self.coverage, aloud));
         self.deeds += told.deeds;
@@ -887,6 +926,6 @@ impl Teller {
             let again = self.tell(Choices::of(choices.to_vec()), bounds);
             again.broken.is_some_and(|broken| broken.starts_with(&promise))
         });
-        Err(Box::new(self.told(Choices::of(small), bounds, true)))
+        Err(Box::new(self.aloud(Choices::of(small), bounds)))
     }
 }

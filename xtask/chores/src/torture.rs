@@ -31,6 +31,30 @@ pub(crate) struct Torture {
 /// The targets of `crates/fuzzing`, each of which takes its seconds.
 const TARGETS: u64 = 13;
 
+/// The tests of the ledger that kill, tear, race, verify and rebuild.
+const LEDGER: [&str; 5] = ["a_kill", "three_processes", "torn", "verif", "rebuild"];
+
+/// One kind of search.
+struct Stage<'a> {
+    name: &'static str,
+    package: &'static str,
+    test: &'static str,
+    only: &'a [&'static str],
+    variables: &'a [(&'static str, &'a str)],
+}
+
+impl Stage<'_> {
+    fn run(&self) -> Result<()> {
+        let mut command = cargo(&["test", "--quiet", "-p", self.package, "--test", self.test]);
+        command.envs(self.variables.iter().copied()).arg("--");
+        match self.only {
+            [] => command.arg("--nocapture"),
+            only => command.args(only),
+        };
+        run(&mut command)
+    }
+}
+
 impl Torture {
     pub(crate) fn run(self) -> Result<()> {
         let seed = self.seed.unwrap_or_else(|| RandomState::new().hash_one("torture") >> 16);
@@ -39,40 +63,48 @@ impl Torture {
         let fuzzing = (whole.as_secs() / 5 / TARGETS).max(1).to_string();
         let seeds = (20 * self.minutes).clamp(40, 2_000).to_string();
         let turn = seed.to_string();
-        type Stage<'a> = (&'a str, &'a [&'a str], &'a [(&'a str, &'a str)]);
         let wide = [("NHI_TEST_WIDE", "1")];
         let many = [("NHI_TEST_SEEDS", &*seeds)];
         let long = [("NHI_FUZZ_SECONDS", &*fuzzing), ("NHI_FUZZ_SEED", &*turn)];
-        let mut stages: Vec<Stage<'_>> = vec![
-            ("every call killed, and races", &["operations", "it"], &many),
-            ("the whole table", &["simulation", "table"], &wide),
-            ("every order of events, wide", &["simulation", "model"], &wide),
-            ("fuzzing", &["fuzzing", "seconds"], &long),
+        let of = |name, package, test| Stage { name, package, test, only: &[], variables: &[] };
+        let mut stages = vec![
+            Stage {
+                only: &["crash", "race", "begun"],
+                variables: &many,
+                ..of("every call killed, and races", "operations", "it")
+            },
+            of("what broke once", "simulation", "kept"),
+            of("rules that are left out", "simulation", "planted"),
+            Stage { variables: &wide, ..of("the whole table", "simulation", "table") },
+            Stage { variables: &wide, ..of("every order of events, wide", "simulation", "model") },
+            Stage {
+                only: &LEDGER,
+                ..of("the ledger killed, torn and rebuilt", "ledger-sqlite", "file")
+            },
+            Stage { variables: &long, ..of("fuzzing", "fuzzing", "seconds") },
         ];
         if self.servers {
-            stages.push((
-                "killed at each request, disturbed, and raced, on real servers",
-                &["acceptance-tests", "it"],
-                &wide,
-            ));
+            stages.push(Stage {
+                // What was walked, and in which time, is worth reading where all went well too.
+                only: &["--nocapture", "kill", "rounds", "points", "disturbed"],
+                variables: &wide,
+                ..of(
+                    "killed at each request, disturbed, and raced, on real servers",
+                    "acceptance-tests",
+                    "it",
+                )
+            });
         }
         let begun = Instant::now();
-        let mut failed = Vec::new();
-        for (name, of, variables) in stages {
-            println!("--- {name}");
-            let mut command = cargo(&["test", "--quiet", "-p", of[0], "--test", of[1]]);
-            command.envs(variables.iter().copied());
-            match of[1] {
-                "it" if of[0] == "operations" => command.args(["--", "crash", "race", "begun"]),
-                // What was walked, and in which time, is worth reading where all went well too.
-                "it" => {
-                    command.args(["--", "--nocapture", "kill", "rounds", "points", "disturbed"])
-                }
-                _ => command.args(["--", "--nocapture"]),
-            };
-            failed.extend(run(&mut command).err().map(|_| name));
+        let (mut failed, mut shares) = (Vec::new(), Vec::new());
+        for stage in &stages {
+            println!("--- {}", stage.name);
+            let from = Instant::now();
+            failed.extend(stage.run().err().map(|_| stage.name));
+            shares.push((stage.name, from.elapsed()));
         }
         println!("--- stories");
+        let from = Instant::now();
         let left = whole.saturating_sub(begun.elapsed()).max(whole / 2).as_secs().to_string();
         let words = [
             "run",
@@ -86,6 +118,13 @@ impl Torture {
             "--",
         ];
         failed.extend(run(cargo(&words).args([&left, &turn])).err().map(|_| "stories"));
+        shares.push(("stories", from.elapsed()));
+        let all = begun.elapsed().as_secs_f64().max(1.0);
+        println!("--- where {all:.0} s went, with what was built in them");
+        for (name, took) in shares {
+            let took = took.as_secs_f64();
+            println!("  {took:6.0} s {:3.0} % {name}", 100.0 * took / all);
+        }
         match failed.is_empty() {
             true => Ok(()),
             false => Err(format!("seed {seed}: {} broke", failed.join(", "))),

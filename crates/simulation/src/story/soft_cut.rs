@@ -13,6 +13,8 @@ pub(super) struct Straggler {
     secret: Option<Secret>,
     /// Since when that is switched off without a break.
     off_since: Option<Timestamp>,
+    /// It was switched off once.
+    was_off: bool,
     /// Somebody said that it is needed, and it was switched on.
     needed: bool,
 }
@@ -26,7 +28,7 @@ impl Story<'_> {
     }
 
     pub(super) fn some_goal_of_a_cut(&mut self) -> Goal {
-        let at = self.before;
+        let at = self.before[0];
         let cut = Goal::Cut { at, again: false };
         match self.choices.any(8) {
             0..=3 => cut,
@@ -48,30 +50,28 @@ impl Story<'_> {
             waits.any(|call| call.what == "end") || told.late.iter().any(|one| one.0.what == "end")
         };
         let works = self.first_key().await.is_some_and(|one| one.live);
-        self.straggler.needed |= works && !ends;
+        // What was never off cannot be switched on: nothing is written down of such a word.
+        self.straggler.needed |= works && !ends && self.straggler.was_off;
     }
 
     async fn first_key(&self) -> Option<domain::ObservedCredential> {
         let secret = self.straggler.secret.as_ref()?;
-        let object = connector::ObjectRef {
-            kind: APP.into(),
-            key: "sync".into(),
-            vendor_id: None,
-            name: "sync".into(),
-        };
-        self.shared.fake.find(&object, "", secret).await.ok().flatten()
+        self.shared.fake.find(&object(), "", secret).await.ok().flatten()
     }
 
     /// Nobody is cut off for good before they could be heard of.
     pub(super) async fn check_straggler(&mut self) -> Result<(), String> {
-        if self.straggler.secret.is_none() || self.revoking || self.at_once {
+        if self.straggler.secret.is_none() || self.revoking[0] || self.at_once[0] {
             return Ok(());
         }
         let now = self.clock.now();
         let first = self.first_key().await;
         let off_since = self.straggler.off_since;
         match first {
-            Some(one) if one.disabled => self.straggler.off_since = off_since.or(Some(now)),
+            Some(one) if one.disabled => {
+                self.straggler.off_since = off_since.or(Some(now));
+                self.straggler.was_off = true;
+            }
             Some(_) => self.straggler.off_since = None,
             None if self.straggler.needed => {
                 return Err("P1: what somebody needs is ended without a word".to_owned());
@@ -92,20 +92,20 @@ impl Story<'_> {
         say!(self, "-- at rest");
         tokio::time::advance(Duration::from_secs(1_000)).await;
         let stops = |problem: Problem| format!("P7: the run after it stops: {}", problem.code);
-        if self.revoking {
-            self.calmly("later", Goal::Revoke).await?.map_err(stops)?;
+        if self.revoking[0] {
+            self.calmly("later", 0, Goal::Revoke).await?.map_err(stops)?;
             return self.nothing_else(&BTreeSet::new()).await;
         }
-        let at = self.before;
+        let at = self.before[0];
         let finish = Goal::Rotate { to: at, at_once: false };
-        self.calmly("later", finish).await?.map_err(stops)?;
-        self.works()?;
+        self.calmly("later", 0, finish).await?.map_err(stops)?;
+        self.works(0)?;
         self.straggler.needed = false;
         let again = Goal::Cut { at, again: true };
-        self.calmly("nobody needs it", again).await?.map_err(stops)?;
+        self.calmly("nobody needs it", 0, again).await?.map_err(stops)?;
         tokio::time::advance(Duration::from_secs(WATCHED.as_secs() + 1)).await;
-        let done = self.calmly("ends", Goal::Retire { at }).await?.map_err(stops)?;
-        self.works()?;
+        let done = self.calmly("ends", 0, Goal::Retire { at }).await?.map_err(stops)?;
+        self.works(0)?;
         self.nothing_else(&done.key_id.into_iter().collect()).await
     }
 }

@@ -1,0 +1,105 @@
+//! Rules that somebody forgot, each with the stories in which it must show: from the first seed on, of the
+//! ways that the rule is about.
+
+use super::{Bounds, ROUGH, Scene, Teller};
+use crate::{
+    choices::Choices,
+    ports::{Bug, Call, Fate},
+};
+
+/// A rule that is left out.
+#[derive(Debug, Clone, Copy)]
+pub struct Planted {
+    /// What it is called.
+    pub rule: &'static str,
+    /// What is wrong then.
+    pub bug: Bug,
+    way: &'static str,
+    scene: Scene,
+    runs: usize,
+    faults: usize,
+    /// The promise that it breaks, where another one may be broken before.
+    promise: &'static str,
+    /// What leads there, as often as not.
+    wanted: Option<(Call, Fate)>,
+}
+
+const fn usual(rule: &'static str, bug: Bug, way: &'static str) -> Planted {
+    let (scene, runs, faults) = (Scene::Usual, 2, 3);
+    Planted { rule, bug, way, scene, runs, faults, promise: "", wanted: None }
+}
+
+const fn where_often(what: &'static str, fate: Fate, of: Planted) -> Planted {
+    Planted { wanted: Some((Call { what, phase: "" }, fate)), ..of }
+}
+
+const fn about(scene: Scene, of: Planted) -> Planted {
+    Planted { scene, ..of }
+}
+
+const fn rough(of: Planted) -> Planted {
+    Planted { faults: ROUGH, ..of }
+}
+
+/// All of them.
+pub const PLANTED: [Planted; 21] = [
+    about(Scene::Duel, usual("R1 epoch in the mark", Bug::EveryEpochLooksOld, "add-marked")),
+    about(Scene::Duel, usual("R1 a new epoch", Bug::TakingOverKeepsTheEpoch, "add-marked")),
+    about(Scene::Duel, usual("R2 memory", Bug::MemoryOutlivesTheClaim, "add-marked")),
+    where_often(
+        "sign in",
+        Fate::FalselyRefused,
+        about(Scene::Duel, usual("R3", Bug::APromoteReplacesWhateverIsThere, "add-marked")),
+    ),
+    where_often(
+        "sign in",
+        Fate::FalselyRefused,
+        rough(about(Scene::Duel, usual("R4 fence", Bug::AFenceStopsNobody, "add-marked"))),
+    ),
+    usual("R5 named keys", Bug::WhatIsNotCurrentEnds, "add-marked"),
+    usual("R6 claim, then list", Bug::TheListingIsOlderThanTheClaim, "add-marked"),
+    usual("R7 late orphans", Bug::NobodyLooksForLateOrphans, "add-marked"),
+    usual("R8 settle, add-unmarked", Bug::NothingIsWaitedFor, "add-unmarked"),
+    usual("R8 settle, slots", Bug::NothingIsWaitedFor, "slots"),
+    usual("R8 settle, replace-once", Bug::NothingIsWaitedFor, "replace-once"),
+    where_often(
+        "issue",
+        Fate::AnswerLost,
+        about(Scene::Beside, usual("R9 siblings", Bug::SiblingsAreNotSeen, "add-unmarked")),
+    ),
+    usual("R10 by id", Bug::EndingGoesByName, "add-marked"),
+    Planted {
+        promise: "R11",
+        ..rough(usual("R11", Bug::WhatAPersonWroteIsWrittenOver, "add-marked"))
+    },
+    usual("R12 journalled first", Bug::AnEntryThatIsNotKeptIsNoMatter, "add-marked"),
+    usual("verify before promote", Bug::WhatIsIssuedIsTrusted, "add-marked"),
+    usual("anchor last", Bug::TheAnchorComesFirst, "add-marked"),
+    usual("retire waits", Bug::NoOverlapIsKept, "add-marked"),
+    about(Scene::Cut, usual("the soft cut is watched", Bug::NobodyIsWatchedFor, "add-marked")),
+    usual("null is unused", Bug::NullIsUnused, "add-unmarked"),
+    Planted { runs: 1, ..rough(usual("budget", Bug::RefusalsAreNotCounted, "add-marked")) },
+];
+
+impl Planted {
+    /// The world without the rule.
+    pub fn bounds(&self) -> Bounds {
+        Bounds {
+            way: self.way,
+            runs: self.runs,
+            faults: self.faults,
+            scene: self.scene,
+            bug: Some(self.bug),
+            wanted: self.wanted,
+        }
+    }
+
+    /// The first seed whose story breaks a promise, and which, as long as there is time.
+    pub fn found(&self, teller: &mut Teller, time: impl Fn() -> bool) -> Option<(u64, String)> {
+        let bounds = self.bounds();
+        (0..).take_while(|_| time()).find_map(|seed| {
+            let broken = teller.tell(Choices::of_seed(seed), &bounds).broken;
+            Some((seed, broken.filter(|broken| broken.starts_with(self.promise))?))
+        })
+    }
+}

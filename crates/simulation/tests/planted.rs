@@ -1,0 +1,28 @@
+//! A search that finds nothing where a rule is left out is no search: each is found, from the first seed
+//! on, within a minute.
+
+use std::{thread, time::Duration};
+
+use rustix::time::{ClockId, clock_gettime};
+use simulation::story::{PLANTED, Teller};
+
+/// What this thread has had of a processor: a busy machine makes no search weaker.
+fn worked() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
+}
+
+#[test]
+fn a_rule_that_is_forgotten_is_found_within_a_minute() {
+    let one = |planted: simulation::story::Planted| {
+        let begun = worked();
+        let time = || worked() - begun < Duration::from_secs(60);
+        let found = planted.found(&mut Teller::new(), time);
+        println!("{} ({:?}): {found:?} after {:?}", planted.rule, planted.bug, worked() - begun);
+        found.is_none().then_some(planted.rule)
+    };
+    let searches: Vec<_> = PLANTED.map(|planted| thread::spawn(move || one(planted))).into();
+    let unseen: Vec<_> =
+        searches.into_iter().filter_map(|one| one.join().expect("it ends")).collect();
+    assert!(unseen.is_empty(), "nobody found {unseen:?}");
+}
