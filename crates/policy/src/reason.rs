@@ -3,6 +3,8 @@
 /// A reason, the least urgent first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
+    /// To show that it can be done.
+    Drill,
     /// The first own generation of a slot that was taken in.
     Custody,
     /// It is due.
@@ -23,6 +25,7 @@ impl Reason {
     /// The rank of a word, as claims and entries have it; a word of a later version ranks as asked for.
     pub fn of(word: &str) -> Reason {
         match word {
+            "drill" => Reason::Drill,
             "custody" => Reason::Custody,
             "schedule" => Reason::Schedule,
             "expiring" => Reason::Expiring,
@@ -50,8 +53,16 @@ mod tests {
 
     #[test]
     fn reasons_stand_in_rank_and_the_two_highest_keep_nothing() {
-        let rank =
-            ["exposed", "emergency", "owner_changed", "expiring", "asked", "schedule", "custody"];
+        let rank = [
+            "exposed",
+            "emergency",
+            "owner_changed",
+            "expiring",
+            "asked",
+            "schedule",
+            "custody",
+            "drill",
+        ];
         assert!(rank.iter().rev().is_sorted_by_key(|word| Reason::of(word)));
         for (at, word) in rank.into_iter().enumerate() {
             assert_eq!(Reason::of(word).keeps_none(), at < 2, "{word}");

@@ -54,6 +54,10 @@ pub(crate) struct Rotate {
     #[arg(long, conflicts_with = "exposed")]
     emergency: bool,
 
+    /// It is a drill: the same rotation, and the ledger says that it was made to show that it works.
+    #[arg(long, conflicts_with_all = ["exposed", "emergency"])]
+    drill: bool,
+
     /// Custody that delivered documents name is lost, and no run uses it any more: what nhi.hcl names
     /// now takes its place.
     #[arg(long)]
@@ -206,9 +210,10 @@ impl Rotate {
         };
         Ok(Planned {
             goal,
-            reason: match (self.exposed, self.emergency) {
-                (true, _) => "exposed",
-                (_, true) => "emergency",
+            reason: match (self.exposed, self.emergency, self.drill) {
+                (true, ..) => "exposed",
+                (_, true, _) => "emergency",
+                (.., true) => "drill",
                 _ => "asked",
             },
             way: profile.map_or("its platform does not say how", way_words),

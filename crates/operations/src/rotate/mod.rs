@@ -122,6 +122,9 @@ pub(crate) struct Machine<'a> {
     uncalled: Option<u64>,
     /// The epoch under which this run began to call for a key.
     begun: Option<u64>,
+    /// The first call for a key that this run knows of: where one takes the place of another, nobody
+    /// could sign in with what they held from then on.
+    first_call: Option<Timestamp>,
     revoked: Vec<Revoked>,
     began: bool,
     waited: Duration,
@@ -199,6 +202,7 @@ impl<'a> Machine<'a> {
             tries: BTreeMap::new(),
             uncalled: None,
             begun: None,
+            first_call: None,
             revoked: Vec::new(),
             began: false,
             waited: Duration::ZERO,
@@ -283,6 +287,8 @@ impl<'a> Machine<'a> {
         if let Some(document) = &mut self.claim {
             document.claim.spare_what_serves();
         }
+        let called = self.claim.as_ref().and_then(|document| document.claim.called_at);
+        self.first_call = self.first_call.into_iter().chain(called).min();
         self.recall_refusals();
         if self.refused_in_all() > 0 {
             self.learn_budget().await;

@@ -128,7 +128,7 @@ impl Machine<'_> {
         claim.current_epoch = claim.current.as_deref().and_then(|key_id| self.epoch_of(key_id));
         claim.phase = if claim.previous.is_empty() { Phase::Free } else { Phase::Parked };
         // The earlier one died in the call.
-        let cut_off = match claim.called_at.filter(|_| self.way.replaces()) {
+        let cut_off = match self.first_call.filter(|_| self.way.replaces()) {
             Some(called) if !claim.previous.is_empty() => {
                 Some(self.context.time_in_custody().hi.duration_since(called))
             }

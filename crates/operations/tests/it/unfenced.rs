@@ -38,6 +38,32 @@ async fn nothing_is_repeated_before_an_earlier_call_can_have_arrived() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn how_long_consumers_were_cut_off_is_written_down_and_told_where_it_was_too_long() {
+    for (way, lost) in [("replace-once", false), ("replace-once", true), ("replace-ours", true)] {
+        let world = World::new(way).await;
+        world.whole("before", FIRST).await;
+        if lost {
+            // It was done, and the next call waits for as long as it might still arrive.
+            world.fake.fail(Verb::Issue, [Fault::AnswerLost]);
+        }
+        let mut context = world.context("rotates", &Fuse::none());
+        context.rules = Arc::new(policy::Rules {
+            interruption_max: Span::from_secs(30),
+            ..(*context.rules).clone()
+        });
+        carry_out(&context, &world.spec(), SECOND, "test").await.unwrap();
+        let entries = ledger::all_entries(&*context.ledger, ledger::Filter::all()).await.unwrap();
+        let parked = entries.iter().rfind(|one| one.kind == "rotation.overlapping").unwrap();
+        let cut_off = parked.detail.get("interrupted_for").and_then(|text| text.as_str());
+        let cut_off: Span = cut_off.unwrap().parse().unwrap();
+        let long = lost;
+        assert_eq!(cut_off >= Span::from_secs(60), long, "{way} {lost}: {cut_off}");
+        let told: Vec<&str> = context.notices.take().iter().map(|one| one.code).collect();
+        assert_eq!(told == ["E-INTERRUPTED"], long, "{way} {lost}: {told:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_key_whose_answer_was_lost_ends_with_everything_else_wherever_the_run_stopped() {
     for way in ["slots", "add-unmarked", "grace", "replace-ours", "replace-once"] {
         for call in 1..40 {
