@@ -194,7 +194,7 @@ fn a_rotation_on_aws_that_one_fault_disturbs_is_put_right_by_the_next_run() {
     rules.retain(|(says, _)| !says.ends_with("CreateAccessKey (1): delivered twice"));
     rules.extend(stale("POST", "=ListAccessKeys"));
     let lanes = if is_wide() { 6 } else { 4 };
-    disturb("aws", Pace { share: 4, lanes }, &Account::start, rules);
+    disturb("aws", Pace { share: 3, lanes }, &Account::start, rules);
 }
 
 #[test]

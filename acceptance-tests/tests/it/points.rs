@@ -130,7 +130,7 @@ fn whichever_request_of_a_rotation_on_openbao_is_the_last_of_its_run_the_next_pu
 fn whichever_request_of_a_rotation_on_aws_is_the_last_of_its_run_the_next_puts_it_right() {
     // A rotation waits there until an ended key is sure to be refused everywhere.
     let lanes = if is_wide() { 6 } else { 4 };
-    kill_at_each("aws", Pace { share: 4, lanes }, &Account::start);
+    kill_at_each("aws", Pace { share: 3, lanes }, &Account::start);
 }
 
 #[test]
