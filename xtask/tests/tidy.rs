@@ -402,12 +402,17 @@ fn the_guide_on_rotation_tells_every_hold_that_there_is() {
     let occupied = deeds.split("fn occupied_by_others").nth(1).unwrap();
     held.extend(after(occupied, "Some(\""));
     held.extend(after(occupied, "then_some(\""));
+    // What a deed alone can see.
+    let issuing = read("crates/operations/src/rotate/issue.rs");
+    held.extend(after(&issuing, "self.hold(view, \""));
+    let proving = read("crates/operations/src/rotate/prove.rs");
+    held.extend(after(&proving, "claim.hold = Some(\""));
     assert_eq!(told, held, "the guide's holds and the code's");
     let command = read("reconciler/src/commands/recover.rs");
     let (_, words) = command.split_once("fn why_held").unwrap();
     let words = words.split("\n}\n").next().unwrap();
     assert_eq!(after(words, "Some(\""), held, "those that nhi recover has words for");
-    let errors = read("crates/operations/src/rotate/hold.rs");
+    let errors = read("crates/operations/src/rotate/hold.rs") + &proving;
     for row in rows {
         let error = code(row)[1];
         assert!(errors.contains(&format!("\"{error}\"")), "{error}: {row}");
