@@ -350,11 +350,9 @@ async fn repair_copies(
         let mirror = look.as_ref().and_then(|look| Meta::from_mirror(&look.mirror));
         let of_now = |meta: &Meta| at_rest.is_none_or(|(key_id, of)| meta.is_of(key_id, *of));
         // A write of it that came late says what was there before.
-        let lags = |look: &secrets::Look| {
-            let of = mirror.as_ref().map(|(_, of)| *of);
-            look.mirror.is_empty() || of.is_some_and(|of| of != look.version.number)
-        };
-        let lags = look.as_ref().is_some_and(|look| !look.deleted && lags(look));
+        let of = mirror.as_ref().map(|(_, of)| *of);
+        let lags = |look: &secrets::Look| !look.deleted && of != Some(look.version.number);
+        let lags = look.as_ref().is_some_and(lags);
         let ours = mirror.filter(|(meta, _)| {
             meta.ours(realm, &what, &spec.vendor_id) && meta.is_in_force() && of_now(meta)
         });

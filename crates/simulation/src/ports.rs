@@ -78,14 +78,13 @@ pub enum Bug {
     WhatAPersonWroteIsWrittenOver,
     NobodyIsWatchedFor,
     MemoryOutlivesTheClaim,
-    SiblingsAreNotSeen,
     TheAnchorComesFirst,
     NullIsUnused,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 19] = [
+    pub const ALL: [Bug; 18] = [
         Bug::EveryEpochLooksOld,
         Bug::TakingOverKeepsTheEpoch,
         Bug::APromoteReplacesWhateverIsThere,
@@ -102,7 +101,6 @@ impl Bug {
         Bug::WhatAPersonWroteIsWrittenOver,
         Bug::NobodyIsWatchedFor,
         Bug::MemoryOutlivesTheClaim,
-        Bug::SiblingsAreNotSeen,
         Bug::TheAnchorComesFirst,
         Bug::NullIsUnused,
     ];
@@ -456,12 +454,7 @@ impl Sink for StorySink {
         self.inner().look(path).await
     }
     async fn look_all(&self, folder: &str) -> secrets::Result<BTreeMap<String, Look>> {
-        let mut looks = self.inner().look_all(folder).await?;
-        if self.custody && self.port.shared.has(Bug::SiblingsAreNotSeen) {
-            let slot = self.port.slot.to_string();
-            looks.retain(|_, look| look.mirror.get("slot") == Some(&slot));
-        }
-        Ok(looks)
+        self.inner().look_all(folder).await
     }
     async fn write(
         &self,

@@ -15,8 +15,8 @@ use simulation::{
 /// More calls that change something than a deed has.
 const MOST: usize = 200;
 
-/// Every row of a way. Without `NHI_TEST_WIDE` those in which two differ from one by nothing but the ledger
-/// are left out of all deeds but the one that has every step.
+/// Every row of a way. Without `NHI_TEST_WIDE` only the deed that has every step is done with every ledger
+/// and every second run; each other one with one ledger for each second run.
 fn rows(way: &'static str) -> Vec<Row> {
     let wide = std::env::var_os("NHI_TEST_WIDE").is_some();
     let mut rows = Vec::new();
@@ -26,8 +26,8 @@ fn rows(way: &'static str) -> Vec<Row> {
                 let row = Row { way, does, books, second };
                 let every_step = matches!(does, Does::AtOnce);
                 let differs = match second {
-                    Second::Nobody => matches!(books, Books::Own | Books::Lost),
-                    Second::Joins => books == Books::Shared,
+                    Second::Nobody => books == Books::Lost,
+                    Second::Joins => books == Books::Own,
                     Second::TakesOver => books == Books::None,
                 };
                 if row.is_one() && (wide || every_step || differs) {
@@ -143,5 +143,5 @@ fn whichever_call_of_a_deed_ends_badly_the_next_run_puts_it_right() {
     }
     let cases: u64 = all.by.values().sum();
     println!("{cases} cases in {:?}", begun.elapsed());
-    assert!(cases >= 10_000, "only {cases} cases");
+    assert!(cases >= 3_000, "only {cases} cases");
 }

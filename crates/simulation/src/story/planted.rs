@@ -42,7 +42,7 @@ const fn rough(of: Planted) -> Planted {
 }
 
 /// All of them.
-pub const PLANTED: [Planted; 21] = [
+pub const PLANTED: [Planted; 20] = [
     about(Scene::Duel, usual("R1 epoch in the mark", Bug::EveryEpochLooksOld, "add-marked")),
     about(Scene::Duel, usual("R1 a new epoch", Bug::TakingOverKeepsTheEpoch, "add-marked")),
     about(Scene::Duel, usual("R2 memory", Bug::MemoryOutlivesTheClaim, "add-marked")),
@@ -62,11 +62,6 @@ pub const PLANTED: [Planted; 21] = [
     usual("R8 settle, add-unmarked", Bug::NothingIsWaitedFor, "add-unmarked"),
     usual("R8 settle, slots", Bug::NothingIsWaitedFor, "slots"),
     usual("R8 settle, replace-once", Bug::NothingIsWaitedFor, "replace-once"),
-    where_often(
-        "issue",
-        Fate::AnswerLost,
-        about(Scene::Beside, usual("R9 siblings", Bug::SiblingsAreNotSeen, "add-unmarked")),
-    ),
     usual("R10 by id", Bug::EndingGoesByName, "add-marked"),
     Planted {
         promise: "R11",

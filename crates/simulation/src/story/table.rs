@@ -132,8 +132,8 @@ impl Story<'_> {
     /// What there is before the deed, and the deed's goal.
     async fn begins(&mut self, row: &Row) -> Result<Goal, String> {
         let earlier = !matches!(row.does, Does::AtOnce | Does::Rotate);
-        if earlier && self.way != "first-only" {
-            self.before[0] = 2;
+        if earlier {
+            self.before[0] = if self.way == "first-only" { 1 } else { 2 };
         }
         if row.does.is_about_a_cut() {
             self.shared.fake.disable_keys();
