@@ -16,7 +16,7 @@ use simulation::{
 const MOST: usize = 200;
 
 /// Every row of a way. Without `NHI_TEST_WIDE` only the deed that has every step is done with every ledger
-/// and every second run; each other one with one ledger for each second run.
+/// and every second run; two others with one ledger for each second run, and the rest not at all.
 fn rows(way: &'static str) -> Vec<Row> {
     let wide = std::env::var_os("NHI_TEST_WIDE").is_some();
     let mut rows = Vec::new();
@@ -30,7 +30,8 @@ fn rows(way: &'static str) -> Vec<Row> {
                     Second::Joins => books == Books::Own,
                     Second::TakesOver => books == Books::None,
                 };
-                if row.is_one() && (wide || every_step || differs) {
+                let usual = matches!(does, Does::Rotate | Does::Retire) && differs;
+                if row.is_one() && (wide || every_step || usual) {
                     rows.push(row);
                 }
             }
@@ -111,7 +112,7 @@ fn whichever_call_of_a_deed_ends_badly_the_next_run_puts_it_right() {
                 for does in Does::ALL.into_iter().filter(|does| does.suits(way)) {
                     for (what, phase) in steps(does) {
                         let step = Call { what, phase };
-                        let calls = &cells.calls[&does];
+                        let Some(calls) = cells.calls.get(&does) else { continue };
                         assert!(calls.contains(&step), "{way} {does:?}: no {what} {phase}");
                     }
                 }
