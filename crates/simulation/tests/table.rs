@@ -113,7 +113,10 @@ fn whichever_call_of_a_deed_ends_badly_the_next_run_puts_it_right() {
                     for (what, phase) in steps(does) {
                         let step = Call { what, phase };
                         let Some(calls) = cells.calls.get(&does) else { continue };
-                        assert!(calls.contains(&step), "{way} {does:?}: no {what} {phase}");
+                        assert!(
+                            calls.contains(&step),
+                            "{way} {does:?}: no {what} {phase}: {calls:?}"
+                        );
                     }
                 }
                 (way, cells)

@@ -14,7 +14,7 @@ impl Story<'_> {
         let mut all = true;
         let mut named = BTreeSet::new();
         let mut at = [None, None];
-        for slot in 0..self.slots {
+        for (slot, at) in at.iter_mut().enumerate().take(self.slots) {
             let to = self.before[slot] + 1;
             let goal = match self.revoking[slot] {
                 true => Goal::Revoke,
@@ -29,7 +29,7 @@ impl Story<'_> {
                 Ok(outcome) => {
                     if !self.revoking[slot] {
                         self.works(slot)?;
-                        at[slot] = Some(outcome.generation);
+                        *at = Some(outcome.generation);
                     }
                     named.extend(outcome.previous.into_iter().map(|one| one.key_id));
                     named.extend(outcome.key_id);

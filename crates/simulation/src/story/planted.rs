@@ -57,7 +57,12 @@ pub const PLANTED: [Planted; 20] = [
         rough(about(Scene::Duel, usual("R4 fence", Bug::AFenceStopsNobody, "add-marked"))),
     ),
     usual("R5 named keys", Bug::WhatIsNotCurrentEnds, "add-marked"),
-    usual("R6 claim, then list", Bug::TheListingIsOlderThanTheClaim, "add-marked"),
+    Planted {
+        runs: 3,
+        promise: "P2",
+        // Where nothing marks what is made, nothing but the listing tells what was there before.
+        ..rough(usual("R6 claim, then list", Bug::TheListingIsOlderThanTheClaim, "slots"))
+    },
     usual("R7 late orphans", Bug::NobodyLooksForLateOrphans, "add-marked"),
     usual("R8 settle, add-unmarked", Bug::NothingIsWaitedFor, "add-unmarked"),
     usual("R8 settle, slots", Bug::NothingIsWaitedFor, "slots"),

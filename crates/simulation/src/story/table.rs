@@ -57,8 +57,8 @@ impl Does {
     pub fn suits(self, way: &str) -> bool {
         match self {
             Does::AtOnce | Does::Rotate | Does::Revoke => true,
-            // Its only one has no earlier one.
-            Does::Retire => way != "first-only",
+            // An only one has no earlier one, and what a new one took the place of ended with it.
+            Does::Retire => !matches!(way, "first-only" | "replace-ours" | "replace-once"),
             Does::Cut | Does::EndCut | Does::Reenable => Scene::Cut.suits(way),
         }
     }
