@@ -341,6 +341,9 @@ fn why_held(open: &Begun) -> &str {
         Some("foreign-realm") => "another installation delivers to the same place",
         Some("verify-failed") => "new credentials are refused, and were ended",
         Some("new-refused") => "the new credential is refused, and another would end the old one",
+        Some("new-switched-off") => {
+            "somebody switched the new credential off before all places had it"
+        }
         Some("unexplained-credential") => "it is not known whose a credential is",
         Some("still-used") => "somebody missed the earlier credential when it was switched off",
         Some("scopes-wider") => "the new credential may do more than the one that it follows",
@@ -370,6 +373,10 @@ fn remedy(open: &Begun) -> String {
         Some("verify-failed" | "new-refused") => format!(
             "nhi doctor {}: is it switched off, or bound to other addresses? Then: nhi recover {slot}",
             open.slot.integration.connection
+        ),
+        Some("new-switched-off") => format!(
+            "find out why, and switch it on again at the platform; then: nhi recover {slot} goes on from \
+             there"
         ),
         Some("unexplained-credential") => format!(
             "find out whose it is, and end what nobody needs: nhi revoke {} KEY; then: nhi recover \
@@ -593,6 +600,7 @@ mod tests {
             ("foreign-realm", "deliver_to"),
             ("verify-failed", "nhi doctor bao"),
             ("new-refused", "nhi doctor bao"),
+            ("new-switched-off", "switch it on again"),
             ("unexplained-credential", "nhi revoke bao/openbao_approle/x KEY"),
             ("still-used", "nhi recover bao/openbao_approle/x/credential/default switches it off"),
             ("scopes-wider", "take that away"),
