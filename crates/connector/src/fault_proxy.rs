@@ -19,7 +19,7 @@
 //! | 7 | too many requests, with any `Retry-After` | [`Effect::Answer`] | |
 //! | 8 | an error of the server, before it is done and after | [`Effect::Answer`], [`Effect::Instead`] | |
 //! | 9 | a conflict, or an "already exists" that is no conflict | [`Effect::Answer`], [`Effect::Instead`] | |
-//! | 10 | a `Date` that is days off, an expiry in another unit | [`Effect::header`], [`Effect::Rewrite`] | the clock of the simulation |
+//! | 10 | a `Date` that is days off, an expiry in another unit | [`Effect::header`], [`Effect::Rewrite`] | `clocks.rs` among the tests of `operations` |
 //! | 11 | half an answer | [`Effect::CutAnswer`] | |
 //! | 12 | a page for people, or another shape | [`Effect::Answer`], [`Effect::Instead`] | the fuzzing of answers |
 //! | 13 | an answer that trickles past the deadline | [`Effect::Trickle`] | |
