@@ -91,15 +91,15 @@ pub fn evidence(
     }
 }
 
-/// The table. `not_before`: when its overlap is over; `at_once`: it is exposed, and nobody is waited for.
+/// The table. `not_before`: when its overlap is over; `None` where nobody is waited for, as of what is
+/// exposed.
 pub fn judge(
     now: Timestamp,
     not_before: Option<Timestamp>,
     evidence: Evidence,
     terms: &Terms,
-    at_once: bool,
 ) -> Verdict {
-    let Some(not_before) = not_before.filter(|_| !at_once) else { return Verdict::End };
+    let Some(not_before) = not_before else { return Verdict::End };
     if now < not_before {
         return Verdict::Keep;
     }
@@ -128,7 +128,7 @@ impl Usage {
     /// What becomes of one of them now.
     pub fn judge(&self, now: Timestamp, key_id: &str, not_before: Option<Timestamp>) -> Verdict {
         let known = self.of.get(key_id).copied().unwrap_or(Evidence::Unknown);
-        judge(now, not_before, known, &self.terms, false)
+        judge(now, not_before, known, &self.terms)
     }
 }
 
@@ -165,14 +165,9 @@ mod tests {
             (7 * 24, used, cuts, Verdict::End),
             (7 * 24, Evidence::Unknown, terms, Verdict::End),
         ] {
-            assert_eq!(
-                judge(at(now), over, evidence, &terms, false),
-                expected,
-                "{now} {evidence:?}"
-            );
-            assert_eq!(judge(at(now), over, evidence, &terms, true), Verdict::End, "exposed");
+            assert_eq!(judge(at(now), over, evidence, &terms), expected, "{now} {evidence:?}");
+            assert_eq!(judge(at(now), None, evidence, &terms), Verdict::End, "exposed");
         }
-        assert_eq!(judge(at(0), None, used, &terms, false), Verdict::End, "nothing is kept");
     }
 
     #[test]
@@ -196,7 +191,7 @@ mod tests {
         fn nothing_ends_early_nobody_is_waited_for_for_ever_and_only_a_use_is_waited_for(
             overlap in 0u64..90, quiet in 0u64..90, longest in 0u64..400, asks: bool,
             lag in proptest::option::of(0u64..12), used in proptest::option::of(-50i64..500),
-            now in 0u64..600, at_once: bool,
+            now in 0u64..600,
         ) {
             let hours = |hours: u64| Span::from_secs(hours * 3600);
             let terms = Terms::of(hours(overlap), Some(hours(quiet)), Some(hours(longest)), asks);
@@ -206,11 +201,7 @@ mod tests {
             let lag = lag.map(hours);
             let known = evidence(last, PROMOTED, lag, terms.quiet_for, at(now));
             let not_before = later(PROMOTED, terms.overlap);
-            let verdict = judge(at(now), Some(not_before), known, &terms, at_once);
-            if at_once {
-                prop_assert_eq!(verdict, Verdict::End);
-                return Ok(());
-            }
+            let verdict = judge(at(now), Some(not_before), known, &terms);
             prop_assert_eq!(verdict == Verdict::Keep, at(now) < not_before);
             if matches!(verdict, Verdict::Wait(_) | Verdict::Ask) {
                 prop_assert!(used.is_some_and(|hours| hours > 0) && lag.is_some());
@@ -220,7 +211,7 @@ mod tests {
             prop_assert!(over || verdict != Verdict::Ask);
             prop_assert!(asks || verdict != Verdict::Ask);
             // Later it is never kept for less than an end.
-            let next = judge(at(now + 1), Some(not_before), known, &terms, false);
+            let next = judge(at(now + 1), Some(not_before), known, &terms);
             prop_assert!(verdict != Verdict::End || next == Verdict::End);
         }
     }

@@ -608,7 +608,10 @@ fn cut(view: &View, earlier: &[Previous], again: bool) -> Step {
     let lives = |one: &&Previous| may_live(view, &one.key_id);
     // What somebody needed is watched once more, although it is off by now: by whose hand, nobody knows.
     let on = |one: &Previous| {
-        !one.is_cut() && (is_live(view, &one.key_id) || one.is_needed() && lives(&one))
+        // What was to end at once is not watched first.
+        one.retire_not_before.is_some()
+            && !one.is_cut()
+            && (is_live(view, &one.key_id) || one.is_needed() && lives(&one))
     };
     if !earlier.iter().any(|one| lives(&one)) {
         return if again { Step::BeginEnding(earlier.to_vec()) } else { Step::Done };
@@ -640,7 +643,7 @@ fn end(view: &View, earlier: &[Previous], again: bool) -> Step {
         return step;
     }
     match cut(view, earlier, again) {
-        step @ (Step::BeginCut(_) | Step::Refuse(_)) => step,
+        step @ (Step::BeginCut(_) | Step::Refuse(_) | Step::Hold(_)) => step,
         _ => Step::BeginEnding(earlier.to_vec()),
     }
 }
@@ -883,7 +886,8 @@ fn is_doubtful(view: &View, earlier: &[Previous]) -> bool {
     let come = |one: &Previous| one.kept_until().is_none_or(|at| view.now.has_come(at));
     !view.now.agrees()
         && earlier.iter().all(come)
-        && earlier.iter().any(|one| may_live(view, &one.key_id))
+        // What ends whatever the time waits for no clock.
+        && earlier.iter().any(|one| one.retire_not_before.is_some() && may_live(view, &one.key_id))
 }
 
 /// Nobody is kept waiting for by whoever ends the earlier keys: their time is over, or they are gone
@@ -921,7 +925,8 @@ fn at_rest(view: &View, claim: &Claim, goal: Goal, way: Way) -> Step {
     {
         return Step::EndOrphan(key.key_id.clone());
     }
-    if !matches!(goal, Goal::Revoke | Goal::Reenable)
+    // What is urgent waits for no proof of what ended before.
+    if !matches!(goal, Goal::Revoke | Goal::Reenable | Goal::Rotate { at_once: true, .. })
         && view.complete
         && claim.proofs.is_due(view.now.lo)
     {
@@ -2058,7 +2063,8 @@ mod tests {
             let unseen = View { complete: false, ..due(NOW) };
             assert_ne!(step(&unseen, goal), Step::Reprove, "{goal:?}");
         }
-        for goal in [Goal::Revoke, Goal::Reenable] {
+        let exposed = Goal::Rotate { to: 3, at_once: true };
+        for goal in [Goal::Revoke, Goal::Reenable, exposed] {
             assert_ne!(step(&due(NOW), goal), Step::Reprove, "{goal:?}");
         }
     }

@@ -88,12 +88,15 @@ impl Machine<'_> {
         matches!(self.goal(), Goal::Rotate { at_once: true, .. })
     }
 
-    /// Earlier keys with the end of their overlap.
+    /// Earlier keys with the end of their overlap; without one where nobody is to be waited for.
     pub(super) fn kept(&self, previous: &[Previous]) -> Vec<Previous> {
-        let none = self.at_once() || self.way.replaces();
+        if self.at_once() {
+            let ends = |one: &Previous| Previous { retire_not_before: None, ..one.clone() };
+            return previous.iter().map(ends).collect();
+        }
         // From the latest that it may be now: whoever ends them goes by the earliest.
         let Now { lo: now, hi } = self.context.time();
-        let mut until = if none { now } else { later(hi, self.spec.overlap()) };
+        let mut until = if self.way.replaces() { now } else { later(hi, self.spec.overlap()) };
         // Since then the platform counts, and not since anybody reads the new one.
         if let Effect::Supersedes { keeps } = self.profile.effect
             && let Some(called) = self.claim.as_ref().and_then(|one| one.claim.called_at)

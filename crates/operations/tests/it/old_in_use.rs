@@ -6,7 +6,7 @@ use domain::{Secret, Span};
 use operations::{Outcome, Problem, goal_of_going_on, judge_integration, observe_slot};
 use policy::{Rules, drift::Severity, rotation::Goal};
 
-use crate::world::{Ending, Fuse, OVERLAP, World};
+use crate::world::{Ending, Fuse, Moment, OVERLAP, World};
 
 const FIRST: Goal = Goal::Rotate { to: 1, at_once: false };
 const SECOND: Goal = Goal::Rotate { to: 2, at_once: false };
@@ -132,4 +132,32 @@ async fn what_is_exposed_ends_at_once_whoever_uses_it() {
     let outcome = world.whole("exposed", Goal::Rotate { to: 3, at_once: true }).await;
     assert!(outcome.previous.is_empty());
     assert!(!world.live().await.contains(&first));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_to_end_at_once_is_waited_for_by_nobody_who_finishes_it() {
+    let at_once = Goal::Rotate { to: 2, at_once: true };
+    let mut left = 0;
+    for call in 1.. {
+        let world = World::new("add-ours").await;
+        world.fake.tell_last_use(LAG);
+        let first = world.whole("first", FIRST).await.key_id.unwrap();
+        let secret = world.delivered("apps/a").await.unwrap();
+        let fuse = Fuse::at(call, Moment::After);
+        if let Ending::Done(_) = world.run("exposed", &fuse, at_once).await {
+            break;
+        }
+        let context = world.context("looks", &Fuse::none());
+        let seen = observe_slot(&context, &world.spec()).await.unwrap().unwrap();
+        // Every place has the new one, and the run died before it ended the old one.
+        if seen.status != "retire_due" || !world.live().await.contains(&first) {
+            continue;
+        }
+        left += 1;
+        assert!(world.fake.sign_in(APP, "sync", &secret).is_some(), "{call}");
+        world.clock.advance(LAG);
+        world.clock.advance(LAG);
+        ends(&world, "finishes", &first).await;
+    }
+    assert!(left > 0, "no run died there");
 }
