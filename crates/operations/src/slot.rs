@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use connector::{Connector, CredentialType, Freshness, Kind, Want};
-use domain::{CredentialId, ObservedCredential, Settings, Span};
+use domain::{CredentialId, LastUsed, ObservedCredential, Settings, Span};
 use jiff::Timestamp;
 use policy::{
     Schedule,
@@ -128,23 +128,36 @@ pub(crate) fn terms(context: &Context, spec: &SlotSpec) -> Terms {
     Terms::of(spec.overlap(), rules.quiet_for, rules.overlap_max, rules.asks_when_used)
 }
 
-/// What a platform's listing tells of the use of earlier keys.
-pub(crate) fn usage_of(
+/// What a platform tells of the use of earlier keys. Where its listing says nothing and its word counts, it
+/// is asked about each whose overlap is over: nothing hangs on it before.
+pub(crate) async fn usage_of(
     context: &Context,
     connector: &dyn Connector,
     spec: &SlotSpec,
     previous: &[Previous],
     listed: &[ObservedCredential],
-) -> Usage {
+) -> Result<Usage, Problem> {
     let terms = terms(context, spec);
     let lag = connector.last_use_lag(spec.credential_type.name);
-    let now = context.time().lo;
-    let known = previous.iter().filter_map(|one| {
-        let seen = listed.iter().find(|seen| seen.key_id == one.key_id)?;
-        let promoted_at = earlier(one.retire_not_before?, terms.overlap);
-        Some((one.key_id.clone(), evidence(seen.last_used, promoted_at, lag, terms.quiet_for, now)))
-    });
-    Usage { of: known.collect(), terms }
+    let (now, mut of) = (context.time(), BTreeMap::new());
+    for one in previous {
+        let Some(seen) = listed.iter().find(|seen| seen.key_id == one.key_id) else { continue };
+        let Some(not_before) = one.retire_not_before else { continue };
+        let mut last_used = seen.last_used;
+        let asks = lag.is_some() && seen.live && now.has_come(not_before);
+        if asks && last_used == LastUsed::Unknown {
+            let object = object_of(&spec.id.integration, None, None);
+            let found = connector
+                .credential(&object, &one.key_id)
+                .await
+                .map_err(|error| Problem::unreadable(&spec.id.to_string(), &error))?;
+            last_used = found.map_or(LastUsed::Unknown, |found| found.last_used);
+        }
+        let promoted_at = earlier(not_before, terms.overlap);
+        let known = evidence(last_used, promoted_at, lag, terms.quiet_for, now.lo);
+        of.insert(one.key_id.clone(), known);
+    }
+    Ok(Usage { of, terms })
 }
 
 /// How long an earlier key of a slot is only switched off before it ends; `None` where it is not: its
@@ -480,7 +493,7 @@ pub(crate) async fn look_at_slot(
         .or_else(|| anchor.as_ref().map(|meta| meta.previous.clone()))
         .unwrap_or_default();
     let seen_now = observed.credentials.as_deref().unwrap_or_default();
-    let usage = usage_of(context, &*connector, spec, &kept, seen_now);
+    let usage = usage_of(context, &*connector, spec, &kept, seen_now).await?;
     let in_use: Vec<(String, Timestamp, Severity)> = kept
         .iter()
         .filter(|one| one.cut.is_none() && is_live(&one.key_id))

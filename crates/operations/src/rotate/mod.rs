@@ -389,7 +389,8 @@ impl<'a> Machine<'a> {
         let previous = previous.or_else(|| mains.last().map(|main| &main.previous));
         let previous = previous.map_or(&[][..], Vec::as_slice);
         let usage =
-            usage_of(self.context, &*self.connector, self.spec, previous, &listing.credentials);
+            usage_of(self.context, &*self.connector, self.spec, previous, &listing.credentials)
+                .await?;
         self.correct_by_answers(listing.requested_at);
         self.complete =
             listing.complete || listing.shows_all_of.contains(&self.spec.credential_type.name);
@@ -459,7 +460,10 @@ impl<'a> Machine<'a> {
     fn lags_since(&self) -> Option<Timestamp> {
         let document = self.claim.as_ref()?;
         if !self.began {
-            return document.written_at;
+            // By the clock of custody; as long ago by ours.
+            let age =
+                document.written_at.map(|at| self.context.time_in_custody().lo.duration_since(at));
+            return age.and_then(|age| self.context.now().checked_sub(age).ok());
         }
         let claim = &document.claim;
         self.took.filter(|_| {
@@ -477,9 +481,12 @@ impl<'a> Machine<'a> {
 
     /// Waits until a listing that is asked for now shows what was there at that moment.
     async fn let_lag(&self, since: Option<Timestamp>) {
-        let Some(since) = since.filter(|_| self.profile.list_lag > Span::ZERO) else { return };
-        let left = later(since, self.profile.list_lag).duration_since(self.context.now());
-        tokio::time::sleep(Duration::try_from(left).unwrap_or_default()).await;
+        let lag = self.profile.list_lag;
+        let Some(since) = since.filter(|_| lag > Span::ZERO) else { return };
+        let left = later(since, lag).duration_since(self.context.now());
+        // Whoever wrote it may go by another clock: no longer than a listing can lag.
+        let left = Duration::try_from(left).unwrap_or_default().min(lag.to_std());
+        tokio::time::sleep(left).await;
     }
 
     /// What was answered a moment ago is so, whatever a listing that lags says. Who took its word for what

@@ -1,7 +1,10 @@
 //! Listings that show what was there a while ago: nothing is decided by one that is too old, and nothing
 //! is proven by it.
 
-use connector::fake::{APP, Fault, Verb};
+use connector::{
+    Clock,
+    fake::{APP, Fault, Verb},
+};
 use domain::{IntegrationId, Span};
 use jiff::SignedDuration;
 use operations::revoke_everything;
@@ -125,5 +128,21 @@ async fn a_listing_of_a_while_ago_makes_no_second_key_and_no_rotation_without_en
             world.clock.advance(AGAIN);
             world.assert_at(&outcome, 2, &how).await;
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listing_is_waited_for_no_longer_than_it_lags_whatever_day_it_is_in_custody() {
+    for days in [-3i64, 3] {
+        let mut world = late("add-unmarked").await;
+        let clock = world.clock.clone();
+        let there = move || clock.now() + SignedDuration::from_hours(24 * days);
+        world.vault = std::sync::Arc::new(secrets::MemorySink::with_clock(there));
+        world.whole("first", FIRST).await;
+        caught_up(&world);
+        let begun = tokio::time::Instant::now();
+        world.whole("second", SECOND).await;
+        let took = begun.elapsed();
+        assert!(took < std::time::Duration::from_secs(3_600), "{days} days: {took:?}");
     }
 }
