@@ -406,7 +406,7 @@ fn the_guide_on_rotation_tells_every_hold_that_there_is() {
     let issuing = read("crates/operations/src/rotate/issue.rs");
     held.extend(after(&issuing, "self.hold(view, \""));
     let proving = read("crates/operations/src/rotate/prove.rs");
-    held.extend(after(&proving, "claim.hold = Some(\""));
+    held.extend(after(&proving, "is_open().then(|| \""));
     assert_eq!(told, held, "the guide's holds and the code's");
     let command = read("reconciler/src/commands/recover.rs");
     let (_, words) = command.split_once("fn why_held").unwrap();

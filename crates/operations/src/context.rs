@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use connector::{Clock, Connection, Connector, Directory, Platform, Turns};
 use domain::{Now, Realm, RealmKey, Span};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use ledger::{Filter, Ledger, NewEntry, Work, entry::BROKEN, port::damaged_end};
 use policy::Rules;
 use secrets::Sink;
@@ -180,7 +180,9 @@ impl Context {
     }
 
     fn apart(&self) -> String {
-        let apart = self.clock.apart().into_iter().map(|(whose, ahead)| {
+        let minutes = |ahead: &SignedDuration| ahead.unsigned_abs().as_secs() >= 60;
+        let apart = self.clock.apart().into_iter().filter(|(_, ahead)| minutes(ahead));
+        let apart = apart.map(|(whose, ahead)| {
             let span = Span::from_secs(ahead.unsigned_abs().as_secs() / 60 * 60);
             let way = if ahead.is_negative() { "behind" } else { "ahead of" };
             format!("{whose} is {span} {way} the clock here")

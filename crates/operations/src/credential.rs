@@ -413,8 +413,10 @@ async fn repair_copies(
     // Somebody began meanwhile: what seems to lag is being promoted, and is theirs to write.
     let claim = ClaimStore::of(context, spec).await?.read().await?.map(|document| document.claim);
     let moved = claim.as_ref().is_some_and(|claim| {
+        // A claim of an earlier day is behind what the documents say, and nobody's work.
         let as_seen = |(key_id, generation): &(String, u64)| {
-            claim.current.as_ref() == Some(key_id) && claim.generation == *generation
+            claim.generation < *generation
+                || claim.generation == *generation && claim.current.as_ref() == Some(key_id)
         };
         claim.phase.is_open() || at_rest.is_some_and(|at_rest| !as_seen(at_rest))
     });

@@ -66,15 +66,15 @@ pub fn http(route: &Route) -> Result<Arc<dyn Transport>, String> {
     Ok(Arc::new(HttpTransport::new(options)?.with(route.also.clone())))
 }
 
-/// All layers around what sends, outermost first: shared, read-only, retried, budgeted, traced, dated,
-/// within a deadline.
+/// All layers around what sends, outermost first: shared, read-only, retried, within a deadline, budgeted,
+/// traced, dated. A turn that is waited for counts into the deadline.
 pub fn connect(route: Route, wire: Arc<dyn Transport>) -> Arc<dyn Transport> {
     let Route { connection, budget, read_only, call_deadline, clock, .. } = route;
-    let wire: Arc<dyn Transport> = Arc::new(Deadline::new(wire, call_deadline));
     let transport: Arc<dyn Transport> =
         Arc::new(Dated::new(wire, connection.clone(), clock.clone()));
     let transport: Arc<dyn Transport> = Arc::new(Trace::new(transport, connection));
     let transport: Arc<dyn Transport> = Arc::new(Budget::new(transport, clock.clone(), budget));
+    let transport: Arc<dyn Transport> = Arc::new(Deadline::new(transport, call_deadline));
     let transport: Arc<dyn Transport> = Arc::new(Retry::new(transport, clock));
     let transport: Arc<dyn Transport> =
         if read_only { Arc::new(ReadOnly::new(transport)) } else { transport };

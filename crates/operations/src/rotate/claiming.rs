@@ -331,6 +331,14 @@ impl Machine<'_> {
             mains: versions(view),
             mains_at: times(view),
             hold: None,
+            reason: higher(&document.claim.reason, self.reason).to_owned(),
+            // Who decided asks for what is declared now.
+            asked: self
+                .spec
+                .asked
+                .clone()
+                .filter(|_| held)
+                .or_else(|| document.claim.asked.clone()),
             timed: self.way.is_timed(),
             called_at: Some(self.context.time_in_custody().hi).filter(|_| self.way.is_timed()),
             ..document.claim.clone()

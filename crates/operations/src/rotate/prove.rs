@@ -1,5 +1,7 @@
 //! How far an ending can be shown.
 
+use std::collections::BTreeSet;
+
 use connector::{Children, Profile};
 use domain::{Secret, Span};
 use jiff::Timestamp;
@@ -213,7 +215,9 @@ impl Machine<'_> {
                 cut: None,
             };
             let at_best = self.grade_at_best(&kept, before.current.is_some());
-            let stands = self.stands(&one.key_id);
+            let named = before.current.iter().chain(before.previous.iter().map(|one| &one.key_id));
+            let named: BTreeSet<&String> = named.collect();
+            let stands = self.stands(&one.key_id) && !named.contains(&one.key_id);
             if stands {
                 let key = one.key_id.clone();
                 let entry = self.entry("credential.returned", &before).detail("key", key);
@@ -228,7 +232,13 @@ impl Machine<'_> {
                     if tried.outlives {
                         outlive.push(one.key_id.clone());
                     }
-                    (if tried.refused_at.is_some() { Grade::A } else { one.grade }, tried)
+                    // What lets somebody in is not shown by a listing that says it is gone.
+                    let grade = match (&tried.refused_at, tried.outlives) {
+                        (Some(_), _) => Grade::A,
+                        (None, true) => one.grade.min(Grade::C),
+                        (None, false) => one.grade,
+                    };
+                    (grade, tried)
                 }
             };
             let open = tried.open || tried.outlives;
@@ -286,7 +296,10 @@ impl Machine<'_> {
     /// slot or in another: that stands in the claim.
     async fn locked_out(&mut self) -> Problem {
         self.refused = self.refused.max(u32::from(self.budget.in_window));
-        let held = |claim: &mut Claim| claim.hold = Some("probe-locked".to_owned());
+        // A claim at rest holds nothing.
+        let held = |claim: &mut Claim| {
+            claim.hold = claim.phase.is_open().then(|| "probe-locked".to_owned());
+        };
         let noted = self.change_claim(held, false).await;
         if let Err(problem) = noted {
             tracing::warn!(%problem, "the refused sign-ins were not written down");
@@ -316,7 +329,7 @@ impl Machine<'_> {
         Problem::new("E-STILL-ACCEPTED", "An ended credential still lets its holder in")
             .detail(format!(
                 "{}: {}: the platform took its end, and accepts it{waited}. The current credential works. \
-                 The end is not proven, and the rotation stays open until it is.",
+                 The end is not proven, and is tried again until it is.",
                 self.what,
                 keys.join(", "),
             ))
