@@ -53,7 +53,7 @@ pub struct How {
     pub surfaces: (u32, u32),
     /// What kind of address it was tried at: `loopback`, `private`, `public`, or `unknown`.
     pub from: &'static str,
-    /// Where its secret was when it was tried: `memory`, or `sink version 3`; `none` where it was not.
+    /// Where its secret was when it was tried, as `sink version 3`; `none` where it was not.
     pub holder: String,
     /// How long after its end was asked for it was first refused; `None` where that was not seen.
     pub time_to_stop: Option<Span>,

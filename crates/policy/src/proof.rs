@@ -181,7 +181,7 @@ impl Ended {
 }
 
 /// How long after a proof that came to nothing another is tried.
-const RETRY: Span = Span::from_secs(300);
+pub const RETRY: Span = Span::from_secs(300);
 /// How many ended keys are remembered.
 const REMEMBERED: usize = 8;
 

@@ -345,7 +345,10 @@ fn why_held(open: &Begun) -> &str {
             "somebody switched the new credential off before all places had it"
         }
         Some("unexplained-credential") => "it is not known whose a credential is",
-        Some("still-used") => "somebody missed the earlier credential when it was switched off",
+        Some("still-used") => {
+            "somebody missed the earlier credential when it was switched off, or used it until its longest \
+             overlap was over"
+        }
         Some("scopes-wider") => "the new credential may do more than the one that it follows",
         Some("probe-locked") => "the current credential is refused since an earlier one was tried",
         Some(other) => other,

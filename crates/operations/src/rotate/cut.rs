@@ -45,9 +45,8 @@ impl Machine<'_> {
     pub(super) async fn disable(&mut self, key_id: &str) -> Result<(), Problem> {
         // Whoever was held up for long writes the time anew, and so finds out whether the claim is still
         // theirs: nothing fences a call that switches off what a word has switched on meanwhile.
-        let now = self.context.time_in_custody().hi;
-        let called = self.claimed()?.claim.called_at.unwrap_or(Timestamp::MIN);
-        if now >= later(called, self.context.rules.call_deadline) {
+        if self.has_outlived(&self.claimed()?.claim) {
+            let now = self.context.time_in_custody().hi;
             return self.change_claim(|claim| claim.called_at = Some(now), false).await.map(drop);
         }
         not_our_key(self.context, &self.spec.id.integration, key_id).await?;

@@ -44,9 +44,14 @@ impl Machine<'_> {
     /// Nothing fences a call that is sent late: who was held up for long writes the time anew, and
     /// so finds out whether the claim is still theirs.
     fn is_late(&self, claim: &Claim) -> bool {
+        self.way.is_timed() && self.has_outlived(claim)
+    }
+
+    /// It was written that a call is sent longer ago than a call is waited for.
+    pub(super) fn has_outlived(&self, claim: &Claim) -> bool {
         let called = claim.called_at.unwrap_or(Timestamp::MIN);
         let now = self.context.time_in_custody();
-        self.way.is_timed() && now.has_come(later(called, self.context.rules.call_deadline))
+        now.has_come(later(called, self.context.rules.call_deadline))
     }
 
     /// S3: the issuing call. Sent once.

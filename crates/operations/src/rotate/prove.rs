@@ -7,7 +7,7 @@ use domain::{Secret, Span};
 use jiff::Timestamp;
 use ledger::Change as Row;
 use policy::{
-    proof::{Again, Ended, Grade, Proofs, Shown, grade},
+    proof::{Again, Ended, Grade, Proofs, RETRY, Shown, grade},
     rotation::{Claim, Previous},
     schedule::later,
 };
@@ -196,7 +196,7 @@ impl Machine<'_> {
             before.proofs.ended.iter().filter(|one| one.is_due(now)).cloned().collect();
         let taken = |claim: &mut Claim| {
             for one in claim.proofs.ended.iter_mut().filter(|one| one.is_due(now)) {
-                one.due = Some(later(now, Span::from_secs(300)));
+                one.due = Some(later(now, RETRY));
             }
         };
         if !self.change_claim(taken, false).await? {
