@@ -30,7 +30,11 @@ fn rows(way: &'static str) -> Vec<Row> {
                     Second::Joins => books == Books::Own,
                     Second::TakesOver => books == Books::None,
                 };
-                let usual = matches!(does, Does::Rotate | Does::Retire) && differs;
+                // What is short, in the worst of books; all of it with others in the wide table.
+                let usual = match does {
+                    Does::Rotate | Does::Retire => differs,
+                    _ => second == Second::Nobody && books == Books::Lost,
+                };
                 if row.is_one() && (wide || every_step || usual) {
                     rows.push(row);
                 }
