@@ -177,13 +177,22 @@ fn spoken(bytes: &[u8]) -> Option<String> {
 
 /// A world with one credential that rotates, and what is known there by other hands than ours.
 pub(crate) trait Place {
-    fn world(&self) -> &World;
+    /// Where it is.
+    fn site(&self) -> &Site;
+
+    fn world(&self) -> &World {
+        &self.site().world
+    }
 
     /// What its proxies see.
-    fn row(&self) -> &Row;
+    fn row(&self) -> &Row {
+        &self.site().row
+    }
 
     /// Those before servers that speak HTTP.
-    fn proxies(&self) -> &[FaultProxy];
+    fn proxies(&self) -> &[FaultProxy] {
+        &self.site().proxies
+    }
 
     /// The credential.
     fn slot(&self) -> &'static str;
@@ -285,35 +294,30 @@ fn world(main: &str) -> Result<World> {
     World::new(Core::find(None)?, &at_once)
 }
 
-/// OpenBao is platform and custody in one.
-pub(crate) struct Bao {
+/// A world, and what stands between its programs and its servers.
+pub(crate) struct Site {
     world: World,
     row: Row,
-    proxy: FaultProxy,
+    proxies: Vec<FaultProxy>,
 }
+
+/// OpenBao is platform and custody in one.
+pub(crate) struct Bao(Site);
 
 impl Bao {
     pub(crate) fn start() -> Result<Box<dyn Place>> {
         let (world, row) = (world(BASE)?, Row::default());
         let proxy = row.http("bao", &world.bao.address())?;
         world.write("nhi.hcl", &nhi_hcl(proxy.address()))?;
-        Ok(Box::new(Bao { world, row, proxy }))
+        Ok(Box::new(Bao(Site { world, row, proxies: vec![proxy] })))
     }
 }
 
 const ROLE: &str = "/v1/auth/approle/role/invoice-sync";
 
 impl Place for Bao {
-    fn world(&self) -> &World {
-        &self.world
-    }
-
-    fn row(&self) -> &Row {
-        &self.row
-    }
-
-    fn proxies(&self) -> &[FaultProxy] {
-        std::slice::from_ref(&self.proxy)
+    fn site(&self) -> &Site {
+        &self.0
     }
 
     fn slot(&self) -> &'static str {
@@ -325,27 +329,25 @@ impl Place for Bao {
     }
 
     fn lets_in(&self, document: &Value) -> Result<bool> {
-        lets_in(&self.world.bao, document)
+        lets_in(&self.world().bao, document)
     }
 
     fn listed(&self) -> Result<Vec<String>> {
-        listed(&self.world.bao, "invoice-sync")
+        listed(&self.world().bao, "invoice-sync")
     }
 
     fn id_of(&self, document: &Value) -> Result<String> {
         let body = json!({ "secret_id": document["secret_id"] });
         let path = format!("{ROLE}/secret-id/lookup");
-        let about = bao_as_root(&self.world.bao, "POST", &path, Some(&body))?;
+        let about = bao_as_root(&self.world().bao, "POST", &path, Some(&body))?;
         Ok(text(&about["data"], "secret_id_accessor"))
     }
 }
 
 /// An AWS account.
 pub(crate) struct Account {
-    world: World,
+    site: Site,
     moto: Moto,
-    row: Row,
-    proxies: [FaultProxy; 2],
 }
 
 impl Account {
@@ -361,7 +363,7 @@ impl Account {
         let (iam, bao) =
             (row.http("aws", &moto.address())?, row.http("bao", &world.bao.address())?);
         world.write("nhi.hcl", &aws_hcl(aws::HCL, iam.address(), bao.address()))?;
-        Ok(Account { world, moto, row, proxies: [iam, bao] })
+        Ok(Account { site: Site { world, row, proxies: vec![iam, bao] }, moto })
     }
 
     /// Ends one of the user's keys, as the administrator.
@@ -372,16 +374,8 @@ impl Account {
 }
 
 impl Place for Account {
-    fn world(&self) -> &World {
-        &self.world
-    }
-
-    fn row(&self) -> &Row {
-        &self.row
-    }
-
-    fn proxies(&self) -> &[FaultProxy] {
-        &self.proxies
+    fn site(&self) -> &Site {
+        &self.site
     }
 
     fn slot(&self) -> &'static str {
@@ -415,10 +409,8 @@ impl Place for Account {
 
 /// A JupyterHub.
 pub(crate) struct School {
-    world: World,
+    site: Site,
     hub: JupyterHub,
-    row: Row,
-    proxies: [FaultProxy; 2],
 }
 
 impl School {
@@ -428,21 +420,13 @@ impl School {
         let (to_hub, bao) =
             (row.http("hub", &hub.address())?, row.http("bao", &world.bao.address())?);
         world.write("nhi.hcl", &jupyterhub::hcl(to_hub.address(), bao.address()))?;
-        Ok(Box::new(School { world, hub, row, proxies: [to_hub, bao] }))
+        Ok(Box::new(School { site: Site { world, row, proxies: vec![to_hub, bao] }, hub }))
     }
 }
 
 impl Place for School {
-    fn world(&self) -> &World {
-        &self.world
-    }
-
-    fn row(&self) -> &Row {
-        &self.row
-    }
-
-    fn proxies(&self) -> &[FaultProxy] {
-        &self.proxies
+    fn site(&self) -> &Site {
+        &self.site
     }
 
     fn slot(&self) -> &'static str {
@@ -473,11 +457,9 @@ impl Place for School {
 
 /// A cluster, with a role that has one password at a time, or two that sign in for it by turns.
 pub(crate) struct Shop {
-    world: World,
+    site: Site,
     db: PostgreSql,
-    row: Row,
     by_turns: bool,
-    proxy: FaultProxy,
 }
 
 impl Shop {
@@ -494,21 +476,13 @@ impl Shop {
         let there = format!("127.0.0.1:{}", line.port);
         let hcl = postgresql::HCL.replace("127.0.0.1:5432", &there);
         world.write("nhi.hcl", &hcl.replace("http://127.0.0.1:8200", bao.address()))?;
-        Ok(Box::new(Shop { world, db, row, by_turns, proxy: bao }))
+        Ok(Box::new(Shop { site: Site { world, row, proxies: vec![bao] }, db, by_turns }))
     }
 }
 
 impl Place for Shop {
-    fn world(&self) -> &World {
-        &self.world
-    }
-
-    fn row(&self) -> &Row {
-        &self.row
-    }
-
-    fn proxies(&self) -> &[FaultProxy] {
-        std::slice::from_ref(&self.proxy)
+    fn site(&self) -> &Site {
+        &self.site
     }
 
     fn slot(&self) -> &'static str {
