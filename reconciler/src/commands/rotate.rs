@@ -8,7 +8,7 @@ use operations::{
     declared_slot, goal_of_resume, keeps_earlier, limits, never_another, no_place, not_shown,
     observe_integration, observe_slot, old_in_use, way_words, ways,
 };
-use policy::rotation::Goal;
+use policy::{reason::Reason, rotation::Goal};
 use serde_json::{Value, json};
 
 use super::{
@@ -124,9 +124,18 @@ impl Rotate {
         deed.run(&context, &all, output).await
     }
 
-    /// Nothing earlier is kept, and nobody who still uses it is waited for.
+    /// Why, in the word that claims and entries have.
+    fn reason(&self) -> &'static str {
+        match (self.exposed, self.emergency, self.drill) {
+            (true, ..) => "exposed",
+            (_, true, _) => "emergency",
+            (.., true) => "drill",
+            _ => "asked",
+        }
+    }
+
     fn keeps_none(&self) -> bool {
-        self.exposed || self.emergency
+        Reason::of(self.reason()).keeps_none()
     }
 
     async fn plan(
@@ -210,12 +219,7 @@ impl Rotate {
         };
         Ok(Planned {
             goal,
-            reason: match (self.exposed, self.emergency, self.drill) {
-                (true, ..) => "exposed",
-                (_, true, _) => "emergency",
-                (.., true) => "drill",
-                _ => "asked",
-            },
+            reason: self.reason(),
             way: profile.map_or("its platform does not say how", way_words),
             limits: profile.map(limits).unwrap_or_default(),
             grade: profile.map_or("unknown", |one| best_grade(one, at_hand).as_str()),
