@@ -287,8 +287,8 @@ impl ClaimStore {
     }
 
     /// The same as the claims themselves say, with those in which an earlier key is only switched off, or
-    /// on again, where what stands beside them lags behind: a run may have
-    /// died between the two writes. Only a deed may read them.
+    /// on again, where what stands beside them lags behind: a run may have died between the two writes. Only
+    /// a deed may read them.
     pub(crate) async fn all_begun(
         context: &Context,
     ) -> Result<Vec<(String, ClaimMirror)>, Problem> {

@@ -465,8 +465,8 @@ async fn repair_copies(
     Ok(())
 }
 
-/// A document whose mirror was lost, or is that of an earlier version, says itself what it is: where it is the current one of this slot
-/// and holds the very secret, its mirror is written again.
+/// A document whose mirror was lost, or is that of an earlier version, says itself what it is: where it is
+/// the current one of this slot and holds the very secret, its mirror is written again.
 async fn mirror_again(
     context: &Context,
     spec: &SlotSpec,
