@@ -200,6 +200,11 @@ pub struct Claim {
 }
 
 impl Claim {
+    /// Everything is being ended, and nothing takes its place.
+    pub fn ends_all(&self) -> bool {
+        matches!(self.phase, Phase::Retiring | Phase::Proving) && self.current.is_none()
+    }
+
     /// What serves is no earlier key. Where a platform has one name for whatever it makes, the
     /// successor of one that went missing bears the name that is noted for it.
     pub fn spare_what_serves(&mut self) {
@@ -521,8 +526,9 @@ pub fn next_step(view: &View, goal: Goal, way: Way) -> Step {
     match &view.claim {
         Some(claim) if claim.phase == Phase::Held => held(view, claim, goal, way),
         Some(claim) if claim.phase.is_open() && !view.mine => match goal {
-            Goal::Revoke => Step::TakeOver,
             _ if view.stale => Step::TakeOver,
+            // Two that end everything would take it from each other without end.
+            Goal::Revoke if !claim.ends_all() => Step::TakeOver,
             _ => Step::Wait,
         },
         Some(claim) if claim.phase.is_open() => go_on(view, claim, goal, way),
@@ -1583,6 +1589,21 @@ mod tests {
         assert_eq!(next_step(&seen, Goal::Revoke, Way::AddOurs), Step::TakeOver);
         seen.stale = true;
         assert_eq!(next_step(&seen, TO_TWO, Way::AddOurs), Step::TakeOver);
+    }
+
+    #[test]
+    fn of_two_that_end_everything_one_waits_until_the_other_is_silent() {
+        for phase in [Phase::Retiring, Phase::Proving] {
+            let mut seen = view(Some(Claim { current: None, ..claim(phase) }), vec![]);
+            seen.mine = false;
+            assert_eq!(next_step(&seen, Goal::Revoke, Way::AddOurs), Step::Wait);
+            seen.stale = true;
+            assert_eq!(next_step(&seen, Goal::Revoke, Way::AddOurs), Step::TakeOver);
+            // Whoever ends earlier ones alone is not waited for.
+            let mut seen = view(Some(claim(phase)), vec![]);
+            seen.mine = false;
+            assert_eq!(next_step(&seen, Goal::Revoke, Way::AddOurs), Step::TakeOver);
+        }
     }
 
     #[test]

@@ -32,7 +32,7 @@ fn rows(way: &'static str) -> Vec<Row> {
                 };
                 // What is short, in the worst of books; all of it with others in the wide table.
                 let usual = match does {
-                    Does::Rotate | Does::Retire => differs,
+                    Does::Rotate | Does::Retire | Does::Revoke => differs,
                     _ => second == Second::Nobody && books == Books::Lost,
                 };
                 if row.is_one() && (wide || every_step || usual) {

@@ -399,7 +399,7 @@ impl<'a> Machine<'a> {
         let now = self.context.time();
         // What the sink wrote is as old as it is by the sink's own clock.
         let there = self.context.time_in_custody();
-        let ttl = self.context.rules.claim_ttl_of(claim.as_ref().is_some_and(|one| one.timed));
+        let ttl = self.ttl_of(claim.as_ref());
         let stale = self
             .claim
             .as_ref()
@@ -453,6 +453,18 @@ impl<'a> Machine<'a> {
             view.siblings = self.siblings().await?;
         }
         Ok(view)
+    }
+
+    /// How long somebody else's claim holds while its owner is silent. What is to end waits no longer than
+    /// for one call: to end the same once more does no harm.
+    fn ttl_of(&self, claim: Option<&Claim>) -> Span {
+        let rules = &self.context.rules;
+        match claim {
+            Some(claim) if self.goal == Goal::Revoke && claim.ends_all() => {
+                rules.call_deadline.min(rules.claim_ttl)
+            }
+            claim => rules.claim_ttl_of(claim.is_some_and(|one| one.timed)),
+        }
     }
 
     /// The moment that a listing must show, where what it decides is not known from an answer: when

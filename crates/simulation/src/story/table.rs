@@ -103,10 +103,7 @@ impl Row {
     pub fn is_one(&self) -> bool {
         // Where there is one name for whatever is made, who is taken for dead and is not ends the successor.
         let alone = self.way == "first-only" && self.second == Second::TakesOver;
-        // Two that end everything take the claim from each other by force: in step, neither comes to an end,
-        // and both say so. That is not solved.
-        let duel = self.does == Does::Revoke && self.second == Second::Joins;
-        self.does.suits(self.way) && !alone && !duel
+        self.does.suits(self.way) && !alone
     }
 }
 
