@@ -40,6 +40,8 @@ pub struct Revoked {
     pub refused_at: Option<(Timestamp, Timestamp)>,
     /// What became of what was minted from it.
     pub children: Children,
+    /// It had ended before, and was looked at once more.
+    pub again: bool,
     /// How it was shown.
     pub how: How,
 }

@@ -555,6 +555,7 @@ async fn end_each(
             at_best,
             refused_at: None,
             children,
+            again: false,
             how: How {
                 mints: connector.mints(),
                 surfaces: (0, 1),

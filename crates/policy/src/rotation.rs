@@ -804,7 +804,9 @@ fn late_orphan<'a>(view: &'a View, claim: &Claim) -> Option<&'a Key> {
             || claim.current.is_some() && delivered(key_id)
     };
     let late = |key: &&Key| {
-        key.live && key.ours.is_some_and(|(_, epoch)| epoch <= claim.epoch) && !named(&key.key_id)
+        (key.live || key.disabled)
+            && key.ours.is_some_and(|(_, epoch)| epoch <= claim.epoch)
+            && !named(&key.key_id)
     };
     view.keys.iter().find(late)
 }
@@ -874,12 +876,22 @@ fn held(view: &View, claim: &Claim, goal: Goal, way: Way) -> Step {
         Goal::Revoke => Step::BeginEnding(all_keys(view, Some(claim), way)),
         Goal::Rotate { .. } if view.exhausted => Step::Refuse("sign-ins-exhausted"),
         Goal::Rotate { to, .. } if view.was_held && to >= claim.generation => match &claim.new {
-            Some(key_id) if is_live(view, key_id) => Step::TakeOver,
+            Some(key_id) if is_live(view, key_id) || leaves_behind(view, claim, way) => {
+                Step::TakeOver
+            }
             _ if view.complete || way == Way::ReplaceOurs => Step::BeginAgain,
             _ => Step::Refuse("listing-incomplete"),
         },
         _ => Step::Hold("held"),
     }
+}
+
+/// The new key is switched off, and a person who saw that goes on without it: it is ended, or it would
+/// take the place of another. What consumers may hold is not, nor what another call would bring again.
+fn leaves_behind(view: &View, claim: &Claim, way: Way) -> bool {
+    let off = claim.new.as_ref().is_some_and(|key_id| is_off(view, key_id));
+    let held = || view.mains.iter().any(|main| is_promoted(main, claim));
+    off && view.was_held && !way.is_alone() && way != Way::FirstOnly && !held()
 }
 
 /// The time of all earlier keys is over. They were kept together, from one promote on.
@@ -1029,7 +1041,7 @@ fn intent(view: &View, claim: &Claim, way: Way) -> Step {
     // Marked for this generation under an epoch that is not newer than ours, and its secret is in
     // nobody's hand: an answer was lost.
     let orphan = view.keys.iter().find(|key| {
-        key.live
+        (key.live || key.disabled)
             && !claim.known.contains(&key.key_id)
             && key.ours.is_some_and(|(generation, epoch)| {
                 generation == claim.generation && epoch <= claim.epoch
@@ -1072,7 +1084,10 @@ fn calling(view: &View, claim: &Claim, way: Way) -> Step {
 fn stored(view: &View, claim: &Claim, way: Way) -> Step {
     // Somebody's hand: asking for it once more would not switch it on.
     if claim.new.as_ref().is_some_and(|key_id| is_off(view, key_id)) {
-        return Step::Hold("new-switched-off");
+        return match leaves_behind(view, claim, way) {
+            true => Step::GiveUp,
+            false => Step::Hold("new-switched-off"),
+        };
     }
     let is_there = claim.new.as_ref().is_some_and(|key_id| !view.complete || is_live(view, key_id));
     if !is_there {
@@ -2117,6 +2132,34 @@ mod tests {
         let mut seen = view(Some(called(NOW)), vec![off("k2")]);
         seen.memory = Some(("k2".into(), 5));
         assert_eq!(next_step(&seen, TO_TWO, Way::ReplaceOnce), hold);
+    }
+
+    #[test]
+    fn who_goes_on_without_a_key_that_was_switched_off_ends_it_first() {
+        let off = |key_id: &str| Key { live: false, disabled: true, ..key(key_id, None) };
+        let held = Claim { new: Some("k2".into()), ..claim(Phase::Held) };
+        let mut seen = view(Some(held), vec![key("k1", None), off("k2")]);
+        seen.mine = false;
+        seen.was_held = true;
+        let step = |seen: &View| next_step(seen, TO_TWO, Way::AddUnmarked);
+        assert_eq!(step(&seen), Step::TakeOver);
+        let stands = |seen: &mut View, phase| {
+            seen.mine = true;
+            seen.claim.as_mut().unwrap().phase = phase;
+        };
+        stands(&mut seen, Phase::Stored);
+        assert_eq!(step(&seen), Step::GiveUp);
+        stands(&mut seen, Phase::GivingUp);
+        seen.claim.as_mut().unwrap().mains.insert("bao:a".into(), 0);
+        assert_eq!(step(&seen), Step::EndNew("k2".into()));
+        seen.keys.pop();
+        assert_eq!(step(&seen), Step::BeginAgain);
+        // What somebody reads is not ended: another one takes its place.
+        let held = Claim { new: Some("k2".into()), ..claim(Phase::Held) };
+        let mut seen = view(Some(held), vec![key("k1", None), off("k2")]);
+        seen.was_held = true;
+        (seen.mains[0].generation, seen.mains[0].key_id) = (Some(2), Some("k2".into()));
+        assert_eq!(step(&seen), Step::BeginAgain);
     }
 
     #[test]

@@ -321,7 +321,23 @@ impl Machine<'_> {
         let held = document.claim.phase == Phase::Held;
         let epoch = self.highest_epoch() + 1;
         let pending = self.choose(document.claim.generation, epoch)?;
+        let mut previous = document.claim.previous.clone();
+        // Somewhere consumers read it already, and it may work again.
+        if let Some(key_id) = document.claim.new.as_ref().filter(|one| held && self.stands(one))
+            && !self.way.is_alone()
+            && !previous.iter().any(|one| one.key_id == *key_id)
+        {
+            previous.push(Previous {
+                key_id: key_id.clone(),
+                generation: document.claim.generation,
+                epoch: self.epoch_of(key_id),
+                retire_not_before: None,
+                held_version: None,
+                cut: None,
+            });
+        }
         let claim = Claim {
+            previous,
             epoch,
             phase: if pending.is_some() { Phase::Stored } else { Phase::Intent },
             owner: self.context.run.id.clone(),

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use connector::Children;
 use ledger::{Change as Row, NewEntry};
-use policy::rotation::{Claim, Phase, Previous};
+use policy::{
+    proof::Ended,
+    rotation::{Claim, Phase, Previous},
+};
 use secrets::Sink;
 
 use super::Machine;
@@ -139,6 +142,14 @@ impl Machine<'_> {
             if !self.forget_version(&one, &claim).await? {
                 return Ok(());
             }
+        }
+        // Beside nothing that works nothing more is shown of those that ended before.
+        let due = self.proofs.ended.iter().filter(|one| claim.ends_all() && one.due.is_some());
+        for one in due.cloned().collect::<Vec<_>>() {
+            if !self.forget_version(&one.as_earlier(), &claim).await? {
+                return Ok(());
+            }
+            self.proofs.note(Ended { held_version: None, due: None, ..one });
         }
         self.destroyed = Some(claim.epoch);
         Ok(())

@@ -56,7 +56,7 @@ impl Machine<'_> {
             let children = self.children.get(&one.key_id).copied().unwrap_or(Children::Unknown);
             let at_best = self.grade_at_best(one, claim.current.is_some());
             let open = tried.open && claim.current.is_some() && grade < at_best;
-            let revoked = self.revoked_so(&one.key_id, grade, at_best, children, tried);
+            let revoked = self.revoked_so(&one.key_id, grade, at_best, children, tried, false);
             self.note_proven(&claim, &revoked).await;
             let now = self.context.now();
             let ended = Ended {
@@ -134,6 +134,7 @@ impl Machine<'_> {
         at_best: Grade,
         children: Children,
         tried: Tried,
+        again: bool,
     ) -> Revoked {
         let stopped = tried.refused_at.zip(self.ended.get(key_id)).map(|((first, _), asked)| {
             let took = first.duration_since(*asked);
@@ -146,6 +147,7 @@ impl Machine<'_> {
             at_best,
             refused_at: tried.refused_at,
             children,
+            again,
             how: How {
                 mints: self.connector.mints(),
                 surfaces: (u32::from(tried.refused_at.is_some()), 1),
@@ -206,14 +208,7 @@ impl Machine<'_> {
         self.proofs = self.claimed()?.claim.proofs.clone();
         let mut outlive = Vec::new();
         for one in due {
-            let kept = Previous {
-                key_id: one.key_id.clone(),
-                generation: one.generation,
-                epoch: None,
-                retire_not_before: None,
-                held_version: one.held_version,
-                cut: None,
-            };
+            let kept = one.as_earlier();
             let at_best = self.grade_at_best(&kept, before.current.is_some());
             let named = before.current.iter().chain(before.previous.iter().map(|one| &one.key_id));
             let named: BTreeSet<&String> = named.collect();
@@ -261,7 +256,7 @@ impl Machine<'_> {
                     None => Children::Unknown,
                 };
                 let at_best = at_best.max(grade);
-                let revoked = self.revoked_so(&one.key_id, grade, at_best, children, tried);
+                let revoked = self.revoked_so(&one.key_id, grade, at_best, children, tried, true);
                 self.note_proven(&before, &revoked).await;
                 self.revoked.push(revoked);
             }

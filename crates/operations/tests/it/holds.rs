@@ -48,7 +48,7 @@ pub(crate) async fn killed(
         let written = world.apps_versions().await - before;
         let writes = log.iter().filter(|one| **one == "write").count();
         let delivers = written + 1 == nth as u64 && writes > nth;
-        if log.last() == Some(&at) && (at == "issue" || delivers) {
+        if log.last() == Some(&at) && (at != "write" || delivers) {
             world.clock.advance(Span::from_secs(601));
             return world;
         }
@@ -288,5 +288,32 @@ async fn where_anything_is_let_in_no_end_is_shown_by_use_and_everybody_is_told_u
         let outcome = world.whole("third", Goal::Rotate { to: 3, at_once: true }).await;
         assert_eq!(outcome.revoked[0].grade, Grade::A, "{way}");
         assert_eq!(told(&world).await, None, "{way}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_key_that_a_hand_switched_off_is_ended_by_whoever_goes_on_without_it() {
+    for way in ["add-ours", "add-marked", "add-unmarked", "slots"] {
+        // No place that somebody reads has it.
+        let world = killed(way, SECOND, "probe", 1, Moment::Before).await;
+        let context = world.context("looks", &Fuse::none());
+        let seen = observe_slot(&context, &world.spec()).await.unwrap().unwrap();
+        let current = seen.key_id.unwrap();
+        let mut new = world.live().await;
+        new.remove(&current);
+        let new = new.pop_first().unwrap();
+        world.fake.by_hand(APP, "sync", |hand| hand.switch(&new, false));
+        let Ending::Done(Err(problem)) = world.run("asks", &Fuse::none(), SECOND).await else {
+            panic!("{way}: it waits for a person");
+        };
+        assert_eq!(problem.code, "E-HELD", "{way}");
+        // Who comes now has seen that.
+        world.whole("goes on", SECOND).await;
+        assert!(world.works().await, "{way}");
+        let ends = world.entries().await.into_iter().filter(|one| one.kind == "attempt.ended");
+        let ends = ends.filter(|one| one.step.as_deref() == Some("end"));
+        let ended: Vec<_> = ends.map(|one| one.detail["key"].clone()).collect();
+        assert_eq!(ended, [new.as_str()], "{way}");
+        assert_eq!(world.live().await.len(), 2, "{way}: the new one and the earlier one");
     }
 }

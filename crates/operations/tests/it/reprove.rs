@@ -109,8 +109,8 @@ async fn an_end_that_could_not_be_tried_is_tried_again_by_whoever_comes_next() {
         let told = rules(&world).await;
         assert!(told.contains(&("proof-due", Severity::Low, Condition::Drift)), "{way}: {told:?}");
         let outcome = world.whole("again", AGAIN).await;
-        let shown: Vec<_> = outcome.revoked.iter().map(|one| (&one.key_id, one.grade)).collect();
-        assert_eq!(shown, [(&first, Grade::A)], "{way}");
+        let shown = outcome.revoked.iter().map(|one| (&one.key_id, one.grade, one.again));
+        assert_eq!(shown.collect::<Vec<_>>(), [(&first, Grade::A, true)], "{way}");
         assert!(!keeps_the_old_one(&world).await, "{way}: the grade is final");
         assert_eq!(status(&world).await, "current", "{way}");
         assert_eq!(last(&world, "rotation.proven").await["grade"], "A", "{way}");
@@ -134,6 +134,20 @@ async fn what_could_not_be_shown_until_the_deadline_is_forgotten_and_keeps_its_g
         assert!(!keeps_the_old_one(&world).await, "{way}");
         assert_eq!(status(&world).await, "current", "{way}");
         assert!(world.works().await, "{way}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_everything_ended_no_secret_is_kept_to_show_more_of_an_earlier_end() {
+    for way in ["add-ours", "add-unmarked"] {
+        let (world, _, first) = limited(way).await;
+        assert!(keeps_the_old_one(&world).await, "{way}");
+        let outcome = world.whole("all", Goal::Revoke).await;
+        let ended: Vec<&String> = outcome.revoked.iter().map(|one| &one.key_id).collect();
+        assert!(!ended.contains(&&first), "{way}: that ended before");
+        assert!(!keeps_the_old_one(&world).await, "{way}");
+        world.clock.advance(Span::from_secs(900));
+        assert_ne!(status(&world).await, "proof_due", "{way}: beside nothing that works");
     }
 }
 

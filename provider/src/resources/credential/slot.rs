@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use connector::{CredentialType, Kind};
 use domain::{CredentialId, IntegrationId, Settings};
 use operations::{
-    Context, Outcome, Problem, SeenSlot, SlotSpec, at_rest, end_of_day, observe_integration,
-    observe_slot,
+    Context, Outcome, Problem, Revoked, SeenSlot, SlotSpec, at_rest, end_of_day,
+    observe_integration, observe_slot,
 };
 use policy::{rotation::Goal, settings::with_defaults};
 use tfplugin::{Attr, Diagnostics};
@@ -205,7 +205,11 @@ pub(super) fn revocation_of(
     prior: Option<&CredentialModel>,
     outcome: &Outcome,
 ) -> Attr<Revocation> {
-    match (outcome.revoked.last(), prior) {
+    // What was looked at once more is told where it is the one that state tells of.
+    let told = prior.and_then(|prior| prior.last_revocation.value()).map(|told| &told.key_id);
+    let newest =
+        |one: &&Revoked| !one.again || told.is_none_or(|told| told.value() == Some(&one.key_id));
+    match (outcome.revoked.iter().rev().find(newest), prior) {
         (Some(one), _) => {
             let said: BTreeMap<&str, String> = one.modifiers().into_iter().collect();
             let word = |name: &str| optional(said.get(name).cloned());
