@@ -8,6 +8,7 @@
 
 pub mod field;
 pub mod id;
+pub mod itself;
 pub mod marker;
 pub mod now;
 pub mod observation;

@@ -7,7 +7,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::Now;
+use domain::{
+    Now,
+    itself::{Unanswered, unanswered},
+};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
@@ -426,6 +429,12 @@ pub enum Way {
     ReplaceOurs,
     /// The platform makes it and shows it once; the earlier one dies in the call.
     ReplaceOnce,
+    /// The platform makes it and shows it once, called with the very one that dies in the call. Nobody
+    /// but its parent can make another when that one is dead and the new one is lost.
+    ReplaceSelf {
+        /// Whoever calls with a dead one ends all that came of it: none is tried that may be dead.
+        punishes_reuse: bool,
+    },
 }
 
 impl Way {
@@ -436,7 +445,12 @@ impl Way {
 
     /// The earlier one dies when the new one is made.
     pub fn replaces(self) -> bool {
-        matches!(self, Way::ReplaceOurs | Way::ReplaceOnce)
+        matches!(self, Way::ReplaceOurs | Way::ReplaceOnce) || self.is_by_itself()
+    }
+
+    /// The call is made with the current one, and with no other credential of ours.
+    pub fn is_by_itself(self) -> bool {
+        matches!(self, Way::ReplaceSelf { .. })
     }
 
     /// Nobody makes one beside ours: whatever comes while we are at work is what we called for.
@@ -864,8 +878,36 @@ fn begin(view: &View, way: Way) -> Step {
     if view.exhausted {
         return Step::Refuse("sign-ins-exhausted");
     }
+    if way.is_by_itself() && is_locked_out(view) {
+        return locked_out();
+    }
     let occupied = view.mains.iter().find_map(|main| main.occupied);
     occupied.map_or(Step::Begin, Step::Refuse)
+}
+
+/// What replaces itself is dead, and what took its place is in nobody's hand.
+fn locked_out() -> Step {
+    Step::Hold("locked-out-of-management")
+}
+
+/// What is to make its successor is dead. Where nothing is current its parent makes the first.
+fn is_locked_out(view: &View) -> bool {
+    let claim = view.claim.as_ref();
+    let current = match claim {
+        Some(claim) => claim.current.as_ref(),
+        None => anchor(view).and_then(|main| main.key_id.as_ref()),
+    };
+    current.is_some_and(|key_id| !is_live(view, key_id))
+}
+
+/// A call with what dies in it was not answered, and none can arrive any more. It is never repeated
+/// with what is dead.
+fn by_itself(view: &View, punishes_reuse: bool) -> Step {
+    let parents = view.claim.as_ref().is_some_and(|claim| claim.current.is_none());
+    match unanswered(parents || !is_locked_out(view), punishes_reuse && !parents) {
+        Unanswered::OnceMore => Step::MarkCalling,
+        Unanswered::LockedOut => locked_out(),
+    }
 }
 
 /// A person had to decide. Whoever asks for a rotation now, and knew, has decided: what works is
@@ -879,6 +921,7 @@ fn held(view: &View, claim: &Claim, goal: Goal, way: Way) -> Step {
             Some(key_id) if is_live(view, key_id) || leaves_behind(view, claim, way) => {
                 Step::TakeOver
             }
+            _ if view.complete && way.is_by_itself() && is_locked_out(view) => locked_out(),
             _ if view.complete || way == Way::ReplaceOurs => Step::BeginAgain,
             _ => Step::Refuse("listing-incomplete"),
         },
@@ -1019,9 +1062,10 @@ fn go_on(view: &View, claim: &Claim, goal: Goal, way: Way) -> Step {
 }
 
 /// What this process has just been given.
-fn in_memory(view: &View, claim: &Claim) -> Option<Step> {
+fn in_memory(view: &View, claim: &Claim, way: Way) -> Option<Step> {
     let (key_id, _) = view.memory.as_ref().filter(|(_, epoch)| *epoch == claim.epoch)?;
-    match is_live(view, key_id) {
+    // Nobody can make it again: it is stored before anybody asks whether it works.
+    match way.is_by_itself() || is_live(view, key_id) {
         true => Some(Step::Store(key_id.clone())),
         false => is_off(view, key_id).then_some(Step::Hold("new-switched-off")),
     }
@@ -1032,10 +1076,11 @@ fn intent(view: &View, claim: &Claim, way: Way) -> Step {
         // The secret was to be stored with the claim; a claim without it begins again.
         return Step::BeginAgain;
     }
-    if matches!(way, Way::AddUnmarked | Way::Grace | Way::ReplaceOnce) {
+    let calls = matches!(way, Way::AddUnmarked | Way::Grace | Way::ReplaceOnce);
+    if calls || way.is_by_itself() {
         return if view.complete { Step::MarkCalling } else { Step::Refuse("listing-incomplete") };
     }
-    if let Some(step) = in_memory(view, claim) {
+    if let Some(step) = in_memory(view, claim, way) {
         return step;
     }
     // Marked for this generation under an epoch that is not newer than ours, and its secret is in
@@ -1057,7 +1102,7 @@ fn intent(view: &View, claim: &Claim, way: Way) -> Step {
 /// It was written that a key is called for. What nothing fences is called for once, and again only
 /// when no earlier call can arrive any more.
 fn calling(view: &View, claim: &Claim, way: Way) -> Step {
-    if let Some(step) = in_memory(view, claim) {
+    if let Some(step) = in_memory(view, claim, way) {
         return step;
     }
     if view.uncalled {
@@ -1069,7 +1114,10 @@ fn calling(view: &View, claim: &Claim, way: Way) -> Step {
         return Step::Settle;
     }
     match way {
-        Way::AddUnmarked if !view.complete => Step::Refuse("listing-incomplete"),
+        Way::AddUnmarked | Way::ReplaceSelf { .. } if !view.complete => {
+            Step::Refuse("listing-incomplete")
+        }
+        Way::ReplaceSelf { punishes_reuse } => by_itself(view, punishes_reuse),
         Way::AddUnmarked => match unmarked_orphan(view, claim) {
             Unmarked::Nothing => Step::MarkCalling,
             Unmarked::One(key_id) => Step::EndOrphan(key_id),
@@ -1097,6 +1145,7 @@ fn stored(view: &View, claim: &Claim, way: Way) -> Step {
         return match way.is_ours() {
             true if on_its_way => Step::Settle,
             true => Step::Issue,
+            false if way.is_by_itself() && is_locked_out(view) => locked_out(),
             false => Step::BeginAgain,
         };
     }
@@ -1176,6 +1225,10 @@ fn may_live(view: &View, key_id: &str) -> bool {
 }
 
 fn giving_up(view: &View, claim: &Claim, way: Way) -> Step {
+    // What is refused makes no other one.
+    if way.is_by_itself() {
+        return locked_out();
+    }
     // Nothing works that could be kept, and there is nothing to go back to.
     if way.replaces() {
         let last = claim.attempt + 1 >= ATTEMPTS || !view.patience;
@@ -2234,5 +2287,85 @@ mod tests {
         seen.keys.pop();
         assert_eq!(next_step(&seen, TO_TWO, Way::AddOurs), Step::BeginAgain);
         assert!(matches!(next_step(&seen, Goal::Revoke, Way::AddOurs), Step::BeginEnding(_)));
+    }
+
+    const SELF: Way = Way::ReplaceSelf { punishes_reuse: false };
+    const PUNISHED: Way = Way::ReplaceSelf { punishes_reuse: true };
+
+    #[test]
+    fn what_makes_its_own_successor_is_written_down_before_it_is_called_with() {
+        let mut seen = view(Some(claim(Phase::Intent)), vec![key("k1", None)]);
+        for way in [SELF, PUNISHED] {
+            assert_eq!(next_step(&seen, TO_TWO, way), Step::MarkCalling);
+        }
+        seen.claim = Some(claim(Phase::Calling));
+        seen.uncalled = true;
+        for way in [SELF, PUNISHED] {
+            assert_eq!(next_step(&seen, TO_TWO, way), Step::Issue);
+        }
+    }
+
+    #[test]
+    fn what_made_its_successor_is_never_called_with_again_and_a_person_is_told() {
+        let hold = Step::Hold("locked-out-of-management");
+        let mut seen = view(Some(claim(Phase::Calling)), vec![key("k1", None)]);
+        assert_eq!(next_step(&seen, TO_TWO, SELF), Step::Settle, "it may be on its way");
+        seen.settled = true;
+        assert_eq!(next_step(&seen, TO_TWO, SELF), Step::MarkCalling, "it never arrived");
+        assert_eq!(next_step(&seen, TO_TWO, PUNISHED), hold, "and may have all the same");
+        // What took its place lives, and nobody has it.
+        seen.keys = vec![key("k2", None)];
+        for way in [SELF, PUNISHED] {
+            assert_eq!(next_step(&seen, TO_TWO, way), hold);
+        }
+        seen.complete = false;
+        assert_eq!(next_step(&seen, TO_TWO, SELF), Step::Refuse("listing-incomplete"));
+        // Where there was none, its parent makes it, and can do so again.
+        seen.complete = true;
+        seen.claim = Some(Claim { current: None, ..claim(Phase::Calling) });
+        for way in [SELF, PUNISHED] {
+            assert_eq!(next_step(&seen, TO_TWO, way), Step::MarkCalling);
+        }
+        // Whoever asks again has been told, and nothing has become of it.
+        seen.claim = Some(claim(Phase::Held));
+        seen.was_held = true;
+        assert_eq!(next_step(&seen, TO_TWO, SELF), hold);
+        seen.keys = vec![key("k1", None)];
+        assert_eq!(next_step(&seen, TO_TWO, PUNISHED), Step::BeginAgain);
+        assert!(matches!(next_step(&seen, Goal::Revoke, SELF), Step::BeginEnding(_)));
+    }
+
+    #[test]
+    fn what_its_platform_made_of_itself_is_stored_before_anybody_asks_whether_it_works() {
+        let mut seen = view(Some(claim(Phase::Calling)), Vec::new());
+        seen.memory = Some(("k2".into(), 5));
+        assert_eq!(next_step(&seen, TO_TWO, SELF), Step::Store("k2".into()));
+        seen.complete = false;
+        assert_eq!(next_step(&seen, TO_TWO, SELF), Step::Store("k2".into()));
+        // It goes out, and is tried then; one that is refused makes no other.
+        let stored = Claim { new: Some("k2".into()), ..claim(Phase::Stored) };
+        let mut seen = view(Some(stored.clone()), vec![key("k2", None)]);
+        assert_eq!(next_step(&seen, TO_TWO, SELF), Step::Promote("bao:a".into()));
+        seen.claim = Some(Claim { phase: Phase::GivingUp, ..stored });
+        assert_eq!(next_step(&seen, TO_TWO, SELF), Step::Hold("locked-out-of-management"));
+    }
+
+    #[test]
+    fn nothing_is_begun_with_what_is_dead() {
+        let hold = Step::Hold("locked-out-of-management");
+        let at_rest = Claim { current: Some("k1".into()), generation: 1, ..claim(Phase::Free) };
+        let mut seen = view(Some(at_rest.clone()), Vec::new());
+        assert_eq!(next_step(&seen, TO_TWO, SELF), hold);
+        assert_eq!(next_step(&seen, TO_TWO, Way::ReplaceOnce), Step::Begin, "ours makes another");
+        seen.keys = vec![key("k1", None)];
+        assert_eq!(next_step(&seen, TO_TWO, SELF), Step::Begin);
+        // The claim is lost, and the anchor says which it is.
+        seen.claim = None;
+        assert_eq!(next_step(&seen, TO_TWO, SELF), Step::Begin);
+        seen.keys.clear();
+        assert_eq!(next_step(&seen, TO_TWO, SELF), hold);
+        // Everything was ended: its parent makes the first.
+        seen.claim = Some(Claim { current: None, ..at_rest });
+        assert_eq!(next_step(&seen, TO_TWO, SELF), Step::Begin);
     }
 }
