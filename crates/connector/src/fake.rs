@@ -109,7 +109,7 @@ static REPLACES: [Profile; 1] = [REPLACE_ONCE];
 
 /// Other ways in which an app's keys can be issued, each promised only where
 /// [`Fake::promise_only`] says so.
-static OTHER_WAYS: [Profile; 5] = [
+static OTHER_WAYS: [Profile; 7] = [
     Profile { name: "grace", effect: Effect::Supersedes { keeps: GRACE }, ..REPLACE_ONCE },
     Profile {
         name: "slots",
@@ -128,6 +128,16 @@ static OTHER_WAYS: [Profile; 5] = [
     },
     Profile { name: "replace-ours", origin: Origin::Ours, ..REPLACE_ONCE },
     REPLACE_ONCE,
+    Profile {
+        name: "replace-self",
+        origin: Origin::Itself { punishes_reuse: false },
+        ..REPLACE_ONCE
+    },
+    Profile {
+        name: "replace-self, once",
+        origin: Origin::Itself { punishes_reuse: true },
+        ..REPLACE_ONCE
+    },
 ];
 
 static KEY_TYPE: CredentialType = CredentialType {
@@ -551,6 +561,14 @@ impl Fake {
             let fits = |one: &Key| one.secret == *secret && one.works(now) && !one.refused_here;
             object.keys.iter().any(fits)
         })
+    }
+
+    /// Whether a key with this secret lives, whether it is let in or not.
+    pub fn holds(&self, kind: &str, key: &str, secret: &Secret) -> bool {
+        let now = self.clock.now();
+        let state = self.lock();
+        let found = state.objects.get(&(kind.to_owned(), key.to_owned()));
+        found.is_some_and(|one| one.keys.iter().any(|key| key.secret == *secret && key.lives(now)))
     }
 
     /// Whether a token still works.
@@ -999,6 +1017,7 @@ impl Connector for Fake {
                 _ => format!("k{}", state.counter),
             };
             let refused_here = state.refuses_new > 0;
+            let ours = ["add-ours", "slots", "replace-ours"].contains(&request.profile);
             let found = state.object(object)?;
             if request.expires_at.is_some_and(|end| end <= now) {
                 return Err(refused("issue", Refusal::Invalid));
@@ -1047,7 +1066,19 @@ impl Connector for Fake {
                     }
                     None => made,
                 },
-                ("replace-once", None) => {
+                // Of what replaces itself the parent makes the first.
+                ("replace-once" | "replace-self" | "replace-self, once", None) => {
+                    found.keys.clear();
+                    made
+                }
+                ("replace-self" | "replace-self, once", Some(with)) => {
+                    let lives = found.keys.iter().any(|one| one.secret == *with && one.lives(now));
+                    if !lives {
+                        if request.profile != "replace-self" {
+                            found.keys.clear();
+                        }
+                        return Err(refused("issue", Refusal::Unauthorized));
+                    }
                     found.keys.clear();
                     made
                 }
@@ -1069,7 +1100,7 @@ impl Connector for Fake {
             state.refuses_new = state.refuses_new.saturating_sub(1);
             Ok(Issued {
                 key_id: id,
-                secret: request.secret.is_none().then_some(secret),
+                secret: (!ours).then_some(secret),
                 issued_at: Some(now),
                 expires_at: request.expires_at,
                 already_there: false,

@@ -161,7 +161,8 @@ pub struct IssueRequest<'a> {
     pub profile: &'static str,
     /// Our marker, written in the issuing call where the platform can.
     pub marker: &'a str,
-    /// The secret, where we choose it; made by [`Connector::choose_secret`].
+    /// The secret, where we choose it; made by [`Connector::choose_secret`]. Of what makes its own
+    /// successor the current one, with which it is called; none where its parent makes the first.
     pub secret: Option<&'a Secret>,
     /// Settings fixed at issue.
     pub settings: &'a Settings,

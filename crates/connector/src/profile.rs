@@ -59,6 +59,12 @@ pub enum Origin {
     VendorOnce,
     /// The platform makes it and shows it to every reader.
     VendorReadable,
+    /// The platform makes it and shows it once, called with the very one that dies in the call; the first
+    /// is made by its parent.
+    Itself {
+        /// Whoever calls with a dead one ends all that came of it.
+        punishes_reuse: bool,
+    },
 }
 
 /// When a marker of ours comes to stand on a credential.

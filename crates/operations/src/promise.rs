@@ -51,6 +51,9 @@ pub fn way_words(profile: &Profile) -> &'static str {
         (Effect::Supersedes { .. }, _) => {
             "the platform makes a new one, and ends the old one by itself after a while"
         }
+        (Effect::Replaces, Origin::Itself { .. }) => {
+            "it makes its own successor, which takes its place at once"
+        }
         (Effect::Replaces, _) => "the new one takes the place of the old one at once",
         (Effect::Adds { .. }, Origin::Ours) => {
             "a new one is added, with a secret that is chosen here"
@@ -58,9 +61,7 @@ pub fn way_words(profile: &Profile) -> &'static str {
         (Effect::Adds { .. }, Origin::OursPublicKey) => {
             "a new one is added, of which the platform gets the public half"
         }
-        (Effect::Adds { .. }, Origin::VendorOnce | Origin::VendorReadable) => {
-            "a new one is added, with a secret that the platform makes"
-        }
+        (Effect::Adds { .. }, _) => "a new one is added, with a secret that the platform makes",
     }
 }
 
@@ -79,6 +80,13 @@ pub fn limits(profile: &Profile) -> Vec<String> {
              until the next call"
         )),
         Effect::Adds { .. } | Effect::Alternates => {}
+    }
+    if matches!(profile.origin, Origin::Itself { .. }) {
+        limits.push(
+            "called with itself: where the answer is lost, only what made the first can make another, or \
+             its platform"
+                .to_owned(),
+        );
     }
     if profile.marks == Marks::Never {
         limits

@@ -767,6 +767,8 @@ fn all_keys(view: &View, claim: Option<&Claim>, way: Way) -> Vec<Previous> {
         (_, phase) if !phase.is_open() || phase.is_about_earlier() => false,
         (Way::FirstOnly, phase) => phase == Phase::Intent,
         (Way::Grace, _) => true,
+        // Who is locked out had called for it.
+        (_, Phase::Held) => way.is_by_itself(),
         (_, phase) => way.replaces() && matches!(phase, Phase::Calling | Phase::Stored),
     }) {
         for key in view.keys.iter().filter(|key| !claim.known.contains(&key.key_id)) {
@@ -916,6 +918,14 @@ fn held(view: &View, claim: &Claim, goal: Goal, way: Way) -> Step {
     match goal {
         // Ending is always open.
         Goal::Revoke => Step::BeginEnding(all_keys(view, Some(claim), way)),
+        // It was held while this process had what is missing.
+        Goal::Rotate { to, .. }
+            if to >= claim.generation
+                && way.is_by_itself()
+                && view.memory.as_ref().is_some_and(|(key_id, _)| is_live(view, key_id)) =>
+        {
+            Step::TakeOver
+        }
         Goal::Rotate { .. } if view.exhausted => Step::Refuse("sign-ins-exhausted"),
         Goal::Rotate { to, .. } if view.was_held && to >= claim.generation => match &claim.new {
             Some(key_id) if is_live(view, key_id) || leaves_behind(view, claim, way) => {
@@ -1061,9 +1071,13 @@ fn go_on(view: &View, claim: &Claim, goal: Goal, way: Way) -> Step {
     }
 }
 
-/// What this process has just been given.
+/// What this process has just been given. What makes its own successor lives alone, so that whoever has
+/// the one that lives has it, whoever was at work meanwhile.
 fn in_memory(view: &View, claim: &Claim, way: Way) -> Option<Step> {
-    let (key_id, _) = view.memory.as_ref().filter(|(_, epoch)| *epoch == claim.epoch)?;
+    let (key_id, epoch) = view.memory.as_ref()?;
+    if *epoch != claim.epoch {
+        return (way.is_by_itself() && is_live(view, key_id)).then(|| Step::Store(key_id.clone()));
+    }
     // Nobody can make it again: it is stored before anybody asks whether it works.
     match way.is_by_itself() || is_live(view, key_id) {
         true => Some(Step::Store(key_id.clone())),
@@ -1145,7 +1159,9 @@ fn stored(view: &View, claim: &Claim, way: Way) -> Step {
         return match way.is_ours() {
             true if on_its_way => Step::Settle,
             true => Step::Issue,
-            false if way.is_by_itself() && is_locked_out(view) => locked_out(),
+            false if way.is_by_itself() && is_locked_out(view) => {
+                in_memory(view, claim, way).unwrap_or_else(locked_out)
+            }
             false => Step::BeginAgain,
         };
     }

@@ -31,6 +31,8 @@ const LATER: usize = usize::MAX;
 const MOST_STEPS: usize = 60;
 /// The name of the only key of [`Way::FirstOnly`].
 const ONLY: &str = "only";
+/// What a person is asked where what replaces itself is dead.
+const LOCKED_OUT: &str = "locked-out-of-management";
 /// The two places of [`Way::Slots`]: what the names of keys in them begin with.
 const PLACES: [&str; 2] = ["k", "b"];
 
@@ -95,6 +97,8 @@ pub struct Found {
     pub states: usize,
     /// How many of them are at rest.
     pub rests: usize,
+    /// In how many of those nobody could make another, and a person was asked.
+    pub locked_out: usize,
     /// Steps that were decided on, each as often as it was.
     pub steps: BTreeMap<String, u64>,
 }
@@ -200,7 +204,7 @@ impl Run {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Call {
     Cas(Option<u64>, Box<Claim>, Option<u8>),
-    Issue { generation: u64, epoch: u64, secret: Option<u8>, place: &'static str },
+    Issue { generation: u64, epoch: u64, secret: Option<u8>, place: &'static str, with: Option<u8> },
     End(String),
     Switch(String, bool),
     Write(u64, Box<Document>),
@@ -259,6 +263,8 @@ struct State {
     promoted: BTreeSet<(u64, String)>,
     /// How often the platform took a call where the next one ends what works: [`Way::Grace`].
     called: u8,
+    /// Somebody called with a credential that was dead: [`Way::ReplaceSelf`].
+    reused: bool,
     /// Somebody wanted everything ended, or nothing kept.
     revoking: bool,
     at_once: bool,
@@ -297,6 +303,7 @@ impl State {
             held: None,
             promoted: BTreeSet::new(),
             called: 0,
+            reused: false,
             revoking: wants(|goal| *goal == Goal::Revoke),
             at_once: wants(|goal| matches!(goal, Goal::Rotate { at_once: true, .. })),
             cut_off: false,
@@ -438,7 +445,14 @@ impl State {
                 }
                 Answer::Done
             }
-            Call::Issue { generation, epoch, secret, place } => {
+            Call::Issue { generation, epoch, secret, place, with } => {
+                if with.is_some_and(|with| !self.works(with)) {
+                    self.reused = true;
+                    if way == (Way::ReplaceSelf { punishes_reuse: true }) {
+                        self.keys.clear();
+                    }
+                    return Answer::Refused;
+                }
                 if let Some(there) = self.keys.iter().find(|one| {
                     Some(one.secret) == *secret || (way == Way::FirstOnly && !one.human)
                 }) {
@@ -630,6 +644,8 @@ fn kept(view: &View, claim: &Claim, at_once: bool) -> Vec<Previous> {
 struct Search<'a> {
     bounds: &'a Bounds,
     steps: BTreeMap<String, u64>,
+    /// How often nothing worked any more, and the parent was asked.
+    rescued: usize,
 }
 
 impl Search<'_> {
@@ -849,7 +865,11 @@ impl Search<'_> {
                 let taken = view.keys.iter().any(|one| one.key_id.starts_with(PLACES[0]));
                 let place = PLACES[usize::from(way == Way::Slots && taken)];
                 let secret = pending.filter(|_| way.is_ours());
-                Call::Issue { generation, epoch, secret, place }
+                // What nobody has replaced, by what consumers read; else its parent calls.
+                let current = claim().current.filter(|_| way.is_by_itself());
+                let with = current.filter(|key_id| seen.main.key_id.as_ref() == Some(key_id));
+                let with = with.and(seen.secret);
+                Call::Issue { generation, epoch, secret, place, with }
             }
             Step::EndOrphan(key_id) | Step::EndNew(key_id) | Step::End(key_id) => {
                 Call::End(key_id.clone())
@@ -932,7 +952,10 @@ impl Search<'_> {
                 Step::Begin | Step::TakeOver | Step::BeginAgain | Step::BeginEnding(_),
                 Answer::Done,
             ) => {
-                run.memory = None;
+                // Of what makes its own successor nobody has another copy.
+                if does.step != Step::TakeOver || !self.bounds.way.is_by_itself() {
+                    run.memory = None;
+                }
                 // Whose secret is ours calls with what the claim holds.
                 if let Call::Cas(_, claim, Some(_)) = &does.call {
                     run.uncalled = Some(claim.epoch);
@@ -1203,7 +1226,8 @@ impl Search<'_> {
             if refused && let Some(at) = custody {
                 // What was not issued is given back, unless an earlier call may have made what no mark
                 // tells.
-                let alone = matches!(way, Way::FirstOnly | Way::Slots | Way::Grace);
+                let alone =
+                    matches!(way, Way::FirstOnly | Way::Slots | Way::Grace) || way.is_by_itself();
                 if !alone || state.runs[me].uncalled == Some(at.claim.epoch) {
                     let released = at.claim.released();
                     next.takes(way, &Call::Cas(Some(at.version), Box::new(released), None));
@@ -1247,6 +1271,9 @@ impl Search<'_> {
         let alive = state.keys.iter().filter(|one| one.human).count();
         if alive < humans {
             return Err("a key that a person made was ended".to_owned());
+        }
+        if state.reused {
+            return Err("what may be dead was called with".to_owned());
         }
         // What a platform replaced reaches consumers before it is tried, and may turn out to be useless.
         if !self.adds() {
@@ -1336,7 +1363,11 @@ impl Search<'_> {
                 state.held = state.sink.secret;
                 state = state.passed(self.bounds.way, BEGIN + OVERLAP * (1 + again));
             }
-            if let Some(why) = self.finish(&mut state, goals)? {
+            let mut why = self.finish(&mut state, goals)?;
+            if self.bounds.way.is_by_itself() && why == Some(LOCKED_OUT) {
+                why = self.let_in(&mut state, goal)?;
+            }
+            if let Some(why) = why {
                 // Named, and everything that worked still does.
                 let named = ["unexplained-credential", "full"];
                 return if named.contains(&why) && humans > 0 {
@@ -1367,6 +1398,22 @@ impl Search<'_> {
         Ok(())
     }
 
+    /// Whoever is locked out is told, and asks again; then the parent makes a first one.
+    fn let_in(&mut self, state: &mut State, goal: Goal) -> Result<Option<&'static str>, String> {
+        let why = self.finish(state, vec![goal])?;
+        if why != Some(LOCKED_OUT) {
+            return Ok(why);
+        }
+        let pending = state.custody.as_ref().and_then(|one| one.pending);
+        let known = state.sink.secret.into_iter().chain(pending);
+        if let Some(secret) = known.into_iter().find(|secret| state.works(*secret)) {
+            return Err(format!("secret {secret} is at hand and works, and a person is asked"));
+        }
+        self.rescued += 1;
+        let to = state.custody.as_ref().map_or(1, |one| one.claim.generation + 1);
+        self.finish(state, vec![Goal::Revoke, Goal::Rotate { to, at_once: false }])
+    }
+
     /// Until it is done, or says why not.
     fn finish(
         &mut self,
@@ -1378,6 +1425,7 @@ impl Search<'_> {
             match run.at.clone() {
                 At::Does(does) => {
                     if let Step::Hold(why) = does.step {
+                        state.takes(self.bounds.way, &does.call);
                         return Ok(Some(why));
                     }
                     if let Call::SignIn(new, secret) = &does.call {
@@ -1418,7 +1466,7 @@ fn print(state: &State) -> u64 {
 ///
 /// A promise that is broken, with the shortest way there.
 pub fn search(bounds: &Bounds) -> Result<Found, Box<Broken>> {
-    let mut search = Search { bounds, steps: BTreeMap::new() };
+    let mut search = Search { bounds, steps: BTreeMap::new(), rescued: 0 };
     let first = State::first(bounds);
     let mut seen = HashSet::from([print(&first)]);
     let mut came: Vec<(usize, Event)> = vec![(0, Event::Human)];
@@ -1444,7 +1492,7 @@ pub fn search(bounds: &Bounds) -> Result<Found, Box<Broken>> {
         }
         assert!(seen.len() < bounds.most, "more than {} states: {bounds:?}", bounds.most);
     }
-    Ok(Found { states: seen.len(), rests, steps: search.steps })
+    Ok(Found { states: seen.len(), rests, locked_out: search.rescued, steps: search.steps })
 }
 
 /// The way to a state, in words.
@@ -1454,7 +1502,7 @@ fn tell(bounds: &Bounds, came: &[(usize, Event)], mut index: usize) -> String {
         events.push(index);
         index = came[index].0;
     }
-    let mut search = Search { bounds, steps: BTreeMap::new() };
+    let mut search = Search { bounds, steps: BTreeMap::new(), rescued: 0 };
     let mut state = State::first(bounds);
     let mut text = String::new();
     for at in events.into_iter().rev() {

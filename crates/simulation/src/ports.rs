@@ -145,6 +145,8 @@ pub struct Told {
     kept: Vec<Option<String>>,
     /// Secrets that signed in once.
     pub(crate) signed_in: BTreeSet<String>,
+    /// A dead credential was called with to make its own successor.
+    pub(crate) reused: bool,
     /// How many calls for a key the platform has taken.
     pub(crate) issued: usize,
     /// Refused sign-ins since one worked, and the most that there were.
@@ -649,7 +651,11 @@ impl Connector for Port {
         let (credential_type, profile) = (request.credential_type, request.profile);
         let (marker, settings) = (request.marker.to_owned(), request.settings.clone());
         let (secret, expires_at) = (request.secret.map(Secret::duplicate), request.expires_at);
+        let shared = self.shared.clone();
         let make = move |useless: u32| async move {
+            if let Some(with) = secret.as_ref().filter(|_| profile == "replace-self") {
+                shared.told().reused |= !fake.holds(&object.kind, &object.key, with);
+            }
             fake.refuse_new(useless);
             let made = fake
                 .issue(

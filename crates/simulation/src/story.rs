@@ -52,6 +52,8 @@ const REALM: &str = "k3x9q2";
 const PLACES: [&str; 3] = ["apps/a", "apps/b", "apps/c"];
 /// The slots of the integration.
 const SLOTS: [&str; 2] = ["default", "second"];
+/// What is said where what replaces itself is dead.
+const LOCKED_OUT: &str = "E-MANAGEMENT-LOST";
 /// What a person writes over a delivered secret.
 const BY_HAND: &str = "what a person wrote";
 /// More events than a story has by itself.
@@ -629,6 +631,9 @@ impl<'a> Story<'a> {
         if let Some(broken) = self.shared.told().broken.first() {
             return Err(broken.clone());
         }
+        if self.shared.told().reused && !self.hands.touched() {
+            return Err("P4: what is dead was called with to make its own successor".to_owned());
+        }
         let fake = self.shared.fake.clone();
         let admits = |secret: &Secret| fake.admits(APP, "sync", secret);
         if !self.theirs.iter().all(admits) {
@@ -761,6 +766,9 @@ impl<'a> Story<'a> {
             tokio::time::advance(Duration::from_secs(200_000)).await;
             done = self.calmly("when the old one has ended", 0, goal).await?;
         }
+        if done.as_ref().is_err_and(|problem| problem.code == LOCKED_OUT) {
+            done = self.let_in(to).await?;
+        }
         if self.is_rough() && done.as_ref().is_err_and(|problem| problem.code == "E-SINK-CHANGED") {
             done = self.calmly("who has seen that", 0, goal).await?;
         }
@@ -801,6 +809,28 @@ impl<'a> Story<'a> {
             done.map_err(|problem| format!("P7: nothing is retired: {}", problem.code))?;
         self.works(0)?;
         self.nothing_else(&outcome.key_id.into_iter().collect()).await
+    }
+
+    /// What replaces itself is dead, and a person was asked: once more, now that they have seen it, and
+    /// then the parent makes a first one, if it is true that nothing works that anybody has.
+    async fn let_in(&mut self, to: u64) -> Result<Result<Outcome, Problem>, String> {
+        let again = self.calmly("who was asked", 0, Goal::Rotate { to, at_once: false }).await?;
+        if again.as_ref().err().is_none_or(|problem| problem.code != LOCKED_OUT) {
+            return Ok(again);
+        }
+        let works = |secret: &Secret| self.shared.fake.admits(APP, "sync", secret);
+        if self.places[0].secret.as_ref().is_some_and(works) {
+            return Err("P7: what is delivered works, and a person is asked".to_owned());
+        }
+        say!(self, "a person has it made anew");
+        self.revoking[0] = true;
+        self.calmly("a person ends it", 0, Goal::Revoke)
+            .await?
+            .map_err(|problem| format!("P7: it cannot be ended: {}", problem.code))?;
+        self.revoking[0] = false;
+        // The next generation may have been called for already.
+        let goal = Goal::Rotate { to: to + 1, at_once: false };
+        self.calmly("by its parent", 0, goal).await
     }
 
     fn works(&self, slot: usize) -> Result<(), String> {

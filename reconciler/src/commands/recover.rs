@@ -349,6 +349,9 @@ fn why_held(open: &Begun) -> &str {
             "somebody missed the earlier credential when it was switched off, or used it until its longest \
              overlap was over"
         }
+        Some("locked-out-of-management") => {
+            "what makes its own successor is dead, and the successor is in nobody's hand"
+        }
         Some("scopes-wider") => "the new credential may do more than the one that it follows",
         Some("probe-locked") => "the current credential is refused since an earlier one was tried",
         Some(other) => other,
@@ -373,6 +376,10 @@ fn remedy(open: &Begun) -> String {
         Some("sink-occupied" | "another-slot" | "foreign-realm") => {
             "give deliver_to another path and apply, or free that place; then it goes on".to_owned()
         }
+        Some("locked-out-of-management") => format!(
+            "nhi revoke {slot}, then apply: what made the first makes another; or reset it at its platform. \
+             Where the delivered one works after all: nhi recover {slot}"
+        ),
         Some("verify-failed" | "new-refused") => format!(
             "nhi doctor {}: is it switched off, or bound to other addresses? Then: nhi recover {slot}",
             open.slot.integration.connection

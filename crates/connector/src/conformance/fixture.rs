@@ -195,7 +195,7 @@ pub(crate) async fn issue(
         Origin::Ours | Origin::OursPublicKey => {
             Some(connector.choose_secret(credential_type, &settings, &marker)?)
         }
-        Origin::VendorOnce | Origin::VendorReadable => None,
+        Origin::VendorOnce | Origin::VendorReadable | Origin::Itself { .. } => None,
     };
     let request = IssueRequest {
         credential_type,

@@ -64,7 +64,9 @@ impl Machine<'_> {
         };
         self.began = true;
         self.took = Some(self.context.now());
-        self.memory = None;
+        if !self.way.is_by_itself() {
+            self.memory = None;
+        }
         if let Err(problem) = self.context.journal(entry).await {
             let (back, pending) = match self.claim.take() {
                 Some(before) => (Claim { epoch: claim.epoch, ..before.claim }, before.pending),

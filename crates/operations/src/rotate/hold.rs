@@ -239,6 +239,18 @@ pub(super) fn held_problem(what: &str, why: &str, place: Option<&str>, sinks: &S
                 ))
                 .at(&["status"])
         }
+        "locked-out-of-management" => Problem::new("E-MANAGEMENT-LOST", "Nobody can make another credential")
+            .detail(format!(
+                "{what}: it makes its own successor and dies in that call. The one that is delivered is refused, \
+                 or whether a call with it was done is not known, and what took its place is in nobody's hand. \
+                 It is not called with again; what its integration works with otherwise is untouched."
+            ))
+            .next(format!(
+                "have it made anew by what made the first: nhi revoke {what}, then apply, which issues one by \
+                 its parent's credential; or reset it at its platform. Where the delivered one works after \
+                 all: nhi recover {what}"
+            ))
+            .at(&["status"]),
         "still-used" => Problem::new("E-OLD-IN-USE", "Somebody still uses the earlier credential")
             .detail(format!(
                 "{what}: it was switched on again, or used until the longest overlap was over. Both \

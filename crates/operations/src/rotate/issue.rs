@@ -55,7 +55,7 @@ impl Machine<'_> {
     }
 
     /// S3: the issuing call. Sent once.
-    pub(super) async fn issue(&mut self) -> Result<(), Problem> {
+    pub(super) async fn issue(&mut self, view: &View) -> Result<(), Problem> {
         let claim = self.claimed()?.claim.clone();
         if self.is_late(&claim) {
             let now = self.context.time_in_custody().hi;
@@ -70,6 +70,14 @@ impl Machine<'_> {
                 }
             };
         }
+        // What it is called with: read before it is called uncertain whether it was.
+        let itself = match self.way.is_by_itself() && claim.current.is_some() {
+            true => match self.current_secret(&claim).await? {
+                Some(secret) => Some(secret),
+                None => return Err(self.hold(view, "locked-out-of-management").await),
+            },
+            false => None,
+        };
         self.uncalled = None;
         let document = self.claimed()?;
         let marker = self.marker(claim.generation, claim.epoch)?;
@@ -78,7 +86,7 @@ impl Machine<'_> {
             credential_type: self.spec.credential_type.name,
             profile: self.profile.name,
             marker: &marker,
-            secret: document.pending.as_ref(),
+            secret: itself.as_ref().or(document.pending.as_ref()),
             settings: &self.spec.settings,
             expires_at,
         };
@@ -127,7 +135,8 @@ impl Machine<'_> {
     /// end, and no mark says whose it is: only the open claim tells the next run that it is ours.
     fn may_be_there(&self, claim: &Claim) -> bool {
         let asked = self.tries.contains_key("issue") || self.begun != Some(claim.epoch);
-        matches!(self.way, Way::FirstOnly | Way::Slots | Way::Grace) && asked
+        let unmarked = matches!(self.way, Way::FirstOnly | Way::Slots | Way::Grace);
+        (unmarked || self.way.is_by_itself()) && asked
     }
 
     /// S4: the new key's id, and its secret where the platform made it, before anything else.

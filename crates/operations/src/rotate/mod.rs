@@ -603,7 +603,7 @@ impl<'a> Machine<'a> {
             Step::Enable(key_id) => self.enable(&key_id).await,
             Step::Keep => self.keep(view).await,
             Step::MarkCalling => self.mark_calling().await,
-            Step::Issue => self.issue().await,
+            Step::Issue => self.issue(view).await,
             Step::Store(key_id) => self.store_key(key_id).await,
             Step::EndOrphan(key_id) | Step::EndNew(key_id) => self.end(&key_id, false).await,
             Step::Verify => self.verify(view).await,
@@ -680,6 +680,9 @@ fn way_of(profile: &Profile) -> Way {
         (Effect::Alternates, ..) => Way::Slots,
         (Effect::Supersedes { .. }, ..) => Way::Grace,
         (Effect::Replaces, ..) if ours => Way::ReplaceOurs,
+        (Effect::Replaces, Origin::Itself { punishes_reuse }, _) => {
+            Way::ReplaceSelf { punishes_reuse }
+        }
         (Effect::Replaces, ..) => Way::ReplaceOnce,
         (Effect::Adds { .. }, ..) if ours => Way::AddOurs,
         (_, Origin::VendorReadable, Marks::Never) => Way::FirstOnly,

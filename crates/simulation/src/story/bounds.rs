@@ -4,7 +4,7 @@ use super::coverage::cells_of;
 use crate::ports::{Bug, Call, Fate};
 
 /// The ways in which the platform of a story may issue.
-pub const WAYS: [&str; 8] = [
+pub const WAYS: [&str; 9] = [
     "add-ours",
     "add-marked",
     "slots",
@@ -13,6 +13,7 @@ pub const WAYS: [&str; 8] = [
     "grace",
     "replace-ours",
     "replace-once",
+    "replace-self",
 ];
 
 /// So many faults make a rough world.

@@ -74,7 +74,7 @@ const CALLS: [(&str, &str); 25] = [
 /// Why no story of this way comes there.
 fn never(way: &str, what: &str, phase: &str, runs: usize) -> Option<&'static str> {
     let ours = ["add-ours", "slots", "replace-ours"].contains(&way);
-    let unmarked = ["add-unmarked", "grace", "replace-once"].contains(&way);
+    let unmarked = ["add-unmarked", "grace", "replace-once", "replace-self"].contains(&way);
     match (what, phase) {
         _ if way == "first-only" && runs > 1 => {
             Some("one name for whatever is made: who is taken for dead ends the successor")

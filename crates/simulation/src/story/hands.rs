@@ -202,6 +202,7 @@ impl Story<'_> {
                 {
                     self.calmly("who has seen that", 0, goal).await?
                 }
+                Err(problem) if problem.code == LOCKED_OUT => self.let_in(to).await?,
                 // Another one is made when the platform has ended the old one.
                 Err(problem) if self.way == "grace" && problem.code == "E-VERIFY" => {
                     self.told_of_end = true;

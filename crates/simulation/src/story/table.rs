@@ -58,7 +58,9 @@ impl Does {
         match self {
             Does::AtOnce | Does::Rotate | Does::Revoke => true,
             // An only one has no earlier one, and what a new one took the place of ended with it.
-            Does::Retire => !matches!(way, "first-only" | "replace-ours" | "replace-once"),
+            Does::Retire => {
+                !matches!(way, "first-only" | "replace-ours" | "replace-once" | "replace-self")
+            }
             Does::Cut | Does::EndCut | Does::Reenable => Scene::Cut.suits(way),
         }
     }
