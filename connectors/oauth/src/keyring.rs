@@ -9,6 +9,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use connector::{Error, Result};
 use domain::{
     Record, Secret,
+    itself::{Unanswered, unanswered},
     realm::{digest_of, short},
 };
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
@@ -209,6 +210,13 @@ impl Entry {
         }
         self.wanted.unlimited = !scoped && !grants.is_empty();
         self.wanted.grants = grants;
+    }
+
+    /// What is left of a change that was begun and not heard of, once the token was tried: it replaces
+    /// itself with every change, and whoever looks does no harm with it. A change that comes late finds
+    /// another token than its own, where the server changes them.
+    pub(crate) fn unanswered(&self, token_works: bool) -> Option<Unanswered> {
+        (self.phase == Phase::Changing).then(|| unanswered(token_works, false))
     }
 
     /// Takes the place of an earlier client's document, which is deleted or never was.

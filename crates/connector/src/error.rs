@@ -131,6 +131,17 @@ pub enum Error {
         /// What a person can do about it.
         next: String,
     },
+    /// What manages the object is dead, since a call of ours with it was not heard of, and what took its
+    /// place is in nobody's hand. The object works on.
+    #[error("{what}: {message}")]
+    LockedOut {
+        /// Method and path template of the call.
+        what: String,
+        /// What is known of it.
+        message: String,
+        /// What a person can do about it.
+        next: String,
+    },
     /// The platform gave out again what was ended. It is ended once more.
     #[error("{what}: {message}")]
     GivenAgain {
@@ -216,6 +227,7 @@ impl Error {
             Error::Refused { .. }
             | Error::Recreated { .. }
             | Error::Lost { .. }
+            | Error::LockedOut { .. }
             | Error::GivenAgain { .. }
             | Error::Exists { .. }
             | Error::Tenant { .. } => Outcome::Refused,
@@ -245,7 +257,7 @@ impl Error {
     pub fn refusal(&self) -> Option<Refusal> {
         match self {
             Error::Refused { refusal, .. } => Some(*refusal),
-            Error::Lost { .. } => Some(Refusal::Unauthorized),
+            Error::Lost { .. } | Error::LockedOut { .. } => Some(Refusal::Unauthorized),
             Error::Exists { .. } => Some(Refusal::Conflict),
             _ => None,
         }

@@ -375,6 +375,12 @@ pub trait Connector: fmt::Debug + Send + Sync {
         Vec::new()
     }
 
+    /// Objects that we cannot manage any more, since a call with what makes its own successor was not
+    /// heard of: the id of each below the connection, and what is known and helps.
+    async fn locked_out(&self) -> Result<Vec<(String, Error)>> {
+        Ok(Vec::new())
+    }
+
     /// What a kind can do on this connection: what its platform publishes, or less.
     async fn capabilities(&self, kind: &Kind) -> Result<Capabilities> {
         Ok(kind.capabilities)

@@ -77,6 +77,9 @@ impl Problem {
         };
         let connection = what.split('/').next().unwrap_or(what);
         let next = match error {
+            connector::Error::LockedOut { next, .. } => {
+                return Problem::management_lost(what, error, next);
+            }
             connector::Error::Lost { next, .. }
             | connector::Error::Keyring(secrets::SinkError::Unfit { next, .. }) => next.clone(),
             connector::Error::Configuration(_) => "mend what is named".to_owned(),
@@ -84,6 +87,15 @@ impl Problem {
         };
         Problem::new("E-UNREADABLE", "Cannot read an object")
             .detail(format!("{what}: {error}.{why}"))
+            .next(next)
+    }
+
+    /// What manages an object is lost, and no other change of it is tried.
+    fn management_lost(what: &str, error: &connector::Error, next: &str) -> Problem {
+        Problem::new("E-MANAGEMENT-LOST", "What manages an object is lost")
+            .detail(format!(
+                "{what}: locked-out-of-management: {error}. The object works on, and nothing of it is changed."
+            ))
             .next(next)
     }
 
@@ -99,6 +111,7 @@ impl Problem {
             ))
             .next("terraform plan; the new plan starts from what is there"),
             connector::Error::Tenant { .. } => Problem::unreadable(what, error),
+            connector::Error::LockedOut { next, .. } => Problem::management_lost(what, error, next),
             connector::Error::GivenAgain { next, .. } => {
                 Problem::new("E-GIVEN-AGAIN", "The platform gave out again what was ended")
                     .detail(format!("{what}: {error}."))
@@ -125,7 +138,7 @@ impl Problem {
 fn remedy(connection: &str, error: &connector::Error) -> String {
     use connector::Error as E;
     match error {
-        E::Lost { next, .. } => next.clone(),
+        E::Lost { next, .. } | E::LockedOut { next, .. } => next.clone(),
         E::Partly { cause, .. } => remedy(connection, cause),
         E::Configuration(_) => "mend what is named, and apply again".to_owned(),
         E::Unsupported { .. } => {

@@ -80,11 +80,12 @@ pub enum Bug {
     MemoryOutlivesTheClaim,
     TheAnchorComesFirst,
     NullIsUnused,
+    WhatMadeItsSuccessorLooksAlive,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 18] = [
+    pub const ALL: [Bug; 19] = [
         Bug::EveryEpochLooksOld,
         Bug::TakingOverKeepsTheEpoch,
         Bug::APromoteReplacesWhateverIsThere,
@@ -103,6 +104,7 @@ impl Bug {
         Bug::MemoryOutlivesTheClaim,
         Bug::TheAnchorComesFirst,
         Bug::NullIsUnused,
+        Bug::WhatMadeItsSuccessorLooksAlive,
     ];
 }
 
@@ -542,6 +544,11 @@ impl Port {
                     one.marker = Some(old.to_string());
                 }
             }
+        }
+        if shared.has(Bug::WhatMadeItsSuccessorLooksAlive) {
+            let older = shared.told().older[self.run].replace(listing.clone());
+            let lived = older.map(|older| older.credentials).unwrap_or_default();
+            listing.credentials.extend(lived);
         }
         if shared.has(Bug::NullIsUnused) {
             listing.credentials.iter_mut().for_each(|one| one.last_used = LastUsed::Unknown);

@@ -343,6 +343,11 @@ impl Report {
         !self.failed.is_empty() || self.read < self.expected
     }
 
+    /// What manages an object is lost, and waits for a person.
+    fn is_locked_out(&self) -> bool {
+        self.failed.iter().any(|(_, problem)| problem.code == "E-MANAGEMENT-LOST")
+    }
+
     /// Every condition that holds, worst first.
     fn conditions(&self) -> Vec<Exit> {
         let has = |condition: Condition| {
@@ -354,7 +359,7 @@ impl Report {
         [
             (nothing_read, Exit::Failed),
             (has(Condition::Policy) && !self.ignore_policy, Exit::Policy),
-            (has(Condition::Unfinished), Exit::Unfinished),
+            (has(Condition::Unfinished) || self.is_locked_out(), Exit::Unfinished),
             (has(Condition::Drift), Exit::Drift),
             (self.is_partial() && !self.allow_partial, Exit::Partial),
         ]

@@ -96,7 +96,8 @@ impl Recover {
         let Some(id) = &self.id else {
             let context = loaded.read_only().context("nhi", "command")?;
             has_custody(&context)?;
-            return Ok(self.list(&everything_begun(&context).await?, output));
+            let locked_out = locked_out(&context).await;
+            return Ok(self.list(&everything_begun(&context).await?, &locked_out, output));
         };
         let mut context = match self.end {
             true => self.asking.context_to_end(&loaded, output)?,
@@ -126,6 +127,11 @@ impl Recover {
             }
         }
         if all.is_empty() {
+            let whole = |one: &str| id == one || id.starts_with(&format!("{one}/"));
+            let locked_out = locked_out(&context).await;
+            if let Some((_, problem)) = locked_out.into_iter().find(|(one, _)| whole(one)) {
+                return Err(problem);
+            }
             return Err(nothing_open(id, &begun));
         }
         let deed = Deed {
@@ -138,16 +144,25 @@ impl Recover {
         deed.run(&context, &all, output).await
     }
 
-    fn list(&self, begun: &[Begun], output: &Output) -> Exit {
+    fn list(&self, begun: &[Begun], lost: &[(String, Problem)], output: &Output) -> Exit {
         let waits = begun.iter().any(|one| !one.at_work && one.off_until.is_none());
+        let waits = waits || !lost.is_empty();
         let exit = if waits { Exit::Unfinished } else { Exit::Clean };
         if self.asking.format == Format::Json {
             let all: Vec<Value> = begun.iter().map(open_json).collect();
-            let all = json!({ "format": FORM, "open": all, "outcome": exit.sole_outcome() });
+            let lost: Vec<Value> = lost.iter().map(|(id, one)| lost_json(id, one)).collect();
+            let all = json!({
+                "format": FORM, "open": all, "locked_out": lost, "outcome": exit.sole_outcome(),
+            });
             output.line(&all.to_string());
             return exit;
         }
-        if begun.is_empty() {
+        for (id, problem) in lost {
+            output.line(&styled(BOLD, id));
+            say(output, "open", &problem.detail);
+            say(output, "next", problem.next.as_deref().unwrap_or_default());
+        }
+        if begun.is_empty() && lost.is_empty() {
             output.line("Nothing is open: what was begun is finished.");
         }
         for one in begun {
@@ -230,6 +245,27 @@ impl Recover {
         };
         Ok(Some(Planned { open: open.clone(), spec, goal }))
     }
+}
+
+/// Integrations whose management was lost in a call that nobody heard of, at the platforms that answer.
+async fn locked_out(context: &Context) -> Vec<(String, Problem)> {
+    let mut all = Vec::new();
+    for name in context.connections.names() {
+        let Ok(opened) = context.connections.get(&name).await else { continue };
+        let Some(connector) = &opened.connector else { continue };
+        for (id, error) in connector.locked_out().await.unwrap_or_default() {
+            let id = format!("{name}/{id}");
+            let problem = Problem::unreadable(&id, &error);
+            all.push((id, problem));
+        }
+    }
+    all
+}
+
+fn lost_json(id: &str, problem: &Problem) -> Value {
+    json!({
+        "id": id, "hold": "locked-out-of-management", "says": problem.detail, "next": problem.next,
+    })
 }
 
 /// That an earlier credential is switched off, or a run was about to.

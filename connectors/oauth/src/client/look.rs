@@ -4,7 +4,7 @@ use connector::{
     Connector, Error, ObjectRef, Refusal, Result,
     transport::{Effect, Request},
 };
-use domain::{Gap, GapExtent, Observation};
+use domain::{Gap, GapExtent, Observation, itself::Unanswered};
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
 
 use super::{Clients, bearer, found::Found, metadata::origin, refuse, unexpected};
@@ -115,30 +115,50 @@ impl Clients {
             });
         }
         let place = self.keyring()?.path(&self.metadata().await?.issuer, &entry.name);
-        let why = match entry.phase {
-            Phase::Changing => {
+        let locked_out = entry.unanswered(false) == Some(Unanswered::LockedOut);
+        let why = match locked_out {
+            true => {
                 "Most likely a change of ours was cut off after the server had replaced the token and before \
                  the new one was kept: then the client works on and its management is lost. A client that is \
                  deleted answers alike"
             }
-            _ => {
+            false => {
                 "Either somebody deleted the client, or its management is lost and it works on; a server \
                  answers both alike"
             }
         };
-        Ok(Error::Lost {
-            what: what.to_owned(),
-            message: format!(
-                "status 401: the registration token of client {id:?} is not accepted. {why}"
-            ),
-            next: format!(
-                "ask the server's administrator whether client {id:?} is there. Where it is, write a new \
+        let what = what.to_owned();
+        let message =
+            format!("status 401: the registration token of client {id:?} is not accepted. {why}");
+        let next = format!(
+            "ask the server's administrator whether client {id:?} is there. Where it is, write a new \
                  registration token of theirs as registration_token into {place:?} in custody. Where it is \
                  gone: terraform state rm its nhi_integration, nhi_scope and nhi_credential, remove {place:?} \
                  and what was delivered for it for good, all versions (in a folder, what .nhi holds of them too), \
                  and apply: a successor is registered"
-            ),
+        );
+        Ok(match locked_out {
+            true => Error::LockedOut { what, message, next },
+            false => Error::Lost { what, message, next },
         })
+    }
+
+    /// The clients whose token was in a change that nobody heard the end of, and is refused since.
+    pub(super) async fn all_locked_out(&self) -> Result<Vec<(String, Error)>> {
+        let tenant = self.tenant().await?;
+        let (entries, _) = self.keyring()?.all(&tenant).await?;
+        let mut all = Vec::new();
+        for entry in entries.into_iter().filter(|entry| entry.unanswered(true).is_some()) {
+            let _turn = self.turns.take(&entry.client_id).await;
+            // What somebody is at work on, or has put right meanwhile, is another one by now.
+            let Some(mut entry) = self.keyring()?.read(&tenant, &entry.name).await? else {
+                continue;
+            };
+            if let Err(error @ Error::LockedOut { .. }) = self.look(&mut entry).await {
+                all.push((format!("{CLIENT}/{}", entry.client_id), error));
+            }
+        }
+        Ok(all)
     }
 
     /// The client that is meant, as a plan sees it: nothing is written, so a client whose every look

@@ -267,6 +267,10 @@ impl Connector for Clients {
         sign_in::random_like(credential_type, secret)
     }
 
+    async fn locked_out(&self) -> Result<Vec<(String, Error)>> {
+        self.all_locked_out().await
+    }
+
     async fn notes(&self) -> Vec<String> {
         self.weaknesses().await
     }

@@ -224,11 +224,15 @@ async fn a_registration_token_that_went_with_a_lost_answer_is_told_of_and_the_cl
         host.connect(&|inner| Arc::new(Loses { inner, left: sent.clone(), request: false })).await;
     for _ in 0..2 {
         let lost = open(&counting, &object).await.unwrap_err();
-        let Error::Lost { message, next, .. } = lost else { panic!("{lost}") };
+        let Error::LockedOut { message, next, .. } = lost else { panic!("{lost}") };
         assert!(message.contains("works on and its management is lost"), "{message}");
         assert!(next.contains("write a new registration token"), "{next}");
     }
     assert_eq!(sent.load(Ordering::SeqCst), 0, "no change is sent with a token that is refused");
+    let all = connector.locked_out().await.unwrap();
+    let all: Vec<_> = all.iter().map(|(id, error)| (id.as_str(), error.refusal())).collect();
+    let id = format!("oauth_client/{}", object.key);
+    assert_eq!(all, [(id.as_str(), Some(Refusal::Unauthorized))], "and who asks is told which");
     let status = host.server.token_with(&object.key, &key);
     assert_eq!(status, 200, "what the server took works on");
 }

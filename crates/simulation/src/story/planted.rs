@@ -42,7 +42,7 @@ const fn rough(of: Planted) -> Planted {
 }
 
 /// All of them.
-pub const PLANTED: [Planted; 20] = [
+pub const PLANTED: [Planted; 21] = [
     about(Scene::Duel, usual("R1 epoch in the mark", Bug::EveryEpochLooksOld, "add-marked")),
     about(Scene::Duel, usual("R1 a new epoch", Bug::TakingOverKeepsTheEpoch, "add-marked")),
     about(Scene::Duel, usual("R2 memory", Bug::MemoryOutlivesTheClaim, "add-marked")),
@@ -78,6 +78,18 @@ pub const PLANTED: [Planted; 20] = [
     usual("retire waits", Bug::NoOverlapIsKept, "add-marked"),
     about(Scene::Cut, usual("the soft cut is watched", Bug::NobodyIsWatchedFor, "add-marked")),
     usual("null is unused", Bug::NullIsUnused, "add-unmarked"),
+    Planted {
+        promise: "P4",
+        ..where_often(
+            "issue",
+            Fate::AnswerLost,
+            usual(
+                "nothing dead is called with",
+                Bug::WhatMadeItsSuccessorLooksAlive,
+                "replace-self",
+            ),
+        )
+    },
     Planted { runs: 1, ..rough(usual("budget", Bug::RefusalsAreNotCounted, "add-marked")) },
 ];
 
