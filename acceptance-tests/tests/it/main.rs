@@ -19,6 +19,7 @@ mod import;
 mod jupyterhub;
 mod kill;
 mod life;
+mod login;
 mod lost;
 mod mirror;
 mod oauth;

@@ -867,7 +867,7 @@ fn the_example_delivers_to_a_folder_that_may_be_restored_and_asks_a_directory_fo
 }
 
 /// A client with a key that rotates when this value changes.
-fn keyed(now: &str) -> String {
+pub(crate) fn keyed(now: &str) -> String {
     let main = [OWNERS, INTEGRATION, SCOPE, KEY].concat();
     main.replace("now = \"1\"", &format!("now = \"{now}\""))
 }
@@ -932,6 +932,7 @@ fn a_registration_token_that_died_with_the_provider_is_told_and_the_application_
         holds(said.contains("write a new registration token of theirs"), "and what helps", &said)?;
         let said = login.world.nhi(&["drift"])?.expect(1)?;
         holds(said.contains("its management is lost"), "drift is not clean", &said)?;
+        holds(said.contains("locked-out-of-management"), "and names the hold", &said)?;
         holds(login.oidc.signs_in(&before, "tickets:read")?, "the application works on", "")?;
         // The server's administrator looks the token up.
         let id = login.registration()?.0;

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::{Between, SILENCE, flat, holds, kill::killed_at, oauth::behind_a_proxy};
 
-const MAIN: &str = r#"
+pub(crate) const MAIN: &str = r#"
 terraform {
   required_providers {
     nhi = { source = "open-nhi/nhi" }

@@ -112,7 +112,7 @@ impl Row {
     }
 
     /// A proxy before an HTTP server, and its address.
-    fn http(&self, name: &'static str, server: &str) -> Result<FaultProxy> {
+    pub(crate) fn http(&self, name: &'static str, server: &str) -> Result<FaultProxy> {
         let proxy =
             RUNTIME.block_on(FaultProxy::start(server)).map_err(|error| error.to_string())?;
         let row = self.clone();
@@ -214,6 +214,12 @@ pub(crate) trait Place {
     /// What the platform calls the one that is in a document.
     fn id_of(&self, document: &Value) -> Result<String>;
 
+    /// What a person does where a killed run left what no other run can put right, once that was told; false
+    /// where there is no such thing.
+    fn mend(&self) -> Result<bool> {
+        Ok(false)
+    }
+
     /// Secrets besides those that custody knows.
     fn secrets(&self) -> Vec<String> {
         Vec::new()
@@ -239,7 +245,12 @@ pub(crate) trait Place {
 }
 
 /// What OpenBao answers the holder of its root token, asked by curl.
-fn bao_as_root(bao: &OpenBao, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
+pub(crate) fn bao_as_root(
+    bao: &OpenBao,
+    method: &str,
+    path: &str,
+    body: Option<&Value>,
+) -> Result<Value> {
     let header = ("X-Vault-Token", bao.token.as_str());
     let answer = curl::ask(bao.port, method, path, header, body)?;
     match answer.status {
@@ -284,7 +295,7 @@ fn names(document: &Value) -> Vec<&String> {
 }
 
 /// A new world with this in it. One core is enough: no rotation here asks it.
-fn world(main: &str) -> Result<World> {
+pub(crate) fn world(main: &str) -> Result<World> {
     // With what ends at once, all of a rotation is one run.
     let at_once = ["24h", "4s"].iter().fold(main.to_owned(), |main, overlap| {
         main.replace(&format!("overlap = \"{overlap}\""), "overlap = \"0\"")
@@ -296,9 +307,9 @@ fn world(main: &str) -> Result<World> {
 
 /// A world, and what stands between its programs and its servers.
 pub(crate) struct Site {
-    world: World,
-    row: Row,
-    proxies: Vec<FaultProxy>,
+    pub(crate) world: World,
+    pub(crate) row: Row,
+    pub(crate) proxies: Vec<FaultProxy>,
 }
 
 /// OpenBao is platform and custody in one.

@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use crate::{
     holds,
+    login::Login,
     places::{Account, At, Bao, Place, Point, School, Shop, Stop, begun, is_at_rest, runs_again},
     walk::{Case, Pace, Start, is_wide, walk},
 };
@@ -65,6 +66,7 @@ fn one(place: &dyn Place, point: &Point, at: At, told: bool) -> Result<bool> {
         let works = place.lets_in(&place.delivered()?)?;
         holds(works, "what consumers read works all the time", "")?;
     }
+    place.mend()?;
     runs_again(place, &before, told)?;
     is_at_rest(place, &before)?;
     if at == At::Late {
@@ -146,4 +148,14 @@ fn whichever_request_of_a_new_password_is_the_last_of_its_run_the_next_puts_it_r
 #[test]
 fn whichever_request_of_two_roles_by_turns_is_the_last_of_its_run_the_next_puts_it_right() {
     kill_at_each("pair", FAST, &|| Shop::start(true));
+}
+
+#[test]
+fn whichever_request_of_a_client_s_new_key_is_the_last_of_its_run_the_next_puts_it_right() {
+    kill_at_each("key of a client", FAST, &|| Login::start(true));
+}
+
+#[test]
+fn whichever_request_of_a_client_s_new_secret_is_the_last_of_its_run_the_next_puts_it_right() {
+    kill_at_each("secret of a client", FAST, &|| Login::start(false));
 }

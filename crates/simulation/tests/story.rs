@@ -132,7 +132,7 @@ fn stories_of_all_kinds_break_no_promise_and_come_everywhere() {
             for nth in (0..seeds(SHARE)).map(|nth| 2 * nth + one) {
                 let told = teller.tell(Choices::of_seed(nth), &Bounds::nth(nth));
                 if let Some(broken) = told.broken {
-                    panic!("{:?}, seed {nth}: {broken}", Bounds::nth(nth));
+                    panic!("{:?}, seed {nth}: {broken}\n{}", Bounds::nth(nth), told.words);
                 }
             }
             teller.coverage

@@ -1,6 +1,6 @@
 //! A new key: issued once, stored before anything else, and signed in with.
 
-use connector::{Freshness, IssueRequest, Marks, Probe, ProbeBudget, Want};
+use connector::{Freshness, IssueRequest, Marks, Probe, ProbeBudget, Refusal, Want};
 use domain::Secret;
 use jiff::Timestamp;
 use ledger::NewEntry;
@@ -122,6 +122,10 @@ impl Machine<'_> {
                     // Whether it is there only a listing of after this tells.
                     self.took = Some(self.context.now());
                     return self.lost("issue", || problem);
+                }
+                // What it was called with is refused, whatever a listing says of it.
+                if itself.is_some() && error.refusal() == Some(Refusal::Unauthorized) {
+                    return Err(self.hold(view, "locked-out-of-management").await);
                 }
                 if !self.may_be_there(&claim) {
                     self.release(&claim).await;

@@ -11,6 +11,7 @@ use policy::{
     rotation::{Claim, Previous},
     schedule::later,
 };
+use secrets::Document;
 
 use super::Machine;
 use crate::{
@@ -339,18 +340,24 @@ impl Machine<'_> {
         if claim.current.is_none() {
             return Ok(None);
         }
-        let Some((delivery, sink)) = self.sinks.0.last() else { return Ok(None) };
-        let stored = delivery.read(&**sink).await?.and_then(|stored| stored.document);
         let (realm, _) = self.context.realm_key()?;
-        Ok(stored
-            .filter(|document| {
-                Meta::of(document).is_some_and(|meta| {
-                    meta.is_in_force()
-                        && meta.ours(realm, &self.what, &self.spec.vendor_id)
-                        && Some(&meta.key_id) == claim.current.as_ref()
-                })
+        let says_so = |document: &Document| {
+            Meta::of(document).is_some_and(|meta| {
+                meta.is_in_force()
+                    && meta.ours(realm, &self.what, &self.spec.vendor_id)
+                    && Some(&meta.key_id) == claim.current.as_ref()
             })
-            .and_then(|document| secret_in(self.spec.credential_type, &delivery.fields, &document)))
+        };
+        // Where somebody removed what the anchor held, the others have it.
+        for (delivery, sink) in self.sinks.0.iter().rev() {
+            let stored = delivery.read(&**sink).await?.and_then(|stored| stored.document);
+            let kind = self.spec.credential_type;
+            let held = stored.filter(says_so);
+            if let Some(secret) = held.and_then(|one| secret_in(kind, &delivery.fields, &one)) {
+                return Ok(Some(secret));
+            }
+        }
+        Ok(None)
     }
 
     pub(super) async fn old_secret(&self, one: &Previous) -> Result<Option<Secret>, Problem> {
