@@ -543,7 +543,7 @@ async fn a_plan_says_who_ends_the_old_credential_and_what_its_way_cannot_do() {
 
 #[tokio::test(start_paused = true)]
 async fn a_rotation_in_place_is_announced_and_promises_to_keep_nothing() {
-    for way in ["replace-ours", "replace-once"] {
+    for way in ["replace-ours", "replace-once", "replace-self"] {
         let world = World::new();
         world.fake.promise_only(way);
         let core = world.run().await;

@@ -70,9 +70,9 @@ impl Machine<'_> {
                 }
             };
         }
-        // What it is called with: read before it is called uncertain whether it was.
+        // What it is called with.
         let itself = match self.way.is_by_itself() && claim.current.is_some() {
-            true => match self.current_secret(&claim).await? {
+            true => match self.secret_anywhere(&claim).await? {
                 Some(secret) => Some(secret),
                 None => return Err(self.hold(view, "locked-out-of-management").await),
             },

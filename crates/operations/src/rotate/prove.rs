@@ -336,7 +336,17 @@ impl Machine<'_> {
             .at(&["key_id"])
     }
 
+    /// What the anchor holds, where it says that it is the current one's.
     pub(super) async fn current_secret(&self, claim: &Claim) -> Result<Option<Secret>, Problem> {
+        self.secret_in_last(1, claim).await
+    }
+
+    /// The same, and where the anchor does not hold it what another sink does: nobody can make it anew.
+    pub(super) async fn secret_anywhere(&self, claim: &Claim) -> Result<Option<Secret>, Problem> {
+        self.secret_in_last(self.sinks.0.len(), claim).await
+    }
+
+    async fn secret_in_last(&self, sinks: usize, claim: &Claim) -> Result<Option<Secret>, Problem> {
         if claim.current.is_none() {
             return Ok(None);
         }
@@ -348,8 +358,7 @@ impl Machine<'_> {
                     && Some(&meta.key_id) == claim.current.as_ref()
             })
         };
-        // Where somebody removed what the anchor held, the others have it.
-        for (delivery, sink) in self.sinks.0.iter().rev() {
+        for (delivery, sink) in self.sinks.0.iter().rev().take(sinks) {
             let stored = delivery.read(&**sink).await?.and_then(|stored| stored.document);
             let kind = self.spec.credential_type;
             let held = stored.filter(says_so);

@@ -26,7 +26,7 @@ async fn a_key_whose_answer_was_lost_is_ended_and_another_one_issued() {
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_repeated_before_an_earlier_call_can_have_arrived() {
-    for way in ["slots", "add-unmarked", "grace", "replace-ours", "replace-once"] {
+    for way in ["slots", "add-unmarked", "grace", "replace-ours", "replace-once", "replace-self"] {
         let world = World::new(way).await;
         world.whole("before", FIRST).await;
         world.fake.fail(Verb::Issue, [Fault::RequestLost]);
@@ -160,7 +160,7 @@ async fn a_platform_that_is_full_is_told_so_with_the_names_of_whatever_is_not_ou
 
 #[tokio::test(start_paused = true)]
 async fn what_a_platform_replaces_in_place_is_proven_gone_in_the_same_run() {
-    for way in ["replace-ours", "replace-once"] {
+    for way in ["replace-ours", "replace-once", "replace-self"] {
         let world = World::new(way).await;
         world.whole("before", FIRST).await;
         let outcome = world.whole("rotates", SECOND).await;
@@ -346,5 +346,42 @@ async fn the_last_key_that_works_keeps_its_time_while_another_one_is_made() {
         let ended: Vec<&str> = retired.revoked.iter().map(|one| one.key_id.as_str()).collect();
         assert!(ended.contains(&first.key_id.as_deref().unwrap()), "{way}: {ended:?}");
         assert!(ended.contains(&second.key_id.as_deref().unwrap()), "{way}: {ended:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_makes_its_own_successor_is_called_with_again_only_where_it_works() {
+    let not_done = |ending: Ending, how: &str| match ending {
+        Ending::Done(Err(problem)) => assert_eq!(problem.code, "E-MANAGEMENT-LOST", "{how}"),
+        _ => panic!("{how}: a person has to be asked"),
+    };
+    // It was not done: once more, when it can arrive no more.
+    let world = World::new("replace-self").await;
+    world.whole("a", FIRST).await;
+    world.fake.fail(Verb::Issue, [Fault::RequestLost]);
+    let begun = tokio::time::Instant::now();
+    let second = world.whole("b", SECOND).await;
+    world.assert_at(&second, 2, "it never arrived").await;
+    assert!(begun.elapsed().as_secs() >= 60, "after {:?}", begun.elapsed());
+    // Where a second call is punished, a person says so.
+    let world = World::new("replace-self, once").await;
+    world.whole("a", FIRST).await;
+    world.fake.fail(Verb::Issue, [Fault::RequestLost]);
+    not_done(world.run("b", &Fuse::none(), SECOND).await, "punished");
+    assert!(world.works().await, "and what is delivered was not called with");
+    let second = world.whole("c", SECOND).await;
+    world.assert_at(&second, 2, "who was asked said so").await;
+    // It was done, and what took its place is in nobody's hand.
+    for way in ["replace-self", "replace-self, once"] {
+        let world = World::new(way).await;
+        world.whole("a", FIRST).await;
+        world.fake.fail(Verb::Issue, [Fault::AnswerLost]);
+        for run in ["b", "c"] {
+            not_done(world.run(run, &Fuse::none(), SECOND).await, way);
+            assert_eq!(world.live().await.len(), 1, "{way}: nothing dead was called with");
+        }
+        world.whole("d", Goal::Revoke).await;
+        let third = world.whole("e", Goal::Rotate { to: 3, at_once: false }).await;
+        world.assert_at(&third, 3, "its parent made a first one").await;
     }
 }
