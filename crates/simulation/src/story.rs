@@ -766,11 +766,11 @@ impl<'a> Story<'a> {
             tokio::time::advance(Duration::from_secs(200_000)).await;
             done = self.calmly("when the old one has ended", 0, goal).await?;
         }
-        if done.as_ref().is_err_and(|problem| problem.code == LOCKED_OUT) {
-            done = self.let_in(to).await?;
-        }
         if self.is_rough() && done.as_ref().is_err_and(|problem| problem.code == "E-SINK-CHANGED") {
             done = self.calmly("who has seen that", 0, goal).await?;
+        }
+        if done.as_ref().is_err_and(|problem| problem.code == LOCKED_OUT) {
+            done = self.let_in(to).await?;
         }
         let human = !self.theirs.is_empty();
         let outcome = match done {
