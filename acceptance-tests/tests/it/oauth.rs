@@ -929,6 +929,7 @@ fn a_registration_token_that_died_with_the_provider_is_told_and_the_application_
         std::thread::sleep(std::time::Duration::from_secs(12));
         let said = flat(&login.world.plan()?.expect(1)?.replace('│', " "));
         holds(said.contains("its management is lost"), "what happened is told", &said)?;
+        holds(said.contains("E-MANAGEMENT-LOST"), "by its name", &said)?;
         holds(said.contains("write a new registration token of theirs"), "and what helps", &said)?;
         let said = login.world.nhi(&["drift"])?.expect(1)?;
         holds(said.contains("its management is lost"), "drift is not clean", &said)?;
