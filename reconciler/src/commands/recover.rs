@@ -96,7 +96,7 @@ impl Recover {
         let Some(id) = &self.id else {
             let context = loaded.read_only().context("nhi", "command")?;
             has_custody(&context)?;
-            let locked_out = locked_out(&context).await;
+            let locked_out = locked_out(&context, None).await;
             return Ok(self.list(&everything_begun(&context).await?, &locked_out, output));
         };
         let mut context = match self.end {
@@ -104,6 +104,13 @@ impl Recover {
             false => self.asking.context(&loaded)?,
         };
         has_custody(&context)?;
+        // Whatever is open of it can be changed by nobody before that is put right.
+        let whole = |one: &str| id == one || id.starts_with(&format!("{one}/"));
+        let connection = id.split('/').next();
+        let locked_out = locked_out(&context, connection).await;
+        if let Some((_, problem)) = locked_out.into_iter().find(|(one, _)| whole(one)) {
+            return Err(problem);
+        }
         if self.take {
             let mut rules = (*context.rules).clone();
             (rules.claim_ttl, rules.claim_ttl_timed) = (Span::ZERO, Span::ZERO);
@@ -127,11 +134,6 @@ impl Recover {
             }
         }
         if all.is_empty() {
-            let whole = |one: &str| id == one || id.starts_with(&format!("{one}/"));
-            let locked_out = locked_out(&context).await;
-            if let Some((_, problem)) = locked_out.into_iter().find(|(one, _)| whole(one)) {
-                return Err(problem);
-            }
             return Err(nothing_open(id, &begun));
         }
         let deed = Deed {
@@ -248,9 +250,10 @@ impl Recover {
 }
 
 /// Integrations whose management was lost in a call that nobody heard of, at the platforms that answer.
-async fn locked_out(context: &Context) -> Vec<(String, Problem)> {
+async fn locked_out(context: &Context, only: Option<&str>) -> Vec<(String, Problem)> {
     let mut all = Vec::new();
-    for name in context.connections.names() {
+    let names = context.connections.names();
+    for name in names.into_iter().filter(|name| only.is_none_or(|only| only == name)) {
         let Ok(opened) = context.connections.get(&name).await else { continue };
         let Some(connector) = &opened.connector else { continue };
         for (id, error) in connector.locked_out().await.unwrap_or_default() {
