@@ -118,6 +118,7 @@ pub(crate) static PROFILES: [Profile; 1] = [Profile {
     lists: true,
     sets_expiry: false,
     disables: true,
+    moves_expiry: false,
     verify: VerifyCost { takes_use: false },
     // Refused sign-ins lock nothing here.
     probe: ProbeBudget { between_successes: 2, in_window: 20, window: Span::from_secs(900) },

@@ -70,6 +70,7 @@ pub(crate) static PROFILES: [Profile; 1] = [Profile {
     lists: true,
     sets_expiry: true,
     disables: false,
+    moves_expiry: false,
     verify: VerifyCost { takes_use: false },
     // The hub counts no refusals. What stands before it may: two between successes, as elsewhere.
     probe: ProbeBudget { between_successes: 2, in_window: 8, window: Span::from_secs(900) },

@@ -113,6 +113,7 @@ const KEYS: Profile = Profile {
     lists: true,
     sets_expiry: false,
     disables: false,
+    moves_expiry: false,
     verify: VerifyCost { takes_use: false },
     // Nothing is known of how this server counts: two refusals, ended by a success, as elsewhere.
     probe: ProbeBudget { between_successes: 2, in_window: 8, window: Span::from_secs(900) },

@@ -191,6 +191,7 @@ const OURS: Profile = Profile {
     lists: true,
     sets_expiry: true,
     disables: false,
+    moves_expiry: false,
     verify: VerifyCost { takes_use: true },
     probe: ProbeBudget {
         between_successes: BETWEEN_SUCCESSES,

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     api::{END_SESSIONS, Role, Swept},
-    cluster::{Cluster, Found, Holding, Login, key_in, unexpected},
+    cluster::{Cluster, Found, Holding, Login, key_in, lives, unexpected},
     note::{Known, Note},
     password, quote,
     scope::{self, ATTRIBUTES, Form},
@@ -557,6 +557,35 @@ impl Cluster {
             self.ended(&role.oid, None, None).await?;
         }
         Ok(())
+    }
+
+    /// Sets when a password of one of a pair is over, and no other one that came after it.
+    pub(crate) async fn limit_place(
+        &self,
+        object: &ObjectRef,
+        key: &str,
+        at: Option<Timestamp>,
+    ) -> Result<()> {
+        let _turn = self.turns.take(&object.key).await;
+        let found = self.existing(object).await?;
+        let sees = found.sees_passwords;
+        let has = |login: &&Login| {
+            key.split_once('@').is_some_and(|(digest, name)| {
+                login.role.name == name && login.key(sees) == Some(digest)
+            })
+        };
+        let there = found.pair.iter().filter(|login| lives(&login.role, &*self.clock));
+        let Some(Login { role, .. }) = there.into_iter().find(has) else {
+            return Err(refused(&object.key, Refusal::NotFound, "it has no such password".into()));
+        };
+        let until = at.map_or("infinity".to_owned(), |end| end.to_string());
+        let mut statements = compared(role).to_vec();
+        statements.push(sql(format!(
+            "ALTER ROLE {} VALID UNTIL {}",
+            quote::name(&role.name),
+            quote::text(&until)
+        )));
+        self.said(&found, "", statements, &mut false).await
     }
 
     /// Ends sessions that began at or after one time and before another, in microseconds.

@@ -711,6 +711,15 @@ impl Connector for Cluster {
         self.switch_place(object, key_id, true).await
     }
 
+    async fn set_expiry(
+        &self,
+        object: &ObjectRef,
+        key_id: &str,
+        at: Option<Timestamp>,
+    ) -> Result<()> {
+        self.limit_place(object, key_id, at).await
+    }
+
     async fn end(&self, object: &ObjectRef, key_id: &str) -> Result<Ended> {
         self.end_password(object, key_id).await
     }

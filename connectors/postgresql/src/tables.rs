@@ -81,7 +81,7 @@ pub(crate) static PROFILES: [Profile; 2] = [SEEN, Profile { lists: false, ..SEEN
 pub(crate) static PAIR_PROFILES: [Profile; 2] = [SEEN_PAIR, Profile { lists: false, ..SEEN_PAIR }];
 
 const SEEN_PAIR: Profile =
-    Profile { name: SLOTS, effect: Effect::Alternates, disables: true, ..SEEN };
+    Profile { name: SLOTS, effect: Effect::Alternates, disables: true, moves_expiry: true, ..SEEN };
 
 const SEEN: Profile = Profile {
     name: REPLACE_OURS,
@@ -91,6 +91,7 @@ const SEEN: Profile = Profile {
     lists: true,
     sets_expiry: true,
     disables: false,
+    moves_expiry: false,
     verify: VerifyCost { takes_use: false },
     // The server counts no refusals. What stands before it may: two between successes, as elsewhere.
     probe: ProbeBudget { between_successes: 2, in_window: 8, window: Span::from_secs(900) },

@@ -46,6 +46,7 @@ const ADDS: Profile = Profile {
     // An end is one of three, none of them shorter than a week.
     sets_expiry: false,
     disables: false,
+    moves_expiry: false,
     verify: VerifyCost { takes_use: false },
     // The server counts no refusals. What stands before it may: two between successes, as elsewhere.
     probe: ProbeBudget { between_successes: 2, in_window: 20, window: Span::from_secs(900) },

@@ -298,6 +298,20 @@ impl Api {
         }
     }
 
+    /// Sets when a token ends, once.
+    pub(crate) async fn limit(&self, secret: &Secret, end: &str) -> Result<()> {
+        let path = format!("{TOKENS}/{}", utf8_percent_encode(secret.expose(), SEGMENT));
+        let request = Request::change("PUT", path, TOKEN);
+        let body = Some(json(&serde_json::json!({ "expiresAt": end }))?);
+        let request = Request { body, ..request };
+        let what = request.what();
+        let answer = self.send(request).await?;
+        match answer.status {
+            200..300 => Ok(()),
+            _ => Err(refused(&what, &answer, true)),
+        }
+    }
+
     /// Asks with a token of an application's, over a connection of its own.
     pub(crate) async fn ask(
         &self,

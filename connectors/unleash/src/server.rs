@@ -281,7 +281,7 @@ impl Connector for Server {
                 .to_owned(),
         ];
         let Some(me) = self.me.get() else { return notes };
-        for (what, to) in [("CREATE", "issue"), ("DELETE", "end")] {
+        for (what, to) in [("CREATE", "issue"), ("UPDATE", "set the end of"), ("DELETE", "end")] {
             for of in ["CLIENT", "FRONTEND"].iter().filter(|of| !me.may(what, of)) {
                 notes
                     .push(format!("The token cannot {to} tokens: it lacks {what}_{of}_API_TOKEN."));
@@ -321,6 +321,15 @@ impl Connector for Server {
         secret: &Secret,
     ) -> Result<Option<ObservedCredential>> {
         self.find_token(object, secret).await
+    }
+
+    async fn set_expiry(
+        &self,
+        object: &ObjectRef,
+        key_id: &str,
+        at: Option<jiff::Timestamp>,
+    ) -> Result<()> {
+        self.limit_token(object, key_id, at).await
     }
 
     async fn end(&self, object: &ObjectRef, key_id: &str) -> Result<Ended> {

@@ -28,6 +28,15 @@ use crate::{
 /// What a probe asks for: no flag has such a name, so that the answer is short.
 const ASKS: &str = "api/client/features?namePrefix=nhi-asks-for-none";
 
+/// The end of what has none, where the server takes an end alone.
+const NEVER: &str = "9999-12-31T23:59:59.000Z";
+
+/// When a token ends; `None` where it does not.
+fn end_of<S>(token: &Token<S>) -> Option<Timestamp> {
+    let never = NEVER.parse().unwrap_or(Timestamp::MAX);
+    token.expires_at.filter(|end| *end < never)
+}
+
 /// The key id of a token.
 pub(crate) fn key_id<S>(token: &Token<S>) -> String {
     // What it reaches is none of it: a project that goes is taken out of the token.
@@ -54,7 +63,7 @@ pub(crate) fn observed<S>(token: &Token<S>, now: Timestamp) -> ObservedCredentia
         credential_type: TOKEN.to_owned(),
         marker,
         issued_at: Some(token.created_at),
-        expires_at: token.expires_at,
+        expires_at: end_of(token),
         last_used: token.seen_at.map_or(LastUsed::Unknown, LastUsed::At),
         live: token.expires_at.is_none_or(|end| end > now),
         disabled: false,
@@ -138,27 +147,63 @@ impl Server {
         Ok(found.map(|one| observed(one, now)))
     }
 
-    /// Ends one token, and sees that it has gone: the server says yes to everything.
-    pub(crate) async fn end_token(&self, object: &ObjectRef, key: &str) -> Result<Ended> {
+    /// The secret of one token, by which alone the server takes a change of it.
+    async fn secret_of(&self, object: &ObjectRef, key: &str) -> Result<Option<Secret>> {
         self.check().await?;
         let all = self.api.secrets().await?;
         let its: Vec<_> = all.iter().filter(|one| is(one, object, key)).collect();
-        let one = match its[..] {
-            [] => return Ok(Ended::AlreadyGone),
-            [one] => one,
-            _ => {
-                return Err(Error::Refused {
-                    what: "DELETE admin/api-tokens/{secret}".into(),
-                    refusal: Refusal::Conflict,
-                    message: format!(
-                        "{} tokens of one name were made in one moment, and cannot be told apart without \
-                         their secrets: end the right one in Unleash",
-                        its.len()
-                    ),
-                });
-            }
+        match its[..] {
+            [] => Ok(None),
+            [one] => Ok(Some(one.secret.0.duplicate())),
+            _ => Err(Error::Refused {
+                what: "DELETE admin/api-tokens/{secret}".into(),
+                refusal: Refusal::Conflict,
+                message: format!(
+                    "{} tokens of one name were made in one moment, and cannot be told apart without \
+                     their secrets: end the right one in Unleash",
+                    its.len()
+                ),
+            }),
+        }
+    }
+
+    /// Sets when one token ends, and sees that it does.
+    pub(crate) async fn limit_token(
+        &self,
+        object: &ObjectRef,
+        key: &str,
+        at: Option<Timestamp>,
+    ) -> Result<()> {
+        let Some(secret) = self.secret_of(object, key).await? else {
+            return Err(Error::Refused {
+                what: "PUT admin/api-tokens/{secret}".into(),
+                refusal: Refusal::NotFound,
+                message: "there is no such token".into(),
+            });
         };
-        self.api.end(&one.secret.0).await?;
+        self.api
+            .limit(&secret, &at.map_or_else(|| NEVER.to_owned(), |end| end.to_string()))
+            .await?;
+        let all = self.all(Freshness::Fresh).await.map_err(|error| error.after_change("limit"))?;
+        // The server keeps thousandths of a second.
+        let is_it = |end: Option<Timestamp>| {
+            end.map(Timestamp::as_millisecond) == at.map(Timestamp::as_millisecond)
+        };
+        match all.tokens.iter().find(|one| is(one, object, key)) {
+            Some(one) if !is_it(end_of(one)) => {
+                Err(unexpected("limit", "the server said yes, and the token ends as before")
+                    .after_change("limit"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Ends one token, and sees that it has gone: the server says yes to everything.
+    pub(crate) async fn end_token(&self, object: &ObjectRef, key: &str) -> Result<Ended> {
+        let Some(secret) = self.secret_of(object, key).await? else {
+            return Ok(Ended::AlreadyGone);
+        };
+        self.api.end(&secret).await?;
         let left = self.all(Freshness::Fresh).await.map_err(|error| error.after_change("end"))?;
         if left.tokens.iter().any(|one| is(one, object, key)) {
             return Err(unexpected("end", "the server said yes, and the token is still there")

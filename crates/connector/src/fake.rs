@@ -76,6 +76,7 @@ const ADD_OURS: Profile = Profile {
     lists: true,
     sets_expiry: true,
     disables: false,
+    moves_expiry: false,
     verify: VerifyCost { takes_use: false },
     probe: ProbeBudget { between_successes: 2, in_window: 4, window: Span::from_secs(900) },
     revocation_lag: Span::ZERO,
@@ -284,6 +285,7 @@ pub enum Verb {
     Find,
     Disable,
     Enable,
+    SetExpiry,
     End,
     Sweep,
     Probe,
@@ -336,6 +338,8 @@ struct State {
     listings: BTreeMap<String, CredentialListing>,
     /// One key can be switched off.
     disables: bool,
+    /// The end of one that is there can be set.
+    moves_expiry: bool,
     /// Whatever is shown is let in.
     accepts_anything: bool,
     /// By how much listings of credentials lag behind.
@@ -479,6 +483,11 @@ impl Fake {
     /// From now on one key can be switched off and on again, by its id.
     pub fn disable_keys(&self) {
         self.lock().disables = true;
+    }
+
+    /// From now on the end of one key can be set, by its id.
+    pub fn move_expiries(&self) {
+        self.lock().moves_expiry = true;
     }
 
     /// From now on listings of credentials hide the newest one and say that they are incomplete, or
@@ -1147,6 +1156,29 @@ impl Connector for Fake {
 
     fn last_use_lag(&self, _: &str) -> Option<Span> {
         self.lock().last_use_lag
+    }
+
+    fn moves_expiry(&self, _: &str) -> bool {
+        self.lock().moves_expiry
+    }
+
+    async fn set_expiry(
+        &self,
+        object: &ObjectRef,
+        key_id: &str,
+        at: Option<Timestamp>,
+    ) -> Result<()> {
+        if !self.lock().moves_expiry {
+            return unsupported("set the end of a credential that is there");
+        }
+        let now = self.clock.now();
+        self.call(Verb::SetExpiry, &object.key, |state| {
+            let found = state.object(object)?.keys.iter_mut();
+            let key = found.filter(|one| one.lives(now)).find(|one| one.id == key_id);
+            let key = key.ok_or_else(|| refused("set an end", Refusal::NotFound))?;
+            key.expires_at = at;
+            Ok(())
+        })
     }
 
     async fn disable(&self, object: &ObjectRef, key_id: &str) -> Result<()> {

@@ -459,6 +459,33 @@ pub trait Connector: fmt::Debug + Send + Sync {
         unsupported(self.platform().name(), "switch a credential on")
     }
 
+    /// Whether the end of a credential of a type can be set while it is there. Sends nothing.
+    fn moves_expiry(&self, credential_type: &str) -> bool {
+        let types = self.platform().kinds().iter().flat_map(|kind| kind.credential_types);
+        let mut of_it = types.filter(|one| one.name == credential_type);
+        of_it.any(|one| one.profiles.iter().any(|profile| profile.moves_expiry))
+    }
+
+    /// Sets when one credential ends by itself, by its vendor id; without a time, that it does not. Called
+    /// where [`Connector::moves_expiry`].
+    ///
+    /// # Behavior
+    ///
+    /// - Setting the same end again succeeds; the others keep theirs.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Refusal::NotFound`] where it is gone.
+    async fn set_expiry(
+        &self,
+        object: &ObjectRef,
+        key_id: &str,
+        at: Option<Timestamp>,
+    ) -> Result<()> {
+        let _ = (object, key_id, at);
+        unsupported(self.platform().name(), "set the end of a credential that is there")
+    }
+
     /// Ends one credential by its vendor id, never by name.
     ///
     /// # Behavior

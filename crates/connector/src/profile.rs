@@ -116,6 +116,9 @@ pub struct Profile {
     /// One can be switched off and on again by its id ([`crate::Connector::disable`]), and the others
     /// work on. Such a one is not ended.
     pub disables: bool,
+    /// The end of one that is there can be set by its id ([`crate::Connector::set_expiry`]), and the others
+    /// keep theirs.
+    pub moves_expiry: bool,
     /// What a sign-in costs.
     pub verify: VerifyCost,
     /// How many refusals it stands.

@@ -76,6 +76,7 @@ async fn the_fake_conforms_in_both_kinds() {
     for kind in [fake::APP, fake::BOT] {
         let fixture = Faked(Fake::new(Arc::new(SystemClock)), kind);
         fixture.0.disable_keys();
+        fixture.0.move_expiries();
         let committed = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/{kind}.txt"));
         conformance::run(&fixture).await.hold(&committed);
     }
@@ -126,6 +127,27 @@ impl Connector for Wrong {
             change.scopes = Some(Default::default());
         }
         self.0.modify(object, &change).await
+    }
+    fn moves_expiry(&self, of: &str) -> bool {
+        self.0.moves_expiry(of)
+    }
+    async fn set_expiry(
+        &self,
+        object: &ObjectRef,
+        key_id: &str,
+        at: Option<jiff::Timestamp>,
+    ) -> connector::Result<()> {
+        match (self.1, at) {
+            ("setting an end does nothing", _) => Ok(()),
+            ("setting an end sets all", _) => {
+                for one in self.0.credentials(object).await?.credentials {
+                    self.0.set_expiry(object, &one.key_id, at).await?;
+                }
+                Ok(())
+            }
+            ("no end stays one", None) => Ok(()),
+            _ => self.0.set_expiry(object, key_id, at).await,
+        }
     }
     fn disables(&self, of: &str) -> bool {
         self.0.disables(of)
@@ -265,6 +287,8 @@ impl Fixture for Wrongly {
     }
 }
 
+const LIMITS: &str = "the_end_of_one_is_brought_forward_and_put_off_and_the_others_keep_theirs";
+
 #[tokio::test]
 async fn the_suite_finds_what_is_wrong() {
     for (wrong, case) in [
@@ -283,6 +307,9 @@ async fn the_suite_finds_what_is_wrong() {
             "switching off does nothing",
             "one_that_is_switched_off_is_not_ended_and_works_when_it_is_switched_on",
         ),
+        ("setting an end does nothing", LIMITS),
+        ("setting an end sets all", LIMITS),
+        ("no end stays one", LIMITS),
         ("no marker", "a_credential_is_issued_marked_and_listed"),
         ("one secret for all", "a_secret_of_ours_is_another_every_time"),
         (
@@ -292,6 +319,7 @@ async fn the_suite_finds_what_is_wrong() {
     ] {
         let fixture = Wrongly(Faked(Fake::new(Arc::new(SystemClock)), fake::APP), wrong);
         fixture.0.0.disable_keys();
+        fixture.0.0.move_expiries();
         let report = conformance::run(&fixture).await;
         let found = report.rows().iter().find(|(name, _)| *name == case).unwrap();
         assert!(matches!(found.1, Verdict::Broken(_)), "{wrong}: {found:?}");

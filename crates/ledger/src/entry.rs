@@ -20,7 +20,7 @@ pub const SALVAGED: &str = "ledger.salvaged";
 
 /// Every kind of entry that this version writes. Whoever writes another adds it: deeds check it in
 /// debug builds, and whoever asks for one that is not here is told so.
-pub const KINDS: [&str; 46] = [
+pub const KINDS: [&str; 47] = [
     "attempt.ended",
     "attempt.started",
     "claim.taken_over",
@@ -45,6 +45,7 @@ pub const KINDS: [&str; 46] = [
     "rotation.disabled",
     "rotation.enabled",
     "rotation.enabling",
+    "rotation.expiry_set",
     "rotation.gave_up",
     "rotation.held",
     "rotation.interruption_accepted",

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use policy::{
     Rules,
     proof::{Ended, Grade, Proofs},
-    rotation::{Claim, Cut, Phase, Previous},
+    rotation::{Claim, Cut, OwnEnd, Phase, Previous},
     schedule::later,
 };
 use secrets::{Document, Expect, Look, Looks, Mirror, Sink, SinkError, Version};
@@ -585,23 +585,29 @@ impl ClaimMirror {
     }
 }
 
-/// Earlier keys in one line: `<key>,<generation>,<not before>,<version>[,<epoch>[,<since>[,<until>]]];…`.
+/// Earlier keys in one line:
+/// `<key>,<generation>,<not before>,<version>[,<epoch>[,<since>[,<until>[,<own end>]]]];…`.
 /// Since when one is switched off, and until when it is only that; without the latter somebody needs it.
+/// When it ends by itself as it was issued, or `never`.
 pub(crate) fn previous_text(previous: &[Previous]) -> String {
     let one = |one: &Previous| {
         let at = one.retire_not_before.map(moment).unwrap_or_default();
         let version = one.held_version.map(|v| v.to_string()).unwrap_or_default();
-        let cut = match one.cut {
-            Some(Cut::Off { since, until }) => format!(",{},{}", moment(since), moment(until)),
-            Some(Cut::Needed { since }) => format!(",{}", moment(since)),
-            None => String::new(),
+        let (since, until) = match one.cut {
+            Some(Cut::Off { since, until }) => (moment(since), moment(until)),
+            Some(Cut::Needed { since }) => (moment(since), String::new()),
+            None => Default::default(),
         };
-        let epoch = match one.epoch {
-            Some(epoch) => format!(",{epoch}"),
-            None if cut.is_empty() => String::new(),
-            None => ",".to_owned(),
+        let own_end = match one.own_end {
+            OwnEnd::At(end) => moment(end),
+            OwnEnd::Never => "never".to_owned(),
+            OwnEnd::Unknown => String::new(),
         };
-        format!("{},{},{at},{version}{epoch}{cut}", one.key_id, one.generation)
+        let epoch = one.epoch.map(|epoch| epoch.to_string()).unwrap_or_default();
+        let said = [epoch, since, until, own_end];
+        let last = said.iter().rposition(|one| !one.is_empty()).map_or(0, |last| last + 1);
+        let more: String = said[..last].iter().map(|one| format!(",{one}")).collect();
+        format!("{},{},{at},{version}{more}", one.key_id, one.generation)
     };
     previous.iter().map(one).collect::<Vec<_>>().join(";")
 }
@@ -619,8 +625,13 @@ pub(crate) fn previous_from(text: &str) -> Vec<Previous> {
                 epoch: fields.next().and_then(|text| text.parse().ok()),
                 cut: match (fields.next().map(str::parse), fields.next().map(str::parse)) {
                     (Some(Ok(since)), Some(Ok(until))) => Some(Cut::Off { since, until }),
-                    (Some(Ok(since)), None) => Some(Cut::Needed { since }),
+                    (Some(Ok(since)), _) => Some(Cut::Needed { since }),
                     _ => None,
+                },
+                own_end: match fields.next() {
+                    Some("never") => OwnEnd::Never,
+                    Some(text) => text.parse().map_or(OwnEnd::Unknown, OwnEnd::At),
+                    None => OwnEnd::Unknown,
                 },
             })
         })
@@ -809,7 +820,9 @@ mod tests {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         let (since, until) = (at("2026-01-02T00:00:00Z"), at("2026-01-02T01:00:00Z"));
         let cuts = [None, Some(Cut::Off { since, until }), Some(Cut::Needed { since })];
-        for (epoch, cut) in [None, Some(9)].into_iter().flat_map(|e| cuts.map(|cut| (e, cut))) {
+        let ends = [OwnEnd::Unknown, OwnEnd::Never, OwnEnd::At(until)];
+        let all = [None, Some(9)].into_iter().flat_map(|e| cuts.map(|cut| (e, cut)));
+        for (epoch, cut, own_end) in all.flat_map(|(e, cut)| ends.map(|end| (e, cut, end))) {
             let (key_id, held_version) = ("k5".to_owned(), Some(40));
             let one = |key_id: &str| Previous {
                 key_id: key_id.to_owned(),
@@ -818,6 +831,7 @@ mod tests {
                 retire_not_before: Some(since),
                 held_version,
                 cut,
+                own_end,
             };
             let all = vec![one(&key_id), one("k6")];
             assert_eq!(previous_from(&previous_text(&all)), all);
@@ -848,6 +862,7 @@ mod tests {
                 retire_not_before: "2026-01-02T00:00:00Z".parse().ok(),
                 held_version: Some(40),
                 cut: None,
+                own_end: OwnEnd::Unknown,
             }],
             reason: "schedule".into(),
             asked: Some("a digest".into()),

@@ -7,7 +7,7 @@ use ledger::Work;
 use policy::{
     proof::Grade,
     reason::Reason,
-    rotation::{Claim, Goal, Phase, Previous},
+    rotation::{Claim, Goal, OwnEnd, Phase, Previous},
 };
 use secrets::{Document, Expect, Sink};
 
@@ -856,6 +856,7 @@ async fn first_claim(
                 retire_not_before: Some(until),
                 held_version: None,
                 cut: None,
+                own_end: OwnEnd::Unknown,
             });
             (current_epoch.unwrap_or(0), kept.collect())
         }
@@ -1018,6 +1019,7 @@ pub async fn at_rest(
     Ok(claim.filter(|claim| !claim.phase.is_open()).and_then(|claim| {
         let previous = claim.previous.into_iter().map(|one| PreviousKey {
             retire_after: one.kept_until(),
+            ends: None,
             key_id: one.key_id,
             generation: one.generation,
             cut: one.cut,

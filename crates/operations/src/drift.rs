@@ -658,6 +658,11 @@ async fn judge_slot(
         note: seen.note.as_deref().or(seen.still_used.then_some("still-used")),
         sinks: sinks.collect(),
         outlived: outlived.map(|one| one.key_id.as_str()).collect(),
+        end_alone: seen
+            .previous
+            .iter()
+            .filter_map(|one| Some((one.key_id.as_str(), one.ends?)))
+            .collect(),
         accepts_anything: seen.accepts_anything,
         in_use: seen.in_use.iter().map(|(key, at, how)| (key.as_str(), *at, *how)).collect(),
         returned: seen.returned.iter().map(String::as_str).collect(),

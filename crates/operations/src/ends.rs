@@ -4,8 +4,14 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use ledger::Work;
+use policy::{
+    rotation::{OwnEnd, Previous},
+    schedule::later,
+};
 
-use crate::{Context, Problem, SlotSpec, claim::ClaimStore};
+use crate::{
+    Context, Problem, SlotSpec, claim::ClaimStore, journal::moment, observe::object_of, slot::limit,
+};
 
 /// Sets when earlier keys of a slot are to end, by key id. Nothing is ended here: the next look finds
 /// what is over. Where nobody keeps earlier keys, or somebody is at work, nothing is changed.
@@ -38,11 +44,55 @@ pub async fn set_ends(
         return Ok(());
     }
     // One that comes to its end sooner gives nobody anything.
-    let mut moved = claim.previous.iter().zip(&document.claim.previous);
-    let longer = moved.any(|(now, was)| now.retire_not_before > was.retire_not_before);
-    context.ready(if longer { Work::Begins } else { Work::Ends }).await?;
+    let moved = claim.previous.iter().zip(&document.claim.previous);
+    let longer = moved.filter(|(now, was)| now.retire_not_before > was.retire_not_before);
+    let longer: Vec<Previous> = longer.map(|(now, _)| now.clone()).collect();
+    context.ready(if longer.is_empty() { Work::Ends } else { Work::Begins }).await?;
+    put_off(context, spec, &longer).await?;
     store.write(&claim, document.pending.as_ref(), Some(document.version)).await?;
     let entry = context.entry("rotation.overlap_moved", &spec.id.to_string());
     context.note(entry).await;
+    Ok(())
+}
+
+/// A platform that was told when they end is told anew before anybody counts on it. What would end sooner
+/// is left to whoever comes next.
+async fn put_off(context: &Context, spec: &SlotSpec, longer: &[Previous]) -> Result<(), Problem> {
+    let what = spec.id.to_string();
+    let connector = context.connector(&spec.id.integration.connection).await?;
+    let Some(after) = limit(context, &*connector, spec).filter(|_| !longer.is_empty()) else {
+        return Ok(());
+    };
+    let object = object_of(&spec.id.integration, None, Some(&spec.vendor_id));
+    let listing = connector.credentials(&object).await;
+    let listing = listing.map_err(|error| Problem::unreadable(&what, &error))?;
+    for one in longer {
+        let seen = listing.credentials.iter().find(|seen| seen.key_id == one.key_id);
+        let (Some(ends), Some(not_before)) =
+            (seen.and_then(|seen| seen.expires_at), one.retire_not_before)
+        else {
+            continue;
+        };
+        let end = match one.own_end {
+            OwnEnd::At(own) => later(not_before, after).min(own),
+            OwnEnd::Never => later(not_before, after),
+            // Whoever set it is not known.
+            OwnEnd::Unknown => continue,
+        };
+        if ends >= end {
+            continue;
+        }
+        let entry = |kind: &str| {
+            let entry = context.entry(kind, &what).detail("key", one.key_id.clone());
+            entry.detail("ends", moment(end))
+        };
+        context.journal(entry("attempt.started")).await?;
+        let done = connector.set_expiry(&object, &one.key_id, Some(end)).await;
+        context.note(entry("attempt.ended")).await;
+        done.map_err(|error| {
+            Problem::not_done(&what, "put off when an earlier credential ends", &error)
+        })?;
+        context.note(entry("rotation.expiry_set")).await;
+    }
     Ok(())
 }

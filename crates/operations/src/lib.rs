@@ -73,7 +73,7 @@ pub use ourselves::{not_ourselves, ourselves};
 pub use owner::{OwnerEntry, look_up_owner, note_owner};
 pub use places::{Misplaced, custody_is_all_of_a_store, home_of, in_custody, misplaced};
 pub use problem::Problem;
-pub use promise::{best_grade, keeps_earlier, limits, way_words, ways};
+pub use promise::{best_grade, ends_by_itself_after, keeps_earlier, limits, way_words, ways};
 pub use realm_key::fits_custody as realm_key_fits_custody;
 pub use refused::{delivered_nowhere, never_another, no_place};
 pub use rotate::old_in_use;

@@ -2,9 +2,10 @@
 //! issued.
 
 use connector::{CredentialType, Effect, Marks, Origin, Profile, Promise};
+use domain::Span;
 use policy::proof::Grade;
 
-use crate::Context;
+use crate::{Context, slot::limit_of};
 
 /// The ways in which a connection issues a type, best first; `None` where that cannot be asked now.
 /// A plan is told by it and plans no value by it.
@@ -15,6 +16,18 @@ pub async fn ways(
 ) -> Option<Vec<Promise>> {
     let connector = context.connector(connection).await.ok()?;
     connector.promises(credential_type.name).await.ok()
+}
+
+/// How long after its overlap an earlier one ends by its platform's own hand, which is told of it once its
+/// successor is delivered; `None` where that cannot be told of it, or not be asked now.
+pub async fn ends_by_itself_after(
+    context: &Context,
+    connection: &str,
+    credential_type: &str,
+    overlap: Span,
+) -> Option<Span> {
+    let connector = context.connector(connection).await.ok()?;
+    limit_of(context, &*connector, credential_type, overlap)
 }
 
 /// How far an end can be shown at best. `at_hand`: the secret of what ends can be read then, to be tried
@@ -117,7 +130,6 @@ pub fn limits(profile: &Profile) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use connector::{ProbeBudget, VerifyCost};
-    use domain::Span;
 
     use super::*;
 
@@ -129,6 +141,7 @@ mod tests {
         lists: true,
         sets_expiry: true,
         disables: false,
+        moves_expiry: false,
         verify: VerifyCost { takes_use: false },
         probe: ProbeBudget { between_successes: 2, in_window: 4, window: Span::from_secs(900) },
         revocation_lag: Span::ZERO,

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use policy::{
     Schedule,
     drift::Severity,
-    overlap::{Evidence, Terms, Usage, Verdict, evidence},
-    rotation::{Cut, Phase, Previous},
+    overlap::{self, Evidence, Terms, Usage, Verdict, evidence},
+    rotation::{Cut, OwnEnd, Phase, Previous},
     schedule::{earlier, later},
     status::{self, Facts},
 };
@@ -120,6 +120,8 @@ pub struct PreviousKey {
     pub retire_after: Option<Timestamp>,
     /// Whether it was switched off before its end.
     pub cut: Option<Cut>,
+    /// When it ends by itself, where its platform tells.
+    pub ends: Option<Timestamp>,
 }
 
 /// For how long whom is waited for who uses an earlier key of a slot.
@@ -169,6 +171,26 @@ pub(crate) fn soft_cut(
 ) -> Option<Span> {
     let span = context.rules.soft_cut_for.min(spec.overlap());
     (span > Span::ZERO && connector.disables(spec.credential_type.name)).then_some(span)
+}
+
+/// How long after its overlap an earlier key of a slot ends by itself at the latest; `None` where its
+/// platform cannot be told.
+pub(crate) fn limit(context: &Context, connector: &dyn Connector, spec: &SlotSpec) -> Option<Span> {
+    limit_of(context, connector, spec.credential_type.name, spec.overlap())
+}
+
+/// The same of any slot with that overlap.
+pub(crate) fn limit_of(
+    context: &Context,
+    connector: &dyn Connector,
+    of: &str,
+    overlap: Span,
+) -> Option<Span> {
+    let rules = &context.rules;
+    let terms = Terms::of(overlap, rules.quiet_for, rules.overlap_max, rules.asks_when_used);
+    let watched = connector.disables(of).then(|| rules.soft_cut_for.min(overlap));
+    let heard = connector.last_use_lag(of).is_some();
+    connector.moves_expiry(of).then(|| overlap::limit(&terms, watched, heard))
 }
 
 /// How a sink's document stands.
@@ -484,8 +506,8 @@ pub(crate) async fn look_at_slot(
         };
         // Its overlap begins when there is a successor, which is not before now.
         let retire_not_before = Some(later(now.hi, spec.overlap()));
-        let (epoch, held_version, cut) = (None, None, None);
-        Some(Previous { key_id, generation, epoch, retire_not_before, held_version, cut })
+        let (epoch, held_version, cut, own_end) = (None, None, None, OwnEnd::Unknown);
+        Some(Previous { key_id, generation, epoch, retire_not_before, held_version, cut, own_end })
     });
     let kept: Vec<Previous> = claim
         .as_ref()
@@ -514,6 +536,10 @@ pub(crate) async fn look_at_slot(
         })
         .map(|one| PreviousKey {
             retire_after: one.kept_until(),
+            ends: seen_now
+                .iter()
+                .find(|seen| seen.key_id == one.key_id)
+                .and_then(|seen| seen.expires_at),
             key_id: one.key_id,
             generation: one.generation,
             cut: one.cut,

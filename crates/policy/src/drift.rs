@@ -326,6 +326,8 @@ pub struct SlotFacts<'a> {
     pub sinks: Vec<(&'a str, String, &'a str)>,
     /// Earlier keys that outlived their overlap.
     pub outlived: Vec<&'a str>,
+    /// When earlier keys end by themselves, where their platform tells.
+    pub end_alone: Vec<(&'a str, Timestamp)>,
     /// When a secret that nobody issued was let in, where the last proof showed that.
     pub accepts_anything: Option<Timestamp>,
     /// Earlier keys that somebody uses after their overlap: which, when last, and how much that matters.
@@ -410,13 +412,19 @@ pub fn slot(facts: &SlotFacts<'_>) -> Vec<Finding> {
             actual: (*key).to_owned(),
             severity: Severity::Medium,
             condition: Condition::Unfinished,
-            why: match cuts {
-                true => {
-                    "an earlier credential whose overlap is over still works; apply switches it off"
-                }
-                false => "an earlier credential whose overlap is over is not ended; apply ends it",
-            }
-            .into(),
+            why: {
+                let why = match cuts {
+                    true => "an earlier credential whose overlap is over still works; apply switches it off",
+                    false => {
+                        "an earlier credential whose overlap is over is not ended; apply ends it"
+                    }
+                };
+                let end = facts.end_alone.iter().find(|(of, _)| of == key);
+                end.map_or_else(
+                    || why.to_owned(),
+                    |(_, at)| format!("{why}, and its platform does by itself at {at}"),
+                )
+            },
             ..found("retire-due", facts.id, "previous", Verdict::Added)
         });
     }
@@ -795,6 +803,7 @@ mod tests {
             key_id: Some("k2"),
             sinks: vec![("app", "bao:secret/apps/x".into(), copy)],
             outlived,
+            end_alone: Vec::new(),
             active,
             ..SlotFacts::default()
         })
@@ -827,6 +836,7 @@ mod tests {
                 status,
                 key_id: Some("k2"),
                 outlived: vec!["k1"],
+                end_alone: vec![("k1", "2026-03-01T10:00:00Z".parse().unwrap())],
                 active: true,
                 ..SlotFacts::default()
             })

@@ -3,7 +3,10 @@
 use domain::Span;
 use jiff::Timestamp;
 
-use crate::{rotation::Previous, schedule::later};
+use crate::{
+    rotation::{OwnEnd, Previous},
+    schedule::later,
+};
 
 /// A grade of proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -161,6 +164,7 @@ impl Ended {
             retire_not_before: None,
             held_version: self.held_version,
             cut: None,
+            own_end: OwnEnd::Unknown,
         }
     }
 

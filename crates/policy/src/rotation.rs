@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{
-    Now,
+    Now, Span,
     itself::{Unanswered, unanswered},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -16,6 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     overlap::{Usage, Verdict},
     proof::Proofs,
+    schedule::later,
 };
 
 /// How far a claim has come.
@@ -110,6 +111,25 @@ pub enum Cut {
     },
 }
 
+/// When a key ends by itself as it was issued, before its platform was told of an earlier end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum OwnEnd {
+    /// Nobody noted it.
+    #[default]
+    Unknown,
+    /// It does not.
+    Never,
+    /// Then.
+    At(Timestamp),
+}
+
+impl OwnEnd {
+    /// What its platform shows of a key that nobody has told it of.
+    pub fn of(ends: Option<Timestamp>) -> OwnEnd {
+        ends.map_or(OwnEnd::Never, OwnEnd::At)
+    }
+}
+
 /// A key that is to end, or to be kept for a while.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Previous {
@@ -126,6 +146,8 @@ pub struct Previous {
     pub held_version: Option<u64>,
     /// Whether it was switched off before its end.
     pub cut: Option<Cut>,
+    /// When it ends by itself as it was issued, noted where its platform can be told otherwise.
+    pub own_end: OwnEnd,
 }
 
 impl Previous {
@@ -292,6 +314,8 @@ pub struct Key {
     pub issued_at: Option<Timestamp>,
     /// The platform says that somebody used it.
     pub used: bool,
+    /// When it ends by itself, where the platform tells.
+    pub ends: Option<Timestamp>,
 }
 
 /// What the claims of the integration's other slots say, read after the keys were listed.
@@ -357,6 +381,11 @@ pub struct View {
     pub on: BTreeSet<String>,
     /// An earlier key is switched off for a while before it ends: the platform can, and it is wanted.
     pub soft_cut: bool,
+    /// How long after its overlap an earlier key ends by itself at the latest, where its platform can be
+    /// told; `None` where it cannot.
+    pub limit: Option<Span>,
+    /// Keys of whose end the platform was told in this run, and those of which it took no word.
+    pub told: BTreeSet<String>,
     /// What is known of the use of earlier keys.
     pub usage: Usage,
     /// Children of ended keys were swept under this epoch by this process.
@@ -510,6 +539,8 @@ pub enum Step {
     Enable(String),
     /// What is on again is kept until a person says that nobody needs it.
     Keep,
+    /// Tell the platform when a named key ends by itself; without a time, that it does not.
+    SetExpiry(String, Option<Timestamp>),
     /// End a named key.
     End(String),
     /// Find what was minted from ended keys.
@@ -736,6 +767,7 @@ fn all_keys(view: &View, claim: Option<&Claim>, way: Way) -> Vec<Previous> {
                 retire_not_before: None,
                 held_version: None,
                 cut: None,
+                own_end: OwnEnd::Unknown,
             });
         }
     };
@@ -792,6 +824,7 @@ fn with_gone(claim: &Claim, mut keys: Vec<Previous>) -> Vec<Previous> {
             retire_not_before: None,
             held_version: None,
             cut: None,
+            own_end: OwnEnd::Unknown,
         });
     }
     keys
@@ -989,6 +1022,47 @@ fn current_serves(view: &View, claim: &Claim) -> bool {
 
 /// Free or parked: nobody is at work.
 fn at_rest(view: &View, claim: &Claim, goal: Goal, way: Way) -> Step {
+    match resting(view, claim, goal, way) {
+        // Nobody is at work, and what is earlier stays for now: its platform ends it if nobody does.
+        step @ (Step::Done | Step::Hold("still-used")) if goal != Goal::Revoke => {
+            claim.previous.iter().find_map(|one| set_expiry(view, one)).unwrap_or(step)
+        }
+        step => step,
+    }
+}
+
+/// So far a platform's account of an end may differ from what it was told.
+const ROUNDED: SignedDuration = SignedDuration::from_secs(1);
+
+/// S7x: an earlier key ends by itself when everybody was waited for who is to be waited for, although
+/// nobody runs anything again. What somebody needs ends as it was issued to end. It is never made to live
+/// longer than that, nor than somebody else told its platform.
+fn set_expiry(view: &View, one: &Previous) -> Option<Step> {
+    let (after, not_before) = (view.limit?, one.retire_not_before?);
+    let key = view.keys.iter().find(|key| key.key_id == one.key_id)?;
+    if !(key.live || key.disabled) || view.told.contains(&one.key_id) {
+        return None;
+    }
+    let end = later(not_before, after);
+    let is_ours = key.ends.is_some_and(|ends| ends.duration_since(end).abs() <= ROUNDED);
+    let step = |end| Some(Step::SetExpiry(one.key_id.clone(), end));
+    if one.is_needed() {
+        return match one.own_end {
+            OwnEnd::Never if is_ours => step(None),
+            OwnEnd::At(own) if is_ours && own > end => step(Some(own)),
+            _ => None,
+        };
+    }
+    // Where clocks disagree nothing ends by time; and what is over ends by whoever shows it.
+    let later_than_that = key.ends.is_none_or(|ends| ends > end) && !is_ours;
+    if later_than_that && view.now.agrees() && !view.now.has_come(end) {
+        step(Some(end))
+    } else {
+        None
+    }
+}
+
+fn resting(view: &View, claim: &Claim, goal: Goal, way: Way) -> Step {
     let parked = claim.phase == Phase::Parked;
     let is_on_again = |one: &Previous| one.is_cut() && may_live(view, &one.key_id);
     if goal != Goal::Revoke
@@ -1345,7 +1419,8 @@ mod tests {
     use super::*;
 
     fn key(id: &str, ours: Option<(u64, u64)>) -> Key {
-        Key { key_id: id.into(), ours, live: true, disabled: false, issued_at: None, used: false }
+        let (issued_at, ends) = (None, None);
+        Key { key_id: id.into(), ours, live: true, disabled: false, issued_at, used: false, ends }
     }
 
     fn view(claim: Option<Claim>, keys: Vec<Key>) -> View {
@@ -1380,6 +1455,8 @@ mod tests {
             off: BTreeSet::new(),
             on: BTreeSet::new(),
             soft_cut: false,
+            limit: None,
+            told: BTreeSet::new(),
             usage: Usage::default(),
             swept: false,
             proven: false,
@@ -1710,8 +1787,8 @@ mod tests {
 
     fn old(retire_not_before: Option<Timestamp>) -> Previous {
         let key_id = "k0".to_owned();
-        let (epoch, held_version, cut) = (None, None, None);
-        Previous { key_id, generation: 1, epoch, retire_not_before, held_version, cut }
+        let (epoch, held_version, cut, own_end) = (None, None, None, OwnEnd::Unknown);
+        Previous { key_id, generation: 1, epoch, retire_not_before, held_version, cut, own_end }
     }
 
     /// Generation 2 is current, generation 1 is in its overlap until then.
@@ -1733,6 +1810,77 @@ mod tests {
         assert_eq!(over, Step::BeginEnding(vec![old(Some(NOW))]));
         let planned_before = Goal::Retire { at: 1 };
         assert_eq!(next_step(&in_overlap(NOW), planned_before, Way::AddOurs), Step::Done);
+    }
+
+    /// The same where its platform ends an earlier one an hour after its overlap, if it is told.
+    fn in_overlap_with(one: Previous, ends: Option<Timestamp>) -> View {
+        let mut seen = in_overlap(LATER);
+        seen.claim.as_mut().unwrap().previous = vec![one];
+        seen.keys[0].ends = ends;
+        seen.limit = Some(Span::from_secs(3600));
+        seen
+    }
+
+    const LIMIT: Timestamp = Timestamp::constant(1_795_503_601, 0);
+
+    #[test]
+    fn its_platform_is_told_when_an_earlier_key_ends_if_nobody_comes_and_only_where_that_is_sooner()
+    {
+        let told = Step::SetExpiry("k0".into(), Some(LIMIT));
+        let step = |seen: &View, goal| next_step(seen, goal, Way::AddOurs);
+        let hour = SignedDuration::from_hours(1);
+        let kept = || old(Some(LATER));
+        let seen = in_overlap_with(kept(), None);
+        for goal in [TO_TWO, Goal::Retire { at: 2 }, Goal::Cut { at: 2, again: false }] {
+            assert_eq!(step(&seen, goal), told, "{goal:?}");
+        }
+        assert_eq!(step(&in_overlap_with(kept(), Some(LIMIT + hour)), TO_TWO), told);
+        for ends in [LIMIT, LIMIT - hour, LIMIT + SignedDuration::from_millis(999)] {
+            assert_eq!(step(&in_overlap_with(kept(), Some(ends)), TO_TWO), Step::Done, "{ends}");
+        }
+        // Told once, or refused, in this run; nothing that it could be told; nothing that is kept.
+        let mut again = seen.clone();
+        again.told.insert("k0".into());
+        assert_eq!(step(&again, TO_TWO), Step::Done);
+        assert_eq!(step(&View { limit: None, ..seen.clone() }, TO_TWO), Step::Done);
+        assert_eq!(step(&in_overlap_with(old(None), None), TO_TWO), Step::Done);
+        let gone = View { keys: seen.keys[1..].to_vec(), ..seen.clone() };
+        assert!(!matches!(step(&gone, TO_TWO), Step::SetExpiry(..)));
+        // By no clock that another one disagrees with.
+        let apart = Now { lo: NOW - SignedDuration::from_mins(6), hi: NOW };
+        assert_eq!(step(&View { now: apart, ..seen.clone() }, TO_TWO), Step::Done);
+        // Whoever ends it shows it.
+        let ends = Step::BeginEnding(vec![kept()]);
+        assert_eq!(step(&seen, Goal::Rotate { to: 2, at_once: true }), ends);
+        assert!(matches!(step(&seen, Goal::Revoke), Step::BeginEnding(_)));
+        let late = View { now: LIMIT.into(), ..seen };
+        assert_eq!(step(&late, TO_TWO), Step::Done);
+        assert_eq!(step(&late, Goal::Retire { at: 2 }), ends);
+    }
+
+    #[test]
+    fn what_somebody_needs_ends_by_itself_when_it_was_issued_to_and_nobody_else_s_end_is_moved() {
+        let needed = |own_end| {
+            let cut = Some(Cut::Needed { since: NOW });
+            Previous { cut, own_end, ..old(Some(LATER)) }
+        };
+        let retire = Goal::Retire { at: 2 };
+        let step = |one, ends| {
+            let over = View { now: LATER.into(), ..in_overlap_with(one, ends) };
+            next_step(&over, retire, Way::AddOurs)
+        };
+        let year = LIMIT + SignedDuration::from_hours(24 * 365);
+        let lifted = |end| Step::SetExpiry("k0".into(), end);
+        assert_eq!(step(needed(OwnEnd::Never), Some(LIMIT)), lifted(None));
+        assert_eq!(step(needed(OwnEnd::At(year)), Some(LIMIT)), lifted(Some(year)));
+        for (own_end, ends) in [
+            (OwnEnd::Unknown, Some(LIMIT)),
+            (OwnEnd::At(LATER), Some(LIMIT)),
+            (OwnEnd::Never, Some(LATER)),
+            (OwnEnd::Never, None),
+        ] {
+            assert_eq!(step(needed(own_end), ends), Step::Hold("still-used"), "{own_end:?}");
+        }
     }
 
     #[test]

@@ -12,9 +12,10 @@ use std::{
     hash::{DefaultHasher, Hash, Hasher},
 };
 
+use domain::Span;
 use jiff::{SignedDuration, Timestamp};
 use policy::rotation::{
-    Claim, Cut, Goal, Key, Main, Phase, Previous, Siblings, Step, View, Way, next_step,
+    Claim, Cut, Goal, Key, Main, OwnEnd, Phase, Previous, Siblings, Step, View, Way, next_step,
 };
 
 /// The one sink.
@@ -23,6 +24,8 @@ const PLACE: &str = "sink:app";
 const OVERLAP: SignedDuration = SignedDuration::from_hours(24);
 /// How long one is only switched off before it ends.
 const WATCHED: SignedDuration = SignedDuration::from_hours(1);
+/// How long after its overlap an earlier key ends by itself, where the platform can be told.
+const LIMIT: Span = Span::from_secs(2 * 3600);
 /// When everything begins.
 const BEGIN: Timestamp = Timestamp::constant(1_795_500_000, 0);
 /// The run that comes when everything is at rest.
@@ -80,6 +83,8 @@ pub struct Bounds {
     /// There is a second one as well, the overlap of the first is over, and the platform can switch one
     /// key off.
     pub soft_cut: bool,
+    /// The platform can be told when a key ends that is there.
+    pub limits: bool,
     /// What each run wants, one after the other.
     pub runs: Vec<Vec<Goal>>,
     /// What may happen.
@@ -172,6 +177,7 @@ struct Run {
     accepted: BTreeSet<String>,
     off: BTreeSet<String>,
     on: BTreeSet<String>,
+    told: BTreeSet<String>,
     was_held: Option<bool>,
 }
 
@@ -190,6 +196,7 @@ impl Run {
             accepted: BTreeSet::new(),
             off: BTreeSet::new(),
             on: BTreeSet::new(),
+            told: BTreeSet::new(),
             was_held: None,
         }
     }
@@ -207,6 +214,7 @@ enum Call {
     Issue { generation: u64, epoch: u64, secret: Option<u8>, place: &'static str, with: Option<u8> },
     End(String),
     Switch(String, bool),
+    Expire(String, Option<Timestamp>),
     Write(u64, Box<Document>),
     SignIn(String, Option<u8>),
     None,
@@ -362,6 +370,7 @@ impl State {
             retire_not_before: Some(self.now),
             held_version: Some(1),
             cut: None,
+            own_end: OwnEnd::Never,
         };
         let main = &mut self.sink.main;
         (main.version, main.generation, main.epoch) = (2, Some(2), 2);
@@ -385,6 +394,7 @@ impl State {
             disabled: false,
             issued_at: Some(self.now),
             used: false,
+            ends: None,
         };
         self.keys.push(Issued { key, secret, human: false });
     }
@@ -400,6 +410,7 @@ impl State {
         if way == Way::Grace {
             self.end_superseded();
         }
+        self.keys.retain(|one| one.key.ends.is_none_or(|ends| ends > now));
         State { now, ..self }
     }
 
@@ -442,6 +453,12 @@ impl State {
             Call::Switch(key_id, on) => {
                 for one in self.keys.iter_mut().filter(|one| one.key.key_id == *key_id) {
                     (one.key.live, one.key.disabled) = (*on, !*on);
+                }
+                Answer::Done
+            }
+            Call::Expire(key_id, ends) => {
+                for one in self.keys.iter_mut().filter(|one| one.key.key_id == *key_id) {
+                    one.key.ends = *ends;
                 }
                 Answer::Done
             }
@@ -519,7 +536,8 @@ fn known(view: &View) -> BTreeSet<String> {
 }
 
 fn previous(view: &View, key_id: &str, otherwise: u64, version: Option<u64>) -> Previous {
-    let ours = view.keys.iter().find(|key| key.key_id == key_id).and_then(|key| key.ours);
+    let key = view.keys.iter().find(|key| key.key_id == key_id);
+    let ours = key.and_then(|key| key.ours);
     Previous {
         key_id: key_id.to_owned(),
         generation: ours.map_or(otherwise, |(generation, _)| generation),
@@ -527,6 +545,7 @@ fn previous(view: &View, key_id: &str, otherwise: u64, version: Option<u64>) -> 
         retire_not_before: None,
         held_version: version,
         cut: None,
+        own_end: key.map_or(OwnEnd::Unknown, |key| OwnEnd::of(key.ends)),
     }
 }
 
@@ -747,6 +766,8 @@ impl Search<'_> {
             off: run.off.clone(),
             on: run.on.clone(),
             soft_cut: self.bounds.soft_cut,
+            limit: self.bounds.limits.then_some(LIMIT),
+            told: run.told.clone(),
             usage: Default::default(),
             swept: done(run.swept),
             proven: done(run.proven),
@@ -824,6 +845,7 @@ impl Search<'_> {
             }
             Step::Disable(key_id) => Call::Switch(key_id.clone(), false),
             Step::Enable(key_id) => Call::Switch(key_id.clone(), true),
+            Step::SetExpiry(key_id, ends) => Call::Expire(key_id.clone(), *ends),
             Step::Watch => {
                 let mut claim =
                     Claim { phase: Phase::Parked, called_at: Some(view.now.hi), ..claim() };
@@ -990,6 +1012,9 @@ impl Search<'_> {
                 run.off.remove(key_id);
                 run.on.insert(key_id.clone());
             }
+            (Step::SetExpiry(key_id, _), Answer::Done) => {
+                run.told.insert(key_id.clone());
+            }
             (Step::Sweep, answer) => {
                 run.swept = Some(epoch);
                 // Nothing of it is seen by anybody else.
@@ -1100,8 +1125,15 @@ impl Search<'_> {
             next.next += 1;
             // Made by hand at another time than ours, or the search could not tell it either.
             let issued_at = Some(next.now - SignedDuration::from_hours(1));
-            let key =
-                Key { key_id: id, ours: None, live: true, disabled: false, issued_at, used: true };
+            let key = Key {
+                key_id: id,
+                ours: None,
+                live: true,
+                disabled: false,
+                issued_at,
+                used: true,
+                ends: None,
+            };
             next.keys.push(Issued { key, secret, human: true });
             all.push((Event::Human, next));
         }
@@ -1249,7 +1281,7 @@ impl Search<'_> {
         let may_be_late = match call {
             Call::Issue { .. } => true,
             Call::End(_) => way != Way::FirstOnly,
-            Call::Switch(..) => true,
+            Call::Switch(..) | Call::Expire(..) => true,
             _ => false,
         };
         if may_be_late && let Some(left) = state.left.fault(|left| &mut left.late) {

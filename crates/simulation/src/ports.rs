@@ -723,6 +723,20 @@ impl Connector for Port {
         let effect = async move { fake.disable(&object, &key_id).await };
         self.change("disable", "", lost("disable"), effect).await
     }
+    fn moves_expiry(&self, of: &str) -> bool {
+        self.shared.fake.moves_expiry(of)
+    }
+    async fn set_expiry(
+        &self,
+        object: &ObjectRef,
+        key_id: &str,
+        at: Option<Timestamp>,
+    ) -> connector::Result<()> {
+        self.is_journalled("set_expiry");
+        let (fake, object, key_id) = (self.shared.fake.clone(), object.clone(), key_id.to_owned());
+        let effect = async move { fake.set_expiry(&object, &key_id, at).await };
+        self.change("set_expiry", "", lost("set_expiry"), effect).await
+    }
     async fn enable(&self, object: &ObjectRef, key_id: &str) -> connector::Result<()> {
         self.is_journalled("enable");
         let (fake, object, key_id) = (self.shared.fake.clone(), object.clone(), key_id.to_owned());

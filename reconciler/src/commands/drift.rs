@@ -518,6 +518,7 @@ mod tests {
             key_id: Some("k2"),
             sinks: sinks("changed"),
             outlived: vec!["k1"],
+            end_alone: Vec::new(),
             active: true,
             ..Default::default()
         };

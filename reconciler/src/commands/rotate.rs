@@ -5,8 +5,8 @@ use connector::Promise;
 use domain::{IntegrationId, Span};
 use operations::{
     Context, Outcome, Problem, SeenSlot, SlotSpec, Wish, Wishes, best_grade, carry_out,
-    declared_slot, goal_of_resume, keeps_earlier, limits, never_another, no_place, not_shown,
-    observe_integration, observe_slot, old_in_use, way_words, ways,
+    declared_slot, ends_by_itself_after, goal_of_resume, keeps_earlier, limits, never_another,
+    no_place, not_shown, observe_integration, observe_slot, old_in_use, way_words, ways,
 };
 use policy::{reason::Reason, rotation::Goal};
 use serde_json::{Value, json};
@@ -83,6 +83,8 @@ struct Planned {
     limits: Vec<String>,
     grade: &'static str,
     kept_for: Option<Span>,
+    /// How long after that its platform ends it by itself.
+    alone: Option<Span>,
     /// The old one dies in the call that makes the new one.
     replaces: bool,
 }
@@ -217,8 +219,16 @@ impl Rotate {
             Some(anchor) => keeps_earlier(context, &anchor.connection).await,
             None => false,
         };
+        let alone = match kept_for {
+            Some(overlap) => {
+                let (connection, of) = (&spec.id.integration.connection, spec.credential_type.name);
+                ends_by_itself_after(context, connection, of, overlap).await
+            }
+            None => None,
+        };
         Ok(Planned {
             goal,
+            alone,
             reason: self.reason(),
             way: profile.map_or("its platform does not say how", way_words),
             limits: profile.map(limits).unwrap_or_default(),
@@ -417,7 +427,12 @@ impl Part for Planned {
             match self.kept_for {
                 Some(overlap) => say(
                     "keep",
-                    &format!("{key} works for {overlap} more; the next apply after that ends it"),
+                    &format!(
+                        "{key} works for {overlap} more; the next apply after that ends it{}",
+                        self.alone.map_or_else(String::new, |after| format!(
+                            ", or its platform by itself {after} later"
+                        ))
+                    ),
                 ),
                 None => {
                     let when = if self.replaces { "made" } else { "delivered" };
@@ -492,9 +507,14 @@ impl deed::Done<Planned> for Done {
         }
         for one in &outcome.previous {
             let until = one.retire_after.map_or_else(|| "the next apply".to_owned(), short);
+            let alone = one.ends.map(short).map(|at| format!(", and by itself it ends at {at}"));
             say(
                 "kept",
-                &format!("{} until {until}; the next apply after that ends it", one.key_id),
+                &format!(
+                    "{} until {until}; the next apply after that ends it{}",
+                    one.key_id,
+                    alone.unwrap_or_default()
+                ),
             );
         }
         say_ended(output, &outcome.revoked);
@@ -519,6 +539,7 @@ impl Done {
                 "previous": outcome.previous.iter().map(|one| json!({
                     "key_id": one.key_id, "generation": one.generation,
                     "retire_after": one.retire_after.map(|at| at.to_string()),
+                    "expires_at": one.ends.map(|at| at.to_string()),
                 })).collect::<Vec<_>>(),
                 "revoked": ended_json(&outcome.revoked),
             }),

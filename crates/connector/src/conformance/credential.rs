@@ -295,6 +295,54 @@ pub(super) async fn an_end_that_was_set_is_told(fixture: &dyn Fixture) -> Held {
     Ok(())
 }
 
+pub(super) async fn the_end_of_one_is_brought_forward_and_put_off_and_the_others_keep_theirs(
+    fixture: &dyn Fixture,
+) -> Held {
+    let connector = connect(fixture).await;
+    let mut all = ways(fixture).await?;
+    all.retain(|way| connector.moves_expiry(way.0) && adds(way.1) && way.1.lists);
+    claims(!all.is_empty(), "the end of one that is there cannot be set")?;
+    for way in all {
+        let object = made(fixture, &*connector, &case("limit", &way)).await?;
+        open(fixture, &*connector, &object).await?;
+        let old = issue(&*connector, &object, way.0, way.1, 1, None).await?;
+        let new = issue(&*connector, &object, way.0, way.1, 2, None).await?;
+        let key_id = &old.issued.key_id;
+        let ends_of = |key: &str| {
+            let (object, key) = (&object, key.to_owned());
+            async move {
+                let all = listed(fixture, object).await?;
+                let found = all.into_iter().find(|one| one.key_id == key && one.live);
+                Ok::<_, Stop>(found.map(|one| one.expires_at.map(|end| end.as_second())))
+            }
+        };
+        let others = ends_of(&new.issued.key_id).await?;
+        let soon = Timestamp::now() + SignedDuration::from_hours(2);
+        let late = soon + SignedDuration::from_hours(3);
+        for end in [Some(late), Some(soon), Some(soon), Some(late), None] {
+            connector.set_expiry(&object, key_id, end).await?;
+            let told_end = ends_of(key_id).await?;
+            ensure(told_end == Some(end.map(|end| end.as_second())), || {
+                told(&way, format!("{told_end:?}, asked for {end:?}"))
+            })?;
+            accepted(&*connector, &object, &way, &old).await?;
+        }
+        ensure(ends_of(&new.issued.key_id).await? == others, || told(&way, "the other's moved"))?;
+        // It really ends then, by the platform's own hand.
+        let now = Timestamp::now() + SignedDuration::from_secs(2);
+        connector.set_expiry(&object, key_id, Some(now)).await?;
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let refused = once_refused(&*connector, &object, &way, &old).await?;
+        ensure(matches!(refused, Probe::Refused { .. }), || told(&way, "it is let in after it"))?;
+        accepted(&*connector, &object, &way, &new).await?;
+        connector.end(&object, key_id).await?;
+        let gone = connector.set_expiry(&object, key_id, Some(late)).await;
+        let refusal = gone.as_ref().err().and_then(Error::refusal);
+        ensure(refusal == Some(Refusal::NotFound), || told(&way, format!("gone: {gone:?}")))?;
+    }
+    Ok(())
+}
+
 pub(super) async fn revocation_is_proven_by_use(fixture: &dyn Fixture) -> Held {
     claims(can(fixture)?.proves_by_use, "nothing can be proven by use")?;
     let proves = |way: &Profile| adds(way) && way.probe.between_successes >= 2;

@@ -93,6 +93,7 @@ pub async fn run(fixture: &dyn Fixture) -> Report {
         credential::one_that_is_switched_off_is_not_ended_and_works_when_it_is_switched_on,
         credential::a_place_is_neither_written_over_nor_emptied_for_its_next_holder,
         credential::an_end_that_was_set_is_told,
+        credential::the_end_of_one_is_brought_forward_and_put_off_and_the_others_keep_theirs,
         credential::revocation_is_proven_by_use,
         credential::switched_off_means_no_sign_in,
         credential::a_connection_knows_the_credential_that_it_signs_in_with,

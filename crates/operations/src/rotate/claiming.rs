@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use ledger::NewEntry;
 use policy::{
     reason::higher,
-    rotation::{Claim, Goal, Key, Phase, Previous, Siblings, View},
+    rotation::{Claim, Goal, Key, OwnEnd, Phase, Previous, Siblings, View},
 };
 use secrets::SinkError;
 use serde_json::json;
@@ -226,6 +226,7 @@ impl Machine<'_> {
                 retire_not_before: None,
                 held_version: held_version(&key_id),
                 cut: None,
+                own_end: OwnEnd::Unknown,
                 key_id,
             });
         }
@@ -242,6 +243,7 @@ impl Machine<'_> {
                     retire_not_before: None,
                     held_version: held_version(&key.key_id),
                     cut: None,
+                    own_end: view.limit.map_or(OwnEnd::Unknown, |_| OwnEnd::of(key.ends)),
                 });
             }
         }
@@ -336,6 +338,7 @@ impl Machine<'_> {
                 retire_not_before: None,
                 held_version: None,
                 cut: None,
+                own_end: OwnEnd::Unknown,
             });
         }
         let claim = Claim {

@@ -7,6 +7,7 @@
 mod claiming;
 mod cut;
 mod end;
+mod expiry;
 mod hold;
 mod issue;
 mod promote;
@@ -40,7 +41,7 @@ use crate::{
     ourselves::not_our_key,
     places::{claim_is_elsewhere, custody_place},
     realm_key,
-    slot::{Delivery, Sinks, SlotSpec, soft_cut, usage_of},
+    slot::{Delivery, Sinks, SlotSpec, limit, soft_cut, usage_of},
 };
 
 pub use self::hold::old_in_use;
@@ -99,6 +100,8 @@ pub(crate) struct Machine<'a> {
     /// What was switched off in this run, and on again.
     off: BTreeSet<String>,
     on: BTreeMap<String, Timestamp>,
+    /// Of whose end the platform was told in this run, or took no word.
+    told: BTreeSet<String>,
     /// What is stood here, and whether it was asked for.
     budget: ProbeBudget,
     learned: bool,
@@ -189,6 +192,7 @@ impl<'a> Machine<'a> {
             ended: BTreeMap::new(),
             off: BTreeSet::new(),
             on: BTreeMap::new(),
+            told: BTreeSet::new(),
             budget: profile.probe,
             learned: false,
             refused: 0,
@@ -383,6 +387,7 @@ impl<'a> Machine<'a> {
                 disabled: one.disabled,
                 issued_at: one.issued_at,
                 used: matches!(one.last_used, LastUsed::At(_)),
+                ends: one.expires_at,
             })
             .collect();
         let previous = self.claim.as_ref().map(|document| &document.claim.previous);
@@ -443,6 +448,8 @@ impl<'a> Machine<'a> {
             off: self.off.clone(),
             on: self.just_on(self.context.now()),
             soft_cut: soft_cut(self.context, &*self.connector, self.spec).is_some(),
+            limit: limit(self.context, &*self.connector, self.spec),
+            told: self.told.clone(),
             usage,
             swept,
             proven,
@@ -525,6 +532,7 @@ impl<'a> Machine<'a> {
                 disabled: false,
                 issued_at: Some(*at),
                 used: false,
+                ends: None,
             });
         }
     }
@@ -602,6 +610,7 @@ impl<'a> Machine<'a> {
             Step::BeginEnabling => self.begin_enabling(view).await,
             Step::Enable(key_id) => self.enable(&key_id).await,
             Step::Keep => self.keep(view).await,
+            Step::SetExpiry(key_id, at) => self.set_expiry(&key_id, at).await,
             Step::MarkCalling => self.mark_calling().await,
             Step::Issue => self.issue(view).await,
             Step::Store(key_id) => self.store_key(key_id).await,

@@ -317,6 +317,17 @@ impl Connector for FusedConnector {
     fn last_use_lag(&self, of: &str) -> Option<Span> {
         self.0.last_use_lag(of)
     }
+    fn moves_expiry(&self, of: &str) -> bool {
+        self.0.moves_expiry(of)
+    }
+    async fn set_expiry(
+        &self,
+        object: &ObjectRef,
+        key_id: &str,
+        at: Option<Timestamp>,
+    ) -> connector::Result<()> {
+        self.1.pass("set_expiry", self.0.set_expiry(object, key_id, at)).await
+    }
     async fn disable(&self, object: &ObjectRef, key_id: &str) -> connector::Result<()> {
         self.1.pass("disable", self.0.disable(object, key_id)).await
     }

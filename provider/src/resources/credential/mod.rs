@@ -17,9 +17,9 @@ use connector::Profile;
 use domain::{CredentialId, IntegrationId};
 use operations::{
     Context, Part, Problem, SlotSpec, UNKNOWN_CONNECTION, adjust, carry_out, create_slot, crowded,
-    declare_slot, end_slot, find_connection, goal_of_resume, governed_already, no_place, no_room,
-    no_room_beside, observe_integration, observe_slot, park_for_replacement, revoke_first,
-    set_ends, take_over, unmarked_key, withdraw,
+    declare_slot, end_slot, ends_by_itself_after, find_connection, goal_of_resume,
+    governed_already, no_place, no_room, no_room_beside, observe_integration, observe_slot,
+    park_for_replacement, revoke_first, set_ends, take_over, unmarked_key, withdraw,
 };
 use policy::{proof::Grade, rotation::Goal};
 use tfplugin::{
@@ -402,11 +402,21 @@ impl Credential {
                             let off = context.as_ref().map(|one| one.rules.soft_cut_for);
                             let off = off.filter(|_| profile.disables).unwrap_or_default();
                             let at_hand = stays_at_hand(context.as_ref(), prior, planned).await;
+                            let kept = schedules.after.as_ref().map(|one| one.overlap);
+                            let of = wanted.map(|one| one.name);
+                            let connection = connection_in(&reference.id);
+                            let alone = match (&context, connection, of.zip(kept)) {
+                                (Some(context), Some(connection), Some((of, kept))) => {
+                                    let kept = profile.effect.kept(kept);
+                                    ends_by_itself_after(context, &connection, of, kept).await
+                                }
+                                _ => None,
+                            };
                             tell_end(
                                 prior,
                                 planned,
                                 &schedules,
-                                (profile, at_hand, off),
+                                (profile, at_hand, off, alone),
                                 &mut told,
                             );
                         }

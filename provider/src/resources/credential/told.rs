@@ -221,13 +221,13 @@ pub(super) fn tell_replacement(id: &str, told: &mut Diagnostics) {
     );
 }
 
-/// Says who ends the old credential when its overlap is over, and that it is only switched `off` for so
-/// long before.
+/// Says who ends the old credential when its overlap is over, that it is only switched `off` for so long
+/// before, and how long after its overlap its platform ends it `alone`, where that can be told of it.
 pub(super) fn tell_end(
     prior: &CredentialModel,
     planned: &CredentialModel,
     schedules: &Schedules,
-    (profile, at_hand, off): (&'static Profile, bool, Span),
+    (profile, at_hand, off, alone): (&'static Profile, bool, Span, Option<Span>),
     told: &mut Diagnostics,
 ) {
     let keeps = planned.previous.value().is_some_and(|all| !all.is_empty());
@@ -235,7 +235,10 @@ pub(super) fn tell_end(
         return;
     };
     let overlap = profile.effect.kept(overlap);
-    let alone = match (prior.expires_at.as_deref(), profile.effect) {
+    let by_itself = match (prior.expires_at.as_deref(), profile.effect) {
+        _ if let Some(after) = alone => {
+            format!("is ended by its platform {after} after its overlap")
+        }
         (Some(end), _) => format!("ends by itself at {end}"),
         (None, Effect::Supersedes { keeps }) => format!("ends by itself after {keeps}"),
         (None, _) => "lives on".to_owned(),
@@ -248,10 +251,13 @@ pub(super) fn tell_end(
     };
     told.warning_at(
         "previous",
-        "A later run ends the old credential",
+        match alone {
+            Some(_) => "The old credential ends after its overlap, whoever comes",
+            None => "A later run ends the old credential",
+        },
         format!(
             "{}: {} ({}). The old one works for another {overlap} {end}, with proof to grade {} at best{}. \
-             If nobody runs anything again, it {alone}.\n\
+             If nobody runs anything again, it {by_itself}.\n\
              Next: apply again when its overlap is over.",
             prior.id.text(),
             way_words(profile),

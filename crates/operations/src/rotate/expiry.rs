@@ -1,0 +1,72 @@
+//! S7x: an earlier key ends by its platform's own hand, although nobody runs anything again.
+
+use connector::{Outcome, Refusal};
+use jiff::Timestamp;
+use ledger::NewEntry;
+use policy::rotation::Claim;
+
+use super::{MOST_TRIES, Machine};
+use crate::{Problem, journal::moment};
+
+impl Machine<'_> {
+    /// By id; without a time, that it does not end by itself. What is not taken is told, and stops nothing:
+    /// whoever comes when its overlap is over ends it.
+    pub(super) async fn set_expiry(
+        &mut self,
+        key_id: &str,
+        at: Option<Timestamp>,
+    ) -> Result<(), Problem> {
+        let claim = self.claimed()?.claim.clone();
+        let started = self.telling("attempt.started", key_id, at, &claim);
+        if let Err(problem) = self.context.journal(started).await {
+            self.not_told(key_id, problem);
+            return Ok(());
+        }
+        let done = self.connector.set_expiry(&self.object, key_id, at).await;
+        let outcome = match &done {
+            Ok(()) => "done".to_owned(),
+            Err(error) => format!("{:?}", error.outcome()).to_lowercase(),
+        };
+        let ended = self.telling("attempt.ended", key_id, at, &claim);
+        self.context.note(NewEntry { outcome: Some(outcome), ..ended }).await;
+        match done {
+            Ok(()) => {
+                self.told.insert(key_id.to_owned());
+                let entry = self.telling("rotation.expiry_set", key_id, at, &claim);
+                self.context.note(NewEntry { step: None, ..entry }).await;
+            }
+            // Somebody ended it.
+            Err(error) if error.refusal() == Some(Refusal::NotFound) => {
+                self.told.insert(key_id.to_owned());
+            }
+            // Whether it was done, the next look tells.
+            Err(error) if error.outcome() == Outcome::Ambiguous => {
+                let tries = self.tries.entry(format!("expiry {key_id}")).or_default();
+                *tries += 1;
+                if *tries >= MOST_TRIES {
+                    self.not_told(key_id, self.not_taken(&error));
+                }
+            }
+            Err(error) => self.not_told(key_id, self.not_taken(&error)),
+        }
+        Ok(())
+    }
+
+    fn not_taken(&self, error: &connector::Error) -> Problem {
+        Problem::not_done(&self.what, "set when an earlier credential ends by itself", error)
+    }
+
+    fn not_told(&mut self, key_id: &str, problem: Problem) {
+        self.told.insert(key_id.to_owned());
+        let detail = format!("{} It stays as it is, and the rotation is done.", problem.detail);
+        let next =
+            "apply again when its overlap is over: that ends it; without a run it may live on";
+        self.context.notices.add(Problem { detail, ..problem }.next(next));
+    }
+
+    fn telling(&self, kind: &str, key_id: &str, at: Option<Timestamp>, claim: &Claim) -> NewEntry {
+        let ends = at.map_or_else(|| "never".to_owned(), moment);
+        let entry = self.entry(kind, claim).detail("key", key_id).detail("ends", ends);
+        NewEntry { step: Some("set_expiry".to_owned()), ..entry }
+    }
+}

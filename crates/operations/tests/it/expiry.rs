@@ -1,0 +1,160 @@
+//! S7x: an earlier key ends by its platform's own hand where that can be told of it, although nobody runs
+//! anything again; and whatever becomes of that call, the rotation is done.
+
+use std::collections::BTreeMap;
+
+use connector::{
+    Connector, Refusal,
+    fake::{Fault, Verb},
+};
+use domain::Span;
+use jiff::Timestamp;
+use operations::{carry_out, observe_slot, set_ends};
+use policy::{proof::Grade, rotation::Goal, schedule::later};
+
+use crate::world::{Ending, Fuse, Moment, OVERLAP, World};
+
+const FIRST: Goal = Goal::Rotate { to: 1, at_once: false };
+const SECOND: Goal = Goal::Rotate { to: 2, at_once: false };
+const RETIRE: Goal = Goal::Retire { at: 2 };
+const WAYS: [&str; 4] = ["add-ours", "add-marked", "add-unmarked", "slots"];
+/// An earlier key is kept for its overlap, and ended within as long again.
+const SPARE: Span = OVERLAP;
+
+/// One generation, on a platform that can be told.
+async fn first(way: &'static str) -> (World, String) {
+    let world = World::new(way).await;
+    world.fake.move_expiries();
+    let first = world.whole("a", FIRST).await.key_id.unwrap();
+    (world, first)
+}
+
+async fn ends(world: &World, key_id: &str) -> Option<Timestamp> {
+    let all = world.fake.credentials(&world.object()).await.unwrap().credentials;
+    all.into_iter().find(|one| one.key_id == key_id).and_then(|one| one.expires_at)
+}
+
+fn told(world: &World) -> usize {
+    world.fake.calls().iter().filter(|(verb, _)| *verb == Verb::SetExpiry).count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_earlier_key_ends_by_itself_and_a_later_run_only_shows_it() {
+    for way in WAYS {
+        let (world, first) = first(way).await;
+        let own = ends(&world, &first).await;
+        let done = world.whole("b", SECOND).await;
+        let [previous] = &done.previous[..] else { panic!("{way}: {:?}", done.previous) };
+        let end = later(previous.retire_after.unwrap(), SPARE);
+        assert_eq!(previous.ends, Some(end), "{way}");
+        assert!(own.is_none_or(|own| own > end), "{way}: {own:?}");
+        assert_eq!(told(&world), 1, "{way}");
+        // Whoever comes next finds it told.
+        world.whole("again", SECOND).await;
+        assert_eq!(told(&world), 0, "{way}");
+        world.clock.advance(OVERLAP);
+        assert_eq!(world.live().await.len(), 2, "{way}: not within its overlap");
+        world.clock.advance(SPARE);
+        assert_eq!(world.live().await, [done.key_id.clone().unwrap()].into(), "{way}");
+        let shown = world.whole("shows", RETIRE).await;
+        assert_eq!(shown.revoked.len(), 1, "{way}");
+        assert_eq!((&shown.revoked[0].key_id, shown.revoked[0].grade), (&first, Grade::A), "{way}");
+        world.assert_at(&shown, 2, way).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rotation_that_is_killed_anywhere_is_told_of_by_the_next_run() {
+    for way in WAYS {
+        let (mut interrupted, mut at_the_call) = (0, 0);
+        'calls: for call in 1..100 {
+            for moment in [Moment::Before, Moment::After] {
+                let (world, first) = first(way).await;
+                let fuse = Fuse::at(call, moment);
+                let ending = world.run("killed", &fuse, SECOND).await;
+                let how = format!("{way}, killed {moment:?} call {call} of {:?}", fuse.log());
+                match ending {
+                    Ending::Killed => interrupted += 1,
+                    Ending::Done(Ok(_)) => break 'calls,
+                    Ending::Done(Err(problem)) => panic!("{how}: {problem:?}"),
+                }
+                at_the_call += u32::from(fuse.log().last() == Some(&"set_expiry"));
+                assert!(world.works().await, "{how}");
+                let done = world.recover(SECOND).await;
+                let end = ends(&world, &first).await;
+                let kept = done.previous[0].retire_after.unwrap();
+                assert_eq!(end, Some(later(kept, SPARE)), "{how}");
+                world.clock.advance(OVERLAP);
+                let done = world.whole("ends", RETIRE).await;
+                world.assert_at(&done, 2, &how).await;
+            }
+        }
+        assert!(interrupted >= 8 && at_the_call == 2, "{way}: {interrupted}, {at_the_call}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_platform_that_takes_no_word_of_an_end_is_told_of_and_stops_nothing() {
+    for (faults, says) in [
+        (vec![Fault::Refused(Refusal::Forbidden)], true),
+        (vec![Fault::NotSent], true),
+        (vec![Fault::RequestLost; 3], true),
+        (vec![Fault::RequestLost], false),
+        (vec![Fault::AnswerLost], false),
+    ] {
+        let (world, first) = first("add-marked").await;
+        world.fake.fail(Verb::SetExpiry, faults.clone());
+        let context = world.context("b", &Fuse::none());
+        let own = ends(&world, &first).await;
+        let done = carry_out(&context, &world.spec(), SECOND, "test").await.unwrap();
+        let notices = context.notices.take();
+        assert_eq!(!notices.is_empty(), says, "{faults:?}: {notices:?}");
+        assert!(notices.iter().all(|one| one.next.is_some()), "{notices:?}");
+        assert_eq!(ends(&world, &first).await == own, says, "{faults:?}");
+        world.fake.heal();
+        world.clock.advance(OVERLAP);
+        assert_eq!(world.whole("ends", RETIRE).await.revoked.len(), 1, "{faults:?}");
+        assert_eq!(done.generation, 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_ends_at_once_is_told_of_no_later_end() {
+    for goal in [Goal::Rotate { to: 2, at_once: true }, Goal::Revoke] {
+        let (world, _) = first("add-marked").await;
+        told(&world);
+        world.whole("b", goal).await;
+        assert_eq!(told(&world), 0, "{goal:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_needs_ends_when_it_was_issued_to_end_and_no_sooner() {
+    for way in WAYS {
+        let (world, first) = first(way).await;
+        world.fake.disable_keys();
+        let own = ends(&world, &first).await;
+        world.whole("b", SECOND).await;
+        world.clock.advance(OVERLAP);
+        world.whole("cuts", Goal::Cut { at: 2, again: false }).await;
+        assert!(ends(&world, &first).await.is_some() && own != ends(&world, &first).await, "{way}");
+        world.whole("needs", Goal::Reenable).await;
+        assert_eq!(ends(&world, &first).await, own, "{way}");
+        world.clock.advance(Span::from_secs(7 * 86_400));
+        assert_eq!(world.live().await.len(), 2, "{way}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_overlap_that_is_made_longer_is_longer_at_its_platform_too() {
+    let (world, first) = first("add-marked").await;
+    let done = world.whole("b", SECOND).await;
+    let longer = later(done.previous[0].retire_after.unwrap(), Span::from_secs(9 * 86_400));
+    let context = world.context("apply", &Fuse::none());
+    let ends_at = BTreeMap::from([(first.clone(), longer)]);
+    set_ends(&context, &world.spec(), &ends_at).await.unwrap();
+    assert_eq!(ends(&world, &first).await, Some(later(longer, SPARE)));
+    let seen = observe_slot(&context, &world.spec()).await.unwrap().unwrap();
+    assert_eq!(seen.previous[0].retire_after, Some(longer));
+    assert_eq!(seen.previous[0].ends, Some(later(longer, SPARE)));
+}
