@@ -161,6 +161,11 @@ pub(crate) fn on_incident(text: &str) -> Result<(), String> {
     one_of(text, &["issue_first", "revoke_first"])
 }
 
+/// What becomes of a rotation that would cut consumers off.
+pub(crate) fn interruption(text: &str) -> Result<(), String> {
+    one_of(text, &["accept", "refuse"])
+}
+
 /// What counts as a consumer having picked up the new credential.
 pub(crate) fn confirm(text: &str) -> Result<(), String> {
     expect(

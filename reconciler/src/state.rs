@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, io::Read};
 
 use operations::{
     Delivery, Problem, Wish, WishedOwner, WishedScopes, WishedSlot, WishedThirdParty, Wishes,
-    delivery, schedule_written,
+    consumers, delivery, schedule_written,
 };
 use policy::{scopes::Enforcement, standing::ThirdParty};
 use serde_json::{Map, Value};
@@ -211,6 +211,7 @@ fn slot(values: &Map<String, Value>, name: String) -> WishedSlot {
         settings: Some(
             set.map_or_else(|| Value::Object(Map::new()), |one| values[one.name].clone()),
         ),
+        consumers: consumers(text("interruption"), text("consumer_refresh")),
     }
 }
 

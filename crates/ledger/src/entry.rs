@@ -20,7 +20,7 @@ pub const SALVAGED: &str = "ledger.salvaged";
 
 /// Every kind of entry that this version writes. Whoever writes another adds it: deeds check it in
 /// debug builds, and whoever asks for one that is not here is told so.
-pub const KINDS: [&str; 47] = [
+pub const KINDS: [&str; 48] = [
     "attempt.ended",
     "attempt.started",
     "claim.taken_over",
@@ -57,6 +57,7 @@ pub const KINDS: [&str; 47] = [
     "rotation.proven",
     "rotation.retired",
     "rotation.retiring",
+    "rotation.sink_kept",
     "rotation.still_used",
     "rotation.stored",
     "rotation.swept",

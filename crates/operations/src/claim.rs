@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use policy::{
     Rules,
     proof::{Ended, Grade, Proofs},
-    rotation::{Claim, Cut, OwnEnd, Phase, Previous},
+    rotation::{Claim, Cut, OwnEnd, Phase, Previous, Undelivered},
     schedule::later,
 };
 use secrets::{Document, Expect, Look, Looks, Mirror, Sink, SinkError, Version};
@@ -446,6 +446,8 @@ pub(crate) struct ClaimMirror {
     pub(crate) refused: u32,
     pub(crate) refused_at: Option<Timestamp>,
     pub(crate) proofs: Proofs,
+    /// A place that does not take the new key.
+    pub(crate) undelivered: Option<Undelivered>,
     /// The claim itself is newer, and what it says is not known.
     pub(crate) lags: bool,
 }
@@ -480,6 +482,9 @@ fn mirror(claim: &Claim, slot: &str, vendor_id: &str, version: u64) -> Mirror {
     }
     if let Some(at) = claim.proofs.accepts_anything {
         mirror.insert(ACCEPTS_ANYTHING.to_owned(), moment(at));
+    }
+    if let Some(one) = &claim.undelivered {
+        mirror.insert("undelivered".to_owned(), undelivered_text(one));
     }
     if !claim.proofs.ended.is_empty() {
         mirror.insert("ended".to_owned(), ended_text(&claim.proofs.ended));
@@ -529,6 +534,7 @@ impl ClaimMirror {
                 accepts_anything: text(ACCEPTS_ANYTHING).parse().ok(),
                 ended: ended_from(&text("ended")),
             },
+            undelivered: mirror.get("undelivered").and_then(|text| undelivered_from(text)),
             lags: false,
         }
     }
@@ -638,6 +644,17 @@ pub(crate) fn previous_from(text: &str) -> Vec<Previous> {
         .collect()
 }
 
+/// Since when a place takes nothing, and which.
+fn undelivered_text(one: &Undelivered) -> String {
+    format!("{} {}", moment(one.since), one.place)
+}
+
+/// Reads [`undelivered_text`].
+fn undelivered_from(text: &str) -> Option<Undelivered> {
+    let (since, place) = text.split_once(' ')?;
+    Some(Undelivered { place: place.to_owned(), since: since.parse().ok()? })
+}
+
 /// Ended keys in one line: `<key>,<generation>,<when>,<grade>,<residual until>,<version>,<due>;…`.
 fn ended_text(ended: &[Ended]) -> String {
     let at = |at: Option<Timestamp>| at.map(moment).unwrap_or_default();
@@ -721,6 +738,8 @@ struct Said<'a> {
     slot: Option<Cow<'a, str>>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     timed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    undelivered: Option<Cow<'a, str>>,
     v: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     vendor_id: Option<Cow<'a, str>>,
@@ -757,6 +776,7 @@ fn encode(claim: &Claim, slot: &str, vendor_id: &str, realm_key: Option<&str>) -
         refused_at: claim.refused_at.map(|at| moment(at).into()),
         slot: Some(slot.into()),
         timed: claim.timed,
+        undelivered: claim.undelivered.as_ref().map(|one| undelivered_text(one).into()),
         v: 1,
         vendor_id: Some(vendor_id.into()),
     };
@@ -800,6 +820,7 @@ impl Said<'_> {
             parked_for_replace: self.parked_for_replace,
             timed: self.timed,
             called_at: at(self.called_at),
+            undelivered: self.undelivered.as_deref().and_then(undelivered_from),
             proofs: Proofs {
                 accepts_anything: at(self.accepts_anything),
                 ended: ended_from(&self.ended),
@@ -873,6 +894,10 @@ mod tests {
             parked_for_replace: true,
             timed: true,
             called_at: "2026-01-02T00:00:00Z".parse().ok(),
+            undelivered: Some(Undelivered {
+                place: "bao:secret/apps/with a space".into(),
+                since: "2026-01-02T00:00:00Z".parse().unwrap(),
+            }),
             proofs: Proofs {
                 accepts_anything: "2026-01-03T00:00:00Z".parse().ok(),
                 ended: [None, "2026-01-04T00:00:00Z".parse().ok()]

@@ -884,6 +884,7 @@ async fn first_claim(
         parked_for_replace: false,
         timed: false,
         called_at: None,
+        undelivered: None,
         proofs: Default::default(),
     })
 }
@@ -1020,6 +1021,7 @@ pub async fn at_rest(
         let previous = claim.previous.into_iter().map(|one| PreviousKey {
             retire_after: one.kept_until(),
             ends: None,
+            unread_until: None,
             key_id: one.key_id,
             generation: one.generation,
             cut: one.cut,

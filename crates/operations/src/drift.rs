@@ -22,7 +22,7 @@ use policy::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Context, Delivery, KindLattice, Problem, SeenIntegration, SlotSpec,
+    Consumers, Context, Delivery, KindLattice, Problem, SeenIntegration, SlotSpec,
     claim::{ClaimMirror, ClaimStore},
     elsewhere::governed_elsewhere,
     form,
@@ -65,6 +65,8 @@ pub struct WishedSlot {
     /// Settings by name. Without them, and with places alone in `deliveries`, it is known where the
     /// slot is and not how it is issued.
     pub settings: Option<Value>,
+    /// Those who read its secret.
+    pub consumers: Consumers,
 }
 
 /// One integration as it is declared, as far as anybody said.
@@ -395,6 +397,8 @@ pub struct Begun {
     pub at_work: bool,
     /// Why it waits for a person.
     pub hold: Option<String>,
+    /// The place that does not take the new credential, and since when.
+    pub undelivered: Option<(String, Timestamp)>,
     /// All that the slot has is being ended.
     pub ends_all: bool,
     /// Nothing is open: an earlier credential is only switched off, and is ended after this.
@@ -486,6 +490,7 @@ fn as_begun(context: &Context, claims: Vec<(String, ClaimMirror)>) -> Vec<Begun>
             since: claim.written_at,
             vendor_id: claim.vendor_id,
             phase: claim.phase,
+            undelivered: claim.undelivered.map(|one| (one.place, one.since)),
         })
     });
     let mut begun: Vec<Begun> = read.collect();
@@ -623,6 +628,7 @@ fn spec_of(
         integration_ends,
         known: slot.known.clone(),
         asked: None,
+        consumers: slot.consumers,
     })
 }
 
@@ -644,7 +650,7 @@ async fn judge_slot(
     let outlived = seen.previous.iter().filter(ends);
     let waited_for = |one: &&PreviousKey| seen.in_use.iter().any(|(key, ..)| *key == one.key_id);
     let outlived = outlived.filter(|one| !waited_for(one));
-    let outlived = outlived.filter(|one| one.retire_after.is_none_or(|at| now.is_past(at)));
+    let outlived = outlived.filter(|one| one.due().is_none_or(|at| now.is_past(at)));
     let sinks = spec.deliveries.iter().filter_map(|delivery| {
         let seen = seen.deliveries.get(&delivery.name)?;
         Some((delivery.name.as_str(), delivery.place(), seen.status))
@@ -773,6 +779,7 @@ pub async fn declared_in_ledger(ledger: &dyn Ledger) -> Result<Wishes, Problem> 
                 .collect(),
             known: slot.current.map(|current| (current, slot.generation, None, None)),
             settings: None,
+            consumers: Consumers::default(),
             name: slot.name,
         };
         if let Some(form) = forms.get(&(slot.integration, wished.name.clone())) {

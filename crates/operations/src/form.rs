@@ -10,7 +10,7 @@ use policy::settings::with_defaults;
 use serde_json::{Value, json};
 
 use crate::{
-    Context, Delivery, Problem, SlotSpec, Wish, WishedSlot, drift::settings_from,
+    Consumers, Context, Delivery, Problem, SlotSpec, Wish, WishedSlot, drift::settings_from,
     integration::settings_json, observe_integration,
 };
 
@@ -45,11 +45,26 @@ pub(crate) fn of(spec: &SlotSpec) -> Value {
         (one.name.clone(), to)
     };
     let to: BTreeMap<String, Value> = spec.deliveries.iter().map(delivery).collect();
-    json!({
+    let mut form = json!({
         "type": spec.credential_type.name,
         "settings": settings_json(&spec.settings),
         "deliver_to": to,
-    })
+    });
+    if spec.consumers.refuse_interruption {
+        form["interruption"] = json!("refuse");
+    }
+    if let Some(refresh) = spec.consumers.refresh {
+        form["consumer_refresh"] = json!(refresh.to_string());
+    }
+    form
+}
+
+/// What a form, or a state, says of those who read the secret.
+pub fn consumers(interruption: Option<&str>, refresh: Option<&str>) -> Consumers {
+    Consumers {
+        refuse_interruption: interruption == Some("refuse"),
+        refresh: refresh.and_then(|text| text.parse().ok()),
+    }
 }
 
 /// What is kept of a slot among what is declared of its integration.
@@ -78,6 +93,8 @@ pub(crate) fn take(slot: &mut WishedSlot, form: &Value) {
     if let (Some((of_type, to)), Some(settings)) = (read(), form.get("settings")) {
         (slot.credential_type, slot.deliveries) = (Some(of_type), to);
         slot.settings = Some(settings.clone());
+        slot.consumers =
+            consumers(form["interruption"].as_str(), form["consumer_refresh"].as_str());
     }
 }
 
@@ -136,6 +153,7 @@ pub async fn slot_to_end(context: &Context, wish: &Wish, name: &str) -> Result<S
         integration_ends: said("expires_on").and_then(|day| end_of_day(day)),
         known: slot.known.clone(),
         asked: None,
+        consumers: slot.consumers,
         id,
     })
 }
@@ -164,6 +182,7 @@ pub fn undeclared_slot(
         integration_ends: None,
         known: None,
         asked: None,
+        consumers: Consumers::default(),
     })
 }
 

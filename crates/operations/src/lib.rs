@@ -23,6 +23,7 @@ mod gate;
 mod integration;
 mod inventory;
 mod journal;
+mod keep;
 mod observe;
 mod ourselves;
 mod owner;
@@ -58,13 +59,14 @@ pub use elsewhere::{governed_elsewhere, is_elsewhere};
 pub use ends::set_ends;
 pub use foreseen::{crowded, no_room, no_room_beside, unfit_setting};
 pub use forget::forget;
-pub use form::{declared_slot, end_of_day, not_shown, slot_to_end, undeclared_slot};
+pub use form::{consumers, declared_slot, end_of_day, not_shown, slot_to_end, undeclared_slot};
 pub use gate::{Authorization, Deed, EndingGate, Gate, RulesGate};
 pub use integration::{
     DeclaredIntegration, create_integration, delete_integration, revoke_everything,
     revoke_unmanaged, update_integration,
 };
 pub use inventory::{Inventory, is_managed, take_inventory};
+pub use keep::keep_sink;
 pub use observe::{
     SeenIntegration, UNKNOWN_CONNECTION, find_connection, judge_listed, object_of,
     observe_integration,
@@ -73,13 +75,15 @@ pub use ourselves::{not_ourselves, ourselves};
 pub use owner::{OwnerEntry, look_up_owner, note_owner};
 pub use places::{Misplaced, custody_is_all_of_a_store, home_of, in_custody, misplaced};
 pub use problem::Problem;
-pub use promise::{best_grade, ends_by_itself_after, keeps_earlier, limits, way_words, ways};
+pub use promise::{
+    best_grade, ends_by_itself_after, interrupts, keeps_earlier, limits, way_words, ways,
+};
 pub use realm_key::fits_custody as realm_key_fits_custody;
 pub use refused::{delivered_nowhere, never_another, no_place};
 pub use rotate::old_in_use;
 pub use scopes::{DeclaredScopes, KindLattice, park_scopes, set_scopes};
 pub use slot::{
-    Delivery, Left, PreviousKey, SeenDelivery, SeenSlot, Sinks, SlotSpec, observe_slot,
+    Consumers, Delivery, Left, PreviousKey, SeenDelivery, SeenSlot, Sinks, SlotSpec, observe_slot,
 };
 pub use third_party::{judge_third_party, note_third_party};
 pub use unheard::{held_in_custody, never_heard_of};

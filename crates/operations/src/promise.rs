@@ -5,7 +5,7 @@ use connector::{CredentialType, Effect, Marks, Origin, Profile, Promise};
 use domain::Span;
 use policy::proof::Grade;
 
-use crate::{Context, slot::limit_of};
+use crate::{Context, Problem, slot::limit_of};
 
 /// The ways in which a connection issues a type, best first; `None` where that cannot be asked now.
 /// A plan is told by it and plans no value by it.
@@ -25,9 +25,24 @@ pub async fn ends_by_itself_after(
     connection: &str,
     credential_type: &str,
     overlap: Span,
+    refresh: Option<Span>,
 ) -> Option<Span> {
     let connector = context.connector(connection).await.ok()?;
-    limit_of(context, &*connector, credential_type, overlap)
+    limit_of(context, &*connector, credential_type, overlap, refresh)
+}
+
+/// That a rotation cuts consumers off who stand none that does. `one`: what it is of.
+pub fn interrupts(what: &str, one: &str) -> Problem {
+    Problem::new("E-INTERRUPTS", "This rotation would cut its consumers off")
+        .detail(format!(
+            "{what} says interruption = \"refuse\", and the next {one} takes the place of the one that \
+             consumers hold: that stops working before they can read the other. Nothing was changed."
+        ))
+        .next(
+            "choose a type of credential that overlaps; or set interruption = \"accept\" for a time at which \
+             that does no harm, and apply then. What is exposed (incident) rotates all the same",
+        )
+        .at(&["interruption"])
 }
 
 /// How far an end can be shown at best. `at_hand`: the secret of what ends can be read then, to be tried

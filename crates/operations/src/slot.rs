@@ -67,6 +67,15 @@ impl Delivery {
     }
 }
 
+/// What is said of those who read a slot's secret.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Consumers {
+    /// They stand no rotation in which what they hold stops working before they can read the next.
+    pub refuse_interruption: bool,
+    /// How long they take to read what is delivered; `None` where nobody said.
+    pub refresh: Option<Span>,
+}
+
 /// A slot as it is declared.
 #[derive(Debug, Clone)]
 pub struct SlotSpec {
@@ -93,6 +102,8 @@ pub struct SlotSpec {
     pub known: Option<(String, u64, Option<Timestamp>, Option<Timestamp>)>,
     /// What the configuration says that may ask for a rotation, as a digest.
     pub asked: Option<String>,
+    /// Those who read its secret.
+    pub consumers: Consumers,
 }
 
 impl SlotSpec {
@@ -122,12 +133,22 @@ pub struct PreviousKey {
     pub cut: Option<Cut>,
     /// When it ends by itself, where its platform tells.
     pub ends: Option<Timestamp>,
+    /// Until when it is kept beyond that for consumers that nobody sees.
+    pub unread_until: Option<Timestamp>,
+}
+
+impl PreviousKey {
+    /// When it is due to end, or to be switched off.
+    pub fn due(&self) -> Option<Timestamp> {
+        self.retire_after.map(|at| self.unread_until.map_or(at, |unread| unread.max(at)))
+    }
 }
 
 /// For how long whom is waited for who uses an earlier key of a slot.
 pub(crate) fn terms(context: &Context, spec: &SlotSpec) -> Terms {
     let rules = &context.rules;
     Terms::of(spec.overlap(), rules.quiet_for, rules.overlap_max, rules.asks_when_used)
+        .read_within(spec.consumers.refresh)
 }
 
 /// What a platform tells of the use of earlier keys. Where its listing says nothing and its word counts, it
@@ -176,7 +197,7 @@ pub(crate) fn soft_cut(
 /// How long after its overlap an earlier key of a slot ends by itself at the latest; `None` where its
 /// platform cannot be told.
 pub(crate) fn limit(context: &Context, connector: &dyn Connector, spec: &SlotSpec) -> Option<Span> {
-    limit_of(context, connector, spec.credential_type.name, spec.overlap())
+    limit_of(context, connector, spec.credential_type.name, spec.overlap(), spec.consumers.refresh)
 }
 
 /// The same of any slot with that overlap.
@@ -185,9 +206,11 @@ pub(crate) fn limit_of(
     connector: &dyn Connector,
     of: &str,
     overlap: Span,
+    refresh: Option<Span>,
 ) -> Option<Span> {
     let rules = &context.rules;
     let terms = Terms::of(overlap, rules.quiet_for, rules.overlap_max, rules.asks_when_used);
+    let terms = terms.read_within(refresh);
     let watched = connector.disables(of).then(|| rules.soft_cut_for.min(overlap));
     let heard = connector.last_use_lag(of).is_some();
     connector.moves_expiry(of).then(|| overlap::limit(&terms, watched, heard))
@@ -536,6 +559,7 @@ pub(crate) async fn look_at_slot(
         })
         .map(|one| PreviousKey {
             retire_after: one.kept_until(),
+            unread_until: usage.unread_until(&one.key_id, one.retire_not_before),
             ends: seen_now
                 .iter()
                 .find(|seen| seen.key_id == one.key_id)
@@ -552,7 +576,7 @@ pub(crate) async fn look_at_slot(
     // Where clocks disagree nothing ends by time.
     let is_over = now.agrees()
         && in_use.is_empty()
-        && previous.iter().any(|one| one.retire_after.is_none_or(|at| now.is_past(at)));
+        && previous.iter().any(|one| one.due().is_none_or(|at| now.is_past(at)));
     let off = |one: &PreviousKey| matches!(one.cut, Some(Cut::Off { .. }));
     let needed = |one: &PreviousKey| matches!(one.cut, Some(Cut::Needed { .. }));
     let still_used = previous.iter().any(needed);

@@ -33,6 +33,8 @@ pub struct Terms {
     pub longest: Span,
     /// What follows then: a person is asked, or it ends.
     pub asks: bool,
+    /// How long consumers take to read what is delivered; `None` where nobody said.
+    pub refresh: Option<Span>,
 }
 
 impl Default for Terms {
@@ -52,7 +54,14 @@ impl Terms {
             quiet_for: quiet_for.unwrap_or(half.min(Span::from_secs(86_400))),
             longest: longest.unwrap_or(thrice.max(week)).max(overlap),
             asks,
+            refresh: None,
         }
+    }
+
+    /// The same for consumers who take so long to read what is delivered.
+    #[must_use]
+    pub fn read_within(self, refresh: Option<Span>) -> Terms {
+        Terms { refresh, ..self }
     }
 }
 
@@ -62,6 +71,7 @@ impl Terms {
 /// are waited for.
 pub fn limit(terms: &Terms, watched: Option<Span>, heard: bool) -> Span {
     let waited = if heard { terms.longest } else { terms.overlap };
+    let waited = waited.max(terms.refresh.unwrap_or(Span::ZERO));
     let waited = waited.as_secs().saturating_sub(terms.overlap.as_secs());
     let spare = terms.overlap.min(Span::from_secs(86_400));
     let watched = watched.unwrap_or(Span::ZERO);
@@ -137,6 +147,15 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// Until when one of whose use nothing is known is kept beyond its overlap: consumers that were never
+    /// seen to use it may not have read its successor yet.
+    pub fn unread_until(&self, key_id: &str, not_before: Option<Timestamp>) -> Option<Timestamp> {
+        let known = self.of.get(key_id).copied().unwrap_or(Evidence::Unknown);
+        let refresh = self.terms.refresh.filter(|refresh| *refresh > self.terms.overlap)?;
+        let read = later(earlier(not_before?, self.terms.overlap), refresh);
+        (known == Evidence::Unknown).then_some(read)
+    }
+
     /// What becomes of one of them now.
     pub fn judge(&self, now: Timestamp, key_id: &str, not_before: Option<Timestamp>) -> Verdict {
         let known = self.of.get(key_id).copied().unwrap_or(Evidence::Unknown);
@@ -215,6 +234,30 @@ mod tests {
         let before = LastUsed::At(earlier(PROMOTED, DAY));
         assert_eq!(known(before, Some(HOUR), 12), Evidence::Unknown, "not long enough");
         assert_eq!(known(before, Some(HOUR), 13), Evidence::Quiet);
+    }
+
+    #[test]
+    fn one_of_whose_use_nothing_is_known_is_kept_until_its_consumers_have_read_the_next() {
+        let known = |evidence| Usage {
+            of: BTreeMap::from([("k".to_owned(), evidence)]),
+            terms: Terms::of(DAY, None, None, true).read_within(Some(Span::from_secs(2 * 86_400))),
+        };
+        let over = Some(at(24));
+        assert_eq!(known(Evidence::Unknown).unread_until("k", over), Some(at(48)));
+        assert_eq!(known(Evidence::Unknown).unread_until("other", over), Some(at(48)));
+        assert_eq!(known(Evidence::Quiet).unread_until("k", over), None, "it is not needed");
+        assert_eq!(known(Evidence::Used(at(2))).unread_until("k", over), None, "it is waited for");
+        assert_eq!(known(Evidence::Unknown).unread_until("k", None), None, "exposed");
+        let usage = known(Evidence::Unknown);
+        assert_eq!(
+            limit(&usage.terms, None, false),
+            Span::from_secs(2 * 86_400),
+            "a day, and a day"
+        );
+        for refresh in [None, Some(HOUR), Some(DAY)] {
+            let terms = usage.terms.read_within(refresh);
+            assert_eq!(Usage { terms, ..usage.clone() }.unread_until("k", over), None);
+        }
     }
 
     proptest! {

@@ -172,6 +172,28 @@ impl Previous {
     }
 }
 
+/// A place that does not take the new key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Undelivered {
+    /// `<connection>:<path>`.
+    pub place: String,
+    /// Since when.
+    pub since: Timestamp,
+}
+
+/// Until when each run tries again before a person is asked: for so long, and while a tenth of what the
+/// earlier key had left then is left.
+pub fn deliver_until(
+    since: Timestamp,
+    deliver_by: Span,
+    earlier_ends: Option<Timestamp>,
+) -> Timestamp {
+    let until = later(since, deliver_by);
+    let left = earlier_ends.map(|end| end.duration_since(since).as_secs().max(0) / 10 * 9);
+    left.and_then(|secs| since.checked_add(SignedDuration::from_secs(secs)).ok())
+        .map_or(until, |soon| until.min(soon))
+}
+
 /// The non-secret part of a claim.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Claim {
@@ -220,6 +242,8 @@ pub struct Claim {
     pub timed: bool,
     /// When the call began that may be on its way still.
     pub called_at: Option<Timestamp>,
+    /// A place that does not take the new key, where one did not when it was last tried.
+    pub undelivered: Option<Undelivered>,
     /// What is to be remembered of what was proven before.
     pub proofs: Proofs,
 }
@@ -272,6 +296,7 @@ impl Claim {
             known: BTreeSet::new(),
             asked: None,
             called_at: None,
+            undelivered: None,
             ..self.clone()
         }
     }
@@ -295,7 +320,8 @@ pub struct Main {
     /// The earlier keys that it says are kept for a while.
     pub previous: Vec<Previous>,
     /// Something of somebody else is there: `sink-occupied`, `another-slot`, or `foreign-realm` where another
-    /// realm's mark stands in it.
+    /// realm's mark stands in it; or `sink-refuses` where it took nothing in this run, or cannot be read
+    /// while a new key is to go there.
     pub occupied: Option<&'static str>,
 }
 
@@ -386,6 +412,8 @@ pub struct View {
     pub limit: Option<Span>,
     /// Keys of whose end the platform was told in this run, and those of which it took no word.
     pub told: BTreeSet<String>,
+    /// How long each run tries again to deliver to a place that takes nothing, before a person is asked.
+    pub deliver_by: Span,
     /// What is known of the use of earlier keys.
     pub usage: Usage,
     /// Children of ended keys were swept under this epoch by this process.
@@ -517,6 +545,8 @@ pub enum Step {
     Verify,
     /// Write a sink's document.
     Promote(String),
+    /// Write into the claim since when a place takes nothing.
+    NoteUndelivered(String),
     /// All sinks have it: blank the pending secret, keep the earlier ones for their time.
     Park,
     /// Give the new key up.
@@ -982,12 +1012,18 @@ fn leaves_behind(view: &View, claim: &Claim, way: Way) -> bool {
 
 /// The time of all earlier keys is over. They were kept together, from one promote on.
 fn is_over(view: &View, earlier: &[Previous]) -> bool {
-    earlier.iter().all(|one| one.kept_until().is_none_or(|at| view.now.is_past(at)))
+    earlier.iter().all(|one| kept_until(view, one).is_none_or(|at| view.now.is_past(at)))
+}
+
+/// Not to be ended before this: consumers that nobody sees may read its successor until then.
+fn kept_until(view: &View, one: &Previous) -> Option<Timestamp> {
+    let unread = view.usage.unread_until(&one.key_id, one.retire_not_before);
+    one.kept_until().map(|at| unread.map_or(at, |unread| unread.max(at)))
 }
 
 /// Their time is over by some clock, and clocks disagree: whoever still uses one may have time left.
 fn is_doubtful(view: &View, earlier: &[Previous]) -> bool {
-    let come = |one: &Previous| one.kept_until().is_none_or(|at| view.now.has_come(at));
+    let come = |one: &Previous| kept_until(view, one).is_none_or(|at| view.now.has_come(at));
     !view.now.agrees()
         && earlier.iter().all(come)
         // What ends whatever the time waits for no clock.
@@ -1241,7 +1277,7 @@ fn stored(view: &View, claim: &Claim, way: Way) -> Step {
     }
     if way.replaces() {
         // The earlier one is dead: consumers get the new one at once, and it is tried after.
-        return match forward(view, claim) {
+        return match forward(view, claim, way) {
             Step::Park => match view.verified {
                 Some(true) => Step::Park,
                 Some(false) => Step::GiveUp,
@@ -1265,7 +1301,7 @@ fn stored(view: &View, claim: &Claim, way: Way) -> Step {
         }
         None | Some(true) => {}
     }
-    match forward(view, claim) {
+    match forward(view, claim, way) {
         Step::Park if way == Way::Grace => unheard(view, claim),
         step => step,
     }
@@ -1295,10 +1331,13 @@ fn is_as_found(main: &Main, claim: &Claim) -> bool {
 }
 
 /// From sink to sink, and then to rest.
-fn forward(view: &View, claim: &Claim) -> Step {
+fn forward(view: &View, claim: &Claim, way: Way) -> Step {
     let Some(main) = view.mains.iter().find(|main| !is_promoted(main, claim)) else {
         return Step::Park;
     };
+    if main.occupied == Some("sink-refuses") {
+        return undelivered(view, claim, main, way);
+    }
     if let Some(why) = main.occupied {
         return Step::Hold(why);
     }
@@ -1306,6 +1345,18 @@ fn forward(view: &View, claim: &Claim) -> Step {
         return Step::Hold("sink-changed-by-others");
     }
     Step::Promote(main.place.clone())
+}
+
+/// Nothing is rolled back, since both keys work, and the overlap does not begin: each run tries again, and
+/// in the end a person is asked. Where the earlier one is dead nobody is helped by waiting for a person.
+fn undelivered(view: &View, claim: &Claim, main: &Main, way: Way) -> Step {
+    let Some(noted) = claim.undelivered.as_ref().filter(|one| one.place == main.place) else {
+        return Step::NoteUndelivered(main.place.clone());
+    };
+    let current = view.keys.iter().find(|key| Some(&key.key_id) == claim.current.as_ref());
+    let ends = current.and_then(|key| key.ends);
+    let over = view.now.is_past(deliver_until(noted.since, view.deliver_by, ends));
+    if over && !way.replaces() { Step::Hold("sink-refuses") } else { Step::Refuse("sink-refuses") }
 }
 
 /// Not seen in a listing counts as ended only where the listing is complete, or the platform said
@@ -1326,7 +1377,7 @@ fn giving_up(view: &View, claim: &Claim, way: Way) -> Step {
     }
     // Somebody who had verified it was faster: consumers may hold it, so it is only forward.
     if view.mains.iter().any(|main| is_promoted(main, claim)) {
-        return forward(view, claim);
+        return forward(view, claim, way);
     }
     for main in view.mains.iter().filter(|main| main.occupied.is_none()) {
         // Only a document that is still where the claim found it can take a late promote.
@@ -1457,6 +1508,7 @@ mod tests {
             soft_cut: false,
             limit: None,
             told: BTreeSet::new(),
+            deliver_by: Span::from_secs(3600),
             usage: Usage::default(),
             swept: false,
             proven: false,
@@ -1487,6 +1539,7 @@ mod tests {
             parked_for_replace: false,
             timed: false,
             called_at: None,
+            undelivered: None,
             proofs: Proofs::default(),
         }
     }
@@ -1545,6 +1598,49 @@ mod tests {
         assert_eq!(next_step(&seen, TO_TWO, Way::AddOurs), Step::Hold("sink-changed-by-others"));
         seen.verified = Some(false);
         assert_eq!(next_step(&seen, TO_TWO, Way::AddOurs), Step::GiveUp);
+    }
+
+    #[test]
+    fn a_place_that_takes_nothing_is_tried_by_each_run_and_in_the_end_a_person_is_asked() {
+        let new = Claim { new: Some("k2".into()), ..claim(Phase::Stored) };
+        let mut seen =
+            view(Some(new.clone()), vec![key("k1", Some((1, 1))), key("k2", Some((2, 5)))]);
+        seen.verified = Some(true);
+        seen.mains[0].occupied = Some("sink-refuses");
+        let step = |seen: &View, way| next_step(seen, TO_TWO, way);
+        assert_eq!(step(&seen, Way::AddOurs), Step::NoteUndelivered("bao:a".into()));
+        let noted = |place: &str| {
+            let undelivered = Some(Undelivered { place: place.into(), since: NOW });
+            Some(Claim { undelivered, ..new.clone() })
+        };
+        seen.claim = noted("bao:gone");
+        assert_eq!(step(&seen, Way::AddOurs), Step::NoteUndelivered("bao:a".into()));
+        seen.claim = noted("bao:a");
+        assert_eq!(step(&seen, Way::AddOurs), Step::Refuse("sink-refuses"));
+        let over = later(NOW, Span::from_secs(3600));
+        seen.now = Now { lo: NOW, hi: over };
+        assert_eq!(step(&seen, Way::AddOurs), Step::Refuse("sink-refuses"), "by one clock alone");
+        seen.now = over.into();
+        assert_eq!(step(&seen, Way::AddOurs), Step::Hold("sink-refuses"));
+        assert_eq!(step(&seen, Way::ReplaceOurs), Step::Refuse("sink-refuses"), "nothing works");
+        // In time before the earlier one ends.
+        seen.now = later(NOW, Span::from_secs(900)).into();
+        seen.keys[0].ends = Some(later(NOW, Span::from_secs(1000)));
+        assert_eq!(step(&seen, Way::AddOurs), Step::Hold("sink-refuses"));
+        // It works again: it is delivered.
+        seen.mains[0].occupied = None;
+        assert_eq!(step(&seen, Way::AddOurs), Step::Promote("bao:a".into()));
+    }
+
+    #[test]
+    fn how_long_is_tried_is_never_past_what_the_earlier_one_has_left() {
+        let day = Span::from_secs(86_400);
+        let at = |hours: u64| later(NOW, Span::from_secs(hours * 3600));
+        assert_eq!(deliver_until(NOW, day, None), at(24));
+        assert_eq!(deliver_until(NOW, day, Some(at(1000))), at(24));
+        assert_eq!(deliver_until(NOW, day, Some(at(10))), at(9));
+        assert_eq!(deliver_until(NOW, day, Some(NOW)), NOW);
+        assert_eq!(deliver_until(at(1), day, Some(NOW)), at(1), "it has ended");
     }
 
     #[test]
@@ -1881,6 +1977,27 @@ mod tests {
         ] {
             assert_eq!(step(needed(own_end), ends), Step::Hold("still-used"), "{own_end:?}");
         }
+    }
+
+    #[test]
+    fn an_earlier_key_that_nobody_sees_in_use_waits_for_consumers_to_read_the_next() {
+        let retire = Goal::Retire { at: 2 };
+        let hour = Span::from_secs(3600);
+        let mut seen = in_overlap(NOW);
+        seen.usage.terms = seen.usage.terms.read_within(Some(hour));
+        assert_eq!(next_step(&seen, retire, Way::AddOurs), Step::Done);
+        assert_eq!(
+            next_step(&seen, Goal::Rotate { to: 3, at_once: false }, Way::AddOurs),
+            Step::Refuse("old-in-use")
+        );
+        let ends = Step::BeginEnding(vec![old(Some(NOW))]);
+        let exposed = Goal::Rotate { to: 3, at_once: true };
+        assert_eq!(next_step(&seen, exposed, Way::AddOurs), ends);
+        seen.now = later(NOW, hour).into();
+        assert_eq!(next_step(&seen, retire, Way::AddOurs), ends);
+        seen.now = NOW.into();
+        seen.usage.of.insert("k0".into(), crate::overlap::Evidence::Quiet);
+        assert_eq!(next_step(&seen, retire, Way::AddOurs), ends, "it is seen that nobody does");
     }
 
     #[test]

@@ -98,6 +98,9 @@ pub struct Rules {
     /// How long consumers may be cut off where a new secret takes the place of the old one, before that
     /// is told.
     pub interruption_max: Span,
+    /// How long each run tries again to deliver to a sink that takes nothing, before a person is asked; and
+    /// no longer than what the earlier credential has left, but a tenth of that.
+    pub deliver_by: Span,
     /// How long an earlier credential is only switched off before it ends, where its platform can switch
     /// one off; zero: it ends at once. Never longer than its overlap was.
     pub soft_cut_for: Span,
@@ -139,6 +142,7 @@ impl Default for Rules {
             call_deadline: Span::from_secs(30),
             settle: Span::from_secs(60),
             interruption_max: Span::from_secs(60),
+            deliver_by: Span::from_secs(86_400),
             soft_cut_for: Span::from_secs(3600),
             proof_deadline: Span::from_secs(86_400),
             quiet_for: None,

@@ -347,6 +347,7 @@ impl State {
                 timed: bounds.way.is_timed(),
                 asked: None,
                 called_at: None,
+                undelivered: None,
                 proofs: Default::default(),
             };
             state.custody = Some(Custody { claim, pending: None, version: 1 });
@@ -597,6 +598,7 @@ fn begun(view: &View, way: Way, to: u64, owner: String) -> Claim {
         timed: way.is_timed(),
         asked: None,
         called_at: way.is_timed().then_some(view.now.hi),
+        undelivered: None,
         proofs: Default::default(),
     }
 }
@@ -644,6 +646,7 @@ fn ending(view: &View, keys: Vec<Previous>, revoking: bool, owner: String) -> Cl
         timed: false,
         asked: None,
         called_at: None,
+        undelivered: None,
         proofs: Default::default(),
     }
 }
@@ -768,6 +771,7 @@ impl Search<'_> {
             soft_cut: self.bounds.soft_cut,
             limit: self.bounds.limits.then_some(LIMIT),
             told: run.told.clone(),
+            deliver_by: LIMIT,
             usage: Default::default(),
             swept: done(run.swept),
             proven: done(run.proven),
@@ -954,7 +958,9 @@ impl Search<'_> {
                 Call::Write(seen.main.version, Box::new(document))
             }
             Step::Verify => Call::SignIn(claim().new.unwrap_or_default(), pending),
-            Step::Prove
+            // Sinks take what is written here.
+            Step::NoteUndelivered(_)
+            | Step::Prove
             | Step::DestroyPrevious
             | Step::Reprove
             | Step::Settle

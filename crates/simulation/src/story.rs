@@ -279,6 +279,7 @@ impl<'a> Story<'a> {
             integration_ends: None,
             asked: None,
             known: None,
+            consumers: Default::default(),
         }
     }
 

@@ -31,6 +31,7 @@ const MEMBERS: &[&str] = &[
     "call_deadline",
     "settle",
     "interruption_max",
+    "deliver_by",
     "soft_cut_for",
     "proof_deadline",
     "quiet_for",
@@ -92,6 +93,7 @@ pub fn read_rules(body: &Node) -> Result<Rules, ConfigError> {
             "interruption_max" => {
                 rules.interruption_max = at_least(span(node, &place)?, 5, &place)?;
             }
+            "deliver_by" => rules.deliver_by = at_least(span(node, &place)?, 900, &place)?,
             "soft_cut_for" => {
                 let wanted = span(node, &place)?;
                 // None at all is said by zero.

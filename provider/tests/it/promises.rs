@@ -573,6 +573,83 @@ async fn a_rotation_in_place_is_announced_and_promises_to_keep_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn consumers_that_stand_no_interruption_are_cut_off_by_no_plan_and_by_an_incident_alone() {
+    for way in ["replace-ours", "replace-once"] {
+        let world = World::new();
+        world.fake.promise_only(way);
+        let core = world.run().await;
+        let (made, _) = scoped(&core).await;
+        let refuses = |more: Value| {
+            let config = with(credential(&made, Value::Null), json!({ "interruption": "refuse" }));
+            with(config, more)
+        };
+        // A schedule would cut them off by itself, so it is refused before there is anything.
+        let at_once = with(monthly(), json!({ "overlap": "0" }));
+        let planned = core.plan_create("nhi_credential", refuses(json!({ "schedule": at_once })));
+        let said = planned.await.unwrap_err().to_string();
+        assert!(said.contains("E-INTERRUPTS") && said.contains("Next: "), "{way}: {said}");
+        let config = refuses(json!({ "schedule": null, "triggers": { "now": "1" } }));
+        let key = core.create("nhi_credential", config.clone()).await.unwrap();
+        assert_eq!(core.plan(&key, config.clone()).await.unwrap().action, Action::Nothing, "{way}");
+        let old = world.delivered().await;
+        let asked = json!({ "triggers": { "now": "2" } });
+        let said =
+            core.plan(&key, with(config.clone(), asked.clone())).await.unwrap_err().to_string();
+        assert!(
+            said.contains("E-INTERRUPTS") && said.contains(" at interruption"),
+            "{way}: {said}"
+        );
+        assert!(world.works(&old), "{way}");
+        let accepts = with(with(config.clone(), asked), json!({ "interruption": "accept" }));
+        core.plan(&key, accepts).await.unwrap();
+        let exposed = with(config, json!({ "incident": "INC-4711" }));
+        let done = core.update(&key, exposed).await.unwrap();
+        assert_eq!(done.json()["generation"], 2, "{way}");
+        assert!(!world.works(&old), "{way}");
+    }
+    // Where the old one lives on, only an overlap of nothing cuts anybody off.
+    let core = World::new().run().await;
+    let (made, _) = scoped(&core).await;
+    let plan = |overlap: &str| {
+        let schedule = with(monthly(), json!({ "overlap": overlap }));
+        let config = with(credential(&made, schedule), json!({ "interruption": "refuse" }));
+        core.plan_create("nhi_credential", config)
+    };
+    let said = plan("0").await.unwrap_err().to_string();
+    assert!(said.contains("E-INTERRUPTS") && said.contains("schedule.overlap"), "{said}");
+    plan("24h").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_overlap_that_is_over_before_consumers_have_read_is_told_and_the_old_one_is_kept() {
+    let world = World::new();
+    let core = world.run().await;
+    let (made, _) = scoped(&core).await;
+    let config = with(credential(&made, monthly()), json!({ "consumer_refresh": "3d" }));
+    let plan = core.plan_create("nhi_credential", config.clone()).await.unwrap();
+    assert!(told(&plan).contains("The overlap is shorter than consumers take"), "{}", told(&plan));
+    let fits = with(config.clone(), json!({ "consumer_refresh": "1d" }));
+    let fits = core.plan_create("nhi_credential", fits).await.unwrap();
+    assert!(!told(&fits).contains("consumers take"));
+    let key = core.apply(plan).await.unwrap().unwrap();
+    let old = world.delivered().await;
+    world.at("2026-12-01T00:00:00Z");
+    let core = world.run().await;
+    let due = core.observe(&key).await.unwrap().0.unwrap();
+    let second = core.update(&due, config.clone()).await.unwrap();
+    for (at, word) in [
+        ("2026-12-02T00:00:00Z", "current"),
+        ("2026-12-03T23:59:59Z", "current"),
+        ("2026-12-04T00:00:00Z", "retire_due"),
+    ] {
+        world.at(at);
+        let seen = world.run().await.observe(&second).await.unwrap().0.unwrap();
+        assert_eq!(seen.json()["status"], word, "{at}");
+        assert!(world.works(&old), "{at}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_second_credential_that_leaves_no_place_to_rotate_is_told_by_its_plan() {
     for (way, crowds) in [("add-unmarked", true), ("slots", true), ("add-ours", false)] {
         let world = World::new();

@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 use domain::Span;
 use operations::{
     Begun, Context, Outcome, Problem, SlotSpec, Wishes, carry_out, declared_slot, everything_begun,
-    goal_of_finish, goal_of_going_on, other_fields, slot_to_end, undeclared_slot,
+    goal_of_finish, goal_of_going_on, keep_sink, other_fields, slot_to_end, undeclared_slot,
 };
 use policy::rotation::Goal;
 use serde_json::{Value, json};
@@ -26,6 +26,7 @@ use crate::{
   nhi recover                      everything that is open, and what helps
   nhi recover bao/openbao_approle/invoice-sync --dry-run
   nhi recover bao/openbao_approle/invoice-sync/credential/default --keep ours
+  nhi recover bao/openbao_approle/invoice-sync/credential/default --keep sink   what somebody wrote there stays
   nhi recover bao/openbao_approle/invoice-sync/credential/default --take --yes
   nhi recover aws/aws_iam_user/invoice-sync --reenable   what was switched off works again
 
@@ -72,6 +73,9 @@ pub(crate) struct Recover {
 enum Keep {
     /// What this rotation delivers: the document is written over.
     Ours,
+    /// What stands there, once it was seen to work: it becomes the current credential, and the new one of
+    /// this rotation is kept for an overlap and ended.
+    Sink,
 }
 
 /// The name of the JSON's form.
@@ -82,6 +86,10 @@ struct Planned {
     open: Begun,
     spec: SlotSpec,
     goal: Goal,
+    /// What somebody wrote over a document is to be the current one.
+    keeps_sink: bool,
+    /// What is there instead of ours, in names of fields alone.
+    there: String,
 }
 
 /// What became of it.
@@ -227,17 +235,30 @@ impl Recover {
         };
         let Some(goal) = goal else { return Ok(None) };
         let changed = open.hold.as_deref() == Some("sink-changed-by-others");
+        let there = match changed && goal != Goal::Revoke {
+            true => written_over(context, &spec).await?,
+            false => String::new(),
+        };
         if changed && self.keep.is_none() && goal != Goal::Revoke {
-            let there = written_over(context, &spec).await?;
             return Err(Problem::new("E-SINK-CHANGED", "Somebody wrote over the document")
                 .detail(format!(
                     "{what}: both credentials still work, and nothing was overwritten. Whose \
                      document stays is for you to say.{there}"
                 ))
                 .next(format!(
-                    "nhi recover {what} --keep ours writes the new credential over it; to leave it, \
-                     give deliver_to another path and apply"
+                    "nhi recover {what} --keep ours writes the new credential over it; --keep sink makes what \
+                     stands there the current one, if it is one that works; to leave it, give deliver_to \
+                     another path and apply"
                 )));
+        }
+        let keeps_sink = self.keep == Some(Keep::Sink) && goal != Goal::Revoke;
+        if keeps_sink && !changed {
+            return Err(Problem::new("E-NOTHING-OPEN", "Nobody's document is in the way there")
+                .detail(format!(
+                    "{what}: {}. It does not wait for whose document stays.",
+                    says(open)
+                ))
+                .next(remedy(open)));
         }
         // Where nothing is kept the earlier one ends with the rotation, whoever finishes it.
         let keeps_none = spec.schedule.as_ref().is_some_and(|one| one.overlap == Span::ZERO);
@@ -245,7 +266,7 @@ impl Recover {
             Goal::Rotate { to, at_once } => Goal::Rotate { to, at_once: at_once || keeps_none },
             other => other,
         };
-        Ok(Some(Planned { open: open.clone(), spec, goal }))
+        Ok(Some(Planned { open: open.clone(), spec, goal, keeps_sink, there }))
     }
 }
 
@@ -376,6 +397,7 @@ fn why_held(open: &Begun) -> &str {
     match open.hold.as_deref() {
         Some("sink-changed-by-others") => "somebody wrote over a delivered document",
         Some("sink-occupied") => "something else is where its secret goes",
+        Some("sink-refuses") => "a sink takes nothing; the old credential still works",
         Some("another-slot") => "another credential delivers to the same place",
         Some("foreign-realm") => "another installation delivers to the same place",
         Some("verify-failed") => "new credentials are refused, and were ended",
@@ -409,8 +431,8 @@ fn remedy(open: &Begun) -> String {
     }
     match open.hold.as_deref() {
         Some("sink-changed-by-others") => format!(
-            "see who wrote it; nhi recover {slot} --keep ours writes over it; to leave it, give \
-             deliver_to another path and apply"
+            "see who wrote it; nhi recover {slot} --keep ours writes over it, --keep sink makes what stands \
+             there the current one; to leave it, give deliver_to another path and apply"
         ),
         Some("sink-occupied" | "another-slot" | "foreign-realm") => {
             "give deliver_to another path and apply, or free that place; then it goes on".to_owned()
@@ -418,6 +440,10 @@ fn remedy(open: &Begun) -> String {
         Some("locked-out-of-management") => format!(
             "nhi revoke {slot}, then apply: what made the first makes another; or reset it at its platform. \
              Where the delivered one works after all: nhi recover {slot}"
+        ),
+        Some("sink-refuses") => format!(
+            "nhi doctor: see what keeps {} from being written; when that is mended: nhi recover {slot}",
+            open.undelivered.as_ref().map_or("it", |(place, _)| place)
         ),
         Some("verify-failed" | "new-refused") => format!(
             "nhi doctor {}: is it switched off, or bound to other addresses? Then: nhi recover {slot}",
@@ -464,6 +490,9 @@ fn tell_open(open: &Begun, output: &Output) {
     if let Some(key) = &open.key_id {
         say(output, if open.off_until.is_some() { "off" } else { "may work" }, key);
     }
+    if let Some((place, since)) = &open.undelivered {
+        say(output, "takes nothing", &format!("{place}, since {}", short(*since)));
+    }
     say(output, "custody", &open.place);
 }
 
@@ -480,6 +509,9 @@ fn open_json(open: &Begun) -> Value {
         "since": open.since.map(|at| at.to_string()),
         "at_work": open.at_work,
         "key_id": open.key_id,
+        "undelivered": open.undelivered.as_ref().map(|(place, since)| {
+            json!({ "place": place, "since": since.to_string() })
+        }),
         "custody": open.place,
         "next": remedy(open),
     })
@@ -508,6 +540,11 @@ impl Planned {
                     self.open.generation
                 )
             }
+            (_, "held", Some(_)) if self.keeps_sink => format!(
+                "take what stands there for generation {}, once it was seen to work, and deliver it everywhere; \
+                 the one that was to go there is kept for an overlap, and ended",
+                self.open.generation
+            ),
             (_, "held", Some(why)) if why == "sink-changed-by-others" => format!(
                 "write generation {} over what somebody wrote, and deliver it everywhere",
                 self.open.generation
@@ -526,6 +563,9 @@ impl Part for Planned {
 
     fn tell(&self, output: &Output) {
         tell_open(&self.open, output);
+        for line in self.there.lines().filter(|line| !line.is_empty()) {
+            say(output, "there", line.trim());
+        }
         say(output, "do", &self.will());
         for one in &self.spec.deliveries {
             say(output, "at", &format!("{}: {}", one.name, one.place()));
@@ -534,7 +574,15 @@ impl Part for Planned {
 
     async fn carry_out(&self, context: &Context) -> Done {
         let reason = if self.goal == Goal::Revoke { "revoked" } else { "recovered" };
-        match carry_out(context, &self.spec, self.goal, reason).await {
+        let kept = match self.keeps_sink {
+            true => keep_sink(context, &self.spec).await,
+            false => Ok(()),
+        };
+        let done = match kept {
+            Ok(()) => carry_out(context, &self.spec, self.goal, reason).await,
+            Err(problem) => Err(problem),
+        };
+        match done {
             Ok(outcome) => Done::Finished(Box::new(outcome)),
             Err(problem) => {
                 let still = goal_of_finish(context, &self.spec).await;
@@ -620,6 +668,7 @@ mod tests {
             hold: hold.map(str::to_owned),
             ends_all: false,
             off_until: None,
+            undelivered: None,
         }
     }
 
@@ -645,6 +694,7 @@ mod tests {
         for (hold, helps) in [
             ("sink-changed-by-others", "--keep ours"),
             ("sink-occupied", "deliver_to"),
+            ("sink-refuses", "nhi recover bao/openbao_approle/x/credential/default"),
             ("another-slot", "deliver_to"),
             ("foreign-realm", "deliver_to"),
             ("verify-failed", "nhi doctor bao"),

@@ -5,8 +5,9 @@ use connector::Promise;
 use domain::{IntegrationId, Span};
 use operations::{
     Context, Outcome, Problem, SeenSlot, SlotSpec, Wish, Wishes, best_grade, carry_out,
-    declared_slot, ends_by_itself_after, goal_of_resume, keeps_earlier, limits, never_another,
-    no_place, not_shown, observe_integration, observe_slot, old_in_use, way_words, ways,
+    declared_slot, ends_by_itself_after, goal_of_resume, interrupts, keeps_earlier, limits,
+    never_another, no_place, not_shown, observe_integration, observe_slot, old_in_use, way_words,
+    ways,
 };
 use policy::{reason::Reason, rotation::Goal};
 use serde_json::{Value, json};
@@ -211,6 +212,10 @@ impl Rotate {
         }
         let profile = found.as_ref().and_then(|all| all.first()).map(|one| one.profile);
         let replaces = profile.is_some_and(|one| one.effect == connector::Effect::Replaces);
+        let lives = seen.listed && !matches!(seen.status, "missing" | "expired" | "exposed");
+        if replaces && lives && spec.consumers.refuse_interruption && !self.keeps_none() {
+            return Err(interrupts(&spec.id.to_string(), spec.credential_type.name));
+        }
         let kept = |span| profile.map_or(span, |one| one.effect.kept(span));
         let kept_for = overlap.or(Some(Span::from_secs(86_400))).map(kept);
         let kept_for = kept_for.filter(|_| !at_once && !replaces);
@@ -222,7 +227,7 @@ impl Rotate {
         let alone = match kept_for {
             Some(overlap) => {
                 let (connection, of) = (&spec.id.integration.connection, spec.credential_type.name);
-                ends_by_itself_after(context, connection, of, overlap).await
+                ends_by_itself_after(context, connection, of, overlap, spec.consumers.refresh).await
             }
             None => None,
         };

@@ -278,6 +278,7 @@ impl Machine<'_> {
             parked_for_replace: before.is_some_and(|document| document.claim.parked_for_replace),
             timed: self.way.is_timed(),
             called_at: Some(self.context.time_in_custody().hi).filter(|_| self.way.is_timed()),
+            undelivered: None,
             proofs: before.map(|document| document.claim.proofs.clone()).unwrap_or_default(),
         };
         let entry = self
@@ -301,6 +302,7 @@ impl Machine<'_> {
             // Who decided has seen what stands in the sinks now.
             claim.phase = Phase::Stored;
             claim.hold = None;
+            claim.undelivered = None;
             claim.mains = versions(view);
             claim.mains_at = times(view);
         }
@@ -362,6 +364,7 @@ impl Machine<'_> {
                 .or_else(|| document.claim.asked.clone()),
             timed: self.way.is_timed(),
             called_at: Some(self.context.time_in_custody().hi).filter(|_| self.way.is_timed()),
+            undelivered: None,
             ..document.claim.clone()
         };
         let entry = self.entry("rotation.begun_again", &claim);
@@ -408,6 +411,7 @@ impl Machine<'_> {
             // What is named is ended, or switched, by its id, and a second time does no harm.
             timed: false,
             called_at: None,
+            undelivered: None,
             proofs: before.map(|claim| claim.proofs.clone()).unwrap_or_default(),
         }
     }

@@ -4,7 +4,7 @@ use domain::Secret;
 use jiff::Timestamp;
 use policy::{
     overlap::{Evidence, Usage},
-    rotation::{Claim, Phase, Previous, View},
+    rotation::{Claim, Phase, Previous, View, deliver_until},
 };
 
 use super::Machine;
@@ -103,6 +103,7 @@ impl Machine<'_> {
                 Problem { detail, ..problem }.at(&["previous"])
             }
             "still-in-use" => still_in_use(&self.what, &view.usage),
+            "sink-refuses" => self.undelivered(view),
             other => held_problem(&self.what, other, occupied_place(view), &self.sinks),
         }
     }
@@ -130,7 +131,70 @@ impl Machine<'_> {
             }
             _ => why.to_owned(),
         };
+        if why == "sink-refuses" {
+            return self.never_delivered();
+        }
         held_problem(&self.what, &why, occupied_place(view), &self.sinks)
+    }
+
+    fn undelivered_since(&self) -> (String, String) {
+        let noted = self.claim.as_ref().and_then(|one| one.claim.undelivered.as_ref());
+        noted.map_or_else(
+            || ("a sink".to_owned(), "a while".to_owned()),
+            |one| (one.place.clone(), moment(one.since)),
+        )
+    }
+
+    /// A place takes nothing now: what its sink said, and what that means for the rotation.
+    fn undelivered(&self, view: &View) -> Problem {
+        let (place, since) = self.undelivered_since();
+        let claim = self.claim.as_ref().map(|document| &document.claim);
+        let earlier = match claim.and_then(|claim| claim.current.as_ref()) {
+            Some(_) if self.way.replaces() => {
+                "What consumers hold works no longer, and the new one is in custody."
+            }
+            Some(_) => {
+                "The old one still works, and its overlap begins when every place has the new one."
+            }
+            None => "The new one is in custody.",
+        };
+        let until = claim.and_then(|claim| claim.undelivered.as_ref()).map(|one| {
+            let current = claim.and_then(|claim| claim.current.as_ref());
+            let key = view.keys.iter().find(|key| Some(&key.key_id) == current);
+            let end = key.and_then(|key| key.ends);
+            moment(deliver_until(one.since, view.deliver_by, end))
+        });
+        let asked = match until.filter(|_| !self.way.replaces()) {
+            Some(until) => format!(" If that lasts until {until}, a person is asked."),
+            None => String::new(),
+        };
+        let problem = self.refusing.get(&place).cloned();
+        let problem = problem.unwrap_or_else(|| {
+            Problem::new("E-SINK-REFUSES", "A sink takes nothing").at(&["deliver_to"])
+        });
+        let detail = format!(
+            "{} {}: nothing was rolled back, and each run tries again; it takes nothing since {since}. \
+             {earlier}{asked}",
+            problem.detail, self.what
+        );
+        Problem { detail, ..problem }
+    }
+
+    /// It took nothing for as long as that was tried.
+    fn never_delivered(&self) -> Problem {
+        let (place, since) = self.undelivered_since();
+        Problem::new("E-SINK-REFUSES", "A sink takes nothing")
+            .detail(format!(
+                "{}: {place} has not taken the new credential since {since}. The old one still works, \
+                 nothing was rolled back, and the new one is in custody.",
+                self.what
+            ))
+            .next(format!(
+                "see what keeps it from writing there (nhi doctor); when that is mended: nhi recover {}; or \
+                 give deliver_to another path and change a value in triggers",
+                self.what
+            ))
+            .at(&["deliver_to"])
     }
 }
 
@@ -180,7 +244,8 @@ pub(super) fn held_problem(what: &str, why: &str, place: Option<&str>, sinks: &S
             ))
             .next(format!(
                 "see who wrote it; then nhi recover {what} --keep ours, or change a value in triggers: \
-                 the new credential is written over it"
+                 the new credential is written over it; or --keep sink: what stands there becomes the \
+                 current one, if it is one that works"
             ))
             .at(&["deliver_to"]),
         "verify-failed" => Problem::new("E-VERIFY", "New credentials are refused")

@@ -40,6 +40,7 @@ use crate::{
     journal::moment,
     ourselves::not_our_key,
     places::{claim_is_elsewhere, custody_place},
+    promise::interrupts,
     realm_key,
     slot::{Delivery, Sinks, SlotSpec, limit, soft_cut, usage_of},
 };
@@ -100,6 +101,8 @@ pub(crate) struct Machine<'a> {
     /// What was switched off in this run, and on again.
     off: BTreeSet<String>,
     on: BTreeMap<String, Timestamp>,
+    /// Places that took nothing in this run, each with what its sink said.
+    refusing: BTreeMap<String, Problem>,
     /// Of whose end the platform was told in this run, or took no word.
     told: BTreeSet<String>,
     /// What is stood here, and whether it was asked for.
@@ -193,6 +196,7 @@ impl<'a> Machine<'a> {
             off: BTreeSet::new(),
             on: BTreeMap::new(),
             told: BTreeSet::new(),
+            refusing: BTreeMap::new(),
             budget: profile.probe,
             learned: false,
             refused: 0,
@@ -299,7 +303,14 @@ impl<'a> Machine<'a> {
         }
         let mut mains = Vec::new();
         for (delivery, sink) in &self.sinks.0 {
-            let stored = delivery.read(&**sink).await?;
+            let stored = match delivery.read(&**sink).await {
+                // A new key is to go there: what else is to be done does not wait for it.
+                Err(problem) if self.delivers() => {
+                    self.refusing.insert(delivery.place(), problem);
+                    None
+                }
+                read => read?,
+            };
             let document = stored.as_ref().and_then(|stored| stored.document.as_ref());
             let version = stored.as_ref().map_or(0, |stored| stored.version.number);
             let written_at = stored.as_ref().and_then(|stored| stored.version.created_at);
@@ -316,6 +327,8 @@ impl<'a> Machine<'a> {
                 }
                 None => None,
             };
+            let refuses = self.delivers() && self.refusing.contains_key(&delivery.place());
+            let occupied = if refuses { Some("sink-refuses") } else { occupied };
             // What another incarnation of the integration left is ours to write over, and no more.
             let now = says.filter(|meta| meta.ours(realm, &self.what, &self.spec.vendor_id));
             if let Some(meta) = &now {
@@ -450,6 +463,7 @@ impl<'a> Machine<'a> {
             soft_cut: soft_cut(self.context, &*self.connector, self.spec).is_some(),
             limit: limit(self.context, &*self.connector, self.spec),
             told: self.told.clone(),
+            deliver_by: self.context.rules.deliver_by,
             usage,
             swept,
             proven,
@@ -589,6 +603,11 @@ impl<'a> Machine<'a> {
                 let known = self.spec.known.as_ref().map(|(key_id, ..)| key_id.as_str());
                 if let Some(key_id) = claimed.or(known) {
                     not_our_key(self.context, &self.spec.id.integration, key_id).await?;
+                    let serves = view.keys.iter().any(|key| key.key_id == key_id && key.live);
+                    let refuses = self.spec.consumers.refuse_interruption && self.way.replaces();
+                    if refuses && serves && !Reason::of(self.reason).keeps_none() {
+                        return Err(interrupts(&self.what, self.spec.credential_type.name));
+                    }
                 }
                 self.begin(view).await
             }
@@ -617,6 +636,7 @@ impl<'a> Machine<'a> {
             Step::EndOrphan(key_id) | Step::EndNew(key_id) => self.end(&key_id, false).await,
             Step::Verify => self.verify(view).await,
             Step::Promote(place) => self.promote(&place).await,
+            Step::NoteUndelivered(place) => self.note_undelivered(&place).await,
             Step::Park => self.park().await,
             Step::GiveUp => {
                 self.change_claim(|claim| claim.phase = Phase::GivingUp, true).await.map(drop)
@@ -631,6 +651,12 @@ impl<'a> Machine<'a> {
             Step::Close => self.close().await,
             Step::Wait | Step::Settle | Step::Hold(_) | Step::Refuse(_) | Step::Done => Ok(()),
         }
+    }
+
+    /// A new key is stored, and goes from sink to sink.
+    fn delivers(&self) -> bool {
+        let stored = |document: &ClaimDocument| document.claim.phase == Phase::Stored;
+        self.goal != Goal::Revoke && self.claim.as_ref().is_some_and(stored)
     }
 
     fn claimed(&self) -> Result<&ClaimDocument, Problem> {

@@ -7,7 +7,7 @@ use domain::{Now, Secret, Span};
 use jiff::SignedDuration;
 use ledger::{Change as Row, NewEntry};
 use policy::{
-    rotation::{Claim, Goal, Phase, Previous},
+    rotation::{Claim, Goal, Phase, Previous, Undelivered},
     schedule::later,
 };
 use secrets::{Document, Expect, SinkError};
@@ -76,11 +76,27 @@ impl Machine<'_> {
             }
             // Who was faster is seen at the next look, and so is what stands there now.
             Err(SinkError::Conflict { .. }) => Ok(()),
-            Err(error) if error.maybe_written() => {
+            Err(error) => {
+                let maybe_written = error.maybe_written();
                 let problem = delivery.problem(error);
-                self.lost(place, || problem)
+                let told = problem.clone();
+                if !maybe_written || self.lost(place, || problem).is_err() {
+                    self.refusing.insert(place.to_owned(), told);
+                }
+                Ok(())
             }
-            Err(error) => Err(delivery.problem(error)),
+        }
+    }
+
+    /// Since when a place takes nothing: whoever tries last knows how long that was tried.
+    pub(super) async fn note_undelivered(&mut self, place: &str) -> Result<(), Problem> {
+        let since = self.context.time().hi;
+        let noted = Undelivered { place: place.to_owned(), since };
+        let note = |claim: &mut Claim| claim.undelivered = Some(noted);
+        match self.change_claim(note, true).await {
+            Ok(_) => Ok(()),
+            // What custody does not take either is told by what the sink said first.
+            Err(problem) => Err(self.refusing.remove(place).unwrap_or(problem)),
         }
     }
 
@@ -139,6 +155,7 @@ impl Machine<'_> {
         };
         claim.known.clear();
         claim.called_at = None;
+        claim.undelivered = None;
         claim.parked_for_replace = false;
         if self.write_claim(&claim, None, Some(version)).await?.is_some() {
             let kind =

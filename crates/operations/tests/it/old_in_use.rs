@@ -1,9 +1,12 @@
 //! An earlier key that somebody uses after its overlap: nobody is cut off who is seen, nobody is waited
 //! for for ever, and that nothing is known is no use.
 
-use connector::fake::APP;
+use connector::fake::{APP, Verb};
 use domain::{Secret, Span};
-use operations::{Outcome, Problem, goal_of_going_on, judge_integration, observe_slot};
+use operations::{
+    Consumers, Outcome, Problem, SlotSpec, carry_out, goal_of_going_on, judge_integration,
+    observe_slot,
+};
 use policy::{Rules, drift::Severity, rotation::Goal};
 
 use crate::world::{Ending, Fuse, Moment, OVERLAP, World};
@@ -44,6 +47,51 @@ async fn told(world: &World) -> Option<Severity> {
     let judged = judge_integration(&context, &world.wish()).await.unwrap();
     let found = judged.findings.iter().find(|(_, one)| one.rule == "old-still-used");
     found.map(|(_, one)| one.severity)
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_of_whose_use_nothing_is_told_is_kept_until_consumers_have_read_the_next() {
+    for way in ["add-ours", "add-marked", "add-unmarked", "slots"] {
+        let world = World::new(way).await;
+        let refresh = Some(Span::from_secs(3 * OVERLAP.as_secs()));
+        let slow = Consumers { refresh, ..Consumers::default() };
+        let spec = SlotSpec { consumers: slow, ..world.spec() };
+        let bring = |run: &'static str, goal: Goal| {
+            let (context, spec) = (world.context(run, &Fuse::none()), spec.clone());
+            async move { carry_out(&context, &spec, goal, "test").await }
+        };
+        bring("first", FIRST).await.unwrap();
+        let second = bring("second", SECOND).await.unwrap();
+        world.clock.advance(OVERLAP);
+        let early = bring("early", RETIRE).await.unwrap();
+        assert!(early.revoked.is_empty() && world.live().await.len() == 2, "{way}");
+        assert_eq!(early.previous[0].retire_after, second.previous[0].retire_after, "{way}");
+        assert_eq!(bring("third", THIRD).await.unwrap_err().code, "E-OLD-IN-USE", "{way}");
+        let context = world.context("looks", &Fuse::none());
+        assert_eq!(observe_slot(&context, &spec).await.unwrap().unwrap().status, "current");
+        world.clock.advance(Span::from_secs(2 * OVERLAP.as_secs()));
+        assert_eq!(bring("ends", RETIRE).await.unwrap().revoked.len(), 1, "{way}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rotation_that_would_cut_off_who_stands_no_interruption_is_not_begun() {
+    for way in ["replace-ours", "replace-once"] {
+        let world = World::new(way).await;
+        world.whole("first", FIRST).await;
+        let consumers = Consumers { refuse_interruption: true, ..Consumers::default() };
+        let spec = SlotSpec { consumers, ..world.spec() };
+        let context = world.context("second", &Fuse::none());
+        world.fake.calls();
+        let problem = carry_out(&context, &spec, SECOND, "schedule").await.unwrap_err();
+        assert_eq!(problem.code, "E-INTERRUPTS", "{way}");
+        assert!(problem.next.is_some() && world.works().await, "{way}");
+        let issued = |(verb, _): &(Verb, String)| *verb == Verb::Issue;
+        assert!(!world.fake.calls().iter().any(issued), "{way}");
+        let at_once = Goal::Rotate { to: 2, at_once: true };
+        let done = carry_out(&context, &spec, at_once, "exposed").await.unwrap();
+        assert_eq!(done.generation, 2, "{way}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

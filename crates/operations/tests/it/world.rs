@@ -525,6 +525,7 @@ impl World {
             integration_ends: None,
             known: None,
             asked: None,
+            consumers: Default::default(),
         }
     }
 

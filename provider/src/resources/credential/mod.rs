@@ -35,16 +35,16 @@ use self::{
         fields_are_kept, held_by_sinks, leaves_its_places, only_written_down, stays_at_hand,
         tell_taken_out, written_well,
     },
-    model::{CredentialModel, Schedules, parts},
+    model::{CredentialModel, Schedules, consumers_of, parts},
     planned::{hidden, moved_ends, plan_create, plan_update},
     slot::{
         as_replaced, found, kind_of, no_longer_delivered, previous_of, revocation_of, spec_of,
         take_outcome, take_seen, type_of, what_stands,
     },
     told::{
-        cannot_rotate, carried_out, never_another, no_copy, not_ended, not_there, not_whole,
-        of_its_kind, possible, tell, tell_direction, tell_end, tell_limits, tell_replacement,
-        tell_status, way_of,
+        cannot_rotate, carried_out, cuts_off, never_another, no_copy, not_ended, not_there,
+        not_whole, of_its_kind, possible, tell, tell_direction, tell_end, tell_limits,
+        tell_refresh, tell_replacement, tell_status, way_of,
     },
     window::window_is_open,
     work::{Work, adjusts, asked, cannot_copy, ends_first, is_active, is_taken_in, work_of},
@@ -319,7 +319,12 @@ impl Credential {
             let schedules = match wanted {
                 Some(wanted) => {
                     told.extend(cannot_rotate(wanted, way.as_ref(), config, &schedules));
-                    schedules.issued_in(&possible(wanted, way.as_ref()))
+                    let schedules = schedules.issued_in(&possible(wanted, way.as_ref()));
+                    if prior.is_none() {
+                        told.extend(cuts_off(wanted, way.as_ref(), config, (&schedules, None)));
+                    }
+                    tell_refresh(config, &schedules, &mut told);
+                    schedules
                 }
                 None => schedules,
             };
@@ -381,6 +386,13 @@ impl Credential {
                         {
                             told.extend(never_another(wanted, way.as_ref()));
                         }
+                        if let Some(wanted) = wanted {
+                            // What works no longer cuts nobody off.
+                            let gone = matches!(prior.status.text(), "missing" | "expired");
+                            let work = Some((work, reason)).filter(|_| !gone);
+                            let terms = (&schedules, work);
+                            told.extend(cuts_off(wanted, way.as_ref(), config, terms));
+                        }
                         if matches!(work, Work::Rotate { .. }) {
                             told.extend(self.no_room(config, &reference).await);
                             if nowhere {
@@ -408,7 +420,9 @@ impl Credential {
                             let alone = match (&context, connection, of.zip(kept)) {
                                 (Some(context), Some(connection), Some((of, kept))) => {
                                     let kept = profile.effect.kept(kept);
-                                    ends_by_itself_after(context, &connection, of, kept).await
+                                    let refresh = consumers_of(planned).refresh;
+                                    ends_by_itself_after(context, &connection, of, kept, refresh)
+                                        .await
                                 }
                                 _ => None,
                             };
@@ -469,6 +483,10 @@ impl Resource for Credential {
             found.extend(of_its_kind(config, &id));
         }
         found.extend(written_well(config));
+        if let Some(wanted) = kind_of(&id).and_then(|kind| type_of(config, kind)) {
+            let schedules = Schedules::of(None, config);
+            found.extend(cuts_off(wanted, None, config, (&schedules, None)));
+        }
         if let Some(schedule) = config.schedule.value() {
             let at = Path::attribute("schedule");
             contradictions(&parts(schedule), domain::Span::ZERO, &at, &mut found);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use connector::{Effect, Profile};
+use operations::{Consumers, consumers};
 use policy::Schedule;
 use tfplugin::{Attr, Model};
 
@@ -69,6 +70,17 @@ pub(crate) struct CredentialModel {
     /// No other sign is listened to yet.
     #[tf(optional, computed, validate = rules::confirm)]
     pub confirm: Attr<String>,
+
+    /// Where a rotation would cut consumers off, since the new one takes the place of the old one at once
+    /// (or `overlap` is `"0"`): `accept`, or `refuse`, and the plan is refused. What is exposed rotates all
+    /// the same. `accept` unless set.
+    #[tf(optional, validate = rules::interruption)]
+    pub interruption: Attr<String>,
+
+    /// How long consumers take to read what is delivered, such as `1h`. An earlier credential of whose use
+    /// its platform tells nothing is kept at least so long, whatever the overlap.
+    #[tf(optional, validate = rules::span)]
+    pub consumer_refresh: Attr<String>,
 
     /// The vendor's id of the current credential.
     #[tf(computed, not_null)]
@@ -289,6 +301,11 @@ impl Schedules {
 /// Whether an earlier one is in its overlap.
 pub(super) fn has_earlier(model: &CredentialModel) -> bool {
     model.previous.value().is_some_and(|all| !all.is_empty())
+}
+
+/// What is said of those who read the secret.
+pub(super) fn consumers_of(model: &CredentialModel) -> Consumers {
+    consumers(model.interruption.as_deref(), model.consumer_refresh.as_deref())
 }
 
 pub(crate) fn schedule_of(reference: &Attr<ScheduleReference>) -> Option<Schedule> {

@@ -13,7 +13,7 @@ use tfplugin::{Attr, Diagnostics};
 
 use super::{
     carried::asked_for,
-    model::{CredentialModel, Previous, Revocation, schedule_of},
+    model::{CredentialModel, Previous, Revocation, consumers_of, schedule_of},
 };
 use crate::{
     resources::{
@@ -83,6 +83,7 @@ pub(super) fn spec_of(
         deliveries,
         former,
         asked: asked_for(model),
+        consumers: consumers_of(model),
         integration_ends: reference.expires_on.as_deref().and_then(end_of_day),
         known: known.key_id.as_deref().map(|key_id| {
             let generation = known.generation.value().copied().unwrap_or(0);

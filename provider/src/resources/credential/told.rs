@@ -3,13 +3,13 @@
 use connector::{CredentialType, Effect, Kind, Profile, Promise};
 use domain::{CredentialId, Span};
 use operations::{
-    Context, Outcome, Problem, SeenSlot, SlotSpec, best_grade, limits, way_words, ways,
+    Context, Outcome, Problem, SeenSlot, SlotSpec, best_grade, interrupts, limits, way_words, ways,
 };
 use policy::{Schedule, schedule::Lifetime};
 use tfplugin::{Attr, Diagnostic, Diagnostics, Path};
 
 use super::{
-    model::{CredentialModel, Delivery, Schedules, has_earlier},
+    model::{CredentialModel, Delivery, Schedules, consumers_of, has_earlier},
     slot::{kind_of, type_of},
     work::{Work, asked, ends_first},
 };
@@ -435,6 +435,57 @@ pub(super) fn cannot_rotate(
         );
     }
     found
+}
+
+/// What the schedule asks for, and the work that is planned, where consumers are not to be cut off by it.
+pub(super) fn cuts_off(
+    wanted: &'static CredentialType,
+    way: Option<&Promise>,
+    config: &CredentialModel,
+    (schedules, work): (&Schedules, Option<(Work, &str)>),
+) -> Diagnostics {
+    let mut found = Diagnostics::new();
+    if config.interruption != "refuse" {
+        return found;
+    }
+    let ways = possible(wanted, way);
+    let in_place = !ways.is_empty() && ways.iter().all(|one| one.effect == Effect::Replaces);
+    let rotates = matches!(work, Some((Work::Rotate { .. }, reason)) if reason != "exposed");
+    if in_place && (rotates || !config.schedule.is_null()) {
+        let what = if rotates { "What is planned" } else { "This credential" };
+        found.push(error(&interrupts(what, wanted.name)));
+    } else if schedules.none_overlap() {
+        found.error_at(
+            Path::attribute("schedule").then("overlap"),
+            "This rotation would cut its consumers off",
+            "interruption is \"refuse\", and with overlap = \"0\" the old one ends as soon as the new one is \
+             delivered, whether consumers have read it or not.\nNext: give the schedule an overlap, or set \
+             interruption = \"accept\".\n(E-INTERRUPTS)",
+        );
+    }
+    found
+}
+
+/// That an overlap is over before its consumers have read the new one.
+pub(super) fn tell_refresh(
+    config: &CredentialModel,
+    schedules: &Schedules,
+    told: &mut Diagnostics,
+) {
+    let overlap = schedules.after.as_ref().map(|one| one.overlap);
+    let refresh = consumers_of(config).refresh;
+    let (Some(overlap), Some(refresh)) = (overlap, refresh) else { return };
+    if overlap < refresh && overlap > Span::ZERO && schedules.in_place == Some(false) {
+        told.warning_at(
+            "consumer_refresh",
+            "The overlap is shorter than consumers take",
+            format!(
+                "What is delivered is read within {refresh}, and the old one is kept for {overlap}. Where its \
+                 platform does not tell that nobody uses it, it is kept for {refresh}, and no other rotation \
+                 begins before that.\nNext: make overlap {refresh} at least."
+            ),
+        );
+    }
 }
 
 /// The platform makes one, and never another.
