@@ -16,6 +16,7 @@ mod faults;
 mod functions;
 mod hostile;
 mod import;
+mod interrupted;
 mod jupyterhub;
 mod kill;
 mod life;

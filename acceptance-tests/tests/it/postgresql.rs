@@ -311,6 +311,52 @@ fn two_roles_by_turns_let_a_password_rotate_with_an_overlap_whoever_may_see_pass
 }
 
 #[test]
+fn nobody_runs_anything_again_and_the_server_ends_the_earlier_password_of_a_pair_by_itself() {
+    let main = |value: &str| {
+        let soon = BY_TURNS.replace("overlap = \"24h\"", "overlap = \"6s\"");
+        let triggers = format!("postgresql_pair = {{}}\n  triggers = {{ now = \"{value}\" }}");
+        soon.replace("postgresql_pair = {}", &triggers)
+    };
+    in_shop(&main("1"), |shop| {
+        let read = || -> Result<(String, String)> {
+            let document = shop.world.bao.document("apps/invoice-export")?;
+            let text = |name: &str| document[name].as_str().unwrap_or_default().to_owned();
+            let one = (text("user"), text("password"));
+            shop.world.note([one.1.clone()])?;
+            Ok(one)
+        };
+        shop.world.apply()?;
+        let first = read()?;
+        shop.world.write("main.tf", &main("2"))?;
+        let said = flat(&shop.world.plan()?.said.replace('│', " "));
+        let told = "The old credential ends after its overlap, whoever comes";
+        holds(said.contains(told), "a plan says that the server ends it", &said)?;
+        shop.world.apply()?;
+        let second = read()?;
+        holds(second.0 != first.0, "the other role", &second.0)?;
+        holds(shop.db.lets_in(&first.0, &first.1)?, "both work in the overlap", &first.0)?;
+        let ends = |role: &str| {
+            let sql = "extract(epoch from rolvaliduntil - now())::int < 60";
+            shop.db.by_hand(&format!("select {sql} from pg_roles where rolname = '{role}'"))
+        };
+        holds(ends(&first.0)? == ["t"], "the server knows when it ends", &first.0)?;
+        holds(ends(&second.0)? == ["f"], "and the new one's end is far", &second.0)?;
+        // Nobody runs anything: its overlap, the time for which it is only switched off, and a moment.
+        let until = std::time::Instant::now() + Duration::from_secs(60);
+        while shop.db.lets_in(&first.0, &first.1)? {
+            holds(std::time::Instant::now() < until, "it ends by itself", &first.0)?;
+            std::thread::sleep(Duration::from_secs(1));
+        }
+        holds(shop.db.lets_in(&second.0, &second.1)?, "and the new one works on", &second.0)?;
+        // A later run only shows it.
+        shop.world.apply()?;
+        let revoked = shop.world.state("nhi_credential.it")?["last_revocation"]["grade"].clone();
+        holds(revoked == "A", "with proof", &revoked.to_string())?;
+        nothing_is_left_to_do(&shop.world)
+    });
+}
+
+#[test]
 fn a_role_is_switched_off_and_on_and_imported_after_everything_was_lost() {
     in_shop(MAIN, |shop| {
         let world = &shop.world;

@@ -118,6 +118,28 @@ impl Notices {
     }
 }
 
+/// Whether whoever began a run has asked it to stop.
+#[derive(Clone, Default)]
+pub struct StopSign(Option<Arc<dyn Fn() -> bool + Send + Sync>>);
+
+impl StopSign {
+    /// One that is set when this says so.
+    pub fn of(asked: impl Fn() -> bool + Send + Sync + 'static) -> StopSign {
+        StopSign(Some(Arc::new(asked)))
+    }
+
+    /// It was asked to.
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.as_ref().is_some_and(|asked| asked())
+    }
+}
+
+impl std::fmt::Debug for StopSign {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("StopSign")
+    }
+}
+
 /// Everything a deed needs.
 #[derive(Debug, Clone)]
 pub struct Context {
@@ -147,6 +169,8 @@ pub struct Context {
     pub turns: Turns,
     /// Whose claim each document in custody is, as far as this run has seen.
     pub claims: ClaimNames,
+    /// Asks the run to stop at the next moment at which nothing is half done.
+    pub stop: StopSign,
 }
 
 impl Context {

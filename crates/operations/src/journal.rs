@@ -189,6 +189,7 @@ mod tests {
             notices: Default::default(),
             turns: Default::default(),
             claims: Default::default(),
+            stop: Default::default(),
         }
     }
 

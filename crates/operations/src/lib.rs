@@ -43,7 +43,7 @@ mod withdraw;
 pub use access::{OpenAccess, SignInWith, close_access, open_access, still_open};
 pub use adopt::{Part, governed_already, unmarked_key};
 pub use claim::{ClaimDocument, ClaimNames, ClaimStore};
-pub use context::{Connections, Context, Custody, Notices, Run};
+pub use context::{Connections, Context, Custody, Notices, Run, StopSign};
 pub use credential::{
     How, Outcome, Revoked, adjust, at_rest, carry_out, create_slot, declare_slot, end_slot,
     goal_of_create, goal_of_finish, goal_of_going_on, goal_of_resume, park_for_replacement,

@@ -550,6 +550,10 @@ pub(crate) async fn look_at_slot(
             _ => None,
         })
         .collect();
+    let stands =
+        |one: &Previous| standing.as_ref().is_none_or(|all| all.contains(&one.key_id.as_str()));
+    let were_kept: Vec<(Option<Timestamp>, bool)> =
+        kept.iter().map(|one| (one.retire_not_before, stands(one))).collect();
     let previous: Vec<PreviousKey> = kept
         .into_iter()
         .chain(outdated)
@@ -577,6 +581,14 @@ pub(crate) async fn look_at_slot(
     let is_over = now.agrees()
         && in_use.is_empty()
         && previous.iter().any(|one| one.due().is_none_or(|at| now.is_past(at)));
+    // Their platform ended them by itself, as it was told: that is still to be shown.
+    let after = limit(context, &*connector, spec);
+    let told = |one: &(Option<Timestamp>, bool)| match (one, after) {
+        ((Some(not_before), false), Some(after)) => now.is_past(later(*not_before, after)),
+        _ => false,
+    };
+    let is_over = is_over
+        || now.agrees() && settled.is_some() && !were_kept.is_empty() && were_kept.iter().all(told);
     let off = |one: &PreviousKey| matches!(one.cut, Some(Cut::Off { .. }));
     let needed = |one: &PreviousKey| matches!(one.cut, Some(Cut::Needed { .. }));
     let still_used = previous.iter().any(needed);

@@ -593,6 +593,30 @@ pub enum Step {
     Done,
 }
 
+/// Whether a run that is asked to stop may do so before this step: what a platform has given is stored, no
+/// call is written down that was not sent, and no consumer waits for what only this run is about to do.
+pub fn may_stop(view: &View, step: &Step, way: Way) -> bool {
+    if matches!(step, Step::Done | Step::Hold(_) | Step::Refuse(_)) {
+        return false;
+    }
+    let Some(claim) = view.claim.as_ref().filter(|claim| claim.phase.is_open() && view.mine) else {
+        return true;
+    };
+    let holds = view.memory.as_ref().is_some_and(|(_, epoch)| *epoch == claim.epoch);
+    let promoted = view.mains.iter().any(|main| is_promoted(main, claim));
+    match claim.phase {
+        _ if holds => false,
+        Phase::Calling => !view.uncalled,
+        // The earlier one is dead once it was called: consumers wait.
+        Phase::Stored if way.replaces() => *step == Step::Issue && view.uncalled,
+        Phase::Stored => !promoted && !matches!(step, Step::Store(_)),
+        // Somebody is cut off who is to be let in again.
+        Phase::Enabling => false,
+        Phase::Retiring | Phase::Proving => !matches!(step, Step::DestroyPrevious | Step::Close),
+        _ => true,
+    }
+}
+
 /// How many keys are tried before a person is asked.
 const ATTEMPTS: u32 = 3;
 
@@ -1079,23 +1103,29 @@ fn set_expiry(view: &View, one: &Previous) -> Option<Step> {
     if !(key.live || key.disabled) || view.told.contains(&one.key_id) {
         return None;
     }
-    let end = later(not_before, after);
-    let is_ours = key.ends.is_some_and(|ends| ends.duration_since(end).abs() <= ROUNDED);
+    let told = later(not_before, after);
+    // What is only switched off is there for its time.
+    let end = one.kept_until().map_or(told, |until| until.max(told));
+    let is_at =
+        |at: Timestamp| key.ends.is_some_and(|ends| ends.duration_since(at).abs() <= ROUNDED);
+    let is_ours = is_at(told) || is_at(end);
     let step = |end| Some(Step::SetExpiry(one.key_id.clone(), end));
+    // Longer than this run, or an earlier one, has told it, and never than it was issued for.
+    let own = match one.own_end {
+        OwnEnd::At(own) => Some(Some(own)),
+        OwnEnd::Never => Some(None),
+        OwnEnd::Unknown => None,
+    };
     if one.is_needed() {
-        return match one.own_end {
-            OwnEnd::Never if is_ours => step(None),
-            OwnEnd::At(own) if is_ours && own > end => step(Some(own)),
-            _ => None,
-        };
+        let longer = |own: &Option<Timestamp>| own.is_none_or(|own| key.ends < Some(own));
+        return own.filter(longer).filter(|_| is_ours).and_then(step);
+    }
+    if is_ours && !is_at(end) && key.ends < Some(end) {
+        return own.and_then(|own| step(Some(own.map_or(end, |own| own.min(end)))));
     }
     // Where clocks disagree nothing ends by time; and what is over ends by whoever shows it.
-    let later_than_that = key.ends.is_none_or(|ends| ends > end) && !is_ours;
-    if later_than_that && view.now.agrees() && !view.now.has_come(end) {
-        step(Some(end))
-    } else {
-        None
-    }
+    let is_later = !is_ours && key.ends.is_none_or(|ends| ends > end);
+    if is_later && view.now.agrees() && !view.now.has_come(end) { step(Some(end)) } else { None }
 }
 
 fn resting(view: &View, claim: &Claim, goal: Goal, way: Way) -> Step {
@@ -1662,6 +1692,48 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_is_asked_to_stop_leaves_nothing_half_done() {
+        let keys = || vec![key("k1", Some((1, 1))), key("k2", Some((2, 5)))];
+        let seen = |claim: Claim| view(Some(claim), keys());
+        let stored = |uncalled: bool| {
+            let new = Claim { new: Some("k2".into()), ..claim(Phase::Stored) };
+            View { uncalled, ..seen(new) }
+        };
+        let may = |view: &View, step: Step, way: Way| may_stop(view, &step, way);
+        // Before anything is begun, and before it is called for.
+        let rest = Claim { current: Some("k1".into()), ..claim(Phase::Free) };
+        assert!(may(&seen(rest), Step::Begin, Way::AddMarked));
+        assert!(may(&seen(claim(Phase::Intent)), Step::MarkCalling, Way::AddUnmarked));
+        assert!(may(&seen(claim(Phase::Intent)), Step::Issue, Way::AddMarked));
+        let called = View { uncalled: true, ..seen(claim(Phase::Calling)) };
+        assert!(
+            !may(&called, Step::Issue, Way::AddUnmarked),
+            "it is written that it is called for"
+        );
+        assert!(may(&seen(claim(Phase::Calling)), Step::Settle, Way::AddUnmarked));
+        // Never with a secret in its hand.
+        let memory = Some(("k2".into(), 5));
+        let holds = View { memory, ..seen(claim(Phase::Intent)) };
+        assert!(!may(&holds, Step::Store("k2".into()), Way::AddMarked));
+        // When it is stored, and then not before every place has it.
+        assert!(may(&stored(false), Step::Verify, Way::AddOurs));
+        assert!(may(&stored(false), Step::Promote("bao:a".into()), Way::AddOurs));
+        let mut half = stored(false);
+        (half.mains[0].generation, half.mains[0].key_id) = (Some(2), Some("k2".into()));
+        assert!(!may(&half, Step::Promote("bao:b".into()), Way::AddOurs));
+        assert!(!may(&half, Step::Park, Way::AddOurs));
+        assert!(may(&stored(true), Step::Issue, Way::ReplaceOurs), "nobody was cut off yet");
+        assert!(!may(&stored(false), Step::Issue, Way::ReplaceOurs));
+        assert!(!may(&stored(false), Step::Promote("bao:a".into()), Way::ReplaceOnce));
+        // What ends is ended by whoever comes; what is switched on again is not left off.
+        assert!(may(&seen(claim(Phase::Retiring)), Step::End("k1".into()), Way::AddOurs));
+        assert!(may(&seen(claim(Phase::Proving)), Step::Prove, Way::AddOurs));
+        assert!(!may(&seen(claim(Phase::Proving)), Step::Close, Way::AddOurs));
+        assert!(!may(&seen(claim(Phase::Enabling)), Step::Enable("k1".into()), Way::AddOurs));
+        assert!(!may(&stored(false), Step::Done, Way::AddOurs), "it is reached");
+    }
+
+    #[test]
     fn giving_up_fences_every_sink_before_the_key_ends() {
         let new = Claim { new: Some("k2".into()), ..claim(Phase::GivingUp) };
         let mut seen = view(Some(new), vec![key("k1", Some((1, 1))), key("k2", Some((2, 5)))]);
@@ -1976,6 +2048,21 @@ mod tests {
             (OwnEnd::Never, None),
         ] {
             assert_eq!(step(needed(own_end), ends), Step::Hold("still-used"), "{own_end:?}");
+        }
+        // What is only switched off is there until that is over, and no longer than it was issued for.
+        let until = LIMIT + SignedDuration::from_mins(10);
+        let off = |own_end| {
+            let cut = Some(Cut::Off { since: NOW, until });
+            Previous { cut, own_end, ..old(Some(LATER)) }
+        };
+        assert_eq!(step(off(OwnEnd::Never), Some(LIMIT)), lifted(Some(until)));
+        let soon = LIMIT + SignedDuration::from_mins(5);
+        assert_eq!(step(off(OwnEnd::At(soon)), Some(LIMIT)), lifted(Some(soon)));
+        assert_eq!(step(off(OwnEnd::Never), Some(year)), lifted(Some(until)));
+        for (own_end, ends) in
+            [(OwnEnd::Never, until), (OwnEnd::Never, soon), (OwnEnd::Unknown, LIMIT)]
+        {
+            assert_eq!(step(off(own_end), Some(ends)), Step::Done, "{own_end:?} {ends}");
         }
     }
 

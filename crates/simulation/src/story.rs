@@ -327,6 +327,7 @@ impl<'a> Story<'a> {
             notices: Default::default(),
             turns: Default::default(),
             claims: Default::default(),
+            stop: Default::default(),
         };
         let spec = self.spec(slot);
         self.revoking[slot] |= goal == Goal::Revoke;

@@ -325,6 +325,7 @@ impl Loaded {
             notices: Default::default(),
             turns: Default::default(),
             claims: Default::default(),
+            stop: Default::default(),
         })
     }
 

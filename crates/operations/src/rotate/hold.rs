@@ -10,6 +10,7 @@ use policy::{
 use super::Machine;
 use crate::{
     Problem,
+    claim::stopped,
     journal::moment,
     slot::{Delivery, Sinks},
 };
@@ -135,6 +136,40 @@ impl Machine<'_> {
             return self.never_delivered();
         }
         held_problem(&self.what, &why, occupied_place(view), &self.sinks)
+    }
+
+    /// It was asked to stop, and nothing is half done: whoever comes next goes on at once.
+    pub(super) async fn stop(&mut self, view: &View) -> Problem {
+        let mine = view.claim.as_ref().filter(|claim| view.mine && claim.phase.is_open());
+        let (far, keeps) = match mine.map(|claim| claim.phase) {
+            None => ("nothing was begun", true),
+            Some(Phase::Intent) => ("no new credential was asked for", true),
+            Some(Phase::Calling) => {
+                ("a new credential was asked for, and its answer is lost", true)
+            }
+            Some(Phase::Stored) => {
+                ("the new credential is in custody, and in no consumer's place", true)
+            }
+            Some(Phase::GivingUp) => {
+                ("the new credential does not serve, and is being ended", true)
+            }
+            _ => ("what is to end is written down", false),
+        };
+        let keep = mine.is_some_and(|claim| claim.new.is_some() || claim.phase == Phase::Stored);
+        if let Some(owner) = mine.map(|claim| stopped(&claim.owner)) {
+            let left = |claim: &mut Claim| claim.owner = owner;
+            if let Err(problem) = self.change_claim(left, keep).await {
+                tracing::warn!(%problem, "whoever comes next waits as for somebody at work");
+            }
+        }
+        let earlier = match keeps {
+            true => " What consumers hold works as before.",
+            false => "",
+        };
+        Problem::new("E-STOPPED", "Stopped as it was asked to")
+            .detail(format!("{}: {far}. Nothing is lost.{earlier}", self.what))
+            .next("apply again: it goes on from there, at once")
+            .at(&["status"])
     }
 
     fn undelivered_since(&self) -> (String, String) {

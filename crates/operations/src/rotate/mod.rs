@@ -27,14 +27,16 @@ use ledger::NewEntry;
 use policy::{
     proof::Proofs,
     reason::Reason,
-    rotation::{Claim, Goal, Key, Main, Phase, Previous, Siblings, Step, View, Way, next_step},
+    rotation::{
+        Claim, Goal, Key, Main, Phase, Previous, Siblings, Step, View, Way, may_stop, next_step,
+    },
     schedule::later,
 };
 use secrets::{Document, Look};
 
 use crate::{
     Context, Problem, Revoked,
-    claim::{ClaimDocument, ClaimStore},
+    claim::{ClaimDocument, ClaimStore, has_stopped},
     credential,
     document::{Meta, matches, secret_in},
     journal::moment,
@@ -228,6 +230,9 @@ impl<'a> Machine<'a> {
             let view = self.observe().await?;
             let step = next_step(&view, self.goal(), self.way);
             tracing::debug!(slot = self.what, ?step, "next step");
+            if self.context.stop.is_set() && may_stop(&view, &step, self.way) {
+                return Err(self.stop(&view).await);
+            }
             match step {
                 Step::Done => return self.settle(&view).await,
                 Step::Hold(why) => return Err(self.hold(&view, why).await),
@@ -423,6 +428,8 @@ impl<'a> Machine<'a> {
             .as_ref()
             .and_then(|document| document.written_at)
             .is_some_and(|at| there.is_past(later(at, ttl)));
+        // Who stopped as they were asked to are waited for by nobody.
+        let stale = stale || claim.as_ref().is_some_and(|claim| has_stopped(&claim.owner));
         let epoch = claim.as_ref().map(|claim| claim.epoch);
         let new = claim.as_ref().and_then(|claim| claim.new.as_ref());
         let verified = self
@@ -582,7 +589,13 @@ impl<'a> Machine<'a> {
         let until = view.claim.as_ref().map_or(now, |claim| self.settled_at(claim));
         tracing::info!(slot = self.what, until = moment(until), "an earlier call may still arrive");
         let pause = until.duration_since(now);
-        tokio::time::sleep(Duration::try_from(pause).unwrap_or_default().max(MOMENT)).await;
+        let mut left = Duration::try_from(pause).unwrap_or_default().max(MOMENT);
+        // Whoever asks it to stop meanwhile does not wait for that.
+        while !left.is_zero() && !self.context.stop.is_set() {
+            let slice = left.min(Duration::from_secs(1));
+            tokio::time::sleep(slice).await;
+            left -= slice;
+        }
     }
 
     /// The platform lets one more live beside those that do.

@@ -56,7 +56,13 @@ async fn an_earlier_key_ends_by_itself_and_a_later_run_only_shows_it() {
         assert_eq!(world.live().await.len(), 2, "{way}: not within its overlap");
         world.clock.advance(SPARE);
         assert_eq!(world.live().await, [done.key_id.clone().unwrap()].into(), "{way}");
+        let context = world.context("looks", &Fuse::none());
+        let seen = observe_slot(&context, &world.spec()).await.unwrap().unwrap();
+        assert_eq!(seen.status, "retire_due", "{way}: that it ended is still to be shown");
         let shown = world.whole("shows", RETIRE).await;
+        let context = world.context("looks", &Fuse::none());
+        let seen = observe_slot(&context, &world.spec()).await.unwrap().unwrap();
+        assert_eq!(seen.status, "current", "{way}");
         assert_eq!(shown.revoked.len(), 1, "{way}");
         assert_eq!((&shown.revoked[0].key_id, shown.revoked[0].grade), (&first, Grade::A), "{way}");
         world.assert_at(&shown, 2, way).await;

@@ -18,6 +18,7 @@ mod old_in_use;
 mod race;
 mod reprove;
 mod soft_cut;
+mod stopped;
 mod undelivered;
 mod unfenced;
 mod world;

@@ -579,6 +579,7 @@ impl World {
             notices: Default::default(),
             turns: Default::default(),
             claims: Default::default(),
+            stop: Default::default(),
         }
     }
 

@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 use connector::Profile;
 use domain::{CredentialId, IntegrationId};
 use operations::{
-    Context, Part, Problem, SlotSpec, UNKNOWN_CONNECTION, adjust, carry_out, create_slot, crowded,
-    declare_slot, end_slot, ends_by_itself_after, find_connection, goal_of_resume,
+    Context, Part, Problem, SlotSpec, StopSign, UNKNOWN_CONNECTION, adjust, carry_out, create_slot,
+    crowded, declare_slot, end_slot, ends_by_itself_after, find_connection, goal_of_resume,
     governed_already, no_place, no_room, no_room_beside, observe_integration, observe_slot,
     park_for_replacement, revoke_first, set_ends, take_over, unmarked_key, withdraw,
 };
@@ -505,7 +505,7 @@ impl Resource for Credential {
         request: Create<CredentialModel>,
     ) -> Result<Done<CredentialModel>, Failure<CredentialModel>> {
         let mut model = request.planned;
-        let context = self.shared.context().map_err(errors)?;
+        let context = stopping(self.shared.context().map_err(errors)?, &request.call);
         let spec = spec_of(&model, None).ok_or_else(not_whole)?;
         let spec = found(&context, spec).await.map_err(not_made)?.ok_or_else(not_there)?;
         if spec.deliveries.is_empty() {
@@ -531,7 +531,7 @@ impl Resource for Credential {
         request: Update<CredentialModel>,
     ) -> Result<Done<CredentialModel>, Failure<CredentialModel>> {
         let (prior, mut model) = (request.prior, request.planned);
-        let context = self.shared.context().map_err(errors)?;
+        let context = stopping(self.shared.context().map_err(errors)?, &request.call);
         let spec = spec_of(&model, Some(&prior)).ok_or_else(not_whole)?;
         let spec = found(&context, spec).await.map_err(not_done)?.ok_or_else(not_there)?;
         let done = is_carried_out(&request.planned_private, &prior, &model);
@@ -715,6 +715,12 @@ impl Resource for Credential {
         told.extend(notices(&context));
         Ok(told)
     }
+}
+
+/// A deed that the core asks to stop does so when nothing is half done.
+fn stopping(context: Context, call: &Call) -> Context {
+    let stop = call.stop.clone();
+    Context { stop: StopSign::of(move || stop.is_cancelled()), ..context }
 }
 
 /// What kept a slot from being made.
