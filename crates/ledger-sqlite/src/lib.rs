@@ -313,7 +313,16 @@ impl Ledger for SqliteLedger {
     }
 
     async fn open_obligations(&self) -> Result<Vec<Obligation>> {
-        self.read("read its obligations", rows::open_obligations).await
+        self.read("read its obligations", |connection| rows::open_obligations(connection, None))
+            .await
+    }
+
+    async fn obligations_of(&self, subject: &str) -> Result<Vec<Obligation>> {
+        let subject = subject.to_owned();
+        self.read("read its obligations", move |connection| {
+            rows::open_obligations(connection, Some(&subject))
+        })
+        .await
     }
 
     async fn due(&self, at: i64) -> Result<Vec<Slot>> {

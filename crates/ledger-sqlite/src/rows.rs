@@ -406,14 +406,15 @@ pub(crate) fn credentials(connection: &Connection, selection: &Selection) -> Row
         .collect()
 }
 
-pub(crate) fn open_obligations(connection: &Connection) -> Rows<Obligation> {
+pub(crate) fn open_obligations(connection: &Connection, subject: Option<&str>) -> Rows<Obligation> {
     connection
         .prepare_cached(
             "SELECT id, subject, deed, not_before, due_by, on_overdue, state, attempts,
                     next_try_at, detail
-             FROM obligation WHERE state = 'open' ORDER BY next_try_at, id",
+             FROM obligation WHERE state = 'open' AND (?1 IS NULL OR subject = ?1)
+             ORDER BY next_try_at, id",
         )?
-        .query_map([], |row| {
+        .query_map([subject], |row| {
             Ok(Obligation {
                 id: row.get(0)?,
                 subject: row.get(1)?,

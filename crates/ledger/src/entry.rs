@@ -20,7 +20,7 @@ pub const SALVAGED: &str = "ledger.salvaged";
 
 /// Every kind of entry that this version writes. Whoever writes another adds it: deeds check it in
 /// debug builds, and whoever asks for one that is not here is told so.
-pub const KINDS: [&str; 48] = [
+pub const KINDS: [&str; 54] = [
     "attempt.ended",
     "attempt.started",
     "claim.taken_over",
@@ -30,11 +30,17 @@ pub const KINDS: [&str; 48] = [
     "credential.spared",
     "credential.swept",
     "declared",
+    "decommission.begun",
+    "decommission.ended",
+    "drill.ended",
     "integration.ended",
     "integration.forgotten",
     BROKEN,
     "ledger.created",
     SALVAGED,
+    "obligation.made",
+    "obligation.met",
+    "obligation.overdue",
     "probe.accepts_anything",
     "probe.round",
     "rotation.begun_again",

@@ -330,6 +330,13 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// Obligations that are open, by moment of the next try, then by id.
     async fn open_obligations(&self) -> Result<Vec<Obligation>>;
 
+    /// The same, of one object.
+    async fn obligations_of(&self, subject: &str) -> Result<Vec<Obligation>> {
+        let mut open = self.open_obligations().await?;
+        open.retain(|one| one.subject == subject);
+        Ok(open)
+    }
+
     /// Slots whose next rotation is due at or before `at` (milliseconds UTC), earliest first.
     async fn due(&self, at: i64) -> Result<Vec<Slot>>;
 

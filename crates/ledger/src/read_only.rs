@@ -99,6 +99,10 @@ impl Ledger for ReadOnly {
         self.0.open_obligations().await
     }
 
+    async fn obligations_of(&self, subject: &str) -> Result<Vec<Obligation>> {
+        self.0.obligations_of(subject).await
+    }
+
     async fn due(&self, at: i64) -> Result<Vec<Slot>> {
         self.0.due(at).await
     }

@@ -17,6 +17,7 @@ use crate::{
     claim::{ClaimDocument, ClaimStore},
     document::{Meta, compose, matches, secret_in},
     drift::schedule_json,
+    duty,
     elsewhere::{governed_here, import_of, is_elsewhere, who_has_it},
     form,
     observe::object_of,
@@ -219,6 +220,7 @@ pub async fn end_slot(
                 name: spec.id.name.clone(),
             };
             let entry = context.entry("slot.ended", &spec.id.to_string());
+            let entry = context.owes_nothing_more(&spec.id.to_string(), entry).await;
             context.note(entry.change(ended).change(form::change(&spec.id, None))).await;
         }
         Ok(None) => {}
@@ -776,7 +778,9 @@ pub async fn take_over(context: &Context, spec: &SlotSpec) -> Result<(), Problem
         Ok(_) => {
             let what = spec.id.to_string();
             let entry = context.entry("rotation.taken_over", &what).detail("key", key_id.clone());
-            context.note(entry).await;
+            let mut entries = vec![entry];
+            entries.extend(duty::owing_for(context, spec).await);
+            context.note_all(entries).await;
             Ok(())
         }
         // Somebody else was faster: then it is in the books.
@@ -1054,6 +1058,8 @@ pub async fn park_for_replacement(context: &Context, spec: &SlotSpec) -> Result<
     let claim = policy::rotation::Claim { parked_for_replace: true, ..claim };
     store.write(&claim, pending.as_ref(), version).await?;
     let entry = context.entry("rotation.parked_for_replacement", &spec.id.to_string());
-    context.note(entry).await;
+    let mut entries = vec![entry];
+    entries.extend(duty::owing_for(context, spec).await);
+    context.note_all(entries).await;
     Ok(())
 }

@@ -13,7 +13,8 @@ use ledger::{Ledger, Selection, inventory::Origin};
 use policy::{
     Schedule,
     drift::{self, Declared, Finding, Observed, SlotFacts, Stands, compare},
-    rotation::{Cut, Phase},
+    duty::{Duty, Task},
+    rotation::Phase,
     schedule::{Written, later},
     scopes::{Declared as Standing, Enforcement, echo, highest_action},
     settings::spelled_as,
@@ -31,7 +32,6 @@ use crate::{
     observe::gap_words,
     observe_integration, observe_slot,
     owner::noted_owner,
-    slot::PreviousKey,
     third_party::noted_third_party,
     unheard::unheard_parts,
 };
@@ -643,14 +643,11 @@ async fn judge_slot(
             .next("remove that nhi_credential"));
     };
     let Some(seen) = observe_slot(context, &spec).await? else { return Ok(Vec::new()) };
-    let now = context.time();
     let id = spec.id.to_string();
-    // What somebody still uses waits for a person, and not for an apply.
-    let ends = |one: &&PreviousKey| !matches!(one.cut, Some(Cut::Needed { .. }));
-    let outlived = seen.previous.iter().filter(ends);
-    let waited_for = |one: &&PreviousKey| seen.in_use.iter().any(|(key, ..)| *key == one.key_id);
-    let outlived = outlived.filter(|one| !waited_for(one));
-    let outlived = outlived.filter(|one| one.due().is_none_or(|at| now.is_past(at)));
+    let ends = |one: &&Duty| matches!(one.task, Task::Retire | Task::Disable);
+    let outlived = seen.owed.due().filter(ends).filter_map(|one| one.key_id.as_deref());
+    // One that is to be switched off first is named once.
+    let outlived: BTreeSet<&str> = outlived.collect();
     let sinks = spec.deliveries.iter().filter_map(|delivery| {
         let seen = seen.deliveries.get(&delivery.name)?;
         Some((delivery.name.as_str(), delivery.place(), seen.status))
@@ -663,7 +660,7 @@ async fn judge_slot(
         key_id: seen.key_id.as_deref(),
         note: seen.note.as_deref().or(seen.still_used.then_some("still-used")),
         sinks: sinks.collect(),
-        outlived: outlived.map(|one| one.key_id.as_str()).collect(),
+        outlived: outlived.into_iter().collect(),
         end_alone: seen
             .previous
             .iter()

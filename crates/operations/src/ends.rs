@@ -10,7 +10,8 @@ use policy::{
 };
 
 use crate::{
-    Context, Problem, SlotSpec, claim::ClaimStore, journal::moment, observe::object_of, slot::limit,
+    Context, Problem, SlotSpec, claim::ClaimStore, duty, journal::moment, observe::object_of,
+    slot::limit,
 };
 
 /// Sets when earlier keys of a slot are to end, by key id. Nothing is ended here: the next look finds
@@ -51,7 +52,9 @@ pub async fn set_ends(
     put_off(context, spec, &longer).await?;
     store.write(&claim, document.pending.as_ref(), Some(document.version)).await?;
     let entry = context.entry("rotation.overlap_moved", &spec.id.to_string());
-    context.note(entry).await;
+    let mut entries = vec![entry];
+    entries.extend(duty::owing_for(context, spec).await);
+    context.note_all(entries).await;
     Ok(())
 }
 

@@ -23,15 +23,26 @@ impl Context {
 
     /// Writes an entry that must be there before the next call.
     pub(crate) async fn journal(&self, entry: NewEntry) -> Result<(), Problem> {
-        self.ledger.append(vec![entry], Durability::Durable).await?;
+        self.journal_all(vec![entry]).await
+    }
+
+    /// Writes entries that belong together, and must be there before the next call.
+    pub(crate) async fn journal_all(&self, entries: Vec<NewEntry>) -> Result<(), Problem> {
+        self.ledger.append(entries, Durability::Durable).await?;
         Ok(())
     }
 
     /// Writes an entry about something that is done already: its loss is a gap in the history, which
     /// is told, and no reason to leave the deed half way.
     pub(crate) async fn note(&self, entry: NewEntry) {
-        let what = format!("{} of {}", entry.kind, entry.subject);
-        if let Err(error) = self.ledger.append(vec![entry], Durability::Durable).await {
+        self.note_all(vec![entry]).await;
+    }
+
+    /// The same of entries that belong together; the first says what was done.
+    pub(crate) async fn note_all(&self, entries: Vec<NewEntry>) {
+        let Some(first) = entries.first() else { return };
+        let what = format!("{} of {}", first.kind, first.subject);
+        if let Err(error) = self.ledger.append(entries, Durability::Durable).await {
             tracing::warn!(%error, "an entry was not written");
             let problem = Problem::from(error);
             let detail = format!("{what} was done and is not in it: {}", problem.detail);

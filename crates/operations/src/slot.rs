@@ -8,7 +8,9 @@ use jiff::Timestamp;
 use policy::{
     Schedule,
     drift::Severity,
+    duty::{Books, Owed, Seen, Task, duties},
     overlap::{self, Evidence, Terms, Usage, Verdict, evidence},
+    proof::Proofs,
     rotation::{Cut, OwnEnd, Phase, Previous},
     schedule::{earlier, later},
     status::{self, Facts},
@@ -19,6 +21,7 @@ use crate::{
     Context, Problem,
     claim::{ClaimMirror, ClaimStore},
     document::{Meta, matches},
+    duty::terms as terms_of_duties,
     observe::{credentials_seen, object_of},
     places::{claim_is_elsewhere, custody_place},
     realm_key,
@@ -242,6 +245,8 @@ pub struct SeenSlot {
     pub expires_at: Option<Timestamp>,
     /// Earlier keys that still work.
     pub previous: Vec<PreviousKey>,
+    /// What is owed on it, each with how it stands.
+    pub owed: Owed,
     /// The sinks, by name.
     pub deliveries: BTreeMap<String, SeenDelivery>,
     /// Places where our own sign says that the secret was taken back from there.
@@ -552,52 +557,49 @@ pub(crate) async fn look_at_slot(
         .collect();
     let stands =
         |one: &Previous| standing.as_ref().is_none_or(|all| all.contains(&one.key_id.as_str()));
-    let were_kept: Vec<(Option<Timestamp>, bool)> =
-        kept.iter().map(|one| (one.retire_not_before, stands(one))).collect();
-    let previous: Vec<PreviousKey> = kept
+    // Their platform ended them by itself, as it was told: that is still to be shown.
+    let after = limit(context, &*connector, spec);
+    let told = |one: &Previous| {
+        let ends = one.retire_not_before.zip(after).map(|(at, after)| later(at, after));
+        !stands(one) && ends.is_some_and(|at| now.is_past(at))
+    };
+    let ended_alone: Vec<Previous> =
+        kept.iter().filter(|_| settled.is_some() && kept.iter().all(told)).cloned().collect();
+    let kept: Vec<Previous> = kept
         .into_iter()
         .chain(outdated)
-        .filter(|one| {
-            let stands = standing.as_ref().is_none_or(|all| all.contains(&one.key_id.as_str()));
-            stands && Some(&one.key_id) != key_id.as_ref()
-        })
-        .map(|one| PreviousKey {
-            retire_after: one.kept_until(),
-            unread_until: usage.unread_until(&one.key_id, one.retire_not_before),
-            ends: seen_now
-                .iter()
-                .find(|seen| seen.key_id == one.key_id)
-                .and_then(|seen| seen.expires_at),
-            key_id: one.key_id,
-            generation: one.generation,
-            cut: one.cut,
-        })
+        .filter(|one| stands(one) && Some(&one.key_id) != key_id.as_ref())
         .collect();
     let returned = match (&claim, &standing) {
         (Some(claim), Some(standing)) => returned(spec, claim, standing, now.lo),
         _ => Vec::new(),
     };
-    // Where clocks disagree nothing ends by time.
-    let is_over = now.agrees()
-        && in_use.is_empty()
-        && previous.iter().any(|one| one.due().is_none_or(|at| now.is_past(at)));
-    // Their platform ended them by itself, as it was told: that is still to be shown.
-    let after = limit(context, &*connector, spec);
-    let told = |one: &(Option<Timestamp>, bool)| match (one, after) {
-        ((Some(not_before), false), Some(after)) => now.is_past(later(*not_before, after)),
-        _ => false,
-    };
-    let is_over = is_over
-        || now.agrees() && settled.is_some() && !were_kept.is_empty() && were_kept.iter().all(told);
-    let off = |one: &PreviousKey| matches!(one.cut, Some(Cut::Off { .. }));
-    let needed = |one: &PreviousKey| matches!(one.cut, Some(Cut::Needed { .. }));
-    let still_used = previous.iter().any(needed);
-    // One that somebody switched off already has nobody to be missed by.
-    let to_cut = |one: &PreviousKey| !off(one) && is_live(&one.key_id);
-    let cut_due =
-        is_over && previous.iter().any(to_cut) && soft_cut(context, &*connector, spec).is_some();
-
+    let needed = |one: &Previous| matches!(one.cut, Some(Cut::Needed { .. }));
+    let still_used = kept.iter().any(needed);
     let (claimed_by_other, unfinished, held) = claim_facts(context, claim.as_ref());
+    // One that somebody switched off already has nobody to be missed by.
+    let off = kept.iter().filter(|one| !is_live(&one.key_id)).map(|one| one.key_id.clone());
+    let (off, proofs) = (off.collect::<Vec<String>>(), Proofs::default());
+    // What nobody is seen to use is kept for consumers that nobody sees.
+    let unread = |one: &Previous| usage.unread_until(&one.key_id, one.retire_not_before);
+    let waited = |one: &Previous| Previous {
+        retire_not_before: unread(one).max(one.retire_not_before),
+        ..one.clone()
+    };
+    let to_end: Vec<Previous> = kept.iter().map(waited).chain(ended_alone).collect();
+    let books = Books {
+        phase: claim.as_ref().and_then(|one| Phase::from_word(&one.phase)).unwrap_or(Phase::Parked),
+        generation,
+        previous: &to_end,
+        off: &off,
+        proofs: claim.as_ref().map_or(&proofs, |claim| &claim.proofs),
+        written_at: claim.as_ref().and_then(|claim| claim.written_at),
+    };
+    let timed = claim.as_ref().is_some_and(|claim| claim.timed);
+    let terms = terms_of_duties(context, &*connector, spec, timed);
+    let looked = Seen { now, at_work: !unfinished && !held, in_use: !in_use.is_empty() };
+    let owed = Owed::now(duties(books, &terms), &looked);
+    let watched = !owed.is_due(Task::Retire) && kept.iter().any(Previous::is_cut);
     let unfinished = unfinished && ahead.is_none();
     let put_off = Schedule::put_off(expires_at, spec.integration_ends);
     let due = spec
@@ -605,10 +607,9 @@ pub(crate) async fn look_at_slot(
         .as_ref()
         .zip(issued_at)
         .map(|(schedule, issued)| schedule.due(&what, issued, put_off, now.hi));
-    let watched = !is_over && previous.iter().any(off);
     let next_opening = match due {
         Some(policy::schedule::Due::Waiting(at)) => at,
-        _ if watched => previous.iter().filter_map(|one| one.retire_after).max(),
+        _ if watched => kept.iter().filter_map(Previous::kept_until).max(),
         _ => None,
     };
     // A platform drops what has ended by itself; that is not somebody's hand.
@@ -626,10 +627,11 @@ pub(crate) async fn look_at_slot(
         foreign: false,
         due,
         still_used,
-        cut_due,
+        cut_due: owed.is_due(Task::Disable),
         watched,
-        retire_due: is_over,
-        proof_due: settled.is_some_and(|claim| claim.proofs.is_due(now.lo)),
+        retire_due: owed.is_due(Task::Retire),
+        proof_due: settled.is_some()
+            && (owed.is_due(Task::Reprove) || owed.is_due(Task::DestroyPrevious)),
         held_secret: delivered > 0,
     };
     // Copies that are gone altogether leave nothing that says what was there; the state does.
@@ -657,7 +659,21 @@ pub(crate) async fn look_at_slot(
         generation,
         issued_at,
         expires_at,
-        previous,
+        previous: kept
+            .into_iter()
+            .map(|one| PreviousKey {
+                retire_after: one.kept_until(),
+                unread_until: usage.unread_until(&one.key_id, one.retire_not_before),
+                ends: seen_now
+                    .iter()
+                    .find(|seen| seen.key_id == one.key_id)
+                    .and_then(|seen| seen.expires_at),
+                key_id: one.key_id,
+                generation: one.generation,
+                cut: one.cut,
+            })
+            .collect(),
+        owed,
         deliveries,
         withdrawn: withdrawn_from,
         secret_held: delivered > 0,

@@ -6,6 +6,7 @@
 #![warn(clippy::disallowed_methods)]
 
 pub mod drift;
+pub mod duty;
 pub mod environment;
 pub mod overlap;
 pub mod owner;

@@ -67,7 +67,8 @@ impl Machine<'_> {
         if !self.way.is_by_itself() {
             self.memory = None;
         }
-        if let Err(problem) = self.context.journal(entry).await {
+        let entries = self.with_owed(entry, claim).await;
+        if let Err(problem) = self.context.journal_all(entries).await {
             let (back, pending) = match self.claim.take() {
                 Some(before) => (Claim { epoch: claim.epoch, ..before.claim }, before.pending),
                 None => (claim.released(), None),
@@ -315,7 +316,7 @@ impl Machine<'_> {
     pub(super) async fn release(&mut self, claim: &Claim) {
         let Some(version) = self.claim.as_ref().map(|document| document.version) else { return };
         match self.write_claim(&claim.released(), None, Some(version)).await {
-            Ok(_) => self.context.note(self.entry("rotation.gave_up", claim)).await,
+            Ok(_) => self.note_owed(self.entry("rotation.gave_up", claim), &claim.released()).await,
             Err(problem) => {
                 tracing::warn!(%problem, "the credential was not given back in custody; that ends by itself");
             }

@@ -123,7 +123,7 @@ impl Machine<'_> {
             )
             .await?;
         if done {
-            self.context.note(entry).await;
+            self.note_owed(entry, &self.claim_now()?).await;
         }
         Ok(())
     }
@@ -150,7 +150,7 @@ impl Machine<'_> {
         if done {
             let claim = self.claim_now()?;
             let entry = self.entry("rotation.watching", &claim).detail("until", moment(until));
-            self.context.note(entry).await;
+            self.note_owed(entry, &claim).await;
         }
         Ok(())
     }

@@ -50,7 +50,7 @@ impl Machine<'_> {
             self.ended.insert(key_id.to_owned(), self.context.now());
             if served {
                 let entry = self.entry("rotation.retired", &claim).detail("key", key_id);
-                self.context.note(entry).await;
+                self.note_owed(entry, &claim).await;
             }
         }
         if let Some(marker) = marker {
@@ -215,7 +215,7 @@ impl Machine<'_> {
                     ..row
                 }));
             }
-            self.context.note(entry).await;
+            self.note_owed(entry, &closed).await;
         }
         Ok(())
     }

@@ -124,7 +124,7 @@ impl Machine<'_> {
                 tracing::warn!(%problem, "the hold was not written");
             }
             let entry = self.entry("rotation.held", &held).detail("why", why);
-            self.context.note(entry).await;
+            self.note_owed(entry, &held).await;
         }
         let why = match &self.claim {
             Some(document) if why == "held" => {

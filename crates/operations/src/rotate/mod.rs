@@ -25,6 +25,7 @@ use domain::{LastUsed, Marker, ObservedCredential, RealmKey, Secret, Span, realm
 use jiff::Timestamp;
 use ledger::NewEntry;
 use policy::{
+    duty::{Books, Terms, duties},
     proof::Proofs,
     reason::Reason,
     rotation::{
@@ -39,6 +40,7 @@ use crate::{
     claim::{ClaimDocument, ClaimStore, has_stopped},
     credential,
     document::{Meta, matches, secret_in},
+    duty,
     journal::moment,
     ourselves::not_our_key,
     places::{claim_is_elsewhere, custody_place},
@@ -220,8 +222,14 @@ impl<'a> Machine<'a> {
         })
     }
 
-    /// Steps until the goal is reached.
+    /// Steps until the goal is reached, and leaves written down what is owed then.
     pub(crate) async fn run(&mut self) -> Result<(), Problem> {
+        let done = self.steps().await;
+        self.owe_at_the_end(done.is_ok()).await;
+        done
+    }
+
+    async fn steps(&mut self) -> Result<(), Problem> {
         // Each sink has its own steps; waiting for somebody is none.
         let most = MOST_STEPS + 4 * self.sinks.0.len();
         self.count_elsewhere().await?;
@@ -681,6 +689,45 @@ impl<'a> Machine<'a> {
                 ))
                 .next("apply again")
         })
+    }
+
+    fn terms(&self, claim: &Claim) -> Terms {
+        duty::terms(self.context, &*self.connector, self.spec, claim.timed)
+    }
+
+    /// An entry with what it made, or met, of what is owed under this claim.
+    async fn with_owed(&self, entry: NewEntry, claim: &Claim) -> Vec<NewEntry> {
+        let owed = duty::while_at_work(claim, &self.accepted, &self.terms(claim));
+        let mut all = vec![entry];
+        all.extend(self.context.owing(&self.what, &owed).await);
+        all
+    }
+
+    /// Notes it, with that.
+    async fn note_owed(&self, entry: NewEntry, claim: &Claim) {
+        self.context.note_all(self.with_owed(entry, claim).await).await;
+    }
+
+    /// What this run leaves to be done. After an error the claim itself says how far it came; what
+    /// somebody else is at work on is theirs to say.
+    async fn owe_at_the_end(&self, done: bool) {
+        if !self.context.ledger.keeps() || self.context.read_only {
+            return;
+        }
+        let read = match done {
+            true => Ok(None),
+            false => self.store.read().await,
+        };
+        let document = match &read {
+            Ok(document) => document.as_ref().or(self.claim.as_ref()),
+            Err(_) => None,
+        };
+        let Some(document) = document else { return };
+        let claim = &document.claim;
+        if !claim.phase.is_open() || claim.owner == self.context.run.id {
+            let owed = duties(Books::of(claim, document.written_at), &self.terms(claim));
+            self.context.owe(&self.what, &owed).await;
+        }
     }
 
     fn rotation_id(&self, generation: u64) -> String {

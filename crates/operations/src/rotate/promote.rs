@@ -170,7 +170,7 @@ impl Machine<'_> {
                     entry.detail("interrupted_for", self.tell_interruption(cut_off).to_string());
             }
             let entry = self.rows(entry, &claim, "current");
-            self.context.note(entry).await;
+            self.note_owed(entry, &claim).await;
         }
         Ok(())
     }

@@ -1,0 +1,323 @@
+//! What is owed on a slot, as claims and documents have it; kept as rows where there is a ledger.
+
+use connector::Connector;
+use jiff::Timestamp;
+use ledger::{Change, Durability, NewEntry, Obligation};
+use policy::{
+    duty::{Books, Carrier, Duty, Owed, Standing, Task, Terms, duties},
+    rotation::{Claim, Goal, Phase},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    Context, Problem, SeenSlot, SlotSpec,
+    claim::{ClaimDocument, ClaimStore},
+    credential::goal_of_finish,
+    slot::soft_cut,
+};
+
+/// What a slot's declaration, its platform and policy say of its duties.
+pub(crate) fn terms(
+    context: &Context,
+    connector: &dyn Connector,
+    spec: &SlotSpec,
+    timed: bool,
+) -> Terms {
+    Terms {
+        window: spec.overlap(),
+        soft_cut: soft_cut(context, connector, spec),
+        proof_deadline: context.rules.proof_deadline,
+        silent_after: context.rules.claim_ttl_of(timed),
+    }
+}
+
+/// What is owed on a slot, by its claim alone: what a ledger has rows of.
+///
+/// # Errors
+///
+/// Custody cannot be read.
+pub async fn duties_of(context: &Context, spec: &SlotSpec) -> Result<Vec<Duty>, Problem> {
+    let connector = context.connector(&spec.id.integration.connection).await?;
+    let Some(ClaimDocument { claim, written_at, .. }) =
+        ClaimStore::of(context, spec).await?.read().await?
+    else {
+        return Ok(Vec::new());
+    };
+    Ok(duties(Books::of(&claim, written_at), &terms(context, &*connector, spec, claim.timed)))
+}
+
+/// What whoever runs now does about a slot, starting no rotation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Now {
+    /// Nothing is owed.
+    Nothing,
+    /// It is another's: somebody is at work on it.
+    Busy(String),
+    /// A person must say something first.
+    Held(String),
+    /// Something is owed, and is put off for this reason.
+    PutOff(&'static str),
+    /// This, for this reason.
+    Do(Goal, &'static str),
+}
+
+/// What whoever runs now does about a slot that they have looked at, starting no rotation. `active`: its
+/// integration may act. Nothing is issued for one that may not.
+///
+/// # Errors
+///
+/// Custody cannot be read.
+pub async fn due_now(
+    context: &Context,
+    spec: &SlotSpec,
+    seen: &SeenSlot,
+    active: bool,
+) -> Result<Now, Problem> {
+    let note = || seen.note.clone().unwrap_or_else(|| "nobody wrote why".to_owned());
+    if seen.status == "rotating" {
+        return Ok(Now::Busy(note()));
+    }
+    if seen.status == "held" {
+        let why = if seen.still_used { "still-used".to_owned() } else { note() };
+        return Ok(Now::Held(why));
+    }
+    let owed = &seen.owed;
+    if owed.is_due(Task::Finish) {
+        let goal = goal_of_finish(context, spec).await?;
+        return Ok(match goal {
+            None => Now::Nothing,
+            Some(Goal::Rotate { .. }) if !active && !is_about_earlier(context, spec).await? => {
+                Now::PutOff("its integration is switched off, and to finish it is to issue another")
+            }
+            Some(goal) => Now::Do(with_declared(goal, spec), "schedule"),
+        });
+    }
+    let at = seen.generation;
+    let proves = owed.is_due(Task::Reprove) || owed.is_due(Task::DestroyPrevious);
+    let ends = owed.is_due(Task::Retire) || owed.is_due(Task::Disable);
+    // Whoever still holds the earlier one may have nothing else that works.
+    let serves = seen.listed && !matches!(seen.status, "missing" | "undelivered" | "expired");
+    Ok(match (ends, serves) {
+        (true, false) => Now::PutOff(
+            "the current one is not there or not delivered: an apply puts that right first",
+        ),
+        (true, true) if owed.is_due(Task::Disable) => {
+            Now::Do(Goal::Cut { at, again: false }, "schedule")
+        }
+        (true, true) => Now::Do(Goal::Retire { at }, "schedule"),
+        (false, _) if proves => Now::Do(Goal::Retire { at }, "schedule"),
+        _ => put_off(owed).map_or(Now::Nothing, Now::PutOff),
+    })
+}
+
+fn put_off(owed: &Owed) -> Option<&'static str> {
+    owed.0.iter().find_map(|(_, standing)| match standing {
+        Standing::Doubtful => Some("clocks disagree, and nothing ends by time"),
+        Standing::InUse => Some("somebody still uses the earlier one"),
+        _ => None,
+    })
+}
+
+/// Where nothing is kept the earlier one ends with the rotation, whoever finishes it.
+fn with_declared(goal: Goal, spec: &SlotSpec) -> Goal {
+    let keeps_none = spec.schedule.as_ref().is_some_and(|one| one.overlap.as_secs() == 0);
+    match goal {
+        Goal::Rotate { to, at_once } => Goal::Rotate { to, at_once: at_once || keeps_none },
+        other => other,
+    }
+}
+
+async fn is_about_earlier(context: &Context, spec: &SlotSpec) -> Result<bool, Problem> {
+    let claim = ClaimStore::of(context, spec).await?.read().await?.map(|document| document.claim);
+    Ok(claim.is_some_and(|claim| claim.phase.is_about_earlier()))
+}
+
+/// The row of a duty, open.
+fn row(subject: &str, duty: &Duty) -> Obligation {
+    let moment = |at: Option<Timestamp>| at.map_or(0, Timestamp::as_millisecond);
+    let about = duty.key_id.clone().unwrap_or_else(|| duty.generation.to_string());
+    let mut detail = json!({
+        "carried_by": duty.carrier.as_str(), "generation": duty.generation,
+    });
+    if let Some(key_id) = &duty.key_id {
+        detail["key"] = json!(key_id);
+    }
+    Obligation {
+        id: format!("{subject}#{}:{about}", duty.task.as_str()),
+        subject: subject.to_owned(),
+        deed: duty.task.as_str().to_owned(),
+        not_before: moment(duty.not_before),
+        due_by: moment(duty.due_by),
+        on_overdue: "finding".to_owned(),
+        state: "open".to_owned(),
+        attempts: 0,
+        next_try_at: duty.not_before.map(Timestamp::as_millisecond),
+        detail: Some(detail),
+    }
+}
+
+/// That it was told to be overdue.
+const TOLD: &str = "overdue";
+
+/// The same duty, at the same times and with the same carrier.
+fn is_same(have: &Obligation, wanted: &Obligation) -> bool {
+    let bare = |row: &Obligation| {
+        let mut row = row.clone();
+        row.attempts = 0;
+        if let Some(Value::Object(detail)) = &mut row.detail {
+            detail.remove(TOLD);
+        }
+        row
+    };
+    bare(have) == bare(wanted)
+}
+
+/// The entries that bring the rows of one slot to what is owed on it.
+fn told(context: &Context, subject: &str, have: &[Obligation], owed: &[Duty]) -> Vec<NewEntry> {
+    let wanted: Vec<Obligation> = owed.iter().map(|one| row(subject, one)).collect();
+    let entry = |kind: &str, row: &Obligation| {
+        let key = row.detail.as_ref().and_then(|detail| detail.get("key")).cloned();
+        context
+            .entry(kind, subject)
+            .detail("deed", row.deed.clone())
+            .detail("key", key.unwrap_or(Value::Null))
+    };
+    let at = |ms: i64| {
+        let at = Timestamp::from_millisecond(ms).ok().filter(|_| ms != 0);
+        at.map_or(Value::Null, |at| json!(crate::journal::moment(at)))
+    };
+    let met = have.iter().filter(|have| wanted.iter().all(|one| one.id != have.id)).map(|have| {
+        let row = Obligation { state: "met".to_owned(), next_try_at: None, ..have.clone() };
+        entry("obligation.met", have).change(Change::Obligation(row))
+    });
+    let made = wanted.iter().filter(|one| !have.iter().any(|have| is_same(have, one)));
+    let made = made.map(|one| {
+        entry("obligation.made", one)
+            .detail("not_before", at(one.not_before))
+            .detail("due_by", at(one.due_by))
+            .detail(
+                "carried_by",
+                one.detail
+                    .as_ref()
+                    .and_then(|detail| detail.get("carried_by"))
+                    .cloned()
+                    .unwrap_or(Value::Null),
+            )
+            .change(Change::Obligation(one.clone()))
+    });
+    met.chain(made).collect()
+}
+
+impl Context {
+    /// What brings the rows of a slot to what is owed on it; nothing where they cannot be read: the next
+    /// deed writes them.
+    pub(crate) async fn owing(&self, subject: &str, owed: &[Duty]) -> Vec<NewEntry> {
+        if self.read_only || !self.ledger.keeps() {
+            return Vec::new();
+        }
+        match self.ledger.obligations_of(subject).await {
+            Ok(have) => told(self, subject, &have, owed),
+            Err(error) => {
+                tracing::warn!(%error, "what is owed was not written down");
+                Vec::new()
+            }
+        }
+    }
+
+    /// Brings the rows of a slot to what is owed on it, where they are not.
+    pub(crate) async fn owe(&self, subject: &str, owed: &[Duty]) {
+        let told = self.owing(subject, owed).await;
+        if told.is_empty() {
+            return;
+        }
+        if let Err(error) = self.ledger.append(told, Durability::Durable).await {
+            tracing::warn!(%error, "what is owed was not written down");
+        }
+    }
+
+    /// A slot is declared no more: nobody carries what is owed on it.
+    pub(crate) async fn owes_nothing_more(&self, subject: &str, entry: NewEntry) -> NewEntry {
+        let have = match self.ledger.keeps() {
+            true => self.ledger.obligations_of(subject).await.unwrap_or_default(),
+            false => Vec::new(),
+        };
+        have.into_iter().fold(entry, |entry, row| {
+            let row = Obligation { state: "dropped".to_owned(), next_try_at: None, ..row };
+            entry.change(Change::Obligation(row))
+        })
+    }
+}
+
+/// What brings the rows of a slot to what is owed after a write of its claim that no rotation made.
+pub(crate) async fn owing_for(context: &Context, spec: &SlotSpec) -> Vec<NewEntry> {
+    if context.read_only || !context.ledger.keeps() {
+        return Vec::new();
+    }
+    match duties_of(context, spec).await {
+        Ok(owed) => context.owing(&spec.id.to_string(), &owed).await,
+        Err(problem) => {
+            tracing::warn!(%problem, "what is owed is not known");
+            Vec::new()
+        }
+    }
+}
+
+/// Notes in the ledger which duties of a slot are overdue, each once.
+pub async fn note_overdue(context: &Context, spec: &SlotSpec, owed: &Owed) {
+    if context.read_only || !context.ledger.keeps() {
+        return;
+    }
+    let subject = spec.id.to_string();
+    let Ok(have) = context.ledger.obligations_of(&subject).await else { return };
+    let late = owed.0.iter().filter(|(_, standing)| *standing == Standing::Overdue);
+    let mut told = Vec::new();
+    for (duty, _) in late {
+        let id = row(&subject, duty).id;
+        let known = |row: &&Obligation| {
+            row.id == id && row.detail.as_ref().is_some_and(|detail| detail.get(TOLD).is_none())
+        };
+        let Some(mut row) = have.iter().find(known).cloned() else { continue };
+        if let Some(Value::Object(detail)) = &mut row.detail {
+            detail.insert(TOLD.to_owned(), json!(true));
+        }
+        let key = duty.key_id.clone();
+        let due_by = duty.due_by.map(crate::journal::moment);
+        let entry = context
+            .entry("obligation.overdue", &subject)
+            .detail("deed", row.deed.clone())
+            .detail("key", json!(key))
+            .detail("due_by", json!(due_by));
+        told.push(entry.change(Change::Obligation(row)));
+    }
+    if !told.is_empty()
+        && let Err(error) = context.ledger.append(told, Durability::Durable).await
+    {
+        tracing::warn!(%error, "what is overdue was not written down");
+    }
+}
+
+/// What a run that is at work on a slot owes on it: what it began it finishes itself, and what it has
+/// ended is to be shown.
+pub(crate) fn while_at_work(
+    claim: &Claim,
+    ended: &std::collections::BTreeSet<String>,
+    terms: &Terms,
+) -> Vec<Duty> {
+    let mut owed = duties(Books::of(claim, None), terms);
+    owed.retain(|one| one.task != Task::Finish);
+    for one in &mut owed {
+        let ended = one.key_id.as_ref().is_some_and(|key_id| ended.contains(key_id));
+        if claim.phase == Phase::Retiring && one.task == Task::Retire && ended {
+            (one.task, one.not_before, one.due_by) = (Task::Prove, None, None);
+        }
+    }
+    owed
+}
+
+/// The carrier of a duty, in words.
+pub fn carried_by(duty: &Duty) -> &'static str {
+    match duty.carrier {
+        Carrier::NextRun => "nhi reconcile --due, or an apply",
+        Carrier::Person => "a person: nhi recover",
+    }
+}

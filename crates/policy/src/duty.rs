@@ -1,0 +1,300 @@
+//! What is owed on a slot: derived from what is written down of it, and the same list for a plan, for
+//! `nhi drift`, for `nhi reconcile` and for the rows of a ledger.
+
+use std::fmt;
+
+use domain::{Now, Span};
+use jiff::Timestamp;
+
+use crate::{
+    proof::{Proofs, RETRY},
+    rotation::{Claim, Cut, Phase, Previous},
+    schedule::later,
+};
+
+/// What is to be done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Task {
+    /// What a run began, and fell silent over, is finished.
+    Finish,
+    /// An earlier key is switched off, to be ended later.
+    Disable,
+    /// An earlier key ends.
+    Retire,
+    /// That it ended is shown.
+    Prove,
+    /// How far an end was shown is looked at once more.
+    Reprove,
+    /// The sink forgets the version that holds the secret of a key that ended.
+    DestroyPrevious,
+}
+
+impl Task {
+    /// The word in ledgers and reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Task::Finish => "finish",
+            Task::Disable => "disable",
+            Task::Retire => "retire",
+            Task::Prove => "prove",
+            Task::Reprove => "reprove",
+            Task::DestroyPrevious => "destroy_previous",
+        }
+    }
+}
+
+/// Who carries it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Carrier {
+    /// Whoever runs next: an apply, or `nhi reconcile --due`.
+    NextRun,
+    /// A person must say something first.
+    Person,
+}
+
+impl Carrier {
+    /// The word in ledgers and reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Carrier::NextRun => "next_run",
+            Carrier::Person => "person",
+        }
+    }
+}
+
+/// Something that is to be done between two moments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Duty {
+    /// What.
+    pub task: Task,
+    /// The key that it is about; none where it is about the slot.
+    pub key_id: Option<String>,
+    /// The generation of that key, or of the slot.
+    pub generation: u64,
+    /// Not before; `None` where it may be done at once.
+    pub not_before: Option<Timestamp>,
+    /// At the latest; `None` where it was to be done at once.
+    pub due_by: Option<Timestamp>,
+    /// Who carries it.
+    pub carrier: Carrier,
+}
+
+impl fmt::Display for Duty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.key_id {
+            Some(key_id) => write!(f, "{} {key_id}", self.task.as_str()),
+            None => write!(f, "{} generation {}", self.task.as_str(), self.generation),
+        }
+    }
+}
+
+/// How one stands now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// Its time has not come.
+    Early,
+    /// Its time has come by one clock, and clocks disagree: nothing ends by time.
+    Doubtful,
+    /// Somebody is seen to use the earlier key: it is kept for a while.
+    InUse,
+    /// A person must say something first.
+    Waits,
+    /// It may be done now.
+    Due,
+    /// It was to be done before now.
+    Overdue,
+}
+
+impl Standing {
+    /// Whether whoever runs now does it.
+    pub fn is_due(self) -> bool {
+        self >= Standing::Due
+    }
+}
+
+impl Duty {
+    /// How it stands.
+    pub fn standing(&self, seen: &Seen) -> Standing {
+        let now = seen.now;
+        let past = |at: Option<Timestamp>| at.is_none_or(|at| now.is_past(at));
+        let cuts_off = matches!(self.task, Task::Disable | Task::Retire);
+        // What ends by no time waits for no clock, and nobody is cut off by a proof.
+        let doubted = |at: Timestamp| cuts_off && !now.agrees() && now.has_come(at);
+        if self.carrier == Carrier::Person {
+            Standing::Waits
+        } else if self.not_before.is_some_and(doubted) {
+            Standing::Doubtful
+        } else if !past(self.not_before) || self.task == Task::Finish && seen.at_work {
+            Standing::Early
+        } else if cuts_off && seen.in_use && self.not_before.is_some() {
+            Standing::InUse
+        } else if self.due_by.is_some_and(|at| now.is_past(at)) {
+            Standing::Overdue
+        } else {
+            Standing::Due
+        }
+    }
+}
+
+/// What a look adds to what is written down.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen {
+    /// The present, as far as clocks tell it.
+    pub now: Now,
+    /// Whoever has the claim is at work, and not silent.
+    pub at_work: bool,
+    /// Somebody is seen to use an earlier key whose overlap is over. They end together, so all are kept.
+    pub in_use: bool,
+}
+
+/// What is written down of a slot: in its claim or, where that is lost, in the anchor's document.
+#[derive(Debug, Clone, Copy)]
+pub struct Books<'a> {
+    /// How far the claim has come; parked or free where only the anchor says anything.
+    pub phase: Phase,
+    /// The generation that the slot is at, or is going to.
+    pub generation: u64,
+    /// Earlier keys.
+    pub previous: &'a [Previous],
+    /// Those of them that are known to be off already, whoever did that.
+    pub off: &'a [String],
+    /// What is remembered of ends.
+    pub proofs: &'a Proofs,
+    /// When it was written, by the clock of custody.
+    pub written_at: Option<Timestamp>,
+}
+
+impl<'a> Books<'a> {
+    /// Those of a claim.
+    pub fn of(claim: &'a Claim, written_at: Option<Timestamp>) -> Books<'a> {
+        Books {
+            phase: claim.phase,
+            generation: claim.generation,
+            previous: &claim.previous,
+            off: &[],
+            proofs: &claim.proofs,
+            written_at,
+        }
+    }
+}
+
+/// What a slot's declaration, its platform and policy say of its duties.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    /// How long after its time an earlier key is to be ended at the latest.
+    pub window: Span,
+    /// How long one is only switched off first; `None` where none is.
+    pub soft_cut: Option<Span>,
+    /// How long after an end more of it may be shown.
+    pub proof_deadline: Span,
+    /// After how long a run that says nothing is taken for dead; by the claim's way of issuing.
+    pub silent_after: Span,
+}
+
+/// What is owed, by its time.
+pub fn duties(books: Books<'_>, terms: &Terms) -> Vec<Duty> {
+    let mut all = Vec::new();
+    let mut owe = |task, key: Option<(&str, u64)>, not_before, due_by, carrier| {
+        all.push(Duty {
+            task,
+            key_id: key.map(|(key_id, _)| key_id.to_owned()),
+            generation: key.map_or(books.generation, |(_, generation)| generation),
+            not_before,
+            due_by,
+            carrier,
+        });
+    };
+    if books.phase.is_open() {
+        let silent = books.written_at.map(|at| later(at, terms.silent_after));
+        let held = books.phase == Phase::Held;
+        let carrier = if held { Carrier::Person } else { Carrier::NextRun };
+        owe(Task::Finish, None, silent.filter(|_| !held), silent, carrier);
+    }
+    let by = |at: Option<Timestamp>| at.map(|at| later(at, terms.window));
+    for one in books.previous {
+        let key = Some((one.key_id.as_str(), one.generation));
+        match (books.phase, one.cut) {
+            (Phase::Proving, _) => {
+                owe(Task::Prove, key, None, None, Carrier::NextRun);
+                if one.held_version.is_some() {
+                    owe(Task::DestroyPrevious, key, None, None, Carrier::NextRun);
+                }
+            }
+            (Phase::Retiring, _) => {
+                let at = one.kept_until();
+                owe(Task::Retire, key, at, by(at), Carrier::NextRun);
+            }
+            // What is to be kept, and for how long, is said when its successor is delivered.
+            (phase, _) if phase.is_open() && !phase.is_about_earlier() => {
+                if let Some(at) = one.kept_until() {
+                    owe(Task::Retire, key, Some(at), by(Some(at)), Carrier::NextRun);
+                }
+            }
+            (_, Some(Cut::Needed { since })) => {
+                owe(Task::Retire, key, Some(since), by(Some(since)), Carrier::Person);
+            }
+            (phase, Some(Cut::Off { .. })) => {
+                if phase == Phase::Cutting {
+                    owe(Task::Disable, key, None, None, Carrier::NextRun);
+                }
+                let at = one.kept_until();
+                owe(Task::Retire, key, at, by(at), Carrier::NextRun);
+            }
+            (_, None) => {
+                let at = one.retire_not_before;
+                let is_on = !books.off.contains(&one.key_id);
+                match terms.soft_cut.filter(|_| at.is_some() && is_on) {
+                    Some(span) => {
+                        owe(Task::Disable, key, at, by(at), Carrier::NextRun);
+                        let ends = at.map(|at| later(at, span));
+                        owe(Task::Retire, key, ends, by(ends), Carrier::NextRun);
+                    }
+                    None => owe(Task::Retire, key, at, by(at), Carrier::NextRun),
+                }
+            }
+        }
+    }
+    for one in &books.proofs.ended {
+        let key = Some((one.key_id.as_str(), one.generation));
+        let Some(due) = one.due else { continue };
+        let deadline = later(one.at, terms.proof_deadline);
+        owe(Task::Reprove, key, Some(due), Some(deadline.max(due)), Carrier::NextRun);
+        if one.held_version.is_some() {
+            let by = later(deadline, RETRY);
+            owe(Task::DestroyPrevious, key, Some(deadline), Some(by), Carrier::NextRun);
+        }
+    }
+    all.sort_by_key(|one| (one.not_before, one.task));
+    all
+}
+
+/// What is owed, each with how it stands.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Owed(pub Vec<(Duty, Standing)>);
+
+impl Owed {
+    /// Judges each.
+    pub fn now(duties: Vec<Duty>, seen: &Seen) -> Owed {
+        let judged = duties.into_iter().map(|one| {
+            let standing = one.standing(seen);
+            (one, standing)
+        });
+        Owed(judged.collect())
+    }
+
+    /// Those that whoever runs now does.
+    pub fn due(&self) -> impl Iterator<Item = &Duty> {
+        self.0.iter().filter(|(_, standing)| standing.is_due()).map(|(one, _)| one)
+    }
+
+    /// Whether one of these is done by whoever runs now.
+    pub fn is_due(&self, task: Task) -> bool {
+        self.due().any(|one| one.task == task)
+    }
+
+    /// When the next one's time comes.
+    pub fn next(&self) -> Option<&Duty> {
+        let early = self.0.iter().filter(|(_, standing)| *standing == Standing::Early);
+        early.map(|(one, _)| one).min_by_key(|one| one.not_before)
+    }
+}
