@@ -21,6 +21,8 @@ pub(crate) struct Deed<'a> {
     pub(crate) doing: &'static str,
     /// What is asked before anything is done.
     pub(crate) question: String,
+    /// What holds whether it is done or not.
+    pub(crate) stands: Exit,
 }
 
 /// A part of a deed, looked at and not yet done.
@@ -67,7 +69,7 @@ impl Deed<'_> {
             output.hint("Nothing was changed.");
             return Ok(Exit::Failed);
         }
-        let mut exit = Exit::Clean;
+        let mut exit = self.stands;
         let mut told = Vec::new();
         for one in all {
             let progress = output.progress(&format!("{} {}", self.doing, one.subject()));
@@ -87,7 +89,7 @@ impl Deed<'_> {
 
     /// The end of one that does nothing.
     pub(crate) fn nothing_done<P: Part>(&self, all: &[P], output: &Output) -> Exit {
-        self.end(all.iter().map(|one| one.json(None)).collect(), Exit::Clean, output)
+        self.end(all.iter().map(|one| one.json(None)).collect(), self.stands, output)
     }
 
     fn end(&self, told: Vec<Value>, exit: Exit, output: &Output) -> Exit {

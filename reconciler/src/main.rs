@@ -34,6 +34,7 @@ use output::{Format, Output};
   nhi rotate ID                 another generation of a credential, now
   nhi revoke ID                 end what an integration or a slot has, now
   nhi recover                   what was begun and not finished, and what helps
+  nhi reconcile --due           do what is owed now: end, prove, finish; for cron
   nhi ledger show --last 20     what happened, in order
 
 {}", exit::CODES))]
@@ -62,6 +63,7 @@ enum Command {
     Rotate(commands::rotate::Rotate),
     Revoke(commands::revoke::Revoke),
     Recover(commands::recover::Recover),
+    Reconcile(commands::reconcile::Reconcile),
     #[command(subcommand)]
     Ledger(commands::ledger::Ledger),
     Doctor(commands::doctor::Doctor),
@@ -77,6 +79,7 @@ impl Command {
             Command::Rotate(command) => command.asking.format,
             Command::Revoke(command) => command.asking.format,
             Command::Recover(command) => command.asking.format,
+            Command::Reconcile(command) => command.asking.format,
             Command::Ledger(command) => command.format(),
             Command::Doctor(command) => command.format,
             Command::Init(_) | Command::Completion(_) => Format::Text,
@@ -112,6 +115,7 @@ fn main() -> ExitCode {
             Command::Rotate(command) => command.run(config, &output).await,
             Command::Revoke(command) => command.run(config, &output).await,
             Command::Recover(command) => command.run(config, &output).await,
+            Command::Reconcile(command) => command.run(config, &output).await,
             Command::Ledger(command) => command.run(config, &output).await,
             Command::Doctor(command) => command.run(config, &output).await,
             Command::Completion(command) => command.run::<Cli>(&output),

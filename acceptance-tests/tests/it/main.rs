@@ -26,6 +26,7 @@ mod mirror;
 mod oauth;
 mod oauth_secret;
 mod operator;
+mod owed;
 mod places;
 mod points;
 mod postgresql;

@@ -1,19 +1,19 @@
 //! What is owed on a slot, as claims and documents have it; kept as rows where there is a ledger.
 
-use connector::Connector;
+use connector::{Connector, Freshness};
 use jiff::Timestamp;
 use ledger::{Change, Durability, NewEntry, Obligation};
 use policy::{
-    duty::{Books, Carrier, Duty, Owed, Standing, Task, Terms, duties},
+    duty::{Books, Duty, Owed, Standing, Task, Terms, duties},
     rotation::{Claim, Goal, Phase},
 };
 use serde_json::{Value, json};
 
 use crate::{
-    Context, Problem, SeenSlot, SlotSpec,
+    Context, Outcome, Problem, SeenSlot, SlotSpec,
     claim::{ClaimDocument, ClaimStore},
-    credential::goal_of_finish,
-    slot::soft_cut,
+    credential::{carry_out, goal_of_finish},
+    slot::{look_at_slot, soft_cut},
 };
 
 /// What a slot's declaration, its platform and policy say of its duties.
@@ -48,7 +48,7 @@ pub async fn duties_of(context: &Context, spec: &SlotSpec) -> Result<Vec<Duty>, 
 
 /// What whoever runs now does about a slot, starting no rotation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Now {
+pub enum DueNow {
     /// Nothing is owed.
     Nothing,
     /// It is another's: somebody is at work on it.
@@ -72,42 +72,92 @@ pub async fn due_now(
     spec: &SlotSpec,
     seen: &SeenSlot,
     active: bool,
-) -> Result<Now, Problem> {
+) -> Result<DueNow, Problem> {
     let note = || seen.note.clone().unwrap_or_else(|| "nobody wrote why".to_owned());
     if seen.status == "rotating" {
-        return Ok(Now::Busy(note()));
+        return Ok(DueNow::Busy(note()));
     }
     if seen.status == "held" {
         let why = if seen.still_used { "still-used".to_owned() } else { note() };
-        return Ok(Now::Held(why));
+        return Ok(DueNow::Held(why));
     }
     let owed = &seen.owed;
     if owed.is_due(Task::Finish) {
-        let goal = goal_of_finish(context, spec).await?;
-        return Ok(match goal {
-            None => Now::Nothing,
-            Some(Goal::Rotate { .. }) if !active && !is_about_earlier(context, spec).await? => {
-                Now::PutOff("its integration is switched off, and to finish it is to issue another")
+        let claim = ClaimStore::of(context, spec).await?.read().await?;
+        let Some(claim) = claim.map(|document| document.claim) else { return Ok(DueNow::Nothing) };
+        return Ok(match goal_of_finish(context, spec).await? {
+            // It came to rest, and died before it said so beside its claim: whoever looks puts that right.
+            None => DueNow::Do(Goal::Rotate { to: claim.generation, at_once: false }, "schedule"),
+            Some(Goal::Rotate { .. }) if !active && !claim.phase.is_about_earlier() => {
+                DueNow::PutOff(
+                    "its integration is switched off, and to finish it is to issue another: nhi \
+                     recover --end, or switch the integration on",
+                )
             }
-            Some(goal) => Now::Do(with_declared(goal, spec), "schedule"),
+            Some(goal) => DueNow::Do(with_declared(goal, spec), "schedule"),
         });
     }
     let at = seen.generation;
-    let proves = owed.is_due(Task::Reprove) || owed.is_due(Task::DestroyPrevious);
+    let proves = [Task::Prove, Task::Reprove, Task::DestroyPrevious];
+    let proves = proves.into_iter().any(|task| owed.is_due(task));
     let ends = owed.is_due(Task::Retire) || owed.is_due(Task::Disable);
     // Whoever still holds the earlier one may have nothing else that works.
     let serves = seen.listed && !matches!(seen.status, "missing" | "undelivered" | "expired");
     Ok(match (ends, serves) {
-        (true, false) => Now::PutOff(
+        (true, false) => DueNow::PutOff(
             "the current one is not there or not delivered: an apply puts that right first",
         ),
         (true, true) if owed.is_due(Task::Disable) => {
-            Now::Do(Goal::Cut { at, again: false }, "schedule")
+            DueNow::Do(Goal::Cut { at, again: false }, "schedule")
         }
-        (true, true) => Now::Do(Goal::Retire { at }, "schedule"),
-        (false, _) if proves => Now::Do(Goal::Retire { at }, "schedule"),
-        _ => put_off(owed).map_or(Now::Nothing, Now::PutOff),
+        (true, true) => DueNow::Do(Goal::Retire { at }, "schedule"),
+        (false, _) if proves => DueNow::Do(Goal::Retire { at }, "schedule"),
+        _ => put_off(owed).map_or(DueNow::Nothing, DueNow::PutOff),
     })
+}
+
+/// What became of a slot on which something was owed.
+#[derive(Debug, Clone)]
+pub struct Met {
+    /// What was done, in order.
+    pub did: Vec<Goal>,
+    /// What the slot came to.
+    pub outcome: Outcome,
+}
+
+/// How often one run looks again whether anything is owed still: to finish one thing makes another due.
+const ROUNDS: usize = 4;
+
+/// Does what is owed on a slot now, and starts no rotation; `None` where nothing is to be done.
+///
+/// # Errors
+///
+/// Why it stopped. What was begun is in the claim, and the next run goes on from there.
+pub async fn meet(
+    context: &Context,
+    spec: &SlotSpec,
+    active: bool,
+) -> Result<Option<Met>, Problem> {
+    let mut met: Option<Met> = None;
+    for _ in 0..ROUNDS {
+        let Some(seen) = look_at_slot(context, spec, Freshness::Fresh).await? else { break };
+        catch_up(context, spec, &seen).await;
+        let DueNow::Do(goal, reason) = due_now(context, spec, &seen, active).await? else { break };
+        // What could not be brought to its end is another run's.
+        if met.as_ref().is_some_and(|met| met.did.last() == Some(&goal)) {
+            break;
+        }
+        note_overdue(context, spec, &seen.owed).await;
+        let outcome = carry_out(context, spec, goal, reason).await?;
+        let (mut did, mut revoked) = (Vec::new(), Vec::new());
+        if let Some(before) = met.take() {
+            (did, revoked) = (before.did, before.outcome.revoked);
+        }
+        did.push(goal);
+        revoked.extend(outcome.revoked.iter().cloned());
+        met = Some(Met { did, outcome: Outcome { revoked, ..outcome } });
+    }
+    Ok(met)
 }
 
 fn put_off(owed: &Owed) -> Option<&'static str> {
@@ -125,11 +175,6 @@ fn with_declared(goal: Goal, spec: &SlotSpec) -> Goal {
         Goal::Rotate { to, at_once } => Goal::Rotate { to, at_once: at_once || keeps_none },
         other => other,
     }
-}
-
-async fn is_about_earlier(context: &Context, spec: &SlotSpec) -> Result<bool, Problem> {
-    let claim = ClaimStore::of(context, spec).await?.read().await?.map(|document| document.claim);
-    Ok(claim.is_some_and(|claim| claim.phase.is_about_earlier()))
 }
 
 /// The row of a duty, open.
@@ -262,8 +307,28 @@ pub(crate) async fn owing_for(context: &Context, spec: &SlotSpec) -> Vec<NewEntr
     }
 }
 
+/// Brings the rows of a slot that was looked at to what is owed on it, where a run died before it wrote
+/// them. Custody is asked only where they differ.
+pub async fn catch_up(context: &Context, spec: &SlotSpec, seen: &SeenSlot) {
+    if context.read_only || !context.ledger.keeps() || seen.status == "rotating" {
+        return;
+    }
+    let subject = spec.id.to_string();
+    let Ok(have) = context.ledger.obligations_of(&subject).await else { return };
+    let known = |duty: &Duty| have.iter().any(|have| is_same(have, &row(&subject, duty)));
+    if have.len() == seen.owed.0.len() && seen.owed.0.iter().all(|(duty, _)| known(duty)) {
+        return;
+    }
+    let told = owing_for(context, spec).await;
+    if !told.is_empty()
+        && let Err(error) = context.ledger.append(told, Durability::Durable).await
+    {
+        tracing::warn!(%error, "what is owed was not written down");
+    }
+}
+
 /// Notes in the ledger which duties of a slot are overdue, each once.
-pub async fn note_overdue(context: &Context, spec: &SlotSpec, owed: &Owed) {
+pub(crate) async fn note_overdue(context: &Context, spec: &SlotSpec, owed: &Owed) {
     if context.read_only || !context.ledger.keeps() {
         return;
     }
@@ -312,12 +377,4 @@ pub(crate) fn while_at_work(
         }
     }
     owed
-}
-
-/// The carrier of a duty, in words.
-pub fn carried_by(duty: &Duty) -> &'static str {
-    match duty.carrier {
-        Carrier::NextRun => "nhi reconcile --due, or an apply",
-        Carrier::Person => "a person: nhi recover",
-    }
 }

@@ -56,7 +56,7 @@ pub use drift::{
     accepting_anything, declared_in_ledger, delivery, everything_begun, everything_left_open,
     judge_integration, judge_left_behind, judge_owner, schedule_written,
 };
-pub use duty::{Now as DueNow, carried_by, due_now, duties_of, note_overdue};
+pub use duty::{DueNow, Met, catch_up, due_now, duties_of, meet};
 pub use elsewhere::{governed_elsewhere, is_elsewhere};
 pub use ends::set_ends;
 pub use foreseen::{crowded, no_room, no_room_beside, unfit_setting};

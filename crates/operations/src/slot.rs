@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use policy::{
     Schedule,
     drift::Severity,
-    duty::{Books, Owed, Seen, Task, duties},
+    duty::{Books, Duty, Owed, Seen, Task, duties},
     overlap::{self, Evidence, Terms, Usage, Verdict, evidence},
     proof::Proofs,
     rotation::{Cut, OwnEnd, Phase, Previous},
@@ -565,6 +565,9 @@ pub(crate) async fn look_at_slot(
     };
     let ended_alone: Vec<Previous> =
         kept.iter().filter(|_| settled.is_some() && kept.iter().all(told)).cloned().collect();
+    // Ended by another hand, or by the call that made the current one: that is still to be shown.
+    let named = kept.iter().filter(|one| Some(&one.key_id) != key_id.as_ref());
+    let named: Vec<Previous> = named.cloned().collect();
     let kept: Vec<Previous> = kept
         .into_iter()
         .chain(outdated)
@@ -598,7 +601,12 @@ pub(crate) async fn look_at_slot(
     let timed = claim.as_ref().is_some_and(|claim| claim.timed);
     let terms = terms_of_duties(context, &*connector, spec, timed);
     let looked = Seen { now, at_work: !unfinished && !held, in_use: !in_use.is_empty() };
-    let owed = Owed::now(duties(books, &terms), &looked);
+    let mut all = duties(books, &terms);
+    let parked = claim.as_ref().is_some_and(|one| one.phase == Phase::Parked.as_str());
+    if to_end.is_empty() && parked && standing.is_some() && !recreated {
+        all.extend(named.iter().map(Duty::to_show));
+    }
+    let owed = Owed::now(all, &looked);
     let watched = !owed.is_due(Task::Retire) && kept.iter().any(Previous::is_cut);
     let unfinished = unfinished && ahead.is_none();
     let put_off = Schedule::put_off(expires_at, spec.integration_ends);

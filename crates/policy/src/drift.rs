@@ -351,9 +351,12 @@ pub fn slot(facts: &SlotFacts<'_>) -> Vec<Finding> {
             ("credential-missing", Condition::Drift, Severity::High, "apply issues another one")
         }
         "expired" => ("expired", Condition::Policy, Severity::High, "apply issues another one"),
-        "unfinished" => {
-            ("unfinished", Condition::Unfinished, Severity::High, "apply finishes what was begun")
-        }
+        "unfinished" => (
+            "unfinished",
+            Condition::Unfinished,
+            Severity::High,
+            "apply, or nhi reconcile --due, finishes what was begun",
+        ),
         "undelivered" => {
             ("undelivered", Condition::Drift, Severity::High, "no sink holds it; apply rotates")
         }
@@ -365,16 +368,19 @@ pub fn slot(facts: &SlotFacts<'_>) -> Vec<Finding> {
             "retire-due",
             Condition::Unfinished,
             Severity::Medium,
-            "apply switches the earlier one off, and a later one ends it",
+            "apply, or nhi reconcile --due, switches the earlier one off, and a later one ends it",
         ),
-        "retire_due" => {
-            ("retire-due", Condition::Unfinished, Severity::Medium, "apply ends the earlier one")
-        }
+        "retire_due" => (
+            "retire-due",
+            Condition::Unfinished,
+            Severity::Medium,
+            "apply, or nhi reconcile --due, ends the earlier one",
+        ),
         "proof_due" => (
             "proof-due",
             Condition::Drift,
             Severity::Low,
-            "apply looks once more at what was ended, and forgets its secret",
+            "apply, or nhi reconcile --due, looks once more at what was ended, and forgets its secret",
         ),
         "waiting" => ("waiting", Condition::Note, Severity::Info, "due, and outside its windows"),
         "unheld" => ("unheld", Condition::Note, Severity::Info, "no sink of ours holds the secret"),
@@ -414,10 +420,12 @@ pub fn slot(facts: &SlotFacts<'_>) -> Vec<Finding> {
             condition: Condition::Unfinished,
             why: {
                 let why = match cuts {
-                    true => "an earlier credential whose overlap is over still works; apply switches it off",
-                    false => {
-                        "an earlier credential whose overlap is over is not ended; apply ends it"
+                    true => {
+                        "an earlier credential whose overlap is over still works; apply, or nhi reconcile --due, \
+                         switches it off"
                     }
+                    false => "an earlier credential whose overlap is over is not ended; apply, or nhi reconcile --due, \
+                         ends it",
                 };
                 let end = facts.end_alone.iter().find(|(of, _)| of == key);
                 end.map_or_else(

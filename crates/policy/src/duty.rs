@@ -113,6 +113,18 @@ impl Standing {
 }
 
 impl Duty {
+    /// A key that is gone is to be shown as that, at once.
+    pub fn to_show(one: &Previous) -> Duty {
+        Duty {
+            task: Task::Prove,
+            key_id: Some(one.key_id.clone()),
+            generation: one.generation,
+            not_before: None,
+            due_by: None,
+            carrier: Carrier::NextRun,
+        }
+    }
+
     /// How it stands.
     pub fn standing(&self, seen: &Seen) -> Standing {
         let now = seen.now;
@@ -296,5 +308,186 @@ impl Owed {
     pub fn next(&self) -> Option<&Duty> {
         let early = self.0.iter().filter(|(_, standing)| *standing == Standing::Early);
         early.map(|(one, _)| one).min_by_key(|one| one.not_before)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::proof::{Ended, Grade};
+
+    const HOUR: Span = Span::from_secs(3600);
+    const DAY: Span = Span::from_secs(86_400);
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+    }
+
+    fn terms(soft_cut: Option<Span>) -> Terms {
+        Terms { window: DAY, soft_cut, proof_deadline: DAY, silent_after: Span::from_secs(120) }
+    }
+
+    fn seen(now: Timestamp) -> Seen {
+        Seen { now: now.into(), at_work: false, in_use: false }
+    }
+
+    fn previous(cut: Option<Cut>) -> Previous {
+        Previous {
+            key_id: "k1".into(),
+            generation: 1,
+            epoch: Some(1),
+            retire_not_before: Some(at(0)),
+            held_version: Some(1),
+            cut,
+        }
+    }
+
+    fn owed(phase: Phase, cut: Option<Cut>, soft_cut: Option<Span>, off: bool) -> Vec<Duty> {
+        let (proofs, all) = (Proofs::default(), [previous(cut)]);
+        let off: Vec<String> = if off { vec!["k1".into()] } else { Vec::new() };
+        let books = Books {
+            phase,
+            generation: 2,
+            previous: &all,
+            off: &off,
+            proofs: &proofs,
+            written_at: Some(at(-100)),
+        };
+        duties(books, &terms(soft_cut))
+    }
+
+    fn tasks(duties: &[Duty]) -> Vec<Task> {
+        duties.iter().map(|one| one.task).collect()
+    }
+
+    #[test]
+    fn an_earlier_key_is_to_end_between_its_time_and_a_window_after_it() {
+        let all = owed(Phase::Parked, None, None, false);
+        let [one] = &all[..] else { panic!("{all:?}") };
+        assert_eq!(
+            (one.task, one.not_before, one.due_by),
+            (Task::Retire, Some(at(0)), Some(at(86_400)))
+        );
+        for (now, standing) in [
+            (-1, Standing::Early),
+            (0, Standing::Due),
+            (86_399, Standing::Due),
+            (86_400, Standing::Overdue),
+        ] {
+            assert_eq!(one.standing(&seen(at(now))), standing, "{now}");
+        }
+    }
+
+    #[test]
+    fn one_that_can_be_switched_off_is_so_first_and_ends_when_nobody_missed_it() {
+        let all = owed(Phase::Parked, None, Some(HOUR), false);
+        assert_eq!(tasks(&all), [Task::Disable, Task::Retire]);
+        assert_eq!(all[1].not_before, Some(at(3600)));
+        // Who has switched it off already is missed by nobody.
+        assert_eq!(tasks(&owed(Phase::Parked, None, Some(HOUR), true)), [Task::Retire]);
+        let off = Some(Cut::Off { since: at(10), until: at(3610) });
+        let all = owed(Phase::Parked, off, Some(HOUR), true);
+        assert_eq!((all[0].task, all[0].not_before), (Task::Retire, Some(at(3610))));
+        let needed = Some(Cut::Needed { since: at(20) });
+        let all = owed(Phase::Parked, needed, Some(HOUR), false);
+        assert_eq!(
+            (all[0].carrier, all[0].standing(&seen(at(99_999)))),
+            (Carrier::Person, Standing::Waits)
+        );
+    }
+
+    #[test]
+    fn what_is_begun_is_to_be_finished_by_whoever_comes_when_its_owner_is_silent() {
+        for phase in [
+            Phase::Intent,
+            Phase::Calling,
+            Phase::Stored,
+            Phase::GivingUp,
+            Phase::Cutting,
+            Phase::Enabling,
+            Phase::Retiring,
+            Phase::Proving,
+        ] {
+            let all = owed(phase, None, None, false);
+            let finish = all.iter().find(|one| one.task == Task::Finish).unwrap();
+            assert_eq!(finish.not_before, Some(at(20)), "{phase:?}");
+            assert_eq!(finish.standing(&seen(at(19))), Standing::Early);
+            assert!(finish.standing(&seen(at(20))).is_due());
+            let busy = Seen { at_work: true, ..seen(at(20)) };
+            assert_eq!(finish.standing(&busy), Standing::Early, "{phase:?}");
+        }
+        let all = owed(Phase::Held, None, None, false);
+        let finish = all.iter().find(|one| one.task == Task::Finish).unwrap();
+        assert_eq!(finish.standing(&seen(at(1_000_000))), Standing::Waits);
+        assert_eq!(tasks(&owed(Phase::Free, None, None, false)), [Task::Retire]);
+        assert_eq!(
+            tasks(&owed(Phase::Proving, None, None, false)).into_iter().collect::<BTreeSet<_>>(),
+            [Task::Finish, Task::Prove, Task::DestroyPrevious].into()
+        );
+    }
+
+    #[test]
+    fn nothing_ends_by_time_where_clocks_disagree_or_while_somebody_uses_it() {
+        let all = owed(Phase::Parked, None, None, false);
+        let apart = Now { lo: at(-10_000), hi: at(10) };
+        assert_eq!(all[0].standing(&Seen { now: apart, ..seen(at(0)) }), Standing::Doubtful);
+        let used = Seen { in_use: true, ..seen(at(10)) };
+        assert_eq!(all[0].standing(&used), Standing::InUse);
+        assert!(Owed::now(all, &used).due().next().is_none());
+    }
+
+    #[test]
+    fn an_end_is_looked_at_again_in_its_time_and_its_secret_forgotten_after_the_deadline() {
+        let ended = |due, held_version| Ended {
+            key_id: "k1".into(),
+            generation: 1,
+            at: at(0),
+            grade: Grade::B,
+            residual_until: None,
+            held_version,
+            due,
+        };
+        let owed = |one: Ended| {
+            let proofs = Proofs { accepts_anything: None, ended: vec![one] };
+            let books = Books {
+                phase: Phase::Free,
+                generation: 2,
+                previous: &[],
+                off: &[],
+                proofs: &proofs,
+                written_at: None,
+            };
+            duties(books, &terms(None))
+        };
+        let all = owed(ended(Some(at(300)), Some(1)));
+        assert_eq!(tasks(&all), [Task::Reprove, Task::DestroyPrevious]);
+        assert_eq!(all[0].not_before, Some(at(300)));
+        assert_eq!(all[1].not_before, Some(at(86_400)));
+        assert_eq!(tasks(&owed(ended(Some(at(300)), None))), [Task::Reprove]);
+        assert!(owed(ended(None, None)).is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_due_before_its_time_and_nothing_that_is_due_stops_being_so(
+            cut in 0_u8..3, soft in any::<bool>(), off in any::<bool>(), now in -10_000_i64..200_000,
+        ) {
+            let cut = match cut {
+                0 => None,
+                1 => Some(Cut::Off { since: at(0), until: at(3600) }),
+                _ => Some(Cut::Needed { since: at(0) }),
+            };
+            for one in owed(Phase::Parked, cut, soft.then_some(HOUR), off) {
+                let standing = one.standing(&seen(at(now)));
+                if standing.is_due() {
+                    prop_assert!(one.not_before.is_none_or(|at_last| at(now) >= at_last));
+                    prop_assert!(one.standing(&seen(at(now + 1))) >= standing);
+                }
+            }
+        }
     }
 }

@@ -20,9 +20,11 @@ use crate::{
 #[command(after_help = "Examples:
   nhi ledger show --last 20        the newest 20 entries
   nhi ledger show --since 7d       what happened within seven days
+  nhi ledger obligations           what is owed, and until when
   nhi ledger verify                did anybody rewrite it?")]
 pub(crate) enum Ledger {
     Show(Show),
+    Obligations(Obligations),
     Verify(Verify),
     Salvage(Salvage),
     Forget(Forget),
@@ -61,6 +63,21 @@ pub(crate) struct Show {
     since: Option<Timestamp>,
 
     /// Text, or one JSON object a line.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+/// List what is owed: what is to be done about a credential, not before when, and at the latest when.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  nhi ledger obligations
+  nhi ledger obligations --format json
+
+They are what was owed when somebody was last at work; nhi reconcile --due looks, and does what is due.
+
+Exit codes: 0 listed · 1 could not · 5 one is overdue")]
+pub(crate) struct Obligations {
+    /// Text or JSON.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 }
@@ -117,6 +134,7 @@ impl Ledger {
     pub(crate) fn format(&self) -> Format {
         match self {
             Ledger::Show(show) => show.format,
+            Ledger::Obligations(owed) => owed.format,
             Ledger::Verify(verify) => verify.format,
             Ledger::Salvage(_) | Ledger::Forget(_) => Format::Text,
         }
@@ -129,6 +147,7 @@ impl Ledger {
         match self {
             Ledger::Salvage(_) => salvage(&loaded, &*ledger, output).await,
             Ledger::Show(show) => show.run(&*ledger, output).await,
+            Ledger::Obligations(owed) => owed.run(&*ledger, output).await,
             Ledger::Verify(verify) => verify.run(&*ledger, output).await,
             Ledger::Forget(forget) => {
                 // It is written to, by a context of its own.
@@ -144,6 +163,54 @@ impl Ledger {
             }
         }
     }
+}
+
+impl Obligations {
+    async fn run(self, ledger: &dyn ledger::Ledger, output: &Output) -> Result<Exit, Problem> {
+        let open = ledger.open_obligations().await?;
+        let now = SystemClock.now().as_millisecond();
+        let late = |one: &ledger::Obligation| one.due_by != 0 && one.due_by <= now;
+        let exit = if open.iter().any(late) { Exit::Unfinished } else { Exit::Clean };
+        if self.format == Format::Json {
+            let all: Vec<Value> = open.iter().map(|one| obligation_json(one, late(one))).collect();
+            let all = json!({
+                "format": "nhi-obligations/1", "obligations": all, "outcome": exit.sole_outcome(),
+            });
+            output.line(&all.to_string());
+            return Ok(exit);
+        }
+        if open.is_empty() {
+            output.line("Nothing is owed.");
+        }
+        for one in &open {
+            let about = detail_of(one, "key").unwrap_or_default();
+            let from =
+                moment_of(one.not_before).map_or_else(|| "now".to_owned(), |at| at.to_string());
+            let by = moment_of(one.due_by)
+                .map_or_else(String::new, |at| format!(", by {at} at the latest"));
+            let late = if late(one) { styled(RED, " overdue") } else { String::new() };
+            output.line(&styled(BOLD, &one.subject));
+            output.line(&format!("  {} {about}: from {from}{by}{late}", one.deed));
+        }
+        Ok(exit)
+    }
+}
+
+fn moment_of(ms: i64) -> Option<Timestamp> {
+    Timestamp::from_millisecond(ms).ok().filter(|_| ms != 0)
+}
+
+fn detail_of(one: &ledger::Obligation, name: &str) -> Option<String> {
+    one.detail.as_ref()?.get(name)?.as_str().map(str::to_owned)
+}
+
+fn obligation_json(one: &ledger::Obligation, late: bool) -> Value {
+    json!({
+        "id": one.subject, "deed": one.deed, "key_id": detail_of(one, "key"),
+        "not_before": moment_of(one.not_before).map(|at| at.to_string()),
+        "due_by": moment_of(one.due_by).map(|at| at.to_string()),
+        "overdue": late, "carried_by": detail_of(one, "carried_by"),
+    })
 }
 
 /// An error if there is nothing to look into: that is neither sound nor an empty history.

@@ -5,6 +5,7 @@ pub(crate) mod doctor;
 pub(crate) mod drift;
 pub(crate) mod init;
 pub(crate) mod ledger;
+pub(crate) mod reconcile;
 pub(crate) mod recover;
 pub(crate) mod revoke;
 pub(crate) mod rotate;

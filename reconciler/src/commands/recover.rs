@@ -150,6 +150,7 @@ impl Recover {
             parts: "slots",
             doing: "finishing",
             question: "Do this?".to_owned(),
+            stands: Exit::Clean,
         };
         deed.run(&context, &all, output).await
     }

@@ -103,6 +103,7 @@ impl Revoke {
             parts: "parts",
             doing: "ending",
             question: "End all of this? Nothing brings it back.".to_owned(),
+            stands: Exit::Clean,
         };
         if all.iter().all(Planned::is_empty) {
             output.hint("There is nothing to end.");

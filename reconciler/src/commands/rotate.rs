@@ -123,6 +123,7 @@ impl Rotate {
             parts: "credentials",
             doing: "rotating",
             question,
+            stands: Exit::Clean,
         };
         deed.run(&context, &all, output).await
     }

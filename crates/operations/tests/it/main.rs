@@ -7,6 +7,7 @@ mod crash;
 mod custody;
 mod decided;
 mod drift;
+mod duty;
 mod expiry;
 mod gaps;
 mod hands;

@@ -258,7 +258,7 @@ pub(super) fn tell_end(
         format!(
             "{}: {} ({}). The old one works for another {overlap} {end}, with proof to grade {} at best{}. \
              If nobody runs anything again, it {by_itself}.\n\
-             Next: apply again when its overlap is over.",
+             Next: apply again when its overlap is over, or let cron run nhi reconcile --due --yes.",
             prior.id.text(),
             way_words(profile),
             profile.name,
