@@ -35,6 +35,7 @@ use output::{Format, Output};
   nhi revoke ID                 end what an integration or a slot has, now
   nhi recover                   what was begun and not finished, and what helps
   nhi reconcile --due           do what is owed now: end, prove, finish; for cron
+  nhi decommission INTEGRATION  take it out of service: no scope, no credential, switched off
   nhi ledger show --last 20     what happened, in order
 
 {}", exit::CODES))]
@@ -64,6 +65,7 @@ enum Command {
     Revoke(commands::revoke::Revoke),
     Recover(commands::recover::Recover),
     Reconcile(commands::reconcile::Reconcile),
+    Decommission(commands::decommission::Decommission),
     #[command(subcommand)]
     Ledger(commands::ledger::Ledger),
     Doctor(commands::doctor::Doctor),
@@ -80,6 +82,7 @@ impl Command {
             Command::Revoke(command) => command.asking.format,
             Command::Recover(command) => command.asking.format,
             Command::Reconcile(command) => command.asking.format,
+            Command::Decommission(command) => command.asking.format,
             Command::Ledger(command) => command.format(),
             Command::Doctor(command) => command.format,
             Command::Init(_) | Command::Completion(_) => Format::Text,
@@ -116,6 +119,7 @@ fn main() -> ExitCode {
             Command::Revoke(command) => command.run(config, &output).await,
             Command::Recover(command) => command.run(config, &output).await,
             Command::Reconcile(command) => command.run(config, &output).await,
+            Command::Decommission(command) => command.run(config, &output).await,
             Command::Ledger(command) => command.run(config, &output).await,
             Command::Doctor(command) => command.run(config, &output).await,
             Command::Completion(command) => command.run::<Cli>(&output),

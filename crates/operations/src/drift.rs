@@ -25,6 +25,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     Consumers, Context, Delivery, KindLattice, Problem, SeenIntegration, SlotSpec,
     claim::{ClaimMirror, ClaimStore},
+    decommission::Decommissioned,
     elsewhere::governed_elsewhere,
     form,
     integration::REVOKES,
@@ -241,6 +242,17 @@ pub async fn judge_integration(context: &Context, wish: &Wish) -> Result<Judged,
         if !was_ours {
             return Ok(judged);
         }
+    }
+    if let Some(how) = Decommissioned::of(live.record.as_ref()) {
+        let credentials = live.credentials.iter().flatten().filter(|one| one.live);
+        let mut lives: Vec<String> = credentials.map(|one| one.key_id.clone()).collect();
+        lives.extend(live.scopes.iter().map(|one| one.scope.to_string()));
+        if live.enabled && kind.capabilities.disables {
+            lives.push("its switch is on".to_owned());
+        }
+        let partly = how == Decommissioned::Partly;
+        judged.found(tenant, stable, drift::decommissioned(&wish.id, partly, &lives));
+        return Ok(judged);
     }
     for gap in &live.gaps {
         let problem = Problem::new("E-UNREADABLE", "A part of an object cannot be read")

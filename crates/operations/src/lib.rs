@@ -11,6 +11,7 @@ mod beside;
 mod claim;
 mod context;
 mod credential;
+mod decommission;
 mod delivered;
 mod document;
 mod drift;
@@ -50,6 +51,7 @@ pub use credential::{
     goal_of_create, goal_of_finish, goal_of_going_on, goal_of_resume, park_for_replacement,
     revoke_first, take_over,
 };
+pub use decommission::{Checklist, Decommissioned, STEPS, Step, decommission};
 pub use delivered::{Delivered, other_fields, read_delivered};
 pub use drift::{
     Begun, Judged, Wish, WishedOwner, WishedScopes, WishedSlot, WishedThirdParty, Wishes,

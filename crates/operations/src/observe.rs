@@ -14,6 +14,7 @@ use policy::{schedule::later, standing::Facts};
 use crate::{
     Context, Problem,
     claim::{ClaimMirror, ClaimStore},
+    decommission::Decommissioned,
     elsewhere::governed_here,
     ourselves::ourselves_as,
     realm_key,
@@ -83,8 +84,18 @@ impl SeenIntegration {
             recreated: self.recreated,
             marker_forged: !self.forged.is_empty(),
             unmanaged: self.unmanaged.len(),
-            quarantine_broken: self.observed.enabled && is_quarantined(&self.observed),
+            quarantine_broken: self.observed.enabled
+                && is_quarantined(&self.observed)
+                && !self.is_out_of_service(),
         }
+    }
+
+    /// It was taken out of service where there is no switch, and nothing of it lives.
+    fn is_out_of_service(&self) -> bool {
+        let lives = |all: &Vec<ObservedCredential>| all.iter().any(|one| one.live);
+        Decommissioned::of(self.observed.record.as_ref()).is_some()
+            && self.observed.scopes.is_empty()
+            && !self.observed.credentials.as_ref().is_none_or(lives)
     }
 
     /// `active`, `disabled`, `quarantined`, or `revoked` where it was and nothing of it lives. What
@@ -93,7 +104,9 @@ impl SeenIntegration {
     pub fn state(&self, was_revoked: bool, has_switch: bool) -> &'static str {
         let lives = |all: &Vec<ObservedCredential>| all.iter().any(|one| one.live);
         let revoked = was_revoked && !self.observed.credentials.as_ref().is_some_and(lives);
-        if self.observed.enabled && (has_switch || !revoked) {
+        if self.is_out_of_service() {
+            "quarantined"
+        } else if self.observed.enabled && (has_switch || !revoked) {
             "active"
         } else if is_quarantined(&self.observed) {
             "quarantined"

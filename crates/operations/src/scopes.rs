@@ -9,6 +9,7 @@ use policy::scopes::{Above, Declared, Enforcement, Lattice, above_ceiling, limit
 
 use crate::{
     Context, Deed, Problem,
+    decommission::not_in_service,
     drift::scopes_json,
     elsewhere::{governed_here, import_of, who_has_it},
     integration::{finish_record, work},
@@ -160,6 +161,9 @@ pub async fn set_scopes(
         after: join(&after),
         direction,
     };
+    if direction.may_widen() {
+        not_in_service(&what, found.record.as_ref())?;
+    }
     context.ready(work(direction)).await?;
     let leave = context.gate.authorize(&deed)?;
     let ends = match kind_of(lattice) {

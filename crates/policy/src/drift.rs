@@ -695,6 +695,49 @@ pub fn governed_elsewhere(id: &str, here: &str, of: &str, was_ours: bool) -> Fin
     }
 }
 
+/// An integration that was taken out of service, or partly was, and is declared still; `lives` is what
+/// of it works all the same.
+pub fn decommissioned(id: &str, partly: bool, lives: &[String]) -> Vec<Finding> {
+    let (rule, condition, severity, actual, why) = match partly {
+        true => (
+            "decommission-unfinished",
+            Condition::Unfinished,
+            Severity::High,
+            "taken out of service in part",
+            format!("somebody began to take it out of service: nhi decommission {id} goes on from there"),
+        ),
+        false => (
+            "decommissioned",
+            Condition::Drift,
+            Severity::Medium,
+            "out of service",
+            "no apply gives it anything back: remove its nhi_integration, nhi_scope and nhi_credential from \
+             the configuration, and apply"
+                .to_owned(),
+        ),
+    };
+    let mut all = vec![Finding {
+        expected: "in service".into(),
+        actual: actual.into(),
+        severity,
+        condition,
+        why,
+        ..found(rule, id, "object", Verdict::Changed)
+    }];
+    for one in lives.iter().filter(|_| !partly) {
+        all.push(Finding {
+            actual: one.clone(),
+            severity: Severity::High,
+            condition: Condition::Policy,
+            why: format!(
+                "it is out of service, and this works again: nhi decommission {id} ends it"
+            ),
+            ..found("decommissioned-lives", id, "object", Verdict::Added)
+        });
+    }
+    all
+}
+
 /// A declared integration that is proven absent.
 pub fn missing(id: &str) -> Finding {
     Finding {

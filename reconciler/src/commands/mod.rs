@@ -1,6 +1,7 @@
 //! One file a command.
 
 pub(crate) mod completion;
+pub(crate) mod decommission;
 pub(crate) mod doctor;
 pub(crate) mod drift;
 pub(crate) mod init;

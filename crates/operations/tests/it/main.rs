@@ -6,6 +6,7 @@ mod clocks;
 mod crash;
 mod custody;
 mod decided;
+mod decommission;
 mod drift;
 mod duty;
 mod expiry;

@@ -11,9 +11,9 @@ mod taking_in;
 use connector::{Kind, Obstacle};
 use domain::{IntegrationId, Record, Settings};
 use operations::{
-    Part, Problem, UNKNOWN_CONNECTION, WishedThirdParty, create_integration, delete_integration,
-    find_connection, governed_already, note_third_party, observe_integration, revoke_everything,
-    revoke_unmanaged, update_integration,
+    Decommissioned, Part, Problem, UNKNOWN_CONNECTION, WishedThirdParty, create_integration,
+    delete_integration, find_connection, governed_already, note_third_party, observe_integration,
+    revoke_everything, revoke_unmanaged, update_integration,
 };
 use policy::{settings::spelled_as, standing::standing};
 use tfplugin::{
@@ -219,7 +219,26 @@ impl Integration {
         }
         model.unmanaged_credentials = Attr::Value(seen.unmanaged.clone());
         model.foreign_credentials = Attr::Value(seen.foreign.keys().cloned().collect());
-        if let Some(why) = quarantined {
+        let out_of_service = Decommissioned::of(seen.observed.record.as_ref());
+        if let (Some(how), Some(says)) = (out_of_service, &quarantined) {
+            let id = id.to_string();
+            let next = match how {
+                Decommissioned::Partly => {
+                    format!("nhi decommission {id}, which goes on; then remove")
+                }
+                Decommissioned::Wholly => "remove".to_owned(),
+            };
+            told.warning_at(
+                "state",
+                "This integration is out of service",
+                format!(
+                    "{id}: its record says: {says}. What is still declared of it is not given back: no scope, \
+                     no credential, and it stays off.\nNext: {next} this nhi_integration, with its nhi_scope \
+                     and its nhi_credential, from the configuration, and apply. If it is to live again, give \
+                     it a new name."
+                ),
+            );
+        } else if let Some(why) = quarantined {
             let broken = if model.state == "active" {
                 " Somebody switched it on all the same; apply switches it off again."
             } else {

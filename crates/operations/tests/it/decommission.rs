@@ -1,0 +1,151 @@
+//! An integration is taken out of service: whatever dies on the way, a second run goes on, and nothing
+//! is given back.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use connector::{Connector, Want, fake::APP};
+use domain::Record;
+use operations::{
+    Checklist, DeclaredScopes, Decommissioned, KindLattice, Problem, Step, decommission,
+    judge_integration, set_scopes,
+};
+use policy::{
+    drift::Condition,
+    rotation::Goal,
+    scopes::{Declared, Enforcement},
+};
+
+use crate::world::{Fuse, Moment, World};
+
+const FIRST: Goal = Goal::Rotate { to: 1, at_once: false };
+const SECOND: Goal = Goal::Rotate { to: 2, at_once: false };
+const LATTICE: KindLattice = KindLattice { platform: &connector::fake::PLATFORM, kind: APP };
+
+/// One that holds a scope, two generations of a slot, and a key that nobody declared.
+async fn in_service() -> World {
+    let world = World::new("add-marked").await;
+    let record = Record { realm: Some(world.realm.into()), ..Record::default() };
+    world.fake.by_hand(APP, "sync", |hand| {
+        hand.grant("invoices:read");
+        hand.write_record(Some(record));
+        hand.issue("somebody's", None);
+    });
+    world.whole("a", FIRST).await;
+    world.whole("b", SECOND).await;
+    world
+}
+
+async fn ended(
+    world: &World,
+    run: &str,
+    fuse: &Arc<Fuse>,
+) -> Option<(Checklist, Result<(), Problem>)> {
+    let (context, spec) = (world.context(run, fuse), world.spec());
+    let (id, slots) = (spec.id.integration.clone(), [spec]);
+    let mut checklist = Checklist::default();
+    let done = tokio::select! {
+        biased;
+        done = decommission(&context, &id, &world.vendor_id, "sync", &slots, &mut checklist) => done,
+        () = fuse.died() => return None,
+    };
+    Some((checklist, done))
+}
+
+async fn out_of_service(world: &World, how: &str) {
+    let there = world.fake.read(&world.object(), Want::DEED).await.unwrap().unwrap();
+    assert!(there.scopes.is_empty(), "{how}");
+    assert!(!there.enabled, "{how}");
+    assert!(world.live().await.is_empty(), "{how}");
+    assert_eq!(Decommissioned::of(there.record.as_ref()), Some(Decommissioned::Wholly), "{how}");
+    world.assert_revoked(how).await;
+}
+
+async fn found(world: &World) -> Vec<(String, Condition)> {
+    let context = world.context("looks", &Fuse::none());
+    let judged = judge_integration(&context, &world.wish()).await.unwrap();
+    judged.findings.into_iter().map(|(_, one)| (one.rule.to_string(), one.condition)).collect()
+}
+
+async fn given(world: &World) -> Result<(), Problem> {
+    let wish = DeclaredScopes {
+        declared: Declared {
+            scopes: BTreeSet::from(["invoices:read".to_owned()]),
+            temporary: BTreeMap::new(),
+        },
+        enforcement: Enforcement::Exact,
+        classify: BTreeMap::new(),
+        justification: None,
+        first: false,
+    };
+    let (context, id) = (world.context("apply", &Fuse::none()), world.spec().id.integration);
+    set_scopes(&context, &id, Some(&world.vendor_id), LATTICE, &wish).await.map(drop)
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_of_it_goes_step_by_step_and_nothing_is_given_back() {
+    let world = in_service().await;
+    let (checklist, done) = ended(&world, "one", &Fuse::none()).await.unwrap();
+    done.unwrap();
+    for (name, step) in &checklist.steps {
+        assert!(matches!(step, Step::Done(_) | Step::Already(_)), "{name}: {step:?}");
+    }
+    assert_eq!(checklist.revoked.len(), 3, "{:?}", checklist.revoked);
+    out_of_service(&world, "at once").await;
+    assert_eq!(found(&world).await, [("decommissioned".to_owned(), Condition::Drift)]);
+    assert_eq!(given(&world).await.unwrap_err().code, "E-DECOMMISSIONED");
+    // A second one finds nothing to do, and writes nothing.
+    let before = world.kinds().await.len();
+    let (checklist, done) = ended(&world, "two", &Fuse::none()).await.unwrap();
+    done.unwrap();
+    for (name, step) in &checklist.steps {
+        assert!(matches!(step, Step::Already(_)), "{name}: {step:?}");
+    }
+    let more: Vec<String> = world.kinds().await.split_off(before);
+    assert!(!more.iter().any(|kind| kind.starts_with("decommission")), "{more:?}");
+    // What comes back by another hand is told, and ended by another run.
+    world.fake.by_hand(APP, "sync", |hand| drop(hand.issue("again", None)));
+    assert!(found(&world).await.contains(&("decommissioned-lives".to_owned(), Condition::Policy)));
+    ended(&world, "three", &Fuse::none()).await.unwrap().1.unwrap();
+    out_of_service(&world, "again").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_killed_at_any_call_is_told_gives_nothing_back_and_is_gone_on_with() {
+    let mut partly = 0;
+    'calls: for call in 1..100 {
+        for moment in [Moment::Before, Moment::After] {
+            let world = in_service().await;
+            let fuse = Fuse::at(call, moment);
+            let how = format!("killed {moment:?} call {call}");
+            match ended(&world, "killed", &fuse).await {
+                None => {}
+                Some((_, Ok(()))) => break 'calls,
+                Some((_, Err(problem))) => panic!("{how}: {problem:?}"),
+            }
+            let there = world.fake.read(&world.object(), Want::DEED).await.unwrap().unwrap();
+            match Decommissioned::of(there.record.as_ref()) {
+                Some(Decommissioned::Partly) => {
+                    partly += 1;
+                    let told = found(&world).await;
+                    assert_eq!(
+                        told,
+                        [("decommission-unfinished".to_owned(), Condition::Unfinished)],
+                        "{how}"
+                    );
+                    assert_eq!(given(&world).await.unwrap_err().code, "E-DECOMMISSIONED", "{how}");
+                }
+                Some(Decommissioned::Wholly) => {}
+                // Nothing was taken that nobody could tell of.
+                None => assert_eq!(there.scopes.len(), 1, "{how}"),
+            }
+            world.clock.advance(domain::Span::from_secs(700));
+            let (_, done) = ended(&world, "next", &Fuse::none()).await.unwrap();
+            done.unwrap_or_else(|problem| panic!("{how}: {problem}"));
+            out_of_service(&world, &how).await;
+        }
+    }
+    assert!(partly >= 10, "only {partly} interruptions");
+}
