@@ -36,6 +36,7 @@ use output::{Format, Output};
   nhi recover                   what was begun and not finished, and what helps
   nhi reconcile --due           do what is owed now: end, prove, finish; for cron
   nhi decommission INTEGRATION  take it out of service: no scope, no credential, switched off
+  nhi drill ID                  end one that nobody reads: how long does that take?
   nhi ledger show --last 20     what happened, in order
 
 {}", exit::CODES))]
@@ -66,6 +67,7 @@ enum Command {
     Recover(commands::recover::Recover),
     Reconcile(commands::reconcile::Reconcile),
     Decommission(commands::decommission::Decommission),
+    Drill(commands::drill::Drill),
     #[command(subcommand)]
     Ledger(commands::ledger::Ledger),
     Doctor(commands::doctor::Doctor),
@@ -83,6 +85,7 @@ impl Command {
             Command::Recover(command) => command.asking.format,
             Command::Reconcile(command) => command.asking.format,
             Command::Decommission(command) => command.asking.format,
+            Command::Drill(command) => command.asking.format,
             Command::Ledger(command) => command.format(),
             Command::Doctor(command) => command.format,
             Command::Init(_) | Command::Completion(_) => Format::Text,
@@ -120,6 +123,7 @@ fn main() -> ExitCode {
             Command::Recover(command) => command.run(config, &output).await,
             Command::Reconcile(command) => command.run(config, &output).await,
             Command::Decommission(command) => command.run(config, &output).await,
+            Command::Drill(command) => command.run(config, &output).await,
             Command::Ledger(command) => command.run(config, &output).await,
             Command::Doctor(command) => command.run(config, &output).await,
             Command::Completion(command) => command.run::<Cli>(&output),

@@ -208,6 +208,7 @@ fn slot(values: &Map<String, Value>, name: String) -> WishedSlot {
         deliveries,
         known: text("key_id")
             .map(|key| (key.to_owned(), generation, moment("issued_at"), moment("expires_at"))),
+        drill: values.get("drill").and_then(Value::as_bool).unwrap_or(false),
         settings: Some(
             set.map_or_else(|| Value::Object(Map::new()), |one| values[one.name].clone()),
         ),

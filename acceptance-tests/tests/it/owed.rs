@@ -1,12 +1,14 @@
 //! What is owed is done without an apply, as from cron.
 
-use std::{thread::sleep, time::Duration};
+use std::{process::Stdio, thread::sleep, time::Duration};
 
 use acceptance_tests::{Result, World};
+use connector::fault_proxy::{Effect, Hold, Rule};
 use serde_json::Value;
 
 use crate::{
-    flat, holds, in_world, nothing_is_left_to_do, one_credential_works, places, triggered,
+    BASE, Between, SILENCE, flat, holds, in_world, nothing_is_left_to_do, one_credential_works,
+    places, through_a_proxy, triggered,
 };
 
 /// A slot whose overlap is short.
@@ -75,5 +77,123 @@ fn what_is_owed_is_done_by_a_state_alone_where_no_ledger_is_kept() {
         holds(told["slots"][0]["did"]["revoked"][0]["grade"] == "A", "and shown", &said)?;
         holds(!places::lets_in(&world.bao, &old)?, "the old one is refused", &said)?;
         world.plan_is_empty()
+    });
+}
+
+/// Runs `nhi`, and kills it while the answer of a call is held.
+fn killed_at_answer(world: &World, between: &Between, words: &[&str], path: &str) -> Result<()> {
+    let hold = Hold::default();
+    between.proxy.add(Rule::once("POST", path, Effect::HoldAnswer(hold.clone())));
+    let mut command = world.nhi_command();
+    let mut child = command
+        .args(words)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|error| error.to_string())?;
+    let reached = async { tokio::time::timeout(Duration::from_secs(60), hold.reached()).await };
+    let reached = between.runtime.block_on(reached).is_ok();
+    let killed = child.kill().and_then(|()| child.wait()).map_err(|error| error.to_string());
+    hold.release();
+    between.proxy.clear();
+    holds(reached, "the call was made", path)?;
+    killed.map(drop)
+}
+
+#[test]
+fn one_that_is_taken_out_of_service_and_killed_half_way_is_told_and_finished_by_a_second_run() {
+    through_a_proxy(BASE, |world, between| {
+        world.apply()?;
+        let document = world.bao.document("apps/invoice-sync")?;
+        let id = "bao/openbao_approle/invoice-sync";
+        let said = world.nhi(&["decommission", id, "--dry-run"])?.expect(0)?;
+        holds(said.contains("secret/data/invoices/*:read"), "what goes is shown", &said)?;
+        holds(places::lets_in(&world.bao, &document)?, "and nothing went", &said)?;
+        killed_at_answer(
+            world,
+            between,
+            &["decommission", id, "--yes"],
+            "secret-id-accessor/destroy",
+        )?;
+        let said = world.nhi(&["drift"])?.expect(5)?;
+        holds(said.contains("taken out of service in part"), "drift names it", &said)?;
+        // Who applies meanwhile is refused, and gives nothing back.
+        let said =
+            flat(&world.terraform(&["apply", "-auto-approve"])?.expect(1)?.replace('│', " "));
+        holds(said.contains("E-DECOMMISSIONED"), "no apply gives it back", &said)?;
+        sleep(SILENCE);
+        let said = world.nhi(&["decommission", id, "--yes"])?.expect(0)?;
+        holds(said.contains("Out of service:"), "a second run goes on", &said)?;
+        holds(!places::lets_in(&world.bao, &document)?, "what it had is refused", &said)?;
+        holds(world.bao.accessors("invoice-sync")?.is_empty(), "nothing is left", &said)?;
+        let said = flat(&world.plan()?.said.replace('│', " "));
+        holds(said.contains("is out of service"), "a plan says so", &said)?;
+        holds(
+            said.contains("nhi_scope and its nhi_credential, from the configuration"),
+            "and what to remove",
+            &said,
+        )?;
+        let said =
+            flat(&world.terraform(&["apply", "-auto-approve"])?.expect(1)?.replace('│', " "));
+        holds(said.contains("E-DECOMMISSIONED"), "nor does one afterwards", &said)?;
+        holds(world.bao.accessors("invoice-sync")?.is_empty(), "still nothing", &said)?;
+        let said = world.nhi(&["drift"])?.expect(2)?;
+        holds(said.contains("out of service"), "drift says what is left to do", &said)?;
+        let said = world.nhi(&["ledger", "show", "--kind", "decommission"])?.expect(0)?;
+        holds(said.contains("decommission.ended"), "the ledger has it", &said)?;
+        // What was declared is removed, and that is the end of it.
+        let rest = BASE.split("resource \"nhi_integration\"").next().unwrap_or_default();
+        world.write("main.tf", rest)?;
+        world.apply()?;
+        world.plan_is_empty()?;
+        world.nhi(&["ledger", "verify"])?.expect(0).map(drop)
+    });
+}
+
+/// [`BASE`] with a credential beside it that nobody reads.
+const CANARY: &str = r#"
+resource "nhi_credential" "canary" {
+  integration = nhi_integration.it
+  name        = "canary"
+  drill       = true
+  deliver_to  = { drill = { connection = "bao", path = "secret/drills/invoice-sync" } }
+}
+"#;
+
+#[test]
+fn a_drill_ends_what_nobody_reads_and_tells_how_long_that_took() {
+    in_world(&format!("{BASE}{CANARY}"), |world| {
+        world.apply()?;
+        let (read, canary) =
+            (world.bao.document("apps/invoice-sync")?, world.bao.document("drills/invoice-sync")?);
+        let id = "bao/openbao_approle/invoice-sync/credential/";
+        let said = flat(&world.nhi(&["drill", &format!("{id}default"), "--yes"])?.expect(1)?);
+        holds(said.contains("drill = true"), "what somebody reads is refused", &said)?;
+        let canary_id = format!("{id}canary");
+        let said = world.nhi(&["drill", &canary_id, "--dry-run"])?.expect(0)?;
+        holds(said.contains("generation 2"), "what it does is shown", &said)?;
+        holds(places::lets_in(&world.bao, &canary)?, "and nothing is done", &said)?;
+        let said = world.nhi(&["drill", &canary_id, "--yes"])?.expect(0)?;
+        holds(
+            said.contains("on openbao: time to stop") && said.contains("grade A"),
+            "how long",
+            &said,
+        )?;
+        holds(!places::lets_in(&world.bao, &canary)?, "the canary is refused", &said)?;
+        let canary = world.bao.document("drills/invoice-sync")?;
+        holds(places::lets_in(&world.bao, &canary)?, "and has a successor", &said)?;
+        holds(places::lets_in(&world.bao, &read)?, "what is read works", &said)?;
+        let said =
+            world.nhi(&["ledger", "show", "--kind", "drill", "--format", "json"])?.expect(0)?;
+        let entry = json(said.lines().last().unwrap_or_default())?;
+        holds(entry["detail"]["platform"] == "openbao", "the ledger has it", &said)?;
+        holds(entry["detail"]["grade"] == "A", "with its grade", &said)?;
+        holds(entry["detail"]["time_to_stop"].is_string(), "and its time", &said)?;
+        let said = world.nhi(&["ledger", "show", "--kind", "drill"])?.expect(0)?;
+        holds(said.contains("time_to_stop"), "for people too", &said)?;
+        let words = ["drill", &canary_id, "--yes", "--format", "json"];
+        let told = json(&world.nhi(&words)?.expect(0)?)?;
+        holds(told["credentials"][0]["did"]["time_to_stop"].is_string(), "and programs", &said)?;
+        nothing_is_left_to_do(world)
     });
 }

@@ -63,6 +63,8 @@ pub struct WishedSlot {
     pub deliveries: Vec<Delivery>,
     /// The key that is known as current: id, generation, when issued, when it ends.
     pub known: Option<(String, u64, Option<Timestamp>, Option<Timestamp>)>,
+    /// Nobody reads it: it is there so that an end can be tried out.
+    pub drill: bool,
     /// Settings by name. Without them, and with places alone in `deliveries`, it is known where the
     /// slot is and not how it is issued.
     pub settings: Option<Value>,
@@ -637,6 +639,7 @@ fn spec_of(
         schedule: slot.schedule.clone(),
         deliveries: slot.deliveries.clone(),
         former: Vec::new(),
+        drill: slot.drill,
         integration_ends,
         known: slot.known.clone(),
         asked: None,
@@ -787,6 +790,7 @@ pub async fn declared_in_ledger(ledger: &dyn Ledger) -> Result<Wishes, Problem> 
                 })
                 .collect(),
             known: slot.current.map(|current| (current, slot.generation, None, None)),
+            drill: false,
             settings: None,
             consumers: Consumers::default(),
             name: slot.name,

@@ -56,6 +56,9 @@ pub(crate) fn of(spec: &SlotSpec) -> Value {
     if let Some(refresh) = spec.consumers.refresh {
         form["consumer_refresh"] = json!(refresh.to_string());
     }
+    if spec.drill {
+        form["drill"] = json!(true);
+    }
     form
 }
 
@@ -95,6 +98,7 @@ pub(crate) fn take(slot: &mut WishedSlot, form: &Value) {
         slot.settings = Some(settings.clone());
         slot.consumers =
             consumers(form["interruption"].as_str(), form["consumer_refresh"].as_str());
+        slot.drill = form["drill"].as_bool().unwrap_or(false);
     }
 }
 
@@ -150,6 +154,7 @@ pub async fn slot_to_end(context: &Context, wish: &Wish, name: &str) -> Result<S
         schedule: slot.schedule.clone(),
         deliveries: slot.deliveries.clone(),
         former: Vec::new(),
+        drill: slot.drill,
         integration_ends: said("expires_on").and_then(|day| end_of_day(day)),
         known: slot.known.clone(),
         asked: None,
@@ -179,6 +184,7 @@ pub fn undeclared_slot(
         schedule: None,
         deliveries: Vec::new(),
         former: Vec::new(),
+        drill: false,
         integration_ends: None,
         known: None,
         asked: None,

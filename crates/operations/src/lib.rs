@@ -15,6 +15,7 @@ mod decommission;
 mod delivered;
 mod document;
 mod drift;
+mod drill;
 mod duty;
 mod elsewhere;
 mod ends;
@@ -58,6 +59,7 @@ pub use drift::{
     accepting_anything, declared_in_ledger, delivery, everything_begun, everything_left_open,
     judge_integration, judge_left_behind, judge_owner, schedule_written,
 };
+pub use drill::{Drilled, drill, may_drill};
 pub use duty::{DueNow, Met, catch_up, due_now, duties_of, meet};
 pub use elsewhere::{governed_elsewhere, is_elsewhere};
 pub use ends::set_ends;

@@ -99,6 +99,8 @@ pub struct SlotSpec {
     pub deliveries: Vec<Delivery>,
     /// Where it went before this change and goes no more: read for a copy, and written by nobody.
     pub former: Vec<Delivery>,
+    /// Nobody reads it: it is there so that an end can be tried out.
+    pub drill: bool,
     /// When the integration itself ends.
     pub integration_ends: Option<Timestamp>,
     /// The key that the caller knows as current: id, generation, when issued, when it ends.

@@ -276,6 +276,7 @@ impl<'a> Story<'a> {
             }),
             deliveries: places_of(slot).map(|index| deliver(PLACES[index])).collect(),
             former: Vec::new(),
+            drill: false,
             integration_ends: None,
             asked: None,
             known: None,

@@ -4,6 +4,7 @@ pub(crate) mod completion;
 pub(crate) mod decommission;
 pub(crate) mod doctor;
 pub(crate) mod drift;
+pub(crate) mod drill;
 pub(crate) mod init;
 pub(crate) mod ledger;
 pub(crate) mod reconcile;

@@ -349,7 +349,7 @@ fn can_be_issued(spec: &SlotSpec, found: &[Promise]) -> Result<(), Problem> {
 }
 
 /// Another credential is issued for what works, and is ours.
-async fn may_have_more(context: &Context, spec: &SlotSpec) -> Result<(), Problem> {
+pub(super) async fn may_have_more(context: &Context, spec: &SlotSpec) -> Result<(), Problem> {
     let id = &spec.id.integration;
     let seen = observe_integration(context, id, None, Some(&spec.vendor_id))
         .await?

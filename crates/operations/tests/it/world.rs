@@ -522,6 +522,7 @@ impl World {
             }),
             deliveries: self.places.iter().map(deliver).collect(),
             former: Vec::new(),
+            drill: false,
             integration_ends: None,
             known: None,
             asked: None,

@@ -41,6 +41,10 @@ pub(crate) struct CredentialModel {
     #[tf(optional, validate = rules::said)]
     pub function: Attr<String>,
 
+    /// Nobody reads it: `nhi drill` ends it at once, to show how an end goes and how long it takes.
+    #[tf(optional)]
+    pub drill: Attr<bool>,
+
     /// When it rotates: a whole `nhi_rotation_schedule`. Unset: only when asked.
     #[tf(optional)]
     pub schedule: Attr<ScheduleReference>,

@@ -84,6 +84,7 @@ pub(super) fn spec_of(
         former,
         asked: asked_for(model),
         consumers: consumers_of(model),
+        drill: model.drill == true,
         integration_ends: reference.expires_on.as_deref().and_then(end_of_day),
         known: known.key_id.as_deref().map(|key_id| {
             let generation = known.generation.value().copied().unwrap_or(0);
