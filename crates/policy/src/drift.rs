@@ -873,6 +873,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_out_of_service_in_part_is_unfinished_and_what_lives_on_it_is_against_the_rules() {
+        let lives = ["k1".to_owned()];
+        let all = decommissioned("bao/openbao_approle/x", true, &lives);
+        let [one] = &all[..] else { panic!("{all:?}") };
+        assert_eq!((one.rule, one.condition), ("decommission-unfinished", Condition::Unfinished));
+        assert!(one.why.contains("nhi decommission bao/openbao_approle/x"), "{}", one.why);
+        let all = decommissioned("bao/openbao_approle/x", false, &lives);
+        let told: Vec<_> = all.iter().map(|one| (one.rule, one.condition)).collect();
+        assert_eq!(
+            told,
+            [("decommissioned", Condition::Drift), ("decommissioned-lives", Condition::Policy)]
+        );
+        assert_eq!(decommissioned("bao/openbao_approle/x", false, &[]).len(), 1);
+    }
+
+    #[test]
     fn an_overlap_that_is_over_is_unfinished_and_names_the_key() {
         let all = slot_in("retire_due", true);
         assert_eq!(all.len(), 1);

@@ -319,6 +319,7 @@ mod tests {
 
     use super::*;
     use crate::proof::{Ended, Grade};
+    use crate::rotation::OwnEnd;
 
     const HOUR: Span = Span::from_secs(3600);
     const DAY: Span = Span::from_secs(86_400);
@@ -343,6 +344,7 @@ mod tests {
             retire_not_before: Some(at(0)),
             held_version: Some(1),
             cut,
+            own_end: OwnEnd::Unknown,
         }
     }
 

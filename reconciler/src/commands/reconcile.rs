@@ -124,9 +124,9 @@ impl Reconcile {
         }
         if self.asking.format == Format::Text {
             looked.slots.iter().for_each(|one| one.tell(output));
-            output.line("Nothing is to be done now.");
+            output.hint("Nothing is to be done now.");
             if let Some((at, what)) = next {
-                output.line(&format!("Next: {what}, at {at}"));
+                output.hint(&format!("Next: {what}, at {at}"));
             }
         }
         Ok(deed.nothing_done(&looked.slots, output))

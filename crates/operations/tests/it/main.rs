@@ -8,6 +8,7 @@ mod custody;
 mod decided;
 mod decommission;
 mod drift;
+mod drill;
 mod duty;
 mod expiry;
 mod gaps;
