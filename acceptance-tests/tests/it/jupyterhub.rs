@@ -203,7 +203,8 @@ fn the_example_of_a_hub_is_applied_as_it_stands_and_described_by_the_other_comma
         holds(school.can(token, "read:users:groups")?, "it reads groups", "")?;
         holds(!school.can(token, "read:users:activity")?, "and no more", "")?;
         let told = world.nhi(&["doctor", "hub"])?.expect(0)?;
-        for said in ["jupyterhub_user", "tells last use"] {
+        let own = "our own credential is the environment variable HUB_TOKEN";
+        for said in ["jupyterhub_user", "tells last use", own] {
             holds(told.contains(said), said, &told)?;
         }
         holds(!told.contains("lacks the scope"), "our token may do all", &told)?;

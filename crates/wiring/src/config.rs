@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     path::PathBuf,
 };
 
@@ -39,6 +40,23 @@ impl Source {
         match self {
             Source::Joined(parts) => parts,
             whole => std::slice::from_ref(whole),
+        }
+    }
+}
+
+/// Where it is, in words.
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Env(name) => write!(f, "the environment variable {name}"),
+            Source::File(path) => write!(f, "the file {}", path.display()),
+            Source::Path { connection, path, field } => {
+                write!(f, "field {field} of {connection}:{path}")
+            }
+            Source::Joined(parts) => {
+                let parts: Vec<String> = parts.iter().map(Source::to_string).collect();
+                f.write_str(&parts.join(" and "))
+            }
         }
     }
 }

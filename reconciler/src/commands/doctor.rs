@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use connector::{Connector, Refusal, Want};
-use domain::{Gap, GapExtent, IntegrationId};
+use connector::{Connector, ObjectRef, Ourselves, Refusal, Want};
+use domain::{Gap, GapExtent, IntegrationId, ObservedCredential};
+use jiff::Timestamp;
 use ledger::{Selection, damaged_end};
 use operations::{Context, Problem, accepting_anything, custody_is_all_of_a_store, object_of};
 use serde_json::{Value, json};
@@ -269,6 +270,7 @@ async fn connection(context: &Context, loaded: &Loaded, name: &str) -> Vec<Look>
         };
         looks.extend(text.map(|text| look(what.clone(), Health::Weak, text)));
     }
+    looks.extend(own_credential(context, loaded, name, opened.connector.as_deref()).await);
     if let (Some(sink), None) = (&opened.sink, &opened.connector) {
         // There is no such document: what counts is that it could be looked for.
         looks.push(match sink.look("nhi-doctor").await {
@@ -280,6 +282,52 @@ async fn connection(context: &Context, loaded: &Loaded, name: &str) -> Vec<Look>
         });
     }
     looks
+}
+
+/// What we sign in with ourselves: where it is, which, and since when, as far as the platform tells. No
+/// deed turns it, since whoever ends what a connection signs in with ends every later run of it.
+async fn own_credential(
+    context: &Context,
+    loaded: &Loaded,
+    name: &str,
+    connector: Option<&dyn Connector>,
+) -> Option<Look> {
+    let source = &loaded.config.connections.get(name)?.credential.as_ref()?.secret;
+    // Where the platform does not tell, nothing is missing for it.
+    let found = match connector {
+        Some(connector) => connector.ourselves().await.ok().flatten(),
+        None => None,
+    };
+    let mut issued_at = None;
+    if let (Some(found), Some(connector)) = (&found, connector) {
+        let (kind, key) = (found.kind.clone(), found.key.clone());
+        let object = ObjectRef { kind, name: key.clone(), key, vendor_id: None };
+        let all = connector.credentials(&object).await.map(|all| all.credentials);
+        let mine = |one: &&ObservedCredential| Some(&one.key_id) == found.key_id.as_ref();
+        issued_at = all.unwrap_or_default().iter().find(mine).and_then(|one| one.issued_at);
+    }
+    let text = own_words(&source.to_string(), found.as_ref(), issued_at, context.now());
+    Some(look(format!("connection {name}"), Health::Good, text))
+}
+
+fn own_words(
+    source: &str,
+    found: Option<&Ourselves>,
+    issued_at: Option<Timestamp>,
+    now: Timestamp,
+) -> String {
+    let which = found.map_or_else(String::new, |found| match &found.key_id {
+        Some(key_id) => format!(", {key_id} of {}/{}", found.kind, found.key),
+        None => format!(", one of {}/{}", found.kind, found.key),
+    });
+    let age = issued_at.map_or_else(String::new, |at| {
+        let days = now.duration_since(at).as_hours() / 24;
+        format!(", made {days} day(s) ago")
+    });
+    format!(
+        "our own credential is {source}{which}{age}. It is rotated by hand: put another one there, and end \
+         this one when every run has it"
+    )
 }
 
 /// What is missing of the documents in custody without which a connection can manage nothing: those
@@ -494,6 +542,28 @@ mod tests {
     use ledger::{Durability, Ledger, MemoryLedger, NewEntry, NullLedger};
 
     use super::*;
+
+    #[test]
+    fn what_we_sign_in_with_is_told_with_its_place_and_its_age_where_that_is_known() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let ours = |key_id: Option<&str>| Ourselves {
+            kind: "aws_iam_user".to_owned(),
+            key: "nhi".to_owned(),
+            key_id: key_id.map(str::to_owned),
+        };
+        let (made, now) = (at("2026-08-01T12:00:00Z"), at("2026-11-30T11:00:00Z"));
+        let of = "the environment variable X";
+        let told = own_words(of, Some(&ours(Some("AKIA1"))), Some(made), now);
+        let begins = format!(
+            "our own credential is {of}, AKIA1 of aws_iam_user/nhi, made 120 day(s) ago. It is rotated by hand"
+        );
+        assert!(told.starts_with(&begins), "{told}");
+        let told = own_words(of, Some(&ours(None)), None, now);
+        assert!(told.contains("X, one of aws_iam_user/nhi. It"), "{told}");
+        assert!(
+            own_words(of, None, None, now).starts_with(&format!("our own credential is {of}. It"))
+        );
+    }
 
     #[tokio::test]
     async fn a_ledger_that_somebody_changed_is_not_called_good() {
