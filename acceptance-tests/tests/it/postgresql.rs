@@ -350,7 +350,8 @@ fn nobody_runs_anything_again_and_the_server_ends_the_earlier_password_of_a_pair
         holds(shop.db.lets_in(&second.0, &second.1)?, "and the new one works on", &second.0)?;
         // A later run only shows it.
         shop.world.apply()?;
-        let revoked = shop.world.state("nhi_credential.it")?["last_revocation"]["grade"].clone();
+        let state = shop.world.state("nhi_credential.invoice_export")?;
+        let revoked = state["last_revocation"]["grade"].clone();
         holds(revoked == "A", "with proof", &revoked.to_string())?;
         nothing_is_left_to_do(&shop.world)
     });

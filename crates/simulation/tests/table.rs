@@ -114,7 +114,13 @@ fn whichever_call_of_a_deed_ends_badly_the_next_run_puts_it_right() {
                     fill(&mut teller, &row, &mut cells);
                 }
                 for does in Does::ALL.into_iter().filter(|does| does.suits(way)) {
-                    for (what, phase) in steps(does) {
+                    // What becomes an earlier one is told of, and a word that lets one work
+                    // again takes that back.
+                    let tells =
+                        matches!(does, Does::Rotate | Does::Reenable) && does.tells_of_an_end(way);
+                    let more = [("set_expiry", "")];
+                    let more = more.iter().filter(|_| tells);
+                    for (what, phase) in steps(does).iter().chain(more) {
                         let step = Call { what, phase };
                         let Some(calls) = cells.calls.get(&does) else { continue };
                         assert!(

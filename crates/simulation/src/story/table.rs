@@ -65,6 +65,12 @@ impl Does {
         }
     }
 
+    /// Whether it leaves an earlier one there, on a platform that can be told when that ends.
+    pub fn tells_of_an_end(self, way: &str) -> bool {
+        let leaves = matches!(self, Does::Rotate | Does::Cut | Does::EndCut | Does::Reenable);
+        leaves && Scene::Cut.suits(way)
+    }
+
     fn is_about_a_cut(self) -> bool {
         matches!(self, Does::Cut | Does::EndCut | Does::Reenable)
     }
@@ -139,6 +145,9 @@ impl Story<'_> {
         }
         if row.does.is_about_a_cut() {
             self.shared.fake.disable_keys();
+        }
+        if row.does.tells_of_an_end(self.way) {
+            self.shared.fake.move_expiries();
         }
         let code = |problem: Problem| problem.code.to_string();
         for generation in 1..=self.before[0] {
