@@ -548,6 +548,20 @@ pub async fn what_is_due_comes_earliest_first<S: Store>(store: &S) {
     assert_eq!(due.iter().map(|slot| &*slot.name).collect::<Vec<_>>(), ["early", "late"]);
     let open = ledger.open_obligations().await.expect("read");
     assert_eq!(open.iter().map(|row| &*row.id).collect::<Vec<_>>(), ["b", "a"]);
+    let of = |subject: &str| {
+        let of_it = Obligation {
+            id: format!("of {subject}"),
+            subject: subject.to_owned(),
+            state: "open".to_owned(),
+            ..Obligation::default()
+        };
+        Change::Obligation(of_it)
+    };
+    let changes = vec![of("one"), of("two")];
+    keep(&ledger, vec![NewEntry { changes, ..entry(T, "declared", ID) }]).await;
+    let open = ledger.obligations_of("two").await.expect("read");
+    assert_eq!(open.iter().map(|row| &*row.id).collect::<Vec<_>>(), ["of two"]);
+    assert!(ledger.obligations_of("three").await.expect("read").is_empty());
 }
 
 /// Scans are kept with their gaps; the newest of each listing is what counts.

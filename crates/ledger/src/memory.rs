@@ -220,6 +220,13 @@ impl Ledger for MemoryLedger {
         Ok(self.kept().inventory.credentials(selection))
     }
 
+    async fn obligations_of(&self, subject: &str) -> Result<Vec<Obligation>> {
+        let kept = self.kept();
+        let rows = kept.inventory.obligations.values();
+        let open = rows.filter(|row| row.state == "open" && row.subject == subject);
+        Ok(open.cloned().collect())
+    }
+
     async fn open_obligations(&self) -> Result<Vec<Obligation>> {
         let kept = self.kept();
         let rows = kept.inventory.obligations.values();

@@ -233,3 +233,27 @@ impl Done {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deed::Done as _;
+
+    #[test]
+    fn what_is_taken_out_in_part_is_unfinished_and_each_step_is_told() {
+        let done = |problem: Option<Problem>, begun| Done {
+            checklist: Checklist::default(),
+            problem,
+            begun,
+        };
+        let problem = || Some(Problem::new("E-X", "No"));
+        assert_eq!(done(None, false).exit(), Exit::Clean);
+        assert_eq!(done(problem(), true).exit(), Exit::Unfinished);
+        assert_eq!(done(problem(), false).exit(), Exit::Failed);
+        let told = done(problem(), true).json();
+        let steps: Vec<_> =
+            told["steps"].as_array().unwrap().iter().map(|one| &one["is"]).collect();
+        assert_eq!(steps, ["open"; 6], "{told}");
+        assert_eq!(told["done"], false);
+    }
+}

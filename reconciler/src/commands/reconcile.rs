@@ -385,3 +385,41 @@ impl Done {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deed::Done as _;
+
+    #[test]
+    fn what_somebody_else_does_is_no_failure_and_what_is_begun_is_unfinished() {
+        let not = |begun| Done::Not { problem: Problem::new("E-X", "No"), begun };
+        assert_eq!(Done::Met(None).exit(), Exit::Clean);
+        assert_eq!(Done::Busy.exit(), Exit::Clean);
+        assert_eq!(Done::Left.exit(), Exit::Clean);
+        assert_eq!(not(true).exit(), Exit::Unfinished);
+        assert_eq!(not(false).exit(), Exit::Failed);
+        assert_eq!(Done::Busy.json(), json!({ "done": false, "busy": true }));
+    }
+
+    #[test]
+    fn a_duty_is_told_to_programs_with_its_times_its_carrier_and_how_it_stands() {
+        let at = |text: &str| text.parse().ok();
+        let duty = Duty {
+            task: policy::duty::Task::Retire,
+            key_id: Some("k1".into()),
+            generation: 1,
+            not_before: at("2026-12-01T00:00:00Z"),
+            due_by: at("2026-12-02T00:00:00Z"),
+            carrier: policy::duty::Carrier::NextRun,
+        };
+        let told = duty_json(&duty, Standing::Overdue);
+        assert_eq!(told["deed"], "retire");
+        assert_eq!(told["key_id"], "k1");
+        assert_eq!(told["due_by"], "2026-12-02T00:00:00Z");
+        assert_eq!(
+            (&told["standing"], &told["carried_by"]),
+            (&json!("overdue"), &json!("next_run"))
+        );
+    }
+}
