@@ -20,7 +20,7 @@ use tokio::runtime::Runtime;
 use crate::{BASE, aws, holds, jupyterhub, postgresql, walk::Start};
 
 /// As many seconds as the claim of a run that died holds, where only time fences it, and some more.
-const PATIENCE: u64 = 17;
+pub(crate) const PATIENCE: u64 = 17;
 
 /// Where proxies run.
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("threads for proxies"));

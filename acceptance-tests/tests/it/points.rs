@@ -17,7 +17,9 @@ use serde_json::Value;
 use crate::{
     holds,
     login::Login,
-    places::{Account, At, Bao, Place, Point, School, Shop, Stop, begun, is_at_rest, runs_again},
+    places::{
+        Account, At, Bao, PATIENCE, Place, Point, School, Shop, Stop, begun, is_at_rest, runs_again,
+    },
     walk::{Case, Pace, Start, is_wide, walk},
 };
 
@@ -83,7 +85,13 @@ fn one(place: &dyn Place, point: &Point, at: At, told: bool) -> Result<bool> {
 fn came_late(place: &dyn Place, before: &Value) -> Result<()> {
     let now = place.delivered()?;
     holds(place.lets_in(&now)?, "what consumers read works", "")?;
-    let said = place.world().nhi(&["drift"])?;
+    let mut said = place.world().nhi(&["drift"])?;
+    // What stands beside a claim and came late says that somebody is at work, until that is old: then the
+    // claim itself is asked.
+    if said.code == 5 && said.said.contains("is at work on it") {
+        thread::sleep(Duration::from_secs(PATIENCE));
+        said = place.world().nhi(&["drift"])?;
+    }
     if said.code == 0 {
         return is_at_rest(place, before);
     }
