@@ -29,7 +29,7 @@ use crate::{
 const ASKS: &str = "api/client/features?namePrefix=nhi-asks-for-none";
 
 /// The end of what has none, where the server takes an end alone.
-const NEVER: &str = "9999-12-31T23:59:59.000Z";
+const NEVER: &str = "9999-01-01T00:00:00.000Z";
 
 /// When a token ends; `None` where it does not.
 fn end_of<S>(token: &Token<S>) -> Option<Timestamp> {
