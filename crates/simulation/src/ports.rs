@@ -858,10 +858,13 @@ impl Ledger for StoryLedger {
         entries: Vec<NewEntry>,
         durability: Durability,
     ) -> ledger::Result<Vec<Receipt>> {
-        if !self.inner.keeps() {
+        // What is owed stands in the claim: rows alone are nothing that a deed rests on.
+        let rows = entries.iter().all(|entry| entry.kind.starts_with("obligation."));
+        if !self.inner.keeps() || rows {
             return self.inner.append(entries, durability).await;
         }
-        let kind = entries.last().map(|entry| entry.kind.clone());
+        // The deed's own comes first.
+        let kind = entries.first().map(|entry| entry.kind.clone());
         let fate = self.port.turn("journal", "").await;
         let shared = &self.port.shared;
         if fate == Fate::NotKept {
