@@ -225,7 +225,7 @@ impl<'a> Machine<'a> {
     /// Steps until the goal is reached, and leaves written down what is owed then.
     pub(crate) async fn run(&mut self) -> Result<(), Problem> {
         let done = self.steps().await;
-        self.owe_at_the_end(done.is_ok()).await;
+        self.owe_at_the_end().await;
         done
     }
 
@@ -708,20 +708,13 @@ impl<'a> Machine<'a> {
         self.context.note_all(self.with_owed(entry, claim).await).await;
     }
 
-    /// What this run leaves to be done. After an error the claim itself says how far it came; what
-    /// somebody else is at work on is theirs to say.
-    async fn owe_at_the_end(&self, done: bool) {
+    /// What this run leaves to be done; what somebody else is at work on is theirs to say.
+    async fn owe_at_the_end(&self) {
         if !self.context.ledger.keeps() || self.context.read_only {
             return;
         }
-        let read = match done {
-            true => Ok(None),
-            false => self.store.read().await,
-        };
-        let document = match &read {
-            Ok(document) => document.as_ref().or(self.claim.as_ref()),
-            Err(_) => None,
-        };
+        // After an error what this run wrote last is the best that it knows; the next look catches up.
+        let document = self.written.as_ref().or(self.claim.as_ref());
         let Some(document) = document else { return };
         let claim = &document.claim;
         if !claim.phase.is_open() || claim.owner == self.context.run.id {
