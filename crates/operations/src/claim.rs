@@ -97,19 +97,6 @@ pub struct ClaimStore {
     context: Context,
 }
 
-/// What the owner of a claim is called that stopped as it was asked to: nobody waits for it.
-const STOPPED: &str = "stopped:";
-
-/// The owner's name once it has stopped.
-pub(crate) fn stopped(owner: &str) -> String {
-    format!("{STOPPED}{owner}")
-}
-
-/// Whether it has.
-pub(crate) fn has_stopped(owner: &str) -> bool {
-    owner.starts_with(STOPPED)
-}
-
 /// A claim in which a deed was begun and is not finished.
 fn begun(look: &Look) -> Option<ClaimMirror> {
     let claim = ClaimMirror::of(look);
@@ -555,7 +542,7 @@ impl ClaimMirror {
     /// Its owner is at work, as far as its age tells by the clock of the sink that wrote it.
     pub(crate) fn is_fresh(&self, rules: &Rules, in_custody: Now) -> bool {
         let ttl = rules.claim_ttl_of(self.timed);
-        !has_stopped(&self.owner)
+        !policy::rotation::has_stopped(&self.owner)
             && self.written_at.is_some_and(|at| !in_custody.is_past(later(at, ttl)))
     }
 

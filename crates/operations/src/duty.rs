@@ -94,6 +94,12 @@ pub async fn due_now(
                      recover --end, or switch the integration on",
                 )
             }
+            // What rules would say is not known, and how long to wait for a late call is one of them.
+            Some(Goal::Rotate { .. })
+                if context.gate.closed().is_some() && !claim.phase.is_about_earlier() =>
+            {
+                DueNow::PutOff("the policy cannot be read, and to finish it is to issue another")
+            }
             Some(goal) => DueNow::Do(with_declared(goal, spec), "schedule"),
         });
     }

@@ -1,17 +1,18 @@
 //! What somebody wrote over a delivered document is taken for the current secret, by a person's word.
 
 use connector::Probe;
-use domain::{Marker, Secret};
+use domain::{Direction, Marker, Secret};
 use ledger::Work;
 use policy::rotation::{Claim, OwnEnd, Phase, Previous};
 use secrets::{Document, Expect, SinkError};
 
 use crate::{
-    Context, Delivery, Problem, SlotSpec,
+    Context, Deed, Delivery, Problem, SlotSpec,
     beside::write_mirror,
     claim::{ClaimDocument, ClaimStore},
     credential::object,
     document::{Meta, compose, secret_in},
+    ourselves::not_our_key,
     places::custody_place,
     rotate::mark_of,
     slot::Sinks,
@@ -53,7 +54,16 @@ pub async fn keep_sink(context: &Context, spec: &SlotSpec) -> Result<(), Problem
     let (delivery, sink) = &sinks.0[theirs.index];
     let (key_id, secret) = taken(context, spec, &store, &held, delivery, &theirs.document).await?;
     let (realm, key) = context.realm_key()?;
-    let claim = with_theirs(held.claim, &key_id, context);
+    let deed = Deed {
+        object: what.clone(),
+        tenant: context.tenant(&spec.id.integration.connection).await?,
+        action: "adopt",
+        before: held.claim.new.clone().unwrap_or_default(),
+        after: key_id.clone(),
+        direction: Direction::Unknown,
+    };
+    let auth = context.gate.authorize(&deed)?.auth().to_owned();
+    let claim = Claim { auth, ..with_theirs(held.claim, &key_id, context) };
     let entry = context.entry("rotation.sink_kept", &what);
     context.journal(entry.detail("key", key_id.clone()).detail("sink", delivery.place())).await?;
     let raced = || not_kept(&what, "somebody was at work on it meanwhile");
@@ -171,6 +181,7 @@ async fn taken(
     if Some(&listed.key_id) == claim.current.as_ref() {
         return no("it is the credential that this rotation follows");
     }
+    not_our_key(context, &spec.id.integration, &listed.key_id).await?;
     let (realm, key) = context.realm_key()?;
     let tenant = context.tenant(&spec.id.integration.connection).await?;
     let marked = listed.marker.as_deref().and_then(Marker::parse).is_some();

@@ -11,7 +11,7 @@ use policy::{
     duty::{Books, Duty, Owed, Seen, Task, duties},
     overlap::{self, Evidence, Terms, Usage, Verdict, evidence},
     proof::Proofs,
-    rotation::{Cut, OwnEnd, Phase, Previous},
+    rotation::{Cut, OwnEnd, Phase, Previous, has_stopped},
     schedule::{earlier, later},
     status::{self, Facts},
 };
@@ -599,6 +599,7 @@ pub(crate) async fn look_at_slot(
         off: &off,
         proofs: claim.as_ref().map_or(&proofs, |claim| &claim.proofs),
         written_at: claim.as_ref().and_then(|claim| claim.written_at),
+        stopped: claim.as_ref().is_some_and(|claim| has_stopped(&claim.owner)),
     };
     let timed = claim.as_ref().is_some_and(|claim| claim.timed);
     let terms = terms_of_duties(context, &*connector, spec, timed);

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use crate::{
     proof::{Proofs, RETRY},
-    rotation::{Claim, Cut, Phase, Previous},
+    rotation::{Claim, Cut, Phase, Previous, has_stopped},
     schedule::later,
 };
 
@@ -174,6 +174,8 @@ pub struct Books<'a> {
     pub proofs: &'a Proofs,
     /// When it was written, by the clock of custody.
     pub written_at: Option<Timestamp>,
+    /// Its owner stopped as it was asked to.
+    pub stopped: bool,
 }
 
 impl<'a> Books<'a> {
@@ -186,6 +188,7 @@ impl<'a> Books<'a> {
             off: &[],
             proofs: &claim.proofs,
             written_at,
+            stopped: has_stopped(&claim.owner),
         }
     }
 }
@@ -220,7 +223,10 @@ pub fn duties(books: Books<'_>, terms: &Terms) -> Vec<Duty> {
         let silent = books.written_at.map(|at| later(at, terms.silent_after));
         let held = books.phase == Phase::Held;
         let carrier = if held { Carrier::Person } else { Carrier::NextRun };
-        owe(Task::Finish, None, silent.filter(|_| !held), silent, carrier);
+        // Nobody waits for who has stopped.
+        let from = if books.stopped { books.written_at } else { silent }.filter(|_| !held);
+        let by = silent.map(|at| later(at, terms.silent_after));
+        owe(Task::Finish, None, from, by, carrier);
     }
     let by = |at: Option<Timestamp>| at.map(|at| later(at, terms.window));
     for one in books.previous {
@@ -358,6 +364,7 @@ mod tests {
             off: &off,
             proofs: &proofs,
             written_at: Some(at(-100)),
+            stopped: false,
         };
         duties(books, &terms(soft_cut))
     }
@@ -462,6 +469,7 @@ mod tests {
                 off: &[],
                 proofs: &proofs,
                 written_at: None,
+                stopped: false,
             };
             duties(books, &terms(None))
         };

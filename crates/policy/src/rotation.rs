@@ -248,6 +248,22 @@ pub struct Claim {
     pub proofs: Proofs,
 }
 
+/// What the owner of a claim is called that stopped as it was asked to: nobody waits for it.
+const STOPPED: &str = "stopped:";
+
+/// The owner's name once it has stopped.
+pub fn stopped(owner: &str) -> String {
+    match has_stopped(owner) {
+        true => owner.to_owned(),
+        false => format!("{STOPPED}{owner}"),
+    }
+}
+
+/// Whether that is the name of one that has stopped.
+pub fn has_stopped(owner: &str) -> bool {
+    owner.starts_with(STOPPED)
+}
+
 impl Claim {
     /// Everything is being ended, and nothing takes its place.
     pub fn ends_all(&self) -> bool {
@@ -603,12 +619,19 @@ pub fn may_stop(view: &View, step: &Step, way: Way) -> bool {
         return true;
     };
     let holds = view.memory.as_ref().is_some_and(|(_, epoch)| *epoch == claim.epoch);
+    // The earlier one is dead once it was called: consumers wait.
+    if way.replaces() && !claim.phase.is_about_earlier() {
+        let uncalled = match claim.phase {
+            Phase::Intent => true,
+            Phase::Stored => *step == Step::Issue && view.uncalled,
+            _ => false,
+        };
+        return uncalled && (claim.current.is_none() || current_lives(view));
+    }
     let promoted = view.mains.iter().any(|main| is_promoted(main, claim));
     match claim.phase {
         _ if holds => false,
         Phase::Calling => !view.uncalled,
-        // The earlier one is dead once it was called: consumers wait.
-        Phase::Stored if way.replaces() => *step == Step::Issue && view.uncalled,
         Phase::Stored => !promoted && !matches!(step, Step::Store(_)),
         // Somebody is cut off who is to be let in again.
         Phase::Enabling => false,
@@ -1725,6 +1748,12 @@ mod tests {
         assert!(may(&stored(true), Step::Issue, Way::ReplaceOurs), "nobody was cut off yet");
         assert!(!may(&stored(false), Step::Issue, Way::ReplaceOurs));
         assert!(!may(&stored(false), Step::Promote("bao:a".into()), Way::ReplaceOnce));
+        // Its answer is lost, or what it made is useless: consumers wait for another.
+        assert!(!may(&seen(claim(Phase::Calling)), Step::Settle, Way::ReplaceOnce));
+        assert!(!may(&seen(claim(Phase::GivingUp)), Step::BeginAgain, Way::ReplaceOurs));
+        let dead = view(Some(claim(Phase::Intent)), vec![]);
+        assert!(!may(&dead, Step::MarkCalling, Way::ReplaceOnce));
+        assert!(may(&seen(claim(Phase::Intent)), Step::MarkCalling, Way::ReplaceOnce));
         // What ends is ended by whoever comes; what is switched on again is not left off.
         assert!(may(&seen(claim(Phase::Retiring)), Step::End("k1".into()), Way::AddOurs));
         assert!(may(&seen(claim(Phase::Proving)), Step::Prove, Way::AddOurs));

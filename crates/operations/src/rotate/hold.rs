@@ -4,13 +4,12 @@ use domain::Secret;
 use jiff::Timestamp;
 use policy::{
     overlap::{Evidence, Usage},
-    rotation::{Claim, Phase, Previous, View, deliver_until},
+    rotation::{Claim, Phase, Previous, View, deliver_until, stopped},
 };
 
 use super::Machine;
 use crate::{
     Problem,
-    claim::stopped,
     journal::moment,
     slot::{Delivery, Sinks},
 };
@@ -141,20 +140,17 @@ impl Machine<'_> {
     /// It was asked to stop, and nothing is half done: whoever comes next goes on at once.
     pub(super) async fn stop(&mut self, view: &View) -> Problem {
         let mine = view.claim.as_ref().filter(|claim| view.mine && claim.phase.is_open());
-        let (far, keeps) = match mine.map(|claim| claim.phase) {
-            None => ("nothing was begun", true),
-            Some(Phase::Intent) => ("no new credential was asked for", true),
-            Some(Phase::Calling) => {
-                ("a new credential was asked for, and its answer is lost", true)
-            }
-            Some(Phase::Stored) => {
-                ("the new credential is in custody, and in no consumer's place", true)
-            }
-            Some(Phase::GivingUp) => {
-                ("the new credential does not serve, and is being ended", true)
-            }
-            _ => ("what is to end is written down", false),
+        let far = match mine.map(|claim| claim.phase) {
+            None => "nothing was begun",
+            Some(Phase::Intent) => "no new credential was asked for",
+            Some(Phase::Calling) => "a new credential was asked for, and its answer is lost",
+            Some(Phase::Stored) => "the new credential is in custody, and in no consumer's place",
+            Some(Phase::GivingUp) => "the new credential does not serve, and is being ended",
+            _ => "what is to end is written down",
         };
+        let current = mine.and_then(|claim| claim.current.as_ref());
+        let works = |key_id: &String| view.keys.iter().any(|key| key.live && key.key_id == *key_id);
+        let keeps = current.is_none_or(works);
         let keep = mine.is_some_and(|claim| claim.new.is_some() || claim.phase == Phase::Stored);
         if let Some(owner) = mine.map(|claim| stopped(&claim.owner)) {
             let left = |claim: &mut Claim| claim.owner = owner;

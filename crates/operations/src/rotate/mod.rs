@@ -29,7 +29,8 @@ use policy::{
     proof::Proofs,
     reason::Reason,
     rotation::{
-        Claim, Goal, Key, Main, Phase, Previous, Siblings, Step, View, Way, may_stop, next_step,
+        Claim, Goal, Key, Main, Phase, Previous, Siblings, Step, View, Way, has_stopped, may_stop,
+        next_step, stopped,
     },
     schedule::later,
 };
@@ -37,7 +38,7 @@ use secrets::{Document, Look};
 
 use crate::{
     Context, Problem, Revoked,
-    claim::{ClaimDocument, ClaimStore, has_stopped},
+    claim::{ClaimDocument, ClaimStore},
     credential,
     document::{Meta, matches, secret_in},
     duty,
@@ -717,7 +718,9 @@ impl<'a> Machine<'a> {
         let document = self.written.as_ref().or(self.claim.as_ref());
         let Some(document) = document else { return };
         let claim = &document.claim;
-        if !claim.phase.is_open() || claim.owner == self.context.run.id {
+        let ours = &self.context.run.id;
+        let is_ours = claim.owner == *ours || claim.owner == stopped(ours);
+        if !claim.phase.is_open() || is_ours {
             let owed = duties(Books::of(claim, document.written_at), &self.terms(claim));
             self.context.owe(&self.what, &owed).await;
         }

@@ -134,6 +134,10 @@ async fn what_is_no_credential_that_a_slot_may_take_is_refused_with_the_reason_a
     });
     let problem = refused(&world).await;
     assert!(problem.detail.contains("another"), "{problem}");
+    // What nhi itself signs in with is no slot's.
+    let (mut world, _) = rotated_by_hand("add-ours").await;
+    world.fake = world.fake.signed_in_with(&Secret::new("made-by-hand"));
+    assert_eq!(refused(&world).await.code, "E-OURSELVES");
     // Where nobody waits for that word there is nothing to keep.
     let world = World::new("add-ours").await;
     assert_eq!(refused(&world).await.code, "E-NOTHING-OPEN");

@@ -7,7 +7,7 @@ use std::sync::{
 
 use connector::Clock;
 use operations::{Context, StopSign, carry_out, observe_slot};
-use policy::rotation::Goal;
+use policy::{duty::Task, rotation::Goal};
 
 use crate::world::{Fuse, OVERLAP, World};
 
@@ -52,6 +52,12 @@ async fn whenever_it_is_asked_to_stop_consumers_have_what_works_and_the_next_run
                 let context = world.context("looks", &Fuse::none());
                 let seen = observe_slot(&context, &spec).await.unwrap().unwrap();
                 assert_ne!(seen.status, "rotating", "{how}: nobody is at work");
+                let owes = seen.owed.is_due(Task::Finish);
+                assert_eq!(
+                    owes,
+                    seen.status == "unfinished",
+                    "{how}: whoever comes next finishes it"
+                );
                 // Nobody waits for who has stopped: only for what may be on its way.
                 let before = world.clock.now();
                 let done = world.whole("goes on", goal).await;
