@@ -306,7 +306,9 @@ impl Part for Planned {
         }
         match meet(context, &self.spec, self.active).await {
             Ok(met) => Done::Met(met.map(Box::new)),
-            Err(problem) if matches!(problem.code, "E-BUSY" | "E-FURTHER") => Done::Busy,
+            Err(problem) if problem.code == "E-BUSY" => Done::Busy,
+            // Somebody rotated it meanwhile, and did this with it.
+            Err(problem) if problem.code == "E-FURTHER" => Done::Met(None),
             Err(problem) => {
                 let seen = observe_slot(context, &self.spec).await.ok().flatten();
                 let begun = seen.is_none_or(|seen| {

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use connector::{Clock, fake::APP};
 use domain::Span;
-use operations::{DueNow, Met, Problem, due_now, duties_of, meet, observe_slot};
+use operations::{
+    Context, DueNow, EndingGate, Met, Problem, due_now, duties_of, meet, observe_slot,
+};
 use policy::{duty::Task, rotation::Goal};
 
 use crate::world::{Ending, Fuse, Moment, OVERLAP, World};
@@ -298,4 +300,23 @@ async fn rows_after_any_sequence_are_what_the_claim_says_is_owed() {
     for task in [Task::Retire, Task::Disable] {
         assert!(open.contains(task.as_str()), "no sequence had {task:?} open: {open:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_the_policy_cannot_be_read_what_would_issue_is_put_off_and_what_ends_is_not() {
+    let closed = |world: &World| Context {
+        gate: std::sync::Arc::new(EndingGate(Problem::new("E-CONFIG", "It cannot be read"))),
+        ..world.context("looks", &Fuse::none())
+    };
+    let world = crate::holds::killed("add-marked", SECOND, "issue", 1, Moment::After).await;
+    let (context, spec) = (closed(&world), world.spec());
+    let seen = observe_slot(&context, &spec).await.unwrap().unwrap();
+    let put_off = due_now(&context, &spec, &seen, true).await.unwrap();
+    assert!(matches!(put_off, DueNow::PutOff(why) if why.contains("policy")), "{put_off:?}");
+    assert!(matches!(now(&world, true).await, DueNow::Do(Goal::Rotate { .. }, _)));
+    let world = over("add-marked").await;
+    let (context, spec) = (closed(&world), world.spec());
+    let seen = observe_slot(&context, &spec).await.unwrap().unwrap();
+    let ends = due_now(&context, &spec, &seen, true).await.unwrap();
+    assert!(matches!(ends, DueNow::Do(Goal::Retire { .. } | Goal::Cut { .. }, _)), "{ends:?}");
 }
