@@ -4,7 +4,10 @@ use std::{
     fmt,
     io::{Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -17,6 +20,21 @@ pub enum Break {
     Before,
     /// The server has done it, and its answer is lost.
     After,
+}
+
+/// What happens to something that a client says.
+#[derive(Debug, Clone)]
+pub enum Fault {
+    /// The line breaks there, once it is released.
+    Break(Break, Held),
+    /// It comes after a while.
+    Delay(Duration),
+    /// The server never hears of it nor of anything after it, and the line stays open.
+    Swallow,
+    /// The server hears of it when the client has given up waiting.
+    Late,
+    /// The server does it, nothing that it says ever arrives, and the line stays open.
+    Silence,
 }
 
 /// A point at which somebody waits for something else to happen.
@@ -77,7 +95,7 @@ struct Breaks {
 /// What looks at everything that clients say, and may let the line break there.
 struct Watch(Box<Look>);
 
-type Look = dyn FnMut(&[u8]) -> Option<(Break, Held)> + Send;
+type Look = dyn FnMut(&[u8]) -> Option<Fault> + Send;
 
 impl fmt::Debug for Watch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -86,8 +104,8 @@ impl fmt::Debug for Watch {
 }
 
 impl Breaks {
-    /// Whether, and how, it breaks at what a client says.
-    fn at(&self, bytes: &[u8]) -> Option<(Break, Held)> {
+    /// What happens to what a client says.
+    fn at(&self, bytes: &[u8]) -> Option<Fault> {
         if let Some(Watch(look)) = &mut *locked(&self.watch)
             && let Some(found) = look(bytes)
         {
@@ -96,7 +114,7 @@ impl Breaks {
         let says = |rule: &mut Rule| {
             bytes.windows(rule.text.len()).any(|window| window == rule.text.as_bytes())
         };
-        locked(&self.rule).take_if(says).map(|rule| (rule.at, rule.held))
+        locked(&self.rule).take_if(says).map(|rule| Fault::Break(rule.at, rule.held))
     }
 }
 
@@ -132,8 +150,8 @@ impl Line {
         held
     }
 
-    /// Lets somebody look at everything that clients say, as it comes, and say where the line breaks.
-    pub fn watch(&self, look: impl FnMut(&[u8]) -> Option<(Break, Held)> + Send + 'static) {
+    /// Lets somebody look at everything that clients say, as it comes, and say what happens to it.
+    pub fn watch(&self, look: impl FnMut(&[u8]) -> Option<Fault> + Send + 'static) {
         *locked(&self.breaks.watch) = Some(Watch(Box::new(look)));
     }
 
@@ -150,45 +168,85 @@ fn carry(client: TcpStream, server: TcpStream, breaks: Arc<Breaks>) {
     let (Ok(from_client), Ok(from_server)) = (client.try_clone(), server.try_clone()) else {
         return;
     };
-    // What the answer to which is lost was said.
-    let lost: Arc<Mutex<Option<Held>>> = Arc::default();
-    let said = lost.clone();
+    let (lost, silent) = (Arc::new(Mutex::new(None::<Held>)), Arc::new(AtomicBool::new(false)));
+    let (said, hushed) = (lost.clone(), silent.clone());
     let ends = [client, server];
     let Ok(others) = ends.iter().map(TcpStream::try_clone).collect::<std::io::Result<Vec<_>>>()
     else {
         return;
     };
     std::thread::spawn(move || {
+        let (mut deaf, mut late) = (false, Vec::new());
         pump(from_client, &ends[1], |bytes| match breaks.at(bytes) {
-            None => true,
-            Some((Break::Before, held)) => {
+            _ if deaf => Goes::Nowhere,
+            None => Goes::On,
+            Some(Fault::Break(Break::Before, held)) => {
                 held.hold();
-                false
+                Goes::Off
             }
-            Some((Break::After, held)) => {
+            Some(Fault::Break(Break::After, held)) => {
                 *locked(&said) = Some(held);
-                true
+                Goes::On
+            }
+            Some(Fault::Delay(time)) => {
+                std::thread::sleep(time);
+                Goes::On
+            }
+            Some(Fault::Swallow) => {
+                deaf = true;
+                Goes::Nowhere
+            }
+            Some(Fault::Late) => {
+                (deaf, late) = (true, bytes.to_vec());
+                Goes::Nowhere
+            }
+            Some(Fault::Silence) => {
+                hushed.store(true, Ordering::Release);
+                Goes::On
             }
         });
+        if !late.is_empty() && (&ends[1]).write_all(&late).is_ok() {
+            // Whoever hangs up at once may not be heard.
+            std::thread::sleep(LISTENS);
+        }
         hang_up(&ends);
     });
     std::thread::spawn(move || {
         pump(from_server, &others[0], |_| match locked(&lost).take() {
-            None => true,
+            _ if silent.load(Ordering::Acquire) => Goes::Nowhere,
+            None => Goes::On,
             Some(held) => {
                 held.hold();
-                false
+                Goes::Off
             }
         });
         hang_up(&others);
     });
 }
 
-fn pump(mut from: TcpStream, mut to: &TcpStream, mut goes_on: impl FnMut(&[u8]) -> bool) {
+/// How long a server has for what comes late.
+const LISTENS: Duration = Duration::from_millis(300);
+
+/// Where something goes that was said.
+#[derive(PartialEq, Eq)]
+enum Goes {
+    On,
+    Nowhere,
+    /// Nowhere, and the line ends.
+    Off,
+}
+
+fn pump(mut from: TcpStream, mut to: &TcpStream, mut goes: impl FnMut(&[u8]) -> Goes) {
     let mut bytes = vec![0; 256 << 10];
     while let Ok(length) = from.read(&mut bytes) {
-        if length == 0 || !goes_on(&bytes[..length]) || to.write_all(&bytes[..length]).is_err() {
+        let said = &bytes[..length];
+        if length == 0 {
             break;
+        }
+        match goes(said) {
+            Goes::Nowhere => {}
+            Goes::On if to.write_all(said).is_ok() => {}
+            Goes::On | Goes::Off => break,
         }
     }
 }
@@ -265,11 +323,44 @@ mod tests {
         let given = held.clone();
         line.watch(move |_| {
             count += 1;
-            (count == 2).then(|| (Break::Before, given.clone()))
+            (count == 2).then(|| Fault::Break(Break::Before, given.clone()))
         });
         let said = ["one", "two", "three"].map(|text| say(&line, text));
         assert_eq!(said, [Some("one".into()), None, Some("three".into())]);
         assert!(held.reached(Duration::ZERO));
         assert_eq!(*heard.lock().unwrap(), ["one", "three"]);
+    }
+
+    /// What comes back within so long.
+    fn say_within(line: &Line, text: &str, most: Duration) -> Option<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", line.port)).unwrap();
+        stream.set_read_timeout(Some(most)).unwrap();
+        writeln!(stream, "{text}").unwrap();
+        let mut answer = String::new();
+        BufReader::new(stream).read_line(&mut answer).ok()?;
+        (!answer.is_empty()).then(|| answer.trim().to_owned())
+    }
+
+    #[test]
+    fn what_is_said_is_late_swallowed_or_never_answered_while_the_line_stays_open() {
+        let (short, long) = (Duration::from_millis(200), Duration::from_secs(10));
+        for (fault, hears) in [(Fault::Swallow, 0), (Fault::Silence, 1), (Fault::Late, 1)] {
+            let (port, heard) = echo();
+            let line = Line::to(port).unwrap();
+            let given = fault.clone();
+            line.watch(move |bytes| bytes.starts_with(b"this").then(|| given.clone()));
+            assert_eq!(say_within(&line, "another", long).as_deref(), Some("another"));
+            let begun = std::time::Instant::now();
+            assert_eq!(say_within(&line, "this", short), None, "{fault:?}");
+            assert!(begun.elapsed() >= short, "{fault:?}: it stayed open");
+            std::thread::sleep(LISTENS);
+            assert_eq!(heard.lock().unwrap().len(), 1 + hears, "{fault:?}");
+        }
+        let (port, _heard) = echo();
+        let line = Line::to(port).unwrap();
+        line.watch(move |_| Some(Fault::Delay(short)));
+        let begun = std::time::Instant::now();
+        assert_eq!(say(&line, "this").as_deref(), Some("this"));
+        assert!(begun.elapsed() >= short);
     }
 }

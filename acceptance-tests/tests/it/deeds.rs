@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// The slot of the usual form.
-const SLOT: &str = "bao/openbao_approle/invoice-sync/credential/default";
+pub(crate) const SLOT: &str = "bao/openbao_approle/invoice-sync/credential/default";
 
 #[test]
 fn a_rotation_from_the_command_line_is_the_one_that_was_planned_and_leaves_nothing_to_plan() {

@@ -35,6 +35,7 @@ mod rounds;
 mod rows;
 mod strapi;
 mod together;
+mod undelivered;
 mod unleash;
 mod walk;
 

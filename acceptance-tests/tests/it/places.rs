@@ -9,7 +9,7 @@ use std::{
 
 use acceptance_tests::{
     Core, Ran, Result, World, curl,
-    line::{self, Break, Line},
+    line::{self, Break, Fault, Line},
     servers::{JupyterHub, Moto, OpenBao, PostgreSql},
     world::{aws_hcl, nhi_hcl},
 };
@@ -37,6 +37,11 @@ pub(crate) struct Point {
 }
 
 impl Point {
+    /// Whether it is said on a line to a database.
+    pub(crate) fn is_said(&self) -> bool {
+        self.says.starts_with("db ")
+    }
+
     /// Whether it may change something, where that can come late: what goes over HTTP.
     pub(crate) fn comes_late(&self) -> bool {
         ["POST", "PUT", "PATCH", "DELETE"].iter().any(|one| self.says.contains(&format!(" {one} ")))
@@ -86,6 +91,7 @@ pub(crate) struct Row(Arc<Mutex<Passed>>);
 struct Passed {
     seen: Vec<Point>,
     wanted: Option<(Point, At, Stop)>,
+    disturbs: Option<(Point, Fault)>,
 }
 
 impl Row {
@@ -93,20 +99,37 @@ impl Row {
     pub(crate) fn begin(&self, wanted: Option<(&Point, At)>) -> Stop {
         let stop = Stop::default();
         let wanted = wanted.map(|(point, at)| (point.clone(), at, stop.clone()));
-        *locked(&self.0) = Passed { seen: Vec::new(), wanted };
+        *locked(&self.0) = Passed { seen: Vec::new(), wanted, disturbs: None };
         stop
+    }
+
+    /// Begins anew, and lets something happen to one that is said on a line.
+    pub(crate) fn disturb(&self, point: &Point, fault: &Fault) {
+        let disturbs = Some((point.clone(), fault.clone()));
+        *locked(&self.0) = Passed { disturbs, ..Passed::default() };
+    }
+
+    /// Whether what was to be disturbed has come.
+    pub(crate) fn was_disturbed(&self) -> bool {
+        locked(&self.0).disturbs.is_none()
     }
 
     pub(crate) fn seen(&self) -> Vec<Point> {
         locked(&self.0).seen.clone()
     }
 
-    /// Counts a request, and says where it is held if it is the one that is wanted.
-    fn pass(&self, says: String) -> Option<(At, Stop)> {
+    /// Counts a request.
+    fn count(&self, says: String) -> Point {
         let mut passed = locked(&self.0);
         let nth = passed.seen.iter().filter(|one| one.says == says).count() + 1;
         let point = Point { says, nth };
         passed.seen.push(point.clone());
+        point
+    }
+
+    /// Where a request is held if it is the one that is wanted.
+    fn pass(&self, point: Point) -> Option<(At, Stop)> {
+        let mut passed = locked(&self.0);
         let (_, at, stop) = passed.wanted.take_if(|(wanted, ..)| *wanted == point)?;
         Some((at, stop))
     }
@@ -117,7 +140,7 @@ impl Row {
             RUNTIME.block_on(FaultProxy::start(server)).map_err(|error| error.to_string())?;
         let row = self.clone();
         proxy.watch(move |method, path| {
-            let (at, stop) = row.pass(format!("{name} {method} {}", plain(path)))?;
+            let (at, stop) = row.pass(row.count(format!("{name} {method} {}", plain(path))))?;
             Some(match at {
                 At::Before => Effect::LoseHeldRequest(stop.http),
                 At::Late => Effect::HoldRequest(stop.http),
@@ -131,10 +154,15 @@ impl Row {
     fn line(&self, name: &'static str, port: u16) -> Result<Line> {
         let (line, row) = (Line::to(port)?, self.clone());
         line.watch(move |bytes| {
-            let (at, stop) = row.pass(format!("{name} {}", spoken(bytes)?))?;
+            let point = row.count(format!("{name} {}", spoken(bytes)?));
+            let disturbs = locked(&row.0).disturbs.take_if(|(wanted, _)| *wanted == point);
+            if let Some((_, fault)) = disturbs {
+                return Some(fault);
+            }
+            let (at, stop) = row.pass(point)?;
             // A session ends with its client, and with it what it has not said.
             let at = if at == At::After { Break::After } else { Break::Before };
-            Some((at, stop.line))
+            Some(Fault::Break(at, stop.line))
         });
         Ok(line)
     }

@@ -108,7 +108,7 @@ fn came_late(place: &dyn Place, before: &Value) -> Result<()> {
 }
 
 /// The requests of a rotation that nobody disturbs.
-fn undisturbed(place: &dyn Place) -> Result<Vec<Point>> {
+pub(crate) fn undisturbed(place: &dyn Place) -> Result<Vec<Point>> {
     let before = place.delivered()?;
     place.row().begin(None);
     place.world().nhi(&["rotate", place.slot(), "--yes"])?.expect(0)?;

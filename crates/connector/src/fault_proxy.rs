@@ -26,12 +26,13 @@
 //! | 14 | an answer without an end, or nested without one | [`Effect::Huge`], [`Effect::Answer`] | the fuzzing of answers |
 //! | 15 | pages that are missing, empty, repeated, or do not add up | [`Effect::Rewrite`] | each connector's tests of its pages |
 //! | 16 | a listing of a while ago | [`Effect::Stale`] | `Fake::list_late` |
-//! | 17 | an ended credential that is accepted for a while | | Unleash, which does so itself; `Fake::end_late` |
+//! | 17 | an ended credential that is accepted for a while, or at every second connection | [`Effect::Still`] | Unleash, which does so itself; `Fake::end_late` |
 //! | 18 | refused once, for one object, or by "not found" | [`Effect::Answer`] and the count of its rule | |
 //! | 19 | a redirect, of a look or of a change | [`Effect::Answer`] | |
 //! | 20 | an `ETag` that never changes, "not modified" without a body | [`Effect::Answer`], [`Effect::header`] | |
 
 use std::{
+    collections::HashMap,
     fmt, io,
     sync::{
         Arc, Mutex, MutexGuard,
@@ -86,6 +87,8 @@ pub enum Effect {
     Huge(usize),
     /// The first answer is kept, and given again to all who ask within this time.
     Stale(Stale),
+    /// Whom the server has let in before is let in for a while after it refuses them.
+    Still(Still),
     /// The server does it, and the answer is lost.
     LoseAnswer,
     /// The server does it, and half of the answer's body arrives.
@@ -160,6 +163,71 @@ impl Stale {
     fn keep(&self, answer: &Message) {
         locked(&self.kept).get_or_insert_with(|| (Instant::now(), answer.clone()));
     }
+}
+
+/// Who is let in although they were ended: the server's own answer to them is kept, and given again.
+#[derive(Clone)]
+pub struct Still {
+    lasts: Duration,
+    by_turns: bool,
+    known: Arc<Mutex<HashMap<String, LetIn>>>,
+}
+
+/// One who was let in: how, since when they are refused, and how often they have come since.
+struct LetIn {
+    answer: Message,
+    since: Option<Instant>,
+    came: usize,
+}
+
+impl fmt::Debug for Still {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Still")
+    }
+}
+
+impl Still {
+    /// For so long from the first refusal on; by turns at every second connection alone.
+    pub fn lasting(lasts: Duration, by_turns: bool) -> Still {
+        Still { lasts, by_turns, known: Arc::default() }
+    }
+
+    /// How often somebody who was ended was let in.
+    pub fn let_in(&self) -> usize {
+        let count = |one: &LetIn| if self.by_turns { one.came.div_ceil(2) } else { one.came };
+        locked(&self.known).values().map(count).sum()
+    }
+
+    fn answer(&self, request: &Message, answer: Message) -> Message {
+        let (who, mut known) = (who(request), locked(&self.known));
+        if answer.head.split(' ').nth(1).is_some_and(|status| status.starts_with('2')) {
+            known.insert(who, LetIn { answer: answer.clone(), since: None, came: 0 });
+            return answer;
+        }
+        let Some(one) = known.get_mut(&who) else { return answer };
+        if one.since.get_or_insert_with(Instant::now).elapsed() >= self.lasts {
+            return answer;
+        }
+        one.came += 1;
+        let refused = self.by_turns && one.came.is_multiple_of(2);
+        if refused { answer } else { one.answer.clone() }
+    }
+}
+
+/// Who signs in with a request: its line, what it says of a credential, and its body. A signature is
+/// another one each time, and what comes before it names the key.
+fn who(request: &Message) -> String {
+    let mut lines = request.head.lines();
+    let mut who = lines.next().unwrap_or_default().to_owned();
+    let names = |line: &&str| {
+        let name = line.split(':').next().unwrap_or_default().to_ascii_lowercase();
+        matches!(&*name, "authorization" | "x-vault-token")
+    };
+    for line in lines.filter(names) {
+        let signed = line.contains("Signature=");
+        who.push_str(if signed { line.split('/').next().unwrap_or_default() } else { line });
+    }
+    who + &String::from_utf8_lossy(&request.body)
 }
 
 /// Which requests something happens to.
@@ -503,6 +571,7 @@ impl Shared {
                     answer
                 }
             },
+            Some(Effect::Still(still)) => still.answer(&request, self.forward(&request).await?),
             _ => self.forward(&request).await?,
         };
         if let Some(Effect::Rewrite(Rewrite(change))) = &effect {

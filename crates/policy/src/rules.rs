@@ -173,6 +173,8 @@ impl Rules {
             settle: self.settle.min(seconds(4)),
             interruption_max: self.interruption_max.min(seconds(30)),
             soft_cut_for: self.soft_cut_for.min(seconds(5)),
+            // Nobody waits for a day to see that a person is asked.
+            deliver_by: self.deliver_by.min(seconds(20)),
             lock_timeout: self.lock_timeout.min(seconds(30)),
             ..self
         }

@@ -86,7 +86,7 @@ impl Torture {
         if self.servers {
             stages.push(Stage {
                 // What was walked, and in which time, is worth reading where all went well too.
-                only: &["--nocapture", "kill", "rounds", "points", "disturbed"],
+                only: &["--nocapture", "kill", "rounds", "points", "disturbed", "undelivered"],
                 variables: &wide,
                 ..of(
                     "killed at each request, disturbed, and raced, on real servers",
