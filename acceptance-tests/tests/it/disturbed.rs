@@ -6,9 +6,9 @@
 //!
 //! | | OpenBao | AWS | a hub | PostgreSQL |
 //! |---|---|---|---|---|
-//! | 1, 3, 8, 11, 12, 14 | `quick` | `quick` | `quick` | 1 and 3: the line is cut before, and after |
+//! | 1, 3, 8, 11, 12, 14 | `quick` | `quick` | `quick` | 1 and 3: `ON_A_LINE`: cut before, and after |
 //! | 2 | not here: nothing is sent then, see `reach.rs` | as there | as there | as there |
-//! | 4, 5, 13 | `slow` | as there: it is our own transport | as there | `Swallow`, `Late`, `Silence` |
+//! | 4, 5, 13 | `slow` | as there: it is our own transport | as there | `ON_A_SLOW_LINE` |
 //! | 6 | `quick` | `quick`, and a story of its own | `quick` | no: a second copy within a session is no session any more, TCP drops it |
 //! | 7, 10, 19 | `quick` | `quick` | `quick` | no: that protocol has no such answers |
 //! | 9, 18 | `refusals` | `refusals` | `refusals` | no: its refusals come from its one server, in the same session |
@@ -478,10 +478,15 @@ fn cut(at: line::Break) -> line::Fault {
     line::Fault::Break(at, held)
 }
 
-const ON_A_LINE: [Said; 6] = [
+/// What happens to it and is over at once.
+const ON_A_LINE: [Said; 3] = [
     ("cut before it is heard", || cut(line::Break::Before)),
     ("done, and cut", || cut(line::Break::After)),
     ("a moment later", || line::Fault::Delay(Duration::from_millis(1500))),
+];
+
+/// What is over when whoever said it has given up.
+const ON_A_SLOW_LINE: [Said; 3] = [
     ("swallowed", || line::Fault::Swallow),
     ("heard when nobody waits any more", || line::Fault::Late),
     ("done, and silence", || line::Fault::Silence),
@@ -499,13 +504,13 @@ fn said(place: &dyn Place, point: &Point, fault: &line::Fault, told: bool) -> Re
 }
 
 /// Lets each of that happen to each thing that a rotation says to a database.
-fn disturb_a_line(name: &str, by_turns: bool) {
+fn disturb_a_line(name: &str, by_turns: bool, faults: &[Said], share: usize) {
     let start = || Shop::start(by_turns);
     let first = begun(&start).and_then(|place| Ok((undisturbed(&*place)?, place)));
     let (points, first) = first.unwrap_or_else(|error| panic!("{name}, undisturbed: {error}"));
     let mut all: Vec<Case<'_>> = Vec::new();
     for point in points.into_iter().filter(Point::is_said) {
-        for (what, fault) in ON_A_LINE {
+        for &(what, fault) in faults {
             let point = point.clone();
             all.push(Case {
                 says: format!("{point}: {what}"),
@@ -514,17 +519,27 @@ fn disturb_a_line(name: &str, by_turns: bool) {
         }
     }
     let lanes = if is_wide() { 6 } else { 1 };
-    walk(name, Pace { share: 4, lanes }, &start, first, &all);
+    walk(name, Pace { share, lanes }, &start, first, &all);
 }
 
 #[test]
 fn a_new_password_whose_line_to_the_database_fails_is_put_right_by_the_next_run() {
-    disturb_a_line("password, by line", false);
+    disturb_a_line("password, by line", false, &ON_A_LINE, 4);
 }
 
 #[test]
 fn two_roles_by_turns_whose_line_to_the_database_fails_are_put_right_by_the_next_run() {
-    disturb_a_line("pair, by line", true);
+    disturb_a_line("pair, by line", true, &ON_A_LINE, 4);
+}
+
+#[test]
+fn a_new_password_whose_line_to_the_database_takes_too_long_is_put_right_by_the_next_run() {
+    disturb_a_line("password, by a slow line", false, &ON_A_SLOW_LINE, 1);
+}
+
+#[test]
+fn two_roles_by_turns_whose_line_to_the_database_takes_too_long_are_put_right_by_the_next_run() {
+    disturb_a_line("pair, by a slow line", true, &ON_A_SLOW_LINE, 1);
 }
 
 /// Nothing marks a key there as it is made: of a call that is delivered twice nobody can say that both were
