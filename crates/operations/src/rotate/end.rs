@@ -15,6 +15,8 @@ use crate::{Problem, credential::row_of, document::Meta, ourselves::not_our_key}
 
 /// Between two ends of one key that is still listed.
 const AGAIN: Duration = Duration::from_millis(500);
+/// How often the platform may call one key ended that it lists: longer than a listing lags by chance.
+const MOST_ENDS: u32 = 20;
 
 impl Machine<'_> {
     /// S10: by id, never by name. A key that never served is given up, and not retired.
@@ -22,6 +24,11 @@ impl Machine<'_> {
         not_our_key(self.context, &self.spec.id.integration, key_id).await?;
         // It is listed still: a listing that lags is not asked as fast as it answers.
         if self.accepted.contains(key_id) {
+            let ends = self.tries.entry(format!("end {key_id}")).or_default();
+            *ends += 1;
+            if *ends >= MOST_ENDS {
+                return Err(self.still_listed(key_id));
+            }
             tokio::time::sleep(AGAIN).await;
         }
         // Children carry the key's marker, which is gone with the key.
@@ -58,6 +65,21 @@ impl Machine<'_> {
             let _ = self.sweep_children(key_id, marker).await;
         }
         Ok(())
+    }
+
+    fn still_listed(&self, key_id: &str) -> Problem {
+        Problem::new("E-STILL-LIVE", "A credential is still alive")
+            .detail(format!(
+                "{}: {key_id}: the platform takes its end, or calls it gone, and lists it. The current \
+                 credential works. The end is not proven, and is tried again by the next run.",
+                self.what
+            ))
+            .next(format!(
+                "see whether the connection's own credential may end it (nhi doctor {}), and end it at the \
+                 platform where it may not; then apply",
+                self.spec.id.integration.connection
+            ))
+            .at(&["key_id"])
     }
 
     /// Finds what was minted from one key.
