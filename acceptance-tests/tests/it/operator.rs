@@ -383,9 +383,9 @@ fn shells_complete_what_there_is() {
         let checked = Command::new(&program).arg("-n").arg(&file).status().unwrap();
         assert!(checked.success(), "{shell}");
         if shell == "bash" {
-            let ask = "source \"$1\"; COMP_WORDS=(nhi dr); COMP_CWORD=1; _nhi nhi dr nhi; echo \"${COMPREPLY[*]}\"";
+            let ask = "source \"$1\"; COMP_WORDS=(nhi sc); COMP_CWORD=1; _nhi nhi sc nhi; echo \"${COMPREPLY[*]}\"";
             let asked = Command::new(&program).args(["-c", ask, "-"]).arg(&file).output().unwrap();
-            assert_eq!(String::from_utf8_lossy(&asked.stdout).trim(), "drift");
+            assert_eq!(String::from_utf8_lossy(&asked.stdout).trim(), "scan");
         }
     }
 }
