@@ -15,6 +15,7 @@ use crate::{
     Context, Delivery, Problem,
     beside::write_mirror,
     claim::{ClaimDocument, ClaimStore},
+    decommission::not_in_service,
     document::{Meta, compose, matches, secret_in},
     drift::schedule_json,
     duty,
@@ -152,18 +153,20 @@ pub async fn carry_out(
     reason: &str,
 ) -> Result<Outcome, Problem> {
     let _turn = context.turns.take(&spec.id.integration.to_string()).await;
-    bring(context, spec, goal, reason).await
+    bring(context, spec, goal, reason, false).await
 }
 
-/// The same, of whoever's turn it is.
+/// The same, of whoever's turn it is; whoever has read that it is `in_service` does not ask again.
 async fn bring(
     context: &Context,
     spec: &SlotSpec,
     goal: Goal,
     reason: &str,
+    in_service: bool,
 ) -> Result<Outcome, Problem> {
     able(context, spec, goal).await?;
     let mut machine = Machine::open(context, spec, goal, reason).await?;
+    machine.in_service = in_service;
     machine.run().await?;
     let at_rest = machine.at_rest();
     let (revoked, done_by) = machine.done();
@@ -621,10 +624,11 @@ pub async fn goal_of_create(context: &Context, spec: &SlotSpec) -> Result<Goal, 
 /// As [`carry_out`]; and where another run had it under way and finished it: then it is in the state
 /// of that run.
 pub async fn create_slot(context: &Context, spec: &SlotSpec) -> Result<Outcome, Problem> {
-    integration_is_here(context, spec).await?;
+    let record = integration_is_here(context, spec).await?;
+    not_in_service(&spec.id.to_string(), record.as_ref())?;
     let _turn = context.turns.take(&spec.id.integration.to_string()).await;
     let goal = goal_of_create(context, spec).await?;
-    match bring(context, spec, goal, "custody").await {
+    match bring(context, spec, goal, "custody", true).await {
         Ok(Outcome { done_by: Some(_), generation, .. }) => {
             Err(slot_exists(spec, generation, false))
         }

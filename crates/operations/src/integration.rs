@@ -18,6 +18,7 @@ use serde_json::json;
 
 use crate::{
     Context, Deed, How, Problem, Revoked,
+    decommission::not_in_service,
     elsewhere::{governed_elsewhere, governed_here, import_of, owner_words},
     observe::{credentials_seen, object_of, unmanaged_now},
     ourselves::{not_our_key, not_ourselves},
@@ -385,6 +386,11 @@ pub async fn update_integration(
     governed_here(context, id, record, []).await?;
     if !declared.enabled && found.as_ref().is_some_and(|found| found.enabled) {
         not_ourselves(context, id).await?;
+    }
+    // The plan may have been made while it was in service.
+    let is_off = found.as_ref().is_some_and(|found| !found.enabled);
+    if direction.may_widen() || (declared.enabled && is_off) {
+        not_in_service(&what, record)?;
     }
     let live = found.as_ref().map(|found| {
         canonical(&found.settings, &found.record.clone().unwrap_or_default(), found.enabled)

@@ -19,7 +19,9 @@ use std::{
     time::Duration,
 };
 
-use connector::{Children, Connector, Effect, Marks, ObjectRef, ProbeBudget, Profile, Refusal};
+use connector::{
+    Children, Connector, Effect, Marks, ObjectRef, ProbeBudget, Profile, Refusal, Want,
+};
 use data_encoding::HEXLOWER;
 use domain::{LastUsed, Marker, ObservedCredential, RealmKey, Secret, Span, realm::digest_of};
 use jiff::Timestamp;
@@ -40,6 +42,7 @@ use crate::{
     Context, Problem, Revoked,
     claim::{ClaimDocument, ClaimStore},
     credential,
+    decommission::not_in_service,
     document::{Meta, matches, secret_in},
     duty,
     journal::moment,
@@ -81,6 +84,8 @@ pub(crate) struct Machine<'a> {
     /// Where that is, as documents name it.
     custody: Option<String>,
     sinks: Sinks,
+    /// This run has read that the integration was not taken out of service.
+    pub(crate) in_service: bool,
     // What this run has seen and done.
     claim: Option<ClaimDocument>,
     /// The claim as this run has just written it.
@@ -181,6 +186,7 @@ impl<'a> Machine<'a> {
             store,
             custody: custody_place(context).await,
             sinks,
+            in_service: false,
             claim: None,
             written: None,
             listed: BTreeMap::new(),
@@ -620,6 +626,7 @@ impl<'a> Machine<'a> {
     async fn execute(&mut self, view: &View, step: Step) -> Result<(), Problem> {
         match step {
             Step::Begin => {
+                self.is_in_service().await?;
                 // Its successor would end it: better not begun than held half done.
                 let claimed = self.claim.as_ref().and_then(|one| one.claim.current.as_deref());
                 let known = self.spec.known.as_ref().map(|(key_id, ..)| key_id.as_str());
@@ -652,8 +659,14 @@ impl<'a> Machine<'a> {
             Step::Enable(key_id) => self.enable(&key_id).await,
             Step::Keep => self.keep(view).await,
             Step::SetExpiry(key_id, at) => self.set_expiry(&key_id, at).await,
-            Step::MarkCalling => self.mark_calling().await,
-            Step::Issue => self.issue(view).await,
+            Step::MarkCalling => {
+                self.is_in_service().await?;
+                self.mark_calling().await
+            }
+            Step::Issue => {
+                self.is_in_service().await?;
+                self.issue(view).await
+            }
             Step::Store(key_id) => self.store_key(key_id).await,
             Step::EndOrphan(key_id) | Step::EndNew(key_id) => self.end(&key_id, false).await,
             Step::Verify => self.verify(view).await,
@@ -673,6 +686,27 @@ impl<'a> Machine<'a> {
             Step::Close => self.close().await,
             Step::Wait | Step::Settle | Step::Hold(_) | Step::Refuse(_) | Step::Done => Ok(()),
         }
+    }
+
+    /// What was taken out of service since the plan was made, or since a run that died began, gets no
+    /// other key. It is read once a run.
+    async fn is_in_service(&mut self) -> Result<(), Problem> {
+        let kinds = self.connector.platform().kinds();
+        let kind = kinds.iter().find(|kind| kind.name == self.object.kind);
+        if self.in_service || !kind.is_some_and(|kind| kind.capabilities.keeps_record) {
+            return Ok(());
+        }
+        let want = Want { credentials: false, ..Want::DEED };
+        let found = match self.connector.read(&self.object, want).await {
+            Ok(found) => found,
+            // What takes its key's place is another one: the call for a key says so.
+            Err(connector::Error::Recreated { .. }) => None,
+            Err(error) => return Err(Problem::unreadable(&self.what, &error)),
+        };
+        let record = found.and_then(|found| found.record);
+        not_in_service(&self.what, record.as_ref())?;
+        self.in_service = true;
+        Ok(())
     }
 
     /// A new key is stored, and goes from sink to sink.

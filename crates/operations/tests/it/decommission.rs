@@ -6,11 +6,14 @@ use std::{
     sync::Arc,
 };
 
-use connector::{Connector, Want, fake::APP};
-use domain::Record;
+use connector::{
+    Connector, Want,
+    fake::{APP, Verb},
+};
+use domain::{Direction, Record, Settings};
 use operations::{
-    Checklist, DeclaredScopes, Decommissioned, KindLattice, Problem, Step, decommission,
-    judge_integration, set_scopes,
+    Checklist, DeclaredIntegration, DeclaredScopes, Decommissioned, KindLattice, Problem, Step,
+    carry_out, create_slot, decommission, judge_integration, set_scopes, update_integration,
 };
 use policy::{
     drift::Condition,
@@ -18,10 +21,11 @@ use policy::{
     scopes::{Declared, Enforcement},
 };
 
-use crate::world::{Fuse, Moment, World};
+use crate::world::{Ending, Fuse, Moment, World};
 
 const FIRST: Goal = Goal::Rotate { to: 1, at_once: false };
 const SECOND: Goal = Goal::Rotate { to: 2, at_once: false };
+const THIRD: Goal = Goal::Rotate { to: 3, at_once: false };
 const LATTICE: KindLattice = KindLattice { platform: &connector::fake::PLATFORM, kind: APP };
 
 /// One that holds a scope, two generations of a slot, and a key that nobody declared.
@@ -110,6 +114,94 @@ async fn all_of_it_goes_step_by_step_and_nothing_is_given_back() {
     assert!(found(&world).await.contains(&("decommissioned-lives".to_owned(), Condition::Policy)));
     ended(&world, "three", &Fuse::none()).await.unwrap().1.unwrap();
     out_of_service(&world, "again").await;
+}
+
+/// What a plan that was made while it was in service says of the integration itself.
+async fn updated(world: &World, enabled: bool, direction: Direction) -> Result<(), Problem> {
+    let (context, spec) = (world.context("apply", &Fuse::none()), world.spec());
+    let id = &spec.id.integration;
+    let declared = DeclaredIntegration {
+        connection: id.connection.clone(),
+        kind: spec.kind,
+        name: "sync".into(),
+        settings: Settings::default(),
+        record: Record { purpose: Some("Copies".into()), ..Record::default() },
+        enabled,
+        revoke_unmanaged: false,
+    };
+    update_integration(&context, id, &world.vendor_id, &declared, direction).await.map(drop)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_from_before_gives_nothing_back() {
+    let world = in_service().await;
+    ended(&world, "one", &Fuse::none()).await.unwrap().1.unwrap();
+    let (spec, context) = (world.spec(), world.context("apply", &Fuse::none()));
+    world.fake.calls();
+    for (how, done) in [
+        ("the switch", updated(&world, true, Direction::None).await),
+        ("more", updated(&world, false, Direction::Widens).await),
+        ("rotate", carry_out(&context, &spec, THIRD, "test").await.map(drop)),
+        ("create", create_slot(&context, &spec).await.map(drop)),
+    ] {
+        let problem = done.expect_err(how);
+        assert_eq!(problem.code, "E-DECOMMISSIONED", "{how}: {problem}");
+    }
+    let reads = [Verb::Tenant, Verb::Ourselves, Verb::Read, Verb::Credentials, Verb::Find];
+    let calls = world.fake.calls();
+    assert!(calls.iter().all(|(verb, _)| reads.contains(verb)), "{calls:?}");
+    out_of_service(&world, "after all of that").await;
+    // What gives nothing back is done.
+    updated(&world, false, Direction::None).await.unwrap();
+    world.whole("apply", Goal::Revoke).await;
+    out_of_service(&world, "and after that").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rotation_that_died_before_it_had_a_key_gets_none_once_a_decommission_is_begun() {
+    let with_one = async || {
+        let world = World::new("add-marked").await;
+        world.whole("a", FIRST).await;
+        world
+    };
+    let rehearsal = Fuse::none();
+    with_one().await.run("whole", &rehearsal, SECOND).await;
+    let call = rehearsal.log().iter().position(|call| *call == "issue").unwrap() + 1;
+    let world = with_one().await;
+    let fuse = Fuse::at(u32::try_from(call).unwrap(), Moment::Before);
+    assert!(matches!(world.run("dies", &fuse, SECOND).await, Ending::Killed));
+    let live = world.live().await;
+    assert!(ended(&world, "killed", &Fuse::at(1, Moment::After)).await.is_none());
+    let there = world.fake.read(&world.object(), Want::DEED).await.unwrap().unwrap();
+    assert_eq!(Decommissioned::of(there.record.as_ref()), Some(Decommissioned::Partly));
+    world.clock.advance(domain::Span::from_secs(700));
+    match world.run("apply", &Fuse::none(), SECOND).await {
+        Ending::Done(Err(problem)) => assert_eq!(problem.code, "E-DECOMMISSIONED", "{problem}"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(world.live().await, live);
+    ended(&world, "next", &Fuse::none()).await.unwrap().1.unwrap();
+    out_of_service(&world, "at last").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_record_is_read_once_more_for_another_generation_and_not_for_a_first_one() {
+    let world = World::new("add-marked").await;
+    let reads = || {
+        let calls = world.fake.calls();
+        calls.iter().filter(|(verb, _)| *verb == Verb::Read).count()
+    };
+    let (context, mut counts) = (world.context("a", &Fuse::none()), Vec::new());
+    reads();
+    create_slot(&context, &world.spec()).await.unwrap();
+    counts.push(reads());
+    // One that changes nothing reads what every deed reads at its end.
+    for goal in [FIRST, SECOND] {
+        carry_out(&context, &world.spec(), goal, "test").await.unwrap();
+        counts.push(reads());
+    }
+    let [first, nothing, second] = counts[..] else { panic!("{counts:?}") };
+    assert_eq!((first, second), (nothing + 1, nothing + 1), "{counts:?}");
 }
 
 #[tokio::test(start_paused = true)]
