@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use policy::{
     Rules,
     proof::{Ended, Grade, Proofs},
-    rotation::{Claim, Cut, OwnEnd, Phase, Previous, Undelivered},
+    rotation::{Claim, Cut, OwnEnd, Phase, Previous, Told, Undelivered},
     schedule::later,
 };
 use secrets::{Document, Expect, Look, Looks, Mirror, Sink, SinkError, Version};
@@ -593,9 +593,9 @@ impl ClaimMirror {
 }
 
 /// Earlier keys in one line:
-/// `<key>,<generation>,<not before>,<version>[,<epoch>[,<since>[,<until>[,<own end>]]]];…`.
+/// `<key>,<generation>,<not before>,<version>[,<epoch>[,<since>[,<until>[,<own end>[,<told>[,<before>]]]]]];…`.
 /// Since when one is switched off, and until when it is only that; without the latter somebody needs it.
-/// When it ends by itself as it was issued, or `never`.
+/// When it ends by itself as it was issued, or `never`; of which end its platform was told last, and before.
 pub(crate) fn previous_text(previous: &[Previous]) -> String {
     let one = |one: &Previous| {
         let at = one.retire_not_before.map(moment).unwrap_or_default();
@@ -611,7 +611,9 @@ pub(crate) fn previous_text(previous: &[Previous]) -> String {
             OwnEnd::Unknown => String::new(),
         };
         let epoch = one.epoch.map(|epoch| epoch.to_string()).unwrap_or_default();
-        let said = [epoch, since, until, own_end];
+        let [told, before] =
+            [one.told.last, one.told.before].map(|at| at.map(moment).unwrap_or_default());
+        let said = [epoch, since, until, own_end, told, before];
         let last = said.iter().rposition(|one| !one.is_empty()).map_or(0, |last| last + 1);
         let more: String = said[..last].iter().map(|one| format!(",{one}")).collect();
         format!("{},{},{at},{version}{more}", one.key_id, one.generation)
@@ -639,6 +641,10 @@ pub(crate) fn previous_from(text: &str) -> Vec<Previous> {
                     Some("never") => OwnEnd::Never,
                     Some(text) => text.parse().map_or(OwnEnd::Unknown, OwnEnd::At),
                     None => OwnEnd::Unknown,
+                },
+                told: Told {
+                    last: fields.next().and_then(|text| text.parse().ok()),
+                    before: fields.next().and_then(|text| text.parse().ok()),
                 },
             })
         })
@@ -844,7 +850,14 @@ mod tests {
         let cuts = [None, Some(Cut::Off { since, until }), Some(Cut::Needed { since })];
         let ends = [OwnEnd::Unknown, OwnEnd::Never, OwnEnd::At(until)];
         let all = [None, Some(9)].into_iter().flat_map(|e| cuts.map(|cut| (e, cut)));
-        for (epoch, cut, own_end) in all.flat_map(|(e, cut)| ends.map(|end| (e, cut, end))) {
+        let told = [
+            Told::default(),
+            Told { last: Some(since), before: None },
+            Told { last: Some(since), before: Some(until) },
+        ];
+        let all = all.flat_map(|(e, cut)| ends.map(|end| (e, cut, end)));
+        let all = all.flat_map(|one| told.map(|told| (one, told)));
+        for ((epoch, cut, own_end), told) in all {
             let (key_id, held_version) = ("k5".to_owned(), Some(40));
             let one = |key_id: &str| Previous {
                 key_id: key_id.to_owned(),
@@ -854,6 +867,7 @@ mod tests {
                 held_version,
                 cut,
                 own_end,
+                told,
             };
             let all = vec![one(&key_id), one("k6")];
             assert_eq!(previous_from(&previous_text(&all)), all);
@@ -885,6 +899,7 @@ mod tests {
                 held_version: Some(40),
                 cut: None,
                 own_end: OwnEnd::Unknown,
+                told: Told::default(),
             }],
             reason: "schedule".into(),
             asked: Some("a digest".into()),

@@ -7,7 +7,7 @@ use ledger::Work;
 use policy::{
     proof::Grade,
     reason::Reason,
-    rotation::{Claim, Goal, OwnEnd, Phase, Previous},
+    rotation::{Claim, Goal, OwnEnd, Phase, Previous, Told},
 };
 use secrets::{Document, Expect, Sink};
 
@@ -865,6 +865,7 @@ async fn first_claim(
                 held_version: None,
                 cut: None,
                 own_end: OwnEnd::Unknown,
+                told: Told::default(),
             });
             (current_epoch.unwrap_or(0), kept.collect())
         }

@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use domain::Direction;
 use jiff::Timestamp;
-use ledger::Work;
-use policy::{
-    rotation::{OwnEnd, Previous},
-    schedule::later,
-};
+use ledger::{NewEntry, Work};
+use policy::rotation::{Claim, OwnEnd, Previous};
 
 use crate::{
-    Context, Problem, SlotSpec, claim::ClaimStore, duty, journal::moment, observe::object_of,
+    Context, Deed, Problem, SlotSpec,
+    claim::{ClaimDocument, ClaimStore},
+    duty,
+    journal::moment,
+    observe::object_of,
     slot::limit,
 };
 
@@ -49,8 +51,14 @@ pub async fn set_ends(
     let longer = moved.filter(|(now, was)| now.retire_not_before > was.retire_not_before);
     let longer: Vec<Previous> = longer.map(|(now, _)| now.clone()).collect();
     context.ready(if longer.is_empty() { Work::Ends } else { Work::Begins }).await?;
-    put_off(context, spec, &longer).await?;
-    store.write(&claim, document.pending.as_ref(), Some(document.version)).await?;
+    let mut version = document.version;
+    if let Some((noted, now)) = put_off(context, spec, &store, &document, &longer).await? {
+        version = now;
+        for (one, noted) in claim.previous.iter_mut().zip(noted.previous) {
+            one.told = noted.told;
+        }
+    }
+    store.write(&claim, document.pending.as_ref(), Some(version)).await?;
     let entry = context.entry("rotation.overlap_moved", &spec.id.to_string());
     let mut entries = vec![entry];
     entries.extend(duty::owing_for(context, spec).await);
@@ -59,43 +67,72 @@ pub async fn set_ends(
 }
 
 /// A platform that was told when they end is told anew before anybody counts on it. What would end sooner
-/// is left to whoever comes next.
-async fn put_off(context: &Context, spec: &SlotSpec, longer: &[Previous]) -> Result<(), Problem> {
+/// is left to whoever comes next, and what somebody else told it stays.
+async fn put_off(
+    context: &Context,
+    spec: &SlotSpec,
+    store: &ClaimStore,
+    document: &ClaimDocument,
+    longer: &[Previous],
+) -> Result<Option<(Claim, u64)>, Problem> {
     let what = spec.id.to_string();
     let connector = context.connector(&spec.id.integration.connection).await?;
-    let Some(after) = limit(context, &*connector, spec).filter(|_| !longer.is_empty()) else {
-        return Ok(());
-    };
+    if longer.is_empty() || !connector.moves_expiry(spec.credential_type.name) {
+        return Ok(None);
+    }
+    let after = limit(context, &*connector, spec);
     let object = object_of(&spec.id.integration, None, Some(&spec.vendor_id));
     let listing = connector.credentials(&object).await;
     let listing = listing.map_err(|error| Problem::unreadable(&what, &error))?;
+    let mut claim = document.claim.clone();
+    let mut to_tell = Vec::new();
     for one in longer {
         let seen = listing.credentials.iter().find(|seen| seen.key_id == one.key_id);
-        let (Some(ends), Some(not_before)) =
-            (seen.and_then(|seen| seen.expires_at), one.retire_not_before)
-        else {
-            continue;
-        };
-        let end = match one.own_end {
-            OwnEnd::At(own) => later(not_before, after).min(own),
-            OwnEnd::Never => later(not_before, after),
-            // Whoever set it is not known.
+        let ends = seen.and_then(|seen| seen.expires_at);
+        let end = match one.wanted_end(after) {
+            OwnEnd::At(end) => Some(end),
+            OwnEnd::Never => None,
             OwnEnd::Unknown => continue,
         };
-        if ends >= end {
+        let is_longer = ends.is_some_and(|ends| end.is_none_or(|end| end > ends));
+        if !is_longer || !one.told.is_shown(ends) {
             continue;
         }
+        if let Some(told) = end.and_then(|end| one.told.and(end, ends)) {
+            let all = claim.previous.iter_mut();
+            all.filter(|have| have.key_id == one.key_id).for_each(|have| have.told = told);
+        }
+        to_tell.push((one.key_id.clone(), end));
+    }
+    if to_tell.is_empty() {
+        return Ok(None);
+    }
+    let named: Vec<&str> = to_tell.iter().map(|(key_id, _)| key_id.as_str()).collect();
+    let deed = Deed {
+        object: what.clone(),
+        tenant: context.tenant(&spec.id.integration.connection).await?,
+        action: "extend",
+        before: String::new(),
+        after: named.join("\n"),
+        direction: Direction::Widens,
+    };
+    let auth = context.gate.authorize(&deed)?.auth().to_owned();
+    // A run that dies between knows it for ours.
+    let version = document.version;
+    let written = store.write(&claim, document.pending.as_ref(), Some(version)).await?;
+    for (key_id, end) in &to_tell {
         let entry = |kind: &str| {
-            let entry = context.entry(kind, &what).detail("key", one.key_id.clone());
-            entry.detail("ends", moment(end))
+            let ends = end.map_or_else(|| "never".to_owned(), moment);
+            let entry = context.entry(kind, &what).detail("key", key_id.clone());
+            NewEntry { auth: Some(auth.clone()), ..entry.detail("ends", ends) }
         };
         context.journal(entry("attempt.started")).await?;
-        let done = connector.set_expiry(&object, &one.key_id, Some(end)).await;
+        let done = connector.set_expiry(&object, key_id, *end).await;
         context.note(entry("attempt.ended")).await;
         done.map_err(|error| {
             Problem::not_done(&what, "put off when an earlier credential ends", &error)
         })?;
         context.note(entry("rotation.expiry_set")).await;
     }
-    Ok(())
+    Ok(Some((claim, written.number)))
 }

@@ -3,7 +3,7 @@
 use connector::Probe;
 use domain::{Direction, Marker, Secret};
 use ledger::Work;
-use policy::rotation::{Claim, OwnEnd, Phase, Previous};
+use policy::rotation::{Claim, OwnEnd, Phase, Previous, Told};
 use secrets::{Document, Expect, SinkError};
 
 use crate::{
@@ -210,6 +210,7 @@ fn with_theirs(claim: Claim, key_id: &str, context: &Context) -> Claim {
             held_version: None,
             cut: None,
             own_end: OwnEnd::Unknown,
+            told: Told::default(),
         });
     }
     Claim {

@@ -11,7 +11,7 @@ use policy::{
     duty::{Books, Duty, Owed, Seen, Task, duties},
     overlap::{self, Evidence, Terms, Usage, Verdict, evidence},
     proof::Proofs,
-    rotation::{Cut, OwnEnd, Phase, Previous, has_stopped},
+    rotation::{Cut, OwnEnd, Phase, Previous, Told, has_stopped},
     schedule::{earlier, later},
     status::{self, Facts},
 };
@@ -534,10 +534,17 @@ pub(crate) async fn look_at_slot(
             (None, Some(meta)) => (meta.key_id.clone(), meta.generation),
             (None, None) => return None,
         };
-        // Its overlap begins when there is a successor, which is not before now.
-        let retire_not_before = Some(later(now.hi, spec.overlap()));
-        let (epoch, held_version, cut, own_end) = (None, None, None, OwnEnd::Unknown);
-        Some(Previous { key_id, generation, epoch, retire_not_before, held_version, cut, own_end })
+        Some(Previous {
+            key_id,
+            generation,
+            epoch: None,
+            // Its overlap begins when there is a successor, which is not before now.
+            retire_not_before: Some(later(now.hi, spec.overlap())),
+            held_version: None,
+            cut: None,
+            own_end: OwnEnd::Unknown,
+            told: Told::default(),
+        })
     });
     let kept: Vec<Previous> = claim
         .as_ref()
@@ -560,11 +567,7 @@ pub(crate) async fn look_at_slot(
     let stands =
         |one: &Previous| standing.as_ref().is_none_or(|all| all.contains(&one.key_id.as_str()));
     // Their platform ended them by itself, as it was told: that is still to be shown.
-    let after = limit(context, &*connector, spec);
-    let told = |one: &Previous| {
-        let ends = one.retire_not_before.zip(after).map(|(at, after)| later(at, after));
-        !stands(one) && ends.is_some_and(|at| now.is_past(at))
-    };
+    let told = |one: &Previous| !stands(one) && one.told.has_come(now);
     let ended_alone: Vec<Previous> =
         kept.iter().filter(|_| settled.is_some() && kept.iter().all(told)).cloned().collect();
     // Ended by another hand, or by the call that made the current one: that is still to be shown.

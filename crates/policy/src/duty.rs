@@ -325,7 +325,7 @@ mod tests {
 
     use super::*;
     use crate::proof::{Ended, Grade};
-    use crate::rotation::OwnEnd;
+    use crate::rotation::{OwnEnd, Told};
 
     const HOUR: Span = Span::from_secs(3600);
     const DAY: Span = Span::from_secs(86_400);
@@ -351,6 +351,7 @@ mod tests {
             held_version: Some(1),
             cut,
             own_end: OwnEnd::Unknown,
+            told: Told::default(),
         }
     }
 

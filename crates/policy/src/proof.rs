@@ -4,7 +4,7 @@ use domain::Span;
 use jiff::Timestamp;
 
 use crate::{
-    rotation::{OwnEnd, Previous},
+    rotation::{OwnEnd, Previous, Told},
     schedule::later,
 };
 
@@ -165,6 +165,7 @@ impl Ended {
             held_version: self.held_version,
             cut: None,
             own_end: OwnEnd::Unknown,
+            told: Told::default(),
         }
     }
 

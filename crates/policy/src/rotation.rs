@@ -130,6 +130,45 @@ impl OwnEnd {
     }
 }
 
+/// So far a platform's account of an end may differ from what it was told.
+const ROUNDED: SignedDuration = SignedDuration::from_secs(1);
+
+fn is_same(one: Timestamp, other: Timestamp) -> bool {
+    one.duration_since(other).abs() <= ROUNDED
+}
+
+/// The ends that a platform was told of, whatever the terms were then: it shows one of them, or somebody
+/// else set another.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Told {
+    /// The last one, or the next, of which nobody may have told it yet.
+    pub last: Option<Timestamp>,
+    /// What it shows where that was never told.
+    pub before: Option<Timestamp>,
+}
+
+impl Told {
+    /// What a platform shows is what it was told.
+    pub fn is_shown(self, ends: Option<Timestamp>) -> bool {
+        let shows = |told: Option<Timestamp>| told.zip(ends).is_some_and(|(a, b)| is_same(a, b));
+        shows(self.last) || shows(self.before)
+    }
+
+    /// With the one that is told next, of a key that is shown to end then; `None` where that is noted.
+    pub fn and(self, next: Timestamp, ends: Option<Timestamp>) -> Option<Told> {
+        if self.last.is_some_and(|last| is_same(last, next)) {
+            return None;
+        }
+        let shown = self.before.filter(|before| ends.is_some_and(|ends| is_same(*before, ends)));
+        Some(Told { last: Some(next), before: shown.or(self.last) })
+    }
+
+    /// One of them has come.
+    pub fn has_come(self, now: Now) -> bool {
+        [self.last, self.before].into_iter().flatten().any(|at| now.is_past(at))
+    }
+}
+
 /// A key that is to end, or to be kept for a while.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Previous {
@@ -148,9 +187,39 @@ pub struct Previous {
     pub cut: Option<Cut>,
     /// When it ends by itself as it was issued, noted where its platform can be told otherwise.
     pub own_end: OwnEnd,
+    /// Of which ends its platform was told, noted before it is.
+    pub told: Told,
 }
 
 impl Previous {
+    /// When it is to end by itself, at the latest. `after`: how long after its overlap; without it, or where
+    /// somebody needs it, as it was issued to.
+    pub fn wanted_end(&self, after: Option<Span>) -> OwnEnd {
+        let limit = after.filter(|_| !self.is_needed()).zip(self.retire_not_before);
+        let Some(end) = limit.map(|(after, not_before)| later(not_before, after)) else {
+            return self.own_end;
+        };
+        // What is only switched off is there for its time.
+        let end = self.kept_until().map_or(end, |until| until.max(end));
+        match self.own_end {
+            // A platform that is told something else could not be told that again.
+            OwnEnd::Unknown => OwnEnd::Unknown,
+            OwnEnd::Never => OwnEnd::At(end),
+            OwnEnd::At(own) => OwnEnd::At(end.min(own)),
+        }
+    }
+
+    /// The same with the end of which its platform is told first, where it can be and was told of none.
+    #[must_use]
+    pub fn expecting(self, after: Option<Span>) -> Previous {
+        let end = match self.wanted_end(after) {
+            OwnEnd::At(end) if self.told == Told::default() => Some(end),
+            _ => None,
+        };
+        let told = end.map_or(self.told, |end| Told { last: Some(end), before: None });
+        Previous { told, ..self }
+    }
+
     /// Not to be ended before this: its time, and that for which it is only switched off.
     pub fn kept_until(&self) -> Option<Timestamp> {
         match self.cut {
@@ -423,8 +492,10 @@ pub struct View {
     pub on: BTreeSet<String>,
     /// An earlier key is switched off for a while before it ends: the platform can, and it is wanted.
     pub soft_cut: bool,
-    /// How long after its overlap an earlier key ends by itself at the latest, where its platform can be
-    /// told; `None` where it cannot.
+    /// The platform can be told when a key ends that is there.
+    pub moves_expiry: bool,
+    /// How long after its overlap an earlier key ends by itself then, at the latest; `None` where it ends as
+    /// it was issued to.
     pub limit: Option<Span>,
     /// Keys of whose end the platform was told in this run, and those of which it took no word.
     pub told: BTreeSet<String>,
@@ -587,6 +658,8 @@ pub enum Step {
     Keep,
     /// Tell the platform when a named key ends by itself; without a time, that it does not.
     SetExpiry(String, Option<Timestamp>),
+    /// Write down of which end of an earlier key the platform is told next.
+    NoteExpiry(String, Told),
     /// End a named key.
     End(String),
     /// Find what was minted from ended keys.
@@ -845,6 +918,7 @@ fn all_keys(view: &View, claim: Option<&Claim>, way: Way) -> Vec<Previous> {
                 held_version: None,
                 cut: None,
                 own_end: OwnEnd::Unknown,
+                told: Told::default(),
             });
         }
     };
@@ -902,6 +976,7 @@ fn with_gone(claim: &Claim, mut keys: Vec<Previous>) -> Vec<Previous> {
             held_version: None,
             cut: None,
             own_end: OwnEnd::Unknown,
+            told: Told::default(),
         });
     }
     keys
@@ -1114,41 +1189,43 @@ fn at_rest(view: &View, claim: &Claim, goal: Goal, way: Way) -> Step {
     }
 }
 
-/// So far a platform's account of an end may differ from what it was told.
-const ROUNDED: SignedDuration = SignedDuration::from_secs(1);
-
 /// S7x: an earlier key ends by itself when everybody was waited for who is to be waited for, although
 /// nobody runs anything again. What somebody needs ends as it was issued to end. It is never made to live
 /// longer than that, nor than somebody else told its platform.
 fn set_expiry(view: &View, one: &Previous) -> Option<Step> {
-    let (after, not_before) = (view.limit?, one.retire_not_before?);
     let key = view.keys.iter().find(|key| key.key_id == one.key_id)?;
-    if !(key.live || key.disabled) || view.told.contains(&one.key_id) {
+    let lives = key.live || key.disabled;
+    let ends_at_once = one.retire_not_before.is_none();
+    if !view.moves_expiry || !lives || ends_at_once || view.told.contains(&one.key_id) {
         return None;
     }
-    let told = later(not_before, after);
-    // What is only switched off is there for its time.
-    let end = one.kept_until().map_or(told, |until| until.max(told));
-    let is_at =
-        |at: Timestamp| key.ends.is_some_and(|ends| ends.duration_since(at).abs() <= ROUNDED);
-    let is_ours = is_at(told) || is_at(end);
-    let step = |end| Some(Step::SetExpiry(one.key_id.clone(), end));
-    // Longer than this run, or an earlier one, has told it, and never than it was issued for.
-    let own = match one.own_end {
-        OwnEnd::At(own) => Some(Some(own)),
-        OwnEnd::Never => Some(None),
-        OwnEnd::Unknown => None,
+    let end = match one.wanted_end(view.limit) {
+        OwnEnd::At(end) => Some(end),
+        OwnEnd::Never => None,
+        OwnEnd::Unknown => return None,
     };
-    if one.is_needed() {
-        let longer = |own: &Option<Timestamp>| own.is_none_or(|own| key.ends < Some(own));
-        return own.filter(longer).filter(|_| is_ours).and_then(step);
+    let is_so = end.zip(key.ends).is_some_and(|(end, ends)| is_same(end, ends));
+    if is_so || end == key.ends {
+        return None;
     }
-    if is_ours && !is_at(end) && key.ends < Some(end) {
-        return own.and_then(|own| step(Some(own.map_or(end, |own| own.min(end)))));
+    if key.ends.is_some_and(|ends| end.is_none_or(|end| end > ends)) {
+        // Longer than this run, or an earlier one, has told it, and than nobody else.
+        let is_ours = one.told.is_shown(key.ends);
+        return is_ours.then(|| tell(key, one, end));
     }
     // Where clocks disagree nothing ends by time; and what is over ends by whoever shows it.
-    let is_later = !is_ours && key.ends.is_none_or(|ends| ends > end);
-    if is_later && view.now.agrees() && !view.now.has_come(end) { step(Some(end)) } else { None }
+    let is_sooner = view.limit.is_some() && !one.is_needed();
+    let may = |end: &Timestamp| view.now.agrees() && !view.now.has_come(*end);
+    end.filter(|_| is_sooner).filter(may).map(|end| tell(key, one, Some(end)))
+}
+
+/// What a platform is told of is written before, so that whoever comes next knows it for ours.
+fn tell(key: &Key, one: &Previous, end: Option<Timestamp>) -> Step {
+    let key_id = one.key_id.clone();
+    match end.and_then(|end| one.told.and(end, key.ends)) {
+        Some(told) => Step::NoteExpiry(key_id, told),
+        None => Step::SetExpiry(key_id, end),
+    }
 }
 
 fn resting(view: &View, claim: &Claim, goal: Goal, way: Way) -> Step {
@@ -1559,6 +1636,7 @@ mod tests {
             off: BTreeSet::new(),
             on: BTreeSet::new(),
             soft_cut: false,
+            moves_expiry: false,
             limit: None,
             told: BTreeSet::new(),
             deliver_by: Span::from_secs(3600),
@@ -1984,8 +2062,18 @@ mod tests {
 
     fn old(retire_not_before: Option<Timestamp>) -> Previous {
         let key_id = "k0".to_owned();
-        let (epoch, held_version, cut, own_end) = (None, None, None, OwnEnd::Unknown);
-        Previous { key_id, generation: 1, epoch, retire_not_before, held_version, cut, own_end }
+        let (epoch, held_version, cut) = (None, None, None);
+        let (own_end, told) = (OwnEnd::Unknown, Told::default());
+        Previous {
+            key_id,
+            generation: 1,
+            epoch,
+            retire_not_before,
+            held_version,
+            cut,
+            own_end,
+            told,
+        }
     }
 
     /// Generation 2 is current, generation 1 is in its overlap until then.
@@ -2014,11 +2102,71 @@ mod tests {
         let mut seen = in_overlap(LATER);
         seen.claim.as_mut().unwrap().previous = vec![one];
         seen.keys[0].ends = ends;
+        seen.moves_expiry = true;
         seen.limit = Some(Span::from_secs(3600));
         seen
     }
 
     const LIMIT: Timestamp = Timestamp::constant(1_795_503_601, 0);
+
+    const YEAR: Timestamp = Timestamp::constant(1_827_036_001, 0);
+
+    /// Its platform was told of these.
+    fn told_of(last: Timestamp, before: Option<Timestamp>) -> Told {
+        Told { last: Some(last), before }
+    }
+
+    #[test]
+    fn of_which_end_a_platform_is_told_is_written_before() {
+        let kept = Previous { own_end: OwnEnd::Never, ..old(Some(LATER)) };
+        let step = |one: &Previous, ends| {
+            next_step(&in_overlap_with(one.clone(), ends), TO_TWO, Way::AddOurs)
+        };
+        let noted = |told| Step::NoteExpiry("k0".into(), told);
+        assert_eq!(step(&kept, None), noted(told_of(LIMIT, None)));
+        // What it shows as ours is not forgotten, however often nobody came to tell it more.
+        let hour = SignedDuration::from_hours(1);
+        let sooner = LIMIT - hour;
+        let again = Previous { told: told_of(sooner, None), ..kept.clone() };
+        assert_eq!(step(&again, Some(sooner)), noted(told_of(LIMIT, Some(sooner))));
+        let other = told_of(LIMIT + hour, Some(sooner));
+        let thrice = Previous { told: other, ..kept.clone() };
+        assert_eq!(step(&thrice, Some(sooner)), noted(told_of(LIMIT, Some(sooner))));
+        let told = Previous { told: told_of(LIMIT, Some(sooner)), ..kept };
+        for ends in [None, Some(sooner)] {
+            assert_eq!(step(&told, ends), Step::SetExpiry("k0".into(), Some(LIMIT)));
+        }
+        let unknown = Previous { own_end: OwnEnd::Unknown, ..told };
+        assert_eq!(step(&unknown, None), Step::Done, "it could not be given back");
+    }
+
+    #[test]
+    fn an_end_of_ours_moves_with_the_terms_and_nobody_else_s_does() {
+        let before = LIMIT - SignedDuration::from_mins(30);
+        let was_told = |own_end, told| Previous { own_end, told, ..old(Some(LATER)) };
+        let told = told_of(LIMIT, Some(before));
+        let step = |one: &Previous, limit| {
+            let seen = View { limit, ..in_overlap_with(one.clone(), Some(before)) };
+            next_step(&seen, TO_TWO, Way::AddOurs)
+        };
+        let hour = Some(Span::from_secs(3600));
+        let set = |end| Step::SetExpiry("k0".into(), end);
+        assert_eq!(step(&was_told(OwnEnd::Never, told), hour), set(Some(LIMIT)));
+        let elsewhere = was_told(OwnEnd::Never, told_of(LIMIT, None));
+        assert_eq!(step(&elsewhere, hour), Step::Done, "somebody else set it");
+        // Where a person is asked it ends as it was issued to.
+        assert_eq!(step(&was_told(OwnEnd::Never, told), None), set(None));
+        let year = told_of(YEAR, Some(before));
+        assert_eq!(step(&was_told(OwnEnd::At(YEAR), year), None), set(Some(YEAR)));
+        assert_eq!(step(&elsewhere, None), Step::Done);
+        assert_eq!(step(&was_told(OwnEnd::Unknown, told), None), Step::Done);
+        let short = was_told(OwnEnd::At(before - SignedDuration::from_mins(5)), told);
+        assert_eq!(step(&short, None), Step::Done, "it is made no shorter");
+        // Whatever the terms are now: what somebody needs gets its own end back.
+        let cut = Some(Cut::Needed { since: NOW });
+        let needed = Previous { cut, ..was_told(OwnEnd::Never, told) };
+        assert_eq!(step(&needed, Some(Span::from_secs(9 * 86_400))), set(None));
+    }
 
     #[test]
     fn its_platform_is_told_when_an_earlier_key_ends_if_nobody_comes_and_only_where_that_is_sooner()
@@ -2026,7 +2174,8 @@ mod tests {
         let told = Step::SetExpiry("k0".into(), Some(LIMIT));
         let step = |seen: &View, goal| next_step(seen, goal, Way::AddOurs);
         let hour = SignedDuration::from_hours(1);
-        let kept = || old(Some(LATER));
+        let own_end = OwnEnd::Never;
+        let kept = || Previous { own_end, told: told_of(LIMIT, None), ..old(Some(LATER)) };
         let seen = in_overlap_with(kept(), None);
         for goal in [TO_TWO, Goal::Retire { at: 2 }, Goal::Cut { at: 2, again: false }] {
             assert_eq!(step(&seen, goal), told, "{goal:?}");
@@ -2040,6 +2189,7 @@ mod tests {
         again.told.insert("k0".into());
         assert_eq!(step(&again, TO_TWO), Step::Done);
         assert_eq!(step(&View { limit: None, ..seen.clone() }, TO_TWO), Step::Done);
+        assert_eq!(step(&View { moves_expiry: false, ..seen.clone() }, TO_TWO), Step::Done);
         assert_eq!(step(&in_overlap_with(old(None), None), TO_TWO), Step::Done);
         let gone = View { keys: seen.keys[1..].to_vec(), ..seen.clone() };
         assert!(!matches!(step(&gone, TO_TWO), Step::SetExpiry(..)));
@@ -2059,7 +2209,11 @@ mod tests {
     fn what_somebody_needs_ends_by_itself_when_it_was_issued_to_and_nobody_else_s_end_is_moved() {
         let needed = |own_end| {
             let cut = Some(Cut::Needed { since: NOW });
-            Previous { cut, own_end, ..old(Some(LATER)) }
+            let told = match own_end {
+                OwnEnd::At(own) => told_of(own, Some(LIMIT)),
+                _ => told_of(LIMIT, None),
+            };
+            Previous { cut, own_end, told, ..old(Some(LATER)) }
         };
         let retire = Goal::Retire { at: 2 };
         let step = |one, ends| {
@@ -2082,7 +2236,11 @@ mod tests {
         let until = LIMIT + SignedDuration::from_mins(10);
         let off = |own_end| {
             let cut = Some(Cut::Off { since: NOW, until });
-            Previous { cut, own_end, ..old(Some(LATER)) }
+            let told = match own_end {
+                OwnEnd::At(own) => told_of(own, Some(LIMIT)),
+                _ => told_of(until, Some(LIMIT)),
+            };
+            Previous { cut, own_end, told, ..old(Some(LATER)) }
         };
         assert_eq!(step(off(OwnEnd::Never), Some(LIMIT)), lifted(Some(until)));
         let soon = LIMIT + SignedDuration::from_mins(5);

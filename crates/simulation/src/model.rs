@@ -15,7 +15,8 @@ use std::{
 use domain::Span;
 use jiff::{SignedDuration, Timestamp};
 use policy::rotation::{
-    Claim, Cut, Goal, Key, Main, OwnEnd, Phase, Previous, Siblings, Step, View, Way, next_step,
+    Claim, Cut, Goal, Key, Main, OwnEnd, Phase, Previous, Siblings, Step, Told, View, Way,
+    next_step,
 };
 
 /// The one sink.
@@ -372,6 +373,7 @@ impl State {
             held_version: Some(1),
             cut: None,
             own_end: OwnEnd::Never,
+            told: Told::default(),
         };
         let main = &mut self.sink.main;
         (main.version, main.generation, main.epoch) = (2, Some(2), 2);
@@ -547,6 +549,7 @@ fn previous(view: &View, key_id: &str, otherwise: u64, version: Option<u64>) -> 
         held_version: version,
         cut: None,
         own_end: key.map_or(OwnEnd::Unknown, |key| OwnEnd::of(key.ends)),
+        told: Told::default(),
     }
 }
 
@@ -660,7 +663,11 @@ fn kept(view: &View, claim: &Claim, at_once: bool) -> Vec<Previous> {
         None => until,
     };
     let kept = claim.previous.iter();
-    kept.map(|one| Previous { retire_not_before: Some(until_of(one)), ..one.clone() }).collect()
+    let kept = kept.map(|one| Previous { retire_not_before: Some(until_of(one)), ..one.clone() });
+    match view.moves_expiry {
+        true => kept.map(|one| one.expecting(view.limit)).collect(),
+        false => kept.collect(),
+    }
 }
 
 struct Search<'a> {
@@ -769,6 +776,7 @@ impl Search<'_> {
             off: run.off.clone(),
             on: run.on.clone(),
             soft_cut: self.bounds.soft_cut,
+            moves_expiry: self.bounds.limits,
             limit: self.bounds.limits.then_some(LIMIT),
             told: run.told.clone(),
             deliver_by: LIMIT,
@@ -850,6 +858,13 @@ impl Search<'_> {
             Step::Disable(key_id) => Call::Switch(key_id.clone(), false),
             Step::Enable(key_id) => Call::Switch(key_id.clone(), true),
             Step::SetExpiry(key_id, ends) => Call::Expire(key_id.clone(), *ends),
+            Step::NoteExpiry(key_id, told) => {
+                let mut claim = claim();
+                for one in claim.previous.iter_mut().filter(|one| one.key_id == *key_id) {
+                    one.told = *told;
+                }
+                cas(claim, None)
+            }
             Step::Watch => {
                 let mut claim =
                     Claim { phase: Phase::Parked, called_at: Some(view.now.hi), ..claim() };

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use ledger::NewEntry;
 use policy::{
     reason::higher,
-    rotation::{Claim, Goal, Key, OwnEnd, Phase, Previous, Siblings, View},
+    rotation::{Claim, Goal, Key, OwnEnd, Phase, Previous, Siblings, Told, View},
 };
 use secrets::SinkError;
 use serde_json::json;
@@ -228,6 +228,7 @@ impl Machine<'_> {
                 held_version: held_version(&key_id),
                 cut: None,
                 own_end: OwnEnd::Unknown,
+                told: Told::default(),
                 key_id,
             });
         }
@@ -244,7 +245,8 @@ impl Machine<'_> {
                     retire_not_before: None,
                     held_version: held_version(&key.key_id),
                     cut: None,
-                    own_end: view.limit.map_or(OwnEnd::Unknown, |_| OwnEnd::of(key.ends)),
+                    own_end: if view.moves_expiry { OwnEnd::of(key.ends) } else { OwnEnd::Unknown },
+                    told: Told::default(),
                 });
             }
         }
@@ -342,6 +344,7 @@ impl Machine<'_> {
                 held_version: None,
                 cut: None,
                 own_end: OwnEnd::Unknown,
+                told: Told::default(),
             });
         }
         let claim = Claim {

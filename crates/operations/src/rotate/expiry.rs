@@ -3,12 +3,25 @@
 use connector::{Outcome, Refusal};
 use jiff::Timestamp;
 use ledger::NewEntry;
-use policy::rotation::Claim;
+use policy::rotation::{Claim, Told};
 
 use super::{MOST_TRIES, Machine};
 use crate::{Problem, journal::moment};
 
 impl Machine<'_> {
+    /// What cannot be written is not told.
+    pub(super) async fn note_expiry(&mut self, key_id: &str, told: Told) -> Result<(), Problem> {
+        let note = |claim: &mut Claim| {
+            for one in claim.previous.iter_mut().filter(|one| one.key_id == key_id) {
+                one.told = told;
+            }
+        };
+        if let Err(problem) = self.change_claim(note, true).await {
+            self.not_told(key_id, problem);
+        }
+        Ok(())
+    }
+
     /// By id; without a time, that it does not end by itself. What is not taken is told, and stops nothing:
     /// whoever comes when its overlap is over ends it.
     pub(super) async fn set_expiry(

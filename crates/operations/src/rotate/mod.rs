@@ -483,6 +483,7 @@ impl<'a> Machine<'a> {
             off: self.off.clone(),
             on: self.just_on(self.context.now()),
             soft_cut: soft_cut(self.context, &*self.connector, self.spec).is_some(),
+            moves_expiry: self.connector.moves_expiry(self.spec.credential_type.name),
             limit: limit(self.context, &*self.connector, self.spec),
             told: self.told.clone(),
             deliver_by: self.context.rules.deliver_by,
@@ -659,6 +660,7 @@ impl<'a> Machine<'a> {
             Step::Enable(key_id) => self.enable(&key_id).await,
             Step::Keep => self.keep(view).await,
             Step::SetExpiry(key_id, at) => self.set_expiry(&key_id, at).await,
+            Step::NoteExpiry(key_id, told) => self.note_expiry(&key_id, told).await,
             Step::MarkCalling => {
                 self.is_in_service().await?;
                 self.mark_calling().await

@@ -126,10 +126,15 @@ impl Machine<'_> {
             None if self.complete && !lives(one) => now,
             None => until,
         };
-        previous
+        let kept = previous
             .iter()
-            .map(|one| Previous { retire_not_before: Some(until_of(one)), ..one.clone() })
-            .collect()
+            .map(|one| Previous { retire_not_before: Some(until_of(one)), ..one.clone() });
+        if !self.connector.moves_expiry(self.spec.credential_type.name) {
+            return kept.collect();
+        }
+        // Whoever tells the platform needs no further write before it.
+        let after = crate::slot::limit(self.context, &*self.connector, self.spec);
+        kept.map(|one| one.expecting(after)).collect()
     }
 
     /// S7: the pending secret leaves custody; earlier keys are kept for their time.

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 
 use connector::{
-    Connector, Refusal,
+    Clock, Connector, Refusal,
     fake::{Fault, Verb},
 };
 use domain::Span;
 use jiff::Timestamp;
-use operations::{carry_out, observe_slot, set_ends};
+use operations::{EndingGate, Problem, SlotSpec, carry_out, observe_slot, set_ends};
 use policy::{proof::Grade, rotation::Goal, schedule::later};
 
 use crate::world::{Ending, Fuse, Moment, OVERLAP, World};
@@ -163,4 +163,100 @@ async fn an_overlap_that_is_made_longer_is_longer_at_its_platform_too() {
     let seen = observe_slot(&context, &world.spec()).await.unwrap().unwrap();
     assert_eq!(seen.previous[0].retire_after, Some(longer));
     assert_eq!(seen.previous[0].ends, Some(later(longer, SPARE)));
+}
+
+/// Consumers take so long to read what is delivered, says somebody after the platform was told.
+fn read_slowly(world: &World) -> SlotSpec {
+    let mut spec = world.spec();
+    spec.consumers.refresh = Some(Span::from_secs(3 * 86_400));
+    spec
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_that_was_told_is_known_for_ours_when_the_terms_are_others() {
+    for way in WAYS {
+        let (world, first) = first(way).await;
+        world.fake.disable_keys();
+        let own = ends(&world, &first).await;
+        world.whole("b", SECOND).await;
+        let before = ends(&world, &first).await.unwrap();
+        let spec = read_slowly(&world);
+        let context = world.context("later", &Fuse::none());
+        carry_out(&context, &spec, SECOND, "test").await.unwrap();
+        let end = later(before, Span::from_secs(2 * 86_400));
+        assert_eq!(ends(&world, &first).await, Some(end), "{way}: no sooner than plan says");
+        assert_eq!(told(&world), 2, "{way}");
+        world.whole("as it was", SECOND).await;
+        assert_eq!(ends(&world, &first).await, Some(before), "{way}");
+        // Whatever they are: what somebody needs gets its own end back.
+        world.clock.advance(OVERLAP);
+        world.whole("cuts", Goal::Cut { at: 2, again: false }).await;
+        let context = world.context("needs", &Fuse::none());
+        carry_out(&context, &spec, Goal::Reenable, "test").await.unwrap();
+        assert_eq!(ends(&world, &first).await, own, "{way}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_dies_when_it_tells_a_platform_anew_leaves_it_known_for_ours() {
+    let (mut interrupted, mut at_the_call) = (0, 0);
+    'calls: for call in 1..100 {
+        for moment in [Moment::Before, Moment::After] {
+            let (world, first) = first("add-marked").await;
+            world.whole("b", SECOND).await;
+            let before = ends(&world, &first).await.unwrap();
+            let (spec, fuse) = (read_slowly(&world), Fuse::at(call, moment));
+            let context = world.context("killed", &fuse);
+            let ending = tokio::select! {
+                biased;
+                done = carry_out(&context, &spec, SECOND, "test") => Ending::Done(done),
+                () = fuse.blown.notified() => Ending::Killed,
+            };
+            match ending {
+                Ending::Killed => interrupted += 1,
+                Ending::Done(Ok(_)) => break 'calls,
+                Ending::Done(Err(problem)) => panic!("{call}: {problem:?}"),
+            }
+            at_the_call += u32::from(fuse.log().last() == Some(&"set_expiry"));
+            let context = world.context("later", &Fuse::none());
+            carry_out(&context, &spec, SECOND, "test").await.unwrap();
+            let end = later(before, Span::from_secs(2 * 86_400));
+            assert_eq!(ends(&world, &first).await, Some(end), "{call} {moment:?}");
+        }
+    }
+    assert!(interrupted >= 4 && at_the_call == 2, "{interrupted}, {at_the_call}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_that_somebody_made_sooner_at_the_platform_stays_when_an_overlap_is_made_longer() {
+    let (world, first) = first("add-marked").await;
+    let done = world.whole("b", SECOND).await;
+    let longer = later(done.previous[0].retire_after.unwrap(), Span::from_secs(9 * 86_400));
+    let theirs = later(world.clock.now(), Span::from_secs(3600));
+    world.fake.set_expiry(&world.object(), &first, Some(theirs)).await.unwrap();
+    let context = world.context("apply", &Fuse::none());
+    let ends_at = BTreeMap::from([(first.clone(), longer)]);
+    set_ends(&context, &world.spec(), &ends_at).await.unwrap();
+    world.whole("again", SECOND).await;
+    assert_eq!(ends(&world, &first).await, Some(theirs));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_platform_is_told_of_a_later_end_only_where_power_may_be_given() {
+    let (world, first) = first("add-marked").await;
+    let done = world.whole("b", SECOND).await;
+    let before = ends(&world, &first).await;
+    let kept = done.previous[0].retire_after.unwrap();
+    let mut context = world.context("apply", &Fuse::none());
+    context.gate = std::sync::Arc::new(EndingGate(Problem::new("E-POLICY", "It has a slip")));
+    let move_to = async |end| {
+        let ends_at = BTreeMap::from([(first.clone(), end)]);
+        set_ends(&context, &world.spec(), &ends_at).await.map_err(|problem| problem.code)
+    };
+    let hour = Span::from_secs(3600);
+    assert_eq!(move_to(later(kept, hour)).await, Err("E-POLICY"));
+    assert_eq!(ends(&world, &first).await, before);
+    let seen = observe_slot(&context, &world.spec()).await.unwrap().unwrap();
+    assert_eq!(seen.previous[0].retire_after, Some(kept));
+    assert_eq!(move_to(later(world.clock.now(), hour)).await, Ok(()), "sooner is open");
 }

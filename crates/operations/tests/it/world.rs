@@ -76,7 +76,7 @@ pub(crate) struct Fuse {
     at: Option<(u32, Moment)>,
     calls: AtomicU32,
     dead: AtomicBool,
-    blown: Notify,
+    pub(crate) blown: Notify,
     /// Yields so often before each call, by a little generator, for races.
     dice: AtomicU64,
     uneven: bool,
