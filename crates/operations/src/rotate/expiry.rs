@@ -3,10 +3,10 @@
 use connector::{Outcome, Refusal};
 use jiff::Timestamp;
 use ledger::NewEntry;
-use policy::rotation::{Claim, Told};
+use policy::rotation::{Claim, Told, View};
 
 use super::{MOST_TRIES, Machine};
-use crate::{Problem, journal::moment};
+use crate::{Problem, journal::moment, ourselves::not_our_key};
 
 impl Machine<'_> {
     /// What cannot be written is not told.
@@ -26,9 +26,19 @@ impl Machine<'_> {
     /// whoever comes when its overlap is over ends it.
     pub(super) async fn set_expiry(
         &mut self,
+        view: &View,
         key_id: &str,
         at: Option<Timestamp>,
     ) -> Result<(), Problem> {
+        let seen = view.keys.iter().find(|key| key.key_id == key_id);
+        let ends = seen.and_then(|key| key.ends);
+        if at.is_some_and(|at| ends.is_none_or(|ends| at < ends))
+            && let Err(problem) = not_our_key(self.context, &self.spec.id.integration, key_id).await
+        {
+            self.told.insert(key_id.to_owned());
+            self.context.notices.add(problem);
+            return Ok(());
+        }
         let claim = self.claimed()?.claim.clone();
         let started = self.telling("attempt.started", key_id, at, &claim);
         if let Err(problem) = self.context.journal(started).await {

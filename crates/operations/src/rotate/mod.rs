@@ -659,7 +659,7 @@ impl<'a> Machine<'a> {
             Step::BeginEnabling => self.begin_enabling(view).await,
             Step::Enable(key_id) => self.enable(&key_id).await,
             Step::Keep => self.keep(view).await,
-            Step::SetExpiry(key_id, at) => self.set_expiry(&key_id, at).await,
+            Step::SetExpiry(key_id, at) => self.set_expiry(view, &key_id, at).await,
             Step::NoteExpiry(key_id, told) => self.note_expiry(&key_id, told).await,
             Step::MarkCalling => {
                 self.is_in_service().await?;

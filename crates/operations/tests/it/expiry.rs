@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use connector::{
     Clock, Connector, Refusal,
-    fake::{Fault, Verb},
+    fake::{APP, Fault, Verb},
 };
-use domain::Span;
+use domain::{Secret, Span};
 use jiff::Timestamp;
 use operations::{EndingGate, Problem, SlotSpec, carry_out, observe_slot, set_ends};
 use policy::{proof::Grade, rotation::Goal, schedule::later};
@@ -259,4 +259,28 @@ async fn a_platform_is_told_of_a_later_end_only_where_power_may_be_given() {
     let seen = observe_slot(&context, &world.spec()).await.unwrap().unwrap();
     assert_eq!(seen.previous[0].retire_after, Some(kept));
     assert_eq!(move_to(later(world.clock.now(), hour)).await, Ok(()), "sooner is open");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_we_sign_in_with_ourselves_is_given_no_earlier_end() {
+    let mut world = World::new("add-ours").await;
+    world.fake.move_expiries();
+    let mut own = String::new();
+    world.fake.by_hand(APP, "sync", |hand| own = hand.issue("our own", None));
+    let spec = SlotSpec { known: Some((own.clone(), 1, None, None)), ..world.spec() };
+    operations::take_over(&world.context("takes in", &Fuse::none()), &spec).await.unwrap();
+    // Its platform takes no word of it, and somebody takes it for ourselves before the next run.
+    world.fake.fail(Verb::SetExpiry, vec![Fault::NotSent]);
+    let context = world.context("b", &Fuse::none());
+    let done = carry_out(&context, &spec, SECOND, "test").await.unwrap();
+    assert_eq!(done.previous[0].key_id, own);
+    world.fake.heal();
+    world.fake = world.fake.signed_in_with(&Secret::new("our own"));
+    let before = ends(&world, &own).await;
+    let context = world.context("again", &Fuse::none());
+    carry_out(&context, &world.spec(), SECOND, "test").await.unwrap();
+    assert_eq!(ends(&world, &own).await, before);
+    let notices = context.notices.take();
+    assert!(matches!(&notices[..], [one] if one.code == "E-OURSELVES"), "{notices:?}");
+    assert_eq!(told(&world), 1, "only what was refused");
 }
