@@ -245,6 +245,12 @@ pub async fn judge_integration(context: &Context, wish: &Wish) -> Result<Judged,
             return Ok(judged);
         }
     }
+    for gap in &live.gaps {
+        let problem = Problem::new("E-UNREADABLE", "A part of an object cannot be read")
+            .detail(gap_words(gap))
+            .next(format!("nhi doctor {}", id.connection));
+        judged.gaps.push((wish.id.clone(), problem));
+    }
     if let Some(how) = Decommissioned::of(live.record.as_ref()) {
         let credentials = live.credentials.iter().flatten().filter(|one| one.live);
         let mut lives: Vec<String> = credentials.map(|one| one.key_id.clone()).collect();
@@ -255,12 +261,6 @@ pub async fn judge_integration(context: &Context, wish: &Wish) -> Result<Judged,
         let partly = how == Decommissioned::Partly;
         judged.found(tenant, stable, drift::decommissioned(&wish.id, partly, &lives));
         return Ok(judged);
-    }
-    for gap in &live.gaps {
-        let problem = Problem::new("E-UNREADABLE", "A part of an object cannot be read")
-            .detail(gap_words(gap))
-            .next(format!("nhi doctor {}", id.connection));
-        judged.gaps.push((wish.id.clone(), problem));
     }
 
     let mut declared = Declared {

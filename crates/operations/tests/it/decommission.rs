@@ -10,7 +10,7 @@ use connector::{
     Connector, Want,
     fake::{APP, Verb},
 };
-use domain::{Direction, Record, Settings};
+use domain::{Direction, Gap, GapExtent, Record, Settings};
 use operations::{
     Checklist, DeclaredIntegration, DeclaredScopes, Decommissioned, KindLattice, Problem, Step,
     carry_out, create_slot, decommission, judge_integration, set_scopes, update_integration,
@@ -202,6 +202,22 @@ async fn the_record_is_read_once_more_for_another_generation_and_not_for_a_first
     }
     let [first, nothing, second] = counts[..] else { panic!("{counts:?}") };
     assert_eq!((first, second), (nothing + 1, nothing + 1), "{counts:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_read_of_one_that_is_out_of_service_is_not_taken_for_ended() {
+    let world = in_service().await;
+    ended(&world, "one", &Fuse::none()).await.unwrap().1.unwrap();
+    world.fake.set_gaps(vec![Gap {
+        extent: GapExtent::Facet("sync".into(), "credentials"),
+        cause: "status 403".into(),
+    }]);
+    let context = world.context("looks", &Fuse::none());
+    let judged = judge_integration(&context, &world.wish()).await.unwrap();
+    assert!(judged.findings.iter().any(|(_, one)| one.rule == "decommissioned"));
+    let [(what, problem)] = &judged.gaps[..] else { panic!("{:?}", judged.gaps) };
+    assert_eq!((what.as_str(), problem.code), ("fake/fake_app/sync", "E-UNREADABLE"));
+    assert!(problem.detail.contains("credentials: status 403"), "{problem}");
 }
 
 #[tokio::test(start_paused = true)]
