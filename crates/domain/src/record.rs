@@ -51,6 +51,8 @@ pub struct Record {
     pub scopes_governed: bool,
     /// Who stopped it and why; only lifting it ends this.
     pub quarantined: Option<String>,
+    /// How far it was taken out of service, when and by which run. Only that writes it.
+    pub decommission: Option<String>,
     /// A create that has not finished: the next create of the same integration resumes it.
     pub unfinished: bool,
     /// The run that wrote the last part of a create, of the integration or of its scopes: if it died
@@ -94,6 +96,7 @@ impl Record {
         text("ceiling_action", &self.ceiling_action);
         text("justification", &self.justification);
         text("quarantined", &self.quarantined);
+        text("decommission", &self.decommission);
         text("finished_by", &self.finished_by);
         for (name, owner) in
             [("business_owner", &self.business_owner), ("technical_owner", &self.technical_owner)]
@@ -162,6 +165,7 @@ impl Record {
             justification: take_text(&mut map, "justification")?,
             scopes_governed: take_flag(&mut map, "scopes_governed")?,
             quarantined: take_text(&mut map, "quarantined")?,
+            decommission: take_text(&mut map, "decommission")?,
             unfinished: take_flag(&mut map, "unfinished")?,
             finished_by: take_text(&mut map, "finished_by")?,
             adopted: take_map(&mut map, "adopted")?,
@@ -251,6 +255,8 @@ mod tests {
             business_owner: Some(OwnerRef { id: "owner/finance".into(), email: None }),
             labels: BTreeMap::from([("team".into(), "payments".into())]),
             scopes_governed: true,
+            quarantined: Some("INC-7".into()),
+            decommission: Some("decommissioned 2026-11-30 by nhi:7".into()),
             adopted: BTreeMap::from([("a1b2".into(), "maaaaaaaaaaaaa/default".into())]),
             finished_by: Some("apply:7".into()),
             other: Map::from_iter([("from_the_future".into(), Value::Bool(true))]),

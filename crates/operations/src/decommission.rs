@@ -1,8 +1,8 @@
 //! Taking an integration out of service: narrowed to nothing, switched off, all of it ended, and shown.
 //!
 //! Each step is asked for anew and does no harm twice, so a second run goes on wherever the first
-//! stopped. That it was begun stands in the integration's record before anything else is done, as a
-//! quarantine: no apply gives back meanwhile, or afterwards, what was taken.
+//! stopped. That it was begun stands in the integration's record before anything else is done, and it
+//! is quarantined from then on: no apply gives back meanwhile, or afterwards, what was taken.
 
 use std::collections::BTreeSet;
 
@@ -17,10 +17,12 @@ use crate::{
     observe::object_of, ourselves::not_ourselves, revoke_everything, scopes::record_turn,
 };
 
-/// What the record begins with while it is under way.
+/// What the record's own word of it begins with while it is under way.
 const BEGUN: &str = "decommission begun";
 /// And when it is done.
 const ENDED: &str = "decommissioned";
+/// Why it is quarantined, where nobody had done that before.
+const QUARANTINE: &str = "decommission";
 
 /// How far an integration was taken out of service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +36,7 @@ pub enum Decommissioned {
 impl Decommissioned {
     /// What its record says; `None` where nobody takes it out of service.
     pub fn of(record: Option<&Record>) -> Option<Decommissioned> {
-        let says = record?.quarantined.as_deref()?;
+        let says = record?.decommission.as_deref()?;
         if says.starts_with(BEGUN) {
             Some(Decommissioned::Partly)
         } else if says.starts_with(ENDED) {
@@ -201,10 +203,13 @@ impl Retiring<'_> {
             let have = found.record.clone().unwrap_or_default();
             let realm = self.context.realm.as_ref().map(|realm| realm.id.clone());
             let says = match Decommissioned::of(Some(&have)) {
-                Some(_) => have.quarantined.clone(),
+                Some(_) => have.decommission.clone(),
                 None => Some(self.says(BEGUN)),
             };
-            Record { realm: have.realm.clone().or(realm), quarantined: says, ..have }
+            // Who stopped it before, and why, stays.
+            let why = have.quarantined.clone().or_else(|| Some(QUARANTINE.to_owned()));
+            let realm = have.realm.clone().or(realm);
+            Record { realm, quarantined: why, decommission: says, ..have }
         });
         if record.is_none() && scopes == 0 {
             return Ok(());
@@ -307,7 +312,7 @@ impl Retiring<'_> {
             (true, true) => Step::Already("its record says so".to_owned()),
             (true, false) => {
                 let have = found.record.unwrap_or_default();
-                let record = Record { quarantined: Some(self.says(ENDED)), ..have };
+                let record = Record { decommission: Some(self.says(ENDED)), ..have };
                 self.modify("mark", Change { record: Some(record), ..Change::default() }).await?;
                 Step::Done("its record says so".to_owned())
             }
@@ -336,7 +341,7 @@ pub(crate) fn not_in_service(what: &str, record: Option<&Record>) -> Result<(), 
     if Decommissioned::of(record).is_none() {
         return Ok(());
     }
-    let says = record.and_then(|record| record.quarantined.clone()).unwrap_or_default();
+    let says = record.and_then(|record| record.decommission.clone()).unwrap_or_default();
     Err(Problem::new("E-DECOMMISSIONED", "This integration is out of service")
         .detail(format!("{what}: its record says: {says}. Nothing of what was taken is given back."))
         .next(

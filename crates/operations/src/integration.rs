@@ -413,6 +413,7 @@ pub async fn update_integration(
             justification: have.justification,
             scopes_governed: have.scopes_governed,
             quarantined: have.quarantined,
+            decommission: have.decommission,
             unfinished: false,
             finished_by: have.finished_by,
             adopted: have.adopted,

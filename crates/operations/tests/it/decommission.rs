@@ -221,6 +221,21 @@ async fn what_cannot_be_read_of_one_that_is_out_of_service_is_not_taken_for_ende
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_person_wrote_of_a_quarantine_is_no_decommission_and_is_kept_by_one() {
+    let world = in_service().await;
+    for says in ["decommissioned by Ann", "decommission begun by Ann"] {
+        let realm = Some(world.realm.into());
+        let record = Record { realm, quarantined: Some(says.into()), ..Record::default() };
+        assert_eq!(Decommissioned::of(Some(&record)), None, "{says}");
+        world.fake.by_hand(APP, "sync", |hand| hand.write_record(Some(record)));
+        ended(&world, "one", &Fuse::none()).await.unwrap().1.unwrap();
+        out_of_service(&world, says).await;
+        let there = world.fake.read(&world.object(), Want::DEED).await.unwrap().unwrap();
+        assert_eq!(there.record.unwrap().quarantined.as_deref(), Some(says));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_that_is_killed_at_any_call_is_told_gives_nothing_back_and_is_gone_on_with() {
     let mut partly = 0;
     'calls: for call in 1..100 {

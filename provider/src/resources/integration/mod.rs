@@ -207,8 +207,9 @@ impl Integration {
             model.on_destroy = "delete".into();
         }
         model.reviewed_on = Attr::Null;
-        let quarantined =
-            seen.observed.record.as_ref().and_then(|record| record.quarantined.clone());
+        let record = seen.observed.record.as_ref();
+        let quarantined = record.and_then(|record| record.quarantined.clone());
+        let retired = record.and_then(|record| record.decommission.clone());
         let has_switch = kind.capabilities.disables;
         model.state = seen.state(model.state == "revoked", has_switch).into();
         let facts = seen.facts(model.expires_on.as_deref(), model.review_every.as_deref());
@@ -220,7 +221,7 @@ impl Integration {
         model.unmanaged_credentials = Attr::Value(seen.unmanaged.clone());
         model.foreign_credentials = Attr::Value(seen.foreign.keys().cloned().collect());
         let out_of_service = Decommissioned::of(seen.observed.record.as_ref());
-        if let (Some(how), Some(says)) = (out_of_service, &quarantined) {
+        if let (Some(how), Some(says)) = (out_of_service, &retired) {
             let id = id.to_string();
             let next = match how {
                 Decommissioned::Partly => {
