@@ -19,7 +19,8 @@ pub async fn ways(
 }
 
 /// How long after its overlap an earlier one ends by its platform's own hand, which is told of it once its
-/// successor is delivered; `None` where that cannot be told of it, or not be asked now.
+/// successor is delivered; `None` where that cannot be told of it, or not be asked now, or a person is
+/// asked first.
 pub async fn ends_by_itself_after(
     context: &Context,
     connection: &str,

@@ -200,7 +200,7 @@ pub(crate) fn soft_cut(
 }
 
 /// How long after its overlap an earlier key of a slot ends by itself at the latest; `None` where its
-/// platform cannot be told.
+/// platform cannot be told, or a person is asked first.
 pub(crate) fn limit(context: &Context, connector: &dyn Connector, spec: &SlotSpec) -> Option<Span> {
     limit_of(context, connector, spec.credential_type.name, spec.overlap(), spec.consumers.refresh)
 }
@@ -218,7 +218,7 @@ pub(crate) fn limit_of(
     let terms = terms.read_within(refresh);
     let watched = connector.disables(of).then(|| rules.soft_cut_for.min(overlap));
     let heard = connector.last_use_lag(of).is_some();
-    connector.moves_expiry(of).then(|| overlap::limit(&terms, watched, heard))
+    overlap::limit(&terms, watched, heard).filter(|_| connector.moves_expiry(of))
 }
 
 /// How a sink's document stands.

@@ -68,14 +68,17 @@ impl Terms {
 /// How long after its overlap an earlier credential ends by its platform's own hand, where that can be told
 /// of it: when everybody was waited for, and whoever ends it with proof had as long again as the overlap was,
 /// a day at most. `watched`: how long it is only switched off first. `heard`: its platform tells of uses that
-/// are waited for.
-pub fn limit(terms: &Terms, watched: Option<Span>, heard: bool) -> Span {
+/// are waited for. `None` where a person is to be asked then: nobody knows when they answer.
+pub fn limit(terms: &Terms, watched: Option<Span>, heard: bool) -> Option<Span> {
+    if heard && terms.asks {
+        return None;
+    }
     let waited = if heard { terms.longest } else { terms.overlap };
     let waited = waited.max(terms.refresh.unwrap_or(Span::ZERO));
     let waited = waited.as_secs().saturating_sub(terms.overlap.as_secs());
     let spare = terms.overlap.min(Span::from_secs(86_400));
     let watched = watched.unwrap_or(Span::ZERO);
-    Span::from_secs(waited.saturating_add(watched.as_secs()).saturating_add(spare.as_secs()))
+    Some(Span::from_secs(waited.saturating_add(watched.as_secs()).saturating_add(spare.as_secs())))
 }
 
 /// What becomes of an earlier credential now.
@@ -203,20 +206,27 @@ mod tests {
 
     #[test]
     fn a_platform_ends_it_by_itself_when_nobody_is_waited_for_any_more() {
-        let of = |hours: u64| Terms::of(Span::from_secs(hours * 3600), None, None, true);
-        assert_eq!(limit(&of(2), None, false), DAY / 12);
+        let of = |hours: u64| Terms::of(Span::from_secs(hours * 3600), None, None, false);
+        assert_eq!(limit(&of(2), None, false), Some(DAY / 12));
         assert_eq!(
             limit(&of(48), Some(HOUR), false),
-            Span::from_secs(25 * 3600),
+            Some(Span::from_secs(25 * 3600)),
             "a day is enough to come in"
         );
-        assert_eq!(limit(&of(24), None, true), Span::from_secs(7 * 86_400), "a week, and a day");
+        assert_eq!(
+            limit(&of(24), None, true),
+            Some(Span::from_secs(7 * 86_400)),
+            "a week, and a day"
+        );
+        let asks = Terms { asks: true, ..of(24) };
+        assert_eq!(limit(&asks, None, true), None, "no platform answers for a person");
+        assert_eq!(limit(&asks, None, false), limit(&of(24), None, false), "nobody is asked");
         for heard in [false, true] {
             let terms = of(24);
-            let end = later(at(24), limit(&terms, Some(HOUR), heard));
+            let end = later(at(24), limit(&terms, Some(HOUR), heard).unwrap());
             let used = if heard { Evidence::Used(at(20)) } else { Evidence::Unknown };
             let then = judge(earlier(end, DAY / 12), Some(at(24)), used, &terms);
-            assert!(matches!(then, Verdict::End | Verdict::Ask), "{heard}: somebody is waited for");
+            assert_eq!(then, Verdict::End, "{heard}: somebody is waited for");
         }
     }
 
@@ -251,7 +261,7 @@ mod tests {
         let usage = known(Evidence::Unknown);
         assert_eq!(
             limit(&usage.terms, None, false),
-            Span::from_secs(2 * 86_400),
+            Some(Span::from_secs(2 * 86_400)),
             "a day, and a day"
         );
         for refresh in [None, Some(HOUR), Some(DAY)] {
