@@ -284,3 +284,21 @@ async fn what_we_sign_in_with_ourselves_is_given_no_earlier_end() {
     assert!(matches!(&notices[..], [one] if one.code == "E-OURSELVES"), "{notices:?}");
     assert_eq!(told(&world), 1, "only what was refused");
 }
+
+#[tokio::test(start_paused = true)]
+async fn where_a_person_is_asked_about_what_is_still_used_its_platform_ends_nothing_before() {
+    let (world, first) = first("add-marked").await;
+    let own = ends(&world, &first).await;
+    world.whole("told", SECOND).await;
+    assert!(ends(&world, &first).await != own);
+    // Uses are told of from now on: what was told before is taken back.
+    world.fake.tell_last_use(Span::from_secs(60));
+    let mut context = world.context("asks", &Fuse::none());
+    std::sync::Arc::make_mut(&mut context.rules).asks_when_used = true;
+    carry_out(&context, &world.spec(), SECOND, "test").await.unwrap();
+    assert_eq!(ends(&world, &first).await, own);
+    let mut context = world.context("cuts", &Fuse::none());
+    std::sync::Arc::make_mut(&mut context.rules).asks_when_used = false;
+    carry_out(&context, &world.spec(), SECOND, "test").await.unwrap();
+    assert!(ends(&world, &first).await.is_some_and(|end| own.is_none_or(|own| end < own)));
+}
