@@ -10,7 +10,7 @@ use jiff::SignedDuration;
 use operations::revoke_everything;
 use policy::{proof::Grade, rotation::Goal};
 
-use crate::world::{Fuse, OVERLAP, World};
+use crate::world::{Ending, Fuse, OVERLAP, World};
 
 const LAG: Span = Span::from_secs(30);
 /// Shorter than a call may be under way, and promised by nobody.
@@ -128,6 +128,32 @@ async fn a_listing_of_a_while_ago_makes_no_second_key_and_no_rotation_without_en
             world.clock.advance(AGAIN);
             world.assert_at(&outcome, 2, &how).await;
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_called_ended_and_listed_on_and_on_is_an_error_that_says_so_and_no_end_of_it_is_proven()
+ {
+    for way in WAYS {
+        let mut world = World::new(way).await;
+        let first = world.whole("first", FIRST).await.key_id.unwrap();
+        world.whole("second", SECOND).await;
+        world.clock.advance(OVERLAP);
+        world.undying = [first.clone()].into();
+        world.fake.calls();
+        let problem = match world.run("retires", &Fuse::none(), Goal::Retire { at: 2 }).await {
+            Ending::Done(Err(problem)) => problem,
+            other => panic!("{way}: {other:?}"),
+        };
+        assert_eq!(problem.code, "E-STILL-LIVE", "{way}: {problem}");
+        assert!(problem.detail.contains(&first) && problem.next.is_some(), "{way}: {problem}");
+        assert!(world.works().await, "{way}");
+        let entries = world.entries().await;
+        assert!(entries.iter().all(|entry| entry.kind != "rotation.proven"), "{way}");
+        world.undying.clear();
+        world.clock.advance(Span::from_secs(601));
+        let outcome = world.whole("again", Goal::Retire { at: 2 }).await;
+        world.assert_at(&outcome, 2, way).await;
     }
 }
 
