@@ -271,10 +271,12 @@ pub(crate) fn unexpected(what: &str, message: &str) -> Error {
 pub(crate) fn refused(what: &str, answer: &Answer, changes: bool) -> Error {
     let code = shapes::code(&answer.body);
     let refusal = match (answer.status, code) {
-        (_, Some("NoSuchEntity")) => Some(Refusal::NotFound),
         (_, Some("Throttling" | "ThrottlingException" | "RequestLimitExceeded")) => {
             Some(Refusal::RateLimited)
         }
+        // What a server says that failed on the way, whatever it says, judges no change: it may be done.
+        (500.., _) => None,
+        (_, Some("NoSuchEntity")) => Some(Refusal::NotFound),
         (
             _,
             Some(
@@ -323,5 +325,27 @@ pub(crate) fn refused(what: &str, answer: &Answer, changes: bool) -> Error {
         what: what.to_owned(),
         refusal,
         message: format!("status {}{said}{hint}", answer.status),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use connector::{Outcome, conformance::answer};
+
+    use super::*;
+
+    #[test]
+    fn an_error_of_the_server_is_no_refusal_of_a_change_whatever_its_words() {
+        let said = |status: u16, code: &str| {
+            let body = format!(
+                "<ErrorResponse><Error><Code>{code}</Code><Message>no</Message></Error></ErrorResponse>"
+            );
+            refused("test", &answer(status, &body), true)
+        };
+        for code in ["EntityAlreadyExists", "NoSuchEntity", "LimitExceeded"] {
+            assert_eq!(said(500, code).outcome(), Outcome::Ambiguous, "{code}");
+            assert_eq!(said(409, code).outcome(), Outcome::Refused, "{code}");
+        }
+        assert_eq!(said(503, "Throttling").refusal(), Some(Refusal::RateLimited));
     }
 }
