@@ -605,12 +605,15 @@ pub(crate) fn runs_again(place: &dyn Place, before: &Value, told: bool) -> Resul
     // one after where the first has to write down what was done.
     for _ in 0..2 {
         if place.listed()?.len() > 1 {
-            let said = world.nhi(&["drift"])?.expect(5)?;
-            holds(said.contains("overlap is over is not ended; apply ends it"), "told", &said)?;
+            let mut ran = world.nhi(&["drift"])?;
             // What plans read of a claim may be a step behind it, until that is old.
-            if said.contains("is at work on it") {
+            if ran.said.contains("is at work on it") {
                 thread::sleep(Duration::from_secs(PATIENCE));
+                ran = world.nhi(&["drift"])?;
             }
+            let said = ran.expect(5)?;
+            let ends = said.contains("overlap is over is not ended; apply");
+            holds(ends || said.contains("finishes what was begun"), "told", &said)?;
             world.apply()?;
         }
     }

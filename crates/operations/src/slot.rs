@@ -586,7 +586,8 @@ pub(crate) async fn look_at_slot(
     let still_used = kept.iter().any(needed);
     let (claimed_by_other, unfinished, held) = claim_facts(context, claim.as_ref());
     // One that somebody switched off already has nobody to be missed by.
-    let off = kept.iter().filter(|one| !is_live(&one.key_id)).map(|one| one.key_id.clone());
+    let off = kept.iter().filter(|one| !is_live(&one.key_id)).chain(&ended_alone);
+    let off = off.map(|one| one.key_id.clone());
     let (off, proofs) = (off.collect::<Vec<String>>(), Proofs::default());
     // What nobody is seen to use is kept for consumers that nobody sees.
     let unread = |one: &Previous| usage.unread_until(&one.key_id, one.retire_not_before);
