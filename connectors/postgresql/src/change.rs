@@ -43,6 +43,10 @@ fn refused(name: &str, refusal: Refusal, message: String) -> Error {
     Error::Refused { what: format!("{ROLE} {name:?}"), refusal, message }
 }
 
+fn no_such_password(object: &ObjectRef) -> Error {
+    refused(&object.key, Refusal::NotFound, "it has no such password".into())
+}
+
 /// Goes on only where the role is the one that was read, with that comment: what it counts is one, and
 /// nothing else can be divided by. One of ours at a time.
 fn compared(role: &Role) -> [Statement; 2] {
@@ -534,14 +538,8 @@ impl Cluster {
     pub(crate) async fn switch_place(&self, object: &ObjectRef, key: &str, on: bool) -> Result<()> {
         let _turn = self.turns.take(&object.key).await;
         let found = self.existing(object).await?;
-        let sees = found.sees_passwords;
-        let has = |login: &&Login| {
-            key.split_once('@').is_some_and(|(digest, name)| {
-                login.role.name == name && login.key(sees) == Some(digest)
-            })
-        };
-        let Some(Login { role, note }) = found.pair.iter().find(has) else {
-            return Err(refused(&object.key, Refusal::NotFound, "it has no such password".into()));
+        let Some(Login { role, note }) = found.place(key) else {
+            return Err(no_such_password(object));
         };
         let password = note.password.clone().map(|known| Known { off: !on, ..known });
         let note = Note { password, ..note.clone() };
@@ -568,15 +566,9 @@ impl Cluster {
     ) -> Result<()> {
         let _turn = self.turns.take(&object.key).await;
         let found = self.existing(object).await?;
-        let sees = found.sees_passwords;
-        let has = |login: &&Login| {
-            key.split_once('@').is_some_and(|(digest, name)| {
-                login.role.name == name && login.key(sees) == Some(digest)
-            })
-        };
-        let there = found.pair.iter().filter(|login| lives(&login.role, &*self.clock));
-        let Some(Login { role, .. }) = there.into_iter().find(has) else {
-            return Err(refused(&object.key, Refusal::NotFound, "it has no such password".into()));
+        let place = found.place(key).filter(|login| lives(&login.role, &*self.clock));
+        let Some(Login { role, .. }) = place else {
+            return Err(no_such_password(object));
         };
         let until = at.map_or("infinity".to_owned(), |end| end.to_string());
         let mut statements = compared(role).to_vec();

@@ -193,6 +193,15 @@ impl Found {
         key(&self.role, &self.note, self.sees_passwords)
     }
 
+    /// The one of a pair that a key id is of, as long as that password is in force there.
+    pub(crate) fn place(&self, key_id: &str) -> Option<&Login> {
+        let (digest, name) = key_id.split_once('@')?;
+        let has = |login: &&Login| {
+            login.role.name == name && login.key(self.sees_passwords) == Some(digest)
+        };
+        self.pair.iter().find(has)
+    }
+
     /// What works of the roles that sign in for it is known, although nothing of passwords may be seen:
     /// each is not made yet, or shut, or has the one that we wrote there last.
     fn knows_places(&self) -> bool {

@@ -1030,7 +1030,6 @@ pub async fn at_rest(
         let previous = claim.previous.into_iter().map(|one| PreviousKey {
             retire_after: one.kept_until(),
             ends: None,
-            unread_until: None,
             key_id: one.key_id,
             generation: one.generation,
             cut: one.cut,

@@ -138,15 +138,6 @@ pub struct PreviousKey {
     pub cut: Option<Cut>,
     /// When it ends by itself, where its platform tells.
     pub ends: Option<Timestamp>,
-    /// Until when it is kept beyond that for consumers that nobody sees.
-    pub unread_until: Option<Timestamp>,
-}
-
-impl PreviousKey {
-    /// When it is due to end, or to be switched off.
-    pub fn due(&self) -> Option<Timestamp> {
-        self.retire_after.map(|at| self.unread_until.map_or(at, |unread| unread.max(at)))
-    }
 }
 
 /// For how long whom is waited for who uses an earlier key of a slot.
@@ -568,8 +559,10 @@ pub(crate) async fn look_at_slot(
         |one: &Previous| standing.as_ref().is_none_or(|all| all.contains(&one.key_id.as_str()));
     // Their platform ended them by itself, as it was told: that is still to be shown.
     let told = |one: &Previous| !stands(one) && one.told.has_come(now);
-    let ended_alone: Vec<Previous> =
-        kept.iter().filter(|_| settled.is_some() && kept.iter().all(told)).cloned().collect();
+    let ended_alone: Vec<Previous> = match settled.is_some() && kept.iter().all(told) {
+        true => kept.clone(),
+        false => Vec::new(),
+    };
     // Ended by another hand, or by the call that made the current one: that is still to be shown.
     let named = kept.iter().filter(|one| Some(&one.key_id) != key_id.as_ref());
     let named: Vec<Previous> = named.cloned().collect();
@@ -678,7 +671,6 @@ pub(crate) async fn look_at_slot(
             .into_iter()
             .map(|one| PreviousKey {
                 retire_after: one.kept_until(),
-                unread_until: usage.unread_until(&one.key_id, one.retire_not_before),
                 ends: seen_now
                     .iter()
                     .find(|seen| seen.key_id == one.key_id)
