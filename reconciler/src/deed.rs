@@ -46,6 +46,11 @@ pub(crate) trait Done<P: ?Sized> {
     fn tell(&self, planned: &P, output: &Output);
 }
 
+/// How the command ends for a part that was not done.
+pub(crate) fn not_done(begun: bool) -> Exit {
+    if begun { Exit::Unfinished } else { Exit::Failed }
+}
+
 impl Deed<'_> {
     /// Shows all parts, and where it may, does them.
     ///

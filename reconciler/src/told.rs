@@ -72,6 +72,11 @@ pub(crate) fn failed_json(problem: &Problem) -> Value {
     })
 }
 
+/// What was not done, for programs: why, and whether it was begun.
+pub(crate) fn not_done_json(problem: &Problem, begun: bool) -> Value {
+    json!({ "done": false, "begun": begun, "problem": problem_json(problem) })
+}
+
 /// An error for programs.
 pub(crate) fn problem_json(problem: &Problem) -> Value {
     json!({

@@ -16,7 +16,7 @@ use crate::{
     deed::{self, Deed, Part},
     exit::Exit,
     output::{BOLD, GREEN, Output, styled},
-    told::{ended_json, problem_json, say, say_ended},
+    told::{ended_json, not_done_json, say, say_ended},
 };
 
 /// End a credential that nobody reads, at once, and show how long that takes.
@@ -151,8 +151,7 @@ impl deed::Done<Planned> for Done {
     fn exit(&self) -> Exit {
         match self {
             Done::Ended(_) => Exit::Clean,
-            Done::Not { begun: true, .. } => Exit::Unfinished,
-            Done::Not { begun: false, .. } => Exit::Failed,
+            Done::Not { begun, .. } => deed::not_done(*begun),
         }
     }
 
@@ -187,9 +186,7 @@ fn time_of(done: &Drilled) -> Option<String> {
 impl Done {
     fn json(&self) -> Value {
         match self {
-            Done::Not { problem, begun } => {
-                json!({ "done": false, "begun": begun, "problem": problem_json(problem) })
-            }
+            Done::Not { problem, begun } => not_done_json(problem, *begun),
             Done::Ended(done) => json!({
                 "done": true,
                 "platform": done.platform,

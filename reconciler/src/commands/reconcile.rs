@@ -21,7 +21,7 @@ use crate::{
     deed::{self, Deed, Part},
     exit::Exit,
     output::{BOLD, Format, GREEN, Output, styled},
-    told::{ended_json, problem_json, say, say_ended, short},
+    told::{ended_json, not_done_json, say, say_ended, short},
 };
 
 /// Do what is owed now on every declared credential, and start no rotation.
@@ -342,8 +342,7 @@ impl deed::Done<Planned> for Done {
     fn exit(&self) -> Exit {
         match self {
             Done::Met(_) | Done::Busy | Done::Left => Exit::Clean,
-            Done::Not { begun: true, .. } => Exit::Unfinished,
-            Done::Not { begun: false, .. } => Exit::Failed,
+            Done::Not { begun, .. } => deed::not_done(*begun),
         }
     }
 
@@ -381,9 +380,7 @@ impl Done {
             }),
             Done::Busy => json!({ "done": false, "busy": true }),
             Done::Left => json!({ "done": false }),
-            Done::Not { problem, begun } => {
-                json!({ "done": false, "begun": begun, "problem": problem_json(problem) })
-            }
+            Done::Not { problem, begun } => not_done_json(problem, *begun),
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     deed::{self, Deed, Part},
     exit::Exit,
     output::{BOLD, GREEN, Output, styled},
-    told::{ended_json, problem_json, say, say_ended, short},
+    told::{ended_json, not_done_json, say, say_ended, short},
 };
 
 /// End credentials at their platform, and show that they are ended.
@@ -372,8 +372,7 @@ impl deed::Done<Planned> for Done {
     fn exit(&self) -> Exit {
         match self {
             Done::Ended(_) => Exit::Clean,
-            Done::Not { begun: true, .. } => Exit::Unfinished,
-            Done::Not { begun: false, .. } => Exit::Failed,
+            Done::Not { begun, .. } => deed::not_done(*begun),
         }
     }
 
@@ -393,9 +392,7 @@ impl Done {
     fn json(&self) -> Value {
         match self {
             Done::Ended(revoked) => json!({ "done": true, "revoked": ended_json(revoked) }),
-            Done::Not { problem, begun } => {
-                json!({ "done": false, "begun": begun, "problem": problem_json(problem) })
-            }
+            Done::Not { problem, begun } => not_done_json(problem, *begun),
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::{
     deed::{self, Deed, Part},
     exit::Exit,
     output::{BOLD, GREEN, Output, styled},
-    told::{ended_json, problem_json, say, say_ended, short},
+    told::{ended_json, not_done_json, say, say_ended, short},
 };
 
 /// Issue another generation of a credential, deliver it, and keep the old one for its overlap.
@@ -482,8 +482,7 @@ impl deed::Done<Planned> for Done {
     fn exit(&self) -> Exit {
         match self {
             Done::Rotated(_) => Exit::Clean,
-            Done::Not { begun: true, .. } => Exit::Unfinished,
-            Done::Not { begun: false, .. } => Exit::Failed,
+            Done::Not { begun, .. } => deed::not_done(*begun),
         }
     }
 
@@ -530,10 +529,7 @@ impl deed::Done<Planned> for Done {
 impl Done {
     fn json(&self) -> Value {
         match self {
-            Done::Not { problem, begun } => json!({
-                "done": false, "begun": begun,
-                "problem": problem_json(problem),
-            }),
+            Done::Not { problem, begun } => not_done_json(problem, *begun),
             Done::Rotated(outcome) => json!({
                 "done": true,
                 "generation": outcome.generation,
