@@ -783,7 +783,7 @@ pub async fn take_over(context: &Context, spec: &SlotSpec) -> Result<(), Problem
             let what = spec.id.to_string();
             let entry = context.entry("rotation.taken_over", &what).detail("key", key_id.clone());
             let mut entries = vec![entry];
-            entries.extend(duty::owing_for(context, spec).await);
+            entries.extend(duty::owing_for(context, spec, None).await);
             context.note_all(entries).await;
             Ok(())
         }
@@ -1063,7 +1063,7 @@ pub async fn park_for_replacement(context: &Context, spec: &SlotSpec) -> Result<
     store.write(&claim, pending.as_ref(), version).await?;
     let entry = context.entry("rotation.parked_for_replacement", &spec.id.to_string());
     let mut entries = vec![entry];
-    entries.extend(duty::owing_for(context, spec).await);
+    entries.extend(duty::owing_for(context, spec, None).await);
     context.note_all(entries).await;
     Ok(())
 }

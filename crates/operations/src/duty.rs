@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use ledger::{Change, Durability, NewEntry, Obligation};
 use policy::{
     duty::{Books, Duty, Owed, Standing, Task, Terms, duties},
+    overlap::Usage,
     rotation::{Claim, Goal, Phase},
 };
 use serde_json::{Value, json};
@@ -13,7 +14,7 @@ use crate::{
     Context, Outcome, Problem, SeenSlot, SlotSpec,
     claim::{ClaimDocument, ClaimStore},
     credential::{carry_out, goal_of_finish},
-    slot::{look_at_slot, soft_cut},
+    slot::{self, look_at_slot, soft_cut},
 };
 
 /// What a slot's declaration, its platform and policy say of its duties.
@@ -25,25 +26,32 @@ pub(crate) fn terms(
 ) -> Terms {
     Terms {
         window: spec.overlap(),
+        whom: slot::terms(context, spec),
         soft_cut: soft_cut(context, connector, spec),
         proof_deadline: context.rules.proof_deadline,
         silent_after: context.rules.claim_ttl_of(timed),
     }
 }
 
-/// What is owed on a slot, by its claim alone: what a ledger has rows of.
+/// What is owed on a slot, as its claim has it: what a ledger has rows of. `used`: what a look told of the
+/// use of earlier keys.
 ///
 /// # Errors
 ///
 /// Custody cannot be read.
-pub async fn duties_of(context: &Context, spec: &SlotSpec) -> Result<Vec<Duty>, Problem> {
+pub async fn duties_of(
+    context: &Context,
+    spec: &SlotSpec,
+    used: Option<&Usage>,
+) -> Result<Vec<Duty>, Problem> {
     let connector = context.connector(&spec.id.integration.connection).await?;
     let Some(ClaimDocument { claim, written_at, .. }) =
         ClaimStore::of(context, spec).await?.read().await?
     else {
         return Ok(Vec::new());
     };
-    Ok(duties(Books::of(&claim, written_at), &terms(context, &*connector, spec, claim.timed)))
+    let books = Books { used, ..Books::of(&claim, written_at) };
+    Ok(duties(books, &terms(context, &*connector, spec, claim.timed)))
 }
 
 /// What whoever runs now does about a slot, starting no rotation.
@@ -300,11 +308,15 @@ impl Context {
 }
 
 /// What brings the rows of a slot to what is owed after a write of its claim that no rotation made.
-pub(crate) async fn owing_for(context: &Context, spec: &SlotSpec) -> Vec<NewEntry> {
+pub(crate) async fn owing_for(
+    context: &Context,
+    spec: &SlotSpec,
+    used: Option<&Usage>,
+) -> Vec<NewEntry> {
     if context.read_only || !context.ledger.keeps() {
         return Vec::new();
     }
-    match duties_of(context, spec).await {
+    match duties_of(context, spec, used).await {
         Ok(owed) => context.owing(&spec.id.to_string(), &owed).await,
         Err(problem) => {
             tracing::warn!(%problem, "what is owed is not known");
@@ -325,7 +337,7 @@ pub async fn catch_up(context: &Context, spec: &SlotSpec, seen: &SeenSlot) {
     if have.len() == seen.owed.0.len() && seen.owed.0.iter().all(|(duty, _)| known(duty)) {
         return;
     }
-    let told = owing_for(context, spec).await;
+    let told = owing_for(context, spec, Some(&seen.used)).await;
     if !told.is_empty()
         && let Err(error) = context.ledger.append(told, Durability::Durable).await
     {
@@ -371,10 +383,11 @@ pub(crate) async fn note_overdue(context: &Context, spec: &SlotSpec, owed: &Owed
 /// ended is to be shown.
 pub(crate) fn while_at_work(
     claim: &Claim,
+    used: &Usage,
     ended: &std::collections::BTreeSet<String>,
     terms: &Terms,
 ) -> Vec<Duty> {
-    let mut owed = duties(Books::of(claim, None), terms);
+    let mut owed = duties(Books::of(claim, None).with_use(used), terms);
     owed.retain(|one| one.task != Task::Finish);
     for one in &mut owed {
         let ended = one.key_id.as_ref().is_some_and(|key_id| ended.contains(key_id));

@@ -61,7 +61,7 @@ pub async fn set_ends(
     store.write(&claim, document.pending.as_ref(), Some(version)).await?;
     let entry = context.entry("rotation.overlap_moved", &spec.id.to_string());
     let mut entries = vec![entry];
-    entries.extend(duty::owing_for(context, spec).await);
+    entries.extend(duty::owing_for(context, spec, None).await);
     context.note_all(entries).await;
     Ok(())
 }

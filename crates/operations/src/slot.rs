@@ -240,6 +240,8 @@ pub struct SeenSlot {
     pub previous: Vec<PreviousKey>,
     /// What is owed on it, each with how it stands.
     pub owed: Owed,
+    /// What is known of the use of earlier keys.
+    pub used: Usage,
     /// The sinks, by name.
     pub deliveries: BTreeMap<String, SeenDelivery>,
     /// Places where our own sign says that the secret was taken back from there.
@@ -543,7 +545,7 @@ pub(crate) async fn look_at_slot(
         .or_else(|| anchor.as_ref().map(|meta| meta.previous.clone()))
         .unwrap_or_default();
     let seen_now = observed.credentials.as_deref().unwrap_or_default();
-    let usage = usage_of(context, &*connector, spec, &kept, seen_now).await?;
+    let mut usage = usage_of(context, &*connector, spec, &kept, seen_now).await?;
     let in_use: Vec<(String, Timestamp, Severity)> = kept
         .iter()
         .filter(|one| one.cut.is_none() && is_live(&one.key_id))
@@ -582,13 +584,9 @@ pub(crate) async fn look_at_slot(
     let off = kept.iter().filter(|one| !is_live(&one.key_id)).chain(&ended_alone);
     let off = off.map(|one| one.key_id.clone());
     let (off, proofs) = (off.collect::<Vec<String>>(), Proofs::default());
-    // What nobody is seen to use is kept for consumers that nobody sees.
-    let unread = |one: &Previous| usage.unread_until(&one.key_id, one.retire_not_before);
-    let waited = |one: &Previous| Previous {
-        retire_not_before: unread(one).max(one.retire_not_before),
-        ..one.clone()
-    };
-    let to_end: Vec<Previous> = kept.iter().map(waited).chain(ended_alone).collect();
+    // What its platform has ended nobody reads any more.
+    usage.of.extend(ended_alone.iter().map(|one| (one.key_id.clone(), Evidence::Quiet)));
+    let to_end: Vec<Previous> = kept.iter().cloned().chain(ended_alone).collect();
     let books = Books {
         phase: claim.as_ref().and_then(|one| Phase::from_word(&one.phase)).unwrap_or(Phase::Parked),
         generation,
@@ -597,6 +595,7 @@ pub(crate) async fn look_at_slot(
         proofs: claim.as_ref().map_or(&proofs, |claim| &claim.proofs),
         written_at: claim.as_ref().and_then(|claim| claim.written_at),
         stopped: claim.as_ref().is_some_and(|claim| has_stopped(&claim.owner)),
+        used: Some(&usage),
     };
     let timed = claim.as_ref().is_some_and(|claim| claim.timed);
     let terms = terms_of_duties(context, &*connector, spec, timed);
@@ -681,6 +680,7 @@ pub(crate) async fn look_at_slot(
             })
             .collect(),
         owed,
+        used: usage,
         deliveries,
         withdrawn: withdrawn_from,
         secret_held: delivered > 0,

@@ -7,6 +7,7 @@ use domain::{Now, Span};
 use jiff::Timestamp;
 
 use crate::{
+    overlap::{self, Evidence, Usage},
     proof::{Proofs, RETRY},
     rotation::{Claim, Cut, Phase, Previous, has_stopped},
     schedule::later,
@@ -176,6 +177,8 @@ pub struct Books<'a> {
     pub written_at: Option<Timestamp>,
     /// Its owner stopped as it was asked to.
     pub stopped: bool,
+    /// What is known of the use of earlier keys; where nobody has looked, nothing is.
+    pub used: Option<&'a Usage>,
 }
 
 impl<'a> Books<'a> {
@@ -189,7 +192,14 @@ impl<'a> Books<'a> {
             proofs: &claim.proofs,
             written_at,
             stopped: has_stopped(&claim.owner),
+            used: None,
         }
+    }
+
+    /// The same, with what a look told of the use of earlier keys.
+    #[must_use]
+    pub fn with_use(self, used: &'a Usage) -> Books<'a> {
+        Books { used: Some(used), ..self }
     }
 }
 
@@ -198,6 +208,8 @@ impl<'a> Books<'a> {
 pub struct Terms {
     /// How long after its time an earlier key is to be ended at the latest.
     pub window: Span,
+    /// For how long whom is waited for who uses an earlier key, or may.
+    pub whom: overlap::Terms,
     /// How long one is only switched off first; `None` where none is.
     pub soft_cut: Option<Span>,
     /// How long after an end more of it may be shown.
@@ -231,6 +243,14 @@ pub fn duties(books: Books<'_>, terms: &Terms) -> Vec<Duty> {
     let by = |at: Option<Timestamp>| at.map(|at| later(at, terms.window));
     for one in books.previous {
         let key = Some((one.key_id.as_str(), one.generation));
+        let known = books.used.map_or(Evidence::Unknown, |used| used.known(&one.key_id));
+        // Consumers that nobody sees may not have read its successor before.
+        let unread = overlap::unread_until(one.retire_not_before, known, &terms.whom);
+        let unread = |at: Option<Timestamp>| at.max(unread.filter(|_| at.is_some()));
+        // Whoever is seen to use it is waited for, and nobody is late who does.
+        let waited = one.retire_not_before.filter(|_| matches!(known, Evidence::Used(_)));
+        let waited = waited.map(|at| later(overlap::waited_until(at, &terms.whom), terms.window));
+        let by_use = |at: Option<Timestamp>| by(at).max(waited.filter(|_| at.is_some()));
         match (books.phase, one.cut) {
             (Phase::Proving, _) => {
                 owe(Task::Prove, key, None, None, Carrier::NextRun);
@@ -244,8 +264,8 @@ pub fn duties(books: Books<'_>, terms: &Terms) -> Vec<Duty> {
             }
             // What is to be kept, and for how long, is said when its successor is delivered.
             (phase, _) if phase.is_open() && !phase.is_about_earlier() => {
-                if let Some(at) = one.kept_until() {
-                    owe(Task::Retire, key, Some(at), by(Some(at)), Carrier::NextRun);
+                if let Some(at) = unread(one.kept_until()) {
+                    owe(Task::Retire, key, Some(at), by_use(Some(at)), Carrier::NextRun);
                 }
             }
             (_, Some(Cut::Needed { since })) => {
@@ -255,19 +275,20 @@ pub fn duties(books: Books<'_>, terms: &Terms) -> Vec<Duty> {
                 if phase == Phase::Cutting {
                     owe(Task::Disable, key, None, None, Carrier::NextRun);
                 }
-                let at = one.kept_until();
+                let at = unread(one.kept_until());
                 owe(Task::Retire, key, at, by(at), Carrier::NextRun);
             }
             (_, None) => {
-                let at = one.retire_not_before;
+                let at = unread(one.retire_not_before);
                 let is_on = !books.off.contains(&one.key_id);
                 match terms.soft_cut.filter(|_| at.is_some() && is_on) {
                     Some(span) => {
-                        owe(Task::Disable, key, at, by(at), Carrier::NextRun);
+                        owe(Task::Disable, key, at, by_use(at), Carrier::NextRun);
                         let ends = at.map(|at| later(at, span));
-                        owe(Task::Retire, key, ends, by(ends), Carrier::NextRun);
+                        let by = by_use(at).map(|at| later(at, span));
+                        owe(Task::Retire, key, ends, by, Carrier::NextRun);
                     }
-                    None => owe(Task::Retire, key, at, by(at), Carrier::NextRun),
+                    None => owe(Task::Retire, key, at, by_use(at), Carrier::NextRun),
                 }
             }
         }
@@ -335,7 +356,13 @@ mod tests {
     }
 
     fn terms(soft_cut: Option<Span>) -> Terms {
-        Terms { window: DAY, soft_cut, proof_deadline: DAY, silent_after: Span::from_secs(120) }
+        Terms {
+            window: DAY,
+            whom: overlap::Terms::of(DAY, None, None, true),
+            soft_cut,
+            proof_deadline: DAY,
+            silent_after: Span::from_secs(120),
+        }
     }
 
     fn seen(now: Timestamp) -> Seen {
@@ -366,6 +393,7 @@ mod tests {
             proofs: &proofs,
             written_at: Some(at(-100)),
             stopped: false,
+            used: None,
         };
         duties(books, &terms(soft_cut))
     }
@@ -451,6 +479,51 @@ mod tests {
     }
 
     #[test]
+    fn who_may_not_have_read_the_next_and_who_uses_the_earlier_are_waited_for_before_it_is_late() {
+        let (proofs, all) = (Proofs::default(), [previous(None)]);
+        let whom = terms(None).whom.read_within(Some(Span::from_secs(3 * 86_400)));
+        let owed = |known: Option<Evidence>, refresh: bool, soft_cut| {
+            let of = known.map(|known| ("k1".to_owned(), known)).into_iter().collect();
+            let usage = Usage { of, terms: whom };
+            let books = Books {
+                phase: Phase::Parked,
+                generation: 2,
+                previous: &all,
+                off: &[],
+                proofs: &proofs,
+                written_at: Some(at(-100)),
+                stopped: false,
+                used: Some(&usage),
+            };
+            let whom = if refresh { whom } else { terms(None).whom };
+            duties(books, &Terms { whom, ..terms(soft_cut) })
+        };
+        let day = 86_400;
+        let times = |all: Vec<Duty>| {
+            let times = all.iter().map(|one| (one.task, one.not_before.unwrap()));
+            times.zip(all.iter().map(|one| one.due_by.unwrap())).collect::<Vec<_>>()
+        };
+        // They read it two days after the overlap of one day, and then a window follows.
+        let kept = [((Task::Retire, at(2 * day)), at(3 * day))];
+        assert_eq!(times(owed(Some(Evidence::Unknown), true, None)), kept);
+        assert_eq!(times(owed(None, true, None)), kept, "nobody has looked");
+        assert_eq!(times(owed(None, false, None)), [((Task::Retire, at(0)), at(day))]);
+        // Nobody needs it: its overlap is all that it is kept for.
+        let quiet = owed(Some(Evidence::Quiet), true, None);
+        assert_eq!(times(quiet), [((Task::Retire, at(0)), at(day))]);
+        // A week after its successor was delivered, and then a window.
+        let used = owed(Some(Evidence::Used(at(-9))), true, None);
+        assert_eq!(times(used), [((Task::Retire, at(0)), at(7 * day))]);
+        assert_eq!(
+            times(owed(None, true, Some(HOUR))),
+            [
+                ((Task::Disable, at(2 * day)), at(3 * day)),
+                ((Task::Retire, at(2 * day + 3600)), at(3 * day + 3600))
+            ]
+        );
+    }
+
+    #[test]
     fn an_end_is_looked_at_again_in_its_time_and_its_secret_forgotten_after_the_deadline() {
         let ended = |due, held_version| Ended {
             key_id: "k1".into(),
@@ -471,6 +544,7 @@ mod tests {
                 proofs: &proofs,
                 written_at: None,
                 stopped: false,
+                used: None,
             };
             duties(books, &terms(None))
         };

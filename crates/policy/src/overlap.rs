@@ -116,6 +116,23 @@ pub fn evidence(
     }
 }
 
+/// Until when one that is used is kept, where its overlap is over at that time.
+pub fn waited_until(not_before: Timestamp, terms: &Terms) -> Timestamp {
+    later(earlier(not_before, terms.overlap), terms.longest).max(not_before)
+}
+
+/// Until when one of whose use nothing is known is kept beyond its overlap: consumers that were never seen
+/// to use it may not have read its successor yet. `None` where it is not kept beyond it.
+pub fn unread_until(
+    not_before: Option<Timestamp>,
+    evidence: Evidence,
+    terms: &Terms,
+) -> Option<Timestamp> {
+    let refresh = terms.refresh.filter(|refresh| *refresh > terms.overlap)?;
+    let read = later(earlier(not_before?, terms.overlap), refresh);
+    (evidence == Evidence::Unknown).then_some(read)
+}
+
 /// The table. `not_before`: when its overlap is over; `None` where nobody is waited for, as of what is
 /// exposed.
 pub fn judge(
@@ -129,8 +146,7 @@ pub fn judge(
         return Verdict::Keep;
     }
     let Evidence::Used(_) = evidence else { return Verdict::End };
-    let longest = later(earlier(not_before, terms.overlap), terms.longest).max(not_before);
-    if now < longest {
+    if now < waited_until(not_before, terms) {
         let late = now >= later(not_before, terms.overlap);
         Verdict::Wait(if late { Severity::High } else { Severity::Medium })
     } else if terms.asks {
@@ -150,19 +166,19 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// Until when one of whose use nothing is known is kept beyond its overlap: consumers that were never
-    /// seen to use it may not have read its successor yet.
+    /// What is known of the use of one of them.
+    pub fn known(&self, key_id: &str) -> Evidence {
+        self.of.get(key_id).copied().unwrap_or(Evidence::Unknown)
+    }
+
+    /// Until when it is kept beyond its overlap for consumers that nobody sees.
     pub fn unread_until(&self, key_id: &str, not_before: Option<Timestamp>) -> Option<Timestamp> {
-        let known = self.of.get(key_id).copied().unwrap_or(Evidence::Unknown);
-        let refresh = self.terms.refresh.filter(|refresh| *refresh > self.terms.overlap)?;
-        let read = later(earlier(not_before?, self.terms.overlap), refresh);
-        (known == Evidence::Unknown).then_some(read)
+        unread_until(not_before, self.known(key_id), &self.terms)
     }
 
     /// What becomes of one of them now.
     pub fn judge(&self, now: Timestamp, key_id: &str, not_before: Option<Timestamp>) -> Verdict {
-        let known = self.of.get(key_id).copied().unwrap_or(Evidence::Unknown);
-        judge(now, not_before, known, &self.terms)
+        judge(now, not_before, self.known(key_id), &self.terms)
     }
 }
 

@@ -28,6 +28,7 @@ use jiff::Timestamp;
 use ledger::NewEntry;
 use policy::{
     duty::{Books, Terms, duties},
+    overlap::Usage,
     proof::Proofs,
     reason::Reason,
     rotation::{
@@ -92,6 +93,8 @@ pub(crate) struct Machine<'a> {
     written: Option<ClaimDocument>,
     listed: BTreeMap<String, Option<String>>,
     keys: Vec<Key>,
+    /// What is known of the use of earlier ones.
+    used: Usage,
     complete: bool,
     memory: Option<(String, u64, Secret)>,
     mains: Vec<Main>,
@@ -191,6 +194,7 @@ impl<'a> Machine<'a> {
             written: None,
             listed: BTreeMap::new(),
             keys: Vec::new(),
+            used: Usage::default(),
             complete: false,
             memory: None,
             mains: Vec::new(),
@@ -426,7 +430,7 @@ impl<'a> Machine<'a> {
         let previous = self.claim.as_ref().map(|document| &document.claim.previous);
         let previous = previous.or_else(|| mains.last().map(|main| &main.previous));
         let previous = previous.map_or(&[][..], Vec::as_slice);
-        let usage =
+        self.used =
             usage_of(self.context, &*self.connector, self.spec, previous, &listing.credentials)
                 .await?;
         self.correct_by_answers(listing.requested_at);
@@ -487,7 +491,7 @@ impl<'a> Machine<'a> {
             limit: limit(self.context, &*self.connector, self.spec),
             told: self.told.clone(),
             deliver_by: self.context.rules.deliver_by,
-            usage,
+            usage: self.used.clone(),
             swept,
             proven,
             destroyed,
@@ -734,7 +738,7 @@ impl<'a> Machine<'a> {
 
     /// An entry with what it made, or met, of what is owed under this claim.
     async fn with_owed(&self, entry: NewEntry, claim: &Claim) -> Vec<NewEntry> {
-        let owed = duty::while_at_work(claim, &self.accepted, &self.terms(claim));
+        let owed = duty::while_at_work(claim, &self.used, &self.accepted, &self.terms(claim));
         let mut all = vec![entry];
         all.extend(self.context.owing(&self.what, &owed).await);
         all
@@ -757,7 +761,8 @@ impl<'a> Machine<'a> {
         let ours = &self.context.run.id;
         let is_ours = claim.owner == *ours || claim.owner == stopped(ours);
         if !claim.phase.is_open() || is_ours {
-            let owed = duties(Books::of(claim, document.written_at), &self.terms(claim));
+            let books = Books::of(claim, document.written_at).with_use(&self.used);
+            let owed = duties(books, &self.terms(claim));
             self.context.owe(&self.what, &owed).await;
         }
     }

@@ -5,9 +5,13 @@ use std::collections::BTreeSet;
 use connector::{Clock, fake::APP};
 use domain::Span;
 use operations::{
-    Context, DueNow, EndingGate, Met, Problem, due_now, duties_of, meet, observe_slot,
+    Consumers, Context, DueNow, EndingGate, Met, Problem, SeenSlot, SlotSpec, carry_out, catch_up,
+    due_now, duties_of, meet, observe_slot,
 };
-use policy::{duty::Task, rotation::Goal};
+use policy::{
+    duty::{Duty, Standing, Task},
+    rotation::Goal,
+};
 
 use crate::world::{Ending, Fuse, Moment, OVERLAP, World};
 
@@ -64,17 +68,24 @@ async fn rows(world: &World) -> BTreeSet<Row> {
     open.into_iter().map(one).collect()
 }
 
+fn as_rows<'a>(all: impl IntoIterator<Item = &'a Duty>) -> BTreeSet<Row> {
+    let ms = |at: Option<jiff::Timestamp>| at.map_or(0, |at| at.as_millisecond());
+    let one = |one: &Duty| {
+        let (deed, by) = (one.task.as_str().to_owned(), one.carrier.as_str().to_owned());
+        (deed, one.key_id.clone(), ms(one.not_before), ms(one.due_by), by)
+    };
+    all.into_iter().map(one).collect()
+}
+
 /// What the derivation says.
 async fn derived(world: &World) -> BTreeSet<Row> {
     let context = world.context("looks", &Fuse::none());
-    let all = duties_of(&context, &world.spec()).await.unwrap();
-    let ms = |at: Option<jiff::Timestamp>| at.map_or(0, |at| at.as_millisecond());
-    all.into_iter()
-        .map(|one| {
-            let by = one.carrier.as_str().to_owned();
-            (one.task.as_str().to_owned(), one.key_id, ms(one.not_before), ms(one.due_by), by)
-        })
-        .collect()
+    as_rows(&duties_of(&context, &world.spec(), None).await.unwrap())
+}
+
+/// What a plan sees owed.
+fn seen_owed(seen: &SeenSlot) -> BTreeSet<Row> {
+    as_rows(seen.owed.0.iter().map(|(one, _)| one))
 }
 
 #[tokio::test(start_paused = true)]
@@ -93,6 +104,58 @@ async fn what_is_owed_is_done_without_a_rotation() {
         let (context, spec) = (world.context("cron", &Fuse::none()), world.spec());
         let done = meet(&context, &spec, false).await.unwrap().unwrap();
         assert_eq!(done.outcome.revoked.len(), 1, "{way}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_and_a_plan_say_the_same_of_a_key_that_is_kept_for_who_has_not_read_the_next() {
+    for way in WAYS {
+        let world = World::new(way).await;
+        let day = OVERLAP.as_secs();
+        let refresh = Some(Span::from_secs(3 * day));
+        let consumers = Consumers { refresh, ..Consumers::default() };
+        let spec = SlotSpec { consumers, ..world.spec() };
+        let context = world.context("a", &Fuse::none());
+        carry_out(&context, &spec, FIRST, "test").await.unwrap();
+        let begun = world.clock.now();
+        carry_out(&context, &spec, SECOND, "test").await.unwrap();
+        let kept = rows(&world).await;
+        for days in [0, 2, 4] {
+            world.clock.advance(Span::from_secs(if days == 0 { 0 } else { 2 * day }));
+            let seen = observe_slot(&context, &spec).await.unwrap().unwrap();
+            assert_eq!(seen_owed(&seen), kept, "{way} {days}");
+            let [(one, standing)] = &seen.owed.0[..] else { panic!("{way}: {:?}", seen.owed) };
+            let expected = [Standing::Early, Standing::Early, Standing::Overdue][days / 2];
+            assert_eq!(*standing, expected, "{way} {days}");
+            let at = one.not_before.unwrap().duration_since(begun).as_secs();
+            assert!((at - 3 * 86_400).abs() < 60, "{way}: {at}");
+        }
+        assert_eq!(rows(&world).await, kept, "{way}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_of_a_key_that_somebody_still_uses_is_late_no_sooner_than_they_are_waited_for() {
+    for way in ["add-ours", "add-marked", "add-unmarked"] {
+        let world = World::new(way).await;
+        world.fake.tell_last_use(Span::from_secs(60));
+        world.whole("a", FIRST).await;
+        let secret = world.delivered("apps/a").await.unwrap();
+        world.whole("b", SECOND).await;
+        let before = rows(&world).await;
+        world.clock.advance(Span::from_secs(OVERLAP.as_secs() - 3600));
+        assert!(world.fake.sign_in(APP, "sync", &secret).is_some(), "{way}");
+        world.clock.advance(Span::from_secs(7200));
+        let (context, spec) = (world.context("looks", &Fuse::none()), world.spec());
+        let seen = observe_slot(&context, &spec).await.unwrap().unwrap();
+        assert_eq!(seen.owed.0[0].1, Standing::InUse, "{way}");
+        catch_up(&context, &spec, &seen).await;
+        let after = rows(&world).await;
+        assert_eq!(after, seen_owed(&seen), "{way}: one list");
+        let by = |rows: &BTreeSet<Row>| rows.first().unwrap().3;
+        // A week from its successor's delivery, and a window; not two days.
+        let days = (by(&after) - by(&before)) / 86_400_000;
+        assert_eq!((before.len(), after.len(), days), (1, 1, 6), "{way}");
     }
 }
 
