@@ -12,8 +12,8 @@ use jiff::{Timestamp, civil::Date};
 use ledger::{Ledger, Selection, inventory::Origin};
 use policy::{
     Schedule,
-    drift::{self, Declared, Finding, Observed, SlotFacts, Stands, compare},
     duty::{Duty, Task},
+    findings::{self, Declared, Finding, Observed, SlotFacts, Stands, compare},
     rotation::Phase,
     schedule::{Written, later},
     scopes::{Declared as Standing, Enforcement, echo, highest_action},
@@ -230,7 +230,7 @@ pub async fn judge_integration(context: &Context, wish: &Wish) -> Result<Judged,
     let Some(seen) = seen else {
         let tenant = context.tenant(&id.connection).await?;
         let stable = wish.vendor_id.clone().unwrap_or_else(|| id.key.clone());
-        judged.found(&tenant, &stable, [drift::missing(&wish.id)]);
+        judged.found(&tenant, &stable, [findings::missing(&wish.id)]);
         return Ok(judged);
     };
     let (tenant, live) = (&seen.tenant, &seen.observed);
@@ -240,7 +240,7 @@ pub async fn judge_integration(context: &Context, wish: &Wish) -> Result<Judged,
         let here = context.realm.as_ref().map_or("", |realm| realm.id.as_str());
         // What lives on it says that it was ours: then the rest is told as well.
         let was_ours = !seen.slots.is_empty();
-        judged.found(tenant, stable, [drift::governed_elsewhere(&wish.id, here, of, was_ours)]);
+        judged.found(tenant, stable, [findings::governed_elsewhere(&wish.id, here, of, was_ours)]);
         if !was_ours {
             return Ok(judged);
         }
@@ -259,7 +259,7 @@ pub async fn judge_integration(context: &Context, wish: &Wish) -> Result<Judged,
             lives.push("its switch is on".to_owned());
         }
         let partly = how == Decommissioned::Partly;
-        judged.found(tenant, stable, drift::decommissioned(&wish.id, partly, &lives));
+        judged.found(tenant, stable, findings::decommissioned(&wish.id, partly, &lives));
         return Ok(judged);
     }
 
@@ -296,14 +296,14 @@ pub async fn judge_integration(context: &Context, wish: &Wish) -> Result<Judged,
     }
     judged.found(tenant, stable, compare(&declared, &observed));
     if live.contacts.is_some() {
-        judged.found(tenant, stable, [drift::contacts(&wish.id)]);
+        judged.found(tenant, stable, [findings::contacts(&wish.id)]);
     }
 
     let said = |name: &str| wish.record.as_ref().and_then(|record| record.get(name));
     let facts = seen
         .facts(said("expires_on").map(String::as_str), said("review_every").map(String::as_str));
     let verdicts = standing(&facts, &context.rules, context.time());
-    let mut findings = drift::standing(&wish.id, &verdicts);
+    let mut findings = findings::standing(&wish.id, &verdicts);
     for finding in findings.iter_mut().filter(|one| one.rule == "marker-forged") {
         let keys: Vec<&str> = seen.forged.iter().map(String::as_str).collect();
         finding.why = format!("the mark of {} was not made here for it", keys.join(", "));
@@ -348,7 +348,7 @@ pub async fn judge_integration(context: &Context, wish: &Wish) -> Result<Judged,
     } else {
         // Another state may have it; where none does, it lives on and nothing rotates it.
         for (key_id, slot) in wish.undeclared(&seen) {
-            let finding = drift::not_given(&slot.to_string(), key_id, &wish.id);
+            let finding = findings::not_given(&slot.to_string(), key_id, &wish.id);
             judged.found(tenant, &format!("{}/{}", live.vendor_id, slot.name), [finding]);
         }
     }
@@ -372,7 +372,7 @@ async fn left_open(
         let key_id = claim.new.as_deref().or(claim.current.as_deref());
         let at_work = claim.is_at_work(&context.rules, context.time_in_custody());
         let stands = stands(at_work, &claim.owner, claim.hold.as_deref());
-        let finding = drift::left_open(&slot.to_string(), key_id, &claim.phase, stands);
+        let finding = findings::left_open(&slot.to_string(), key_id, &claim.phase, stands);
         Some((slot.name, finding))
     });
     Ok(named.filter(|(name, _)| declared.iter().all(|slot| slot.name != *name)).collect())
@@ -539,7 +539,7 @@ pub async fn judge_left_behind(
     let mut judged = Judged::default();
     for (place, name, at_work) in bare(context, looked_at, slots).await.map_err(unknown)? {
         let stands = if at_work { Stands::AtWork("somebody") } else { Stands::Silent };
-        judged.found("", &name, [drift::begun_and_unsaid(&place, stands, all_declared)]);
+        judged.found("", &name, [findings::begun_and_unsaid(&place, stands, all_declared)]);
     }
     for one in open {
         let was_looked_at = match looked_at.get(&one.slot.integration.to_string()) {
@@ -553,7 +553,7 @@ pub async fn judge_left_behind(
             let key_id = one.key_id.as_deref();
             let stands = stands(one.at_work, &one.owner, one.hold.as_deref());
             let found =
-                drift::left_behind(&slot, key_id, &one.phase, stands, &one.place, all_declared);
+                findings::left_behind(&slot, key_id, &one.phase, stands, &one.place, all_declared);
             judged.found("", &format!("{}/{}", one.vendor_id, one.slot.name), [found]);
         }
     }
@@ -608,12 +608,12 @@ fn judge_scopes(
     let gone = compared.gone.iter().filter(|text| {
         wish.enforcement != Enforcement::AtMost && !wish.temporary.contains_key(*text)
     });
-    let mut found = drift::scopes(id, added.map(with_action), gone.map(with_action));
+    let mut found = findings::scopes(id, added.map(with_action), gone.map(with_action));
     for (scope, until) in &wish.temporary {
         if let Some(until) = until.filter(|until| now >= *until)
             && !compared.gone.contains(scope)
         {
-            found.push(drift::scope_outlived(id, scope, until, action(scope)));
+            found.push(findings::scope_outlived(id, scope, until, action(scope)));
         }
     }
     found
@@ -669,7 +669,7 @@ async fn judge_slot(
     });
     // Whoever ended all that it had left it declared.
     let empty = seen.key_id.is_none() && seen.note.is_none();
-    Ok(drift::slot(&SlotFacts {
+    Ok(findings::slot(&SlotFacts {
         id: &id,
         status: if empty { "missing" } else { seen.status },
         key_id: seen.key_id.as_deref(),
@@ -709,7 +709,7 @@ pub async fn judge_owner(
     );
     let since = since.map(|day| day.to_string());
     let mut judged = Judged::default();
-    judged.found(connection, entry, drift::owner(&wish.id, status, since.as_deref(), owns));
+    judged.found(connection, entry, findings::owner(&wish.id, status, since.as_deref(), owns));
     Ok(judged)
 }
 

@@ -7,8 +7,8 @@ use domain::{CredentialId, LastUsed, ObservedCredential, Settings, Span};
 use jiff::Timestamp;
 use policy::{
     Schedule,
-    drift::Severity,
     duty::{Books, Duty, Owed, Seen, Task, duties},
+    findings::Severity,
     overlap::{self, Evidence, Terms, Usage, Verdict, evidence},
     proof::Proofs,
     rotation::{Cut, OwnEnd, Phase, Previous, Told, has_stopped},

@@ -4,7 +4,7 @@ use domain::Span;
 use jiff::civil::Date;
 use ledger::inventory::Change;
 use policy::{
-    drift,
+    findings,
     standing::{self, ThirdParty},
 };
 use serde_json::{Value, json};
@@ -54,7 +54,7 @@ pub(crate) fn noted_third_party(id: &str, declared: &Value) -> Option<WishedThir
 pub fn judge_third_party(context: &Context, wish: &WishedThirdParty) -> Judged {
     let verdicts = standing::third_party(&wish.dates, &context.rules, context.time());
     let mut judged = Judged::default();
-    judged.found("none", &wish.id, drift::standing(&wish.id, &verdicts));
+    judged.found("none", &wish.id, findings::standing(&wish.id, &verdicts));
     judged
 }
 

@@ -5,9 +5,9 @@
 
 #![warn(clippy::disallowed_methods)]
 
-pub mod drift;
 pub mod duty;
 pub mod environment;
+pub mod findings;
 pub mod overlap;
 pub mod owner;
 pub mod proof;
@@ -21,5 +21,7 @@ pub mod settings;
 pub mod standing;
 pub mod status;
 
+// Under its earlier name, as long as somebody says it.
+pub use findings as drift;
 pub use rules::Rules;
 pub use schedule::Schedule;

@@ -7,7 +7,7 @@ use domain::{LastUsed, Span};
 use jiff::Timestamp;
 
 use crate::{
-    drift::Severity,
+    findings::Severity,
     schedule::{earlier, later},
 };
 

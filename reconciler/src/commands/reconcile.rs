@@ -8,8 +8,8 @@ use operations::{
     due_now, meet, observe_integration, observe_slot,
 };
 use policy::{
-    drift::Severity,
     duty::{Duty, Standing},
+    findings::Severity,
     rotation::Goal,
 };
 use serde_json::{Value, json};

@@ -16,7 +16,7 @@ use operations::{
     carry_out, create_slot, decommission, judge_integration, set_scopes, update_integration,
 };
 use policy::{
-    drift::Condition,
+    findings::Condition,
     rotation::Goal,
     scopes::{Declared, Enforcement},
 };

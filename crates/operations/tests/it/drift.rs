@@ -13,7 +13,7 @@ use operations::{
     judge_left_behind, never_heard_of, undeclared_slot,
 };
 use policy::{
-    drift::{Condition, Finding},
+    findings::{Condition, Finding},
     rotation::Goal,
 };
 use serde_json::json;

@@ -8,7 +8,7 @@ use operations::{
     Problem, SlotSpec, carry_out, everything_begun, judge_integration, observe_slot, withdraw,
 };
 use policy::{
-    drift::{Condition, Severity},
+    findings::{Condition, Severity},
     proof::Grade,
     rotation::Goal,
 };

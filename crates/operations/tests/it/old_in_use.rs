@@ -7,7 +7,7 @@ use operations::{
     Consumers, Outcome, Problem, SlotSpec, carry_out, goal_of_going_on, judge_integration,
     observe_slot,
 };
-use policy::{Rules, drift::Severity, rotation::Goal};
+use policy::{Rules, findings::Severity, rotation::Goal};
 
 use crate::world::{Ending, Fuse, Moment, OVERLAP, World};
 

@@ -8,7 +8,7 @@ use domain::{Secret, Span};
 use jiff::Timestamp;
 use operations::{Outcome, judge_integration, observe_slot};
 use policy::{
-    drift::{Condition, Severity},
+    findings::{Condition, Severity},
     proof::Grade,
     rotation::Goal,
 };

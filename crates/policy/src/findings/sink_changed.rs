@@ -1,0 +1,26 @@
+//! `sink-changed`: a sink's copy was written over.
+
+use super::{Condition, Finding, Rule, Severity, Verdict, found};
+
+/// The rule.
+pub(super) static RULE: Rule = Rule {
+    alias: "sink-changed",
+    checks: &["CRD08"],
+    title: "A sink's copy was written over",
+    means: "The place where the secret is delivered holds something else.",
+    cause: "Somebody wrote there by hand.",
+    remedy: "Apply copies the secret again, or rotates where no place has it any more.",
+    severity: Severity::Medium,
+    condition: Condition::Drift,
+    rows: &[],
+    waivable: true,
+};
+
+/// The place that holds something else.
+pub(super) fn judge(slot: &str, name: &str, place: &str) -> Finding {
+    Finding {
+        expected: place.to_owned(),
+        actual: "written over by somebody else".into(),
+        ..found(&RULE, slot, &format!("sinks.{name}"), Verdict::Changed)
+    }
+}
