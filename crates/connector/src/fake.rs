@@ -333,6 +333,8 @@ struct State {
     complete: Option<bool>,
     /// How long an ended key is accepted at most, as is promised, and how long it really is.
     ends_late: Option<(Span, Span)>,
+    /// How often one came that was ended and is accepted at every second time.
+    lingers_by_turns: Option<u32>,
     /// For how long a listing of keys is given again, and the last one of each object.
     lists_again: Option<Span>,
     listings: BTreeMap<String, CredentialListing>,
@@ -445,6 +447,11 @@ impl Fake {
     /// From now on an ended key is accepted for a while, and that this takes at most so long is promised.
     pub fn end_late(&self, promised: Span, really: Span) {
         self.lock().ends_late = Some((promised, really));
+    }
+
+    /// From now on an ended key that is accepted for a while is so at every second sign-in with it.
+    pub fn linger_by_turns(&self) {
+        self.lock().lingers_by_turns = Some(0);
     }
 
     /// From now on a sign-in shows that its holder may do this, with the newest key and with the others.
@@ -1233,12 +1240,20 @@ impl Connector for Fake {
         self.call(Verb::Probe, &object.key, |state| {
             let anything = state.accepts_anything;
             let shows = state.shows.clone();
+            let turns = state.lingers_by_turns;
             let found = state.object(object)?;
             let newest = found.keys.last().map(|one| one.secret.duplicate());
             let enabled = found.enabled;
             let lingers = |(one, until): &(Secret, Timestamp)| one == secret && *until > now;
             if enabled && found.lingering.iter().any(lingers) {
-                return Ok(Probe::Accepted { residual: None, scopes: None });
+                let turns = turns.map(|came| came + 1);
+                state.lingers_by_turns = turns;
+                return Ok(match turns {
+                    Some(came) if came % 2 == 0 => {
+                        Probe::Refused { class: "400 invalid-credential".into() }
+                    }
+                    _ => Probe::Accepted { residual: None, scopes: None },
+                });
             }
             let key = found.keys.iter_mut().find(|one| one.secret == *secret && one.lives(now));
             Ok(match key {

@@ -38,6 +38,8 @@ const REALM_KEY: &str = "realm_key";
 const VENDOR_ID: &str = "vendor_id";
 /// When a secret that nobody issued was let in there, in the claim and in the mirror.
 const ACCEPTS_ANYTHING: &str = "accepts_anything";
+/// And where it says when a key was let in after its end.
+const OUTLIVED: &str = "outlived";
 /// So many documents a listing shows in one request, where it is one that comes in pages.
 const PAGE: usize = 100;
 
@@ -483,6 +485,9 @@ fn mirror(claim: &Claim, slot: &str, vendor_id: &str, version: u64) -> Mirror {
     if let Some(at) = claim.proofs.accepts_anything {
         mirror.insert(ACCEPTS_ANYTHING.to_owned(), moment(at));
     }
+    if let Some(at) = claim.proofs.outlived {
+        mirror.insert(OUTLIVED.to_owned(), moment(at));
+    }
     if let Some(one) = &claim.undelivered {
         mirror.insert("undelivered".to_owned(), undelivered_text(one));
     }
@@ -532,6 +537,7 @@ impl ClaimMirror {
             refused_at: text("refused_at").parse().ok(),
             proofs: Proofs {
                 accepts_anything: text(ACCEPTS_ANYTHING).parse().ok(),
+                outlived: text(OUTLIVED).parse().ok(),
                 ended: ended_from(&text("ended")),
             },
             undelivered: mirror.get("undelivered").and_then(|text| undelivered_from(text)),
@@ -726,6 +732,8 @@ struct Said<'a> {
     mains_at: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     new: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outlived: Option<Cow<'a, str>>,
     owner: Cow<'a, str>,
     #[serde(default)]
     parked_for_replace: bool,
@@ -773,6 +781,7 @@ fn encode(claim: &Claim, slot: &str, vendor_id: &str, realm_key: Option<&str>) -
         // To the last digit: it tells one document from another.
         mains_at: claim.mains_at.iter().map(|(one, at)| (one.clone(), at.to_string())).collect(),
         new: text(&claim.new),
+        outlived: claim.proofs.outlived.map(|at| moment(at).into()),
         owner: Cow::Borrowed(&claim.owner),
         parked_for_replace: claim.parked_for_replace,
         phase: claim.phase.as_str().into(),
@@ -830,6 +839,7 @@ impl Said<'_> {
             undelivered: self.undelivered.as_deref().and_then(undelivered_from),
             proofs: Proofs {
                 accepts_anything: at(self.accepts_anything),
+                outlived: at(self.outlived),
                 ended: ended_from(&self.ended),
             },
         })
@@ -916,6 +926,7 @@ mod tests {
             }),
             proofs: Proofs {
                 accepts_anything: "2026-01-03T00:00:00Z".parse().ok(),
+                outlived: "2026-01-05T00:00:00Z".parse().ok(),
                 ended: [None, "2026-01-04T00:00:00Z".parse().ok()]
                     .map(|due| Ended {
                         key_id: "k4".into(),

@@ -4,7 +4,7 @@
 use std::{net::IpAddr, time::Duration};
 
 use connector::{Children, Connector, ObjectRef, Probe, Profile};
-use domain::Secret;
+use domain::{Secret, Span};
 use policy::proof::{Answer, Round, RoundSays, judge};
 
 use crate::journal::moment;
@@ -112,6 +112,19 @@ impl Rounds {
     }
 }
 
+/// What is known before the first round.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct SoFar {
+    /// Refused sign-ins of this run: what the platform stands is less by them.
+    pub(crate) spent: u32,
+    /// For how long it is tried where a key was let in after its end before: a part of the platform may let
+    /// it in still, and one refusal shows nothing.
+    pub(crate) outlived: Option<Span>,
+}
+
+/// So many refusals in a row show it where one shows nothing.
+const IN_A_ROW: u32 = 2;
+
 /// Sends rounds until one tells, the platform's lag is over, or its patience is used up, of which
 /// some is spent already.
 pub(crate) async fn rounds(
@@ -119,13 +132,13 @@ pub(crate) async fn rounds(
     object: &ObjectRef,
     credential_type: &str,
     profile: &Profile,
-    spent: u32,
+    so_far: SoFar,
     new: &Secret,
     old: &Secret,
 ) -> Rounds {
     let budget = profile.probe;
     // A round refuses twice: a random one and the old one. What this run was refused before counts.
-    let most = u32::from(budget.in_window).saturating_sub(spent) / 2;
+    let most = u32::from(budget.in_window).saturating_sub(so_far.spent) / 2;
     if budget.between_successes < 2 {
         return Rounds::none("the platform stands no refused sign-in");
     }
@@ -136,20 +149,33 @@ pub(crate) async fn rounds(
     let Ok(random) = connector.random_like(credential_type, old) else {
         return Rounds::none("no random secret can be made");
     };
-    let lag = profile.revocation_lag.to_std();
+    let wants = if so_far.outlived.is_some() { IN_A_ROW } else { 1 };
+    if most < wants {
+        let says =
+            "it was let in after its end before, and the platform stands no second round now";
+        return Rounds { spent: true, ..Rounds::none(says) };
+    }
+    let lag = profile.revocation_lag.max(so_far.outlived.unwrap_or(Span::ZERO)).to_std();
     // Only a round after the platform's time shows anything: the last one, or the only one, waits.
     let mut waited = if most == 1 { lag } else { Duration::ZERO };
     tokio::time::sleep(waited).await;
     let time = lag.max(Duration::from_secs(PATIENCE));
     let (mut sent, mut asked, mut first_refused) = (0, 0, None);
+    let (mut in_a_row, mut let_in) = (0, false);
     loop {
         let round = ask_round(connector, object, credential_type, [new, &random, old]).await;
         asked += 1;
         // Where the first got no answer none was refused.
         sent += u32::from(!matches!(round.new_before, Answer::Void(_)));
         let says = judge(&round);
-        if says == RoundSays::Refused {
-            first_refused.get_or_insert(waited);
+        match says {
+            RoundSays::Refused => {
+                first_refused.get_or_insert(waited);
+                in_a_row += 1;
+            }
+            // What was refused before was so by a part of the platform.
+            RoundSays::StillAccepted => (first_refused, in_a_row, let_in) = (None, 0, true),
+            _ => {}
         }
         let ago = first_refused.map(|first: Duration| waited.saturating_sub(first));
         let done = |refused: bool, says: &str| Rounds {
@@ -164,7 +190,7 @@ pub(crate) async fn rounds(
             ..Rounds::none(says)
         };
         match says {
-            RoundSays::Refused if waited >= lag => {
+            RoundSays::Refused if waited >= lag && in_a_row >= wants => {
                 let says = "old refused as a random one is, new accepted";
                 return match first_refused.filter(|_| lag > Duration::ZERO) {
                     Some(after) => done(
@@ -197,6 +223,10 @@ pub(crate) async fn rounds(
             if let RoundSays::Void(why) = says {
                 return Rounds { void, ..done(false, why) };
             }
+            if says == RoundSays::Refused && !let_in {
+                let says = "refused once, and it was let in after its end before";
+                return Rounds { void: true, ..done(false, says) };
+            }
             let says = "the old one was still accepted when the platform's time was over";
             return Rounds { outlives: true, ..done(false, says) };
         }
@@ -207,7 +237,7 @@ pub(crate) async fn rounds(
             RoundSays::Void(_) => rest.min(Duration::from_secs(step.max(BREATH))).max(due),
             // What was refused once is asked about once more, when no part of the platform may lag;
             // what was not, sooner at first, so that it is known when that began.
-            RoundSays::Refused => rest,
+            RoundSays::Refused if wants == 1 => rest,
             _ => rest.min(Duration::from_secs(step)).max(due),
         };
         tokio::time::sleep(pause).await;
@@ -247,7 +277,7 @@ mod tests {
         Clock, NewIntegration, ProbeBudget, Refusal,
         fake::{APP, Fake, Fault, KEY, Verb},
     };
-    use domain::{Record, Settings, Span};
+    use domain::{Record, Settings};
     use jiff::{SignedDuration, Timestamp};
 
     use super::*;
@@ -289,6 +319,10 @@ mod tests {
         (fake, object, Secret::new("new"), Secret::new("old"))
     }
 
+    fn after(spent: u32) -> SoFar {
+        SoFar { spent, outlived: None }
+    }
+
     async fn profile(fake: &Fake, in_window: u8) -> Profile {
         let promised = *fake.promises(KEY).await.unwrap()[0].profile;
         Profile { probe: ProbeBudget { in_window, ..promised.probe }, ..promised }
@@ -316,7 +350,7 @@ mod tests {
             let (fake, object, new, old) = late(0).await;
             let late = profile(&fake, in_window).await;
             let begun = tokio::time::Instant::now();
-            let shown = rounds(&fake, &object, KEY, &late, spent, &new, &old).await;
+            let shown = rounds(&fake, &object, KEY, &late, after(spent), &new, &old).await;
             assert!(shown.refused, "{}", shown.says);
             assert_eq!(shown.sent, sent);
             assert!(begun.elapsed() >= Duration::from_secs(300));
@@ -325,7 +359,7 @@ mod tests {
         let late = profile(&fake, 2).await;
         let narrow = ProbeBudget { between_successes: 1, ..late.probe };
         let strict = Profile { probe: narrow, ..late };
-        let shown = rounds(&fake, &object, KEY, &strict, 0, &new, &old).await;
+        let shown = rounds(&fake, &object, KEY, &strict, after(0), &new, &old).await;
         assert!(!shown.refused && shown.sent == 0, "a place that stands fewer is not asked");
     }
 
@@ -336,7 +370,7 @@ mod tests {
             let (fake, object, new, old) = late(really).await;
             let late = profile(&fake, in_window).await;
             let begun = tokio::time::Instant::now();
-            let shown = rounds(&fake, &object, KEY, &late, 0, &new, &old).await;
+            let shown = rounds(&fake, &object, KEY, &late, after(0), &new, &old).await;
             assert!(shown.refused && !shown.outlives, "{}", shown.says);
             assert!(begun.elapsed() >= Duration::from_secs(300), "{:?}", begun.elapsed());
             let said = format!("first after {first}s, last after 300s");
@@ -360,7 +394,7 @@ mod tests {
             fake.calls();
             fake.fail(Verb::Probe, faults.iter().copied());
             let begun = tokio::time::Instant::now();
-            let shown = rounds(&fake, &object, KEY, &patient, 0, &new, &old).await;
+            let shown = rounds(&fake, &object, KEY, &patient, after(0), &new, &old).await;
             assert!(shown.refused && !shown.void, "{at}: {}", shown.says);
             assert_eq!(begun.elapsed(), Duration::from_secs(BREATH), "{at}");
             // Where the first got no answer nothing else was sent, and nothing refused.
@@ -381,7 +415,7 @@ mod tests {
             });
             fake.fail(Verb::Probe, faults);
             let begun = tokio::time::Instant::now();
-            let shown = rounds(&fake, &object, KEY, &patient, 0, &new, &old).await;
+            let shown = rounds(&fake, &object, KEY, &patient, after(0), &new, &old).await;
             assert!(shown.void && !shown.refused && !shown.outlives, "{}", shown.says);
             assert!(begun.elapsed() <= Duration::from_secs(PATIENCE));
             assert!(shown.sent <= 2, "{}", shown.sent);
@@ -396,12 +430,12 @@ mod tests {
         fake.accept_anything(true);
         let late = profile(&fake, 40).await;
         fake.calls();
-        let shown = rounds(&fake, &object, KEY, &late, 0, &new, &old).await;
+        let shown = rounds(&fake, &object, KEY, &late, after(0), &new, &old).await;
         assert_eq!(shown.accepts_anything, Some(true));
         assert!(!shown.refused && !shown.void && !shown.outlives, "{}", shown.says);
         assert_eq!(fake.calls().len(), 3, "the new one, a random one, the new one");
         fake.accept_anything(false);
-        let shown = rounds(&fake, &object, KEY, &late, 0, &new, &old).await;
+        let shown = rounds(&fake, &object, KEY, &late, after(0), &new, &old).await;
         assert_eq!((shown.accepts_anything, shown.refused), (Some(false), true));
     }
 
@@ -411,9 +445,41 @@ mod tests {
             let (fake, object, new, old) = late(1_000).await;
             let late = profile(&fake, in_window).await;
             let begun = tokio::time::Instant::now();
-            let shown = rounds(&fake, &object, KEY, &late, 0, &new, &old).await;
+            let shown = rounds(&fake, &object, KEY, &late, after(0), &new, &old).await;
             assert!(shown.outlives && !shown.refused, "{}", shown.says);
             assert_eq!(begun.elapsed().as_secs(), 300);
+        }
+    }
+
+    /// By turns: one in two is let in. Budgets: the least with two rounds, and more.
+    #[tokio::test(start_paused = true)]
+    async fn where_one_was_let_in_after_its_end_it_is_refused_in_a_row_before_that_shows_anything()
+    {
+        let before = SoFar { spent: 0, outlived: Some(Span::from_secs(60)) };
+        for in_window in [4, 8, 20, 40] {
+            let (fake, object, new, old) = late(1_000).await;
+            fake.linger_by_turns();
+            let at_once = Profile { revocation_lag: Span::ZERO, ..profile(&fake, in_window).await };
+            let tried =
+                async |so_far| rounds(&fake, &object, KEY, &at_once, so_far, &new, &old).await;
+            let first = tried(after(0)).await;
+            assert!(first.outlives && !first.refused, "{in_window}: {}", first.says);
+            let shown = tried(after(0)).await;
+            assert!(shown.refused, "{in_window}: without the note one refusal is believed");
+            for _ in 0..3 {
+                let shown = tried(before).await;
+                assert!(!shown.refused && shown.outlives, "{in_window}: {}", shown.says);
+                assert!(2 * shown.sent <= u32::from(in_window), "{in_window}");
+            }
+            // It is refused everywhere.
+            tokio::time::sleep(Duration::from_secs(1_000)).await;
+            let begun = tokio::time::Instant::now();
+            let shown = tried(before).await;
+            assert!(shown.refused && shown.sent >= IN_A_ROW, "{in_window}: {}", shown.says);
+            assert_eq!(begun.elapsed().as_secs(), 60, "{in_window}");
+            let one = Profile { probe: ProbeBudget { in_window: 2, ..at_once.probe }, ..at_once };
+            let shown = rounds(&fake, &object, KEY, &one, before, &new, &old).await;
+            assert!(!shown.refused && shown.spent && shown.sent == 0, "{}", shown.says);
         }
     }
 }

@@ -535,7 +535,7 @@ mod tests {
             due,
         };
         let owed = |one: Ended| {
-            let proofs = Proofs { accepts_anything: None, ended: vec![one] };
+            let proofs = Proofs { ended: vec![one], ..Proofs::default() };
             let books = Books {
                 phase: Phase::Free,
                 generation: 2,

@@ -120,6 +120,9 @@ fn is_no_judgment(class: &str) -> bool {
 pub struct Proofs {
     /// When a secret that nobody issued was let in: there no sign-in shows anything.
     pub accepts_anything: Option<Timestamp>,
+    /// When a key was let in after the longest that its platform is known to take to end it: there one
+    /// refusal shows nothing.
+    pub outlived: Option<Timestamp>,
     /// The last keys that were ended, the newest last.
     pub ended: Vec<Ended>,
 }

@@ -128,6 +128,8 @@ pub(crate) struct Machine<'a> {
     elsewhere: (u32, Option<Timestamp>),
     /// A secret that nobody issued was let in, or refused, when it was last judged in this run.
     accepts_anything: Option<bool>,
+    /// An ended key was let in after the platform's time, or refused for as long as is waited after that.
+    outlived: Option<bool>,
     /// What is remembered of proofs, with those of this run.
     proofs: Proofs,
     /// Another slot of the integration, on which somebody is at work.
@@ -218,6 +220,7 @@ impl<'a> Machine<'a> {
             refused_at: None,
             elsewhere: (0, None),
             accepts_anything: None,
+            outlived: None,
             proofs: Proofs::default(),
             sibling: None,
             refusals: 0,

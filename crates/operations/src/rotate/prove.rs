@@ -19,7 +19,7 @@ use crate::{
     document::{Meta, secret_in},
     journal::moment,
     promise::best_grade,
-    proof::{Listed, from_words, listed, rounds},
+    proof::{Listed, SoFar, from_words, listed, rounds},
 };
 
 /// What trying an ended key came to.
@@ -74,6 +74,12 @@ impl Machine<'_> {
             self.revoked.push(revoked);
         }
         if !outlive.is_empty() {
+            // Whoever tries it next knows by this that one refusal shows nothing.
+            let now = self.context.now();
+            let noted = |claim: &mut Claim| _ = claim.proofs.outlived.get_or_insert(now);
+            if let Err(problem) = self.change_claim(noted, false).await {
+                tracing::warn!(%problem, "that it was let in after its end was not written down");
+            }
             return Err(self.still_accepted(&outlive));
         }
         self.proven = Some(claim.epoch);
@@ -93,8 +99,17 @@ impl Machine<'_> {
             return Ok(Tried { open: old.is_some(), ..Tried::default() });
         };
         let kind = self.spec.credential_type.name;
-        let spent = self.refusals;
-        let shown = rounds(&*self.connector, &self.object, kind, &profile, spent, new, old).await;
+        let was_let_in = claim.proofs.outlived.is_some() || self.outlived == Some(true);
+        let so_far = SoFar {
+            spent: self.refusals,
+            outlived: was_let_in.then_some(self.context.rules.settle),
+        };
+        let shown = rounds(&*self.connector, &self.object, kind, &profile, so_far, new, old).await;
+        self.outlived = match (shown.outlives, self.outlived) {
+            (true, _) => Some(true),
+            (false, None) if was_let_in && shown.refused => Some(false),
+            (false, before) => before,
+        };
         let now = self.context.now();
         let first = |ago| now.checked_sub(ago).unwrap_or(now);
         self.refusals += 2 * shown.sent;
@@ -276,7 +291,12 @@ impl Machine<'_> {
             Some(false) => None,
             None => before.proofs.accepts_anything,
         };
-        Proofs { accepts_anything, ended: self.proofs.ended.clone() }
+        let outlived = match self.outlived {
+            Some(true) => before.proofs.outlived.or(Some(self.context.now())),
+            Some(false) => None,
+            None => before.proofs.outlived,
+        };
+        Proofs { accepts_anything, outlived, ended: self.proofs.ended.clone() }
     }
 
     /// How far the end of a key can be shown, as far as the claim tells: tried is what an earlier version

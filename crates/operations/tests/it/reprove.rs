@@ -14,7 +14,7 @@ use policy::{
 };
 use secrets::Sink;
 
-use crate::world::{Fuse, World};
+use crate::world::{Ending, Fuse, World};
 
 const FIRST: Goal = Goal::Rotate { to: 1, at_once: false };
 const AT_ONCE: Goal = Goal::Rotate { to: 2, at_once: true };
@@ -95,6 +95,35 @@ async fn how_an_end_was_shown_is_told_beside_its_grade_and_kept_in_the_ledger() 
     let outcome = world.whole("second", AT_ONCE).await;
     let told: BTreeMap<&str, String> = outcome.revoked[0].modifiers().into_iter().collect();
     assert!(!told.contains_key("time_to_stop"), "nobody here asked for its end");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_let_in_after_its_end_is_not_proven_by_one_refusal_of_a_later_run() {
+    for way in ["add-ours", "add-marked", "add-unmarked"] {
+        let world = World::new(way).await;
+        world.whole("first", FIRST).await;
+        // Nothing is declared to lag, and every second sign-in with what ended is accepted.
+        world.fake.end_late(Span::ZERO, Span::from_secs(7200));
+        world.fake.linger_by_turns();
+        let tried = async |run: &'static str| {
+            world.forget_refusals();
+            world.run(run, &Fuse::none(), AT_ONCE).await
+        };
+        for run in ["second", "third", "fourth", "fifth"] {
+            match tried(run).await {
+                Ending::Done(Err(problem)) => {
+                    assert_eq!(problem.code, "E-STILL-ACCEPTED", "{way} {run}: {problem}");
+                }
+                other => panic!("{way} {run}: {other:?}"),
+            }
+            assert!(world.works().await, "{way} {run}");
+            world.clock.advance(Span::from_secs(900));
+        }
+        world.clock.advance(Span::from_secs(7200));
+        let outcome = world.whole("last", AT_ONCE).await;
+        assert_eq!(outcome.revoked[0].grade, Grade::A, "{way}");
+        assert_eq!(status(&world).await, "current", "{way}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
