@@ -10,7 +10,7 @@ use policy::{
 };
 use secrets::Sink;
 
-use super::Machine;
+use super::{ENDED_AGAIN, Machine};
 use crate::{Problem, credential::row_of, document::Meta, ourselves::not_our_key};
 
 /// Between two ends of one key that is still listed.
@@ -24,7 +24,7 @@ impl Machine<'_> {
         not_our_key(self.context, &self.spec.id.integration, key_id).await?;
         // It is listed still: a listing that lags is not asked as fast as it answers.
         if self.accepted.contains(key_id) {
-            let ends = self.tries.entry(format!("end {key_id}")).or_default();
+            let ends = self.tries.entry(format!("{ENDED_AGAIN}{key_id}")).or_default();
             *ends += 1;
             if *ends >= MOST_ENDS {
                 return Err(self.still_listed(key_id));

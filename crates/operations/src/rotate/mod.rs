@@ -68,6 +68,8 @@ const MOMENT: Duration = Duration::from_millis(50);
 const MOST_TRIES: u32 = 3;
 /// Its step where that is a write of the claim.
 const CLAIM: &str = "claim";
+/// What its step begins with where the platform took an end and lists the key still: no answer was lost.
+const ENDED_AGAIN: &str = "end ";
 
 /// One deed on one slot.
 pub(crate) struct Machine<'a> {
@@ -239,8 +241,43 @@ impl<'a> Machine<'a> {
     /// Steps until the goal is reached, and leaves written down what is owed then.
     pub(crate) async fn run(&mut self) -> Result<(), Problem> {
         let done = self.steps().await;
+        if done.is_err() {
+            self.leave_to_the_next().await;
+        }
         self.owe_at_the_end().await;
         done
+    }
+
+    /// Whoever comes next does not wait for one that failed: nothing of it is on its way, since every call
+    /// was answered. Where an answer was lost they wait as for somebody at work.
+    async fn leave_to_the_next(&mut self) {
+        let answered = self.tries.keys().all(|step| step.starts_with(ENDED_AGAIN));
+        if !answered || self.context.read_only {
+            return;
+        }
+        let (ours, held) = (self.context.run.id.clone(), Phase::Held);
+        let open =
+            |claim: &Claim| claim.owner == ours && claim.phase.is_open() && claim.phase != held;
+        let read = self.written.as_ref().or(self.claim.as_ref());
+        if !read.is_some_and(|document| open(&document.claim)) {
+            return;
+        }
+        let document = match self.written.take() {
+            Some(written) => Ok(Some(written)),
+            None => self.store.read().await,
+        };
+        match document {
+            Ok(Some(document)) if open(&document.claim) => self.claim = Some(document),
+            Ok(_) => return,
+            Err(problem) => {
+                tracing::warn!(%problem, "whoever comes next waits as for somebody at work");
+                return;
+            }
+        }
+        let left = |claim: &mut Claim| claim.owner = stopped(&claim.owner);
+        if let Err(problem) = self.change_claim(left, true).await {
+            tracing::warn!(%problem, "whoever comes next waits as for somebody at work");
+        }
     }
 
     async fn steps(&mut self) -> Result<(), Problem> {

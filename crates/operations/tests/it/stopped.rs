@@ -5,11 +5,14 @@ use std::sync::{
     atomic::{AtomicU32, Ordering},
 };
 
-use connector::Clock;
-use operations::{Context, StopSign, carry_out, observe_slot};
+use connector::{
+    Clock, Refusal,
+    fake::{Fault, Verb},
+};
+use operations::{Context, Outcome, Problem, StopSign, carry_out, observe_slot};
 use policy::{duty::Task, rotation::Goal};
 
-use crate::world::{Fuse, OVERLAP, World};
+use crate::world::{Ending, Fuse, OVERLAP, World};
 
 const FIRST: Goal = Goal::Rotate { to: 1, at_once: false };
 const SECOND: Goal = Goal::Rotate { to: 2, at_once: false };
@@ -71,4 +74,59 @@ async fn whenever_it_is_asked_to_stop_consumers_have_what_works_and_the_next_run
             }
         }
     }
+}
+
+/// What a second run does at once after one that met this and failed: how long it waited, and its end.
+async fn after_failing(
+    way: &'static str,
+    goal: Goal,
+    (verb, faults): (Verb, &[Fault]),
+) -> (World, i64, Result<Outcome, Problem>) {
+    let world = World::new(way).await;
+    world.whole("a", FIRST).await;
+    world.fake.fail(verb, faults.iter().copied());
+    match world.run("fails", &Fuse::none(), goal).await {
+        Ending::Done(Err(problem)) => assert_ne!(problem.code, "E-BUSY", "{way}: {problem}"),
+        other => panic!("{way} {verb:?}: {other:?}"),
+    }
+    world.fake.heal();
+    world.forget_refusals();
+    let before = world.clock.now();
+    let done = match world.run("at once", &Fuse::none(), goal).await {
+        Ending::Done(done) => done,
+        Ending::Killed => panic!("{way}: nobody kills it"),
+    };
+    let waited = world.clock.now().duration_since(before).as_secs();
+    (world, waited, done)
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_failed_and_had_every_answer_is_waited_for_by_nobody() {
+    let nothing_sent = [Fault::NotSent; 9];
+    let refused = [Fault::Refused(Refusal::Forbidden); 9];
+    for way in WAYS {
+        for (verb, goal, faults) in [
+            (Verb::Probe, SECOND, &nothing_sent[..]),
+            (Verb::Issue, SECOND, &refused[..]),
+            (Verb::End, AT_ONCE, &refused[..]),
+        ] {
+            if verb == Verb::End && (way.starts_with("replace-") || way == "grace") {
+                continue;
+            }
+            let how = format!("{way} {verb:?}");
+            let (world, waited, done) = after_failing(way, goal, (verb, faults)).await;
+            let done = done.unwrap_or_else(|problem| panic!("{how}: {problem}"));
+            // What may be on its way still is waited for where nothing fences it, and no claim.
+            assert!(waited == 0 || !world.fences() && waited <= 61, "{how}: {waited}s");
+            world.assert_at(&done, 2, &how).await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_failed_and_lost_an_answer_is_waited_for_as_one_who_is_at_work() {
+    let lost = [Fault::RequestLost; 3];
+    let (_, waited, done) = after_failing("add-marked", SECOND, (Verb::Issue, &lost)).await;
+    let busy = done.as_ref().is_err_and(|problem| problem.code == "E-BUSY");
+    assert!(busy || waited >= 60, "{waited}s: {done:?}");
 }
