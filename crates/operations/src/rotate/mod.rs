@@ -38,6 +38,7 @@ use policy::{
     schedule::later,
 };
 use secrets::{Document, Look};
+use tokio::time::Instant;
 
 use crate::{
     Context, Problem, Revoked,
@@ -648,13 +649,11 @@ impl<'a> Machine<'a> {
         let now = self.context.time_in_custody().lo;
         let until = view.claim.as_ref().map_or(now, |claim| self.settled_at(claim));
         tracing::info!(slot = self.what, until = moment(until), "an earlier call may still arrive");
-        let pause = until.duration_since(now);
-        let mut left = Duration::try_from(pause).unwrap_or_default().max(MOMENT);
+        let pause = Duration::try_from(until.duration_since(now)).unwrap_or_default().max(MOMENT);
+        let over = Instant::now() + pause;
         // Whoever asks it to stop meanwhile does not wait for that.
-        while !left.is_zero() && !self.context.stop.is_set() {
-            let slice = left.min(Duration::from_secs(1));
-            tokio::time::sleep(slice).await;
-            left -= slice;
+        while !self.context.stop.is_set() && Instant::now() < over {
+            tokio::time::sleep_until(over.min(Instant::now() + Duration::from_secs(1))).await;
         }
     }
 
