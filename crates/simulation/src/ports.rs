@@ -81,11 +81,12 @@ pub enum Bug {
     TheAnchorComesFirst,
     NullIsUnused,
     WhatMadeItsSuccessorLooksAlive,
+    OtherSlotsAreHidden,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 19] = [
+    pub const ALL: [Bug; 20] = [
         Bug::EveryEpochLooksOld,
         Bug::TakingOverKeepsTheEpoch,
         Bug::APromoteReplacesWhateverIsThere,
@@ -105,6 +106,7 @@ impl Bug {
         Bug::TheAnchorComesFirst,
         Bug::NullIsUnused,
         Bug::WhatMadeItsSuccessorLooksAlive,
+        Bug::OtherSlotsAreHidden,
     ];
 }
 
@@ -151,6 +153,8 @@ pub struct Told {
     pub(crate) reused: bool,
     /// How many calls for a key the platform has taken.
     pub(crate) issued: usize,
+    /// For which slot each key was called for.
+    made: BTreeMap<String, String>,
     /// Refused sign-ins since one worked, and the most that there were.
     pub(crate) refused: u32,
     pub(crate) most_refused: u32,
@@ -458,7 +462,12 @@ impl Sink for StorySink {
         self.inner().look(path).await
     }
     async fn look_all(&self, folder: &str) -> secrets::Result<BTreeMap<String, Look>> {
-        self.inner().look_all(folder).await
+        let mut all = self.inner().look_all(folder).await?;
+        if self.custody && self.port.shared.has(Bug::OtherSlotsAreHidden) {
+            let own = self.port.slot.to_string();
+            all.retain(|_, look| look.mirror.get("slot").is_none_or(|slot| *slot == own));
+        }
+        Ok(all)
     }
     async fn write(
         &self,
@@ -516,6 +525,15 @@ impl Port {
             && kind != "attempt.started"
         {
             told.broken.push(format!("P8: {what} after an entry {kind}"));
+        }
+    }
+
+    /// What another slot's rotation called for is that slot's to end.
+    fn is_own(&self, what: &str, key_id: &str) {
+        let mut told = self.shared.told();
+        if let Some(of) = told.made.get(key_id).filter(|of| **of != self.slot.name) {
+            let broken = format!("P3: {what} of {key_id}, which is {of}'s, for {}", self.slot.name);
+            told.broken.push(broken);
         }
     }
 
@@ -684,7 +702,11 @@ impl Connector for Port {
         let effect = async move {
             let useless = port.shared.told().useless[port.run];
             let made = make(u32::from(useless)).await;
-            port.shared.told().issued += usize::from(made.is_ok());
+            if let Ok(Issued { key_id, .. }) = &made {
+                let mut told = port.shared.told();
+                told.issued += 1;
+                told.made.entry(key_id.clone()).or_insert_with(|| port.slot.name.clone());
+            }
             made
         };
         let made = self.change("issue", "", lost("issue"), effect).await;
@@ -719,6 +741,7 @@ impl Connector for Port {
     }
     async fn disable(&self, object: &ObjectRef, key_id: &str) -> connector::Result<()> {
         self.is_journalled("disable");
+        self.is_own("disable", key_id);
         let (fake, object, key_id) = (self.shared.fake.clone(), object.clone(), key_id.to_owned());
         let effect = async move { fake.disable(&object, &key_id).await };
         self.change("disable", "", lost("disable"), effect).await
@@ -745,6 +768,7 @@ impl Connector for Port {
     }
     async fn end(&self, object: &ObjectRef, key_id: &str) -> connector::Result<Ended> {
         self.is_journalled("end");
+        self.is_own("end", key_id);
         let (shared, object) = (self.shared.clone(), object.clone());
         let (run, mut key_id) = (self.run, key_id.to_owned());
         let effect = async move {

@@ -2,7 +2,9 @@
 //!
 //! A file holds choices, and choices mean nothing in another world: so it says too what is unusual in its
 //! story, and whoever changes the world is told which story is another one now. Such a one is searched for
-//! anew, with what was wrong put back; `UPDATE=1` writes down what a story tells now.
+//! anew, with what was wrong put back; `UPDATE=1` writes down what a story tells now. Where what was wrong is
+//! a rule that can be left out, that is done every time, and must break it: `NHI_TEST_KEEP` has the search for
+//! such rules write anew what it finds.
 
 use std::{fs, path::Path};
 

@@ -1,8 +1,9 @@
-//! A story that broke a promise once, as a file: what may happen in it, and every choice.
+//! A story that broke a promise once, as a file: what may happen in it, and every choice. Or one that breaks
+//! it where a rule is forgotten, and then alone.
 
 use serde_json::{Value, json};
 
-use super::{Bounds, Scene, Teller, Told, WAYS};
+use super::{Bounds, PLANTED, Planted, Scene, Teller, Told, WAYS};
 use crate::choices::Choices;
 
 /// A story that is kept.
@@ -13,6 +14,8 @@ pub struct Kept {
     /// The promise that it broke.
     pub broke: String,
     bounds: Bounds,
+    /// The rule that is forgotten where it breaks it.
+    without: Option<&'static Planted>,
     choices: Vec<u16>,
     /// What is unusual in it, in words: the same choices are another story where the world is another.
     tells: Vec<String>,
@@ -38,6 +41,7 @@ impl Kept {
             what: what.to_owned(),
             broke: told.broken.clone().unwrap_or_default(),
             bounds: Bounds { bug: None, wanted: None, ..*bounds },
+            without: PLANTED.iter().find(|planted| Some(planted.bug) == bounds.bug),
             choices: told.choices.clone(),
             tells: unusual(&told.words),
         }
@@ -57,6 +61,8 @@ impl Kept {
         };
         let (way, scene) = (word("way")?, word("scene")?);
         let of_word = |one: &Scene| one.as_str() == scene;
+        let rule = value["without"].as_str();
+        let without = rule.map(|rule| PLANTED.iter().find(|planted| planted.rule == rule));
         let list = |name: &str| value[name].as_array().cloned().ok_or(format!("no {name}"));
         let choices = list("choices")?;
         let choices =
@@ -72,6 +78,7 @@ impl Kept {
                 bug: None,
                 wanted: None,
             },
+            without: without.map(|found| found.ok_or("no such rule")).transpose()?,
             choices: choices.collect::<Option<_>>().ok_or("a choice is no small number")?,
             tells: list("tells")?.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
         })
@@ -80,7 +87,7 @@ impl Kept {
     /// Writes it.
     pub fn text(&self) -> String {
         let Bounds { way, runs, faults, scene, .. } = self.bounds;
-        let value = json!({
+        let mut value = json!({
             "what": self.what,
             "broke": self.broke,
             "way": way,
@@ -90,6 +97,9 @@ impl Kept {
             "choices": self.choices,
             "tells": self.tells,
         });
+        if let Some(planted) = self.without {
+            value["without"] = planted.rule.into();
+        }
         let pretty = serde_json::to_string_pretty(&value).unwrap_or_default();
         // Choices in a line: there are many, and each is a number.
         let choices = serde_json::to_string(&self.choices).unwrap_or_default();
@@ -106,8 +116,18 @@ impl Kept {
     ///
     /// # Errors
     ///
-    /// A promise is broken in it, with the whole story.
+    /// A promise is broken in it, with the whole story; or none is where its rule is forgotten.
     pub fn again(&self, teller: &mut Teller) -> Result<Kept, String> {
+        if let Some(planted) = self.without {
+            let bounds = self.bounds.without(planted.bug);
+            let told = teller.aloud(Choices::of(self.choices.clone()), &bounds);
+            let promise = self.broke.split(':').next().unwrap_or_default();
+            if !told.broken.as_ref().is_some_and(|broken| broken.starts_with(promise)) {
+                let broken = told.broken.unwrap_or_else(|| "nothing".to_owned());
+                let rule = planted.rule;
+                return Err(format!("without {rule} {broken} is broken in it\n{}", told.words));
+            }
+        }
         let told = teller.aloud(Choices::of(self.choices.clone()), &self.bounds);
         match told.broken {
             Some(broken) => Err(format!("{broken}\n{}", told.words)),

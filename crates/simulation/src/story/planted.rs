@@ -1,7 +1,7 @@
 //! Rules that somebody forgot, each with the stories in which it must show: from the first seed on, of the
 //! ways that the rule is about.
 
-use super::{Bounds, ROUGH, Scene, Teller};
+use super::{Bounds, Kept, ROUGH, Scene, Teller};
 use crate::{
     choices::Choices,
     ports::{Bug, Call, Fate},
@@ -42,7 +42,7 @@ const fn rough(of: Planted) -> Planted {
 }
 
 /// All of them.
-pub const PLANTED: [Planted; 21] = [
+pub static PLANTED: [Planted; 22] = [
     about(Scene::Duel, usual("R1 epoch in the mark", Bug::EveryEpochLooksOld, "add-marked")),
     about(Scene::Duel, usual("R1 a new epoch", Bug::TakingOverKeepsTheEpoch, "add-marked")),
     about(Scene::Duel, usual("R2 memory", Bug::MemoryOutlivesTheClaim, "add-marked")),
@@ -67,6 +67,14 @@ pub const PLANTED: [Planted; 21] = [
     usual("R8 settle, add-unmarked", Bug::NothingIsWaitedFor, "add-unmarked"),
     usual("R8 settle, slots", Bug::NothingIsWaitedFor, "slots"),
     usual("R8 settle, replace-once", Bug::NothingIsWaitedFor, "replace-once"),
+    where_often(
+        "issue",
+        Fate::RequestLost,
+        about(
+            Scene::Beside,
+            usual("R9 other slots' claims", Bug::OtherSlotsAreHidden, "add-unmarked"),
+        ),
+    ),
     usual("R10 by id", Bug::EndingGoesByName, "add-marked"),
     Planted {
         promise: "R11",
@@ -113,5 +121,17 @@ impl Planted {
             let broken = teller.tell(Choices::of_seed(seed), &bounds).broken;
             Some((seed, broken.filter(|broken| broken.starts_with(self.promise))?))
         })
+    }
+
+    /// The story of a seed that shows it, made small, as a file that is told again with and without the
+    /// rule; `None` where nothing is broken in it.
+    ///
+    /// # Errors
+    ///
+    /// Something is broken with the rule too.
+    pub fn kept(&self, teller: &mut Teller, seed: u64) -> Option<Result<Kept, String>> {
+        let bounds = self.bounds();
+        let told = teller.seed(seed, &bounds).err()?;
+        Some(Kept::of(&format!("without {}", self.rule), &bounds, &told).again(teller))
     }
 }

@@ -1,0 +1,55 @@
+//! Stories of a consumers' place that takes nothing for a while: nothing is rolled back, each run tries again,
+//! and when it was tried for long enough a person is asked. When the place takes what is written, the next
+//! run brings everything to its end.
+
+use super::*;
+
+/// For so long each run tries again.
+pub(super) const DELIVER_BY: Span = Span::from_secs(600);
+/// What is said of it.
+const REFUSES: &str = "E-SINK-REFUSES";
+
+impl Story<'_> {
+    /// A place takes nothing any more, or takes what is written again.
+    pub(super) fn somebody_shuts_a_place(&mut self) {
+        let which = self.choices.any(places_of(0).len() + 1);
+        // As often as not nobody does: most stories begin with all of them open.
+        let Some(path) = places_of(0).rev().nth(which.wrapping_sub(1)).map(|at| PLACES[at]) else {
+            return;
+        };
+        let mut told = self.shared.told();
+        let shuts = told.shut.insert(path.to_owned());
+        if !shuts {
+            told.shut.remove(path);
+        }
+        drop(told);
+        say!(self, "{path} {}", if shuts { "takes nothing" } else { "takes what is written" });
+    }
+
+    /// As long as it takes nothing whoever comes says so, and in the end a person is asked; what consumers
+    /// hold works all the time. Then the place is open again.
+    pub(super) async fn put_shut_right(&mut self) -> Result<(), String> {
+        if !self.shared.told().shut.is_empty() && !self.revoking[0] {
+            tokio::time::advance(Duration::from_secs(1_000)).await;
+            let goal = Goal::Rotate { to: self.before[0] + 1, at_once: false };
+            let refuses = |done: &Result<Outcome, Problem>| {
+                done.as_ref().is_err_and(|problem| problem.code == REFUSES)
+            };
+            if refuses(&self.calmly("meanwhile", 0, goal).await?) {
+                tokio::time::advance(Duration::from_secs(DELIVER_BY.as_secs() + 1)).await;
+                if !refuses(&self.calmly("after that", 0, goal).await?) {
+                    return Err("P7: a place takes nothing, and nobody says so".to_owned());
+                }
+                let claim = self.acting[0].port.claim().await.unwrap_or_default();
+                // Where the earlier one is dead nobody is helped by a person who is waited for.
+                let held = claim["hold"].as_str() == Some("sink-refuses");
+                if held == self.replaces() {
+                    return Err(format!("P7: a place takes nothing for long, and it is held: {held}"));
+                }
+            }
+        }
+        self.shared.told().shut.clear();
+        say!(self, "every place takes what is written");
+        self.put_right().await
+    }
+}
