@@ -9,10 +9,10 @@ use std::{
 use async_trait::async_trait;
 use tokio::sync::Mutex;
 
-use super::{Answer, Request, Transport, TransportError, retry_after};
+use super::{Answer, Request, Transport, TransportError, patience};
 use crate::{Clock, Outcome};
 
-/// A bucket that refills with time; a 429 freezes it for as long as the platform says.
+/// A bucket that refills with time; it is frozen for as long as the platform asks for patience.
 pub struct Budget {
     inner: Arc<dyn Transport>,
     clock: Arc<dyn Clock>,
@@ -75,8 +75,7 @@ impl Transport for Budget {
     async fn send(&self, request: Request) -> Result<Answer, TransportError> {
         self.wait(request.deadline).await?;
         let answer = self.inner.send(request).await?;
-        if answer.status == 429 {
-            let freeze = retry_after(&answer, self.clock.now()).unwrap_or(Duration::from_secs(1));
+        if let Some(freeze) = patience(&answer, self.clock.now()) {
             let until = Instant::now() + freeze.min(LONGEST_FREEZE);
             self.bucket.lock().await.frozen_until = Some(until);
         }

@@ -20,7 +20,8 @@ use crate::Outcome;
 
 /// What is read of an answer's headers. Shared answers stay for a while: what nobody reads would be
 /// most of what they weigh.
-const HEADERS: [&str; 3] = ["age", "date", "retry-after"];
+const HEADERS: [&str; 7] =
+    ["age", "date", "etag", "link", "retry-after", "x-ratelimit-remaining", "x-ratelimit-reset"];
 
 /// The largest answer that is read.
 const LARGEST: usize = 16 << 20;

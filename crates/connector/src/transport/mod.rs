@@ -8,6 +8,7 @@ mod http;
 pub mod json;
 mod read_only;
 mod retry;
+mod revalidate;
 mod trace;
 
 use std::{
@@ -31,6 +32,7 @@ pub use self::{
     http::{HttpOptions, HttpTransport, signed_by_a_stranger, tls},
     read_only::ReadOnly,
     retry::Retry,
+    revalidate::Revalidate,
     trace::Trace,
 };
 use crate::{Clock, Error, Outcome, Refusal};
@@ -66,8 +68,8 @@ pub fn http(route: &Route) -> Result<Arc<dyn Transport>, String> {
     Ok(Arc::new(HttpTransport::new(options)?.with(route.also.clone())))
 }
 
-/// All layers around what sends, outermost first: shared, read-only, retried, within a deadline, budgeted,
-/// traced, dated. A turn that is waited for counts into the deadline.
+/// All layers around what sends, outermost first: shared, read-only, revalidated, retried, within a
+/// deadline, budgeted, traced, dated. A turn that is waited for counts into the deadline.
 pub fn connect(route: Route, wire: Arc<dyn Transport>) -> Arc<dyn Transport> {
     let Route { connection, budget, read_only, call_deadline, clock, .. } = route;
     let transport: Arc<dyn Transport> =
@@ -76,6 +78,7 @@ pub fn connect(route: Route, wire: Arc<dyn Transport>) -> Arc<dyn Transport> {
     let transport: Arc<dyn Transport> = Arc::new(Budget::new(transport, clock.clone(), budget));
     let transport: Arc<dyn Transport> = Arc::new(Deadline::new(transport, call_deadline));
     let transport: Arc<dyn Transport> = Arc::new(Retry::new(transport, clock));
+    let transport: Arc<dyn Transport> = Arc::new(Revalidate::new(transport));
     let transport: Arc<dyn Transport> =
         if read_only { Arc::new(ReadOnly::new(transport)) } else { transport };
     Arc::new(Coalesce::new(transport))
@@ -93,6 +96,31 @@ pub fn retry_after(answer: &Answer, now: Timestamp) -> Option<Duration> {
         }
     };
     Some(Duration::from_secs(seconds.min(LONGEST)))
+}
+
+/// How long an answer asks to leave the platform alone; `None` where it does not. Beside a 429, some
+/// say so with a 403 and a `Retry-After`, or with an answer that tells that no request is left until a
+/// time (`x-ratelimit-remaining`, `x-ratelimit-reset`).
+pub fn patience(answer: &Answer, now: Timestamp) -> Option<Duration> {
+    const UNTOLD: Duration = Duration::from_secs(1);
+    let asked = retry_after(answer, now);
+    match answer.status {
+        429 => asked.or_else(|| used_up(answer, now)).or(Some(UNTOLD)),
+        403 => asked.or_else(|| used_up(answer, now)),
+        _ => used_up(answer, now),
+    }
+}
+
+/// How long no request is left, where the answer tells that.
+fn used_up(answer: &Answer, now: Timestamp) -> Option<Duration> {
+    const LONGEST: u64 = 3600;
+    if answer.header("x-ratelimit-remaining")?.trim() != "0" {
+        return None;
+    }
+    let reset: i64 = answer.header("x-ratelimit-reset")?.trim().parse().ok()?;
+    // Their second has to be over.
+    let left = u64::try_from(reset.saturating_sub(now.as_second())).unwrap_or(0) + 1;
+    Some(Duration::from_secs(left.min(LONGEST)))
 }
 
 /// What a request does at the platform, which its method alone does not tell.
@@ -124,6 +152,9 @@ pub struct Request {
     pub effect: Effect,
     /// A result that this process already has, or is just getting, will do.
     pub shared: bool,
+    /// An answer that this process has from before will do where the server says that it is still the
+    /// same one (its `ETag`).
+    pub revalidates: bool,
     /// Use a connection of its own (probes).
     pub fresh_connection: bool,
     /// The longest it may take.
@@ -165,6 +196,7 @@ impl Request {
             body: None,
             effect: Effect::Read,
             shared: false,
+            revalidates: false,
             fresh_connection: false,
             deadline: Duration::from_secs(30),
         }
@@ -497,6 +529,27 @@ mod tests {
         assert_eq!(wait("Sun, 22 Nov 2026 09:00:30 GMT"), Some(Duration::from_secs(30)));
         assert_eq!(wait("99999999"), Some(Duration::from_secs(3600)));
         assert_eq!(wait("soon"), None);
+    }
+
+    #[test]
+    fn a_limit_that_is_told_without_a_429_is_one_too() {
+        let now: Timestamp = "2026-11-22T09:00:00Z".parse().unwrap();
+        let wait = |status, headers: &[(&'static str, &str)]| {
+            let headers = headers.iter().map(|(name, text)| (*name, (*text).to_owned())).collect();
+            patience(&Answer::new(status, headers, Vec::new()), now).map(|wait| wait.as_secs())
+        };
+        let reset = (now.as_second() + 90).to_string();
+        let used_up = [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", reset.as_str())];
+        let left = [("x-ratelimit-remaining", "1"), ("x-ratelimit-reset", reset.as_str())];
+        for status in [200, 304, 403, 429] {
+            assert_eq!(wait(status, &used_up), Some(91), "{status}");
+        }
+        assert_eq!(wait(429, &left), Some(1));
+        assert_eq!(wait(403, &[("retry-after", "7")]), Some(7));
+        for (status, headers) in [(403, &left[..]), (200, &left), (403, &[]), (503, &[])] {
+            assert_eq!(wait(status, headers), None, "{status}");
+        }
+        assert_eq!(wait(200, &[("x-ratelimit-remaining", "0")]), None, "nobody knows until when");
     }
 
     #[test]

@@ -53,6 +53,10 @@ impl Transport for Retry {
                 Ok(answer) if matches!(answer.status, 429 | 500 | 502 | 503 | 504) => {
                     retry_after(answer, self.clock.now()).unwrap_or_else(|| pause(attempt))
                 }
+                // A refusal that is over after a while, by its own word.
+                Ok(answer) if answer.status == 403 && answer.header("retry-after").is_some() => {
+                    retry_after(answer, self.clock.now()).unwrap_or_else(|| pause(attempt))
+                }
                 Err(error)
                     if error.why != NoAnswer::ReadOnly && error.outcome != Outcome::Refused =>
                 {
