@@ -31,6 +31,7 @@ use output::{Format, Output};
   nhi doctor                    is everything reachable, and what can each connection do?
   nhi scan bao                  what integrations are there, managed or not?
   nhi drift --state FILE        does the world still look as declared? exit 2 if not
+  nhi explain RULE              what does a finding mean, and what helps?
   nhi rotate ID                 another generation of a credential, now
   nhi revoke ID                 end what an integration or a slot has, now
   nhi recover                   what was begun and not finished, and what helps
@@ -62,6 +63,7 @@ enum Command {
     Init(commands::init::Init),
     Scan(commands::scan::Scan),
     Drift(commands::drift::Drift),
+    Explain(commands::explain::Explain),
     Rotate(commands::rotate::Rotate),
     Revoke(commands::revoke::Revoke),
     Recover(commands::recover::Recover),
@@ -80,6 +82,7 @@ impl Command {
         match self {
             Command::Scan(command) => command.format(),
             Command::Drift(command) => command.format,
+            Command::Explain(command) => command.format,
             Command::Rotate(command) => command.asking.format,
             Command::Revoke(command) => command.asking.format,
             Command::Recover(command) => command.asking.format,
@@ -118,6 +121,7 @@ fn main() -> ExitCode {
             Command::Init(command) => command.run(config, &output).await,
             Command::Scan(command) => command.run(config, &output).await,
             Command::Drift(command) => command.run(config, &output).await,
+            Command::Explain(command) => command.run(&output),
             Command::Rotate(command) => command.run(config, &output).await,
             Command::Revoke(command) => command.run(config, &output).await,
             Command::Recover(command) => command.run(config, &output).await,

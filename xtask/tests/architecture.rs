@@ -26,7 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("fuzzing", &["tfplugin", "domain", "policy", "ledger", "wiring"]),
     ("acceptance-tests", &[]),
     ("xtask", &["acceptance-tests"]),
-    ("chores", &["acceptance-tests", "connector", "provider", "tfplugin", "xtask"]),
+    ("chores", &["acceptance-tests", "connector", "policy", "provider", "tfplugin", "xtask"]),
 ];
 
 /// What a connector may depend on: the words and the ports.

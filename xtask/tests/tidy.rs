@@ -140,6 +140,25 @@ fn the_registry_s_pages_are_what_would_be_generated() {
 }
 
 #[test]
+fn the_pages_of_findings_are_what_would_be_generated() {
+    let folder = root().join("docs/findings");
+    let there: std::collections::BTreeMap<String, String> = files("docs/findings", "md")
+        .iter()
+        .map(|path| {
+            let name = path.strip_prefix(&folder).unwrap().to_string_lossy().into_owned();
+            (name, fs::read_to_string(path).unwrap())
+        })
+        .collect();
+    let pages = policy::findings::pages();
+    let stale: Vec<&String> = pages
+        .keys()
+        .chain(there.keys())
+        .filter(|name| pages.get(*name) != there.get(*name))
+        .collect();
+    assert!(stale.is_empty(), "in docs/findings: {stale:?}. Next: cargo xtask generate");
+}
+
+#[test]
 fn each_package_that_could_be_published_carries_the_licence() {
     let licence = fs::read_to_string(root().join("LICENSE")).unwrap();
     for package in ["proto", "crates/tfplugin-derive", "crates/tfplugin"] {

@@ -5,6 +5,7 @@ pub(crate) mod decommission;
 pub(crate) mod doctor;
 pub(crate) mod drift;
 pub(crate) mod drill;
+pub(crate) mod explain;
 pub(crate) mod init;
 pub(crate) mod ledger;
 pub(crate) mod reconcile;

@@ -1,4 +1,4 @@
-//! `cargo xtask generate`: the Registry's pages, from schemas and examples.
+//! `cargo xtask generate`: the Registry's pages, from schemas and examples, and those of findings.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use tfplugin::docs;
 
 use xtask::shell::{Result, root};
 
-/// Write the Registry's pages under docs/ from the schemas and examples/.
+/// Write the Registry's pages under docs/ from the schemas and examples/, and a page for each rule.
 #[derive(Debug, Args)]
 pub(crate) struct Generate {}
 
@@ -29,7 +29,18 @@ impl Generate {
             let file = root().join("docs").join(path);
             fs::remove_file(&file).map_err(|error| format!("{}: {error}", file.display()))?;
         }
-        println!("{} pages written.", pages.len());
+        let rules = policy::findings::pages();
+        let folder = root().join("docs/findings");
+        fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+        for left in fs::read_dir(&folder).map_err(|error| error.to_string())?.flatten() {
+            if !rules.contains_key(left.file_name().to_string_lossy().as_ref()) {
+                fs::remove_file(left.path()).map_err(|error| error.to_string())?;
+            }
+        }
+        for (name, text) in &rules {
+            fs::write(folder.join(name), text).map_err(|error| format!("{name}: {error}"))?;
+        }
+        println!("{} pages written.", pages.len() + rules.len());
         Ok(())
     }
 }
