@@ -7,7 +7,7 @@ use ledger::Work;
 use policy::{
     proof::Grade,
     reason::Reason,
-    rotation::{Claim, Goal, OwnEnd, Phase, Previous, Told},
+    rotation::{Claim, Goal, Phase, Previous},
 };
 use secrets::{Document, Expect, Sink};
 
@@ -858,14 +858,9 @@ async fn first_claim(
             let until = policy::schedule::later(context.time().hi, spec.overlap());
             let earlier = marked.iter().filter(|(id, of, _)| *id != key_id && *of < generation);
             let kept = earlier.map(|(id, generation, epoch)| Previous {
-                key_id: (*id).to_owned(),
-                generation: *generation,
                 epoch: Some(*epoch),
                 retire_not_before: Some(until),
-                held_version: None,
-                cut: None,
-                own_end: OwnEnd::Unknown,
-                told: Told::default(),
+                ..Previous::new(*id, *generation)
             });
             (current_epoch.unwrap_or(0), kept.collect())
         }

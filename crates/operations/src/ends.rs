@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use connector::{Connector, ObjectRef};
 use domain::Direction;
 use jiff::Timestamp;
 use ledger::{NewEntry, Work};
@@ -121,18 +122,44 @@ async fn put_off(
     let version = document.version;
     let written = store.write(&claim, document.pending.as_ref(), Some(version)).await?;
     for (key_id, end) in &to_tell {
-        let entry = |kind: &str| {
-            let ends = end.map_or_else(|| "never".to_owned(), moment);
-            let entry = context.entry(kind, &what).detail("key", key_id.clone());
-            NewEntry { auth: Some(auth.clone()), ..entry.detail("ends", ends) }
+        let entry = |kind: &str| NewEntry {
+            auth: Some(auth.clone()),
+            generation: Some(claim.generation),
+            epoch: Some(claim.epoch),
+            ..context.entry(kind, &what)
         };
-        context.journal(entry("attempt.started")).await?;
-        let done = connector.set_expiry(&object, key_id, *end).await;
-        context.note(entry("attempt.ended")).await;
-        done.map_err(|error| {
+        tell(context, &*connector, &object, (key_id, *end), entry).await?.map_err(|error| {
             Problem::not_done(&what, "put off when an earlier credential ends", &error)
         })?;
-        context.note(entry("rotation.expiry_set")).await;
     }
     Ok(Some((claim, written.number)))
+}
+
+/// Tells a platform when one key ends by itself; without a time, that it does not. Between two entries, as
+/// every call that changes something, each made from that of the deed which it is part of.
+///
+/// # Errors
+///
+/// It cannot be journalled: then nothing was sent. What the platform said is the answer.
+pub(crate) async fn tell(
+    context: &Context,
+    connector: &dyn Connector,
+    object: &ObjectRef,
+    (key_id, at): (&str, Option<Timestamp>),
+    entry: impl Fn(&str) -> NewEntry,
+) -> Result<connector::Result<()>, Problem> {
+    let ends = at.map_or_else(|| "never".to_owned(), moment);
+    let about = |kind: &str| entry(kind).detail("key", key_id).detail("ends", ends.clone());
+    let attempt = |kind: &str| NewEntry { step: Some("set_expiry".to_owned()), ..about(kind) };
+    context.journal(attempt("attempt.started")).await?;
+    let done = connector.set_expiry(object, key_id, at).await;
+    let outcome = match &done {
+        Ok(()) => "done".to_owned(),
+        Err(error) => format!("{:?}", error.outcome()).to_lowercase(),
+    };
+    context.note(NewEntry { outcome: Some(outcome), ..attempt("attempt.ended") }).await;
+    if done.is_ok() {
+        context.note(about("rotation.expiry_set")).await;
+    }
+    Ok(done)
 }

@@ -3,7 +3,7 @@
 use connector::Probe;
 use domain::{Direction, Marker, Secret};
 use ledger::Work;
-use policy::rotation::{Claim, OwnEnd, Phase, Previous, Told};
+use policy::rotation::{Claim, Phase, Previous};
 use secrets::{Document, Expect, SinkError};
 
 use crate::{
@@ -202,16 +202,8 @@ fn with_theirs(claim: Claim, key_id: &str, context: &Context) -> Claim {
     let mut previous = claim.previous.clone();
     previous.retain(|one| one.key_id != key_id);
     if let Some(ours) = &claim.new {
-        previous.push(Previous {
-            key_id: ours.clone(),
-            generation: claim.generation,
-            epoch: Some(claim.epoch),
-            retire_not_before: None,
-            held_version: None,
-            cut: None,
-            own_end: OwnEnd::Unknown,
-            told: Told::default(),
-        });
+        let one = Previous::new(ours, claim.generation);
+        previous.push(Previous { epoch: Some(claim.epoch), ..one });
     }
     Claim {
         owner: context.run.id.clone(),

@@ -11,7 +11,7 @@ use policy::{
     findings::Severity,
     overlap::{self, Evidence, Terms, Usage, Verdict, evidence},
     proof::Proofs,
-    rotation::{Cut, OwnEnd, Phase, Previous, Told, has_stopped},
+    rotation::{Cut, Phase, Previous, has_stopped},
     schedule::{earlier, later},
     status::{self, Facts},
 };
@@ -527,17 +527,9 @@ pub(crate) async fn look_at_slot(
             (None, Some(meta)) => (meta.key_id.clone(), meta.generation),
             (None, None) => return None,
         };
-        Some(Previous {
-            key_id,
-            generation,
-            epoch: None,
-            // Its overlap begins when there is a successor, which is not before now.
-            retire_not_before: Some(later(now.hi, spec.overlap())),
-            held_version: None,
-            cut: None,
-            own_end: OwnEnd::Unknown,
-            told: Told::default(),
-        })
+        // Its overlap begins when there is a successor, which is not before now.
+        let retire_not_before = Some(later(now.hi, spec.overlap()));
+        Some(Previous { retire_not_before, ..Previous::new(key_id, generation) })
     });
     let kept: Vec<Previous> = claim
         .as_ref()

@@ -346,7 +346,6 @@ mod tests {
 
     use super::*;
     use crate::proof::{Ended, Grade};
-    use crate::rotation::{OwnEnd, Told};
 
     const HOUR: Span = Span::from_secs(3600);
     const DAY: Span = Span::from_secs(86_400);
@@ -371,14 +370,11 @@ mod tests {
 
     fn previous(cut: Option<Cut>) -> Previous {
         Previous {
-            key_id: "k1".into(),
-            generation: 1,
             epoch: Some(1),
             retire_not_before: Some(at(0)),
             held_version: Some(1),
             cut,
-            own_end: OwnEnd::Unknown,
-            told: Told::default(),
+            ..Previous::new("k1", 1)
         }
     }
 

@@ -3,10 +3,7 @@
 use domain::Span;
 use jiff::Timestamp;
 
-use crate::{
-    rotation::{OwnEnd, Previous, Told},
-    schedule::later,
-};
+use crate::{rotation::Previous, schedule::later};
 
 /// A grade of proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -160,16 +157,8 @@ pub enum Again {
 impl Ended {
     /// The key as a claim names those that are to end.
     pub fn as_earlier(&self) -> Previous {
-        Previous {
-            key_id: self.key_id.clone(),
-            generation: self.generation,
-            epoch: None,
-            retire_not_before: None,
-            held_version: self.held_version,
-            cut: None,
-            own_end: OwnEnd::Unknown,
-            told: Told::default(),
-        }
+        let held_version = self.held_version;
+        Previous { held_version, ..Previous::new(&self.key_id, self.generation) }
     }
 
     /// What a proof leaves to be done. `open`: another round may show more, as long as the secret is kept.

@@ -192,6 +192,20 @@ pub struct Previous {
 }
 
 impl Previous {
+    /// One of which nothing more is known: it may be ended at once.
+    pub fn new(key_id: impl Into<String>, generation: u64) -> Previous {
+        Previous {
+            key_id: key_id.into(),
+            generation,
+            epoch: None,
+            retire_not_before: None,
+            held_version: None,
+            cut: None,
+            own_end: OwnEnd::Unknown,
+            told: Told::default(),
+        }
+    }
+
     /// When it is to end by itself, at the latest. `after`: how long after its overlap; without it, or where
     /// somebody needs it, as it was issued to.
     pub fn wanted_end(&self, after: Option<Span>) -> OwnEnd {
@@ -910,16 +924,8 @@ fn all_keys(view: &View, claim: Option<&Claim>, way: Way) -> Vec<Previous> {
     let mut name = |key_id: &str, generation: u64| {
         if !keys.iter().any(|have| have.key_id == key_id) {
             let ours = view.keys.iter().find(|key| key.key_id == key_id).and_then(|key| key.ours);
-            keys.push(Previous {
-                key_id: key_id.to_owned(),
-                generation,
-                epoch: ours.map(|(_, epoch)| epoch),
-                retire_not_before: None,
-                held_version: None,
-                cut: None,
-                own_end: OwnEnd::Unknown,
-                told: Told::default(),
-            });
+            let epoch = ours.map(|(_, epoch)| epoch);
+            keys.push(Previous { epoch, ..Previous::new(key_id, generation) });
         }
     };
     if let Some(claim) = claim {
@@ -968,16 +974,8 @@ fn with_gone(claim: &Claim, mut keys: Vec<Previous>) -> Vec<Previous> {
     if let Some(key_id) = &claim.current
         && !keys.iter().any(|one| one.key_id == *key_id)
     {
-        keys.push(Previous {
-            key_id: key_id.clone(),
-            generation: claim.generation,
-            epoch: claim.current_epoch,
-            retire_not_before: None,
-            held_version: None,
-            cut: None,
-            own_end: OwnEnd::Unknown,
-            told: Told::default(),
-        });
+        let one = Previous::new(key_id, claim.generation);
+        keys.push(Previous { epoch: claim.current_epoch, ..one });
     }
     keys
 }
@@ -2061,19 +2059,7 @@ mod tests {
     }
 
     fn old(retire_not_before: Option<Timestamp>) -> Previous {
-        let key_id = "k0".to_owned();
-        let (epoch, held_version, cut) = (None, None, None);
-        let (own_end, told) = (OwnEnd::Unknown, Told::default());
-        Previous {
-            key_id,
-            generation: 1,
-            epoch,
-            retire_not_before,
-            held_version,
-            cut,
-            own_end,
-            told,
-        }
+        Previous { retire_not_before, ..Previous::new("k0", 1) }
     }
 
     /// Generation 2 is current, generation 1 is in its overlap until then.

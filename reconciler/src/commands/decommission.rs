@@ -7,7 +7,7 @@ use operations::{
 };
 use serde_json::{Value, json};
 
-use super::{drift::declared, revoke::unheard_slots};
+use super::{drift::declared, revoke::unheard_slots, rotate::none_of};
 use crate::{
     ask::Asking,
     deed::{self, Deed, Part},
@@ -66,14 +66,9 @@ impl Decommission {
         let (mut wishes, from) = declared(&context, self.state.as_deref(), &command).await?;
         let progress = output.progress("looking");
         let Some(wish) = wishes.integrations.remove(&self.id) else {
-            let known: Vec<String> = wishes.integrations.into_keys().collect();
-            return Err(Problem::new("E-UNDECLARED", "No such integration is declared")
-                .detail(format!(
-                    "{:?} is none of those that are declared in {from}:\n  {}",
-                    self.id,
-                    known.join("\n  ")
-                ))
-                .next("name one of these, or with --state the state that declares it"));
+            let known = wishes.integrations.into_keys().collect();
+            let what = format!("{:?} is none of those that are declared in {from}:", self.id);
+            return Err(none_of("No such integration is declared", &what, known, &self.id));
         };
         let id = wish.integration()?;
         let seen = observe_integration(&context, &id, None, wish.vendor_id.as_deref()).await?;

@@ -297,6 +297,17 @@ fn unknown(wishes: &Wishes, integration: &str, id: &str, from: &str) -> Problem 
             (format!("{id:?} is none of those that are declared in {from}:"), all)
         }
     };
+    none_of("No such credential is declared", &what, known, integration)
+}
+
+/// An id that is none of those that are known: which there are, how one looks where it is none at all, and
+/// what to do. `integration`: what was asked for, as far as that is one.
+pub(super) fn none_of(
+    title: &'static str,
+    what: &str,
+    known: Vec<String>,
+    integration: &str,
+) -> Problem {
     let more = match known.len().saturating_sub(LISTED) {
         0 => String::new(),
         more => format!("\n  and {more} more"),
@@ -314,7 +325,7 @@ fn unknown(wishes: &Wishes, integration: &str, id: &str, from: &str) -> Problem 
             "nhi scan".to_owned(),
         ),
     };
-    Problem::new("E-UNDECLARED", "No such credential is declared")
+    Problem::new("E-UNDECLARED", title)
         .detail(format!("{what}\n  {known}{more}{form}"))
         .next(format!(
             "name one that is declared, or with --state the state that declares it. What is there at \

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use ledger::NewEntry;
 use policy::{
     reason::higher,
-    rotation::{Claim, Goal, Key, OwnEnd, Phase, Previous, Siblings, Told, View},
+    rotation::{Claim, Goal, Key, OwnEnd, Phase, Previous, Siblings, View},
 };
 use secrets::SinkError;
 use serde_json::json;
@@ -222,14 +222,9 @@ impl Machine<'_> {
         let gone = books.or_else(|| known.filter(|_| before.is_none()));
         if let Some(key_id) = gone.filter(|key_id| !lives(key_id)) {
             previous.push(Previous {
-                generation: to - 1,
                 epoch: before.and_then(|document| document.claim.current_epoch),
-                retire_not_before: None,
                 held_version: held_version(&key_id),
-                cut: None,
-                own_end: OwnEnd::Unknown,
-                told: Told::default(),
-                key_id,
+                ..Previous::new(key_id, to - 1)
             });
         }
         for key in view.keys.iter().filter(|key| key.live) {
@@ -238,15 +233,12 @@ impl Machine<'_> {
             // Promoted to some places when the claim was lost: consumers may hold it.
             let is_read = view.mains.iter().any(|main| main.key_id.as_ref() == Some(&key.key_id));
             if is_current || older || is_read {
+                let generation = key.ours.map_or(to - 1, |(generation, _)| generation);
                 previous.push(Previous {
-                    key_id: key.key_id.clone(),
-                    generation: key.ours.map_or(to - 1, |(generation, _)| generation),
                     epoch: key.ours.map(|(_, epoch)| epoch),
-                    retire_not_before: None,
                     held_version: held_version(&key.key_id),
-                    cut: None,
                     own_end: if view.moves_expiry { OwnEnd::of(key.ends) } else { OwnEnd::Unknown },
-                    told: Told::default(),
+                    ..Previous::new(&key.key_id, generation)
                 });
             }
         }
@@ -336,16 +328,8 @@ impl Machine<'_> {
             && !self.way.is_alone()
             && !previous.iter().any(|one| one.key_id == *key_id)
         {
-            previous.push(Previous {
-                key_id: key_id.clone(),
-                generation: document.claim.generation,
-                epoch: self.epoch_of(key_id),
-                retire_not_before: None,
-                held_version: None,
-                cut: None,
-                own_end: OwnEnd::Unknown,
-                told: Told::default(),
-            });
+            let one = Previous::new(key_id, document.claim.generation);
+            previous.push(Previous { epoch: self.epoch_of(key_id), ..one });
         }
         let claim = Claim {
             previous,

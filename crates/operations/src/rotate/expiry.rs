@@ -2,11 +2,10 @@
 
 use connector::{Outcome, Refusal};
 use jiff::Timestamp;
-use ledger::NewEntry;
 use policy::rotation::{Claim, Told, View};
 
 use super::{MOST_TRIES, Machine};
-use crate::{Problem, journal::moment, ourselves::not_our_key};
+use crate::{Problem, ends::tell, ourselves::not_our_key};
 
 impl Machine<'_> {
     /// What cannot be written is not told.
@@ -40,23 +39,18 @@ impl Machine<'_> {
             return Ok(());
         }
         let claim = self.claimed()?.claim.clone();
-        let started = self.telling("attempt.started", key_id, at, &claim);
-        if let Err(problem) = self.context.journal(started).await {
-            self.not_told(key_id, problem);
-            return Ok(());
-        }
-        let done = self.connector.set_expiry(&self.object, key_id, at).await;
-        let outcome = match &done {
-            Ok(()) => "done".to_owned(),
-            Err(error) => format!("{:?}", error.outcome()).to_lowercase(),
+        let entry = |kind: &str| self.entry(kind, &claim);
+        let done = tell(self.context, &*self.connector, &self.object, (key_id, at), entry).await;
+        let done = match done {
+            Ok(done) => done,
+            Err(problem) => {
+                self.not_told(key_id, problem);
+                return Ok(());
+            }
         };
-        let ended = self.telling("attempt.ended", key_id, at, &claim);
-        self.context.note(NewEntry { outcome: Some(outcome), ..ended }).await;
         match done {
             Ok(()) => {
                 self.told.insert(key_id.to_owned());
-                let entry = self.telling("rotation.expiry_set", key_id, at, &claim);
-                self.context.note(NewEntry { step: None, ..entry }).await;
             }
             // Somebody ended it.
             Err(error) if error.refusal() == Some(Refusal::NotFound) => {
@@ -85,11 +79,5 @@ impl Machine<'_> {
         let next =
             "apply again when its overlap is over: that ends it; without a run it may live on";
         self.context.notices.add(Problem { detail, ..problem }.next(next));
-    }
-
-    fn telling(&self, kind: &str, key_id: &str, at: Option<Timestamp>, claim: &Claim) -> NewEntry {
-        let ends = at.map_or_else(|| "never".to_owned(), moment);
-        let entry = self.entry(kind, claim).detail("key", key_id).detail("ends", ends);
-        NewEntry { step: Some("set_expiry".to_owned()), ..entry }
     }
 }
