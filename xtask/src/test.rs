@@ -37,7 +37,7 @@ pub(crate) struct Test {
 enum Stage {
     /// Our crates and programs.
     Libraries,
-    /// The connectors, on real servers.
+    /// The connectors, and the ledger for a fleet, on real servers.
     Connectors,
     /// Whole stories, with the real core.
     Stories,
@@ -80,7 +80,9 @@ impl Program {
     fn stage(&self) -> Stage {
         if self.package == "acceptance-tests" {
             Stage::Stories
-        } else if self.folder.parent().is_some_and(|above| above.ends_with("connectors")) {
+        } else if self.folder.parent().is_some_and(|above| above.ends_with("connectors"))
+            || self.package == "ledger-postgres"
+        {
             Stage::Connectors
         } else {
             Stage::Libraries

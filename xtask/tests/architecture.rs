@@ -14,6 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("secrets", &["domain"]),
     ("ledger", &[]),
     ("ledger-sqlite", &["ledger"]),
+    ("ledger-postgres", &["ledger"]),
     ("connector", &["domain", "secrets"]),
     ("operations", &["domain", "policy", "connector", "secrets", "ledger"]),
     (

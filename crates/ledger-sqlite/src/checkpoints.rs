@@ -21,14 +21,14 @@ pub(crate) fn make(connection: &Connection, at: i64) -> rusqlite::Result<Option<
     // A frontier that does not fit its size was edited; start from nothing rather than build on it.
     let mut frontier = newest
         .as_ref()
-        .and_then(|(checkpoint, peaks)| thawed(checkpoint.size, peaks))
+        .and_then(|(checkpoint, peaks)| Frontier::from_bytes(checkpoint.size, peaks))
         .unwrap_or_default();
     let mut select = connection
         .prepare_cached("SELECT body, hash, seq FROM entry WHERE seq > ?1 ORDER BY seq")?;
     let mut rows = select.query([frontier.size()])?;
     let mut head = newest.as_ref().map(|(checkpoint, _)| checkpoint.head);
     while let Some(row) = rows.next()? {
-        if !fill(&mut frontier, row.get(2)?) {
+        if !frontier.fill(row.get(2)?) {
             return Ok(None);
         }
         frontier.push(row.get_ref(0)?.as_blob()?);
@@ -49,28 +49,13 @@ pub(crate) fn keep(
     made: &Checkpoint,
     frontier: &Frontier,
 ) -> rusqlite::Result<()> {
-    let peaks: Vec<u8> = frontier.peaks().iter().flat_map(|peak| peak.0).collect();
+    let peaks = frontier.to_bytes();
     connection
         .prepare_cached(
             "INSERT INTO checkpoint (size, at, root, head, frontier) VALUES (?1, ?2, ?3, ?4, ?5)",
         )?
         .execute(params![made.size, made.at, made.root.0, made.head.0, peaks])?;
     Ok(())
-}
-
-/// More missing entries in a row than these are not stated over: a number can be forged, and each
-/// takes time.
-const HOLE_MAX: u64 = 1 << 20;
-
-/// Puts a leaf of zeros in the place of each entry that is missing before number `seq`, so that a
-/// later one keeps its place in the tree; false if that is too many.
-pub(crate) fn fill(frontier: &mut Frontier, seq: u64) -> bool {
-    let missing = seq.saturating_sub(frontier.size() + 1);
-    if missing > HOLE_MAX {
-        return false;
-    }
-    (0..missing).for_each(|_| frontier.push_leaf(Hash::ZERO));
-    true
 }
 
 /// All, oldest first.
@@ -89,9 +74,4 @@ pub(crate) fn read(row: &Row<'_>) -> rusqlite::Result<Checkpoint> {
         root: Hash(row.get(2)?),
         head: Hash(row.get(3)?),
     })
-}
-
-fn thawed(size: u64, peaks: &[u8]) -> Option<Frontier> {
-    let peaks: Option<Vec<Hash>> = peaks.chunks(32).map(Hash::from_slice).collect();
-    Frontier::from_peaks(size, peaks?)
 }

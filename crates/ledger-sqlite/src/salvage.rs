@@ -21,7 +21,7 @@ use crate::{
     place,
     reserve::Reserve,
     rows, schema,
-    verify::{column_astray, verify},
+    verify::{columns, verify},
     writer::Chain,
 };
 
@@ -260,7 +260,7 @@ fn entries(
         let hash = row.get(1).ok().map(Hash);
         let whole = || {
             let body: Vec<u8> = row.get(2)?;
-            if column_astray(row, seq, &body)?.is_some() {
+            if columns(row)?.astray(seq, &body).is_some() {
                 return Ok(None);
             }
             Ok::<_, rusqlite::Error>(Some(body))
@@ -309,7 +309,7 @@ fn entries(
         done.kept += 1;
         done.ends.kept(seq);
         done.last = (seq, hash);
-        checkpoints::fill(&mut frontier, seq);
+        let _ = frontier.fill(seq);
         frontier.push(&entry.body);
         match points.get(&seq) {
             Some(point) if point.head == hash && point.root == frontier.root() => {

@@ -11,35 +11,15 @@ use std::{
 };
 
 use ledger::{
-    BadEntry, Checkpoint, Error, Hash, Range, Verification, canonical, chain, entry,
-    tree::{Frontier, leaf},
+    Checkpoint, Error, Hash, Range, Verification, entry,
+    pieces::{self, Columns, PIECE, Piece, Told, bad_end, in_order, lost_by},
 };
-use rusqlite::{Connection, OptionalExtension, Row, types::ValueRef};
-use serde_json::Value;
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::{checkpoints, connection, fault::fault, place, schema};
 
-/// A piece is a complete subtree, so that roots of pieces make the root of all.
-const PIECE_HEIGHT: u32 = 13;
-const PIECE: u64 = 1 << PIECE_HEIGHT;
-
 /// More readers than this only wait for the disk.
 const READERS_MAX: usize = 8;
-
-/// What reading one piece gave.
-#[derive(Default)]
-struct Piece {
-    /// Its place among all pieces.
-    index: u64,
-    entries: u64,
-    /// How many of them are steps of a rotation.
-    steps: u64,
-    bad: Option<BadEntry>,
-    frontier: Frontier,
-    /// At each checkpoint in the piece: the frontier of the piece so far and the entry's hash.
-    at_checkpoint: BTreeMap<u64, (Frontier, Hash)>,
-    fault: Option<Error>,
-}
 
 /// Verifies a range of the ledger in `path`.
 pub(crate) fn verify(
@@ -49,14 +29,7 @@ pub(crate) fn verify(
 ) -> Result<Verification, Error> {
     let shown = place::shown(path);
     let failed = |error| fault(&shown, "verify it", &error);
-    let mut found = Verification {
-        entries: 0,
-        lost: Vec::new(),
-        first_bad: None,
-        last_good_checkpoint: None,
-        problems: Vec::new(),
-        remedy: None,
-    };
+    let mut found = Verification::nothing();
     // Damage that bars the way to every entry is what was looked for, and no failure to look.
     let told = |mut found: Verification, error: Error| match error {
         Error::Damaged { ref what, .. } => {
@@ -87,38 +60,10 @@ pub(crate) fn verify(
         range.last.unwrap_or(u64::MAX).min(end.seq).min(head.map_or(u64::MAX, |(seq, _)| seq));
     let told = Told { checkpoints: &checkpoints, lost: &found.lost };
     let pieces = read_pieces(path, realm, first, last, told);
-    let mut whole = Frontier::new();
-    let mut steps = 0;
-    let mut rooted = first == 1;
-    for (place, piece) in pieces.into_iter().enumerate() {
-        // Behind pieces that were passed over, no root can be told.
-        rooted &= piece.index == place as u64;
-        if let Some(error) = piece.fault {
-            // Damage below the level of rows: it is found, and it is where this piece stopped.
-            found.problems.push(error.to_string());
-        }
-        found.entries += piece.entries;
-        steps += piece.steps;
-        if found.first_bad.is_none() {
-            found.first_bad = piece.bad;
-        }
-        for checkpoint in &checkpoints {
-            let Some((part, hash)) = piece.at_checkpoint.get(&checkpoint.size) else { continue };
-            let agrees = checkpoint.head == *hash
-                && (!rooted || joined(&whole, part).root() == checkpoint.root);
-            if !agrees {
-                found
-                    .problems
-                    .push(format!("the checkpoint of size {} does not agree", checkpoint.size));
-            } else if found.first_bad.as_ref().is_none_or(|bad| bad.seq > checkpoint.size) {
-                found.last_good_checkpoint = Some(checkpoint.clone());
-            }
-        }
-        whole = joined(&whole, &piece.frontier);
-    }
+    let steps = found.take(pieces, &checkpoints, first);
 
     if found.first_bad.is_none() && range.last.is_none_or(|last| last >= end.seq) {
-        found.first_bad = bad_end(head, &end);
+        found.first_bad = bad_end(head, (end.seq, end.hash));
     }
     // These cost nothing, and belong to every look at how the ledger ends.
     if range.last.is_none() {
@@ -126,36 +71,13 @@ pub(crate) fn verify(
             Ok(astray) => found.problems.extend(astray),
             Err(error) => found.problems.push(format!("its tables cannot be told: {error}")),
         }
-        if let Some(beyond) = checkpoints.iter().find(|checkpoint| checkpoint.size > end.seq) {
-            let (size, what) = (beyond.size, "entries were taken away");
-            found.problems.push(format!("there is a checkpoint of size {size}, but {what}"));
-        }
+        found.take_end(&checkpoints, end.seq);
     }
     if range == Range::ALL {
         check_file(&reader, found.entries, steps, &mut found.problems);
         check_documents(&reader, &mut found.problems);
     }
-    found.remedy = match (&found.first_bad, found.problems.first()) {
-        (Some(BadEntry { seq, what }), _) => {
-            Some(Error::Broken { place: shown, seq: *seq, what: what.clone() }.way_out())
-        }
-        (None, Some(what)) => Some(Error::Damaged { place: shown, what: what.clone() }.way_out()),
-        (None, None) => None,
-    };
-    Ok(found)
-}
-
-/// The frontier of a whole number of pieces, then of a part of the next.
-fn joined(whole: &Frontier, part: &Frontier) -> Frontier {
-    let mut joined = whole.clone();
-    let mut rest = part.size();
-    for peak in part.peaks() {
-        let height = 63 - rest.leading_zeros();
-        // Fails only behind a hole, which is reported as such.
-        let _ = joined.push_subtree(*peak, height);
-        rest -= 1 << height;
-    }
-    joined
+    Ok(found.advised(shown))
 }
 
 fn read_pieces(
@@ -182,7 +104,7 @@ fn read_pieces(
             }
             let start = ((from + index) * PIECE + 1).max(first);
             let end = ((from + index + 1) * PIECE).min(last);
-            let mut piece = Piece { index, ..Piece::default() };
+            let mut piece = Piece::at(index);
             let outcome = match reader.take() {
                 Some(opened) => Ok(Some(opened)),
                 None => connection::reader(path, realm),
@@ -223,81 +145,33 @@ fn read_piece(
     told: Told<'_>,
     piece: &mut Piece,
 ) -> rusqlite::Result<()> {
-    let Told { checkpoints, lost } = told;
-    let mut bad = |seq, what: String| {
-        piece.bad.get_or_insert(BadEntry { seq, what });
-    };
-    let mut previous = match first {
-        1 => Some(Hash::ZERO),
-        // If the entry before is missing, the piece before says so.
-        _ => reader
-            .query_row("SELECT hash FROM entry WHERE seq = ?1", [first - 1], |row| row.get(0))
-            .optional()?
-            .map(Hash),
-    };
-    let mut checkpoints = checkpoints.iter().filter(|one| one.size >= first).peekable();
-    let mut expected = first;
+    let previous = reader
+        .query_row("SELECT hash FROM entry WHERE seq = ?1", [first - 1], |row| row.get(0))
+        .optional()?
+        .map(Hash);
+    let mut reading = piece.begin(first, previous, told);
     let mut select = reader.prepare_cached(
         "SELECT seq, hash, body, at, kind, subject, rotation FROM entry
          WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq",
     )?;
     let mut rows = select.query([first, last])?;
     while let Some(row) = rows.next()? {
-        let seq: u64 = row.get(0)?;
-        if seq != expected {
-            if let Some(missing) = untold(lost, expected, seq - 1) {
-                bad(missing, "it is missing".to_owned());
-            }
-            (expected..seq).for_each(|_| piece.frontier.push_leaf(Hash::ZERO));
-            previous = None;
-        }
-        expected = seq + 1;
-        let hash = Hash(row.get(1)?);
+        let (seq, hash) = (row.get(0)?, Hash(row.get(1)?));
         let body = row.get_ref(2)?.as_blob()?;
-        match previous {
-            Some(previous) if chain::link(&previous, body) != hash => {
-                bad(seq, "its hash does not cover its body and the hash before it".to_owned());
-            }
-            _ => {
-                if let Some(what) = column_astray(row, seq, body)? {
-                    bad(seq, what);
-                }
-            }
-        }
-        piece.entries += 1;
-        piece.steps += u64::from(row.get_ref(6)? != ValueRef::Null);
-        piece.frontier.push_leaf(leaf(body));
-        previous = Some(hash);
-        while checkpoints.next_if(|checkpoint| checkpoint.size < seq).is_some() {}
-        if checkpoints.next_if(|checkpoint| checkpoint.size == seq).is_some() {
-            piece.at_checkpoint.insert(seq, (piece.frontier.clone(), hash));
-        }
+        reading.row(pieces::Row { seq, hash, body, columns: columns(row)? });
     }
-    if expected <= last {
-        if let Some(missing) = untold(lost, expected, last) {
-            bad(missing, "it is missing".to_owned());
-        }
-        (expected..=last).for_each(|_| piece.frontier.push_leaf(Hash::ZERO));
-    }
+    reading.end(last);
     Ok(())
 }
 
-/// What pieces are held against.
-#[derive(Clone, Copy)]
-struct Told<'a> {
-    checkpoints: &'a [Checkpoint],
-    lost: &'a [(u64, u64)],
-}
-
-/// The first number from `first` to `last` that no salvage spoke of; `lost` is in order.
-fn untold(lost: &[(u64, u64)], first: u64, last: u64) -> Option<u64> {
-    let mut next = first;
-    for (from, to) in lost {
-        if (*from..=*to).contains(&next) {
-            next = to + 1;
-        }
-    }
-    (next <= last).then_some(next)
+/// The columns beside a body, from the fourth on.
+pub(crate) fn columns<'a>(row: &'a Row<'_>) -> rusqlite::Result<Columns<'a>> {
+    Ok(Columns {
+        at: row.get(3)?,
+        kind: row.get_ref(4)?.as_bytes()?,
+        subject: row.get_ref(5)?.as_bytes()?,
+        rotation: row.get_ref(6)?.as_bytes_or_null()?,
+    })
 }
 
 /// What salvages say is lost, in order.
@@ -310,21 +184,9 @@ fn lost(reader: &Connection) -> rusqlite::Result<Vec<(u64, u64)>> {
     let mut lost = Vec::new();
     while let Some(row) = rows.next()? {
         let seq: u64 = row.get(0)?;
-        let body: Value = serde_json::from_slice(row.get_ref(1)?.as_blob()?).unwrap_or_default();
-        let runs: Vec<(u64, u64)> =
-            serde_json::from_value(body["detail"]["lost"].clone()).unwrap_or_default();
-        lost.extend(runs.into_iter().filter(|(from, to)| from <= to && *to < seq));
+        lost.extend(lost_by(seq, row.get_ref(1)?.as_blob()?));
     }
-    // A second salvage says again what the first one said.
-    lost.sort_unstable();
-    lost.dedup_by(|later, one| {
-        let follows = later.0 <= one.1 + 1;
-        if follows {
-            one.1 = one.1.max(later.1);
-        }
-        follows
-    });
-    Ok(lost)
+    Ok(in_order(lost))
 }
 
 /// The first number there is behind this one.
@@ -334,57 +196,6 @@ fn seq_after(reader: &Connection, seq: u64) -> rusqlite::Result<Option<u64>> {
             row.get(0)
         })
         .optional()
-}
-
-/// The first column that says something else than the body, if any.
-pub(crate) fn column_astray(
-    row: &Row<'_>,
-    seq: u64,
-    body: &[u8],
-) -> rusqlite::Result<Option<String>> {
-    let mut seen = [false; 4];
-    let mut rotation = None;
-    for (name, value) in canonical::members(body) {
-        let column = match name {
-            b"at" => {
-                seen[0] = same_number(value, row.get(3)?);
-                continue;
-            }
-            b"seq" => {
-                seen[1] = same_number(value, i64::try_from(seq).unwrap_or(-1));
-                continue;
-            }
-            b"kind" => 2,
-            b"subject" => 3,
-            b"rotation" => {
-                rotation = Some(value);
-                continue;
-            }
-            _ => continue,
-        };
-        seen[column] = same_text(value, row.get_ref(column + 2)?.as_bytes()?);
-    }
-    let name = ["at", "seq", "kind", "subject"];
-    if let Some(astray) = seen.iter().position(|same| !same) {
-        return Ok(Some(format!("its body and its column {} differ", name[astray])));
-    }
-    let same = match (rotation, row.get_ref(6)?.as_bytes_or_null()?) {
-        (None, None) => true,
-        (Some(value), Some(column)) => same_text(value, column),
-        (Some(_), None) | (None, Some(_)) => false,
-    };
-    Ok((!same).then(|| "its body and its column rotation differ".to_owned()))
-}
-
-fn same_number(raw: &[u8], number: i64) -> bool {
-    std::str::from_utf8(raw).ok().and_then(|raw| raw.parse().ok()) == Some(number)
-}
-
-fn same_text(raw: &[u8], text: &[u8]) -> bool {
-    match raw {
-        [b'"', inner @ .., b'"'] if !inner.contains(&b'\\') => inner == text,
-        _ => serde_json::from_slice::<String>(raw).is_ok_and(|decoded| decoded.as_bytes() == text),
-    }
 }
 
 /// The last entry there is.
@@ -421,21 +232,6 @@ impl Ends {
         moment.commit()?;
         let end = end.unwrap_or(End { seq: 0, hash: Hash::ZERO });
         Ok(Ends { head, end, checkpoints })
-    }
-}
-
-/// What is wrong where the entries end, given that each follows from the one before.
-fn bad_end(head: Option<(u64, Hash)>, end: &End) -> Option<BadEntry> {
-    let bad = |seq, what: &str| Some(BadEntry { seq, what: what.to_owned() });
-    match head {
-        None if end.seq == 0 => None,
-        None => bad(1, "there are entries but no head"),
-        Some((seq, _)) if end.seq > seq => bad(seq + 1, "it lies beyond the head"),
-        Some((seq, _)) if end.seq < seq => {
-            bad(end.seq + 1, "it is missing: the head says that there are more entries")
-        }
-        Some((_, hash)) if end.hash != hash => bad(end.seq, "its hash is not the head's"),
-        Some(_) => None,
     }
 }
 

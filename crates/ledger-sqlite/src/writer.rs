@@ -12,7 +12,6 @@ use ledger::{
     Durability, Error, Hash, NewEntry, Receipt, chain,
     entry::{self, Prepared},
 };
-use ring::rand::{SecureRandom, SystemRandom};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use tokio::sync::oneshot;
 
@@ -500,13 +499,9 @@ fn check_end(connection: &Connection, place: &str, head: &Chain) -> Result<(), E
 }
 
 fn new_id(place: &str) -> Result<String, Error> {
-    let mut bytes = [0; 16];
-    SystemRandom::new().fill(&mut bytes).map_err(|_| Error::Failed {
+    chain::new_id().ok_or_else(|| Error::Failed {
         place: place.to_owned(),
         step: "give it an id",
         why: "the operating system gave no random bytes".to_owned(),
-    })?;
-    let mut id = ledger::Hash::of(&bytes).to_string();
-    id.truncate(26);
-    Ok(id)
+    })
 }

@@ -3,7 +3,10 @@
 use std::fmt;
 
 use data_encoding::HEXLOWER;
-use ring::digest::{Context, SHA256};
+use ring::{
+    digest::{Context, SHA256},
+    rand::{SecureRandom, SystemRandom},
+};
 
 /// What every hashed entry begins with, so that no other hash of ours can be taken for it.
 const DOMAIN: &[u8] = b"nhi-entry/1\n";
@@ -57,6 +60,15 @@ impl fmt::Debug for Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
+}
+
+/// A new ledger's id; `None` if the operating system gives no random bytes.
+pub fn new_id() -> Option<String> {
+    let mut bytes = [0; 16];
+    SystemRandom::new().fill(&mut bytes).ok()?;
+    let mut id = Hash::of(&bytes).to_string();
+    id.truncate(26);
+    Some(id)
 }
 
 /// The hash of an entry: SHA-256 over `nhi-entry/1\n`, the previous hash, and the body.

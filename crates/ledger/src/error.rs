@@ -28,6 +28,14 @@ pub enum Error {
         /// What the operating system or the database said.
         why: String,
     },
+    /// The server that keeps it does not answer, or takes nobody now.
+    #[error("the ledger {place} cannot be reached: {why}")]
+    Unreachable {
+        /// Where the ledger is.
+        place: String,
+        /// What the operating system or the server said.
+        why: String,
+    },
     /// No room left; what was acknowledged before is safe, this append is not in the ledger.
     #[error("the disk below the ledger {place} is full; nothing more was kept")]
     Full {
@@ -161,6 +169,7 @@ impl Error {
         match self {
             Error::ReadOnly { .. } => "E-LEDGER-READ-ONLY",
             Error::Unreadable { .. } => "E-LEDGER-UNREADABLE",
+            Error::Unreachable { .. } => "E-LEDGER-UNREACHABLE",
             Error::Full { .. } | Error::Short { .. } => "E-LEDGER-FULL",
             Error::Busy { .. } => "E-LEDGER-BUSY",
             Error::Broken { .. } => "E-LEDGER-BROKEN",
@@ -190,7 +199,13 @@ impl Error {
 
     /// The same for who has looked at all of it.
     pub fn way_out(&self) -> String {
+        if let Some(way) = self.way_out_of_database() {
+            return way;
+        }
         match self {
+            Error::Unreachable { place, .. } => format!(
+                "Make sure that {place} is there and can be reached, then run the same command again."
+            ),
             Error::ReadOnly { place, .. } => format!(
                 "Reading goes on; to change something, apply as a user who may write {place} and its folder, with no read_only = true in nhi.hcl."
             ),
@@ -226,6 +241,44 @@ impl Error {
                 "Run `nhi ledger verify` to see whether {place} is sound, then run the same command again."
             ),
         }
+    }
+}
+
+impl Error {
+    /// The way out where the ledger is in a database of a server: other than where it is in a file.
+    fn way_out_of_database(&self) -> Option<String> {
+        let ours = |place: &&String| place.starts_with("postgresql://");
+        Some(match self {
+            Error::ReadOnly { place, .. } => format!(
+                "Reading goes on; to change something, sign in to {} as a role that may write: grant nhi_writer to it, or let ledger in nhi.hcl lead to the primary.",
+                ours(&place).then_some(place)?
+            ),
+            Error::Unreadable { place, .. } => format!(
+                "Check in ledger of nhi.hcl the database, the user and where its password is, and that the server {} lets this user in.",
+                ours(&place).then_some(place)?
+            ),
+            Error::Full { place } | Error::Short { place, .. } => format!(
+                "Free some space on the disk of the server {}, then run the same command again.",
+                ours(&place).then_some(place)?
+            ),
+            Error::Broken { place, seq, .. } => format!(
+                "Restore {} from a backup: the entries before {seq} can still be trusted. Until then power can be taken away, and nothing new is begun.",
+                ours(&place).then_some(place)?
+            ),
+            Error::Damaged { place, .. } | Error::Lost { place, .. } => format!(
+                "Restore {} from a backup. Without one, drop its schema nhi: the next apply that changes something begins a new ledger. What is lost is history: plan and apply are as right as before.",
+                ours(&place).then_some(place)?
+            ),
+            Error::NotALedger { place, .. } => format!(
+                "Let ledger in nhi.hcl lead to a database of its own, in UTF8, instead of {}.",
+                ours(&place).then_some(place)?
+            ),
+            Error::OtherRealm { place, .. } => {
+                ours(&place).then_some(())?;
+                "Let ledger in nhi.hcl lead to this realm's own database, or correct realm; histories of two realms are not mixed.".to_owned()
+            }
+            _ => return None,
+        })
     }
 }
 

@@ -14,6 +14,7 @@ pub mod error;
 pub mod inventory;
 pub mod memory;
 pub mod null;
+pub mod pieces;
 pub mod port;
 pub mod read_only;
 pub mod story;

@@ -142,14 +142,7 @@ impl Ledger for MemoryLedger {
         let last = range.last.unwrap_or(u64::MAX);
         let mut previous = Hash::ZERO;
         let mut frontier = Frontier::new();
-        let mut found = Verification {
-            entries: 0,
-            lost: Vec::new(),
-            first_bad: None,
-            last_good_checkpoint: None,
-            problems: Vec::new(),
-            remedy: None,
-        };
+        let mut found = Verification::nothing();
         let mut checkpoints = kept.checkpoints.iter().peekable();
         for entry in kept.entries.iter().take_while(|entry| entry.seq <= last) {
             // Nothing else asks for the tree.

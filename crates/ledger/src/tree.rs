@@ -7,6 +7,9 @@ use ring::digest::{Context, SHA256};
 
 use crate::chain::Hash;
 
+/// More missing entries in a row than these are not stated over.
+const HOLE_MAX: u64 = 1 << 20;
+
 /// The hash of one body as a leaf.
 pub fn leaf(body: &[u8]) -> Hash {
     let mut context = Context::new(&SHA256);
@@ -86,6 +89,41 @@ impl Frontier {
         self.peaks.push(hash);
         self.size += leaves;
         true
+    }
+
+    /// Puts a leaf of zeros in the place of each entry that is missing before number `seq`, so that a
+    /// later one keeps its place in the tree; false if that is too many: a number can be forged, and
+    /// each takes time.
+    #[must_use]
+    pub fn fill(&mut self, seq: u64) -> bool {
+        let missing = seq.saturating_sub(self.size + 1);
+        if missing > HOLE_MAX {
+            return false;
+        }
+        (0..missing).for_each(|_| self.push_leaf(Hash::ZERO));
+        true
+    }
+
+    /// Appends another tree, whose leaves follow on a whole number of its largest subtree's.
+    pub fn join(&mut self, part: &Frontier) {
+        let mut rest = part.size;
+        for peak in &part.peaks {
+            let height = 63 - rest.leading_zeros();
+            // Fails only behind a hole, which is reported as such.
+            let _ = self.push_subtree(*peak, height);
+            rest -= 1 << height;
+        }
+    }
+
+    /// The peaks as a store keeps them, one behind the other.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.peaks.iter().flat_map(|peak| peak.0).collect()
+    }
+
+    /// From what [`Frontier::to_bytes`] gave for this size; `None` if the two do not fit.
+    pub fn from_bytes(size: u64, peaks: &[u8]) -> Option<Self> {
+        let peaks: Option<Vec<Hash>> = peaks.chunks(32).map(Hash::from_slice).collect();
+        Frontier::from_peaks(size, peaks?)
     }
 
     /// The root of RFC 6962 §2.1; of the empty tree the hash of nothing.
