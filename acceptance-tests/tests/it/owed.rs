@@ -150,6 +150,46 @@ fn one_that_is_taken_out_of_service_and_killed_half_way_is_told_and_finished_by_
     });
 }
 
+#[test]
+fn a_plan_that_was_saved_before_a_decommission_gives_nothing_back() {
+    in_world(&triggered("1"), |world| {
+        world.apply()?;
+        let document = world.bao.document("apps/invoice-sync")?;
+        // More scopes, another word of what it is for, and a rotation: all of it was reviewed.
+        let scope = "\"secret/data/invoices/*:read\"";
+        let more = triggered("2")
+            .replace(scope, &format!("{scope}, \"secret/data/closing/*:read\""))
+            .replace("every night\"", "every morning\"");
+        world.write("main.tf", &more)?;
+        world.terraform(&["plan", "-out=saved"])?.expect(0)?;
+        let id = "bao/openbao_approle/invoice-sync";
+        world.nhi(&["decommission", id, "--yes"])?.expect(0)?;
+        let stands = || -> Result<String> {
+            let entity = world.bao.get("/v1/identity/entity/name/nhi/invoice-sync")?;
+            let rules = world.bao.get("/v1/sys/policies/acl/nhi/invoice-sync")?;
+            let rules = rules["data"]["policy"].as_str().unwrap_or_default().to_owned();
+            let keys = world.bao.accessors("invoice-sync")?;
+            holds(entity["data"]["disabled"] == true, "it is off", &entity.to_string())?;
+            holds(!rules.contains("secret/data/"), "it may do nothing", &rules)?;
+            holds(keys.is_empty(), "it has no credential", &format!("{keys:?}"))?;
+            Ok(rules)
+        };
+        let before = stands()?;
+        let said = world.terraform(&["apply", "saved"])?.expect(1)?;
+        let said = flat(&said.replace('│', " "));
+        let refused = said.matches("(E-DECOMMISSIONED)").count();
+        holds(refused >= 1, "it is refused", &said)?;
+        holds(stands()? == before, "and wrote nothing", &said)?;
+        holds(!places::lets_in(&world.bao, &document)?, "what it had is refused", &said)?;
+        // Each part of that plan alone gives nothing back either.
+        for target in ["nhi_integration.it", "nhi_scope.it", "nhi_credential.it"] {
+            let said = world.terraform(&["apply", "-auto-approve", "-target", target])?.said;
+            stands().map_err(|error| format!("{target}: {error}\n{said}"))?;
+        }
+        Ok(())
+    });
+}
+
 /// [`BASE`] with a credential beside it that nobody reads.
 const CANARY: &str = r#"
 resource "nhi_credential" "canary" {

@@ -6,7 +6,7 @@ use acceptance_tests::{Result, World};
 use jiff::{SignedDuration, Timestamp, civil::Weekday};
 use serde_json::json;
 
-use crate::{BASE, applied, flat, holds, in_world};
+use crate::{BASE, applied, flat, holds, in_world, triggered};
 
 const SCHEDULE: &str = "  every   = \"30d\"\n  overlap = \"24h\"\n";
 const POLICY: &str = "/v1/sys/policies/acl/nhi/invoice-sync";
@@ -224,18 +224,23 @@ fn a_temporary_scope_ends_by_itself_and_is_taken_away() {
     });
 }
 
+/// A person stops the integration: what they write into its record, and its switch.
+fn quarantine(world: &World, why: &str) -> Result<()> {
+    let text = rules(world)?;
+    let (before, rest) = text.split_once("# nhi: ").ok_or("the policy has no record")?;
+    let (line, after) = rest.split_once('\n').ok_or("the record is all there is")?;
+    let mut record: serde_json::Value =
+        serde_json::from_str(line).map_err(|error| error.to_string())?;
+    record["quarantined"] = json!(why);
+    set_rules(world, &format!("{before}# nhi: {record}\n{after}"))?;
+    let off = json!({ "disabled": true });
+    world.bao.post("/v1/identity/entity/name/nhi/invoice-sync", off).map(drop)
+}
+
 #[test]
 fn what_was_quarantined_stays_so_and_the_plan_says_why() {
     applied(|world| {
-        let text = rules(world)?;
-        let (before, rest) = text.split_once("# nhi: ").ok_or("the policy has no record")?;
-        let (line, after) = rest.split_once('\n').ok_or("the record is all there is")?;
-        let mut record: serde_json::Value =
-            serde_json::from_str(line).map_err(|error| error.to_string())?;
-        record["quarantined"] = json!("INC-4711 by the night shift");
-        let text = format!("{before}# nhi: {record}\n{after}");
-        set_rules(world, &text)?;
-        world.bao.post("/v1/identity/entity/name/nhi/invoice-sync", json!({ "disabled": true }))?;
+        quarantine(world, "INC-4711 by the night shift")?;
         // The reference in the credential follows; the integration itself is left alone.
         let said = world.plan()?.expect(2)?;
         holds(said.contains("INC-4711 by the night shift"), "it says who and why", &said)?;
@@ -243,6 +248,32 @@ fn what_was_quarantined_stays_so_and_the_plan_says_why() {
         holds(!flat(&said).contains("~ generation"), "and rotates nothing", &said)?;
         world.apply()?;
         holds(!signs_in(world)?, "no apply ends a quarantine", "")?;
+        world.plan_is_empty()
+    });
+}
+
+#[test]
+fn a_plan_that_was_saved_before_a_quarantine_switches_nothing_on_and_issues_nothing() {
+    applied(|world| {
+        let before = world.bao.document("apps/invoice-sync")?;
+        // It changes the integration and rotates its credential, and was reviewed.
+        let more = triggered("2").replace("every night\"", "every morning\"");
+        holds(more.contains("every morning"), "it changes the integration too", &more)?;
+        world.write("main.tf", &more)?;
+        world.terraform(&["plan", "-out=saved"])?.expect(0)?;
+        quarantine(world, "INC-4711 by the night shift")?;
+        let said = world.terraform(&["apply", "saved"])?.expect(1)?;
+        let said = flat(&said.replace('│', " "));
+        holds(said.contains("(E-QUARANTINED)"), "it is refused", &said)?;
+        holds(said.contains("INC-4711 by the night shift"), "with what stands against it", &said)?;
+        holds(said.contains("Next: plan again"), "and what to do", &said)?;
+        holds(!signs_in(world)?, "it stays off", &said)?;
+        holds(world.bao.document("apps/invoice-sync")? == before, "nothing was delivered", "")?;
+        holds(world.bao.accessors("invoice-sync")?.len() == 1, "and nothing was issued", &said)?;
+        // One that is made since changes what gives nothing back, and leaves it off.
+        let said = flat(&world.apply()?);
+        holds(!signs_in(world)?, "nor does a plan of now", &said)?;
+        holds(world.bao.accessors("invoice-sync")?.len() == 1, "nor issue", &said)?;
         world.plan_is_empty()
     });
 }

@@ -15,7 +15,7 @@ use crate::{
     Context, Delivery, Problem,
     beside::write_mirror,
     claim::{ClaimDocument, ClaimStore},
-    decommission::not_in_service,
+    decommission::not_stopped,
     document::{Meta, compose, matches, secret_in},
     drift::schedule_json,
     duty,
@@ -625,7 +625,7 @@ pub async fn goal_of_create(context: &Context, spec: &SlotSpec) -> Result<Goal, 
 /// of that run.
 pub async fn create_slot(context: &Context, spec: &SlotSpec) -> Result<Outcome, Problem> {
     let record = integration_is_here(context, spec).await?;
-    not_in_service(&spec.id.to_string(), record.as_ref())?;
+    not_stopped(&spec.id.to_string(), record.as_ref())?;
     let _turn = context.turns.take(&spec.id.integration.to_string()).await;
     let goal = goal_of_create(context, spec).await?;
     match bring(context, spec, goal, "custody", true).await {

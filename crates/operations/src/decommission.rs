@@ -350,3 +350,19 @@ pub(crate) fn not_in_service(what: &str, record: Option<&Record>) -> Result<(), 
         )
         .at(&["integration"]))
 }
+
+/// What a person stopped gets nothing back by a plan that was made before they did.
+pub(crate) fn not_stopped(what: &str, record: Option<&Record>) -> Result<(), Problem> {
+    not_in_service(what, record)?;
+    let Some(why) = record.and_then(|record| record.quarantined.as_deref()) else { return Ok(()) };
+    Err(Problem::new("E-QUARANTINED", "This integration is quarantined")
+        .detail(format!(
+            "{what}: its record says: {why}. It is not switched on again, and gets no other credential. \
+             Nothing was changed."
+        ))
+        .next(
+            "plan again: a plan that was made since leaves it stopped. Only whoever wrote that lifts it, by \
+             taking quarantined out of its record",
+        )
+        .at(&["integration"]))
+}

@@ -18,7 +18,7 @@ use serde_json::json;
 
 use crate::{
     Context, Deed, How, Problem, Revoked,
-    decommission::not_in_service,
+    decommission::{not_in_service, not_stopped},
     elsewhere::{governed_elsewhere, governed_here, import_of, owner_words},
     observe::{credentials_seen, object_of, unmanaged_now},
     ourselves::{not_our_key, not_ourselves},
@@ -389,7 +389,9 @@ pub async fn update_integration(
     }
     // The plan may have been made while it was in service.
     let is_off = found.as_ref().is_some_and(|found| !found.enabled);
-    if direction.may_widen() || (declared.enabled && is_off) {
+    if declared.enabled && is_off {
+        not_stopped(&what, record)?;
+    } else if direction.may_widen() {
         not_in_service(&what, record)?;
     }
     let live = found.as_ref().map(|found| {

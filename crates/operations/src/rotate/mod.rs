@@ -44,7 +44,7 @@ use crate::{
     Context, Problem, Revoked,
     claim::{ClaimDocument, ClaimStore},
     credential,
-    decommission::not_in_service,
+    decommission::not_stopped,
     document::{Meta, matches, secret_in},
     duty,
     journal::moment,
@@ -733,8 +733,8 @@ impl<'a> Machine<'a> {
         }
     }
 
-    /// What was taken out of service since the plan was made, or since a run that died began, gets no
-    /// other key. It is read once a run.
+    /// What was taken out of service, or quarantined, since the plan was made or since a run that died began
+    /// gets no other key. It is read once a run.
     async fn is_in_service(&mut self) -> Result<(), Problem> {
         let kinds = self.connector.platform().kinds();
         let kind = kinds.iter().find(|kind| kind.name == self.object.kind);
@@ -749,7 +749,7 @@ impl<'a> Machine<'a> {
             Err(error) => return Err(Problem::unreadable(&self.what, &error)),
         };
         let record = found.and_then(|found| found.record);
-        not_in_service(&self.what, record.as_ref())?;
+        not_stopped(&self.what, record.as_ref())?;
         self.in_service = true;
         Ok(())
     }

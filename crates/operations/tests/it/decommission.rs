@@ -158,6 +158,41 @@ async fn a_plan_from_before_gives_nothing_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_plan_from_before_a_quarantine_switches_nothing_on_and_issues_nothing() {
+    let world = in_service().await;
+    let (spec, context) = (world.spec(), world.context("apply", &Fuse::none()));
+    let there = async || world.fake.read(&world.object(), Want::DEED).await.unwrap().unwrap();
+    let record = there().await.record.unwrap();
+    let why = Some("INC-4711 by the night shift".to_owned());
+    world.fake.by_hand(APP, "sync", |hand| {
+        hand.write_record(Some(Record { quarantined: why.clone(), ..record.clone() }));
+        hand.enable(false);
+    });
+    let live = world.live().await;
+    world.clock.advance(crate::world::OVERLAP);
+    for (how, done) in [
+        ("the switch", updated(&world, true, Direction::None).await),
+        ("more", updated(&world, true, Direction::Widens).await),
+        ("rotate", carry_out(&context, &spec, THIRD, "test").await.map(drop)),
+    ] {
+        let problem = done.expect_err(how);
+        assert_eq!(problem.code, "E-QUARANTINED", "{how}: {problem}");
+        assert!(problem.detail.contains("INC-4711 by the night shift"), "{how}: {problem}");
+        assert!(problem.next.as_deref().unwrap().contains("plan again"), "{how}: {problem}");
+    }
+    assert!(world.live().await.is_subset(&live), "nothing was issued");
+    // What leaves it off is done, and does not lift it; and ending is always open.
+    updated(&world, false, Direction::None).await.unwrap();
+    let now = there().await;
+    assert_eq!((now.enabled, now.record.unwrap().quarantined), (false, why));
+    world.whole("apply", Goal::Revoke).await;
+    // Whoever lifted it is asked for nothing more.
+    world.fake.by_hand(APP, "sync", |hand| hand.write_record(Some(record)));
+    updated(&world, true, Direction::None).await.unwrap();
+    assert!(there().await.enabled);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_rotation_that_died_before_it_had_a_key_gets_none_once_a_decommission_is_begun() {
     let with_one = async || {
         let world = World::new("add-marked").await;
