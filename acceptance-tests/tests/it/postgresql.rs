@@ -201,6 +201,56 @@ fn a_password_rotates_the_old_one_is_proven_refused_and_its_sessions_end() {
     });
 }
 
+#[test]
+fn consumers_that_stand_no_interruption_are_cut_off_by_nothing_but_an_incident() {
+    // Nothing rotates it by itself: a schedule would cut them off every month.
+    let main = |interruption: &str, more: &str| {
+        let by_hand =
+            format!("interruption        = \"{interruption}\"\n  triggers = {{ {more} }}");
+        MAIN.replace("schedule            = nhi_rotation_schedule.monthly", &by_hand)
+    };
+    let slot = "db/postgresql_role/invoice-export/credential/default";
+    in_shop(&main("refuse", "now = \"1\""), |shop| {
+        let world = &shop.world;
+        // With the schedule of the example the plan says no before there is anything.
+        let monthly = "schedule = nhi_rotation_schedule.monthly\n  interruption = \"refuse\"";
+        let bare = MAIN.replace("schedule            = nhi_rotation_schedule.monthly", monthly);
+        world.write("main.tf", &bare)?;
+        let refused = |words: &[&str]| -> Result<()> {
+            let said = flat(&world.terraform(words)?.expect(1)?.replace('│', " "));
+            holds(said.contains("(E-INTERRUPTS)"), "it is refused", &said)?;
+            holds(said.contains("Next: choose a type of credential that overlaps"), "", &said)
+        };
+        refused(&["plan"])?;
+        world.write("main.tf", &main("refuse", "now = \"1\""))?;
+        world.apply()?;
+        let first = shop.password()?;
+        world.write("main.tf", &main("refuse", "now = \"2\""))?;
+        refused(&["plan"])?;
+        refused(&["apply", "-auto-approve"])?;
+        let said = world.nhi(&["rotate", slot, "--yes"])?.expect(1)?;
+        holds(said.contains("E-INTERRUPTS"), "nor from the command line", &said)?;
+        holds(shop.lets_in(&first)? && shop.password()? == first, "nobody was cut off", &said)?;
+        // A person says that it does no harm now.
+        world.write("main.tf", &main("accept", "now = \"2\""))?;
+        let said = flat(&world.plan()?.expect(2)?);
+        holds(said.contains("generation = 1 -> 2"), "then it is planned", &said)?;
+        world.apply()?;
+        let second = shop.password()?;
+        holds(second != first && !shop.lets_in(&first)?, "and done", &said)?;
+        shop.is_settled()?;
+        // What is exposed waits for nobody.
+        let exposed = main("refuse", "now = \"2\"");
+        let exposed =
+            exposed.replace("  triggers = {", "  incident = \"INC-4711\"\n  triggers = {");
+        world.write("main.tf", &exposed)?;
+        let said = world.apply()?;
+        holds(!shop.lets_in(&second)?, "the exposed one is refused", &said)?;
+        holds(world.state("nhi_credential.invoice_export")?["generation"] == 3, "a third", &said)?;
+        shop.is_settled()
+    });
+}
+
 /// What a role that makes roles needs besides for the example.
 const KEEPER: &str = "
     grant pg_read_all_stats, pg_signal_backend to nhi;
