@@ -144,6 +144,10 @@ pub struct Told {
     pub(crate) fates: Vec<Option<Fate>>,
     pub(crate) dead: Vec<bool>,
     pub(crate) late: Vec<(Call, Effect)>,
+    /// Places that take nothing.
+    pub(crate) shut: BTreeSet<String>,
+    /// How often each run has called for a key since it was asked to stop; `None`: nobody asked it.
+    pub(crate) stops: Vec<Option<u32>>,
     pub(crate) broken: Vec<String>,
     /// The kind of the last entry that each run has kept.
     kept: Vec<Option<String>>,
@@ -209,6 +213,7 @@ impl Shared {
         told.waits.push(None);
         told.fates.push(None);
         told.dead.push(false);
+        told.stops.push(None);
         told.kept.push(None);
         told.useless.push(false);
         told.older.push(None);
@@ -386,6 +391,14 @@ impl StorySink {
 }
 
 impl StorySink {
+    /// A consumers' place takes what is written there.
+    fn is_open(&self, path: &str) -> secrets::Result<()> {
+        if self.custody || !self.port.shared.told().shut.contains(path) {
+            return Ok(());
+        }
+        Err(SinkError::Refused { place: path.to_owned(), reason: "nobody may write there".into() })
+    }
+
     /// Where a promote goes that is to go to another place, which is the anchor and not promoted yet.
     async fn first_place(&self, path: &str, document: &Document) -> Option<String> {
         let (anchor, other) = ("apps/a", "apps/b");
@@ -480,6 +493,7 @@ impl Sink for StorySink {
         let (sink, place, document) = (self.inner(), path.to_owned(), document.duplicate());
         let here = StorySink { port: self.port.clone(), custody: self.custody };
         let effect = async move {
+            here.is_open(&place)?;
             if here.port.shared.bug.is_none() {
                 return sink.write(&place, &document, expect).await;
             }
@@ -502,7 +516,11 @@ impl Sink for StorySink {
     }
     async fn write_mirror(&self, path: &str, mirror: &Mirror) -> secrets::Result<()> {
         let (sink, place, mirror) = (self.inner(), path.to_owned(), mirror.clone());
-        let effect = async move { sink.write_mirror(&place, &mirror).await };
+        let here = StorySink { port: self.port.clone(), custody: self.custody };
+        let effect = async move {
+            here.is_open(&place)?;
+            sink.write_mirror(&place, &mirror).await
+        };
         self.port.change("write mirror", "", sink_lost(path), effect).await
     }
     async fn destroy_version(&self, path: &str, number: u64) -> secrets::Result<()> {
@@ -525,6 +543,17 @@ impl Port {
             && kind != "attempt.started"
         {
             told.broken.push(format!("P8: {what} after an entry {kind}"));
+        }
+    }
+
+    /// Whoever is asked to stop finishes what it called for, and calls for nothing more. Where what
+    /// consumers hold died in the call, they wait for another.
+    fn is_asked_to_stop(&self, profile: &str) {
+        let mut told = self.shared.told();
+        let Some(calls) = &mut told.stops[self.run] else { return };
+        *calls += 1;
+        if *calls > 1 && !profile.starts_with("replace-") {
+            told.broken.push("P7: who is asked to stop calls for one key after the other".into());
         }
     }
 
@@ -594,7 +623,7 @@ impl Port {
     }
 
     /// What stands in custody.
-    async fn claim(&self) -> Option<serde_json::Value> {
+    pub(crate) async fn claim(&self) -> Option<serde_json::Value> {
         let folder = format!("nhi/{}", self.shared.realm);
         let slot = self.slot.to_string();
         for name in self.shared.vault.look_all(&folder).await.ok()?.into_keys() {
@@ -672,6 +701,7 @@ impl Connector for Port {
         request: IssueRequest<'_>,
     ) -> connector::Result<Issued> {
         self.is_journalled("issue");
+        self.is_asked_to_stop(request.profile);
         let (fake, object) = (self.shared.fake.clone(), object.clone());
         let (credential_type, profile) = (request.credential_type, request.profile);
         let (marker, settings) = (request.marker.to_owned(), request.settings.clone());

@@ -70,6 +70,8 @@ pub struct Told {
     pub words: String,
     /// How many deeds were carried out, well or not.
     pub deeds: u64,
+    /// With what runs stopped, and how many.
+    pub codes: BTreeMap<&'static str, u64>,
 }
 
 /// Words cost more than many an event: only a story that is to be told again has them.
@@ -83,12 +85,16 @@ macro_rules! say {
 
 mod beside;
 mod hands;
+mod shut;
 mod soft_cut;
+mod stopped;
 mod table;
 
 type Deed = Pin<Box<dyn Future<Output = Result<Outcome, Problem>>>>;
 
 struct Acting {
+    /// What it is called in claims.
+    name: String,
     port: Port,
     goal: Goal,
     /// `None`: over.
@@ -132,9 +138,13 @@ struct Story<'a> {
     revoking: [bool; 2],
     at_once: [bool; 2],
     hands: hands::Hands,
+    stopped: stopped::Stopped,
     told_of_end: bool,
+    /// Whoever was at work came to an end by themselves.
+    at_rest: bool,
     most: usize,
     deeds: u64,
+    codes: BTreeMap<&'static str, u64>,
     /// What happens is written down.
     aloud: bool,
     words: String,
@@ -151,6 +161,7 @@ pub async fn tell(choices: Choices, bounds: &Bounds, coverage: &mut Coverage, al
         choices: story.choices.taken().to_vec(),
         words: std::mem::take(&mut story.words),
         deeds: story.deeds,
+        codes: std::mem::take(&mut story.codes),
     }
 }
 
@@ -179,7 +190,7 @@ impl<'a> Story<'a> {
         let mut claim_ttl = [Span::from_secs(120), Span::ZERO][choices.any(2)];
         let mut most = 1 + choices.any(bounds.runs);
         match bounds.scene {
-            Scene::Usual | Scene::Hands => {}
+            Scene::Usual | Scene::Hands | Scene::Stopped | Scene::Shut => {}
             Scene::Duel => (before, claim_ttl, most) = ([1, 0], Span::ZERO, 2),
             Scene::Cut => {
                 before = [2, 0];
@@ -214,9 +225,12 @@ impl<'a> Story<'a> {
             revoking: [false; 2],
             at_once: [false; 2],
             hands: hands::Hands::default(),
+            stopped: stopped::Stopped::default(),
             told_of_end: false,
+            at_rest: false,
             most,
             deeds: 0,
+            codes: BTreeMap::new(),
             aloud: true,
             words: String::new(),
         }
@@ -299,6 +313,9 @@ impl<'a> Story<'a> {
             lock_timeout: Span::from_secs(3),
             ..Rules::default()
         };
+        if self.bounds.scene == Scene::Shut {
+            rules.deliver_by = shut::DELIVER_BY;
+        }
         if self.bounds.bug == Some(Bug::NothingIsWaitedFor) {
             rules.settle = Span::ZERO;
             rules.claim_ttl_timed = Span::ZERO;
@@ -328,14 +345,14 @@ impl<'a> Story<'a> {
             notices: Default::default(),
             turns: Default::default(),
             claims: Default::default(),
-            stop: Default::default(),
+            stop: self.stop_sign(port.run),
         };
         let spec = self.spec(slot);
         self.revoking[slot] |= goal == Goal::Revoke;
         self.at_once[slot] |= matches!(goal, Goal::Rotate { at_once: true, .. });
         say!(self, "{name} begins {goal:?} of {}", SLOTS[slot]);
         let deed: Deed = Box::pin(async move { carry_out(&context, &spec, goal, "story").await });
-        self.acting.push(Acting { port, goal, deed: Some(deed) });
+        self.acting.push(Acting { name: name.to_owned(), port, goal, deed: Some(deed) });
         self.deeds += 1;
     }
 
@@ -355,9 +372,12 @@ impl<'a> Story<'a> {
                 match &done {
                     Ok(outcome) => {
                         say!(self, "{run} is done: {:?}", outcome.key_id);
+                        self.stopped.heard(run, "");
                     }
                     Err(problem) => {
                         say!(self, "{run} stops: {}", problem.code);
+                        *self.codes.entry(problem.code).or_default() += 1;
+                        self.stopped.heard(run, problem.code);
                         if problem.code == "E-NO-END" {
                             self.shared.told().broken.push("P7: a run comes to no end".to_owned());
                         }
@@ -378,6 +398,7 @@ impl<'a> Story<'a> {
     fn end_call(&mut self, run: usize, fate: Fate) -> Option<Result<Outcome, Problem>> {
         let call = self.call_of(run)?;
         say!(self, "{run}: {} {}: {fate:?}", call.what, call.phase);
+        self.stopped.met(run, fate);
         self.shared.told().fates[self.acting[run].port.run] = Some(fate);
         self.go_on(run)
     }
@@ -435,11 +456,16 @@ impl<'a> Story<'a> {
         if self.bounds.scene == Scene::Hands {
             self.keep_a_copy();
         }
+        if self.bounds.scene == Scene::Shut {
+            self.somebody_shuts_a_place();
+        }
         self.stormily(coverage).await?;
         match self.bounds.scene {
             Scene::Cut => self.put_cut_right().await,
             Scene::Beside => self.put_both_right().await,
             Scene::Hands => self.put_hands_right().await,
+            Scene::Stopped => self.put_stopped_right().await,
+            Scene::Shut => self.put_shut_right().await,
             Scene::Usual | Scene::Duel => self.put_right().await,
         }
     }
@@ -448,7 +474,11 @@ impl<'a> Story<'a> {
     async fn stormily(&mut self, coverage: &mut Coverage) -> Result<(), String> {
         let first = self.acting.len();
         // Off, on again, and ended takes several.
-        let more = [0, 0, 3, 1, 0][self.bounds.scene as usize];
+        let more = match self.bounds.scene {
+            Scene::Cut => 3,
+            Scene::Beside | Scene::Stopped => 1,
+            Scene::Usual | Scene::Duel | Scene::Hands | Scene::Shut => 0,
+        };
         let mut left = self.most + more + self.choices.any(2);
         let mut now = first;
         // Some stories change the scene at every turn, others leave somebody standing for long.
@@ -459,6 +489,7 @@ impl<'a> Story<'a> {
             let alive =
                 (first..self.acting.len()).filter(|run| self.acting[*run].deed.is_some()).count();
             if alive == 0 && left == 0 {
+                self.at_rest = true;
                 break;
             }
             // Whoever is to change what others see is held up more often than not by chance alone.
@@ -482,6 +513,8 @@ impl<'a> Story<'a> {
                     self.somebody_makes_a_key();
                 }
                 8 if self.bounds.scene == Scene::Hands => self.somebody_acts().await,
+                8 if self.bounds.scene == Scene::Shut => self.somebody_shuts_a_place(),
+                8 if self.bounds.scene == Scene::Stopped => self.somebody_asks_to_stop(first),
                 8 if self.is_rough()
                     && self.bounds.scene == Scene::Usual
                     && self.by_hand.is_none() =>
@@ -643,6 +676,7 @@ impl<'a> Story<'a> {
             return Err("P3: a key that a person made was ended".to_owned());
         }
         self.check_straggler().await?;
+        self.check_stopped().await?;
         let adds = !self.replaces();
         let now = self.clock.now();
         let places = if self.slots > 1 { PLACES.len() } else { places_of(0).len() };
@@ -913,6 +947,8 @@ pub struct Teller {
     pub coverage: Coverage,
     /// How many deeds were carried out.
     pub deeds: u64,
+    /// With what runs stopped, and how many.
+    pub codes: BTreeMap<&'static str, u64>,
 }
 
 impl Default for Teller {
@@ -930,7 +966,7 @@ impl Teller {
             .start_paused(true)
             .build()
             .expect("a runtime without I/O needs nothing of the system");
-        Teller { runtime, coverage: Coverage::new(), deeds: 0 }
+        Teller { runtime, coverage: Coverage::new(), deeds: 0, codes: BTreeMap::new() }
     }
 
     /// One story.
@@ -946,6 +982,9 @@ impl Teller {
     fn told(&mut self, choices: Choices, bounds: &Bounds, aloud: bool) -> Told {
         let told = self.runtime.block_on(tell(choices, bounds, &mut self.coverage, aloud));
         self.deeds += told.deeds;
+        for (code, times) in &told.codes {
+            *self.codes.entry(code).or_default() += times;
+        }
         told
     }
 

@@ -119,6 +119,28 @@ fn whatever_people_do_by_hand_and_whatever_is_lost_a_rotation_puts_it_right_or_s
     }
 }
 
+#[test]
+fn whoever_is_asked_to_stop_leaves_nothing_half_done_and_the_next_one_goes_on_at_once() {
+    for way in WAYS {
+        for (runs, faults) in [(1, 0), (1, 3), (3, 3)] {
+            let teller = all_hold(Bounds::of(way, runs, faults).about(Scene::Stopped), 40);
+            assert!(teller.codes.contains_key("E-STOPPED"), "{way}: nobody stopped");
+        }
+    }
+}
+
+#[test]
+fn while_a_place_takes_nothing_nobody_is_cut_off_and_when_it_does_the_next_run_ends_it() {
+    for way in WAYS {
+        for (runs, faults) in [(1, 0), (1, 3), (3, 3)] {
+            let teller = all_hold(Bounds::of(way, runs, faults).about(Scene::Shut), 40);
+            // Where the earlier one is dead no person is waited for.
+            let says = if way.starts_with("replace-") { "E-SINK" } else { "E-SINK-REFUSES" };
+            assert!(teller.codes.contains_key(says), "{way}: {:?}", teller.codes);
+        }
+    }
+}
+
 /// So many stories of all kinds on each of two threads, and how much of what can be met they meet: `cargo
 /// xtask torture` asks a hundred times for each.
 const SHARE: u64 = 1_000;

@@ -34,12 +34,23 @@ pub enum Scene {
     /// People change by hand what is ours on the platform; then a claim or a document is lost, or comes
     /// back as it was on an earlier day.
     Hands,
+    /// Whoever began a run asks it to stop.
+    Stopped,
+    /// A consumers' place takes nothing, for as long as it pleases somebody.
+    Shut,
 }
 
 impl Scene {
     /// All of them.
-    pub const ALL: [Scene; 5] =
-        [Scene::Usual, Scene::Duel, Scene::Cut, Scene::Beside, Scene::Hands];
+    pub const ALL: [Scene; 7] = [
+        Scene::Usual,
+        Scene::Duel,
+        Scene::Cut,
+        Scene::Beside,
+        Scene::Hands,
+        Scene::Stopped,
+        Scene::Shut,
+    ];
 
     /// Its word in files.
     pub fn as_str(self) -> &'static str {
@@ -49,13 +60,15 @@ impl Scene {
             Scene::Cut => "cut",
             Scene::Beside => "beside",
             Scene::Hands => "hands",
+            Scene::Stopped => "stopped",
+            Scene::Shut => "shut",
         }
     }
 
     /// Whether such a story can be told of a platform that issues so.
     pub fn suits(self, way: &str) -> bool {
         match self {
-            Scene::Usual | Scene::Hands => true,
+            Scene::Usual | Scene::Hands | Scene::Stopped | Scene::Shut => true,
             // Two that take each other for dead are told apart by marks alone.
             Scene::Duel => ["add-ours", "add-marked"].contains(&way),
             // Elsewhere a platform switches none off, or there is no place for a second slot's.

@@ -6,8 +6,8 @@ use super::*;
 
 /// For so long each run tries again.
 pub(super) const DELIVER_BY: Span = Span::from_secs(600);
-/// What is said of it.
-const REFUSES: &str = "E-SINK-REFUSES";
+/// What is said of it: what the sink says itself, and when a person is asked.
+const REFUSES: [&str; 2] = ["E-SINK", "E-SINK-REFUSES"];
 
 impl Story<'_> {
     /// A place takes nothing any more, or takes what is written again.
@@ -32,24 +32,36 @@ impl Story<'_> {
         if !self.shared.told().shut.is_empty() && !self.revoking[0] {
             tokio::time::advance(Duration::from_secs(1_000)).await;
             let goal = Goal::Rotate { to: self.before[0] + 1, at_once: false };
-            let refuses = |done: &Result<Outcome, Problem>| {
-                done.as_ref().is_err_and(|problem| problem.code == REFUSES)
-            };
-            if refuses(&self.calmly("meanwhile", 0, goal).await?) {
+            let mut done = self.calmly("meanwhile", 0, goal).await?;
+            // What a document says beside itself keeps nobody waiting for a person.
+            if stopped_by(&done) == Some(REFUSES[0]) && self.undelivered().await {
                 tokio::time::advance(Duration::from_secs(DELIVER_BY.as_secs() + 1)).await;
-                if !refuses(&self.calmly("after that", 0, goal).await?) {
-                    return Err("P7: a place takes nothing, and nobody says so".to_owned());
-                }
-                let claim = self.acting[0].port.claim().await.unwrap_or_default();
+                done = self.calmly("after that", 0, goal).await?;
+                let stopped = stopped_by(&done);
                 // Where the earlier one is dead nobody is helped by a person who is waited for.
-                let held = claim["hold"].as_str() == Some("sink-refuses");
-                if held == self.replaces() {
-                    return Err(format!("P7: a place takes nothing for long, and it is held: {held}"));
+                if stopped != Some(REFUSES[usize::from(!self.replaces())]) {
+                    return Err(format!("P7: a place takes nothing for long: {stopped:?}"));
                 }
+            }
+            let claim = self.acting[0].port.claim().await.unwrap_or_default();
+            let held = claim["hold"].as_str() == Some("sink-refuses");
+            if stopped_by(&done) == Some(REFUSES[1]) && !held {
+                return Err("P7: a person is asked, and the claim does not say so".to_owned());
             }
         }
         self.shared.told().shut.clear();
         say!(self, "every place takes what is written");
         self.put_right().await
     }
+
+    /// The claim says since when a place takes nothing.
+    async fn undelivered(&self) -> bool {
+        let claim = self.acting[0].port.claim().await.unwrap_or_default();
+        claim["undelivered"].is_string()
+    }
+}
+
+/// With what a run stopped.
+fn stopped_by(done: &Result<Outcome, Problem>) -> Option<&'static str> {
+    done.as_ref().err().map(|problem| problem.code)
 }
