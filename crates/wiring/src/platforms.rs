@@ -14,6 +14,7 @@ pub fn platforms() -> Vec<&'static dyn Platform> {
         &postgresql::PLATFORM,
         &unleash::PLATFORM,
         &strapi::PLATFORM,
+        &github::PLATFORM,
         &scim::PLATFORM,
         &file::PLATFORM,
     ]
