@@ -29,3 +29,11 @@ quiet_for        = "12h"
 overlap_max      = "7d"
 old_still_used   = "ask"
 lock_timeout     = "2m"
+
+findings = {
+  credential_oldest  = "180d"
+  credential_longest = "90d"
+  credential_ends    = true
+  dormant_after      = "90d"
+  severity           = { "purpose-says-nothing" = "medium", "unheld" = "low" }
+}

@@ -97,6 +97,11 @@ fn in_school(main: &str, story: impl Fn(&School) -> Result<()>) {
     }
 }
 
+/// Runs a story in a world whose hub is to have all of it.
+pub(crate) fn with_a_user(story: impl Fn(&World) -> Result<()>) {
+    in_school(&whole(), |school| story(&school.world));
+}
+
 /// Runs a story with a proxy between the programs and the hub that can make things go wrong.
 fn through_a_proxy(main: &str, story: impl Fn(&School, &Between) -> Result<()>) {
     in_school(main, |school| {

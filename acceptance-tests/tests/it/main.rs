@@ -13,6 +13,7 @@ mod drift;
 mod ephemeral;
 mod examples;
 mod faults;
+mod findings;
 mod functions;
 mod hostile;
 mod import;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use connector::Kind;
 use domain::{
-    Action, CredentialId, IntegrationId, OwnerId, Setting, Settings,
+    Action, CredentialId, IntegrationId, ObservedIntegration, OwnerId, Setting, Settings,
     field::{Default::Vendor as VendorChooses, Field},
 };
 use jiff::{Timestamp, civil::Date};
@@ -13,10 +13,10 @@ use ledger::{Ledger, Selection, inventory::Origin};
 use policy::{
     Schedule,
     duty::{Duty, Task},
-    findings::{self, Declared, Finding, Observed, SlotFacts, Stands, compare},
+    findings::{self, Declared, Finding, Governed, Observed, SlotFacts, Stands, Times, compare},
     rotation::Phase,
     schedule::{Written, later},
-    scopes::{Declared as Standing, Enforcement, echo, highest_action},
+    scopes::{Declared as Standing, Enforcement, above_ceiling, echo, highest_action, limit},
     settings::spelled_as,
     standing::{ThirdParty, standing},
 };
@@ -204,6 +204,14 @@ impl Judged {
         let printed = all.into_iter().map(|one| (one.fingerprint(tenant, stable), one));
         self.findings.extend(printed);
     }
+
+    /// With each finding as much as it matters by the policy.
+    pub(crate) fn weighed(mut self, context: &Context) -> Judged {
+        let findings = self.findings.into_iter();
+        self.findings =
+            findings.map(|(print, one)| (print, context.rules.findings.weighed(one))).collect();
+        self
+    }
 }
 
 /// Looks at one integration with its scopes and slots.
@@ -212,6 +220,10 @@ impl Judged {
 ///
 /// It could not be read. That is never an absence.
 pub async fn judge_integration(context: &Context, wish: &Wish) -> Result<Judged, Problem> {
+    Ok(compared(context, wish).await?.weighed(context))
+}
+
+async fn compared(context: &Context, wish: &Wish) -> Result<Judged, Problem> {
     let id = wish.integration()?;
     let platform = context.connections.platform(&id.connection)?;
     let Some(kind) = platform.kinds().iter().find(|kind| kind.name == id.kind) else {
@@ -309,6 +321,8 @@ pub async fn judge_integration(context: &Context, wish: &Wish) -> Result<Judged,
         finding.why = format!("the mark of {} was not made here for it", keys.join(", "));
     }
     judged.found(tenant, stable, findings);
+    let facts = governance(wish, live, lattice);
+    judged.found(tenant, stable, findings::governed(&facts, &context.rules));
 
     if let Some(scopes) = &wish.scopes {
         let live = live.scopes.iter().map(|held| held.scope.clone()).collect();
@@ -327,7 +341,7 @@ pub async fn judge_integration(context: &Context, wish: &Wish) -> Result<Judged,
         let slot_id = CredentialId { integration: id.clone(), name: slot.name.clone() };
         let spec = spec_of(&slot_id, slot, kind, (stable, ends));
         let stable = format!("{stable}/{}", slot.name);
-        match judge_slot(context, spec, active).await {
+        match judge_slot(context, spec, live, active).await {
             Ok(found) => judged.found(tenant, &stable, found),
             Err(problem) => judged.gaps.push((slot_id.to_string(), problem)),
         }
@@ -557,7 +571,7 @@ pub async fn judge_left_behind(
             judged.found("", &format!("{}/{}", one.vendor_id, one.slot.name), [found]);
         }
     }
-    Ok(judged)
+    Ok(judged.weighed(context))
 }
 
 /// Documents in custody of which nobody has said what they are, of no slot that is declared: place,
@@ -588,6 +602,35 @@ async fn bare(
     let fresh = |at: Option<Timestamp>| at.is_some_and(|at| !now.is_past(later(at, ttl)));
     let place = |name: &str| format!("{}:{}/{}/{name}", custody.connection, custody.path, realm.id);
     Ok(bare.into_iter().map(|(name, at)| (place(&name), name, fresh(at))).collect())
+}
+
+/// What is asked of an integration besides its dates. A record that nobody here wrote, or not whole,
+/// asks nothing.
+fn governance<'a>(
+    wish: &'a Wish,
+    live: &'a ObservedIntegration,
+    lattice: KindLattice,
+) -> Governed<'a> {
+    let nothing = BTreeMap::new();
+    let classify = wish.scopes.as_ref().map_or(&nothing, |scopes| &scopes.classify);
+    let texts: BTreeSet<String> = live.scopes.iter().map(|held| held.scope.to_string()).collect();
+    let record = live.record.as_ref().filter(|one| one.realm.is_some() && !one.unfinished);
+    let ceiling = record.and_then(|one| limit(one.ceiling_action.as_deref()).ok().flatten());
+    let covering = record.and_then(|one| one.ceiling_scopes.as_ref());
+    let mut above = above_ceiling(&lattice, &texts, &texts, classify, ceiling, covering);
+    // A ledger does not know what a person said that an unknown one lets its holder do.
+    above.retain(|one| !wish.pieced_together || one.uncovered || one.action != Action::Unknown);
+    Governed {
+        id: &wish.id,
+        name: &live.name,
+        record,
+        declared: wish.record.as_ref(),
+        above,
+        scopes: texts
+            .iter()
+            .map(|scope| (scope.clone(), highest_action(&lattice, [scope], classify)))
+            .collect(),
+    }
 }
 
 fn judge_scopes(
@@ -650,6 +693,7 @@ fn spec_of(
 async fn judge_slot(
     context: &Context,
     spec: Option<SlotSpec>,
+    live: &ObservedIntegration,
     active: bool,
 ) -> Result<Vec<Finding>, Problem> {
     let Some(spec) = spec else {
@@ -669,7 +713,7 @@ async fn judge_slot(
     });
     // Whoever ended all that it had left it declared.
     let empty = seen.key_id.is_none() && seen.note.is_none();
-    Ok(findings::slot(&SlotFacts {
+    let mut found = findings::slot(&SlotFacts {
         id: &id,
         status: if empty { "missing" } else { seen.status },
         key_id: seen.key_id.as_deref(),
@@ -685,7 +729,22 @@ async fn judge_slot(
         in_use: seen.in_use.iter().map(|(key, at, how)| (key.as_str(), *at, *how)).collect(),
         returned: seen.returned.iter().map(String::as_str).collect(),
         active,
-    }))
+    });
+    let listed = live.credentials.iter().flatten();
+    let key = listed.filter(|one| one.live).find(|one| Some(&one.key_id) == seen.key_id.as_ref());
+    // What does not live has no age.
+    if let Some(key) = key.filter(|_| active) {
+        let times = Times {
+            slot: &id,
+            issued_at: key.issued_at.or(seen.issued_at),
+            expires_at: key.expires_at.or(seen.expires_at),
+            can_end: spec.credential_type.profiles.iter().all(|one| one.sets_expiry),
+            last_used: key.last_used,
+            scheduled: spec.schedule.is_some(),
+        };
+        found.extend(findings::times(&times, &context.rules, context.time()));
+    }
+    Ok(found)
 }
 
 /// Asks a directory whether an owner is still there; `owns` are integrations that name them.
@@ -710,7 +769,7 @@ pub async fn judge_owner(
     let since = since.map(|day| day.to_string());
     let mut judged = Judged::default();
     judged.found(connection, entry, findings::owner(&wish.id, status, since.as_deref(), owns));
-    Ok(judged)
+    Ok(judged.weighed(context))
 }
 
 /// What the ledger says was declared last.

@@ -55,7 +55,7 @@ pub fn judge_third_party(context: &Context, wish: &WishedThirdParty) -> Judged {
     let verdicts = standing::third_party(&wish.dates, &context.rules, context.time());
     let mut judged = Judged::default();
     judged.found("none", &wish.id, findings::standing(&wish.id, &verdicts));
-    judged
+    judged.weighed(context)
 }
 
 #[cfg(test)]

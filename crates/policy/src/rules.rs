@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{Action, Span};
 
+use crate::findings::{Finding, Severity};
+
 /// What follows from something that is out of order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verdict {
@@ -52,6 +54,44 @@ impl Wildcards {
             "warn" => Some(Wildcards::Warn),
             "refuse" => Some(Wildcards::Refuse),
             _ => None,
+        }
+    }
+}
+
+/// From when on something is told in a look, and how much it matters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Thresholds {
+    /// The oldest that a credential may be; `None`: of any age.
+    pub credential_oldest: Option<Span>,
+    /// The longest that a credential may live from its issue to its end; `None`: for ever.
+    pub credential_longest: Option<Span>,
+    /// Each credential has an end, where its platform takes one.
+    pub credential_ends: bool,
+    /// How long after its last use, where that is known, a credential is dormant; `None`: never.
+    pub dormant_after: Option<Span>,
+    /// How much single findings matter, by their rules' words.
+    pub severity: BTreeMap<String, Severity>,
+}
+
+impl Default for Thresholds {
+    fn default() -> Thresholds {
+        Thresholds {
+            credential_oldest: Some(Span::from_secs(365 * 86_400)),
+            credential_longest: None,
+            credential_ends: false,
+            dormant_after: Some(Span::from_secs(90 * 86_400)),
+            severity: BTreeMap::new(),
+        }
+    }
+}
+
+impl Thresholds {
+    /// A finding as much as it matters here.
+    #[must_use]
+    pub fn weighed(&self, one: Finding) -> Finding {
+        match self.severity.get(one.rule) {
+            Some(severity) => Finding { severity: *severity, ..one },
+            None => one,
         }
     }
 }
@@ -118,6 +158,8 @@ pub struct Rules {
     pub lock_timeout: Span,
     /// The shortest interval of a schedule.
     pub every_floor: Span,
+    /// From when on something is told in a look.
+    pub findings: Thresholds,
 }
 
 impl Default for Rules {
@@ -150,6 +192,7 @@ impl Default for Rules {
             asks_when_used: true,
             lock_timeout: Span::from_secs(120),
             every_floor: Span::from_secs(15 * 60),
+            findings: Thresholds::default(),
         }
     }
 }

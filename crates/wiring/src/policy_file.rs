@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use domain::{Action, Span};
 use policy::{
     Rules,
-    rules::{Verdict, Wildcards},
+    findings::{Severity, named},
+    rules::{Thresholds, Verdict, Wildcards},
 };
 
 use crate::tree::{ConfigError, Node, Place, wrong};
@@ -38,7 +39,12 @@ const MEMBERS: &[&str] = &[
     "overlap_max",
     "old_still_used",
     "lock_timeout",
+    "findings",
 ];
+
+/// The members of `findings`.
+const THRESHOLDS: &[&str] =
+    &["credential_oldest", "credential_longest", "credential_ends", "dormant_after", "severity"];
 
 /// Reads the rules.
 ///
@@ -115,6 +121,7 @@ pub fn read_rules(body: &Node) -> Result<Rules, ConfigError> {
                 };
             }
             "lock_timeout" => rules.lock_timeout = span(node, &place)?,
+            "findings" => rules.findings = thresholds(node, &place)?,
             _ => {
                 let text =
                     format!("nothing of this name is read here. Known: {}", MEMBERS.join(", "));
@@ -129,6 +136,53 @@ pub fn read_rules(body: &Node) -> Result<Rules, ConfigError> {
     }
     rules.settle = at_least(rules.settle, twice, &root.join("settle"))?;
     Ok(rules)
+}
+
+/// From when on something is told, and how much it matters.
+fn thresholds(node: &Node, place: &Place) -> Result<Thresholds, ConfigError> {
+    let Node::Map(all) = node else { return Err(wrong(place, "expected { name = value }")) };
+    let mut most = Thresholds::default();
+    for (name, node) in all {
+        let place = place.join(name);
+        match name.as_str() {
+            "credential_oldest" => most.credential_oldest = optional(node, &place, parse_span)?,
+            "credential_longest" => most.credential_longest = optional(node, &place, parse_span)?,
+            "credential_ends" => most.credential_ends = flag(node, &place)?,
+            "dormant_after" => most.dormant_after = optional(node, &place, parse_span)?,
+            "severity" => {
+                let Node::Map(all) = node else {
+                    return Err(wrong(&place, "expected { \"rule\" = \"high\" }"));
+                };
+                for (rule, node) in all {
+                    let severity = severity(rule, node, &place.join(rule))?;
+                    most.severity.insert(rule.clone(), severity);
+                }
+            }
+            _ => {
+                let known = THRESHOLDS.join(", ");
+                let text = format!("nothing of this name is read here. Known: {known}");
+                return Err(wrong(&place, text));
+            }
+        }
+    }
+    Ok(most)
+}
+
+/// How much a rule matters here. What shows that the ground is false on which everything is judged is
+/// not made lighter.
+fn severity(word: &str, node: &Node, place: &Place) -> Result<Severity, ConfigError> {
+    let Some(rule) = named(word).into_iter().find(|rule| rule.alias == word) else {
+        return Err(wrong(place, "no finding has this rule; nhi explain lists them"));
+    };
+    let text = text(node, place)?;
+    let known = Severity::ALL.into_iter().find(|severity| severity.as_str() == text);
+    let severity = known.ok_or_else(|| {
+        wrong(place, "expected \"info\", \"low\", \"medium\", \"high\" or \"critical\"")
+    })?;
+    if severity < rule.severity && !rule.waivable {
+        return Err(wrong(place, "this one cannot be made lighter"));
+    }
+    Ok(severity)
 }
 
 fn text<'a>(node: &'a Node, place: &Place) -> Result<&'a str, ConfigError> {
@@ -228,6 +282,18 @@ mod tests {
         assert!(read("wildcards = \"no\"").unwrap_err().message.contains("refuse"));
         assert_eq!(read("review_grace = \"none\"").unwrap_err().place.to_string(), "review_grace");
         assert!(read("expired = \"stop\"").unwrap_err().message.contains("disable"));
+        let most = read("findings = { dormant_after = \"30d\", credential_oldest = \"never\" }");
+        let most = most.unwrap().findings;
+        assert_eq!((most.dormant_after, most.credential_oldest), ("30d".parse().ok(), None));
+        let read = |text: &str| read(&format!("findings = {{ {text} }}"));
+        assert!(read("dormant = \"1d\"").unwrap_err().message.contains("dormant_after"));
+        let weighed = read("severity = { \"dormant\" = \"high\" }").unwrap().findings.severity;
+        assert_eq!(weighed["dormant"], Severity::High);
+        let slip = read("severity = { \"doormat\" = \"high\" }").unwrap_err();
+        assert!(slip.message.contains("nhi explain"), "{slip}");
+        let slip = read("severity = { \"ledger-changed\" = \"low\" }").unwrap_err();
+        assert!(slip.message.contains("lighter"), "{slip}");
+        let read = |text: &str| read_rules(&Node::parse_hcl(text).unwrap());
         assert!(read("claim_ttl = \"1s\"").unwrap_err().message.contains("at least"));
         assert!(read("call_deadline = \"1s\"").unwrap_err().message.contains("at least"));
         assert!(read("interruption_max = \"1s\"").unwrap_err().message.contains("at least"));

@@ -12,6 +12,6 @@ pub(super) static RULE: Rule = Rule {
     remedy: "Find out who wrote it. Apply rotates, and delivers the slot's own.",
     severity: Severity::High,
     condition: Condition::Drift,
-    rows: &[],
+    rows: &[120],
     waivable: true,
 };

@@ -14,6 +14,6 @@ pub(super) static RULE: Rule = Rule {
     remedy: "`nhi recover` says what helps, and does it.",
     severity: Severity::High,
     condition: Condition::Unfinished,
-    rows: &[],
+    rows: &[10],
     waivable: true,
 };

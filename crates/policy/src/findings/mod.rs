@@ -11,40 +11,56 @@ mod clock_disagrees;
 mod compare;
 mod contacts_changed;
 mod contract_ended;
+mod control_plane;
+mod credential_long_lived;
 mod credential_missing;
+mod credential_old;
 mod credential_unmanaged;
+mod credential_without_end;
 mod decommission_unfinished;
 mod decommissioned;
 mod decommissioned_lives;
+mod dormant;
 mod drill_overdue;
 mod due;
+mod end_missing;
+mod environment_crossed;
 mod expired;
 mod exposed;
 mod foreign;
+mod governance;
 mod held;
 mod integration_missing;
 mod ledger_changed;
 mod marker_forged;
 mod not_in_given_states;
+mod observe_and_act;
 mod old_still_used;
 mod other_realm;
 mod overdue;
 mod owner;
 mod owner_inactive;
 mod owner_left;
+mod owner_missing;
 mod owner_moved;
+mod owners_same;
 mod page;
 mod proof_due;
+mod purpose_says_nothing;
 mod quarantine_broken;
 mod record_edited;
 mod recreated;
 mod retire_due;
+mod review_missing;
 mod review_overdue;
 mod revoked_credential_returned;
 mod rotating;
+mod schedule_missing;
+mod scope_above_ceiling;
 mod scope_added;
 mod scope_outlived;
 mod scope_removed;
+mod scope_wildcard;
 mod setting_changed;
 mod sink_changed;
 mod sink_missing;
@@ -53,6 +69,7 @@ mod standards;
 mod standing;
 mod stands;
 mod switch_changed;
+mod times;
 mod unfinished;
 mod unheld;
 mod waiting;
@@ -63,6 +80,7 @@ pub use clock_disagrees::clocks_apart;
 pub use compare::{Declared, Observed, compare, scopes};
 pub use contacts_changed::contacts;
 pub use decommissioned::decommissioned;
+pub use governance::{Governed, governed};
 pub use integration_missing::missing;
 pub use ledger_changed::chain_broken;
 pub use not_in_given_states::not_given;
@@ -73,6 +91,7 @@ pub use scope_outlived::scope_outlived;
 pub use slot::{SlotFacts, slot};
 pub use standing::standing;
 pub use stands::Stands;
+pub use times::{Times, times};
 pub use unfinished::{begun_and_unsaid, left_behind, left_open};
 
 /// A rule: what may be wrong, and everything that people are told of it.
@@ -113,13 +132,20 @@ pub static RULES: &[&Rule] = &[
     &clock_disagrees::RULE,
     &contacts_changed::RULE,
     &contract_ended::RULE,
+    &control_plane::RULE,
+    &credential_long_lived::RULE,
     &credential_missing::RULE,
+    &credential_old::RULE,
     &credential_unmanaged::RULE,
+    &credential_without_end::RULE,
     &decommission_unfinished::RULE,
     &decommissioned::RULE,
     &decommissioned_lives::RULE,
+    &dormant::RULE,
     &drill_overdue::RULE,
     &due::RULE,
+    &end_missing::RULE,
+    &environment_crossed::RULE,
     &expired::RULE,
     &exposed::RULE,
     &foreign::RULE,
@@ -128,23 +154,31 @@ pub static RULES: &[&Rule] = &[
     &ledger_changed::RULE,
     &marker_forged::RULE,
     &not_in_given_states::RULE,
+    &observe_and_act::RULE,
     &old_still_used::RULE,
     &other_realm::RULE,
     &overdue::RULE,
     &owner_inactive::RULE,
     &owner_left::RULE,
+    &owner_missing::RULE,
     &owner_moved::RULE,
+    &owners_same::RULE,
     &proof_due::RULE,
+    &purpose_says_nothing::RULE,
     &quarantine_broken::RULE,
     &record_edited::RULE,
     &recreated::RULE,
     &retire_due::RULE,
+    &review_missing::RULE,
     &review_overdue::RULE,
     &revoked_credential_returned::RULE,
     &rotating::RULE,
+    &schedule_missing::RULE,
+    &scope_above_ceiling::RULE,
     &scope_added::RULE,
     &scope_outlived::RULE,
     &scope_removed::RULE,
+    &scope_wildcard::RULE,
     &setting_changed::RULE,
     &sink_changed::RULE,
     &sink_missing::RULE,
@@ -368,6 +402,8 @@ mod tests {
         all.extend(decommissioned("x", true, &[]));
         all.extend(decommissioned("x", false, &["k1".to_owned()]));
         all.push(governed_elsewhere("x", "here", "other", false));
+        all.extend(governance::worst());
+        all.extend(super::times::worst());
         all.extend([missing("x"), not_given("x", "k", "y"), chain_broken("x"), clocks_apart("x")]);
         all
     }

@@ -13,7 +13,7 @@ pub(super) static RULE: Rule = Rule {
     remedy: "Where no state has it: `nhi revoke` with its integration and key, and `--state`.",
     severity: Severity::Info,
     condition: Condition::Note,
-    rows: &[],
+    rows: &[200],
     waivable: true,
 };
 

@@ -13,6 +13,6 @@ pub(super) static RULE: Rule = Rule {
     remedy: "Name another owner of the integrations that the finding lists.",
     severity: Severity::High,
     condition: Condition::Policy,
-    rows: &[13, 66, 70, 207],
+    rows: &[13, 30, 66, 70, 207],
     waivable: true,
 };

@@ -13,6 +13,6 @@ pub(super) static RULE: Rule = Rule {
     remedy: "Apply makes what is declared on it anew. Find out who made it, and what they gave it.",
     severity: Severity::High,
     condition: Condition::Drift,
-    rows: &[],
+    rows: &[28],
     waivable: true,
 };

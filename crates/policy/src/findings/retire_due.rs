@@ -14,7 +14,7 @@ pub(super) static RULE: Rule = Rule {
     remedy: "Apply, or `nhi reconcile --due`, ends it.",
     severity: Severity::Medium,
     condition: Condition::Unfinished,
-    rows: &[115],
+    rows: &[115, 203],
     waivable: true,
 };
 

@@ -12,6 +12,6 @@ pub(super) static RULE: Rule = Rule {
     remedy: "Review its scopes, owners and purpose, and apply what follows from it.",
     severity: Severity::Medium,
     condition: Condition::Policy,
-    rows: &[13, 99, 182, 183, 186],
+    rows: &[9, 13, 51, 99, 182, 183, 186],
     waivable: true,
 };

@@ -12,7 +12,7 @@ pub(super) static RULE: Rule = Rule {
     remedy: "Find out who brought it back, and end it with `nhi revoke`.",
     severity: Severity::Critical,
     condition: Condition::Policy,
-    rows: &[205],
+    rows: &[34, 205],
     waivable: false,
 };
 

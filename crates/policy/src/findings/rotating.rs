@@ -13,6 +13,6 @@ pub(super) static RULE: Rule = Rule {
     remedy: "Wait. `nhi recover` says how to tell a slow run from one that is gone.",
     severity: Severity::Info,
     condition: Condition::Note,
-    rows: &[],
+    rows: &[10],
     waivable: true,
 };

@@ -14,7 +14,7 @@ pub(super) static RULE: Rule = Rule {
     remedy: "Apply takes it away. Where it is needed: declare it in nhi_scope, so that it is reviewed.",
     severity: Severity::High,
     condition: Condition::Drift,
-    rows: &[99, 216],
+    rows: &[94, 99, 216],
     waivable: true,
 };
 

@@ -86,5 +86,9 @@ mod tests {
         );
         assert!(of(&[]).is_empty());
         assert!(of(&["SCP04"]).contains(&"OWASP NHI5:2025 Overprivileged NHI"));
+        let inventory = of(&["INV01"]);
+        assert!(inventory.contains(&"NIST CSF 2.0 ID.AM-02"), "{inventory:?}");
+        assert!(inventory.contains(&"NIST SP 800-207 tenet 1"), "{inventory:?}");
+        assert!(of(&["CRD01"]).contains(&"PCI DSS 4.0.1 8.6.3"));
     }
 }

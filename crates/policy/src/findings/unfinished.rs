@@ -14,7 +14,7 @@ pub(super) static RULE: Rule = Rule {
         more.",
     severity: Severity::High,
     condition: Condition::Unfinished,
-    rows: &[],
+    rows: &[10],
     waivable: true,
 };
 

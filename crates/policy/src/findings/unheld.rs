@@ -13,6 +13,6 @@ pub(super) static RULE: Rule = Rule {
     remedy: "Nothing needs to be done. The next rotation delivers it to the declared places.",
     severity: Severity::Info,
     condition: Condition::Note,
-    rows: &[119],
+    rows: &[32, 119],
     waivable: true,
 };

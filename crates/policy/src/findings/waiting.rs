@@ -12,6 +12,6 @@ pub(super) static RULE: Rule = Rule {
     remedy: "Wait for the window.",
     severity: Severity::Info,
     condition: Condition::Note,
-    rows: &[],
+    rows: &[116],
     waivable: true,
 };
