@@ -37,3 +37,12 @@ findings = {
   dormant_after      = "90d"
   severity           = { "purpose-says-nothing" = "medium", "unheld" = "low" }
 }
+
+# What nhi reconcile and nhi serve do by themselves.
+standing = {
+  rotate            = true
+  retire            = true
+  remove_temporary  = true
+  disable_expired   = true
+  disable_ownerless = false
+}

@@ -35,7 +35,7 @@ use output::{Format, Output};
   nhi rotate ID                 another generation of a credential, now
   nhi revoke ID                 end what an integration or a slot has, now
   nhi recover                   what was begun and not finished, and what helps
-  nhi reconcile --due           do what is owed now: end, prove, finish; for cron
+  nhi reconcile                 do what is to be done now: rotate, end, prove, finish; for cron
   nhi decommission INTEGRATION  take it out of service: no scope, no credential, switched off
   nhi drill ID                  end one that nobody reads: how long does that take?
   nhi ledger show --last 20     what happened, in order

@@ -3,6 +3,7 @@
 mod advice;
 mod aws;
 mod aws_secrets;
+mod between;
 mod clocks;
 mod commands;
 mod deeds;

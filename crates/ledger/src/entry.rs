@@ -20,7 +20,7 @@ pub const SALVAGED: &str = "ledger.salvaged";
 
 /// Every kind of entry that this version writes. Whoever writes another adds it: deeds check it in
 /// debug builds, and whoever asks for one that is not here is told so.
-pub const KINDS: [&str; 54] = [
+pub const KINDS: [&str; 59] = [
     "attempt.ended",
     "attempt.started",
     "claim.taken_over",
@@ -33,11 +33,15 @@ pub const KINDS: [&str; 54] = [
     "decommission.begun",
     "decommission.ended",
     "drill.ended",
+    "integration.disabled",
     "integration.ended",
     "integration.forgotten",
+    "integration.lifted",
+    "integration.quarantined",
     BROKEN,
     "ledger.created",
     SALVAGED,
+    "obligation.failed",
     "obligation.made",
     "obligation.met",
     "obligation.overdue",
@@ -71,6 +75,7 @@ pub const KINDS: [&str; 54] = [
     "rotation.verified",
     "rotation.watching",
     "rotation.withdrawn",
+    "scopes.narrowed",
     "scopes.removed",
     "scopes.set",
     "slot.declared",

@@ -218,11 +218,16 @@ fn row(subject: &str, duty: &Duty) -> Obligation {
 /// That it was told to be overdue.
 const TOLD: &str = "overdue";
 
-/// The same duty, at the same times and with the same carrier.
+/// A row of what is owed on a slot. Others are of who works between applies, and theirs to close.
+pub(crate) fn is_duty(row: &Obligation) -> bool {
+    Task::from_word(&row.deed).is_some()
+}
+
+/// The same duty, at the same times and with the same carrier, however often it was tried.
 fn is_same(have: &Obligation, wanted: &Obligation) -> bool {
     let bare = |row: &Obligation| {
         let mut row = row.clone();
-        row.attempts = 0;
+        (row.attempts, row.next_try_at) = (0, None);
         if let Some(Value::Object(detail)) = &mut row.detail {
             detail.remove(TOLD);
         }
@@ -245,8 +250,9 @@ fn told(context: &Context, subject: &str, have: &[Obligation], owed: &[Duty]) ->
         let at = Timestamp::from_millisecond(ms).ok().filter(|_| ms != 0);
         at.map_or(Value::Null, |at| json!(crate::journal::moment(at)))
     };
+    let have: Vec<&Obligation> = have.iter().filter(|row| is_duty(row)).collect();
     let met = have.iter().filter(|have| wanted.iter().all(|one| one.id != have.id)).map(|have| {
-        let row = Obligation { state: "met".to_owned(), next_try_at: None, ..have.clone() };
+        let row = Obligation { state: "met".to_owned(), next_try_at: None, ..(*have).clone() };
         entry("obligation.met", have).change(Change::Obligation(row))
     });
     let made = wanted.iter().filter(|one| !have.iter().any(|have| is_same(have, one)));
@@ -332,7 +338,8 @@ pub async fn catch_up(context: &Context, spec: &SlotSpec, seen: &SeenSlot) {
         return;
     }
     let subject = spec.id.to_string();
-    let Ok(have) = context.ledger.obligations_of(&subject).await else { return };
+    let Ok(mut have) = context.ledger.obligations_of(&subject).await else { return };
+    have.retain(is_duty);
     let known = |duty: &Duty| have.iter().any(|have| is_same(have, &row(&subject, duty)));
     if have.len() == seen.owed.0.len() && seen.owed.0.iter().all(|(duty, _)| known(duty)) {
         return;

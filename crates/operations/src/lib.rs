@@ -7,6 +7,7 @@
 
 mod access;
 mod adopt;
+mod another;
 mod beside;
 mod claim;
 mod context;
@@ -39,12 +40,16 @@ mod refused;
 mod rotate;
 mod scopes;
 mod slot;
+mod switch;
 mod third_party;
+mod tick;
+mod tries;
 mod unheard;
 mod withdraw;
 
 pub use access::{OpenAccess, SignInWith, close_access, open_access, still_open};
 pub use adopt::{Part, governed_already, unmarked_key};
+pub use another::{Another, another, may_have_more};
 pub use claim::{ClaimDocument, ClaimNames, ClaimStore};
 pub use context::{Connections, Context, Custody, Notices, Run, StopSign};
 pub use credential::{
@@ -87,10 +92,12 @@ pub use promise::{
 pub use realm_key::fits_custody as realm_key_fits_custody;
 pub use refused::{delivered_nowhere, never_another, no_place};
 pub use rotate::old_in_use;
-pub use scopes::{DeclaredScopes, KindLattice, park_scopes, set_scopes};
+pub use scopes::{DeclaredScopes, KindLattice, park_scopes, remove_over, set_scopes};
 pub use slot::{
     Consumers, Delivery, Left, PreviousKey, SeenDelivery, SeenSlot, Sinks, SlotSpec, observe_slot,
 };
+pub use switch::{Switch, turn};
 pub use third_party::{judge_third_party, note_third_party};
+pub use tick::{About, Asked, Looked, Next, Step as TickStep, Taken, Tick, Unread, Work};
 pub use unheard::{held_in_custody, never_heard_of};
 pub use withdraw::{NotTakenBack, withdraw};

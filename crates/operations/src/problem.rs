@@ -17,12 +17,21 @@ pub struct Problem {
     pub next: Option<String>,
     /// The attribute that it is about, outermost first.
     pub attribute: Vec<String>,
+    /// Nobody answered, or nobody who could be believed.
+    pub unheard: bool,
 }
 
 impl Problem {
     /// A problem with a code and a fixed phrase.
     pub fn new(code: &'static str, summary: &'static str) -> Problem {
-        Problem { code, summary, detail: String::new(), next: None, attribute: Vec::new() }
+        Problem {
+            code,
+            summary,
+            detail: String::new(),
+            next: None,
+            attribute: Vec::new(),
+            unheard: false,
+        }
     }
 
     /// With what, where, and why.
@@ -85,9 +94,10 @@ impl Problem {
             connector::Error::Configuration(_) => "mend what is named".to_owned(),
             _ => format!("nhi doctor {connection}"),
         };
-        Problem::new("E-UNREADABLE", "Cannot read an object")
+        let problem = Problem::new("E-UNREADABLE", "Cannot read an object")
             .detail(format!("{what}: {error}.{why}"))
-            .next(next)
+            .next(next);
+        Problem { unheard: is_unheard(error), ..problem }
     }
 
     /// What manages an object is lost, and no other change of it is tried.
@@ -125,11 +135,21 @@ impl Problem {
                         "Whether it was done is not known; the next run looks before it acts."
                     }
                 };
-                Problem::new("E-NOT-DONE", "The platform was not changed as planned")
+                let problem = Problem::new("E-NOT-DONE", "The platform was not changed as planned")
                     .detail(format!("{what}: {deed}: {error}. {known}"))
-                    .next(remedy(what.split('/').next().unwrap_or(what), error))
+                    .next(remedy(what.split('/').next().unwrap_or(what), error));
+                Problem { unheard: is_unheard(error), ..problem }
             }
         }
+    }
+}
+
+/// Whether nobody answered a call, so that another one is as likely not to be.
+fn is_unheard(error: &connector::Error) -> bool {
+    use connector::Error as E;
+    match error {
+        E::Partly { cause, .. } => is_unheard(cause),
+        _ => matches!(error, E::Unreachable { .. } | E::NotReady { .. } | E::Untrusted { .. }),
     }
 }
 
@@ -254,7 +274,12 @@ impl From<secrets::SinkError> for Problem {
             }
             _ => ("E-SINK", "The sink failed", "apply again"),
         };
-        Problem::new(code, summary).detail(format!("{error}.")).next(next)
+        let unheard = matches!(
+            error,
+            Ambiguous { .. } | Unreachable { .. } | NotReady { .. } | Untrusted { .. }
+        );
+        let problem = Problem::new(code, summary).detail(format!("{error}.")).next(next);
+        Problem { unheard, ..problem }
     }
 }
 

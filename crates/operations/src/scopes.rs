@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use connector::{Change, Platform};
 use domain::{Action, Direction, GrantedScope, IntegrationId, ObservedIntegration, Record, Scope};
 use ledger::{Change as Row, Work};
-use policy::scopes::{Above, Declared, Enforcement, Lattice, above_ceiling, limit, wanted};
+use policy::scopes::{
+    Above, Declared, Enforcement, Lattice, above_ceiling, canonical_set, limit, wanted,
+};
 
 use crate::{
-    Context, Deed, Problem,
+    Context, Deed, Problem, WishedScopes,
     decommission::not_in_service,
     drift::scopes_json,
     elsewhere::{governed_here, import_of, who_has_it},
@@ -231,6 +233,78 @@ pub async fn set_scopes(
         .change(Row::Applied { integration, facet, document: Some(document) });
     context.note(entry).await;
     Ok(read_back)
+}
+
+/// The temporary scopes that are live and over by every clock: what is declared for good, or for a while
+/// still, is none of them.
+pub(crate) fn over(
+    lattice: KindLattice,
+    wish: &WishedScopes,
+    live: &BTreeSet<Scope>,
+    now: jiff::Timestamp,
+) -> BTreeSet<Scope> {
+    let is_over = |until: &Option<jiff::Timestamp>| until.is_some_and(|until| now >= until);
+    let lasting = wish.temporary.iter().filter(|(_, until)| !is_over(until)).map(|(text, _)| text);
+    let kept = canonical_set(&lattice, wish.standing.iter().chain(lasting));
+    let ended = wish.temporary.iter().filter(|(_, until)| is_over(until)).map(|(text, _)| text);
+    let ended = canonical_set(&lattice, ended);
+    ended.into_iter().filter(|scope| live.contains(scope) && !kept.contains(scope)).collect()
+}
+
+/// Takes away the temporary scopes that are over, and nothing else.
+///
+/// # Errors
+///
+/// What the platform said, or that it is another integration by now.
+pub async fn remove_over(
+    context: &Context,
+    id: &IntegrationId,
+    vendor_id: &str,
+    lattice: KindLattice,
+    wish: &WishedScopes,
+) -> Result<BTreeSet<Scope>, Problem> {
+    context.ready(Work::Ends).await?;
+    let tenant = context.tenant(&id.connection).await?;
+    let connector = context.connector(&id.connection).await?;
+    let what = format!("{id}/scope");
+    let object = object_of(id, None, Some(vendor_id));
+    let _turn = context.turns.take(&record_turn(id)).await;
+    let found = connector
+        .read(&object, connector::Want { credentials: false, ..connector::Want::DEED })
+        .await
+        .map_err(|error| Problem::unreadable(&what, &error))?
+        .ok_or_else(|| gone(&what))?;
+    governed_here(context, id, found.record.as_ref(), []).await?;
+    let live: BTreeSet<Scope> = found.scopes.iter().map(|granted| granted.scope.clone()).collect();
+    let over = over(lattice, wish, &live, context.time().lo);
+    if over.is_empty() {
+        return Ok(over);
+    }
+    let granted: BTreeSet<GrantedScope> =
+        found.scopes.iter().filter(|granted| !over.contains(&granted.scope)).cloned().collect();
+    let join = |set: &BTreeSet<Scope>| set.iter().map(Scope::as_str).collect::<Vec<_>>().join("\n");
+    let deed = Deed::ending(&what, &tenant, "narrow", join(&over));
+    let leave = context.gate.authorize(&deed)?;
+    let change = Change { scopes: Some(granted), ..Change::default() };
+    let read_back = context
+        .attempt(&what, "narrow", leave.auth(), async {
+            connector
+                .modify(&object, &change)
+                .await
+                .map_err(|error| Problem::not_done(&what, "narrow", &error))
+        })
+        .await?;
+    if let Some(left) = read_back.scopes.iter().find(|granted| over.contains(&granted.scope)) {
+        return Err(Problem::new("E-SCOPES-NOT-ENFORCED", "The platform kept a scope")
+            .detail(format!("{what}: {} is over, and still in force.", left.scope))
+            .next("nhi scan, and compare what the platform says"));
+    }
+    let mut entry = context.entry("scopes.narrowed", &what);
+    entry.digest_after = Some(deed.digest());
+    entry.auth = Some(leave.auth().to_owned());
+    let taken: Vec<&str> = over.iter().map(Scope::as_str).collect();
+    context.note(entry.detail("taken", taken.join(" "))).await;
+    Ok(over)
 }
 
 fn kind_of(lattice: KindLattice) -> Option<&'static connector::Kind> {

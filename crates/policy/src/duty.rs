@@ -31,6 +31,13 @@ pub enum Task {
 }
 
 impl Task {
+    /// Reads the word.
+    pub fn from_word(word: &str) -> Option<Task> {
+        use Task::{DestroyPrevious, Disable, Finish, Prove, Reprove, Retire};
+        let all = [Finish, Disable, Retire, Prove, Reprove, DestroyPrevious];
+        all.into_iter().find(|task| task.as_str() == word)
+    }
+
     /// The word in ledgers and reports.
     pub fn as_str(self) -> &'static str {
         match self {

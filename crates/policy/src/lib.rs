@@ -13,6 +13,7 @@ pub mod owner;
 pub mod proof;
 pub mod purpose;
 pub mod reason;
+pub mod retry;
 pub mod rotation;
 pub mod rules;
 pub mod schedule;

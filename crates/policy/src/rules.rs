@@ -96,6 +96,33 @@ impl Thresholds {
     }
 }
 
+/// What whoever works between applies does by itself. What it may not do is told, with the command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unattended {
+    /// Credentials rotate by their schedule, and what is lost or has ended is replaced.
+    pub rotate: bool,
+    /// What is owed on earlier credentials is done: they end, and that is shown.
+    pub retire: bool,
+    /// A temporary scope that is over is taken away.
+    pub remove_temporary: bool,
+    /// What the policy has follow of a day that is over follows: switched off, or all of it revoked.
+    pub disable_expired: bool,
+    /// The same where an owner has left.
+    pub disable_ownerless: bool,
+}
+
+impl Default for Unattended {
+    fn default() -> Unattended {
+        Unattended {
+            rotate: true,
+            retire: true,
+            remove_temporary: true,
+            disable_expired: true,
+            disable_ownerless: false,
+        }
+    }
+}
+
 /// The rules, as `policy.hcl` changes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rules {
@@ -160,6 +187,11 @@ pub struct Rules {
     pub every_floor: Span,
     /// From when on something is told in a look.
     pub findings: Thresholds,
+    /// What is done between applies, without a person.
+    pub standing: Unattended,
+    /// How long after what failed it is tried again for the first time; each time after that twice as
+    /// long.
+    pub retry_after: Span,
 }
 
 impl Default for Rules {
@@ -193,6 +225,8 @@ impl Default for Rules {
             lock_timeout: Span::from_secs(120),
             every_floor: Span::from_secs(15 * 60),
             findings: Thresholds::default(),
+            standing: Unattended::default(),
+            retry_after: Span::from_secs(60),
         }
     }
 }
@@ -209,6 +243,7 @@ impl Rules {
         let seconds = Span::from_secs;
         Rules {
             every_floor: seconds(5),
+            retry_after: seconds(2),
             claim_ttl: self.claim_ttl.min(seconds(10)),
             claim_ttl_timed: self.claim_ttl_timed.min(seconds(15)),
             // All is on this machine then, where what was sent arrives at once or never.

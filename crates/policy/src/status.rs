@@ -104,6 +104,16 @@ pub fn consequence_for(status: &str, integration_is_active: bool) -> Consequence
     }
 }
 
+/// Why, in the word that claims and entries have: the same for a plan and for who works between applies.
+pub fn reason_of(status: &str, consequence: Consequence) -> &'static str {
+    match consequence {
+        Consequence::RotateAtOnce => "expiring",
+        Consequence::Rotate if matches!(status, "missing" | "undelivered" | "foreign") => "custody",
+        Consequence::End => "exposed",
+        _ => "schedule",
+    }
+}
+
 /// What plan does about a status word.
 pub fn consequence(status: &str) -> Consequence {
     match status {

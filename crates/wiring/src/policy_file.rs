@@ -6,7 +6,7 @@ use domain::{Action, Span};
 use policy::{
     Rules,
     findings::{Severity, named},
-    rules::{Thresholds, Verdict, Wildcards},
+    rules::{Thresholds, Unattended, Verdict, Wildcards},
 };
 
 use crate::tree::{ConfigError, Node, Place, wrong};
@@ -40,11 +40,16 @@ const MEMBERS: &[&str] = &[
     "old_still_used",
     "lock_timeout",
     "findings",
+    "standing",
 ];
 
 /// The members of `findings`.
 const THRESHOLDS: &[&str] =
     &["credential_oldest", "credential_longest", "credential_ends", "dormant_after", "severity"];
+
+/// What is done between applies without a person.
+const STANDING: &[&str] =
+    &["rotate", "retire", "remove_temporary", "disable_expired", "disable_ownerless"];
 
 /// Reads the rules.
 ///
@@ -122,6 +127,7 @@ pub fn read_rules(body: &Node) -> Result<Rules, ConfigError> {
             }
             "lock_timeout" => rules.lock_timeout = span(node, &place)?,
             "findings" => rules.findings = thresholds(node, &place)?,
+            "standing" => standing(node, &place, &mut rules.standing)?,
             _ => {
                 let text =
                     format!("nothing of this name is read here. Known: {}", MEMBERS.join(", "));
@@ -183,6 +189,27 @@ fn severity(word: &str, node: &Node, place: &Place) -> Result<Severity, ConfigEr
         return Err(wrong(place, "this one cannot be made lighter"));
     }
     Ok(severity)
+}
+
+fn standing(node: &Node, place: &Place, may: &mut Unattended) -> Result<(), ConfigError> {
+    let Node::Map(map) = node else { return Err(wrong(place, "expected { rotate = true }")) };
+    for (name, node) in map {
+        let place = place.join(name);
+        let member = match name.as_str() {
+            "rotate" => &mut may.rotate,
+            "retire" => &mut may.retire,
+            "remove_temporary" => &mut may.remove_temporary,
+            "disable_expired" => &mut may.disable_expired,
+            "disable_ownerless" => &mut may.disable_ownerless,
+            _ => {
+                let known = STANDING.join(", ");
+                let text = format!("nothing of this name is read here. Known: {known}");
+                return Err(wrong(&place, text));
+            }
+        };
+        *member = flag(node, &place)?;
+    }
+    Ok(())
 }
 
 fn text<'a>(node: &'a Node, place: &Place) -> Result<&'a str, ConfigError> {
@@ -251,6 +278,32 @@ mod tests {
         for member in MEMBERS {
             assert!(map.iter().any(|(name, _)| name == member), "the example lacks {member}");
             assert!(guide.contains(&format!("\n| `{member}` |")), "the guide lacks {member}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_done_without_a_person_is_read_and_nothing_that_takes_an_owner_s_place_by_default()
+     {
+        let read = |text: &str| read_rules(&Node::parse_hcl(text).unwrap());
+        let usual = read("").unwrap().standing;
+        assert!(usual.rotate && usual.retire && usual.remove_temporary && usual.disable_expired);
+        assert!(!usual.disable_ownerless, "nobody is switched off because somebody left");
+        let rules = read("standing = { rotate = false, disable_ownerless = true }").unwrap();
+        assert!(
+            !rules.standing.rotate && rules.standing.disable_ownerless && rules.standing.retire
+        );
+        let slip = read("standing = { rotates = false }").unwrap_err();
+        assert_eq!(slip.place.to_string(), "standing.rotates");
+        assert!(slip.message.contains("disable_expired"), "{}", slip.message);
+        assert!(
+            read("standing = { rotate = \"no\" }").unwrap_err().message.contains("true or false")
+        );
+        let guide = include_str!("../../../docs/guides/policy.md");
+        for member in STANDING {
+            assert!(
+                guide.contains(&format!("\n| `standing.{member}` |")),
+                "the guide lacks {member}"
+            );
         }
     }
 

@@ -3,14 +3,11 @@
 use clap::Args;
 use operations::{
     Context, Drilled, Problem, SeenSlot, SlotSpec, best_grade, declared_slot, drill, keeps_earlier,
-    may_drill, not_shown, observe_slot, ways,
+    may_drill, may_have_more, not_shown, observe_slot, ways,
 };
 use serde_json::{Value, json};
 
-use super::{
-    drift::declared,
-    rotate::{may_have_more, named},
-};
+use super::{drift::declared, rotate::named};
 use crate::{
     ask::Asking,
     deed::{self, Deed, Part},

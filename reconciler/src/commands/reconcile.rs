@@ -1,11 +1,10 @@
-//! `nhi reconcile --due`: does what is owed now, so that nobody need apply for it.
+//! `nhi reconcile`: one tick over everything that is declared, so that nobody need apply for it.
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use clap::Args;
 use operations::{
-    Context, DueNow, Met, Problem, SeenSlot, SlotSpec, Wish, Wishes, catch_up, declared_slot,
-    due_now, meet, observe_integration, observe_slot,
+    About, Asked, Looked, Next, Problem, SeenSlot, Taken, Tick, TickStep, Unread, Wishes, Work,
 };
 use policy::{
     duty::{Duty, Standing},
@@ -13,41 +12,44 @@ use policy::{
     rotation::Goal,
 };
 use serde_json::{Value, json};
-use tokio::{sync::Semaphore, task::JoinSet};
 
 use super::{drift::declared, rotate::named};
 use crate::{
     ask::Asking,
-    deed::{self, Deed, Part},
+    deed::not_done,
     exit::Exit,
     output::{BOLD, Format, GREEN, Output, styled},
-    told::{ended_json, not_done_json, say, say_ended, short},
+    told::{ended_json, not_done_json, problem_json, say, say_ended, short},
 };
 
-/// Do what is owed now on every declared credential, and start no rotation.
+/// Do what is to be done now about everything that is declared, as the next apply would, and no more than
+/// policy approves.
 ///
-/// Earlier credentials whose time is over are switched off or ended, ends are proven, and what a run
-/// began before it died is finished: what the next apply would do about them.
+/// What is owed is done: earlier credentials whose time is over end, with proof, and what a run began
+/// before it died is finished. What is due, has ended or is lost rotates. What outlived its day is
+/// switched off, and a temporary scope that is over is taken away. The rest is told, with the command.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  nhi reconcile --due --dry-run
-  nhi reconcile --due --yes                              from cron, beside its ledger
-  nhi reconcile --due bao/openbao_approle/invoice-sync --yes
-  terraform show -json | nhi reconcile --due --state - --yes --format json
+  nhi reconcile --dry-run                                what would be done now?
+  nhi reconcile --yes                                    from cron, beside its ledger
+  nhi reconcile --due --yes                              what is owed alone: no rotation begins
+  nhi reconcile bao/openbao_approle/invoice-sync --yes
+  terraform show -json | nhi reconcile --state - --yes --format json
 
 What somebody else is at work on is left to them. What waits for a person is told, and is for nhi
-recover; nothing that was switched off is switched on.
+recover; nothing that was switched off is switched on. What it may do unasked: standing in policy.hcl.
+What fails stops nothing else; it is tried again later each time, or at once where it is named.
 
-Exit codes: 0 nothing is owed any more, or it is shown with --dry-run · 1 not done · 3 something
-could not be read · 5 something is held or overdue, or was begun and not finished; of several the
-first of 1, 5, 3")]
+Exit codes: 0 nothing is to be done any more, or it is shown with --dry-run · 1 not done · 3 something
+could not be read · 5 something is held, late, or was begun and not finished; of several the first of
+1, 5, 3")]
 pub(crate) struct Reconcile {
     /// Integrations, or credentials of them: INTEGRATION/credential/NAME. Else all that are declared.
     #[arg(value_name = "ID")]
     ids: Vec<String>,
 
-    /// What is owed now.
-    #[arg(long, required = true)]
+    /// Only what is owed now: no rotation begins.
+    #[arg(long)]
     due: bool,
 
     /// Declared is what this state says (`terraform show -json`, or a state file); `-` is standard
@@ -59,186 +61,184 @@ pub(crate) struct Reconcile {
     pub(crate) asking: Asking,
 }
 
-/// How many integrations are looked at at once.
-const AT_ONCE: usize = 16;
-
-/// A slot that was looked at.
-struct Planned {
-    spec: SlotSpec,
-    seen: SeenSlot,
-    active: bool,
-    now: DueNow,
-}
-
-/// What became of it.
-enum Done {
-    Met(Option<Box<Met>>),
-    /// Somebody else does it.
-    Busy,
-    /// It is told why, and nothing was to be done.
-    Left,
-    Not {
-        problem: Problem,
-        begun: bool,
-    },
-}
-
-/// What the looks came to.
-#[derive(Default)]
-struct Looked {
-    slots: Vec<Planned>,
-    unread: Vec<(String, Problem)>,
-}
+/// The name of the JSON's form.
+const FORM: &str = "nhi-reconcile/1";
 
 impl Reconcile {
     pub(crate) async fn run(self, config: Option<&str>, output: &Output) -> Result<Exit, Problem> {
         let context = self.asking.context_to_end(&wiring::load(config)?, output)?;
-        let (wishes, from) = declared(&context, self.state.as_deref(), "reconcile --due").await?;
+        let command = if self.due { "reconcile --due" } else { "reconcile" };
+        let (wishes, from) = declared(&context, self.state.as_deref(), command).await?;
+        let asked = self.asked(&wishes, &from)?;
+        let tick = Tick::begin(&context, asked).await;
         let progress = output.progress("looking");
-        let chosen = self.chosen(&wishes, &from)?;
-        let mut looked = look(&context, wishes, &chosen).await;
+        let looked = tick.look(wishes, |at, of| progress.say(&format!("looked at {at} of {of}")));
+        let looked = looked.await;
         drop(progress);
-        looked.slots.sort_by_key(|one| one.spec.id.to_string());
-        looked.unread.sort_by(|(a, _), (b, _)| a.cmp(b));
-        for (id, problem) in &looked.unread {
-            output.warning(&format!("{id} could not be looked at: {problem}"));
+        tell_unread(&looked.unread, output);
+        let (mut exit, shown) = (stands(&looked), shown(&looked));
+        let text = self.asking.format == Format::Text;
+        if text {
+            shown.iter().for_each(|step| tell(step, output));
         }
-        let mut stands = looked.slots.iter().map(Planned::stands).fold(Exit::Clean, Exit::worst);
-        if !looked.unread.is_empty() {
-            let none = looked.slots.is_empty();
-            stands = stands.worst(if none { Exit::Failed } else { Exit::Partial });
+        let does = shown.iter().filter(|step| matches!(step.next, Next::Do(..))).count();
+        if does == 0 || self.asking.dry_run {
+            if text && does == 0 {
+                output.hint("Nothing is to be done now.");
+                if let Some((at, what)) = looked.steps.iter().filter_map(|one| next_of(one)).min() {
+                    output.hint(&format!("Next: {what}, at {at}"));
+                }
+            }
+            self.end(&shown, &vec![None; shown.len()], &looked.unread, exit, output);
+            return Ok(exit);
         }
-        let next = looked.slots.iter().filter_map(Planned::next).min();
-        let does = looked.slots.iter().any(|one| matches!(one.now, DueNow::Do(..)));
-        looked.slots.retain(|one| one.now != DueNow::Nothing);
-        let deed = Deed {
-            asking: &self.asking,
-            form: "nhi-reconcile/1",
-            parts: "slots",
-            doing: "meeting what is owed on",
-            question: "Do this?".to_owned(),
-            stands,
+        let question = match does {
+            1 => "Do this?".to_owned(),
+            more => format!("Do all {more}?"),
         };
-        if does {
-            return deed.run(&context, &looked.slots, output).await;
+        if !self.asking.agreed(&question, output)? {
+            output.hint("Nothing was changed.");
+            return Ok(Exit::Failed);
         }
-        if self.asking.format == Format::Text {
-            looked.slots.iter().for_each(|one| one.tell(output));
-            output.hint("Nothing is to be done now.");
-            if let Some((at, what)) = next {
-                output.hint(&format!("Next: {what}, at {at}"));
+        let progress = output.progress(&format!("done 0 of {does}"));
+        let (mut done, mut all) = (0, vec![None; shown.len()]);
+        tick.take_all(&shown, |at, step, taken| {
+            exit = exit.worst(exit_of(&taken));
+            if matches!(step.next, Next::Do(..)) {
+                done += 1;
+                progress.say(&format!("done {done} of {does}"));
             }
+            if text {
+                tell_taken(step, &taken, output);
+            }
+            all[at] = Some(taken);
+        })
+        .await;
+        drop(progress);
+        tell_unasked(&tick, &all, output);
+        for notice in context.notices.take() {
+            output.warning(&notice.to_string());
         }
-        Ok(deed.nothing_done(&looked.slots, output))
+        self.end(&shown, &all, &looked.unread, exit, output);
+        Ok(exit)
     }
 
-    /// The slots that are meant, by integration and name.
-    fn chosen(&self, wishes: &Wishes, from: &str) -> Result<BTreeSet<(String, String)>, Problem> {
-        let mut all = BTreeSet::new();
-        for id in &self.ids {
-            all.extend(named(wishes, id, from)?);
-        }
+    /// The slots and the integrations that are meant.
+    fn asked(&self, wishes: &Wishes, from: &str) -> Result<Asked, Problem> {
+        let asked =
+            Asked { owed_only: self.due, at_once: !self.ids.is_empty(), ..Asked::default() };
         if self.ids.is_empty() {
-            let slots = wishes.integrations.iter().flat_map(|(id, wish)| {
-                wish.slots.iter().map(|slot| (id.clone(), slot.name.clone()))
-            });
-            all.extend(slots);
+            return Ok(asked);
         }
-        Ok(all)
-    }
-}
-
-/// Looks at all of them, several integrations at once.
-async fn look(context: &Context, wishes: Wishes, chosen: &BTreeSet<(String, String)>) -> Looked {
-    let gate = Arc::new(Semaphore::new(AT_ONCE));
-    let mut running: JoinSet<Looked> = JoinSet::new();
-    for (id, wish) in wishes.integrations {
-        let of_it = chosen.iter().filter(|(integration, _)| *integration == id);
-        let names: Vec<String> = of_it.map(|(_, name)| name.clone()).collect();
-        if names.is_empty() {
-            continue;
-        }
-        let (context, gate) = (context.clone(), gate.clone());
-        running.spawn(async move {
-            let _turn = gate.acquire().await;
-            look_at(&context, &wish, &names).await
-        });
-    }
-    let mut all = Looked::default();
-    while let Some(ended) = running.join_next().await {
-        if let Ok(one) = ended {
-            all.slots.extend(one.slots);
-            all.unread.extend(one.unread);
-        }
-    }
-    all
-}
-
-async fn look_at(context: &Context, wish: &Wish, names: &[String]) -> Looked {
-    let mut looked = Looked::default();
-    let active = match is_active(context, wish).await {
-        Ok(Some(active)) => active,
-        // What is gone owes nothing here; nhi drift says so.
-        Ok(None) => return looked,
-        Err(problem) => {
-            looked.unread.push((wish.id.clone(), problem));
-            return looked;
-        }
-    };
-    for name in names {
-        match plan(context, wish, name, active).await {
-            Ok(found) => looked.slots.extend(found),
-            Err(problem) => {
-                looked.unread.push((format!("{}/credential/{name}", wish.id), problem));
+        let (mut slots, mut integrations) = (BTreeSet::new(), BTreeSet::new());
+        for id in &self.ids {
+            match wishes.integrations.get(id) {
+                Some(wish) if !self.due => {
+                    integrations.insert(id.clone());
+                    slots.extend(wish.slots.iter().map(|slot| (id.clone(), slot.name.clone())));
+                }
+                _ => slots.extend(named(wishes, id, from)?),
             }
         }
+        Ok(Asked { slots: Some(slots), integrations: Some(integrations), ..asked })
     }
-    looked
-}
 
-/// Whether an integration may act, as a plan has it; `None` where it is not there.
-async fn is_active(context: &Context, wish: &Wish) -> Result<Option<bool>, Problem> {
-    let id = wish.integration()?;
-    let Some(seen) = observe_integration(context, &id, None, wish.vendor_id.as_deref()).await?
-    else {
-        return Ok(None);
-    };
-    seen.governed_here(context, &id).await?;
-    let live = &seen.observed;
-    let quarantined = live.record.as_ref().is_some_and(|record| record.quarantined.is_some());
-    Ok(Some(wish.enabled.unwrap_or(live.enabled) && !quarantined))
-}
-
-async fn plan(
-    context: &Context,
-    wish: &Wish,
-    name: &str,
-    active: bool,
-) -> Result<Option<Planned>, Problem> {
-    let spec = declared_slot(context, wish, name).await?;
-    let Some(seen) = observe_slot(context, &spec).await? else { return Ok(None) };
-    // What is only shown is written nowhere, as the context knows.
-    catch_up(context, &spec, &seen).await;
-    let now = due_now(context, &spec, &seen, active).await?;
-    Ok(Some(Planned { spec, seen, active, now }))
-}
-
-impl Planned {
-    /// What holds of it whatever this run does.
-    fn stands(&self) -> Exit {
-        let used_for_long = self.seen.in_use.iter().any(|(.., how)| *how >= Severity::High);
-        match &self.now {
-            DueNow::Held(_) => Exit::Unfinished,
-            DueNow::PutOff(_) if self.seen.in_use.is_empty() || used_for_long => Exit::Unfinished,
-            _ => Exit::Clean,
+    fn end(
+        &self,
+        steps: &[Arc<TickStep>],
+        taken: &[Option<Taken>],
+        unread: &[Unread],
+        exit: Exit,
+        output: &Output,
+    ) {
+        if self.asking.format != Format::Json {
+            return;
         }
+        let of = |slots: bool| {
+            let all =
+                steps.iter().zip(taken).filter(move |(step, _)| step.slot().is_some() == slots);
+            all.map(|(step, taken)| step_json(step, taken.as_ref())).collect::<Vec<Value>>()
+        };
+        let gaps = unread.iter().map(|one| {
+            json!({
+                "id": one.subject, "since": one.since.map(|at| at.to_string()),
+                "problem": problem_json(&one.problem),
+            })
+        });
+        let all = json!({
+            "format": FORM, "dry_run": self.asking.dry_run, "slots": of(true),
+            "integrations": of(false), "gaps": gaps.collect::<Vec<_>>(),
+            "outcome": exit.sole_outcome(),
+        });
+        output.line(&all.to_string());
     }
+}
 
-    /// When the next duty's time comes, and which that is.
-    fn next(&self) -> Option<(String, String)> {
-        let duty = self.seen.owed.next()?;
-        Some((short(duty.not_before?), format!("{duty} of {}", self.spec.id)))
+/// Those on which there is something to say.
+pub(super) fn shown(looked: &Looked) -> Vec<Arc<TickStep>> {
+    looked.steps.iter().filter(|step| step.next != Next::Nothing).cloned().collect()
+}
+
+/// What could not be read, each once; what was not asked any more is told by its connection.
+fn tell_unread(unread: &[Unread], output: &Output) {
+    let (unasked, failed): (Vec<&Unread>, Vec<&Unread>) =
+        unread.iter().partition(|one| one.problem.code == "E-UNHEARD");
+    for one in failed {
+        let since = one.since.map_or_else(String::new, |at| format!(" (since {})", short(at)));
+        output.warning(&format!("{} could not be looked at{since}: {}", one.subject, one.problem));
     }
+    if let Some(first) = unasked.first() {
+        output.warning(&format!(
+            "{} thing(s) were not looked at: {}",
+            unasked.len(),
+            first.problem
+        ));
+    }
+}
+
+fn tell_unasked(tick: &Tick, taken: &[Option<Taken>], output: &Output) {
+    let count = taken.iter().flatten().filter(|one| matches!(one, Taken::Unasked(_))).count();
+    if count > 0 {
+        let names = tick.open_breakers().join(", ");
+        output.warning(&format!("{count} thing(s) were not done: nobody answers at {names}"));
+    }
+}
+
+/// What holds whatever this run does.
+pub(super) fn stands(looked: &Looked) -> Exit {
+    let mut exit = looked.steps.iter().map(|step| match &step.next {
+        Next::Held(_) | Next::PutOff { late: true, .. } => Exit::Unfinished,
+        _ => Exit::Clean,
+    });
+    let exit = exit.by_ref().fold(Exit::Clean, Exit::worst);
+    match (looked.unread.is_empty(), looked.steps.is_empty()) {
+        (true, _) => exit,
+        (false, true) => exit.worst(Exit::Failed),
+        (false, false) => exit.worst(Exit::Partial),
+    }
+}
+
+/// How the command ends for one that was taken.
+pub(super) fn exit_of(taken: &Taken) -> Exit {
+    match taken {
+        Taken::Met(_)
+        | Taken::Rotated(_)
+        | Taken::SwitchedOff
+        | Taken::Revoked(_)
+        | Taken::Narrowed(_)
+        | Taken::Busy
+        | Taken::Left => Exit::Clean,
+        Taken::Stopped => Exit::Unfinished,
+        Taken::Unasked(_) => Exit::Partial,
+        Taken::Not { begun, .. } => not_done(*begun),
+    }
+}
+
+/// When the next duty's time comes, and which that is.
+fn next_of(step: &TickStep) -> Option<(String, String)> {
+    let About::Slot { spec, seen, .. } = &step.about else { return None };
+    let duty = seen.owed.next()?;
+    Some((short(duty.not_before?), format!("{duty} of {}", spec.id)))
 }
 
 fn words(standing: Standing) -> &'static str {
@@ -263,6 +263,32 @@ fn will(goal: Goal) -> &'static str {
     }
 }
 
+/// The same of everything that a tick does.
+fn work_words(work: &Work, seen: Option<&SeenSlot>) -> String {
+    match work {
+        Work::Owed(goal) => will(*goal).to_owned(),
+        Work::Copy => "deliver the present one again where a copy is missing or changed".to_owned(),
+        Work::Rotate(to) => {
+            let status = seen.map_or("due", |seen| seen.status);
+            let generation = match to.goal {
+                Goal::Rotate { to, .. } => to,
+                _ => 0,
+            };
+            let kept = match to.kept_for {
+                Some(overlap) => format!("the old one is kept for {overlap}"),
+                None => "no old one is kept".to_owned(),
+            };
+            format!("it is {status}: issue generation {generation} ({}); {kept}", to.way)
+        }
+        Work::SwitchOff(why) => format!("switch it off: {why}"),
+        Work::Revoke(why) => format!("switch it off, and end all that it has: {why}"),
+        Work::RemoveTemporary(over) => {
+            let over: Vec<&str> = over.iter().map(|scope| scope.as_str()).collect();
+            format!("take away what is over: {}", over.join(", "))
+        }
+    }
+}
+
 fn duty_json(duty: &Duty, standing: Standing) -> Value {
     json!({
         "deed": duty.task.as_str(), "key_id": duty.key_id, "generation": duty.generation,
@@ -272,133 +298,170 @@ fn duty_json(duty: &Duty, standing: Standing) -> Value {
     })
 }
 
-impl Part for Planned {
-    type Done = Done;
-
-    fn subject(&self) -> String {
-        self.spec.id.to_string()
+fn tell(step: &TickStep, output: &Output) {
+    output.line(&styled(BOLD, &step.subject));
+    let seen = match &step.about {
+        About::Slot { seen, .. } => Some(&**seen),
+        About::Integration { .. } => None,
+    };
+    let late = |standing: Standing| if standing == Standing::Overdue { ", overdue" } else { "" };
+    let owed = seen.iter().flat_map(|seen| &seen.owed.0);
+    for (duty, standing) in owed.filter(|(_, one)| *one != Standing::Early) {
+        let since = duty.not_before.map_or_else(String::new, |at| format!(" since {}", short(at)));
+        say(output, "owed", &format!("{duty}{since}{}", late(*standing)));
     }
-
-    fn tell(&self, output: &Output) {
-        output.line(&styled(BOLD, &self.subject()));
-        let late =
-            |standing: Standing| if standing == Standing::Overdue { ", overdue" } else { "" };
-        for (duty, standing) in self.seen.owed.0.iter().filter(|(_, one)| *one != Standing::Early) {
-            let since =
-                duty.not_before.map_or_else(String::new, |at| format!(" since {}", short(at)));
-            say(output, "owed", &format!("{duty}{since}{}", late(*standing)));
+    match &step.next {
+        Next::Nothing => {}
+        Next::Busy(who) => say(output, "left", who),
+        Next::Held(why) => {
+            say(output, "held", why);
+            say(output, "next", &format!("nhi recover {}", step.subject));
         }
-        match &self.now {
-            DueNow::Nothing => {}
-            DueNow::Busy(who) => say(output, "left", who),
-            DueNow::Held(why) => {
-                say(output, "held", why);
-                say(output, "next", &format!("nhi recover {}", self.spec.id));
-            }
-            DueNow::PutOff(why) => say(output, "put off", why),
-            DueNow::Do(goal, _) => say(output, "do", will(*goal)),
-        }
-    }
-
-    async fn carry_out(&self, context: &Context) -> Done {
-        if !matches!(self.now, DueNow::Do(..)) {
-            return Done::Left;
-        }
-        match meet(context, &self.spec, self.active).await {
-            Ok(met) => Done::Met(met.map(Box::new)),
-            Err(problem) if problem.code == "E-BUSY" => Done::Busy,
-            // Somebody rotated it meanwhile, and did this with it.
-            Err(problem) if problem.code == "E-FURTHER" => Done::Met(None),
-            Err(problem) => {
-                let seen = observe_slot(context, &self.spec).await.ok().flatten();
-                let begun = seen.is_none_or(|seen| {
-                    seen.note.is_some() || seen.still_used || seen.owed.due().next().is_some()
-                });
-                Done::Not { problem, begun }
+        Next::PutOff { why, next, .. } => {
+            say(output, "put off", why);
+            if let Some(next) = next {
+                say(output, "next", next);
             }
         }
-    }
-
-    fn json(&self, done: Option<&Done>) -> Value {
-        let owed = self.seen.owed.0.iter().map(|(duty, standing)| duty_json(duty, *standing));
-        let (word, why) = match &self.now {
-            DueNow::Nothing => ("nothing", None),
-            DueNow::Busy(who) => ("busy", Some(who.clone())),
-            DueNow::Held(why) => ("held", Some(why.clone())),
-            DueNow::PutOff(why) => ("put_off", Some((*why).to_owned())),
-            DueNow::Do(goal, _) => ("do", Some(will(*goal).to_owned())),
-        };
-        json!({
-            "id": self.subject(),
-            "status": self.seen.status,
-            "owed": owed.collect::<Vec<_>>(),
-            "will": { "word": word, "why": why },
-            "did": done.map(Done::json),
-        })
+        Next::Do(work, _) => say(output, "do", &work_words(work, seen)),
     }
 }
 
-impl deed::Done<Planned> for Done {
-    fn exit(&self) -> Exit {
-        match self {
-            Done::Met(_) | Done::Busy | Done::Left => Exit::Clean,
-            Done::Not { begun, .. } => deed::not_done(*begun),
+fn step_json(step: &TickStep, taken: Option<&Taken>) -> Value {
+    let (deed, word, why, next) = match &step.next {
+        Next::Nothing => (None, "nothing", None, None),
+        Next::Busy(who) => (None, "busy", Some(who.clone()), None),
+        Next::Held(why) => {
+            (None, "held", Some(why.clone()), Some(format!("nhi recover {}", step.subject)))
         }
+        Next::PutOff { why, next, .. } => (None, "put_off", Some(why.clone()), next.clone()),
+        Next::Do(work, _) => {
+            let seen = match &step.about {
+                About::Slot { seen, .. } => Some(&**seen),
+                About::Integration { .. } => None,
+            };
+            (Some(work.word()), "do", Some(work_words(work, seen)), None)
+        }
+    };
+    let mut told = json!({
+        "id": step.subject,
+        "will": { "word": word, "why": why },
+        "did": taken.map(taken_json),
+    });
+    if let Some(deed) = deed {
+        told["will"]["deed"] = json!(deed);
     }
+    if let Some(next) = next {
+        told["will"]["next"] = json!(next);
+    }
+    if let About::Slot { seen, .. } = &step.about {
+        let owed = seen.owed.0.iter().map(|(duty, standing)| duty_json(duty, *standing));
+        told["status"] = json!(seen.status);
+        told["owed"] = owed.collect::<Vec<_>>().into();
+    }
+    told
+}
 
-    fn tell(&self, planned: &Planned, output: &Output) {
-        match self {
-            Done::Met(Some(met)) => {
-                output.line(&format!("{} {}", styled(GREEN, "Done:"), planned.spec.id));
-                for one in &met.outcome.previous {
-                    let until = one.retire_after.map_or_else(|| "its end".to_owned(), short);
-                    say(output, "kept", &format!("{} until {until}", one.key_id));
-                }
-                say_ended(output, &met.outcome.revoked);
+fn tell_taken(step: &TickStep, taken: &Taken, output: &Output) {
+    let done = |what: &str| {
+        output.line(&format!("{} {}", styled(GREEN, what), step.subject));
+    };
+    match taken {
+        Taken::Met(Some(met)) => {
+            done("Done:");
+            for one in &met.outcome.previous {
+                let until = one.retire_after.map_or_else(|| "its end".to_owned(), short);
+                say(output, "kept", &format!("{} until {until}", one.key_id));
             }
-            Done::Met(None) => {
-                output.line(&format!("{}: somebody else has done it", planned.spec.id));
-            }
-            Done::Busy => {
-                output.line(&format!("{}: somebody else is at work on it", planned.spec.id))
-            }
-            Done::Left => {}
-            Done::Not { problem, .. } => output.problem(problem),
+            say_ended(output, &met.outcome.revoked);
         }
+        Taken::Met(None) => {
+            output.line(&format!("{}: somebody else has done it", step.subject));
+        }
+        Taken::Rotated(outcome) => {
+            let key = outcome.key_id.as_deref().unwrap_or("none");
+            output.line(&format!(
+                "{} {} is at generation {}, {key}",
+                styled(GREEN, "Done:"),
+                step.subject,
+                outcome.generation
+            ));
+            for one in &outcome.previous {
+                let until = one.retire_after.map_or_else(|| "its end".to_owned(), short);
+                say(output, "kept", &format!("{} until {until}", one.key_id));
+            }
+            say_ended(output, &outcome.revoked);
+        }
+        Taken::SwitchedOff => done("Switched off:"),
+        Taken::Revoked(revoked) => {
+            done("Switched off and ended:");
+            say_ended(output, revoked);
+        }
+        Taken::Narrowed(scopes) => {
+            done("Narrowed:");
+            scopes.iter().for_each(|scope| say(output, "took", scope.as_str()));
+        }
+        Taken::Busy => {
+            output.line(&format!("{}: somebody else is at work on it", step.subject));
+        }
+        Taken::Left if matches!(step.next, Next::Do(..)) => {
+            output.line(&format!("{}: there is nothing to be done any more", step.subject));
+        }
+        Taken::Left | Taken::Unasked(_) => {}
+        Taken::Stopped => {
+            output.line(&format!("{}: this run was asked to stop; the next goes on", step.subject));
+        }
+        Taken::Not { problem, .. } => output.problem(problem),
     }
 }
 
-impl Done {
-    fn json(&self) -> Value {
-        match self {
-            Done::Met(met) => json!({
-                "done": true,
-                "did": met.as_ref().map_or_else(Vec::new, |met| {
-                    met.did.iter().map(|goal| will(*goal)).collect()
-                }),
-                "revoked": met.as_ref().map_or_else(|| json!([]), |met| ended_json(&met.outcome.revoked)),
+fn taken_json(taken: &Taken) -> Value {
+    match taken {
+        Taken::Met(met) => json!({
+            "done": true,
+            "did": met.as_ref().map_or_else(Vec::new, |met| {
+                met.did.iter().map(|goal| will(*goal)).collect()
             }),
-            Done::Busy => json!({ "done": false, "busy": true }),
-            Done::Left => json!({ "done": false }),
-            Done::Not { problem, begun } => not_done_json(problem, *begun),
+            "revoked": met.as_ref().map_or_else(|| json!([]), |met| ended_json(&met.outcome.revoked)),
+        }),
+        Taken::Rotated(outcome) => json!({
+            "done": true,
+            "generation": outcome.generation,
+            "key_id": outcome.key_id,
+            "previous": outcome.previous.iter().map(|one| json!({
+                "key_id": one.key_id, "generation": one.generation,
+                "retire_after": one.retire_after.map(|at| at.to_string()),
+            })).collect::<Vec<_>>(),
+            "revoked": ended_json(&outcome.revoked),
+        }),
+        Taken::SwitchedOff => json!({ "done": true }),
+        Taken::Revoked(revoked) => json!({ "done": true, "revoked": ended_json(revoked) }),
+        Taken::Narrowed(scopes) => {
+            let scopes: Vec<&str> = scopes.iter().map(|scope| scope.as_str()).collect();
+            json!({ "done": true, "taken": scopes })
         }
+        Taken::Busy => json!({ "done": false, "busy": true }),
+        Taken::Left => json!({ "done": false }),
+        Taken::Stopped => json!({ "done": false, "stopped": true }),
+        Taken::Unasked(problem) => json!({ "done": false, "problem": problem_json(problem) }),
+        Taken::Not { problem, begun } => not_done_json(problem, *begun),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::deed::Done as _;
 
     #[test]
     fn what_somebody_else_does_is_no_failure_and_what_is_begun_is_unfinished() {
-        let not = |begun| Done::Not { problem: Problem::new("E-X", "No"), begun };
-        assert_eq!(Done::Met(None).exit(), Exit::Clean);
-        assert_eq!(Done::Busy.exit(), Exit::Clean);
-        assert_eq!(Done::Left.exit(), Exit::Clean);
-        assert_eq!(not(true).exit(), Exit::Unfinished);
-        assert_eq!(not(false).exit(), Exit::Failed);
-        assert_eq!(Done::Busy.json(), json!({ "done": false, "busy": true }));
+        let not = |begun| Taken::Not { problem: Problem::new("E-X", "No"), begun };
+        assert_eq!(exit_of(&Taken::Met(None)), Exit::Clean);
+        assert_eq!(exit_of(&Taken::Busy), Exit::Clean);
+        assert_eq!(exit_of(&Taken::Left), Exit::Clean);
+        assert_eq!(exit_of(&Taken::Unasked(Problem::new("E-X", "No"))), Exit::Partial);
+        assert_eq!(exit_of(&not(true)), Exit::Unfinished);
+        assert_eq!(exit_of(&not(false)), Exit::Failed);
+        assert_eq!(taken_json(&Taken::Busy), json!({ "done": false, "busy": true }));
     }
 
     #[test]

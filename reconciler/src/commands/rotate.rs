@@ -1,15 +1,12 @@
 //! `nhi rotate`: another generation of a credential, now.
 
 use clap::Args;
-use connector::Promise;
-use domain::{IntegrationId, Span};
+use domain::IntegrationId;
 use operations::{
-    Context, Outcome, Problem, SeenSlot, SlotSpec, Wish, Wishes, best_grade, carry_out,
-    declared_slot, ends_by_itself_after, goal_of_resume, interrupts, keeps_earlier, limits,
-    never_another, no_place, not_shown, observe_integration, observe_slot, old_in_use, way_words,
-    ways,
+    Another, Context, Outcome, Problem, SeenSlot, SlotSpec, Wish, Wishes, another, carry_out,
+    declared_slot, may_have_more, not_shown, observe_integration, observe_slot,
 };
-use policy::{reason::Reason, rotation::Goal};
+use policy::rotation::Goal;
 use serde_json::{Value, json};
 
 use super::{
@@ -77,17 +74,8 @@ pub(crate) struct Rotate {
 struct Planned {
     spec: SlotSpec,
     seen: SeenSlot,
-    goal: Goal,
     reason: &'static str,
-    /// How it is issued, and what that cannot do.
-    way: &'static str,
-    limits: Vec<String>,
-    grade: &'static str,
-    kept_for: Option<Span>,
-    /// How long after that its platform ends it by itself.
-    alone: Option<Span>,
-    /// The old one dies in the call that makes the new one.
-    replaces: bool,
+    to: Another,
 }
 
 /// What became of one.
@@ -138,10 +126,6 @@ impl Rotate {
         }
     }
 
-    fn keeps_none(&self) -> bool {
-        Reason::of(self.reason()).keeps_none()
-    }
-
     async fn plan(
         &self,
         context: &Context,
@@ -154,96 +138,8 @@ impl Rotate {
         may_have_more(context, &spec).await?;
         let seen =
             observe_slot(context, &spec).await?.ok_or_else(|| not_shown(&spec.id.integration))?;
-        // An incident waits for nobody who still uses the earlier one.
-        if seen.status == "held" && !(seen.still_used && self.keeps_none()) {
-            let why = if seen.still_used { "still-used" } else { "nobody wrote why" };
-            return Err(Problem::new("E-HELD", "This slot waits for a person")
-                .detail(format!(
-                    "{}: {}. Nothing was changed.",
-                    spec.id,
-                    seen.note.as_deref().unwrap_or(why)
-                ))
-                .next(format!("nhi recover shows what helps; then: nhi recover {}", spec.id)));
-        }
-        // Where it was taken back, an apply of whoever declares it delivers to another place now.
-        if let Some(place) = seen.withdrawn.first().filter(|_| seen.listed) {
-            return Err(Problem::new("E-STALE", "It is declared otherwise by now")
-                .detail(format!(
-                    "{}: an apply took the secret back from {place}, so what says where it goes is \
-                     older than that. Nothing was changed.",
-                    spec.id
-                ))
-                .next(format!("terraform show -json | nhi rotate {} --state -", self.id)));
-        }
-        if let Some(schedule) = &spec.schedule
-            && !self.keeps_none()
-            && let Some(held) = schedule.blackout_at(context.now())
-        {
-            return Err(Problem::new("E-BLACKOUT", "Nothing rotates during a blackout")
-                .detail(format!("{}: {} until {}.", spec.id, held.reason, held.until))
-                .next("run it after that; or pass --exposed if the credential is exposed"));
-        }
-        let (goal, _) = goal_of_resume(context, &spec, seen.generation, true).await?;
-        let overlap = spec.schedule.as_ref().map(|one| one.overlap);
-        // What works no longer is not kept.
-        let lost = seen.status == "missing" && seen.previous.is_empty();
-        let at_once = self.keeps_none()
-            || overlap == Some(Span::ZERO)
-            || lost
-            || matches!(seen.status, "expired" | "exposed");
-        let goal = match goal {
-            Goal::Rotate { to, .. } => Goal::Rotate { to, at_once },
-            other => other,
-        };
-        let ends = seen.previous.iter().filter_map(|one| one.retire_after).max();
-        if let Goal::Rotate { to, at_once: false } = goal
-            && to > seen.generation
-            && seen.note.is_none()
-            && seen.status != "missing"
-            && ends.is_some_and(|end| end > context.now())
-        {
-            return Err(old_in_use(&spec.id.to_string(), ends).next(format!(
-                "run it after that; or pass --exposed if {} is exposed: all of them end then",
-                spec.id
-            )));
-        }
-        let found = ways(context, &spec.id.integration.connection, spec.credential_type).await;
-        if seen.key_id.is_some() {
-            can_be_issued(&spec, found.as_deref().unwrap_or_default())?;
-        }
-        let profile = found.as_ref().and_then(|all| all.first()).map(|one| one.profile);
-        let replaces = profile.is_some_and(|one| one.effect == connector::Effect::Replaces);
-        let lives = seen.listed && !matches!(seen.status, "missing" | "expired" | "exposed");
-        if replaces && lives && spec.consumers.refuse_interruption && !self.keeps_none() {
-            return Err(interrupts(&spec.id.to_string(), spec.credential_type.name));
-        }
-        let kept = |span| profile.map_or(span, |one| one.effect.kept(span));
-        let kept_for = overlap.or(Some(Span::from_secs(86_400))).map(kept);
-        let kept_for = kept_for.filter(|_| !at_once && !replaces);
-        let anchor = spec.deliveries.iter().min_by(|a, b| a.name.cmp(&b.name));
-        let at_hand = match anchor.filter(|_| seen.status != "unheld") {
-            Some(anchor) => keeps_earlier(context, &anchor.connection).await,
-            None => false,
-        };
-        let alone = match kept_for {
-            Some(overlap) => {
-                let (connection, of) = (&spec.id.integration.connection, spec.credential_type.name);
-                ends_by_itself_after(context, connection, of, overlap, spec.consumers.refresh).await
-            }
-            None => None,
-        };
-        Ok(Planned {
-            goal,
-            alone,
-            reason: self.reason(),
-            way: profile.map_or("its platform does not say how", way_words),
-            limits: profile.map(limits).unwrap_or_default(),
-            grade: profile.map_or("unknown", |one| best_grade(one, at_hand).as_str()),
-            kept_for: kept_for.filter(|_| seen.key_id.is_some()),
-            replaces,
-            seen,
-            spec,
-        })
+        let to = another(context, &spec, &seen, self.reason()).await?;
+        Ok(Planned { reason: self.reason(), to, seen, spec })
     }
 }
 
@@ -347,38 +243,9 @@ async fn all_are_declared(context: &Context, wish: &Wish) -> Result<(), Problem>
     }
 }
 
-/// What an apply could not do either: a new one has nowhere to go, or there is never another.
-fn can_be_issued(spec: &SlotSpec, found: &[Promise]) -> Result<(), Problem> {
-    if spec.deliveries.is_empty() {
-        return Err(no_place(Some(&spec.id)));
-    }
-    if !found.is_empty() && found.iter().all(|one| one.profile.keeps_what_ended()) {
-        let because = found.first().and_then(|one| one.because);
-        return Err(never_another(spec.credential_type.name, because));
-    }
-    Ok(())
-}
-
-/// Another credential is issued for what works, and is ours.
-pub(super) async fn may_have_more(context: &Context, spec: &SlotSpec) -> Result<(), Problem> {
-    let id = &spec.id.integration;
-    let seen = observe_integration(context, id, None, Some(&spec.vendor_id))
-        .await?
-        .ok_or_else(|| not_shown(&spec.id.integration))?;
-    seen.governed_here(context, id).await?;
-    let live = &seen.observed;
-    let quarantined = live.record.as_ref().is_some_and(|record| record.quarantined.is_some());
-    if !live.enabled || quarantined {
-        return Err(Problem::new("E-NOT-ACTIVE", "The integration is switched off")
-            .detail(format!("{id}: what may not act gets no new credential. Nothing was changed."))
-            .next("set enabled = true and apply, if it is to work"));
-    }
-    Ok(())
-}
-
 impl Planned {
-    fn to(&self) -> u64 {
-        match self.goal {
+    fn generation(&self) -> u64 {
+        match self.to.goal {
             Goal::Rotate { to, .. } | Goal::Retire { at: to } | Goal::Cut { at: to, .. } => to,
             Goal::Reenable | Goal::Revoke => 0,
         }
@@ -398,7 +265,7 @@ impl Part for Planned {
     }
 
     async fn carry_out(&self, context: &Context) -> Done {
-        match carry_out(context, &self.spec, self.goal, self.reason).await {
+        match carry_out(context, &self.spec, self.to.goal, self.reason).await {
             Ok(outcome) => Done::Rotated(Box::new(outcome)),
             Err(problem) => {
                 let seen = observe_slot(context, &self.spec).await.ok().flatten();
@@ -427,33 +294,34 @@ impl Part for Planned {
             say("under way", note);
         }
         let verb = if self.resumes() { "finish" } else { "issue" };
-        say(verb, &format!("generation {}: {}", self.to(), self.way));
+        say(verb, &format!("generation {}: {}", self.generation(), self.to.way));
         for one in &self.spec.deliveries {
-            let when = if self.replaces { "at once, and tried there" } else { "once it was tried" };
+            let when =
+                if self.to.replaces { "at once, and tried there" } else { "once it was tried" };
             say("deliver", &format!("{}: {}, {when}", one.name, one.place()));
         }
         for one in &seen.previous {
             let until = one.retire_after.map_or_else(|| "its end".to_owned(), short);
             let what = format!("generation {}, {}", one.generation, one.key_id);
-            match self.goal {
+            match self.to.goal {
                 Goal::Rotate { at_once: true, .. } => say("end", &format!("{what}, with it")),
                 _ => say("earlier", &format!("{what}, kept until {until}")),
             }
         }
         if let Some(key) = &seen.key_id {
-            match self.kept_for {
+            match self.to.kept_for {
                 Some(overlap) => say(
                     "keep",
                     &format!(
                         "{key} works for {overlap} more; the next apply after that ends it{}",
-                        self.alone.map_or_else(String::new, |after| format!(
+                        self.to.alone.map_or_else(String::new, |after| format!(
                             ", or its platform by itself {after} later"
                         ))
                     ),
                 ),
                 None => {
-                    let when = if self.replaces { "made" } else { "delivered" };
-                    let grade = self.grade;
+                    let when = if self.to.replaces { "made" } else { "delivered" };
+                    let grade = self.to.grade;
                     say(
                         "end",
                         &format!(
@@ -463,7 +331,7 @@ impl Part for Planned {
                 }
             }
         }
-        self.limits.iter().for_each(|limit| say("mind", limit));
+        self.to.limits.iter().for_each(|limit| say("mind", limit));
     }
 
     fn json(&self, done: Option<&Done>) -> Value {
@@ -476,13 +344,13 @@ impl Part for Planned {
                 "under_way": seen.note,
             },
             "will": {
-                "generation": self.to(),
+                "generation": self.generation(),
                 "resumes": self.resumes(),
-                "how": self.way,
-                "limits": self.limits,
-                "overlap": self.kept_for.map(|overlap| overlap.to_string()),
+                "how": self.to.way,
+                "limits": self.to.limits,
+                "overlap": self.to.kept_for.map(|overlap| overlap.to_string()),
                 "deliver_to": to.map(|one| (one.name.clone(), json!(one.place()))).collect::<serde_json::Map<_, _>>(),
-                "grade_at_best": self.grade,
+                "grade_at_best": self.to.grade,
             },
             "did": done.map(Done::json),
         })

@@ -22,6 +22,7 @@ mod race;
 mod reprove;
 mod soft_cut;
 mod stopped;
+mod tick;
 mod undelivered;
 mod unfenced;
 mod world;

@@ -1,7 +1,7 @@
 //! What a plan is to do with a slot, judged of its prior state and its declaration alone.
 
 use operations::end_of_day;
-use policy::status::{Consequence, consequence_for};
+use policy::status::{Consequence, consequence_for, reason_of};
 use tfplugin::Attr;
 
 use super::{
@@ -187,18 +187,16 @@ pub(super) fn work_of(
     if planned.triggers.is_unknown() && prior.triggers.is_value() && !rotates {
         return (Work::Open, "asked");
     }
+    let reason = reason_of(status, consequence);
     match consequence {
-        Consequence::RotateAtOnce => (Work::Rotate { at_once: true }, "expiring"),
-        Consequence::Rotate => {
-            let lost = matches!(status, "missing" | "undelivered" | "foreign");
-            (Work::Rotate { at_once: false }, if lost { "custody" } else { "schedule" })
-        }
-        Consequence::Resume => (Work::Resume, "schedule"),
-        Consequence::Cut => (Work::Cut, "schedule"),
-        Consequence::Retire => (Work::Retire, "schedule"),
-        Consequence::Prove => (Work::Prove, "schedule"),
-        Consequence::Copy => (Work::Copy, "schedule"),
-        Consequence::End => (Work::End, "exposed"),
+        Consequence::RotateAtOnce => (Work::Rotate { at_once: true }, reason),
+        Consequence::Rotate => (Work::Rotate { at_once: false }, reason),
+        Consequence::Resume => (Work::Resume, reason),
+        Consequence::Cut => (Work::Cut, reason),
+        Consequence::Retire => (Work::Retire, reason),
+        Consequence::Prove => (Work::Prove, reason),
+        Consequence::Copy => (Work::Copy, reason),
+        Consequence::End => (Work::End, reason),
         Consequence::Nothing => {
             if new_places(prior, planned) && prior.secret_held == true {
                 (Work::Copy, "schedule")

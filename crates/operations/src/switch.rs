@@ -1,0 +1,178 @@
+//! The switch of an integration, and the word in its record that keeps it off.
+
+use connector::{Change, Want};
+use domain::{Direction, IntegrationId, Record};
+use ledger::{Change as Row, Work};
+use serde_json::json;
+
+use crate::{
+    Context, Deed, Problem, decommission::not_in_service, elsewhere::governed_here,
+    integration::REVOKES, not_shown, observe::object_of, ourselves::not_ourselves,
+    scopes::record_turn,
+};
+
+/// What is done with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Switch {
+    /// Off, and nothing else: whoever declares it switches it on again, unless policy has it off.
+    Off,
+    /// Off because policy has it so, as an apply would: why.
+    OffByPolicy(String),
+    /// Off, and no declaration switches it on: why.
+    Quarantine(String),
+    /// On again, and the word in its record goes.
+    Lift,
+}
+
+impl Switch {
+    fn is_on(&self) -> bool {
+        *self == Switch::Lift
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Switch::Off | Switch::OffByPolicy(_) => "integration.disabled",
+            Switch::Quarantine(_) => "integration.quarantined",
+            Switch::Lift => "integration.lifted",
+        }
+    }
+
+    /// The word for calls and errors.
+    fn word(&self) -> &'static str {
+        match self {
+            Switch::Off | Switch::OffByPolicy(_) => "disable",
+            Switch::Quarantine(_) => "quarantine",
+            Switch::Lift => "lift",
+        }
+    }
+}
+
+/// Turns the switch of an integration, and reads back that it is so. Whether anything was changed: what
+/// is so already is done.
+///
+/// # Errors
+///
+/// `E-NO-SWITCH`, or what the platform said.
+pub async fn turn(
+    context: &Context,
+    id: &IntegrationId,
+    vendor_id: &str,
+    revoke_unmanaged: bool,
+    how: &Switch,
+) -> Result<bool, Problem> {
+    context.ready(if how.is_on() { Work::Begins } else { Work::Ends }).await?;
+    let tenant = context.tenant(&id.connection).await?;
+    let connector = context.connector(&id.connection).await?;
+    let what = id.to_string();
+    let kind = connector.platform().kinds().iter().find(|kind| kind.name == id.kind);
+    if !kind.is_some_and(|kind| kind.capabilities.disables) {
+        return Err(no_switch(&what));
+    }
+    let keeps_record = kind.is_some_and(|kind| kind.capabilities.keeps_record);
+    let object = object_of(id, None, Some(vendor_id));
+    let _turn = context.turns.take(&record_turn(id)).await;
+    let found = connector
+        .read(&object, Want { credentials: false, ..Want::DEED })
+        .await
+        .map_err(|error| Problem::not_done(&what, how.word(), &error))?
+        .ok_or_else(|| not_shown(id))?;
+    governed_here(context, id, found.record.as_ref(), []).await?;
+    let have = found.record.clone();
+    let says = have.as_ref().and_then(|record| record.quarantined.clone());
+    let (enabled, word) = match how {
+        Switch::Off | Switch::OffByPolicy(_) => (false, says.clone()),
+        // Who stopped it before, and why, stays.
+        Switch::Quarantine(why) => (false, says.clone().or_else(|| Some(why.clone()))),
+        Switch::Lift => (true, None),
+    };
+    if found.enabled == enabled && says == word {
+        return Ok(false);
+    }
+    if how.is_on() {
+        not_in_service(&what, have.as_ref())?;
+    } else {
+        not_ourselves(context, id).await?;
+    }
+    if says != word && !keeps_record {
+        return Err(no_record(&what));
+    }
+    let before = format!("enabled {}, quarantined {}", found.enabled, says.is_some());
+    let after = format!("enabled {enabled}, quarantined {}", word.is_some());
+    let deed = match how.is_on() {
+        true => Deed {
+            object: what.clone(),
+            tenant,
+            action: "widen",
+            before,
+            after,
+            direction: Direction::Widens,
+        },
+        false => Deed::ending(&what, &tenant, "disable", before),
+    };
+    let leave = context.gate.authorize(&deed)?;
+    let record = (says != word).then(|| {
+        let have = have.clone().unwrap_or_default();
+        let realm = have.realm.clone().or(context.realm.as_ref().map(|realm| realm.id.clone()));
+        Record { realm, quarantined: word.clone(), ..have }
+    });
+    let change = Change { enabled: Some(enabled), record, ..Change::default() };
+    let now = context
+        .attempt(&what, how.word(), leave.auth(), async {
+            connector
+                .modify(&object, &change)
+                .await
+                .map_err(|error| Problem::not_done(&what, how.word(), &error))
+        })
+        .await?;
+    let is_so = now.record.and_then(|record| record.quarantined);
+    if now.enabled != enabled || is_so != word {
+        return Err(Problem::new("E-NOT-DONE", "The platform was not changed as planned")
+            .detail(format!("{what}: {}: it was accepted, and reads otherwise.", how.word()))
+            .next(format!("nhi scan {}, and look what the platform says", id.connection)));
+    }
+    let mut entry = context.entry(how.kind(), &what);
+    entry.digest_after = Some(deed.digest());
+    entry.auth = Some(leave.auth().to_owned());
+    if let Switch::Quarantine(why) | Switch::OffByPolicy(why) = how {
+        entry = entry.detail("why", why.clone());
+    }
+    // A hand on the switch declares nothing; what follows from policy, or stays until somebody says
+    // otherwise, is what is wanted from now on.
+    if *how != Switch::Off {
+        let mut document = json!({ "enabled": enabled });
+        if revoke_unmanaged {
+            document[REVOKES] = json!(true);
+        }
+        let (integration, facet) = (what.clone(), "enabled".to_owned());
+        let declared = Row::Declared {
+            integration: integration.clone(),
+            facet: facet.clone(),
+            document: Some(document.clone()),
+        };
+        entry = entry.change(declared).change(Row::Applied {
+            integration,
+            facet,
+            document: Some(document),
+        });
+    }
+    context.note(entry).await;
+    Ok(true)
+}
+
+/// What its platform cannot switch off.
+fn no_switch(what: &str) -> Problem {
+    Problem::new("E-NO-SWITCH", "Its platform has no switch")
+        .detail(format!(
+            "{what}: such an integration can be ended there, and not switched off. Nothing was changed."
+        ))
+        .next(format!("nhi revoke {what} ends all that it signs in with, and nothing brings it back"))
+}
+
+fn no_record(what: &str) -> Problem {
+    Problem::new("E-NO-RECORD", "Its platform keeps no word beside it")
+        .detail(format!(
+            "{what}: that it is quarantined would be written nowhere, and the next apply would switch \
+             it on. Nothing was changed."
+        ))
+        .next(format!("nhi disable {what}, and set enabled = false in its nhi_integration"))
+}

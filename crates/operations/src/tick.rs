@@ -1,0 +1,887 @@
+//! One tick: everything that is declared is looked at, one next deed is judged for each thing, and what
+//! may be done without a person is done. What changed is never passed in: a timer, a person and a run
+//! after a crash are the same tick.
+//!
+//! What rotates is what a plan would rotate, for the same reason: the look, the word of its status and
+//! what follows of it are those of a plan.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use domain::{CredentialId, IntegrationId, Scope};
+use jiff::Timestamp;
+use policy::{
+    drift::Severity,
+    retry::{Breaker, UNHEARD_MOST},
+    rotation::Goal,
+    rules::Verdict,
+    standing::standing,
+    status::{Consequence, consequence_for, reason_of},
+};
+use tokio::{sync::Semaphore, task::JoinSet};
+
+use crate::{
+    Another, Context, DueNow, KindLattice, Met, Outcome, Problem, Revoked, SeenIntegration,
+    SeenSlot, SlotSpec, Wish, WishedOwner, WishedScopes, Wishes, another, carry_out, catch_up,
+    declared_slot,
+    decommission::Decommissioned,
+    due_now, look_up_owner, may_have_more, meet, observe_integration, observe_slot,
+    revoke_everything, scopes,
+    slot::look_at_slot,
+    switch::{Switch, turn},
+    tries::{self, ABSENT, LOOK, Tries},
+};
+use connector::Freshness;
+
+/// How many things are looked at at once, and how many of one connection.
+const LOOKS: (usize, usize) = (16, 4);
+/// How many deeds are done at once, and how many at one connection. Of one integration it is one.
+const DEEDS: (usize, usize) = (8, 2);
+
+const ROTATE: &str = "rotate";
+const COPY: &str = "copy";
+const SWITCH_OFF: &str = "switch_off";
+const REVOKE: &str = "revoke";
+const REMOVE_TEMPORARY: &str = "remove_temporary";
+
+/// What a tick is asked to look at.
+#[derive(Debug, Clone, Default)]
+pub struct Asked {
+    /// Only what is owed: no rotation begins, and nothing of an integration is judged.
+    pub owed_only: bool,
+    /// What failed is tried again at once, however long it was put off.
+    pub at_once: bool,
+    /// Only these slots, each by its integration and its name. Else all.
+    pub slots: Option<BTreeSet<(String, String)>>,
+    /// Only these integrations themselves. Else all.
+    pub integrations: Option<BTreeSet<String>>,
+}
+
+/// What is done next.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Work {
+    /// What is owed.
+    Owed(Goal),
+    /// Another generation is issued.
+    Rotate(Box<Another>),
+    /// A copy of the present one is delivered again.
+    Copy,
+    /// The integration is switched off: why.
+    SwitchOff(String),
+    /// It is switched off, and all that it has ends: why.
+    Revoke(String),
+    /// Temporary scopes that are over are taken away.
+    RemoveTemporary(BTreeSet<Scope>),
+}
+
+impl Work {
+    /// The word in ledgers and reports.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Work::Owed(_) => "owed",
+            Work::Rotate(_) => ROTATE,
+            Work::Copy => COPY,
+            Work::SwitchOff(_) => SWITCH_OFF,
+            Work::Revoke(_) => REVOKE,
+            Work::RemoveTemporary(_) => REMOVE_TEMPORARY,
+        }
+    }
+
+    /// The row that counts how often it failed; what is owed has rows of its own.
+    fn row(&self) -> Option<&'static str> {
+        Some(self.word()).filter(|_| !matches!(self, Work::Owed(_)))
+    }
+
+    /// What takes power away comes first.
+    fn rank(&self) -> u8 {
+        match self {
+            Work::Revoke(_) | Work::SwitchOff(_) => 0,
+            Work::Owed(_) => 1,
+            Work::RemoveTemporary(_) => 2,
+            Work::Copy | Work::Rotate(_) => 3,
+        }
+    }
+}
+
+/// What whoever runs now does about one thing.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Next {
+    /// Nothing.
+    Nothing,
+    /// It is another's: somebody is at work on it.
+    Busy(String),
+    /// A person must say something first.
+    Held(String),
+    /// Something is to be done, and not now, or not by this run.
+    PutOff {
+        /// Why.
+        why: String,
+        /// What helps.
+        next: Option<String>,
+        /// It is late, or nothing that was declared works.
+        late: bool,
+    },
+    /// This, for this reason.
+    Do(Work, &'static str),
+}
+
+impl Next {
+    fn put_off(why: impl Into<String>, late: bool) -> Next {
+        Next::PutOff { why: why.into(), next: None, late }
+    }
+
+    fn refused(problem: Problem, late: bool) -> Next {
+        Next::PutOff {
+            why: format!("{}: {} ({})", problem.summary, problem.detail, problem.code),
+            next: problem.next,
+            late,
+        }
+    }
+}
+
+/// What a step is about.
+#[derive(Debug, Clone)]
+pub enum About {
+    /// A slot.
+    Slot {
+        /// As it is declared.
+        spec: Box<SlotSpec>,
+        /// As it is.
+        seen: Box<SeenSlot>,
+        /// Its integration may act, as a plan has it.
+        active: bool,
+        /// It may act as it is.
+        acts: bool,
+    },
+    /// An integration.
+    Integration {
+        /// As it is declared.
+        wish: Box<Wish>,
+        /// The incarnation that was looked at.
+        vendor_id: String,
+        /// Its name.
+        name: String,
+    },
+}
+
+/// One thing, and what is next.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Its id.
+    pub subject: String,
+    /// The integration.
+    pub integration: IntegrationId,
+    /// What it is about.
+    pub about: About,
+    /// What is next.
+    pub next: Next,
+}
+
+/// What could not be read.
+#[derive(Debug, Clone)]
+pub struct Unread {
+    /// What.
+    pub subject: String,
+    /// Why.
+    pub problem: Problem,
+    /// Since when it is so, as far as the ledger knows.
+    pub since: Option<Timestamp>,
+}
+
+/// What a look at everything came to.
+#[derive(Debug, Default)]
+pub struct Looked {
+    /// What was read, with what is next.
+    pub steps: Vec<Arc<Step>>,
+    /// What was not.
+    pub unread: Vec<Unread>,
+}
+
+/// What a look at one integration came to: what was read, and what was not.
+type OfOne = (Vec<Step>, Vec<(String, Problem)>);
+
+/// What became of one.
+#[derive(Debug, Clone)]
+pub enum Taken {
+    /// What was owed is done; nothing where somebody else had done it.
+    Met(Option<Box<Met>>),
+    /// Another generation is delivered, or the present one is everywhere again.
+    Rotated(Box<Outcome>),
+    /// It is switched off.
+    SwitchedOff,
+    /// It is switched off, and these were ended.
+    Revoked(Vec<Revoked>),
+    /// These were taken away.
+    Narrowed(BTreeSet<Scope>),
+    /// Somebody else is at work on it.
+    Busy,
+    /// There is nothing to be done any more, or nothing was to be.
+    Left,
+    /// This run was asked to stop before it.
+    Stopped,
+    /// Its tenant does not answer, and was not asked any more.
+    Unasked(Problem),
+    /// It was not done.
+    Not {
+        /// Why.
+        problem: Problem,
+        /// It was begun, and is unfinished.
+        begun: bool,
+    },
+}
+
+/// A tick under way.
+#[derive(Debug)]
+pub struct Tick {
+    context: Context,
+    asked: Asked,
+    tries: Tries,
+    breakers: Mutex<BTreeMap<String, Breaker>>,
+}
+
+/// What stands in line at a connection.
+struct Lines {
+    all: Arc<Semaphore>,
+    each: usize,
+    by: BTreeMap<String, Arc<Semaphore>>,
+}
+
+impl Lines {
+    fn new((all, each): (usize, usize)) -> Lines {
+        Lines { all: Arc::new(Semaphore::new(all)), each, by: BTreeMap::new() }
+    }
+
+    fn of(&mut self, connection: &str) -> (Arc<Semaphore>, Arc<Semaphore>) {
+        let each = self.each;
+        let line = self.by.entry(connection.to_owned());
+        (self.all.clone(), line.or_insert_with(|| Arc::new(Semaphore::new(each))).clone())
+    }
+}
+
+impl Tick {
+    /// One that is about to look.
+    pub async fn begin(context: &Context, asked: Asked) -> Arc<Tick> {
+        let tries = Tries::read(context).await;
+        Arc::new(Tick { context: context.clone(), asked, tries, breakers: Mutex::default() })
+    }
+
+    fn note(&self, connection: &str, unheard: bool) {
+        let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
+        breakers.entry(connection.to_owned()).or_default().note(!unheard);
+    }
+
+    /// Connections that are asked no more.
+    pub fn open_breakers(&self) -> Vec<String> {
+        let breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
+        breakers.iter().filter(|(_, one)| one.is_open()).map(|(name, _)| name.clone()).collect()
+    }
+
+    fn left_alone(&self, connection: &str) -> Option<Problem> {
+        self.open_breakers().iter().any(|one| one == connection).then(|| {
+            let problem = Problem::new("E-UNHEARD", "A connection does not answer")
+                .detail(format!(
+                    "Connection {connection:?}: nobody answered {UNHEARD_MOST} times in a row, and it was \
+                     not asked any more."
+                ))
+                .next(format!("nhi doctor {connection}"));
+            Problem { unheard: true, ..problem }
+        })
+    }
+
+    /// Looks at everything that is declared and asked for, several at once. `said` hears how many of how
+    /// many.
+    pub async fn look(self: &Arc<Tick>, wishes: Wishes, said: impl Fn(usize, usize)) -> Looked {
+        let (absent, mut unread) = match self.asked.owed_only {
+            true => (BTreeSet::new(), Vec::new()),
+            false => self.owners(&wishes).await,
+        };
+        let absent = Arc::new(absent);
+        let mut lines = Lines::new(LOOKS);
+        let mut running: JoinSet<OfOne> = JoinSet::new();
+        for (id, wish) in wishes.integrations {
+            let names = self.names(&id, &wish);
+            let itself = !self.asked.owed_only
+                && self.asked.integrations.as_ref().is_none_or(|only| only.contains(&id));
+            if names.is_empty() && !itself {
+                continue;
+            }
+            let connection = id.split('/').next().unwrap_or_default().to_owned();
+            let (all, line) = lines.of(&connection);
+            let (tick, absent) = (self.clone(), absent.clone());
+            running.spawn(async move {
+                let _turns = (line.acquire().await, all.acquire().await);
+                if let Some(problem) = tick.left_alone(&connection) {
+                    return (Vec::new(), vec![(id, problem)]);
+                }
+                let (steps, failed) = tick.look_at(&wish, &names, itself, &absent).await;
+                for (_, problem) in &failed {
+                    tick.note(&connection, problem.unheard);
+                }
+                if failed.is_empty() {
+                    tick.note(&connection, false);
+                }
+                (steps, failed)
+            });
+        }
+        let (mut steps, of) = (Vec::new(), running.len());
+        let mut done = 0;
+        while let Some(ended) = running.join_next().await {
+            done += 1;
+            said(done, of);
+            if let Ok((seen, failed)) = ended {
+                steps.extend(seen);
+                unread.extend(failed);
+            }
+        }
+        let rank = |step: &Step| match &step.next {
+            Next::Do(work, _) => work.rank(),
+            _ => u8::MAX,
+        };
+        steps.sort_by(|a, b| (rank(a), &a.subject).cmp(&(rank(b), &b.subject)));
+        unread.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let unread: Vec<Unread> = unread
+            .into_iter()
+            .map(|(subject, problem)| Unread {
+                since: self.tries.since(&subject, LOOK),
+                subject,
+                problem,
+            })
+            .collect();
+        let looked = Looked { steps: steps.into_iter().map(Arc::new).collect(), unread };
+        self.remember(&looked).await;
+        looked
+    }
+
+    /// Which slots of an integration are meant.
+    fn names(&self, id: &str, wish: &Wish) -> Vec<String> {
+        let meant = |name: &&str| {
+            let pair = || (id.to_owned(), (*name).to_owned());
+            self.asked.slots.as_ref().is_none_or(|only| only.contains(&pair()))
+        };
+        wish.slots.iter().map(|slot| slot.name.as_str()).filter(meant).map(str::to_owned).collect()
+    }
+
+    /// What the ledger knows better now: what is read again, what is not, and what is not to be done any
+    /// more.
+    async fn remember(&self, looked: &Looked) {
+        if self.context.read_only || !self.context.ledger.keeps() {
+            return;
+        }
+        let read: BTreeSet<String> = looked.steps.iter().map(|one| one.subject.clone()).collect();
+        let wanted = looked.steps.iter().filter_map(|step| match &step.next {
+            Next::Do(work, _) => Some((step.subject.clone(), work.row()?.to_owned())),
+            _ => None,
+        });
+        let put_off = looked.steps.iter().filter(|step| matches!(step.next, Next::PutOff { .. }));
+        let rows = [ROTATE, COPY, SWITCH_OFF, REVOKE, REMOVE_TEMPORARY];
+        let put_off =
+            put_off.flat_map(|step| rows.map(|deed| (step.subject.clone(), deed.to_owned())));
+        let wanted: BTreeSet<(String, String)> = wanted.chain(put_off).collect();
+        if !self.asked.owed_only {
+            tries::settle(&self.context, &self.tries, &rows, &read, &wanted).await;
+        }
+        tries::settle(&self.context, &self.tries, &[LOOK], &read, &BTreeSet::new()).await;
+        let unread = looked.unread.iter().map(|one| one.subject.clone()).collect();
+        tries::open(&self.context, &self.tries, LOOK, &unread).await;
+    }
+
+    /// The owners who have left, by the directory that knows them.
+    async fn owners(&self, wishes: &Wishes) -> (BTreeSet<String>, Vec<(String, Problem)>) {
+        let (mut left, mut unread) = (BTreeSet::new(), Vec::new());
+        let (mut absent, mut read) = (BTreeSet::new(), BTreeSet::new());
+        for (id, wish) in &wishes.owners {
+            match self.owner(wish).await {
+                Ok((status, dated)) => {
+                    read.insert(id.clone());
+                    if status == "left" {
+                        left.insert(id.clone());
+                    }
+                    if matches!(status, "left" | "inactive") && !dated {
+                        absent.insert(id.clone());
+                    }
+                }
+                Err(problem) => unread.push((id.clone(), problem)),
+            }
+        }
+        if !self.context.read_only {
+            let still = absent.iter().map(|id| (id.clone(), ABSENT.to_owned())).collect();
+            tries::settle(&self.context, &self.tries, &[ABSENT, LOOK], &read, &still).await;
+            tries::open(&self.context, &self.tries, ABSENT, &absent).await;
+        }
+        (left, unread)
+    }
+
+    /// The status of an owner, and whether the directory, or a state, says since when. Where neither does,
+    /// the grace counts from when it was first seen.
+    async fn owner(&self, wish: &WishedOwner) -> Result<(&'static str, bool), Problem> {
+        let (connection, entry) = &wish.entry;
+        let (seen, member) = look_up_owner(&self.context, connection, entry).await?;
+        let dated = wish.inactive_since.is_some()
+            || member.is_some_and(|member| member.changed_at.is_some());
+        let first = self.tries.since(&wish.id, ABSENT);
+        let first = first.map(|at| at.to_zoned_datetime(jiff::tz::TimeZone::UTC).date());
+        let (status, _) = policy::owner::status(
+            &seen,
+            wish.department.as_deref(),
+            wish.inactive_since.or(first),
+            &self.context.rules,
+            self.context.time(),
+        );
+        Ok((status, dated))
+    }
+
+    async fn look_at(
+        &self,
+        wish: &Wish,
+        names: &[String],
+        itself: bool,
+        left: &BTreeSet<String>,
+    ) -> OfOne {
+        let (mut steps, mut unread) = (Vec::new(), Vec::new());
+        let (id, seen) = match self.integration(wish).await {
+            Ok(Some(found)) => found,
+            // What is gone owes nothing here; nhi drift says so.
+            Ok(None) => return (steps, unread),
+            Err(problem) => {
+                unread.push((wish.id.clone(), problem));
+                return (steps, unread);
+            }
+        };
+        if itself {
+            let next = self.judge_integration(&id, wish, &seen, left);
+            steps.push(Step {
+                subject: wish.id.clone(),
+                integration: id.clone(),
+                about: About::Integration {
+                    wish: Box::new(wish.clone()),
+                    vendor_id: seen.observed.vendor_id.clone(),
+                    name: seen.observed.name.clone(),
+                },
+                next,
+            });
+        }
+        let (active, acts) = may_act(wish, &seen);
+        for name in names {
+            match self.look_at_slot(wish, name, active, acts, &id).await {
+                Ok(found) => steps.extend(found),
+                Err(problem) => {
+                    unread.push((format!("{}/credential/{name}", wish.id), problem));
+                }
+            }
+        }
+        (steps, unread)
+    }
+
+    async fn integration(
+        &self,
+        wish: &Wish,
+    ) -> Result<Option<(IntegrationId, SeenIntegration)>, Problem> {
+        let id = wish.integration()?;
+        let seen = observe_integration(&self.context, &id, None, wish.vendor_id.as_deref()).await?;
+        let Some(seen) = seen else { return Ok(None) };
+        seen.governed_here(&self.context, &id).await?;
+        Ok(Some((id, seen)))
+    }
+
+    async fn look_at_slot(
+        &self,
+        wish: &Wish,
+        name: &str,
+        active: bool,
+        acts: bool,
+        integration: &IntegrationId,
+    ) -> Result<Option<Step>, Problem> {
+        let spec = declared_slot(&self.context, wish, name).await?;
+        let Some(seen) = observe_slot(&self.context, &spec).await? else { return Ok(None) };
+        // What is only shown is written nowhere, as the context knows.
+        catch_up(&self.context, &spec, &seen).await;
+        let subject = spec.id.to_string();
+        let next = self.judge_slot(&spec, &seen, active, acts).await?;
+        let next = self.not_yet(&subject, next, seen.status != "due");
+        let (spec, seen) = (Box::new(spec), Box::new(seen));
+        let about = About::Slot { spec, seen, active, acts };
+        Ok(Some(Step { subject, integration: integration.clone(), about, next }))
+    }
+
+    /// What keeps failing is put off.
+    fn not_yet(&self, subject: &str, next: Next, late: bool) -> Next {
+        let Next::Do(work, _) = &next else { return next };
+        let failed = self.tries.failed(subject, work.row());
+        match failed.filter(|(_, again)| !self.asked.at_once && *again > self.context.now()) {
+            None => next,
+            Some((times, again)) => Next::PutOff {
+                why: format!(
+                    "it failed {times} time(s), and is tried again after {}",
+                    again.strftime("%Y-%m-%dT%H:%M:%SZ")
+                ),
+                next: Some(format!("nhi ledger show {subject} --kind obligation.failed")),
+                late,
+            },
+        }
+    }
+
+    /// What is next of a slot: what is owed on it, else what a plan would do about its status.
+    async fn judge_slot(
+        &self,
+        spec: &SlotSpec,
+        seen: &SeenSlot,
+        active: bool,
+        acts: bool,
+    ) -> Result<Next, Problem> {
+        let standing = &self.context.rules.standing;
+        let owed = match due_now(&self.context, spec, seen, active).await? {
+            DueNow::Busy(who) => return Ok(Next::Busy(who)),
+            DueNow::Held(why) => return Ok(Next::Held(why)),
+            DueNow::Do(goal, reason) if self.asked.owed_only || standing.retire => {
+                return Ok(Next::Do(Work::Owed(goal), reason));
+            }
+            DueNow::Do(..) => Next::PutOff {
+                why: "something is owed on it, and standing.retire is false".to_owned(),
+                next: Some(format!("nhi reconcile --due {}", spec.id)),
+                late: true,
+            },
+            DueNow::PutOff(why) => {
+                // Who still uses the earlier one is waited for, and for a while that is as it should be.
+                let long = seen.in_use.iter().any(|(.., how)| *how >= Severity::High);
+                Next::put_off(why, seen.in_use.is_empty() || long)
+            }
+            DueNow::Nothing => Next::Nothing,
+        };
+        if self.asked.owed_only {
+            return Ok(owed);
+        }
+        let rotation = self.judge_rotation(spec, seen, acts).await?;
+        Ok(if rotation == Next::Nothing { owed } else { rotation })
+    }
+
+    /// The rotation that a plan would show of a slot on which nothing is owed.
+    async fn judge_rotation(
+        &self,
+        spec: &SlotSpec,
+        seen: &SeenSlot,
+        acts: bool,
+    ) -> Result<Next, Problem> {
+        let consequence = consequence_for(seen.status, acts);
+        let reason = reason_of(seen.status, consequence);
+        let late = seen.status != "due";
+        match consequence {
+            Consequence::Rotate | Consequence::RotateAtOnce | Consequence::Copy => {}
+            // What is owed was judged before.
+            _ => return Ok(Next::Nothing),
+        }
+        // What rules would say is not known.
+        if let Some(closed) = self.context.gate.closed() {
+            return Ok(Next::refused(closed.clone(), late));
+        }
+        if seen.recreated {
+            let why = "its integration is another incarnation than the one that is declared";
+            return Ok(Next::PutOff { why: why.into(), next: Some("terraform plan".into()), late });
+        }
+        if seen.key_id.is_none() {
+            let why = "it has no credential: the first, and one after a person ended all that it had, \
+                       is an apply's";
+            return Ok(Next::PutOff {
+                why: why.into(),
+                next: Some("terraform apply".into()),
+                late,
+            });
+        }
+        if seen.status == "foreign" {
+            let why = "its platform shows a secret that is not ours: a person looks first";
+            return Ok(Next::PutOff { why: why.into(), next: Some("terraform plan".into()), late });
+        }
+        if !self.context.rules.standing.rotate {
+            return Ok(Next::PutOff {
+                why: format!("it is {}, and standing.rotate is false", seen.status),
+                next: Some(format!("nhi rotate {}", spec.id)),
+                late,
+            });
+        }
+        if consequence == Consequence::Copy {
+            return Ok(Next::Do(Work::Copy, reason));
+        }
+        Ok(match another(&self.context, spec, seen, reason).await {
+            Ok(to) => Next::Do(Work::Rotate(Box::new(to)), reason),
+            Err(problem) if problem.unheard => return Err(problem),
+            Err(problem) => Next::refused(problem, late),
+        })
+    }
+
+    /// What is next of an integration itself.
+    fn judge_integration(
+        &self,
+        id: &IntegrationId,
+        wish: &Wish,
+        seen: &SeenIntegration,
+        left: &BTreeSet<String>,
+    ) -> Next {
+        let (rules, live) = (&self.context.rules, &seen.observed);
+        let record = live.record.as_ref();
+        // What rules would say is not known; what a person stopped, or began, is theirs.
+        let theirs = Decommissioned::of(record).is_some()
+            || seen.recreated
+            || record.is_some_and(|record| record.unfinished);
+        if self.context.gate.closed().is_some() || theirs {
+            return Next::Nothing;
+        }
+        let said = |name: &str| wish.record.as_ref().and_then(|record| record.get(name));
+        let facts = seen.facts(
+            said("expires_on").map(String::as_str),
+            said("review_every").map(String::as_str),
+        );
+        let verdicts = standing(&facts, rules, self.context.time());
+        let mut wanted: Vec<(Verdict, String, bool)> = Vec::new();
+        if let Some(verdict) = verdicts.get("expired") {
+            let day = said("expires_on").map_or("", String::as_str);
+            let why = format!("{day} was its last day");
+            wanted.push((*verdict, why, rules.standing.disable_expired));
+        }
+        if let Some(verdict) = verdicts.get("review_overdue") {
+            wanted.push((*verdict, "its review is overdue".to_owned(), false));
+        }
+        if let Some(verdict) = verdicts.get("quarantine_broken") {
+            let why = "it is quarantined, and somebody switched it on";
+            wanted.push((*verdict, why.to_owned(), false));
+        }
+        for member in ["business_owner.id", "technical_owner.id"] {
+            if let Some(owner) = said(member).filter(|owner| left.contains(*owner)) {
+                let why = format!("{owner} has left, and answers for it");
+                wanted.push((rules.owner_left, why, rules.standing.disable_ownerless));
+            }
+        }
+        let lives = live.credentials.iter().flatten().any(|one| one.live);
+        let is_so = |verdict: Verdict| match verdict {
+            Verdict::Warn => true,
+            Verdict::Disable => !live.enabled,
+            Verdict::Revoke => !live.enabled && !lives,
+        };
+        wanted.retain(|(verdict, ..)| !is_so(*verdict));
+        let worst = |may: bool| {
+            let of = wanted.iter().filter(|(.., approved)| *approved == may);
+            of.max_by_key(|(verdict, ..)| *verdict)
+        };
+        let has_switch = self.context.connections.platform(&id.connection).is_ok_and(|platform| {
+            let mut kinds = platform.kinds().iter();
+            kinds.any(|kind| kind.name == id.kind && kind.capabilities.disables)
+        });
+        let late = true;
+        if let Some((verdict, why, _)) = worst(true) {
+            let work = match verdict {
+                Verdict::Revoke if has_switch || lives => Work::Revoke(why.clone()),
+                _ if has_switch => Work::SwitchOff(why.clone()),
+                Verdict::Revoke => return Next::Nothing,
+                _ => {
+                    let why = format!("{why}, and its platform has no switch");
+                    let next = Some(format!("nhi decommission {id}, or remove its resources"));
+                    return Next::PutOff { why, next, late };
+                }
+            };
+            return self.not_yet(&wish.id, Next::Do(work, "policy"), late);
+        }
+        if let Some((_, why, _)) = worst(false).filter(|_| has_switch) {
+            let why =
+                format!("{why}: policy has it off, and nobody approved that to be done unasked");
+            let next = Some("terraform apply switches it off".to_owned());
+            return Next::PutOff { why, next, late };
+        }
+        let over = self.over(id, wish, seen);
+        if over.is_empty() {
+            return Next::Nothing;
+        }
+        if !rules.standing.remove_temporary {
+            let why = "a temporary scope is over, and standing.remove_temporary is false";
+            let next = Some("terraform apply takes it away".to_owned());
+            return Next::PutOff { why: why.to_owned(), next, late };
+        }
+        self.not_yet(&wish.id, Next::Do(Work::RemoveTemporary(over), "policy"), late)
+    }
+
+    fn over(&self, id: &IntegrationId, wish: &Wish, seen: &SeenIntegration) -> BTreeSet<Scope> {
+        let Some((lattice, wished)) = self.lattice(id).zip(wish.scopes.as_ref()) else {
+            return BTreeSet::new();
+        };
+        let live = seen.observed.scopes.iter().map(|held| held.scope.clone()).collect();
+        scopes::over(lattice, wished, &live, self.context.time().lo)
+    }
+
+    fn lattice(&self, id: &IntegrationId) -> Option<KindLattice> {
+        let platform = self.context.connections.platform(&id.connection).ok()?;
+        let kind = platform.kinds().iter().find(|kind| kind.name == id.kind)?;
+        Some(KindLattice { platform, kind: kind.name })
+    }
+
+    /// Does what is next of these, several at once and one at a time of each integration. `told` hears
+    /// what became of each, by its place in `steps`.
+    pub async fn take_all(
+        self: &Arc<Tick>,
+        steps: &[Arc<Step>],
+        mut told: impl FnMut(usize, &Step, Taken),
+    ) {
+        let mut lines = Lines::new(DEEDS);
+        let mut running: JoinSet<(usize, Taken)> = JoinSet::new();
+        for (at, step) in steps.iter().enumerate() {
+            if !matches!(step.next, Next::Do(..)) {
+                told(at, step, Taken::Left);
+                continue;
+            }
+            let (all, line) = lines.of(&step.integration.connection);
+            let (tick, step) = (self.clone(), step.clone());
+            running.spawn(async move {
+                let _turns = (line.acquire().await, all.acquire().await);
+                (at, tick.take(&step).await)
+            });
+        }
+        while let Some(ended) = running.join_next().await {
+            if let Ok((at, taken)) = ended
+                && let Some(step) = steps.get(at)
+            {
+                told(at, step, taken);
+            }
+        }
+    }
+
+    /// Does what is next of one, if it still is.
+    pub async fn take(&self, step: &Step) -> Taken {
+        let connection = &step.integration.connection;
+        let Next::Do(work, reason) = &step.next else { return Taken::Left };
+        if self.context.stop.is_set() {
+            return Taken::Stopped;
+        }
+        if let Some(problem) = self.left_alone(connection) {
+            return Taken::Unasked(problem);
+        }
+        let done = match &step.about {
+            About::Slot { spec, active, acts, .. } => {
+                self.take_slot(spec, *active, *acts, work, reason).await
+            }
+            About::Integration { wish, vendor_id, name } => {
+                self.take_integration(&step.integration, wish, (vendor_id, name), work).await
+            }
+        };
+        match done {
+            Ok(taken) => {
+                self.note(connection, false);
+                if let Some(deed) = work.row() {
+                    tries::note_done(&self.context, &step.subject, deed).await;
+                }
+                taken
+            }
+            Err(problem) if problem.code == "E-BUSY" => Taken::Busy,
+            // Somebody rotated it meanwhile, and did this with it.
+            Err(problem) if problem.code == "E-FURTHER" => Taken::Met(None),
+            Err(problem) => {
+                self.note(connection, problem.unheard);
+                if self.context.stop.is_set() {
+                    return Taken::Stopped;
+                }
+                tries::note_failed(&self.context, &step.subject, work.row(), &problem).await;
+                let begun = self.is_begun(step).await;
+                Taken::Not { problem, begun }
+            }
+        }
+    }
+
+    async fn is_begun(&self, step: &Step) -> bool {
+        let About::Slot { spec, seen: before, .. } = &step.about else { return false };
+        let seen = observe_slot(&self.context, spec).await.ok().flatten();
+        seen.is_none_or(|seen| {
+            seen.note.is_some()
+                || seen.still_used
+                || seen.generation > before.generation
+                || seen.owed.due().next().is_some()
+        })
+    }
+
+    async fn take_slot(
+        &self,
+        spec: &SlotSpec,
+        active: bool,
+        acts: bool,
+        work: &Work,
+        reason: &'static str,
+    ) -> Result<Taken, Problem> {
+        let context = &self.context;
+        if matches!(work, Work::Owed(_)) {
+            return Ok(Taken::Met(meet(context, spec, active).await?.map(Box::new)));
+        }
+        may_have_more(context, spec).await?;
+        // Somebody may have been here since, and what was shown is done once.
+        let Some(seen) = look_at_slot(context, spec, Freshness::Fresh).await? else {
+            return Ok(Taken::Left);
+        };
+        let goal = match self.judge_rotation(spec, &seen, acts).await? {
+            Next::Do(Work::Copy, _) => Goal::Rotate { to: seen.generation, at_once: false },
+            Next::Do(Work::Rotate(to), _) => to.goal,
+            _ => return Ok(Taken::Left),
+        };
+        let outcome = carry_out(context, spec, goal, reason).await?;
+        Ok(Taken::Rotated(Box::new(outcome)))
+    }
+
+    async fn take_integration(
+        &self,
+        id: &IntegrationId,
+        wish: &Wish,
+        (vendor_id, name): (&str, &str),
+        work: &Work,
+    ) -> Result<Taken, Problem> {
+        let context = &self.context;
+        let off = |why: &String| Switch::OffByPolicy(why.clone());
+        match work {
+            Work::SwitchOff(why) => {
+                let turned = turn(context, id, vendor_id, wish.revoke_unmanaged, &off(why)).await?;
+                Ok(if turned { Taken::SwitchedOff } else { Taken::Left })
+            }
+            Work::Revoke(why) => {
+                let turned = turn(context, id, vendor_id, wish.revoke_unmanaged, &off(why)).await;
+                turned.map(drop).or_else(|problem| match problem.code {
+                    "E-NO-SWITCH" => Ok(()),
+                    _ => Err(problem),
+                })?;
+                let mut revoked = Vec::new();
+                for slot in &wish.slots {
+                    let spec = crate::slot_to_end(context, wish, &slot.name).await?;
+                    revoked
+                        .extend(carry_out(context, &spec, Goal::Revoke, "expired").await?.revoked);
+                }
+                revoked.extend(revoke_everything(context, id, vendor_id, name).await?);
+                Ok(Taken::Revoked(revoked))
+            }
+            Work::RemoveTemporary(_) => {
+                let nothing = WishedScopes {
+                    standing: BTreeSet::new(),
+                    temporary: BTreeMap::new(),
+                    enforcement: policy::scopes::Enforcement::Exact,
+                    classify: BTreeMap::new(),
+                };
+                let wished = wish.scopes.as_ref().unwrap_or(&nothing);
+                let Some(lattice) = self.lattice(id) else { return Ok(Taken::Left) };
+                let over = scopes::remove_over(context, id, vendor_id, lattice, wished).await?;
+                Ok(if over.is_empty() { Taken::Left } else { Taken::Narrowed(over) })
+            }
+            Work::Owed(_) | Work::Rotate(_) | Work::Copy => Ok(Taken::Left),
+        }
+    }
+}
+
+/// Whether an integration may act: as a plan has it, which switches on what a hand switched off, and as it
+/// is.
+fn may_act(wish: &Wish, seen: &SeenIntegration) -> (bool, bool) {
+    let live = &seen.observed;
+    let quarantined = live.record.as_ref().is_some_and(|record| record.quarantined.is_some());
+    let active = wish.enabled.unwrap_or(live.enabled) && !quarantined;
+    (active, active && live.enabled)
+}
+
+/// The slots of an integration, for whoever shows a step of it.
+impl Step {
+    /// The slot that it is about.
+    pub fn slot(&self) -> Option<&CredentialId> {
+        match &self.about {
+            About::Slot { spec, .. } => Some(&spec.id),
+            About::Integration { .. } => None,
+        }
+    }
+}
