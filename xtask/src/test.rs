@@ -213,6 +213,7 @@ fn places(first: bool, second: bool) -> Result<Vec<(&'static str, OsString)>> {
     if second {
         places.push(("NHI_TEST_UNLEASH", servers::unleash::package()?));
         places.push(("NHI_TEST_STRAPI", servers::strapi::package()?));
+        places.push(("NHI_TEST_GITHUB_CONTRACT", servers::contract::package()?));
     }
     // Tests run in folders of their own.
     places

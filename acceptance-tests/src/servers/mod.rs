@@ -1,5 +1,6 @@
 //! Real servers, fetched by the ordinary package clients and run on loopback. One file a server.
 
+pub mod contract;
 pub mod jupyterhub;
 pub mod moto;
 pub mod oidc;
@@ -16,6 +17,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+pub use contract::Contract;
 pub use jupyterhub::JupyterHub;
 pub use moto::Moto;
 pub use oidc::Oidc;

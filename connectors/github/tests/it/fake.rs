@@ -71,6 +71,8 @@ struct State {
     late: usize,
     /// Deliveries are told without what was sent.
     secretive: bool,
+    /// Keys are told without their address.
+    breaks_contract: bool,
 }
 
 /// The server. Clones share it.
@@ -411,7 +413,10 @@ impl State {
         let all = self.keys.entry(repository.to_owned()).or_default();
         match (asked.method.as_str(), rest) {
             ("GET", []) => {
-                let all = all.iter().map(Key::told).collect();
+                let mut all: Vec<Value> = all.iter().map(Key::told).collect();
+                for one in all.iter_mut().filter(|_| self.breaks_contract) {
+                    one.as_object_mut().unwrap().remove("url");
+                }
                 self.page(asked, all, 100, None)
             }
             ("POST", []) => {
@@ -605,6 +610,11 @@ impl Fake {
     /// Deliveries are told without what was sent, or with it again.
     pub(crate) fn keep_quiet(&self, quiet: bool) {
         self.lock().secretive = quiet;
+    }
+
+    /// From now on keys are told otherwise than the contract says.
+    pub(crate) fn break_contract(&self) {
+        self.lock().breaks_contract = true;
     }
 
     /// Somebody installs an App.

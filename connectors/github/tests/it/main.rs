@@ -2,6 +2,7 @@
 //! that holds both sides to GitHub's published contract (second ring: `cargo xtask test second`).
 
 mod conformance;
+mod contract;
 mod fake;
 mod http;
 mod life;
