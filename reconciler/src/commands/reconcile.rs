@@ -8,7 +8,6 @@ use operations::{
 };
 use policy::{
     duty::{Duty, Standing},
-    findings::Severity,
     rotation::Goal,
 };
 use serde_json::{Value, json};
