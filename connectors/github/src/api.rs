@@ -7,10 +7,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 pub(crate) use connector::transport::json::{read as parse, write as json};
 use connector::{
-    Error, Refusal, Result,
+    Clock, Error, Refusal, Result,
     transport::{
         Answer, Body, Effect, Request, Transport,
-        json::{perhaps, time},
+        json::{Held, perhaps, time},
         patience,
     },
 };
@@ -19,6 +19,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use zeroize::Zeroizing;
+
+use crate::app::{App, Token};
 
 /// The version of the API that is asked for.
 const VERSION: &str = "2022-11-28";
@@ -30,7 +32,20 @@ const PAGES: usize = 1000;
 pub(crate) struct Api {
     transport: Arc<dyn Transport>,
     connection: String,
-    token: Option<Secret>,
+    clock: Arc<dyn Clock>,
+    organization: String,
+    own: Own,
+}
+
+/// What we sign in with.
+#[derive(Debug)]
+pub(crate) enum Own {
+    /// Nothing is set.
+    Nothing,
+    /// A token.
+    Token(Secret),
+    /// A token that our App gets.
+    App(Box<App>),
 }
 
 /// What a refusal said, as far as anything hangs on it.
@@ -311,20 +326,15 @@ impl Api {
     pub(crate) fn new(
         transport: Arc<dyn Transport>,
         connection: String,
-        token: Option<Secret>,
+        clock: Arc<dyn Clock>,
+        organization: String,
+        own: Own,
     ) -> Api {
-        Api { transport, connection, token }
+        Api { transport, connection, clock, organization, own }
     }
 
-    /// Sends as ourselves. Any status is an answer.
-    async fn send(&self, request: Request) -> Result<Answer> {
-        let token = self.token.as_ref().ok_or_else(|| {
-            Error::Configuration(format!(
-                "connection {:?} has no credential: a token of a GitHub App's installation, or a personal \
-                 access token, is needed",
-                self.connection
-            ))
-        })?;
+    /// Sends with a token. Any status is an answer.
+    async fn send_as(&self, token: &Secret, request: Request) -> Result<Answer> {
         let what = request.what();
         let header = Zeroizing::new(format!("Bearer {}", token.expose().trim()));
         let request = request
@@ -332,6 +342,64 @@ impl Api {
             .header("Accept", Secret::new("application/vnd.github+json"))
             .header("X-GitHub-Api-Version", Secret::new(VERSION));
         self.transport.send(request).await.map_err(|error| error.of(what))
+    }
+
+    /// Sends as ourselves. Any status is an answer.
+    async fn send(&self, request: Request) -> Result<Answer> {
+        match &self.own {
+            Own::Token(token) => self.send_as(token, request).await,
+            Own::App(app) => {
+                let token = app.token(self.clock.now(), async || self.sign_in(app).await).await?;
+                self.send_as(&token, request).await
+            }
+            Own::Nothing => Err(Error::Configuration(format!(
+                "connection {:?} has no credential: a token of a GitHub App's installation, a personal access \
+                 token, or with app_id an App's private key, is needed",
+                self.connection
+            ))),
+        }
+    }
+
+    /// The installation that our App has in the organisation; `None` where we are no App.
+    pub(crate) async fn our_installation(&self) -> Result<Option<Installation>> {
+        match &self.own {
+            Own::App(app) => self.installation_of(app).await.map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    async fn installation_of(&self, app: &App) -> Result<Installation> {
+        let path = format!("orgs/{}/installation", self.organization);
+        let request = Request::get(path, "orgs/{org}/installation");
+        let what = request.what();
+        let answer = self.send_as(&app.statement(self.clock.now())?, request).await?;
+        match answer.status {
+            200 => parse(&what, &answer.body),
+            _ => Err(refused(&what, &answer, false)),
+        }
+    }
+
+    /// Gets a token of our App's installation.
+    async fn sign_in(&self, app: &App) -> Result<Token> {
+        #[derive(Deserialize)]
+        struct Given {
+            token: Held,
+            #[serde(deserialize_with = "time")]
+            expires_at: Timestamp,
+        }
+        let id = self.installation_of(app).await?.id;
+        let path = format!("app/installations/{id}/access_tokens");
+        let request = Request::change("POST", path, "app/installations/{id}/access_tokens");
+        let request = Request { effect: Effect::SignIn, ..request };
+        let what = request.what();
+        let answer = self.send_as(&app.statement(self.clock.now())?, request).await?;
+        match answer.status {
+            201 => {
+                let Given { token: Held(secret), expires_at } = parse(&what, &answer.body)?;
+                Ok(Token { secret, expires_at })
+            }
+            _ => Err(refused(&what, &answer, false)),
+        }
     }
 
     /// Looks at one thing.

@@ -1,6 +1,6 @@
 //! GitHub: what is no person in an organisation, by GitHub's published contract.
 //!
-//! `api` holds their words; the other files hold ours, one concern each: `tables` what is known
+//! `api` holds their words, `app` how a GitHub App signs in; the other files hold ours, one concern each: `tables` what is known
 //! offline, `scope` the grammar of permissions, `note` what we write down beside what GitHub keeps,
 //! `key` deploy keys as SSH has them, `signed` what a delivery is signed with, `organization` what all
 //! kinds share, and a file a kind: `installation`, `grant`, `ssh_client`, `webhook`.
@@ -8,6 +8,7 @@
 #![warn(clippy::disallowed_methods)]
 
 mod api;
+mod app;
 mod grant;
 mod installation;
 mod key;

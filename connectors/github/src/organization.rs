@@ -6,8 +6,8 @@ use std::{collections::BTreeSet, sync::Arc};
 use async_trait::async_trait;
 use connector::{
     Change, Children, Clock, Connector, CredentialListing, Ended, Error, Freshness, IssueRequest,
-    Issued, NewIntegration, ObjectRef, Platform, Probe, Promise, Refusal, Result, Setup, Turns,
-    Want,
+    Issued, NewIntegration, ObjectRef, Ourselves, Platform, Probe, Promise, Refusal, Result, Setup,
+    Turns, Want,
 };
 use domain::{
     Gap, GapExtent, GrantedScope, Observation, ObservedCredential, ObservedIntegration, Secret,
@@ -16,13 +16,14 @@ use domain::{
 use tokio::sync::OnceCell;
 
 use crate::{
-    api::{Api, Listing, Org, Pages, Repository, Variable, Variables, json},
+    api::{Api, Listing, Org, Own, Pages, Repository, Variable, Variables, json},
+    app::App,
     key,
     note::{self, Note},
     signed,
     tables::{
-        ADDING, DEPLOY_KEY, ENTERPRISE, GRANT, INSTALLATION, KINDS_SETTING, NAMES, ORGANIZATION,
-        REPLACING, REPOSITORIES, SSH_CLIENT, WEBHOOK, WEBHOOK_SECRET,
+        ADDING, APP_ID, DEPLOY_KEY, ENTERPRISE, GRANT, INSTALLATION, KINDS_SETTING, NAMES,
+        ORGANIZATION, REPLACING, REPOSITORIES, SSH_CLIENT, WEBHOOK, WEBHOOK_SECRET,
     },
 };
 
@@ -144,6 +145,13 @@ impl Organization {
         if let Some(wrong) = only.iter().flatten().find(|one| !is_name(one)) {
             return Err(format!("repositories has {wrong:?}: a name without the organisation's"));
         }
+        let own = match (settings.text(APP_ID), setup.credential) {
+            (_, None) => Own::Nothing,
+            (None, Some(token)) => Own::Token(token),
+            (Some(id), Some(key)) => Own::App(Box::new(App::new(id, &key)?)),
+        };
+        let (transport, clock) = (setup.transport, setup.clock);
+        let api = Api::new(transport, setup.name.clone(), clock.clone(), name.clone(), own);
         Ok(Organization {
             platform,
             pinned: settings.text("tenant").map(str::to_owned),
@@ -151,9 +159,9 @@ impl Organization {
             enterprise: named(ENTERPRISE)?,
             kinds,
             only,
-            api: Api::new(setup.transport, setup.name.clone(), setup.credential),
+            api,
             connection: setup.name,
-            clock: setup.clock,
+            clock,
             tenant: OnceCell::new(),
             turns: Turns::default(),
         })
@@ -458,6 +466,16 @@ impl Connector for Organization {
         let complete = object.kind != WEBHOOK || !self.is_between(&found).await?;
         let credentials = found.credentials.unwrap_or_default();
         Ok(CredentialListing { credentials, complete, shows_all_of: &[], requested_at })
+    }
+
+    /// The App that we sign in as. Whose a token is GitHub does not tell.
+    async fn ourselves(&self) -> Result<Option<Ourselves>> {
+        let ours = self.api.our_installation().await?;
+        Ok(ours.map(|one| Ourselves {
+            kind: INSTALLATION.to_owned(),
+            key: one.app_slug,
+            key_id: None,
+        }))
     }
 
     async fn notes(&self) -> Vec<String> {

@@ -30,6 +30,7 @@ pub(crate) const ADD_OURS: &str = "add-ours";
 pub(crate) const REPLACE_OURS: &str = "replace-ours";
 
 pub(crate) const ORGANIZATION: &str = "organization";
+pub(crate) const APP_ID: &str = "app_id";
 pub(crate) const ENTERPRISE: &str = "enterprise";
 pub(crate) const KINDS_SETTING: &str = "kinds";
 pub(crate) const REPOSITORIES: &str = "repositories";
@@ -45,7 +46,7 @@ pub(crate) const INSECURE_SSL: &str = "insecure_ssl";
 pub(crate) const SERVICE: &str = "https://api.github.com";
 
 /// The settings of a connection.
-pub(crate) static CONNECTION: [Field; 7] = [
+pub(crate) static CONNECTION: [Field; 8] = [
     Field {
         name: "address",
         default: Default::Ours(SERVICE),
@@ -68,6 +69,12 @@ pub(crate) static CONNECTION: [Field; 7] = [
         name: ORGANIZATION,
         required: true,
         doc: "The organisation, as in its address.",
+        ..Field::TEXT
+    },
+    Field {
+        name: APP_ID,
+        doc: "The number or client id of the GitHub App that we sign in as: the credential then is its private \
+              key, in PEM. Without it, the credential is a token.",
         ..Field::TEXT
     },
     Field {

@@ -16,6 +16,8 @@ const ASKED = {
   '/orgs/{org}': ['get'],
   '/orgs/{org}/repos': ['get'],
   '/orgs/{org}/installations': ['get'],
+  '/orgs/{org}/installation': ['get'],
+  '/app/installations/{installation_id}/access_tokens': ['post'],
   '/enterprises/{enterprise}/apps/organizations/{org}/installations/{installation_id}': ['delete'],
   '/orgs/{org}/personal-access-tokens': ['get'],
   '/orgs/{org}/personal-access-tokens/{pat_id}': ['post'],

@@ -3,22 +3,25 @@
 
 use acceptance_tests::servers::Contract;
 use connector::{Ended, Platform, Probe, Want, conformance};
-use domain::Settings;
+use domain::{Settings, settings::Setting};
 
 use crate::{
     conformance::{Of, table},
-    fake::{APP_TOKEN, Fake},
+    fake::Fake,
     world::{
-        DEPLOY_KEY, GRANT, INSTALLATION, SECRET, SSH_CLIENT, WEBHOOK, World, hook, object,
+        DEPLOY_KEY, GRANT, INSTALLATION, SECRET, SSH_CLIENT, WEBHOOK, World, app_key, hook, object,
         of_repository, whole,
     },
 };
 
-/// A connection that goes through the contract.
+/// A connection that goes through the contract, as an App.
 fn through(fake: &Fake, contract: &Contract) -> World {
     let mut there = fake.clone();
     there.address = contract.address();
-    World::with(&there, APP_TOKEN, whole(&there.address))
+    let (key, public) = app_key();
+    fake.let_app_in("4711", public, 3600);
+    let settings = whole(&there.address).with("app_id", Setting::Text("4711".into()));
+    World::with(&there, &key, settings)
 }
 
 #[tokio::test]
@@ -50,8 +53,8 @@ async fn each_deed_is_one_that_the_contract_knows() {
         let probed = world.connector.probe(&ci, SECRET, &secret).await.unwrap();
         assert!(matches!(probed, Probe::Accepted { .. }), "{probed:?}");
         let form = hook("https://ci.acme.example/moved", &["issues"], repository)
-            .with("content_type", domain::settings::Setting::Text("form".into()))
-            .with("insecure_ssl", domain::settings::Setting::Flag(true));
+            .with("content_type", Setting::Text("form".into()))
+            .with("insecure_ssl", Setting::Flag(true));
         let change = connector::Change {
             settings: Some(form),
             enabled: Some(false),

@@ -6,8 +6,13 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use data_encoding::HEXLOWER;
-use ring::{digest, hmac};
+use jiff::{SignedDuration, Timestamp};
+use ring::{
+    digest, hmac,
+    signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey},
+};
 use serde_json::{Map, Value, json};
 
 use crate::http::{Asked, Told, serve};
@@ -73,6 +78,12 @@ struct State {
     secretive: bool,
     /// Keys are told without their address.
     breaks_contract: bool,
+    /// The App that may sign in: its number, and the public half of its key.
+    app: Option<(String, Vec<u8>)>,
+    /// Tokens that it got.
+    minted: Vec<String>,
+    /// How many seconds such a token lives.
+    life: i64,
 }
 
 /// The server. Clones share it.
@@ -309,11 +320,28 @@ impl State {
         let token = token.unwrap_or_default().to_owned();
         let [app, person, looks] =
             [APP_TOKEN, PERSONS_TOKEN, LOOKING_TOKEN].map(|known| token == known);
+        let app = app || self.minted.contains(&token);
         let agent = asked.header("user-agent").is_some_and(|agent| !agent.is_empty());
         let version = asked.header("x-github-api-version") == Some("2022-11-28");
         let accepts = asked.header("accept") == Some("application/vnd.github+json");
         if !agent || !version || !accepts {
             return refusal(403, "Request forbidden by administrative rules");
+        }
+        let path = asked.path.clone();
+        let parts: Vec<&str> = path.split('/').collect();
+        match (asked.method.as_str(), &parts[..]) {
+            ("GET", ["orgs", ORG, "installation"]) if self.is_statement(&token) => {
+                let found = self.installations.iter().find(|one| one["app_slug"] == "ci-bot");
+                return found.map_or_else(not_found, |one| Told::new(200, one.clone()));
+            }
+            ("POST", ["app", "installations", _, "access_tokens"]) if self.is_statement(&token) => {
+                let token = format!("ghs_minted-{}", self.next());
+                self.minted.push(token.clone());
+                let end = Timestamp::now() + SignedDuration::from_secs(self.life);
+                let end = end.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+                return Told::new(201, json!({ "token": token, "expires_at": end }));
+            }
+            _ => {}
         }
         if !(app || person || looks) {
             return refusal(401, "Bad credentials");
@@ -321,8 +349,6 @@ impl State {
         if looks && asked.method != "GET" {
             return not_found();
         }
-        let path = asked.path.clone();
-        let parts: Vec<&str> = path.split('/').collect();
         match (asked.method.as_str(), &parts[..]) {
             ("GET", ["orgs", ORG]) => Told::new(200, organization()),
             ("GET", ["orgs", ORG, "repos"]) => {
@@ -365,6 +391,22 @@ impl State {
             }
             _ => not_found(),
         }
+    }
+
+    /// Whether it is what the App says of itself, signed by it, and of now.
+    fn is_statement(&self, token: &str) -> bool {
+        let Some((id, public)) = &self.app else { return false };
+        let Some((signed, signature)) = token.rsplit_once('.') else { return false };
+        let read = |text: &str| URL_SAFE_NO_PAD.decode(text).unwrap_or_default();
+        let key = UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA256, public);
+        if key.verify(signed.as_bytes(), &read(signature)).is_err() {
+            return false;
+        }
+        let claims = read(signed.split('.').nth(1).unwrap_or_default());
+        let claims: Value = serde_json::from_slice(&claims).unwrap_or_default();
+        let [from, until] = ["iat", "exp"].map(|name| claims[name].as_i64().unwrap_or(0));
+        let now = Timestamp::now().as_second();
+        claims["iss"] == *id && from <= now && until > now && until - now <= 600
     }
 
     fn variable(&mut self, asked: &Asked, rest: &[&str]) -> Told {
@@ -538,6 +580,7 @@ impl Fake {
     pub(crate) fn start() -> Fake {
         let state = State {
             number: 100,
+            life: 3600,
             repositories: ["api", "web"].map(str::to_owned).into(),
             ..State::default()
         };
@@ -615,6 +658,13 @@ impl Fake {
     /// From now on keys are told otherwise than the contract says.
     pub(crate) fn break_contract(&self) {
         self.lock().breaks_contract = true;
+    }
+
+    /// From now on the App of this number may sign in, with a key whose public half this is; its tokens
+    /// live so many seconds.
+    pub(crate) fn let_app_in(&self, id: &str, public: Vec<u8>, life: i64) {
+        let mut state = self.lock();
+        (state.app, state.life) = (Some((id.to_owned(), public)), life);
     }
 
     /// Somebody installs an App.

@@ -7,8 +7,8 @@ use domain::{LastUsed, Settings, settings::Setting};
 use crate::{
     fake::{ENTERPRISE, Fake, LOOKING_TOKEN, ORG, PERSONS_TOKEN},
     world::{
-        DEPLOY_KEY, GRANT, INSTALLATION, MARKER, SECRET, SSH_CLIENT, WEBHOOK, World, hook, new,
-        object, object_of, of_repository, record, whole,
+        DEPLOY_KEY, GRANT, INSTALLATION, MARKER, SECRET, SSH_CLIENT, WEBHOOK, World, app_key, hook,
+        new, object, object_of, of_repository, record, whole,
     },
 };
 
@@ -440,6 +440,44 @@ async fn what_stands_in_our_variables_under_another_name_or_in_another_form_is_n
     assert_eq!(fake.variables().len(), 4, "the same variable");
 }
 
+#[tokio::test]
+async fn an_app_signs_in_with_its_own_key_and_is_known_as_what_we_sign_in_with() {
+    let fake = Fake::start();
+    let (key, public) = app_key();
+    let as_app = whole(&fake.address).with("app_id", Setting::Text("4711".into()));
+    fake.let_app_in("4711", public.clone(), 3600);
+    let world = World::with(&fake, &key, as_app.clone());
+    assert!(world.connector.list(Want::DEED).await.unwrap().is_complete());
+    let shop = world.make(SSH_CLIENT, "checkout", of_repository("api")).await;
+    world.issue(&shop, DEPLOY_KEY, &Settings::default()).await.unwrap();
+    let ours = world.connector.ourselves().await.unwrap().unwrap();
+    assert!(ours.is(INSTALLATION, "ci-bot"), "{ours:?}");
+    let told = fake.asked();
+    let signed_in = |all: &[(String, String, u16)]| {
+        all.iter().filter(|(_, path, _)| path.ends_with("/access_tokens")).count()
+    };
+    assert_eq!(signed_in(&told), 1, "one token serves an hour");
+    let sent = world.wire.sent().join("\n");
+    let secret = key.lines().nth(2).unwrap();
+    assert!(!sent.contains(secret) && !format!("{:?}", world.connector).contains(secret));
+    assert!(
+        World::new(&fake).connector.ourselves().await.unwrap().is_none(),
+        "a token tells nothing"
+    );
+
+    // What ends soon is used no more.
+    fake.let_app_in("4711", public, 240);
+    let world = World::with(&fake, &key, as_app.clone());
+    world.connector.tenant().await.unwrap();
+    world.connector.list(Want::DEED).await.unwrap();
+    assert!(signed_in(&fake.asked()) > 2);
+
+    // Another App's key is another's, and a token is no key.
+    let (other, _) = app_key();
+    let said = World::with(&fake, &other, as_app).connector.tenant().await.unwrap_err();
+    assert_eq!(said.refusal(), Some(Refusal::Unauthorized), "{said}");
+}
+
 #[test]
 fn settings_that_are_no_names_are_refused_before_anything_is_sent() {
     let connect = |settings: Settings| {
@@ -460,6 +498,7 @@ fn settings_that_are_no_names_are_refused_before_anything_is_sent() {
         (good().with("kinds", texts(&["github_app"])), "github_app"),
         (good().with("repositories", texts(&["acme/api"])), "without the organisation's"),
         (Settings::default(), "organization is not set"),
+        (good().with("app_id", text("1")), "the credential is the App's private key"),
     ] {
         let said = connect(wrong).unwrap_or_default();
         assert!(said.contains(named), "{said}");

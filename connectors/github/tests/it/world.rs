@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use connector::{
     Change, Connector, IssueRequest, Issued, NewIntegration, ObjectRef, Platform, Setup,
     SystemClock,
@@ -204,4 +205,18 @@ pub(crate) fn hook(url: &str, events: &[&str], repository: Option<&str>) -> Sett
         Some(name) => settings.with("repository", Setting::Text(name.to_owned())),
         None => settings,
     }
+}
+
+/// A private key of an App, as GitHub gives them out, and its public half. Another one each time.
+pub(crate) fn app_key() -> (String, Vec<u8>) {
+    const MAKE: &str =
+        "const {privateKey, publicKey} = require('crypto').generateKeyPairSync('rsa', {
+        modulusLength: 2048, privateKeyEncoding: {type: 'pkcs1', format: 'pem'},
+        publicKeyEncoding: {type: 'pkcs1', format: 'der'}});
+        console.log(JSON.stringify({key: privateKey, public: publicKey.toString('base64')}));";
+    let node = acceptance_tests::tools::need("node").unwrap();
+    let made = std::process::Command::new(node).args(["-e", MAKE]).output().unwrap();
+    let made: serde_json::Value = serde_json::from_slice(&made.stdout).unwrap();
+    let text = |name: &str| made[name].as_str().unwrap().to_owned();
+    (text("key"), STANDARD.decode(text("public")).unwrap())
 }
