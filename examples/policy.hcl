@@ -46,3 +46,16 @@ standing = {
   disable_expired   = true
   disable_ownerless = false
 }
+
+# What somebody answers for until a day: listed all the same, and not counted.
+waivers = [
+  {
+    rule     = "setting-changed"
+    object   = "bao/openbao_approle/invoice-sync"
+    facet    = "settings.token_ttl"
+    reason   = "INC-4711: the nightly export takes longer than an hour until it is split"
+    owner    = "ann@example.com"
+    approver = "eli@example.com"
+    ends_on  = "2027-01-31"
+  },
+]

@@ -15,6 +15,7 @@ mod deed;
 mod exit;
 mod hcl;
 mod output;
+mod report;
 mod slips;
 mod state;
 mod told;
@@ -81,7 +82,7 @@ impl Command {
     fn format(&self) -> Format {
         match self {
             Command::Scan(command) => command.format(),
-            Command::Drift(command) => command.format,
+            Command::Drift(command) => command.format(),
             Command::Explain(command) => command.format,
             Command::Rotate(command) => command.asking.format,
             Command::Revoke(command) => command.asking.format,

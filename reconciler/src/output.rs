@@ -49,7 +49,7 @@ pub(crate) fn styled(style: Style, text: &str) -> String {
 
 /// Text as a terminal may be given it: what could move the cursor, hide a line or turn its direction
 /// is spelled out, as JSON spells it. Names come from platforms, and platforms from anybody.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let ours = [GREEN, RED, YELLOW, BOLD, DIM].map(|style| style.to_string());
     let reset = format!("{GREEN:#}");
     let mut shown = String::with_capacity(text.len());

@@ -1,7 +1,12 @@
-//! What a Terraform or OpenTofu state says is declared. A form that is not known is refused: what
-//! is not understood is never taken for nothing.
+//! What a Terraform or OpenTofu state, or a plan, says is declared. A form that is not known is
+//! refused: what is not understood is never taken for nothing.
 
-use std::{collections::BTreeMap, io::Read};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Read,
+    path::Path,
+    process::{Command, Stdio},
+};
 
 use operations::{
     Delivery, Problem, Wish, WishedOwner, WishedScopes, WishedSlot, WishedThirdParty, Wishes,
@@ -28,6 +33,77 @@ fn refused(place: &str, why: impl Into<String>) -> Problem {
 ///
 /// It is absent, too long, or no state in a form that is known.
 pub(crate) fn read(place: &str) -> Result<Wishes, Problem> {
+    let (state, shown) = parsed(place)?;
+    wishes(&state).map_err(|why| refused(shown, why))
+}
+
+/// Reads a plan, as `terraform show -json FILE` prints one, from a file or standard input: what is
+/// declared once it is applied, as far as it is known, and what there is to say of the rest.
+///
+/// # Errors
+///
+/// It is absent, too long, or no plan in a form that is known.
+pub(crate) fn read_plan(place: &str) -> Result<(Wishes, Option<Problem>), Problem> {
+    let (plan, shown) = parsed(place)?;
+    let wrong = |why: String| {
+        Problem::new("E-PLAN", "The plan cannot be read").detail(format!("{shown}: {why}")).next(
+            "terraform plan -out plan.bin && terraform show -json plan.bin | nhi drift --plan -",
+        )
+    };
+    let resources = resources_of_plan(&plan).map_err(wrong)?;
+    let partly = plan["complete"] == false
+        || plan["deferred_changes"].as_array().is_some_and(|all| !all.is_empty());
+    let gap = partly.then(|| {
+        Problem::new("E-PLAN-HALF", "The plan is of a part")
+            .detail("It says itself that not everything is planned in it.")
+            .next("apply it, plan once more, and compare with that")
+    });
+    Ok((collected(resources).map_err(wrong)?, gap))
+}
+
+/// What the core itself shows of the state of a folder, whichever backend keeps it. It is started
+/// with this run's environment, which backends need, but for the secrets that are ours alone.
+///
+/// # Errors
+///
+/// There is no core, it failed, or what it shows cannot be read.
+pub(crate) fn of_folder(folder: &Path, ours: &BTreeSet<&str>) -> Result<Wishes, Problem> {
+    let shown = format!("the state of {}", folder.display());
+    let wrong = |why: String| {
+        Problem::new("E-STATE", "The state cannot be read")
+            .detail(format!("{shown}: {why}"))
+            .next(format!("run it there: (cd {} && terraform show -json)", folder.display()))
+    };
+    let mut told = Err("neither terraform nor tofu is on the PATH.".to_owned());
+    for core in ["terraform", "tofu"] {
+        let mut command = Command::new(core);
+        command.args(["show", "-json", "-no-color"]).current_dir(folder).stdin(Stdio::null());
+        for name in ours {
+            command.env_remove(name);
+        }
+        match command.output() {
+            Ok(done) => {
+                told = Ok(done);
+                break;
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && folder.is_dir() => {}
+            Err(error) => return Err(wrong(format!("{error}."))),
+        }
+    }
+    let done = told.map_err(wrong)?;
+    if !done.status.success() {
+        let said = String::from_utf8_lossy(&done.stderr);
+        let said: String = said.split_whitespace().collect::<Vec<_>>().join(" ");
+        let said: String = said.chars().take(400).collect();
+        return Err(wrong(format!("the core says: {said}")));
+    }
+    let state = serde_json::from_slice(&done.stdout)
+        .map_err(|error| wrong(format!("it is no JSON: {error}.")))?;
+    wishes(&state).map_err(wrong)
+}
+
+/// The JSON of a file or of standard input, and how that is named.
+fn parsed(place: &str) -> Result<(Value, &str), Problem> {
     let mut text = String::new();
     let read = if place == "-" {
         std::io::stdin().take(LONGEST + 1).read_to_string(&mut text)
@@ -44,13 +120,18 @@ pub(crate) fn read(place: &str) -> Result<Wishes, Problem> {
     }
     let state = serde_json::from_str(&text)
         .map_err(|error| refused(shown, format!("it is no JSON: {error}.")))?;
-    wishes(&state).map_err(|why| refused(shown, why))
+    Ok((state, shown))
 }
 
 /// What a state declares, or why it cannot be told.
 fn wishes(state: &Value) -> Result<Wishes, String> {
+    collected(resources(state)?)
+}
+
+/// What resources declare, or why it cannot be told.
+fn collected(resources: Vec<Resource>) -> Result<Wishes, String> {
     let mut wishes = Wishes::default();
-    for (address, kind, values) in resources(state)? {
+    for (address, kind, values) in resources {
         let text = |name: &str| values.get(name).and_then(Value::as_str).map(str::to_owned);
         let need = |name: &str| text(name).ok_or_else(|| format!("{address} has no {name}."));
         match kind.as_str() {
@@ -149,7 +230,7 @@ fn integration(wishes: &mut Wishes, id: &str, object: &str, values: &Map<String,
     }
     let wish = wish(wishes, id);
     wish.vendor_id = text("vendor_id");
-    wish.record = Some(record);
+    wish.record = (!values.contains_key(UNKNOWN_RECORD)).then_some(record);
     wish.enabled = text("state").map(|state| state == "active");
     wish.revoke_unmanaged = values.get("revoke_unmanaged").and_then(Value::as_bool) == Some(true);
     wish.settings = settings.cloned();
@@ -226,14 +307,11 @@ fn resources(state: &Value) -> Result<Vec<Resource>, String> {
         return Err("it is encrypted.".into());
     }
     if state.get("planned_values").is_some() || state.get("resource_changes").is_some() {
-        return Err("it is a plan, and what is planned is not yet declared anywhere.".into());
+        return Err("it is a plan, and no state: give it with --plan.".into());
     }
     let mut all = Vec::new();
     if let Some(version) = state.get("format_version") {
-        let known = version.as_str().is_some_and(|text| text.starts_with("1.") || text == "0.2");
-        if !known {
-            return Err(format!("its format_version is {version}, and 1.x is known here."));
-        }
+        known_format(version)?;
         // A state of nothing has no values at all.
         let mut modules: Vec<&Value> = Vec::new();
         modules.extend(state.get("values").map(|values| &values["root_module"]));
@@ -266,6 +344,90 @@ fn resources(state: &Value) -> Result<Vec<Resource>, String> {
         return Err("it is neither what show -json prints nor a state file.".into());
     }
     Ok(all)
+}
+
+fn known_format(version: &Value) -> Result<(), String> {
+    match version.as_str().is_some_and(|text| text.starts_with("1.") || text == "0.2") {
+        true => Ok(()),
+        false => Err(format!("its format_version is {version}, and 1.x is known here.")),
+    }
+}
+
+/// Attributes of our managed resources as they are when the plan is applied. What is known only then
+/// is left out: whole attributes, since half of one would look like the rest being declared away.
+fn resources_of_plan(plan: &Value) -> Result<Vec<Resource>, String> {
+    let changes = plan["resource_changes"].as_array();
+    let (Some(version), true) = (plan.get("format_version"), plan.get("planned_values").is_some())
+    else {
+        return Err("it is not what show -json prints of a plan.".into());
+    };
+    known_format(version)?;
+    if plan["errored"] == true {
+        return Err("it is of a plan that failed.".into());
+    }
+    let mut all = Vec::new();
+    for one in changes.into_iter().flatten() {
+        let change = &one["change"];
+        // What is destroyed or forgotten is declared no more; what is deposed was declared before.
+        if !change["after"].is_object() || one.get("deposed").is_some() {
+            continue;
+        }
+        let mut found = Vec::new();
+        push(&mut found, one, one["address"].as_str(), &change["after"])?;
+        for (address, kind, mut values) in found {
+            let unknown = change["after_unknown"].as_object().into_iter().flatten();
+            let unknown: BTreeSet<&str> = unknown
+                .filter(|(_, value)| has_unknown(value))
+                .map(|(name, _)| name.as_str())
+                .collect();
+            // It is not there yet, and nothing can be compared.
+            if unknown.contains("id") {
+                continue;
+            }
+            values.retain(|name, _| !unknown.contains(name.as_str()));
+            match kind.as_str() {
+                // Of a set of scopes a part is none.
+                "nhi_scope" if unknown.contains("scopes") || unknown.contains("temporary") => {}
+                "nhi_integration" => {
+                    let record = RECORD.iter().any(|name| unknown.contains(name));
+                    if record {
+                        values.insert(UNKNOWN_RECORD.into(), true.into());
+                    }
+                    all.push((address, kind, values));
+                }
+                _ => all.push((address, kind, values)),
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Attributes that make up what is written about an integration.
+const RECORD: [&str; 10] = [
+    "purpose",
+    "environment",
+    "execution_mode",
+    "category",
+    "expires_on",
+    "review_every",
+    "business_owner",
+    "technical_owner",
+    "ceiling",
+    "labels",
+];
+
+/// Stands among an integration's attributes where one of these is not known yet. No attribute has
+/// such a name.
+const UNKNOWN_RECORD: &str = "-record";
+
+/// Whether a value is unknown, or has something in it that is.
+fn has_unknown(value: &Value) -> bool {
+    match value {
+        Value::Bool(unknown) => *unknown,
+        Value::Array(items) => items.iter().any(has_unknown),
+        Value::Object(members) => members.values().any(has_unknown),
+        _ => false,
+    }
 }
 
 fn push(
@@ -355,5 +517,74 @@ mod tests {
         }
         assert!(read("/nowhere").unwrap_err().to_string().contains(MAKE));
         assert_eq!(wishes(&json!({ "format_version": "1.0" })).unwrap().count(), 0);
+    }
+
+    fn planned() -> Value {
+        let change = |address: &str, kind: &str, actions: &[&str], after: Value, unknown: Value| {
+            json!({ "address": address, "type": kind, "mode": "managed", "change": {
+                "actions": actions, "after": after, "after_unknown": unknown } })
+        };
+        json!({ "format_version": "1.2", "planned_values": {}, "resource_changes": [
+            change("nhi_integration.x", "nhi_integration", &["update"],
+                json!({ "id": "bao/openbao_approle/x", "kind": "openbao_approle", "purpose": "p",
+                    "vendor_id": "r1", "state": "active", "openbao_approle": { "token_ttl": "2h" } }),
+                json!({ "standing": true, "openbao_approle": {} })),
+            change("nhi_scope.x", "nhi_scope", &["no-op"],
+                json!({ "id": "bao/openbao_approle/x/scope", "scopes": ["a:read"], "enforcement": "exact" }),
+                json!({})),
+            change("nhi_credential.x", "nhi_credential", &["update"],
+                json!({ "id": "bao/openbao_approle/x/credential/default", "name": "default", "generation": 2 }),
+                json!({ "key_id": true })),
+            change("nhi_integration.new", "nhi_integration", &["create"],
+                json!({ "kind": "openbao_approle", "purpose": "p" }), json!({ "id": true })),
+            change("nhi_integration.old", "nhi_integration", &["delete"], Value::Null, json!({})),
+            change("aws_iam_access_key.k", "aws_iam_access_key", &["create"], json!({ "secret": "s" }), json!({})),
+        ] })
+    }
+
+    fn wishes_of_plan(plan: &Value) -> Result<Wishes, String> {
+        collected(resources_of_plan(plan)?)
+    }
+
+    #[test]
+    fn a_plan_declares_what_is_there_when_it_is_applied() {
+        let wishes = wishes_of_plan(&planned()).unwrap();
+        assert_eq!(
+            wishes.count(),
+            1,
+            "what is new is not there yet, what goes is declared no more"
+        );
+        let wish = &wishes.integrations["bao/openbao_approle/x"];
+        assert_eq!(wish.settings.as_ref().unwrap()["token_ttl"], "2h");
+        assert_eq!(wish.record.as_ref().unwrap()["purpose"], "p");
+        assert!(wish.scopes.as_ref().unwrap().standing.contains("a:read"));
+        assert_eq!(wish.slots[0].known, None, "which key it will have is not known");
+    }
+
+    #[test]
+    fn what_a_plan_does_not_know_yet_is_not_declared_to_be_nothing() {
+        let mut plan = planned();
+        let unknown = |plan: &mut Value, at: usize, name: &str, value: Value| {
+            plan["resource_changes"][at]["change"]["after_unknown"][name] = value;
+        };
+        unknown(&mut plan, 0, "openbao_approle", json!({ "token_ttl": true }));
+        unknown(&mut plan, 0, "technical_owner", json!({ "email": true }));
+        unknown(&mut plan, 1, "scopes", json!(true));
+        let wishes = wishes_of_plan(&plan).unwrap();
+        let wish = &wishes.integrations["bao/openbao_approle/x"];
+        assert!(wish.settings.is_none() && wish.record.is_none() && wish.scopes.is_none());
+        assert_eq!(wish.enabled, Some(true), "and the rest is");
+    }
+
+    #[test]
+    fn a_plan_that_failed_or_is_none_is_refused() {
+        let mut failed = planned();
+        failed["errored"] = json!(true);
+        let mut newer = planned();
+        newer["format_version"] = json!("2.0");
+        for (plan, why) in [(failed, "failed"), (newer, "format_version"), (shown(), "of a plan")] {
+            let said = wishes_of_plan(&plan).unwrap_err();
+            assert!(said.contains(why), "{why}: {said}");
+        }
     }
 }

@@ -526,3 +526,207 @@ fn no_core_file_is_ever_written_unless_somebody_must_look() {
         assert_eq!(found, expected, "NHI_ALLOW_DUMP={allow}");
     }
 }
+
+/// A folder with what a pipeline has: a configuration, and a state with one integration whose end has
+/// passed and one whose has not. Nothing outside is asked about either.
+fn with_state(policy: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let third_party = |name: &str, ends: &str| {
+        serde_json::json!({
+            "address": format!("nhi_integration.{name}"), "type": "nhi_integration",
+            "mode": "managed", "values": {
+                "id": format!("none/third_party/{name}"), "kind": "third_party",
+                "purpose": "Syncs invoices", "expires_on": ends, "third_party": {},
+            },
+        })
+    };
+    let all = [third_party("over", "2020-01-01"), third_party("lives", "2999-12-31")];
+    let state = serde_json::json!({
+        "format_version": "1.0", "values": { "root_module": { "resources": all } }
+    });
+    let config = "ledger = { none = true }\npolicy = { file = \"policy.hcl\" }\n";
+    std::fs::write(folder.path().join("nhi.hcl"), config).unwrap();
+    std::fs::write(folder.path().join("policy.hcl"), policy).unwrap();
+    std::fs::write(folder.path().join("state.json"), state.to_string()).unwrap();
+    folder
+}
+
+const COMPARE: [&str; 3] = ["drift", "--state", "state.json"];
+
+#[test]
+fn every_form_of_the_report_is_written_beside_the_result() {
+    let folder = with_state("");
+    let forms = ["text", "json", "markdown", "sarif", "junit", "html", "openmetrics", "github"];
+    let reports: Vec<String> = forms
+        .iter()
+        .flat_map(|form| ["--report".to_owned(), format!("{form}=out.{form}")])
+        .collect();
+    let words: Vec<&str> = COMPARE.into_iter().chain(reports.iter().map(String::as_str)).collect();
+    let (code, said) = in_folder(folder.path(), &words);
+    assert!(code == Some(4) && said.contains("Holds: policy (exit 4)."), "{code:?}: {said}");
+    for form in forms {
+        let text = std::fs::read_to_string(folder.path().join(format!("out.{form}"))).unwrap();
+        let told = if form == "openmetrics" { "rule=\"expired\"" } else { "party/over" };
+        assert!(text.contains(told) && text.ends_with('\n'), "{form}: {text}");
+        // The same goes to standard output where that is asked for.
+        let (code, said) = in_folder(folder.path(), &[&COMPARE[..], &["--format", form]].concat());
+        let same = said.contains(told) || form == "text";
+        assert!(code == Some(4) && same, "{form} {code:?}: {said}");
+    }
+    let schema = include_str!("../../docs/schemas/drift.json");
+    let schema = jsonschema::validator_for(&serde_json::from_str(schema).unwrap()).unwrap();
+    let read = |name: &str| -> serde_json::Value {
+        serde_json::from_str(&std::fs::read_to_string(folder.path().join(name)).unwrap()).unwrap()
+    };
+    assert!(schema.is_valid(&read("out.json")), "{}", read("out.json"));
+    // Where a result is shown is a file that is there.
+    let place = &read("out.sarif")["runs"][0]["results"][0]["locations"][0]["physicalLocation"];
+    assert_eq!(place["artifactLocation"]["uri"], "nhi.hcl");
+    let left = folder.path().read_dir().unwrap().count();
+    assert_eq!(left, 3 + forms.len(), "nothing else is left there");
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_a_failure_and_hides_no_other() {
+    let folder = with_state("");
+    let words = ["--report", "html=gone/a.html", "--report", "markdown=b.md"];
+    let (code, said) = in_folder(folder.path(), &[&COMPARE[..], &words].concat());
+    assert!(code == Some(1) && said.contains("E-REPORT"), "{code:?}: {said}");
+    assert!(said.contains("Holds: policy"), "the result is told all the same: {said}");
+    assert!(folder.path().join("b.md").is_file());
+    for words in [
+        &["--format", "json", "--report", "html=-"][..],
+        &["--report", "json=-", "--report", "html=-"],
+    ] {
+        let (code, said) = in_folder(folder.path(), &[&COMPARE[..], words].concat());
+        assert!(code == Some(1) && said.contains("standard output"), "{code:?}: {said}");
+    }
+    let (code, said) = in_folder(folder.path(), &[&COMPARE[..], &["--report", "json=-"]].concat());
+    assert!(code == Some(4) && said.starts_with("{\"acceptances\""), "{code:?}: {said}");
+}
+
+#[test]
+fn what_is_not_asked_for_is_counted_and_never_taken_for_fixed() {
+    let folder = with_state("");
+    let lives = [&COMPARE[..], &["--only", "none/*/lives"]].concat();
+    let (code, said) = in_folder(folder.path(), &lives);
+    assert!(code == Some(0) && said.contains("1 not asked for"), "{code:?}: {said}");
+    let other = [&COMPARE[..], &["--exclude", "*/lives"]].concat();
+    assert_eq!(in_folder(folder.path(), &other).0, Some(4));
+    let none = [&COMPARE[..], &["--only", "bao/*"]].concat();
+    let (code, said) = in_folder(folder.path(), &none);
+    assert!(code == Some(1) && said.contains("E-DRIFT-NONE"), "{code:?}: {said}");
+    // Code scanning would close what is not in the file.
+    let sarif = ["--report", "sarif=now.sarif"];
+    let (code, said) = in_folder(folder.path(), &[&lives[..], &sarif].concat());
+    assert!(code == Some(1) && said.contains("E-REPORT-PARTIAL"), "{code:?}: {said}");
+    assert!(!folder.path().join("now.sarif").exists());
+    let (code, _) =
+        in_folder(folder.path(), &[&COMPARE[..], &["--report", "sarif=then.sarif"]].concat());
+    assert_eq!(code, Some(4));
+    let previous = ["--previous", "then.sarif"];
+    let (code, said) = in_folder(folder.path(), &[&lives[..], &sarif, &previous].concat());
+    assert_eq!(code, Some(0), "{said}");
+    let text = std::fs::read_to_string(folder.path().join("now.sarif")).unwrap();
+    assert!(text.contains("third_party/over") && text.contains("\"carried\":true"), "{text}");
+}
+
+#[test]
+fn what_is_there_now_can_be_accepted_until_a_day() {
+    let folder = with_state("");
+    let write = ["--write-baseline", "base.json", "--owner", "ann", "--reason", "INC-7"];
+    let words = |day| [&COMPARE[..], &write, &["--ends-on", day]].concat();
+    let (code, said) = in_folder(folder.path(), &words("2999-12-31"));
+    assert!(code == Some(0) && said.contains("INC-7"), "{code:?}: {said}");
+    let compare = [&COMPARE[..], &["--baseline", "base.json"]].concat();
+    let (code, said) = in_folder(folder.path(), &compare);
+    assert!(code == Some(0) && said.contains("1 accepted"), "{code:?}: {said}");
+    assert_eq!(in_folder(folder.path(), &COMPARE).0, Some(4), "without it all is as it was");
+    assert_eq!(in_folder(folder.path(), &words("2020-01-01")).0, Some(4));
+    let (code, said) = in_folder(folder.path(), &compare);
+    assert!(code == Some(4) && said.contains("accepted until 2020-01-01"), "{code:?}: {said}");
+    let (code, said) = in_folder(folder.path(), &[&COMPARE[..], &["--baseline", "none"]].concat());
+    assert!(code == Some(1) && said.contains("E-BASELINE"), "{code:?}: {said}");
+    // Nobody accepts anything without a name, a reason and an end.
+    let nameless = [&COMPARE[..], &["--write-baseline", "base.json"]].concat();
+    assert_eq!(in_folder(folder.path(), &nameless).0, Some(1));
+}
+
+#[test]
+fn a_waiver_of_the_policy_counts_until_its_day_and_is_always_shown() {
+    let policy = |day: &str| {
+        format!(
+            "waivers = [{{ rule = \"expired\", object = \"none/third_party/over\", facet = \"*\", \
+             reason = \"INC-7\", owner = \"ann\", approver = \"eli\", ends_on = \"{day}\" }}]"
+        )
+    };
+    let (code, said) = in_folder(with_state(&policy("2999-12-31")).path(), &COMPARE);
+    assert!(code == Some(0) && said.contains("ann, eli agreed"), "{code:?}: {said}");
+    let folder = with_state(&policy("2020-01-01"));
+    let (code, said) = in_folder(folder.path(), &[&COMPARE[..], &["--format", "json"]].concat());
+    assert_eq!(code, Some(4));
+    let told: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let rules: Vec<_> =
+        told["findings"].as_array().unwrap().iter().map(|one| &one["rule"]).collect();
+    assert!(rules.iter().any(|rule| **rule == "waiver-expired"), "{said}");
+    assert!(rules.iter().any(|rule| **rule == "expired"), "{said}");
+}
+
+#[test]
+fn a_job_of_github_s_has_the_report_on_its_page() {
+    let folder = with_state("");
+    let summary = folder.path().join("summary.md");
+    let run = |actions: &str| {
+        let mut command = nhi(&[&COMPARE[..], &["--format", "github"]].concat());
+        command.current_dir(folder.path()).env("GITHUB_ACTIONS", actions);
+        let done = command.env("GITHUB_STEP_SUMMARY", &summary).output().unwrap();
+        String::from_utf8(done.stdout).unwrap()
+    };
+    assert!(run("false").starts_with("::error file=nhi.hcl,line=1,title="));
+    assert!(!summary.exists());
+    std::fs::write(&summary, "what a step before wrote\n").unwrap();
+    run("true");
+    let text = std::fs::read_to_string(&summary).unwrap();
+    assert!(text.starts_with("what a step before wrote\n<!-- nhi:drift -->"), "{text}");
+}
+
+#[test]
+fn a_core_shows_the_state_of_a_folder_and_is_told_no_secret_of_ours() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = with_state("");
+    let config =
+        "ledger = { none = true }\nrealm = { id = \"k3x9q2\", key = { env = \"OUR_KEY\" } }\n";
+    std::fs::write(folder.path().join("nhi.hcl"), config).unwrap();
+    let bin = folder.path().join("bin");
+    let root = folder.path().join("root");
+    for folder in [&bin, &root] {
+        std::fs::create_dir(folder).unwrap();
+    }
+    std::fs::rename(folder.path().join("state.json"), root.join("state.json")).unwrap();
+    // A stand-in that says what it was started with.
+    let core = bin.join("terraform");
+    std::fs::write(
+        &core,
+        "#!/bin/sh\necho \"$*\" > said; /usr/bin/env > env; /bin/cat state.json\n",
+    )
+    .unwrap();
+    std::fs::set_permissions(&core, PermissionsExt::from_mode(0o755)).unwrap();
+    let run = |path: &Path, place: &str| {
+        let mut command = nhi(&["drift", "--workdir", place]);
+        command.current_dir(folder.path()).env("PATH", path).env("OUR_KEY", "k".repeat(32));
+        let done = command.env("BACKEND_TOKEN", "b").output().unwrap();
+        (done.status.code(), String::from_utf8([done.stdout, done.stderr].concat()).unwrap())
+    };
+    let (code, said) = run(&bin, "root");
+    assert!(code == Some(4) && said.contains("third_party/over"), "{code:?}: {said}");
+    assert_eq!(std::fs::read_to_string(root.join("said")).unwrap().trim(), "show -json -no-color");
+    let env = std::fs::read_to_string(root.join("env")).unwrap();
+    assert!(env.contains("BACKEND_TOKEN=b") && !env.contains("OUR_KEY"), "{env}");
+    let (code, said) = run(&root, "root");
+    assert!(code == Some(1) && said.contains("on the PATH"), "{code:?}: {said}");
+    let (code, said) = run(&bin, "gone");
+    assert!(code == Some(1) && said.contains("E-STATE"), "{code:?}: {said}");
+    std::fs::write(&core, "#!/bin/sh\necho no backend >&2; exit 1\n").unwrap();
+    let (code, said) = run(&bin, "root");
+    assert!(code == Some(1) && said.contains("no backend"), "{code:?}: {said}");
+}

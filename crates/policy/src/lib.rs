@@ -21,6 +21,7 @@ pub mod scopes;
 pub mod settings;
 pub mod standing;
 pub mod status;
+pub mod waiver;
 
 // Under its earlier name, as long as somebody says it.
 pub use findings as drift;

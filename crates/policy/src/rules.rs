@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{Action, Span};
 
-use crate::findings::{Finding, Severity};
+use crate::{
+    findings::{Finding, Severity},
+    waiver::Waiver,
+};
 
 /// What follows from something that is out of order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -183,6 +186,8 @@ pub struct Rules {
     pub asks_when_used: bool,
     /// How long to wait for somebody else's claim.
     pub lock_timeout: Span,
+    /// What somebody answers for until a day.
+    pub waivers: Vec<Waiver>,
     /// The shortest interval of a schedule.
     pub every_floor: Span,
     /// From when on something is told in a look.
@@ -223,6 +228,7 @@ impl Default for Rules {
             overlap_max: None,
             asks_when_used: true,
             lock_timeout: Span::from_secs(120),
+            waivers: Vec::new(),
             every_floor: Span::from_secs(15 * 60),
             findings: Thresholds::default(),
             standing: Unattended::default(),

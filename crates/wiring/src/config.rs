@@ -171,6 +171,21 @@ pub struct Config {
     pub unknown: Option<String>,
 }
 
+impl Config {
+    /// The environment variables that hold secrets of ours, such as a connection's credential: no
+    /// program that is started needs them.
+    pub fn secret_variables(&self) -> BTreeSet<&str> {
+        let credentials = self.connections.values().filter_map(|one| one.credential.as_ref());
+        let key = self.realm.as_ref().map(|realm| &realm.key);
+        let sources = credentials.map(|one| &one.secret).chain(key);
+        let parts = sources.flat_map(Source::parts).filter_map(|one| match one {
+            Source::Env(name) => Some(name.as_str()),
+            _ => None,
+        });
+        parts.collect()
+    }
+}
+
 const MEMBERS: [&str; 9] = [
     "config_file",
     "connections",

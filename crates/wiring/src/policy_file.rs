@@ -7,6 +7,7 @@ use policy::{
     Rules,
     findings::{Severity, named},
     rules::{Thresholds, Unattended, Verdict, Wildcards},
+    waiver::{Waiver, can_be_waived},
 };
 
 use crate::tree::{ConfigError, Node, Place, wrong};
@@ -41,6 +42,7 @@ const MEMBERS: &[&str] = &[
     "lock_timeout",
     "findings",
     "standing",
+    "waivers",
 ];
 
 /// The members of `findings`.
@@ -50,6 +52,9 @@ const THRESHOLDS: &[&str] =
 /// What is done between applies without a person.
 const STANDING: &[&str] =
     &["rotate", "retire", "remove_temporary", "disable_expired", "disable_ownerless"];
+
+/// The members of a waiver: each is a text, and each must be there.
+const WAIVER: [&str; 7] = ["rule", "object", "facet", "reason", "owner", "approver", "ends_on"];
 
 /// Reads the rules.
 ///
@@ -128,6 +133,14 @@ pub fn read_rules(body: &Node) -> Result<Rules, ConfigError> {
             "lock_timeout" => rules.lock_timeout = span(node, &place)?,
             "findings" => rules.findings = thresholds(node, &place)?,
             "standing" => standing(node, &place, &mut rules.standing)?,
+            "waivers" => {
+                let Node::List(items) = node else {
+                    return Err(wrong(&place, "expected a list of waivers"));
+                };
+                for (at, item) in items.iter().enumerate() {
+                    rules.waivers.push(waiver(item, &place.join(at))?);
+                }
+            }
             _ => {
                 let text =
                     format!("nothing of this name is read here. Known: {}", MEMBERS.join(", "));
@@ -257,6 +270,45 @@ fn verdict(node: &Node, place: &Place) -> Result<Verdict, ConfigError> {
         .ok_or_else(|| wrong(place, "expected \"warn\", \"disable\" or \"revoke\""))
 }
 
+/// One waiver. It is narrow: of one rule, on objects that share a beginning.
+fn waiver(node: &Node, place: &Place) -> Result<Waiver, ConfigError> {
+    let whole = || format!("expected {{ {} }}, each a text", WAIVER.join(", "));
+    let Node::Map(all) = node else { return Err(wrong(place, whole())) };
+    if let Some(name) = all.keys().find(|name| !WAIVER.contains(&name.as_str())) {
+        return Err(wrong(&place.join(name), whole()));
+    }
+    let member = |name: &str| match all.get(name) {
+        Some(node) => match text(node, &place.join(name))?.trim() {
+            "" => Err(wrong(&place.join(name), "must say something")),
+            text => Ok(text.to_owned()),
+        },
+        None => Err(wrong(&place.join(name), whole())),
+    };
+    let found = Waiver {
+        rule: member("rule")?,
+        object: member("object")?,
+        facet: member("facet")?,
+        reason: member("reason")?,
+        owner: member("owner")?,
+        approver: member("approver")?,
+        ends_on: member("ends_on")?
+            .parse()
+            .map_err(|_| wrong(&place.join("ends_on"), "expected a day such as \"2027-01-31\""))?,
+    };
+    if !can_be_waived(&found.rule) {
+        let text = format!("nobody can waive {}: it would hide a theft", found.rule);
+        return Err(wrong(&place.join("rule"), text));
+    }
+    if found.rule.contains(['*', '?']) {
+        return Err(wrong(&place.join("rule"), "expected one rule"));
+    }
+    if found.object.starts_with(['*', '?']) {
+        let text = "too wide: expected the beginning of an id at least, such as \"bao/*\"";
+        return Err(wrong(&place.join("object"), text));
+    }
+    Ok(found)
+}
+
 fn at_least(span: Span, seconds: u64, place: &Place) -> Result<Span, ConfigError> {
     if span.as_secs() < seconds {
         return Err(wrong(place, format!("must be at least {seconds}s")));
@@ -316,6 +368,41 @@ mod tests {
         assert_eq!(secs(read("call_deadline = \"10s\"").unwrap()), (10, 60));
         let short = read("call_deadline = \"2m\"\nsettle = \"3m\"").unwrap_err();
         assert!(short.message.contains("at least 240s"), "{}", short.message);
+    }
+
+    #[test]
+    fn a_waiver_is_narrow_has_an_end_and_hides_no_theft() {
+        let good = [
+            ("rule", "setting-changed"),
+            ("object", "bao/openbao_approle/x"),
+            ("facet", "settings.*"),
+            ("reason", "INC-7"),
+            ("owner", "ann@example.com"),
+            ("approver", "eli@example.com"),
+            ("ends_on", "2027-01-31"),
+        ];
+        let read = |change: (&str, &str)| {
+            let members = good.iter().map(|(name, value)| {
+                format!("{name} = {:?}", if *name == change.0 { change.1 } else { value })
+            });
+            let members = members.collect::<Vec<_>>().join(", ");
+            read_rules(&Node::parse_hcl(&format!("waivers = [{{ {members} }}]")).unwrap())
+        };
+        let rules = read(("", "")).unwrap();
+        assert_eq!(rules.waivers[0].ends_on.to_string(), "2027-01-31");
+        for (change, why) in [
+            (("ends_on", "some day"), "a day"),
+            (("rule", "revoked-credential-returned"), "nobody can waive"),
+            (("rule", "*"), "one rule"),
+            (("object", "*"), "too wide"),
+            (("reason", " "), "must say something"),
+        ] {
+            let slip = read(change).unwrap_err();
+            assert_eq!(slip.place.to_string(), format!("waivers.0.{}", change.0), "{slip}");
+            assert!(slip.message.contains(why), "{slip}");
+        }
+        let slip = read_rules(&Node::parse_hcl("waivers = [{ rule = \"due\" }]").unwrap());
+        assert!(slip.unwrap_err().message.contains("approver"));
     }
 
     #[test]

@@ -2,24 +2,27 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    io::IsTerminal,
+    path::{Path, PathBuf},
     sync::Arc,
 };
 
 use clap::{Args, ValueEnum};
-use data_encoding::HEXLOWER;
 use domain::CredentialId;
+use jiff::civil::Date;
 use ledger::{Ledger, Range};
 use operations::{
     Context, Judged, Problem, Wishes, declared_in_ledger, held_in_custody, judge_integration,
     judge_left_behind, judge_owner, judge_third_party, never_heard_of,
 };
-use policy::drift::{self, Condition, Finding, Severity, Verdict};
-use serde_json::{Value, json};
+use policy::{drift, waiver};
 use tokio::{sync::Semaphore, task::JoinSet};
+use wiring::Loaded;
 
 use crate::{
     exit::Exit,
-    output::{BOLD, DIM, Format, GREEN, Output, RED, YELLOW, styled},
+    output::{self, Output},
+    report::{self, Form, Report, Severity, baseline, sarif, text, written::Wanted},
     state,
 };
 
@@ -30,6 +33,9 @@ use crate::{
   terraform show -json | nhi drift --state -
   nhi drift --state terraform.tfstate --format json
   nhi drift --fail-on high                   list everything, fail on what gives power
+  nhi drift --workdir . --only 'bao/*' --format github
+  nhi drift --report sarif=drift.sarif --report junit=drift.xml --report html=drift.html
+  nhi drift --write-baseline baseline.json --owner ann --reason INC-7 --ends-on 2027-01-31
 
 Exit codes: 0 in sync · 1 could not do it · 2 drift · 3 something could not be read ·
 4 out of policy (expired, owner left, review overdue, a credential that nobody declared and that no
@@ -38,8 +44,18 @@ apply is to end, a ledger that was changed) ·
 pub(crate) struct Drift {
     /// Declared is what this state says (`terraform show -json`, or a state file); `-` is standard
     /// input. Else the ledger says.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", group = "says")]
     state: Option<String>,
+
+    /// Declared is what is there when this plan is applied (`terraform show -json PLAN`); `-` is
+    /// standard input.
+    #[arg(long, value_name = "FILE", group = "says")]
+    plan: Option<String>,
+
+    /// Declared is the state of the configuration in this folder, as `terraform show -json` there
+    /// prints it, or `tofu` where there is no `terraform`.
+    #[arg(long, value_name = "DIR", group = "says")]
+    workdir: Option<PathBuf>,
 
     /// The least severity that counts for the exit code; all are listed.
     #[arg(long, value_enum, value_name = "SEVERITY", default_value_t = FailOn::Low)]
@@ -58,9 +74,49 @@ pub(crate) struct Drift {
     #[arg(long, value_enum, default_value_t = Codes::Nhi)]
     exit: Codes,
 
-    /// Text or JSON.
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub(crate) format: Format,
+    /// Look at what has such an id alone; `*` stands for any text, `?` for one character. May be
+    /// given several times.
+    #[arg(long, value_name = "GLOB")]
+    only: Vec<String>,
+
+    /// Do not look at what has such an id. May be given several times.
+    #[arg(long, value_name = "GLOB")]
+    exclude: Vec<String>,
+
+    /// Findings that somebody answers for, as --write-baseline writes them.
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+
+    /// Write what is found now into a baseline, with who answers for it. What stands in --baseline
+    /// and holds still stays as it is.
+    #[arg(long, value_name = "FILE", requires_all = ["owner", "reason", "ends_on"])]
+    write_baseline: Option<PathBuf>,
+
+    /// Who answers for what --write-baseline accepts.
+    #[arg(long, value_name = "WHO", requires = "write_baseline")]
+    owner: Option<String>,
+
+    /// Why it is accepted.
+    #[arg(long, value_name = "TEXT", requires = "write_baseline")]
+    reason: Option<String>,
+
+    /// The last day on which it is accepted, such as 2027-01-31.
+    #[arg(long, value_name = "DAY", requires = "write_baseline")]
+    ends_on: Option<Date>,
+
+    /// How the result is printed; text, unless a --report goes to standard output.
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    format: Option<Form>,
+
+    /// Write the result into a file as well, whole or not at all; `-` is standard output. May be
+    /// given several times.
+    #[arg(long, value_name = "FORMAT=FILE")]
+    report: Vec<Wanted>,
+
+    /// The SARIF file that the run before wrote: its results of what is not read this time are
+    /// carried forward.
+    #[arg(long, value_name = "FILE")]
+    previous: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -91,67 +147,234 @@ impl FailOn {
 /// How many things are looked at at once; the connection's own budget limits requests.
 const AT_ONCE: usize = 16;
 
-/// What the comparison came to.
-#[derive(Debug)]
-struct Report {
-    from: String,
-    demo: bool,
-    found: Vec<([u8; 16], Finding)>,
-    expected: usize,
-    read: usize,
-    /// How many of these were judged without a look at anything outside.
-    offline: usize,
-    failed: Vec<(String, Problem)>,
-    /// The incarnation of each integration that was looked at; nothing where one could not be read.
-    looked_at: BTreeMap<String, Option<String>>,
-    fail_on: Severity,
-    allow_partial: bool,
-    ignore_policy: bool,
-    codes: Codes,
-}
-
 impl Drift {
     pub(crate) async fn run(self, config: Option<&str>, output: &Output) -> Result<Exit, Problem> {
+        let stdout = self.on_stdout()?;
+        // What is wrong with a file that was given is told before anything is asked.
+        let former = self.baseline.as_deref().map(baseline::read).transpose()?;
+        let previous = self.previous.as_deref().map(sarif::previous).transpose()?;
         let loaded = wiring::load(config)?;
         let context = loaded.read_only().context("nhi", "command")?;
-        let (wishes, from) = match self.state {
-            None => declared_or_ended(&context).await?,
-            Some(_) => declared(&context, self.state.as_deref(), "drift").await?,
+        let mut report = self.compare(&loaded, &context, output).await?;
+        let entries = self.accepted(&report, former.unwrap_or_default())?;
+        report.accept(&entries, &context.rules.waivers);
+        report.sort();
+        let exit = report.exit();
+        if let Some(form) = stdout {
+            match form {
+                Form::Text => print(&report, exit, output),
+                form => output.line(&rendered(&report, form, previous.as_ref())?),
+            }
+            if form == Form::Github {
+                summary(&loaded, &report)?;
+            }
+        }
+        let mut exits = exit;
+        for wanted in self.report.iter().filter(|one| one.place != "-") {
+            // One that fails hides neither the result nor another report.
+            let written = rendered(&report, wanted.form, previous.as_ref())
+                .and_then(|text| report::written::write(Path::new(&wanted.place), &text));
+            if let Err(problem) = written {
+                output.problem(&problem);
+                exits = Exit::Failed;
+            }
+        }
+        Ok(exits)
+    }
+
+    /// How an error is printed.
+    pub(crate) fn format(&self) -> output::Format {
+        match self.format {
+            Some(Form::Json) => output::Format::Json,
+            _ => output::Format::Text,
+        }
+    }
+
+    /// What goes to standard output: one form, since nobody could tell two apart.
+    fn on_stdout(&self) -> Result<Option<Form>, Problem> {
+        let reports = self.report.iter().filter(|one| one.place == "-").map(|one| one.form);
+        let all: Vec<Form> = self.format.into_iter().chain(reports).collect();
+        match all[..] {
+            [] => Ok(Some(Form::Text)),
+            [form] => Ok(Some(form)),
+            _ => Err(Problem::new("E-REPORT", "Two results cannot both go to standard output")
+                .detail("More than one of --format and --report … =- asks for it.")
+                .next("name a file for all but one: --report FORMAT=FILE")),
+        }
+    }
+
+    /// Looks at all that was asked for.
+    async fn compare(
+        &self,
+        loaded: &Loaded,
+        context: &Context,
+        output: &Output,
+    ) -> Result<Report, Problem> {
+        let mut gap = None;
+        let (mut wishes, from) = match (&self.state, &self.plan, &self.workdir) {
+            (Some(_), ..) => declared(context, self.state.as_deref(), "drift").await?,
+            (_, Some(place), _) => {
+                let (wishes, half) = state::read_plan(place)?;
+                gap = half;
+                (wishes, format!("plan {place}"))
+            }
+            (.., Some(folder)) => {
+                let wishes = state::of_folder(folder, &loaded.config.secret_variables())?;
+                (wishes, format!("the state of {}", folder.display()))
+            }
+            _ => declared_or_ended(context).await?,
         };
-        let heard_of = self.state.is_none().then(|| wishes.heard_of.clone());
+        let given = self.state.is_some() || self.plan.is_some() || self.workdir.is_some();
+        if given && wishes.count() == 0 {
+            return Err(nothing_in_state(&from));
+        }
+        let heard_of = (!given).then(|| wishes.heard_of.clone());
+        let (slots, owns) = (wishes.slots(), owned(&wishes));
+        let left_out = self.select(&mut wishes)?;
         let mut report = Report {
-            from,
             demo: loaded.config.demo,
-            found: Vec::new(),
-            expected: wishes.count(),
-            read: 0,
-            offline: 0,
-            failed: Vec::new(),
-            looked_at: BTreeMap::new(),
+            narrowed: !(self.only.is_empty() && self.exclude.is_empty()),
+            left_out,
             fail_on: self.fail_on.severity(),
             allow_partial: self.allow_partial,
             ignore_policy: self.ignore_policy,
-            codes: self.exit,
+            as_terraform: self.exit == Codes::Terraform,
+            location: location(loaded, self.state.as_deref().or(self.plan.as_deref())),
+            ..Report::new(&wishes, from, context.now())
         };
+        report.failed.extend(gap.map(|problem| ("plan".to_owned(), problem)));
         check_chain(&*context.ledger, &mut report).await;
-        let slots = wishes.slots();
-        look(&context, wishes, &mut report, output).await;
-        left_behind(&context, &slots, heard_of.is_some(), &mut report).await;
-        if let Some(heard_of) = heard_of {
-            unheard(&context, &heard_of, &mut report).await;
+        look(context, wishes, owns, &mut report, output).await;
+        // Whose what nothing declares is can be told only where all was looked at.
+        if !report.narrowed {
+            left_behind(context, &slots, heard_of.is_some(), &mut report).await;
+            if let Some(heard_of) = heard_of {
+                unheard(context, &heard_of, &mut report).await;
+            }
         }
         if let Some(which) = context.clocks_that_disagree().await {
             let one = drift::clocks_apart(&which);
-            report.found.push((one.fingerprint("", "clock"), one));
+            report.add(one.fingerprint("", "clock"), one);
         }
-        report.sort();
-        let exit = report.exit();
-        match self.format {
-            Format::Text => report.print(exit, output),
-            Format::Json => output.line(&report.json(exit).to_string()),
-        }
-        Ok(exit)
+        Ok(report)
     }
+
+    /// Takes out what was not asked for, and returns it.
+    fn select(&self, wishes: &mut Wishes) -> Result<BTreeSet<String>, Problem> {
+        let any = |globs: &[String], id: &str| globs.iter().any(|one| waiver::matches(one, id));
+        let wanted =
+            |id: &str| (self.only.is_empty() || any(&self.only, id)) && !any(&self.exclude, id);
+        let had = wishes.count();
+        let mut left_out = BTreeSet::new();
+        let mut keep = |id: &str| {
+            let wanted = wanted(id);
+            if !wanted {
+                left_out.insert(id.to_owned());
+            }
+            wanted
+        };
+        wishes.integrations.retain(|id, _| keep(id));
+        wishes.owners.retain(|id, _| keep(id));
+        wishes.third_parties.retain(|one| keep(&one.id));
+        if had > 0 && wishes.count() == 0 {
+            return Err(Problem::new("E-DRIFT-NONE", "Nothing that is declared has such an id")
+                .detail(format!(
+                    "Of {had} declared integrations and owners --only and --exclude leave none."
+                ))
+                .next(
+                    "name ids as nhi drift prints them, such as --only 'bao/*/invoice-*'; \
+                     credentials and scopes are looked at with their integration",
+                ));
+        }
+        Ok(left_out)
+    }
+
+    /// What is accepted: by the baseline, and by the one that is written now.
+    fn accepted(
+        &self,
+        report: &Report,
+        former: Vec<baseline::Entry>,
+    ) -> Result<Vec<baseline::Entry>, Problem> {
+        let (Some(place), Some(owner), Some(reason), Some(ends_on)) =
+            (&self.write_baseline, &self.owner, &self.reason, self.ends_on)
+        else {
+            return Ok(former);
+        };
+        let answer = baseline::Answer { owner: owner.clone(), reason: reason.clone(), ends_on };
+        let made = baseline::made(report, &former, &answer);
+        report::written::write(place, &baseline::text(&made))?;
+        Ok(made)
+    }
+}
+
+/// The report in a form, unless that form must not tell a part as the whole.
+fn rendered(
+    report: &Report,
+    form: Form,
+    previous: Option<&sarif::Previous>,
+) -> Result<String, Problem> {
+    let asks = form == Form::Sarif && previous.is_none();
+    match asks.then(|| sarif::refusal(report)).flatten() {
+        Some(problem) => Err(problem),
+        None => Ok(report::render(report, form, previous)),
+    }
+}
+
+fn print(report: &Report, exit: Exit, output: &Output) {
+    for (id, problem) in &report.failed {
+        output.warning(&format!("{id}: not read: {problem}"));
+    }
+    // What reads a pipe finds each line whole.
+    let width = std::io::stdout().is_terminal().then_some(text::WIDTH);
+    for line in text::lines(report, exit, width) {
+        output.line(&line);
+    }
+    if report.expected == 0 {
+        output.hint("The ledger saw all that was declared end.");
+    }
+    if report.demo {
+        output.hint("demo = true: floors of durations are seconds.");
+    }
+}
+
+/// Adds the report to the page of the job, where GitHub Actions runs it.
+fn summary(loaded: &Loaded, report: &Report) -> Result<(), Problem> {
+    let of = |name: &str| loaded.environment.get(name).filter(|text| !text.is_empty());
+    let (Some(_), Some(place)) =
+        (of("GITHUB_ACTIONS").filter(|text| text == "true"), of("GITHUB_STEP_SUMMARY"))
+    else {
+        return Ok(());
+    };
+    report::written::append(Path::new(&place), &report::render(report, Form::Markdown, None))
+}
+
+/// The file of the repository at which code scanning and annotations show what is found: it must be
+/// there, relative to the repository's root.
+fn location(loaded: &Loaded, state: Option<&str>) -> String {
+    let here = Path::new(".").canonicalize().unwrap_or_default();
+    let named = ["GITHUB_WORKSPACE", "CI_PROJECT_DIR"];
+    let named = named.iter().find_map(|name| loaded.environment.get(name));
+    let named = named.and_then(|place| Path::new(&place).canonicalize().ok());
+    let above = || here.ancestors().find(|one| one.join(".git").exists()).map(Path::to_owned);
+    let root = named.filter(|root| here.starts_with(root)).or_else(above).unwrap_or(here.clone());
+    let state = state.filter(|place| *place != "-").map(PathBuf::from);
+    let within = [loaded.file.clone(), state].into_iter().flatten().find_map(|file| {
+        let file = file.canonicalize().ok()?;
+        let within = file.strip_prefix(&root).ok()?;
+        let steps = within.iter().map(|step| Some(encoded(step.to_str()?)));
+        Some(steps.collect::<Option<Vec<_>>>()?.join("/"))
+    });
+    within.unwrap_or_else(|| "nhi.hcl".to_owned())
+}
+
+/// A step of a path, as it stands in a URI.
+fn encoded(step: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let one = |byte: u8| match plain(byte) {
+        true => char::from(byte).to_string(),
+        false => format!("%{byte:02X}"),
+    };
+    step.bytes().map(one).collect()
 }
 
 /// What the ledger declares; nothing where it saw all of that end, and custody has no credential left.
@@ -222,7 +445,7 @@ async fn check_chain(ledger: &dyn Ledger, report: &mut Report) {
             if let Some(what) = bad.or(found.problems.into_iter().next()) {
                 let one = drift::chain_broken(&what);
                 let id = ledger.head().await.map(|head| head.ledger).unwrap_or_default();
-                report.found.push((one.fingerprint("", &id), one));
+                report.add(one.fingerprint("", &id), one);
             }
         }
         Err(error) => report.failed.push(("ledger".to_owned(), Problem::from(error))),
@@ -253,9 +476,14 @@ fn owned(wishes: &Wishes) -> BTreeMap<String, Vec<String>> {
 }
 
 /// Looks at everything that is declared, several at once, and sorts what was found.
-async fn look(context: &Context, wishes: Wishes, report: &mut Report, output: &Output) {
+async fn look(
+    context: &Context,
+    wishes: Wishes,
+    mut owns: BTreeMap<String, Vec<String>>,
+    report: &mut Report,
+    output: &Output,
+) {
     let progress = output.progress("comparing");
-    let mut owns = owned(&wishes);
     for wish in &wishes.third_parties {
         report.take(&wish.id, Ok(judge_third_party(context, wish)));
         report.offline += 1;
@@ -296,7 +524,7 @@ async fn left_behind(
     report: &mut Report,
 ) {
     match judge_left_behind(context, &report.looked_at, slots, all_declared).await {
-        Ok(judged) => report.found.extend(judged.findings),
+        Ok(judged) => judged.findings.into_iter().for_each(|(print, one)| report.add(print, one)),
         Err(problem) => report.failed.push(("custody".to_owned(), problem)),
     }
 }
@@ -309,329 +537,30 @@ async fn unheard(context: &Context, heard_of: &BTreeSet<String>, report: &mut Re
     }
 }
 
-impl Report {
-    fn sort(&mut self) {
-        self.found.sort_by(|(_, a), (_, b)| {
-            (&a.subject, &a.facet, a.verdict, &a.actual, &a.expected).cmp(&(
-                &b.subject,
-                &b.facet,
-                b.verdict,
-                &b.actual,
-                &b.expected,
-            ))
-        });
-        self.failed.sort_by(|(a, _), (b, _)| a.cmp(b));
-    }
-
-    fn take(&mut self, id: &str, judged: Result<Judged, Problem>) {
-        match judged {
-            Ok(judged) => {
-                self.read += 1;
-                let seen = judged.vendor_id.map(|vendor_id| (id.to_owned(), Some(vendor_id)));
-                self.looked_at.extend(seen);
-                self.found.extend(judged.findings);
-                self.failed.extend(judged.gaps);
-            }
-            Err(problem) => {
-                self.looked_at.insert(id.to_owned(), None);
-                self.failed.push((id.to_owned(), problem));
-            }
-        }
-    }
-
-    fn is_partial(&self) -> bool {
-        !self.failed.is_empty() || self.read < self.expected
-    }
-
-    /// What manages an object is lost, and waits for a person.
-    fn is_locked_out(&self) -> bool {
-        self.failed.iter().any(|(_, problem)| problem.code == "E-MANAGEMENT-LOST")
-    }
-
-    /// Every condition that holds, worst first.
-    fn conditions(&self) -> Vec<Exit> {
-        let has = |condition: Condition| {
-            self.found
-                .iter()
-                .any(|(_, one)| one.condition == condition && one.severity >= self.fail_on)
-        };
-        let nothing_read = self.read == self.offline && self.expected > self.offline;
-        [
-            (nothing_read, Exit::Failed),
-            (has(Condition::Policy) && !self.ignore_policy, Exit::Policy),
-            (has(Condition::Unfinished) || self.is_locked_out(), Exit::Unfinished),
-            (has(Condition::Drift), Exit::Drift),
-            (self.is_partial() && !self.allow_partial, Exit::Partial),
-        ]
-        .into_iter()
-        .filter_map(|(holds, exit)| holds.then_some(exit))
-        .collect()
-    }
-
-    fn exit(&self) -> Exit {
-        let exit = self.conditions().into_iter().fold(Exit::Clean, Exit::worst);
-        match self.codes {
-            Codes::Nhi => exit,
-            Codes::Terraform => exit.as_terraform(),
-        }
-    }
-
-    /// Whether a finding has a part in the exit code.
-    fn counts(&self, one: &Finding) -> bool {
-        one.condition > Condition::Note
-            && one.severity >= self.fail_on
-            && !(self.ignore_policy && one.condition == Condition::Policy)
-    }
-
-    fn print(&self, exit: Exit, output: &Output) {
-        let mut last = "";
-        for (_, one) in &self.found {
-            if one.subject != last {
-                output.line(&styled(BOLD, &one.subject));
-                last = &one.subject;
-            }
-            output.line(&line(one));
-        }
-        for (id, problem) in &self.failed {
-            output.warning(&format!("{id}: not read: {problem}"));
-        }
-        let percent = (self.read * 100).checked_div(self.expected).unwrap_or(100);
-        let told = self.found.iter().filter(|(_, one)| one.condition > Condition::Note).count();
-        let (style, verdict) = match exit {
-            Exit::Clean if told == 0 => (GREEN, "In sync".to_owned()),
-            Exit::Clean => (GREEN, format!("{told} difference(s), none that counts here")),
-            Exit::Failed | Exit::Partial => (YELLOW, "Not everything could be read".to_owned()),
-            _ => (RED, format!("{told} difference(s)")),
-        };
-        // What is listed and is no difference is in the sum too.
-        let noted = match self.found.len() - told {
-            0 => String::new(),
-            noted => format!(", {noted} only noted"),
-        };
-        output.line(&format!(
-            "{}{noted}: {} declared in {}, {} read ({percent} %), {} gap(s).",
-            styled(style, &verdict),
-            self.expected,
-            self.from,
-            self.read,
-            self.failed.len()
-        ));
-        let mut words: Vec<&str> = self.conditions().into_iter().map(Exit::word).collect();
-        if words.is_empty() {
-            words.push(Exit::Clean.word());
-        }
-        output.line(&format!("Holds: {} (exit {}).", words.join(", "), exit.code()));
-        if self.expected == 0 {
-            output.hint("The ledger saw all that was declared end.");
-        }
-        if self.demo {
-            output.hint("demo = true: floors of durations are seconds.");
-        }
-    }
-
-    fn json(&self, exit: Exit) -> Value {
-        let text = |text: &str| if text.is_empty() { Value::Null } else { json!(text) };
-        json!({
-            "format": "nhi-drift/1",
-            "declared": self.from,
-            "demo": self.demo,
-            "coverage": { "expected": self.expected, "read": self.read, "gaps": self.failed.len() },
-            "findings": self.found.iter().map(|(print, one)| json!({
-                "fingerprint": HEXLOWER.encode(print),
-                "rule": one.rule,
-                "severity": one.severity.as_str(),
-                "condition": one.condition.as_str(),
-                "counts": self.counts(one),
-                "subject": one.subject,
-                "facet": one.facet,
-                "verdict": one.verdict.as_str(),
-                "expected": text(&one.expected),
-                "actual": text(&one.actual),
-                "action": one.action.map(|action| action.as_str()),
-                "why": text(&one.why),
-            })).collect::<Vec<_>>(),
-            "not_read": self.failed.iter().map(|(id, problem)| json!({
-                "subject": id, "code": problem.code, "why": problem.detail, "next": problem.next,
-            })).collect::<Vec<_>>(),
-            "outcome": exit.outcome(&self.conditions()),
-        })
-    }
-}
-
-fn line(one: &Finding) -> String {
-    let action = one.action.map(|action| format!(" ({action})")).unwrap_or_default();
-    let text = match one.verdict {
-        Verdict::Unmanaged => format!("+ credential that nobody declared: {}", one.actual),
-        Verdict::Added => format!("+ {}: {}{action}", one.facet, one.actual),
-        Verdict::Removed => format!("- {}: {}{action}", one.facet, one.expected),
-        Verdict::Missing if one.facet == "object" => "- it is not there any more".to_owned(),
-        Verdict::Missing => format!("- {}: {} is not there any more", one.facet, one.expected),
-        Verdict::Changed => format!("~ {}: {:?} -> {:?}", one.facet, one.expected, one.actual),
-    };
-    let style = match (one.condition, one.verdict) {
-        (Condition::Note, _) => DIM,
-        (_, Verdict::Added | Verdict::Unmanaged) => GREEN,
-        (_, Verdict::Removed | Verdict::Missing) => RED,
-        (_, Verdict::Changed) => YELLOW,
-    };
-    let why = if one.why.is_empty() { String::new() } else { format!("  # {}", one.why) };
-    format!("  {}{}", styled(style, &text), styled(DIM, &why))
-}
-
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use domain::Action;
-    use policy::drift::Stands;
-
     use super::*;
 
     const ID: &str = "bao/openbao_approle/invoice-sync";
-
-    fn report() -> Report {
-        let scopes = drift::scopes(
-            ID,
-            [(&"secret/data/payroll/*:read".to_owned(), Action::Secret)],
-            [(&"secret/data/invoices/*:read".to_owned(), Action::Secret)],
-        );
-        let declared = drift::Declared {
-            id: ID.into(),
-            settings: Some(BTreeMap::from([("token_ttl".into(), "1h".into())])),
-            record: Some(BTreeMap::from([("purpose".into(), "Copies invoices".into())])),
-            enabled: Some(true),
-            revoke_unmanaged: true,
-        };
-        let observed = drift::Observed {
-            settings: BTreeMap::from([("token_ttl".into(), "24h".into())]),
-            unmanaged: BTreeMap::from([(
-                "0e8c".into(),
-                "(issued 2026-11-20, last use unknown)".into(),
-            )]),
-            ..drift::Observed::default()
-        };
-        let slot = format!("{ID}/credential/default");
-        let sinks = |status| vec![("app", "bao:secret/apps/x".to_owned(), status)];
-        let facts = drift::SlotFacts {
-            id: &slot,
-            status: "retire_due",
-            key_id: Some("k2"),
-            sinks: sinks("changed"),
-            outlived: vec!["k1"],
-            end_alone: Vec::new(),
-            active: true,
-            ..Default::default()
-        };
-        let other = drift::SlotFacts {
-            id: "bao/openbao_approle/other/credential/default",
-            status: "held",
-            note: Some("sink-changed-by-others"),
-            active: true,
-            ..Default::default()
-        };
-        let standing = BTreeMap::from([("expired", policy::rules::Verdict::Disable)]);
-        let owns = [ID.to_owned()];
-        let mut all = scopes;
-        all.extend(drift::compare(&declared, &observed));
-        all.extend(drift::slot(&facts));
-        all.extend(drift::slot(&other));
-        all.extend(drift::standing(ID, &standing));
-        all.extend(drift::owner("owner/ann", "left", Some("2026-11-01"), &owns));
-        all.push(drift::missing("bao/openbao_approle/gone"));
-        let gap = Problem::new("E-UNREADABLE", "Cannot read an object")
-            .detail("bao/openbao_approle/dark: 403.")
-            .next("nhi doctor bao");
-        Report {
-            looked_at: BTreeMap::new(),
-            from: "nhi.db".into(),
-            demo: false,
-            found: all.into_iter().map(|one| (one.fingerprint("cluster", "role"), one)).collect(),
-            expected: 4,
-            read: 3,
-            offline: 0,
-            failed: vec![("bao/openbao_approle/dark".into(), gap)],
-            fail_on: Severity::Low,
-            allow_partial: false,
-            ignore_policy: false,
-            codes: Codes::Nhi,
-        }
-    }
-
-    #[test]
-    fn the_report_for_programs_keeps_its_shape() {
-        let report = report();
-        let text = serde_json::to_string_pretty(&report.json(report.exit())).unwrap();
-        insta::assert_snapshot!(text);
-    }
-
-    #[test]
-    fn the_report_for_people_keeps_its_shape() {
-        let report = report();
-        let lines: Vec<String> = report.found.iter().map(|(_, one)| line(one)).collect();
-        let plain = anstream::adapter::strip_str(&lines.join("\n")).to_string();
-        insta::assert_snapshot!(plain);
-    }
-
-    #[test]
-    fn of_several_conditions_the_worst_is_the_exit_code_and_all_are_said() {
-        let mut report = report();
-        let words = |report: &Report| {
-            report.conditions().into_iter().map(Exit::word).collect::<Vec<_>>().join(" ")
-        };
-        assert_eq!(words(&report), "policy unfinished drift partial");
-        assert_eq!(report.exit(), Exit::Policy);
-        report.ignore_policy = true;
-        assert_eq!(words(&report), "unfinished drift partial");
-        report.ignore_policy = false;
-        report.found.retain(|(_, one)| one.condition != Condition::Policy);
-        assert_eq!(report.exit(), Exit::Unfinished);
-        report.found.retain(|(_, one)| one.condition != Condition::Unfinished);
-        assert_eq!(report.exit(), Exit::Drift);
-        report.fail_on = Severity::Critical;
-        assert_eq!(report.exit(), Exit::Partial);
-        report.allow_partial = true;
-        assert_eq!(report.exit(), Exit::Clean);
-        // Nothing read is never clean, whatever is allowed; a contract is judged without a look.
-        (report.read, report.offline) = (2, 2);
-        assert_eq!(report.exit(), Exit::Failed);
-        (report.read, report.offline, report.expected) = (2, 2, 2);
-        assert_eq!(report.exit(), Exit::Clean, "nothing else is declared");
-    }
-
-    #[test]
-    fn what_was_begun_for_a_slot_that_nothing_declares_is_unfinished() {
-        let left =
-            drift::left_open(&format!("{ID}/credential/ci"), Some("k1"), "stored", Stands::Silent);
-        let said = line(&left);
-        assert!(said.contains("k1 may work") && said.contains("(stored)"), "{said}");
-        let found = vec![(left.fingerprint("cluster", "role/ci"), left)];
-        let report = Report { found, failed: Vec::new(), read: 4, ..report() };
-        assert_eq!(report.exit(), Exit::Unfinished);
-    }
 
     #[tokio::test]
     async fn a_ledger_that_somebody_changed_is_out_of_policy() {
         let ledger = ledger::MemoryLedger::new();
         let entry = ledger::NewEntry::new(1, "declared", ID);
         ledger.append(vec![entry], ledger::Durability::Durable).await.unwrap();
-        let mut report = Report { found: Vec::new(), failed: Vec::new(), read: 4, ..report() };
+        let mut report =
+            Report::new(&Wishes::default(), "nhi.db".into(), jiff::Timestamp::UNIX_EPOCH);
         check_chain(&ledger, &mut report).await;
         assert_eq!(report.exit(), Exit::Clean);
         ledger.tamper(1, |body| body.push(b' '));
         check_chain(&ledger, &mut report).await;
         assert_eq!(report.exit(), Exit::Policy);
-        let said = line(&report.found[0].1);
-        assert!(said.contains("entry 1") && said.contains("nhi ledger verify"), "{said}");
+        let one = &report.found[0].finding;
+        assert!(one.actual.contains("entry 1") && one.why.contains("nhi ledger verify"), "{one:?}");
     }
 
     #[test]
-    fn for_a_pipeline_that_knows_terraform_there_are_three_codes() {
-        let mut report = report();
-        report.codes = Codes::Terraform;
-        assert_eq!(report.exit(), Exit::Drift, "out of policy is something");
-        report.found.clear();
-        assert_eq!(report.exit(), Exit::Failed, "partly unread is not nothing");
-        report.allow_partial = true;
-        assert_eq!(report.exit(), Exit::Clean);
+    fn a_path_is_written_as_a_uri_has_it() {
+        assert_eq!(encoded("my nhi#1.hcl"), "my%20nhi%231.hcl");
     }
 }
