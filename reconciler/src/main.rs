@@ -18,6 +18,7 @@ mod output;
 mod report;
 mod slips;
 mod state;
+mod switching;
 mod told;
 
 use exit::Exit;
@@ -37,6 +38,7 @@ use output::{Format, Output};
   nhi revoke ID                 end what an integration or a slot has, now
   nhi recover                   what was begun and not finished, and what helps
   nhi reconcile                 do what is to be done now: rotate, end, prove, finish; for cron
+  nhi quarantine INTEGRATION    switch it off and keep it off, until nhi lift
   nhi decommission INTEGRATION  take it out of service: no scope, no credential, switched off
   nhi drill ID                  end one that nobody reads: how long does that take?
   nhi ledger show --last 20     what happened, in order
@@ -70,6 +72,9 @@ enum Command {
     Recover(commands::recover::Recover),
     Reconcile(commands::reconcile::Reconcile),
     Decommission(commands::decommission::Decommission),
+    Quarantine(commands::quarantine::Quarantine),
+    Lift(commands::lift::Lift),
+    Disable(commands::disable::Disable),
     Drill(commands::drill::Drill),
     #[command(subcommand)]
     Ledger(commands::ledger::Ledger),
@@ -89,6 +94,9 @@ impl Command {
             Command::Recover(command) => command.asking.format,
             Command::Reconcile(command) => command.asking.format,
             Command::Decommission(command) => command.asking.format,
+            Command::Quarantine(command) => command.asking.format,
+            Command::Lift(command) => command.asking.format,
+            Command::Disable(command) => command.asking.format,
             Command::Drill(command) => command.asking.format,
             Command::Ledger(command) => command.format(),
             Command::Doctor(command) => command.format,
@@ -128,6 +136,9 @@ fn main() -> ExitCode {
             Command::Recover(command) => command.run(config, &output).await,
             Command::Reconcile(command) => command.run(config, &output).await,
             Command::Decommission(command) => command.run(config, &output).await,
+            Command::Quarantine(command) => command.run(config, &output).await,
+            Command::Lift(command) => command.run(config, &output).await,
+            Command::Disable(command) => command.run(config, &output).await,
             Command::Drill(command) => command.run(config, &output).await,
             Command::Ledger(command) => command.run(config, &output).await,
             Command::Doctor(command) => command.run(config, &output).await,

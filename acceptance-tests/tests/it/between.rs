@@ -66,3 +66,33 @@ fn what_is_due_rotates_between_two_applies_and_leaves_nothing_to_plan() {
         world.nhi(&["ledger", "verify"])?.expect(0).map(drop)
     });
 }
+
+#[test]
+fn what_is_quarantined_by_owner_stays_off_whoever_applies_until_it_is_lifted() {
+    in_world(BASE, |world| {
+        world.apply()?;
+        let document = world.bao.document("apps/invoice-sync")?;
+        let words = ["quarantine", "--owner", "payments-platform", "--reason", "INC-9"];
+        let said = world.nhi(&[&words[..], &["--dry-run"]].concat())?.expect(0)?;
+        holds(said.contains("switch it off"), "it is shown", &said)?;
+        holds(places::lets_in(&world.bao, &document)?, "and nothing was done", &said)?;
+        let said = world.nhi(&[&words[..], &["--yes"]].concat())?.expect(0)?;
+        holds(said.contains("Quarantined: bao/openbao_approle/invoice-sync"), "it is", &said)?;
+        holds(!places::lets_in(&world.bao, &document)?, "nobody signs in", &said)?;
+        let said = world.nhi(&[&words[..], &["--yes"]].concat())?.expect(0)?;
+        holds(said.contains("it is so already"), "once more does no harm", &said)?;
+        // Whoever applies, or reconciles, switches nothing on.
+        world.plan()?;
+        world.apply()?;
+        world.nhi(&["reconcile", "--yes"])?.expect(0)?;
+        holds(!places::lets_in(&world.bao, &document)?, "it stays off", "")?;
+        let id = "bao/openbao_approle/invoice-sync";
+        let said = world.nhi(&["lift", id, "--yes", "--format", "json"])?.expect(0)?;
+        holds(said.contains("\"changed\":true"), "it is lifted", &said)?;
+        holds(places::lets_in(&world.bao, &document)?, "and lets in again", &said)?;
+        world.apply()?;
+        nothing_is_left_to_do(world)?;
+        let said = world.nhi(&["ledger", "show", "--kind", "integration"])?.expect(0)?;
+        holds(said.contains("integration.lifted") && said.contains("INC-9"), "it is told", &said)
+    });
+}

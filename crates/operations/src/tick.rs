@@ -683,7 +683,7 @@ impl Tick {
         if let Some((_, why, _)) = worst(false).filter(|_| has_switch) {
             let why =
                 format!("{why}: policy has it off, and nobody approved that to be done unasked");
-            let next = Some("terraform apply switches it off".to_owned());
+            let next = Some(format!("nhi disable {id}, or terraform apply"));
             return Next::PutOff { why, next, late };
         }
         let over = self.over(id, wish, seen);

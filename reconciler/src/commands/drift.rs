@@ -391,7 +391,7 @@ async fn declared_or_ended(context: &Context) -> Result<(Wishes, String), Proble
 /// # Errors
 ///
 /// It cannot be read, or nothing is declared there.
-pub(super) async fn declared(
+pub(crate) async fn declared(
     context: &Context,
     state: Option<&str>,
     command: &str,

@@ -2,12 +2,15 @@
 
 pub(crate) mod completion;
 pub(crate) mod decommission;
+pub(crate) mod disable;
 pub(crate) mod doctor;
 pub(crate) mod drift;
 pub(crate) mod drill;
 pub(crate) mod explain;
 pub(crate) mod init;
 pub(crate) mod ledger;
+pub(crate) mod lift;
+pub(crate) mod quarantine;
 pub(crate) mod reconcile;
 pub(crate) mod recover;
 pub(crate) mod revoke;

@@ -22,6 +22,7 @@ mod race;
 mod reprove;
 mod soft_cut;
 mod stopped;
+mod switch;
 mod tick;
 mod undelivered;
 mod unfenced;

@@ -1,0 +1,315 @@
+//! What `nhi quarantine`, `nhi disable` and `nhi lift` share: which integrations are meant, what is shown
+//! before, and several done at once.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use clap::Args;
+use domain::IntegrationId;
+use operations::{Context, Problem, Switch, Wish, Wishes, not_shown, observe_integration, turn};
+use serde_json::{Value, json};
+use tokio::{sync::Semaphore, task::JoinSet};
+
+use crate::{
+    ask::Asking,
+    commands::drift::declared,
+    exit::Exit,
+    output::{BOLD, Format, GREEN, Output, styled},
+    told::{not_done_json, problem_json, say},
+};
+
+/// How many are looked at, and switched, at once.
+const AT_ONCE: usize = 8;
+
+/// Which integrations are meant.
+#[derive(Debug, Args)]
+#[group(id = "which", required = true, multiple = true)]
+pub(crate) struct Which {
+    /// Integrations, declared or not.
+    #[arg(value_name = "INTEGRATION")]
+    ids: Vec<String>,
+
+    /// All for which this owner answers, by the name of its nhi_owner.
+    #[arg(long, value_name = "NAME")]
+    owner: Option<String>,
+
+    /// All that are declared on this connection.
+    #[arg(long, value_name = "NAME")]
+    connection: Option<String>,
+}
+
+/// One of the three commands.
+pub(crate) struct Switching<'a> {
+    pub(crate) which: &'a Which,
+    pub(crate) state: Option<&'a str>,
+    pub(crate) asking: &'a Asking,
+    pub(crate) how: Switch,
+    /// The command, as in `nhi quarantine`.
+    pub(crate) command: &'static str,
+    /// What is shown before each: what will happen.
+    pub(crate) will: &'a str,
+    /// The word when it is done.
+    pub(crate) done: &'static str,
+}
+
+/// One that was looked at.
+#[derive(Debug, Clone)]
+struct Seen {
+    id: IntegrationId,
+    vendor_id: String,
+    revoke_unmanaged: bool,
+    enabled: bool,
+    quarantined: Option<String>,
+    /// What was issued before goes on until it ends.
+    tokens_live_on: bool,
+}
+
+impl Switching<'_> {
+    pub(crate) async fn run(&self, context: Context, output: &Output) -> Result<Exit, Problem> {
+        let chosen = self.chosen(&context).await?;
+        let progress = output.progress("looking");
+        let (seen, failed) = look(&context, chosen).await;
+        drop(progress);
+        for (id, problem) in &failed {
+            output.warning(&format!("{id} could not be looked at: {problem}"));
+        }
+        let unread = match (failed.is_empty(), seen.is_empty()) {
+            (true, _) => Exit::Clean,
+            (false, true) => Exit::Failed,
+            (false, false) => Exit::Partial,
+        };
+        let (todo, already): (Vec<Seen>, Vec<Seen>) =
+            seen.into_iter().partition(|one| !self.is_so(one));
+        let text = self.asking.format == Format::Text;
+        if text {
+            already.iter().for_each(|one| {
+                output.line(&format!("{}: it is so already", one.id));
+            });
+            todo.iter().for_each(|one| self.tell(one, output));
+        }
+        if todo.is_empty() || self.asking.dry_run {
+            self.end(&todo, &already, &failed, &BTreeMap::new(), unread, output);
+            return Ok(unread);
+        }
+        let question = match &todo[..] {
+            [one] => format!("{} {}?", capital(self.command), one.id),
+            more => format!("{} all {}?", capital(self.command), more.len()),
+        };
+        if !self.asking.agreed(&question, output)? {
+            output.hint("Nothing was changed.");
+            return Ok(Exit::Failed);
+        }
+        let progress = output.progress(&format!("done 0 of {}", todo.len()));
+        let mut ended: BTreeMap<String, Result<bool, Problem>> = BTreeMap::new();
+        let mut running = self.begin(&context, &todo);
+        while let Some(one) = running.join_next().await {
+            let Ok((id, done)) = one else { continue };
+            progress.say(&format!("done {} of {}", ended.len() + 1, todo.len()));
+            if text {
+                match &done {
+                    Ok(_) => output.line(&format!("{} {id}", styled(GREEN, self.done))),
+                    Err(problem) => output.problem(problem),
+                }
+            }
+            ended.insert(id, done);
+        }
+        drop(progress);
+        let not = todo.len() - ended.values().filter(|done| done.is_ok()).count();
+        let exit = match not {
+            0 => Exit::Clean,
+            not if not == todo.len() => Exit::Failed,
+            _ => Exit::Unfinished,
+        };
+        for notice in context.notices.take() {
+            output.warning(&notice.to_string());
+        }
+        let exit = exit.worst(unread);
+        if exit == Exit::Unfinished {
+            output.hint(&format!("{not} of {} are left; run it again, and it goes on", todo.len()));
+        }
+        self.end(&todo, &already, &failed, &ended, exit, output);
+        Ok(exit)
+    }
+
+    fn begin(&self, context: &Context, todo: &[Seen]) -> JoinSet<(String, Result<bool, Problem>)> {
+        let gate = Arc::new(Semaphore::new(AT_ONCE));
+        let mut running = JoinSet::new();
+        for one in todo.iter().cloned() {
+            let (context, gate, how) = (context.clone(), gate.clone(), self.how.clone());
+            running.spawn(async move {
+                let _turn = gate.acquire().await;
+                let revokes = one.revoke_unmanaged;
+                let done = turn(&context, &one.id, &one.vendor_id, revokes, &how).await;
+                (one.id.to_string(), done)
+            });
+        }
+        running
+    }
+
+    /// Those that are meant, as they are declared.
+    async fn chosen(&self, context: &Context) -> Result<Vec<Wish>, Problem> {
+        let Which { ids, owner, connection } = self.which;
+        let by_id_alone = owner.is_none() && connection.is_none();
+        let wishes = match declared(context, self.state, self.command).await {
+            Ok((wishes, _)) => wishes,
+            // What is at a platform can be stopped whatever is declared.
+            Err(problem) if by_id_alone && problem.code == "E-DRIFT-NOTHING" => Wishes::default(),
+            Err(problem) => return Err(problem),
+        };
+        let mut chosen: BTreeMap<String, Wish> = BTreeMap::new();
+        for id in ids {
+            let known = wishes.integrations.get(id).cloned();
+            let wish = known.unwrap_or_else(|| Wish { id: id.clone(), ..Wish::default() });
+            chosen.insert(id.clone(), wish);
+        }
+        for (id, wish) in &wishes.integrations {
+            let on = connection.as_deref().is_some_and(|name| id.split('/').next() == Some(name));
+            if on || owner.as_deref().is_some_and(|owner| answers(wish, owner)) {
+                chosen.insert(id.clone(), wish.clone());
+            }
+        }
+        if chosen.is_empty() {
+            return Err(Problem::new("E-UNDECLARED", "No such integration is declared")
+                .detail("Nothing that is declared is on that connection, or has that owner.")
+                .next("nhi scan lists what is there; name integrations by their ids"));
+        }
+        Ok(chosen.into_values().collect())
+    }
+
+    fn is_so(&self, one: &Seen) -> bool {
+        match self.how {
+            Switch::Quarantine(_) => !one.enabled && one.quarantined.is_some(),
+            Switch::Off | Switch::OffByPolicy(_) => !one.enabled,
+            Switch::Lift => one.enabled && one.quarantined.is_none(),
+        }
+    }
+
+    fn tell(&self, one: &Seen, output: &Output) {
+        output.line(&styled(BOLD, &one.id.to_string()));
+        let switch = if one.enabled { "switched on" } else { "switched off" };
+        match &one.quarantined {
+            Some(why) => say(output, "now", &format!("{switch}, quarantined: {why}")),
+            None => say(output, "now", switch),
+        }
+        say(output, "do", self.will);
+        if one.tokens_live_on && self.how != Switch::Lift {
+            say(
+                output,
+                "mind",
+                "tokens that were issued before may go on until they end: nhi revoke ends what its \
+                 platform lets be ended",
+            );
+        }
+    }
+
+    fn end(
+        &self,
+        todo: &[Seen],
+        already: &[Seen],
+        failed: &[(String, Problem)],
+        ended: &BTreeMap<String, Result<bool, Problem>>,
+        exit: Exit,
+        output: &Output,
+    ) {
+        if self.asking.format != Format::Json {
+            return;
+        }
+        let one = |one: &Seen, so: bool| {
+            let did = ended.get(&one.id.to_string()).map(|done| match done {
+                Ok(changed) => json!({ "done": true, "changed": changed }),
+                Err(problem) => not_done_json(problem, false),
+            });
+            json!({
+                "id": one.id.to_string(),
+                "now": { "enabled": one.enabled, "quarantined": one.quarantined },
+                "already": so,
+                "did": did,
+            })
+        };
+        let all = already.iter().map(|seen| one(seen, true));
+        let all: Vec<Value> = all.chain(todo.iter().map(|seen| one(seen, false))).collect();
+        let gaps = failed
+            .iter()
+            .map(|(id, problem)| json!({ "id": id, "problem": problem_json(problem) }));
+        let told = json!({
+            "format": format!("nhi-{}/1", self.command), "dry_run": self.asking.dry_run,
+            "integrations": all, "gaps": gaps.collect::<Vec<_>>(), "outcome": exit.sole_outcome(),
+        });
+        output.line(&told.to_string());
+    }
+}
+
+fn capital(word: &str) -> String {
+    let mut letters = word.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// Whether an owner answers for it.
+fn answers(wish: &Wish, owner: &str) -> bool {
+    let record = wish.record.as_ref();
+    ["business_owner.id", "technical_owner.id"].into_iter().any(|member| {
+        let named = record.and_then(|record| record.get(member));
+        named.is_some_and(|id| id == owner || id.strip_prefix("owner/") == Some(owner))
+    })
+}
+
+async fn look(context: &Context, chosen: Vec<Wish>) -> (Vec<Seen>, Vec<(String, Problem)>) {
+    let gate = Arc::new(Semaphore::new(AT_ONCE));
+    let mut running: JoinSet<(String, Result<Seen, Problem>)> = JoinSet::new();
+    for wish in chosen {
+        let (context, gate) = (context.clone(), gate.clone());
+        running.spawn(async move {
+            let _turn = gate.acquire().await;
+            (wish.id.clone(), look_at(&context, &wish).await)
+        });
+    }
+    let (mut seen, mut failed) = (Vec::new(), Vec::new());
+    while let Some(ended) = running.join_next().await {
+        match ended {
+            Ok((_, Ok(one))) => seen.push(one),
+            Ok((id, Err(problem))) => failed.push((id, problem)),
+            Err(_) => {}
+        }
+    }
+    seen.sort_by_key(|one: &Seen| one.id.to_string());
+    failed.sort_by(|(a, _), (b, _)| a.cmp(b));
+    (seen, failed)
+}
+
+async fn look_at(context: &Context, wish: &Wish) -> Result<Seen, Problem> {
+    let id = wish.integration()?;
+    let seen = observe_integration(context, &id, None, wish.vendor_id.as_deref()).await?;
+    let seen = seen.ok_or_else(|| not_shown(&id))?;
+    seen.governed_here(context, &id).await?;
+    let platform = context.connections.platform(&id.connection)?;
+    let kind = platform.kinds().iter().find(|kind| kind.name == id.kind);
+    let live = &seen.observed;
+    Ok(Seen {
+        vendor_id: live.vendor_id.clone(),
+        revoke_unmanaged: wish.revoke_unmanaged,
+        enabled: live.enabled,
+        quarantined: live.record.as_ref().and_then(|record| record.quarantined.clone()),
+        tokens_live_on: kind.is_some_and(|kind| !kind.capabilities.disable_reaches_tokens),
+        id,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_owner_answers_for_what_names_them_in_either_place() {
+        let wish = |member: &str, id: &str| Wish {
+            record: Some(BTreeMap::from([(member.to_owned(), id.to_owned())])),
+            ..Wish::default()
+        };
+        for member in ["business_owner.id", "technical_owner.id"] {
+            assert!(answers(&wish(member, "owner/ana"), "ana"));
+            assert!(answers(&wish(member, "owner/ana"), "owner/ana"));
+            assert!(!answers(&wish(member, "owner/anabel"), "ana"));
+        }
+        assert!(
+            !answers(&wish("purpose", "owner/ana"), "ana") && !answers(&Wish::default(), "ana")
+        );
+    }
+}
