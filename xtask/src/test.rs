@@ -209,11 +209,13 @@ fn places(first: bool, second: bool) -> Result<Vec<(&'static str, OsString)>> {
         places.push(("NHI_TEST_SCIM", servers::scim::package()?));
         places.push(("NHI_TEST_JUPYTERHUB", servers::jupyterhub::package()?));
         places.push(("NHI_TEST_MOTO", servers::moto::package()?));
+        places.push(("NHI_TEST_LINTERS", servers::linters::package()?));
     }
     if second {
         places.push(("NHI_TEST_UNLEASH", servers::unleash::package()?));
         places.push(("NHI_TEST_STRAPI", servers::strapi::package()?));
         places.push(("NHI_TEST_GITHUB_CONTRACT", servers::contract::package()?));
+        places.push(("NHI_TEST_BROWSER", servers::browser::package()?));
     }
     // Tests run in folders of their own.
     places

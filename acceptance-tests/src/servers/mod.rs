@@ -1,7 +1,9 @@
 //! Real servers, fetched by the ordinary package clients and run on loopback. One file a server.
 
+pub mod browser;
 pub mod contract;
 pub mod jupyterhub;
+pub mod linters;
 pub mod moto;
 pub mod oidc;
 pub mod openbao;

@@ -32,6 +32,7 @@ mod owed;
 mod places;
 mod points;
 mod postgresql;
+mod reports;
 mod restored;
 mod rounds;
 mod rows;
