@@ -120,6 +120,39 @@ fn credential(takes: OwnCredential) -> Attribute {
     only(object("credential", doc, all), takes != OwnCredential::Nothing)
 }
 
+/// A database that the ledger is kept in.
+fn database() -> Attribute {
+    object(
+        "postgres",
+        "A PostgreSQL database of its own, for several machines that share one history.",
+        vec![
+            text("host", "A name, an IP address, or the folder of a socket."),
+            Attribute::new("port", Type::Number).optional().describe("5432 where this is not set."),
+            text("database", "The database."),
+            text("user", "Who signs in."),
+            near("password", "Where the password is, if the server asks for one."),
+            text(
+                "sslmode",
+                "`verify-full` unless the host is this machine; `disable` sends everything in the \
+                 clear.",
+            ),
+            text("ca_file", "Certificates in PEM to trust instead of the system's."),
+            near(
+                "url",
+                "Instead of host, database, user and password, where \
+                 `postgresql://<user>:<password>@<host>:<port>/<database>` is.",
+            ),
+        ],
+    )
+}
+
+/// Where a secret is that is needed before any connection is open.
+fn near(name: &str, doc: &str) -> Attribute {
+    let mut all = sources("");
+    all.truncate(2);
+    object(name, doc, all)
+}
+
 fn field(field: &Field) -> Attribute {
     let ty = match field.field_type {
         FieldType::Text | FieldType::Word(_) | FieldType::Span | FieldType::Date => Type::String,
@@ -178,6 +211,7 @@ fn attributes() -> Vec<Attribute> {
             "Where the history is kept: `nhi.db` beside the configuration unless set.",
             vec![
                 object("sqlite", "A SQLite file.", vec![text("path", "The file.")]),
+                database(),
                 Attribute::new("none", Type::Bool).optional().describe("No history is kept."),
             ],
         ),

@@ -19,7 +19,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("operations", &["domain", "policy", "connector", "secrets", "ledger"]),
     (
         "wiring",
-        &["domain", "policy", "connector", "secrets", "ledger", "ledger-sqlite", "operations"],
+        &[
+            "domain",
+            "policy",
+            "connector",
+            "secrets",
+            "ledger",
+            "ledger-sqlite",
+            "ledger-postgres",
+            "operations",
+        ],
     ),
     ("provider", &["tfplugin", "domain", "policy", "connector", "operations", "wiring"]),
     ("nhi", &["domain", "policy", "connector", "ledger", "operations", "wiring"]),

@@ -109,7 +109,16 @@ impl PostgreSql {
     ///
     /// It cannot be had, or does not get ready.
     pub fn start() -> Result<PostgreSql> {
-        Self::with(None)
+        Self::with(None, false)
+    }
+
+    /// Starts one that keeps what it says it has kept, as one does that is no test's.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be had, or does not get ready.
+    pub fn durable() -> Result<PostgreSql> {
+        Self::with(None, true)
     }
 
     /// Starts one that has a certificate and its key, both in PEM.
@@ -118,10 +127,10 @@ impl PostgreSql {
     ///
     /// It cannot be had, or does not get ready.
     pub fn with_tls(certificate: &str, key: &str) -> Result<PostgreSql> {
-        Self::with(Some((certificate, key)))
+        Self::with(Some((certificate, key)), false)
     }
 
-    fn with(tls: Option<(&str, &str)>) -> Result<PostgreSql> {
+    fn with(tls: Option<(&str, &str)>, durable: bool) -> Result<PostgreSql> {
         let programs = programs()?;
         let failed = |error: std::io::Error| format!("a folder for PostgreSQL: {error}");
         let who = somebody()?;
@@ -173,11 +182,11 @@ impl PostgreSql {
                 format!("port={port}"),
                 "listen_addresses=127.0.0.1".to_owned(),
                 "unix_socket_directories=".to_owned(),
-                "fsync=off".to_owned(),
+                format!("fsync={}", if durable { "on" } else { "off" }),
                 "lc_messages=C".to_owned(),
-                "log_statement=all".to_owned(),
+                format!("log_statement={}", if durable { "none" } else { "all" }),
                 "max_connections=50".to_owned(),
-                "shared_buffers=16MB".to_owned(),
+                format!("shared_buffers={}", if durable { "256MB" } else { "16MB" }),
                 format!("ssl={}", if tls.is_some() { "on" } else { "off" }),
             ] {
                 command.arg("-c").arg(setting);

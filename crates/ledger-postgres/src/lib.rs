@@ -21,13 +21,17 @@ mod tls;
 mod verify;
 mod writer;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use ledger::{
     Change, Checkpoint, Credential, Durability, Error, Filter, Hash, Head, Integration, Ledger,
     NewEntry, Obligation, Observed, Page, Person, Range, Rebuilt, Receipt, Result, Scan, Selection,
-    Slot, Tenant, Verification, Work, canonical, entry::Entry, port::damaged_end, tree,
+    Slot, Tenant, Verification, Work, canonical, entry::Entry, export::Parts, port::damaged_end,
+    tree,
 };
 use serde_json::Value;
 use tokio::sync::oneshot;
@@ -50,6 +54,9 @@ const IDLE: usize = 4;
 /// How often what can be said again is.
 const TRIES: usize = 3;
 
+/// How soon a server that could not be reached is asked again.
+const AGAIN: Duration = Duration::from_secs(3);
+
 /// So many entries are folded at once.
 const FOLDED: usize = 2000;
 
@@ -64,6 +71,8 @@ pub struct PostgresLedger {
 struct Place {
     way: Way,
     realm: Option<String>,
+    /// When a server was last in vain asked for a connection, and what came of it.
+    in_vain: Mutex<Option<(Instant, String)>>,
     /// What carries connections, once there is one.
     carrier: Mutex<Option<Carrier>>,
     idle: Mutex<Vec<Session>>,
@@ -94,10 +103,21 @@ impl Place {
                 None => break,
             }
         }
+        // A plan of many resources must not wait for each of them anew.
+        let in_vain = || self.in_vain.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, why)) = in_vain().as_ref().filter(|(at, _)| at.elapsed() < AGAIN) {
+            let (place, why) = (self.way.shown.clone(), why.clone());
+            return Err(Error::Unreachable { place, why });
+        }
         let way = self.way.clone();
         let opening = self
             .carried(|carrier| carrier.runtime.spawn(async move { session::open(&way).await }))?;
-        opening.await.map_err(|_| Error::Closed { place: self.way.shown.clone() })?
+        let opened = opening.await.map_err(|_| Error::Closed { place: self.way.shown.clone() })?;
+        *in_vain() = match &opened {
+            Err(Error::Unreachable { why, .. }) => Some((Instant::now(), why.clone())),
+            _ => None,
+        };
+        opened
     }
 
     /// A connection for reading; `None` if there is nothing to read yet.
@@ -149,8 +169,9 @@ impl PostgresLedger {
 
     fn with(way: Way, realm: Option<&str>, read_only: bool) -> Self {
         let realm = realm.filter(|realm| !realm.is_empty()).map(str::to_owned);
-        let (carrier, idle) = (Mutex::default(), Mutex::default());
-        PostgresLedger { place: Arc::new(Place { way, realm, carrier, idle }), read_only }
+        let (in_vain, carrier, idle) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let place = Place { way, realm, in_vain, carrier, idle };
+        PostgresLedger { place: Arc::new(place), read_only }
     }
 
     fn shown(&self) -> &str {
@@ -305,6 +326,43 @@ impl Drop for PostgresLedger {
             carrier.end();
         }
     }
+}
+
+/// What is to be said of the server and of whom it takes us for.
+async fn weaknesses(session: &Session) -> Result<Vec<String>, tokio_postgres::Error> {
+    let rows = session
+        .rows(
+            "SELECT pg_catalog.current_setting('fsync') = 'on',
+                    pg_catalog.current_setting('full_page_writes') = 'on',
+                    pg_catalog.current_setting('is_superuser') = 'on',
+                    (SELECT count(*) FROM pg_catalog.pg_stat_replication
+                     WHERE coalesce(sync_state, 'async') IN ('async', 'potential'))",
+            &[],
+        )
+        .await?;
+    let row = &rows[0];
+    let (fsync, pages, superuser): (bool, bool, bool) =
+        (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    let replicas: i64 = row.try_get(3)?;
+    let mut found = Vec::new();
+    if !fsync || !pages {
+        let off = if fsync { "full_page_writes" } else { "fsync" };
+        found.push(format!(
+            "its server has {off} = off: a power cut may take what was acknowledged, or all of it.\nNext: switch it on there"
+        ));
+    }
+    if replicas > 0 {
+        found.push(format!(
+            "{replicas} replica(s) follow its server asynchronously: where one takes over, the newest entries may be missing, and no chain tells so.\nNext: name them in synchronous_standby_names there, or keep the head that nhi ledger verify prints elsewhere"
+        ));
+    }
+    if superuser {
+        found.push(
+            "nhi signs in as a superuser, who can lift what keeps entries from being changed.\nNext: let it sign in as a role of its own, with nhi_writer granted to it"
+                .to_owned(),
+        );
+    }
+    Ok(found)
 }
 
 fn seen_wrong(source: canonical::Error) -> Error {
@@ -483,6 +541,9 @@ impl Ledger for PostgresLedger {
 
     async fn observe(&self, seen: Vec<Observed>) -> Result<()> {
         let statements = rows::observed(seen).map_err(seen_wrong)?;
+        if statements.is_empty() {
+            return Ok(());
+        }
         self.change("keep what was seen", false, statements).await
     }
 
@@ -507,6 +568,23 @@ impl Ledger for PostgresLedger {
         Ok(self.each("read a person", one, rows::person).await?.into_iter().next())
     }
 
+    async fn persons(&self) -> Result<Vec<Person>> {
+        let all = asked("SELECT id, display, email, erased_at FROM nhi.person ORDER BY id");
+        self.each("read its persons", all, rows::person).await
+    }
+
+    async fn take_over(&self, parts: Parts) -> Result<Head> {
+        self.may_write()?;
+        let session = self.place.writer().await?;
+        let realm = self.place.realm.as_deref();
+        let taken = writer::take_over(&session, self.shown(), realm, parts).await;
+        if taken.is_err() {
+            session.roll_back().await;
+        }
+        self.place.give_back(session);
+        taken
+    }
+
     async fn erase_person(&self, id: &str, at: i64) -> Result<()> {
         if self.person(id).await?.is_none() {
             return Ok(());
@@ -526,6 +604,21 @@ impl Ledger for PostgresLedger {
         }
         self.place.give_back(session);
         done
+    }
+
+    async fn weaknesses(&self) -> Result<Vec<String>> {
+        let session = self.place.session().await?;
+        let found = weaknesses(&session).await;
+        let mut found = found.map_err(|error| fault(self.shown(), "be looked at", &error))?;
+        self.place.give_back(session);
+        let address = (self.place.way.address)();
+        if address.is_ok_and(|address| !address.secured && !is_here(&address.host)) {
+            found.push(
+                "it is reached over a network in the clear.\nNext: take sslmode = \"disable\" out"
+                    .to_owned(),
+            );
+        }
+        Ok(found)
     }
 
     async fn close(&self) -> Result<()> {

@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use futures::{FutureExt, future};
 use ledger::{
-    Durability, Error, Hash, NewEntry, Receipt, canonical,
+    Change, Durability, Error, Hash, Head, NewEntry, Receipt, canonical,
     chain::{self, new_id},
     entry::{self, Prepared},
+    export::{Part, Parts, realm_of},
     pieces::bad_end,
 };
 use tokio::{
@@ -24,7 +25,7 @@ use crate::{
     checkpoints,
     entries::{hash, number, unsigned},
     fault::{PATIENCE_S, cause, fault, is_contention, is_gone},
-    rows::{Fold, Statement},
+    rows::{Fold, Statement, put_person, restore},
     schema::TABLES,
     session::{self, Session},
 };
@@ -197,8 +198,9 @@ impl Writer {
                     session.roll_back().await;
                     return Err(error);
                 }
+                // What is left of it is rolled back by its end.
                 Err(Fault::Again(error)) => {
-                    session.roll_back().await;
+                    self.session = None;
                     error
                 }
                 Err(Fault::Unknown(receipts, error)) => {
@@ -493,4 +495,87 @@ async fn append(
         }
         Err(error) => Err(failed(error)),
     }
+}
+
+/// So many entries are taken over at once.
+const TAKEN: usize = 2000;
+
+/// Takes another ledger over, in one transaction that the caller rolls back where it fails.
+pub(crate) async fn take_over(
+    session: &Session,
+    shown: &str,
+    realm: Option<&str>,
+    parts: Parts,
+) -> Result<Head, Error> {
+    let failed = |error: tokio_postgres::Error| fault(shown, "take a ledger over", &error);
+    session.begin(true).await.map_err(failed)?;
+    // Nobody begins another one meanwhile.
+    session
+        .client
+        .batch_execute("LOCK TABLE nhi.ledger IN EXCLUSIVE MODE")
+        .await
+        .map_err(failed)?;
+    let begun = session
+        .rows("SELECT EXISTS (SELECT FROM nhi.ledger) OR EXISTS (SELECT FROM nhi.entry)", &[])
+        .await;
+    if begun.and_then(|rows| rows[0].try_get(0)).map_err(failed)? {
+        return Err(Error::NotEmpty { place: shown.to_owned() });
+    }
+    let mut taken = Head { ledger: String::new(), seq: 0, hash: Hash::ZERO };
+    let mut written = Written::default();
+    let mut changes = Vec::new();
+    for part in parts {
+        match part? {
+            Part::Begin { ledger, realm: theirs, created_at } => {
+                let realm = realm_of(shown, realm, theirs)?;
+                Statement::new(
+                    "INSERT INTO nhi.ledger (one, id, realm, created_at, head_seq, head_hash)
+                     VALUES (1, $1, $2, $3, 0, $4)",
+                )
+                .with(ledger.clone(), Type::TEXT)
+                .with(realm, Type::TEXT)
+                .with(created_at, Type::INT8)
+                .with(Hash::ZERO.0.to_vec(), Type::BYTEA)
+                .say(session)
+                .await
+                .map_err(failed)?;
+                taken.ledger = ledger;
+            }
+            Part::Document(hash, body) => written.document(&hash, &body),
+            Part::Entry(entry) => {
+                changes.extend(entry.changes.iter().cloned());
+                written.entry(entry.seq, entry.hash, entry.body.clone(), entry.said());
+                if written.seqs.len() >= TAKEN {
+                    let (written, changes) =
+                        (std::mem::take(&mut written), std::mem::take(&mut changes));
+                    take(session, written, changes, failed).await?;
+                }
+            }
+            Part::Checkpoint(checkpoint, frontier) => {
+                checkpoints::keep(session, &checkpoint, &frontier).await.map_err(failed)?;
+            }
+            Part::Person(person) => {
+                put_person(person).say(session).await.map_err(failed)?;
+            }
+            Part::End { seq, hash } => (taken.seq, taken.hash) = (seq, hash),
+        }
+    }
+    take(session, written, changes, failed).await?;
+    head(taken.seq, taken.hash).say(session).await.map_err(failed)?;
+    session.commit().await.map_err(failed)?;
+    Ok(taken)
+}
+
+/// Writes some entries, and what they make of the rows.
+async fn take(
+    session: &Session,
+    written: Written,
+    mut changes: Vec<Change>,
+    failed: impl Fn(tokio_postgres::Error) -> Error,
+) -> Result<(), Error> {
+    say_all(session, &written.statements()).await.map_err(&failed)?;
+    restore(session, &mut changes).await.map_err(&failed)?;
+    let mut fold = Fold::of(session, changes.iter()).await.map_err(&failed)?;
+    changes.into_iter().for_each(|change| fold.apply(change));
+    say_all(session, &fold.statements().map_err(unwritable)?).await.map_err(&failed)
 }

@@ -12,11 +12,17 @@ use std::{
     time::Duration,
 };
 
+use acceptance_tests::{
+    line::{Break, Line},
+    servers::PostgreSql,
+};
+use data_encoding::BASE64;
 use ledger::{
     Durability, Error, Filter, Ledger, NewEntry, Person, Range, Result, Verification, Work,
     all_entries,
 };
-use ledger_postgres::{Address, PostgresLedger};
+use ledger_postgres::{Address, PostgresLedger, Way};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
 use crate::world::{Database, nobody, server};
 
@@ -235,6 +241,78 @@ async fn connections_that_are_killed_while_many_append_lose_nothing_and_keep_not
     assert_eq!(appended, acknowledged.len() + 1, "what was not acknowledged was not kept");
 }
 
+#[tokio::test]
+async fn a_line_that_breaks_while_an_entry_is_kept_keeps_it_once() {
+    let line = Line::to(server().port).expect("a line");
+    let database = Database::new();
+    let through = Address { port: line.port, ..database.address() };
+    let ledger = PostgresLedger::open(database.way(through), Some(REALM));
+    assert_eq!(append(&ledger, 1).await.expect("kept"), [2]);
+    let mut last = 2;
+    for at in [Break::Before, Break::After] {
+        for of_ours in ["BEGIN ISOLATION", "INSERT INTO nhi.entry", "COMMIT"] {
+            line.cut(of_ours, at);
+            last += 1;
+            assert_eq!(append(&ledger, 1).await.expect("kept"), [last], "{at:?} {of_ours}");
+            let found = verify(&ledger).await;
+            assert!(found.is_sound() && found.entries == last, "{at:?} {of_ours}: {found:?}");
+        }
+    }
+    // What is looked at is looked at again.
+    line.cut("FROM nhi.ledger", Break::Before);
+    assert_eq!(ledger.head().await.expect("read").seq, last);
+}
+
+fn pem(label: &str, der: &[u8]) -> String {
+    let text = BASE64.encode(der);
+    let lines: Vec<&str> = text
+        .as_bytes()
+        .chunks(64)
+        .map(|line| std::str::from_utf8(line).expect("it is ASCII"))
+        .collect();
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+}
+
+#[tokio::test]
+async fn a_server_is_believed_by_its_certificate_alone() {
+    let mut params = CertificateParams::new(Vec::new()).expect("no names");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().expect("a key");
+    let authority = CertifiedIssuer::self_signed(params, key).expect("it signs");
+    let key = KeyPair::generate().expect("a key");
+    let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("a name");
+    let certificate = params.signed_by(&key, &authority).expect("it signs");
+    let server = PostgreSql::with_tls(
+        &pem("CERTIFICATE", certificate.der()),
+        &pem("PRIVATE KEY", &key.serialize_der()),
+    )
+    .expect("it starts");
+    let root = authority.der().clone();
+    let at = |host: &str, trusts: bool| {
+        let address = Address {
+            host: host.to_owned(),
+            port: server.port,
+            database: "postgres".to_owned(),
+            user: "postgres".to_owned(),
+            password: Some(server.password.clone().into()),
+            secured: true,
+        };
+        let root = trusts.then(|| root.clone());
+        let way = Way {
+            shown: address.shown(),
+            address: Arc::new(move || Ok(address.clone())),
+            trust: Arc::new(move || world::trusting(root.clone())),
+        };
+        PostgresLedger::open(way, Some(REALM))
+    };
+    assert_eq!(append(&at("127.0.0.1", true), 1).await.expect("kept"), [2]);
+    // Another name than the certificate's, and nobody who vouches for it.
+    for (host, trusts) in [("localhost", true), ("127.0.0.1", false)] {
+        let error = refused(at(host, trusts).head().await, "E-LEDGER-UNREACHABLE");
+        assert!(error.to_string().contains("certificate"), "{error}");
+    }
+}
+
 const PART: &str = "NHI_LEDGER_TEST_DATABASE";
 
 /// Not a test by itself: what [`tables_are_made_once_by_two_processes_at_once`] runs as processes.
@@ -242,7 +320,7 @@ const PART: &str = "NHI_LEDGER_TEST_DATABASE";
 async fn part_append() {
     let Ok(text) = std::env::var(PART) else { return };
     let address = Address::parse(&text).expect("it is one");
-    let way = ledger_postgres::Way {
+    let way = Way {
         shown: address.shown(),
         address: Arc::new(move || Ok(address.clone())),
         trust: Arc::new(nobody),

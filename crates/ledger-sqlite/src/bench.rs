@@ -1,14 +1,11 @@
-//! How many entries a second: what the numbers in the documentation were measured with.
+//! How many entries a second, in a ledger of any kind: what the numbers in the documentation were measured with.
 
 use std::{
-    path::Path,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use ledger::{Actor, Change, Durability, Ledger, NewEntry, Range, Result, Slot, Verification};
-
-use crate::SqliteLedger;
 
 /// An entry of about 300 bytes, as a step of a rotation writes.
 pub fn typical(number: u64) -> NewEntry {
@@ -31,8 +28,12 @@ pub fn typical(number: u64) -> NewEntry {
 /// # Errors
 ///
 /// Those of the ledger.
-pub async fn appends(path: &Path, producers: usize, time: Duration) -> Result<f64> {
-    let ledger = Arc::new(SqliteLedger::open(path, Some("bench0")));
+pub async fn appends<L: Ledger + 'static>(
+    ledger: L,
+    producers: usize,
+    time: Duration,
+) -> Result<f64> {
+    let ledger = Arc::new(ledger);
     ledger.append(vec![typical(0)], Durability::Durable).await?;
     let started = Instant::now();
     let tasks: Vec<_> = (0..producers as u64)
@@ -63,8 +64,7 @@ pub async fn appends(path: &Path, producers: usize, time: Duration) -> Result<f6
 /// # Errors
 ///
 /// Those of the ledger.
-pub async fn verifies(path: &Path, entries: u64) -> Result<(f64, Verification)> {
-    let ledger = SqliteLedger::open(path, Some("bench0"));
+pub async fn verifies<L: Ledger>(ledger: L, entries: u64) -> Result<(f64, Verification)> {
     let mut number = 0;
     while number < entries {
         let end = (number + 5000).min(entries);
@@ -85,9 +85,8 @@ pub async fn verifies(path: &Path, entries: u64) -> Result<(f64, Verification)> 
 /// # Errors
 ///
 /// Those of the ledger.
-pub async fn due(path: &Path, slots: u64) -> Result<(usize, Duration)> {
+pub async fn due<L: Ledger>(ledger: L, slots: u64) -> Result<(usize, Duration)> {
     const NOW: i64 = 1_764_000_000_000;
-    let ledger = SqliteLedger::open(path, Some("bench0"));
     let slot = |number: u64| {
         Change::Slot(Slot {
             integration: format!("bao/openbao_approle/app-{number:07}"),

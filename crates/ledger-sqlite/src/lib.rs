@@ -28,7 +28,7 @@ use async_trait::async_trait;
 use ledger::{
     Checkpoint, Credential, Durability, Error, Filter, Hash, Head, Integration, Ledger, NewEntry,
     Obligation, Observed, Page, Person, Range, Rebuilt, Receipt, Result, Scan, Selection, Slot,
-    Tenant, Verification, Work, inventory::Document, port::damaged_end, tree,
+    Tenant, Verification, Work, export::Parts, inventory::Document, port::damaged_end, tree,
 };
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::Value;
@@ -373,6 +373,24 @@ impl Ledger for SqliteLedger {
     async fn person(&self, id: &str) -> Result<Option<Person>> {
         let id = id.to_owned();
         self.read("read a person", move |connection| rows::person(connection, &id)).await
+    }
+
+    async fn persons(&self) -> Result<Vec<Person>> {
+        self.read("read its persons", rows::persons).await
+    }
+
+    async fn take_over(&self, parts: Parts) -> Result<Head> {
+        let realm = self.place.realm.clone();
+        let mut parts = Some(parts);
+        self.change(move |writer| {
+            writer.transact("take a ledger over", true, |connection, place| {
+                // What was read of it is gone when a full disk asks for a second time.
+                let full = || Error::Full { place: place.to_owned() };
+                let parts = parts.take().ok_or_else(full)?;
+                writer::take_over(connection, place, realm.as_deref(), parts)
+            })
+        })
+        .await
     }
 
     async fn erase_person(&self, id: &str, at: i64) -> Result<()> {

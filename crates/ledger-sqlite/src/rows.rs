@@ -497,6 +497,20 @@ pub(crate) fn person(connection: &Connection, id: &str) -> rusqlite::Result<Opti
         .optional()
 }
 
+pub(crate) fn persons(connection: &Connection) -> Rows<Person> {
+    connection
+        .prepare_cached("SELECT id, display, email, erased_at FROM person ORDER BY id")?
+        .query_map([], |row| {
+            Ok(Person {
+                id: row.get(0)?,
+                display: row.get(1)?,
+                email: row.get(2)?,
+                erased_at: row.get(3)?,
+            })
+        })?
+        .collect()
+}
+
 pub(crate) fn erase_person(connection: &Connection, id: &str, at: i64) -> rusqlite::Result<()> {
     connection.execute(
         "UPDATE person SET display = NULL, email = NULL, erased_at = ?2 WHERE id = ?1",

@@ -9,8 +9,9 @@ use std::{
 };
 
 use ledger::{
-    Durability, Error, Hash, NewEntry, Receipt, chain,
+    Durability, Error, Hash, Head, NewEntry, Receipt, chain,
     entry::{self, Prepared},
+    export::{Part, Parts, realm_of},
 };
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use tokio::sync::oneshot;
@@ -420,29 +421,10 @@ impl Chain {
         let body = prepared.body(seq)?;
         let hash = chain::link(&self.hash, &body);
         for (hash, document) in &prepared.documents {
-            connection
-                .prepare_cached("INSERT OR IGNORE INTO document (hash, body) VALUES (?1, ?2)")
-                .and_then(|mut insert| insert.execute(params![hash.0, document]))
-                .map_err(failed)?;
+            put_document(connection, hash, document).map_err(failed)?;
         }
         let entry = &prepared.entry;
-        connection
-            .prepare_cached(
-                "INSERT INTO entry (seq, at, kind, subject, rotation, body, hash)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            )
-            .and_then(|mut insert| {
-                insert.execute(params![
-                    seq,
-                    entry.at,
-                    entry.kind,
-                    entry.subject,
-                    entry.rotation,
-                    body,
-                    hash.0
-                ])
-            })
-            .map_err(failed)?;
+        put_entry(connection, seq, hash, &body, entry).map_err(failed)?;
         for change in &entry.changes {
             rows::apply(connection, change).map_err(failed)?;
         }
@@ -457,6 +439,78 @@ impl Chain {
             .execute(params![self.seq, self.hash.0])?;
         Ok(())
     }
+}
+
+fn put_document(connection: &Connection, hash: &Hash, body: &[u8]) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT OR IGNORE INTO document (hash, body) VALUES (?1, ?2)")?
+        .execute(params![hash.0, body])?;
+    Ok(())
+}
+
+fn put_entry(
+    connection: &Connection,
+    seq: u64,
+    hash: Hash,
+    body: &[u8],
+    entry: &NewEntry,
+) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached(
+            "INSERT INTO entry (seq, at, kind, subject, rotation, body, hash)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?
+        .execute(params![seq, entry.at, entry.kind, entry.subject, entry.rotation, body, hash.0])?;
+    Ok(())
+}
+
+/// Takes another ledger over, inside the caller's transaction.
+pub(crate) fn take_over(
+    connection: &Connection,
+    place: &str,
+    realm: Option<&str>,
+    parts: Parts,
+) -> Result<Head, Error> {
+    let failed = |error| fault(place, "take a ledger over", &error);
+    if head(connection).map_err(failed)?.is_some() || last_seq(connection).map_err(failed)? > 0 {
+        return Err(Error::NotEmpty { place: place.to_owned() });
+    }
+    let mut id = String::new();
+    let mut chain = Chain { seq: 0, hash: Hash::ZERO };
+    for part in parts {
+        match part? {
+            Part::Begin { ledger, realm: theirs, created_at } => {
+                let realm = realm_of(place, realm, theirs)?;
+                connection
+                    .execute(
+                        "INSERT INTO ledger (one, id, realm, created_at, head_seq, head_hash)
+                         VALUES (1, ?1, ?2, ?3, 0, ?4)",
+                        params![ledger, realm, created_at, Hash::ZERO.0],
+                    )
+                    .map_err(failed)?;
+                id = ledger;
+            }
+            Part::Document(hash, body) => {
+                put_document(connection, &hash, &body).map_err(failed)?;
+            }
+            Part::Entry(entry) => {
+                put_entry(connection, entry.seq, entry.hash, &entry.body, entry.said())
+                    .map_err(failed)?;
+                for change in &entry.changes {
+                    let mut change = change.clone();
+                    rows::restore(connection, &mut change).map_err(failed)?;
+                    rows::apply(connection, &change).map_err(failed)?;
+                }
+            }
+            Part::Checkpoint(checkpoint, frontier) => {
+                checkpoints::keep(connection, &checkpoint, &frontier).map_err(failed)?;
+            }
+            Part::Person(person) => rows::put_person(connection, &person).map_err(failed)?,
+            Part::End { seq, hash } => chain = Chain { seq, hash },
+        }
+    }
+    chain.note(connection).map_err(failed)?;
+    Ok(Head { ledger: id, seq: chain.seq, hash: chain.hash })
 }
 
 /// The ledger's id, its realm and its head; `None` before the first entry.

@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::{
     chain::{self, Hash},
     entry::{Actor, Entry, NewEntry},
+    export,
     inventory::{
         Change, Credential, Integration, Inventory, Obligation, Observed, Origin, Person, Scan,
         Selection, Slot, Tenant,
@@ -73,6 +74,7 @@ pub async fn run<S: Store>(store: &S) {
     the_newest_scan_of_each_listing_is_read(store).await;
     a_checkpoint_proves_its_entries(store).await;
     a_person_is_erased_and_the_chain_stays_whole(store).await;
+    a_ledger_moves_whole_or_not_at_all(store).await;
 }
 
 fn entry(at: i64, kind: &str, subject: &str) -> NewEntry {
@@ -314,6 +316,66 @@ pub async fn two_writers_do_not_fork<S: Store>(store: &S) {
         sound(ledger).await;
     }
     assert_eq!(one.head().await.expect("a head"), other.head().await.expect("a head"));
+}
+
+/// What is exported of one is taken over by another with every number and hash, and by none that has
+/// begun; of what is damaged on the way nothing is kept.
+pub async fn a_ledger_moves_whole_or_not_at_all<S: Store>(store: &S) {
+    let from = store.fresh().await;
+    keep(&from, history()).await;
+    from.checkpoint(T).await.expect("made");
+    let scopes: Vec<String> = (0..200).map(|n| format!("secret/data/app-{n}/*:read")).collect();
+    let long = Change::Declared {
+        integration: ID.to_owned(),
+        facet: "scopes".to_owned(),
+        document: Some(json!(scopes)),
+    };
+    keep(&from, vec![entry(T, "declared", ID).change(long)]).await;
+    let person = Person { id: "person:7".to_owned(), ..Person::default() };
+    from.put_person(person.clone()).await.expect("it is kept");
+    let mut lines = Vec::new();
+    let head = export::write(&from, &mut lines).await.expect("it is written");
+    let text = String::from_utf8(lines).expect("it is text");
+    let taken = async |into: &S::Ledger, text: &str| {
+        let lines = std::io::Cursor::new(text.to_owned().into_bytes());
+        into.take_over(Box::new(export::Reader::new("here".to_owned(), lines))).await
+    };
+
+    let into = store.fresh().await;
+    let last = text.lines().last().expect("it has an end");
+    for (damage, damaged) in [
+        ("cut off", text.replace(last, "")),
+        ("an entry changed", text.replacen("suite", "sweet", 20)),
+        ("a line lost", text.replacen(text.lines().nth(4).expect("it is long"), "", 1)),
+        ("a document changed", text.replace("app-199/", "app-198/")),
+        ("of nothing we know", "{}".to_owned()),
+    ] {
+        let refused = taken(&into, &damaged).await.expect_err(damage);
+        assert_eq!(refused.code(), "E-LEDGER-EXPORT", "{damage}: {refused}");
+        assert_eq!(into.head().await.expect("a head").seq, 0, "{damage}: nothing of it is kept");
+        assert!(read(&into, Filter::all()).await.is_empty(), "{damage}");
+    }
+    let moved = taken(&into, &text).await.expect("it is taken over");
+    assert_eq!(moved, head, "the head is where it was");
+    assert_eq!(read(&into, Filter::all()).await, read(&from, Filter::all()).await);
+    assert_eq!(
+        into.checkpoints().await.expect("read"),
+        from.checkpoints().await.expect("read"),
+        "what was stated stands"
+    );
+    assert_eq!(into.persons().await.expect("read"), [person]);
+    sound(&into).await;
+    let all = Selection::all();
+    assert_eq!(
+        into.integrations(&all).await.expect("read"),
+        from.integrations(&all).await.expect("read")
+    );
+    assert_eq!(into.slots(&all).await.expect("read"), from.slots(&all).await.expect("read"));
+    let refused = taken(&into, &text).await.expect_err("it has begun");
+    assert_eq!(refused.code(), "E-LEDGER-NOT-EMPTY");
+    assert_eq!(keep(&into, vec![entry(T, "declared", ID)]).await, [head.seq + 1], "it goes on");
+    into.checkpoint(T).await.expect("made");
+    sound(&into).await;
 }
 
 fn history() -> Vec<NewEntry> {

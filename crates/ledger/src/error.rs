@@ -134,6 +134,22 @@ pub enum Error {
         /// Its name, such as NFS.
         system: &'static str,
     },
+    /// What another ledger was exported into is not whole, or does not agree with itself.
+    #[error("the export {place} is not whole, line {line}: {what}")]
+    Export {
+        /// Where the export is.
+        place: String,
+        /// The line, from 1.
+        line: u64,
+        /// What is wrong there.
+        what: String,
+    },
+    /// There is a history where another one was to be taken over.
+    #[error("the ledger {place} has begun already, and two histories are not mixed")]
+    NotEmpty {
+        /// Where the ledger is.
+        place: String,
+    },
     /// An entry or a document cannot be written in canonical form.
     #[error("an entry of kind {kind:?} cannot be kept: {source}")]
     Body {
@@ -180,6 +196,8 @@ impl Error {
             Error::Older { .. } => "E-LEDGER-OLDER",
             Error::OtherRealm { .. } => "E-LEDGER-REALM",
             Error::NetworkFileSystem { .. } => "E-LEDGER-NETWORK",
+            Error::Export { .. } => "E-LEDGER-EXPORT",
+            Error::NotEmpty { .. } => "E-LEDGER-NOT-EMPTY",
             Error::Body { .. } => "E-LEDGER-BODY",
             Error::Usage(_) => "E-LEDGER-USAGE",
             Error::Closed { .. } => "E-LEDGER-CLOSED",
@@ -234,6 +252,8 @@ impl Error {
             ),
             Error::OtherRealm { .. } => "Point `ledger` in nhi.hcl at this realm's own file, or correct `realm`; histories of two realms are not mixed.".to_owned(),
             Error::NetworkFileSystem { .. } => "Put the ledger on a local disk: set `ledger = { sqlite = { path = … } }` in nhi.hcl. Plan and apply also work with no ledger at all.".to_owned(),
+            Error::Export { .. } => "Nothing was taken over. Write it again, with `nhi ledger export` where the ledger is that it comes from.".to_owned(),
+            Error::NotEmpty { .. } => "Nothing was taken over. Let `ledger` in nhi.hcl lead to a place where no ledger is yet.".to_owned(),
             Error::Body { .. } => "This is a mistake in nhi: please report it with the kind and the path above.".to_owned(),
             Error::Usage(_) => "Correct the request and run the command again.".to_owned(),
             Error::Closed { .. } => "Run the same command again.".to_owned(),
@@ -275,7 +295,7 @@ impl Error {
             ),
             Error::OtherRealm { place, .. } => {
                 ours(&place).then_some(())?;
-                "Let ledger in nhi.hcl lead to this realm's own database, or correct realm; histories of two realms are not mixed.".to_owned()
+                "Let `ledger` in nhi.hcl lead to this installation's own database, or correct `realm`; two histories are not mixed.".to_owned()
             }
             _ => return None,
         })

@@ -11,6 +11,7 @@ pub mod chain;
 pub mod conformance;
 pub mod entry;
 pub mod error;
+pub mod export;
 pub mod inventory;
 pub mod memory;
 pub mod null;

@@ -13,6 +13,7 @@ use crate::{
     chain::{self, Hash},
     entry::{Entry, NewEntry},
     error::{Error, Result},
+    export::{self, Part, Parts},
     inventory::{
         Credential, Integration, Inventory, Obligation, Observed, Person, Scan, Selection, Slot,
         Tenant,
@@ -266,6 +267,35 @@ impl Ledger for MemoryLedger {
 
     async fn person(&self, id: &str) -> Result<Option<Person>> {
         Ok(self.kept().persons.get(id).cloned())
+    }
+
+    async fn persons(&self) -> Result<Vec<Person>> {
+        Ok(self.kept().persons.values().cloned().collect())
+    }
+
+    async fn take_over(&self, parts: Parts) -> Result<Head> {
+        let mut taken = Kept::default();
+        for part in parts {
+            match part? {
+                Part::Begin { realm, .. } => {
+                    export::realm_of(&self.place(), self.realm.as_deref(), realm)?;
+                }
+                Part::Document(hash, body) => drop(taken.documents.insert(hash, body)),
+                Part::Entry(entry) => taken.entries.push(entry),
+                Part::Checkpoint(checkpoint, _) => taken.checkpoints.push(checkpoint),
+                Part::Person(person) => drop(taken.persons.insert(person.id.clone(), person)),
+                Part::End { .. } => (),
+            }
+        }
+        taken.inventory = Inventory::fold(&taken.entries, |hash| taken.document(hash));
+        {
+            let mut kept = self.kept();
+            if !kept.entries.is_empty() {
+                return Err(Error::NotEmpty { place: self.place() });
+            }
+            *kept = taken;
+        }
+        self.head().await
     }
 
     async fn erase_person(&self, id: &str, at: i64) -> Result<()> {

@@ -12,6 +12,7 @@ use crate::{
     chain::Hash,
     entry::{Entry, NewEntry},
     error::{Error, Result},
+    export::Parts,
     inventory::{
         Credential, Integration, Inventory, Obligation, Observed, Origin, Person, Scan, Selection,
         Slot, Tenant,
@@ -361,6 +362,26 @@ pub trait Ledger: Send + Sync + fmt::Debug {
 
     /// Folds all entries into the inventory anew. What was observed stays.
     async fn rebuild(&self) -> Result<Rebuilt>;
+
+    /// All persons, by id; none where the store keeps none.
+    async fn persons(&self) -> Result<Vec<Person>> {
+        Ok(Vec::new())
+    }
+
+    /// Takes another ledger over whole, with its id, its numbers and its hashes, into one that has not
+    /// begun yet; what is folded from entries is folded on the way.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotEmpty`], or what is wrong with a part; then nothing of it is kept.
+    async fn take_over(&self, _parts: Parts) -> Result<Head> {
+        Err(Error::Usage(format!("{} takes no other ledger over", self.place())))
+    }
+
+    /// What is to be said of how well it keeps what it is given, and stops nothing: a sentence each.
+    async fn weaknesses(&self) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
 
     /// Waits until all that was appended is kept, then lets go of the store.
     async fn close(&self) -> Result<()> {

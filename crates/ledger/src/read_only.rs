@@ -135,6 +135,14 @@ impl Ledger for ReadOnly {
         self.refused()
     }
 
+    async fn persons(&self) -> Result<Vec<Person>> {
+        self.0.persons().await
+    }
+
+    async fn weaknesses(&self) -> Result<Vec<String>> {
+        self.0.weaknesses().await
+    }
+
     async fn close(&self) -> Result<()> {
         self.0.close().await
     }

@@ -131,8 +131,41 @@ pub struct RealmConfig {
 pub enum LedgerConfig {
     /// A SQLite file, relative to the configuration's folder.
     Sqlite(PathBuf),
+    /// A PostgreSQL database.
+    Postgres(DatabaseConfig),
     /// None is kept.
     None,
+}
+
+/// A database that the ledger is kept in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DatabaseConfig {
+    /// Where it is, and who signs in.
+    pub address: DatabaseAddress,
+    /// Whose certificates to trust instead of the system's, relative to the configuration's folder.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Where a database is, and who signs in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DatabaseAddress {
+    /// All of it in one text, which holds the password and is therefore elsewhere.
+    Url(Source),
+    /// In parts, of which the password is elsewhere.
+    Parts {
+        /// A name, an IP address, or the folder of a socket.
+        host: String,
+        /// The port.
+        port: u16,
+        /// The database.
+        database: String,
+        /// Who signs in.
+        user: String,
+        /// Where the password is, if one is asked for.
+        password: Option<Source>,
+        /// Whether TLS secures it.
+        secured: bool,
+    },
 }
 
 /// Who asked for a run, from the configuration; CI's variables fill what is absent.
@@ -330,11 +363,15 @@ impl Config {
                 let place = root.join("ledger");
                 let mut reader = Reader::new(node, &place)?;
                 let sqlite = reader.take("sqlite");
+                let postgres = reader.take("postgres");
                 let none = reader.flag("none")?;
-                reader.done(&["sqlite", "none"])?;
-                match (sqlite, none) {
-                    (None, Some(true)) => LedgerConfig::None,
-                    (Some(node), None | Some(false)) => {
+                reader.done(&["sqlite", "postgres", "none"])?;
+                match (sqlite, postgres, none) {
+                    (None, None, Some(true)) => LedgerConfig::None,
+                    (None, Some(node), None | Some(false)) => {
+                        LedgerConfig::Postgres(database(node, &place.join("postgres"))?)
+                    }
+                    (Some(node), None, None | Some(false)) => {
                         let place = place.join("sqlite");
                         let mut reader = Reader::new(node, &place)?;
                         let path = reader.text("path")?.unwrap_or_else(|| "nhi.db".into());
@@ -344,7 +381,7 @@ impl Config {
                     _ => {
                         return Err(wrong(
                             &place,
-                            "set one: sqlite = { path = \"nhi.db\" } or none = true",
+                            "set one: sqlite = { path = \"nhi.db\" }, postgres = { host = …, database = …, user = …, password = { env = \"NAME\" } } or none = true",
                         ));
                     }
                 }
@@ -432,6 +469,14 @@ impl Config {
         if !self.demo {
             return Ok(());
         }
+        if let LedgerConfig::Postgres(DatabaseConfig { address, .. }) = &self.ledger
+            && !matches!(address, DatabaseAddress::Parts { host, .. } if ledger_postgres::is_here(host))
+        {
+            let place = Place::default().join("ledger").join("postgres").join("host");
+            let why =
+                "with demo = true the ledger must be on this machine, and the file must say so";
+            return Err(wrong(&place, why));
+        }
         for (name, config) in &self.connections {
             let also = config.platform.other_addresses(&config.settings);
             let all = config.address().into_iter().chain(also.iter().map(String::as_str));
@@ -446,6 +491,62 @@ impl Config {
         }
         Ok(())
     }
+}
+
+fn database(node: &Node, place: &Place) -> Result<DatabaseConfig, ConfigError> {
+    let mut reader = Reader::new(node, place)?;
+    let near = |node: &Node, place: &Place| match whole(node, place)? {
+        Source::Path { .. } => Err(wrong(
+            place,
+            "the ledger is needed before any connection is open, so this cannot be behind one: set env or file",
+        )),
+        near => Ok(near),
+    };
+    let url = reader.take("url").map(|node| near(node, &place.join("url"))).transpose()?;
+    let password =
+        reader.take("password").map(|node| near(node, &place.join("password"))).transpose()?;
+    let ca_file = reader.text("ca_file")?.map(PathBuf::from);
+    let host = reader.text("host")?;
+    let port = match reader.take("port") {
+        None => None,
+        Some(Node::Count(port)) if (1..=65_535).contains(port) => u16::try_from(*port).ok(),
+        Some(_) => return Err(wrong(&place.join("port"), "expected a port, 1 to 65535")),
+    };
+    let name = reader.text("database")?;
+    let user = reader.text("user")?;
+    let sslmode = reader.text("sslmode")?;
+    reader.done(&["host", "port", "database", "user", "password", "sslmode", "ca_file", "url"])?;
+    let address = match (url, host) {
+        (Some(url), None) => {
+            let beside = port.is_none()
+                && name.is_none()
+                && user.is_none()
+                && password.is_none()
+                && sslmode.is_none();
+            if !beside {
+                return Err(wrong(place, "what url says is not said a second time beside it"));
+            }
+            DatabaseAddress::Url(url)
+        }
+        (None, Some(host)) => {
+            let missing = |name: &str| wrong(place, format!("{name} is missing"));
+            let secured = match sslmode {
+                None => !ledger_postgres::is_here(&host),
+                Some(mode) => ledger_postgres::Address::mode(&mode)
+                    .map_err(|error| wrong(&place.join("sslmode"), error))?,
+            };
+            DatabaseAddress::Parts {
+                host,
+                port: port.unwrap_or(ledger_postgres::PORT),
+                database: name.ok_or_else(|| missing("database"))?,
+                user: user.ok_or_else(|| missing("user"))?,
+                password,
+                secured,
+            }
+        }
+        _ => return Err(wrong(place, "set host, database and user, or url = { env = \"NAME\" }")),
+    };
+    Ok(DatabaseConfig { address, ca_file })
 }
 
 /// The platforms whose connections can be custody.
@@ -876,6 +977,36 @@ mod tests {
         assert_eq!(config.ledger, LedgerConfig::Sqlite("nhi.db".into()));
         assert_eq!(config.custody.unwrap().path, "secret/nhi");
         assert_eq!(config.unknown, None);
+    }
+
+    #[test]
+    fn a_ledger_in_a_database_says_where_its_password_is_and_never_the_password() {
+        let ledger = |body: &str| format!("ledger = {{ postgres = {{ {body} }} }}");
+        const PARTS: &str = r#"host = "db.acme.example", database = "nhi", user = "nhi""#;
+        let config = read(&ledger(&format!(r#"{PARTS}, password = {{ env = "PW" }}"#))).unwrap();
+        let LedgerConfig::Postgres(DatabaseConfig { address, .. }) = config.ledger else {
+            panic!("another ledger")
+        };
+        let DatabaseAddress::Parts { port, password, secured, .. } = address else {
+            panic!("another form")
+        };
+        assert_eq!((port, password, secured), (5432, Some(Source::Env("PW".into())), true));
+        read(&ledger(r#"url = { file = "url" }"#)).unwrap();
+        for (body, says) in [
+            (format!(r#"{PARTS}, password = "hunter2""#), "never the secret itself"),
+            (format!(r#"{PARTS}, password = {{ path = "bao:a#b" }}"#), "set env or file"),
+            (format!(r#"{PARTS}, sslmode = "prefer""#), "verify-full"),
+            (format!(r#"{PARTS}, url = {{ env = "URL" }}"#), "set host, database and user, or url"),
+            (r#"url = { env = "URL" }, user = "x""#.to_owned(), "a second time"),
+            (r#"url = "postgresql://a:hunter2@x/y""#.to_owned(), "never the secret itself"),
+            (r#"host = "x", user = "y""#.to_owned(), "database is missing"),
+        ] {
+            let said = refused(&ledger(&body));
+            assert!(said.contains(says) && !said.contains("hunter2"), "{body}: {said}");
+        }
+        assert!(refused(&format!("demo = true\n{}", ledger(PARTS))).contains("on this machine"));
+        let here = PARTS.replace("db.acme.example", "127.0.0.1");
+        read(&format!("demo = true\n{}", ledger(&here))).unwrap();
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::{
 use connector::{Clock, Clocks, SystemClock};
 use domain::{Realm, RealmKey, Secret};
 use ledger::{Actor, Ledger, NewEntry, NullLedger};
+use ledger_postgres::PostgresLedger;
 use ledger_sqlite::{Salvaged, SqliteLedger};
 use operations::{
     Connections, Context, Custody, EndingGate, Gate, Problem, RulesGate, Run,
@@ -20,7 +21,7 @@ use policy::Rules;
 use crate::{
     config::{Config, LedgerConfig, Source},
     connections::{Configured, read_secret_file},
-    discover,
+    database, discover,
     policy_file::read_rules,
     tree::{ConfigError, Node},
 };
@@ -222,12 +223,22 @@ impl Loaded {
     ///
     /// None today; a place may become unusable by its form.
     pub fn ledger(&self, read_only: bool) -> Result<Arc<dyn Ledger>, Problem> {
-        let Some(path) = self.ledger_file() else { return Ok(Arc::new(NullLedger)) };
         let realm = self.config.realm.as_ref().map(|realm| realm.id.as_str());
-        Ok(if read_only {
-            Arc::new(SqliteLedger::open_read_only(path, realm))
-        } else {
-            Arc::new(SqliteLedger::open(path, realm))
+        Ok(match (&self.config.ledger, read_only) {
+            (LedgerConfig::None, _) => Arc::new(NullLedger),
+            (LedgerConfig::Sqlite(path), true) => {
+                Arc::new(SqliteLedger::open_read_only(self.folder.join(path), realm))
+            }
+            (LedgerConfig::Sqlite(path), false) => {
+                Arc::new(SqliteLedger::open(self.folder.join(path), realm))
+            }
+            (LedgerConfig::Postgres(database), read_only) => {
+                let way = database::way(database, &self.folder, &self.environment);
+                match read_only {
+                    true => Arc::new(PostgresLedger::open_read_only(way, realm)),
+                    false => Arc::new(PostgresLedger::open(way, realm)),
+                }
+            }
         })
     }
 
@@ -242,7 +253,7 @@ impl Loaded {
     /// Where the ledger's file is, or will be; `None` if the ledger is kept in no file.
     fn ledger_file(&self) -> Option<PathBuf> {
         match &self.config.ledger {
-            LedgerConfig::None => None,
+            LedgerConfig::None | LedgerConfig::Postgres(_) => None,
             LedgerConfig::Sqlite(path) => Some(self.folder.join(path)),
         }
     }

@@ -3,6 +3,7 @@
 mod config;
 mod connections;
 mod context;
+mod database;
 mod discover;
 mod platforms;
 mod policy_file;
@@ -10,8 +11,9 @@ mod process;
 mod tree;
 
 pub use config::{
-    CONNECTION_NAME, Config, ConnectionConfig, Credential, CustodyConfig, LedgerConfig,
-    RealmConfig, RunConfig, Source, VARIABLE_NAME, is_connection_name, is_variable_name, setting,
+    CONNECTION_NAME, Config, ConnectionConfig, Credential, CustodyConfig, DatabaseAddress,
+    DatabaseConfig, LedgerConfig, RealmConfig, RunConfig, Source, VARIABLE_NAME,
+    is_connection_name, is_variable_name, setting,
 };
 pub use context::{Environment, Loaded, load, tenant_of, try_address, try_custody};
 pub use discover::{FILE_NAME, FileError, Found, discover, read};

@@ -466,6 +466,10 @@ async fn rest(loaded: &Loaded, context: &Context) -> Vec<Look> {
         ),
         None => about_ledger(&*context.ledger).await,
     });
+    // Where it cannot be reached, its own line says so.
+    for weakness in context.ledger.weaknesses().await.unwrap_or_default() {
+        looks.push(look("ledger", Health::Weak, weakness));
+    }
     if loaded.config.demo {
         looks.push(look(
             "demo",

@@ -1,12 +1,17 @@
 //! `nhi ledger`: what happened, in order, and whether anybody rewrote it.
 
-use std::num::NonZeroUsize;
+use std::{
+    fs::{File, OpenOptions},
+    io::{BufReader, BufWriter, Write as _},
+    num::NonZeroUsize,
+    path::PathBuf,
+};
 
 use clap::{Args, Subcommand};
 use connector::{Clock, SystemClock};
 use domain::Span;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
-use ledger::{Entry, Filter, KINDS, Range, Story, Subject, Verification, port::PAGE_MAX};
+use ledger::{Entry, Filter, KINDS, Range, Story, Subject, Verification, export, port::PAGE_MAX};
 use operations::Problem;
 use serde_json::{Value, json};
 
@@ -28,6 +33,8 @@ pub(crate) enum Ledger {
     Verify(Verify),
     Salvage(Salvage),
     Forget(Forget),
+    Export(Export),
+    Import(Import),
 }
 
 /// Show what happened, each rotation with its steps together.
@@ -129,6 +136,36 @@ pub(crate) struct Forget {
     unread: bool,
 }
 
+/// Write the whole history into a file, for another ledger to take over.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  nhi ledger export history.jsonl
+
+A line an entry, with the very bytes that were hashed. What is not sound is not exported; what was seen
+at platforms is not in it, since it is seen again.
+
+Exit codes: 0 done · 1 could not · 4 it is damaged, or somebody changed it")]
+pub(crate) struct Export {
+    /// A file that is not there yet.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+/// Take over a history from a file, into a ledger that has not begun yet.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  nhi ledger export history.jsonl    with the ledger as it is in nhi.hcl
+  nhi ledger import history.jsonl    after ledger in nhi.hcl was changed
+
+Every number and hash stays. All of it is taken over, or where the file is not whole nothing.
+
+Exit codes: 0 done, and sound · 1 could not")]
+pub(crate) struct Import {
+    /// What nhi ledger export wrote.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
 impl Ledger {
     /// How its result is printed.
     pub(crate) fn format(&self) -> Format {
@@ -136,19 +173,26 @@ impl Ledger {
             Ledger::Show(show) => show.format,
             Ledger::Obligations(owed) => owed.format,
             Ledger::Verify(verify) => verify.format,
-            Ledger::Salvage(_) | Ledger::Forget(_) => Format::Text,
+            Ledger::Salvage(_) | Ledger::Forget(_) | Ledger::Export(_) | Ledger::Import(_) => {
+                Format::Text
+            }
         }
     }
 
     pub(crate) async fn run(self, config: Option<&str>, output: &Output) -> Result<Exit, Problem> {
         let loaded = wiring::load(config)?;
+        if let Ledger::Import(import) = self {
+            return import.run(&loaded, output).await;
+        }
         let ledger = loaded.ledger(true)?;
-        is_there(&loaded, &*ledger)?;
+        is_there(&loaded, &*ledger).await?;
         match self {
             Ledger::Salvage(_) => salvage(&loaded, &*ledger, output).await,
             Ledger::Show(show) => show.run(&*ledger, output).await,
             Ledger::Obligations(owed) => owed.run(&*ledger, output).await,
             Ledger::Verify(verify) => verify.run(&*ledger, output).await,
+            Ledger::Export(export) => export.run(&*ledger, output).await,
+            Ledger::Import(import) => import.run(&loaded, output).await,
             Ledger::Forget(forget) => {
                 // It is written to, by a context of its own.
                 ledger.close().await?;
@@ -214,13 +258,13 @@ fn obligation_json(one: &ledger::Obligation, late: bool) -> Value {
 }
 
 /// An error if there is nothing to look into: that is neither sound nor an empty history.
-fn is_there(loaded: &wiring::Loaded, ledger: &dyn ledger::Ledger) -> Result<(), Problem> {
+async fn is_there(loaded: &wiring::Loaded, ledger: &dyn ledger::Ledger) -> Result<(), Problem> {
     if !ledger.keeps() {
         return Err(Problem::new("E-LEDGER-NONE", "No ledger is kept here")
             .detail("nhi.hcl says ledger = { none = true }, so nothing was ever written down.")
             .next("take that line out of nhi.hcl: from the next apply on it is written down"));
     }
-    let Some(path) = loaded.missing_ledger() else { return Ok(()) };
+    let Some(path) = loaded.missing_ledger() else { return has_begun(ledger).await };
     let what = if path.exists() { "is an empty file" } else { "is not there" };
     let mut log = path.clone().into_os_string();
     log.push("-wal");
@@ -241,6 +285,18 @@ fn is_there(loaded: &wiring::Loaded, ledger: &dyn ledger::Ledger) -> Result<(), 
             "if it is kept in another place or in a backup, bring it back with its -wal file; \
              otherwise the next apply that changes something makes it",
         ))
+}
+
+/// An error if a server that can be asked has no ledger yet. What cannot be read is told by who reads.
+async fn has_begun(ledger: &dyn ledger::Ledger) -> Result<(), Problem> {
+    match ledger.head().await {
+        Ok(head) if head.ledger.is_empty() => {
+            Err(Problem::new("E-LEDGER-MISSING", "There is no ledger")
+                .detail(format!("There is none in {} yet.", ledger.place()))
+                .next("the next apply that changes something begins it"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// An error for a kind that nobody writes: no entry of it is no history.
@@ -447,6 +503,73 @@ async fn verified(ledger: &dyn ledger::Ledger) -> Result<Verification, ledger::E
     Ok(found)
 }
 
+impl Export {
+    async fn run(self, ledger: &dyn ledger::Ledger, output: &Output) -> Result<Exit, Problem> {
+        let progress = output.progress("hashing");
+        let found = verified(ledger).await?;
+        drop(progress);
+        if !found.is_sound() {
+            print(&found, None, &ledger.place(), output);
+            return Ok(Exit::Policy);
+        }
+        let shown = self.file.display().to_string();
+        let refused = |error: std::io::Error| {
+            Problem::new("E-FILE", "The file cannot be written")
+                .detail(format!("{shown}: {error}."))
+                .next("name a file that is not there yet, in a folder that this user may write")
+        };
+        // As the ledger itself: the inventory is nobody else's business.
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let file = options.open(&self.file).map_err(refused)?;
+        let progress = output.progress("writing");
+        let mut into = BufWriter::new(file);
+        let written = export::write(ledger, &mut into).await;
+        let head = match written {
+            Ok(head) => into.flush().and_then(|()| into.get_ref().sync_all()).map(|()| head),
+            Err(error) => {
+                // Half a history is none.
+                let _ = std::fs::remove_file(&self.file);
+                return Err(error.into());
+            }
+        };
+        let head = head.map_err(refused)?;
+        drop(progress);
+        output.line(&format!(
+            "{} {} entries, head {} ({} into {shown})",
+            styled(GREEN, "Exported:"),
+            found.entries,
+            short(&head.hash.to_string()),
+            ledger.place(),
+        ));
+        Ok(Exit::Clean)
+    }
+}
+
+impl Import {
+    async fn run(self, loaded: &wiring::Loaded, output: &Output) -> Result<Exit, Problem> {
+        let shown = self.file.display().to_string();
+        let file = File::open(&self.file).map_err(|error| {
+            Problem::new("E-FILE", "The file cannot be read")
+                .detail(format!("{shown}: {error}."))
+                .next("name the file that nhi ledger export wrote")
+        })?;
+        let ledger = loaded.ledger(loaded.config.read_only)?;
+        let progress = output.progress("taking over");
+        let lines = export::Reader::new(shown, BufReader::new(file));
+        let head = ledger.take_over(Box::new(lines)).await?;
+        drop(progress);
+        let progress = output.progress("hashing");
+        let found = verified(&*ledger).await?;
+        drop(progress);
+        print(&found, Some(&head), &ledger.place(), output);
+        ledger.close().await?;
+        Ok(if found.is_sound() { Exit::Clean } else { Exit::Failed })
+    }
+}
+
 async fn salvage(
     loaded: &wiring::Loaded,
     ledger: &dyn ledger::Ledger,
@@ -463,7 +586,11 @@ async fn salvage(
     ledger.close().await?;
     let done = loaded.salvage(concat!("nhi/", env!("CARGO_PKG_VERSION")))?;
     drop(progress);
-    let Some(done) = done else { return Ok(Exit::Clean) };
+    let Some(done) = done else {
+        return Err(Problem::new("E-LEDGER-NO-FILE", "This ledger is in no file")
+            .detail(format!("{} is kept by a server, and so are its backups.", ledger.place()))
+            .next("restore it there; nhi ledger verify says up to which entry it can be trusted"));
+    };
     output.line(&format!(
         "{} {} entries kept, {} ({})",
         styled(GREEN, "Salvaged:"),

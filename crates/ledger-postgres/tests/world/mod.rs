@@ -9,7 +9,7 @@ use std::sync::{
 
 use acceptance_tests::servers::PostgreSql;
 use ledger_postgres::{Address, PostgresLedger, Way};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer};
 
 /// One server for all tests of this program.
 pub(crate) fn server() -> &'static PostgreSql {
@@ -19,11 +19,20 @@ pub(crate) fn server() -> &'static PostgreSql {
 
 /// Trusts nobody: for connections that are not secured.
 pub(crate) fn nobody() -> Result<ClientConfig, String> {
+    trusting(None)
+}
+
+/// Trusts this authority and no other.
+pub(crate) fn trusting(root: Option<CertificateDer<'static>>) -> Result<ClientConfig, String> {
+    let mut roots = RootCertStore::empty();
+    if let Some(root) = root {
+        roots.add(root).map_err(|error| error.to_string())?;
+    }
     let config = ClientConfig::builder_with_provider(Arc::new(
         tokio_rustls::rustls::crypto::ring::default_provider(),
     ));
     let config = config.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
-    Ok(config.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
 }
 
 /// A database of its own.

@@ -43,7 +43,12 @@ impl Bench {
                 let program = released_provider()?;
                 example("provider", "measure", &["rpc", &program.display().to_string()])
             }
-            Bench::Ledger => example("ledger-sqlite", "bench", &[]),
+            Bench::Ledger => {
+                println!("SQLite");
+                example("ledger-sqlite", "bench", &[])?;
+                println!("PostgreSQL");
+                example("ledger-postgres", "bench", &[])
+            }
         }
     }
 }
