@@ -16,6 +16,7 @@ mod exit;
 mod hcl;
 mod output;
 mod report;
+mod serve;
 mod slips;
 mod state;
 mod switching;
@@ -38,6 +39,7 @@ use output::{Format, Output};
   nhi revoke ID                 end what an integration or a slot has, now
   nhi recover                   what was begun and not finished, and what helps
   nhi reconcile                 do what is to be done now: rotate, end, prove, finish; for cron
+  nhi serve                     the same again and again, for as long as it runs
   nhi quarantine INTEGRATION    switch it off and keep it off, until nhi lift
   nhi decommission INTEGRATION  take it out of service: no scope, no credential, switched off
   nhi drill ID                  end one that nobody reads: how long does that take?
@@ -71,6 +73,7 @@ enum Command {
     Revoke(commands::revoke::Revoke),
     Recover(commands::recover::Recover),
     Reconcile(commands::reconcile::Reconcile),
+    Serve(commands::serve::Serve),
     Decommission(commands::decommission::Decommission),
     Quarantine(commands::quarantine::Quarantine),
     Lift(commands::lift::Lift),
@@ -100,7 +103,7 @@ impl Command {
             Command::Drill(command) => command.asking.format,
             Command::Ledger(command) => command.format(),
             Command::Doctor(command) => command.format,
-            Command::Init(_) | Command::Completion(_) => Format::Text,
+            Command::Init(_) | Command::Completion(_) | Command::Serve(_) => Format::Text,
         }
     }
 }
@@ -135,6 +138,7 @@ fn main() -> ExitCode {
             Command::Revoke(command) => command.run(config, &output).await,
             Command::Recover(command) => command.run(config, &output).await,
             Command::Reconcile(command) => command.run(config, &output).await,
+            Command::Serve(command) => command.run(config, &output).await,
             Command::Decommission(command) => command.run(config, &output).await,
             Command::Quarantine(command) => command.run(config, &output).await,
             Command::Lift(command) => command.run(config, &output).await,

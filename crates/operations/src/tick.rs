@@ -499,14 +499,14 @@ impl Tick {
         catch_up(&self.context, &spec, &seen).await;
         let subject = spec.id.to_string();
         let next = self.judge_slot(&spec, &seen, active, acts).await?;
-        let next = self.not_yet(&subject, next, seen.status != "due");
+        let next = self.not_yet(&subject, next);
         let (spec, seen) = (Box::new(spec), Box::new(seen));
         let about = About::Slot { spec, seen, active, acts };
         Ok(Some(Step { subject, integration: integration.clone(), about, next }))
     }
 
     /// What keeps failing is put off.
-    fn not_yet(&self, subject: &str, next: Next, late: bool) -> Next {
+    fn not_yet(&self, subject: &str, next: Next) -> Next {
         let Next::Do(work, _) = &next else { return next };
         let failed = self.tries.failed(subject, work.row());
         match failed.filter(|(_, again)| !self.asked.at_once && *again > self.context.now()) {
@@ -517,7 +517,7 @@ impl Tick {
                     again.strftime("%Y-%m-%dT%H:%M:%SZ")
                 ),
                 next: Some(format!("nhi ledger show {subject} --kind obligation.failed")),
-                late,
+                late: true,
             },
         }
     }
@@ -678,7 +678,7 @@ impl Tick {
                     return Next::PutOff { why, next, late };
                 }
             };
-            return self.not_yet(&wish.id, Next::Do(work, "policy"), late);
+            return self.not_yet(&wish.id, Next::Do(work, "policy"));
         }
         if let Some((_, why, _)) = worst(false).filter(|_| has_switch) {
             let why =
@@ -695,7 +695,7 @@ impl Tick {
             let next = Some("terraform apply takes it away".to_owned());
             return Next::PutOff { why: why.to_owned(), next, late };
         }
-        self.not_yet(&wish.id, Next::Do(Work::RemoveTemporary(over), "policy"), late)
+        self.not_yet(&wish.id, Next::Do(Work::RemoveTemporary(over), "policy"))
     }
 
     fn over(&self, id: &IntegrationId, wish: &Wish, seen: &SeenIntegration) -> BTreeSet<Scope> {

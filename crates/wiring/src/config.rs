@@ -179,6 +179,15 @@ pub struct RunConfig {
     pub requester: Option<String>,
 }
 
+/// How `nhi serve` looks after what is declared.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ServeConfig {
+    /// How often each connection is looked at.
+    pub every: Option<Span>,
+    /// Where it answers on this machine.
+    pub listen: Option<String>,
+}
+
 /// The whole configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -196,6 +205,8 @@ pub struct Config {
     pub policy_pin: Option<String>,
     /// Who asked.
     pub run: RunConfig,
+    /// How a long-running `nhi` goes about it.
+    pub serve: ServeConfig,
     /// Nothing may be changed.
     pub read_only: bool,
     /// Floors of durations drop to seconds; every connection must be on loopback.
@@ -219,7 +230,7 @@ impl Config {
     }
 }
 
-const MEMBERS: [&str; 9] = [
+const MEMBERS: [&str; 10] = [
     "config_file",
     "connections",
     "custody",
@@ -229,6 +240,7 @@ const MEMBERS: [&str; 9] = [
     "run",
     "read_only",
     "demo",
+    "serve",
 ];
 
 /// Reads one object's members one by one and refuses what is left over.
@@ -410,6 +422,21 @@ impl Config {
                 run
             }
         };
+        let serve = match known(reader.take("serve")) {
+            None => ServeConfig::default(),
+            Some(node) => {
+                let place = root.join("serve");
+                let mut reader = Reader::new(node, &place)?;
+                let every = reader.text("every")?.map(|text| {
+                    text.parse::<Span>()
+                        .map_err(|error| wrong(&place.join("every"), error.to_string()))
+                });
+                let serve =
+                    ServeConfig { every: every.transpose()?, listen: reader.text("listen")? };
+                reader.done(&["every", "listen"])?;
+                serve
+            }
+        };
         let read_only = reader.flag("read_only").or_else(unknown_is_absent)?.unwrap_or(false);
         reader.done(&MEMBERS)?;
         let config = Config {
@@ -420,6 +447,7 @@ impl Config {
             policy,
             policy_pin,
             run,
+            serve,
             read_only,
             demo,
             unknown,

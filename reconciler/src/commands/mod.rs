@@ -16,3 +16,4 @@ pub(crate) mod recover;
 pub(crate) mod revoke;
 pub(crate) mod rotate;
 pub(crate) mod scan;
+pub(crate) mod serve;

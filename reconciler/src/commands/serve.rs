@@ -1,0 +1,420 @@
+//! `nhi serve`: ticks for ever.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use clap::Args;
+use connector::{Clock, SystemClock};
+use domain::{Span, realm::slot_number};
+use jiff::{SignedDuration, Timestamp};
+use operations::{Asked, Context, Looked, Next, Problem, StopSign, Taken, Tick, TickStep};
+use serde_json::Value;
+use tokio::{net::TcpListener, sync::Notify};
+
+use super::{drift::declared, reconcile::shown};
+use crate::{
+    exit::Exit,
+    output::Output,
+    serve::{
+        health::{Counts, Health, answer, place},
+        logs::{Log, LogForm, name},
+    },
+};
+
+/// Look after everything that is declared, for as long as it runs: what nhi reconcile --yes does, again and
+/// again.
+///
+/// Each connection has its own moments, spread over the interval. The configuration, the policy and the
+/// ledger are read anew each time.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  nhi serve
+  nhi serve --every 15m --listen 127.0.0.1:9464 --log json
+
+It answers on /healthz (it runs), /readyz (the last tick could look) and /metrics (OpenMetrics), on this
+machine alone. Lines about what it does go to standard error. On SIGTERM and SIGINT it stops between two
+calls; what was begun is gone on with by the next tick of whoever runs next. nhi.hcl may say the same:
+serve = { every = \"15m\", listen = \"127.0.0.1:9464\" }
+
+Exit codes: 0 it was asked to stop, and did · 1 it could not begin")]
+pub(crate) struct Serve {
+    /// How often each connection is looked at.
+    #[arg(long, value_name = "DURATION")]
+    every: Option<Span>,
+
+    /// Where it answers, as 127.0.0.1:9464; port 0 is any that is free.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+
+    /// Declared is what this state file says, read anew each time. Else the ledger says.
+    #[arg(long, value_name = "FILE")]
+    state: Option<String>,
+
+    /// How lines about what it does look.
+    #[arg(long, value_enum, default_value_t = LogForm::Text)]
+    log: LogForm,
+}
+
+/// How often each connection is looked at, where nobody says.
+const USUAL: Span = Span::from_secs(15 * 60);
+
+/// That it was asked to stop.
+#[derive(Debug, Clone, Default)]
+struct Stop {
+    asked: Arc<AtomicBool>,
+    wake: Arc<Notify>,
+}
+
+impl Stop {
+    fn ask(&self) {
+        self.asked.store(true, Ordering::SeqCst);
+        self.wake.notify_waiters();
+    }
+
+    fn is_asked(&self) -> bool {
+        self.asked.load(Ordering::SeqCst)
+    }
+
+    /// Until it is asked to, or so much time has passed.
+    async fn or_after(&self, longest: Duration) {
+        let woken = self.wake.notified();
+        if !self.is_asked() {
+            let _ = tokio::time::timeout(longest, woken).await;
+        }
+    }
+
+    /// Until it is asked to.
+    async fn asked(&self) {
+        while !self.is_asked() {
+            self.or_after(Duration::from_millis(500)).await;
+        }
+    }
+}
+
+/// When a connection is looked at next: at its own moments of the interval, whenever this began.
+fn next_at(connection: &str, every: Span, now: Timestamp) -> Timestamp {
+    let every = i128::from(every.as_secs().max(1)) * 1000;
+    let offset = (u128::from(slot_number(connection)) * u128::try_from(every).unwrap_or(1)) >> 64;
+    let offset = i128::try_from(offset).unwrap_or(0);
+    let since = (i128::from(now.as_millisecond()) - offset).rem_euclid(every);
+    let wait = i64::try_from(every - since).unwrap_or(1000);
+    now.checked_add(SignedDuration::from_millis(wait)).unwrap_or(now)
+}
+
+struct Serving<'a> {
+    config: Option<&'a str>,
+    state: Option<&'a str>,
+    every: Span,
+    log: Log,
+    health: Health,
+    stop: Stop,
+    clock: SystemClock,
+}
+
+impl Serve {
+    pub(crate) async fn run(self, config: Option<&str>, _output: &Output) -> Result<Exit, Problem> {
+        let loaded = wiring::load(config)?;
+        if self.state.as_deref() == Some("-") {
+            return Err(Problem::new("E-STATE", "Standard input is read once")
+                .detail("What is declared is read anew for each tick.")
+                .next("name a file with --state, or none: then the ledger says what is declared"));
+        }
+        let said = &loaded.config.serve;
+        let every = self.every.or(said.every).unwrap_or(USUAL);
+        let listen = self.listen.as_deref().or(said.listen.as_deref());
+        let floor = if loaded.config.demo { 1 } else { 60 };
+        if every.as_secs() < floor {
+            return Err(Problem::new("E-CONFIG", "This interval is too short")
+                .detail(format!("{every}: it must be {floor}s at least."))
+                .next("name a longer one: 15m is usual"));
+        }
+        let log = Log(self.log);
+        let serving = Serving {
+            config,
+            state: self.state.as_deref(),
+            every,
+            log,
+            health: Health::default(),
+            stop: Stop::default(),
+            clock: SystemClock,
+        };
+        if let Some(listen) = listen {
+            let at = place(listen)?;
+            let listener = TcpListener::bind(at).await.map_err(|error| {
+                Problem::new("E-LISTEN", "It does not listen there")
+                    .detail(format!("{at}: {error}."))
+                    .next("name another port, or 0 for any that is free")
+            })?;
+            let at = listener.local_addr().map_or_else(|_| at.to_string(), |at| at.to_string());
+            serving.say(name::LISTENING, &[("address", format!("http://{at}").into())]);
+            tokio::spawn(answer(listener, serving.health.clone()));
+        }
+        listen_to_signals(serving.stop.clone())?;
+        serving.run().await;
+        Ok(Exit::Clean)
+    }
+}
+
+/// SIGTERM and SIGINT ask it to stop.
+fn listen_to_signals(stop: Stop) -> Result<(), Problem> {
+    use tokio::signal::unix::{SignalKind, signal};
+    for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
+        let mut signals = signal(kind).map_err(|error| {
+            Problem::new("E-SIGNAL", "Signals cannot be heard")
+                .detail(error.to_string())
+                .next("run it where a process may handle SIGTERM")
+        })?;
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            while signals.recv().await.is_some() {
+                stop.ask();
+            }
+        });
+    }
+    Ok(())
+}
+
+impl Serving<'_> {
+    fn say(&self, name: &str, with: &[(&str, Value)]) {
+        self.log.line(self.clock.now(), name, with);
+    }
+
+    async fn run(&self) {
+        self.say(name::BEGUN, &[("every", self.every.to_string().into())]);
+        // Whatever died before this is gone on with at once.
+        let mut next: BTreeMap<String, Timestamp> = BTreeMap::new();
+        while !self.stop.is_asked() {
+            let now = self.clock.now();
+            let due: BTreeSet<String> =
+                next.iter().filter(|(_, at)| **at <= now).map(|(name, _)| name.clone()).collect();
+            if next.is_empty() || !due.is_empty() {
+                let all = next.is_empty();
+                let known = self.tick(if all { None } else { Some(&due) }).await;
+                let begun = self.clock.now();
+                next.retain(|connection, _| known.contains(connection));
+                for connection in known {
+                    let again = next_at(&connection, self.every, begun);
+                    if all || due.contains(&connection) || !next.contains_key(&connection) {
+                        next.insert(connection, again);
+                    }
+                }
+                // Nothing is declared yet, or it could not be read.
+                if next.is_empty() {
+                    self.stop.or_after(self.every.to_std().min(Duration::from_secs(60))).await;
+                    continue;
+                }
+            }
+            if let Some(at) = next.values().min() {
+                let wait = at.duration_since(self.clock.now());
+                let wait = Duration::try_from(wait).unwrap_or_default();
+                self.stop.or_after(wait.max(Duration::from_millis(50))).await;
+            }
+        }
+        self.say(name::ENDED, &[]);
+    }
+
+    /// One tick over these connections, or all: which there are. What cannot be is told, and is tried again
+    /// at the next moment.
+    async fn tick(&self, only: Option<&BTreeSet<String>>) -> BTreeSet<String> {
+        let begun = self.clock.now();
+        self.health.note(|state| {
+            state.ticks += 1;
+            state.last_begun = Some(begun);
+        });
+        match self.ticked(only).await {
+            Ok(known) => known,
+            Err(problem) => {
+                self.say(
+                    name::TICK_FAILED,
+                    &[("code", problem.code.into()), ("why", problem.to_string().into())],
+                );
+                self.health.note(|state| {
+                    state.ticks_failed += 1;
+                    state.last_ended = Some(self.clock.now());
+                    state.looked = false;
+                });
+                only.cloned().unwrap_or_default()
+            }
+        }
+    }
+
+    async fn ticked(&self, only: Option<&BTreeSet<String>>) -> Result<BTreeSet<String>, Problem> {
+        let loaded = wiring::load(self.config)?;
+        let (context, wrong) = loaded.context_to_end("nhi", "tick")?;
+        if let Some(wrong) = wrong {
+            self.say(name::NOTICE, &[("code", wrong.code.into()), ("why", wrong.detail.into())]);
+        }
+        let stop = self.stop.clone();
+        let context = Context { stop: StopSign::of(move || stop.is_asked()), ..context };
+        let (mut wishes, _) = declared(&context, self.state, "serve").await?;
+        let of = |id: &str| id.split('/').next().unwrap_or_default().to_owned();
+        let known: BTreeSet<String> = wishes.integrations.keys().map(|id| of(id)).collect();
+        wishes.integrations.retain(|id, _| only.is_none_or(|only| only.contains(&of(id))));
+        let count = wishes.integrations.len();
+        self.say(name::TICK_BEGUN, &[("integrations", count.into())]);
+        let tick = Tick::begin(&context, Asked::default()).await;
+        let looked = tokio::select! {
+            looked = tick.look(wishes, |_, _| ()) => looked,
+            // Nothing is changed by a look.
+            () = self.stop.asked() => {
+                self.say(name::STOPPING, &[]);
+                return Ok(known);
+            }
+        };
+        for one in &looked.unread {
+            let since = one.since.map_or(Value::Null, |at| at.to_string().into());
+            self.say(
+                name::GAP,
+                &[
+                    ("subject", one.subject.clone().into()),
+                    ("code", one.problem.code.into()),
+                    ("since", since),
+                    ("why", one.problem.detail.clone().into()),
+                ],
+            );
+        }
+        let steps = shown(&looked);
+        steps.iter().for_each(|step| self.tell_left(step));
+        let mut counts = counts(&looked, &steps);
+        let (mut done, mut failures) = (0, 0);
+        tick.take_all(&steps, |_, step, taken| {
+            if !matches!(step.next, Next::Do(..)) {
+                return;
+            }
+            let counted = counts.entry(step.integration.connection.clone()).or_default();
+            match self.tell_taken(step, &taken) {
+                Some(true) => done += 1,
+                Some(false) => failures += 1,
+                None => {}
+            }
+            if matches!(taken, Taken::Unasked(_)) {
+                counted.gaps += 1;
+            }
+        })
+        .await;
+        for notice in context.notices.take() {
+            self.say(name::NOTICE, &[("code", notice.code.into()), ("why", notice.detail.into())]);
+        }
+        let ended = self.clock.now();
+        self.health.note(|state| {
+            state.done += done;
+            state.failures += failures;
+            state.last_ended = Some(ended);
+            state.looked = !looked.steps.is_empty() || looked.unread.is_empty();
+            state.by_connection.retain(|connection, _| known.contains(connection));
+            state.by_connection.extend(counts);
+        });
+        self.say(
+            name::TICK_ENDED,
+            &[
+                ("read", looked.steps.len().into()),
+                ("gaps", looked.unread.len().into()),
+                ("done", done.into()),
+                ("failed", failures.into()),
+            ],
+        );
+        if self.stop.is_asked() {
+            self.say(name::STOPPING, &[]);
+        }
+        if let Err(error) = context.ledger.close().await {
+            self.say(name::NOTICE, &[("why", error.to_string().into())]);
+        }
+        Ok(known)
+    }
+
+    fn tell_left(&self, step: &TickStep) {
+        let (word, why) = match &step.next {
+            Next::Held(why) => ("held", why),
+            Next::PutOff { why, .. } => ("put_off", why),
+            _ => return,
+        };
+        let with = [
+            ("subject", step.subject.clone().into()),
+            ("is", word.into()),
+            ("why", why.clone().into()),
+        ];
+        self.say(name::LEFT, &with);
+    }
+
+    /// Whether it was done; nothing where it was neither done nor failed.
+    fn tell_taken(&self, step: &TickStep, taken: &Taken) -> Option<bool> {
+        let Next::Do(work, reason) = &step.next else { return None };
+        let subject = ("subject", step.subject.clone().into());
+        let deed = ("deed", work.word().into());
+        match taken {
+            Taken::Not { problem, begun } => {
+                self.say(
+                    name::FAILED,
+                    &[
+                        subject,
+                        deed,
+                        ("code", problem.code.into()),
+                        ("begun", (*begun).into()),
+                        ("why", problem.detail.clone().into()),
+                    ],
+                );
+                Some(false)
+            }
+            Taken::Busy | Taken::Left | Taken::Stopped | Taken::Unasked(_) => None,
+            Taken::Met(None) => None,
+            _ => {
+                self.say(name::DONE, &[subject, deed, ("reason", (*reason).into())]);
+                Some(true)
+            }
+        }
+    }
+}
+
+fn counts(looked: &Looked, steps: &[Arc<TickStep>]) -> BTreeMap<String, Counts> {
+    let mut all: BTreeMap<String, Counts> = BTreeMap::new();
+    for step in &looked.steps {
+        all.entry(step.integration.connection.clone()).or_default().read += 1;
+    }
+    for step in steps {
+        let counts = all.entry(step.integration.connection.clone()).or_default();
+        match &step.next {
+            Next::Do(..) => counts.due += 1,
+            Next::Held(_) | Next::PutOff { late: true, .. } => counts.overdue += 1,
+            _ => {}
+        }
+    }
+    for one in &looked.unread {
+        let connection = one.subject.split('/').next().unwrap_or_default();
+        all.entry(connection.to_owned()).or_default().gaps += 1;
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_are_spread_over_the_interval_and_keep_their_moments_over_a_restart() {
+        let every = Span::from_secs(900);
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let (one, later) = (at("2026-12-01T10:00:00Z"), at("2026-12-01T10:00:01Z"));
+        let moments: BTreeSet<i64> = (0..40)
+            .map(|number| {
+                let name = format!("tenant-{number}");
+                let next = next_at(&name, every, one);
+                assert!(next > one && next <= one + SignedDuration::from_secs(900));
+                // Whoever begins a second later takes the same moment, or the one that came meanwhile.
+                let again = next_at(&name, every, later);
+                assert!(again == next || next <= later, "{name}");
+                // And then the next one, an interval later.
+                let after = next_at(&name, every, next);
+                assert_eq!(after.duration_since(next), SignedDuration::from_secs(900));
+                next.as_second()
+            })
+            .collect();
+        assert!(moments.len() > 30, "{moments:?}");
+        assert!(moments.last().unwrap() - moments.first().unwrap() > 700);
+    }
+}

@@ -1,0 +1,4 @@
+//! What a long-running `nhi` is made of, beside its ticks.
+
+pub(crate) mod health;
+pub(crate) mod logs;
