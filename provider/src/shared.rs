@@ -31,6 +31,8 @@ struct Walk {
     /// The type of the first credential that was planned on an integration where types exclude each
     /// other.
     types: BTreeMap<String, &'static str>,
+    /// Which slot an import took a key into, by the integration's id and the key's.
+    taken: BTreeMap<(String, String), String>,
     /// The names of the credentials that were planned on an integration where few may live.
     slots: BTreeMap<String, BTreeSet<String>>,
     /// What is to be made, and what is to be ended: digests of ids.
@@ -117,6 +119,15 @@ impl Shared {
                 ),
             );
         }
+    }
+
+    /// Notes the slot that an import takes a key into; the slot that has it already, where that is
+    /// another.
+    pub(crate) fn take_key(&self, integration: &str, key_id: &str, slot: &str) -> Option<String> {
+        let mut walk = self.walk();
+        let at = (integration.to_owned(), key_id.to_owned());
+        let has = walk.taken.entry(at).or_insert_with(|| slot.to_owned());
+        (has != slot).then(|| has.clone())
     }
 
     /// Says where one object is ended and made in one plan: its block was renamed, or has another key.

@@ -78,14 +78,46 @@ async fn in_ledger(context: &Context, id: &IntegrationId, part: Part<'_>) -> boo
     })
 }
 
-/// The one live key of an integration that bears no mark and is in no book: what a slot is imported
-/// for that somebody made by hand. Where the slot had a book that is lost, it is the key that the
-/// ledger names. `None` where there is none, or where the slot has a book already.
+/// The name of the slot that a key is taken into which somebody made by hand: what people go by of its
+/// id, and the whole of it where `others` of the integration would be called the same. Empty where two
+/// cannot be told apart.
+pub fn slot_name_of<'a>(key_id: &str, others: impl IntoIterator<Item = &'a str>) -> String {
+    let others: Vec<&str> = others.into_iter().filter(|other| *other != key_id).collect();
+    [SHORT, 63]
+        .map(|most| named(key_id, most))
+        .into_iter()
+        .find(|name| {
+            others.iter().all(|other| ![SHORT, 63].map(|most| named(other, most)).contains(name))
+        })
+        .unwrap_or_default()
+}
+
+/// The first characters of what is too long to be read.
+const SHORT: usize = 8;
+
+/// A key's id as a slot may be called: what is no longer than an AWS key's stays whole.
+fn named(key_id: &str, most: usize) -> String {
+    const READABLE: usize = 20;
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let mut name: String = key_id.chars().map(|c| if fits(c) { c } else { '_' }).collect();
+    if !name.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        name.insert(0, 'k');
+    }
+    if name.len() > READABLE {
+        name.truncate(most);
+    }
+    name
+}
+
+/// The live key of an integration that bears no mark, is in no book, and is meant by a slot that is
+/// imported: the only one, or of several the one that the slot is called after
+/// ([`slot_name_of`]). Where the slot had a book that is lost, it is the key that the ledger names.
+/// `None` where there is none, or where the slot has a book already.
 ///
 /// # Errors
 ///
-/// `E-SEVERAL-KEYS`: there are several, and nothing says which one is meant; `E-OURSELVES`; or custody
-/// cannot be read.
+/// `E-SEVERAL-KEYS`: there are several, and the slot is called after none of them; `E-OURSELVES`; or
+/// custody cannot be read.
 pub async fn unmarked_key(
     context: &Context,
     slot: &CredentialId,
@@ -114,20 +146,49 @@ pub async fn unmarked_key(
     match &keys[..] {
         [one] => Ok(Some((*one).clone())),
         several => {
+            let all = || seen.known.keys().chain(seen.slots.keys()).map(String::as_str);
+            let meant = |key_id: &&&String| slot_name_of(key_id, all()) == slot.name;
+            if let Some(meant) = several.iter().find(meant) {
+                return Ok(Some((*meant).clone()));
+            }
+            let names: Vec<String> =
+                several.iter().map(|key_id| slot_name_of(key_id, all())).collect();
             let told: Vec<String> = several.iter().map(|key_id| seen.tell(key_id)).collect();
             Err(Problem::new("E-SEVERAL-KEYS", "It is not known which credential is meant")
                 .detail(format!(
                     "{slot}: {} live credentials bear no mark of anybody: {}. An import takes in the \
-                     only one; of several it would be a guess which one a slot has.",
+                     only one; of several the one that the slot is called after, and this is called \
+                     after none.",
                     several.len(),
                     told.join(", ")
                 ))
-                .next(
-                    "declare a new nhi_credential and no import of it, move what uses the old ones \
-                     to it, then set revoke_unmanaged = true on the nhi_integration; or revoke all \
-                     but one at the platform, and import that",
-                )
+                .next(format!(
+                    "import each under a name of its own ({}); or declare a new nhi_credential and no \
+                     import of it, move what uses the old ones to it, then set revoke_unmanaged = true \
+                     on the nhi_integration",
+                    names.join(", ")
+                ))
                 .at(&["name"]))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_is_called_after_what_people_go_by_of_its_key_and_no_two_alike() {
+        let (a, b) =
+            ("1d5be74d-0ec0-7c30-f9b2-ff4e992e6b4d", "1d5be74d-33ec-c9e1-7486-25400bb707fa");
+        assert_eq!(slot_name_of(a, []), "1d5be74d");
+        assert_eq!(slot_name_of(a, [a, "ceead19d-33ec-c9e1-7486-25400bb707fa"]), "1d5be74d");
+        assert_eq!(slot_name_of(a, [b]), a);
+        assert_eq!(
+            slot_name_of("AKIAIOSFODNN7EXAMPLE", ["AKIAIOSFODNN7EXAMPLF"]),
+            "AKIAIOSFODNN7EXAMPLE"
+        );
+        assert_eq!(slot_name_of("-a/b\"${c}", []), "k-a_b___c_");
+        assert_eq!(slot_name_of("a/b", ["a_b"]), "", "nobody could tell which one is meant");
     }
 }

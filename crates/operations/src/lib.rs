@@ -48,7 +48,7 @@ mod unheard;
 mod withdraw;
 
 pub use access::{OpenAccess, SignInWith, close_access, open_access, still_open};
-pub use adopt::{Part, governed_already, unmarked_key};
+pub use adopt::{Part, governed_already, slot_name_of, unmarked_key};
 pub use another::{Another, another, may_have_more};
 pub use claim::{ClaimDocument, ClaimNames, ClaimStore};
 pub use context::{Connections, Context, Custody, Notices, Run, StopSign};

@@ -402,6 +402,10 @@ async fn sort_credentials(
                 .await
                 .map_err(|error| Problem::unreadable(&id.to_string(), &error))?,
         };
+        // A platform may list for a while what has run out, and tells that only when it is asked.
+        if whole.as_ref().is_none_or(|one| !one.live) {
+            continue;
+        }
         let marker = whole.as_ref().and_then(|one| one.marker.as_deref()).and_then(Marker::parse);
         if let Some(whole) = whole {
             seen.known.insert(credential.key_id.clone(), whole);

@@ -136,6 +136,16 @@ impl Credential {
             };
             // An import of a slot that never was.
             let Some(key_id) = unmarked else { return Ok(None) };
+            let (integration, slot) = (id.integration.to_string(), id.to_string());
+            if let Some(other) = self.shared.take_key(&integration, &key_id, &slot) {
+                return Err(Problem::new("E-SLOT-EXISTS", "Two imports take in one credential")
+                    .detail(format!("{slot}: {key_id} is the only one there is for {other}, too."))
+                    .next(
+                        "remove the one of the two imports whose credential is not there any more",
+                    )
+                    .at(&["name"])
+                    .into());
+            }
             let spec = SlotSpec { known: Some((key_id, 0, None, None)), ..spec };
             match observe_slot(&context, &spec).await? {
                 Some(taken) if taken.listed => seen = taken,
