@@ -168,6 +168,16 @@ pub enum DatabaseAddress {
     },
 }
 
+impl DatabaseAddress {
+    /// Where its secret is, if it has one.
+    fn secret(&self) -> Option<&Source> {
+        match self {
+            DatabaseAddress::Url(whole) => Some(whole),
+            DatabaseAddress::Parts { password, .. } => password.as_ref(),
+        }
+    }
+}
+
 /// Who asked for a run, from the configuration; CI's variables fill what is absent.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RunConfig {
@@ -221,7 +231,11 @@ impl Config {
     pub fn secret_variables(&self) -> BTreeSet<&str> {
         let credentials = self.connections.values().filter_map(|one| one.credential.as_ref());
         let key = self.realm.as_ref().map(|realm| &realm.key);
-        let sources = credentials.map(|one| &one.secret).chain(key);
+        let ledger = match &self.ledger {
+            LedgerConfig::Postgres(database) => database.address.secret(),
+            _ => None,
+        };
+        let sources = credentials.map(|one| &one.secret).chain(key).chain(ledger);
         let parts = sources.flat_map(Source::parts).filter_map(|one| match one {
             Source::Env(name) => Some(name.as_str()),
             _ => None,
