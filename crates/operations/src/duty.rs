@@ -193,7 +193,8 @@ fn with_declared(goal: Goal, spec: &SlotSpec) -> Goal {
 
 /// The row of a duty, open.
 fn row(subject: &str, duty: &Duty) -> Obligation {
-    let moment = |at: Option<Timestamp>| at.map_or(0, Timestamp::as_millisecond);
+    // A claim tells whole seconds: a row says the same before and after it was read back.
+    let moment = |at: Option<Timestamp>| at.map_or(0, |at| at.as_second() * 1000);
     let about = duty.key_id.clone().unwrap_or_else(|| duty.generation.to_string());
     let mut detail = json!({
         "carried_by": duty.carrier.as_str(), "generation": duty.generation,
@@ -210,7 +211,7 @@ fn row(subject: &str, duty: &Duty) -> Obligation {
         on_overdue: "finding".to_owned(),
         state: "open".to_owned(),
         attempts: 0,
-        next_try_at: duty.not_before.map(Timestamp::as_millisecond),
+        next_try_at: duty.not_before.map(|at| moment(Some(at))),
         detail: Some(detail),
     }
 }

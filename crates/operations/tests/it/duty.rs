@@ -69,7 +69,7 @@ async fn rows(world: &World) -> BTreeSet<Row> {
 }
 
 fn as_rows<'a>(all: impl IntoIterator<Item = &'a Duty>) -> BTreeSet<Row> {
-    let ms = |at: Option<jiff::Timestamp>| at.map_or(0, |at| at.as_millisecond());
+    let ms = |at: Option<jiff::Timestamp>| at.map_or(0, |at| at.as_second() * 1000);
     let one = |one: &Duty| {
         let (deed, by) = (one.task.as_str().to_owned(), one.carrier.as_str().to_owned());
         (deed, one.key_id.clone(), ms(one.not_before), ms(one.due_by), by)
