@@ -174,8 +174,15 @@ impl ClaimStore {
             Freshness::Shared => ClaimStore::looks(context, freshness).await?.get(&self.name),
             Freshness::Fresh => self.sink.look(&self.path()).await?,
         };
+        let look = look.filter(|look| !look.deleted);
+        // Who died before anything stood beside its claim says what it began there alone.
+        if let Some(look) = look.as_ref().filter(|look| look.mirror.is_empty())
+            && freshness == Freshness::Fresh
+        {
+            return ClaimStore::said_now(context, &self.name, look).await;
+        }
         // One whose mirror was lost says nothing: what sinks and state say counts then.
-        let look = look.filter(|look| !look.deleted && !look.mirror.is_empty());
+        let look = look.filter(|look| !look.mirror.is_empty());
         let named = look.as_ref().and_then(|look| look.mirror.get(REALM_KEY)).map(String::as_str);
         with_our_key(context, named, &self.path())?;
         Ok(look.map(|look| ClaimMirror::of(&look)))
