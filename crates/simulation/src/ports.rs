@@ -82,11 +82,15 @@ pub enum Bug {
     NullIsUnused,
     WhatMadeItsSuccessorLooksAlive,
     OtherSlotsAreHidden,
+    WhoStoppedSaysNothing,
+    NobodyIsAskedInTheEnd,
+    SlowReadersAreForgotten,
+    NobodyKnowsThatItIsOut,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 20] = [
+    pub const ALL: [Bug; 24] = [
         Bug::EveryEpochLooksOld,
         Bug::TakingOverKeepsTheEpoch,
         Bug::APromoteReplacesWhateverIsThere,
@@ -107,6 +111,10 @@ impl Bug {
         Bug::NullIsUnused,
         Bug::WhatMadeItsSuccessorLooksAlive,
         Bug::OtherSlotsAreHidden,
+        Bug::WhoStoppedSaysNothing,
+        Bug::NobodyIsAskedInTheEnd,
+        Bug::SlowReadersAreForgotten,
+        Bug::NobodyKnowsThatItIsOut,
     ];
 }
 
@@ -365,6 +373,13 @@ impl StorySink {
                 document = document.with("claim", Secret::new(after.to_string()));
             }
         }
+        if self.custody && shared.has(Bug::WhoStoppedSaysNothing) {
+            let text = document.get("claim").map(|claim| claim.expose().replace("stopped:", ""));
+            document = match text {
+                Some(text) => document.with("claim", Secret::new(text)),
+                None => document,
+            };
+        }
         if self.custody {
             return (document, expect);
         }
@@ -614,6 +629,16 @@ impl Port {
         listing
     }
 
+    /// Of what is said to have ended nothing is left.
+    pub(crate) async fn has_ended(&self, key_id: &str) {
+        let listing = self.shared.fake.credentials(&crate::story::object()).await;
+        let all = listing.map(|listing| listing.credentials).unwrap_or_default();
+        if all.iter().any(|one| one.key_id == key_id && one.stands()) {
+            let broken = format!("P5: {key_id} is said to have ended, and lives");
+            self.shared.told().broken.push(broken);
+        }
+    }
+
     /// The version of a document that a promote replaces, where somebody is at work.
     pub(crate) async fn recorded(&self, path: &str) -> Option<u64> {
         let claim = self.claim().await?;
@@ -653,7 +678,13 @@ impl Connector for Port {
         object: &ObjectRef,
         want: Want,
     ) -> connector::Result<Option<ObservedIntegration>> {
-        self.shared.fake.read(object, want).await
+        let mut found = self.shared.fake.read(object, want).await?;
+        if self.shared.has(Bug::NobodyKnowsThatItIsOut)
+            && let Some(record) = found.as_mut().and_then(|found| found.record.as_mut())
+        {
+            record.decommission = None;
+        }
+        Ok(found)
     }
     async fn create(&self, new: &NewIntegration) -> connector::Result<ObservedIntegration> {
         self.shared.fake.create(new).await
@@ -663,7 +694,10 @@ impl Connector for Port {
         object: &ObjectRef,
         change: &Change,
     ) -> connector::Result<ObservedIntegration> {
-        self.shared.fake.modify(object, change).await
+        self.is_journalled("modify");
+        let (fake, object, change) = (self.shared.fake.clone(), object.clone(), change.clone());
+        let effect = async move { fake.modify(&object, &change).await };
+        self.change("modify", "", lost("modify"), effect).await
     }
     async fn delete(&self, object: &ObjectRef) -> connector::Result<Ended> {
         self.shared.fake.delete(object).await

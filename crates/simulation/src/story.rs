@@ -23,7 +23,7 @@ use domain::{CredentialId, IntegrationId, Realm, RealmKey, Record, Secret, Setti
 use jiff::Timestamp;
 use ledger::{Ledger, MemoryLedger, NullLedger};
 use operations::{
-    Context, Custody, Delivery, Outcome, Problem, RulesGate, Run, SlotSpec, carry_out,
+    Consumers, Context, Custody, Delivery, Outcome, Problem, RulesGate, Run, SlotSpec,
 };
 use policy::{Rules, Schedule, rotation::Goal};
 use secrets::{Document, Expect, MemorySink, Sink};
@@ -46,6 +46,8 @@ pub use planted::{PLANTED, Planted};
 pub use table::{Books, Does, Filled, Row, Second, ends};
 
 const OVERLAP: Span = Span::from_secs(86_400);
+/// Longer than that consumers take who are slow to read.
+const REFRESH: Span = Span::from_secs(2 * 86_400);
 const REALM: &str = "k3x9q2";
 /// Where the slots deliver: two places of the first, and one of the second. The first one of a slot is its
 /// anchor.
@@ -84,11 +86,15 @@ macro_rules! say {
 }
 
 mod beside;
+mod doing;
 mod hands;
 mod shut;
 mod soft_cut;
 mod stopped;
 mod table;
+mod theirs;
+
+use doing::Doing;
 
 type Deed = Pin<Box<dyn Future<Output = Result<Outcome, Problem>>>>;
 
@@ -96,7 +102,7 @@ struct Acting {
     /// What it is called in claims.
     name: String,
     port: Port,
-    goal: Goal,
+    doing: Doing,
     /// `None`: over.
     deed: Option<Deed>,
 }
@@ -134,6 +140,12 @@ struct Story<'a> {
     /// What a person wrote over: which place, at which version.
     by_hand: Option<(usize, u64)>,
     faults: usize,
+    /// What a person wrote was taken for the current one by their word.
+    taken: bool,
+    /// How long consumers take to read what is delivered, where somebody said.
+    refresh: Option<Span>,
+    /// So many were called for when it was out of service, and nobody was at work.
+    out: Option<usize>,
     /// Nobody is promised anything of a slot any more.
     revoking: [bool; 2],
     at_once: [bool; 2],
@@ -191,6 +203,7 @@ impl<'a> Story<'a> {
         let mut most = 1 + choices.any(bounds.runs);
         match bounds.scene {
             Scene::Usual | Scene::Hands | Scene::Stopped | Scene::Shut => {}
+            Scene::Due | Scene::Out | Scene::Theirs => {}
             Scene::Duel => (before, claim_ttl, most) = ([1, 0], Span::ZERO, 2),
             Scene::Cut => {
                 before = [2, 0];
@@ -204,8 +217,14 @@ impl<'a> Story<'a> {
             // There is one name for whatever is made: who is taken for dead and is not ends the successor.
             (claim_ttl, most) = (Span::from_secs(120), 1);
         }
+        let ledgers = choices.any(3);
+        // Where its platform ends it by itself nobody is promised more.
+        let slow = bounds.scene == Scene::Due && way != "grace" && choices.any(2) == 1;
         Story {
-            ledgers: choices.any(3),
+            ledgers,
+            refresh: slow.then_some(REFRESH),
+            out: None,
+            taken: false,
             choices,
             bounds,
             way,
@@ -276,6 +295,8 @@ impl<'a> Story<'a> {
             fields: BTreeMap::new(),
             merge: false,
         };
+        let slow = self.bounds.bug != Some(Bug::SlowReadersAreForgotten);
+        let refresh = self.refresh.filter(|_| slow);
         let overlap =
             if self.bounds.bug == Some(Bug::NoOverlapIsKept) { Span::ZERO } else { OVERLAP };
         SlotSpec {
@@ -290,16 +311,18 @@ impl<'a> Story<'a> {
             }),
             deliveries: places_of(slot).map(|index| deliver(PLACES[index])).collect(),
             former: Vec::new(),
-            drill: false,
+            drill: true,
             integration_ends: None,
             asked: None,
             known: None,
-            consumers: Default::default(),
+            consumers: Consumers { refresh, ..Consumers::default() },
         }
     }
 
     /// Somebody begins a deed.
-    fn begin(&mut self, name: &str, slot: usize, goal: Goal) {
+    fn begin(&mut self, name: &str, slot: usize, doing: impl Into<Doing>) {
+        let doing = doing.into();
+        self.taken |= doing == Doing::KeepSink;
         let port = self.shared.port(slot_id(slot));
         // What a run that died was refused is in its memory only.
         self.shared.told().refused = 0;
@@ -313,7 +336,8 @@ impl<'a> Story<'a> {
             lock_timeout: Span::from_secs(3),
             ..Rules::default()
         };
-        if self.bounds.scene == Scene::Shut {
+        let is_asked = self.bounds.bug != Some(Bug::NobodyIsAskedInTheEnd);
+        if self.bounds.scene == Scene::Shut && is_asked {
             rules.deliver_by = shut::DELIVER_BY;
         }
         if self.bounds.bug == Some(Bug::NothingIsWaitedFor) {
@@ -348,11 +372,11 @@ impl<'a> Story<'a> {
             stop: self.stop_sign(port.run),
         };
         let spec = self.spec(slot);
-        self.revoking[slot] |= goal == Goal::Revoke;
-        self.at_once[slot] |= matches!(goal, Goal::Rotate { at_once: true, .. });
-        say!(self, "{name} begins {goal:?} of {}", SLOTS[slot]);
-        let deed: Deed = Box::pin(async move { carry_out(&context, &spec, goal, "story").await });
-        self.acting.push(Acting { name: name.to_owned(), port, goal, deed: Some(deed) });
+        self.revoking[slot] |= doing.ends_all();
+        self.at_once[slot] |= doing.is_at_once();
+        say!(self, "{name} begins {doing} of {}", SLOTS[slot]);
+        let deed = doing.carried_out(context, spec, port.clone());
+        self.acting.push(Acting { name: name.to_owned(), port, doing, deed: Some(deed) });
         self.deeds += 1;
     }
 
@@ -408,9 +432,9 @@ impl<'a> Story<'a> {
         &mut self,
         name: &str,
         slot: usize,
-        goal: Goal,
+        doing: impl Into<Doing>,
     ) -> Result<Result<Outcome, Problem>, String> {
-        self.begin(name, slot, goal);
+        self.begin(name, slot, doing);
         let run = self.acting.len() - 1;
         let mut done = self.go_on(run);
         for _ in 0..MOST_EVENTS {
@@ -466,6 +490,9 @@ impl<'a> Story<'a> {
             Scene::Hands => self.put_hands_right().await,
             Scene::Stopped => self.put_stopped_right().await,
             Scene::Shut => self.put_shut_right().await,
+            Scene::Due => self.put_met_right().await,
+            Scene::Out => self.put_out_right().await,
+            Scene::Theirs => self.put_theirs_right().await,
             Scene::Usual | Scene::Duel => self.put_right().await,
         }
     }
@@ -478,6 +505,7 @@ impl<'a> Story<'a> {
             Scene::Cut => 3,
             Scene::Beside | Scene::Stopped => 1,
             Scene::Usual | Scene::Duel | Scene::Hands | Scene::Shut => 0,
+            Scene::Due | Scene::Out | Scene::Theirs => 2,
         };
         let mut left = self.most + more + self.choices.any(2);
         let mut now = first;
@@ -506,6 +534,7 @@ impl<'a> Story<'a> {
                     self.arrive(which).await;
                 }
                 4 if self.theirs.is_empty()
+                    && !matches!(self.bounds.scene, Scene::Due | Scene::Out | Scene::Theirs)
                     && self.takes_another()
                     && self.slots == 1
                     && self.choices.rarely(2, 2) == 1 =>
@@ -514,6 +543,7 @@ impl<'a> Story<'a> {
                 }
                 8 if self.bounds.scene == Scene::Hands => self.somebody_acts().await,
                 8 if self.bounds.scene == Scene::Shut => self.somebody_shuts_a_place(),
+                8 if self.bounds.scene == Scene::Theirs => self.somebody_puts_theirs_there().await,
                 8 if self.bounds.scene == Scene::Stopped => self.somebody_asks_to_stop(first),
                 8 if self.is_rough()
                     && self.bounds.scene == Scene::Usual
@@ -522,19 +552,24 @@ impl<'a> Story<'a> {
                     self.somebody_writes().await;
                 }
                 5 if self.time_may_pass() => {
-                    let most = if self.bounds.scene == Scene::Cut { 3_700 } else { 601 };
+                    let most = match self.bounds.scene {
+                        Scene::Cut => 3_700,
+                        Scene::Due => 90_000,
+                        _ => 601,
+                    };
                     let seconds = [1, 20, 125, most][self.choices.any(4)];
                     self.time_passes(first, seconds).await;
                 }
                 _ if (happens >= 6 || alive == 0) && left > 0 && alive < self.most => {
                     left -= 1;
                     let slot = if self.slots > 1 { self.choices.any(2) } else { 0 };
-                    let goal = match self.bounds.scene {
-                        Scene::Cut => self.some_goal_of_a_cut(),
-                        _ => self.some_goal(slot),
+                    let doing = match self.bounds.scene {
+                        Scene::Cut => self.some_goal_of_a_cut().into(),
+                        Scene::Due | Scene::Out | Scene::Theirs => self.something_else(),
+                        _ => self.some_goal(slot).into(),
                     };
                     let name = format!("run {}", self.acting.len());
-                    self.begin(&name, slot, goal);
+                    self.begin(&name, slot, doing);
                     now = self.acting.len() - 1;
                     self.go_on(now);
                 }
@@ -552,8 +587,13 @@ impl<'a> Story<'a> {
                     let fate = self.some_fate(call);
                     *coverage.entry((self.way, call, fate, self.most)).or_default() += 1;
                     let done = self.end_call(now, fate);
-                    if matches!(done, Some(Ok(_))) && self.acting[now].goal == Goal::Reenable {
+                    if matches!(done, Some(Ok(_)))
+                        && self.acting[now].doing == Doing::Carry(Goal::Reenable)
+                    {
                         self.word_was_heard().await;
+                    }
+                    if matches!(done, Some(Ok(_))) {
+                        self.may_be_out(now);
                     }
                 }
             }
@@ -677,6 +717,7 @@ impl<'a> Story<'a> {
         }
         self.check_straggler().await?;
         self.check_stopped().await?;
+        self.stays_out()?;
         let adds = !self.replaces();
         let now = self.clock.now();
         let places = if self.slots > 1 { PLACES.len() } else { places_of(0).len() };
@@ -717,7 +758,9 @@ impl<'a> Story<'a> {
     fn anchor_is_last(&self) -> Result<(), String> {
         let [anchor, other, _] = &self.places;
         let behind = anchor.generation > other.generation;
-        if behind && self.by_hand.is_none() && !self.hands.touched() && !self.revoking[0] {
+        let theirs = self.bounds.scene == Scene::Theirs && !self.theirs.is_empty();
+        let wrote = self.by_hand.is_some() || theirs;
+        if behind && !wrote && !self.hands.touched() && !self.revoking[0] {
             return Err("P5: the anchor is promoted before the others".to_owned());
         }
         Ok(())
@@ -761,7 +804,8 @@ impl<'a> Story<'a> {
             return Ok(());
         }
         let before = std::mem::replace(&mut place.secret, secret);
-        let until = now + jiff::SignedDuration::from_secs(OVERLAP.as_signed_secs());
+        let kept = self.refresh.map_or(OVERLAP, |refresh| refresh.max(OVERLAP));
+        let until = now + jiff::SignedDuration::from_secs(kept.as_signed_secs());
         place.earlier.extend(before.map(|before| (before, until)));
         let Some(secret) = &self.places[index].secret else { return Ok(()) };
         if self.way.starts_with("replace-") {
@@ -776,11 +820,16 @@ impl<'a> Story<'a> {
         if let (Some(generation), Some(key)) = (generation, key) {
             let first =
                 self.promoted.entry((slot_of(index), generation)).or_insert_with(|| key.to_owned());
-            if first != key && !self.hands.touched() {
+            if first != key && !self.hands.touched() && !self.taken {
                 return Err(format!("P6: two keys of generation {generation} are promoted"));
             }
         }
         Ok(())
+    }
+
+    /// When nobody is waited for any more who holds an earlier one.
+    fn until_over(&self) -> Duration {
+        Duration::from_secs(self.refresh.map_or(90_000, |refresh| refresh.as_secs() + 1_000))
     }
 
     /// When nobody is at work: one more, without faults, and then once more when all overlaps are over.
@@ -794,7 +843,7 @@ impl<'a> Story<'a> {
         };
         let mut done = self.calmly("later", 0, goal).await?;
         if done.as_ref().is_err_and(|problem| problem.code == "E-OLD-IN-USE") {
-            tokio::time::advance(Duration::from_secs(90_000)).await;
+            tokio::time::advance(self.until_over()).await;
             done = self.calmly("when the overlap is over", 0, goal).await?;
         }
         // Another one is made when the platform has ended the old one.
@@ -803,7 +852,10 @@ impl<'a> Story<'a> {
             tokio::time::advance(Duration::from_secs(200_000)).await;
             done = self.calmly("when the old one has ended", 0, goal).await?;
         }
-        if self.is_rough() && done.as_ref().is_err_and(|problem| problem.code == "E-SINK-CHANGED") {
+        let theirs = self.bounds.scene == Scene::Theirs;
+        if (self.is_rough() || theirs)
+            && done.as_ref().is_err_and(|problem| problem.code == "E-SINK-CHANGED")
+        {
             done = self.calmly("who has seen that", 0, goal).await?;
         }
         if done.as_ref().is_err_and(|problem| problem.code == LOCKED_OUT) {
@@ -821,7 +873,10 @@ impl<'a> Story<'a> {
                 return Ok(());
             }
             // Nothing of ours ever stood where they wrote: that is theirs to say.
-            Err(problem) if self.by_hand.is_some() && problem.code == "E-SINK-OCCUPIED" => {
+            Err(problem)
+                if (self.by_hand.is_some() || theirs && human)
+                    && problem.code == "E-SINK-OCCUPIED" =>
+            {
                 return Ok(());
             }
             Err(problem) => {
@@ -839,7 +894,7 @@ impl<'a> Story<'a> {
             outcome.previous.iter().map(|one| one.key_id.clone()).collect();
         named.extend(outcome.key_id.clone());
         self.nothing_else(&named).await?;
-        tokio::time::advance(Duration::from_secs(90_000)).await;
+        tokio::time::advance(self.until_over()).await;
         let retire = Goal::Retire { at: outcome.generation };
         let done = self.calmly("retires", 0, retire).await?;
         let outcome =
@@ -930,7 +985,7 @@ fn slot_of(place: usize) -> usize {
 }
 
 /// The integration of every story.
-fn object() -> connector::ObjectRef {
+pub(crate) fn object() -> connector::ObjectRef {
     connector::ObjectRef {
         kind: APP.into(),
         key: "sync".into(),

@@ -141,6 +141,35 @@ fn while_a_place_takes_nothing_nobody_is_cut_off_and_when_it_does_the_next_run_e
     }
 }
 
+#[test]
+fn who_does_only_what_is_due_ends_what_was_begun_and_cuts_nobody_off_who_is_slow_to_read() {
+    for way in WAYS {
+        for (runs, faults) in [(1, 3), (3, 3)] {
+            all_hold(Bounds::of(way, runs, faults).about(Scene::Due), 40);
+        }
+    }
+}
+
+#[test]
+fn of_what_is_taken_out_of_service_nothing_works_in_the_end_and_nothing_comes_back() {
+    for way in WAYS {
+        for (runs, faults) in [(1, 3), (3, 3)] {
+            let teller = all_hold(Bounds::of(way, runs, faults).about(Scene::Out), 40);
+            were_met(way, &teller, &[("modify", Fate::Done)]);
+        }
+    }
+}
+
+#[test]
+fn what_a_person_wrote_into_a_place_works_on_and_is_the_current_one_by_their_word() {
+    for way in WAYS.into_iter().filter(|way| Scene::Theirs.suits(way)) {
+        for (runs, faults) in [(1, 0), (1, 3), (3, 3)] {
+            let teller = all_hold(Bounds::of(way, runs, faults).about(Scene::Theirs), 60);
+            assert!(teller.codes.contains_key("E-SINK-CHANGED"), "{way}: nobody saw it");
+        }
+    }
+}
+
 /// So many stories of all kinds on each of two threads, and how much of what can be met they meet: `cargo
 /// xtask torture` asks a hundred times for each.
 const SHARE: u64 = 1_000;

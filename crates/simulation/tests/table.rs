@@ -1,5 +1,6 @@
 //! The generated table: way × deed × step × how it ends × ledger × runs. After the one bad call whoever
-//! comes next brings the slot to its goal, and no promise is broken on the way.
+//! comes next brings the slot to its goal, and no promise is broken on the way. `NHI_TEST_DEED` names the deeds
+//! of it by how they begin.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,8 +20,10 @@ const MOST: usize = 200;
 /// and every second run; two others with one ledger for each second run, and the rest not at all.
 fn rows(way: &'static str) -> Vec<Row> {
     let wide = std::env::var_os("NHI_TEST_WIDE").is_some();
+    let chosen = std::env::var("NHI_TEST_DEED").unwrap_or_default();
+    let is_chosen = |does: &Does| format!("{does:?}").starts_with(&chosen);
     let mut rows = Vec::new();
-    for does in Does::ALL {
+    for does in Does::ALL.into_iter().filter(is_chosen) {
         for books in Books::ALL {
             for second in Second::ALL {
                 let row = Row { way, does, books, second };
@@ -92,8 +95,11 @@ fn steps(does: Does) -> &'static [(&'static str, &'static str)] {
             ("write sink", ""),
             ("write claim", "free"),
         ],
-        Does::Rotate => &[("issue", ""), ("write sink", ""), ("write claim", "stored")],
-        Does::Retire | Does::EndCut => {
+        Does::Rotate | Does::Finish | Does::Drill => {
+            &[("issue", ""), ("write sink", ""), ("write claim", "stored")]
+        }
+        Does::Decommission => &[("modify", ""), ("write claim", "retiring"), ("end", "")],
+        Does::Retire | Does::EndCut | Does::Meet => {
             &[("write claim", "retiring"), ("write claim", "proving"), ("write claim", "free")]
         }
         Does::Revoke => &[("write claim", "retiring"), ("write sink", ""), ("end", "")],
@@ -157,5 +163,6 @@ fn whichever_call_of_a_deed_ends_badly_the_next_run_puts_it_right() {
     }
     let cases: u64 = all.by.values().sum();
     println!("{cases} cases in {:?}", begun.elapsed());
-    assert!(cases >= 3_000, "only {cases} cases");
+    let few = std::env::var_os("NHI_TEST_DEED").is_some();
+    assert!(few || cases >= 3_000, "only {cases} cases");
 }

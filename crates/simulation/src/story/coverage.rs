@@ -43,7 +43,7 @@ pub(super) fn fates(way: &str, what: &str) -> &'static [Fate] {
 }
 
 /// The calls of a deed; of a claim, by the phase that is written.
-const CALLS: [(&str, &str); 25] = [
+const CALLS: [(&str, &str); 26] = [
     ("read claim", ""),
     ("read sink", ""),
     ("list keys", ""),
@@ -54,6 +54,7 @@ const CALLS: [(&str, &str); 25] = [
     ("end", ""),
     ("disable", ""),
     ("enable", ""),
+    ("modify", ""),
     ("write sink", ""),
     ("write mirror", ""),
     ("prepare claim", ""),

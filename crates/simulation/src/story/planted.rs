@@ -42,7 +42,7 @@ const fn rough(of: Planted) -> Planted {
 }
 
 /// All of them.
-pub static PLANTED: [Planted; 22] = [
+pub static PLANTED: [Planted; 26] = [
     about(Scene::Duel, usual("R1 epoch in the mark", Bug::EveryEpochLooksOld, "add-marked")),
     about(Scene::Duel, usual("R1 a new epoch", Bug::TakingOverKeepsTheEpoch, "add-marked")),
     about(Scene::Duel, usual("R2 memory", Bug::MemoryOutlivesTheClaim, "add-marked")),
@@ -98,6 +98,19 @@ pub static PLANTED: [Planted; 22] = [
             ),
         )
     },
+    about(Scene::Stopped, usual("who stopped says so", Bug::WhoStoppedSaysNothing, "add-marked")),
+    about(
+        Scene::Shut,
+        usual("a person is asked in the end", Bug::NobodyIsAskedInTheEnd, "add-marked"),
+    ),
+    about(
+        Scene::Due,
+        usual("slow readers are waited for", Bug::SlowReadersAreForgotten, "add-marked"),
+    ),
+    about(
+        Scene::Out,
+        usual("what is out of service stays out", Bug::NobodyKnowsThatItIsOut, "add-marked"),
+    ),
     Planted { runs: 1, ..rough(usual("budget", Bug::RefusalsAreNotCounted, "add-marked")) },
 ];
 

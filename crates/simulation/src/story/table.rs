@@ -39,11 +39,19 @@ pub enum Does {
     EndCut,
     /// What is only switched off works again.
     Reenable,
+    /// A rotation, and whoever comes after does only what is due.
+    Finish,
+    /// What is due when an overlap is over.
+    Meet,
+    /// A drill.
+    Drill,
+    /// The integration is taken out of service.
+    Decommission,
 }
 
 impl Does {
     /// All of them.
-    pub const ALL: [Does; 7] = [
+    pub const ALL: [Does; 11] = [
         Does::AtOnce,
         Does::Rotate,
         Does::Retire,
@@ -51,14 +59,19 @@ impl Does {
         Does::Cut,
         Does::EndCut,
         Does::Reenable,
+        Does::Finish,
+        Does::Meet,
+        Does::Drill,
+        Does::Decommission,
     ];
 
     /// Whether a platform that issues so does that.
     pub fn suits(self, way: &str) -> bool {
         match self {
             Does::AtOnce | Does::Rotate | Does::Revoke => true,
+            Does::Finish | Does::Decommission => true,
             // An only one has no earlier one, and what a new one took the place of ended with it.
-            Does::Retire => {
+            Does::Retire | Does::Meet | Does::Drill => {
                 !matches!(way, "first-only" | "replace-ours" | "replace-once" | "replace-self")
             }
             Does::Cut | Does::EndCut | Does::Reenable => Scene::Cut.suits(way),
@@ -138,8 +151,8 @@ pub fn ends(what: &str) -> &'static [Fate] {
 
 impl Story<'_> {
     /// What there is before the deed, and the deed's goal.
-    async fn begins(&mut self, row: &Row) -> Result<Goal, String> {
-        let earlier = !matches!(row.does, Does::AtOnce | Does::Rotate);
+    async fn begins(&mut self, row: &Row) -> Result<Doing, String> {
+        let earlier = !matches!(row.does, Does::AtOnce | Does::Rotate | Does::Finish | Does::Drill);
         if earlier {
             self.before[0] = if self.way == "first-only" { 1 } else { 2 };
         }
@@ -163,18 +176,22 @@ impl Story<'_> {
             self.calmly("before", 0, cut).await?.map_err(code)?;
         }
         match row.does {
-            Does::Retire => tokio::time::advance(Duration::from_secs(OVERLAP.as_secs() + 1)).await,
+            Does::Retire | Does::Meet => {
+                tokio::time::advance(Duration::from_secs(OVERLAP.as_secs() + 1)).await
+            }
             Does::EndCut => tokio::time::advance(Duration::from_secs(3_601)).await,
             _ => {}
         }
         Ok(match row.does {
-            Does::AtOnce | Does::Rotate => {
-                Goal::Rotate { to: at + 1, at_once: row.does == Does::AtOnce }
-            }
-            Does::Retire | Does::EndCut => Goal::Retire { at },
-            Does::Revoke => Goal::Revoke,
-            Does::Cut => cut,
-            Does::Reenable => Goal::Reenable,
+            Does::AtOnce => Goal::Rotate { to: at + 1, at_once: true }.into(),
+            Does::Rotate | Does::Finish => Goal::Rotate { to: at + 1, at_once: false }.into(),
+            Does::Retire | Does::EndCut => Goal::Retire { at }.into(),
+            Does::Revoke => Goal::Revoke.into(),
+            Does::Cut => cut.into(),
+            Does::Reenable => Goal::Reenable.into(),
+            Does::Meet => Doing::Meet,
+            Does::Drill => Doing::Drill { to: at + 1 },
+            Does::Decommission => Doing::Decommission,
         })
     }
 
@@ -188,9 +205,9 @@ impl Story<'_> {
         if row.second == Second::TakesOver {
             self.claim_ttl = Span::ZERO;
         }
-        let goal = self.begins(row).await?;
+        let doing = self.begins(row).await?;
         let first = self.acting.len();
-        self.begin("first", 0, goal);
+        self.begin("first", 0, doing);
         self.go_on(first);
         let (mut met, mut changes) = (None, 0);
         for turn in 0..MOST_EVENTS {
@@ -213,7 +230,7 @@ impl Story<'_> {
                     match row.second {
                         Second::Nobody => {}
                         Second::Joins => {
-                            self.begin("second", 0, goal);
+                            self.begin("second", 0, doing);
                             self.go_on(first + 1);
                         }
                         Second::TakesOver => {
@@ -222,14 +239,14 @@ impl Story<'_> {
                             }
                             tokio::time::advance(Duration::from_secs(1_000)).await;
                             // What it stops with is a promise that the last one holds.
-                            let _ = self.calmly("takes over", 0, goal).await?;
+                            let _ = self.calmly("takes over", 0, doing).await?;
                         }
                     }
                 }
                 changes += 1;
             }
             let done = self.end_call(run, fate);
-            if matches!(done, Some(Ok(_))) && goal == Goal::Reenable {
+            if matches!(done, Some(Ok(_))) && row.does == Does::Reenable {
                 self.word_was_heard().await;
             }
             self.check().await?;
@@ -240,17 +257,20 @@ impl Story<'_> {
         }
         match row.does {
             Does::AtOnce | Does::Rotate | Does::Revoke => self.put_right().await?,
-            Does::Retire => self.put_retired_right(goal).await?,
+            Does::Retire => self.put_retired_right(doing).await?,
+            Does::Finish | Does::Meet => self.put_met_right().await?,
+            Does::Drill => self.put_drilled_right().await?,
+            Does::Decommission => self.put_out_right().await?,
             Does::Cut | Does::EndCut | Does::Reenable => self.put_cut_right().await?,
         }
         Ok(Filled::Yes(met))
     }
 
     /// Once more without faults: only the current one is left.
-    async fn put_retired_right(&mut self, goal: Goal) -> Result<(), String> {
+    async fn put_retired_right(&mut self, doing: Doing) -> Result<(), String> {
         say!(self, "-- at rest");
         tokio::time::advance(Duration::from_secs(1_000)).await;
-        let done = self.calmly("later", 0, goal).await?;
+        let done = self.calmly("later", 0, doing).await?;
         let done =
             done.map_err(|problem| format!("P7: the run after it stops: {}", problem.code))?;
         self.works(0)?;
