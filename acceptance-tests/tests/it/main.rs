@@ -16,6 +16,7 @@ mod examples;
 mod faults;
 mod findings;
 mod functions;
+mod github;
 mod hostile;
 mod import;
 mod interrupted;

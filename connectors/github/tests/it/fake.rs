@@ -15,7 +15,7 @@ use ring::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::http::{Asked, Told, serve};
+use super::http::{Asked, Told, serve};
 
 /// The organisation, and the enterprise that owns it.
 pub(crate) const ORG: &str = "acme";
@@ -42,6 +42,7 @@ struct Key {
     line: String,
     read_only: bool,
     enabled: bool,
+    made: String,
 }
 
 #[derive(Debug, Clone)]
@@ -91,6 +92,11 @@ struct State {
 pub(crate) struct Fake {
     state: Arc<Mutex<State>>,
     pub(crate) address: String,
+}
+
+/// Now, as GitHub writes it.
+fn now() -> String {
+    Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 fn refusal(status: u16, message: &str) -> Told {
@@ -221,7 +227,7 @@ impl Key {
     fn told(&self) -> Value {
         json!({
             "id": self.id, "key": self.line, "url": "https://api.github.com/x", "title": self.title,
-            "verified": true, "created_at": WHEN, "read_only": self.read_only, "added_by": "octocat",
+            "verified": true, "created_at": self.made, "read_only": self.read_only, "added_by": "octocat",
             "last_used": null, "enabled": self.enabled,
         })
     }
@@ -476,7 +482,8 @@ impl State {
                     return invalid("key is already in use");
                 }
                 let read_only = asked.body["read_only"].as_bool().unwrap_or(false);
-                let one = Key { id, title: text("title"), line, read_only, enabled: true };
+                let one =
+                    Key { id, title: text("title"), line, read_only, enabled: true, made: now() };
                 let told = one.told();
                 self.keys.entry(repository.to_owned()).or_default().push(one);
                 self.number = id;
@@ -720,7 +727,8 @@ impl Fake {
         let mut state = self.lock();
         let id = state.next();
         let line = format!("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{id:043}");
-        let one = Key { id, title: title.to_owned(), line, read_only: true, enabled: true };
+        let one =
+            Key { id, title: title.to_owned(), line, read_only: true, enabled: true, made: now() };
         state.keys.entry(repository.to_owned()).or_default().push(one);
         id
     }
