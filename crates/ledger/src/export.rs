@@ -39,7 +39,7 @@ pub enum Part {
     /// A document, before the first entry that names it.
     Document(Hash, Vec<u8>),
     /// An entry, under its number.
-    Entry(Entry),
+    Entry(Box<Entry>),
     /// A checkpoint, right behind the last entry that it is about.
     Checkpoint(Checkpoint, Frontier),
     /// What is kept of a person.
@@ -191,7 +191,7 @@ impl<R: BufRead> Reader<R> {
             return Ok(Part::Document(hash, body));
         }
         if let Some(seq) = number("entry") {
-            return self.entry(seq, hash("hash")?, words("body")?).map(Part::Entry);
+            return self.entry(seq, hash("hash")?, words("body")?).map(Box::new).map(Part::Entry);
         }
         if let Some(size) = number("checkpoint") {
             let one =

@@ -281,7 +281,7 @@ impl Ledger for MemoryLedger {
                     export::realm_of(&self.place(), self.realm.as_deref(), realm)?;
                 }
                 Part::Document(hash, body) => drop(taken.documents.insert(hash, body)),
-                Part::Entry(entry) => taken.entries.push(entry),
+                Part::Entry(entry) => taken.entries.push(*entry),
                 Part::Checkpoint(checkpoint, _) => taken.checkpoints.push(checkpoint),
                 Part::Person(person) => drop(taken.persons.insert(person.id.clone(), person)),
                 Part::End { .. } => (),

@@ -47,7 +47,7 @@ impl Bench {
                 println!("SQLite");
                 example("ledger-sqlite", "bench", &[])?;
                 println!("PostgreSQL");
-                example("ledger-postgres", "bench", &[])
+                example("ledger-postgres", "bench_postgres", &[])
             }
         }
     }

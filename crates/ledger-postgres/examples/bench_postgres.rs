@@ -1,6 +1,6 @@
 //! Prints how many entries a second a PostgreSQL on this machine keeps, and how many of them are verified.
 //!
-//! `cargo run --release -p ledger-postgres --example bench`
+//! `cargo run --release -p ledger-postgres --example bench_postgres`
 
 use std::{error::Error, sync::Arc, time::Duration};
 
