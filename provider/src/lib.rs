@@ -55,6 +55,7 @@ fn parts(nhi: Nhi, shared: shared::Shared) -> Server<Nhi> {
                 .with_identity()
                 .with_move(),
         )
+        .data_source(data_sources::findings::Findings::new(shared.clone()))
         .data_source(data_sources::integrations::Integrations::new(shared.clone()))
         .ephemeral(ephemerals::access_token::AccessToken::new(shared.clone()))
         .ephemeral(ephemerals::credential_secret::CredentialSecret::new(shared))

@@ -170,6 +170,29 @@ impl Wishes {
         self.integrations.len() + self.owners.len() + self.third_parties.len()
     }
 
+    /// The integrations of each owner.
+    pub fn owned(&self) -> BTreeMap<String, Vec<String>> {
+        let recorded = self.integrations.values().flat_map(|wish| {
+            let record = wish.record.as_ref();
+            let named = ["business_owner.id", "technical_owner.id"]
+                .into_iter()
+                .filter_map(move |member| record?.get(member));
+            named.map(|owner| (owner, &wish.id))
+        });
+        let run_elsewhere = self
+            .third_parties
+            .iter()
+            .flat_map(|wish| wish.owners.iter().map(|owner| (owner, &wish.id)));
+        let mut owns: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (owner, id) in recorded.chain(run_elsewhere) {
+            let names = owns.entry(owner.clone()).or_default();
+            if !names.contains(id) {
+                names.push(id.clone());
+            }
+        }
+        owns
+    }
+
     /// The slots that are declared. Of an id that is none of ours it is said when it is looked at.
     pub fn slots(&self) -> Vec<CredentialId> {
         let all =

@@ -27,6 +27,7 @@ mod gate;
 mod integration;
 mod inventory;
 mod journal;
+mod judge_all;
 mod keep;
 mod observe;
 mod ourselves;
@@ -77,6 +78,7 @@ pub use integration::{
     revoke_unmanaged, update_integration,
 };
 pub use inventory::{Inventory, is_managed, take_inventory};
+pub use judge_all::{AllJudged, judge_all};
 pub use keep::keep_sink;
 pub use observe::{
     SeenIntegration, UNKNOWN_CONNECTION, find_connection, judge_listed, object_of,

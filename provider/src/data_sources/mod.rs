@@ -1,3 +1,4 @@
 //! One file a data source.
 
+pub(crate) mod findings;
 pub(crate) mod integrations;

@@ -4,6 +4,7 @@ mod access;
 mod adopted;
 mod clock;
 mod direction;
+mod findings;
 mod foreign;
 mod gaps;
 mod golden;

@@ -1,0 +1,101 @@
+//! Everything that is declared, looked at at once: what a data source tells of it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use policy::findings::Finding;
+use tokio::{sync::Semaphore, task::JoinSet};
+
+use crate::{
+    Context, Judged, Problem, Wishes, judge_integration, judge_left_behind, judge_owner,
+    judge_third_party, never_heard_of,
+};
+
+/// How many things are looked at at once; the connection's own budget limits requests.
+const AT_ONCE: usize = 16;
+
+/// What all looks came to.
+#[derive(Debug, Clone, Default)]
+pub struct AllJudged {
+    /// What was found, each with its fingerprint, by what it is about.
+    pub findings: Vec<([u8; 16], Finding)>,
+    /// What could not be read, and why.
+    pub gaps: Vec<(String, Problem)>,
+}
+
+/// Looks at everything that is declared, and at what was left open beside it.
+pub async fn judge_all(context: &Context, wishes: Wishes) -> AllJudged {
+    let mut all = AllJudged::default();
+    let mut looked_at: BTreeMap<String, Option<String>> = BTreeMap::new();
+    let slots = wishes.slots();
+    let mut owns = wishes.owned();
+    for wish in &wishes.third_parties {
+        all.take(judge_third_party(context, wish));
+    }
+    let gate = Arc::new(Semaphore::new(AT_ONCE));
+    let mut running: JoinSet<(String, Result<Judged, Problem>)> = JoinSet::new();
+    let mut waited_for: BTreeSet<String> = BTreeSet::new();
+    for (id, wish) in wishes.integrations {
+        let (context, gate) = (context.clone(), gate.clone());
+        waited_for.insert(id.clone());
+        running.spawn(async move {
+            let _turn = gate.acquire().await;
+            (id, judge_integration(&context, &wish).await)
+        });
+    }
+    for (id, wish) in wishes.owners {
+        let (context, gate) = (context.clone(), gate.clone());
+        let owns = owns.remove(&id).unwrap_or_default();
+        waited_for.insert(id.clone());
+        running.spawn(async move {
+            let _turn = gate.acquire().await;
+            (id, judge_owner(&context, &wish, &owns).await)
+        });
+    }
+    while let Some(ended) = running.join_next().await {
+        let Ok((id, judged)) = ended else { continue };
+        waited_for.remove(&id);
+        match judged {
+            Ok(judged) => {
+                let vendor_id = judged.vendor_id.clone();
+                looked_at.extend(vendor_id.map(|vendor_id| (id, Some(vendor_id))));
+                all.take(judged);
+            }
+            Err(problem) => {
+                looked_at.insert(id.clone(), None);
+                all.gaps.push((id, problem));
+            }
+        }
+    }
+    for id in waited_for {
+        let problem = Problem::new("E-UNREADABLE", "A look did not come to its end")
+            .detail(format!("{id}: it was cut off by a fault of this program."))
+            .next("report it, with the plan");
+        looked_at.insert(id.clone(), None);
+        all.gaps.push((id, problem));
+    }
+    match judge_left_behind(context, &looked_at, &slots, true).await {
+        Ok(judged) => all.take(judged),
+        Err(problem) => all.gaps.push(("custody".to_owned(), problem)),
+    }
+    match never_heard_of(context, &wishes.heard_of).await {
+        Ok(gaps) => all.gaps.extend(gaps),
+        Err(problem) => all.gaps.push(("platforms".to_owned(), problem)),
+    }
+    let told = |one: &Finding| {
+        let sides = (one.verdict, one.actual.clone(), one.expected.clone());
+        (one.subject.clone(), one.facet.clone(), one.rule, sides)
+    };
+    all.findings.sort_by_cached_key(|(_, one)| told(one));
+    all.gaps.sort_by(|(a, _), (b, _)| a.cmp(b));
+    all
+}
+
+impl AllJudged {
+    fn take(&mut self, judged: Judged) {
+        self.findings.extend(judged.findings);
+        self.gaps.extend(judged.gaps);
+    }
+}
