@@ -13,6 +13,12 @@ pub(crate) fn owner_name(text: &str) -> Result<(), String> {
     expect(fits, "2 to 63 lower-case letters, digits and \"-\", not beginning with \"-\"")
 }
 
+/// An owner's id.
+pub(crate) fn owner_id(text: &str) -> Result<(), String> {
+    let fits = text.strip_prefix("owner/").is_some_and(|name| owner_name(name).is_ok());
+    expect(fits, "an owner's id, such as \"owner/payments\"")
+}
+
 /// The name of a schedule or of a credential.
 pub(crate) fn short_name(text: &str) -> Result<(), String> {
     let fits = (1..=63).contains(&text.len())

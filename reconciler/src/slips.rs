@@ -36,11 +36,20 @@ const REFERENCES: &[(&str, &str, &str, &str)] = &[
 /// variable's type leaves out, the core drops without a word.
 const TAKEN: &[(&str, &str, &[&str])] = &[
     ("nhi_integration", "nhi_owner", &["id", "email", "status"]),
-    ("nhi_scope", "nhi_integration", &["id", "vendor_id", "environment", "ceiling"]),
+    ("nhi_scope", "nhi_integration", &["id", "vendor_id", "environment", "ceiling", "adoption"]),
     (
         "nhi_credential",
         "nhi_integration",
-        &["id", "vendor_id", "environment", "technical_owner", "expires_on", "state", "incident"],
+        &[
+            "id",
+            "vendor_id",
+            "environment",
+            "technical_owner",
+            "expires_on",
+            "state",
+            "adoption",
+            "incident",
+        ],
     ),
 ];
 
@@ -678,7 +687,7 @@ mod tests {
                 1,
                 "variable \"owner\" { type = any /* nhi_integration takes email, status too */ }",
             ),
-            ("var.app", 6, "type = any /* nhi_scope takes environment, vendor_id too */"),
+            ("var.app", 6, "type = any /* nhi_scope takes adoption, environment, vendor_id too */"),
         ];
         assert_eq!(found, expected);
     }

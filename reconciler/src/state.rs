@@ -217,6 +217,10 @@ fn integration(wishes: &mut Wishes, id: &str, object: &str, values: &Map<String,
             put(&format!("{name}.{member}"), value);
         }
     }
+    for member in ["complete_by", "steward"] {
+        let value = values.get("adoption").and_then(|adoption| adoption[member].as_str());
+        put(&format!("adoption.{member}"), value);
+    }
     if let Some(ceiling) = values.get("ceiling") {
         put("ceiling_action", ceiling["highest_action"].as_str());
         if let Some(all) = ceiling["scopes"].as_array() {

@@ -27,7 +27,7 @@ pub use observation::{
     Gap, GapExtent, LastUsed, Observation, ObservedCredential, ObservedIntegration,
 };
 pub use realm::{Fingerprint, Realm, RealmKey};
-pub use record::{OwnerRef, Record};
+pub use record::{Adoption, OwnerRef, Record};
 pub use scope::{Action, Direction, GrantedScope, Scope};
 pub use secret::Secret;
 pub use settings::{Setting, Settings};

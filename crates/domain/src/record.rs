@@ -13,6 +13,15 @@ pub struct OwnerRef {
     pub email: Option<String>,
 }
 
+/// Taken over as it was found: until when somebody says what is missing, and who sees to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Adoption {
+    /// The last day, `YYYY-MM-DD`, UTC.
+    pub complete_by: String,
+    /// `owner/<name>`.
+    pub steward: String,
+}
+
 /// Who owns an integration, what it is for, until when: everything that must survive the loss of
 /// Terraform's state and of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -43,6 +52,8 @@ pub struct Record {
     pub ceiling_action: Option<String>,
     /// Scopes that cover everything it may hold.
     pub ceiling_scopes: Option<BTreeSet<String>>,
+    /// While not everything is said of it: until when that may last, and who sees to it.
+    pub adoption: Option<Adoption>,
     /// Free labels.
     pub labels: BTreeMap<String, String>,
     /// Why it holds its scopes.
@@ -109,6 +120,11 @@ impl Record {
                 map.insert(name.into(), Value::Object(object));
             }
         }
+        if let Some(adoption) = &self.adoption {
+            let members = [("complete_by", &adoption.complete_by), ("steward", &adoption.steward)];
+            let object = members.map(|(name, text)| (name.into(), Value::String(text.clone())));
+            map.insert("adoption".into(), Value::Object(Map::from_iter(object)));
+        }
         if let Some(scopes) = &self.ceiling_scopes {
             map.insert(
                 "ceiling_scopes".into(),
@@ -161,6 +177,7 @@ impl Record {
             governed_since: take_text(&mut map, "governed_since")?,
             ceiling_action: take_text(&mut map, "ceiling_action")?,
             ceiling_scopes: take_texts(&mut map, "ceiling_scopes")?,
+            adoption: take_adoption(&mut map)?,
             labels: take_map(&mut map, "labels")?,
             justification: take_text(&mut map, "justification")?,
             scopes_governed: take_flag(&mut map, "scopes_governed")?,
@@ -243,6 +260,18 @@ fn take_owner(map: &mut Map<String, Value>, name: &str) -> Result<Option<OwnerRe
     }
 }
 
+fn take_adoption(map: &mut Map<String, Value>) -> Result<Option<Adoption>, RecordError> {
+    let mut object = match map.remove("adoption") {
+        None => return Ok(None),
+        Some(Value::Object(object)) => object,
+        Some(_) => return Err(wrong("adoption", "a day and a steward")),
+    };
+    let mut member = |name| {
+        take_text(&mut object, name)?.ok_or_else(|| wrong("adoption", "a day and a steward"))
+    };
+    Ok(Some(Adoption { complete_by: member("complete_by")?, steward: member("steward")? }))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -253,6 +282,10 @@ mod tests {
             realm_key: Some("kabcd".into()),
             purpose: Some("Copies invoices\nevery night".into()),
             business_owner: Some(OwnerRef { id: "owner/finance".into(), email: None }),
+            adoption: Some(Adoption {
+                complete_by: "2026-12-15".into(),
+                steward: "owner/payments".into(),
+            }),
             labels: BTreeMap::from([("team".into(), "payments".into())]),
             scopes_governed: true,
             quarantined: Some("INC-7".into()),

@@ -334,9 +334,8 @@ async fn compared(context: &Context, wish: &Wish) -> Result<Judged, Problem> {
         judged.found(tenant, stable, [findings::contacts(&wish.id)]);
     }
 
-    let said = |name: &str| wish.record.as_ref().and_then(|record| record.get(name));
-    let facts = seen
-        .facts(said("expires_on").map(String::as_str), said("review_every").map(String::as_str));
+    let said = |name: &str| wish.record.as_ref()?.get(name).map(String::as_str);
+    let facts = seen.facts(said("expires_on"), said("review_every"), said("adoption.complete_by"));
     let verdicts = standing(&facts, &context.rules, context.time());
     let mut findings = findings::standing(&wish.id, &verdicts);
     for finding in findings.iter_mut().filter(|one| one.rule == "marker-forged") {
@@ -359,7 +358,7 @@ async fn compared(context: &Context, wish: &Wish) -> Result<Judged, Problem> {
     // to date by the same apply. A quarantine is lifted by nobody's declaration.
     let quarantined = live.record.as_ref().is_some_and(|record| record.quarantined.is_some());
     let active = wish.enabled.unwrap_or(live.enabled) && !quarantined;
-    let ends = said("expires_on").and_then(|day| form::end_of_day(day));
+    let ends = said("expires_on").and_then(form::end_of_day);
     for slot in &wish.slots {
         let slot_id = CredentialId { integration: id.clone(), name: slot.name.clone() };
         let spec = spec_of(&slot_id, slot, kind, (stable, ends));
@@ -997,7 +996,7 @@ pub fn schedule_written(value: &Value) -> Written {
 /// Members of a record that people declare. Addresses are no part of the ledger, so they are
 /// compared only where a state names them.
 fn is_governance(name: &str) -> bool {
-    const NAMES: [&str; 10] = [
+    const NAMES: [&str; 12] = [
         "purpose",
         "environment",
         "execution_mode",
@@ -1006,6 +1005,8 @@ fn is_governance(name: &str) -> bool {
         "review_every",
         "ceiling_action",
         "ceiling_scopes",
+        "adoption.complete_by",
+        "adoption.steward",
         "business_owner.id",
         "technical_owner.id",
     ];

@@ -74,13 +74,19 @@ impl SeenIntegration {
     }
 
     /// What the policy judges it by, with the end and the review interval that are declared.
-    pub fn facts(&self, expires_on: Option<&str>, review_every: Option<&str>) -> Facts {
+    pub fn facts(
+        &self,
+        expires_on: Option<&str>,
+        review_every: Option<&str>,
+        adopted_until: Option<&str>,
+    ) -> Facts {
         let record = self.observed.record.as_ref();
         Facts {
             expires_on: expires_on.and_then(|day| day.parse().ok()),
             review_every: review_every.and_then(|text| text.parse().ok()),
             reviewed_or_created_on: record
                 .and_then(|record| record.governed_since.as_deref()?.parse().ok()),
+            adopted_until: adopted_until.and_then(|day| day.parse().ok()),
             recreated: self.recreated,
             marker_forged: !self.forged.is_empty(),
             unmanaged: self.unmanaged.len(),

@@ -22,6 +22,8 @@ pub struct Facts {
     pub marker_forged: bool,
     /// Live credentials that nobody declared.
     pub unmanaged: usize,
+    /// The last day on which not everything need be said of it.
+    pub adopted_until: Option<Date>,
     /// It is quarantined, and somebody switched it on all the same.
     pub quarantine_broken: bool,
 }
@@ -62,6 +64,9 @@ pub fn standing(facts: &Facts, rules: &Rules, now: Now) -> BTreeMap<&'static str
     }
     if facts.unmanaged > 0 {
         standing.insert("unmanaged_credentials", Verdict::Warn);
+    }
+    if facts.adopted_until.is_some_and(|last| now.has_come(end_of(last))) {
+        standing.insert("adoption_overdue", Verdict::Warn);
     }
     if facts.quarantine_broken {
         standing.insert("quarantine_broken", Verdict::Disable);
@@ -154,6 +159,17 @@ mod tests {
         assert_eq!(at("2026-03-01T00:00:00Z"), None);
         assert_eq!(at("2026-04-02T00:00:00Z"), Some(Verdict::Warn));
         assert_eq!(at("2026-05-10T00:00:00Z"), Some(Verdict::Disable));
+    }
+
+    #[test]
+    fn what_is_not_said_of_what_was_adopted_is_overdue_when_its_day_is_over() {
+        let facts = Facts { adopted_until: "2026-12-15".parse().ok(), ..Facts::default() };
+        let at = |text: &str| {
+            let now = text.parse::<Timestamp>().unwrap();
+            standing(&facts, &Rules::default(), now.into())
+        };
+        assert!(at("2026-12-15T23:59:59Z").is_empty());
+        assert_eq!(at("2026-12-16T00:00:00Z").get("adoption_overdue"), Some(&Verdict::Warn));
     }
 
     #[test]

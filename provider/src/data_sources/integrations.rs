@@ -337,7 +337,11 @@ fn entry(
     };
     let credentials: Option<Vec<SeenCredential>> =
         one.credentials.as_ref().map(|all| all.iter().map(listed).collect());
-    let facts = seen.facts(record.expires_on.as_deref(), record.review_every.as_deref());
+    let facts = seen.facts(
+        record.expires_on.as_deref(),
+        record.review_every.as_deref(),
+        record.adoption.as_ref().map(|one| one.complete_by.as_str()),
+    );
     // Of what nobody declared here nothing is expected; a mark that is not genuine is always wrong.
     let facts = if managed {
         facts

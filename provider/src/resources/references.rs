@@ -42,6 +42,25 @@ pub(crate) struct Ceiling {
     pub scopes: Attr<tfplugin::Set<String>>,
 }
 
+/// What was taken over as it was found: not everything need be said of it yet.
+#[derive(Debug, Clone, PartialEq, Default, Model)]
+pub(crate) struct Adoption {
+    /// The last day on which something may be missing, `YYYY-MM-DD`. After it, a plan is refused.
+    #[tf(required, validate = rules::date)]
+    pub complete_by: Attr<String>,
+    /// Who sees to it: the id of an `nhi_owner`.
+    #[tf(required, validate = rules::owner_id)]
+    pub steward: Attr<String>,
+}
+
+impl Adoption {
+    /// Whether it is known of an integration that everything must be said. Of what is not known yet
+    /// it is asked again when it is.
+    pub(crate) fn is_over(adoption: Option<&Attr<Adoption>>) -> bool {
+        adoption.is_some_and(Attr::is_null)
+    }
+}
+
 /// An integration, as `nhi_scope` names it.
 #[derive(Debug, Clone, PartialEq, Default, Model)]
 pub(crate) struct ScopedIntegration {
@@ -57,6 +76,9 @@ pub(crate) struct ScopedIntegration {
     /// The limit on what it may hold.
     #[tf(optional)]
     pub ceiling: Attr<Ceiling>,
+    /// While it is set, the scopes need no `justification`.
+    #[tf(optional)]
+    pub adoption: Attr<Adoption>,
 }
 
 /// An integration, as `nhi_credential` names it.
@@ -81,6 +103,9 @@ pub(crate) struct CredentialedIntegration {
     /// `active`, `disabled`, `quarantined` or `revoked`.
     #[tf(optional)]
     pub state: Attr<String>,
+    /// While it is set, a credential that exists needs neither `deliver_to` nor `secret_source`.
+    #[tf(optional)]
+    pub adoption: Attr<Adoption>,
     /// An incident that all its credentials are exposed by. A new one rotates at once.
     #[tf(optional)]
     pub incident: Attr<String>,

@@ -193,6 +193,155 @@ async fn the_document_of_a_slot_that_is_imported_again_is_known_by_its_mark_befo
     }
 }
 
+/// The integration as `nhi adopt` writes it.
+fn as_found(complete_by: &str) -> serde_json::Value {
+    json!({
+        "connection_name": "bao",
+        "name": "invoice-sync",
+        "openbao_approle": {},
+        "adoption": { "complete_by": complete_by, "steward": "owner/payments" },
+    })
+}
+
+/// What is handed over of an integration, as a core does it.
+fn handed(made: &State, names: &[&str]) -> serde_json::Value {
+    let made = made.json();
+    names.iter().map(|name| ((*name).to_owned(), made[*name].clone())).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_adopted_may_be_incomplete_until_its_day_and_is_told_at_each_plan() {
+    let world = World::new();
+    world.fake.create_by_hand(APP, "invoice-sync");
+    let core = world.run().await;
+    let taken = core.import("nhi_integration", "bao/openbao_approle/invoice-sync").await.unwrap();
+    let bare = with(as_found(""), json!({ "adoption": null }));
+    let said = core.plan(&taken, bare.clone()).await.unwrap_err().to_string();
+    for name in ["purpose", "environment", "business_owner", "technical_owner"] {
+        assert!(said.contains(&format!("{name} is not set")), "{name}: {said}");
+    }
+    assert!(said.contains("E-REQUIRED"), "{said}");
+    // Nothing is made that way.
+    let said = core.plan_create("nhi_integration", as_found("2026-12-15")).await.unwrap_err();
+    assert!(said.to_string().contains("E-ADOPTION"), "{said}");
+
+    let config = as_found("2026-12-15");
+    let plan = core.plan(&taken, config.clone()).await.unwrap();
+    assert_eq!(plan.action, Action::Update);
+    let told = words(&plan.diagnostics);
+    for part in [
+        "purpose, environment, business_owner, technical_owner, expires_on",
+        "owner/payments",
+        "2026-12-15",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert!(!told.contains("E-POLICY-REQUIRED"), "{told}");
+    let made = core.apply(plan).await.unwrap().unwrap();
+    let core = world.run().await;
+    let made = core.refresh(&made).await.unwrap().unwrap();
+    assert_eq!(made.json()["adoption"]["steward"], "owner/payments", "it stands in the record");
+    let plan = core.plan(&made, config.clone()).await.unwrap();
+    assert_eq!(plan.action, Action::Nothing);
+    assert!(words(&plan.diagnostics).contains("purpose"), "it is told again");
+
+    // Somebody takes it out of the record: that is drift.
+    world.edit_record(|record| record.adoption = None).await;
+    let core = world.run().await;
+    let edited = core.refresh(&made).await.unwrap().unwrap();
+    assert_eq!(core.plan(&edited, config.clone()).await.unwrap().action, Action::Update);
+    let made = core.update(&edited, config.clone()).await.unwrap();
+
+    // The day is over: nothing goes on before somebody said what is missing.
+    world.at("2026-12-16T00:10:00Z");
+    let core = world.run().await;
+    let late = core.refresh(&made).await.unwrap().unwrap();
+    assert_eq!(late.json()["standing"]["adoption_overdue"], "warn");
+    let said = core.plan(&late, config.clone()).await.unwrap_err().to_string();
+    for part in ["E-ADOPTION", "no purpose, environment", "owner/payments", "later complete_by"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    // To switch it off, to agree on a later day, and to complete it are ways out.
+    for (way, off) in [
+        (with(config.clone(), json!({ "enabled": false })), true),
+        (as_found("2027-01-15"), false),
+        (with(integration(), json!({ "adoption": null, "expires_on": "2027-06-30" })), false),
+    ] {
+        let plan = core.plan(&late, way).await.unwrap();
+        let standing = format!("{:?}", plan.planned("standing"));
+        assert_eq!(standing.contains("adoption_overdue"), off, "{standing}");
+        assert!(plan.replace.is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn under_an_adoption_scopes_need_no_reason_and_what_exists_no_place_and_without_it_they_do() {
+    let (world, _, ids) = by_hand(&[BY_HAND, "made-by-hand-too-77aa"]).await;
+    let core = world.run().await;
+    let id = "bao/openbao_approle/invoice-sync";
+    let taken = core.import("nhi_integration", id).await.unwrap();
+    let made = core.update(&taken, as_found("2026-12-15")).await.unwrap();
+    let names = ["id", "vendor_id", "environment", "ceiling", "adoption"];
+    let held = core.import("nhi_scope", &format!("{id}/scope")).await.unwrap();
+    let wish = |adoption: bool| {
+        let mut reference = handed(&made, &names);
+        if !adoption {
+            reference["adoption"] = serde_json::Value::Null;
+        }
+        json!({ "integration": reference, "scopes": [], "enforcement": "at_least" })
+    };
+    let plan = core.plan(&held, wish(true)).await.unwrap();
+    assert_eq!(plan.action, Action::Update);
+    let before = world.scopes().await;
+    core.apply(plan).await.unwrap();
+    assert_eq!(world.scopes().await, before);
+    let said = core.plan(&held, wish(false)).await.unwrap_err().to_string();
+    assert!(said.contains("E-REQUIRED") && said.contains("justification"), "{said}");
+
+    // Each key has the slot that is called after it, whichever is imported first.
+    let names = ["id", "vendor_id", "environment", "expires_on", "state", "adoption", "incident"];
+    let of = |key: &str| operations::slot_name_of(key, ids.iter().map(String::as_str));
+    let mut states = Vec::new();
+    for key in ids.iter().rev() {
+        let slot = format!("{id}/credential/{}", of(key));
+        let taken = core.import("nhi_credential", &slot).await.unwrap();
+        assert_eq!(taken.json()["key_id"], key.as_str());
+        let config = json!({ "integration": handed(&made, &names), "name": of(key) });
+        let mut without = config.clone();
+        without["integration"]["adoption"] = serde_json::Value::Null;
+        let said = core.plan(&taken, without).await.unwrap_err().to_string();
+        assert!(said.contains("E-NO-SINK"), "{said}");
+        let plan = core.plan(&taken, config.clone()).await.unwrap();
+        assert_eq!(plan.planned("generation"), &Value::from(0));
+        assert_eq!(plan.planned("key_id"), &Value::from(key.as_str()));
+        states.push((core.apply(plan).await.unwrap().unwrap(), config));
+    }
+    let core = world.run().await;
+    for (state, config) in states {
+        let state = core.refresh(&state).await.unwrap().unwrap();
+        assert_eq!(state.json()["status"], "unheld");
+        let plan = core.plan(&state, config.clone()).await.unwrap();
+        assert_eq!(plan.action, Action::Nothing, "{}", words(&plan.diagnostics));
+        // An incident asks for another one, and there is no place for that: it is not passed over.
+        let exposed = with(config, json!({ "incident": "INC-7" }));
+        let said = core.plan(&state, exposed).await.unwrap_err().to_string();
+        assert!(said.contains("E-NO-SINK"), "{said}");
+    }
+    let (seen, _) = core.observe(&made).await.unwrap();
+    assert_eq!(seen.unwrap().json()["unmanaged_credentials"], json!([]));
+    assert!(world.works(&Secret::new(BY_HAND)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_imports_of_one_run_never_take_in_the_same_key() {
+    let (world, _, ids) = by_hand(&[BY_HAND]).await;
+    let core = world.run().await;
+    let taken = core.import("nhi_credential", SLOT).await.unwrap();
+    assert_eq!(taken.json()["key_id"], ids[0].as_str());
+    let said = core.import("nhi_credential", &SLOT.replace("default", "other")).await.unwrap_err();
+    assert!(said.to_string().contains("E-SLOT-EXISTS"), "{said}");
+}
+
 fn words(told: &Diagnostics) -> String {
     told.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }

@@ -47,7 +47,10 @@ use self::{
         tell_refresh, tell_replacement, tell_status, way_of,
     },
     window::window_is_open,
-    work::{Work, adjusts, asked, cannot_copy, ends_first, is_active, is_taken_in, work_of},
+    work::{
+        Work, adjusts, asked, cannot_copy, ends_first, has_no_place, is_active, is_taken_in,
+        work_of,
+    },
 };
 use super::{
     platform_objects::{connection_in, unknown_below},
@@ -304,6 +307,9 @@ impl Credential {
                 .deliver_to
                 .value()
                 .map_or_else(|| planned.deliver_to.is_null(), BTreeMap::is_empty);
+            if prior.is_some() && has_no_place(planned) {
+                told.push(no_place_said());
+            }
             if prior.is_none() && nowhere {
                 let next = "name a sink in deliver_to, or import the one that exists";
                 told.push(error(&no_place(None).next(next)));
@@ -474,10 +480,8 @@ impl Resource for Credential {
 
     async fn validate(&self, config: &CredentialModel, _call: &Call) -> Diagnostics {
         let mut found = Diagnostics::new();
-        let empty = config.deliver_to.value().is_some_and(BTreeMap::is_empty);
-        if (config.deliver_to.is_null() || empty) && config.secret_source.is_null() {
-            let next = "name at least one sink, or say in secret_source where a secret is that we never hold";
-            found.push(error(&no_place(None).next(next)));
+        if has_no_place(config) {
+            found.push(no_place_said());
         }
         if let [_, second, ..] = config.credential_type.present()[..] {
             found.error_at(
@@ -725,6 +729,14 @@ impl Resource for Credential {
         told.extend(notices(&context));
         Ok(told)
     }
+}
+
+/// Nothing says where the secret is.
+fn no_place_said() -> Diagnostic {
+    let next = "name at least one sink, or say in secret_source where a secret is that we never hold. Both may \
+                be missing while the nhi_integration has an adoption, which comes with the whole object: \
+                integration = nhi_integration.NAME";
+    error(&no_place(None).next(next))
 }
 
 /// A deed that the core asks to stop does so when nothing is half done.

@@ -62,7 +62,8 @@ pub(crate) struct CredentialModel {
     #[tf(default = "issue_first", validate = rules::on_incident)]
     pub on_incident: Attr<String>,
 
-    /// Where the secret is delivered, by a name of your own. At least one, or `secret_source`.
+    /// Where the secret is delivered, by a name of your own. At least one, or `secret_source`, or an
+    /// integration that has an `adoption`.
     #[tf(optional)]
     pub deliver_to: Attr<BTreeMap<String, Delivery>>,
 

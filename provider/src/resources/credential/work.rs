@@ -1,5 +1,7 @@
 //! What a plan is to do with a slot, judged of its prior state and its declaration alone.
 
+use std::collections::BTreeMap;
+
 use operations::end_of_day;
 use policy::status::{Consequence, consequence_for, reason_of};
 use tfplugin::Attr;
@@ -8,7 +10,10 @@ use super::{
     model::CredentialModel,
     slot::{kind_of, settings_as, type_of},
 };
-use crate::{resources::references::CredentialedIntegration, values::instant};
+use crate::{
+    resources::references::{Adoption, CredentialedIntegration},
+    values::instant,
+};
 
 /// What a plan is to do with the slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,9 +44,19 @@ pub(super) fn changed<T: PartialEq>(before: &Attr<T>, after: &Attr<T>) -> bool {
 }
 
 /// What came from an import or a move: nothing is known yet of what was asked of it before, so
-/// nothing that is said for the first time is new.
+/// nothing that is said for the first time is new. What is adopted has no place either, and its
+/// integration says so from the first apply on.
 pub(super) fn is_taken_in(model: &CredentialModel) -> bool {
-    model.deliver_to.is_null() && model.secret_source.is_null()
+    let is_adopted = model.integration.value().is_some_and(|one| one.adoption.is_value());
+    model.deliver_to.is_null() && model.secret_source.is_null() && !is_adopted
+}
+
+/// Whether nothing says where its secret is, though it must be said.
+pub(super) fn has_no_place(model: &CredentialModel) -> bool {
+    let nowhere =
+        model.deliver_to.value().map_or_else(|| model.deliver_to.is_null(), BTreeMap::is_empty);
+    let adoption = model.integration.value().map(|one| &one.adoption);
+    nowhere && model.secret_source.is_null() && Adoption::is_over(adoption)
 }
 
 /// What asks for a new generation, as a reason in rank.

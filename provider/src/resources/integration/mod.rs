@@ -1,5 +1,6 @@
 //! `nhi_integration`: one object on a platform, its owners, its purpose and its end.
 
+mod adoption;
 mod direction;
 mod model;
 mod plan;
@@ -24,6 +25,7 @@ use tfplugin::{
 
 pub(crate) use self::model::IntegrationModel;
 use self::{
+    adoption::require_all,
     direction::direction,
     plan::{ends_first, left},
     record::{declared, take_record},
@@ -212,7 +214,8 @@ impl Integration {
         let retired = record.and_then(|record| record.decommission.clone());
         let has_switch = kind.capabilities.disables;
         model.state = seen.state(model.state == "revoked", has_switch).into();
-        let facts = seen.facts(model.expires_on.as_deref(), model.review_every.as_deref());
+        let until = model.adoption.value().and_then(|one| one.complete_by.as_deref());
+        let facts = seen.facts(model.expires_on.as_deref(), model.review_every.as_deref(), until);
         let standing = standing(&facts, &rules, context.time());
         let judged = self.is_judged(&model);
         if judged {
@@ -386,6 +389,7 @@ impl Resource for Integration {
             found.error_at("name", "A name is needed", "It is empty.\nNext: set it.\n(E-NAME)");
         }
         check_ceiling(config, &mut found);
+        require_all(config, &mut found);
         found
     }
 

@@ -7,7 +7,7 @@ use tfplugin::{Attr, Model, Set};
 use crate::{
     resources::{
         platform_objects::PlatformObjects,
-        references::{Ceiling, OwnerReference},
+        references::{Adoption, Ceiling, OwnerReference},
     },
     rules,
 };
@@ -42,21 +42,22 @@ pub(crate) struct IntegrationModel {
     #[tf(required)]
     pub name: Attr<String>,
 
-    /// Why it exists, in at least 20 characters.
-    #[tf(required, validate = rules::reason)]
+    /// Why it exists, in at least 20 characters. Required, unless `adoption` is set.
+    #[tf(optional, validate = rules::reason)]
     pub purpose: Attr<String>,
 
     /// Which environment it belongs to, such as `production`. Another one rotates its credentials.
-    #[tf(required, validate = rules::said)]
+    /// Required, unless `adoption` is set.
+    #[tf(optional, validate = rules::said)]
     pub environment: Attr<String>,
 
-    /// Who is accountable for the business: a whole `nhi_owner`.
-    #[tf(required)]
+    /// Who is accountable for the business: a whole `nhi_owner`. Required, unless `adoption` is set.
+    #[tf(optional)]
     pub business_owner: Attr<OwnerReference>,
 
     /// Who is accountable for the technology: a whole `nhi_owner`. Another one rotates its
-    /// credentials.
-    #[tf(required)]
+    /// credentials. Required, unless `adoption` is set.
+    #[tf(optional)]
     pub technical_owner: Attr<OwnerReference>,
 
     /// How it runs: `batch`, `human_in_the_loop`, `autonomous` or `agent`. Unset is judged as
@@ -111,6 +112,11 @@ pub(crate) struct IntegrationModel {
     /// Free labels.
     #[tf(optional)]
     pub labels: Attr<BTreeMap<String, String>>,
+
+    /// It was taken over as it was found (`nhi adopt`): until a day somebody may still find out whose
+    /// it is and what for. It is for what exists: nothing is made with it.
+    #[tf(optional)]
+    pub adoption: Attr<Adoption>,
 
     /// `active`, `disabled`, `quarantined` or `revoked`.
     #[tf(computed, not_null)]

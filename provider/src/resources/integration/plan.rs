@@ -14,8 +14,12 @@ use policy::{
 use tfplugin::{Attr, Diagnostics, Path, Set, Value, resource::Plan};
 
 use super::{
-    Integration, IntegrationModel, NO_CONNECTION, direction::direction, is_third_party,
-    standing::tell_absent_owners, third_party_name,
+    Integration, IntegrationModel, NO_CONNECTION,
+    adoption::{judge_adoption, tell_absent},
+    direction::direction,
+    is_third_party,
+    standing::tell_absent_owners,
+    third_party_name,
 };
 use crate::{
     diagnostics::{error, unknown_governed},
@@ -70,6 +74,7 @@ impl Integration {
             refuse_unknown(config, prior, planned, &mut told);
             refuse_left(prior, planned, &mut told);
             tell_absent_owners(planned, &rules, &mut told);
+            tell_absent(planned, &mut told);
             decide_state(config, prior, planned, &mut told);
             let gives = gives(prior, planned);
             ask_policy(config, &rules, gives, &mut told);
@@ -79,7 +84,9 @@ impl Integration {
             if let Some(context) = &context {
                 fits_connection(config, context, &mut told);
             }
-            if let (None, Some(context)) = (prior, self.shared.context_if_ready()) {
+            let ready = self.shared.context_if_ready();
+            judge_adoption(prior, planned, ready.as_ref(), &mut told);
+            if let (None, Some(context)) = (prior, ready) {
                 refuse_outlived(config, &context, &mut told);
             }
             if prior.is_none() {
@@ -312,6 +319,13 @@ fn answer(
     if later {
         standing.remove("expired");
     }
+    let adopted_until = |model: &IntegrationModel| {
+        model.adoption.value().and_then(|one| one.complete_by.as_deref()).map(str::to_owned)
+    };
+    if adopted_until(config).is_none_or(|after| adopted_until(prior).is_some_and(|day| after > day))
+    {
+        standing.remove("adoption_overdue");
+    }
     if config.revoke_unmanaged == true
         && prior.unmanaged_credentials.value().is_some_and(|keys| !keys.is_empty())
     {
@@ -527,12 +541,14 @@ fn ask_policy(config: &IntegrationModel, rules: &Rules, gives: bool, told: &mut 
         false => told.warning_at(name, summary, detail),
     };
     let missing = |attr: &Attr<String>, asked: bool| asked && attr.is_null();
+    // What is missing of what was adopted is told as that.
+    let adopted = config.adoption.is_value();
     for (name, bad) in [
         ("expires_on", missing(&config.expires_on, rules.require_expires_on)),
         ("review_every", missing(&config.review_every, rules.require_review_every)),
         ("logs", missing(&config.logs, rules.require_logs)),
     ] {
-        if bad {
+        if bad && !adopted {
             refuse(
                 name,
                 "The policy asks for more",
@@ -554,8 +570,9 @@ fn ask_policy(config: &IntegrationModel, rules: &Rules, gives: bool, told: &mut 
             ),
         );
     }
-    let same_owner = config.business_owner.value().map(|one| &one.id).filter(|id| id.is_value())
-        == config.technical_owner.value().map(|one| &one.id).filter(|id| id.is_value());
+    let same_owner = !adopted
+        && config.business_owner.value().map(|one| &one.id).filter(|id| id.is_value())
+            == config.technical_owner.value().map(|one| &one.id).filter(|id| id.is_value());
     let high = config
         .ceiling
         .value()
@@ -638,6 +655,11 @@ fn hidden(exists: bool, planned: &IntegrationModel) -> Vec<Path> {
         say(ceiling.scopes.is_unknown(), Path::attribute("ceiling").then("scopes"));
     }
     say(planned.expires_on.is_unknown(), Path::attribute("expires_on"));
+    say(planned.adoption.is_unknown(), Path::attribute("adoption"));
+    if let Some(adoption) = planned.adoption.value() {
+        say(adoption.complete_by.is_unknown(), Path::attribute("adoption").then("complete_by"));
+        say(adoption.steward.is_unknown(), Path::attribute("adoption").then("steward"));
+    }
     // State and what is revoked are planned from these.
     say(planned.enabled.is_unknown(), Path::attribute("enabled"));
     say(planned.revoke_unmanaged.is_unknown(), Path::attribute("revoke_unmanaged"));

@@ -9,7 +9,7 @@ use tfplugin::Attr;
 use super::IntegrationModel;
 use crate::resources::{
     platform_objects::settings_of,
-    references::{Ceiling, OwnerReference},
+    references::{Adoption, Ceiling, OwnerReference},
 };
 
 fn owner_ref(owner: &Attr<OwnerReference>) -> Option<OwnerRef> {
@@ -17,6 +17,14 @@ fn owner_ref(owner: &Attr<OwnerReference>) -> Option<OwnerRef> {
     Some(OwnerRef {
         id: owner.id.as_deref()?.to_owned(),
         email: owner.email.as_deref().map(str::to_owned),
+    })
+}
+
+fn adoption_of(adoption: &Attr<Adoption>) -> Option<domain::Adoption> {
+    let adoption = adoption.value()?;
+    Some(domain::Adoption {
+        complete_by: adoption.complete_by.as_deref()?.to_owned(),
+        steward: adoption.steward.as_deref()?.to_owned(),
     })
 }
 
@@ -34,6 +42,7 @@ fn record_of(model: &IntegrationModel) -> Record {
         review_every: text(&model.review_every),
         ceiling_action: ceiling.and_then(|one| text(&one.highest_action)),
         ceiling_scopes: ceiling.and_then(|one| one.scopes.value().cloned()),
+        adoption: adoption_of(&model.adoption),
         labels: model.labels.value().cloned().unwrap_or_default(),
         ..Record::default()
     }
@@ -90,6 +99,12 @@ pub(super) fn take_record(model: &mut IntegrationModel, record: &Record) {
     } else {
         Attr::Value(ceiling)
     };
+    model.adoption = record.adoption.as_ref().map_or(Attr::Null, |one| {
+        Attr::Value(Adoption {
+            complete_by: one.complete_by.as_str().into(),
+            steward: one.steward.as_str().into(),
+        })
+    });
     let keeps_empty = model.labels.value().is_some_and(BTreeMap::is_empty);
     model.labels = if record.labels.is_empty() && !keeps_empty {
         Attr::Null

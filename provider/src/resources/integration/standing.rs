@@ -49,6 +49,11 @@ pub(super) fn tell_standing(
                 "A review is overdue",
                 "review whether it is still needed, and as what",
             ),
+            "adoption_overdue" => (
+                "adoption",
+                "What was adopted is not complete, and its day is over",
+                "say what is missing and remove adoption, or agree on a later complete_by",
+            ),
             // The others have words of their own.
             _ => continue,
         };

@@ -27,7 +27,9 @@ use self::{
     plan::{only_shown, wanted},
 };
 use super::{
-    applied::Applied, platform_objects::kind, references::ScopedIntegration,
+    applied::Applied,
+    platform_objects::kind,
+    references::{Adoption, ScopedIntegration},
     replacement::is_half_of,
 };
 use crate::{
@@ -152,6 +154,7 @@ impl Resource for Scope {
         if let Some(lattice) = lattice_of(&id) {
             check_grammar(lattice, config, &mut found);
         }
+        require_justification(config, &mut found);
         for (scope, one) in config.temporary.value().into_iter().flatten() {
             if let (Some(from), Some(until)) = (instant(&one.from), instant(&one.until))
                 && until <= from
@@ -396,6 +399,20 @@ fn refuse_over(
         }
     }
     if found.has_errors() { Err(found) } else { Ok(()) }
+}
+
+/// Why it needs them is said of every scope, but for a while of those that were adopted.
+fn require_justification(config: &ScopeModel, found: &mut Diagnostics) {
+    let adoption = config.integration.value().map(|one| &one.adoption);
+    if config.justification.is_null() && Adoption::is_over(adoption) {
+        found.error_at(
+            "justification",
+            "This must be said of scopes",
+            "justification is not set.\nNext: say in it why the integration needs them. Of scopes that exist it \
+             may be missing while the nhi_integration has an adoption, which comes with the whole object: \
+             integration = nhi_integration.NAME.\n(E-REQUIRED)",
+        );
+    }
 }
 
 fn check_grammar(lattice: KindLattice, config: &ScopeModel, found: &mut Diagnostics) {

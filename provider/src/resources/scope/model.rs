@@ -41,8 +41,9 @@ pub(crate) struct ScopeModel {
     #[tf(default = "exact", validate = rules::enforcement)]
     pub enforcement: Attr<String>,
 
-    /// Why it needs them, in at least 20 characters.
-    #[tf(required, validate = rules::reason)]
+    /// Why it needs them, in at least 20 characters. Required, unless the integration has an
+    /// `adoption`.
+    #[tf(optional, validate = rules::reason)]
     pub justification: Attr<String>,
 
     /// Why it needs single ones.

@@ -17,6 +17,7 @@ use super::{
     Scope, ScopeModel, check_grammar,
     direction::change,
     model::{classify_of, highest, integration_of, lattice_of},
+    require_justification,
 };
 use crate::{
     diagnostics::{error, tell_unknown_connection, unknown_governed},
@@ -83,6 +84,7 @@ impl Scope {
             if holds_scopes(&reference.id, &mut told) {
                 tell_unknown_connection(context.as_ref(), &reference.id, &mut told);
             }
+            require_justification(planned, &mut told);
             let hidden = hidden(prior.is_some(), planned, &rules);
             let reviewable = hidden.is_empty();
             for at in hidden {
@@ -283,7 +285,8 @@ fn check_environment(
     wanted: &Set<String>,
     told: &mut Diagnostics,
 ) {
-    let environment = reference.environment.as_deref().unwrap_or_default();
+    // Of what is being adopted nobody may have said it yet.
+    let Some(environment) = reference.environment.as_deref() else { return };
     for scope in wanted {
         if let Some(other) =
             policy::environment::names_another(scope, environment, &rules.environment_words)
