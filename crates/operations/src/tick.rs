@@ -630,6 +630,7 @@ impl Tick {
         let facts = seen.facts(
             said("expires_on").map(String::as_str),
             said("review_every").map(String::as_str),
+            said("adoption.complete_by").map(String::as_str),
         );
         let verdicts = standing(&facts, rules, self.context.time());
         let mut wanted: Vec<(Verdict, String, bool)> = Vec::new();

@@ -300,7 +300,7 @@ async fn what_bears_another_realms_mark_is_foreign_and_never_ended_as_nobodys() 
     let seen = operations::observe_integration(&context, &id, None, None).await.unwrap().unwrap();
     assert_eq!(seen.unmanaged, [stray.clone()].into());
     assert_eq!(seen.foreign, [(theirs.clone(), "other1".to_owned())].into());
-    let facts = seen.facts(None, None);
+    let facts = seen.facts(None, None, None);
     assert!(!facts.marker_forged, "a mark that cannot be checked is not called forged");
     // A plan of an earlier version asked for both.
     let planned = [theirs.clone(), stray].into();
