@@ -504,8 +504,8 @@ impl<'a> Story<'a> {
         let more = match self.bounds.scene {
             Scene::Cut => 3,
             Scene::Beside | Scene::Stopped => 1,
-            Scene::Usual | Scene::Duel | Scene::Hands | Scene::Shut => 0,
-            Scene::Due | Scene::Out | Scene::Theirs => 2,
+            Scene::Usual | Scene::Duel | Scene::Hands | Scene::Shut | Scene::Theirs => 0,
+            Scene::Due | Scene::Out => 2,
         };
         let mut left = self.most + more + self.choices.any(2);
         let mut now = first;

@@ -24,11 +24,16 @@ impl Story<'_> {
     /// Somebody says that what the person wrote stays, or nobody does.
     pub(super) async fn put_theirs_right(&mut self) -> Result<(), String> {
         let stays = self.choices.any(2) == 1;
-        if stays && !self.revoking[0] && !self.theirs.is_empty() {
+        if stays && !self.theirs.is_empty() {
             tokio::time::advance(Duration::from_secs(1_000)).await;
             let goal = Goal::Rotate { to: self.before[0] + 1, at_once: false };
-            let done = self.calmly("meanwhile", 0, goal).await?;
-            if done.as_ref().is_err_and(|problem| problem.code == "E-SINK-CHANGED") {
+            let claim = self.acting[0].port.claim().await.unwrap_or_default();
+            // Whoever comes when that is held has decided that ours stays.
+            let held = claim["hold"].as_str() == Some("sink-changed-by-others");
+            let sees = |done: Result<Outcome, Problem>| {
+                done.is_err_and(|problem| problem.code == "E-SINK-CHANGED")
+            };
+            if held || sees(self.calmly("meanwhile", 0, goal).await?) {
                 self.it_stays(goal).await?;
             }
         }
@@ -36,10 +41,11 @@ impl Story<'_> {
     }
 
     async fn it_stays(&mut self, goal: Goal) -> Result<(), String> {
+        let said_before = self.taken;
         match self.calmly("a person's word", 0, Doing::KeepSink).await? {
             Ok(_) => {}
-            // It is said why what is there cannot be the current one.
-            Err(problem) if problem.code == "E-KEEP-SINK" => return Ok(()),
+            // It is the new one already.
+            Err(problem) if said_before && problem.code == "E-KEEP-SINK" => return Ok(()),
             Err(problem) => return Err(format!("P7: what is there is not kept: {}", problem.code)),
         }
         let done = self.calmly("who was told", 0, goal).await?;
