@@ -99,7 +99,7 @@ fn is_test(code: &str) -> bool {
 
 /// A body of `nhi.hcl`, which no core reads.
 fn is_configuration(code: &str) -> bool {
-    blocks(code).is_empty() || code.starts_with("connections")
+    blocks(code).is_empty() || code.starts_with("connections") || code.starts_with("ledger")
 }
 
 fn valid(world: &World, place: &str, text: &str) -> Result<()> {
