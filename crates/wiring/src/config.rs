@@ -198,6 +198,17 @@ pub struct ServeConfig {
     pub listen: Option<String>,
 }
 
+/// Who is told when something changes, by a long-running `nhi`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotifyConfig {
+    /// Where a webhook is, and where the key is that signs what it is told.
+    pub webhook: Option<(String, Source)>,
+    /// Where the address of a channel of Slack is. It is a secret: whoever has it writes there.
+    pub slack: Option<Source>,
+    /// How often it is told that all is well; `None` is never.
+    pub heartbeat: Option<Span>,
+}
+
 /// The whole configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -217,6 +228,8 @@ pub struct Config {
     pub run: RunConfig,
     /// How a long-running `nhi` goes about it.
     pub serve: ServeConfig,
+    /// Who is told.
+    pub notify: Option<NotifyConfig>,
     /// Nothing may be changed.
     pub read_only: bool,
     /// Floors of durations drop to seconds; every connection must be on loopback.
@@ -244,7 +257,7 @@ impl Config {
     }
 }
 
-const MEMBERS: [&str; 10] = [
+const MEMBERS: [&str; 11] = [
     "config_file",
     "connections",
     "custody",
@@ -255,6 +268,7 @@ const MEMBERS: [&str; 10] = [
     "read_only",
     "demo",
     "serve",
+    "notify",
 ];
 
 /// Reads one object's members one by one and refuses what is left over.
@@ -451,6 +465,9 @@ impl Config {
                 serve
             }
         };
+        let notify = known(reader.take("notify"))
+            .map(|node| notify(node, &root.join("notify")))
+            .transpose()?;
         let read_only = reader.flag("read_only").or_else(unknown_is_absent)?.unwrap_or(false);
         reader.done(&MEMBERS)?;
         let config = Config {
@@ -462,6 +479,7 @@ impl Config {
             policy_pin,
             run,
             serve,
+            notify,
             read_only,
             demo,
             unknown,
@@ -870,6 +888,38 @@ fn whole(node: &Node, place: &Place) -> Result<Source, ConfigError> {
         }
         Credential { secret, id: None } => Ok(secret),
     }
+}
+
+fn notify(node: &Node, place: &Place) -> Result<NotifyConfig, ConfigError> {
+    let mut reader = Reader::new(node, place)?;
+    let webhook = reader.take("webhook").map(|node| {
+        let place = place.join("webhook");
+        let mut reader = Reader::new(node, &place)?;
+        let url = reader.required("url")?;
+        let key = reader
+            .take("key")
+            .ok_or_else(|| wrong(&place, "key is missing: { env = \"NHI_WEBHOOK_KEY\" }"))?;
+        let key = whole(key, &place.join("key"))?;
+        reader.done(&["url", "key"])?;
+        Ok((url, key))
+    });
+    let slack = reader.take("slack").map(|node| {
+        let place = place.join("slack");
+        let mut reader = Reader::new(node, &place)?;
+        let url = reader
+            .take("url")
+            .ok_or_else(|| wrong(&place, "url is missing: { env = \"NHI_SLACK_URL\" }"))?;
+        let url = whole(url, &place.join("url"))?;
+        reader.done(&["url"])?;
+        Ok(url)
+    });
+    let heartbeat = reader.text("heartbeat")?.map(|text| {
+        text.parse::<Span>().map_err(|error| wrong(&place.join("heartbeat"), error.to_string()))
+    });
+    let (webhook, slack, heartbeat) =
+        (webhook.transpose()?, slack.transpose()?, heartbeat.transpose()?);
+    reader.done(&["webhook", "slack", "heartbeat"])?;
+    Ok(NotifyConfig { webhook, slack, heartbeat })
 }
 
 fn access_key_parts(node: &Node, place: &Place) -> Result<Source, ConfigError> {

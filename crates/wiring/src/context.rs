@@ -217,6 +217,31 @@ impl Loaded {
         Ok(Some(Arc::new(Realm { id: realm.id.clone(), key })))
     }
 
+    /// A secret that is needed before any connection is open. `member` is where the configuration names it.
+    ///
+    /// # Errors
+    ///
+    /// It is not there, or not near.
+    pub fn near(&self, source: &Source, member: &str) -> Result<Secret, Problem> {
+        let missing = |why: String| {
+            Problem::new("E-SECRET", "A secret of our own is not there")
+                .detail(format!("{member}: {why}."))
+                .next("give this run the variable, or the file, that it names")
+        };
+        match source {
+            Source::File(path) => read_secret_file(&self.folder.join(path))
+                .map_err(|(why, next)| missing(why.to_string()).next(next)),
+            Source::Env(variable) => {
+                let text = self.environment.get(variable).filter(|text| !text.is_empty());
+                text.map(Secret::new)
+                    .ok_or_else(|| missing(format!("the variable {variable} is not set")))
+            }
+            Source::Path { .. } | Source::Joined(_) => {
+                Err(missing("it is behind a connection, and needed before any".into()))
+            }
+        }
+    }
+
     /// The ledger; nothing is opened before it is used.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -24,6 +24,7 @@ use crate::{
     serve::{
         health::{Counts, Health, answer, place},
         logs::{Log, LogForm, name},
+        notify::{Lasting, Notice, Notices},
     },
 };
 
@@ -63,6 +64,9 @@ pub(crate) struct Serve {
 
 /// How often each connection is looked at, where nobody says.
 const USUAL: Span = Span::from_secs(15 * 60);
+
+/// How long it goes on telling after it was asked to stop.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// That it was asked to stop.
 #[derive(Debug, Clone, Default)]
@@ -115,6 +119,11 @@ struct Serving<'a> {
     health: Health,
     stop: Stop,
     clock: SystemClock,
+    notices: Notices,
+    lasting: Mutex<Lasting>,
+    heartbeat: Option<Span>,
+    /// When it was last told that all is well, or that it is not.
+    told_at: Mutex<Option<Timestamp>>,
 }
 
 impl Serve {
@@ -135,6 +144,7 @@ impl Serve {
                 .next("name a longer one: 15m is usual"));
         }
         let log = Log(self.log);
+        let (notices, telling) = Notices::begin(&loaded, Arc::new(SystemClock), log)?;
         let serving = Serving {
             config,
             state: self.state.as_deref(),
@@ -143,6 +153,10 @@ impl Serve {
             health: Health::default(),
             stop: Stop::default(),
             clock: SystemClock,
+            notices,
+            lasting: Mutex::default(),
+            heartbeat: loaded.config.notify.as_ref().and_then(|notify| notify.heartbeat),
+            told_at: Mutex::default(),
         };
         if let Some(listen) = listen {
             let at = place(listen)?;
@@ -157,6 +171,11 @@ impl Serve {
         }
         listen_to_signals(serving.stop.clone())?;
         serving.run().await;
+        drop(serving);
+        // What is in line is told, for as long as whoever stops us may wait.
+        if let Some(telling) = telling {
+            let _ = tokio::time::timeout(LAST_WORDS, telling).await;
+        }
         Ok(Exit::Clean)
     }
 }
@@ -283,6 +302,7 @@ impl Serving<'_> {
         steps.iter().for_each(|step| self.tell_left(step));
         let mut counts = counts(&looked, &steps);
         let (mut done, mut failures) = (0, 0);
+        let mut wrong = what_is_wrong(&looked);
         tick.take_all(&steps, |_, step, taken| {
             if !matches!(step.next, Next::Do(..)) {
                 return;
@@ -293,8 +313,15 @@ impl Serving<'_> {
                 Some(false) => failures += 1,
                 None => {}
             }
-            if matches!(taken, Taken::Unasked(_)) {
-                counted.gaps += 1;
+            match &taken {
+                Taken::Unasked(problem) => {
+                    counted.gaps += 1;
+                    wrong.insert(step.subject.clone(), ("opened", words(problem)));
+                }
+                Taken::Not { problem, .. } => {
+                    wrong.insert(step.subject.clone(), ("failed", words(problem)));
+                }
+                _ => self.put(notice_of(step, &taken)),
             }
         })
         .await;
@@ -302,6 +329,8 @@ impl Serving<'_> {
             self.say(name::NOTICE, &[("code", notice.code.into()), ("why", notice.detail.into())]);
         }
         let ended = self.clock.now();
+        let ticked = only.cloned().unwrap_or_else(|| known.clone());
+        self.tell_changes(&ticked, wrong);
         self.health.note(|state| {
             state.done += done;
             state.failures += failures;
@@ -326,6 +355,35 @@ impl Serving<'_> {
             self.say(name::NOTICE, &[("why", error.to_string().into())]);
         }
         Ok(known)
+    }
+
+    fn put(&self, notice: Option<Notice>) {
+        let Some(notice) = notice else { return };
+        let subject = notice.subject.clone();
+        *self.told_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.clock.now());
+        if !self.notices.put(notice, self.clock.now()) {
+            let why = "too much is to be told, and this is not";
+            self.say(name::NOTICE, &[("subject", subject.into()), ("why", why.into())]);
+        }
+    }
+
+    /// Tells what began and what is over; and now and then, where nothing is wrong, that all is well.
+    fn tell_changes(
+        &self,
+        ticked: &BTreeSet<String>,
+        wrong: BTreeMap<String, (&'static str, String)>,
+    ) {
+        let (changed, well) = {
+            let mut lasting = self.lasting.lock().unwrap_or_else(PoisonError::into_inner);
+            (lasting.change(ticked, wrong), lasting.is_empty())
+        };
+        changed.into_iter().for_each(|notice| self.put(Some(notice)));
+        let Some(every) = self.heartbeat.filter(|_| well) else { return };
+        let last = *self.told_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_none_or(|at| policy::schedule::later(at, every) <= self.clock.now()) {
+            let (subject, why) = ("nhi".to_owned(), "all is well".to_owned());
+            self.put(Some(Notice { event: "heartbeat", subject, why }));
+        }
     }
 
     fn tell_left(&self, step: &TickStep) {
@@ -369,6 +427,36 @@ impl Serving<'_> {
             }
         }
     }
+}
+
+fn words(problem: &Problem) -> String {
+    format!("{} ({})", problem.summary, problem.code)
+}
+
+/// What is wrong, whatever this tick does.
+fn what_is_wrong(looked: &Looked) -> BTreeMap<String, (&'static str, String)> {
+    let unread = looked.unread.iter();
+    let unread = unread.map(|one| (one.subject.clone(), ("opened", words(&one.problem))));
+    let left = looked.steps.iter().filter_map(|step| match &step.next {
+        Next::Held(why) | Next::PutOff { why, late: true, .. } => {
+            Some((step.subject.clone(), ("opened", why.clone())))
+        }
+        _ => None,
+    });
+    unread.chain(left).collect()
+}
+
+/// What was done, as it is told.
+fn notice_of(step: &TickStep, taken: &Taken) -> Option<Notice> {
+    let Next::Do(work, reason) = &step.next else { return None };
+    let (event, why) = match taken {
+        Taken::Rotated(to) => ("rotated", format!("generation {}, {reason}", to.generation)),
+        Taken::Met(Some(_)) | Taken::SwitchedOff | Taken::Revoked(_) | Taken::Narrowed(_) => {
+            ("done", work.word().to_owned())
+        }
+        _ => return None,
+    };
+    Some(Notice { event, subject: step.subject.clone(), why })
 }
 
 fn counts(looked: &Looked, steps: &[Arc<TickStep>]) -> BTreeMap<String, Counts> {
