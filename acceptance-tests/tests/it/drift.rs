@@ -238,9 +238,30 @@ fn another_owner_rotates_the_credential_in_the_same_plan() {
 fn nhi_drift_says_what_changed_from_the_ledger_and_from_a_state() {
     applied(|world| {
         world.nhi(&["drift"])?.expect(0)?;
+        // A plan before the change declares the same, and the core itself shows the folder's state.
+        world.terraform(&["plan", "-out=plan.bin"])?.expect(0)?;
+        let plan = world.terraform(&["show", "-json", "plan.bin"])?.expect(0)?;
+        world.write("plan.json", &plan)?;
+        let given = [&["--state", "terraform.tfstate"], &["--plan", "plan.json"]];
+        // The core itself shows the folder's state, with the environment that it is given here.
+        let by_folder = || {
+            let core = world.core_command();
+            let mut nhi = world.nhi_command();
+            for (name, value) in core.get_envs() {
+                nhi.envs(value.map(|value| (name, value)));
+            }
+            let folder = std::path::Path::new(core.get_program()).parent();
+            nhi.envs(folder.map(|folder| ("PATH", folder)));
+            acceptance_tests::core::ran(nhi.args(["drift", "--workdir", "."]))
+        };
+        for words in given {
+            world.nhi(&[&["drift"], &words[..]].concat())?.expect(0)?;
+        }
+        by_folder()?.expect(0)?;
         world.bao.widen("nhi/invoice-sync", "secret/data/payroll/*")?;
-        for words in [&["drift"][..], &["drift", "--state", "terraform.tfstate"]] {
-            let said = world.nhi(words)?.expect(2)?;
+        by_folder()?.expect(2)?;
+        for words in [&[][..]].into_iter().chain(given.iter().map(|one| &one[..])) {
+            let said = world.nhi(&[&["drift"], words].concat())?.expect(2)?;
             holds(
                 said.contains("secret/data/payroll/*:read (secret)"),
                 "the scope and its action",
