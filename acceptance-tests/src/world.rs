@@ -270,11 +270,16 @@ impl World {
 
     /// Takes note of every secret that the server's KV store holds or still remembers.
     fn learn(&self) -> Result<()> {
-        let main = self.read("main.tf").unwrap_or_default();
+        let files = fs::read_dir(&self.folder).map_err(|error| error.to_string())?;
+        let files = files.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let written: String = files
+            .filter(|name| name.ends_with(".tf"))
+            .filter_map(|name| self.read(&name).ok())
+            .collect();
         let mut known = self.secrets.lock().map_err(|_| "the secrets are lost")?;
         for value in self.bao.values()? {
             // What the configuration says is no secret.
-            if !main.contains(&value) {
+            if !written.contains(&value) {
                 known.insert(value);
             }
         }

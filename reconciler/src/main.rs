@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, error::ErrorKind};
 
+mod adopting;
 mod ask;
 mod commands;
 mod deed;
@@ -33,6 +34,7 @@ use output::{Format, Output};
   nhi init                      write a first nhi.hcl and make the realm's key
   nhi doctor                    is everything reachable, and what can each connection do?
   nhi scan bao                  what integrations are there, managed or not?
+  nhi adopt bao                 the configuration that takes over what is there, as it is
   nhi drift --state FILE        does the world still look as declared? exit 2 if not
   nhi explain RULE              what does a finding mean, and what helps?
   nhi rotate ID                 another generation of a credential, now
@@ -67,6 +69,7 @@ struct Cli {
 enum Command {
     Init(commands::init::Init),
     Scan(commands::scan::Scan),
+    Adopt(commands::adopt::Adopt),
     Drift(commands::drift::Drift),
     Explain(commands::explain::Explain),
     Rotate(commands::rotate::Rotate),
@@ -90,6 +93,7 @@ impl Command {
     fn format(&self) -> Format {
         match self {
             Command::Scan(command) => command.format(),
+            Command::Adopt(command) => command.format,
             Command::Drift(command) => command.format(),
             Command::Explain(command) => command.format,
             Command::Rotate(command) => command.asking.format,
@@ -132,6 +136,7 @@ fn main() -> ExitCode {
         match cli.command {
             Command::Init(command) => command.run(config, &output).await,
             Command::Scan(command) => command.run(config, &output).await,
+            Command::Adopt(command) => command.run(config, &output).await,
             Command::Drift(command) => command.run(config, &output).await,
             Command::Explain(command) => command.run(&output),
             Command::Rotate(command) => command.run(config, &output).await,

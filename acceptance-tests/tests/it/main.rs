@@ -1,5 +1,6 @@
 //! Whole stories with the real core on real servers.
 
+mod adopting;
 mod advice;
 mod aws;
 mod aws_secrets;

@@ -683,6 +683,55 @@ fn key_made_by_hand() -> Result<(Value, String)> {
     serde_json::from_slice(&made).map_err(|error| error.to_string())
 }
 
+/// A story with clients of these names that somebody registered, every other one with a secret that the
+/// server chose; custody knows what manages each.
+pub(crate) fn with_clients_made_by_hand(
+    names: &[&str],
+    story: impl Fn(&World, &[String]) -> Result<()>,
+) {
+    in_login(OWNERS, |login| {
+        login.world.apply()?;
+        let mut ids = Vec::new();
+        for (number, name) in names.iter().enumerate() {
+            let (jwk, pem) = key_made_by_hand()?;
+            login.secrets.extend(key_lines(&pem));
+            let mut client = json!({
+                "client_name": name,
+                "grant_types": ["client_credentials"],
+                "response_types": [],
+                "redirect_uris": ["https://app.acme.example/callback"],
+                "scope": "tickets:read reports:read",
+            });
+            if number % 2 == 0 {
+                client["token_endpoint_auth_method"] = json!("private_key_jwt");
+                client["jwks"] = json!({ "keys": [jwk] });
+            } else {
+                client["token_endpoint_auth_method"] = json!("client_secret_basic");
+            }
+            let answer = login.oidc.register(&client)?;
+            let id = answer["client_id"].as_str().unwrap_or_default().to_owned();
+            for secret in ["registration_access_token", "client_secret"] {
+                login.secrets.extend(answer[secret].as_str().map(str::to_owned));
+            }
+            let place = format!("/v1/secret/data/nhi/k3x9q2-keyring/client-{id}");
+            let mut kept = json!({});
+            for name in [
+                "client_id",
+                "registration_client_uri",
+                "registration_access_token",
+                "client_secret",
+            ] {
+                if answer[name].is_string() {
+                    kept[name] = answer[name].clone();
+                }
+            }
+            login.world.bao.post(&place, json!({ "data": kept }))?;
+            ids.push(id);
+        }
+        story(&login.world, &ids)
+    });
+}
+
 #[test]
 fn a_client_that_somebody_registered_by_hand_is_imported_and_its_key_rotated() {
     let by_hand = KEY

@@ -248,7 +248,11 @@ impl Config {
             LedgerConfig::Postgres(database) => database.address.secret(),
             _ => None,
         };
-        let sources = credentials.map(|one| &one.secret).chain(key).chain(ledger);
+        let told = self
+            .notify
+            .iter()
+            .flat_map(|notify| notify.webhook.iter().map(|(_, key)| key).chain(&notify.slack));
+        let sources = credentials.map(|one| &one.secret).chain(key).chain(ledger).chain(told);
         let parts = sources.flat_map(Source::parts).filter_map(|one| match one {
             Source::Env(name) => Some(name.as_str()),
             _ => None,

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 
 use crate::{
     exit::Exit,
-    hcl::quoted,
+    hcl::{comment, quoted, unlike},
     output::{self, BOLD, DIM, Output, RED, YELLOW, styled},
 };
 
@@ -356,7 +356,7 @@ fn imports(
                      resources would undo each other's work, and to remove either deletes it"
                 )));
             }
-            let name = identifier(&one.name, &mut taken);
+            let name = unlike(&one.name, &one.kind, &one.vendor_id, &mut taken);
             output.line(&block("nhi_integration", &name, &id.to_string()));
             output.line(&block("nhi_scope", &name, &format!("{id}/scope")));
             let book = books.get(&id.to_string()).unwrap_or(&no_book);
@@ -369,7 +369,7 @@ fn imports(
                 let name = if slot == "default" {
                     name.clone()
                 } else {
-                    identifier(&format!("{}_{slot}", one.name), &mut taken)
+                    unlike(&format!("{name}_{slot}"), &one.kind, &one.vendor_id, &mut taken)
                 };
                 output.line(&block("nhi_credential", &name, &format!("{id}/credential/{slot}")));
             }
@@ -465,33 +465,8 @@ fn unused(names: &BTreeSet<String>, id: &str, slots: &[Slot]) -> String {
     names.into_iter().find(|name| !taken(name)).unwrap_or_default()
 }
 
-/// A line that HCL ignores, whatever stands in it.
-fn comment(text: &str) -> String {
-    let one_line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    format!("# {one_line}")
-}
-
 fn block(resource: &str, name: &str, id: &str) -> String {
     format!("import {{\n  to = {resource}.{name}\n  id = {}\n}}\n", quoted(id))
-}
-
-/// A name for HCL, unlike all before it.
-fn identifier(name: &str, taken: &mut BTreeSet<String>) -> String {
-    let mut made: String = name
-        .to_lowercase()
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
-        .collect();
-    if made.is_empty() || made.starts_with(|c: char| c.is_ascii_digit()) {
-        made.insert(0, '_');
-    }
-    let mut unique = made.clone();
-    let mut number = 2;
-    while !taken.insert(unique.clone()) {
-        unique = format!("{made}_{number}");
-        number += 1;
-    }
-    unique
 }
 
 #[cfg(test)]
@@ -651,10 +626,6 @@ mod tests {
 
     #[test]
     fn a_vendor_s_name_cannot_break_out_of_an_import_block() {
-        let mut taken = BTreeSet::new();
-        assert_eq!(identifier("Invoice Sync", &mut taken), "invoice_sync");
-        assert_eq!(identifier("invoice-sync", &mut taken), "invoice_sync_2");
-        assert_eq!(identifier("1\" } resource", &mut taken), "_1____resource");
         let text = block("nhi_integration", "x", "a\"\n}\n${b}");
         let body: hcl_edit::structure::Body = text.parse().unwrap();
         assert_eq!(body.iter().count(), 1, "{text}");
