@@ -16,6 +16,7 @@ mod ephemeral;
 mod examples;
 mod faults;
 mod findings;
+mod fleet;
 mod functions;
 mod github;
 mod hostile;
