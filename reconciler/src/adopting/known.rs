@@ -123,7 +123,7 @@ impl Known {
             return;
         }
         let object = block.body.attributes().map(|one| one.key.as_str());
-        let object = object.filter_map(|key| wiring::kind(key)).next();
+        let object = object.filter_map(wiring::kind).next();
         if let (Some(connection), Some(known_as), Some((_, object))) =
             (text_of(block, "connection_name"), text_of(block, "name"), object)
         {

@@ -245,7 +245,7 @@ async fn listed(
                 Err(problem) => shown.gaps.push(format!("{id}: {}", problem.detail)),
             }
         }
-        shown.found.sort_by(|one, other| one.id.to_string().cmp(&other.id.to_string()));
+        shown.found.sort_by_key(|one| one.id.to_string());
     }
     Ok(all)
 }
@@ -275,7 +275,7 @@ async fn named(context: &Context, ids: &[String]) -> Result<BTreeMap<String, Sho
         }
     }
     for shown in all.values_mut() {
-        shown.found.sort_by(|one, other| one.id.to_string().cmp(&other.id.to_string()));
+        shown.found.sort_by_key(|one| one.id.to_string());
     }
     Ok(all)
 }
