@@ -219,7 +219,8 @@ fn consumers_that_stand_no_interruption_are_cut_off_by_nothing_but_an_incident()
         let refused = |words: &[&str]| -> Result<()> {
             let said = flat(&world.terraform(words)?.expect(1)?.replace('│', " "));
             holds(said.contains("(E-INTERRUPTS)"), "it is refused", &said)?;
-            holds(said.contains("Next: choose a type of credential that overlaps"), "", &said)
+            let next = said.contains("Next: choose a type of credential that overlaps");
+            holds(next, "and what to do", &said)
         };
         refused(&["plan"])?;
         world.write("main.tf", &main("refuse", "now = \"1\""))?;
