@@ -7,6 +7,7 @@
 use domain::{Action, realm::digest_of};
 
 mod accepts_anything;
+mod adoption_overdue;
 mod clock_disagrees;
 mod compare;
 mod contacts_changed;
@@ -129,6 +130,7 @@ impl Rule {
 /// Every rule, by its word.
 pub static RULES: &[&Rule] = &[
     &accepts_anything::RULE,
+    &adoption_overdue::RULE,
     &clock_disagrees::RULE,
     &contacts_changed::RULE,
     &contract_ended::RULE,

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Finding, Rule, Verdict, contract_ended, drill_overdue, expired, found, marker_forged,
-    quarantine_broken, recreated, review_overdue,
+    Finding, Rule, Verdict, adoption_overdue, contract_ended, drill_overdue, expired, found,
+    marker_forged, quarantine_broken, recreated, review_overdue,
 };
 use crate::rules::Verdict as Follows;
 
@@ -15,6 +15,7 @@ fn rule_of(problem: &str) -> Option<&'static Rule> {
         "contract_ended" => &contract_ended::RULE,
         "drill_overdue" => &drill_overdue::RULE,
         "review_overdue" => &review_overdue::RULE,
+        "adoption_overdue" => &adoption_overdue::RULE,
         "marker_forged" => &marker_forged::RULE,
         "recreated" => &recreated::RULE,
         "quarantine_broken" => &quarantine_broken::RULE,
@@ -49,11 +50,12 @@ mod tests {
     use crate::standing::{Facts, ThirdParty, standing as judged, third_party};
 
     /// Every problem that has a rule.
-    pub(in super::super) const PROBLEMS: [&str; 7] = [
+    pub(in super::super) const PROBLEMS: [&str; 8] = [
         "expired",
         "contract_ended",
         "drill_overdue",
         "review_overdue",
+        "adoption_overdue",
         "marker_forged",
         "recreated",
         "quarantine_broken",
@@ -70,6 +72,7 @@ mod tests {
             recreated: true,
             marker_forged: true,
             unmanaged: 1,
+            adopted_until: long_ago,
             quarantine_broken: true,
         };
         let dates = ThirdParty {
