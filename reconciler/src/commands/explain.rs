@@ -125,7 +125,7 @@ mod tests {
         }
         assert!(plain.contains("OWASP NHI5:2025") && !plain.contains('`'), "{plain}");
         let json = report(&named("scope-added"));
-        assert_eq!(json["rules"][0]["requirements"][0], "R099");
+        assert_eq!(json["rules"][0]["requirements"][0], "R094");
     }
 
     #[test]
