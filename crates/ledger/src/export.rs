@@ -129,7 +129,7 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Reads what [`write`] wrote, and refuses what does not agree with itself: each part is checked before
+/// Reads what [`write()`] wrote, and refuses what does not agree with itself: each part is checked before
 /// it is handed out, and the last one says that it is whole.
 #[derive(Debug)]
 pub struct Reader<R> {
