@@ -7,7 +7,10 @@ use clap::Args;
 use domain::IntegrationId;
 use operations::{Context, Problem, Switch, Wish, Wishes, not_shown, observe_integration, turn};
 use serde_json::{Value, json};
-use tokio::{sync::Semaphore, task::JoinSet};
+use tokio::{
+    sync::Semaphore,
+    task::{Id, JoinSet},
+};
 
 use crate::{
     ask::Asking,
@@ -35,6 +38,27 @@ pub(crate) struct Which {
     /// All that are declared on this connection.
     #[arg(long, value_name = "NAME")]
     connection: Option<String>,
+}
+
+impl Which {
+    /// Whether something that was chosen is meant. A group that is lifted is what was quarantined of it: the
+    /// others were switched off for another reason.
+    fn means(&self, how: &Switch, one: &Seen) -> bool {
+        *how != Switch::Lift
+            || one.quarantined.is_some()
+            || one.enabled
+            || self.ids.contains(&one.id.to_string())
+    }
+}
+
+/// What became of one.
+type Turned = (String, Result<bool, Problem>);
+
+/// What nobody answers for any more, because whoever was at it broke off.
+fn broke_off(id: &str) -> Problem {
+    Problem::new("E-INTERNAL", "This broke off")
+        .detail(format!("{id}: this is a fault of nhi. How far it came is not known."))
+        .next("report it, and run it again: what is so already is left as it is")
 }
 
 /// One of the three commands.
@@ -65,7 +89,7 @@ struct Seen {
 
 impl Switching<'_> {
     pub(crate) async fn run(&self, context: Context, output: &Output) -> Result<Exit, Problem> {
-        let chosen = self.chosen(&context).await?;
+        let chosen = self.chosen(&context, output).await?;
         let progress = output.progress("looking");
         let (seen, failed) = look(&context, chosen).await;
         drop(progress);
@@ -77,6 +101,16 @@ impl Switching<'_> {
             (false, true) => Exit::Failed,
             (false, false) => Exit::Partial,
         };
+        let (seen, left): (Vec<Seen>, Vec<Seen>) =
+            seen.into_iter().partition(|one| self.which.means(&self.how, one));
+        if !left.is_empty() {
+            let ids: Vec<String> = left.iter().map(|one| one.id.to_string()).collect();
+            output.hint(&format!(
+                "Switched off and not quarantined, so left as they are: {}. nhi lift with their ids \
+                 switches them on",
+                ids.join(", ")
+            ));
+        }
         let (todo, already): (Vec<Seen>, Vec<Seen>) =
             seen.into_iter().partition(|one| !self.is_so(one));
         let text = self.asking.format == Format::Text;
@@ -100,9 +134,13 @@ impl Switching<'_> {
         }
         let progress = output.progress(&format!("done 0 of {}", todo.len()));
         let mut ended: BTreeMap<String, Result<bool, Problem>> = BTreeMap::new();
-        let mut running = self.begin(&context, &todo);
+        let (mut running, ids) = self.begin(&context, &todo);
         while let Some(one) = running.join_next().await {
-            let Ok((id, done)) = one else { continue };
+            let (id, done) = one.unwrap_or_else(|error| {
+                let id = ids.get(&error.id()).cloned().unwrap_or_default();
+                let problem = broke_off(&id);
+                (id, Err(problem))
+            });
             progress.say(&format!("done {} of {}", ended.len() + 1, todo.len()));
             if text {
                 match &done {
@@ -130,29 +168,36 @@ impl Switching<'_> {
         Ok(exit)
     }
 
-    fn begin(&self, context: &Context, todo: &[Seen]) -> JoinSet<(String, Result<bool, Problem>)> {
+    fn begin(&self, context: &Context, todo: &[Seen]) -> (JoinSet<Turned>, BTreeMap<Id, String>) {
         let gate = Arc::new(Semaphore::new(AT_ONCE));
-        let mut running = JoinSet::new();
+        let (mut running, mut ids) = (JoinSet::new(), BTreeMap::new());
         for one in todo.iter().cloned() {
             let (context, gate, how) = (context.clone(), gate.clone(), self.how.clone());
-            running.spawn(async move {
+            let id = one.id.to_string();
+            let task = running.spawn(async move {
                 let _turn = gate.acquire().await;
                 let revokes = one.revoke_unmanaged;
                 let done = turn(&context, &one.id, &one.vendor_id, revokes, &how).await;
                 (one.id.to_string(), done)
             });
+            ids.insert(task.id(), id);
         }
-        running
+        (running, ids)
     }
 
     /// Those that are meant, as they are declared.
-    async fn chosen(&self, context: &Context) -> Result<Vec<Wish>, Problem> {
+    async fn chosen(&self, context: &Context, output: &Output) -> Result<Vec<Wish>, Problem> {
         let Which { ids, owner, connection } = self.which;
         let by_id_alone = owner.is_none() && connection.is_none();
         let wishes = match declared(context, self.state, self.command).await {
             Ok((wishes, _)) => wishes,
             // What is at a platform can be stopped whatever is declared.
             Err(problem) if by_id_alone && problem.code == "E-DRIFT-NOTHING" => Wishes::default(),
+            // Nor does an incident wait for a ledger. Power is not given back on half a look.
+            Err(problem) if by_id_alone && self.state.is_none() && self.how != Switch::Lift => {
+                output.warning(&format!("what is declared is not known: {problem}"));
+                Wishes::default()
+            }
             Err(problem) => return Err(problem),
         };
         let mut chosen: BTreeMap<String, Wish> = BTreeMap::new();
@@ -255,19 +300,25 @@ fn answers(wish: &Wish, owner: &str) -> bool {
 async fn look(context: &Context, chosen: Vec<Wish>) -> (Vec<Seen>, Vec<(String, Problem)>) {
     let gate = Arc::new(Semaphore::new(AT_ONCE));
     let mut running: JoinSet<(String, Result<Seen, Problem>)> = JoinSet::new();
+    let mut ids = BTreeMap::new();
     for wish in chosen {
-        let (context, gate) = (context.clone(), gate.clone());
-        running.spawn(async move {
+        let (context, gate, id) = (context.clone(), gate.clone(), wish.id.clone());
+        let task = running.spawn(async move {
             let _turn = gate.acquire().await;
             (wish.id.clone(), look_at(&context, &wish).await)
         });
+        ids.insert(task.id(), id);
     }
     let (mut seen, mut failed) = (Vec::new(), Vec::new());
     while let Some(ended) = running.join_next().await {
         match ended {
             Ok((_, Ok(one))) => seen.push(one),
             Ok((id, Err(problem))) => failed.push((id, problem)),
-            Err(_) => {}
+            Err(error) => {
+                let id = ids.remove(&error.id()).unwrap_or_default();
+                let problem = broke_off(&id);
+                failed.push((id, problem));
+            }
         }
     }
     seen.sort_by_key(|one: &Seen| one.id.to_string());
@@ -296,6 +347,28 @@ async fn look_at(context: &Context, wish: &Wish) -> Result<Seen, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_group_only_what_is_quarantined_is_lifted() {
+        let which = |ids: &[&str]| Which {
+            ids: ids.iter().map(|id| (*id).to_owned()).collect(),
+            owner: Some("ana".to_owned()),
+            connection: None,
+        };
+        let one = |enabled: bool, word: Option<&str>| Seen {
+            id: IntegrationId::new("fake", "app", "sync"),
+            vendor_id: "1".to_owned(),
+            revoke_unmanaged: false,
+            enabled,
+            quarantined: word.map(str::to_owned),
+            tokens_live_on: false,
+        };
+        let group = which(&[]);
+        assert!(group.means(&Switch::Lift, &one(false, Some("INC-9"))));
+        assert!(!group.means(&Switch::Lift, &one(false, None)), "it was off before");
+        assert!(group.means(&Switch::Off, &one(false, None)));
+        assert!(which(&["fake/app/sync"]).means(&Switch::Lift, &one(false, None)));
+    }
 
     #[test]
     fn an_owner_answers_for_what_names_them_in_either_place() {

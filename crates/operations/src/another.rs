@@ -1,14 +1,14 @@
 //! Another generation of a slot, judged before anything is done: the same for a person who asks for it
 //! and for who works between applies.
 
-use connector::{Effect, Promise};
+use connector::{Effect, Promise, Want};
 use domain::Span;
 use policy::{reason::Reason, rotation::Goal};
 
 use crate::{
     Context, Problem, SeenSlot, SlotSpec, best_grade, ends_by_itself_after, goal_of_resume,
-    interrupts, keeps_earlier, limits, never_another, no_place, not_shown, observe_integration,
-    old_in_use, way_words, ways,
+    interrupts, judge_listed, keeps_earlier, limits, never_another, no_place, not_shown,
+    observe::object_of, old_in_use, way_words, ways,
 };
 
 /// What another generation comes to.
@@ -144,17 +144,27 @@ fn can_be_issued(spec: &SlotSpec, found: &[Promise]) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Another credential is issued for what works, and is ours.
+/// Another credential is issued for what works at this moment, and is ours.
 ///
 /// # Errors
 ///
-/// `E-NOT-ACTIVE`, or it is another installation's, or cannot be read.
+/// `E-NOT-ACTIVE`, or it is another installation's, or not all of it can be read.
 pub async fn may_have_more(context: &Context, spec: &SlotSpec) -> Result<(), Problem> {
     let id = &spec.id.integration;
-    let seen = observe_integration(context, id, None, Some(&spec.vendor_id))
-        .await?
-        .ok_or_else(|| not_shown(&spec.id.integration))?;
+    let tenant = context.tenant(&id.connection).await?;
+    let connector = context.connector(&id.connection).await?;
+    // A shared answer may be older than the hand that switched it off. Without the vendor id: who asks
+    // judges another incarnation.
+    let want = Want { credentials: false, ..Want::DEED };
+    let found = connector
+        .read(&object_of(id, None, None), want)
+        .await
+        .map_err(|error| Problem::unreadable(&id.to_string(), &error))?
+        .ok_or_else(|| not_shown(id))?;
+    let seen = judge_listed(context, id, &tenant, &found).await?;
     seen.governed_here(context, id).await?;
+    // The word that stops it may be in what was not read.
+    seen.whole(id)?;
     let live = &seen.observed;
     let quarantined = live.record.as_ref().is_some_and(|record| record.quarantined.is_some());
     if !live.enabled || quarantined {

@@ -2,7 +2,7 @@
 
 use connector::{Change, Want};
 use domain::{Direction, IntegrationId, Record};
-use ledger::{Change as Row, Work};
+use ledger::{Change as Row, Selection, Work};
 use serde_json::json;
 
 use crate::{
@@ -144,19 +144,26 @@ pub async fn turn(
             document[REVOKES] = json!(true);
         }
         let (integration, facet) = (what.clone(), "enabled".to_owned());
-        let declared = Row::Declared {
-            integration: integration.clone(),
-            facet: facet.clone(),
-            document: Some(document.clone()),
-        };
-        entry = entry.change(declared).change(Row::Applied {
-            integration,
-            facet,
-            document: Some(document),
-        });
+        // What nobody declares stays undeclared: else it would be looked for from now on, as declared
+        // and without the rest of it.
+        if is_declared(context, &what).await {
+            entry = entry.change(Row::Declared {
+                integration: integration.clone(),
+                facet: facet.clone(),
+                document: Some(document.clone()),
+            });
+        }
+        entry = entry.change(Row::Applied { integration, facet, document: Some(document) });
     }
     context.note(entry).await;
     Ok(true)
+}
+
+/// Whether the ledger has it as declared. One that cannot be read says nothing.
+async fn is_declared(context: &Context, what: &str) -> bool {
+    let of_it = Selection { declared: true, ..Selection::of(what) };
+    let rows = context.ledger.integrations(&of_it).await.unwrap_or_default();
+    rows.iter().any(|row| row.declared.is_some())
 }
 
 /// What its platform cannot switch off.

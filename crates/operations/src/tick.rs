@@ -20,7 +20,10 @@ use policy::{
     standing::standing,
     status::{Consequence, consequence_for, reason_of},
 };
-use tokio::{sync::Semaphore, task::JoinSet};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::JoinSet,
+};
 
 use crate::{
     Another, Context, DueNow, KindLattice, Met, Outcome, Problem, Revoked, SeenIntegration,
@@ -150,9 +153,9 @@ pub enum About {
         spec: Box<SlotSpec>,
         /// As it is.
         seen: Box<SeenSlot>,
-        /// Its integration may act, as a plan has it.
+        /// Its integration may act, as far as what was begun may be finished.
         active: bool,
-        /// It may act as it is.
+        /// It may act as it is, and another rotation may begin.
         acts: bool,
     },
     /// An integration.
@@ -202,6 +205,9 @@ pub struct Looked {
 /// What a look at one integration came to: what was read, and what was not.
 type OfOne = (Vec<Step>, Vec<(String, Problem)>);
 
+/// What policy has follow, why, and whether it may be done unasked.
+type Wanted = (Verdict, String, bool);
+
 /// What became of one.
 #[derive(Debug, Clone)]
 pub enum Taken {
@@ -246,6 +252,13 @@ struct Lines {
     all: Arc<Semaphore>,
     each: usize,
     by: BTreeMap<String, Arc<Semaphore>>,
+}
+
+/// What nobody answers for any more, because whoever was at it broke off.
+fn broke_off(what: &str) -> Problem {
+    Problem::new("E-INTERNAL", "This broke off")
+        .detail(format!("{what}: this is a fault of nhi, and stands in its log."))
+        .next("report it; the next run looks again, and goes on from there")
 }
 
 impl Lines {
@@ -300,6 +313,7 @@ impl Tick {
         let absent = Arc::new(absent);
         let mut lines = Lines::new(LOOKS);
         let mut running: JoinSet<OfOne> = JoinSet::new();
+        let mut subjects = BTreeMap::new();
         for (id, wish) in wishes.integrations {
             let names = self.names(&id, &wish);
             let itself = !self.asked.owed_only
@@ -309,10 +323,17 @@ impl Tick {
             }
             let connection = id.split('/').next().unwrap_or_default().to_owned();
             let (all, line) = lines.of(&connection);
-            let (tick, absent) = (self.clone(), absent.clone());
-            running.spawn(async move {
+            let (tick, absent, subject) = (self.clone(), absent.clone(), id.clone());
+            let task = running.spawn(async move {
                 let _turns = (line.acquire().await, all.acquire().await);
                 if let Some(problem) = tick.left_alone(&connection) {
+                    return (Vec::new(), vec![(id, problem)]);
+                }
+                // A look that has begun comes to its end: it may be what a platform gives a new token in.
+                if tick.context.stop.is_set() {
+                    let problem = Problem::new("E-STOPPED", "It was asked to stop")
+                        .detail("This was not looked at.")
+                        .next("run it again");
                     return (Vec::new(), vec![(id, problem)]);
                 }
                 let (steps, failed) = tick.look_at(&wish, &names, itself, &absent).await;
@@ -324,15 +345,22 @@ impl Tick {
                 }
                 (steps, failed)
             });
+            subjects.insert(task.id(), subject);
         }
         let (mut steps, of) = (Vec::new(), running.len());
         let mut done = 0;
         while let Some(ended) = running.join_next().await {
             done += 1;
             said(done, of);
-            if let Ok((seen, failed)) = ended {
-                steps.extend(seen);
-                unread.extend(failed);
+            match ended {
+                Ok((seen, failed)) => {
+                    steps.extend(seen);
+                    unread.extend(failed);
+                }
+                Err(error) => {
+                    let subject = subjects.remove(&error.id());
+                    unread.extend(subject.map(|what| (what.clone(), broke_off(&what))));
+                }
             }
         }
         let rank = |step: &Step| match &step.next {
@@ -370,9 +398,14 @@ impl Tick {
             return;
         }
         let read: BTreeSet<String> = looked.steps.iter().map(|one| one.subject.clone()).collect();
-        let wanted = looked.steps.iter().filter_map(|step| match &step.next {
-            Next::Do(work, _) => Some((step.subject.clone(), work.row()?.to_owned())),
-            _ => None,
+        let wanted = looked.steps.iter().flat_map(|step| {
+            let deeds = match &step.next {
+                // It goes before what keeps failing, whose count stays.
+                Next::Do(Work::RemoveTemporary(_), _) => vec![REMOVE_TEMPORARY, SWITCH_OFF, REVOKE],
+                Next::Do(work, _) => work.row().into_iter().collect(),
+                _ => Vec::new(),
+            };
+            deeds.into_iter().map(|deed| (step.subject.clone(), deed.to_owned()))
         });
         let put_off = looked.steps.iter().filter(|step| matches!(step.next, Next::PutOff { .. }));
         let rows = [ROTATE, COPY, SWITCH_OFF, REVOKE, REMOVE_TEMPORARY];
@@ -449,8 +482,10 @@ impl Tick {
                 return (steps, unread);
             }
         };
-        if itself {
-            let next = self.judge_integration(&id, wish, &seen, left);
+        let whole = seen.whole(&id);
+        let wanted = self.wanted(wish, &seen, left);
+        if itself && whole.is_ok() {
+            let next = self.judge_integration(&id, wish, &seen, wanted.clone());
             steps.push(Step {
                 subject: wish.id.clone(),
                 integration: id.clone(),
@@ -462,7 +497,18 @@ impl Tick {
                 next,
             });
         }
-        let (active, acts) = may_act(wish, &seen);
+        let has_switch = self.has_switch(&id);
+        // A plan issues nothing for what policy has off, whoever switches it off and when.
+        let stopped = wanted.iter().any(|(verdict, ..)| match verdict {
+            Verdict::Warn => false,
+            Verdict::Disable => has_switch,
+            Verdict::Revoke => true,
+        });
+        let (active, acts) = may_act(wish, &seen, has_switch);
+        let may = !stopped && whole.is_ok();
+        let (active, acts) = (active && may, acts && may);
+        // What was not read is not taken for absent. What is owed on its credentials is met all the same.
+        unread.extend(whole.err().map(|problem| (wish.id.clone(), problem)));
         for name in names {
             match self.look_at_slot(wish, name, active, acts, &id).await {
                 Ok(found) => steps.extend(found),
@@ -609,22 +655,13 @@ impl Tick {
         })
     }
 
-    /// What is next of an integration itself.
-    fn judge_integration(
-        &self,
-        id: &IntegrationId,
-        wish: &Wish,
-        seen: &SeenIntegration,
-        left: &BTreeSet<String>,
-    ) -> Next {
-        let (rules, live) = (&self.context.rules, &seen.observed);
-        let record = live.record.as_ref();
-        // What rules would say is not known; what a person stopped, or began, is theirs.
-        let theirs = Decommissioned::of(record).is_some()
-            || seen.recreated
-            || record.is_some_and(|record| record.unfinished);
-        if self.context.gate.closed().is_some() || theirs {
-            return Next::Nothing;
+    /// What policy has follow for an integration, each with why, and whether that was approved to be done
+    /// unasked.
+    fn wanted(&self, wish: &Wish, seen: &SeenIntegration, left: &BTreeSet<String>) -> Vec<Wanted> {
+        let rules = &self.context.rules;
+        // What rules would say is not known.
+        if self.context.gate.closed().is_some() {
+            return Vec::new();
         }
         let said = |name: &str| wish.record.as_ref().and_then(|record| record.get(name));
         let facts = seen.facts(
@@ -633,7 +670,7 @@ impl Tick {
             said("adoption.complete_by").map(String::as_str),
         );
         let verdicts = standing(&facts, rules, self.context.time());
-        let mut wanted: Vec<(Verdict, String, bool)> = Vec::new();
+        let mut wanted: Vec<Wanted> = Vec::new();
         if let Some(verdict) = verdicts.get("expired") {
             let day = said("expires_on").map_or("", String::as_str);
             let why = format!("{day} was its last day");
@@ -652,6 +689,55 @@ impl Tick {
                 wanted.push((rules.owner_left, why, rules.standing.disable_ownerless));
             }
         }
+        wanted
+    }
+
+    /// What is next of an integration itself.
+    fn judge_integration(
+        &self,
+        id: &IntegrationId,
+        wish: &Wish,
+        seen: &SeenIntegration,
+        wanted: Vec<Wanted>,
+    ) -> Next {
+        let record = seen.observed.record.as_ref();
+        // What rules would say is not known; what a person stopped, or began, is theirs.
+        let theirs = Decommissioned::of(record).is_some()
+            || seen.recreated
+            || record.is_some_and(|record| record.unfinished);
+        if self.context.gate.closed().is_some() || theirs {
+            return Next::Nothing;
+        }
+        let next = self.judge_wanted(id, wish, seen, wanted);
+        let over = self.over(id, wish, seen);
+        if over.is_empty() || matches!(next, Next::Do(..)) {
+            return next;
+        }
+        let approved = self.context.rules.standing.remove_temporary;
+        let removal = match approved {
+            true => self.not_yet(&wish.id, Next::Do(Work::RemoveTemporary(over), "policy")),
+            false => Next::PutOff {
+                why: "a temporary scope is over, and standing.remove_temporary is false".to_owned(),
+                next: Some("terraform apply takes it away".to_owned()),
+                late: true,
+            },
+        };
+        // What waits for somebody keeps nothing else waiting; it is told by the next run.
+        match (&next, &removal) {
+            (Next::Nothing, _) | (_, Next::Do(..)) => removal,
+            _ => next,
+        }
+    }
+
+    /// What is next of what policy has follow.
+    fn judge_wanted(
+        &self,
+        id: &IntegrationId,
+        wish: &Wish,
+        seen: &SeenIntegration,
+        mut wanted: Vec<Wanted>,
+    ) -> Next {
+        let live = &seen.observed;
         let lives = live.credentials.iter().flatten().any(|one| one.live);
         let is_so = |verdict: Verdict| match verdict {
             Verdict::Warn => true,
@@ -663,10 +749,7 @@ impl Tick {
             let of = wanted.iter().filter(|(.., approved)| *approved == may);
             of.max_by_key(|(verdict, ..)| *verdict)
         };
-        let has_switch = self.context.connections.platform(&id.connection).is_ok_and(|platform| {
-            let mut kinds = platform.kinds().iter();
-            kinds.any(|kind| kind.name == id.kind && kind.capabilities.disables)
-        });
+        let has_switch = self.has_switch(id);
         let late = true;
         if let Some((verdict, why, _)) = worst(true) {
             let work = match verdict {
@@ -681,22 +764,22 @@ impl Tick {
             };
             return self.not_yet(&wish.id, Next::Do(work, "policy"));
         }
-        if let Some((_, why, _)) = worst(false).filter(|_| has_switch) {
+        let can_be = |verdict: Verdict| has_switch || (verdict == Verdict::Revoke && lives);
+        if let Some((_, why, _)) = worst(false).filter(|(verdict, ..)| can_be(*verdict)) {
             let why =
                 format!("{why}: policy has it off, and nobody approved that to be done unasked");
-            let next = Some(format!("nhi disable {id}, or terraform apply"));
+            let command = if has_switch { "disable" } else { "revoke" };
+            let next = Some(format!("nhi {command} {id}, or terraform apply"));
             return Next::PutOff { why, next, late };
         }
-        let over = self.over(id, wish, seen);
-        if over.is_empty() {
-            return Next::Nothing;
-        }
-        if !rules.standing.remove_temporary {
-            let why = "a temporary scope is over, and standing.remove_temporary is false";
-            let next = Some("terraform apply takes it away".to_owned());
-            return Next::PutOff { why: why.to_owned(), next, late };
-        }
-        self.not_yet(&wish.id, Next::Do(Work::RemoveTemporary(over), "policy"))
+        Next::Nothing
+    }
+
+    fn has_switch(&self, id: &IntegrationId) -> bool {
+        self.context.connections.platform(&id.connection).is_ok_and(|platform| {
+            let mut kinds = platform.kinds().iter();
+            kinds.any(|kind| kind.name == id.kind && kind.capabilities.disables)
+        })
     }
 
     fn over(&self, id: &IntegrationId, wish: &Wish, seen: &SeenIntegration) -> BTreeSet<Scope> {
@@ -721,26 +804,57 @@ impl Tick {
         mut told: impl FnMut(usize, &Step, Taken),
     ) {
         let mut lines = Lines::new(DEEDS);
-        let mut running: JoinSet<(usize, Taken)> = JoinSet::new();
+        let mut by: BTreeMap<String, Vec<(usize, Arc<Step>)>> = BTreeMap::new();
+        let mut order = Vec::new();
         for (at, step) in steps.iter().enumerate() {
             if !matches!(step.next, Next::Do(..)) {
                 told(at, step, Taken::Left);
                 continue;
             }
-            let (all, line) = lines.of(&step.integration.connection);
-            let (tick, step) = (self.clone(), step.clone());
+            let id = step.integration.to_string();
+            if !by.contains_key(&id) {
+                order.push(id.clone());
+            }
+            by.entry(id).or_default().push((at, step.clone()));
+        }
+        // What ends all of an integration and what issues for it do not meet: one task has all of it, in
+        // order, and those whose first deed takes power away stand in line first.
+        let (done, mut ended) = mpsc::unbounded_channel();
+        let mut running = JoinSet::new();
+        for of_one in order.iter().filter_map(|id| by.remove(id)) {
+            let connection = of_one.first().map(|(_, step)| step.integration.connection.clone());
+            let (all, line) = lines.of(&connection.unwrap_or_default());
+            let (tick, done) = (self.clone(), done.clone());
             running.spawn(async move {
-                let _turns = (line.acquire().await, all.acquire().await);
-                (at, tick.take(&step).await)
+                for (at, step) in of_one {
+                    let _turns = (line.acquire().await, all.acquire().await);
+                    // Nobody hears it only where whoever asked is gone, and this with them.
+                    let _ = done.send((at, tick.take_alone(&step).await));
+                }
             });
         }
-        while let Some(ended) = running.join_next().await {
-            if let Ok((at, taken)) = ended
-                && let Some(step) = steps.get(at)
-            {
+        drop(done);
+        while let Some((at, taken)) = ended.recv().await {
+            if let Some(step) = steps.get(at) {
                 told(at, step, taken);
             }
         }
+    }
+
+    /// Does it in a task of its own: a fault in it is told as that, and stops nothing else.
+    async fn take_alone(self: &Arc<Tick>, step: &Arc<Step>) -> Taken {
+        let mut alone = JoinSet::new();
+        let (tick, of) = (self.clone(), step.clone());
+        alone.spawn(async move { tick.take(&of).await });
+        if let Some(Ok(taken)) = alone.join_next().await {
+            return taken;
+        }
+        let problem = broke_off(&step.subject);
+        if let Next::Do(work, _) = &step.next {
+            tries::note_failed(&self.context, &step.subject, work.row(), &problem).await;
+        }
+        // How far it came is not known.
+        Taken::Not { problem, begun: true }
     }
 
     /// Does what is next of one, if it still is.
@@ -804,10 +918,20 @@ impl Tick {
         reason: &'static str,
     ) -> Result<Taken, Problem> {
         let context = &self.context;
+        let may = match (work, active) {
+            // Nothing is issued for it, whatever it is now.
+            (Work::Owed(_), false) => Ok(()),
+            _ => may_have_more(context, spec).await,
+        };
         if matches!(work, Work::Owed(_)) {
+            // What was switched off since may still have its earlier ones ended.
+            let active = match may {
+                Err(problem) if problem.unheard => return Err(problem),
+                may => active && may.is_ok(),
+            };
             return Ok(Taken::Met(meet(context, spec, active).await?.map(Box::new)));
         }
-        may_have_more(context, spec).await?;
+        may?;
         // Somebody may have been here since, and what was shown is done once.
         let Some(seen) = look_at_slot(context, spec, Freshness::Fresh).await? else {
             return Ok(Taken::Left);
@@ -841,14 +965,25 @@ impl Tick {
                     "E-NO-SWITCH" => Ok(()),
                     _ => Err(problem),
                 })?;
-                let mut revoked = Vec::new();
+                let (mut revoked, mut problems) = (Vec::new(), Vec::new());
                 for slot in &wish.slots {
-                    let spec = crate::slot_to_end(context, wish, &slot.name).await?;
-                    revoked
-                        .extend(carry_out(context, &spec, Goal::Revoke, "expired").await?.revoked);
+                    match self.revoke_slot(wish, &slot.name).await {
+                        Ok(ended) => revoked.extend(ended),
+                        Err(problem) if context.stop.is_set() => return Err(problem),
+                        // One that cannot be ended keeps no other alive.
+                        Err(problem) => problems.push(problem),
+                    }
                 }
-                revoked.extend(revoke_everything(context, id, vendor_id, name).await?);
-                Ok(Taken::Revoked(revoked))
+                match revoke_everything(context, id, vendor_id, name).await {
+                    Ok(ended) => revoked.extend(ended),
+                    Err(problem) => problems.push(problem),
+                }
+                // That somebody else is at work on one says nothing of the others.
+                problems.sort_by_key(|problem| problem.code == "E-BUSY");
+                match problems.into_iter().next() {
+                    Some(problem) => Err(problem),
+                    None => Ok(Taken::Revoked(revoked)),
+                }
             }
             Work::RemoveTemporary(_) => {
                 let nothing = WishedScopes {
@@ -865,14 +1000,20 @@ impl Tick {
             Work::Owed(_) | Work::Rotate(_) | Work::Copy => Ok(Taken::Left),
         }
     }
+
+    async fn revoke_slot(&self, wish: &Wish, name: &str) -> Result<Vec<Revoked>, Problem> {
+        let spec = crate::slot_to_end(&self.context, wish, name).await?;
+        Ok(carry_out(&self.context, &spec, Goal::Revoke, "expired").await?.revoked)
+    }
 }
 
-/// Whether an integration may act: as a plan has it, which switches on what a hand switched off, and as it
-/// is.
-fn may_act(wish: &Wish, seen: &SeenIntegration) -> (bool, bool) {
+/// Whether a rotation of an integration may be finished, and whether one may begin. What a hand switched
+/// off gets nothing from either: to switch it on again is a plan's.
+fn may_act(wish: &Wish, seen: &SeenIntegration, has_switch: bool) -> (bool, bool) {
     let live = &seen.observed;
     let quarantined = live.record.as_ref().is_some_and(|record| record.quarantined.is_some());
     let active = wish.enabled.unwrap_or(live.enabled) && !quarantined;
+    let active = active && (live.enabled || !has_switch);
     (active, active && live.enabled)
 }
 

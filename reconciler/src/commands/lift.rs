@@ -18,7 +18,10 @@ use crate::{
   nhi lift CONNECTION/KIND/NAME
   nhi lift --owner ana --dry-run
 
-It switches on what was off before the quarantine too; the next apply switches that off again.
+Of an owner's or a connection's it touches what bears a quarantine, and nothing else that is switched
+off. What is named by its id is switched on, quarantined or not: so a lift of many that died half way on
+one is finished. It switches on what was off before the quarantine too; where enabled = false is declared
+the next apply switches that off again.
 
 Exit codes: 0 all of them are, or it is shown with --dry-run · 1 none could be · 3 some could not be
 looked at · 5 some are, and some are not: run it again; of several the first of 1, 5, 3")]

@@ -20,6 +20,7 @@ use crate::{
 
 It shows what it will do, and asks. Several are done at once, and each is read back. What dies half way
 is run again, and goes on: what is so already is left as it is. Nothing is ended: nhi revoke does that.
+What is named by its id needs no ledger that can be read.
 
 Exit codes: 0 all of them are, or it is shown with --dry-run · 1 none could be · 3 some could not be
 looked at · 5 some are, and some are not: run it again; of several the first of 1, 5, 3")]

@@ -9,7 +9,7 @@ use connector::{
     Connector, NewIntegration, Want,
     fake::{APP, Fault, Verb},
 };
-use domain::{Record, Settings, Span};
+use domain::{Gap, GapExtent, Record, Settings, Span};
 use operations::{
     Asked, Context, EndingGate, Looked, Next, Problem, Taken, Tick, Wish, WishedScopes, WishedSlot,
     Wishes, Work,
@@ -192,6 +192,41 @@ async fn what_outlived_its_day_is_switched_off_and_later_all_of_it_ends() {
     assert!(matches!(&done[..], [(_, Taken::Revoked(all))] if all.len() == 1), "{done:?}");
     assert!(world.live().await.is_empty());
     assert!(ticked(&strict, wishes([wish()])).await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_issued_to_what_policy_has_off_whether_it_may_switch_it_or_not() {
+    let world = after(Span::from_secs(86_400 * 40)).await;
+    let over = || wishes([dated(&world, "2026-11-20")]);
+    let careful = context(&world, |rules| rules.standing.disable_expired = false);
+    assert!(ticked(&careful, over()).await.is_empty());
+    let done = ticked(&context(&world, |_| ()), over()).await;
+    assert!(matches!(&done[..], [(_, Taken::SwitchedOff)]), "{done:?}");
+    assert_eq!(world.live().await.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_half_read_is_a_gap_and_neither_judged_nor_rotated() {
+    let world = after(Span::from_secs(86_400 * 40)).await;
+    let extent = GapExtent::Facet("sync".into(), "scopes");
+    world.fake.set_gaps(vec![Gap { extent, cause: "forbidden".into() }]);
+    let context = context(&world, |_| ());
+    let all = || wishes([dated(&world, "2026-11-20")]);
+    let (tick, looked) = look(&context, all(), Asked::default()).await;
+    assert!(looked.unread.iter().any(|one| one.problem.code == "E-UNREADABLE"), "{looked:?}");
+    let does = looked.steps.iter().any(|step| matches!(step.next, Next::Do(..)));
+    assert!(!does, "{looked:?}");
+    // Nor where the gap came after the look.
+    world.fake.set_gaps(Vec::new());
+    let (_, whole) = look(&context, wishes([wish(&world)]), Asked::default()).await;
+    let extent = GapExtent::Facet("sync".into(), "scopes");
+    world.fake.set_gaps(vec![Gap { extent, cause: "forbidden".into() }]);
+    let mut done = Vec::new();
+    tick.take_all(&whole.steps, |_, _, taken| done.push(taken)).await;
+    let refused =
+        |one: &Taken| matches!(one, Taken::Not { problem, .. } if problem.code == "E-UNREADABLE");
+    assert!(done.iter().any(refused), "{done:?}");
+    assert_eq!(world.live().await.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
