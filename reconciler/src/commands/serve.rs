@@ -24,7 +24,7 @@ use crate::{
     serve::{
         health::{Counts, Health, answer, place},
         logs::{Log, LogForm, name},
-        notify::{Lasting, Notice, Notices},
+        notify::{self, Extent, Lasting, Notice, Notices},
     },
 };
 
@@ -39,9 +39,9 @@ use crate::{
   nhi serve --every 15m --listen 127.0.0.1:9464 --log json
 
 It answers on /healthz (it runs), /readyz (the last tick could look) and /metrics (OpenMetrics), on this
-machine alone. Lines about what it does go to standard error. On SIGTERM and SIGINT it stops between two
-calls; what was begun is gone on with by the next tick of whoever runs next. nhi.hcl may say the same:
-serve = { every = \"15m\", listen = \"127.0.0.1:9464\" }
+machine alone. Lines about what it does go to standard error. On SIGTERM and SIGINT it ends what
+it is looking at and stops between two calls; what was begun is gone on with by the next tick of whoever
+runs next. nhi.hcl may say the same: serve = { every = \"15m\", listen = \"127.0.0.1:9464\" }
 
 Exit codes: 0 it was asked to stop, and did · 1 it could not begin")]
 pub(crate) struct Serve {
@@ -92,13 +92,6 @@ impl Stop {
             let _ = tokio::time::timeout(longest, woken).await;
         }
     }
-
-    /// Until it is asked to.
-    async fn asked(&self) {
-        while !self.is_asked() {
-            self.or_after(Duration::from_millis(500)).await;
-        }
-    }
 }
 
 /// When a connection is looked at next: at its own moments of the interval, whenever this began.
@@ -109,6 +102,12 @@ fn next_at(connection: &str, every: Span, now: Timestamp) -> Timestamp {
     let since = (i128::from(now.as_millisecond()) - offset).rem_euclid(every);
     let wait = i64::try_from(every - since).unwrap_or(1000);
     now.checked_add(SignedDuration::from_millis(wait)).unwrap_or(now)
+}
+
+/// Whether its moment has come. One that is farther away than the interval was set before the clock went
+/// back, and is not waited for.
+fn is_due(at: Timestamp, every: Span, now: Timestamp) -> bool {
+    at <= now || at > policy::schedule::later(now, every)
 }
 
 struct Serving<'a> {
@@ -210,14 +209,17 @@ impl Serving<'_> {
         let mut next: BTreeMap<String, Timestamp> = BTreeMap::new();
         while !self.stop.is_asked() {
             let now = self.clock.now();
-            let due: BTreeSet<String> =
-                next.iter().filter(|(_, at)| **at <= now).map(|(name, _)| name.clone()).collect();
+            let due = next.iter().filter(|(_, at)| is_due(**at, self.every, now));
+            let due: BTreeSet<String> = due.map(|(name, _)| name.clone()).collect();
             if next.is_empty() || !due.is_empty() {
                 let all = next.is_empty();
                 let known = self.tick(if all { None } else { Some(&due) }).await;
                 let begun = self.clock.now();
-                next.retain(|connection, _| known.contains(connection));
-                for connection in known {
+                if let Some(known) = &known {
+                    next.retain(|connection, _| known.contains(connection));
+                }
+                // Where it could not be, only these wait for their next moment; the others keep theirs.
+                for connection in known.unwrap_or_else(|| due.clone()) {
                     let again = next_at(&connection, self.every, begun);
                     if all || due.contains(&connection) || !next.contains_key(&connection) {
                         next.insert(connection, again);
@@ -231,23 +233,23 @@ impl Serving<'_> {
             }
             if let Some(at) = next.values().min() {
                 let wait = at.duration_since(self.clock.now());
-                let wait = Duration::try_from(wait).unwrap_or_default();
+                let wait = Duration::try_from(wait).unwrap_or_default().min(self.every.to_std());
                 self.stop.or_after(wait.max(Duration::from_millis(50))).await;
             }
         }
         self.say(name::ENDED, &[]);
     }
 
-    /// One tick over these connections, or all: which there are. What cannot be is told, and is tried again
-    /// at the next moment.
-    async fn tick(&self, only: Option<&BTreeSet<String>>) -> BTreeSet<String> {
+    /// One tick over these connections, or all: which there are, if that could be read. What cannot be is
+    /// told, and is tried again at the next moment.
+    async fn tick(&self, only: Option<&BTreeSet<String>>) -> Option<BTreeSet<String>> {
         let begun = self.clock.now();
         self.health.note(|state| {
             state.ticks += 1;
             state.last_begun = Some(begun);
         });
         match self.ticked(only).await {
-            Ok(known) => known,
+            Ok(known) => Some(known),
             Err(problem) => {
                 self.say(
                     name::TICK_FAILED,
@@ -258,7 +260,13 @@ impl Serving<'_> {
                     state.last_ended = Some(self.clock.now());
                     state.looked = false;
                 });
-                only.cloned().unwrap_or_default()
+                if !self.stop.is_asked() {
+                    let mut lasting = self.lasting.lock().unwrap_or_else(PoisonError::into_inner);
+                    let begun = lasting.begin(notify::TICK, words(&problem));
+                    drop(lasting);
+                    self.put(begun);
+                }
+                None
             }
         }
     }
@@ -266,9 +274,11 @@ impl Serving<'_> {
     async fn ticked(&self, only: Option<&BTreeSet<String>>) -> Result<BTreeSet<String>, Problem> {
         let loaded = wiring::load(self.config)?;
         let (context, wrong) = loaded.context_to_end("nhi", "tick")?;
-        if let Some(wrong) = wrong {
-            self.say(name::NOTICE, &[("code", wrong.code.into()), ("why", wrong.detail.into())]);
+        if let Some(wrong) = &wrong {
+            let why = wrong.detail.clone();
+            self.say(name::NOTICE, &[("code", wrong.code.into()), ("why", why.into())]);
         }
+        let no_policy = wrong.map(|wrong| (notify::POLICY.to_owned(), ("opened", words(&wrong))));
         let stop = self.stop.clone();
         let context = Context { stop: StopSign::of(move || stop.is_asked()), ..context };
         let (mut wishes, _) = declared(&context, self.state, "serve").await?;
@@ -278,14 +288,14 @@ impl Serving<'_> {
         let count = wishes.integrations.len();
         self.say(name::TICK_BEGUN, &[("integrations", count.into())]);
         let tick = Tick::begin(&context, Asked::default()).await;
-        let looked = tokio::select! {
-            looked = tick.look(wishes, |_, _| ()) => looked,
-            // Nothing is changed by a look.
-            () = self.stop.asked() => {
-                self.say(name::STOPPING, &[]);
-                return Ok(known);
-            }
-        };
+        // A look that was begun is heard to its end, whoever asks to stop: an answer may hold what is the only
+        // valid token of a registration from then on.
+        let looked = tick.look(wishes, |_, _| ()).await;
+        if self.stop.is_asked() {
+            self.say(name::STOPPING, &[]);
+            self.close(&context).await;
+            return Ok(known);
+        }
         for one in &looked.unread {
             let since = one.since.map_or(Value::Null, |at| at.to_string().into());
             self.say(
@@ -303,6 +313,10 @@ impl Serving<'_> {
         let mut counts = counts(&looked, &steps);
         let (mut done, mut failures) = (0, 0);
         let mut wrong = what_is_wrong(&looked);
+        let judged = no_policy.is_none();
+        wrong.extend(no_policy);
+        let at_work = steps.iter().filter(|step| matches!(step.next, Next::Busy(_)));
+        let mut left: BTreeSet<String> = at_work.map(|step| step.subject.clone()).collect();
         tick.take_all(&steps, |_, step, taken| {
             if !matches!(step.next, Next::Do(..)) {
                 return;
@@ -321,6 +335,9 @@ impl Serving<'_> {
                 Taken::Not { problem, .. } => {
                     wrong.insert(step.subject.clone(), ("failed", words(problem)));
                 }
+                Taken::Busy | Taken::Left | Taken::Stopped => {
+                    left.insert(step.subject.clone());
+                }
                 _ => self.put(notice_of(step, &taken)),
             }
         })
@@ -330,14 +347,26 @@ impl Serving<'_> {
         }
         let ended = self.clock.now();
         let ticked = only.cloned().unwrap_or_else(|| known.clone());
-        self.tell_changes(&ticked, wrong);
+        for connection in &ticked {
+            counts.entry(connection.clone()).or_default();
+        }
+        // What was stopped is neither over nor begun.
+        if !self.stop.is_asked() {
+            let mut gaps: BTreeSet<String> =
+                looked.unread.iter().map(|one| one.subject.clone()).collect();
+            // Without the policy nothing is judged, and nothing is over by that.
+            if !judged {
+                gaps.extend(ticked.iter().cloned());
+            }
+            self.tell_changes(&Extent { ticked, known: known.clone(), gaps, left }, wrong);
+        }
         self.health.note(|state| {
             state.done += done;
             state.failures += failures;
             state.last_ended = Some(ended);
             state.looked = !looked.steps.is_empty() || looked.unread.is_empty();
-            state.by_connection.retain(|connection, _| known.contains(connection));
             state.by_connection.extend(counts);
+            state.by_connection.retain(|connection, _| known.contains(connection));
         });
         self.say(
             name::TICK_ENDED,
@@ -351,36 +380,37 @@ impl Serving<'_> {
         if self.stop.is_asked() {
             self.say(name::STOPPING, &[]);
         }
+        self.close(&context).await;
+        Ok(known)
+    }
+
+    async fn close(&self, context: &Context) {
         if let Err(error) = context.ledger.close().await {
             self.say(name::NOTICE, &[("why", error.to_string().into())]);
         }
-        Ok(known)
     }
 
     fn put(&self, notice: Option<Notice>) {
         let Some(notice) = notice else { return };
         let subject = notice.subject.clone();
         *self.told_at.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.clock.now());
-        if !self.notices.put(notice, self.clock.now()) {
-            let why = "too much is to be told, and this is not";
+        if !self.notices.put(&notice, self.clock.now()) {
+            let why = "too much is to be told, and this is not, or not to all";
             self.say(name::NOTICE, &[("subject", subject.into()), ("why", why.into())]);
         }
     }
 
     /// Tells what began and what is over; and now and then, where nothing is wrong, that all is well.
-    fn tell_changes(
-        &self,
-        ticked: &BTreeSet<String>,
-        wrong: BTreeMap<String, (&'static str, String)>,
-    ) {
+    fn tell_changes(&self, extent: &Extent, wrong: BTreeMap<String, (&'static str, String)>) {
         let (changed, well) = {
             let mut lasting = self.lasting.lock().unwrap_or_else(PoisonError::into_inner);
-            (lasting.change(ticked, wrong), lasting.is_empty())
+            (lasting.change(extent, wrong), lasting.is_empty())
         };
         changed.into_iter().for_each(|notice| self.put(Some(notice)));
         let Some(every) = self.heartbeat.filter(|_| well) else { return };
         let last = *self.told_at.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.is_none_or(|at| policy::schedule::later(at, every) <= self.clock.now()) {
+        let next = last.map(|at| policy::schedule::later(at, every));
+        if next.is_none_or(|at| is_due(at, every, self.clock.now())) {
             let (subject, why) = ("nhi".to_owned(), "all is well".to_owned());
             self.put(Some(Notice { event: "heartbeat", subject, why }));
         }
@@ -504,5 +534,14 @@ mod tests {
             .collect();
         assert!(moments.len() > 30, "{moments:?}");
         assert!(moments.last().unwrap() - moments.first().unwrap() > 700);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_stops_nothing() {
+        let every = Span::from_secs(900);
+        let now: Timestamp = "2026-12-01T10:00:00Z".parse().unwrap();
+        let next = next_at("bao", every, now);
+        assert!(!is_due(next, every, now) && is_due(next, every, next));
+        assert!(is_due(next, every, now - SignedDuration::from_secs(86_400)));
     }
 }

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use operations::Problem;
 use ring::{digest, hmac};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::JoinSet};
 
 use super::logs::{Log, name};
 
@@ -56,6 +56,46 @@ impl Notice {
     fn words(&self) -> String {
         format!("{}: {} ({})", self.event, self.subject, self.why)
     }
+
+    /// As Slack is told it: what it would take for a link, or for a word to everybody, is text.
+    fn plain_words(&self) -> String {
+        self.words().replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
+    }
+}
+
+/// The tick itself, as a subject: it could not be.
+pub(crate) const TICK: &str = "nhi/tick";
+/// The policy, as a subject: it cannot be read.
+pub(crate) const POLICY: &str = "nhi/policy";
+
+/// What a tick can say something about.
+#[derive(Debug, Default)]
+pub(crate) struct Extent {
+    /// The connections that it was over.
+    pub(crate) ticked: BTreeSet<String>,
+    /// All connections at which something is declared.
+    pub(crate) known: BTreeSet<String>,
+    /// What it could not read; nor what is below that.
+    pub(crate) gaps: BTreeSet<String>,
+    /// What it left to others, or undone.
+    pub(crate) left: BTreeSet<String>,
+}
+
+impl Extent {
+    /// Whether what it does not say of a subject is that nothing is wrong with it. What is of no connection
+    /// any more is over; owners are looked at by every tick.
+    fn has(&self, subject: &str) -> bool {
+        if [TICK, POLICY].contains(&subject) {
+            return true;
+        }
+        let of = subject.split('/').next().unwrap_or_default();
+        let elsewhere = self.known.contains(of) && !self.ticked.contains(of);
+        let covered = self.gaps.iter().any(|gap| {
+            let below = subject.strip_prefix(gap.as_str());
+            below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        });
+        !elsewhere && !covered && !self.left.contains(subject)
+    }
 }
 
 /// What lasts: what is wrong with each subject since it was told.
@@ -63,19 +103,14 @@ impl Notice {
 pub(crate) struct Lasting(BTreeMap<String, String>);
 
 impl Lasting {
-    /// What changed: `now` is what is wrong at these connections, with the event that it begins with.
+    /// What changed: `now` is what is wrong as far as this tick can say, with the event that it begins with.
     pub(crate) fn change(
         &mut self,
-        connections: &BTreeSet<String>,
+        extent: &Extent,
         now: BTreeMap<String, (&'static str, String)>,
     ) -> Vec<Notice> {
-        let of = |subject: &str| subject.split('/').next().unwrap_or_default().to_owned();
-        let over: Vec<String> = self
-            .0
-            .keys()
-            .filter(|subject| connections.contains(&of(subject)) && !now.contains_key(*subject))
-            .cloned()
-            .collect();
+        let gone = |subject: &&String| !now.contains_key(*subject) && extent.has(subject);
+        let over: Vec<String> = self.0.keys().filter(gone).cloned().collect();
         let mut told = Vec::new();
         for subject in over {
             let why = self.0.remove(&subject).unwrap_or_default();
@@ -89,16 +124,29 @@ impl Lasting {
         told
     }
 
+    /// One that opens by itself: what is told, where it is new.
+    pub(crate) fn begin(&mut self, subject: &str, why: String) -> Option<Notice> {
+        let new = self.0.insert(subject.to_owned(), why.clone()).is_none();
+        new.then(|| Notice { event: "opened", subject: subject.to_owned(), why })
+    }
+
     /// Nothing is wrong.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
+/// Where one is told. The address is asked as it was written, to its last slash: a server may know no
+/// other. That of a channel is a secret.
+struct Place {
+    to: HttpTransport,
+    address: Secret,
+}
+
 /// One who is told.
 enum Target {
-    Webhook { to: HttpTransport, key: Secret },
-    Slack { to: HttpTransport },
+    Webhook { at: Place, key: Secret },
+    Slack { at: Place },
 }
 
 impl Target {
@@ -110,20 +158,22 @@ impl Target {
     }
 
     async fn tell(&self, notice: &Notice, at: Timestamp, now: Timestamp) -> Result<(), String> {
-        let (to, request) = match self {
-            Target::Webhook { to, key } => {
+        let (place, request) = match self {
+            Target::Webhook { at: place, key } => {
                 let body = notice.body(at);
                 let signed = signature(key, now, &body.to_string());
-                let request = Request::change("POST", "", "the webhook").json(&body);
-                (to, request.header(SIGNATURE, Secret::new(signed)))
+                let address = place.address.expose();
+                let request = Request::change("POST", address, "the webhook").json(&body);
+                (place, request.header(SIGNATURE, Secret::new(signed)))
             }
-            Target::Slack { to } => {
-                let body = json!({ "text": notice.words() });
-                (to, Request::change("POST", "", "the channel").json(&body))
+            Target::Slack { at: place } => {
+                let body = json!({ "text": notice.plain_words() });
+                let address = place.address.expose();
+                (place, Request::change("POST", address, "the channel").json(&body))
             }
         };
         let request = Request { deadline: LONGEST, ..request };
-        match tokio::time::timeout(LONGEST, to.send(request)).await {
+        match tokio::time::timeout(LONGEST, place.to.send(request)).await {
             Err(_) => Err("nobody answered in time".to_owned()),
             Ok(Err(error)) => Err(error.to_string()),
             Ok(Ok(answer)) if (200..300).contains(&answer.status) => Ok(()),
@@ -139,7 +189,7 @@ fn signature(key: &Secret, at: Timestamp, body: &str) -> String {
 }
 
 /// An address that secrets may go to.
-fn reach(address: &str, what: &'static str) -> Result<HttpTransport, Problem> {
+fn reach(address: &str, what: &'static str) -> Result<Place, Problem> {
     let wrong = |why: String| {
         Problem::new("E-NOTIFY", "Nobody can be told there")
             .detail(format!("notify.{what}.url: {why}."))
@@ -150,17 +200,25 @@ fn reach(address: &str, what: &'static str) -> Result<HttpTransport, Problem> {
         let rest = address.strip_prefix(*prefix);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']))
     };
-    if address.starts_with("http://") && !clear.iter().any(here) {
-        return Err(wrong("it goes over a network in the clear".to_owned()));
+    // What is not one of these as it is written is refused, rather than looked for what it must not be: a
+    // parser of addresses takes HTTP://, a blank before it and http:/ for the same.
+    if !address.starts_with("https://") && !clear.iter().any(here) {
+        return Err(wrong(match address.starts_with("http://") {
+            true => "it goes over a network in the clear".to_owned(),
+            false => "it does not begin with https://".to_owned(),
+        }));
     }
     let options = HttpOptions { address: address.to_owned(), ca_file: None };
     // What is wrong with an address may have a part of it in its words, and that of Slack is a secret.
-    HttpTransport::new(options).map_err(|_| wrong("it is no http or https address".to_owned()))
+    let to = HttpTransport::new(options);
+    let to = to.map_err(|_| wrong("it is no http or https address".to_owned()))?;
+    Ok(Place { to, address: Secret::new(address) })
 }
 
-/// Where notices are put.
+/// Where notices are put: a line for each who is told, so that one who does not answer keeps nobody else
+/// waiting.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Notices(Option<mpsc::Sender<(Notice, Timestamp)>>);
+pub(crate) struct Notices(Vec<mpsc::Sender<(Notice, Timestamp)>>);
 
 impl Notices {
     /// Begins to tell whoever is configured.
@@ -177,48 +235,52 @@ impl Notices {
         let mut targets = Vec::new();
         if let Some((url, key)) = &notify.webhook {
             let key = loaded.near(key, "notify.webhook.key")?;
-            targets.push(Target::Webhook { to: reach(url, "webhook")?, key });
+            targets.push(Target::Webhook { at: reach(url, "webhook")?, key });
         }
         if let Some(url) = &notify.slack {
             let url = loaded.near(url, "notify.slack.url")?;
-            targets.push(Target::Slack { to: reach(url.expose(), "slack")? });
+            targets.push(Target::Slack { at: reach(url.expose(), "slack")? });
         }
-        let (put, taken) = mpsc::channel(MOST);
-        let telling = tokio::spawn(tell(targets, taken, clock, log, FIRST_WAIT));
-        Ok((Notices(Some(put)), Some(telling)))
+        let (mut lines, mut all) = (Vec::new(), JoinSet::new());
+        for target in targets {
+            let (put, taken) = mpsc::channel(MOST);
+            lines.push(put);
+            all.spawn(tell(target, taken, clock.clone(), log, FIRST_WAIT));
+        }
+        let telling = tokio::spawn(async move { while all.join_next().await.is_some() {} });
+        Ok((Notices(lines), Some(telling)))
     }
 
-    /// Puts one in line; whether it could be.
-    pub(crate) fn put(&self, notice: Notice, at: Timestamp) -> bool {
-        self.0.as_ref().is_none_or(|put| put.try_send((notice, at)).is_ok())
+    /// Puts one in every line; whether it could be put in all.
+    pub(crate) fn put(&self, notice: &Notice, at: Timestamp) -> bool {
+        let full = self.0.iter().filter(|line| line.try_send((notice.clone(), at)).is_err());
+        full.count() == 0
     }
 }
 
-/// Tells all of them, one after the other, until nobody puts any more.
+/// Tells one of them, one notice after the other, until nobody puts any more.
 async fn tell(
-    targets: Vec<Target>,
+    target: Target,
     mut notices: mpsc::Receiver<(Notice, Timestamp)>,
     clock: Arc<dyn Clock>,
     log: Log,
     first_wait: Duration,
 ) {
     while let Some((notice, at)) = notices.recv().await {
-        for target in &targets {
-            let mut wait = first_wait;
-            for tried in 1..=TRIES {
-                let Err(why) = target.tell(&notice, at, clock.now()).await else { break };
-                if tried == TRIES {
-                    let with = [
-                        ("subject", notice.subject.clone().into()),
-                        ("to", target.name().into()),
-                        ("why", format!("it was not told: {why}").into()),
-                    ];
-                    log.line(clock.now(), name::NOTICE, &with);
-                    break;
-                }
-                tokio::time::sleep(wait).await;
-                wait *= 2;
+        let mut wait = first_wait;
+        for tried in 1..=TRIES {
+            let Err(why) = target.tell(&notice, at, clock.now()).await else { break };
+            if tried == TRIES {
+                let with = [
+                    ("subject", notice.subject.clone().into()),
+                    ("to", target.name().into()),
+                    ("why", format!("it was not told: {why}").into()),
+                ];
+                log.line(clock.now(), name::NOTICE, &with);
+                break;
             }
+            tokio::time::sleep(wait).await;
+            wait *= 2;
         }
     }
 }
@@ -268,21 +330,22 @@ mod tests {
         let heard = Arc::new(Mutex::new(Vec::new()));
         let served = tokio::spawn(server(listener, heard.clone()));
         let key = || Secret::new("a key of the webhook");
-        let target = Target::Webhook { to: reach(&address, "webhook").unwrap(), key: key() };
+        let target = Target::Webhook { at: reach(&address, "webhook").unwrap(), key: key() };
         let (put, taken) = mpsc::channel(MOST);
-        let notices = Notices(Some(put));
+        let notices = Notices(vec![put]);
         let notice = Notice { event: "rotated", subject: "bao/a".into(), why: "schedule".into() };
         let at = Timestamp::from_second(1_795_500_000).unwrap();
-        assert!(notices.put(notice.clone(), at));
+        assert!(notices.put(&notice, at));
         drop(notices);
         let (clock, log) = (Arc::new(SystemClock), Log(LogForm::Json));
-        tell(vec![target], taken, clock, log, Duration::from_millis(10)).await;
+        tell(target, taken, clock, log, Duration::from_millis(10)).await;
         served.abort();
         let heard = heard.lock().unwrap().clone();
         assert_eq!(heard.len(), 3, "two were refused");
         let mut ids = BTreeSet::new();
         for text in heard {
             let (head, body) = text.split_once("\r\n\r\n").unwrap();
+            assert!(head.starts_with("POST /hook HTTP/1.1\r\n"), "as it was written: {head}");
             let signed = head.lines().find_map(|line| line.strip_prefix("nhi-signature: "));
             let signed = signed.unwrap();
             let seconds = signed.strip_prefix("t=").unwrap().split(',').next().unwrap();
@@ -298,7 +361,13 @@ mod tests {
 
     #[test]
     fn what_lasts_is_told_when_it_begins_and_when_it_is_over() {
-        let all = BTreeSet::from(["bao".to_owned()]);
+        let set = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        let over = |ticked: &[&str], known: &[&str]| Extent {
+            ticked: set(ticked),
+            known: set(known),
+            ..Extent::default()
+        };
+        let all = over(&["bao"], &["aws", "bao"]);
         let wrong = |subject: &str| {
             BTreeMap::from([(subject.to_owned(), ("opened", "it is held".to_owned()))])
         };
@@ -307,21 +376,66 @@ mod tests {
         assert_eq!(events(lasting.change(&all, wrong("bao/a"))), ["opened"]);
         assert_eq!(lasting.change(&all, wrong("bao/a")), [], "it lasts");
         // Of what nobody looked at, nobody says that it is over.
-        let other = BTreeSet::from(["aws".to_owned()]);
+        let other = over(&["aws"], &["aws", "bao"]);
         assert_eq!(lasting.change(&other, BTreeMap::new()), []);
+        // Nor of what could not be read, of what is below that, and of what others are at work on.
+        for gap in ["bao", "bao/a"] {
+            let gap = Extent { gaps: set(&[gap]), ..over(&["bao"], &["bao"]) };
+            assert_eq!(lasting.change(&gap, BTreeMap::new()), []);
+        }
+        let busy = Extent { left: set(&["bao/a"]), ..over(&["bao"], &["bao"]) };
+        assert_eq!(lasting.change(&busy, BTreeMap::new()), []);
         assert!(!lasting.is_empty());
         assert_eq!(events(lasting.change(&all, wrong("bao/b"))), ["closed", "opened"]);
-        assert_eq!(events(lasting.change(&all, BTreeMap::new())), ["closed"]);
+        // A gap covers what is below it, and nothing that only begins with the same letters.
+        let beside = Extent { gaps: set(&["ba", "bao/bc"]), ..over(&["bao"], &["bao"]) };
+        assert_eq!(events(lasting.change(&beside, BTreeMap::new())), ["closed"]);
         assert!(lasting.is_empty());
+    }
+
+    #[test]
+    fn what_is_of_no_connection_and_the_tick_itself_are_over_with_the_next_good_tick() {
+        let mut lasting = Lasting::default();
+        let set = |name: &str| BTreeSet::from([name.to_owned()]);
+        let aws = Extent { ticked: set("aws"), known: set("aws"), ..Extent::default() };
+        // Of an owner, and of a connection at which nothing is declared any more.
+        for subject in ["owner/ana", "bao/a", TICK, POLICY] {
+            assert_eq!(lasting.begin(subject, "it is so".into()).unwrap().event, "opened");
+            assert_eq!(lasting.begin(subject, "it lasts".into()), None);
+            let told = lasting.change(&aws, BTreeMap::new());
+            assert_eq!((told[0].event, told[0].subject.as_str()), ("closed", subject));
+            assert!(lasting.is_empty());
+        }
+    }
+
+    #[test]
+    fn a_channel_is_told_text_whatever_is_in_it() {
+        let why = "<!channel> & <https://x.example|y>".to_owned();
+        let told = Notice { event: "opened", subject: "bao/a".into(), why }.plain_words();
+        let plain = "opened: bao/a (&lt;!channel&gt; &amp; &lt;https://x.example|y&gt;)";
+        assert_eq!(told, plain);
     }
 
     #[test]
     fn nothing_is_told_over_a_network_in_the_clear_and_no_error_has_the_address_of_a_channel() {
         for wrong in ["http://hooks.acme.example/x", "http://localhost.acme.example/x"] {
-            assert!(reach(wrong, "slack").unwrap_err().detail.contains("in the clear"), "{wrong}");
+            let problem = reach(wrong, "slack").err().unwrap();
+            assert!(problem.detail.contains("in the clear"), "{wrong}");
         }
-        assert!(reach("https://hooks.acme.example/x", "slack").is_ok());
-        let problem = reach("ftp://hooks/T000-secret", "slack").unwrap_err();
+        for wrong in [
+            "HTTP://hooks.acme.example",
+            " http://hooks.acme.example",
+            "http:/hooks.acme.example",
+            "http:hooks.acme.example",
+            "http://127.0.0.1:x@hooks.acme.example/",
+            "http://localhost\t.acme.example",
+        ] {
+            assert!(reach(wrong, "slack").is_err(), "{wrong}");
+        }
+        for fine in ["https://hooks.acme.example/x", "http://127.0.0.1:9/x", "http://localhost/"] {
+            assert!(reach(fine, "slack").is_ok(), "{fine}");
+        }
+        let problem = reach("ftp://hooks/T000-secret", "slack").err().unwrap();
         assert!(!problem.to_string().contains("T000"), "{problem}");
     }
 }
