@@ -312,14 +312,25 @@ impl Listing {
 
 /// The query of the next page, where a `Link` header names one (RFC 8288). The address before it is
 /// GitHub's own way to the same listing, and not ours where something is in between.
-fn next_query(answer: &Answer) -> Option<String> {
-    let links = answer.header("link")?.split(',');
-    let next = links.map(str::trim).find(|link| {
-        let mut parameters = link.split(';').skip(1).map(str::trim);
-        parameters.any(|one| one == "rel=\"next\"" || one == "rel=next")
-    })?;
-    let address = next.strip_prefix('<')?.split_once('>')?.0;
-    Some(address.split_once('?')?.1.to_owned())
+///
+/// # Errors
+///
+/// It names one that cannot be read: it is there, and the listing does not end here.
+fn next_query(answer: &Answer) -> std::result::Result<Option<String>, String> {
+    let Some(links) = answer.header("link") else { return Ok(None) };
+    let is_next = |parameter: &str| {
+        let (name, value) = parameter.split_once('=').unwrap_or_default();
+        let mut words = value.trim().trim_matches('"').split(' ');
+        name.trim().eq_ignore_ascii_case("rel")
+            && words.any(|word| word.eq_ignore_ascii_case("next"))
+    };
+    let next = links.split(',').map(str::trim).find(|link| link.split(';').skip(1).any(is_next));
+    let Some(next) = next else { return Ok(None) };
+    let address = next.strip_prefix('<').and_then(|rest| rest.split_once('>'));
+    match address.and_then(|(address, _)| address.split_once('?')) {
+        Some((_, query)) => Ok(Some(query.to_owned())),
+        None => Err("the address of its next page cannot be read".to_owned()),
+    }
 }
 
 impl Api {
@@ -436,17 +447,32 @@ impl Api {
     {
         let mut query = format!("per_page={}", listing.per_page);
         let mut pages = Vec::new();
+        let mut anew = false;
         while pages.len() < PAGES {
             let path = format!("{}?{query}", listing.path);
-            let request =
-                Request { shared, revalidates: true, ..Request::get(path, listing.template) };
+            let request = Request {
+                shared: shared && !anew,
+                revalidates: !anew,
+                ..Request::get(path, listing.template)
+            };
             let what = request.what();
             let answer = self.send(request).await?;
             if answer.status != 200 {
                 return Err(refused(&what, &answer, false));
             }
-            pages.push(answer.read_once(|body| parse::<P>(&what, body).map(Into::into))?);
-            match next_query(&answer) {
+            let page: Arc<Vec<T>> =
+                answer.read_once(|body| parse::<P>(&what, body).map(Into::into))?;
+            let next = next_query(&answer)
+                .map_err(|message| Error::UnexpectedAnswer { what: what.clone(), message })?;
+            // A tag stands for the body alone: behind a full page that is as it was, there may be one
+            // that was not there then.
+            if next.is_none() && !anew && page.len() >= usize::from(listing.per_page) {
+                anew = true;
+                continue;
+            }
+            anew = false;
+            pages.push(page);
+            match next {
                 None => return Ok(Pages(pages)),
                 // A page that names itself would be asked for without end.
                 Some(next) if next == query => break,
@@ -550,12 +576,20 @@ mod tests {
             |link: &str| next_query(&Answer::new(200, vec![("link", link.to_owned())], Vec::new()));
         let two = "<https://api.github.com/organizations/1/hooks?per_page=100&page=2>; rel=\"next\", \
                    <https://api.github.com/organizations/1/hooks?page=9>; rel=\"last\"";
-        assert_eq!(of(two).as_deref(), Some("per_page=100&page=2"));
+        assert_eq!(of(two).unwrap().as_deref(), Some("per_page=100&page=2"));
+        let other = "<https://x/?page=3>; title=x; Rel = \"last NEXT\"";
+        assert_eq!(of(other).unwrap().as_deref(), Some("page=3"));
         let last =
             "<https://api.github.com/x?page=1>; rel=\"prev\", <https://x/?page=1>; rel=\"first\"";
-        for none in [last, "", "<x>", "; rel=\"next\"", "<https://x/>; rel=\"next\""] {
-            assert_eq!(of(none), None, "{none}");
+        for none in [last, "", "<x>"] {
+            assert_eq!(of(none), Ok(None), "{none}");
         }
-        assert_eq!(next_query(&answer(200, "[]")), None);
+        // There is one, and the listing does not end here.
+        for unread in
+            ["; rel=\"next\"", "<https://x/>; rel=\"next\"", "<https://x/?q=a,b>; rel=\"next\""]
+        {
+            assert!(of(unread).is_err(), "{unread}");
+        }
+        assert_eq!(next_query(&answer(200, "[]")), Ok(None));
     }
 }

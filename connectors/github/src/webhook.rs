@@ -132,6 +132,19 @@ fn credentials(hook: &Hook, note: Option<&Note>) -> Vec<ObservedCredential> {
     }
 }
 
+/// An address as a name: what stands before its host and behind its path may be a secret, and a name is
+/// shown everywhere.
+fn named_by(url: &str) -> String {
+    let bare = url.split(['?', '#']).next().unwrap_or_default();
+    let (scheme, rest) = match bare.find("://") {
+        Some(at) => bare.split_at(at + 3),
+        None => ("", bare),
+    };
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    format!("{scheme}{host}{path}")
+}
+
 fn observed(place: Place<'_>, hook: &Hook, notes: &Notes, want: Want) -> ObservedIntegration {
     let (key, vendor_id) = (key_of(place, hook.id), hook.id.to_string());
     let note = notes.of(WEBHOOK, &key, &vendor_id);
@@ -151,7 +164,7 @@ fn observed(place: Place<'_>, hook: &Hook, notes: &Notes, want: Want) -> Observe
         kind: WEBHOOK.to_owned(),
         key,
         vendor_id,
-        name: note.as_ref().and_then(|note| note.name.clone()).unwrap_or(url),
+        name: note.as_ref().and_then(|note| note.name.clone()).unwrap_or_else(|| named_by(&url)),
         settings,
         record: note.as_ref().and_then(Note::record),
         contacts: None,
@@ -498,6 +511,18 @@ mod tests {
         }
         for none in ["", "x", "api/", "a b/7", "../7", "api/7/8", "07", "+7", "api/07"] {
             assert_eq!(split(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_an_address_without_what_may_be_secret() {
+        for (url, name) in [
+            ("https://ci.example/hook", "https://ci.example/hook"),
+            ("https://u:p%40@ci.example:8/a@b/?token=s#f", "https://ci.example:8/a@b/"),
+            ("https://u:p@ci.example?token=s", "https://ci.example"),
+            ("", ""),
+        ] {
+            assert_eq!(named_by(url), name);
         }
     }
 

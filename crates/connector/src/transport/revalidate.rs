@@ -15,8 +15,8 @@ use super::{Answer, Effect, Request, Transport, TransportError};
 const ROOM: usize = 16 << 20;
 
 /// Keeps the answers of [`Request::revalidates`] reads that came with an `ETag`, and asks with it the
-/// next time (`If-None-Match`): a 304 is the kept answer, asked for anew. Platforms count such a request
-/// less or not at all.
+/// next time (`If-None-Match`): a 304 is the kept body, under the headers of now. Platforms count such a
+/// request less or not at all.
 pub struct Revalidate {
     inner: Arc<dyn Transport>,
     kept: Mutex<Kept>,
@@ -67,6 +67,15 @@ fn copy(answer: &Answer) -> Answer {
     Answer { body: answer.body.clone(), ..fresh }
 }
 
+/// The kept answer under the headers of now. A tag may stand for the body alone, and what a header says,
+/// such as which page is next, be another. What the 304 leaves out is as it was (RFC 9111, 3.2).
+fn renewed(mut known: Answer, mut headers: Vec<(&'static str, String)>) -> Answer {
+    known.headers.retain(|(name, _)| headers.iter().all(|(other, _)| other != name));
+    headers.append(&mut known.headers);
+    known.headers = headers;
+    known
+}
+
 #[async_trait]
 impl Transport for Revalidate {
     async fn send(&self, request: Request) -> Result<Answer, TransportError> {
@@ -82,7 +91,7 @@ impl Transport for Revalidate {
         };
         let answer = self.inner.send(request).await?;
         match (answer.status, known) {
-            (304, Some((_, known))) => return Ok(known),
+            (304, Some((_, known))) => return Ok(renewed(known, answer.headers)),
             (200, _) => match answer.header("etag") {
                 Some(etag) => self.kept().keep(key, etag.to_owned(), copy(&answer)),
                 None => self.kept().forget(&key),
@@ -173,6 +182,16 @@ mod tests {
         let again = transport.send(asks()).await.unwrap();
         let text = again.read_once(|body| String::from_utf8(body.to_vec())).unwrap();
         assert_eq!(*text, "one");
+    }
+
+    #[test]
+    fn of_a_header_that_both_have_the_one_of_now_counts() {
+        let known = vec![("etag", "1".to_owned()), ("link", "old".to_owned())];
+        let known = Answer::new(200, known, b"one".to_vec());
+        let answer = renewed(known, vec![("link", "new".to_owned())]);
+        assert_eq!((answer.status, answer.body.as_slice()), (200, &b"one"[..]));
+        assert_eq!((answer.header("link"), answer.header("etag")), (Some("new"), Some("1")));
+        assert_eq!(answer.headers.len(), 2);
     }
 
     #[tokio::test]
