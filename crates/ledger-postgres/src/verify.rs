@@ -75,7 +75,7 @@ pub(crate) async fn verify(place: &Arc<Place>, range: Range) -> Result<Verificat
         lost,
         done: Mutex::default(),
     };
-    let (session, pieces, checkpoints) = read_pieces(session, work).await;
+    let (session, pieces, checkpoints) = read_pieces(session, work).await?;
     found.take(pieces, &checkpoints, first);
 
     if found.first_bad.is_none() && range.last.is_none_or(|last| last >= end.0) {
@@ -87,6 +87,9 @@ pub(crate) async fn verify(place: &Arc<Place>, range: Range) -> Result<Verificat
             Ok(astray) => found.problems.extend(astray),
             Err(error) => {
                 let error = failed(error);
+                if is_no_look(&error) {
+                    return Err(error);
+                }
                 found.problems.push(format!("its tables cannot be told: {error}"));
             }
         }
@@ -143,9 +146,17 @@ async fn look(session: &Session) -> std::result::Result<Ends, tokio_postgres::Er
     Ok(Ends { head, end, checkpoints, lost: in_order(lost) })
 }
 
-async fn read_pieces(session: Session, work: Work) -> (Session, Vec<Piece>, Vec<Checkpoint>) {
+/// Whether nothing was seen: who could not look knows of no damage.
+fn is_no_look(error: &Error) -> bool {
+    matches!(error, Error::Unreachable { .. } | Error::Busy { .. })
+}
+
+async fn read_pieces(
+    session: Session,
+    work: Work,
+) -> Result<(Session, Vec<Piece>, Vec<Checkpoint>)> {
     if work.first > work.last {
-        return (session, Vec::new(), work.checkpoints);
+        return Ok((session, Vec::new(), work.checkpoints));
     }
     let count = (work.last - 1) / PIECE - work.from + 1;
     let others = READERS_MAX.min(usize::try_from(count).unwrap_or(READERS_MAX)) - 1;
@@ -163,9 +174,24 @@ async fn read_pieces(session: Session, work: Work) -> (Session, Vec<Piece>, Vec<
     });
     let others: Vec<_> = others.collect();
     read_some(&session, &work, count).await;
-    future::join_all(others).await;
+    for ended in future::join_all(others).await {
+        // The piece that it was at is missing.
+        ended.map_err(|error| Error::Failed {
+            place: work.place.way.shown.clone(),
+            step: "verify it",
+            why: format!("a reader was cut off: {error}"),
+        })?;
+    }
     let done = std::mem::take(&mut *work.done.lock().unwrap_or_else(PoisonError::into_inner));
-    (session, done.into_values().collect(), work.checkpoints.clone())
+    let mut pieces = Vec::with_capacity(done.len());
+    for mut piece in done.into_values() {
+        match piece.fault.take() {
+            Some(error) if is_no_look(&error) => return Err(error),
+            fault => piece.fault = fault,
+        }
+        pieces.push(piece);
+    }
+    Ok((session, pieces, work.checkpoints.clone()))
 }
 
 async fn read_some(session: &Session, work: &Work, count: u64) {

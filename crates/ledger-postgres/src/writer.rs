@@ -76,6 +76,20 @@ enum Fault {
     Unknown(Vec<Vec<Receipt>>, Error),
 }
 
+/// Why a batch was not kept, as far as anybody knows.
+enum Unkept {
+    /// Nothing of it was.
+    Not(Error),
+    /// Whether it was, nobody can tell.
+    Unknown { place: String, why: String },
+}
+
+impl From<Error> for Unkept {
+    fn from(error: Error) -> Self {
+        Unkept::Not(error)
+    }
+}
+
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
         Fault::Refused(error)
@@ -171,13 +185,20 @@ impl Writer {
                     let _ = append.reply.send(Ok(receipts));
                 }
             }
+            // Appended once more, what was kept would stand there twice.
+            Err(Unkept::Unknown { place, why }) => {
+                for append in batch {
+                    let (place, why) = (place.clone(), why.clone());
+                    let _ = append.reply.send(Err(Error::Failed { place, step: "append", why }));
+                }
+            }
             // One that cannot be kept must not take the others with it.
-            Err(_) if batch.len() > 1 => {
+            Err(Unkept::Not(_)) if batch.len() > 1 => {
                 for append in batch {
                     self.keep(vec![append]).boxed_local().await;
                 }
             }
-            Err(error) => {
+            Err(Unkept::Not(error)) => {
                 if let Some(append) = batch.pop() {
                     let _ = append.reply.send(Err(error));
                 }
@@ -186,7 +207,7 @@ impl Writer {
     }
 
     /// Keeps a batch; begun again where nothing of it was kept for no fault of its own.
-    async fn kept(&mut self, batch: &[Append]) -> Result<Vec<Vec<Receipt>>, Error> {
+    async fn kept(&mut self, batch: &[Append]) -> Result<Vec<Vec<Receipt>>, Unkept> {
         let mut tried = 0;
         loop {
             tried += 1;
@@ -196,7 +217,7 @@ impl Writer {
                 Ok(receipts) => return Ok(receipts),
                 Err(Fault::Refused(error)) => {
                     session.roll_back().await;
-                    return Err(error);
+                    return Err(error.into());
                 }
                 // What is left of it is rolled back by its end.
                 Err(Fault::Again(error)) => {
@@ -213,14 +234,14 @@ impl Writer {
                 }
             };
             if tried >= TRIES {
-                return Err(error);
+                return Err(error.into());
             }
         }
     }
 
     /// Whether what was on its way to be kept when the connection was lost was kept: the last hash covers
     /// all before it, so that no other entry can have it. Whoever holds the head's row is waited for.
-    async fn was_kept(&mut self, receipts: &[Vec<Receipt>], lost: Error) -> Result<bool, Error> {
+    async fn was_kept(&mut self, receipts: &[Vec<Receipt>], lost: Error) -> Result<bool, Unkept> {
         let Some(last) = receipts.iter().flatten().next_back() else { return Ok(false) };
         let until = Instant::now() + Duration::from_secs(PATIENCE_S);
         let place = self.way.shown.clone();
@@ -241,7 +262,7 @@ impl Writer {
                         "{lost}; whether the entry {} was kept nobody can tell now: {error}",
                         last.seq
                     );
-                    return Err(Error::Failed { place, step: "append", why });
+                    return Err(Unkept::Unknown { place, why });
                 }
             }
         }
