@@ -50,13 +50,24 @@ pub(crate) fn read_plan(place: &str) -> Result<(Wishes, Option<Problem>), Proble
             "terraform plan -out plan.bin && terraform show -json plan.bin | nhi drift --plan -",
         )
     };
-    let resources = resources_of_plan(&plan).map_err(wrong)?;
+    let (resources, unknown) = resources_of_plan(&plan).map_err(wrong)?;
     let partly = plan["complete"] == false
         || plan["deferred_changes"].as_array().is_some_and(|all| !all.is_empty());
     let gap = partly.then(|| {
         Problem::new("E-PLAN-HALF", "The plan is of a part")
             .detail("It says itself that not everything is planned in it.")
             .next("apply it, plan once more, and compare with that")
+    });
+    let gap = gap.or_else(|| {
+        let of: Vec<String> = unknown.into_iter().collect();
+        (!of.is_empty()).then(|| {
+            Problem::new("E-PLAN-HALF", "The plan does not know all that it declares")
+                .detail(format!(
+                    "What it says of {} is known only when it is applied; not compared.",
+                    of.join(", ")
+                ))
+                .next("apply it, plan once more, and compare with that")
+        })
     });
     Ok((collected(resources).map_err(wrong)?, gap))
 }
@@ -358,8 +369,9 @@ fn known_format(version: &Value) -> Result<(), String> {
 }
 
 /// Attributes of our managed resources as they are when the plan is applied. What is known only then
-/// is left out: whole attributes, since half of one would look like the rest being declared away.
-fn resources_of_plan(plan: &Value) -> Result<Vec<Resource>, String> {
+/// is left out: whole attributes, since half of one would look like the rest being declared away. With
+/// them the addresses of what is there already and is left out in part, or wholly.
+fn resources_of_plan(plan: &Value) -> Result<(Vec<Resource>, BTreeSet<String>), String> {
     let changes = plan["resource_changes"].as_array();
     let (Some(version), true) = (plan.get("format_version"), plan.get("planned_values").is_some())
     else {
@@ -370,6 +382,7 @@ fn resources_of_plan(plan: &Value) -> Result<Vec<Resource>, String> {
         return Err("it is of a plan that failed.".into());
     }
     let mut all = Vec::new();
+    let mut half = BTreeSet::new();
     for one in changes.into_iter().flatten() {
         let change = &one["change"];
         // What is destroyed or forgotten is declared no more; what is deposed was declared before.
@@ -384,7 +397,10 @@ fn resources_of_plan(plan: &Value) -> Result<Vec<Resource>, String> {
                 .filter(|(_, value)| has_unknown(value))
                 .map(|(name, _)| name.as_str())
                 .collect();
-            // It is not there yet, and nothing can be compared.
+            if change["before"].is_object() && unknown.iter().any(|name| is_declared(name)) {
+                half.insert(address.clone());
+            }
+            // It is not there yet, or is made anew, and nothing can be compared.
             if unknown.contains("id") {
                 continue;
             }
@@ -403,11 +419,23 @@ fn resources_of_plan(plan: &Value) -> Result<Vec<Resource>, String> {
             }
         }
     }
-    Ok(all)
+    Ok((all, half))
+}
+
+/// Whether an attribute is one that people declare, and not one that each apply may make anew, such as
+/// the id of a key. The id itself is not known where an object takes the place of another.
+fn is_declared(name: &str) -> bool {
+    let of_kind = || {
+        wiring::platforms().into_iter().flat_map(|platform| platform.kinds()).any(|kind| {
+            kind.name == name || kind.credential_types.iter().any(|one| one.name == name)
+        })
+    };
+    let parts = ["id", "scopes", "temporary", "directory", "deliver_to", "schedule"];
+    RECORD.contains(&name) || parts.contains(&name) || of_kind()
 }
 
 /// Attributes that make up what is written about an integration.
-const RECORD: [&str; 10] = [
+const RECORD: [&str; 11] = [
     "purpose",
     "environment",
     "execution_mode",
@@ -418,6 +446,7 @@ const RECORD: [&str; 10] = [
     "technical_owner",
     "ceiling",
     "labels",
+    "adoption",
 ];
 
 /// Stands among an integration's attributes where one of these is not known yet. No attribute has
@@ -547,7 +576,7 @@ mod tests {
     }
 
     fn wishes_of_plan(plan: &Value) -> Result<Wishes, String> {
-        collected(resources_of_plan(plan)?)
+        collected(resources_of_plan(plan)?.0)
     }
 
     #[test]
@@ -574,6 +603,12 @@ mod tests {
         unknown(&mut plan, 0, "openbao_approle", json!({ "token_ttl": true }));
         unknown(&mut plan, 0, "technical_owner", json!({ "email": true }));
         unknown(&mut plan, 1, "scopes", json!(true));
+        assert!(resources_of_plan(&plan).unwrap().1.is_empty(), "nothing of it was there before");
+        for at in [0, 1, 2, 3] {
+            plan["resource_changes"][at]["change"]["before"] = json!({});
+        }
+        let half = resources_of_plan(&plan).unwrap().1.into_iter().collect::<Vec<_>>();
+        assert_eq!(half, ["nhi_integration.new", "nhi_integration.x", "nhi_scope.x"]);
         let wishes = wishes_of_plan(&plan).unwrap();
         let wish = &wishes.integrations["bao/openbao_approle/x"];
         assert!(wish.settings.is_none() && wish.record.is_none() && wish.scopes.is_none());

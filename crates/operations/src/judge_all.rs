@@ -5,7 +5,8 @@ use std::{
     sync::Arc,
 };
 
-use policy::findings::Finding;
+use ledger::Range;
+use policy::findings::{Finding, chain_broken, clocks_apart};
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
@@ -31,6 +32,7 @@ pub async fn judge_all(context: &Context, wishes: Wishes) -> AllJudged {
     let mut looked_at: BTreeMap<String, Option<String>> = BTreeMap::new();
     let slots = wishes.slots();
     let mut owns = wishes.owned();
+    all.check_chain(context).await;
     for wish in &wishes.third_parties {
         all.take(judge_third_party(context, wish));
     }
@@ -84,6 +86,10 @@ pub async fn judge_all(context: &Context, wishes: Wishes) -> AllJudged {
         Ok(gaps) => all.gaps.extend(gaps),
         Err(problem) => all.gaps.push(("platforms".to_owned(), problem)),
     }
+    if let Some(which) = context.clocks_that_disagree().await {
+        let one = clocks_apart(&which);
+        all.findings.push((one.fingerprint("", "clock"), one));
+    }
     let told = |one: &Finding| {
         let sides = (one.verdict, one.actual.clone(), one.expected.clone());
         (one.subject.clone(), one.facet.clone(), one.rule, sides)
@@ -94,6 +100,22 @@ pub async fn judge_all(context: &Context, wishes: Wishes) -> AllJudged {
 }
 
 impl AllJudged {
+    /// Whether the ledger is what it was: what somebody rewrote is no ground to judge from.
+    async fn check_chain(&mut self, context: &Context) {
+        match context.ledger.verify(Range::ALL).await {
+            Ok(found) => {
+                let bad = found.first_bad.map(|bad| format!("entry {}: {}", bad.seq, bad.what));
+                if let Some(what) = bad.or(found.problems.into_iter().next()) {
+                    let one = chain_broken(&what);
+                    let head = context.ledger.head().await;
+                    let id = head.map(|head| head.ledger).unwrap_or_default();
+                    self.findings.push((one.fingerprint("", &id), one));
+                }
+            }
+            Err(error) => self.gaps.push(("ledger".to_owned(), Problem::from(error))),
+        }
+    }
+
     fn take(&mut self, judged: Judged) {
         self.findings.extend(judged.findings);
         self.gaps.extend(judged.gaps);

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use connector::Freshness;
-use domain::{CredentialId, IntegrationId, ObservedIntegration};
+use domain::{CredentialId, GapExtent, IntegrationId, ObservedIntegration};
 
 use crate::{
     Context, Problem, Wish,
@@ -82,8 +82,8 @@ async fn is_gone(context: &Context, claim: &ClaimMirror) -> bool {
 }
 
 /// The integrations that bear this installation's mark, and of which the ledger has no row, each with
-/// why it was not compared; connections that cannot tell are among them. `heard_of`: the ids that it
-/// has.
+/// why it was not compared; connections that cannot tell, or not all, are among them. `heard_of`: the
+/// ids that it has.
 ///
 /// # Errors
 ///
@@ -104,6 +104,17 @@ pub async fn never_heard_of(
     let mut gaps: Vec<(String, Problem)> = inventory.unreadable.into_iter().collect();
     for (connection, observation) in inventory.observations {
         let tenant = context.tenant(&connection).await?;
+        for gap in &observation.gaps {
+            // What lists nothing by its nature is no fault of today, and no look of another day mends it.
+            if gap.extent == GapExtent::Unlistable {
+                continue;
+            }
+            let problem =
+                Problem::new("E-DRIFT-HALF", "A part of what is there could not be listed")
+                    .detail(format!("{connection}: {}: {}.", gap.extent, gap.cause))
+                    .next("nhi doctor");
+            gaps.push((connection.clone(), problem));
+        }
         for one in observation.integrations {
             let of = one.record.as_ref().and_then(|record| record.realm.as_ref());
             if of == Some(&realm.id)

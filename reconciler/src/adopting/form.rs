@@ -356,6 +356,7 @@ fn new_keys(one: &Found, name: Option<&str>, known: &mut Known, form: &mut Form)
         let slot_id = format!("{id}/credential/{slot}");
         if let Some(Against::Not(why) | Against::NotYet(why)) = &one.against {
             form.left.push((slot_id, why.clone()));
+            form.held_back += usize::from(matches!(one.against, Some(Against::NotYet(_))));
             continue;
         }
         let Some(name) = name else {

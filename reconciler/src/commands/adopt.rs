@@ -240,6 +240,7 @@ async fn listed(
             let id = IntegrationId::new(name.clone(), one.kind.clone(), one.key.clone());
             let seen = judge_listed(context, &id, &observation.tenant, one).await;
             let ourselves = inventory.ourselves_as(name, one).is_some();
+            shown.gaps.extend(one.gaps.iter().map(|gap| format!("{id}: {}", in_words(gap))));
             match seen {
                 Ok(seen) => shown.found.push(judged(context, realm, id, seen, ourselves).await),
                 Err(problem) => shown.gaps.push(format!("{id}: {}", problem.detail)),
@@ -271,6 +272,8 @@ async fn named(context: &Context, ids: &[String]) -> Result<BTreeMap<String, Sho
         let found = judged(context, realm, id.clone(), seen, ourselves).await;
         let shown = all.entry(id.connection.clone()).or_default();
         if shown.found.iter().all(|one| one.id != found.id) {
+            let gaps = found.seen.observed.gaps.iter();
+            shown.gaps.extend(gaps.map(|gap| format!("{id}: {}", in_words(gap))));
             shown.found.push(found);
         }
     }

@@ -265,6 +265,18 @@ impl Drift {
         let wanted =
             |id: &str| (self.only.is_empty() || any(&self.only, id)) && !any(&self.exclude, id);
         let had = wishes.count();
+        let ids: Vec<&String> = (wishes.integrations.keys())
+            .chain(wishes.owners.keys())
+            .chain(wishes.third_parties.iter().map(|one| &one.id))
+            .collect();
+        // Who misspells one of several would take the report for what it is not.
+        if let Some(none) =
+            self.only.iter().find(|glob| !ids.iter().any(|id| waiver::matches(glob, id)))
+        {
+            return Err(none_such(format!(
+                "Of {had} declared integrations and owners none fits --only {none:?}."
+            )));
+        }
         let mut left_out = BTreeSet::new();
         let mut keep = |id: &str| {
             let wanted = wanted(id);
@@ -277,14 +289,9 @@ impl Drift {
         wishes.owners.retain(|id, _| keep(id));
         wishes.third_parties.retain(|one| keep(&one.id));
         if had > 0 && wishes.count() == 0 {
-            return Err(Problem::new("E-DRIFT-NONE", "Nothing that is declared has such an id")
-                .detail(format!(
-                    "Of {had} declared integrations and owners --only and --exclude leave none."
-                ))
-                .next(
-                    "name ids as nhi drift prints them, such as --only 'bao/*/invoice-*'; \
-                     credentials and scopes are looked at with their integration",
-                ));
+            return Err(none_such(format!(
+                "Of {had} declared integrations and owners --only and --exclude leave none."
+            )));
         }
         Ok(left_out)
     }
@@ -406,6 +413,13 @@ pub(crate) async fn declared(
         (0, None) => Err(nothing_in_ledger(&from, context.ledger.head().await?.seq, command)),
         _ => Ok((wishes, from)),
     }
+}
+
+fn none_such(detail: String) -> Problem {
+    Problem::new("E-DRIFT-NONE", "Nothing that is declared has such an id").detail(detail).next(
+        "name ids as nhi drift prints them, such as --only 'bao/*/invoice-*'; credentials and scopes \
+         are looked at with their integration",
+    )
 }
 
 fn nothing_in_state(from: &str) -> Problem {

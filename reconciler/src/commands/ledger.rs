@@ -527,15 +527,15 @@ impl Export {
         let progress = output.progress("writing");
         let mut into = BufWriter::new(file);
         let written = export::write(ledger, &mut into).await;
-        let head = match written {
-            Ok(head) => into.flush().and_then(|()| into.get_ref().sync_all()).map(|()| head),
-            Err(error) => {
-                // Half a history is none.
-                let _ = std::fs::remove_file(&self.file);
-                return Err(error.into());
-            }
-        };
-        let head = head.map_err(refused)?;
+        let written = written.map_err(Problem::from).and_then(|head| {
+            into.flush().and_then(|()| into.get_ref().sync_all()).map_err(refused)?;
+            Ok(head)
+        });
+        if written.is_err() {
+            // Half a history is none.
+            let _ = std::fs::remove_file(&self.file);
+        }
+        let head = written?;
         drop(progress);
         output.line(&format!(
             "{} {} entries, head {} ({} into {shown})",

@@ -90,8 +90,8 @@ fn entries(all: &Value) -> Result<Vec<Entry>, String> {
         .collect()
 }
 
-/// A new baseline: entries of the former one that still hold as they are, and everything else that is
-/// found, in the words of whoever answers for it.
+/// A new baseline: entries of the former one that still hold as they are, those of what was not looked
+/// at among them, and everything else that is found, in the words of whoever answers for it.
 pub(crate) fn made(report: &Report, former: &[Entry], answer: &Answer) -> Vec<Entry> {
     let told = report.found.iter().filter(|one| {
         one.finding.condition > Condition::Note
@@ -115,7 +115,13 @@ pub(crate) fn made(report: &Report, former: &[Entry], answer: &Answer) -> Vec<En
             ends_on: answer.ends_on,
         })
     };
-    told.map(entry).collect()
+    // Nobody knows that what was not read is gone.
+    let unread = former.iter().filter(|entry| {
+        entry.ends_on >= today
+            && report.is_unread(&entry.subject)
+            && report.found.iter().all(|one| one.print != entry.print)
+    });
+    told.map(entry).chain(unread.cloned()).collect()
 }
 
 /// The file, an entry in a paragraph, so that a review sees what came and went.

@@ -20,8 +20,8 @@ pub(super) fn render(report: &Report, exit: Exit) -> String {
         digest(SCRIPT)
     );
     let tone = match exit {
-        Exit::Clean => "good",
-        Exit::Partial => "half",
+        Exit::Clean if !report.is_partial() => "good",
+        Exit::Clean | Exit::Partial => "half",
         _ => "bad",
     };
     let _ = write!(
@@ -101,7 +101,7 @@ fn finding(out: &mut String, report: &Report, found: &Found) {
     };
     let mut why = format!("<strong>{}.</strong> {}", escaped(about.title), escaped(&one.why));
     if one.why.is_empty() {
-        why.push_str(about.help);
+        why.push_str(&escaped(about.help));
     }
     if let Some(accepted) = accepted {
         let _ = write!(why, "<br>{}", escaped(&accepted));

@@ -40,8 +40,8 @@ pub(super) fn render(report: &Report, exit: Exit) -> String {
     text.table(report, None, open);
     text.table(report, Some(format!("{} more that count", more.len())), more);
     if !report.failed.is_empty() {
-        text.push(&format!("\n<details><summary>{} not read</summary>\n\n", report.failed.len()));
-        text.folded = true;
+        let head = format!("\n<details><summary>{} not read</summary>\n\n", report.failed.len());
+        text.folded = text.push(&head);
         for (id, problem) in &report.failed {
             text.push(&format!("- {}: {}\n", code(id), words(&one_line(problem))));
         }
@@ -69,13 +69,14 @@ struct Text {
 }
 
 impl Text {
-    /// Adds what fits.
-    fn push(&mut self, part: &str) {
-        if self.text.len() + part.len() + ROOM > LONGEST {
-            self.left_out += 1;
-        } else {
-            self.text.push_str(part);
+    /// Adds what fits; whether it did.
+    fn push(&mut self, part: &str) -> bool {
+        let fits = self.text.len() + part.len() + ROOM <= LONGEST;
+        match fits {
+            true => self.text.push_str(part),
+            false => self.left_out += 1,
         }
+        fits
     }
 
     fn close(&mut self) {

@@ -274,7 +274,7 @@ impl Report {
         if self.left_out.iter().any(|one| within(one)) {
             return true;
         }
-        if self.failed.iter().any(|(gap, _)| within(gap)) {
+        if self.gap_around(subject).is_some() {
             return true;
         }
         match self.objects.iter().find(|one| one.id == subject || within(&one.of)) {
@@ -282,10 +282,27 @@ impl Report {
             // What nothing declares is found in custody and on platforms.
             None if ["ledger", "clock"].contains(&subject) => false,
             None => {
-                let wide = |gap: &str| ["custody", "platforms", "ledger"].contains(&gap);
+                let wide = |gap: &str| ["custody", "platforms", "ledger", "plan"].contains(&gap);
                 self.narrowed || self.failed.iter().any(|(gap, _)| wide(gap))
             }
         }
+    }
+
+    /// The gap that an object is within. What a connection could not list says nothing of what was looked
+    /// at by itself.
+    fn gap_around(&self, subject: &str) -> Option<&Problem> {
+        let within = |whole: &str, one: &str| {
+            one.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let declared =
+            self.objects.iter().find(|one| one.id == subject || within(&one.of, subject));
+        let judged = declared.is_some_and(|one| self.judged.contains(&one.of));
+        let of_listing = |gap: &str, problem: &Problem| {
+            judged && problem.code == "E-DRIFT-HALF" && !gap.contains('/')
+        };
+        let around =
+            |(gap, problem): &&(String, Problem)| within(gap, subject) && !of_listing(gap, problem);
+        self.failed.iter().find(around).map(|(_, problem)| problem)
     }
 
     /// What is not read of an object, in words.
@@ -296,8 +313,7 @@ impl Report {
         if self.left_out.iter().any(|one| within(one)) {
             return Some("it was not asked for".into());
         }
-        let gap = self.failed.iter().find(|(gap, _)| within(gap));
-        let words = gap.map(|(_, problem)| one_line(problem));
+        let words = self.gap_around(subject).map(one_line);
         words.or_else(|| self.is_unread(subject).then(|| "nobody looked at it to the end".into()))
     }
 
@@ -362,8 +378,16 @@ impl Report {
     pub(crate) fn verdict(&self, exit: Exit) -> String {
         let (open, ..) = self.sums();
         match exit {
-            Exit::Clean if open == 0 => "In sync".to_owned(),
-            Exit::Clean => format!("{open} difference(s), none that counts here"),
+            Exit::Clean => {
+                let part = match self.is_partial() {
+                    true => " in what was read; not everything was",
+                    false => "",
+                };
+                match open {
+                    0 => format!("In sync{part}"),
+                    open => format!("{open} difference(s), none that counts here{part}"),
+                }
+            }
             Exit::Failed | Exit::Partial => "Not everything could be read".to_owned(),
             _ => format!("{open} difference(s)"),
         }
@@ -510,7 +534,9 @@ pub(crate) fn one_line(problem: &Problem) -> String {
 /// Text in which nothing moves a cursor, turns a direction or is no character: for forms that cannot
 /// hold it.
 pub(crate) fn spelled(text: &str) -> String {
-    crate::output::printable(text).replace('\n', "\\n").replace('\t', " ")
+    // Our own styles are none within it.
+    let text = text.replace('\u{1b}', "\\u001b");
+    crate::output::printable(&text).replace('\n', "\\n").replace('\t', " ")
 }
 
 /// The report in a form; `previous` is what a SARIF file carries forward.

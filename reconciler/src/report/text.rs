@@ -1,6 +1,6 @@
 //! For people, at 80 columns: what shares a cause stands together.
 
-use super::{Condition, Found, Group, Report, Verdict, accepted_words, line, one_line};
+use super::{Condition, Found, Group, Report, Verdict, accepted_words, line, one_line, spelled};
 use crate::{
     exit::Exit,
     output::{BOLD, DIM, GREEN, RED, YELLOW, styled},
@@ -32,17 +32,17 @@ pub(crate) fn lines(report: &Report, exit: Exit, width: Option<usize>) -> Vec<St
     for found in rest {
         let subject = found.finding.subject.as_str();
         if subject != last {
-            all.push(styled(BOLD, subject));
+            all.push(styled(BOLD, &spelled(subject)));
             last = subject;
         }
         all.extend(difference(report, found, &found.finding.why, width));
     }
     let style = match exit {
-        Exit::Clean => GREEN,
-        Exit::Failed | Exit::Partial => YELLOW,
+        Exit::Clean if !report.is_partial() => GREEN,
+        Exit::Clean | Exit::Failed | Exit::Partial => YELLOW,
         _ => RED,
     };
-    let sum = format!("{}{}", report.verdict(exit), report.coverage());
+    let sum = format!("{}{}", report.verdict(exit), spelled(&report.coverage()));
     let verdict = report.verdict(exit);
     for (at, line) in wrapped(&sum, 0, width).into_iter().enumerate() {
         all.push(match line.strip_prefix(&verdict) {
@@ -57,7 +57,8 @@ pub(crate) fn lines(report: &Report, exit: Exit, width: Option<usize>) -> Vec<St
             (false, _) => "is about nothing that is found today",
         };
         let by = one.by.as_str();
-        all.extend(wrapped(&format!("The {by} for {} {words}.", one.about), 0, width));
+        let about = spelled(&one.about);
+        all.extend(wrapped(&format!("The {by} for {about} {words}."), 0, width));
     }
     all.push(format!("Holds: {} (exit {}).", report.holds(), exit.code()));
     all
@@ -68,7 +69,8 @@ pub(super) fn whole(report: &Report, exit: Exit) -> String {
     let mut all = lines(report, exit, Some(WIDTH));
     let at = all.len() - 1;
     let gaps = report.failed.iter().map(|(id, problem)| {
-        wrapped(&format!("Not read: {id}: {}", one_line(problem)), 0, Some(WIDTH)).join("\n")
+        let text = spelled(&format!("Not read: {id}: {}", one_line(problem)));
+        wrapped(&text, 0, Some(WIDTH)).join("\n")
     });
     all.splice(at..at, gaps);
     anstream::adapter::strip_str(&all.join("\n")).to_string()
@@ -85,7 +87,7 @@ fn of_group(report: &Report, group: &Group<'_>, width: Option<usize>) -> Vec<Str
     if count > NAMED {
         names.push(&more);
     }
-    all.extend(names.iter().map(|name| format!("      {name}")));
+    all.extend(names.iter().map(|name| format!("      {}", spelled(name))));
     all
 }
 
@@ -114,12 +116,13 @@ fn difference(report: &Report, found: &Found, why: &str, width: Option<usize>) -
         (_, Verdict::Removed | Verdict::Missing) => RED,
         (_, Verdict::Changed) => YELLOW,
     };
-    let text = wrapped(&line(one), 2, width).into_iter().map(|line| in_style(style, &line));
+    let text =
+        wrapped(&spelled(&line(one)), 2, width).into_iter().map(|line| in_style(style, &line));
     let mut all: Vec<String> = text.collect();
     let accepted = report.acceptance(found).map(accepted_words);
     for text in [Some(why), accepted.as_deref()].into_iter().flatten() {
         if !text.is_empty() {
-            let about = wrapped(&format!("# {text}"), 6, width);
+            let about = wrapped(&format!("# {}", spelled(text)), 6, width);
             all.extend(about.into_iter().map(|line| in_style(DIM, &line)));
         }
     }

@@ -62,6 +62,25 @@ pub fn governed(facts: &Governed<'_>, rules: &Rules) -> Vec<Finding> {
 }
 
 fn by_record(facts: &Governed<'_>, record: &Record, rules: &Rules, all: &mut Vec<Finding>) {
+    // What only people know may be missing until the day of an adoption, and is overdue after it.
+    if record.adoption.is_none() {
+        by_what_people_know(facts, record, rules, all);
+    }
+    if let Some(ours) = record.environment.as_deref() {
+        for (scope, _) in &facts.scopes {
+            if let Some(theirs) = names_another(scope, ours, &rules.environment_words) {
+                all.push(environment_crossed::judge(facts.id, scope, ours, theirs));
+            }
+        }
+    }
+}
+
+fn by_what_people_know(
+    facts: &Governed<'_>,
+    record: &Record,
+    rules: &Rules,
+    all: &mut Vec<Finding>,
+) {
     let id = facts.id;
     let purpose = record.purpose.as_deref().unwrap_or_default();
     if says_nothing(purpose, facts.name) {
@@ -92,13 +111,6 @@ fn by_record(facts: &Governed<'_>, record: &Record, rules: &Rules, all: &mut Vec
     }
     if rules.require_review_every && lacks(&record.review_every, "review_every") {
         all.push(review_missing::judge(id));
-    }
-    if let Some(ours) = record.environment.as_deref() {
-        for (scope, _) in &facts.scopes {
-            if let Some(theirs) = names_another(scope, ours, &rules.environment_words) {
-                all.push(environment_crossed::judge(id, scope, ours, theirs));
-            }
-        }
     }
 }
 
@@ -191,6 +203,25 @@ mod tests {
         );
         let undeclared = Governed { declared: None, ..facts };
         assert!(told(&undeclared, &Rules::default()).iter().all(|(_, word)| *word == "policy"));
+    }
+
+    #[test]
+    fn what_is_being_adopted_lacks_what_it_may_until_its_day() {
+        let bare = Record::default();
+        let adoption = domain::record::Adoption {
+            complete_by: "2026-12-15".into(),
+            steward: "owner/desk".into(),
+        };
+        let adopted = Record {
+            environment: Some("test".into()),
+            adoption: Some(adoption),
+            ..Record::default()
+        };
+        let scopes = vec![("sys/prod/x:read".to_owned(), Action::Read)];
+        let facts = Governed { id: "x", name: "sync", scopes, ..Governed::default() };
+        let of = |record| told(&Governed { record: Some(record), ..facts.clone() }, &rules());
+        assert_eq!(of(&bare).len(), 5);
+        assert_eq!(of(&adopted), [("environment-crossed", "policy")]);
     }
 
     #[test]
