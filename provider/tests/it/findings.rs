@@ -69,5 +69,8 @@ async fn half_a_look_is_an_error_unless_it_is_asked_for() {
     assert!(said.contains("E-INCOMPLETE") && said.contains("403"), "{said}");
     let told = found(&world, json!({ "allow_incomplete": true })).await;
     assert_eq!(told["complete"], false);
-    assert_eq!(told["gaps"][0]["subject"], "bao/openbao_approle/invoice-sync", "{told}");
+    let gaps = told["gaps"].as_array().unwrap();
+    let of = |id: &str| gaps.iter().any(|gap| gap["subject"] == id);
+    // The object, and the listing that something nobody heard of would be in.
+    assert!(of("bao/openbao_approle/invoice-sync") && of("bao"), "{told}");
 }
