@@ -1,11 +1,12 @@
-//! Everything that is declared, looked at at once: what a data source tells of it.
+//! Everything that is declared, looked at several at once: for `nhi drift`, and for what a data source
+//! tells of it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
-use ledger::Range;
+use ledger::{Ledger, Range};
 use policy::findings::{Finding, chain_broken, clocks_apart};
 use tokio::{sync::Semaphore, task::JoinSet};
 
@@ -26,15 +27,16 @@ pub struct AllJudged {
     pub gaps: Vec<(String, Problem)>,
 }
 
-/// Looks at everything that is declared, and at what was left open beside it.
-pub async fn judge_all(context: &Context, wishes: Wishes) -> AllJudged {
-    let mut all = AllJudged::default();
-    let mut looked_at: BTreeMap<String, Option<String>> = BTreeMap::new();
-    let slots = wishes.slots();
-    let mut owns = wishes.owned();
-    all.check_chain(context).await;
+/// Looks at each thing that is declared, several at once, and gives what each look came to. `owns`: the
+/// integrations of each owner.
+pub async fn judge_each(
+    context: &Context,
+    wishes: Wishes,
+    mut owns: BTreeMap<String, Vec<String>>,
+    mut each: impl FnMut(&str, Result<Judged, Problem>),
+) {
     for wish in &wishes.third_parties {
-        all.take(judge_third_party(context, wish));
+        each(&wish.id, Ok(judge_third_party(context, wish)));
     }
     let gate = Arc::new(Semaphore::new(AT_ONCE));
     let mut running: JoinSet<(String, Result<Judged, Problem>)> = JoinSet::new();
@@ -59,37 +61,66 @@ pub async fn judge_all(context: &Context, wishes: Wishes) -> AllJudged {
     while let Some(ended) = running.join_next().await {
         let Ok((id, judged)) = ended else { continue };
         waited_for.remove(&id);
-        match judged {
-            Ok(judged) => {
-                let vendor_id = judged.vendor_id.clone();
-                looked_at.extend(vendor_id.map(|vendor_id| (id, Some(vendor_id))));
-                all.take(judged);
-            }
-            Err(problem) => {
-                looked_at.insert(id.clone(), None);
-                all.gaps.push((id, problem));
-            }
-        }
+        each(&id, judged);
     }
     for id in waited_for {
         let problem = Problem::new("E-UNREADABLE", "A look did not come to its end")
             .detail(format!("{id}: it was cut off by a fault of this program."))
-            .next("report it, with the plan");
-        looked_at.insert(id.clone(), None);
-        all.gaps.push((id, problem));
+            .next("report it, with what was asked for");
+        each(&id, Err(problem));
     }
+}
+
+/// Whether the ledger is what it was: what somebody rewrote is no ground to judge from.
+///
+/// # Errors
+///
+/// It cannot be read.
+pub async fn ledger_changed(ledger: &dyn Ledger) -> Result<Option<([u8; 16], Finding)>, Problem> {
+    let found = ledger.verify(Range::ALL).await?;
+    let bad = found.first_bad.map(|bad| format!("entry {}: {}", bad.seq, bad.what));
+    let Some(what) = bad.or(found.problems.into_iter().next()) else { return Ok(None) };
+    let one = chain_broken(&what);
+    let id = ledger.head().await.map(|head| head.ledger).unwrap_or_default();
+    Ok(Some((one.fingerprint("", &id), one)))
+}
+
+/// Whether the clocks by which anything ends agree.
+pub async fn clocks_disagree(context: &Context) -> Option<([u8; 16], Finding)> {
+    let one = clocks_apart(&context.clocks_that_disagree().await?);
+    Some((one.fingerprint("", "clock"), one))
+}
+
+/// Looks at everything that is declared, and at what was left open beside it.
+pub async fn judge_all(context: &Context, wishes: Wishes) -> AllJudged {
+    let mut all = AllJudged::default();
+    let mut looked_at: BTreeMap<String, Option<String>> = BTreeMap::new();
+    let (slots, owns, heard_of) = (wishes.slots(), wishes.owned(), wishes.heard_of.clone());
+    match ledger_changed(&*context.ledger).await {
+        Ok(found) => all.findings.extend(found),
+        Err(problem) => all.gaps.push(("ledger".to_owned(), problem)),
+    }
+    judge_each(context, wishes, owns, |id, judged| match judged {
+        Ok(judged) => {
+            let vendor_id = judged.vendor_id.clone();
+            looked_at.extend(vendor_id.map(|vendor_id| (id.to_owned(), Some(vendor_id))));
+            all.take(judged);
+        }
+        Err(problem) => {
+            looked_at.insert(id.to_owned(), None);
+            all.gaps.push((id.to_owned(), problem));
+        }
+    })
+    .await;
     match judge_left_behind(context, &looked_at, &slots, true).await {
         Ok(judged) => all.take(judged),
         Err(problem) => all.gaps.push(("custody".to_owned(), problem)),
     }
-    match never_heard_of(context, &wishes.heard_of).await {
+    match never_heard_of(context, &heard_of).await {
         Ok(gaps) => all.gaps.extend(gaps),
         Err(problem) => all.gaps.push(("platforms".to_owned(), problem)),
     }
-    if let Some(which) = context.clocks_that_disagree().await {
-        let one = clocks_apart(&which);
-        all.findings.push((one.fingerprint("", "clock"), one));
-    }
+    all.findings.extend(clocks_disagree(context).await);
     let told = |one: &Finding| {
         let sides = (one.verdict, one.actual.clone(), one.expected.clone());
         (one.subject.clone(), one.facet.clone(), one.rule, sides)
@@ -100,22 +131,6 @@ pub async fn judge_all(context: &Context, wishes: Wishes) -> AllJudged {
 }
 
 impl AllJudged {
-    /// Whether the ledger is what it was: what somebody rewrote is no ground to judge from.
-    async fn check_chain(&mut self, context: &Context) {
-        match context.ledger.verify(Range::ALL).await {
-            Ok(found) => {
-                let bad = found.first_bad.map(|bad| format!("entry {}: {}", bad.seq, bad.what));
-                if let Some(what) = bad.or(found.problems.into_iter().next()) {
-                    let one = chain_broken(&what);
-                    let head = context.ledger.head().await;
-                    let id = head.map(|head| head.ledger).unwrap_or_default();
-                    self.findings.push((one.fingerprint("", &id), one));
-                }
-            }
-            Err(error) => self.gaps.push(("ledger".to_owned(), Problem::from(error))),
-        }
-    }
-
     fn take(&mut self, judged: Judged) {
         self.findings.extend(judged.findings);
         self.gaps.extend(judged.gaps);

@@ -78,7 +78,7 @@ pub use integration::{
     revoke_unmanaged, update_integration,
 };
 pub use inventory::{Inventory, is_managed, take_inventory};
-pub use judge_all::{AllJudged, judge_all};
+pub use judge_all::{AllJudged, clocks_disagree, judge_all, judge_each, ledger_changed};
 pub use keep::keep_sink;
 pub use observe::{
     SeenIntegration, UNKNOWN_CONNECTION, find_connection, judge_listed, object_of,

@@ -13,7 +13,7 @@ use std::{
 use domain::{CredentialId, IntegrationId, Scope};
 use jiff::Timestamp;
 use policy::{
-    drift::Severity,
+    findings::Severity,
     retry::{Breaker, UNHEARD_MOST},
     rotation::Goal,
     rules::Verdict,

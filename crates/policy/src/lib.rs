@@ -23,7 +23,5 @@ pub mod standing;
 pub mod status;
 pub mod waiver;
 
-// Under its earlier name, as long as somebody says it.
-pub use findings as drift;
 pub use rules::Rules;
 pub use schedule::Schedule;

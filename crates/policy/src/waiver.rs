@@ -5,7 +5,7 @@
 use domain::realm::digest_of;
 use jiff::civil::Date;
 
-use crate::drift::{Condition, Finding, Severity, Verdict};
+use crate::findings::{Condition, Finding, Severity, Verdict};
 
 /// Rules that nobody can waive: a credential that was ended and works again, a ledger that somebody
 /// changed, a mark that we did not set. Who could waive them could hide a theft.

@@ -4,19 +4,17 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io::IsTerminal,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use clap::{Args, ValueEnum};
 use domain::CredentialId;
 use jiff::civil::Date;
-use ledger::{Ledger, Range};
+use ledger::Ledger;
 use operations::{
-    Context, Judged, Problem, Wishes, declared_in_ledger, held_in_custody, judge_integration,
-    judge_left_behind, judge_owner, judge_third_party, never_heard_of,
+    Context, Problem, Wishes, clocks_disagree, declared_in_ledger, held_in_custody, judge_each,
+    judge_left_behind, ledger_changed, never_heard_of,
 };
-use policy::{drift, waiver};
-use tokio::{sync::Semaphore, task::JoinSet};
+use policy::waiver;
 use wiring::Loaded;
 
 use crate::{
@@ -144,9 +142,6 @@ impl FailOn {
     }
 }
 
-/// How many things are looked at at once; the connection's own budget limits requests.
-const AT_ONCE: usize = 16;
-
 impl Drift {
     pub(crate) async fn run(self, config: Option<&str>, output: &Output) -> Result<Exit, Problem> {
         let stdout = self.on_stdout()?;
@@ -229,7 +224,7 @@ impl Drift {
             return Err(nothing_in_state(&from));
         }
         let heard_of = (!given).then(|| wishes.heard_of.clone());
-        let (slots, owns) = (wishes.slots(), owned(&wishes));
+        let (slots, owns) = (wishes.slots(), wishes.owned());
         let left_out = self.select(&mut wishes)?;
         let mut report = Report {
             demo: loaded.config.demo,
@@ -252,9 +247,8 @@ impl Drift {
                 unheard(context, &heard_of, &mut report).await;
             }
         }
-        if let Some(which) = context.clocks_that_disagree().await {
-            let one = drift::clocks_apart(&which);
-            report.add(one.fingerprint("", "clock"), one);
+        if let Some((print, one)) = clocks_disagree(context).await {
+            report.add(print, one);
         }
         Ok(report)
     }
@@ -453,81 +447,29 @@ fn nothing_in_ledger(from: &str, entries: u64, command: &str) -> Problem {
 
 /// Whether the ledger is what it was: what somebody rewrote is no ground to judge from.
 async fn check_chain(ledger: &dyn Ledger, report: &mut Report) {
-    match ledger.verify(Range::ALL).await {
-        Ok(found) => {
-            let bad = found.first_bad.map(|bad| format!("entry {}: {}", bad.seq, bad.what));
-            if let Some(what) = bad.or(found.problems.into_iter().next()) {
-                let one = drift::chain_broken(&what);
-                let id = ledger.head().await.map(|head| head.ledger).unwrap_or_default();
-                report.add(one.fingerprint("", &id), one);
-            }
-        }
-        Err(error) => report.failed.push(("ledger".to_owned(), Problem::from(error))),
+    match ledger_changed(ledger).await {
+        Ok(found) => found.into_iter().for_each(|(print, one)| report.add(print, one)),
+        Err(problem) => report.failed.push(("ledger".to_owned(), problem)),
     }
 }
 
-/// The integrations of each owner.
-fn owned(wishes: &Wishes) -> BTreeMap<String, Vec<String>> {
-    let recorded = wishes.integrations.values().flat_map(|wish| {
-        let record = wish.record.as_ref();
-        let named = ["business_owner.id", "technical_owner.id"]
-            .into_iter()
-            .filter_map(move |member| record?.get(member));
-        named.map(|owner| (owner, &wish.id))
-    });
-    let run_elsewhere = wishes
-        .third_parties
-        .iter()
-        .flat_map(|wish| wish.owners.iter().map(|owner| (owner, &wish.id)));
-    let mut owns: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (owner, id) in recorded.chain(run_elsewhere) {
-        let names = owns.entry(owner.clone()).or_default();
-        if !names.contains(id) {
-            names.push(id.clone());
-        }
-    }
-    owns
-}
-
-/// Looks at everything that is declared, several at once, and sorts what was found.
+/// Looks at everything that is declared, and tells how far it is.
 async fn look(
     context: &Context,
     wishes: Wishes,
-    mut owns: BTreeMap<String, Vec<String>>,
+    owns: BTreeMap<String, Vec<String>>,
     report: &mut Report,
     output: &Output,
 ) {
     let progress = output.progress("comparing");
-    for wish in &wishes.third_parties {
-        report.take(&wish.id, Ok(judge_third_party(context, wish)));
-        report.offline += 1;
-    }
-    let gate = Arc::new(Semaphore::new(AT_ONCE));
-    let mut running: JoinSet<(String, Result<Judged, Problem>)> = JoinSet::new();
-    for (id, wish) in wishes.integrations {
-        let (context, gate) = (context.clone(), gate.clone());
-        running.spawn(async move {
-            let _turn = gate.acquire().await;
-            (id, judge_integration(&context, &wish).await)
-        });
-    }
-    for (id, wish) in wishes.owners {
-        let (context, gate) = (context.clone(), gate.clone());
-        let owns = owns.remove(&id).unwrap_or_default();
-        running.spawn(async move {
-            let _turn = gate.acquire().await;
-            (id, judge_owner(&context, &wish, &owns).await)
-        });
-    }
-    let mut done = report.read;
-    while let Some(ended) = running.join_next().await {
+    report.offline = wishes.third_parties.len();
+    let mut done = 0;
+    judge_each(context, wishes, owns, |id, judged| {
         done += 1;
         progress.say(&format!("compared {done} of {}", report.expected));
-        // A look that did not come back is in `expected` and in neither of the others.
-        if let Ok((id, judged)) = ended {
-            report.take(&id, judged);
-        }
-    }
+        report.take(id, judged);
+    })
+    .await;
 }
 
 /// Adds what was begun and is no part of anything that was looked at.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use clap::ValueEnum;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use operations::{Judged, Problem, Wishes};
-pub(crate) use policy::drift::{Condition, Finding, Severity, Verdict};
+pub(crate) use policy::findings::{Condition, Finding, Severity, Verdict};
 use policy::waiver::{self, Waiver};
 
 use crate::exit::Exit;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use domain::Action;
 use operations::{Wish, WishedScopes, WishedSlot};
-use policy::drift::{self, Stands};
+use policy::findings::{self, Stands};
 use serde_json::{Value, json};
 
 use super::{render as rendered, *};
@@ -46,29 +46,29 @@ fn wishes() -> Wishes {
 }
 
 fn everything() -> Vec<Finding> {
-    let mut all = drift::scopes(
+    let mut all = findings::scopes(
         ID,
         [(&"secret/data/payroll/*:read".to_owned(), Action::Secret)],
         [(&"secret/data/invoices/*:read".to_owned(), Action::Secret)],
     );
-    let declared = drift::Declared {
+    let declared = findings::Declared {
         id: ID.into(),
         settings: Some(BTreeMap::from([("token_ttl".into(), "1h".into())])),
         record: Some(BTreeMap::from([("purpose".into(), "Copies invoices".into())])),
         enabled: Some(true),
         revoke_unmanaged: true,
     };
-    let observed = drift::Observed {
+    let observed = findings::Observed {
         settings: BTreeMap::from([("token_ttl".into(), "24h".into())]),
         unmanaged: BTreeMap::from([(
             "0e8c".into(),
             "(issued 2026-11-20, last use unknown)".into(),
         )]),
-        ..drift::Observed::default()
+        ..findings::Observed::default()
     };
     let slot = format!("{ID}/credential/default");
     let sinks = |status| vec![("app", "bao:secret/apps/x".to_owned(), status)];
-    let facts = drift::SlotFacts {
+    let facts = findings::SlotFacts {
         id: &slot,
         status: "retire_due",
         key_id: Some("k2"),
@@ -78,7 +78,7 @@ fn everything() -> Vec<Finding> {
         active: true,
         ..Default::default()
     };
-    let other = drift::SlotFacts {
+    let other = findings::SlotFacts {
         id: "bao/app/other/credential/default",
         status: "held",
         note: Some("sink-changed-by-others"),
@@ -87,13 +87,13 @@ fn everything() -> Vec<Finding> {
     };
     let standing = BTreeMap::from([("expired", policy::rules::Verdict::Disable)]);
     let owns = [ID.to_owned()];
-    all.extend(drift::compare(&declared, &observed));
-    all.extend(drift::slot(&facts));
-    all.extend(drift::slot(&other));
-    all.extend(drift::standing(ID, &standing));
-    all.extend(drift::owner("owner/ann", "left", Some("2026-11-01"), &owns));
-    all.push(drift::missing("bao/app/gone"));
-    all.push(drift::not_given(&format!("{ID}/credential/other"), "k7", ID));
+    all.extend(findings::compare(&declared, &observed));
+    all.extend(findings::slot(&facts));
+    all.extend(findings::slot(&other));
+    all.extend(findings::standing(ID, &standing));
+    all.extend(findings::owner("owner/ann", "left", Some("2026-11-01"), &owns));
+    all.push(findings::missing("bao/app/gone"));
+    all.push(findings::not_given(&format!("{ID}/credential/other"), "k7", ID));
     all
 }
 
@@ -267,7 +267,7 @@ fn for_a_pipeline_that_knows_terraform_there_are_three_codes() {
 #[test]
 fn what_was_begun_for_a_slot_that_nothing_declares_is_unfinished() {
     let left =
-        drift::left_open(&format!("{ID}/credential/ci"), Some("k1"), "stored", Stands::Silent);
+        findings::left_open(&format!("{ID}/credential/ci"), Some("k1"), "stored", Stands::Silent);
     let mut report = of(vec![left]);
     (report.failed, report.read) = (Vec::new(), 4);
     assert_eq!(report.exit(), Exit::Unfinished);
@@ -277,7 +277,7 @@ fn what_was_begun_for_a_slot_that_nothing_declares_is_unfinished() {
 
 #[test]
 fn what_somebody_answers_for_is_listed_everywhere_and_does_not_count() {
-    let mut report = of(vec![drift::missing("bao/app/gone")]);
+    let mut report = of(vec![findings::missing("bao/app/gone")]);
     (report.failed, report.read) = (Vec::new(), 4);
     assert_eq!(report.exit(), Exit::Drift);
     let answer = baseline::Answer {
@@ -295,7 +295,7 @@ fn what_somebody_answers_for_is_listed_everywhere_and_does_not_count() {
         assert!(said.contains(about), "{form:?}: {said}");
     }
     // The next day it counts again, and that it is over is told.
-    let mut report = of(vec![drift::missing("bao/app/gone")]);
+    let mut report = of(vec![findings::missing("bao/app/gone")]);
     (report.failed, report.read) = (Vec::new(), 4);
     report.at = "2026-12-01T00:00:00Z".parse().unwrap();
     report.accept(&entries, &[]);
@@ -313,17 +313,17 @@ fn what_somebody_answers_for_is_listed_everywhere_and_does_not_count() {
 #[test]
 fn a_baseline_accepts_the_state_that_it_saw_and_no_other() {
     let saw = |live: &str| {
-        let declared = drift::Declared {
+        let declared = findings::Declared {
             id: ID.into(),
             settings: Some(BTreeMap::from([("ttl".to_owned(), "1h".to_owned())])),
             enabled: Some(false),
-            ..drift::Declared::default()
+            ..findings::Declared::default()
         };
-        let observed = drift::Observed {
+        let observed = findings::Observed {
             settings: BTreeMap::from([("ttl".to_owned(), live.to_owned())]),
-            ..drift::Observed::default()
+            ..findings::Observed::default()
         };
-        let mut report = of(drift::compare(&declared, &observed));
+        let mut report = of(findings::compare(&declared, &observed));
         (report.failed, report.read) = (Vec::new(), 4);
         report
     };
@@ -403,7 +403,7 @@ fn a_baseline_that_cannot_be_read_accepts_nothing() {
 
 #[test]
 fn nobody_can_accept_what_would_hide_a_theft() {
-    let broken = drift::chain_broken("entry 3");
+    let broken = findings::chain_broken("entry 3");
     let mut report = of(vec![broken]);
     let answer = baseline::Answer {
         owner: "ann".into(),
@@ -430,7 +430,7 @@ fn nobody_can_accept_what_would_hide_a_theft() {
 fn what_many_objects_have_in_common_is_said_once() {
     let found = (0..37).map(|at| Finding {
         why: format!("see nhi explain bao/app/app-{at}"),
-        ..drift::missing(&format!("bao/app/app-{at}"))
+        ..findings::missing(&format!("bao/app/app-{at}"))
     });
     let report = of(found.collect());
     let said = render(&report, Form::Text);
@@ -569,9 +569,9 @@ fn the_report_for_code_scanning_is_what_the_standard_and_github_take() {
 fn what_is_not_read_this_time_is_not_fixed_for_code_scanning() {
     let before = {
         let mut report = of(vec![
-            drift::missing("bao/app/dark"),
-            drift::missing("bao/app/quiet"),
-            drift::missing("bao/app/gone"),
+            findings::missing("bao/app/dark"),
+            findings::missing("bao/app/quiet"),
+            findings::missing("bao/app/gone"),
         ]);
         (report.failed, report.read) = (Vec::new(), 4);
         report.judged.insert("bao/app/dark".into());
@@ -582,7 +582,7 @@ fn what_is_not_read_this_time_is_not_fixed_for_code_scanning() {
     std::fs::write(written.path(), render(&before, Form::Sarif)).unwrap();
     let previous = sarif::previous(written.path()).unwrap();
     // `dark` is a gap now, and `quiet` was put right.
-    let now = of(vec![drift::missing("bao/app/gone")]);
+    let now = of(vec![findings::missing("bao/app/gone")]);
     assert_eq!(sarif::refusal(&now).unwrap().code, "E-REPORT-PARTIAL");
     let told = |report: &Report, previous: Option<&sarif::Previous>| {
         let all = sarif::render(report, previous);
