@@ -10,6 +10,7 @@ use tfplugin::{
     erased::{Call, Deferred},
 };
 
+use super::{waits, within};
 use crate::{diagnostics::errors, rules, shared::Shared, values::optional};
 
 /// What is wrong by now, as `nhi drift` tells it: everything that the ledger says is declared, against
@@ -137,16 +138,12 @@ impl DataSource for Findings {
         call: &Call,
     ) -> Result<Found<FindingsModel>, Diagnostics> {
         let mut model = config;
-        // As for an inventory: what is known only in apply is waited for where a core takes that.
-        let waits = |problem: &Problem| {
-            problem.code == "E-NOT-YET-KNOWN" && call.capabilities.deferral_allowed
-        };
         let context = match self.shared.context() {
             Ok(context) => context,
-            Err(problem) if waits(&problem) => {
+            Err(problem) => {
+                waits(Some(&problem), call)?;
                 return Ok(Found::from(model).defer(Deferred::ProviderConfigUnknown));
             }
-            Err(problem) => return Err(errors(problem)),
         };
         if !context.ledger.keeps() {
             return Err(errors(
@@ -159,11 +156,9 @@ impl DataSource for Findings {
         }
         let wishes = declared_in_ledger(&*context.ledger).await.map_err(errors)?;
         let AllJudged { findings, gaps } = judge_all(&context, wishes).await;
-        if let Some((_, problem)) = gaps.iter().find(|(_, one)| one.code == "E-NOT-YET-KNOWN") {
-            return match waits(problem) {
-                true => Ok(Found::from(model).defer(Deferred::ProviderConfigUnknown)),
-                false => Err(errors(problem.clone())),
-            };
+        let unknown = gaps.iter().map(|(_, one)| one).find(|one| one.code == "E-NOT-YET-KNOWN");
+        if waits(unknown, call)? {
+            return Ok(Found::from(model).defer(Deferred::ProviderConfigUnknown));
         }
         if !gaps.is_empty() && model.allow_incomplete != true {
             return Err(unread(&gaps).into());
@@ -173,15 +168,7 @@ impl DataSource for Findings {
             .filter(|(_, one)| wanted(one, &model))
             .map(|(print, one)| entry(print, one))
             .collect();
-        let limit = model.limit.value().copied().unwrap_or(1000);
-        if i64::try_from(all.len()).unwrap_or(i64::MAX) > limit {
-            return Err(Diagnostic::error(
-                "There are more findings than the limit",
-                format!("{} were found and limit is {limit}. All of it goes into state.\nNext: narrow it, or raise limit.\n(E-LIMIT)", all.len()),
-            )
-            .at("limit")
-            .into());
-        }
+        within(&model.limit, "findings", all.len())?;
         let asked: BTreeSet<&String> = model.rules.value().into_iter().flatten().collect();
         let mut counts: BTreeMap<String, i64> =
             asked.into_iter().map(|rule| (rule.clone(), 0)).collect();

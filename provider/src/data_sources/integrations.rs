@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::{Action, IntegrationId, LastUsed, ObservedCredential, ObservedIntegration};
 use operations::{
-    Context, KindLattice, Problem, SeenIntegration, governed_elsewhere, is_managed, judge_listed,
+    Context, KindLattice, SeenIntegration, governed_elsewhere, is_managed, judge_listed,
     take_inventory,
 };
 use policy::{
@@ -17,6 +17,7 @@ use tfplugin::{
     erased::{Call, Deferred},
 };
 
+use super::{waits, within};
 use crate::{
     diagnostics::errors,
     resources::platform_objects::kind,
@@ -196,29 +197,20 @@ impl DataSource for Integrations {
         call: &Call,
     ) -> Result<Found<IntegrationsModel>, Diagnostics> {
         let mut model = config;
-        // What hangs on something that becomes known only in apply waits where the core takes that,
-        // and is an error elsewhere: half an inventory would be clean by silence.
-        let waits = |problem: &Problem| {
-            problem.code == "E-NOT-YET-KNOWN" && call.capabilities.deferral_allowed
-        };
         let context = match self.shared.context() {
             Ok(context) => context,
-            Err(problem) if waits(&problem) => {
+            Err(problem) => {
+                waits(Some(&problem), call)?;
                 return Ok(Found::from(model).defer(Deferred::ProviderConfigUnknown));
             }
-            Err(problem) => return Err(errors(problem)),
         };
         let names: Vec<String> = model.connections.value().into_iter().flatten().cloned().collect();
         let inventory = take_inventory(&context, &names)
             .await
             .map_err(|problem| errors(problem.at(&["connections"])))?;
         let unknown = inventory.unreadable.values().find(|one| one.code == "E-NOT-YET-KNOWN");
-        match unknown {
-            Some(problem) if waits(problem) => {
-                return Ok(Found::from(model).defer(Deferred::ProviderConfigUnknown));
-            }
-            Some(problem) => return Err(errors(problem.clone())),
-            None => {}
+        if waits(unknown, call)? {
+            return Ok(Found::from(model).defer(Deferred::ProviderConfigUnknown));
         }
         let mut gaps: Vec<SeenGap> = Vec::new();
         let gap = |connection: &str, what: String, why: &str| SeenGap {
@@ -271,15 +263,7 @@ impl DataSource for Integrations {
             .into());
         }
         entries.sort_by(|a, b| a.id.cmp(&b.id));
-        let limit = model.limit.value().copied().unwrap_or(1000);
-        if i64::try_from(entries.len()).unwrap_or(i64::MAX) > limit {
-            return Err(Diagnostic::error(
-                "There are more integrations than the limit",
-                format!("{} were found and limit is {limit}. All of it goes into state.\nNext: narrow it, or raise limit.\n(E-LIMIT)", entries.len()),
-            )
-            .at("limit")
-            .into());
-        }
+        within(&model.limit, "integrations", entries.len())?;
         // What there is none of is counted too: a check must not fail for want of a key.
         let named = inventory.observations.keys().map(String::as_str);
         let mut counts: BTreeMap<String, i64> = ["managed", "unmanaged", "foreign"]
