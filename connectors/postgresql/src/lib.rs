@@ -15,7 +15,6 @@ mod password;
 mod quote;
 mod scope;
 mod tables;
-mod tls;
 mod wire;
 
 use std::sync::Arc;

@@ -16,7 +16,7 @@ use std::{
     error::Error as _,
     fmt,
     net::IpAddr,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -26,6 +26,7 @@ use connector::{
     transport::{self, Answer, Effect, Request, Route, Transport, TransportError},
 };
 use domain::Secret;
+use postgres_tls::Tls;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use tokio_postgres::{
@@ -34,8 +35,6 @@ use tokio_postgres::{
     error::{DbError, Severity},
     types::{ToSql, Type},
 };
-
-use crate::tls::Tls;
 
 /// How many connections are open at once at most.
 const AT_ONCE: usize = 4;
@@ -123,11 +122,12 @@ impl Wire {
             .application_name("nhi")
             .connect_timeout(CONNECT)
             .ssl_mode(if secured { SslMode::Require } else { SslMode::Disable });
+        let ca_file = route.ca_file.clone();
         Ok(Wire {
             config,
             shown: format!("{host}/{database}"),
             database,
-            tls: Tls { ca_file: route.ca_file.clone() },
+            tls: Tls(Arc::new(move || transport::tls(ca_file.as_deref()))),
             idle: Mutex::default(),
             permits: Semaphore::new(AT_ONCE),
         })

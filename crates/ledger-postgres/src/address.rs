@@ -3,7 +3,7 @@
 use std::{fmt, net::IpAddr, sync::Arc};
 
 use percent_encoding::percent_decode_str;
-use tokio_rustls::rustls::ClientConfig;
+use postgres_tls::Trust;
 use zeroize::Zeroizing;
 
 /// Where PostgreSQL listens, unless said otherwise.
@@ -112,7 +112,7 @@ pub struct Way {
     /// Where to, and who signs in.
     pub address: Arc<dyn Fn() -> Result<Address, String> + Send + Sync>,
     /// Whom to trust.
-    pub trust: Arc<dyn Fn() -> Result<ClientConfig, String> + Send + Sync>,
+    pub trust: Trust,
 }
 
 impl fmt::Debug for Way {

@@ -17,7 +17,6 @@ mod fault;
 mod rows;
 mod schema;
 mod session;
-mod tls;
 mod verify;
 mod writer;
 

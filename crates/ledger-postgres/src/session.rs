@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use ledger::Error;
+use postgres_tls::Tls;
 use tokio_postgres::{
     Client, Config, Row,
     config::SslMode,
@@ -16,7 +17,6 @@ use crate::{
     address::Way,
     fault::{PATIENCE_S, fault},
     schema::{MIGRATIONS, TABLES},
-    tls::Tls,
 };
 
 /// How long a server may take to accept a connection.
@@ -57,14 +57,15 @@ pub(crate) async fn open(way: &Way) -> Result<Session, Error> {
     if let Some(password) = &address.password {
         config.password(password.as_str());
     }
-    let (client, connection) =
-        config.connect(Tls(way.clone())).await.map_err(|error| match error.as_db_error() {
+    let (client, connection) = config.connect(Tls(way.trust.clone())).await.map_err(|error| {
+        match error.as_db_error() {
             Some(_) => fault(&way.shown, "open it", &error),
             None => {
                 let why = crate::fault::cause(&error);
                 Error::Unreachable { place: place(), why }
             }
-        })?;
+        }
+    })?;
     // It ends with the client, and what ended it is told by whatever was asked over it.
     tokio::spawn(connection);
     Ok(Session { client, present: false, writable: false })

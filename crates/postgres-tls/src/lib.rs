@@ -1,35 +1,49 @@
-//! TLS over a connection to the server, as every other connection of ours has it. One type of stream,
-//! whether it is encrypted or not, so that the client is compiled once.
+//! TLS over a connection to a PostgreSQL server, always with its certificate verified, or not at all. One
+//! type of stream for whoever speaks to one, so that the client is compiled once.
 
 use std::{
-    io,
-    path::PathBuf,
+    fmt, io,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
 };
 
-use connector::transport;
 use futures::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::{
     Socket,
     tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream},
 };
-use tokio_rustls::{TlsConnector, client, rustls::pki_types::ServerName};
+use tokio_rustls::{
+    TlsConnector, client,
+    rustls::{ClientConfig, pki_types::ServerName},
+};
+
+/// Whom to trust; asked anew for each connection that is secured, and for no other.
+pub type Trust = Arc<dyn Fn() -> Result<ClientConfig, String> + Send + Sync>;
 
 /// What a connection is secured by.
-#[derive(Debug, Clone)]
-pub(crate) struct Tls {
-    pub(crate) ca_file: Option<PathBuf>,
+#[derive(Clone)]
+pub struct Tls(pub Trust);
+
+impl fmt::Debug for Tls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tls")
+    }
 }
 
 /// One connection that may be secured, with whom.
-pub(crate) struct Handshake(Tls, String);
+pub struct Handshake(Tls, String);
+
+impl fmt::Debug for Handshake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Handshake({})", self.1)
+    }
+}
 
 /// A secured connection.
 #[derive(Debug)]
-pub(crate) struct Stream(client::TlsStream<Socket>);
+pub struct Stream(client::TlsStream<Socket>);
 
 impl MakeTlsConnect<Socket> for Tls {
     type Stream = Stream;
@@ -48,9 +62,9 @@ impl TlsConnect<Socket> for Handshake {
     type Future = BoxFuture<'static, io::Result<Stream>>;
 
     fn connect(self, socket: Socket) -> Self::Future {
-        let Handshake(Tls { ca_file }, host) = self;
+        let Handshake(Tls(trust), host) = self;
         Box::pin(async move {
-            let config = transport::tls(ca_file.as_deref()).map_err(io::Error::other)?;
+            let config = trust().map_err(io::Error::other)?;
             let name = ServerName::try_from(host).map_err(io::Error::other)?;
             TlsConnector::from(Arc::new(config)).connect(name, socket).await.map(Stream)
         })
