@@ -45,6 +45,7 @@ use output::{Format, Output};
   nhi quarantine INTEGRATION    switch it off and keep it off, until nhi lift
   nhi decommission INTEGRATION  take it out of service: no scope, no credential, switched off
   nhi drill ID                  end one that nobody reads: how long does that take?
+  nhi signal exposure ID        a secret is in wrong hands: rotate it without an overlap
   nhi ledger show --last 20     what happened, in order
 
 {}", exit::CODES))]
@@ -83,6 +84,8 @@ enum Command {
     Disable(commands::disable::Disable),
     Drill(commands::drill::Drill),
     #[command(subcommand)]
+    Signal(commands::signal::Signal),
+    #[command(subcommand)]
     Ledger(commands::ledger::Ledger),
     Doctor(commands::doctor::Doctor),
     Completion(commands::completion::Completion),
@@ -105,6 +108,7 @@ impl Command {
             Command::Lift(command) => command.asking.format,
             Command::Disable(command) => command.asking.format,
             Command::Drill(command) => command.asking.format,
+            Command::Signal(command) => command.format(),
             Command::Ledger(command) => command.format(),
             Command::Doctor(command) => command.format,
             Command::Init(_) | Command::Completion(_) | Command::Serve(_) => Format::Text,
@@ -149,6 +153,7 @@ fn main() -> ExitCode {
             Command::Lift(command) => command.run(config, &output).await,
             Command::Disable(command) => command.run(config, &output).await,
             Command::Drill(command) => command.run(config, &output).await,
+            Command::Signal(command) => command.run(config, &output).await,
             Command::Ledger(command) => command.run(config, &output).await,
             Command::Doctor(command) => command.run(config, &output).await,
             Command::Completion(command) => command.run::<Cli>(&output),

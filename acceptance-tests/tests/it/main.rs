@@ -39,6 +39,7 @@ mod reports;
 mod restored;
 mod rounds;
 mod rows;
+mod signals;
 mod strapi;
 mod together;
 mod undelivered;

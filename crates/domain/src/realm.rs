@@ -58,10 +58,18 @@ impl RealmKey {
 
     /// What a secret can be recognised by, under this key only.
     pub fn fingerprint(&self, secret: &Secret) -> Fingerprint {
+        let print = self.print_of(secret.expose().as_bytes());
+        Fingerprint(format!("{}:{}", self.id, HEXLOWER.encode(&print)))
+    }
+
+    /// The same of any bytes that may be one, without the key's id.
+    pub fn print_of(&self, text: &[u8]) -> [u8; 16] {
         let mut context = hmac::Context::with_key(&self.key);
         context.update(b"nhi-fingerprint/1\n");
-        context.update(secret.expose().as_bytes());
-        Fingerprint(format!("{}:{}", self.id, HEXLOWER.encode(&context.sign().as_ref()[..16])))
+        context.update(text);
+        let mut print = [0u8; 16];
+        print.copy_from_slice(&context.sign().as_ref()[..16]);
+        print
     }
 
     /// A MAC over parts that cannot run into each other.

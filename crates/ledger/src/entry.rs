@@ -20,7 +20,7 @@ pub const SALVAGED: &str = "ledger.salvaged";
 
 /// Every kind of entry that this version writes. Whoever writes another adds it: deeds check it in
 /// debug builds, and whoever asks for one that is not here is told so.
-pub const KINDS: [&str; 59] = [
+pub const KINDS: [&str; 62] = [
     "attempt.ended",
     "attempt.started",
     "claim.taken_over",
@@ -78,6 +78,9 @@ pub const KINDS: [&str; 59] = [
     "scopes.narrowed",
     "scopes.removed",
     "scopes.set",
+    "signal.closed",
+    "signal.met",
+    "signal.received",
     "slot.declared",
     "slot.ended",
 ];

@@ -13,7 +13,7 @@ use ledger::{Filter, Ledger, NewEntry, Work, entry::BROKEN, port::damaged_end};
 use policy::Rules;
 use secrets::Sink;
 
-use crate::{ClaimNames, Gate, Problem};
+use crate::{ClaimNames, Gate, HeardSignals, Problem};
 
 /// The configured connections, opened when they are needed.
 #[async_trait]
@@ -169,6 +169,8 @@ pub struct Context {
     pub turns: Turns,
     /// Whose claim each document in custody is, as far as this run has seen.
     pub claims: ClaimNames,
+    /// What was heard from outside and is open, as far as this run has read it.
+    pub signals: HeardSignals,
     /// Asks the run to stop at the next moment at which nothing is half done.
     pub stop: StopSign,
 }

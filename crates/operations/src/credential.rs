@@ -26,6 +26,7 @@ use crate::{
     proof::children_words,
     rotate::{Machine, empty, further, mark_of, occupied, occupied_by_others},
     scopes::record_turn,
+    signals,
     slot::{PreviousKey, SeenDelivery, Sinks, SlotSpec, look_at_slot},
 };
 
@@ -171,6 +172,7 @@ async fn bring(
     let at_rest = machine.at_rest();
     let (revoked, done_by) = machine.done();
     if goal == Goal::Revoke {
+        signals::settle(context, &spec.id.to_string(), &[]).await;
         return Ok(Outcome {
             key_id: None,
             generation: 0,
@@ -192,6 +194,9 @@ async fn bring(
             .next("plan again")
             .at(&["integration"])
     })?;
+    let earlier = seen.previous.iter().map(|one| one.key_id.clone());
+    let works: Vec<String> = seen.key_id.iter().cloned().chain(earlier).collect();
+    signals::settle(context, &spec.id.to_string(), &works).await;
     Ok(Outcome {
         key_id: seen.key_id,
         generation: seen.generation,

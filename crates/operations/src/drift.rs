@@ -739,7 +739,11 @@ async fn judge_slot(
         id: &id,
         status: if empty { "missing" } else { seen.status },
         key_id: seen.key_id.as_deref(),
-        note: seen.note.as_deref().or(seen.still_used.then_some("still-used")),
+        note: seen
+            .note
+            .as_deref()
+            .or(seen.still_used.then_some("still-used"))
+            .or(seen.exposed_by.first().map(String::as_str)),
         sinks: sinks.collect(),
         outlived: outlived.into_iter().collect(),
         end_alone: seen

@@ -14,6 +14,7 @@ use crate::{
     Context, Outcome, Problem, SeenSlot, SlotSpec,
     claim::{ClaimDocument, ClaimStore},
     credential::{carry_out, goal_of_finish},
+    signals,
     slot::{self, look_at_slot, soft_cut},
 };
 
@@ -339,6 +340,12 @@ pub async fn catch_up(context: &Context, spec: &SlotSpec, seen: &SeenSlot) {
         return;
     }
     let subject = spec.id.to_string();
+    // Where it is not known what is there, nothing is over.
+    if seen.listed {
+        let earlier = seen.previous.iter().map(|one| one.key_id.clone());
+        let works: Vec<String> = seen.key_id.iter().cloned().chain(earlier).collect();
+        signals::settle(context, &subject, &works).await;
+    }
     let Ok(mut have) = context.ledger.obligations_of(&subject).await else { return };
     have.retain(is_duty);
     let known = |duty: &Duty| have.iter().any(|have| is_same(have, &row(&subject, duty)));

@@ -200,6 +200,7 @@ mod tests {
             notices: Default::default(),
             turns: Default::default(),
             claims: Default::default(),
+            signals: Default::default(),
             stop: Default::default(),
         }
     }

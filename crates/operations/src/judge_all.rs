@@ -11,8 +11,8 @@ use policy::findings::{Finding, chain_broken, clocks_apart};
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
-    Context, Judged, Problem, Wishes, judge_integration, judge_left_behind, judge_owner,
-    judge_third_party, never_heard_of,
+    Context, Judged, Problem, Wishes, judge_heard, judge_integration, judge_left_behind,
+    judge_owner, judge_third_party, never_heard_of,
 };
 
 /// How many things are looked at at once; the connection's own budget limits requests.
@@ -120,6 +120,7 @@ pub async fn judge_all(context: &Context, wishes: Wishes) -> AllJudged {
         Ok(gaps) => all.gaps.extend(gaps),
         Err(problem) => all.gaps.push(("platforms".to_owned(), problem)),
     }
+    all.take(judge_heard(context, |_| true).await);
     all.findings.extend(clocks_disagree(context).await);
     let told = |one: &Finding| {
         let sides = (one.verdict, one.actual.clone(), one.expected.clone());

@@ -40,6 +40,7 @@ mod realm_key;
 mod refused;
 mod rotate;
 mod scopes;
+mod signals;
 mod slot;
 mod switch;
 mod third_party;
@@ -95,6 +96,10 @@ pub use realm_key::fits_custody as realm_key_fits_custody;
 pub use refused::{delivered_nowhere, never_another, no_place};
 pub use rotate::old_in_use;
 pub use scopes::{DeclaredScopes, KindLattice, park_scopes, remove_over, set_scopes};
+pub use signals::{
+    HeardSignals, NewSignal, Received, Signal, all_heard, close as close_signal, judge_heard,
+    receive as receive_signal,
+};
 pub use slot::{
     Consumers, Delivery, Left, PreviousKey, SeenDelivery, SeenSlot, Sinks, SlotSpec, observe_slot,
 };

@@ -24,7 +24,7 @@ use crate::{
     duty::terms as terms_of_duties,
     observe::{credentials_seen, object_of},
     places::{claim_is_elsewhere, custody_place},
-    realm_key,
+    realm_key, signals,
 };
 
 /// A place where a slot's secret is delivered.
@@ -259,6 +259,8 @@ pub struct SeenSlot {
     pub in_use: Vec<(String, Timestamp, Severity)>,
     /// Keys that were ended some time ago and that the platform shows again.
     pub returned: Vec<String>,
+    /// Who says that one that works is exposed.
+    pub exposed_by: Vec<String>,
     /// When a waiting credential may rotate.
     pub next_opening: Option<Timestamp>,
     /// The integration is another incarnation than the one that is declared.
@@ -613,11 +615,13 @@ pub(crate) async fn look_at_slot(
     };
     // A platform drops what has ended by itself; that is not somebody's hand.
     let expired = expires_at.is_some_and(|end| now.is_past(end)) && !recreated;
+    // An incident is declared, and plan judges that from the configuration; this was heard.
+    let works = key_id.iter().filter(|_| listed).chain(kept.iter().map(|one| &one.key_id));
+    let exposed_by = signals::exposed_by(context, &what, works).await;
     let facts = Facts {
         claimed_by_other,
         held,
-        // No platform tells: an incident is declared, and plan judges that from the configuration.
-        exposed: false,
+        exposed: !exposed_by.is_empty(),
         missing: key_id.is_some() && !listed && !expired,
         expired,
         unfinished,
@@ -680,6 +684,7 @@ pub(crate) async fn look_at_slot(
         still_used,
         in_use,
         returned,
+        exposed_by,
         accepts_anything: claim.as_ref().and_then(|claim| claim.proofs.accepts_anything),
         next_opening,
         recreated,

@@ -614,6 +614,14 @@ impl Tick {
         let late = seen.status != "due";
         match consequence {
             Consequence::Rotate | Consequence::RotateAtOnce | Consequence::Copy => {}
+            // Nothing is issued to what may not act, and to end all of it is a person's, or an apply's.
+            Consequence::End => {
+                return Ok(Next::PutOff {
+                    why: "it is exposed, and its integration may not act".to_owned(),
+                    next: Some(format!("nhi revoke {}", spec.id)),
+                    late,
+                });
+            }
             // What is owed was judged before.
             _ => return Ok(Next::Nothing),
         }

@@ -19,6 +19,7 @@ pub mod rules;
 pub mod schedule;
 pub mod scopes;
 pub mod settings;
+pub mod signal;
 pub mod standing;
 pub mod status;
 pub mod waiver;

@@ -107,6 +107,7 @@ pub fn consequence_for(status: &str, integration_is_active: bool) -> Consequence
 /// Why, in the word that claims and entries have: the same for a plan and for who works between applies.
 pub fn reason_of(status: &str, consequence: Consequence) -> &'static str {
     match consequence {
+        Consequence::RotateAtOnce if status == "exposed" => "exposed",
         Consequence::RotateAtOnce => "expiring",
         Consequence::Rotate if matches!(status, "missing" | "undelivered" | "foreign") => "custody",
         Consequence::End => "exposed",
@@ -188,6 +189,13 @@ mod tests {
         assert_eq!(status(&Facts { still_used: true, missing: true, ..due }), "missing");
         let watched = Facts { held_secret: true, watched: true, ..Facts::default() };
         assert_eq!(status(&watched), "current");
+    }
+
+    #[test]
+    fn what_is_exposed_rotates_for_that_reason_and_keeps_nothing() {
+        let reason = |status| crate::reason::Reason::of(reason_of(status, consequence(status)));
+        assert!(reason("exposed").keeps_none());
+        assert!(!reason("expired").keeps_none());
     }
 
     #[test]

@@ -369,6 +369,7 @@ impl<'a> Story<'a> {
             notices: Default::default(),
             turns: Default::default(),
             claims: Default::default(),
+            signals: Default::default(),
             stop: self.stop_sign(port.run),
         };
         let spec = self.spec(slot);

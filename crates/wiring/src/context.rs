@@ -361,6 +361,7 @@ impl Loaded {
             notices: Default::default(),
             turns: Default::default(),
             claims: Default::default(),
+            signals: Default::default(),
             stop: Default::default(),
         })
     }

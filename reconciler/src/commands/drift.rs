@@ -12,7 +12,7 @@ use jiff::civil::Date;
 use ledger::Ledger;
 use operations::{
     Context, Problem, Wishes, clocks_disagree, declared_in_ledger, held_in_custody, judge_each,
-    judge_left_behind, ledger_changed, never_heard_of,
+    judge_heard, judge_left_behind, ledger_changed, never_heard_of,
 };
 use policy::waiver;
 use wiring::Loaded;
@@ -239,6 +239,7 @@ impl Drift {
         };
         report.failed.extend(gap.map(|problem| ("plan".to_owned(), problem)));
         check_chain(&*context.ledger, &mut report).await;
+        let asked = ids(&wishes);
         look(context, wishes, owns, &mut report, output).await;
         // Whose what nothing declares is can be told only where all was looked at.
         if !report.narrowed {
@@ -247,6 +248,11 @@ impl Drift {
                 unheard(context, &heard_of, &mut report).await;
             }
         }
+        // Where all was asked for, what was heard of anything is told.
+        let narrowed = report.narrowed;
+        let is_asked = |subject: &str| !narrowed || is_about(&asked, subject);
+        let judged = judge_heard(context, is_asked).await;
+        judged.findings.into_iter().for_each(|(print, one)| report.add(print, one));
         if let Some((print, one)) = clocks_disagree(context).await {
             report.add(print, one);
         }
@@ -409,6 +415,20 @@ pub(crate) async fn declared(
     }
 }
 
+/// What is declared and asked for.
+fn ids(wishes: &Wishes) -> BTreeSet<String> {
+    let third = wishes.third_parties.iter().map(|one| one.id.clone());
+    wishes.integrations.keys().cloned().chain(third).collect()
+}
+
+/// Whether something is about one of these: it, a part of it, or the connection that it is at.
+fn is_about(asked: &BTreeSet<String>, subject: &str) -> bool {
+    let below = |long: &str, short: &str| {
+        long.strip_prefix(short).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    asked.iter().any(|id| below(subject, id) || below(id, subject))
+}
+
 fn none_such(detail: String) -> Problem {
     Problem::new("E-DRIFT-NONE", "Nothing that is declared has such an id").detail(detail).next(
         "name ids as nhi drift prints them, such as --only 'bao/*/invoice-*'; credentials and scopes \
@@ -513,6 +533,17 @@ mod tests {
         assert_eq!(report.exit(), Exit::Policy);
         let one = &report.found[0].finding;
         assert!(one.actual.contains("entry 1") && one.why.contains("nhi ledger verify"), "{one:?}");
+    }
+
+    #[test]
+    fn what_was_heard_is_about_what_it_names_and_what_is_below_or_at_it() {
+        let asked = BTreeSet::from([ID.to_owned()]);
+        for of in [ID, "bao", &format!("{ID}/credential/default")] {
+            assert!(is_about(&asked, of), "{of}");
+        }
+        for other in ["ba", "hub", &format!("{ID}-2")] {
+            assert!(!is_about(&asked, other), "{other}");
+        }
     }
 
     #[test]

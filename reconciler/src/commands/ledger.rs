@@ -692,7 +692,7 @@ fn how_many(text: &str) -> Result<NonZeroUsize, &'static str> {
 }
 
 /// A moment, a day's beginning, or how far back from now.
-fn since(text: &str) -> Result<Timestamp, &'static str> {
+pub(super) fn since(text: &str) -> Result<Timestamp, &'static str> {
     if let Ok(moment) = text.parse() {
         return Ok(moment);
     }

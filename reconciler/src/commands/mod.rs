@@ -18,3 +18,4 @@ pub(crate) mod revoke;
 pub(crate) mod rotate;
 pub(crate) mod scan;
 pub(crate) mod serve;
+pub(crate) mod signal;

@@ -20,6 +20,7 @@ mod lost;
 mod old_in_use;
 mod race;
 mod reprove;
+mod signals;
 mod soft_cut;
 mod stopped;
 mod switch;

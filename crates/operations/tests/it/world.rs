@@ -580,6 +580,7 @@ impl World {
             notices: Default::default(),
             turns: Default::default(),
             claims: Default::default(),
+            signals: Default::default(),
             stop: Default::default(),
         }
     }

@@ -8,6 +8,7 @@ use domain::{Action, realm::digest_of};
 
 mod accepts_anything;
 mod adoption_overdue;
+mod anomaly;
 mod clock_disagrees;
 mod compare;
 mod contacts_changed;
@@ -30,7 +31,9 @@ mod expired;
 mod exposed;
 mod foreign;
 mod governance;
+mod heard;
 mod held;
+mod incident;
 mod integration_missing;
 mod ledger_changed;
 mod marker_forged;
@@ -82,6 +85,7 @@ pub use compare::{Declared, Observed, compare, scopes};
 pub use contacts_changed::contacts;
 pub use decommissioned::decommissioned;
 pub use governance::{Governed, governed};
+pub use heard::{Heard, heard};
 pub use integration_missing::missing;
 pub use ledger_changed::chain_broken;
 pub use not_in_given_states::not_given;
@@ -131,6 +135,7 @@ impl Rule {
 pub static RULES: &[&Rule] = &[
     &accepts_anything::RULE,
     &adoption_overdue::RULE,
+    &anomaly::RULE,
     &clock_disagrees::RULE,
     &contacts_changed::RULE,
     &contract_ended::RULE,
@@ -152,6 +157,7 @@ pub static RULES: &[&Rule] = &[
     &exposed::RULE,
     &foreign::RULE,
     &held::RULE,
+    &incident::RULE,
     &integration_missing::RULE,
     &ledger_changed::RULE,
     &marker_forged::RULE,
@@ -406,6 +412,10 @@ mod tests {
         all.push(governed_elsewhere("x", "here", "other", false));
         all.extend(governance::worst());
         all.extend(super::times::worst());
+        for kind in crate::signal::Kind::ALL {
+            let (id, source, note) = ("1", "siem", None);
+            all.extend(heard(&Heard { id, kind, subject: "x", source, at, note }));
+        }
         all.extend([missing("x"), not_given("x", "k", "y"), chain_broken("x"), clocks_apart("x")]);
         all
     }
