@@ -119,6 +119,13 @@ pub fn short(bytes: &[u8], characters: usize) -> String {
     BASE32_NOPAD.encode(bytes).to_lowercase().chars().take(characters).collect()
 }
 
+/// SHA-256 of bytes as they are.
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut out = [0u8; 32];
+    out.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
+    out
+}
+
 /// SHA-256 of parts that cannot run into each other: the unkeyed name of a slot or a document.
 pub fn digest_of(purpose: &str, parts: &[&str]) -> [u8; 32] {
     let mut context = digest::Context::new(&digest::SHA256);

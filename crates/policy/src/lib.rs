@@ -5,6 +5,7 @@
 
 #![warn(clippy::disallowed_methods)]
 
+pub mod change;
 pub mod duty;
 pub mod environment;
 pub mod findings;
