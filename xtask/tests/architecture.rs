@@ -11,6 +11,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("tfplugin", &["tfplugin-proto", "tfplugin-derive"]),
     ("domain", &[]),
     ("policy", &["domain"]),
+    ("approval", &["domain", "policy"]),
     ("secrets", &["domain"]),
     ("ledger", &[]),
     ("ledger-sqlite", &["ledger"]),

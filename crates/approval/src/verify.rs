@@ -1,0 +1,150 @@
+//! From what is kept to what counts.
+
+use domain::Now;
+use jiff::Timestamp;
+use policy::change::{
+    Digest,
+    quorum::{Presence, Vote},
+};
+
+use crate::{
+    Envelope, Revoked, Signers, Statement,
+    signers::fingerprint,
+    sshsig::{self, Signed},
+    store::{Store, StoreError},
+};
+
+/// Whom to believe.
+#[derive(Debug, Clone, Copy)]
+pub struct Trust<'a> {
+    /// The namespace of the organization.
+    pub namespace: &'a str,
+    /// Who may sign.
+    pub signers: &'a Signers,
+    /// Which keys are taken back.
+    pub revoked: &'a Revoked,
+}
+
+/// A statement and who signed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// What is said.
+    pub statement: Statement,
+    /// Who signed it, and with what.
+    pub by: Vec<Signer>,
+}
+
+/// Somebody who signed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signer {
+    /// As the file of signers calls them.
+    pub principal: String,
+    /// The fingerprint of their key.
+    pub key: String,
+    /// What it shows.
+    pub presence: Presence,
+}
+
+/// What is kept and does not count, and why. It is told, since somebody meant something by it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unread {
+    /// Where it is kept.
+    pub place: String,
+    /// Its code.
+    pub code: &'static str,
+    /// Why.
+    pub why: String,
+}
+
+impl Unread {
+    fn new(code: &'static str, why: impl ToString) -> Unread {
+        Unread { place: String::new(), code, why: why.to_string() }
+    }
+}
+
+/// Verifies one envelope at a time, which is now or, for evidence, when it was used. Where it has
+/// several signatures each must be good: one that is not was put there by somebody.
+///
+/// # Errors
+///
+/// Why it does not count.
+pub fn verify(bytes: &[u8], trust: Trust<'_>, at: &[Timestamp]) -> Result<Verified, Unread> {
+    let form = |why: &dyn std::fmt::Display| Unread::new("E-APPROVAL-FORM", why);
+    let envelope = Envelope::from_json(bytes).map_err(|error| form(&error))?;
+    let signed_bytes = Envelope::signed_bytes(&envelope.payload);
+    let mut by: Vec<Signer> = Vec::new();
+    for signature in &envelope.signatures {
+        let signed = sshsig::check(signature, &signed_bytes, trust.namespace)
+            .map_err(|error| Unread::new("E-APPROVAL-SIGNATURE", error))?;
+        let principal = who(&signed, trust, at)?;
+        if by.iter().all(|known| known.principal != principal) {
+            by.push(Signer { principal, key: fingerprint(&signed.key), presence: signed.presence });
+        }
+    }
+    // Only what was signed by somebody who is known is looked into.
+    let statement = Statement::from_bytes(&envelope.payload).map_err(|error| form(&error))?;
+    Ok(Verified { statement, by })
+}
+
+fn who(signed: &Signed, trust: Trust<'_>, at: &[Timestamp]) -> Result<String, Unread> {
+    if trust.revoked.has(signed) {
+        let why = format!("the key {} was taken back", fingerprint(&signed.key));
+        return Err(Unread::new("E-APPROVAL-KEY-REVOKED", why));
+    }
+    let mut principal = String::new();
+    // By every clock.
+    for at in at {
+        principal = trust
+            .signers
+            .who(signed, trust.namespace, *at)
+            .map_err(|error| Unread::new("E-APPROVAL-SIGNER", error))?;
+    }
+    Ok(principal)
+}
+
+/// Everything that somebody who is known has said of one change, and what is kept of it and does not
+/// count.
+///
+/// # Errors
+///
+/// The store cannot be read.
+pub fn votes(
+    store: &dyn Store,
+    digest: Digest,
+    trust: Trust<'_>,
+    now: Now,
+) -> Result<(Vec<Vote>, Vec<Unread>), StoreError> {
+    let (mut votes, mut unread) = (Vec::new(), Vec::new());
+    for kept in store.of(digest)? {
+        let found = match &kept.bytes {
+            Ok(bytes) => verify(bytes, trust, &[now.lo, now.hi]),
+            Err(why) => Err(Unread::new("E-APPROVAL-FORM", why)),
+        };
+        // A statement about something else, however good, says nothing of this.
+        let found = found.and_then(|one| match one.statement.subjects.contains_key(&digest) {
+            true => Ok(one),
+            false => Err(Unread::new("E-APPROVAL-SUBJECT", "it is about other changes")),
+        });
+        match found {
+            Ok(one) => votes.extend(one.by.iter().map(|signer| vote(&one.statement, signer))),
+            Err(why) => unread.push(Unread { place: kept.place, ..why }),
+        }
+    }
+    Ok((votes, unread))
+}
+
+fn vote(statement: &Statement, by: &Signer) -> Vote {
+    let said = &statement.said;
+    Vote {
+        principal: by.principal.clone(),
+        role: said.role.clone(),
+        decision: said.decision,
+        signed_at: said.signed_at,
+        not_before: said.not_before,
+        not_after: said.not_after,
+        presence: by.presence,
+        nonce: said.nonce.clone(),
+        policy_version: said.policy.version,
+        requester: said.requester.clone(),
+    }
+}
