@@ -1,7 +1,5 @@
 //! The text that takes over what one connection shows, as it is. Pure.
 
-use std::collections::BTreeSet;
-
 use connector::{Kind, Platform};
 use domain::{IntegrationId, LastUsed, ObservedCredential, ObservedIntegration};
 use operations::{SeenIntegration, slot_name_of};
@@ -78,15 +76,8 @@ pub(crate) fn form(
 ) -> Form {
     let mut form = Form::default();
     let mut parts = Vec::new();
-    let is_known =
-        |known: &Known, one: &Found| known.integration(&one.id, &one.seen.observed.name).is_some();
-    let mut names: BTreeSet<(String, String)> =
-        found.iter().filter(|one| is_known(known, one)).filter_map(kept_by_name).collect();
     for one in found {
-        let namesake = !is_known(known, one)
-            && !matches!(one.against, Some(Against::Not(_)))
-            && kept_by_name(one).is_some_and(|name| !names.insert(name));
-        if let Some(part) = integration(one, namesake, terms, known, &mut form) {
+        if let Some(part) = integration(one, terms, known, &mut form) {
             parts.push(part);
         }
     }
@@ -113,35 +104,15 @@ pub(crate) fn form(
     form
 }
 
-/// The name that custody keeps what manages one by, where its platform gives such a thing.
-fn kept_by_name(one: &Found) -> Option<(String, String)> {
-    let kind = wiring::kind(&one.id.kind)?.1;
-    let name = || (one.id.kind.clone(), one.seen.observed.name.clone());
-    kind.capabilities.needs_keyring.then(name)
-}
-
-/// `namesake`: another one of that name has the place in custody.
-fn integration(
-    one: &Found,
-    namesake: bool,
-    terms: &Terms,
-    known: &mut Known,
-    form: &mut Form,
-) -> Option<String> {
+fn integration(one: &Found, terms: &Terms, known: &mut Known, form: &mut Form) -> Option<String> {
     let (id, observed) = (&one.id, &one.seen.observed);
     if let Some(name) = known.integration(id, &observed.name) {
         let name = name.map(str::to_owned);
         form.known += 1;
         return new_keys(one, name.as_deref(), known, form);
     }
-    let twice = Against::NotYet(
-        "another one has this name, and custody keeps what manages it by its name: give one of them another \
-         name at the platform first"
-            .to_owned(),
-    );
-    let against = one.against.as_ref().or(namesake.then_some(&twice));
     let kind = wiring::kind(&id.kind)?.1;
-    match against {
+    match &one.against {
         Some(Against::Not(why)) => {
             form.left.push((id.to_string(), why.clone()));
             return None;
@@ -194,7 +165,7 @@ fn integration(
         text.push_str(&format!("\n{}\n", comment(&format!("Credential {key_id}: {why}"))));
         form.left.push((format!("{id}: {key_id}"), why.clone()));
     }
-    if let Some(Against::NotYet(why)) = against {
+    if let Some(Against::NotYet(why)) = &one.against {
         form.held_back += 1;
         form.left.push((id.to_string(), why.clone()));
         let head = comment(&format!("Not taken over yet: {why}"));
@@ -386,7 +357,7 @@ fn new_keys(one: &Found, name: Option<&str>, known: &mut Known, form: &mut Form)
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use domain::{Gap, GapExtent, GrantedScope, Scope, Settings};
     use hcl_edit::structure::Body;
@@ -435,6 +406,7 @@ mod tests {
             foreign: BTreeMap::new(),
             own: BTreeSet::new(),
             slots: BTreeMap::new(),
+            late: BTreeMap::new(),
             forged: BTreeSet::new(),
             recreated: false,
         };

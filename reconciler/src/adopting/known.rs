@@ -39,7 +39,10 @@ impl Known {
     pub(crate) fn integration(&self, id: &IntegrationId, name: &str) -> Option<Option<&str>> {
         let key = (id.connection.clone(), id.kind.clone(), name.to_owned());
         let id = id.to_string();
-        let named = self.names.get(&id).or_else(|| self.named.get(&key)).map(String::as_str);
+        // Two may have one name: a block that is given to another one is not this one's.
+        let elsewhere = |block: &&String| self.names.values().any(|one| one == *block);
+        let named = || self.named.get(&key).filter(|block| !elsewhere(block));
+        let named = self.names.get(&id).or_else(named).map(String::as_str);
         (named.is_some() || self.has(&id)).then_some(named)
     }
 

@@ -48,7 +48,10 @@ impl Clients {
         }
         if let Some(record) = &change.record {
             let tenant = &self.metadata().await?.issuer;
-            let stands = self.keyring()?.read(tenant, &found.entry.name).await?;
+            let stands = {
+                let Entry { client_id, name, .. } = &found.entry;
+                self.keyring()?.read(tenant, client_id, name).await?
+            };
             if stands.as_ref().map(|entry| &entry.wanted.record) != Some(record) {
                 return Err(unexpected(
                     "modify",

@@ -31,16 +31,15 @@ impl Clients {
         // Unfinished until it is known to be parked: a create that fails in between is gone on with.
         let started = Record { unfinished: true, ..new.record.clone() };
         let mut entry = Entry::new(&new.name, grants, started);
-        if let Some(there) = keyring.read(&tenant, &new.name).await? {
-            let record = &there.wanted.record;
-            let ours = record.realm.is_some() && record.realm == new.record.realm;
-            match there.phase {
-                Phase::Deleted => entry = entry.over(&there),
-                Phase::Creating => {
-                    entry = entry.over(&there);
-                    entry.lost += 1;
+        if let Some(named) = keyring.named(&tenant, &new.name).await? {
+            entry = entry.over(&named);
+            let there = keyring.about(&tenant, named).await?;
+            match there {
+                None => entry.lost += 1,
+                Some(there) if there.phase == Phase::Deleted => {
+                    entry.lost = entry.lost.max(there.lost);
                 }
-                _ if ours && record.unfinished => {
+                Some(there) if there.is_unfinished(new.record.realm.as_deref()) => {
                     let object = ObjectRef {
                         kind: CLIENT.to_owned(),
                         key: there.client_id.clone(),
@@ -55,9 +54,7 @@ impl Clients {
                     self.put(&mut found, members).await?;
                     return self.finish(found, new).await;
                 }
-                _ => {
-                    return Err(Error::Exists { what, key: there.client_id });
-                }
+                Some(there) => return Err(Error::Exists { what, key: there.client_id }),
             }
         }
         let mut members = Map::new();

@@ -114,7 +114,7 @@ impl Clients {
                 ),
             });
         }
-        let place = self.keyring()?.path(&self.metadata().await?.issuer, &entry.name);
+        let place = self.keyring()?.place_of(&self.metadata().await?.issuer, entry);
         let locked_out = entry.unanswered(false) == Some(Unanswered::LockedOut);
         let why = match locked_out {
             true => {
@@ -151,9 +151,9 @@ impl Clients {
         for entry in entries.into_iter().filter(|entry| entry.unanswered(true).is_some()) {
             let _turn = self.turns.take(&entry.client_id).await;
             // What somebody is at work on, or has put right meanwhile, is another one by now.
-            let Some(mut entry) = self.keyring()?.read(&tenant, &entry.name).await? else {
-                continue;
-            };
+            let keyring = self.keyring()?;
+            let read = keyring.read(&tenant, &entry.client_id, &entry.name).await?;
+            let Some(mut entry) = read else { continue };
             if let Err(error @ Error::LockedOut { .. }) = self.look(&mut entry).await {
                 all.push((format!("{CLIENT}/{}", entry.client_id), error));
             }

@@ -126,14 +126,7 @@ impl Clients {
     async fn entry(&self, object: &ObjectRef) -> Result<Option<Entry>> {
         let keyring = self.keyring()?;
         let tenant = &self.metadata().await?.issuer;
-        let ours = async {
-            let named = keyring.read(tenant, &object.name).await?;
-            match named.filter(|entry| entry.client_id == object.key) {
-                Some(entry) => Ok(Some(entry)),
-                None => keyring.find(tenant, &object.key).await,
-            }
-        };
-        match ours.await {
+        match keyring.read(tenant, &object.key, &object.name).await {
             // What was never ours, or was lost, somebody may have written down.
             Ok(None) => keyring.by_hand(tenant, &object.key).await,
             Err(Error::Keyring(SinkError::Unfit { place, reason, .. })) => {

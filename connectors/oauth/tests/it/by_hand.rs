@@ -32,9 +32,12 @@ impl World {
         place
     }
 
+    /// Those of clients: what only says which client a name was given to is none.
     async fn documents(&self) -> Vec<String> {
         let looks = self.keyring.look_all(FOLDER).await.unwrap();
-        looks.into_iter().filter(|(_, look)| !look.deleted).map(|(name, _)| name).collect()
+        let kept = |look: &secrets::Look| look.mirror.get("phase").is_some_and(|of| of == "kept");
+        let of_clients = looks.into_iter().filter(|(_, look)| !look.deleted && !kept(look));
+        of_clients.map(|(name, _)| name).collect()
     }
 }
 
