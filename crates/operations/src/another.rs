@@ -76,10 +76,8 @@ pub async fn another(
     let overlap = spec.schedule.as_ref().map(|one| one.overlap);
     // What works no longer is not kept.
     let lost = seen.status == "missing" && seen.previous.is_empty();
-    let at_once = keeps_none
-        || overlap == Some(Span::ZERO)
-        || lost
-        || matches!(seen.status, "expired" | "exposed");
+    let at_once =
+        keeps_none || spec.keeps_none() || lost || matches!(seen.status, "expired" | "exposed");
     let goal = match goal {
         Goal::Rotate { to, .. } => Goal::Rotate { to, at_once },
         other => other,

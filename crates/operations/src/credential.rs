@@ -596,7 +596,7 @@ pub async fn goal_of_create(context: &Context, spec: &SlotSpec) -> Result<Goal, 
         return Ok(Goal::Rotate { to: 1, at_once: false });
     };
     let claim = document.claim;
-    let at_once = claim.parked_for_replace;
+    let at_once = claim.parked_for_replace || spec.keeps_none();
     let next = Goal::Rotate { to: claim.generation + 1, at_once };
     if claim.phase.is_open() {
         // What was begun is finished first; an ending that was begun is followed by a new one.
@@ -986,7 +986,7 @@ pub async fn goal_of_resume(
             (claim.generation + u64::from(followed), followed && !gone)
         }
     };
-    Ok((Goal::Rotate { to, at_once: false }, begins))
+    Ok((Goal::Rotate { to, at_once: spec.keeps_none() }, begins))
 }
 
 /// The goal of finishing what was begun and no more; `None` where nothing is open.
@@ -1000,7 +1000,8 @@ pub async fn goal_of_finish(context: &Context, spec: &SlotSpec) -> Result<Option
     if is_ending(&claim) && claim.current.is_none() {
         return Ok(Some(Goal::Revoke));
     }
-    Ok(Some(Goal::Rotate { to: claim.generation, at_once: Reason::of(&claim.reason).keeps_none() }))
+    let at_once = Reason::of(&claim.reason).keeps_none() || spec.keeps_none();
+    Ok(Some(Goal::Rotate { to: claim.generation, at_once }))
 }
 
 /// The goal of a person who says that nobody needs what was switched on again.

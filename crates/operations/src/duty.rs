@@ -109,7 +109,7 @@ pub async fn due_now(
             {
                 DueNow::PutOff("the policy cannot be read, and to finish it is to issue another")
             }
-            Some(goal) => DueNow::Do(with_declared(goal, spec), "schedule"),
+            Some(goal) => DueNow::Do(goal, "schedule"),
         });
     }
     let at = seen.generation;
@@ -181,15 +181,6 @@ fn put_off(owed: &Owed) -> Option<&'static str> {
         Standing::InUse => Some("somebody still uses the earlier one"),
         _ => None,
     })
-}
-
-/// Where nothing is kept the earlier one ends with the rotation, whoever finishes it.
-fn with_declared(goal: Goal, spec: &SlotSpec) -> Goal {
-    let keeps_none = spec.schedule.as_ref().is_some_and(|one| one.overlap.as_secs() == 0);
-    match goal {
-        Goal::Rotate { to, at_once } => Goal::Rotate { to, at_once: at_once || keeps_none },
-        other => other,
-    }
 }
 
 /// The row of a duty, open.

@@ -119,6 +119,11 @@ impl SlotSpec {
         written.is_some_and(|written| *generation > written).then_some((key_id, *generation))
     }
 
+    /// Nothing earlier is kept: it ends with the rotation, in the same run, whoever finishes that.
+    pub fn keeps_none(&self) -> bool {
+        self.schedule.as_ref().is_some_and(|schedule| schedule.overlap == Span::ZERO)
+    }
+
     /// How long an earlier key is kept.
     pub(crate) fn overlap(&self) -> Span {
         self.schedule.as_ref().map_or(Span::from_secs(86_400), |schedule| schedule.overlap)

@@ -149,6 +149,8 @@ struct Story<'a> {
     /// Nobody is promised anything of a slot any more.
     revoking: [bool; 2],
     at_once: [bool; 2],
+    /// Nothing earlier is kept: the overlap is declared as none.
+    keeps_none: bool,
     hands: hands::Hands,
     stopped: stopped::Stopped,
     told_of_end: bool,
@@ -243,6 +245,7 @@ impl<'a> Story<'a> {
             faults: bounds.faults,
             revoking: [false; 2],
             at_once: [false; 2],
+            keeps_none: false,
             hands: hands::Hands::default(),
             stopped: stopped::Stopped::default(),
             told_of_end: false,
@@ -297,8 +300,8 @@ impl<'a> Story<'a> {
         };
         let slow = self.bounds.bug != Some(Bug::SlowReadersAreForgotten);
         let refresh = self.refresh.filter(|_| slow);
-        let overlap =
-            if self.bounds.bug == Some(Bug::NoOverlapIsKept) { Span::ZERO } else { OVERLAP };
+        let none = self.keeps_none || self.bounds.bug == Some(Bug::NoOverlapIsKept);
+        let overlap = if none { Span::ZERO } else { OVERLAP };
         SlotSpec {
             id: slot_id(slot),
             vendor_id: self.shared.vendor_id.clone(),

@@ -87,7 +87,7 @@ fn fill(teller: &mut Teller, row: &Row, cells: &mut Cells) {
 /// What every deed of a kind writes, whatever the way.
 fn steps(does: Does) -> &'static [(&'static str, &'static str)] {
     match does {
-        Does::AtOnce => &[
+        Does::AtOnce | Does::NoneKept => &[
             ("journal", ""),
             ("write claim", "stored"),
             ("issue", ""),

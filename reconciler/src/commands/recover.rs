@@ -261,12 +261,6 @@ impl Recover {
                 ))
                 .next(remedy(open)));
         }
-        // Where nothing is kept the earlier one ends with the rotation, whoever finishes it.
-        let keeps_none = spec.schedule.as_ref().is_some_and(|one| one.overlap == Span::ZERO);
-        let goal = match goal {
-            Goal::Rotate { to, at_once } => Goal::Rotate { to, at_once: at_once || keeps_none },
-            other => other,
-        };
         Ok(Some(Planned { open: open.clone(), spec, goal, keeps_sink, there }))
     }
 }

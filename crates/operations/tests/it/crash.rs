@@ -2,8 +2,8 @@
 
 use connector::fake::APP;
 use domain::Span;
-use operations::observe_slot;
-use policy::{proof::Grade, rotation::Goal};
+use operations::{SlotSpec, carry_out, goal_of_resume, meet, observe_slot};
+use policy::{Schedule, proof::Grade, rotation::Goal};
 use secrets::Sink;
 
 use crate::world::{Ending, Fuse, Moment, OVERLAP, World};
@@ -108,6 +108,54 @@ async fn a_rotation_with_overlap() {
 #[tokio::test(start_paused = true)]
 async fn a_rotation_without_overlap() {
     tell(Story { before: &[FIRST], late: false, goal: AT_ONCE, generation: 2, previous: 0 }).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rotation_of_which_nothing_is_kept_needs_one_more_run_wherever_it_was_killed() {
+    for way in AGAIN {
+        let mut interrupted = 0;
+        'calls: for call in 1..200 {
+            for moment in [Moment::Before, Moment::After] {
+                let world = World::new(way).await;
+                let schedule = world.spec().schedule.unwrap();
+                let schedule = Some(Schedule { overlap: Span::ZERO, ..schedule });
+                let spec = SlotSpec { schedule, ..world.spec() };
+                carry_out(&world.context("before", &Fuse::none()), &spec, FIRST, "test")
+                    .await
+                    .unwrap();
+                let fuse = Fuse::at(call, moment);
+                let context = world.context("killed", &fuse);
+                tokio::select! {
+                    biased;
+                    done = carry_out(&context, &spec, AT_ONCE, "asked") => {
+                        done.unwrap();
+                        break 'calls;
+                    }
+                    () = fuse.died() => interrupted += 1,
+                }
+                world.clock.advance(Span::from_secs(1_000));
+                let how = format!("{way}, killed {moment:?} call {call} of {:?}", fuse.log());
+                // One more run, as an apply after a look, or as cron.
+                let context = world.context("later", &Fuse::none());
+                let killed = observe_slot(&context, &spec).await.unwrap().unwrap();
+                let by_cron = call % 2 == 0 && killed.status == "unfinished";
+                if by_cron {
+                    meet(&context, &spec, true).await.unwrap();
+                } else {
+                    let (at, asked) = (killed.generation, killed.generation < 2);
+                    let (goal, _) = goal_of_resume(&context, &spec, at, asked).await.unwrap();
+                    assert_eq!(goal, AT_ONCE, "{how}");
+                    carry_out(&context, &spec, goal, "asked").await.unwrap();
+                }
+                let seen = observe_slot(&context, &spec).await.unwrap().unwrap();
+                assert_eq!((seen.generation, seen.previous.len()), (2, 0), "{how}");
+                assert!(matches!(seen.status, "current" | "proof_due"), "{how}: {}", seen.status);
+                assert!(world.works().await, "{how}: what consumers read does not work");
+                assert_eq!(world.live().await.len(), 1, "{how}: {:?}", world.live().await);
+            }
+        }
+        assert!(interrupted >= 8, "{way}: only {interrupted} interruptions");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,9 @@
 
 use std::{fmt, slice};
 
-use operations::{Checklist, carry_out, decommission, drill, keep_sink, meet};
+use operations::{
+    Checklist, carry_out, decommission, drill, goal_of_resume, keep_sink, meet, observe_slot,
+};
 
 use super::*;
 
@@ -13,6 +15,11 @@ pub(super) enum Doing {
     Carry(Goal),
     /// To do what is due, and start no rotation.
     Meet,
+    /// To finish what an apply was asked for whose state is at this generation.
+    Resume {
+        /// The generation.
+        at: u64,
+    },
     /// To show that an end works: another one is made, and the earlier one ends at once.
     Drill {
         /// The generation that it makes.
@@ -74,6 +81,13 @@ impl Doing {
             Doing::Meet => Box::pin(async move {
                 let met = meet(&context, &spec, true).await?;
                 Ok(met.map_or_else(nothing, |met| met.outcome))
+            }),
+            Doing::Resume { at } => Box::pin(async move {
+                // What a look finds that the state never heard of is what was asked for.
+                let seen = observe_slot(&context, &spec).await?;
+                let seen = seen.map_or(at, |seen| seen.generation);
+                let (goal, _) = goal_of_resume(&context, &spec, seen, seen <= at).await?;
+                carry_out(&context, &spec, goal, "story").await
             }),
             Doing::Drill { to } => Box::pin(async move {
                 let drilled = drill(&context, &spec, to).await?;
@@ -173,6 +187,20 @@ impl Story<'_> {
             0 | 1 => Ok(()),
             _ => Err("P7: what is due is left undone".to_owned()),
         }
+    }
+
+    /// Whoever applies once more for what was asked, where nothing earlier is kept, needs no third apply.
+    pub(super) async fn put_resumed_right(&mut self) -> Result<(), String> {
+        say!(self, "-- at rest");
+        tokio::time::advance(Duration::from_secs(1_000)).await;
+        let done = self.calmly("later", 0, Doing::Resume { at: self.before[0] }).await?;
+        let done =
+            done.map_err(|problem| format!("P7: the apply after it stops: {}", problem.code))?;
+        self.works(0)?;
+        if done.generation != self.before[0] + 1 {
+            return Err(format!("P7: what was asked for is generation {}", done.generation));
+        }
+        self.nothing_else(&done.key_id.into_iter().collect()).await
     }
 
     /// A drill that was cut short is finished by the next one, and the one after it ends what it made.

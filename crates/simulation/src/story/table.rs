@@ -29,6 +29,9 @@ pub enum Does {
     AtOnce,
     /// A rotation that keeps the earlier one for its overlap.
     Rotate,
+    /// A rotation that keeps nothing earlier since that is declared, and whoever comes after is asked for the
+    /// same by a state that never heard of it.
+    NoneKept,
     /// The end of an earlier one whose overlap is over.
     Retire,
     /// The end of everything.
@@ -51,9 +54,10 @@ pub enum Does {
 
 impl Does {
     /// All of them.
-    pub const ALL: [Does; 11] = [
+    pub const ALL: [Does; 12] = [
         Does::AtOnce,
         Does::Rotate,
+        Does::NoneKept,
         Does::Retire,
         Does::Revoke,
         Does::Cut,
@@ -71,7 +75,9 @@ impl Does {
             Does::AtOnce | Does::Rotate | Does::Revoke => true,
             Does::Finish | Does::Decommission => true,
             // An only one has no earlier one, and what a new one took the place of ended with it.
-            Does::Retire | Does::Meet | Does::Drill => {
+            // A call of which nobody heard cuts short what the platform keeps by itself.
+            Does::NoneKept if way == "grace" => false,
+            Does::NoneKept | Does::Retire | Does::Meet | Does::Drill => {
                 !matches!(way, "first-only" | "replace-ours" | "replace-once" | "replace-self")
             }
             Does::Cut | Does::EndCut | Does::Reenable => Scene::Cut.suits(way),
@@ -152,7 +158,9 @@ pub fn ends(what: &str) -> &'static [Fate] {
 impl Story<'_> {
     /// What there is before the deed, and the deed's goal.
     async fn begins(&mut self, row: &Row) -> Result<Doing, String> {
-        let earlier = !matches!(row.does, Does::AtOnce | Does::Rotate | Does::Finish | Does::Drill);
+        let first = [Does::AtOnce, Does::Rotate, Does::NoneKept, Does::Finish, Does::Drill];
+        let earlier = !first.contains(&row.does);
+        self.keeps_none = row.does == Does::NoneKept;
         if earlier {
             self.before[0] = if self.way == "first-only" { 1 } else { 2 };
         }
@@ -183,7 +191,7 @@ impl Story<'_> {
             _ => {}
         }
         Ok(match row.does {
-            Does::AtOnce => Goal::Rotate { to: at + 1, at_once: true }.into(),
+            Does::AtOnce | Does::NoneKept => Goal::Rotate { to: at + 1, at_once: true }.into(),
             Does::Rotate | Does::Finish => Goal::Rotate { to: at + 1, at_once: false }.into(),
             Does::Retire | Does::EndCut => Goal::Retire { at }.into(),
             Does::Revoke => Goal::Revoke.into(),
@@ -257,6 +265,7 @@ impl Story<'_> {
         }
         match row.does {
             Does::AtOnce | Does::Rotate | Does::Revoke => self.put_right().await?,
+            Does::NoneKept => self.put_resumed_right().await?,
             Does::Retire => self.put_retired_right(doing).await?,
             Does::Finish | Does::Meet => self.put_met_right().await?,
             Does::Drill => self.put_drilled_right().await?,

@@ -128,6 +128,8 @@ pub(super) fn plan_update(
                 planned.expires_at = prior.expires_at.clone();
                 planned.previous = match finish.ending {
                     true => Attr::Value(Vec::new()),
+                    // Where nothing is kept, whoever finishes it ends the earlier one as well.
+                    false if schedules.none_overlap() => Attr::Value(Vec::new()),
                     false => with_open_ends(prior),
                 };
             }
