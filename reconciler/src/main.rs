@@ -44,6 +44,7 @@ use output::{Format, Output};
   nhi serve                     the same again and again, for as long as it runs
   nhi quarantine INTEGRATION    switch it off and keep it off, until nhi lift
   nhi decommission INTEGRATION  take it out of service: no scope, no credential, switched off
+  nhi ack ID --generation N     a consumer has read the credential that is delivered
   nhi drill ID                  end one that nobody reads: how long does that take?
   nhi signal exposure ID        a secret is in wrong hands: rotate it without an overlap
   nhi ledger show --last 20     what happened, in order
@@ -83,6 +84,7 @@ enum Command {
     Lift(commands::lift::Lift),
     Disable(commands::disable::Disable),
     Drill(commands::drill::Drill),
+    Ack(commands::ack::Ack),
     #[command(subcommand)]
     Signal(commands::signal::Signal),
     #[command(subcommand)]
@@ -108,6 +110,7 @@ impl Command {
             Command::Lift(command) => command.asking.format,
             Command::Disable(command) => command.asking.format,
             Command::Drill(command) => command.asking.format,
+            Command::Ack(command) => command.format,
             Command::Signal(command) => command.format(),
             Command::Ledger(command) => command.format(),
             Command::Doctor(command) => command.format,
@@ -153,6 +156,7 @@ fn main() -> ExitCode {
             Command::Lift(command) => command.run(config, &output).await,
             Command::Disable(command) => command.run(config, &output).await,
             Command::Drill(command) => command.run(config, &output).await,
+            Command::Ack(command) => command.run(config, &output).await,
             Command::Signal(command) => command.run(config, &output).await,
             Command::Ledger(command) => command.run(config, &output).await,
             Command::Doctor(command) => command.run(config, &output).await,

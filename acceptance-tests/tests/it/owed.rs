@@ -1,14 +1,18 @@
 //! What is owed is done without an apply, as from cron.
 
-use std::{process::Stdio, thread::sleep, time::Duration};
+use std::{
+    process::Stdio,
+    thread::sleep,
+    time::{Duration, Instant},
+};
 
 use acceptance_tests::{Result, World};
 use connector::fault_proxy::{Effect, Hold, Rule};
 use serde_json::Value;
 
 use crate::{
-    BASE, Between, SILENCE, flat, holds, in_world, nothing_is_left_to_do, one_credential_works,
-    places, through_a_proxy, triggered,
+    BASE, Between, SILENCE, flat, holds, in_world, kill::killed_at, nothing_is_left_to_do,
+    one_credential_works, places, through_a_proxy, triggered,
 };
 
 /// A slot whose overlap is short.
@@ -235,5 +239,108 @@ fn a_drill_ends_what_nobody_reads_and_tells_how_long_that_took() {
         let told = json(&world.nhi(&words)?.expect(0)?)?;
         holds(told["credentials"][0]["did"]["time_to_stop"].is_string(), "and programs", &said)?;
         nothing_is_left_to_do(world)
+    });
+}
+
+#[test]
+fn a_rotation_of_which_nothing_is_kept_is_finished_by_one_apply_wherever_it_was_killed() {
+    let none_kept = |now: &str| triggered(now).replace("\"24h\"", "\"0\"");
+    let held: [fn(Hold) -> Rule; 3] = [
+        |hold| Rule::once("POST", "/custom-secret-id", Effect::HoldAnswer(hold)),
+        |hold| Rule::once("POST", "/secret/data/apps/", Effect::HoldAnswer(hold)),
+        |hold| Rule::once("POST", "/secret-id-accessor/destroy", Effect::HoldRequest(hold)),
+    ];
+    for (at, rule) in held.into_iter().enumerate() {
+        through_a_proxy(&none_kept("1"), |world, between| {
+            let told = |error| format!("the place numbered {at}: {error}");
+            world.apply()?;
+            let old = world.bao.document("apps/invoice-sync")?;
+            world.write("main.tf", &none_kept("2"))?;
+            killed_at(world, between, rule).map_err(told)?;
+            sleep(SILENCE);
+            world.apply().map_err(told)?;
+            let state = world.state("nhi_credential.it")?;
+            let shown = state.to_string();
+            holds(state["generation"] == 2, "one generation further", &shown).map_err(told)?;
+            holds(!places::lets_in(&world.bao, &old)?, "the old one is refused", &shown)
+                .map_err(told)?;
+            one_credential_works(world, 0).map_err(told)?;
+            nothing_is_left_to_do(world).map_err(told)
+        });
+    }
+}
+
+/// A slot whose consumers take so long to read what is delivered, which is longer than its overlap.
+fn slow(now: &str, refresh: &str) -> String {
+    let line = format!("  consumer_refresh = \"{refresh}\"\n  deliver_to");
+    short(now).replacen("  deliver_to", &line, 1)
+}
+
+/// Two generations, the overlap of the first of which is over; that one's document.
+fn after_an_overlap(world: &World, refresh: &str) -> Result<Value> {
+    world.apply()?;
+    let old = world.bao.document("apps/invoice-sync")?;
+    world.write("main.tf", &slow("2", refresh))?;
+    let said = flat(&world.plan()?.expect(2)?.replace('│', " "));
+    holds(said.contains("The overlap is shorter than consumers take"), "a plan warns", &said)?;
+    world.apply()?;
+    sleep(Duration::from_secs(6));
+    Ok(old)
+}
+
+#[test]
+fn an_old_key_is_kept_for_who_may_not_have_read_the_next_and_ends_when_that_time_is_over() {
+    in_world(&slow("1", "25s"), |world| {
+        let old = after_an_overlap(world, "25s")?;
+        let since = Instant::now();
+        let said = world.nhi(&["reconcile", "--due", "--yes"])?.expect(0)?;
+        holds(said.contains("Nothing is to be done now"), "nobody ends it yet", &said)?;
+        holds(places::lets_in(&world.bao, &old)?, "it works on after its overlap", "")?;
+        sleep(Duration::from_secs(22).saturating_sub(since.elapsed()));
+        let said = world.plan()?.expect(2)?;
+        holds(said.contains("\"retire_due\" -> \"current\""), "and then it is to go", &said)?;
+        world.apply()?;
+        holds(!places::lets_in(&world.bao, &old)?, "it is refused", "")?;
+        one_credential_works(world, 0)?;
+        nothing_is_left_to_do(world)
+    });
+}
+
+#[test]
+fn a_consumer_that_says_that_it_has_read_the_next_one_is_waited_for_no_longer() {
+    in_world(&slow("1", "4h"), |world| {
+        let old = after_an_overlap(world, "4h")?;
+        let id = "bao/openbao_approle/invoice-sync/credential/default";
+        let ack = |generation: &str| {
+            world.nhi(&["ack", id, "--generation", generation, "--place", "app"])
+        };
+        let told = |said: &str| said.contains("may not have read the next");
+        let said = flat(&world.plan()?.expect(0)?.replace('│', " "));
+        holds(told(&said) && said.contains("nhi ack"), "a plan tells whom it waits for", &said)?;
+        let said = flat(&world.nhi(&["drift"])?.expect(0)?);
+        holds(told(&said), "and so does drift", &said)?;
+        for (generation, why) in [("1", "was followed by 2"), ("3", "what is delivered is 2")] {
+            let said = flat(&ack(generation)?.expect(1)?);
+            holds(said.contains("E-STALE") && said.contains(why), "not that one", &said)?;
+        }
+        let said = world.nhi(&["ack", id, "--generation", "2", "--place", "web"])?.expect(1)?;
+        holds(said.contains("E-UNDECLARED"), "and no place that is none", &said)?;
+        world.nhi(&["drift"])?.expect(0)?;
+        let said = ack("2")?.expect(0)?;
+        holds(said.contains("Written down:"), "it is taken down", &said)?;
+        holds(places::lets_in(&world.bao, &old)?, "and ends nothing by itself", &said)?;
+        // Once more is the same.
+        ack("2")?.expect(0)?;
+        let said = world.nhi(&["ledger", "show", "--kind", "consumer"])?.expect(0)?;
+        let times = said.matches("consumer.acknowledged").count();
+        holds(times == 1, "the ledger has it once", &said)?;
+        let said = world.nhi(&["drift"])?.expect(5)?;
+        holds(said.contains("retire-due") || said.contains("is not ended"), "due now", &said)?;
+        let said = world.nhi(&["reconcile", "--due", "--yes"])?.expect(0)?;
+        holds(said.contains("Done:") && said.contains("grade A"), "it is done", &said)?;
+        holds(!places::lets_in(&world.bao, &old)?, "the old one is refused", &said)?;
+        one_credential_works(world, 0)?;
+        nothing_is_left_to_do(world)?;
+        world.nhi(&["ledger", "verify"])?.expect(0).map(drop)
     });
 }

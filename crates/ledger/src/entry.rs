@@ -20,10 +20,11 @@ pub const SALVAGED: &str = "ledger.salvaged";
 
 /// Every kind of entry that this version writes. Whoever writes another adds it: deeds check it in
 /// debug builds, and whoever asks for one that is not here is told so.
-pub const KINDS: [&str; 62] = [
+pub const KINDS: [&str; 63] = [
     "attempt.ended",
     "attempt.started",
     "claim.taken_over",
+    "consumer.acknowledged",
     "credential.adjusted",
     "credential.returned",
     "credential.revoked",

@@ -15,6 +15,7 @@ use domain::{
 use jiff::Timestamp;
 use policy::{
     Rules,
+    overlap::Confirmed,
     proof::{Ended, Grade, Proofs},
     rotation::{Claim, Cut, OwnEnd, Phase, Previous, Told, Undelivered},
     schedule::later,
@@ -444,6 +445,8 @@ pub(crate) struct ClaimMirror {
     pub(crate) generation: u64,
     pub(crate) epoch: u64,
     pub(crate) current: Option<String>,
+    /// The epoch in its marker, where one was seen.
+    pub(crate) current_epoch: Option<u64>,
     pub(crate) new: Option<String>,
     pub(crate) previous: Vec<Previous>,
     pub(crate) written_at: Option<Timestamp>,
@@ -455,6 +458,8 @@ pub(crate) struct ClaimMirror {
     pub(crate) refused: u32,
     pub(crate) refused_at: Option<Timestamp>,
     pub(crate) proofs: Proofs,
+    /// What consumers have said that they hold.
+    pub(crate) confirmed: Confirmed,
     /// A place that does not take the new key.
     pub(crate) undelivered: Option<Undelivered>,
     /// The claim itself is newer, and what it says is not known.
@@ -498,6 +503,12 @@ fn mirror(claim: &Claim, slot: &str, vendor_id: &str, version: u64) -> Mirror {
     if let Some(one) = &claim.undelivered {
         mirror.insert("undelivered".to_owned(), undelivered_text(one));
     }
+    if let Some(epoch) = claim.current_epoch {
+        mirror.insert("current_epoch".to_owned(), epoch.to_string());
+    }
+    if !claim.confirmed.is_empty() {
+        mirror.insert("confirmed".to_owned(), claim.confirmed.text());
+    }
     if !claim.proofs.ended.is_empty() {
         mirror.insert("ended".to_owned(), ended_text(&claim.proofs.ended));
     }
@@ -534,6 +545,7 @@ impl ClaimMirror {
             generation: text("gen").parse().unwrap_or(0),
             epoch: text("epoch").parse().unwrap_or(0),
             current: mirror.get("current").cloned(),
+            current_epoch: text("current_epoch").parse().ok(),
             new: mirror.get("new").cloned(),
             previous: previous_from(&text("previous")),
             written_at,
@@ -547,6 +559,7 @@ impl ClaimMirror {
                 outlived: text(OUTLIVED).parse().ok(),
                 ended: ended_from(&text("ended")),
             },
+            confirmed: Confirmed::from_text(&text("confirmed")),
             undelivered: mirror.get("undelivered").and_then(|text| undelivered_from(text)),
             lags: false,
         }
@@ -722,6 +735,8 @@ struct Said<'a> {
     auth: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     called_at: Option<Cow<'a, str>>,
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    confirmed: Cow<'a, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     current: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -777,6 +792,7 @@ fn encode(claim: &Claim, slot: &str, vendor_id: &str, realm_key: Option<&str>) -
         attempt: claim.attempt,
         auth: Cow::Borrowed(&claim.auth),
         called_at: claim.called_at.map(|at| moment(at).into()),
+        confirmed: claim.confirmed.text().into(),
         current: text(&claim.current),
         current_epoch: claim.current_epoch,
         ended: ended_text(&claim.proofs.ended).into(),
@@ -849,6 +865,7 @@ impl Said<'_> {
                 outlived: at(self.outlived),
                 ended: ended_from(&self.ended),
             },
+            confirmed: Confirmed::from_text(&self.confirmed),
         })
     }
 }
@@ -946,6 +963,11 @@ mod tests {
                     })
                     .to_vec(),
             },
+            confirmed: {
+                let mut all = Confirmed::default();
+                all.say("bao:secret/apps/x", 7);
+                all
+            },
         };
         let text = encode(&claim, "slot", "vendor", Some("kabcd"));
         assert_eq!(said(&text).unwrap().realm_key.as_deref(), Some("kabcd"));
@@ -956,6 +978,7 @@ mod tests {
         assert_eq!(read.asked.as_deref(), Some("a digest"));
         assert_eq!(read.keys().collect::<Vec<_>>(), ["k6", "k5"]);
         assert_eq!(read.proofs, claim.proofs);
+        assert_eq!(read.confirmed, claim.confirmed);
         let later = text.replace("\"v\":1", "\"v\":2");
         for text in ["", "{}", "[]", r#"{"v":1}"#, "null", &later] {
             assert_eq!(said(text).and_then(Said::claim), None, "{text}");

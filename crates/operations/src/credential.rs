@@ -895,6 +895,7 @@ async fn first_claim(
         called_at: None,
         undelivered: None,
         proofs: Default::default(),
+        confirmed: Default::default(),
     })
 }
 

@@ -305,7 +305,12 @@ async fn compared(context: &Context, wish: &Wish) -> Result<Judged, Problem> {
         ..Declared::default()
     };
     let known = |key: &String| seen.tell(key).trim_start_matches(key.as_str()).trim().to_owned();
-    let unmanaged = seen.unmanaged.iter().map(|key| (key.clone(), known(key))).collect();
+    // What came late for a slot that is not declared here no deed from here ends.
+    let ours =
+        |slot: &String| wish.slots.iter().any(|one| slot.ends_with(&format!("/{}", one.name)));
+    let late = seen.late.iter().filter(|(_, slot)| !ours(slot)).map(|(key, _)| key);
+    let unmanaged = seen.unmanaged.iter().chain(late);
+    let unmanaged = unmanaged.map(|key| (key.clone(), known(key))).collect();
     let foreign =
         seen.foreign.iter().map(|(key, of)| (key.clone(), (of.clone(), known(key)))).collect();
     let mut observed =
@@ -754,6 +759,8 @@ async fn judge_slot(
         accepts_anything: seen.accepts_anything,
         in_use: seen.in_use.iter().map(|(key, at, how)| (key.as_str(), *at, *how)).collect(),
         returned: seen.returned.iter().map(String::as_str).collect(),
+        late: seen.late.iter().map(String::as_str).collect(),
+        unread: seen.unread.iter().map(|(key, until)| (key.as_str(), *until)).collect(),
         active,
     });
     let listed = live.credentials.iter().flatten();

@@ -6,6 +6,7 @@
 #![warn(clippy::disallowed_methods)]
 
 mod access;
+mod ack;
 mod adopt;
 mod another;
 mod beside;
@@ -29,6 +30,7 @@ mod inventory;
 mod journal;
 mod judge_all;
 mod keep;
+mod late;
 mod observe;
 mod ourselves;
 mod owner;
@@ -50,6 +52,7 @@ mod unheard;
 mod withdraw;
 
 pub use access::{OpenAccess, SignInWith, close_access, open_access, still_open};
+pub use ack::{Acknowledged, acknowledge};
 pub use adopt::{Part, governed_already, slot_name_of, unmarked_key};
 pub use another::{Another, another, may_have_more};
 pub use claim::{ClaimDocument, ClaimNames, ClaimStore};

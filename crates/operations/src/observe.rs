@@ -16,6 +16,7 @@ use crate::{
     claim::{ClaimMirror, ClaimStore},
     decommission::Decommissioned,
     elsewhere::governed_here,
+    late::came_late,
     ourselves::ourselves_as,
     realm_key,
 };
@@ -44,6 +45,9 @@ pub struct SeenIntegration {
     /// The slots of live credentials that custody's books name, or the ledger where a slot has lost
     /// its book: id at the platform to ours.
     pub slots: BTreeMap<String, String>,
+    /// Ids of live credentials that a call of ours made which came late, each with its slot: its next deed
+    /// ends them.
+    pub late: BTreeMap<String, String>,
     /// Ids of live credentials whose mark was copied from elsewhere or forged.
     pub forged: BTreeSet<String>,
     /// It is another incarnation than the one that is known.
@@ -324,6 +328,7 @@ fn unsorted(tenant: String, observed: ObservedIntegration) -> SeenIntegration {
         foreign: BTreeMap::new(),
         own: BTreeSet::new(),
         slots: BTreeMap::new(),
+        late: BTreeMap::new(),
         forged: BTreeSet::new(),
         recreated: false,
         observed,
@@ -392,12 +397,12 @@ async fn sort_credentials(
         .collect();
     // A mark says whose it is, and no more: it can be copied, and an answer that was lost leaves one
     // behind. What nobody is at work on, and the books of its slot do not name, is nobody's.
+    let is_of = |claim: &ClaimMirror, marker: &Marker| {
+        Marker::slot_of(&vendor_id, claim.slot_name().unwrap_or_default()) == marker.slot
+    };
     let stray = |marker: &Marker| {
-        claims.iter().any(|claim| {
-            let name = claim.slot_name().unwrap_or_default();
-            let of_slot = Marker::slot_of(&vendor_id, name) == marker.slot;
-            of_slot && !claim.is_open() && marker.epoch <= claim.epoch
-        })
+        let over = |claim: &ClaimMirror| !claim.is_open() && marker.epoch <= claim.epoch;
+        claims.iter().any(|claim| is_of(claim, marker) && over(claim))
     };
     let connector = context.connector(&id.connection).await?;
     for credential in live.into_iter().filter(|one| !known.contains_key(one.key_id.as_str())) {
@@ -429,7 +434,14 @@ async fn sort_credentials(
                 let ends = seen.known.get(&credential.key_id).and_then(|one| one.expires_at);
                 let over = |until: Timestamp| ends.is_none_or(|ends| ends > later(until, MOMENT));
                 let copied = marker.access_until(&vendor_id).is_some_and(over);
-                if forged || copied || stray(&marker) {
+                let mut books = claims.iter().filter(|claim| is_of(claim, &marker));
+                let late = |claim: &&ClaimMirror| {
+                    came_late(claim, &credential.key_id, (marker.generation, marker.epoch))
+                        && genuine(&marker) == Some(true)
+                };
+                if let Some(claim) = books.find(late) {
+                    seen.late.insert(credential.key_id.clone(), claim.slot.clone());
+                } else if forged || copied || stray(&marker) {
                     seen.unmanaged.insert(credential.key_id.clone());
                 }
             }

@@ -9,7 +9,7 @@ use policy::{
     Schedule,
     duty::{Books, Duty, Owed, Seen, Task, duties},
     findings::Severity,
-    overlap::{self, Evidence, Terms, Usage, Verdict, evidence},
+    overlap::{self, Confirmed, Evidence, Terms, Usage, Verdict, evidence, with_word},
     proof::Proofs,
     rotation::{Cut, Phase, Previous, has_stopped},
     schedule::{earlier, later},
@@ -19,9 +19,11 @@ use secrets::{Document, Look, Sink, SinkError, Stored};
 
 use crate::{
     Context, Problem,
+    ack::kept_unread,
     claim::{ClaimMirror, ClaimStore},
     document::{Meta, matches},
     duty::terms as terms_of_duties,
+    late::late_keys,
     observe::{credentials_seen, object_of},
     places::{claim_is_elsewhere, custody_place},
     realm_key, signals,
@@ -153,17 +155,23 @@ pub(crate) fn terms(context: &Context, spec: &SlotSpec) -> Terms {
 }
 
 /// What a platform tells of the use of earlier keys. Where its listing says nothing and its word counts, it
-/// is asked about each whose overlap is over: nothing hangs on it before.
+/// is asked about each whose overlap is over: nothing hangs on it before. `said`: what consumers have said
+/// that they hold, and the generation that is delivered to them.
 pub(crate) async fn usage_of(
     context: &Context,
     connector: &dyn Connector,
     spec: &SlotSpec,
     previous: &[Previous],
+    said: Option<(&Confirmed, u64)>,
     listed: &[ObservedCredential],
 ) -> Result<Usage, Problem> {
     let terms = terms(context, spec);
     let lag = connector.last_use_lag(spec.credential_type.name);
     let (now, mut of) = (context.time(), BTreeMap::new());
+    let all_said = said.is_some_and(|(said, generation)| {
+        let mut places = spec.deliveries.iter();
+        !spec.deliveries.is_empty() && places.all(|one| said.holds(&one.place(), generation))
+    });
     for one in previous {
         let Some(seen) = listed.iter().find(|seen| seen.key_id == one.key_id) else { continue };
         let Some(not_before) = one.retire_not_before else { continue };
@@ -179,7 +187,7 @@ pub(crate) async fn usage_of(
         }
         let promoted_at = earlier(not_before, terms.overlap);
         let known = evidence(last_used, promoted_at, lag, terms.quiet_for, now.lo);
-        of.insert(one.key_id.clone(), known);
+        of.insert(one.key_id.clone(), with_word(known, all_said));
     }
     Ok(Usage { of, terms })
 }
@@ -266,6 +274,11 @@ pub struct SeenSlot {
     pub returned: Vec<String>,
     /// Who says that one that works is exposed.
     pub exposed_by: Vec<String>,
+    /// Keys that a call of ours made which came late: nobody has their secret, and the next deed ends them.
+    pub late: Vec<String>,
+    /// Earlier keys whose overlap is over and that are kept for consumers who may not have read the next one:
+    /// which, and until when.
+    pub unread: Vec<(String, Timestamp)>,
     /// When a waiting credential may rotate.
     pub next_opening: Option<Timestamp>,
     /// The integration is another incarnation than the one that is declared.
@@ -544,7 +557,8 @@ pub(crate) async fn look_at_slot(
         .or_else(|| anchor.as_ref().map(|meta| meta.previous.clone()))
         .unwrap_or_default();
     let seen_now = observed.credentials.as_deref().unwrap_or_default();
-    let mut usage = usage_of(context, &*connector, spec, &kept, seen_now).await?;
+    let said = settled.map(|claim| (&claim.confirmed, claim.generation));
+    let mut usage = usage_of(context, &*connector, spec, &kept, said, seen_now).await?;
     let in_use: Vec<(String, Timestamp, Severity)> = kept
         .iter()
         .filter(|one| one.cut.is_none() && is_live(&one.key_id))
@@ -556,6 +570,7 @@ pub(crate) async fn look_at_slot(
             _ => None,
         })
         .collect();
+    let unread = kept_unread(&kept, &usage, now, is_live);
     let stands =
         |one: &Previous| standing.as_ref().is_none_or(|all| all.contains(&one.key_id.as_str()));
     // Their platform ended them by itself, as it was told: that is still to be shown.
@@ -576,6 +591,22 @@ pub(crate) async fn look_at_slot(
         (Some(claim), Some(standing)) => returned(spec, claim, standing, now.lo),
         _ => Vec::new(),
     };
+    let mut late = match claim.as_ref().filter(|_| !recreated) {
+        Some(claim) => {
+            let book = (claim, freshness);
+            late_keys(context, &*connector, spec, &tenant, book, seen_now).await?
+        }
+        None => Vec::new(),
+    };
+    // What consumers are to read is none, although the claim that named it is one of an earlier day.
+    let current = key_id.clone();
+    let is_read = |key_id: &String| {
+        Some(key_id) == current.as_ref()
+            || metas.values().any(|meta| {
+                meta.key_id == *key_id || meta.previous.iter().any(|one| one.key_id == *key_id)
+            })
+    };
+    late.retain(|one| !is_read(one));
     let needed = |one: &Previous| matches!(one.cut, Some(Cut::Needed { .. }));
     let still_used = kept.iter().any(needed);
     let (claimed_by_other, unfinished, held) = claim_facts(context, claim.as_ref());
@@ -598,12 +629,15 @@ pub(crate) async fn look_at_slot(
     };
     let timed = claim.as_ref().is_some_and(|claim| claim.timed);
     let terms = terms_of_duties(context, &*connector, spec, timed);
-    let looked = Seen { now, at_work: !unfinished && !held, in_use: !in_use.is_empty() };
+    let open = claim.as_ref().is_some_and(ClaimMirror::is_open);
+    let at_work = open && !unfinished && !held;
+    let looked = Seen { now, at_work, in_use: !in_use.is_empty() };
     let mut all = duties(books, &terms);
     let parked = claim.as_ref().is_some_and(|one| one.phase == Phase::Parked.as_str());
     if to_end.is_empty() && parked && standing.is_some() && !recreated {
         all.extend(named.iter().map(Duty::to_show));
     }
+    all.extend(late.iter().map(|key_id| Duty::to_clear(key_id, generation)));
     let owed = Owed::now(all, &looked);
     let watched = !owed.is_due(Task::Retire) && kept.iter().any(Previous::is_cut);
     let unfinished = unfinished && ahead.is_none();
@@ -629,7 +663,7 @@ pub(crate) async fn look_at_slot(
         exposed: !exposed_by.is_empty(),
         missing: key_id.is_some() && !listed && !expired,
         expired,
-        unfinished,
+        unfinished: unfinished || !late.is_empty(),
         undelivered: !all_delivered && delivered == 0 && !restorable && anchor.is_some(),
         stale_copy: !all_delivered && (delivered > 0 || restorable),
         foreign: false,
@@ -658,7 +692,11 @@ pub(crate) async fn look_at_slot(
     let in_places: Vec<Option<&Meta>> =
         sinks.0.iter().map(|(delivery, _)| metas.get(delivery.name.as_str())).collect();
     Ok(Some(SeenSlot {
-        left: claim.as_ref().and_then(|claim| Left::of(claim, &in_places)),
+        left: match late.is_empty() {
+            true => claim.as_ref().and_then(|claim| Left::of(claim, &in_places)),
+            // Nothing of it is another one.
+            false => Some(Left { generation, made: true, ending: false }),
+        },
         status: status::status(&facts),
         fingerprint: shown.map(|print| print.to_string()).or_else(|| {
             let current = anchor.as_ref().filter(|meta| Some(&meta.key_id) == key_id.as_ref());
@@ -690,6 +728,8 @@ pub(crate) async fn look_at_slot(
         in_use,
         returned,
         exposed_by,
+        late,
+        unread,
         accepts_anything: claim.as_ref().and_then(|claim| claim.proofs.accepts_anything),
         next_opening,
         recreated,

@@ -56,6 +56,8 @@ impl Task {
 pub enum Carrier {
     /// Whoever runs next: an apply, or `nhi reconcile --due`.
     NextRun,
+    /// Its platform, which was told when it ends: whoever runs before that ends it with proof.
+    Platform,
     /// A person must say something first.
     Person,
 }
@@ -65,6 +67,7 @@ impl Carrier {
     pub fn as_str(self) -> &'static str {
         match self {
             Carrier::NextRun => "next_run",
+            Carrier::Platform => "platform",
             Carrier::Person => "person",
         }
     }
@@ -127,6 +130,18 @@ impl Duty {
             task: Task::Prove,
             key_id: Some(one.key_id.clone()),
             generation: one.generation,
+            not_before: None,
+            due_by: None,
+            carrier: Carrier::NextRun,
+        }
+    }
+
+    /// What a call made that came late is cleared away, at once: nobody has its secret.
+    pub fn to_clear(key_id: &str, generation: u64) -> Duty {
+        Duty {
+            task: Task::Finish,
+            key_id: Some(key_id.to_owned()),
+            generation,
             not_before: None,
             due_by: None,
             carrier: Carrier::NextRun,
@@ -258,6 +273,9 @@ pub fn duties(books: Books<'_>, terms: &Terms) -> Vec<Duty> {
         let waited = one.retire_not_before.filter(|_| matches!(known, Evidence::Used(_)));
         let waited = waited.map(|at| later(overlap::waited_until(at, &terms.whom), terms.window));
         let by_use = |at: Option<Timestamp>| by(at).max(waited.filter(|_| at.is_some()));
+        // Who ends it if nobody runs any more.
+        let told = one.told.last.is_some();
+        let carrier = if told { Carrier::Platform } else { Carrier::NextRun };
         match (books.phase, one.cut) {
             (Phase::Proving, _) => {
                 owe(Task::Prove, key, None, None, Carrier::NextRun);
@@ -283,7 +301,7 @@ pub fn duties(books: Books<'_>, terms: &Terms) -> Vec<Duty> {
                     owe(Task::Disable, key, None, None, Carrier::NextRun);
                 }
                 let at = unread(one.kept_until());
-                owe(Task::Retire, key, at, by(at), Carrier::NextRun);
+                owe(Task::Retire, key, at, by(at), carrier);
             }
             (_, None) => {
                 let at = unread(one.retire_not_before);
@@ -293,9 +311,9 @@ pub fn duties(books: Books<'_>, terms: &Terms) -> Vec<Duty> {
                         owe(Task::Disable, key, at, by_use(at), Carrier::NextRun);
                         let ends = at.map(|at| later(at, span));
                         let by = by_use(at).map(|at| later(at, span));
-                        owe(Task::Retire, key, ends, by, Carrier::NextRun);
+                        owe(Task::Retire, key, ends, by, carrier);
                     }
-                    None => owe(Task::Retire, key, at, by_use(at), Carrier::NextRun),
+                    None => owe(Task::Retire, key, at, by_use(at), carrier),
                 }
             }
         }
@@ -352,7 +370,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::proof::{Ended, Grade};
+    use crate::{
+        proof::{Ended, Grade},
+        rotation::Told,
+    };
 
     const HOUR: Span = Span::from_secs(3600);
     const DAY: Span = Span::from_secs(86_400);
@@ -403,6 +424,31 @@ mod tests {
 
     fn tasks(duties: &[Duty]) -> Vec<Task> {
         duties.iter().map(|one| one.task).collect()
+    }
+
+    #[test]
+    fn a_platform_that_was_told_of_an_end_carries_it_and_whoever_runs_before_does_it_all_the_same()
+    {
+        let told = Told { last: Some(at(90_000)), before: None };
+        let one = [Previous { told, ..previous(None) }];
+        let proofs = Proofs::default();
+        let books = Books {
+            phase: Phase::Parked,
+            generation: 2,
+            previous: &one,
+            off: &[],
+            proofs: &proofs,
+            written_at: Some(at(-100)),
+            stopped: false,
+            used: None,
+        };
+        let all = duties(books, &terms(None));
+        let [duty] = &all[..] else { panic!("{all:?}") };
+        assert_eq!((duty.task, duty.carrier), (Task::Retire, Carrier::Platform));
+        assert_eq!(duty.standing(&seen(at(0))), Standing::Due);
+        assert_eq!(duty.standing(&seen(at(86_400))), Standing::Overdue);
+        let untold = owed(Phase::Parked, None, None, false);
+        assert_eq!(untold[0].carrier, Carrier::NextRun);
     }
 
     #[test]

@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use domain::{LastUsed, Span};
+use domain::{
+    LastUsed, Span,
+    realm::{digest_of, short},
+};
 use jiff::Timestamp;
 
 use crate::{
@@ -18,8 +21,61 @@ pub enum Evidence {
     Unknown,
     /// Nobody used it for long enough, by its platform's own account.
     Quiet,
+    /// Its platform tells nothing, and the consumers of every place have said that they hold the next one.
+    Replaced,
     /// Somebody did, then.
     Used(Timestamp),
+}
+
+/// What consumers have said: by place, the newest generation that they hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Confirmed(BTreeMap<String, u64>);
+
+impl Confirmed {
+    /// A place in as few characters as it takes to tell it from the others of its slot.
+    fn brief(place: &str) -> String {
+        short(&digest_of("nhi-confirmed/1", &[place]), 10)
+    }
+
+    /// Those who read a place have said that they hold a generation.
+    pub fn say(&mut self, place: &str, generation: u64) {
+        let known = self.0.entry(Confirmed::brief(place)).or_default();
+        *known = generation.max(*known);
+    }
+
+    /// Whether they have said that of this generation, or of a later one.
+    pub fn holds(&self, place: &str, generation: u64) -> bool {
+        self.0.get(&Confirmed::brief(place)).is_some_and(|known| *known >= generation)
+    }
+
+    /// Nobody has said anything.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// In one line: `<place, in brief>,<generation>;…`.
+    pub fn text(&self) -> String {
+        let all = self.0.iter().map(|(place, generation)| format!("{place},{generation}"));
+        all.collect::<Vec<_>>().join(";")
+    }
+
+    /// Reads [`Confirmed::text`]; what is no such line is left out.
+    pub fn from_text(text: &str) -> Confirmed {
+        let one = |part: &str| {
+            let (place, generation) = part.split_once(',')?;
+            Some((place.to_owned(), generation.parse().ok()?))
+        };
+        Confirmed(text.split(';').filter_map(one).collect())
+    }
+}
+
+/// What is known where consumers may have said something as well. Whoever is seen to use an earlier one is
+/// waited for, whatever they say.
+pub fn with_word(seen: Evidence, all_have_said: bool) -> Evidence {
+    match seen {
+        Evidence::Unknown if all_have_said => Evidence::Replaced,
+        seen => seen,
+    }
 }
 
 /// How long is waited for whom.
@@ -194,6 +250,38 @@ mod tests {
 
     fn at(hours: u64) -> Timestamp {
         later(PROMOTED, Span::from_secs(hours * 3600))
+    }
+
+    #[test]
+    fn a_word_of_consumers_counts_where_nothing_is_seen_and_for_nothing_where_something_is() {
+        let terms = Terms::of(DAY, None, None, true).read_within(Some(Span::from_secs(3 * 86_400)));
+        let over = Some(at(24));
+        for seen in [Evidence::Unknown, Evidence::Quiet, Evidence::Used(at(20))] {
+            assert_eq!(with_word(seen, false), seen);
+        }
+        assert_eq!(with_word(Evidence::Quiet, true), Evidence::Quiet);
+        assert_eq!(with_word(Evidence::Used(at(20)), true), Evidence::Used(at(20)));
+        let said = with_word(Evidence::Unknown, true);
+        assert_eq!(said, Evidence::Replaced);
+        assert_eq!(unread_until(over, Evidence::Unknown, &terms), Some(at(72)));
+        assert_eq!(unread_until(over, said, &terms), None, "nobody is waited for");
+        assert_eq!(judge(at(23), over, said, &terms), Verdict::Keep, "its overlap stands");
+        assert_eq!(judge(at(24), over, said, &terms), Verdict::End);
+    }
+
+    #[test]
+    fn what_consumers_said_is_of_a_place_and_a_generation_and_reads_as_it_was_written() {
+        let mut all = Confirmed::default();
+        assert!(all.is_empty() && Confirmed::from_text("") == all);
+        all.say("bao:apps/a;,x", 3);
+        all.say("bao:apps/a;,x", 2);
+        all.say("bao:apps/b", 4);
+        assert!(all.holds("bao:apps/a;,x", 3) && all.holds("bao:apps/a;,x", 2));
+        assert!(!all.holds("bao:apps/a;,x", 4) && !all.holds("bao:apps/c", 1));
+        assert_eq!(Confirmed::from_text(&all.text()), all);
+        for odd in ["x", "x,", ",;", "x,y;"] {
+            assert!(Confirmed::from_text(odd).is_empty(), "{odd}");
+        }
     }
 
     #[test]

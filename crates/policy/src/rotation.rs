@@ -14,7 +14,7 @@ use domain::{
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
-    overlap::{Usage, Verdict},
+    overlap::{Confirmed, Usage, Verdict},
     proof::Proofs,
     schedule::later,
 };
@@ -329,6 +329,8 @@ pub struct Claim {
     pub undelivered: Option<Undelivered>,
     /// What is to be remembered of what was proven before.
     pub proofs: Proofs,
+    /// What consumers have said that they hold.
+    pub confirmed: Confirmed,
 }
 
 /// What the owner of a claim is called that stopped as it was asked to: nobody waits for it.
@@ -1670,6 +1672,7 @@ mod tests {
             called_at: None,
             undelivered: None,
             proofs: Proofs::default(),
+            confirmed: Confirmed::default(),
         }
     }
 

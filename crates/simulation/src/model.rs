@@ -350,6 +350,7 @@ impl State {
                 called_at: None,
                 undelivered: None,
                 proofs: Default::default(),
+                confirmed: Default::default(),
             };
             state.custody = Some(Custody { claim, pending: None, version: 1 });
         }
@@ -603,6 +604,7 @@ fn begun(view: &View, way: Way, to: u64, owner: String) -> Claim {
         called_at: way.is_timed().then_some(view.now.hi),
         undelivered: None,
         proofs: Default::default(),
+        confirmed: Default::default(),
     }
 }
 
@@ -651,6 +653,7 @@ fn ending(view: &View, keys: Vec<Previous>, revoking: bool, owner: String) -> Cl
         called_at: None,
         undelivered: None,
         proofs: Default::default(),
+        confirmed: Default::default(),
     }
 }
 

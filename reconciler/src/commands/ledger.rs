@@ -234,7 +234,11 @@ impl Obligations {
                 .map_or_else(String::new, |at| format!(", by {at} at the latest"));
             let late = if late(one) { styled(RED, " overdue") } else { String::new() };
             output.line(&styled(BOLD, &one.subject));
-            output.line(&format!("  {} {about}: from {from}{by}{late}", one.deed));
+            let alone = match detail_of(one, "carried_by").as_deref() {
+                Some("platform") => "; where nobody runs, its platform ends it by itself",
+                _ => "",
+            };
+            output.line(&format!("  {} {about}: from {from}{by}{late}{alone}", one.deed));
         }
         Ok(exit)
     }

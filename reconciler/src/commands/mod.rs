@@ -1,5 +1,6 @@
 //! One file a command.
 
+pub(crate) mod ack;
 pub(crate) mod adopt;
 pub(crate) mod completion;
 pub(crate) mod decommission;

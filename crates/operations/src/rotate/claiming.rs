@@ -275,6 +275,7 @@ impl Machine<'_> {
             called_at: Some(self.context.time_in_custody().hi).filter(|_| self.way.is_timed()),
             undelivered: None,
             proofs: before.map(|document| document.claim.proofs.clone()).unwrap_or_default(),
+            confirmed: before.map(|document| document.claim.confirmed.clone()).unwrap_or_default(),
         };
         let entry = self
             .entry("rotation.claimed", &claim)
@@ -401,6 +402,7 @@ impl Machine<'_> {
             called_at: None,
             undelivered: None,
             proofs: before.map(|claim| claim.proofs.clone()).unwrap_or_default(),
+            confirmed: before.map(|claim| claim.confirmed.clone()).unwrap_or_default(),
         }
     }
 

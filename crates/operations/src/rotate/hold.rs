@@ -33,7 +33,7 @@ pub fn old_in_use(what: &str, until: Option<Timestamp>) -> Problem {
 fn still_in_use(what: &str, usage: &Usage) -> Problem {
     let used = usage.of.iter().filter_map(|(key_id, known)| match known {
         Evidence::Used(at) => Some(format!("{key_id}, last at {}", moment(*at))),
-        Evidence::Quiet | Evidence::Unknown => None,
+        Evidence::Quiet | Evidence::Replaced | Evidence::Unknown => None,
     });
     let used: Vec<String> = used.collect();
     let then = match usage.terms.asks {

@@ -471,9 +471,18 @@ impl<'a> Machine<'a> {
         let previous = self.claim.as_ref().map(|document| &document.claim.previous);
         let previous = previous.or_else(|| mains.last().map(|main| &main.previous));
         let previous = previous.map_or(&[][..], Vec::as_slice);
-        self.used =
-            usage_of(self.context, &*self.connector, self.spec, previous, &listing.credentials)
-                .await?;
+        let claim = self.claim.as_ref().map(|document| &document.claim);
+        let claim = claim.filter(|claim| !claim.phase.is_open() || claim.phase.is_about_earlier());
+        let said = claim.map(|claim| (&claim.confirmed, claim.generation));
+        self.used = usage_of(
+            self.context,
+            &*self.connector,
+            self.spec,
+            previous,
+            said,
+            &listing.credentials,
+        )
+        .await?;
         self.correct_by_answers(listing.requested_at);
         self.complete =
             listing.complete || listing.shows_all_of.contains(&self.spec.credential_type.name);

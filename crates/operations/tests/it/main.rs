@@ -15,6 +15,7 @@ mod gaps;
 mod hands;
 mod holds;
 mod keep;
+mod late;
 mod list_lag;
 mod lost;
 mod old_in_use;

@@ -38,6 +38,21 @@ pub(super) fn judge(slot: &str, key: &str, at: Timestamp, severity: Severity) ->
     }
 }
 
+/// Nothing tells whether somebody uses it, and consumers have time to read the next one still: that is as it
+/// was wanted, and only noted.
+pub(super) fn unread(slot: &str, key: &str, until: Timestamp) -> Finding {
+    Finding {
+        actual: key.to_owned(),
+        severity: Severity::Info,
+        condition: Condition::Note,
+        why: format!(
+            "its overlap is over, and it is kept until {until} for consumers that may not have read the \
+             next; where all of them have: nhi ack {slot} --generation"
+        ),
+        ..found(&RULE, slot, "previous", Verdict::Added)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

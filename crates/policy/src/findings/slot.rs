@@ -32,8 +32,12 @@ pub struct SlotFacts<'a> {
     pub accepts_anything: Option<Timestamp>,
     /// Earlier keys that somebody uses after their overlap: which, when last, and how much that matters.
     pub in_use: Vec<(&'a str, Timestamp, Severity)>,
+    /// Earlier keys that are kept after their overlap for consumers that nobody sees: which, and until when.
+    pub unread: Vec<(&'a str, Timestamp)>,
     /// Keys that were ended and that their platform shows again.
     pub returned: Vec<&'a str>,
+    /// Keys that a call of ours made which came late.
+    pub late: Vec<&'a str>,
     /// The integration may act.
     pub active: bool,
 }
@@ -81,6 +85,12 @@ pub fn slot(facts: &SlotFacts<'_>) -> Vec<Finding> {
     for (key, at, severity) in &facts.in_use {
         all.push(old_still_used::judge(facts.id, key, *at, *severity));
     }
+    for (key, until) in &facts.unread {
+        all.push(old_still_used::unread(facts.id, key, *until));
+    }
+    for key in &facts.late {
+        all.push(unfinished::came_late(facts.id, key));
+    }
     for key in &facts.returned {
         all.push(revoked_credential_returned::judge(facts.id, key));
     }
@@ -96,7 +106,9 @@ fn by_status(facts: &SlotFacts<'_>, consequence: Consequence) -> Option<Finding>
         && !matches!(facts.status, "rotating" | "held" | "waiting" | "unheld");
     // Keys that outlived their overlap are named one by one.
     let by_key = matches!(facts.status, "cut_due" | "retire_due") && !facts.outlived.is_empty();
-    if idle || by_key {
+    // So is what came late, where nothing else is unfinished.
+    let late = facts.status == "unfinished" && facts.note.is_none() && !facts.late.is_empty();
+    if idle || by_key || late {
         return None;
     }
     let key = facts.key_id.unwrap_or_default();
@@ -165,6 +177,24 @@ mod tests {
             let acts = consequence_for(word, false) != Consequence::Nothing || word == "held";
             assert_eq!(counts(false), acts, "{word} of what may not act");
         }
+    }
+
+    #[test]
+    fn what_a_call_made_that_came_late_is_named_and_is_what_is_unfinished() {
+        let facts = SlotFacts {
+            id: "x",
+            status: "unfinished",
+            key_id: Some("k2"),
+            late: vec!["k9"],
+            active: true,
+            ..SlotFacts::default()
+        };
+        let all = slot(&facts);
+        let [one] = &all[..] else { panic!("{all:?}") };
+        assert_eq!((one.rule, one.actual.as_str()), ("unfinished", "k9"));
+        assert_eq!(one.condition, Condition::Unfinished);
+        let begun = slot(&SlotFacts { note: Some("somebody died"), ..facts });
+        assert_eq!(begun.len(), 2, "what was begun besides is told as well");
     }
 
     #[test]

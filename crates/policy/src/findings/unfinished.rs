@@ -18,6 +18,17 @@ pub(super) static RULE: Rule = Rule {
     waivable: true,
 };
 
+/// A key that a call of ours made which came late: it bears the slot's mark, and its books have another one.
+pub(super) fn came_late(slot: &str, key: &str) -> Finding {
+    Finding {
+        actual: key.to_owned(),
+        why: "a call of ours made it and came late, so nobody has its secret; apply, or nhi reconcile \
+              --due, ends it"
+            .to_owned(),
+        ..found(&RULE, slot, "credentials", Verdict::Added)
+    }
+}
+
 /// What was begun in a slot that is not declared, and left in this phase: a key of it may work, and
 /// its secret may wait in custody, although no plan would say so.
 pub fn left_open(id: &str, key_id: Option<&str>, phase: &str, stands: Stands<'_>) -> Finding {

@@ -156,6 +156,29 @@ pub(super) fn tell_status(
             ),
         );
     }
+    for (key_id, until) in &seen.unread {
+        told.warning_at(
+            "previous",
+            "The earlier credential is kept for its consumers",
+            format!(
+                "{id}: {key_id}: its overlap is over, and it is kept until {} for consumers that may not have read \
+                 the next.\nNext: where all of them have: nhi ack {id} --generation {}",
+                moment(*until),
+                seen.generation
+            ),
+        );
+    }
+    if !seen.late.is_empty() {
+        told.warning_at(
+            "status",
+            "A call of ours came late",
+            format!(
+                "{id}: it made {}, of which nobody has the secret.\nNext: apply, or nhi reconcile --due: either \
+                 ends it, and issues nothing for it.",
+                seen.late.join(", ")
+            ),
+        );
+    }
     if !seen.returned.is_empty() {
         told.warning_at(
             "status",
