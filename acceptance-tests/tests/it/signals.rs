@@ -93,3 +93,91 @@ fn an_anomaly_and_an_incident_are_told_until_somebody_closes_them() {
         )
     });
 }
+
+/// Sends a report as another program would: signs it with a key, and gives the status of the answer.
+const SENDER: &str = r#"
+import hashlib, hmac, sys, time, urllib.error, urllib.request
+address, key, body, ago = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
+seconds = str(int(time.time()) - ago)
+tag = hmac.new(key.encode(), (seconds + "." + body).encode(), hashlib.sha256).hexdigest()
+request = urllib.request.Request(address, body.encode(), {"nhi-signature": "t=%s,v1=%s" % (seconds, tag)})
+codes = []
+for _ in range(2):
+    try:
+        codes.append(urllib.request.urlopen(request).status)
+    except urllib.error.HTTPError as error:
+        codes.append(error.code)
+print(*codes)
+"#;
+
+/// `nhi serve` under way; killed when it is dropped.
+struct Serving(std::process::Child);
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The statuses of one report that is sent twice.
+fn sent(address: &str, key: &str, body: &Value, ago: u32) -> Result<String> {
+    let mut python = std::process::Command::new(acceptance_tests::tools::need("python3")?);
+    let (body, ago) = (body.to_string(), ago.to_string());
+    let ran = python.args(["-c", SENDER, address, key, &body, &ago]).output();
+    let ran = ran.map_err(|error| error.to_string())?;
+    match ran.status.success() {
+        true => Ok(String::from_utf8_lossy(&ran.stdout).trim().to_owned()),
+        false => Err(String::from_utf8_lossy(&ran.stderr).into_owned()),
+    }
+}
+
+#[test]
+fn a_signed_report_is_taken_once_over_the_wire_and_what_it_exposes_is_rotated_by_who_serves() {
+    const KEY: &str = "a-key-of-the-scanner-0123456789abcdef";
+    applied(|world| {
+        let old = world.bao.document("apps/invoice-sync")?;
+        world.note([KEY.to_owned()])?;
+        let hcl = world.read("nhi.hcl")?;
+        let hook = "signals = { key = { env = \"NHI_SIGNALS_KEY\" }, listen = \"127.0.0.1:0\" }";
+        world.write("nhi.hcl", &format!("{hcl}\n{hook}\n"))?;
+        let log = world.folder.join("serve.log");
+        let file = std::fs::File::create(&log).map_err(|error| error.to_string())?;
+        let mut command = world.nhi_command();
+        command.args(["serve", "--every", "2s", "--log", "json"]).env("NHI_SIGNALS_KEY", KEY);
+        command.stdout(std::process::Stdio::null()).stderr(file);
+        let _serving = Serving(command.spawn().map_err(|error| error.to_string())?);
+        let within = |what: &str, found: &dyn Fn() -> Result<Option<String>>| {
+            for _ in 0..300 {
+                if let Some(found) = found()? {
+                    return Ok(found);
+                }
+                std::thread::sleep(std::time::Duration::from_millis(100));
+            }
+            Err(format!("{what}: {}", world.read("serve.log")?))
+        };
+        let address = within("it listens", &|| {
+            let lines = world.read("serve.log")?;
+            let lines = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            Ok(lines.filter_map(|line| line["signals"].as_str().map(str::to_owned)).next())
+        })?;
+        let report = |id: &str, subject: &str| serde_json::json!({ "id": id, "kind": "exposure", "subject": subject, "source": "scanner" });
+        let refused =
+            sent(&address, "another-key-0123456789abcdef0123456789", &report("1", ID), 0)?;
+        holds(refused == "401 401", "another key", &refused)?;
+        let stale = sent(&address, KEY, &report("1", ID), 3600)?;
+        holds(stale == "401 401", "signed an hour ago", &stale)?;
+        let unknown = sent(&address, KEY, &report("1", "bao/openbao_approle/other"), 0)?;
+        holds(unknown == "404 404", "nothing that is known", &unknown)?;
+        let wrong = sent(&address, KEY, &serde_json::json!({ "id": "1" }), 0)?;
+        holds(wrong.starts_with("400"), "no report", &wrong)?;
+        holds(world.bao.signs_in(&old)?, "nothing has come of that", "")?;
+        let taken = sent(&address, KEY, &report("1", ID), 0)?;
+        holds(taken == "200 409", "once, and no replay", &taken)?;
+        within("it rotates", &|| Ok((!world.bao.signs_in(&old)?).then(String::new)))?;
+        drop(_serving);
+        one_credential_works(world, 0)?;
+        nothing_is_left_to_do(world)?;
+        world.no_secret_leaked(&["serve.log"])
+    });
+}

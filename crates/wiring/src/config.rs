@@ -209,6 +209,15 @@ pub struct NotifyConfig {
     pub heartbeat: Option<Span>,
 }
 
+/// How reports from outside are taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignalsConfig {
+    /// The key that they are signed with.
+    pub key: Source,
+    /// Where they are taken.
+    pub listen: String,
+}
+
 /// The whole configuration.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -230,6 +239,8 @@ pub struct Config {
     pub serve: ServeConfig,
     /// Who is told.
     pub notify: Option<NotifyConfig>,
+    /// How reports from outside are taken, if they are.
+    pub signals: Option<SignalsConfig>,
     /// Nothing may be changed.
     pub read_only: bool,
     /// Floors of durations drop to seconds; every connection must be on loopback.
@@ -252,7 +263,9 @@ impl Config {
             .notify
             .iter()
             .flat_map(|notify| notify.webhook.iter().map(|(_, key)| key).chain(&notify.slack));
+        let heard = self.signals.iter().map(|signals| &signals.key);
         let sources = credentials.map(|one| &one.secret).chain(key).chain(ledger).chain(told);
+        let sources = sources.chain(heard);
         let parts = sources.flat_map(Source::parts).filter_map(|one| match one {
             Source::Env(name) => Some(name.as_str()),
             _ => None,
@@ -261,7 +274,7 @@ impl Config {
     }
 }
 
-const MEMBERS: [&str; 11] = [
+const MEMBERS: [&str; 12] = [
     "config_file",
     "connections",
     "custody",
@@ -273,6 +286,7 @@ const MEMBERS: [&str; 11] = [
     "demo",
     "serve",
     "notify",
+    "signals",
 ];
 
 /// Reads one object's members one by one and refuses what is left over.
@@ -472,6 +486,9 @@ impl Config {
         let notify = known(reader.take("notify"))
             .map(|node| notify(node, &root.join("notify")))
             .transpose()?;
+        let signals = known(reader.take("signals"))
+            .map(|node| signals(node, &root.join("signals")))
+            .transpose()?;
         let read_only = reader.flag("read_only").or_else(unknown_is_absent)?.unwrap_or(false);
         reader.done(&MEMBERS)?;
         let config = Config {
@@ -484,6 +501,7 @@ impl Config {
             run,
             serve,
             notify,
+            signals,
             read_only,
             demo,
             unknown,
@@ -924,6 +942,20 @@ fn notify(node: &Node, place: &Place) -> Result<NotifyConfig, ConfigError> {
         (webhook.transpose()?, slack.transpose()?, heartbeat.transpose()?);
     reader.done(&["webhook", "slack", "heartbeat"])?;
     Ok(NotifyConfig { webhook, slack, heartbeat })
+}
+
+/// Where reports are taken where nobody says.
+const SIGNALS: &str = "127.0.0.1:9465";
+
+fn signals(node: &Node, place: &Place) -> Result<SignalsConfig, ConfigError> {
+    let mut reader = Reader::new(node, place)?;
+    let key = reader
+        .take("key")
+        .ok_or_else(|| wrong(place, "key is missing: { env = \"NHI_SIGNALS_KEY\" }"))?;
+    let key = whole(key, &place.join("key"))?;
+    let listen = reader.text("listen")?.unwrap_or_else(|| SIGNALS.to_owned());
+    reader.done(&["key", "listen"])?;
+    Ok(SignalsConfig { key, listen })
 }
 
 fn access_key_parts(node: &Node, place: &Place) -> Result<Source, ConfigError> {

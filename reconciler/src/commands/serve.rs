@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -23,6 +24,7 @@ use crate::{
     output::Output,
     serve::{
         health::{Counts, Health, answer, place},
+        hook::{self, Hook},
         logs::{Log, LogForm, name},
         notify::{self, Extent, Lasting, Notice, Notices},
     },
@@ -42,6 +44,7 @@ It answers on /healthz (it runs), /readyz (the last tick could look) and /metric
 machine alone. Lines about what it does go to standard error. On SIGTERM and SIGINT it ends what
 it is looking at and stops between two calls; what was begun is gone on with by the next tick of whoever
 runs next. nhi.hcl may say the same: serve = { every = \"15m\", listen = \"127.0.0.1:9464\" }
+With signals = { key = { env = \"NHI_SIGNALS_KEY\" } } it takes signed reports, as nhi signal does.
 
 Exit codes: 0 it was asked to stop, and did · 1 it could not begin")]
 pub(crate) struct Serve {
@@ -158,15 +161,14 @@ impl Serve {
             told_at: Mutex::default(),
         };
         if let Some(listen) = listen {
-            let at = place(listen)?;
-            let listener = TcpListener::bind(at).await.map_err(|error| {
-                Problem::new("E-LISTEN", "It does not listen there")
-                    .detail(format!("{at}: {error}."))
-                    .next("name another port, or 0 for any that is free")
-            })?;
-            let at = listener.local_addr().map_or_else(|_| at.to_string(), |at| at.to_string());
+            let (listener, at) = bound(place(listen)?).await?;
             serving.say(name::LISTENING, &[("address", format!("http://{at}").into())]);
             tokio::spawn(answer(listener, serving.health.clone()));
+        }
+        if let Some((hook, listen)) = Hook::begin(&loaded, config)? {
+            let (listener, at) = bound(place(&listen)?).await?;
+            serving.say(name::LISTENING, &[("signals", format!("http://{at}/signals").into())]);
+            tokio::spawn(hook::answer(listener, hook, SystemClock));
         }
         listen_to_signals(serving.stop.clone())?;
         serving.run().await;
@@ -177,6 +179,17 @@ impl Serve {
         }
         Ok(Exit::Clean)
     }
+}
+
+/// A listener there, and where that is.
+async fn bound(at: SocketAddr) -> Result<(TcpListener, String), Problem> {
+    let listener = TcpListener::bind(at).await.map_err(|error| {
+        Problem::new("E-LISTEN", "It does not listen there")
+            .detail(format!("{at}: {error}."))
+            .next("name another port, or 0 for any that is free")
+    })?;
+    let at = listener.local_addr().map_or_else(|_| at.to_string(), |at| at.to_string());
+    Ok((listener, at))
 }
 
 /// SIGTERM and SIGINT ask it to stop.

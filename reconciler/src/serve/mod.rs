@@ -1,5 +1,6 @@
 //! What a long-running `nhi` is made of, beside its ticks.
 
 pub(crate) mod health;
+pub(crate) mod hook;
 pub(crate) mod logs;
 pub(crate) mod notify;

@@ -30,7 +30,7 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// How long one try may take.
 const LONGEST: Duration = Duration::from_secs(15);
 /// The header that signs the body: `t=<seconds>,v1=<hex>`, the HMAC-SHA256 of `<seconds>.<body>`.
-const SIGNATURE: &str = "nhi-signature";
+pub(crate) const SIGNATURE: &str = "nhi-signature";
 
 /// Something to tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -182,7 +182,7 @@ impl Target {
     }
 }
 
-fn signature(key: &Secret, at: Timestamp, body: &str) -> String {
+pub(super) fn signature(key: &Secret, at: Timestamp, body: &str) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, key.expose().as_bytes());
     let signed = hmac::sign(&key, format!("{}.{body}", at.as_second()).as_bytes());
     format!("t={},v1={}", at.as_second(), HEXLOWER.encode(signed.as_ref()))
