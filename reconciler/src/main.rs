@@ -15,6 +15,7 @@ mod commands;
 mod deed;
 mod exit;
 mod hcl;
+mod leaking;
 mod output;
 mod report;
 mod serve;
@@ -47,6 +48,8 @@ use output::{Format, Output};
   nhi ack ID --generation N     a consumer has read the credential that is delivered
   nhi drill ID                  end one that nobody reads: how long does that take?
   nhi signal exposure ID        a secret is in wrong hands: rotate it without an overlap
+  nhi leaks FOLDER              does a secret of ours stand in there?
+  nhi usage import FILE         what a log tells of who uses what
   nhi ledger show --last 20     what happened, in order
 
 {}", exit::CODES))]
@@ -87,6 +90,9 @@ enum Command {
     Ack(commands::ack::Ack),
     #[command(subcommand)]
     Signal(commands::signal::Signal),
+    Leaks(commands::leaks::Leaks),
+    #[command(subcommand)]
+    Usage(commands::usage::Usage),
     #[command(subcommand)]
     Ledger(commands::ledger::Ledger),
     Doctor(commands::doctor::Doctor),
@@ -112,6 +118,8 @@ impl Command {
             Command::Drill(command) => command.asking.format,
             Command::Ack(command) => command.format,
             Command::Signal(command) => command.format(),
+            Command::Leaks(command) => command.asking.format,
+            Command::Usage(command) => command.format(),
             Command::Ledger(command) => command.format(),
             Command::Doctor(command) => command.format,
             Command::Init(_) | Command::Completion(_) | Command::Serve(_) => Format::Text,
@@ -158,6 +166,8 @@ fn main() -> ExitCode {
             Command::Drill(command) => command.run(config, &output).await,
             Command::Ack(command) => command.run(config, &output).await,
             Command::Signal(command) => command.run(config, &output).await,
+            Command::Leaks(command) => command.run(config, &output).await,
+            Command::Usage(command) => command.run(config, &output).await,
             Command::Ledger(command) => command.run(config, &output).await,
             Command::Doctor(command) => command.run(config, &output).await,
             Command::Completion(command) => command.run::<Cli>(&output),

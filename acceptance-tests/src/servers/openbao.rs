@@ -123,8 +123,17 @@ impl OpenBao {
     ///
     /// It cannot be had, or does not get ready.
     pub fn start() -> Result<OpenBao> {
+        OpenBao::start_with(&["-dev".to_owned()])
+    }
+
+    /// The same, in this mode: `-dev`, and what else it is to be told.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be had, or does not get ready.
+    pub fn start_with(mode: &[String]) -> Result<OpenBao> {
         let token = root_token();
-        let running = run(&token, &["-dev".to_owned()])?;
+        let running = run(&token, mode)?;
         let server = OpenBao { port: running.port, _running: running, token };
         server.post("/v1/sys/auth/approle", json!({ "type": "approle" }))?;
         Ok(server)

@@ -24,6 +24,7 @@ mod import;
 mod interrupted;
 mod jupyterhub;
 mod kill;
+mod leaks;
 mod life;
 mod login;
 mod lost;
@@ -44,6 +45,7 @@ mod strapi;
 mod together;
 mod undelivered;
 mod unleash;
+mod usage;
 mod walk;
 
 use acceptance_tests::{

@@ -40,7 +40,7 @@ use crate::{
 };
 
 /// Where the marker stands in a secret id's metadata, and in its tokens'.
-const MARKER: &str = "nhi";
+pub(crate) const MARKER: &str = "nhi";
 /// Where the number of uses stands that a secret id was issued with: the server counts its own down.
 const USES: &str = "nhi_num_uses";
 /// Where a record says which installation it is of.

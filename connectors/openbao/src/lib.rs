@@ -4,13 +4,15 @@
 //! offline, `scope` the grammar, `effective` which way a change goes, `policy` the policy's text,
 //! `approle` the integrations, `probe` sign-ins under test, `kv` the sink, `notes` what
 //! is weaker on a connection, `token` our own sign-in, `ourselves` the role that it is one of,
-//! `access` access for a while.
+//! `access` access for a while, `audit` the lines of
+//! an audit device.
 
 #![warn(clippy::disallowed_methods)]
 
 mod access;
 mod api;
 mod approle;
+mod audit;
 mod effective;
 mod kv;
 mod notes;
@@ -48,6 +50,10 @@ impl Platform for OpenBao {
 
     fn connection_fields(&self) -> &'static [Field] {
         &tables::CONNECTION
+    }
+
+    fn log_line(&self, line: &serde_json::Value) -> Option<connector::LogLine> {
+        Some(audit::line(line))
     }
 
     /// HTTP. Every path begins with `v1/` already, and whoever copied it into the address would ask a

@@ -24,8 +24,8 @@ pub use clock::{Clock, Clocks, Said, SystemClock};
 pub use domain::field::{Absent, Default, Field, FieldType, Grows, OnChange};
 pub use error::{Error, Outcome, Refusal, Result};
 pub use platform::{
-    Capabilities, CredentialType, Kind, MainField, MarkerPlace, Obstacle, OnlyShown, OwnCredential,
-    Platform, ScopeError, Setup, Usual,
+    Capabilities, CredentialType, Kind, LogLine, LogUse, MainField, MarkerPlace, Obstacle,
+    OnlyShown, OwnCredential, Platform, ScopeError, Setup, Usual,
 };
 pub use port::{
     Access, AccessRequest, Change, Children, Connection, Connector, CredentialListing, Directory,

@@ -3,12 +3,35 @@
 use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use domain::{Action, Direction, Scope, Secret, Settings, field::Field};
+use jiff::Timestamp;
 use secrets::Sink;
 
 use crate::{
     Clock, Connection, Profile, Result,
     transport::{self, Route, Transport},
 };
+
+/// A line of a platform's own log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LogLine {
+    /// Somebody was let in, or did something.
+    Use(LogUse),
+    /// Anything else; it still shows that the log goes on.
+    Other(Option<Timestamp>),
+}
+
+/// A use, as a platform's log tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogUse {
+    /// When.
+    pub at: Timestamp,
+    /// The mark of ours that the credential bears, where the log shows it.
+    pub mark: Option<String>,
+    /// What the integration is called.
+    pub name: Option<String>,
+    /// Scopes any of which it takes; none where it takes none.
+    pub scopes: Vec<String>,
+}
 
 /// Where a marker can be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -338,6 +361,12 @@ pub trait Platform: fmt::Debug + Send + Sync {
         after: &BTreeSet<Scope>,
     ) -> Direction {
         Direction::by_difference(before, after, |a, b| self.implies(kind, a, b))
+    }
+
+    /// What a line of the platform's own log tells of a use; `None` where such lines are not known. Pure.
+    fn log_line(&self, line: &serde_json::Value) -> Option<LogLine> {
+        let _ = line;
+        None
     }
 
     /// Opens a connection. Sends nothing.

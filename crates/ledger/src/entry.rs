@@ -84,6 +84,7 @@ pub const KINDS: [&str; 63] = [
     "signal.received",
     "slot.declared",
     "slot.ended",
+    "usage.imported",
 ];
 
 /// The version of the body's shape that this program writes.

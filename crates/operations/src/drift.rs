@@ -16,9 +16,12 @@ use policy::{
     findings::{self, Declared, Finding, Governed, Observed, SlotFacts, Stands, Times, compare},
     rotation::Phase,
     schedule::{Written, later},
-    scopes::{Declared as Standing, Enforcement, above_ceiling, echo, highest_action, limit},
+    scopes::{
+        Declared as Standing, Enforcement, Lattice as _, above_ceiling, echo, highest_action, limit,
+    },
     settings::spelled_as,
     standing::{ThirdParty, standing},
+    usage::Usage,
 };
 use serde_json::{Map, Value, json};
 
@@ -35,6 +38,7 @@ use crate::{
     owner::noted_owner,
     third_party::noted_third_party,
     unheard::unheard_parts,
+    usage,
 };
 
 /// Scopes as they are declared.
@@ -359,6 +363,8 @@ async fn compared(context: &Context, wish: &Wish) -> Result<Judged, Problem> {
             judge_scopes(&wish.id, scopes, &live, lattice, context.time().lo),
         );
     }
+    let usage = usage::usage_of(context, &wish.id).await;
+    judged.found(tenant, stable, unused(context, &wish.id, &usage, live, lattice));
     // As a plan has it: what a hand switched off is switched on again, and its slots are brought up
     // to date by the same apply. A quarantine is lifted by nobody's declaration.
     let quarantined = live.record.as_ref().is_some_and(|record| record.quarantined.is_some());
@@ -368,7 +374,7 @@ async fn compared(context: &Context, wish: &Wish) -> Result<Judged, Problem> {
         let slot_id = CredentialId { integration: id.clone(), name: slot.name.clone() };
         let spec = spec_of(&slot_id, slot, kind, (stable, ends));
         let stable = format!("{stable}/{}", slot.name);
-        match judge_slot(context, spec, live, active).await {
+        match judge_slot(context, spec, live, active, &usage).await {
             Ok(found) => judged.found(tenant, &stable, found),
             Err(problem) => judged.gaps.push((slot_id.to_string(), problem)),
         }
@@ -717,11 +723,33 @@ fn spec_of(
     })
 }
 
+/// Scopes that it holds and that no log shows in use, where logs show all of that time.
+fn unused(
+    context: &Context,
+    id: &str,
+    usage: &Usage,
+    live: &ObservedIntegration,
+    lattice: KindLattice,
+) -> Vec<Finding> {
+    let Some(after) = context.rules.findings.dormant_after else { return Vec::new() };
+    let now = context.time().hi;
+    let texts: BTreeSet<&String> = usage.logs.values().flat_map(|log| log.scopes.keys()).collect();
+    let is_held = |text: &str| {
+        let means = lattice.parse(text).unwrap_or_default();
+        live.scopes.iter().any(|held| means.contains(&held.scope))
+    };
+    let unused = texts
+        .into_iter()
+        .filter(|text| usage.unused_for(text, after, now) == Some(true) && is_held(text));
+    unused.map(|text| findings::scope_unused(id, text, after)).collect()
+}
+
 async fn judge_slot(
     context: &Context,
     spec: Option<SlotSpec>,
     live: &ObservedIntegration,
     active: bool,
+    usage: &Usage,
 ) -> Result<Vec<Finding>, Problem> {
     let Some(spec) = spec else {
         return Err(Problem::new("E-KIND", "This kind has no credentials")
@@ -772,7 +800,10 @@ async fn judge_slot(
             issued_at: key.issued_at.or(seen.issued_at),
             expires_at: key.expires_at.or(seen.expires_at),
             can_end: spec.credential_type.profiles.iter().all(|one| one.sets_expiry),
-            last_used: key.last_used,
+            last_used: match context.rules.findings.dormant_after {
+                Some(after) => usage.last_used(&key.key_id, key.last_used, after),
+                None => key.last_used,
+            },
             scheduled: spec.schedule.is_some(),
         };
         found.extend(findings::times(&times, &context.rules, context.time()));

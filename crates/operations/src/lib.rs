@@ -12,6 +12,7 @@ mod another;
 mod beside;
 mod claim;
 mod context;
+mod copies;
 mod credential;
 mod decommission;
 mod delivered;
@@ -35,6 +36,7 @@ mod observe;
 mod ourselves;
 mod owner;
 mod places;
+mod prints;
 mod problem;
 mod promise;
 mod proof;
@@ -49,6 +51,7 @@ mod third_party;
 mod tick;
 mod tries;
 mod unheard;
+mod usage;
 mod withdraw;
 
 pub use access::{OpenAccess, SignInWith, close_access, open_access, still_open};
@@ -57,6 +60,7 @@ pub use adopt::{Part, governed_already, slot_name_of, unmarked_key};
 pub use another::{Another, another, may_have_more};
 pub use claim::{ClaimDocument, ClaimNames, ClaimStore};
 pub use context::{Connections, Context, Custody, Notices, Run, StopSign};
+pub use copies::{SecretCopy, copies_in};
 pub use credential::{
     How, Outcome, Revoked, adjust, at_rest, carry_out, create_slot, declare_slot, end_slot,
     goal_of_create, goal_of_finish, goal_of_going_on, goal_of_resume, park_for_replacement,
@@ -91,6 +95,7 @@ pub use observe::{
 pub use ourselves::{not_ourselves, ourselves};
 pub use owner::{OwnerEntry, look_up_owner, note_owner};
 pub use places::{Misplaced, custody_is_all_of_a_store, home_of, in_custody, misplaced};
+pub use prints::{KnownSecret, known_secrets};
 pub use problem::Problem;
 pub use promise::{
     best_grade, ends_by_itself_after, interrupts, keeps_earlier, limits, way_words, ways,
@@ -110,4 +115,5 @@ pub use switch::{Switch, turn};
 pub use third_party::{judge_third_party, note_third_party};
 pub use tick::{About, Asked, Looked, Next, Step as TickStep, Taken, Tick, Unread, Work};
 pub use unheard::{held_in_custody, never_heard_of};
+pub use usage::{ImportedUsage, Line, UseLine, all_usage, import_usage};
 pub use withdraw::{NotTakenBack, withdraw};

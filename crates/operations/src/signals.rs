@@ -250,10 +250,11 @@ pub async fn all_heard(context: &Context, all: bool) -> Result<Vec<Signal>, Prob
     Ok(heard)
 }
 
-/// Every row that entries about signals have made, in order; of one subject where one is named.
-async fn told_of(context: &Context, subject: Option<&str>) -> Result<Vec<Signal>, Problem> {
+/// Every row that entries about signals have made, in order; of one object and what hangs below it, where
+/// one is named.
+async fn told_of(context: &Context, below: Option<&str>) -> Result<Vec<Signal>, Problem> {
     let mut next = Some(Filter {
-        subject: subject.map(|subject| Subject::Is(subject.to_owned())),
+        subject: below.map(|id| Subject::Under(id.to_owned())),
         kinds: vec!["signal".to_owned()],
         ..Filter::all()
     });
@@ -326,6 +327,8 @@ fn checked_id(id: &str) -> Result<String, Problem> {
 /// What a subject is, with the slots below it and the credentials of each.
 struct Meant {
     subject: String,
+    /// The connection or integration that all of it hangs below.
+    root: String,
     slots: BTreeMap<String, BTreeSet<String>>,
 }
 
@@ -337,8 +340,8 @@ async fn find(context: &Context, new: &NewSignal) -> Result<Meant, Problem> {
         Ok(id) => (id.integration.to_string(), Some(id.name)),
         Err(_) => (new.subject.clone(), None),
     };
-    let (selection, subject, key) = if rows.iter().any(|row| row.id == of) {
-        (Selection::of(of.clone()), new.subject.clone(), new.key.clone())
+    let (selection, root, key) = if rows.iter().any(|row| row.id == of) {
+        (Selection::of(of.clone()), of.clone(), new.key.clone())
     } else if rows.iter().any(|row| row.connection() == of && of.parse::<IntegrationId>().is_err())
     {
         let connection = Some(of.clone());
@@ -381,7 +384,7 @@ async fn find(context: &Context, new: &NewSignal) -> Result<Meant, Problem> {
             return Err(unknown(new, known));
         }
     }
-    let mut subject = subject;
+    let mut subject = if slot.is_some() { new.subject.clone() } else { root.clone() };
     if let Some(key) = &key {
         slots.values_mut().for_each(|keys| keys.retain(|one| one == key));
         slots.retain(|_, keys| !keys.is_empty());
@@ -391,7 +394,7 @@ async fn find(context: &Context, new: &NewSignal) -> Result<Meant, Problem> {
         }
     }
     slots.retain(|_, keys| !keys.is_empty());
-    Ok(Meant { subject, slots })
+    Ok(Meant { subject, root, slots })
 }
 
 fn unknown(new: &NewSignal, mut known: Vec<String>) -> Problem {
@@ -489,8 +492,8 @@ pub async fn receive(context: &Context, new: &NewSignal) -> Result<Received, Pro
         keys: BTreeSet::new(),
         state: OPEN.to_owned(),
     };
-    let before: Vec<Signal> =
-        told_of(context, None).await?.into_iter().filter(|one| one.id == id).collect();
+    let told = told_of(context, Some(&meant.root)).await?;
+    let before: Vec<Signal> = told.into_iter().filter(|one| one.id == id).collect();
     if let Some(first) = before.first() {
         if first.kind != new.kind || first.source != new.source {
             return Err(wrong(

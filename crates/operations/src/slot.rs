@@ -172,6 +172,10 @@ pub(crate) async fn usage_of(
         let mut places = spec.deliveries.iter();
         !spec.deliveries.is_empty() && places.all(|one| said.holds(&one.place(), generation))
     });
+    let heard = match previous {
+        [] => Default::default(),
+        _ => crate::usage::usage_of(context, &spec.id.integration.to_string()).await,
+    };
     for one in previous {
         let Some(seen) = listed.iter().find(|seen| seen.key_id == one.key_id) else { continue };
         let Some(not_before) = one.retire_not_before else { continue };
@@ -188,6 +192,10 @@ pub(crate) async fn usage_of(
         let promoted_at = earlier(not_before, terms.overlap);
         let known = evidence(last_used, promoted_at, lag, terms.quiet_for, now.lo);
         of.insert(one.key_id.clone(), with_word(known, all_said));
+        // A log shows a use, whatever the platform tells; that it shows none says nothing.
+        let seen = heard.last_seen(&one.key_id).filter(|at| *at > promoted_at);
+        let seen = seen.filter(|at| now.lo < later(*at, terms.quiet_for));
+        let known = seen.map_or(known, Evidence::Used);
     }
     Ok(Usage { of, terms })
 }

@@ -23,6 +23,7 @@ pub mod settings;
 pub mod signal;
 pub mod standing;
 pub mod status;
+pub mod usage;
 pub mod waiver;
 
 pub use rules::Rules;

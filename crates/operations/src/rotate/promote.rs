@@ -20,6 +20,7 @@ use crate::{
     document::{META, Meta, compose},
     drift::schedule_json,
     journal::moment,
+    prints::{KEY, PRINT},
 };
 
 impl Machine<'_> {
@@ -71,7 +72,9 @@ impl Machine<'_> {
                 let entry = self
                     .entry("rotation.promoted", &claim)
                     .detail("sink", place)
-                    .detail("version", version.number);
+                    .detail("version", version.number)
+                    .detail(KEY, key_id.clone())
+                    .detail(PRINT, meta.fingerprint.clone());
                 self.context.journal(entry).await
             }
             // Who was faster is seen at the next look, and so is what stands there now.

@@ -28,4 +28,5 @@ mod switch;
 mod tick;
 mod undelivered;
 mod unfenced;
+mod usage;
 mod world;

@@ -64,6 +64,7 @@ mod scope_above_ceiling;
 mod scope_added;
 mod scope_outlived;
 mod scope_removed;
+mod scope_unused;
 mod scope_wildcard;
 mod setting_changed;
 mod sink_changed;
@@ -93,6 +94,7 @@ pub use other_realm::governed_elsewhere;
 pub use owner::owner;
 pub use page::pages;
 pub use scope_outlived::scope_outlived;
+pub use scope_unused::scope_unused;
 pub use slot::{SlotFacts, slot};
 pub use standing::standing;
 pub use stands::Stands;
@@ -186,6 +188,7 @@ pub static RULES: &[&Rule] = &[
     &scope_added::RULE,
     &scope_outlived::RULE,
     &scope_removed::RULE,
+    &scope_unused::RULE,
     &scope_wildcard::RULE,
     &setting_changed::RULE,
     &sink_changed::RULE,
@@ -381,6 +384,7 @@ mod tests {
         all.extend(scopes("x", [(&scope, Action::Read)], [(&scope, Action::Read)]));
         all.push(scope_outlived("x", "s", at, Action::Read));
         all.push(contacts("x"));
+        all.push(scope_unused("x", "s", domain::Span::from_secs(1)));
         for status in WORDS {
             let facts = SlotFacts {
                 id: "x",
