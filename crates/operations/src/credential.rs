@@ -170,6 +170,7 @@ async fn bring(
     machine.in_service = in_service;
     machine.run().await?;
     let at_rest = machine.at_rest();
+    let nothing = machine.rests_on_nothing() && matches!(goal, Goal::Retire { .. });
     let (revoked, done_by) = machine.done();
     if goal == Goal::Revoke {
         signals::settle(context, &spec.id.to_string(), &[]).await;
@@ -185,7 +186,9 @@ async fn bring(
             done_by,
         });
     }
-    repair_copies(context, spec, at_rest.as_ref()).await?;
+    if !nothing {
+        repair_copies(context, spec, at_rest.as_ref()).await?;
+    }
     // What was refused is not what is declared. The next deed writes it if the ledger cannot be read now.
     let _ = declare_slot(context, spec).await;
     let seen = look_at_slot(context, spec, Freshness::Fresh).await?.ok_or_else(|| {

@@ -96,7 +96,11 @@ pub async fn due_now(
         let Some(claim) = claim.map(|document| document.claim) else { return Ok(DueNow::Nothing) };
         return Ok(match goal_of_finish(context, spec).await? {
             // It came to rest, and died before it said so beside its claim: whoever looks puts that right.
-            None => DueNow::Do(Goal::Rotate { to: claim.generation, at_once: false }, "schedule"),
+            None if claim.current.is_some() => {
+                DueNow::Do(Goal::Rotate { to: claim.generation, at_once: false }, "schedule")
+            }
+            // Nothing was ever delivered: there is nothing that a rotation to it could bring to places.
+            None => DueNow::Do(Goal::Retire { at: claim.generation }, "schedule"),
             Some(Goal::Rotate { .. }) if !active && !claim.phase.is_about_earlier() => {
                 DueNow::PutOff(
                     "its integration is switched off, and to finish it is to issue another: nhi \

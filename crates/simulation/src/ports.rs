@@ -167,6 +167,10 @@ pub struct Told {
     pub(crate) issued: usize,
     /// For which slot each key was called for.
     made: BTreeMap<String, String>,
+    /// Those of them that carry a mark since, and so a name in a claim.
+    marked: BTreeSet<String>,
+    /// Nobody is at work any more who could hold the secret of one.
+    pub(crate) at_rest: bool,
     /// Refused sign-ins since one worked, and the most that there were.
     pub(crate) refused: u32,
     pub(crate) most_refused: u32,
@@ -575,7 +579,10 @@ impl Port {
     /// What another slot's rotation called for is that slot's to end.
     fn is_own(&self, what: &str, key_id: &str) {
         let mut told = self.shared.told();
-        if let Some(of) = told.made.get(key_id).filter(|of| **of != self.slot.name) {
+        // Whose secret died with its run is nobody's, and whoever can tell so clears it away.
+        let forgotten = told.at_rest && !told.marked.contains(key_id);
+        let of = told.made.get(key_id).filter(|of| **of != self.slot.name && !forgotten);
+        if let Some(of) = of {
             let broken = format!("P3: {what} of {key_id}, which is {of}'s, for {}", self.slot.name);
             told.broken.push(broken);
         }
@@ -786,7 +793,11 @@ impl Connector for Port {
     async fn mark(&self, object: &ObjectRef, key_id: &str, marker: &str) -> connector::Result<()> {
         let (fake, object) = (self.shared.fake.clone(), object.clone());
         let (key_id, marker) = (key_id.to_owned(), marker.to_owned());
-        let effect = async move { fake.mark(&object, &key_id, &marker).await };
+        let shared = self.shared.clone();
+        let effect = async move {
+            shared.told().marked.insert(key_id.clone());
+            fake.mark(&object, &key_id, &marker).await
+        };
         self.change("mark", "", lost("mark"), effect).await
     }
     async fn find(

@@ -522,6 +522,7 @@ impl<'a> Story<'a> {
                 (first..self.acting.len()).filter(|run| self.acting[*run].deed.is_some()).count();
             if alive == 0 && left == 0 {
                 self.at_rest = true;
+                self.shared.told().at_rest = true;
                 break;
             }
             // Whoever is to change what others see is held up more often than not by chance alone.
@@ -558,7 +559,8 @@ impl<'a> Story<'a> {
                 5 if self.time_may_pass() => {
                     let most = match self.bounds.scene {
                         Scene::Cut => 3_700,
-                        Scene::Due => 90_000,
+                        // What the platform ends by itself dies where nobody runs again in time.
+                        Scene::Due if self.way != "grace" => 90_000,
                         _ => 601,
                     };
                     let seconds = [1, 20, 125, most][self.choices.any(4)];

@@ -211,7 +211,13 @@ impl Machine<'_> {
             .or_else(|| before.and_then(|document| document.claim.current.clone()))
             .or_else(|| anchor.and_then(|main| main.key_id.clone()));
         let known = self.spec.known.as_ref().map(|(key_id, ..)| key_id.clone());
-        let lives = |key_id: &String| view.keys.iter().any(|key| key.live && key.key_id == *key_id);
+        // What half a listing does not show is not gone: it would be ended as what nobody uses.
+        let unseen = |key_id: &String| {
+            !view.complete && view.keys.iter().all(|key| key.key_id != *key_id)
+        };
+        let lives = |key_id: &String| {
+            unseen(key_id) || view.keys.iter().any(|key| key.live && key.key_id == *key_id)
+        };
         let current = books.clone().or_else(|| known.clone()).filter(lives);
         let held_version = |key_id: &str| {
             anchor.filter(|main| main.key_id.as_deref() == Some(key_id)).map(|main| main.version)
@@ -242,6 +248,13 @@ impl Machine<'_> {
                 });
             }
         }
+        if let Some(key_id) = current.as_ref().filter(|key_id| unseen(key_id)) {
+            previous.push(Previous {
+                epoch: before.and_then(|document| document.claim.current_epoch),
+                held_version: held_version(key_id),
+                ..Previous::new(key_id, to - 1)
+            });
+        }
         // What is kept already keeps its time.
         let kept = before.map_or(&[][..], |document| &document.claim.previous);
         for one in kept.iter().filter(|one| self.stands(&one.key_id)) {
@@ -256,7 +269,7 @@ impl Machine<'_> {
             phase: if pending.is_some() { Phase::Stored } else { Phase::Intent },
             owner: self.context.run.id.clone(),
             attempt: 0,
-            known: view.keys.iter().map(|key| key.key_id.clone()).collect(),
+            known: view.keys.iter().map(|key| &key.key_id).chain(&current).cloned().collect(),
             current_epoch: current.as_deref().and_then(|key_id| self.epoch_of(key_id)),
             current,
             new: None,

@@ -347,6 +347,12 @@ impl<'a> Machine<'a> {
         Some((claim.current.clone()?, claim.generation))
     }
 
+    /// Its claim came to rest and names nothing: no place is to get anything.
+    pub(crate) fn rests_on_nothing(&self) -> bool {
+        let claim = self.claim.as_ref().map(|document| &document.claim);
+        claim.is_some_and(|claim| !claim.phase.is_open() && claim.current.is_none())
+    }
+
     /// Claim first, then documents, then the listing: a decision rests on a listing that was asked
     /// for after the claim was read. What this run wrote a moment ago, at the very version that it
     /// expected, is what whoever reads it at that moment finds: it is not asked for again. Documents

@@ -227,6 +227,15 @@ impl Story<'_> {
                     to += 1;
                     continue;
                 }
+                // What a person ended or changed, or whose book is lost, may be in no place that can be
+                // read, or let in by what took its place: the next generation puts that right.
+                Err(problem)
+                    if ["E-SINK-COPY", "E-STILL-ACCEPTED"].contains(&problem.code)
+                        && self.hands.touched() =>
+                {
+                    to += 1;
+                    continue;
+                }
                 Err(problem) => {
                     let (code, detail) = (problem.code, problem.detail);
                     return Err(format!("P7: the run after it stops: {code}: {detail}"));
@@ -258,6 +267,10 @@ impl Story<'_> {
         // The place of the only one, whose claim is lost, is nobody's.
         let one = ["first-only", "grace"].contains(&self.way) && self.hands.lost;
         let codes = ["E-UNEXPLAINED", "E-ROTATE", "E-NOT-DONE"];
+        // What makes its own successor was changed by a person, and where it went is lost.
+        if code == "E-MANAGEMENT-LOST" && self.hands.touched() {
+            return true;
+        }
         (theirs && self.is_narrow() || one) && codes.contains(&code)
     }
 }

@@ -38,6 +38,11 @@ impl Story<'_> {
                 tokio::time::advance(Duration::from_secs(DELIVER_BY.as_secs() + 1)).await;
                 done = self.calmly("after that", 0, goal).await?;
                 let stopped = stopped_by(&done);
+                // Who gives up what does not work brings nothing anywhere, and says what it cannot undo.
+                if stopped == Some(REFUSES[0]) && self.gives_up().await {
+                    self.shared.told().shut.clear();
+                    return self.put_right().await;
+                }
                 // Where the earlier one is dead nobody is helped by a person who is waited for.
                 if stopped != Some(REFUSES[usize::from(!self.replaces())]) {
                     return Err(format!("P7: a place takes nothing for long: {stopped:?}"));
@@ -52,6 +57,12 @@ impl Story<'_> {
         self.shared.told().shut.clear();
         say!(self, "every place takes what is written");
         self.put_right().await
+    }
+
+    /// A new one did not work, and what was written of it is taken back.
+    async fn gives_up(&self) -> bool {
+        let claim = self.acting[0].port.claim().await.unwrap_or_default();
+        claim["phase"].as_str() == Some("giving_up")
     }
 
     /// The claim says since when a place takes nothing.
