@@ -9,6 +9,11 @@ require_schedule     = true
 require_logs         = false
 two_owners_from      = "write"
 
+require_offboarding_owner = true
+require_stop_within       = true
+stop_within_longest       = "1h"
+workflow_gone             = "disable"
+
 owner_grace          = "14d"
 owner_left           = "disable"
 expired              = "disable"
@@ -35,6 +40,8 @@ findings = {
   credential_longest = "90d"
   credential_ends    = true
   dormant_after      = "90d"
+  domains_most       = 3
+  systems_most       = 12
   severity           = { "purpose-says-nothing" = "medium", "unheld" = "low" }
 }
 

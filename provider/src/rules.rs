@@ -1,6 +1,9 @@
 //! Rules over single attributes, checked offline. Each says what is expected.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use domain::{Action, Span};
 use url::{Host, Url};
@@ -119,6 +122,81 @@ pub(crate) fn category(text: &str) -> Result<(), String> {
     )
 }
 
+/// The id of an integration.
+pub(crate) fn integration_id(text: &str) -> Result<(), String> {
+    let fits = text.parse::<domain::IntegrationId>().is_ok();
+    expect(fits, "an integration's id as nhi scan prints it: \"<connection>/<kind>/<key>\"")
+}
+
+/// Ids and names, each of them there.
+pub(crate) fn each_said(all: &BTreeSet<String>) -> Result<(), String> {
+    all.iter().try_for_each(|text| said(text))
+}
+
+/// What sort of system something is.
+pub(crate) fn system_category(text: &str) -> Result<(), String> {
+    one_of(
+        text,
+        &[
+            "identity",
+            "cloud",
+            "endpoint",
+            "siem",
+            "soar",
+            "ticketing",
+            "itsm",
+            "crm",
+            "erp",
+            "billing",
+            "hr",
+            "email",
+            "files",
+            "database",
+            "warehouse",
+            "code",
+            "ci_cd",
+            "queue",
+            "workflow_engine",
+            "secrets",
+            "admin_api",
+            "other",
+        ],
+    )
+}
+
+/// Which way data goes.
+pub(crate) fn data_direction(text: &str) -> Result<(), String> {
+    one_of(text, &["reads", "writes", "both"])
+}
+
+/// How sensitive data is.
+pub(crate) fn data_class(text: &str) -> Result<(), String> {
+    one_of(
+        text,
+        &[
+            "none",
+            "public",
+            "internal",
+            "confidential",
+            "personal",
+            "financial",
+            "health",
+            "credentials",
+        ],
+    )
+}
+
+/// What ends an integration.
+pub(crate) fn conditions(all: &BTreeSet<String>) -> Result<(), String> {
+    let words = ["workflow_retired", "contract_ended", "owner_left", "dormant"];
+    all.iter().try_for_each(|text| one_of(text, &words))
+}
+
+/// Names by which parts are told apart.
+pub(crate) fn named<T>(all: &BTreeMap<String, T>) -> Result<(), String> {
+    all.keys().try_for_each(|name| short_name(name))
+}
+
 /// What destroying an integration does at its platform.
 pub(crate) fn on_destroy(text: &str) -> Result<(), String> {
     one_of(text, &["delete", "disable"])
@@ -181,12 +259,12 @@ pub(crate) fn confirm(text: &str) -> Result<(), String> {
 }
 
 /// At least one.
-pub(crate) fn some(all: &std::collections::BTreeSet<String>) -> Result<(), String> {
+pub(crate) fn some(all: &BTreeSet<String>) -> Result<(), String> {
     expect(!all.is_empty(), "at least one, or the attribute left out for its default")
 }
 
 /// Address blocks.
-pub(crate) fn cidrs(all: &std::collections::BTreeSet<String>) -> Result<(), String> {
+pub(crate) fn cidrs(all: &BTreeSet<String>) -> Result<(), String> {
     all.iter().try_for_each(|text| cidr(text).map_err(|expected| format!("{text:?}: {expected}")))
 }
 
@@ -207,7 +285,7 @@ fn cidr(text: &str) -> Result<(), String> {
 }
 
 /// Where a server may send people back to: a wildcard or plain HTTP would hand tokens to others.
-pub(crate) fn uris(all: &std::collections::BTreeSet<String>) -> Result<(), String> {
+pub(crate) fn uris(all: &BTreeSet<String>) -> Result<(), String> {
     all.iter().try_for_each(|text| uri(text).map_err(|expected| format!("{text:?}: {expected}")))
 }
 
@@ -297,6 +375,10 @@ mod tests {
             (action, "write", "writes"),
             (limit, "write", "wirte"),
             (limit, "admin", "unknown"),
+            (integration_id, "bao/role/x", "bao/x"),
+            (system_category, "siem", "siems"),
+            (data_direction, "both", "read"),
+            (data_class, "personal", "pii"),
             (place, "siem/openbao-audit", "siem"),
             (said, "production", " "),
             (reason, "Reads tonight's invoices and nothing else", "because"),

@@ -37,6 +37,7 @@ use output::{Format, Output};
   nhi scan bao                  what integrations are there, managed or not?
   nhi adopt bao                 the configuration that takes over what is there, as it is
   nhi drift --state FILE        does the world still look as declared? exit 2 if not
+  nhi reach ID                  what does whoever has it get to? --to: who gets there?
   nhi explain RULE              what does a finding mean, and what helps?
   nhi rotate ID                 another generation of a credential, now
   nhi revoke ID                 end what an integration or a slot has, now
@@ -77,6 +78,7 @@ enum Command {
     Adopt(commands::adopt::Adopt),
     Drift(commands::drift::Drift),
     Explain(commands::explain::Explain),
+    Reach(commands::reach::Reach),
     Rotate(commands::rotate::Rotate),
     Revoke(commands::revoke::Revoke),
     Recover(commands::recover::Recover),
@@ -107,6 +109,7 @@ impl Command {
             Command::Adopt(command) => command.format,
             Command::Drift(command) => command.format(),
             Command::Explain(command) => command.format,
+            Command::Reach(command) => command.format,
             Command::Rotate(command) => command.asking.format,
             Command::Revoke(command) => command.asking.format,
             Command::Recover(command) => command.asking.format,
@@ -154,6 +157,7 @@ fn main() -> ExitCode {
             Command::Adopt(command) => command.run(config, &output).await,
             Command::Drift(command) => command.run(config, &output).await,
             Command::Explain(command) => command.run(&output),
+            Command::Reach(command) => command.run(config, &output).await,
             Command::Rotate(command) => command.run(config, &output).await,
             Command::Revoke(command) => command.run(config, &output).await,
             Command::Recover(command) => command.run(config, &output).await,

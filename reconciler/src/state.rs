@@ -8,6 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
+use domain::ties::{MEMBERS, Ties};
 use operations::{
     Delivery, Problem, Wish, WishedOwner, WishedScopes, WishedSlot, WishedThirdParty, Wishes,
     consumers, delivery, schedule_written,
@@ -208,6 +209,7 @@ fn integration(wishes: &mut Wishes, id: &str, object: &str, values: &Map<String,
                 tested_on: day(said("disable_tested_on")),
                 test_every: said("admin_review_every").and_then(|every| every.parse().ok()),
             },
+            ties: ties(values),
         });
         return;
     }
@@ -249,6 +251,13 @@ fn integration(wishes: &mut Wishes, id: &str, object: &str, values: &Map<String,
     wish.enabled = text("state").map(|state| state == "active");
     wish.revoke_unmanaged = values.get("revoke_unmanaged").and_then(Value::as_bool) == Some(true);
     wish.settings = settings.cloned();
+    wish.ties = ties(values);
+}
+
+/// What it has to do with besides its platform, by the same members as the resource has.
+fn ties(values: &Map<String, Value>) -> Ties {
+    let of = |name: &&str| Some(((*name).to_owned(), values.get(*name)?.clone()));
+    Ties::from_json(&Value::Object(MEMBERS.iter().filter_map(of).collect()))
 }
 
 fn scopes(values: &Map<String, Value>) -> WishedScopes {

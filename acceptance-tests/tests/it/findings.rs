@@ -11,7 +11,7 @@ use crate::{BASE, applied, holds, in_world, jupyterhub};
 const POLICY: &str = "/v1/sys/policies/acl/nhi/invoice-sync";
 
 /// What `nhi drift` tells now, for programs.
-fn drift(world: &World) -> Result<Value> {
+pub(crate) fn drift(world: &World) -> Result<Value> {
     let ran = world.nhi(&["drift", "--format", "json"])?;
     let line = ran.said.lines().find(|line| line.starts_with('{')).unwrap_or_default();
     serde_json::from_str(line).map_err(|error| format!("{error}: {}", ran.said))
@@ -26,7 +26,7 @@ fn open<'a>(world: &World, rules: &[&'a str]) -> Result<Vec<&'a str>> {
 }
 
 /// That all of these are open, or none.
-fn are(world: &World, rules: &[&str], wanted: bool) -> Result<()> {
+pub(crate) fn are(world: &World, rules: &[&str], wanted: bool) -> Result<()> {
     let found = open(world, rules)?;
     let right = if wanted { found == rules } else { found.is_empty() };
     holds(
@@ -37,7 +37,7 @@ fn are(world: &World, rules: &[&str], wanted: bool) -> Result<()> {
 }
 
 /// The policy's file says this now.
-fn policy(world: &World, text: &str) -> Result<()> {
+pub(crate) fn policy(world: &World, text: &str) -> Result<()> {
     let hcl = world.read("nhi.hcl")?;
     if !hcl.contains("policy.hcl") {
         world.write("nhi.hcl", &format!("{hcl}\npolicy = {{ file = \"policy.hcl\" }}\n"))?;

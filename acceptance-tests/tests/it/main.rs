@@ -42,6 +42,7 @@ mod rounds;
 mod rows;
 mod signals;
 mod strapi;
+mod ties;
 mod together;
 mod undelivered;
 mod unleash;

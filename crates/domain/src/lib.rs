@@ -19,6 +19,7 @@ pub mod scope;
 pub mod secret;
 pub mod settings;
 pub mod span;
+pub mod ties;
 
 pub use id::{CredentialId, IntegrationId, OwnerId, ScheduleId, ScopeId};
 pub use marker::Marker;
@@ -32,3 +33,4 @@ pub use scope::{Action, Direction, GrantedScope, Scope};
 pub use secret::Secret;
 pub use settings::{Setting, Settings};
 pub use span::Span;
+pub use ties::Ties;

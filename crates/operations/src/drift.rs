@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use connector::Kind;
 use domain::{
-    Action, CredentialId, IntegrationId, ObservedIntegration, OwnerId, Setting, Settings,
+    Action, CredentialId, IntegrationId, ObservedIntegration, OwnerId, Setting, Settings, Ties,
     field::{Default::Vendor as VendorChooses, Field},
 };
 use jiff::{Timestamp, civil::Date};
@@ -13,7 +13,9 @@ use ledger::{Ledger, Selection, inventory::Origin};
 use policy::{
     Schedule,
     duty::{Duty, Task},
-    findings::{self, Declared, Finding, Governed, Observed, SlotFacts, Stands, Times, compare},
+    findings::{
+        self, Declared, Finding, Governed, Observed, SlotFacts, Stands, Tied, Times, compare,
+    },
     rotation::Phase,
     schedule::{Written, later},
     scopes::{
@@ -27,12 +29,13 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     Consumers, Context, Delivery, KindLattice, Problem, SeenIntegration, SlotSpec,
+    around::time_to_stop,
     claim::{ClaimMirror, ClaimStore},
     decommission::Decommissioned,
     elsewhere::governed_elsewhere,
     form,
-    integration::REVOKES,
-    look_up_owner,
+    integration::{REVOKES, TIES},
+    look_around, look_up_owner,
     observe::gap_words,
     observe_integration, observe_slot,
     owner::noted_owner,
@@ -95,6 +98,8 @@ pub struct Wish {
     pub scopes: Option<WishedScopes>,
     /// Its slots.
     pub slots: Vec<WishedSlot>,
+    /// What it has to do with besides its platform.
+    pub ties: Ties,
     /// It was put together from what deeds wrote down. What was declared before that ledger began may
     /// be missing in it, where a state is whole.
     pub pieced_together: bool,
@@ -150,6 +155,8 @@ pub struct WishedThirdParty {
     pub owners: Vec<String>,
     /// What it is judged by.
     pub dates: ThirdParty,
+    /// What it has to do with.
+    pub ties: Ties,
 }
 
 /// Everything that is declared.
@@ -181,12 +188,13 @@ impl Wishes {
             let named = ["business_owner.id", "technical_owner.id"]
                 .into_iter()
                 .filter_map(move |member| record?.get(member));
-            named.map(|owner| (owner, &wish.id))
+            let sees_to_its_end = wish.ties.offboarding_owner.iter();
+            named.chain(sees_to_its_end).map(|owner| (owner, &wish.id))
         });
-        let run_elsewhere = self
-            .third_parties
-            .iter()
-            .flat_map(|wish| wish.owners.iter().map(|owner| (owner, &wish.id)));
+        let run_elsewhere = self.third_parties.iter().flat_map(|wish| {
+            let owners = wish.owners.iter().chain(&wish.ties.offboarding_owner);
+            owners.map(|owner| (owner, &wish.id))
+        });
         let mut owns: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (owner, id) in recorded.chain(run_elsewhere) {
             let names = owns.entry(owner.clone()).or_default();
@@ -219,6 +227,19 @@ pub struct Judged {
     pub gaps: Vec<(String, Problem)>,
     /// The incarnation that was looked at; `None` where there is none.
     pub vendor_id: Option<String>,
+    /// What it was seen to hold, for where it gets to.
+    pub held: Option<Held>,
+}
+
+/// What an integration was seen to hold.
+#[derive(Debug, Clone, Default)]
+pub struct Held {
+    /// The tenant's own id, and what names the object there.
+    pub at: (String, String),
+    /// Its live scopes, each with what it lets its holder do.
+    pub scopes: Vec<(String, Action)>,
+    /// The most that its ceiling allows.
+    pub ceiling: Option<Action>,
 }
 
 impl Judged {
@@ -345,8 +366,20 @@ async fn compared(context: &Context, wish: &Wish) -> Result<Judged, Problem> {
 
     let said = |name: &str| wish.record.as_ref()?.get(name).map(String::as_str);
     let facts = seen.facts(said("expires_on"), said("review_every"), said("adoption.complete_by"));
+    let around = look_around(context, &wish.ties).await;
+    judged.gaps.extend(around.unread.iter().cloned());
+    let facts = around.into_facts(facts, &wish.ties, live, &context.rules, context.time());
     let verdicts = standing(&facts, &context.rules, context.time());
     let mut findings = findings::standing(&wish.id, &verdicts);
+    for finding in &mut findings {
+        let named = match finding.rule {
+            "workflow-gone" => facts.around.gone.join(", "),
+            "condition-met" => facts.around.met.join(", "),
+            "predecessor-alive" => wish.ties.replaces.clone().unwrap_or_default(),
+            _ => continue,
+        };
+        finding.actual = named;
+    }
     for finding in findings.iter_mut().filter(|one| one.rule == "marker-forged") {
         let keys: Vec<&str> = seen.forged.iter().map(String::as_str).collect();
         finding.why = format!("the mark of {} was not made here for it", keys.join(", "));
@@ -354,6 +387,24 @@ async fn compared(context: &Context, wish: &Wish) -> Result<Judged, Problem> {
     judged.found(tenant, stable, findings);
     let facts = governance(wish, live, lattice);
     judged.found(tenant, stable, findings::governed(&facts, &context.rules));
+    judged.held = Some(Held {
+        at: (tenant.clone(), stable.to_owned()),
+        scopes: facts.scopes.clone(),
+        ceiling: said("ceiling_action").and_then(|word| word.parse().ok()),
+    });
+    let time_to_stop = match wish.ties.stop_within {
+        Some(_) => time_to_stop(&*context.ledger, &wish.id).await?,
+        None => None,
+    };
+    let tied = Tied {
+        id: &wish.id,
+        ties: &wish.ties,
+        environment: said("environment"),
+        execution_mode: said("execution_mode"),
+        adopted: said("adoption.complete_by").is_some(),
+        time_to_stop,
+    };
+    judged.found(tenant, stable, findings::ties(&tied, &context.rules));
 
     if let Some(scopes) = &wish.scopes {
         let live = live.scopes.iter().map(|held| held.scope.clone()).collect();
@@ -888,6 +939,7 @@ pub async fn declared_in_ledger(ledger: &dyn Ledger) -> Result<Wishes, Problem> 
                 revoke_unmanaged,
                 scopes,
                 slots: Vec::new(),
+                ties: facet(TIES).as_ref().map(Ties::from_json).unwrap_or_default(),
                 pieced_together: true,
             },
         );

@@ -10,7 +10,7 @@ use connector::{
 };
 use domain::{
     Direction, IntegrationId, ObservedCredential, ObservedIntegration, OwnerRef, Record, Settings,
-    Span,
+    Span, Ties,
 };
 use ledger::{Change as Row, Work};
 use policy::proof::{Grade, Shown, grade};
@@ -44,6 +44,8 @@ pub struct DeclaredIntegration {
     pub enabled: bool,
     /// Whether credentials that nobody declared are to be ended.
     pub revoke_unmanaged: bool,
+    /// What it has to do with besides its platform.
+    pub ties: Ties,
 }
 
 /// Settings as the ledger keeps them.
@@ -89,6 +91,9 @@ pub(crate) fn record_json(record: &Record) -> serde_json::Value {
 /// The member of the `enabled` facet that says that what nobody declared is to be ended.
 pub(crate) const REVOKES: &str = "revoke_unmanaged";
 
+/// The facet of what an integration has to do with besides its platform.
+pub(crate) const TIES: &str = "ties";
+
 /// What leave to change an integration is bound to.
 fn canonical(settings: &Settings, record: &Record, enabled: bool) -> String {
     let (settings, record) = (settings_json(settings), record_json(record));
@@ -132,6 +137,12 @@ fn declared_rows(
         enabled[REVOKES] = json!(true);
     }
     rows.extend(facet("enabled", enabled));
+    // No platform has them: there is nothing that they could be applied to.
+    rows.push(Row::Declared {
+        integration: id.to_owned(),
+        facet: TIES.to_owned(),
+        document: (!declared.ties.is_empty()).then(|| declared.ties.to_json()),
+    });
     rows
 }
 

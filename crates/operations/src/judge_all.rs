@@ -6,13 +6,17 @@ use std::{
     sync::Arc,
 };
 
+use domain::Ties;
 use ledger::{Ledger, Range};
-use policy::findings::{Finding, chain_broken, clocks_apart};
+use policy::{
+    findings::{self, Finding, chain_broken, clocks_apart},
+    reach::{Graph, Holder},
+};
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
-    Context, Judged, Problem, Wishes, judge_heard, judge_integration, judge_left_behind,
-    judge_owner, judge_third_party, never_heard_of,
+    Context, Held, Judged, Problem, Wish, WishedSlot, Wishes, judge_heard, judge_integration,
+    judge_left_behind, judge_owner, judge_third_party, never_heard_of,
 };
 
 /// How many things are looked at at once; the connection's own budget limits requests.
@@ -28,13 +32,17 @@ pub struct AllJudged {
 }
 
 /// Looks at each thing that is declared, several at once, and gives what each look came to. `owns`: the
-/// integrations of each owner.
+/// integrations of each owner; `all`: where each integration gets to is judged by all that are declared,
+/// also by those that are not looked at. Returns what that comes to.
 pub async fn judge_each(
     context: &Context,
     wishes: Wishes,
     mut owns: BTreeMap<String, Vec<String>>,
+    mut all: BTreeMap<String, Reaching>,
     mut each: impl FnMut(&str, Result<Judged, Problem>),
-) {
+) -> Vec<([u8; 16], Finding)> {
+    let theirs: BTreeSet<String> =
+        wishes.third_parties.iter().map(|wish| wish.id.clone()).collect();
     for wish in &wishes.third_parties {
         each(&wish.id, Ok(judge_third_party(context, wish)));
     }
@@ -61,6 +69,9 @@ pub async fn judge_each(
     while let Some(ended) = running.join_next().await {
         let Ok((id, judged)) = ended else { continue };
         waited_for.remove(&id);
+        if let (Some(one), Ok(judged)) = (all.get_mut(&id), &judged) {
+            one.held = judged.held.clone();
+        }
         each(&id, judged);
     }
     for id in waited_for {
@@ -69,6 +80,75 @@ pub async fn judge_each(
             .next("report it, with what was asked for");
         each(&id, Err(problem));
     }
+    reaching(context, &all, &theirs)
+}
+
+/// An integration, with what it is known to hold.
+#[derive(Debug, Clone)]
+pub struct Reaching {
+    /// Its id.
+    pub id: String,
+    /// What it has to do with.
+    pub ties: Ties,
+    /// The ids of its slots.
+    pub slots: Vec<String>,
+    /// What it was seen to hold; `None`: nobody could look.
+    pub held: Option<Held>,
+}
+
+impl Reaching {
+    /// For the graph of all.
+    pub fn holder(&self) -> Holder<'_> {
+        Holder {
+            id: &self.id,
+            ties: Some(&self.ties),
+            scopes: self.held.as_ref().map(|held| held.scopes.as_slice()),
+            slots: self.slots.clone(),
+        }
+    }
+}
+
+/// All integrations that are declared, before anybody has looked at what they hold.
+pub fn reach_of(wishes: &Wishes) -> BTreeMap<String, Reaching> {
+    let slots = |wish: &Wish| {
+        let of = |slot: &WishedSlot| format!("{}/credential/{}", wish.id, slot.name);
+        wish.slots.iter().map(of).collect()
+    };
+    let ours = wishes.integrations.values().map(|wish| Reaching {
+        id: wish.id.clone(),
+        ties: wish.ties.clone(),
+        slots: slots(wish),
+        held: None,
+    });
+    let theirs = wishes.third_parties.iter().map(|wish| Reaching {
+        id: wish.id.clone(),
+        ties: wish.ties.clone(),
+        slots: Vec::new(),
+        held: None,
+    });
+    ours.chain(theirs).map(|one| (one.id.clone(), one)).collect()
+}
+
+/// What is to be said of where each gets to. Of what could not be read it is said already.
+fn reaching(
+    context: &Context,
+    all: &BTreeMap<String, Reaching>,
+    theirs: &BTreeSet<String>,
+) -> Vec<([u8; 16], Finding)> {
+    let graph = Graph::of(&all.values().map(Reaching::holder).collect::<Vec<_>>());
+    let mut told = Vec::new();
+    for one in all.values() {
+        let (at, ceiling) = match &one.held {
+            Some(held) => (held.at.clone(), held.ceiling),
+            None if theirs.contains(&one.id) => (("none".to_owned(), one.id.clone()), None),
+            None => continue,
+        };
+        for finding in findings::reach(&one.id, &graph, ceiling, &context.rules) {
+            let finding = context.rules.findings.weighed(finding);
+            told.push((finding.fingerprint(&at.0, &at.1), finding));
+        }
+    }
+    told
 }
 
 /// Whether the ledger is what it was: what somebody rewrote is no ground to judge from.
@@ -96,11 +176,12 @@ pub async fn judge_all(context: &Context, wishes: Wishes) -> AllJudged {
     let mut all = AllJudged::default();
     let mut looked_at: BTreeMap<String, Option<String>> = BTreeMap::new();
     let (slots, owns, heard_of) = (wishes.slots(), wishes.owned(), wishes.heard_of.clone());
+    let reach = reach_of(&wishes);
     match ledger_changed(&*context.ledger).await {
         Ok(found) => all.findings.extend(found),
         Err(problem) => all.gaps.push(("ledger".to_owned(), problem)),
     }
-    judge_each(context, wishes, owns, |id, judged| match judged {
+    let further = judge_each(context, wishes, owns, reach, |id, judged| match judged {
         Ok(judged) => {
             let vendor_id = judged.vendor_id.clone();
             looked_at.extend(vendor_id.map(|vendor_id| (id.to_owned(), Some(vendor_id))));
@@ -112,6 +193,7 @@ pub async fn judge_all(context: &Context, wishes: Wishes) -> AllJudged {
         }
     })
     .await;
+    all.findings.extend(further);
     match judge_left_behind(context, &looked_at, &slots, true).await {
         Ok(judged) => all.take(judged),
         Err(problem) => all.gaps.push(("custody".to_owned(), problem)),

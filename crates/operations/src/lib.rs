@@ -9,6 +9,7 @@ mod access;
 mod ack;
 mod adopt;
 mod another;
+mod around;
 mod beside;
 mod claim;
 mod context;
@@ -58,6 +59,7 @@ pub use access::{OpenAccess, SignInWith, close_access, open_access, still_open};
 pub use ack::{Acknowledged, acknowledge};
 pub use adopt::{Part, governed_already, slot_name_of, unmarked_key};
 pub use another::{Another, another, may_have_more};
+pub use around::{SeenAround, look_around};
 pub use claim::{ClaimDocument, ClaimNames, ClaimStore};
 pub use context::{Connections, Context, Custody, Notices, Run, StopSign};
 pub use copies::{SecretCopy, copies_in};
@@ -69,7 +71,7 @@ pub use credential::{
 pub use decommission::{Checklist, Decommissioned, STEPS, Step, decommission};
 pub use delivered::{Delivered, other_fields, read_delivered};
 pub use drift::{
-    Begun, Judged, Wish, WishedOwner, WishedScopes, WishedSlot, WishedThirdParty, Wishes,
+    Begun, Held, Judged, Wish, WishedOwner, WishedScopes, WishedSlot, WishedThirdParty, Wishes,
     accepting_anything, declared_in_ledger, delivery, everything_begun, everything_left_open,
     judge_integration, judge_left_behind, judge_owner, schedule_written,
 };
@@ -86,7 +88,9 @@ pub use integration::{
     revoke_unmanaged, update_integration,
 };
 pub use inventory::{Inventory, is_managed, take_inventory};
-pub use judge_all::{AllJudged, clocks_disagree, judge_all, judge_each, ledger_changed};
+pub use judge_all::{
+    AllJudged, Reaching, clocks_disagree, judge_all, judge_each, ledger_changed, reach_of,
+};
 pub use keep::keep_sink;
 pub use observe::{
     SeenIntegration, UNKNOWN_CONNECTION, find_connection, judge_listed, object_of,

@@ -9,7 +9,10 @@ use domain::{
 };
 use jiff::Timestamp;
 use ledger::Selection;
-use policy::{schedule::later, standing::Facts};
+use policy::{
+    schedule::later,
+    standing::{Around, Facts},
+};
 
 use crate::{
     Context, Problem,
@@ -97,6 +100,7 @@ impl SeenIntegration {
             quarantine_broken: self.observed.enabled
                 && is_quarantined(&self.observed)
                 && !self.is_out_of_service(),
+            around: Around::default(),
         }
     }
 

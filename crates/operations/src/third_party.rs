@@ -1,15 +1,15 @@
 //! What vendors run: nothing of it can be read, so what is declared is all that is known.
 
-use domain::Span;
+use domain::{Span, Ties};
 use jiff::civil::Date;
 use ledger::inventory::Change;
 use policy::{
-    findings,
+    findings::{self, Tied},
     standing::{self, ThirdParty},
 };
 use serde_json::{Value, json};
 
-use crate::{Context, Judged, WishedThirdParty};
+use crate::{Context, Judged, WishedThirdParty, integration::TIES};
 
 /// The facet of its row.
 const FACET: &str = "third_party";
@@ -23,13 +23,17 @@ pub async fn note_third_party(context: &Context, id: &str, declared: Option<&Wis
 
 fn written(declared: &WishedThirdParty) -> Value {
     let day = |day: Option<Date>| day.map(|day| day.to_string());
-    json!({
+    let mut noted = json!({
         "owners": declared.owners,
         "expires_on": day(declared.dates.expires_on),
         "contract_ends_on": day(declared.dates.contract_ends_on),
         "disable_tested_on": day(declared.dates.tested_on),
         "admin_review_every": declared.dates.test_every.map(|every| every.to_string()),
-    })
+    });
+    if !declared.ties.is_empty() {
+        noted[TIES] = declared.ties.to_json();
+    }
+    noted
 }
 
 /// Reads what [`note_third_party`] wrote.
@@ -47,14 +51,24 @@ pub(crate) fn noted_third_party(id: &str, declared: &Value) -> Option<WishedThir
             tested_on: day("disable_tested_on"),
             test_every: word("admin_review_every").and_then(|every| every.parse::<Span>().ok()),
         },
+        ties: noted.get(TIES).map(Ties::from_json).unwrap_or_default(),
     })
 }
 
-/// Judges it by its dates alone.
+/// Judges it by what is declared alone.
 pub fn judge_third_party(context: &Context, wish: &WishedThirdParty) -> Judged {
     let verdicts = standing::third_party(&wish.dates, &context.rules, context.time());
     let mut judged = Judged::default();
     judged.found("none", &wish.id, findings::standing(&wish.id, &verdicts));
+    let tied = Tied {
+        id: &wish.id,
+        ties: &wish.ties,
+        environment: None,
+        execution_mode: None,
+        adopted: false,
+        time_to_stop: None,
+    };
+    judged.found("none", &wish.id, findings::ties(&tied, &context.rules));
     judged.weighed(context)
 }
 
@@ -73,6 +87,7 @@ mod tests {
                 tested_on: Some("2026-11-01".parse().unwrap()),
                 test_every: Some("90d".parse().unwrap()),
             },
+            ties: Ties { stop_within: Some("5m".into()), ..Ties::default() },
         };
         let document = json!({ FACET: written(&declared) });
         assert_eq!(noted_third_party(&declared.id, &document), Some(declared));

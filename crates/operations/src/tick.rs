@@ -26,11 +26,11 @@ use tokio::{
 };
 
 use crate::{
-    Another, Context, DueNow, KindLattice, Met, Outcome, Problem, Revoked, SeenIntegration,
-    SeenSlot, SlotSpec, Wish, WishedOwner, WishedScopes, Wishes, another, carry_out, catch_up,
-    declared_slot,
+    Another, Context, DueNow, KindLattice, Met, Outcome, Problem, Revoked, SeenAround,
+    SeenIntegration, SeenSlot, SlotSpec, Wish, WishedOwner, WishedScopes, Wishes, another,
+    carry_out, catch_up, declared_slot,
     decommission::Decommissioned,
-    due_now, look_up_owner, may_have_more, meet, observe_integration, observe_slot,
+    due_now, look_around, look_up_owner, may_have_more, meet, observe_integration, observe_slot,
     revoke_everything, scopes,
     slot::look_at_slot,
     switch::{Switch, turn},
@@ -483,7 +483,9 @@ impl Tick {
             }
         };
         let whole = seen.whole(&id);
-        let wanted = self.wanted(wish, &seen, left);
+        let around = look_around(&self.context, &wish.ties).await;
+        unread.extend(around.unread.iter().cloned());
+        let wanted = self.wanted(wish, &seen, around, left);
         if itself && whole.is_ok() {
             let next = self.judge_integration(&id, wish, &seen, wanted.clone());
             steps.push(Step {
@@ -665,7 +667,13 @@ impl Tick {
 
     /// What policy has follow for an integration, each with why, and whether that was approved to be done
     /// unasked.
-    fn wanted(&self, wish: &Wish, seen: &SeenIntegration, left: &BTreeSet<String>) -> Vec<Wanted> {
+    fn wanted(
+        &self,
+        wish: &Wish,
+        seen: &SeenIntegration,
+        around: SeenAround,
+        left: &BTreeSet<String>,
+    ) -> Vec<Wanted> {
         let rules = &self.context.rules;
         // What rules would say is not known.
         if self.context.gate.closed().is_some() {
@@ -677,12 +685,23 @@ impl Tick {
             said("review_every").map(String::as_str),
             said("adoption.complete_by").map(String::as_str),
         );
-        let verdicts = standing(&facts, rules, self.context.time());
+        let now = self.context.time();
+        let facts = around.into_facts(facts, &wish.ties, &seen.observed, rules, now);
+        let verdicts = standing(&facts, rules, now);
         let mut wanted: Vec<Wanted> = Vec::new();
         if let Some(verdict) = verdicts.get("expired") {
             let day = said("expires_on").map_or("", String::as_str);
             let why = format!("{day} was its last day");
             wanted.push((*verdict, why, rules.standing.disable_expired));
+        }
+        if let Some(verdict) = verdicts.get("condition_met") {
+            let why = format!("a condition that ends it is met: {}", facts.around.met.join(", "));
+            wanted.push((*verdict, why, rules.standing.disable_expired));
+        }
+        if let Some(verdict) = verdicts.get("workflow_retired") {
+            // Who switches a workflow off for an hour does not mean its integration.
+            let why = format!("its workflow {} is gone", facts.around.gone.join(", "));
+            wanted.push((*verdict, why, false));
         }
         if let Some(verdict) = verdicts.get("review_overdue") {
             wanted.push((*verdict, "its review is overdue".to_owned(), false));

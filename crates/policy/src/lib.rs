@@ -13,6 +13,7 @@ pub mod overlap;
 pub mod owner;
 pub mod proof;
 pub mod purpose;
+pub mod reach;
 pub mod reason;
 pub mod retry;
 pub mod rotation;

@@ -72,6 +72,10 @@ pub struct Thresholds {
     pub credential_ends: bool,
     /// How long after its last use, where that is known, a credential is dormant; `None`: never.
     pub dormant_after: Option<Span>,
+    /// In how many domains of the business an integration may reach systems; `None`: in any number.
+    pub domains_most: Option<u64>,
+    /// How many systems it may reach; `None`: any number.
+    pub systems_most: Option<u64>,
     /// How much single findings matter, by their rules' words.
     pub severity: BTreeMap<String, Severity>,
 }
@@ -83,6 +87,8 @@ impl Default for Thresholds {
             credential_longest: None,
             credential_ends: false,
             dormant_after: Some(Span::from_secs(90 * 86_400)),
+            domains_most: Some(3),
+            systems_most: None,
             severity: BTreeMap::new(),
         }
     }
@@ -141,6 +147,14 @@ pub struct Rules {
     pub require_schedule: bool,
     /// A place of logs is required.
     pub require_logs: bool,
+    /// Somebody who sees to its end is required.
+    pub require_offboarding_owner: bool,
+    /// How fast it must be possible to stop it is required.
+    pub require_stop_within: bool,
+    /// The longest that may be allowed for stopping one; `None`: any time.
+    pub stop_within_longest: Option<Span>,
+    /// What follows when all workflows of an integration are gone.
+    pub workflow_gone: Verdict,
     /// Business and technical owner must differ from this action on; `None`: never.
     pub two_owners_from: Option<Action>,
     /// How long an owner may be inactive before they count as left.
@@ -208,6 +222,10 @@ impl Default for Rules {
             require_review_every: false,
             require_schedule: false,
             require_logs: false,
+            require_offboarding_owner: false,
+            require_stop_within: false,
+            stop_within_longest: None,
+            workflow_gone: Verdict::Disable,
             two_owners_from: None,
             owner_grace: Span::from_secs(30 * 86_400),
             owner_left: Verdict::Disable,

@@ -26,6 +26,57 @@ pub struct Facts {
     pub adopted_until: Option<Date>,
     /// It is quarantined, and somebody switched it on all the same.
     pub quarantine_broken: bool,
+    /// What was seen of what it has to do with.
+    pub around: Around,
+}
+
+/// What was seen of what an integration has to do with. What could not be looked at is in none of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Around {
+    /// How many workflows it is declared to have.
+    pub workflows: usize,
+    /// Those of them that are gone or switched off.
+    pub gone: Vec<String>,
+    /// The one that it took the place of lives.
+    pub predecessor_alive: bool,
+    /// One of its workflows being gone ends it, where it has others too.
+    pub ends_with_any_workflow: bool,
+    /// Which conditions of `expires_when` hold, besides that one.
+    pub met: Vec<&'static str>,
+}
+
+impl Around {
+    /// What follows of its workflows: that all are gone has policy's own verdict.
+    fn of_workflows(&self, rules: &Rules) -> Option<Verdict> {
+        let all = self.gone.len() >= self.workflows;
+        match self.gone.is_empty() {
+            true => None,
+            false if self.ends_with_any_workflow => Some(rules.expired),
+            false if all => Some(rules.workflow_gone),
+            false => Some(Verdict::Warn),
+        }
+    }
+}
+
+/// The words of `expires_when`, and which of them hold: the last day of the contract with what it runs
+/// on, and when each of its live credentials was last used, where that is known of all.
+pub fn conditions_met(
+    expires_when: &std::collections::BTreeSet<String>,
+    contract_ends_on: Option<Date>,
+    last_used: &[domain::LastUsed],
+    rules: &Rules,
+    now: Now,
+) -> Vec<&'static str> {
+    let over = contract_ends_on.is_some_and(|last| now.is_past(end_of(last)));
+    let quiet = |used: &domain::LastUsed| match (used, rules.findings.dormant_after) {
+        (domain::LastUsed::At(at), Some(after)) => now.is_past(later(*at, after)),
+        _ => false,
+    };
+    let dormant = !last_used.is_empty() && last_used.iter().all(quiet);
+    [("contract_ended", over), ("dormant", dormant)]
+        .into_iter()
+        .filter_map(|(word, met)| (met && expires_when.contains(word)).then_some(word))
+        .collect()
 }
 
 /// The moment at which the last day of something is over: it is valid through the end of that day.
@@ -70,6 +121,15 @@ pub fn standing(facts: &Facts, rules: &Rules, now: Now) -> BTreeMap<&'static str
     }
     if facts.quarantine_broken {
         standing.insert("quarantine_broken", Verdict::Disable);
+    }
+    if let Some(verdict) = facts.around.of_workflows(rules) {
+        standing.insert("workflow_retired", verdict);
+    }
+    if !facts.around.met.is_empty() {
+        standing.insert("condition_met", rules.expired);
+    }
+    if facts.around.predecessor_alive {
+        standing.insert("predecessor_alive", Verdict::Warn);
     }
     standing
 }
@@ -177,6 +237,41 @@ mod tests {
         let facts = Facts { quarantine_broken: true, ..Facts::default() };
         let all = standing(&facts, &Rules::default(), Timestamp::UNIX_EPOCH.into());
         assert_eq!(all.get("quarantine_broken"), Some(&Verdict::Disable));
+    }
+
+    #[test]
+    fn what_has_no_workflow_left_is_switched_off_and_what_has_one_is_told() {
+        let of = |workflows, gone: &[&str], any| {
+            let gone = gone.iter().map(|name| (*name).to_owned()).collect();
+            let around =
+                Around { workflows, gone, ends_with_any_workflow: any, ..Around::default() };
+            let facts = Facts { around, ..Facts::default() };
+            let rules = Rules { expired: Verdict::Revoke, ..Rules::default() };
+            let all = standing(&facts, &rules, Timestamp::UNIX_EPOCH.into());
+            all.get("workflow_retired").copied()
+        };
+        assert_eq!(of(1, &[], false), None);
+        assert_eq!(of(1, &["nightly"], false), Some(Verdict::Disable));
+        assert_eq!(of(2, &["nightly"], false), Some(Verdict::Warn));
+        assert_eq!(of(2, &["nightly"], true), Some(Verdict::Revoke), "any of them ends it");
+    }
+
+    #[test]
+    fn a_condition_holds_where_it_is_named_and_what_is_not_known_meets_none() {
+        use domain::LastUsed::{At, Unknown};
+        let words = |all: &[&str]| all.iter().map(|one| (*one).to_owned()).collect();
+        let now: Timestamp = "2026-06-01T00:00:00Z".parse().unwrap();
+        let long_ago = At("2026-01-01T00:00:00Z".parse().unwrap());
+        let met = |named: &[&str], ends: &str, used: &[domain::LastUsed]| {
+            let rules = Rules::default();
+            conditions_met(&words(named), ends.parse().ok(), used, &rules, now.into())
+        };
+        assert_eq!(met(&["contract_ended"], "2026-05-30", &[]), ["contract_ended"]);
+        assert_eq!(met(&["contract_ended"], "2026-06-01", &[]), [""; 0]);
+        assert_eq!(met(&[], "2026-05-30", &[long_ago]), [""; 0]);
+        assert_eq!(met(&["dormant"], "", &[long_ago, long_ago]), ["dormant"]);
+        assert_eq!(met(&["dormant"], "", &[long_ago, Unknown]), [""; 0]);
+        assert_eq!(met(&["dormant"], "", &[]), [""; 0], "nothing that could be used");
     }
 
     #[test]

@@ -20,11 +20,15 @@ const MEMBERS: &[&str] = &[
     "require_review_every",
     "require_schedule",
     "require_logs",
+    "require_offboarding_owner",
+    "require_stop_within",
+    "stop_within_longest",
     "two_owners_from",
     "owner_grace",
     "owner_left",
     "expired",
     "expired_revoke_after",
+    "workflow_gone",
     "review_grace",
     "temporary_longest",
     "wildcards",
@@ -46,8 +50,15 @@ const MEMBERS: &[&str] = &[
 ];
 
 /// The members of `findings`.
-const THRESHOLDS: &[&str] =
-    &["credential_oldest", "credential_longest", "credential_ends", "dormant_after", "severity"];
+const THRESHOLDS: &[&str] = &[
+    "credential_oldest",
+    "credential_longest",
+    "credential_ends",
+    "dormant_after",
+    "domains_most",
+    "systems_most",
+    "severity",
+];
 
 /// What is done between applies without a person.
 const STANDING: &[&str] =
@@ -83,6 +94,12 @@ pub fn read_rules(body: &Node) -> Result<Rules, ConfigError> {
             "require_review_every" => rules.require_review_every = flag(node, &place)?,
             "require_schedule" => rules.require_schedule = flag(node, &place)?,
             "require_logs" => rules.require_logs = flag(node, &place)?,
+            "require_offboarding_owner" => rules.require_offboarding_owner = flag(node, &place)?,
+            "require_stop_within" => rules.require_stop_within = flag(node, &place)?,
+            "stop_within_longest" => {
+                rules.stop_within_longest = optional(node, &place, parse_span)?;
+            }
+            "workflow_gone" => rules.workflow_gone = verdict(node, &place)?,
             "two_owners_from" => {
                 rules.two_owners_from = optional(node, &place, |text| {
                     text.parse::<Action>().map_err(|error| error.to_string())
@@ -168,6 +185,8 @@ fn thresholds(node: &Node, place: &Place) -> Result<Thresholds, ConfigError> {
             "credential_longest" => most.credential_longest = optional(node, &place, parse_span)?,
             "credential_ends" => most.credential_ends = flag(node, &place)?,
             "dormant_after" => most.dormant_after = optional(node, &place, parse_span)?,
+            "domains_most" => most.domains_most = at_most(node, &place)?,
+            "systems_most" => most.systems_most = at_most(node, &place)?,
             "severity" => {
                 let Node::Map(all) = node else {
                     return Err(wrong(&place, "expected { \"rule\" = \"high\" }"));
@@ -262,6 +281,16 @@ fn optional<T>(
         Node::Null => Ok(None),
         Node::Text(text) if text == "never" => Ok(None),
         node => parse(text(node, place)?).map(Some).map_err(|message| wrong(place, message)),
+    }
+}
+
+/// How many at most; `"never"` or null is any number.
+fn at_most(node: &Node, place: &Place) -> Result<Option<u64>, ConfigError> {
+    let none = matches!(node, Node::Null) || matches!(node, Node::Text(text) if text == "never");
+    match node {
+        Node::Count(count) if *count > 0 => Ok(u64::try_from(*count).ok()),
+        _ if none => Ok(None),
+        _ => Err(wrong(place, "expected a whole number above 0, or \"never\"")),
     }
 }
 

@@ -110,3 +110,70 @@ pub(crate) struct CredentialedIntegration {
     #[tf(optional)]
     pub incident: Attr<String>,
 }
+
+/// What an integration runs on: a whole `nhi_integration`.
+#[derive(Debug, Clone, PartialEq, Default, Model)]
+pub(crate) struct HostReference {
+    /// `<connection>/<kind>/<vendor key>`.
+    #[tf(required, validate = rules::integration_id)]
+    pub id: Attr<String>,
+    /// Which environment it belongs to.
+    #[tf(optional)]
+    pub environment: Attr<String>,
+    /// The contract, where its vendor runs it.
+    #[tf(optional)]
+    pub third_party: Attr<Contract>,
+}
+
+/// The contract with a vendor.
+#[derive(Debug, Clone, PartialEq, Default, Model)]
+pub(crate) struct Contract {
+    /// The last day of the contract, `YYYY-MM-DD`.
+    #[tf(optional, validate = rules::date)]
+    pub contract_ends_on: Attr<String>,
+}
+
+/// A workflow that uses an integration.
+#[derive(Debug, Clone, PartialEq, Default, Model)]
+pub(crate) struct Workflow {
+    /// The identity under which it runs at its own platform: `<connection>/<kind>/<vendor key>`, as
+    /// `nhi scan` prints it. Each plan looks whether it is there; without it nobody can tell.
+    #[tf(optional, validate = rules::integration_id)]
+    pub id: Attr<String>,
+    /// What of it is deployed now: a tag, a commit, a number.
+    #[tf(optional, validate = rules::said)]
+    pub version: Attr<String>,
+    /// The version for which somebody last reviewed what the integration may do. Another one than
+    /// `version` asks for a review.
+    #[tf(optional, validate = rules::said)]
+    pub reviewed_version: Attr<String>,
+    /// Who may start it; `[]` where nothing but its schedule does. Unset: nobody has said.
+    #[tf(optional, validate = rules::each_said)]
+    pub invokers: Attr<tfplugin::Set<String>>,
+}
+
+/// A system that an integration reaches besides its own platform.
+#[derive(Debug, Clone, PartialEq, Default, Model)]
+pub(crate) struct Reached {
+    /// What sort of system: `identity`, `cloud`, `endpoint`, `siem`, `soar`, `ticketing`, `itsm`,
+    /// `crm`, `erp`, `billing`, `hr`, `email`, `files`, `database`, `warehouse`, `code`, `ci_cd`,
+    /// `queue`, `workflow_engine`, `secrets`, `admin_api` or `other`.
+    #[tf(optional, validate = rules::system_category)]
+    pub category: Attr<String>,
+    /// Which way data goes: `reads`, `writes` or `both`. Unset: nobody knows.
+    #[tf(optional, validate = rules::data_direction)]
+    pub direction: Attr<String>,
+    /// The most sensitive data of it: `none`, `public`, `internal`, `confidential`, `personal`,
+    /// `financial`, `health` or `credentials`.
+    #[tf(optional, validate = rules::data_class)]
+    pub data: Attr<String>,
+    /// Whose business it is, in a word of your own, such as `finance`.
+    #[tf(optional, validate = rules::short_name)]
+    pub domain: Attr<String>,
+    /// Which environment it belongs to.
+    #[tf(optional, validate = rules::said)]
+    pub environment: Attr<String>,
+    /// The id of the integration that is used to get there: what that one reaches is reached too.
+    #[tf(optional, validate = rules::integration_id)]
+    pub integration: Attr<String>,
+}

@@ -14,6 +14,7 @@ mod moved;
 mod promises;
 mod real_core;
 mod slots;
+mod ties;
 mod world;
 
 use serde_json::{Value, json};

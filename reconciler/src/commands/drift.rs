@@ -11,8 +11,8 @@ use domain::CredentialId;
 use jiff::civil::Date;
 use ledger::Ledger;
 use operations::{
-    Context, Problem, Wishes, clocks_disagree, declared_in_ledger, held_in_custody, judge_each,
-    judge_heard, judge_left_behind, ledger_changed, never_heard_of,
+    Context, Problem, Reaching, Wishes, clocks_disagree, declared_in_ledger, held_in_custody,
+    judge_each, judge_heard, judge_left_behind, ledger_changed, never_heard_of, reach_of,
 };
 use policy::waiver;
 use wiring::Loaded;
@@ -225,6 +225,7 @@ impl Drift {
         }
         let heard_of = (!given).then(|| wishes.heard_of.clone());
         let (slots, owns) = (wishes.slots(), wishes.owned());
+        let reach = reach_of(&wishes);
         let left_out = self.select(&mut wishes)?;
         let mut report = Report {
             demo: loaded.config.demo,
@@ -240,7 +241,7 @@ impl Drift {
         report.failed.extend(gap.map(|problem| ("plan".to_owned(), problem)));
         check_chain(&*context.ledger, &mut report).await;
         let asked = ids(&wishes);
-        look(context, wishes, owns, &mut report, output).await;
+        look(context, wishes, (owns, reach), &mut report, output).await;
         // Whose what nothing declares is can be told only where all was looked at.
         if !report.narrowed {
             left_behind(context, &slots, heard_of.is_some(), &mut report).await;
@@ -477,19 +478,20 @@ async fn check_chain(ledger: &dyn Ledger, report: &mut Report) {
 async fn look(
     context: &Context,
     wishes: Wishes,
-    owns: BTreeMap<String, Vec<String>>,
+    (owns, reach): (BTreeMap<String, Vec<String>>, BTreeMap<String, Reaching>),
     report: &mut Report,
     output: &Output,
 ) {
     let progress = output.progress("comparing");
     report.offline = wishes.third_parties.len();
     let mut done = 0;
-    judge_each(context, wishes, owns, |id, judged| {
+    let further = judge_each(context, wishes, owns, reach, |id, judged| {
         done += 1;
         progress.say(&format!("compared {done} of {}", report.expected));
         report.take(id, judged);
     })
     .await;
+    further.into_iter().for_each(|(print, one)| report.add(print, one));
 }
 
 /// Adds what was begun and is no part of anything that was looked at.

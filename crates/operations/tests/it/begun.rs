@@ -87,6 +87,7 @@ async fn an_integration_born_disabled_can_be_made_again_after_any_lost_call() {
             record: Record { purpose: Some("Copies".into()), ..Record::default() },
             enabled: false,
             revoke_unmanaged: false,
+            ties: domain::Ties::default(),
         };
         world.fake.fail(Verb::Modify, std::iter::repeat_n(Fault::None, nth).chain([fault]));
         let begun = create_integration(&context, &declared).await;
@@ -170,6 +171,7 @@ async fn an_integration_that_a_killed_run_had_finished_is_taken_up_if_it_is_what
                 record: Record { purpose: Some(purpose.into()), ..Record::default() },
                 enabled,
                 revoke_unmanaged: false,
+                ties: domain::Ties::default(),
             };
             let wanted = declared("Copies");
             let make = async |run: &str, declared: &DeclaredIntegration| {

@@ -199,6 +199,7 @@ async fn under_another_realm_key_nothing_is_judged_and_nothing_is_done() {
             record: Record::default(),
             enabled: true,
             revoke_unmanaged: false,
+            ties: domain::Ties::default(),
         };
         let none = domain::Direction::None;
         update_integration(&context, id, vendor_id, &declared, none).await.unwrap();

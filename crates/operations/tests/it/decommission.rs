@@ -128,6 +128,7 @@ async fn updated(world: &World, enabled: bool, direction: Direction) -> Result<(
         record: Record { purpose: Some("Copies".into()), ..Record::default() },
         enabled,
         revoke_unmanaged: false,
+        ties: domain::Ties::default(),
     };
     update_integration(&context, id, &world.vendor_id, &declared, direction).await.map(drop)
 }

@@ -484,6 +484,7 @@ async fn nothing_is_made_changed_or_ended_that_the_gate_does_not_allow() {
         record: domain::Record { purpose: Some("Copies".into()), ..domain::Record::default() },
         enabled: false,
         revoke_unmanaged: false,
+        ties: domain::Ties::default(),
     };
     let narrows = domain::Direction::Narrows;
     let updated = operations::update_integration(&context, id, vendor_id, &declared, narrows).await;

@@ -195,6 +195,33 @@ async fn what_outlived_its_day_is_switched_off_and_later_all_of_it_ends() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_workflow_that_is_gone_is_told_and_a_condition_that_is_met_is_followed() {
+    let world = after(DAY).await;
+    let tied =
+        |ties: serde_json::Value| Wish { ties: domain::Ties::from_json(&ties), ..wish(&world) };
+    let id = wish(&world).id;
+    let job = id.replace("sync", "nightly");
+    assert_ne!(job, id);
+    let gone = tied(json!({ "workflows": { "nightly": { "id": job } } }));
+    let usual = context(&world, |_| ());
+    let told = next(&usual, wishes([gone.clone()]), &id).await;
+    let named = "its workflow nightly is gone";
+    assert!(matches!(&told, Next::PutOff { why, .. } if why.contains(named)), "{told:?}");
+    assert!(ticked(&usual, wishes([gone])).await.is_empty() && enabled(&world).await);
+    let ended = || {
+        tied(json!({
+            "expires_when": ["contract_ended"],
+            "runs_on": { "id": "none/third_party/etl",
+                "third_party": { "contract_ends_on": "2026-10-31" } },
+        }))
+    };
+    let done = ticked(&usual, wishes([ended()])).await;
+    assert!(matches!(&done[..], [(_, Taken::SwitchedOff)]), "{done:?}");
+    assert!(!enabled(&world).await);
+    assert!(ticked(&usual, wishes([ended()])).await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_is_issued_to_what_policy_has_off_whether_it_may_switch_it_or_not() {
     let world = after(Span::from_secs(86_400 * 40)).await;
     let over = || wishes([dated(&world, "2026-11-20")]);

@@ -110,10 +110,20 @@ const INTEGRATION: &[Member] = &[
     ("revoke_unmanaged", Leaf),
     (
         "workflows",
-        Each(&[("version", Leaf), ("connection", Leaf), ("id", Leaf), ("invokers", Set)]),
+        Each(&[("version", Leaf), ("reviewed_version", Leaf), ("id", Leaf), ("invokers", Set)]),
     ),
     ("runs_on", Object(&[("id", Leaf)])),
-    ("reaches", Each(&[("category", Leaf), ("direction", Leaf), ("data", Leaf), ("domain", Leaf)])),
+    (
+        "reaches",
+        Each(&[
+            ("category", Leaf),
+            ("direction", Leaf),
+            ("data", Leaf),
+            ("domain", Leaf),
+            ("environment", Leaf),
+            ("integration", Leaf),
+        ]),
+    ),
     ("tools", Set),
     ("logs", Leaf),
     ("stop_within", Leaf),

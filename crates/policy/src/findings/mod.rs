@@ -11,6 +11,7 @@ mod adoption_overdue;
 mod anomaly;
 mod clock_disagrees;
 mod compare;
+mod condition_met;
 mod contacts_changed;
 mod contract_ended;
 mod control_plane;
@@ -35,10 +36,12 @@ mod heard;
 mod held;
 mod incident;
 mod integration_missing;
+mod invokers_unknown;
 mod ledger_changed;
 mod marker_forged;
 mod not_in_given_states;
 mod observe_and_act;
+mod offboarding_owner_missing;
 mod old_still_used;
 mod other_realm;
 mod overdue;
@@ -49,9 +52,13 @@ mod owner_missing;
 mod owner_moved;
 mod owners_same;
 mod page;
+mod predecessor_alive;
 mod proof_due;
 mod purpose_says_nothing;
 mod quarantine_broken;
+mod reach;
+mod reach_through_another;
+mod reach_wide;
 mod record_edited;
 mod recreated;
 mod retire_due;
@@ -67,17 +74,24 @@ mod scope_removed;
 mod scope_unused;
 mod scope_wildcard;
 mod setting_changed;
+mod shared_by_workflows;
 mod sink_changed;
 mod sink_missing;
 mod slot;
 mod standards;
 mod standing;
 mod stands;
+mod stop_too_slow;
+mod stop_within_missing;
 mod switch_changed;
+mod ties;
 mod times;
+mod tools_unknown;
 mod unfinished;
 mod unheld;
 mod waiting;
+mod workflow_changed;
+mod workflow_gone;
 
 use compare::differences;
 
@@ -93,11 +107,13 @@ pub use not_in_given_states::not_given;
 pub use other_realm::governed_elsewhere;
 pub use owner::owner;
 pub use page::pages;
+pub use reach::reach;
 pub use scope_outlived::scope_outlived;
 pub use scope_unused::scope_unused;
 pub use slot::{SlotFacts, slot};
 pub use standing::standing;
 pub use stands::Stands;
+pub use ties::{Tied, ties};
 pub use times::{Times, times};
 pub use unfinished::{begun_and_unsaid, left_behind, left_open};
 
@@ -139,6 +155,7 @@ pub static RULES: &[&Rule] = &[
     &adoption_overdue::RULE,
     &anomaly::RULE,
     &clock_disagrees::RULE,
+    &condition_met::RULE,
     &contacts_changed::RULE,
     &contract_ended::RULE,
     &control_plane::RULE,
@@ -161,10 +178,12 @@ pub static RULES: &[&Rule] = &[
     &held::RULE,
     &incident::RULE,
     &integration_missing::RULE,
+    &invokers_unknown::RULE,
     &ledger_changed::RULE,
     &marker_forged::RULE,
     &not_in_given_states::RULE,
     &observe_and_act::RULE,
+    &offboarding_owner_missing::RULE,
     &old_still_used::RULE,
     &other_realm::RULE,
     &overdue::RULE,
@@ -173,9 +192,12 @@ pub static RULES: &[&Rule] = &[
     &owner_missing::RULE,
     &owner_moved::RULE,
     &owners_same::RULE,
+    &predecessor_alive::RULE,
     &proof_due::RULE,
     &purpose_says_nothing::RULE,
     &quarantine_broken::RULE,
+    &reach_through_another::RULE,
+    &reach_wide::RULE,
     &record_edited::RULE,
     &recreated::RULE,
     &retire_due::RULE,
@@ -191,12 +213,18 @@ pub static RULES: &[&Rule] = &[
     &scope_unused::RULE,
     &scope_wildcard::RULE,
     &setting_changed::RULE,
+    &shared_by_workflows::RULE,
     &sink_changed::RULE,
     &sink_missing::RULE,
+    &stop_too_slow::RULE,
+    &stop_within_missing::RULE,
     &switch_changed::RULE,
+    &tools_unknown::RULE,
     &unfinished::RULE,
     &unheld::RULE,
     &waiting::RULE,
+    &workflow_changed::RULE,
+    &workflow_gone::RULE,
 ];
 
 /// The rules that a word names: one by its own word, or all that answer a check.
@@ -420,6 +448,8 @@ mod tests {
             let (id, source, note) = ("1", "siem", None);
             all.extend(heard(&Heard { id, kind, subject: "x", source, at, note }));
         }
+        all.extend(super::ties::worst());
+        all.extend(super::reach::worst());
         all.extend([missing("x"), not_given("x", "k", "y"), chain_broken("x"), clocks_apart("x")]);
         all
     }

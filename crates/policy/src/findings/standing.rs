@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Finding, Rule, Verdict, adoption_overdue, contract_ended, drill_overdue, expired, found,
-    marker_forged, quarantine_broken, recreated, review_overdue,
+    Finding, Rule, Verdict, adoption_overdue, condition_met, contract_ended, drill_overdue,
+    expired, found, marker_forged, predecessor_alive, quarantine_broken, recreated, review_overdue,
+    workflow_gone,
 };
 use crate::rules::Verdict as Follows;
 
@@ -19,6 +20,9 @@ fn rule_of(problem: &str) -> Option<&'static Rule> {
         "marker_forged" => &marker_forged::RULE,
         "recreated" => &recreated::RULE,
         "quarantine_broken" => &quarantine_broken::RULE,
+        "workflow_retired" => &workflow_gone::RULE,
+        "condition_met" => &condition_met::RULE,
+        "predecessor_alive" => &predecessor_alive::RULE,
         _ => return None,
     })
 }
@@ -50,7 +54,7 @@ mod tests {
     use crate::standing::{Facts, ThirdParty, standing as judged, third_party};
 
     /// Every problem that has a rule.
-    pub(in super::super) const PROBLEMS: [&str; 8] = [
+    pub(in super::super) const PROBLEMS: [&str; 11] = [
         "expired",
         "contract_ended",
         "drill_overdue",
@@ -59,6 +63,9 @@ mod tests {
         "marker_forged",
         "recreated",
         "quarantine_broken",
+        "workflow_retired",
+        "condition_met",
+        "predecessor_alive",
     ];
 
     #[test]
@@ -74,6 +81,13 @@ mod tests {
             unmanaged: 1,
             adopted_until: long_ago,
             quarantine_broken: true,
+            around: crate::standing::Around {
+                workflows: 1,
+                gone: vec!["nightly".to_owned()],
+                predecessor_alive: true,
+                met: vec!["dormant"],
+                ..Default::default()
+            },
         };
         let dates = ThirdParty {
             expires_on: long_ago,

@@ -7,7 +7,7 @@ use operations::KindLattice;
 use policy::{scopes::canonical_set, settings};
 use tfplugin::Attr;
 
-use super::IntegrationModel;
+use super::{IntegrationModel, ties::ways};
 use crate::resources::{
     platform_objects::{kind, settings_of},
     references::Ceiling,
@@ -56,6 +56,7 @@ pub(super) fn direction(
     for (way, name) in [
         grows("expires_on", &prior.expires_on, &planned.expires_on),
         grows("review_every", &prior.review_every, &planned.review_every),
+        grows("stop_within", &prior.stop_within, &planned.stop_within),
     ] {
         add(way, name);
     }
@@ -75,6 +76,9 @@ pub(super) fn direction(
             "logs",
         ),
     ] {
+        add(way, name.to_owned());
+    }
+    for (way, name) in ways(prior, planned) {
         add(way, name.to_owned());
     }
     if prior.state.is_value() && prior.state != planned.state {

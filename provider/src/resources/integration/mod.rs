@@ -8,13 +8,14 @@ mod record;
 mod settings;
 mod standing;
 mod taking_in;
+mod ties;
 
 use connector::{Kind, Obstacle};
 use domain::{IntegrationId, Record, Settings};
 use operations::{
     Decommissioned, Part, Problem, UNKNOWN_CONNECTION, WishedThirdParty, create_integration,
-    delete_integration, find_connection, governed_already, note_third_party, observe_integration,
-    revoke_everything, revoke_unmanaged, update_integration,
+    delete_integration, find_connection, governed_already, look_around, note_third_party,
+    observe_integration, revoke_everything, revoke_unmanaged, update_integration,
 };
 use policy::{settings::spelled_as, standing::standing};
 use tfplugin::{
@@ -31,6 +32,7 @@ use self::{
     record::{declared, take_record},
     settings::{applied, applied_now, fill_vendor_defaults},
     standing::{in_words, run_elsewhere, tell_standing, third_party_standing},
+    ties::{check_ties, keep_unread, ties_of},
 };
 use super::{
     applied::Applied,
@@ -216,7 +218,12 @@ impl Integration {
         model.state = seen.state(model.state == "revoked", has_switch).into();
         let until = model.adoption.value().and_then(|one| one.complete_by.as_deref());
         let facts = seen.facts(model.expires_on.as_deref(), model.review_every.as_deref(), until);
-        let standing = standing(&facts, &rules, context.time());
+        let ties = ties_of(&model);
+        let around = look_around(&context, &ties).await;
+        let unread = around.unread.clone();
+        let facts = around.into_facts(facts, &ties, &seen.observed, &rules, context.time());
+        let mut standing = standing(&facts, &rules, context.time());
+        keep_unread(&model, &unread, &mut standing, &mut told);
         let judged = self.is_judged(&model);
         if judged {
             model.standing = Attr::Value(in_words(&standing));
@@ -389,6 +396,7 @@ impl Resource for Integration {
             found.error_at("name", "A name is needed", "It is empty.\nNext: set it.\n(E-NAME)");
         }
         check_ceiling(config, &mut found);
+        check_ties(config, &mut found);
         require_all(config, &mut found);
         found
     }

@@ -7,7 +7,7 @@ use tfplugin::{Attr, Model, Set};
 use crate::{
     resources::{
         platform_objects::PlatformObjects,
-        references::{Adoption, Ceiling, OwnerReference},
+        references::{Adoption, Ceiling, HostReference, OwnerReference, Reached, Workflow},
     },
     rules,
 };
@@ -104,6 +104,50 @@ pub(crate) struct IntegrationModel {
     /// Where its logs are: a URL, or `<connection>/<path>`.
     #[tf(optional, validate = rules::place)]
     pub logs: Attr<String>,
+
+    /// Who sees to its end when it is no longer needed: a whole `nhi_owner`.
+    #[tf(optional)]
+    pub offboarding_owner: Attr<OwnerReference>,
+
+    /// Conditions any of which ends it, as if `expires_on` were over: `workflow_retired` (one of its
+    /// `workflows` is gone or switched off), `contract_ended` (of the third party that it `runs_on`),
+    /// `owner_left` (an owner is not there, without any grace), `dormant` (each of its credentials was
+    /// last used longer ago than the policy says; where that is not known, it is not met).
+    #[tf(optional, validate = rules::conditions)]
+    pub expires_when: Attr<Set<String>>,
+
+    /// Workflows that use it, by a name of your own. When all of them are gone, it is switched off
+    /// (`workflow_gone` in the policy).
+    #[tf(optional, validate = rules::named)]
+    pub workflows: Attr<BTreeMap<String, Workflow>>,
+
+    /// What it runs on, where that is an integration too: whoever has the one has the other. A whole
+    /// `nhi_integration`.
+    #[tf(optional)]
+    pub runs_on: Attr<HostReference>,
+
+    /// Systems that it reaches besides its own platform, by a name of your own. What its scopes let it
+    /// do is known without.
+    #[tf(optional, validate = rules::named)]
+    pub reaches: Attr<BTreeMap<String, Reached>>,
+
+    /// What an agent may choose to use. Only where it runs as one, or nobody says how; `[]` where its
+    /// scopes are all that it has.
+    #[tf(optional, validate = rules::each_said)]
+    pub tools: Attr<Set<String>>,
+
+    /// How fast it must be possible to stop it, such as `5m`: from the word to the first refusal.
+    #[tf(optional, validate = rules::span)]
+    pub stop_within: Attr<String>,
+
+    /// The id of the integration that it takes the place of. As long as that one lives, it is told.
+    #[tf(optional, validate = rules::integration_id)]
+    pub replaces: Attr<String>,
+
+    /// Who else uses it: teams, or owners. Where several `workflows` share one, this says that it is
+    /// known.
+    #[tf(optional, validate = rules::each_said)]
+    pub shared_with: Attr<Set<String>>,
 
     /// What destroying it does at the platform: `delete` or `disable`.
     #[tf(default = "delete", validate = rules::on_destroy)]

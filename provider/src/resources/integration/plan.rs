@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use connector::Kind;
-use domain::{Action, Direction, IntegrationId};
+use domain::{Action, Direction, IntegrationId, Span};
 use operations::{Context, Problem, not_ourselves, unfit_setting};
 use policy::{
     Rules,
@@ -20,6 +20,7 @@ use super::{
     is_third_party,
     standing::tell_absent_owners,
     third_party_name,
+    ties::{forget_answered, judge_ties},
 };
 use crate::{
     diagnostics::{error, unknown_governed},
@@ -73,6 +74,7 @@ impl Integration {
             answer(config, prior, planned, taken_in, &mut told);
             refuse_unknown(config, prior, planned, &mut told);
             refuse_left(prior, planned, &mut told);
+            judge_ties(prior, planned, &mut told);
             tell_absent_owners(planned, &rules, &mut told);
             tell_absent(planned, &mut told);
             decide_state(config, prior, planned, &mut told);
@@ -326,6 +328,7 @@ fn answer(
     {
         standing.remove("adoption_overdue");
     }
+    forget_answered(config, prior, &mut standing);
     if config.revoke_unmanaged == true
         && prior.unmanaged_credentials.value().is_some_and(|keys| !keys.is_empty())
     {
@@ -547,6 +550,11 @@ fn ask_policy(config: &IntegrationModel, rules: &Rules, gives: bool, told: &mut 
         ("expires_on", missing(&config.expires_on, rules.require_expires_on)),
         ("review_every", missing(&config.review_every, rules.require_review_every)),
         ("logs", missing(&config.logs, rules.require_logs)),
+        ("stop_within", missing(&config.stop_within, rules.require_stop_within)),
+        (
+            "offboarding_owner",
+            rules.require_offboarding_owner && config.offboarding_owner.is_null(),
+        ),
     ] {
         if bad && !adopted {
             refuse(
@@ -555,6 +563,18 @@ fn ask_policy(config: &IntegrationModel, rules: &Rules, gives: bool, told: &mut 
                 format!("{name} is required here.\nNext: set it.\n(E-POLICY-REQUIRED)"),
             );
         }
+    }
+    let within = config.stop_within.as_deref().and_then(|text| text.parse::<Span>().ok());
+    if let (Some(within), Some(longest)) = (within, rules.stop_within_longest)
+        && within > longest
+    {
+        refuse(
+            "stop_within",
+            "The policy has it stopped faster",
+            format!(
+                "{within} is allowed, and the policy allows {longest}.\nNext: allow {longest} at most.\n(E-POLICY-REQUIRED)"
+            ),
+        );
     }
     if let Some(environment) = config.environment.as_deref()
         && !rules.environments.is_empty()
@@ -615,9 +635,15 @@ fn fits_connection(config: &IntegrationModel, context: &Context, told: &mut Diag
 
 /// The owners of the object who have left, by what the references say.
 pub(super) fn left(model: &IntegrationModel) -> impl Iterator<Item = &'static str> {
+    let ends = |words: &Set<String>| words.contains("owner_left");
+    let without_grace = model.expires_when.value().is_some_and(ends);
     [("business_owner", &model.business_owner), ("technical_owner", &model.technical_owner)]
         .into_iter()
-        .filter(|(_, owner)| owner.value().is_some_and(|owner| owner.status == "left"))
+        .filter(move |(_, owner)| {
+            owner.value().is_some_and(|owner| {
+                owner.status == "left" || (without_grace && owner.status == "inactive")
+            })
+        })
         .map(|(name, _)| name)
 }
 

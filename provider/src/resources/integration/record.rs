@@ -6,7 +6,7 @@ use domain::{OwnerRef, Record};
 use operations::DeclaredIntegration;
 use tfplugin::Attr;
 
-use super::IntegrationModel;
+use super::{IntegrationModel, ties::ties_of};
 use crate::resources::{
     platform_objects::settings_of,
     references::{Adoption, Ceiling, OwnerReference},
@@ -59,6 +59,7 @@ pub(super) fn declared(model: &IntegrationModel) -> Option<DeclaredIntegration> 
         // What has no switch is never off.
         enabled: model.state == "active" || !kind.capabilities.disables,
         revoke_unmanaged: model.revoke_unmanaged == true,
+        ties: ties_of(model),
     })
 }
 

@@ -11,7 +11,7 @@ use policy::{
 };
 use tfplugin::Diagnostics;
 
-use super::{IntegrationModel, third_party_name};
+use super::{IntegrationModel, third_party_name, ties::ties_of};
 use crate::resources::platform_objects::settings_of;
 
 pub(super) fn in_words(standing: &BTreeMap<&'static str, Verdict>) -> BTreeMap<String, String> {
@@ -53,6 +53,21 @@ pub(super) fn tell_standing(
                 "adoption",
                 "What was adopted is not complete, and its day is over",
                 "say what is missing and remove adoption, or agree on a later complete_by",
+            ),
+            "workflow_retired" => (
+                "workflows",
+                "A workflow of this integration is gone",
+                "remove the integration, or declare the workflow that uses it now",
+            ),
+            "condition_met" => (
+                "expires_when",
+                "A condition that ends this integration is met",
+                "remove it, or declare what has changed",
+            ),
+            "predecessor_alive" => (
+                "replaces",
+                "The one that this integration took the place of lives",
+                "find out who still uses it, end it, and remove replaces",
             ),
             // The others have words of their own.
             _ => continue,
@@ -119,6 +134,7 @@ pub(super) fn run_elsewhere(model: &IntegrationModel) -> WishedThirdParty {
             tested_on: day(settings.text("disable_tested_on")),
             test_every: settings.text("admin_review_every").and_then(|every| every.parse().ok()),
         },
+        ties: ties_of(model),
     }
 }
 
