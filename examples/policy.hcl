@@ -14,13 +14,15 @@ require_stop_within       = true
 stop_within_longest       = "1h"
 workflow_gone             = "disable"
 
-owner_grace          = "14d"
-owner_left           = "disable"
-expired              = "disable"
-expired_revoke_after = "30d"
-review_grace         = "30d"
-temporary_longest    = "7d"
-wildcards            = "warn"
+owner_grace             = "14d"
+owner_left              = "disable"
+owner_left_revoke_after = "30d"
+unowned_grace           = "30d"
+expired                 = "disable"
+expired_revoke_after    = "30d"
+review_grace            = "30d"
+temporary_longest       = "7d"
+wildcards               = "warn"
 
 claim_ttl        = "2m"
 claim_ttl_timed  = "10m"
@@ -52,6 +54,12 @@ standing = {
   remove_temporary  = true
   disable_expired   = true
   disable_ownerless = false
+}
+
+# When owners are written to, by nhi serve.
+owners_told = {
+  before   = ["30d", "7d", "1d"]
+  findings = "high"
 }
 
 # What somebody answers for until a day: listed all the same, and not counted.

@@ -13,12 +13,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("policy", &["domain"]),
     ("approval", &["domain", "policy"]),
     ("secrets", &["domain"]),
+    ("telemetry", &[]),
     ("ledger", &[]),
     ("ledger-sqlite", &["ledger"]),
     ("postgres-tls", &[]),
     ("ledger-postgres", &["ledger", "postgres-tls"]),
-    ("connector", &["domain", "secrets"]),
-    ("operations", &["domain", "policy", "connector", "secrets", "ledger"]),
+    ("connector", &["domain", "secrets", "telemetry"]),
+    ("operations", &["domain", "policy", "connector", "secrets", "ledger", "telemetry"]),
     (
         "wiring",
         &[
@@ -33,7 +34,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("provider", &["tfplugin", "domain", "policy", "connector", "operations", "wiring"]),
-    ("nhi", &["domain", "policy", "connector", "ledger", "operations", "wiring"]),
+    ("nhi", &["domain", "policy", "connector", "ledger", "operations", "telemetry", "wiring"]),
     ("simulation", &["domain", "policy", "connector", "secrets", "ledger", "operations"]),
     ("fuzzing", &["tfplugin", "domain", "policy", "ledger", "wiring"]),
     ("acceptance-tests", &[]),
@@ -100,4 +101,41 @@ fn the_wire_is_the_sdk_s_business() {
         });
         assert!(!knows || ["tfplugin", "tfplugin-proto"].contains(&name), "{name} knows the wire");
     }
+}
+
+/// Who makes spans: the crate of their names, and the SDK, which stands alone and traces its own calls for
+/// the log.
+const TRACES: [&str; 2] = ["crates/telemetry", "crates/tfplugin"];
+/// Who sends them.
+const SENDS: &str = "reconciler/src/traces.rs";
+
+#[test]
+fn nothing_is_traced_but_by_the_names_of_one_crate() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let (mut wrong, mut seen, mut folders) = (Vec::new(), 0, Vec::new());
+    folders.extend(["crates", "connectors", "provider", "reconciler"].map(|one| root.join(one)));
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() && path.file_name().is_some_and(|name| name != "target") {
+                folders.push(path);
+                continue;
+            }
+            let shown = path.strip_prefix(&root).expect("within").to_string_lossy().into_owned();
+            if !shown.ends_with(".rs") || TRACES.iter().any(|one| shown.starts_with(one)) {
+                continue;
+            }
+            seen += 1;
+            let text = std::fs::read_to_string(&path).expect("a file");
+            let made = ["span!(", "#[instrument", "#[tracing::instrument"];
+            if made.iter().any(|one| text.contains(one)) {
+                wrong.push(format!("{shown} makes a span"));
+            }
+            if text.contains("opentelemetry::") && shown != SENDS {
+                wrong.push(format!("{shown} knows who sends traces"));
+            }
+        }
+    }
+    assert!(seen > 200, "{seen}");
+    assert!(wrong.is_empty(), "{wrong:#?}");
 }

@@ -20,7 +20,7 @@ pub const SALVAGED: &str = "ledger.salvaged";
 
 /// Every kind of entry that this version writes. Whoever writes another adds it: deeds check it in
 /// debug builds, and whoever asks for one that is not here is told so.
-pub const KINDS: [&str; 63] = [
+63] = [; pub const KINDS: &[&str] = &[
     "attempt.ended",
     "attempt.started",
     "claim.taken_over",
@@ -46,6 +46,7 @@ pub const KINDS: [&str; 63] = [
     "obligation.made",
     "obligation.met",
     "obligation.overdue",
+    "owner.told",
     "probe.accepts_anything",
     "probe.round",
     "rotation.begun_again",

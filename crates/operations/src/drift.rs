@@ -166,6 +166,8 @@ pub struct Wishes {
     pub integrations: BTreeMap<String, Wish>,
     /// Owners with a directory, by id.
     pub owners: BTreeMap<String, WishedOwner>,
+    /// Where owners are reached, by id, as far as a state says so.
+    pub addresses: BTreeMap<String, String>,
     /// What vendors run.
     pub third_parties: Vec<WishedThirdParty>,
     /// Ids of integrations that are known, declared or not; all of this installation's, where the

@@ -15,8 +15,8 @@ use policy::{
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
-    Context, Held, Judged, Problem, Wish, WishedSlot, Wishes, judge_heard, judge_integration,
-    judge_left_behind, judge_owner, judge_third_party, never_heard_of,
+    Context, Held, Judged, Problem, Wish, WishedSlot, Wishes, failing, judge_heard, judge_integration,
+    judge_left_behind, judge_owner, judge_third_party, never_heard_of, shut_out,
 };
 
 /// How many things are looked at at once; the connection's own budget limits requests.
@@ -203,6 +203,11 @@ pub async fn judge_all(context: &Context, wishes: Wishes) -> AllJudged {
         Err(problem) => all.gaps.push(("platforms".to_owned(), problem)),
     }
     all.take(judge_heard(context, |_| true).await);
+    all.findings.extend(shut_out(context, &all.gaps).await);
+    match failing(context).await {
+        Ok(found) => all.findings.extend(found),
+        Err(problem) => all.gaps.push(("ledger".to_owned(), problem)),
+    }
     all.findings.extend(clocks_disagree(context).await);
     let told = |one: &Finding| {
         let sides = (one.verdict, one.actual.clone(), one.expected.clone());

@@ -48,11 +48,15 @@ mod scopes;
 mod signals;
 mod slot;
 mod switch;
+mod tell;
 mod third_party;
 mod tick;
 mod tries;
+mod troubled;
 mod unheard;
 mod usage;
+mod unowned;
+mod whoami;
 mod withdraw;
 
 pub use access::{OpenAccess, SignInWith, close_access, open_access, still_open};
@@ -116,8 +120,11 @@ pub use slot::{
     Consumers, Delivery, Left, PreviousKey, SeenDelivery, SeenSlot, Sinks, SlotSpec, observe_slot,
 };
 pub use switch::{Switch, turn};
+pub use tell::{LookedUp, OwnerNotice, ends_to_tell, findings_to_tell, forget_ends, note_told};
 pub use third_party::{judge_third_party, note_third_party};
 pub use tick::{About, Asked, Looked, Next, Step as TickStep, Taken, Tick, Unread, Work};
+pub use troubled::{failing, shut_out};
 pub use unheard::{held_in_custody, never_heard_of};
 pub use usage::{ImportedUsage, Line, UseLine, all_usage, import_usage};
+pub use whoami::whoami;
 pub use withdraw::{NotTakenBack, withdraw};

@@ -11,22 +11,27 @@ use std::{
 };
 
 use domain::{CredentialId, IntegrationId, Scope};
-use jiff::Timestamp;
+use futures::future::join_all;
+use jiff::{Timestamp, civil::Date};
 use policy::{
     findings::Severity,
+    owner::ownerless,
     retry::{Breaker, UNHEARD_MOST},
     rotation::Goal,
     rules::Verdict,
-    standing::standing,
+    schedule::later,
+    standing::{end_of, standing},
     status::{Consequence, consequence_for, reason_of},
 };
 use tokio::{
     sync::{Semaphore, mpsc},
     task::JoinSet,
 };
+use tracing::{Instrument, Span};
 
 use crate::{
     Another, Context, DueNow, KindLattice, Met, Outcome, Problem, Revoked, SeenAround,
+    Another, Context, DueNow, KindLattice, LookedUp, Met, Outcome, Problem, Revoked,
     SeenIntegration, SeenSlot, SlotSpec, Wish, WishedOwner, WishedScopes, Wishes, another,
     carry_out, catch_up, declared_slot,
     decommission::Decommissioned,
@@ -34,7 +39,9 @@ use crate::{
     revoke_everything, scopes,
     slot::look_at_slot,
     switch::{Switch, turn},
-    tries::{self, ABSENT, LOOK, Tries},
+    tries::{self, ABSENT, LOOK, Tries, UNOWNED},
+    unowned::{Nobodys, nobodys},
+    whoami::{UNAUTHORIZED, whoami},
 };
 use connector::Freshness;
 
@@ -60,6 +67,11 @@ pub struct Asked {
     pub slots: Option<BTreeSet<(String, String)>>,
     /// Only these integrations themselves. Else all.
     pub integrations: Option<BTreeSet<String>>,
+    /// All that is declared, whatever of it is looked at, and the connections at which what nobody declares is
+    /// looked for. Without it nobody looks.
+    pub beside: Option<(BTreeSet<String>, BTreeSet<String>)>,
+    /// Connections that whoever ran before asked no more.
+    pub breakers: BTreeMap<String, Breaker>,
 }
 
 /// What is done next.
@@ -95,6 +107,18 @@ impl Work {
     /// The row that counts how often it failed; what is owed has rows of its own.
     fn row(&self) -> Option<&'static str> {
         Some(self.word()).filter(|_| !matches!(self, Work::Owed(_)))
+    }
+
+    /// The deed, as it is traced.
+    fn traced(&self) -> telemetry::Deed {
+        match self {
+            Work::Owed(_) => telemetry::Deed::Meet,
+            Work::Rotate(_) => telemetry::Deed::Rotate,
+            Work::Copy => telemetry::Deed::Deliver,
+            Work::SwitchOff(_) => telemetry::Deed::SwitchOff,
+            Work::Revoke(_) => telemetry::Deed::Revoke,
+            Work::RemoveTemporary(_) => telemetry::Deed::Narrow,
+        }
     }
 
     /// What takes power away comes first.
@@ -200,7 +224,12 @@ pub struct Looked {
     pub steps: Vec<Arc<Step>>,
     /// What was not.
     pub unread: Vec<Unread>,
+    /// What was read beside that, and owners are told by.
+    pub known: LookedUp,
 }
+
+/// Owners who have left, each with the moment since when they count as that.
+type LeftAt = BTreeMap<String, Timestamp>;
 
 /// What a look at one integration came to: what was read, and what was not.
 type OfOne = (Vec<Step>, Vec<(String, Problem)>);
@@ -238,6 +267,23 @@ pub enum Taken {
     },
 }
 
+impl Taken {
+    /// How it ended, for whoever traces it.
+    fn trace(&self, span: &Span) {
+        match self {
+            Taken::Met(_)
+            | Taken::Rotated(_)
+            | Taken::SwitchedOff
+            | Taken::Revoked(_)
+            | Taken::Narrowed(_) => telemetry::ended(span, "done"),
+            Taken::Busy | Taken::Left => telemetry::ended(span, "left"),
+            Taken::Stopped => telemetry::ended(span, "stopped"),
+            Taken::Unasked(problem) => telemetry::failed(span, "unasked", Some(problem.code)),
+            Taken::Not { problem, .. } => telemetry::failed(span, "failed", Some(problem.code)),
+        }
+    }
+}
+
 /// A tick under way.
 #[derive(Debug)]
 pub struct Tick {
@@ -245,6 +291,9 @@ pub struct Tick {
     asked: Asked,
     tries: Tries,
     breakers: Mutex<BTreeMap<String, Breaker>>,
+    /// Connections that let us in no more, and why.
+    shut: Mutex<BTreeMap<String, Problem>>,
+    known: Mutex<LookedUp>,
 }
 
 /// What stands in line at a connection.
@@ -277,7 +326,14 @@ impl Tick {
     /// One that is about to look.
     pub async fn begin(context: &Context, asked: Asked) -> Arc<Tick> {
         let tries = Tries::read(context).await;
-        Arc::new(Tick { context: context.clone(), asked, tries, breakers: Mutex::default() })
+        Arc::new(Tick {
+            context: context.clone(),
+            breakers: Mutex::new(asked.breakers.clone()),
+            asked,
+            tries,
+            shut: Mutex::default(),
+            known: Mutex::default(),
+        })
     }
 
     fn note(&self, connection: &str, unheard: bool) {
@@ -291,12 +347,50 @@ impl Tick {
         breakers.iter().filter(|(_, one)| one.is_open()).map(|(name, _)| name.clone()).collect()
     }
 
+    /// How each connection stands, for whoever runs next.
+    pub fn breakers(&self) -> BTreeMap<String, Breaker> {
+        self.breakers.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Asks each connection once, by the cheapest calls: one that was left alone, whether it answers again,
+    /// and each, whether it lets us in. What does not let us in is asked nothing else.
+    async fn ask_each(&self, connections: BTreeSet<String>) {
+        let asked = connections.into_iter().map(|connection| async move {
+            let before = self.breakers().get(&connection).copied().unwrap_or_default();
+            let now = self.context.now();
+            if before.is_open() && !before.may_ask(now) || self.context.stop.is_set() {
+                return;
+            }
+            let answer = whoami(&self.context, &connection).await;
+            let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
+            let breaker = breakers.entry(connection.clone()).or_default();
+            match &answer {
+                Err(problem) if problem.code == UNAUTHORIZED => {
+                    breaker.asked_once(&connection, false, now);
+                    let mut shut = self.shut.lock().unwrap_or_else(PoisonError::into_inner);
+                    shut.insert(connection, problem.clone());
+                }
+                Err(problem) if before.is_open() => {
+                    breaker.asked_once(&connection, !problem.unheard, now);
+                }
+                Err(problem) => breaker.note(!problem.unheard),
+                Ok(()) => breaker.asked_once(&connection, true, now),
+            }
+        });
+        join_all(asked).await;
+    }
+
     fn left_alone(&self, connection: &str) -> Option<Problem> {
+        let shut = self.shut.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(problem) = shut.get(connection) {
+            return Some(problem.clone());
+        }
+        drop(shut);
         self.open_breakers().iter().any(|one| one == connection).then(|| {
             let problem = Problem::new("E-UNHEARD", "A connection does not answer")
                 .detail(format!(
-                    "Connection {connection:?}: nobody answered {UNHEARD_MOST} times in a row, and it was \
-                     not asked any more."
+                    "Connection {connection:?}: nobody answered {UNHEARD_MOST} times in a row, or it let \
+                     nobody in when it was asked last, and it was not asked any more."
                 ))
                 .next(format!("nhi doctor {connection}"));
             Problem { unheard: true, ..problem }
@@ -307,10 +401,12 @@ impl Tick {
     /// many.
     pub async fn look(self: &Arc<Tick>, wishes: Wishes, said: impl Fn(usize, usize)) -> Looked {
         let (absent, mut unread) = match self.asked.owed_only {
-            true => (BTreeSet::new(), Vec::new()),
+            true => (BTreeMap::new(), Vec::new()),
             false => self.owners(&wishes).await,
         };
         let absent = Arc::new(absent);
+        let of = |id: &String| id.split('/').next().unwrap_or_default().to_owned();
+        self.ask_each(wishes.integrations.keys().map(of).collect()).await;
         let mut lines = Lines::new(LOOKS);
         let mut running: JoinSet<OfOne> = JoinSet::new();
         let mut subjects = BTreeMap::new();
@@ -324,27 +420,36 @@ impl Tick {
             let connection = id.split('/').next().unwrap_or_default().to_owned();
             let (all, line) = lines.of(&connection);
             let (tick, absent, subject) = (self.clone(), absent.clone(), id.clone());
-            let task = running.spawn(async move {
-                let _turns = (line.acquire().await, all.acquire().await);
-                if let Some(problem) = tick.left_alone(&connection) {
-                    return (Vec::new(), vec![(id, problem)]);
+            let task = running.spawn(
+                async move {
+                    let _turns = (line.acquire().await, all.acquire().await);
+                    if let Some(problem) = tick.left_alone(&connection) {
+                        return (Vec::new(), vec![(id, problem)]);
+                    }
+                    // A look that has begun comes to its end: it may be what a platform gives a new token in.
+                    if tick.context.stop.is_set() {
+                        let problem = Problem::new("E-STOPPED", "It was asked to stop")
+                            .detail("This was not looked at.")
+                            .next("run it again");
+                        return (Vec::new(), vec![(id, problem)]);
+                    }
+                    let span = telemetry::look(&id, &connection);
+                    let looking = tick.look_at(&wish, &names, itself, &absent);
+                    let (steps, failed) = looking.instrument(span.clone()).await;
+                    match failed.first() {
+                        Some((_, problem)) => telemetry::failed(&span, "gap", Some(problem.code)),
+                        None => telemetry::ended(&span, "read"),
+                    }
+                    for (_, problem) in &failed {
+                        tick.note(&connection, problem.unheard);
+                    }
+                    if failed.is_empty() {
+                        tick.note(&connection, false);
+                    }
+                    (steps, failed)
                 }
-                // A look that has begun comes to its end: it may be what a platform gives a new token in.
-                if tick.context.stop.is_set() {
-                    let problem = Problem::new("E-STOPPED", "It was asked to stop")
-                        .detail("This was not looked at.")
-                        .next("run it again");
-                    return (Vec::new(), vec![(id, problem)]);
-                }
-                let (steps, failed) = tick.look_at(&wish, &names, itself, &absent).await;
-                for (_, problem) in &failed {
-                    tick.note(&connection, problem.unheard);
-                }
-                if failed.is_empty() {
-                    tick.note(&connection, false);
-                }
-                (steps, failed)
-            });
+                .instrument(Span::current()),
+            );
             subjects.insert(task.id(), subject);
         }
         let (mut steps, of) = (Vec::new(), running.len());
@@ -363,6 +468,9 @@ impl Tick {
                 }
             }
         }
+        let (found, failed) = self.unowned().await;
+        steps.extend(found);
+        unread.extend(failed);
         let rank = |step: &Step| match &step.next {
             Next::Do(work, _) => work.rank(),
             _ => u8::MAX,
@@ -377,7 +485,8 @@ impl Tick {
                 problem,
             })
             .collect();
-        let looked = Looked { steps: steps.into_iter().map(Arc::new).collect(), unread };
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let looked = Looked { steps: steps.into_iter().map(Arc::new).collect(), unread, known };
         self.remember(&looked).await;
         looked
     }
@@ -421,15 +530,17 @@ impl Tick {
     }
 
     /// The owners who have left, by the directory that knows them.
-    async fn owners(&self, wishes: &Wishes) -> (BTreeSet<String>, Vec<(String, Problem)>) {
-        let (mut left, mut unread) = (BTreeSet::new(), Vec::new());
+    async fn owners(&self, wishes: &Wishes) -> (LeftAt, Vec<(String, Problem)>) {
+        let (mut left, mut unread) = (LeftAt::new(), Vec::new());
         let (mut absent, mut read) = (BTreeSet::new(), BTreeSet::new());
         for (id, wish) in &wishes.owners {
             match self.owner(wish).await {
-                Ok((status, dated)) => {
+                Ok((status, since, dated)) => {
                     read.insert(id.clone());
                     if status == "left" {
-                        left.insert(id.clone());
+                        let rules = &self.context.rules;
+                        let at = since.and_then(|day| policy::owner::left_at(day, rules));
+                        left.insert(id.clone(), at.unwrap_or_else(|| self.context.now()));
                     }
                     if matches!(status, "left" | "inactive") && !dated {
                         absent.insert(id.clone());
@@ -448,30 +559,27 @@ impl Tick {
 
     /// The status of an owner, and whether the directory, or a state, says since when. Where neither does,
     /// the grace counts from when it was first seen.
-    async fn owner(&self, wish: &WishedOwner) -> Result<(&'static str, bool), Problem> {
+    async fn owner(
+        &self,
+        wish: &WishedOwner,
+    ) -> Result<(&'static str, Option<Date>, bool), Problem> {
         let (connection, entry) = &wish.entry;
         let (seen, member) = look_up_owner(&self.context, connection, entry).await?;
         let dated = wish.inactive_since.is_some()
             || member.is_some_and(|member| member.changed_at.is_some());
         let first = self.tries.since(&wish.id, ABSENT);
         let first = first.map(|at| at.to_zoned_datetime(jiff::tz::TimeZone::UTC).date());
-        let (status, _) = policy::owner::status(
+        let (status, since) = policy::owner::status(
             &seen,
             wish.department.as_deref(),
             wish.inactive_since.or(first),
             &self.context.rules,
             self.context.time(),
         );
-        Ok((status, dated))
+        Ok((status, since, dated))
     }
 
-    async fn look_at(
-        &self,
-        wish: &Wish,
-        names: &[String],
-        itself: bool,
-        left: &BTreeSet<String>,
-    ) -> OfOne {
+    async fn look_at(&self, wish: &Wish, names: &[String], itself: bool, left: &LeftAt) -> OfOne {
         let (mut steps, mut unread) = (Vec::new(), Vec::new());
         let (id, seen) = match self.integration(wish).await {
             Ok(Some(found)) => found,
@@ -482,6 +590,7 @@ impl Tick {
                 return (steps, unread);
             }
         };
+        self.learn(wish, &seen);
         let whole = seen.whole(&id);
         let around = look_around(&self.context, &wish.ties).await;
         unread.extend(around.unread.iter().cloned());
@@ -520,6 +629,20 @@ impl Tick {
             }
         }
         (steps, unread)
+    }
+
+    /// What owners are told by: where they are reached, by the record, and when a review is due.
+    fn learn(&self, wish: &Wish, seen: &SeenIntegration) {
+        let Some(record) = &seen.observed.record else { return };
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        for owner in [&record.business_owner, &record.technical_owner].into_iter().flatten() {
+            if let Some(email) = &owner.email {
+                known.contacts.insert(owner.id.clone(), email.clone());
+            }
+        }
+        let said = |name: &str| wish.record.as_ref()?.get(name).map(String::as_str);
+        let facts = seen.facts(None, said("review_every"), None);
+        known.reviews.extend(facts.review_due().map(|at| (wish.id.clone(), at)));
     }
 
     async fn integration(
@@ -674,6 +797,7 @@ impl Tick {
         around: SeenAround,
         left: &BTreeSet<String>,
     ) -> Vec<Wanted> {
+    fn wanted(&self, wish: &Wish, seen: &SeenIntegration, left: &LeftAt) -> Vec<Wanted> {
         let rules = &self.context.rules;
         // What rules would say is not known.
         if self.context.gate.closed().is_some() {
@@ -710,11 +834,26 @@ impl Tick {
             let why = "it is quarantined, and somebody switched it on";
             wanted.push((*verdict, why.to_owned(), false));
         }
+        let standing = &rules.standing;
         for member in ["business_owner.id", "technical_owner.id"] {
-            if let Some(owner) = said(member).filter(|owner| left.contains(*owner)) {
+            let owner = said(member).and_then(|owner| Some((owner, left.get(owner)?)));
+            if let Some((owner, since)) = owner {
                 let why = format!("{owner} has left, and answers for it");
-                wanted.push((rules.owner_left, why, rules.standing.disable_ownerless));
+                let verdict = ownerless(*since, rules, self.context.time());
+                wanted.push((verdict, why, standing.disable_ownerless));
             }
+        }
+        // What was adopted may have none for a while.
+        let named = |member| said(member).is_some();
+        let adopted = said("adoption.complete_by").and_then(|day| day.parse().ok());
+        if !named("business_owner.id")
+            && !named("technical_owner.id")
+            && let Some(over) = adopted.map(end_of)
+            && self.context.time().is_past(later(over, rules.owner_grace))
+        {
+            let since = later(over, rules.owner_grace);
+            let verdict = ownerless(since, rules, self.context.time());
+            wanted.push((verdict, "nobody answers for it".to_owned(), standing.disable_ownerless));
         }
         wanted
     }
@@ -762,14 +901,25 @@ impl Tick {
         id: &IntegrationId,
         wish: &Wish,
         seen: &SeenIntegration,
-        mut wanted: Vec<Wanted>,
+        wanted: Vec<Wanted>,
     ) -> Next {
         let live = &seen.observed;
         let lives = live.credentials.iter().flatten().any(|one| one.live);
+        self.judge_live(id, wish, (live.enabled, lives), wanted)
+    }
+
+    /// The same of what is on or off, and has something that lives or not.
+    fn judge_live(
+        &self,
+        id: &IntegrationId,
+        wish: &Wish,
+        (enabled, lives): (bool, bool),
+        mut wanted: Vec<Wanted>,
+    ) -> Next {
         let is_so = |verdict: Verdict| match verdict {
             Verdict::Warn => true,
-            Verdict::Disable => !live.enabled,
-            Verdict::Revoke => !live.enabled && !lives,
+            Verdict::Disable => !enabled,
+            Verdict::Revoke => !enabled && !lives,
         };
         wanted.retain(|(verdict, ..)| !is_so(*verdict));
         let worst = |may: bool| {
@@ -795,11 +945,82 @@ impl Tick {
         if let Some((_, why, _)) = worst(false).filter(|(verdict, ..)| can_be(*verdict)) {
             let why =
                 format!("{why}: policy has it off, and nobody approved that to be done unasked");
-            let command = if has_switch { "disable" } else { "revoke" };
-            let next = Some(format!("nhi {command} {id}, or terraform apply"));
+            let command = if has_switch && enabled { "disable" } else { "revoke" };
+            let declared = self.asked.beside.as_ref().is_none_or(|(all, _)| all.contains(&wish.id));
+            let next = Some(match declared {
+                true => format!("nhi {command} {id}, or terraform apply"),
+                false => {
+                    format!("nhi {command} {id}; or, if it is needed, nhi adopt {}", id.connection)
+                }
+            });
             return Next::PutOff { why, next, late };
         }
         Next::Nothing
+    }
+
+    /// What nobody declares, and for which nobody answers, where policy has something follow.
+    async fn unowned(&self) -> OfOne {
+        let (mut steps, mut unread) = (Vec::new(), Vec::new());
+        let rules = &self.context.rules;
+        let closed = self.context.gate.closed().is_some() || self.context.stop.is_set();
+        let (Some((declared, connections)), Some(_), false) =
+            (&self.asked.beside, rules.unowned_grace, closed || self.asked.owed_only)
+        else {
+            return (steps, unread);
+        };
+        let open: BTreeSet<String> = self.open_breakers().into_iter().collect();
+        let names: Vec<String> = connections.difference(&open).cloned().collect();
+        let (mut seen, mut whole) = (BTreeSet::new(), BTreeSet::new());
+        for name in &names {
+            match nobodys(&self.context, name, declared).await {
+                Ok((found, complete)) => {
+                    whole.extend(complete.then(|| name.clone()));
+                    for one in found {
+                        seen.insert(one.id.to_string());
+                        steps.extend(self.judge_unowned(one));
+                    }
+                }
+                Err(problem) => unread.push((name.clone(), problem)),
+            }
+        }
+        if !self.context.read_only && self.context.ledger.keeps() {
+            tries::open(&self.context, &self.tries, UNOWNED, &seen).await;
+            let gone = self.tries.subjects(UNOWNED).into_iter().filter(|subject| {
+                let of = subject.split('/').next().unwrap_or_default();
+                whole.contains(of) && !seen.contains(subject)
+            });
+            tries::settle(
+                &self.context,
+                &self.tries,
+                &[UNOWNED],
+                &gone.collect(),
+                &BTreeSet::new(),
+            )
+            .await;
+        }
+        (steps, unread)
+    }
+
+    fn judge_unowned(&self, one: Nobodys) -> Option<Step> {
+        let (rules, subject) = (&self.context.rules, one.id.to_string());
+        // Seen for the first time today, it has all of its grace.
+        let since = self.tries.since(&subject, UNOWNED)?;
+        let verdict = policy::owner::unowned(since, rules, self.context.time())?;
+        let day = since.strftime("%Y-%m-%d");
+        let why = format!("nobody declares it and nobody answers for it, since {day} at least");
+        let wish = Wish { id: subject.clone(), ..Wish::default() };
+        let wanted = vec![(verdict, why, rules.standing.disable_ownerless)];
+        let next = self.judge_live(&one.id, &wish, (one.enabled, one.lives), wanted);
+        (next != Next::Nothing).then(|| Step {
+            subject,
+            integration: one.id,
+            about: About::Integration {
+                wish: Box::new(wish),
+                vendor_id: one.vendor_id,
+                name: one.name,
+            },
+            next,
+        })
     }
 
     fn has_switch(&self, id: &IntegrationId) -> bool {
@@ -852,13 +1073,16 @@ impl Tick {
             let connection = of_one.first().map(|(_, step)| step.integration.connection.clone());
             let (all, line) = lines.of(&connection.unwrap_or_default());
             let (tick, done) = (self.clone(), done.clone());
-            running.spawn(async move {
-                for (at, step) in of_one {
-                    let _turns = (line.acquire().await, all.acquire().await);
-                    // Nobody hears it only where whoever asked is gone, and this with them.
-                    let _ = done.send((at, tick.take_alone(&step).await));
+            running.spawn(
+                async move {
+                    for (at, step) in of_one {
+                        let _turns = (line.acquire().await, all.acquire().await);
+                        // Nobody hears it only where whoever asked is gone, and this with them.
+                        let _ = done.send((at, tick.take_alone(&step).await));
+                    }
                 }
-            });
+                .instrument(Span::current()),
+            );
         }
         drop(done);
         while let Some((at, taken)) = ended.recv().await {
@@ -872,10 +1096,18 @@ impl Tick {
     async fn take_alone(self: &Arc<Tick>, step: &Arc<Step>) -> Taken {
         let mut alone = JoinSet::new();
         let (tick, of) = (self.clone(), step.clone());
-        alone.spawn(async move { tick.take(&of).await });
+        let span = match &step.next {
+            Next::Do(work, _) => {
+                telemetry::deed(work.traced(), &step.subject, &step.integration.connection)
+            }
+            _ => Span::none(),
+        };
+        alone.spawn(async move { tick.take(&of).await }.instrument(span.clone()));
         if let Some(Ok(taken)) = alone.join_next().await {
+            taken.trace(&span);
             return taken;
         }
+        telemetry::failed(&span, "broke_off", None);
         let problem = broke_off(&step.subject);
         if let Next::Do(work, _) = &step.next {
             tries::note_failed(&self.context, &step.subject, work.row(), &problem).await;

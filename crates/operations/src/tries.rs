@@ -14,6 +14,8 @@ use crate::{Context, Problem, duty::is_duty};
 pub(crate) const LOOK: &str = "look";
 /// The row of an owner whom their directory calls away without saying since when.
 pub(crate) const ABSENT: &str = "absent";
+/// The row of what nobody declares, and for which nobody answers.
+pub(crate) const UNOWNED: &str = "unowned";
 
 /// What the ledger knew when a tick began.
 #[derive(Debug, Default)]
@@ -59,6 +61,11 @@ impl Tries {
     pub(crate) fn since(&self, subject: &str, deed: &str) -> Option<Timestamp> {
         let row = self.rows(subject).iter().find(|row| row.deed == deed)?;
         moment(row.not_before)
+    }
+
+    /// The ids of the things that have a row of that name.
+    pub(crate) fn subjects(&self, deed: &str) -> BTreeSet<String> {
+        self.with(deed).map(|row| row.subject.clone()).collect()
     }
 
     /// The things that have a row of that name.

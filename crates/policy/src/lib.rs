@@ -25,6 +25,7 @@ pub mod signal;
 pub mod standing;
 pub mod status;
 pub mod usage;
+pub mod telling;
 pub mod waiver;
 
 pub use rules::Rules;

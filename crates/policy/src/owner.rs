@@ -57,6 +57,29 @@ pub fn leaves_on(since: Date, rules: &Rules) -> Option<Date> {
     (rules.owner_left > Verdict::Warn).then_some(left)
 }
 
+/// What follows where nobody who lives answers for something since then: what an owner who has left has
+/// follow, and after a while everything is revoked.
+pub fn ownerless(since: Timestamp, rules: &Rules, now: Now) -> Verdict {
+    let revoked = rules.owner_left_revoke_after.map(|after| later(since, after));
+    match revoked.is_some_and(|at| now.is_past(at)) && rules.owner_left > Verdict::Warn {
+        true => Verdict::Revoke,
+        false => rules.owner_left,
+    }
+}
+
+/// The moment from which on an owner who is inactive since that day counts as left.
+pub fn left_at(since: Date, rules: &Rules) -> Option<Timestamp> {
+    let began = since.to_zoned_datetime(TimeZone::UTC).ok()?.timestamp();
+    Some(later(began, rules.owner_grace))
+}
+
+/// What follows of something that nobody declares, and for which nobody answers, seen first then: nothing
+/// within its grace.
+pub fn unowned(first_seen: Timestamp, rules: &Rules, now: Now) -> Option<Verdict> {
+    let over = later(first_seen, rules.unowned_grace?);
+    now.is_past(over).then(|| ownerless(over, rules, now))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,6 +99,25 @@ mod tests {
         let lenient = Rules { owner_left: Verdict::Warn, ..rules };
         assert_eq!(leaves_on(since, &lenient), None);
         assert_eq!(gone("2026-11-01", "2026-12-01T00:00:00Z", &lenient), "inactive");
+    }
+
+    #[test]
+    fn what_nobody_answers_for_is_switched_off_after_its_grace_and_revoked_later() {
+        let rules = Rules {
+            unowned_grace: "30d".parse().ok(),
+            owner_left_revoke_after: "14d".parse().ok(),
+            ..Rules::default()
+        };
+        let seen: Timestamp = "2026-11-01T00:00:00Z".parse().unwrap();
+        let at = |now: &str, rules: &Rules| {
+            unowned(seen, rules, now.parse::<Timestamp>().unwrap().into())
+        };
+        assert_eq!(at("2026-11-30T23:59:59Z", &rules), None);
+        assert_eq!(at("2026-12-01T00:00:00Z", &rules), Some(Verdict::Disable));
+        assert_eq!(at("2026-12-15T00:00:00Z", &rules), Some(Verdict::Revoke));
+        assert_eq!(at("2030-01-01T00:00:00Z", &Rules::default()), None, "nobody asked for it");
+        let lenient = Rules { owner_left: Verdict::Warn, ..rules };
+        assert_eq!(at("2030-01-01T00:00:00Z", &lenient), Some(Verdict::Warn));
     }
 
     #[test]

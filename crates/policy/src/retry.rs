@@ -22,10 +22,15 @@ pub fn next_try(subject: &str, failed: u64, first: Span, now: Timestamp) -> Time
 /// How many times in a row nobody may answer before a tenant is left alone for the rest of a run.
 pub const UNHEARD_MOST: u32 = 5;
 
+/// How long after a tenant was left alone it is asked once for the first time.
+pub const FIRST_AGAIN: Span = Span::from_secs(30);
+
 /// Whether a tenant is asked any more.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Breaker {
     unheard: u32,
+    /// How often it was asked once since it was left alone, and when it is again.
+    again: Option<(u64, Timestamp)>,
 }
 
 impl Breaker {
@@ -36,9 +41,32 @@ impl Breaker {
         }
     }
 
+    /// It lets nobody in: it is asked no more, at once.
+    pub fn shut(&mut self) {
+        self.unheard = self.unheard.max(UNHEARD_MOST);
+    }
+
     /// It is asked no more.
     pub fn is_open(self) -> bool {
         self.unheard >= UNHEARD_MOST
+    }
+
+    /// Whether one that is open is asked once now, whether it answers: later each time.
+    pub fn may_ask(self, now: Timestamp) -> bool {
+        self.again.is_none_or(|(_, again)| again <= now)
+    }
+
+    /// It was asked once, by the cheapest call there is: an answer begins anew, and without one it is left
+    /// alone for longer than before.
+    pub fn asked_once(&mut self, tenant: &str, answered: bool, now: Timestamp) {
+        *self = match answered {
+            true => Breaker::default(),
+            false => {
+                let asked = self.again.map_or(0, |(asked, _)| asked) + 1;
+                let again = Some((asked, next_try(tenant, asked, FIRST_AGAIN, now)));
+                Breaker { unheard: self.unheard.max(UNHEARD_MOST), again }
+            }
+        };
     }
 }
 
@@ -74,6 +102,33 @@ mod tests {
         (0..5).for_each(|_| breaker.note(false));
         assert!(breaker.is_open());
         breaker.note(true);
+        assert!(breaker.is_open());
+    }
+    #[test]
+    fn one_that_is_left_alone_is_asked_once_later_each_time_and_an_answer_begins_anew() {
+        let mut breaker = Breaker::default();
+        (0..5).for_each(|_| breaker.note(false));
+        let mut now = Timestamp::UNIX_EPOCH;
+        assert!(breaker.is_open() && breaker.may_ask(now), "the next run asks once");
+        let mut waits = Vec::new();
+        for _ in 0..4 {
+            breaker.asked_once("bao", false, now);
+            assert!(breaker.is_open() && !breaker.may_ask(now));
+            let begun = now;
+            while !breaker.may_ask(now) {
+                now = later(now, Span::from_secs(1));
+            }
+            waits.push(now.as_second() - begun.as_second());
+        }
+        assert!(waits.is_sorted_by(|one, next| *next >= one * 2 - 1), "{waits:?}");
+        breaker.asked_once("bao", true, now);
+        assert_eq!(breaker, Breaker::default());
+    }
+
+    #[test]
+    fn who_lets_nobody_in_is_asked_no_more_at_once() {
+        let mut breaker = Breaker::default();
+        breaker.shut();
         assert!(breaker.is_open());
     }
 }

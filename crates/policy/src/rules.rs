@@ -6,6 +6,7 @@ use domain::{Action, Span};
 
 use crate::{
     findings::{Finding, Severity},
+    telling::Telling,
     waiver::Waiver,
 };
 
@@ -161,6 +162,11 @@ pub struct Rules {
     pub owner_grace: Span,
     /// What follows when an owner has left.
     pub owner_left: Verdict,
+    /// How long after an owner counts as left everything is revoked; `None`: never by itself.
+    pub owner_left_revoke_after: Option<Span>,
+    /// How long an integration that nobody declares, and for which nobody answers, may be there before what
+    /// follows of an owner who has left follows of it; `None`: nobody looks for such.
+    pub unowned_grace: Option<Span>,
     /// What follows when the end has passed.
     pub expired: Verdict,
     /// How long after the end everything is revoked; `None`: never by itself.
@@ -211,6 +217,8 @@ pub struct Rules {
     /// How long after what failed it is tried again for the first time; each time after that twice as
     /// long.
     pub retry_after: Span,
+    /// When owners are told of what is theirs.
+    pub telling: Telling,
 }
 
 impl Default for Rules {
@@ -229,6 +237,8 @@ impl Default for Rules {
             two_owners_from: None,
             owner_grace: Span::from_secs(30 * 86_400),
             owner_left: Verdict::Disable,
+            owner_left_revoke_after: None,
+            unowned_grace: None,
             expired: Verdict::Disable,
             expired_revoke_after: None,
             review_grace: Some(Span::from_secs(30 * 86_400)),
@@ -251,6 +261,7 @@ impl Default for Rules {
             findings: Thresholds::default(),
             standing: Unattended::default(),
             retry_after: Span::from_secs(60),
+            telling: Telling::default(),
         }
     }
 }

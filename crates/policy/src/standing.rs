@@ -79,6 +79,14 @@ pub fn conditions_met(
         .collect()
 }
 
+impl Facts {
+    /// When the next review is due.
+    pub fn review_due(&self) -> Option<Timestamp> {
+        let last = self.reviewed_or_created_on?.to_zoned_datetime(TimeZone::UTC).ok()?;
+        Some(later(last.timestamp(), self.review_every?))
+    }
+}
+
 /// The moment at which the last day of something is over: it is valid through the end of that day.
 pub fn end_of(last: Date) -> Timestamp {
     last.tomorrow()
@@ -99,9 +107,7 @@ pub fn standing(facts: &Facts, rules: &Rules, now: Now) -> BTreeMap<&'static str
             standing.insert("expired", if revoke { Verdict::Revoke } else { rules.expired });
         }
     }
-    if let (Some(every), Some(last)) = (facts.review_every, facts.reviewed_or_created_on) {
-        let last = last.to_zoned_datetime(TimeZone::UTC).map_or(now.hi, |at| at.timestamp());
-        let due = later(last, every);
+    if let Some(due) = facts.review_due() {
         if now.has_come(due) {
             let late = rules.review_grace.is_some_and(|grace| now.is_past(later(due, grace)));
             standing.insert("review_overdue", if late { Verdict::Disable } else { Verdict::Warn });

@@ -190,12 +190,36 @@ pub struct RunConfig {
 }
 
 /// How `nhi serve` looks after what is declared.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServeConfig {
     /// How often each connection is looked at.
     pub every: Option<Span>,
-    /// Where it answers on this machine.
+    /// Where it answers: on this machine, or anywhere with [`tls`](ServeConfig::tls) and somebody who is asked
+    /// who they are.
     pub listen: Option<String>,
+    /// How it speaks TLS there.
+    pub tls: Option<TlsConfig>,
+    /// What whoever asks must send, `Authorization: Bearer …`.
+    pub token: Option<Source>,
+    /// How often all that is declared is compared with what is there; `None` is never.
+    pub drift: Option<Span>,
+}
+
+impl Default for ServeConfig {
+    fn default() -> ServeConfig {
+        ServeConfig { every: None, listen: None, tls: None, token: None, drift: Some(DRIFT) }
+    }
+}
+
+/// TLS of what we answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// The certificate, with those between it and its authority (PEM).
+    pub certificate: PathBuf,
+    /// Its key (PEM).
+    pub key: PathBuf,
+    /// The authority of those who may ask (PEM): each shows a certificate of it.
+    pub clients: Option<PathBuf>,
 }
 
 /// Who is told when something changes, by a long-running `nhi`.
@@ -207,6 +231,23 @@ pub struct NotifyConfig {
     pub slack: Option<Source>,
     /// How often it is told that all is well; `None` is never.
     pub heartbeat: Option<Span>,
+    /// How owners are written to.
+    pub mail: Option<MailConfig>,
+}
+
+/// A server that takes mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailConfig {
+    /// `smtps://host[:465]`, or `smtp://host[:587]`, which begins TLS before anything is said.
+    pub server: String,
+    /// Who writes.
+    pub from: String,
+    /// As whom it signs in, and where the password is.
+    pub user: Option<(String, Source)>,
+    /// Certificates (PEM) to trust in place of the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Who is written to where an owner has no address that is known.
+    pub otherwise: Option<String>,
 }
 
 /// How reports from outside are taken.
@@ -262,8 +303,13 @@ impl Config {
         let told = self
             .notify
             .iter()
-            .flat_map(|notify| notify.webhook.iter().map(|(_, key)| key).chain(&notify.slack));
         let heard = self.signals.iter().map(|signals| &signals.key);
+            .flat_map(|notify| {
+                let mail = notify.mail.iter().filter_map(|mail| mail.user.as_ref());
+                let keys = notify.webhook.iter().map(|(_, key)| key).chain(&notify.slack);
+                keys.chain(mail.map(|(_, password)| password))
+            })
+            .chain(&self.serve.token);
         let sources = credentials.map(|one| &one.secret).chain(key).chain(ledger).chain(told);
         let sources = sources.chain(heard);
         let parts = sources.flat_map(Source::parts).filter_map(|one| match one {
@@ -470,18 +516,7 @@ impl Config {
         };
         let serve = match known(reader.take("serve")) {
             None => ServeConfig::default(),
-            Some(node) => {
-                let place = root.join("serve");
-                let mut reader = Reader::new(node, &place)?;
-                let every = reader.text("every")?.map(|text| {
-                    text.parse::<Span>()
-                        .map_err(|error| wrong(&place.join("every"), error.to_string()))
-                });
-                let serve =
-                    ServeConfig { every: every.transpose()?, listen: reader.text("listen")? };
-                reader.done(&["every", "listen"])?;
-                serve
-            }
+            Some(node) => serve(node, &root.join("serve"))?,
         };
         let notify = known(reader.take("notify"))
             .map(|node| notify(node, &root.join("notify")))
@@ -912,6 +947,56 @@ fn whole(node: &Node, place: &Place) -> Result<Source, ConfigError> {
     }
 }
 
+/// How often all is compared, where nobody says.
+const DRIFT: Span = Span::from_secs(3600);
+
+fn serve(node: &Node, place: &Place) -> Result<ServeConfig, ConfigError> {
+    let mut reader = Reader::new(node, place)?;
+    let span = |text: Option<String>, name: &str| {
+        let read = |text: String| text.parse::<Span>();
+        let read = text.map(read).transpose();
+        read.map_err(|error| wrong(&place.join(name), error.to_string()))
+    };
+    let every = span(reader.text("every")?, "every")?;
+    let drift = match reader.text("drift")? {
+        Some(text) if text == "never" => None,
+        text => span(text, "drift")?.or(Some(DRIFT)),
+    };
+    let listen = reader.text("listen")?;
+    let token = reader.take("token").map(|node| whole(node, &place.join("token"))).transpose()?;
+    let tls = reader.take("tls").map(|node| {
+        let place = place.join("tls");
+        let mut reader = Reader::new(node, &place)?;
+        let tls = TlsConfig {
+            certificate: PathBuf::from(reader.required("certificate")?),
+            key: PathBuf::from(reader.required("key")?),
+            clients: reader.text("clients")?.map(PathBuf::from),
+        };
+        reader.done(&["certificate", "key", "clients"])?;
+        Ok(tls)
+    });
+    let tls = tls.transpose()?;
+    reader.done(&["every", "listen", "tls", "token", "drift"])?;
+    Ok(ServeConfig { every, listen, tls, token, drift })
+}
+
+fn mail(node: &Node, place: &Place) -> Result<MailConfig, ConfigError> {
+    let mut reader = Reader::new(node, place)?;
+    let (server, from) = (reader.required("server")?, reader.required("from")?);
+    let user = reader.text("user")?;
+    let password = reader.take("password");
+    let password = password.map(|node| whole(node, &place.join("password"))).transpose()?;
+    let user = match (user, password) {
+        (Some(user), Some(password)) => Some((user, password)),
+        (None, None) => None,
+        _ => return Err(wrong(place, "set user and password, or neither")),
+    };
+    let ca_file = reader.text("ca_file")?.map(PathBuf::from);
+    let otherwise = reader.text("otherwise")?;
+    reader.done(&["server", "from", "user", "password", "ca_file", "otherwise"])?;
+    Ok(MailConfig { server, from, user, ca_file, otherwise })
+}
+
 fn notify(node: &Node, place: &Place) -> Result<NotifyConfig, ConfigError> {
     let mut reader = Reader::new(node, place)?;
     let webhook = reader.take("webhook").map(|node| {
@@ -938,10 +1023,11 @@ fn notify(node: &Node, place: &Place) -> Result<NotifyConfig, ConfigError> {
     let heartbeat = reader.text("heartbeat")?.map(|text| {
         text.parse::<Span>().map_err(|error| wrong(&place.join("heartbeat"), error.to_string()))
     });
-    let (webhook, slack, heartbeat) =
-        (webhook.transpose()?, slack.transpose()?, heartbeat.transpose()?);
-    reader.done(&["webhook", "slack", "heartbeat"])?;
-    Ok(NotifyConfig { webhook, slack, heartbeat })
+    let mail = reader.take("mail").map(|node| mail(node, &place.join("mail")));
+    let (webhook, slack, heartbeat, mail) =
+        (webhook.transpose()?, slack.transpose()?, heartbeat.transpose()?, mail.transpose()?);
+    reader.done(&["webhook", "slack", "heartbeat", "mail"])?;
+    Ok(NotifyConfig { webhook, slack, heartbeat, mail })
 }
 
 /// Where reports are taken where nobody says.

@@ -7,6 +7,7 @@ use policy::{
     Rules,
     findings::{Severity, named},
     rules::{Thresholds, Unattended, Verdict, Wildcards},
+    telling::Telling,
     waiver::{Waiver, can_be_waived},
 };
 
@@ -26,6 +27,8 @@ const MEMBERS: &[&str] = &[
     "two_owners_from",
     "owner_grace",
     "owner_left",
+    "owner_left_revoke_after",
+    "unowned_grace",
     "expired",
     "expired_revoke_after",
     "workflow_gone",
@@ -46,6 +49,7 @@ const MEMBERS: &[&str] = &[
     "lock_timeout",
     "findings",
     "standing",
+    "owners_told",
     "waivers",
 ];
 
@@ -107,6 +111,10 @@ pub fn read_rules(body: &Node) -> Result<Rules, ConfigError> {
             }
             "owner_grace" => rules.owner_grace = span(node, &place)?,
             "owner_left" => rules.owner_left = verdict(node, &place)?,
+            "owner_left_revoke_after" => {
+                rules.owner_left_revoke_after = optional(node, &place, parse_span)?;
+            }
+            "unowned_grace" => rules.unowned_grace = optional(node, &place, parse_span)?,
             "expired" => rules.expired = verdict(node, &place)?,
             "expired_revoke_after" => {
                 rules.expired_revoke_after = optional(node, &place, parse_span)?;
@@ -150,6 +158,7 @@ pub fn read_rules(body: &Node) -> Result<Rules, ConfigError> {
             "lock_timeout" => rules.lock_timeout = span(node, &place)?,
             "findings" => rules.findings = thresholds(node, &place)?,
             "standing" => standing(node, &place, &mut rules.standing)?,
+            "owners_told" => rules.telling = telling(node, &place)?,
             "waivers" => {
                 let Node::List(items) = node else {
                     return Err(wrong(&place, "expected a list of waivers"));
@@ -221,6 +230,42 @@ fn severity(word: &str, node: &Node, place: &Place) -> Result<Severity, ConfigEr
         return Err(wrong(place, "this one cannot be made lighter"));
     }
     Ok(severity)
+}
+
+/// When owners are told of what is theirs.
+fn telling(node: &Node, place: &Place) -> Result<Telling, ConfigError> {
+    let Node::Map(all) = node else {
+        return Err(wrong(place, "expected { before = [\"30d\", \"7d\"] }"));
+    };
+    let mut telling = Telling::default();
+    for (name, node) in all {
+        let place = place.join(name);
+        match name.as_str() {
+            "before" => {
+                for text in texts(node, &place)? {
+                    let mark = parse_span(&text).map_err(|message| wrong(&place, message))?;
+                    if mark == Span::ZERO {
+                        return Err(wrong(&place, "a mark is some time before the end"));
+                    }
+                    telling.before.insert(mark);
+                }
+            }
+            "findings" => {
+                telling.findings = optional(node, &place, |text| {
+                    let known = Severity::ALL.into_iter().find(|one| one.as_str() == text);
+                    known.ok_or_else(|| {
+                        "expected \"low\", \"medium\", \"high\", \"critical\" or \"never\""
+                            .to_owned()
+                    })
+                })?;
+            }
+            _ => {
+                let text = "nothing of this name is read here. Known: before, findings";
+                return Err(wrong(&place, text));
+            }
+        }
+    }
+    Ok(telling)
 }
 
 fn standing(node: &Node, place: &Place, may: &mut Unattended) -> Result<(), ConfigError> {

@@ -1,8 +1,10 @@
-//! Every request in the log: what, how it ended, how long it took. Never a path, header or body.
+//! Every request in the log and in a trace: what, how it ended, how long it took. Never a path, header or
+//! body.
 
 use std::{fmt, sync::Arc, time::Instant};
 
 use async_trait::async_trait;
+use tracing::Instrument;
 
 use super::{Answer, Request, Transport, TransportError};
 
@@ -29,7 +31,12 @@ impl fmt::Debug for Trace {
 impl Transport for Trace {
     async fn send(&self, request: Request) -> Result<Answer, TransportError> {
         let (method, template, begun) = (request.method, request.template, Instant::now());
-        let answer = self.inner.send(request).await;
+        let span = telemetry::request(&self.connection, method, template);
+        let answer = self.inner.send(request).instrument(span.clone()).await;
+        match &answer {
+            Ok(answer) => telemetry::answered(&span, answer.status),
+            Err(_) => telemetry::failed(&span, "no_answer", None),
+        }
         let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         match &answer {
             Ok(answer) => tracing::debug!(

@@ -29,4 +29,5 @@ mod tick;
 mod undelivered;
 mod unfenced;
 mod usage;
+mod watch;
 mod world;

@@ -12,6 +12,7 @@ mod anomaly;
 mod clock_disagrees;
 mod compare;
 mod condition_met;
+mod connection_unauthorized;
 mod contacts_changed;
 mod contract_ended;
 mod control_plane;
@@ -37,6 +38,7 @@ mod held;
 mod incident;
 mod integration_missing;
 mod invokers_unknown;
+mod keeps_failing;
 mod ledger_changed;
 mod marker_forged;
 mod not_in_given_states;
@@ -97,11 +99,13 @@ use compare::differences;
 
 pub use clock_disagrees::clocks_apart;
 pub use compare::{Declared, Observed, compare, scopes};
+pub use connection_unauthorized::unauthorized;
 pub use contacts_changed::contacts;
 pub use decommissioned::decommissioned;
 pub use governance::{Governed, governed};
 pub use heard::{Heard, heard};
 pub use integration_missing::missing;
+pub use keeps_failing::{Failing, keeps_failing};
 pub use ledger_changed::chain_broken;
 pub use not_in_given_states::not_given;
 pub use other_realm::governed_elsewhere;
@@ -156,6 +160,7 @@ pub static RULES: &[&Rule] = &[
     &anomaly::RULE,
     &clock_disagrees::RULE,
     &condition_met::RULE,
+    &connection_unauthorized::RULE,
     &contacts_changed::RULE,
     &contract_ended::RULE,
     &control_plane::RULE,
@@ -179,6 +184,7 @@ pub static RULES: &[&Rule] = &[
     &incident::RULE,
     &integration_missing::RULE,
     &invokers_unknown::RULE,
+    &keeps_failing::RULE,
     &ledger_changed::RULE,
     &marker_forged::RULE,
     &not_in_given_states::RULE,
@@ -450,6 +456,9 @@ mod tests {
         }
         all.extend(super::ties::worst());
         all.extend(super::reach::worst());
+        let failing = Failing { subject: "x", deed: "rotate", times: 3, since: at };
+        all.extend(keeps_failing(&failing, at));
+        all.push(unauthorized("x", "401"));
         all.extend([missing("x"), not_given("x", "k", "y"), chain_broken("x"), clocks_apart("x")]);
         all
     }
