@@ -23,6 +23,7 @@ mod slips;
 mod state;
 mod switching;
 mod told;
+mod traces;
 
 use exit::Exit;
 use output::{Format, Output};

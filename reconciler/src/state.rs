@@ -148,6 +148,9 @@ fn collected(resources: Vec<Resource>) -> Result<Wishes, String> {
         let need = |name: &str| text(name).ok_or_else(|| format!("{address} has no {name}."));
         match kind.as_str() {
             "nhi_owner" => {
+                if let Some(email) = text("email") {
+                    wishes.addresses.insert(need("id")?, email);
+                }
                 let Some(entry) = values.get("directory").filter(|entry| !entry.is_null()) else {
                     continue;
                 };

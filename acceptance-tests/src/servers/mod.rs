@@ -4,6 +4,7 @@ pub mod browser;
 pub mod contract;
 pub mod jupyterhub;
 pub mod linters;
+pub mod mail;
 pub mod moto;
 pub mod oidc;
 pub mod openbao;
@@ -21,6 +22,7 @@ use std::{
 
 pub use contract::Contract;
 pub use jupyterhub::JupyterHub;
+pub use mail::Mail;
 pub use moto::Moto;
 pub use oidc::Oidc;
 pub use openbao::OpenBao;

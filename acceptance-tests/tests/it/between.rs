@@ -23,7 +23,11 @@ fn every_minute() -> String {
 }
 
 /// Waits until this holds.
-fn until(what: &str, longest: Duration, mut holds: impl FnMut() -> Result<bool>) -> Result<()> {
+pub(crate) fn until(
+    what: &str,
+    longest: Duration,
+    mut holds: impl FnMut() -> Result<bool>,
+) -> Result<()> {
     let end = Instant::now() + longest;
     while !holds()? {
         if Instant::now() > end {
@@ -103,19 +107,32 @@ fn what_is_quarantined_by_owner_stays_off_whoever_applies_until_it_is_lifted() {
 }
 
 /// `nhi serve` under way; killed when it is dropped.
-struct Serving(std::process::Child);
+pub(crate) struct Serving(std::process::Child);
 
 impl Serving {
-    fn begin(world: &World, log: &str) -> Result<Serving> {
+    pub(crate) fn begin(world: &World, log: &str) -> Result<Serving> {
+        Serving::begin_with(world, log, &[])
+    }
+
+    pub(crate) fn begin_with(
+        world: &World,
+        log: &str,
+        variables: &[(&str, &str)],
+    ) -> Result<Serving> {
         let file = std::fs::File::create(world.folder.join(log)).map_err(|e| e.to_string())?;
         let mut command = world.nhi_command();
         let words = ["serve", "--every", "2s", "--listen", "127.0.0.1:0", "--log", "json"];
-        let child = command.args(words).stdout(Stdio::null()).stderr(file).spawn();
+        let child = command
+            .args(words)
+            .envs(variables.iter().copied())
+            .stdout(Stdio::null())
+            .stderr(file)
+            .spawn();
         child.map(Serving).map_err(|error| error.to_string())
     }
 
     /// Asks it to stop, as an operating system does: how it ended.
-    fn stop(mut self) -> Result<Option<i32>> {
+    pub(crate) fn stop(mut self) -> Result<Option<i32>> {
         let pid = self.0.id().to_string();
         let asked = Command::new("kill").args(["-TERM", &pid]).status();
         asked.map_err(|error| error.to_string())?;
@@ -138,7 +155,7 @@ impl Drop for Serving {
 }
 
 /// The events of a log, by name.
-fn events(world: &World, log: &str, name: &str) -> Result<Vec<serde_json::Value>> {
+pub(crate) fn events(world: &World, log: &str, name: &str) -> Result<Vec<serde_json::Value>> {
     let text = world.read(log)?;
     let lines =
         text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());

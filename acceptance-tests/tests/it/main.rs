@@ -40,6 +40,7 @@ mod reports;
 mod restored;
 mod rounds;
 mod rows;
+mod serving;
 mod signals;
 mod strapi;
 mod ties;

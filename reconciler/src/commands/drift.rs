@@ -11,8 +11,8 @@ use domain::CredentialId;
 use jiff::civil::Date;
 use ledger::Ledger;
 use operations::{
-    Context, Problem, Reaching, Wishes, clocks_disagree, declared_in_ledger, held_in_custody,
-    judge_each, judge_heard, judge_left_behind, ledger_changed, never_heard_of, reach_of,
+    Context, Problem, Reaching, Wishes, clocks_disagree, declared_in_ledger, failing, held_in_custody,
+    judge_each, judge_heard, judge_left_behind, ledger_changed, never_heard_of, shut_out,, reach_of,
 };
 use policy::waiver;
 use wiring::Loaded;
@@ -20,7 +20,7 @@ use wiring::Loaded;
 use crate::{
     exit::Exit,
     output::{self, Output},
-    report::{self, Form, Report, Severity, baseline, sarif, text, written::Wanted},
+    report::{self, Finding, Form, Report, Severity, baseline, sarif, text, written::Wanted},
     state,
 };
 
@@ -254,6 +254,7 @@ impl Drift {
         let is_asked = |subject: &str| !narrowed || is_about(&asked, subject);
         let judged = judge_heard(context, is_asked).await;
         judged.findings.into_iter().for_each(|(print, one)| report.add(print, one));
+        troubled(context, &mut report).await;
         if let Some((print, one)) = clocks_disagree(context).await {
             report.add(print, one);
         }
@@ -430,6 +431,34 @@ fn is_about(asked: &BTreeSet<String>, subject: &str) -> bool {
     asked.iter().any(|id| below(subject, id) || below(id, subject))
 }
 
+/// Everything that is declared, compared with what is there, with nobody asked: for who does that again and
+/// again.
+pub(crate) async fn whole(
+    context: &Context,
+    wishes: Wishes,
+    from: String,
+    all_declared: bool,
+) -> Report {
+    let (slots, owns, heard_of) = (wishes.slots(), wishes.owned(), wishes.heard_of.clone());
+    let mut report = Report::new(&wishes, from, context.now());
+    check_chain(&*context.ledger, &mut report).await;
+    report.offline = wishes.third_parties.len();
+    judge_each(context, wishes, owns, |id, judged| report.take(id, judged)).await;
+    left_behind(context, &slots, all_declared, &mut report).await;
+    if all_declared {
+        unheard(context, &heard_of, &mut report).await;
+    }
+    let heard = judge_heard(context, |_| true).await;
+    heard.findings.into_iter().for_each(|(print, one)| report.add(print, one));
+    troubled(context, &mut report).await;
+    if let Some((print, one)) = clocks_disagree(context).await {
+        report.add(print, one);
+    }
+    report.accept(&[], &context.rules.waivers);
+    report.sort();
+    report
+}
+
 fn none_such(detail: String) -> Problem {
     Problem::new("E-DRIFT-NONE", "Nothing that is declared has such an id").detail(detail).next(
         "name ids as nhi drift prints them, such as --only 'bao/*/invoice-*'; credentials and scopes \
@@ -504,6 +533,21 @@ async fn left_behind(
     match judge_left_behind(context, &report.looked_at, slots, all_declared).await {
         Ok(judged) => judged.findings.into_iter().for_each(|(print, one)| report.add(print, one)),
         Err(problem) => report.failed.push(("custody".to_owned(), problem)),
+    }
+}
+
+/// Adds connections that do not let us in, and what fails again and again of what was asked for.
+async fn troubled(context: &Context, report: &mut Report) {
+    for (print, one) in shut_out(context, &report.failed).await {
+        report.add(print, one);
+    }
+    match failing(context).await {
+        Ok(found) => {
+            let asked = |one: &Finding| !report.narrowed || !report.is_unread(&one.subject);
+            let found: Vec<_> = found.into_iter().filter(|(_, one)| asked(one)).collect();
+            found.into_iter().for_each(|(print, one)| report.add(print, one));
+        }
+        Err(problem) => report.failed.push(("ledger".to_owned(), problem)),
     }
 }
 

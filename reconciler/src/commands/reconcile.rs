@@ -11,14 +11,16 @@ use policy::{
     rotation::Goal,
 };
 use serde_json::{Value, json};
+use tracing::Instrument;
 
-use super::{drift::declared, rotate::named};
+use super::{drift::declared, rotate::named, serve::holds_some};
 use crate::{
     ask::Asking,
     deed::not_done,
     exit::Exit,
     output::{BOLD, Format, GREEN, Output, styled},
     told::{ended_json, not_done_json, problem_json, say, say_ended, short},
+    traces::Traces,
 };
 
 /// Do what is to be done now about everything that is declared, as the next apply would, and no more than
@@ -65,15 +67,41 @@ const FORM: &str = "nhi-reconcile/1";
 
 impl Reconcile {
     pub(crate) async fn run(self, config: Option<&str>, output: &Output) -> Result<Exit, Problem> {
-        let context = self.asking.context_to_end(&wiring::load(config)?, output)?;
+        let loaded = wiring::load(config)?;
+        let traces = Traces::begin(&loaded.environment, |why| eprintln!("nhi: {why}"))?;
+        let span = telemetry::tick();
+        let ran = self.ran(&loaded, &span, output).instrument(span.clone()).await;
+        match &ran {
+            Ok(_) => telemetry::ended(&span, "done"),
+            Err(problem) => telemetry::failed(&span, "failed", Some(problem.code)),
+        }
+        drop(span);
+        traces.end().await;
+        ran
+    }
+
+    async fn ran(
+        &self,
+        loaded: &wiring::Loaded,
+        span: &tracing::Span,
+        output: &Output,
+    ) -> Result<Exit, Problem> {
+        let context = self.asking.context_to_end(loaded, output)?;
         let command = if self.due { "reconcile --due" } else { "reconcile" };
         let (wishes, from) = declared(&context, self.state.as_deref(), command).await?;
-        let asked = self.asked(&wishes, &from)?;
+        let mut asked = self.asked(&wishes, &from)?;
+        if self.ids.is_empty() {
+            let declared = wishes.integrations.keys().cloned().collect();
+            let connections = context.connections.names().into_iter();
+            let connections = connections.filter(|name| holds_some(&context, name)).collect();
+            asked.beside = Some((declared, connections));
+        }
         let tick = Tick::begin(&context, asked).await;
         let progress = output.progress("looking");
         let looked = tick.look(wishes, |at, of| progress.say(&format!("looked at {at} of {of}")));
         let looked = looked.await;
         drop(progress);
+        telemetry::ticked(span, looked.steps.len(), looked.unread.len(), 0, 0);
         tell_unread(&looked.unread, output);
         let (mut exit, shown) = (stands(&looked), shown(&looked));
         // Nothing that rotates is even judged without the policy, so that all may seem well.
@@ -118,6 +146,11 @@ impl Reconcile {
         })
         .await;
         drop(progress);
+        let failed = all.iter().flatten().filter(|one| matches!(one, Taken::Not { .. })).count();
+        let (well, failed) = (does.saturating_sub(failed), failed);
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        let (read, gaps) = (looked.steps.len(), looked.unread.len());
+        telemetry::ticked(span, read, gaps, count(well), count(failed));
         tell_unasked(&tick, &all, output);
         for notice in context.notices.take() {
             output.warning(&notice.to_string());

@@ -14,20 +14,32 @@ use clap::Args;
 use connector::{Clock, SystemClock};
 use domain::{Span, realm::slot_number};
 use jiff::{SignedDuration, Timestamp};
-use operations::{Asked, Context, Looked, Next, Problem, StopSign, Taken, Tick, TickStep};
+use operations::{
+    Asked, Context, Looked, LookedUp, Next, OwnerNotice, Problem, StopSign, Taken, Tick, TickStep,
+    Wishes, ends_to_tell, findings_to_tell, forget_ends, note_told,
+};
+use policy::retry::Breaker;
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::Notify};
+use tracing::Instrument;
 
-use super::{drift::declared, reconcile::shown};
+use super::{
+    drift::{declared, whole},
+    reconcile::shown,
+};
 use crate::{
     exit::Exit,
     output::Output,
+    report::{self, Form, Report},
     serve::{
-        health::{Counts, Health, answer, place},
         hook::{self, Hook},
+        door::Door,
+        health::{Counts, Health, answer},
+        letters::{Letters, contacts},
         logs::{Log, LogForm, name},
         notify::{self, Extent, Lasting, Notice, Notices},
     },
+    traces::Traces,
 };
 
 /// Look after everything that is declared, for as long as it runs: what nhi reconcile --yes does, again and
@@ -40,11 +52,12 @@ use crate::{
   nhi serve
   nhi serve --every 15m --listen 127.0.0.1:9464 --log json
 
-It answers on /healthz (it runs), /readyz (the last tick could look) and /metrics (OpenMetrics), on this
-machine alone. Lines about what it does go to standard error. On SIGTERM and SIGINT it ends what
-it is looking at and stops between two calls; what was begun is gone on with by the next tick of whoever
-runs next. nhi.hcl may say the same: serve = { every = \"15m\", listen = \"127.0.0.1:9464\" }
 With signals = { key = { env = \"NHI_SIGNALS_KEY\" } } it takes signed reports, as nhi signal does.
+It answers on /healthz (it runs), /readyz (the last tick could look) and /metrics (OpenMetrics): on this
+machine, and elsewhere over TLS to who shows a token or a certificate, as nhi.hcl says. Lines about what
+it does go to standard error; traces where OTEL_EXPORTER_OTLP_ENDPOINT says. On SIGTERM and SIGINT it ends
+what it is looking at and stops between two calls; what was begun is gone on with by the next tick of
+whoever runs next. nhi.hcl may say the same: serve = { every = \"15m\", listen = \"127.0.0.1:9464\" }
 
 Exit codes: 0 it was asked to stop, and did · 1 it could not begin")]
 pub(crate) struct Serve {
@@ -126,6 +139,20 @@ struct Serving<'a> {
     heartbeat: Option<Span>,
     /// When it was last told that all is well, or that it is not.
     told_at: Mutex<Option<Timestamp>>,
+    /// Which connections are asked no more, and when they are again.
+    breakers: Mutex<BTreeMap<String, Breaker>>,
+    letters: Letters,
+    /// Where owners are reached, as looks read it in records: a tick may be over a part of them.
+    contacts: Mutex<BTreeMap<String, String>>,
+    /// When all was last compared, and what was found then.
+    compared: Mutex<Option<(Timestamp, BTreeMap<String, Told>)>>,
+}
+
+/// What was told of one finding.
+#[derive(Debug, Clone)]
+struct Told {
+    subject: String,
+    why: String,
 }
 
 impl Serve {
@@ -147,6 +174,10 @@ impl Serve {
         }
         let log = Log(self.log);
         let (notices, telling) = Notices::begin(&loaded, Arc::new(SystemClock), log)?;
+        let letters = Letters::begin(&loaded, Arc::new(SystemClock), log)?;
+        let traces = Traces::begin(&loaded.environment, move |why| {
+            log.line(SystemClock.now(), name::NOTICE, &[("why", why.into())]);
+        })?;
         let serving = Serving {
             config,
             state: self.state.as_deref(),
@@ -159,11 +190,18 @@ impl Serve {
             lasting: Mutex::default(),
             heartbeat: loaded.config.notify.as_ref().and_then(|notify| notify.heartbeat),
             told_at: Mutex::default(),
+            breakers: Mutex::default(),
+            letters,
+            contacts: Mutex::default(),
+            compared: Mutex::default(),
         };
         if let Some(listen) = listen {
             let (listener, at) = bound(place(listen)?).await?;
-            serving.say(name::LISTENING, &[("address", format!("http://{at}").into())]);
-            tokio::spawn(answer(listener, serving.health.clone()));
+            let door = Door::of(&loaded)?;
+            let at = door.place(listen)?;
+            let scheme = if door.has_tls() { "https" } else { "http" };
+            serving.say(name::LISTENING, &[("address", format!("{scheme}://{at}").into())]);
+            tokio::spawn(answer(listener, serving.health.clone(), door));
         }
         if let Some((hook, listen)) = Hook::begin(&loaded, config)? {
             let (listener, at) = bound(place(&listen)?).await?;
@@ -177,6 +215,7 @@ impl Serve {
         if let Some(telling) = telling {
             let _ = tokio::time::timeout(LAST_WORDS, telling).await;
         }
+        traces.end().await;
         Ok(Exit::Clean)
     }
 }
@@ -261,9 +300,11 @@ impl Serving<'_> {
             state.ticks += 1;
             state.last_begun = Some(begun);
         });
-        match self.ticked(only).await {
+        let span = telemetry::tick();
+        match self.ticked(only, &span).instrument(span.clone()).await {
             Ok(known) => Some(known),
             Err(problem) => {
+                telemetry::failed(&span, "failed", Some(problem.code));
                 self.say(
                     name::TICK_FAILED,
                     &[("code", problem.code.into()), ("why", problem.to_string().into())],
@@ -284,7 +325,11 @@ impl Serving<'_> {
         }
     }
 
-    async fn ticked(&self, only: Option<&BTreeSet<String>>) -> Result<BTreeSet<String>, Problem> {
+    async fn ticked(
+        &self,
+        only: Option<&BTreeSet<String>>,
+        span: &tracing::Span,
+    ) -> Result<BTreeSet<String>, Problem> {
         let loaded = wiring::load(self.config)?;
         let (context, wrong) = loaded.context_to_end("nhi", "tick")?;
         if let Some(wrong) = &wrong {
@@ -294,13 +339,23 @@ impl Serving<'_> {
         let no_policy = wrong.map(|wrong| (notify::POLICY.to_owned(), ("opened", words(&wrong))));
         let stop = self.stop.clone();
         let context = Context { stop: StopSign::of(move || stop.is_asked()), ..context };
-        let (mut wishes, _) = declared(&context, self.state, "serve").await?;
+        let (mut wishes, from) = declared(&context, self.state, "serve").await?;
+        let all = self.is_looked_at_whole(&loaded, &context).then(|| wishes.clone());
         let of = |id: &str| id.split('/').next().unwrap_or_default().to_owned();
         let known: BTreeSet<String> = wishes.integrations.keys().map(|id| of(id)).collect();
+        let declared: BTreeSet<String> = wishes.integrations.keys().cloned().collect();
+        let beside = context.connections.names().into_iter();
+        let beside = beside.filter(|name| only.is_none_or(|only| only.contains(name)));
+        let beside: BTreeSet<String> = beside.filter(|name| holds_some(&context, name)).collect();
         wishes.integrations.retain(|id, _| only.is_none_or(|only| only.contains(&of(id))));
         let count = wishes.integrations.len();
         self.say(name::TICK_BEGUN, &[("integrations", count.into())]);
-        let tick = Tick::begin(&context, Asked::default()).await;
+        let breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let tick = Tick::begin(
+            &context,
+            Asked { breakers, beside: Some((declared, beside)), ..Asked::default() },
+        )
+        .await;
         // A look that was begun is heard to its end, whoever asks to stop: an answer may hold what is the only
         // valid token of a registration from then on.
         let looked = tick.look(wishes, |_, _| ()).await;
@@ -355,6 +410,11 @@ impl Serving<'_> {
             }
         })
         .await;
+        self.remember(tick.breakers(), &known);
+        if let Some(all) = all.filter(|_| !self.stop.is_asked()) {
+            let partial = only.is_some_and(|only| known.iter().any(|one| !only.contains(one)));
+            self.tell_owners(&loaded, &context, all, from, &looked.known, partial).await;
+        }
         for notice in context.notices.take() {
             self.say(name::NOTICE, &[("code", notice.code.into()), ("why", notice.detail.into())]);
         }
@@ -381,6 +441,8 @@ impl Serving<'_> {
             state.by_connection.extend(counts);
             state.by_connection.retain(|connection, _| known.contains(connection));
         });
+        telemetry::ticked(span, looked.steps.len(), looked.unread.len(), done, failures);
+        telemetry::ended(span, if self.stop.is_asked() { "stopped" } else { "done" });
         self.say(
             name::TICK_ENDED,
             &[
@@ -395,6 +457,154 @@ impl Serving<'_> {
         }
         self.close(&context).await;
         Ok(known)
+    }
+
+    /// Keeps which connections are asked no more, over ticks that are not over all of them.
+    fn remember(&self, breakers: BTreeMap<String, Breaker>, known: &BTreeSet<String>) {
+        let mut all = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
+        all.extend(breakers);
+        all.retain(|connection, _| known.contains(connection));
+    }
+
+    /// Whether this tick needs all that is declared, beside what it is over.
+    fn is_looked_at_whole(&self, loaded: &wiring::Loaded, context: &Context) -> bool {
+        let telling = &context.rules.telling;
+        !telling.before.is_empty() || self.is_compared_now(loaded)
+    }
+
+    fn is_compared_now(&self, loaded: &wiring::Loaded) -> bool {
+        let Some(every) = loaded.config.serve.drift else { return false };
+        let last = self.compared.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = last.as_ref().map(|(at, _)| policy::schedule::later(*at, every));
+        last.is_none_or(|at| is_due(at, every, self.clock.now()))
+    }
+
+    /// Compares all that is declared with what is there, where its time has come, and tells owners what
+    /// ends, and what was found of what is theirs.
+    async fn tell_owners(
+        &self,
+        loaded: &wiring::Loaded,
+        context: &Context,
+        wishes: Wishes,
+        from: String,
+        looked_up: &LookedUp,
+        partial: bool,
+    ) {
+        let mut due: Vec<OwnerNotice> = Vec::new();
+        let mut take = |found: Result<Vec<OwnerNotice>, Problem>| match found {
+            Ok(found) => due.extend(found),
+            Err(problem) => self.say(
+                name::NOTICE,
+                &[("code", problem.code.into()), ("why", problem.detail.into())],
+            ),
+        };
+        if !context.rules.telling.before.is_empty() {
+            take(ends_to_tell(context, &wishes, looked_up).await);
+            // Of what was not looked at, nobody knows when a review is due.
+            if !partial {
+                forget_ends(context, &wishes, looked_up).await;
+            }
+        }
+        if self.is_compared_now(loaded) && context.gate.closed().is_none() {
+            let all_declared = self.state.is_none();
+            let report = match loaded.read_only().context("nhi", "tick") {
+                Ok(looking) => whole(&looking, wishes.clone(), from, all_declared).await,
+                Err(problem) => {
+                    self.say(name::NOTICE, &[("code", problem.code.into())]);
+                    return;
+                }
+            };
+            let unread = report.objects.iter().filter(|one| report.is_unread(&one.id));
+            let unread: BTreeSet<String> = unread.map(|one| one.id.clone()).collect();
+            let open = report.found.iter().filter(|one| one.accepted.is_none());
+            let open: Vec<_> = open.map(|one| (one.print, one.finding.clone())).collect();
+            take(findings_to_tell(context, &wishes, &open, &unread).await);
+            self.tell_of_report(&report);
+        }
+        let contacts = {
+            let mut known = self.contacts.lock().unwrap_or_else(PoisonError::into_inner);
+            known.extend(looked_up.contacts.clone());
+            contacts(&wishes.addresses, &known)
+        };
+        let told = self.letters.tell(&due, &contacts, &self.notices).await;
+        if told.len() < due.len() {
+            let why = format!(
+                "{} thing(s) could not be told to owners, and are tried by the next tick: it takes \
+                 notify.mail or notify.webhook that works",
+                due.len() - told.len()
+            );
+            self.say(name::NOTICE, &[("why", why.into())]);
+        }
+        if !told.is_empty() {
+            self.say(name::TOLD, &[("owners", told.len().into())]);
+        }
+        if let Err(problem) = note_told(context, &told).await {
+            self.say(
+                name::NOTICE,
+                &[("code", problem.code.into()), ("why", problem.detail.into())],
+            );
+        }
+    }
+
+    /// Tells what was found since the last comparison, and what is over. What is found at the first one may
+    /// have been told by whoever ran before, so it is counted in one notice.
+    fn tell_of_report(&self, report: &Report) {
+        let text = report::render(report, Form::Openmetrics, None);
+        self.health.note(|state| state.report = Some(text));
+        let counts = report.found.iter().filter(|one| report.counts(one));
+        let now: BTreeMap<String, Told> = counts
+            .map(|one| {
+                let told = Told {
+                    subject: one.finding.subject.clone(),
+                    why: format!("{} ({})", one.finding.rule, one.finding.facet),
+                };
+                (data_encoding::HEXLOWER.encode(&one.print), told)
+            })
+            .collect();
+        self.say(
+            name::COMPARED,
+            &[
+                ("findings", now.len().into()),
+                ("read", report.read.into()),
+                ("gaps", report.failed.len().into()),
+            ],
+        );
+        let before = self.compared.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let notice = |event, told: &Told| Notice {
+            event,
+            subject: told.subject.clone(),
+            why: told.why.clone(),
+            owner: None,
+        };
+        let mut kept = now.clone();
+        match before {
+            None if now.is_empty() => {}
+            None => self.put(Some(Notice {
+                event: "opened",
+                subject: "nhi/drift".to_owned(),
+                why: format!("{} finding(s) when it began; nhi drift lists them", now.len()),
+                owner: None,
+            })),
+            Some((_, before)) => {
+                for (print, told) in &now {
+                    if !before.contains_key(print) {
+                        self.put(Some(notice("opened", told)));
+                    }
+                }
+                for (print, told) in before {
+                    if now.contains_key(&print) {
+                        continue;
+                    }
+                    // Of what was not read nobody says that it is over.
+                    match report.is_unread(&told.subject) {
+                        true => drop(kept.insert(print, told)),
+                        false => self.put(Some(notice("closed", &told))),
+                    }
+                }
+            }
+        }
+        let mut compared = self.compared.lock().unwrap_or_else(PoisonError::into_inner);
+        *compared = Some((self.clock.now(), kept));
     }
 
     async fn close(&self, context: &Context) {
@@ -419,13 +629,16 @@ impl Serving<'_> {
             let mut lasting = self.lasting.lock().unwrap_or_else(PoisonError::into_inner);
             (lasting.change(extent, wrong), lasting.is_empty())
         };
+        let compared = self.compared.lock().unwrap_or_else(PoisonError::into_inner);
+        let well = well && compared.as_ref().is_none_or(|(_, found)| found.is_empty());
+        drop(compared);
         changed.into_iter().for_each(|notice| self.put(Some(notice)));
         let Some(every) = self.heartbeat.filter(|_| well) else { return };
         let last = *self.told_at.lock().unwrap_or_else(PoisonError::into_inner);
         let next = last.map(|at| policy::schedule::later(at, every));
         if next.is_none_or(|at| is_due(at, every, self.clock.now())) {
             let (subject, why) = ("nhi".to_owned(), "all is well".to_owned());
-            self.put(Some(Notice { event: "heartbeat", subject, why }));
+            self.put(Some(Notice { event: "heartbeat", subject, why, owner: None }));
         }
     }
 
@@ -472,14 +685,26 @@ impl Serving<'_> {
     }
 }
 
+/// Whether integrations may be on a connection.
+pub(super) fn holds_some(context: &Context, connection: &str) -> bool {
+    context.connections.platform(connection).is_ok_and(|platform| !platform.kinds().is_empty())
+}
+
 fn words(problem: &Problem) -> String {
     format!("{} ({})", problem.summary, problem.code)
 }
 
 /// What is wrong, whatever this tick does.
 fn what_is_wrong(looked: &Looked) -> BTreeMap<String, (&'static str, String)> {
+    // What was not asked because its connection does not answer, or lets nobody in, is one thing.
+    let of = |one: &operations::Unread| match one.problem.code {
+        "E-UNHEARD" | "E-UNAUTHORIZED" => {
+            one.subject.split('/').next().unwrap_or_default().to_owned()
+        }
+        _ => one.subject.clone(),
+    };
     let unread = looked.unread.iter();
-    let unread = unread.map(|one| (one.subject.clone(), ("opened", words(&one.problem))));
+    let unread = unread.map(|one| (of(one), ("opened", words(&one.problem))));
     let left = looked.steps.iter().filter_map(|step| match &step.next {
         Next::Held(why) | Next::PutOff { why, late: true, .. } => {
             Some((step.subject.clone(), ("opened", why.clone())))
@@ -499,7 +724,7 @@ fn notice_of(step: &TickStep, taken: &Taken) -> Option<Notice> {
         }
         _ => return None,
     };
-    Some(Notice { event, subject: step.subject.clone(), why })
+    Some(Notice { event, subject: step.subject.clone(), why, owner: None })
 }
 
 fn counts(looked: &Looked, steps: &[Arc<TickStep>]) -> BTreeMap<String, Counts> {

@@ -1,10 +1,9 @@
-//! How it goes, for those who watch: three pages on this machine.
+//! How it goes, for those who watch: three pages.
 
 use std::{
     collections::BTreeMap,
     convert::Infallible,
     fmt::Write as _,
-    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -14,8 +13,13 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
-use operations::Problem;
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
+    sync::Semaphore,
+};
+
+use super::door::{Door, Known};
 
 /// How many are answered at once, and for how long each at most.
 const AT_ONCE: usize = 32;
@@ -46,6 +50,8 @@ pub(crate) struct State {
     /// The last tick could look at something.
     pub(crate) looked: bool,
     pub(crate) by_connection: BTreeMap<String, Counts>,
+    /// What the last comparison of all that is declared came to, as OpenMetrics.
+    pub(crate) report: Option<String>,
 }
 
 /// It, shared.
@@ -107,36 +113,15 @@ fn metrics(state: &State) -> String {
     each("nhi_due", "What was to be done at the last tick.", |one| one.due);
     each("nhi_overdue", "What is late and was not done.", |one| one.overdue);
     each("nhi_gaps", "What could not be read at the last tick.", |one| one.gaps);
+    // One after the other: no family of one is a family of the other.
+    let report = state.report.as_deref().unwrap_or_default();
+    text.push_str(report.strip_suffix("# EOF").unwrap_or(report));
     text.push_str("# EOF\n");
     text
 }
 
-/// Where it may listen: on this machine alone, since whoever reaches it is not asked who they are.
-///
-/// # Errors
-///
-/// `E-LISTEN`.
-pub(crate) fn place(text: &str) -> Result<SocketAddr, Problem> {
-    let wrong = |why: &str| {
-        Problem::new("E-LISTEN", "It does not listen there")
-            .detail(format!("{text:?}: {why}."))
-            .next(
-                "name a port of this machine, as in 127.0.0.1:9464; put a proxy with TLS and \
-                   authentication before it where others are to reach it",
-            )
-    };
-    let at: SocketAddr =
-        text.parse().map_err(|_| wrong("expected <address>:<port>, with a number for each"))?;
-    if !at.ip().is_loopback() {
-        return Err(wrong(
-            "it speaks without TLS and asks nobody who they are, so it listens on this machine alone",
-        ));
-    }
-    Ok(at)
-}
-
 /// Answers until the listener is dropped.
-pub(crate) async fn answer(listener: TcpListener, health: Health) {
+pub(crate) async fn answer(listener: TcpListener, health: Health, door: Door) {
     let gate = Arc::new(Semaphore::new(AT_ONCE));
     loop {
         let Ok(turn) = gate.clone().acquire_owned().await else { return };
@@ -145,21 +130,43 @@ pub(crate) async fn answer(listener: TcpListener, health: Health) {
             tokio::time::sleep(Duration::from_millis(200)).await;
             continue;
         };
-        let health = health.clone();
+        let (health, known) = (health.clone(), door.known());
         tokio::spawn(async move {
-            let page = service_fn(|request| {
-                let told = page(&health, &request);
-                async move { Ok::<_, Infallible>(told) }
-            });
-            let served = http1::Builder::new().serve_connection(TokioIo::new(stream), page);
-            let _ = tokio::time::timeout(LONGEST, served).await;
+            let answered = async {
+                match known.tls.clone() {
+                    None => serve(stream, &health, &known).await,
+                    Some(tls) => {
+                        if let Ok(stream) = tls.accept(stream).await {
+                            serve(stream, &health, &known).await;
+                        }
+                    }
+                }
+            };
+            let _ = tokio::time::timeout(LONGEST, answered).await;
             drop(turn);
         });
     }
 }
 
-fn page(health: &Health, request: &Request<Incoming>) -> Response<String> {
-    told(health, request.method(), request.uri().path())
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, health: &Health, known: &Known) {
+    let page = service_fn(|request| {
+        let told = page(health, known, &request);
+        async move { Ok::<_, Infallible>(told) }
+    });
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), page).await;
+}
+
+fn page(health: &Health, known: &Known, request: &Request<Incoming>) -> Response<String> {
+    let authorization = request.headers().get("authorization").map(|value| value.as_bytes());
+    match known.lets_in(authorization) {
+        true => told(health, request.method(), request.uri().path()),
+        false => {
+            let answer = Response::builder().status(StatusCode::UNAUTHORIZED);
+            let answer =
+                answer.header("www-authenticate", "Bearer").header("cache-control", "no-store");
+            answer.body("who asks?\n".to_owned()).unwrap_or_default()
+        }
+    }
 }
 
 fn told(health: &Health, method: &Method, path: &str) -> Response<String> {
@@ -182,18 +189,6 @@ fn told(health: &Health, method: &Method, path: &str) -> Response<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn it_listens_on_this_machine_alone_and_says_why() {
-        for fine in ["127.0.0.1:0", "127.8.8.8:9464", "[::1]:9464"] {
-            assert!(place(fine).is_ok(), "{fine}");
-        }
-        for wrong in ["0.0.0.0:9464", "[::]:9464", "192.168.1.4:9464", "[::ffff:127.0.0.1]:1"] {
-            let problem = place(wrong).unwrap_err();
-            assert!(problem.detail.contains("TLS"), "{problem}");
-        }
-        assert!(place("localhost").unwrap_err().detail.contains("expected"));
-    }
 
     #[test]
     fn it_is_ready_when_a_tick_could_look_and_the_counts_say_what_it_saw() {
@@ -219,6 +214,11 @@ mod tests {
             assert!(metrics.lines().any(|one| one == line), "{line}: {metrics}");
         }
         assert!(metrics.ends_with("# EOF\n"));
+        // Of the last report beside it there is one end, too.
+        health.note(|state| state.report = Some("# TYPE nhi_x gauge\nnhi_x 1\n# EOF".into()));
+        let metrics = get("/metrics").into_body();
+        assert!(metrics.contains("\nnhi_x 1\n# EOF\n"), "{metrics}");
+        assert_eq!(metrics.matches("# EOF").count(), 1, "{metrics}");
         health.note(|state| state.looked = false);
         assert_eq!(get("/readyz").status(), 503);
         assert_eq!(get("/").status(), 404);

@@ -40,6 +40,10 @@ pub(crate) mod name {
     pub(crate) const DONE: &str = "done";
     /// Something was not done.
     pub(crate) const FAILED: &str = "failed";
+    /// Owners were told.
+    pub(crate) const TOLD: &str = "owners.told";
+    /// All that is declared was compared with what is there.
+    pub(crate) const COMPARED: &str = "compared";
     /// Something that deeds tell.
     pub(crate) const NOTICE: &str = "notice";
 }

@@ -17,7 +17,11 @@ use jiff::Timestamp;
 use operations::Problem;
 use ring::{digest, hmac};
 use serde_json::{Value, json};
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+};
+use tracing::Instrument;
 
 use super::logs::{Log, name};
 
@@ -35,22 +39,29 @@ pub(crate) const SIGNATURE: &str = "nhi-signature";
 /// Something to tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Notice {
-    /// `opened`, `closed`, `failed`, `rotated`, `done` or `heartbeat`.
+    /// `opened`, `closed`, `failed`, `rotated`, `done`, `ends` or `heartbeat`.
     pub(crate) event: &'static str,
     /// What it is about.
     pub(crate) subject: String,
     /// What is, or was done.
     pub(crate) why: String,
+    /// Who answers for it, where it is told to them.
+    pub(crate) owner: Option<String>,
 }
 
 impl Notice {
     fn body(&self, at: Timestamp) -> Value {
-        let told = format!("{}\0{}\0{}\0{at}", self.event, self.subject, self.why);
+        let owner = self.owner.as_deref().unwrap_or_default();
+        let told = format!("{}\0{}\0{}\0{at}{owner}", self.event, self.subject, self.why);
         let id = HEXLOWER.encode(&digest::digest(&digest::SHA256, told.as_bytes()).as_ref()[..16]);
-        json!({
+        let mut body = json!({
             "format": "nhi-notice/1", "id": id, "at": at.to_string(),
             "event": self.event, "subject": self.subject, "why": self.why,
-        })
+        });
+        if let Some(owner) = &self.owner {
+            body["owner"] = json!(owner);
+        }
+        body
     }
 
     fn words(&self) -> String {
@@ -114,11 +125,11 @@ impl Lasting {
         let mut told = Vec::new();
         for subject in over {
             let why = self.0.remove(&subject).unwrap_or_default();
-            told.push(Notice { event: "closed", subject, why });
+            told.push(Notice { event: "closed", subject, why, owner: None });
         }
         for (subject, (event, why)) in now {
             if self.0.insert(subject.clone(), why.clone()).is_none() {
-                told.push(Notice { event, subject, why });
+                told.push(Notice { event, subject, why, owner: None });
             }
         }
         told
@@ -127,7 +138,7 @@ impl Lasting {
     /// One that opens by itself: what is told, where it is new.
     pub(crate) fn begin(&mut self, subject: &str, why: String) -> Option<Notice> {
         let new = self.0.insert(subject.to_owned(), why.clone()).is_none();
-        new.then(|| Notice { event: "opened", subject: subject.to_owned(), why })
+        new.then(|| Notice { event: "opened", subject: subject.to_owned(), why, owner: None })
     }
 
     /// Nothing is wrong.
@@ -215,10 +226,13 @@ fn reach(address: &str, what: &'static str) -> Result<Place, Problem> {
     Ok(Place { to, address: Secret::new(address) })
 }
 
+/// What stands in a line: a notice, since when, and who wants to hear whether it was taken.
+type Put = (Notice, Timestamp, Option<oneshot::Sender<()>>);
+
 /// Where notices are put: a line for each who is told, so that one who does not answer keeps nobody else
 /// waiting.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Notices(Vec<mpsc::Sender<(Notice, Timestamp)>>);
+pub(crate) struct Notices(Vec<mpsc::Sender<Put>>);
 
 impl Notices {
     /// Begins to tell whoever is configured.
@@ -253,23 +267,43 @@ impl Notices {
 
     /// Puts one in every line; whether it could be put in all.
     pub(crate) fn put(&self, notice: &Notice, at: Timestamp) -> bool {
-        let full = self.0.iter().filter(|line| line.try_send((notice.clone(), at)).is_err());
+        let full = self.0.iter().filter(|line| line.try_send((notice.clone(), at, None)).is_err());
         full.count() == 0
+    }
+
+    /// Puts one in every line, and waits until it is taken, or is not: whether anybody took it.
+    pub(crate) async fn tell(&self, notice: &Notice, at: Timestamp) -> bool {
+        let mut taken = false;
+        for line in &self.0 {
+            let (told, hears) = oneshot::channel();
+            if line.send((notice.clone(), at, Some(told))).await.is_ok() {
+                taken |= hears.await.is_ok();
+            }
+        }
+        taken
     }
 }
 
 /// Tells one of them, one notice after the other, until nobody puts any more.
 async fn tell(
     target: Target,
-    mut notices: mpsc::Receiver<(Notice, Timestamp)>,
+    mut notices: mpsc::Receiver<Put>,
     clock: Arc<dyn Clock>,
     log: Log,
     first_wait: Duration,
 ) {
-    while let Some((notice, at)) = notices.recv().await {
+    while let Some((notice, at, hears)) = notices.recv().await {
         let mut wait = first_wait;
         for tried in 1..=TRIES {
-            let Err(why) = target.tell(&notice, at, clock.now()).await else { break };
+            let span = telemetry::tell(target.name(), notice.event, &notice.subject);
+            let told = target.tell(&notice, at, clock.now()).instrument(span.clone()).await;
+            let Err(why) = told else {
+                telemetry::ended(&span, "told");
+                // Whoever put it may not want to hear it.
+                let _ = hears.map(|hears| hears.send(()));
+                break;
+            };
+            telemetry::failed(&span, "not_told", None);
             if tried == TRIES {
                 let with = [
                     ("subject", notice.subject.clone().into()),
@@ -333,7 +367,12 @@ mod tests {
         let target = Target::Webhook { at: reach(&address, "webhook").unwrap(), key: key() };
         let (put, taken) = mpsc::channel(MOST);
         let notices = Notices(vec![put]);
-        let notice = Notice { event: "rotated", subject: "bao/a".into(), why: "schedule".into() };
+        let notice = Notice {
+            event: "rotated",
+            subject: "bao/a".into(),
+            why: "schedule".into(),
+            owner: None,
+        };
         let at = Timestamp::from_second(1_795_500_000).unwrap();
         assert!(notices.put(&notice, at));
         drop(notices);
@@ -411,7 +450,8 @@ mod tests {
     #[test]
     fn a_channel_is_told_text_whatever_is_in_it() {
         let why = "<!channel> & <https://x.example|y>".to_owned();
-        let told = Notice { event: "opened", subject: "bao/a".into(), why }.plain_words();
+        let told =
+            Notice { event: "opened", subject: "bao/a".into(), why, owner: None }.plain_words();
         let plain = "opened: bao/a (&lt;!channel&gt; &amp; &lt;https://x.example|y&gt;)";
         assert_eq!(told, plain);
     }
