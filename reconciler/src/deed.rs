@@ -1,6 +1,9 @@
-//! What every deed does in the same order: it shows what it is about to do, is agreed to, does one part
-//! after the other, and tells what became of each.
+//! What every deed does in the same order: it shows what it is about to do, is agreed to, does its parts,
+//! those of one integration one after the other, and tells what became of each.
 
+use std::collections::BTreeMap;
+
+use futures::{StreamExt, stream};
 use operations::{Context, Problem};
 use serde_json::{Value, json};
 
@@ -9,6 +12,9 @@ use crate::{
     exit::Exit,
     output::{Format, Output},
 };
+
+/// How many integrations are worked on at once.
+const AT_ONCE: usize = 8;
 
 /// A deed's own words.
 pub(crate) struct Deed<'a> {
@@ -75,17 +81,37 @@ impl Deed<'_> {
             return Ok(Exit::Failed);
         }
         let mut exit = self.stands;
-        let mut told = Vec::new();
-        for one in all {
-            let progress = output.progress(&format!("{} {}", self.doing, one.subject()));
-            let done = one.carry_out(context).await;
-            drop(progress);
-            exit = exit.worst(done.exit());
-            if text {
-                done.tell(one, output);
-            }
-            told.push(one.json(Some(&done)));
+        let mut by: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (at, one) in all.iter().enumerate() {
+            let subject = one.subject();
+            let of = subject.split("/credential/").next().unwrap_or_default().to_owned();
+            by.entry(of).or_default().push(at);
         }
+        let progress = output.progress(&match all {
+            [one] => format!("{} {}", self.doing, one.subject()),
+            more => format!("{} 0 of {}", self.doing, more.len()),
+        });
+        let working = by.into_values().map(|parts| async move {
+            let mut done = Vec::new();
+            for at in parts {
+                done.push((at, all[at].carry_out(context).await));
+            }
+            done
+        });
+        let mut working = stream::iter(working).buffer_unordered(AT_ONCE);
+        let mut told: BTreeMap<usize, Value> = BTreeMap::new();
+        while let Some(done) = working.next().await {
+            for (at, done) in done {
+                exit = exit.worst(done.exit());
+                if text {
+                    done.tell(&all[at], output);
+                }
+                told.insert(at, all[at].json(Some(&done)));
+                progress.say(&format!("{} {} of {}", self.doing, told.len(), all.len()));
+            }
+        }
+        drop(progress);
+        let told = told.into_values().collect();
         for notice in context.notices.take() {
             output.warning(&notice.to_string());
         }

@@ -14,6 +14,7 @@ mod ask;
 mod commands;
 mod deed;
 mod exit;
+mod group;
 mod hcl;
 mod leaking;
 mod output;

@@ -16,6 +16,7 @@ use crate::{
     ask::Asking,
     commands::drift::declared,
     exit::Exit,
+    group::{Group, MEMBERS},
     output::{BOLD, Format, GREEN, Output, styled},
     told::{not_done_json, problem_json, say},
 };
@@ -25,19 +26,13 @@ const AT_ONCE: usize = 8;
 
 /// Which integrations are meant.
 #[derive(Debug, Args)]
-#[group(id = "which", required = true, multiple = true)]
 pub(crate) struct Which {
     /// Integrations, declared or not.
-    #[arg(value_name = "INTEGRATION")]
+    #[arg(value_name = "INTEGRATION", required_unless_present_any = MEMBERS)]
     ids: Vec<String>,
 
-    /// All for which this owner answers, by the name of its nhi_owner.
-    #[arg(long, value_name = "NAME")]
-    owner: Option<String>,
-
-    /// All that are declared on this connection.
-    #[arg(long, value_name = "NAME")]
-    connection: Option<String>,
+    #[command(flatten)]
+    group: Group,
 }
 
 impl Which {
@@ -89,9 +84,10 @@ struct Seen {
 
 impl Switching<'_> {
     pub(crate) async fn run(&self, context: Context, output: &Output) -> Result<Exit, Problem> {
-        let chosen = self.chosen(&context, output).await?;
+        let (chosen, unknown) = self.chosen(&context, output).await?;
         let progress = output.progress("looking");
-        let (seen, failed) = look(&context, chosen).await;
+        let (seen, mut failed) = look(&context, chosen).await;
+        failed.extend(unknown);
         drop(progress);
         for (id, problem) in &failed {
             output.warning(&format!("{id} could not be looked at: {problem}"));
@@ -186,9 +182,13 @@ impl Switching<'_> {
     }
 
     /// Those that are meant, as they are declared.
-    async fn chosen(&self, context: &Context, output: &Output) -> Result<Vec<Wish>, Problem> {
-        let Which { ids, owner, connection } = self.which;
-        let by_id_alone = owner.is_none() && connection.is_none();
+    async fn chosen(
+        &self,
+        context: &Context,
+        output: &Output,
+    ) -> Result<(Vec<Wish>, Vec<(String, Problem)>), Problem> {
+        let Which { ids, group } = self.which;
+        let by_id_alone = group.is_none();
         let wishes = match declared(context, self.state, self.command).await {
             Ok((wishes, _)) => wishes,
             // What is at a platform can be stopped whatever is declared.
@@ -206,18 +206,16 @@ impl Switching<'_> {
             let wish = known.unwrap_or_else(|| Wish { id: id.clone(), ..Wish::default() });
             chosen.insert(id.clone(), wish);
         }
-        for (id, wish) in &wishes.integrations {
-            let on = connection.as_deref().is_some_and(|name| id.split('/').next() == Some(name));
-            if on || owner.as_deref().is_some_and(|owner| answers(wish, owner)) {
-                chosen.insert(id.clone(), wish.clone());
-            }
+        let mut unread = Vec::new();
+        if !by_id_alone {
+            let progress = output.progress("looking for what is meant");
+            let meant = group.meant(context, &wishes).await?;
+            drop(progress);
+            unread = meant.unread;
+            let meant = meant.all.keys().filter_map(|id| wishes.integrations.get_key_value(id));
+            chosen.extend(meant.map(|(id, wish)| (id.clone(), wish.clone())));
         }
-        if chosen.is_empty() {
-            return Err(Problem::new("E-UNDECLARED", "No such integration is declared")
-                .detail("Nothing that is declared is on that connection, or has that owner.")
-                .next("nhi scan lists what is there; name integrations by their ids"));
-        }
-        Ok(chosen.into_values().collect())
+        Ok((chosen.into_values().collect(), unread))
     }
 
     fn is_so(&self, one: &Seen) -> bool {
@@ -288,15 +286,6 @@ fn capital(word: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-/// Whether an owner answers for it.
-fn answers(wish: &Wish, owner: &str) -> bool {
-    let record = wish.record.as_ref();
-    ["business_owner.id", "technical_owner.id"].into_iter().any(|member| {
-        let named = record.and_then(|record| record.get(member));
-        named.is_some_and(|id| id == owner || id.strip_prefix("owner/") == Some(owner))
-    })
-}
-
 async fn look(context: &Context, chosen: Vec<Wish>) -> (Vec<Seen>, Vec<(String, Problem)>) {
     let gate = Arc::new(Semaphore::new(AT_ONCE));
     let mut running: JoinSet<(String, Result<Seen, Problem>)> = JoinSet::new();
@@ -352,8 +341,7 @@ mod tests {
     fn of_a_group_only_what_is_quarantined_is_lifted() {
         let which = |ids: &[&str]| Which {
             ids: ids.iter().map(|id| (*id).to_owned()).collect(),
-            owner: Some("ana".to_owned()),
-            connection: None,
+            group: Group { owner: Some("ana".to_owned()), ..Group::default() },
         };
         let one = |enabled: bool, word: Option<&str>| Seen {
             id: IntegrationId::new("fake", "app", "sync"),
@@ -368,21 +356,5 @@ mod tests {
         assert!(!group.means(&Switch::Lift, &one(false, None)), "it was off before");
         assert!(group.means(&Switch::Off, &one(false, None)));
         assert!(which(&["fake/app/sync"]).means(&Switch::Lift, &one(false, None)));
-    }
-
-    #[test]
-    fn an_owner_answers_for_what_names_them_in_either_place() {
-        let wish = |member: &str, id: &str| Wish {
-            record: Some(BTreeMap::from([(member.to_owned(), id.to_owned())])),
-            ..Wish::default()
-        };
-        for member in ["business_owner.id", "technical_owner.id"] {
-            assert!(answers(&wish(member, "owner/ana"), "ana"));
-            assert!(answers(&wish(member, "owner/ana"), "owner/ana"));
-            assert!(!answers(&wish(member, "owner/anabel"), "ana"));
-        }
-        assert!(
-            !answers(&wish("purpose", "owner/ana"), "ana") && !answers(&Wish::default(), "ana")
-        );
     }
 }

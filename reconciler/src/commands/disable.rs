@@ -19,6 +19,7 @@ use crate::{
   nhi disable CONNECTION/KIND/NAME
   nhi disable --owner ana --dry-run
   nhi disable --connection bao --yes
+  nhi disable --finding owner-left --dry-run
 
 Exit codes: 0 all of them are off, or it is shown with --dry-run · 1 none could be · 3 some could not be
 looked at · 5 some are, and some are not: run it again; of several the first of 1, 5, 3")]

@@ -17,6 +17,7 @@ use crate::{
 #[command(after_help = "Examples:
   nhi lift CONNECTION/KIND/NAME
   nhi lift --owner ana --dry-run
+  nhi lift --connection bao --dry-run
 
 Of an owner's or a connection's it touches what bears a quarantine, and nothing else that is switched
 off. What is named by its id is switched on, quarantined or not: so a lift of many that died half way on

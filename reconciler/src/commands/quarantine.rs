@@ -17,6 +17,7 @@ use crate::{
   nhi quarantine CONNECTION/KIND/NAME --reason INC-9
   nhi quarantine --owner ana --reason 'laptop stolen, INC-9'
   nhi quarantine --connection bao --reason INC-9 --dry-run
+  nhi quarantine --finding credential-unmanaged --reason INC-9 --dry-run
 
 It shows what it will do, and asks. Several are done at once, and each is read back. What dies half way
 is run again, and goes on: what is so already is left as it is. Nothing is ended: nhi revoke does that.

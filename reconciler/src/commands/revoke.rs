@@ -4,9 +4,11 @@ use std::collections::BTreeSet;
 
 use clap::Args;
 use domain::{CredentialId, IntegrationId};
+use futures::{StreamExt, stream};
 use operations::{
-    Context, Problem, Revoked, SeenIntegration, SeenSlot, SlotSpec, Wish, carry_out, declared_slot,
-    observe_integration, observe_slot, revoke_unmanaged, slot_to_end, undeclared_slot,
+    Context, Problem, Revoked, SeenIntegration, SeenSlot, SlotSpec, Wish, Wishes, carry_out,
+    declared_slot, observe_integration, observe_slot, revoke_unmanaged, slot_to_end,
+    undeclared_slot,
 };
 use policy::rotation::Goal;
 use serde_json::{Value, json};
@@ -16,6 +18,7 @@ use crate::{
     ask::Asking,
     deed::{self, Deed, Part},
     exit::Exit,
+    group::{Group, MEMBERS},
     output::{BOLD, GREEN, Output, styled},
     told::{ended_json, not_done_json, say, say_ended, short},
 };
@@ -28,6 +31,8 @@ use crate::{
   nhi revoke bao/openbao_approle/invoice-sync --dry-run
   nhi revoke bao/openbao_approle/invoice-sync/credential/default
   nhi revoke bao/openbao_approle/invoice-sync e36219c8-f401-2485-ffb2-c01877d5257f --yes
+  nhi revoke --owner ana --dry-run
+  nhi revoke --finding credential-unmanaged --dry-run
 
 An integration: all credentials of its slots, and those that nobody declared.
 A slot: all that it has.
@@ -38,15 +43,21 @@ What is declared stays declared: the next apply issues another one, unless its
 nhi_credential is removed or its integration has enabled = false. Never ended:
 what bears another installation's mark, and what nhi itself signs in with.
 
-Exit codes: 0 ended, or shown with --dry-run · 1 not done · 5 begun and not finished: run it again")]
+Of a group, what cannot be looked at is named and keeps nothing else alive; several are ended at once.
+
+Exit codes: 0 ended, or shown with --dry-run · 1 not done · 3 some of a group could not be looked at ·
+5 begun and not finished: run it again")]
 pub(crate) struct Revoke {
     /// An integration, or one of its slots: INTEGRATION/credential/NAME.
-    #[arg(value_name = "ID")]
-    id: String,
+    #[arg(value_name = "ID", required_unless_present_any = MEMBERS, conflicts_with_all = MEMBERS)]
+    id: Option<String>,
 
     /// One credential of the integration, by its id at the platform.
     #[arg(value_name = "KEY")]
     key: Option<String>,
+
+    #[command(flatten)]
+    group: Group,
 
     /// Declared is what this state says (`terraform show -json`, or a state file); `-` is standard
     /// input. Else the ledger says.
@@ -56,6 +67,9 @@ pub(crate) struct Revoke {
     #[command(flatten)]
     pub(crate) asking: Asking,
 }
+
+/// How many integrations are looked at at once.
+const AT_ONCE: usize = 8;
 
 /// What one part of it is about to end.
 enum Planned {
@@ -76,50 +90,123 @@ enum Done {
 impl Revoke {
     pub(crate) async fn run(self, config: Option<&str>, output: &Output) -> Result<Exit, Problem> {
         let context = self.asking.context_to_end(&wiring::load(config)?, output)?;
-        let command = format!("revoke {}", self.id);
-        let (wishes, from) = declared(&context, self.state.as_deref(), &command).await?;
+        let command = format!("revoke {}", self.id());
+        let (wishes, from) = declared(&context, self.state.as_deref(), command.trim()).await?;
         let progress = output.progress("looking");
-        let (integration, _) = self.id.split_once("/credential/").unwrap_or((&self.id, ""));
+        if !self.group.is_none() {
+            let (all, left) = self.of_group(&context, &wishes).await?;
+            drop(progress);
+            for (id, problem) in &left {
+                output.warning(&format!("{id} is left as it is: {problem}"));
+            }
+            let stands = match (left.is_empty(), all.is_empty()) {
+                (true, _) => Exit::Clean,
+                (false, false) => Exit::Partial,
+                (false, true) => Exit::Failed,
+            };
+            return self.end_all(&context, &all, stands, output).await;
+        }
+        let (integration, _) = self.id().split_once("/credential/").unwrap_or((self.id(), ""));
         let all = match wishes.integrations.get(integration) {
-            Some(wish) if integration == self.id => self.of_integration(&context, wish).await?,
+            Some(wish) if integration == self.id() => self.of_integration(&context, wish).await?,
             Some(wish) => {
                 let mut all = Vec::new();
-                for (_, name) in named(&wishes, &self.id, &from)? {
+                for (_, name) in named(&wishes, self.id(), &from)? {
                     all.push(slot(&context, wish, &name).await?);
                 }
                 self.no_key_beside_a_slot()?;
                 all
             }
-            None => {
-                return Err(named(&wishes, &self.id, &from)
-                    .err()
-                    .unwrap_or_else(|| nothing(&self.id)));
-            }
+            // What nobody declares is ended too, where it is there and named exactly.
+            None => match undeclared_integration(&context, self.id()).await {
+                Some(wish) => self.of_integration(&context, &wish).await?,
+                None => {
+                    return Err(named(&wishes, self.id(), &from)
+                        .err()
+                        .unwrap_or_else(|| nothing(self.id())));
+                }
+            },
         };
         drop(progress);
+        self.end_all(&context, &all, Exit::Clean, output).await
+    }
+
+    async fn end_all(
+        &self,
+        context: &Context,
+        all: &[Planned],
+        stands: Exit,
+        output: &Output,
+    ) -> Result<Exit, Problem> {
+        let question = match self.group.is_none() {
+            true => "End all of this? Nothing brings it back.".to_owned(),
+            false => {
+                let of: BTreeSet<String> = all.iter().map(Planned::integration).collect();
+                format!("End all of these {} integrations? Nothing brings it back.", of.len())
+            }
+        };
         let deed = Deed {
             asking: &self.asking,
             form: "nhi-revoke/1",
             parts: "parts",
             doing: "ending",
-            question: "End all of this? Nothing brings it back.".to_owned(),
-            stands: Exit::Clean,
+            question,
+            stands,
         };
         if all.iter().all(Planned::is_empty) {
             output.hint("There is nothing to end.");
-            return Ok(deed.nothing_done(&all, output));
+            return Ok(deed.nothing_done(all, output));
         }
-        deed.run(&context, &all, output).await
+        deed.run(context, all, output).await
+    }
+
+    /// What is to be ended of all that share something; and what could not be looked at, which keeps nothing
+    /// else alive.
+    async fn of_group(
+        &self,
+        context: &Context,
+        wishes: &Wishes,
+    ) -> Result<(Vec<Planned>, Vec<(String, Problem)>), Problem> {
+        let meant = self.group.meant(context, wishes).await?;
+        let looks = meant.all.iter().filter_map(|(id, names)| {
+            let wish = wishes.integrations.get(id)?;
+            Some(async move {
+                let looked = async {
+                    if names.is_empty() {
+                        return self.of_integration(context, wish).await;
+                    }
+                    let mut all = Vec::new();
+                    for name in names {
+                        all.push(slot(context, wish, name).await?);
+                    }
+                    Ok(all)
+                };
+                looked.await.map_err(|problem| (id.clone(), problem))
+            })
+        });
+        let (mut all, mut left) = (Vec::new(), meant.unread);
+        let mut looked = stream::iter(looks.collect::<Vec<_>>()).buffered(AT_ONCE);
+        while let Some(one) = looked.next().await {
+            match one {
+                Ok(found) => all.extend(found),
+                Err(not) => left.push(not),
+            }
+        }
+        Ok((all, left))
+    }
+
+    fn id(&self) -> &str {
+        self.id.as_deref().unwrap_or_default()
     }
 
     fn no_key_beside_a_slot(&self) -> Result<(), Problem> {
         match &self.key {
             None => Ok(()),
             Some(key) => Err(Problem::new("E-REVOKE-KEY", "A key is named beside its integration")
-                .detail(format!("{:?} is a slot, and {key:?} stands beside it.", self.id))
+                .detail(format!("{:?} is a slot, and {key:?} stands beside it.", self.id()))
                 .next(format!(
                     "nhi revoke {} {key}",
-                    self.id.split("/credential/").next().unwrap_or_default()
+                    self.id().split("/credential/").next().unwrap_or_default()
                 ))),
         }
     }
@@ -147,7 +234,7 @@ impl Revoke {
             }
             return Ok(all);
         };
-        let Some(seen) = seen else { return Err(nothing(&self.id)) };
+        let Some(seen) = seen else { return Err(nothing(self.id())) };
         seen.governed_here(context, &id).await?;
         if let Some(of) = seen.foreign.get(key) {
             return Err(Problem::new(
@@ -218,6 +305,13 @@ pub(super) fn unheard(slot: &str) -> Problem {
     ))
 }
 
+/// An integration that is there, and that nobody declares.
+async fn undeclared_integration(context: &Context, id: &str) -> Option<Wish> {
+    let named = id.parse::<IntegrationId>().ok()?;
+    let seen = observe_integration(context, &named, None, None).await.ok().flatten()?;
+    Some(Wish { id: id.to_owned(), vendor_id: Some(seen.observed.vendor_id), ..Wish::default() })
+}
+
 fn nothing(id: &str) -> Problem {
     Problem::new("E-GONE", "The integration is not there")
         .detail(format!("{id}: its platform does not show it, so nothing of it works."))
@@ -241,6 +335,15 @@ async fn slot(context: &Context, wish: &Wish, name: &str) -> Result<Planned, Pro
 }
 
 impl Planned {
+    fn integration(&self) -> String {
+        match self {
+            Planned::Slot { spec, .. } | Planned::Earlier { spec, .. } => {
+                spec.id.integration.to_string()
+            }
+            Planned::Strays { id, .. } => id.to_string(),
+        }
+    }
+
     /// The credentials that end, each with what it is.
     fn keys(&self) -> Vec<(String, String)> {
         let earlier = |seen: &SeenSlot| {

@@ -1,7 +1,10 @@
 //! `nhi rotate`: another generation of a credential, now.
 
+use std::collections::BTreeSet;
+
 use clap::Args;
 use domain::IntegrationId;
+use futures::{StreamExt, stream};
 use operations::{
     Another, Context, Outcome, Problem, SeenSlot, SlotSpec, Wish, Wishes, another, carry_out,
     declared_slot, may_have_more, not_shown, observe_integration, observe_slot,
@@ -17,6 +20,7 @@ use crate::{
     ask::Asking,
     deed::{self, Deed, Part},
     exit::Exit,
+    group::{Group, MEMBERS},
     output::{BOLD, GREEN, Output, styled},
     told::{ended_json, not_done_json, say, say_ended, short},
 };
@@ -29,18 +33,25 @@ use crate::{
   nhi rotate bao/openbao_approle/invoice-sync --dry-run
   nhi rotate bao/openbao_approle/invoice-sync
   nhi rotate bao/openbao_approle/invoice-sync/credential/reports --yes --format json
+  nhi rotate --owner ana --exposed --dry-run
+  nhi rotate --finding overdue --yes
   terraform show -json | nhi rotate bao/openbao_approle/invoice-sync --state - --yes
 
 What is under way is finished, and is the one that was asked for; what waits for a person is for nhi
 recover. Windows of the schedule do not hold it back; its blackouts do, unless the credential is
 exposed, or it is an emergency.
 
-Exit codes: 0 done, or shown with --dry-run · 1 not done, and nothing was changed ·
-5 begun and not finished: the next run, or the next apply, goes on from there")]
+Of a group, what cannot rotate is named and left as it is, and the others rotate, several at once.
+
+Exit codes: 0 done, or shown with --dry-run · 1 not done, and nothing was changed · 3 some of a group
+were left · 5 begun and not finished: the next run, or the next apply, goes on from there")]
 pub(crate) struct Rotate {
-    /// An integration, for all its credentials, or one of them: INTEGRATION/credential/NAME.
-    #[arg(value_name = "ID")]
-    id: String,
+    /// Integrations, for all their credentials, or single ones: INTEGRATION/credential/NAME.
+    #[arg(value_name = "ID", required_unless_present_any = MEMBERS)]
+    ids: Vec<String>,
+
+    #[command(flatten)]
+    group: Group,
 
     /// It is exposed: the old one ends as soon as the new one is delivered, with all that was
     /// minted from it.
@@ -70,6 +81,9 @@ pub(crate) struct Rotate {
     pub(crate) asking: Asking,
 }
 
+/// How many are looked at at once.
+const AT_ONCE: usize = 8;
+
 /// What one rotation is about to do.
 struct Planned {
     spec: SlotSpec,
@@ -90,17 +104,55 @@ impl Rotate {
         if let Some(custody) = context.custody.as_mut().filter(|_| self.custody_is_lost) {
             custody.other_is_lost = true;
         }
-        let command = format!("rotate {}", self.id);
-        let (wishes, from) = declared(&context, self.state.as_deref(), &command).await?;
+        let command = format!("rotate {}", self.ids.join(" "));
+        let (wishes, from) = declared(&context, self.state.as_deref(), command.trim()).await?;
         let progress = output.progress("looking");
-        let mut all = Vec::new();
-        for (id, name) in named(&wishes, &self.id, &from)? {
-            all.push(self.plan(&context, &wishes, &id, &name).await?);
+        let (mut all, mut left, mut slots) = (Vec::new(), Vec::new(), BTreeSet::new());
+        for id in &self.ids {
+            slots.extend(named(&wishes, id, &from)?);
+            if let Some(wish) = wishes.integrations.get(id) {
+                all_are_declared(&context, wish).await?;
+            }
         }
-        if let Some(wish) = wishes.integrations.get(&self.id) {
-            all_are_declared(&context, wish).await?;
+        for (id, name) in &slots {
+            all.push(self.plan(&context, &wishes, id, name).await?);
+        }
+        if !self.group.is_none() {
+            let meant = self.group.meant(&context, &wishes).await?;
+            left.extend(meant.unread);
+            let pairs = meant.all.iter().flat_map(|(id, names)| {
+                let of = wishes.integrations.get(id).map_or(&[][..], |wish| &wish.slots);
+                let of = of.iter().filter(|slot| names.is_empty() || names.contains(&slot.name));
+                of.map(|slot| (id.clone(), slot.name.clone())).collect::<Vec<_>>()
+            });
+            let pairs = pairs.filter(|pair| !slots.contains(pair)).map(|(id, name)| {
+                let (context, wishes, command) = (&context, &wishes, &self);
+                async move {
+                    let planned = command.plan(context, wishes, &id, &name).await;
+                    planned.map_err(|problem| (format!("{id}/credential/{name}"), problem))
+                }
+            });
+            // One of many that cannot rotate keeps no other from it.
+            let mut planned = stream::iter(pairs.collect::<Vec<_>>()).buffered(AT_ONCE);
+            while let Some(one) = planned.next().await {
+                match one {
+                    Ok(one) => all.push(one),
+                    Err(not) => left.push(not),
+                }
+            }
         }
         drop(progress);
+        for (id, problem) in &left {
+            output.warning(&format!("{id} is left as it is: {problem}"));
+        }
+        if all.is_empty() {
+            return match left.into_iter().next() {
+                Some((_, problem)) => Err(problem),
+                None => Err(Problem::new("E-UNDECLARED", "No such credential is declared")
+                    .detail("What is meant has no credential that is declared.")
+                    .next("nhi drift lists what is declared, and what is found of it")),
+            };
+        }
         let question = match &all[..] {
             [_] => "Rotate it?".to_owned(),
             more => format!("Rotate all {}?", more.len()),
@@ -111,7 +163,7 @@ impl Rotate {
             parts: "credentials",
             doing: "rotating",
             question,
-            stands: Exit::Clean,
+            stands: if left.is_empty() { Exit::Clean } else { Exit::Partial },
         };
         deed.run(&context, &all, output).await
     }
@@ -225,7 +277,7 @@ pub(super) fn none_of(
         .detail(format!("{what}\n  {known}{more}{form}"))
         .next(format!(
             "name one that is declared, or with --state the state that declares it. What is there at \
-             all: {scan}; what nobody declares is ended at its platform, or imported first"
+             all: {scan}; what nobody declares is ended by nhi revoke INTEGRATION, or imported first"
         ))
 }
 

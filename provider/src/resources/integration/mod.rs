@@ -258,7 +258,10 @@ impl Integration {
             told.warning_at(
                 "state",
                 "This integration is quarantined",
-                format!("{id}: {why}. Only lifting it ends that.{broken}"),
+                format!(
+                    "{id}: {why}. Only lifting it ends that, and no apply does.{broken}\nNext: when the \
+                     incident is over, nhi lift {id}"
+                ),
             );
         }
         if !seen.unmanaged.is_empty() {
