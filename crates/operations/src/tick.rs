@@ -901,21 +901,11 @@ impl Tick {
         id: &IntegrationId,
         wish: &Wish,
         seen: &SeenIntegration,
-        wanted: Vec<Wanted>,
+        mut wanted: Vec<Wanted>,
     ) -> Next {
         let live = &seen.observed;
         let lives = live.credentials.iter().flatten().any(|one| one.live);
-        self.judge_live(id, wish, (live.enabled, lives), wanted)
-    }
-
-    /// The same of what is on or off, and has something that lives or not.
-    fn judge_live(
-        &self,
-        id: &IntegrationId,
-        wish: &Wish,
-        (enabled, lives): (bool, bool),
-        mut wanted: Vec<Wanted>,
-    ) -> Next {
+        let enabled = live.enabled;
         let is_so = |verdict: Verdict| match verdict {
             Verdict::Warn => true,
             Verdict::Disable => !enabled,
@@ -977,7 +967,11 @@ impl Tick {
                     whole.extend(complete.then(|| name.clone()));
                     for one in found {
                         seen.insert(one.id.to_string());
-                        steps.extend(self.judge_unowned(one));
+                        let subject = one.id.to_string();
+                        match self.judge_unowned(one).await {
+                            Ok(step) => steps.extend(step),
+                            Err(problem) => unread.push((subject, problem)),
+                        }
                     }
                 }
                 Err(problem) => unread.push((name.clone(), problem)),
@@ -1001,17 +995,27 @@ impl Tick {
         (steps, unread)
     }
 
-    fn judge_unowned(&self, one: Nobodys) -> Option<Step> {
+    /// What is next of one: of what is past its grace it is read whether it is on, and has something that
+    /// lives.
+    async fn judge_unowned(&self, one: Nobodys) -> Result<Option<Step>, Problem> {
         let (rules, subject) = (&self.context.rules, one.id.to_string());
         // Seen for the first time today, it has all of its grace.
-        let since = self.tries.since(&subject, UNOWNED)?;
-        let verdict = policy::owner::unowned(since, rules, self.context.time())?;
+        let Some(since) = self.tries.since(&subject, UNOWNED) else { return Ok(None) };
+        let verdict = policy::owner::unowned(since, rules, self.context.time());
+        let Some(verdict) = verdict.filter(|verdict| *verdict > Verdict::Warn) else {
+            return Ok(None);
+        };
+        let vendor_id = Some(one.vendor_id.as_str());
+        let Some(seen) = observe_integration(&self.context, &one.id, None, vendor_id).await? else {
+            return Ok(None);
+        };
+        seen.whole(&one.id)?;
         let day = since.strftime("%Y-%m-%d");
         let why = format!("nobody declares it and nobody answers for it, since {day} at least");
         let wish = Wish { id: subject.clone(), ..Wish::default() };
         let wanted = vec![(verdict, why, rules.standing.disable_ownerless)];
-        let next = self.judge_live(&one.id, &wish, (one.enabled, one.lives), wanted);
-        (next != Next::Nothing).then(|| Step {
+        let next = self.judge_wanted(&one.id, &wish, &seen, wanted);
+        Ok((next != Next::Nothing).then(|| Step {
             subject,
             integration: one.id,
             about: About::Integration {
@@ -1020,7 +1024,7 @@ impl Tick {
                 name: one.name,
             },
             next,
-        })
+        }))
     }
 
     fn has_switch(&self, id: &IntegrationId) -> bool {

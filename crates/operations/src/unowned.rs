@@ -12,9 +12,6 @@ pub(crate) struct Nobodys {
     pub(crate) id: IntegrationId,
     pub(crate) vendor_id: String,
     pub(crate) name: String,
-    pub(crate) enabled: bool,
-    /// It has a credential that works, as far as a listing tells.
-    pub(crate) lives: bool,
 }
 
 /// Those of one connection. What bears a record is somebody's, whoever governs it; what its vendor built in,
@@ -45,8 +42,6 @@ pub(crate) async fn nobodys(
         id: IntegrationId::new(connection, &one.kind, &one.key),
         vendor_id: one.vendor_id.clone(),
         name: one.name.clone(),
-        enabled: one.enabled,
-        lives: one.credentials.iter().flatten().any(|key| key.live),
     });
     let found = found.filter(|one| !declared.contains(&one.id.to_string())).collect();
     Ok((found, observation.is_complete()))

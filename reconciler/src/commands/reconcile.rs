@@ -1,6 +1,9 @@
 //! `nhi reconcile`: one tick over everything that is declared, so that nobody need apply for it.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use clap::Args;
 use operations::{
@@ -217,18 +220,21 @@ pub(super) fn shown(looked: &Looked) -> Vec<Arc<TickStep>> {
 
 /// What could not be read, each once; what was not asked any more is told by its connection.
 fn tell_unread(unread: &[Unread], output: &Output) {
-    let (unasked, failed): (Vec<&Unread>, Vec<&Unread>) =
-        unread.iter().partition(|one| one.problem.code == "E-UNHEARD");
+    let is_whole = |one: &&Unread| ["E-UNHEARD", "E-UNAUTHORIZED"].contains(&one.problem.code);
+    let (unasked, failed): (Vec<&Unread>, Vec<&Unread>) = unread.iter().partition(is_whole);
     for one in failed {
         let since = one.since.map_or_else(String::new, |at| format!(" (since {})", short(at)));
         output.warning(&format!("{} could not be looked at{since}: {}", one.subject, one.problem));
     }
-    if let Some(first) = unasked.first() {
-        output.warning(&format!(
-            "{} thing(s) were not looked at: {}",
-            unasked.len(),
-            first.problem
-        ));
+    let mut by: BTreeMap<&str, Vec<&Unread>> = BTreeMap::new();
+    for one in unasked {
+        by.entry(one.subject.split('/').next().unwrap_or_default()).or_default().push(one);
+    }
+    for all in by.values() {
+        if let Some(first) = all.first() {
+            let count = all.len();
+            output.warning(&format!("{count} thing(s) were not looked at: {}", first.problem));
+        }
     }
 }
 
