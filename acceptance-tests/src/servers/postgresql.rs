@@ -73,7 +73,7 @@ fn installed() -> Option<PathBuf> {
 }
 
 /// Whom a server is handed to where we are root: anybody who is nobody in particular.
-fn somebody() -> Result<Option<(u32, u32, String)>> {
+pub(super) fn somebody() -> Result<Option<(u32, u32, String)>> {
     let id = Command::new("id").arg("-u").output().map_err(|error| format!("id: {error}"))?;
     if String::from_utf8_lossy(&id.stdout).trim() != "0" {
         return Ok(None);
@@ -89,7 +89,7 @@ fn somebody() -> Result<Option<(u32, u32, String)>> {
 }
 
 /// A program as whoever the server belongs to. It sees no environment of ours but the language.
-fn as_somebody(program: &Path, who: Option<&(u32, u32, String)>) -> Command {
+pub(super) fn as_somebody(program: &Path, who: Option<&(u32, u32, String)>) -> Command {
     let Some((user, group, _)) = who else { return Command::new(program) };
     // The environment of the command reaches it through all of them.
     let mut command = Command::new("setpriv");

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// [`BASE`] with a schedule of a minute, which falls on the clock's minutes.
-fn every_minute() -> String {
+pub(crate) fn every_minute() -> String {
     let (every, overlap) = ("every   = \"30d\"", "overlap = \"24h\"");
     assert!(BASE.contains(every) && BASE.contains(overlap));
     let every_minute = "every    = \"60s\"\n  min_age  = \"20s\"\n  lifetime = \"none\"";
@@ -129,6 +129,10 @@ impl Serving {
             .stderr(file)
             .spawn();
         child.map(Serving).map_err(|error| error.to_string())
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.0.id()
     }
 
     /// Asks it to stop, as an operating system does: how it ended.

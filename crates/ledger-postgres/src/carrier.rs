@@ -32,7 +32,7 @@ impl Carrier {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (jobs, asked) = mpsc::unbounded_channel();
-        let writer = Writer::new(place.way.clone(), place.realm.clone());
+        let writer = Writer::new(place.way.clone(), place.realm.clone(), place.answer);
         let thread = thread::Builder::new()
             .name("ledger".to_owned())
             .spawn(move || runtime.block_on(writer.run(asked)))?;

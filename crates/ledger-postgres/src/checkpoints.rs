@@ -66,8 +66,7 @@ pub(crate) async fn keep(
     frontier: &Frontier,
 ) -> Result<(), tokio_postgres::Error> {
     session
-        .client
-        .execute_typed(
+        .execute(
             "INSERT INTO nhi.checkpoint (size, at, root, head, frontier) VALUES ($1, $2, $3, $4, $5)",
             &[
                 (&number(made.size), Type::INT8),

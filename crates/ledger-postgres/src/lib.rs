@@ -10,10 +10,12 @@
 #![warn(clippy::disallowed_methods)]
 
 mod address;
+mod archives;
 mod carrier;
 mod checkpoints;
 mod entries;
 mod fault;
+mod leases;
 mod rows;
 mod schema;
 mod session;
@@ -27,9 +29,12 @@ use std::{
 
 use async_trait::async_trait;
 use ledger::{
-    Change, Checkpoint, Credential, Durability, Error, Filter, Hash, Head, Integration, Ledger,
-    NewEntry, Obligation, Observed, Page, Person, Range, Rebuilt, Receipt, Result, Scan, Selection,
-    Slot, Tenant, Verification, Work, canonical, entry::Entry, export::Parts, port::damaged_end,
+    Archive, Change, Checkpoint, Compaction, Credential, Drawn, Durability, Error, Fence, Filter,
+    Hash, Head, Integration, Leased, Ledger, NewEntry, Obligation, Observed, Page, Person, Range,
+    Rebuilt, Receipt, Result, Scan, Selection, Slot, Tenant, Verification, Work, canonical,
+    entry::Entry,
+    export::Parts,
+    port::{damaged_end, refuse_archived},
     tree,
 };
 use serde_json::Value;
@@ -53,6 +58,10 @@ const IDLE: usize = 4;
 /// How often what can be said again is.
 const TRIES: usize = 3;
 
+/// How long an answer, or the next part of one, is waited for. Whoever waits for another process is told
+/// so earlier.
+const ANSWER: Duration = Duration::from_secs(30);
+
 /// How soon a server that could not be reached is asked again.
 const AGAIN: Duration = Duration::from_secs(3);
 
@@ -70,6 +79,8 @@ pub struct PostgresLedger {
 struct Place {
     way: Way,
     realm: Option<String>,
+    /// How long an answer is waited for.
+    answer: Duration,
     /// When a server was last in vain asked for a connection, and what came of it.
     in_vain: Mutex<Option<(Instant, String)>>,
     /// What carries connections, once there is one.
@@ -108,9 +119,10 @@ impl Place {
             let (place, why) = (self.way.shown.clone(), why.clone());
             return Err(Error::Unreachable { place, why });
         }
-        let way = self.way.clone();
-        let opening = self
-            .carried(|carrier| carrier.runtime.spawn(async move { session::open(&way).await }))?;
+        let (way, answer) = (self.way.clone(), self.answer);
+        let opening = self.carried(|carrier| {
+            carrier.runtime.spawn(async move { session::open(&way, answer).await })
+        })?;
         let opened = opening.await.map_err(|_| Error::Closed { place: self.way.shown.clone() })?;
         *in_vain() = match &opened {
             Err(Error::Unreachable { why, .. }) => Some((Instant::now(), why.clone())),
@@ -135,7 +147,7 @@ impl Place {
     /// A connection over which rows are changed.
     async fn writer(self: &Arc<Self>) -> Result<Session> {
         let mut session = self.session().await?;
-        if !(session.present && session.writable) {
+        if !session.is_writable() {
             session.prepare(&self.way.shown, self.realm.as_deref()).await?;
         }
         Ok(session)
@@ -158,18 +170,25 @@ impl PostgresLedger {
     ///
     /// A realm is kept with the first entry; a ledger of another realm is refused.
     pub fn open(way: Way, realm: Option<&str>) -> Self {
-        Self::with(way, realm, false)
+        Self::with(way, realm, false, ANSWER)
+    }
+
+    /// As [`PostgresLedger::open`], but an answer is waited for for so long: for tests that do not wait for
+    /// what never comes.
+    #[doc(hidden)]
+    pub fn open_within(way: Way, realm: Option<&str>, answer: Duration) -> Self {
+        Self::with(way, realm, false, answer)
     }
 
     /// The ledger in this database, for reading only. Asks nobody yet.
     pub fn open_read_only(way: Way, realm: Option<&str>) -> Self {
-        Self::with(way, realm, true)
+        Self::with(way, realm, true, ANSWER)
     }
 
-    fn with(way: Way, realm: Option<&str>, read_only: bool) -> Self {
+    fn with(way: Way, realm: Option<&str>, read_only: bool, answer: Duration) -> Self {
         let realm = realm.filter(|realm| !realm.is_empty()).map(str::to_owned);
         let (in_vain, carrier, idle) = (Mutex::default(), Mutex::default(), Mutex::default());
-        let place = Place { way, realm, in_vain, carrier, idle };
+        let place = Place { way, realm, answer, in_vain, carrier, idle };
         PostgresLedger { place: Arc::new(place), read_only }
     }
 
@@ -233,8 +252,7 @@ impl PostgresLedger {
         made.map_err(|error| fault(self.shown(), step, &error))
     }
 
-    /// Changes rows in one transaction; again where it was in another's way, or the connection was lost:
-    /// once more does no harm.
+    /// Changes rows in one transaction.
     async fn change(
         &self,
         step: &'static str,
@@ -244,25 +262,39 @@ impl PostgresLedger {
         self.may_write()?;
         let mut tried = 0;
         loop {
-            tried += 1;
             let session = self.place.writer().await?;
             let said = async {
                 session.begin(durable).await?;
                 say_all(&session, &statements).await?;
                 session.commit().await
             };
-            let said = said.await;
-            let Err(error) = said else {
-                self.place.give_back(session);
-                return Ok(());
-            };
-            session.roll_back().await;
-            if is_gone(&error) {
-                self.place.forget_idle();
+            match said.await {
+                Ok(()) => {
+                    self.place.give_back(session);
+                    return Ok(());
+                }
+                Err(error) => self.once_more(session, &mut tried, step, error).await?,
             }
-            if tried >= TRIES || !(is_gone(&error) || is_contention(&error)) {
-                return Err(fault(self.shown(), step, &error));
-            }
+        }
+    }
+
+    /// Whether something that failed is done once more: where it was in another's way, or the connection was
+    /// lost, that does no harm.
+    async fn once_more(
+        &self,
+        session: Session,
+        tried: &mut usize,
+        step: &'static str,
+        error: tokio_postgres::Error,
+    ) -> Result<()> {
+        session.roll_back().await;
+        if is_gone(&error) {
+            self.place.forget_idle();
+        }
+        *tried += 1;
+        match *tried < TRIES && (is_gone(&error) || is_contention(&error)) {
+            true => Ok(()),
+            false => Err(fault(self.shown(), step, &error)),
         }
     }
 
@@ -271,7 +303,7 @@ impl PostgresLedger {
         let broken = |seq, what| Error::Broken { place: self.place(), seq, what };
         session.begin(true).await?;
         session.rows("SELECT FROM nhi.ledger FOR UPDATE", &[]).await?;
-        session.client.batch_execute(rows::EMPTY).await?;
+        session.batch(rows::EMPTY).await?;
         let mut rebuilt = Rebuilt { entries: 0, changes: 0 };
         let mut after = 0;
         loop {
@@ -310,7 +342,7 @@ impl PostgresLedger {
                 Err(error) => return Ok(Err(unwritable(error))),
             }
         }
-        session.client.batch_execute(rows::SWEEP).await?;
+        session.batch(rows::SWEEP).await?;
         session.commit().await?;
         Ok(Ok(rebuilt))
     }
@@ -483,6 +515,7 @@ impl Ledger for PostgresLedger {
                 break;
             }
         }
+        refuse_archived(self, seq.min(size)).await?;
         if leaves.len() as u64 != size {
             return Err(Error::Usage(format!("there are fewer than {size} entries")));
         }
@@ -555,6 +588,52 @@ impl Ledger for PostgresLedger {
         self.each("read its scans", asked(rows::SCANS), rows::scan).await
     }
 
+    async fn lease(&self, subject: &str, holder: &str, time: Duration) -> Result<Leased> {
+        self.may_write()?;
+        let mut tried = 0;
+        loop {
+            let session = self.place.writer().await?;
+            match leases::take(&session, subject, holder, time).await {
+                Ok(leased) => {
+                    self.place.give_back(session);
+                    return Ok(leased);
+                }
+                Err(error) => self.once_more(session, &mut tried, "take a lease", error).await?,
+            }
+        }
+    }
+
+    async fn release(&self, fence: &Fence) -> Result<()> {
+        let (number, subject) = (number(fence.number), fence.subject.clone());
+        let given = Statement::new("DELETE FROM nhi.lease WHERE subject = $1 AND fence = $2")
+            .with(subject, Type::TEXT)
+            .with(number, Type::INT8);
+        self.change("give a lease back", false, vec![given]).await
+    }
+
+    async fn draw(&self, tenant: &str, most: u32, per_second: u32) -> Result<Drawn> {
+        self.may_write()?;
+        let session = self.place.writer().await?;
+        let drawn = leases::draw(&session, tenant, (most, per_second)).await;
+        if drawn.is_err() {
+            session.roll_back().await;
+        }
+        self.place.give_back(session);
+        drawn.map_err(|error| fault(self.shown(), "draw of a budget", &error))
+    }
+
+    async fn freeze(&self, tenant: &str, time: Duration) -> Result<()> {
+        let frozen = Statement::new(
+            "INSERT INTO nhi.budget AS b (tenant, tokens, at, frozen_until)
+             VALUES ($1, 0, clock_timestamp(), clock_timestamp() + $2 * interval '1 millisecond')
+             ON CONFLICT (tenant) DO UPDATE
+             SET frozen_until = greatest(b.frozen_until, excluded.frozen_until)",
+        )
+        .with(tenant.to_owned(), Type::TEXT)
+        .with(time.as_millis() as f64, Type::FLOAT8);
+        self.change("keep a tenant's patience", false, vec![frozen]).await
+    }
+
     async fn put_person(&self, person: Person) -> Result<()> {
         self.change("keep a person", true, vec![rows::put_person(person)]).await
     }
@@ -582,6 +661,30 @@ impl Ledger for PostgresLedger {
         }
         self.place.give_back(session);
         taken
+    }
+
+    async fn archives(&self) -> Result<Vec<Archive>> {
+        let of_version = self.place.reader().await?.map(|session| {
+            let found = session.found;
+            self.place.give_back(session);
+            found
+        });
+        if of_version.is_none_or(|found| found < 2) {
+            return Ok(Vec::new());
+        }
+        self.each("read its archives", asked(archives::ALL), archives::of).await
+    }
+
+    async fn compact(&self, compaction: Compaction) -> Result<()> {
+        self.may_write()?;
+        let session = self.place.writer().await?;
+        let realm = self.place.realm.as_deref();
+        let done = archives::compact(&session, self.shown(), realm, &compaction).await;
+        if done.is_err() {
+            session.roll_back().await;
+        }
+        self.place.give_back(session);
+        done
     }
 
     async fn erase_person(&self, id: &str, at: i64) -> Result<()> {

@@ -64,7 +64,7 @@ impl Statement {
     pub(crate) async fn say(&self, session: &Session) -> Database<u64> {
         let params: Vec<(&(dyn ToSql + Sync), Type)> =
             self.values.iter().map(|(value, of)| (&**value as _, of.clone())).collect();
-        session.client.execute_typed(self.sql, &params).await
+        session.execute(self.sql, &params).await
     }
 }
 
@@ -409,10 +409,11 @@ pub(crate) fn observed(seen: Vec<Observed>) -> Result<Vec<Statement>, canonical:
 /// What notes a scan.
 pub(crate) fn scanned(scan: Scan) -> Result<Statement, canonical::Error> {
     Ok(Statement::new(
-        "INSERT INTO nhi.scan (tenant, what, started_at, finished_at, expected, read, failed, gaps)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+        "INSERT INTO nhi.scan (tenant, what, started_at, finished_at, expected, read, failed, gaps,
+                               skipped)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
          ON CONFLICT (tenant, what, started_at) DO UPDATE
-         SET finished_at = $4, expected = $5, read = $6, failed = $7, gaps = $8",
+         SET finished_at = $4, expected = $5, read = $6, failed = $7, gaps = $8, skipped = $9",
     )
     .with(scan.tenant, Type::TEXT)
     .with(scan.what, Type::TEXT)
@@ -421,7 +422,8 @@ pub(crate) fn scanned(scan: Scan) -> Result<Statement, canonical::Error> {
     .with(scan.expected.map(number), Type::INT8)
     .with(number(scan.read), Type::INT8)
     .with(number(scan.failed), Type::INT8)
-    .with(written(scan.gaps.as_ref())?, Type::BYTEA))
+    .with(written(scan.gaps.as_ref())?, Type::BYTEA)
+    .with(number(scan.skipped), Type::INT8))
 }
 
 /// What keeps persons' names and addresses.
@@ -606,9 +608,11 @@ pub(crate) fn obligation(row: &Row) -> Database<Obligation> {
     })
 }
 
+// Older tables have nowhere to say that something was skipped.
 pub(crate) const SCANS: &str = "SELECT DISTINCT ON (tenant, what)
-            tenant, what, started_at, finished_at, expected, read, failed, gaps
-     FROM nhi.scan ORDER BY tenant, what, started_at DESC";
+            tenant, what, started_at, finished_at, expected, read, failed, gaps,
+            coalesce((to_jsonb(s) ->> 'skipped')::bigint, 0)
+     FROM nhi.scan AS s ORDER BY tenant, what, started_at DESC";
 
 pub(crate) fn scan(row: &Row) -> Database<Scan> {
     Ok(Scan {
@@ -620,6 +624,7 @@ pub(crate) fn scan(row: &Row) -> Database<Scan> {
         read: unsigned(row.try_get(5)?),
         failed: unsigned(row.try_get(6)?),
         gaps: value(row, 7)?,
+        skipped: unsigned(row.try_get(8)?),
     })
 }
 

@@ -6,7 +6,8 @@
 use crate::session::Session;
 
 /// The migrations, in their order. Each landed one stays as it is.
-pub(crate) const MIGRATIONS: &[&str] = &[include_str!("../migrations/V1__tables.sql")];
+pub(crate) const MIGRATIONS: &[&str] =
+    &[include_str!("../migrations/V1__tables.sql"), include_str!("../migrations/V2__fleet.sql")];
 
 /// The version of the tables that this program makes: the number of the newest migration.
 pub(crate) const TABLES: u32 = MIGRATIONS.len() as u32;

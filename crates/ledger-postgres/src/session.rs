@@ -5,8 +5,10 @@
 
 use std::time::Duration;
 
+use futures::{TryStreamExt, pin_mut};
 use ledger::Error;
 use postgres_tls::Tls;
+use tokio::task::AbortHandle;
 use tokio_postgres::{
     Client, Config, Row,
     config::SslMode,
@@ -35,12 +37,16 @@ pub(crate) type Param<'a> = (&'a (dyn ToSql + Sync), Type);
 pub(crate) struct Session {
     pub(crate) client: Client,
     pub(crate) present: bool,
-    /// What was found is not older than what this program makes, nor newer.
-    pub(crate) writable: bool,
+    /// The version of its tables.
+    pub(crate) found: u32,
+    /// How long an answer is waited for.
+    answer: Duration,
+    /// What carries the connection: without it, all that is asked over it has failed.
+    carried: AbortHandle,
 }
 
 /// Opens one. On the runtime that is to carry it.
-pub(crate) async fn open(way: &Way) -> Result<Session, Error> {
+pub(crate) async fn open(way: &Way, answer: Duration) -> Result<Session, Error> {
     let place = || way.shown.clone();
     let address = (way.address)().map_err(|why| Error::Unreadable { place: place(), why })?;
     let mut config = Config::new();
@@ -57,18 +63,23 @@ pub(crate) async fn open(way: &Way) -> Result<Session, Error> {
     if let Some(password) = &address.password {
         config.password(password.as_str());
     }
-    let (client, connection) = config.connect(Tls(way.trust.clone())).await.map_err(|error| {
-        match error.as_db_error() {
-            Some(_) => fault(&way.shown, "open it", &error),
-            None => {
-                let why = crate::fault::cause(&error);
-                Error::Unreachable { place: place(), why }
-            }
+    let connecting = config.connect(Tls(way.trust.clone()));
+    // What is in between may take the connection and say nothing more.
+    let connected = tokio::time::timeout(2 * answer.min(CONNECT), connecting).await;
+    let connected = connected.map_err(|_| Error::Unreachable {
+        place: place(),
+        why: "it took the connection, and then said nothing".to_owned(),
+    })?;
+    let (client, connection) = connected.map_err(|error| match error.as_db_error() {
+        Some(_) => fault(&way.shown, "open it", &error),
+        None => {
+            let why = crate::fault::cause(&error);
+            Error::Unreachable { place: place(), why }
         }
     })?;
     // It ends with the client, and what ended it is told by whatever was asked over it.
-    tokio::spawn(connection);
-    Ok(Session { client, present: false, writable: false })
+    let carried = tokio::spawn(connection).abort_handle();
+    Ok(Session { client, present: false, found: 0, answer, carried })
 }
 
 impl Session {
@@ -78,7 +89,47 @@ impl Session {
         sql: &str,
         params: &[Param<'_>],
     ) -> Result<Vec<Row>, tokio_postgres::Error> {
-        self.client.query_typed(sql, params).await
+        let params = params.iter().map(|(value, of)| (*value, of.clone()));
+        let answers = self.within(self.client.query_typed_raw(sql, params)).await?;
+        pin_mut!(answers);
+        let mut rows = Vec::new();
+        while let Some(row) = self.within(answers.try_next()).await? {
+            rows.push(row);
+        }
+        Ok(rows)
+    }
+
+    /// Whether its tables are those that this program makes.
+    pub(crate) fn is_writable(&self) -> bool {
+        self.present && self.found == TABLES
+    }
+
+    /// Waits for an answer, or for the next part of one, and no longer than a server takes that is there: a
+    /// line that is open and silent would be waited for for ever. The connection ends with that, and so
+    /// does what was asked over it.
+    pub(crate) async fn within<T>(&self, asked: impl Future<Output = T>) -> T {
+        pin_mut!(asked);
+        match tokio::time::timeout(self.answer, &mut asked).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                self.carried.abort();
+                asked.await
+            }
+        }
+    }
+
+    /// Statements that answer nothing, without parameters.
+    pub(crate) async fn batch(&self, sql: &str) -> Result<(), tokio_postgres::Error> {
+        self.within(self.client.batch_execute(sql)).await
+    }
+
+    /// One statement that changes rows: how many.
+    pub(crate) async fn execute(
+        &self,
+        sql: &str,
+        params: &[Param<'_>],
+    ) -> Result<u64, tokio_postgres::Error> {
+        self.within(self.client.execute_typed(sql, params)).await
     }
 
     /// Begins a transaction, for one that is durable or may be lost with a power cut.
@@ -88,32 +139,30 @@ impl Session {
             "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
              SET LOCAL synchronous_commit = {synchronous};
              SET LOCAL lock_timeout = '{PATIENCE_S}s';
-             SET LOCAL idle_in_transaction_session_timeout = '60s'"
+             SET LOCAL idle_in_transaction_session_timeout = '20s'"
         );
-        self.client.batch_execute(&begin).await
+        self.batch(&begin).await
     }
 
     /// Keeps what was done since [`Session::begin`].
     pub(crate) async fn commit(&self) -> Result<(), tokio_postgres::Error> {
-        self.client.batch_execute("COMMIT").await
+        self.batch("COMMIT").await
     }
 
     /// Gives it up. A connection that is gone has done so already.
     pub(crate) async fn roll_back(&self) {
-        let _ = self.client.batch_execute("ROLLBACK").await;
+        let _ = self.batch("ROLLBACK").await;
     }
 
     /// Looks whether there is a ledger that may be read, and whose.
     pub(crate) async fn look(&mut self, place: &str, realm: Option<&str>) -> Result<(), Error> {
         let failed = |error| denied(fault(place, "open it", &error));
-        (self.present, self.writable) = (false, false);
-        match self.tables(place).await? {
-            0 => return Ok(()),
-            found if found < TABLES => {
-                return Err(Error::Older { place: place.to_owned(), found, known: TABLES });
-            }
-            // Later versions only add, so a newer ledger still reads.
-            found => self.writable = found == TABLES,
+        (self.present, self.found) = (false, 0);
+        // Each version only adds: a newer ledger still reads, and an older one has nothing yet of what was
+        // added.
+        self.found = self.tables(place).await?;
+        if self.found == 0 {
+            return Ok(());
         }
         let rows = self.rows("SELECT realm FROM nhi.ledger", &[]).await.map_err(failed)?;
         if let (Some(row), Some(expected)) = (rows.first(), realm) {
@@ -129,14 +178,13 @@ impl Session {
 
     /// Makes sure that there are tables of ours, of this program's version.
     pub(crate) async fn prepare(&mut self, place: &str, realm: Option<&str>) -> Result<(), Error> {
-        match self.look(place, realm).await {
-            Ok(()) if self.present && self.writable => return Ok(()),
-            Ok(()) if self.present => {
-                let found = self.tables(place).await?;
-                return Err(Error::Newer { place: place.to_owned(), found, known: TABLES });
-            }
-            Ok(()) | Err(Error::Older { .. }) => (),
-            Err(error) => return Err(error),
+        self.look(place, realm).await?;
+        let before = self.found;
+        if self.is_writable() {
+            return Ok(());
+        }
+        if before > TABLES {
+            return Err(Error::Newer { place: place.to_owned(), found: before, known: TABLES });
         }
         let step = "bring its tables up to date";
         let migrated = self.migrate(place).await;
@@ -145,7 +193,13 @@ impl Session {
         }
         migrated.map_err(|error| match error {
             Migration::Refused(error) => error,
-            Migration::Database(error) => fault(place, step, &error),
+            Migration::Database(error) => match fault(place, step, &error) {
+                // Only who owns the tables changes them.
+                Error::ReadOnly { place, .. } if before > 0 => {
+                    Error::Older { place, found: before, known: TABLES }
+                }
+                error => error,
+            },
         })?;
         self.look(place, realm).await
     }
@@ -167,15 +221,14 @@ impl Session {
                 }));
             }
             for migration in &MIGRATIONS[found as usize..] {
-                self.client.batch_execute(migration).await?;
+                self.batch(migration).await?;
             }
-            self.client
-                .execute_typed(
-                    "INSERT INTO nhi.version (one, tables) VALUES (1, $1)
-                     ON CONFLICT (one) DO UPDATE SET tables = $1",
-                    &[(&i32::try_from(TABLES).unwrap_or(i32::MAX), Type::INT4)],
-                )
-                .await?;
+            self.execute(
+                "INSERT INTO nhi.version (one, tables) VALUES (1, $1)
+                 ON CONFLICT (one) DO UPDATE SET tables = $1",
+                &[(&i32::try_from(TABLES).unwrap_or(i32::MAX), Type::INT4)],
+            )
+            .await?;
         }
         Ok(self.commit().await?)
     }

@@ -10,13 +10,13 @@ use std::{
 
 use futures::{TryStreamExt, future, pin_mut};
 use ledger::{
-    Checkpoint, Error, Hash, Range, Result, Verification, entry,
+    Archive, Checkpoint, Error, Hash, Range, Result, Verification, entry,
     pieces::{self, Columns, PIECE, Piece, Told, bad_end, in_order, lost_by},
 };
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::{
-    Place, checkpoints,
+    Place, archives, checkpoints,
     entries::{hash, number, read, unsigned},
     fault::fault,
     schema,
@@ -39,6 +39,7 @@ struct Work {
     next: AtomicU64,
     checkpoints: Vec<Checkpoint>,
     lost: Vec<(u64, u64)>,
+    archive: Option<Archive>,
     done: Mutex<BTreeMap<u64, Piece>>,
 }
 
@@ -49,7 +50,7 @@ pub(crate) async fn verify(place: &Arc<Place>, range: Range) -> Result<Verificat
     let mut found = Verification::nothing();
     let Some(session) = place.reader().await? else { return Ok(found) };
     let looked = look(&session).await;
-    let Ends { head, end, checkpoints, lost } = match looked.map_err(failed) {
+    let Ends { head, end, checkpoints, lost, archive } = match looked.map_err(failed) {
         Ok(ends) => ends,
         // Damage that bars the way to every entry is what was looked for, and no failure to look.
         Err(error @ Error::Damaged { .. }) => {
@@ -61,7 +62,8 @@ pub(crate) async fn verify(place: &Arc<Place>, range: Range) -> Result<Verificat
     };
     found.lost.clone_from(&lost);
 
-    let first = range.first.max(1);
+    // What was taken out is in a file, and is verified there.
+    let first = range.first.max(archive.as_ref().map_or(1, |archive| archive.last + 1));
     // Whatever the head claims, there is nothing to read behind the last entry, nor to trust behind
     // the head.
     let last = range.last.unwrap_or(u64::MAX).min(end.0).min(head.map_or(u64::MAX, |(seq, _)| seq));
@@ -73,10 +75,11 @@ pub(crate) async fn verify(place: &Arc<Place>, range: Range) -> Result<Verificat
         next: AtomicU64::new(0),
         checkpoints,
         lost,
+        archive: archive.clone(),
         done: Mutex::default(),
     };
     let (session, pieces, checkpoints) = read_pieces(session, work).await?;
-    found.take(pieces, &checkpoints, first);
+    found.take(pieces, &checkpoints, first, archive.as_ref());
 
     if found.first_bad.is_none() && range.last.is_none_or(|last| last >= end.0) {
         found.first_bad = bad_end(head, end);
@@ -108,6 +111,7 @@ struct Ends {
     end: (u64, Hash),
     checkpoints: Vec<Checkpoint>,
     lost: Vec<(u64, u64)>,
+    archive: Option<Archive>,
 }
 
 async fn look(session: &Session) -> std::result::Result<Ends, tokio_postgres::Error> {
@@ -143,7 +147,14 @@ async fn look(session: &Session) -> std::result::Result<Ends, tokio_postgres::Er
         let (seq, _, body) = read(row)?;
         lost.extend(lost_by(seq, body));
     }
-    Ok(Ends { head, end, checkpoints, lost: in_order(lost) })
+    let archive = match session.found < 2 {
+        true => None,
+        false => {
+            let rows = session.rows(archives::ALL, &[]).await?;
+            rows.last().map(archives::of).transpose()?
+        }
+    };
+    Ok(Ends { head, end, checkpoints, lost: in_order(lost), archive })
 }
 
 /// Whether nothing was seen: who could not look knows of no damage.
@@ -228,19 +239,21 @@ async fn read_piece(
         .await?;
     let previous = before.first().map(|row| hash(row, 1)).transpose()?;
     let told = Told { checkpoints: &work.checkpoints, lost: &work.lost };
-    let mut reading = piece.begin(first, previous, told);
+    let behind = work.archive.as_ref().filter(|archive| archive.last + 1 == first);
+    let mut reading = match behind {
+        Some(archive) => piece.begin_behind(archive, told),
+        None => piece.begin(first, previous, told),
+    };
     let (from, to) = (number(first), number(last));
     let params: [(&(dyn ToSql + Sync), Type); 2] = [(&from, Type::INT8), (&to, Type::INT8)];
-    let rows = session
-        .client
-        .query_typed_raw(
-            "SELECT seq, hash, body, at, kind, subject, rotation FROM nhi.entry
-             WHERE seq BETWEEN $1 AND $2 ORDER BY seq",
-            params,
-        )
-        .await?;
+    let rows = session.client.query_typed_raw(
+        "SELECT seq, hash, body, at, kind, subject, rotation FROM nhi.entry
+         WHERE seq BETWEEN $1 AND $2 ORDER BY seq",
+        params,
+    );
+    let rows = session.within(rows).await?;
     pin_mut!(rows);
-    while let Some(row) = rows.try_next().await? {
+    while let Some(row) = session.within(rows.try_next()).await? {
         let (seq, hash, body) = read(&row)?;
         let text = |column| row.try_get::<_, &str>(column).map(str::as_bytes);
         let rotation: Option<&str> = row.try_get(6)?;

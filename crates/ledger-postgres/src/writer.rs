@@ -4,11 +4,11 @@
 //! What a transaction needs to know is asked with its begin, and what it says is said with its commit: two
 //! journeys to the server, three where rows change.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use futures::{FutureExt, future};
 use ledger::{
-    Change, Durability, Error, Hash, Head, NewEntry, Receipt, canonical,
+    Change, Durability, Error, Fence, Hash, Head, NewEntry, Receipt, canonical,
     chain::{self, new_id},
     entry::{self, Prepared},
     export::{Part, Parts, realm_of},
@@ -22,12 +22,13 @@ use tokio_postgres::types::Type;
 
 use crate::{
     address::Way,
-    checkpoints,
+    archives, checkpoints,
     entries::{hash, number, unsigned},
     fault::{PATIENCE_S, cause, fault, is_contention, is_gone},
+    leases,
     rows::{Fold, Statement, put_person, restore},
     schema::TABLES,
-    session::{self, Session},
+    session::{self, Param, Session},
 };
 
 /// The most appends in one transaction.
@@ -60,6 +61,7 @@ pub(crate) struct Append {
 pub(crate) struct Writer {
     way: Way,
     realm: Option<String>,
+    answer: Duration,
     session: Option<Session>,
     /// The moment of the newest entry that was kept here since the last checkpoint, and when the first
     /// of them was kept.
@@ -97,8 +99,8 @@ impl From<Error> for Fault {
 }
 
 impl Writer {
-    pub(crate) fn new(way: Way, realm: Option<String>) -> Self {
-        Writer { way, realm, session: None, unstated: None }
+    pub(crate) fn new(way: Way, realm: Option<String>, answer: Duration) -> Self {
+        Writer { way, realm, answer, session: None, unstated: None }
     }
 
     pub(crate) async fn run(mut self, mut jobs: mpsc::UnboundedReceiver<Job>) {
@@ -162,7 +164,7 @@ impl Writer {
         let session = match kept {
             Some(session) => session,
             None => {
-                let mut session = session::open(&self.way).await?;
+                let mut session = session::open(&self.way, self.answer).await?;
                 session.prepare(&self.way.shown, self.realm.as_deref()).await?;
                 session
             }
@@ -410,14 +412,40 @@ async fn append(
     // Asked behind the lock, as a statement of its own: it sees what whoever was waited for has kept.
     const END: &str = "SELECT seq, hash FROM nhi.entry ORDER BY seq DESC LIMIT 1";
     const STATED: &str = "SELECT coalesce(max(size), 0) FROM nhi.checkpoint";
-    let (begun, mut heads, mut end, stated) = future::join4(
+    let fences: Vec<&Fence> = all().filter_map(|prepared| prepared.entry.under.as_ref()).collect();
+    let subjects: Vec<&str> = fences.iter().map(|fence| &*fence.subject).collect();
+    let numbers: Vec<i64> = fences.iter().map(|fence| number(fence.number)).collect();
+    let held = async {
+        match fences.is_empty() {
+            true => Ok(Vec::new()),
+            false => {
+                let asked: [Param<'_>; 2] =
+                    [(&subjects, Type::TEXT_ARRAY), (&numbers, Type::INT8_ARRAY)];
+                session.rows(leases::HELD, &asked).await
+            }
+        }
+    };
+    let (begun, held, mut heads, mut end, stated) = future::join5(
         session.begin(durable),
+        held,
         session.rows(HEAD, &[]),
         session.rows(END, &[]),
         session.rows(STATED, &[]),
     )
     .await;
     begun.map_err(failed)?;
+    let held = held.map_err(failed)?;
+    let mut still = BTreeSet::new();
+    for row in &held {
+        still.insert((
+            row.try_get::<_, String>(0).map_err(failed)?,
+            unsigned(row.try_get(1).map_err(failed)?),
+        ));
+    }
+    let lost = fences.iter().find(|fence| !still.contains(&(fence.subject.clone(), fence.number)));
+    if let Some(lost) = lost {
+        return Err(Error::fenced(shown.to_owned(), lost).into());
+    }
     let mut said = Vec::new();
     let mut created = None;
     if heads.as_ref().is_ok_and(Vec::is_empty) {
@@ -531,11 +559,7 @@ pub(crate) async fn take_over(
     let failed = |error: tokio_postgres::Error| fault(shown, "take a ledger over", &error);
     session.begin(true).await.map_err(failed)?;
     // Nobody begins another one meanwhile.
-    session
-        .client
-        .batch_execute("LOCK TABLE nhi.ledger IN EXCLUSIVE MODE")
-        .await
-        .map_err(failed)?;
+    session.batch("LOCK TABLE nhi.ledger IN EXCLUSIVE MODE").await.map_err(failed)?;
     let begun = session
         .rows("SELECT EXISTS (SELECT FROM nhi.ledger) OR EXISTS (SELECT FROM nhi.entry)", &[])
         .await;
@@ -561,6 +585,9 @@ pub(crate) async fn take_over(
                 .await
                 .map_err(failed)?;
                 taken.ledger = ledger;
+            }
+            Part::Archive(archive) => {
+                archives::keep(&archive).say(session).await.map_err(failed)?;
             }
             Part::Document(hash, body) => written.document(&hash, &body),
             Part::Entry(entry) => {

@@ -6,15 +6,15 @@ mod world;
 use std::{
     process::Command,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use acceptance_tests::{
-    line::{Break, Line},
-    servers::PostgreSql,
+    line::{Break, Fault, Line},
+    servers::{PgBouncer, PostgreSql},
 };
 use data_encoding::BASE64;
 use ledger::{
@@ -52,6 +52,16 @@ fn refused<T: std::fmt::Debug>(result: Result<T>, code: &str) -> Error {
     assert!(!error.remedy().is_empty());
     assert!(!format!("{error} {}", error.remedy()).contains(&server().password));
     error
+}
+
+/// The roles that are granted, made once for all databases of the server.
+fn roles() {
+    static MADE: OnceLock<()> = OnceLock::new();
+    MADE.get_or_init(|| {
+        for role in ["nhi_reader", "nhi_writer"] {
+            server().by_hand(&format!("CREATE ROLE {role}")).expect("made");
+        }
+    });
 }
 
 #[tokio::test]
@@ -150,9 +160,8 @@ async fn a_server_that_is_not_there_or_lets_nobody_in_is_told_without_its_passwo
 
 #[tokio::test]
 async fn who_may_only_read_reads_and_who_may_write_cannot_lift_the_guards() {
+    roles();
     for sql in [
-        "CREATE ROLE nhi_reader",
-        "CREATE ROLE nhi_writer",
         "CREATE ROLE ann LOGIN PASSWORD 'a' IN ROLE nhi_reader",
         "CREATE ROLE bob LOGIN PASSWORD 'b' IN ROLE nhi_writer",
     ] {
@@ -261,6 +270,123 @@ async fn a_line_that_breaks_while_an_entry_is_kept_keeps_it_once() {
     // What is looked at is looked at again.
     line.cut("FROM nhi.ledger", Break::Before);
     assert_eq!(ledger.head().await.expect("read").seq, last);
+}
+
+#[tokio::test]
+async fn a_server_that_keeps_the_line_and_says_nothing_is_not_waited_for_for_ever() {
+    const ANSWER: Duration = Duration::from_secs(1);
+    let line = Line::to(server().port).expect("a line");
+    let database = Database::new();
+    let through = Address { port: line.port, ..database.address() };
+    let open = || PostgresLedger::open_within(database.way(through.clone()), Some(REALM), ANSWER);
+    assert_eq!(append(&open(), 1).await.expect("kept"), [2]);
+    let mut last = 2;
+    // The server never hears of it, or does it and is never heard again: once, and another connection
+    // finds out how it ended.
+    for (fault, of_ours) in [
+        (Fault::Swallow, "BEGIN ISOLATION"),
+        (Fault::Swallow, "COMMIT"),
+        (Fault::Silence, "INSERT INTO nhi.entry"),
+        (Fault::Silence, "COMMIT"),
+    ] {
+        let ledger = open();
+        assert_eq!(ledger.head().await.expect("read").seq, last);
+        let (given, mut once) = (fault.clone(), true);
+        let how = format!("{fault:?} {of_ours}");
+        line.watch(move |bytes| {
+            let text = of_ours.as_bytes();
+            let says = bytes.windows(text.len()).any(|window| window == text);
+            (says && std::mem::take(&mut once)).then(|| given.clone())
+        });
+        let begun = Instant::now();
+        let kept = append(&ledger, 1).await;
+        let waited = begun.elapsed();
+        assert!(waited >= ANSWER && waited < Duration::from_secs(20), "{how}: {waited:?}");
+        last += 1;
+        assert_eq!(kept.expect("kept"), [last], "{how}");
+        let found = verify(&database.open(REALM)).await;
+        assert!(found.is_sound() && found.entries == last, "{how}: {found:?}");
+    }
+    // For good, it is told, by whoever looks and by whoever connects.
+    let looking = open();
+    assert_eq!(looking.head().await.expect("read").seq, last);
+    line.watch(|_| Some(Fault::Swallow));
+    let begun = Instant::now();
+    refused(looking.head().await, "E-LEDGER-UNREACHABLE");
+    refused(append(&open(), 1).await, "E-LEDGER-UNREACHABLE");
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn behind_a_pooler_that_gives_each_transaction_another_connection_all_is_the_same() {
+    let pooler = PgBouncer::before(server(), 2).expect("it starts");
+    let database = Database::new();
+    let through = Address { port: pooler.port, ..database.address() };
+    // More connections than the pooler has, so that they change hands.
+    let ledgers: Vec<_> = (0..4)
+        .map(|_| Arc::new(PostgresLedger::open(database.way(through.clone()), Some(REALM))))
+        .collect();
+    append(&ledgers[0], 1).await.expect("kept");
+    let tasks: Vec<_> = (0..12u64)
+        .map(|n| {
+            let ledger = Arc::clone(&ledgers[n as usize % ledgers.len()]);
+            tokio::spawn(async move {
+                let subject = format!("a/b/{n}");
+                let time = Duration::from_secs(60);
+                let fence = ledger.lease(&subject, "run", time).await.expect("asked");
+                let under = fence.ours();
+                for _ in 0..10 {
+                    let begun = NewEntry { under: under.clone(), ..entry(n) };
+                    ledger.append(vec![begun], Durability::Durable).await.expect("kept");
+                    assert!(ledger.head().await.expect("read").seq > 2);
+                    assert!(
+                        ledger.lease(&subject, "else", time).await.expect("asked").ours().is_none()
+                    );
+                }
+                ledger.release(&under.expect("it was ours")).await.expect("given back");
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.expect("it ends");
+    }
+    let found = verify(&ledgers[1]).await;
+    assert!(found.is_sound() && found.entries == 122, "{found:?}");
+    let held = database.by_hand("SELECT count(*) FROM nhi.lease");
+    assert_eq!(held, ["0"], "all were given back");
+    for ledger in ledgers {
+        ledger.close().await.expect("closed");
+    }
+    // What was set for one transaction is set for no other.
+    let asked = Address { port: pooler.port, ..database.address() };
+    let ledger = PostgresLedger::open(database.way(asked), Some(REALM));
+    assert!(ledger.ready(Work::Begins).await.expect("it may").is_none());
+}
+
+#[tokio::test]
+async fn tables_of_an_earlier_version_are_read_and_brought_up_to_date_by_who_owns_them() {
+    let database = Database::new();
+    roles();
+    database.by_hand("CREATE ROLE later LOGIN PASSWORD 'l' IN ROLE nhi_writer");
+    database.by_hand(include_str!("../migrations/V1__tables.sql"));
+    database.by_hand("INSERT INTO nhi.version (one, tables) VALUES (1, 1)");
+    let writing = PostgresLedger::open(database.way_of("later", "l"), Some(REALM));
+    assert_eq!(writing.head().await.expect("it reads").seq, 0);
+    assert_eq!(writing.scans().await.expect("it reads"), []);
+    assert!(verify(&writing).await.is_sound());
+    let error = refused(append(&writing, 1).await, "E-LEDGER-OLDER");
+    assert!(error.remedy().contains("owns the tables"), "{}", error.remedy());
+    // The owner's first look that is meant to write does it.
+    assert!(database.open(REALM).ready(Work::Ends).await.expect("it may").is_none());
+    assert_eq!(append(&writing, 1).await.expect("kept"), [2]);
+    assert!(
+        writing
+            .lease("a/b/c", "run", Duration::from_secs(9))
+            .await
+            .expect("it may")
+            .ours()
+            .is_some()
+    );
 }
 
 fn pem(label: &str, der: &[u8]) -> String {

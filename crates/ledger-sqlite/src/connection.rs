@@ -190,10 +190,8 @@ pub(crate) fn reader(path: &Path, realm: Option<&str>) -> Result<Option<Connecti
     })?;
     match tables(&connection, &place) {
         Ok(None) => return Ok(None),
-        Ok(Some(found)) if found < TABLES => {
-            return Err(Error::Older { place, found, known: TABLES });
-        }
-        // Later versions only add, so a newer ledger still reads.
+        // Each version only adds: a newer ledger still reads, and an older one has nothing yet of what
+        // was added.
         Ok(Some(_)) => (),
         Err(Tables::Database(error)) => return Err(failed(error)),
         Err(Tables::Refused(error)) => return Err(error),
@@ -331,6 +329,13 @@ pub(crate) fn version(connection: &Connection) -> rusqlite::Result<u32> {
     }
     let newest = format!("SELECT coalesce(max(version), 0) FROM {HISTORY}");
     connection.query_row(&newest, [], |row| row.get(0))
+}
+
+/// Whether the tables of the second version are there: one that nobody has written to since has none.
+pub(crate) fn has_fleet(connection: &Connection) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'archive')")?
+        .query_row([], |row| row.get(0))
 }
 
 fn check_realm(connection: &Connection, place: &str, realm: Option<&str>) -> Result<(), Tables> {

@@ -3,11 +3,13 @@
 //! Opening costs nothing: the file is made by the first append, never by a look. Whoever deletes it
 //! loses history and nothing else; the next append begins a new one.
 
+mod archives;
 mod carve;
 mod checkpoints;
 mod connection;
 mod entries;
 mod fault;
+mod leases;
 mod place;
 mod reserve;
 mod rows;
@@ -26,9 +28,13 @@ use std::{
 
 use async_trait::async_trait;
 use ledger::{
-    Checkpoint, Credential, Durability, Error, Filter, Hash, Head, Integration, Ledger, NewEntry,
-    Obligation, Observed, Page, Person, Range, Rebuilt, Receipt, Result, Scan, Selection, Slot,
-    Tenant, Verification, Work, export::Parts, inventory::Document, port::damaged_end, tree,
+    Archive, Checkpoint, Compaction, Credential, Drawn, Durability, Error, Fence, Filter, Hash,
+    Head, Integration, Leased, Ledger, NewEntry, Obligation, Observed, Page, Person, Range,
+    Rebuilt, Receipt, Result, Scan, Selection, Slot, Tenant, Verification, Work,
+    export::Parts,
+    inventory::Document,
+    port::{damaged_end, refuse_archived},
+    tree,
 };
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::Value;
@@ -273,6 +279,7 @@ impl Ledger for SqliteLedger {
                     .collect()
             })
             .await?;
+        refuse_archived(self, seq.min(size)).await?;
         if leaves.len() as u64 != size {
             return Err(Error::Usage(format!("there are fewer than {size} entries")));
         }
@@ -360,6 +367,53 @@ impl Ledger for SqliteLedger {
         self.read("read its scans", rows::scans).await
     }
 
+    async fn lease(&self, subject: &str, holder: &str, time: Duration) -> Result<Leased> {
+        let (subject, holder) = (subject.to_owned(), holder.to_owned());
+        self.change(move |writer| {
+            let here = writer.here();
+            writer.transact("take a lease", false, |connection, place| {
+                leases::take(connection, &here, &subject, &holder, time)
+                    .map_err(|error| fault(place, "take a lease", &error))
+            })
+        })
+        .await
+    }
+
+    async fn release(&self, fence: &Fence) -> Result<()> {
+        let fence = fence.clone();
+        self.change(move |writer| {
+            writer.transact("give a lease back", false, |connection, place| {
+                leases::release(connection, &fence)
+                    .map_err(|error| fault(place, "give a lease back", &error))
+            })
+        })
+        .await
+    }
+
+    async fn draw(&self, tenant: &str, most: u32, per_second: u32) -> Result<Drawn> {
+        let tenant = tenant.to_owned();
+        self.change(move |writer| {
+            let here = writer.here();
+            writer.transact("draw of a budget", false, |connection, place| {
+                leases::draw(connection, &here, (&tenant, most, per_second))
+                    .map_err(|error| fault(place, "draw of a budget", &error))
+            })
+        })
+        .await
+    }
+
+    async fn freeze(&self, tenant: &str, time: Duration) -> Result<()> {
+        let tenant = tenant.to_owned();
+        self.change(move |writer| {
+            let here = writer.here();
+            writer.transact("keep a tenant's patience", false, |connection, place| {
+                leases::freeze(connection, &here, &tenant, time)
+                    .map_err(|error| fault(place, "keep a tenant's patience", &error))
+            })
+        })
+        .await
+    }
+
     async fn put_person(&self, person: Person) -> Result<()> {
         self.change(move |writer| {
             writer.transact("keep a person", true, |connection, place| {
@@ -388,6 +442,20 @@ impl Ledger for SqliteLedger {
                 let full = || Error::Full { place: place.to_owned() };
                 let parts = parts.take().ok_or_else(full)?;
                 writer::take_over(connection, place, realm.as_deref(), parts)
+            })
+        })
+        .await
+    }
+
+    async fn archives(&self) -> Result<Vec<Archive>> {
+        self.read("read its archives", archives::all).await
+    }
+
+    async fn compact(&self, compaction: Compaction) -> Result<()> {
+        let realm = self.place.realm.clone().unwrap_or_default();
+        self.change(move |writer| {
+            writer.transact("be compacted", true, |connection, place| {
+                archives::compact(connection, place, &realm, &compaction)
             })
         })
         .await

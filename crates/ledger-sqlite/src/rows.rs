@@ -9,6 +9,8 @@ use ledger::{
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params, params_from_iter, types::Type};
 use serde_json::Value;
 
+use crate::connection;
+
 type Rows<T> = rusqlite::Result<Vec<T>>;
 
 /// Does what a change says, inside the caller's transaction.
@@ -434,10 +436,11 @@ pub(crate) fn open_obligations(connection: &Connection, subject: Option<&str>) -
 pub(crate) fn record_scan(connection: &Connection, scan: &Scan) -> rusqlite::Result<()> {
     connection
         .prepare_cached(
-            "INSERT INTO scan (tenant, what, started_at, finished_at, expected, read, failed, gaps)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+            "INSERT INTO scan (tenant, what, started_at, finished_at, expected, read, failed, gaps,
+                               skipped)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
              ON CONFLICT DO UPDATE
-             SET finished_at = ?4, expected = ?5, read = ?6, failed = ?7, gaps = ?8",
+             SET finished_at = ?4, expected = ?5, read = ?6, failed = ?7, gaps = ?8, skipped = ?9",
         )?
         .execute(params![
             scan.tenant,
@@ -448,16 +451,19 @@ pub(crate) fn record_scan(connection: &Connection, scan: &Scan) -> rusqlite::Res
             scan.read,
             scan.failed,
             written(scan.gaps.as_ref())?,
+            scan.skipped,
         ])?;
     Ok(())
 }
 
 pub(crate) fn scans(connection: &Connection) -> Rows<Scan> {
+    // Older tables have nowhere to say that something was skipped.
+    let skipped = if connection::has_fleet(connection)? { "skipped" } else { "0" };
     connection
-        .prepare_cached(
-            "SELECT tenant, what, max(started_at), finished_at, expected, read, failed, gaps
+        .prepare_cached(&format!(
+            "SELECT tenant, what, max(started_at), finished_at, expected, read, failed, gaps, {skipped}
              FROM scan GROUP BY tenant, what ORDER BY tenant, what",
-        )?
+        ))?
         .query_map([], |row| {
             Ok(Scan {
                 tenant: row.get(0)?,
@@ -468,6 +474,7 @@ pub(crate) fn scans(connection: &Connection) -> Rows<Scan> {
                 read: row.get(5)?,
                 failed: row.get(6)?,
                 gaps: value(row, 7)?,
+                skipped: row.get(8)?,
             })
         })?
         .collect()

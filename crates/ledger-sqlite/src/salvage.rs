@@ -15,6 +15,7 @@ use ledger::{
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use crate::{
+    archives,
     carve::Pages,
     checkpoints, connection,
     fault::fault,
@@ -275,7 +276,19 @@ fn entries(
     })?;
     let mut frontier = Frontier::new();
     let mut before: Option<(u64, Hash)> = Some((0, Hash::ZERO));
+    // What lies in files is lost to nobody.
+    let mut archived = 0;
+    each(old, "archive", archives::COLUMNS, archives::read, |archive| {
+        archives::keep(into, &archive)?;
+        archived = archive.last;
+        (before, frontier) = (Some((archived, archive.head)), archive.frontier);
+        Ok(())
+    })?;
+    (done.ends.next, done.last) = (archived, (archived, before.map_or(Hash::ZERO, |one| one.1)));
     let mut take = |(seq, hash, body): Found| {
+        if seq <= archived {
+            return Ok(());
+        }
         let previous = before.filter(|(last, _)| last + 1 == seq).map(|(_, hash)| hash);
         before = hash.map(|hash| (seq, hash));
         let (Some(hash), Some(body)) = (hash, body) else { return Ok(()) };

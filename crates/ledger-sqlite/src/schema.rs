@@ -13,15 +13,21 @@ use crate::connection::{self, HISTORY, TABLES};
 type Parts = BTreeMap<(String, String), String>;
 
 /// The migrations, in their order. Each landed one stays as it is.
-pub(crate) const MIGRATIONS: &[&str] = &[include_str!("../migrations/V1__tables.sql")];
+pub(crate) const MIGRATIONS: &[&str] =
+    &[include_str!("../migrations/V1__tables.sql"), include_str!("../migrations/V2__fleet.sql")];
 
-/// What the migrations leave: the same all the time that a process lives.
-static MADE: OnceLock<Parts> = OnceLock::new();
+/// What the migrations leave, after each: the same all the time that a process lives.
+static MADE: OnceLock<Vec<Parts>> = OnceLock::new();
 
 /// An empty ledger in memory.
 pub(crate) fn fresh() -> rusqlite::Result<Connection> {
+    of_version(TABLES)
+}
+
+/// The same with the tables of this version.
+fn of_version(version: u32) -> rusqlite::Result<Connection> {
     let fresh = Connection::open_in_memory()?;
-    for migration in MIGRATIONS {
+    for migration in MIGRATIONS.iter().take(version as usize) {
         fresh.execute_batch(migration)?;
     }
     Ok(fresh)
@@ -29,16 +35,23 @@ pub(crate) fn fresh() -> rusqlite::Result<Connection> {
 
 /// What differs from what the migrations leave, each in words; nothing if all is as it was.
 pub(crate) fn astray(reader: &Connection) -> rusqlite::Result<Vec<String>> {
-    let made = match MADE.get() {
+    let all_made = match MADE.get() {
         Some(made) => made,
         None => {
-            let made = parts(&fresh()?)?;
+            let made: rusqlite::Result<Vec<Parts>> =
+                (1..=TABLES).map(|version| parts(&of_version(version)?)).collect();
+            let made = made?;
             MADE.get_or_init(|| made)
         }
     };
     let found = parts(reader)?;
-    // Later versions add parts, and columns to the tables there are.
-    let later = connection::version(reader)? > TABLES;
+    // Later versions add parts, and columns to the tables there are; one that nobody has written to since
+    // has those of its time.
+    let version = connection::version(reader)?;
+    let later = version > TABLES;
+    let Some(made) = all_made.get(version.clamp(1, TABLES) as usize - 1) else {
+        return Ok(Vec::new());
+    };
     let mut all = Vec::new();
     for (part @ (kind, name), text) in made {
         match found.get(part) {

@@ -11,12 +11,12 @@ use std::{
 };
 
 use ledger::{
-    Checkpoint, Error, Hash, Range, Verification, entry,
+    Archive, Checkpoint, Error, Hash, Range, Verification, entry,
     pieces::{self, Columns, PIECE, Piece, Told, bad_end, in_order, lost_by},
 };
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use crate::{checkpoints, connection, fault::fault, place, schema};
+use crate::{archives, checkpoints, connection, fault::fault, place, schema};
 
 /// More readers than this only wait for the disk.
 const READERS_MAX: usize = 8;
@@ -44,7 +44,7 @@ pub(crate) fn verify(
         Ok(None) => return Ok(found),
         Err(error) => return told(found, error),
     };
-    let Ends { head, end, checkpoints } = match Ends::read(&reader, &mut found.problems) {
+    let Ends { head, end, checkpoints, archive } = match Ends::read(&reader, &mut found.problems) {
         Ok(ends) => ends,
         Err(error) => return told(found, failed(error)),
     };
@@ -53,14 +53,15 @@ pub(crate) fn verify(
         Vec::new()
     });
 
-    let first = range.first.max(1);
+    // What was taken out is in a file, and is verified there.
+    let first = range.first.max(archive.as_ref().map_or(1, |archive| archive.last + 1));
     // Whatever the head claims, there is nothing to read behind the last entry, nor to trust behind
     // the head.
     let last =
         range.last.unwrap_or(u64::MAX).min(end.seq).min(head.map_or(u64::MAX, |(seq, _)| seq));
     let told = Told { checkpoints: &checkpoints, lost: &found.lost };
-    let pieces = read_pieces(path, realm, first, last, told);
-    let steps = found.take(pieces, &checkpoints, first);
+    let pieces = read_pieces(path, realm, first, last, told, archive.as_ref());
+    let steps = found.take(pieces, &checkpoints, first, archive.as_ref());
 
     if found.first_bad.is_none() && range.last.is_none_or(|last| last >= end.seq) {
         found.first_bad = bad_end(head, (end.seq, end.hash));
@@ -86,6 +87,7 @@ fn read_pieces(
     first: u64,
     last: u64,
     told: Told<'_>,
+    archive: Option<&Archive>,
 ) -> Vec<Piece> {
     if first > last {
         return Vec::new();
@@ -111,7 +113,9 @@ fn read_pieces(
             };
             match outcome {
                 Ok(Some(opened)) => {
-                    if let Err(error) = read_piece(&opened, start, end, told, &mut piece) {
+                    let behind = archive.filter(|archive| archive.last + 1 == start);
+                    let read = read_piece(&opened, start, end, told, behind, &mut piece);
+                    if let Err(error) = read {
                         piece.fault = Some(fault(&place::shown(path), "read it", &error));
                     }
                     // A forged number must not make us look at a million pieces of nothing.
@@ -143,13 +147,17 @@ fn read_piece(
     first: u64,
     last: u64,
     told: Told<'_>,
+    behind: Option<&Archive>,
     piece: &mut Piece,
 ) -> rusqlite::Result<()> {
     let previous = reader
         .query_row("SELECT hash FROM entry WHERE seq = ?1", [first - 1], |row| row.get(0))
         .optional()?
         .map(Hash);
-    let mut reading = piece.begin(first, previous, told);
+    let mut reading = match behind {
+        Some(archive) => piece.begin_behind(archive, told),
+        None => piece.begin(first, previous, told),
+    };
     let mut select = reader.prepare_cached(
         "SELECT seq, hash, body, at, kind, subject, rotation FROM entry
          WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq",
@@ -210,6 +218,7 @@ struct Ends {
     head: Option<(u64, Hash)>,
     end: End,
     checkpoints: Vec<Checkpoint>,
+    archive: Option<Archive>,
 }
 
 impl Ends {
@@ -229,9 +238,10 @@ impl Ends {
             problems.push(format!("the checkpoints cannot be read: {error}"));
             Vec::new()
         });
+        let archive = archives::all(&moment)?.pop();
         moment.commit()?;
         let end = end.unwrap_or(End { seq: 0, hash: Hash::ZERO });
-        Ok(Ends { head, end, checkpoints })
+        Ok(Ends { head, end, checkpoints, archive })
     }
 }
 

@@ -17,8 +17,9 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 use tokio::sync::oneshot;
 
 use crate::{
-    checkpoints, connection,
+    archives, checkpoints, connection,
     fault::fault,
+    leases::{self, Here},
     place::{self, Identity},
     reserve::{self, Reserve},
     rows,
@@ -71,6 +72,8 @@ pub(crate) struct Writer {
     path: PathBuf,
     realm: Option<String>,
     bounds: Bounds,
+    /// Which process this is, once somebody needs it.
+    here: Option<Here>,
     open: Option<Open>,
     /// The moment of the newest entry that was kept here since the last checkpoint, and when the
     /// first of them was kept.
@@ -111,7 +114,7 @@ pub(crate) fn start(
     bounds: Bounds,
 ) -> std::io::Result<Handle> {
     let (sender, jobs) = mpsc::channel();
-    let mut writer = Writer { path, realm, bounds, open: None, unstated: None };
+    let mut writer = Writer { path, realm, bounds, here: None, open: None, unstated: None };
     let thread = thread::Builder::new().name("ledger".to_owned()).spawn(move || {
         writer.run(&jobs);
         writer.end();
@@ -223,6 +226,12 @@ impl Writer {
             let Some(about) = batch.iter().flat_map(|append| &append.entries).next() else {
                 return Ok(batch.iter().map(|_| Vec::new()).collect());
             };
+            let all = batch.iter().flat_map(|append| &append.entries);
+            for fence in all.filter_map(|prepared| prepared.entry.under.as_ref()) {
+                if !leases::holds(connection, fence).map_err(failed)? {
+                    return Err(Error::fenced(place.to_owned(), fence));
+                }
+            }
             let mut chain = Chain::continued(connection, place, &realm, &about.entry)?;
             let mut receipts = Vec::with_capacity(batch.len());
             for append in batch.iter_mut() {
@@ -244,6 +253,10 @@ impl Writer {
             }
             Ok(receipts)
         })
+    }
+
+    pub(crate) fn here(&mut self) -> Here {
+        self.here.get_or_insert_with(Here::look).clone()
     }
 
     /// Runs one transaction that takes the write lock at once; a second time with the room of the
@@ -362,7 +375,7 @@ pub(crate) struct Chain {
 impl Chain {
     /// Reads the head and makes sure that it is where the entries end; begins a ledger that has
     /// none, with the moment and the actor of its first entry.
-    fn continued(
+    pub(crate) fn continued(
         connection: &Connection,
         place: &str,
         realm: &str,
@@ -490,6 +503,7 @@ pub(crate) fn take_over(
                     .map_err(failed)?;
                 id = ledger;
             }
+            Part::Archive(archive) => archives::keep(connection, &archive).map_err(failed)?,
             Part::Document(hash, body) => {
                 put_document(connection, &hash, &body).map_err(failed)?;
             }

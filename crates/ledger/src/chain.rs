@@ -1,6 +1,6 @@
 //! The chain: each entry's hash covers its body and the hash before it, hence all before it.
 
-use std::fmt;
+use std::{fmt, io};
 
 use data_encoding::HEXLOWER;
 use ring::{
@@ -24,6 +24,22 @@ impl Hash {
         let mut context = Context::new(&SHA256);
         context.update(bytes);
         Hash::finish(context)
+    }
+
+    /// The same of all that can be read.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be read.
+    pub fn of_reader(mut from: impl io::Read) -> io::Result<Self> {
+        let mut context = Context::new(&SHA256);
+        let mut bytes = vec![0; 1 << 16];
+        loop {
+            match from.read(&mut bytes)? {
+                0 => return Ok(Hash::finish(context)),
+                length => context.update(&bytes[..length]),
+            }
+        }
     }
 
     /// From a stored column; `None` unless there are 32 bytes.

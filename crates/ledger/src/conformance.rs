@@ -3,18 +3,23 @@
 //! A store's test gives a [`Store`] and calls [`run`]. What does not hold panics, naming the
 //! sentence: each function here is one.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use serde_json::json;
 
 use crate::{
+    archive::{self, Compaction},
     chain::{self, Hash},
     entry::{Actor, Entry, NewEntry},
+    error::Error,
     export,
     inventory::{
         Change, Credential, Integration, Inventory, Obligation, Observed, Origin, Person, Scan,
         Selection, Slot, Tenant,
     },
-    port::{Durability, Filter, Ledger, Range, Work, all_entries},
+    lease::{Drawn, Fence, Leased},
+    port::{Durability, Filter, Head, Ledger, Range, Work, all_entries},
     tree,
 };
 
@@ -75,6 +80,11 @@ pub async fn run<S: Store>(store: &S) {
     a_checkpoint_proves_its_entries(store).await;
     a_person_is_erased_and_the_chain_stays_whole(store).await;
     a_ledger_moves_whole_or_not_at_all(store).await;
+    a_lease_is_one_holders_until_it_is_over_or_given_back(store).await;
+    what_was_begun_under_a_lease_that_is_lost_is_not_kept(store).await;
+    of_many_who_ask_at_once_one_has_the_lease(store).await;
+    what_is_taken_out_lies_in_a_file_and_what_is_left_is_whole(store).await;
+    all_who_share_a_ledger_ask_a_tenant_no_more_than_its_budget(store).await;
 }
 
 fn entry(at: i64, kind: &str, subject: &str) -> NewEntry {
@@ -637,6 +647,7 @@ pub async fn the_newest_scan_of_each_listing_is_read<S: Store>(store: &S) {
         expected: Some(10),
         read,
         failed: 10 - read,
+        skipped: read / 7,
         gaps: Some(json!([{"extent": "page"}])),
     };
     for one in [scan("roles", T, 10), scan("roles", T + 9, 7), scan("policies", T, 10)] {
@@ -697,4 +708,317 @@ pub async fn a_person_is_erased_and_the_chain_stays_whole<S: Store>(store: &S) {
     let erased = Person { id: "person:7".to_owned(), erased_at: Some(T + 1), ..Person::default() };
     assert_eq!(ledger.person("person:7").await.expect("read"), Some(erased));
     sound(&ledger).await;
+}
+
+const LONG: Duration = Duration::from_secs(60);
+/// Long enough for what is done in between, and short enough to be waited for.
+const SHORT: Duration = Duration::from_millis(1500);
+
+async fn lease<L: Ledger>(ledger: &L, subject: &str, holder: &str, time: Duration) -> Leased {
+    ledger.lease(subject, holder, time).await.expect("it can be asked for")
+}
+
+async fn ours<L: Ledger>(ledger: &L, subject: &str, holder: &str, time: Duration) -> Fence {
+    let leased = lease(ledger, subject, holder, time).await;
+    leased.clone().ours().unwrap_or_else(|| panic!("{subject} is {holder}'s: {leased:?}"))
+}
+
+/// One at a time has it; the numbers of those who have it one after the other grow.
+pub async fn a_lease_is_one_holders_until_it_is_over_or_given_back<S: Store>(store: &S) {
+    let ledger = store.fresh().await;
+    let first = ours(&ledger, ID, "one", SHORT).await;
+    assert_eq!(first.subject, ID);
+    assert_eq!(ours(&ledger, ID, "one", SHORT).await, first, "to have it longer is no new one");
+    match lease(&ledger, ID, "two", LONG).await {
+        Leased::Theirs { holder, left } => {
+            assert_eq!(holder, "one", "it is told whose it is");
+            assert!(left <= SHORT, "and for how long: {left:?}");
+        }
+        other => panic!("two have it: {other:?}"),
+    }
+    let beside = ours(&ledger, OTHER, "two", LONG).await;
+    assert!(beside.number > first.number, "another thing is another lease");
+    // It runs out by itself, and then whoever asks first has it, also who had it.
+    std::thread::sleep(SHORT + Duration::from_millis(100));
+    let second = ours(&ledger, ID, "two", LONG).await;
+    assert!(second.number > beside.number, "numbers grow: {second:?}");
+    assert!(lease(&ledger, ID, "one", LONG).await.ours().is_none());
+    // Whoever had it gives nothing back that is another's now.
+    ledger.release(&first).await.expect("it can be given back");
+    assert!(lease(&ledger, ID, "one", LONG).await.ours().is_none());
+    ledger.release(&second).await.expect("it can be given back");
+    ledger.release(&second).await.expect("and once more");
+    let third = ours(&ledger, ID, "one", LONG).await;
+    assert!(third.number > second.number);
+    if let Some(another) = store.another(&ledger).await {
+        let theirs = lease(&another, ID, "two", LONG).await;
+        assert!(theirs.ours().is_none(), "another process is told the same");
+        another.release(&third).await.expect("whoever knows it may give it back");
+        assert!(ours(&another, ID, "two", LONG).await.number > third.number);
+        assert!(lease(&ledger, ID, "one", LONG).await.ours().is_none());
+    }
+    assert_eq!(ledger.head().await.expect("it has a head").seq, 0, "no entry speaks of it");
+}
+
+/// Whoever lost a lease begins nothing more; what is done already is written down all the same.
+pub async fn what_was_begun_under_a_lease_that_is_lost_is_not_kept<S: Store>(store: &S) {
+    let ledger = store.fresh().await;
+    let under = |fence: &Fence| NewEntry {
+        under: Some(fence.clone()),
+        ..entry(T, "attempt.started", ID).detail("note", "e\u{301}")
+    };
+    let first = ours(&ledger, ID, "one", LONG).await;
+    let kept = keep(&ledger, vec![under(&first), entry(T, "attempt.ended", ID)]).await;
+    ledger.release(&first).await.expect("it can be given back");
+    let second = ours(&ledger, ID, "two", SHORT).await;
+    let before = ledger.head().await.expect("it has a head");
+    let appends = [
+        ledger.append(vec![under(&first)], Durability::Durable),
+        ledger.append(vec![entry(T, "attempt.ended", ID)], Durability::Durable),
+        ledger.append(vec![under(&second)], Durability::RideAlong),
+    ];
+    let [lost, done, theirs] = futures::future::join_all(appends).await.try_into().expect("three");
+    let lost = lost.expect_err("it is another's");
+    assert_eq!(lost.code(), "E-LEDGER-FENCED", "{lost}");
+    assert!(lost.to_string().contains(ID), "{lost}");
+    assert!(!lost.remedy().is_empty());
+    done.expect("what is done is written down");
+    theirs.expect("whoever has it goes on");
+    let read = read(&ledger, Filter { after: before.seq, ..Filter::all() }).await;
+    assert_eq!(read.len(), 2, "nothing of what was refused is there: {read:?}");
+    assert!(read.iter().all(|entry| entry.under.is_none()), "no entry names its lease");
+    // Over is over, whoever asks for it or not.
+    std::thread::sleep(SHORT + Duration::from_millis(100));
+    let over = ledger.append(vec![under(&second)], Durability::Durable).await;
+    assert_eq!(over.expect_err("it is over").code(), "E-LEDGER-FENCED");
+    assert!(kept[1] > kept[0]);
+    sound(&ledger).await;
+}
+
+/// However many ask, over however many connections.
+pub async fn of_many_who_ask_at_once_one_has_the_lease<S: Store>(store: &S) {
+    let ledger = store.fresh().await;
+    keep(&ledger, vec![entry(T, "declared", ID)]).await;
+    let another = store.another(&ledger).await;
+    let names: Vec<String> = (0..16).map(|n| format!("run-{n}")).collect();
+    let asked = names.iter().enumerate().map(|(n, holder)| {
+        let ledger = another.as_ref().filter(|_| n % 2 == 1).unwrap_or(&ledger);
+        lease(ledger, ID, holder, LONG)
+    });
+    let got = futures::future::join_all(asked).await;
+    let ours: Vec<usize> = (0..got.len()).filter(|n| got[*n].clone().ours().is_some()).collect();
+    assert_eq!(ours.len(), 1, "{got:?}");
+    for one in &got {
+        if let Leased::Theirs { holder, .. } = one {
+            assert_eq!(holder, &names[ours[0]], "all are told the same");
+        }
+    }
+}
+
+/// What a store holds that must be the same whatever was taken out.
+async fn rows<L: Ledger>(ledger: &L) -> String {
+    let all = Selection::all();
+    format!(
+        "{:#?} {:#?} {:#?} {:#?} {:#?}",
+        ledger.integrations(&all).await.expect("read"),
+        ledger.slots(&all).await.expect("read"),
+        ledger.credentials(&all).await.expect("read"),
+        ledger.open_obligations().await.expect("read"),
+        ledger.tenants().await.expect("read"),
+    )
+}
+
+/// Takes out what is older than a moment, as the command does; the file.
+async fn take_out<L: Ledger>(ledger: &L, before: i64) -> Option<Vec<u8>> {
+    let through =
+        archive::through(ledger, before).await.expect("read").expect("there is a checkpoint");
+    let mut file = Vec::new();
+    export::write_up_to(ledger, through, &mut file).await.expect("written");
+    let by = entry(T + 50, "", "");
+    let place = (Hash::of(&file), "/archive/1.jsonl".to_owned());
+    let asked = archive::compaction(ledger, through, place, &by).await.expect("read");
+    // Who looked before somebody appended does nothing.
+    let stale = Compaction {
+        head: Head { seq: asked.head.seq - 1, ..asked.head.clone() },
+        ..asked.clone()
+    };
+    match ledger.compact(stale).await {
+        Err(Error::Usage(_)) => return None,
+        other => assert_eq!(other.expect_err("it is refused").code(), "E-LEDGER-BUSY"),
+    }
+    ledger.compact(asked).await.expect("taken out");
+    Some(file)
+}
+
+/// The chain, the tree, the rows and every open obligation go on from what was taken out, once and again,
+/// and the file says with its own lines that it is what was taken out.
+pub async fn what_is_taken_out_lies_in_a_file_and_what_is_left_is_whole<S: Store>(store: &S) {
+    let ledger = store.fresh().await;
+    let long = |letter: &str| json!([letter.repeat(1500)]);
+    let declared = |facet: &str, document| Change::Declared {
+        integration: ID.to_owned(),
+        facet: facet.to_owned(),
+        document,
+    };
+    let slot = |generation| {
+        let (integration, name) = (ID.to_owned(), "main".to_owned());
+        Change::Slot(Slot {
+            integration,
+            name,
+            generation,
+            status: "ok".to_owned(),
+            sinks: Some(long("s")),
+            ..Slot::default()
+        })
+    };
+    let owed = |id: &str, state: &str| {
+        Change::Obligation(Obligation {
+            id: id.to_owned(),
+            subject: ID.to_owned(),
+            deed: "retire".to_owned(),
+            on_overdue: "finding".to_owned(),
+            state: state.to_owned(),
+            detail: Some(long("o")),
+            ..Obligation::default()
+        })
+    };
+    let key = Change::Credential(Credential {
+        integration: ID.to_owned(),
+        vendor_id: "k1".to_owned(),
+        kind: "secret_id".to_owned(),
+        state: "current".to_owned(),
+        ..Credential::default()
+    });
+    let tenant = Change::Tenant(Tenant {
+        key: "openbao:c1".to_owned(),
+        connection: "bao".to_owned(),
+        pinned_at: T,
+    });
+    let with = |at, changes: Vec<Change>| NewEntry { changes, ..entry(at, "declared", ID) };
+    keep(
+        &ledger,
+        vec![
+            with(
+                T,
+                vec![
+                    tenant,
+                    declared("scopes", Some(long("a"))),
+                    declared("owners", Some(json!("x"))),
+                ],
+            ),
+            with(T + 1, vec![slot(1), key, owed("done", "open"), owed("open", "open")]),
+            with(T + 2, vec![owed("done", "met"), declared("scopes", Some(long("b")))]),
+        ],
+    )
+    .await;
+    ledger.checkpoint(T + 3).await.expect("made");
+    keep(&ledger, vec![with(T + 20, vec![slot(2), declared("owners", None)])]).await;
+    ledger.checkpoint(T + 21).await.expect("made");
+    keep(&ledger, vec![entry(T + 40, "declared", OTHER)]).await;
+    let (before, head) = (rows(&ledger).await, ledger.head().await.expect("a head"));
+
+    assert_eq!(archive::through(&ledger, T).await.expect("read"), None, "nothing is that old");
+    // The first time up to the first checkpoint, the second time beyond.
+    let mut archived = 0;
+    for (moment, nth) in [(T + 10, 1), (T + 30, 2)] {
+        let Some(file) = take_out(&ledger, moment).await else { return };
+        let archives = ledger.archives().await.expect("read");
+        assert_eq!(archives.len(), nth);
+        let archive = &archives[nth - 1];
+        assert_eq!(archive.first, archived + 1, "it goes on from the one before");
+        archived = archive.last;
+        sound_behind(&ledger, archived).await;
+        assert_eq!(
+            rows(&ledger).await,
+            before,
+            "no row has changed, and nothing that is owed is lost"
+        );
+        ledger.rebuild().await.expect("folded");
+        assert_eq!(rows(&ledger).await, before, "what is left folds to the same");
+        let left = read(&ledger, Filter::all()).await;
+        assert_eq!(left[0].seq, archived + 1, "what was taken out is out");
+        let told = Filter { kinds: vec!["ledger.compacted".to_owned()], ..Filter::all() };
+        let told = read(&ledger, told).await;
+        assert_eq!(told.last().expect("it is told").detail["last"], json!(archived));
+        let mut reader = export::Reader::new("file".to_owned(), &file[..]);
+        let parts: Vec<_> = (&mut reader).map(|part| part.expect("it is whole")).collect();
+        assert!(parts.len() > 3);
+        assert_eq!(reader.ended(), Some((archived, archive.head, archive.root)));
+        assert_eq!(archive.file, Hash::of(&file));
+        let refused = ledger.prove(1, archived).await.expect_err("it lies in a file");
+        assert!(refused.to_string().contains("/archive/1.jsonl"), "{refused}");
+    }
+    assert!(archived > 4 && archived < head.seq);
+
+    // It goes on as if nothing had been taken out.
+    keep(&ledger, vec![with(T + 60, vec![slot(3)])]).await;
+    let point = ledger.checkpoint(T + 61).await.expect("made").expect("there are entries");
+    sound_behind(&ledger, archived).await;
+    assert!(ledger.ready(Work::Begins).await.expect("it may").is_none());
+    // Another store takes it over as it is.
+    let mut lines = Vec::new();
+    export::write(&ledger, &mut lines).await.expect("written");
+    let other = store.fresh().await;
+    let reader = export::Reader::new("export".to_owned(), std::io::Cursor::new(lines));
+    let head = other.take_over(Box::new(reader)).await.expect("taken over");
+    assert_eq!(head, ledger.head().await.expect("a head"));
+    assert_eq!(other.archives().await.expect("read"), ledger.archives().await.expect("read"));
+    assert_eq!(other.checkpoints().await.expect("read").last(), Some(&point));
+    sound_behind(&other, archived).await;
+    // What was changed behind it is still found.
+    if store.tamper(&ledger, archived + 2, Tampering::Body).await {
+        let found = ledger.verify(Range::ALL).await.expect("damage is no error");
+        assert_eq!(found.first_bad.expect("it is found").seq, archived + 2);
+    }
+    if store.tamper(&other, archived + 1, Tampering::Missing).await {
+        let found = other.verify(Range::ALL).await.expect("damage is no error");
+        assert_eq!(found.first_bad.expect("it is found").seq, archived + 1);
+    }
+}
+
+async fn sound_behind<L: Ledger>(ledger: &L, archived: u64) {
+    let found = ledger.verify(Range::ALL).await.expect("it can be verified");
+    assert!(found.is_sound(), "the ledger is sound: {found:?}");
+    assert_eq!(found.archived, archived);
+    let head = ledger.head().await.expect("it has a head");
+    assert_eq!(found.entries, head.seq - archived, "every entry that is left was verified");
+    let stated = found.last_good_checkpoint.expect("a checkpoint vouches for it");
+    assert!(stated.size >= archived, "{stated:?}");
+    let differences = ledger.compare().await.expect("it can be compared");
+    assert!(differences.is_empty(), "the rows are what the entries say: {differences:?}");
+}
+
+/// However many draw of it; and one who is asked for patience asks for it on behalf of all.
+pub async fn all_who_share_a_ledger_ask_a_tenant_no_more_than_its_budget<S: Store>(store: &S) {
+    let ledger = store.fresh().await;
+    let another = store.another(&ledger).await;
+    let begun = std::time::Instant::now();
+    let mut drawn = 0;
+    let mut asked = 0;
+    // A second's worth is there at once, and after that what time gives.
+    while begun.elapsed() < Duration::from_millis(1200) {
+        asked += 1;
+        let from = another.as_ref().filter(|_| asked % 2 == 0).unwrap_or(&ledger);
+        match from.draw("openbao:c1", 7, 50).await.expect("it can be asked for") {
+            Drawn::Requests(requests) => {
+                assert!((1..=7).contains(&requests));
+                drawn += requests;
+            }
+            Drawn::Wait(wait) => {
+                assert!(wait <= Duration::from_millis(21), "{wait:?}");
+                std::thread::sleep(wait);
+            }
+        }
+    }
+    let most = 50.0 + 50.0 * begun.elapsed().as_secs_f64() + 1.0;
+    assert!(drawn >= 70 && f64::from(drawn) <= most, "{drawn} of {most}");
+    let other = ledger.draw("openbao:c2", 7, 50).await.expect("it can be asked for");
+    assert_eq!(other, Drawn::Requests(7), "another tenant has its own");
+    ledger.freeze("openbao:c2", LONG).await.expect("noted");
+    ledger.freeze("openbao:c2", SHORT).await.expect("noted");
+    let by = another.as_ref().unwrap_or(&ledger);
+    match by.draw("openbao:c2", 7, 50).await.expect("it can be asked for") {
+        Drawn::Wait(wait) => assert!(wait > SHORT && wait <= LONG, "the longest holds: {wait:?}"),
+        other => panic!("it is left alone: {other:?}"),
+    }
 }

@@ -10,6 +10,7 @@ use crate::{
     chain::Hash,
     error::{Error, Result},
     inventory::{self, Change},
+    lease::Fence,
 };
 
 /// The kind of an entry that opens a new segment behind a chain that somebody broke.
@@ -18,9 +19,15 @@ pub const BROKEN: &str = "ledger.broken";
 /// The kind of an entry that says what a salvage could not save.
 pub const SALVAGED: &str = "ledger.salvaged";
 
+/// The kind of an entry that says which entries were taken out, and where they lie.
+pub const COMPACTED: &str = "ledger.compacted";
+
+/// The kind of an entry that says again what the rows owe to entries that were taken out.
+pub const RESTATED: &str = "ledger.restated";
+
 /// Every kind of entry that this version writes. Whoever writes another adds it: deeds check it in
 /// debug builds, and whoever asks for one that is not here is told so.
-63] = [; pub const KINDS: &[&str] = &[
+63] = [; pub const KINDS: &[&str] = &[; 64] = [
     "attempt.ended",
     "attempt.started",
     "claim.taken_over",
@@ -40,7 +47,9 @@ pub const SALVAGED: &str = "ledger.salvaged";
     "integration.lifted",
     "integration.quarantined",
     BROKEN,
+    COMPACTED,
     "ledger.created",
+    RESTATED,
     SALVAGED,
     "obligation.failed",
     "obligation.made",
@@ -200,6 +209,9 @@ pub struct NewEntry {
         deserialize_with = "inventory::known_changes"
     )]
     pub changes: Vec<Change>,
+    /// The lease that it is begun under: kept only while that is held. No part of what is kept.
+    #[serde(skip)]
+    pub under: Option<Fence>,
 }
 
 impl NewEntry {
@@ -272,7 +284,10 @@ impl NewEntry {
         // before.
         let mut entry: NewEntry = match body.before.is_ascii() && body.after.is_ascii() {
             true => self,
-            false => serde_json::from_slice(&body.under(1)).map_err(not_json)?,
+            false => NewEntry {
+                under: self.under,
+                ..serde_json::from_slice(&body.under(1)).map_err(not_json)?
+            },
         };
         for change in &mut entry.changes {
             change.restore(|hash| serde_json::from_slice(documents.get(hash)?).ok());
@@ -302,6 +317,7 @@ impl NewEntry {
             auth,
             detail,
             changes,
+            under: _,
         } = self;
         let mut actor = Object::new();
         actor.text_if("principal", principal.as_deref());
@@ -441,7 +457,8 @@ impl Entry {
         if !from.documents.is_empty() {
             return Entry::read(seq, hash, body);
         }
-        Ok(Entry { seq, hash, body, said: from.entry.clone() })
+        let said = NewEntry { under: None, ..from.entry.clone() };
+        Ok(Entry { seq, hash, body, said })
     }
 
     /// The content without number and hash.

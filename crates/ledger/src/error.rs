@@ -1,6 +1,6 @@
 //! What a ledger refuses, each with its code and the way out.
 
-use crate::canonical;
+use crate::{canonical, lease::Fence};
 
 /// Shorthand for what the port's verbs return.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -58,6 +58,16 @@ pub enum Error {
         /// How long we waited.
         seconds: u64,
     },
+    /// What was to be begun was begun under a lease that somebody else may have by now.
+    #[error(
+        "{subject} is no longer this run's to work on: its lease in the ledger {place} is over"
+    )]
+    Fenced {
+        /// Where the ledger is.
+        place: String,
+        /// What the lease was about.
+        subject: String,
+    },
     /// An entry, a row or the head does not agree with the chain.
     #[error("the chain of the ledger {place} is broken at entry {seq}: {what}")]
     Broken {
@@ -104,7 +114,7 @@ pub enum Error {
     },
     /// An older program made the tables, and they may not be changed now.
     #[error(
-        "the ledger {place} has tables of version {found}, which this program must first bring to {known}, and it is open for reading only"
+        "the ledger {place} has tables of version {found}, which must first be brought to {known}, and this run may not do that"
     )]
     Older {
         /// Where the ledger is.
@@ -180,6 +190,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// That this lease is over.
+    pub fn fenced(place: String, fence: &Fence) -> Error {
+        Error::Fenced { place, subject: fence.subject.clone() }
+    }
+
     /// The stable code: `E-LEDGER-…`.
     pub fn code(&self) -> &'static str {
         match self {
@@ -188,6 +203,7 @@ impl Error {
             Error::Unreachable { .. } => "E-LEDGER-UNREACHABLE",
             Error::Full { .. } | Error::Short { .. } => "E-LEDGER-FULL",
             Error::Busy { .. } => "E-LEDGER-BUSY",
+            Error::Fenced { .. } => "E-LEDGER-FENCED",
             Error::Broken { .. } => "E-LEDGER-BROKEN",
             Error::Damaged { .. } => "E-LEDGER-DAMAGED",
             Error::Lost { .. } => "E-LEDGER-LOST",
@@ -236,6 +252,7 @@ impl Error {
             Error::Busy { place, .. } => format!(
                 "Wait for the other run to finish, or find out who holds {place} open; then run the same command again."
             ),
+            Error::Fenced { .. } => "Nothing was begun here. Another process goes on with it, or the next tick does; where it happens often, let the machine, or the database, have less to do.".to_owned(),
             Error::Broken { place, seq, .. } => {
                 set_aside(place, &format!(" The entries before {seq} can still be trusted."))
             }
@@ -248,7 +265,7 @@ impl Error {
             ),
             Error::Newer { .. } => "Upgrade nhi and the provider; nothing was changed.".to_owned(),
             Error::Older { place, .. } => format!(
-                "Apply once: what writes first brings {place} up to date."
+                "Run `nhi ledger upgrade`, or apply once: what writes first brings {place} up to date."
             ),
             Error::OtherRealm { .. } => "Point `ledger` in nhi.hcl at this realm's own file, or correct `realm`; histories of two realms are not mixed.".to_owned(),
             Error::NetworkFileSystem { .. } => "Put the ledger on a local disk: set `ledger = { sqlite = { path = … } }` in nhi.hcl. Plan and apply also work with no ledger at all.".to_owned(),
@@ -283,6 +300,10 @@ impl Error {
             ),
             Error::Broken { place, seq, .. } => format!(
                 "Restore {} from a backup: the entries before {seq} can still be trusted. Until then power can be taken away, and nothing new is begun.",
+                ours(&place).then_some(place)?
+            ),
+            Error::Older { place, .. } => format!(
+                "Let the role that owns the tables of {} do it once: name it in ledger of nhi.hcl and run `nhi ledger upgrade`.",
                 ours(&place).then_some(place)?
             ),
             Error::Damaged { place, .. } | Error::Lost { place, .. } => format!(

@@ -8,9 +8,11 @@ use std::{
     io::{BufRead, Lines, Write},
 };
 
+use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 
 use crate::{
+    archive::Archive,
     canonical,
     chain::{self, Hash},
     entry::{Entry, SALVAGED},
@@ -36,6 +38,8 @@ pub enum Part {
         /// When it was created, in milliseconds UTC.
         created_at: i64,
     },
+    /// Entries that are not in it, since they lie in a file.
+    Archive(Box<Archive>),
     /// A document, before the first entry that names it.
     Document(Hash, Vec<u8>),
     /// An entry, under its number.
@@ -63,6 +67,31 @@ pub type Parts = Box<dyn Iterator<Item = Result<Part>> + Send>;
 /// It cannot be read, or the lines cannot be written.
 pub async fn write(ledger: &dyn Ledger, into: &mut (dyn Write + Send)) -> Result<Head> {
     let head = ledger.head().await?;
+    let seq = head.seq;
+    write_through(ledger, head, into, seq).await
+}
+
+/// Writes what there is up to an entry, in the same form, as one that goes on from what was taken out before.
+///
+/// # Errors
+///
+/// It cannot be read, or the lines cannot be written.
+pub async fn write_up_to(
+    ledger: &dyn Ledger,
+    through: u64,
+    into: &mut (dyn Write + Send),
+) -> Result<Head> {
+    let head = ledger.head().await?;
+    write_through(ledger, head, into, through).await
+}
+
+async fn write_through(
+    ledger: &dyn Ledger,
+    mut head: Head,
+    into: &mut (dyn Write + Send),
+    through: u64,
+) -> Result<Head> {
+    let all = through == head.seq;
     let mut line = |value: Value| {
         writeln!(into, "{value}").map_err(|error| Error::Failed {
             place: ledger.place(),
@@ -72,8 +101,9 @@ pub async fn write(ledger: &dyn Ledger, into: &mut (dyn Write + Send)) -> Result
     };
     let mut checkpoints = ledger.checkpoints().await?.into_iter().peekable();
     let mut written = BTreeSet::new();
-    let mut next = Some(Filter { through: Some(head.seq), ..Filter::all() });
+    let mut next = Some(Filter { through: Some(through), ..Filter::all() });
     let mut begun = false;
+    let archives = ledger.archives().await?;
     while let Some(filter) = next {
         let page = ledger.entries(&filter).await?;
         next = page.next;
@@ -84,6 +114,9 @@ pub async fn write(ledger: &dyn Ledger, into: &mut (dyn Write + Send)) -> Result
                 "format": FORMAT, "ledger": head.ledger, "realm": realm.unwrap_or_default(),
                 "created_at": first.at,
             }))?;
+            for one in &archives {
+                line(archived(one))?;
+            }
         }
         for entry in page.entries {
             for hash in entry.changes.iter().flat_map(Change::names) {
@@ -102,6 +135,7 @@ pub async fn write(ledger: &dyn Ledger, into: &mut (dyn Write + Send)) -> Result
             line(json!({
                 "entry": entry.seq, "hash": entry.hash.to_string(), "body": text(&entry.body),
             }))?;
+            (head.seq, head.hash) = (entry.seq, entry.hash);
             while checkpoints.next_if(|one| one.size < entry.seq).is_some() {}
             if let Some(one) = checkpoints.next_if(|one| one.size == entry.seq) {
                 line(json!({
@@ -114,7 +148,9 @@ pub async fn write(ledger: &dyn Ledger, into: &mut (dyn Write + Send)) -> Result
     if !begun {
         return Err(Error::Usage(format!("there is nothing in {} to be exported", ledger.place())));
     }
-    for person in ledger.persons().await? {
+    // Persons are nobody's history.
+    let persons = if all { ledger.persons().await? } else { Vec::new() };
+    for person in persons {
         line(json!({
             "person": person.id, "display": person.display, "email": person.email,
             "erased_at": person.erased_at,
@@ -122,6 +158,15 @@ pub async fn write(ledger: &dyn Ledger, into: &mut (dyn Write + Send)) -> Result
     }
     line(json!({ "end": head.seq, "hash": head.hash.to_string() }))?;
     Ok(head)
+}
+
+/// What was taken out, as a line.
+fn archived(one: &Archive) -> Value {
+    json!({
+        "archive": one.last, "first": one.first, "at": one.at, "root": one.root.to_string(),
+        "head": one.head.to_string(), "frontier": HEXLOWER.encode(&one.frontier.to_bytes()),
+        "file_sha256": one.file.to_string(), "place": one.place,
+    })
 }
 
 /// A body is canonical JSON, which is UTF-8.
@@ -141,6 +186,8 @@ pub struct Reader<R> {
     last: (u64, Hash),
     frontier: Frontier,
     documents: BTreeSet<Hash>,
+    /// Where what was taken out before ends.
+    archived: u64,
     /// Numbers that are missing, and what salvages say of them.
     missing: Vec<(u64, u64)>,
     lost: Vec<(u64, u64)>,
@@ -158,9 +205,16 @@ impl<R: BufRead> Reader<R> {
             last: (0, Hash::ZERO),
             frontier: Frontier::new(),
             documents: BTreeSet::new(),
+            archived: 0,
             missing: Vec::new(),
             lost: Vec::new(),
         }
+    }
+
+    /// Where it ended, and the root up to there; of one that was read to its end.
+    pub fn ended(&self) -> Option<(u64, Hash, Hash)> {
+        let (seq, hash) = self.last;
+        self.ended.then(|| (seq, hash, self.frontier.root()))
     }
 
     fn part(&mut self, line: &str) -> Result<Part, String> {
@@ -189,6 +243,31 @@ impl<R: BufRead> Reader<R> {
             }
             self.documents.insert(hash);
             return Ok(Part::Document(hash, body));
+        }
+        if let Some(last) = number("archive") {
+            let first = number("first").ok_or("it has no first")?;
+            let peaks = HEXLOWER.decode(words("frontier")?.as_bytes());
+            let frontier = peaks.ok().and_then(|peaks| Frontier::from_bytes(last, &peaks));
+            let frontier = frontier.ok_or("its frontier is none")?;
+            let one = Archive {
+                first,
+                last,
+                at: moment("at")?,
+                root: hash("root")?,
+                head: hash("head")?,
+                frontier,
+                file: hash("file_sha256")?,
+                place: words("place")?.to_owned(),
+            };
+            if self.last.0 != self.archived || first != self.archived + 1 || last < first {
+                return Err(format!("the archive up to {last} does not follow"));
+            }
+            if one.frontier.root() != one.root {
+                return Err(format!("the archive up to {last} does not agree"));
+            }
+            self.archived = last;
+            (self.last, self.frontier) = ((last, one.head), one.frontier.clone());
+            return Ok(Part::Archive(Box::new(one)));
         }
         if let Some(seq) = number("entry") {
             return self.entry(seq, hash("hash")?, words("body")?).map(Box::new).map(Part::Entry);

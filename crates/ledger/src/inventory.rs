@@ -242,6 +242,8 @@ pub struct Scan {
     pub read: u64,
     /// How many could not be.
     pub failed: u64,
+    /// How many were not asked for: their time was up, or their tenant did not answer.
+    pub skipped: u64,
     /// The gaps.
     pub gaps: Option<Value>,
 }

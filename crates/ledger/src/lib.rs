@@ -6,6 +6,7 @@
 
 #![warn(clippy::disallowed_methods)]
 
+pub mod archive;
 pub mod canonical;
 pub mod chain;
 pub mod conformance;
@@ -13,6 +14,7 @@ pub mod entry;
 pub mod error;
 pub mod export;
 pub mod inventory;
+pub mod lease;
 pub mod memory;
 pub mod null;
 pub mod pieces;
@@ -21,6 +23,7 @@ pub mod read_only;
 pub mod story;
 pub mod tree;
 
+pub use archive::{Archive, Compaction};
 pub use chain::Hash;
 pub use entry::{Actor, Clock, Entry, KINDS, NewEntry, Trigger};
 pub use error::{Error, Result};
@@ -28,6 +31,7 @@ pub use inventory::{
     Change, Credential, Document, Integration, Inventory, Obligation, Observed, Person, Scan,
     Selection, Slot, Tenant,
 };
+pub use lease::{Drawn, Fence, Leased};
 pub use memory::MemoryLedger;
 pub use null::NullLedger;
 pub use port::{

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -18,6 +19,7 @@ use crate::{
         Credential, Integration, Inventory, Obligation, Observed, Person, Scan, Selection, Slot,
         Tenant,
     },
+    lease::{Drawn, Fence, Leased, Leases},
     port::{
         BadEntry, Checkpoint, Durability, Filter, Head, Ledger, Page, Range, Rebuilt, Receipt,
         Verification, Work, damaged_end,
@@ -40,6 +42,7 @@ struct Kept {
     inventory: Inventory,
     scans: BTreeMap<(String, String), Scan>,
     persons: BTreeMap<String, Person>,
+    leases: Leases,
 }
 
 impl Kept {
@@ -94,9 +97,14 @@ impl Ledger for MemoryLedger {
         let prepared: Result<Vec<_>> =
             entries.into_iter().map(|entry| entry.prepare(self.realm.as_deref())).collect();
         let mut kept = self.kept();
+        let prepared = prepared?;
+        let fences = prepared.iter().filter_map(|one| one.entry.under.as_ref());
+        if let Some(lost) = fences.into_iter().find(|fence| !kept.leases.holds(fence)) {
+            return Err(Error::fenced(self.place(), lost));
+        }
         let (mut seq, mut hash) = kept.head();
         let mut new = Vec::new();
-        for prepared in prepared? {
+        for prepared in prepared {
             seq += 1;
             let body = prepared.body(seq)?;
             hash = chain::link(&hash, &body);
@@ -260,6 +268,24 @@ impl Ledger for MemoryLedger {
         Ok(self.kept().scans.values().cloned().collect())
     }
 
+    async fn lease(&self, subject: &str, holder: &str, time: Duration) -> Result<Leased> {
+        Ok(self.kept().leases.take(subject, holder, time))
+    }
+
+    async fn release(&self, fence: &Fence) -> Result<()> {
+        self.kept().leases.release(fence);
+        Ok(())
+    }
+
+    async fn draw(&self, tenant: &str, most: u32, per_second: u32) -> Result<Drawn> {
+        Ok(self.kept().leases.draw(tenant, most, per_second))
+    }
+
+    async fn freeze(&self, tenant: &str, time: Duration) -> Result<()> {
+        self.kept().leases.freeze(tenant, time);
+        Ok(())
+    }
+
     async fn put_person(&self, person: Person) -> Result<()> {
         self.kept().persons.insert(person.id.clone(), person);
         Ok(())
@@ -279,6 +305,10 @@ impl Ledger for MemoryLedger {
             match part? {
                 Part::Begin { realm, .. } => {
                     export::realm_of(&self.place(), self.realm.as_deref(), realm)?;
+                }
+                Part::Archive(_) => {
+                    let what = "a ledger in memory begins with the first entry".to_owned();
+                    return Err(Error::Usage(what));
                 }
                 Part::Document(hash, body) => drop(taken.documents.insert(hash, body)),
                 Part::Entry(entry) => taken.entries.push(*entry),

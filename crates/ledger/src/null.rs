@@ -1,5 +1,7 @@
 //! No ledger: appends are accepted and dropped, and it says so.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use serde_json::Value;
 
@@ -10,6 +12,7 @@ use crate::{
     inventory::{
         Credential, Integration, Obligation, Observed, Person, Scan, Selection, Slot, Tenant,
     },
+    lease::{Drawn, Fence, Leased},
     port::{
         Checkpoint, Durability, Filter, Head, Ledger, Page, Range, Rebuilt, Receipt, Verification,
         Work,
@@ -102,6 +105,24 @@ impl Ledger for NullLedger {
 
     async fn scans(&self) -> Result<Vec<Scan>> {
         Ok(Vec::new())
+    }
+
+    /// Nobody else is at work in what nobody shares.
+    async fn lease(&self, subject: &str, _: &str, _: Duration) -> Result<Leased> {
+        Ok(Leased::Ours(Fence { subject: subject.to_owned(), number: 0 }))
+    }
+
+    async fn release(&self, _: &Fence) -> Result<()> {
+        Ok(())
+    }
+
+    /// What one process may ask it keeps count of itself.
+    async fn draw(&self, _: &str, most: u32, _: u32) -> Result<Drawn> {
+        Ok(Drawn::Requests(most.max(1)))
+    }
+
+    async fn freeze(&self, _: &str, _: Duration) -> Result<()> {
+        Ok(())
     }
 
     async fn put_person(&self, _: Person) -> Result<()> {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use crate::{
+    archive::Archive,
     canonical,
     chain::{self, Hash},
     error::Error,
@@ -113,6 +114,12 @@ impl Piece {
     /// The piece at this place among all.
     pub fn at(index: u64) -> Self {
         Piece { index, ..Piece::default() }
+    }
+
+    /// Begins to read it right behind what was taken out, whose leaves in this piece come first.
+    pub fn begin_behind<'a>(&'a mut self, archive: &Archive, told: Told<'a>) -> Reading<'a> {
+        self.frontier = archive.frontier.split(PIECE_HEIGHT).1;
+        self.begin(archive.last + 1, Some(archive.head), told)
     }
 
     /// Begins to read it, from this number on; `previous` is the hash before it, where there is one.
@@ -247,6 +254,7 @@ impl Verification {
     pub fn nothing() -> Self {
         Verification {
             entries: 0,
+            archived: 0,
             lost: Vec::new(),
             first_bad: None,
             last_good_checkpoint: None,
@@ -256,11 +264,28 @@ impl Verification {
     }
 
     /// Takes in what pieces gave, in their order, with the checkpoints that they were held against;
-    /// `first` is where the first piece began. Returns how many entries are steps of a rotation.
-    pub fn take(&mut self, pieces: Vec<Piece>, checkpoints: &[Checkpoint], first: u64) -> u64 {
-        let mut whole = Frontier::new();
+    /// `first` is where the first piece began, and `archive` what was taken out before it. Returns how many entries are steps of a rotation.
+    pub fn take(
+        &mut self,
+        pieces: Vec<Piece>,
+        checkpoints: &[Checkpoint],
+        first: u64,
+        archive: Option<&Archive>,
+    ) -> u64 {
+        self.archived = archive.map_or(0, |archive| archive.last);
+        let behind = archive.filter(|archive| first == archive.last + 1);
+        let mut whole = behind.map(|one| one.frontier.split(PIECE_HEIGHT).0).unwrap_or_default();
         let mut steps = 0;
-        let mut rooted = first == 1;
+        let mut rooted = first == 1 || behind.is_some();
+        let stated = checkpoints.iter().find(|one| Some(one.size) == archive.map(|one| one.last));
+        if let (Some(archive), Some(stated)) = (archive, stated) {
+            if (stated.root, stated.head) == (archive.root, archive.head) {
+                self.last_good_checkpoint = Some(stated.clone());
+            } else {
+                let (last, what) = (archive.last, "ends was changed");
+                self.problems.push(format!("what says where the archive up to {last} {what}"));
+            }
+        }
         for (place, piece) in pieces.into_iter().enumerate() {
             // Behind pieces that were passed over, no root can be told.
             rooted &= piece.index == place as u64;

@@ -3,12 +3,14 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use serde_json::Value;
 
 use crate::{
+    archive::{Archive, Compaction},
     chain::Hash,
     entry::{Entry, NewEntry},
     error::{Error, Result},
@@ -17,6 +19,7 @@ use crate::{
         Credential, Integration, Inventory, Obligation, Observed, Origin, Person, Scan, Selection,
         Slot, Tenant,
     },
+    lease::{Drawn, Fence, Leased},
     tree,
 };
 
@@ -193,6 +196,8 @@ pub struct BadEntry {
 pub struct Verification {
     /// How many entries were read and hashed.
     pub entries: u64,
+    /// The last of those that lie in files; 0 where none does.
+    pub archived: u64,
     /// Numbers that a salvage could not save and said so, first and last of each run. They are
     /// missing and no surprise.
     pub lost: Vec<(u64, u64)>,
@@ -257,6 +262,8 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// A chain whose end is not where its head says is extended by nothing but an append that
     /// begins with [`NewEntry::broken`], which opens a new segment behind the recorded head.
     ///
+    /// What was begun [under a lease](NewEntry::under) that is lost since is refused: [`Error::Fenced`].
+    ///
     /// # Errors
     ///
     /// Any; then none of the entries is kept.
@@ -295,6 +302,7 @@ pub trait Ledger: Send + Sync + fmt::Debug {
             .map(|entry| tree::leaf(&entry.body))
             .collect();
         let index = seq.checked_sub(1).and_then(|index| usize::try_from(index).ok());
+        refuse_archived(self, seq.min(size)).await?;
         if leaves.len() as u64 != size {
             return Err(Error::Usage(format!("there are fewer than {size} entries")));
         }
@@ -350,6 +358,26 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// The newest scan of each tenant and listing.
     async fn scans(&self) -> Result<Vec<Scan>>;
 
+    /// Takes the lease of something for so long, or has it for so long again, unless somebody else has it
+    /// now. Not journalled.
+    ///
+    /// Time is the store's: of one clock for all who share it. Whoever is known to have died has it no more.
+    ///
+    /// # Errors
+    ///
+    /// The store cannot be written.
+    async fn lease(&self, subject: &str, holder: &str, time: Duration) -> Result<Leased>;
+
+    /// Gives a lease back, if it is still that one.
+    async fn release(&self, fence: &Fence) -> Result<()>;
+
+    /// Takes so many requests at most of what a tenant may be asked in a second by all who share the ledger.
+    /// Not journalled.
+    async fn draw(&self, tenant: &str, most: u32, per_second: u32) -> Result<Drawn>;
+
+    /// Leaves a tenant alone for so long, all who share the ledger.
+    async fn freeze(&self, tenant: &str, time: Duration) -> Result<()>;
+
     /// Keeps a person's name and address beside their id.
     async fn put_person(&self, person: Person) -> Result<()>;
 
@@ -378,6 +406,20 @@ pub trait Ledger: Send + Sync + fmt::Debug {
         Err(Error::Usage(format!("{} takes no other ledger over", self.place())))
     }
 
+    /// What was taken out of the entries, oldest first.
+    async fn archives(&self) -> Result<Vec<Archive>> {
+        Ok(Vec::new())
+    }
+
+    /// Takes entries out that lie in a file now, and appends what says so and what the rows owe to them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`] where the chain ends elsewhere by now. Then, and with any other, nothing is done.
+    async fn compact(&self, _compaction: Compaction) -> Result<()> {
+        Err(Error::Usage(format!("nothing is taken out of {}", self.place())))
+    }
+
     /// What is to be said of how well it keeps what it is given, and stops nothing: a sentence each.
     async fn weaknesses(&self) -> Result<Vec<String>> {
         Ok(Vec::new())
@@ -387,6 +429,20 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     async fn close(&self) -> Result<()> {
         Ok(())
     }
+}
+
+/// What says where an entry is that is asked for and was taken out.
+///
+/// # Errors
+///
+/// It lies in a file.
+pub async fn refuse_archived<L: Ledger + ?Sized>(ledger: &L, seq: u64) -> Result<()> {
+    let archives = ledger.archives().await?;
+    let Some(last) = archives.last().map(|one| one.last) else { return Ok(()) };
+    let place = archives.iter().find(|one| seq <= one.last).map_or("", |one| &*one.place);
+    Err(Error::Usage(format!(
+        "the entries up to {last} lie in files, and a proof needs all of them: entry {seq} is in {place:?}"
+    )))
 }
 
 /// How many entries at the end of the chain are checked before a deed.

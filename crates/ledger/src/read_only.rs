@@ -1,17 +1,19 @@
 //! A ledger that can only be read: whoever must not write is given this type.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde_json::Value;
 
 use crate::{
+    archive::{Archive, Compaction},
     chain::Hash,
     entry::NewEntry,
     error::{Error, Result},
     inventory::{
         Credential, Integration, Obligation, Observed, Person, Scan, Selection, Slot, Tenant,
     },
+    lease::{Drawn, Fence, Leased},
     port::{
         Checkpoint, Durability, Filter, Head, Ledger, Page, Range, Rebuilt, Receipt, Verification,
         Work,
@@ -119,6 +121,22 @@ impl Ledger for ReadOnly {
         self.0.scans().await
     }
 
+    async fn lease(&self, _: &str, _: &str, _: Duration) -> Result<Leased> {
+        self.refused()
+    }
+
+    async fn release(&self, _: &Fence) -> Result<()> {
+        self.refused()
+    }
+
+    async fn draw(&self, _: &str, _: u32, _: u32) -> Result<Drawn> {
+        self.refused()
+    }
+
+    async fn freeze(&self, _: &str, _: Duration) -> Result<()> {
+        self.refused()
+    }
+
     async fn put_person(&self, _: Person) -> Result<()> {
         self.refused()
     }
@@ -137,6 +155,14 @@ impl Ledger for ReadOnly {
 
     async fn persons(&self) -> Result<Vec<Person>> {
         self.0.persons().await
+    }
+
+    async fn archives(&self) -> Result<Vec<Archive>> {
+        self.0.archives().await
+    }
+
+    async fn compact(&self, _: Compaction) -> Result<()> {
+        self.refused()
     }
 
     async fn weaknesses(&self) -> Result<Vec<String>> {
@@ -172,6 +198,7 @@ mod tests {
         assert!(ledger.erase_person("person:x", 1).await.is_err());
         assert!(ledger.put_person(Person::default()).await.is_err());
         assert!(ledger.record_scan(Scan::default()).await.is_err());
+        assert!(ledger.lease("a/b/c", "run", Duration::from_secs(1)).await.is_err());
         assert_eq!(inner.head().await.expect("it may").seq, 1);
     }
 }

@@ -115,6 +115,16 @@ impl Frontier {
         }
     }
 
+    /// The subtrees of 2^`height` leaves and more, and those behind them, as a tree of their own.
+    #[must_use]
+    pub fn split(&self, height: u32) -> (Frontier, Frontier) {
+        let rest = self.size & ((1 << height) - 1);
+        let high = self.size - rest;
+        let (first, last) = self.peaks.split_at(high.count_ones() as usize);
+        let of = |size, peaks: &[Hash]| Frontier { size, peaks: peaks.to_vec() };
+        (of(high, first), of(rest, last))
+    }
+
     /// The peaks as a store keeps them, one behind the other.
     pub fn to_bytes(&self) -> Vec<u8> {
         self.peaks.iter().flat_map(|peak| peak.0).collect()

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use connector::{Clock, Connection, Connector, Directory, Platform, Turns};
 use domain::{Now, Realm, RealmKey, Span};
 use jiff::{SignedDuration, Timestamp};
-use ledger::{Filter, Ledger, NewEntry, Work, entry::BROKEN, port::damaged_end};
+use ledger::{Fence, Filter, Ledger, NewEntry, Work, entry::BROKEN, port::damaged_end};
 use policy::Rules;
 use secrets::Sink;
 
@@ -129,7 +129,7 @@ impl StopSign {
     }
 
     /// It was asked to.
-    pub(crate) fn is_set(&self) -> bool {
+    pub fn is_set(&self) -> bool {
         self.0.as_ref().is_some_and(|asked| asked())
     }
 }
@@ -173,6 +173,9 @@ pub struct Context {
     pub signals: HeardSignals,
     /// Asks the run to stop at the next moment at which nothing is half done.
     pub stop: StopSign,
+    /// The lease that it works under, where several share the work: that it begins something is written down
+    /// only while that is held.
+    pub under: Option<Fence>,
 }
 
 impl Context {

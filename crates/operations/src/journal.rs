@@ -5,6 +5,20 @@ use ledger::{Actor, Durability, Entry, Filter, NewEntry, Subject, Trigger};
 
 use crate::{Context, Problem};
 
+/// What begins something: whoever lost a lease writes none of these any more. What goes on from there is for
+/// who has begun it, as the claim in custody says: to leave it half way would cut somebody off.
+const BEGINS: [&str; 9] = [
+    "attempt.started",
+    "claim.taken_over",
+    "decommission.begun",
+    "rotation.begun_again",
+    "rotation.claimed",
+    "rotation.cutting",
+    "rotation.enabling",
+    "rotation.retiring",
+    "rotation.taken_over",
+];
+
 impl Context {
     /// An entry about an object, by this run, now.
     pub(crate) fn entry(&self, kind: &str, subject: &str) -> NewEntry {
@@ -27,7 +41,10 @@ impl Context {
     }
 
     /// Writes entries that belong together, and must be there before the next call.
-    pub(crate) async fn journal_all(&self, entries: Vec<NewEntry>) -> Result<(), Problem> {
+    pub(crate) async fn journal_all(&self, mut entries: Vec<NewEntry>) -> Result<(), Problem> {
+        if let Some(first) = entries.first_mut().filter(|one| BEGINS.contains(&one.kind.as_str())) {
+            first.under.clone_from(&self.under);
+        }
         self.ledger.append(entries, Durability::Durable).await?;
         Ok(())
     }
@@ -202,6 +219,7 @@ mod tests {
             claims: Default::default(),
             signals: Default::default(),
             stop: Default::default(),
+            under: Default::default(),
         }
     }
 

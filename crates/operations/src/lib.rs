@@ -33,6 +33,7 @@ mod journal;
 mod judge_all;
 mod keep;
 mod late;
+mod lease;
 mod observe;
 mod ourselves;
 mod owner;
@@ -96,6 +97,7 @@ pub use judge_all::{
     AllJudged, Reaching, clocks_disagree, judge_all, judge_each, ledger_changed, reach_of,
 };
 pub use keep::keep_sink;
+pub use lease::{Held, lease_time};
 pub use observe::{
     SeenIntegration, UNKNOWN_CONNECTION, find_connection, judge_listed, object_of,
     observe_integration,

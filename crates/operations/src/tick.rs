@@ -34,6 +34,7 @@ use crate::{
     Another, Context, DueNow, KindLattice, LookedUp, Met, Outcome, Problem, Revoked,
     SeenIntegration, SeenSlot, SlotSpec, Wish, WishedOwner, WishedScopes, Wishes, another,
     carry_out, catch_up, declared_slot,
+    Another, Context, DueNow, Held, KindLattice, Met, Outcome, Problem, Revoked, SeenIntegration,
     decommission::Decommissioned,
     due_now, look_around, look_up_owner, may_have_more, meet, observe_integration, observe_slot,
     revoke_everything, scopes,
@@ -1130,14 +1131,33 @@ impl Tick {
         if let Some(problem) = self.left_alone(connection) {
             return Taken::Unasked(problem);
         }
+        // Whoever else works on it does this as well, or finds it done.
+        let held = match Held::take(&self.context, &step.integration.to_string()).await {
+            Ok(Ok(held)) => Some(held),
+            Ok(Err(_)) => return Taken::Busy,
+            Err(problem) => match work {
+                Work::Rotate(_) | Work::Copy => return Taken::Not { problem, begun: false },
+                // A ledger that cannot be written keeps no power alive: the claim says who is at work.
+                _ => None,
+            },
+        };
+        let context = match &held {
+            Some(held) => held.guard(&self.context),
+            None => self.context.clone(),
+        };
         let done = match &step.about {
             About::Slot { spec, active, acts, .. } => {
-                self.take_slot(spec, *active, *acts, work, reason).await
+                self.take_slot(&context, spec, *active, *acts, work, reason).await
             }
             About::Integration { wish, vendor_id, name } => {
-                self.take_integration(&step.integration, wish, (vendor_id, name), work).await
+                let of = (vendor_id.as_str(), name.as_str());
+                self.take_integration(&context, &step.integration, wish, of, work).await
             }
         };
+        let lost = held.as_ref().is_some_and(Held::is_lost);
+        if let Some(held) = held {
+            held.give_back().await;
+        }
         match done {
             Ok(taken) => {
                 self.note(connection, false);
@@ -1147,6 +1167,11 @@ impl Tick {
                 taken
             }
             Err(problem) if problem.code == "E-BUSY" => Taken::Busy,
+            // Whoever has it now goes on with it.
+            Err(problem) if lost || problem.code == "E-LEDGER-FENCED" => {
+                tracing::warn!(subject = step.subject, %problem, "its lease was lost");
+                Taken::Busy
+            }
             // Somebody rotated it meanwhile, and did this with it.
             Err(problem) if problem.code == "E-FURTHER" => Taken::Met(None),
             Err(problem) => {
@@ -1174,13 +1199,13 @@ impl Tick {
 
     async fn take_slot(
         &self,
+        context: &Context,
         spec: &SlotSpec,
         active: bool,
         acts: bool,
         work: &Work,
         reason: &'static str,
     ) -> Result<Taken, Problem> {
-        let context = &self.context;
         let may = match (work, active) {
             // Nothing is issued for it, whatever it is now.
             (Work::Owed(_), false) => Ok(()),
@@ -1210,12 +1235,12 @@ impl Tick {
 
     async fn take_integration(
         &self,
+        context: &Context,
         id: &IntegrationId,
         wish: &Wish,
         (vendor_id, name): (&str, &str),
         work: &Work,
     ) -> Result<Taken, Problem> {
-        let context = &self.context;
         let off = |why: &String| Switch::OffByPolicy(why.clone());
         match work {
             Work::SwitchOff(why) => {
@@ -1230,7 +1255,7 @@ impl Tick {
                 })?;
                 let (mut revoked, mut problems) = (Vec::new(), Vec::new());
                 for slot in &wish.slots {
-                    match self.revoke_slot(wish, &slot.name).await {
+                    match revoke_slot(context, wish, &slot.name).await {
                         Ok(ended) => revoked.extend(ended),
                         Err(problem) if context.stop.is_set() => return Err(problem),
                         // One that cannot be ended keeps no other alive.
@@ -1263,11 +1288,11 @@ impl Tick {
             Work::Owed(_) | Work::Rotate(_) | Work::Copy => Ok(Taken::Left),
         }
     }
+}
 
-    async fn revoke_slot(&self, wish: &Wish, name: &str) -> Result<Vec<Revoked>, Problem> {
-        let spec = crate::slot_to_end(&self.context, wish, name).await?;
-        Ok(carry_out(&self.context, &spec, Goal::Revoke, "expired").await?.revoked)
-    }
+async fn revoke_slot(context: &Context, wish: &Wish, name: &str) -> Result<Vec<Revoked>, Problem> {
+    let spec = crate::slot_to_end(context, wish, name).await?;
+    Ok(carry_out(context, &spec, Goal::Revoke, "expired").await?.revoked)
 }
 
 /// Whether a rotation of an integration may be finished, and whether one may begin. What a hand switched

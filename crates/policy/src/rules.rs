@@ -219,6 +219,8 @@ pub struct Rules {
     pub retry_after: Span,
     /// When owners are told of what is theirs.
     pub telling: Telling,
+    /// How old entries of the ledger are to be before they may be taken out into a file. None: never.
+    pub keep_entries: Option<Span>,
 }
 
 impl Default for Rules {
@@ -262,6 +264,7 @@ impl Default for Rules {
             standing: Unattended::default(),
             retry_after: Span::from_secs(60),
             telling: Telling::default(),
+            keep_entries: None,
         }
     }
 }

@@ -1024,6 +1024,28 @@ impl Ledger for StoryLedger {
     async fn scans(&self) -> ledger::Result<Vec<Scan>> {
         self.inner.scans().await
     }
+    async fn lease(
+        &self,
+        subject: &str,
+        holder: &str,
+        time: std::time::Duration,
+    ) -> ledger::Result<ledger::Leased> {
+        self.inner.lease(subject, holder, time).await
+    }
+    async fn draw(
+        &self,
+        tenant: &str,
+        most: u32,
+        per_second: u32,
+    ) -> ledger::Result<ledger::Drawn> {
+        self.inner.draw(tenant, most, per_second).await
+    }
+    async fn freeze(&self, tenant: &str, time: std::time::Duration) -> ledger::Result<()> {
+        self.inner.freeze(tenant, time).await
+    }
+    async fn release(&self, fence: &ledger::Fence) -> ledger::Result<()> {
+        self.inner.release(fence).await
+    }
     async fn put_person(&self, person: Person) -> ledger::Result<()> {
         self.inner.put_person(person).await
     }

@@ -374,6 +374,7 @@ impl<'a> Story<'a> {
             claims: Default::default(),
             signals: Default::default(),
             stop: self.stop_sign(port.run),
+            under: None,
         };
         let spec = self.spec(slot);
         self.revoking[slot] |= doing.ends_all();

@@ -8,7 +8,10 @@ use std::{
 };
 
 use async_trait::async_trait;
-use connector::{Clock, Connection, OwnCredential, Platform, Setup, transport};
+use connector::{
+    Clock, Connection, OwnCredential, Platform, Setup,
+    transport::{self, SharedBudget},
+};
 use domain::{Secret, Span};
 use operations::{Connections, Problem};
 use zeroize::Zeroizing;
@@ -16,6 +19,7 @@ use zeroize::Zeroizing;
 use crate::{
     config::{Config, ConnectionConfig, Source},
     context::Environment,
+    shared::SHARE,
 };
 
 /// The connections of one configuration.
@@ -26,6 +30,8 @@ pub(crate) struct Configured {
     clock: Arc<dyn Clock>,
     place: String,
     call_deadline: Span,
+    /// Where those who serve share what a tenant may be asked.
+    shared: Option<Arc<dyn SharedBudget>>,
     open: Mutex<BTreeMap<String, Connection>>,
 }
 
@@ -39,7 +45,13 @@ impl Configured {
         call_deadline: Span,
     ) -> Configured {
         let open = Mutex::default();
-        Configured { config, folder, environment, clock, place, call_deadline, open }
+        let shared = None;
+        Configured { config, folder, environment, clock, place, call_deadline, shared, open }
+    }
+
+    /// With what several processes may ask together.
+    pub(crate) fn shared(self, with: Option<Arc<dyn SharedBudget>>) -> Configured {
+        Configured { shared: with, ..self }
     }
 
     fn find(&self, name: &str) -> Result<&ConnectionConfig, Problem> {
@@ -132,15 +144,18 @@ impl Configured {
 
     fn route(&self, name: &str, read_only: bool) -> Result<transport::Route, Problem> {
         let config = self.find(name)?;
+        let budget = config.budget.unwrap_or_else(|| config.platform.usual_budget());
+        let share = if self.shared.is_some() { SHARE } else { 1 };
         Ok(transport::Route {
             connection: name.to_owned(),
             address: config.address().unwrap_or("http://127.0.0.1:9").to_owned(),
             also: config.platform.other_addresses(&config.settings),
             ca_file: config.settings.text("ca_file").map(|path| self.folder.join(path)),
-            budget: config.budget.unwrap_or_else(|| config.platform.usual_budget()),
+            budget: (budget / share).max(1),
             read_only,
             call_deadline: self.call_deadline.to_std(),
             clock: self.clock.clone(),
+            shared: self.shared.clone(),
         })
     }
 

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use connector::{Clock, Clocks, SystemClock};
+use connector::{Clock, Clocks, SystemClock, transport::SharedBudget};
 use domain::{Realm, RealmKey, Secret};
 use ledger::{Actor, Ledger, NewEntry, NullLedger};
 use ledger_postgres::PostgresLedger;
@@ -23,8 +23,12 @@ use crate::{
     connections::{Configured, read_secret_file},
     database, discover,
     policy_file::read_rules,
+    shared::InLedger,
     tree::{ConfigError, Node},
 };
+
+/// What starts those who look after everything for ever, of whom there may be several.
+const TICK: &str = "tick";
 
 /// The environment as it was when the program began.
 #[derive(Clone, Default)]
@@ -343,7 +347,12 @@ impl Loaded {
         trigger: &str,
     ) -> Result<Context, Problem> {
         let clock: Arc<dyn Clock> = Arc::new(Clocks::new(Arc::new(SystemClock)));
-        let connections: Arc<dyn Connections> = Arc::new(self.configured(clock.clone(), &rules));
+        let ledger = self.ledger(self.config.read_only)?;
+        // Only those who go on for ever are many at once, and write into the ledger as it is.
+        let shares = trigger == TICK && ledger.keeps() && !self.config.read_only;
+        let shared = shares.then(|| Arc::new(InLedger(ledger.clone())) as Arc<dyn SharedBudget>);
+        let connections = self.configured(clock.clone(), &rules).shared(shared);
+        let connections: Arc<dyn Connections> = Arc::new(connections);
         Ok(Context {
             connections,
             realm: self.realm()?,
@@ -353,7 +362,7 @@ impl Loaded {
                 .as_ref()
                 .map(|custody| Custody::new(&custody.connection, &custody.path)),
             rules: Arc::new(rules),
-            ledger: self.ledger(self.config.read_only)?,
+            ledger,
             clock,
             run: self.run(program, trigger),
             gate,
@@ -363,6 +372,7 @@ impl Loaded {
             claims: Default::default(),
             signals: Default::default(),
             stop: Default::default(),
+            under: Default::default(),
         })
     }
 

@@ -8,6 +8,7 @@ mod discover;
 mod platforms;
 mod policy_file;
 mod process;
+mod shared;
 mod tree;
 
 pub use config::{

@@ -47,6 +47,7 @@ const MEMBERS: &[&str] = &[
     "overlap_max",
     "old_still_used",
     "lock_timeout",
+    "keep_entries",
     "findings",
     "standing",
     "owners_told",
@@ -156,6 +157,9 @@ pub fn read_rules(body: &Node) -> Result<Rules, ConfigError> {
                 };
             }
             "lock_timeout" => rules.lock_timeout = span(node, &place)?,
+            "keep_entries" => {
+                rules.keep_entries = Some(at_least(span(node, &place)?, 30 * 86_400, &place)?);
+            }
             "findings" => rules.findings = thresholds(node, &place)?,
             "standing" => standing(node, &place, &mut rules.standing)?,
             "owners_told" => rules.telling = telling(node, &place)?,

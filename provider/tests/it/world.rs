@@ -353,6 +353,7 @@ impl World {
             claims: Default::default(),
             signals: Default::default(),
             stop: Default::default(),
+            under: Default::default(),
         };
         provider::provider_over(context)
     }

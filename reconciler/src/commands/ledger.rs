@@ -11,10 +11,13 @@ use clap::{Args, Subcommand};
 use connector::{Clock, SystemClock};
 use domain::Span;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
-use ledger::{Entry, Filter, KINDS, Range, Story, Subject, Verification, export, port::PAGE_MAX};
+use ledger::{
+    Entry, Filter, KINDS, Range, Story, Subject, Verification, Work, export, port::PAGE_MAX,
+};
 use operations::Problem;
 use serde_json::{Value, json};
 
+use super::compact::{Compact, verify_archives};
 use crate::{
     exit::Exit,
     output::{BOLD, DIM, Format, GREEN, Output, RED, YELLOW, styled},
@@ -35,6 +38,8 @@ pub(crate) enum Ledger {
     Forget(Forget),
     Export(Export),
     Import(Import),
+    Compact(Compact),
+    Upgrade(Upgrade),
 }
 
 /// Show what happened, each rotation with its steps together.
@@ -93,9 +98,15 @@ pub(crate) struct Obligations {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   nhi ledger verify --format json
+  nhi ledger verify --archive history-2025.jsonl    with what nhi ledger compact took out
 
 Exit codes: 0 sound · 1 could not look · 4 it is damaged, or somebody changed it")]
 pub(crate) struct Verify {
+    /// A file that nhi ledger compact wrote, to be held against what the ledger says of it. May be
+    /// repeated.
+    #[arg(long, value_name = "FILE")]
+    archive: Vec<PathBuf>,
+
     /// Text or JSON.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -166,6 +177,17 @@ pub(crate) struct Import {
     file: PathBuf,
 }
 
+/// Bring the tables of an earlier version up to date.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  nhi ledger upgrade
+
+Whoever writes first does it as well, where that may change the tables: in a database only the role that
+owns them does. Nothing that stands in the ledger changes, and an earlier version still reads it.
+
+Exit codes: 0 they are up to date · 1 could not")]
+pub(crate) struct Upgrade {}
+
 impl Ledger {
     /// How its result is printed.
     pub(crate) fn format(&self) -> Format {
@@ -173,9 +195,12 @@ impl Ledger {
             Ledger::Show(show) => show.format,
             Ledger::Obligations(owed) => owed.format,
             Ledger::Verify(verify) => verify.format,
-            Ledger::Salvage(_) | Ledger::Forget(_) | Ledger::Export(_) | Ledger::Import(_) => {
-                Format::Text
-            }
+            Ledger::Compact(compact) => compact.format,
+            Ledger::Salvage(_)
+            | Ledger::Forget(_)
+            | Ledger::Export(_)
+            | Ledger::Import(_)
+            | Ledger::Upgrade(_) => Format::Text,
         }
     }
 
@@ -193,6 +218,19 @@ impl Ledger {
             Ledger::Verify(verify) => verify.run(&*ledger, output).await,
             Ledger::Export(export) => export.run(&*ledger, output).await,
             Ledger::Import(import) => import.run(&loaded, output).await,
+            Ledger::Compact(compact) => {
+                ledger.close().await?;
+                compact.run(&loaded, output).await
+            }
+            Ledger::Upgrade(_) => {
+                ledger.close().await?;
+                let ledger = loaded.ledger(loaded.config.read_only)?;
+                // What is wrong beside that is told by nhi ledger verify.
+                ledger.ready(Work::Ends).await?;
+                output.line(&format!("Up to date ({})", ledger.place()));
+                ledger.close().await?;
+                Ok(Exit::Clean)
+            }
             Ledger::Forget(forget) => {
                 // It is written to, by a context of its own.
                 ledger.close().await?;
@@ -491,7 +529,7 @@ fn more(entry: &Entry) -> String {
 }
 
 /// Everything that can be wrong with a ledger.
-async fn verified(ledger: &dyn ledger::Ledger) -> Result<Verification, ledger::Error> {
+pub(super) async fn verified(ledger: &dyn ledger::Ledger) -> Result<Verification, ledger::Error> {
     let mut found = ledger.verify(Range::ALL).await?;
     // Rows that were edited by hand beside the chain.
     match ledger.compare().await {
@@ -628,6 +666,8 @@ impl Verify {
             Err(error) => return Err(error.into()),
         };
         drop(progress);
+        let mut found = found;
+        found.problems.extend(verify_archives(ledger, &self.archive, output).await?);
         let exit = if found.is_sound() { Exit::Clean } else { Exit::Policy };
         match self.format {
             Format::Json => output.line(&report(&found, head.as_ref(), exit).to_string()),
@@ -642,6 +682,7 @@ fn report(found: &Verification, head: Option<&ledger::Head>, exit: Exit) -> Valu
         "format": "nhi-ledger/1",
         "sound": found.is_sound(),
         "entries": found.entries,
+        "archived": found.archived,
         "head": head.map(|head| json!({
             "ledger": head.ledger, "seq": head.seq, "hash": head.hash.to_string(),
         })),
@@ -664,6 +705,10 @@ fn print(found: &Verification, head: Option<&ledger::Head>, place: &str, output:
             found.entries,
             short(&head.hash.to_string()),
         ));
+        if found.archived > 0 {
+            let last = found.archived;
+            output.line(&format!("  entries 1 to {last} lie in files (nhi ledger compact)"));
+        }
         if !found.lost.is_empty() {
             output.line(&format!("  {} (a salvage says so)", told(&found.lost)));
         }

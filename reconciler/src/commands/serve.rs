@@ -38,6 +38,7 @@ use crate::{
         letters::{Letters, contacts},
         logs::{Log, LogForm, name},
         notify::{self, Extent, Lasting, Notice, Notices},
+        share::{self, Moments, Shared},
     },
     traces::Traces,
 };
@@ -259,20 +260,32 @@ impl Serving<'_> {
         self.say(name::BEGUN, &[("every", self.every.to_string().into())]);
         // Whatever died before this is gone on with at once.
         let mut next: BTreeMap<String, Timestamp> = BTreeMap::new();
+        let mut moments = Moments::from(self.clock.now());
         while !self.stop.is_asked() {
             let now = self.clock.now();
             let due = next.iter().filter(|(_, at)| is_due(**at, self.every, now));
             let due: BTreeSet<String> = due.map(|(name, _)| name.clone()).collect();
             if next.is_empty() || !due.is_empty() {
                 let all = next.is_empty();
-                let known = self.tick(if all { None } else { Some(&due) }).await;
+                for (connection, at) in next.iter().filter(|(one, _)| due.contains(*one)) {
+                    moments.came(connection, (*at).min(now));
+                }
+                let only = if all { None } else { Some(&due) };
+                let (known, later) = self.tick(only, &moments).await;
                 let begun = self.clock.now();
                 if let Some(known) = &known {
                     next.retain(|connection, _| known.contains(connection));
                 }
                 // Where it could not be, only these wait for their next moment; the others keep theirs.
                 for connection in known.unwrap_or_else(|| due.clone()) {
-                    let again = next_at(&connection, self.every, begun);
+                    // What another looks after keeps its moment until it is over there.
+                    let again = match later.get(&connection) {
+                        Some(wait) => share::again(*wait, self.every, begun),
+                        None => {
+                            moments.over(&connection);
+                            next_at(&connection, self.every, begun)
+                        }
+                    };
                     if all || due.contains(&connection) || !next.contains_key(&connection) {
                         next.insert(connection, again);
                     }
@@ -294,7 +307,11 @@ impl Serving<'_> {
 
     /// One tick over these connections, or all: which there are, if that could be read. What cannot be is
     /// told, and is tried again at the next moment.
-    async fn tick(&self, only: Option<&BTreeSet<String>>) -> Option<BTreeSet<String>> {
+    async fn tick(
+        &self,
+        only: Option<&BTreeSet<String>>,
+        moments: &Moments,
+    ) -> (Option<BTreeSet<String>>, BTreeMap<String, Duration>) {
         let begun = self.clock.now();
         self.health.note(|state| {
             state.ticks += 1;
@@ -302,7 +319,8 @@ impl Serving<'_> {
         });
         let span = telemetry::tick();
         match self.ticked(only, &span).instrument(span.clone()).await {
-            Ok(known) => Some(known),
+        match self.ticked(only, moments).await {
+            Ok((known, later)) => (Some(known), later),
             Err(problem) => {
                 telemetry::failed(&span, "failed", Some(problem.code));
                 self.say(
@@ -320,7 +338,7 @@ impl Serving<'_> {
                     drop(lasting);
                     self.put(begun);
                 }
-                None
+                (None, BTreeMap::new())
             }
         }
     }
@@ -330,6 +348,8 @@ impl Serving<'_> {
         only: Option<&BTreeSet<String>>,
         span: &tracing::Span,
     ) -> Result<BTreeSet<String>, Problem> {
+        moments: &Moments,
+    ) -> Result<(BTreeSet<String>, BTreeMap<String, Duration>), Problem> {
         let loaded = wiring::load(self.config)?;
         let (context, wrong) = loaded.context_to_end("nhi", "tick")?;
         if let Some(wrong) = &wrong {
@@ -347,7 +367,25 @@ impl Serving<'_> {
         let beside = context.connections.names().into_iter();
         let beside = beside.filter(|name| only.is_none_or(|only| only.contains(name)));
         let beside: BTreeSet<String> = beside.filter(|name| holds_some(&context, name)).collect();
-        wishes.integrations.retain(|id, _| only.is_none_or(|only| only.contains(&of(id))));
+        let asked = only.cloned().unwrap_or_else(|| known.clone());
+        let begun = self.clock.now();
+        let shared = Shared::take(&context, &asked, moments).await?;
+        let context = shared.guard(context);
+        for (connection, holder) in shared.elsewhere() {
+            let with = [("connection", connection.into()), ("by", holder.into())];
+            self.say(name::ELSEWHERE, &with);
+        }
+        let later = shared.later();
+        let ticked = shared.ours(&asked);
+        if ticked.is_empty() && !asked.is_empty() {
+            self.close(&context).await;
+            self.health.note(|state| {
+                state.last_ended = Some(self.clock.now());
+                state.looked = true;
+            });
+            return Ok((known, later));
+        }
+        wishes.integrations.retain(|id, _| ticked.contains(&of(id)));
         let count = wishes.integrations.len();
         self.say(name::TICK_BEGUN, &[("integrations", count.into())]);
         let breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -361,8 +399,9 @@ impl Serving<'_> {
         let looked = tick.look(wishes, |_, _| ()).await;
         if self.stop.is_asked() {
             self.say(name::STOPPING, &[]);
+            shared.give_back().await;
             self.close(&context).await;
-            return Ok(known);
+            return Ok((known, later));
         }
         for one in &looked.unread {
             let since = one.since.map_or(Value::Null, |at| at.to_string().into());
@@ -419,7 +458,13 @@ impl Serving<'_> {
             self.say(name::NOTICE, &[("code", notice.code.into()), ("why", notice.detail.into())]);
         }
         let ended = self.clock.now();
-        let ticked = only.cloned().unwrap_or_else(|| known.clone());
+        if let Err(problem) = share::census(&context, &ticked, &looked, begun, ended).await {
+            self.say(
+                name::NOTICE,
+                &[("code", problem.code.into()), ("why", problem.detail.into())],
+            );
+        }
+        shared.give_back().await;
         for connection in &ticked {
             counts.entry(connection.clone()).or_default();
         }
@@ -456,7 +501,7 @@ impl Serving<'_> {
             self.say(name::STOPPING, &[]);
         }
         self.close(&context).await;
-        Ok(known)
+        Ok((known, later))
     }
 
     /// Keeps which connections are asked no more, over ticks that are not over all of them.

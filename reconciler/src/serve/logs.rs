@@ -30,6 +30,8 @@ pub(crate) mod name {
     pub(crate) const TICK_BEGUN: &str = "tick.begun";
     /// A tick ended.
     pub(crate) const TICK_ENDED: &str = "tick.ended";
+    /// A connection is looked after by another process now.
+    pub(crate) const ELSEWHERE: &str = "tick.elsewhere";
     /// A tick could not be.
     pub(crate) const TICK_FAILED: &str = "tick.failed";
     /// Something could not be read.

@@ -7,3 +7,4 @@ pub(crate) mod letters;
 pub(crate) mod logs;
 pub(crate) mod mail;
 pub(crate) mod notify;
+pub(crate) mod share;

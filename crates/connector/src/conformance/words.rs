@@ -21,6 +21,7 @@ pub fn route(address: &str) -> Route {
         read_only: false,
         call_deadline: Duration::from_secs(30),
         clock: Arc::new(SystemClock),
+        shared: None,
     }
 }
 

@@ -25,7 +25,7 @@ use jiff::Timestamp;
 use zeroize::Zeroizing;
 
 pub use self::{
-    budget::Budget,
+    budget::{Budget, SharedBudget},
     coalesce::Coalesce,
     dated::Dated,
     deadline::Deadline,
@@ -56,6 +56,8 @@ pub struct Route {
     pub call_deadline: Duration,
     /// The time, and who is told what time it is there.
     pub clock: Arc<dyn Clock>,
+    /// Where the budget is one of several processes.
+    pub shared: Option<Arc<dyn SharedBudget>>,
 }
 
 /// HTTP without layers: what most platforms speak.
@@ -71,11 +73,12 @@ pub fn http(route: &Route) -> Result<Arc<dyn Transport>, String> {
 /// All layers around what sends, outermost first: shared, read-only, revalidated, retried, within a
 /// deadline, budgeted, traced, dated. A turn that is waited for counts into the deadline.
 pub fn connect(route: Route, wire: Arc<dyn Transport>) -> Arc<dyn Transport> {
-    let Route { connection, budget, read_only, call_deadline, clock, .. } = route;
+    let Route { connection, budget, read_only, call_deadline, clock, shared, .. } = route;
     let transport: Arc<dyn Transport> =
         Arc::new(Dated::new(wire, connection.clone(), clock.clone()));
-    let transport: Arc<dyn Transport> = Arc::new(Trace::new(transport, connection));
-    let transport: Arc<dyn Transport> = Arc::new(Budget::new(transport, clock.clone(), budget));
+    let transport: Arc<dyn Transport> = Arc::new(Trace::new(transport, connection.clone()));
+    let budgeted = Budget::new(transport, clock.clone(), budget).shared(shared, &connection);
+    let transport: Arc<dyn Transport> = Arc::new(budgeted);
     let transport: Arc<dyn Transport> = Arc::new(Deadline::new(transport, call_deadline));
     let transport: Arc<dyn Transport> = Arc::new(Retry::new(transport, clock));
     let transport: Arc<dyn Transport> = Arc::new(Revalidate::new(transport));

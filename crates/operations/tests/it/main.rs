@@ -16,6 +16,7 @@ mod hands;
 mod holds;
 mod keep;
 mod late;
+mod leases;
 mod list_lag;
 mod lost;
 mod old_in_use;

@@ -582,6 +582,7 @@ impl World {
             claims: Default::default(),
             signals: Default::default(),
             stop: Default::default(),
+            under: Default::default(),
         }
     }
 
