@@ -60,6 +60,26 @@ standing = {
 owners_told = {
   before   = ["30d", "7d", "1d"]
   findings = "high"
+# How long an end may take until it is refused, as nhi drill measures it.
+stop_within_longest = "15m"
+
+# What people do, because no platform can be asked for it: nhi task list.
+tasks = {
+  vendor-admins = {
+    what     = "Go through the administrators of each vendor that runs an integration"
+    owner    = "owner/finance-operations"
+    each     = "none/third_party/*"
+    first_by = "2027-01-31"
+    every    = "90d"
+  }
+  stop-drill = {
+    what     = "Try out how long an end takes"
+    owner    = "owner/payments-platform"
+    each     = "bao/*"
+    drill    = true
+    first_by = "2027-01-31"
+    every    = "30d"
+  }
 }
 
 # What somebody answers for until a day: listed all the same, and not counted.

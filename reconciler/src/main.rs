@@ -53,6 +53,7 @@ use output::{Format, Output};
   nhi signal exposure ID        a secret is in wrong hands: rotate it without an overlap
   nhi leaks FOLDER              does a secret of ours stand in there?
   nhi usage import FILE         what a log tells of who uses what
+  nhi task list                 what people are to do, and what is late
   nhi ledger show --last 20     what happened, in order
 
 {}", exit::CODES))]
@@ -97,6 +98,7 @@ enum Command {
     Leaks(commands::leaks::Leaks),
     #[command(subcommand)]
     Usage(commands::usage::Usage),
+    Task(commands::task::Tasks),
     #[command(subcommand)]
     Ledger(commands::ledger::Ledger),
     Doctor(commands::doctor::Doctor),
@@ -125,6 +127,7 @@ impl Command {
             Command::Signal(command) => command.format(),
             Command::Leaks(command) => command.asking.format,
             Command::Usage(command) => command.format(),
+            Command::Task(command) => command.format(),
             Command::Ledger(command) => command.format(),
             Command::Doctor(command) => command.format,
             Command::Init(_) | Command::Completion(_) | Command::Serve(_) => Format::Text,
@@ -174,6 +177,7 @@ fn main() -> ExitCode {
             Command::Signal(command) => command.run(config, &output).await,
             Command::Leaks(command) => command.run(config, &output).await,
             Command::Usage(command) => command.run(config, &output).await,
+            Command::Task(command) => command.run(config, &output).await,
             Command::Ledger(command) => command.run(config, &output).await,
             Command::Doctor(command) => command.run(config, &output).await,
             Command::Completion(command) => command.run::<Cli>(&output),

@@ -33,6 +33,7 @@ mod oauth;
 mod oauth_secret;
 mod operator;
 mod owed;
+mod people;
 mod places;
 mod points;
 mod postgresql;

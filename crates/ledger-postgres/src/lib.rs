@@ -566,6 +566,11 @@ impl Ledger for PostgresLedger {
         self.each("read its obligations", of, rows::obligation).await
     }
 
+    async fn obligations_with(&self, deed: &str) -> Result<Vec<Obligation>> {
+        let of: Asked = (rows::WITH_DEED.to_owned(), vec![(Box::new(deed.to_owned()), Type::TEXT)]);
+        self.each("read its obligations", of, rows::obligation).await
+    }
+
     async fn due(&self, at: i64) -> Result<Vec<Slot>> {
         let due: Asked = (rows::DUE.to_owned(), vec![(Box::new(at), Type::INT8)]);
         self.each("read what is due", due, rows::slot).await

@@ -593,6 +593,10 @@ pub(crate) const OPEN: &str =
      FROM nhi.obligation WHERE state = 'open' AND ($1::text IS NULL OR subject = $1)
      ORDER BY next_try_at NULLS FIRST, id";
 
+pub(crate) const WITH_DEED: &str =
+    "SELECT id, subject, deed, not_before, due_by, on_overdue, state, attempts, next_try_at, detail
+     FROM nhi.obligation WHERE deed = $1 ORDER BY id COLLATE \"C\"";
+
 pub(crate) fn obligation(row: &Row) -> Database<Obligation> {
     Ok(Obligation {
         id: row.try_get(0)?,

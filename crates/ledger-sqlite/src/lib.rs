@@ -332,6 +332,14 @@ impl Ledger for SqliteLedger {
         .await
     }
 
+    async fn obligations_with(&self, deed: &str) -> Result<Vec<Obligation>> {
+        let deed = deed.to_owned();
+        self.read("read its obligations", move |connection| {
+            rows::obligations_with(connection, &deed)
+        })
+        .await
+    }
+
     async fn due(&self, at: i64) -> Result<Vec<Slot>> {
         self.read("read what is due", move |connection| rows::due(connection, at)).await
     }

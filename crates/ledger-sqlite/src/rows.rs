@@ -416,21 +416,34 @@ pub(crate) fn open_obligations(connection: &Connection, subject: Option<&str>) -
              FROM obligation WHERE state = 'open' AND (?1 IS NULL OR subject = ?1)
              ORDER BY next_try_at, id",
         )?
-        .query_map([subject], |row| {
-            Ok(Obligation {
-                id: row.get(0)?,
-                subject: row.get(1)?,
-                deed: row.get(2)?,
-                not_before: row.get(3)?,
-                due_by: row.get(4)?,
-                on_overdue: row.get(5)?,
-                state: row.get(6)?,
-                attempts: row.get(7)?,
-                next_try_at: row.get(8)?,
-                detail: value(row, 9)?,
-            })
-        })?
+        .query_map([subject], obligation)?
         .collect()
+}
+
+pub(crate) fn obligations_with(connection: &Connection, deed: &str) -> Rows<Obligation> {
+    connection
+        .prepare_cached(
+            "SELECT id, subject, deed, not_before, due_by, on_overdue, state, attempts,
+                    next_try_at, detail
+             FROM obligation WHERE deed = ?1 ORDER BY id",
+        )?
+        .query_map([deed], obligation)?
+        .collect()
+}
+
+fn obligation(row: &Row<'_>) -> rusqlite::Result<Obligation> {
+    Ok(Obligation {
+        id: row.get(0)?,
+        subject: row.get(1)?,
+        deed: row.get(2)?,
+        not_before: row.get(3)?,
+        due_by: row.get(4)?,
+        on_overdue: row.get(5)?,
+        state: row.get(6)?,
+        attempts: row.get(7)?,
+        next_try_at: row.get(8)?,
+        detail: value(row, 9)?,
+    })
 }
 
 pub(crate) fn record_scan(connection: &Connection, scan: &Scan) -> rusqlite::Result<()> {

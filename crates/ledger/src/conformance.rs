@@ -634,6 +634,20 @@ pub async fn what_is_due_comes_earliest_first<S: Store>(store: &S) {
     let open = ledger.obligations_of("two").await.expect("read");
     assert_eq!(open.iter().map(|row| &*row.id).collect::<Vec<_>>(), ["of two"]);
     assert!(ledger.obligations_of("three").await.expect("read").is_empty());
+    let task = |id: &str, state: &str| {
+        Change::Obligation(Obligation {
+            id: id.to_owned(),
+            deed: "task".to_owned(),
+            state: state.to_owned(),
+            ..Obligation::default()
+        })
+    };
+    let changes = vec![task("task/b#", "open"), task("task/a#x", "met")];
+    keep(&ledger, vec![NewEntry { changes, ..entry(T, "declared", ID) }]).await;
+    let tasks = ledger.obligations_with("task").await.expect("read");
+    let told: Vec<_> = tasks.iter().map(|row| (&*row.id, &*row.state)).collect();
+    assert_eq!(told, [("task/a#x", "met"), ("task/b#", "open")]);
+    assert!(ledger.obligations_with("retire").await.expect("read").is_empty());
 }
 
 /// Scans are kept with their gaps; the newest of each listing is what counts.

@@ -95,6 +95,7 @@ pub const RESTATED: &str = "ledger.restated";
     "slot.declared",
     "slot.ended",
     "usage.imported",
+    "task.done",
 ];
 
 /// The version of the body's shape that this program writes.

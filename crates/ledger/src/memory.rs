@@ -237,6 +237,12 @@ impl Ledger for MemoryLedger {
         Ok(open)
     }
 
+    async fn obligations_with(&self, deed: &str) -> Result<Vec<Obligation>> {
+        let kept = self.kept();
+        let rows = kept.inventory.obligations.values();
+        Ok(rows.filter(|row| row.deed == deed).cloned().collect())
+    }
+
     async fn due(&self, at: i64) -> Result<Vec<Slot>> {
         let kept = self.kept();
         let due = |slot: &&Slot| slot.next_due_at.is_some_and(|due| due <= at);

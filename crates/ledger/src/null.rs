@@ -91,6 +91,10 @@ impl Ledger for NullLedger {
         Ok(Vec::new())
     }
 
+    async fn obligations_with(&self, _: &str) -> Result<Vec<Obligation>> {
+        Ok(Vec::new())
+    }
+
     async fn due(&self, _: i64) -> Result<Vec<Slot>> {
         Ok(Vec::new())
     }

@@ -346,6 +346,9 @@ pub trait Ledger: Send + Sync + fmt::Debug {
         Ok(open)
     }
 
+    /// Obligations of this deed, open or not, by id.
+    async fn obligations_with(&self, deed: &str) -> Result<Vec<Obligation>>;
+
     /// Slots whose next rotation is due at or before `at` (milliseconds UTC), earliest first.
     async fn due(&self, at: i64) -> Result<Vec<Slot>>;
 

@@ -105,6 +105,10 @@ impl Ledger for ReadOnly {
         self.0.obligations_of(subject).await
     }
 
+    async fn obligations_with(&self, deed: &str) -> Result<Vec<Obligation>> {
+        self.0.obligations_with(deed).await
+    }
+
     async fn due(&self, at: i64) -> Result<Vec<Slot>> {
         self.0.due(at).await
     }

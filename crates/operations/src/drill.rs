@@ -1,9 +1,10 @@
 //! A drill: what nobody reads is ended at once, to show that an end works and how long it takes.
 
+use domain::Span;
 use policy::{proof::Grade, rotation::Goal};
 use serde_json::json;
 
-use crate::{Context, Outcome, Problem, Revoked, SlotSpec, carry_out};
+use crate::{Context, Outcome, Problem, Revoked, SlotSpec, carry_out, task::with_drill};
 
 /// What a drill came to.
 #[derive(Debug, Clone)]
@@ -14,6 +15,8 @@ pub struct Drilled {
     pub ended: Revoked,
     /// What the slot came to.
     pub outcome: Outcome,
+    /// How long it may take, and whether it took no longer; nothing where that was not seen.
+    pub limit: Option<(Span, Option<bool>)>,
 }
 
 /// That nobody reads what a slot delivers: only then it may be ended for a drill.
@@ -54,6 +57,9 @@ pub async fn drill(context: &Context, spec: &SlotSpec, to: u64) -> Result<Drille
             .detail(format!("{what}: there was nothing to end, or another run has ended it."))
             .next("run it again: there is one to end now")
     })?;
+    let took = ended.how.time_to_stop;
+    let limit =
+        context.rules.stop_within_longest.map(|limit| (limit, took.map(|took| took <= limit)));
     let mut entry = context
         .entry("drill.ended", &what)
         .detail("platform", platform)
@@ -64,7 +70,10 @@ pub async fn drill(context: &Context, spec: &SlotSpec, to: u64) -> Result<Drille
     for (name, words) in ended.modifiers() {
         entry = entry.detail(name, words);
     }
+    if let Some((limit, within)) = limit {
+        entry = entry.detail("stop_within", limit.to_string()).detail("within", json!(within));
+    }
     entry.generation = Some(outcome.generation);
-    context.note(entry).await;
-    Ok(Drilled { platform, ended, outcome })
+    context.note(with_drill(context, entry, &what)).await;
+    Ok(Drilled { platform, ended, outcome, limit })
 }

@@ -50,6 +50,7 @@ mod signals;
 mod slot;
 mod switch;
 mod tell;
+mod task;
 mod third_party;
 mod tick;
 mod tries;
@@ -123,6 +124,7 @@ pub use slot::{
 };
 pub use switch::{Switch, turn};
 pub use tell::{LookedUp, OwnerNotice, ends_to_tell, findings_to_tell, forget_ends, note_told};
+pub use task::{Evidence, OpenTask, TaskDone, note_tasks, task_done, tasks};
 pub use third_party::{judge_third_party, note_third_party};
 pub use tick::{About, Asked, Looked, Next, Step as TickStep, Taken, Tick, Unread, Work};
 pub use troubled::{failing, shut_out};

@@ -26,6 +26,7 @@ pub mod standing;
 pub mod status;
 pub mod usage;
 pub mod telling;
+pub mod task;
 pub mod waiver;
 
 pub use rules::Rules;

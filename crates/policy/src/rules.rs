@@ -7,6 +7,7 @@ use domain::{Action, Span};
 use crate::{
     findings::{Finding, Severity},
     telling::Telling,
+    task::Task,
     waiver::Waiver,
 };
 
@@ -208,6 +209,10 @@ pub struct Rules {
     pub lock_timeout: Span,
     /// What somebody answers for until a day.
     pub waivers: Vec<Waiver>,
+    /// What people do, because no platform can be asked for it.
+    pub tasks: Vec<Task>,
+    /// How long a drill may take from an end to the first refusal; `None`: any time.
+    pub stop_within_longest: Option<Span>,
     /// The shortest interval of a schedule.
     pub every_floor: Span,
     /// From when on something is told in a look.
@@ -259,6 +264,8 @@ impl Default for Rules {
             asks_when_used: true,
             lock_timeout: Span::from_secs(120),
             waivers: Vec::new(),
+            tasks: Vec::new(),
+            stop_within_longest: None,
             every_floor: Span::from_secs(15 * 60),
             findings: Thresholds::default(),
             standing: Unattended::default(),

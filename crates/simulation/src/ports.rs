@@ -1012,6 +1012,9 @@ impl Ledger for StoryLedger {
     async fn open_obligations(&self) -> ledger::Result<Vec<Obligation>> {
         self.inner.open_obligations().await
     }
+    async fn obligations_with(&self, deed: &str) -> ledger::Result<Vec<Obligation>> {
+        self.inner.obligations_with(deed).await
+    }
     async fn due(&self, at: i64) -> ledger::Result<Vec<Slot>> {
         self.inner.due(at).await
     }

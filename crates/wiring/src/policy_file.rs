@@ -8,6 +8,7 @@ use policy::{
     findings::{Severity, named},
     rules::{Thresholds, Unattended, Verdict, Wildcards},
     telling::Telling,
+    task::Task,
     waiver::{Waiver, can_be_waived},
 };
 
@@ -52,6 +53,8 @@ const MEMBERS: &[&str] = &[
     "standing",
     "owners_told",
     "waivers",
+    "stop_within_longest",
+    "tasks",
 ];
 
 /// The members of `findings`.
@@ -71,6 +74,9 @@ const STANDING: &[&str] =
 
 /// The members of a waiver: each is a text, and each must be there.
 const WAIVER: [&str; 7] = ["rule", "object", "facet", "reason", "owner", "approver", "ends_on"];
+
+/// The members of a task: the first three must be there.
+const TASK: [&str; 6] = ["what", "owner", "first_by", "every", "each", "drill"];
 
 /// Reads the rules.
 ///
@@ -169,6 +175,17 @@ pub fn read_rules(body: &Node) -> Result<Rules, ConfigError> {
                 };
                 for (at, item) in items.iter().enumerate() {
                     rules.waivers.push(waiver(item, &place.join(at))?);
+                }
+            }
+            "stop_within_longest" => {
+                rules.stop_within_longest = optional(node, &place, parse_span)?
+            }
+            "tasks" => {
+                let Node::Map(all) = node else {
+                    return Err(wrong(&place, "expected { name = { what = \"…\" } }"));
+                };
+                for (name, node) in all {
+                    rules.tasks.push(task(name, node, &place.join(name))?);
                 }
             }
             _ => {
@@ -387,6 +404,63 @@ fn waiver(node: &Node, place: &Place) -> Result<Waiver, ConfigError> {
     Ok(found)
 }
 
+/// One task of people.
+fn task(name: &str, node: &Node, place: &Place) -> Result<Task, ConfigError> {
+    let plain = |one: char| one.is_ascii_lowercase() || one.is_ascii_digit() || one == '-';
+    if name.is_empty() || name.len() > 63 || !name.chars().all(plain) {
+        return Err(wrong(place, "the name of a task has small letters, digits and -, 63 at most"));
+    }
+    let whole =
+        || format!("expected {{ {} }}; what, owner and first_by must be there", TASK.join(", "));
+    let Node::Map(all) = node else { return Err(wrong(place, whole())) };
+    if let Some(name) = all.keys().find(|name| !TASK.contains(&name.as_str())) {
+        return Err(wrong(&place.join(name), whole()));
+    }
+    let said = |name: &str| match all.get(name) {
+        None | Some(Node::Null) => Ok(None),
+        Some(node) => match text(node, &place.join(name))?.trim() {
+            "" => Err(wrong(&place.join(name), "must say something")),
+            text => Ok(Some(text.to_owned())),
+        },
+    };
+    let must = |name: &str| said(name)?.ok_or_else(|| wrong(&place.join(name), whole()));
+    let each = said("each")?;
+    if each.as_ref().is_some_and(|each| each.starts_with(['*', '?'])) {
+        let text =
+            "too wide: expected the beginning of an id at least, such as \"none/third_party/*\"";
+        return Err(wrong(&place.join("each"), text));
+    }
+    let every = match all.get("every") {
+        None => None,
+        Some(node) => optional(node, &place.join("every"), parse_span)?,
+    };
+    if every.is_some_and(|every| every.as_secs() < 86_400) {
+        return Err(wrong(
+            &place.join("every"),
+            "people are not asked more often than once a day: at least 1d",
+        ));
+    }
+    let drill = match all.get("drill") {
+        None => false,
+        Some(node) => flag(node, &place.join("drill"))?,
+    };
+    if drill && each.is_none() {
+        let text = "a drill is made on credentials: expected each, such as \"bao/*\"";
+        return Err(wrong(&place.join("drill"), text));
+    }
+    Ok(Task {
+        name: name.to_owned(),
+        what: must("what")?,
+        owner: must("owner")?,
+        first_by: must("first_by")?
+            .parse()
+            .map_err(|_| wrong(&place.join("first_by"), "expected a day such as \"2027-01-31\""))?,
+        each,
+        every,
+        drill,
+    })
+}
+
 fn at_least(span: Span, seconds: u64, place: &Place) -> Result<Span, ConfigError> {
     if span.as_secs() < seconds {
         return Err(wrong(place, format!("must be at least {seconds}s")));
@@ -435,6 +509,47 @@ mod tests {
                 "the guide lacks {member}"
             );
         }
+    }
+
+    #[test]
+    fn a_task_says_what_who_and_until_when_and_slips_are_named() {
+        let good = [
+            ("what", "\"Go through the administrators\""),
+            ("owner", "\"owner/finance\""),
+            ("first_by", "\"2027-01-31\""),
+            ("every", "\"90d\""),
+            ("each", "\"none/third_party/*\""),
+        ];
+        let read = |name: &str, change: (&str, &str)| {
+            let members = good.iter().map(|(member, value)| {
+                format!("{member} = {}", if *member == change.0 { change.1 } else { value })
+            });
+            let members = members.collect::<Vec<_>>().join(", ");
+            read_rules(
+                &Node::parse_hcl(&format!("tasks = {{ {name} = {{ {members} }} }}")).unwrap(),
+            )
+        };
+        let rules = read("admins", ("", "")).unwrap();
+        let one = &rules.tasks[0];
+        assert_eq!((one.name.as_str(), one.every), ("admins", "90d".parse().ok()));
+        assert!(one.is_for("none/third_party/etl") && !one.drill);
+        assert_eq!(read("admins", ("every", "\"never\"")).unwrap().tasks[0].every, None);
+        for (member, value, why) in [
+            ("what", "\" \"", "must say something"),
+            ("first_by", "\"soon\"", "a day such as"),
+            ("every", "\"1h\"", "once a day"),
+            ("each", "\"*\"", "too wide"),
+        ] {
+            let slip = read("admins", (member, value)).unwrap_err();
+            assert_eq!(slip.place.to_string(), format!("tasks.admins.{member}"), "{slip}");
+            assert!(slip.message.contains(why), "{slip}");
+        }
+        assert!(read("Admins", ("", "")).unwrap_err().message.contains("small letters"));
+        let slip = read_rules(&Node::parse_hcl("tasks = { a = { what = \"x\" } }").unwrap());
+        assert!(slip.unwrap_err().message.contains("first_by"));
+        let drill = "tasks = { a = { what = \"x\", owner = \"o\", first_by = \"2027-01-31\", drill = true } }";
+        let slip = read_rules(&Node::parse_hcl(drill).unwrap()).unwrap_err();
+        assert_eq!(slip.place.to_string(), "tasks.a.drill");
     }
 
     #[test]

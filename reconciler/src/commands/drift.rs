@@ -12,7 +12,7 @@ use jiff::civil::Date;
 use ledger::Ledger;
 use operations::{
     Context, Problem, Reaching, Wishes, clocks_disagree, declared_in_ledger, failing, held_in_custody,
-    judge_each, judge_heard, judge_left_behind, ledger_changed, never_heard_of, shut_out,, reach_of,
+    judge_each, judge_heard, judge_left_behind, ledger_changed, never_heard_of, tasks,, shut_out,, reach_of,
 };
 use policy::waiver;
 use wiring::Loaded;
@@ -242,6 +242,7 @@ impl Drift {
         check_chain(&*context.ledger, &mut report).await;
         let asked = ids(&wishes);
         look(context, wishes, (owns, reach), &mut report, output).await;
+        people(context, &wishes, &mut report).await;
         // Whose what nothing declares is can be told only where all was looked at.
         if !report.narrowed {
             left_behind(context, &slots, heard_of.is_some(), &mut report).await;
@@ -499,6 +500,18 @@ fn nothing_in_ledger(from: &str, entries: u64, command: &str) -> Problem {
 async fn check_chain(ledger: &dyn Ledger, report: &mut Report) {
     match ledger_changed(ledger).await {
         Ok(found) => found.into_iter().for_each(|(print, one)| report.add(print, one)),
+        Err(problem) => report.failed.push(("ledger".to_owned(), problem)),
+    }
+}
+
+/// Adds what people were to do by now. What is for all is told where all was asked for.
+async fn people(context: &Context, wishes: &Wishes, report: &mut Report) {
+    match tasks(context, wishes).await {
+        Ok(tasks) => {
+            let asked = tasks.iter().filter(|one| one.object.is_some() || !report.narrowed);
+            let late: Vec<_> = asked.filter_map(|one| one.finding()).collect();
+            late.into_iter().for_each(|(print, one)| report.add(print, one));
+        }
         Err(problem) => report.failed.push(("ledger".to_owned(), problem)),
     }
 }

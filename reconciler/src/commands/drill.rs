@@ -19,7 +19,8 @@ use crate::{
 /// End a credential that nobody reads, at once, and show how long that takes.
 ///
 /// Another one is issued, signed in with and delivered; then the earlier one is ended without an overlap,
-/// and tried until it is refused. The time from the one to the other is what an incident would take.
+/// and tried until it is refused. The time from the one to the other is what an incident would take, and is held against the policy's
+/// stop_within_longest.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   nhi drill bao/openbao_approle/invoice-sync/credential/canary --dry-run
@@ -28,8 +29,10 @@ use crate::{
 
 Only an nhi_credential with drill = true is ended: nobody reads what it delivers.
 
-Exit codes: 0 done, or shown with --dry-run · 1 not done, and nothing was changed · 5 begun and not
-finished: run it again, and it goes on")]
+Exit codes: 0 done, or shown with --dry-run · 1 not done, and nothing was changed · 3 done, and whether
+it stopped in time was not seen · 4 done, and it took longer than stop_within_longest of the
+policy · 5 begun and
+not finished: run it again, and it goes on")]
 pub(crate) struct Drill {
     /// The credential: INTEGRATION/credential/NAME.
     #[arg(value_name = "ID")]
@@ -147,7 +150,11 @@ impl Part for Planned {
 impl deed::Done<Planned> for Done {
     fn exit(&self) -> Exit {
         match self {
-            Done::Ended(_) => Exit::Clean,
+            Done::Ended(done) => match done.limit {
+                None | Some((_, Some(true))) => Exit::Clean,
+                Some((_, Some(false))) => Exit::Policy,
+                Some((_, None)) => Exit::Partial,
+            },
             Done::Not { begun, .. } => deed::not_done(*begun),
         }
     }
@@ -172,6 +179,15 @@ impl deed::Done<Planned> for Done {
             done.platform
         ));
         say_ended(output, &done.outcome.revoked);
+        match done.limit {
+            Some((limit, Some(false))) => output.warning(&format!(
+                "that is longer than the policy allows (stop_within_longest = \"{limit}\")"
+            )),
+            Some((limit, None)) => output.warning(&format!(
+                "whether it stops within {limit}, as the policy asks, is not known"
+            )),
+            Some((_, Some(true))) | None => {}
+        }
     }
 }
 
@@ -188,6 +204,8 @@ impl Done {
                 "done": true,
                 "platform": done.platform,
                 "time_to_stop": time_of(done),
+                "stop_within": done.limit.map(|(limit, _)| limit.to_string()),
+                "within": done.limit.and_then(|(_, within)| within),
                 "grade": done.ended.grade_words(),
                 "generation": done.outcome.generation,
                 "revoked": ended_json(&done.outcome.revoked),

@@ -24,3 +24,4 @@ pub(crate) mod scan;
 pub(crate) mod serve;
 pub(crate) mod signal;
 pub(crate) mod usage;
+pub(crate) mod task;

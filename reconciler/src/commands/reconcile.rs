@@ -8,6 +8,7 @@ use std::{
 use clap::Args;
 use operations::{
     About, Asked, Looked, Next, Problem, SeenSlot, Taken, Tick, TickStep, Unread, Wishes, Work,
+    note_tasks, tasks,
 };
 use policy::{
     duty::{Duty, Standing},
@@ -98,6 +99,11 @@ impl Reconcile {
             let connections = context.connections.names().into_iter();
             let connections = connections.filter(|name| holds_some(&context, name)).collect();
             asked.beside = Some((declared, connections));
+        let people = tasks(&context, &wishes).await?;
+        note_tasks(&context, &wishes, &people).await;
+        let late = people.iter().filter(|one| one.is_overdue()).count();
+        if late > 0 && self.ids.is_empty() {
+            output.hint(&format!("{late} task(s) of people are overdue: nhi task list --overdue"));
         }
         let tick = Tick::begin(&context, asked).await;
         let progress = output.progress("looking");

@@ -19,6 +19,9 @@ use operations::{
     Wishes, ends_to_tell, findings_to_tell, forget_ends, note_told,
 };
 use policy::retry::Breaker;
+    Asked, Context, Looked, Next, OpenTask, Problem, StopSign, Taken, Tick, TickStep, note_tasks,
+    tasks,
+};
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::Notify};
 use tracing::Instrument;
@@ -361,6 +364,9 @@ impl Serving<'_> {
         let context = Context { stop: StopSign::of(move || stop.is_asked()), ..context };
         let (mut wishes, from) = declared(&context, self.state, "serve").await?;
         let all = self.is_looked_at_whole(&loaded, &context).then(|| wishes.clone());
+        // What people are to do is theirs: it is told when it is late, and nothing else follows.
+        let people = tasks(&context, &wishes).await?;
+        note_tasks(&context, &wishes, &people).await;
         let of = |id: &str| id.split('/').next().unwrap_or_default().to_owned();
         let known: BTreeSet<String> = wishes.integrations.keys().map(|id| of(id)).collect();
         let declared: BTreeSet<String> = wishes.integrations.keys().cloned().collect();
@@ -420,6 +426,7 @@ impl Serving<'_> {
         let mut counts = counts(&looked, &steps);
         let (mut done, mut failures) = (0, 0);
         let mut wrong = what_is_wrong(&looked);
+        wrong.extend(late(&people));
         let judged = no_policy.is_none();
         wrong.extend(no_policy);
         let at_work = steps.iter().filter(|step| matches!(step.next, Next::Busy(_)));
@@ -757,6 +764,12 @@ fn what_is_wrong(looked: &Looked) -> BTreeMap<String, (&'static str, String)> {
         _ => None,
     });
     unread.chain(left).collect()
+}
+
+/// What people were to do by now.
+fn late(tasks: &[OpenTask]) -> impl Iterator<Item = (String, (&'static str, String))> {
+    let late = tasks.iter().filter(|one| one.is_overdue());
+    late.map(|one| (one.id(), ("opened", format!("{}: {}", one.what, one.next))))
 }
 
 /// What was done, as it is told.

@@ -87,6 +87,7 @@ mod stop_too_slow;
 mod stop_within_missing;
 mod switch_changed;
 mod ties;
+mod task_overdue;
 mod times;
 mod tools_unknown;
 mod unfinished;
@@ -118,6 +119,7 @@ pub use slot::{SlotFacts, slot};
 pub use standing::standing;
 pub use stands::Stands;
 pub use ties::{Tied, ties};
+pub use task_overdue::task_overdue;
 pub use times::{Times, times};
 pub use unfinished::{begun_and_unsaid, left_behind, left_open};
 
@@ -226,6 +228,7 @@ pub static RULES: &[&Rule] = &[
     &stop_within_missing::RULE,
     &switch_changed::RULE,
     &tools_unknown::RULE,
+    &task_overdue::RULE,
     &unfinished::RULE,
     &unheld::RULE,
     &waiting::RULE,
@@ -448,6 +451,16 @@ mod tests {
         all.extend(decommissioned("x", true, &[]));
         all.extend(decommissioned("x", false, &["k1".to_owned()]));
         all.push(governed_elsewhere("x", "here", "other", false));
+        let task = crate::task::Task {
+            name: "t".into(),
+            what: "w".into(),
+            owner: "o".into(),
+            each: None,
+            first_by: "2026-01-01".parse().unwrap(),
+            every: None,
+            drill: false,
+        };
+        all.push(task_overdue(&task, "task/t", at, None, "n"));
         all.extend(governance::worst());
         all.extend(super::times::worst());
         for kind in crate::signal::Kind::ALL {
