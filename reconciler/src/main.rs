@@ -40,6 +40,7 @@ use output::{Format, Output};
   nhi adopt bao                 the configuration that takes over what is there, as it is
   nhi drift --state FILE        does the world still look as declared? exit 2 if not
   nhi reach ID                  what does whoever has it get to? --to: who gets there?
+  nhi posture                   how many of how many: visibility, excess, rotation, ends
   nhi explain RULE              what does a finding mean, and what helps?
   nhi rotate ID                 another generation of a credential, now
   nhi revoke ID                 end what an integration or a slot has, now
@@ -80,6 +81,7 @@ enum Command {
     Scan(commands::scan::Scan),
     Adopt(commands::adopt::Adopt),
     Drift(commands::drift::Drift),
+    Posture(commands::posture::Posture),
     Explain(commands::explain::Explain),
     Reach(commands::reach::Reach),
     Rotate(commands::rotate::Rotate),
@@ -112,6 +114,7 @@ impl Command {
             Command::Scan(command) => command.format(),
             Command::Adopt(command) => command.format,
             Command::Drift(command) => command.format(),
+            Command::Posture(command) => command.format(),
             Command::Explain(command) => command.format,
             Command::Reach(command) => command.format,
             Command::Rotate(command) => command.asking.format,
@@ -161,6 +164,7 @@ fn main() -> ExitCode {
             Command::Scan(command) => command.run(config, &output).await,
             Command::Adopt(command) => command.run(config, &output).await,
             Command::Drift(command) => command.run(config, &output).await,
+            Command::Posture(command) => command.run(config, &output).await,
             Command::Explain(command) => command.run(&output),
             Command::Reach(command) => command.run(config, &output).await,
             Command::Rotate(command) => command.run(config, &output).await,

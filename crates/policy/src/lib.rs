@@ -11,6 +11,7 @@ pub mod environment;
 pub mod findings;
 pub mod overlap;
 pub mod owner;
+pub mod posture;
 pub mod proof;
 pub mod purpose;
 pub mod reach;
