@@ -21,6 +21,7 @@ mod functions;
 mod github;
 mod hostile;
 mod import;
+mod incidents;
 mod interrupted;
 mod jupyterhub;
 mod kill;

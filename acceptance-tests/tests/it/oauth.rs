@@ -65,16 +65,21 @@ resource "nhi_credential" "it" {
 }
 "#;
 
+/// All of it.
+pub(crate) fn whole() -> String {
+    [OWNERS, INTEGRATION, SCOPE, KEY].concat()
+}
+
 /// A world with an authorization server, and everything secret that was seen in it.
-struct Login {
-    world: World,
-    oidc: Oidc,
+pub(crate) struct Login {
+    pub(crate) world: World,
+    pub(crate) oidc: Oidc,
     secrets: Vec<String>,
     /// The tokens that managed the client, each once.
     tokens: std::collections::BTreeSet<String>,
 }
 
-fn in_login(main: &str, story: impl Fn(&mut Login) -> Result<()>) {
+pub(crate) fn in_login(main: &str, story: impl Fn(&mut Login) -> Result<()>) {
     for core in Core::all().unwrap() {
         let oidc = Oidc::start().unwrap();
         let address = oidc.address();
@@ -151,7 +156,7 @@ impl Login {
     }
 
     /// The client's id, and the token that manages it now. It must differ from every earlier one.
-    fn registration(&mut self) -> Result<(String, String)> {
+    pub(crate) fn registration(&mut self) -> Result<(String, String)> {
         let (_, document) = self.custody()?;
         let state: Value = serde_json::from_str(document["state"].as_str().unwrap_or_default())
             .map_err(|error| error.to_string())?;
@@ -170,7 +175,7 @@ impl Login {
     }
 
     /// Somebody else who has custody's token changes the client, and keeps the new token there.
-    fn by_hand(&mut self, change: &[(&str, Value)]) -> Result<()> {
+    pub(crate) fn by_hand(&mut self, change: &[(&str, Value)]) -> Result<()> {
         let mut client = self.client()?;
         let (id, token) = self.registration()?;
         for member in [
@@ -201,7 +206,7 @@ impl Login {
     }
 
     /// What the application reads.
-    fn document(&mut self) -> Result<Value> {
+    pub(crate) fn document(&mut self) -> Result<Value> {
         let document = self.world.bao.document("apps/ticket-sync")?;
         if let Some(pem) = document["private_key"].as_str() {
             self.secrets.extend(key_lines(pem));
