@@ -8,6 +8,7 @@
 pub mod change;
 pub mod duty;
 pub mod environment;
+pub mod errors;
 pub mod findings;
 pub mod overlap;
 pub mod owner;

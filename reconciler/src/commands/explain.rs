@@ -1,8 +1,11 @@
-//! `nhi explain`: what a finding means, where it comes from, and what helps.
+//! `nhi explain`: what a finding or an error means, where it comes from, and what helps.
 
 use clap::Args;
 use operations::Problem;
-use policy::findings::{RULES, Rule, named};
+use policy::{
+    errors::{self, Code},
+    findings::{RULES, Rule, named},
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -10,16 +13,28 @@ use crate::{
     output::{BOLD, DIM, Format, Output, styled},
 };
 
-/// Say what a finding of `nhi drift` means, where it comes from and what helps.
+/// Say what a finding of `nhi drift`, or the code at the end of an error, means and what helps.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   nhi explain                    every rule that there is
   nhi explain scope-added
   nhi explain OWN04              all rules that answer one check
+  nhi explain E-TENANT           an error, by the code at its end
+  nhi explain --errors           every error that there is
   nhi explain --format json")]
 pub(crate) struct Explain {
-    /// A rule by the word in the report, or a check; all of them in a line each, unless set.
+    /// A rule by the word in the report, a check, or the code of an error; all rules in a line each, unless
+    /// set.
+    #[arg(value_name = "RULE")]
     rule: Option<String>,
+
+    /// All rules in a line each, as without a word.
+    #[arg(long, conflicts_with = "rule")]
+    list: bool,
+
+    /// All errors in a line each.
+    #[arg(long, conflicts_with_all = ["rule", "list"])]
+    errors: bool,
 
     /// Text or JSON.
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -28,6 +43,16 @@ pub(crate) struct Explain {
 
 impl Explain {
     pub(crate) fn run(self, output: &Output) -> Result<Exit, Problem> {
+        if self.errors {
+            return Ok(all_errors(self.format, output));
+        }
+        if let Some(code) = self.rule.as_deref().and_then(code_of) {
+            match self.format {
+                Format::Json => output.line(&errors_json(&[code]).to_string()),
+                Format::Text => output.line(&error_text(code)),
+            }
+            return Ok(Exit::Clean);
+        }
         let rules = match &self.rule {
             None => RULES.to_vec(),
             Some(word) => found(word)?,
@@ -47,6 +72,42 @@ impl Explain {
     }
 }
 
+/// The error of that code; a word alone is a rule's before it is a code's.
+fn code_of(word: &str) -> Option<Code> {
+    let is = word.get(..2).is_some_and(|begin| begin.eq_ignore_ascii_case("e-"));
+    errors::code(word).filter(|_| is || named(word).is_empty())
+}
+
+fn all_errors(format: Format, output: &Output) -> Exit {
+    let all: Vec<Code> = errors::codes().collect();
+    match format {
+        Format::Json => output.line(&errors_json(&all).to_string()),
+        Format::Text => {
+            all.iter().for_each(|one| output.line(&format!("{:<24} {}", one.code, one.title)));
+            output.hint("nhi explain CODE says what helps.");
+        }
+    }
+    Exit::Clean
+}
+
+fn error_text(Code { code, title, means, remedy }: Code) -> String {
+    let lines = [
+        format!("{}: {title}", styled(BOLD, code)),
+        format!("  means     {means}"),
+        format!("  helps     {remedy}"),
+        format!("  page      docs/errors/{code}.md"),
+    ];
+    lines.join("\n").replace('`', "")
+}
+
+fn errors_json(all: &[Code]) -> Value {
+    let one = |one: &Code| json!({ "code": one.code, "title": one.title, "means": one.means, "remedy": one.remedy });
+    json!({
+        "format": "nhi-errors/1", "errors": all.iter().map(one).collect::<Vec<_>>(),
+        "outcome": Exit::Clean.sole_outcome(),
+    })
+}
+
 fn found(word: &str) -> Result<Vec<&'static Rule>, Problem> {
     let rules = named(word);
     if !rules.is_empty() {
@@ -54,13 +115,21 @@ fn found(word: &str) -> Result<Vec<&'static Rule>, Problem> {
     }
     let parts: Vec<&str> = word.split('-').collect();
     let near = RULES.iter().filter(|rule| parts.iter().any(|part| rule.alias.contains(part)));
-    let near: Vec<&str> = near.map(|rule| rule.alias).take(6).collect();
+    let mut near: Vec<String> = near.map(|rule| rule.alias.to_owned()).take(6).collect();
+    let upper = word.to_ascii_uppercase();
+    let parts = upper.split('-').filter(|part| part.len() > 2).collect::<Vec<_>>();
+    if upper.starts_with("E-") {
+        let alike = errors::codes().filter(|one| parts.iter().any(|part| one.code.contains(part)));
+        near = alike.map(|one| one.code.to_owned()).take(6).collect();
+    }
     let next = match near.is_empty() {
-        true => "nhi explain lists all of them".to_owned(),
+        true => "nhi explain lists all rules, nhi explain --errors all errors".to_owned(),
         false => format!("one of these may be meant: {}", near.join(", ")),
     };
     Err(Problem::new("E-RULE", "There is no such rule")
-        .detail(format!("{word:?} is the word of no finding, and no check that one answers."))
+        .detail(format!(
+            "{word:?} is the word of no finding, no check that one answers, and no error's code."
+        ))
         .next(next))
 }
 
@@ -134,6 +203,24 @@ mod tests {
         assert!(said.contains("E-RULE") && said.contains("scope-added"), "{said}");
         let said = found("xyzzy").unwrap_err().to_string();
         assert!(said.contains("nhi explain lists all"), "{said}");
+        let said = found("E-TENANTS").unwrap_err().to_string();
+        assert!(!said.contains("may be meant"), "{said}");
+        let said = found("E-LEDGER-BROKE").unwrap_err().to_string();
+        assert!(said.contains("E-LEDGER-BROKEN"), "{said}");
+    }
+
+    #[test]
+    fn an_error_is_told_by_its_code_and_a_rule_s_word_stays_a_rule_s() {
+        let told = error_text(code_of("e-tenant").unwrap());
+        let plain = anstream::adapter::strip_str(&told).to_string();
+        for part in
+            ["E-TENANT: Another tenant answers", "helps     Correct", "docs/errors/E-TENANT.md"]
+        {
+            assert!(plain.contains(part), "{part}: {plain}");
+        }
+        assert_eq!(code_of("held"), None, "a rule has that word");
+        assert_eq!(code_of("blackout").map(|one| one.code), Some("E-BLACKOUT"));
+        assert_eq!(errors_json(&[code_of("E-TENANT").unwrap()])["errors"][0]["code"], "E-TENANT");
     }
 
     #[test]

@@ -1,13 +1,15 @@
-//! `cargo xtask generate`: the Registry's pages, from schemas and examples, and those of findings.
+//! `cargo xtask generate`: the Registry's pages, from schemas and examples, and those of findings and
+//! errors.
 
-use std::fs;
+use std::{collections::BTreeMap, fs};
 
 use clap::Args;
 use tfplugin::docs;
 
 use xtask::shell::{Result, root};
 
-/// Write the Registry's pages under docs/ from the schemas and examples/, and a page for each rule.
+/// Write the Registry's pages under docs/ from the schemas and examples/, and a page for each rule
+/// and each error.
 #[derive(Debug, Args)]
 pub(crate) struct Generate {}
 
@@ -29,18 +31,25 @@ impl Generate {
             let file = root().join("docs").join(path);
             fs::remove_file(&file).map_err(|error| format!("{}: {error}", file.display()))?;
         }
-        let rules = policy::findings::pages();
-        let folder = root().join("docs/findings");
-        fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
-        for left in fs::read_dir(&folder).map_err(|error| error.to_string())?.flatten() {
-            if !rules.contains_key(left.file_name().to_string_lossy().as_ref()) {
-                fs::remove_file(left.path()).map_err(|error| error.to_string())?;
-            }
-        }
-        for (name, text) in &rules {
-            fs::write(folder.join(name), text).map_err(|error| format!("{name}: {error}"))?;
-        }
-        println!("{} pages written.", pages.len() + rules.len());
+        let (rules, errors) = (policy::findings::pages(), policy::errors::pages());
+        written("docs/findings", &rules)?;
+        written("docs/errors", &errors)?;
+        println!("{} pages written.", pages.len() + rules.len() + errors.len());
         Ok(())
     }
+}
+
+/// Writes the pages of a folder, and takes out what is left over there.
+fn written(folder: &str, pages: &BTreeMap<String, String>) -> Result<()> {
+    let folder = root().join(folder);
+    fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+    for left in fs::read_dir(&folder).map_err(|error| error.to_string())?.flatten() {
+        if !pages.contains_key(left.file_name().to_string_lossy().as_ref()) {
+            fs::remove_file(left.path()).map_err(|error| error.to_string())?;
+        }
+    }
+    for (name, text) in pages {
+        fs::write(folder.join(name), text).map_err(|error| format!("{name}: {error}"))?;
+    }
+    Ok(())
 }
