@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 pub use acceptance_tests::mirror;
 
+pub mod requirements;
 pub mod shell;
 
 /// Tells how a chore ended.

@@ -17,7 +17,10 @@ use acceptance_tests::{Core, servers, tools};
 use clap::{Args, ValueEnum};
 use serde_json::Value;
 
-use xtask::shell::{Result, cargo, programs, root, run};
+use xtask::{
+    requirements::{Passed, shown},
+    shell::{Result, cargo, programs, root, run},
+};
 
 use crate::{conformance, stages::Stages};
 
@@ -63,6 +66,8 @@ enum Ring {
 struct Counts {
     passed: u64,
     ignored: u64,
+    /// Which.
+    names: Passed,
 }
 
 /// A built test program.
@@ -130,6 +135,7 @@ impl Test {
         let tables = conformance::folder()?;
         let _ = std::fs::remove_dir_all(&tables);
         let (mut failed, mut ignored) = (Vec::new(), 0);
+        let mut passed = Passed::default();
         for (stage, name) in [
             (Stage::Libraries, "libraries"),
             (Stage::Connectors, "connectors"),
@@ -153,6 +159,7 @@ impl Test {
             let done = stages.run(name, || {
                 let (counts, wrong) = run_in_lanes(&mine, &places, ring);
                 ignored += counts.ignored;
+                passed.add(counts.names);
                 match (wrong.is_empty(), counts.passed) {
                     (true, 0) => Err(format!("{name}: no test ran")),
                     (true, _) => Ok(()),
@@ -167,6 +174,12 @@ impl Test {
         if wanted(Stage::Doctests) && !self.quick {
             let words = ["test", "--workspace", "--doc", "--quiet", "--no-fail-fast"];
             failed.extend(stages.run("doctests", || run(&mut cargo(&words))).err());
+        }
+        // Of a part it says nothing.
+        if self.stages.is_empty() && !self.quick {
+            let shown = shown(&root(), &passed)?;
+            println!("{shown}");
+            failed.extend(shown.missing);
         }
         if ignored > 0 {
             println!(
@@ -293,6 +306,7 @@ fn run_in_lanes(
                 Ok(counts) => {
                     done.0.passed += counts.passed;
                     done.0.ignored += counts.ignored;
+                    done.0.names.add(counts.names);
                 }
                 Err(error) => done.1.push(error),
             }
@@ -319,7 +333,9 @@ fn run_tests(
     ring: Ring,
     mut show: impl FnMut(&str),
 ) -> Result<Counts> {
-    let shown = program.executable.strip_prefix(root().canonicalize().unwrap_or_default());
+    let here = root().canonicalize().unwrap_or_default();
+    let folder = program.folder.strip_prefix(&here).unwrap_or(&program.folder);
+    let shown = program.executable.strip_prefix(&here);
     let shown = shown.unwrap_or(&program.executable).display().to_string();
     show(&format!("     Running {} ({shown})", program.package));
     let mut command = Command::new(&program.executable);
@@ -345,6 +361,7 @@ fn run_tests(
     for line in child.stdout.take().into_iter().flat_map(|out| BufReader::new(out).lines()) {
         let line = line.map_err(|error| format!("{shown}: {error}"))?;
         show(&line);
+        counted.names.take(folder, &line);
         if let Some(counts) = line.strip_prefix("test result: ") {
             let words: Vec<&str> = counts.split_whitespace().collect();
             let count = |word: &str| {

@@ -22,25 +22,13 @@ fn read(path: &str) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// One answer: its kind, and what it names.
-fn answer(text: &str) -> (&str, &str) {
-    let kinds = ["finding ", "schema ", "test ", "later: ", "evidence slot: "];
-    let kind = kinds.iter().find(|kind| text.starts_with(**kind));
-    let kind = kind.unwrap_or_else(|| panic!("no answer: {text:?}"));
-    (kind.trim_end_matches([' ', ':']), text[kind.len()..].trim_matches('`'))
-}
-
 /// Every row: its number, and its answers.
 fn rows(page: &str) -> Vec<(u16, Vec<(&str, &str)>)> {
-    let lines = page.lines().filter_map(|line| line.strip_prefix("| R"));
-    lines
-        .map(|line| {
-            let cells: Vec<&str> = line.trim_end_matches(" |").split(" | ").collect();
-            let [number, asked, answers] = cells[..] else { panic!("three cells: {line}") };
-            assert!(asked.len() > 10 && asked.ends_with('.'), "{line}");
-            (number.parse().unwrap(), answers.split("; ").map(answer).collect())
-        })
-        .collect()
+    let rows = xtask::requirements::rows(page);
+    for (number, asked, _) in &rows {
+        assert!(asked.len() > 10 && asked.ends_with('.'), "R{number:03}: {asked}");
+    }
+    rows.into_iter().map(|(number, _, answers)| (number, answers)).collect()
 }
 
 /// Whether the page of a resource or data source has this member, by its dotted path.
