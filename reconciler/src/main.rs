@@ -100,6 +100,7 @@ enum Command {
     Leaks(commands::leaks::Leaks),
     #[command(subcommand)]
     Usage(commands::usage::Usage),
+    #[command(subcommand)]
     Task(commands::task::Tasks),
     #[command(subcommand)]
     Ledger(commands::ledger::Ledger),

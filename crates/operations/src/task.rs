@@ -71,13 +71,14 @@ impl OpenTask {
 
     /// The finding, where it is late and the policy asks for it. What a declaration brings with it has
     /// findings of its own.
-    pub fn finding(&self) -> Option<([u8; 16], Finding)> {
+    pub fn finding(&self, context: &Context) -> Option<([u8; 16], Finding)> {
         let (task, Standing::Overdue(since)) = (self.of_policy.as_ref()?, self.standing) else {
             return None;
         };
         let subject = self.subject();
         let last = self.last.as_ref().map(|last| last.at);
         let one = task_overdue(task, &subject, since, last, &self.next);
+        let one = context.rules.findings.weighed(one);
         Some((one.fingerprint("none", &subject), one))
     }
 }
@@ -279,6 +280,8 @@ pub async fn task_done(
             .detail(format!("{id}: last on {}. Nothing was written down.", last.at))
             .next("give a later day with --on, or leave it out for today"));
     }
+    // Whole seconds say enough.
+    let at = Timestamp::from_second(at.as_second()).unwrap_or(at);
     let done = TaskDone { at, by: Some(by.to_owned()), evidence: Some(evidence.sha256.clone()) };
     let row = row(of_policy, task.object.as_deref(), Some(&done));
     let mut entry = context

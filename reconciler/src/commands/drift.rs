@@ -509,7 +509,7 @@ async fn people(context: &Context, wishes: &Wishes, report: &mut Report) {
     match tasks(context, wishes).await {
         Ok(tasks) => {
             let asked = tasks.iter().filter(|one| one.object.is_some() || !report.narrowed);
-            let late: Vec<_> = asked.filter_map(|one| one.finding()).collect();
+            let late: Vec<_> = asked.filter_map(|one| one.finding(context)).collect();
             late.into_iter().for_each(|(print, one)| report.add(print, one));
         }
         Err(problem) => report.failed.push(("ledger".to_owned(), problem)),

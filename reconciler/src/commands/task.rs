@@ -29,8 +29,8 @@ use crate::{
   nhi task list                        what is to be done, soonest first
   nhi task done vendor-admins --for none/third_party/etl --evidence review.pdf --by owner/finance
 
-Tasks are declared in policy.hcl (tasks = { … }). What a declaration brings with it is listed as well:
-reviews, contracts, what was adopted and is not complete.")]
+Tasks are declared in policy.hcl (tasks = { … }). What a declaration brings with it is listed as
+well: reviews, contracts, what was adopted and is not complete.")]
 pub(crate) enum Tasks {
     List(List),
     Done(Done),

@@ -36,6 +36,6 @@ pub fn task_overdue(
         actual: last_done
             .map_or_else(|| "never done".into(), |at| format!("last done {}", day(at))),
         why: format!("{} ({}): {next}", task.what, task.owner),
-        ..found(&RULE, subject, &format!("tasks.{}", task.name), Verdict::Missing)
+        ..found(&RULE, subject, &format!("tasks.{}", task.name), Verdict::Changed)
     }
 }
