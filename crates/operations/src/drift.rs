@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use connector::Kind;
 use domain::{
-    Action, CredentialId, IntegrationId, ObservedIntegration, OwnerId, Setting, Settings, Ties,
+    Action, CredentialId, IntegrationId, LastUsed, ObservedIntegration, OwnerId, Setting, Settings, Ties,
     field::{Default::Vendor as VendorChooses, Field},
 };
 use jiff::{Timestamp, civil::Date};
@@ -28,8 +28,8 @@ use policy::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    Consumers, Context, Delivery, KindLattice, Problem, SeenIntegration, SlotSpec,
     around::time_to_stop,
+    Consumers, Context, Delivery, KindLattice, Problem, SeenIntegration, SeenSlot, SlotSpec,
     claim::{ClaimMirror, ClaimStore},
     decommission::Decommissioned,
     elsewhere::governed_elsewhere,
@@ -442,6 +442,10 @@ async fn compared(context: &Context, wish: &Wish) -> Result<Judged, Problem> {
         Err(problem) if judged.gaps.is_empty() => judged.gaps.push((wish.id.clone(), problem)),
         Err(_) => {}
     }
+    // By their marks all of its credentials are ours, and by no book.
+    if judged.gaps.is_empty() {
+        judged.gaps.extend(seen.unread_books.clone().map(|problem| (wish.id.clone(), problem)));
+    }
     if wish.pieced_together {
         let unheard = unheard_parts(context, wish, live).await;
         judged.gaps.extend(unheard.map(|problem| (wish.id.clone(), problem)));
@@ -844,24 +848,48 @@ async fn judge_slot(
         unread: seen.unread.iter().map(|(key, until)| (key.as_str(), *until)).collect(),
         active,
     });
-    let listed = live.credentials.iter().flatten();
-    let key = listed.filter(|one| one.live).find(|one| Some(&one.key_id) == seen.key_id.as_ref());
-    // What does not live has no age.
-    if let Some(key) = key.filter(|_| active) {
-        let times = Times {
-            slot: &id,
-            issued_at: key.issued_at.or(seen.issued_at),
-            expires_at: key.expires_at.or(seen.expires_at),
-            can_end: spec.credential_type.profiles.iter().all(|one| one.sets_expiry),
             last_used: match context.rules.findings.dormant_after {
                 Some(after) => usage.last_used(&key.key_id, key.last_used, after),
                 None => key.last_used,
             },
-            scheduled: spec.schedule.is_some(),
-        };
-        found.extend(findings::times(&times, &context.rules, context.time()));
-    }
+    let times = times_of(&spec, &seen, live, &id).filter(|_| active);
+    found.extend(times.iter().flat_map(|one| findings::times(one, &context.rules, context.time())));
     Ok(found)
+}
+
+/// The times of a slot's current key. What does not live has no age; where a platform lists none, or not
+/// this one's kind, it is as old as custody says, and when it was used or ends is not known.
+fn times_of<'a>(
+    spec: &SlotSpec,
+    seen: &SeenSlot,
+    live: &ObservedIntegration,
+    id: &'a str,
+) -> Option<Times<'a>> {
+    let key_id = seen.key_id.as_ref()?;
+    let scheduled = spec.schedule.is_some();
+    let can_end = spec.credential_type.profiles.iter().all(|one| one.sets_expiry);
+    let lists = spec.kind.capabilities.lists_credentials
+        && spec.credential_type.profiles.iter().any(|one| one.lists);
+    let Some(listed) = live.credentials.as_ref().filter(|_| lists) else {
+        // Of one that is not there its status says so.
+        return (!matches!(seen.status, "missing" | "expired")).then_some(Times {
+            slot: id,
+            issued_at: seen.issued_at,
+            expires_at: seen.expires_at,
+            can_end: false,
+            last_used: LastUsed::Unknown,
+            scheduled,
+        });
+    };
+    let key = listed.iter().filter(|one| one.live).find(|one| one.key_id == *key_id)?;
+    Some(Times {
+        slot: id,
+        issued_at: key.issued_at.or(seen.issued_at),
+        expires_at: key.expires_at.or(seen.expires_at),
+        can_end,
+        last_used: key.last_used,
+        scheduled,
+    })
 }
 
 /// Asks a directory whether an owner is still there; `owns` are integrations that name them.

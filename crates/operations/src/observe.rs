@@ -53,6 +53,8 @@ pub struct SeenIntegration {
     pub late: BTreeMap<String, String>,
     /// Ids of live credentials whose mark was copied from elsewhere or forged.
     pub forged: BTreeSet<String>,
+    /// Why custody's books were not read, where the marks alone say whose its credentials are.
+    pub unread_books: Option<Problem>,
     /// It is another incarnation than the one that is known.
     pub recreated: bool,
 }
@@ -334,6 +336,7 @@ fn unsorted(tenant: String, observed: ObservedIntegration) -> SeenIntegration {
         slots: BTreeMap::new(),
         late: BTreeMap::new(),
         forged: BTreeSet::new(),
+        unread_books: None,
         recreated: false,
         observed,
     }
@@ -387,8 +390,12 @@ async fn sort_credentials(
     }
     let claims = match claims_of(context, &vendor_id, freshness).await {
         Ok(claims) => claims,
-        // Who may not read custody's books has the marks to go by.
-        Err(_) if live.iter().all(marked) => return Ok(()),
+        // Who may not read custody's books has the marks to go by, and a mark that nobody's books name
+        // may be what a killed run left.
+        Err(problem) if live.iter().all(marked) => {
+            seen.unread_books = Some(problem);
+            return Ok(());
+        }
         Err(problem) => return Err(problem),
     };
     let known: BTreeMap<&str, &str> = claims

@@ -408,6 +408,7 @@ mod tests {
             slots: BTreeMap::new(),
             late: BTreeMap::new(),
             forged: BTreeSet::new(),
+            unread_books: None,
             recreated: false,
         };
         Found { id: IntegrationId::new("bao", "openbao_approle", name), seen, against }
