@@ -11,7 +11,8 @@ use clap::Args;
 
 use xtask::shell::{Result, cargo, run};
 
-/// Search for as long as wanted: kills, the table, the model, fuzzing, and stories from fresh seeds.
+/// Search for as long as wanted: kills, the table, the model, fuzzing, months between applies, and stories
+/// from fresh seeds.
 ///
 /// What breaks is told with its seed and kept; what the stories met is told at the end.
 #[derive(Debug, Args)]
@@ -75,6 +76,7 @@ impl Torture {
             },
             of("what broke once", "simulation", "kept"),
             of("rules that are left out", "simulation", "planted"),
+            of("rules that are left out for months", "simulation", "months"),
             Stage { variables: &wide, ..of("the whole table", "simulation", "table") },
             Stage { variables: &wide, ..of("every order of events, wide", "simulation", "model") },
             Stage {
@@ -103,22 +105,20 @@ impl Torture {
             failed.extend(stage.run().err().map(|_| stage.name));
             shares.push((stage.name, from.elapsed()));
         }
-        println!("--- stories");
-        let from = Instant::now();
-        let left = whole.saturating_sub(begun.elapsed()).max(whole / 2).as_secs().to_string();
-        let words = [
-            "run",
-            "--quiet",
-            "--profile",
-            "search",
-            "-p",
-            "simulation",
-            "--example",
-            "torture",
-            "--",
-        ];
-        failed.extend(run(cargo(&words).args([&left, &turn])).err().map(|_| "stories"));
-        shares.push(("stories", from.elapsed()));
+        let left = whole.saturating_sub(begun.elapsed()).max(whole / 2).as_secs();
+        // A month of a reconciler has many ticks, and a story of one deed few events.
+        for (name, example, seconds) in [
+            ("months between applies", "months", left / 4),
+            ("stories", "torture", left - left / 4),
+        ] {
+            println!("--- {name}");
+            let from = Instant::now();
+            let of = ["run", "--quiet", "--profile", "search", "-p", "simulation", "--example"];
+            let mut command = cargo(&of);
+            command.args([example, "--", &seconds.to_string(), &turn]);
+            failed.extend(run(&mut command).err().map(|_| name));
+            shares.push((name, from.elapsed()));
+        }
         let all = begun.elapsed().as_secs_f64().max(1.0);
         println!("--- where {all:.0} s went, with what was built in them");
         for (name, took) in shares {
