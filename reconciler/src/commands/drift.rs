@@ -544,7 +544,10 @@ async fn left_behind(
     report: &mut Report,
 ) {
     match judge_left_behind(context, &report.looked_at, slots, all_declared).await {
-        Ok(judged) => judged.findings.into_iter().for_each(|(print, one)| report.add(print, one)),
+        Ok(judged) => {
+            judged.findings.into_iter().for_each(|(print, one)| report.add(print, one));
+            report.failed.extend(judged.gaps);
+        }
         Err(problem) => report.failed.push(("custody".to_owned(), problem)),
     }
 }

@@ -135,25 +135,22 @@ fn clipped(text: &str) -> String {
     }
 }
 
-/// Every character that could be markup by its number; and behind those by which text becomes a
-/// mention or a link, one that is not seen and breaks it.
+/// Every character that could be markup by its number; and where text becomes a mention or a link,
+/// something that is not seen and breaks it: among words a character, and in a value that somebody may
+/// copy a comment, which leaves it as it is. `<code>` alone keeps no text from becoming a link.
 fn escaped(text: &str, in_words: bool) -> String {
     let mut out = String::with_capacity(text.len());
     let mut before = ' ';
+    let breaks = if in_words { "&#8203;" } else { "<!-- -->" };
     for one in text.chars() {
         match one {
             '&' | '<' | '>' | '"' | '\'' | '|' | '`' | '*' | '_' | '[' | ']' | '\\' | '~' | '$' => {
                 out.push_str(&format!("&#{};", u32::from(one)));
             }
-            '@' | '#' => {
-                out.push_str(&format!("&#{};", u32::from(one)));
-                if in_words {
-                    out.push_str("&#8203;");
-                }
-            }
+            '@' | '#' => out.push_str(&format!("&#{};{breaks}", u32::from(one))),
             // A link begins with a scheme, or with www.
-            '/' if in_words && before == ':' => out.push_str("&#8203;/"),
-            '.' if in_words && matches!(before, 'w' | 'W') => out.push_str("&#8203;."),
+            '/' if before == ':' => out.push_str(&format!("{breaks}/")),
+            '.' if matches!(before, 'w' | 'W') => out.push_str(&format!("{breaks}.")),
             one => out.push(one),
         }
         before = one;

@@ -645,6 +645,10 @@ fn what_platforms_call_things_is_no_markup_in_any_form() {
     for row in bare.lines().filter(|line| line.starts_with('|')) {
         assert_eq!(row.matches('|').count(), 5, "{row}");
     }
+    // Nor does a name become a link by itself, which <code> does not keep from.
+    for bad in ["://", "&#64;o"] {
+        assert!(!bare.contains(bad), "{bad}: {comment}");
+    }
     let xml = render(&report, Form::Junit);
     let tree = roxmltree::Document::parse(&xml).unwrap();
     let cases = tree.descendants().filter(|one| one.has_tag_name("testcase"));

@@ -16,10 +16,12 @@ pub(super) static RULE: Rule = Rule {
     waivable: true,
 };
 
-/// The place that holds something else.
-pub(super) fn judge(slot: &str, name: &str, place: &str) -> Finding {
+/// The place that holds something else. Which key it should hold is part of what was seen: who accepts this
+/// one has not accepted what is written over the next.
+pub(super) fn judge(slot: &str, name: &str, place: &str, key_id: Option<&str>) -> Finding {
+    let key = key_id.map(|key| format!("{key} at "));
     Finding {
-        expected: place.to_owned(),
+        expected: format!("{}{place}", key.unwrap_or_default()),
         actual: "written over by somebody else".into(),
         ..found(&RULE, slot, &format!("sinks.{name}"), Verdict::Changed)
     }

@@ -120,7 +120,12 @@ fn by_status(facts: &SlotFacts<'_>, consequence: Consequence) -> Option<Finding>
             (true, true) => "a credential".into(),
             (true, false) => key.to_owned(),
         },
-        actual: if missing { String::new() } else { facts.status.to_owned() },
+        actual: match facts.status {
+            "missing" => String::new(),
+            // Who answers for one that somebody knows has not answered for the next.
+            "exposed" if !key.is_empty() => format!("exposed: {key}"),
+            status => status.to_owned(),
+        },
         why: facts.note.map_or_else(|| why.to_owned(), |note| format!("{why}: {note}")),
         ..found(rule, facts.id, "status", verdict)
     })
@@ -131,7 +136,7 @@ fn by_status(facts: &SlotFacts<'_>, consequence: Consequence) -> Option<Finding>
 fn by_copy(facts: &SlotFacts<'_>, sink: &(&str, String, &str)) -> Option<Finding> {
     let (name, place, status) = sink;
     let one = match *status {
-        "changed" => sink_changed::judge(facts.id, name, place),
+        "changed" => sink_changed::judge(facts.id, name, place, facts.key_id),
         "missing" => sink_missing::judge(facts.id, name, place),
         _ => return None,
     };
@@ -202,6 +207,23 @@ mod tests {
         let all = slot_in("retire_due", true);
         assert_eq!(all.len(), 1);
         assert_eq!((all[0].actual.as_str(), all[0].condition), ("k1", Condition::Unfinished));
+    }
+
+    #[test]
+    fn who_accepts_what_is_wrong_with_one_key_has_not_accepted_it_of_the_next() {
+        let states = |status: &'static str, key: &'static str| {
+            let sinks = vec![("app", "bao:secret/apps/x".to_owned(), "changed")];
+            let facts = SlotFacts { status, key_id: Some(key), sinks, ..SlotFacts::default() };
+            slot(&SlotFacts { id: "x", active: true, ..facts })
+                .iter()
+                .map(crate::waiver::state_of)
+                .collect::<Vec<_>>()
+        };
+        for status in ["exposed", "stale_copy"] {
+            let (one, next) = (states(status, "k1"), states(status, "k2"));
+            assert_eq!(one, states(status, "k1"), "{status}");
+            assert!(!one.is_empty() && one.iter().all(|state| !next.contains(state)), "{status}");
+        }
     }
 
     #[test]
