@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde_json::Value;
+
 use crate::{
     Core, Ran, Result, World,
     world::{LEDGER, LOG, SAVED, STATE},
@@ -99,6 +101,7 @@ fn changes(said: &str) -> String {
     let begin = said
         .find("Terraform will perform")
         .or_else(|| said.find("OpenTofu will perform"))
+        .or_else(|| said.find("Changes to Outputs"))
         .or_else(|| said.find("No changes."))
         .unwrap_or(0);
     let rest = &said[begin..];
@@ -197,6 +200,9 @@ pub fn tell(world: Rc<World>, listener: &mut dyn Listener) -> Result<()> {
         listener,
     )?;
 
+    listener.step("Nobody applies: nhi reconcile rotates");
+    let third = between(&world, pace, &second, listener)?;
+
     listener.step("Destroy revokes everything");
     let said = world.terraform(&["destroy", "-auto-approve"])?.expect(0)?;
     let told: Vec<&str> = said
@@ -210,13 +216,75 @@ pub fn tell(world: Rc<World>, listener: &mut dyn Listener) -> Result<()> {
     }
     listener.holds("the platform is empty: no role, policy, entity, alias or token is left");
     stays(&world, listener)?;
-    check(!bao.signs_in(&second)?, "the last credential is refused", listener)?;
+    check(!bao.signs_in(&third)?, "the last credential is refused", listener)?;
     let history = world.nhi(&["ledger", "show"])?.expect(0)?;
     listener.said("nhi ledger show", history.trim_end());
     let verified = world.nhi(&["ledger", "verify"])?.expect(0)?;
     listener.said("nhi ledger verify", verified.trim_end());
     world.no_secret_leaked(&WRITTEN)?;
     listener.holds("everything that was written and said was searched for every secret: nothing");
+    Ok(())
+}
+
+/// The page for people of a look at everything.
+const PAGE: &str = "drift.html";
+
+/// What falls due between two applies is done without one, and leaves nothing to plan. What is delivered
+/// then.
+fn between(
+    world: &World,
+    pace: Pace,
+    earlier: &Value,
+    listener: &mut dyn Listener,
+) -> Result<Value> {
+    let bao = &world.bao;
+    let due =
+        || Ok(world.nhi(&["reconcile", "--dry-run"])?.expect(0)?.contains("it is due: issue"));
+    wait_for(pace.at_most(pace.min_age + pace.every), "the schedule", listener, due)?;
+    let said = world.nhi(&["reconcile", "--yes"])?.expect(0)?;
+    listener.said("nhi reconcile --yes", said.trim_end());
+    let now = bao.document("apps/invoice-sync")?;
+    check(now["secret_id"] != earlier["secret_id"], "the sink holds a new secret", listener)?;
+    let both = bao.signs_in(&now)? && bao.signs_in(earlier)?;
+    check(both, "it signs in, and the old one as long as its overlap lasts", listener)?;
+    let said = saved_plan(world)?.expect(2)?;
+    listener.said(PLAN, &changes(&said));
+    check(
+        said.contains("without changing any real infrastructure"),
+        "nothing is to be changed: the output follows the generation",
+        listener,
+    )?;
+    apply(world, listener)?;
+    wait_for(pace.at_most(Duration::ZERO), "the overlap", listener, || {
+        world.nhi(&["reconcile", "--yes"])?.expect(0)?;
+        Ok(!bao.signs_in(earlier)?)
+    })?;
+    listener.holds("the next run of nhi reconcile has ended the old one");
+    plan(world, 0, listener)?;
+    let words = format!("html={PAGE}");
+    let said = world.nhi(&["drift", "--report", &words])?.expect(0)?;
+    listener.said(&format!("nhi drift --report {words}"), said.trim_end());
+    world.no_secret_leaked(&[PAGE])?;
+    listener.holds(&format!("a page for people to open: {}", world.folder.join(PAGE).display()));
+    Ok(now)
+}
+
+/// Waits until this holds.
+fn wait_for(
+    most: Duration,
+    what: &str,
+    listener: &mut dyn Listener,
+    mut holds: impl FnMut() -> Result<bool>,
+) -> Result<()> {
+    let until = Instant::now() + most;
+    while !holds()? {
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(format!("{what} did not show within {} seconds", most.as_secs()));
+        }
+        listener.waiting(what, left);
+        std::thread::sleep(Duration::from_secs(1));
+    }
     Ok(())
 }
 
