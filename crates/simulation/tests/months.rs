@@ -67,7 +67,7 @@ fn whatever_happens_for_months_no_promise_of_what_works_between_applies_is_broke
         return;
     }
     let begun = Instant::now();
-    let many = number("NHI_TEST_SEEDS").unwrap_or(12);
+    let many = number("NHI_TEST_SEEDS").unwrap_or(8);
     let met = tell_all(0, many, Life::of_seed);
     println!("{many} lives, {:?}: {met:?}", begun.elapsed());
     for what in [
@@ -119,12 +119,14 @@ fn what_somebody_forgets_of_what_works_between_applies_is_found_within_a_minute(
     let searches = LAPSES.map(|(lapse, promise)| {
         thread::spawn(move || {
             let begun = worked();
-            let life = Life { lapse: Some(lapse), ..Life::of(DAYS) };
+            let life = |seed| Life { lapse: Some(lapse), ..Life::of_seed(seed) };
             let found =
                 (0..).take_while(|_| worked() - begun < Duration::from_secs(60)).find_map(|seed| {
                     Some((
                         seed,
-                        lived(seed, life, false).broken.filter(|one| one.starts_with(promise))?,
+                        lived(seed, life(seed), false)
+                            .broken
+                            .filter(|one| one.starts_with(promise))?,
                     ))
                 });
             // Whoever runs in the way of others is told by what their own runs say.

@@ -208,7 +208,8 @@ impl Runner {
         }
         let fate = self.plan.lock().unwrap_or_else(PoisonError::into_inner).remove(&call);
         let fate = fate.unwrap_or(Fate::Done);
-        if fate != Fate::Done {
+        // Whoever has a part to leave out says so.
+        if !matches!(fate, Fate::Done | Fate::NotKept) {
             self.note(place, fate);
         }
         if fate == Fate::DiesBefore {

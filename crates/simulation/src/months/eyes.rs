@@ -151,6 +151,13 @@ impl Seen {
         self.eyes.earth.has(lapse)
     }
 
+    /// A part of what it shows is missing.
+    fn leaves_out(&self, half: bool) {
+        if half {
+            self.eyes.run.note(self.place, Fate::NotKept);
+        }
+    }
+
     fn breaks(&self, what: String) {
         self.eyes.earth.breaks(format!("{what}, by {}", self.eyes.run.name));
     }
@@ -213,6 +220,7 @@ impl Connector for Seen {
     async fn list(&self, want: Want) -> connector::Result<Observation> {
         let seen = self.eyes.look(self.place, lost("list"), self.fake.list(want)).await;
         let (mut all, half) = seen?;
+        self.leaves_out(half);
         if half && all.integrations.pop().is_some() && !self.has(Lapse::GapsAreSilent) {
             let cause = "a page is missing".to_owned();
             all.gaps.push(Gap { extent: GapExtent::Page("2".into()), cause });
@@ -226,6 +234,7 @@ impl Connector for Seen {
     ) -> connector::Result<Option<ObservedIntegration>> {
         let read = self.fake.read(object, want);
         let (mut found, half) = self.eyes.look(self.place, lost("read"), read).await?;
+        self.leaves_out(half && found.is_some());
         if let Some(found) = &mut found {
             if half && self.has(Lapse::GapsAreSilent) {
                 // What cannot be read looks like what is to be there.
@@ -277,6 +286,7 @@ impl Connector for Seen {
     async fn credentials(&self, object: &ObjectRef) -> connector::Result<CredentialListing> {
         let listed = self.fake.credentials(object);
         let (mut listing, half) = self.eyes.look(self.place, lost("list keys"), listed).await?;
+        self.leaves_out(half);
         if half {
             listing.credentials.pop();
             listing.complete = self.has(Lapse::GapsAreSilent);
