@@ -28,9 +28,11 @@ pub fn built() -> Result<Programs> {
             cargo
                 .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
                 .args(["build", "--quiet", "-p", "provider", "-p", "nhi"]);
-            if release {
-                cargo.arg("--release");
-            }
+            // As `cargo xtask test` does, so that nothing is built again.
+            match release {
+                true => cargo.arg("--release"),
+                false => cargo.args(["-p", "same-features"]),
+            };
             if let Some(target) = folder.parent() {
                 cargo.arg("--target-dir").arg(target);
             }

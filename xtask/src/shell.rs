@@ -64,11 +64,15 @@ impl Programs {
 /// Builds our two programs. Where they are is cargo's to say: its configuration and environment may
 /// put them anywhere.
 ///
+/// Where they are for tests, what others wrote is built as tests need it, which then build it no second
+/// time; ours is as it is shipped.
+///
 /// # Errors
 ///
 /// They do not build.
 pub fn programs(release: bool) -> Result<Programs> {
-    built(&["-p", "provider", "-p", "nhi"], release)
+    let all = ["-p", "provider", "-p", "nhi", "-p", "same-features"];
+    built(if release { &all[..4] } else { &all }, release)
 }
 
 /// The provider alone, as it is released: where it is.

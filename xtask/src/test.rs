@@ -243,7 +243,7 @@ fn places(first: bool, second: bool) -> Result<Vec<(&'static str, OsString)>> {
 /// Builds the tests, and with them the programs that stories start.
 fn build(stories: bool) -> Result<Vec<Program>> {
     if stories {
-        // As they are shipped: without what tests of the whole workspace turn on.
+        // Ours as it is shipped: without what tests of the whole workspace turn on in it.
         programs(false)?;
     }
     let words = ["test", "--workspace", "--no-run", "--message-format=json-render-diagnostics"];
