@@ -633,9 +633,10 @@ impl Fake {
         let mut state = self.lock();
         state.calls.push((verb, key.to_owned()));
         let fault = state.faults.get_mut(&verb).and_then(VecDeque::pop_front);
-        let what = format!("{verb:?} {key:?}");
+        // Simulations call it a million times, and most calls go through.
+        let what = || format!("{verb:?} {key:?}");
         let lost = |outcome| Error::Unreachable {
-            what: what.clone(),
+            what: what(),
             message: "a fault on request".into(),
             outcome,
         };
@@ -643,7 +644,7 @@ impl Fake {
             None | Some(Fault::None) => act(&mut state),
             Some(Fault::NotSent) => Err(lost(Outcome::NotSent)),
             Some(Fault::RequestLost) => Err(lost(Outcome::Ambiguous)),
-            Some(Fault::Refused(refusal)) => Err(refused(&what, refusal)),
+            Some(Fault::Refused(refusal)) => Err(refused(&what(), refusal)),
             Some(Fault::AnswerLost) => {
                 act(&mut state)?;
                 Err(lost(Outcome::Ambiguous))

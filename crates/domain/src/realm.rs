@@ -116,7 +116,12 @@ impl fmt::Display for Fingerprint {
 
 /// The first characters of bytes in lower-case base32.
 pub fn short(bytes: &[u8], characters: usize) -> String {
-    BASE32_NOPAD.encode(bytes).to_lowercase().chars().take(characters).collect()
+    // Five bits make a character: what comes after those that are wanted is not looked at.
+    let wanted = (5 * characters).div_ceil(8).min(bytes.len());
+    let mut text = BASE32_NOPAD.encode(&bytes[..wanted]);
+    text.truncate(characters);
+    text.make_ascii_lowercase();
+    text
 }
 
 /// SHA-256 of bytes as they are.
@@ -151,6 +156,15 @@ pub fn slot_number(credential_id: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_short_name_is_the_beginning_of_the_whole_one() {
+        let bytes: Vec<u8> = (0..32).map(|one| one * 37).collect();
+        let whole = BASE32_NOPAD.encode(&bytes).to_lowercase();
+        for characters in 0..60 {
+            assert_eq!(short(&bytes, characters), whole[..characters.min(whole.len())]);
+        }
+    }
 
     fn key(c: char) -> RealmKey {
         RealmKey::new(&Secret::new(c.to_string().repeat(40))).unwrap()

@@ -43,6 +43,8 @@ struct Kept {
     scans: BTreeMap<(String, String), Scan>,
     persons: BTreeMap<String, Person>,
     leases: Leases,
+    /// Somebody changed what is kept: nothing but a test can.
+    tampered: bool,
 }
 
 impl Kept {
@@ -69,6 +71,7 @@ impl MemoryLedger {
     /// Changes the kept body of an entry behind the chain's back, so that tests can see it found.
     pub fn tamper(&self, seq: u64, change: impl FnOnce(&mut Vec<u8>)) {
         let mut kept = self.kept();
+        kept.tampered = true;
         if let Some(entry) = kept.entries.iter_mut().find(|entry| entry.seq == seq) {
             change(&mut entry.body);
         }
@@ -87,6 +90,9 @@ impl Ledger for MemoryLedger {
     }
 
     async fn ready(&self, work: Work) -> Result<Option<Error>> {
+        if !self.kept().tampered {
+            return Ok(None);
+        }
         match (damaged_end(self).await?, work) {
             (Some(wrong), Work::Begins) => Err(wrong),
             (wrong, _) => Ok(wrong),

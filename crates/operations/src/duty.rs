@@ -222,19 +222,40 @@ pub(crate) fn is_duty(row: &Obligation) -> bool {
 
 /// The same duty, at the same times and with the same carrier, however often it was tried.
 fn is_same(have: &Obligation, wanted: &Obligation) -> bool {
-    let bare = |row: &Obligation| {
-        let mut row = row.clone();
-        (row.attempts, row.next_try_at) = (0, None);
-        if let Some(Value::Object(detail)) = &mut row.detail {
-            detail.remove(TOLD);
+    // None is forgotten: each is named.
+    let Obligation {
+        id,
+        subject,
+        deed,
+        not_before,
+        due_by,
+        on_overdue,
+        state,
+        attempts: _,
+        next_try_at: _,
+        detail,
+    } = have;
+    (not_before, due_by) == (&wanted.not_before, &wanted.due_by)
+        && [id, subject, deed, on_overdue, state]
+            == [&wanted.id, &wanted.subject, &wanted.deed, &wanted.on_overdue, &wanted.state]
+        && said(detail) == said(&wanted.detail)
+}
+
+/// The members of a row's detail but [`TOLD`]; what has none as it is.
+fn said(detail: &Option<Value>) -> Result<Vec<(&String, &Value)>, &Option<Value>> {
+    match detail {
+        Some(Value::Object(members)) => {
+            Ok(members.iter().filter(|(name, _)| *name != TOLD).collect())
         }
-        row
-    };
-    bare(have) == bare(wanted)
+        other => Err(other),
+    }
 }
 
 /// The entries that bring the rows of one slot to what is owed on it.
 fn told(context: &Context, subject: &str, have: &[Obligation], owed: &[Duty]) -> Vec<NewEntry> {
+    if owed.is_empty() && have.is_empty() {
+        return Vec::new();
+    }
     let wanted: Vec<Obligation> = owed.iter().map(|one| row(subject, one)).collect();
     let entry = |kind: &str, row: &Obligation| {
         let key = row.detail.as_ref().and_then(|detail| detail.get("key")).cloned();

@@ -167,7 +167,7 @@ impl Died {
 
 /// A moment as entries and mirrors have it.
 pub(crate) fn moment(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    format!("{at:.0}")
 }
 
 #[cfg(test)]
@@ -227,6 +227,17 @@ mod tests {
         let all = all_entries(ledger, Filter::all()).await.unwrap();
         let attempts = all.into_iter().filter(|entry| entry.kind.starts_with("attempt."));
         attempts.map(|entry| (entry.kind.clone(), entry.outcome.clone())).collect()
+    }
+
+    #[test]
+    fn a_moment_is_written_in_whole_seconds_that_are_over() {
+        for (millis, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (1_795_500_000_000, "2026-11-24T06:00:00Z"),
+            (1_795_500_000_999, "2026-11-24T06:00:00Z"),
+        ] {
+            assert_eq!(moment(Timestamp::from_millisecond(millis).unwrap()), text);
+        }
     }
 
     #[tokio::test]

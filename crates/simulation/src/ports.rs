@@ -1014,6 +1014,8 @@ impl Ledger for StoryLedger {
     }
     async fn obligations_with(&self, deed: &str) -> ledger::Result<Vec<Obligation>> {
         self.inner.obligations_with(deed).await
+    async fn obligations_of(&self, subject: &str) -> ledger::Result<Vec<Obligation>> {
+        self.inner.obligations_of(subject).await
     }
     async fn due(&self, at: i64) -> ledger::Result<Vec<Slot>> {
         self.inner.due(at).await

@@ -80,6 +80,8 @@ pub(crate) struct Machine<'a> {
     reason: &'a str,
     what: String,
     tenant: String,
+    /// What stands for the slot in marks.
+    in_marks: String,
     connector: Arc<dyn Connector>,
     object: ObjectRef,
     profile: &'static Profile,
@@ -187,6 +189,7 @@ impl<'a> Machine<'a> {
             reason,
             what,
             tenant,
+            in_marks: Marker::slot_of(&spec.vendor_id, &spec.id.name),
             connector,
             object: credential::object(spec),
             profile,
@@ -460,7 +463,9 @@ impl<'a> Machine<'a> {
             .iter()
             .map(|one| (one.key_id.clone(), one.marker.clone()))
             .collect();
-        let ours = |one: &ObservedCredential| mark_of(realm, key, &self.tenant, self.spec, one);
+        let ours = |one: &ObservedCredential| {
+            mark_in(realm, key, &self.tenant, &self.spec.vendor_id, &self.in_marks, one)
+        };
         self.keys = listing
             .credentials
             .iter()
@@ -885,10 +890,22 @@ pub(crate) fn mark_of(
     spec: &SlotSpec,
     credential: &ObservedCredential,
 ) -> Option<(u64, u64)> {
+    let slot = Marker::slot_of(&spec.vendor_id, &spec.id.name);
+    mark_in(realm, key, tenant, &spec.vendor_id, &slot, credential)
+}
+
+/// The same, for whoever knows what stands for the slot in marks.
+fn mark_in(
+    realm: &str,
+    key: &RealmKey,
+    tenant: &str,
+    vendor_id: &str,
+    slot: &str,
+    credential: &ObservedCredential,
+) -> Option<(u64, u64)> {
     let marker = Marker::parse(credential.marker.as_deref()?)?;
-    let ours = marker.realm == realm
-        && marker.slot == Marker::slot_of(&spec.vendor_id, &spec.id.name)
-        && marker.is_genuine(key, tenant, &spec.vendor_id);
+    let ours =
+        marker.realm == realm && marker.slot == slot && marker.is_genuine(key, tenant, vendor_id);
     ours.then_some((marker.generation, marker.epoch))
 }
 
