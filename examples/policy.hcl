@@ -60,8 +60,7 @@ standing = {
 owners_told = {
   before   = ["30d", "7d", "1d"]
   findings = "high"
-# How long an end may take until it is refused, as nhi drill measures it.
-stop_within_longest = "15m"
+}
 
 # What people do, because no platform can be asked for it: nhi task list.
 tasks = {

@@ -88,7 +88,8 @@ async fn found(
             .next("nhi explain lists the rules; nhi drift --format json has the fingerprints"));
     }
     let of_integrations = Wishes { integrations: wishes.integrations.clone(), ..Wishes::default() };
-    judge_each(context, of_integrations, BTreeMap::new(), |id, judged| match judged {
+    let (owns, reach) = (BTreeMap::new(), BTreeMap::new());
+    judge_each(context, of_integrations, owns, reach, |id, judged| match judged {
         Err(problem) => meant.unread.push((id.to_owned(), problem)),
         Ok(judged) => {
             let found = judged.findings.iter();

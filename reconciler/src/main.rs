@@ -12,6 +12,7 @@ use clap::{Parser, Subcommand, error::ErrorKind};
 mod adopting;
 mod ask;
 mod commands;
+mod compact;
 mod deed;
 mod exit;
 mod group;

@@ -63,7 +63,7 @@ fn owners_are_written_to_before_an_end_once_over_restarts() {
         let all = letters(2)?;
         holds(serving.stop()? == Some(0), "it stops", "")?;
         let said = all.join("\n");
-        for told in ["payments@acme.example", "finance", ID, &format!("{day}")[..7], "decommission"]
+        for told in ["payments@acme.example", "finance", ID, &day.to_string()[..7], "decommission"]
         {
             holds(said.contains(told), told, &said)?;
         }

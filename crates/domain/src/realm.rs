@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_short_name_is_the_beginning_of_the_whole_one() {
-        let bytes: Vec<u8> = (0..32).map(|one| one * 37).collect();
+        let bytes: Vec<u8> = (0..32).map(|one: u8| one.wrapping_mul(37)).collect();
         let whole = BASE32_NOPAD.encode(&bytes).to_lowercase();
         for characters in 0..60 {
             assert_eq!(short(&bytes, characters), whole[..characters.min(whole.len())]);

@@ -27,7 +27,7 @@ pub const RESTATED: &str = "ledger.restated";
 
 /// Every kind of entry that this version writes. Whoever writes another adds it: deeds check it in
 /// debug builds, and whoever asks for one that is not here is told so.
-63] = [; pub const KINDS: &[&str] = &[; 64] = [
+pub const KINDS: &[&str] = &[
     "attempt.ended",
     "attempt.started",
     "claim.taken_over",
@@ -46,11 +46,7 @@ pub const RESTATED: &str = "ledger.restated";
     "integration.forgotten",
     "integration.lifted",
     "integration.quarantined",
-    BROKEN,
-    COMPACTED,
     "ledger.created",
-    RESTATED,
-    SALVAGED,
     "obligation.failed",
     "obligation.made",
     "obligation.met",
@@ -94,8 +90,8 @@ pub const RESTATED: &str = "ledger.restated";
     "signal.received",
     "slot.declared",
     "slot.ended",
-    "usage.imported",
     "task.done",
+    "usage.imported",
 ];
 
 /// The version of the body's shape that this program writes.

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use connector::Kind;
 use domain::{
-    Action, CredentialId, IntegrationId, LastUsed, ObservedIntegration, OwnerId, Setting, Settings, Ties,
+    Action, CredentialId, IntegrationId, LastUsed, ObservedIntegration, OwnerId, Setting, Settings,
+    Ties,
     field::{Default::Vendor as VendorChooses, Field},
 };
 use jiff::{Timestamp, civil::Date};
@@ -28,8 +29,8 @@ use policy::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    around::time_to_stop,
     Consumers, Context, Delivery, KindLattice, Problem, SeenIntegration, SeenSlot, SlotSpec,
+    around::time_to_stop,
     claim::{ClaimMirror, ClaimStore},
     decommission::Decommissioned,
     elsewhere::governed_elsewhere,
@@ -848,11 +849,13 @@ async fn judge_slot(
         unread: seen.unread.iter().map(|(key, until)| (key.as_str(), *until)).collect(),
         active,
     });
-            last_used: match context.rules.findings.dormant_after {
-                Some(after) => usage.last_used(&key.key_id, key.last_used, after),
-                None => key.last_used,
-            },
-    let times = times_of(&spec, &seen, live, &id).filter(|_| active);
+    let mut times = times_of(&spec, &seen, live, &id).filter(|_| active);
+    // What was heard elsewhere of its use tells where its platform does not.
+    if let (Some(times), Some(key_id), Some(after)) =
+        (&mut times, &seen.key_id, context.rules.findings.dormant_after)
+    {
+        times.last_used = usage.last_used(key_id, times.last_used, after);
+    }
     found.extend(times.iter().flat_map(|one| findings::times(one, &context.rules, context.time())));
     Ok(found)
 }

@@ -15,10 +15,9 @@ use policy::{
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
-    Context, Held, Judged, Problem, Wish, WishedSlot, Wishes, failing, judge_heard, judge_integration,
-    judge_left_behind, judge_owner, judge_third_party, never_heard_of, shut_out,
-    Context, Judged, Problem, Wishes, judge_heard, judge_integration, judge_left_behind,
-    judge_owner, judge_third_party, never_heard_of, tasks,
+    Context, Held, Judged, Problem, Wish, WishedSlot, Wishes, failing, judge_heard,
+    judge_integration, judge_left_behind, judge_owner, judge_third_party, never_heard_of, shut_out,
+    tasks,
 };
 
 /// How many things are looked at at once; the connection's own budget limits requests.
@@ -183,11 +182,11 @@ pub async fn judge_all(context: &Context, wishes: Wishes) -> AllJudged {
         Ok(found) => all.findings.extend(found),
         Err(problem) => all.gaps.push(("ledger".to_owned(), problem)),
     }
-    let further = judge_each(context, wishes, owns, reach, |id, judged| match judged {
     match tasks(context, &wishes).await {
         Ok(tasks) => all.findings.extend(tasks.iter().filter_map(|one| one.finding(context))),
         Err(problem) => all.gaps.push(("ledger".to_owned(), problem)),
     }
+    let further = judge_each(context, wishes, owns, reach, |id, judged| match judged {
         Ok(judged) => {
             let vendor_id = judged.vendor_id.clone();
             looked_at.extend(vendor_id.map(|vendor_id| (id.to_owned(), Some(vendor_id))));

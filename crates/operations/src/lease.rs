@@ -32,7 +32,7 @@ fn margin(rules: &Rules) -> Duration {
 
 /// A lease that is held, and renewed for as long as this lives.
 #[derive(Debug)]
-pub struct Held {
+pub struct Lease {
     fence: Fence,
     ledger: Arc<dyn Ledger>,
     term: Arc<Term>,
@@ -54,7 +54,7 @@ impl Term {
     }
 }
 
-impl Held {
+impl Lease {
     /// Takes the lease of something; else who has it, and for how long at most.
     ///
     /// # Errors
@@ -63,7 +63,7 @@ impl Held {
     pub async fn take(
         context: &Context,
         subject: &str,
-    ) -> Result<Result<Held, (String, Duration)>, Problem> {
+    ) -> Result<Result<Lease, (String, Duration)>, Problem> {
         let (ledger, holder) = (context.ledger.clone(), context.run.id.clone());
         let time = lease_time(&context.rules);
         let asked = Instant::now();
@@ -76,7 +76,7 @@ impl Held {
         let term = Arc::new(Term { until, margin, lost: AtomicBool::new(false) });
         let keeping = keep(ledger.clone(), fence.clone(), holder, time, term.clone());
         let keeper = tokio::spawn(keeping).abort_handle();
-        Ok(Ok(Held { fence, ledger, term, keeper }))
+        Ok(Ok(Lease { fence, ledger, term, keeper }))
     }
 
     /// Whether it is somebody else's by now, or may be before another call has arrived.
@@ -106,7 +106,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for Lease {
     fn drop(&mut self) {
         self.keeper.abort();
     }

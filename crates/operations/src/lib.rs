@@ -49,15 +49,15 @@ mod scopes;
 mod signals;
 mod slot;
 mod switch;
-mod tell;
 mod task;
+mod tell;
 mod third_party;
 mod tick;
 mod tries;
 mod troubled;
 mod unheard;
-mod usage;
 mod unowned;
+mod usage;
 mod whoami;
 mod withdraw;
 
@@ -98,7 +98,7 @@ pub use judge_all::{
     AllJudged, Reaching, clocks_disagree, judge_all, judge_each, ledger_changed, reach_of,
 };
 pub use keep::keep_sink;
-pub use lease::{Held, lease_time};
+pub use lease::{Lease, lease_time};
 pub use observe::{
     SeenIntegration, UNKNOWN_CONNECTION, find_connection, judge_listed, object_of,
     observe_integration,
@@ -123,8 +123,8 @@ pub use slot::{
     Consumers, Delivery, Left, PreviousKey, SeenDelivery, SeenSlot, Sinks, SlotSpec, observe_slot,
 };
 pub use switch::{Switch, turn};
-pub use tell::{LookedUp, OwnerNotice, ends_to_tell, findings_to_tell, forget_ends, note_told};
 pub use task::{Evidence, OpenTask, TaskDone, note_tasks, task_done, tasks};
+pub use tell::{LookedUp, OwnerNotice, ends_to_tell, findings_to_tell, forget_ends, note_told};
 pub use third_party::{judge_third_party, note_third_party};
 pub use tick::{About, Asked, Looked, Next, Step as TickStep, Taken, Tick, Unread, Work};
 pub use troubled::{failing, shut_out};

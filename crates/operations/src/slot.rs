@@ -191,11 +191,11 @@ pub(crate) async fn usage_of(
         }
         let promoted_at = earlier(not_before, terms.overlap);
         let known = evidence(last_used, promoted_at, lag, terms.quiet_for, now.lo);
-        of.insert(one.key_id.clone(), with_word(known, all_said));
         // A log shows a use, whatever the platform tells; that it shows none says nothing.
         let seen = heard.last_seen(&one.key_id).filter(|at| *at > promoted_at);
         let seen = seen.filter(|at| now.lo < later(*at, terms.quiet_for));
         let known = seen.map_or(known, Evidence::Used);
+        of.insert(one.key_id.clone(), with_word(known, all_said));
     }
     Ok(Usage { of, terms })
 }

@@ -30,11 +30,9 @@ use tokio::{
 use tracing::{Instrument, Span};
 
 use crate::{
-    Another, Context, DueNow, KindLattice, Met, Outcome, Problem, Revoked, SeenAround,
-    Another, Context, DueNow, KindLattice, LookedUp, Met, Outcome, Problem, Revoked,
-    SeenIntegration, SeenSlot, SlotSpec, Wish, WishedOwner, WishedScopes, Wishes, another,
-    carry_out, catch_up, declared_slot,
-    Another, Context, DueNow, Held, KindLattice, Met, Outcome, Problem, Revoked, SeenIntegration,
+    Another, Context, DueNow, KindLattice, Lease, LookedUp, Met, Outcome, Problem, Revoked,
+    SeenAround, SeenIntegration, SeenSlot, SlotSpec, Wish, WishedOwner, WishedScopes, Wishes,
+    another, carry_out, catch_up, declared_slot,
     decommission::Decommissioned,
     due_now, look_around, look_up_owner, may_have_more, meet, observe_integration, observe_slot,
     revoke_everything, scopes,
@@ -796,9 +794,8 @@ impl Tick {
         wish: &Wish,
         seen: &SeenIntegration,
         around: SeenAround,
-        left: &BTreeSet<String>,
+        left: &LeftAt,
     ) -> Vec<Wanted> {
-    fn wanted(&self, wish: &Wish, seen: &SeenIntegration, left: &LeftAt) -> Vec<Wanted> {
         let rules = &self.context.rules;
         // What rules would say is not known.
         if self.context.gate.closed().is_some() {
@@ -1132,7 +1129,7 @@ impl Tick {
             return Taken::Unasked(problem);
         }
         // Whoever else works on it does this as well, or finds it done.
-        let held = match Held::take(&self.context, &step.integration.to_string()).await {
+        let held = match Lease::take(&self.context, &step.integration.to_string()).await {
             Ok(Ok(held)) => Some(held),
             Ok(Err(_)) => return Taken::Busy,
             Err(problem) => match work {
@@ -1154,7 +1151,7 @@ impl Tick {
                 self.take_integration(&context, &step.integration, wish, of, work).await
             }
         };
-        let lost = held.as_ref().is_some_and(Held::is_lost);
+        let lost = held.as_ref().is_some_and(Lease::is_lost);
         if let Some(held) = held {
             held.give_back().await;
         }

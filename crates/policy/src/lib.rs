@@ -26,9 +26,9 @@ pub mod settings;
 pub mod signal;
 pub mod standing;
 pub mod status;
-pub mod usage;
-pub mod telling;
 pub mod task;
+pub mod telling;
+pub mod usage;
 pub mod waiver;
 
 pub use rules::Rules;

@@ -6,8 +6,8 @@ use domain::{Action, Span};
 
 use crate::{
     findings::{Finding, Severity},
-    telling::Telling,
     task::Task,
+    telling::Telling,
     waiver::Waiver,
 };
 
@@ -211,8 +211,6 @@ pub struct Rules {
     pub waivers: Vec<Waiver>,
     /// What people do, because no platform can be asked for it.
     pub tasks: Vec<Task>,
-    /// How long a drill may take from an end to the first refusal; `None`: any time.
-    pub stop_within_longest: Option<Span>,
     /// The shortest interval of a schedule.
     pub every_floor: Span,
     /// From when on something is told in a look.
@@ -265,7 +263,6 @@ impl Default for Rules {
             lock_timeout: Span::from_secs(120),
             waivers: Vec::new(),
             tasks: Vec::new(),
-            stop_within_longest: None,
             every_floor: Span::from_secs(15 * 60),
             findings: Thresholds::default(),
             standing: Unattended::default(),

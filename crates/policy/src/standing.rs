@@ -107,11 +107,9 @@ pub fn standing(facts: &Facts, rules: &Rules, now: Now) -> BTreeMap<&'static str
             standing.insert("expired", if revoke { Verdict::Revoke } else { rules.expired });
         }
     }
-    if let Some(due) = facts.review_due() {
-        if now.has_come(due) {
-            let late = rules.review_grace.is_some_and(|grace| now.is_past(later(due, grace)));
-            standing.insert("review_overdue", if late { Verdict::Disable } else { Verdict::Warn });
-        }
+    if let Some(due) = facts.review_due().filter(|due| now.has_come(*due)) {
+        let late = rules.review_grace.is_some_and(|grace| now.is_past(later(due, grace)));
+        standing.insert("review_overdue", if late { Verdict::Disable } else { Verdict::Warn });
     }
     if facts.recreated {
         standing.insert("recreated", Verdict::Warn);

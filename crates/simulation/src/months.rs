@@ -375,6 +375,7 @@ impl Story {
                 ..WishedSlot::default()
             }],
             pieced_together: false,
+            ties: Default::default(),
         }
     }
 
@@ -432,6 +433,7 @@ impl Story {
             turns: Default::default(),
             claims: Default::default(),
             stop: Default::default(),
+            under: Default::default(),
             signals: Default::default(),
         }
     }

@@ -1014,6 +1014,7 @@ impl Ledger for StoryLedger {
     }
     async fn obligations_with(&self, deed: &str) -> ledger::Result<Vec<Obligation>> {
         self.inner.obligations_with(deed).await
+    }
     async fn obligations_of(&self, subject: &str) -> ledger::Result<Vec<Obligation>> {
         self.inner.obligations_of(subject).await
     }

@@ -303,13 +303,13 @@ impl Config {
         let told = self
             .notify
             .iter()
-        let heard = self.signals.iter().map(|signals| &signals.key);
             .flat_map(|notify| {
                 let mail = notify.mail.iter().filter_map(|mail| mail.user.as_ref());
                 let keys = notify.webhook.iter().map(|(_, key)| key).chain(&notify.slack);
                 keys.chain(mail.map(|(_, password)| password))
             })
             .chain(&self.serve.token);
+        let heard = self.signals.iter().map(|signals| &signals.key);
         let sources = credentials.map(|one| &one.secret).chain(key).chain(ledger).chain(told);
         let sources = sources.chain(heard);
         let parts = sources.flat_map(Source::parts).filter_map(|one| match one {

@@ -13,8 +13,8 @@ mod tree;
 
 pub use config::{
     CONNECTION_NAME, Config, ConnectionConfig, Credential, CustodyConfig, DatabaseAddress,
-    DatabaseConfig, LedgerConfig, MailConfig, NotifyConfig, RealmConfig, RunConfig, ServeConfig,, SignalsConfig,
-    Source, TlsConfig, VARIABLE_NAME, is_connection_name, is_variable_name, setting,
+    DatabaseConfig, LedgerConfig, MailConfig, NotifyConfig, RealmConfig, RunConfig, ServeConfig,
+    SignalsConfig, Source, TlsConfig, VARIABLE_NAME, is_connection_name, is_variable_name, setting,
 };
 pub use context::{Environment, Loaded, load, tenant_of, try_address, try_custody};
 pub use discover::{FILE_NAME, FileError, Found, discover, read};

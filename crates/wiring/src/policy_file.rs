@@ -7,8 +7,8 @@ use policy::{
     Rules,
     findings::{Severity, named},
     rules::{Thresholds, Unattended, Verdict, Wildcards},
-    telling::Telling,
     task::Task,
+    telling::Telling,
     waiver::{Waiver, can_be_waived},
 };
 
@@ -53,7 +53,6 @@ const MEMBERS: &[&str] = &[
     "standing",
     "owners_told",
     "waivers",
-    "stop_within_longest",
     "tasks",
 ];
 
@@ -176,9 +175,6 @@ pub fn read_rules(body: &Node) -> Result<Rules, ConfigError> {
                 for (at, item) in items.iter().enumerate() {
                     rules.waivers.push(waiver(item, &place.join(at))?);
                 }
-            }
-            "stop_within_longest" => {
-                rules.stop_within_longest = optional(node, &place, parse_span)?
             }
             "tasks" => {
                 let Node::Map(all) = node else {

@@ -11,8 +11,9 @@ use domain::CredentialId;
 use jiff::civil::Date;
 use ledger::Ledger;
 use operations::{
-    Context, Problem, Reaching, Wishes, clocks_disagree, declared_in_ledger, failing, held_in_custody,
-    judge_each, judge_heard, judge_left_behind, ledger_changed, never_heard_of, tasks,, shut_out,, reach_of,
+    Context, Problem, Reaching, Wishes, clocks_disagree, declared_in_ledger, failing,
+    held_in_custody, judge_each, judge_heard, judge_left_behind, ledger_changed, never_heard_of,
+    reach_of, shut_out, tasks,
 };
 use policy::waiver;
 use wiring::Loaded;
@@ -241,8 +242,8 @@ impl Drift {
         report.failed.extend(gap.map(|problem| ("plan".to_owned(), problem)));
         check_chain(&*context.ledger, &mut report).await;
         let asked = ids(&wishes);
-        look(context, wishes, (owns, reach), &mut report, output).await;
         people(context, &wishes, &mut report).await;
+        look(context, wishes, (owns, reach), &mut report, output).await;
         // Whose what nothing declares is can be told only where all was looked at.
         if !report.narrowed {
             left_behind(context, &slots, heard_of.is_some(), &mut report).await;
@@ -444,7 +445,9 @@ pub(crate) async fn whole(
     let mut report = Report::new(&wishes, from, context.now());
     check_chain(&*context.ledger, &mut report).await;
     report.offline = wishes.third_parties.len();
-    judge_each(context, wishes, owns, |id, judged| report.take(id, judged)).await;
+    let reach = reach_of(&wishes);
+    let further = judge_each(context, wishes, owns, reach, |id, judged| report.take(id, judged));
+    further.await.into_iter().for_each(|(print, one)| report.add(print, one));
     left_behind(context, &slots, all_declared, &mut report).await;
     if all_declared {
         unheard(context, &heard_of, &mut report).await;

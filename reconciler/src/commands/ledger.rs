@@ -17,8 +17,8 @@ use ledger::{
 use operations::Problem;
 use serde_json::{Value, json};
 
-use super::compact::{Compact, verify_archives};
 use crate::{
+    compact::{Compact, verify_archives},
     exit::Exit,
     output::{BOLD, DIM, Format, GREEN, Output, RED, YELLOW, styled},
 };
@@ -529,7 +529,7 @@ fn more(entry: &Entry) -> String {
 }
 
 /// Everything that can be wrong with a ledger.
-pub(super) async fn verified(ledger: &dyn ledger::Ledger) -> Result<Verification, ledger::Error> {
+pub(crate) async fn verified(ledger: &dyn ledger::Ledger) -> Result<Verification, ledger::Error> {
     let mut found = ledger.verify(Range::ALL).await?;
     // Rows that were edited by hand beside the chain.
     match ledger.compare().await {
@@ -741,7 +741,7 @@ fn how_many(text: &str) -> Result<NonZeroUsize, &'static str> {
 }
 
 /// A moment, a day's beginning, or how far back from now.
-pub(super) fn since(text: &str) -> Result<Timestamp, &'static str> {
+pub(crate) fn since(text: &str) -> Result<Timestamp, &'static str> {
     if let Ok(moment) = text.parse() {
         return Ok(moment);
     }

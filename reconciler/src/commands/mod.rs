@@ -2,7 +2,6 @@
 
 pub(crate) mod ack;
 pub(crate) mod adopt;
-pub(crate) mod compact;
 pub(crate) mod completion;
 pub(crate) mod decommission;
 pub(crate) mod disable;
@@ -24,5 +23,5 @@ pub(crate) mod rotate;
 pub(crate) mod scan;
 pub(crate) mod serve;
 pub(crate) mod signal;
-pub(crate) mod usage;
 pub(crate) mod task;
+pub(crate) mod usage;

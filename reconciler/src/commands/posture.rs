@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use ledger::{Entry, Filter};
 use operations::{
     Context, Inventory, Judged, Problem, Wishes, declared_in_ledger, governed_elsewhere,
-    judge_each, take_inventory,
+    judge_each, reach_of, take_inventory,
 };
 use policy::{
     Rules,
@@ -148,7 +148,8 @@ async fn look(context: &Context, wishes: Wishes) -> Result<Looked, Problem> {
     }
     let mut judged: BTreeMap<String, Result<Judged, Problem>> = BTreeMap::new();
     let owned = wishes.owned();
-    judge_each(context, wishes.clone(), owned, |id, one| {
+    let reach = reach_of(&wishes);
+    judge_each(context, wishes.clone(), owned, reach, |id, one| {
         judged.insert(id.to_owned(), one);
     })
     .await;

@@ -99,6 +99,7 @@ impl Reconcile {
             let connections = context.connections.names().into_iter();
             let connections = connections.filter(|name| holds_some(&context, name)).collect();
             asked.beside = Some((declared, connections));
+        }
         let people = tasks(&context, &wishes).await?;
         note_tasks(&context, &wishes, &people).await;
         let late = people.iter().filter(|one| one.is_overdue()).count();

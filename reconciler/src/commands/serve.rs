@@ -15,13 +15,10 @@ use connector::{Clock, SystemClock};
 use domain::{Span, realm::slot_number};
 use jiff::{SignedDuration, Timestamp};
 use operations::{
-    Asked, Context, Looked, LookedUp, Next, OwnerNotice, Problem, StopSign, Taken, Tick, TickStep,
-    Wishes, ends_to_tell, findings_to_tell, forget_ends, note_told,
+    Asked, Context, Looked, LookedUp, Next, OpenTask, OwnerNotice, Problem, StopSign, Taken, Tick,
+    TickStep, Wishes, ends_to_tell, findings_to_tell, forget_ends, note_tasks, note_told, tasks,
 };
 use policy::retry::Breaker;
-    Asked, Context, Looked, Next, OpenTask, Problem, StopSign, Taken, Tick, TickStep, note_tasks,
-    tasks,
-};
 use serde_json::Value;
 use tokio::{net::TcpListener, sync::Notify};
 use tracing::Instrument;
@@ -35,9 +32,9 @@ use crate::{
     output::Output,
     report::{self, Form, Report},
     serve::{
-        hook::{self, Hook},
         door::Door,
         health::{Counts, Health, answer},
+        hook::{self, Hook},
         letters::{Letters, contacts},
         logs::{Log, LogForm, name},
         notify::{self, Extent, Lasting, Notice, Notices},
@@ -200,15 +197,14 @@ impl Serve {
             compared: Mutex::default(),
         };
         if let Some(listen) = listen {
-            let (listener, at) = bound(place(listen)?).await?;
             let door = Door::of(&loaded)?;
-            let at = door.place(listen)?;
+            let (listener, at) = bound(door.place(listen)?).await?;
             let scheme = if door.has_tls() { "https" } else { "http" };
             serving.say(name::LISTENING, &[("address", format!("{scheme}://{at}").into())]);
             tokio::spawn(answer(listener, serving.health.clone(), door));
         }
         if let Some((hook, listen)) = Hook::begin(&loaded, config)? {
-            let (listener, at) = bound(place(&listen)?).await?;
+            let (listener, at) = bound(hook::place(&listen)?).await?;
             serving.say(name::LISTENING, &[("signals", format!("http://{at}/signals").into())]);
             tokio::spawn(hook::answer(listener, hook, SystemClock));
         }
@@ -321,8 +317,7 @@ impl Serving<'_> {
             state.last_begun = Some(begun);
         });
         let span = telemetry::tick();
-        match self.ticked(only, &span).instrument(span.clone()).await {
-        match self.ticked(only, moments).await {
+        match self.ticked(only, moments, &span).instrument(span.clone()).await {
             Ok((known, later)) => (Some(known), later),
             Err(problem) => {
                 telemetry::failed(&span, "failed", Some(problem.code));
@@ -349,9 +344,8 @@ impl Serving<'_> {
     async fn ticked(
         &self,
         only: Option<&BTreeSet<String>>,
-        span: &tracing::Span,
-    ) -> Result<BTreeSet<String>, Problem> {
         moments: &Moments,
+        span: &tracing::Span,
     ) -> Result<(BTreeSet<String>, BTreeMap<String, Duration>), Problem> {
         let loaded = wiring::load(self.config)?;
         let (context, wrong) = loaded.context_to_end("nhi", "tick")?;
@@ -373,7 +367,8 @@ impl Serving<'_> {
         let beside = context.connections.names().into_iter();
         let beside = beside.filter(|name| only.is_none_or(|only| only.contains(name)));
         let beside: BTreeSet<String> = beside.filter(|name| holds_some(&context, name)).collect();
-        let asked = only.cloned().unwrap_or_else(|| known.clone());
+        // What is declared nowhere is one's at a time, too.
+        let asked = only.cloned().unwrap_or_else(|| known.union(&beside).cloned().collect());
         let begun = self.clock.now();
         let shared = Shared::take(&context, &asked, moments).await?;
         let context = shared.guard(context);
@@ -391,6 +386,7 @@ impl Serving<'_> {
             });
             return Ok((known, later));
         }
+        let beside = beside.intersection(&ticked).cloned().collect();
         wishes.integrations.retain(|id, _| ticked.contains(&of(id)));
         let count = wishes.integrations.len();
         self.say(name::TICK_BEGUN, &[("integrations", count.into())]);

@@ -111,7 +111,7 @@ fn walk(root: &Path, ours: &[PathBuf], all: &mut Looked, give: &impl Fn(PathBuf)
                 }
                 Err(error) => all.unread.push((shown(root, &path), error.to_string())),
             }
-        } else if !kind.is_file() && !(kind.is_symlink() && path.is_file()) {
+        } else if !(kind.is_file() || kind.is_symlink() && path.is_file()) {
             all.skip(SPECIAL, &shown(root, &path));
         } else if about.len() > LARGEST {
             all.skip(LARGE, &shown(root, &path));

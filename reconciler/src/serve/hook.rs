@@ -6,6 +6,7 @@ use std::{
     collections::BTreeMap,
     convert::Infallible,
     future::poll_fn,
+    net::SocketAddr,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -185,6 +186,26 @@ impl Hook {
         }
         seen.insert(hex.clone(), at);
         Ok(hex)
+    }
+}
+
+/// Where it may listen: whoever is asked nothing but their signature is on this machine.
+///
+/// # Errors
+///
+/// `E-LISTEN`.
+pub(crate) fn place(text: &str) -> Result<SocketAddr, Problem> {
+    let wrong = |why: &str| {
+        Problem::new("E-LISTEN", "It does not listen there").detail(format!("{text:?}: {why}.")).next(
+            "name a port of this machine, as in 127.0.0.1:9465; put a proxy with TLS before it where \
+             others are to reach it",
+        )
+    };
+    let at: SocketAddr =
+        text.parse().map_err(|_| wrong("expected <address>:<port>, with a number for each"))?;
+    match at.ip().is_loopback() {
+        true => Ok(at),
+        false => Err(wrong("it speaks without TLS, so it listens on this machine alone")),
     }
 }
 

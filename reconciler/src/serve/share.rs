@@ -10,7 +10,7 @@ use std::{
 use domain::Span;
 use jiff::{SignedDuration, Timestamp};
 use ledger::Scan;
-use operations::{Context, Held, Looked, Problem, StopSign};
+use operations::{Context, Lease, Looked, Problem, StopSign};
 use serde_json::{Value, json};
 
 /// How soon a connection that another looks after is asked about again, at the latest.
@@ -54,7 +54,7 @@ impl Moments {
 #[derive(Debug, Default)]
 pub(crate) struct Shared {
     /// Those with a lease; where nothing is shared, none is needed.
-    held: BTreeMap<String, Held>,
+    held: BTreeMap<String, Lease>,
     theirs: BTreeMap<String, (String, Duration)>,
     /// Those that somebody else has looked at since their moment came.
     done: BTreeSet<String>,
@@ -72,7 +72,7 @@ impl Shared {
             return Ok(shared);
         }
         for connection in connections {
-            match Held::take(context, &format!("connection/{connection}")).await? {
+            match Lease::take(context, &format!("connection/{connection}")).await? {
                 Ok(held) => drop(shared.held.insert(connection.clone(), held)),
                 Err(theirs) => drop(shared.theirs.insert(connection.clone(), theirs)),
             }
@@ -97,7 +97,7 @@ impl Shared {
         if self.held.is_empty() {
             return context;
         }
-        let lost: Vec<_> = self.held.values().map(Held::loss).collect();
+        let lost: Vec<_> = self.held.values().map(Lease::loss).collect();
         let stop = context.stop.clone();
         let stop = StopSign::of(move || stop.is_set() || lost.iter().any(|is_lost| is_lost()));
         Context { stop, ..context }
@@ -211,6 +211,7 @@ mod tests {
                 unread("bao/x/b", "E-UNHEARD"),
                 unread("bao2/x/c", "E-REFUSED"),
             ],
+            known: Default::default(),
         };
         let (begun, ended) = (at("2026-12-01T10:00:00Z"), at("2026-12-01T10:00:02Z"));
         let scan = counted("bao", &looked, begun, ended);

@@ -212,9 +212,8 @@ impl Machine<'_> {
             .or_else(|| anchor.and_then(|main| main.key_id.clone()));
         let known = self.spec.known.as_ref().map(|(key_id, ..)| key_id.clone());
         // What half a listing does not show is not gone: it would be ended as what nobody uses.
-        let unseen = |key_id: &String| {
-            !view.complete && view.keys.iter().all(|key| key.key_id != *key_id)
-        };
+        let unseen =
+            |key_id: &String| !view.complete && view.keys.iter().all(|key| key.key_id != *key_id);
         let lives = |key_id: &String| {
             unseen(key_id) || view.keys.iter().any(|key| key.live && key.key_id == *key_id)
         };

@@ -9,7 +9,7 @@ use std::{
 
 use domain::Span;
 use ledger::{Fence, Leased};
-use operations::{Asked, Context, Held, StopSign, Taken, Tick, Wishes, carry_out, lease_time};
+use operations::{Asked, Context, Lease, StopSign, Taken, Tick, Wishes, carry_out, lease_time};
 use policy::{Rules, rotation::Goal};
 use serde_json::json;
 
@@ -91,10 +91,10 @@ fn at_once<T>(asked: impl Future<Output = T>) -> T {
 }
 
 /// A run under a lease that somebody else takes before its nth step, which it sees from then on or does not.
-async fn loses_it_at(world: &World, nth: u32, sees: bool) -> (Context, Held) {
+async fn loses_it_at(world: &World, nth: u32, sees: bool) -> (Context, Lease) {
     let context = world.context("loses it", &Fuse::none());
     let subject = integration(world);
-    let held = Held::take(&context, &subject).await.unwrap().expect("nobody else has it");
+    let held = Lease::take(&context, &subject).await.unwrap().expect("nobody else has it");
     let (looks, ledger) = (AtomicU32::new(0), context.ledger.clone());
     let guarded = held.guard(&context);
     let fence = guarded.under.clone().unwrap();
@@ -158,7 +158,7 @@ async fn whenever_a_lease_is_lost_nothing_more_is_begun_and_nobody_is_cut_off() 
 async fn a_lease_lasts_while_it_is_renewed_and_is_over_before_another_can_have_it() {
     let world = World::new("add-marked").await;
     let context = world.context("one", &Fuse::none());
-    let held = Held::take(&context, "a/b/c").await.unwrap().expect("nobody else has it");
+    let held = Lease::take(&context, "a/b/c").await.unwrap().expect("nobody else has it");
     let time = lease_time(&Rules::default());
     // Its margin is what one more call may take to arrive.
     assert_eq!(time, Duration::from_secs(180));
@@ -167,12 +167,12 @@ async fn a_lease_lasts_while_it_is_renewed_and_is_over_before_another_can_have_i
         assert!(!held.is_lost(), "it is renewed in time");
     }
     let other = world.context("two", &Fuse::none());
-    let theirs = Held::take(&other, "a/b/c").await.unwrap();
+    let theirs = Lease::take(&other, "a/b/c").await.unwrap();
     assert_eq!(theirs.expect_err("it is taken").0, "one");
     // Somebody takes it away: it is seen at the next renewal, and never believed again.
     let fence = held.guard(&context).under.unwrap();
     context.ledger.release(&fence).await.unwrap();
-    let theirs = Held::take(&other, "a/b/c").await.unwrap().expect("it is free");
+    let theirs = Lease::take(&other, "a/b/c").await.unwrap().expect("it is free");
     tokio::time::sleep(time / 4).await;
     assert!(held.is_lost() && held.guard(&context).stop.is_set());
     assert!(!theirs.is_lost());

@@ -1,5 +1,6 @@
 //! Deeds on slots, interrupted wherever that is possible.
 
+mod ack;
 mod begun;
 mod books;
 mod clocks;

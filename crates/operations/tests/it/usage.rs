@@ -1,5 +1,7 @@
 //! What a log tells of use counts where the platform tells of none, and what no log tells is unknown.
 
+use std::sync::Arc;
+
 use connector::{LogLine, LogUse};
 use domain::{CredentialId, Marker, RealmKey, Secret, Span};
 use jiff::{SignedDuration, Timestamp};
@@ -10,7 +12,7 @@ use operations::{
 use policy::rotation::Goal;
 use serde_json::json;
 
-use crate::world::{Fuse, OVERLAP, World};
+use crate::world::{Ending, Fuse, OVERLAP, World};
 
 const FIRST: Goal = Goal::Rotate { to: 1, at_once: false };
 const SECOND: Goal = Goal::Rotate { to: 2, at_once: false };
@@ -43,7 +45,10 @@ async fn imports(
 }
 
 async fn rules(world: &World) -> Vec<&'static str> {
-    let context = world.context("looks", &Fuse::none());
+    let mut context = world.context("looks", &Fuse::none());
+    let mut rules = (*context.rules).clone();
+    rules.findings.dormant_after = Some(Span::from_secs(10 * 86_400));
+    context.rules = Arc::new(rules);
     let judged = judge_integration(&context, &world.wish()).await.unwrap();
     judged.findings.iter().map(|(_, one)| one.rule).collect()
 }
@@ -61,25 +66,25 @@ async fn an_earlier_one_that_only_a_log_shows_in_use_is_waited_for_until_it_is_q
     let seen = observe_slot(&context, &world.spec()).await.unwrap().unwrap();
     assert_eq!(seen.in_use[0].0, first);
     assert!(rules(&world).await.contains(&"old-still-used"));
-    let kept = world.whole("waits", RETIRE).await;
-    assert!(kept.revoked.is_empty() && world.live().await.contains(&first));
+    match world.run("waits", &Fuse::none(), RETIRE).await {
+        Ending::Done(Err(problem)) => assert_eq!(problem.code, "E-OLD-IN-USE"),
+        other => panic!("{other:?}"),
+    }
+    assert!(world.live().await.contains(&first));
     world.clock.advance(Span::from_secs(OVERLAP.as_secs() / 2));
     let ended = world.whole("ends", RETIRE).await;
     assert_eq!(ended.revoked.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_a_log_shows_unused_for_long_is_dormant_and_one_that_no_log_shows_is_not() {
+async fn a_later_use_that_a_log_shows_counts_where_the_platform_tells_of_an_earlier_one() {
     let world = World::new("add-marked").await;
     let first = world.whole("first", FIRST).await.key_id.unwrap();
     let begun = now(&world);
-    world.clock.advance(Span::from_secs(100 * 86_400));
-    assert!(!rules(&world).await.contains(&"dormant"), "nothing is known");
-    let known = used(&world, &first, begun + SignedDuration::from_hours(1));
-    imports(&world, None, vec![known]).await;
-    assert!(!rules(&world).await.contains(&"dormant"), "a log that ended tells nothing of now");
-    let here = vec![until(begun + SignedDuration::from_hours(1)), until(now(&world))];
-    imports(&world, None, here).await;
+    world.clock.advance(Span::from_secs(20 * 86_400));
+    assert!(rules(&world).await.contains(&"dormant"), "its platform tells");
+    let long_ago = used(&world, &first, begun + SignedDuration::from_hours(1));
+    imports(&world, None, vec![long_ago, until(now(&world))]).await;
     assert!(rules(&world).await.contains(&"dormant"));
     let used_now = used(&world, &first, now(&world));
     imports(&world, None, vec![used_now]).await;

@@ -77,7 +77,8 @@ impl Story<'_> {
                 self.straggler.was_off = true;
             }
             // Where claims hold nobody off, who had decided to end it may not have heard of that yet.
-            Some(_) if off_since.is_some() && self.claim_ttl == Span::ZERO && self.at_work() > 1 => {}
+            Some(_)
+                if off_since.is_some() && self.claim_ttl == Span::ZERO && self.at_work() > 1 => {}
             Some(_) => self.straggler.off_since = None,
             None if self.straggler.needed => {
                 return Err("P1: what somebody needs is ended without a word".to_owned());

@@ -23,6 +23,8 @@ pub(crate) enum Bench {
     Iam(iam::Iam),
     /// Rotations on OpenBao, many in one apply, and what each asks of it; simulated ones.
     Rotate(rotate::Rotate),
+    /// Credentials judged a second, and 100,000 integrations compared, from memory.
+    Reconcile,
     /// MessagePack and JSON, both ways: one credential, and a state of 3,000 resources.
     Codec,
     /// One call over the wire and one in process: the schema, and plans in which nothing changes.
@@ -38,6 +40,7 @@ impl Bench {
             Bench::Plan(plan) => plan.run(&released_provider()?),
             Bench::Iam(iam) => iam.run(&released_provider()?),
             Bench::Rotate(rotate) => rotate.run(),
+            Bench::Reconcile => built_for("search", "simulation", "judge", &[]),
             Bench::Codec => example("provider", "measure", &["codec"]),
             Bench::Rpc => {
                 let program = released_provider()?;

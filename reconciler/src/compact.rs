@@ -13,8 +13,8 @@ use ledger::{Actor, Archive, Hash, Ledger, NewEntry, archive, export};
 use operations::Problem;
 use serde_json::json;
 
-use super::ledger::{since, verified};
 use crate::{
+    commands::ledger::{since, verified},
     exit::Exit,
     output::{Format, GREEN, Output, RED, styled},
 };
