@@ -36,6 +36,7 @@ quiet_for        = "12h"
 overlap_max      = "7d"
 old_still_used   = "ask"
 lock_timeout     = "2m"
+keep_entries     = "730d"
 
 findings = {
   credential_oldest  = "180d"

@@ -293,6 +293,10 @@ pub(crate) async fn verify_archives(
     files: &[PathBuf],
     output: &Output,
 ) -> Result<Vec<String>, Problem> {
+    // Where no file is named, a ledger that cannot tell of any is judged by what else it tells.
+    if files.is_empty() {
+        return Ok(Vec::new());
+    }
     let archives = ledger.archives().await?;
     let mut wrong = Vec::new();
     for file in files {

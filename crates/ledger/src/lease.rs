@@ -96,8 +96,9 @@ impl Bucket {
 }
 
 /// Leases in memory: of one process, by the clock of its machine.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Leases {
+    now: fn() -> Instant,
     next: u64,
     held: BTreeMap<String, Held>,
     budgets: BTreeMap<String, Spent>,
@@ -118,9 +119,20 @@ struct Held {
     until: Instant,
 }
 
+impl Default for Leases {
+    fn default() -> Leases {
+        Leases::by_clock(Instant::now)
+    }
+}
+
 impl Leases {
+    /// With another clock: one that runs as fast as whoever simulates wants.
+    pub(crate) fn by_clock(now: fn() -> Instant) -> Leases {
+        Leases { now, next: 0, held: BTreeMap::new(), budgets: BTreeMap::new() }
+    }
+
     pub(crate) fn take(&mut self, subject: &str, holder: &str, time: Duration) -> Leased {
-        let now = Instant::now();
+        let now = (self.now)();
         let held = self.held.get(subject).filter(|held| held.until > now);
         let number = match held {
             Some(held) if held.holder != holder => {
@@ -144,7 +156,7 @@ impl Leases {
     }
 
     pub(crate) fn draw(&mut self, tenant: &str, most: u32, per_second: u32) -> Drawn {
-        let now = Instant::now();
+        let now = (self.now)();
         let spent = self.spent(tenant, per_second, now);
         if spent.frozen_until > now {
             return Drawn::Wait(spent.frozen_until - now);
@@ -156,14 +168,14 @@ impl Leases {
     }
 
     pub(crate) fn freeze(&mut self, tenant: &str, time: Duration) {
-        let now = Instant::now();
+        let now = (self.now)();
         let spent = self.spent(tenant, 1, now);
         spent.frozen_until = spent.frozen_until.max(now + time);
     }
 
     pub(crate) fn holds(&self, fence: &Fence) -> bool {
         let held = self.held.get(&fence.subject);
-        held.is_some_and(|held| held.number == fence.number && held.until > Instant::now())
+        held.is_some_and(|held| held.number == fence.number && held.until > (self.now)())
     }
 
     pub(crate) fn release(&mut self, fence: &Fence) {

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
@@ -66,6 +66,13 @@ impl MemoryLedger {
     /// An empty ledger of this realm.
     pub fn of_realm(realm: impl Into<String>) -> Self {
         MemoryLedger { realm: Some(realm.into()), ..Self::default() }
+    }
+
+    /// An empty ledger of no realm, whose leases end by this clock.
+    pub fn by_clock(now: fn() -> Instant) -> Self {
+        let ledger = Self::default();
+        ledger.kept().leases = Leases::by_clock(now);
+        ledger
     }
 
     /// Changes the kept body of an entry behind the chain's back, so that tests can see it found.

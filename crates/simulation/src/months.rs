@@ -294,11 +294,13 @@ impl Story {
             earth.facts().people.insert(format!("owner/{owner}"), member);
         }
         let processes = 1 + choices.any(3);
-        let shared: Arc<dyn Ledger> = Arc::new(MemoryLedger::new());
+        let shared: Arc<dyn Ledger> = Arc::new(MemoryLedger::by_clock(simulated));
         // Their own ledgers, or none, do as well: they meet in custody.
         let ledgers: Vec<Arc<dyn Ledger>> = match choices.any(3) {
             0 => (0..processes).map(|_| shared.clone()).collect(),
-            1 => (0..processes).map(|_| Arc::new(MemoryLedger::new()) as Arc<dyn Ledger>).collect(),
+            1 => (0..processes)
+                .map(|_| Arc::new(MemoryLedger::by_clock(simulated)) as Arc<dyn Ledger>)
+                .collect(),
             _ => (0..processes).map(|_| Arc::new(NullLedger) as Arc<dyn Ledger>).collect(),
         };
         let interval = [6, 3, 12][choices.any(3)];
@@ -629,4 +631,9 @@ async fn applied(context: &Context, wish: &Wish) -> Result<(), Problem> {
         }
         _ => meet(context, &spec, true).await.map(drop),
     }
+}
+
+/// The clock of leases: it stands still, and jumps when months pass.
+fn simulated() -> std::time::Instant {
+    tokio::time::Instant::now().into_std()
 }

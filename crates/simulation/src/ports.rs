@@ -169,8 +169,8 @@ pub struct Told {
     made: BTreeMap<String, String>,
     /// Those of them that carry a mark since, and so a name in a claim.
     marked: BTreeSet<String>,
-    /// Nobody is at work any more who could hold the secret of one.
-    pub(crate) at_rest: bool,
+    /// Slots that were revoked when nobody was at work: the secret of what they called for is nobody's.
+    pub(crate) revoked: BTreeSet<String>,
     /// Refused sign-ins since one worked, and the most that there were.
     pub(crate) refused: u32,
     pub(crate) most_refused: u32,
@@ -579,9 +579,9 @@ impl Port {
     /// What another slot's rotation called for is that slot's to end.
     fn is_own(&self, what: &str, key_id: &str) {
         let mut told = self.shared.told();
-        // Whose secret died with its run is nobody's, and whoever can tell so clears it away.
-        let forgotten = told.at_rest && !told.marked.contains(key_id);
-        let of = told.made.get(key_id).filter(|of| **of != self.slot.name && !forgotten);
+        // What its own slot could not tell for its own, and gave up, whoever can tell so clears away.
+        let forgotten = |of: &&String| told.revoked.contains(*of) && !told.marked.contains(key_id);
+        let of = told.made.get(key_id).filter(|of| **of != self.slot.name && !forgotten(of));
         if let Some(of) = of {
             let broken = format!("P3: {what} of {key_id}, which is {of}'s, for {}", self.slot.name);
             told.broken.push(broken);

@@ -523,7 +523,6 @@ impl<'a> Story<'a> {
                 (first..self.acting.len()).filter(|run| self.acting[*run].deed.is_some()).count();
             if alive == 0 && left == 0 {
                 self.at_rest = true;
-                self.shared.told().at_rest = true;
                 break;
             }
             // Whoever is to change what others see is held up more often than not by chance alone.

@@ -27,7 +27,10 @@ impl Story<'_> {
             }
             match done {
                 Ok(outcome) => {
-                    if !self.revoking[slot] {
+                    if self.revoking[slot] {
+                        let name = self.spec(slot).id.name;
+                        self.shared.told().revoked.insert(name);
+                    } else {
                         self.works(slot)?;
                         *at = Some(outcome.generation);
                     }
