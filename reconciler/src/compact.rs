@@ -210,10 +210,29 @@ impl Compact {
             }
         };
         drop(progress);
-        if done.is_err() {
-            let _ = std::fs::remove_file(&self.file);
+        let error = match done {
+            Ok(archive) => return Ok(archive),
+            Err(error) => error,
+        };
+        // Where the answer was lost, they may be taken out all the same: then the file is all that is left.
+        match became(&error, ledger.archives().await, &file) {
+            Became::Done(archive) => Ok(archive),
+            Became::Nothing => {
+                let _ = std::fs::remove_file(&self.file);
+                Err(error.into())
+            }
+            Became::Unknown => {
+                let problem = Problem::from(error);
+                let detail = format!(
+                    "{} The entries may be in {place} alone by now, so that it is kept.",
+                    problem.detail
+                );
+                Err(Problem { detail, ..problem }.next(format!(
+                    "nhi ledger verify --archive {place} says whether the ledger knows of it; \
+                     remove it only where it does not"
+                )))
+            }
         }
-        Ok(done?)
     }
 
     fn tell(
@@ -254,6 +273,34 @@ impl Compact {
                 output.line(&format!("  file {} (SHA-256)", archive.file));
             }
         }
+    }
+}
+
+/// What became of entries that were to be taken out, where an error is all that was heard.
+#[derive(Debug, PartialEq)]
+enum Became {
+    /// They were.
+    Done(Archive),
+    /// They were not, and will not be.
+    Nothing,
+    /// Nobody can tell.
+    Unknown,
+}
+
+fn became(
+    error: &ledger::Error,
+    archives: Result<Vec<Archive>, ledger::Error>,
+    file: &Hash,
+) -> Became {
+    use ledger::Error::{Broken, Busy, Full, ReadOnly, Usage};
+    let Ok(archives) = archives else { return Became::Unknown };
+    if let Some(one) = archives.into_iter().find(|one| one.file == *file) {
+        return Became::Done(one);
+    }
+    // A server that was asked to commit, and did not answer, may do it after it was looked at.
+    match error {
+        Broken { .. } | Busy { .. } | Full { .. } | ReadOnly { .. } | Usage(_) => Became::Nothing,
+        _ => Became::Unknown,
     }
 }
 
@@ -331,4 +378,33 @@ pub(crate) async fn verify_archives(
         }
     }
     Ok(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_goes_only_where_the_ledger_surely_does_not_name_it() {
+        let place = || "a ledger".to_owned();
+        let lost = || ledger::Error::Unreachable { place: place(), why: "no answer".to_owned() };
+        let busy = ledger::Error::Busy { place: place(), seconds: 1 };
+        let archive = |file: Hash| Archive {
+            first: 1,
+            last: 2,
+            at: 0,
+            root: Hash::ZERO,
+            head: Hash::ZERO,
+            frontier: Default::default(),
+            file,
+            place: place(),
+        };
+        let (file, other) = (Hash([1; 32]), Hash([2; 32]));
+        let others = || Ok(vec![archive(other)]);
+        assert_eq!(became(&busy, others(), &file), Became::Nothing);
+        assert_eq!(became(&lost(), others(), &file), Became::Unknown, "it may be done yet");
+        assert_eq!(became(&busy, Err(lost()), &file), Became::Unknown);
+        let ours = Ok(vec![archive(other), archive(file)]);
+        assert_eq!(became(&lost(), ours, &file), Became::Done(archive(file)));
+    }
 }

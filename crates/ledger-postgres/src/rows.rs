@@ -407,11 +407,24 @@ pub(crate) fn observed(seen: Vec<Observed>) -> Result<Vec<Statement>, canonical:
 }
 
 /// What notes a scan.
+///
+/// A finished one takes the row of the one before: only the newest is ever read, a row for each look would
+/// be one more for ever, and a writer may take no row out.
 pub(crate) fn scanned(scan: Scan) -> Result<Statement, canonical::Error> {
     Ok(Statement::new(
-        "INSERT INTO nhi.scan (tenant, what, started_at, finished_at, expected, read, failed, gaps,
+        "WITH moved AS (
+             UPDATE nhi.scan
+             SET started_at = $3, finished_at = $4, expected = $5, read = $6, failed = $7, gaps = $8,
+                 skipped = $9
+             WHERE tenant = $1 AND what = $2 AND $4 IS NOT NULL
+               AND started_at = (SELECT max(started_at) FROM nhi.scan
+                                 WHERE tenant = $1 AND what = $2 AND started_at < $3)
+               AND NOT EXISTS (SELECT FROM nhi.scan
+                               WHERE tenant = $1 AND what = $2 AND started_at = $3)
+             RETURNING 1)
+         INSERT INTO nhi.scan (tenant, what, started_at, finished_at, expected, read, failed, gaps,
                                skipped)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9 WHERE NOT EXISTS (SELECT FROM moved)
          ON CONFLICT (tenant, what, started_at) DO UPDATE
          SET finished_at = $4, expected = $5, read = $6, failed = $7, gaps = $8, skipped = $9",
     )

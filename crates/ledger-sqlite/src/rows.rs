@@ -466,6 +466,12 @@ pub(crate) fn record_scan(connection: &Connection, scan: &Scan) -> rusqlite::Res
             written(scan.gaps.as_ref())?,
             scan.skipped,
         ])?;
+    if scan.finished_at.is_some() {
+        // Only the newest is ever read: else there would be one more for each look, for ever.
+        connection
+            .prepare_cached("DELETE FROM scan WHERE tenant = ?1 AND what = ?2 AND started_at < ?3")?
+            .execute(params![scan.tenant, scan.what, scan.started_at])?;
+    }
     Ok(())
 }
 

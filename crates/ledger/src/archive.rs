@@ -172,6 +172,10 @@ fn length_of(change: &Change) -> usize {
     serde_json::to_vec(change).map_or(BODY_MAX, |bytes| bytes.len()).min(BODY_MAX / 2)
 }
 
+/// The deeds whose rows are looked up after they are met: when a task was last done, and whether something was
+/// reported before.
+const KEPT: [&str; 4] = ["task", "exposure", "anomaly", "incident"];
+
 /// What has to be said again so that who folds what is left comes to the same rows.
 fn restated(whole: Inventory, left: Inventory) -> Vec<Change> {
     // None is forgotten: each is named.
@@ -199,8 +203,10 @@ fn restated(whole: Inventory, left: Inventory) -> Vec<Change> {
         }
     }
     for (id, row) in obligations {
-        // What is met is history.
-        if row.state == "open" && left.obligations.get(&id) != Some(&row) {
+        // What is met is history, but of what is looked up in its row.
+        if (row.state == "open" || KEPT.contains(&&*row.deed))
+            && left.obligations.get(&id) != Some(&row)
+        {
             changes.push(Change::Obligation(row));
         }
     }
@@ -255,7 +261,8 @@ mod tests {
         };
         let owed = |id: &str, state: &str| {
             let (id, state) = (id.to_owned(), state.to_owned());
-            Change::Obligation(Obligation { id, state, ..Obligation::default() })
+            let deed = if id == "task" { "task" } else { "rotate" }.to_owned();
+            Change::Obligation(Obligation { id, state, deed, ..Obligation::default() })
         };
         let all = [
             declared("scopes", Some("one")),
@@ -269,6 +276,7 @@ mod tests {
             owed("met", "open"),
             owed("open", "open"),
             owed("met", "met"),
+            owed("task", "met"),
             declared("scopes", Some("two")),
             declared("owners", None),
             slot(2),
@@ -285,9 +293,10 @@ mod tests {
             let mut again = left.to_vec();
             again.extend(restated(whole.clone(), fold(left)));
             let mut made = fold(&again);
-            made.obligations.retain(|_, row| row.state == "open");
+            let is_needed = |row: &Obligation| row.state == "open" || row.deed == "task";
+            made.obligations.retain(|_, row| is_needed(row));
             let mut expected = whole.clone();
-            expected.obligations.retain(|_, row| row.state == "open");
+            expected.obligations.retain(|_, row| is_needed(row));
             assert_eq!(made, expected, "{taken} of them were taken out");
         }
         assert_eq!(restated(whole.clone(), whole).len(), 0, "nothing is said twice");

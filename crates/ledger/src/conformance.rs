@@ -669,6 +669,16 @@ pub async fn the_newest_scan_of_each_listing_is_read<S: Store>(store: &S) {
     }
     let scans = ledger.scans().await.expect("read");
     assert_eq!(scans, [scan("policies", T, 10), scan("roles", T + 9, 7)]);
+    // Noted again it is the same one, and one that goes on is noted beside what came before it.
+    let going_on = Scan { finished_at: None, ..scan("policies", T + 9, 1) };
+    for one in [scan("roles", T + 9, 8), scan("roles", T + 3, 5), going_on.clone()] {
+        ledger.record_scan(one).await.expect("it is noted");
+    }
+    let scans = ledger.scans().await.expect("read");
+    assert_eq!(scans, [going_on, scan("roles", T + 9, 8)]);
+    ledger.record_scan(scan("policies", T + 9, 9)).await.expect("it is noted");
+    let scans = ledger.scans().await.expect("read");
+    assert_eq!(scans, [scan("policies", T + 9, 9), scan("roles", T + 9, 8)]);
 }
 
 /// Who holds a checkpoint can check one entry without the others.

@@ -123,7 +123,7 @@ pub use slot::{
     Consumers, Delivery, Left, PreviousKey, SeenDelivery, SeenSlot, Sinks, SlotSpec, observe_slot,
 };
 pub use switch::{Switch, turn};
-pub use task::{Evidence, OpenTask, TaskDone, note_tasks, task_done, tasks};
+pub use task::{Evidence, OpenTask, TaskDone, may_be_done, note_tasks, task_done, tasks};
 pub use tell::{LookedUp, OwnerNotice, ends_to_tell, findings_to_tell, forget_ends, note_told};
 pub use third_party::{judge_third_party, note_third_party};
 pub use tick::{About, Asked, Looked, Next, Step as TickStep, Taken, Tick, Unread, Work};

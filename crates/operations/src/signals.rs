@@ -12,7 +12,7 @@ use std::{
 
 use domain::{CredentialId, IntegrationId, realm::short};
 use jiff::Timestamp;
-use ledger::{Change, Durability, Filter, NewEntry, Obligation, Selection, Subject};
+use ledger::{Change, Durability, NewEntry, Obligation, Selection};
 use policy::{
     findings::{Heard, heard},
     signal::{self, Kind},
@@ -238,11 +238,7 @@ pub async fn judge_heard(context: &Context, asked: impl Fn(&str) -> bool) -> Jud
 /// The ledger cannot be read.
 pub async fn all_heard(context: &Context, all: bool) -> Result<Vec<Signal>, Problem> {
     let mut heard: Vec<Signal> = if all {
-        let mut rows: BTreeMap<String, Signal> = BTreeMap::new();
-        for one in told_of(context, None).await? {
-            rows.insert(format!("{}#{}", one.subject, one.id), one);
-        }
-        rows.into_values().collect()
+        rows(context).await?
     } else {
         context.ledger.open_obligations().await?.iter().filter_map(of_row).collect()
     };
@@ -250,31 +246,20 @@ pub async fn all_heard(context: &Context, all: bool) -> Result<Vec<Signal>, Prob
     Ok(heard)
 }
 
-/// Every row that entries about signals have made, in order; of one object and what hangs below it, where
-/// one is named.
-async fn told_of(context: &Context, below: Option<&str>) -> Result<Vec<Signal>, Problem> {
-    let mut next = Some(Filter {
-        subject: below.map(|id| Subject::Under(id.to_owned())),
-        kinds: vec!["signal".to_owned()],
-        ..Filter::all()
-    });
-    let mut told = Vec::new();
-    while let Some(filter) = next {
-        let page = context.ledger.entries(&filter).await?;
-        for change in page.entries.iter().flat_map(|entry| &entry.changes) {
-            let mut change = change.clone();
-            let mut documents = BTreeMap::new();
-            for hash in change.names() {
-                documents.insert(hash, context.ledger.document(&hash).await?);
-            }
-            change.restore(|hash| documents.get(hash).cloned().flatten());
-            if let Change::Obligation(row) = &change {
-                told.extend(of_row(row));
-            }
-        }
-        next = page.next;
+/// Every row of a signal, whatever its state. Rows outlast entries, which may lie in a file.
+async fn rows(context: &Context) -> Result<Vec<Signal>, Problem> {
+    let mut all = Vec::new();
+    for kind in Kind::ALL {
+        let rows = context.ledger.obligations_with(kind.as_str()).await?;
+        all.extend(rows.iter().filter_map(of_row));
     }
-    Ok(told)
+    Ok(all)
+}
+
+/// Whether a subject is that object, or hangs below it.
+fn is_below(subject: &str, object: &str) -> bool {
+    let rest = subject.strip_prefix(object);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 fn wrong(detail: impl Into<String>, next: &str) -> Problem {
@@ -492,8 +477,8 @@ pub async fn receive(context: &Context, new: &NewSignal) -> Result<Received, Pro
         keys: BTreeSet::new(),
         state: OPEN.to_owned(),
     };
-    let told = told_of(context, Some(&meant.root)).await?;
-    let before: Vec<Signal> = told.into_iter().filter(|one| one.id == id).collect();
+    let mut before = rows(context).await?;
+    before.retain(|one| one.id == id && is_below(&one.subject, &meant.root));
     if let Some(first) = before.first() {
         if first.kind != new.kind || first.source != new.source {
             return Err(wrong(
@@ -505,9 +490,8 @@ pub async fn receive(context: &Context, new: &NewSignal) -> Result<Received, Pro
                 "give what is new an id of its own",
             ));
         }
-        let mut last: BTreeMap<String, Signal> = BTreeMap::new();
-        last.extend(before.into_iter().map(|one| (one.subject.clone(), one)));
-        return Ok(Received { signals: last.into_values().collect(), known: true });
+        before.sort_by(|a, b| a.subject.cmp(&b.subject));
+        return Ok(Received { signals: before, known: true });
     }
     let signals: Vec<Signal> = match new.kind {
         Kind::Exposure => {

@@ -231,17 +231,17 @@ pub struct Evidence {
     pub bytes: u64,
 }
 
-/// Writes down that a task was done: by whom, when, and by the hash of which file.
+/// Whether a person may say that a task was done, on that day: by which rule, and when that is. Asked of each of
+/// several before the first is written down.
 ///
 /// # Errors
 ///
-/// There is no such task, it is no person's to say so, the day is none, or it cannot be written down.
-pub async fn task_done(
+/// It is no person's to say so, the day is none, or nothing may be changed here.
+pub fn may_be_done<'a>(
     context: &Context,
-    task: &OpenTask,
-    (by, evidence): (&str, &Evidence),
+    task: &'a OpenTask,
     on: Option<Date>,
-) -> Result<OpenTask, Problem> {
+) -> Result<(&'a Task, Timestamp), Problem> {
     context.may_change()?;
     let id = task.id();
     let Some(of_policy) = &task.of_policy else {
@@ -280,6 +280,21 @@ pub async fn task_done(
             .detail(format!("{id}: last on {}. Nothing was written down.", last.at))
             .next("give a later day with --on, or leave it out for today"));
     }
+    Ok((of_policy, at))
+}
+
+/// Writes down that a task was done: by whom, when, and by the hash of which file.
+///
+/// # Errors
+///
+/// There is no such task, it is no person's to say so, the day is none, or it cannot be written down.
+pub async fn task_done(
+    context: &Context,
+    task: &OpenTask,
+    (by, evidence): (&str, &Evidence),
+    on: Option<Date>,
+) -> Result<OpenTask, Problem> {
+    let (of_policy, at) = may_be_done(context, task, on)?;
     // Whole seconds say enough.
     let at = Timestamp::from_second(at.as_second()).unwrap_or(at);
     let done = TaskDone { at, by: Some(by.to_owned()), evidence: Some(evidence.sha256.clone()) };
@@ -362,13 +377,7 @@ pub async fn note_tasks(context: &Context, wishes: &Wishes, all: &[OpenTask]) {
         };
         entries.push(told_of(context, kind, wanted));
     }
-    // What nobody declares here may be declared by the next look: only what the policy dropped goes.
-    let names: BTreeSet<&str> = context.rules.tasks.iter().map(|task| task.name.as_str()).collect();
-    let asked = |row: &Obligation| {
-        let name =
-            row.detail.as_ref().and_then(|detail| detail.get("task")).and_then(Value::as_str);
-        name.is_some_and(|name| names.contains(name)) && wishes.count() == 0
-    };
+    let asked = |row: &Obligation| is_asked(&context.rules.tasks, &wishes.heard_of, row);
     for row in have.into_values().filter(|row| row.state == "open" && !asked(row)) {
         let row = Obligation { state: "dropped".to_owned(), ..row };
         entries.push(told_of(context, "obligation.met", row));
@@ -381,6 +390,17 @@ pub async fn note_tasks(context: &Context, wishes: &Wishes, all: &[OpenTask]) {
     }
 }
 
+/// Whether somebody may still ask for a task that nothing that is declared here does. What one state does not
+/// declare another may; what the policy dropped goes, and what the ledger (`heard_of`) saw end.
+fn is_asked(tasks: &[Task], heard_of: &BTreeSet<String>, row: &Obligation) -> bool {
+    let name = row.detail.as_ref().and_then(|detail| detail.get("task")).and_then(Value::as_str);
+    let of = tasks.iter().filter(|task| Some(&*task.name) == name);
+    let ended = heard_of.iter().any(|id| {
+        row.subject.strip_prefix(&**id).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    });
+    of.into_iter().any(|task| task.each.is_none() || task.is_for(&row.subject)) && !ended
+}
+
 fn told_of(context: &Context, kind: &str, row: Obligation) -> NewEntry {
     let task = row.detail.as_ref().and_then(|detail| detail.get("task")).cloned();
     let entry = context
@@ -388,4 +408,32 @@ fn told_of(context: &Context, kind: &str, row: Obligation) -> NewEntry {
         .detail("deed", DEED)
         .detail("task", task.unwrap_or(Value::Null));
     entry.change(Change::Obligation(row))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_one_state_does_not_declare_is_still_asked_for_and_what_policy_dropped_is_not() {
+        let task = |name: &str, each: Option<&str>| Task {
+            name: name.to_owned(),
+            what: "w".to_owned(),
+            owner: "owner/finance".to_owned(),
+            first_by: Date::constant(2026, 1, 1),
+            every: None,
+            each: each.map(str::to_owned),
+            drill: false,
+        };
+        let tasks = [task("terms", None), task("admins", Some("bao/*/a*"))];
+        let heard_of = BTreeSet::from(["bao/x/a-old".to_owned()]);
+        let asked = |name: &str, object: Option<&str>| {
+            let row = row(&task(name, object), object, None);
+            is_asked(&tasks, &heard_of, &row)
+        };
+        assert!(asked("terms", None) && asked("admins", Some("bao/x/a-other")));
+        assert!(!asked("former", None), "the policy dropped it");
+        assert!(!asked("admins", Some("bao/x/b")), "and it is for other things now");
+        assert!(!asked("admins", Some("bao/x/a-old")), "the ledger saw it end");
+    }
 }

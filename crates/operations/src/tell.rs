@@ -308,10 +308,12 @@ pub async fn forget_ends(context: &Context, wishes: &Wishes, known: &LookedUp) {
         let at: Timestamp = detail["ends_at"].as_str()?.parse().ok()?;
         let declared = wishes.integrations.contains_key(&row.subject)
             || wishes.third_parties.iter().any(|one| one.id == row.subject);
+        // What one state does not declare another may; what the ledger saw end, nobody does.
+        let gone = !declared && wishes.heard_of.contains(&row.subject);
         // A review that was held is due again later; that is another end.
         let moved = row.id.contains("#tell/review#")
             && known.reviews.get(&row.subject).is_some_and(|due| *due != at);
-        (now.is_past(at) || !declared || moved).then(|| {
+        (now.is_past(at) || gone || moved).then(|| {
             let row = Obligation { state: "met".to_owned(), ..row };
             context.entry("obligation.met", &row.subject).change(Change::Obligation(row.clone()))
         })

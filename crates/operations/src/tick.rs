@@ -524,7 +524,9 @@ impl Tick {
             tries::settle(&self.context, &self.tries, &rows, &read, &wanted).await;
         }
         tries::settle(&self.context, &self.tries, &[LOOK], &read, &BTreeSet::new()).await;
-        let unread = looked.unread.iter().map(|one| one.subject.clone()).collect();
+        // What was not asked for because it was to stop is no gap that lasts.
+        let unread = looked.unread.iter().filter(|one| one.problem.code != "E-STOPPED");
+        let unread = unread.map(|one| one.subject.clone()).collect();
         tries::open(&self.context, &self.tries, LOOK, &unread).await;
     }
 

@@ -444,6 +444,7 @@ pub(crate) async fn whole(
     let (slots, owns, heard_of) = (wishes.slots(), wishes.owned(), wishes.heard_of.clone());
     let mut report = Report::new(&wishes, from, context.now());
     check_chain(&*context.ledger, &mut report).await;
+    people(context, &wishes, &mut report).await;
     report.offline = wishes.third_parties.len();
     let reach = reach_of(&wishes);
     let further = judge_each(context, wishes, owns, reach, |id, judged| report.take(id, judged));

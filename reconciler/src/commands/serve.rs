@@ -15,8 +15,9 @@ use connector::{Clock, SystemClock};
 use domain::{Span, realm::slot_number};
 use jiff::{SignedDuration, Timestamp};
 use operations::{
-    Asked, Context, Looked, LookedUp, Next, OpenTask, OwnerNotice, Problem, StopSign, Taken, Tick,
-    TickStep, Wishes, ends_to_tell, findings_to_tell, forget_ends, note_tasks, note_told, tasks,
+    Asked, Context, Lease, Looked, LookedUp, Next, OpenTask, OwnerNotice, Problem, StopSign, Taken,
+    Tick, TickStep, Wishes, ends_to_tell, findings_to_tell, forget_ends, note_tasks, note_told,
+    tasks,
 };
 use policy::retry::Breaker;
 use serde_json::Value;
@@ -362,13 +363,19 @@ impl Serving<'_> {
         let people = tasks(&context, &wishes).await?;
         note_tasks(&context, &wishes, &people).await;
         let of = |id: &str| id.split('/').next().unwrap_or_default().to_owned();
-        let known: BTreeSet<String> = wishes.integrations.keys().map(|id| of(id)).collect();
+        let mut known: BTreeSet<String> = wishes.integrations.keys().map(|id| of(id)).collect();
         let declared: BTreeSet<String> = wishes.integrations.keys().cloned().collect();
-        let beside = context.connections.names().into_iter();
-        let beside = beside.filter(|name| only.is_none_or(|only| only.contains(name)));
-        let beside: BTreeSet<String> = beside.filter(|name| holds_some(&context, name)).collect();
+        let names = context.connections.names().into_iter();
+        let held: BTreeSet<String> = names.filter(|name| holds_some(&context, name)).collect();
+        // Where what is declared nowhere is looked for, a connection that nothing is declared at has its
+        // moments as well; and where no policy says whether it is, it keeps those that it has.
+        if context.rules.unowned_grace.is_some() || no_policy.is_some() {
+            known.extend(held.iter().cloned());
+        }
+        let is_asked = |name: &String| only.is_none_or(|only| only.contains(name));
+        let beside: BTreeSet<String> = held.into_iter().filter(is_asked).collect();
         // What is declared nowhere is one's at a time, too.
-        let asked = only.cloned().unwrap_or_else(|| known.union(&beside).cloned().collect());
+        let asked = only.unwrap_or(&known).clone();
         let begun = self.clock.now();
         let shared = Shared::take(&context, &asked, moments).await?;
         let context = shared.guard(context);
@@ -376,7 +383,7 @@ impl Serving<'_> {
             let with = [("connection", connection.into()), ("by", holder.into())];
             self.say(name::ELSEWHERE, &with);
         }
-        let later = shared.later();
+        let mut later = shared.later();
         let ticked = shared.ours(&asked);
         if ticked.is_empty() && !asked.is_empty() {
             self.close(&context).await;
@@ -399,8 +406,9 @@ impl Serving<'_> {
         // A look that was begun is heard to its end, whoever asks to stop: an answer may hold what is the only
         // valid token of a registration from then on.
         let looked = tick.look(wishes, |_, _| ()).await;
-        if self.stop.is_asked() {
-            self.say(name::STOPPING, &[]);
+        if context.stop.is_set() {
+            self.say_stopped();
+            later.extend(not_over(&ticked));
             shared.give_back().await;
             self.close(&context).await;
             return Ok((known, later));
@@ -453,9 +461,8 @@ impl Serving<'_> {
         })
         .await;
         self.remember(tick.breakers(), &known);
-        if let Some(all) = all.filter(|_| !self.stop.is_asked()) {
-            let partial = only.is_some_and(|only| known.iter().any(|one| !only.contains(one)));
-            self.tell_owners(&loaded, &context, all, from, &looked.known, partial).await;
+        if let Some(all) = all.filter(|_| !context.stop.is_set()) {
+            self.tell_owners(&loaded, &context, all, from, &looked.known).await;
         }
         for notice in context.notices.take() {
             self.say(name::NOTICE, &[("code", notice.code.into()), ("why", notice.detail.into())]);
@@ -467,12 +474,17 @@ impl Serving<'_> {
                 &[("code", problem.code.into()), ("why", problem.detail.into())],
             );
         }
+        // Whoever asked for it, or a lease that was lost: what comes after is asked once.
+        let stopped = context.stop.is_set();
         shared.give_back().await;
+        if stopped {
+            later.extend(not_over(&ticked));
+        }
         for connection in &ticked {
             counts.entry(connection.clone()).or_default();
         }
         // What was stopped is neither over nor begun.
-        if !self.stop.is_asked() {
+        if !stopped {
             let mut gaps: BTreeSet<String> =
                 looked.unread.iter().map(|one| one.subject.clone()).collect();
             // Without the policy nothing is judged, and nothing is over by that.
@@ -490,7 +502,7 @@ impl Serving<'_> {
             state.by_connection.retain(|connection, _| known.contains(connection));
         });
         telemetry::ticked(span, looked.steps.len(), looked.unread.len(), done, failures);
-        telemetry::ended(span, if self.stop.is_asked() { "stopped" } else { "done" });
+        telemetry::ended(span, if stopped { "stopped" } else { "done" });
         self.say(
             name::TICK_ENDED,
             &[
@@ -500,11 +512,22 @@ impl Serving<'_> {
                 ("failed", failures.into()),
             ],
         );
-        if self.stop.is_asked() {
-            self.say(name::STOPPING, &[]);
+        if stopped {
+            self.say_stopped();
         }
         self.close(&context).await;
         Ok((known, later))
+    }
+
+    /// Says why a tick came to no end of its own.
+    fn say_stopped(&self) {
+        if self.stop.is_asked() {
+            self.say(name::STOPPING, &[]);
+            return;
+        }
+        let why =
+            "a lease was lost, so that another may be at work: what is left is looked at anew";
+        self.say(name::NOTICE, &[("why", why.into())]);
     }
 
     /// Keeps which connections are asked no more, over ticks that are not over all of them.
@@ -536,23 +559,8 @@ impl Serving<'_> {
         wishes: Wishes,
         from: String,
         looked_up: &LookedUp,
-        partial: bool,
     ) {
-        let mut due: Vec<OwnerNotice> = Vec::new();
-        let mut take = |found: Result<Vec<OwnerNotice>, Problem>| match found {
-            Ok(found) => due.extend(found),
-            Err(problem) => self.say(
-                name::NOTICE,
-                &[("code", problem.code.into()), ("why", problem.detail.into())],
-            ),
-        };
-        if !context.rules.telling.before.is_empty() {
-            take(ends_to_tell(context, &wishes, looked_up).await);
-            // Of what was not looked at, nobody knows when a review is due.
-            if !partial {
-                forget_ends(context, &wishes, looked_up).await;
-            }
-        }
+        let mut compared = None;
         if self.is_compared_now(loaded) && context.gate.closed().is_none() {
             let all_declared = self.state.is_none();
             let report = match loaded.read_only().context("nhi", "tick") {
@@ -566,8 +574,37 @@ impl Serving<'_> {
             let unread: BTreeSet<String> = unread.map(|one| one.id.clone()).collect();
             let open = report.found.iter().filter(|one| one.accepted.is_none());
             let open: Vec<_> = open.map(|one| (one.print, one.finding.clone())).collect();
-            take(findings_to_tell(context, &wishes, &open, &unread).await);
             self.tell_of_report(&report);
+            compared = Some((open, unread));
+        }
+        // What others have told by now is read behind a lease: else several would send the same letter.
+        let lease = match self.lease_of_owners(context).await {
+            Ok(lease) => lease,
+            Err(problem) => {
+                self.say(
+                    name::NOTICE,
+                    &[("code", problem.code.into()), ("why", problem.detail.into())],
+                );
+                return;
+            }
+        };
+        // Who has it tells them.
+        let Some(lease) = lease else { return };
+        let mut due: Vec<OwnerNotice> = Vec::new();
+        let mut take = |found: Result<Vec<OwnerNotice>, Problem>| match found {
+            Ok(found) => due.extend(found),
+            Err(problem) => self.say(
+                name::NOTICE,
+                &[("code", problem.code.into()), ("why", problem.detail.into())],
+            ),
+        };
+        if !context.rules.telling.before.is_empty() {
+            take(ends_to_tell(context, &wishes, looked_up).await);
+            // A review counts as moved only where it was looked up, so that any tick may do it.
+            forget_ends(context, &wishes, looked_up).await;
+        }
+        if let Some((open, unread)) = &compared {
+            take(findings_to_tell(context, &wishes, open, unread).await);
         }
         let contacts = {
             let mut known = self.contacts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -592,6 +629,19 @@ impl Serving<'_> {
                 &[("code", problem.code.into()), ("why", problem.detail.into())],
             );
         }
+        if let Some(lease) = lease {
+            lease.give_back().await;
+        }
+    }
+
+    /// The lease of telling owners: none where somebody else has it, and one of nothing where nothing is
+    /// shared.
+    async fn lease_of_owners(&self, context: &Context) -> Result<Option<Option<Lease>>, Problem> {
+        if context.read_only || !context.ledger.keeps() {
+            return Ok(Some(None));
+        }
+        let lease = Lease::take(context, "nhi/owners").await?;
+        Ok(lease.ok().map(Some))
     }
 
     /// Tells what was found since the last comparison, and what is over. What is found at the first one may
@@ -599,7 +649,9 @@ impl Serving<'_> {
     fn tell_of_report(&self, report: &Report) {
         let text = report::render(report, Form::Openmetrics, None);
         self.health.note(|state| state.report = Some(text));
-        let counts = report.found.iter().filter(|one| report.counts(one));
+        // What people are late with is told by each tick already.
+        let counts = report.found.iter();
+        let counts = counts.filter(|one| report.counts(one) && one.finding.rule != "task-overdue");
         let now: BTreeMap<String, Told> = counts
             .map(|one| {
                 let told = Told {
@@ -738,6 +790,11 @@ pub(super) fn holds_some(context: &Context, connection: &str) -> bool {
     context.connections.platform(connection).is_ok_and(|platform| !platform.kinds().is_empty())
 }
 
+/// What a tick that was stopped leaves keeps its moment, and is asked about again soon.
+fn not_over(ticked: &BTreeSet<String>) -> impl Iterator<Item = (String, Duration)> {
+    ticked.iter().map(|connection| (connection.clone(), Duration::MAX))
+}
+
 fn words(problem: &Problem) -> String {
     format!("{} ({})", problem.summary, problem.code)
 }
@@ -751,7 +808,8 @@ fn what_is_wrong(looked: &Looked) -> BTreeMap<String, (&'static str, String)> {
         }
         _ => one.subject.clone(),
     };
-    let unread = looked.unread.iter();
+    // What was not asked for because it was to stop is not wrong.
+    let unread = looked.unread.iter().filter(|one| one.problem.code != "E-STOPPED");
     let unread = unread.map(|one| (of(one), ("opened", words(&one.problem))));
     let left = looked.steps.iter().filter_map(|step| match &step.next {
         Next::Held(why) | Next::PutOff { why, late: true, .. } => {

@@ -10,7 +10,8 @@ use clap::{Args, Subcommand};
 use data_encoding::HEXLOWER;
 use jiff::{Timestamp, civil::Date};
 use operations::{
-    Context, Evidence, OpenTask, Problem, Wishes, declared_in_ledger, note_tasks, task_done, tasks,
+    Context, Evidence, OpenTask, Problem, Wishes, declared_in_ledger, may_be_done, note_tasks,
+    task_done, tasks,
 };
 use policy::waiver::matches;
 use ring::digest;
@@ -216,6 +217,10 @@ impl Done {
         let wishes = declared(&context, self.state.as_deref()).await?;
         let all = tasks(&context, &wishes).await?;
         let meant = meant(&all, &self.name, self.of.as_deref())?;
+        // All or none: who is told that nothing was written down is told so of all.
+        for task in &meant {
+            may_be_done(&context, task, self.on)?;
+        }
         note_tasks(&context, &wishes, &all).await;
         let mut done = Vec::new();
         for task in meant {

@@ -130,7 +130,8 @@ pub(crate) async fn answer(listener: TcpListener, health: Health, door: Door) {
             tokio::time::sleep(Duration::from_millis(200)).await;
             continue;
         };
-        let (health, known) = (health.clone(), door.known());
+        let Some(known) = door.known() else { continue };
+        let health = health.clone();
         tokio::spawn(async move {
             let answered = async {
                 match known.tls.clone() {

@@ -68,6 +68,27 @@ impl std::fmt::Debug for Hook {
 
 type Refused = (StatusCode, &'static str);
 
+/// A signature that is taken once: where what it signs was not kept, for whatever reason, it may be sent once
+/// more, as it is. The same twice is no harm, since an id is known by then.
+struct Once<'a> {
+    hook: &'a Hook,
+    signed: Option<String>,
+}
+
+impl Once<'_> {
+    fn is_kept(mut self) {
+        self.signed = None;
+    }
+}
+
+impl Drop for Once<'_> {
+    fn drop(&mut self) {
+        if let Some(signed) = &self.signed {
+            self.hook.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(signed);
+        }
+    }
+}
+
 impl Hook {
     /// The one that the configuration names, with where it listens, if it does.
     ///
@@ -111,8 +132,8 @@ impl Hook {
         let Some(body) = whole(body).await else {
             return told((StatusCode::PAYLOAD_TOO_LARGE, "a report has 64 KiB at most"));
         };
-        let signed = match self.verified(signature, &body, now) {
-            Ok(signed) => signed,
+        let once = match self.verified(signature, &body, now) {
+            Ok(signed) => Once { hook: self, signed: Some(signed) },
             Err(refused) => return told(refused),
         };
         let new = match read(&body) {
@@ -120,10 +141,11 @@ impl Hook {
             Err(why) => return (StatusCode::BAD_REQUEST, format!("{why}\n")),
         };
         match self.keep(&new).await {
-            Ok(answer) => (StatusCode::OK, format!("{answer}\n")),
+            Ok(answer) => {
+                once.is_kept();
+                (StatusCode::OK, format!("{answer}\n"))
+            }
             Err(problem) => {
-                // It may be sent once more, as it is.
-                self.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(&signed);
                 let status = match problem.code {
                     "E-SIGNAL" | "E-SIGNAL-NOTHING" => StatusCode::UNPROCESSABLE_ENTITY,
                     "E-SIGNAL-UNKNOWN" => StatusCode::NOT_FOUND,
@@ -348,6 +370,12 @@ mod tests {
         let fresh = signed(&key('k'), now + 400, BODY);
         assert!(hook.verified(Some(&fresh), BODY, later).is_ok());
         assert_eq!(hook.seen.lock().unwrap().len(), 1);
+        // Who is cut off before it is kept sends it once more.
+        let signed = hook.seen.lock().unwrap().keys().next().cloned();
+        drop(Once { hook: &hook, signed: signed.clone() });
+        assert!(hook.verified(Some(&fresh), BODY, later).is_ok());
+        Once { hook: &hook, signed }.is_kept();
+        assert!(hook.verified(Some(&fresh), BODY, later).is_err());
         assert!(Hook::new(&Secret::new("short"), None).is_none());
     }
 

@@ -71,25 +71,37 @@ impl Shared {
         if context.read_only || !context.ledger.keeps() {
             return Ok(shared);
         }
+        match shared.share(context, connections, moments).await {
+            Ok(()) => Ok(shared),
+            Err(problem) => {
+                // Nobody waits for the end of what nothing is done with.
+                shared.give_back().await;
+                Err(problem)
+            }
+        }
+    }
+
+    async fn share(
+        &mut self,
+        context: &Context,
+        connections: &BTreeSet<String>,
+        moments: &Moments,
+    ) -> Result<(), Problem> {
         for connection in connections {
             match Lease::take(context, &format!("connection/{connection}")).await? {
-                Ok(held) => drop(shared.held.insert(connection.clone(), held)),
-                Err(theirs) => drop(shared.theirs.insert(connection.clone(), theirs)),
+                Ok(held) => drop(self.held.insert(connection.clone(), held)),
+                Err(theirs) => drop(self.theirs.insert(connection.clone(), theirs)),
             }
         }
         // Behind the leases: whoever had one before has written it down by now.
-        let scans = context.ledger.scans().await?;
-        let looked = scans.iter().filter(|one| one.what == TICK && one.finished_at.is_some());
-        for scan in looked {
-            if scan.started_at < moments.of(&scan.tenant).as_millisecond() {
-                continue;
-            }
-            if let Some(held) = shared.held.remove(&scan.tenant) {
+        let (scans, now) = (context.ledger.scans().await?, context.now());
+        for scan in scans.iter().filter(|scan| has_looked(scan, moments, now)) {
+            if let Some(held) = self.held.remove(&scan.tenant) {
                 held.give_back().await;
-                shared.done.insert(scan.tenant.clone());
+                self.done.insert(scan.tenant.clone());
             }
         }
-        Ok(shared)
+        Ok(())
     }
 
     /// Lets the run stop where a lease of it is lost.
@@ -124,6 +136,15 @@ impl Shared {
             held.give_back().await;
         }
     }
+}
+
+/// Whether somebody has looked since a moment came. What is dated in the future was, by a clock that was wrong,
+/// and would keep everybody from looking until then.
+fn has_looked(scan: &Scan, moments: &Moments, now: Timestamp) -> bool {
+    let since = moments.of(&scan.tenant).as_millisecond();
+    scan.what == TICK
+        && scan.finished_at.is_some()
+        && (since..=now.as_millisecond()).contains(&scan.started_at)
 }
 
 /// When somebody else's is asked about again.
@@ -220,6 +241,20 @@ mod tests {
         assert_eq!(scan.gaps, Some(gaps));
         let none = counted("other", &looked, begun, ended);
         assert_eq!((none.expected, none.gaps), (Some(0), None), "a look at nothing is one too");
+    }
+
+    #[test]
+    fn a_look_counts_from_the_moment_on_and_not_where_it_is_still_to_come() {
+        let moments = Moments::from(at("2026-12-01T10:00:00Z"));
+        let now = at("2026-12-01T10:05:00Z");
+        let looked = |begun: &str| {
+            let looked =
+                Looked { steps: Vec::new(), unread: Vec::new(), known: Default::default() };
+            has_looked(&counted("bao", &looked, at(begun), at(begun)), &moments, now)
+        };
+        assert!(!looked("2026-12-01T09:59:59Z"));
+        assert!(looked("2026-12-01T10:00:00Z") && looked("2026-12-01T10:05:00Z"));
+        assert!(!looked("2036-12-01T10:00:00Z"), "a clock was wrong");
     }
 
     #[test]
