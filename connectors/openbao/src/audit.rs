@@ -5,10 +5,14 @@
 //! signed in for with a secret id of ours, the mark of that.
 
 use connector::{LogLine, LogUse};
+use domain::Scope;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::approle::MARKER;
+use crate::{
+    approle::MARKER,
+    scope::{Form, form},
+};
 
 /// Reads a line. Of each request there are two; the one with its answer says whether it was let through.
 pub(crate) fn line(line: &Value) -> LogLine {
@@ -27,10 +31,19 @@ pub(crate) fn line(line: &Value) -> LogLine {
         (_, path) if path.starts_with("auth/") && path.ends_with("/login") => Vec::new(),
         // Which of the two it is depends on what was there before.
         ("create" | "update", path) => vec![format!("{path}:create"), format!("{path}:update")],
-        (word @ ("read" | "list" | "delete" | "patch"), path) => vec![format!("{path}:{word}")],
+        (word @ ("read" | "list" | "scan" | "delete" | "patch" | "recover"), path) => {
+            vec![format!("{path}:{word}")]
+        }
         _ => Vec::new(),
     };
     LogLine::Use(LogUse { at: at_known, mark, name, scopes })
+}
+
+/// Whether a line can tell that a scope was used: it names an operation on a path, and no policy by which
+/// it was let through, nor that it took sudo.
+pub(crate) fn shows(scope: &Scope) -> bool {
+    let never = ["sudo", "subscribe", "deny"];
+    matches!(form(scope.as_str()), Some(Form::Rule { capability, .. }) if !never.contains(&capability))
 }
 
 #[cfg(test)]
@@ -50,6 +63,20 @@ mod tests {
             },
             "request": { "id": "1", "operation": operation, "path": path, "mount_type": "kv" }
         })
+    }
+
+    #[test]
+    fn what_no_line_can_show_is_told_to_be_none_of_it() {
+        for capability in crate::scope::CAPABILITIES {
+            let shown = shows(&crate::scope::rule("secret/data/x", capability));
+            let LogLine::Use(one) = line(&response("secret/data/x", capability)) else {
+                panic!("it is a use")
+            };
+            assert_eq!(shown, !one.scopes.is_empty(), "{capability}");
+        }
+        for other in ["policy/x", "identity-policy/x", "role/periodic-tokens"] {
+            assert!(!shows(&Scope::canonical(other.to_owned())), "{other}");
+        }
     }
 
     #[test]

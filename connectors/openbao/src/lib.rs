@@ -56,6 +56,10 @@ impl Platform for OpenBao {
         Some(audit::line(line))
     }
 
+    fn is_shown_in_logs(&self, _: &str, scope: &Scope) -> bool {
+        audit::shows(scope)
+    }
+
     /// HTTP. Every path begins with `v1/` already, and whoever copied it into the address would ask a
     /// server for what it does not have.
     fn wire(&self, route: &Route) -> std::result::Result<Arc<dyn Transport>, String> {

@@ -1,10 +1,12 @@
 //! From what is kept to what counts.
 
+use std::collections::BTreeMap;
+
 use domain::Now;
 use jiff::Timestamp;
 use policy::change::{
     Digest,
-    quorum::{Presence, Vote},
+    quorum::{Decision, Presence, Vote},
 };
 
 use crate::{
@@ -91,15 +93,13 @@ fn who(signed: &Signed, trust: Trust<'_>, at: &[Timestamp]) -> Result<String, Un
         let why = format!("the key {} was taken back", fingerprint(&signed.key));
         return Err(Unread::new("E-APPROVAL-KEY-REVOKED", why));
     }
-    let mut principal = String::new();
     // By every clock.
+    let mut principal = None;
     for at in at {
-        principal = trust
-            .signers
-            .who(signed, trust.namespace, *at)
-            .map_err(|error| Unread::new("E-APPROVAL-SIGNER", error))?;
+        let who = trust.signers.who(signed, trust.namespace, *at);
+        principal = Some(who.map_err(|error| Unread::new("E-APPROVAL-SIGNER", error))?);
     }
-    Ok(principal)
+    principal.ok_or_else(|| Unread::new("E-APPROVAL-CLOCK", "no time is known to judge it by"))
 }
 
 /// Everything that somebody who is known has said of one change, and what is kept of it and does not
@@ -115,6 +115,8 @@ pub fn votes(
     now: Now,
 ) -> Result<(Vec<Vote>, Vec<Unread>), StoreError> {
     let (mut votes, mut unread) = (Vec::new(), Vec::new());
+    // Certificates can give one key two names. It is one person's all the same.
+    let mut people: BTreeMap<String, String> = BTreeMap::new();
     for kept in store.of(digest)? {
         let found = match &kept.bytes {
             Ok(bytes) => verify(bytes, trust, &[now.lo, now.hi]),
@@ -125,9 +127,24 @@ pub fn votes(
             true => Ok(one),
             false => Err(Unread::new("E-APPROVAL-SUBJECT", "it is about other changes")),
         });
-        match found {
-            Ok(one) => votes.extend(one.by.iter().map(|signer| vote(&one.statement, signer))),
-            Err(why) => unread.push(Unread { place: kept.place, ..why }),
+        let one = match found {
+            Ok(one) => one,
+            Err(why) => {
+                unread.push(Unread { place: kept.place, ..why });
+                continue;
+            }
+        };
+        for signer in &one.by {
+            let first =
+                people.entry(signer.key.clone()).or_insert_with(|| signer.principal.clone());
+            // A no counts by whatever name: it makes nobody more.
+            if *first == signer.principal || one.statement.said.decision == Decision::Reject {
+                votes.push(vote(&one.statement, signer));
+                continue;
+            }
+            let why = format!("its key {} signed as {first} already", signer.key);
+            let told = Unread::new("E-APPROVAL-SIGNER", why);
+            unread.push(Unread { place: kept.place.clone(), ..told });
         }
     }
     Ok((votes, unread))

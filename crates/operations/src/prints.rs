@@ -66,6 +66,12 @@ pub async fn known_secrets(
         let before = earlier.get(&slot).into_iter().flatten();
         match seen {
             Ok(seen) => {
+                if let Some(seen) = &seen {
+                    let printed = |key_id: &String| {
+                        before.clone().any(|(of, _, print)| of == key_id && !print.is_empty())
+                    };
+                    gaps.extend(unprinted(seen, printed).map(|problem| (slot.clone(), problem)));
+                }
                 let works = |key_id: &str| seen.as_ref().is_some_and(|seen| works(seen, key_id));
                 all.extend(before.map(|(key_id, generation, print)| KnownSecret {
                     slot: slot.clone(),
@@ -99,7 +105,24 @@ pub async fn known_secrets(
 
 fn works(seen: &SeenSlot, key_id: &str) -> bool {
     let current = seen.listed && seen.key_id.as_deref() == Some(key_id);
-    current || seen.previous.iter().any(|one| one.key_id == key_id)
+    let earlier = seen.previous.iter().map(|one| &one.key_id);
+    current || earlier.chain(&seen.returned).any(|one| one == key_id)
+}
+
+/// What works and has no fingerprint: nobody would know it where it stands.
+fn unprinted(seen: &SeenSlot, printed: impl Fn(&String) -> bool) -> Option<Problem> {
+    let current = seen.key_id.iter().filter(|_| seen.listed && seen.fingerprint.is_none());
+    let all = current.chain(seen.previous.iter().map(|one| &one.key_id)).chain(&seen.returned);
+    let without: BTreeSet<&str> = all.filter(|one| !printed(one)).map(String::as_str).collect();
+    if without.is_empty() {
+        return None;
+    }
+    let names: Vec<&str> = without.into_iter().collect();
+    Some(
+        Problem::new("E-LEAKS-PRINT", "A credential that works cannot be looked for")
+            .detail(format!("{}: no fingerprint of its secret is known.", names.join(", ")))
+            .next("nhi rotate ID: what is delivered next has one"),
+    )
 }
 
 async fn look(context: &Context, wish: &Wish, name: &str) -> Result<Option<SeenSlot>, Problem> {

@@ -150,28 +150,32 @@ fn entry(context: &Context, kind: &str, one: &Signal) -> NewEntry {
     entry.detail("kind", one.kind.as_str()).change(Change::Obligation(row_of(one)))
 }
 
-/// What was heard and is open. A ledger that cannot be read is told elsewhere, and says nothing here.
-async fn all_open(context: &Context) -> Arc<Vec<Signal>> {
+/// What was heard and is open.
+///
+/// # Errors
+///
+/// The ledger cannot be read, which is told as well.
+async fn all_open(context: &Context) -> Result<Arc<Vec<Signal>>, Problem> {
     if let Some(read) = context.signals.get() {
-        return read;
+        return Ok(read);
     }
     if !context.ledger.keeps() {
-        return Arc::default();
+        return Ok(Arc::default());
     }
     match context.ledger.open_obligations().await {
         Ok(rows) => {
             let all: Arc<Vec<Signal>> = Arc::new(rows.iter().filter_map(of_row).collect());
             context.signals.put(Some(all.clone()));
-            all
+            Ok(all)
         }
         Err(error) => {
             tracing::warn!(%error, "what was heard from outside is not known");
-            let problem = Problem::from(error);
-            context.notices.add_once(Problem {
+            let problem = Problem {
                 summary: "What was heard from outside is not known",
-                ..problem
-            });
-            Arc::default()
+                ..Problem::from(error)
+            };
+            context.notices.add_once(problem.clone());
+            Err(problem)
         }
     }
 }
@@ -182,7 +186,7 @@ pub(crate) async fn exposed_by<'a>(
     slot: &str,
     works: impl Iterator<Item = &'a String> + Clone,
 ) -> Vec<String> {
-    let open = all_open(context).await;
+    let open = all_open(context).await.unwrap_or_default();
     let of = open.iter().filter(|one| one.kind == Kind::Exposure && one.subject == slot);
     let still = of.filter(|one| signal::is_exposed(&one.keys, works.clone()));
     still.map(|one| format!("{} said so ({})", one.source, one.id)).collect()
@@ -193,7 +197,7 @@ pub(crate) async fn settle(context: &Context, slot: &str, works: &[String]) {
     if context.read_only || !context.ledger.keeps() {
         return;
     }
-    let open = all_open(context).await;
+    let open = all_open(context).await.unwrap_or_default();
     let over = open.iter().filter(|one| {
         one.kind == Kind::Exposure
             && one.subject == slot
@@ -210,11 +214,19 @@ pub(crate) async fn settle(context: &Context, slot: &str, works: &[String]) {
     }
 }
 
-/// What was heard of what `asked` takes, and is open. What is exposed is told by its own status.
+/// What was heard of what `asked` takes, and is open. What is exposed is told by its own status. A ledger
+/// that cannot be read is a gap: nobody knows then that nothing was heard.
 pub async fn judge_heard(context: &Context, asked: impl Fn(&str) -> bool) -> Judged {
     let mut judged = Judged::default();
     let now = context.time();
-    for one in all_open(context).await.iter() {
+    let open = match all_open(context).await {
+        Ok(open) => open,
+        Err(problem) => {
+            judged.gaps.push(("signals".to_owned(), problem));
+            return judged;
+        }
+    };
+    for one in open.iter() {
         if !signal::counts(one.ends_at, now) || !asked(&one.subject) {
             continue;
         }
@@ -314,7 +326,24 @@ struct Meant {
     subject: String,
     /// The connection or integration that all of it hangs below.
     root: String,
+    /// The one credential that is meant, where one is.
+    key: Option<String>,
     slots: BTreeMap<String, BTreeSet<String>>,
+}
+
+impl Meant {
+    /// Whether it says more than what was said under its id before. What a slot has by now does not count:
+    /// a report that comes twice is one, though its slot was rotated in between.
+    fn is_beyond(&self, kind: Kind, before: &[Signal]) -> bool {
+        let was = |subject: &String| before.iter().any(|one| one.subject == *subject);
+        match (kind, &self.key) {
+            (Kind::Exposure, Some(key)) => !before.iter().any(|one| one.keys.contains(key)),
+            (Kind::Exposure, None) => !self.slots.keys().all(was),
+            // What is about one credential is about its slot, and about all when it has ended.
+            (Kind::Anomaly | Kind::Incident, Some(_)) => !self.slots.keys().all(was),
+            (Kind::Anomaly | Kind::Incident, None) => !was(&self.subject),
+        }
+    }
 }
 
 /// Finds what a report is about among what the ledger knows.
@@ -379,7 +408,7 @@ async fn find(context: &Context, new: &NewSignal) -> Result<Meant, Problem> {
         }
     }
     slots.retain(|_, keys| !keys.is_empty());
-    Ok(Meant { subject, root, slots })
+    Ok(Meant { subject, root, key, slots })
 }
 
 fn unknown(new: &NewSignal, mut known: Vec<String>) -> Problem {
@@ -487,6 +516,12 @@ pub async fn receive(context: &Context, new: &NewSignal) -> Result<Received, Pro
                     first.kind.as_str(),
                     first.source
                 ),
+                "give what is new an id of its own",
+            ));
+        }
+        if meant.is_beyond(new.kind, &before) {
+            return Err(wrong(
+                format!("{id} was reported before, of something else."),
                 "give what is new an id of its own",
             ));
         }

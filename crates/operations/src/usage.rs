@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use connector::{LogLine, LogUse};
 use domain::{IntegrationId, Marker, Scope};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use ledger::{Change, Selection};
 use policy::{
     scopes::Lattice as _,
@@ -24,6 +24,8 @@ use crate::{
 const FACET: &str = "usage";
 /// Of how many different needs of one integration it is remembered which scopes give them.
 const REMEMBERED: usize = 10_000;
+/// A clock that is ahead by less is none that lies.
+const SLACK: SignedDuration = SignedDuration::from_mins(5);
 /// How long the name of a log may be.
 const NAME_MOST: usize = 60;
 
@@ -142,10 +144,14 @@ struct Known {
     lattice: Option<KindLattice>,
     /// Declared scopes, each with what it means.
     scopes: Vec<(String, Vec<Scope>)>,
+    /// The platform's ids of its credentials: what else a line names may be anything, a secret among it.
+    keys: BTreeSet<String>,
     log: Log,
     uses: u64,
     /// The log tells what was used.
     tells: bool,
+    /// There are uses that may be its own: what it did not use is not known.
+    unclear: bool,
     /// Which declared scopes give what was needed, as far as it was asked.
     needed: HashMap<String, Vec<String>>,
 }
@@ -198,13 +204,20 @@ pub async fn import_usage(
             Line::Platform(LogLine::Use(line)) => Some(line.at),
             Line::Platform(LogLine::Other(at)) => *at,
         };
+        // It would say that what is to come is over, and that nothing was used in it.
+        if at.is_some_and(|at| at.duration_since(context.now()) > SLACK) {
+            imported.unreadable += 1;
+            continue;
+        }
         imported.from = [imported.from, at].into_iter().flatten().min();
         imported.to = [imported.to, at].into_iter().flatten().max();
         match line {
             Line::Platform(LogLine::Other(_)) => {}
             Line::Use(line) => match known.get_mut(&line.integration) {
                 Some(of) => {
-                    of.used(line.at, line.key.as_deref(), line.scope.as_slice());
+                    let key = line.key.as_deref().filter(|key| of.keys.contains(*key));
+                    let key = key.map(str::to_owned);
+                    of.used(line.at, key.as_deref(), line.scope.as_slice());
                     imported.uses += 1;
                 }
                 None => imported.unknown += 1,
@@ -216,6 +229,14 @@ pub async fn import_usage(
                         if let Some(of) = known.get_mut(&id) {
                             of.used(line.at, key.as_deref(), &line.scopes);
                             imported.uses += 1;
+                        }
+                    }
+                    Whose::OneOf(all) => {
+                        imported.unknown += 1;
+                        for id in all {
+                            if let Some(of) = known.get_mut(&id) {
+                                of.unclear = true;
+                            }
                         }
                     }
                     Whose::Foreign => imported.foreign += 1,
@@ -232,6 +253,7 @@ pub async fn import_usage(
         if of.uses == 0 && !heard && connection.is_none() {
             continue;
         }
+        let unclear = of.unclear || imported.unreadable > 0;
         (of.log.from, of.log.to) = (from, to);
         if !of.tells && (of.uses > 0 || !heard) {
             of.log.scopes.clear();
@@ -244,6 +266,10 @@ pub async fn import_usage(
                 log.take(&of.log);
             }
             None => drop(usage.logs.insert(name.to_owned(), of.log)),
+        }
+        // What could not be read, or attributed, may have been any use: until then nothing was unused.
+        if unclear && let Some(log) = usage.logs.get_mut(name) {
+            log.scopes.values_mut().for_each(|of| of.since = of.since.max(to));
         }
         let entry = context
             .entry("usage.imported", &id)
@@ -315,6 +341,13 @@ async fn known(
     now: Timestamp,
 ) -> Result<BTreeMap<String, Known>, Problem> {
     let wishes = declared_in_ledger(&*context.ledger).await?;
+    let mut keys: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for row in context.ledger.credentials(&Selection::all()).await? {
+        keys.entry(row.integration).or_default().insert(row.vendor_id);
+    }
+    for row in context.ledger.slots(&Selection::all()).await? {
+        keys.entry(row.integration).or_default().extend(row.current);
+    }
     let mut all = BTreeMap::new();
     for (id, wish) in wishes.integrations {
         let Ok(integration) = id.parse::<IntegrationId>() else { continue };
@@ -334,7 +367,13 @@ async fn known(
                 Some((text, means))
             })
             .collect();
-        let rows = scopes.iter().map(|(text, _)| {
+        let shown = |means: &[Scope]| {
+            let shows = |lattice: &KindLattice, one: &Scope| {
+                lattice.platform.is_shown_in_logs(lattice.kind, one)
+            };
+            lattice.as_ref().is_some_and(|lattice| means.iter().all(|one| shows(lattice, one)))
+        };
+        let rows = scopes.iter().filter(|(_, means)| shown(means)).map(|(text, _)| {
             // Since when it was given is not known: nothing is concluded for as long from now.
             (text.clone(), ScopeUse { since: now, last: None })
         });
@@ -342,10 +381,18 @@ async fn known(
         let vendor_id = wish.vendor_id;
         // A platform's own log tells of everything that it has.
         let tells = connection.is_some();
-        all.insert(
-            id,
-            Known { vendor_id, lattice, scopes, log, uses: 0, tells, needed: HashMap::new() },
-        );
+        let of = Known {
+            vendor_id,
+            lattice,
+            scopes,
+            keys: keys.remove(&id).unwrap_or_default(),
+            log,
+            uses: 0,
+            tells,
+            unclear: false,
+            needed: HashMap::new(),
+        };
+        all.insert(id, of);
     }
     Ok(all)
 }
@@ -375,6 +422,8 @@ async fn marks(context: &Context, known: &BTreeMap<String, Known>) -> Result<Mar
 
 enum Whose {
     Known(String, Option<String>),
+    /// All of them bear the name.
+    OneOf(Vec<String>),
     Foreign,
     Unknown,
 }
@@ -397,12 +446,17 @@ fn attributed(
         return Whose::Known(id.clone(), keys.get(&mark.generation).cloned());
     }
     let Some(name) = line.name.as_deref() else { return Whose::Unknown };
-    let mut named = known.keys().filter(|id| {
+    let named = known.keys().filter(|id| {
         let key = id.parse::<IntegrationId>().map(|id| id.key).unwrap_or_default();
         key == name || key.rsplit('/').next() == Some(name)
     });
-    match (named.next(), named.next()) {
-        (Some(id), None) => Whose::Known(id.clone(), None),
-        _ => Whose::Unknown,
+    let mut named: Vec<String> = named.cloned().collect();
+    match (named.pop(), named.is_empty()) {
+        (Some(id), true) => Whose::Known(id, None),
+        (Some(id), false) => {
+            named.push(id);
+            Whose::OneOf(named)
+        }
+        (None, _) => Whose::Unknown,
     }
 }

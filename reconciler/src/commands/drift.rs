@@ -255,6 +255,7 @@ impl Drift {
         let narrowed = report.narrowed;
         let is_asked = |subject: &str| !narrowed || is_about(&asked, subject);
         let judged = judge_heard(context, is_asked).await;
+        report.failed.extend(judged.gaps);
         judged.findings.into_iter().for_each(|(print, one)| report.add(print, one));
         troubled(context, &mut report).await;
         if let Some((print, one)) = clocks_disagree(context).await {
@@ -454,6 +455,7 @@ pub(crate) async fn whole(
         unheard(context, &heard_of, &mut report).await;
     }
     let heard = judge_heard(context, |_| true).await;
+    report.failed.extend(heard.gaps);
     heard.findings.into_iter().for_each(|(print, one)| report.add(print, one));
     troubled(context, &mut report).await;
     if let Some((print, one)) = clocks_disagree(context).await {

@@ -9,8 +9,8 @@ use clap::Args;
 use data_encoding::HEXLOWER;
 use domain::realm::{digest_of, short};
 use operations::{
-    Context, KnownSecret, NewSignal, Problem, Received, Wishes, copies_in, known_secrets,
-    receive_signal,
+    Context, KnownSecret, NewSignal, Problem, Received, Signal as Heard, Wishes, copies_in,
+    known_secrets, receive_signal,
 };
 use policy::signal::Kind;
 use ring::digest;
@@ -166,7 +166,7 @@ impl Leaks {
         for leak in live {
             let id = leak.id();
             let became = match does {
-                true => match receive_signal(context, &leak.signal()).await {
+                true => match leak.say(context).await {
                     Ok(received) => Said::Kept(received),
                     Err(problem) => Said::Not(problem),
                 },
@@ -216,6 +216,27 @@ impl Leak<'_> {
         format!("leak-{}", short(&digest, 12))
     }
 
+    /// Says that it is exposed. What was closed or had ended, and is found elsewhere or works again, is
+    /// another exposure; what a person closed, of these very places, stays closed.
+    async fn say(&self, context: &Context) -> Result<Received, Problem> {
+        let signal = self.signal();
+        let received = receive_signal(context, &signal).await?;
+        let evidence = signal.evidence.clone().unwrap_or_default();
+        if !self.is_anew(&received, &evidence) {
+            return Ok(received);
+        }
+        let id = format!("{}-{}", self.id(), evidence.get(..8).unwrap_or_default());
+        receive_signal(context, &NewSignal { id: Some(id), ..signal }).await
+    }
+
+    fn is_anew(&self, received: &Received, evidence: &str) -> bool {
+        let closed = |one: &Heard| {
+            one.state == "open"
+                || one.state == "closed" && one.evidence.as_deref() == Some(evidence)
+        };
+        received.known && self.of.works && !received.signals.iter().any(closed)
+    }
+
     fn signal(&self) -> NewSignal {
         let places: Vec<String> = self.places.iter().map(ToString::to_string).collect();
         let hash = digest::digest(&digest::SHA256, places.join("\n").as_bytes());
@@ -236,6 +257,11 @@ impl Leak<'_> {
             ends_at: None,
             note: Some(format!("found in {}{more}", named.join(", "))),
         }
+    }
+
+    /// Under which id it is kept.
+    fn kept_as(&self, received: &Received) -> String {
+        received.signals.first().map_or_else(|| self.id(), |one| one.id.clone())
     }
 
     fn tell(&self, output: &Output) {
@@ -261,7 +287,7 @@ impl Leak<'_> {
             "works": self.of.works, "places": self.places.iter().map(place).collect::<Vec<_>>(),
             "signal": match said {
                 Some(Said::Kept(received)) => json!({
-                    "id": self.id(), "known": received.known,
+                    "id": self.kept_as(received), "known": received.known,
                     "state": received.signals.first().map(|one| one.state.as_str()),
                 }),
                 Some(Said::Not(problem)) => json!({ "problem": problem_json(problem) }),
@@ -287,17 +313,17 @@ impl Said {
             Said::Nothing => {
                 output.hint(&format!("{slot}: nothing was said of it: nhi leaks … --yes"));
             }
-            Said::Kept(Received { known: false, .. }) => output.line(&format!(
+            Said::Kept(received) if !received.known => output.line(&format!(
                 "{} {slot} is exposed, and the next apply rotates it without an overlap ({})",
                 styled(GREEN, "Kept:"),
-                leak.id()
+                leak.kept_as(received)
             )),
             Said::Kept(received) => {
                 let state = received.signals.first().map_or("open", |one| one.state.as_str());
                 output.line(&format!(
                     "{} {slot}: {} is {state}",
                     styled(DIM, "Known before:"),
-                    leak.id()
+                    leak.kept_as(received)
                 ));
             }
             Said::Not(problem) => output.problem(problem),

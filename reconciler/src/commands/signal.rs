@@ -178,6 +178,7 @@ impl Signal {
                     told(&closed, close.format, output);
                 } else {
                     output.line(&format!("{} {}", styled(GREEN, "Closed:"), close.id));
+                    closed.iter().for_each(|one| say(output, "of", &one.subject));
                 }
                 Ok(Exit::Clean)
             }

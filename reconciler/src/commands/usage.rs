@@ -156,17 +156,23 @@ impl Import {
         };
         let mut reader = BufReader::new(reader);
         let lines = std::iter::from_fn(|| {
+            if failed.borrow().is_some() {
+                return None;
+            }
             let mut line = Vec::new();
             match (&mut reader).take(LONGEST).read_until(b'\n', &mut line) {
                 Ok(0) => None,
-                Ok(_) => Some(line),
+                Ok(_) => Some(Ok(line)),
+                // What would have come counts as a line that cannot be read.
                 Err(error) => {
                     *failed.borrow_mut() = Some(error.to_string());
-                    None
+                    Some(Err(()))
                 }
             }
         });
-        let lines = lines.filter(|line| !line.trim_ascii().is_empty()).flat_map(|line| {
+        let blank = |line: &Vec<u8>| line.trim_ascii().is_empty();
+        let lines = lines.filter(|line| !line.as_ref().is_ok_and(blank)).flat_map(|line| {
+            let Ok(line) = line else { return vec![None] };
             match (serde_json::from_slice::<Value>(&line), platform) {
                 (Err(_), _) => vec![None],
                 (Ok(line), None) => own(&line),

@@ -7,7 +7,7 @@ use data_encoding::{BASE64, BASE64URL, BASE64URL_NOPAD};
 const LEAST: usize = 8;
 /// Longer pieces are none.
 const MOST: usize = 16 * 1024;
-/// Into so many parts a piece is taken apart at most.
+/// So many parts of a run make a piece at most, but for those that reach from its first or to its last.
 const PARTS: usize = 12;
 
 /// What ends a piece for sure.
@@ -72,12 +72,15 @@ fn of_run(run: &[u8], found: &mut impl FnMut(&[u8])) {
     }
     let mut at: Vec<usize> = vec![0];
     let ends = run.iter().enumerate().filter(|(_, byte)| may_end(**byte)).map(|(at, _)| at + 1);
-    at.extend(ends.take(PARTS));
+    at.extend(ends);
     if at.len() == 1 {
         return;
     }
     for (first, from) in at.iter().enumerate() {
-        for to in at[first + 1..].iter().map(|next| next - 1).chain([run.len()]) {
+        // However long a run is, its work is bounded by its length.
+        let whole = first <= PARTS || first + PARTS >= at.len();
+        let next = at[first + 1..].iter().take(PARTS).map(|next| next - 1);
+        for to in next.chain(whole.then_some(run.len())) {
             if to > *from && to - from < run.len() {
                 one(&run[*from..to], found);
             }
@@ -198,6 +201,11 @@ mod tests {
             }
         }
         assert!(finds(&format!("postgres://app:{UUID}@db:5432/x?a=b"), UUID));
+        // However many parts stand before or after it.
+        let long = "a=b&".repeat(40);
+        assert!(finds(&format!("https://x/?{long}token={UUID}"), UUID));
+        assert!(finds(&format!("https://x/?{long}token={UUID}&{long}"), UUID));
+        assert!(finds(&format!("https://x/?{long}token={AWS}"), AWS));
         assert!(finds("url = https://app:pa%2Fss%40word1@db/x", "pa/ss@word1"));
         assert!(finds("password = \"with a blank, and more\"", "with a blank, and more"));
         assert!(finds(r#"{"p":"a\"b\\c\/d e f"}"#, r#"a"b\c/d e f"#));

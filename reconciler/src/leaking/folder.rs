@@ -113,7 +113,7 @@ fn walk(root: &Path, ours: &[PathBuf], all: &mut Looked, give: &impl Fn(PathBuf)
             }
         } else if !(kind.is_file() || kind.is_symlink() && path.is_file()) {
             all.skip(SPECIAL, &shown(root, &path));
-        } else if about.len() > LARGEST {
+        } else if fs::metadata(&path).map_or(about.len(), |file| file.len()) > LARGEST {
             all.skip(LARGE, &shown(root, &path));
         } else {
             give(path);
@@ -126,6 +126,11 @@ fn file(root: &Path, path: &Path, looking: &mut Looking<'_>, looked: &mut Looked
     let read = File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut text));
     if let Err(error) = read {
         looked.unread.push((shown(root, path), error.to_string()));
+        return;
+    }
+    // It has grown since it was measured.
+    if text.len() as u64 > LARGEST {
+        looked.skip(LARGE, &shown(root, path));
         return;
     }
     if text[..text.len().min(HEAD)].contains(&0) {
@@ -181,5 +186,9 @@ mod tests {
         // One file is looked at as well, and one that is not there is told.
         assert_eq!(look(&root.join("c/app.json"), &wanted, &[]).found.len(), 1);
         assert_eq!(look(&root.join("none"), &wanted, &[]).unread.len(), 1);
+        // A link that is named is as large as what it leads to.
+        std::os::unix::fs::symlink(root.join("huge"), root.join("link")).unwrap();
+        let link = look(&root.join("link"), &wanted, &[]);
+        assert_eq!((link.files, link.skipped[LARGE].0), (0, 1));
     }
 }

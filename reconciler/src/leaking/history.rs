@@ -19,20 +19,33 @@ fn no_history(root: &Path, why: &str) -> Problem {
         .next("name a folder that is a Git repository, with git installed; or leave --history out")
 }
 
-/// Looks at all lines that were ever added in any branch. Git is told to run nothing that the repository
-/// names.
+/// Git, told to run nothing that the repository names. A clone in part would fetch what it lacks, by
+/// whatever command it says itself: it reaches nothing.
+fn git(root: &Path) -> Command {
+    let mut git = Command::new("git");
+    for option in ["core.fsmonitor=false", "core.hooksPath=/dev/null", "log.showSignature=false"] {
+        git.args(["-c", option]);
+    }
+    git.env("GIT_ALLOW_PROTOCOL", "none").env("GIT_NO_LAZY_FETCH", "1");
+    git.arg("-C").arg(root).args(["--no-pager", "--no-optional-locks"]);
+    git.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    git
+}
+
+/// Whether commits are left out of what is there.
+fn is_shallow(root: &Path) -> bool {
+    let said = git(root).args(["rev-parse", "--is-shallow-repository"]).output();
+    said.is_ok_and(|said| said.stdout.trim_ascii() == b"true")
+}
+
+/// Looks at all lines that were ever added in any branch.
 ///
 /// # Errors
 ///
 /// There is no git, or no repository there.
 pub(crate) fn look(root: &Path, wanted: &Wanted<'_>) -> Result<Looked, Problem> {
-    let mut git = Command::new("git");
-    for option in ["core.fsmonitor=false", "core.hooksPath=/dev/null", "log.showSignature=false"] {
-        git.args(["-c", option]);
-    }
-    git.arg("-C").arg(root).args([
-        "--no-pager",
-        "--no-optional-locks",
+    let mut git = git(root);
+    git.args([
         "log",
         "--all",
         "--patch",
@@ -45,7 +58,6 @@ pub(crate) fn look(root: &Path, wanted: &Wanted<'_>) -> Result<Looked, Problem> 
         "--no-show-signature",
         "--format=nhi-commit %H",
     ]);
-    git.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = git.spawn().map_err(|error| no_history(root, &format!("git: {error}.")))?;
     let mut looked = Looked::default();
     if let Some(lines) = child.stdout.take() {
@@ -57,6 +69,10 @@ pub(crate) fn look(root: &Path, wanted: &Wanted<'_>) -> Result<Looked, Problem> 
         let said = String::from_utf8_lossy(&ended.stderr).into_owned();
         let first = said.lines().next().unwrap_or("git did not say why");
         return Err(no_history(root, first));
+    }
+    if is_shallow(root) {
+        let why = "only its latest commits are there: git fetch --unshallow brings the others";
+        looked.unread.push((format!("history of {}", root.display()), why.to_owned()));
     }
     Ok(looked.settle())
 }
@@ -136,6 +152,35 @@ mod tests {
     use domain::{RealmKey, Secret};
 
     use super::*;
+
+    #[test]
+    fn a_history_that_is_there_in_part_is_not_told_to_be_clean() {
+        let key = RealmKey::new(&Secret::new("k".repeat(40))).unwrap();
+        let wanted = Wanted::new(&key, []);
+        let folder = tempfile::tempdir().unwrap();
+        let run = |words: &[&str]| {
+            let mut git = Command::new("git");
+            git.current_dir(folder.path()).args([
+                "-c",
+                "user.name=x",
+                "-c",
+                "user.email=x@example.org",
+            ]);
+            let said = git.args(words).output().unwrap();
+            assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+        };
+        run(&["init", "-q", "whole"]);
+        for message in ["one", "two"] {
+            run(&["-C", "whole", "commit", "-q", "--allow-empty", "-m", message]);
+        }
+        let from = format!("file://{}/whole", folder.path().display());
+        run(&["clone", "-q", "--depth", "1", &from, "part"]);
+        let looked = |name: &str| look(&folder.path().join(name), &wanted).unwrap();
+        let (whole, part) = (looked("whole"), looked("part"));
+        assert_eq!((whole.files, whole.unread.len()), (2, 0));
+        assert_eq!((part.files, part.unread.len()), (1, 1));
+        assert!(part.unread[0].1.contains("--unshallow"));
+    }
 
     #[test]
     fn a_line_that_any_commit_brought_is_told_with_its_commit_and_its_line() {

@@ -54,8 +54,17 @@ pub(crate) fn look(path: &Path, wanted: &Wanted<'_>) -> Result<Looked, Problem> 
         &mut looking,
         &mut looked,
     );
+    // A list of something else is not clean.
+    if looked.files == 0 && report.as_array().is_some_and(|all| !all.is_empty()) {
+        return Err(unfit(path, "nothing in its list is a secret that a scanner found."));
+    }
     looked.pieces = looking.pieces;
     Ok(looked.settle())
+}
+
+/// Whether only the beginning of a secret is there, as gitleaks writes it with --redact=50.
+fn is_cut(text: &str) -> bool {
+    text.ends_with("...") || text.ends_with('…')
 }
 
 fn walk(value: &Value, above: &Place, looking: &mut Looking<'_>, looked: &mut Looked) {
@@ -74,9 +83,15 @@ fn walk(value: &Value, above: &Place, looking: &mut Looking<'_>, looked: &mut Lo
                 commit: text(&["Commit", "sha"]).or_else(|| above.commit.clone()),
             };
             let mut compared = false;
-            for secret in SECRETS.iter().filter_map(|name| members.get(*name)?.as_str()) {
+            let texts = || SECRETS.iter().filter_map(|name| members.get(*name)?.as_str());
+            // What is cut short stands so in what is around it, too.
+            let cut = texts().find(|text| is_cut(text));
+            for secret in texts() {
                 compared = true;
-                if secret.contains("REDACTED") || secret.contains("***") {
+                if secret.contains("REDACTED")
+                    || secret.contains("***")
+                    || cut.is_some_and(|cut| secret.contains(cut))
+                {
                     looked.skip("findings whose secret the scanner left out", &place.to_string());
                     continue;
                 }
@@ -147,7 +162,11 @@ mod tests {
         assert!(found.found.is_empty());
         assert_eq!(found.skipped.values().next().unwrap().0, 2);
         assert!(looked(&json!([])).unwrap().found.is_empty());
-        for wrong in [json!({}), json!("x"), json!({ "runs": [] })] {
+        let cut =
+            json!([{ "File": "a", "Match": "X=0f6d0c5c-6a... ", "Secret": "0f6d0c5c-6a..." }]);
+        assert_eq!(looked(&cut).unwrap().skipped.values().next().unwrap().0, 2);
+        let other = json!([{ "SourceMetadata": {}, "Raw": SECRET }]);
+        for wrong in [json!({}), json!("x"), json!({ "runs": [] }), other] {
             assert_eq!(looked(&wrong).unwrap_err().code, "E-LEAKS-REPORT");
         }
     }

@@ -148,6 +148,8 @@ async fn the_same_report_twice_is_one_and_another_under_its_id_is_refused() {
     assert!(again.known && again.signals == kept);
     let other = NewSignal { kind: Kind::Anomaly, ..new.clone() };
     assert_eq!(refuses(&world, &other).await, "E-SIGNAL");
+    let another = NewSignal { key: Some("another".into()), ..new.clone() };
+    assert_eq!(refuses(&world, &another).await, "E-SIGNAL");
     // Nor does it open what is over: a replay rotates nothing.
     ticked(&world).await;
     let late = receive_signal(&context(&world), &new).await.unwrap();

@@ -135,6 +135,18 @@ async fn a_mark_in_a_log_names_its_key_where_it_was_made_here_and_no_other_is_be
     let log = &known[&slot(&world).integration.to_string()].logs["gateway"];
     assert_eq!(log.keys.keys().collect::<Vec<_>>(), [&first]);
     assert!(context.ledger.compare().await.unwrap().is_empty());
+    // What a line calls a credential and is none of it is not kept: it may be a secret.
+    let (used_by, to_come) =
+        (used(&world, "a-secret", at), until(at + SignedDuration::from_hours(1)));
+    let told = imports(&world, None, vec![used_by, to_come]).await;
+    assert_eq!(
+        (told.uses, told.unreadable, told.to),
+        (1, 1, Some(at)),
+        "nor is what is to come over"
+    );
+    let known = all_usage(&context).await.unwrap();
+    let log = &known[&slot(&world).integration.to_string()].logs["gateway"];
+    assert_eq!(log.keys.keys().collect::<Vec<_>>(), [&first]);
     let wrong = import_usage(&context, "a b", None, Vec::new()).await.unwrap_err();
     assert_eq!(wrong.code, "E-USAGE");
 }

@@ -193,25 +193,39 @@ impl Tally {
 
 /// Counts who approves.
 pub fn tally(board: &Board, question: &Question<'_>, votes: &[Vote]) -> Tally {
+    // Where no level is named nobody has said who is enough: nobody is.
     let none = Quorum {
-        people: 0,
+        people: usize::MAX,
         roles: BTreeSet::new(),
         each: BTreeSet::new(),
         presence: Presence::Key,
         longest: Span::from_secs(0),
     };
-    // A level that the policy does not name needs what the next higher one does.
-    let quorum = board.quorum.range(question.level..).next().map_or(&none, |(_, quorum)| quorum);
-    let unknown = usize::from(question.requester.is_none() && quorum.people > 0);
+    // A level that the policy does not name needs what the next higher one does. Above all that are named
+    // it is what the highest needs, and somebody in any case: what lets a lower one pass alone was not
+    // said of this.
+    let named = board.quorum.range(question.level..).next();
+    let least = usize::from(named.is_none());
+    let quorum = named.or_else(|| board.quorum.last_key_value()).map_or(&none, |(_, one)| one);
+    let people = quorum.people.max(least);
+    let unknown = usize::from(question.requester.is_none() && people > 0);
     let mut tally = Tally {
-        needed: quorum.people + unknown,
+        needed: people.saturating_add(unknown),
         have: BTreeMap::new(),
         roles_missing: BTreeSet::new(),
         discounted: Vec::new(),
         rejected_by: BTreeSet::new(),
         until: None,
     };
-    for vote in latest(votes) {
+    // Of a moment that no clock has seen nothing is said yet, so that it outranks nothing; but a no is one.
+    let hi = question.now.hi;
+    let early = |vote: &&Vote| vote.decision != Decision::Reject && vote.signed_at > hi;
+    tally.discounted.extend(votes.iter().filter(early).map(|vote| Discounted {
+        principal: vote.principal.clone(),
+        code: "E-APPROVAL-NOT-YET",
+        why: format!("signed at {}, which is to come", vote.signed_at),
+    }));
+    for vote in latest(votes.iter().filter(|vote| !early(vote)), hi) {
         match vote.decision {
             // Whoever is known may say no: a role gives power to say yes.
             Decision::Reject => {
@@ -245,9 +259,13 @@ pub fn tally(board: &Board, question: &Question<'_>, votes: &[Vote]) -> Tally {
 }
 
 /// What each says last. Of one moment the sterner word is the last, and then that of the greater nonce.
-fn latest(votes: &[Vote]) -> impl Iterator<Item = &Vote> {
+/// Nothing is said later than `hi`.
+fn latest<'a>(
+    votes: impl Iterator<Item = &'a Vote>,
+    hi: Timestamp,
+) -> impl Iterator<Item = &'a Vote> {
     let mut last: BTreeMap<&str, &Vote> = BTreeMap::new();
-    let rank = |vote: &Vote| (vote.signed_at, vote.decision, vote.nonce.clone());
+    let rank = |vote: &Vote| (vote.signed_at.min(hi), vote.decision, vote.nonce.clone());
     for vote in votes {
         last.entry(&vote.principal)
             .and_modify(|known| {
@@ -493,5 +511,39 @@ mod tests {
         open.quorum.insert(Level::Low, none);
         let low = Question { requester: None, ..question(Level::Low) };
         assert!(tally(&open, &low, &[]).is_enough());
+        // Above all that are named it is what the highest needs, and never nobody.
+        open.quorum.retain(|level, _| *level == Level::Low);
+        assert_eq!(tally(&open, &question(Level::Critical), &[]).needed, 1);
+        let mut some = board();
+        some.quorum.remove(&Level::Critical);
+        let critical = tally(&some, &question(Level::Critical), &[vote("ann", "owner")]);
+        assert_eq!((critical.needed, critical.is_enough()), (2, false));
+        some.quorum.clear();
+        let all = [vote("ann", "owner"), vote("sam", "security"), vote("sue", "security")];
+        for question in [question(Level::Low), nobody] {
+            assert!(!tally(&some, &question, &all).is_enough());
+        }
+    }
+
+    #[test]
+    fn what_is_signed_later_than_now_outranks_nothing_and_a_no_of_it_counts() {
+        let medium = question(Level::Medium);
+        let of = |votes: &[Vote]| tally(&board(), &medium, votes);
+        let said = |text: &str, decision, who: &str| Vote {
+            signed_at: at(text),
+            decision,
+            ..vote(who, "security")
+        };
+        let ahead = |decision| said("2027-01-10T12:00:01Z", decision, "sam");
+        let no = said("2027-01-10T11:00:00Z", Decision::Reject, "sam");
+        assert_eq!(of(&[ahead(Decision::Approve)]).code(), Some("E-APPROVAL-NOT-YET"));
+        let yes = vote("ann", "owner");
+        for early in [Decision::Approve, Decision::Revoke] {
+            let rejected = of(&[no.clone(), ahead(early), yes.clone()]);
+            assert_eq!(rejected.code(), Some("E-APPROVAL-REJECTED"));
+        }
+        assert_eq!(of(&[ahead(Decision::Reject), yes]).code(), Some("E-APPROVAL-REJECTED"));
+        let now = said("2027-01-10T12:00:00Z", Decision::Approve, "sam");
+        assert_eq!(of(&[ahead(Decision::Reject), now]).code(), Some("E-APPROVAL-REJECTED"));
     }
 }
