@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use clap::Args;
 use data_encoding::HEXLOWER;
-use operations::{Context, Problem, Wish, Wishes, judge_each};
+use operations::{Context, Problem, Wish, Wishes, failing, judge_each, judge_heard, reach_of};
 use policy::findings::named;
 
 /// What they share. Of several, what has any of them.
@@ -87,31 +87,60 @@ async fn found(
             .detail(format!("{what:?} is no rule, no check, and no fingerprint of 32 digits."))
             .next("nhi explain lists the rules; nhi drift --format json has the fingerprints"));
     }
-    let of_integrations = Wishes { integrations: wishes.integrations.clone(), ..Wishes::default() };
-    let (owns, reach) = (BTreeMap::new(), BTreeMap::new());
-    judge_each(context, of_integrations, owns, reach, |id, judged| match judged {
+    // What is said of owners is said by a directory, which is not asked about anything else.
+    let of_owners = is_print || rules.iter().any(|rule| rule.starts_with("owner-"));
+    let looked_at = Wishes {
+        integrations: wishes.integrations.clone(),
+        owners: if of_owners { wishes.owners.clone() } else { BTreeMap::new() },
+        ..Wishes::default()
+    };
+    let (owns, reach) = (wishes.owned(), reach_of(wishes));
+    let mut all = Vec::new();
+    let further = judge_each(context, looked_at, owns, reach, |id, judged| match judged {
         Err(problem) => meant.unread.push((id.to_owned(), problem)),
         Ok(judged) => {
-            let found = judged.findings.iter();
-            for (_, one) in found.filter(|(print, one)| names(what, &rules, one.rule, *print)) {
-                let slot = one
-                    .subject
-                    .strip_prefix(id)
-                    .and_then(|rest| Some(rest.strip_prefix("/credential/")?.to_owned()));
-                match (meant.all.get_mut(id), slot) {
-                    // What is meant whole stays so.
-                    (Some(slots), Some(slot)) if !slots.is_empty() => drop(slots.insert(slot)),
-                    (Some(_), Some(_)) => {}
-                    (_, None) => drop(meant.all.insert(id.to_owned(), BTreeSet::new())),
-                    (None, Some(slot)) => {
-                        meant.all.insert(id.to_owned(), BTreeSet::from([slot]));
-                    }
-                }
-            }
+            meant.unread.extend(judged.gaps);
+            all.extend(judged.findings);
         }
     })
     .await;
+    all.extend(further);
+    all.extend(judge_heard(context, |_| true).await.findings);
+    match failing(context).await {
+        Ok(found) => all.extend(found),
+        Err(problem) => meant.unread.push(("ledger".to_owned(), problem)),
+    }
+    let owned = wishes.owned();
+    for (_, one) in all.iter().filter(|(print, one)| names(what, &rules, one.rule, *print)) {
+        means(&one.subject, wishes, &owned, &mut meant.all);
+    }
     Ok(())
+}
+
+/// Means what a finding is about: a slot, an integration, all on a connection, or all of an owner.
+fn means(
+    subject: &str,
+    wishes: &Wishes,
+    owned: &BTreeMap<String, Vec<String>>,
+    meant: &mut BTreeMap<String, BTreeSet<String>>,
+) {
+    for id in wishes.integrations.keys() {
+        let below = subject.strip_prefix(id.as_str()).and_then(|rest| rest.strip_prefix('/'));
+        let slot = below.and_then(|rest| rest.strip_prefix("credential/"));
+        let whole = subject == id
+            || id.split('/').next() == Some(subject)
+            || owned.get(subject).is_some_and(|ids| ids.contains(id))
+            || below.is_some() && slot.is_none();
+        match (meant.get_mut(id), slot) {
+            _ if whole => drop(meant.insert(id.clone(), BTreeSet::new())),
+            // What is meant whole stays so.
+            (Some(slots), Some(slot)) if !slots.is_empty() => drop(slots.insert(slot.to_owned())),
+            (Some(_), _) | (None, None) => {}
+            (None, Some(slot)) => {
+                meant.insert(id.clone(), BTreeSet::from([slot.to_owned()]));
+            }
+        }
+    }
 }
 
 /// Whether an owner answers for it.
@@ -141,6 +170,33 @@ mod tests {
         assert!(
             !answers(&wish("purpose", "owner/ana"), "ana") && !answers(&Wish::default(), "ana")
         );
+    }
+
+    #[test]
+    fn a_finding_means_all_that_it_is_about_and_nothing_beside_it() {
+        let ids = ["bao/role/a", "bao/role/ab", "git/bot/c"];
+        let wish = |id: &str| (id.to_owned(), Wish { id: id.to_owned(), ..Wish::default() });
+        let wishes = Wishes { integrations: ids.map(wish).into(), ..Wishes::default() };
+        let owned =
+            BTreeMap::from([("owner/ana".to_owned(), vec![ids[0].to_owned(), ids[2].to_owned()])]);
+        let all = |subjects: &[&str]| {
+            let mut meant = BTreeMap::new();
+            for subject in subjects {
+                means(subject, &wishes, &owned, &mut meant);
+            }
+            let words = meant.into_iter().map(|(id, slots)| {
+                let slots: Vec<String> = slots.into_iter().collect();
+                format!("{id} {}", slots.join(","))
+            });
+            words.collect::<Vec<_>>()
+        };
+        assert_eq!(all(&["bao/role/a"]), ["bao/role/a "]);
+        assert_eq!(all(&["owner/ana"]), ["bao/role/a ", "git/bot/c "]);
+        assert_eq!(all(&["bao"]), ["bao/role/a ", "bao/role/ab "]);
+        let slots = ["bao/role/a/credential/x", "bao/role/a/credential/y"];
+        assert_eq!(all(&slots), ["bao/role/a x,y"]);
+        assert_eq!(all(&[slots[0], "bao/role/a", slots[1]]), ["bao/role/a "]);
+        assert!(all(&["owner/bob", "git/bot/d", "custody"]).is_empty());
     }
 
     #[test]

@@ -6,14 +6,19 @@ use ledger::{Filter, Ledger};
 use policy::{
     Rules,
     standing::{Around, Facts, conditions_met},
+    usage::Usage,
 };
 
-use crate::{Context, Problem, decommission::Decommissioned, observe::object_of};
+use crate::{
+    Context, Problem, decommission::Decommissioned, observe::object_of, usage::read_usage_of,
+};
 
 /// What was seen, and what could not be looked at.
 #[derive(Debug, Clone, Default)]
 pub struct SeenAround {
     around: Around,
+    /// What logs tell of the use of its credentials; `None`: that is not known, or nobody asked.
+    usage: Option<Usage>,
     /// What could not be looked at: its id, and why. Nothing is concluded of it.
     pub unread: Vec<(String, Problem)>,
 }
@@ -31,10 +36,27 @@ impl SeenAround {
     ) -> Facts {
         let ends =
             ties.runs_on.as_ref().and_then(|host| host.contract_ends_on.as_deref()?.parse().ok());
-        let used = live.credentials.iter().flatten().filter(|one| one.live);
-        let used: Vec<_> = used.map(|one| one.last_used).collect();
+        // Of what a log shows in use its platform may tell nothing, or less. Where no log could be read,
+        // nothing is concluded.
+        let used: Vec<_> = match (&self.usage, rules.findings.dormant_after) {
+            (Some(usage), Some(after)) => {
+                let live = live.credentials.iter().flatten().filter(|one| one.live);
+                live.map(|one| usage.last_used(&one.key_id, one.last_used, after)).collect()
+            }
+            _ => Vec::new(),
+        };
         let met = conditions_met(&ties.expires_when, ends, &used, rules, now);
         Facts { around: Around { met, ..self.around }, ..facts }
+    }
+
+    /// What could not be looked at, as a gap of the integration that has to do with it: with what was read
+    /// of that one nothing is whole. Whether the other's connection answers is another matter.
+    pub(crate) fn gaps_of(&self, id: &str) -> Vec<(String, Problem)> {
+        let gap = |(what, problem): &(String, Problem)| {
+            let detail = format!("{what}, with which it has to do: {}", problem.detail);
+            (id.to_owned(), Problem { unheard: false, detail, ..problem.clone() })
+        };
+        self.unread.iter().map(gap).collect()
     }
 }
 
@@ -46,8 +68,14 @@ enum There {
 }
 
 /// Looks at what an integration has to do with. What is of no connection is not looked at.
-pub async fn look_around(context: &Context, ties: &Ties) -> SeenAround {
+pub async fn look_around(context: &Context, id: &str, ties: &Ties) -> SeenAround {
     let mut seen = SeenAround::default();
+    if ties.expires_when.contains("dormant") {
+        match read_usage_of(context, id).await {
+            Ok(usage) => seen.usage = Some(usage),
+            Err(problem) => seen.unread.push((id.to_owned(), problem)),
+        }
+    }
     seen.around.workflows = ties.workflows.len();
     seen.around.ends_with_any_workflow = ties.expires_when.contains("workflow_retired");
     for (name, workflow) in &ties.workflows {
@@ -124,9 +152,69 @@ pub(crate) async fn time_to_stop(ledger: &dyn Ledger, id: &str) -> Result<Option
 
 #[cfg(test)]
 mod tests {
+    use domain::{LastUsed, ObservedCredential, Settings};
+    use jiff::Timestamp;
     use ledger::{Durability, MemoryLedger, NewEntry};
+    use policy::usage::Log;
 
     use super::*;
+
+    #[test]
+    fn what_a_log_shows_in_use_is_not_dormant_whatever_its_platform_tells() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let (long_ago, now) = (at("2026-01-01T00:00:00Z"), at("2026-12-01T00:00:00Z"));
+        let key = ObservedCredential {
+            key_id: "k1".into(),
+            credential_type: "key".into(),
+            marker: None,
+            issued_at: None,
+            expires_at: None,
+            last_used: LastUsed::At(long_ago),
+            live: true,
+            disabled: false,
+            settings: Settings::default(),
+        };
+        let live = ObservedIntegration {
+            kind: "role".into(),
+            key: "x".into(),
+            vendor_id: "v".into(),
+            name: "x".into(),
+            settings: Settings::default(),
+            record: None,
+            contacts: None,
+            scopes: [].into(),
+            enabled: true,
+            parked: false,
+            builtin: false,
+            credentials: Some(vec![key]),
+            gaps: Vec::new(),
+        };
+        let ties = Ties { expires_when: ["dormant".to_owned()].into(), ..Ties::default() };
+        let met = |usage: Option<Usage>| {
+            let seen = SeenAround { usage, ..SeenAround::default() };
+            let facts = Facts::default();
+            seen.into_facts(facts, &ties, &live, &Rules::default(), now.into()).around.met
+        };
+        let keys = [("k1".to_owned(), at("2026-11-30T00:00:00Z"))].into();
+        let log = Log { from: long_ago, to: now, keys, scopes: [].into() };
+        let usage = Usage { logs: [("access".to_owned(), log)].into() };
+        assert_eq!(met(Some(Usage::default())), ["dormant"]);
+        assert_eq!(met(Some(usage)), [""; 0]);
+        assert_eq!(met(None), [""; 0], "what could not be read ends nothing");
+    }
+
+    #[test]
+    fn what_could_not_be_looked_at_is_a_gap_of_whoever_has_to_do_with_it() {
+        let problem = Problem { unheard: true, ..Problem::new("E-X", "Nobody answered") };
+        let seen = SeenAround {
+            unread: vec![("hub/service/w".to_owned(), problem.detail("it is silent"))],
+            ..SeenAround::default()
+        };
+        let gaps = seen.gaps_of("bao/role/x");
+        let [(of, problem)] = &gaps[..] else { panic!("{gaps:?}") };
+        assert_eq!(of, "bao/role/x");
+        assert!(problem.detail.contains("hub/service/w") && !problem.unheard, "{problem:?}");
+    }
 
     #[tokio::test]
     async fn the_last_end_that_was_timed_is_the_one_that_counts() {

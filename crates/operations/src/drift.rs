@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use connector::Kind;
 use domain::{
-    Action, CredentialId, IntegrationId, LastUsed, ObservedIntegration, OwnerId, Setting, Settings,
-    Ties,
+    Action, CredentialId, Gap, GapExtent, IntegrationId, LastUsed, ObservedIntegration, OwnerId,
+    Setting, Settings, Ties,
     field::{Default::Vendor as VendorChooses, Field},
 };
 use jiff::{Timestamp, civil::Date};
@@ -369,8 +369,8 @@ async fn compared(context: &Context, wish: &Wish) -> Result<Judged, Problem> {
 
     let said = |name: &str| wish.record.as_ref()?.get(name).map(String::as_str);
     let facts = seen.facts(said("expires_on"), said("review_every"), said("adoption.complete_by"));
-    let around = look_around(context, &wish.ties).await;
-    judged.gaps.extend(around.unread.iter().cloned());
+    let around = look_around(context, &wish.id, &wish.ties).await;
+    let unseen_around = around.gaps_of(&wish.id);
     let facts = around.into_facts(facts, &wish.ties, live, &context.rules, context.time());
     let verdicts = standing(&facts, &context.rules, context.time());
     let mut findings = findings::standing(&wish.id, &verdicts);
@@ -390,7 +390,10 @@ async fn compared(context: &Context, wish: &Wish) -> Result<Judged, Problem> {
     judged.found(tenant, stable, findings);
     let facts = governance(wish, live, lattice);
     judged.found(tenant, stable, findings::governed(&facts, &context.rules));
-    judged.held = Some(Held {
+    // Scopes of which some may be missing say nothing of where it gets to.
+    let elsewhere =
+        |gap: &Gap| matches!(gap.extent, GapExtent::Facet(_, facet) if facet != "scopes");
+    judged.held = live.gaps.iter().all(elsewhere).then(|| Held {
         at: (tenant.clone(), stable.to_owned()),
         scopes: facts.scopes.clone(),
         ceiling: said("ceiling_action").and_then(|word| word.parse().ok()),
@@ -447,6 +450,8 @@ async fn compared(context: &Context, wish: &Wish) -> Result<Judged, Problem> {
     if judged.gaps.is_empty() {
         judged.gaps.extend(seen.unread_books.clone().map(|problem| (wish.id.clone(), problem)));
     }
+    // Not before: of its own books they say nothing.
+    judged.gaps.extend(unseen_around);
     if wish.pieced_together {
         let unheard = unheard_parts(context, wish, live).await;
         judged.gaps.extend(unheard.map(|problem| (wish.id.clone(), problem)));

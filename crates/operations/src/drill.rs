@@ -41,12 +41,18 @@ pub fn may_drill(spec: &SlotSpec) -> Result<(), Problem> {
 }
 
 /// Issues another one, signs in with it, ends the earlier one at once, and shows that: `to` is the
-/// generation that it makes. It is an ordinary rotation that keeps nothing.
+/// generation that it makes. It is an ordinary rotation that keeps nothing. `own`: how fast it must be
+/// possible to stop its integration, where that is declared; the policy may ask for less.
 ///
 /// # Errors
 ///
 /// Why it stopped. What was begun is in the claim, and the next drill, or another run, goes on.
-pub async fn drill(context: &Context, spec: &SlotSpec, to: u64) -> Result<Drilled, Problem> {
+pub async fn drill(
+    context: &Context,
+    spec: &SlotSpec,
+    to: u64,
+    own: Option<Span>,
+) -> Result<Drilled, Problem> {
     may_drill(spec)?;
     let goal = Goal::Rotate { to, at_once: true };
     let outcome = carry_out(context, spec, goal, "drill").await?;
@@ -58,8 +64,8 @@ pub async fn drill(context: &Context, spec: &SlotSpec, to: u64) -> Result<Drille
             .next("run it again: there is one to end now")
     })?;
     let took = ended.how.time_to_stop;
-    let limit =
-        context.rules.stop_within_longest.map(|limit| (limit, took.map(|took| took <= limit)));
+    let limit = [own, context.rules.stop_within_longest].into_iter().flatten().min();
+    let limit = limit.map(|limit| (limit, took.map(|took| took <= limit)));
     let mut entry = context
         .entry("drill.ended", &what)
         .detail("platform", platform)

@@ -9,8 +9,10 @@ use std::{
 use domain::Ties;
 use ledger::{Ledger, Range};
 use policy::{
+    Rules,
     findings::{self, Finding, chain_broken, clocks_apart},
     reach::{Graph, Holder},
+    rules::Verdict,
 };
 use tokio::{sync::Semaphore, task::JoinSet};
 
@@ -50,6 +52,15 @@ pub async fn judge_each(
     let gate = Arc::new(Semaphore::new(AT_ONCE));
     let mut running: JoinSet<(String, Result<Judged, Problem>)> = JoinSet::new();
     let mut waited_for: BTreeSet<String> = BTreeSet::new();
+    // What ends with an owner is judged when all owners were looked at.
+    let mut by_owners: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (id, wish) in &wishes.integrations {
+        if wish.ties.expires_when.contains("owner_left") {
+            by_owners.insert(id.clone(), owners_of(wish));
+        }
+    }
+    let (mut waiting, mut away) = (Vec::new(), Away::new());
+    let is_owner: BTreeSet<String> = wishes.owners.keys().cloned().collect();
     for (id, wish) in wishes.integrations {
         let (context, gate) = (context.clone(), gate.clone());
         waited_for.insert(id.clone());
@@ -73,7 +84,19 @@ pub async fn judge_each(
         if let (Some(one), Ok(judged)) = (all.get_mut(&id), &judged) {
             one.held = judged.held.clone();
         }
-        each(&id, judged);
+        if is_owner.contains(&id) {
+            away.insert(id.clone(), judged.as_ref().ok().map(is_away));
+        }
+        match (by_owners.get(&id), judged) {
+            (Some(owners), Ok(judged)) => waiting.push((id, owners, judged)),
+            (_, judged) => each(&id, judged),
+        }
+    }
+    for id in waited_for.intersection(&is_owner) {
+        away.insert(id.clone(), None);
+    }
+    for (id, owners, judged) in waiting {
+        each(&id, Ok(with_owners(&context.rules, &id, judged, owners, &away)));
     }
     for id in waited_for {
         let problem = Problem::new("E-UNREADABLE", "A look did not come to its end")
@@ -82,6 +105,55 @@ pub async fn judge_each(
         each(&id, Err(problem));
     }
     reaching(context, &all, &theirs)
+}
+
+/// Owners with a directory: whether they are away; `None` where it could not be asked.
+type Away = BTreeMap<String, Option<bool>>;
+
+/// Who answers for an integration.
+fn owners_of(wish: &Wish) -> Vec<String> {
+    let record = wish.record.as_ref();
+    let named = ["business_owner.id", "technical_owner.id"].into_iter();
+    named.filter_map(|member| record?.get(member).cloned()).collect()
+}
+
+/// Whether a directory says of an owner that they are not there.
+fn is_away(judged: &Judged) -> bool {
+    let rules = ["owner-inactive", "owner-left"];
+    judged.findings.iter().any(|(_, one)| rules.contains(&one.rule))
+}
+
+/// With what follows for an integration that ends with an owner, as a plan has it: without any grace.
+fn with_owners(
+    rules: &Rules,
+    id: &str,
+    mut judged: Judged,
+    owners: &[String],
+    away: &Away,
+) -> Judged {
+    // Of what is not there, or not ours, nothing else is told either; what was not read is a gap already.
+    let Some(held) = &judged.held else { return judged };
+    let at = held.at.clone();
+    if let Some(owner) = owners.iter().find(|owner| away.get(*owner) == Some(&Some(true))) {
+        let met = format!("owner_left ({owner})");
+        let known = judged.findings.iter_mut().find(|(_, one)| one.rule == "condition-met");
+        if let Some((_, one)) = known {
+            one.actual = format!("{}, {met}", one.actual);
+            return judged;
+        }
+        let follows = BTreeMap::from([("condition_met", Verdict::Disable)]);
+        for one in findings::standing(id, &follows) {
+            let one = rules.findings.weighed(Finding { actual: met.clone(), ..one });
+            judged.findings.push((one.fingerprint(&at.0, &at.1), one));
+        }
+    } else if let Some(owner) = owners.iter().find(|owner| away.get(*owner) == Some(&None)) {
+        let problem =
+            Problem::new("E-UNREADABLE", "Whether a condition that ends it is met is not known")
+                .detail(format!("{id} ends with {owner}, and their directory could not be asked."))
+                .next("nhi doctor");
+        judged.gaps.push((id.to_owned(), problem));
+    }
+    judged
 }
 
 /// An integration, with what it is known to hold.
@@ -227,5 +299,28 @@ impl AllJudged {
     fn take(&mut self, judged: Judged) {
         self.findings.extend(judged.findings);
         self.gaps.extend(judged.gaps);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ends_with_an_owner_is_told_when_they_are_away_and_a_gap_where_nobody_knows() {
+        let owners = ["owner/ana".to_owned(), "owner/bob".to_owned()];
+        let told = |ana: Option<bool>, held: bool| {
+            let away = Away::from([(owners[0].clone(), ana), (owners[1].clone(), Some(false))]);
+            let judged = Judged { held: held.then(Held::default), ..Judged::default() };
+            let judged = with_owners(&Rules::default(), "bao/role/a", judged, &owners, &away);
+            let found: Vec<_> =
+                judged.findings.into_iter().map(|(_, one)| (one.rule, one.actual)).collect();
+            (found, judged.gaps.len())
+        };
+        let met = ("condition-met", "owner_left (owner/ana)".to_owned());
+        assert_eq!(told(Some(true), true), (vec![met], 0));
+        assert_eq!(told(Some(false), true), (vec![], 0));
+        assert_eq!(told(None, true), (vec![], 1));
+        assert_eq!(told(Some(true), false), (vec![], 0));
     }
 }

@@ -227,8 +227,14 @@ pub struct Looked {
     pub known: LookedUp,
 }
 
-/// Owners who have left, each with the moment since when they count as that.
-type LeftAt = BTreeMap<String, Timestamp>;
+/// Owners who are not there any more.
+#[derive(Debug, Default)]
+struct Absent {
+    /// Those who have left, each with the moment since when they count as that.
+    left: BTreeMap<String, Timestamp>,
+    /// All whom their directory calls away, without any grace.
+    away: BTreeSet<String>,
+}
 
 /// What a look at one integration came to: what was read, and what was not.
 type OfOne = (Vec<Step>, Vec<(String, Problem)>);
@@ -300,6 +306,11 @@ struct Lines {
     all: Arc<Semaphore>,
     each: usize,
     by: BTreeMap<String, Arc<Semaphore>>,
+}
+
+/// The connection of what has this id.
+fn connection_of(id: &str) -> &str {
+    id.split('/').next().unwrap_or_default()
 }
 
 /// What nobody answers for any more, because whoever was at it broke off.
@@ -400,11 +411,11 @@ impl Tick {
     /// many.
     pub async fn look(self: &Arc<Tick>, wishes: Wishes, said: impl Fn(usize, usize)) -> Looked {
         let (absent, mut unread) = match self.asked.owed_only {
-            true => (BTreeMap::new(), Vec::new()),
+            true => (Absent::default(), Vec::new()),
             false => self.owners(&wishes).await,
         };
         let absent = Arc::new(absent);
-        let of = |id: &String| id.split('/').next().unwrap_or_default().to_owned();
+        let of = |id: &String| connection_of(id).to_owned();
         self.ask_each(wishes.integrations.keys().map(of).collect()).await;
         let mut lines = Lines::new(LOOKS);
         let mut running: JoinSet<OfOne> = JoinSet::new();
@@ -416,7 +427,7 @@ impl Tick {
             if names.is_empty() && !itself {
                 continue;
             }
-            let connection = id.split('/').next().unwrap_or_default().to_owned();
+            let connection = connection_of(&id).to_owned();
             let (all, line) = lines.of(&connection);
             let (tick, absent, subject) = (self.clone(), absent.clone(), id.clone());
             let task = running.spawn(
@@ -523,16 +534,18 @@ impl Tick {
         if !self.asked.owed_only {
             tries::settle(&self.context, &self.tries, &rows, &read, &wanted).await;
         }
-        tries::settle(&self.context, &self.tries, &[LOOK], &read, &BTreeSet::new()).await;
         // What was not asked for because it was to stop is no gap that lasts.
         let unread = looked.unread.iter().filter(|one| one.problem.code != "E-STOPPED");
-        let unread = unread.map(|one| one.subject.clone()).collect();
+        let unread: BTreeSet<String> = unread.map(|one| one.subject.clone()).collect();
+        // Of one a part may be read, and another not.
+        let still = unread.iter().map(|subject| (subject.clone(), LOOK.to_owned())).collect();
+        tries::settle(&self.context, &self.tries, &[LOOK], &read, &still).await;
         tries::open(&self.context, &self.tries, LOOK, &unread).await;
     }
 
     /// The owners who have left, by the directory that knows them.
-    async fn owners(&self, wishes: &Wishes) -> (LeftAt, Vec<(String, Problem)>) {
-        let (mut left, mut unread) = (LeftAt::new(), Vec::new());
+    async fn owners(&self, wishes: &Wishes) -> (Absent, Vec<(String, Problem)>) {
+        let (mut gone, mut unread) = (Absent::default(), Vec::new());
         let (mut absent, mut read) = (BTreeSet::new(), BTreeSet::new());
         for (id, wish) in &wishes.owners {
             match self.owner(wish).await {
@@ -541,7 +554,10 @@ impl Tick {
                     if status == "left" {
                         let rules = &self.context.rules;
                         let at = since.and_then(|day| policy::owner::left_at(day, rules));
-                        left.insert(id.clone(), at.unwrap_or_else(|| self.context.now()));
+                        gone.left.insert(id.clone(), at.unwrap_or_else(|| self.context.now()));
+                    }
+                    if matches!(status, "left" | "inactive") {
+                        gone.away.insert(id.clone());
                     }
                     if matches!(status, "left" | "inactive") && !dated {
                         absent.insert(id.clone());
@@ -555,7 +571,7 @@ impl Tick {
             tries::settle(&self.context, &self.tries, &[ABSENT, LOOK], &read, &still).await;
             tries::open(&self.context, &self.tries, ABSENT, &absent).await;
         }
-        (left, unread)
+        (gone, unread)
     }
 
     /// The status of an owner, and whether the directory, or a state, says since when. Where neither does,
@@ -580,7 +596,7 @@ impl Tick {
         Ok((status, since, dated))
     }
 
-    async fn look_at(&self, wish: &Wish, names: &[String], itself: bool, left: &LeftAt) -> OfOne {
+    async fn look_at(&self, wish: &Wish, names: &[String], itself: bool, gone: &Absent) -> OfOne {
         let (mut steps, mut unread) = (Vec::new(), Vec::new());
         let (id, seen) = match self.integration(wish).await {
             Ok(Some(found)) => found,
@@ -593,9 +609,14 @@ impl Tick {
         };
         self.learn(wish, &seen);
         let whole = seen.whole(&id);
-        let around = look_around(&self.context, &wish.ties).await;
-        unread.extend(around.unread.iter().cloned());
-        let wanted = self.wanted(wish, &seen, around, left);
+        let around = look_around(&self.context, &wish.id, &wish.ties).await;
+        // It is another connection that did not answer. Under its own id it is the ledger.
+        let of_others = |(what, problem): &&(String, Problem)| *what != wish.id && problem.unheard;
+        for (what, _) in around.unread.iter().filter(of_others) {
+            self.note(connection_of(what), true);
+        }
+        unread.extend(around.gaps_of(&wish.id));
+        let wanted = self.wanted(wish, &seen, around, gone);
         if itself && whole.is_ok() {
             let next = self.judge_integration(&id, wish, &seen, wanted.clone());
             steps.push(Step {
@@ -796,7 +817,7 @@ impl Tick {
         wish: &Wish,
         seen: &SeenIntegration,
         around: SeenAround,
-        left: &LeftAt,
+        gone: &Absent,
     ) -> Vec<Wanted> {
         let rules = &self.context.rules;
         // What rules would say is not known.
@@ -836,7 +857,14 @@ impl Tick {
         }
         let standing = &rules.standing;
         for member in ["business_owner.id", "technical_owner.id"] {
-            let owner = said(member).and_then(|owner| Some((owner, left.get(owner)?)));
+            // As a plan has it: off at once, whatever else follows of a day that is over.
+            let away = said(member).filter(|owner| gone.away.contains(*owner));
+            if let Some(owner) = away.filter(|_| wish.ties.expires_when.contains("owner_left")) {
+                let why = format!("a condition that ends it is met: owner_left ({owner})");
+                let approved = standing.disable_expired && rules.expired > Verdict::Warn;
+                wanted.push((Verdict::Disable, why, approved));
+            }
+            let owner = said(member).and_then(|owner| Some((owner, gone.left.get(owner)?)));
             if let Some((owner, since)) = owner {
                 let why = format!("{owner} has left, and answers for it");
                 let verdict = ownerless(*since, rules, self.context.time());

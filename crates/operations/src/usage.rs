@@ -74,18 +74,24 @@ pub struct ImportedUsage {
 
 /// Reads what is kept of an integration.
 pub(crate) async fn usage_of(context: &Context, integration: &str) -> Usage {
-    if !context.ledger.keeps() {
-        return Usage::default();
-    }
-    let rows = context.ledger.integrations(&Selection::of(integration)).await;
-    let rows = rows.unwrap_or_else(|error| {
+    read_usage_of(context, integration).await.unwrap_or_else(|error| {
         tracing::warn!(%error, "what logs told is not known");
-        Vec::new()
-    });
-    rows.first()
-        .and_then(|row| row.applied.as_ref()?.value.get(FACET))
-        .map(read)
-        .unwrap_or_default()
+        Usage::default()
+    })
+}
+
+/// The same, for whoever ends something by it.
+///
+/// # Errors
+///
+/// The ledger cannot be read.
+pub(crate) async fn read_usage_of(context: &Context, integration: &str) -> Result<Usage, Problem> {
+    if !context.ledger.keeps() {
+        return Ok(Usage::default());
+    }
+    let rows = context.ledger.integrations(&Selection::of(integration)).await?;
+    let kept = rows.first().and_then(|row| row.applied.as_ref()?.value.get(FACET));
+    Ok(kept.map(read).unwrap_or_default())
 }
 
 /// What is known of the use of everything, by integration.

@@ -114,6 +114,14 @@ async fn what_is_wrong_is_told_offline_with_its_attribute() {
         config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         config
     };
+    let vendor = json!({
+        "vendor": "Acme",
+        "contract": "https://contracts.acme.example/4711",
+        "contract_ends_on": "2099-12-31",
+        "telemetry": "siem/acme",
+        "disable_path": "https://runbooks.acme.example/acme",
+        "admin_review_every": "90d",
+    });
     for (config, expected) in [
         (integration(json!({})), "A platform object is needed"),
         (
@@ -144,6 +152,16 @@ async fn what_is_wrong_is_told_offline_with_its_attribute() {
         (
             integration(json!({ "third_party": { "vendor": "Acme" }, "connection_name": null })),
             "contract",
+        ),
+        (
+            integration(json!({ "third_party": vendor, "connection_name": null,
+                "expires_when": ["owner_left"] })),
+            "Nobody would judge this",
+        ),
+        (
+            integration(json!({ "third_party": vendor, "connection_name": null,
+                "workflows": { "nightly": { "id": "bao/openbao_approle/x" } } })),
+            "Nobody would judge this",
         ),
     ] {
         let said = refusal(&core, "nhi_integration", config).await;

@@ -1,6 +1,7 @@
 //! `nhi drill`: how an end goes, and how long it takes.
 
 use clap::Args;
+use domain::Span;
 use operations::{
     Context, Drilled, Problem, SeenSlot, SlotSpec, best_grade, declared_slot, drill, keeps_earlier,
     may_drill, may_have_more, not_shown, observe_slot, ways,
@@ -19,8 +20,8 @@ use crate::{
 /// End a credential that nobody reads, at once, and show how long that takes.
 ///
 /// Another one is issued, signed in with and delivered; then the earlier one is ended without an overlap,
-/// and tried until it is refused. The time from the one to the other is what an incident would take, and is held against the policy's
-/// stop_within_longest.
+/// and tried until it is refused. The time from the one to the other is what an incident would take, and is held against the stop_within
+/// of its integration and the policy's stop_within_longest, whichever is shorter.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   nhi drill bao/openbao_approle/invoice-sync/credential/canary --dry-run
@@ -30,8 +31,8 @@ use crate::{
 Only an nhi_credential with drill = true is ended: nobody reads what it delivers.
 
 Exit codes: 0 done, or shown with --dry-run · 1 not done, and nothing was changed · 3 done, and whether
-it stopped in time was not seen · 4 done, and it took longer than stop_within_longest of the
-policy · 5 begun and
+it stopped in time was not seen · 4 done, and it took longer than stop_within, or than
+stop_within_longest of the policy · 5 begun and
 not finished: run it again, and it goes on")]
 pub(crate) struct Drill {
     /// The credential: INTEGRATION/credential/NAME.
@@ -52,6 +53,8 @@ struct Planned {
     seen: SeenSlot,
     to: u64,
     grade: &'static str,
+    /// How fast it must be possible to stop its integration, where that is declared.
+    own: Option<Span>,
 }
 
 enum Done {
@@ -72,8 +75,10 @@ impl Drill {
         let progress = output.progress("looking");
         let mut all = Vec::new();
         for (id, name) in named(&wishes, &self.id, &from)? {
-            let spec = declared_slot(&context, &wishes.integrations[&id], &name).await?;
-            all.push(plan(&context, spec).await?);
+            let wish = &wishes.integrations[&id];
+            let spec = declared_slot(&context, wish, &name).await?;
+            let own = wish.ties.stop_within.as_deref().and_then(|text| text.parse().ok());
+            all.push(plan(&context, spec, own).await?);
         }
         drop(progress);
         let deed = Deed {
@@ -88,7 +93,7 @@ impl Drill {
     }
 }
 
-async fn plan(context: &Context, spec: SlotSpec) -> Result<Planned, Problem> {
+async fn plan(context: &Context, spec: SlotSpec, own: Option<Span>) -> Result<Planned, Problem> {
     may_drill(&spec)?;
     may_have_more(context, &spec).await?;
     let seen =
@@ -108,7 +113,7 @@ async fn plan(context: &Context, spec: SlotSpec) -> Result<Planned, Problem> {
         None => false,
     };
     let grade = profile.map_or("unknown", |one| best_grade(one, at_hand).as_str());
-    Ok(Planned { spec, seen, to, grade })
+    Ok(Planned { spec, seen, to, grade, own })
 }
 
 impl Part for Planned {
@@ -128,7 +133,7 @@ impl Part for Planned {
     }
 
     async fn carry_out(&self, context: &Context) -> Done {
-        match drill(context, &self.spec, self.to).await {
+        match drill(context, &self.spec, self.to, self.own).await {
             Ok(done) => Done::Ended(Box::new(done)),
             Err(problem) => {
                 let seen = observe_slot(context, &self.spec).await.ok().flatten();
@@ -181,10 +186,10 @@ impl deed::Done<Planned> for Done {
         say_ended(output, &done.outcome.revoked);
         match done.limit {
             Some((limit, Some(false))) => output.warning(&format!(
-                "that is longer than the policy allows (stop_within_longest = \"{limit}\")"
+                "that is longer than its stop_within or the policy's stop_within_longest allows ({limit})"
             )),
             Some((limit, None)) => output.warning(&format!(
-                "whether it stops within {limit}, as the policy asks, is not known"
+                "whether it stops within {limit}, as is asked for, is not known"
             )),
             Some((_, Some(true))) | None => {}
         }

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use ledger::{Entry, Filter};
 use operations::{
     Context, Inventory, Judged, Problem, Wishes, declared_in_ledger, governed_elsewhere,
-    judge_each, reach_of, take_inventory,
+    judge_each, judge_heard, reach_of, take_inventory,
 };
 use policy::{
     Rules,
@@ -161,7 +161,10 @@ async fn look(context: &Context, wishes: Wishes) -> Result<Looked, Problem> {
             Err(problem) => gaps.push((id.clone(), problem.detail.clone())),
         }
     }
-    let mut all = of_declared(&wishes, &judged);
+    let heard = judge_heard(context, |_| true).await;
+    let heard: Vec<(String, &'static str)> =
+        heard.findings.into_iter().map(|(_, one)| (one.subject, one.rule)).collect();
+    let mut all = of_declared(&wishes, &judged, &heard);
     all.extend(of_undeclared(context, &wishes, &inventory));
     let of = |id: &str| id.split('/').next().unwrap_or_default().to_owned();
     let used: BTreeSet<String> = wishes.integrations.keys().map(|id| of(id)).collect();
@@ -182,8 +185,17 @@ fn within(whole: &str, one: &str) -> bool {
     one.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// What is declared, as it was judged.
-fn of_declared(wishes: &Wishes, judged: &BTreeMap<String, Result<Judged, Problem>>) -> Vec<Seen> {
+/// Whether what was heard is of it: of itself, of something below it, or of all of its connection.
+fn is_of(subject: &str, id: &str) -> bool {
+    within(id, subject) || id.split('/').next() == Some(subject)
+}
+
+/// What is declared, as it was judged. `heard`: what is heard from outside, its subject and its rule.
+fn of_declared(
+    wishes: &Wishes,
+    judged: &BTreeMap<String, Result<Judged, Problem>>,
+    heard: &[(String, &'static str)],
+) -> Vec<Seen> {
     let mut all = Vec::new();
     let owners: Vec<&Judged> = judged
         .iter()
@@ -195,6 +207,7 @@ fn of_declared(wishes: &Wishes, judged: &BTreeMap<String, Result<Judged, Problem
         let read = judged.get(id).and_then(|one| one.as_ref().ok());
         let found = || read.into_iter().flat_map(|one| &one.findings).map(|(_, one)| one);
         let mut rules: BTreeSet<&'static str> = found().map(|one| one.rule).collect();
+        rules.extend(heard.iter().filter(|(of, _)| is_of(of, id)).map(|(_, rule)| *rule));
         // An owner's own finding is about all that they answer for.
         for (_, one) in owners.iter().flat_map(|one| &one.findings) {
             if owned.get(&one.subject).is_some_and(|ids| ids.contains(id)) {
@@ -422,6 +435,25 @@ mod tests {
         let json = report(&none, Exit::Clean);
         assert_eq!(json["figures"][0]["percent_of_known"], Value::Null);
         assert!(metrics(&none).contains("nhi_posture{figure=\"visibility\",is=\"yes\"} 0\n"));
+    }
+
+    #[test]
+    fn what_was_heard_of_a_connection_counts_for_each_of_its_integrations() {
+        let wish = |id: &str| {
+            (id.to_owned(), operations::Wish { id: id.to_owned(), ..Default::default() })
+        };
+        let wishes = Wishes {
+            integrations: ["bao/role/a", "bao/role/ab", "git/bot/c"].map(wish).into(),
+            ..Wishes::default()
+        };
+        let of = |subject: &str| {
+            let all = of_declared(&wishes, &BTreeMap::new(), &[(subject.to_owned(), "incident")]);
+            let had = all.into_iter().filter(|one| one.rules.contains("incident"));
+            had.map(|one| one.id).collect::<Vec<_>>()
+        };
+        assert_eq!(of("bao"), ["bao/role/a", "bao/role/ab"]);
+        assert_eq!(of("bao/role/a"), ["bao/role/a"]);
+        assert_eq!(of("bao/role/a/credential/default"), ["bao/role/a"]);
     }
 
     #[test]

@@ -23,7 +23,7 @@ async fn drilled(
     let (context, spec) = (world.context(run, fuse), canary(world));
     tokio::select! {
         biased;
-        done = drill(&context, &spec, to) => Some(done),
+        done = drill(&context, &spec, to, None) => Some(done),
         () = fuse.died() => None,
     }
 }
@@ -57,7 +57,7 @@ async fn what_somebody_reads_is_not_drilled() {
     let world = World::new("add-marked").await;
     world.whole("a", FIRST).await;
     let (context, before) = (world.context("drill", &Fuse::none()), world.kinds().await.len());
-    let refused = drill(&context, &world.spec(), 2).await.unwrap_err();
+    let refused = drill(&context, &world.spec(), 2, None).await.unwrap_err();
     assert_eq!(refused.code, "E-NO-CANARY");
     assert_eq!(world.kinds().await.len(), before, "and nothing is begun");
 }

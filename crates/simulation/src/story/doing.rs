@@ -90,7 +90,7 @@ impl Doing {
                 carry_out(&context, &spec, goal, "story").await
             }),
             Doing::Drill { to } => Box::pin(async move {
-                let drilled = drill(&context, &spec, to).await?;
+                let drilled = drill(&context, &spec, to, None).await?;
                 // Whoever tells of an end has seen it.
                 port.has_ended(&drilled.ended.key_id).await;
                 Ok(drilled.outcome)

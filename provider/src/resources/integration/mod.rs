@@ -219,7 +219,7 @@ impl Integration {
         let until = model.adoption.value().and_then(|one| one.complete_by.as_deref());
         let facts = seen.facts(model.expires_on.as_deref(), model.review_every.as_deref(), until);
         let ties = ties_of(&model);
-        let around = look_around(&context, &ties).await;
+        let around = look_around(&context, &id.to_string(), &ties).await;
         let unread = around.unread.clone();
         let facts = around.into_facts(facts, &ties, &seen.observed, &rules, context.time());
         let mut standing = standing(&facts, &rules, context.time());

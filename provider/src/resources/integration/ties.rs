@@ -11,7 +11,7 @@ use operations::Problem;
 use policy::rules::Verdict;
 use tfplugin::{Attr, Diagnostics, Path, Set};
 
-use super::IntegrationModel;
+use super::{IntegrationModel, third_party_name};
 use crate::resources::references::{HostReference, Reached, Workflow};
 
 fn text(attr: &Attr<String>) -> Option<String> {
@@ -69,8 +69,37 @@ pub(super) fn ties_of(model: &IntegrationModel) -> Ties {
     }
 }
 
+/// What a vendor runs is looked at nowhere, and ends by nobody's deed from here.
+fn refuse_unjudged(config: &IntegrationModel, found: &mut Diagnostics) {
+    let mut refuse = |at: Path, is_for: &str| {
+        found.error_at(
+            at,
+            "Nobody would judge this of what a vendor runs",
+            format!(
+                "It is for {is_for}, and what its vendor runs cannot be looked at or switched off from \
+                 here.\nNext: take it out; the end of a third party is its expires_on, and \
+                 third_party.contract_ends_on.\n(E-VALUE)"
+            ),
+        );
+    };
+    if !config.expires_when.is_null() {
+        refuse(Path::attribute("expires_when"), "what policy switches off when a condition is met");
+    }
+    if !config.replaces.is_null() {
+        refuse(Path::attribute("replaces"), "what takes the place of another on a platform");
+    }
+    let named = config.workflows.value().into_iter().flatten();
+    for (name, _) in named.filter(|(_, one)| !one.id.is_null()) {
+        let at = Path::attribute("workflows").key(name.as_str()).then("id");
+        refuse(at, "what is to end with its workflow");
+    }
+}
+
 /// What contradicts itself, as far as it is known.
 pub(super) fn check_ties(config: &IntegrationModel, found: &mut Diagnostics) {
+    if config.platform.present()[..] == [third_party_name()] {
+        refuse_unjudged(config, found);
+    }
     let mode = &config.execution_mode;
     if config.tools.is_value() && mode.is_value() && *mode != "agent" {
         found.error_at(
@@ -202,10 +231,13 @@ pub(super) fn keep_unread(
     told: &mut Diagnostics,
 ) {
     for (id, problem) in unread {
-        let of_predecessor = model.replaces == id.as_str();
-        let (at, name) = match of_predecessor {
-            true => ("replaces", "predecessor_alive"),
-            false => ("workflows", "workflow_retired"),
+        // Under its own id it is its use that is not known.
+        let (at, name) = if model.id == id.as_str() {
+            ("expires_when", "condition_met")
+        } else if model.replaces == id.as_str() {
+            ("replaces", "predecessor_alive")
+        } else {
+            ("workflows", "workflow_retired")
         };
         told.warning_at(
             at,
@@ -232,7 +264,6 @@ pub(super) fn ways(
 ) -> Vec<(Direction, &'static str)> {
     let (before, after) = (ties_of(prior), ties_of(planned));
     let dark = |unknown: bool, way: Direction| if unknown { Direction::Unknown } else { way };
-    let tools = |all: &Ties| all.tools.clone().unwrap_or_default();
     vec![
         (
             dark(
@@ -241,7 +272,7 @@ pub(super) fn ways(
             ),
             "expires_when",
         ),
-        (dark(planned.tools.is_unknown(), grown(&tools(&before), &tools(&after))), "tools"),
+        (dark(planned.tools.is_unknown(), tools(&before, &after)), "tools"),
         (
             dark(planned.shared_with.is_unknown(), grown(&before.shared_with, &after.shared_with)),
             "shared_with",
@@ -261,6 +292,15 @@ fn grown(before: &BTreeSet<String>, after: &BTreeSet<String>) -> Direction {
     }
 }
 
+/// Unset is not none: nobody says any more what there is.
+fn tools(before: &Ties, after: &Ties) -> Direction {
+    let named = |all: &Ties| all.tools.clone().unwrap_or_default();
+    match (&before.tools, &after.tools) {
+        (Some(_), None) => Direction::Unknown,
+        _ => grown(&named(before), &named(after)),
+    }
+}
+
 /// The same of entries; one that changed may be more or less.
 fn entries<T: PartialEq>(before: &BTreeMap<String, T>, after: &BTreeMap<String, T>) -> Direction {
     let names = |all: &BTreeMap<String, T>| all.keys().cloned().collect::<BTreeSet<_>>();
@@ -271,6 +311,14 @@ fn entries<T: PartialEq>(before: &BTreeMap<String, T>, after: &BTreeMap<String, 
 
 /// Another version gives nobody anything: it asks for a review. One more who may start it does.
 fn workflows(before: &Ties, after: &Ties) -> Direction {
+    // Of one that is left unset nobody says any more who may start it.
+    let unsaid = after.workflows.iter().any(|(name, one)| {
+        let was = before.workflows.get(name).and_then(|was| was.invokers.as_ref());
+        one.invokers.is_none() && was.is_some()
+    });
+    if unsaid {
+        return Direction::Unknown;
+    }
     let invokers = |all: &Ties| -> BTreeSet<String> {
         let of = |(name, one): (&String, &domain_ties::Workflow)| {
             let by = one.invokers.clone().unwrap_or_default();
@@ -299,7 +347,17 @@ mod tests {
         assert_eq!(way(one.clone(), two.clone()), Direction::Widens);
         assert_eq!(way(two, one.clone()), Direction::Narrows);
         assert_eq!(way(one.clone(), newer), Direction::None);
-        assert_eq!(way(one, json!({ "v": {} })), Direction::Mixed);
+        assert_eq!(way(one.clone(), json!({ "v": {} })), Direction::Mixed);
+        assert_eq!(way(one, json!({ "w": { "version": "1" } })), Direction::Unknown);
+    }
+
+    #[test]
+    fn tools_that_are_unset_are_not_fewer() {
+        let way = |before, after| tools(&Ties::from_json(&before), &Ties::from_json(&after));
+        let (one, unset) = (json!({ "tools": ["a"] }), json!({}));
+        assert_eq!(way(one.clone(), json!({ "tools": [] })), Direction::Narrows);
+        assert_eq!(way(one.clone(), unset.clone()), Direction::Unknown);
+        assert_eq!(way(unset, one), Direction::Widens);
     }
 
     #[test]
