@@ -97,9 +97,10 @@ fn is_test(code: &str) -> bool {
     code.starts_with("mock_provider")
 }
 
-/// A body of `nhi.hcl`, which no core reads.
+/// A body of `nhi.hcl` or `policy.hcl`, which no core reads.
 fn is_configuration(code: &str) -> bool {
-    blocks(code).is_empty() || code.starts_with("connections") || code.starts_with("ledger")
+    let ours = ["connections", "ledger", "tasks"];
+    blocks(code).is_empty() || ours.iter().any(|name| code.starts_with(name))
 }
 
 fn valid(world: &World, place: &str, text: &str) -> Result<()> {

@@ -147,12 +147,18 @@ impl Login {
         let folder = "nhi/k3x9q2-keyring";
         let list = format!("/v1/secret/metadata/{folder}?list=true");
         let keys = self.world.bao.ask("GET", &list, None)?.json["data"]["keys"].clone();
-        let mut names = keys.as_array().into_iter().flatten().filter_map(Value::as_str);
-        let ours = names.find(|name| name.starts_with("oauth-"));
-        let name = ours.ok_or("custody holds no client")?;
-        let place = format!("{folder}/{name}");
-        let document = self.world.bao.document(&place)?;
-        Ok((place, document))
+        let names = keys.as_array().into_iter().flatten().filter_map(Value::as_str);
+        for name in names.filter(|name| name.starts_with("oauth-")) {
+            let place = format!("{folder}/{name}");
+            let document = self.world.bao.document(&place)?;
+            let state = document["state"].as_str().unwrap_or_default();
+            let state: Value = serde_json::from_str(state).unwrap_or_default();
+            // That of its name only says which client it is.
+            if state["phase"] != "kept" {
+                return Ok((place, document));
+            }
+        }
+        Err("custody holds no client".into())
     }
 
     /// The client's id, and the token that manages it now. It must differ from every earlier one.

@@ -76,7 +76,7 @@ struct Once<'a> {
 }
 
 impl Once<'_> {
-    fn is_kept(mut self) {
+    fn kept(mut self) {
         self.signed = None;
     }
 }
@@ -142,7 +142,7 @@ impl Hook {
         };
         match self.keep(&new).await {
             Ok(answer) => {
-                once.is_kept();
+                once.kept();
                 (StatusCode::OK, format!("{answer}\n"))
             }
             Err(problem) => {
@@ -374,7 +374,7 @@ mod tests {
         let signed = hook.seen.lock().unwrap().keys().next().cloned();
         drop(Once { hook: &hook, signed: signed.clone() });
         assert!(hook.verified(Some(&fresh), BODY, later).is_ok());
-        Once { hook: &hook, signed }.is_kept();
+        Once { hook: &hook, signed }.kept();
         assert!(hook.verified(Some(&fresh), BODY, later).is_err());
         assert!(Hook::new(&Secret::new("short"), None).is_none());
     }
