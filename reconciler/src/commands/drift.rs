@@ -254,13 +254,7 @@ impl Drift {
         // Where all was asked for, what was heard of anything is told.
         let narrowed = report.narrowed;
         let is_asked = |subject: &str| !narrowed || is_about(&asked, subject);
-        let judged = judge_heard(context, is_asked).await;
-        report.failed.extend(judged.gaps);
-        judged.findings.into_iter().for_each(|(print, one)| report.add(print, one));
-        troubled(context, &mut report).await;
-        if let Some((print, one)) = clocks_disagree(context).await {
-            report.add(print, one);
-        }
+        beside(context, is_asked, &mut report).await;
         Ok(report)
     }
 
@@ -434,6 +428,18 @@ fn is_about(asked: &BTreeSet<String>, subject: &str) -> bool {
     asked.iter().any(|id| below(subject, id) || below(id, subject))
 }
 
+/// What no look at a thing tells: what was heard of those that are asked for, what keeps failing, and clocks
+/// that disagree.
+async fn beside(context: &Context, is_asked: impl Fn(&str) -> bool, report: &mut Report) {
+    let heard = judge_heard(context, is_asked).await;
+    report.failed.extend(heard.gaps);
+    heard.findings.into_iter().for_each(|(print, one)| report.add(print, one));
+    troubled(context, report).await;
+    if let Some((print, one)) = clocks_disagree(context).await {
+        report.add(print, one);
+    }
+}
+
 /// Everything that is declared, compared with what is there, with nobody asked: for who does that again and
 /// again.
 pub(crate) async fn whole(
@@ -454,13 +460,7 @@ pub(crate) async fn whole(
     if all_declared {
         unheard(context, &heard_of, &mut report).await;
     }
-    let heard = judge_heard(context, |_| true).await;
-    report.failed.extend(heard.gaps);
-    heard.findings.into_iter().for_each(|(print, one)| report.add(print, one));
-    troubled(context, &mut report).await;
-    if let Some((print, one)) = clocks_disagree(context).await {
-        report.add(print, one);
-    }
+    beside(context, |_| true, &mut report).await;
     report.accept(&[], &context.rules.waivers);
     report.sort();
     report
