@@ -1,8 +1,8 @@
 //! `nhi ledger compact`: old entries into a file, so that the ledger does not grow for ever.
 
 use std::{
-    fs::{File, OpenOptions},
-    io::{BufReader, BufWriter, Write as _},
+    fs::File,
+    io::BufReader,
     path::{Path, PathBuf},
 };
 
@@ -16,6 +16,7 @@ use serde_json::json;
 use crate::{
     commands::ledger::{since, verified},
     exit::Exit,
+    history::NewFile,
     output::{Format, GREEN, Output, RED, styled},
 };
 
@@ -136,26 +137,12 @@ impl Compact {
         output: &Output,
     ) -> Result<Hash, Problem> {
         let shown = self.file.display().to_string();
-        let refused = |error: std::io::Error| {
-            Problem::new("E-FILE", "The file cannot be written")
-                .detail(format!("{shown}: {error}."))
-                .next("name a file that is not there yet, in a folder that this user may write")
-        };
-        // As the ledger itself: the inventory is nobody else's business.
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(&self.file).map_err(refused)?;
+        let mut file = NewFile::create(&self.file)?;
         let progress = output.progress("writing");
-        let mut into = BufWriter::new(file);
-        let written = export::write_up_to(ledger, through, &mut into).await;
+        let written = export::write_up_to(ledger, through, &mut file.into).await;
         let written = written.map_err(Problem::from).and_then(|head| {
-            into.flush().and_then(|()| into.get_ref().sync_all()).map_err(refused)?;
-            // What the name leads to is on the disk as well.
-            let folder = self.file.parent().filter(|folder| !folder.as_os_str().is_empty());
-            let folder = File::open(folder.unwrap_or(Path::new(".")));
-            folder.and_then(|folder| folder.sync_all()).map_err(refused)?;
+            file.keep()?;
+            file.keep_name()?;
             Ok(head)
         });
         drop(progress);

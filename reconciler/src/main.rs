@@ -17,6 +17,7 @@ mod deed;
 mod exit;
 mod group;
 mod hcl;
+mod history;
 mod leaking;
 mod output;
 mod report;

@@ -1,11 +1,6 @@
 //! `nhi ledger`: what happened, in order, and whether anybody rewrote it.
 
-use std::{
-    fs::{File, OpenOptions},
-    io::{BufReader, BufWriter, Write as _},
-    num::NonZeroUsize,
-    path::PathBuf,
-};
+use std::{fs::File, io::BufReader, num::NonZeroUsize, path::PathBuf};
 
 use clap::{Args, Subcommand};
 use connector::{Clock, SystemClock};
@@ -20,6 +15,7 @@ use serde_json::{Value, json};
 use crate::{
     compact::{Compact, verify_archives},
     exit::Exit,
+    history::NewFile,
     output::{BOLD, DIM, Format, GREEN, Output, RED, YELLOW, styled},
 };
 
@@ -555,22 +551,11 @@ impl Export {
             return Ok(Exit::Policy);
         }
         let shown = self.file.display().to_string();
-        let refused = |error: std::io::Error| {
-            Problem::new("E-FILE", "The file cannot be written")
-                .detail(format!("{shown}: {error}."))
-                .next("name a file that is not there yet, in a folder that this user may write")
-        };
-        // As the ledger itself: the inventory is nobody else's business.
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(&self.file).map_err(refused)?;
+        let mut file = NewFile::create(&self.file)?;
         let progress = output.progress("writing");
-        let mut into = BufWriter::new(file);
-        let written = export::write(ledger, &mut into).await;
+        let written = export::write(ledger, &mut file.into).await;
         let written = written.map_err(Problem::from).and_then(|head| {
-            into.flush().and_then(|()| into.get_ref().sync_all()).map_err(refused)?;
+            file.keep()?;
             Ok(head)
         });
         if written.is_err() {
