@@ -40,7 +40,7 @@ fn wishes(all: impl IntoIterator<Item = Wish>) -> Wishes {
     Wishes { integrations, ..Wishes::default() }
 }
 
-fn context(world: &World, change: impl FnOnce(&mut Rules)) -> Context {
+pub(crate) fn context(world: &World, change: impl FnOnce(&mut Rules)) -> Context {
     let mut context = world.context("tick", &Fuse::none());
     let mut rules = (*context.rules).clone();
     change(&mut rules);
@@ -48,7 +48,7 @@ fn context(world: &World, change: impl FnOnce(&mut Rules)) -> Context {
     context
 }
 
-async fn look(context: &Context, wishes: Wishes, asked: Asked) -> (Arc<Tick>, Looked) {
+pub(crate) async fn look(context: &Context, wishes: Wishes, asked: Asked) -> (Arc<Tick>, Looked) {
     let tick = Tick::begin(context, asked).await;
     let looked = tick.look(wishes, |_, _| ()).await;
     (tick, looked)

@@ -1,10 +1,7 @@
 //! What whoever works between applies does beside deeds: it asks again who fell silent, tells owners once,
 //! and sees to what nobody answers for.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use connector::{
     Connector, NewIntegration, Refusal,
@@ -12,13 +9,16 @@ use connector::{
 };
 use domain::{Record, Settings, Span};
 use operations::{
-    Asked, Context, Looked, LookedUp, Next, Taken, Tick, Wish, Wishes, ends_to_tell,
-    findings_to_tell, forget_ends, judge_all, note_told,
+    Asked, Context, LookedUp, Next, Taken, Wish, Wishes, ends_to_tell, findings_to_tell,
+    forget_ends, judge_all, note_told,
 };
 use policy::{Rules, findings::Severity, retry::Breaker, rotation::Goal, rules::Verdict};
 use serde_json::json;
 
-use crate::world::{Fuse, World};
+use crate::{
+    tick::{context, look},
+    world::World,
+};
 
 const DAY: Span = Span::from_secs(86_400);
 
@@ -35,20 +35,6 @@ fn wishes(world: &World, change: impl FnOnce(&mut Wish)) -> Wishes {
     }
     change(&mut wish);
     Wishes { integrations: BTreeMap::from([(wish.id.clone(), wish)]), ..Wishes::default() }
-}
-
-fn context(world: &World, change: impl FnOnce(&mut Rules)) -> Context {
-    let mut context = world.context("watch", &Fuse::none());
-    let mut rules = (*context.rules).clone();
-    change(&mut rules);
-    context.rules = Arc::new(rules);
-    context
-}
-
-async fn look(context: &Context, wishes: Wishes, asked: Asked) -> (Arc<Tick>, Looked) {
-    let tick = Tick::begin(context, asked).await;
-    let looked = tick.look(wishes, |_, _| ()).await;
-    (tick, looked)
 }
 
 fn after(breakers: BTreeMap<String, Breaker>) -> Asked {
