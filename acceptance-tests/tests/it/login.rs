@@ -67,15 +67,21 @@ impl Login {
         Ok(Box::new(Login { site, oidc, has_keys, slot: OnceLock::new() }))
     }
 
-    /// The place of the client's document in custody, and what is there.
+    /// The place of the client's document in custody, and what is there: the one that has the token. That
+    /// of the client's name says no more than which client it became.
     fn custody(&self) -> Result<(String, Value)> {
         let bao = &self.world().bao;
-        let all = bao.documents()?;
-        let ours = |path: &&String| path.contains("-keyring/oauth-");
-        let place = all.iter().find(ours).ok_or("custody holds no client")?;
-        let path = format!("/v1/secret/data/{place}");
-        let there = bao_as_root(bao, "GET", &path, None)?["data"].clone();
-        Ok((path, there))
+        for place in bao.documents()? {
+            if !place.contains("-keyring/oauth-") {
+                continue;
+            }
+            let path = format!("/v1/secret/data/{place}");
+            let there = bao_as_root(bao, "GET", &path, None)?["data"].clone();
+            if there["data"]["registration_token"].is_string() {
+                return Ok((path, there));
+            }
+        }
+        Err("custody holds no client".to_owned())
     }
 
     fn id(&self) -> Result<String> {
