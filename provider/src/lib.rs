@@ -8,6 +8,7 @@
 mod diagnostics;
 mod provider;
 mod resources;
+pub mod review;
 mod rules;
 mod shared;
 mod values;
@@ -19,6 +20,7 @@ mod functions;
 use tfplugin::{provider::Server, resource::Register};
 
 pub use self::provider::Nhi;
+use self::review::Guarded;
 
 /// The version of this provider.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -39,22 +41,23 @@ pub fn provider_over(context: operations::Context) -> Server<Nhi> {
 
 /// All its parts. Adding a resource is its file and a line here.
 fn parts(nhi: Nhi, shared: shared::Shared) -> Server<Nhi> {
+    let owner = resources::owner::Owner::new(shared.clone()).with_import().with_identity();
+    let integration = resources::integration::Integration::new(shared.clone())
+        .with_import()
+        .with_identity()
+        .with_move();
+    let scope = resources::scope::Scope::new(shared.clone()).with_import().with_identity();
+    let schedule = resources::rotation_schedule::RotationSchedule::new(shared.clone()).with_move();
+    let credential = resources::credential::Credential::new(shared.clone())
+        .with_import()
+        .with_identity()
+        .with_move();
     Server::new(nhi)
-        .resource(resources::owner::Owner::new(shared.clone()).with_import().with_identity())
-        .resource(
-            resources::integration::Integration::new(shared.clone())
-                .with_import()
-                .with_identity()
-                .with_move(),
-        )
-        .resource(resources::scope::Scope::new(shared.clone()).with_import().with_identity())
-        .resource(resources::rotation_schedule::RotationSchedule::new(shared.clone()).with_move())
-        .resource(
-            resources::credential::Credential::new(shared.clone())
-                .with_import()
-                .with_identity()
-                .with_move(),
-        )
+        .resource(Guarded::new(owner, &shared))
+        .resource(Guarded::new(integration, &shared))
+        .resource(Guarded::new(scope, &shared))
+        .resource(Guarded::new(schedule, &shared))
+        .resource(Guarded::new(credential, &shared))
         .data_source(data_sources::findings::Findings::new(shared.clone()))
         .data_source(data_sources::integrations::Integrations::new(shared.clone()))
         .ephemeral(ephemerals::access_token::AccessToken::new(shared.clone()))

@@ -19,10 +19,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("postgres-tls", &[]),
     ("ledger-postgres", &["ledger", "postgres-tls"]),
     ("connector", &["domain", "secrets", "telemetry"]),
-    ("operations", &["domain", "policy", "connector", "secrets", "ledger", "telemetry"]),
+    (
+        "operations",
+        &["approval", "domain", "policy", "connector", "secrets", "ledger", "telemetry"],
+    ),
     (
         "wiring",
         &[
+            "approval",
             "domain",
             "policy",
             "connector",

@@ -30,6 +30,9 @@ pub const RESTATED: &str = "ledger.restated";
 pub const KINDS: &[&str] = &[
     "attempt.ended",
     "attempt.started",
+    "change.authorized",
+    "change.done",
+    "change.failed",
     "claim.taken_over",
     "consumer.acknowledged",
     "credential.adjusted",

@@ -402,7 +402,11 @@ impl Context {
 
     /// The tenant's own id, checked against the pin. Asked once a connection and process by the
     /// connector itself.
-    pub(crate) async fn tenant(&self, name: &str) -> Result<String, Problem> {
+    ///
+    /// # Errors
+    ///
+    /// Nobody can be asked, or another tenant answers.
+    pub async fn tenant(&self, name: &str) -> Result<String, Problem> {
         let connector = self.connector(name).await?;
         let found = connector.tenant().await.map_err(|error| Problem::unreadable(name, &error))?;
         match self.connections.pinned_tenant(name) {

@@ -1,14 +1,15 @@
 //! What may be done: one question, asked once before each deed.
 //!
-//! Today's answer comes from the rules: ending and narrowing are always open, and widening is
-//! journalled as such. Approvals by signature will answer the same question.
+//! Ending and narrowing are always open. Where the policy has changes reviewed, what gives power needs
+//! leave, which [`crate::review::pass`] gives for one change of one object; where it has not, widening is
+//! journalled as such.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use data_encoding::HEXLOWER;
 use domain::{Direction, realm::digest_of};
 
-use crate::Problem;
+use crate::{Problem, review::ReviewBoard};
 
 /// What somebody is about to do to one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +75,11 @@ pub trait Gate: fmt::Debug + Send + Sync {
     fn closed(&self) -> Option<&Problem> {
         None
     }
+
+    /// Who reviews changes, where somebody does.
+    fn board(&self) -> Option<&Arc<ReviewBoard>> {
+        None
+    }
 }
 
 /// Decides by the rules alone.
@@ -88,6 +94,39 @@ impl Gate for RulesGate {
             (_, false) => "policy:narrowing",
         };
         Ok(Authorization { auth: auth.to_owned() })
+    }
+}
+
+/// Decides by what a board has approved.
+#[derive(Debug, Clone)]
+pub struct ApprovalGate(pub Arc<ReviewBoard>);
+
+/// Deeds that give nobody more than what was approved before: the next key of a slot, its end moved with its
+/// schedule, access for a while with what an integration may do, and a key that works again for whoever
+/// still needed it.
+const LATERAL: [&str; 4] = ["rotate", "extend", "mint", "enable"];
+
+impl Gate for ApprovalGate {
+    fn authorize(&self, deed: &Deed) -> Result<Authorization, Problem> {
+        if let Some(auth) = self.0.leave_for(&deed.object) {
+            return Ok(Authorization { auth });
+        }
+        let lateral = LATERAL.contains(&deed.action);
+        if deed.direction.may_widen() && !lateral {
+            return Err(Problem::new("E-APPROVAL-MISSING", "Change not approved")
+                .detail(format!(
+                    "{}: to {} it {}, and no approved change covers that. Nothing was changed.",
+                    deed.object, deed.action, deed.direction
+                ))
+                .next("declare it, and have the plan reviewed: nhi review PLAN"));
+        }
+        let auth =
+            if lateral { format!("standing:{}", deed.action) } else { "policy:narrowing".into() };
+        Ok(Authorization { auth })
+    }
+
+    fn board(&self) -> Option<&Arc<ReviewBoard>> {
+        Some(&self.0)
     }
 }
 

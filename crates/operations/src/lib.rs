@@ -44,6 +44,7 @@ mod promise;
 mod proof;
 mod realm_key;
 mod refused;
+pub mod review;
 mod rotate;
 mod scopes;
 mod signals;
@@ -88,7 +89,7 @@ pub use ends::set_ends;
 pub use foreseen::{crowded, no_room, no_room_beside, unfit_setting};
 pub use forget::forget;
 pub use form::{consumers, declared_slot, end_of_day, not_shown, slot_to_end, undeclared_slot};
-pub use gate::{Authorization, Deed, EndingGate, Gate, RulesGate};
+pub use gate::{ApprovalGate, Authorization, Deed, EndingGate, Gate, RulesGate};
 pub use integration::{
     DeclaredIntegration, create_integration, delete_integration, revoke_everything,
     revoke_unmanaged, update_integration,

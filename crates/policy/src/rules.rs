@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::{Action, Span};
 
 use crate::{
+    change::review::Review,
     findings::{Finding, Severity},
     task::Task,
     telling::Telling,
@@ -224,6 +225,8 @@ pub struct Rules {
     pub telling: Telling,
     /// How old entries of the ledger are to be before they may be taken out into a file. None: never.
     pub keep_entries: Option<Span>,
+    /// How changes are reviewed. None: nobody is asked, and what gives power is written down.
+    pub review: Option<Review>,
 }
 
 impl Default for Rules {
@@ -269,6 +272,7 @@ impl Default for Rules {
             retry_after: Span::from_secs(60),
             telling: Telling::default(),
             keep_entries: None,
+            review: None,
         }
     }
 }

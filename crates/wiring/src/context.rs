@@ -13,12 +13,13 @@ use ledger::{Actor, Ledger, NewEntry, NullLedger};
 use ledger_postgres::PostgresLedger;
 use ledger_sqlite::{Salvaged, SqliteLedger};
 use operations::{
-    Connections, Context, Custody, EndingGate, Gate, Problem, RulesGate, Run,
-    custody_is_all_of_a_store,
+    ApprovalGate, Connections, Context, Custody, EndingGate, Gate, Problem, RulesGate, Run,
+    custody_is_all_of_a_store, review::ReviewBoard,
 };
 use policy::Rules;
 
 use crate::{
+    board,
     config::{Config, LedgerConfig, Source},
     connections::{Configured, read_secret_file},
     database, discover,
@@ -146,32 +147,47 @@ impl Loaded {
     }
 
     fn written_rules(&self) -> Result<Rules, Problem> {
-        Ok(match &self.config.policy {
-            None => Rules::default(),
-            Some(file) => {
-                let path = self.folder.join(file);
-                let shown = path.display().to_string();
-                let text = discover::read(&path).map_err(|error| {
-                    Problem::new("E-POLICY", "The policy cannot be read")
-                        .detail(format!("{error}."))
-                        .next(error.remedy())
-                })?;
-                if let Some(pin) = &self.config.policy_pin {
-                    let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
-                    let found =
-                        format!("sha256:{}", data_encoding::HEXLOWER.encode(digest.as_ref()));
-                    if found != *pin {
-                        return Err(Problem::new("E-POLICY-PIN", "The policy is another one")
-                            .detail(format!("{shown} has digest {found}, pinned is {pin}."))
-                            .next(
-                                "restore the file, or change the pin where the change is meant",
-                            ));
-                    }
-                }
-                Node::parse_hcl(&text)
-                    .and_then(|node| read_rules(&node))
-                    .map_err(|error| config_problem(&shown, &error))?
+        let Some(file) = &self.config.policy else { return Ok(Rules::default()) };
+        let shown = self.folder.join(file).display().to_string();
+        let (text, digest) = self.policy_text(file)?;
+        if let Some(pin) = &self.config.policy_pin {
+            let found = format!("sha256:{digest}");
+            if found != *pin {
+                return Err(Problem::new("E-POLICY-PIN", "The policy is another one")
+                    .detail(format!("{shown} has digest {found}, pinned is {pin}."))
+                    .next("restore the file, or change the pin where the change is meant"));
             }
+        }
+        Node::parse_hcl(&text)
+            .and_then(|node| read_rules(&node))
+            .map_err(|error| config_problem(&shown, &error))
+    }
+
+    /// The policy's text, with its digest in hexadecimal digits.
+    fn policy_text(&self, file: &Path) -> Result<(String, String), Problem> {
+        let text = discover::read(&self.folder.join(file)).map_err(|error| {
+            Problem::new("E-POLICY", "The policy cannot be read")
+                .detail(format!("{error}."))
+                .next(error.remedy())
+        })?;
+        let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
+        Ok((text, data_encoding::HEXLOWER.encode(digest.as_ref())))
+    }
+
+    /// Who reviews changes, where the policy has them reviewed.
+    fn board(&self, rules: &Rules) -> Result<Option<ReviewBoard>, Problem> {
+        let (Some(terms), Some(file)) = (&rules.review, &self.config.policy) else {
+            return Ok(None);
+        };
+        let (_, digest) = self.policy_text(file)?;
+        board::read(&self.folder.join(file), terms.clone(), digest).map(Some)
+    }
+
+    /// What decides by these rules.
+    fn gate(&self, rules: &Rules) -> Result<Arc<dyn Gate>, Problem> {
+        Ok(match self.board(rules)? {
+            Some(board) => Arc::new(ApprovalGate(Arc::new(board))),
+            None => Arc::new(RulesGate),
         })
     }
 
@@ -314,7 +330,9 @@ impl Loaded {
     ///
     /// The realm or the policy is not usable.
     pub fn context(&self, program: &str, trigger: &str) -> Result<Context, Problem> {
-        self.context_by(self.rules()?, Arc::new(RulesGate), program, trigger)
+        let rules = self.rules()?;
+        let gate = self.gate(&rules)?;
+        self.context_by(rules, gate, program, trigger)
     }
 
     /// What deeds that take power away need. A policy that cannot be used stops none of them in an
@@ -329,8 +347,9 @@ impl Loaded {
         program: &str,
         trigger: &str,
     ) -> Result<(Context, Option<Problem>), Problem> {
-        let (rules, gate, wrong): (_, Arc<dyn Gate>, _) = match self.rules() {
-            Ok(rules) => (rules, Arc::new(RulesGate), None),
+        let decided = self.rules().and_then(|rules| Ok((self.gate(&rules)?, rules)));
+        let (rules, gate, wrong): (_, Arc<dyn Gate>, _) = match decided {
+            Ok((gate, rules)) => (rules, gate, None),
             Err(problem) => {
                 let rules = self.for_demo(Rules::default());
                 (rules, Arc::new(EndingGate(problem.clone())), Some(problem))

@@ -1,5 +1,6 @@
 //! Configuration in, a ready context out; the only crate that names adapters.
 
+mod board;
 mod config;
 mod connections;
 mod context;

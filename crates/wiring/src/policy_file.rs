@@ -1,5 +1,7 @@
 //! `policy.hcl` in its first form: thresholds and required fields, typed, each with a default.
 
+mod review;
+
 use std::collections::BTreeSet;
 
 use domain::{Action, Span};
@@ -54,6 +56,7 @@ const MEMBERS: &[&str] = &[
     "owners_told",
     "waivers",
     "tasks",
+    "review",
 ];
 
 /// The members of `findings`.
@@ -184,6 +187,7 @@ pub fn read_rules(body: &Node) -> Result<Rules, ConfigError> {
                     rules.tasks.push(task(name, node, &place.join(name))?);
                 }
             }
+            "review" => rules.review = Some(review::read(node, &place)?),
             _ => {
                 let text =
                     format!("nothing of this name is read here. Known: {}", MEMBERS.join(", "));

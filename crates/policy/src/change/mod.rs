@@ -8,6 +8,7 @@
 pub mod impact;
 pub mod projection;
 pub mod quorum;
+pub mod review;
 pub mod value;
 
 use std::fmt;

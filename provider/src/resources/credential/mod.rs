@@ -28,14 +28,13 @@ use tfplugin::{
     resource::{Create, Delete, Done, Failure, Plan, Read, Resource, Update},
 };
 
-pub(crate) use self::model::{ScheduleReference, schedule_of};
 use self::{
     carried::{beside, finishes_at, is_carried_out, note, note_left},
     delivery::{
         fields_are_kept, held_by_sinks, leaves_its_places, only_written_down, stays_at_hand,
         tell_taken_out, written_well,
     },
-    model::{CredentialModel, Schedules, consumers_of, parts},
+    model::{Schedules, consumers_of, parts},
     planned::{hidden, moved_ends, plan_create, plan_update},
     slot::{
         as_replaced, found, kind_of, no_longer_delivered, previous_of, revocation_of, spec_of,
@@ -51,6 +50,10 @@ use self::{
         Work, adjusts, asked, cannot_copy, ends_first, has_no_place, is_active, is_taken_in,
         work_of,
     },
+};
+pub(crate) use self::{
+    model::{CredentialModel, ScheduleReference, schedule_of},
+    told::direction,
 };
 use super::{
     platform_objects::{connection_in, unknown_below},

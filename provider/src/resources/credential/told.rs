@@ -1,11 +1,11 @@
 //! What a plan says of a slot: what cannot be done, and what is done that its values do not show.
 
 use connector::{CredentialType, Effect, Kind, Profile, Promise};
-use domain::{CredentialId, Span};
+use domain::{CredentialId, Direction, Span};
 use operations::{
     Context, Outcome, Problem, SeenSlot, SlotSpec, best_grade, interrupts, limits, way_words, ways,
 };
-use policy::{Schedule, schedule::Lifetime};
+use policy::{Schedule, schedule::Lifetime, settings};
 use tfplugin::{Attr, Diagnostic, Diagnostics, Path};
 
 use super::{
@@ -291,6 +291,31 @@ pub(super) fn tell_end(
     );
 }
 
+/// Which way a change of a slot goes, and what makes it so: a rotation alone goes neither way.
+pub(crate) fn direction(
+    prior: &CredentialModel,
+    planned: &CredentialModel,
+) -> (Direction, Vec<String>) {
+    let schedules = Schedules::of(Some(prior), planned);
+    let mut why = widening(prior, planned, &schedules);
+    let mut way = if why.is_empty() { Direction::None } else { Direction::Widens };
+    if let (Some((was, _)), Some((is, _))) =
+        (prior.credential_type.chosen(), planned.credential_type.chosen())
+        && was.name == is.name
+    {
+        let (before, after) =
+            (prior.credential_type.settings(), planned.credential_type.settings());
+        for field in settings::changed(is.fields, &before, &after) {
+            let one = settings::direction(std::slice::from_ref(field), &before, &after);
+            if one != Direction::None {
+                why.push(format!("{}.{} ({one})", is.name, field.name));
+            }
+            way = way.and(one);
+        }
+    }
+    (way, why)
+}
+
 /// Says what of a change lets the secret reach further or live longer.
 pub(super) fn tell_direction(
     prior: &CredentialModel,
@@ -298,6 +323,25 @@ pub(super) fn tell_direction(
     schedules: &Schedules,
     told: &mut Diagnostics,
 ) {
+    let why = widening(prior, planned, schedules);
+    if !why.is_empty() {
+        told.warning(
+            "This change gives power",
+            format!(
+                "{} widens: {}.\nNext: apply only if that is meant.",
+                prior.id.text(),
+                why.join(", ")
+            ),
+        );
+    }
+}
+
+/// What of a change lets the secret reach further or live longer.
+fn widening(
+    prior: &CredentialModel,
+    planned: &CredentialModel,
+    schedules: &Schedules,
+) -> Vec<String> {
     let mut why = Vec::new();
     // After an import nothing is known of where it went.
     if let (Some(before), Some(after)) = (prior.deliver_to.value(), planned.deliver_to.value()) {
@@ -339,16 +383,7 @@ pub(super) fn tell_direction(
             }
         }
     }
-    if !why.is_empty() {
-        told.warning(
-            "This change gives power",
-            format!(
-                "{} widens: {}.\nNext: apply only if that is meant.",
-                prior.id.text(),
-                why.join(", ")
-            ),
-        );
-    }
+    why
 }
 
 pub(super) fn lives_longer(before: Lifetime, after: Lifetime) -> bool {

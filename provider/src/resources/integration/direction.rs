@@ -15,7 +15,7 @@ use crate::resources::{
 
 /// Which way a planned change goes, with what makes it so, and which way that goes where it is another
 /// than that of the whole.
-pub(super) fn direction(
+pub(crate) fn direction(
     prior: &IntegrationModel,
     planned: &IntegrationModel,
 ) -> (Direction, Vec<String>) {

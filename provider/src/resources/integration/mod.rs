@@ -24,16 +24,15 @@ use tfplugin::{
     resource::{Create, Delete, Done, Failure, Plan, Read, Resource, Update},
 };
 
-pub(crate) use self::model::IntegrationModel;
 use self::{
     adoption::require_all,
-    direction::direction,
     plan::{ends_first, left},
     record::{declared, take_record},
     settings::{applied, applied_now, fill_vendor_defaults},
     standing::{in_words, run_elsewhere, tell_standing, third_party_standing},
     ties::{check_ties, keep_unread, ties_of},
 };
+pub(crate) use self::{direction::direction, model::IntegrationModel};
 use super::{
     applied::Applied,
     platform_objects::{kind, kinds, settings_of},

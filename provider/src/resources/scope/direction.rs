@@ -12,7 +12,7 @@ use policy::scopes::{self, Declared, Enforcement, canonical, canonical_set, high
 
 use super::{
     ScopeModel,
-    model::{Temporary, classify_of},
+    model::{Temporary, classify_of, lattice_of},
     plan::wanted,
 };
 use crate::values::instant;
@@ -26,6 +26,40 @@ pub(super) struct Change {
     pub(super) takes: bool,
     /// What is declared no more and stays all the same.
     pub(super) stays: Vec<String>,
+}
+
+/// Which way a change goes, a first and a last one included, and what makes it so.
+pub(crate) fn direction(
+    prior: Option<&ScopeModel>,
+    planned: Option<&ScopeModel>,
+) -> (Direction, Vec<String>) {
+    let lattice = planned.or(prior).and_then(|model| model.integration.value());
+    let Some(lattice) = lattice.and_then(|integration| lattice_of(&integration.id)) else {
+        return (Direction::Unknown, Vec::new());
+    };
+    let signed = |sign: &str, model: &ScopeModel| {
+        let classify = classify_of(model);
+        let one = |text: String| {
+            format!("{sign} {text} ({})", highest_action(&lattice, [&text], &classify))
+        };
+        wanted(model).into_iter().map(one).collect::<Vec<_>>()
+    };
+    match (prior, planned) {
+        (Some(prior), Some(planned)) if prior.scopes.is_value() && planned.scopes.is_value() => {
+            let Change { way, why, .. } = change(lattice, prior, planned);
+            (way, why)
+        }
+        (Some(_), Some(_)) => (Direction::Unknown, Vec::new()),
+        // Nobody had said anything of them, so that whatever is there now may stay.
+        (None, Some(planned))
+            if planned.enforcement != "at_least" && wanted(planned).is_empty() =>
+        {
+            (Direction::None, Vec::new())
+        }
+        (None, Some(planned)) => (Direction::Widens, signed("+", planned)),
+        (Some(prior), None) => (Direction::Narrows, signed("-", prior)),
+        (None, None) => (Direction::None, Vec::new()),
+    }
 }
 
 /// A scope may limit another one, so all that is live is compared with all that apply leaves, what

@@ -20,7 +20,7 @@ use tfplugin::{
     resource::{Create, Delete, Done, Failure, Plan, Read, Resource, Update},
 };
 
-pub(crate) use self::model::ScopeModel;
+pub(crate) use self::{direction::direction, model::ScopeModel};
 use self::{
     drift::{applied, in_part, moved},
     model::{classify_of, declared_of, highest, integration_of, lattice_of},

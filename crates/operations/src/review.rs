@@ -1,0 +1,458 @@
+//! Whether a change was approved, asked at the moment in which it is made.
+//!
+//! The order is fixed: what is signed, by whom, whether that is enough and still holds, whether it was used
+//! already; then that it is allowed is written down, durably; then the platform is called; then how that
+//! ended. Whatever fails on the way ends before the call.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use approval::{Revoked, Signers, Store, Trust, Unread, namespace, votes};
+use domain::{IntegrationId, Now};
+use jiff::Timestamp;
+use ledger::{Filter, port::Subject};
+use policy::change::{
+    Change, Digest,
+    impact::{Facts, Impact, impact},
+    quorum::{Presence, Question, Tally, tally},
+    review::{Review, owners_named},
+};
+
+use crate::{Context, Lease, Problem, observe_integration};
+
+/// The kinds of the entries that say what became of a change.
+const AUTHORIZED: &str = "change.authorized";
+const DONE: &str = "change.done";
+const FAILED: &str = "change.failed";
+
+/// What tells an approval in `auth` from what rules allow.
+const AUTH: &str = "approval:";
+
+/// Who reviews changes, and what they have said.
+pub struct ReviewBoard {
+    /// How changes are reviewed.
+    pub terms: Review,
+    /// SHA-256 of the policy's text, in hexadecimal digits.
+    pub policy_digest: String,
+    /// Who may sign.
+    pub signers: Signers,
+    /// Whose keys count no more.
+    pub revoked: Revoked,
+    /// What was signed.
+    pub store: Box<dyn Store + Send + Sync>,
+    /// Who asks, where that is proven.
+    pub requester: Option<String>,
+    /// What may be done to an object now, by its id: what allows it.
+    leaves: Mutex<BTreeMap<String, String>>,
+}
+
+impl fmt::Debug for ReviewBoard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReviewBoard").field("version", &self.terms.version).finish_non_exhaustive()
+    }
+}
+
+/// A change, with what is known beside its record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// The object's id, as deeds and people call it.
+    pub object: String,
+    /// The record.
+    pub change: Change,
+    /// What its impact is judged by.
+    pub facts: Facts,
+    /// What makes its direction, in words.
+    pub why: Vec<String>,
+    /// Who owns it, by their ids, beside those that the record names.
+    pub owners: BTreeSet<String>,
+}
+
+/// What surrounds an object and stands in no record of its own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Surroundings {
+    /// Who owns the integration, by their ids.
+    pub owners: BTreeSet<String>,
+    /// Where it runs.
+    pub environment: Option<String>,
+    /// How it runs.
+    pub execution_mode: Option<String>,
+    /// How many credentials it has that work.
+    pub credentials: Option<usize>,
+}
+
+/// What stands of an integration on its platform, as far as it concerns changes of its scopes and
+/// credentials. Nothing where it is not there yet.
+///
+/// # Errors
+///
+/// It cannot be read.
+pub async fn surroundings(context: &Context, id: &IntegrationId) -> Result<Surroundings, Problem> {
+    let Some(seen) = observe_integration(context, id, None, None).await? else {
+        return Ok(Surroundings::default());
+    };
+    let Some(credentials) = &seen.observed.credentials else {
+        return Ok(of_record(&seen.observed.record.unwrap_or_default(), None));
+    };
+    let live = credentials.iter().filter(|one| one.live).count();
+    Ok(of_record(&seen.observed.record.clone().unwrap_or_default(), Some(live)))
+}
+
+fn of_record(record: &domain::Record, credentials: Option<usize>) -> Surroundings {
+    let owners = [&record.business_owner, &record.technical_owner];
+    Surroundings {
+        owners: owners.into_iter().flatten().map(|owner| owner.id.clone()).collect(),
+        environment: record.environment.clone(),
+        execution_mode: record.execution_mode.clone(),
+        credentials,
+    }
+}
+
+/// What the board says of a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judged {
+    /// The change's digest.
+    pub digest: Digest,
+    /// How much it matters.
+    pub impact: Impact,
+    /// Who has approved it, and who is missing.
+    pub tally: Tally,
+    /// What is kept of it and does not count.
+    pub unread: Vec<Unread>,
+    /// When it was done the last time under signatures that count no more since.
+    pub used_at: Option<Timestamp>,
+    /// When each of those who count signed, and what their key shows.
+    pub signed: BTreeMap<String, (Timestamp, Presence)>,
+}
+
+impl Judged {
+    /// Somebody must approve it.
+    pub fn needs_somebody(&self) -> bool {
+        self.tally.needed > 0
+    }
+
+    /// What allows it, for the journal.
+    pub fn auth(&self) -> String {
+        match self.needs_somebody() {
+            true => format!("{AUTH}{}", self.digest),
+            false => format!("policy:{}", self.impact.level),
+        }
+    }
+}
+
+impl ReviewBoard {
+    /// A board over what it goes by.
+    pub fn new(
+        terms: Review,
+        policy_digest: String,
+        signers: Signers,
+        revoked: Revoked,
+        store: Box<dyn Store + Send + Sync>,
+    ) -> ReviewBoard {
+        let leaves = Mutex::default();
+        ReviewBoard { terms, policy_digest, signers, revoked, store, requester: None, leaves }
+    }
+
+    /// With who asks, where that is proven.
+    #[must_use]
+    pub fn asked_by(mut self, requester: Option<String>) -> ReviewBoard {
+        self.requester = requester;
+        self
+    }
+
+    /// The namespace in which statements are signed here.
+    pub fn namespace(&self) -> String {
+        namespace(&self.terms.domain)
+    }
+
+    /// What it says of a change. What was signed before `used_at` counts no more.
+    ///
+    /// # Errors
+    ///
+    /// `E-APPROVAL-STORE`: what was signed cannot be read.
+    pub fn judge(
+        &self,
+        asked: &Asked,
+        used_at: Option<Timestamp>,
+        now: Now,
+    ) -> Result<Judged, Problem> {
+        let (digest, namespace) = (asked.change.digest(), self.namespace());
+        let impact = impact(&asked.change, &asked.facts, &self.terms.rules);
+        let mut owners = owners_named(&asked.change);
+        owners.extend(asked.owners.iter().cloned());
+        let question = Question {
+            level: impact.level,
+            requester: self.requester.as_deref(),
+            owners: self.terms.speaking_for(owners.iter().map(String::as_str)),
+            policy_version: self.terms.version,
+            now,
+        };
+        let count = |votes: &[_]| tally(&self.terms.board, &question, votes);
+        let none = count(&[]);
+        // What needs nobody and gives nothing goes on whatever state the store is in.
+        if none.needed == 0 && !asked.facts.direction.may_widen() {
+            let (unread, signed) = (Vec::new(), BTreeMap::new());
+            return Ok(Judged { digest, impact, tally: none, unread, used_at, signed });
+        }
+        let trust = Trust { namespace: &namespace, signers: &self.signers, revoked: &self.revoked };
+        let (mut votes, unread) = votes(&*self.store, digest, trust, now).map_err(|error| {
+            Problem::new("E-APPROVAL-STORE", "What was signed cannot be read")
+                .detail(format!("{error}. That is not the same as that nobody signed."))
+                .next("bring the folder of approvals back, as policy.hcl names it (an empty one is fine)")
+        })?;
+        // A use ends what was signed before it. A no is never used up.
+        if let Some(used) = used_at {
+            votes.retain(|vote| {
+                vote.signed_at > used || vote.decision != policy::change::quorum::Decision::Approve
+            });
+        }
+        let tally = count(&votes);
+        let counts = votes.iter().filter(|vote| tally.have.contains_key(&vote.principal));
+        let signed =
+            counts.map(|vote| (vote.principal.clone(), (vote.signed_at, vote.presence))).collect();
+        Ok(Judged { digest, impact, tally, unread, used_at, signed })
+    }
+
+    /// What allows a deed on an object now.
+    pub(crate) fn leave_for(&self, object: &str) -> Option<String> {
+        self.leaves().get(object).cloned()
+    }
+
+    fn leaves(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, String>> {
+        self.leaves.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why a change is refused, one paste away from being solved.
+    pub fn refusal(&self, asked: &Asked, judged: &Judged) -> Problem {
+        let Tally { needed, have, roles_missing, discounted, rejected_by, .. } = &judged.tally;
+        let code = match (judged.tally.code(), judged.used_at) {
+            (Some("E-APPROVAL-MISSING"), Some(_)) => "E-APPROVAL-USED",
+            (code, _) => code.unwrap_or("E-APPROVAL-MISSING"),
+        };
+        let mut lines = vec![
+            format!(
+                "{} {} {}: {}.",
+                asked.change.kind,
+                asked.object,
+                asked.facts.direction,
+                listed(&asked.why, &asked.change)
+            ),
+            format!(
+                "change {}   impact {}: {}   policy v{}",
+                judged.digest,
+                judged.impact.level,
+                judged.impact.reasons.join("; "),
+                self.terms.version
+            ),
+            self.needs(judged),
+        ];
+        for (principal, role) in have {
+            let signed = judged.signed.get(principal);
+            let signed = signed.map_or(String::new(), |(at, presence)| {
+                format!(", {} key, {}", presence.as_str(), at.strftime("%Y-%m-%dT%H:%MZ"))
+            });
+            lines.push(format!("have   {principal} ({role}{signed})"));
+        }
+        for one in discounted {
+            lines.push(format!("does not count: {} {} ({})", one.principal, one.why, one.code));
+        }
+        for one in &judged.unread {
+            lines.push(format!("does not count: {}: {} ({})", one.place, one.why, one.code));
+        }
+        if let Some(used) = judged.used_at {
+            let at = used.strftime("%Y-%m-%dT%H:%M:%SZ");
+            lines.push(format!("It was done at {at}: what was signed before that counts no more."));
+        }
+        if !rejected_by.is_empty() {
+            let who: Vec<&str> = rejected_by.iter().map(String::as_str).collect();
+            lines.push(format!("rejected by {}", who.join(", ")));
+        }
+        lines
+            .push("Nothing was changed here. Other resources of this run are not affected.".into());
+        let problem = Problem::new(code, "Change not approved").detail(lines.join("\n"));
+        if !rejected_by.is_empty() {
+            return problem.next(
+                "talk to whoever rejected it; a changed configuration is another change, with its own \
+                 digest",
+            );
+        }
+        let missing = needed.saturating_sub(have.len());
+        let role = match roles_missing.first() {
+            Some(role) => role.clone(),
+            None => "ROLE".to_owned(),
+        };
+        let more = if missing > 1 { format!(", by {missing} more people") } else { String::new() };
+        problem.next(format!("nhi approve {} --role {role}{more}", judged.digest.short()))
+    }
+
+    /// What a change needs, in a line.
+    pub fn needs(&self, judged: &Judged) -> String {
+        let quorum = self.terms.board.quorum.range(judged.impact.level..).next();
+        let quorum = quorum.or_else(|| self.terms.board.quorum.last_key_value());
+        let Some((_, quorum)) = quorum else {
+            return "needs a quorum that the policy does not name: nobody is enough".to_owned();
+        };
+        let roles = quorum.roles.union(&quorum.each);
+        let roles: Vec<&str> = roles.map(String::as_str).collect();
+        let of =
+            if roles.is_empty() { String::new() } else { format!(" of {{{}}}", roles.join(", ")) };
+        let each: Vec<&str> = quorum.each.iter().map(String::as_str).collect();
+        let each = match each.is_empty() {
+            true => String::new(),
+            false => format!(", with {} among them", each.join(" and ")),
+        };
+        let who = match &self.requester {
+            Some(who) => format!(", not the requester {who}"),
+            None => ", one more than usual since nobody has shown who asks".to_owned(),
+        };
+        let who = if judged.tally.needed == 0 { String::new() } else { who };
+        format!("needs {} {}{of}{each}{who}", judged.tally.needed, people(judged.tally.needed))
+    }
+}
+
+fn people(count: usize) -> &'static str {
+    if count == 1 { "person" } else { "people" }
+}
+
+/// What makes the direction; else what differs.
+fn listed(why: &[String], change: &Change) -> String {
+    match why {
+        [] => {
+            let paths: BTreeSet<String> =
+                change.differences().into_iter().map(|one| one.path).collect();
+            let paths: Vec<String> = paths.into_iter().filter(|path| !path.is_empty()).collect();
+            if paths.is_empty() { change.action.to_string() } else { paths.join(", ") }
+        }
+        why => why.join(", "),
+    }
+}
+
+/// Leave to make one change. While it lives, deeds on the object go through; how that ended is told with
+/// [`Leave::ended`].
+#[derive(Debug)]
+pub struct Leave {
+    board: Arc<ReviewBoard>,
+    object: String,
+    auth: String,
+    digest: Digest,
+    /// Nobody else makes the same change meanwhile.
+    lease: Option<Lease>,
+}
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        self.board.leaves().remove(&self.object);
+    }
+}
+
+impl Leave {
+    /// What allowed it.
+    pub fn auth(&self) -> &str {
+        &self.auth
+    }
+
+    /// Writes down how it ended: the code of what was in the way, or nothing where all was done.
+    pub async fn ended(mut self, context: &Context, failed: Option<&str>) {
+        let kind = if failed.is_some() { FAILED } else { DONE };
+        let mut entry = context.entry(kind, &self.object);
+        entry.auth = Some(self.auth.clone());
+        entry.digest_after = Some(self.digest.hex());
+        entry.outcome = Some(failed.unwrap_or("done").to_owned());
+        context.note(entry).await;
+        if let Some(lease) = self.lease.take() {
+            lease.give_back().await;
+        }
+    }
+}
+
+/// Asks the board for a change that is about to be made, and writes down that it may be. No board: nothing
+/// is asked, and there is no leave. Where somebody must approve it, `as_reviewed` looks first whether what
+/// is there is what they read.
+///
+/// # Errors
+///
+/// It is not approved, was used already, is being made by somebody else, or that it is allowed cannot be
+/// written down. Nothing was done.
+pub async fn pass(
+    context: &Context,
+    asked: &Asked,
+    as_reviewed: impl Future<Output = Result<(), Problem>>,
+) -> Result<Option<Leave>, Problem> {
+    let Some(board) = context.gate.board().cloned() else { return Ok(None) };
+    let digest = asked.change.digest();
+    let first = board.judge(asked, None, context.time())?;
+    if !first.needs_somebody() && first.tally.is_enough() {
+        return Ok(Some(allowed(context, board, asked, &first, None).await?));
+    }
+    as_reviewed.await?;
+    // Whoever comes second waits for nobody: what is approved once is done once.
+    let lease = match Lease::take(context, &format!("change/{}", digest.hex())).await? {
+        Ok(lease) => lease,
+        Err((holder, _)) => {
+            return Err(Problem::new("E-APPROVAL-BUSY", "Somebody else makes this change now")
+                .detail(format!("{}: {holder} is at work on {digest}.", asked.object))
+                .next("let that run end, and plan again"));
+        }
+    };
+    let used_at = used(context, asked, digest).await?;
+    let judged = board.judge(asked, used_at, context.time())?;
+    if !judged.tally.is_enough() {
+        lease.give_back().await;
+        return Err(board.refusal(asked, &judged));
+    }
+    allowed(context, board, asked, &judged, Some(lease)).await.map(Some)
+}
+
+/// Writes down that a change may be made.
+async fn allowed(
+    context: &Context,
+    board: Arc<ReviewBoard>,
+    asked: &Asked,
+    judged: &Judged,
+    lease: Option<Lease>,
+) -> Result<Leave, Problem> {
+    let auth = judged.auth();
+    let mut entry = context.entry(AUTHORIZED, &asked.object);
+    entry.auth = Some(auth.clone());
+    entry.digest_after = Some(judged.digest.hex());
+    entry.generation = u64::try_from(asked.change.generation).ok().filter(|one| *one > 0);
+    let approved: BTreeMap<&String, &String> = judged.tally.have.iter().collect();
+    let entry = entry
+        .detail("action", asked.change.action.as_str())
+        .detail("direction", asked.facts.direction.to_string())
+        .detail("level", judged.impact.level.as_str())
+        .detail("policy", board.terms.version)
+        .detail("policy_digest", board.policy_digest.clone())
+        .detail("approved_as", serde_json::json!(approved.values().collect::<Vec<_>>()));
+    // Taking power away waits for no ledger.
+    match asked.facts.direction.may_widen() || judged.needs_somebody() {
+        true => context.journal(entry).await?,
+        false => context.note(entry).await,
+    }
+    board.leaves().insert(asked.object.clone(), auth.clone());
+    Ok(Leave { board, object: asked.object.clone(), auth, digest: judged.digest, lease })
+}
+
+/// When a change was made the last time.
+///
+/// # Errors
+///
+/// The ledger cannot be read.
+pub async fn used(
+    context: &Context,
+    asked: &Asked,
+    digest: Digest,
+) -> Result<Option<Timestamp>, Problem> {
+    let filter = Filter {
+        subject: Some(Subject::Is(asked.object.clone())),
+        kinds: vec![DONE.to_owned()],
+        newest_first: true,
+        ..Filter::all()
+    };
+    let page = context.ledger.entries(&filter).await?;
+    let hex = digest.hex();
+    let last = page.entries.iter().find(|one| one.digest_after.as_ref() == Some(&hex));
+    Ok(last.and_then(|one| Timestamp::from_millisecond(one.at).ok()))
+}
