@@ -26,6 +26,7 @@ use tfplugin::{Value, model::from_nullable};
 pub(crate) use self::guarded::Guarded;
 pub use self::json::{Misfit, from_json};
 use self::{attributes::attributes, direction::Directed};
+use crate::resources::integration::NO_CONNECTION;
 
 /// What a change of a resource is, as far as its attributes tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +63,10 @@ pub fn reviewed(
 ) -> Result<Option<Reviewed>, Unprojectable> {
     let (is, will) = (attributes(before), attributes(after));
     let (was, wanted) = (projection::project(kind, &is)?, projection::project(kind, &will)?);
+    // Whether it rotates at all would be known only during apply.
+    if !before.is_null() && *will.member("generation") == Attributes::Unknown {
+        return Err(Unprojectable::Unknown { path: "generation".to_owned() });
+    }
     let Some(action) = projection::action(&was, &wanted) else { return Ok(None) };
     let Identity { connection, object: name } = projection::identity(kind, &is, &will)?;
     let of = if before.is_null() { &will } else { &is };
@@ -130,14 +135,15 @@ impl Reviewed {
     ///
     /// The platform cannot be asked: nobody can tell whose approval is needed then.
     pub async fn ask(&self, context: &Context) -> Result<Asked, Problem> {
-        let tenant = match &self.connection {
+        let platform = self.connection.as_ref().filter(|name| *name != NO_CONNECTION);
+        let tenant = match platform {
             Some(connection) => context.tenant(connection).await?,
             // What no platform has is the installation's own.
             None => context.realm.as_ref().map(|realm| realm.id.clone()).unwrap_or_default(),
         };
         let around = match &self.integration {
-            Some(id) => surroundings(context, id).await?,
-            None => Surroundings::default(),
+            Some(id) if platform.is_some() => surroundings(context, id).await?,
+            _ => Surroundings::default(),
         };
         Ok(self.asked(&tenant, &around))
     }

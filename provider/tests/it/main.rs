@@ -13,6 +13,7 @@ mod inventory;
 mod moved;
 mod promises;
 mod real_core;
+mod reviewed;
 mod slots;
 mod ties;
 mod world;

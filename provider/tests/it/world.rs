@@ -22,7 +22,10 @@ use domain::{
 };
 use jiff::{Span, Timestamp};
 use ledger::{Ledger, MemoryLedger};
-use operations::{Connections, Context, Custody, EndingGate, Problem, RulesGate, Run};
+use operations::{
+    ApprovalGate, Connections, Context, Custody, EndingGate, Problem, RulesGate, Run,
+    review::ReviewBoard,
+};
 use policy::Rules;
 use secrets::{MemorySink, Sink};
 use serde_json::{Value, json};
@@ -265,6 +268,8 @@ pub(crate) struct World {
     pub(crate) sealed: bool,
     /// The policy cannot be read.
     pub(crate) lawless: bool,
+    /// Who reviews changes.
+    pub(crate) board: Option<Arc<ReviewBoard>>,
     runs: AtomicU32,
 }
 
@@ -290,6 +295,7 @@ impl World {
             unknown: false,
             sealed: false,
             lawless: false,
+            board: None,
             runs: AtomicU32::new(0),
             clock,
         }
@@ -339,13 +345,14 @@ impl World {
                 trigger: "apply".into(),
                 ..Run::default()
             },
-            gate: match self.lawless {
-                true => Arc::new(EndingGate(
+            gate: match (self.lawless, &self.board) {
+                (true, _) => Arc::new(EndingGate(
                     Problem::new("E-CONFIG", "The configuration is not right")
                         .detail("policy.hcl: expired: no such verdict.")
                         .next("correct it there"),
                 )),
-                false => Arc::new(RulesGate),
+                (false, Some(board)) => Arc::new(ApprovalGate(board.clone())),
+                (false, None) => Arc::new(RulesGate),
             },
             read_only: self.read_only,
             notices: Default::default(),
@@ -413,6 +420,22 @@ impl World {
             name: "invoice-sync".into(),
         };
         self.fake.read(&object, Want::PLAN).await.unwrap().unwrap()
+    }
+
+    /// The time here.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Whether the integration is there.
+    pub(crate) async fn exists(&self) -> bool {
+        let object = ObjectRef {
+            kind: APP.into(),
+            key: "invoice-sync".into(),
+            vendor_id: None,
+            name: "invoice-sync".into(),
+        };
+        self.fake.read(&object, Want::PLAN).await.unwrap().is_some()
     }
 
     /// Scopes that are live, in order.

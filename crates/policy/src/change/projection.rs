@@ -72,12 +72,14 @@ enum Shape {
     Each(&'static [Member]),
     /// Objects in order.
     List(&'static [Member]),
+    /// The same, where what becomes of them is known only when it is done.
+    NewList(&'static [Member]),
 }
 
 /// A governed attribute.
 type Member = (&'static str, Shape);
 
-use Shape::{Each, Leaf, List, New, Object, Set, Texts};
+use Shape::{Each, Leaf, List, New, NewList, Object, Set, Texts};
 
 const OWNER: &[Member] = &[
     ("name", Leaf),
@@ -182,8 +184,9 @@ const CREDENTIAL: &[Member] = &[
     ("interruption", Leaf),
     ("consumer_refresh", Leaf),
     ("key_id", New),
-    ("generation", Leaf),
-    ("previous", List(&[("key_id", New), ("generation", Leaf)])),
+    // Of the first one it is known when it is seen whether somebody had one there before.
+    ("generation", New),
+    ("previous", NewList(&[("key_id", New), ("generation", Leaf)])),
 ];
 
 /// The resource types that are governed.
@@ -331,7 +334,7 @@ fn shaped(
 ) -> Result<Option<Value>, Unprojectable> {
     match (as_listed, node) {
         (_, Attributes::Null) => Ok(None),
-        (New, Attributes::Unknown) => Ok(Some(Value::text(NEW))),
+        (New | NewList(_), Attributes::Unknown) => Ok(Some(Value::text(NEW))),
         (_, Attributes::Unknown) => Err(Unprojectable::Unknown { path: path.to_owned() }),
         (Leaf | New, node) => leaf(node, path),
         (Set, node) => set(node, path),
@@ -355,7 +358,7 @@ fn shaped(
             }
             Ok(Some(Value::Map(found)))
         }
-        (List(listed), Attributes::List(all)) => {
+        (List(listed) | NewList(listed), Attributes::List(all)) => {
             let mut found = Vec::new();
             for (at, node) in all.iter().enumerate() {
                 let path = format!("{path}.{at}");
@@ -364,7 +367,7 @@ fn shaped(
             Ok(Some(Value::List(found)))
         }
         (Texts | Object(_) | Each(_), _) => Err(shape(path, "an object")),
-        (List(_), _) => Err(shape(path, "a list")),
+        (List(_) | NewList(_), _) => Err(shape(path, "a list")),
     }
 }
 

@@ -52,7 +52,7 @@ pub(crate) struct Integration {
 }
 
 /// The connection's place in ids of integrations without one.
-const NO_CONNECTION: &str = "none";
+pub(crate) const NO_CONNECTION: &str = "none";
 
 impl Integration {
     pub(crate) fn new(shared: Shared) -> Integration {

@@ -1,0 +1,338 @@
+//! Where a board reviews changes: what gives power is refused until those have signed whom the policy asks for,
+//! and what they signed is that change, once, from where it was.
+
+use std::{
+    collections::BTreeSet,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use approval::{
+    Envelope, Folder, Revoked, Signers, Statement, Store as _, namespace,
+    sshsig::sign,
+    statement::{Policy, Said, shown},
+};
+use operations::review::ReviewBoard;
+use policy::change::{Digest, quorum::Decision, review::Review};
+use serde_json::{Value, json};
+use ssh_key::{PrivateKey, private::Ed25519Keypair};
+use tfplugin::mini_core::{MiniCore, Plan, State};
+
+use crate::world::{World, credential, integration, monthly, scope};
+
+const DOMAIN: &str = "acme.example";
+
+fn key(seed: u8) -> PrivateKey {
+    PrivateKey::from(Ed25519Keypair::from_seed(&[seed; 32]))
+}
+
+/// A world in which ann answers for payments, sam and sue are security, and bo asks.
+struct Office {
+    world: World,
+    folder: tempfile::TempDir,
+    nonce: AtomicU32,
+}
+
+const PEOPLE: [(&str, u8); 4] = [("ann", 1), ("sam", 2), ("sue", 3), ("bo", 4)];
+
+impl Office {
+    fn new() -> Office {
+        let folder = tempfile::tempdir().unwrap();
+        let mut office = Office { world: World::new(), folder, nonce: AtomicU32::new(0) };
+        std::fs::create_dir(office.approvals()).unwrap();
+        office.world.board = Some(office.board(Some("bo")));
+        office
+    }
+
+    fn approvals(&self) -> PathBuf {
+        self.folder.path().join("approvals")
+    }
+
+    fn board(&self, requester: Option<&str>) -> Arc<ReviewBoard> {
+        let signers = PEOPLE
+            .map(|(name, seed)| format!("{name} {}", key(seed).public_key().to_openssh().unwrap()));
+        let set = |all: &[&str]| all.iter().map(|one| (*one).to_owned()).collect::<BTreeSet<_>>();
+        let mut quorum = Review::usual_quorum();
+        for one in quorum.values_mut() {
+            one.roles = set(&["owner", "security"]);
+        }
+        let terms = Review {
+            version: 3,
+            domain: DOMAIN.into(),
+            signers: "allowed_signers".into(),
+            revoked: None,
+            approvals: "approvals".into(),
+            board: policy::change::quorum::Board {
+                quorum,
+                roles: [("security".to_owned(), set(&["sam", "sue"]))].into(),
+            },
+            owners: [("payments".to_owned(), set(&["ann"]))].into(),
+            rules: Review::usual_rules(),
+        };
+        let signers = Signers::parse(&signers.join("\n")).unwrap();
+        let store = Box::new(Folder(self.approvals()));
+        let board = ReviewBoard::new(terms, "00".into(), signers, Revoked::default(), store);
+        Arc::new(board.asked_by(requester.map(str::to_owned)))
+    }
+
+    /// Somebody says something of a change, now.
+    fn says(&self, who: &str, role: &str, decision: Decision, digest: Digest) {
+        let now = self.world.now();
+        let (_, seed) = PEOPLE.into_iter().find(|(name, _)| *name == who).unwrap();
+        let nonce = self.nonce.fetch_add(1, Ordering::SeqCst);
+        let statement = Statement {
+            subjects: [(digest, "a change".to_owned())].into(),
+            said: Said {
+                decision,
+                role: role.into(),
+                reason: "CHG-1".into(),
+                signed_at: now,
+                not_before: now,
+                not_after: now.checked_add(jiff::SignedDuration::from_hours(20)).unwrap(),
+                requester: Some("bo".into()),
+                ticket: None,
+                policy: Policy { version: 3, digest: "00".into() },
+                shown: shown("a change"),
+                nonce: format!("n{nonce}"),
+            },
+        };
+        let payload = statement.to_bytes();
+        let bytes = Envelope::signed_bytes(&payload);
+        let signature = sign(&key(seed), &namespace(DOMAIN), &bytes).unwrap();
+        let envelope = Envelope { payload, signatures: vec![signature] }.to_json("");
+        let store = Folder(self.approvals());
+        store.add(digest, &format!("{who}-{nonce}"), envelope.as_bytes()).unwrap();
+    }
+
+    fn approves(&self, who: &str, role: &str, digest: Digest) {
+        self.says(who, role, Decision::Approve, digest);
+    }
+
+    /// All that are needed approve what this plan shows.
+    fn all_approve(&self, plan: &Plan) {
+        let digest = digest(plan);
+        self.approves("ann", "owner", digest);
+        self.approves("sam", "security", digest);
+    }
+
+    /// Plans a change, has it approved and makes it.
+    async fn change(&self, core: &MiniCore, prior: &State, config: Value) -> State {
+        let plan = core.plan(prior, config).await.unwrap();
+        if !told(&plan).is_empty() {
+            self.all_approve(&plan);
+        }
+        core.apply(plan).await.unwrap().unwrap()
+    }
+
+    async fn make(&self, core: &MiniCore, kind: &str, config: Value) -> State {
+        let plan = core.plan_create(kind, config).await.unwrap();
+        self.all_approve(&plan);
+        core.apply(plan).await.unwrap().unwrap()
+    }
+}
+
+/// What a plan says of approvals.
+fn told(plan: &Plan) -> String {
+    let all = plan.diagnostics.iter().filter(|one| one.summary.contains("needs an approval"));
+    all.map(|one| format!("{}\n{}", one.summary, one.detail)).collect()
+}
+
+/// The digest of the change that a plan asks an approval for.
+fn digest(plan: &Plan) -> Digest {
+    let told = told(plan);
+    let at = told.find("sha256:").unwrap_or_else(|| panic!("no digest in {told:?}"));
+    Digest::parse(&told[at..at + 71]).unwrap()
+}
+
+const NEW: &[&str] = &["secret/data/new/*:read"];
+const MORE: &[&str] = &["secret/data/new/*:read", "secret/data/payroll/*:read"];
+
+fn scopes(made: &State, scopes: &[&str]) -> Value {
+    scope(made, json!(scopes), Value::Null)
+}
+
+async fn refused(core: &MiniCore, plan: Plan) -> String {
+    match core.apply(plan).await {
+        Ok(_) => panic!("it was done"),
+        Err(refusal) => refusal.to_string(),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_gives_power_is_refused_until_those_have_signed_whom_the_policy_asks_for() {
+    let office = Office::new();
+    let core = office.world.run().await;
+    let plan = core.plan_create("nhi_integration", integration()).await.unwrap();
+    let first = digest(&plan);
+    let said = refused(&core, plan).await;
+    assert!(said.contains("E-APPROVAL-MISSING") && said.contains("needs 1 person"), "{said}");
+    assert!(said.contains(&format!("nhi approve {}", first.short())), "{said}");
+    assert!(!office.world.exists().await, "it was made all the same");
+    // A plan of another day has the same digest.
+    let core = office.world.run().await;
+    let plan = core.plan_create("nhi_integration", integration()).await.unwrap();
+    assert_eq!(digest(&plan), first);
+    office.approves("ann", "owner", first);
+    let made = core.apply(plan).await.unwrap().unwrap();
+    // What can read secrets needs two, and the owner's word twice is one person's.
+    let config = scopes(&made, NEW);
+    let plan = core.plan_create("nhi_scope", config.clone()).await.unwrap();
+    let second = digest(&plan);
+    office.approves("ann", "owner", second);
+    office.approves("ann", "owner", second);
+    let said = refused(&core, plan).await;
+    assert!(said.contains("E-APPROVAL-QUORUM") && said.contains("needs 2 people"), "{said}");
+    assert!(said.contains("have   ann (owner, key key, 2026-11-24T10:00Z)"), "{said}");
+    assert!(office.world.scopes().await.is_empty());
+    office.approves("sam", "security", second);
+    let plan = core.plan_create("nhi_scope", config).await.unwrap();
+    assert_eq!(told(&plan), "", "all have signed");
+    core.apply(plan).await.unwrap();
+    assert_eq!(office.world.scopes().await, NEW);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_cannot_approve_and_a_no_stops_all_who_say_yes() {
+    let office = Office::new();
+    let core = office.world.run().await;
+    let plan = core.plan_create("nhi_integration", integration()).await.unwrap();
+    let first = digest(&plan);
+    office.approves("bo", "security", first);
+    let said = refused(&core, plan).await;
+    assert!(said.contains("E-APPROVAL-ROLE"), "{said}");
+    office.approves("ann", "owner", first);
+    office.says("sue", "security", Decision::Reject, first);
+    let plan = core.plan_create("nhi_integration", integration()).await.unwrap();
+    let said = refused(&core, plan).await;
+    assert!(said.contains("E-APPROVAL-REJECTED") && said.contains("rejected by sue"), "{said}");
+    assert!(!office.world.exists().await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_approval_dies_where_what_is_there_is_no_longer_what_was_reviewed() {
+    let office = Office::new();
+    let core = office.world.run().await;
+    let made = office.make(&core, "nhi_integration", integration()).await;
+    let scoped = office.make(&core, "nhi_scope", scopes(&made, NEW)).await;
+    let plan = core.plan(&scoped, scopes(&made, MORE)).await.unwrap();
+    office.all_approve(&plan);
+    office.world.by_hand(|hand| hand.grant("secret/data/hr/*:read"));
+    let said = refused(&core, plan).await;
+    assert!(said.contains("E-STALE-LIVE") && said.contains("secret/data/hr"), "{said}");
+    assert!(!office.world.scopes().await.contains(&MORE[1].to_owned()), "it was given");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_approved_once_is_done_once_and_a_signature_of_later_allows_it_again() {
+    let office = Office::new();
+    let core = office.world.run().await;
+    let made = office.make(&core, "nhi_integration", integration()).await;
+    let few = office.make(&core, "nhi_scope", scopes(&made, NEW)).await;
+    let plan = core.plan(&few, scopes(&made, MORE)).await.unwrap();
+    let widening = digest(&plan);
+    office.all_approve(&plan);
+    let many = core.apply(plan).await.unwrap().unwrap();
+    // Taking power away asks nobody.
+    let plan = core.plan(&many, scopes(&made, NEW)).await.unwrap();
+    assert_eq!(told(&plan), "");
+    let few = core.apply(plan).await.unwrap().unwrap();
+    assert_eq!(office.world.scopes().await, NEW);
+    let plan = core.plan(&few, scopes(&made, MORE)).await.unwrap();
+    assert_eq!(digest(&plan), widening, "the same change is the same digest");
+    let said = refused(&core, plan).await;
+    assert!(said.contains("E-APPROVAL-USED"), "{said}");
+    office.world.pass_hours(1);
+    office.approves("ann", "owner", widening);
+    office.approves("sue", "security", widening);
+    let plan = core.plan(&few, scopes(&made, MORE)).await.unwrap();
+    core.apply(plan).await.unwrap();
+    assert_eq!(office.world.scopes().await, MORE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_approval_is_over_when_its_time_is() {
+    let office = Office::new();
+    let core = office.world.run().await;
+    let plan = core.plan_create("nhi_integration", integration()).await.unwrap();
+    office.all_approve(&plan);
+    office.world.pass_hours(21);
+    let said = refused(&core, plan).await;
+    assert!(said.contains("E-APPROVAL-EXPIRED"), "{said}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_folder_of_approvals_stops_what_gives_power_and_nothing_that_takes_it_away() {
+    let office = Office::new();
+    let core = office.world.run().await;
+    let made = office.make(&core, "nhi_integration", integration()).await;
+    let many = office.make(&core, "nhi_scope", scopes(&made, MORE)).await;
+    std::fs::remove_dir_all(office.approvals()).unwrap();
+    let few = office.change(&core, &many, scopes(&made, NEW)).await;
+    assert_eq!(office.world.scopes().await, NEW);
+    let plan = core.plan(&few, scopes(&made, MORE)).await.unwrap();
+    let said = refused(&core, plan).await;
+    assert!(said.contains("E-APPROVAL-STORE"), "{said}");
+    core.destroy(few).await.unwrap();
+    assert!(office.world.scopes().await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rotation_by_its_schedule_asks_nobody_and_another_place_of_the_secret_does() {
+    let office = Office::new();
+    let core = office.world.run().await;
+    let made = office.make(&core, "nhi_integration", integration()).await;
+    let config = credential(&made, monthly());
+    let slot = office.make(&core, "nhi_credential", config.clone()).await;
+    office.world.at("2026-12-02T00:00:00Z");
+    let core = office.world.run().await;
+    let slot = core.refresh(&slot).await.unwrap().unwrap();
+    let plan = core.plan(&slot, config.clone()).await.unwrap();
+    assert_eq!(told(&plan), "");
+    let slot = core.apply(plan).await.unwrap().unwrap();
+    assert_eq!(slot.json()["generation"], 2);
+    let mut elsewhere = config;
+    elsewhere["deliver_to"]["copy"] = json!({ "connection": "apps", "path": "apps/copy" });
+    let plan = core.plan(&slot, elsewhere).await.unwrap();
+    assert!(told(&plan).contains("deliver_to.copy"), "{}", told(&plan));
+    let said = refused(&core, plan).await;
+    assert!(said.contains("E-APPROVAL-MISSING"), "{said}");
+    assert!(office.world.stored("apps/copy").await.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nobody_has_shown_who_asks_one_more_is_needed() {
+    let mut office = Office::new();
+    office.world.board = Some(office.board(None));
+    let core = office.world.run().await;
+    let plan = core.plan_create("nhi_integration", integration()).await.unwrap();
+    let first = digest(&plan);
+    office.approves("sue", "security", first);
+    let said = refused(&core, plan).await;
+    assert!(said.contains("needs 2 people") && said.contains("shown who asks"), "{said}");
+    office.approves("sam", "security", first);
+    let plan = core.plan_create("nhi_integration", integration()).await.unwrap();
+    core.apply(plan).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_allowed_and_how_it_ended_stands_in_the_ledger() {
+    let office = Office::new();
+    let core = office.world.run().await;
+    let plan = core.plan_create("nhi_integration", integration()).await.unwrap();
+    let first = digest(&plan);
+    office.all_approve(&plan);
+    core.apply(plan).await.unwrap();
+    let all = office.world.ledger.entries(&ledger::Filter::all()).await.unwrap().entries;
+    let auth = format!("approval:{first}");
+    let of: Vec<&str> = all
+        .iter()
+        .filter(|one| one.auth.as_deref() == Some(&auth))
+        .map(|one| one.kind.as_str())
+        .collect();
+    assert_eq!(of.first(), Some(&"change.authorized"), "{of:?}");
+    assert!(of.contains(&"attempt.started"), "{of:?}");
+    assert_eq!(of.last(), Some(&"change.done"), "{of:?}");
+}
