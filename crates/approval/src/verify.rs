@@ -163,5 +163,6 @@ fn vote(statement: &Statement, by: &Signer) -> Vote {
         nonce: said.nonce.clone(),
         policy_version: said.policy.version,
         requester: said.requester.clone(),
+        changes: statement.subjects.len(),
     }
 }

@@ -30,6 +30,7 @@ pub const RESTATED: &str = "ledger.restated";
 pub const KINDS: &[&str] = &[
     "attempt.ended",
     "attempt.started",
+    "break_glass.reviewed",
     "change.authorized",
     "change.done",
     "change.failed",

@@ -17,9 +17,9 @@ use policy::{
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use crate::{
-    Context, Held, Judged, Problem, Wish, WishedSlot, Wishes, failing, judge_heard,
-    judge_integration, judge_left_behind, judge_owner, judge_third_party, never_heard_of, shut_out,
-    tasks,
+    Context, Held, Judged, Problem, Wish, WishedSlot, Wishes, break_glass::unreviewed, failing,
+    judge_heard, judge_integration, judge_left_behind, judge_owner, judge_third_party,
+    never_heard_of, shut_out, tasks,
 };
 
 /// How many things are looked at at once; the connection's own budget limits requests.
@@ -257,6 +257,10 @@ pub async fn judge_all(context: &Context, wishes: Wishes) -> AllJudged {
     match tasks(context, &wishes).await {
         Ok(tasks) => all.findings.extend(tasks.iter().filter_map(|one| one.finding(context))),
         Err(problem) => all.gaps.push(("ledger".to_owned(), problem)),
+    }
+    match unreviewed(context).await {
+        Ok(found) => all.findings.extend(found),
+        Err(problem) => all.gaps.push(("break-glass".to_owned(), problem)),
     }
     let further = judge_each(context, wishes, owns, reach, |id, judged| match judged {
         Ok(judged) => {

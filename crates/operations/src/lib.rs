@@ -11,6 +11,7 @@ mod adopt;
 mod another;
 mod around;
 mod beside;
+pub mod break_glass;
 mod claim;
 mod context;
 mod copies;

@@ -17,11 +17,11 @@ use ledger::{Filter, port::Subject};
 use policy::change::{
     Change, Digest,
     impact::{Facts, Impact, impact},
-    quorum::{Presence, Question, Tally, tally},
+    quorum::{Decision, Presence, Question, Tally, tally},
     review::{Review, owners_named},
 };
 
-use crate::{Context, Lease, Problem, observe_integration};
+use crate::{Context, Lease, Problem, break_glass, observe_integration};
 
 /// The kinds of the entries that say what became of a change.
 const AUTHORIZED: &str = "change.authorized";
@@ -30,6 +30,9 @@ const FAILED: &str = "change.failed";
 
 /// What tells an approval in `auth` from what rules allow.
 const AUTH: &str = "approval:";
+
+/// The same of what somebody did alone in an emergency.
+const BROKEN: &str = "break-glass:";
 
 /// Who reviews changes, and what they have said.
 pub struct ReviewBoard {
@@ -136,6 +139,7 @@ impl Judged {
     /// What allows it, for the journal.
     pub fn auth(&self) -> String {
         match self.needs_somebody() {
+            true if !self.tally.is_enough() => format!("{BROKEN}{}", self.digest),
             true => format!("{AUTH}{}", self.digest),
             false => format!("policy:{}", self.impact.level),
         }
@@ -167,6 +171,13 @@ impl ReviewBoard {
         namespace(&self.terms.domain)
     }
 
+    /// Who speaks for the owners of what a change is about.
+    pub(crate) fn owners_of(&self, asked: &Asked) -> BTreeSet<String> {
+        let mut owners = owners_named(&asked.change);
+        owners.extend(asked.owners.iter().cloned());
+        self.terms.speaking_for(owners.iter().map(String::as_str))
+    }
+
     /// What it says of a change. What was signed before `used_at` counts no more.
     ///
     /// # Errors
@@ -180,12 +191,10 @@ impl ReviewBoard {
     ) -> Result<Judged, Problem> {
         let (digest, namespace) = (asked.change.digest(), self.namespace());
         let impact = impact(&asked.change, &asked.facts, &self.terms.rules);
-        let mut owners = owners_named(&asked.change);
-        owners.extend(asked.owners.iter().cloned());
         let question = Question {
             level: impact.level,
             requester: self.requester.as_deref(),
-            owners: self.terms.speaking_for(owners.iter().map(String::as_str)),
+            owners: self.owners_of(asked),
             policy_version: self.terms.version,
             now,
         };
@@ -204,9 +213,8 @@ impl ReviewBoard {
         })?;
         // A use ends what was signed before it. A no is never used up.
         if let Some(used) = used_at {
-            votes.retain(|vote| {
-                vote.signed_at > used || vote.decision != policy::change::quorum::Decision::Approve
-            });
+            let gives = [Decision::Approve, Decision::BreakGlass];
+            votes.retain(|vote| vote.signed_at > used || !gives.contains(&vote.decision));
         }
         let tally = count(&votes);
         let counts = votes.iter().filter(|vote| tally.have.contains_key(&vote.principal));
@@ -398,9 +406,14 @@ pub async fn pass(
     };
     let used_at = used(context, asked, digest).await?;
     let judged = board.judge(asked, used_at, context.time())?;
-    if !judged.tally.is_enough() {
+    let may = match judged.tally.is_enough() {
+        true => Ok(()),
+        false if judged.tally.may_break() => break_glass::may_owe_more(context, &board).await,
+        false => Err(board.refusal(asked, &judged)),
+    };
+    if let Err(problem) = may {
         lease.give_back().await;
-        return Err(board.refusal(asked, &judged));
+        return Err(problem);
     }
     allowed(context, board, asked, &judged, Some(lease)).await.map(Some)
 }
@@ -426,6 +439,11 @@ async fn allowed(
         .detail("policy", board.terms.version)
         .detail("policy_digest", board.policy_digest.clone())
         .detail("approved_as", serde_json::json!(approved.values().collect::<Vec<_>>()));
+    // The debt is written down with the leave, so that nobody has one without the other.
+    let entry = match (&judged.tally.broken_by, judged.tally.is_enough()) {
+        (Some(who), false) => break_glass::owing(context, &board, entry, asked, judged, who),
+        _ => entry,
+    };
     // Taking power away waits for no ledger.
     match asked.facts.direction.may_widen() || judged.needs_somebody() {
         true => context.journal(entry).await?,

@@ -68,6 +68,13 @@ impl Office {
             board: policy::change::quorum::Board {
                 quorum,
                 roles: [("security".to_owned(), set(&["sam", "sue"]))].into(),
+                break_glass: Some(policy::change::quorum::BreakGlass {
+                    people: set(&["sue"]),
+                    presence: policy::change::quorum::Presence::Key,
+                    longest: domain::Span::from_secs(3600),
+                    changes: 1,
+                    review_within: domain::Span::from_secs(86_400),
+                }),
             },
             owners: [("payments".to_owned(), set(&["ann"]))].into(),
             rules: Review::usual_rules(),
@@ -91,7 +98,12 @@ impl Office {
                 reason: "CHG-1".into(),
                 signed_at: now,
                 not_before: now,
-                not_after: now.checked_add(jiff::SignedDuration::from_hours(20)).unwrap(),
+                not_after: now
+                    .checked_add(jiff::SignedDuration::from_hours(match decision {
+                        Decision::BreakGlass => 1,
+                        _ => 20,
+                    }))
+                    .unwrap(),
                 requester: Some("bo".into()),
                 ticket: None,
                 policy: Policy { version: 3, digest: "00".into() },
@@ -335,4 +347,41 @@ async fn what_was_allowed_and_how_it_ended_stands_in_the_ledger() {
     assert_eq!(of.first(), Some(&"change.authorized"), "{of:?}");
     assert!(of.contains(&"attempt.started"), "{of:?}");
     assert_eq!(of.last(), Some(&"change.done"), "{of:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_breaks_the_glass_goes_ahead_alone_once_and_owes_a_review_until_those_have_signed() {
+    let office = Office::new();
+    let core = office.world.run().await;
+    let made = office.make(&core, "nhi_integration", integration()).await;
+    let plan = core.plan_create("nhi_scope", scopes(&made, NEW)).await.unwrap();
+    let widening = digest(&plan);
+    office.says("ann", "owner", Decision::BreakGlass, widening);
+    let said = refused(&core, plan).await;
+    assert!(said.contains("none of those whom the policy lets"), "{said}");
+    office.says("sue", "break-glass", Decision::BreakGlass, widening);
+    let plan = core.plan_create("nhi_scope", scopes(&made, NEW)).await.unwrap();
+    core.apply(plan).await.unwrap();
+    assert_eq!(office.world.scopes().await, NEW);
+    let rows = office.world.ledger.obligations_with("break_glass").await.unwrap();
+    assert_eq!((rows.len(), rows[0].state.as_str()), (1, "open"));
+    // Not twice before the first is reviewed.
+    let plan = core.plan_create("nhi_credential", credential(&made, monthly())).await.unwrap();
+    office.says("sue", "break-glass", Decision::BreakGlass, digest(&plan));
+    let said = refused(&core, plan).await;
+    assert!(said.contains("E-BREAK-GLASS") && said.contains("wait for a review"), "{said}");
+    let context = office.world.context();
+    let owed = || operations::break_glass::unreviewed(&context);
+    assert_eq!(owed().await.unwrap()[0].1.rule, "break-glass-unreviewed");
+    // Those who would have had to sign it, later: whoever did it is none of them.
+    office.world.pass_hours(2);
+    office.approves("sue", "security", widening);
+    office.approves("ann", "owner", widening);
+    assert_eq!(owed().await.unwrap().len(), 1);
+    office.approves("sam", "security", widening);
+    assert_eq!(owed().await.unwrap(), []);
+    let closed = operations::break_glass::close_reviewed(&context).await.unwrap();
+    assert_eq!(closed[0].digest, widening);
+    let rows = office.world.ledger.obligations_with("break_glass").await.unwrap();
+    assert_eq!(rows[0].state, "met");
 }

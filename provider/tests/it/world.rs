@@ -321,6 +321,11 @@ impl World {
 
     /// The provider of one run.
     pub(crate) fn provider(&self) -> impl AnyProvider + use<> {
+        provider::provider_over(self.context())
+    }
+
+    /// What one run acts on.
+    pub(crate) fn context(&self) -> Context {
         let run = self.runs.fetch_add(1, Ordering::SeqCst);
         let wired = Wired {
             connector: Arc::new(Dressed(self.fake.clone())),
@@ -332,7 +337,7 @@ impl World {
             sealed: self.sealed,
         };
         let key = RealmKey::new(&Secret::new("k".repeat(40)));
-        let context = Context {
+        Context {
             connections: Arc::new(wired),
             realm: Some(Arc::new(Realm { id: "k3x9q2".into(), key })),
             custody: Some(Custody::new("vault", "nhi")),
@@ -361,8 +366,7 @@ impl World {
             signals: Default::default(),
             stop: Default::default(),
             under: Default::default(),
-        };
-        provider::provider_over(context)
+        }
     }
 
     /// Somebody's hand on the integration.

@@ -11,9 +11,9 @@ use domain::CredentialId;
 use jiff::civil::Date;
 use ledger::Ledger;
 use operations::{
-    Context, Problem, Reaching, Wishes, clocks_disagree, declared_in_ledger, failing,
-    held_in_custody, judge_each, judge_heard, judge_left_behind, ledger_changed, never_heard_of,
-    reach_of, shut_out, tasks,
+    Context, Problem, Reaching, Wishes, break_glass::unreviewed, clocks_disagree,
+    declared_in_ledger, failing, held_in_custody, judge_each, judge_heard, judge_left_behind,
+    ledger_changed, never_heard_of, reach_of, shut_out, tasks,
 };
 use policy::waiver;
 use wiring::Loaded;
@@ -519,6 +519,10 @@ async fn people(context: &Context, wishes: &Wishes, report: &mut Report) {
             late.into_iter().for_each(|(print, one)| report.add(print, one));
         }
         Err(problem) => report.failed.push(("ledger".to_owned(), problem)),
+    }
+    match unreviewed(context).await {
+        Ok(found) => found.into_iter().for_each(|(print, one)| report.add(print, one)),
+        Err(problem) => report.failed.push(("break-glass".to_owned(), problem)),
     }
 }
 

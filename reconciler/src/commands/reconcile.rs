@@ -8,7 +8,7 @@ use std::{
 use clap::Args;
 use operations::{
     About, Asked, Looked, Next, Problem, SeenSlot, Taken, Tick, TickStep, Unread, Wishes, Work,
-    note_tasks, tasks,
+    break_glass::close_reviewed, note_tasks, tasks,
 };
 use policy::{
     duty::{Duty, Standing},
@@ -102,6 +102,7 @@ impl Reconcile {
         }
         let people = tasks(&context, &wishes).await?;
         note_tasks(&context, &wishes, &people).await;
+        close_reviewed(&context).await?;
         let late = people.iter().filter(|one| one.is_overdue()).count();
         if late > 0 && self.ids.is_empty() {
             output.hint(&format!("{late} task(s) of people are overdue: nhi task list --overdue"));

@@ -16,8 +16,8 @@ use domain::{Span, realm::slot_number};
 use jiff::{SignedDuration, Timestamp};
 use operations::{
     Asked, Context, Lease, Looked, LookedUp, Next, OpenTask, OwnerNotice, Problem, StopSign, Taken,
-    Tick, TickStep, Wishes, ends_to_tell, findings_to_tell, forget_ends, note_tasks, note_told,
-    tasks,
+    Tick, TickStep, Wishes, break_glass::close_reviewed, ends_to_tell, findings_to_tell,
+    forget_ends, note_tasks, note_told, tasks,
 };
 use policy::retry::Breaker;
 use serde_json::Value;
@@ -362,6 +362,7 @@ impl Serving<'_> {
         // What people are to do is theirs: it is told when it is late, and nothing else follows.
         let people = tasks(&context, &wishes).await?;
         note_tasks(&context, &wishes, &people).await;
+        close_reviewed(&context).await?;
         let of = |id: &str| id.split('/').next().unwrap_or_default().to_owned();
         let mut known: BTreeSet<String> = wishes.integrations.keys().map(|id| of(id)).collect();
         let declared: BTreeSet<String> = wishes.integrations.keys().cloned().collect();

@@ -13,6 +13,8 @@ use super::impact::Level;
 /// What somebody says of a change, the sternest last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Decision {
+    /// It is done now, and reviewed afterwards: the glass is broken.
+    BreakGlass,
     /// It may be done.
     Approve,
     /// What I said before counts no more.
@@ -25,6 +27,7 @@ impl Decision {
     /// Its word.
     pub fn as_str(self) -> &'static str {
         match self {
+            Decision::BreakGlass => "break-glass",
             Decision::Approve => "approve",
             Decision::Reject => "reject",
             Decision::Revoke => "revoke",
@@ -33,7 +36,7 @@ impl Decision {
 
     /// The decision of this word.
     pub fn from_word(word: &str) -> Option<Decision> {
-        [Decision::Approve, Decision::Reject, Decision::Revoke]
+        [Decision::BreakGlass, Decision::Approve, Decision::Reject, Decision::Revoke]
             .into_iter()
             .find(|one| one.as_str() == word)
     }
@@ -91,6 +94,23 @@ pub struct Vote {
     pub policy_version: u64,
     /// Who asked for the change, as they were told.
     pub requester: Option<String>,
+    /// How many changes the statement names.
+    pub changes: usize,
+}
+
+/// Who may do in an emergency what nobody has approved, and what they owe for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BreakGlass {
+    /// Who: their keys are of no use for it unless they stand here.
+    pub people: BTreeSet<String>,
+    /// What their keys must show at least.
+    pub presence: Presence,
+    /// The longest time that it may hold.
+    pub longest: Span,
+    /// How many changes may be made so before they are reviewed.
+    pub changes: usize,
+    /// How soon each must be reviewed by those who would have approved it.
+    pub review_within: Span,
 }
 
 /// What a level needs.
@@ -115,6 +135,8 @@ pub struct Board {
     pub quorum: BTreeMap<Level, Quorum>,
     /// Who has which role.
     pub roles: BTreeMap<String, BTreeSet<String>>,
+    /// Who may break the glass; none: nobody.
+    pub break_glass: Option<BreakGlass>,
 }
 
 /// What the votes are held against.
@@ -161,9 +183,17 @@ pub struct Tally {
     pub rejected_by: BTreeSet<String>,
     /// The earliest end of those that count.
     pub until: Option<Timestamp>,
+    /// Who breaks the glass for it.
+    pub broken_by: Option<String>,
 }
 
 impl Tally {
+    /// Whether it may be done though too few have approved it: somebody answers for it, and nobody has
+    /// said no.
+    pub fn may_break(&self) -> bool {
+        self.broken_by.is_some() && self.rejected_by.is_empty()
+    }
+
     /// Whether it may be done.
     pub fn is_enough(&self) -> bool {
         self.rejected_by.is_empty()
@@ -216,6 +246,7 @@ pub fn tally(board: &Board, question: &Question<'_>, votes: &[Vote]) -> Tally {
         discounted: Vec::new(),
         rejected_by: BTreeSet::new(),
         until: None,
+        broken_by: None,
     };
     // Of a moment that no clock has seen nothing is said yet, so that it outranks nothing; but a no is one.
     let hi = question.now.hi;
@@ -227,6 +258,14 @@ pub fn tally(board: &Board, question: &Question<'_>, votes: &[Vote]) -> Tally {
     }));
     for vote in latest(votes.iter().filter(|vote| !early(vote)), hi) {
         match vote.decision {
+            Decision::BreakGlass => match breaks(board, question, vote) {
+                Ok(()) => tally.broken_by = Some(vote.principal.clone()),
+                Err((code, why)) => tally.discounted.push(Discounted {
+                    principal: vote.principal.clone(),
+                    code,
+                    why,
+                }),
+            },
             // Whoever is known may say no: a role gives power to say yes.
             Decision::Reject => {
                 tally.rejected_by.insert(vote.principal.clone());
@@ -278,17 +317,39 @@ fn latest<'a>(
     last.into_values()
 }
 
+/// Whether somebody may break the glass, here and now.
+fn breaks(
+    board: &Board,
+    question: &Question<'_>,
+    vote: &Vote,
+) -> Result<(), (&'static str, String)> {
+    let said = |why: &str| Err(("E-BREAK-GLASS", why.to_owned()));
+    let Some(terms) = &board.break_glass else {
+        return said("broke the glass, which the policy lets nobody do");
+    };
+    if !terms.people.contains(&vote.principal) {
+        return said("broke the glass, and is none of those whom the policy lets do it");
+    }
+    if vote.presence < terms.presence {
+        return said("broke the glass with a key that shows too little of who used it");
+    }
+    if vote.changes > terms.changes {
+        return said("broke the glass for more changes at once than the policy allows");
+    }
+    in_its_time(question, vote, terms.longest)
+}
+
 fn counts(
     board: &Board,
     quorum: &Quorum,
     question: &Question<'_>,
     vote: &Vote,
 ) -> Result<(), (&'static str, String)> {
-    let holds = match vote.role.as_str() {
+    let has_role = match vote.role.as_str() {
         OWNER => question.owners.contains(&vote.principal),
         role => board.roles.get(role).is_some_and(|people| people.contains(&vote.principal)),
     };
-    if !holds {
+    if !has_role {
         let why = format!("does not have the role {:?}", vote.role);
         return Err(("E-APPROVAL-ROLE", why));
     }
@@ -317,9 +378,18 @@ fn counts(
         };
         return Err(("E-APPROVAL-KEY", why.to_owned()));
     }
+    in_its_time(question, vote, quorum.longest)
+}
+
+/// Whether the time of a statement is now, and no longer than it may be.
+fn in_its_time(
+    question: &Question<'_>,
+    vote: &Vote,
+    longest: Span,
+) -> Result<(), (&'static str, String)> {
     let asked = vote.not_after.duration_since(vote.not_before).as_secs();
-    if asked < 0 || asked.unsigned_abs() > quorum.longest.as_secs() {
-        let why = format!("approved for longer than {}", quorum.longest);
+    if asked < 0 || asked.unsigned_abs() > longest.as_secs() {
+        let why = format!("approved for longer than {longest}");
         return Err(("E-APPROVAL-WINDOW", why));
     }
     if !question.now.agrees() {
@@ -362,7 +432,54 @@ mod tests {
             ]
             .into(),
             roles: [("security".to_owned(), roles(&["sam", "sue"]))].into(),
+            break_glass: Some(BreakGlass {
+                people: roles(&["eve"]),
+                presence: Presence::Touched,
+                longest: Span::from_secs(3600),
+                changes: 3,
+                review_within: Span::from_secs(86_400),
+            }),
         }
+    }
+
+    #[test]
+    fn in_an_emergency_those_whom_the_policy_names_may_go_ahead_alone_for_an_hour_and_a_no_stops_them()
+     {
+        let high = question(Level::High);
+        let broken = Vote {
+            decision: Decision::BreakGlass,
+            signed_at: at("2027-01-10T11:30:00Z"),
+            not_before: at("2027-01-10T11:30:00Z"),
+            not_after: at("2027-01-10T12:30:00Z"),
+            presence: Presence::Touched,
+            ..vote("eve", "break-glass")
+        };
+        let of = |vote: Vote| tally(&board(), &high, &[vote]);
+        let one = of(broken.clone());
+        assert!(one.may_break() && !one.is_enough());
+        assert_eq!(one.have.len(), 0, "it is no approval");
+        for (wrong, code) in [
+            (Vote { principal: "sam".into(), ..broken.clone() }, "E-BREAK-GLASS"),
+            (Vote { presence: Presence::Key, ..broken.clone() }, "E-BREAK-GLASS"),
+            (Vote { changes: 4, ..broken.clone() }, "E-BREAK-GLASS"),
+            (Vote { not_after: at("2027-01-10T12:30:01Z"), ..broken.clone() }, "E-APPROVAL-WINDOW"),
+            (
+                Vote {
+                    not_before: at("2027-01-10T10:59:00Z"),
+                    not_after: at("2027-01-10T11:59:00Z"),
+                    ..broken.clone()
+                },
+                "E-APPROVAL-EXPIRED",
+            ),
+        ] {
+            let found = of(wrong.clone());
+            assert!(!found.may_break(), "{wrong:?}");
+            assert_eq!(found.discounted[0].code, code, "{wrong:?}");
+        }
+        let no = Vote { decision: Decision::Reject, ..vote("sam", "security") };
+        assert!(!tally(&board(), &high, &[broken.clone(), no]).may_break());
+        let nobody = Board { break_glass: None, ..board() };
+        assert!(!tally(&nobody, &high, &[broken]).may_break());
     }
 
     fn question(level: Level) -> Question<'static> {
@@ -387,6 +504,7 @@ mod tests {
             nonce: "a".to_owned(),
             policy_version: 12,
             requester: Some("rob".to_owned()),
+            changes: 1,
         }
     }
 

@@ -9,6 +9,7 @@ use domain::{Action, realm::digest_of};
 mod accepts_anything;
 mod adoption_overdue;
 mod anomaly;
+mod break_glass_unreviewed;
 mod clock_disagrees;
 mod compare;
 mod condition_met;
@@ -98,6 +99,7 @@ mod workflow_gone;
 
 use compare::differences;
 
+pub use break_glass_unreviewed::break_glass_unreviewed;
 pub use clock_disagrees::clocks_apart;
 pub use compare::{Declared, Observed, compare, scopes};
 pub use connection_unauthorized::unauthorized;
@@ -160,6 +162,7 @@ pub static RULES: &[&Rule] = &[
     &accepts_anything::RULE,
     &adoption_overdue::RULE,
     &anomaly::RULE,
+    &break_glass_unreviewed::RULE,
     &clock_disagrees::RULE,
     &condition_met::RULE,
     &connection_unauthorized::RULE,
@@ -460,6 +463,7 @@ mod tests {
             every: None,
             drill: false,
         };
+        all.push(break_glass_unreviewed("x", "eve", at, at, 0, "n"));
         all.push(task_overdue(&task, "task/t", at, None, "n"));
         all.extend(governance::worst());
         all.extend(super::times::worst());
@@ -513,6 +517,14 @@ mod tests {
     fn what_breaks_the_ground_that_is_judged_from_is_waived_by_nobody() {
         let never: Vec<&str> =
             RULES.iter().filter(|rule| !rule.waivable).map(|rule| rule.alias).collect();
-        assert_eq!(never, ["ledger-changed", "marker-forged", "revoked-credential-returned"]);
+        assert_eq!(
+            never,
+            [
+                "break-glass-unreviewed",
+                "ledger-changed",
+                "marker-forged",
+                "revoked-credential-returned"
+            ]
+        );
     }
 }

@@ -6,7 +6,7 @@ use domain::{Action, Span};
 use policy::change::{
     self,
     impact::{Level, Rule, When},
-    quorum::{Board, Presence, Quorum},
+    quorum::{Board, BreakGlass, Presence, Quorum},
     review::Review,
 };
 
@@ -14,8 +14,18 @@ use super::{flag, span, text, texts};
 use crate::tree::{ConfigError, Node, Place, wrong};
 
 /// Its members; the first three must be there.
-const MEMBERS: [&str; 9] =
-    ["version", "domain", "signers", "revoked", "approvals", "quorum", "roles", "owners", "impact"];
+const MEMBERS: [&str; 10] = [
+    "version",
+    "domain",
+    "signers",
+    "revoked",
+    "approvals",
+    "quorum",
+    "roles",
+    "owners",
+    "impact",
+    "break_glass",
+];
 
 /// What a level needs.
 const QUORUM: [&str; 5] = ["people", "roles", "each", "key", "longest"];
@@ -82,7 +92,8 @@ pub(super) fn read(node: &Node, place: &Place) -> Result<Review, ConfigError> {
         let text = "the role of an object's owners is given by owners, for each owner apart";
         return Err(wrong(&place.join("roles").join(change::quorum::OWNER), text));
     }
-    let board = Board { quorum, roles };
+    let break_glass = at("break_glass").map(|(node, place)| glass(node, &place)).transpose()?;
+    let board = Board { quorum, roles, break_glass };
     Ok(Review { version, domain, signers, revoked, approvals, board, owners, rules })
 }
 
@@ -146,13 +157,56 @@ fn quorum(node: &Node, place: &Place) -> Result<Quorum, ConfigError> {
         roles: set("roles")?,
         each,
         presence: match at("key") {
-            Some((node, at)) => Presence::from_word(text(node, &at)?)
-                .ok_or_else(|| wrong(&at, "expected \"key\", \"touched\" or \"verified\""))?,
+            Some((node, at)) => presence(node, &at)?,
             None => Presence::Key,
         },
         longest: at("longest")
             .map_or(Ok(Span::from_secs(7 * 86_400)), |(node, at)| span(node, &at))?,
     })
+}
+
+/// The longest that anybody may go ahead alone.
+const HOUR: Span = Span::from_secs(3600);
+
+/// Who may break the glass.
+const GLASS: [&str; 5] = ["people", "key", "longest", "changes", "review_within"];
+
+fn glass(node: &Node, place: &Place) -> Result<BreakGlass, ConfigError> {
+    let Node::Map(all) = node else {
+        return Err(wrong(place, "expected { people = [\"ann@acme.example\"] }"));
+    };
+    if let Some(name) = all.keys().find(|name| !GLASS.contains(&name.as_str())) {
+        return Err(unknown(&place.join(name), &GLASS));
+    }
+    let at = |name: &str| all.get(name).map(|node| (node, place.join(name)));
+    let people = at("people").map(|(node, at)| texts(node, &at)).transpose()?;
+    let people = people
+        .filter(|people| !people.is_empty())
+        .ok_or_else(|| wrong(&place.join("people"), "must name somebody"))?;
+    let longest = at("longest").map_or(Ok(HOUR), |(node, at)| {
+        let longest = span(node, &at)?;
+        match longest > HOUR {
+            true => Err(wrong(&at, "nobody goes ahead alone for longer than 1h")),
+            false => Ok(longest),
+        }
+    })?;
+    let changes = match at("changes") {
+        None => 5,
+        Some((Node::Count(count), _)) if *count > 0 => {
+            usize::try_from(*count).unwrap_or(usize::MAX)
+        }
+        Some((_, at)) => return Err(wrong(&at, "expected a whole number above 0")),
+    };
+    let review_within = at("review_within")
+        .map_or(Ok(Span::from_secs(3 * 86_400)), |(node, at)| span(node, &at))?;
+    let presence = at("key").map(|(node, at)| presence(node, &at)).transpose()?;
+    let presence = presence.unwrap_or(Presence::Touched);
+    Ok(BreakGlass { people, presence, longest, changes, review_within })
+}
+
+fn presence(node: &Node, place: &Place) -> Result<Presence, ConfigError> {
+    Presence::from_word(text(node, place)?)
+        .ok_or_else(|| wrong(place, "expected \"key\", \"touched\" or \"verified\""))
 }
 
 fn rules(node: &Node, place: &Place) -> Result<Vec<Rule>, ConfigError> {
@@ -283,6 +337,11 @@ mod tests {
                 "review.quorum.high.each",
             ),
             (", approvals = \" \"", "review.approvals: must say"),
+            (", break_glass = {}", "review.break_glass.people: must name"),
+            (
+                ", break_glass = { people = [\"e\"], longest = \"2h\" }",
+                "review.break_glass.longest: nobody",
+            ),
             (", impact = [{ level = \"high\", why = \"x\" }]", "review.impact.0.when: must be set"),
             (
                 ", impact = [{ when = { deeds = [\"burn\"] }, level = \"high\", why = \"x\" }]",
