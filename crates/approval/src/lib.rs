@@ -5,7 +5,9 @@
 //! the same. Who may sign is a file of [`Signers`] as OpenSSH has it, and which keys are taken back a
 //! [`Revoked`] list. [`votes`] reads a [`Store`] and gives what counts to the policy, which judges.
 
+pub mod chain;
 pub mod envelope;
+pub mod requester;
 pub mod revoked;
 pub mod signers;
 pub mod sshsig;

@@ -27,6 +27,23 @@ struct Line {
     valid_before: Option<Timestamp>,
 }
 
+/// A line of the file, as far as others ask for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listed<'a> {
+    /// The line, counted from 1.
+    pub line: usize,
+    /// Whom it names; of an authority these may be patterns.
+    pub principals: &'a [String],
+    /// It is an authority's key, whose certificates say who signs.
+    pub is_authority: bool,
+    /// It is in a device that somebody touches.
+    pub is_hardware: bool,
+    /// From when on it is valid.
+    pub valid_after: Option<Timestamp>,
+    /// Until when it is.
+    pub valid_before: Option<Timestamp>,
+}
+
 /// What is wrong in the file, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {message}")]
@@ -92,6 +109,23 @@ impl Signers {
     /// The principals that it names, patterns of authorities among them.
     pub fn principals(&self) -> impl Iterator<Item = &str> {
         self.lines.iter().flat_map(|line| line.principals.iter().map(String::as_str))
+    }
+
+    /// Its lines that may sign in a namespace.
+    pub fn listed(&self, namespace: &str) -> impl Iterator<Item = Listed<'_>> {
+        let named =
+            move |line: &&Line| line.namespaces.as_ref().is_none_or(|all| is_among(namespace, all));
+        self.lines.iter().filter(named).map(|line| Listed {
+            line: line.number,
+            principals: &line.principals,
+            is_authority: line.is_authority,
+            is_hardware: matches!(
+                line.key,
+                KeyData::SkEd25519(_) | KeyData::SkEcdsaSha2NistP256(_)
+            ),
+            valid_after: line.valid_after,
+            valid_before: line.valid_before,
+        })
     }
 
     /// Who signed, of a signature whose mathematics is right.

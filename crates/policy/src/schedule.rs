@@ -413,23 +413,7 @@ impl Schedule {
         first_day: i64,
         last_day: i64,
     ) -> impl Iterator<Item = (Timestamp, Timestamp)> {
-        let today = now.to_zoned_datetime(self.timezone.clone()).date();
-        (first_day..=last_day).flat_map(move |day| {
-            let date = today.checked_add(jiff::Span::new().days(day)).ok();
-            self.windows.iter().filter_map(move |window| {
-                let date = date?;
-                if !window.days.contains(&date.weekday()) {
-                    return None;
-                }
-                // A start that a clock change skips begins when the clock has moved on.
-                let from = date
-                    .to_datetime(window.start)
-                    .to_zoned_datetime(self.timezone.clone())
-                    .ok()?
-                    .timestamp();
-                Some((from, later(from, window.length)))
-            })
-        })
+        openings(&self.windows, &self.timezone, now, first_day, last_day)
     }
 
     /// When a credential issued now should end by itself, if the platform can do that.
@@ -451,6 +435,33 @@ impl Schedule {
             (one, None) | (None, one) => one,
         }
     }
+}
+
+/// Windows that begin on days around now by the clocks of a zone, as intervals.
+pub(crate) fn openings(
+    windows: &[Window],
+    timezone: &TimeZone,
+    now: Timestamp,
+    first_day: i64,
+    last_day: i64,
+) -> impl Iterator<Item = (Timestamp, Timestamp)> {
+    let today = now.to_zoned_datetime(timezone.clone()).date();
+    (first_day..=last_day).flat_map(move |day| {
+        let date = today.checked_add(jiff::Span::new().days(day)).ok();
+        windows.iter().filter_map(move |window| {
+            let date = date?;
+            if !window.days.contains(&date.weekday()) {
+                return None;
+            }
+            // A start that a clock change skips begins when the clock has moved on.
+            let from = date
+                .to_datetime(window.start)
+                .to_zoned_datetime(timezone.clone())
+                .ok()?
+                .timestamp();
+            Some((from, later(from, window.length)))
+        })
+    })
 }
 
 #[cfg(test)]

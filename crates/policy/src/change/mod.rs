@@ -5,10 +5,15 @@
 //! no Terraform address, so that planning again, `moved`, other resources and formatting leave it as it
 //! is, and any governed difference makes it another one.
 
+pub mod advice;
+pub mod explain;
+pub mod freeze;
 pub mod impact;
 pub mod projection;
 pub mod quorum;
+pub mod requester;
 pub mod review;
+pub mod standing;
 pub mod value;
 
 use std::fmt;

@@ -6,8 +6,11 @@ use domain::Span;
 
 use super::{
     Change, Value,
+    freeze::Freeze,
     impact::{Level, Rule, usual},
     quorum::{Board, Presence, Quorum},
+    requester::Voucher,
+    standing::Class,
 };
 
 /// Who reviews what, and whose word counts.
@@ -28,8 +31,16 @@ pub struct Review {
     /// Who speaks for an owner, by the owner's name. What a configuration says of an owner's address
     /// counts for nothing here: whoever asks for a change writes the configuration.
     pub owners: BTreeMap<String, BTreeSet<String>>,
-    /// How much changes matter.
+    /// How much changes matter: what the policy says itself, then what is usual.
     pub rules: Vec<Rule>,
+    /// What is usual is among them, at their end.
+    pub usual_impact: bool,
+    /// When nothing is changed.
+    pub freezes: Vec<Freeze>,
+    /// What is approved beforehand.
+    pub standing: BTreeSet<Class>,
+    /// Who vouches for whoever asks, by name.
+    pub requesters: BTreeMap<String, Voucher>,
 }
 
 /// The owner's name in an id of an owner.
@@ -60,6 +71,12 @@ impl Review {
     /// The rules that hold where the policy has none.
     pub fn usual_rules() -> Vec<Rule> {
         usual()
+    }
+
+    /// The rules that the policy says itself.
+    pub fn own_rules(&self) -> &[Rule] {
+        let usual = if self.usual_impact { usual().len() } else { 0 };
+        &self.rules[..self.rules.len().saturating_sub(usual)]
     }
 
     /// Who speaks for these owners, by their ids.
