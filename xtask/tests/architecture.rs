@@ -40,7 +40,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("provider", &["tfplugin", "domain", "policy", "connector", "operations", "wiring"]),
     ("nhi", &["domain", "policy", "connector", "ledger", "operations", "telemetry", "wiring"]),
     ("simulation", &["domain", "policy", "connector", "secrets", "ledger", "operations"]),
-    ("fuzzing", &["tfplugin", "domain", "policy", "ledger", "wiring"]),
+    ("fuzzing", &["approval", "tfplugin", "domain", "policy", "ledger", "wiring"]),
     ("same-features", &[]),
     ("acceptance-tests", &[]),
     ("xtask", &["acceptance-tests"]),

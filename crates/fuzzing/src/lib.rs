@@ -1,11 +1,13 @@
 //! What must hold for any bytes. One function a format: it returns, or it panics and has found
 //! something. `fuzz/` runs them under cargo-fuzz, `tests/` for some seconds on stable.
 
+mod approvals;
 mod files;
 mod journal;
 mod values;
 mod words;
 
+pub use approvals::{envelopes, revocations, signatures, signers, statements, tokens};
 pub use files::{nhi_hcl, policy_hcl};
 pub use journal::entries;
 pub use values::{json, msgpack, numbers, types};

@@ -180,6 +180,12 @@ bodies! {
     records => a_record_is_read_as_it_is_written_or_refused,
     nhi_hcl => any_configuration_is_read_or_refused_with_a_place,
     policy_hcl => any_policy_is_read_or_refused_with_a_place,
+    statements => a_statement_is_read_as_it_is_written_or_refused,
+    envelopes => an_envelope_is_read_as_it_is_written_or_refused,
+    signatures => nothing_is_a_signature_but_what_a_key_has_made,
+    signers => any_file_of_signers_is_read_or_refused_with_a_line,
+    revocations => any_list_of_keys_that_were_taken_back_is_read_or_refused,
+    tokens => nobody_asks_by_a_token_but_whom_its_issuer_named,
 }
 
 #[test]
