@@ -63,6 +63,67 @@ owners_told = {
   findings = "high"
 }
 
+# How changes are reviewed: who must sign what before it is applied. The files that are named lie
+# beside this one; examples/review has them, for a team's first day and for a strict one.
+review = {
+  version   = 1
+  domain    = "acme.example"
+  signers   = "allowed_signers"
+  revoked   = "revoked_keys"
+  approvals = "approvals"
+
+  # Who may sign in which role, and who speaks for which nhi_owner.
+  roles  = { security = ["sam@acme.example", "sue@acme.example"], platform = ["pat@acme.example"] }
+  owners = { payments-platform = ["ann@acme.example", "eli@acme.example"] }
+
+  quorum = {
+    low      = { people = 0 }
+    medium   = { people = 1, roles = ["owner", "platform", "security"], longest = "7d" }
+    high     = { people = 2, each = ["security"], key = "key", longest = "3d" }
+    critical = { people = 2, each = ["security"], key = "touched", longest = "1d" }
+  }
+
+  # How much changes matter, beside what is usual. A rule raises a level and never lowers it.
+  usual_impact = true
+  impact = [
+    {
+      when = {
+        widens                = true
+        deeds                 = ["create", "adopt", "update"]
+        action_at_least       = "export"
+        environments          = ["production"]
+        execution_modes       = ["autonomous", "agent"]
+        kinds                 = ["nhi_scope"]
+        takes_last_credential = false
+        removes_owner         = false
+      }
+      level = "high"
+      why   = "nobody sees what leaves production"
+    },
+  ]
+
+  # When nothing is changed, but what is named and what takes power away.
+  freeze = [
+    { from = "2027-12-20T00:00:00Z", until = "2028-01-03T00:00:00Z", reason = "the year ends", but = ["low"] },
+    { days = ["fri"], start = "16:00", length = "64h", timezone = "Europe/Zurich", reason = "nobody is in" },
+  ]
+
+  # What is approved beforehand.
+  standing = ["narrowing", "rotation"]
+
+  # Whose word is taken for who asks. Where nobody has shown that, one more must sign.
+  requesters = {
+    github = {
+      issuer     = "https://token.actions.githubusercontent.com"
+      keys       = "github.jwks.json"
+      audience   = "nhi"
+      require    = { repository = "acme/nhi" }
+      claim      = "actor"
+      principals = { "bo-acme" = "bo@acme.example", "pat-acme" = "pat@acme.example" }
+    }
+  }
+}
+
 # What people do, because no platform can be asked for it: nhi task list.
 tasks = {
   vendor-admins = {

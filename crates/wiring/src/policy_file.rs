@@ -1,6 +1,7 @@
 //! `policy.hcl` in its first form: thresholds and required fields, typed, each with a default.
 
 mod review;
+mod standing;
 
 use std::collections::BTreeSet;
 

@@ -8,13 +8,14 @@ use policy::change::{
     impact::{Level, Rule, When},
     quorum::{Board, BreakGlass, Presence, Quorum},
     review::Review,
+    standing::Class,
 };
 
-use super::{flag, span, text, texts};
+use super::{flag, span, standing, text, texts};
 use crate::tree::{ConfigError, Node, Place, wrong};
 
 /// Its members; the first three must be there.
-const MEMBERS: [&str; 10] = [
+const MEMBERS: [&str; 14] = [
     "version",
     "domain",
     "signers",
@@ -25,6 +26,10 @@ const MEMBERS: [&str; 10] = [
     "owners",
     "impact",
     "break_glass",
+    "usual_impact",
+    "freeze",
+    "standing",
+    "requesters",
 ];
 
 /// What a level needs.
@@ -83,9 +88,28 @@ pub(super) fn read(node: &Node, place: &Place) -> Result<Review, ConfigError> {
         Some((node, place)) => by_name(node, &place),
         None => Ok(BTreeMap::new()),
     };
-    let rules = match at("impact") {
+    let mut rules = match at("impact") {
         Some((node, place)) => rules(node, &place)?,
-        None => Review::usual_rules(),
+        None => Vec::new(),
+    };
+    let usual_impact = match at("usual_impact") {
+        Some((node, place)) => flag(node, &place)?,
+        None => true,
+    };
+    if usual_impact {
+        rules.extend(Review::usual_rules());
+    }
+    let freezes = match at("freeze") {
+        Some((node, place)) => standing::freezes(node, &place)?,
+        None => Vec::new(),
+    };
+    let open = match at("standing") {
+        Some((node, place)) => standing::classes(node, &place)?,
+        None => Class::usual(),
+    };
+    let requesters = match at("requesters") {
+        Some((node, place)) => standing::vouchers(node, &place)?,
+        None => BTreeMap::new(),
     };
     let (roles, owners) = (people("roles")?, people("owners")?);
     if roles.contains_key(change::quorum::OWNER) {
@@ -94,7 +118,20 @@ pub(super) fn read(node: &Node, place: &Place) -> Result<Review, ConfigError> {
     }
     let break_glass = at("break_glass").map(|(node, place)| glass(node, &place)).transpose()?;
     let board = Board { quorum, roles, break_glass };
-    Ok(Review { version, domain, signers, revoked, approvals, board, owners, rules })
+    Ok(Review {
+        version,
+        domain,
+        signers,
+        revoked,
+        approvals,
+        board,
+        owners,
+        rules,
+        usual_impact,
+        freezes,
+        standing: open,
+        requesters,
+    })
 }
 
 fn unknown(place: &Place, known: &[&str]) -> ConfigError {
@@ -297,6 +334,7 @@ mod tests {
         assert_eq!(review.board.quorum[&Level::High].people, 2);
         assert_eq!(review.board.quorum[&Level::Low].people, 0);
         assert_eq!(review.rules, Review::usual_rules());
+        assert!(review.own_rules().is_empty() && review.standing == Class::usual());
     }
 
     #[test]
@@ -317,6 +355,8 @@ mod tests {
         assert_eq!(high.longest, parse_span("4h").unwrap());
         assert_eq!(review.rules[0].level, Level::Critical);
         assert_eq!(review.rules[0].when.action_at_least, Some(Action::Write));
+        assert_eq!(review.own_rules().len(), 1);
+        assert_eq!(review.rules.len(), 1 + Review::usual_rules().len(), "a rule only raises");
         assert_eq!(
             review.speaking_for(["owner/payments", "owner/nobody"]),
             BTreeSet::from(["ann@acme.example".to_owned()])
@@ -326,6 +366,10 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told_with_its_place() {
         for (more, told) in [
+            (", usual_impact = 1", "review.usual_impact: expected true or false"),
+            (", standing = []", "review.standing: \"narrowing\" must be"),
+            (", freeze = {}", "review.freeze: expected a list"),
+            (", requesters = { ci = { issuer = \"x\" } }", "review.requesters.ci"),
             (", versions = 3", "review.versions: nothing of this name"),
             (", roles = { owner = [\"x\"] }", "review.roles.owner"),
             (", quorum = { severe = { people = 1 } }", "review.quorum.severe: expected \"low\""),
