@@ -16,7 +16,7 @@ use approval::{
     statement::{Policy, Said, shown},
 };
 use operations::review::ReviewBoard;
-use policy::change::{Digest, quorum::Decision, review::Review};
+use policy::change::{Digest, quorum::Decision, review::Review, standing::Class};
 use serde_json::{Value, json};
 use ssh_key::{PrivateKey, private::Ed25519Keypair};
 use tfplugin::mini_core::{MiniCore, Plan, State};
@@ -78,6 +78,10 @@ impl Office {
             },
             owners: [("payments".to_owned(), set(&["ann"]))].into(),
             rules: Review::usual_rules(),
+            usual_impact: true,
+            freezes: Vec::new(),
+            standing: Class::usual(),
+            requesters: Default::default(),
         };
         let signers = Signers::parse(&signers.join("\n")).unwrap();
         let store = Box::new(Folder(self.approvals()));
