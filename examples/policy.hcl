@@ -108,6 +108,9 @@ review = {
     { days = ["fri"], start = "16:00", length = "64h", timezone = "Europe/Zurich", reason = "nobody is in" },
   ]
 
+  # Who may go ahead alone in an emergency, and how soon that is reviewed by those who would have signed.
+  break_glass = { people = ["sue@acme.example"], key = "touched", longest = "1h", changes = 3, review_within = "72h" }
+
   # What is approved beforehand.
   standing = ["narrowing", "rotation"]
 

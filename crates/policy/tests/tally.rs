@@ -65,6 +65,7 @@ prop_compose! {
             nonce: nonce.to_string(),
             policy_version,
             requester,
+            changes: 1,
         }
     }
 }
@@ -86,7 +87,7 @@ prop_compose! {
         quorum in prop::collection::btree_map(prop::sample::select(Level::ALL.to_vec()), quorum(), 0..4),
         roles in prop::collection::btree_map(one(&ROLES[1..3]), some(&PEOPLE), 0..3),
     ) -> Board {
-        Board { quorum, roles }
+        Board { quorum, roles, break_glass: None }
     }
 }
 

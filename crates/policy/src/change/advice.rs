@@ -366,6 +366,7 @@ mod tests {
             revoked: None,
             approvals: "approvals".into(),
             board: Board {
+                break_glass: None,
                 quorum: Review::usual_quorum(),
                 roles: [("security".to_owned(), names(&["ann", "bo", "sam"]))].into(),
             },

@@ -154,7 +154,7 @@ mod tests {
             signers: "allowed_signers".into(),
             revoked: None,
             approvals: "approvals".into(),
-            board: Board { quorum, roles: BTreeMap::new() },
+            board: Board { quorum, roles: BTreeMap::new(), break_glass: None },
             owners: BTreeMap::new(),
             rules: Vec::new(),
             usual_impact: false,
