@@ -842,6 +842,87 @@ async fn a_checkpoint_beyond_the_end_shows_that_entries_were_taken_away() {
 }
 
 #[tokio::test]
+async fn a_file_that_was_cut_rewritten_or_replaced_does_not_hold_against_a_checkpoint_that_was_kept()
+ {
+    use ledger::note::{Holds, Stated, held, origin, root_at};
+    let place = Place::new();
+    let ledger = place.filled(8).await;
+    let head = ledger.head().await.expect("it has one");
+    let old = place.folder.path().join("old.db");
+    ledger.close().await.expect("closed");
+    fs::copy(place.path(), &old).expect("copied");
+    let ledger = place.open();
+    append(&ledger, 3).await.expect("kept");
+    let size = ledger.head().await.expect("it has one").seq;
+    let root = root_at(&ledger, size).await.expect("it reads").expect("there are as many");
+    let stated = Stated { origin: origin(&head.ledger), size, root };
+    append(&ledger, 2).await.expect("kept");
+    assert_eq!(held(&ledger, &stated).await.expect("it reads"), Holds::Yes);
+    ledger.close().await.expect("closed");
+    let whole = fs::read(place.path()).expect("it reads");
+
+    // The end is cut off, and the head and the checkpoints say so too: the file is sound by itself.
+    place.edit(&format!(
+        "DROP TRIGGER entry_kept; DELETE FROM entry WHERE seq > {last};
+         DELETE FROM checkpoint WHERE size > {last};
+         UPDATE ledger SET head_seq = {last}, head_hash = (SELECT hash FROM entry WHERE seq = {last});
+         CREATE TRIGGER entry_kept BEFORE DELETE ON entry
+         BEGIN SELECT RAISE(ABORT, 'entries are kept'); END;",
+        last = size - 1,
+    ));
+    let ledger = place.open();
+    assert_eq!(held(&ledger, &stated).await.expect("it reads"), Holds::Shorter(size - 1));
+    // Others are appended in their place: as long as before, and another.
+    append(&ledger, 4).await.expect("kept");
+    assert!(verify(&ledger).await.first_bad.is_none(), "its chain is whole");
+    assert_eq!(held(&ledger, &stated).await.expect("it reads"), Holds::Other);
+    ledger.close().await.expect("closed");
+
+    // One entry is rewritten, with every hash behind it.
+    fs::write(place.path(), &whole).expect("written");
+    rewrite(&place, 4);
+    let ledger = place.open();
+    assert!(verify(&ledger).await.first_bad.is_none(), "its chain is whole");
+    assert_eq!(held(&ledger, &stated).await.expect("it reads"), Holds::Other);
+    ledger.close().await.expect("closed");
+
+    // A copy of yesterday's is put in its place.
+    fs::copy(&old, place.path()).expect("copied");
+    let ledger = place.open();
+    assert_eq!(held(&ledger, &stated).await.expect("it reads"), Holds::Shorter(head.seq));
+}
+
+/// Changes the body of one entry and forges every hash from there on, as whoever may write the file can.
+fn rewrite(place: &Place, seq: u64) {
+    place.edit("DROP TRIGGER entry_fixed");
+    let connection = Connection::open(place.path()).expect("it opens");
+    let mut select =
+        connection.prepare("SELECT seq, body, hash FROM entry ORDER BY seq").expect("SQL");
+    let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)));
+    let rows: Vec<(u64, Vec<u8>, Vec<u8>)> =
+        rows.expect("rows").collect::<rusqlite::Result<_>>().expect("rows");
+    let mut last = ledger::Hash::ZERO;
+    for (at, body, hash) in rows {
+        let hash = ledger::Hash::from_slice(&hash).expect("a hash");
+        let text = String::from_utf8(body).expect("JSON");
+        let body = match at == seq {
+            true => text.replace("\"kind\":\"declared\"", "\"kind\":\"slot.ended\""),
+            false => text,
+        };
+        let forged = ledger::chain::link(&last, body.as_bytes());
+        assert!(at >= seq || forged == hash, "what is before stays");
+        let set = "UPDATE entry SET body = ?2, hash = ?3, kind = ?4 WHERE seq = ?1";
+        let read = ledger::Entry::read(at, forged, body.clone().into_bytes()).expect("an entry");
+        connection
+            .execute(set, rusqlite::params![at, body.as_bytes(), forged.0, read.kind])
+            .expect("it is done");
+        last = forged;
+    }
+    connection.execute("UPDATE ledger SET head_hash = ?1", [last.0]).expect("it is done");
+    connection.execute("DELETE FROM checkpoint", []).expect("it is done");
+}
+
+#[tokio::test]
 async fn a_torn_log_loses_no_more_than_its_torn_end() {
     let place = Place::new();
     let ledger = place.filled(50).await;

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, ops::Deref};
 
+use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -62,6 +63,7 @@ pub const KINDS: &[&str] = &[
     "owner.told",
     "probe.accepts_anything",
     "probe.round",
+    "review.concluded",
     "rotation.begun_again",
     "rotation.claimed",
     "rotation.closed",
@@ -250,6 +252,14 @@ impl NewEntry {
             self.detail.insert(name.into(), value);
         }
         self
+    }
+
+    /// With bytes that it rests on, kept beside it under their hash if they are long: a record, a signed
+    /// statement.
+    #[must_use]
+    pub fn keep(self, name: impl Into<String>, bytes: &[u8]) -> Self {
+        let document = BASE64.encode(bytes).into();
+        self.change(Change::Kept { name: name.into(), document })
     }
 
     /// With one more change of the inventory.
@@ -466,6 +476,21 @@ impl Entry {
         Ok(Entry { seq, hash, body, said })
     }
 
+    /// What it rests on, by name: bytes that [`NewEntry::keep`] was given. `find` gives documents that
+    /// are kept beside it.
+    pub fn kept(&self, mut find: impl FnMut(&Hash) -> Option<Value>) -> Vec<(String, Vec<u8>)> {
+        let bytes = |document: &Value| BASE64.decode(document.as_str()?.as_bytes()).ok();
+        let kept = self.changes.iter().filter_map(|change| {
+            let Change::Kept { name, document } = change else { return None };
+            let bytes = match name_of(document) {
+                Some(hash) => bytes(&find(&hash)?),
+                None => bytes(document),
+            };
+            Some((name.clone(), bytes?))
+        });
+        kept.collect()
+    }
+
     /// The content without number and hash.
     pub fn said(&self) -> &NewEntry {
         &self.said
@@ -583,6 +608,25 @@ mod tests {
     fn a_fraction_is_refused_with_its_path() {
         let error = entry().detail("rate", json!([0.5])).prepare(None).expect_err("a fraction");
         assert!(error.to_string().contains("detail.rate[0]"), "{error}");
+    }
+
+    #[test]
+    fn what_an_entry_rests_on_is_kept_beside_it_however_long_and_is_no_row_s() {
+        let statement = vec![b'x'; 20_000];
+        let entry = entry().keep("record", b"{}").keep("approval", &statement);
+        let prepared = entry.prepare(None).expect("the body is small");
+        let (hash, bytes) = prepared.documents.first().cloned().expect("the long one is aside");
+        assert_eq!(prepared.documents.len(), 1);
+        let read = Entry::read(1, Hash::ZERO, prepared.body(1).expect("small")).expect("an entry");
+        let find = |name: &Hash| serde_json::from_slice(&bytes).ok().filter(|_| *name == hash);
+        let kept = read.kept(find);
+        assert_eq!(
+            kept,
+            [("record".to_owned(), b"{}".to_vec()), ("approval".to_owned(), statement)]
+        );
+        assert_eq!(read.kept(|_| None).len(), 1, "what is lost is not there");
+        let folded = inventory::Inventory::fold([&read], |_| None);
+        assert_eq!(folded, inventory::Inventory::default());
     }
 
     #[test]

@@ -319,10 +319,17 @@ pub enum Change {
     Credential(Credential),
     /// An obligation's row as it is now, whole.
     Obligation(Obligation),
+    /// What the entry rests on and is too long for its body: kept beside it under its hash. No row's.
+    Kept {
+        /// What it is: `record`, `approval`, ….
+        name: String,
+        /// Its content.
+        document: Value,
+    },
 }
 
 /// The names of the changes that this version knows.
-const KNOWN: [&str; 9] = [
+const KNOWN: [&str; 10] = [
     "tenant",
     "integration",
     "declared",
@@ -332,6 +339,7 @@ const KNOWN: [&str; 9] = [
     "slot_ended",
     "credential",
     "obligation",
+    "kept",
 ];
 
 /// Reads the changes of an entry; what a later version added is none of our rows' business.
@@ -355,6 +363,7 @@ impl Change {
             }
             Change::Slot(slot) => slot.schedule.iter_mut().chain(slot.sinks.iter_mut()).collect(),
             Change::Obligation(obligation) => obligation.detail.iter_mut().collect(),
+            Change::Kept { document, .. } => vec![document],
             Change::Tenant(_)
             | Change::Integration { .. }
             | Change::Ended { .. }
@@ -523,6 +532,7 @@ impl Inventory {
             Change::Obligation(obligation) => {
                 self.obligations.insert(obligation.id.clone(), obligation);
             }
+            Change::Kept { .. } => {}
         }
     }
 
@@ -633,6 +643,7 @@ mod tests {
             Change::SlotEnded { .. } => 6,
             Change::Credential(_) => 7,
             Change::Obligation(_) => 8,
+            Change::Kept { .. } => 9,
         };
         let (integration, facet) = (ID.to_owned(), "scopes".to_owned());
         let tenant = Tenant { key: "k".to_owned(), connection: "bao".to_owned(), pinned_at: 1 };
@@ -650,6 +661,7 @@ mod tests {
             Change::SlotEnded { integration, name: "main".to_owned() },
             Change::Credential(Credential::default()),
             Change::Obligation(Obligation::default()),
+            Change::Kept { name: "record".to_owned(), document: json!("e30=") },
         ];
         assert_eq!(all.len(), KNOWN.len());
         for change in all {

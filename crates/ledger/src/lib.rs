@@ -16,6 +16,7 @@ pub mod export;
 pub mod inventory;
 pub mod lease;
 pub mod memory;
+pub mod note;
 pub mod null;
 pub mod pieces;
 pub mod port;

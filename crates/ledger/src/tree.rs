@@ -172,6 +172,89 @@ pub fn prove_inclusion(leaves: &[Hash], index: usize) -> Option<Vec<Hash>> {
     Some(proof)
 }
 
+/// A tree of which many proofs are asked for. What stands before its first leaf may be known by the roots
+/// of its subtrees alone.
+#[derive(Debug, Clone)]
+pub struct Tree {
+    size: u64,
+    /// Complete subtrees by height, then place; nothing where too little is known.
+    levels: Vec<Vec<Option<Hash>>>,
+}
+
+impl Tree {
+    /// The tree of what is before, and of leaves behind it.
+    pub fn new(before: &Frontier, leaves: Vec<Hash>) -> Tree {
+        let size = before.size + leaves.len() as u64;
+        let mut known = std::collections::HashMap::new();
+        let mut rest = before.size;
+        for peak in &before.peaks {
+            let height = 63 - rest.leading_zeros();
+            known.insert((height, (before.size - rest) >> height), *peak);
+            rest -= 1 << height;
+        }
+        let unknown = std::iter::repeat_n(None, usize::try_from(before.size).unwrap_or(0));
+        let mut levels: Vec<Vec<Option<Hash>>> =
+            vec![unknown.chain(leaves.into_iter().map(Some)).collect()];
+        let mut height = 0;
+        while let Some(below) = levels.last_mut() {
+            for ((_, place), peak) in known.iter().filter(|((at, _), _)| *at == height) {
+                let place = usize::try_from(*place).ok().and_then(|place| below.get_mut(place));
+                if let Some(place) = place {
+                    *place = Some(*peak);
+                }
+            }
+            if below.len() < 2 {
+                break;
+            }
+            let above = below.chunks_exact(2).map(|pair| Some(node(&pair[0]?, &pair[1]?)));
+            let above: Vec<Option<Hash>> = above.collect();
+            levels.push(above);
+            height += 1;
+        }
+        Tree { size, levels }
+    }
+
+    /// Its root; nothing where too little is known.
+    pub fn root(&self) -> Option<Hash> {
+        match self.size {
+            0 => Some(Hash::of(&[])),
+            size => self.part(0, size),
+        }
+    }
+
+    /// The proof that leaf `index` (from 0) is in it, nearest sibling first; nothing where too little is
+    /// known, or there is no such leaf.
+    pub fn prove(&self, index: u64) -> Option<Vec<Hash>> {
+        let (mut first, mut size, mut siblings) = (0, self.size, Vec::new());
+        if index >= size {
+            return None;
+        }
+        while size > 1 {
+            let left = split(size);
+            if index - first < left {
+                siblings.push(self.part(first + left, size - left)?);
+                size = left;
+            } else {
+                siblings.push(self.part(first, left)?);
+                (first, size) = (first + left, size - left);
+            }
+        }
+        siblings.reverse();
+        Some(siblings)
+    }
+
+    /// The root of so many leaves from one on, as the tree divides them.
+    fn part(&self, first: u64, size: u64) -> Option<Hash> {
+        if size.is_power_of_two() {
+            let height = size.trailing_zeros();
+            let level = self.levels.get(height as usize)?;
+            return *level.get(usize::try_from(first >> height).ok()?)?;
+        }
+        let left = split(size);
+        Some(node(&self.part(first, left)?, &self.part(first + left, size - left)?))
+    }
+}
+
 /// Whether `proof` shows that `leaf` is number `index` (from 0) in the tree of `size` and `root`.
 pub fn verify_inclusion(leaf: &Hash, index: u64, size: u64, proof: &[Hash], root: &Hash) -> bool {
     fn climb(leaf: &Hash, index: u64, size: u64, proof: &[Hash]) -> Option<Hash> {
@@ -240,6 +323,24 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn proofs_of_a_tree_are_those_of_the_definition_whatever_is_before(
+            size in 1usize..70,
+            before in 0usize..70,
+        ) {
+            let leaves: Vec<Hash> = (0..size).map(|n| leaf(&n.to_be_bytes())).collect();
+            let before = before.min(size);
+            let mut frontier = Frontier::new();
+            leaves[..before].iter().for_each(|leaf| frontier.push_leaf(*leaf));
+            let tree = Tree::new(&frontier, leaves[before..].to_vec());
+            prop_assert_eq!(tree.root(), Some(defined(&leaves)));
+            for index in before..size {
+                let proof = tree.prove(index as u64);
+                prop_assert_eq!(proof, prove_inclusion(&leaves, index));
+            }
+            prop_assert_eq!(tree.prove(size as u64), None);
+        }
+
         #[test]
         fn complete_subtrees_give_the_same_tree(size in 0usize..70, height in 0u32..4) {
             let leaves: Vec<Hash> = (0..size).map(|n| leaf(&n.to_be_bytes())).collect();
