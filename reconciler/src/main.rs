@@ -11,9 +11,11 @@ use clap::{Parser, Subcommand, error::ErrorKind};
 
 mod adopting;
 mod ask;
+mod checkpoint;
 mod commands;
 mod compact;
 mod deed;
+mod evidence;
 mod exit;
 mod group;
 mod hcl;
@@ -58,6 +60,7 @@ use output::{Format, Output};
   nhi usage import FILE         what a log tells of who uses what
   nhi task list                 what people are to do, and what is late
   nhi ledger show --last 20     what happened, in order
+  nhi evidence INTEGRATION      what an auditor asks of it, to be checked elsewhere
 
 {}", exit::CODES))]
 struct Cli {
@@ -85,6 +88,7 @@ enum Command {
     Drift(commands::drift::Drift),
     Posture(commands::posture::Posture),
     Explain(commands::explain::Explain),
+    Evidence(commands::evidence::Evidence),
     Reach(commands::reach::Reach),
     Rotate(commands::rotate::Rotate),
     Revoke(commands::revoke::Revoke),
@@ -119,6 +123,7 @@ impl Command {
             Command::Drift(command) => command.format(),
             Command::Posture(command) => command.format(),
             Command::Explain(command) => command.format,
+            Command::Evidence(command) => command.format(),
             Command::Reach(command) => command.format,
             Command::Rotate(command) => command.asking.format,
             Command::Revoke(command) => command.asking.format,
@@ -169,6 +174,7 @@ fn main() -> ExitCode {
             Command::Drift(command) => command.run(config, &output).await,
             Command::Posture(command) => command.run(config, &output).await,
             Command::Explain(command) => command.run(&output),
+            Command::Evidence(command) => command.run(config, &output).await,
             Command::Reach(command) => command.run(config, &output).await,
             Command::Rotate(command) => command.run(config, &output).await,
             Command::Revoke(command) => command.run(config, &output).await,

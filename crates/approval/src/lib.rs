@@ -8,6 +8,7 @@
 pub mod chain;
 pub mod envelope;
 pub mod requester;
+pub mod review;
 pub mod revoked;
 pub mod signers;
 pub mod sshsig;
@@ -16,8 +17,10 @@ pub mod store;
 pub mod verify;
 
 pub use envelope::Envelope;
+pub use review::Review;
 pub use revoked::Revoked;
 pub use signers::Signers;
+pub use ssh_key::PrivateKey;
 pub use statement::Statement;
 pub use store::{Folder, Store};
 pub use verify::{Signer, Trust, Unread, Verified, verify, votes};

@@ -109,6 +109,12 @@ const DIGEST: &str = "sha256";
 #[error("{0}")]
 pub struct NoStatement(String);
 
+impl NoStatement {
+    pub(crate) fn new(why: String) -> NoStatement {
+        NoStatement(why)
+    }
+}
+
 impl Statement {
     /// Its bytes, as they are signed.
     pub fn to_bytes(&self) -> Vec<u8> {

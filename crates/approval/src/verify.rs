@@ -59,7 +59,7 @@ pub struct Unread {
 }
 
 impl Unread {
-    fn new(code: &'static str, why: impl ToString) -> Unread {
+    pub(crate) fn new(code: &'static str, why: impl ToString) -> Unread {
         Unread { place: String::new(), code, why: why.to_string() }
     }
 }
@@ -71,8 +71,25 @@ impl Unread {
 ///
 /// Why it does not count.
 pub fn verify(bytes: &[u8], trust: Trust<'_>, at: &[Timestamp]) -> Result<Verified, Unread> {
-    let form = |why: &dyn std::fmt::Display| Unread::new("E-APPROVAL-FORM", why);
-    let envelope = Envelope::from_json(bytes).map_err(|error| form(&error))?;
+    let (payload, by) = opened(bytes, trust, at)?;
+    // Only what was signed by somebody who is known is looked into.
+    let statement =
+        Statement::from_bytes(&payload).map_err(|error| Unread::new("E-APPROVAL-FORM", error))?;
+    Ok(Verified { statement, by })
+}
+
+/// The payload of an envelope of whatever statement, and who signed it.
+///
+/// # Errors
+///
+/// Why it does not count.
+pub fn opened(
+    bytes: &[u8],
+    trust: Trust<'_>,
+    at: &[Timestamp],
+) -> Result<(Vec<u8>, Vec<Signer>), Unread> {
+    let envelope =
+        Envelope::from_json(bytes).map_err(|error| Unread::new("E-APPROVAL-FORM", error))?;
     let signed_bytes = Envelope::signed_bytes(&envelope.payload);
     let mut by: Vec<Signer> = Vec::new();
     for signature in &envelope.signatures {
@@ -83,9 +100,7 @@ pub fn verify(bytes: &[u8], trust: Trust<'_>, at: &[Timestamp]) -> Result<Verifi
             by.push(Signer { principal, key: fingerprint(&signed.key), presence: signed.presence });
         }
     }
-    // Only what was signed by somebody who is known is looked into.
-    let statement = Statement::from_bytes(&envelope.payload).map_err(|error| form(&error))?;
-    Ok(Verified { statement, by })
+    Ok((envelope.payload, by))
 }
 
 fn who(signed: &Signed, trust: Trust<'_>, at: &[Timestamp]) -> Result<String, Unread> {

@@ -13,6 +13,7 @@ use operations::Problem;
 use serde_json::{Value, json};
 
 use crate::{
+    checkpoint::{Checkpoint, verify_checkpoints},
     compact::{Compact, verify_archives},
     exit::Exit,
     history::NewFile,
@@ -30,6 +31,7 @@ pub(crate) enum Ledger {
     Show(Show),
     Obligations(Obligations),
     Verify(Verify),
+    Checkpoint(Checkpoint),
     Salvage(Salvage),
     Forget(Forget),
     Export(Export),
@@ -95,6 +97,9 @@ pub(crate) struct Obligations {
 #[command(after_help = "Example:
   nhi ledger verify --format json
   nhi ledger verify --archive history-2025.jsonl    with what nhi ledger compact took out
+  nhi ledger verify --checkpoint ledger.checkpoint --key checkpoint.key.pub
+
+What was cut off at its end, or rewritten as a whole, is seen against a checkpoint that was kept elsewhere.
 
 Exit codes: 0 sound · 1 could not look · 4 it is damaged, or somebody changed it")]
 pub(crate) struct Verify {
@@ -102,6 +107,14 @@ pub(crate) struct Verify {
     /// repeated.
     #[arg(long, value_name = "FILE")]
     archive: Vec<PathBuf>,
+
+    /// A file that nhi ledger checkpoint wrote, to be held against the ledger. May be repeated.
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Vec<PathBuf>,
+
+    /// What checks who signed it: the .pub file of --new-key, or its text.
+    #[arg(long, value_name = "KEY", requires = "checkpoint")]
+    key: Option<String>,
 
     /// Text or JSON.
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -193,6 +206,7 @@ impl Ledger {
             Ledger::Verify(verify) => verify.format,
             Ledger::Compact(compact) => compact.format,
             Ledger::Salvage(_)
+            | Ledger::Checkpoint(_)
             | Ledger::Forget(_)
             | Ledger::Export(_)
             | Ledger::Import(_)
@@ -212,6 +226,7 @@ impl Ledger {
             Ledger::Show(show) => show.run(&*ledger, output).await,
             Ledger::Obligations(owed) => owed.run(&*ledger, output).await,
             Ledger::Verify(verify) => verify.run(&*ledger, output).await,
+            Ledger::Checkpoint(checkpoint) => checkpoint.run(&*ledger, output).await,
             Ledger::Export(export) => export.run(&*ledger, output).await,
             Ledger::Import(import) => import.run(&loaded, output).await,
             Ledger::Compact(compact) => {
@@ -296,7 +311,10 @@ fn obligation_json(one: &ledger::Obligation, late: bool) -> Value {
 }
 
 /// An error if there is nothing to look into: that is neither sound nor an empty history.
-async fn is_there(loaded: &wiring::Loaded, ledger: &dyn ledger::Ledger) -> Result<(), Problem> {
+pub(crate) async fn is_there(
+    loaded: &wiring::Loaded,
+    ledger: &dyn ledger::Ledger,
+) -> Result<(), Problem> {
     if !ledger.keeps() {
         return Err(Problem::new("E-LEDGER-NONE", "No ledger is kept here")
             .detail("nhi.hcl says ledger = { none = true }, so nothing was ever written down.")
@@ -653,9 +671,31 @@ impl Verify {
         drop(progress);
         let mut found = found;
         found.problems.extend(verify_archives(ledger, &self.archive, output).await?);
+        let (told, wrong) = verify_checkpoints(
+            ledger,
+            &self.checkpoint,
+            self.key.as_deref(),
+            &self.archive,
+            (self.format, output),
+        )
+        .await?;
+        if let (None, false) = (&found.remedy, wrong.is_empty()) {
+            found.remedy = Some(
+                "find out who changed the ledger; a backup that holds against the checkpoint is the one \
+                 to bring back"
+                    .to_owned(),
+            );
+        }
+        found.problems.extend(wrong);
         let exit = if found.is_sound() { Exit::Clean } else { Exit::Policy };
         match self.format {
-            Format::Json => output.line(&report(&found, head.as_ref(), exit).to_string()),
+            Format::Json => {
+                let mut all = report(&found, head.as_ref(), exit);
+                if !told.is_empty() {
+                    all["checkpoints"] = told.into();
+                }
+                output.line(&all.to_string());
+            }
             Format::Text => print(&found, head.as_ref(), &ledger.place(), output),
         }
         Ok(exit)

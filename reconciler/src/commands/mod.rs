@@ -8,6 +8,7 @@ pub(crate) mod disable;
 pub(crate) mod doctor;
 pub(crate) mod drift;
 pub(crate) mod drill;
+pub(crate) mod evidence;
 pub(crate) mod explain;
 pub(crate) mod init;
 pub(crate) mod leaks;

@@ -9,7 +9,7 @@ use data_encoding::BASE64;
 use super::{Condition, Found, Report, Severity, accepted_words, hex, one_line, rules, spelled};
 use crate::exit::Exit;
 
-const STYLE: &str = include_str!("page.css");
+pub(crate) const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
 pub(super) fn render(report: &Report, exit: Exit) -> String {
@@ -54,7 +54,7 @@ pub(super) fn render(report: &Report, exit: Exit) -> String {
 }
 
 /// How a policy of content names a text that it allows.
-fn digest(text: &str) -> String {
+pub(crate) fn digest(text: &str) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, text.as_bytes());
     format!("sha256-{}", BASE64.encode(digest.as_ref()))
 }
@@ -206,7 +206,7 @@ fn end(out: &mut String) {
 }
 
 /// Text in a page. What could turn its direction or is no character is spelled out.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for one in spelled(text).chars() {
         match one {

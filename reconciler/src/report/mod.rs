@@ -14,7 +14,7 @@ use crate::exit::Exit;
 
 pub(crate) mod baseline;
 mod github;
-mod html;
+pub(crate) mod html;
 mod json;
 mod junit;
 mod markdown;
