@@ -6,6 +6,7 @@
 #![warn(clippy::disallowed_methods)]
 
 pub mod change;
+pub mod crosswalk;
 pub mod duty;
 pub mod environment;
 pub mod errors;

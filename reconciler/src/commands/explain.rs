@@ -3,6 +3,7 @@
 use clap::Args;
 use operations::Problem;
 use policy::{
+    crosswalk::{self, Cited},
     errors::{self, Code},
     findings::{RULES, Rule, named},
 };
@@ -20,6 +21,7 @@ use crate::{
   nhi explain scope-added
   nhi explain OWN04              all rules that answer one check
   nhi explain E-TENANT           an error, by the code at its end
+  nhi explain NHI-03             an id of a standard as older texts cite it, and those of today
   nhi explain --errors           every error that there is
   nhi explain --format json")]
 pub(crate) struct Explain {
@@ -53,6 +55,17 @@ impl Explain {
             }
             return Ok(Exit::Clean);
         }
+        let cited = self.rule.as_deref().map(crosswalk::resolve).unwrap_or_default();
+        if !cited.is_empty() {
+            match self.format {
+                Format::Json => output.line(&cited_json(&cited).to_string()),
+                Format::Text => {
+                    let texts: Vec<String> = cited.iter().map(|one| cited_text(one)).collect();
+                    output.line(&texts.join("\n\n"));
+                }
+            }
+            return Ok(Exit::Clean);
+        }
         let rules = match &self.rule {
             None => RULES.to_vec(),
             Some(word) => found(word)?,
@@ -76,6 +89,38 @@ impl Explain {
 fn code_of(word: &str) -> Option<Code> {
     let is = word.get(..2).is_some_and(|begin| begin.eq_ignore_ascii_case("e-"));
     errors::code(word).filter(|_| is || named(word).is_empty())
+}
+
+/// The rules that give evidence of any of these controls.
+fn answering(today: &[&str]) -> Vec<&'static str> {
+    let answers = |rule: &&&Rule| rule.standards().iter().any(|one| today.contains(one));
+    RULES.iter().filter(answers).map(|rule| rule.alias).collect()
+}
+
+fn cited_text(one: &Cited) -> String {
+    let rules = answering(one.today);
+    let mut lines = vec![
+        format!("{}: {}", styled(BOLD, one.cited), one.about),
+        format!("  today     {}", one.today.join(", ")),
+        format!("  source    {}", one.source),
+    ];
+    if !rules.is_empty() {
+        lines.push(format!("  findings  {}", rules.join(", ")));
+    }
+    lines.join("\n")
+}
+
+fn cited_json(all: &[&Cited]) -> Value {
+    let one = |one: &&Cited| {
+        json!({
+            "cited": one.cited, "about": one.about, "today": one.today, "source": one.source,
+            "rules": answering(one.today),
+        })
+    };
+    json!({
+        "format": "nhi-crosswalk/1", "cited": all.iter().map(one).collect::<Vec<_>>(),
+        "outcome": Exit::Clean.sole_outcome(),
+    })
 }
 
 fn all_errors(format: Format, output: &Output) -> Exit {
@@ -195,6 +240,22 @@ mod tests {
         assert!(plain.contains("OWASP NHI5:2025") && !plain.contains('`'), "{plain}");
         let json = report(&named("scope-added"));
         assert_eq!(json["rules"][0]["requirements"][0], "R094");
+    }
+
+    #[test]
+    fn an_id_that_older_texts_cite_is_told_with_those_of_today_and_what_is_found_of_them() {
+        let told = cited_text(crosswalk::resolve("NHI-03")[0]);
+        let plain = anstream::adapter::strip_str(&told).to_string();
+        for part in ["OWASP NHI-03", "OWASP NHI7:2025 Long-Lived Secrets", "credential-old"] {
+            assert!(plain.contains(part), "{part}: {plain}");
+        }
+        let json = cited_json(&crosswalk::resolve("PR.AC-4"));
+        assert_eq!(json["cited"][0]["today"][0], "NIST CSF 2.0 PR.AA-05");
+        // No rule, check or code is hidden by one.
+        for rule in RULES {
+            assert!(crosswalk::resolve(rule.alias).is_empty(), "{}", rule.alias);
+            assert!(rule.checks.iter().all(|one| crosswalk::resolve(one).is_empty()));
+        }
     }
 
     #[test]
