@@ -131,7 +131,7 @@ fn evidence_is_checked_in_an_empty_folder_with_an_empty_environment() {
     let told = says(&nhi(empty.path(), &verify), 4);
     assert!(told.contains("Wrong: entry 5") && told.contains("seal is of another"), "{told}");
     fs::write(empty.path().join("e.json"), whole.replace("\n  ", "\n ")).unwrap();
-    assert!(says(&nhi(empty.path(), &verify), 1).contains("E-EVIDENCE"));
+    assert!(says(&nhi(empty.path(), &verify), 1).contains("E-EVIDENCE-FILE"));
     let none = ["evidence", "bao/openbao_approle/nobody", "--format", "json"];
     assert!(says(&nhi(at, &none), 1).contains("E-EVIDENCE-NONE"));
 }

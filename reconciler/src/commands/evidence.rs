@@ -353,7 +353,7 @@ impl Verify {
         let people = self.trust.read()?;
         let key = self.checkpoint_key.as_deref().map(verifier_of).transpose()?;
         let refused = |why: String| {
-            Problem::new("E-EVIDENCE", "The evidence cannot be read")
+            Problem::new("E-EVIDENCE-FILE", "The evidence cannot be read")
                 .detail(format!("{}: {why}.", self.file.display()))
                 .next("name a file that nhi evidence --format json wrote, byte for byte as it was")
         };
