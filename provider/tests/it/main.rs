@@ -2,6 +2,7 @@
 
 mod access;
 mod adopted;
+mod approved;
 mod clock;
 mod direction;
 mod findings;

@@ -30,16 +30,16 @@ fn key(seed: u8) -> PrivateKey {
 }
 
 /// A world in which ann answers for payments, sam and sue are security, and bo asks.
-struct Office {
-    world: World,
+pub(crate) struct Office {
+    pub(crate) world: World,
     folder: tempfile::TempDir,
     nonce: AtomicU32,
 }
 
-const PEOPLE: [(&str, u8); 4] = [("ann", 1), ("sam", 2), ("sue", 3), ("bo", 4)];
+pub(crate) const PEOPLE: [(&str, u8); 4] = [("ann", 1), ("sam", 2), ("sue", 3), ("bo", 4)];
 
 impl Office {
-    fn new() -> Office {
+    pub(crate) fn new() -> Office {
         let folder = tempfile::tempdir().unwrap();
         let mut office = Office { world: World::new(), folder, nonce: AtomicU32::new(0) };
         std::fs::create_dir(office.approvals()).unwrap();
@@ -90,7 +90,7 @@ impl Office {
     }
 
     /// Somebody says something of a change, now.
-    fn says(&self, who: &str, role: &str, decision: Decision, digest: Digest) {
+    pub(crate) fn says(&self, who: &str, role: &str, decision: Decision, digest: Digest) {
         let now = self.world.now();
         let (_, seed) = PEOPLE.into_iter().find(|(name, _)| *name == who).unwrap();
         let nonce = self.nonce.fetch_add(1, Ordering::SeqCst);
@@ -143,7 +143,7 @@ impl Office {
         core.apply(plan).await.unwrap().unwrap()
     }
 
-    async fn make(&self, core: &MiniCore, kind: &str, config: Value) -> State {
+    pub(crate) async fn make(&self, core: &MiniCore, kind: &str, config: Value) -> State {
         let plan = core.plan_create(kind, config).await.unwrap();
         self.all_approve(&plan);
         core.apply(plan).await.unwrap().unwrap()
@@ -151,13 +151,13 @@ impl Office {
 }
 
 /// What a plan says of approvals.
-fn told(plan: &Plan) -> String {
+pub(crate) fn told(plan: &Plan) -> String {
     let all = plan.diagnostics.iter().filter(|one| one.summary.contains("needs an approval"));
     all.map(|one| format!("{}\n{}", one.summary, one.detail)).collect()
 }
 
 /// The digest of the change that a plan asks an approval for.
-fn digest(plan: &Plan) -> Digest {
+pub(crate) fn digest(plan: &Plan) -> Digest {
     let told = told(plan);
     let at = told.find("sha256:").unwrap_or_else(|| panic!("no digest in {told:?}"));
     Digest::parse(&told[at..at + 71]).unwrap()
@@ -166,11 +166,11 @@ fn digest(plan: &Plan) -> Digest {
 const NEW: &[&str] = &["secret/data/new/*:read"];
 const MORE: &[&str] = &["secret/data/new/*:read", "secret/data/payroll/*:read"];
 
-fn scopes(made: &State, scopes: &[&str]) -> Value {
+pub(crate) fn scopes(made: &State, scopes: &[&str]) -> Value {
     scope(made, json!(scopes), Value::Null)
 }
 
-async fn refused(core: &MiniCore, plan: Plan) -> String {
+pub(crate) async fn refused(core: &MiniCore, plan: Plan) -> String {
     match core.apply(plan).await {
         Ok(_) => panic!("it was done"),
         Err(refusal) => refusal.to_string(),
