@@ -42,6 +42,8 @@ struct Walk {
     places: HashMap<u64, String>,
     /// The places that a slot takes and those that it gives up, by digest.
     moving: BTreeMap<String, Moving>,
+    /// It was told that nobody reviews changes here.
+    told_unreviewed: bool,
     /// The names of integrations whose ids become known during apply, by what these begin with.
     unnamed: BTreeMap<String, BTreeSet<String>>,
 }
@@ -208,6 +210,16 @@ impl Shared {
     /// Whether it is, as far as this walk knows: an integration is planned before what hangs on it.
     pub(crate) fn is_revoking(&self, integration: &str) -> bool {
         self.walk().revoking.contains(integration)
+    }
+
+    /// Whether it was said already that nobody reviews changes.
+    pub(crate) fn has_said_unreviewed(&self) -> bool {
+        self.walk().told_unreviewed
+    }
+
+    /// Notes that it is said; whether this is the first time.
+    pub(crate) fn say_unreviewed(&self) -> bool {
+        !std::mem::replace(&mut self.walk().told_unreviewed, true)
     }
 
     /// Notes an integration whose id becomes known during apply.

@@ -18,7 +18,8 @@ pub struct Cited {
 const CSF: &str = "NIST CSF 1.1 to CSF 2.0 core transition (NIST, 2024)";
 /// OWASP's list of 2025 has neither these ids nor this form of them: what each text says it covers leads to
 /// the entries of the list.
-const OWASP: &str = "OWASP Non-Human Identities Top 10 2025, by what the citing text says it covers";
+const OWASP: &str =
+    "OWASP Non-Human Identities Top 10 2025, by what the citing text says it covers";
 
 /// Every row.
 pub const CITED: &[Cited] = &[

@@ -55,6 +55,30 @@ impl Guarded {
         }
     }
 
+    /// Where nobody reviews changes, that is said with the first one that gives power.
+    fn say_once(&self, before: &Value, answer: &PlanResponse) -> Option<Diagnostic> {
+        let ready =
+            self.shared.context_if_ready().filter(|context| context.gate.closed().is_none());
+        if ready.is_none() || *before == answer.planned || self.shared.has_said_unreviewed() {
+            return None;
+        }
+        let one = reviewed(self.type_name(), before, &answer.planned).ok().flatten()?;
+        if !one.direction.may_widen() {
+            return None;
+        }
+        self.shared.say_unreviewed().then(|| {
+            Diagnostic::warning(
+                "Nobody reviews changes here",
+                format!(
+                    "{} gives power, and perhaps others of this plan do: they are applied as they are \
+                     planned, and written down.\nNext: say in policy.hcl who must sign what (review), or \
+                     leave it so.",
+                    one.object
+                ),
+            )
+        })
+    }
+
     /// Whether what is there is what was reviewed.
     async fn is_as_reviewed(&self, request: &ApplyRequest, object: &str) -> Result<(), Problem> {
         if request.prior.is_null() {
@@ -185,9 +209,12 @@ impl AnyResource for Guarded {
 
     fn plan<'a>(&'a self, request: PlanRequest) -> BoxFuture<'a, PlanResponse> {
         Box::pin(async move {
-            let Some(context) = self.reviewing() else { return self.inner.plan(request).await };
             let before = request.prior.clone();
             let mut answer = self.inner.plan(request).await;
+            let Some(context) = self.reviewing() else {
+                answer.diagnostics.extend(self.say_once(&before, &answer));
+                return answer;
+            };
             let failed = answer.diagnostics.iter().any(|one| one.severity == Severity::Error);
             if !failed && answer.deferred.is_none() {
                 let told = self.tell(&context, &before, &answer).await;
