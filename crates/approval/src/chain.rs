@@ -436,6 +436,7 @@ mod tests {
         Board {
             quorum: [(Level::Critical, critical)].into(),
             roles: [("security".to_owned(), of(&["ann", "sam"]))].into(),
+            break_glass: None,
         }
     }
 
@@ -452,6 +453,7 @@ mod tests {
             // Who signs has the new one before them.
             policy_version: 4,
             requester: None,
+            changes: 1,
         }
     }
 

@@ -70,9 +70,14 @@ impl Revoked {
         Ok(list)
     }
 
+    /// Whether a key is taken back.
+    pub fn has_key(&self, key: &KeyData) -> bool {
+        self.keys.contains(&sha256(&blob(key)))
+    }
+
     /// Whether what signed is taken back: its key, its certificate, or the authority behind it.
     pub fn has(&self, signed: &Signed) -> bool {
-        let has = |key: &KeyData| self.keys.contains(&sha256(&blob(key)));
+        let has = |key: &KeyData| self.has_key(key);
         let certificate = signed.certificate.as_deref();
         has(&signed.key)
             || certificate.is_some_and(|one| {

@@ -34,6 +34,8 @@ pub struct Listed<'a> {
     pub line: usize,
     /// Whom it names; of an authority these may be patterns.
     pub principals: &'a [String],
+    /// The key.
+    pub key: &'a KeyData,
     /// It is an authority's key, whose certificates say who signs.
     pub is_authority: bool,
     /// It is in a device that somebody touches.
@@ -118,6 +120,7 @@ impl Signers {
         self.lines.iter().filter(named).map(|line| Listed {
             line: line.number,
             principals: &line.principals,
+            key: &line.key,
             is_authority: line.is_authority,
             is_hardware: matches!(
                 line.key,

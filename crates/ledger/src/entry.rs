@@ -61,6 +61,7 @@ pub const KINDS: &[&str] = &[
     "obligation.met",
     "obligation.overdue",
     "owner.told",
+    "policy.loaded",
     "probe.accepts_anything",
     "probe.round",
     "review.concluded",

@@ -364,6 +364,7 @@ impl Context {
     /// and the journal says that it was known.
     pub(crate) async fn ready(&self, work: Work) -> Result<(), Problem> {
         self.may_change()?;
+        self.settle_policy().await;
         if !self.ledger.keeps() {
             return Ok(());
         }
@@ -381,6 +382,7 @@ impl Context {
     /// Looks where the ledger ends, before anything is asked of it: who plans is told today what an
     /// apply will be refused for tomorrow. The whole of it is `nhi ledger verify`'s business.
     pub async fn look_at_ledger(&self) {
+        self.settle_policy().await;
         if !self.ledger.keeps() {
             return;
         }
@@ -388,6 +390,14 @@ impl Context {
         match damaged_end(&*self.ledger).await {
             Ok(None) => (),
             Ok(Some(wrong)) | Err(wrong) => self.tell_of_ledger(wrong),
+        }
+    }
+
+    /// Looks up, once a run, whether the policy follows the one that was used last: until then no power
+    /// is given.
+    pub async fn settle_policy(&self) {
+        if let Some(chain) = self.gate.chain() {
+            chain.settle(self).await;
         }
     }
 

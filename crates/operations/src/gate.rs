@@ -8,8 +8,9 @@ use std::{fmt, sync::Arc};
 
 use data_encoding::HEXLOWER;
 use domain::{Direction, realm::digest_of};
+use policy::change::standing::Class;
 
-use crate::{Problem, review::ReviewBoard};
+use crate::{Problem, in_force::InForce, review::ReviewBoard};
 
 /// What somebody is about to do to one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +81,11 @@ pub trait Gate: fmt::Debug + Send + Sync {
     fn board(&self) -> Option<&Arc<ReviewBoard>> {
         None
     }
+
+    /// Whether the policy follows the one that was used last, where somebody asks.
+    fn chain(&self) -> Option<&Arc<InForce>> {
+        None
+    }
 }
 
 /// Decides by the rules alone.
@@ -111,8 +117,9 @@ impl Gate for ApprovalGate {
         if let Some(auth) = self.0.leave_for(&deed.object) {
             return Ok(Authorization { auth });
         }
-        let lateral = LATERAL.contains(&deed.action);
-        if deed.direction.may_widen() && !lateral {
+        let open = deed.action != "rotate" || self.0.terms.standing.contains(&Class::Rotation);
+        let lateral = LATERAL.contains(&deed.action) && open;
+        if !open || (deed.direction.may_widen() && !lateral) {
             return Err(Problem::new("E-APPROVAL-MISSING", "Change not approved")
                 .detail(format!(
                     "{}: to {} it {}, and no approved change covers that. Nothing was changed.",

@@ -28,6 +28,7 @@ mod foreseen;
 mod forget;
 mod form;
 mod gate;
+pub mod in_force;
 mod integration;
 mod inventory;
 mod journal;

@@ -15,10 +15,11 @@ use domain::{IntegrationId, Now};
 use jiff::Timestamp;
 use ledger::{Filter, port::Subject};
 use policy::change::{
-    Change, Digest,
-    impact::{Facts, Impact, impact},
+    Action, Change, Digest, Value, freeze,
+    impact::{Facts, Impact, Level, impact},
     quorum::{Decision, Presence, Question, Tally, tally},
     review::{Review, owners_named},
+    standing::{self, Class},
 };
 
 use crate::{Context, Lease, Problem, break_glass, observe_integration};
@@ -48,6 +49,8 @@ pub struct ReviewBoard {
     pub store: Box<dyn Store + Send + Sync>,
     /// Who asks, where that is proven.
     pub requester: Option<String>,
+    /// Why it is not, where somebody tried to show it.
+    pub unproven: Option<String>,
     /// What may be done to an object now, by its id: what allows it.
     leaves: Mutex<BTreeMap<String, String>>,
 }
@@ -128,6 +131,8 @@ pub struct Judged {
     pub used_at: Option<Timestamp>,
     /// When each of those who count signed, and what their key shows.
     pub signed: BTreeMap<String, (Timestamp, Presence)>,
+    /// It is approved beforehand, as one of this class.
+    pub beforehand: Option<Class>,
 }
 
 impl Judged {
@@ -138,10 +143,11 @@ impl Judged {
 
     /// What allows it, for the journal.
     pub fn auth(&self) -> String {
-        match self.needs_somebody() {
-            true if !self.tally.is_enough() => format!("{BROKEN}{}", self.digest),
-            true => format!("{AUTH}{}", self.digest),
-            false => format!("policy:{}", self.impact.level),
+        match (self.beforehand, self.needs_somebody()) {
+            (Some(class), _) => format!("standing:{}", class.as_str()),
+            (None, true) if !self.tally.is_enough() => format!("{BROKEN}{}", self.digest),
+            (None, true) => format!("{AUTH}{}", self.digest),
+            (None, false) => format!("policy:{}", self.impact.level),
         }
     }
 }
@@ -156,7 +162,8 @@ impl ReviewBoard {
         store: Box<dyn Store + Send + Sync>,
     ) -> ReviewBoard {
         let leaves = Mutex::default();
-        ReviewBoard { terms, policy_digest, signers, revoked, store, requester: None, leaves }
+        let (requester, unproven) = (None, None);
+        ReviewBoard { terms, policy_digest, signers, revoked, store, requester, unproven, leaves }
     }
 
     /// With who asks, where that is proven.
@@ -164,6 +171,46 @@ impl ReviewBoard {
     pub fn asked_by(mut self, requester: Option<String>) -> ReviewBoard {
         self.requester = requester;
         self
+    }
+
+    /// With why nobody knows who asks.
+    #[must_use]
+    pub fn asked_by_nobody(mut self, why: Option<String>) -> ReviewBoard {
+        self.unproven = why;
+        self
+    }
+
+    /// The class of a change that is approved beforehand, if it is of one: it waits for nobody, whatever
+    /// its level needs.
+    fn beforehand(&self, asked: &Asked, level: Level) -> Option<Class> {
+        let case = standing::Case {
+            change: &asked.change,
+            direction: asked.facts.direction,
+            removes_owner: asked.facts.removes_owner,
+            is_scheduled: level == Level::Low,
+            // Nobody keeps what an approval gave, so that nothing is given back by it.
+            approved: &Value::Null,
+            lattice: &|_, _| domain::Direction::Unknown,
+        };
+        standing::class(case, &self.terms.standing)
+    }
+
+    /// Why a change is not made now whoever approves it: the time in which nothing of its level is.
+    pub fn frozen(&self, asked: &Asked, level: Level, now: Now) -> Option<Problem> {
+        if self.beforehand(asked, level).is_some() {
+            return None;
+        }
+        let (freeze, until) = freeze::frozen(&self.terms.freezes, level, now)?;
+        let until = until.strftime("%Y-%m-%dT%H:%M:%SZ");
+        Some(
+            Problem::new("E-CHANGE-FROZEN", "Nothing is changed now")
+                .detail(format!(
+                    "{}: frozen until {until}: {}. The change is of level {level}. What takes power away \
+                     goes on.",
+                    asked.object, freeze.reason
+                ))
+                .next(format!("apply again after {until}")),
+        )
     }
 
     /// The namespace in which statements are signed here.
@@ -190,7 +237,16 @@ impl ReviewBoard {
         now: Now,
     ) -> Result<Judged, Problem> {
         let (digest, namespace) = (asked.change.digest(), self.namespace());
-        let impact = impact(&asked.change, &asked.facts, &self.terms.rules);
+        let mut impact = impact(&asked.change, &asked.facts, &self.terms.rules);
+        // What is not approved beforehand needs somebody.
+        let rotates = asked.change.action == Action::Rotate;
+        if rotates
+            && !self.terms.standing.contains(&Class::Rotation)
+            && impact.level < Level::Medium
+        {
+            let reasons = vec!["rotations are not approved beforehand".to_owned()];
+            impact = Impact { level: Level::Medium, reasons };
+        }
         let question = Question {
             level: impact.level,
             requester: self.requester.as_deref(),
@@ -199,11 +255,16 @@ impl ReviewBoard {
             now,
         };
         let count = |votes: &[_]| tally(&self.terms.board, &question, votes);
-        let none = count(&[]);
+        let mut none = count(&[]);
+        let beforehand = self.beforehand(asked, impact.level);
+        if beforehand.is_some() {
+            none.needed = 0;
+            none.roles_missing.clear();
+        }
         // What needs nobody and gives nothing goes on whatever state the store is in.
         if none.needed == 0 && !asked.facts.direction.may_widen() {
             let (unread, signed) = (Vec::new(), BTreeMap::new());
-            return Ok(Judged { digest, impact, tally: none, unread, used_at, signed });
+            return Ok(Judged { digest, impact, tally: none, unread, used_at, signed, beforehand });
         }
         let trust = Trust { namespace: &namespace, signers: &self.signers, revoked: &self.revoked };
         let (mut votes, unread) = votes(&*self.store, digest, trust, now).map_err(|error| {
@@ -220,7 +281,7 @@ impl ReviewBoard {
         let counts = votes.iter().filter(|vote| tally.have.contains_key(&vote.principal));
         let signed =
             counts.map(|vote| (vote.principal.clone(), (vote.signed_at, vote.presence))).collect();
-        Ok(Judged { digest, impact, tally, unread, used_at, signed })
+        Ok(Judged { digest, impact, tally, unread, used_at, signed, beforehand })
     }
 
     /// What allows a deed on an object now.
@@ -313,7 +374,10 @@ impl ReviewBoard {
         };
         let who = match &self.requester {
             Some(who) => format!(", not the requester {who}"),
-            None => ", one more than usual since nobody has shown who asks".to_owned(),
+            None => {
+                let why = self.unproven.as_ref().map_or(String::new(), |why| format!(" ({why})"));
+                format!(", one more than usual since nobody has shown who asks{why}")
+            }
         };
         let who = if judged.tally.needed == 0 { String::new() } else { who };
         format!("needs {} {}{of}{each}{who}", judged.tally.needed, people(judged.tally.needed))
@@ -391,6 +455,17 @@ pub async fn pass(
     let Some(board) = context.gate.board().cloned() else { return Ok(None) };
     let digest = asked.change.digest();
     let first = board.judge(asked, None, context.time())?;
+    context.settle_policy().await;
+    if let Some(closed) = context.gate.closed()
+        && (asked.facts.direction.may_widen() || first.needs_somebody())
+    {
+        return Err(closed.clone());
+    }
+    let frozen = board.frozen(asked, first.impact.level, context.time());
+    // In an emergency a freeze is in nobody's way, as little as a quorum is.
+    if let Some(frozen) = frozen.filter(|_| !first.tally.may_break()) {
+        return Err(frozen);
+    }
     if !first.needs_somebody() && first.tally.is_enough() {
         return Ok(Some(allowed(context, board, asked, &first, None).await?));
     }
@@ -446,7 +521,12 @@ async fn allowed(
     };
     // Taking power away waits for no ledger.
     match asked.facts.direction.may_widen() || judged.needs_somebody() {
-        true => context.journal(entry).await?,
+        true => {
+            if let Some(chain) = context.gate.chain() {
+                chain.used(context).await?;
+            }
+            context.journal(entry).await?;
+        }
         false => context.note(entry).await,
     }
     board.leaves().insert(asked.object.clone(), auth.clone());

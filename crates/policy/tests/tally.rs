@@ -6,7 +6,7 @@ use domain::{Now, Span};
 use jiff::Timestamp;
 use policy::change::{
     impact::Level,
-    quorum::{Board, Decision, OWNER, Presence, Question, Quorum, Tally, Vote, tally},
+    quorum::{Board, BreakGlass, Decision, OWNER, Presence, Question, Quorum, Tally, Vote, tally},
 };
 use proptest::prelude::*;
 
@@ -38,6 +38,7 @@ fn decision() -> impl Strategy<Value = Decision> {
         Decision::Approve,
         Decision::Revoke,
         Decision::Reject,
+        Decision::BreakGlass,
     ])
 }
 
@@ -53,6 +54,7 @@ prop_compose! {
         nonce in 0u8..4,
         policy_version in 1u64..4,
         requester in prop::option::of(one(&PEOPLE)),
+        changes in 1usize..4,
     ) -> Vote {
         Vote {
             principal,
@@ -65,7 +67,7 @@ prop_compose! {
             nonce: nonce.to_string(),
             policy_version,
             requester,
-            changes: 1,
+            changes,
         }
     }
 }
@@ -83,11 +85,24 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn glass()(
+        people in some(&PEOPLE),
+        presence in presence(),
+        longest in 1u64..12,
+        changes in 1usize..4,
+    ) -> BreakGlass {
+        let review_within = Span::from_secs(86_400);
+        BreakGlass { people, presence, longest: Span::from_secs(longest * 3600), changes, review_within }
+    }
+}
+
+prop_compose! {
     fn board()(
         quorum in prop::collection::btree_map(prop::sample::select(Level::ALL.to_vec()), quorum(), 0..4),
         roles in prop::collection::btree_map(one(&ROLES[1..3]), some(&PEOPLE), 0..3),
+        break_glass in prop::option::of(glass()),
     ) -> Board {
-        Board { quorum, roles, break_glass: None }
+        Board { quorum, roles, break_glass }
     }
 }
 
@@ -150,7 +165,8 @@ proptest! {
         // Each who counts said yes last, in a role that they have, and is not who asks.
         for (who, role) in &found.have {
             let said = last(&votes, who, asked.now.hi);
-            prop_assert!(said.iter().all(|vote| vote.decision == Decision::Approve), "{who} said no");
+            let yes = [Decision::Approve, Decision::BreakGlass];
+            prop_assert!(said.iter().all(|vote| yes.contains(&vote.decision)), "{who} said no");
             prop_assert!(asked.requester.as_ref() != Some(who), "{who} asks");
             let holders = match role.as_str() {
                 OWNER => Some(&asked.owners),
@@ -158,13 +174,22 @@ proptest! {
             };
             prop_assert!(holders.is_some_and(|people| people.contains(who)), "{who} has no {role}");
             let good = said.iter().any(|vote| {
-                vote.role == *role
+                vote.decision == Decision::Approve
+                    && vote.role == *role
                     && vote.not_before <= asked.now.lo
                     && asked.now.hi < vote.not_after
                     && vote.policy_version <= asked.policy_version
                     && vote.requester.as_ref() != Some(who)
             });
             prop_assert!(good && asked.now.agrees(), "{who} did not say that for now");
+        }
+        // Who breaks the glass may, said that last, and is nobody who approves by it.
+        if let Some(who) = &found.broken_by {
+            let terms = board.break_glass.as_ref();
+            prop_assert!(terms.is_some_and(|terms| terms.people.contains(who)), "{who} may not");
+            let said = last(&votes, who, asked.now.hi);
+            prop_assert!(said.iter().any(|vote| vote.decision == Decision::BreakGlass));
+            prop_assert!(!found.have.contains_key(who));
         }
         // A no of anybody stands until that person says something else.
         let refused = PEOPLE.iter().any(|who| {

@@ -13,8 +13,7 @@ use ledger::{Actor, Ledger, NewEntry, NullLedger};
 use ledger_postgres::PostgresLedger;
 use ledger_sqlite::{Salvaged, SqliteLedger};
 use operations::{
-    ApprovalGate, Connections, Context, Custody, EndingGate, Gate, Problem, RulesGate, Run,
-    custody_is_all_of_a_store, review::ReviewBoard,
+    Connections, Context, Custody, EndingGate, Gate, Problem, Run, custody_is_all_of_a_store,
 };
 use policy::Rules;
 
@@ -24,6 +23,7 @@ use crate::{
     connections::{Configured, read_secret_file},
     database, discover,
     policy_file::read_rules,
+    policy_files::{ReviewFiles, not_right},
     shared::InLedger,
     tree::{ConfigError, Node},
 };
@@ -160,7 +160,7 @@ impl Loaded {
         }
         Node::parse_hcl(&text)
             .and_then(|node| read_rules(&node))
-            .map_err(|error| config_problem(&shown, &error))
+            .map_err(|error| not_right(&shown, &text, &error))
     }
 
     /// The policy's text, with its digest in hexadecimal digits.
@@ -174,21 +174,14 @@ impl Loaded {
         Ok((text, data_encoding::HEXLOWER.encode(digest.as_ref())))
     }
 
-    /// Who reviews changes, where the policy has them reviewed.
-    fn board(&self, rules: &Rules) -> Result<Option<ReviewBoard>, Problem> {
-        let (Some(terms), Some(file)) = (&rules.review, &self.config.policy) else {
-            return Ok(None);
-        };
-        let (_, digest) = self.policy_text(file)?;
-        board::read(&self.folder.join(file), terms.clone(), digest).map(Some)
-    }
-
     /// What decides by these rules.
     fn gate(&self, rules: &Rules) -> Result<Arc<dyn Gate>, Problem> {
-        Ok(match self.board(rules)? {
-            Some(board) => Arc::new(ApprovalGate(Arc::new(board))),
-            None => Arc::new(RulesGate),
-        })
+        let (Some(terms), Some(file)) = (&rules.review, &self.config.policy) else {
+            return Ok(board::nobody());
+        };
+        let (text, digest) = self.policy_text(file)?;
+        let files = ReviewFiles::read(&self.folder.join(file), &text, terms.clone())?;
+        board::gate(files, digest, &self.folder, &self.environment)
     }
 
     /// The realm. A key that is not there is noticed by the first thing that needs it.

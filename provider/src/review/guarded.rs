@@ -144,6 +144,9 @@ async fn needs(context: &Context, one: &Reviewed) -> Result<Diagnostics, Problem
     let asked = one.ask(context).await?;
     let used = review::used(context, &asked, asked.change.digest()).await?;
     let judged = board.judge(&asked, used, context.time())?;
+    if let Some(frozen) = board.frozen(&asked, judged.impact.level, context.time()) {
+        told.push(crate::diagnostics::warning(&frozen));
+    }
     if judged.tally.is_enough() {
         return Ok(told);
     }

@@ -16,7 +16,14 @@ use approval::{
     statement::{Policy, Said, shown},
 };
 use operations::review::ReviewBoard;
-use policy::change::{Digest, quorum::Decision, review::Review, standing::Class};
+use policy::change::{
+    Digest,
+    freeze::{Freeze, When},
+    impact::Level,
+    quorum::Decision,
+    review::Review,
+    standing::Class,
+};
 use serde_json::{Value, json};
 use ssh_key::{PrivateKey, private::Ed25519Keypair};
 use tfplugin::mini_core::{MiniCore, Plan, State};
@@ -331,6 +338,64 @@ async fn where_nobody_has_shown_who_asks_one_more_is_needed() {
     office.approves("sam", "security", first);
     let plan = core.plan_create("nhi_integration", integration()).await.unwrap();
     core.apply(plan).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_a_freeze_nothing_is_changed_but_what_takes_power_away_and_what_is_due() {
+    let mut office = Office::new();
+    let core = office.world.run().await;
+    let made = office.make(&core, "nhi_integration", integration()).await;
+    let many = office.make(&core, "nhi_scope", scopes(&made, MORE)).await;
+    let config = credential(&made, monthly());
+    let slot = office.make(&core, "nhi_credential", config.clone()).await;
+    let at = |text: &str| text.parse().unwrap();
+    let when = When::Once { from: at("2026-11-01T00:00:00Z"), until: at("2026-12-24T00:00:00Z") };
+    let freeze = Freeze { when, reason: "the year ends".into(), but: BTreeSet::new() };
+    let mut board = Arc::into_inner(office.board(Some("bo"))).unwrap();
+    board.terms.freezes = vec![freeze];
+    // What is approved beforehand waits for nobody, whatever its level needs.
+    board.terms.board.quorum.get_mut(&Level::Low).unwrap().people = 1;
+    office.world.board = Some(Arc::new(board));
+    let core = office.world.run().await;
+    let few = office.change(&core, &many, scopes(&made, NEW)).await;
+    assert_eq!(office.world.scopes().await, NEW);
+    office.world.at("2026-12-02T00:00:00Z");
+    let core = office.world.run().await;
+    let slot = core.refresh(&slot).await.unwrap().unwrap();
+    let plan = core.plan(&slot, config).await.unwrap();
+    assert_eq!(core.apply(plan).await.unwrap().unwrap().json()["generation"], 2);
+    let plan = core.plan(&few, scopes(&made, MORE)).await.unwrap();
+    let frozen = plan.diagnostics.iter().any(|one| one.detail.contains("E-CHANGE-FROZEN"));
+    assert!(frozen, "{:?}", plan.diagnostics);
+    office.all_approve(&plan);
+    let said = refused(&core, plan).await;
+    assert!(said.contains("E-CHANGE-FROZEN") && said.contains("the year ends"), "{said}");
+    assert_eq!(office.world.scopes().await, NEW);
+    office.world.at("2026-12-24T00:00:00Z");
+    let core = office.world.run().await;
+    let plan = core.plan(&few, scopes(&made, MORE)).await.unwrap();
+    office.all_approve(&plan);
+    core.apply(plan).await.unwrap();
+    assert_eq!(office.world.scopes().await, MORE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rotation_that_is_not_approved_beforehand_needs_somebody() {
+    let mut office = Office::new();
+    let core = office.world.run().await;
+    let made = office.make(&core, "nhi_integration", integration()).await;
+    let config = credential(&made, monthly());
+    let slot = office.make(&core, "nhi_credential", config.clone()).await;
+    let mut board = Arc::into_inner(office.board(Some("bo"))).unwrap();
+    board.terms.standing = [Class::Narrowing].into();
+    office.world.board = Some(Arc::new(board));
+    office.world.at("2026-12-02T00:00:00Z");
+    let core = office.world.run().await;
+    let slot = core.refresh(&slot).await.unwrap().unwrap();
+    let plan = core.plan(&slot, config.clone()).await.unwrap();
+    assert!(told(&plan).contains("rotations are not approved beforehand"), "{}", told(&plan));
+    office.all_approve(&plan);
+    assert_eq!(core.apply(plan).await.unwrap().unwrap().json()["generation"], 2);
 }
 
 #[tokio::test(start_paused = true)]

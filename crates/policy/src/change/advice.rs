@@ -286,6 +286,17 @@ impl Found<'_> {
                 }
             }
         }
+        if let Some(glass) = &review.board.break_glass {
+            for person in &glass.people {
+                named.insert(person);
+                if !self.can_sign(person, glass.presence) {
+                    let with = key_in_words(glass.presence);
+                    let text =
+                        format!("{person} could not go ahead alone: they do not have {with}");
+                    self.add(Weight::Stuck, &["break_glass", "people"], text);
+                }
+            }
+        }
         for key in self.keys {
             let is_named = named.iter().any(|person| key.is_of(person));
             let who = key.principals.join(", ");
@@ -352,7 +363,11 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::{super::impact::Rule, *};
-    use crate::change::{freeze::Freeze, quorum::Board, standing::Class};
+    use crate::change::{
+        freeze::Freeze,
+        quorum::{Board, BreakGlass},
+        standing::Class,
+    };
 
     fn names(all: &[&str]) -> BTreeSet<String> {
         all.iter().map(|one| (*one).to_owned()).collect()
@@ -369,6 +384,7 @@ mod tests {
                 break_glass: None,
                 quorum: Review::usual_quorum(),
                 roles: [("security".to_owned(), names(&["ann", "bo", "sam"]))].into(),
+                break_glass: None,
             },
             owners: BTreeMap::new(),
             rules: Review::usual_rules(),
@@ -434,6 +450,16 @@ mod tests {
         (high.roles, high.each) = (names(&["owner", "data"]), names(&["board"]));
         expect(&nobody, &all(), "stuck quorum.high.roles: nobody has the role \"data\"");
         expect(&nobody, &all(), "stuck quorum.high.each: nobody has the role \"board\"");
+        let mut glass = review();
+        glass.board.break_glass = Some(BreakGlass {
+            people: names(&["sam", "eve"]),
+            presence: Presence::Touched,
+            longest: Span::from_secs(3600),
+            changes: 1,
+            review_within: Span::from_secs(86_400),
+        });
+        expect(&glass, &all(), "stuck break_glass.people: sam could not go ahead alone");
+        expect(&glass, &all(), "stuck break_glass.people: eve could not go ahead alone");
         let mut over = all();
         over[0].is_over = true;
         expect(&review(), &over, "every key of ann in allowed_signers is over");

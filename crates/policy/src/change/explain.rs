@@ -98,6 +98,28 @@ fn seen(when: &When) -> String {
     }
 }
 
+/// Who may go ahead alone in an emergency, and what they owe for it; nothing where nobody may.
+pub fn break_glass(review: &Review) -> Option<String> {
+    let terms = review.board.break_glass.as_ref()?;
+    let people: Vec<&str> = terms.people.iter().map(String::as_str).collect();
+    let with = match terms.presence {
+        Presence::Key => "",
+        Presence::Touched => ", with a hardware key that they touch",
+        Presence::Verified => ", with a hardware key that asks for a PIN or a finger",
+    };
+    Some(format!(
+        "{} may go ahead alone{with}, for {} at most and {} at once. Each change must be reviewed within {} by \
+         those who would have signed it.",
+        people.join(" or "),
+        terms.longest,
+        match terms.changes {
+            1 => "1 change".to_owned(),
+            changes => format!("{changes} changes"),
+        },
+        terms.review_within
+    ))
+}
+
 /// When it is frozen, why, and what goes on.
 pub fn freeze(one: &Freeze) -> String {
     let when = match &one.when {
@@ -145,7 +167,7 @@ mod tests {
     use domain::{Action, Span};
 
     use super::*;
-    use crate::change::quorum::Board;
+    use crate::change::quorum::{Board, BreakGlass};
 
     fn review(quorum: BTreeMap<Level, Quorum>) -> Review {
         Review {
@@ -186,6 +208,19 @@ mod tests {
             "takes 3",
             "4h",
         ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+        assert_eq!(break_glass(&told), None);
+        let mut glass = told.clone();
+        glass.board.break_glass = Some(BreakGlass {
+            people: names(&["eve"]),
+            presence: Presence::Touched,
+            longest: Span::from_secs(3600),
+            changes: 2,
+            review_within: Span::from_secs(86_400),
+        });
+        let text = break_glass(&glass).unwrap();
+        for part in ["eve may go ahead alone", "touch", "1h at most and 2 changes", "within 1d"] {
             assert!(text.contains(part), "{part}: {text}");
         }
         let mut open = told.clone();
