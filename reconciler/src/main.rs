@@ -59,6 +59,7 @@ use output::{Format, Output};
   nhi leaks FOLDER              does a secret of ours stand in there?
   nhi usage import FILE         what a log tells of who uses what
   nhi task list                 what people are to do, and what is late
+  nhi policy check              is the policy right, and can everybody do what it asks?
   nhi ledger show --last 20     what happened, in order
   nhi evidence INTEGRATION      what an auditor asks of it, to be checked elsewhere
 
@@ -109,6 +110,8 @@ enum Command {
     #[command(subcommand)]
     Task(commands::task::Tasks),
     #[command(subcommand)]
+    Policy(commands::policy::Policy),
+    #[command(subcommand)]
     Ledger(commands::ledger::Ledger),
     Doctor(commands::doctor::Doctor),
     Completion(commands::completion::Completion),
@@ -139,6 +142,7 @@ impl Command {
             Command::Leaks(command) => command.asking.format,
             Command::Usage(command) => command.format(),
             Command::Task(command) => command.format(),
+            Command::Policy(command) => command.format(),
             Command::Ledger(command) => command.format(),
             Command::Doctor(command) => command.format,
             Command::Init(_) | Command::Completion(_) | Command::Serve(_) => Format::Text,
@@ -191,6 +195,7 @@ fn main() -> ExitCode {
             Command::Leaks(command) => command.run(config, &output).await,
             Command::Usage(command) => command.run(config, &output).await,
             Command::Task(command) => command.run(config, &output).await,
+            Command::Policy(command) => command.run(config, &output).await,
             Command::Ledger(command) => command.run(config, &output).await,
             Command::Doctor(command) => command.run(config, &output).await,
             Command::Completion(command) => command.run::<Cli>(&output),

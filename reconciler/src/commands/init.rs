@@ -165,6 +165,11 @@ impl Init {
              key = { env = \"NHI_REALM_KEY\" }, as a variable. Whoever has it can forge our marks;\n\
              without it fingerprints and marks cannot be checked. It is never in state or Git.",
         );
+        output.hint(
+            "Nobody is asked yet before power is given. When somebody is to sign first: write policy.hcl\n\
+             with a member review (examples/review/day-one has one), name it in nhi.hcl with\n\
+             policy = { file = \"policy.hcl\" }, and run nhi policy check.",
+        );
         // Where it was named for this command alone, the next one has to be told too.
         let named = config.is_some() || self.dir.is_some();
         let named = named.then(|| format!(" --config {}", shell_word(&file.display().to_string())));

@@ -14,6 +14,7 @@ pub(crate) mod init;
 pub(crate) mod leaks;
 pub(crate) mod ledger;
 pub(crate) mod lift;
+pub(crate) mod policy;
 pub(crate) mod posture;
 pub(crate) mod quarantine;
 pub(crate) mod reach;
