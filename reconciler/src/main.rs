@@ -62,6 +62,7 @@ use output::{Format, Output};
   nhi policy check              is the policy right, and can everybody do what it asks?
   nhi ledger show --last 20     what happened, in order
   nhi evidence INTEGRATION      what an auditor asks of it, to be checked elsewhere
+  nhi attest INTEGRATION        sign that you have looked at it, and what is to become of it
 
 {}", exit::CODES))]
 struct Cli {
@@ -90,6 +91,7 @@ enum Command {
     Posture(commands::posture::Posture),
     Explain(commands::explain::Explain),
     Evidence(commands::evidence::Evidence),
+    Attest(commands::attest::Attest),
     Reach(commands::reach::Reach),
     Rotate(commands::rotate::Rotate),
     Revoke(commands::revoke::Revoke),
@@ -127,6 +129,7 @@ impl Command {
             Command::Posture(command) => command.format(),
             Command::Explain(command) => command.format,
             Command::Evidence(command) => command.format(),
+            Command::Attest(command) => command.format,
             Command::Reach(command) => command.format,
             Command::Rotate(command) => command.asking.format,
             Command::Revoke(command) => command.asking.format,
@@ -179,6 +182,7 @@ fn main() -> ExitCode {
             Command::Posture(command) => command.run(config, &output).await,
             Command::Explain(command) => command.run(&output),
             Command::Evidence(command) => command.run(config, &output).await,
+            Command::Attest(command) => command.run(config, &output).await,
             Command::Reach(command) => command.run(config, &output).await,
             Command::Rotate(command) => command.run(config, &output).await,
             Command::Revoke(command) => command.run(config, &output).await,

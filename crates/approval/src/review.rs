@@ -9,6 +9,7 @@ use policy::change::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    Envelope,
     statement::NoStatement,
     verify::{Signer, Trust, Unread, opened},
 };
@@ -199,6 +200,26 @@ pub fn verify(
     Ok((review, by))
 }
 
+/// The same of one that is kept: it is judged as of the day that it bears, so that a review outlives the
+/// key that it was made with, and a key that is over makes none that is newer than itself.
+///
+/// # Errors
+///
+/// Why it does not count.
+pub fn verify_kept(
+    bytes: &[u8],
+    trust: Trust<'_>,
+    now: Timestamp,
+) -> Result<(Review, Signer), Unread> {
+    let form = |why: String| Unread::new("E-APPROVAL-FORM", why);
+    let envelope = Envelope::from_json(bytes).map_err(|error| form(error.to_string()))?;
+    let dated = Review::from_bytes(&envelope.payload).map_err(|error| form(error.to_string()))?;
+    if dated.said.reviewed_at > now.saturating_add(AHEAD).unwrap_or(now) {
+        return Err(Unread::new("E-APPROVAL-CLOCK", "it was made later than now"));
+    }
+    verify(bytes, trust, &[dated.said.reviewed_at])
+}
+
 /// How far the clock of whoever signs may be ahead.
 const AHEAD: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);
 
@@ -207,7 +228,7 @@ mod tests {
     use ssh_key::{PrivateKey, private::Ed25519Keypair};
 
     use super::*;
-    use crate::{Envelope, Revoked, Signers, namespace, sshsig};
+    use crate::{Revoked, Signers, namespace, sshsig};
 
     fn review() -> Review {
         let at = "2027-01-10T08:00:00Z".parse().unwrap();
@@ -253,6 +274,9 @@ mod tests {
         let no = |at: &[Timestamp]| verify(envelope.as_bytes(), trust, at).unwrap_err().code;
         assert_eq!(no(&at("2027-03-01T00:00:00Z")), "E-APPROVAL-SIGNER", "the key was retired");
         assert_eq!(no(&at("2027-01-10T07:00:00Z")), "E-APPROVAL-CLOCK");
+        let kept = |now: &str| verify_kept(envelope.as_bytes(), trust, now.parse().unwrap());
+        assert!(kept("2027-03-01T00:00:00Z").is_ok(), "it outlives its key");
+        assert_eq!(kept("2027-01-09T00:00:00Z").unwrap_err().code, "E-APPROVAL-CLOCK");
         let as_approval = crate::verify(envelope.as_bytes(), trust, &at("2027-01-10T09:00:00Z"));
         assert_eq!(as_approval.unwrap_err().code, "E-APPROVAL-FORM");
     }

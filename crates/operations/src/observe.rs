@@ -7,7 +7,7 @@ use domain::{
     CredentialId, Gap, GapExtent, IntegrationId, LastUsed, Marker, ObservedCredential,
     ObservedIntegration, Realm, Span,
 };
-use jiff::Timestamp;
+use jiff::{Timestamp, civil::Date};
 use ledger::Selection;
 use policy::{
     schedule::later,
@@ -16,6 +16,7 @@ use policy::{
 
 use crate::{
     Context, Problem,
+    attest::reviewed_on,
     claim::{ClaimMirror, ClaimStore},
     decommission::Decommissioned,
     elsewhere::governed_here,
@@ -57,6 +58,10 @@ pub struct SeenIntegration {
     pub unread_books: Option<Problem>,
     /// It is another incarnation than the one that is known.
     pub recreated: bool,
+    /// The day of its newest signed review.
+    pub reviewed_on: Option<Date>,
+    /// Why signed reviews could not be read: then nothing follows of their absence.
+    pub unread_reviews: Option<Problem>,
 }
 
 impl SeenIntegration {
@@ -92,9 +97,13 @@ impl SeenIntegration {
         let record = self.observed.record.as_ref();
         Facts {
             expires_on: expires_on.and_then(|day| day.parse().ok()),
-            review_every: review_every.and_then(|text| text.parse().ok()),
+            // What could not be read is no sign that nobody looked at it.
+            review_every: review_every
+                .filter(|_| self.unread_reviews.is_none())
+                .and_then(|text| text.parse().ok()),
             reviewed_or_created_on: record
-                .and_then(|record| record.governed_since.as_deref()?.parse().ok()),
+                .and_then(|record| record.governed_since.as_deref()?.parse().ok())
+                .max(self.reviewed_on),
             adopted_until: adopted_until.and_then(|day| day.parse().ok()),
             recreated: self.recreated,
             marker_forged: !self.forged.is_empty(),
@@ -281,6 +290,7 @@ pub async fn observe_integration(
     let Some(observed) = observed else { return Ok(None) };
     let recreated = known_vendor_id.is_some_and(|known| known != observed.vendor_id);
     let mut seen = SeenIntegration { recreated, ..unsorted(tenant, observed) };
+    look_for_review(context, id, &mut seen);
     judge_credentials(context, id, Some(&object), Freshness::Shared, &mut seen).await?;
     Ok(Some(seen))
 }
@@ -322,8 +332,19 @@ pub async fn judge_listed(
     observed: &ObservedIntegration,
 ) -> Result<SeenIntegration, Problem> {
     let mut seen = unsorted(tenant.to_owned(), observed.clone());
+    look_for_review(context, id, &mut seen);
     judge_credentials(context, id, None, Freshness::Shared, &mut seen).await?;
     Ok(seen)
+}
+
+fn look_for_review(context: &Context, id: &IntegrationId, seen: &mut SeenIntegration) {
+    match reviewed_on(context, &seen.tenant, id) {
+        Ok(day) => seen.reviewed_on = day,
+        Err(problem) => {
+            context.notices.add_once(problem.clone());
+            seen.unread_reviews = Some(problem);
+        }
+    }
 }
 
 fn unsorted(tenant: String, observed: ObservedIntegration) -> SeenIntegration {
@@ -338,6 +359,8 @@ fn unsorted(tenant: String, observed: ObservedIntegration) -> SeenIntegration {
         forged: BTreeSet::new(),
         unread_books: None,
         recreated: false,
+        reviewed_on: None,
+        unread_reviews: None,
         observed,
     }
 }

@@ -13,7 +13,7 @@ use std::{
 use approval::{Revoked, Signers, Store, Trust, Unread, namespace, votes};
 use domain::{IntegrationId, Now};
 use jiff::Timestamp;
-use ledger::{Filter, port::Subject};
+use ledger::{Filter, NewEntry, port::Subject};
 use policy::change::{
     Action, Change, Digest, Value, freeze,
     impact::{Facts, Impact, Level, impact},
@@ -513,7 +513,9 @@ async fn allowed(
         .detail("level", judged.impact.level.as_str())
         .detail("policy", board.terms.version)
         .detail("policy_digest", board.policy_digest.clone())
-        .detail("approved_as", serde_json::json!(approved.values().collect::<Vec<_>>()));
+        .detail("approved_as", serde_json::json!(approved.values().collect::<Vec<_>>()))
+        .keep("record", asked.change.canonical().as_bytes());
+    let entry = with_statements(&board, entry, judged, context.time());
     // The debt is written down with the leave, so that nobody has one without the other.
     let entry = match (&judged.tally.broken_by, judged.tally.is_enough()) {
         (Some(who), false) => break_glass::owing(context, &board, entry, asked, judged, who),
@@ -531,6 +533,47 @@ async fn allowed(
     }
     board.leaves().insert(asked.object.clone(), auth.clone());
     Ok(Leave { board, object: asked.object.clone(), auth, digest: judged.digest, lease })
+}
+
+/// With what was signed by those who count, so that whoever reads the entry later can check it: people by
+/// their keys, since an entry has neither names nor addresses.
+fn with_statements(
+    board: &ReviewBoard,
+    mut entry: NewEntry,
+    judged: &Judged,
+    now: Now,
+) -> NewEntry {
+    if !judged.needs_somebody() {
+        return entry;
+    }
+    let namespace = board.namespace();
+    let trust = Trust { namespace: &namespace, signers: &board.signers, revoked: &board.revoked };
+    let gives = [Decision::Approve, Decision::BreakGlass];
+    let mut people = BTreeMap::new();
+    // It was read a moment ago; what cannot be read any more is missing here and stops nothing.
+    for kept in board.store.of(judged.digest).unwrap_or_default() {
+        let Ok(bytes) = kept.bytes else { continue };
+        let Ok(one) = approval::verify(&bytes, trust, &[now.lo, now.hi]) else { continue };
+        let said = &one.statement.said;
+        let counts = |by: &approval::Signer| {
+            let broke = judged.tally.broken_by.as_ref() == Some(&by.principal);
+            judged.tally.have.contains_key(&by.principal) || broke
+        };
+        let is_over = judged.used_at.is_some_and(|used| said.signed_at <= used);
+        let of_this = one.statement.subjects.contains_key(&judged.digest);
+        if is_over || !of_this || !gives.contains(&said.decision) || !one.by.iter().any(counts) {
+            continue;
+        }
+        // As long as who may use it: what one person signed many times is kept once.
+        let fresh = one.by.iter().any(|by| !people.contains_key(&by.key));
+        if fresh {
+            people.extend(one.by.iter().map(|by| (by.key.clone(), said.role.clone())));
+            entry = entry.keep("approval", &bytes);
+        }
+    }
+    let people =
+        people.into_iter().map(|(key, role)| serde_json::json!({ "key": key, "role": role }));
+    entry.detail("people", people.collect::<Vec<_>>())
 }
 
 /// When a change was made the last time.

@@ -367,7 +367,7 @@ fn entry(
         scopes: Attr::Value(scopes),
         highest_action: highest.as_str().into(),
         expires_on: optional(record.expires_on),
-        reviewed_on: Attr::Null,
+        reviewed_on: Attr::from(seen.reviewed_on.map(|day| day.to_string())),
         credentials: Attr::from(credentials),
     }
 }

@@ -454,3 +454,61 @@ async fn who_breaks_the_glass_goes_ahead_alone_once_and_owes_a_review_until_thos
     let rows = office.world.ledger.obligations_with("break_glass").await.unwrap();
     assert_eq!(rows[0].state, "met");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_review_that_somebody_who_may_has_signed_clears_what_is_overdue_at_the_next_read() {
+    use approval::review::{Conclusion, Review as Reviewed};
+    let mut office = Office::new();
+    // It was made before anybody reviewed changes.
+    let board = office.world.board.take();
+    let core = office.world.run().await;
+    let config = crate::world::with(integration(), json!({ "review_every": "90d" }));
+    let made = core.create("nhi_integration", config).await.unwrap();
+    office.world.board = board;
+    office.world.pass_hours(91 * 24);
+    let core = office.world.run().await;
+    let (late, _) = core.observe(&made).await.unwrap();
+    let late = late.unwrap().json();
+    assert_eq!(late["standing"]["review_overdue"], "warn");
+    assert_eq!(late["reviewed_on"], Value::Null);
+
+    let store = Folder(office.approvals());
+    let id = late["id"].as_str().unwrap().to_owned();
+    // As nhi attest takes it: from what the ledger knows of the integration.
+    let rows = office.world.ledger.integrations(&ledger::Selection::of(&id)).await.unwrap();
+    let tenant = rows[0].tenant.clone();
+    let sign_as = |seed: u8, id: &str, tenant: &str, nonce: &str| {
+        let said = (Conclusion::Keep, "still needed");
+        let shown = ("00".to_owned(), nonce.to_owned());
+        let review = Reviewed::new((tenant, id), said, office.world.now(), shown);
+        let payload = review.to_bytes();
+        let bytes = Envelope::signed_bytes(&payload);
+        let signatures = vec![sign(&key(seed), &namespace(DOMAIN), &bytes).unwrap()];
+        // It is put where the right one would be, whatever it says.
+        let place = approval::review::key(tenant, late["id"].as_str().unwrap());
+        let envelope = Envelope { payload, signatures }.to_json("");
+        store.add(place, nonce, envelope.as_bytes()).unwrap();
+    };
+    // Nobody here has that key, and it is of another integration.
+    sign_as(9, &id, &tenant, "n1");
+    sign_as(1, "bao/openbao_approle/other", &tenant, "n2");
+    let core = office.world.run().await;
+    let still = core.observe(&made).await.unwrap().0.unwrap().json();
+    assert_eq!(still["standing"]["review_overdue"], "warn", "none of these is a review of it");
+
+    sign_as(1, &id, &tenant, "n3");
+    let core = office.world.run().await;
+    let clear = core.observe(&made).await.unwrap().0.unwrap();
+    assert_eq!(clear.json()["standing"].get("review_overdue"), None);
+    let today = office.world.now().to_string()[..10].to_owned();
+    assert_eq!(clear.json()["reviewed_on"], today.as_str());
+    office.world.pass_hours(91 * 24);
+    let core = office.world.run().await;
+    let again = core.observe(&clear).await.unwrap().0.unwrap().json();
+    assert_eq!(again["standing"]["review_overdue"], "warn", "it is due again after that long");
+    // What cannot be read is no sign that nobody looked.
+    std::fs::rename(office.approvals(), office.folder.path().join("elsewhere")).unwrap();
+    let core = office.world.run().await;
+    let unread = core.observe(&clear).await.unwrap().0.unwrap().json();
+    assert_eq!(unread["standing"].get("review_overdue"), None);
+}

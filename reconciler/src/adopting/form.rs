@@ -410,6 +410,8 @@ mod tests {
             forged: BTreeSet::new(),
             unread_books: None,
             recreated: false,
+            reviewed_on: None,
+            unread_reviews: None,
         };
         Found { id: IntegrationId::new("bao", "openbao_approle", name), seen, against }
     }

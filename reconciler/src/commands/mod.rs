@@ -2,6 +2,7 @@
 
 pub(crate) mod ack;
 pub(crate) mod adopt;
+pub(crate) mod attest;
 pub(crate) mod completion;
 pub(crate) mod decommission;
 pub(crate) mod disable;

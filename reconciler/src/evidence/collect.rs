@@ -111,10 +111,7 @@ fn takes(asked: &Asked, entry: &Entry, rotations: &BTreeSet<String>) -> bool {
                 || entry.changes.iter().any(|change| of(change).is_some_and(below))
         }
         Asked::Change(digest) => {
-            let is = |text: &str| text.strip_prefix("sha256:").unwrap_or(text) == digest;
-            let named = [entry.auth.as_deref(), entry.digest_after.as_deref()];
-            named.into_iter().flatten().any(is)
-                || entry.detail.get("digest").and_then(|one| one.as_str()).is_some_and(is)
+            told::digest_of(entry) == Some(digest)
                 || entry.rotation.as_ref().is_some_and(|one| rotations.contains(one))
         }
         Asked::Period { since, until } => {

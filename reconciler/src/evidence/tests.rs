@@ -97,7 +97,7 @@ async fn ledger(approvals: &[Vec<u8>]) -> MemoryLedger {
         let key = ssh_key(seed);
         key.public_key().fingerprint(ssh_key::HashAlg::Sha256).to_string()
     });
-    let told: Vec<_> = keys.iter().map(|key| json!({ "principal": key })).collect();
+    let told: Vec<_> = keys.iter().map(|key| json!({ "key": key, "role": "security" })).collect();
     let declared = Row::Declared {
         integration: ID.into(),
         facet: "record".into(),
@@ -106,20 +106,20 @@ async fn ledger(approvals: &[Vec<u8>]) -> MemoryLedger {
         ),
     };
     let mut allowed = by(NewEntry::new(moment("2027-01-10T10:00:00Z"), "change.authorized", ID))
-        .detail("digest", digest.clone())
         .detail("level", "high")
         .detail("people", json!(told))
         .keep("record", change().canonical().as_bytes());
     for one in approvals {
         allowed = allowed.keep("approval", one);
     }
-    allowed.auth = Some(digest.clone());
+    allowed.auth = Some(format!("approval:{digest}"));
+    allowed.digest_after = Some(change().digest().hex());
     let mut done = by(NewEntry::new(moment("2027-01-10T10:00:01Z"), "attempt.ended", ID));
     done.outcome = Some("done".into());
     done.request_id = Some("req-4711".into());
-    done.auth = Some(digest.clone());
-    let mut over = by(NewEntry::new(moment("2027-01-10T10:00:02Z"), "change.done", ID))
-        .detail("digest", digest);
+    done.auth = Some(format!("approval:{digest}"));
+    let mut over = by(NewEntry::new(moment("2027-01-10T10:00:02Z"), "change.done", ID));
+    over.digest_after = Some(change().digest().hex());
     over.outcome = Some("done".into());
     let proven = by(NewEntry::new(
         moment("2027-01-11T10:00:00Z"),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use ledger::{Entry, Inventory};
+use policy::change::Digest;
 use serde_json::{Map, Value, json};
 
 use super::{Asked, Bundle, controls};
@@ -54,15 +55,18 @@ pub(crate) fn told(bundle: &Bundle) -> Value {
 
 /// The kind of an entry that says that a change was allowed, and by whom.
 pub(crate) const AUTHORIZED: &str = "change.authorized";
-/// The kind of an entry that says how an allowed change ended.
-pub(crate) const DONE: &str = "change.done";
+/// The kinds of entries that say how an allowed change ended.
+const ENDED: [&str; 2] = ["change.done", "change.failed"];
 /// The kind of an entry that says that somebody reviewed an integration.
 pub(crate) const REVIEWED: &str = "review.concluded";
 
 /// The digest that an entry is about.
 pub(crate) fn digest_of(entry: &Entry) -> Option<&str> {
-    let named = entry.detail.get("digest").and_then(Value::as_str).or(entry.auth.as_deref())?;
-    Some(named.strip_prefix("sha256:").unwrap_or(named))
+    let of_change = entry.kind.starts_with("change.").then_some(entry.digest_after.as_deref());
+    // `approval:sha256:…`, `break-glass:sha256:…`; what rules allow names no change.
+    let named = of_change.flatten().or(entry.auth.as_deref())?;
+    let digest = named.rsplit(':').next().unwrap_or(named);
+    Digest::parse(digest).map(|_| digest)
 }
 
 /// What was kept of the change's record: its canonical bytes.
@@ -79,7 +83,10 @@ fn change(bundle: &Bundle, entry: &Entry, all: &[Entry]) -> Value {
     let digest = digest_of(entry);
     let record = record_of(bundle, entry).and_then(|bytes| serde_json::from_slice(&bytes).ok());
     let record: Value = record.unwrap_or_default();
-    let done = all.iter().find(|one| one.kind == DONE && digest_of(one) == digest);
+    // The same change may be allowed again later: its end is the next one behind it.
+    let done = all
+        .iter()
+        .find(|one| one.seq > entry.seq && ENDED.contains(&&*one.kind) && digest_of(one) == digest);
     let mut told = basics(entry);
     told.extend([
         ("digest".to_owned(), json!(digest)),
@@ -89,6 +96,8 @@ fn change(bundle: &Bundle, entry: &Entry, all: &[Entry]) -> Value {
         ("action".to_owned(), record.get("action").cloned().unwrap_or_default()),
         ("before".to_owned(), record.get("before").cloned().unwrap_or_default()),
         ("after".to_owned(), record.get("after").cloned().unwrap_or_default()),
+        ("direction".to_owned(), entry.detail.get("direction").cloned().unwrap_or_default()),
+        ("policy".to_owned(), entry.detail.get("policy").cloned().unwrap_or_default()),
         ("people".to_owned(), entry.detail.get("people").cloned().unwrap_or_default()),
         ("outcome".to_owned(), json!(done.and_then(|one| one.outcome.clone()))),
         ("done_at".to_owned(), json!(done.map(|one| moment(one.at)))),
@@ -114,7 +123,8 @@ fn basics(entry: &Entry) -> Map<String, Value> {
 /// A step that was allowed by something, or that a platform answered.
 fn deed(entry: &Entry) -> Option<Value> {
     let is = entry.auth.is_some() || entry.outcome.is_some() || entry.request_id.is_some();
-    if !is || [AUTHORIZED, DONE, REVIEWED].contains(&&*entry.kind) {
+    let told_elsewhere = [AUTHORIZED, REVIEWED].contains(&&*entry.kind);
+    if !is || told_elsewhere || ENDED.contains(&&*entry.kind) {
         return None;
     }
     let mut told = basics(entry);

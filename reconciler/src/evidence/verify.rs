@@ -238,11 +238,9 @@ fn documents(bundle: &Bundle, report: &mut Report) {
 /// Whether a change was allowed by who is told to have allowed it.
 fn authorized(bundle: &Bundle, entry: &Entry, means: &Means, report: &mut Report) {
     let about = format!("entry {}", entry.seq);
+    let auth = entry.auth.as_deref().unwrap_or("nothing");
     let Some(digest) = told::digest_of(entry).and_then(Digest::parse) else {
-        return report.add(
-            Holds::Claimed,
-            format!("{about}: it was allowed by {}", entry.auth.as_deref().unwrap_or("nothing")),
-        );
+        return report.add(Holds::Claimed, format!("{about}: it was allowed by {auth}"));
     };
     match told::record_of(bundle, entry) {
         Some(record) => {
@@ -272,7 +270,7 @@ fn authorized(bundle: &Bundle, entry: &Entry, means: &Means, report: &mut Report
         .and_then(|all| all.as_array())
         .into_iter()
         .flatten()
-        .filter_map(|one| one.get("principal").and_then(|name| name.as_str()).or(one.as_str()))
+        .filter_map(|one| one.get("key").and_then(|name| name.as_str()).or(one.as_str()))
         .map(str::to_owned)
         .collect();
     let Some(people) = &means.people else {
@@ -302,7 +300,7 @@ fn authorized(bundle: &Bundle, entry: &Entry, means: &Means, report: &mut Report
                 let said = &one.statement.said;
                 let names: Vec<&str> = one.by.iter().map(|by| by.principal.as_str()).collect();
                 let names = names.join(", ");
-                if said.decision != Decision::Approve {
+                if ![Decision::Approve, Decision::BreakGlass].contains(&said.decision) {
                     let word = said.decision.as_str();
                     report.add(
                         Holds::Claimed,
@@ -314,11 +312,15 @@ fn authorized(bundle: &Bundle, entry: &Entry, means: &Means, report: &mut Report
                         format!("{about}: {names} approved it for another time ({place})"),
                     );
                 } else {
+                    let word = match said.decision {
+                        Decision::BreakGlass => "went ahead alone, in an emergency, with",
+                        _ => "approved",
+                    };
                     for by in &one.by {
                         report.add(
                             Holds::Proven,
                             format!(
-                                "{about}: {} approved the change {} as {} with {} (valid at {at})",
+                                "{about}: {} {word} the change {} as {} with {} (valid at {at})",
                                 by.principal,
                                 digest.short(),
                                 said.role,
@@ -348,6 +350,9 @@ fn authorized(bundle: &Bundle, entry: &Entry, means: &Means, report: &mut Report
             Holds::Wrong,
             format!("{about}: {name} is told to have approved, and no statement shows it"),
         );
+    }
+    if shown.is_empty() && told.is_empty() {
+        report.add(Holds::Claimed, format!("{about}: it was allowed by {auth}"));
     }
 }
 

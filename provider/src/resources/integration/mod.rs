@@ -209,7 +209,7 @@ impl Integration {
         if model.on_destroy.is_null() {
             model.on_destroy = "delete".into();
         }
-        model.reviewed_on = Attr::Null;
+        model.reviewed_on = Attr::from(seen.reviewed_on.map(|day| day.to_string()));
         let record = seen.observed.record.as_ref();
         let quarantined = record.and_then(|record| record.quarantined.clone());
         let retired = record.and_then(|record| record.decommission.clone());
