@@ -23,7 +23,9 @@ mod history;
 mod leaking;
 mod output;
 mod report;
+mod reviewing;
 mod serve;
+mod signing;
 mod slips;
 mod state;
 mod switching;
@@ -44,6 +46,9 @@ use output::{Format, Output};
   nhi adopt bao                 the configuration that takes over what is there, as it is
   nhi drift --state FILE        does the world still look as declared? exit 2 if not
   nhi reach ID                  what does whoever has it get to? --to: who gets there?
+  nhi review PLAN               what does a plan change, and who is to sign it?
+  nhi gate PLAN                 may it be applied? exit 4 if somebody is missing
+  nhi approve DIGEST            sign that one change; nhi reject, nhi withdraw
   nhi posture                   how many of how many: visibility, excess, rotation, ends
   nhi explain RULE              what does a finding mean, and what helps?
   nhi rotate ID                 another generation of a credential, now
@@ -88,6 +93,11 @@ enum Command {
     Scan(commands::scan::Scan),
     Adopt(commands::adopt::Adopt),
     Drift(commands::drift::Drift),
+    Review(commands::review::Review),
+    Gate(commands::gate::Gate),
+    Approve(commands::approve::Approve),
+    Reject(commands::reject::Reject),
+    Withdraw(commands::withdraw::Withdraw),
     Posture(commands::posture::Posture),
     Explain(commands::explain::Explain),
     Evidence(commands::evidence::Evidence),
@@ -126,6 +136,11 @@ impl Command {
             Command::Scan(command) => command.format(),
             Command::Adopt(command) => command.format,
             Command::Drift(command) => command.format(),
+            Command::Review(command) => command.format(),
+            Command::Gate(command) => command.format,
+            Command::Approve(command) => command.saying.format,
+            Command::Reject(command) => command.saying.format,
+            Command::Withdraw(command) => command.saying.format,
             Command::Posture(command) => command.format(),
             Command::Explain(command) => command.format,
             Command::Evidence(command) => command.format(),
@@ -179,6 +194,11 @@ fn main() -> ExitCode {
             Command::Scan(command) => command.run(config, &output).await,
             Command::Adopt(command) => command.run(config, &output).await,
             Command::Drift(command) => command.run(config, &output).await,
+            Command::Review(command) => command.run(config, &output).await,
+            Command::Gate(command) => command.run(config, &output).await,
+            Command::Approve(command) => command.run(config, &output).await,
+            Command::Reject(command) => command.run(config, &output).await,
+            Command::Withdraw(command) => command.run(config, &output).await,
             Command::Posture(command) => command.run(config, &output).await,
             Command::Explain(command) => command.run(&output),
             Command::Evidence(command) => command.run(config, &output).await,

@@ -16,6 +16,7 @@ const CHROMIUM: &str = "153.0.0";
 const PUPPETEER: &str = "25.16.0";
 
 const HOST: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/servers/browser.mjs");
+const REVIEW: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/servers/review.mjs");
 
 /// The folder that it is installed in: `NHI_TEST_BROWSER`, else the cache, else fetched into it.
 ///
@@ -49,9 +50,22 @@ pub fn package() -> Result<PathBuf> {
 ///
 /// The browser cannot be had, or something on the page did not answer.
 pub fn look_at(page: &Path, search: &str) -> Result<Value> {
+    led(HOST, page, search, None)
+}
+
+/// The same of the page of a review. A picture of it is left there, if one is wanted.
+///
+/// # Errors
+///
+/// The browser cannot be had, or something on the page did not answer.
+pub fn look_at_review(page: &Path, search: &str, picture: Option<&Path>) -> Result<Value> {
+    led(REVIEW, page, search, picture)
+}
+
+fn led(host: &str, page: &Path, search: &str, picture: Option<&Path>) -> Result<Value> {
     let package = package()?;
     let mut command = Command::new(tools::need("node")?);
-    command.arg(HOST).arg(package.join("node_modules")).arg(page).arg(search);
+    command.arg(host).arg(package.join("node_modules")).arg(page).arg(search).args(picture);
     let done = command.output().map_err(|error| format!("node: {error}"))?;
     if !done.status.success() {
         return Err(String::from_utf8_lossy(&done.stderr).into_owned());

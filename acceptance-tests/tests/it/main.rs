@@ -40,6 +40,7 @@ mod points;
 mod postgresql;
 mod reports;
 mod restored;
+mod reviewing;
 mod rounds;
 mod rows;
 mod serving;

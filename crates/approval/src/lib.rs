@@ -5,8 +5,11 @@
 //! the same. Who may sign is a file of [`Signers`] as OpenSSH has it, and which keys are taken back a
 //! [`Revoked`] list. [`votes`] reads a [`Store`] and gives what counts to the policy, which judges.
 
+pub mod agent;
 pub mod chain;
 pub mod envelope;
+pub mod key;
+pub mod record;
 pub mod requester;
 pub mod review;
 pub mod revoked;
@@ -17,6 +20,7 @@ pub mod store;
 pub mod verify;
 
 pub use envelope::Envelope;
+pub use key::KeyFile;
 pub use review::Review;
 pub use revoked::Revoked;
 pub use signers::Signers;

@@ -165,6 +165,34 @@ pub fn sign(key: &PrivateKey, namespace: &str, bytes: &[u8]) -> Result<Vec<u8>, 
     Ok(bytes)
 }
 
+/// What an agent is given to sign in the place of bytes: PROTOCOL.sshsig, "Signed Data".
+///
+/// # Errors
+///
+/// The namespace is none.
+pub fn to_sign(namespace: &str, bytes: &[u8]) -> Result<Vec<u8>, NoSignature> {
+    SshSig::signed_data(namespace, HashAlg::Sha512, bytes)
+        .map_err(|error| NoSignature::Form(error.to_string()))
+}
+
+/// The signature's bytes, of a key (or certificate) and of what an agent made of [`to_sign`].
+///
+/// # Errors
+///
+/// They are too long to be written.
+pub fn assembled(key: &[u8], namespace: &str, signature: &[u8]) -> Result<Vec<u8>, NoSignature> {
+    let mut bytes = b"SSHSIG".to_vec();
+    let mut write = || -> Result<(), ssh_encoding::Error> {
+        SshSig::VERSION.encode(&mut bytes)?;
+        for part in [key, namespace.as_bytes(), b"", b"sha512", signature] {
+            part.encode(&mut bytes)?;
+        }
+        Ok(())
+    };
+    write().map_err(|error| NoSignature::Form(error.to_string()))?;
+    Ok(bytes)
+}
+
 /// The armour of a signature.
 const ARMOUR: [&str; 2] = ["-----BEGIN SSH SIGNATURE-----", "-----END SSH SIGNATURE-----"];
 

@@ -6,9 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use policy::change::Digest;
+use policy::change::{Change, Digest};
 
-use crate::envelope::LARGEST;
+use crate::{envelope::LARGEST, record};
 
 /// What a statement's file ends with.
 const ENDING: &str = ".dsse.json";
@@ -47,6 +47,21 @@ pub trait Store {
     ///
     /// The store cannot be read.
     fn beginning(&self, prefix: &str) -> Result<Vec<Digest>, StoreError>;
+
+    /// Keeps the record of a change for those who are to sign it. Its name is its digest: one that is
+    /// there already is the same.
+    ///
+    /// # Errors
+    ///
+    /// It could not be kept.
+    fn keep(&self, change: &Change) -> Result<(), StoreError>;
+
+    /// The record of a change, if it was kept.
+    ///
+    /// # Errors
+    ///
+    /// It is there and cannot be read, or is another's.
+    fn record(&self, digest: Digest) -> Result<Option<Change>, StoreError>;
 }
 
 /// What keeps a store from working.
@@ -62,6 +77,9 @@ pub struct StoreError {
 /// A folder, as it is kept in Git.
 #[derive(Debug, Clone)]
 pub struct Folder(pub PathBuf);
+
+/// What the record of a change is called beside what is said of it.
+const RECORD: &str = "change.json";
 
 impl Folder {
     fn error(path: &Path, error: &io::Error) -> StoreError {
@@ -127,6 +145,29 @@ impl Store for Folder {
         found.sort();
         Ok(found)
     }
+
+    fn keep(&self, change: &Change) -> Result<(), StoreError> {
+        let folder = self.0.join(change.digest().hex());
+        let path = folder.join(RECORD);
+        let write = || -> io::Result<()> {
+            fs::create_dir_all(&folder)?;
+            let half = folder.join(format!(".{RECORD}.half"));
+            fs::write(&half, change.canonical())?;
+            fs::rename(&half, &path)
+        };
+        write().map_err(|error| Folder::error(&path, &error))
+    }
+
+    fn record(&self, digest: Digest) -> Result<Option<Change>, StoreError> {
+        let path = self.0.join(digest.hex()).join(RECORD);
+        if fs::symlink_metadata(&path).is_err() {
+            return Ok(None);
+        }
+        let bytes = read(&path);
+        let change = bytes
+            .and_then(|bytes| record::read_of(&bytes, digest).map_err(|error| error.to_string()));
+        change.map(Some).map_err(|why| StoreError { place: path.display().to_string(), why })
+    }
 }
 
 /// One file, and no more of it than a statement may have. What is no file of its own is not followed.
@@ -185,6 +226,30 @@ mod tests {
         let store = Folder(folder.path().join("lost"));
         assert!(store.of(Digest([1; 32])).unwrap_err().to_string().contains("lost"));
         assert!(store.beginning("").is_err());
+    }
+
+    #[test]
+    fn a_record_is_kept_under_its_digest_and_nothing_else_is_taken_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Folder(folder.path().to_owned());
+        let change = |generation| Change {
+            tenant: "t".into(),
+            kind: "nhi_scope".into(),
+            object: "x".into(),
+            action: policy::change::Action::Update,
+            generation,
+            before: policy::change::Value::Null,
+            after: policy::change::Value::Null,
+        };
+        let (one, other) = (change(1), change(2));
+        assert_eq!(store.record(one.digest()).unwrap(), None);
+        store.keep(&one).unwrap();
+        store.keep(&one).unwrap();
+        assert_eq!(store.record(one.digest()).unwrap(), Some(one.clone()));
+        assert_eq!(store.of(one.digest()).unwrap(), [], "it is no statement");
+        let inside = folder.path().join(one.digest().hex()).join(RECORD);
+        fs::write(inside, other.canonical()).unwrap();
+        assert!(store.record(one.digest()).unwrap_err().to_string().contains("the record of"));
     }
 
     #[cfg(unix)]

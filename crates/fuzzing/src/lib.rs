@@ -4,12 +4,14 @@
 mod approvals;
 mod files;
 mod journal;
+mod plans;
 mod values;
 mod words;
 
 pub use approvals::{envelopes, revocations, signatures, signers, statements, tokens};
 pub use files::{nhi_hcl, policy_hcl};
 pub use journal::entries;
+pub use plans::plans;
 pub use values::{json, msgpack, numbers, types};
 pub use words::{ids, markers, records, schedules, scopes, spans};
 

@@ -178,6 +178,7 @@ bodies! {
     markers => a_marker_has_one_spelling,
     entries => an_entry_of_a_ledger_is_canonical_or_refused,
     records => a_record_is_read_as_it_is_written_or_refused,
+    plans => any_plan_is_read_or_refused_and_what_is_marked_is_gone_when_it_is_masked,
     nhi_hcl => any_configuration_is_read_or_refused_with_a_place,
     policy_hcl => any_policy_is_read_or_refused_with_a_place,
     statements => a_statement_is_read_as_it_is_written_or_refused,

@@ -10,7 +10,7 @@ use crate::exit::Exit;
 pub(super) const MARK: &str = "<!-- nhi:drift -->";
 
 /// The longest text that GitHub takes, in bytes, which are never fewer than characters.
-const LONGEST: usize = 65_536;
+pub(crate) const LONGEST: usize = 65_536;
 
 /// So much is kept free for what follows the last row.
 const ROOM: usize = 1_500;
@@ -118,12 +118,12 @@ impl Text {
 }
 
 /// A value as it is: within this nobody is mentioned and nothing linked.
-fn code(value: &str) -> String {
+pub(crate) fn code(value: &str) -> String {
     format!("<code>{}</code>", escaped(&clipped(value), false))
 }
 
 /// Words among which a value may stand.
-fn words(text: &str) -> String {
+pub(crate) fn words(text: &str) -> String {
     escaped(&clipped(text), true)
 }
 

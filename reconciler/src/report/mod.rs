@@ -17,7 +17,7 @@ mod github;
 pub(crate) mod html;
 mod json;
 mod junit;
-mod markdown;
+pub(crate) mod markdown;
 mod openmetrics;
 mod rules;
 pub(crate) mod sarif;

@@ -194,6 +194,11 @@ impl Graph {
         self.edges.values().flatten()
     }
 
+    /// The edges that begin here, in order.
+    pub fn edges_from(&self, node: &Node) -> impl Iterator<Item = &Edge> {
+        self.edges.get(node).into_iter().flatten()
+    }
+
     /// All nodes, in order.
     pub fn nodes(&self) -> BTreeSet<&Node> {
         let ends = self.edges().flat_map(|edge| [&edge.from, &edge.to]);
