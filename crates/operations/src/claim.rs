@@ -96,6 +96,7 @@ pub struct ClaimStore {
     folder: String,
     name: String,
     slot: String,
+    tenant: String,
     vendor_id: String,
     context: Context,
 }
@@ -104,6 +105,12 @@ pub struct ClaimStore {
 fn begun(look: &Look) -> Option<ClaimMirror> {
     let claim = ClaimMirror::of(look);
     (claim.is_open() && !look.deleted).then_some(claim)
+}
+
+/// Whether a document is of this tenant's integration, and not of another tenant's that has the same id
+/// there: what names both is its own name. What does not say of which slot it is may be.
+fn is_of(name: &str, slot_name: Option<&str>, tenant: &str, vendor_id: &str) -> bool {
+    slot_name.is_none_or(|slot_name| ClaimStore::name_of(tenant, vendor_id, slot_name) == name)
 }
 
 /// That a claim was written with the key that is here.
@@ -133,6 +140,7 @@ impl ClaimStore {
             folder: format!("{path}/{realm}"),
             name,
             slot: slot.to_string(),
+            tenant: tenant.to_owned(),
             vendor_id: vendor_id.to_owned(),
             context: context.clone(),
         })
@@ -193,25 +201,31 @@ impl ClaimStore {
     /// them, and what is known is not called nobody's.
     pub(crate) async fn mirrors_of(
         context: &Context,
+        tenant: &str,
         vendor_id: &str,
         freshness: Freshness,
     ) -> Result<Vec<ClaimMirror>, Problem> {
-        let of_it = match freshness {
+        let found: Vec<(String, Look)> = match freshness {
             Freshness::Shared => {
                 let looks = ClaimStore::looks(context, freshness).await?;
-                let of_it = looks.bearing(VENDOR_ID, vendor_id).into_iter();
-                of_it.map(|(name, look)| (name.to_owned(), look)).collect()
+                let found = looks.bearing(VENDOR_ID, vendor_id).into_iter();
+                found.map(|(name, look)| (name.to_owned(), look)).collect()
             }
             Freshness::Fresh => {
-                let mut of_it = ClaimStore::looks_now(context, vendor_id).await?;
-                of_it.retain(|(_, look)| look.mirror.contains_key(VENDOR_ID));
-                of_it
+                let mut found = ClaimStore::looks_now(context, vendor_id).await?;
+                found.retain(|(_, look)| look.mirror.contains_key(VENDOR_ID));
+                found
             }
         };
-        for (name, look) in &of_it {
-            with_our_key(context, look.mirror.get(REALM_KEY).map(String::as_str), name)?;
+        let mut of_it = Vec::new();
+        for (name, look) in found {
+            let claim = ClaimMirror::of(&look);
+            if is_of(&name, claim.slot_name(), tenant, vendor_id) {
+                with_our_key(context, look.mirror.get(REALM_KEY).map(String::as_str), &name)?;
+                of_it.push(claim);
+            }
         }
-        Ok(of_it.into_iter().map(|(_, look)| ClaimMirror::of(&look)).collect())
+        Ok(of_it)
     }
 
     /// The documents beside which nothing stands, by name, each with when it was written: claims of
@@ -281,11 +295,14 @@ impl ClaimStore {
     /// The mirrors of one integration's claims in which a deed was begun, whoever is at work on it.
     pub(crate) async fn open_of(
         context: &Context,
+        tenant: &str,
         vendor_id: &str,
     ) -> Result<Vec<ClaimMirror>, Problem> {
         let looks = ClaimStore::looks(context, Freshness::Shared).await?;
         let there = looks.bearing(VENDOR_ID, vendor_id).into_iter();
-        Ok(there.filter_map(|(_, look)| begun(&look)).collect())
+        let there = there.filter_map(|(name, look)| Some((name, begun(&look)?)));
+        let of_it = there.filter(|(name, one)| is_of(name, one.slot_name(), tenant, vendor_id));
+        Ok(of_it.map(|(_, one)| one).collect())
     }
 
     /// The claims of all integrations in which a deed was begun, whoever is at work on it, each with
@@ -347,7 +364,9 @@ impl ClaimStore {
             // What cannot be read now may be about to call.
             let said = ClaimStore::said_now(&self.context, &name, &look).await?;
             let said = said.unwrap_or_else(|| ClaimMirror::of(&look));
-            all.extend(Some(said).filter(|said| said.vendor_id == self.vendor_id));
+            let of_it = said.vendor_id == self.vendor_id
+                && is_of(&name, said.slot_name(), &self.tenant, &self.vendor_id);
+            all.extend(Some(said).filter(|_| of_it));
         }
         Ok(all)
     }

@@ -436,7 +436,7 @@ async fn compared(context: &Context, wish: &Wish) -> Result<Judged, Problem> {
             Err(problem) => judged.gaps.push((slot_id.to_string(), problem)),
         }
     }
-    match left_open(context, &id, &live.vendor_id, &wish.slots).await {
+    match left_open(context, &id, (tenant, &live.vendor_id), &wish.slots).await {
         Ok(left) => {
             for (name, finding) in left {
                 judged.found(tenant, &format!("{}/{name}", live.vendor_id), [finding]);
@@ -453,7 +453,7 @@ async fn compared(context: &Context, wish: &Wish) -> Result<Judged, Problem> {
     // Not before: of its own books they say nothing.
     judged.gaps.extend(unseen_around);
     if wish.pieced_together {
-        let unheard = unheard_parts(context, wish, live).await;
+        let unheard = unheard_parts(context, wish, tenant, live).await;
         judged.gaps.extend(unheard.map(|problem| (wish.id.clone(), problem)));
     } else {
         // Another state may have it; where none does, it lives on and nothing rotates it.
@@ -469,13 +469,13 @@ async fn compared(context: &Context, wish: &Wish) -> Result<Judged, Problem> {
 async fn left_open(
     context: &Context,
     id: &IntegrationId,
-    vendor_id: &str,
+    (tenant, vendor_id): (&str, &str),
     declared: &[WishedSlot],
 ) -> Result<Vec<(String, Finding)>, Problem> {
     if context.custody.is_none() || context.realm.is_none() {
         return Ok(Vec::new());
     }
-    let claims = ClaimStore::open_of(context, vendor_id).await?;
+    let claims = ClaimStore::open_of(context, tenant, vendor_id).await?;
     let named = claims.into_iter().filter_map(|claim| {
         let name = claim.slot_name()?;
         let slot = CredentialId { integration: id.clone(), name: name.to_owned() };

@@ -69,8 +69,11 @@ pub async fn crowded(
     let most = usize::from(effect.most().filter(|most| *most > 1)?);
     let mut all = planned.clone();
     if let Some(vendor_id) = vendor_id.filter(|_| context.custody.is_some()) {
-        let claims = ClaimStore::mirrors_of(context, vendor_id, Freshness::Shared).await;
-        let there = claims.unwrap_or_default();
+        let claims = async {
+            let tenant = context.tenant(&id.integration.connection).await?;
+            ClaimStore::mirrors_of(context, &tenant, vendor_id, Freshness::Shared).await
+        };
+        let there = claims.await.unwrap_or_default();
         let there = there.iter().filter(|claim| !claim.is_ended());
         all.extend(there.filter_map(|claim| claim.slot_name()).map(str::to_owned));
     }

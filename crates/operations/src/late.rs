@@ -54,7 +54,7 @@ pub(crate) async fn late_keys(
     if bare.is_empty() {
         return Ok(found);
     }
-    let books = ClaimStore::mirrors_of(context, &spec.vendor_id, freshness).await?;
+    let books = ClaimStore::mirrors_of(context, tenant, &spec.vendor_id, freshness).await?;
     bare.retain(|one| !books.iter().any(|book| known(book, &one.key_id)));
     let object = object_of(&spec.id.integration, None, None);
     for one in bare {

@@ -411,7 +411,7 @@ async fn sort_credentials(
     if live.is_empty() {
         return Ok(());
     }
-    let claims = match claims_of(context, &vendor_id, freshness).await {
+    let claims = match claims_of(context, &seen.tenant, &vendor_id, freshness).await {
         Ok(claims) => claims,
         // Who may not read custody's books has the marks to go by, and a mark that nobody's books name
         // may be what a killed run left.
@@ -532,11 +532,12 @@ async fn without_book(
 /// What custody's books say of an integration's slots.
 async fn claims_of(
     context: &Context,
+    tenant: &str,
     vendor_id: &str,
     freshness: Freshness,
 ) -> Result<Vec<ClaimMirror>, Problem> {
     if context.custody.is_none() {
         return Ok(Vec::new());
     }
-    ClaimStore::mirrors_of(context, vendor_id, freshness).await
+    ClaimStore::mirrors_of(context, tenant, vendor_id, freshness).await
 }

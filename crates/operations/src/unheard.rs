@@ -20,6 +20,7 @@ const NEXT: &str = "terraform show -json | nhi drift --state -";
 pub(crate) async fn unheard_parts(
     context: &Context,
     wish: &Wish,
+    tenant: &str,
     live: &ObservedIntegration,
 ) -> Option<Problem> {
     let mut missing = Vec::new();
@@ -31,7 +32,8 @@ pub(crate) async fn unheard_parts(
         missing.push("its scopes".to_owned());
     }
     if context.custody.is_some() && context.realm.is_some() {
-        let claims = ClaimStore::mirrors_of(context, &live.vendor_id, Freshness::Shared).await;
+        let claims =
+            ClaimStore::mirrors_of(context, tenant, &live.vendor_id, Freshness::Shared).await;
         // Who cannot read them is told so where what was left open is looked for.
         let claims = claims.unwrap_or_default();
         let held = claims.iter().filter(|claim| !claim.is_open() && claim.current.is_some());

@@ -464,8 +464,9 @@ impl Machine<'_> {
         if all.is_empty() {
             return Ok((strangers, siblings));
         }
-        let vendor_id = &self.spec.vendor_id;
-        let books = ClaimStore::mirrors_of(self.context, vendor_id, Freshness::Fresh).await?;
+        let (tenant, vendor_id) = (&self.tenant, &self.spec.vendor_id);
+        let books =
+            ClaimStore::mirrors_of(self.context, tenant, vendor_id, Freshness::Fresh).await?;
         for key in all {
             let other = |book: &&ClaimMirror| book.slot != self.what;
             let holds = |book: &&ClaimMirror| book.keys().any(|known| known == key.key_id);

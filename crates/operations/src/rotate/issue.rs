@@ -304,8 +304,8 @@ impl Machine<'_> {
             return Ok(());
         }
         let (now, window) = (self.context.time(), self.budget.window);
-        let all =
-            ClaimStore::mirrors_of(self.context, &self.spec.vendor_id, Freshness::Fresh).await?;
+        let (tenant, vendor_id) = (&self.tenant, &self.spec.vendor_id);
+        let all = ClaimStore::mirrors_of(self.context, tenant, vendor_id, Freshness::Fresh).await?;
         for one in all.iter().filter(|one| one.slot != self.what) {
             let Some(at) = one.refused_at.filter(|at| !now.is_past(later(*at, window))) else {
                 continue;

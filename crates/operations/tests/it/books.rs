@@ -67,6 +67,20 @@ async fn lose_books(world: &World) {
     *world.ledger.lock().unwrap() = Arc::new(MemoryLedger::new());
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_another_tenant_has_under_the_same_id_names_nothing_here() {
+    let world = World::new("add-unmarked").await;
+    let key = world.whole("a", FIRST).await.key_id.unwrap();
+    let (named, slots) = strangers(&world).await;
+    assert!(named.is_empty() && slots.contains_key(&key), "{slots:?}");
+    // The same ids at another tenant: a small number is soon that of two integrations, and of two keys.
+    world.fake.set_tenant("another");
+    *world.ledger.lock().unwrap() = Arc::new(MemoryLedger::new());
+    let (named, slots) = strangers(&world).await;
+    assert_eq!(named, [key].into());
+    assert!(slots.is_empty(), "{slots:?}");
+}
+
 /// What a plan and the apply after it would end, with a stranger's key among them.
 async fn strangers(world: &World) -> (BTreeSet<String>, BTreeMap<String, String>) {
     let context = world.context("looks", &Fuse::none());
