@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    Folder, Store as _, Unread,
 };
 
 use approval::chain::{Accepted, Refusal, Version, parts_of};
@@ -53,7 +54,7 @@ enum Stand {
     /// It is signed.
     Signed(Tally),
     /// It is not.
-    Missing { change: Box<Change>, tally: Box<Tally> },
+    Missing { change: Box<Change>, tally: Box<Tally>, unread: Vec<Unread> },
 }
 
 impl Sign {
@@ -85,8 +86,8 @@ impl Sign {
             Ok(Accepted::Same) => Stand::InForce,
             Ok(Accepted::First) => Stand::First,
             Ok(Accepted::Signed(tally)) => Stand::Signed(tally),
-            Err(NotInForce::Refused(Refusal::Unsigned { change, tally, .. })) => {
-                Stand::Missing { change, tally }
+            Err(NotInForce::Refused(Refusal::Unsigned { change, tally, unread, .. })) => {
+                Stand::Missing { change, tally, unread }
             }
             Err(why) => return Err(why.problem()),
         };
@@ -141,7 +142,7 @@ fn tell(stand: &Stand, here: Version, used: Option<Version>, output: &Output) {
             told(here),
             who(tally)
         )),
-        Stand::Missing { change, tally } => {
+        Stand::Missing { change, tally, unread } => {
             let before = used.map(told).unwrap_or_default();
             output.line(&format!(
                 "{} {} follows {before}, and is not signed",
@@ -161,6 +162,9 @@ fn tell(stand: &Stand, here: Version, used: Option<Version>, output: &Output) {
             output.line(&format!("have     {}", who(tally)));
             for one in &tally.discounted {
                 output.line(&format!("         {} {} ({})", one.principal, one.why, one.code));
+            }
+            for one in unread {
+                output.line(&format!("         {}: {} ({})", one.place, one.why, one.code));
             }
             for one in &tally.rejected_by {
                 output.line(&format!("         {one} rejects it"));
@@ -194,7 +198,7 @@ fn report(
         Stand::InForce => ("in_force", None, None),
         Stand::First => ("first", None, None),
         Stand::Signed(tally) => ("signed", None, Some(tally)),
-        Stand::Missing { change, tally } => ("unsigned", Some(change), Some(&**tally)),
+        Stand::Missing { change, tally, .. } => ("unsigned", Some(change), Some(&**tally)),
     };
     // What is canonical is JSON.
     let record = |change: &Change| serde_json::from_str::<Value>(&change.canonical()).ok();
