@@ -6,7 +6,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use ledger::{Durability, Ledger as _, MemoryLedger, NewEntry, export};
+use ledger::{Change, Durability, Ledger as _, MemoryLedger, NewEntry, export};
 
 const ID: &str = "bao/openbao_approle/invoice-sync";
 
@@ -31,7 +31,13 @@ fn history(entries: i64, word: &str) -> Vec<u8> {
             entry.outcome = Some("done".to_owned());
             entry
         };
-        ledger.append((0..entries).map(entry).collect(), Durability::Durable).await.unwrap();
+        let declared = NewEntry::new(1_764_000_000_000, "declared", ID).change(Change::Declared {
+            integration: ID.to_owned(),
+            facet: "record".to_owned(),
+            document: Some(serde_json::json!({ "purpose": "Sends invoices" })),
+        });
+        let all = std::iter::once(declared).chain((1..entries).map(entry)).collect();
+        ledger.append(all, Durability::Durable).await.unwrap();
         let mut lines = Vec::new();
         export::write(&ledger, &mut lines).await.unwrap();
         lines
@@ -134,4 +140,56 @@ fn evidence_is_checked_in_an_empty_folder_with_an_empty_environment() {
     assert!(says(&nhi(empty.path(), &verify), 1).contains("E-EVIDENCE-FILE"));
     let none = ["evidence", "bao/openbao_approle/nobody", "--format", "json"];
     assert!(says(&nhi(at, &none), 1).contains("E-EVIDENCE-NONE"));
+}
+
+#[test]
+fn a_review_is_signed_with_the_key_of_somebody_who_may_and_is_evidence() {
+    let folder = place(3);
+    let at = folder.path();
+    let make = |name: &str| {
+        let mut keygen = Command::new("ssh-keygen");
+        keygen.args(["-q", "-t", "ed25519", "-N", "", "-f", name]).current_dir(at);
+        assert!(keygen.status().unwrap().success());
+        fs::read_to_string(at.join(format!("{name}.pub"))).unwrap()
+    };
+    let (ann, _) = (make("ann"), make("bob"));
+    let ann = ann.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
+    let line = format!("ann@acme.example namespaces=\"nhi-approval@acme.example\" {ann}\n");
+    fs::write(at.join("allowed_signers"), line).unwrap();
+    fs::create_dir(at.join("approvals")).unwrap();
+    let review = "review = { version = 1, domain = \"acme.example\", signers = \"allowed_signers\", \
+                  approvals = \"approvals\", roles = { platform = [\"ann@acme.example\"] } }\n";
+    fs::write(at.join("policy.hcl"), review).unwrap();
+    let config =
+        "ledger = { sqlite = { path = \"nhi.db\" } }\npolicy = { file = \"policy.hcl\" }\n";
+    fs::write(at.join("nhi.hcl"), config).unwrap();
+
+    let attest = |key: &str, id: &str, more: &[&str]| {
+        let words = ["attest", id, "--decision", "keep", "--reason", "needed still", "--key", key];
+        nhi(at, &[&words[..], more].concat())
+    };
+    let unasked = says(&attest("ann", ID, &[]), 1);
+    assert!(unasked.contains("E-CONFIRM") && unasked.contains("Sends invoices"), "{unasked}");
+    assert!(says(&attest("bob", ID, &["--yes"]), 1).contains("E-APPROVAL-SIGNER"));
+    let nobody = says(&attest("ann", "bao/openbao_approle/nobody", &["--yes"]), 1);
+    assert!(nobody.contains("E-ATTEST-UNKNOWN"), "{nobody}");
+    assert_eq!(fs::read_dir(at.join("approvals")).unwrap().count(), 0, "nothing was kept");
+    let done = says(&attest("ann", ID, &["--yes"]), 0);
+    assert!(done.contains("Reviewed:") && done.contains("approvals"), "{done}");
+    assert_eq!(fs::read_dir(at.join("approvals")).unwrap().count(), 1);
+
+    says(&nhi(at, &["ledger", "checkpoint", "--new-key", "c.key", "--out", "c.note"]), 0);
+    let make = ["evidence", ID, "--key", "c.key", "--format", "json", "--out", "e.json"];
+    says(&nhi(at, &make), 0);
+    let empty = tempfile::tempdir().unwrap();
+    for name in ["e.json", "c.key.pub", "allowed_signers"] {
+        fs::copy(at.join(name), empty.path().join(name)).unwrap();
+    }
+    let verify = ["evidence", "verify", "e.json", "--checkpoint-key", "c.key.pub"];
+    let trust = ["--signers", "allowed_signers", "--domain", "acme.example"];
+    let told = says(&nhi(empty.path(), &[&verify[..], &trust].concat()), 0);
+    assert!(told.contains("ann@acme.example reviewed") && told.contains("said keep"), "{told}");
+    assert!(says(&nhi(empty.path(), &verify), 3).contains("who reviewed"));
+    let whole = fs::read_to_string(at.join("e.json")).unwrap();
+    assert!(!whole.contains("ann@acme"), "an entry has no names");
 }

@@ -416,6 +416,25 @@ async fn what_was_allowed_and_how_it_ended_stands_in_the_ledger() {
     assert_eq!(of.first(), Some(&"change.authorized"), "{of:?}");
     assert!(of.contains(&"attempt.started"), "{of:?}");
     assert_eq!(of.last(), Some(&"change.done"), "{of:?}");
+    // With what it rests on, so that it can be checked when the folder and the keys are gone.
+    let allowed = all.iter().find(|one| one.kind == "change.authorized").unwrap();
+    assert!(allowed.body.len() < 4096);
+    let mut documents = std::collections::HashMap::new();
+    for hash in allowed.changes.iter().flat_map(ledger::Change::names) {
+        documents.insert(hash, office.world.ledger.document(&hash).await.unwrap().unwrap());
+    }
+    let kept = allowed.kept(|hash| documents.get(hash).cloned());
+    let of = |what: &str| -> Vec<&Vec<u8>> {
+        kept.iter().filter(|(name, _)| name == what).map(|(_, bytes)| bytes).collect()
+    };
+    let record = [b"nhi-change/v1\n", &of("record")[0][..]].concat();
+    assert_eq!(domain::realm::sha256(&record), first.0, "the record is that of the change");
+    let people = allowed.detail["people"].as_array().unwrap();
+    assert_eq!((of("approval").len(), people.len()), (2, 2), "{people:?}");
+    assert!(people.iter().all(|one| one["key"].as_str().unwrap().starts_with("SHA256:")));
+    for bytes in of("approval") {
+        assert!(approval::Envelope::from_json(bytes).is_ok());
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,18 +1,18 @@
 //! `nhi attest`: somebody has looked at an integration, and signs what is to become of it.
 
-use std::{fs, io::IsTerminal as _, path::PathBuf};
+use std::{io::IsTerminal as _, path::PathBuf};
 
-use approval::{Envelope, PrivateKey, Review, review::Conclusion, sshsig, statement::shown};
+use approval::{Envelope, Review, review::Conclusion, statement::shown};
 use clap::{Args, ValueEnum};
 use domain::IntegrationId;
 use ledger::Selection;
 use operations::{Context, Problem, conclude_review, reviewing_board};
 use serde_json::json;
-use zeroize::Zeroizing;
 
 use crate::{
     exit::Exit,
     output::{BOLD, Format, GREEN, Output, styled},
+    signing::{self, Pen},
     told::say,
 };
 
@@ -45,9 +45,10 @@ pub(crate) struct Attest {
     #[arg(long, value_name = "TICKET")]
     ticket: Option<String>,
 
-    /// Your key: an OpenSSH private key that is not encrypted.
+    /// Your key: a private key's file, or the public half of one that an agent or a hardware key has.
+    /// Else the one that the agent has.
     #[arg(long, value_name = "FILE")]
-    key: PathBuf,
+    key: Option<PathBuf>,
 
     /// Do not ask: what is shown was read.
     #[arg(long)]
@@ -71,8 +72,11 @@ enum Decision {
 
 impl Attest {
     pub(crate) async fn run(self, config: Option<&str>, output: &Output) -> Result<Exit, Problem> {
-        let context = wiring::load(config)?.context("nhi", "command")?;
+        let loaded = wiring::load(config)?;
+        let agent = loaded.environment.get("SSH_AUTH_SOCK");
+        let context = loaded.context("nhi", "command")?;
         let namespace = reviewing_board(&context)?.namespace();
+        let pen = Pen::find(self.key.as_deref(), agent, signing::passphrase)?;
         let (tenant, text) = about(&context, &self.id).await?;
         let decision = match self.decision {
             Decision::Keep => Conclusion::Keep,
@@ -95,7 +99,7 @@ impl Attest {
             }
         }
         let nonce = ledger::chain::new_id().ok_or_else(|| {
-            Problem::new("E-ATTEST-KEY", "Nothing can be signed")
+            Problem::new("E-KEY", "Nothing can be signed")
                 .detail("The system gives no random numbers.")
                 .next("see what it says of them")
         })?;
@@ -107,8 +111,10 @@ impl Attest {
         );
         review.said.ticket.clone_from(&self.ticket);
         let payload = review.to_bytes();
-        let signed = self.sign(&namespace, &Envelope::signed_bytes(&payload))?;
-        let envelope = Envelope { payload, signatures: vec![signed] }.to_json("");
+        let bytes = Envelope::signed_bytes(&payload);
+        let signature = pen.sign(&namespace, &bytes)?;
+        signing::checked(&signature, &namespace, &bytes)?;
+        let envelope = Envelope { payload, signatures: vec![signature] }.to_json("");
         let (review, place) = conclude_review(&context, envelope.as_bytes()).await?;
         match self.format {
             Format::Json => output.line(
@@ -130,22 +136,6 @@ impl Attest {
             }
         }
         Ok(Exit::Clean)
-    }
-
-    fn sign(&self, namespace: &str, bytes: &[u8]) -> Result<Vec<u8>, Problem> {
-        let refused = |why: String| {
-            Problem::new("E-ATTEST-KEY", "The key cannot sign")
-                .detail(format!("{}: {why}.", self.key.display()))
-                .next("name an OpenSSH private key (ed25519 or ECDSA) that is not encrypted")
-        };
-        let text = fs::read_to_string(&self.key).map_err(|error| refused(error.to_string()))?;
-        let text = Zeroizing::new(text);
-        let key = PrivateKey::from_openssh(text.as_bytes())
-            .map_err(|error| refused(error.to_string()))?;
-        if key.is_encrypted() {
-            return Err(refused("it is encrypted".to_owned()));
-        }
-        sshsig::sign(&key, namespace, bytes).map_err(|error| refused(error.to_string()))
     }
 }
 
