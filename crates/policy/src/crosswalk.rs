@@ -14,8 +14,8 @@ pub struct Cited {
     pub source: &'static str,
 }
 
-/// NIST's own mapping, as it is published with CSF 2.0.
-const CSF: &str = "NIST CSF 1.1 to CSF 2.0 core transition (NIST, 2024)";
+/// CSF 2.0 itself says where each id that it withdraws went.
+const CSF: &str = "NIST CSF 2.0 (2024), what it says of each id that it withdraws";
 /// OWASP's list of 2025 has neither these ids nor this form of them: what each text says it covers leads to
 /// the entries of the list.
 const OWASP: &str =
@@ -94,7 +94,7 @@ pub const CITED: &[Cited] = &[
     Cited {
         cited: "NIST CSF 1.1 ID.AM-6",
         about: "roles and responsibilities",
-        today: &["NIST CSF 2.0 GV.RR-02"],
+        today: &["NIST CSF 2.0 GV.RR-02", "NIST CSF 2.0 GV.SC-02"],
         source: CSF,
     },
 ];
