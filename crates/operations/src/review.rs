@@ -529,7 +529,13 @@ async fn allowed(
             }
             context.journal(entry).await?;
         }
-        false => context.note(entry).await,
+        false => {
+            // What cannot be written down stops nothing here.
+            if let Some(chain) = context.gate.chain() {
+                let _ = chain.used(context).await;
+            }
+            context.note(entry).await;
+        }
     }
     board.leaves().insert(asked.object.clone(), auth.clone());
     Ok(Leave { board, object: asked.object.clone(), auth, digest: judged.digest, lease })

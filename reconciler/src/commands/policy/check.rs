@@ -35,7 +35,7 @@ pub(crate) struct Check {
 
 impl Check {
     pub(crate) fn run(self, config: Option<&str>, output: &Output) -> Result<Exit, Problem> {
-        let files = super::file::read(self.file.as_deref(), config)?;
+        let files = super::named::read(self.file.as_deref(), config)?;
         let found = odd(&files)?;
         let stuck = found.iter().any(|one| one.weight == Weight::Stuck);
         let exit = if stuck { Exit::Policy } else { Exit::Clean };

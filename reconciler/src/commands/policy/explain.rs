@@ -48,7 +48,7 @@ impl Explain {
     }
 
     pub(crate) fn run(self, config: Option<&str>, output: &Output) -> Result<Exit, Problem> {
-        let files = super::file::read(self.file.as_deref(), config)?;
+        let files = super::named::read(self.file.as_deref(), config)?;
         let review = files.review.as_ref().map(|review| &review.terms);
         match (self.format, review) {
             (Form::Json, review) => output.line(&report(review).to_string()),

@@ -10,7 +10,7 @@ use crate::{
 
 mod check;
 mod explain;
-mod file;
+mod named;
 mod sign;
 
 /// Read the policy: is it right, what does it ask, and who must sign a new version of it?

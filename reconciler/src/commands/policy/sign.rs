@@ -1,12 +1,12 @@
 //! `nhi policy sign`: what is to be signed for a new version of the policy, and by whom.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
     Folder, Store as _, Unread,
-};
+use std::path::PathBuf;
 
-use approval::chain::{Accepted, Refusal, Version, parts_of};
+use approval::{
+    Folder, Store as _,
+    chain::{Accepted, Refusal, Version, parts_of},
+};
 use clap::Args;
 use operations::{
     Problem,
@@ -59,7 +59,7 @@ enum Stand {
 
 impl Sign {
     pub(crate) async fn run(self, config: Option<&str>, output: &Output) -> Result<Exit, Problem> {
-        let files = super::file::read(None, config)?;
+        let files = super::named::read(None, config)?;
         let Some(review) = &files.review else {
             return Err(Problem::new("E-POLICY", "There is nothing to sign")
                 .detail("The policy has no member review: nobody is asked of any change.")
@@ -92,7 +92,12 @@ impl Sign {
             Err(why) => return Err(why.problem()),
         };
         if let Stand::Missing { change, .. } = &stand {
-            keep_record(&review.approvals, change)?;
+            // Where those who sign look for it.
+            Folder(review.approvals.clone()).keep(change).map_err(|error| {
+                Problem::new("E-APPROVAL-STORE", "What is to be signed cannot be kept")
+                    .detail(format!("{error}."))
+                    .next("make that folder writable: nhi approve looks for it there")
+            })?;
         }
         let exit = if matches!(stand, Stand::Missing { .. }) { Exit::Policy } else { Exit::Clean };
         let here = review.version();
@@ -114,15 +119,6 @@ fn not_kept((place, error): (PathBuf, std::io::Error)) -> Problem {
     Problem::new("E-APPROVAL-STORE", "The version cannot be kept")
         .detail(format!("{}: {error}.", place.display()))
         .next("make that folder writable: whoever follows is judged by this version")
-}
-
-/// Keeps what is to be signed where those who sign look for it.
-fn keep_record(approvals: &Path, change: &Change) -> Result<(), Problem> {
-    let folder = approvals.join(change.digest().hex());
-    let path = folder.join("change.json");
-    fs::create_dir_all(&folder)
-        .and_then(|()| fs::write(&path, change.canonical()))
-        .map_err(|error| not_kept((path, error)))
 }
 
 fn told(one: Version) -> String {
