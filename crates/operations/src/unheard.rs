@@ -1,7 +1,7 @@
 //! What platforms and custody say is declared here, and the ledger never heard of: an older one was
 //! lost. What is not compared for that is not in sync.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use connector::Freshness;
 use domain::{CredentialId, GapExtent, IntegrationId, ObservedIntegration};
@@ -96,16 +96,23 @@ pub async fn never_heard_of(
 ) -> Result<Vec<(String, Problem)>, Problem> {
     let Some(realm) = context.realm.as_deref() else { return Ok(Vec::new()) };
     let inventory = take_inventory(context, &[]).await?;
-    let mut known = BTreeSet::new();
-    for id in heard_of.iter().filter_map(|id| id.parse::<IntegrationId>().ok()) {
-        // Several connections may lead to one tenant. One that does not answer is unreadable below.
-        if let Ok(tenant) = context.tenant(&id.connection).await {
-            known.insert((tenant, id.kind, id.key));
+    let heard_of: Vec<IntegrationId> = heard_of.iter().filter_map(|id| id.parse().ok()).collect();
+    // Several connections may lead to one tenant.
+    let named = heard_of.iter().map(|id| &id.connection).chain(inventory.observations.keys());
+    let named: BTreeSet<String> = named.cloned().collect();
+    let mut gaps = inventory.unreadable;
+    let mut tenants = BTreeMap::new();
+    for connection in named {
+        match context.tenant(&connection).await {
+            Ok(tenant) => drop(tenants.insert(connection, tenant)),
+            Err(problem) => drop(gaps.entry(connection).or_insert(problem)),
         }
     }
-    let mut gaps: Vec<(String, Problem)> = inventory.unreadable.into_iter().collect();
+    let mut gaps: Vec<(String, Problem)> = gaps.into_iter().collect();
+    let at = |id: IntegrationId| Some((tenants.get(&id.connection)?.clone(), id.kind, id.key));
+    let mut known: BTreeSet<_> = heard_of.into_iter().filter_map(at).collect();
     for (connection, observation) in inventory.observations {
-        let tenant = context.tenant(&connection).await?;
+        let Some(tenant) = tenants.get(&connection) else { continue };
         for gap in &observation.gaps {
             // What lists nothing by its nature is no fault of today, and no look of another day mends it.
             if gap.extent == GapExtent::Unlistable {
