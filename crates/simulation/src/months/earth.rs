@@ -45,8 +45,8 @@ pub(super) struct Facts {
     pub(super) off: BTreeMap<String, Timestamp>,
     /// Keys that a person made.
     pub(super) theirs: BTreeSet<String>,
-    /// Who called for a key of which generation of which slot: who it was, and that it was made.
-    pub(super) issued: BTreeMap<(String, u64), Vec<String>>,
+    /// Who called for a key of which generation of which slot, that was made: who it was, and when.
+    pub(super) issued: BTreeMap<(String, u64), Vec<(String, Timestamp)>>,
     /// Who answers for each integration.
     pub(super) owners: BTreeMap<String, String>,
     /// How long an owner may be gone.

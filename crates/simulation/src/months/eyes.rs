@@ -202,7 +202,8 @@ impl Seen {
             facts.broken.push(what);
         }
         let generation = Marker::parse(marker).map_or(0, |marker| marker.generation);
-        facts.issued.entry((id, generation)).or_default().push(self.eyes.run.name.clone());
+        let made = (self.eyes.run.name.clone(), self.eyes.earth.now());
+        facts.issued.entry((id, generation)).or_default().push(made);
     }
 }
 
