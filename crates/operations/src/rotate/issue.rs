@@ -139,8 +139,11 @@ impl Machine<'_> {
     /// end, and no mark says whose it is: only the open claim tells the next run that it is ours.
     fn may_be_there(&self, claim: &Claim) -> bool {
         let asked = self.tries.contains_key("issue") || self.begun != Some(claim.epoch);
-        let unmarked = matches!(self.way, Way::FirstOnly | Way::Slots | Way::Grace);
-        (unmarked || self.way.is_by_itself()) && asked
+        // What worked when it was begun does no more: one of this deed took its place.
+        let dead = |key_id: &String| self.keys.iter().all(|key| key.key_id != *key_id || !key.live);
+        let replaced = self.way.replaces() && claim.current.as_ref().is_some_and(dead);
+        let unmarked = self.way.is_alone() || matches!(self.way, Way::FirstOnly | Way::Slots);
+        unmarked && asked || replaced
     }
 
     /// S4: the new key's id, and its secret where the platform made it, before anything else.
