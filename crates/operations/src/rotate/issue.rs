@@ -57,6 +57,9 @@ impl Machine<'_> {
     /// S3: the issuing call. Sent once.
     pub(super) async fn issue(&mut self, view: &View) -> Result<(), Problem> {
         let claim = self.claimed()?.claim.clone();
+        if self.called == Some(claim.epoch) {
+            return self.call_anew().await;
+        }
         if self.is_late(&claim) {
             let now = self.context.time_in_custody().hi;
             return match claim.phase {
@@ -121,6 +124,7 @@ impl Machine<'_> {
                 if error.outcome() == connector::Outcome::Ambiguous {
                     // Whether it is there only a listing of after this tells.
                     self.took = Some(self.context.now());
+                    self.called = Some(claim.epoch).filter(|_| self.way == Way::AddMarked);
                     return self.lost("issue", || problem);
                 }
                 // What it was called with is refused, whatever a listing says of it.
@@ -133,6 +137,16 @@ impl Machine<'_> {
                 Err(problem)
             }
         }
+    }
+
+    /// What is marked as it is made is told from what an earlier call may still make by its epoch alone: who
+    /// calls once more does so under another one.
+    async fn call_anew(&mut self) -> Result<(), Problem> {
+        let epoch = self.highest_epoch() + 1;
+        if self.change_claim(|claim| claim.epoch = epoch, true).await? {
+            self.begun = self.begun.map(|_| epoch);
+        }
+        Ok(())
     }
 
     /// An earlier call may have made the one that there can be, filled a place, or given what works its

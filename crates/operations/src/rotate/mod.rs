@@ -148,6 +148,8 @@ pub(crate) struct Machine<'a> {
     uncalled: Option<u64>,
     /// The epoch under which this run began to call for a key.
     begun: Option<u64>,
+    /// The epoch in the mark of a call of this run whose answer was lost.
+    called: Option<u64>,
     /// The first call for a key that this run knows of: where one takes the place of another, nobody
     /// could sign in with what they held from then on.
     first_call: Option<Timestamp>,
@@ -234,6 +236,7 @@ impl<'a> Machine<'a> {
             tries: BTreeMap::new(),
             uncalled: None,
             begun: None,
+            called: None,
             first_call: None,
             revoked: Vec::new(),
             began: false,
