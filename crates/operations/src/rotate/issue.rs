@@ -60,6 +60,14 @@ impl Machine<'_> {
         if self.called == Some(claim.epoch) {
             return self.call_anew().await;
         }
+        // What it is called with. To find it may take long, so it is asked after that how late it is.
+        let itself = match self.way.is_by_itself() && claim.current.is_some() {
+            true => match self.secret_anywhere(&claim).await? {
+                Some(secret) => Some(secret),
+                None => return Err(self.hold(view, "locked-out-of-management").await),
+            },
+            false => None,
+        };
         if self.is_late(&claim) {
             let now = self.context.time_in_custody().hi;
             return match claim.phase {
@@ -73,14 +81,6 @@ impl Machine<'_> {
                 }
             };
         }
-        // What it is called with.
-        let itself = match self.way.is_by_itself() && claim.current.is_some() {
-            true => match self.secret_anywhere(&claim).await? {
-                Some(secret) => Some(secret),
-                None => return Err(self.hold(view, "locked-out-of-management").await),
-            },
-            false => None,
-        };
         self.uncalled = None;
         let document = self.claimed()?;
         let marker = self.marker(claim.generation, claim.epoch)?;
