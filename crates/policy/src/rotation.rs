@@ -949,7 +949,7 @@ fn all_keys(view: &View, claim: Option<&Claim>, way: Way) -> Vec<Previous> {
         }
     }
     if let Some(claim) = claim.filter(|claim| CALLED.contains(&(way, claim.phase)))
-        && let Unmarked::One(key_id) = unmarked_orphan(view, claim)
+        && let Unmarked::One(key_id) = unmarked_orphan(view, claim, way)
     {
         name(&key_id, claim.generation);
     }
@@ -1035,14 +1035,18 @@ fn newcomers<'a>(view: &'a View, claim: &'a Claim) -> impl Iterator<Item = &'a K
 /// Whoever issues by hand in the very minute of our call, and has not used it yet, cannot be told
 /// from us; a platform's clock may differ from ours by as much as a call may take to arrive. What a
 /// sibling's claim names is that slot's; and while one may have a key that it does not name, nothing is
-/// ours for certain.
-fn unmarked_orphan(view: &View, claim: &Claim) -> Unmarked {
+/// ours for certain. Where a call was repeated without another look at what was there before, it may be of
+/// the first one, which came after that look.
+fn unmarked_orphan(view: &View, claim: &Claim, way: Way) -> Unmarked {
     let named = |key: &&Key| !view.siblings.keys.contains(&key.key_id);
     let news: Vec<&Key> = newcomers(view, claim).filter(named).collect();
     let made_then = |key: &Key| {
         let window = SignedDuration::from_mins(2);
         claim.called_at.zip(key.issued_at).is_some_and(|(called, made)| {
-            made >= called - window && made <= called + window && made <= view.now.hi + window
+            let since = (way != Way::Slots).then(|| called - window);
+            since.is_none_or(|since| made >= since)
+                && made <= called + window
+                && made <= view.now.hi + window
         })
     };
     match &news[..] {
@@ -1372,7 +1376,7 @@ fn calling(view: &View, claim: &Claim, way: Way) -> Step {
             Step::Refuse("listing-incomplete")
         }
         Way::ReplaceSelf { punishes_reuse } => by_itself(view, punishes_reuse),
-        Way::AddUnmarked => match unmarked_orphan(view, claim) {
+        Way::AddUnmarked => match unmarked_orphan(view, claim, way) {
             Unmarked::Nothing => Step::MarkCalling,
             Unmarked::One(key_id) => Step::EndOrphan(key_id),
             Unmarked::Sibling => Step::Wait,
