@@ -576,13 +576,24 @@ impl Port {
         }
     }
 
+    /// Another slot of the integration is at rest, and its claim does not name a key.
+    async fn names_not(&self, of: &str, key_id: &str) -> bool {
+        let slot = CredentialId { name: of.to_owned(), ..self.slot.clone() };
+        let claim = Port { slot, ..self.clone() }.claim().await.unwrap_or_default();
+        let at_rest = matches!(claim["phase"].as_str(), Some("free" | "parked"));
+        let (said, named) = (claim.to_string(), [("\"", "\""), ("\"", ","), (";", ",")]);
+        at_rest && named.iter().all(|(from, to)| !said.contains(&format!("{from}{key_id}{to}")))
+    }
+
     /// What another slot's rotation called for is that slot's to end.
-    fn is_own(&self, what: &str, key_id: &str) {
+    async fn is_own(&self, what: &str, key_id: &str) {
+        let made = self.shared.told().made.get(key_id).cloned();
+        let Some(of) = made.filter(|of| *of != self.slot.name) else { return };
+        // What its own slot could not tell for its own, and gave up, whoever can tell so clears away: nobody
+        // has its secret.
+        let gave_up = self.names_not(&of, key_id).await;
         let mut told = self.shared.told();
-        // What its own slot could not tell for its own, and gave up, whoever can tell so clears away.
-        let forgotten = |of: &&String| told.revoked.contains(*of) && !told.marked.contains(key_id);
-        let of = told.made.get(key_id).filter(|of| **of != self.slot.name && !forgotten(of));
-        if let Some(of) = of {
+        if !((gave_up || told.revoked.contains(&of)) && !told.marked.contains(key_id)) {
             let broken = format!("P3: {what} of {key_id}, which is {of}'s, for {}", self.slot.name);
             told.broken.push(broken);
         }
@@ -816,7 +827,7 @@ impl Connector for Port {
     }
     async fn disable(&self, object: &ObjectRef, key_id: &str) -> connector::Result<()> {
         self.is_journalled("disable");
-        self.is_own("disable", key_id);
+        self.is_own("disable", key_id).await;
         let (fake, object, key_id) = (self.shared.fake.clone(), object.clone(), key_id.to_owned());
         let effect = async move { fake.disable(&object, &key_id).await };
         self.change("disable", "", lost("disable"), effect).await
@@ -843,7 +854,7 @@ impl Connector for Port {
     }
     async fn end(&self, object: &ObjectRef, key_id: &str) -> connector::Result<Ended> {
         self.is_journalled("end");
-        self.is_own("end", key_id);
+        self.is_own("end", key_id).await;
         let (shared, object) = (self.shared.clone(), object.clone());
         let (run, mut key_id) = (self.run, key_id.to_owned());
         let effect = async move {

@@ -193,6 +193,7 @@ impl Story<'_> {
             self.shared.fake.by_hand(APP, "sync", |hand| hand.switch(&key_id, true));
         }
         let mut to = self.before[0] + 1;
+        let mut said = "";
         for _ in 0..4 {
             let goal = match self.revoking[0] {
                 true => Goal::Revoke,
@@ -233,6 +234,7 @@ impl Story<'_> {
                     if ["E-SINK-COPY", "E-STILL-ACCEPTED"].contains(&problem.code)
                         && self.hands.touched() =>
                 {
+                    said = problem.code;
                     to += 1;
                     continue;
                 }
@@ -258,7 +260,13 @@ impl Story<'_> {
             self.works(0)?;
             return self.nothing_else(&done.key_id.into_iter().collect()).await;
         }
-        Err("P1: no rotation brings what works to its places".to_owned())
+        // What was written anew into a place that holds one each has the secret of the one that a person
+        // ended there, and no book names it since its claim was lost: it is said each time that it works on.
+        let said_so = self.way == "slots" && self.hands.lost && said == "E-STILL-ACCEPTED";
+        match said_so && self.works(0).is_ok() {
+            true => Ok(()),
+            false => Err("P1: no rotation brings what works to its places".to_owned()),
+        }
     }
 
     /// Where a person has a hand in it, or books are lost, a run may stop with what is to be decided.

@@ -65,10 +65,15 @@ impl Story<'_> {
         claim["phase"].as_str() == Some("giving_up")
     }
 
-    /// The claim says since when a place takes nothing.
+    /// The claim says since when a place takes nothing that has not got it meanwhile.
     async fn undelivered(&self) -> bool {
         let claim = self.acting[0].port.claim().await.unwrap_or_default();
-        claim["undelivered"].is_string()
+        let noted = claim["undelivered"].as_str();
+        let lacks = |noted: &str| {
+            let place = places_of(0).find(|index| noted.ends_with(PLACES[*index]));
+            place.is_none_or(|index| self.places[index].generation <= self.before[0])
+        };
+        noted.is_some_and(lacks)
     }
 }
 

@@ -85,7 +85,10 @@ impl Story<'_> {
             }
             None => {
                 let watched = jiff::SignedDuration::from_secs(WATCHED.as_signed_secs());
-                if off_since.is_none_or(|since| now < since + watched) {
+                // Who was taken for dead may have switched it off when its book was given back: nobody
+                // knows then for how long it is off.
+                let raced = self.claim_ttl == Span::ZERO && self.most > 1 && off_since.is_some();
+                if !raced && off_since.is_none_or(|since| now < since + watched) {
                     return Err("P1: an earlier key is ended before it was off for its time".into());
                 }
                 self.straggler.secret = None;

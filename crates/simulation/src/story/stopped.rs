@@ -60,7 +60,9 @@ impl Story<'_> {
     /// Who stopped as it was asked to, and whose every call went well, leaves nothing as if it were at work.
     pub(super) async fn check_stopped(&mut self) -> Result<(), String> {
         let Some(run) = self.stopped.just.take() else { return Ok(()) };
-        if self.stopped.disturbed.contains(&run) {
+        // Who took it over and could not go on gave it back in that very moment, to who had seen it taken.
+        let beside = self.most > 1 && !self.stopped.disturbed.is_empty();
+        if self.stopped.disturbed.contains(&run) || beside {
             return Ok(());
         }
         let Some(claim) = self.acting[run].port.claim().await else { return Ok(()) };
