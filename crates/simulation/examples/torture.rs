@@ -1,5 +1,6 @@
 //! Stories from seeds that nobody has tried, for as long as wanted: `cargo xtask torture` ends with
-//! this. Words: how many seconds, the first seed, and, to tell of one alone, the way and the scene.
+//! this. Words: how many seconds, the first seed, and, to tell of one alone, the way and the scene; or the
+//! files of stories that were kept, to have them told once more.
 //!
 //! It fails where a promise is broken, and where a call that a story can meet came to one of its ends less
 //! often than so: of that nothing is known. What is asked is less where there is less time.
@@ -59,7 +60,10 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let number = |at: usize| words.get(at).and_then(|word| word.parse::<u64>().ok());
     let (Some(seconds), Some(first)) = (number(0), number(1)) else {
-        eprintln!("error: SECONDS SEED [WAY [SCENE]]");
+        if words.first().is_some_and(|word| word.ends_with(".json")) {
+            return again(&words);
+        }
+        eprintln!("error: SECONDS SEED [WAY [SCENE]], or FILE...");
         return ExitCode::FAILURE;
     };
     let only = Only {
@@ -115,6 +119,24 @@ fn main() -> ExitCode {
     let found = found.into_inner().unwrap_or_default();
     let covered = tell(&found, only);
     if found.broken.is_empty() && covered { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Tells what was kept once more, as it is now.
+fn again(files: &[String]) -> ExitCode {
+    let mut broken = false;
+    for file in files {
+        let read = fs::read_to_string(file).map_err(|error| error.to_string());
+        let told = read.and_then(|text| Kept::read(&text)).and_then(|kept| {
+            let told = kept.again(&mut Teller::new())?;
+            Ok(told.text())
+        });
+        broken |= told.is_err();
+        match told {
+            Ok(text) => println!("--- {file}: holds\n{text}"),
+            Err(what) => println!("--- {file}: BROKEN {what}"),
+        }
+    }
+    if broken { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 fn lock(found: &Mutex<Found>) -> std::sync::MutexGuard<'_, Found> {
