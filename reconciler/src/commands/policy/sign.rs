@@ -1,10 +1,9 @@
 //! `nhi policy sign`: what is to be signed for a new version of the policy, and by whom.
 
-    Folder, Store as _, Unread,
 use std::path::PathBuf;
 
 use approval::{
-    Folder, Store as _,
+    Folder, Store as _, Unread,
     chain::{Accepted, Refusal, Version, parts_of},
 };
 use clap::Args;
