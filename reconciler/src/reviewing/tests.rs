@@ -1,5 +1,6 @@
 //! Plans made by hand, read without a look at anything outside.
 
+#[cfg(test)]
 use std::path::Path;
 
 use operations::Context;
