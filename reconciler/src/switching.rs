@@ -56,6 +56,11 @@ fn broke_off(id: &str) -> Problem {
         .next("report it, and run it again: what is so already is left as it is")
 }
 
+/// Nothing is in the way but that nobody has approved it.
+fn is_unapproved(done: &Result<bool, Problem>) -> bool {
+    done.as_ref().is_err_and(|problem| problem.code.starts_with("E-APPROVAL"))
+}
+
 /// One of the three commands.
 pub(crate) struct Switching<'a> {
     pub(crate) which: &'a Which,
@@ -150,6 +155,7 @@ impl Switching<'_> {
         let not = todo.len() - ended.values().filter(|done| done.is_ok()).count();
         let exit = match not {
             0 => Exit::Clean,
+            not if not == todo.len() && ended.values().all(is_unapproved) => Exit::Policy,
             not if not == todo.len() => Exit::Failed,
             _ => Exit::Unfinished,
         };

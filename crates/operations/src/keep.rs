@@ -1,10 +1,13 @@
 //! What somebody wrote over a delivered document is taken for the current secret, by a person's word.
 
 use connector::Probe;
-use domain::{Direction, Marker, Secret};
+use domain::{Action, Direction, Marker, Secret};
 use ledger::Work;
-use policy::rotation::{Claim, Phase, Previous};
-use secrets::{Document, Expect, SinkError};
+use policy::{
+    change::{self, Value, impact::Facts},
+    rotation::{Claim, Phase, Previous},
+};
+use secrets::{Document, Expect, Sink, SinkError};
 
 use crate::{
     Context, Deed, Delivery, Problem, SlotSpec,
@@ -14,6 +17,7 @@ use crate::{
     document::{Meta, compose, secret_in},
     ourselves::not_our_key,
     places::custody_place,
+    review::{Asked, pass, surroundings},
     rotate::mark_of,
     slot::Sinks,
 };
@@ -53,7 +57,6 @@ pub async fn keep_sink(context: &Context, spec: &SlotSpec) -> Result<(), Problem
     let theirs = only_theirs(context, spec, &sinks, &held.claim).await?;
     let (delivery, sink) = &sinks.0[theirs.index];
     let (key_id, secret) = taken(context, spec, &store, &held, delivery, &theirs.document).await?;
-    let (realm, key) = context.realm_key()?;
     let deed = Deed {
         object: what.clone(),
         tenant: context.tenant(&spec.id.integration.connection).await?,
@@ -62,7 +65,71 @@ pub async fn keep_sink(context: &Context, spec: &SlotSpec) -> Result<(), Problem
         after: key_id.clone(),
         direction: Direction::Unknown,
     };
-    let auth = context.gate.authorize(&deed)?.auth().to_owned();
+    // Somebody's own key takes the place of the one that a board let be issued.
+    let asked = adopting(context, spec, &held.claim, &deed).await?;
+    let leave = pass(context, &asked, std::future::ready(Ok(()))).await?;
+    let found = Found { held, theirs, key_id, secret };
+    let done = kept(context, spec, &store, (delivery, &**sink), found, &deed).await;
+    if let Some(leave) = leave {
+        leave.ended(context, done.as_ref().err().map(|problem| problem.code)).await;
+    }
+    done
+}
+
+/// What was found where it is to be kept.
+struct Found {
+    held: ClaimDocument,
+    theirs: Theirs,
+    key_id: String,
+    secret: Secret,
+}
+
+/// The change that it is, as a board reads it.
+async fn adopting(
+    context: &Context,
+    spec: &SlotSpec,
+    claim: &Claim,
+    deed: &Deed,
+) -> Result<Asked, Problem> {
+    let around = surroundings(context, &spec.id.integration).await?;
+    let key = |id: &str| Value::map([("key_id", Value::text(id))]);
+    Ok(Asked {
+        object: deed.object.clone(),
+        change: change::Change {
+            tenant: deed.tenant.clone(),
+            kind: "nhi_credential".to_owned(),
+            object: format!("{}/{}/{}", spec.id.integration.kind, spec.vendor_id, spec.id.name),
+            action: change::Action::Adopt,
+            generation: i64::try_from(claim.generation).unwrap_or(i64::MAX),
+            before: key(&deed.before),
+            after: key(&deed.after),
+        },
+        facts: Facts {
+            direction: deed.direction,
+            // What it may do is its integration's.
+            action_before: Some(Action::None),
+            action_after: Some(Action::None),
+            environment: around.environment,
+            execution_mode: around.execution_mode,
+            takes_last_credential: false,
+            removes_owner: false,
+        },
+        why: vec![format!("the key {} that somebody else delivered is taken over", deed.after)],
+        owners: around.owners,
+    })
+}
+
+async fn kept(
+    context: &Context,
+    spec: &SlotSpec,
+    store: &ClaimStore,
+    (delivery, sink): (&Delivery, &dyn Sink),
+    Found { held, theirs, key_id, secret }: Found,
+    deed: &Deed,
+) -> Result<(), Problem> {
+    let what = spec.id.to_string();
+    let (realm, key) = context.realm_key()?;
+    let auth = context.gate.authorize(deed)?.auth().to_owned();
     let claim = Claim { auth, ..with_theirs(held.claim, &key_id, context) };
     let entry = context.entry("rotation.sink_kept", &what);
     context.journal(entry.detail("key", key_id.clone()).detail("sink", delivery.place())).await?;
@@ -94,7 +161,7 @@ pub async fn keep_sink(context: &Context, spec: &SlotSpec) -> Result<(), Problem
     match sink.write(&delivery.path, &document, Expect::Version(theirs.version)).await {
         Ok(version) => {
             let mirror = meta.mirror(version.number);
-            write_mirror(&**sink, &delivery.path, &mirror, version.number)
+            write_mirror(sink, &delivery.path, &mirror, version.number)
                 .await
                 .map_err(|error| delivery.problem(error))
         }

@@ -1,13 +1,22 @@
 //! The switch of an integration, and the word in its record that keeps it off.
 
-use connector::{Change, Want};
-use domain::{Direction, IntegrationId, Record};
+use std::collections::BTreeMap;
+
+use connector::{Change, Connector, ObjectRef, Platform, Want};
+use domain::{Action, Direction, IntegrationId, ObservedIntegration, Record};
 use ledger::{Change as Row, Selection, Work};
+use policy::change::{self, Value, impact::Facts};
 use serde_json::json;
 
 use crate::{
-    Context, Deed, Problem, decommission::not_in_service, elsewhere::governed_here,
-    integration::REVOKES, not_shown, observe::object_of, ourselves::not_ourselves,
+    Context, Deed, Problem,
+    decommission::not_in_service,
+    elsewhere::governed_here,
+    integration::REVOKES,
+    not_shown,
+    observe::object_of,
+    ourselves::not_ourselves,
+    review::{Asked, pass},
     scopes::record_turn,
 };
 
@@ -27,6 +36,16 @@ pub enum Switch {
 impl Switch {
     fn is_on(&self) -> bool {
         *self == Switch::Lift
+    }
+
+    /// Whether it is on then, and the word in its record, given the one that stands there.
+    fn wanted(&self, says: Option<&String>) -> (bool, Option<String>) {
+        match self {
+            Switch::Off | Switch::OffByPolicy(_) => (false, says.cloned()),
+            // Who stopped it before, and why, stays.
+            Switch::Quarantine(why) => (false, says.cloned().or_else(|| Some(why.clone()))),
+            Switch::Lift => (true, None),
+        }
     }
 
     fn kind(&self) -> &'static str {
@@ -79,12 +98,7 @@ pub async fn turn(
     governed_here(context, id, found.record.as_ref(), []).await?;
     let have = found.record.clone();
     let says = have.as_ref().and_then(|record| record.quarantined.clone());
-    let (enabled, word) = match how {
-        Switch::Off | Switch::OffByPolicy(_) => (false, says.clone()),
-        // Who stopped it before, and why, stays.
-        Switch::Quarantine(why) => (false, says.clone().or_else(|| Some(why.clone()))),
-        Switch::Lift => (true, None),
-    };
+    let (enabled, word) = how.wanted(says.as_ref());
     if found.enabled == enabled && says == word {
         return Ok(false);
     }
@@ -109,7 +123,82 @@ pub async fn turn(
         },
         false => Deed::ending(&what, &tenant, "disable", before),
     };
-    let leave = context.gate.authorize(&deed)?;
+    // What gives power back is a change that a board reviews.
+    let leave = match how.is_on() {
+        true => {
+            let asked = lifting(connector.platform(), id, &found, &deed);
+            pass(context, &asked, std::future::ready(Ok(()))).await?
+        }
+        false => None,
+    };
+    let done =
+        switched(context, (id, &*connector, &object), &found, &deed, how, revoke_unmanaged).await;
+    if let Some(leave) = leave {
+        leave.ended(context, done.as_ref().err().map(|problem| problem.code)).await;
+    }
+    done.map(|()| true)
+}
+
+/// The change that a lift is, as a board reads it.
+fn lifting(
+    platform: &'static dyn Platform,
+    id: &IntegrationId,
+    found: &ObservedIntegration,
+    deed: &Deed,
+) -> Asked {
+    let record = found.record.clone().unwrap_or_default();
+    let owners = [&record.business_owner, &record.technical_owner];
+    let switch = |enabled: bool, why: &Option<String>| {
+        let mut members = BTreeMap::from([("enabled".to_owned(), Value::Flag(enabled))]);
+        if let Some(why) = why {
+            members.insert("quarantined".to_owned(), Value::text(why.as_str()));
+        }
+        Value::Map(members)
+    };
+    let may = found.scopes.iter().map(|held| platform.action(&id.kind, &held.scope)).max();
+    let why = match &record.quarantined {
+        Some(why) => format!("it is switched on again; quarantined: {why}"),
+        None => "it is switched on again".to_owned(),
+    };
+    Asked {
+        object: deed.object.clone(),
+        change: change::Change {
+            tenant: deed.tenant.clone(),
+            kind: "nhi_integration".to_owned(),
+            object: format!("{}/{}", id.kind, found.vendor_id),
+            action: change::Action::Update,
+            generation: 0,
+            before: switch(found.enabled, &record.quarantined),
+            after: switch(true, &None),
+        },
+        facts: Facts {
+            direction: deed.direction,
+            action_before: Some(Action::None),
+            action_after: Some(may.unwrap_or(Action::None)),
+            environment: record.environment.clone(),
+            execution_mode: record.execution_mode.clone(),
+            takes_last_credential: false,
+            removes_owner: false,
+        },
+        why: vec![why],
+        owners: owners.into_iter().flatten().map(|owner| owner.id.clone()).collect(),
+    }
+}
+
+/// Does what was decided, and reads back that it is so.
+async fn switched(
+    context: &Context,
+    (id, connector, object): (&IntegrationId, &dyn Connector, &ObjectRef),
+    found: &ObservedIntegration,
+    deed: &Deed,
+    how: &Switch,
+    revoke_unmanaged: bool,
+) -> Result<(), Problem> {
+    let what = id.to_string();
+    let have = found.record.clone();
+    let says = have.as_ref().and_then(|record| record.quarantined.clone());
+    let (enabled, word) = how.wanted(says.as_ref());
+    let leave = context.gate.authorize(deed)?;
     let record = (says != word).then(|| {
         let have = have.clone().unwrap_or_default();
         let realm = have.realm.clone().or(context.realm.as_ref().map(|realm| realm.id.clone()));
@@ -119,7 +208,7 @@ pub async fn turn(
     let now = context
         .attempt(&what, how.word(), leave.auth(), async {
             connector
-                .modify(&object, &change)
+                .modify(object, &change)
                 .await
                 .map_err(|error| Problem::not_done(&what, how.word(), &error))
         })
@@ -156,7 +245,7 @@ pub async fn turn(
         entry = entry.change(Row::Applied { integration, facet, document: Some(document) });
     }
     context.note(entry).await;
-    Ok(true)
+    Ok(())
 }
 
 /// Whether the ledger has it as declared. One that cannot be read says nothing.

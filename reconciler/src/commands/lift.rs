@@ -12,7 +12,8 @@ use crate::{
 
 /// End a quarantine: switch integrations on again, and take the word out of their records.
 ///
-/// This gives power back: a policy that cannot be read refuses it, and so does what is out of service.
+/// This gives power back: a policy that cannot be read refuses it, and so does what is out of service. Where
+/// the policy has changes reviewed, it is one.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   nhi lift CONNECTION/KIND/NAME
@@ -25,7 +26,7 @@ one is finished. It switches on what was off before the quarantine too; where en
 the next apply switches that off again.
 
 Exit codes: 0 all of them are, or it is shown with --dry-run · 1 none could be · 3 some could not be
-looked at · 5 some are, and some are not: run it again; of several the first of 1, 5, 3")]
+looked at · 4 none is approved · 5 some are, and some are not: run it again; of several the first of 1, 4, 5, 3")]
 pub(crate) struct Lift {
     #[command(flatten)]
     which: Which,
