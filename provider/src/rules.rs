@@ -82,6 +82,11 @@ pub(crate) fn span(text: &str) -> Result<(), String> {
     text.parse::<Span>().map(|_| ()).map_err(slip)
 }
 
+/// Whose approval it takes to be given what may be asked for.
+pub(crate) fn approval(text: &str) -> Result<(), String> {
+    policy::elevation::Approval::from_word(Some(text)).map(drop)
+}
+
 /// How long access for a while may live.
 pub(crate) fn access_life(text: &str) -> Result<(), String> {
     let life = text.parse::<Span>().map_err(slip)?;

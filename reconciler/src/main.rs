@@ -59,6 +59,7 @@ use output::{Format, Output};
   nhi quarantine INTEGRATION    switch it off and keep it off, until nhi lift
   nhi decommission INTEGRATION  take it out of service: no scope, no credential, switched off
   nhi ack ID --generation N     a consumer has read the credential that is delivered
+  nhi elevate ID SCOPE --for 1h a scope for a while, that may be asked for
   nhi drill ID                  end one that nobody reads: how long does that take?
   nhi signal exposure ID        a secret is in wrong hands: rotate it without an overlap
   nhi leaks FOLDER              does a secret of ours stand in there?
@@ -112,6 +113,7 @@ enum Command {
     Quarantine(commands::quarantine::Quarantine),
     Lift(commands::lift::Lift),
     Disable(commands::disable::Disable),
+    Elevate(commands::elevate::Elevate),
     Drill(commands::drill::Drill),
     Ack(commands::ack::Ack),
     #[command(subcommand)]
@@ -154,6 +156,7 @@ impl Command {
             Command::Quarantine(command) => command.asking.format,
             Command::Lift(command) => command.asking.format,
             Command::Disable(command) => command.asking.format,
+            Command::Elevate(command) => command.asking.format,
             Command::Drill(command) => command.asking.format,
             Command::Ack(command) => command.format,
             Command::Signal(command) => command.format(),
@@ -213,6 +216,7 @@ fn main() -> ExitCode {
             Command::Quarantine(command) => command.run(config, &output).await,
             Command::Lift(command) => command.run(config, &output).await,
             Command::Disable(command) => command.run(config, &output).await,
+            Command::Elevate(command) => command.run(config, &output).await,
             Command::Drill(command) => command.run(config, &output).await,
             Command::Ack(command) => command.run(config, &output).await,
             Command::Signal(command) => command.run(config, &output).await,

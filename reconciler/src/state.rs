@@ -274,6 +274,7 @@ fn scopes(values: &Map<String, Value>) -> WishedScopes {
             .into_iter()
             .map(|(scope, one)| (scope, one["until"].as_str().and_then(|at| at.parse().ok())))
             .collect(),
+        on_request: operations::on_request(values.get("on_request")),
         enforcement: Enforcement::from_word(word),
         classify: members("classify")
             .unwrap_or_default()

@@ -72,6 +72,9 @@ pub struct Record {
     /// Keys that were taken in and can bear no mark, each with one that stands here instead: see
     /// [`crate::Marker::beside`].
     pub adopted: BTreeMap<String, String>,
+    /// What was given for a while by asking, by scope: until when, and a word that only this installation's
+    /// key makes, so that nobody calls a grant of theirs one of these.
+    pub elevated: BTreeMap<String, String>,
     /// What the connector itself must remember (wanted settings while parked). Its own words.
     pub platform: BTreeMap<String, String>,
     /// Members that a newer version wrote: kept as they are.
@@ -131,9 +134,12 @@ impl Record {
                 scopes.iter().cloned().map(Value::String).collect(),
             );
         }
-        for (name, texts) in
-            [("labels", &self.labels), ("adopted", &self.adopted), ("platform", &self.platform)]
-        {
+        for (name, texts) in [
+            ("labels", &self.labels),
+            ("adopted", &self.adopted),
+            ("elevated", &self.elevated),
+            ("platform", &self.platform),
+        ] {
             if !texts.is_empty() {
                 let object = texts.iter().map(|(k, v)| (k.clone(), Value::String(v.clone())));
                 map.insert(name.into(), Value::Object(object.collect()));
@@ -186,6 +192,7 @@ impl Record {
             unfinished: take_flag(&mut map, "unfinished")?,
             finished_by: take_text(&mut map, "finished_by")?,
             adopted: take_map(&mut map, "adopted")?,
+            elevated: take_map(&mut map, "elevated")?,
             platform: take_map(&mut map, "platform")?,
             other: Map::new(),
         };
@@ -291,6 +298,7 @@ mod tests {
             quarantined: Some("INC-7".into()),
             decommission: Some("decommissioned 2026-11-30 by nhi:7".into()),
             adopted: BTreeMap::from([("a1b2".into(), "maaaaaaaaaaaaa/default".into())]),
+            elevated: BTreeMap::from([("a:write".into(), "2026-12-01T10:00:00Z 9f".into())]),
             finished_by: Some("apply:7".into()),
             other: Map::from_iter([("from_the_future".into(), Value::Bool(true))]),
             ..Record::default()

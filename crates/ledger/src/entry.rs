@@ -93,6 +93,8 @@ pub const KINDS: &[&str] = &[
     "rotation.verified",
     "rotation.watching",
     "rotation.withdrawn",
+    "scopes.elevated",
+    "scopes.elevating",
     "scopes.narrowed",
     "scopes.removed",
     "scopes.set",

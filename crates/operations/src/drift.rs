@@ -14,6 +14,7 @@ use ledger::{Ledger, Selection, inventory::Origin};
 use policy::{
     Schedule,
     duty::{Duty, Task},
+    elevation::{Approval, OnRequest},
     findings::{
         self, Declared, Finding, Governed, Observed, SlotFacts, Stands, Tied, Times, compare,
     },
@@ -52,6 +53,8 @@ pub struct WishedScopes {
     pub standing: BTreeSet<String>,
     /// Temporary ones, with their end where it is known.
     pub temporary: BTreeMap<String, Option<Timestamp>>,
+    /// What may be had for a while by asking.
+    pub on_request: BTreeMap<String, OnRequest>,
     /// Which differences are drift.
     pub enforcement: Enforcement,
     /// What single scopes really let their holder do, as a person said.
@@ -413,11 +416,12 @@ async fn compared(context: &Context, wish: &Wish) -> Result<Judged, Problem> {
     judged.found(tenant, stable, findings::ties(&tied, &context.rules));
 
     if let Some(scopes) = &wish.scopes {
+        let scopes = scopes.with_elevations(context, live, lattice);
         let live = live.scopes.iter().map(|held| held.scope.clone()).collect();
         judged.found(
             tenant,
             stable,
-            judge_scopes(&wish.id, scopes, &live, lattice, context.time().lo),
+            judge_scopes(&wish.id, &scopes, &live, lattice, context.time().lo),
         );
     }
     let usage = usage::usage_of(context, &wish.id).await;
@@ -1035,7 +1039,29 @@ pub(crate) fn scopes_json(wish: &Standing, enforcement: Enforcement) -> Value {
         .iter()
         .map(|(scope, one)| (scope.clone(), json!(one.until.to_string())))
         .collect();
-    json!({ "scopes": wish.scopes, "temporary": until, "enforcement": enforcement.as_str() })
+    let mut written =
+        json!({ "scopes": wish.scopes, "temporary": until, "enforcement": enforcement.as_str() });
+    if !wish.on_request.is_empty() {
+        let one = |(scope, one): (&String, &OnRequest)| {
+            let words =
+                json!({ "max": one.longest.to_string(), "approval": one.approval.as_str() });
+            (scope.clone(), words)
+        };
+        written["on_request"] = Value::Object(wish.on_request.iter().map(one).collect());
+    }
+    written
+}
+
+/// What may be asked for, from members as in HCL. What cannot be read may not be asked for.
+pub fn on_request(members: Option<&Value>) -> BTreeMap<String, OnRequest> {
+    let all = members.and_then(Value::as_object).into_iter().flatten();
+    all.filter_map(|(scope, one)| {
+        let longest = one.get("max")?.as_str()?.parse().ok()?;
+        let word = one.get("approval").and_then(Value::as_str);
+        let approval = Approval::from_word(word).ok()?;
+        Some((scope.clone(), OnRequest { longest, approval }))
+    })
+    .collect()
 }
 
 /// Reads [`scopes_json`], and the form of the first version, which had no ends.
@@ -1057,6 +1083,7 @@ fn wished_scopes(facet: &Value) -> WishedScopes {
     WishedScopes {
         standing: texts(facet.get("scopes")).into_iter().collect(),
         temporary,
+        on_request: on_request(facet.get("on_request")),
         enforcement: Enforcement::from_word(word),
         classify: BTreeMap::new(),
     }

@@ -82,6 +82,7 @@ pub(crate) fn record_json(record: &Record) -> serde_json::Value {
         unfinished: false,
         finished_by: None,
         adopted: Default::default(),
+        elevated: Default::default(),
         platform: Default::default(),
         ..record.clone()
     };
@@ -430,6 +431,7 @@ pub async fn update_integration(
             unfinished: false,
             finished_by: have.finished_by,
             adopted: have.adopted,
+            elevated: have.elevated,
             platform: have.platform,
             other: have.other,
             ..declared.record.clone()

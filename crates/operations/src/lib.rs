@@ -23,6 +23,7 @@ mod document;
 mod drift;
 mod drill;
 mod duty;
+mod elevate;
 mod elsewhere;
 mod ends;
 mod foreseen;
@@ -84,10 +85,14 @@ pub use delivered::{Delivered, other_fields, read_delivered};
 pub use drift::{
     Begun, Held, Judged, Wish, WishedOwner, WishedScopes, WishedSlot, WishedThirdParty, Wishes,
     accepting_anything, declared_in_ledger, delivery, everything_begun, everything_left_open,
-    judge_integration, judge_left_behind, judge_owner, schedule_written,
+    judge_integration, judge_left_behind, judge_owner, on_request, schedule_written,
 };
 pub use drill::{Drilled, drill, may_drill};
 pub use duty::{DueNow, Met, catch_up, due_now, duties_of, meet};
+pub use elevate::{
+    ElevateRequest, Elevated, Foreseen, elevate, elevations, end_elevation, foresee_elevation,
+    running,
+};
 pub use elsewhere::{governed_elsewhere, is_elsewhere};
 pub use ends::set_ends;
 pub use foreseen::{crowded, no_room, no_room_beside, unfit_setting};

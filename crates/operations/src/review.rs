@@ -14,12 +14,15 @@ use approval::{Revoked, Signers, Store, Trust, Unread, namespace, votes};
 use domain::{IntegrationId, Now};
 use jiff::Timestamp;
 use ledger::{Filter, NewEntry, port::Subject};
-use policy::change::{
-    Action, Change, Digest, Value, freeze,
-    impact::{Facts, Impact, Level, impact},
-    quorum::{Decision, Presence, Question, Tally, tally},
-    review::{Review, owners_named},
-    standing::{self, Class},
+use policy::{
+    change::{
+        Action, Change, Digest, Value, freeze,
+        impact::{Facts, Impact, Level, impact},
+        quorum::{Decision, Presence, Question, Tally, tally},
+        review::{Review, owners_named},
+        standing::{self, Class},
+    },
+    elevation::Approval,
 };
 
 use crate::{Context, Lease, Problem, break_glass, observe_integration};
@@ -34,6 +37,12 @@ const AUTH: &str = "approval:";
 
 /// The same of what somebody did alone in an emergency.
 const BROKEN: &str = "break-glass:";
+
+/// What tells what was approved once and for all in `auth`.
+const STANDING: &str = "standing:";
+
+/// As the rules have it.
+const BY_RULES: Approval = Approval::AtLeast(Level::Low);
 
 /// Who reviews changes, and what they have said.
 pub struct ReviewBoard {
@@ -236,6 +245,17 @@ impl ReviewBoard {
         used_at: Option<Timestamp>,
         now: Now,
     ) -> Result<Judged, Problem> {
+        self.judge_as(asked, BY_RULES, used_at, now)
+    }
+
+    /// The same, where what was declared says whose approval it takes.
+    fn judge_as(
+        &self,
+        asked: &Asked,
+        least: Approval,
+        used_at: Option<Timestamp>,
+        now: Now,
+    ) -> Result<Judged, Problem> {
         let (digest, namespace) = (asked.change.digest(), self.namespace());
         let mut impact = impact(&asked.change, &asked.facts, &self.terms.rules);
         // What is not approved beforehand needs somebody.
@@ -246,6 +266,12 @@ impl ReviewBoard {
         {
             let reasons = vec!["rotations are not approved beforehand".to_owned()];
             impact = Impact { level: Level::Medium, reasons };
+        }
+        if let Approval::AtLeast(level) = least
+            && level > impact.level
+        {
+            let why = format!("its declaration asks for the approval of a {level} change");
+            impact = Impact { level, reasons: vec![why] };
         }
         let question = Question {
             level: impact.level,
@@ -452,9 +478,23 @@ pub async fn pass(
     asked: &Asked,
     as_reviewed: impl Future<Output = Result<(), Problem>>,
 ) -> Result<Option<Leave>, Problem> {
+    pass_as(context, asked, BY_RULES, as_reviewed).await
+}
+
+/// The same, where what was declared and approved before says whose approval this takes.
+///
+/// # Errors
+///
+/// As [`pass`].
+pub(crate) async fn pass_as(
+    context: &Context,
+    asked: &Asked,
+    least: Approval,
+    as_reviewed: impl Future<Output = Result<(), Problem>>,
+) -> Result<Option<Leave>, Problem> {
     let Some(board) = context.gate.board().cloned() else { return Ok(None) };
     let digest = asked.change.digest();
-    let first = board.judge(asked, None, context.time())?;
+    let first = board.judge_as(asked, least, None, context.time())?;
     context.settle_policy().await;
     if let Some(closed) = context.gate.closed()
         && (asked.facts.direction.may_widen() || first.needs_somebody())
@@ -466,8 +506,13 @@ pub async fn pass(
     if let Some(frozen) = frozen.filter(|_| !first.tally.may_break()) {
         return Err(frozen);
     }
+    if least == Approval::Declared && first.tally.rejected_by.is_empty() {
+        let auth = format!("{STANDING}on_request");
+        return Ok(Some(allowed(context, board, asked, &first, auth, None).await?));
+    }
     if !first.needs_somebody() && first.tally.is_enough() {
-        return Ok(Some(allowed(context, board, asked, &first, None).await?));
+        let auth = first.auth();
+        return Ok(Some(allowed(context, board, asked, &first, auth, None).await?));
     }
     as_reviewed.await?;
     // Whoever comes second waits for nobody: what is approved once is done once.
@@ -480,7 +525,7 @@ pub async fn pass(
         }
     };
     let used_at = used(context, asked, digest).await?;
-    let judged = board.judge(asked, used_at, context.time())?;
+    let judged = board.judge_as(asked, least, used_at, context.time())?;
     let may = match judged.tally.is_enough() {
         true => Ok(()),
         false if judged.tally.may_break() => break_glass::may_owe_more(context, &board).await,
@@ -490,7 +535,8 @@ pub async fn pass(
         lease.give_back().await;
         return Err(problem);
     }
-    allowed(context, board, asked, &judged, Some(lease)).await.map(Some)
+    let auth = judged.auth();
+    allowed(context, board, asked, &judged, auth, Some(lease)).await.map(Some)
 }
 
 /// Writes down that a change may be made.
@@ -499,9 +545,9 @@ async fn allowed(
     board: Arc<ReviewBoard>,
     asked: &Asked,
     judged: &Judged,
+    auth: String,
     lease: Option<Lease>,
 ) -> Result<Leave, Problem> {
-    let auth = judged.auth();
     let mut entry = context.entry(AUTHORIZED, &asked.object);
     entry.auth = Some(auth.clone());
     entry.digest_after = Some(judged.digest.hex());

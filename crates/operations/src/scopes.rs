@@ -5,14 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use connector::{Change, Platform};
 use domain::{Action, Direction, GrantedScope, IntegrationId, ObservedIntegration, Record, Scope};
 use ledger::{Change as Row, Work};
-use policy::scopes::{
-    Above, Declared, Enforcement, Lattice, above_ceiling, canonical_set, limit, wanted,
+use policy::{
+    elevation::with_given,
+    scopes::{Above, Declared, Enforcement, Lattice, above_ceiling, canonical_set, limit, wanted},
 };
 
 use crate::{
     Context, Deed, Problem, WishedScopes,
     decommission::not_in_service,
     drift::scopes_json,
+    elevate::{forget_over, running_or_over},
     elsewhere::{governed_here, import_of, who_has_it},
     integration::{finish_record, work},
     observe::object_of,
@@ -132,8 +134,9 @@ pub async fn set_scopes(
             .next("apply the nhi_integration first; that writes its record anew")
             .at(&["integration"])
     })?;
+    let Declared { scopes, temporary, on_request } = &wish.declared;
     let texts: BTreeSet<String> =
-        wish.declared.scopes.iter().chain(wish.declared.temporary.keys()).cloned().collect();
+        scopes.iter().chain(temporary.keys()).chain(on_request.keys()).cloned().collect();
     let (standing, covering) = (&wish.declared.scopes, have.ceiling_scopes.as_ref());
     let over = above_ceiling(&lattice, &texts, standing, &wish.classify, most, covering);
     if let Some(one) = over.first() {
@@ -151,7 +154,10 @@ pub async fn set_scopes(
                 .at(&["temporary", scope, "until"]));
         }
     }
-    let wanted = wanted(&lattice, &wish.declared, &live, wish.enforcement, now);
+    // What was given by asking is neither given here nor taken away, while it runs.
+    let given = running_or_over(context, &found, lattice, &wish.declared);
+    let with_given = with_given(&wish.declared, &given);
+    let wanted = wanted(&lattice, &with_given, &live, wish.enforcement, now);
     let after: BTreeSet<Scope> = wanted.keys().cloned().collect();
     let direction = lattice.direction(&live, &after);
     let join = |set: &BTreeSet<Scope>| set.iter().map(Scope::as_str).collect::<Vec<_>>().join("\n");
@@ -276,7 +282,8 @@ pub async fn remove_over(
         .ok_or_else(|| gone(&what))?;
     governed_here(context, id, found.record.as_ref(), []).await?;
     let live: BTreeSet<Scope> = found.scopes.iter().map(|granted| granted.scope.clone()).collect();
-    let over = over(lattice, wish, &live, context.time().lo);
+    let wish = wish.with_elevations(context, &found, lattice);
+    let over = over(lattice, &wish, &live, context.time().lo);
     if over.is_empty() {
         return Ok(over);
     }
@@ -304,14 +311,15 @@ pub async fn remove_over(
     entry.auth = Some(leave.auth().to_owned());
     let taken: Vec<&str> = over.iter().map(Scope::as_str).collect();
     context.note(entry.detail("taken", taken.join(" "))).await;
+    forget_over(context, &*connector, &object, id, &found, leave.auth()).await?;
     Ok(over)
 }
 
-fn kind_of(lattice: KindLattice) -> Option<&'static connector::Kind> {
+pub(crate) fn kind_of(lattice: KindLattice) -> Option<&'static connector::Kind> {
     lattice.platform.kinds().iter().find(|kind| kind.name == lattice.kind)
 }
 
-fn above(what: &str, one: &Above) -> Problem {
+pub(crate) fn above(what: &str, one: &Above) -> Problem {
     Problem::new("E-CEILING", "Scope above this integration's ceiling")
         .detail(format!(
             "{what}: {}.\nThe ceiling is set on the nhi_integration, so that scopes and their limit have \
@@ -361,8 +369,12 @@ pub async fn park_scopes(
     governed_here(context, id, found.record.as_ref(), [])
         .await
         .map_err(|problem| problem.at(&["integration"]))?;
-    let record =
-        found.record.map(|record| Record { scopes_governed: false, justification: None, ..record });
+    let record = found.record.map(|record| Record {
+        scopes_governed: false,
+        justification: None,
+        elevated: BTreeMap::new(),
+        ..record
+    });
     let change = Change { scopes: Some(BTreeSet::new()), record, ..Change::default() };
     let live: Vec<&str> = found.scopes.iter().map(|granted| granted.scope.as_str()).collect();
     let deed = Deed::ending(&what, &tenant, "narrow", live.join("\n"));

@@ -1067,7 +1067,8 @@ impl Tick {
             return BTreeSet::new();
         };
         let live = seen.observed.scopes.iter().map(|held| held.scope.clone()).collect();
-        scopes::over(lattice, wished, &live, self.context.time().lo)
+        let wished = wished.with_elevations(&self.context, &seen.observed, lattice);
+        scopes::over(lattice, &wished, &live, self.context.time().lo)
     }
 
     fn lattice(&self, id: &IntegrationId) -> Option<KindLattice> {
@@ -1304,6 +1305,7 @@ impl Tick {
                 let nothing = WishedScopes {
                     standing: BTreeSet::new(),
                     temporary: BTreeMap::new(),
+                    on_request: BTreeMap::new(),
                     enforcement: policy::scopes::Enforcement::Exact,
                     classify: BTreeMap::new(),
                 };

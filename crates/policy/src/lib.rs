@@ -8,6 +8,7 @@
 pub mod change;
 pub mod crosswalk;
 pub mod duty;
+pub mod elevation;
 pub mod environment;
 pub mod errors;
 pub mod findings;

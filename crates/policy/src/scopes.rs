@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::{Action, Direction, Scope};
 use jiff::Timestamp;
 
+use crate::elevation::OnRequest;
+
 /// What one kind knows of its scopes.
 pub trait Lattice {
     /// A text in canonical form; sugar may give several. `None` outside the grammar.
@@ -86,6 +88,8 @@ pub struct Declared {
     pub scopes: BTreeSet<String>,
     /// Temporary ones in the user's spelling.
     pub temporary: BTreeMap<String, Temporary>,
+    /// What may be had for a while by asking, in the user's spelling.
+    pub on_request: BTreeMap<String, OnRequest>,
 }
 
 /// What Read gives back.

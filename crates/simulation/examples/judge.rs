@@ -161,6 +161,7 @@ async fn integrations() {
             scopes: Some(WishedScopes {
                 standing: scopes.map(str::to_owned).into(),
                 temporary: BTreeMap::new(),
+                on_request: BTreeMap::new(),
                 enforcement: Enforcement::Exact,
                 classify: BTreeMap::new(),
             }),

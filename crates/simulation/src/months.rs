@@ -366,6 +366,7 @@ impl Story {
             scopes: Some(WishedScopes {
                 standing: unit.declared.clone(),
                 temporary: temporary.map(|(scope, at)| (scope.clone(), Some(*at))).collect(),
+                on_request: BTreeMap::new(),
                 enforcement: Enforcement::Exact,
                 classify: BTreeMap::new(),
             }),

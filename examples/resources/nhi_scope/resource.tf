@@ -10,4 +10,12 @@ resource "nhi_scope" "invoice_sync" {
       ticket        = "CHG-2201"
     }
   }
+
+  # nhi elevate gives it for half an hour at most, once a board has approved that change.
+  on_request = {
+    "secret/data/ledger/*:read" = {
+      max      = "30m"
+      approval = "high"
+    }
+  }
 }

@@ -74,7 +74,11 @@ fn scopes(prior: Option<ScopeModel>, planned: Option<ScopeModel>) -> Directed {
         Some(model) => model.highest_action.as_deref()?.parse::<Action>().ok(),
         None => Some(Action::None),
     };
-    let (action_before, action_after) = (action(&prior), action(&planned));
+    let with_asked = |one: Option<Action>, of: &Option<ScopeModel>| {
+        Some(one?.max(scope::asked_for(prior.as_ref(), planned.as_ref(), of.as_ref())))
+    };
+    let action_before = with_asked(action(&prior), &prior);
+    let action_after = with_asked(action(&planned), &planned);
     let (direction, why) = scope::direction(prior.as_ref(), planned.as_ref());
     Directed { direction, why, action_before, action_after }
 }

@@ -12,6 +12,7 @@ mod golden;
 mod governed;
 mod inventory;
 mod moved;
+mod on_request;
 mod promises;
 mod real_core;
 mod reviewed;

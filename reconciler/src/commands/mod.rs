@@ -10,6 +10,7 @@ pub(crate) mod disable;
 pub(crate) mod doctor;
 pub(crate) mod drift;
 pub(crate) mod drill;
+pub(crate) mod elevate;
 pub(crate) mod evidence;
 pub(crate) mod explain;
 pub(crate) mod gate;

@@ -34,6 +34,7 @@ fn wishes() -> Wishes {
         let scopes = whole.then(|| WishedScopes {
             standing: Default::default(),
             temporary: BTreeMap::new(),
+            on_request: BTreeMap::new(),
             enforcement: policy::scopes::Enforcement::Exact,
             classify: BTreeMap::new(),
         });

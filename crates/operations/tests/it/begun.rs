@@ -18,7 +18,7 @@ fn wish() -> DeclaredScopes {
     DeclaredScopes {
         declared: Declared {
             scopes: BTreeSet::from(["invoices:read".to_owned()]),
-            temporary: BTreeMap::new(),
+            ..Declared::default()
         },
         enforcement: Enforcement::Exact,
         classify: BTreeMap::new(),

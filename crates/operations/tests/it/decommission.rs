@@ -77,7 +77,7 @@ async fn given(world: &World) -> Result<(), Problem> {
     let wish = DeclaredScopes {
         declared: Declared {
             scopes: BTreeSet::from(["invoices:read".to_owned()]),
-            temporary: BTreeMap::new(),
+            ..Declared::default()
         },
         enforcement: Enforcement::Exact,
         classify: BTreeMap::new(),

@@ -2,6 +2,7 @@
 
 mod ack;
 mod begun;
+mod board;
 mod books;
 mod clocks;
 mod crash;
@@ -11,6 +12,7 @@ mod decommission;
 mod drift;
 mod drill;
 mod duty;
+mod elevate;
 mod expiry;
 mod gaps;
 mod hands;

@@ -270,6 +270,7 @@ async fn a_temporary_scope_that_is_over_goes_and_no_other() {
             // Declared for good as well.
             ("repo:read".to_owned(), at("2026-11-01T00:00:00Z")),
         ]),
+        on_request: BTreeMap::new(),
         enforcement: Enforcement::Exact,
         classify: BTreeMap::new(),
     };

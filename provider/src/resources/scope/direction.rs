@@ -8,11 +8,14 @@ use std::{
 use domain::{Direction, Scope};
 use jiff::Timestamp;
 use operations::KindLattice;
-use policy::scopes::{self, Declared, Enforcement, canonical, canonical_set, highest_action};
+use policy::{
+    elevation::{self, Approval},
+    scopes::{self, Declared, Enforcement, canonical, canonical_set, highest_action},
+};
 
 use super::{
     ScopeModel,
-    model::{Temporary, classify_of, lattice_of},
+    model::{Temporary, classify_of, lattice_of, on_request_of},
     plan::wanted,
 };
 use crate::values::instant;
@@ -52,11 +55,17 @@ pub(crate) fn direction(
         (Some(_), Some(_)) => (Direction::Unknown, Vec::new()),
         // Nobody had said anything of them, so that whatever is there now may stay.
         (None, Some(planned))
-            if planned.enforcement != "at_least" && wanted(planned).is_empty() =>
+            if planned.enforcement != "at_least"
+                && wanted(planned).is_empty()
+                && on_request_of(planned).is_empty() =>
         {
             (Direction::None, Vec::new())
         }
-        (None, Some(planned)) => (Direction::Widens, signed("+", planned)),
+        (None, Some(planned)) => {
+            let mut why = signed("+", planned);
+            why.extend(on_request(lattice, None, planned).into_iter().map(|(_, text)| text));
+            (Direction::Widens, why)
+        }
         (Some(prior), None) => (Direction::Narrows, signed("-", prior)),
         (None, None) => (Direction::None, Vec::new()),
     }
@@ -72,9 +81,10 @@ pub(super) fn change(lattice: KindLattice, prior: &ScopeModel, planned: &ScopeMo
         (canonical_set(&lattice, was.keys()), canonical_set(&lattice, is.keys()));
     let before = live(lattice, prior, &is_dated);
     let enforcement = Enforcement::from_word(planned.enforcement.text());
+    let stay = stay_elevated(lattice, prior, planned);
     let now = Timestamp::UNIX_EPOCH;
     let after: BTreeSet<Scope> =
-        scopes::wanted(&lattice, &as_decided(planned), &before, enforcement, now)
+        scopes::wanted(&lattice, &as_decided(planned, &stay), &before, enforcement, now)
             .into_keys()
             .collect();
     let within = |text: &str, set: &BTreeSet<Scope>| {
@@ -102,6 +112,9 @@ pub(super) fn change(lattice: KindLattice, prior: &ScopeModel, planned: &ScopeMo
         way = way.and(direction);
         why.push(text);
     };
+    for (direction, text) in on_request(lattice, Some(prior), planned) {
+        add(direction, text);
+    }
     for (direction, text) in said_of_all(lattice, prior, planned) {
         add(direction, text);
     }
@@ -142,13 +155,92 @@ pub(super) fn change(lattice: KindLattice, prior: &ScopeModel, planned: &ScopeMo
             add(Direction::Widens, format!("{scope} without an end"));
         }
     }
-    let declared = canonical_set(&lattice, &wanted(planned));
+    // What was given by asking ends with its entry, or lasts.
+    for text in by_asking(prior).difference(&stay) {
+        if !within(text, &after) {
+            takes = true;
+            add(Direction::None, format!("- {text} (given by asking)"));
+        } else if !within(text, &is_dated) {
+            add(Direction::Widens, format!("{text} without an end"));
+        }
+    }
+    let mut declared = canonical_set(&lattice, &wanted(planned));
+    declared.extend(canonical_set(&lattice, &stay));
     let stays = prior.scopes.value().into_iter().flatten().chain(was.keys());
     let stays: BTreeSet<String> = stays
         .filter(|text| within(text, &after) && !within(text, &declared))
         .map(|text| format!("{} is no longer declared and stays", named(text)))
         .collect();
     Change { way, why, takes, stays: stays.into_iter().collect() }
+}
+
+/// What may be asked for, and for how long: what was had at all times is less by that.
+fn on_request(
+    lattice: KindLattice,
+    prior: Option<&ScopeModel>,
+    planned: &ScopeModel,
+) -> Vec<(Direction, String)> {
+    let classify = classify_of(planned);
+    let was = prior.map(on_request_of).unwrap_or_default();
+    let is = on_request_of(planned);
+    let standing = prior.and_then(|prior| prior.scopes.value());
+    let standing = canonical_set(&lattice, standing.into_iter().flatten());
+    let mut said = Vec::new();
+    for (scope, one) in &is {
+        let by = match one.approval {
+            Approval::Declared => "approved by its declaration".to_owned(),
+            Approval::AtLeast(level) => format!("approval {level} or above"),
+        };
+        let action = highest_action(&lattice, [scope], &classify);
+        let text = format!("on request: {scope} ({action}) for {}, {by}", one.longest);
+        match was.get(scope) {
+            Some(before) if before == one => {}
+            Some(before) => {
+                let longer = match one.longest.cmp(&before.longest) {
+                    Ordering::Greater => Direction::Widens,
+                    Ordering::Less => Direction::Narrows,
+                    Ordering::Equal => Direction::None,
+                };
+                let less = match one.approval.cmp(&before.approval) {
+                    Ordering::Less => Direction::Widens,
+                    Ordering::Greater => Direction::Narrows,
+                    Ordering::Equal => Direction::None,
+                };
+                said.push((longer.and(less), text));
+            }
+            None if canonical(&lattice, scope).iter().all(|one| standing.contains(one)) => {
+                said.push((Direction::None, text));
+            }
+            None => said.push((Direction::Widens, format!("+ {text}"))),
+        }
+    }
+    let gone = was.keys().filter(|scope| !is.contains_key(*scope));
+    said.extend(gone.map(|scope| (Direction::Narrows, format!("- on request: {scope}"))));
+    said
+}
+
+/// What is live by asking, as far as state knows.
+fn by_asking(prior: &ScopeModel) -> BTreeSet<String> {
+    let dated = prior.temporary.value();
+    let is_dated = |scope: &String| dated.is_some_and(|all| all.contains_key(scope));
+    let live = prior.elevated.value().into_iter().flatten();
+    live.filter(|scope| !is_dated(scope)).cloned().collect()
+}
+
+/// What was given by asking and goes on: an entry covers it, and it is declared in no other way.
+pub(super) fn stay_elevated(
+    lattice: KindLattice,
+    prior: &ScopeModel,
+    planned: &ScopeModel,
+) -> BTreeSet<String> {
+    let entries = on_request_of(planned);
+    let declared = canonical_set(&lattice, &wanted(planned));
+    let mut all = by_asking(prior);
+    all.retain(|scope| {
+        elevation::is_listed(&lattice, &entries, scope)
+            && canonical(&lattice, scope).iter().all(|one| !declared.contains(one))
+    });
+    all
 }
 
 /// What is said of all scopes, and what single ones count for.
@@ -196,14 +288,25 @@ fn live(lattice: KindLattice, prior: &ScopeModel, is_dated: &BTreeSet<Scope>) ->
     live
 }
 
-/// The declaration with the statuses for a clock: what plan calls over has ended, and the rest holds.
-fn as_decided(planned: &ScopeModel) -> Declared {
+/// The declaration with the statuses for a clock: what plan calls over has ended, and the rest holds, what
+/// goes on by asking included.
+fn as_decided(planned: &ScopeModel, stay: &BTreeSet<String>) -> Declared {
     let decided = |(scope, one): (&String, &Temporary)| {
         let until = if one.status == "ended" { Timestamp::MIN } else { Timestamp::MAX };
         (scope.clone(), scopes::Temporary { from: None, until })
     };
+    let lasts = scopes::Temporary { from: None, until: Timestamp::MAX };
+    let going_on = stay.iter().map(|scope| (scope.clone(), lasts.clone()));
     Declared {
+        on_request: BTreeMap::new(),
         scopes: planned.scopes.value().cloned().unwrap_or_default(),
-        temporary: planned.temporary.value().into_iter().flatten().map(decided).collect(),
+        temporary: planned
+            .temporary
+            .value()
+            .into_iter()
+            .flatten()
+            .map(decided)
+            .chain(going_on)
+            .collect(),
     }
 }

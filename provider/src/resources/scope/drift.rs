@@ -16,7 +16,10 @@ pub(super) fn applied(
     now: &ObservedIntegration,
 ) -> Applied {
     let none = BTreeMap::new();
-    let dated = canonical_set(&lattice, model.temporary.value().unwrap_or(&none).keys());
+    let dated = model.temporary.value().unwrap_or(&none).keys();
+    // So is what was given by asking.
+    let elevated = model.elevated.value().into_iter().flatten();
+    let dated = canonical_set(&lattice, dated.chain(elevated));
     let live = now.scopes.iter().map(|granted| &granted.scope);
     let standing = live.filter(|scope| !dated.contains(*scope));
     Applied(standing.map(|scope| (scope.as_str().to_owned(), "live".to_owned())).collect())

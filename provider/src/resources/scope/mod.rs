@@ -11,16 +11,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::{Action, ScopeId};
 use operations::{
     DeclaredScopes, KindLattice, Part, Problem, governed_already, observe_integration, park_scopes,
-    set_scopes,
+    running, set_scopes,
 };
-use policy::scopes::{Declared, Enforcement, canonical_set, echo};
+use policy::{
+    elevation::with_given,
+    scopes::{Declared, Enforcement, canonical_set, echo},
+};
 use tfplugin::{
     Attr, Diagnostic, Diagnostics, Path,
     erased::Call,
     resource::{Create, Delete, Done, Failure, Plan, Read, Resource, Update},
 };
 
-pub(crate) use self::{direction::direction, model::ScopeModel};
+pub(crate) use self::{
+    direction::direction,
+    model::{ScopeModel, asked_for},
+};
 use self::{
     drift::{applied, in_part, moved},
     model::{classify_of, declared_of, highest, integration_of, lattice_of},
@@ -93,6 +99,9 @@ impl Scope {
         let live: BTreeSet<domain::Scope> =
             seen.observed.scopes.iter().map(|granted| granted.scope.clone()).collect();
         let declared = declared_of(&model);
+        // What runs by asking is one of those for a time; what is over is an extra.
+        let runs = running(&context, &seen.observed, lattice, &declared);
+        let declared = with_given(&declared, &runs);
         let enforcement = Enforcement::from_word(model.enforcement.text());
         let echo = echo(&lattice, &declared, &live, enforcement);
         // It begins and ends when every clock says so.
@@ -124,6 +133,14 @@ impl Scope {
                 ),
             );
         }
+        for (scope, until) in &runs {
+            told.warning_at(
+                "elevated",
+                "A scope that was given by asking",
+                format!("{id}: {scope} until {until:.0}. Apply leaves it, and its end takes it away.\nNext: nhi elevate --end {id} {scope} ends it now."),
+            );
+        }
+        model.elevated = Attr::Value(echo.elevated);
         let now_live = applied(lattice, &model, &seen.observed);
         if let Some(before) = Applied::from_bytes(&request.private) {
             let moved = moved(&before, &now_live);
@@ -137,7 +154,6 @@ impl Scope {
         }
         model.scopes = Attr::Value(echo.scopes);
         model.undeclared = Attr::Value(echo.undeclared);
-        model.elevated = Attr::Value(echo.elevated);
         model.highest_action = highest(lattice, &model);
         let told = about(told, &model.id);
         Ok(Some(Done::new(model).tell(told)))
@@ -176,11 +192,14 @@ impl Resource for Scope {
         let known = |scope: &String| {
             let standing = config.scopes.value().map(|all| all.contains(scope));
             let dated = config.temporary.value().map(|all| all.contains_key(scope));
+            let asked = config.on_request.value().map(|all| all.contains_key(scope));
             // What becomes known later may still name it.
             config.scopes.is_unknown()
                 || config.temporary.is_unknown()
+                || config.on_request.is_unknown()
                 || standing == Some(true)
                 || dated == Some(true)
+                || asked == Some(true)
         };
         let named = [("classify", &config.classify), ("justifications", &config.justifications)];
         for (attribute, map) in named {
@@ -189,7 +208,7 @@ impl Resource for Scope {
                     found.error_at(
                         Path::attribute(attribute).key(scope),
                         "This scope is not declared here",
-                        format!("{scope:?} is neither in scopes nor in temporary.\nNext: spell it as it stands there, or remove this line.\n(E-NOT-DECLARED)"),
+                        format!("{scope:?} is in none of scopes, temporary and on_request.\nNext: spell it as it stands there, or remove this line.\n(E-NOT-DECLARED)"),
                     );
                 }
             }
@@ -342,7 +361,9 @@ impl Scope {
             .map_err(|problem| errors(of_integration(problem)))?;
         let live: BTreeSet<domain::Scope> =
             now.scopes.iter().map(|granted| granted.scope.clone()).collect();
-        let echo = echo(&lattice, &wish.declared, &live, wish.enforcement);
+        let runs = running(&context, &now, lattice, &wish.declared);
+        let with_runs = with_given(&wish.declared, &runs);
+        let echo = echo(&lattice, &with_runs, &live, wish.enforcement);
         if let Some(dated) = model.temporary.value_mut() {
             for (scope, one) in dated.iter_mut() {
                 if let (true, Some(temporary)) =
@@ -419,7 +440,9 @@ fn check_grammar(lattice: KindLattice, config: &ScopeModel, found: &mut Diagnost
     let dated =
         config.temporary.value().into_iter().flatten().map(|(scope, _)| (scope, "temporary"));
     let standing = config.scopes.value().into_iter().flatten().map(|scope| (scope, "scopes"));
-    for (scope, attribute) in standing.chain(dated) {
+    let asked = config.on_request.value().into_iter().flatten();
+    let asked = asked.map(|(scope, _)| (scope, "on_request"));
+    for (scope, attribute) in standing.chain(dated).chain(asked) {
         if let Err(error) = lattice.platform.parse_scope(lattice.kind, scope) {
             let meant = error
                 .suggestion
@@ -427,7 +450,7 @@ fn check_grammar(lattice: KindLattice, config: &ScopeModel, found: &mut Diagnost
                 .map(|meant| format!(" Did you mean {meant:?}?"))
                 .unwrap_or_default();
             let path = match attribute {
-                "temporary" => Path::attribute("temporary").key(scope),
+                "temporary" | "on_request" => Path::attribute(attribute).key(scope),
                 _ => Path::attribute("scopes"),
             };
             found.error_at(

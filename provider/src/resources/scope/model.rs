@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use domain::{Action, IntegrationId};
 use operations::KindLattice;
-use policy::scopes::{Declared, highest_action};
+use policy::{
+    elevation::{self, Approval},
+    scopes::{Declared, highest_action},
+};
 use tfplugin::{Attr, Model, Set};
 
 use crate::{
@@ -54,11 +57,16 @@ pub(crate) struct ScopeModel {
     #[tf(optional)]
     pub temporary: Attr<BTreeMap<String, Temporary>>,
 
+    /// Scopes that it has only while somebody asks for them, by scope: `nhi elevate` gives one for a
+    /// while, apply neither gives nor takes one that runs.
+    #[tf(optional)]
+    pub on_request: Attr<BTreeMap<String, OnRequest>>,
+
     /// Live scopes that nobody declared, tolerated under `at_least`.
     #[tf(computed)]
     pub undeclared: Attr<Set<String>>,
 
-    /// Temporary scopes that are live now.
+    /// Temporary scopes, and those given by asking, that are live now.
     #[tf(computed)]
     pub elevated: Attr<Set<String>>,
 
@@ -96,6 +104,20 @@ pub(crate) struct Temporary {
     pub status: Attr<String>,
 }
 
+/// A scope that may be asked for.
+#[derive(Debug, Clone, PartialEq, Default, Model)]
+pub(crate) struct OnRequest {
+    /// The longest that it is given for.
+    #[tf(required, validate = rules::span)]
+    pub max: Attr<String>,
+
+    /// Whose approval it takes where the policy has changes reviewed: that of a change of this level or
+    /// above (`low`, `medium`, `high`, `critical`), or `none`: whoever approves these lines approves it.
+    /// Unset is what the policy's rules say.
+    #[tf(optional, validate = rules::approval)]
+    pub approval: Attr<String>,
+}
+
 pub(super) fn integration_of(id: &Attr<String>) -> Option<IntegrationId> {
     id.as_deref()?.parse().ok()
 }
@@ -114,6 +136,7 @@ pub(super) fn classify_of(model: &ScopeModel) -> BTreeMap<String, Action> {
 pub(super) fn declared_of(model: &ScopeModel) -> Declared {
     let dated = model.temporary.value().into_iter().flatten();
     Declared {
+        on_request: on_request_of(model),
         scopes: model.scopes.value().cloned().unwrap_or_default(),
         temporary: dated
             .filter_map(|(scope, one)| {
@@ -122,6 +145,31 @@ pub(super) fn declared_of(model: &ScopeModel) -> Declared {
             })
             .collect(),
     }
+}
+
+pub(super) fn on_request_of(model: &ScopeModel) -> BTreeMap<String, elevation::OnRequest> {
+    let all = model.on_request.value().into_iter().flatten();
+    all.filter_map(|(scope, one)| {
+        let longest = one.max.as_deref()?.parse().ok()?;
+        let approval = Approval::from_word(one.approval.as_deref()).ok()?;
+        Some((scope.clone(), elevation::OnRequest { longest, approval }))
+    })
+    .collect()
+}
+
+/// The highest action of what may be asked for, where that changes.
+pub(crate) fn asked_for(
+    before: Option<&ScopeModel>,
+    after: Option<&ScopeModel>,
+    of: Option<&ScopeModel>,
+) -> Action {
+    let of_model = |model: Option<&ScopeModel>| model.map(on_request_of).unwrap_or_default();
+    let (Some(model), true) = (of, of_model(before) != of_model(after)) else {
+        return Action::None;
+    };
+    let lattice = model.integration.value().and_then(|one| lattice_of(&one.id));
+    let Some(lattice) = lattice else { return Action::Unknown };
+    highest_action(&lattice, on_request_of(model).keys(), &classify_of(model))
 }
 
 /// Everything that counts for the highest action: the same in Read and in plan.

@@ -9,14 +9,14 @@ use operations::{Context, KindLattice};
 use policy::{
     Rules,
     rules::Wildcards,
-    scopes::{above_ceiling, canonical_set, highest_action, limit},
+    scopes::{above_ceiling, canonical, canonical_set, highest_action, limit},
 };
 use tfplugin::{Attr, Diagnostics, Path, Set, resource::Plan};
 
 use super::{
     Scope, ScopeModel, check_grammar,
-    direction::change,
-    model::{classify_of, highest, integration_of, lattice_of},
+    direction::{change, stay_elevated},
+    model::{classify_of, highest, integration_of, lattice_of, on_request_of},
     require_justification,
 };
 use crate::{
@@ -95,10 +95,15 @@ impl Scope {
                 check_grammar(lattice, config, &mut told);
                 let now = context.as_ref().map(Context::now);
                 tell_over(&decide(lattice, prior, planned, now), &mut told);
-                let wanted = wanted(planned);
+                // What may be asked for is held to the same limits.
+                let mut wanted = wanted(planned);
+                wanted.extend(
+                    planned.on_request.value().into_iter().flatten().map(|(s, _)| s.clone()),
+                );
                 check_ceiling(lattice, &reference, planned, &wanted, &mut told);
                 check_environment(&rules, &reference, prior, planned, &wanted, &mut told);
                 check_temporary(&rules, lattice, prior, planned, now, &mut told);
+                check_on_request(&rules, lattice, planned, &mut told);
                 if let Some(held) = held {
                     check_given(lattice, planned, &wanted, held, &mut told);
                 }
@@ -150,7 +155,16 @@ fn holds_scopes(id: &Attr<String>, told: &mut Diagnostics) -> bool {
 /// Where a declared scope stands.
 fn place_of(planned: &ScopeModel, scope: &str) -> Path {
     match planned.temporary.value() {
-        Some(dated) if dated.contains_key(scope) => Path::attribute("temporary").key(scope),
+        Some(dated) if dated.contains_key(scope) => {
+            return Path::attribute("temporary").key(scope);
+        }
+        _ => {}
+    }
+    let standing = planned.scopes.value().is_some_and(|all| all.contains(scope));
+    match planned.on_request.value() {
+        Some(all) if all.contains_key(scope) && !standing => {
+            Path::attribute("on_request").key(scope)
+        }
         _ => Path::attribute("scopes"),
     }
 }
@@ -170,7 +184,8 @@ fn decide(
     {
         planned.scopes = prior.scopes.clone();
     }
-    let over = plan_temporary(prior, planned, now);
+    let stay = prior.map(|prior| stay_elevated(lattice, prior, planned)).unwrap_or_default();
+    let over = plan_temporary(prior, planned, &stay, now);
     planned.undeclared = plan_undeclared(prior, planned);
     planned.highest_action = if planned.undeclared.is_unknown() {
         Attr::unknown_not_null()
@@ -349,6 +364,39 @@ fn check_temporary(
     }
 }
 
+/// How long what may be asked for may last, and that it is not had anyway.
+fn check_on_request(
+    rules: &Rules,
+    lattice: KindLattice,
+    planned: &ScopeModel,
+    told: &mut Diagnostics,
+) {
+    let declared = canonical_set(&lattice, &wanted(planned));
+    for (scope, one) in on_request_of(planned) {
+        let at = Path::attribute("on_request").key(&scope);
+        if one.longest > rules.temporary_longest {
+            told.error_at(
+                at.clone().then("max"),
+                "This is too long to be had by asking",
+                format!(
+                    "{scope:?}: the policy allows {} at most.\nNext: choose a shorter max.\n(E-TOO-LONG)",
+                    rules.temporary_longest
+                ),
+            );
+        }
+        if canonical(&lattice, &scope).iter().any(|one| declared.contains(one)) {
+            told.error_at(
+                at,
+                "This scope is declared as well",
+                format!(
+                    "{scope:?}, or a part of it, is in scopes or temporary, so nobody needs to ask for it.\nNext: \
+                     keep it in one of them.\n(E-ON-REQUEST)"
+                ),
+            );
+        }
+    }
+}
+
 /// Scopes of which the connector's table says nothing.
 fn tell_unlisted(
     lattice: KindLattice,
@@ -482,6 +530,12 @@ fn hidden(exists: bool, planned: &ScopeModel, rules: &Rules) -> Vec<Path> {
         say(one.from.is_unknown(), at.then("from"));
         say(one.until.is_unknown(), at.then("until"));
     }
+    say(planned.on_request.is_unknown(), Path::attribute("on_request"));
+    for (scope, one) in planned.on_request.value().into_iter().flatten() {
+        let at = Path::attribute("on_request").key(scope);
+        say(one.max.is_unknown(), at.clone().then("max"));
+        say(one.approval.is_unknown(), at.then("approval"));
+    }
     let at = Path::attribute("integration");
     say(exists && planned.integration.is_unknown(), at.clone());
     if let Some(reference) = planned.integration.value() {
@@ -518,6 +572,7 @@ fn plan_undeclared(prior: Option<&ScopeModel>, planned: &ScopeModel) -> Attr<Set
 fn plan_temporary(
     prior: Option<&ScopeModel>,
     planned: &mut ScopeModel,
+    stay: &BTreeSet<String>,
     now: Option<Timestamp>,
 ) -> Vec<String> {
     let mut over = Vec::new();
@@ -558,10 +613,10 @@ fn plan_temporary(
             };
         }
         if let Some(set) = elevated.value_mut() {
-            set.retain(|scope| dated.contains_key(scope));
+            set.retain(|scope| dated.contains_key(scope) || stay.contains(scope));
         }
     } else if let Some(set) = elevated.value_mut() {
-        set.clear();
+        set.retain(|scope| stay.contains(scope));
     }
     planned.elevated = if open { Attr::unknown_not_null() } else { elevated };
     over
