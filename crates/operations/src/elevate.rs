@@ -29,7 +29,7 @@ use crate::{
     journal::moment,
     not_shown,
     observe::object_of,
-    review::{Asked, pass_as},
+    review::{Asked, pass_by_hand},
     scopes::{above, kind_of, record_turn},
 };
 
@@ -188,10 +188,7 @@ pub async fn elevate(
     let _turn = context.turns.take(&record_turn(id)).await;
     let seen = look(context, &*connector, id, &object).await?;
     let foreseen = judge(context, &*connector, id, &seen, lattice, wish, request).await?;
-    // What it begins from was read a moment ago, under its turn.
-    let leave =
-        pass_as(context, &foreseen.asked, foreseen.wanted.approval, std::future::ready(Ok(())));
-    let leave = leave.await?;
+    let leave = pass_by_hand(context, &foreseen.asked, foreseen.wanted.approval).await?;
     let place = Place { connector: &*connector, object: &object, id };
     let done = give(context, place, &seen, lattice, &foreseen, request).await;
     if let Some(leave) = leave {

@@ -17,7 +17,7 @@ use crate::{
     document::{Meta, compose, secret_in},
     ourselves::not_our_key,
     places::custody_place,
-    review::{Asked, pass, surroundings},
+    review::{Asked, BY_RULES, pass_by_hand, surroundings},
     rotate::mark_of,
     slot::Sinks,
 };
@@ -67,7 +67,7 @@ pub async fn keep_sink(context: &Context, spec: &SlotSpec) -> Result<(), Problem
     };
     // Somebody's own key takes the place of the one that a board let be issued.
     let asked = adopting(context, spec, &held.claim, &deed).await?;
-    let leave = pass(context, &asked, std::future::ready(Ok(()))).await?;
+    let leave = pass_by_hand(context, &asked, BY_RULES).await?;
     let found = Found { held, theirs, key_id, secret };
     let done = kept(context, spec, &store, (delivery, &**sink), found, &deed).await;
     if let Some(leave) = leave {

@@ -42,7 +42,7 @@ const BROKEN: &str = "break-glass:";
 const STANDING: &str = "standing:";
 
 /// As the rules have it.
-const BY_RULES: Approval = Approval::AtLeast(Level::Low);
+pub(crate) const BY_RULES: Approval = Approval::AtLeast(Level::Low);
 
 /// Who reviews changes, and what they have said.
 pub struct ReviewBoard {
@@ -481,12 +481,38 @@ pub async fn pass(
     pass_as(context, asked, BY_RULES, as_reviewed).await
 }
 
+/// The same of what a person does by a command: no plan shows it, so what is refused is kept for those who
+/// are to sign it.
+///
+/// # Errors
+///
+/// As [`pass`].
+pub(crate) async fn pass_by_hand(
+    context: &Context,
+    asked: &Asked,
+    least: Approval,
+) -> Result<Option<Leave>, Problem> {
+    // What it begins from was read a moment ago, under its turn.
+    let passed = pass_as(context, asked, least, std::future::ready(Ok(()))).await;
+    let unsigned = passed.as_ref().is_err_and(|problem| problem.code.starts_with("E-APPROVAL"));
+    if let (true, false, Some(board)) = (unsigned, context.read_only, context.gate.board())
+        && let Err(error) = board.store.keep(&asked.change)
+    {
+        context.notices.add(
+            Problem::new("E-APPROVAL-STORE", "What is to be signed could not be kept")
+                .detail(format!("{}: {error}. nhi approve does not find it there.", asked.object))
+                .next("let the folder of approvals be written to, and run this again"),
+        );
+    }
+    passed
+}
+
 /// The same, where what was declared and approved before says whose approval this takes.
 ///
 /// # Errors
 ///
 /// As [`pass`].
-pub(crate) async fn pass_as(
+async fn pass_as(
     context: &Context,
     asked: &Asked,
     least: Approval,

@@ -16,7 +16,7 @@ use crate::{
     not_shown,
     observe::object_of,
     ourselves::not_ourselves,
-    review::{Asked, pass},
+    review::{Asked, BY_RULES, pass_by_hand},
     scopes::record_turn,
 };
 
@@ -127,7 +127,7 @@ pub async fn turn(
     let leave = match how.is_on() {
         true => {
             let asked = lifting(connector.platform(), id, &found, &deed);
-            pass(context, &asked, std::future::ready(Ok(()))).await?
+            pass_by_hand(context, &asked, BY_RULES).await?
         }
         false => None,
     };

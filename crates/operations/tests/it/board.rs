@@ -17,7 +17,7 @@ use approval::{
 use jiff::Timestamp;
 use operations::{ApprovalGate, Context, review::ReviewBoard};
 use policy::change::{
-    Digest,
+    Change, Digest,
     quorum::{Board, Decision},
     review::Review,
     standing::Class,
@@ -32,7 +32,7 @@ type Statements = BTreeMap<(Digest, String), Vec<u8>>;
 
 /// Statements in memory.
 #[derive(Clone, Default)]
-struct Shelf(Arc<Mutex<Statements>>);
+struct Shelf(Arc<Mutex<Statements>>, Arc<Mutex<BTreeMap<Digest, Change>>>);
 
 impl Store for Shelf {
     fn of(&self, digest: Digest) -> Result<Vec<Kept>, StoreError> {
@@ -46,6 +46,15 @@ impl Store for Shelf {
     fn add(&self, digest: Digest, name: &str, bytes: &[u8]) -> Result<String, StoreError> {
         self.0.lock().unwrap().insert((digest, name.to_owned()), bytes.to_owned());
         Ok(name.to_owned())
+    }
+
+    fn keep(&self, change: &Change) -> Result<(), StoreError> {
+        self.1.lock().unwrap().insert(change.digest(), change.clone());
+        Ok(())
+    }
+
+    fn record(&self, digest: Digest) -> Result<Option<Change>, StoreError> {
+        Ok(self.1.lock().unwrap().get(&digest).cloned())
     }
 
     fn beginning(&self, _: &str) -> Result<Vec<Digest>, StoreError> {
@@ -130,6 +139,7 @@ impl Office {
     /// Both approve the change that this refusal names.
     pub(crate) fn approve(&self, refused: &operations::Problem, now: Timestamp) {
         let word = refused.detail.split_whitespace().find_map(Digest::parse).unwrap();
+        assert!(self.shelf.record(word).unwrap().is_some(), "they can read what they sign");
         for (who, _) in PEOPLE {
             self.says(who, Decision::Approve, word, now);
         }
